@@ -1,1 +1,1 @@
-"""Pages for people: read from the stages' queries, act by their verbs, in Vietnamese and in English."""
+"""Web pages in Vietnamese and English: they read the stages' queries and act through their services."""

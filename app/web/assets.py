@@ -1,4 +1,4 @@
-"""Style sheet, script and icon: under addresses that hold their hash, so that browsers keep them for good."""
+"""Static files under URLs that contain their hash, so that browsers cache them forever."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ router = Routes(include_in_schema=False)
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """A file with its type, its hash and its compressed form, made once."""
+    """A static file, with its compressed form and the hash in its URL."""
 
     body: bytes
     packed: bytes
@@ -33,7 +33,6 @@ class Asset:
 
 @cache
 def assets() -> dict[str, Asset]:
-    """Every static file by its name."""
     return {file.name: _asset(file) for file in sorted(FOLDER.iterdir()) if file.suffix in _TYPES}
 
 
@@ -44,13 +43,12 @@ def _asset(file: Path) -> Asset:
 
 
 def address(name: str) -> str:
-    """Where a page finds this file as it is now."""
     return f"/static/{assets()[name].tag}/{name}"
 
 
 @router.get("/static/{tag}/{name}")
 def page_static(tag: str, name: str, request: Request) -> Response:
-    """A file; of an older or newer release there is nothing here."""
+    """Serve a file; 404 for the hash of another release."""
     found = assets().get(name)
     if found is None or found.tag != tag:
         raise NotFound("There is no such file.")

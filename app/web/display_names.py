@@ -1,4 +1,4 @@
-"""States, roles, carriers and kinds of error as people call them; sentences of the catalogue."""
+"""Labels of states, roles, carriers and error kinds."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from carriers.contract import ReceiptLevel
 
 __all__ = ["LEVELS", "PROBLEMS", "ROLES", "SOURCES", "STATES", "TONES", "network", "problem"]
 
-# Every state of anything by its word, which is the same wherever two things share it.
+# By value: equal values share one label.
 STATES: dict[str, Said] = {
     BatchState.IMPORTING: say("being read"),
     BatchState.READY: say("ready"),
@@ -30,7 +30,7 @@ STATES: dict[str, Said] = {
     RunState.CANCELLED: say("cancelled"),
     LaneState.HALTED: say("halted"),
 }
-# How a badge of this state looks; what is not here is plain.
+# CSS tone of a state's badge; others are plain.
 TONES: dict[str, str] = {
     RunState.RUNNING: "busy",
     BatchState.IMPORTING: "busy",
@@ -53,7 +53,6 @@ ROLES: dict[str, Said] = {
     Role.OPERATOR: say("operator"),
     Role.AUDITOR: say("auditor"),
 }
-# Where a figure comes from, and how much a receipt proves.
 SOURCES: dict[str, Said] = {
     FigureSource.MEASURED: say("measured by receipts"),
     FigureSource.STATED: say("stated by the carrier"),
@@ -66,7 +65,7 @@ LEVELS: dict[int | None, Said] = {
     ReceiptLevel.HANDSET: say("receipts of the telephone"),
 }
 _LATER = (say("This is not possible now"), say("Nothing was changed. Wait a moment, then try again."))
-# Kind of error -> heading and advice. The sentence of the error itself stands below them.
+# Error kind -> heading and advice, shown above the error's own sentence.
 PROBLEMS: dict[str, tuple[Said, Said]] = {
     "unauthorised": (say("Sign-in is needed"), say("Sign in and try again.")),
     "forbidden": (
@@ -104,5 +103,4 @@ _OTHER = (say("This could not be done"), say("Read the sentence below, or ask th
 
 
 def problem(slug: str, status: int) -> tuple[Said, Said]:
-    """Heading and advice for an error."""
     return PROBLEMS.get(slug) or (_LATER if status == 503 else _OTHER)

@@ -1,8 +1,8 @@
-"""Sentences that verbs tell people, in the reader's language where refusals/<language>/ has them.
+"""Translates service errors into the visitor's language, by the catalogues in refusals/<language>/.
 
-The verbs speak English, with their values already in the sentence: that is what the API, the command line and
-the log have. A page finds the sentence's pattern again and says it with the same values; one that is in no
-catalogue is shown as it is, marked as English. No sentence of the code is: a test finds each.
+Services raise English sentences with their values filled in, for API, command line and log. A page matches
+the sentence against known patterns and renders its translation with the same values; an unknown one is shown
+marked as English. A test ensures that every sentence in the code is translated.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ from app.web.translations import Speaker, read
 
 FOLDER = Path(__file__).with_name("refusals")
 PLACE = re.compile(r"\{(\w+)\}")
-# Sentences that stand in the code in both languages.
+# Defined in the code in both languages.
 BOTH: tuple[Sentence, ...] = (*row_parser.REASONS.values(), *line_parser.REASONS.values(), *rules.ALL)
-_BETWEEN = re.compile(r"(,\s|\sor\s|\sand\s)")  # what stands between several states or columns
+_BETWEEN = re.compile(r"(,\s|\sor\s|\sand\s)")  # separators between several states or columns
 _PATH = re.compile(r"[a-z]\w*(\.\w+)*\.(?P<last>[a-z]\w*)")  # body.items.0.reach
-# A value ends where the sentence's next part begins; only what fits nothing so may hold anything.
+# A value ends at the sentence's next fixed part; the second form is tried if the first fails.
 _PART, _ANYTHING = "(?:(?!; ).)+?", ".+?"
-_KEPT = 4096  # sentences that are remembered: pages say the same ones again and again
+_KEPT = 4096  # cached sentences; pages repeat the same ones
 
 
 class Pattern(NamedTuple):
-    """A sentence of the verbs with its places, and the other language's.
+    """An English sentence with placeholders, and its translation.
 
-    sure: its longest words without a value, quickly looked for.
+    sure: its longest fixed part, for a quick pre-check.
     """
 
     english: str
@@ -45,20 +45,19 @@ class Pattern(NamedTuple):
 
 
 def translate_error(speaker: Speaker, sentence: str) -> Markup:
-    """The sentence in the speaker's language, or in English and marked as that."""
+    """Translate a sentence, or mark it as English."""
     if speaker.language == "en":
         return escape(sentence)
     return _found(speaker.language, sentence) or Markup('<span lang="en">{}</span>').format(sentence)
 
 
 def coded(speaker: Speaker, code: str) -> Markup:
-    """A carrier's code as it came; one of our own, which stand beside them in words, as a sentence."""
+    """Return a carrier's code as it is, or Loa's own code as a sentence."""
     return (None if speaker.language == "en" else _found(speaker.language, code)) or escape(code)
 
 
 @lru_cache(_KEPT)
 def _found(language: str, sentence: str) -> Markup | None:
-    """The sentence as its pattern has it; None where there is none."""
     for pattern, found in _matches(language, sentence):
         values = {name: _value(language, value) for name, value in found.groupdict().items()}
         return escape(pattern.said).format(**values)
@@ -75,7 +74,7 @@ def _matches(language: str, sentence: str) -> Iterator[tuple[Pattern, re.Match[s
 
 @cache
 def patterns(language: str) -> list[Pattern]:
-    """Those with the most words of their own first: a pattern may fit another's sentence."""
+    """Return the patterns, most fixed text first: a general one may match another's sentence."""
     found = _catalogue(language)
     ordered = sorted(found, key=lambda english: len(PLACE.sub("", english)), reverse=True)
     return [Pattern(each, found[each], max(PLACE.split(each)[::2], key=len)) for each in ordered]
@@ -90,7 +89,7 @@ def _catalogue(language: str) -> dict[str, str]:
 
 @cache
 def _expression(english: str, value: str) -> re.Pattern[str]:
-    """The sentence with anything at its places; the same name twice is the same value twice."""
+    """Compile a sentence with placeholders; a repeated name must have the same value."""
     seen: set[str] = set()
     parts = []
     for number, part in enumerate(PLACE.split(english)):
@@ -103,7 +102,6 @@ def _expression(english: str, value: str) -> re.Pattern[str]:
 
 
 def _value(language: str, value: str) -> Markup:
-    """A value as it is; sentences, states, roles and other words of the program as people call them."""
     if found := _found(language, value):
         return found
     parts = _BETWEEN.split(value)

@@ -1,4 +1,4 @@
-"""Numbers, dates and spans of time as readers of each language write them; times on the clock of Viet Nam."""
+"""Numbers, dates and durations by language; times on Viet Nam's clock."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ _DATE = {"vi": "dd/MM/yyyy", "en": "d MMM yyyy"}
 
 
 def count(number: float | None, language: str) -> str:
-    """1234567 -> 1.234.567; a dash where there is none."""
+    """1234567 -> 1.234.567; a dash for None."""
     return NOTHING if number is None else str(format_decimal(number, "#,##0", language))
 
 
 def rate(number: float | None, language: str) -> str:
-    """1234.56 -> 1.234,6; a dash where there is none."""
+    """1234.56 -> 1.234,6; a dash for None."""
     return NOTHING if number is None else str(format_decimal(number, "#,##0.0", language))
 
 
 def percent(ratio: float | None, language: str) -> str:
-    """0.925 -> 92,5 %; never rounded to 100 % or 0 % while something is missing or there."""
+    """0.925 -> 92,5 %; never rounded to 100 % or 0 %, which would claim all or nothing."""
     said = numbers.percent(ratio)
     return said if language == "vi" else said.replace(",", ".").replace(" ", "")
 
 
 def day(at: date | datetime | None, language: str) -> str:
-    """29/01/2024; a dash where there is none."""
+    """29/01/2024; a dash for None."""
     if at is None:
         return NOTHING
     on = clock.local(at).date() if isinstance(at, datetime) else at
@@ -39,26 +39,26 @@ def day(at: date | datetime | None, language: str) -> str:
 
 
 def moment(at: datetime | None, language: str) -> str:
-    """16:40 29/01/2024; a dash where there is none."""
+    """16:40 29/01/2024; a dash for None."""
     return NOTHING if at is None else f"{clock.local(at):%H:%M} {day(at, language)}"
 
 
 def second(at: datetime | None, language: str) -> str:
-    """16:40:05 29/01/2024; a dash where there is none."""
+    """16:40:05 29/01/2024; a dash for None."""
     return NOTHING if at is None else f"{clock.local(at):%H:%M:%S} {day(at, language)}"
 
 
 def hour(at: datetime | None, language: str) -> str:
-    """16:40:05, of today; a dash where there is none."""
+    """16:40:05; a dash for None."""
     return NOTHING if at is None else f"{clock.local(at):%H:%M:%S}"
 
 
 def iso(at: datetime | None) -> str:
-    """For machines, with the offset of Viet Nam."""
+    """ISO 8601 with Viet Nam's offset."""
     return "" if at is None else clock.local(at).isoformat(timespec="seconds")
 
 
 def whole(span: timedelta) -> tuple[int, int, int]:
-    """Days, hours and minutes of a span, whatever its sign."""
+    """Split a span into days, hours and minutes, ignoring its sign."""
     minutes = abs(int(span.total_seconds())) // 60
     return minutes // 1440, minutes // 60 % 24, minutes % 60

@@ -1,4 +1,4 @@
-"""The way around: what stands in the head of every page, for whom it is."""
+"""Navigation in the header of every page, by role."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from app.web.translations import Said, say
 
 @dataclass(frozen=True, slots=True)
 class NavEntry:
-    """A page that others lead to: shown to the roles that may do the operation."""
+    """A page in the navigation, shown to roles that may do `operation`."""
 
     operation: str
     path: str
@@ -42,31 +42,28 @@ ENTRIES = (
 
 
 def entries(who: Caller | None) -> list[NavEntry]:
-    """What this caller may go to; nothing for somebody who has not signed in."""
     return [] if who is None else [entry for entry in ENTRIES if may(who.role, entry.operation)]
 
 
 def waiting(connection: Connection, carrier: str | None) -> int:
-    """How many campaigns wait for their approval."""
     query = select(func.count()).select_from(campaigns).where(campaigns.c.state == CampaignState.SUBMITTED)
     return int(connection.scalar(query if carrier is None else query.where(own_campaigns(carrier))) or 0)
 
 
 def planned(carrier: str | None) -> ColumnElement[bool]:
-    """Runs of approved campaigns that nobody has started."""
+    """Build the condition for runs of approved campaigns that nobody has started."""
     ready = (runs.c.state == RunState.PLANNED) & (campaigns.c.state == CampaignState.APPROVED)
     return ready if carrier is None else ready & (runs.c.carrier == carrier)
 
 
 def to_start(connection: Connection, carrier: str | None) -> int:
-    """How many runs wait for somebody to start them."""
     joined = runs.join(campaigns, campaigns.c.id == runs.c.campaign_id)
     query = select(func.count()).select_from(joined).where(planned(carrier))
     return int(connection.scalar(query) or 0)
 
 
 def counts(connection: Connection, who: Caller) -> dict[str, int]:
-    """Path -> how much of what its page is for waits for this caller; only where something does."""
+    """Count by path what waits for this caller; zeros are left out."""
     found = {}
     if may(who.role, "approve_campaign"):
         found["/approvals"] = waiting(connection, who.carrier)

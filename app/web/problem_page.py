@@ -1,4 +1,4 @@
-"""Errors as pages: for who has asked for a page, in that person's language; nobody signed in is led there."""
+"""Error pages in the visitor's language; visitors without a session are sent to the sign-in."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MACHINES = ("/v1/", "/webhooks/")
 
 
 def problem_page(request: Request, problem: Problem) -> Response | None:
-    """The page that says the error; None where problem+json is the answer."""
+    """Render the error as a page; None if the response is problem+json."""
     operation = getattr(request.scope.get("route"), "name", "")
     if not _wants_page(request, operation):
         return None
@@ -36,9 +36,9 @@ def problem_page(request: Request, problem: Problem) -> Response | None:
 
 
 def _came_from(request: Request) -> str:
-    """The page on which the order was given: the nearest above its address that can be read.
+    """Return the page of a failed form: the nearest readable URL above the form's own.
 
-    Browsers are asked to send no Referer, so that no address of ours leaves by it.
+    Browsers are told to send no Referer, so that no internal URL leaks.
     """
     path = request.url.path
     while path:
@@ -56,7 +56,7 @@ def _reads(route: BaseRoute, request: Request, path: str) -> bool:
 
 
 def _wants_page(request: Request, operation: str) -> bool:
-    """Whether a page was asked for: one of ours, or an address where nothing is, by a browser."""
+    """Tell whether a page was requested: a page route, or an unknown URL by a browser."""
     if operation:
         return operation.startswith(PAGE)
     return "text/html" in request.headers.get("accept", "") and not request.url.path.startswith(_MACHINES)

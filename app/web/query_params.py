@@ -1,4 +1,4 @@
-"""What lists and forms of several areas share: numbers in an address, and the carriers there are."""
+"""Helpers shared by lists and forms: numbers in URLs, known carriers."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ __all__ = ["LARGEST", "carriers", "number"]
 
 
 def number(said: str) -> int:
-    """An id or a position of the address; 0 for anything else."""
+    """Parse an id or position of the URL; 0 for anything else."""
     return ids.read(said) or 0
 
 
 def carriers(settings: Settings) -> dict[str, str]:
-    """Every carrier for which there may be batches, with its name; those with a link here first."""
+    """Return every carrier that may have batches with its name, linked ones first."""
     linked = {link.carrier for link in settings.links.values()}
     return {each: display_names.network(each) for each in [*sorted(linked), *sorted(HOLDERS - linked)]}

@@ -1,4 +1,4 @@
-"""From values to a page: who visits, in which language, what was said last, what was entered and refused."""
+"""Page rendering: visitor, language, flash message, form values and errors."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ from app.web.translations import DEFAULT, LANGUAGES, Said, Speaker, catalogue
 FOLDER = Path(__file__).with_name("templates")
 LANGUAGE = "loa_lang"
 SAID = "loa_said"
-LOST = "lost"  # in the address of the sign-in: the session was over before an order was carried out
+LOST = "lost"  # sign-in query flag: the session expired before an order was carried out
 _SAID_S = 60
 _LONGEST = 2000
 
 
 @dataclass(frozen=True, slots=True)
 class PageRequest:
-    """A request for a page: the caller, None where nobody has signed in, and the language."""
+    """A request for a page: the caller (None before sign-in) and the language."""
 
     request: Request
     caller: Caller | None
@@ -46,41 +46,37 @@ class PageRequest:
 
     @property
     def who(self) -> Caller:
-        """The caller; Unauthorised on a page that is open to anybody."""
+        """The caller; raises Unauthorised on a public page without session."""
         if self.caller is None:
             raise Unauthorised("This needs a session.")
         return self.caller
 
     @property
     def db(self) -> Database:
-        """The database that app/runtime/api_app.py opened."""
         return cast(Database, self.request.app.state.db)
 
     @property
     def settings(self) -> Settings:
-        """The settings that app/runtime/api_app.py loaded."""
         return cast(Settings, self.request.app.state.settings)
 
     @property
     def path(self) -> str:
-        """Where the visitor is."""
         return self.request.url.path
 
     @property
     def address(self) -> str:
-        """Where the visitor is with what was asked for: what the way back leads to."""
+        """Path and query, to return to this page."""
         query = self.request.url.query
         return f"{self.path}?{query}" if query else self.path
 
     @property
     def csrf(self) -> str:
-        """What every form of the page repeats; nothing without a session."""
+        """CSRF token for the page's forms; "" without a session."""
         token = self.request.cookies.get(cookie_name(self.settings))
         return sessions.csrf_token(token) if token and self.caller else ""
 
 
 def visiting(request: Request, caller: Caller | None) -> PageRequest:
-    """The visit of this caller, in the language that the switch has set."""
     settings = cast(Settings, request.app.state.settings)
     return PageRequest(
         request, caller, Speaker(request.cookies.get(cookie_name(settings, LANGUAGE), DEFAULT))
@@ -88,39 +84,37 @@ def visiting(request: Request, caller: Caller | None) -> PageRequest:
 
 
 def get_visit(request: Request, caller: Annotated[Caller | None, Depends(permit)]) -> PageRequest:
-    """The visit of whom app/security/authorization.py has let in."""
+    """Build the page request of the caller admitted by app/security/authorization.py."""
     visit = visiting(request, caller)
-    # Such a dependency runs in a thread, so that it may read.
+    # Sync dependencies run in a thread, so blocking reads are fine here.
     return visit if caller is None else replace(visit, counts=visit.db.read(nav.counts, caller))
 
 
 Visit = Annotated[PageRequest, Depends(get_visit)]
 
 
-# ---- what was entered -----------------------------------------------------------------------------------
+# Form fields
 
 
 @dataclass(frozen=True, slots=True)
 class FormData:
-    """The fields of a form as they were sent."""
-
     lists: Mapping[str, list[str]] = field(default_factory=dict)
 
     def raw(self, name: str) -> str:
-        """What stands in the field, with blanks around it; "" where there is none."""
+        """Return the field verbatim; "" if absent."""
         return self.lists.get(name, [""])[-1]
 
     def get(self, name: str) -> str:
-        """What stands in the field, without blanks around it."""
+        """Return the field without surrounding blanks."""
         return self.raw(name).strip()
 
     def all(self, name: str) -> list[str]:
-        """Every value of a field that stands several times, as ticked boxes do."""
+        """Return all values of a repeated field, such as checkboxes."""
         return self.lists.get(name, [])
 
 
 async def get_fields(request: Request) -> FormData:
-    """The form, which app/security/authorization.py has read already."""
+    """Return the form, which app/security/authorization.py has parsed already."""
     lists: dict[str, list[str]] = {}
     for name, value in (await request.form()).multi_items():
         lists.setdefault(name, []).append(str(value))
@@ -132,7 +126,7 @@ Fields = Annotated[FormData, Depends(get_fields)]
 
 @dataclass(frozen=True, slots=True)
 class FormState:
-    """What a form shows: values, the error of each field by its name, and in sentences what was refused."""
+    """What a form shows: values, errors by field, and general error sentences."""
 
     values: Mapping[str, str] = field(default_factory=dict)
     errors: Mapping[str, str] = field(default_factory=dict)
@@ -143,19 +137,19 @@ class FormState:
 
 
 def refused(error: AppError, fields: FormData, *secret: str) -> FormState:
-    """The form again, with the sentence at its field; values of `secret` fields are not repeated."""
+    """Return the form with its errors; values of `secret` fields are not repeated."""
     kept = {name: fields.raw(name) for name in fields.lists if name not in (*secret, CSRF_FIELD)}
     errors = {name.rpartition(".")[2]: sentence for name, sentence in error.faults}
     sentences = list(dict.fromkeys(sentence for _, sentence in error.faults)) or [error.detail]
     return FormState(kept, errors, sentences, error.slug, error.status, error.retry_after_s)
 
 
-# ---- answers --------------------------------------------------------------------------------------------
+# Responses
 
 
 def render(visit: PageRequest, template: str, status: int = 200, **values: Any) -> HTMLResponse:
-    """The page; what was said by the answer before is shown once."""
-    said = _said(visit)
+    """Render the page with the flash message, shown once."""
+    said = _flash(visit)
     text = _templates(visit.speaker.language).get_template(template).render(visit=visit, said=said, **values)
     answer = HTMLResponse(text, status, {"Content-Security-Policy": PAPER_POLICY})
     if cookie_name(visit.settings, SAID) in visit.request.cookies:
@@ -166,7 +160,7 @@ def render(visit: PageRequest, template: str, status: int = 200, **values: Any) 
 def redirect_with_flash(
     visit: PageRequest, path: str, sentence: Said | None = None, **values: str | int
 ) -> Response:
-    """Go there, after something was done, and say so there, once."""
+    """Redirect after a change, with a flash message."""
     answer = RedirectResponse(path, 303)
     if sentence is not None:
         said = json.dumps([sentence, values]).encode()
@@ -175,33 +169,33 @@ def redirect_with_flash(
 
 
 def leave(answer: Response, settings: Settings, name: str, value: str, max_age: int) -> None:
-    """Leave a cookie with the browser for so many seconds, as closed to others as the session's."""
+    """Set a cookie with the session cookie's restrictions, for max_age seconds."""
     secure = settings.environment != "development"
     named = cookie_name(settings, name)
     answer.set_cookie(named, value, max_age, secure=secure, httponly=True, samesite="lax")
 
 
 def own_path(said: str) -> str:
-    """The address of a page of ours that somebody asks to be led to; the overview where it is none."""
+    """Return a local path to redirect to; "/" for anything that could leave this site."""
     own = said.startswith("/") and not said.startswith(("//", "/\\")) and len(said) <= _LONGEST
     return said if own and said.isprintable() and "\\" not in said else "/"
 
 
-def _said(visit: PageRequest) -> Markup | None:
-    """What the answer before left to be said; nothing where the cookie is not one of ours."""
+def _flash(visit: PageRequest) -> Markup | None:
+    """Return the flash message; None unless the cookie holds a sentence of the catalogue."""
     cookie = visit.request.cookies.get(cookie_name(visit.settings, SAID))
     if not cookie:
         return None
     try:
         sentence, values = json.loads(base64.urlsafe_b64decode(cookie + "=" * (-len(cookie) % 4)))
         return visit.speaker.say(sentence, **values) if sentence in catalogue(DEFAULT) else None
-    except (ValueError, TypeError, KeyError, IndexError):  # binascii's and json's errors are ValueErrors
+    except (ValueError, TypeError, KeyError, IndexError):  # binascii and json errors are ValueErrors
         return None
 
 
 @cache
 def _templates(language: str) -> Environment:
-    """The templates in one language: macros see its words without being handed them."""
+    """Build the template environment of one language; its globals are visible in macros too."""
     made = Environment(
         loader=FileSystemLoader(FOLDER), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True, auto_reload=False,
@@ -239,5 +233,4 @@ def _templates(language: str) -> Environment:
 
 
 def _state(speaker: Speaker, state: str) -> Markup:
-    """A state as people call it; one that nobody has named as it is."""
     return speaker.say(display_names.STATES[state]) if state in display_names.STATES else Markup.escape(state)

@@ -1,4 +1,4 @@
-"""The pages' routers: the one list of them, for app/runtime/api_app.py."""
+"""All routers of the pages, for app/runtime/api_app.py."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ ROUTERS: list[Routes] = [
     overview.router,
     compose.router,
     approvals.router,
-    batches.router,  # /batches/new is not the batch that `batch` looks for
+    batches.router,  # before `batch`: /batches/new is no batch id
     directives.router,
     texts.router,
     campaigns.router,
@@ -74,7 +74,6 @@ ROUTERS: list[Routes] = [
 
 
 def register_hubs(app: FastAPI, db: Database) -> None:
-    """What the pages find in the application: the hubs of their streams, and how errors look."""
     app.state.watch = Watch()
     app.state.overview = Hub(db, app.state.watch, FOR_PAGES)
     app.state.followed = Hub(db, Follow(), FOR_PAGES)

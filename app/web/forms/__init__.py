@@ -1,1 +1,1 @@
-"""What people enter, read into what the verbs take."""
+"""Parsing of form fields into service input."""

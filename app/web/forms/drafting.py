@@ -1,4 +1,4 @@
-"""A campaign's form: from its fields to a draft and an estimate, and from a campaign back to its fields."""
+"""The campaign form: fields to draft and estimate, and campaign back to fields."""
 
 from __future__ import annotations
 
@@ -25,13 +25,11 @@ from app.web.view_models import estimate, traffic_light
 from app.web.view_models.estimate import Estimate, Sizes
 from carriers import text as sms
 
-MANY = 200  # batches and letters in the form: the newest
+MANY = 200  # newest batches and directives offered
 
 
 @dataclass(frozen=True, slots=True)
 class Offered:
-    """A batch that may be chosen."""
-
     id: int
     carrier: str
     name: str
@@ -41,7 +39,7 @@ class Offered:
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """What the form offers: batches by carrier, letters, texts by key."""
+    """Options of the form: batches by carrier, directives, texts by key."""
 
     batches: Mapping[str, list[Offered]]
     letters: Mapping[int, str]
@@ -49,7 +47,6 @@ class Choices:
 
 
 def choices(connection: Connection) -> Choices:
-    """The newest batches that are ready and letters, and every text."""
     c = batches.c
     counts = (c.lines, c.accepted, c.rejected, c.other_range)
     query = select(c.id, c.carrier, c.name, *counts).where(c.state == BatchState.READY, c.accepted > 0)
@@ -66,7 +63,7 @@ def choices(connection: Connection) -> Choices:
 
 
 def draft(fields: FormData, kept: Mapping[str, str] | None = None) -> Draft:
-    """What the form asks for; Invalid at each field that can't be read. kept: wordings of other languages."""
+    """Build the draft; raises Invalid per unreadable field. kept: texts in other languages."""
     said: dict[str, Any] = {name: fields.get(name) for name in ("name", "purpose", "sender")}
     said |= {name: fields.get(name) or None for name in ("text_key", "day_starts", "day_ends")}
     said["text"] = fields.raw("text").strip().replace("\r\n", "\n") or None
@@ -77,7 +74,6 @@ def draft(fields: FormData, kept: Mapping[str, str] | None = None) -> Draft:
 
 
 def values(of: queries.Campaign) -> dict[str, str]:
-    """What the form shows of a campaign."""
     wording = of.texts[""]
     plain = sms.unaccent(wording) == wording
     own = {} if of.text_key else {"text": wording}
@@ -97,14 +93,14 @@ def values(of: queries.Campaign) -> dict[str, str]:
 
 
 def further(of: queries.Campaign) -> dict[str, str]:
-    """Wordings of other languages that came with the campaign itself, not with its text of messages/."""
+    """Return texts in other languages that belong to the campaign itself, not to its text of messages/."""
     found = {text.key: text for text in texts.all_texts()}.get(of.text_key or "")
     known = {each.language: each.text for each in found.languages} if found else {}
     return {language: text for language, text in of.texts.items() if language and known.get(language) != text}
 
 
 def require_known(connection: Connection, fields: FormData) -> None:
-    """Invalid where a chosen file is plainly wrong and nobody has ticked that this is known."""
+    """Raise Invalid if a chosen file looks wrong and its warning is not ticked."""
     c, known = batches.c, fields.all("known")
     query = select(c.id, c.lines, c.accepted, c.rejected, c.other_range).where(
         c.id.in_(chosen_batches(fields))
@@ -118,16 +114,15 @@ def require_known(connection: Connection, fields: FormData) -> None:
 
 
 def chosen_batches(fields: FormData) -> list[int]:
-    """The ticked boxes."""
     return [n for each in fields.all("batch") if (n := query_params.number(each))]
 
 
 def preview(
     connection: Connection, fields: FormData, settings: Settings, sizes: Sizes | None = None
 ) -> Estimate | None:
-    """Both forms of what is in the form, at the carriers of the chosen batches; None without a wording.
+    """Estimate both forms of the text at the carriers of the chosen batches; None without a text.
 
-    sizes: of a campaign that has its runs already.
+    sizes: of a campaign that has runs already.
     """
     forms = _forms(fields)
     if forms is None:
@@ -147,7 +142,7 @@ def _forms(fields: FormData) -> tuple[str, str] | None:
 
 
 def _window(fields: FormData, settings: Settings) -> sending_window.Window:
-    """The window as far as it can be read: who is still writing has not filled in everything."""
+    """Read the window as far as it is filled in."""
     starts, ends = fields.get("day_starts"), fields.get("day_ends")
     if not (clock.is_time(starts) and clock.is_time(ends) and starts < ends):
         starts, ends = settings.day_starts, settings.day_ends

@@ -1,4 +1,4 @@
-"""An addressee's report, from the rows of its form and back."""
+"""An addressee's report: form rows to body, and back."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _NUMBERS, _WORDS = ("pieces", "reach", "minutes"), ("languages", "link", "note")
 
 
 def body(fields: FormData) -> OutreachBody:
-    """What the form says; Invalid at each field that can't be taken."""
+    """Build the body; raises Invalid per unreadable field."""
     said: dict[str, Any] = {name: fields.get(name) or None for name in ("number", "dated_on", "reason")}
     said["note"] = fields.get("paper_note") or None
     said["received_at"] = read_fields.moment(fields, "received_at")
@@ -34,12 +34,11 @@ def _item(fields: FormData, n: int) -> dict[str, Any]:
 
 
 def _used(fields: FormData) -> list[int]:
-    """Rows in which something stands beside the channel."""
+    """Return the rows with anything beside the channel."""
     return [n for n in range(MOST_ROWS) if any(fields.get(f"{each}-{n}") for each in (*_NUMBERS, *_WORDS))]
 
 
 def begun(last: Outreach) -> dict[str, str]:
-    """The fields as the last version has them, to be corrected."""
     found: dict[str, str] = {}
     for n, item in enumerate(last.items[:MOST_ROWS]):
         said = {"channel": item.channel, "pieces": item.pieces, "reach": item.reach, "minutes": item.minutes}
@@ -49,7 +48,7 @@ def begun(last: Outreach) -> dict[str, str]:
 
 
 def refused(error: AppError, fields: FormData) -> FormState:
-    """The form again; an error of an item stands at its row."""
+    """Return the form with errors, each item's error at its row."""
     shown, used, errors = as_entered(error, fields), _used(fields), {}
     for name, sentence in error.faults:
         steps = name.split(".")
@@ -61,6 +60,5 @@ def refused(error: AppError, fields: FormData) -> FormState:
 
 
 def rows(entered: FormState) -> int:
-    """How many rows the form has: those that are filled in, and some more."""
     taken = [n for n in range(MOST_ROWS) if any(entered.values.get(f"{each}-{n}") for each in _NUMBERS)]
     return min(MOST_ROWS, (taken[-1] + 1 if taken else 0) + _BLANK_ROWS)

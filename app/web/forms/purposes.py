@@ -1,4 +1,4 @@
-"""Purposes, forms, decisions, addressees and channels as people call them."""
+"""Labels of purposes, text forms, decisions, addressees and channels."""
 
 from __future__ import annotations
 

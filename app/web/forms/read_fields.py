@@ -1,4 +1,4 @@
-"""Numbers and times as people enter them in a form, or a sentence for the field."""
+"""Reading of numbers and times from form fields, with a sentence for each invalid one."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from app.core import clock, ids
 from app.core.errors import Invalid, VersionChanged
 from app.web.rendering import FormData
 
-# ---- The bodies of the API, filled from a form: one set of rules for both doors; and what a page was made
+# API bodies built from forms
 
 Body = TypeVar("Body", bound=BaseModel)
-# Of the campaign as the page shows it: in the form's address, beside what the verb is asked of.
+# The campaign's version when the page was rendered, sent in the form's URL.
 Version = Annotated[str, Query(max_length=12)]
 
 
 def filled(kind: type[Body], values: Mapping[str, Any]) -> Body:
-    """The body with these values; Invalid with a sentence for each field that can't be taken."""
+    """Build an API body, so that API and pages share one set of rules; raises Invalid per wrong field."""
     try:
         return kind(**values)
     except ValidationError as error:
@@ -34,17 +34,17 @@ def filled(kind: type[Body], values: Mapping[str, Any]) -> Body:
 
 
 def as_read(connection: Connection, campaign_id: int, version: str) -> None:
-    """VersionChanged where the page was made of another version than there is now."""
+    """Raise VersionChanged if the page was rendered from another version."""
     now = if_match.campaign_version(connection, campaign_id)
     if version not in ("", now):
         raise VersionChanged(f"The campaign has version {now} now, not {version}; read it again and repeat.")
 
 
-_BETWEEN = str.maketrans("", "", ". \u00a0")  # 412.310 and 412 310 are the same number
+_BETWEEN = str.maketrans("", "", ". \u00a0")  # thousands separators: 412.310 and 412 310
 
 
 def number(fields: FormData, name: str) -> int | None:
-    """A whole number, None where the field is empty; Invalid for anything else."""
+    """Return a whole number, None for an empty field; raises Invalid."""
     said = fields.get(name)
     if not said:
         return None
@@ -55,7 +55,7 @@ def number(fields: FormData, name: str) -> int | None:
 
 
 def exact(fields: FormData, name: str) -> int:
-    """An id or a version, which the form was given by Loa and sends back as it was."""
+    """Return an id or version that Loa put into the form."""
     said = fields.raw(name)
     found = ids.read(said)
     if found is None:
@@ -64,7 +64,7 @@ def exact(fields: FormData, name: str) -> int:
 
 
 def needed(fields: FormData, name: str) -> int:
-    """The same where there must be one."""
+    """Return a whole number; raises Invalid for an empty field too."""
     found = number(fields, name)
     if found is None:
         raise Invalid("Enter a number here, 0 for none.", field=name)
@@ -72,7 +72,7 @@ def needed(fields: FormData, name: str) -> int:
 
 
 def moment(fields: FormData, name: str) -> datetime | None:
-    """A time of Viet Nam, as `datetime-local` sends it; None where the field is empty."""
+    """Return a `datetime-local` value in Viet Nam time, None for an empty field; raises Invalid."""
     said = fields.get(name)
     if not said:
         return None

@@ -1,4 +1,4 @@
-"""Figures of a carrier that sends by itself, from the form of its run's page: one claim for the verb."""
+"""The form for figures of a carrier that sends itself."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from carriers.contract import ReceiptLevel
 
 
 def claim(fields: FormData) -> StatementInput:
-    """What the form says; Invalid at the field that can't be read."""
+    """Build the statement; raises Invalid at the unreadable field."""
     cutoff = read_fields.moment(fields, "cutoff")
     if cutoff is None:
         raise Invalid("Say of which moment the figures are.", field="cutoff")
@@ -55,7 +55,7 @@ def _ms(at: datetime | None) -> int | None:
 
 
 def keep(connection: Connection, run_id: int, said: StatementInput, who: Caller) -> None:
-    """The run's next version; Invalid with a sentence for each fault."""
+    """Store the statement as the run's next version; raises Invalid with a sentence per fault."""
     statement_service.open_run(connection, run_id, who.carrier)
     statement_service.may_state(said.kind, who.carrier)
     statement_service.state(connection, run_id, said, who.name, who.carrier)

@@ -1,1 +1,1 @@
-"""One module for each area of pages: its routes, and what its forms do."""
+"""One module per area of pages: routes and form handling."""

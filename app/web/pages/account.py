@@ -1,4 +1,4 @@
-"""The page of the caller's own account: another password, the second factor, the sessions that are open."""
+"""The account page: change the password, end sessions."""
 
 from __future__ import annotations
 
@@ -37,16 +37,15 @@ _NUMBER = re.compile("[0-9]{1,9}")
 
 @router.get("/account")
 def page_account(visit: Visit, person: Person, token: Token) -> Response:
-    """The forms, and the sessions."""
     return _page(visit, token, FormState())
 
 
 @router.post("/account/password")
 def page_do_change_password(visit: Visit, person: Person, token: Token, fields: Fields) -> Response:
-    """Another password, by the same verbs as PUT /v1/me/password: every session ends, a new one begins."""
+    """Change the password as PUT /v1/me/password does: all sessions end and a new one begins."""
     settings, name = visit.settings, person.name
     try:
-        _again(visit, fields, person.address, "password", "code")
+        _reauthenticate(visit, fields, person.address, "password", "code")
         hashed = _hashed(fields.raw("new"), name, settings.password_words)
     except (Invalid, Unauthorised, TooManyAttempts) as error:
         return _page(visit, token, refused(error, fields, *_SECRETS), "password")
@@ -61,9 +60,9 @@ def page_do_change_password(visit: Visit, person: Person, token: Token, fields: 
 
 @router.post("/account/sessions")
 def page_do_end_sessions(visit: Visit, person: Person, token: Token, fields: Fields) -> Response:
-    """End the sessions that are ticked, or all but this one, by the same verb as POST /v1/me/sessions/end."""
+    """End the ticked sessions or all others, as POST /v1/me/sessions/end does."""
     try:
-        _again(visit, fields, person.address, "own_password", "own_code")
+        _reauthenticate(visit, fields, person.address, "own_password", "own_code")
         ticked = [int(each) for each in fields.all("session") if _NUMBER.fullmatch(each)]
         if not ticked and not fields.get("all"):
             raise Invalid("Tick a session, or choose to end all others.", field="session")
@@ -75,21 +74,21 @@ def page_do_end_sessions(visit: Visit, person: Person, token: Token, fields: Fie
 
 
 def _hashed(password: str, name: str, words: Sequence[str]) -> str:
-    """The new password's hash; what is wrong with it is said at its own field."""
+    """Hash the new password; its faults are shown at its own field."""
     try:
         return hash_password(password, name, words)
     except Invalid as error:
         raise Invalid(error.detail, field="new") from None
 
 
-def _again(visit: PageRequest, fields: FormData, address: str, password: str, code: str) -> None:
-    """The password and, where one is set, the second factor once more; password, code: their fields."""
+def _reauthenticate(visit: PageRequest, fields: FormData, address: str, password: str, code: str) -> None:
+    """Check the password and, if set, the second factor again; `password`, `code`: their fields."""
     said = Login(visit.who.name, fields.raw(password), fields.get(code) or None)
     login.check_again(visit.db, said, address, vault_of(visit.settings))
 
 
 def _page(visit: PageRequest, token: str, entered: FormState, of: str = "") -> Response:
-    """of: which of the two forms was refused."""
+    """Render the page; `of` names the refused form."""
     found = visit.db.read(sessions.sessions_of, visit.who.name, token, lifetime_of(visit.settings))
     nothing = FormState()
     values = {

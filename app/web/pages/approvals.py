@@ -1,4 +1,4 @@
-"""The inbox of approvals: read in full what was submitted, then approve, return or reject it."""
+"""Approvals: read what was submitted in full, then approve, return or reject it."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ router = Routes(include_in_schema=False)
 
 @router.get("/approvals")
 async def page_approvals(visit: Visit, campaign: str = "") -> Response:
-    """What waits, and one of them in full."""
+    """Show what waits, and one campaign in full."""
     return await _page(visit, query_params.number(campaign), FormState())
 
 
 @router.post("/campaigns/{campaign_id}/approve")
 async def page_do_approve_campaign(campaign_id: Id, visit: Visit, fields: Fields) -> Response:
-    """Approve exactly what the page has shown."""
+    """Approve exactly what the page showed, by its digest."""
     await visit.db.aread(tenant_scope.require, visit.who, campaign_id=campaign_id)
 
     def work(connection: Connection) -> None:
@@ -59,7 +59,6 @@ async def page_do_approve_campaign(campaign_id: Id, visit: Visit, fields: Fields
 
 @router.post("/campaigns/{campaign_id}/return")
 async def page_do_return_campaign(campaign_id: Id, visit: Visit, fields: Fields) -> Response:
-    """Send it back to its author."""
     await visit.db.aread(tenant_scope.require, visit.who, campaign_id=campaign_id)
 
     def work(connection: Connection) -> None:
@@ -71,7 +70,6 @@ async def page_do_return_campaign(campaign_id: Id, visit: Visit, fields: Fields)
 
 @router.post("/campaigns/{campaign_id}/reject")
 async def page_do_reject_campaign(campaign_id: Id, visit: Visit, fields: Fields) -> Response:
-    """Refuse it."""
     await visit.db.aread(tenant_scope.require, visit.who, campaign_id=campaign_id)
 
     def work(connection: Connection) -> None:
@@ -100,7 +98,7 @@ async def _page(visit: PageRequest, campaign_id: int, entered: FormState) -> Res
 def _read(
     connection: Connection, campaign_id: int, visit: PageRequest
 ) -> tuple[list[CampaignToApprove], Case | None]:
-    """The list, and the campaign that is asked for, or the first that is not the reader's own."""
+    """Load the list and the requested campaign, by default the first that is not the reader's own."""
     waiting = approval_queue.waiting(connection, visit.who.name)
     others = [each.id for each in waiting if not each.own] or [each.id for each in waiting]
     chosen = campaign_id or (others[0] if others else 0)

@@ -1,4 +1,4 @@
-"""The page of the audit: who did what, filtered; the chain verified; every row as a line of JSON."""
+"""The audit page: filtered entries, verification of the hash chain, export as JSON lines."""
 
 from __future__ import annotations
 
@@ -30,7 +30,6 @@ def page_audit(
     subject: Begin = "",
     before: Annotated[int, Query(ge=0, le=LARGEST), Exact] = 0,
 ) -> Response:
-    """Acts, the newest first."""
     said = [each.strip().replace("\x00", "") for each in (who, action, subject)]
     found = visit.db.read(audit.newest, before, _PIECE, audit.AuditFilter(*said))
     return render(
@@ -44,13 +43,13 @@ def page_audit(
 
 @router.get("/audit/verification")
 def page_audit_verification(visit: Visit) -> Response:
-    """The whole chain, computed again."""
+    """Recompute and verify the whole chain."""
     return render(visit, "chain.html", chain=visit.db.read(audit.verify, audit.kept(visit.settings)))
 
 
 @router.get("/audit/acts.jsonl")
 def page_audit_export(visit: Visit) -> StreamingResponse:
-    """Every act, the oldest first: to be kept elsewhere."""
+    """Export every entry, oldest first, for archiving elsewhere."""
     headers = {"Content-Disposition": 'attachment; filename="loa-audit.jsonl"', "Cache-Control": "no-store"}
     return StreamingResponse(_lines(visit.db), media_type="application/x-ndjson", headers=headers)
 

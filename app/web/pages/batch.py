@@ -1,4 +1,4 @@
-"""A batch's page: what its file gave, its first bad lines, and its deliveries in each campaign."""
+"""A batch's page: import result, first bad lines, and its deliveries in each campaign."""
 
 from __future__ import annotations
 
@@ -26,7 +26,6 @@ router = Routes(include_in_schema=False)
 FIRST_BAD = 20
 ON_A_PAGE = 50
 
-# What can be looked for among the deliveries.
 FILTERS: Mapping[str, tuple[Said, tuple[DeliveryState, ...]]] = {
     "": (say("all"), ()),
     "failed": (say("not received or refused"), FAILED),
@@ -36,7 +35,7 @@ FILTERS: Mapping[str, tuple[Said, tuple[DeliveryState, ...]]] = {
 
 @dataclass(frozen=True, slots=True)
 class BatchUse:
-    """A campaign in which the batch is sent, by which run."""
+    """A campaign that sends the batch, and the run."""
 
     campaign_id: int
     name: str
@@ -46,7 +45,7 @@ class BatchUse:
 
 @dataclass(frozen=True, slots=True)
 class BatchPageView:
-    """A batch; use: the campaign whose deliveries are shown; counts: state of delivery -> how many."""
+    """A batch; use: the campaign whose deliveries are shown; counts: deliveries by state."""
 
     batch: Batch
     bad: Sequence[BadLine]
@@ -57,21 +56,18 @@ class BatchPageView:
 
     @property
     def left_out(self) -> int:
-        """Bad lines that are counted and not kept."""
+        """Number of bad lines beyond those that are stored."""
         return max(0, self.batch.lines - self.batch.accepted - KEPT)
 
 
 @dataclass(frozen=True, slots=True)
 class DeliveryFilter:
-    """Which deliveries are to be shown."""
-
     campaign: int
     state: str
     after: int
 
 
 def scene(connection: Connection, batch_id: int, carrier: str | None, asked: DeliveryFilter) -> BatchPageView:
-    """The batch's page; NotFound."""
     batch = queries.get(connection, batch_id, carrier)
     uses = _uses(connection, batch_id)
     use = next((each for each in uses if each.campaign_id == asked.campaign), uses[0] if uses else None)
@@ -84,7 +80,6 @@ def scene(connection: Connection, batch_id: int, carrier: str | None, asked: Del
 
 
 def _uses(connection: Connection, batch_id: int) -> list[BatchUse]:
-    """The newest first."""
     r, c = runs.c, campaigns.c
     query = select(c.id, c.name, r.id, r.carrier).join(runs, r.campaign_id == c.id)
     query = query.join(run_batches, run_batches.c.run_id == r.id).where(run_batches.c.batch_id == batch_id)
@@ -106,7 +101,7 @@ def _counts(connection: Connection, batch_id: int, use: BatchUse | None) -> dict
 async def page_batch(
     batch_id: Id, visit: Visit, campaign: str = "", state: str = "", after: str = ""
 ) -> Response:
-    """The batch; what is strange in the address is as if it were not there."""
+    """Show the batch; invalid query parameters are ignored."""
     asked = DeliveryFilter(
         query_params.number(campaign), state if state in FILTERS else "", query_params.number(after)
     )

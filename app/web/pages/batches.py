@@ -1,4 +1,4 @@
-"""The list of batches, and the upload of a new one: streamed to disk, imported beside everything else."""
+"""The list of batches, and upload of a new one: streamed to disk, imported in the background."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ON_A_PAGE = 50
 
 @router.get("/batches")
 async def page_batches(visit: Visit, state: str = "", carrier: str = "", after: str = "") -> Response:
-    """The newest first; a filter that makes no sense is as if it were not there."""
+    """List batches, newest first; invalid filters are ignored."""
     own = visit.who.carrier
     asked = {"state": state if state in list(BatchState) else "", "carrier": own or carrier[:40]}
     wanted = queries.BatchFilter(
@@ -43,13 +43,12 @@ async def page_batches(visit: Visit, state: str = "", carrier: str = "", after: 
 
 @router.get("/batches/new")
 def page_new_batch(visit: Visit) -> Response:
-    """The form to send a file by."""
     return _form(visit, FormState())
 
 
 @router.post("/batches/new")
 async def page_do_upload_batch(visit: Visit) -> Response:
-    """Take a file, as POST /v1/batches does; its page then says how far the import is."""
+    """Accept a file as POST /v1/batches does; the batch's page shows the progress."""
     request, who = visit.request, visit.who
     limit = visit.settings.upload_limit_mb * 1_048_576
     folder = await run_in_threadpool(folder_of, visit.settings.data)

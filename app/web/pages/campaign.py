@@ -1,4 +1,4 @@
-"""A campaign's page, and the stream of its runs' figures."""
+"""A campaign's page and its event stream."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ LastId = Annotated[str, Header(alias="Last-Event-ID", max_length=64)]
 
 @router.get("/campaigns/{campaign_id}")
 async def page_campaign(campaign_id: Id, visit: Visit) -> Response:
-    """What is said, on whose approval, and what has come of it."""
     await visit.db.aread(tenant_scope.require, visit.who, campaign_id=campaign_id)
     scene = await visit.db.aread(campaign_scene, campaign_id, visit.who)
     shape = live_stream.shape(scene.dossier.campaign.state, scene.runs)
@@ -31,6 +30,6 @@ async def page_campaign(campaign_id: Id, visit: Visit) -> Response:
 
 @router.get("/campaigns/{campaign_id}/events")
 async def page_campaign_events(campaign_id: Id, visit: Visit, last_id: LastId = "") -> Response:
-    """The figures of its runs whenever they change, until all are over."""
+    """Stream the runs' figures on change, until all runs are over."""
     await visit.db.aread(tenant_scope.require, visit.who, campaign_id=campaign_id)
     return await live_stream.stream(visit.request, Followed(campaign_id, None, visit.who.carrier), last_id)

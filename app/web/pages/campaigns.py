@@ -1,4 +1,4 @@
-"""The list of campaigns, the newest first, by state, carrier and directive."""
+"""The list of campaigns, newest first, by state, carrier and directive."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ON_A_PAGE = 30
 
 @dataclass(frozen=True, slots=True)
 class CampaignRow:
-    """A campaign in the list. runs: (run, carrier, state) of those that may be seen."""
+    """A row of the list. runs: (run, carrier, state) of those the caller may see."""
 
     id: int
     name: str
@@ -37,7 +37,7 @@ class CampaignRow:
 
 @dataclass(frozen=True, slots=True)
 class CampaignList:
-    """A part of the list; next: below which id it goes on; carriers, letters: what can be looked for."""
+    """One page of the list; next: id to continue below; carriers, letters: filter options."""
 
     items: list[CampaignRow]
     next: int | None
@@ -48,7 +48,7 @@ class CampaignList:
 def listing(
     connection: Connection, wanted: WantedCampaigns, below: int, operator: str | None
 ) -> CampaignList:
-    """Campaigns with an id under `below`, the newest first."""
+    """Return campaigns with an id below `below`, newest first."""
     found = queries.campaigns_before(connection, below, ON_A_PAGE, wanted)
     members = _runs(connection, [each.id for each in found], operator)
     letters = _letters(connection)
@@ -96,7 +96,7 @@ def _carriers(connection: Connection) -> dict[str, str]:
 async def page_campaigns(
     visit: Visit, state: str = "", carrier: str = "", directive: str = "", after: str = ""
 ) -> Response:
-    """The list; a filter that makes no sense is as if it were not there."""
+    """Show the list; invalid filters are ignored."""
     who = visit.who
     asked = {"state": state if state in list(CampaignState) else "", "carrier": carrier[:40]}
     letter = query_params.number(directive)

@@ -1,4 +1,4 @@
-"""A new campaign, and the edit of one: content with its estimate, runs, and the way to its approval."""
+"""Create and edit a campaign: content with estimate, runs, submission."""
 
 from __future__ import annotations
 
@@ -39,14 +39,13 @@ from app.web.view_models.estimate import Sizes
 
 router = Routes(include_in_schema=False)
 _REFUSALS = (Invalid, Conflict, VersionChanged)
-_ONCE = "once"  # the field that tells one form from the next: the Idempotency-Key of a page
+_ONCE = "once"  # hidden field that serves as Idempotency-Key of the form
 
-# ---- a new one ------------------------------------------------------------------------------------------
+# New campaign
 
 
 @router.get("/compose")
 async def page_compose(visit: Visit, text: str = "", directive: str = "") -> Response:
-    """The form of a new campaign."""
     begun = {"text_key": text[:200], "directive_id": str(query_params.number(directive) or "")}
     begun |= {"day_starts": visit.settings.day_starts, "day_ends": visit.settings.day_ends}
     return await _new(visit, FormData({name: [value] for name, value in begun.items()}), FormState(begun))
@@ -54,7 +53,7 @@ async def page_compose(visit: Visit, text: str = "", directive: str = "") -> Res
 
 @router.post("/compose")
 async def page_do_create_campaign(visit: Visit, fields: Fields) -> Response:
-    """Keep the draft with a run for each carrier of the chosen batches; or show what it would cost."""
+    """Store the draft with a run per carrier of the chosen batches, or show the estimate."""
     if fields.get("do") == "preview":
         return await _new(visit, fields, _as_entered(fields))
     try:
@@ -65,7 +64,7 @@ async def page_do_create_campaign(visit: Visit, fields: Fields) -> Response:
 
 
 def _create_once(connection: Connection, fields: FormData, visit: PageRequest) -> str:
-    """Where the draft is edited; a form that is sent twice has made one."""
+    """Create the campaign once per form and return its edit URL."""
 
     def act(connection: Connection) -> StoredAnswer:
         draft, chosen = drafting.draft(fields), drafting.chosen_batches(fields)
@@ -89,7 +88,6 @@ def _create_once(connection: Connection, fields: FormData, visit: PageRequest) -
 
 
 def _create(connection: Connection, draft: Draft, chosen: list[int], who: str, default: DayHours) -> int:
-    """The campaign and its runs, all of it or nothing."""
     campaign_id = lifecycle.create(connection, draft, default, who)
     query = batches.select().where(batches.c.id.in_(chosen)).order_by(batches.c.id)
     members: dict[str, list[int]] = {}
@@ -107,19 +105,18 @@ async def _new(visit: PageRequest, fields: FormData, entered: FormState) -> Resp
     return _render(visit, entered, choices=choices, estimate=found, ticked=ticked, dossier=None, kept={})
 
 
-# ---- one that there is ----------------------------------------------------------------------------------
+# Existing campaign
 
 
 @router.get("/campaigns/{campaign_id}/edit")
 async def page_edit(campaign_id: Id, visit: Visit) -> Response:
-    """Content, runs and the next step of a campaign."""
     await visit.db.aread(tenant_scope.require, visit.who, campaign_id=campaign_id)
     return await _edit(visit, campaign_id)
 
 
 @router.post("/campaigns/{campaign_id}/edit")
 async def page_do_edit_campaign(campaign_id: Id, visit: Visit, fields: Fields) -> Response:
-    """Replace the content, or show what it would cost."""
+    """Replace the content, or show the estimate."""
     await visit.db.aread(tenant_scope.require, visit.who, campaign_id=campaign_id)
     if fields.get("do") == "preview":
         return await _edit(visit, campaign_id, _as_entered(fields), fields)
@@ -139,7 +136,7 @@ def _replace(connection: Connection, campaign_id: int, fields: FormData, who: st
 
 @router.post("/campaigns/{campaign_id}/runs")
 async def page_do_add_run(campaign_id: Id, visit: Visit, fields: Fields, version: Version = "") -> Response:
-    """Give it a run over the ticked batches of one carrier."""
+    """Add a run over the ticked batches of one carrier."""
     await visit.db.aread(tenant_scope.require, visit.who, campaign_id=campaign_id)
 
     def work(connection: Connection) -> None:
@@ -160,7 +157,7 @@ async def page_do_add_run(campaign_id: Id, visit: Visit, fields: Fields, version
 async def page_do_add_held_run(
     campaign_id: Id, visit: Visit, fields: Fields, version: Version = ""
 ) -> Response:
-    """Give it a run at a carrier that sends to its own subscribers."""
+    """Add a run at a carrier that sends to its own subscribers."""
     await visit.db.aread(tenant_scope.require, visit.who, campaign_id=campaign_id)
 
     def work(connection: Connection) -> None:
@@ -180,7 +177,6 @@ async def page_do_add_held_run(
 
 @router.post("/runs/{run_id}/remove")
 async def page_do_remove_run(run_id: Id, visit: Visit, version: Version = "") -> Response:
-    """Take a planned run out of its campaign."""
     await visit.db.aread(tenant_scope.require, visit.who, run_id=run_id)
     campaign_id = (await visit.db.aread(queries.run, run_id)).campaign_id
 
@@ -197,7 +193,6 @@ async def page_do_remove_run(run_id: Id, visit: Visit, version: Version = "") ->
 
 @router.post("/campaigns/{campaign_id}/submit")
 async def page_do_submit_campaign(campaign_id: Id, visit: Visit, version: Version = "") -> Response:
-    """Hand the draft over for approval."""
     await visit.db.aread(tenant_scope.require, visit.who, campaign_id=campaign_id)
 
     def work(connection: Connection) -> None:
@@ -218,7 +213,7 @@ async def _edit(
 ) -> Response:
     dossier = await visit.db.aread(queries.dossier, campaign_id)
     shown = drafting.values(dossier.campaign)
-    # What was refused for another form of the page leaves the content as it is kept.
+    # An error in another form of the page leaves the stored content shown.
     entered = FormState(shown) if entered is None else entered if entered.values else _with(entered, shown)
     fields = fields or FormData({name: [value] for name, value in shown.items()})
     choices = await visit.db.aread(drafting.choices)
@@ -228,12 +223,11 @@ async def _edit(
 
 
 def _sizes(of: Dossier) -> Sizes:
-    """Subscribers of the runs that it has."""
     held = {run.carrier: run.audience.estimated for run in of.runs if run.audience}
     return Sizes({run.carrier: run.subscribers for run in of.runs if not run.audience}, held)
 
 
-# ---- both -----------------------------------------------------------------------------------------------
+# Shared
 
 
 def _render(visit: PageRequest, entered: FormState, **values: Any) -> Response:
@@ -254,7 +248,6 @@ def _render(visit: PageRequest, entered: FormState, **values: Any) -> Response:
 
 
 def _offered(visit: PageRequest, of: Choices) -> dict[str, dict[str, str]]:
-    """The form's lists, in the reader's language; a first line for nothing where that is possible."""
     tell = visit.speaker.say
     return {
         "letters": {"": tell(say("without a directive"))}
@@ -271,7 +264,7 @@ def _as_entered(fields: FormData) -> FormState:
 
 
 def _above(error: AppError) -> FormState:
-    """A refusal that belongs to no field of the content."""
+    """Show an error that belongs to no field above the form."""
     return FormState(sentences=[error.detail], slug=error.slug, status=error.status)
 
 

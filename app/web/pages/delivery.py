@@ -1,4 +1,4 @@
-"""One delivery with its whole history: every submission, every receipt, every decision; its number masked."""
+"""One delivery with all its submissions, receipts and decisions; the number masked."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Line = Annotated[int, Path(ge=0, le=LARGEST), Exact]
 
 @router.get("/deliveries/{campaign_id}/{batch_id}/{line}")
 async def page_delivery(campaign_id: Id, batch_id: Id, line: Line, visit: Visit) -> Response:
-    """The delivery of this line of the batch in this campaign."""
+    """Show the delivery of this line of the batch in this campaign."""
     await visit.db.aread(tenant_scope.require, visit.who, campaign_id=campaign_id, batch_id=batch_id)
 
     def work(connection: Connection) -> tuple[delivery_history.Story, str]:
@@ -43,5 +43,4 @@ async def page_delivery(campaign_id: Id, batch_id: Id, line: Line, visit: Visit)
 
 
 def _area(code: str | None, at: datetime | None) -> str | None:
-    """The name that the area had when the message went out."""
     return None if code is None else areas.name(code, clock.local(at or clock.now()).date())

@@ -1,4 +1,4 @@
-"""Directives: the list, a new letter, one letter against its deadline, and what its addressees report."""
+"""Directives: list, creation, one directive against its deadline, addressees' reports."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ router = Routes(include_in_schema=False)
 
 @router.get("/directives")
 async def page_directives(visit: Visit, after: str = "") -> Response:
-    """The newest first, each with what its addressees have reported."""
+    """List directives, newest first, with the addressees' progress."""
     found = await visit.db.aread(directive_view.listing, after, visit.who.carrier)
     writes = may(visit.who.role, "create_directive")
     return render(visit, "directives.html", found=found, writes=writes)
@@ -45,13 +45,11 @@ async def page_directives(visit: Visit, after: str = "") -> Response:
 
 @router.get("/directives/new")
 def page_new_directive(visit: Visit) -> Response:
-    """The form of a new letter."""
     return _new(visit, FormState())
 
 
 @router.post("/directives/new")
 async def page_do_create_directive(visit: Visit, fields: Fields) -> Response:
-    """Keep it."""
     try:
         letter = filled(DirectiveBody, _letter(fields)).letter()
         directive_id = await visit.db.awrite(directives.create, letter, visit.who.name)
@@ -62,14 +60,14 @@ async def page_do_create_directive(visit: Visit, fields: Fields) -> Response:
 
 @router.get("/directives/{directive_id}")
 async def page_directive(directive_id: Id, visit: Visit) -> Response:
-    """The letter, its countdown, its campaigns, and for the office who has reported and who is late."""
+    """Show the directive, its deadline and campaigns; for the office also who has reported."""
     await visit.db.aread(tenant_scope.require, visit.who, directive_id=directive_id)
     return await _one(visit, directive_id, FormState())
 
 
 @router.post("/directives/{directive_id}/addressees")
 async def page_do_set_addressee(directive_id: Id, visit: Visit, fields: Fields) -> Response:
-    """Say of which kind an addressee is and where it is reminded, or add one."""
+    """Set an addressee's kind and reminder address, or add one."""
     await visit.db.aread(tenant_scope.require, visit.who, directive_id=directive_id)
     try:
         said: dict[str, Any] = {name: fields.get(name) or None for name in ("carrier", "email")}
@@ -84,7 +82,7 @@ async def page_do_set_addressee(directive_id: Id, visit: Visit, fields: Fields) 
 
 @router.get("/directives/{directive_id}/report")
 async def page_outreach(directive_id: Id, visit: Visit, addressee: str = "") -> Response:
-    """The form in which an addressee's report is entered; its last one is filled in already."""
+    """Show the report form, filled with the addressee's last version."""
     await visit.db.aread(tenant_scope.require, visit.who, directive_id=directive_id)
     if not addressee:
         return redirect_with_flash(visit, f"/directives/{directive_id}")
@@ -95,7 +93,7 @@ async def page_outreach(directive_id: Id, visit: Visit, addressee: str = "") -> 
 
 @router.post("/directives/{directive_id}/report")
 async def page_do_report_outreach(directive_id: Id, visit: Visit, fields: Fields) -> Response:
-    """Keep it as the addressee's next version."""
+    """Store the report as the addressee's next version."""
     await visit.db.aread(tenant_scope.require, visit.who, directive_id=directive_id)
     try:
         claim = outreach_fields.body(fields).claim(EntrySource.API)

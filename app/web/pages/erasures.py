@@ -1,4 +1,4 @@
-"""Erasures with their certificates, and what is kept until when, or why it can't be due yet."""
+"""Erasures with their certificates, and what is kept until when and why."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from app.web.translations import Said, say
 
 router = Routes(include_in_schema=False)
 ON_A_PAGE = 50
-_MOST = 300  # of what is kept are shown; the first to be due first
+_MOST = 300  # items shown, soonest due first
 
 KINDS: dict[ErasureKind, Said] = {
     ErasureKind.CAMPAIGN: say("numbers of a campaign"),
@@ -37,7 +37,7 @@ KINDS: dict[ErasureKind, Said] = {
 
 @dataclass(frozen=True, slots=True)
 class KeptItem:
-    """Something that is kept. due_at: None while `why` says what keeps it; else why is the rule."""
+    """A kept item. due_at None: `why` says what holds it; otherwise `why` is the rule."""
 
     kind: ErasureKind
     id: int | None
@@ -48,7 +48,7 @@ class KeptItem:
 
 @router.get("/erasures")
 async def page_erasures(visit: Visit, after: str = "") -> Response:
-    """The newest first; on the first page what comes next."""
+    """List erasures, newest first; the first page also shows what is due next."""
     settings, below = visit.settings, query_params.number(after)
     terms = RetentionTerms(settings.retention_days, settings.records_months)
 
@@ -64,13 +64,13 @@ async def page_erasures(visit: Visit, after: str = "") -> Response:
 
 @router.get("/erasures/{erasure_id}")
 async def page_erasure(erasure_id: Id, visit: Visit) -> Response:
-    """One certificate, as it is printed and filed."""
+    """Show one certificate for printing."""
     found = await visit.db.aread(certificates.get, erasure_id)
     return render(visit, "erasure.html", of=found, paper=certificates.text(found))
 
 
 def _kept(connection: Connection, terms: RetentionTerms) -> list[KeptItem]:
-    """The first to be due first, then what can't be due yet."""
+    """Return kept items, soonest due first, those without a date last."""
     found = sorted(
         retention_due.subjects(connection, terms), key=lambda each: (each.due_at is None, each.due_at or 0)
     )

@@ -1,4 +1,4 @@
-"""Inbound messages as a page: what subscribers have sent to us, the newest first, numbers masked."""
+"""Messages from subscribers, newest first, numbers masked."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ON_A_PAGE = 50
 
 @router.get("/inbound")
 async def page_inbound(visit: Visit, carrier: str = "", after: str = "") -> Response:
-    """The newest first; an operator sees its own carrier's. after: below which id to go on."""
+    """List messages, newest first, below the id `after`; an operator sees its own carrier's."""
     asked = visit.who.carrier or carrier[:40]
     below = query_params.number(after) or query_params.LARGEST
 

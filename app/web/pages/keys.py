@@ -1,4 +1,4 @@
-"""The pages of API keys: listed, made, given another secret, ended; a secret is shown once, on the answer."""
+"""API keys: list, create, rotate, revoke; a secret is shown once, in the response."""
 
 from __future__ import annotations
 
@@ -26,13 +26,12 @@ Name = Annotated[str, Path(max_length=80)]
 
 @router.get("/keys")
 def page_keys(visit: Visit) -> Response:
-    """All keys, without their secrets."""
     return _list(visit, FormState())
 
 
 @router.post("/keys")
 def page_do_add_key(visit: Visit, fields: Fields) -> Response:
-    """Make a key, by the same verb as POST /v1/keys; sent again it is refused, since the name is taken."""
+    """Create a key as POST /v1/keys does; a repeated submission fails because the name is taken."""
     try:
         name = name_of(fields)
         expires = read_fields.moment(fields, "expires_at")
@@ -46,13 +45,12 @@ def page_do_add_key(visit: Visit, fields: Fields) -> Response:
 
 @router.get("/keys/{name}")
 def page_key(name: Name, visit: Visit) -> Response:
-    """One key, and what can be done."""
     return _one(visit, name, FormState())
 
 
 @router.post("/keys/{name}/rotate")
 def page_do_rotate_key(name: Name, visit: Visit, fields: Fields) -> Response:
-    """Another secret; the one before stays good for the hours that are entered."""
+    """Rotate the secret; the old one stays valid for the entered hours."""
     try:
         hours = read_fields.needed(fields, "overlap")
         secret = visit.db.write(service.rotate_key, name, timedelta(hours=hours), visit.who.name)
@@ -63,7 +61,6 @@ def page_do_rotate_key(name: Name, visit: Visit, fields: Fields) -> Response:
 
 @router.post("/keys/{name}/revoke")
 def page_do_revoke_key(name: Name, visit: Visit) -> Response:
-    """End a key at once."""
     visit.db.write(service.revoke_key, name, visit.who.name)
     return redirect_with_flash(visit, "/keys", say("The key {name} is over."), name=name)
 

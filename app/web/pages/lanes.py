@@ -1,4 +1,4 @@
-"""The lanes: which links send, which stand still and why, and the person's word that the cause is mended."""
+"""Links to carriers: which send, which are halted and why; resume after the cause is fixed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from carriers.contract import ReceiptLevel
 
 router = Routes(include_in_schema=False)
 
-# What the receipts of a link prove at best.
+# The best that a link's receipts prove.
 LEVELS: dict[str, Said] = {
     "none": say("none"),
     "operator": say("up to the carrier's centre"),
@@ -33,7 +33,7 @@ LEVELS: dict[str, Said] = {
 }
 
 
-# How a link stands: the colour and the words. Green is only what has a connection.
+# Colour and label by state; green only with a connection.
 STANDS: dict[LinkState, tuple[str, Said]] = {
     LinkState.CONNECTED: ("good", say("at work")),
     LinkState.HELD: ("bad", say("no answers come")),
@@ -47,7 +47,7 @@ STANDS: dict[LinkState, tuple[str, Said]] = {
 
 @dataclass(frozen=True, slots=True)
 class LanePageView:
-    """One link. reason, code: the carrier's words for why it was halted; tone, said: how it stands."""
+    """One link. reason, code: why the carrier halted it; tone, said: its state as shown."""
 
     id: int
     name: str
@@ -73,8 +73,8 @@ class LanePageView:
 
 @router.get("/lanes")
 async def page_lanes(visit: Visit) -> Response:
-    """Every lane, the halted ones first."""
-    rows, known, shape = await visit.db.aread(_look, visit.who.carrier)
+    """List all links, halted ones first."""
+    rows, known, shape = await visit.db.aread(_load, visit.who.carrier)
     views = [_view(row, known[row.id]) for row in rows]
     found = sorted(
         views, key=lambda each: (each.left, each.state != LaneState.HALTED, each.tone != "bad", each.id)
@@ -84,7 +84,7 @@ async def page_lanes(visit: Visit) -> Response:
 
 @router.post("/lanes/{lane_id}/resume")
 async def page_do_resume_lane(lane_id: Id, visit: Visit) -> Response:
-    """The lane takes up its link again; a refusal becomes the page of errors."""
+    """Resume the link; errors are shown on the error page."""
 
     def work(connection: Connection) -> None:
         link_store.resume(connection, lane_id, visit.who.name, visit.who.carrier)
@@ -96,7 +96,7 @@ async def page_do_resume_lane(lane_id: Id, visit: Visit) -> Response:
     )
 
 
-def _look(connection: Connection, carrier: str | None) -> tuple[list[Row[Any]], dict[int, LinkStatus], str]:
+def _load(connection: Connection, carrier: str | None) -> tuple[list[Row[Any]], dict[int, LinkStatus], str]:
     found = link_store.all_lanes(connection, carrier)
     known = link_status.facts(connection)
     return found, known, links_shape(found, known)

@@ -1,4 +1,4 @@
-"""Notices that go outside, reminders by e-mail and events by webhook: their state, and sent once more."""
+"""Outgoing notices (e-mail reminders, webhook events): list and replay."""
 
 from __future__ import annotations
 
@@ -31,7 +31,6 @@ CHANNELS: dict[NotificationChannel, Said] = {
 
 @router.get("/notices")
 async def page_notices(visit: Visit, state: str = "", after: str = "") -> Response:
-    """The newest first, in one state or any."""
     asked = NoticeState(state) if state in list(NoticeState) else None
     below = query_params.number(after) or query_params.LARGEST
     found = await visit.db.aread(outbox.newest, below, ON_A_PAGE, asked)
@@ -46,8 +45,6 @@ async def page_notices(visit: Visit, state: str = "", after: str = "") -> Respon
 
 @router.post("/notices/{notice_id}/replay")
 async def page_do_replay_notice(notice_id: Id, visit: Visit) -> Response:
-    """Send one once more, under the same id."""
-
     def work(connection: Connection) -> None:
         outbox.replay(connection, notice_id, visit.who.name)
 

@@ -1,4 +1,4 @@
-"""The do-not-send list of each carrier: who asked not to be written to; numbers added and taken off."""
+"""Do-not-send lists by carrier: entries, add and remove numbers."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from app.web.translations import Said, say
 router = Routes(include_in_schema=False)
 ON_A_PAGE = 100
 _BETWEEN = re.compile(r"[\n,;]+")
-_SHOWN = 20  # places of what could not be read
+_SHOWN = 20  # unreadable places listed
 
 _ADDED: tuple[Said, Said] = (
     say("{n} numbers are on the list now; {known} were on it before."),
@@ -46,19 +46,19 @@ _REMOVED: tuple[Said, Said] = (
 
 @router.get("/do-not-send")
 async def page_opt_outs(visit: Visit, carrier: str = "", after: str = "") -> Response:
-    """The newest first; an operator sees its own carrier's."""
+    """List entries, newest first; an operator sees its own carrier's."""
     return await _page(visit, visit.who.carrier or carrier[:40], query_params.number(after), FormState())
 
 
 @router.post("/do-not-send/add")
 async def page_do_add_do_not_send(visit: Visit, fields: Fields) -> Response:
-    """Put numbers on the list, by the same verb as POST /v1/do-not-send."""
+    """Add numbers as POST /v1/do-not-send does."""
     return await _change(visit, fields, do_not_send.add, _ADDED)
 
 
 @router.post("/do-not-send/remove")
 async def page_do_remove_do_not_send(visit: Visit, fields: Fields) -> Response:
-    """Take numbers off the list, by the same verb as POST /v1/do-not-send/remove."""
+    """Remove numbers as POST /v1/do-not-send/remove does."""
     return await _change(visit, fields, do_not_send.remove, _REMOVED)
 
 
@@ -80,7 +80,7 @@ async def _change(
 
 
 def _body(fields: FormData) -> Numbers:
-    """One number a line, or between commas; what is none is named by its place and never repeated."""
+    """Split the numbers by line or comma; an unreadable one is named by its place, never repeated."""
     numbers = [each.strip() for each in _BETWEEN.split(fields.get("numbers")) if each.strip()]
     if not numbers:
         raise Invalid("Enter a number, one on each line.", field="numbers")

@@ -1,4 +1,4 @@
-"""The overview: one screen for whoever wants to know how everything stands, and its stream of changes."""
+"""The overview page and its event stream."""
 
 from __future__ import annotations
 
@@ -16,13 +16,11 @@ router = Routes(include_in_schema=False)
 
 
 def get_overview(request: Request) -> Hub[str]:
-    """The hub that app/runtime/api_app.py made."""
     return cast(Hub[str], request.app.state.overview)
 
 
 @router.get("/")
 async def page_overview(visit: Visit) -> Response:
-    """Deadlines, campaigns, and what is to be done."""
     scene = await visit.db.aread(overview_scene.scene, visit.who.carrier)
     return render(
         visit, "overview.html", scene=scene, lights=traffic_light, shape=overview_scene.shape(scene)
@@ -35,5 +33,5 @@ async def page_overview_events(
     hub: Annotated[Hub[str], Depends(get_overview)],
     last_id: Annotated[str, Header(alias="Last-Event-ID", max_length=64)] = "",
 ) -> Response:
-    """The figures of the overview whenever they change; one look at the database serves all who watch."""
+    """Stream the overview's figures on change; one database poll serves all visitors."""
     return hub.opened(visit.request, visit.who.carrier or "", last_id)

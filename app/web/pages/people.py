@@ -1,4 +1,4 @@
-"""The pages of people: who may sign in, let in and disabled, another password, signed out everywhere."""
+"""Users: list, add, disable, reset password, end sessions."""
 
 from __future__ import annotations
 
@@ -37,13 +37,12 @@ _CARRIERS: TypeAdapter[str] = TypeAdapter(schemas.Carrier)
 
 @router.get("/people")
 def page_people(visit: Visit) -> Response:
-    """Everybody who may sign in, or might once."""
     return _list(visit, FormState())
 
 
 @router.post("/people")
 def page_do_add_user(visit: Visit, fields: Fields) -> Response:
-    """Let a person in, by the same verb as POST /v1/users."""
+    """Add a user as POST /v1/users does."""
     try:
         name = name_of(fields)
         wanted = NewPerson(name, role_of(fields), carrier_of(fields))
@@ -57,13 +56,11 @@ def page_do_add_user(visit: Visit, fields: Fields) -> Response:
 
 @router.get("/people/{name}")
 def page_person(name: Name, visit: Visit) -> Response:
-    """One person, and what can be done."""
     return _one(visit, name, FormState())
 
 
 @router.post("/people/{name}/disable")
 def page_do_disable_user(name: Name, visit: Visit) -> Response:
-    """Let a person in no more."""
     try:
         visit.db.write(service.disable_person, name, visit.who.name)
     except Conflict as error:
@@ -73,7 +70,6 @@ def page_do_disable_user(name: Name, visit: Visit) -> Response:
 
 @router.post("/people/{name}/password")
 def page_do_set_user_password(name: Name, visit: Visit, fields: Fields) -> Response:
-    """Another password for somebody who has lost the old one."""
     visit.db.read(users.get, name)
     try:
         hashed = hash_password(fields.raw("password"), name, visit.settings.password_words)
@@ -87,13 +83,12 @@ def page_do_set_user_password(name: Name, visit: Visit, fields: Fields) -> Respo
 
 @router.post("/people/{name}/sign-out")
 def page_do_sign_out_user(name: Name, visit: Visit) -> Response:
-    """End all sessions of a person."""
     visit.db.write(service.end_sessions, name, visit.who.name)
     return redirect_with_flash(visit, "/people", say("{name} is signed out everywhere."), name=name)
 
 
 def name_of(fields: FormData) -> str:
-    """The name of a person or a key, as the API would take it."""
+    """Read the name of a user or key by the API's rule."""
     try:
         return _NAMES.validate_python(fields.get("name"))
     except ValidationError:
@@ -103,7 +98,6 @@ def name_of(fields: FormData) -> str:
 
 
 def role_of(fields: FormData) -> str:
-    """The role that was chosen."""
     said = fields.get("role")
     if said not in list(Role):
         raise Invalid(f"The role is one of {', '.join(Role)}.", field="role")
@@ -111,7 +105,7 @@ def role_of(fields: FormData) -> str:
 
 
 def carrier_of(fields: FormData) -> str | None:
-    """The carrier, for an operator; the verb says where it is missing or too much."""
+    """Read an operator's carrier; the service checks that it fits the role."""
     if not fields.get("carrier"):
         return None
     try:

@@ -1,4 +1,4 @@
-"""The pages of a carrier's result files: sent by a form, reconciled with the ledger, line by line."""
+"""Result files of carriers: upload, reconciliation with the ledger, lines."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ from app.web.translations import Said, say
 
 router = Routes(include_in_schema=False)
 ON_A_PAGE = 50
-_CAMPAIGNS = 100  # of the newest can one be chosen by name
+_CAMPAIGNS = 100  # newest campaigns offered
 
 LEVELS: Mapping[str, Said] = {
     "": say("as much as the link's own receipts"),
     "operator": say("that the carrier's centre has taken it"),
     "handset": say("that the telephone has received it"),
 }
-# Short names of what can become of a line; the sentence of each stands beside it.
+# Short names of verdicts; the full sentence stands beside each.
 VERDICTS: Mapping[str, Said] = {
     ResultVerdict.AGREED: say("agrees"),
     ResultVerdict.SETTLED: say("told something new"),
@@ -54,7 +54,6 @@ VERDICTS: Mapping[str, Said] = {
 
 @router.get("/receipt-files")
 async def page_receipt_files(visit: Visit, after: str = "") -> Response:
-    """The newest first."""
     below = query_params.number(after) or query_params.LARGEST
     found = await visit.db.aread(queries.page_before, below, ON_A_PAGE, visit.who.carrier)
     following = found[-1].id if len(found) == ON_A_PAGE else None
@@ -64,13 +63,12 @@ async def page_receipt_files(visit: Visit, after: str = "") -> Response:
 
 @router.get("/receipt-files/new")
 def page_new_receipt_file(visit: Visit) -> Response:
-    """The form to send a result file by."""
     return _form(visit, FormState())
 
 
 @router.post("/receipt-files/new")
 async def page_do_upload_receipt_file(visit: Visit) -> Response:
-    """Take a file, as POST /v1/receipt-files does; its page then says what became of the lines."""
+    """Accept a file as POST /v1/receipt-files does; its page shows the verdicts."""
     request, settings = visit.request, visit.settings
     folder = await run_in_threadpool(folder_of, settings.data)
     limit = settings.upload_limit_mb * 1_048_576
@@ -88,12 +86,12 @@ async def page_do_upload_receipt_file(visit: Visit) -> Response:
 
 
 async def _take(visit: PageRequest, upload: Upload) -> RegisteredFile:
-    """Register the upload, and apply it beside everything else where it waits for that."""
+    """Register the upload, and start applying it in the background."""
     settings, who = visit.settings, visit.who
     if not upload.file.size:
         raise Invalid("Choose a file that is not empty.", field="file")
     claim = claim_of(who, upload)
-    words_of(settings.links.values(), claim.carrier)  # settings that can't be right are said at once
+    words_of(settings.links.values(), claim.carrier)  # report wrong settings at once
     found = await visit.db.awrite(register, claim, upload.named, who.name)
     if found.waiting:
         path = upload.path.replace(spool_path(folder_of(settings.data), claim.carrier, upload.file.sha256))
@@ -105,7 +103,7 @@ async def _take(visit: PageRequest, upload: Upload) -> RegisteredFile:
 
 @router.get("/receipt-files/{file_id}")
 async def page_receipt_file(file_id: Id, visit: Visit, verdict: str = "", after: str = "") -> Response:
-    """The reconciliation, and lines of one verdict or all; what is strange is as if it were not there."""
+    """Show the reconciliation and lines, of one verdict or all; invalid parameters are ignored."""
     asked = verdict if verdict in VERDICTS else ""
 
     def work(connection: Connection) -> tuple[queries.ReceiptFile, list[queries.ResultLineView]]:
@@ -129,7 +127,6 @@ def _form(visit: PageRequest, entered: FormState) -> Response:
 
 
 def _campaigns(connection: Connection, carrier: str | None) -> dict[int, str]:
-    """The newest that have a run, by number."""
     own = (
         select(runs.c.campaign_id)
         if carrier is None

@@ -1,4 +1,4 @@
-"""The log of receipts: what carriers told of messages, and what fits none; as it came, numbers masked."""
+"""The receipt log: matched receipts and quarantined ones, as received, numbers masked."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ WHY: dict[QuarantineReason, Said] = {
 
 @router.get("/receipts")
 async def page_receipts(visit: Visit, lane: str = "", kind: str = "", before: str = "") -> Response:
-    """The newest first, of one lane or all; what is strange in the address is as if it were not there."""
+    """List receipts of one link or all, newest first; invalid parameters are ignored."""
     quarantined = kind == "quarantine"
 
     def work(connection: Connection) -> dict[str, Any]:
@@ -74,5 +74,5 @@ def _waiting(
 
 
 def _number(said: str) -> int:
-    """A number of the address that may be larger than an id; 0 for anything else."""
+    """Parse a number that may exceed an id; 0 for anything else."""
     return min(int(said), receipt_log.LATEST) if said.isascii() and said.isdecimal() and len(said) < 17 else 0

@@ -1,4 +1,4 @@
-"""The pages of reports: built for a cut-off, frozen, listed, compared, proved, fetched as files."""
+"""Report pages: built for a cut-off, frozen, listed, compared, proved, downloaded."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ router = Routes(include_in_schema=False)
 Cursor = Annotated[int, Query(ge=0, le=LARGEST), Exact]
 
 _PIECE = 30
-AT_ONCE = 50_000  # a report reads every message: one of more than these is built when somebody asks for it
-_MANY = (None, None)  # of several runs: each line says it
+AT_ONCE = 50_000  # reports read every message; larger ones are built only on request
+_MANY = (None, None)  # a campaign's runs differ: each line tells
 _Building = Callable[[Connection, int], Report]
 
 
 @router.get("/reports")
 def page_reports(visit: Visit, before: Cursor = 0) -> Response:
-    """What can be reported on, and the versions that are frozen."""
+    """List campaigns to report on, and frozen versions."""
     found = visit.db.read(index.page, before, _PIECE, visit.who.carrier)
     versions = visit.db.read(archive.recent, 0, _PIECE, visit.who.carrier)
     following = found[-1].id if len(found) == _PIECE else None
@@ -61,21 +61,19 @@ def page_reports(visit: Visit, before: Cursor = 0) -> Response:
 
 @router.get("/reports/runs/{run_id}")
 def page_run_report(run_id: Id, visit: Visit) -> Response:
-    """One carrier's run."""
     visit.db.read(tenant_scope.require, visit.who, run_id=run_id)
-    return _of(visit, ReportSubject(SubjectKind.RUN, run_id), _asked(visit))
+    return _subject_page(visit, ReportSubject(SubjectKind.RUN, run_id), _asked(visit))
 
 
 @router.get("/reports/directives/{directive_id}")
 def page_directive_report(directive_id: Id, visit: Visit) -> Response:
-    """All that a letter has brought about."""
     visit.db.read(tenant_scope.require, visit.who, directive_id=directive_id)
-    return _of(visit, ReportSubject(SubjectKind.DIRECTIVE, directive_id), _asked(visit))
+    return _subject_page(visit, ReportSubject(SubjectKind.DIRECTIVE, directive_id), _asked(visit))
 
 
 @router.get("/reports/campaigns/{campaign_id}")
 def page_campaign_report(campaign_id: Id, visit: Visit) -> Response:
-    """The measured runs of a campaign side by side."""
+    """Show the measured runs of a campaign side by side."""
     visit.db.read(tenant_scope.require, visit.who, campaign_id=campaign_id)
     carrier = visit.who.carrier
 
@@ -87,23 +85,23 @@ def page_campaign_report(campaign_id: Id, visit: Visit) -> Response:
 
 
 @router.post("/reports/freeze")
-def page_do_freeze_report(visit: Visit, fields: Fields, books: LedgerDep) -> Response:
-    """Freeze, by the same verb as POST /v1/reports: the last version again while its figures hold."""
+def page_do_freeze_report(visit: Visit, fields: Fields, ledger: LedgerDep) -> Response:
+    """Freeze as POST /v1/reports does: while its figures hold, the last version is returned."""
     subject = _subject(fields)
     visit.db.read(require_own, visit.who, subject)
     try:
         at = read_fields.moment(fields, "at")
-        freezer = Freezer(visit.db, books, letterhead.load(visit.settings.letterheads), visit.who.name)
+        freezer = Freezer(visit.db, ledger, letterhead.load(visit.settings.letterheads), visit.who.name)
         report, new = freezer.freeze(subject, clock.to_ms(at) if at else None)
     except (Conflict, Invalid) as error:
-        return _of(visit, subject, fields, refused(error, fields))
+        return _subject_page(visit, subject, fields, refused(error, fields))
     said = say("Version {n} is frozen.") if new else say("Version {n} is frozen already: its figures hold.")
     return redirect_with_flash(visit, f"/reports/{report.id}", said, n=report.version)
 
 
 @router.get("/reports/{report_id}")
 def page_frozen_report(report_id: Id, visit: Visit, against: Cursor = 0, prove: bool = False) -> Response:
-    """One version: its files, what has changed since the one before or another one, and its proof."""
+    """Show one version: files, changes since the one before or another one, proof."""
     carrier = visit.who.carrier
     report = visit.db.read(archive.get, report_id, carrier)
     subject = ReportSubject(report.subject, report.subject_id)
@@ -119,14 +117,14 @@ def page_frozen_report(report_id: Id, visit: Visit, against: Cursor = 0, prove: 
     return render(visit, "frozen.html", **shown)
 
 
-# ---- what a page shows ----------------------------------------------------------------------------------
+# Building the page
 
 
 @dataclass(frozen=True, slots=True)
 class _Built:
-    """The figures for a cut-off; where there are none, why: refused, nothing is stated yet, not asked for.
+    """Figures for a cut-off; `missing` or `entered` tell why there are none.
 
-    waiting: about how many messages would be read for them.
+    waiting: messages that would have to be read, if the report was not asked for yet.
     """
 
     report: Report | None
@@ -143,16 +141,14 @@ def _subject(fields: FormData) -> ReportSubject:
 
 
 def _asked(visit: PageRequest) -> FormData:
-    """The cut-off that the address names; no field at all where it names none."""
+    """Return the cut-off named in the URL; without one, no field at all."""
     said = visit.request.query_params.get("at")
     return FormData() if said is None else FormData({"at": [said[:40]]})
 
 
-def _of(
+def _subject_page(
     visit: PageRequest, subject: ReportSubject, asked: FormData, entered: FormState | None = None
 ) -> Response:
-    """The report of a run or a directive, and its versions."""
-
     def build(connection: Connection, cutoff_ms: int) -> Report:
         return freeze.build(connection, subject, cutoff_ms)
 
@@ -169,7 +165,7 @@ def _build(visit: PageRequest, build: _Building, asked: FormData, of: tuple[str,
     try:
         at = read_fields.moment(asked, "at")
         return _Built(visit.db.read(build, freeze.settled(visit.db, clock.to_ms(at) if at else None)), kept)
-    except Conflict as error:  # its carrier has stated nothing by then: that is no failure
+    except Conflict as error:  # no statement by then, which is no error
         return _Built(None, kept, error.detail)
     except Invalid as error:
         return _Built(None, refused(error, asked))
@@ -197,14 +193,13 @@ def _page(visit: PageRequest, address: str, found: _Built, subject: ReportSubjec
 
 
 def _doubts(visit: PageRequest, report: Report | None) -> list[FraudSignal]:
-    """For the office, beside the figures of one run."""
+    """Return fraud signs of a measured run, for roles that may see them."""
     if not isinstance(report, CarrierReport) or not may(visit.who.role, "list_doubts"):
         return []
     return visit.db.read(doubts, report.header.run_id, visit.settings.switched_off)
 
 
 def _nature(report: Report | None) -> tuple[carrier_statement.FigureSource | None, int | None]:
-    """Where a run's figures come from, and the most that its receipts prove."""
     if isinstance(report, StatedReport):
         return report.statement.kind, report.header.receipt_level
     return (
@@ -215,7 +210,7 @@ def _nature(report: Report | None) -> tuple[carrier_statement.FigureSource | Non
 
 
 def _other(versions: Sequence[Frozen], report: Frozen, against: int) -> Frozen | None:
-    """The version to compare with: the one that is asked for, else the one before."""
+    """Return the version to compare with: the requested one, by default the one before."""
     if against:
         found = next((each for each in versions if each.id == against), None)
         if found is None:
@@ -225,7 +220,6 @@ def _other(versions: Sequence[Frozen], report: Frozen, against: int) -> Frozen |
 
 
 def _compared(connection: Connection, other: Frozen, report: Frozen) -> tuple[FigureChange, ...]:
-    """What the later of both has otherwise than the earlier."""
     first, second = sorted((other, report), key=lambda each: each.version)
     before, after = (json.loads(archive.figures(connection, each)) for each in (first, second))
     return differences.differences(before, after)

@@ -1,4 +1,4 @@
-"""A run's page: figures as they move, orders that say first what will happen, and stated figures."""
+"""A run's page: live figures, orders with their consequences, stated figures."""
 
 from __future__ import annotations
 
@@ -44,13 +44,12 @@ DONE: dict[Verb, Said] = {
 
 @router.get("/runs/{run_id}")
 async def page_run(run_id: Id, visit: Visit) -> Response:
-    """The run as it stands, and what can be asked of it."""
     return await _page(visit, run_id, FormState())
 
 
 @router.get("/runs/{run_id}/events")
 async def page_run_events(run_id: Id, visit: Visit, last_id: LastId = "") -> Response:
-    """The figures of that page whenever they change, until the run is over."""
+    """Stream the page's figures on change, until the run is over."""
     run = await visit.db.aread(queries.run, run_id, visit.who.carrier)
     of = Followed(run.campaign_id, run_id, visit.who.carrier)
     return await live_stream.stream(visit.request, of, last_id)
@@ -72,12 +71,12 @@ async def _page(visit: PageRequest, run_id: int, entered: FormState) -> Response
     )
 
 
-# ---- orders ---------------------------------------------------------------------------------------------
+# Orders
 
 
 @router.post("/runs/{run_id}/start")
 async def page_do_start_run(run_id: Id, visit: Visit, fields: Fields, version: Version = "") -> Response:
-    """Begin to send what was approved, if it is what the page has shown."""
+    """Start sending if what was approved is what the page showed."""
     return await _order(visit, run_id, Verb.START, fields, version)
 
 
@@ -89,19 +88,17 @@ async def page_do_pause_run(run_id: Id, visit: Visit, fields: Fields) -> Respons
 
 @router.post("/runs/{run_id}/resume")
 async def page_do_resume_run(run_id: Id, visit: Visit, fields: Fields, version: Version = "") -> Response:
-    """Go on at the next message."""
     return await _order(visit, run_id, Verb.RESUME, fields, version)
 
 
 @router.post("/runs/{run_id}/end")
 async def page_do_end_run(run_id: Id, visit: Visit, fields: Fields) -> Response:
-    """The carrier that sends by itself has ended."""
+    """Record that a carrier that sends itself has finished."""
     return await _order(visit, run_id, Verb.END, fields)
 
 
 @router.post("/runs/{run_id}/cancel")
 async def page_do_cancel_run(run_id: Id, visit: Visit, fields: Fields) -> Response:
-    """Send no more, for good."""
     return await _order(visit, run_id, Verb.CANCEL, fields)
 
 
@@ -122,7 +119,7 @@ async def _order(
 
 @router.post("/runs/{run_id}/priority")
 async def page_do_set_priority(run_id: Id, visit: Visit, fields: Fields) -> Response:
-    """Its turn among the runs of its carrier."""
+    """Set the run's priority among the runs of its carrier."""
     await visit.db.aread(tenant_scope.require, visit.who, run_id=run_id)
 
     def work(connection: Connection) -> None:
@@ -137,7 +134,7 @@ async def page_do_set_priority(run_id: Id, visit: Visit, fields: Fields) -> Resp
 
 @router.post("/runs/{run_id}/rate")
 async def page_do_set_rate(run_id: Id, visit: Visit, fields: Fields) -> Response:
-    """Its own rate, below that of the links; an empty field for theirs."""
+    """Set the run's own rate below that of the links; an empty field removes it."""
     await visit.db.aread(tenant_scope.require, visit.who, run_id=run_id)
 
     def work(connection: Connection) -> None:
@@ -155,7 +152,7 @@ async def page_do_set_rate(run_id: Id, visit: Visit, fields: Fields) -> Response
 
 @router.post("/runs/{run_id}/statements")
 async def page_do_state_figures(run_id: Id, visit: Visit, fields: Fields) -> Response:
-    """What a carrier that sends by itself says of the run."""
+    """Store the statement of a carrier that sends itself."""
     await visit.db.aread(tenant_scope.require, visit.who, run_id=run_id)
     try:
         await visit.db.awrite(stating.keep, run_id, stating.claim(fields), visit.who)

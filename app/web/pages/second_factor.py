@@ -1,4 +1,4 @@
-"""The page to set up a second factor: the password, a secret for the app, a code of it, recovery codes."""
+"""Setup of a second factor: password, secret for the app, confirmation code, recovery codes."""
 
 from __future__ import annotations
 
@@ -19,18 +19,17 @@ from app.web.rendering import Fields, FormState, PageRequest, Visit, refused, re
 
 router = Routes(include_in_schema=False)
 
-_QUIET = 4  # modules of white around the code, by its standard
+_QUIET = 4  # quiet zone around a QR code, in modules, by its standard
 
 
 @router.get("/second-factor")
 def page_second_factor(visit: Visit) -> Response:
-    """Whether one is set, and the form to set it up."""
     return _page(visit)
 
 
 @router.post("/second-factor")
 def page_do_enrol_totp(visit: Visit, fields: Fields, address: Address) -> Response:
-    """A secret for the app, shown this once, by the same verb as POST /v1/me/totp."""
+    """Create a secret, shown only now, as POST /v1/me/totp does."""
     name, vault = _person(visit), vault_of(visit.settings)
     try:
         visit.db.read(service.check_no_factor, name)
@@ -43,7 +42,7 @@ def page_do_enrol_totp(visit: Visit, fields: Fields, address: Address) -> Respon
 
 @router.post("/second-factor/confirm")
 def page_do_confirm_totp(visit: Visit, fields: Fields, token: Token, address: Address) -> Response:
-    """Make it count, by the same verb as POST /v1/me/totp/confirm; recovery codes, shown this once."""
+    """Activate the secret as POST /v1/me/totp/confirm does; recovery codes are shown only now."""
     name, vault = _person(visit), vault_of(visit.settings)
 
     def confirm(connection: Connection) -> list[str]:
@@ -74,8 +73,8 @@ def _page(visit: PageRequest, entered: FormState | None = None, **values: Any) -
 
 
 def qr(text: str) -> tuple[int, str]:
-    """The text as a QR code: how many modules wide, and the path of the dark ones in SVG."""
-    # Only who sets up a factor waits for this library.
+    """Return a QR code's width in modules and the SVG path of its dark ones."""
+    # Slow to import, and needed only here.
     from reportlab.graphics.barcode.qrencoder import QRCode, QRErrorCorrectLevel
 
     code = QRCode(None, QRErrorCorrectLevel.M)

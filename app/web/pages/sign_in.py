@@ -1,4 +1,4 @@
-"""The pages to come in and to go: sign-in with the second factor, sign-out, and the switch of languages."""
+"""Sign-in with second factor, sign-out, language switch."""
 
 from __future__ import annotations
 
@@ -37,16 +37,15 @@ _YEAR_S = 31_536_000
 
 @router.get("/sign-in")
 def page_sign_in(visit: Visit) -> Response:
-    """The form to come in by."""
     return _form(visit, visit.request.query_params.get("next", "/"), FormState())
 
 
 @router.post("/sign-in")
 def page_do_log_in(visit: Visit, fields: Fields, address: Address) -> Response:
-    """Come in, by the same verb as POST /v1/session; the way leads on to the page that was asked for."""
+    """Sign in as POST /v1/session does, and go on to the requested page."""
     _from_here(visit.request)
     following, settings = own_path(fields.get("next")), visit.settings
-    # The password as it was typed: blanks around it are part of it.
+    # Passwords may begin or end with blanks.
     said = Login(fields.get("name"), fields.raw("password"), fields.get("code") or None)
     try:
         _require(fields, "name", "password")
@@ -63,7 +62,7 @@ def page_do_log_in(visit: Visit, fields: Fields, address: Address) -> Response:
 
 @router.post("/sign-out")
 def page_do_log_out(visit: Visit) -> Response:
-    """Go: the session is over at once."""
+    """Sign out, which ends the session at once."""
     visit.db.write(sessions.end_session, visit.request.cookies.get(cookie_name(visit.settings), ""))
     answer = redirect_with_flash(visit, "/sign-in", say("You have signed out."))
     set_cookie(answer, visit.settings, "", max_age=0)
@@ -73,7 +72,7 @@ def page_do_log_out(visit: Visit) -> Response:
 
 @router.post("/language")
 def page_language(visit: Visit, fields: Fields) -> Response:
-    """Read on in the other language."""
+    """Switch the language."""
     answer = redirect_with_flash(visit, own_path(fields.get("next")))
     if (wanted := fields.get("language")) in LANGUAGES:
         leave(answer, visit.settings, LANGUAGE, wanted, _YEAR_S)
@@ -91,13 +90,13 @@ def _form(visit: PageRequest, following: str, entered: FormState) -> Response:
 
 
 def _require(fields: FormData, *wanted: str) -> None:
-    """Invalid where one is empty: that is no attempt, and costs no waiting."""
+    """Raise Invalid for an empty field, without counting it as an attempt."""
     for name in wanted:
         if not fields.raw(name):
             raise Invalid(f"The {name} is missing.", field=name)
 
 
 def _from_here(request: Request) -> None:
-    """CsrfRefused where another page has sent the form: there is no session yet whose token it could hold."""
+    """Raise CsrfRefused for a cross-site form: before sign-in there is no session to hold a token."""
     if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
         raise CsrfRefused("The sign-in was sent by a page of another site; open the sign-in page itself.")

@@ -15,7 +15,6 @@ router = Routes(include_in_schema=False)
 
 @router.get("/texts")
 def page_texts(visit: Visit) -> Response:
-    """What may be said, and what it costs."""
     shown = [
         (
             text,

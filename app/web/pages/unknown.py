@@ -1,4 +1,4 @@
-"""Messages of a run whose outcome is unknown: the list, and a person's word to send again or to write off."""
+"""Messages of unknown outcome of a run: list, resend, write off."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _LONGEST = 500
 
 @dataclass(frozen=True, slots=True)
 class UnknownDeliveryView:
-    """One of them; the phone is masked."""
+    """A delivery of unknown outcome; the phone is masked."""
 
     campaign_id: int
     batch_id: int
@@ -53,7 +53,7 @@ class UnknownDeliveryView:
 
 @dataclass(frozen=True, slots=True)
 class UnknownList:
-    """A part of the list; next: where it goes on."""
+    """One page of the list; next: key to continue after."""
 
     run: RunSummary
     items: list[UnknownDeliveryView]
@@ -61,7 +61,7 @@ class UnknownList:
 
 
 def listing(connection: Connection, run_id: int, carrier: str | None, after: str) -> UnknownList:
-    """The run's unknown messages behind `after`, which is <batch>-<line>; NotFound."""
+    """Return the run's unknown deliveries after `after` (<batch>-<line>); raises NotFound."""
     run, place = queries.run(connection, run_id, carrier), _LINE.fullmatch(after)
     begin = (int(place[1]), int(place[2])) if place else (0, 0)
     items = [_lost(row) for row in unknown_decisions.listed(connection, run_id, begin, ON_A_PAGE)]
@@ -78,7 +78,6 @@ def _lost(row: Row[Any]) -> UnknownDeliveryView:
 
 @router.get("/runs/{run_id}/unknown")
 async def page_unknown(run_id: Id, visit: Visit, after: str = "") -> Response:
-    """The list, with boxes to tick."""
     return await _page(visit, run_id, FormState(), after)
 
 
@@ -90,11 +89,11 @@ async def _page(visit: PageRequest, run_id: int, entered: FormState, after: str 
 
 @router.post("/runs/{run_id}/unknown/resend")
 async def page_do_resend_unknown(run_id: Id, visit: Visit, fields: Fields) -> Response:
-    """Queue the chosen ones again, knowing that a second copy may come of it."""
+    """Queue the chosen ones again; the sender accepts possible duplicates."""
     try:
         await visit.db.aread(queries.run, run_id, visit.who.carrier)
         order = unknown_decisions.UnknownOrder(run_id, visit.who.name, _chosen(fields))
-        done = await asyncio.to_thread(unknown_decisions.resend, visit.db, _books(visit), order)
+        done = await asyncio.to_thread(unknown_decisions.resend, visit.db, _ledger(visit), order)
     except AppError as error:
         return await _page(visit, run_id, refused(error, fields))
     return redirect_with_flash(visit, f"/runs/{run_id}", say("Queued again: {n} messages."), n=done)
@@ -102,23 +101,22 @@ async def page_do_resend_unknown(run_id: Id, visit: Visit, fields: Fields) -> Re
 
 @router.post("/runs/{run_id}/unknown/write-off")
 async def page_do_write_off_unknown(run_id: Id, visit: Visit, fields: Fields) -> Response:
-    """Leave the chosen ones unknown for good, for a reason."""
+    """Leave the chosen ones unknown for good, with a reason."""
     try:
         await visit.db.aread(queries.run, run_id, visit.who.carrier)
         order = unknown_decisions.UnknownOrder(run_id, visit.who.name, _chosen(fields), _reason(fields))
-        done = await asyncio.to_thread(unknown_decisions.write_off, visit.db, _books(visit), order)
+        done = await asyncio.to_thread(unknown_decisions.write_off, visit.db, _ledger(visit), order)
     except AppError as error:
         return await _page(visit, run_id, refused(error, fields))
     return redirect_with_flash(visit, f"/runs/{run_id}", say("Written off: {n} messages."), n=done)
 
 
-def _books(visit: PageRequest) -> Ledger:
-    """The ledger that app/runtime/api_app.py has chosen."""
+def _ledger(visit: PageRequest) -> Ledger:
     return cast(Ledger, visit.request.app.state.ledger)
 
 
 def _chosen(fields: FormData) -> list[tuple[int, int]]:
-    """The ticked lines, none for all; an empty choice is a mistake, not everything."""
+    """Return the ticked lines, empty for all; raises Invalid for no choice, which must not mean all."""
     if fields.get("all"):
         return []
     found = [place for each in fields.all("line") if (place := _LINE.fullmatch(each))]

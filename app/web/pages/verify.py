@@ -1,4 +1,4 @@
-"""The public page: is this text genuine? Without sign-in; no number is asked and nothing of it is kept."""
+"""Public check whether a text is genuine: no sign-in, no phone numbers, nothing stored."""
 
 from __future__ import annotations
 
@@ -30,15 +30,14 @@ _NO_TEXT = say("Paste the text of one message, {n} characters at the most.")
 
 @router.get("/verify")
 async def page_verify(visit: Visit) -> Response:
-    """The form to paste a text into."""
     return _page(visit)
 
 
 @router.post("/verify")
 async def page_do_verify_text(visit: Visit) -> Response:
-    """What can be said of the text, by the same verb as POST /v1/verify; refusals stand on the page."""
+    """Check the text as POST /v1/verify does; errors are shown on the page."""
     try:
-        # As many bytes are read as one text needs, and only of who has not asked too often.
+        # Reads no more bytes than one text needs, and only within the rate limit.
         said = (await genuine.read_body(visit.request)).decode("utf-8", "replace")
         fields = parse_qs(said, max_num_fields=10)
         found = await genuine.look(visit.request, fields.get("text", [""])[0])

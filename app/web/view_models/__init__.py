@@ -1,1 +1,1 @@
-"""What a page shows, gathered from the stages' queries."""
+"""View models: data of a page, loaded by the stages' queries."""

@@ -1,4 +1,4 @@
-"""What waits for a decision, and all that its approver must see before it."""
+"""Campaigns waiting for a decision, and everything that their approver must see."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ ACTS: dict[str, Said] = {
 
 @dataclass(frozen=True, slots=True)
 class CampaignToApprove:
-    """A campaign that was submitted; own: the reader had a hand in it."""
+    """A submitted campaign; own: the reader took part in it."""
 
     id: int
     name: str
@@ -45,7 +45,7 @@ class CampaignToApprove:
 
 @dataclass(frozen=True, slots=True)
 class CampaignChange:
-    """Something that was done to the campaign since it was decided on."""
+    """A change of the campaign since its last decision."""
 
     at: datetime
     who: str
@@ -55,7 +55,7 @@ class CampaignChange:
 
 @dataclass(frozen=True, slots=True)
 class ApprovalText:
-    """What is sent, "" for the language of all, as it travels, and what to look at."""
+    """A text as sent ("" for all languages) with hints for the approver."""
 
     language: str
     shown: Preview
@@ -64,8 +64,6 @@ class ApprovalText:
 
 @dataclass(frozen=True, slots=True)
 class BatchView:
-    """A batch as its approver sees it."""
-
     id: int
     name: str
     carrier: str
@@ -78,7 +76,7 @@ class BatchView:
 class Case:
     """One campaign before its decision. barred: why this reader may not decide; night: a reason is needed.
 
-    last: the decision before; same: the content is what it was then; changes: since then.
+    last: the decision before; same: the content is unchanged since; changes: since then.
     """
 
     dossier: Dossier
@@ -93,12 +91,10 @@ class Case:
 
     @property
     def people(self) -> int:
-        """Subscribers of all runs."""
         return sum(run.audience.estimated if run.audience else run.subscribers for run in self.dossier.runs)
 
 
 def waiting(connection: Connection, who: str) -> list[CampaignToApprove]:
-    """What was submitted, the oldest first."""
     c, own = campaigns.c, base_name(who)
     query = select(c.id, c.name, c.created_by, c.editors, c.submitted_by).order_by(c.id).limit(MANY)
     found = []
@@ -110,7 +106,6 @@ def waiting(connection: Connection, who: str) -> list[CampaignToApprove]:
 
 
 def case(connection: Connection, campaign_id: int, caller: Caller) -> Case:
-    """One campaign with everything that an approval signs."""
     dossier = queries.dossier(connection, campaign_id)
     last = dossier.decisions[-1] if dossier.decisions else None
     letter = select(directives.c.number).where(directives.c.id == dossier.campaign.directive_id)
@@ -128,7 +123,6 @@ def case(connection: Connection, campaign_id: int, caller: Caller) -> Case:
 
 
 def _same(connection: Connection, campaign_id: int, last: Decision) -> bool:
-    """The content is what was decided on."""
     return approval_digest.holds(connection, optimistic_lock.campaign(connection, campaign_id), last.digest)
 
 
@@ -156,7 +150,6 @@ def _barred(connection: Connection, caller: Caller, campaign_id: int) -> Forbidd
 
 
 def _changes(connection: Connection, of: Dossier, since: datetime) -> list[CampaignChange]:
-    """By the audit, which is read from the instant of the decision on."""
     a, campaign_id = audit.c, of.campaign.id
     carriers = {f"run/{run.id}": run.carrier for run in of.runs}
     runs = a.action.in_(("run.add", "run.remove"))

@@ -1,4 +1,4 @@
-"""What a campaign's page shows: the text as received, decisions, runs, areas, reasons, the course of time."""
+"""A campaign's page: texts, decisions, runs, areas, reasons, deliveries over time."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _JUDGED = {
 
 @dataclass(frozen=True, slots=True)
 class CampaignText:
-    """One language's text: as it is sent, its other form beside it, and what to look at."""
+    """One language's text: as sent, its other form, and hints."""
 
     language: str
     sent: Preview
@@ -56,10 +56,9 @@ class CampaignText:
 
 @dataclass(frozen=True, slots=True)
 class AreaView:
-    """One area; figures: measured; stated: (sent, received) that carriers have stated, never added to it.
+    """One area; figures: measured; stated: (sent, received) by carriers, never added to it.
 
-    ratio: of the messages of links whose receipts come from the telephone; part: how many these are, where
-    others were sent as well.
+    ratio: over messages of links with handset receipts; part: their number, where others were sent as well.
     """
 
     name: str
@@ -72,15 +71,13 @@ class AreaView:
 
 @dataclass(frozen=True, slots=True)
 class Waited:
-    """How long receipts of a carrier took."""
-
     carrier: str
     latency: Latency
 
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """Received messages of each carrier over time; points: the same as rows of a table, in Python's order."""
+    """Received messages per carrier over time; points: the same values as rows of a table."""
 
     chart: SvgChart
     begin: datetime
@@ -92,7 +89,7 @@ class Curve:
 
 @dataclass(frozen=True, slots=True)
 class CampaignPageView:
-    """All of it, as this caller may see it."""
+    """Everything this caller may see of a campaign."""
 
     dossier: Dossier
     letter: str | None
@@ -106,7 +103,6 @@ class CampaignPageView:
 
 
 def campaign_scene(connection: Connection, campaign_id: int, who: Caller) -> CampaignPageView:
-    """The campaign's page for this caller; NotFound."""
     dossier = queries.dossier(connection, campaign_id, who.carrier)
     row = optimistic_lock.campaign(connection, campaign_id)
     views = run_status.views(connection, [row], dossier.runs)
@@ -139,7 +135,7 @@ def _wording(language: str, text: str) -> CampaignText:
     return CampaignText(language, sent, None if plain.wording == sent.wording else plain, hints(text))
 
 
-# ---- areas ----------------------------------------------------------------------------------------------
+# Areas
 
 
 def _area(of: MixedRow) -> AreaView:
@@ -150,7 +146,7 @@ def _area(of: MixedRow) -> AreaView:
         ratio = said[0].received_ratio if said else None
         return AreaView(of.name, None, stated, ratio, OPEN)
     proved = of.figures.handset
-    if proved is None or not proved.sent:  # no telephone says anything here: no share received either
+    if proved is None or not proved.sent:  # without handset receipts there is no received share
         return AreaView(of.name, measured, stated, None, _JUDGED[_unproved(measured)])
     waiting = proved.no_receipt + proved.unknown + proved.relayed
     judged = _JUDGED[comparison.judge(ReceiptLevel.HANDSET, proved.sent, proved.delivered, waiting)]
@@ -162,11 +158,11 @@ def _unproved(measured: Figures) -> comparison.NormVerdict:
     return comparison.judge(ReceiptLevel.OPERATOR, measured.sent, measured.relayed, 0)
 
 
-# ---- time -----------------------------------------------------------------------------------------------
+# Time
 
 
 def _samples(connection: Connection, campaign_id: int, views: Iterable[RunView]) -> dict[str, LatencySample]:
-    """Carrier -> times of its messages; nothing once the rows are erased."""
+    """Sample each carrier's messages; nothing once the rows are erased."""
     if erasure_state.of_campaign(connection, campaign_id) is not None:
         return {}
     own = [run for run in views if not run.held and run.figures.sent]
@@ -179,7 +175,7 @@ def _waits(samples: Mapping[str, LatencySample]) -> list[Waited]:
 
 
 def _curve(views: Sequence[RunView], samples: Mapping[str, LatencySample]) -> Curve | None:
-    """Lines of received messages, by the sample's times and the tallies' totals."""
+    """Scale the sampled times to the tallies' totals, one line per carrier."""
     samples = {carrier: each for carrier, each in samples.items() if _ends(each)}
     done = {carrier: _ends(each) for carrier, each in samples.items()}
     every = [at for each in done.values() for at in each]

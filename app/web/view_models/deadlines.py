@@ -1,4 +1,4 @@
-"""Letters against their deadlines, for the overview: chosen by what is still open under them."""
+"""Directives against their deadlines, for the overview."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from app.web.view_models import traffic_light
 from app.web.view_models.traffic_light import Judged
 
 MOST = 20
-SHOWN_MS = 7 * 86_400_000  # so long after its end a campaign, after its deadline a letter, stays on the page
+SHOWN_MS = 7 * 86_400_000  # time that ended campaigns and passed deadlines stay on the page
 
 
 @dataclass(frozen=True, slots=True)
 class DirectiveDeadline:
-    """A directive against its deadline; left: below zero once it is over."""
+    """A directive against its deadline; left: negative once it has passed."""
 
     id: int
     number: str
@@ -36,9 +36,9 @@ class DirectiveDeadline:
 def directive_deadlines(
     connection: Connection, carrier: str | None, of: Mapping[int, Sequence[Judged]]
 ) -> list[DirectiveDeadline]:
-    """Letters of campaigns on the page, and whose deadline is not long past; the nearest first.
+    """Return directives of campaigns on the page or with a recent deadline, nearest first.
 
-    of: letter -> how its approved campaigns on the page stand.
+    of: status of each directive's approved campaigns on the page.
     """
     d, own = directives.c, list(of)
     fresh = d.report_deadline.is_(None) | (d.report_deadline >= clock.now_ms() - SHOWN_MS)
@@ -57,7 +57,7 @@ def directive_deadlines(
 
 @dataclass(frozen=True, slots=True)
 class _Work:
-    """What was approved under a letter: campaigns, runs not over, and when the last one ended."""
+    """Work approved under a directive: campaigns, open runs, and when the last one ended."""
 
     campaigns: int
     open: int
@@ -86,7 +86,7 @@ def _work(connection: Connection, ids: Collection[int], carrier: str | None) -> 
 
 
 def _urgency(of: DirectiveDeadline) -> tuple[bool, bool, float]:
-    """Deadlines to come before those that have passed, the nearest first."""
+    """Sort coming deadlines before passed ones, nearest first."""
     left = 0.0 if of.left is None else of.left.total_seconds()
     return of.left is None, left < 0, abs(left)
 

@@ -1,4 +1,4 @@
-"""What becomes of a delivery, as people call it: states, reasons, answers, receipts and decisions."""
+"""Labels of a delivery's states, reasons, submit results, receipts and decisions."""
 
 from __future__ import annotations
 

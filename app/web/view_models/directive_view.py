@@ -1,4 +1,4 @@
-"""What the pages of directives show: letters with the time left, their campaigns, and who has reported."""
+"""Directives: list with time left, one directive with its campaigns and addressees."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ON_A_PAGE = 30
 
 @dataclass(frozen=True, slots=True)
 class DirectiveRow:
-    """A letter in the list; left: below zero once it is overdue. reported: addressees that have."""
+    """A row of the list; left: negative once overdue; reported: addressees that have reported."""
 
     id: int
     number: str
@@ -42,7 +42,7 @@ class DirectiveRow:
 
 @dataclass(frozen=True, slots=True)
 class DirectiveList:
-    """A part of the list; next: below which id it goes on."""
+    """One page of the list; next: id to continue below."""
 
     items: list[DirectiveRow]
     next: int | None
@@ -50,7 +50,7 @@ class DirectiveList:
 
 @dataclass(frozen=True, slots=True)
 class DirectivePage:
-    """One letter. status, standings: for the office only; campaigns: id, name, state."""
+    """One directive. status, standings: for the office only; campaigns: id, name, state."""
 
     directive: Directive
     left: timedelta | None
@@ -59,13 +59,12 @@ class DirectivePage:
     campaigns: Sequence[tuple[int, str, CampaignState]]
 
     def received_at(self, of: AddresseeStatus) -> datetime | None:
-        """When its first report came."""
         return None if of.first_ms is None else clock.from_ms(of.first_ms)
 
 
 @dataclass(frozen=True, slots=True)
 class ReportForm:
-    """Whose report is entered, and what was reported before."""
+    """Whose report is entered, and the version before."""
 
     directive: Directive
     addressee: Addressee
@@ -73,7 +72,7 @@ class ReportForm:
 
 
 def listing(connection: Connection, after: str, operator: str | None) -> DirectiveList:
-    """The newest first; an operator finds those behind its carrier's runs."""
+    """List directives, newest first; an operator sees those behind its carrier's runs."""
     c = letters.c
     query = (
         select(letters)
@@ -94,7 +93,6 @@ def listing(connection: Connection, after: str, operator: str | None) -> Directi
 def directive_page(
     connection: Connection, directive_id: int, office: bool, operator: str | None
 ) -> DirectivePage:
-    """One letter with what the reader may see of it."""
     found, now = directives.get(connection, directive_id), clock.now()
     query = select(campaigns.c.id, campaigns.c.name, campaigns.c.state).order_by(campaigns.c.id.desc())
     query = query.where(campaigns.c.directive_id == directive_id)
@@ -109,7 +107,7 @@ def directive_page(
 
 
 def report_form(connection: Connection, directive_id: int, name: str) -> ReportForm:
-    """The addressee of that name and its last report; NotFound where the letter has none who reports so."""
+    """Return the addressee of that name and its last report; raises NotFound."""
     found = directives.get(connection, directive_id)
     asked = addressees.of_directive(connection, directive_id)
     of = next((each for each in asked if each.name == name), None)
@@ -122,7 +120,6 @@ def report_form(connection: Connection, directive_id: int, name: str) -> ReportF
 
 
 def _reported(connection: Connection, ids: Sequence[int]) -> dict[int, int]:
-    """Letter -> how many of its addressees have reported."""
     c = registered.c
     query = (
         select(c.directive_id, func.count(c.id.distinct()))

@@ -1,4 +1,4 @@
-"""What a wording would cost at each carrier and until when it would take, in both forms side by side."""
+"""Cost and finish time of a text at each carrier, with and without diacritics."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from app.web import display_names
 from app.web.translations import Said, say
 from carriers import text as sms
 
-# ---- What to look at in a wording, in the reader's language: characters to write otherwise, signs of fraud
+# Hints on a text
 
 KINDS: dict[str, Said] = {
     "link": say("A link makes a warning look like the fraud itself: leave it out, or have it confirmed."),
@@ -35,7 +35,7 @@ DELETE = say("Delete it: it can cost SMS parts.")
 
 @dataclass(frozen=True, slots=True)
 class Hint:
-    """One place of a wording, from character `position` (from 0). plain: what to write instead, if known."""
+    """A hint at character `position` (from 0). plain: replacement, if known."""
 
     position: int
     excerpt: str
@@ -45,7 +45,6 @@ class Hint:
 
 
 def hints(wording: str) -> list[Hint]:
-    """In the order of the text."""
     text = sms.nfc(wording)
     found = [
         Hint(fix.position, fix.name, fix.replacement or None, FIX if fix.replacement else DELETE, grave=False)
@@ -68,7 +67,7 @@ BY_ITSELF = say("the carrier sends by itself, at its own pace")
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """One form at one carrier: SMS parts in all, when they are through, and what is wrong with that."""
+    """One form at one carrier: total SMS parts, finish time, and a problem with it, if any."""
 
     segments: int
     finishes_at: datetime | None
@@ -77,7 +76,7 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class CarrierEstimate:
-    """A carrier's subscribers; costs: form -> cost. rate: SMS parts per second of its links."""
+    """A carrier's subscribers and cost by form. rate: SMS parts per second of its links."""
 
     carrier: str
     subscribers: int
@@ -87,7 +86,7 @@ class CarrierEstimate:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """Both forms of a wording: as they travel, at each carrier, and what to look at."""
+    """Both forms of a text: as sent, at each carrier, with hints."""
 
     forms: Mapping[str, Preview]
     shares: Sequence[CarrierEstimate]
@@ -97,14 +96,13 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """Carrier -> subscribers: of the chosen batches, and of carriers that send by themselves."""
+    """Subscribers by carrier: of the chosen batches, and of carriers that send themselves."""
 
     batches: Mapping[str, int]
     held: Mapping[str, int]
 
 
 def chosen(connection: Connection, batch_ids: Iterable[int]) -> dict[str, int]:
-    """Carrier -> valid numbers in these batches."""
     query = select(batches.c.carrier, batches.c.accepted).where(batches.c.id.in_(list(batch_ids)))
     found: dict[str, int] = {}
     for carrier, accepted in connection.execute(query):
@@ -113,13 +111,11 @@ def chosen(connection: Connection, batch_ids: Iterable[int]) -> dict[str, int]:
 
 
 def deadlines(connection: Connection, window: sending_window.Window, directive_id: int | None) -> Deadlines:
-    """By when it must be through."""
     due = connection.scalar(select(directives.c.report_deadline).where(directives.c.id == directive_id))
     return Deadlines(window, None if due is None else clock.from_ms(due))
 
 
 def estimate(connection: Connection, forms: tuple[str, str], sizes: Sizes, due: Deadlines) -> Estimate:
-    """Of the wording with and without diacritics, if it began now or when its window opens."""
     previews: dict[str, Preview] = {
         TextForm.UNACCENTED: text_cost.preview(forms[1]),
         TextForm.ACCENTED: text_cost.preview(forms[0]),
@@ -135,7 +131,6 @@ def estimate(connection: Connection, forms: tuple[str, str], sizes: Sizes, due: 
 
 
 def both(wording: str) -> tuple[str, str]:
-    """A wording of one's own with and without diacritics."""
     return sms.nfc(wording), sms.unaccent(wording)
 
 

@@ -1,4 +1,4 @@
-"""The streams of the pages of runs and campaigns: figures and forecast, by one look for all who watch."""
+"""Event streams of run and campaign pages; one query serves all visitors."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _OVER = (RunState.FINISHED, RunState.CANCELLED)
 
 @dataclass(frozen=True, slots=True)
 class Followed:
-    """A campaign as the operator of one carrier (None: anybody else) sees it, or one run of it."""
+    """A campaign or one of its runs, as seen by one carrier's operator (None: by anybody else)."""
 
     campaign_id: int
     run_id: int | None = None
@@ -34,7 +34,7 @@ class Followed:
 
 @dataclass(frozen=True, slots=True)
 class Moving:
-    """The stream's JSON. shape: what is on the page at all; when it changes the page is loaded again."""
+    """The stream's JSON. shape: hash of the page's structure; a change makes the page reload."""
 
     shape: str
     runs: dict[int, LiveRun]
@@ -44,18 +44,17 @@ _MOVING = TypeAdapter(Moving)
 
 
 def shape(campaign_state: str, found: Sequence[RunView]) -> str:
-    """A hash of what the page shows beside figures."""
+    """Hash everything the page shows except figures."""
     parts = [str(campaign_state), *((run.id, run.state, run.light, run.said) for run in found)]
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:_TAG]
 
 
 class Follow:
-    """Looks for all who have such a page open."""
+    """Takes snapshots for all open run and campaign pages."""
 
     def __call__(
         self, connection: Connection, watched: Collection[Followed]
     ) -> dict[Followed, StateSnapshot]:
-        """How each stands."""
         ids = {each.campaign_id for each in watched}
         rows = connection.execute(select(campaigns).where(campaigns.c.id.in_(ids))).all()
         members = select(runs).where(runs.c.campaign_id.in_(ids)).order_by(runs.c.id)
@@ -77,7 +76,7 @@ def _picture(of: Followed, state: str, found: Sequence[RunView]) -> StateSnapsho
 
 
 async def stream(request: Request, of: Followed, last_id: str) -> Response:
-    """The events, until all is over; whoever has the last one is told to come no more."""
+    """Stream events until all runs are over; a client that has the last event gets 204."""
     hub = cast(Hub[Followed], request.app.state.followed)
     picture = await hub.now(of)
     if picture is None or (picture.over and picture.tag == last_id):

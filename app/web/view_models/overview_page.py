@@ -1,4 +1,4 @@
-"""What the overview shows: letters and their deadlines, campaigns with their runs, and what is to be done."""
+"""The overview: directives with deadlines, campaigns with runs, and tasks."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ from app.web.view_models.run_status import RunView
 from app.web.view_models.svg_charts import Span
 from app.web.view_models.traffic_light import Judged
 
-MOST = 20  # campaigns on the page beside those that are under way
-MANY = 10_000  # nobody reads further than that there are more
+MOST = 20  # campaigns shown, unless more are under way
+MANY = 10_000  # counting stops here
 _TAG = 16
 
 
@@ -49,7 +49,7 @@ class CampaignView:
 
 @dataclass(frozen=True, slots=True)
 class HaltedLane:
-    """A lane that a person must resume, with the carrier's words."""
+    """A halted link that a person must resume, with the carrier's words."""
 
     id: int
     name: str
@@ -60,7 +60,7 @@ class HaltedLane:
 
 @dataclass(frozen=True, slots=True)
 class AwayLink:
-    """A link by which nothing goes though its lane runs; judged: how; since: when that began, if known."""
+    """A link without traffic although not halted; judged: why; since: None if unknown."""
 
     id: int
     name: str
@@ -71,7 +71,7 @@ class AwayLink:
 
 @dataclass(frozen=True, slots=True)
 class RemarkedLink:
-    """A link at which a person should look though messages may go; since: None where nobody knows."""
+    """A link that needs attention although it may send; since: None if unknown."""
 
     id: int
     name: str
@@ -82,7 +82,7 @@ class RemarkedLink:
 
 @dataclass(frozen=True, slots=True)
 class FaultView:
-    """A part of Loa that has failed lately. subject: the row that it met, where it was one."""
+    """A component that failed lately; subject: the row it failed on, if any."""
 
     source: str
     subject: str
@@ -92,8 +92,6 @@ class FaultView:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """Messages of a run whose fate is open."""
-
     run_id: int
     carrier: str
     campaign: str
@@ -102,9 +100,9 @@ class Unknown:
 
 @dataclass(frozen=True, slots=True)
 class OverviewView:
-    """All of it, as one carrier's operator or anybody else sees it; quarantine: MANY stands for more.
+    """The overview for one carrier's operator or anybody else; quarantine: MANY means at least that many.
 
-    more: campaigns under way or waiting that found no place on the page.
+    more: campaigns under way or waiting beyond those shown.
     """
 
     letters: list[DirectiveDeadline]
@@ -115,17 +113,17 @@ class OverviewView:
     remarked: list[RemarkedLink]
     unknown: list[Unknown]
     quarantine: int
-    waiting: int  # campaigns for whose approval somebody waits
-    awaiting: list[todo.Awaiting]  # the oldest of these
+    waiting: int  # campaigns waiting for approval
+    awaiting: list[todo.Awaiting]  # the oldest of them
     to_start: list[todo.ToStart]
     more: int
-    any: bool  # whether there is a campaign at all, drafts too
-    links: str  # a hash of how all links stand
+    any: bool  # whether any campaign exists, drafts included
+    links: str  # hash of all links' states
 
 
 @dataclass(frozen=True, slots=True)
 class LiveRun:
-    """What of a run changes while the page is open."""
+    """The figures of a run that change while the page is open."""
 
     sent: int
     received: int | None
@@ -142,7 +140,7 @@ class LiveRun:
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """The stream's JSON. shape: what is on the page at all; when it changes the page is loaded again.
+    """The stream's JSON. shape: hash of the page's structure; a change makes the page reload.
 
     links: the same for the page of links.
     """
@@ -150,7 +148,7 @@ class Live:
     shape: str
     links: str
     quarantine: int
-    unknown: dict[int, int]  # run -> messages whose fate is open
+    unknown: dict[int, int]  # messages of unknown outcome by run
     runs: dict[int, LiveRun]
 
 
@@ -158,7 +156,7 @@ _LIVE = TypeAdapter(Live)
 
 
 def scene(connection: Connection, carrier: str | None) -> OverviewView:
-    """How everything stands that this operator's carrier, or with None anybody else, may see."""
+    """Load the overview for a carrier's operator, or for anybody else (None)."""
     rows, more = _chosen(connection, carrier)
     members = select(runs).where(runs.c.campaign_id.in_([row.id for row in rows])).order_by(runs.c.id)
     own = members if carrier is None else members.where(runs.c.carrier == carrier)
@@ -174,7 +172,7 @@ def scene(connection: Connection, carrier: str | None) -> OverviewView:
             for row in own_lanes
             if row.state == LaneState.HALTED and known[row.id].state is not links.LinkState.LEFT
         ],
-        away=_away(own_lanes, known),
+        away=_away_links(own_lanes, known),
         remarked=[
             RemarkedLink(row.id, row.name, row.carrier, remark, _at(known[row.id].remark_since))
             for row in own_lanes
@@ -192,7 +190,7 @@ def scene(connection: Connection, carrier: str | None) -> OverviewView:
 
 
 def links_shape(found: Iterable[Row[Any]], known: Mapping[int, LinkStatus]) -> str:
-    """A hash of what the page of links shows, but for the moment of the newest answer."""
+    """Hash what the page of links shows, except the time of the newest answer."""
     parts = [
         (row.id, row.state, row.reason, link.state, link.refusal, link.remark_since or link.remark)
         for row in found
@@ -201,7 +199,7 @@ def links_shape(found: Iterable[Row[Any]], known: Mapping[int, LinkStatus]) -> s
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:_TAG]
 
 
-def _away(found: Iterable[Row[Any]], known: Mapping[int, LinkStatus]) -> list[AwayLink]:
+def _away_links(found: Iterable[Row[Any]], known: Mapping[int, LinkStatus]) -> list[AwayLink]:
     return [
         AwayLink(row.id, row.name, row.carrier, run_status.STANDS[link.state], _at(links.since(link)))
         for row in found
@@ -215,19 +213,18 @@ def _at(ms: int | None) -> datetime | None:
 
 
 def _faults(connection: Connection, carrier: str | None) -> list[FaultView]:
-    """For whoever is of no single carrier: parts are named after links of all of them."""
+    """Return faults, for callers of no single carrier: their sources name links of all."""
     found = faults.present(connection) if carrier is None else []
     return [FaultView(row.source, row.subject, row.reason, clock.from_ms(row.last_at)) for row in found]
 
 
 def live(of: OverviewView) -> Live:
-    """The part that changes from second to second."""
     shown = {run.id: live_run(run) for campaign in of.campaigns for run in campaign.runs}
     return Live(shape(of), of.links, of.quarantine, {each.run_id: each.n for each in of.unknown}, shown)
 
 
 def shape(of: OverviewView) -> str:
-    """A hash of what is on the page, without its figures."""
+    """Hash everything on the page except figures."""
     parts: list[Any] = [(each.id, each.judged) for each in of.letters]
     for campaign in of.campaigns:
         parts += [
@@ -237,17 +234,16 @@ def shape(of: OverviewView) -> str:
     parts += [(each.source, each.subject) for each in of.faults]
     parts += [each.id for each in of.halted]
     parts += [(each.id, each.judged.said) for each in of.away]
-    parts += [(each.id, each.since) for each in of.remarked]  # how many calls were refused is no news
+    parts += [(each.id, each.since) for each in of.remarked]  # repeated failures alone change nothing
     parts += [each.run_id for each in of.unknown] + [each.run_id for each in of.to_start]
     parts += [of.waiting, of.more, bool(of.quarantine)]
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:_TAG]
 
 
 class Watch:
-    """Looks for all who have the overview open: once for everybody, and once for each carrier's operators."""
+    """Takes snapshots for all open overviews: one per carrier, "" for everybody else."""
 
     def __call__(self, connection: Connection, carriers: Collection[str]) -> dict[str, StateSnapshot]:
-        """Carrier, "" for everybody else, -> how it stands."""
         return {each: self._picture(scene(connection, each or None)) for each in carriers}
 
     def _picture(self, of: OverviewView) -> StateSnapshot:
@@ -256,7 +252,6 @@ class Watch:
 
 
 def live_run(run: RunView) -> LiveRun:
-    """What of the run moves."""
     f = run.figures
     return LiveRun(
         f.sent,
@@ -274,9 +269,9 @@ def live_run(run: RunView) -> LiveRun:
 
 
 def _chosen(connection: Connection, carrier: str | None) -> tuple[list[Row[Any]], int]:
-    """By state: under way, approved, submitted, over for some days; and how many more there are.
+    """Choose campaigns by state: under way, approved, submitted, ended lately; and count the others.
 
-    Whatever is under way has its place; drafts and what was rejected are work of their authors, elsewhere.
+    All that are under way are shown; drafts and rejected ones concern only their authors.
     """
     c, rank = campaigns.c, _rank()
     places = select(c.id, rank.label("rank")).where(
@@ -291,7 +286,7 @@ def _chosen(connection: Connection, carrier: str | None) -> tuple[list[Row[Any]]
 
 
 def _rank() -> ColumnElement[int | None]:
-    """Where a campaign stands on the page; NULL: nowhere."""
+    """Rank a campaign's place on the page; NULL: not shown."""
     own = runs.c.campaign_id == campaigns.c.id
     under_way = exists().where(own, runs.c.state.in_([str(state) for state in traffic_light.UNDER_WAY]))
     planned = exists().where(own, runs.c.state == RunState.PLANNED)
@@ -314,7 +309,6 @@ def _campaign(row: Row[Any], found: Iterable[RunView]) -> CampaignView:
 
 
 def _by_letter(shown: Iterable[CampaignView]) -> dict[int, list[Judged]]:
-    """How the approved campaigns on the page stand, by their letters."""
     found: dict[int, list[Judged]] = {}
     for each in shown:
         if each.directive_id is not None and each.state is CampaignState.APPROVED:
@@ -323,7 +317,6 @@ def _by_letter(shown: Iterable[CampaignView]) -> dict[int, list[Judged]]:
 
 
 def _unknown(connection: Connection, carrier: str | None) -> list[Unknown]:
-    """Open ones by run; the table is a work list, short by nature."""
     query = (
         select(unknowns.c.run_id, runs.c.carrier, campaigns.c.name, func.count())
         .join(runs, runs.c.id == unknowns.c.run_id)
@@ -337,7 +330,6 @@ def _unknown(connection: Connection, carrier: str | None) -> list[Unknown]:
 
 
 def _quarantined(connection: Connection, carrier: str | None) -> int:
-    """Receipts that match nothing yet, counted no further than MANY."""
     query = select(quarantine.c.id)
     if carrier is not None:
         own = select(lanes_table.c.id).where(lanes_table.c.carrier == carrier)

@@ -1,4 +1,4 @@
-"""A report's forms as tables of a page: each cell written as on the papers, which are in Vietnamese."""
+"""A report's forms as page tables, with cells in Vietnamese as in the documents."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from app.reports.render.table_model import CellKind, ReportTable, value
 
 @dataclass(frozen=True, slots=True)
 class ReportTableRow:
-    """A row: its cells as they are read; strong: a total."""
+    """A row of formatted cells; strong: a total."""
 
     cells: tuple[str, ...]
     strong: bool
@@ -31,7 +31,7 @@ class Sheet:
 
 
 def sheets(report: Report) -> list[Sheet]:
-    """The forms that people read: steps of time are for pictures, a campaign's runs have own pages."""
+    """Return the forms for reading: no time steps, and no runs of a campaign (own pages)."""
     found = tables_of(report)
     if isinstance(report, CampaignReport):
         return [_sheet(each) for each in found[:1]]

@@ -1,4 +1,4 @@
-"""What a run's page shows: how it stands, what can be asked of it, and what will happen then."""
+"""A run's page: status, available orders, and what they would cause."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ MOST_BATCHES = 50
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """What an order would set going. people: who still get the text; parts: SMS parts of one message.
+    """Consequences of an order. people: who still get the text; parts: SMS parts of one message.
 
-    begins_at: None for at once; ends_at: None where nothing can be sent as things stand.
+    begins_at: None for at once; ends_at: None if nothing can be sent now.
     """
 
     people: int
@@ -50,8 +50,6 @@ class Outlook:
 
 @dataclass(frozen=True, slots=True)
 class BatchRow:
-    """A batch of the run."""
-
     id: int
     name: str
     accepted: int
@@ -59,7 +57,7 @@ class BatchRow:
 
 @dataclass(frozen=True, slots=True)
 class ReasonCount:
-    """How many for one reason; share: of all of these, 0 to 1."""
+    """Deliveries with one reason; share: of all failed ones, 0 to 1."""
 
     said: Said
     n: int
@@ -68,7 +66,7 @@ class ReasonCount:
 
 @dataclass(frozen=True, slots=True)
 class RunPageView:
-    """All of it. verbs: what this caller may ask of the run as it stands; open_unknown: to be decided on."""
+    """The page. verbs: orders open to this caller now; open_unknown: outcomes to be decided."""
 
     run: RunSummary
     campaign: Campaign
@@ -85,7 +83,6 @@ class RunPageView:
 
 
 def run_scene(connection: Connection, run_id: int, who: Caller) -> RunPageView:
-    """The run's page for this caller; NotFound."""
     run = queries.run(connection, run_id, who.carrier)
     row = optimistic_lock.campaign(connection, run.campaign_id)
     counts = tally.of_run(connection, run_id)
@@ -116,7 +113,6 @@ def _verbs(run: RunSummary, campaign_state: str, who: Caller) -> list[Verb]:
 
 
 def outlook(connection: Connection, run: RunSummary, campaign: Row[Any]) -> Outlook:
-    """By the forecast of this moment."""
     now = clock.now()
     found = forecast(connection, run.id, now)
     links = lanes.all_lanes(connection, run.carrier)
@@ -150,7 +146,6 @@ def _batches(connection: Connection, ids: Sequence[int]) -> list[BatchRow]:
 
 
 def whys(pairs: Any) -> list[ReasonCount]:
-    """Reasons with their numbers, the most frequent first."""
     sums: dict[int, int] = {}
     for number, n in pairs:
         sums[number] = sums.get(number, 0) + n
@@ -164,7 +159,7 @@ def whys(pairs: Any) -> list[ReasonCount]:
 
 
 def open_unknown(connection: Connection, run_id: int) -> int:
-    """Deliveries of the run that somebody must decide on: a work list, short by nature."""
+    """Count unknown outcomes to be decided; the table is a short work list."""
     u = unknowns.c
     query = select(func.count()).where(u.run_id == run_id, u.written_off_by.is_(None))
     return int(connection.scalar(query) or 0)

@@ -1,4 +1,4 @@
-"""How runs stand, for pages: figures, share, rate, forecast, and a light against deadline and norm."""
+"""Status of runs for pages: figures, share, rate, forecast, and a light against deadline and norm."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ _OVER = (RunState.SENT, RunState.FINISHED, RunState.CANCELLING, RunState.CANCELL
 
 @dataclass(frozen=True, slots=True)
 class RunView:
-    """A run with what became of it. level: what its receipts prove; ratio: received of sent, at that level.
+    """A run's status. level: what its receipts prove; ratio: received of sent, at that level.
 
-    bar: the parts of its picture; rate: SMS parts per second now; said: why the light is as it is.
-    held: the carrier sends by itself, and the figures are what it has stated, if it has.
-    advice: what a person does while nothing goes, since `since`; begins_at: when its hours open.
+    bar: parts of its chart; rate: SMS parts per second now; said: reason of the light. held: the carrier
+    sends itself, and the figures are its statement, if any. advice: what to do while nothing is sent, since
+    `since`; begins_at: when its hours open.
     """
 
     id: int
@@ -63,7 +63,6 @@ class RunView:
 
 
 def bar_of(figures: Figures) -> dict[str, int]:
-    """The parts of a run's picture, in their order."""
     return {
         "delivered": figures.delivered,
         "relayed": figures.relayed,
@@ -77,8 +76,8 @@ def bar_of(figures: Figures) -> dict[str, int]:
 def views(
     connection: Connection, campaigns: Sequence[Row[Any]], found: Sequence[RunSummary]
 ) -> list[RunView]:
-    """The runs of these campaigns, in a handful of queries however many there are."""
-    of = _Around(
+    """Load the status of these runs in a fixed number of queries."""
+    of = _PageData(
         now=clock.now(),
         campaigns={row.id: row for row in campaigns},
         deadlines=_report_deadlines(connection, campaigns),
@@ -90,8 +89,8 @@ def views(
 
 
 @dataclass(frozen=True, slots=True)
-class _Around:
-    """What the runs stand in."""
+class _PageData:
+    """Data shared by all runs of a page."""
 
     now: datetime
     campaigns: Mapping[int, Row[Any]]
@@ -101,17 +100,15 @@ class _Around:
     stops: Mapping[str, Standstill]
 
     def window(self, run: RunSummary) -> sending_window.Window:
-        """When its campaign may send."""
         row = self.campaigns[run.campaign_id]
         return sending_window.Window.of(row.window_start, row.window_end, row.day_starts, row.day_ends)
 
     def lately(self, run: RunSummary) -> Measured:
-        """What is measured of it while it may send."""
+        """Return its measured rate, while it may send."""
         sends = run.state is RunState.RUNNING and sending_window.open_at(self.window(run), self.now)
         return self.measured.get(run.id, NOTHING) if sends else NOTHING
 
     def deadline(self, run: RunSummary) -> datetime | None:
-        """By when the letter behind the run wants its report."""
         return self.deadlines.get(self.campaigns[run.campaign_id].directive_id)
 
 
@@ -123,8 +120,7 @@ def _report_deadlines(connection: Connection, campaigns: Iterable[Row[Any]]) -> 
     }
 
 
-def _view(connection: Connection, run: RunSummary, of: _Around) -> RunView:
-    """A run that Loa sends."""
+def _view(connection: Connection, run: RunSummary, of: _PageData) -> RunView:
     figures = _figures(run)
     level = proved(connection, cast(Any, run), clock.to_ms(of.now)) if figures.sent else None
     received = _received(figures, level)
@@ -133,7 +129,7 @@ def _view(connection: Connection, run: RunSummary, of: _Around) -> RunView:
     norm = comparison.judge(level, figures.sent, received, waiting)
     stops = _stops(run, figures, of)
     judged = traffic_light.judge(run.state, done, of.deadline(run), norm, of.now, stops)
-    return replace(_made(run, figures, level, done, judged, of), **_around(run, judged, of))
+    return replace(_made(run, figures, level, done, judged, of), **_standstill(run, judged, of))
 
 
 STANDS: dict[LinkState | None, Judged] = {
@@ -145,8 +141,8 @@ STANDS: dict[LinkState | None, Judged] = {
 }
 
 
-def _stops(run: RunSummary, figures: Figures, of: _Around) -> Judged | None:
-    """Why nothing of it goes now; None where something does, or nothing is left."""
+def _stops(run: RunSummary, figures: Figures, of: _PageData) -> Judged | None:
+    """Say why nothing is sent now; None if something is, or nothing is left."""
     if not figures.waiting:
         return None
     if run.carrier not in of.rates:
@@ -158,8 +154,8 @@ def _stops(run: RunSummary, figures: Figures, of: _Around) -> Judged | None:
     return None if sending_window.open_at(of.window(run), of.now) else traffic_light.NOT_YET
 
 
-def _around(run: RunSummary, judged: Judged, of: _Around) -> dict[str, Any]:
-    """Since when nothing goes, what to do about it, and when its hours open."""
+def _standstill(run: RunSummary, judged: Judged, of: _PageData) -> dict[str, Any]:
+    """Return since when nothing is sent, what to do about it, and when its hours open."""
     stop = of.stops.get(run.carrier) if judged in STANDS.values() else None
     begins = sending_window.next_change(of.window(run), of.now) if judged is traffic_light.NOT_YET else None
     return {
@@ -170,8 +166,7 @@ def _around(run: RunSummary, judged: Judged, of: _Around) -> dict[str, Any]:
     }
 
 
-def _held(connection: Connection, run: RunSummary, of: _Around) -> RunView:
-    """A run whose carrier sends by itself: what it has stated of it, if it has."""
+def _held(connection: Connection, run: RunSummary, of: _PageData) -> RunView:
     said = carrier_statement.latest(connection, run.id)
     if said is None:
         return _made(run, Figures(), None, run.ended_at, traffic_light.NO_FIGURES, of)
@@ -193,7 +188,7 @@ def _held(connection: Connection, run: RunSummary, of: _Around) -> RunView:
 
 
 def _made(
-    run: RunSummary, figures: Figures, level: int | None, done: datetime | None, judged: Judged, of: _Around
+    run: RunSummary, figures: Figures, level: int | None, done: datetime | None, judged: Judged, of: _PageData
 ) -> RunView:
     received = _received(figures, level)
     return RunView(
@@ -215,7 +210,7 @@ def _made(
 
 
 def _figures(run: RunSummary) -> Figures:
-    """The run's counts in the words of the report; whoever is not in the ledger yet is waiting."""
+    """Sum the run's counts; subscribers not in the ledger yet are waiting."""
     found = figures_of(
         TallyCount(run.id, 0, None, DeliveryState[name.upper()], 0, n.messages, n.segments)
         for name, n in run.progress.items()
@@ -228,14 +223,14 @@ def _by_handset(level: int | None) -> bool:
 
 
 def _received(figures: Figures, level: int | None) -> int | None:
-    """As much as the receipts prove; None where they prove nothing."""
+    """Return what the receipts prove; None where they prove nothing."""
     if _by_handset(level):
         return figures.delivered
     return figures.relayed if level == ReceiptLevel.OPERATOR else None
 
 
-def _forecast(run: RunSummary, of: _Around) -> datetime | None:
-    """When it will be done; None where nothing can be sent, and before somebody has started it."""
+def _forecast(run: RunSummary, of: _PageData) -> datetime | None:
+    """Forecast the end; None before the start, or while nothing can be sent."""
     if run.state is RunState.PLANNED:
         return None
     of_links = of.rates.get(run.carrier, Rate(0.0, 0, 0, 0))
@@ -244,8 +239,7 @@ def _forecast(run: RunSummary, of: _Around) -> datetime | None:
     return forecast.conclude(run.id, _load(run, of), rate, due, of.now).finishes_at
 
 
-def _load(run: RunSummary, of: _Around) -> Load:
-    """What it has still to send."""
+def _load(run: RunSummary, of: _PageData) -> Load:
     counted = {int(DeliveryState[name.upper()]): (n.messages, n.segments) for name, n in run.progress.items()}
     each = forecast.parts_each(counted) or sms.segments(of.campaigns[run.campaign_id].texts[""])
     return forecast.load_of(run.subscribers, run.not_queued, counted, each, over=False)

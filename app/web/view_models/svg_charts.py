@@ -1,23 +1,21 @@
-"""Pictures as inline SVG, made here: shares as one stacked bar, courses of time as lines."""
+"""Inline SVG charts: shares as a stacked bar, time series as lines."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-WIDTH = 1000  # units of a bar; the page stretches it
+WIDTH = 1000  # units of a bar; CSS stretches it
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Where a part of a bar stands."""
-
     x: int
     width: int
 
 
 def stacked(parts: Mapping[str, int]) -> dict[str, Span]:
-    """The parts one after the other, together WIDTH units; what is not nothing is never too thin to see."""
+    """Place the parts one after another over WIDTH units; non-zero ones stay wide enough to see."""
     total = sum(parts.values())
     found, x = {}, 0
     for (name, n), wide in zip(parts.items(), _widths(list(parts.values()), total), strict=True):
@@ -27,7 +25,7 @@ def stacked(parts: Mapping[str, int]) -> dict[str, Span]:
 
 
 def _widths(counts: Sequence[int], total: int) -> list[int]:
-    """Whole units that add up to WIDTH; the largest part gives what small ones need to be seen."""
+    """Return integer widths that add up to WIDTH; the largest part makes up for widened small ones."""
     if total <= 0:
         return [0] * len(counts)
     wide = [max(n * WIDTH // total, 4) if n else 0 for n in counts]
@@ -37,7 +35,7 @@ def _widths(counts: Sequence[int], total: int) -> list[int]:
 
 @dataclass(frozen=True, slots=True)
 class ChartLine:
-    """A course of time: `points` for a polyline, `area` for the path that is filled under it."""
+    """A time series: `points` for a polyline, `area` for the filled path below it."""
 
     name: str
     points: str
@@ -46,7 +44,7 @@ class ChartLine:
 
 @dataclass(frozen=True, slots=True)
 class SvgChart:
-    """A picture of `width` x `height` units; ticks: (height in units, value) of the lines across it."""
+    """A chart of `width` x `height` units; ticks: (height in units, value) of its grid lines."""
 
     width: int
     height: int
@@ -55,7 +53,7 @@ class SvgChart:
 
 
 def course(series: Mapping[str, Sequence[float]], width: int = 720, height: int = 200) -> SvgChart:
-    """Lines over equal steps of time, on one scale from nothing to the next round number."""
+    """Draw lines over equal time steps, scaled from 0 to the next round number."""
     top = _round(max((value for values in series.values() for value in values), default=0))
     lines = [_line(name, values, top, (width, height)) for name, values in series.items() if values]
     ticks = [(height - height * share, top * share) for share in (0, 0.5, 1)]
@@ -71,7 +69,7 @@ def _line(name: str, values: Sequence[float], top: float, size: tuple[int, int])
 
 
 def _round(value: float) -> float:
-    """The next of 1, 2, 5, 10, 20, 50 ... that is not below; 1 for nothing."""
+    """Round up to 1, 2, 5, 10, 20, 50 ...; 1 for 0."""
     unit = 1.0
     while True:
         for step in (1, 2, 5):

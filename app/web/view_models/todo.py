@@ -1,4 +1,4 @@
-"""What waits for a person: campaigns for their approver, runs for whoever starts them."""
+"""Work that waits for a person: campaigns to approve, runs to start."""
 
 from __future__ import annotations
 
@@ -26,15 +26,12 @@ class ToStart:
 
 @dataclass(frozen=True, slots=True)
 class Awaiting:
-    """A campaign for whose approval somebody waits."""
-
     id: int
     name: str
     submitted_by: str
 
 
 def awaiting(connection: Connection, carrier: str | None) -> list[Awaiting]:
-    """The oldest that wait for their approval."""
     c = campaigns.c
     by = func.coalesce(c.submitted_by, c.created_by)
     query = select(c.id, c.name, by).where(c.state == CampaignState.SUBMITTED).order_by(c.id).limit(5)
@@ -43,7 +40,6 @@ def awaiting(connection: Connection, carrier: str | None) -> list[Awaiting]:
 
 
 def to_start(connection: Connection, carrier: str | None) -> list[ToStart]:
-    """The oldest that nobody has started."""
     r = runs.c
     accepted = (
         select(func.coalesce(func.sum(batches.c.accepted), 0))

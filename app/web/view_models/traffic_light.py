@@ -1,4 +1,4 @@
-"""The traffic light of a run: green, amber or red against its deadline and the norm, with the words why."""
+"""Traffic light of a run against its deadline and the norm, with the reason."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from app.core.states import RunState
 from app.reports.comparison import NormVerdict
 from app.web.translations import Said, say
 
-# ---- Whether a file is plainly wrong: one look at what its import counted, before anybody sends by it
+# Plausibility of an uploaded file
 
-# Shares from which on a file is not a list with some mistakes, but the wrong list.
+# Shares beyond which it is the wrong file rather than one with errors.
 MOST_BAD, MOST_ELSEWHERE = 0.1, 0.3
 
 BAD: Said = say("Too many bad lines: this may be the wrong file, or columns in another order.")
@@ -22,7 +22,7 @@ NOBODY: Said = say("The file has no valid number.")
 
 
 def of_file(lines: int, accepted: int, rejected: int, other_range: int) -> Said | None:
-    """What is plainly wrong with it; None where nothing is."""
+    """Say what looks wrong with a file, by its import's counts; None if nothing."""
     if not accepted:
         return NOBODY if lines else None
     if rejected > MOST_BAD * lines:
@@ -34,7 +34,7 @@ UNDER_WAY = (RunState.RUNNING, RunState.PAUSED, RunState.CANCELLING)
 
 
 class Light(StrEnum):
-    """How something stands; the worst last."""
+    """Status colours, worst last."""
 
     OFF = "off"
     GOOD = "good"
@@ -43,7 +43,7 @@ class Light(StrEnum):
 
 
 class Judged(NamedTuple):
-    """A light, and why it is so."""
+    """A light with its reason."""
 
     light: Light
     said: Said
@@ -64,7 +64,7 @@ HELD = Judged(Light.BAD, say("the carrier answers no message"))
 REFUSING = Judged(Light.BAD, say("the carrier puts off all messages"))
 CLOSED = Judged(Light.BAD, say("no worker has the link open"))
 STILL = Judged(Light.BAD, say("nothing has gone out for a minute"))
-# What a person does about each.
+# What to do in each case.
 ADVICE: dict[Judged, Said] = {
     NO_LINK: say("Add the carrier's link to the settings and start a worker."),
     HALTED: say("Mend the cause with the carrier, then resume the lane."),
@@ -90,7 +90,7 @@ def judge(
     now: datetime,
     stops: Judged | None = None,
 ) -> Judged:
-    """The worst that is true of a run. done: when it ended, or by the forecast; stops: why nothing goes."""
+    """Return the worst that applies to a run. done: its end, or the forecast; stops: why nothing is sent."""
     if state is RunState.CANCELLED:
         return CANCELLED
     if state is RunState.PLANNED:
@@ -109,5 +109,5 @@ def judge(
 
 
 def worst(lights: Iterable[Judged]) -> Judged:
-    """The worst of several; not begun where there is none."""
+    """Return the worst of several; NOT_BEGUN for none."""
     return max(lights, key=lambda each: _ORDER.index(each.light), default=NOT_BEGUN)
