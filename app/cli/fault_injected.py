@@ -1,4 +1,4 @@
-"""`python -m app.cli.fault_injected up | serve | worker`: as `loa`, with the drill's fuse at the database."""
+"""`python -m app.cli.fault_injected up | serve | worker`: `loa` with injected database faults."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import typer
 
 from app.cli.serve_command import MAINS, run
 from app.core.errors import AppError
-from app.devtools.drill.fault_injection import Armed
+from app.devtools.drill.fault_injection import FaultInjectingDatabase
 from app.observability.logs import mask_text
 
 
 def main(name: str) -> None:
-    """Run `loa NAME` until it is told to stop, or until the drill has it die."""
+    """Run `loa NAME` until it is stopped, or killed by an injected fault."""
     try:
-        run(MAINS[name], None if name == "up" else name, Armed)
+        run(MAINS[name], None if name == "up" else name, FaultInjectingDatabase)
     except AppError as error:
         typer.echo(f"loa: {mask_text(error.detail)}", err=True)
         raise SystemExit(1) from None

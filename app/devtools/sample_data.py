@@ -1,4 +1,4 @@
-"""Writes subscriber files like a province's: invented numbers in the carriers' ranges, every usual fault."""
+"""Generates subscriber files like a province's: invented numbers of each carrier, with all usual faults."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from app.core import areas
 Line = tuple[str, str, str]
 
 HEADER: Line = ("Số điện thoại", "Mã xã", "Ngôn ngữ")
-SHARES = {"viettel": 0.65, "vnpt": 0.35, "mobifone": 0.12}  # in proportion to one another
+SHARES = {"viettel": 0.65, "vnpt": 0.35, "mobifone": 0.12}  # relative sizes
 BAD_SHARE = 0.03
 REPEAT_SHARE = 0.01
 
@@ -23,7 +23,7 @@ _PREFIXES = {
     "mobifone": ("70", "76", "77", "78", "79", "90", "93"),
     "vietnamobile": ("56", "58", "92"),
 }
-# As the files of before 2018 have them.
+# Prefixes used before 2018.
 _OLD = {"32": "162", "39": "169", "83": "123", "81": "127", "70": "120", "78": "128"}
 _SPELLINGS = (
     *("0{a}{b}{c}",) * 6,
@@ -36,13 +36,13 @@ _BAD = (
     *("O{a}{b}{c}", "031{b}{c}", "8.4{a}E+10", "không có", "113", "095{b}{c}"),
 )
 _LANGUAGES = ("",) * 17 + ("hmn", "blt", "vi")
-_STEP = 6_700_417  # prime to ten million, so that multiples of it visit every tail once
+_STEP = 6_700_417  # prime to ten million, so its multiples visit every tail once
 
 
 def write_sample(
     folder: Path, subscribers: int, seed: int, shares: Mapping[str, float] = SHARES
 ) -> dict[str, Path]:
-    """One CSV for each carrier, `subscribers` different good numbers in all; the same for the same seed."""
+    """Write one CSV per carrier, `subscribers` distinct good numbers in all; deterministic for a seed."""
     folder.mkdir(parents=True, exist_ok=True)
     files = {}
     for carrier, count in _split(subscribers, shares).items():
@@ -55,7 +55,6 @@ def write_sample(
 
 
 def _split(subscribers: int, shares: Mapping[str, float]) -> dict[str, int]:
-    """Shares of the whole number that add up to it."""
     total, left = sum(shares.values()), subscribers
     counts = {}
     for carrier, share in shares.items():
@@ -66,28 +65,28 @@ def _split(subscribers: int, shares: Mapping[str, float]) -> dict[str, int]:
 
 
 def sample_lines(carrier: str, count: int, seed: int) -> Iterator[Line]:
-    """`count` good numbers of this carrier's ranges, all different, with bad lines and repeats among them."""
+    """Yield `count` distinct good numbers of this carrier, with bad lines and repeats among them."""
     chance = random.Random(f"{carrier} {seed}")  # noqa: S311 - a sample, not a secret
     communes = [area.code for area in areas.current(date(2026, 1, 1))]
     offset = chance.randrange(10**7)
     for place in range(count):
         number = _number(carrier, offset, place)
         area = chance.choice(communes)
-        yield _spelt(number, chance), area if chance.random() < 0.98 else "", chance.choice(_LANGUAGES)
+        yield _spelling(number, chance), area if chance.random() < 0.98 else "", chance.choice(_LANGUAGES)
         if chance.random() < BAD_SHARE:
             yield chance.choice(_BAD).format_map(_parts(number)), area, ""
         if chance.random() < REPEAT_SHARE:
-            yield _spelt(_number(carrier, offset, chance.randrange(place + 1)), chance), area, ""
+            yield _spelling(_number(carrier, offset, chance.randrange(place + 1)), chance), area, ""
 
 
 def _number(carrier: str, offset: int, place: int) -> str:
-    """Nine digits; different for every place."""
+    """Return nine digits, distinct for every place."""
     prefixes = _PREFIXES[carrier]
     around, which = divmod(place, len(prefixes))
     return f"{prefixes[which]}{(offset + around * _STEP) % 10**7:07d}"
 
 
-def _spelt(number: str, chance: random.Random) -> str:
+def _spelling(number: str, chance: random.Random) -> str:
     if number[:2] in _OLD and chance.random() < 0.1:
         return f"0{_OLD[number[:2]]}{number[2:]}"
     return chance.choice(_SPELLINGS).format_map(_parts(number))

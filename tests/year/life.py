@@ -19,7 +19,7 @@ from sqlalchemy import select
 from app.core import clock
 from app.core.states import DeliveryState, RunState
 from app.database.models import lanes, runs
-from app.devtools.drill.fault_injection import FUSE, PlannedFailure
+from app.devtools.drill.fault_injection import CONTROL_FILE, PlannedFailure
 from tests.faults.processes import Home, Program
 from tests.faults.view import View
 from tests.year.carriers import FIRST, MARK, Carriers, Late
@@ -109,9 +109,9 @@ class Year:
     def _drilled(self, name: str, skew_s: float) -> Program:
         """A process whose wall clock is wrong, as the drill has it."""
         fuse = self.home.folder / f"clock-{len(self.home.programs)}.json"
-        PlannedFailure(skew_s=skew_s).lay(fuse)
+        PlannedFailure(skew_s=skew_s).write(fuse)
         log = self.home.folder / f"{len(self.home.programs)}-{name}.log"
-        environment = self.home._environment() | {FUSE: str(fuse)}
+        environment = self.home._environment() | {CONTROL_FILE: str(fuse)}
         with log.open("wb") as out:
             command = [sys.executable, "-m", "app.cli.fault_injected", name]
             process = subprocess.Popen(

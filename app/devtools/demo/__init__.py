@@ -1,1 +1,1 @@
-"""The demo: one campaign over three simulated carriers, from subscriber files to a verified report."""
+"""The demo: one campaign over simulated carriers, from subscriber files to a verified report."""

@@ -1,4 +1,4 @@
-"""Sets the demo's stage: settings of its own, an empty database, imported files, an approved campaign."""
+"""Prepares the demo: its own settings, an empty database, imported files, an approved campaign."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from app.file_import.upload import UploadedFile
 from app.runtime.worker import build, facts
 from app.security import Caller
 
-# ---- The demo's folder: claimed for one demo at a time, and emptied only where a former demo has filled it
+# The demo's folder
 
 MARKER = "made-by-loa-demo.txt"
 _WORDS = "Everything in this folder was made by `loa demo`; the next demo here deletes it.\n"
@@ -40,7 +40,7 @@ _BULKY = ("sample", "loa.sqlite3", "loa.sqlite3-wal", "loa.sqlite3-shm", "loa.lo
 
 @contextmanager
 def claimed(folder: Path) -> Iterator[None]:
-    """The folder, made or emptied, for this process alone; SetupError where it is not a demo's."""
+    """Create or empty the folder and lock it; raises SetupError unless it is a demo's."""
     if folder.is_dir() and any(folder.iterdir()) and not (folder / MARKER).is_file():
         raise SetupError(
             f"{folder} holds files that no demo made, so the demo does not empty it. "
@@ -71,7 +71,7 @@ def _empty(folder: Path) -> None:
 
 
 def tidy(folder: Path) -> None:
-    """Delete what grows with the number of subscribers: the sample files and the SQLite ledger."""
+    """Delete what grows with the number of subscribers: sample files and SQLite ledger."""
     for name in _BULKY:
         _remove(folder / name)
 
@@ -86,12 +86,12 @@ def _remove(path: Path) -> None:
 _AUTHOR, _APPROVER = "demo author", "demo approver"
 _TEXT = "tin-nhan-gia-ten"
 _SENDER = "CONG AN"
-_WHOLE_DAY = DayHours("00:00", "24:00")  # so that the demo runs at night as well
+_WHOLE_DAY = DayHours("00:00", "24:00")  # the demo runs at night as well
 _PATIENCE_S = 10.0
 
 
 class DemoSettings(Settings):
-    """Settings that hear neither loa.toml nor the environment: a real link must never get demo numbers."""
+    """Settings that ignore loa.toml and the environment: a real link must never get demo numbers."""
 
     @classmethod
     def settings_customise_sources(
@@ -114,13 +114,13 @@ class DemoPlan:
 
 
 def settings_for(folder: Path, links: dict[str, LinkSettings]) -> Settings:
-    """SQLite in the folder, or the server that LOA_DATABASE_URL names."""
+    """Use SQLite in the folder, or the server of LOA_DATABASE_URL."""
     return DemoSettings(data=folder, database_url=os.environ.get("LOA_DATABASE_URL") or None, links=links)
 
 
 @contextmanager
 def fresh_db(settings: Settings) -> Iterator[Database]:
-    """The settings' database, migrated and empty; SetupError where it holds anything already."""
+    """Open the settings' database, migrated; raises SetupError if it holds anything."""
     db = Database(settings.url)
     try:
         connect_patiently(db, _PATIENCE_S)
@@ -136,7 +136,6 @@ def fresh_db(settings: Settings) -> Iterator[Database]:
 
 
 def _filled_table(connection: Connection) -> str | None:
-    """The first of Loa's tables that is there and has a row."""
     there = set(inspect(connection).get_table_names())
     for table in metadata.sorted_tables:
         if table.name in there and connection.execute(select(1).select_from(table).limit(1)).first():
@@ -145,7 +144,6 @@ def _filled_table(connection: Connection) -> str | None:
 
 
 def import_file(db: Database, carrier: str, path: Path, progress: Progress) -> tuple[int, ImportCounts]:
-    """The batch's id, and what became of the file's lines."""
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     known = db.write(register, carrier, UploadedFile(path.name, digest, path.stat().st_size), _AUTHOR)
@@ -153,13 +151,13 @@ def import_file(db: Database, carrier: str, path: Path, progress: Progress) -> t
 
 
 def register_links(db: Database, settings: Settings) -> None:
-    """Write down the links' rates, which the forecast needs before a worker opens the links."""
+    """Register the links' rates, which the forecast needs before a worker opens them."""
     for name, link in settings.links.items():
         db.write(link_store.register, facts(name, link, build(name, link)))
 
 
 def approved_campaign(db: Database, batches: Mapping[str, int]) -> DemoPlan:
-    """Directive, campaign and a run for each carrier's batch, approved by another person than its author."""
+    """Create directive, campaign and a run per carrier, approved by another person than the author."""
     directive = db.write(directives.create, _letter(), _AUTHOR)
     draft = Draft(
         name="Cảnh báo tin nhắn giả tên cơ quan",
@@ -180,7 +178,7 @@ def approved_campaign(db: Database, batches: Mapping[str, int]) -> DemoPlan:
 
 
 def _letter() -> DirectiveFields:
-    """Like the letter of January 2024, but of today, so that its deadline is still ahead."""
+    """Like the letter of January 2024, but dated today, so that its deadline is ahead."""
     today = clock.local(clock.now())
     return DirectiveFields(
         number="303/CAT-PA05",

@@ -1,4 +1,4 @@
-"""What came of the demo: report files, the recount, and what the simulators themselves have seen."""
+"""Result of the demo: report files, the recount, and the simulators' own counts."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _TAKEN = ("submitted", "relayed", "delivered", "undelivered", "expired")
 
 @dataclass(frozen=True, slots=True)
 class DemoOutcome:
-    """The report, the recount, and every sentence on what does not agree: none is a success."""
+    """The report, the recount, and a sentence per disagreement; none means success."""
 
     report: CampaignReport
     verdict: Verification
@@ -46,7 +46,6 @@ class DemoOutcome:
 
 
 def conclude(db: Database, campaign_id: int, runs: Sequence[RunSummary], seen: Seen) -> DemoOutcome:
-    """Build the report, recount the ledger, and compare it with what the simulators saw."""
     report = db.read(build_campaign, campaign_id, clock.now_ms())
     verdict = examine(db, ledger_for(db), campaign_id)
     objections = [difference.sentence for difference in verdict.differences]
@@ -56,7 +55,6 @@ def conclude(db: Database, campaign_id: int, runs: Sequence[RunSummary], seen: S
 
 
 def compare(run: RunSummary, seen: Mapping[str, Any]) -> list[str]:
-    """Sentences on what the carrier's simulator and the ledger see differently."""
     found, numbers = [], seen["distinct_numbers"]
     sure, perhaps = count(run, *_TAKEN), count(run, "unknown")
     if not sure <= numbers <= sure + perhaps:
@@ -72,7 +70,7 @@ def compare(run: RunSummary, seen: Mapping[str, Any]) -> list[str]:
 
 
 def write_reports(report: CampaignReport, folder: Path) -> list[Path]:
-    """JSON, CSV and XLSX of the campaign and of each run, and each run's paper; the files."""
+    """Write JSON, CSV and XLSX of the campaign and of each run, and its documents; return the files."""
     folder.mkdir(parents=True, exist_ok=True)
     named: dict[str, CampaignReport | CarrierReport] = {
         "campaign": report,
@@ -88,7 +86,6 @@ def write_reports(report: CampaignReport, folder: Path) -> list[Path]:
 
 
 def figures(outcome: DemoOutcome, seen: Seen) -> dict[str, Any]:
-    """The campaign for machines; names say the unit."""
     total = outcome.report.total
     return {
         "sent_messages": total.sent,
@@ -108,7 +105,7 @@ def figures(outcome: DemoOutcome, seen: Seen) -> dict[str, Any]:
 
 
 def _messages_per_second(report: CampaignReport) -> float | None:
-    """From the first submission of any run to the last; None where there is no span."""
+    """Average from the first submission of any run to the last; None without a span."""
     days = [day for run in report.runs for day in run.days if day.first_ms is not None]
     if not days:
         return None

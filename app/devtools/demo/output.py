@@ -1,4 +1,4 @@
-"""What the demo says of itself: the cast, the import, the forecast, the outcome and where things are."""
+"""Prints the demo's texts: carriers, import, forecast, result, and where files are."""
 
 from __future__ import annotations
 
@@ -15,13 +15,11 @@ from app.reports.formats import Format, render
 
 
 def tell_roles(board: ProgressBoard, roles: Mapping[str, DemoCarrier]) -> None:
-    """How each carrier behaves."""
     for carrier, role in roles.items():
         board.say(f"{carrier} ({role.kind}): {role.words}. Receipts come {role.receipts}.")
 
 
 def tell_import(board: ProgressBoard, counts: Mapping[str, ImportCounts]) -> None:
-    """What became of each file's lines."""
     for name, each in counts.items():
         board.say(
             f"{name}: {each.lines:,} lines = {each.accepted:,} accepted + {each.rejected:,} rejected "
@@ -30,7 +28,6 @@ def tell_import(board: ProgressBoard, counts: Mapping[str, ImportCounts]) -> Non
 
 
 def tell_forecast(board: ProgressBoard, forecasts: Mapping[str, Forecast]) -> None:
-    """How long each run will take at its links' rate."""
     board.say("\nForecast, at the rates of the links:")
     for carrier, found in forecasts.items():
         done = "" if found.finishes_at is None else f", done at {found.finishes_at:%H:%M:%S}"
@@ -43,7 +40,6 @@ def tell_forecast(board: ProgressBoard, forecasts: Mapping[str, Forecast]) -> No
 
 
 def tell_outcome(board: ProgressBoard, outcome: DemoOutcome, seen: Seen) -> None:
-    """The consolidated report, the simulators' view, and the recount's verdict."""
     board.say("\n" + render(outcome.report, Format.TEXT).content.decode())
     for carrier, each in seen.items():
         board.say(
@@ -62,7 +58,6 @@ def tell_outcome(board: ProgressBoard, outcome: DemoOutcome, seen: Seen) -> None
 
 
 def tell_end(board: ProgressBoard, found: Mapping[str, Any], folder: Path, record: Path) -> None:
-    """Whether all agrees, and where the files are."""
     if found["verified"]:
         board.say(
             f"Verified: every figure agrees, and the simulators saw {found['simulators_distinct_numbers']:,} "

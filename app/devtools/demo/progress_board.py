@@ -1,4 +1,4 @@
-"""What the audience sees: live bars on a terminal, a plain line every two seconds anywhere else."""
+"""Progress display: live bars on a terminal, elsewhere a plain line every two seconds."""
 
 from __future__ import annotations
 
@@ -13,22 +13,21 @@ from app.core import clock
 
 _EVERY_S = 2.0
 
-Update = Callable[[str, int, str], None]  # name of the bar, how much is done, words beside it
+Update = Callable[[str, int, str], None]  # name of the bar, amount done, text beside it
 
 
 class ProgressBoard:
-    """Where the demo speaks: stdout."""
+    """Output of the demo, on stdout."""
 
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console(highlight=False)
 
     def say(self, text: str = "") -> None:
-        """A text as it is, however long its lines are."""
+        """Print a text unwrapped."""
         self.console.print(text, markup=False, soft_wrap=True)
 
     @contextmanager
     def bars(self, what: str, totals: Mapping[str, int]) -> Iterator[Update]:
-        """A bar for each name, full at its total."""
         if self.console.is_terminal:
             with self._live(what, totals) as update:
                 yield update
@@ -39,7 +38,7 @@ class ProgressBoard:
 
     @contextmanager
     def _live(self, what: str, totals: Mapping[str, int]) -> Iterator[Update]:
-        # Fixed widths, so that a narrow terminal cuts the end of the words and not the bar.
+        # Fixed widths, so that a narrow terminal cuts the text and not the bar.
         columns = (
             TextColumn("{task.description}", table_column=Column(min_width=8, no_wrap=True)),
             BarColumn(10, table_column=Column(min_width=10)),
@@ -59,7 +58,7 @@ class ProgressBoard:
 
 
 class _Lines:
-    """The newest state of every bar, printed now and then."""
+    """Prints the latest state of all bars from time to time."""
 
     def __init__(self, board: ProgressBoard, what: str, totals: Mapping[str, int]) -> None:
         self._board, self._what, self._totals = board, what, totals
@@ -68,13 +67,12 @@ class _Lines:
         self._said = ""
 
     def update(self, name: str, done: int, words: str) -> None:
-        """Take the news; print when the last line is two seconds old."""
+        """Store the state; print if the last line is two seconds old."""
         self._state[name] = (done, words)
         if clock.monotonic() - self._printed >= _EVERY_S and name == list(self._totals)[-1]:
             self.print()
 
     def print(self) -> None:
-        """One line for all bars, unless it would say what the last one said."""
         self._printed = clock.monotonic()
         each = (
             f"{name} {100 * done // max(self._totals[name], 1)} % ({words})"

@@ -1,4 +1,4 @@
-"""How the demo's simulators bring their receipts: by webhook to a real API, or in a file in the end."""
+"""Receipts of the demo's simulators: by webhook to a real API, or as a result file at the end."""
 
 from __future__ import annotations
 
@@ -31,35 +31,32 @@ from carriers.contract import ReceiptLevel
 
 @dataclass(frozen=True, slots=True)
 class ReceiptIngest:
-    """The address that webhooks are posted to, the secret that signs them, and where result files go."""
+    """Where webhooks are posted, the secret that signs them, and the folder of result files."""
 
     folder: Path
-    door: socket.socket = field(default_factory=lambda: listen("127.0.0.1", 0))
+    listener: socket.socket = field(default_factory=lambda: listen("127.0.0.1", 0))
     secret: str = field(default_factory=secrets.token_hex, repr=False)
 
     def flags(self, carrier: str, role: DemoCarrier) -> list[str]:
-        """What the carrier's simulator is told of it."""
         if role.receipts is Receipts.WEBHOOK:
-            url = f"http://127.0.0.1:{self.door.getsockname()[1]}/webhooks/{carrier}/{link_of(carrier)}"
+            url = f"http://127.0.0.1:{self.listener.getsockname()[1]}/webhooks/{carrier}/{link_of(carrier)}"
             return ["--webhook", url, "--webhook-secret", self.secret]
         return ["--result-file", str(self.file(carrier))] if role.receipts is Receipts.FILE else []
 
     def options(self, role: DemoCarrier) -> dict[str, object]:
-        """What the carrier's link is told of it."""
         if role.receipts is not Receipts.WEBHOOK:
             return {}
         return {"webhook": WebhookSettings(hmac_secret=SecretStr(self.secret))}
 
     def file(self, carrier: str) -> Path:
-        """Where the carrier leaves its results."""
         return self.folder / f"{carrier}-results.csv"
 
     @asynccontextmanager
     async def open(self, settings: Settings, db: Database, worker: Worker) -> AsyncIterator[None]:
-        """The API, whose webhooks bring receipts to the worker's inbox."""
+        """Run the API, whose webhooks deliver receipts to the worker's inbox."""
         hooks = reception(settings, db, worker.inbox)
         server = server_of(create_app(settings, db, worker.metrics, hooks))
-        serving = asyncio.create_task(server.serve([self.door]))
+        serving = asyncio.create_task(server.serve([self.listener]))
         try:
             yield
         finally:
@@ -69,7 +66,6 @@ class ReceiptIngest:
     def import_results(
         self, db: Database, ledger: Ledger, settings: Settings, roles: Mapping[str, DemoCarrier], who: str
     ) -> None:
-        """Apply the files that carriers have left; SetupError where one is missing."""
         for carrier, role in roles.items():
             if role.receipts is Receipts.FILE:
                 self._import(db, ledger, settings, carrier, who)
@@ -80,12 +76,11 @@ class ReceiptIngest:
             raise SetupError(f"The simulator of {carrier} left no result file at {path}.")
         with path.open("rb") as content:
             digest = hashlib.file_digest(content, "sha256").hexdigest()
-        # What a file proves is what the contract says; this one is of handset level.
+        # The contract says what a file proves; this one has handset level.
         claim = FileClaim(carrier, level=ReceiptLevel.HANDSET)
         known = db.write(register, claim, UploadedFile(path.name, digest, path.stat().st_size), who)
         import_file(db, ledger, known.id, path, words_of(settings.links.values(), carrier))
 
 
 def link_of(carrier: str) -> str:
-    """The name of the carrier's link in the demo."""
     return f"{carrier}-demo"

@@ -1,4 +1,4 @@
-"""The play from curtain to curtain: sample, import, campaign, sending, report, recount."""
+"""Runs the demo: sample, import, campaign, sending, report, recount."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from app.devtools.demo.progress_board import ProgressBoard
 from app.devtools.demo.receipt_ingest import ReceiptIngest, link_of
 from app.devtools.demo.scenario_smpp import DemoCarrier
 from app.devtools.demo.sending import send
-from app.devtools.demo.simulator_processes import SimulatorProcess, open_centres
+from app.devtools.demo.simulator_processes import SimulatorProcess, running_simulators
 from app.devtools.sample_data import SHARES, write_sample
 from app.ledger.factory import ledger_for
 from app.observability import logs
@@ -45,7 +45,7 @@ _OPERATOR = "demo operator"
 
 @dataclass(frozen=True, slots=True)
 class DemoOptions:
-    """How many good numbers, in which folder, whether sample and ledger stay there, and over what."""
+    """Number of good numbers, folder, whether sample and ledger are kept, and the carriers' interface."""
 
     subscribers: int
     folder: Path
@@ -55,16 +55,16 @@ class DemoOptions:
 
     @property
     def record(self) -> Path:
-        """Where the figures go: beside the folder, by its name."""
+        """File of the figures: beside the folder, so that emptying it leaves them."""
         return self.folder.with_name(f"{self.folder.name}.json")
 
 
 def run_demo(options: DemoOptions, board: ProgressBoard) -> dict[str, Any]:
-    """Give the demo; its figures, of which `verified` is the verdict. Nothing is left running."""
+    """Run the demo and return its figures, with the result in `verified`. Nothing is left running."""
     started = clock.monotonic()
     with claimed(options.folder):
-        options.record.unlink(missing_ok=True)  # a demo that fails must not leave the last one's figures
-        found = _on_stage(options, board)
+        options.record.unlink(missing_ok=True)  # a failed demo must not leave figures of an earlier one
+        found = _run(options, board)
         if not options.keep:
             tidy(options.folder)
         found["seconds_total"] = round(clock.monotonic() - started, 2)
@@ -73,14 +73,14 @@ def run_demo(options: DemoOptions, board: ProgressBoard) -> dict[str, Any]:
     return found
 
 
-def _on_stage(options: DemoOptions, board: ProgressBoard) -> dict[str, Any]:
+def _run(options: DemoOptions, board: ProgressBoard) -> dict[str, Any]:
     roles = (scenario_http.scenario if options.over == "http" else scenario_smpp.scenario)(
         options.subscribers
     )
-    reception = ReceiptIngest(options.folder) if options.over == "http" else None
-    more = {name: reception.flags(name, role) for name, role in roles.items()} if reception else {}
-    with open_centres(roles, options.seed, options.folder / "simulators.log", more) as centres:
-        settings = settings_for(options.folder, _links(roles, centres, reception))
+    ingest = ReceiptIngest(options.folder) if options.over == "http" else None
+    more = {name: ingest.flags(name, role) for name, role in roles.items()} if ingest else {}
+    with running_simulators(roles, options.seed, options.folder / "simulators.log", more) as simulators:
+        settings = settings_for(options.folder, _links(roles, simulators, ingest))
         with _logging(settings), fresh_db(settings) as db:
             tell_roles(board, roles)
             batches, counts, seconds = _import(db, options, board)
@@ -89,10 +89,10 @@ def _on_stage(options: DemoOptions, board: ProgressBoard) -> dict[str, Any]:
             with board.bars("sending", {name: each.accepted for name, each in counts.items()}) as update:
                 for run_id in plan.runs.values():
                     order(db, Verb.START, run_id, _OPERATOR)
-                asyncio.run(send(db, settings, update, reception=reception))
-            seen = {name: centre.stop() for name, centre in centres.items()}
-            if reception:
-                reception.import_results(db, ledger_for(db), settings, roles, _OPERATOR)
+                asyncio.run(send(db, settings, update, ingest=ingest))
+            seen = {name: simulator.stop() for name, simulator in simulators.items()}
+            if ingest:
+                ingest.import_results(db, ledger_for(db), settings, roles, _OPERATOR)
             outcome = conclude(db, plan.campaign_id, db.read(queries.runs_page, 0, 100), seen)
             write_reports(outcome.report, options.folder / "reports")
             tell_outcome(board, outcome, seen)
@@ -102,18 +102,18 @@ def _on_stage(options: DemoOptions, board: ProgressBoard) -> dict[str, Any]:
 
 
 def _links(
-    roles: Mapping[str, DemoCarrier], centres: Mapping[str, SimulatorProcess], reception: ReceiptIngest | None
+    roles: Mapping[str, DemoCarrier], simulators: Mapping[str, SimulatorProcess], ingest: ReceiptIngest | None
 ) -> dict[str, LinkSettings]:
     found = {}
     for name, role in roles.items():
-        more = reception.options(role) if reception else {}
-        found[link_of(name)] = role.settings(name, centres[name].port, **more)
+        more = ingest.options(role) if ingest else {}
+        found[link_of(name)] = role.settings(name, simulators[name].port, **more)
     return found
 
 
 @contextmanager
 def _logging(settings: Settings) -> Iterator[None]:
-    """Logs go to a file, so that they don't garble the bars."""
+    """Log to a file, so that logs do not garble the bars."""
     with (settings.data / "loa.log").open("w", encoding="utf-8") as file:
         logs.configure(settings, file)
         try:
@@ -125,7 +125,7 @@ def _logging(settings: Settings) -> Iterator[None]:
 def _import(
     db: Database, options: DemoOptions, board: ProgressBoard
 ) -> tuple[dict[str, int], dict[str, ImportCounts], float]:
-    """Batches and counts by carrier, and the seconds that the import took."""
+    """Return batches and counts by carrier, and the seconds of the import."""
     board.say(f"\nWriting a sample of {options.subscribers:,} invented subscribers ...")
     shares = scenario_http.SHARES if options.over == "http" else SHARES
     files = write_sample(options.folder / "sample", options.subscribers, options.seed, shares)

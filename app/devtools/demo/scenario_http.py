@@ -1,13 +1,13 @@
-"""Who plays where carriers are reached over their own HTTP interfaces, and one more over SMPP."""
+"""The demo's carriers over their own HTTP interfaces, plus one over SMPP."""
 
 from __future__ import annotations
 
 from app.devtools.demo.scenario_smpp import ANYTHING, QUICK_RECEIPTS, DemoCarrier, Receipts
 
-# In proportion to one another, as app/devtools/sample_data.py has them for the three.
+# Relative sizes, for the first three as in app/devtools/sample_data.py.
 SHARES = {"viettel": 0.6, "vnpt": 0.3, "mobifone": 0.12, "vietnamobile": 0.1}
 
-# The simulators let any account, contract, label and template pass.
+# The simulators accept any account, contract, label and template.
 _VNPT_ACCOUNT: dict[str, object] = {
     "user": "loa",
     "portal_user": "SONLA_CA",
@@ -21,8 +21,7 @@ _PATIENCE: dict[str, object] = {"answer_timeout_s": 2.0, "in_flight": 20}
 
 
 def scenario(subscribers: int) -> dict[str, DemoCarrier]:
-    """Carrier -> role, for so many subscribers in all."""
-    # Each lost answer costs a time-out, so a long demo gets a smaller share.
+    # Each lost answer costs a time-out, so a large demo gets a smaller share.
     lost = min(0.01, 20 / subscribers)
     return {
         "viettel": _viettel(lost),

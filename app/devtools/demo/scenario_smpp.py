@@ -1,4 +1,4 @@
-"""Who plays in the demo: each carrier's manners at the simulator, and the settings of the link to it."""
+"""The demo's carriers over SMPP: behaviour of each simulator, and settings of its link."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from pydantic import SecretStr
 
 from app.core.config import LinkSettings
 
-ANYTHING = "loa-demo"  # the simulators let anybody in
-# What lets a message centre end by itself, should the demo be killed without a word.
+ANYTHING = "loa-demo"  # the simulators accept any credentials
+# Simulators end by themselves, should the demo be killed.
 _LAST_RESORT = ("--until-idle", "300", "--for", "43200")
 QUICK_RECEIPTS = ("--receipt-delay-s", "0.3", "--receipt-spread-s", "0.7", "--receipt-window", "1000")
 
 
 class Receipts(StrEnum):
-    """How the demo gets to know what became of a carrier's messages."""
+    """How receipts reach the demo."""
 
     LINK = "by the link itself"
     POLL = "asked for, message by message"
@@ -26,9 +26,9 @@ class Receipts(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DemoCarrier:
-    """One carrier: its simulator and its manners, in words and as flags, and the link to it.
+    """One carrier: its simulator with its behaviour in words and flags, and its link.
 
-    link: the adapter's own options, where {port} stands for the simulator's port.
+    link: the adapter's options, where {port} stands for the simulator's port.
     """
 
     words: str
@@ -40,11 +40,9 @@ class DemoCarrier:
     receipts: Receipts = Receipts.LINK
 
     def flags(self, seed: int) -> list[str]:
-        """The simulator's command line."""
         return ["--port", "0", "--json", "--seed", str(seed), *_LAST_RESORT, *self.manners]
 
     def settings(self, carrier: str, port: int, **more: object) -> LinkSettings:
-        """The link to the simulator at that port of this machine."""
         options = _SMPP if self.kind == "smpp" else {}
         placed = {name: _placed(value, port) for name, value in (options | self.link | more).items()}
         return LinkSettings(
@@ -64,8 +62,7 @@ def _placed(value: object, port: int) -> object:
 
 
 def scenario(subscribers: int) -> dict[str, DemoCarrier]:
-    """Carrier -> role over SMPP, for so many subscribers in all."""
-    # Each silence holds a lane up until the answer's time is over, so a long demo gets a smaller share.
+    # Each missing answer blocks the link for the response time-out, so a large demo gets a smaller share.
     unanswered = min(0.002, 60 / subscribers)
     return {"viettel": _VIETTEL, "vnpt": _VNPT, "mobifone": _mobifone(unanswered)}
 

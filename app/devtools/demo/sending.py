@@ -1,4 +1,4 @@
-"""Runs the worker until every message is handed over and the receipts are in, and shows how it goes."""
+"""Runs the worker until all messages are sent and receipts are in, showing progress."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from app.observability.metrics import Metrics
 from app.runtime.worker import Worker
 
 _LOOK_S = 1.0
-_QUIET_S = 6.0  # longer than a receipt that came too early waits for its next look
+_QUIET_S = 6.0  # longer than the retry interval of an early receipt
 _STUCK_S = 90.0
 _OVER = (RunState.SENT, RunState.FINISHED)
 _FAILED = ("rejected", "undelivered", "expired")
@@ -35,11 +35,11 @@ async def send(
     settings: Settings,
     update: Update,
     stuck_s: float = _STUCK_S,
-    reception: ReceiptIngest | None = None,
+    ingest: ReceiptIngest | None = None,
 ) -> Sequence[RunSummary]:
-    """Send all started runs; how they stand in the end. SetupError when nothing moves for `stuck_s`."""
+    """Send all started runs; return their final state. Raises SetupError if stuck for `stuck_s`."""
     worker = Worker(db, ledger_for(db, settings.chunk_size), settings, Metrics())
-    async with reception.open(settings, db, worker) if reception else nullcontext():
+    async with ingest.open(settings, db, worker) if ingest else nullcontext():
         running = asyncio.create_task(worker.run())
         try:
             return await _watch(db, running, update, stuck_s)
@@ -51,14 +51,14 @@ async def send(
 async def _watch(
     db: Database, running: asyncio.Task[None], update: Update, stuck_s: float
 ) -> Sequence[RunSummary]:
-    pulse = _Pulse()
+    idle = _IdleTimer()
     speeds: dict[str, _Speed] = {}
     while True:
         runs = await db.aread(queries.runs_page, 0, 100)
         for run in runs:
             speed = speeds.setdefault(run.carrier, _Speed())
             update(run.carrier, handed_over(run), speed.words(run))
-        quiet = pulse.quiet_s([(run.state, run.progress) for run in runs])
+        quiet = idle.quiet_s([(run.state, run.progress) for run in runs])
         over = all(run.state in _OVER for run in runs)
         if all(run.state is RunState.FINISHED for run in runs) or (over and quiet >= _QUIET_S):
             return runs
@@ -68,8 +68,8 @@ async def _watch(
 
 
 @dataclass(slots=True)
-class _Pulse:
-    """For how long nothing has changed."""
+class _IdleTimer:
+    """Measures for how long nothing has changed."""
 
     _last: object = None
     _since: float = 0.0
@@ -82,7 +82,7 @@ class _Pulse:
 
 @dataclass(slots=True)
 class _Speed:
-    """One run's pace over the last looks."""
+    """One run's rate over the last polls."""
 
     _looks: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=5))
 
@@ -98,7 +98,7 @@ class _Speed:
 
 
 def _end(run: RunSummary, left: int, rate: float) -> str:
-    """The pace, and when all will be handed over; after that, what is still to come."""
+    """Say the rate and when all will be sent; after that, what is still awaited."""
     if not left:
         without = count(run, "submitted", "unknown")
         return f"sent, awaiting {without:,}" if without else "all in"
@@ -109,10 +109,8 @@ def _end(run: RunSummary, left: int, rate: float) -> str:
 
 
 def count(run: RunSummary, *states: str) -> int:
-    """Messages of the run in these states."""
     return sum(run.progress[state].messages for state in states if state in run.progress)
 
 
 def handed_over(run: RunSummary) -> int:
-    """Messages that have been given to the carrier."""
     return run.subscribers - run.not_queued - count(run, *_NOT_HANDED_OVER)

@@ -1,4 +1,4 @@
-"""The simulated carriers as processes of their own, which never outlive the demo."""
+"""Simulated carriers as child processes that never outlive the demo."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _PATIENCE_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class SimulatorProcess:
-    """A running simulator, on this port of this machine."""
+    """A running simulator on a local port."""
 
     carrier: str
     process: subprocess.Popen[str]
     port: int
 
     def stop(self) -> dict[str, Any]:
-        """End it, and return what it saw: carriers/simulators' report."""
+        """Stop it and return its report (carriers/simulators)."""
         self.process.terminate()
         try:
             said, _ = self.process.communicate(timeout=_PATIENCE_S)
@@ -36,10 +36,10 @@ class SimulatorProcess:
 
 
 @contextmanager
-def open_centres(
+def running_simulators(
     roles: Mapping[str, DemoCarrier], seed: int, log: Path, more: Mapping[str, Sequence[str]] | None = None
 ) -> Iterator[dict[str, SimulatorProcess]]:
-    """Carrier -> its simulator, with flags of its own; all have ended when the block is left, anyhow."""
+    """Start a simulator per carrier, with the flags in `more`; all are stopped on exit."""
     with ExitStack() as stack:
         errors = stack.enter_context(log.open("w", encoding="utf-8"))
         processes = {}
@@ -60,13 +60,13 @@ def _start(simulator: str, flags: Sequence[str], errors: TextIO) -> subprocess.P
         stdout=subprocess.PIPE,
         stderr=errors,
         text=True,
-        # A session of its own: Ctrl-C reaches the demo alone, which then ends the centres in order.
+        # In a session of its own, so that Ctrl-C reaches only the demo, which then stops the simulators in
+        # order.
         start_new_session=True,
     )
 
 
 def _port(process: subprocess.Popen[str], carrier: str, log: Path) -> int:
-    """The port that its first line names."""
     first = process.stdout.readline() if process.stdout else ""
     try:
         return int(first.rpartition(":")[2])

@@ -1,1 +1,1 @@
-"""The drill: real processes under a seeded plan of faults, the ledger held against the carrier's book."""
+"""The drill: real processes under a seeded plan of faults, the ledger compared with the carrier's count."""

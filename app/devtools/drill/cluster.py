@@ -1,4 +1,4 @@
-"""A PostgreSQL server of the drill's own, which it may stop in the middle as a power cut would."""
+"""A PostgreSQL server of the drill's own, which it may stop as a power cut would."""
 
 from __future__ import annotations
 
@@ -19,13 +19,12 @@ from app.core.errors import SetupError
 
 _PROGRAMS = ("initdb", "pg_ctl")
 _OPTIONS = "-c listen_addresses=127.0.0.1 -c unix_socket_directories= -c max_connections=100"
-# Of the log; small segments, so that a full disk is met soon.
+# Size of the WAL's disk; small segments, so that it is full soon.
 _DISK_MB = 768
 _OPTIONS += " -c min_wal_size=2MB -c max_wal_size=256MB"
 
 
 def free_port() -> int:
-    """A port that the system has just given out."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -33,9 +32,9 @@ def free_port() -> int:
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """One cluster in `folder`; it runs as `user` where this process is root, whom PostgreSQL refuses.
+    """A cluster in `folder`; runs as `user` if this process is root, which PostgreSQL refuses.
 
-    disk: the file system of its log (WAL), where one could be mounted for it.
+    disk: a small file system for its WAL, if one could be mounted.
     """
 
     programs: Path
@@ -46,28 +45,26 @@ class Cluster:
 
     @property
     def url(self) -> str:
-        """Where it answers."""
         return f"postgresql+psycopg://loa@127.0.0.1:{self.port}/postgres"
 
     @property
     def pid(self) -> int:
-        """Its first process; 0 while it is down."""
+        """Pid of the postmaster; 0 while it is down."""
         try:
             return int((self.folder / "postmaster.pid").read_text("utf-8").split()[0])
         except (FileNotFoundError, IndexError):
             return 0
 
     def start(self) -> None:
-        """Start it, or recover it after a stop, and wait until it answers."""
+        """Start or recover the server, and wait until it answers."""
         options = f"{_OPTIONS} -p {self.port}"
         self.run("pg_ctl", "start", "-w", "-t", "60", "-l", str(self.folder / "log"), "-o", options)
 
     def stop(self) -> None:
-        """As when its machine loses power: no client is told, and nothing is written any more."""
+        """Stop as in a power cut: no client is told, and nothing more is written."""
         self.run("pg_ctl", "stop", "-w", "-m", "immediate")
 
     def down(self) -> bool:
-        """Whether it has ended."""
         pid = self.pid
         if not pid:
             return True
@@ -78,14 +75,12 @@ class Cluster:
         return False
 
     def run(self, program: str, *arguments: str) -> None:
-        """One of PostgreSQL's programs, on this cluster."""
         done = _program([str(self.programs / program), "-D", str(self.folder), *arguments], self.user)
         if done.returncode:
             raise SetupError(f"{program} failed: {done.stdout.strip()[-500:]}")
 
 
 def programs() -> Path | None:
-    """Where PostgreSQL's own programs are; None where they are not installed."""
     folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
     if found := shutil.which("pg_ctl"):
         folders.append(Path(found).parent)
@@ -94,12 +89,12 @@ def programs() -> Path | None:
 
 @contextmanager
 def own_cluster() -> Iterator[Cluster | None]:
-    """A running cluster, gone afterwards; None where PostgreSQL's programs are not installed."""
+    """Run a temporary cluster; None if PostgreSQL's programs are not installed."""
     found = programs()
     if found is None:
         yield None
         return
-    # Not in the drill's folder: PostgreSQL's account may not walk there.
+    # Outside the drill's folder, which PostgreSQL's account may not be allowed to enter.
     place = Path(tempfile.mkdtemp(prefix="loa-drill-"))
     user, folder = _account(place), place / "data"
     with _small_disk(place / "wal", user) as disk:
@@ -116,7 +111,7 @@ def own_cluster() -> Iterator[Cluster | None]:
 
 @contextmanager
 def _small_disk(place: Path, user: str | None) -> Iterator[Path | None]:
-    """A file system of some memory, mounted there; None where this process may not."""
+    """Mount a small tmpfs there; None if this process may not mount."""
     place.mkdir(mode=0o700)
     owner = f",uid={pwd.getpwnam(user).pw_uid},gid={pwd.getpwnam(user).pw_gid}" if user else ""
     mount = ["mount", "-t", "tmpfs", "-o", f"size={_DISK_MB}m,mode=0700{owner}", "loa-drill", str(place)]
@@ -131,7 +126,7 @@ def _small_disk(place: Path, user: str | None) -> Iterator[Path | None]:
 
 
 def _program(command: list[str], user: str | None = None) -> subprocess.CompletedProcess[str]:
-    """Run it to its end as this user, in a session of its own: Ctrl-C reaches the drill alone."""
+    """Run a program to its end as this user, in a session of its own: Ctrl-C reaches only the drill."""
     group = pwd.getpwnam(user).pw_gid if user else None
     return subprocess.run(  # noqa: S603 - programs of the system and of PostgreSQL, and no shell
         command,
@@ -150,7 +145,6 @@ def _program(command: list[str], user: str | None = None) -> subprocess.Complete
 
 
 def _account(folder: Path) -> str | None:
-    """Whose the cluster is, where this process is root."""
     if os.geteuid() != 0:
         return None
     with suppress(KeyError):
@@ -161,10 +155,10 @@ def _account(folder: Path) -> str | None:
 
 
 def _end(folder: Path) -> None:
-    """Stop what runs there at once; its folder goes with it."""
+    """Stop the server at once, without waiting for clients."""
     with suppress(FileNotFoundError, IndexError, ProcessLookupError):
         pid = int((folder / "postmaster.pid").read_text("utf-8").split()[0])
         os.kill(pid, signal.SIGQUIT)
-        for _ in range(200):  # until it is no more, ten seconds at the most
+        for _ in range(200):  # until the process is gone, ten seconds at most
             os.kill(pid, 0)
             time.sleep(0.05)

@@ -1,4 +1,4 @@
-"""What every fault of the drill works with, and how its recovery is measured."""
+"""Context shared by all faults of the drill, and measurement of recovery."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ _LOOK_S = 0.02
 
 @dataclass(frozen=True, slots=True)
 class FaultOutcome:
-    """What one fault did: seconds until Loa was at work again, and whom it left in doubt.
+    """Result of one fault: seconds until Loa worked again, and numbers that may be unknown.
 
-    skipped: why it could not be done here; words: what is to be said of it.
+    skipped: why it could not be done here; words: a remark for the report.
     """
 
     recovery_s: float = 0.0
@@ -36,9 +36,9 @@ class FaultOutcome:
 
 @dataclass(slots=True)
 class DrillContext:
-    """The processes, the carrier, a look at the ledger, and what may be unknown so far."""
+    """Processes, carrier, ledger probe, and the numbers that may be unknown so far."""
 
-    crew: ProcessGroup
+    processes: ProcessGroup
     smsc: Smsc
     look: LedgerProbe
     client: DrillClient
@@ -48,20 +48,19 @@ class DrillContext:
     allowed: int = 0
 
     async def recovered(self, since: float) -> float:
-        """Wait until messages go out again, or none is left and the API serves; seconds since then."""
+        """Wait until messages are sent again, or none is left and the API serves; return the seconds."""
         before = self.smsc.taken()
         await self._until(lambda: self._at_work(before), since, "messages go out again")
         return clock.monotonic() - since
 
     async def serving(self, since: float) -> float:
-        """Wait until the API says that it can serve; seconds since then."""
         await self._until(self.client.ready, since, "the API serves again")
         return clock.monotonic() - since
 
     async def _until(self, true: Callable[[], Awaitable[bool]], since: float, what: str) -> None:
         while not await true():
             if clock.monotonic() - since > PATIENCE_S:
-                raise Stuck(f"Not within {PATIENCE_S:g} s: {what}. {self.crew.sender.last_words()}")
+                raise Stuck(f"Not within {PATIENCE_S:g} s: {what}. {self.processes.sender.last_words()}")
             await asyncio.sleep(_LOOK_S)
 
     async def _at_work(self, before: int) -> bool:
@@ -70,13 +69,12 @@ class DrillContext:
         return await asyncio.to_thread(self.look.open) == 0 and await self.client.ready()
 
     async def doubt(self) -> frozenset[int]:
-        """Numbers that a sender that has just died had declared, and none before: they may be unknown."""
+        """Return numbers newly reserved by a sender that has just died: they may be unknown."""
         found = frozenset(await asyncio.to_thread(self.look.declared)) - self.declared
         self.declared |= found
         return found
 
-    def plain(self) -> None:
-        """The carrier behaves as it did at first."""
+    def restore_behaviour(self) -> None:
         self.smsc.manners = self.manners
 
 

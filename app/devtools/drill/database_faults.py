@@ -1,4 +1,4 @@
-"""The database away, stopped at points of the code, on a full or a slow disk; wall clocks that jump."""
+"""Faults of carrier, database, disk and clock."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from app.devtools.drill.cluster import Cluster
 from app.devtools.drill.context import RESPONSE_TIMEOUT_S, SUB_BATCH, DrillContext, FaultOutcome
 from app.devtools.drill.fault_injection import PlannedFailure
 from app.devtools.drill.plan import FaultKind, PlannedFault
-from app.devtools.drill.processes import comes
+from app.devtools.drill.processes import comes_true
 
-# ---- The carrier misbehaves: binds, answers, throttling, receipts
+# Carrier faults
 
-# How the carrier behaves during a fault, by the names of the simulator's manners.
-MANNERS: dict[FaultKind, dict[str, Any]] = {
+# Simulator settings during a fault.
+BEHAVIOURS: dict[FaultKind, dict[str, Any]] = {
     FaultKind.SILENT: {"silent": True},
     FaultKind.LOST_ANSWERS: {"unanswered": 0.01},
     FaultKind.GARBAGE: {"garbage": 0.001},
@@ -45,149 +45,149 @@ class _Counted:
     garbage_sent: int
 
 
-def _count(ground: DrillContext) -> _Counted:
-    report = ground.smsc.report()
+def _count(context: DrillContext) -> _Counted:
+    report = context.smsc.report()
     return _Counted(report["never_answered"], report["garbage_sent"])
 
 
-async def behave(ground: DrillContext, event: PlannedFault) -> FaultOutcome:
-    """The carrier behaves so for a while; what it leaves unanswered may be unknown."""
-    before = _count(ground)
-    ground.smsc.change(**MANNERS[event.fault])
+async def behave(context: DrillContext, event: PlannedFault) -> FaultOutcome:
+    """Change the carrier's behaviour for a while; unanswered messages may be unknown."""
+    before = _count(context)
+    context.smsc.change(**BEHAVIOURS[event.fault])
     seconds = event.seconds + (RESPONSE_TIMEOUT_S if event.fault is FaultKind.SILENT else 0)
     await asyncio.sleep(seconds)
-    ground.plain()
-    recovery = await ground.recovered(clock.monotonic())
-    after = _count(ground)
-    ground.allowed += after.never_answered - before.never_answered
-    ground.allowed += SUB_BATCH * (after.garbage_sent - before.garbage_sent)
+    context.restore_behaviour()
+    recovery = await context.recovered(clock.monotonic())
+    after = _count(context)
+    context.allowed += after.never_answered - before.never_answered
+    context.allowed += SUB_BATCH * (after.garbage_sent - before.garbage_sent)
     if event.fault is FaultKind.SILENT:
-        ground.allowed += SUB_BATCH * (1 + round(seconds / RESPONSE_TIMEOUT_S))
+        context.allowed += SUB_BATCH * (1 + round(seconds / RESPONSE_TIMEOUT_S))
     return FaultOutcome(recovery)
 
 
-async def broken(ground: DrillContext, event: PlannedFault) -> FaultOutcome:
-    """Every connection breaks at once."""
-    ground.allowed += SUB_BATCH * ground.smsc.binds()
-    ground.smsc.drop_all()
-    return FaultOutcome(await ground.recovered(clock.monotonic()))
+async def broken(context: DrillContext, event: PlannedFault) -> FaultOutcome:
+    """Drop every connection at once."""
+    context.allowed += SUB_BATCH * context.smsc.binds()
+    context.smsc.drop_all()
+    return FaultOutcome(await context.recovered(clock.monotonic()))
 
 
-async def unbound(ground: DrillContext, event: PlannedFault) -> FaultOutcome:
-    """The carrier asks every bind to leave, and lets nobody in for a while."""
-    ground.allowed += SUB_BATCH * ground.smsc.binds()
-    ground.smsc.stop_accepting()
-    ground.smsc.unbind_all()
+async def unbound(context: DrillContext, event: PlannedFault) -> FaultOutcome:
+    """Unbind every session, and accept none for a while."""
+    context.allowed += SUB_BATCH * context.smsc.binds()
+    context.smsc.stop_accepting()
+    context.smsc.unbind_all()
     await asyncio.sleep(event.seconds)
-    await ground.smsc.start_accepting()
-    return FaultOutcome(await ground.recovered(clock.monotonic()))
+    await context.smsc.start_accepting()
+    return FaultOutcome(await context.recovered(clock.monotonic()))
 
 
 _SLOW_S = 0.3
 _SKEW_S = 3600.0
-_WAL_WRITE_LOCK = 120  # the byte of SQLite's -shm file that whoever writes holds
+_WAL_WRITE_LOCK = 120  # offset in SQLite's -shm file of the writer's lock
 _COMES_UP_S = 8.0
 _STORM = {"receipt_delay_s": 0.0, "receipt_window": 2000, "twice": 1.0}
 _LOG_ROOM = 64 * 1024
 
 
-async def stopped(ground: DrillContext, event: PlannedFault) -> FaultOutcome:
-    """The server stops when the sender is at a point of the code."""
-    cluster, hand = ground.cluster, ground.crew.sender
+async def stopped(context: DrillContext, event: PlannedFault) -> FaultOutcome:
+    """Stop the server when the sender reaches a point of the code."""
+    cluster, process = context.cluster, context.processes.sender
     if cluster is None:
-        return await _cut(ground)
-    hand.lay(PlannedFailure(event.point, event.turn, pid=cluster.pid, signal=signal.SIGQUIT))
-    came = await comes(cluster.down, _COMES_UP_S)
+        return await _cut(context)
+    process.inject(PlannedFailure(event.point, event.turn, pid=cluster.pid, signal=signal.SIGQUIT))
+    came = await comes_true(cluster.down, _COMES_UP_S)
     words = "" if came else "the point did not come up: stopped where it was"
-    hand.clear()
+    process.clear()
     if words:
         await asyncio.to_thread(cluster.stop)
     await asyncio.sleep(event.seconds)
-    return FaultOutcome(await _back(ground, cluster), words=words)
+    return FaultOutcome(await _back(context, cluster), words=words)
 
 
-async def away(ground: DrillContext, event: PlannedFault) -> FaultOutcome:
-    """Nothing can be written for a while, and receipts storm in."""
-    ground.smsc.change(**_STORM)
-    if ground.crew.sqlite:
-        with _held(ground.crew.folder / "loa.sqlite3-shm"):
+async def away(context: DrillContext, event: PlannedFault) -> FaultOutcome:
+    """Make the database unavailable for a while, during a storm of receipts."""
+    context.smsc.change(**_STORM)
+    if context.processes.sqlite:
+        with _held(context.processes.folder / "loa.sqlite3-shm"):
             await asyncio.sleep(event.seconds)
-        recovery = await ground.recovered(clock.monotonic())
-    elif ground.cluster is None:
-        return await _cut(ground)
+        recovery = await context.recovered(clock.monotonic())
+    elif context.cluster is None:
+        return await _cut(context)
     else:
-        await asyncio.to_thread(ground.cluster.stop)
+        await asyncio.to_thread(context.cluster.stop)
         await asyncio.sleep(event.seconds)
-        recovery = await _back(ground, ground.cluster)
-    ground.plain()
+        recovery = await _back(context, context.cluster)
+    context.restore_behaviour()
     return FaultOutcome(recovery)
 
 
-async def _back(ground: DrillContext, cluster: Cluster) -> float:
+async def _back(context: DrillContext, cluster: Cluster) -> float:
     began = clock.monotonic()
     await asyncio.to_thread(cluster.start)
-    return max(await ground.recovered(began), await ground.serving(began))
+    return max(await context.recovered(began), await context.serving(began))
 
 
-async def _cut(ground: DrillContext) -> FaultOutcome:
-    """The server is not ours to stop: every connection to it is ended instead."""
-    await asyncio.to_thread(ground.look.cut)
-    ground.plain()
+async def _cut(context: DrillContext) -> FaultOutcome:
+    """Cut every connection, as the server is not the drill's to stop."""
+    await asyncio.to_thread(context.look.cut)
+    context.restore_behaviour()
     words = "no own server: its connections were cut"
-    return FaultOutcome(await ground.recovered(clock.monotonic()), words=words)
+    return FaultOutcome(await context.recovered(clock.monotonic()), words=words)
 
 
 @contextmanager
 def _held(file: Path) -> Iterator[None]:
-    """SQLite's writer's lock, held as by another program that writes."""
+    """Hold SQLite's write lock like another writing program."""
     with file.open("r+b") as shared:
         fcntl.lockf(shared, fcntl.LOCK_EX, 1, _WAL_WRITE_LOCK)
         yield
 
 
-async def slow(ground: DrillContext, event: PlannedFault) -> FaultOutcome:
-    """Every commit of the sender takes longer, with its locks held."""
-    ground.crew.sender.lay(PlannedFailure(slow_s=_SLOW_S))
+async def slow(context: DrillContext, event: PlannedFault) -> FaultOutcome:
+    """Make every commit of the sender slower, while it holds its locks."""
+    context.processes.sender.inject(PlannedFailure(slow_s=_SLOW_S))
     await asyncio.sleep(event.seconds)
-    ground.crew.sender.clear()
-    return FaultOutcome(await ground.recovered(clock.monotonic()), words=f"{_SLOW_S:g} s a commit")
+    context.processes.sender.clear()
+    return FaultOutcome(await context.recovered(clock.monotonic()), words=f"{_SLOW_S:g} s a commit")
 
 
-async def full(ground: DrillContext, event: PlannedFault) -> FaultOutcome:
-    """Nothing can be written for want of room: files by a limit, PostgreSQL's log on its own disk."""
-    if ground.crew.sqlite:
-        return await _no_growth(ground, event)
-    cluster = ground.cluster
+async def full(context: DrillContext, event: PlannedFault) -> FaultOutcome:
+    """Fill the disk: for SQLite by a limit on file size, for PostgreSQL on its WAL's own disk."""
+    if context.processes.sqlite:
+        return await _no_growth(context, event)
+    cluster = context.cluster
     if cluster is None or cluster.disk is None:
         return FaultOutcome(skipped="no file system could be mounted for PostgreSQL's log")
     filler = cluster.disk / "filler"
     with filler.open("wb") as file:
         room = os.statvfs(cluster.disk)
         os.posix_fallocate(file.fileno(), 0, max(1, room.f_bavail * room.f_frsize))
-        await asyncio.to_thread(ground.look.flood)  # what is reserved for the log already has room
-        fell = await comes(cluster.down, _COMES_UP_S)
+        await asyncio.to_thread(context.look.flood)  # WAL segments that exist already can still be written
+        fell = await comes_true(cluster.down, _COMES_UP_S)
         await asyncio.sleep(event.seconds)
     filler.unlink()
     words = "the server stopped" if fell else "the server lived on"
     if fell:
-        return FaultOutcome(await _back(ground, cluster), words=words)
-    return FaultOutcome(await ground.recovered(clock.monotonic()), words=words)
+        return FaultOutcome(await _back(context, cluster), words=words)
+    return FaultOutcome(await context.recovered(clock.monotonic()), words=words)
 
 
-async def _no_growth(ground: DrillContext, event: PlannedFault) -> FaultOutcome:
-    """No file of the process may grow: writes fail as on a full disk (with EFBIG for ENOSPC)."""
-    hand = ground.crew.sender
-    room = hand.log.stat().st_size + _LOG_ROOM
-    resource.prlimit(hand.pid, resource.RLIMIT_FSIZE, (room, resource.RLIM_INFINITY))
+async def _no_growth(context: DrillContext, event: PlannedFault) -> FaultOutcome:
+    """Limit the process's file size: writes fail as on a full disk (with EFBIG for ENOSPC)."""
+    process = context.processes.sender
+    room = process.log.stat().st_size + _LOG_ROOM
+    resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (room, resource.RLIM_INFINITY))
     await asyncio.sleep(event.seconds)
-    resource.prlimit(hand.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-    return FaultOutcome(await ground.recovered(clock.monotonic()))
+    resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    return FaultOutcome(await context.recovered(clock.monotonic()))
 
 
-async def jump(ground: DrillContext, event: PlannedFault) -> FaultOutcome:
-    """The sender's wall clock goes an hour ahead, then an hour behind, then right again."""
+async def jump(context: DrillContext, event: PlannedFault) -> FaultOutcome:
+    """Set the sender's wall clock an hour ahead, then an hour behind, then right again."""
     for skew_s in (_SKEW_S, -_SKEW_S):
-        ground.crew.sender.lay(PlannedFailure(skew_s=skew_s))
+        context.processes.sender.inject(PlannedFailure(skew_s=skew_s))
         await asyncio.sleep(event.seconds)
-    ground.crew.sender.clear()
-    return FaultOutcome(await ground.recovered(clock.monotonic()), words="app/core/clock set off by an hour")
+    context.processes.sender.clear()
+    return FaultOutcome(await context.recovered(clock.monotonic()), words="app/core/clock set off by an hour")

@@ -1,4 +1,4 @@
-"""The drill's way through the API: all is asked for again until it is answered, as careful clients do."""
+"""API client of the drill, which retries every request until it is answered."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _TEXT = "Canh giac lua dao qua dien thoai."
 
 @dataclass(frozen=True, slots=True)
 class DrillClient:
-    """Speaks to the API with the key of an author, and approves with that of somebody else."""
+    """Calls the API with an author's key, and approves with another person's."""
 
     http: httpx.AsyncClient
     author: str
     chief: str
 
     async def ask(self, method: str, path: str, *, as_chief: bool = False, **options: Any) -> Any:
-        """The answer, however often it takes; SetupError for a refusal, Stuck where none comes."""
+        """Return the answer, with retries; raises SetupError if refused, Stuck if none comes."""
         key = options.pop("key", None)
         headers = {"Authorization": f"Bearer {self.chief if as_chief else self.author}"}
         headers |= {"Idempotency-Key": key} if key else {}
@@ -48,14 +48,13 @@ class DrillClient:
         raise Stuck(f"No answer to {method} {path} within {PATIENCE_S:g} s.")
 
     async def ready(self) -> bool:
-        """Whether the API says that it can serve."""
         try:
             return (await self.http.get("/readyz", timeout=5)).status_code == 200
         except httpx.TransportError:
             return False
 
     async def upload(self, name: str, content: bytes, carrier: str, clients: int = 1) -> dict[str, Any]:
-        """Hand a file over, from so many clients under one key, and wait for its import; the batch."""
+        """Upload a file from several clients under one key, and wait for its import; return the batch."""
         sent: dict[str, Any] = {"files": {"file": (name, content, "text/csv")}, "data": {"carrier": carrier}}
         asks = [self.ask("POST", "/v1/batches", key=f"upload-{name}", **sent) for _ in range(clients)]
         ids = {answer["id"] for answer in await asyncio.gather(*asks)}
@@ -70,7 +69,7 @@ class DrillClient:
         return dict(batch)
 
     async def approved(self, number: str, batch: int, carrier: str) -> int:
-        """A campaign with one run, approved by another person; the run's id."""
+        """Create a campaign with one run, approved by another person; return the run's id."""
         letter = await self.directive(number)
         body = _CAMPAIGN | {"name": number, "text": _TEXT, "directive_id": letter["id"]}
         campaign = (await self.ask("POST", "/v1/campaigns", json=body, key=f"campaign-{number}"))["id"]
@@ -84,11 +83,11 @@ class DrillClient:
         return int(run["id"])
 
     async def directive(self, number: str) -> Any:
-        """A directive under a key of its own, so that it is there once."""
+        """Create a directive under a key of its own, so that it exists once."""
         return await self.ask("POST", "/v1/directives", json=_LETTER | {"number": number}, key=f"l-{number}")
 
     async def start(self, run: int, clients: int = 1) -> None:
-        """Start the run from so many clients under one key."""
+        """Start the run from several clients under one key."""
         asks = [self.ask("POST", f"/v1/runs/{run}/start", key=f"start-{run}") for _ in range(clients)]
         answers = await asyncio.gather(*asks)
         if any(answer != answers[0] for answer in answers):

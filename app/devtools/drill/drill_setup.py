@@ -1,4 +1,4 @@
-"""Sets the drill's stage: an empty database, settings, keys, a simulated carrier and Loa's processes."""
+"""Prepares the drill: an empty database, settings, keys, a simulated carrier and Loa's processes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _WHO = at_keyboard("root")
 
 @contextmanager
 def engine(name: Engine, folder: Path) -> Iterator[tuple[str, Cluster | None]]:
-    """The database's URL, and its server where that is the drill's own."""
+    """Yield the database's URL, and its server if that is the drill's own."""
     if name == "sqlite":
         yield f"sqlite:///{folder / 'loa.sqlite3'}", None
         return
@@ -45,7 +45,7 @@ def engine(name: Engine, folder: Path) -> Iterator[tuple[str, Cluster | None]]:
 
 
 def _keys(url: str) -> tuple[str, str]:
-    """An empty database brought up to date, and two keys in it: an author's and an approver's."""
+    """Migrate an empty database; return an author's and an approver's key."""
     db = Database(url)
     try:
         connect_patiently(db, 10.0)
@@ -61,32 +61,37 @@ def _keys(url: str) -> tuple[str, str]:
 
 
 @asynccontextmanager
-async def stage(
+async def running_loa(
     url: str, folder: Path, cluster: Cluster | None, carrier: Smsc, rate: float
 ) -> AsyncIterator[DrillContext]:
-    """Loa at work on the carrier's simulator; nothing of it is left running."""
+    """Run Loa against the simulator; nothing is left running."""
     author, chief = _keys(url)
-    crew = ProcessGroup(folder, url)
+    processes = ProcessGroup(folder, url)
     limits = httpx.Limits(max_connections=2 * CLIENTS)
     try:
-        async with carrier, httpx.AsyncClient(base_url=crew.base, timeout=30, limits=limits) as http:
-            crew.configure(
+        async with carrier, httpx.AsyncClient(base_url=processes.base, timeout=30, limits=limits) as http:
+            processes.configure(
                 _link(carrier.port, rate),
                 sub_batch=SUB_BATCH,
                 chunk_size=_CHUNK,
                 lease_seconds=LEASE_S,
                 requests_per_minute=1_000_000,
             )
-            crew.start()
+            processes.start()
             yield DrillContext(
-                crew, carrier, LedgerProbe(url), DrillClient(http, author, chief), cluster, carrier.manners
+                processes,
+                carrier,
+                LedgerProbe(url),
+                DrillClient(http, author, chief),
+                cluster,
+                carrier.manners,
             )
     finally:
-        crew.end()
+        processes.end()
 
 
-def centre(seed: int, port: int) -> Smsc:
-    """The carrier's simulator: quick to answer, receipts come after a third of a second or two."""
+def simulator(seed: int, port: int) -> Smsc:
+    """Create the simulator: quick answers, receipts after 0.3 to 0.6 s."""
     manners = SmscBehaviour(
         seed=seed, answer_delay_s=0.01, receipt_delay_s=0.3, receipt_spread_s=0.3, receipt_window=500
     )

@@ -1,4 +1,4 @@
-"""The ledger as the drill sees it from outside, beside the processes that work on it."""
+"""Queries of the drill on the ledger, beside the processes that work on it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _CUT = (
 
 @dataclass(slots=True)
 class LedgerProbe:
-    """Reads the database of `url`, each time on a connection of its own."""
+    """Reads the database of `url`, on a new connection each time."""
 
     url: str
     _engine: Engine = field(init=False)
@@ -60,12 +60,11 @@ class LedgerProbe:
             return int(next(rows)[0])
 
     def states(self) -> dict[int, int]:
-        """Number -> DeliveryState of every delivery."""
         with self._rows(select(deliveries.c.phone, deliveries.c.state)) as rows:
             return dict(map(tuple, rows))
 
     def open(self) -> int:
-        """Deliveries that are still to be sent or queued; -1 while the database is away."""
+        """Count deliveries still to be sent or queued; -1 while the database is unavailable."""
         t, r = tallies.c, run_batches.c
         queued = select(func.coalesce(func.sum(t.n), 0)).where(t.state == DeliveryState.QUEUED)
         begun = runs.c.state.in_([RunState.RUNNING.value])
@@ -76,17 +75,15 @@ class LedgerProbe:
             return -1
 
     def delivered(self) -> int:
-        """How many deliveries the tallies have as delivered."""
         t = tallies.c
         return self._one(select(func.coalesce(func.sum(t.n), 0)).where(t.state == DeliveryState.DELIVERED))
 
     def leases(self) -> int:
-        """How many chunks somebody holds."""
         held = select(func.count()).select_from(chunks).where(chunks.c.state == ChunkState.LEASED)
         return self._one(held)
 
     def declared(self) -> set[int]:
-        """Numbers that a lane has declared it will send to, without a result so far."""
+        """Return numbers that a send loop has reserved and that have no result yet."""
         c, d = chunks.c, deliveries.c
         own = (d.campaign_id == c.campaign_id) & (d.batch_id == c.batch_id)
         query = select(d.phone).join(chunks, own & (d.seq >= c.first_seq) & (d.seq <= c.watermark))
@@ -94,17 +91,15 @@ class LedgerProbe:
         return self._set(query.where(leased, d.state == DeliveryState.QUEUED, d.attempts < c.pass_no))
 
     def within(self, state: DeliveryState) -> set[int]:
-        """Numbers in this state now."""
         return self._set(select(deliveries.c.phone).where(deliveries.c.state == state))
 
     def ever_unknown(self) -> set[int]:
-        """Numbers whose fate was unknown at any time."""
         t, d = turns.c, deliveries.c
         own = (d.campaign_id == t.campaign_id) & (d.batch_id == t.batch_id) & (d.seq == t.seq)
         return self._set(select(d.phone).join(turns, own).where(t.kind == StateEvent.LOST))
 
     def reported(self) -> dict[int, int]:
-        """Number -> how many different ids of receipts the journal and the quarantine have for it."""
+        """Count by number the distinct receipt ids in journal and quarantine."""
         r, q, d = receipts.c, quarantine.c, deliveries.c
         own = (d.campaign_id == r.campaign_id) & (d.batch_id == r.batch_id) & (d.seq == r.seq)
         every = union_all(
@@ -115,21 +110,18 @@ class LedgerProbe:
             return dict(map(tuple, rows))
 
     def waiting(self) -> set[int]:
-        """Numbers with a receipt in quarantine."""
         return self._set(select(quarantine.c.phone).where(quarantine.c.phone.is_not(None)))
 
     def cut(self) -> None:
-        """End every other connection to this PostgreSQL database."""
         with self._rows(select(text(_CUT))) as rows:
             list(rows)
 
     def flood(self) -> None:
-        """Write to PostgreSQL's log until it can't, which stops the server."""
+        """Write to the WAL until the disk is full, which stops the server."""
         with suppress(DBAPIError):
             for _ in range(_SEGMENTS):
                 with self._rows(select(text(_MEGABYTE))) as rows:
                     list(rows)
 
     def letters(self, number: str) -> int:
-        """How many directives bear this number."""
         return self._one(select(func.count()).select_from(directives).where(directives.c.number == number))

@@ -1,4 +1,4 @@
-"""Which faults come at which points of progress: a pure function of the seed and of what was asked for."""
+"""Plans which faults come when: a pure function of the seed and the options."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 class FaultKind(StrEnum):
-    """What may happen; the words of the table."""
+    """Faults; the values are shown in the report."""
 
     UPLOAD_50 = "the same upload from 50 clients"
     START_50 = "the same start from 50 clients"
@@ -54,7 +54,7 @@ _ON_BOTH = tuple(
     if fault not in (FaultKind.UPLOAD_50, FaultKind.START_50, FaultKind.KILL_FAN_OUT)
 )
 _POSTGRESQL_ONLY = (FaultKind.KILL_DATABASE,)
-# Faults at named points are drawn more often: there are many points.
+# Faults with many named points are drawn more often.
 _OFTEN = {FaultKind.KILL_SENDER: 6, FaultKind.KILL_API_IMPORT: 2, FaultKind.KILL_DATABASE: 3}
 _POINTS = {
     FaultKind.KILL_SENDER: fault_injection.SENDER,
@@ -63,7 +63,7 @@ _POINTS = {
     FaultKind.KILL_API_ORDER: fault_injection.ORDER,
     FaultKind.KILL_DATABASE: fault_injection.SERVER,
 }
-# Points that come up once in a while only: the first time has to do.
+# Points that occur rarely: always hit their first occurrence.
 _RARE = ("claim", "release", "settling", "tallies", "fan-out", "import", "order", "advance")
 _WAVE = 50_000
 _LONG_AWAY_S = 300.0
@@ -71,7 +71,7 @@ _LONG_AWAY_S = 300.0
 
 @dataclass(frozen=True, slots=True)
 class PlannedFault:
-    """One fault: after so many messages, at the `turn`th time at a point (where it has one), for so long."""
+    """One fault: after so many messages, at the `turn`th occurrence of a point (if any), for so long."""
 
     at: int
     fault: FaultKind
@@ -82,7 +82,7 @@ class PlannedFault:
 
 @dataclass(frozen=True, slots=True)
 class DrillPlan:
-    """Waves of so many messages, one campaign each, and what happens meanwhile, in order."""
+    """Waves of messages, one campaign each, and the faults in order."""
 
     waves: tuple[int, ...]
     events: tuple[PlannedFault, ...]
@@ -90,7 +90,7 @@ class DrillPlan:
 
 @dataclass(frozen=True, slots=True)
 class DrillOrder:
-    """What a plan is made from."""
+    """Inputs of a plan."""
 
     seed: int
     messages: int
@@ -100,23 +100,21 @@ class DrillOrder:
 
 
 def make_plan(order: DrillOrder) -> DrillPlan:
-    """The same order, the same plan."""
     chance = random.Random(f"loa drill {order}")  # noqa: S311 - repeatable on purpose
     many = max(1, order.messages // _WAVE)
     waves = [order.messages // many] * many
     waves[0] += order.messages - sum(waves)
-    events = list(_beginnings(chance, waves))[: order.faults]
-    kinds = _deck(chance, order.engine)
-    decks = {fault: _shuffled(chance, at) for fault, at in _POINTS.items()}
-    for at in sorted(_moments(chance, waves, order.faults - len(events))):
-        events.append(_event(chance, at, next(kinds), decks, order.length))
+    events = list(_initial_faults(chance, waves))[: order.faults]
+    kinds = _kinds(chance, order.engine)
+    points = {fault: _shuffled(chance, at) for fault, at in _POINTS.items()}
+    for at in sorted(_progress_points(chance, waves, order.faults - len(events))):
+        events.append(_event(chance, at, next(kinds), points, order.length))
     if order.length == "long":
         events = _with_long_outage(events)
     return DrillPlan(tuple(waves), tuple(sorted(events, key=lambda event: event.at)))
 
 
-def _beginnings(chance: random.Random, waves: list[int]) -> Iterator[PlannedFault]:
-    """What happens before anything of a wave is sent."""
+def _initial_faults(chance: random.Random, waves: list[int]) -> Iterator[PlannedFault]:
     fan_out, at = _shuffled(chance, fault_injection.FAN_OUT), 0
     for size in waves:
         yield PlannedFault(at, FaultKind.UPLOAD_50)
@@ -125,37 +123,36 @@ def _beginnings(chance: random.Random, waves: list[int]) -> Iterator[PlannedFaul
         at += size
 
 
-def _moments(chance: random.Random, waves: list[int], count: int) -> Iterator[int]:
-    """Points of progress, none of them where a wave ends: what is hit must still be at work."""
+def _progress_points(chance: random.Random, waves: list[int], count: int) -> Iterator[int]:
+    """Yield points of progress, away from the end of a wave, where nothing is left to hit."""
     for n in range(count):
         wave = n % len(waves)
         yield sum(waves[:wave]) + int(waves[wave] * chance.uniform(0.02, 0.85))
 
 
-def _deck(chance: random.Random, engine: Engine) -> Iterator[FaultKind]:
-    """Each fault once, those with many points more often, before any comes again."""
+def _kinds(chance: random.Random, engine: Engine) -> Iterator[FaultKind]:
+    """Draw all faults before any repeats; those with many points come more often."""
     able = [fault for fault in _ON_BOTH if engine == "postgresql" or fault not in _POSTGRESQL_ONLY]
     return _shuffled(chance, tuple(fault for fault in able for _ in range(_OFTEN.get(fault, 1))))
 
 
-def _shuffled(chance: random.Random, cards: tuple[T, ...]) -> Iterator[T]:
+def _shuffled(chance: random.Random, items: tuple[T, ...]) -> Iterator[T]:
     while True:
-        yield from chance.sample(cards, len(cards))
+        yield from chance.sample(items, len(items))
 
 
 def _event(
-    chance: random.Random, at: int, fault: FaultKind, decks: dict[FaultKind, Iterator[str]], length: Length
+    chance: random.Random, at: int, fault: FaultKind, points: dict[FaultKind, Iterator[str]], length: Length
 ) -> PlannedFault:
     seconds = round(chance.uniform(0.5, 1.5) * (1 if length == "short" else 2), 2)
-    if fault not in decks:
+    if fault not in points:
         return PlannedFault(at, fault, seconds=seconds)
-    point = next(decks[fault])
+    point = next(points[fault])
     rare = point.partition(" ")[2].startswith(_RARE)
     return PlannedFault(at, fault, point, 1 if rare else chance.randint(1, 5), seconds)
 
 
 def _with_long_outage(events: list[PlannedFault]) -> list[PlannedFault]:
-    """One of the outages lasts five minutes."""
     for index, event in enumerate(events):
         if event.fault is FaultKind.DATABASE_AWAY:
             longer = PlannedFault(event.at, event.fault, seconds=_LONG_AWAY_S)

@@ -1,4 +1,4 @@
-"""Processes killed at named points of the code, with messages on the wire, frozen, or one too many."""
+"""Process faults: killed at named points, killed with messages on the wire, frozen, or doubled."""
 
 from __future__ import annotations
 
@@ -11,137 +11,137 @@ from app.core import clock
 from app.devtools.drill.context import CARRIER, LEASE_S, SUB_BATCH, DrillContext, FaultOutcome
 from app.devtools.drill.fault_injection import PlannedFailure
 from app.devtools.drill.plan import PlannedFault
-from app.devtools.drill.processes import DrillProcess, Stuck, comes, until
+from app.devtools.drill.processes import DrillProcess, Stuck, comes_true, until
 
 _COMES_UP_S = 8.0
 _ON_WIRE = 20
-_SIDE = 970_000_000  # numbers of batches that are never sent
+_SIDE = 970_000_000  # numbers in batches that are never sent
 _SIDE_LINES = 3000
 
 
-async def _dies(ground: DrillContext, hand: DrillProcess) -> str:
-    """Wait until its charge has killed it; where the point does not come up it is killed, and said so."""
-    if await comes(lambda: not hand.alive(), _COMES_UP_S):
+async def _await_death(context: DrillContext, process: DrillProcess) -> str:
+    """Wait until its planned failure killed it; kill it if the point is not reached, and say so."""
+    if await comes_true(lambda: not process.alive(), _COMES_UP_S):
         return ""
-    hand.clear()
-    await hand.kill()
+    process.clear()
+    await process.kill()
     return "the point did not come up: killed where it was"
 
 
-async def _after(ground: DrillContext, hand: DrillProcess, words: str) -> FaultOutcome:
-    """It is dead: note what is in doubt, start it again as a supervisor would, and measure."""
+async def _restart(context: DrillContext, process: DrillProcess, words: str) -> FaultOutcome:
+    """Note which numbers may be unknown, restart the process like a supervisor, and measure."""
     died = clock.monotonic()
-    declared = await ground.doubt()
+    declared = await context.doubt()
     if len(declared) > SUB_BATCH:
         raise Stuck(f"A killed sender had {len(declared)} messages on the wire; {SUB_BATCH} are allowed.")
-    hand.start()
-    recovery = await ground.recovered(died)
-    if hand is ground.crew.api:
-        recovery = max(recovery, await ground.serving(died))
+    process.start()
+    recovery = await context.recovered(died)
+    if process is context.processes.api:
+        recovery = max(recovery, await context.serving(died))
     return FaultOutcome(recovery, declared, words=words)
 
 
-async def sender(ground: DrillContext, event: PlannedFault) -> FaultOutcome:
-    """The sender, at a point of the code."""
-    hand = ground.crew.sender
-    hand.lay(PlannedFailure(event.point, event.turn))
-    return await _after(ground, hand, await _dies(ground, hand))
+async def sender(context: DrillContext, event: PlannedFault) -> FaultOutcome:
+    process = context.processes.sender
+    process.inject(PlannedFailure(event.point, event.turn))
+    return await _restart(context, process, await _await_death(context, process))
 
 
-async def on_wire(ground: DrillContext, event: PlannedFault) -> FaultOutcome:
-    """The sender, while the carrier has taken messages that it has not answered."""
-    hand, before = ground.crew.sender, ground.smsc.taken()
-    ground.smsc.change(silent=True)
-    await comes(lambda: ground.smsc.taken() >= before + _ON_WIRE, event.seconds)
-    await hand.kill()
-    ground.plain()
-    return await _after(ground, hand, "")
+async def on_wire(context: DrillContext, event: PlannedFault) -> FaultOutcome:
+    """Kill the sender while messages are unanswered."""
+    process, before = context.processes.sender, context.smsc.taken()
+    context.smsc.change(silent=True)
+    await comes_true(lambda: context.smsc.taken() >= before + _ON_WIRE, event.seconds)
+    await process.kill()
+    context.restore_behaviour()
+    return await _restart(context, process, "")
 
 
 async def fan_out(
-    ground: DrillContext, event: PlannedFault, starting: Coroutine[Any, Any, None]
+    context: DrillContext, event: PlannedFault, starting: Coroutine[Any, Any, None]
 ) -> FaultOutcome:
-    """The process that makes the queue, while a run is started."""
-    hand = ground.crew.sender
-    hand.lay(PlannedFailure(event.point, event.turn))
+    process = context.processes.sender
+    process.inject(PlannedFailure(event.point, event.turn))
     started = asyncio.create_task(starting)
-    outcome = await _after(ground, hand, await _dies(ground, hand))
+    outcome = await _restart(context, process, await _await_death(context, process))
     await started
     return outcome
 
 
-async def api_import(ground: DrillContext, event: PlannedFault) -> FaultOutcome:
-    """The API in mid-import: the upload that it answered is imported whole after its next start."""
+async def api_import(context: DrillContext, event: PlannedFault) -> FaultOutcome:
+    """Kill the API during an import, which must be completed after the restart."""
     first = _SIDE + event.at * 10 % 9_000_000
     content = "phone\n" + "".join(f"0{first + n}\n" for n in range(_SIDE_LINES))
     name = f"side-{event.at}-{event.point.replace(' ', '-')}.csv"
-    asked = asyncio.create_task(_lay_and(ground, event, name, content.encode()))
-    outcome = await _api(ground)
+    asked = asyncio.create_task(_inject_and_upload(context, event, name, content.encode()))
+    outcome = await _api(context)
     batch = await asked
     if batch["accepted"] != _SIDE_LINES:
         raise Stuck(f"An import that was killed has {batch['accepted']} of {_SIDE_LINES} lines.")
     return outcome
 
 
-async def _lay_and(ground: DrillContext, event: PlannedFault, name: str, content: bytes) -> dict[str, Any]:
-    ground.crew.api.lay(PlannedFailure(event.point))
-    return await ground.client.upload(name, content, CARRIER)
+async def _inject_and_upload(
+    context: DrillContext, event: PlannedFault, name: str, content: bytes
+) -> dict[str, Any]:
+    context.processes.api.inject(PlannedFailure(event.point))
+    return await context.client.upload(name, content, CARRIER)
 
 
-async def api_order(ground: DrillContext, event: PlannedFault) -> FaultOutcome:
-    """The API in an order: asked again under its key, it is obeyed once."""
+async def api_order(context: DrillContext, event: PlannedFault) -> FaultOutcome:
+    """Kill the API in a request, which must take effect once when repeated under its key."""
     number = f"drill-{event.at}-{event.point.replace(' ', '-')}"
-    ground.crew.api.lay(PlannedFailure(event.point))
-    asked = asyncio.create_task(ground.client.directive(number))
-    outcome = await _api(ground)
+    context.processes.api.inject(PlannedFailure(event.point))
+    asked = asyncio.create_task(context.client.directive(number))
+    outcome = await _api(context)
     await asked
-    if (many := await asyncio.to_thread(ground.look.letters, number)) != 1:
+    if (many := await asyncio.to_thread(context.look.letters, number)) != 1:
         raise Stuck(f"An order that was killed was obeyed {many} times.")
     return outcome
 
 
-async def _api(ground: DrillContext) -> FaultOutcome:
-    hand = ground.crew.api
-    words = await _dies(ground, hand)
-    if hand is ground.crew.sender:
-        return await _after(ground, hand, words)
+async def _api(context: DrillContext) -> FaultOutcome:
+    process = context.processes.api
+    words = await _await_death(context, process)
+    if process is context.processes.sender:
+        return await _restart(context, process, words)
     died = clock.monotonic()
-    hand.start()
-    return FaultOutcome(await ground.serving(died), words=words)
+    process.start()
+    return FaultOutcome(await context.serving(died), words=words)
 
 
-async def two_workers(ground: DrillContext, event: PlannedFault) -> FaultOutcome:
-    """A second sender on the same lane; on SQLite it is refused, and nothing else happens."""
-    extra = ground.crew.recruit(ground.crew.sender.name, 2)
+async def two_workers(context: DrillContext, event: PlannedFault) -> FaultOutcome:
+    """Start a second sender for the same link; SQLite must refuse it."""
+    extra = context.processes.create(context.processes.sender.name, 2)
     extra.start()
-    if ground.crew.sqlite:
+    if context.processes.sqlite:
         if await extra.ended() != 1:
             raise Stuck("A second Loa on one SQLite folder was not refused.")
-        return FaultOutcome(await ground.recovered(clock.monotonic()), words="refused")
+        return FaultOutcome(await context.recovered(clock.monotonic()), words="refused")
     try:
-        await until(lambda: ground.smsc.binds() >= 2, "the second worker is bound")
+        await until(lambda: context.smsc.binds() >= 2, "the second worker is bound")
         await asyncio.sleep(event.seconds)
     finally:
         extra.signal(signal.SIGTERM)
         status = await extra.ended()
     if status:
         raise Stuck(f"The second worker ended with status {status}: {extra.last_words()}")
-    return FaultOutcome(await ground.recovered(clock.monotonic()))
+    return FaultOutcome(await context.recovered(clock.monotonic()))
 
 
-async def frozen(ground: DrillContext, event: PlannedFault) -> FaultOutcome:
-    """Stopped for longer than its lease; on PostgreSQL another one takes over. Then it wakes up."""
-    hand, extra = ground.crew.sender, ground.crew.recruit("worker", 3)
-    hand.signal(signal.SIGSTOP)
-    declared = await ground.doubt()
-    ground.allowed += SUB_BATCH
-    if not ground.crew.sqlite:
+async def frozen(context: DrillContext, event: PlannedFault) -> FaultOutcome:
+    """Stop the sender for longer than its lease; on PostgreSQL another takes over. Then continue it."""
+    process, extra = context.processes.sender, context.processes.create("worker", 3)
+    process.signal(signal.SIGSTOP)
+    declared = await context.doubt()
+    context.allowed += SUB_BATCH
+    if not context.processes.sqlite:
         extra.start()
     await asyncio.sleep(2 * LEASE_S)
     woken = clock.monotonic()
-    hand.signal(signal.SIGCONT)
-    recovery = await ground.recovered(woken)
-    if not ground.crew.sqlite:
+    process.signal(signal.SIGCONT)
+    recovery = await context.recovered(woken)
+    if not context.processes.sqlite:
         extra.signal(signal.SIGTERM)
         await extra.ended()
     return FaultOutcome(recovery, declared)

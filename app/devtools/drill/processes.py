@@ -1,4 +1,4 @@
-"""Loa's processes as the drill runs them: started, killed and started again, with a fuse in each."""
+"""Loa's processes in the drill: started, killed and restarted, each with a control file for faults."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from pathlib import Path
 from app.core import clock
 from app.core.errors import SetupError
 from app.devtools.drill.cluster import free_port
-from app.devtools.drill.fault_injection import FUSE, PlannedFailure
+from app.devtools.drill.fault_injection import CONTROL_FILE, PlannedFailure
 
 PATIENCE_S = 90.0
 _LOOK_S = 0.005
 
 
 class Stuck(SetupError):
-    """Something that must come did not come in time."""
+    """An expected event did not come in time."""
 
 
-async def comes(true: Callable[[], object], patience_s: float) -> bool:
-    """Look again and again; whether it comes true in time."""
+async def comes_true(true: Callable[[], object], patience_s: float) -> bool:
+    """Poll a condition; tell whether it becomes true in time."""
     ends = clock.monotonic() + patience_s
     while not true():
         if clock.monotonic() > ends:
@@ -37,67 +37,59 @@ async def comes(true: Callable[[], object], patience_s: float) -> bool:
 
 
 async def until(true: Callable[[], object], what: str, patience_s: float = PATIENCE_S) -> None:
-    """Stuck when it does not come true in time."""
-    if not await comes(true, patience_s):
+    if not await comes_true(true, patience_s):
         raise Stuck(f"Not within {patience_s:g} s: {what}.")
 
 
 @dataclass(slots=True)
 class DrillProcess:
-    """One of Loa's processes, under the name of its command; started again under the same fuse."""
+    """A process of Loa, named after its command; restarted with the same control file."""
 
     name: str
-    fuse: Path
+    control: Path
     environment: dict[str, str]
     log: Path
     process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start it; what it says is added to its log."""
+        """Start it, appending its output to its log."""
         with self.log.open("ab") as out:
             self.process = subprocess.Popen(  # noqa: S603 - our own module, and no shell
                 [sys.executable, "-m", "app.cli.fault_injected", self.name],
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=out,
-                env=self.environment | {FUSE: str(self.fuse)},
+                env=self.environment | {CONTROL_FILE: str(self.control)},
                 start_new_session=True,
             )
 
     @property
     def pid(self) -> int:
-        """Its process; 0 before the first start."""
         return self.process.pid if self.process else 0
 
     def alive(self) -> bool:
-        """Whether it runs."""
         return self.process is not None and self.process.poll() is None
 
-    def lay(self, charge: PlannedFailure) -> None:
-        """Give it a charge."""
-        charge.lay(self.fuse)
+    def inject(self, planned: PlannedFailure) -> None:
+        planned.write(self.control)
 
     def clear(self) -> None:
-        """Take the charge away, if it is still there."""
-        self.fuse.unlink(missing_ok=True)
+        self.control.unlink(missing_ok=True)
 
     def signal(self, number: signal.Signals) -> None:
-        """Send it a signal."""
         if self.process:
             self.process.send_signal(number)
 
     async def ended(self, patience_s: float = PATIENCE_S) -> int:
-        """Wait for its end; the exit status."""
+        """Wait for its end; return the exit status."""
         await until(lambda: not self.alive(), f"the end of `loa {self.name}`", patience_s)
         return self.process.returncode if self.process else 0
 
     async def kill(self) -> None:
-        """kill -9."""
         self.signal(signal.SIGKILL)
         await self.ended()
 
     def last_words(self) -> str:
-        """The end of its log."""
         with suppress(FileNotFoundError):
             return self.log.read_text("utf-8", "replace")[-2000:]
         return ""
@@ -105,41 +97,37 @@ class DrillProcess:
 
 @dataclass(slots=True)
 class ProcessGroup:
-    """All of Loa's processes on one database: one on SQLite, API and worker on PostgreSQL."""
+    """All processes of Loa on one database: one on SQLite, API and worker on PostgreSQL."""
 
     folder: Path
     url: str
     port: int = field(default_factory=free_port)
-    hands: list[DrillProcess] = field(default_factory=list)
+    members: list[DrillProcess] = field(default_factory=list)
 
     @property
     def sqlite(self) -> bool:
-        """Whether all is one process."""
+        """Whether everything runs in one process."""
         return self.url.startswith("sqlite")
 
     @property
     def base(self) -> str:
-        """Where the API answers."""
         return f"http://127.0.0.1:{self.port}"
 
     @property
     def api(self) -> DrillProcess:
-        """The process that serves the API."""
-        return self.hands[0]
+        return self.members[0]
 
     @property
     def sender(self) -> DrillProcess:
-        """The process that sends."""
-        return self.hands[-1]
+        return self.members[-1]
 
     def configure(self, link: dict[str, object], **settings: object) -> None:
-        """Write the settings file, with one link."""
         lines = [f"{name} = {json.dumps(value)}" for name, value in settings.items()]
         lines += ["", "[links.drill-1]", *(f"{name} = {json.dumps(value)}" for name, value in link.items())]
         (self.folder / "loa.toml").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
-    def recruit(self, name: str, number: int = 1) -> DrillProcess:
-        """One more process of this command, not started yet."""
+    def create(self, name: str, number: int = 1) -> DrillProcess:
+        """Create one more process of this command without starting it."""
         own = {key: value for key, value in os.environ.items() if not key.startswith("LOA_")}
         own |= {"LOA_CONFIG": str(self.folder / "loa.toml"), "LOA_DATA": str(self.folder)}
         own |= {"LOA_PORT": str(self.port)} | ({} if self.sqlite else {"LOA_DATABASE_URL": self.url})
@@ -147,23 +135,21 @@ class ProcessGroup:
         return DrillProcess(name, place.with_suffix(".fuse"), own, place.with_suffix(".log"))
 
     def start(self) -> None:
-        """Start all."""
-        self.hands = [self.recruit(name) for name in (("up",) if self.sqlite else ("serve", "worker"))]
-        for hand in self.hands:
-            hand.start()
+        self.members = [self.create(name) for name in (("up",) if self.sqlite else ("serve", "worker"))]
+        for process in self.members:
+            process.start()
 
     async def stop(self) -> None:
-        """SIGTERM to all that runs; Stuck where one does not end in order."""
-        for hand in self.hands:
-            hand.clear()
-            hand.signal(signal.SIGTERM)
-        for hand in self.hands:
-            if status := await hand.ended():
-                raise Stuck(f"`loa {hand.name}` ended with status {status}: {hand.last_words()}")
+        """Send SIGTERM to all; raises Stuck if one does not end with status 0."""
+        for process in self.members:
+            process.clear()
+            process.signal(signal.SIGTERM)
+        for process in self.members:
+            if status := await process.ended():
+                raise Stuck(f"`loa {process.name}` ended with status {status}: {process.last_words()}")
 
     def end(self) -> None:
-        """Kill what is left."""
-        for hand in self.hands:
-            if hand.process and hand.alive():
-                hand.process.kill()
-                hand.process.wait()
+        for process in self.members:
+            if process.process and process.alive():
+                process.process.kill()
+                process.process.wait()

@@ -1,4 +1,4 @@
-"""The ledger held against the carrier's own book: copies, losses, inventions, unknowns, by number."""
+"""Compares the ledger with the carrier's count by number: copies, losses, inventions, unknowns."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SHOWN = 3
 
 @dataclass(frozen=True, slots=True)
 class MessageRecord:
-    """What the carrier counted: whole messages by number, and ids of acknowledged receipts by number."""
+    """The carrier's count: complete messages and ids of acknowledged receipts, by number."""
 
     copies: Mapping[int, int]
     acknowledged: Mapping[int, int]
@@ -31,7 +31,7 @@ class MessageRecord:
 
 @dataclass(frozen=True, slots=True)
 class LedgerRecord:
-    """What the ledger has: states by number, ids of receipts by number, numbers with one in quarantine."""
+    """The ledger: states and receipt ids by number, and numbers with a receipt in quarantine."""
 
     states: Mapping[int, int]
     reported: Mapping[int, int]
@@ -41,9 +41,9 @@ class LedgerRecord:
 
 @dataclass(frozen=True, slots=True)
 class Excuses:
-    """What may be unknown: these numbers, declared when a sender was killed, and so many besides.
+    """Numbers that may be unknown: those reserved when a sender was killed, and `allowed` others.
 
-    misnamed: numbers whose receipts may have borne an id that fits nothing.
+    misnamed: numbers whose receipts may have had an unusable id.
     """
 
     declared: Set[int] = frozenset()
@@ -53,18 +53,17 @@ class Excuses:
 
 @dataclass(slots=True)
 class ReconciliationResult:
-    """The comparison: numbers by what is wrong with them; `wrong` is what makes the drill fail."""
+    """Numbers by defect in `wrong`, each of which fails the drill; and figures."""
 
     wrong: dict[str, set[int]] = field(default_factory=dict)
     figures: dict[str, int] = field(default_factory=dict)
 
     def note(self, what: str, numbers: Iterable[int]) -> None:
-        """These numbers are wrong in this way."""
         if found := set(numbers):
             self.wrong[what] = found
 
     def sentences(self) -> list[str]:
-        """One for each kind of wrong, with a few numbers as examples."""
+        """Return one sentence per defect, with a few numbers as examples."""
         return [
             f"{len(numbers):,} {what}, such as {', '.join(map(mask, sorted(numbers)[:_SHOWN]))}."
             for what, numbers in self.wrong.items()
@@ -74,7 +73,7 @@ class ReconciliationResult:
 def compare(
     numbers: Set[int], book: MessageRecord, kept: LedgerRecord, excuses: Excuses
 ) -> ReconciliationResult:
-    """numbers: all that were uploaded. Everything that the two books see differently."""
+    """Compare carrier and ledger. numbers: all uploaded ones."""
     states, found = kept.states, ReconciliationResult()
     unknown = {phone for phone, state in states.items() if state == DeliveryState.UNKNOWN}
     sure = {phone for phone, state in states.items() if state in _TAKEN}
@@ -113,7 +112,7 @@ def compare(
 
 
 def _explain(found: ReconciliationResult, kept: LedgerRecord, excuses: Excuses) -> None:
-    """What was unknown was declared when a sender died, or belongs to an answer that could not come."""
+    """Check that unknowns were reserved by a killed sender, or are few enough for the lost answers."""
     odd = set(kept.ever_unknown) - excuses.declared
     if len(odd) > excuses.allowed:
         found.note(f"numbers became unknown where faults explain {excuses.allowed:,} at most", odd)

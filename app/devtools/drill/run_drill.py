@@ -1,4 +1,4 @@
-"""The drill from end to end: waves of messages, faults by the plan, calm, and the comparison."""
+"""Runs the drill: waves of messages, planned faults, settling, comparison."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from app.core.states import DeliveryState
 from app.devtools.drill import database_faults, process_faults
 from app.devtools.drill.context import CARRIER, Act, DrillContext, FaultOutcome
 from app.devtools.drill.drill_client import CLIENTS
-from app.devtools.drill.drill_setup import centre, engine, stage
+from app.devtools.drill.drill_setup import engine, running_loa, simulator
 from app.devtools.drill.plan import DrillOrder, DrillPlan, FaultKind, PlannedFault, make_plan
 from app.devtools.drill.processes import Stuck
 from app.devtools.drill.verdict import Done, DrillResult, conclude, misnamed
 
 FIRST = 84_960_000_000
 _PATIENCE_S = 120.0
-_FAULT_S = 3.5  # one fault and what follows, about
+_FAULT_S = 3.5  # approximate duration of a fault and its recovery
 _ACTS: dict[FaultKind, Act] = {
-    **dict.fromkeys(database_faults.MANNERS, database_faults.behave),
+    **dict.fromkeys(database_faults.BEHAVIOURS, database_faults.behave),
     FaultKind.BROKEN_BINDS: database_faults.broken,
     FaultKind.UNBIND: database_faults.unbound,
     FaultKind.KILL_SENDER: process_faults.sender,
@@ -45,7 +45,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class DrillOptions:
-    """What is drilled, at how many messages a second, the carrier's port, and where the folder is made."""
+    """What is drilled, messages a second, the carrier's port, and the parent of the folder."""
 
     order: DrillOrder
     rate: float = 0.0
@@ -54,24 +54,24 @@ class DrillOptions:
 
     @property
     def pace(self) -> float:
-        """The link's rate: as given, or such that there is traffic as long as there are faults."""
+        """The link's rate: as given, or slow enough that traffic lasts as long as the faults."""
         return self.rate or min(4000.0, max(20.0, self.order.messages / (_FAULT_S * self.order.faults)))
 
 
 async def drill(options: DrillOptions, say: Say) -> DrillResult:
-    """Run it; nothing is left running, and the folder goes when all is well."""
+    """Run the drill; nothing is left running, and the folder is deleted on success."""
     began, order = clock.monotonic(), options.order
     plan = make_plan(order)
     folder = _folder(options.parent)
     say(f"{order.messages:,} messages, {len(plan.events)} faults by seed {order.seed}; logs in {folder}")
-    carrier = centre(order.seed, options.port)
+    carrier = simulator(order.seed, options.port)
     with engine(order.engine, folder) as (url, cluster):
-        async with stage(url, folder, cluster, carrier, options.pace) as ground:
-            done = await _Performance(ground, plan, say).run()
-            await _calm(ground, done)
-            await ground.crew.stop()
+        async with running_loa(url, folder, cluster, carrier, options.pace) as context:
+            done = await _Execution(context, plan, say).run()
+            await _settle(context, done)
+            await context.processes.stop()
             numbers = frozenset(range(FIRST, FIRST + order.messages))
-            found = await asyncio.to_thread(conclude, ground, numbers, done, clock.monotonic() - began)
+            found = await asyncio.to_thread(conclude, context, numbers, done, clock.monotonic() - began)
     if not found.objections:
         shutil.rmtree(folder)
     return found
@@ -83,16 +83,15 @@ def _folder(parent: Path) -> Path:
 
 
 @dataclass(slots=True)
-class _Performance:
-    """Waves and faults, in the plan's order."""
+class _Execution:
+    """Runs waves and faults in the plan's order."""
 
-    ground: DrillContext
+    context: DrillContext
     plan: DrillPlan
     say: Say
     done: list[Done] = field(default_factory=list)
 
     async def run(self) -> tuple[Done, ...]:
-        """All of the plan; what was done."""
         first = 0
         for number, size in enumerate(self.plan.waves, 1):
             own = [event for event in self.plan.events if first <= event.at < first + size]
@@ -100,13 +99,13 @@ class _Performance:
             for event in own:
                 if not _starts(event):
                     await self._reach(event.at)
-                    await self._do(event, _ACTS[event.fault](self.ground, event))
+                    await self._do(event, _ACTS[event.fault](self.context, event))
             first += size
         return tuple(self.done)
 
     async def _begin(self, number: int, first: int, size: int, faults: dict[FaultKind, PlannedFault]) -> None:
         """Upload the wave's numbers, have its campaign approved, and start it."""
-        client, name = self.ground.client, f"wave-{number}"
+        client, name = self.context.client, f"wave-{number}"
         content = _numbers(first, size)
         batch: dict[str, Any] = {}
 
@@ -124,7 +123,7 @@ class _Performance:
             if kill is None:
                 await client.start(run, clients)
             else:
-                await self._do(kill, process_faults.fan_out(self.ground, kill, client.start(run, clients)))
+                await self._do(kill, process_faults.fan_out(self.context, kill, client.start(run, clients)))
             return FaultOutcome()
 
         await self._perhaps(faults.get(FaultKind.START_50), start)
@@ -132,22 +131,22 @@ class _Performance:
     async def _perhaps(
         self, event: PlannedFault | None, act: Callable[[int], Awaitable[FaultOutcome]]
     ) -> None:
-        """From 50 clients where the plan says so, else from one."""
+        """Act from 50 clients if planned, else from one."""
         if event is None:
             await act(1)
         else:
             await self._do(event, act(CLIENTS))
 
     async def _do(self, event: PlannedFault, act: Awaitable[FaultOutcome]) -> None:
-        first = self.ground.smsc.taken()
+        first = self.context.smsc.taken()
         outcome = await act
-        self.done.append(Done(event, outcome, first, self.ground.smsc.taken()))
+        self.done.append(Done(event, outcome, first, self.context.smsc.taken()))
         self.say(_line(self.done[-1]))
 
     async def _reach(self, at: int) -> None:
-        """Until the carrier has taken so many messages, or nothing is left to send."""
-        while self.ground.smsc.taken() < at:
-            if await asyncio.to_thread(self.ground.look.open) == 0:
+        """Wait until the carrier has taken so many messages, or nothing is left to send."""
+        while self.context.smsc.taken() < at:
+            if await asyncio.to_thread(self.context.look.open) == 0:
                 return
             await asyncio.sleep(0.1)
 
@@ -157,7 +156,6 @@ def _starts(event: PlannedFault) -> bool:
 
 
 def _numbers(first: int, size: int) -> bytes:
-    """The file of a wave."""
     begin = FIRST - 84_000_000_000 + first
     return ("phone\n" + "".join(f"0{n}\n" for n in range(begin, begin + size))).encode()
 
@@ -170,17 +168,17 @@ def _line(done: Done) -> str:
     return " ".join([*said, *([f"({outcome.words})"] * bool(outcome.words))])
 
 
-async def _calm(ground: DrillContext, done: Sequence[Done]) -> None:
-    """All is sent, every receipt is brought and matched, and what the carrier reported is known."""
-    ends, strange = clock.monotonic() + _PATIENCE_S, misnamed(ground, done)
-    while not await asyncio.to_thread(_is_calm, ground, strange):
-        if clock.monotonic() > ends:  # the comparison says what is open
+async def _settle(context: DrillContext, done: Sequence[Done]) -> None:
+    """Wait until all is sent, every receipt matched, and every reported message known."""
+    ends, strange = clock.monotonic() + _PATIENCE_S, misnamed(context, done)
+    while not await asyncio.to_thread(_is_settled, context, strange):
+        if clock.monotonic() > ends:  # the comparison reports what is open
             return
         await asyncio.sleep(0.2)
 
 
-def _is_calm(ground: DrillContext, strange: Set[int]) -> bool:
-    look, smsc = ground.look, ground.smsc
+def _is_settled(context: DrillContext, strange: Set[int]) -> bool:
+    look, smsc = context.look, context.smsc
     if look.open() or smsc.outstanding() or look.leases():
         return False
     told = {phone for phone, _ in smsc.acknowledged()}

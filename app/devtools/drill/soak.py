@@ -1,4 +1,4 @@
-"""Loa at work for as long as is asked for, and whether its processes grow: memory and files over the time."""
+"""Soak test: Loa under load for a given time, and whether memory or open files of its processes grow."""
 
 from __future__ import annotations
 
@@ -15,20 +15,19 @@ from typing import NamedTuple
 from app.core import clock
 from app.database.connection import Database
 from app.devtools.drill.context import CARRIER, DrillContext
-from app.devtools.drill.drill_setup import centre, engine, stage
+from app.devtools.drill.drill_setup import engine, running_loa, simulator
 from app.devtools.drill.plan import Engine
-from app.devtools.drill.processes import ProcessGroup, Stuck, comes
+from app.devtools.drill.processes import ProcessGroup, Stuck, comes_true
 from app.devtools.drill.run_drill import FIRST
 from app.ledger.factory import ledger_for
 from app.reports.verify import examine
 
 _EVERY_S = 0.2
 _WINDOWS = 12
-_WARM_UP = 3  # of the windows: caches fill, pools open
-_WAVES = 20  # campaigns, so that each window has imports, starts and ends in it
+_WARM_UP = 3  # windows; caches fill and pools open
+_WAVES = 20  # campaigns; each window sees imports, starts and ends
 _SHORTEST_WAVE_S, _LONGEST_WAVE_S = 4.0, 120.0
-# What a process may grow by while it is measured. A leak of ten bytes for each message is a hundred megabytes
-# in two hours of ten million messages.
+# Allowed growth. A leak of ten bytes per message is 100 MB over ten million messages.
 _ROOM_MB = 8.0
 _ROOM_FILES = 2.0
 _PATIENCE_S = 120.0
@@ -36,7 +35,7 @@ Say = Callable[[str], None]
 
 
 class ProcessSample(NamedTuple):
-    """One look at a process: memory of its own (not of files that are mapped), and open files."""
+    """Private memory (without mapped files) and open files of a process."""
 
     memory_mb: float
     files: int
@@ -44,7 +43,7 @@ class ProcessSample(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class GrowingProcess:
-    """One process over the measured time: its floor at the beginning, and by how much that rose."""
+    """One process over the measured time: its floor at the start, and the rise of it."""
 
     name: str
     samples: int
@@ -56,7 +55,7 @@ class GrowingProcess:
 
 @dataclass(frozen=True, slots=True)
 class SoakResult:
-    """All that was found; `objections`: the sentences that make the soak fail."""
+    """The result; `objections` are the sentences that fail the soak."""
 
     seconds: float
     messages: int
@@ -67,7 +66,7 @@ class SoakResult:
 
 @dataclass(frozen=True, slots=True)
 class SoakPlan:
-    """For how long, at how many messages a second, on which database, and where the folder is made."""
+    """Duration, messages a second, database, and the parent of the folder."""
 
     minutes: float
     rate: float
@@ -76,10 +75,10 @@ class SoakPlan:
 
 
 def rise(values: Sequence[float]) -> tuple[float, float]:
-    """(the floor at the beginning, by how much it rose): spikes and one odd stretch do not count.
+    """Return (floor at the start, rise), robust against spikes.
 
-    Each of a few windows counts with its lowest value; the rise is the median of the slopes between all pairs
-    of windows (Theil and Sen), over the time after the warm-up.
+    Each window counts with its minimum; the rise is the median slope over all pairs of windows (Theil-Sen)
+    times the span after the warm-up.
     """
     size = max(1, len(values) // _WINDOWS)
     floors = [min(values[at : at + size]) for at in range(0, size * _WINDOWS, size) if values[at : at + size]]
@@ -89,7 +88,7 @@ def rise(values: Sequence[float]) -> tuple[float, float]:
 
 
 def look(pid: int) -> ProcessSample | None:
-    """The process now; None where it has ended."""
+    """Sample a process; None if it has ended."""
     place = Path(f"/proc/{pid}")
     try:
         status = (place / "status").read_text("ascii")
@@ -102,16 +101,16 @@ def look(pid: int) -> ProcessSample | None:
 
 @dataclass(slots=True)
 class _Watch:
-    """Looks at every process of the crew, again and again."""
+    """Samples every process periodically."""
 
-    crew: ProcessGroup
+    processes: ProcessGroup
     seen: dict[str, list[ProcessSample]] = field(default_factory=dict)
 
     async def run(self) -> None:
         while True:
-            for hand in self.crew.hands:
-                if found := look(hand.pid):
-                    self.seen.setdefault(f"loa {hand.name}", []).append(found)
+            for process in self.processes.members:
+                if found := look(process.pid):
+                    self.seen.setdefault(f"loa {process.name}", []).append(found)
             await asyncio.sleep(_EVERY_S)
 
     def grown(self) -> tuple[GrowingProcess, ...]:
@@ -128,16 +127,16 @@ async def soak(order: SoakPlan, say: Say) -> SoakResult:
     """Send campaign after campaign until the time is over; nothing is left running."""
     folder = _folder(order.parent)
     with engine(order.engine, folder) as (url, cluster):
-        async with stage(url, folder, cluster, centre(1, 0), order.rate) as ground:
-            watch = _Watch(ground.crew)
+        async with running_loa(url, folder, cluster, simulator(1, 0), order.rate) as context:
+            watch = _Watch(context.processes)
             watching = asyncio.create_task(watch.run())
             began = clock.monotonic()
-            messages = await _send(ground, order, say)
-            watching.cancel()  # what follows is no work any more
+            messages = await _send(context, order, say)
+            watching.cancel()  # what follows is not load
             seconds = clock.monotonic() - began
-            await _calm(ground, messages, _PATIENCE_S + 2 * _wave_s(order))  # at the end one and a half wait
-            await ground.crew.stop()
-            found = await asyncio.to_thread(_conclude, ground, watch, messages, seconds)
+            await _settle(context, messages, _PATIENCE_S + 2 * _wave_s(order))  # 1.5 campaigns are still open
+            await context.processes.stop()
+            found = await asyncio.to_thread(_conclude, context, watch, messages, seconds)
     if not found.objections:
         shutil.rmtree(folder)
     return found
@@ -148,59 +147,58 @@ def _folder(parent: Path) -> Path:
     return Path(tempfile.mkdtemp(prefix="soak-", dir=parent)).resolve()
 
 
-async def _send(ground: DrillContext, order: SoakPlan, say: Say) -> int:
-    """Campaigns one behind the other, the next one prepared while one is being sent; how many messages."""
+async def _send(context: DrillContext, order: SoakPlan, say: Say) -> int:
+    """Send campaigns, each prepared while the one before is half sent; return the number of messages."""
     ends = clock.monotonic() + 60 * order.minutes
     size, messages, number = max(100, round(order.rate * _wave_s(order))), 0, 0
     while clock.monotonic() < ends:
         number += 1
         first = FIRST - 84_000_000_000 + messages
         content = "phone\n" + "".join(f"0{n}\n" for n in range(first, first + size))
-        batch = await ground.client.upload(f"soak-{number}.csv", content.encode(), CARRIER)
-        await ground.client.start(await ground.client.approved(f"soak-{number}", batch["id"], CARRIER))
+        batch = await context.client.upload(f"soak-{number}.csv", content.encode(), CARRIER)
+        await context.client.start(await context.client.approved(f"soak-{number}", batch["id"], CARRIER))
         messages += size
-        await _half_sent(ground, messages - size // 2, ends - clock.monotonic())
-        _alive(ground)
-        say(f"{clock.monotonic() - ends + 60 * order.minutes:7.0f} s {ground.smsc.taken():>12,} messages")
+        await _half_sent(context, messages - size // 2, ends - clock.monotonic())
+        _alive(context)
+        say(f"{clock.monotonic() - ends + 60 * order.minutes:7.0f} s {context.smsc.taken():>12,} messages")
     return messages
 
 
 def _wave_s(order: SoakPlan) -> float:
-    """How long one campaign takes to be sent."""
     return min(max(60 * order.minutes / _WAVES, _SHORTEST_WAVE_S), _LONGEST_WAVE_S)
 
 
-async def _half_sent(ground: DrillContext, many: int, seconds: float) -> None:
-    """Until the carrier has so many messages, or the time is over."""
-    await comes(lambda: ground.smsc.taken() >= many, seconds)
+async def _half_sent(context: DrillContext, many: int, seconds: float) -> None:
+    """Wait until the carrier has so many messages, or the time is over."""
+    await comes_true(lambda: context.smsc.taken() >= many, seconds)
 
 
-def _alive(ground: DrillContext) -> None:
-    for hand in ground.crew.hands:
-        if not hand.alive():
-            raise Stuck(f"`loa {hand.name}` has ended: {hand.last_words()}")
+def _alive(context: DrillContext) -> None:
+    for process in context.processes.members:
+        if not process.alive():
+            raise Stuck(f"`loa {process.name}` has ended: {process.last_words()}")
 
 
-async def _calm(ground: DrillContext, messages: int, seconds: float) -> None:
-    """All that was started is sent and reported; the comparison says what is not."""
+async def _settle(context: DrillContext, messages: int, seconds: float) -> None:
+    """Wait until all is sent and reported, or the time is over; the comparison reports the rest."""
     ends = clock.monotonic() + seconds
-    while ground.smsc.taken() < messages or await asyncio.to_thread(ground.look.delivered) < messages:
+    while context.smsc.taken() < messages or await asyncio.to_thread(context.look.delivered) < messages:
         if clock.monotonic() > ends:
             return
         await asyncio.sleep(_EVERY_S)
 
 
-def _conclude(ground: DrillContext, watch: _Watch, messages: int, seconds: float) -> SoakResult:
-    seen, processes = ground.smsc.report(), watch.grown()
+def _conclude(context: DrillContext, watch: _Watch, messages: int, seconds: float) -> SoakResult:
+    seen, processes = context.smsc.report(), watch.grown()
     objections = [sentence for each in processes for sentence in _too_much(each)]
     if (seen["distinct_numbers"], seen["copies_max"]) != (messages, 1):
         objections.append(
             f"Of {messages:,} numbers {seen['distinct_numbers']:,} were sent to, at most "
             f"{seen['copies_max']} times."
         )
-    if left := messages - ground.look.delivered():
+    if left := messages - context.look.delivered():
         objections.append(f"{left:,} deliveries are not delivered in the ledger.")
-    db = Database(ground.look.url)
+    db = Database(context.look.url)
     try:
         objections += [difference.sentence for difference in examine(db, ledger_for(db)).differences]
     finally:

@@ -1,4 +1,4 @@
-"""What the drill found: the comparison, `loa verify`, and what each kind of fault did to its messages."""
+"""The drill's result: comparison, `loa verify`, and the effect of each kind of fault."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class VerdictRow:
-    """One kind of fault. Counts are of the messages that the carrier took while it lasted."""
+    """One kind of fault. Counts cover the messages that the carrier took meanwhile."""
 
     fault: FaultKind
     times: int
@@ -50,7 +50,7 @@ class VerdictRow:
 
 @dataclass(frozen=True, slots=True)
 class DrillResult:
-    """All that was found; `objections`: the sentences that make the drill fail."""
+    """The result; `objections` are the sentences that fail the drill."""
 
     done: tuple[Done, ...]
     rows: tuple[VerdictRow, ...]
@@ -60,15 +60,15 @@ class DrillResult:
 
 
 def conclude(
-    ground: DrillContext, numbers: frozenset[int], done: tuple[Done, ...], seconds: float
+    context: DrillContext, numbers: frozenset[int], done: tuple[Done, ...], seconds: float
 ) -> DrillResult:
-    """Compare the two books, and recount the ledger. Nothing may be at work any more."""
-    seen, look = ground.smsc, ground.look
+    """Compare carrier and ledger, and recount the ledger; call it when nothing is running."""
+    seen, look = context.smsc, context.look
     book = MessageRecord(
         {number: seen.copies(number) for number in seen.numbers()}, dict(seen.acknowledged())
     )
     kept = LedgerRecord(look.states(), look.reported(), look.waiting(), look.ever_unknown())
-    excuses = Excuses(ground.declared, ground.allowed, misnamed(ground, done))
+    excuses = Excuses(context.declared, context.allowed, misnamed(context, done))
     finding = compare(numbers, book, kept, excuses)
     rows = tuple(_rows(done, seen.in_order(), book, kept))
     objections = [*finding.sentences(), *_verified(str(look.url))]
@@ -77,14 +77,13 @@ def conclude(
     return DrillResult(done, rows, finding, tuple(objections), seconds)
 
 
-def misnamed(ground: DrillContext, done: Iterable[Done]) -> set[int]:
-    """Numbers whose receipts may have had their id in the other base."""
-    order, own = ground.smsc.in_order(), [each for each in done if each.event.fault is FaultKind.OTHER_BASE]
+def misnamed(context: DrillContext, done: Iterable[Done]) -> set[int]:
+    """Return numbers whose receipts may have had their id in the other base."""
+    order, own = context.smsc.in_order(), [each for each in done if each.event.fault is FaultKind.OTHER_BASE]
     return {number for each in own for number in order[each.first : each.last]}
 
 
 def _verified(url: str) -> list[str]:
-    """What `loa verify` says."""
     db = Database(url)
     try:
         return [difference.sentence for difference in examine(db, ledger_for(db)).differences]
@@ -103,21 +102,20 @@ def _rows(
 
 @dataclass(frozen=True, slots=True)
 class Whole:
-    """Both books."""
+    """Both counts."""
 
     book: MessageRecord
     kept: LedgerRecord
 
     def lost(self, number: int) -> bool:
-        """Taken by the carrier, and the ledger has it as never sent."""
+        """Tell whether the carrier took it and the ledger has it as never sent."""
         return self.kept.states.get(number, DeliveryState.QUEUED) == DeliveryState.QUEUED
 
     def receipt_lost(self, number: int) -> bool:
-        """Acknowledged, and not in the ledger."""
+        """Tell whether a receipt was acknowledged and is not in the ledger."""
         return self.kept.reported.get(number, 0) < self.book.acknowledged.get(number, 0)
 
     def settled(self, number: int) -> bool:
-        """Known in the end."""
         return self.kept.states.get(number) != DeliveryState.UNKNOWN
 
 
@@ -139,9 +137,9 @@ def _row(fault: FaultKind, own: Sequence[Done], order: Sequence[int], whole: Who
     )
 
 
-# ---- The drill for people and for machines: a table of faults, the sums, and every objection
+# Output
 
-# Counts are of the messages that the carrier took while the fault lasted; recovery: median and worst.
+# Counts cover the messages that the carrier took meanwhile; recovery: median and worst.
 _COLUMNS = {
     "times": 7,
     "copies": 8,
@@ -155,7 +153,6 @@ _COLUMNS = {
 
 
 def document(order: DrillOrder, found: DrillResult) -> dict[str, Any]:
-    """Everything for machines; `passed` is the verdict, names say the unit."""
     took = [each.outcome.recovery_s for each in found.done if not each.outcome.skipped]
     return {
         "passed": not found.objections,
@@ -182,7 +179,6 @@ def document(order: DrillOrder, found: DrillResult) -> dict[str, Any]:
 
 
 def tell(order: DrillOrder, found: DrillResult) -> Iterator[str]:
-    """The table's lines, and below it the sums and the verdict."""
     yield f"{'fault':<42}" + "".join(f"{name:>{width}}" for name, width in _COLUMNS.items())
     for row in found.rows:
         yield f"{row.fault:<42}" + _cells(row)

@@ -7,16 +7,16 @@ from pathlib import Path
 import pytest
 
 from app.core import clock
-from app.devtools.drill.fault_injection import FUSE, Armed
+from app.devtools.drill.fault_injection import CONTROL_FILE, FaultInjectingDatabase
 
 
 def test_a_drilled_process_takes_all_that_a_database_is_opened_with(
     sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(FUSE, str(tmp_path / "up.fuse"))
+    monkeypatch.setenv(CONTROL_FILE, str(tmp_path / "up.fuse"))
     for name in ("now", "now_ms"):  # the drill sets the clock of its process, which is to be its own here
         monkeypatch.setattr(clock, name, getattr(clock, name))
-    db = Armed(sqlite_url, keys=[b"k" * 32], on_head=lambda head: None)
+    db = FaultInjectingDatabase(sqlite_url, keys=[b"k" * 32], on_head=lambda head: None)
     try:
         assert db.read(lambda connection: connection.exec_driver_sql("SELECT 1").scalar()) == 1
     finally:
