@@ -1,4 +1,4 @@
-"""The command line: `loa NOUN VERB`; each file here is one noun, and decides nothing."""
+"""The command line: `loa NOUN VERB`, one file per noun."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ def loa(
 ) -> None:
     """Bulk SMS awareness broadcast: one approved text, every subscriber once, a report that adds up."""
     if server is not None:
-        from app.cli import remote  # commands on this machine need no HTTP client
+        from app.cli import remote  # slow to import, and not needed for local commands
 
         remote.choose(server)
 
 
 def main() -> None:
-    """Run a command; an error is one sentence on stderr and exit status 1."""
-    os.umask(0o077)  # what is written holds numbers: other accounts of the host have no business with it
+    """Run a command; an error prints one sentence on stderr and gives exit status 1."""
+    os.umask(0o077)  # written files hold phone numbers, so keep other accounts of the host out
     gc_tuning.load()
     try:
         app()
     except AppError as error:
         from app.core.masking import escaped
-        from app.observability.logs import mask_text  # a command that goes well does not wait for it
+        from app.observability.logs import mask_text  # only needed on failure
 
         lines = mask_text(error.said_here).split("\n")
         typer.echo("\n".join(map(escaped, [f"loa: {lines[0]}", *lines[1:]])), err=True)

@@ -1,4 +1,4 @@
-"""`loa addressee`: whom a directive addresses, and what they report."""
+"""`loa addressee`: the addressees of a directive and their reports."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def set_(
     carrier: Annotated[str | None, typer.Option(help="For a carrier: viettel, vnpt, mobifone ...")] = None,
     email: Annotated[str | None, typer.Option(help="Where it is reminded.")] = None,
 ) -> None:
-    """Say what the letter's list of names does not."""
+    """Set an addressee's kind, carrier and e-mail, or add an addressee."""
     with open_db() as (db, _):
         of = Addressee(None, directive_id, name.strip(), kind, carrier, email)
         say(db.write(external_activity.register, of, whoami()), as_json=False)
@@ -87,7 +87,7 @@ def report(  # noqa: PLR0913 - every option of the command line is a parameter
     reason: Annotated[str | None, typer.Option(help="Why it corrects the version before.")] = None,
     scan: Annotated[Path | None, typer.Option(help="The paper: PDF, PNG or JPEG.")] = None,
 ) -> None:
-    """Keep what an addressee did through one channel; several at once go by the workbook or the API."""
+    """Store what an addressee did through one channel; for several at once use the workbook or the API."""
     at = instant("received", received)
     paper = PaperClaim(EntrySource.COMMAND, number, None, clock.to_ms(at) if at else None, None, reason)
     item = OutreachItem(channel, pieces, reach, minutes, link=link)
@@ -103,9 +103,7 @@ def report(  # noqa: PLR0913 - every option of the command line is a parameter
 def form_(directive_id: Number, out: Out) -> None:
     """Write the workbook for the addressees' reports."""
     with open_db() as (db, _):
-        from app.reports.intake import (
-            external_activity_workbook,  # no other command waits for what makes workbooks
-        )
+        from app.reports.intake import external_activity_workbook  # slow to import
 
         content = external_activity_workbook.build(
             directive_id, db.read(addressees.of_directive, directive_id)
@@ -118,7 +116,7 @@ def form_(directive_id: Number, out: Out) -> None:
 def import_(
     directive_id: Number, file: Annotated[Path, typer.Argument(help="The filled workbook, .xlsx.")]
 ) -> None:
-    """Take the filled workbook, all of it or nothing; what is known already is left out."""
+    """Import the filled workbook, all or nothing; reports that are known already are skipped."""
     with open_db() as (db, _):
         from app.reports.intake import external_activity_workbook
 

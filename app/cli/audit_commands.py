@@ -1,4 +1,4 @@
-"""`loa audit`: the chained record of what people did."""
+"""`loa audit`: the hash-chained record of people's actions."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ def verify(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Recompute the chain; exit status 1 where a row was changed, taken out or put in.
+    """Recompute the chain; exit status 1 where a row was changed, removed or inserted.
 
-    Compares with the heads that Loa keeps in audit_head_file by itself, and with --head with one of yours:
-    so it shows that nothing was cut off the end.
+    Compares with the heads that Loa keeps in audit_head_file, and with --head with one of yours: they show
+    that nothing was cut off the end.
     """
     with open_db(looks=True) as (db, settings):
         found = db.read(audit.verify, audit.kept(settings))
@@ -51,7 +51,6 @@ def verify(
 
 
 def _proof(found: Chain) -> str:
-    """Against what it was held beside itself."""
     seals = "each sealed by secret_key" if found.sealed else ""
     kept = f"as are the {found.compared} heads kept outside" if found.compared else ""
     return "".join(f", {each}" for each in (seals, kept) if each)
@@ -84,7 +83,7 @@ def _hash_of(connection: Connection, row: int) -> str | None:
 def algorithm(
     name: Annotated[str, typer.Argument(help=f"One of {', '.join(ALGORITHMS)}; none goes back.")],
 ) -> None:
-    """Let the chain and new approvals go by another hash algorithm from now on; old ones still hold."""
+    """Switch the chain and new approvals to another hash algorithm; old ones stay valid."""
     with open_db(looks=True) as (db, _):
         db.write(audit.go_over, whoami(), name)
     typer.echo(f"From the act that says so on, the chain goes by {name}.")
@@ -104,7 +103,7 @@ def seal(
 def export(
     after: Annotated[int, typer.Option(parser=whole, help="Only acts after this number.")] = 0,
 ) -> None:
-    """Print every act as a line of JSON, the oldest first."""
+    """Print every act as a line of JSON, oldest first."""
     with open_db(looks=True) as (db, _):
         for act in _all(db, after):
             typer.echo(to_json(act).decode())

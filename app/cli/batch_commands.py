@@ -1,4 +1,4 @@
-"""`loa batch`: import files of subscribers, see what came of them."""
+"""`loa batch`: import files of subscribers and show the results."""
 
 from __future__ import annotations
 
@@ -69,7 +69,6 @@ def _tell(batch: queries.Batch, known: str = "") -> None:
 
 
 def _send(file: Path, carrier: str, name: str | None, as_json: bool) -> None:
-    """Upload the file to the server of --server, and wait for its import there."""
     with remote.client(common.server or "") as api:
         batch = api.imported(api.upload_batch(file, carrier, name))
     if batch.state == BatchState.FAILED:

@@ -77,7 +77,7 @@ def add_run(
     carrier: Annotated[str, typer.Option(help="Through whom.")],
     batch: Annotated[list[int], typer.Option(parser=whole, help="A batch of this carrier; again for each.")],
 ) -> None:
-    """Give the campaign its run at one carrier."""
+    """Add the campaign's run at one carrier."""
     with open_db() as (db, _):
         typer.echo(f"Run {db.write(lifecycle.add_run, campaign_id, carrier, batch, whoami())}")
 
@@ -90,7 +90,7 @@ def add_held_run(
     area_basis: Annotated[Basis, typer.Option(help="How the carrier tells areas.")] = Basis.REGISTERED,
     area: Annotated[list[str] | None, typer.Option(help="A code; again for each; none: all.")] = None,
 ) -> None:
-    """Give the campaign its run at a carrier that sends to its own subscribers."""
+    """Add the campaign's run at a carrier that sends to its own subscribers."""
     audience = checked(tuple(area or ()), area_basis, estimated)
     with open_db() as (db, _):
         typer.echo(f"Run {db.write(lifecycle.add_held_run, campaign_id, carrier, audience, whoami())}")
@@ -110,7 +110,7 @@ def approve(
     digest: Annotated[str, typer.Option(help="As `loa campaign show` gave it.")],
     reason: Annotated[str | None, typer.Option(help="Why it may go out at night, where it may.")] = None,
 ) -> None:
-    """Approve exactly what was submitted; somebody else than who wrote, changed or submitted it."""
+    """Approve exactly what was submitted; not by whoever wrote, changed or submitted it."""
     with open_db() as (db, _):
         who = db.read(decider, "approve_campaign")
         db.write(approval.approve, campaign_id, who, digest, reason)
@@ -121,7 +121,7 @@ def approve(
 def sign(
     campaign_id: Number, digest: Annotated[str, typer.Option(help="As `loa campaign show` gives it.")]
 ) -> None:
-    """Stamp an approval that was given before Loa had its secret_key, after you have read it again."""
+    """Sign an approval from before secret_key was set, after you have read it again."""
     with open_db() as (db, _):
         db.write(approval.sign, campaign_id, digest, whoami())
     typer.echo(f"The approval of campaign {campaign_id} is stamped.")

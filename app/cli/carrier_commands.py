@@ -1,4 +1,4 @@
-"""`loa carrier`: links looked at by a person: list, check, a test message, own figures, failures."""
+"""`loa carrier`: list and check links, send a test message, compare figures, read failures."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def try_out(  # noqa: PLR0913 - every option of the command line is a parameter
     ] = 30,
     as_json: Json = False,
 ) -> None:
-    """Send one message to a listed test number, outside any campaign, and say what the carrier says.
+    """Send one message to a listed test number, outside any campaign, and show the carrier's answer.
 
     Exit status 1 when it was not accepted, or failed.
     """
@@ -78,8 +78,8 @@ def try_out(  # noqa: PLR0913 - every option of the command line is a parameter
         own_link = _link(settings, link)
         phone = message.may_be_written_to(link, own_link, number)
         ledger = ledger_for(db, settings.chunk_size)
-        desk = message.MessageContext(db, ledger, whoami(), (lambda _: None) if as_json else typer.echo)
-        told = asyncio.run(message.send(desk, link, own_link, OutboundSms(phone, said, sender), wait))
+        context = message.MessageContext(db, ledger, whoami(), (lambda _: None) if as_json else typer.echo)
+        told = asyncio.run(message.send(context, link, own_link, OutboundSms(phone, said, sender), wait))
     if as_json:
         typer.echo(to_json(told.record(link, number), indent=2).decode())
     if not told.good:
@@ -93,7 +93,7 @@ def figures(
     last: Annotated[datetime, typer.Option("--to", formats=["%Y-%m-%d"], help="The last day.")],
     as_json: Json = False,
 ) -> None:
-    """Show the carrier's own figures, and beside them what the ledger has; neither corrects the other."""
+    """Show the carrier's own figures beside those of the ledger; neither corrects the other."""
     with open_db() as (db, settings):
         logs.configure(_quiet(settings))
         days = (first.date(), last.date())
@@ -118,7 +118,7 @@ def failures(
     apply: Annotated[bool, typer.Option("--apply", help="Tell the ledger, each entry as a receipt.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Show whom the carrier could not reach on a day. Who is not on the list is not thereby delivered."""
+    """Show whom the carrier could not reach on a day. Numbers not listed are not thereby delivered."""
     settings = _settings()
     found = asyncio.run(carrier_totals.read(link, _link(settings, link), day.date(), sender))
     listing([_entry(receipt) for receipt in found], ("number", "code", "said"), as_json)
@@ -155,7 +155,7 @@ def _settings() -> Settings:
 
 
 def _quiet(settings: Settings) -> Settings:
-    """What a link logs while it works well is not what the command was asked for."""
+    """Raise the log level, so that a working link logs nothing into the command's output."""
     return settings.model_copy(update={"log_level": "error", "log_format": "text"})
 
 

@@ -1,4 +1,4 @@
-"""What every command needs: the settings, and a database that is open and up to date."""
+"""Database and settings of a command."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from app.security.secret_encryption import signing_keys
 __all__ = ["ledger_for", "open_db"]
 
 
-# The address of --server; a process runs one command, so it is said once and for all.
+# URL of --server; global, since a process runs one command.
 server: str | None = None
 
 
 def adopt(connection: Connection) -> None:
-    """Stamp what a ledger of before there were stamps has, once, when it is migrated."""
-    from app.accounts import service  # few commands come to this
+    """Sign records from before signatures existed, once, when the ledger is migrated."""
+    from app.accounts import service  # rarely needed, and slow to import
 
     service.adopt(connection)
 
@@ -36,12 +36,11 @@ def adopt(connection: Connection) -> None:
 def open_db(
     *, looks: bool = False, founds: bool = False, check: Callable[[Settings], object] = lambda _: None
 ) -> Iterator[tuple[Database, Settings]]:
-    """The database of the settings; a SQLite file is migrated at once, PostgreSQL must have been.
+    """Open the database of the settings; SQLite is migrated at once, PostgreSQL must be migrated already.
 
-    looks: the command changes nothing, so it migrates nothing either: it may have been pointed at a backup.
-    founds: it may be the first of all, and makes the SQLite file where there is none; any other one has been
-    pointed at a wrong folder then. check: is asked before anything is made or opened. Invalid where the
-    command was meant for a server: this one works on the database alone.
+    looks: the command is read-only and must not migrate, since it may be used on a backup. founds: the
+    command may create the SQLite file; for all others a missing file means a wrong folder. check: called
+    before anything is created or opened. Raises Invalid under --server.
     """
     if server is not None:
         raise Invalid(
@@ -64,7 +63,6 @@ def open_db(
 
 
 def _require_ledger(settings: Settings) -> None:
-    """NotFound where there is no SQLite file."""
     url = make_url(settings.url)
     file = Path(url.database or "")
     if url.get_backend_name() == "sqlite" and not file.exists():

@@ -1,4 +1,4 @@
-"""`loa compare`: rounds of a campaign, its carriers and the norm, and campaigns area by area."""
+"""`loa compare`: repeated campaigns, carriers against the norm, campaigns area by area."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class _Area:
 
 @app.command()
 def rounds(campaign_id: Number, as_json: Json = False) -> None:
-    """Show the campaigns with the same text under the same directive, one after the other."""
+    """Show the campaigns with the same text under the same directive, in order."""
     with open_db(looks=True) as (db, _):
         found = db.read(comparison.rounds, campaign_id)
     if as_json:
@@ -60,32 +60,32 @@ def areas(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Show sent and received by area: what was measured, and what was stated or entered by hand."""
+    """Show sent and received by area: measured, and stated or entered by hand."""
     with open_db(looks=True) as (db, _):
         if beside is None:
             own = db.read(comparison.areas_of, campaign_id)
-            rows = [_Area(row.code or "", row.name, *_said(row.figures)) for row in own]
+            rows = [_Area(row.code or "", row.name, *_shares(row.figures)) for row in own]
             listing(own if as_json else rows, ("code", "name", "measured", "stated"), as_json)
             return
         found = db.read(comparison.compare_areas, campaign_id, beside)
     if as_json:
         say(found, as_json)
         return
-    pairs = [_Area(row.code or "", row.name, *_said(row.first), *_said(row.second)) for row in found.rows]
+    pairs = [_Area(row.code or "", row.name, *_shares(row.first), *_shares(row.second)) for row in found.rows]
     listing(pairs, ("code", "name", "measured", "stated", "beside_measured", "beside_stated"), as_json)
     for note in found.footnotes:
         typer.echo(note)
 
 
-def _said(of: Mixed) -> tuple[str, str]:
-    """Received of sent: measured where receipts come from the telephone, and stated or else entered by hand.
+def _shares(of: Mixed) -> tuple[str, str]:
+    """Format received/sent: measured with handset receipts, and stated or else entered by hand.
 
-    What was sent by other links stands behind it, since nobody can say what of that was received.
+    Messages of other links follow as -/sent: nobody can tell how many were received.
     """
-    told = of.stated or of.manual
+    stated = of.stated or of.manual
     return _measured(
         of
-    ), "" if told is None else f"{'-' if told.received is None else told.received}/{told.sent}"
+    ), "" if stated is None else f"{'-' if stated.received is None else stated.received}/{stated.sent}"
 
 
 def _measured(of: Mixed) -> str:

@@ -1,4 +1,4 @@
-"""Who decides at the command line: the account of the operating system, as a known person with its role."""
+"""The user of the command line: the operating system's account, with its role in Loa."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from app.security.roles import Role, may
 
 
 def decider(connection: Connection, operation: str) -> Caller:
-    """The caller at the keyboard; Forbidden unless, once people exist, one of that name may do the operation.
+    """Return the caller; once users exist, raises Forbidden unless one of that name may do the operation.
 
-    Whoever has a shell with the database could change it anyway. The name is the account's, which only the
-    system's administrator can lend, so that nobody signs for somebody else by a variable or an option; in a
-    user namespace anybody can lend any to himself, so nothing is decided there.
+    Whoever has a shell with the database could change it anyway. The name comes from the uid, which only the
+    system's administrator can lend, so nobody can sign for another by a variable or option. In a user
+    namespace anybody can take any uid, so decisions are refused there.
     """
     if not users.any_known(connection):
         return Caller(whoami(), Role.ADMIN, person=True)

@@ -1,4 +1,4 @@
-"""`loa database`: back up a SQLite ledger, move it to PostgreSQL, and go on after a backup was put back."""
+"""`loa database`: back up a SQLite ledger, move it to PostgreSQL, and continue after a restore."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def copy(
             head, name = target.read(audit.head), ledger_name(normal_url(to))
             audit_heads.keep(
                 settings.audit_heads, head, name
-            )  # else nothing of it would be compared at first
+            )  # the first comparison needs a head of the new ledger
         finally:
             target.close()
     typer.echo(f"Copied and verified {sum(rows.values()):,} rows of {len(rows)} tables.")
@@ -62,10 +62,9 @@ def copy(
 
 @app.command()
 def backup(file: Annotated[Path, typer.Argument(help="The copy, a new file.")]) -> None:
-    """Copy the SQLite ledger as it is at one moment, also while Loa works on it.
+    """Copy the SQLite ledger as of one moment, also while Loa is running.
 
-    The copy knows that it is one: put back in the ledger's place it sends nothing until you have said
-    `loa database restored`.
+    The copy is marked as one: restored, it sends nothing until you have run `loa database restored`.
     """
     url = make_url(config.load().url)
     if url.get_backend_name() != "sqlite":
@@ -82,11 +81,11 @@ def restored(
         bool, typer.Option("--nothing-lost", help="Nothing was sent that this database does not know.")
     ] = False,
 ) -> None:
-    """Go on after the database was put back to an earlier state; stop every worker first.
+    """Continue after the database was put back to an earlier state; stop every worker first.
 
-    What living runs had still to send may have been sent since: it becomes unknown, and only a person sends
-    it again (`loa unknown`). With --nothing-lost all goes on where it stood: after a replica that was in step
-    has taken over.
+    What running runs had still to send may have been sent since: it becomes unknown, and only a person sends
+    it again (`loa unknown`). With --nothing-lost everything continues where it stood: after a failover to a
+    replica in sync.
     """
     with open_db() as (db, settings):
         ledger = ledger_for(db, settings.chunk_size)
@@ -105,7 +104,7 @@ def restored(
 
 
 def _branch(db: Database, settings: Settings) -> None:
-    """Heads of acts that the database has lost are compared no more."""
+    """Stop comparing with heads of acts that the restored database lacks."""
     known = audit.kept(settings).heads
     if known:
         audit_heads.branch(settings.audit_heads, db.read(audit.agreed, known), settings.ledger_name)

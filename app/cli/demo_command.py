@@ -1,4 +1,4 @@
-"""`loa demo`: the whole of Loa in one go, over simulated carriers."""
+"""`loa demo`: the whole of Loa in one run, over simulated carriers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from app.devtools.demo.run_demo import DemoOptions, run_demo
 
 
 class Over(StrEnum):
-    """Through which interfaces the demo's carriers are reached."""
+    """Interface of the demo's carriers."""
 
     SMPP = "smpp"
     HTTP = "http"
@@ -40,7 +40,7 @@ def demo(
 ) -> None:
     """Send one campaign through simulated carriers, from file to verified report.
 
-    Nothing leaves this machine. On SQLite in the folder, or on the empty PostgreSQL database that
+    Nothing leaves this machine. Uses SQLite in the folder, or the empty PostgreSQL database that
     LOA_DATABASE_URL names. Exit status 1 when any figure differs or any number was sent twice.
     """
     gc_tuning.settle()
@@ -54,8 +54,8 @@ def demo(
 
 @contextmanager
 def _terminable() -> Iterator[None]:
-    """SIGTERM ends the demo in order, as Ctrl-C does."""
-    # A shell's background jobs ignore SIGINT; asyncio then has nothing to end its work in order by.
+    """Make SIGTERM end the demo in order, like Ctrl-C."""
+    # Background jobs of a shell ignore SIGINT, on which asyncio's orderly end depends.
     interrupt = signal.signal(signal.SIGINT, signal.default_int_handler)
     terminate = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:

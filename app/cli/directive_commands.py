@@ -1,4 +1,4 @@
-"""`loa directive`: the official letters behind the work."""
+"""`loa directive`: the official letters behind campaigns."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def create(
     report_deadline: Annotated[str | None, typer.Option(help="When reports are due, with a zone.")] = None,
     to: Annotated[list[str] | None, typer.Option(help="An addressee; give it again for each.")] = None,
 ) -> None:
-    """Keep a letter."""
+    """Store a directive."""
     letter = directives.DirectiveFields(
         number=number.strip(),
         issued_on=_day(issued_on),
@@ -49,7 +49,7 @@ def _day(value: str) -> date:
 
 @app.command("list")
 def list_(as_json: Json = False) -> None:
-    """Show the letters."""
+    """Show the directives."""
     with open_db(looks=True) as (db, _):
         found = db.read(directives.page, 0, 1000)
     listing(found, ("id", "number", "issued_on", "issuer", "report_deadline"), as_json)
@@ -57,14 +57,14 @@ def list_(as_json: Json = False) -> None:
 
 @app.command()
 def show(directive_id: Number, as_json: Json = False) -> None:
-    """Show one letter."""
+    """Show one directive."""
     with open_db(looks=True) as (db, _):
         say(db.read(directives.get, directive_id), as_json)
 
 
 @app.command()
 def status(directive_id: Number, as_json: Json = False) -> None:
-    """Say how a letter stands: time left, every run against the deadline, what is missing from whom."""
+    """Show a directive's status: time left, every run against the deadline, who has not reported what."""
     with open_db(looks=True) as (db, _):
         found = db.read(status_of, directive_id, clock.now())
     if as_json:
@@ -80,7 +80,7 @@ def status(directive_id: Number, as_json: Json = False) -> None:
 def replay(
     notice_id: Annotated[int, typer.Argument(parser=whole, help="As `loa directive notices` numbers it.")],
 ) -> None:
-    """Send a reminder or an event once more; it bears the same id, so its receiver knows it again."""
+    """Send a reminder or an event again, under the same id so that its receiver recognises it."""
     with open_db() as (db, _):
         db.write(outbox.replay, notice_id, whoami())
     typer.echo(f"Notice {notice_id} will be sent again.")

@@ -1,4 +1,4 @@
-"""`loa do-not-send`: who asked a carrier for no such messages. Numbers come by file or by stdin, too."""
+"""`loa do-not-send`: numbers that a carrier's runs leave out, from arguments, a file or stdin."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Order = Callable[[Connection, str, Sequence[str], str], Changed]
 
 @app.command()
 def add(carrier: Carrier, numbers: Numbers = None, as_json: Json = False) -> None:
-    """Put numbers on the list; runs that are sending leave them out from now on."""
+    """Add numbers to the list; runs leave them out from now on."""
     _carry_out(do_not_send.add, carrier, iter(numbers or _typed()), as_json)
 
 
@@ -44,7 +44,7 @@ def import_(
     carrier: Carrier,
     as_json: Json = False,
 ) -> None:
-    """Put the numbers of a file on the list; `refused` names its lines."""
+    """Add the numbers of a file to the list; `refused` names its lines."""
     places: list[int] = []
 
     def cells() -> Iterator[str]:
@@ -58,7 +58,7 @@ def import_(
 
 @app.command()
 def remove(carrier: Carrier, numbers: Numbers = None, as_json: Json = False) -> None:
-    """Take numbers off the list."""
+    """Remove numbers from the list."""
     _carry_out(do_not_send.remove, carrier, iter(numbers or _typed()), as_json)
 
 
@@ -76,7 +76,7 @@ def list_(
 
 
 def _typed() -> list[str]:
-    """A number on each line: what stands on a command line, others on this host may see."""
+    """Read one number per line: command lines are visible to other users of the host."""
     return [line for line in sys.stdin.read().splitlines() if line.strip()]
 
 
@@ -95,7 +95,7 @@ def _carry_out(
 
 
 def _in_parts(db: Database, order: Order, carrier: str, numbers: Iterator[str], who: str) -> Changed:
-    """So that no other writer waits long; every part is an act of its own."""
+    """Apply in parts, so that other writers never wait long; each part has its own audit entry."""
     total, before = Changed(0, 0, []), 0
     while part := list(islice(numbers, MOST)):
         done = db.write(order, carrier, part, who)

@@ -1,4 +1,4 @@
-"""`loa doctor`: looks at everything that must be in order, and says in words what to do."""
+"""`loa doctor`: checks the installation and says what to do."""
 
 from __future__ import annotations
 

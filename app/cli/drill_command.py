@@ -1,4 +1,4 @@
-"""`loa drill`: Loa under a seeded plan of faults, and its ledger held against what the carrier counted."""
+"""`loa drill`: Loa under a seeded plan of faults, its ledger compared with the carrier's count."""
 
 from __future__ import annotations
 
@@ -20,14 +20,12 @@ app = typer.Typer(add_completion=False)
 
 
 class DrillEngine(StrEnum):
-    """Which database is drilled."""
-
     SQLITE = "sqlite"
     POSTGRESQL = "postgresql"
 
 
 class Length(StrEnum):
-    """How long faults last; the long plan has an outage of five minutes."""
+    """Duration of faults; the long plan has an outage of five minutes."""
 
     SHORT = "short"
     LONG = "long"
@@ -49,11 +47,11 @@ def drill(  # noqa: PLR0913 - every option of the command line is a parameter
 ) -> None:
     """Kill, cut and flood Loa by a plan, on this machine alone, and count copies and losses at the carrier.
 
-    Real processes, a simulated carrier, an own database (SQLite in a folder, or a PostgreSQL server that the
-    drill makes). Exit status 1 on any copy, any loss or any unknown that no fault explains.
+    Uses real processes, a simulated carrier and a database of its own (SQLite in a folder, or a PostgreSQL
+    server that the drill starts). Exit status 1 on any copy, any loss or any unknown that no fault explains.
     """
     order = DrillOrder(seed, messages, faults, engine.value, plan.value)
-    # SIGTERM ends it in order, as Ctrl-C does, which a shell's background jobs ignore.
+    # SIGTERM ends it in order too: a shell's background jobs ignore Ctrl-C.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     found = asyncio.run(play(DrillOptions(order, rate, port, out.parent), typer.echo))

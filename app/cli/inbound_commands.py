@@ -1,4 +1,4 @@
-"""`loa inbound`: what was sent to us over the links."""
+"""`loa inbound`: messages from subscribers."""
 
 from __future__ import annotations
 
@@ -18,8 +18,6 @@ app = typer.Typer(no_args_is_help=True, help="Messages to us: what subscribers h
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """One message as a line for people."""
-
     id: int
     received_at: datetime
     carrier: str
@@ -43,7 +41,7 @@ def list_(
     limit: int = 1000,
     as_json: Json = False,
 ) -> None:
-    """Show them in the order in which they were kept, numbers masked."""
+    """Show messages in the order of arrival, numbers masked."""
     with open_db(looks=True) as (db, _):
         found = db.read(queries.page, after, limit, carrier)
     columns = tuple(_Line.__dataclass_fields__)

@@ -1,4 +1,4 @@
-"""`loa key`: the API keys."""
+"""`loa key`: API keys."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def add(
     carrier: Annotated[str | None, typer.Option(help="Whose operator; with --role operator.")] = None,
     expires: Annotated[str | None, typer.Option(help="It ends after so long, as 12h or 90d.")] = None,
 ) -> None:
-    """Make a key and print it, this once."""
+    """Create a key and print it, this once."""
     until = None if expires is None else clock.now() + span("expires", expires)
     with open_db(founds=True, check=partial(check_own, carrier=carrier)) as (db, _):
         typer.echo(db.write(service.add_key, NewKey(name, role, carrier, until), whoami()))
@@ -44,13 +44,13 @@ def rotate(
     name: Name,
     overlap: Annotated[str, typer.Option(help="How long the secret before stays good.")] = "24h",
 ) -> None:
-    """Give a key another secret and print it, this once."""
+    """Replace a key's secret and print the new one, this once."""
     with open_db() as (db, _):
         typer.echo(db.write(service.rotate_key, name, span("overlap", overlap), whoami()))
 
 
 def span(option: str, value: str) -> timedelta:
-    """A length of time as hours or days; Invalid that names the option."""
+    """Parse hours or days; raises Invalid that names the option."""
     found = re.fullmatch(r"(\d{1,5})([hd])", value)
     if found is None:
         raise Invalid(f"--{option} is a number of hours or days, as 24h or 90d.")
@@ -67,7 +67,7 @@ def list_(as_json: Json = False) -> None:
 
 @app.command()
 def revoke(name: Name) -> None:
-    """End a key at once."""
+    """Revoke a key at once."""
     with open_db() as (db, _):
         db.write(service.revoke_key, name, whoami())
     typer.echo(f"The key of {name} is revoked.")

@@ -1,4 +1,4 @@
-"""`loa lane`: the links' send loops, and the person's resume of a halted one."""
+"""`loa lane`: links to carriers, and resuming a halted one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ app = typer.Typer(no_args_is_help=True, help="Lanes: one for each carrier link."
 
 @app.command("list")
 def list_(as_json: Json = False) -> None:
-    """Show the lanes, how their links stand, and why a halted one does."""
+    """Show the lanes, the state of their links, and why one is halted."""
     with open_db(looks=True) as (db, _):
         rows = db.read(link_health.with_facts)
     columns = ("id", "name", "carrier", "state", "segments_per_second", "code", "reason")
@@ -27,7 +27,7 @@ def list_(as_json: Json = False) -> None:
 
 @app.command()
 def resume(lane_id: Number) -> None:
-    """Say that the cause is mended: the lane takes up its link again."""
+    """Resume a halted lane after the cause is fixed."""
 
     def work(connection: Connection) -> None:
         link_store.resume(connection, lane_id, whoami())

@@ -1,4 +1,4 @@
-"""Finds a command's module when it is asked for: `loa worker` does not wait for what the others need."""
+"""Imports a command's module on use, so that `loa worker` does not load what other commands need."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typer.core import TyperCommand, TyperGroup
 
 from app.core.errors import SetupError
 
-# Where each command is: one that is a function of a module, or a module that is a noun with verbs. Beside it
-# what `loa --help` says of it, so that nothing is imported for that; a test compares it with its own words.
+# Command -> module (a function of a module, or a module with verbs) and the help of `loa --help`, which thus
+# needs no import; a test compares it with the command's own help.
 _VERBS = {
     "up": (
         "serve",
@@ -63,12 +63,12 @@ _NOUNS = {
     "unknown": "Unknown deliveries: see them, send again, or write off.",
     "user": "People who sign in with a password and a second factor.",
 }
-# Rehearsals, which nobody needs where real messages go: the image leaves them out (.dockerignore).
+# Not needed where real messages go: the image leaves them out (.dockerignore).
 _REHEARSALS = ("demo", "drill", "simulate", "soak")
 
 
 class _Found(Mapping[str, Any]):
-    """The commands by name, each imported at its first use."""
+    """Commands by name, each imported at its first use."""
 
     def __getitem__(self, name: str) -> Any:
         if not _is_here(name):
@@ -87,30 +87,26 @@ class _Found(Mapping[str, Any]):
 
 
 class Commands(TyperGroup):
-    """`loa` itself."""
-
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self.commands: Any = _Found()
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
-        """Write the list of commands from what is said of them here, and import none."""
-        self.commands = {name: TyperCommand(name, help=_said(name)) for name in self.commands}
+        """Write the list of commands without importing any."""
+        self.commands = {name: TyperCommand(name, help=_help(name)) for name in self.commands}
         super().format_help(ctx, formatter)
 
 
-def _said(name: str) -> str:
-    """What the list of commands says of this one."""
+def _help(name: str) -> str:
     return _NOUNS[name] if name in _NOUNS else _VERBS[name][1]
 
 
 def _is_here(name: str) -> bool:
-    """Whether this installation has the command, if it is one that may be left out."""
     return name not in _REHEARSALS or find_spec(_module_of(name)) is not None
 
 
 def _left_out(name: str) -> Any:
-    """Says where the command is to be had, whatever was asked of it."""
+    """Build a command that tells where to get the missing one, whatever its arguments."""
 
     def nothing() -> None:
         raise SetupError(

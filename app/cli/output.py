@@ -1,4 +1,4 @@
-"""How commands speak: records as lines for people or JSON for programs, instants read, and who asks."""
+"""Input and output of commands: tables or JSON, timestamps, files, and the user's name."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from app.core.masking import escaped
 from app.file_import.upload import UploadedFile
 from app.security.principal import at_keyboard
 
-# ---- Files at the command line: their identity, and a bar that shows how far an import has come
+# Files
 
 Show = Callable[[str, int], None]
 
 
 def as_file(path: Path, name: str | None) -> UploadedFile:
-    """The file as an upload would have it, or Invalid; `name`: what people call it."""
+    """Describe the file like an upload; raises Invalid if unreadable. `name`: its display name."""
     try:
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
@@ -38,8 +38,8 @@ def as_file(path: Path, name: str | None) -> UploadedFile:
 
 @contextmanager
 def bar(total: int, *, quiet: bool) -> Iterator[Show]:
-    """A bar on stderr, which vanishes at the end: show(words, how much of `total` is done)."""
-    from rich.console import Console  # only imports wait for it
+    """Show a progress bar on stderr, removed at the end: show(words, done of `total`)."""
+    from rich.console import Console  # slow to import, and only imports need it
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"))
@@ -54,8 +54,8 @@ def bar(total: int, *, quiet: bool) -> Iterator[Show]:
 
 
 def whole(said: str | int) -> int:
-    """An id in ASCII digits, as in an address; int() takes `+2`, ` 2` and `２` too."""
-    found = ids.read(str(said))  # a default comes as the number that it is
+    """Parse an id in ASCII digits; int() would accept `+2`, ` 2` and `２` too."""
+    found = ids.read(str(said))  # defaults are ints already
     if found is None:
         raise typer.BadParameter(
             f"{ids.shown(str(said))} is no number of anything; "
@@ -70,31 +70,30 @@ Json = Annotated[bool, typer.Option("--json", help="Answer with JSON.")]
 
 
 def account() -> str:
-    """The operating system's account of this process; by its number, since the environment says anything."""
+    """Return the account name of this process's uid; environment variables could name anybody."""
     if is_mapped():
         return f"uid {os.getuid()} in a user namespace"
     try:
         return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:  # containers often run under a number without a name
+    except KeyError:  # containers often run under a uid without a name
         return f"uid {os.getuid()}"
 
 
 def is_mapped() -> bool:
-    """Whether this process is in a user namespace, where anybody may have taken any number for himself."""
+    """Tell whether this is a user namespace, where anybody can take any uid."""
     try:
         said = Path("/proc/self/uid_map").read_text("ascii").split()
     except OSError:
-        return False  # no Linux
+        return False  # not Linux
     return said != ["0", "0", str(2**32 - 1)]
 
 
 def whoami() -> str:
-    """The person at the keyboard, for the audit."""
     return at_keyboard(account())
 
 
 def instant(option: str, value: str | None) -> datetime | None:
-    """An ISO 8601 instant with its zone; Invalid that names the option."""
+    """Parse an ISO 8601 instant with zone; raises Invalid that names the option."""
     if value is None:
         return None
     try:
@@ -107,7 +106,6 @@ def instant(option: str, value: str | None) -> datetime | None:
 
 
 def say(record: Any, as_json: bool) -> None:
-    """One record: JSON, or a line for each field."""
     if as_json:
         typer.echo(to_json(record, indent=2).decode())
         return
@@ -122,21 +120,20 @@ def _lines(value: Any, indent: str) -> Iterable[str]:
             yield f"{indent}{escaped(str(name))}:"
             yield from _lines(item, indent + "  ")
         elif item is not None and item not in ({}, []):
-            # A text of several lines is set in under its name, so that none of them looks like a field.
+            # Continuation lines are indented, so that none looks like a field.
             lines = (escaped(line) for line in str(item).split("\n"))
             yield f"{indent}{escaped(str(name))}: " + f"\n{indent}    ".join(lines)
 
 
 def keep(name: str, figures: str) -> None:
-    """Leave a long command's figures in build/NAME.json as well, for whoever reads them later."""
+    """Also write a long command's figures to build/NAME.json."""
     folder = Path("build")
-    with contextlib.suppress(OSError):  # a read-only folder: they were said, which is enough
+    with contextlib.suppress(OSError):  # read-only folder: stdout has the figures
         folder.mkdir(exist_ok=True)
         (folder / f"{name}.json").write_text(figures + "\n", encoding="utf-8")
 
 
 def listing(records: Sequence[Any], columns: Sequence[str], as_json: bool) -> None:
-    """Many records: JSON, or a table of these columns."""
     if as_json:
         typer.echo(to_json(records, indent=2).decode())
         return

@@ -1,4 +1,4 @@
-"""`loa receipts`: carriers' own result files, applied as receipts and reconciled with the ledger."""
+"""`loa receipts`: result files of carriers, applied as receipts and reconciled with the ledger."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def import_(
             FileClaim(carrier, campaign, read_level(level)),
         )
         known = db.write(register, claim, as_file(file, name), whoami())
-        # Twice the file: its bytes are read, then its lines applied.
+        # Two passes over the file: read, then apply.
         size = file.stat().st_size
         with bar(2 * size, quiet=as_json) as show:
 
@@ -88,7 +88,7 @@ def lines(
     verdict: Annotated[ResultVerdict | None, typer.Option(help="Only these.")] = None,
     whole_numbers: Annotated[bool, typer.Option(help="Do not mask numbers; the audit says so.")] = False,
 ) -> None:
-    """Write the lines of a file and the messages that it has no line for, with what became of them."""
+    """Write the lines of a file, and the messages without a line, with their outcomes."""
     with open_db(looks=True) as (db, _):
         db.read(queries.get, file_id)
         if whole_numbers:

@@ -1,4 +1,4 @@
-"""`loa --server URL`: the same commands on another machine's Loa, over its API."""
+"""`loa --server URL`: commands over another machine's API."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from app.cli.common import open_db
 from app.core.errors import Invalid
 from app.database.connection import Database
 
-if TYPE_CHECKING:  # commands on this machine need no HTTP client
+if TYPE_CHECKING:  # slow to import, and not needed for local commands
     from app.cli.client import ApiClient
 
 T = TypeVar("T")
@@ -26,7 +26,7 @@ _NO_KEY = (
 
 
 def choose(server: str | None) -> None:
-    """Let this process's commands go to a server; None: to the database of the settings."""
+    """Direct this process's commands to a server, or with None to the local database."""
     if server is not None and not server.startswith(("http://", "https://")):
         raise Invalid("--server is an address such as https://loa.example.vn.")
     if server is not None and server.startswith("http://"):
@@ -41,7 +41,7 @@ def choose(server: str | None) -> None:
 
 
 def asked(there: Callable[[ApiClient], T], here: Callable[[Database], T], *, looks: bool = True) -> T:
-    """What the server says that --server names, or else the database of the settings."""
+    """Ask the server of --server, else the database of the settings."""
     if common.server is not None:
         with client(common.server) as api:
             return there(api)
@@ -51,7 +51,6 @@ def asked(there: Callable[[ApiClient], T], here: Callable[[Database], T], *, loo
 
 @contextmanager
 def client(server: str) -> Iterator[ApiClient]:
-    """A client with the key of the environment."""
     from app.cli.client import ApiClient
 
     with ApiClient(server, _key()) as api:

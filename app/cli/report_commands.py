@@ -1,4 +1,4 @@
-"""`loa report`: print a report, write its papers, freeze a version, list and prove what was frozen."""
+"""`loa report`: print reports, write documents, freeze versions, list and prove them."""
 
 from __future__ import annotations
 
@@ -48,33 +48,33 @@ Builder = Callable[[Connection, int], Report]
 
 @dataclass(frozen=True, slots=True)
 class ReportPath:
-    """Where a server has the same report."""
+    """Path of the same report on a server."""
 
     noun: str
     number: int
     query: dict[str, int] = field(default_factory=dict)
 
 
-# ---- print one report -----------------------------------------------------------------------------------
+# Printing
 
 
 @app.command()
 def run(run_id: Number, form: Form = Format.TEXT, out: Out = None) -> None:
-    """The report of one carrier's run: forms 1 to 4."""
+    """Print the report of one carrier's run: forms 1 to 4."""
     path = ReportPath("runs", run_id)
     _give(lambda connection, now: freezing.of_run(connection, run_id, now), path, form, out)
 
 
 @app.command()
 def batch(campaign_id: Number, batch_id: Number, form: Form = Format.TEXT, out: Out = None) -> None:
-    """The report of one batch in one campaign."""
+    """Print the report of one batch in one campaign."""
     path = ReportPath("batches", batch_id, {"campaign": campaign_id})
     _give(lambda connection, now: build_batch(connection, campaign_id, batch_id, now), path, form, out)
 
 
 @app.command()
 def campaign(campaign_id: Number, form: Form = Format.TEXT, out: Out = None) -> None:
-    """The runs of a campaign side by side."""
+    """Print the runs of a campaign side by side."""
     path = ReportPath("campaigns", campaign_id)
     _give(lambda connection, now: build_campaign(connection, campaign_id, now), path, form, out)
 
@@ -112,7 +112,7 @@ def _write(file: Path, content: bytes) -> None:
 
 @app.command()
 def doubts(run_id: Number, as_json: Json = False) -> None:
-    """Signs that receipts of the run were made up. Status 1 where there are any; none is proof."""
+    """Show signs that the run's receipts were fabricated. Status 1 if there are any; none is proof."""
     with open_db(looks=True) as (db, settings):
         found = db.read(doubting.doubts, run_id, settings.switched_off)
     if found or as_json:
@@ -123,7 +123,7 @@ def doubts(run_id: Number, as_json: Json = False) -> None:
         raise typer.Exit(1)
 
 
-# ---- papers, frozen or not ------------------------------------------------------------------------------
+# Documents
 
 
 @app.command()
@@ -134,7 +134,7 @@ def build(
     cut_off: CutOff = None,
     folder: Folder = Path("reports"),
 ) -> None:
-    """Write a preview in every format: docx, pdf, xlsx, csv, json and the document system's fields."""
+    """Write a preview in every format: docx, pdf, xlsx, csv, json and the document system's metadata."""
     with open_db() as (db, settings):
         until = freezing.settled(db, _cutoff(cut_off))
         heads = letterhead.load(settings.letterheads)
@@ -152,10 +152,10 @@ def freeze(
     cut_off: CutOff = None,
     folder: Annotated[Path | None, typer.Option(help="write the files there as well")] = None,
 ) -> None:
-    """Check by a recount, then keep a version that never changes; again, the same one while figures hold."""
+    """Recount, then store a version that never changes; while its figures hold, the last one again."""
     with _freezer() as (freezer, _):
         asked = _cutoff(cut_off)
-        until = freezing.settled(freezer.db, asked)  # one moment for every report of a campaign
+        until = freezing.settled(freezer.db, asked)  # one cut-off for all reports of a campaign
         for subject in _subjects(freezer.db, run_id, directive_id, campaign_id, begun_by=until):
             report, new = freezer.freeze(subject, asked, until)
             _tell(report, "frozen" if new else "frozen before")
@@ -171,7 +171,7 @@ def list_(
     limit: int = 100,
     as_json: Json = False,
 ) -> None:
-    """What was frozen, oldest first."""
+    """Show frozen reports, oldest first."""
     with open_db(looks=True) as (db, _):
         subject = _subject(run_id, directive_id) if run_id or directive_id else None
         found = db.read(archive.page, after, limit, None, subject)
@@ -247,7 +247,7 @@ def _subjects(
     campaign_id: int | None,
     begun_by: int | None = None,
 ) -> list[ReportSubject]:
-    """begun_by: of a campaign, only runs that had been started by then (ms since 1970)."""
+    """Return the subjects; begun_by: of a campaign, only runs started by then (ms since 1970)."""
     if campaign_id is None:
         return [_subject(run_id, directive_id)]
     if run_id is not None or directive_id is not None:

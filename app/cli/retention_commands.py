@@ -1,4 +1,4 @@
-"""`loa retention`: what is to be erased when, erasing what is due, and the certificates of it."""
+"""`loa retention`: what is erased when, erasing what is due, and certificates."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ app = typer.Typer(no_args_is_help=True, help="Erasure of what is due, with certi
 
 @dataclass(frozen=True, slots=True)
 class _Shown:
-    """One line of the list: what is erased has a certificate, all else a day or why it has none."""
+    """One line of the list: a certificate, or an item with its due day or the reason it has none."""
 
     kind: str
     id: int | None
@@ -35,7 +35,7 @@ class _Shown:
 
 @app.command("list")
 def list_(as_json: Json = False) -> None:
-    """Show what is kept until when, or why, and which certificates there are."""
+    """Show what is kept until when, or why, and the certificates."""
     with open_db(looks=True) as (db, settings):
         found = db.read(_everything, _terms(settings))
     listing(found, ("kind", "id", "name", "due_at", "said"), as_json)
@@ -43,7 +43,7 @@ def list_(as_json: Json = False) -> None:
 
 @app.command()
 def run(as_json: Json = False) -> None:
-    """Erase all that is due, as the workers do by themselves; prints the certificates that this made."""
+    """Erase everything that is due, like the workers do; print the certificates of it."""
     with open_db() as (db, settings):
         last = db.read(_last)
         eraser = Eraser(db, ledger_for(db, settings.chunk_size), _terms(settings), whoami())

@@ -1,4 +1,4 @@
-"""`loa run`: a campaign's share at one carrier, and an operator's orders."""
+"""`loa run`: runs, and orders on them."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ At = Annotated[
 
 @app.command()
 def start(run_id: Number, at: At = None) -> None:
-    """Begin to send what was approved; where the carrier sends, say that it began."""
+    """Start sending what was approved; for a carrier that sends itself, record that it began."""
     _order(runs.Verb.START, run_id, at)
 
 
 @app.command()
 def end(run_id: Number, at: At = None) -> None:
-    """Say that a carrier which sends to its own subscribers has ended."""
+    """Record that a carrier that sends to its own subscribers has finished."""
     _order(runs.Verb.END, run_id, at)
 
 
@@ -41,7 +41,7 @@ def order(
     out: Annotated[Path | None, typer.Option(help="A paper to write: FILE.docx or FILE.pdf.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Print the order to a carrier that sends to its own subscribers, or write it as a paper."""
+    """Print the order to a carrier that sends to its own subscribers, or write it as a document."""
     with open_db() as (db, settings):
         found = db.read(carrier_orders.order, run_id)
     if out is not None:
@@ -61,19 +61,18 @@ def pause(run_id: Number) -> None:
 
 @app.command()
 def resume(run_id: Number) -> None:
-    """Go on at the next message."""
+    """Continue at the next message."""
     _order(runs.Verb.RESUME, run_id)
 
 
 @app.command()
 def cancel(run_id: Number) -> None:
-    """Send no more, for good."""
+    """Stop sending for good."""
     _order(runs.Verb.CANCEL, run_id)
 
 
 def _paper(found: carrier_orders.CarrierOrder, letterheads: Path | None, out: Path) -> bytes:
-    """The order as a file of the kind that `out` names."""
-    from app.deadline import order_document  # no other command of a run waits for what papers need
+    from app.deadline import order_document  # slow to import
     from app.reports.document import letterhead
     from app.reports.formats import PAPERS, Format
 
@@ -95,7 +94,7 @@ def _order(verb: runs.Verb, run_id: int, at: str | None = None) -> None:
 
 @app.command()
 def priority(run_id: Number, number: int) -> None:
-    """Give the run its turn among others at its carrier; higher is sent first."""
+    """Set the run's priority among the runs of its carrier; higher is sent first."""
     with open_db() as (db, _):
         db.write(runs.set_priority, run_id, number, whoami())
     typer.echo(f"Run {run_id} has priority {number}.")
@@ -103,7 +102,7 @@ def priority(run_id: Number, number: int) -> None:
 
 @app.command()
 def rate(run_id: Number, number: Annotated[int | None, typer.Argument()] = None) -> None:
-    """Send the run at so many SMS parts a second at the most; without a number as fast as the links allow."""
+    """Limit the run to so many SMS parts a second; without a number to the rate of the links."""
     with open_db() as (db, _):
         db.write(runs.set_rate, run_id, number, whoami())
     said = "the rate of the links" if number is None else f"a rate of {number} SMS parts a second"
@@ -125,6 +124,6 @@ def show(run_id: Number, as_json: Json = False) -> None:
 
 @app.command()
 def forecast(run_id: Number, as_json: Json = False) -> None:
-    """Say how long the run takes, when it is done, and what stands in the way."""
+    """Show how long the run takes, when it is done, and what prevents that."""
     with open_db(looks=True) as (db, _):
         say(db.read(forecast_run, run_id, clock.now()), as_json)

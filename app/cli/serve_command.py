@@ -1,4 +1,4 @@
-"""The commands that stay: up (all in one process), serve (the API) and worker (lanes and receipts)."""
+"""Long-running commands: up (all in one process), serve (API), worker (links and receipts)."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def worker(
 
 
 def _require_links(settings: Settings, carrier: str) -> None:
-    """Invalid for a carrier without a link: the worker would stand there and send nothing."""
+    """Raise Invalid for a carrier without a link: the worker would send nothing."""
     linked = sorted({link.carrier for link in settings.links.values()})
     if carrier not in linked:
         near = meant(carrier, linked)
@@ -85,7 +85,7 @@ def migrate() -> None:
 
 
 def _working_account(settings: Settings) -> str | None:
-    """The account that works, where another one migrates."""
+    """Return the account that works, if another one migrates."""
     if settings.migration_database_url is None:
         return None
     working, migrating = (make_url(each).username for each in (settings.url, settings.migration_url))
@@ -101,7 +101,7 @@ Main = Callable[[Settings, Database], Coroutine[Any, Any, None]]
 
 
 def run(main: Main, apart: str | None = None, make: Callable[..., Database] = Database) -> None:
-    """Run one of them with the settings and the database that they name, until it is told to stop."""
+    """Run one of MAINS until stopped, with settings and database loaded."""
     settings = _settings()
     logs.configure(settings)
     gc_tuning.raise_descriptors()
@@ -115,7 +115,7 @@ def run(main: Main, apart: str | None = None, make: Callable[..., Database] = Da
         if db.sqlite:
             schema.upgrade(db, adopt)
         schema.require(db)
-        # An end of the audit that was cut off while nothing ran is missed from the first moment on.
+        # Detects from the start if the end of the audit was cut off while nothing ran.
         known = audit_heads.newest(settings.audit_heads, settings.ledger_name)
         db.chain_memory.start_at(known or db.read(audit.head))
         asyncio.run(main(settings, db))
@@ -124,7 +124,7 @@ def run(main: Main, apart: str | None = None, make: Callable[..., Database] = Da
 
 
 def _settings() -> Settings:
-    """The settings; SetupError that names all that is wrong, before anything is served or sent."""
+    """Load the settings; raises an error that names everything wrong, before anything is served or sent."""
     try:
         settings = config.load()
     except config.WrongSettings as error:
@@ -139,39 +139,38 @@ def _settings() -> Settings:
 
 
 def _faults(settings: Settings) -> Iterator[str]:
-    """What is wrong with links and lines."""
     yield from worker_faults(settings)
     yield from webhooks.faults(settings)
     yield from transport_security.faults(settings)
 
 
-def _on_signals(told: Callable[[], None]) -> None:
+def _on_signals(stop: Callable[[], None]) -> None:
     for name in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(name, told)
+        asyncio.get_running_loop().add_signal_handler(name, stop)
 
 
-def _told_to_stop() -> asyncio.Task[bool]:
-    """Done at SIGTERM or SIGINT; asked for before anything else, so that a stop while we start is heard."""
-    told = asyncio.Event()
-    _on_signals(told.set)
-    return asyncio.create_task(told.wait())
+def _stop_signal() -> asyncio.Task[bool]:
+    """Return a task done at SIGTERM or SIGINT. Create it first: a stop during startup must count."""
+    stop = asyncio.Event()
+    _on_signals(stop.set)
+    return asyncio.create_task(stop.wait())
 
 
 async def _api(settings: Settings, db: Database) -> None:
-    told = _told_to_stop()
+    stop = _stop_signal()
     from app.cli import web
 
-    door = web.listen(settings.host, settings.port)
+    listener = web.listen(settings.host, settings.port)
     metrics = Metrics(db)
     inbox = _inbox(settings, db, metrics)
     server = web.server(settings, db, metrics, inbox)
     gc_tuning.settle()
     resuming = web.resume(settings, db)
-    serving = asyncio.create_task(server.serve([door]))
+    serving = asyncio.create_task(server.serve([listener]))
     stopping = asyncio.Event()
-    keeper = Supervisor(Faults(db, metrics), stopping)
-    receiving = asyncio.create_task(keeper.keep("receipts", inbox.run))
-    await asyncio.wait({serving, receiving, told}, return_when=asyncio.FIRST_COMPLETED)
+    supervisor = Supervisor(Faults(db, metrics), stopping)
+    receiving = asyncio.create_task(supervisor.keep("receipts", inbox.run))
+    await asyncio.wait({serving, receiving, stop}, return_when=asyncio.FIRST_COMPLETED)
     db.end_within(settings.stop_patience_s)
     stopping.set()
     server.should_exit = True
@@ -203,19 +202,19 @@ async def _lanes(settings: Settings, db: Database, only: str | None) -> None:
 
 
 async def _all(settings: Settings, db: Database) -> None:
-    """The API until it is told to stop, then the lanes: nothing new comes in while they drain."""
-    told = _told_to_stop()
+    """Run the API until it is stopped, then the links: nothing new comes in while they drain."""
+    stop = _stop_signal()
     from app.cli import web
 
-    door = web.listen(settings.host, settings.port)
+    listener = web.listen(settings.host, settings.port)
     metrics = Metrics(db)
     sender = _worker(settings, db, metrics)
     server = web.server(settings, db, metrics, sender.inbox)
     gc_tuning.settle()
     resuming = web.resume(settings, db)
     sending = asyncio.create_task(sender.run())
-    serving = asyncio.create_task(server.serve([door]))
-    await asyncio.wait({sending, serving, told}, return_when=asyncio.FIRST_COMPLETED)
+    serving = asyncio.create_task(server.serve([listener]))
+    await asyncio.wait({sending, serving, stop}, return_when=asyncio.FIRST_COMPLETED)
     server.should_exit = True
     sender.stop()
     await serving
@@ -235,6 +234,5 @@ MAINS: dict[str, Main] = {
 
 
 def _inbox(settings: Settings, db: Database, metrics: Metrics) -> Inbox:
-    """Where a process without lanes brings the receipts of its webhooks."""
     wait_s = settings.receipts_wait_ms / 1000
     return Inbox(db, ledger_for(db, settings.chunk_size), metrics, settings.receipts_group, wait_s)

@@ -1,4 +1,4 @@
-"""`loa simulate`: carriers on this machine that behave and misbehave as they are told."""
+"""`loa simulate`: simulated carriers on this machine, well-behaved or faulty."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from carriers.simulators.vnpt import Vnpt
 from carriers.simulators.web import WebSimulator
 from carriers.simulators.web import command as web_command
 
-# The carriers over HTTP: one line each.
+# Carriers over HTTP.
 WEB: tuple[type[WebSimulator], ...] = (Mobifone, Viettel, Vnpt)
 _PASSED_ON = {"ignore_unknown_options": True, "allow_extra_args": True}
 
@@ -23,7 +23,7 @@ def simulate() -> None:
     """Run a simulated carrier to try things against."""
 
 
-# Every manner of the simulator is a flag of its own parser: all that follows goes through to it.
+# The simulator has a parser of its own, so all flags are passed through.
 @app.command(add_help_option=False, context_settings=_PASSED_ON)
 def smsc(context: typer.Context) -> None:
     """Run an SMPP message centre; `loa simulate smsc --help` lists its flags."""

@@ -1,4 +1,4 @@
-"""`loa soak`: Loa at work for minutes or hours, and whether its processes grow in memory or open files."""
+"""`loa soak`: Loa under load for minutes or hours, watching memory and open files of its processes."""
 
 from __future__ import annotations
 
@@ -17,8 +17,6 @@ from app.devtools.drill.soak import soak as work
 
 
 class SoakEngine(StrEnum):
-    """Which database."""
-
     SQLITE = "sqlite"
     POSTGRESQL = "postgresql"
 
@@ -34,7 +32,7 @@ def soak(
     Exit status 1 when memory or open files of a process rise after the warm-up, or a number got no message or
     two.
     """
-    # SIGTERM ends it in order, as Ctrl-C does, which a shell's background jobs ignore.
+    # SIGTERM ends it in order too: a shell's background jobs ignore Ctrl-C.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     found = asyncio.run(work(SoakPlan(minutes, rate, engine.value, out.parent), typer.echo))

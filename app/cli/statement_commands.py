@@ -1,4 +1,4 @@
-"""`loa statement`: figures that no receipt measured, as a carrier states them or as its paper says."""
+"""`loa statement`: figures stated by a carrier or entered from its document."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ app = typer.Typer(no_args_is_help=True, help="Figures that no receipt measured."
 def form_(run_id: Number, out: Annotated[Path, typer.Option(help="The workbook to write.")]) -> None:
     """Write the workbook in which a carrier states its figures."""
     with open_db(looks=True) as (db, _):
-        from app.reports.intake import workbook_writer  # no other command waits for what makes workbooks
+        from app.reports.intake import workbook_writer  # slow to import
 
         content = workbook_writer.build(db.read(workbook_writer.head, run_id))
     out.write_bytes(content)
@@ -55,7 +55,7 @@ def add(
     manual: Annotated[bool, typer.Option(help="Copied by hand from a paper; needs --scan.")] = False,
     scan: Annotated[Path | None, typer.Option(help="The paper: PDF, PNG or JPEG.")] = None,
 ) -> None:
-    """State the figures of a run; a further statement is a correction and needs its reason."""
+    """State the figures of a run; a further statement is a correction and needs a reason."""
     with open_db() as (db, settings):
         sha256 = attach(db, scan, settings.attachment_limit_mb) if scan else None
         claim = _claim(db, run_id, file, FigureSource.MANUAL if manual else FigureSource.STATED, sha256)
@@ -65,7 +65,7 @@ def add(
 
 @app.command("list")
 def list_(run_id: Number, as_json: Json = False) -> None:
-    """Show every version of what was stated on a run."""
+    """Show every version of a run's statement."""
     with open_db(looks=True) as (db, _):
         found = db.read(_versions, run_id)
     if as_json:
@@ -79,7 +79,6 @@ def list_(run_id: Number, as_json: Json = False) -> None:
 
 
 def attach(db: Database, path: Path, limit_mb: int) -> str:
-    """Keep a scan; its sha256."""
     if path.stat().st_size > limit_mb * 1_048_576:
         raise Invalid(f"{path.name} is larger than {limit_mb} MB (attachment_limit_mb of the settings).")
     content = path.read_bytes()
@@ -103,7 +102,7 @@ def _body(file: Path) -> StatementBody:
     try:
         return StatementBody.model_validate_json(file.read_bytes())
     except ValidationError as error:
-        from app.api.problems import field_error  # the API's words for it, and with them the API's libraries
+        from app.api.problems import field_error  # imports the API's libraries
 
         sentences = [field_error(dict(item)).detail for item in error.errors()]
         raise Invalid(f"{file.name}: {' '.join(sentences[:10])}") from None

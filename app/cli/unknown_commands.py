@@ -1,4 +1,4 @@
-"""`loa unknown`: deliveries whose fate nobody knows, for the operator who alone may decide."""
+"""`loa unknown`: deliveries of unknown outcome, for an operator to decide on."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def list_(run_id: Number, as_json: Json = False) -> None:
 
 @app.command()
 def resend(run_id: Number, lines: Lines = None, everything: All = False) -> None:
-    """Send unknown deliveries again, knowing that a second copy may come of it."""
+    """Queue unknown deliveries again; a second copy may come of it."""
     chosen = _chosen(lines, everything)
     with open_db() as (db, settings):
         ledger = ledger_for(db, settings.chunk_size)
@@ -56,7 +56,7 @@ def resend(run_id: Number, lines: Lines = None, everything: All = False) -> None
 
 @app.command("write-off")
 def write_off(run_id: Number, lines: Lines = None, everything: All = False) -> None:
-    """Leave unknown deliveries so for good; the report counts them under their own heading."""
+    """Leave unknown deliveries unknown for good; the report counts them under their own heading."""
     chosen = _chosen(lines, everything)
     with open_db() as (db, settings):
         ledger = ledger_for(db, settings.chunk_size)
@@ -76,7 +76,7 @@ def _say(done: int, total: int) -> None:
 
 
 def _chosen(lines: list[str] | None, everything: bool) -> list[tuple[int, int]]:
-    """The (batch, line) pairs; an empty choice is a mistake, not everything."""
+    """Return (batch, line) pairs, empty for all; raises Invalid for no choice, which must not mean all."""
     if everything == bool(lines):
         raise Invalid("Say either --line BATCH:LINE (as `loa unknown list` shows it) or --all.")
     return [] if everything else [_pair(line) for line in lines or []]

@@ -1,4 +1,4 @@
-"""`loa user`: the people who sign in. Passwords are typed unseen or come by stdin, never as an argument."""
+"""`loa user`: people who sign in. Passwords are prompted for or read from stdin, never arguments."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def add(
     role: Annotated[Role, typer.Option(help="What the person may do.")],
     carrier: Annotated[str | None, typer.Option(help="Whose operator; with --role operator.")] = None,
 ) -> None:
-    """Let a person in from now on; the first one too."""
+    """Add a person who may sign in; the first one too."""
     wanted = NewPerson(name, role, carrier)
     with open_db(founds=True, check=partial(check_own, carrier=carrier)) as (db, settings):
         db.write(service.add_person, wanted, _new_password(), whoami(), settings.password_words)
@@ -42,7 +42,7 @@ def add(
 
 @app.command("list")
 def list_(as_json: Json = False) -> None:
-    """Show everybody who may sign in, or might once."""
+    """Show everybody who may sign in, or once might."""
     with open_db(looks=True) as (db, _):
         found = db.read(users.everybody)
     listing(found, ("name", "role", "carrier", "second_factor", "created_at", "disabled_at"), as_json)
@@ -50,7 +50,7 @@ def list_(as_json: Json = False) -> None:
 
 @app.command()
 def disable(name: Name) -> None:
-    """Let a person in no more, and end its sessions."""
+    """Disable a person's sign-in and end its sessions."""
     with open_db() as (db, _):
         db.write(service.disable_person, name, whoami())
     typer.echo(f"{name} may sign in no more.")
@@ -58,7 +58,7 @@ def disable(name: Name) -> None:
 
 @app.command()
 def password(name: Name) -> None:
-    """Give a person another password; every session of that person ends."""
+    """Set a person's password; all sessions of that person end."""
     with open_db() as (db, settings):
         db.read(users.row_of, name)
         db.write(service.set_password, name, _new_password(), whoami(), settings.password_words)
@@ -72,7 +72,7 @@ def totp(
     recognised: Annotated[str, typer.Option(help="With --off: how you know that it is the person.")] = "",
     witness: Annotated[str | None, typer.Option(help="With --off: who else has recognised it.")] = None,
 ) -> None:
-    """Set up a person's second factor: shows a secret for the app, asks for a code of it."""
+    """Set up a person's second factor: show a secret for the app, ask for a code of it."""
     with open_db() as (db, settings):
         who, vault = whoami(), vault_of(settings)
         if off:
@@ -89,7 +89,7 @@ def totp(
 
 @app.command()
 def reseal() -> None:
-    """Seal secrets of second factors with the present secret_key: after it was set, or changed."""
+    """Encrypt secrets of second factors with the present secret_key, after it was set or changed."""
     with open_db() as (db, settings):
         count = db.write(service.reseal, whoami(), vault_of(settings))
     typer.echo(f"{count} secrets were sealed anew; all are sealed with the present key.")
@@ -99,7 +99,7 @@ def reseal() -> None:
 def sign(
     name: Annotated[str | None, typer.Argument(help="This one alone, whatever it bears.")] = None,
 ) -> None:
-    """Stamp accounts of before there was a secret_key, or one that the doctor doubts: look at it first."""
+    """Sign accounts from before secret_key, or one that `loa doctor` doubts; check it first."""
     with open_db() as (db, _):
         found = db.write(service.sign, whoami(), name)
     for account in found:
@@ -109,7 +109,7 @@ def sign(
 
 
 def _new_password() -> str:
-    """Typed twice without being shown, or the first line of stdin where nobody is at a keyboard."""
+    """Prompt twice without echo, or read the first line of stdin without a terminal."""
     if sys.stdin.isatty():
         return str(typer.prompt("New password", hide_input=True, confirmation_prompt=True))
     return _typed("")

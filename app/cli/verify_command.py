@@ -1,4 +1,4 @@
-"""`loa verify`: recount everything, and fail loudly on any difference."""
+"""`loa verify`: recount everything, and exit with status 1 on any difference."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from app.ledger.factory import ledger_for
 from app.reports.repair import Repair, repair
 from app.reports.verify import Verification, examine
 
-# Enough to see what kind of trouble it is; --json has all.
+# Enough to recognise the problem; --json has all.
 _SHOWN = 50
 
 
@@ -29,8 +29,8 @@ def verify(
 ) -> None:
     """Count every figure anew from the rows; exit status 1 when anything differs.
 
-    With --repair, tallies that differ are put right from the rows while sending goes on, each batch an act in
-    the audit; keep the output of `loa verify` and a backup before.
+    With --repair, tallies that differ are corrected from the rows while sending goes on, each batch with an
+    audit entry; keep the output of `loa verify` and a backup before.
     """
     with open_db(looks=True) as (db, _):
         ledger = ledger_for(db)
@@ -50,7 +50,6 @@ def _say(done: Repair) -> None:
 
 
 def document(verdict: Verification) -> dict[str, object]:
-    """The verdict for machines: `counted_rows` by table, and the differences."""
     return {
         "verified": not verdict.differences,
         "counted_rows": verdict.counted,
@@ -60,7 +59,6 @@ def document(verdict: Verification) -> dict[str, object]:
 
 
 def text(verdict: Verification) -> str:
-    """The verdict for people."""
     lines = [f"{table.replace('_', ' '):<14}{n:>14,}" for table, n in verdict.counted.items()]
     lines += verdict.erased
     lines += [f"DIFFERENCE: {difference.sentence}" for difference in verdict.differences[:_SHOWN]]

@@ -1,4 +1,4 @@
-"""The API's part of a process; `loa worker` does without it, and without the web framework it imports."""
+"""The API part of a process, apart so that `loa worker` need not import the web framework."""
 
 from __future__ import annotations
 
@@ -19,13 +19,12 @@ __all__ = ["listen", "resume", "server"]
 
 
 def server(settings: Settings, db: Database, metrics: Metrics, inbox: Inbox) -> Server:
-    """The server of the API and of the links' webhooks, whose receipts go to the inbox."""
     application = create_app(settings, db, metrics, webhooks.reception(settings, db, inbox))
     return server_of(application, transport_security.server_tls(settings))
 
 
 def resume(settings: Settings, db: Database) -> asyncio.Future[int]:
-    """Go on with the uploads that the last stop left, beside everything else."""
+    """Resume in the background the imports that the last stop interrupted."""
 
     def go_on() -> int:
         batches = resume_imports(db, folder_of(settings.data))

@@ -1,4 +1,4 @@
-"""Loa from another machine: a thin typed client of the API, which `loa --server` uses."""
+"""Typed client of Loa's API, used by `loa --server`."""
 
 from app.cli.client.api_client import ApiClient, RequestRefused
 

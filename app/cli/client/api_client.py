@@ -1,4 +1,4 @@
-"""The operations that programs need most, in the types of the service itself; refusals as errors in words."""
+"""API operations by name, with the service's own types; refusals become errors."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ T = TypeVar("T")
 
 _PAGE = 1000
 _PATIENCE_S = 60.0
-_LATER = (429, 503)  # nothing was changed; Retry-After says when to come again
+_LATER = (429, 503)  # nothing was changed; Retry-After tells when to retry
 _ODD = "The server {0} does not answer as Loa does ({1}); look at the address."
 
 
 class RequestRefused(AppError):
-    """What the server has refused, in its own words; status: that of its answer."""
+    """An error response, in the server's own words, with its status."""
 
     def __init__(self, detail: str, status: int, after_s: float = 0.0) -> None:
         super().__init__(detail)
@@ -39,14 +39,14 @@ class RequestRefused(AppError):
 
 
 class Unreachable(AppError):
-    """The server can't be reached, or cut the connection."""
+    """The server cannot be reached, or cut the connection."""
 
 
 class ApiClient:
-    """Speaks to one server with one key; use it as a context manager.
+    """Client of one server with one key; a context manager.
 
-    Reading, and acts under an Idempotency-Key, are repeated with growing pauses while the server is away:
-    they are carried out once all the same. `transport`: another way to the server, such as ASGI.
+    Reads, and writes under an Idempotency-Key, are retried with growing pauses while the server is
+    unavailable, and take effect once. `transport`: a replacement for HTTP, such as ASGI.
     """
 
     def __init__(
@@ -68,10 +68,10 @@ class ApiClient:
     ) -> None:
         self._http.close()
 
-    # ---- batches -----------------------------------------------------------------------------------------
+    # Batches
 
     def upload_batch(self, file: Path, carrier: str | None = None, name: str | None = None) -> Batch:
-        """Send a file; its import goes on after this. The same bytes again are the same batch."""
+        """Upload a file; its import continues on the server. Equal bytes are the same batch."""
 
         def send() -> httpx.Response:
             with file.open("rb") as content:
@@ -82,45 +82,43 @@ class ApiClient:
         return self._read(Batch, self._patiently(send))
 
     def batch(self, batch_id: int) -> Batch:
-        """One batch; `state` and `percent` say how far its import is."""
+        """Return one batch; `state` and `percent` tell the progress of its import."""
         return self._get(Batch, f"/v1/batches/{batch_id}")
 
     def imported(self, batch: Batch, every_s: float = 0.5) -> Batch:
-        """The batch when its import is over, ready or failed; looks every so many seconds."""
+        """Wait until the batch is ready or failed, polling at this interval."""
         while batch.state is BatchState.IMPORTING:
             time.sleep(every_s)
             batch = self.batch(batch.id)
         return batch
 
     def batches(self, **only: object) -> Iterator[Batch]:
-        """All batches, narrowed as GET /v1/batches narrows them."""
+        """Iterate over batches, filtered like GET /v1/batches."""
         return self._all(Batch, "/v1/batches", only)
 
-    # ---- campaigns and runs ------------------------------------------------------------------------------
+    # Campaigns and runs
 
     def campaigns(self, **only: object) -> Iterator[Campaign]:
-        """All campaigns, narrowed as GET /v1/campaigns narrows them."""
+        """Iterate over campaigns, filtered like GET /v1/campaigns."""
         return self._all(Campaign, "/v1/campaigns", only)
 
     def campaign(self, campaign_id: int) -> Dossier:
-        """A campaign with its runs, decisions and digest."""
         return self._get(Dossier, f"/v1/campaigns/{campaign_id}")
 
     def runs(self, **only: object) -> Iterator[RunSummary]:
-        """All runs, narrowed as GET /v1/runs narrows them."""
+        """Iterate over runs, filtered like GET /v1/runs."""
         return self._all(RunSummary, "/v1/runs", only)
 
     def run(self, run_id: int) -> RunSummary:
-        """One run with its progress."""
         return self._get(RunSummary, f"/v1/runs/{run_id}")
 
     def order(self, verb: Verb, run_id: int, at: datetime | None = None) -> RunSummary:
-        """Start, pause, resume, end or cancel a run, once; the run as it is then."""
+        """Start, pause, resume, end or cancel a run, once; return its new state."""
         body = {"json": {"at": at.isoformat()}} if at else {}
         return self._read(RunSummary, self._act("POST", f"/v1/runs/{run_id}/{verb}", **body))
 
     def follow(self, run_id: int) -> Iterator[RunSummary]:
-        """The run as it is now and whenever it changes, until it is over or the stream ends."""
+        """Yield the run now and on every change, until it is over or the stream ends."""
         with self._http.stream("GET", f"/v1/runs/{run_id}/events") as answer:
             if answer.is_error:
                 answer.read()
@@ -132,14 +130,14 @@ class ApiClient:
                 if field == "data" and name == "progress":
                     yield _adapter(RunSummary).validate_json(value)
 
-    # ---- reports -----------------------------------------------------------------------------------------
+    # Reports
 
     def report(self, noun: str, of: int, form: str, **query: object) -> bytes:
-        """The report of a run, campaign, batch or directive (`noun` in the plural) in one of its forms."""
+        """Return the report of a run, campaign, batch or directive (`noun` in the plural) in a format."""
         answer = self._act("GET", f"/v1/{noun}/{of}/report", params={"format": form} | query)
         return answer.content
 
-    # ---- how it is done ----------------------------------------------------------------------------------
+    # Requests and retries
 
     def _get(self, kind: type[T], path: str) -> T:
         return self._read(kind, self._act("GET", path))
@@ -153,7 +151,7 @@ class ApiClient:
             after = page["next"]
 
     def _act(self, method: str, path: str, **options: Any) -> httpx.Response:
-        """One act, repeated under the same key until it is answered."""
+        """Send one request, retried under the same key until it is answered."""
         headers = {} if method == "GET" else {"Idempotency-Key": uuid.uuid4().hex}
         return self._patiently(lambda: self._once(method, path, headers=headers, **options))
 
@@ -192,12 +190,11 @@ class ApiClient:
 
 
 def _passes(error: BaseException) -> bool:
-    """Whether it may go well a little later."""
     return isinstance(error, Unreachable) or (isinstance(error, RequestRefused) and error.status in _LATER)
 
 
 def _pause(state: RetryCallState) -> float:
-    """As long as the server says, or a growing and random time."""
+    """Return the server's Retry-After, or a growing random pause."""
     error = state.outcome.exception() if state.outcome else None
     said = error.after_s if isinstance(error, RequestRefused) else 0.0
     return max(said, wait_random_exponential(0.1, max=5.0)(state))

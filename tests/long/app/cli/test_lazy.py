@@ -12,7 +12,7 @@ import pytest
 import typer
 
 from app import cli
-from app.cli.lazy import _said
+from app.cli.lazy import _help
 
 ROOT = Path(__file__).parents[4]
 _HEAVY = ("alembic", "docx", "fastapi", "httpx", "openpyxl", "reportlab", "xlsxwriter")
@@ -29,7 +29,7 @@ def test_every_noun_and_verb_is_found_and_says_what_it_is() -> None:
 
 def test_the_list_of_commands_says_of_each_what_the_command_says_itself() -> None:
     for name, command in typer.main.get_command(cli.app).commands.items():
-        assert _said(name) == inspect.cleandoc(command.help).splitlines()[0], name
+        assert _help(name) == inspect.cleandoc(command.help).splitlines()[0], name
 
 
 def test_every_file_that_has_commands_is_one_of_them() -> None:
