@@ -17,7 +17,7 @@ from app.reports.figures import CarrierReport
 from app.reports.scope import counted
 
 # A frozen report is rebuilt by the rules of its day. 1: every campaign under the directive, also drafts and
-# rejected ones; 2: those selected by `counted`, naming carrier reports frozen for its cut-off or an earlier one.
+# rejected ones; 2: those selected by `counted`, naming carrier reports frozen for its cut-off or earlier.
 RULES = 2
 
 
