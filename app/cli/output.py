@@ -80,7 +80,7 @@ def account() -> str:
 
 
 def is_mapped() -> bool:
-    """Tell whether this is a user namespace, where anybody can take any uid."""
+    """Return whether this is a user namespace, where anybody can take any uid."""
     try:
         said = Path("/proc/self/uid_map").read_text("ascii").split()
     except OSError:

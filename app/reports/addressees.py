@@ -44,7 +44,7 @@ _CARRIER_NAMES |= {"gmobile": "gmobile", "buuchinhvienthong": "vnpt"}
 # Short names match whole words only; _BRANCH begins the name of VNPT's branch in a province.
 _CARRIER_WORDS = {"itel": "itel", "itelecom": "itel", "gtel": "gmobile", "mobi": "mobifone"}
 _BRANCH = ("vienthong", "trungtamvienthong")
-_EVERY = ("cac", "nhung")  # "Các ngân hàng": the next word identifies
+_EVERY = ("cac", "nhung")  # plural articles, as in "Các ngân hàng"
 # First words of names, folded. A guess only: a person may set another kind.
 _FIRST_WORDS: dict[AddresseeKind, str] = {
     AddresseeKind.PRESS: "bao dai trungtamtruyenthong congthongtin coquanbaochi",
@@ -226,7 +226,7 @@ def _status(of: Addressee, versions: list[Outreach], deadline: int | None, now_m
 
 
 def is_late(first_ms: int | None, deadline_ms: int | None, now_ms: int) -> bool:
-    """Tell whether a report received at `first_ms` (None: not yet) is late at `now_ms`."""
+    """Return whether a report received at `first_ms` (None: not yet) is late at `now_ms`."""
     return deadline_ms is not None and (now_ms if first_ms is None else first_ms) > deadline_ms
 
 

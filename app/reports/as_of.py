@@ -1,4 +1,4 @@
-"""Figures as of a past moment: the present figures, with deliveries that changed later set back.
+"""Figures as of a past moment: present figures, with later changes of deliveries undone.
 
 The journals tell which deliveries changed later, and only those are replayed. A report of now costs one query
 of the journals; an earlier cut-off also costs the deliveries that changed since.

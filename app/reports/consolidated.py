@@ -81,14 +81,14 @@ class RunLine:
         return (cutoff_ms if done is None else done) > deadline_ms
 
     def sent_in_time(self, deadline_ms: int | None, cutoff_ms: int) -> bool | None:
-        """Tell whether sending ended by the deadline; None while unknown or without a deadline."""
+        """Return whether sending ended by the deadline; None while unknown or without a deadline."""
         if self.kind is FigureSource.MEASURED:
             return _in_time(self.ended_ms, deadline_ms, cutoff_ms)
         # Unless the carrier said it ended, it had not ended when the figures were drawn up.
         return _in_time(self.ended_ms, deadline_ms, self.statement.cutoff_ms) if self.statement else None
 
     def reported_in_time(self, deadline_ms: int | None, cutoff_ms: int) -> bool | None:
-        """Tell whether the carrier's figures came by the deadline; None if measured, or as above."""
+        """Return whether the carrier's figures came by the deadline; None if measured, or as above."""
         if self.kind is FigureSource.MEASURED:
             return None
         return _in_time(self._received_ms, deadline_ms, cutoff_ms)
@@ -99,7 +99,7 @@ class RunLine:
 
 
 def _in_time(done_ms: int | None, deadline_ms: int | None, cutoff_ms: int) -> bool | None:
-    """Tell whether `done_ms` (None: not done by the cut-off) keeps the deadline; None: it still may."""
+    """Return whether `done_ms` (None: not done by the cut-off) keeps the deadline; None: it still may."""
     if deadline_ms is None:
         return None
     if done_ms is None:

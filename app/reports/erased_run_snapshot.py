@@ -64,7 +64,7 @@ def of_run(connection: Connection, run_id: int, cutoff_ms: int) -> CarrierReport
 
 
 def intact(connection: Connection, run_id: int, sha256: str | None = None) -> bool:
-    """Tell whether the run's kept report exists and is unaltered; with `sha256`, that it has this hash."""
+    """Return whether the run's kept report exists and is unaltered; with `sha256`, that it has this hash."""
     query = select(kept_reports.c.figures, kept_reports.c.sha256).where(kept_reports.c.run_id == run_id)
     row = connection.execute(query).first()
     return row is not None and _hash(row.figures) == row.sha256 and sha256 in (None, row.sha256)

@@ -40,7 +40,7 @@ class Sign(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FraudSignal:
-    """One sign: `messages` of the `of` that could show it do; `detail` says what it means."""
+    """One sign, shown by `messages` of `of` possible ones; `detail`: what it means."""
 
     sign: Sign
     messages: int

@@ -41,7 +41,7 @@ def proved(connection: Connection, run: Row[Any], cutoff_ms: int) -> int | None:
 
 
 def _concerns(campaign_id: int | None, runs: Sequence[dict[str, int]] | None, run: Row[Any]) -> bool:
-    """Tell whether a file names messages of the run; while it is being applied, whether it may."""
+    """Return whether a file names messages of the run; while it is being applied, whether it may."""
     if runs is None:
         return campaign_id in (None, run.campaign_id)
     return any(each["run_id"] == run.id and each["named"] for each in runs)
@@ -84,12 +84,12 @@ class Scope:
         return f"Run {self.run.id} ({self.run.carrier}), batches {which}"
 
     def begun(self, cutoff_ms: int) -> bool:
-        """Tell whether its subscribers were being queued by then (ms since 1970)."""
+        """Return whether its subscribers were being queued by then (ms since 1970)."""
         started: int | None = self.run.started_at
         return self.run.state != RunState.PLANNED if started is None else started <= cutoff_ms
 
     def closed(self, cutoff_ms: int) -> bool:
-        """Tell whether the run was over by then, so that unqueued subscribers stay unsent."""
+        """Return whether the run was over by then, so that unqueued subscribers stay unsent."""
         ended: int | None = self.run.ended_at
         over = self.run.state in OVER and self.run.closing is not None
         return over and (ended is None or ended <= cutoff_ms)

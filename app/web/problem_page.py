@@ -56,7 +56,7 @@ def _reads(route: BaseRoute, request: Request, path: str) -> bool:
 
 
 def _wants_page(request: Request, operation: str) -> bool:
-    """Tell whether a page was requested: a page route, or an unknown URL by a browser."""
+    """Return whether a page was requested: a page route, or an unknown URL by a browser."""
     if operation:
         return operation.startswith(PAGE)
     return "text/html" in request.headers.get("accept", "") and not request.url.path.startswith(_MACHINES)

@@ -27,7 +27,7 @@ class Stuck(SetupError):
 
 
 async def comes_true(true: Callable[[], object], patience_s: float) -> bool:
-    """Poll a condition; tell whether it becomes true in time."""
+    """Poll a condition; return whether it becomes true in time."""
     ends = clock.monotonic() + patience_s
     while not true():
         if clock.monotonic() > ends:

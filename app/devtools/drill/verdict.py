@@ -108,11 +108,11 @@ class Whole:
     kept: LedgerRecord
 
     def lost(self, number: int) -> bool:
-        """Tell whether the carrier took it and the ledger has it as never sent."""
+        """Return whether the carrier took it and the ledger has it as never sent."""
         return self.kept.states.get(number, DeliveryState.QUEUED) == DeliveryState.QUEUED
 
     def receipt_lost(self, number: int) -> bool:
-        """Tell whether a receipt was acknowledged and is not in the ledger."""
+        """Return whether a receipt was acknowledged and is not in the ledger."""
         return self.kept.reported.get(number, 0) < self.book.acknowledged.get(number, 0)
 
     def settled(self, number: int) -> bool:

@@ -127,14 +127,14 @@ def _identity(cells: FormReader, directive_id: int) -> None:
 
 
 def _same(claim: OutreachClaim, last: Outreach | None) -> bool:
-    """Tell whether the claim is known already: the same file may come back with more rows."""
+    """Return whether the claim is known already: the same file may come back with more rows."""
     if last is None or last.items != claim.items:
         return False
     return (last.paper.number, last.paper.dated_on) == (claim.paper.number, claim.paper.dated_on)
 
 
 def _has_content(cells: FormReader, row: int) -> bool:
-    """Tell whether the row holds more than its printed name."""
+    """Return whether the row holds more than its printed name."""
     return not cells.blank(SHEET, *(f"{column}{row}" for column in "CDEFGHI"))
 
 

@@ -102,6 +102,6 @@ def _hour(ms: int) -> str:
 
 
 def _answered(claim: StatementInput, answer: str) -> bool:
-    """Tell whether the note or the reason contains exactly that number, thousands separators aside."""
+    """Return whether the note or the reason contains exactly that number, thousands separators aside."""
     words = _POINTS.sub("", f"{claim.paper.note or ''} {claim.paper.reason or ''}")
     return re.search(rf"(?<!\d){re.escape(answer)}(?!\d)", words) is not None

@@ -77,7 +77,7 @@ def columns(form: ReportTable, room: float) -> list[float]:
 
 
 def stays(nth: int, rows: int) -> bool:
-    """Tell whether a row (from 1) stays with the next one: short tables whole, long ones at their ends."""
+    """Return whether a row (from 1) stays with the next one: short tables whole, long ones at their ends."""
     return nth < rows and (rows <= WHOLE_ROWS or nth < END_ROWS or nth > rows - END_ROWS)
 
 
