@@ -38,7 +38,7 @@ class NormVerdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RunShare:
-    """Result of one run. kind: source of its figures; level: what its receipts prove.
+    """Result of one run. kind: source of its figures; level: what its links or statement prove.
 
     received: at that level; open: messages without a final receipt; ratio: received of sent, 0 to 1.
     """
@@ -103,7 +103,7 @@ def rounds(connection: Connection, campaign_id: int, only: str | None = None) ->
     """Return the campaigns with the same text under the same directive, in order of their start.
 
     A campaign whose totals are erased has no measured shares. `only`: the carrier whose campaigns and shares
-    are shown.
+    are shown and counted.
     """
     same = _same_words(connection, _campaign(connection, campaign_id), only)
     shares = _shares(connection, [row.id for row in same], only)
