@@ -133,7 +133,7 @@ def _noun(name: str) -> Any:
 
 
 def _module_of(name: str) -> str:
-    """The module of a noun, `x_commands`, or of a verb, `x_command`."""
+    """Return the module of a noun (`x_commands`) or a verb (`x_command`)."""
     if name in _VERBS:
         return f"app.cli.{_VERBS[name][0]}_command"
     return f"app.cli.{name.replace('-', '_')}_commands"
