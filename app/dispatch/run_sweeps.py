@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Row,
     Select,
     Table,
     TextClause,
@@ -23,11 +24,12 @@ from sqlalchemy import (
     update,
 )
 
+from app.core import clock
 from app.core.states import DeliveryState, NotSent, RunState, move_run
 from app.database.connection import Database
 from app.database.models import audiences, campaigns, chunks, run_batches, runs, statements, tallies
 from app.ledger import approval_digest
-from app.ledger.contract import ChunkState, Ledger
+from app.ledger.contract import ChunkState, Closed, Ledger
 from app.observability.faults import Aside
 from carriers.text import segments
 
@@ -127,9 +129,31 @@ def advance(connection: Connection, ledger: Ledger, patience_ms: int) -> int:
     moved = 0
     while steps := due_steps(connection, ledger, patience_ms):
         for step in steps:
-            move(connection, step.run_id, step.old, step.new, **_times(connection, ledger, step.new))
+            _take(connection, ledger, step)
         moved += len(steps)
     return moved
+
+
+async def advance_due(db: Database, ledger: Ledger, aside: Aside, patience_ms: int) -> bool:
+    """Take the next step of each run that has one, in a transaction of its own; whether one was taken.
+
+    The writer is asked only where there are any. A run that fails keeps none of the others waiting.
+    """
+    taken = False
+    for step in await db.insist_reading(due_steps, ledger, patience_ms):
+        if step.run_id not in aside.resting():
+            work = db.insist(take_step, ledger, step, patience_ms)
+            taken |= bool(await aside.result(step.run_id, f"run {step.run_id}", work))
+    return taken
+
+
+def take_step(connection: Connection, ledger: Ledger, step: RunMove, patience_ms: int) -> bool:
+    """Move the run, where that is still its next step; whether it was."""
+    return step in due_steps(connection, ledger, patience_ms) and _take(connection, ledger, step)
+
+
+def _take(connection: Connection, ledger: Ledger, step: RunMove) -> bool:
+    return move(connection, step.run_id, step.old, step.new, **_times(connection, ledger, step.new))
 
 
 def _times(connection: Connection, ledger: Ledger, new: RunState) -> dict[str, Any]:
@@ -204,7 +228,9 @@ def move(connection: Connection, run_id: int, old: str, new: RunState, **values:
 
 # ---- Close cancelled runs and those past their window
 
-_CHUNKS_AT_ONCE = 20  # in one transaction: short, so that no other writer waits long
+# A transaction goes on to the next chunks for so long: short, so that no other writer waits long.
+_SHORT_S = 0.05
+_CHUNKS_AT_ONCE = 4
 
 
 async def close_due(db: Database, ledger: Ledger, aside: Aside) -> bool:
@@ -234,8 +260,15 @@ def close(connection: Connection, ledger: Ledger, run_id: int) -> bool:
     row = connection.execute(select(runs, fanned_out().label("whole")).where(runs.c.id == run_id)).one()
     if row.state in (RunState.RUNNING, RunState.PAUSED):
         return move(connection, run_id, row.state, RunState.CANCELLING, closing=NotSent.WINDOW_CLOSED)
-    closed = ledger.close_unsent(connection, run_id, row.closing, _CHUNKS_AT_ONCE)
+    closed, ends = _close_some(connection, ledger, row), clock.monotonic() + _SHORT_S
+    some = closed.chunks > 0
+    while closed.chunks and closed.left and clock.monotonic() < ends:
+        closed = _close_some(connection, ledger, row)
     if closed.left or row.state != RunState.CANCELLING or not row.whole:
-        return closed.chunks > 0
+        return some
     end = RunState.CANCELLED if row.closing == NotSent.CANCELLED else RunState.SENT
     return move(connection, run_id, RunState.CANCELLING, end, ended_at=ledger.now_ms(connection))
+
+
+def _close_some(connection: Connection, ledger: Ledger, row: Row[Any]) -> Closed:
+    return ledger.close_unsent(connection, row.id, row.closing, _CHUNKS_AT_ONCE)

@@ -20,8 +20,8 @@ from app.ledger import erasure_state
 from app.ledger.contract import DeliveryKey, Ledger
 from app.security import audit
 
-SLICE = 300  # deliveries decided on in one transaction
-_REST = 2.0  # pause between slices, in times of the last one, that leaves the writer to others
+SLICE = 200  # deliveries decided on in one transaction
+_REST = 3.0  # pause between slices, in times of the last one, that leaves the writer to others
 _KEY = (unknowns.c.campaign_id, unknowns.c.batch_id, unknowns.c.seq)
 
 

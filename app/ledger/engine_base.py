@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
-from sqlalchemy import Connection, Table, select
+from sqlalchemy import ColumnElement, Connection, Table, select
 
 from app.core.states import DeliveryState, DeliveryStatus
 from app.database.models import erasures, lanes, receipts, tallies
@@ -180,6 +180,8 @@ class EngineBase(ABC):
     are locked before their deliveries, always with SKIP LOCKED.
     """
 
+    ranges_at_once: ClassVar[int]  # of lines, that one statement finds by the key
+
     def __init__(self, chunk_size: int = 1000) -> None:
         self.chunk_size = chunk_size
 
@@ -273,6 +275,12 @@ class EngineBase(ABC):
             self.append(connection, tallies, TALLY, changes)
         if journal:
             self.append(connection, receipts, JOURNAL, journal)
+
+    @abstractmethod
+    def set_alike(
+        self, connection: Connection, which: Sequence[ColumnElement[bool]], values: Mapping[str, object]
+    ) -> list[Row]:
+        """Read and set these deliveries under one lock; (area, segments, n) of those that are alike."""
 
     @abstractmethod
     def take_quarantined(

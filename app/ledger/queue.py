@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from itertools import groupby, islice
 
-from sqlalchemy import ColumnElement, Connection, TextClause, exists, func, literal, select, text, update
+from sqlalchemy import ColumnElement, Connection, TextClause, and_, exists, func, or_, select, text, update
 
 from app.core.states import DeliveryState, NotSent
 from app.database.models import chunks, deliveries, do_not_send, lanes, runs
@@ -135,7 +136,7 @@ class ChunkQueue(EngineBase):
         n = do_not_send.c
         if connection.execute(select(n.id).where(n.carrier == carrier).limit(1)).first():
             asked = exists().where(n.carrier == carrier, n.phone == deliveries.c.phone)
-            self._end_queued(connection, chunk, NotSent.DO_NOT_SEND, asked)
+            self._end_queued(connection, [chunk], NotSent.DO_NOT_SEND, asked)
 
     def _still_to_send(self, connection: Connection, chunk: OpenChunk) -> list[DeliveryToSend]:
         d = deliveries.c
@@ -196,7 +197,7 @@ class ChunkQueue(EngineBase):
                 break
             by = lane_id if chunk.lane_id is None else chunk.lane_id
             unknown += self._mark_unknown(connection, chunk._replace(lane_id=by), None, _WENT_BACK)
-            self._end(connection, chunk)
+            self._end(connection, [chunk])
         return MarkedUnknown(unknown, self._still_open(connection, run_id))
 
     def renew(self, connection: Connection, lease: ChunkLease, lease_s: float) -> bool:
@@ -224,48 +225,50 @@ class ChunkQueue(EngineBase):
         return connection.execute(leased.values(lease_until=0)).rowcount
 
     def close_unsent(self, connection: Connection, run_id: int, reason: int, limit: int) -> Closed:
-        closed = 0
-        for _ in range(limit):
-            chunk = self.take_chunk(connection, run_id, _CLOSER)
-            if chunk is None:
-                break
+        taken: list[OpenChunk] = []
+        while len(taken) < limit and (chunk := self.take_chunk(connection, run_id, _CLOSER)) is not None:
             self._mark_reserved_unknown(connection, chunk)
-            self._end_queued(connection, chunk, reason)
-            self._end(connection, chunk)
-            closed += 1
-        return Closed(closed, self._still_open(connection, run_id))
+            taken.append(chunk)
+        for _, some in groupby(taken, lambda each: (each.campaign_id, each.batch_id)):
+            while together := list(islice(some, self.ranges_at_once)):
+                self._end_queued(connection, together, reason)
+                self._end(connection, together)
+        return Closed(len(taken), self._still_open(connection, run_id))
 
     def _still_open(self, connection: Connection, run_id: int) -> int:
         still = select(func.count()).where(chunks.c.run_id == run_id, chunks.c.state < ChunkState.DONE)
         return connection.execute(still).scalar_one()
 
     def _end_queued(
-        self, connection: Connection, chunk: OpenChunk, reason: int, *only: ColumnElement[bool]
+        self, connection: Connection, taken: Sequence[OpenChunk], reason: int, *only: ColumnElement[bool]
     ) -> None:
-        """Close the chunk's queued deliveries, or those of `only`, as not sent.
+        """Close queued deliveries of these chunks of one batch, or those of `only`, as not sent.
 
         Each is read and changed under one lock: a receipt for an earlier sending may come at any moment.
         """
-        d, changes = deliveries.c, Changes()
+        d, changes, chunk, inside = deliveries.c, Changes(), taken[0], _inside(*taken)
         ended = {"state": DeliveryState.NOT_SENT, "reason": reason, "done_at": self.now_ms(connection)}
-        queued = (*_inside(chunk), d.state == DeliveryState.QUEUED, *only)
-        plain = update(deliveries).where(*queued, d.reason == Reason.NONE).values(ended)
-        rows = connection.execute(plain.returning(d.area, d.segments, literal(0))).all()
+        queued = (*inside, d.state == DeliveryState.QUEUED, *only)
+        alike = self.set_alike(connection, [*queued, d.reason == Reason.NONE], ended)
         # Deliveries of which an earlier sending failed in part.
         read = select(d.seq, d.area, d.segments, d.reason).where(*queued, d.reason != Reason.NONE)
         others = connection.execute(read.with_for_update(of=deliveries)).all()
         if others:
             these = d.seq.in_([row.seq for row in others])
-            connection.execute(update(deliveries).where(*_inside(chunk), these).values(ended))
-        alike = Counter([*rows, *(row[1:] for row in others)])
-        for (area, segments, before), n in alike.items():
+            connection.execute(update(deliveries).where(*inside, these).values(ended))
+        failed = Counter(tuple(row[1:]) for row in others)
+        moved = [(*row, int(Reason.NONE)) for row in alike]
+        for area, segments, n, before in moved + [(*key[:2], n, key[2]) for key, n in failed.items()]:
             where = (chunk.campaign_id, chunk.run_id, chunk.batch_id, area)
             changes.move(where, (DeliveryState.QUEUED, before), (DeliveryState.NOT_SENT, reason), segments, n)
         changes.write(connection, self)
 
-    def _end(self, connection: Connection, chunk: OpenChunk) -> None:
+    def _end(self, connection: Connection, taken: Sequence[OpenChunk]) -> None:
+        """Mark these chunks of one batch, which this transaction has taken, as done."""
         closed = {"state": ChunkState.DONE, "owner": None, "lease_until": None}
-        connection.execute(update(chunks).where(*_this(chunk)).values(closed))
+        c, firsts = chunks.c, [each.first_seq for each in taken]
+        own = (c.campaign_id == taken[0].campaign_id, c.batch_id == taken[0].batch_id)
+        connection.execute(update(chunks).where(*own, c.first_seq.in_(firsts)).values(closed))
 
 
 def _lease(chunk: OpenChunk, items: Sequence[DeliveryToSend], lost: int, owner: str) -> ChunkLease:
@@ -283,14 +286,11 @@ def _lease(chunk: OpenChunk, items: Sequence[DeliveryToSend], lost: int, owner: 
     )
 
 
-def _inside(chunk: OpenChunk | ChunkLease) -> list[ColumnElement[bool]]:
-    d = deliveries.c
-    return [
-        d.campaign_id == chunk.campaign_id,
-        d.batch_id == chunk.batch_id,
-        d.seq >= chunk.first_seq,
-        d.seq <= chunk.last_seq,
-    ]
+def _inside(*taken: OpenChunk | ChunkLease) -> list[ColumnElement[bool]]:
+    """The deliveries of these chunks of one batch."""
+    d, first = deliveries.c, taken[0]
+    within = or_(*(and_(d.seq >= each.first_seq, d.seq <= each.last_seq) for each in taken))
+    return [d.campaign_id == first.campaign_id, d.batch_id == first.batch_id, within]
 
 
 def _reserved_unrecorded(chunk: OpenChunk) -> list[ColumnElement[bool]]:

@@ -18,11 +18,11 @@ from app.core.errors import DatabaseUnavailable, SetupError
 from app.database import audit_heads
 from app.database.connection import Database
 from app.deadline.notification_loop import NotificationLoop
-from app.dispatch import link_store, run_sweeps
+from app.dispatch import link_store
 from app.dispatch.claims import SendContext
 from app.dispatch.fan_out_job import FanOutJob
 from app.dispatch.link_health import HealthSweep, Link
-from app.dispatch.run_sweeps import close_due
+from app.dispatch.run_sweeps import advance_due, close_due
 from app.dispatch.send_loop import SendLoop
 from app.inbound.inbound_writer import InboundWriter
 from app.ledger.contract import Ledger
@@ -102,12 +102,14 @@ class Worker:
     faults: Faults = field(init=False)
     _fan_out: FanOutJob = field(init=False)
     _closing: Aside = field(init=False)
+    _advancing: Aside = field(init=False)
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
         s, self.faults = self.settings, Faults(self.db, self.metrics)
         self._fan_out = FanOutJob(self.db, self.ledger, Aside(self.faults, "queueing"))
         self._closing = Aside(self.faults, "closing")
+        self._advancing = Aside(self.faults, "runs")
         self.inbox = Inbox(self.db, self.ledger, self.metrics, s.receipts_group, s.receipts_wait_ms / 1000)
         self.sweeps = [
             Sweep("queueing", self._queue),
@@ -222,11 +224,8 @@ class Worker:
         return more
 
     async def _advance(self) -> bool:
-        """Move runs to their next state; the writer is used only if there are any."""
         patience_ms = self.settings.receipt_days * DAY_MS
-        if await self.db.insist_reading(run_sweeps.due_steps, self.ledger, patience_ms):
-            await self.db.insist(run_sweeps.advance, self.ledger, patience_ms)
-        return False
+        return await advance_due(self.db, self.ledger, self._advancing, patience_ms)
 
     async def _settle(self) -> bool:
         await settle(self.db, self.ledger, self.faults)

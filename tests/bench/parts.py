@@ -10,9 +10,10 @@ from tests.bench.fan_out_bench import fan_out
 from tests.bench.figures import Figure, Limit
 from tests.bench.import_bench import run as import_lines
 from tests.bench.machinery import fresh_url
+from tests.bench.orders_bench import orders
 from tests.bench.pace_bench import RATE, pace
 from tests.bench.pages_bench import pages
-from tests.bench.path_bench import complete, path
+from tests.bench.path_bench import complete, hindered, path
 from tests.bench.pump_bench import ROUNDS, pump
 from tests.bench.report_bench import run as report
 from tests.bench.webhook_bench import webhooks
@@ -26,6 +27,10 @@ _REPORT_S = 15.0
 _CONSTANT = 1.15  # times the CPU of a small campaign's message
 _BESIDE = 1.3  # times what a group of receipts takes alone
 _AT_REST_MS = 2.0
+_SHORT_MS = 200.0  # the longest transaction of an order
+_LEFT = 0.7  # of others' rates beside it
+_CLOSED_S = 5.0
+_DROPS, _DROPPED, _FULL = 10, 0.5, 0.85  # drops in a campaign; of the rate without them; without refusals
 _WIDEST = 0.01  # of the contract's rate
 
 
@@ -35,6 +40,8 @@ class Sizes:
 
     workers: that share a lane on PostgreSQL, beside one alone; large: messages of large campaigns.
     past: campaigns of a year, with so many keys of the tallies; groups: of receipts that come beside them.
+    decided: unknown messages that are sent again by one order; cancelled: messages of a run that is.
+    hindered: messages past a centre that drops connections, and past one whose queue is full now and then.
     """
 
     messages: int = 100_000
@@ -47,12 +54,28 @@ class Sizes:
     past: int = 300
     keys: int = 200_000
     groups: int = 50
+    decided: int = 100_000
+    cancelled: int = 1_000_000
+    hindered: int = 50_000
     seconds: int = 15
     rounds: int = ROUNDS
 
 
 QUICK = Sizes(
-    500, 5000, 500, 5000, 2000, workers=(), large=(1000,), past=6, keys=60, groups=5, seconds=2, rounds=1
+    500,
+    5000,
+    500,
+    5000,
+    2000,
+    workers=(),
+    large=(1000,),
+    past=6,
+    keys=60,
+    groups=5,
+    decided=6000,
+    cancelled=3000,
+    seconds=2,
+    rounds=1,
 )
 
 
@@ -209,6 +232,42 @@ def _year(engine: str, sizes: Sizes) -> Iterator[Figure]:
         yield Figure(f"{engine}_year_{name}_ms", got[name], most)
 
 
+def _hindered(engine: str, sizes: Sizes) -> Iterator[Figure]:
+    """In turns: a smooth centre, one that drops every so-manieth submit, one whose queue is full at times."""
+    ways = {
+        "smooth": (),
+        "dropped": ("--drop-after-submits", str(sizes.hindered // _DROPS)),
+        "queue_full": ("--queue-full", "0.01"),
+    }
+    rates, name = {way: list[float]() for way in ways}, f"{engine}_hindered_{{}}"
+    unknown = 0
+    for _ in range(2 * sizes.rounds):
+        for way, flags in ways.items():
+            rate, lost = hindered(engine, sizes.hindered, *flags)
+            rates[way].append(rate)
+            unknown += lost
+    medians = {way: statistics.median(found) for way, found in rates.items()}
+    for way, bar in (("dropped", _DROPPED), ("queue_full", _FULL)):
+        smooth = Limit(name.format("smooth_messages_per_second"), medians["smooth"], bar)
+        yield Figure(name.format(f"{way}_messages_per_second"), medians[way], smooth)
+    yield Figure(name.format("unknown"), unknown)
+
+
+def _orders(engine: str, sizes: Sizes) -> Iterator[Figure]:
+    """Unknown messages sent again, beside receipts and another link in turns; a large run cancelled."""
+    got = orders(engine, sizes.decided, sizes.cancelled, 2 * sizes.rounds)
+    name, most = f"{engine}_orders_{{}}", Limit("most_ms_of_a_transaction", _SHORT_MS, 1, ceiling=True)
+    for order in ("resend", "cancel"):
+        yield Figure(name.format(f"{order}_longest_ms"), got[f"{order}_longest_ms"], most)
+        yield Figure(name.format(f"{order}_longest_cpu_ms"), got[f"{order}_longest_cpu_ms"])
+    for kind in ("receipts", "results"):
+        whole = Limit("all_of_the_rate_alone", 1.0, _LEFT)
+        yield Figure(name.format(f"{kind}_beside_resend"), got[f"{kind}_beside"], whole)
+    limit = Limit("most_s_until_closed", _CLOSED_S, 1, ceiling=True)
+    yield Figure(name.format("cancelled_run_closed_s"), got["cancel_s"], limit)
+    yield Figure(name.format("cancelled_run_cpu_s"), got["cancel_cpu_s"])
+
+
 def _by(workers: int) -> str:
     return f"{workers}_worker{'s' if workers > 1 else ''}"
 
@@ -230,6 +289,12 @@ PARTS = {
     "pages": Part("pages over {reported:,} deliveries", _pages),
     "pace": Part("a link's rate held for {seconds} s, by one worker and by four", _pace),
     "year": Part("200 receipts beside {past} campaigns of the past, and alone", _year),
+    "orders": Part(
+        "{decided:,} messages sent again, and a run of {cancelled:,} cancelled", _orders, long=True
+    ),
+    "hindered": Part(
+        "{hindered:,} messages past drops and full queues, and smooth ones", _hindered, long=True
+    ),
     "scale": Part("complete with several workers, and larger campaigns with one", _scale, long=True),
     "whole": Part("{subscribers:,} subscribers from the file to the report", _whole, long=True),
 }

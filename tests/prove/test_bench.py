@@ -88,6 +88,22 @@ def test_several_workers_and_a_larger_campaign_give_every_figure() -> None:
     assert [name for name in wanted if not found[f"postgresql_{name}"] > 0] == []
 
 
+@pytest.mark.parametrize("engine", ["sqlite", "postgresql"])
+def test_orders_over_many_rows_give_every_figure(engine: str) -> None:
+    if engine == "postgresql" and not SERVER:
+        pytest.skip("LOA_TEST_DATABASE_URL names no PostgreSQL server")
+    found = as_json(PARTS["orders"].measure(engine, QUICK))
+    wanted = ["resend_longest_ms", "cancel_longest_ms", "receipts_beside_resend", "results_beside_resend"]
+    wanted += ["cancelled_run_closed_s"]
+    assert [name for name in wanted if not found[f"{engine}_orders_{name}"] > 0] == []
+
+
+def test_a_centre_that_hinders_is_beside_a_smooth_one() -> None:
+    found = as_json(PARTS["hindered"].measure("sqlite", QUICK))
+    for way in ("smooth", "dropped", "queue_full"):
+        assert found[f"sqlite_hindered_{way}_messages_per_second"] > 0
+
+
 @pytest.mark.parametrize(
     ("engine", "processes"), [("sqlite", ["all", "report"]), ("postgresql", ["api", "worker", "report"])]
 )

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import psycopg
-from sqlalchemy import Connection, Table, select
+from sqlalchemy import ColumnElement, Connection, Table, func, select, update
 
 from app.core.errors import DatabaseUnavailable
 from app.core.states import DeliveryState
@@ -131,6 +131,7 @@ class PostgresqlLedger(ChunkQueue, SubmitResults, Tallies, EraseOperations):
     """The primitives on PostgreSQL, with the server's clock as the shared one."""
 
     sliced = ()
+    ranges_at_once = 4
 
     def open_campaign(self, connection: Connection, campaign_id: int) -> None:
         """Create one partition per large table; ATTACH does not block use of the other partitions."""
@@ -327,6 +328,15 @@ class PostgresqlLedger(ChunkQueue, SubmitResults, Tallies, EraseOperations):
             first = ", ".join(f"w{number} AS ({sql})" for number, (sql, _) in enumerate(parts[:-1]))
             values = {name: value for _, some in parts for name, value in some.items()}
             _execute(connection, (f"WITH {first} " if first else "") + parts[-1][0], values, rows=False)
+
+    def set_alike(
+        self, connection: Connection, which: Sequence[ColumnElement[bool]], values: Mapping[str, object]
+    ) -> list[Row]:
+        """Counted by the server, out of what it has set."""
+        own = update(deliveries).where(*which).values(values)
+        done = own.returning(deliveries.c.area, deliveries.c.segments).cte("done")
+        counted = select(done.c.area, done.c.segments, func.count()).group_by(done.c.area, done.c.segments)
+        return [tuple(row) for row in connection.execute(counted)]
 
     def take_quarantined(
         self, connection: Connection, column: str, values: Sequence[Any], limit: int

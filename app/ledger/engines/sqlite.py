@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Table, and_, select
+from sqlalchemy import ColumnElement, Connection, Table, and_, func, select, update
 
 from app.core import clock
 from app.core.states import CampaignState, DeliveryState, LaneState, RunState
-from app.database.models import campaigns, homes, lanes, runs, submissions, tallies
+from app.database.models import campaigns, deliveries, homes, lanes, runs, submissions, tallies
 from app.ledger.contract import ChunkLease, Lane, ResultKind
 from app.ledger.engine_base import (
     CROWD,
@@ -91,6 +91,8 @@ _HOME = "sqlite"
 
 class SqliteLedger(ChunkQueue, SubmitResults, Tallies, EraseOperations):
     """The primitives on SQLite. One writer means that no row needs a lock."""
+
+    ranges_at_once = 1  # several are looked for in the whole table
 
     def open_campaign(self, connection: Connection, campaign_id: int) -> None:
         """Do nothing: one table holds every campaign."""
@@ -190,6 +192,17 @@ class SqliteLedger(ChunkQueue, SubmitResults, Tallies, EraseOperations):
 
     def write_standings(self, connection: Connection, rows: Sequence[Row]) -> None:
         connection.exec_driver_sql(_STANDING, [(*row[3:], *row[:3]) for row in rows])
+
+    def set_alike(
+        self, connection: Connection, which: Sequence[ColumnElement[bool]], values: Mapping[str, object]
+    ) -> list[Row]:
+        """Counted first: there is one writer, so nothing comes in between."""
+        d = deliveries.c
+        counted = select(d.area, d.segments, func.count()).where(*which).group_by(d.area, d.segments)
+        rows = [tuple(row) for row in connection.execute(counted)]
+        if rows:
+            connection.execute(update(deliveries).where(*which).values(values))
+        return rows
 
     def take_quarantined(
         self, connection: Connection, column: str, values: Sequence[Any], limit: int

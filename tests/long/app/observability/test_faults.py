@@ -13,9 +13,10 @@ from sqlalchemy import Connection, func, insert, select, update
 from app.core.config import Settings
 from app.core.states import DeliveryState, NotSent, RunState
 from app.database.connection import Database
-from app.database.models import quarantine, runs
+from app.database.models import quarantine, run_batches, runs
 from app.dispatch.fan_out_job import FanOutJob
-from app.dispatch.run_sweeps import close_due
+from app.dispatch.run_sweeps import advance_due, close_due
+from app.ledger.contract import Arrival
 from app.observability import faults as kept
 from app.observability.faults import Faults, Supervisor
 from app.observability.metrics import KEPT_S, Metrics
@@ -121,6 +122,27 @@ async def test_whatever_a_receipt_holds_the_others_are_taken(db: Database, bad: 
 
 
 @pytest.mark.usefixtures("cured")
+@pytest.mark.parametrize("door", ["webhook", "poll or list of failures"])
+async def test_by_another_door_it_is_set_aside_as_well(db: Database, door: str) -> None:
+    """Streams, webhooks, polls and lists share what stands behind the door."""
+    world = sent(db, 50)
+    poison(db, "UPDATE", "deliveries", "NEW.seq = 7")
+    arrivals: list[Arrival] = [receipt(world.lane, f"m{seq}") for seq in range(2, 52)]
+    inbox = Inbox(db, world.ledger, Metrics(), group=20)
+    if door == "webhook":
+        running = asyncio.create_task(inbox.run())
+        assert await inbox.accept(arrivals, "a call", 30.0), "it is acknowledged: all of it is kept"
+        inbox.stop()
+        await running
+    else:
+        applied = await inbox.put(arrivals)
+        assert (applied.changed, applied.quarantined) == (49, 1)
+    assert world.states() == {D: 49, S: 1}
+    assert quarantined(db) == 1
+    assert shown(db) == [("receipts", "receipt by viettel-1")]
+
+
+@pytest.mark.usefixtures("cured")
 async def test_a_receipt_in_quarantine_that_fails_keeps_no_other_waiting(db: Database) -> None:
     world = build(db, 30, chunk=1000)
     world.fan_out()
@@ -172,6 +194,28 @@ async def test_a_run_that_cannot_be_queued_or_closed_keeps_no_other_waiting(db: 
         await close_due(db, first.ledger, aside(db))
     states = db.read(lambda c: dict(c.execute(select(runs.c.id, runs.c.state)).all()))
     assert states == {first.run: "cancelling", second.run: "cancelled"}
+
+
+@pytest.fixture
+def runs_cured(db: Database) -> Iterator[None]:
+    """The same for runs."""
+    yield
+    if db.read(_poisoned):
+        antidote(db, "runs")
+
+
+@pytest.mark.usefixtures("runs_cured")
+async def test_a_run_that_cannot_be_moved_on_keeps_no_other_waiting(db: Database) -> None:
+    first = build(db, 40)
+    second = second_run(first)
+    poison(db, "UPDATE", "runs", f"NEW.id = {first.run}")
+    db.write(lambda c: c.execute(update(run_batches).values(fanned_all=True)))
+    stand = aside(db)
+    while await advance_due(db, first.ledger, stand, 86_400_000):
+        pass
+    states = db.read(lambda c: dict(c.execute(select(runs.c.id, runs.c.state)).all()))
+    assert states == {first.run: "running", second.run: "finished"}
+    assert shown(db) == [("test", f"run {first.run}")]
 
 
 async def test_a_part_that_fails_is_begun_again_and_its_fault_ends(db: Database) -> None:
