@@ -7,11 +7,13 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import fields
 from typing import cast
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, exists, insert, or_, select, update
 
 from app.core import clock
 from app.database.connection import Database, shared_ms
+from app.database.models import lanes as lanes_table
 from app.database.models import link_health
+from app.database.models.dispatch import LINK_FORGOTTEN_AFTER_MS
 from app.database.models.dispatch import LINK_GONE_AFTER_MS as GONE_AFTER_MS
 from app.dispatch import link_store
 from app.observability import link_status as links
@@ -19,7 +21,6 @@ from app.observability.link_status import LinkStatus, facts
 from carriers.contract import Carrier, Halted, LinkHealth, ReportsHealth
 
 SAY_EVERY_MS = 10_000  # without news; news is written at the next step
-_FORGOTTEN_AFTER_MS = 7 * 86_400_000
 Link = tuple[int, str, Carrier]  # lane ID, the send loop's owner name, adapter
 _MOMENTS = ("connected_since", "lost_since", "answered_at", "refused_at", "refusing_since")
 
@@ -80,7 +81,15 @@ def say(connection: Connection, found: Iterable[tuple[int, str, LinkHealth]]) ->
         own = update(link_health).where(c.lane_id == lane_id, c.holder == holder)
         if not connection.execute(own.values(values)).rowcount:
             connection.execute(insert(link_health).values(values | {"lane_id": lane_id, "holder": holder}))
-    connection.execute(delete(link_health).where(c.seen_at < now - _FORGOTTEN_AFTER_MS))
+    _forget(connection, now - LINK_FORGOTTEN_AFTER_MS)
+
+
+def _forget(connection: Connection, before: int) -> None:
+    """Delete rows of processes long gone, but keep each lane's newest: else the link would seem never opened."""
+    c, newer = link_health.c, link_health.alias()
+    followed = exists().where(newer.c.lane_id == c.lane_id, newer.c.seen_at > c.seen_at)
+    left = c.lane_id.in_(select(lanes_table.c.id).where(lanes_table.c.left_at.is_not(None)))
+    connection.execute(delete(link_health).where(c.seen_at < before, or_(followed, left)))
 
 
 def _values(health: LinkHealth, now: int) -> dict[str, object]:

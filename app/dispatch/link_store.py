@@ -14,7 +14,7 @@ from app.core.states import LaneState
 from app.database.connection import shared_ms
 from app.database.engines import insert_new
 from app.database.models import lanes, link_health
-from app.database.models.dispatch import LINK_GONE_AFTER_MS
+from app.database.models.dispatch import LINK_FORGOTTEN_AFTER_MS, LINK_GONE_AFTER_MS
 from app.ledger.contract import Lane
 from app.security import audit
 from carriers.contract import Halted, ReceiptLevel
@@ -67,16 +67,24 @@ def register(connection: Connection, link: LinkRecord) -> Lane:
 def leave(connection: Connection, named: Collection[str], host: str) -> None:
     """Mark the links that this host had open last and its settings no longer name, if nobody has them open.
 
-    What another host opened last, or nobody ever, may be in another host's settings.
+    What another host opened last may be in that host's settings, as long as that host reports anything at
+    all; so may a link that nobody ever opened.
     """
     now, h, c = shared_ms(connection), link_health.c, lanes.c
     newest: dict[int, tuple[int, str]] = {}
+    hosts: dict[str, int] = {}
     for row in connection.execute(select(h.lane_id, h.seen_at, h.holder)):
         newest[row.lane_id] = max(newest.get(row.lane_id, (0, "")), (row.seen_at, row.holder))
+        hosts[_host(row.holder)] = max(hosts.get(_host(row.holder), 0), row.seen_at)
+    gone = {name for name, seen_at in hosts.items() if seen_at < now - LINK_FORGOTTEN_AFTER_MS}
     for lane_id, (seen_at, holder) in newest.items():
-        if seen_at <= now - LINK_GONE_AFTER_MS and holder.startswith(f"{host}:"):
+        if seen_at <= now - LINK_GONE_AFTER_MS and _host(holder) in {host, *gone}:
             own = update(lanes).where(c.id == lane_id, c.name.not_in(named), c.left_at.is_(None))
             connection.execute(own.values(left_at=now))
+
+
+def _host(holder: str) -> str:
+    return holder.partition(":")[0]
 
 
 def _regroup(connection: Connection, carrier: str) -> dict[int, int]:

@@ -255,6 +255,12 @@ class EngineBase(ABC):
         """
 
     @abstractmethod
+    def find_of_phone(
+        self, connection: Connection, asked: Sequence[SubmissionQuery], within: Sequence[int]
+    ) -> list[MatchedDelivery]:
+        """Lock and read them by phone, which all must state, where many messages have the reference."""
+
+    @abstractmethod
     def write_standings(self, connection: Connection, rows: Sequence[Row]) -> None:
         """Set (campaign_id, batch_id, seq, state, reason, delivered, relayed, failed, done_at) by key."""
 

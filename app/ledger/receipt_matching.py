@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, case, exists, fu
 from app.core.states import RECEIVED, DeliveryState, RunState
 from app.database.models import campaigns, chunks, deliveries, lanes, runs, submissions, turns, unknowns
 from app.ledger.contract import DeliveryKey, StateEvent
-from app.ledger.engine_base import WHOLE, EngineBase, MatchedDelivery
+from app.ledger.engine_base import WHOLE, EngineBase, MatchedDelivery, Snapshot
 from app.ledger.receipt_times import VALIDITY_MS, ReceiptRow
 from carriers.contract import Receipt
 
@@ -49,11 +49,15 @@ _TAKEN = (*_OPEN, DeliveryState.UNDELIVERED, DeliveryState.EXPIRED, *RECEIVED)
 
 
 class MatchQuery(NamedTuple):
-    """A receipt to match: by the delivery it is known to be about, or by group and phone."""
+    """A receipt to match: by the delivery it is known to be about, or by group and phone.
+
+    to_come: from which time on a message counts as sent before the clock was set back, see `ReceiptRow`.
+    """
 
     nth: int
     about: DeliveryKey | None
     said: ReceiptRow
+    to_come: int
 
 
 class ReceiptMatching(EngineBase):
@@ -68,6 +72,21 @@ class ReceiptMatching(EngineBase):
         for group_id, some in groups.items():
             found += _by_phone(connection, group_id, some)
         return found
+
+    def recent_campaigns(
+        self, connection: Connection, said: Sequence[ReceiptRow], snapshot: Snapshot
+    ) -> Sequence[int]:
+        """Return the campaigns of recent days, which nearly all receipts are about."""
+        if snapshot.open is not None:
+            return snapshot.open
+        groups: defaultdict[int, list[ReceiptRow]] = defaultdict(list)
+        for one in said:
+            groups[one.group_id].append(one)
+        found: set[int] = set()
+        for group_id, some in groups.items():
+            to_come = min(one.to_come(snapshot.now) for one in some)
+            found.update(_campaigns(connection, group_id, some, to_come))
+        return sorted(found)
 
 
 def _by_key(connection: Connection, known: Sequence[tuple[int, DeliveryKey]]) -> Iterable[MatchedDelivery]:
@@ -88,7 +107,9 @@ def _by_phone(
     rows: defaultdict[int, list[Any]] = defaultdict(list)
     d, phones = deliveries.c, sorted({each.said.phone for each in wanted if each.said.phone is not None})
     links = select(lanes.c.id).where(lanes.c.group_id == group_id)
-    for campaign_id in _campaigns(connection, group_id, [each.said for each in wanted]):
+    earliest_to_come = min(each.to_come for each in wanted)
+    said = [each.said for each in wanted]
+    for campaign_id in _campaigns(connection, group_id, said, earliest_to_come):
         for some in _slices(phones):
             own = _numbers(connection, campaign_id, some), d.lane_id.in_(links)
             for row in connection.execute(_locked(*own)):
@@ -96,7 +117,7 @@ def _by_phone(
     doubted: list[tuple[MatchQuery, Any]] = []
     for each in wanted:
         mine = rows.get(each.said.phone or 0, ())
-        row = _only(each.said, mine)
+        row = _only(each, mine)
         if row is not None:
             yield _hit(each.nth, row)
         elif each.said.reference is not None:
@@ -122,7 +143,7 @@ def _parts(connection: Connection, doubted: Sequence[tuple[MatchQuery, Any]]) ->
         earliest, latest = each.said.window
         whole = _hit(each.nth, row)
         for found in named.get((whole.key, each.said.reference or ""), ()):
-            if earliest <= found.at <= latest:
+            if earliest <= found.at <= latest or found.at > each.to_come:
                 part = {"at": found.at, "part": found.part, "attempt": found.attempt}
                 yield whole._replace(**part, result=found.result)
 
@@ -136,12 +157,14 @@ def _numbers(connection: Connection, campaign_id: int, phones: Sequence[int]) ->
     return and_(d.campaign_id == campaign_id, d.phone.in_(phones))
 
 
-def _campaigns(connection: Connection, group_id: int, said: Sequence[ReceiptRow]) -> Sequence[int]:
+def _campaigns(
+    connection: Connection, group_id: int, said: Sequence[ReceiptRow], to_come: int
+) -> Sequence[int]:
     """Return campaigns sent over these links that had begun by then and had not ended long before."""
     earliest, latest = min(each.made for each in said), max(each.sure for each in said)
     r = runs.c
     lately = or_(r.ended_at.is_(None), r.ended_at >= earliest - VALIDITY_MS)
-    begun = or_(r.started_at.is_(None), r.started_at <= latest)
+    begun = or_(r.started_at.is_(None), r.started_at <= latest, r.started_at > to_come)
     own = and_(lanes.c.carrier == r.carrier, lanes.c.group_id == group_id)
     query = select(r.campaign_id).join(lanes, own).where(r.state != RunState.PLANNED.value, lately, begun)
     return connection.execute(query.distinct().order_by(r.campaign_id)).scalars().all()
@@ -176,15 +199,15 @@ def sent_after(of: Any) -> ColumnElement[int]:
     return func.coalesce(again, taken, begun, 0)
 
 
-def _only(one: ReceiptRow, rows: Sequence[Any]) -> Any:
+def _only(wanted: MatchQuery, rows: Sequence[Any]) -> Any:
     """Return the only possible delivery. If the receipt states its time, those still open go first."""
-    near = [row for row in rows if _fits(one, row)]
-    if len(near) > 1 and one.stated:
+    near = [row for row in rows if _fits(wanted.said, row, wanted.to_come)]
+    if len(near) > 1 and wanted.said.stated:
         near = [row for row in near if row.state in _OPEN]
     return near[0] if len(near) == 1 else None
 
 
-def _fits(one: ReceiptRow, row: Any) -> bool:
+def _fits(one: ReceiptRow, row: Any, to_come: int) -> bool:
     unknown = row.state == DeliveryState.UNKNOWN
     if one.reference is not None and (row.named or unknown):
         return False  # a receipt with a reference settles an unknown delivery on a later try (LateReferences)
@@ -192,7 +215,7 @@ def _fits(one: ReceiptRow, row: Any) -> bool:
         noticed = row.since or row.submitted_at or one.received_at
         return one.about(row.sent_after, noticed)
     before = row.submitted_at or one.made
-    return one.made - VALIDITY_MS <= before <= one.sure
+    return one.made - VALIDITY_MS <= before <= one.sure or before > to_come
 
 
 def _hit(nth: int, row: Any) -> MatchedDelivery:

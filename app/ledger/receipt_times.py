@@ -27,6 +27,7 @@ VALIDITY_MS = 5 * DAY_MS
 _ZONES_MS = 26 * 3_600_000
 # Nothing is kept for longer, so an earlier time is invalid.
 _EVER_MS = 400 * DAY_MS
+EVER = 1 << 60
 
 
 class ReceiptRow(NamedTuple):
@@ -67,6 +68,17 @@ class ReceiptRow(NamedTuple):
         named = self.phone is not None
         known, recorded = (_ZONES_MS, SET_BACK_MS) if named else (CLOCKS_MS, RECORDED_MS)
         return self.made - VALIDITY_MS, min(self.received_at + recorded, self.made + known)
+
+    def is_new(self, now: int) -> bool:
+        """Return whether the receipt arrived just now."""
+        return now - self.received_at <= RECORDED_MS
+
+    def to_come(self, now: int) -> int:
+        """Return from which time on a message must have been sent before the clock was set back.
+
+        Only for a receipt that arrived just now; after one that waits in quarantine, a message may have been sent.
+        """
+        return now + RECORDED_MS if self.is_new(now) else EVER
 
     @property
     def any_age(self) -> tuple[int, int]:

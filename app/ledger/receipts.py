@@ -8,7 +8,7 @@ learn its reference for an unknown delivery (late_references.py).
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -17,9 +17,9 @@ from sqlalchemy import Connection, delete, func, select, update
 from app.core.clock import DAY_MS
 from app.core.states import DeliveryState, DeliveryStatus, apply_receipt
 from app.database.models import quarantine, receipts, submissions, turns
+from app.ledger.candidates import choose, repeated, submission_query
 from app.ledger.contract import Applied, Arrival, DeliveryKey, ResultKind, StateEvent
 from app.ledger.engine_base import (
-    CROWD,
     RECEIPT_COLUMNS,
     SUBMISSION,
     WHOLE,
@@ -30,7 +30,7 @@ from app.ledger.engine_base import (
 )
 from app.ledger.late_references import DeliveryPart, LateReferences
 from app.ledger.receipt_matching import MatchQuery, matched_by_id_only
-from app.ledger.receipt_times import VALIDITY_MS, ReceiptRow, said, storable
+from app.ledger.receipt_times import ReceiptRow, said, storable
 from app.ledger.tallies import Changes
 from app.ledger.unknown_outcomes import remove_unknown
 from carriers.contract import ReceiptLevel, ReceiptStatus
@@ -43,7 +43,6 @@ _PATIENT_TRIES = 36
 _LATE_TRIES = 12
 _ON_ITS_WAY = ReceiptStatus.IN_TRANSIT.value
 _AT_ONCE = 500
-ONE_ID_MS = DAY_MS // 2
 
 
 @dataclass(slots=True)
@@ -109,10 +108,9 @@ class ReceiptOperations(LateReferences):
         self.append(connection, quarantine, ("tries", "try_at", *RECEIPT_COLUMNS), rows)
 
     def rematch(self, connection: Connection, limit: int, only: Sequence[int] = ()) -> Applied:
-        snapshot = self.snapshot(connection)
-        column, values = ("id", only) if only else ("try_at", [snapshot.now])
+        column, values = ("id", only) if only else ("try_at", [self.now_ms(connection)])
         waiting = self.take_quarantined(connection, column, values, limit)
-        return self._retry(connection, waiting, snapshot) if waiting else Applied()
+        return self._retry(connection, waiting, self.snapshot(connection)) if waiting else Applied()
 
     def rematch_references(self, connection: Connection, references: Sequence[str]) -> None:
         """Apply quarantined receipts that arrived before these references were recorded."""
@@ -185,8 +183,8 @@ class ReceiptOperations(LateReferences):
         known = {nth: one for nth, one in (about or {}).items() if one is not None}
         hits = self._by_reference(connection, items, snapshot, known, some.late)
         left = [nth for nth in range(len(items)) if nth not in hits and nth not in some.by_id - known.keys()]
-        hits |= self._by_delivery_or_phone(connection, items, known, left)
-        past = self._read_history(connection, items, hits)
+        hits |= self._by_delivery_or_phone(connection, items, snapshot, known, left)
+        past = self._read_history(connection, items, snapshot, hits)
         outcome = _Outcome(matched_at=matched_at)
         for index, one in enumerate(items):
             found = hits.get(index)
@@ -210,35 +208,64 @@ class ReceiptOperations(LateReferences):
         Recent campaigns are searched first: nearly all receipts are theirs, and each other one costs as much.
         """
         asked = {
-            nth: _submission_query(one, nth in late) for nth, one in enumerate(items) if nth not in known
+            nth: submission_query(one, nth in late, snapshot.now)
+            for nth, one in enumerate(items)
+            if nth not in known
         }
-        crowd = _repeated(items)
-        left = [nth for nth, one in asked.items() if one is not None and one.reference not in crowd]
+        shared = repeated(items)
+        left = [nth for nth, one in asked.items() if one is not None and one.reference not in shared]
         best: dict[int, list[MatchedDelivery]] = {}
         for within in (snapshot.open, None) if snapshot.open else (None,):
             wanted = [one for nth in left if (one := asked[nth]) is not None]
             hits: defaultdict[int, list[MatchedDelivery]] = defaultdict(list)
             for hit in self.find(connection, wanted, within) if wanted else ():
                 hits[left[hit.nth]].append(hit)
-            best |= {nth: found for nth, some in hits.items() if (found := _choose(items[nth], some))}
+            best |= {
+                nth: found for nth, some in hits.items() if (found := choose(items[nth], some, snapshot.now))
+            }
             left = [nth for nth in left if nth not in best]
-        return best
+        return best | self._by_shared_reference(connection, items, snapshot, asked, shared)
+
+    def _by_shared_reference(
+        self,
+        connection: Connection,
+        items: Sequence[ReceiptRow],
+        snapshot: Snapshot,
+        asked: Mapping[int, SubmissionQuery | None],
+        shared: Collection[str],
+    ) -> dict[int, list[MatchedDelivery]]:
+        """Find the messages in recent campaigns by phone, where many messages bear the reference."""
+        some = {
+            nth: one
+            for nth, one in asked.items()
+            if one and one.reference in shared and one.phone is not None
+        }
+        hits: defaultdict[int, list[MatchedDelivery]] = defaultdict(list)
+        within = self.recent_campaigns(connection, [items[nth] for nth in some], snapshot) if some else ()
+        wanted = list(some)
+        for hit in self.find_of_phone(connection, list(some.values()), within) if within else ():
+            hits[wanted[hit.nth]].append(hit)
+        return {nth: found for nth, mine in hits.items() if (found := choose(items[nth], mine, snapshot.now))}
 
     def _by_delivery_or_phone(
         self,
         connection: Connection,
         items: Sequence[ReceiptRow],
+        snapshot: Snapshot,
         known: Mapping[int, DeliveryKey | DeliveryPart],
         left: Iterable[int],
     ) -> dict[int, list[MatchedDelivery]]:
         places = {nth: one for nth, one in known.items() if isinstance(one, DeliveryPart)}
         keys = {nth: one.key if isinstance(one, DeliveryPart) else one for nth, one in known.items()}
         found: defaultdict[int, list[MatchedDelivery]] = defaultdict(list)
-        for hit in self.find_whole(connection, [MatchQuery(nth, keys.get(nth), items[nth]) for nth in left]):
+        wanted = [
+            MatchQuery(nth, keys.get(nth), items[nth], items[nth].to_come(snapshot.now)) for nth in left
+        ]
+        for hit in self.find_whole(connection, wanted):
             part = places[hit.nth].part if hit.nth in places else hit.part
             found[hit.nth].append(hit._replace(part=part))
         chosen = {
-            nth: hits if hits[0].part == WHOLE or nth in known else _choose(items[nth], hits)
+            nth: hits if hits[0].part == WHOLE or nth in known else choose(items[nth], hits, snapshot.now)
             for nth, hits in found.items()
         }
         return {nth: hits for nth, hits in chosen.items() if hits}
@@ -247,6 +274,7 @@ class ReceiptOperations(LateReferences):
         self,
         connection: Connection,
         items: Sequence[ReceiptRow],
+        snapshot: Snapshot,
         hits: Mapping[int, Sequence[MatchedDelivery]],
     ) -> dict[DeliveryKey, _History]:
         """Read the journals for those few deliveries that need more than their receipts say."""
@@ -256,6 +284,8 @@ class ReceiptOperations(LateReferences):
             partly = items[nth].status == _ON_ITS_WAY and hit.parts > 1 and hit.state == DeliveryState.UNKNOWN
             if (again or partly) and hit.key not in found:
                 requeued_at = _requeued_at(connection, hit.key)
+                if hit.at <= snapshot.now < requeued_at:  # the clock was set back in between
+                    requeued_at = 0
                 found[hit.key] = _History(requeued_at, _on_way(connection, hit.key, requeued_at))
         return found
 
@@ -287,61 +317,6 @@ def _pause(tries: int) -> int:
     if tries < _PATIENT_TRIES:
         return min(_FIRST_LOOK_MS << min(tries, 20), _SLOWEST_LOOK_MS)
     return min(_SLOWEST_LOOK_MS << min(tries - _PATIENT_TRIES, 5), DAY_MS)
-
-
-def _submission_query(one: ReceiptRow, late: bool) -> SubmissionQuery | None:
-    if one.reference is None:
-        return None
-    late = late and one.phone is not None
-    return SubmissionQuery(one.group_id, one.reference, one.phone, *(one.any_age if late else one.window))
-
-
-def _repeated(items: Sequence[ReceiptRow]) -> set[str]:
-    """Return references that receipts for several numbers bear; there the phone identifies the message."""
-    phones: defaultdict[str, set[int]] = defaultdict(set)
-    for one in items:
-        if one.reference is not None and one.phone is not None:
-            phones[one.reference].add(one.phone)
-    return {reference for reference, some in phones.items() if len(some) > 1}
-
-
-def _choose(one: ReceiptRow, hits: Sequence[MatchedDelivery]) -> list[MatchedDelivery]:
-    """Return the parts of the newest message that fits the receipt's time, or none if that is ambiguous.
-
-    A message that fits only if clocks are wrong is taken if no other one has the reference.
-    """
-    first = hits[0]
-    if first.crowd >= CROWD:
-        return []
-    if len(hits) == 1 and one.made - VALIDITY_MS <= first.at <= one.sure:
-        return [first]
-    sure = [hit for hit in hits if one.made - VALIDITY_MS <= hit.at <= one.sure + _extra_time(hit)]
-    if not sure and len({hit.key for hit in hits}) > 1:
-        return []
-    pool = sure or [hit for hit in hits if _may_match(one, hit)]
-    newest = max(pool, key=lambda hit: hit.at, default=None)
-    if newest is None or (one.phone is None and any(_share_id(newest, hit) for hit in pool)):
-        return []
-    return [hit for hit in pool if (hit.key, hit.attempt) == (newest.key, newest.attempt)]
-
-
-def _share_id(newest: MatchedDelivery, hit: MatchedDelivery) -> bool:
-    """Return whether two messages bear one id at the same time, so that only a number could decide.
-
-    A carrier that reuses an id later does so when the earlier message is over; then the newest is meant.
-    """
-    return hit.key != newest.key and newest.at - hit.at < ONE_ID_MS
-
-
-def _extra_time(hit: MatchedDelivery) -> int:
-    """Return extra time for a learnt reference, which is recorded later than its message was sent."""
-    return VALIDITY_MS if hit.result == ResultKind.SETTLED else 0
-
-
-def _may_match(one: ReceiptRow, hit: MatchedDelivery) -> bool:
-    """Tolerate times of another time zone; a receipt that is weeks late only moves what is still open."""
-    of_late = hit.at >= one.made - VALIDITY_MS
-    return of_late or hit.state in (DeliveryState.SUBMITTED, DeliveryState.UNKNOWN)
 
 
 def _requeued_at(connection: Connection, key: DeliveryKey) -> int:

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, func, insert, select, update
 
 from app.core import clock
 from app.core.errors import Conflict, no_such
@@ -99,6 +99,13 @@ def waiting(connection: Connection, hand: EraserIdentity) -> bool:
     if connection.execute(left).first():
         return True
     return due(connection, hand.terms, clock.now_ms(), hand.but) is not None
+
+
+def free_in_ms(connection: Connection, ledger: Ledger) -> int | None:
+    """Return in how many ms another process may take over the open erasure; None if none is open."""
+    left = select(func.min(erasures.c.lease_until)).where(erasures.c.ended_at.is_(None))
+    until = connection.execute(left).scalar()
+    return None if until is None else max(0, until - ledger.now_ms(connection))
 
 
 def begin(connection: Connection, ledger: Ledger, hand: EraserIdentity) -> int | None:

@@ -53,6 +53,16 @@ def _made(store: Store) -> Iterator[Store]:
         store.home.end()
 
 
+@contextmanager
+def _folder(keep: Path | None) -> Iterator[Path]:
+    if keep is not None:
+        keep.mkdir(parents=True)
+        yield keep
+        return
+    with tempfile.TemporaryDirectory(prefix="loa-year-") as folder:
+        yield Path(folder)
+
+
 async def lived(store: Store, plan: Plan) -> dict[str, Any]:
     """All rounds; the figures, with the failure where there is one."""
     began = time.monotonic()
@@ -78,13 +88,11 @@ def main() -> int:
     asked.add_argument("--rounds", type=int, default=24)
     asked.add_argument("--size", type=int, default=120, help="messages of each carrier in a round")
     asked.add_argument("--measured", type=int, default=1500, help="messages of a campaign that is measured")
+    asked.add_argument("--keep", type=Path, help="a folder, new, for all that Loa writes; it stays there")
     asked.add_argument("--out", type=Path, default=Path("build/prove-year.json"))
     given = asked.parse_args()
     plan = Plan(rounds=given.rounds, size=given.size, measured=given.measured)
-    with (
-        tempfile.TemporaryDirectory(prefix="loa-year-") as folder,
-        place(given.engine, Path(folder)) as store,
-    ):
+    with _folder(given.keep) as folder, place(given.engine, folder) as store:
         found = asyncio.run(lived(store, plan))
     LAUNCHER.close()
     dear = {name: ratio for name, ratio in found["last_to_first"].items() if ratio > MOST}

@@ -1,19 +1,29 @@
-"""What a message, a receipt and each sweep cost, in processor time of all processes that serve them."""
+"""What a message, a receipt and each sweep cost, in processor time of all processes that serve them.
+
+The same work takes a processor up to twice as long while others use it too. So beside each measurement a work
+that never changes is done, and what is compared is how many times as much the other took. What the processes
+spend in each second while nothing comes is a figure of its own, and is taken off the others.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import median
 from typing import Any
+
+from sqlalchemy import Engine, NullPool, create_engine, func, select
 
 from app.api import idempotency_store
 from app.core import clock
 from app.core.clock import DAY_MS
 from app.core.states import RunState
 from app.database.connection import Database
+from app.database.models import lanes
 from app.dispatch import run_content, run_sweeps
 from app.dispatch import run_sweeps as runs_of
 from app.ledger.factory import ledger_for
@@ -24,8 +34,11 @@ from tests.faults.server import Server
 from tests.year.checks import MONTHS, RECEIPT_DAYS
 from tests.year.life import FINISHED, Year, processor_s
 
-_TIMES = 3  # the least of so many campaigns is what one costs
-_CALLS, _SERIES = 40, 5
+_TIMES = 3  # the median of so many campaigns is what one costs
+_CALLS, _SERIES = 40, 7
+_IDLE_S = 3.0
+_ALIKE = 300  # questions that the unchanging work consists of
+_QUESTION = select(func.max(lanes.c.name)).where(lanes.c.id == 1)
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -54,9 +67,19 @@ class Costs:
     year: Year
     server: Server | None = None
     by_round: dict[int, dict[str, float]] = field(default_factory=dict)
+    in_units: dict[int, dict[str, float]] = field(default_factory=dict)  # the same, of the unchanging work
 
     def _spent(self) -> float:
         return sum(processor_s(each.process.pid) for each in self.year.running) + server_s(self.server)
+
+    def _unit(self, engine: Engine) -> float:
+        """Seconds of processor time that the unchanging work takes at this moment."""
+        with engine.connect() as connection:
+            connection.execute(_QUESTION).all()
+            began = time.process_time() + server_s(self.server)
+            for _ in range(_ALIKE):
+                connection.execute(_QUESTION).all()
+            return time.process_time() + server_s(self.server) - began
 
     def measures(self, number: int) -> bool:
         """Whether the plan has this round measured: the first and the last."""
@@ -67,36 +90,60 @@ class Costs:
         centre = self.year.carriers.vnpt
         usual = centre.manners
         centre.change(foreign=0.0, twice=0.0)
-        found = [await self._campaign(self.year.plan.measured) for _ in range(_TIMES)]
-        centre.manners = usual
+        engine = create_engine(self.year.home.url, poolclass=NullPool)
         own = self.by_round.setdefault(number, {})
-        own |= {"message": min(each[0] for each in found), "receipt": min(each[1] for each in found)}
+        idle = await self._idle(engine)
+        found = [await self._campaign(self.year.plan.measured, engine, idle[0]) for _ in range(_TIMES)]
+        centre.manners = usual
+        own |= {"idle second": idle[0] * 1e6}
+        own |= {name: median(each[name] for each in found) * 1e6 for name in ("message", "receipt")}
+        units = self.in_units.setdefault(number, {})
+        units |= {"idle second": idle[1]}
+        units |= {
+            name: median(each[name] / each["unit"] for each in found) for name in ("message", "receipt")
+        }
 
-    async def _campaign(self, size: int) -> tuple[float, float]:
-        """(of a message, of a receipt): the receipts come once all is sent and recorded."""
+    async def _idle(self, engine: Engine) -> tuple[float, float]:
+        """What a second without work takes: in seconds, and as a multiple of the unchanging work."""
+        found = []
+        for _ in range(_TIMES):
+            began, at = self._spent(), time.monotonic()
+            await asyncio.sleep(_IDLE_S)
+            each = (self._spent() - began) / (time.monotonic() - at)
+            found.append((each, each / self._unit(engine)))
+        return sorted(found)[_TIMES // 2]
+
+    async def _campaign(self, size: int, engine: Engine, idle: float) -> dict[str, float]:
+        """Of a message, of a receipt, and of the unit: the receipts come once all is sent and recorded."""
         year, centre = self.year, self.year.carriers.vnpt
         kept = centre.keep_back()
         run = (await year.campaign({"vnpt": size}))["vnpt"]
-        began = self._spent()
+        began = self._spent() - idle * time.monotonic()
         await year.act(run, "start", FINISHED)
         await year.until(lambda: len(kept) == size, "the measured messages are taken")
         await year.until(lambda: year.run_states()[run] == RunState.SENT.value, "they are recorded")
-        sent = self._spent()
+        sent, unit = self._spent() - idle * time.monotonic(), self._unit(engine)
+        again = self._spent() - idle * time.monotonic()
         centre.keep_back_no_more()
         centre.conclude(kept)
         await year.until(lambda: year.carriers.outstanding() == 0, "their receipts are acknowledged")
         await year.until(lambda: year.run_states()[run] == FINISHED, "the measured run is finished")
-        return (sent - began) / size * 1e6, (self._spent() - sent) / size * 1e6
+        over = self._spent() - idle * time.monotonic()
+        return {"message": (sent - began) / size, "receipt": (over - again) / size, "unit": unit}
 
     def note_sweeps(self, number: int) -> None:
         """What each sweep costs where there is nothing to do, with nobody at work."""
         if not self.measures(number):
             return
-        db = Database(self.year.home.url)
+        db, engine = Database(self.year.home.url), create_engine(self.year.home.url, poolclass=NullPool)
         try:
-            own = self.by_round.setdefault(number, {})
             for name, work in _sweeps(db, self.year.plan.retention_days).items():
-                own[f"sweep: {name}"] = min(self._call(work) for _ in range(_SERIES))
+                found = [(self._call(work), self._unit(engine)) for _ in range(_SERIES)]
+                self.by_round.setdefault(number, {})[f"sweep: {name}"] = (
+                    median(each[0] for each in found) * 1e6
+                )
+                units = self.in_units.setdefault(number, {})
+                units[f"sweep: {name}"] = median(each[0] / each[1] for each in found)
         finally:
             db.close()
 
@@ -104,13 +151,13 @@ class Costs:
         began = time.process_time() + server_s(self.server)
         for _ in range(_CALLS):
             work()
-        return (time.process_time() + server_s(self.server) - began) / _CALLS * 1e6
+        return (time.process_time() + server_s(self.server) - began) / _CALLS
 
     def ratios(self) -> dict[str, float]:
         """The last measured round beside the first."""
-        if len(self.by_round) < 2:
+        if len(self.in_units) < 2:
             return {}
-        first, last = self.by_round[min(self.by_round)], self.by_round[max(self.by_round)]
+        first, last = self.in_units[min(self.in_units)], self.in_units[max(self.in_units)]
         return {name: round(last[name] / first[name], 2) for name in first if name in last and first[name]}
 
 

@@ -62,6 +62,7 @@ class Year:
     marks: dict[str, int] = field(default_factory=dict)  # the beginning of a text -> its campaign
     lates: list[Late] = field(default_factory=list)
     held_over: list[int] = field(default_factory=list)  # runs that are resumed in the next round
+    without_report: list[int] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
     keys: tuple[str, str] = ("", "")
     began: float = field(default_factory=time.monotonic)
@@ -90,7 +91,7 @@ class Year:
         self.http = httpx.AsyncClient(base_url=self.home.base, headers=headers, timeout=30)
 
     async def start(self, *, wrong_clock_s: float = 0.0) -> None:
-        """Start all, and wait until it serves; a wrong clock: on SQLite's one host, or on a second one."""
+        """Start all, and wait until all serve; a wrong clock: on SQLite's one host, or on a second one."""
         if wrong_clock_s and self.home.sqlite:
             self.running = [self._drilled("up", wrong_clock_s)]
         else:
@@ -104,7 +105,8 @@ class Year:
             ready = (await self.http.get("/readyz")).status_code == 200
         except httpx.TransportError:
             return False
-        return ready and self.carriers.binds() >= 2
+        senders = len(self.running) if self.home.sqlite else len(self.running) - 1
+        return ready and self.carriers.binds() >= 2 * senders
 
     def _drilled(self, name: str, skew_s: float) -> Program:
         """A process whose wall clock is wrong, as the drill has it."""

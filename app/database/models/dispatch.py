@@ -48,6 +48,8 @@ lanes = Table(
 
 # A process that has not reported its link for this long no longer has it open.
 LINK_GONE_AFTER_MS = 30_000
+# A process or host that has reported nothing for this long is not coming back.
+LINK_FORGOTTEN_AFTER_MS = 7 * 86_400_000
 # State of each link in each process that has it open; a row that is not renewed belongs to a dead process.
 link_health = Table(
     "link_health",

@@ -19,10 +19,13 @@ ASKED = (
 )
 # A learnt reference is recorded later than its message was sent.
 _LATER = f"CASE s.result WHEN {int(ResultKind.SETTLED)} THEN {VALIDITY_MS} ELSE 0 END"
-FIND = f"""
+_HIT = """
     SELECT v.nth, s.at, s.part, d.campaign_id, d.batch_id, d.seq, d.run_id, d.phone, d.area, d.segments,
            d.submitted_at, d.done_at, d.state, d.reason, d.parts, d.delivered, d.relayed, d.failed, d.resends,
            s.attempt, s.result, s.crowd
+"""
+FIND = f"""
+    {_HIT}
       FROM ({{asked}}) AS v
       CROSS JOIN LATERAL (SELECT f.*, count(*) OVER ()::int AS crowd FROM (
         SELECT s.campaign_id, s.batch_id, s.seq, s.at, s.part, s.attempt, s.result
@@ -31,6 +34,23 @@ FIND = f"""
          LIMIT {CROWD}) AS f) AS s
       JOIN deliveries{{own}} d ON d.campaign_id = s.campaign_id AND d.batch_id = s.batch_id AND d.seq = s.seq
            AND d.phone = coalesce(v.phone, d.phone)
+     ORDER BY d.campaign_id, d.batch_id, d.seq FOR NO KEY UPDATE OF d
+"""  # noqa: S608 - constants of ours; values are bound
+# In one campaign's partitions. Keep the planner off the index on references: thousands of rows have this one.
+FIND_OF_PHONE = f"""
+    {_HIT}
+      FROM ({{asked}}) AS v
+      CROSS JOIN LATERAL (SELECT s.campaign_id, s.batch_id, s.seq, s.at, s.part, s.attempt,
+               s.result, 1 AS crowd
+          FROM deliveries{{own}} k
+          JOIN submissions{{own}} s
+            ON s.campaign_id = k.campaign_id AND s.batch_id = k.batch_id AND s.seq = k.seq
+          JOIN lanes l ON l.id = s.lane_id AND l.group_id = v.group_id
+         WHERE k.campaign_id = {{campaign}} AND k.phone = v.phone AND s.reference || '' = v.reference
+           AND s.at >= v.earliest AND s.at <= v.latest + {_LATER}
+         LIMIT {CROWD}) AS s
+      JOIN deliveries{{own}} d
+        ON d.campaign_id = s.campaign_id AND d.batch_id = s.batch_id AND d.seq = s.seq
      ORDER BY d.campaign_id, d.batch_id, d.seq FOR NO KEY UPDATE OF d
 """  # noqa: S608 - constants of ours; values are bound
 # Name each campaign's partition: with a condition the server would open those of all campaigns ever.
@@ -43,13 +63,15 @@ _STANDING = """
 """
 # No carrier tries a message for longer, so nearly all receipts concern runs that ended since.
 _LATELY_MS = VALIDITY_MS + DAY_MS
+# Tables are asked for only of the few runs of these days: else the planner would ask for those of all runs.
 MOMENT = f"""
-    WITH closed AS (SELECT subject_id AS id FROM erasures WHERE kind = 'campaign' AND ended_at IS NULL)
+    WITH closed AS (SELECT subject_id AS id FROM erasures WHERE kind = 'campaign' AND ended_at IS NULL),
+         lately AS MATERIALIZED (SELECT DISTINCT campaign_id FROM runs WHERE state <> 'planned'
+                    AND (ended_at IS NULL OR ended_at > (SELECT {NOW} - {_LATELY_MS})))
     SELECT {NOW}, ARRAY(SELECT id FROM closed),
            ARRAY(SELECT id::int FROM lanes ORDER BY id), ARRAY(SELECT group_id::int FROM lanes ORDER BY id),
-           ARRAY(SELECT DISTINCT campaign_id FROM runs
-                  WHERE state <> 'planned' AND (ended_at IS NULL OR ended_at > {NOW} - {_LATELY_MS})
-                    AND campaign_id NOT IN (SELECT id FROM closed)
+           ARRAY(SELECT campaign_id FROM lately
+                  WHERE campaign_id NOT IN (SELECT id FROM closed)
                     AND to_regclass('submissions_c' || campaign_id) IS NOT NULL
                     AND to_regclass('deliveries_c' || campaign_id) IS NOT NULL ORDER BY campaign_id)
 """  # noqa: S608 - constants of ours; values are bound

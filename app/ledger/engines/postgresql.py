@@ -28,7 +28,17 @@ from app.ledger.engine_base import (
     SubmissionQuery,
     Written,
 )
-from app.ledger.engines.pg_receipts import ASKED, EARLY, FIND, MOMENT, NOW, QUARANTINED, WHICH, moved
+from app.ledger.engines.pg_receipts import (
+    ASKED,
+    EARLY,
+    FIND,
+    FIND_OF_PHONE,
+    MOMENT,
+    NOW,
+    QUARANTINED,
+    WHICH,
+    moved,
+)
 from app.ledger.engines.pg_unnest import array, shape, spread
 from app.ledger.erase import EraseOperations
 from app.ledger.queue import ChunkQueue
@@ -288,21 +298,14 @@ class PostgresqlLedger(ChunkQueue, SubmitResults, Tallies, EraseOperations):
     def find(
         self, connection: Connection, asked: Sequence[SubmissionQuery], within: Sequence[int] | None = None
     ) -> list[MatchedDelivery]:
-        rows, values = spread("v", ASKED, [(nth, *each) for nth, each in enumerate(asked)])
-        if within is None:
-            sql = FIND.format(asked=rows, own="")
-        else:
-            # Name the partitions: with a condition the planner could scan a whole campaign.
-            each = {f"c{campaign:d}": FIND.format(asked=rows, own=f"_c{campaign:d}") for campaign in within}
-            found = ", ".join(f"{name} AS ({query})" for name, query in each.items())
-            sql = f"WITH {found} {' UNION ALL '.join(f'TABLE {name}' for name in each)}"
-        try:
-            return [MatchedDelivery(*row) for row in _execute(connection, sql, values)]
-        except psycopg.errors.UndefinedTable as error:
-            # Erased after this transaction read the list of campaigns; the next one won't look there.
-            raise DatabaseUnavailable(
-                "A campaign was erased meanwhile; nothing was changed, try again."
-            ) from error
+        # Name the partitions: with a condition the planner could scan a whole campaign.
+        own = [""] if within is None else [f"_c{campaign:d}" for campaign in within]
+        return _hits(connection, FIND, own, asked)
+
+    def find_of_phone(
+        self, connection: Connection, asked: Sequence[SubmissionQuery], within: Sequence[int]
+    ) -> list[MatchedDelivery]:
+        return _hits(connection, FIND_OF_PHONE, [f"_c{campaign:d}" for campaign in within], asked)
 
     def write_standings(self, connection: Connection, rows: Sequence[Row]) -> None:
         for sql, values in moved(rows):
@@ -358,6 +361,26 @@ def _execute(connection: Connection, sql: str, values: Mapping[str, object], row
     raw: Any = connection.connection.driver_connection
     cursor = raw.execute(sql, values)
     return list(cursor.fetchall()) if rows else []
+
+
+def _hits(
+    connection: Connection, sql: str, tables: Sequence[str], asked: Sequence[SubmissionQuery]
+) -> list[MatchedDelivery]:
+    """What the query finds in these tables, given by the ends of their names, in one statement."""
+    rows, values = spread("v", ASKED, [(nth, *each) for nth, each in enumerate(asked)])
+    each = [sql.format(asked=rows, own=own, campaign=own.removeprefix("_c")) for own in tables]
+    names = [f"f{number}" for number in range(len(each))]
+    found = ", ".join(f"{name} AS ({query})" for name, query in zip(names, each, strict=True))
+    sql = (
+        each[0] if len(each) == 1 else f"WITH {found} {' UNION ALL '.join(f'TABLE {name}' for name in names)}"
+    )
+    try:
+        return [MatchedDelivery(*row) for row in _execute(connection, sql, values)]
+    except psycopg.errors.UndefinedTable as error:
+        # Erased since this transaction learnt which campaigns there are: the next one won't look there.
+        raise DatabaseUnavailable(
+            "A campaign was erased meanwhile; nothing was changed, try again."
+        ) from error
 
 
 def _insert(

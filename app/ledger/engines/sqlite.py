@@ -64,17 +64,29 @@ _IN_STATE = """
      WHERE campaign_id = ? AND batch_id = ? AND seq BETWEEN ? AND ? AND state = ? AND reason = 0
        AND (state <> 0 OR attempts < ?)
 """
-_FIND = f"""
+_HIT = """
     SELECT s.at, s.part, d.campaign_id, d.batch_id, d.seq, d.run_id, d.phone, d.area, d.segments,
            d.submitted_at, d.done_at, d.state, d.reason, d.parts, d.delivered, d.relayed, d.failed, d.resends,
            s.attempt, s.result
+"""
+_LATER = f"CASE s.result WHEN {int(ResultKind.SETTLED)} THEN {VALIDITY_MS} ELSE 0 END"
+_FIND = f"""
+    {_HIT}
       FROM submissions s
       JOIN lanes l ON l.id = s.lane_id AND l.group_id = ?2
       CROSS JOIN deliveries d ON d.campaign_id = s.campaign_id AND d.batch_id = s.batch_id AND d.seq = s.seq
      WHERE s.reference = ?1 AND s.at >= ?3
-       AND s.at <= ?4 + CASE s.result WHEN {int(ResultKind.SETTLED)} THEN {VALIDITY_MS} ELSE 0 END
+       AND s.at <= ?4 + {_LATER}
      LIMIT {CROWD}
-"""  # noqa: S608 - constants of ours; values are bound
+"""
+_FIND_OF_PHONE = f"""
+    {_HIT}
+      FROM deliveries d
+      CROSS JOIN submissions s ON s.campaign_id = d.campaign_id AND s.batch_id = d.batch_id AND s.seq = d.seq
+      JOIN lanes l ON l.id = s.lane_id AND l.group_id = ?2
+     WHERE d.campaign_id = ?6 AND d.phone = ?5 AND +s.reference = ?1 AND s.at >= ?3 AND s.at <= ?4 + {_LATER}
+     LIMIT {CROWD}
+"""
 _PHONE = MatchedDelivery._fields.index("phone") - 1
 _STANDING = """
     UPDATE deliveries SET state = ?, reason = ?, delivered = ?, relayed = ?, failed = ?, done_at = ?
@@ -188,6 +200,19 @@ class SqliteLedger(ChunkQueue, SubmitResults, Tallies, EraseOperations):
             rows = raw.execute(_FIND, (one.reference, one.group_id, one.earliest, one.latest)).fetchall()
             own = (row for row in rows if one.phone is None or row[_PHONE] == one.phone)
             found += [MatchedDelivery(*(nth, *row, len(rows))) for row in own]
+        return found
+
+    def find_of_phone(
+        self, connection: Connection, asked: Sequence[SubmissionQuery], within: Sequence[int]
+    ) -> list[MatchedDelivery]:
+        raw: Any = connection.connection.driver_connection
+        found: list[MatchedDelivery] = []
+        for nth, one in enumerate(asked):
+            given = (one.reference, one.group_id, one.earliest, one.latest, one.phone)
+            for campaign in within:
+                found += [
+                    MatchedDelivery(nth, *row) for row in raw.execute(_FIND_OF_PHONE, (*given, campaign))
+                ]
         return found
 
     def write_standings(self, connection: Connection, rows: Sequence[Row]) -> None:

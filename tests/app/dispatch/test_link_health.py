@@ -10,6 +10,7 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import Connection, delete, select, update
 
+from app.campaigns.forecast import rates
 from app.core import clock
 from app.core.states import DeliveryState, LaneState
 from app.database.connection import Database, shared_ms
@@ -103,6 +104,35 @@ def test_a_link_that_the_settings_no_longer_name_is_left_and_not_lost(db: Databa
     again = link_store.LinkRecord("viettel-1", "viettel", "viettel-1", 100.0, ReceiptLevel.HANDSET)
     db.write(link_store.register, again)
     assert db.read(facts)[world.lane.id].state is LinkState.CLOSED
+
+
+@pytest.mark.parametrize(("host", "days"), [("", 8), ("a container that is no more", 8)])
+def test_a_link_renamed_after_a_long_standstill_is_left_and_its_rate_counts_no_more(
+    db: Database, host: str, days: int
+) -> None:
+    """Loa stood still for longer than rows of processes are kept, then began with another name."""
+    world = build(db, 1)
+    db.write(say, [(world.lane.id, f"{host or link_health.own_host()}:1:x", UP)])
+    db.write(lambda c: c.execute(update(table).values(seen_at=table.c.seen_at - days * 86_400_000)))
+    renamed = link_store.LinkRecord("viettel-2", "viettel", "viettel-2", 100.0, ReceiptLevel.HANDSET)
+    lane = db.write(link_store.register, renamed)
+    for _ in range(2):
+        db.write(say, [(lane.id, f"{link_health.own_host()}:2:x", UP)])
+        db.write(link_store.leave, ["viettel-2"], link_health.own_host())
+    assert db.read(facts)[world.lane.id].state is LinkState.LEFT
+    assert db.read(rates)["viettel"].segments_per_second == 100.0
+    assert db.read(lambda c: c.execute(select(table.c.lane_id)).scalars().all()) == [lane.id]
+
+
+def test_a_link_that_no_process_has_had_for_long_is_away_and_its_rate_counts_no_more(db: Database) -> None:
+    """The settings may name it still: what is not tried yet is something else."""
+    world = build(db, 1)
+    stand(db, world.lane.id, UP)
+    db.write(lambda c: c.execute(update(table).values(seen_at=table.c.seen_at - 8 * 86_400_000)))
+    other = link_store.LinkRecord("viettel-2", "viettel", "viettel-2", 100.0, ReceiptLevel.HANDSET)
+    db.write(say, [(db.write(link_store.register, other).id, "b", UP)])
+    assert link_status.is_away(db.read(facts)[world.lane.id])
+    assert db.read(rates)["viettel"].segments_per_second == 100.0
 
 
 def test_moments_are_kept_by_the_shared_clock_and_the_newest_refusal_counts(db: Database) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from sqlalchemy import select, update
 
@@ -175,4 +177,52 @@ def test_a_reference_that_all_messages_share_costs_no_more_rows_than_others(db: 
     assert apply(world, *rest) == (299, 0, 0)
     assert apply(world, said(world, "0", phone=None)) == (0, 0, 1)  # it could be any
     assert world.states() == {int(DELIVERED): 300}
+    assert verify(db, world.ledger) == []
+
+
+def test_a_reference_that_all_messages_share_takes_no_more_time_than_others(db: Database) -> None:
+    """Of this process, beside receipts of ids of their own: twice as much and more before."""
+    size, groups = 150, 4
+    world = build(db, 2 * groups * size, chunk=2 * groups * size)
+    world.fan_out()
+    lease = world.claim()
+    assert lease
+    half = groups * size
+    named = [
+        SubmitOutcome(each, Accepted((f"m{each.seq}" if n < half else "0",)))
+        for n, each in enumerate(lease.items)
+    ]
+    db.write(world.ledger.record, world.lane, lease, named, None, 30.0)
+    spent: dict[str, list[float]] = {"own": [], "shared": []}
+    for group in range(groups):
+        for kind, first in (("own", group * size), ("shared", half + group * size)):
+            lines = range(first, first + size)
+            some = [
+                said(world, "0" if kind == "shared" else f"m{n + 2}", phone=FIRST_PHONE + n) for n in lines
+            ]
+            before = time.process_time()
+            assert apply(world, *some) == (size, size, 0)
+            spent[kind].append(time.process_time() - before)
+    assert min(spent["shared"]) < 1.5 * min(spent["own"]), spent
+
+
+def test_a_shared_reference_moves_only_the_message_that_bears_it(db: Database) -> None:
+    """Another message to the same number, or one over another account's link, is not meant."""
+    world = build(db, 4, chunk=4)
+    world.fan_out()
+    lease = world.claim()
+    assert lease
+    ids = ("0", "0", "other", "0")
+    named = [
+        SubmitOutcome(each, Accepted((reference,))) for each, reference in zip(lease.items, ids, strict=True)
+    ]
+    db.write(world.ledger.record, world.lane, lease, named, None, 30.0)
+    strange = link(db, "viettel-b", account="smpp somebody@else:2775")
+    all_ = [said(world, "0", phone=FIRST_PHONE + n) for n in range(3)]
+    assert apply(world, *all_) == (2, 2, 1)
+    by_other = [
+        Arrival(strange, said(world, "0", phone=FIRST_PHONE + n).receipt) for n in (0, 3)
+    ]  # two numbers, so that the id is shared
+    assert apply(world, *by_other) == (0, 0, 2)
+    assert world.states() == {int(DELIVERED): 2, int(SUBMITTED): 2}
     assert verify(db, world.ledger) == []

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, insert, select, update
 
 from app.core import clock
 from app.core.states import DeliveryState
 from app.database.connection import Database
-from app.database.models import chunks, quarantine
+from app.database.models import chunks, link_health, quarantine
+from app.dispatch import unknown_decisions
 from app.ledger.contract import Reservation, SubmitOutcome
 from app.runtime.clock_steps import ClockSteps
 from carriers.contract import Deferred
-from tests.app.ledger.times import apply, said
+from tests.app.ledger.times import apply, look_again, notice, passes, said
 from tests.app.world import World, build
 from tests.engines import sqlite_alone
 
@@ -90,6 +91,48 @@ async def test_a_lease_of_a_holder_that_is_gone_ends_and_a_new_one_stands(db: Da
     assert all(now < until < now + 31_000 for until in leases.values()), leases
     assert set(leases) == {"gone", "live"}
     assert world.states()[DeliveryState.QUEUED] == 4
+
+
+async def test_what_was_unknown_when_the_clock_was_set_back_is_settled_and_can_be_sent_again(
+    db: Database,
+) -> None:
+    """Receipts would seem to be older than the sending, and an order about all to be given before."""
+    hands = Hands()
+    sweep = hands.of(db)
+    world = build(db, 2)
+    world.fan_out()
+    dead = world.claim(lease_s=0.0)
+    assert dead
+    db.write(world.ledger.record, world.lane, dead, [], Reservation(3, 2, 0.01), -1.0)
+    notice(world)
+    passes(db, -1 / 24)
+    await sweep.step()
+    hands.set_back()
+    await sweep.step()
+    assert apply(world, said(world, "K1")) == (0, 0, 1)
+    look_again(world)
+    assert world.states() == {int(DeliveryState.UNKNOWN): 1, int(DeliveryState.DELIVERED): 1}
+    assert (
+        unknown_decisions.resend(db, world.ledger, unknown_decisions.UnknownOrder(world.run, "tester")) == 1
+    )
+    assert world.states() == {int(DeliveryState.QUEUED): 1, int(DeliveryState.DELIVERED): 1}
+    world.check()
+
+
+async def test_a_clock_that_was_set_back_while_nobody_was_at_work_is_noticed_at_the_start(
+    db: Database,
+) -> None:
+    hands = Hands()
+    world = put_off(db)
+    later(db)
+    said_last = {"lane_id": world.lane.id, "holder": "gone:1:x", "seen_at": hands.wall()}
+    db.write(lambda c: c.execute(insert(link_health).values(said_last)))
+    hands.set_back()
+    sweep = hands.of(db)
+    for _ in range(2):
+        await sweep.step()
+    waits = db.read(lambda c: c.scalar(select(func.max(chunks.c.not_before))))
+    assert clock.now_ms() - 60_000 < waits < clock.now_ms() + 5000
 
 
 async def test_a_clock_that_goes_as_it_should_moves_nothing(db: Database) -> None:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import pytest
-from sqlalchemy import delete, insert, update
+from sqlalchemy import delete, insert, select, update
 
 from app.core import clock
 from app.core.states import DeliveryState, RunState
 from app.database.connection import Database
-from app.database.models import erasures, quarantine, runs, submissions, unknowns
+from app.database.models import chunks, erasures, quarantine, runs, submissions, unknowns
 from app.ledger.contract import DeliveryKey, Reservation, SubmitOutcome
 from app.receipts import receipt_log
 from app.reports.verify import verify
 from carriers.contract import Accepted, ReceiptStatus, Unknown
-from tests.app.ledger.test_receipt_matching import again, count, sent, state
+from tests.app.ledger.test_receipt_matching import again, answer, count, sent, state
 from tests.app.ledger.times import apply, killed, look_again, notice, passes, said
 from tests.app.world import FIRST_PHONE, accepted, build
 
@@ -59,14 +59,64 @@ def test_an_id_that_is_given_again_on_another_day_is_the_newest_message_s(db: Da
 
 
 @pytest.mark.parametrize("days", [0.0, None], ids=["with its time", "without"])
-def test_after_the_clock_was_set_back_an_hour_the_receipts_of_what_was_sent_before_are_matched(
-    db: Database, days: float | None
+@pytest.mark.parametrize("by_days", [1 / 24, 1, 40], ids=["an hour", "a day", "weeks"])
+@pytest.mark.parametrize("reference", ["K1", None], ids=["with its id", "without it"])
+def test_after_the_clock_was_set_back_the_receipts_of_what_was_sent_before_are_matched(
+    db: Database, days: float | None, by_days: float, reference: str | None
 ) -> None:
-    world = sent(db, Accepted(("K1",)), count=1)
-    passes(db, -1 / 24)  # what is stored is of a time to come
-    assert apply(world, said(world, "K1", days=days)) == (1, 1, 0)
+    world = sent(db, Accepted((reference,) if reference else ()), count=1)
+    passes(db, -by_days)  # what is stored is of a time to come
+    assert apply(world, said(world, reference, days=days)) == (1, 1, 0)
     assert state(world) == DELIVERED
     world.check()
+
+
+def test_after_the_clock_was_set_back_receipts_of_an_id_for_all_are_matched(db: Database) -> None:
+    world = sent(db, Accepted(("0",)), count=3)
+    passes(db, -1)
+    several = [said(world, "0", phone=FIRST_PHONE + n) for n in range(3)]
+    assert apply(world, *several) == (3, 3, 0)
+
+
+def test_a_receipt_that_waited_is_not_about_what_was_sent_since_though_the_clock_was_set_back(
+    db: Database,
+) -> None:
+    """An id that is given again: the receipt is of the message before, which was erased meanwhile."""
+    world = build(db, 1)
+    db.write(world.ledger.open_campaign, world.campaign)
+    assert apply(world, said(world, "K1", days=None)) == (0, 0, 1)
+    db.write(
+        lambda c: c.execute(update(quarantine).values(received_at=quarantine.c.received_at - 10 * 60_000))
+    )
+    answer(world, Accepted(("K1",)))
+    waits = db.read(lambda c: c.execute(select(quarantine.c.received_at)).scalar_one())
+    passes(db, -1)
+    db.write(lambda c: c.execute(update(quarantine).values(received_at=waits)))
+    look_again(world, 15)
+    assert (state(world), count(db, quarantine)) == (SUBMITTED, 1)
+
+
+def test_of_an_id_given_again_since_the_clock_was_set_back_the_newer_message_is_meant(db: Database) -> None:
+    world = sent(db, Accepted(("K1",)), count=1)
+    passes(db, -1)
+    second = again(world, Accepted(("K1",)))
+    assert apply(world, said(world, "K1")) == (1, 1, 0)
+    assert (state(world), state(second)) == (SUBMITTED, DELIVERED)
+
+
+def test_what_was_ordered_again_before_the_clock_was_set_back_fails_by_a_receipt_of_its_own(
+    db: Database,
+) -> None:
+    world = sent(db, Unknown("no answer"), count=1)
+    assert db.write(world.ledger.resend, [DeliveryKey(world.campaign, world.batch, 2)]) == 1
+    passes(db, -1)
+    db.write(lambda c: c.execute(update(chunks).values(not_before=0)))
+    lease = world.claim()
+    assert lease
+    outcomes = [SubmitOutcome(item, Accepted(("K2",))) for item in lease.items]
+    db.write(world.ledger.record, world.lane, lease, outcomes, None, 30.0)
+    assert apply(world, said(world, "K2", BAD)) == (1, 1, 0)
+    assert state(world) == UNDELIVERED
 
 
 def test_a_receipt_without_its_number_that_came_before_the_message_is_not_its_own(db: Database) -> None:

@@ -28,6 +28,7 @@ from app.ledger.factory import ledger_for
 from app.observability.metrics import Metrics
 from app.privacy import certificates, retention_due
 from app.privacy.erasable import ErasureKind
+from app.privacy.retention import Retention
 from app.reports import archive, carrier_report, verify_archive
 from app.reports.archive import ReportSubject, SubjectKind
 from app.reports.document.letterhead import Letterheads
@@ -236,17 +237,19 @@ def test_receipts_for_a_campaign_under_erasure_move_nothing(db: Database) -> Non
     assert db.write(ledger.apply, [receipt(LANE, "now")]).quarantined == 1
 
 
+async def killed(db: Database) -> None:
+    """An erasure that ends in the middle."""
+    before = counted(db)
+    running = asyncio.create_task(eraser(db).run(asyncio.Event()))
+    while counted(db) == before:  # noqa: ASYNC110 - the erasure says nothing on its way
+        await asyncio.sleep(0.001)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
 def test_a_killed_erasure_is_gone_on_with_by_another(db: Database) -> None:
     before = counted(over(db))
-
-    async def killed() -> None:
-        running = asyncio.create_task(eraser(db).run(asyncio.Event()))
-        while counted(db) == before:  # noqa: ASYNC110 - the erasure says nothing on its way
-            await asyncio.sleep(0.001)
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
-
-    asyncio.run(killed())
+    asyncio.run(killed(db))
     assert len(counted(db)) > 0
     assert erase(db) == 0  # the other one may be alive
     db.write(lambda c: c.execute(update(m.erasures).values(lease_until=0)))  # its time is over
@@ -256,6 +259,26 @@ def test_a_killed_erasure_is_gone_on_with_by_another(db: Database) -> None:
     for each in db.read(certificates.page, 0, 100):
         total |= {name: total.get(name, 0) + n for name, n in each.rows.items() if name != "partitions"}
     assert total == before  # nothing counted twice, nothing forgotten
+
+
+async def test_who_looks_for_what_is_due_goes_on_with_a_killed_erasure_once_its_lease_is_over(
+    db: Database,
+) -> None:
+    """And not at the next usual look: receipts of its campaign move nothing meanwhile."""
+    over(db)
+    await killed(db)
+    ledger, stopping = ledger_for(db), asyncio.Event()
+
+    def shorter(c: Connection) -> None:
+        c.execute(update(m.erasures).values(lease_until=ledger.now_ms(c) + 1000))
+
+    db.write(shorter)
+    looking = asyncio.create_task(Retention(db, ledger, TERMS).run(stopping))
+    async with asyncio.timeout(30):
+        while counted(db):  # noqa: ASYNC110 - the erasure says nothing on its way
+            await asyncio.sleep(0.05)
+    stopping.set()
+    await looking
 
 
 def test_again_there_is_nothing_to_do(db: Database) -> None:

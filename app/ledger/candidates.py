@@ -1,0 +1,75 @@
+"""Search keys for the message of a receipt's reference, and the choice among the messages found."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from app.core.clock import DAY_MS
+from app.core.states import DeliveryState
+from app.ledger.contract import ResultKind
+from app.ledger.engine_base import CROWD, MatchedDelivery, SubmissionQuery
+from app.ledger.receipt_times import EVER, VALIDITY_MS, ReceiptRow
+
+ONE_ID_MS = DAY_MS // 2
+
+
+def submission_query(one: ReceiptRow, late: bool, now: int) -> SubmissionQuery | None:
+    """Return what to look for, or None without a reference; late: it has been looked for in vain for long."""
+    if one.reference is None:
+        return None
+    if one.phone is None:
+        return SubmissionQuery(one.group_id, one.reference, None, *one.window)
+    earliest, latest = one.any_age if late else one.window
+    latest = EVER if one.is_new(now) else latest
+    return SubmissionQuery(one.group_id, one.reference, one.phone, earliest, latest)
+
+
+def repeated(items: Sequence[ReceiptRow]) -> set[str]:
+    """Return references that receipts for several numbers bear; there the phone identifies the message."""
+    phones: defaultdict[str, set[int]] = defaultdict(set)
+    for one in items:
+        if one.reference is not None and one.phone is not None:
+            phones[one.reference].add(one.phone)
+    return {reference for reference, some in phones.items() if len(some) > 1}
+
+
+def choose(one: ReceiptRow, hits: Sequence[MatchedDelivery], now: int) -> list[MatchedDelivery]:
+    """Return the parts of the newest message that fits the receipt's time, or none if that is ambiguous.
+
+    A message that fits only if clocks are wrong is taken if no other one has the reference.
+    """
+    first = hits[0]
+    if first.crowd >= CROWD:
+        return []
+    if len(hits) == 1 and one.made - VALIDITY_MS <= first.at <= one.sure:
+        return [first]
+    latest, to_come = one.window[1], one.to_come(now)
+    hits = [hit for hit in hits if hit.at <= latest + _extra_time(hit) or hit.at > to_come]
+    sure = [hit for hit in hits if one.made - VALIDITY_MS <= hit.at <= one.sure + _extra_time(hit)]
+    if not sure and len({hit.key for hit in hits}) > 1:
+        return []
+    pool = sure or [hit for hit in hits if _may_match(one, hit)]
+    newest = max(pool, key=lambda hit: hit.at, default=None)
+    if newest is None or (one.phone is None and any(_share_id(newest, hit) for hit in pool)):
+        return []
+    return [hit for hit in pool if (hit.key, hit.attempt) == (newest.key, newest.attempt)]
+
+
+def _share_id(newest: MatchedDelivery, hit: MatchedDelivery) -> bool:
+    """Return whether two messages bear one id at the same time, so that only a number could decide.
+
+    A carrier that reuses an id later does so when the earlier message is over; then the newest is meant.
+    """
+    return hit.key != newest.key and newest.at - hit.at < ONE_ID_MS
+
+
+def _extra_time(hit: MatchedDelivery) -> int:
+    """Return extra time for a learnt reference, which is recorded later than its message was sent."""
+    return VALIDITY_MS if hit.result == ResultKind.SETTLED else 0
+
+
+def _may_match(one: ReceiptRow, hit: MatchedDelivery) -> bool:
+    """Tolerate times of another time zone; a receipt that is weeks late only moves what is still open."""
+    of_late = hit.at >= one.made - VALIDITY_MS
+    return of_late or hit.state in (DeliveryState.SUBMITTED, DeliveryState.UNKNOWN)
