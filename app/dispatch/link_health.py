@@ -85,7 +85,7 @@ def say(connection: Connection, found: Iterable[tuple[int, str, LinkHealth]]) ->
 
 
 def _forget(connection: Connection, before: int) -> None:
-    """Delete rows of processes long gone, but keep each lane's newest: else the link would seem never opened."""
+    """Delete rows of processes long gone, but keep each lane's newest: else the link seems never opened."""
     c, newer = link_health.c, link_health.alias()
     followed = exists().where(newer.c.lane_id == c.lane_id, newer.c.seen_at > c.seen_at)
     left = c.lane_id.in_(select(lanes_table.c.id).where(lanes_table.c.left_at.is_not(None)))

@@ -76,7 +76,7 @@ class ReceiptRow(NamedTuple):
     def to_come(self, now: int) -> int:
         """Return from which time on a message must have been sent before the clock was set back.
 
-        Only for a receipt that arrived just now; after one that waits in quarantine, a message may have been sent.
+        Only for a receipt that arrived just now: since one that waits arrived, a message may have been sent.
         """
         return now + RECORDED_MS if self.is_new(now) else EVER
 
