@@ -1,1 +1,1 @@
-"""Through whom: the carriers' protocols, behind one contract; knows nothing of app/."""
+"""Carrier protocols behind one contract. Nothing here imports app/."""

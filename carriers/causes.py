@@ -1,7 +1,7 @@
-"""Why something outside of us failed, in our own words and without any address.
+"""Describe why an external call failed, in words that hold no address and no secret.
 
-By the names of classes, each with those it derives from: a newer Python or library that raises a narrower one
-is told in the same words.
+Errors are looked up by class name along the MRO, so a narrower class that a newer Python or library raises
+gets the same words.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import ssl
 from collections.abc import Iterator
 
 _LONGEST_CHAIN = 10  # causes of causes may lead in a circle
-# Certain as far as they go: the first of these in the chain of causes is the cause.
+# Precise errors: the first of these in the chain of causes is reported.
 _SURE = {
     "ConnectionRefusedError": "nothing answers at this address and port",
     "ConnectionError": "the connection was cut",
@@ -29,7 +29,7 @@ _SYSTEM = {
     errno.EMFILE: "this process has too many files open",
     errno.ENFILE: "this machine has too many files open",
 }
-# What httpx says of itself, where nothing deeper is known; an OSError without a number has several causes.
+# Fallbacks when the chain has nothing more precise; an OSError without a number can mean several things.
 _VAGUE = {
     "PoolTimeout": "all connections were busy",
     "WriteTimeout": "what was sent was not taken in time",
@@ -45,17 +45,17 @@ _FAULT = "a fault in the program, which its log has"
 
 
 def cause_of(error: BaseException | None) -> str:
-    """In a few words: a verdict on a certificate, what the system says, or where a fault is looked up."""
+    """Return a short reason: the certificate's fault, the system's message, or where to look up a bug."""
     chain = list(_chain(error))
-    for tell in (_sure, _vague):
+    for describe in (_sure, _vague):
         for each in chain:
-            if said := tell(each):
-                return said
+            if words := describe(each):
+                return words
     return _FAULT
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    """The error, then what caused it; of several that came together the first."""
+    """Yield the error and then its causes; of an exception group, follow the first."""
     for _ in range(_LONGEST_CHAIN):
         if error is None:
             return
@@ -68,13 +68,13 @@ def _sure(error: BaseException) -> str | None:
     match error:
         case ssl.SSLCertVerificationError():
             return f"the certificate is not trusted ({error.verify_message})"
-        case ssl.SSLError():  # its number is none of the system's
+        case ssl.SSLError():  # its errno is OpenSSL's, not the system's
             reason = getattr(error, "reason", None)
             return f"TLS: {reason.lower().replace('_', ' ')}" if reason else "the connection was cut"
         case socket.gaierror():
             return f"the host's name can't be looked up ({error.strerror})"
-    if said := _named(error, _SURE):
-        return said
+    if words := _named(error, _SURE):
+        return words
     number = error.errno if isinstance(error, OSError) else None
     return None if number is None else _SYSTEM.get(number) or os.strerror(number).lower()
 

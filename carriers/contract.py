@@ -1,4 +1,4 @@
-"""What a carrier must do, and the only words for what happened. Read this file first."""
+"""What a carrier adapter must implement, and the result types it may use. Read this file first."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from carriers.permit import since_boot as since_boot
 
 
 class Encoding(StrEnum):
-    """How the characters of a text travel: GSM 03.38 default alphabet, or UCS-2 (UTF-16BE units)."""
+    """How the characters of a text are encoded: GSM 03.38 default alphabet, or UCS-2 (UTF-16BE units)."""
 
     GSM7 = "gsm7"
     UCS2 = "ucs2"
@@ -30,9 +30,10 @@ class ReceiptLevel(IntEnum):
 
 
 class Reason(IntEnum):
-    """Why a message did not arrive, in the groups of the result report (form 4 of the report).
+    """Why a message did not arrive, in the groups of the result report (form 4).
 
-    Numbers are stored: never renumber. Of parts that failed differently the higher one wins, in any order.
+    The numbers are stored: never renumber. If parts of a message failed for different reasons, the highest
+    number wins.
     """
 
     NONE = 0
@@ -51,9 +52,9 @@ class Reason(IntEnum):
 class Limits:
     """What one link may carry.
 
-    segments_per_second: the contract's rate, counted in SMS parts; in_flight: submits that may wait for
-    their answer at once; per_submit: numbers in one request (1 on SMPP); one_receipt: a message gets one
-    reference and one receipt, however many parts it has.
+    segments_per_second: the contract's rate, counted in SMS parts; in_flight: submits that may wait for an
+    answer at once; per_submit: numbers in one request (1 on SMPP); one_receipt: a message gets one reference
+    and one receipt, however many parts it has.
     """
 
     segments_per_second: float
@@ -68,9 +69,9 @@ class Limits:
 class OutboundSms:
     """One text to one subscriber: `phone` is 84 and nine digits, `sender` the registered sender ID.
 
-    key: our own name for this message in this pass, of letters, digits and hyphens, never used twice: the
-    request id where a carrier takes one; again: it was unknown, and a person has chosen to send it again;
-    permit: until when it may go, None for always.
+    key: a unique name for this message in this attempt (letters, digits, hyphens), used as the request id
+    where a carrier takes one; again: the message was unknown and a person chose to send it again; permit:
+    until when it may be written, None for always.
     """
 
     phone: str
@@ -83,27 +84,26 @@ class OutboundSms:
 
     @property
     def may_go(self) -> bool:
-        """Whether it may be written to the wire now."""
         return self.permit is None or self.permit.stands
 
 
-# One reference for each receipt to expect: one for each part, in order, or one in all (Limits.one_receipt).
-# None: taken without a reference, or not taken (see the result). An empty tuple: there are no references.
+# One reference for each expected receipt: one per part, in order, or a single one (Limits.one_receipt).
+# None: taken without a reference, or not taken (see the result). An empty tuple: no references at all.
 References = tuple[str | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The carrier took the whole message. It says nothing of delivery."""
+    """The carrier took the whole message. This says nothing about delivery."""
 
     refs: References = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Partial:
-    """The carrier took some parts and refused the others: never sent again, since copies would follow.
+    """The carrier took some parts and refused others. Never sent again, because that would send copies.
 
-    refs[i] belongs to part i; `refused` names the parts (from 0) that were not taken.
+    refs[i] belongs to part i; `refused` holds the indexes (from 0) of the parts that were not taken.
     """
 
     refs: References
@@ -114,10 +114,10 @@ class Partial:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """The carrier refused the message for good: never again.
+    """The carrier refused the message for good; it is never sent again.
 
-    network: the carrier that serves the number by this one's word (a ported number), in the words of the
-    ranges: viettel, vnpt, mobifone, vietnamobile, gmobile; "" where it says nothing.
+    network: the network that serves a ported number according to this carrier: viettel, vnpt, mobifone,
+    vietnamobile, gmobile, or "" if it does not say.
     """
 
     code: str
@@ -129,8 +129,8 @@ class Rejected:
 class Deferred:
     """Certainly not taken; send later.
 
-    counts: the carrier's own trouble, borne a few times only; False for throttling and for a link that is
-    down, which use up no patience. throttled: we are too fast, so the whole lane slows down.
+    counts: a fault of the carrier's, tolerated only a few times per message; False for throttling and for a
+    link that is down. throttled: we send too fast, so the whole link slows down.
     """
 
     code: str
@@ -141,7 +141,7 @@ class Deferred:
 
 @dataclass(frozen=True, slots=True)
 class Halted:
-    """Certainly not taken, and nothing else will be until a person has acted: stop the lane."""
+    """Certainly not taken, and nothing else will be until a person acts: stop the link."""
 
     code: str
     reason: str
@@ -149,37 +149,38 @@ class Halted:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """Perhaps taken: the answer was lost. No code ever sends it again on a guess.
+    """Perhaps taken: the answer was lost. Code never sends it again.
 
-    `refs` holds what is known of the parts whose answers did arrive.
+    `refs` holds the references of the parts that were answered.
     """
 
     reason: str
     refs: References = ()
 
 
-NOT_SENT = Deferred("not sent", 0.0)  # handed over, and given back before anything was written
+NOT_SENT = Deferred("not sent", 0.0)  # returned before anything was written
 
 SubmitResult = Accepted | Partial | Rejected | Deferred | Halted | Unknown
 
 
 class ReceiptStatus(Enum):
-    """What a receipt says of one part."""
+    """What a receipt says about one part."""
 
     IN_TRANSIT = "in_transit"  # accepted, en route, retrying: nothing final
     DELIVERED = "delivered"
     UNDELIVERED = "undelivered"
     EXPIRED = "expired"
-    UNKNOWN = "unknown"  # the carrier itself does not know, or a code we have no word for
+    UNKNOWN = "unknown"  # the carrier itself does not know, or its code is not in our tables
 
 
 class Receipt(NamedTuple):
-    """What the carrier said later about one part of one message.
+    """What the carrier reported later about one part of one message.
 
-    reference: the carrier's id in the canonical form that its submit answers also have, None where it gives
-    none (it is then matched by its phone, where that leaves no doubt); phone: 84 and nine digits where the
-    receipt names one; done_at: aware, as the carrier states it; code: its own code, kept as it came; raw:
-    the receipt as text, for people; sender: the sender ID in it; by_id_only: it may be a subscriber's.
+    reference: the carrier's id in the canonical form that its submit answers use, None if it gives none (the
+    receipt is then matched by phone if that is unambiguous); phone: 84 and nine digits if the receipt names
+    one; done_at: aware, as the carrier states it; code: the carrier's own code, unchanged; raw: the receipt
+    as text, for people; sender: the sender ID in it; by_id_only: a subscriber could have written this
+    receipt, so only its id may match it.
     """
 
     reference: str | None
@@ -194,7 +195,7 @@ class Receipt(NamedTuple):
     by_id_only: bool = False
 
 
-Acknowledge = Callable[[bool], None]  # True: committed. False: not taken, the carrier shall repeat it
+Acknowledge = Callable[[bool], None]  # True: committed. False: not taken, the carrier must repeat it
 ReceiptSink = Callable[[Receipt, Acknowledge], None]
 
 
@@ -206,48 +207,48 @@ class Carrier(Protocol):
     receipt_level: ReceiptLevel
 
     async def open(self) -> None:
-        """Begin to keep the link up; returns at once, and keeps trying until close()."""
+        """Start to keep the link up. Return at once and keep trying until close()."""
         ...
 
     async def close(self) -> None:
-        """Let what is in flight finish within the answer time, then leave in order."""
+        """Wait for requests in flight, at most the answer timeout, then disconnect cleanly."""
         ...
 
     async def ready(self) -> None:
-        """Return when the link can take a message; wait, without spinning, while it can't."""
+        """Wait, without spinning, until the link can take a message."""
         ...
 
     def halted(self) -> Halted | None:
-        """Why the link needs a person (a wrong password, say), or None."""
+        """Return why the link needs a person (a wrong password, say), or None."""
         ...
 
     async def submit(self, parcel: Sequence[OutboundSms]) -> Sequence[SubmitResult]:
-        """Hand over the parcel; one result for each message, in order. No answer of a carrier raises."""
+        """Send the messages and return one result for each, in order. No answer of a carrier raises."""
         ...
 
     async def written(self) -> None:
-        """Return when nothing that was handed over waits for a place: what waits would go in one burst."""
+        """Wait until no submitted message is still queued; queued messages would go out in one burst."""
         ...
 
     def segments(self, text: str) -> int:
-        """How many SMS parts this link makes of the text: the unit of its rate and of its references."""
+        """Return how many SMS parts this link makes of the text: the unit of its rate and its references."""
         ...
 
 
 @runtime_checkable
 class StreamReceipts(Protocol):
-    """A link that brings receipts by itself (SMPP deliver_sm): acknowledged only after the commit."""
+    """A link that pushes receipts (SMPP deliver_sm); they are acknowledged only after the commit."""
 
     def deliver_to(self, sink: ReceiptSink) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
 class WebhookRequest:
-    """One call of a carrier at our door, before anything of it is believed.
+    """One incoming webhook call, not authenticated yet.
 
-    query: as it came, without the question mark; headers: names in lower case, repeated ones joined by ", ";
-    peer: the caller's address, "" where it can't be told; at: when it came, in seconds since 1970; token:
-    what follows the link's name in the path.
+    query: as received, without the question mark; headers: names in lower case, repeated ones joined by ", ";
+    peer: the caller's address, "" if unknown; at: when it arrived, in seconds since 1970; token: the path
+    segment after the link's name.
     """
 
     method: str
@@ -261,7 +262,7 @@ class WebhookRequest:
 
 @dataclass(frozen=True, slots=True)
 class Misread:
-    """What of a webhook can't be read: the field, as in "[17].status", and what it must be."""
+    """A webhook field that can't be read, as in "[17].status", and what it must be."""
 
     field: str
     what: str
@@ -269,7 +270,7 @@ class Misread:
 
 @dataclass(frozen=True, slots=True)
 class ReceiptsRead:
-    """What a webhook says: the receipts that can be read, and what can't."""
+    """The receipts of a webhook call, and the fields that could not be read."""
 
     receipts: Sequence[Receipt]
     misread: Sequence[Misread] = ()
@@ -277,7 +278,7 @@ class ReceiptsRead:
 
 @dataclass(frozen=True, slots=True)
 class WebhookAnswer:
-    """What the carrier wants to hear, with status 200, once its receipts are committed."""
+    """The body that the carrier expects, with status 200, once its receipts are committed."""
 
     body: bytes = b'{"status":1}'
     content_type: str = "application/json"
@@ -285,25 +286,23 @@ class WebhookAnswer:
 
 @runtime_checkable
 class WebhookReceipts(Protocol):
-    """A link whose carrier calls us with receipts. Both methods are also asked of a link that is not open."""
+    """A link whose carrier calls us with receipts. Its methods are also called while the link is not open."""
 
     @property
-    def acknowledgement(self) -> WebhookAnswer:
-        """What this carrier wants to hear."""
-        ...
+    def acknowledgement(self) -> WebhookAnswer: ...
 
     def authenticate(self, request: WebhookRequest) -> bool:
-        """Whether this is the carrier, by its credentials, in constant time; asked before it is read."""
+        """Check the carrier's credentials in constant time, before the body is parsed."""
         ...
 
     def parse_receipts(self, request: WebhookRequest) -> ReceiptsRead:
-        """What it says. Whatever was sent is an answer, never an exception."""
+        """Parse the call. Malformed input is reported in the result and never raises."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Which message a carrier is asked about: its reference, its phone, its sender ID, when it was sent."""
+    """A status query: the message's reference, phone, sender ID and sending time."""
 
     reference: str
     phone: str
@@ -313,33 +312,33 @@ class Question:
 
 @runtime_checkable
 class QueriedReceipts(Protocol):
-    """A link that can be asked what became of a message (query_sm, the carriers' status calls).
+    """A link that can be asked for a message's status (query_sm, a carrier's status call).
 
-    queries_per_second: how many questions the link bears beside its sending.
+    queries_per_second: how many queries the link bears beside its sending.
     """
 
     queries_per_second: float
 
     async def query(self, question: Question) -> Receipt | None:
-        """What the carrier knows; None where it does not know the message or does not answer now."""
+        """Ask for the status; None if the carrier does not know the message or does not answer now."""
         ...
 
 
 @runtime_checkable
 class ListedFailures(Protocol):
-    """A link that lists the subscribers of a day whom it could not reach.
+    """A link that lists the subscribers it could not reach on a day.
 
-    Who is not on the list is not thereby delivered.
+    A subscriber who is not listed is not thereby delivered.
     """
 
     async def failures(self, day: date, sender: str) -> Sequence[Receipt]:
-        """The failures that the carrier lists for the sender ID on that day; ReadError where it can't say."""
+        """Return the failures listed for the sender ID on that day; ReadError if the carrier can't say."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class OwnFigure:
-    """One figure as the carrier itself states it, in its own name for it; never mixed with receipts."""
+    """One figure stated by the carrier, under the carrier's name for it; never mixed with receipts."""
 
     period: str  # a day or an hour, as the carrier writes it
     name: str
@@ -351,13 +350,13 @@ class OwnFigures(Protocol):
     """A link that states its own totals."""
 
     async def figures(self, first: date, last: date) -> Sequence[OwnFigure]:
-        """The carrier's totals of these days, both included; ReadError where it can't say."""
+        """Return the carrier's totals for these days, both included; ReadError if it can't say."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class CheckFinding:
-    """One thing that a check of the link found: `good` says whether it is as it should be."""
+    """One finding of a link check; `good` says whether it is as it should be."""
 
     good: bool
     what: str
@@ -365,30 +364,30 @@ class CheckFinding:
 
 @runtime_checkable
 class PlainLine(Protocol):
-    """A link that knows to which hosts it speaks without TLS; who starts it wants to know why."""
+    """A link that knows which hosts it talks to without TLS; whoever starts it must justify that."""
 
     @property
     def plain_hosts(self) -> Sequence[str]:
-        """Their names or addresses; none where all of it is encrypted."""
+        """Return their names or addresses; none if all traffic is encrypted."""
         ...
 
 
 @runtime_checkable
 class Checked(Protocol):
-    """A link that can look at its account (contract, sender ID, balance) without sending anything."""
+    """A link that can check its account (contract, sender ID, balance) without sending anything."""
 
     async def check(self) -> Sequence[CheckFinding]:
-        """What the carrier says of our account, in sentences; a failure is a finding, not an exception."""
+        """Return findings as sentences. A failure is a finding, not an exception."""
         ...
 
 
 class ReadError(Exception):
-    """The carrier could not be asked, or its answer can't be read; the message says which, and no secret."""
+    """The carrier could not be asked, or its answer can't be read. The message holds no secret."""
 
 
 @dataclass(frozen=True, slots=True)
 class LinkOptions:
-    """One link as configured: `options` are the adapter's own, checked by the adapter."""
+    """One link as configured; `options` are the adapter's own and checked by the adapter."""
 
     name: str
     carrier: str

@@ -1,4 +1,4 @@
-"""The contract's part on what is sent to us (MO): what a link brings, and to whom it gives it."""
+"""The contract for messages that subscribers send to us (MO)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from carriers.contract import Acknowledge
 
 
 class MessagePart(NamedTuple):
-    """The place of one part in a long message: parts of one message share sender and `reference`."""
+    """The position of one part in a long message; parts of one message share sender and `reference`."""
 
     reference: int
     number: int  # from 1
@@ -19,10 +19,10 @@ class MessagePart(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class InboundMessage:
-    """What somebody sent to us over a link (MO), one part of it where it is long.
+    """One message from a subscriber (MO), or one part of a long one.
 
-    source, destination: the addresses as they came; text: read by `data_coding`, "" where that says that it
-    is no text; octets: what was sent, without its header; is_exact: `text` says all that `octets` say.
+    source, destination: the addresses as received; text: decoded by `data_coding`, "" if that is not text;
+    octets: the payload without its header; is_exact: `text` represents all of `octets`.
     """
 
     source: str
@@ -39,6 +39,6 @@ InboundSink = Callable[[InboundMessage, Acknowledge], None]
 
 @runtime_checkable
 class InboundMessages(Protocol):
-    """A link that brings what is sent to us: acknowledged only after the commit, never without a sink."""
+    """A link that delivers messages sent to us; acknowledged only after the commit, never without a sink."""
 
     def messages_to(self, sink: InboundSink) -> None: ...

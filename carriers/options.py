@@ -1,4 +1,4 @@
-"""Readers of a link's own options: each takes what the settings file says, or says what it must be."""
+"""Readers of adapter settings: each converts a value of the settings file or says what it must be."""
 
 from __future__ import annotations
 
@@ -10,29 +10,28 @@ from typing import Any, TypeVar
 
 from carriers.contract import LinkError, LinkOptions, Reason, ReceiptLevel
 
-# A reader takes what the settings file says and gives the value, or raises ValueError("what it must be").
+# Converts a value of the settings file, or raises ValueError("what it must be").
 Read = Callable[[object], Any]
 Settings = TypeVar("Settings")
 VIETNAM = timezone(timedelta(hours=7))
 
 
 def by(read: Read, *, says: bool = False) -> Mapping[str, Any]:
-    """Field metadata: the reader of one setting.
+    """Return field metadata with the reader of one setting.
 
-    says: by this setting the link makes something else of a text, or sends it as somebody else; an approval
-    holds for what it was then.
+    says: the setting changes what is sent or as whom, so an approval covers its value.
     """
     return {"read": read, "says": says}
 
 
 def saying(settings: type, options: Mapping[str, object]) -> dict[str, object]:
-    """Those of the options that bear on what is said and by whom."""
+    """Return the options that change what is sent or as whom."""
     names = {each.name for each in fields(settings) if each.metadata.get("says")}
     return {name: value for name, value in options.items() if name in names}
 
 
 def string(longest: int, shortest: int = 0) -> Read:
-    """Text without control characters; numbers are taken as their digits."""
+    """Read printable ASCII; integers are converted to their digits."""
 
     def read(value: object) -> str:
         given = str(value) if isinstance(value, str | int) and not isinstance(value, bool) else "\0"
@@ -44,8 +43,6 @@ def string(longest: int, shortest: int = 0) -> Read:
 
 
 def whole(low: int, high: int) -> Read:
-    """A whole number within bounds."""
-
     def read(value: object) -> int:
         if not re.fullmatch(r"\d{1,9}", str(value)) or not low <= int(str(value)) <= high:
             raise ValueError(f"must be a whole number from {low} to {high}")
@@ -55,8 +52,6 @@ def whole(low: int, high: int) -> Read:
 
 
 def seconds(low: float, high: float) -> Read:
-    """A time in seconds within bounds."""
-
     def read(value: object) -> float:
         if not re.fullmatch(r"\d{1,6}(\.\d{1,6})?", str(value)) or not low <= float(str(value)) <= high:
             raise ValueError(f"must be a number of seconds from {low:g} to {high:g}")
@@ -66,15 +61,12 @@ def seconds(low: float, high: float) -> Read:
 
 
 def flag(value: object) -> bool:
-    """true or false, also as the text that an environment variable gives."""
     if str(value).lower() not in ("true", "false"):
         raise ValueError("must be true or false")
     return str(value).lower() == "true"
 
 
 def one_of(*names: str) -> Read:
-    """One of a few words."""
-
     def read(value: object) -> str:
         if value not in names:
             raise ValueError(f"must be one of: {', '.join(names)}")
@@ -84,8 +76,6 @@ def one_of(*names: str) -> Read:
 
 
 def number(low: float, high: float) -> Read:
-    """A number within bounds."""
-
     def read(value: object) -> float:
         if not re.fullmatch(r"\d{1,9}(\.\d{1,6})?", str(value)) or not low <= float(str(value)) <= high:
             raise ValueError(f"must be a number from {low:g} to {high:g}")
@@ -95,12 +85,11 @@ def number(low: float, high: float) -> Read:
 
 
 def level(value: object) -> ReceiptLevel:
-    """The most that a receipt proves, by its name."""
     return ReceiptLevel[one_of("handset", "operator", "none")(value).upper()]
 
 
 def utc_offset(value: object) -> timezone:
-    """The zone of the dates in receipts, such as +07:00."""
+    """Read the zone of the dates in receipts, such as +07:00."""
     match = re.fullmatch(r"([+-])([01]\d):([0-5]\d)", str(value))
     if match is None:
         raise ValueError("must be an offset such as +07:00")
@@ -109,7 +98,10 @@ def utc_offset(value: object) -> timezone:
 
 
 def reasons(value: object) -> Mapping[str, Reason]:
-    """The link's own error codes, such as {"001" = "no_such_number"}: leading zeros and case don't count."""
+    """Read the link's own error codes, such as {"001" = "no_such_number"}.
+
+    Leading zeros and case are ignored.
+    """
     words = {reason.name.lower(): reason for reason in Reason}
     if not isinstance(value, Mapping) or not set(map(str, value.values())) <= set(words):
         raise ValueError(f"must be a table of error codes with words out of: {', '.join(words)}")
@@ -117,20 +109,20 @@ def reasons(value: object) -> Mapping[str, Reason]:
 
 
 def plain_code(code: str) -> str:
-    """An error code as tables have it: lower case, without leading zeros."""
+    """Normalise an error code as the tables have it: lower case, no leading zeros."""
     return code.lower().lstrip("0") or "0"
 
 
 def read_options(link: LinkOptions, settings: type[Settings], kind: str) -> Settings:
-    """The link's options as this dataclass of `by(...)` fields; `kind` as in "an SMPP link".
+    """Read the link's options into this dataclass of `by(...)` fields; `kind` as in "an SMPP link".
 
-    LinkError names the link, the option and the remedy, never its value.
+    LinkError names the link, the option and the remedy, never the value.
     """
     known: dict[str, Field[Any]] = {each.name: each for each in fields(settings)}  # type: ignore[arg-type]
-    strange = sorted(set(link.options) - set(known))
-    if strange:
+    unknown = sorted(set(link.options) - set(known))
+    if unknown:
         raise LinkError(
-            f"Link {link.name}: {kind} has no setting {', '.join(strange)}; it knows: {', '.join(known)}."
+            f"Link {link.name}: {kind} has no setting {', '.join(unknown)}; it knows: {', '.join(known)}."
         )
     for name, each in known.items():
         if each.default is MISSING and each.default_factory is MISSING and name not in link.options:

@@ -1,4 +1,4 @@
-"""Until when a message may be written to the wire: the end of its lease, or the word of whoever stops."""
+"""Until when a message may be written to the wire: the end of its lease, or an earlier stop."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from contextlib import contextmanager
 
 
 def since_boot() -> float:
-    """Seconds on a clock that never jumps, and that goes on while the machine is suspended: for deadlines."""
+    """Return seconds on a clock that never jumps and keeps running during suspend; used for deadlines."""
     clock = getattr(time, "CLOCK_BOOTTIME", None)
     return time.monotonic() if clock is None else time.clock_gettime(clock)
 
 
 class Permit:
-    """Until when (`since_boot`) messages may be written to the wire; looked at again right before that.
+    """Until when (`since_boot`) messages may be written; checked again right before each write.
 
-    Whoever hands messages over prolongs it with its own lease. Withdrawn, it brings back at once what was not
-    written; of a long message whose first part was written the others still go, as long as the time lasts.
+    The send loop prolongs it together with its lease. When it is withdrawn, unwritten messages are returned
+    at once; the remaining parts of a long message whose first part was written still go while the time lasts.
     """
 
     __slots__ = ("_listeners", "until", "withdrawn")
@@ -30,23 +30,21 @@ class Permit:
 
     @property
     def lasts(self) -> bool:
-        """Whether its time is not over."""
         return since_boot() < self.until
 
     @property
     def stands(self) -> bool:
-        """Whether a message may be written now."""
+        """Whether a message may be started now."""
         return not self.withdrawn and self.lasts
 
     def withdraw(self) -> None:
-        """Nothing more may be begun; whoever keeps messages back gives them back now."""
+        """Allow nothing more to be started, and have queued messages returned now."""
         self.withdrawn = True
         for listener in tuple(self._listeners):
             listener()
 
     @contextmanager
     def told(self, listener: Callable[[], object]) -> Iterator[None]:
-        """Meanwhile `listener` is called when the permit is withdrawn."""
         self._listeners.append(listener)
         try:
             yield

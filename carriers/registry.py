@@ -1,4 +1,4 @@
-"""Kind of link -> class: the only list of carriers; third parties join by entry point."""
+"""The only list of link kinds and their classes; third parties add kinds by entry point."""
 
 from __future__ import annotations
 
@@ -35,22 +35,21 @@ SETTINGS: dict[str, type] = {
     "vnpt": VnptSettings,
 }
 _SECRET = re.compile("password|secret|token|key|login|user", re.IGNORECASE)
-# Kinds that keep ids of messages otherwise than the carrier writes them.
+# Kinds that store message ids in another form than the carrier writes them.
 CANONICAL: dict[str, Callable[[LinkOptions], Canonical]] = {"smpp": canonical_ids}
 
 
 def kinds() -> list[str]:
-    """Every kind of link that this installation knows."""
     return sorted({*OWN, *(point.name for point in entry_points(group=GROUP))})
 
 
 def build(kind: str, link: LinkOptions) -> Carrier:
-    """The link as its kind makes it; LinkError for an unknown kind or wrong settings."""
+    """Build the link; LinkError for an unknown kind or wrong settings."""
     return _find(kind, link)(link)
 
 
 def webhook(kind: str, link: LinkOptions) -> WebhookReceipts | None:
-    """The link, where its kind reads its own webhooks; else None, without asking for its password."""
+    """Build the link if its kind parses its own webhooks; else None, without needing its password."""
     make = _find(kind, link)
     if (kind in OWN or isinstance(make, type)) and not hasattr(make, "parse_receipts"):
         return None
@@ -59,13 +58,13 @@ def webhook(kind: str, link: LinkOptions) -> WebhookReceipts | None:
 
 
 def canonical(kind: str, link: LinkOptions) -> Canonical | None:
-    """How the link writes ids of messages down, where not as the carrier writes them: whoever brings one."""
+    """Return how the link normalises message ids, or None if it keeps them as the carrier writes them."""
     make = CANONICAL.get(kind)
     return None if make is None else make(link)
 
 
 def saying(kind: str, options: Mapping[str, object]) -> dict[str, object]:
-    """The options that bear on what is said and by whom; of a third party's kind all but who signs in."""
+    """Return the options that change what is sent or as whom; for third-party kinds all but credentials."""
     if kind in SETTINGS:
         return options_that_say(SETTINGS[kind], options)
     return {name: value for name, value in options.items() if not _SECRET.search(name)}

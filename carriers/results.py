@@ -1,4 +1,4 @@
-"""What the results of messages say of their link: whether the carrier takes anything at all."""
+"""Derive the health of a link from the results of its messages."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from carriers.health import HealthRecord
 
 
 def note_results(health: HealthRecord, results: Iterable[SubmitResult]) -> None:
-    """One message that was worked off says that the carrier takes some; else a refusal that it takes none.
+    """Note whether the carrier processes messages at all.
 
-    What was put off on this side alone (a link that is down or held back) says nothing.
+    One accepted or rejected message proves that it does; otherwise a refusal says that it takes none.
+    Deferrals decided on our side (link down or held) say nothing.
     """
     refused: Deferred | None = None
     for result in results:

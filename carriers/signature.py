@@ -11,21 +11,21 @@ _SIGNATURE = re.compile(r"(sha256=)?[0-9a-f]{64}")
 
 
 def sign(secret: str, timestamp: str, body: bytes) -> str:
-    """The signature of a body at a time: HMAC-SHA256 of timestamp, a full stop and the body, as hex.
+    """Return HMAC-SHA256 of timestamp, a full stop and the body, as hex.
 
-    timestamp: as the header says it, in seconds since 1970.
+    timestamp: as in the header, in seconds since 1970.
     """
     signed = timestamp.encode("utf-8", "surrogatepass") + b"." + body
     return hmac.digest(secret.encode(), signed, "sha256").hex()
 
 
 def signed(secret: str, timestamp: str, body: bytes, signature: str) -> bool:
-    """Whether this is the signature; upper case and a leading `sha256=` are taken as well."""
+    """Check a signature; upper case and a leading `sha256=` are accepted."""
     return same(signature.lower().removeprefix("sha256="), sign(secret, timestamp, body))
 
 
 def is_signature(text: str) -> bool:
-    """Whether it looks like a signature, be it right or wrong."""
+    """Whether the text has the form of a signature, valid or not."""
     return _SIGNATURE.fullmatch(text.lower()) is not None
 
 
@@ -35,12 +35,12 @@ def fresh(timestamp: str, now: float, window_s: float) -> bool:
 
 
 def seconds_of(timestamp: str) -> int | None:
-    """The timestamp in seconds since 1970; None where it is none."""
+    """Parse a timestamp in seconds since 1970; None if it is malformed."""
     return int(timestamp) if _SECONDS.fullmatch(timestamp) else None
 
 
 def same(given: str, expected: str) -> bool:
-    """Whether the two are equal, in a time that tells neither how much of them agrees nor their lengths."""
+    """Compare two secrets in constant time, without leaking their lengths."""
     return hmac.compare_digest(_digest(given), _digest(expected))
 
 

@@ -1,4 +1,4 @@
-"""XML for carriers that speak it: read without document types and entities, written with all escaped."""
+"""Read XML without document types or entities, and write XML with all text escaped."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from xml.sax.saxutils import escape
 from defusedxml import DTDForbidden, EntitiesForbidden, ExternalReferenceForbidden
 from defusedxml.ElementTree import fromstring
 
-# What XML 1.0 can't carry, not even as a reference: controls, halves of surrogate pairs, U+FFFE and U+FFFF.
+# Not allowed in XML 1.0, not even as a reference: controls, lone surrogates, U+FFFE and U+FFFF.
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]*")
 _FORBIDDEN: dict[type[Exception], str] = {
@@ -18,13 +18,13 @@ _FORBIDDEN: dict[type[Exception], str] = {
     EntitiesForbidden: "entities of its own",
     ExternalReferenceForbidden: "a reference to elsewhere",
 }
-# A bare CR is read as a line feed, and in attributes every white space as a blank, unless written as numbers.
+# Parsers read a bare CR as LF, and white space in attributes as blanks, unless written as references.
 _IN_TEXT = {"\r": "&#13;"}
 _IN_ATTRIBUTE = {'"': "&quot;", "\r": "&#13;", "\n": "&#10;", "\t": "&#9;"}
 
 
 class XmlError(ValueError):
-    """What came is no XML that we read, or a text has a character that XML can't carry."""
+    """The input is not XML that we accept, or a text has a character that XML can't carry."""
 
 
 class Markup(str):
@@ -34,46 +34,44 @@ class Markup(str):
 
 
 def read_xml(body: bytes) -> Element:
-    """The root of a document; XmlError for what is no XML, and for types, entities and anything external."""
+    """Parse a document and return its root; XmlError for malformed XML, DTDs and external references."""
     try:
         root: Element = fromstring(body, forbid_dtd=True, forbid_entities=True, forbid_external=True)
     except ParseError as error:
         line, column = error.position
         raise XmlError(f"What came is no XML: line {line}, column {column}.") from None
-    except (ValueError, LookupError) as error:  # forbidden parts, and encodings that nobody has
+    except (ValueError, LookupError) as error:  # forbidden parts and unknown encodings
         what = _FORBIDDEN.get(type(error), "an encoding that can't be read")
         raise XmlError(f"What came is refused as XML: {what}.") from None
     return root
 
 
 def local_name(element: Element) -> str:
-    """The name without its namespace: carriers' prefixes and namespaces vary, their names don't."""
+    """Return the name without its namespace: carriers vary prefixes and namespaces, not names."""
     return element.tag.rpartition("}")[2]
 
 
 def children(element: Element, name: str) -> Iterator[Element]:
-    """The direct children of that local name."""
     return (each for each in element if local_name(each) == name)
 
 
 def child(element: Element, name: str) -> Element | None:
-    """The first direct child of that local name."""
     return next(children(element, name), None)
 
 
 def child_text(element: Element, name: str) -> str:
-    """The text of that child without surrounding white space; "" where there is none."""
+    """Return the stripped text of that child; "" if there is none."""
     found = child(element, name)
     return "" if found is None else (found.text or "").strip()
 
 
 def find(element: Element, name: str) -> Element | None:
-    """The first element of that local name at any depth, the element itself included."""
+    """Return the first element with that local name at any depth, the element itself included."""
     return next((each for each in element.iter() if local_name(each) == name), None)
 
 
 def write(name: str, *content: str, attributes: Mapping[str, str] | None = None) -> Markup:
-    """One element: Markup goes in as it is, text is escaped; XmlError where XML can't carry a character."""
+    """Write one element: Markup is inserted as is, other text escaped; XmlError if a character can't be."""
     if not _NAME.fullmatch(name):
         raise XmlError(f"{name!r} is no name of an element.")
     written = "".join(
@@ -84,7 +82,6 @@ def write(name: str, *content: str, attributes: Mapping[str, str] | None = None)
 
 
 def document(root: Markup) -> bytes:
-    """A whole document in UTF-8, with its declaration."""
     return f'<?xml version="1.0" encoding="UTF-8"?>{root}'.encode()
 
 
