@@ -1,4 +1,4 @@
-"""The base of every carrier over HTTP: its settings, its requests, and one reading of failures."""
+"""The base of every carrier over HTTP: settings, requests, and how failures are classified."""
 
 from carriers.http.answer import Failure, HttpAnswer, failure_of, quoted, redirected
 from carriers.http.link import CLOSED, HttpCarrier

@@ -1,4 +1,4 @@
-"""One answer over HTTP: read within bounds, and what its status says of messages."""
+"""Read one HTTP response within bounds, and decide what its status says about messages."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ import httpx
 
 from carriers.contract import Deferred, Halted, Rejected, Unknown
 
-# A throttled or absent carrier that names no time is left alone for so long.
+# How long a throttled or absent carrier is left alone if it names no time.
 PAUSE_S = 1.0
 _LONGEST_PAUSE_S = 3600.0
 LONGEST_QUOTE = 80
-# Digits in a row, or spaced as a subscriber's number is; none of a hexadecimal word, such as a request's id.
+# Digits in a row, or spaced like a phone number; not within a hexadecimal word such as a request id.
 _NUMBER = re.compile(r"(?<![0-9A-Fa-f])(?:(?:84|0)(?:[ .-]?[0-9]){9,10}|\d{6,})(?![0-9A-Fa-f])")
-_ANY_FORMAT = zlib.MAX_WBITS | 32  # of zlib: gzip and deflate, told apart by their heads
+_ANY_FORMAT = zlib.MAX_WBITS | 32  # zlib detects gzip and deflate by their headers
 
 
 @dataclass(frozen=True, slots=True)
 class HttpAnswer:
-    """A whole answer of the carrier; `retry_after_s` as its header says, None where it says nothing.
+    """A whole response; `retry_after_s` as in its header, None without one.
 
-    own: what the link's settings say of this HTTP status (`http_statuses`), "" where they say nothing.
+    own: the link's own word for this status (setting `http_statuses`), "" if it has none.
     """
 
     status: int
@@ -37,7 +37,7 @@ class HttpAnswer:
 
     @property
     def text(self) -> str:
-        """The body as UTF-8, without a byte order mark; what is none becomes replacement characters."""
+        """The body as UTF-8 without a byte order mark; invalid bytes become replacement characters."""
         return self.body.decode("utf-8-sig", "replace")
 
 
@@ -45,25 +45,25 @@ class HttpAnswer:
 Failure = Deferred | Halted | Rejected | Unknown
 
 
-# What a server says before it has worked a request off: our account or address, the request's form, our pace.
+# Statuses given before a request is processed: about our account, our address, or the request's form.
 _ACCOUNT = frozenset({401, 403, 407})
 _ADDRESS = frozenset({404, 405, 410, 421})
 _FORM = frozenset({400, 402, 411, 413, 414, 415, 417, 422, 426, 428, 431, 451})
-# The words that a link's settings may have for a status.
+# The words that the setting http_statuses may use.
 NOT_TAKEN_WORDS = ("deferred", "throttled", "halted")
 STATUS_WORDS = (*NOT_TAKEN_WORDS, "unknown")
 
 
 def failure_of(answer: HttpAnswer) -> Failure | None:
-    """What an answer's HTTP status says of messages, for all carriers; None for 200, whose body says more.
+    """Return what the HTTP status says about messages; None for 200, whose body says more.
 
-    The link's own word for a status goes first. Not taken for certain: 429 and 425 (too fast, too early),
-    401, 403 and 407 (our account), 404 and 405 (our address), 400 and its like (the request's form). No
-    carrier refuses a single message by a status: what refuses by one would refuse all, so a person looks.
+    The link's own word for a status comes first. Certainly not taken: 429 and 425 (too fast, too early), 401,
+    403 and 407 (our account), 404 and 405 (our address), 400 and the like (the request's form). No carrier
+    refuses a single message by status: what refuses one would refuse all, so a person has to look.
 
-    Perhaps taken: everything else. A gateway gives 503 as well as 502 and 504 when its backend's answer is
-    lost, 408 when it waited too long, 409 when it sent the request twice; a page that has done its work
-    redirects (3xx), and a server that finds no form for its answer says 406 after the work is done.
+    Perhaps taken: everything else. A gateway answers 503 as well as 502 and 504 when it loses its backend's
+    answer, 408 when it waited too long, 409 when it sent the request twice; a page that has done its work
+    redirects (3xx), and a server that finds no representation for its answer says 406 after the work is done.
     """
     status = answer.status
     if answer.own or status == 200:
@@ -92,26 +92,25 @@ def _by_settings(answer: HttpAnswer) -> Failure:
 
 
 def redirected(answer: HttpAnswer) -> Halted | None:
-    """The halt that a redirect is for the link, whatever became of the message that met it."""
+    """Return the halt that a redirect causes for the link, whatever becomes of its message."""
     if answer.own or not 300 <= answer.status < 400:
         return None
     return Halted(f"http {answer.status}", "The carrier sends us to another address: check base_url.")
 
 
 def pause(answer: HttpAnswer) -> float:
-    """For how many seconds the carrier wants to be left alone."""
     return min(answer.retry_after_s or PAUSE_S, _LONGEST_PAUSE_S)
 
 
 def _seconds(header: str | None) -> float | None:
-    """Retry-After in seconds; its form with a date is not used by any carrier we know."""
+    """Parse Retry-After in seconds; no carrier we know uses its date form."""
     return float(header) if header and header.isascii() and header.isdecimal() else None
 
 
 async def read_answer(
     response: httpx.Response, longest_kb: int, own: Mapping[int, str] = MappingProxyType({})
 ) -> HttpAnswer | Failure:
-    """The whole answer, of at most so many kB; Unknown where it can't be read. own: words for statuses."""
+    """Read the whole response, at most `longest_kb`; Unknown if it can't be read. own: words for statuses."""
     headers, longest = response.headers, longest_kb * 1024
     body = await _body(response, longest)
     if body is None:
@@ -124,16 +123,16 @@ async def read_answer(
 
 
 async def _body(response: httpx.Response, longest: int) -> bytes | None:
-    """The body, up to `longest` bytes and some more; None where it is packed in a way that can't be read.
+    """Read the body, at most a little more than `longest` bytes; None if its encoding can't be read.
 
-    Unpacked here, since a library would unpack all that a packet holds before anybody can say stop.
+    Decompressed here because httpx would unpack a whole compressed chunk before the limit could apply.
     """
     packing = response.headers.get("content-encoding", "identity").lower()
     if packing not in ("identity", "gzip", "x-gzip", "deflate"):
         return None
     unpack = None if packing == "identity" else zlib.decompressobj(_ANY_FORMAT)
     body = bytearray()
-    # Not by httpx's own iterators, which give the connection back at the end of the body.
+    # httpx's own iterators would return the connection to the pool at the end of the body.
     stream = cast(httpx.AsyncByteStream, response.stream)
     try:
         async for piece in stream:
@@ -148,7 +147,7 @@ async def _body(response: httpx.Response, longest: int) -> bytes | None:
 
 
 def quoted(words: str, *secrets: str) -> str:
-    """A carrier's own words as they may be kept and shown: a short line without our secrets and numbers."""
+    """Make a carrier's words fit to keep and show: one short line without our secrets and numbers."""
     for secret in filter(None, secrets):
         words = words.replace(secret, "[redacted]")
     line = "".join(character if character.isprintable() else " " for character in words)

@@ -1,7 +1,7 @@
-"""What every carrier over HTTP shares: one request for each group of messages, and one reading of failures.
+"""The base of adapters over HTTP: one request per group of messages, and one classification of failures.
 
-The rule that all of it serves: a request that may have been read by the carrier, and whose answer is lost or
-can't be read, is Unknown. Only what certainly was not read is Deferred.
+The rule behind all of it: if the carrier may have read a request and its answer is lost or unreadable, the
+result is Unknown. Only what certainly was not read is Deferred.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ from carriers.in_a_row import InARow
 from carriers.permit import since_boot
 from carriers.text import segments
 
-# httpx writes every URL to its log, and some carriers want the password in it.
+# httpx logs every URL, and some carriers want the password in it.
 for _library in ("httpx", "httpcore"):
     logging.getLogger(_library).setLevel(logging.WARNING)
 
@@ -55,16 +55,16 @@ SURPLUS = "the carrier sent an answer too many"
 HELD_BACK = Deferred("link held back", retry_after_s=1.0)
 _permit: ContextVar[Permit | None] = ContextVar("permit", default=None)
 _kept: ContextVar[KeptConnection | None] = ContextVar("kept", default=None)
-# A carrier that leaves everything unclear is tried again so often at least.
+# The longest pause between probes of a carrier whose answers are all unclear.
 _LONGEST_SILENCE_S = 300.0
 _FEWEST_UNCLEAR = 3
 _NO_CONNECTION = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 
 
 class HttpCarrier(ABC):
-    """contract.Carrier over HTTP: an adapter writes `hand_over`, one request and the reading of its answer.
+    """contract.Carrier over HTTP; an adapter implements `hand_over`: one request and its answer.
 
-    Messages of one text and sender go out together, up to `per_submit`; `in_flight` requests at once.
+    Messages with the same text and sender go out together, up to `per_submit`; `in_flight` requests at once.
     """
 
     receipt_level: ReceiptLevel = ReceiptLevel.NONE
@@ -89,11 +89,11 @@ class HttpCarrier(ABC):
         self._http = settings
         self._tls = tls_context(link, settings)
         self._client: httpx.AsyncClient | None = None
-        self._room = RequestSlots(settings.in_flight)
+        self._slots = RequestSlots(settings.in_flight)
         self._health = HealthRecord()
         self._times = AnswerTimes()
         self._waiting = Waiting(settings.answer_timeout_s)
-        self._under_way: set[asyncio.Task[Sequence[SubmitResult]]] = set()
+        self._tasks: set[asyncio.Task[Sequence[SubmitResult]]] = set()
         self._halted: Halted | None = None
         self._not_before = 0.0  # on the event loop's clock
         self._in_a_row = InARow(settings.strange_in_a_row, self._health, self.strange, self.of_one_number)
@@ -101,10 +101,7 @@ class HttpCarrier(ABC):
         self._probing = False  # one message is out alone to see whether answers come again
         self._redirect: Halted | None = None
 
-    # ---- contract.Carrier
-
     async def open(self) -> None:
-        """Take messages from now on; a halted link tries again."""
         self._halted = self._redirect = None
         self._not_before = 0.0
         self._in_a_row.reopened()
@@ -112,7 +109,7 @@ class HttpCarrier(ABC):
 
     def _new_client(self) -> httpx.AsyncClient:
         own = self._http
-        connections = own.in_flight + 1  # one beside the messages: logins and questions
+        connections = own.in_flight + 1  # one more for logins and status queries
         return httpx.AsyncClient(
             verify=self._tls,
             proxy=own.proxy or None,
@@ -130,17 +127,16 @@ class HttpCarrier(ABC):
         )
 
     async def close(self) -> None:
-        """Let what is in flight finish within the answer time; what has not begun is deferred."""
+        """Wait for requests in flight, at most the answer timeout; defer what has not begun."""
         client, self._client = self._client, None
         self._health.closed()
-        if self._under_way:
-            await asyncio.wait(self._under_way)
-        self._waiting.heard()  # the silence of a link that was left is no news
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        self._waiting.heard()  # a closed link is silent on purpose
         if client is not None:
             await client.aclose()
 
     async def ready(self) -> None:
-        """Return when a message may go; while the link is held back or halted, wait."""
         while True:
             wait_s = self._not_before - asyncio.get_running_loop().time()
             if self._client is not None and not (self._halted or self._probing) and wait_s <= 0:
@@ -148,40 +144,35 @@ class HttpCarrier(ABC):
             await asyncio.sleep(max(0.05, min(wait_s, 1.0)))
 
     def health(self) -> LinkHealth:
-        """How the link stands; before the first request nobody knows."""
+        """Return the link's state; unknown before the first request."""
         found = self._waiting.beside(self._health.facts())
         return replace(found, held=found.held or self._in_a_row.why_paused)
 
     def halted(self) -> Halted | None:
-        """Why the link needs a person, or None."""
         return self._halted
 
     async def written(self) -> None:
-        """Return when every request that was handed over has its place among those under way."""
-        while len(self._under_way) > self._http.in_flight:
-            await asyncio.wait(self._under_way, return_when=asyncio.FIRST_COMPLETED)
+        """Wait until every submitted request has a slot."""
+        while len(self._tasks) > self._http.in_flight:
+            await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
 
     def segments(self, text: str) -> int:
-        """SMS parts of the text."""
         return segments(text)
-
-    # ---- contract.PlainLine
 
     @property
     def plain_hosts(self) -> Sequence[str]:
-        """The carrier's host, unless its address begins with https."""
         address = httpx.URL(self._http.base_url)
         return [] if address.scheme == "https" else [address.host]
 
     async def submit(self, parcel: Sequence[OutboundSms]) -> Sequence[SubmitResult]:
-        """One result for each message, in order; a cancelled call sends nothing that has not begun."""
+        """Return one result for each message, in order; a cancelled call sends nothing that has not begun."""
         tasks = []
         for some in _alike(parcel, self.per_submit):
             task = asyncio.create_task(self._submit_some(some))
-            self._under_way.add(task)
-            task.add_done_callback(self._under_way.discard)
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
             tasks.append(task)
-        # All of them first: who hears of an adapter's fault must find nothing under way.
+        # Wait for all first: when an adapter's bug is raised, nothing may still be in flight.
         lists = await asyncio.gather(*tasks, return_exceptions=True)
         results: list[SubmitResult] = []
         for some_results in lists:
@@ -192,43 +183,43 @@ class HttpCarrier(ABC):
 
     async def _submit_some(self, some: Sequence[OutboundSms]) -> Sequence[SubmitResult]:
         permit = some[0].permit
-        if not await self._room.enter(permit):
+        if not await self._slots.enter(permit):
             return [NOT_SENT] * len(some)
         try:
             refusal = self.refusal() or (HELD_BACK if self._probing else None)
             if refusal is not None:
                 return [refusal] * len(some)
-            _permit.set(permit)  # of this task alone: looked at again right before the request is written
+            _permit.set(permit)  # local to this task; checked again right before the request is written
             results = await self._hand_over_or_probe(some)
         finally:
-            self._room.leave()
-        self._look_for_a_halt(results)
+            self._slots.leave()
+        self._halt_if_refused(results)
         return results
 
     async def _hand_over_or_probe(self, some: Sequence[OutboundSms]) -> Sequence[SubmitResult]:
-        probes = self._probing = self._too_unclear() >= 0 or bool(self._in_a_row.why_paused)
+        probes = self._probing = self._unclear_excess() >= 0 or bool(self._in_a_row.why_paused)
         try:
-            answers = await self._own_answers(some)
+            answers = await self._hand_over_checked(some)
         finally:
             self._probing = self._probing and not probes
-        self._weigh(answers, probes)
+        self._pause_if_unclear(answers, probes)
         results = self._in_a_row.weigh(some, answers)
         self.hold_back(self._in_a_row.pause_left_s)
         return results
 
-    async def _own_answers(self, some: Sequence[OutboundSms]) -> Sequence[SubmitResult]:
-        """What the adapter reads; a refusal after which another answer comes was not that of these."""
+    async def _hand_over_checked(self, some: Sequence[OutboundSms]) -> Sequence[SubmitResult]:
+        """Send, and check that a refusal was the answer to these messages and not to earlier ones."""
         kept = KeptConnection()
         _kept.set(kept)
-        begun, ends = self._waiting.begin(), since_boot() + self._http.answer_timeout_s
+        started, ends = self._waiting.begin(), since_boot() + self._http.answer_timeout_s
         try:
             results = await self.hand_over(some)
             refused = any(isinstance(result, Deferred | Halted) for result in results)
-            # Not beyond the time for an answer: who stops waits no longer than for one.
+            # Not beyond the answer timeout: stopping must take no longer than one answer.
             surplus = await self._surplus(kept, ends - since_boot()) if refused else None
             return results if surplus is None else [surplus] * len(some)
         finally:
-            self._waiting.end(begun)
+            self._waiting.end(started)
             await kept.release()
 
     async def _surplus(self, kept: KeptConnection, within_s: float) -> Unknown | None:
@@ -237,10 +228,11 @@ class HttpCarrier(ABC):
         self.log.error("an answer came that nobody had asked for", link=self.name)
         return Unknown(SURPLUS)
 
-    def _look_for_a_halt(self, results: Sequence[SubmitResult]) -> None:
-        """A refusal that holds for all; a redirect too, though what met it is unknown.
+    def _halt_if_refused(self, results: Sequence[SubmitResult]) -> None:
+        """Halt the link on a refusal that holds for all messages, or on a redirect.
 
-        A question that met one says nothing of messages: it stops nothing while they get their answers.
+        A status query that was redirected says nothing about messages: it stops nothing while they are
+        answered.
         """
         if any(isinstance(result, Accepted | Partial | Rejected) for result in results):
             self._redirect = None
@@ -251,16 +243,16 @@ class HttpCarrier(ABC):
             self._health.lost()
             self.log.error("link halted", code=halted.code)
 
-    def _too_unclear(self) -> int:
-        """By how many unclear results in a row the link has passed what it bears; below 0: by none."""
+    def _unclear_excess(self) -> int:
+        """Return how far the unclear results in a row exceed what is tolerated; negative if not."""
         return self._unclear_in_a_row - max(_FEWEST_UNCLEAR, self._http.in_flight)
 
-    def _weigh(self, results: Sequence[SubmitResult], probes: bool) -> None:
-        """Pause a link that leaves everything unclear, so that no batch becomes unknown message by message.
+    def _pause_if_unclear(self, results: Sequence[SubmitResult], probes: bool) -> None:
+        """Pause a link whose results are all unclear, so that a batch does not become unknown one by one.
 
-        Lost answers, or pages of a broken gateway: as many in a row as may be under way, and not one verdict.
-        Fewer than twice as many become unknown before the link pauses; afterwards one goes alone after each
-        pause, until a verdict comes.
+        The limit is as many unclear results in a row (lost answers, pages of a broken gateway) as requests
+        may be in flight, so fewer than twice as many become unknown before the pause. Afterwards one message
+        goes alone after each pause, until a clear result comes.
         """
         if any(isinstance(result, Accepted | Partial | Rejected) for result in results):
             self._unclear_in_a_row = self._lost_probes = 0
@@ -269,18 +261,18 @@ class HttpCarrier(ABC):
         elif any(isinstance(result, Unknown) for result in results):
             self._unclear_in_a_row += 1
             self._lost_probes = min(self._lost_probes + probes, 10)
-            if self._too_unclear() >= 0:
-                self._hold()
+            if self._unclear_excess() >= 0:
+                self._mark_held()
                 self.hold_back(min(PAUSE_S * 2.0 ** (1 + self._lost_probes), _LONGEST_SILENCE_S))
 
-    def _hold(self) -> None:
+    def _mark_held(self) -> None:
         why = f"{self._unclear_in_a_row} requests in a row without a clear answer"
         if not self._health.held:
             self.log.error("link is held", why=why)
         self._health.held, self._health.refusing_since = why, None
 
     def refusal(self) -> Halted | Deferred | None:
-        """Why nothing may be sent at this moment; None where it may."""
+        """Return why nothing may be sent now; None if it may."""
         if self._client is None:
             return CLOSED
         if self._halted is not None:
@@ -289,18 +281,18 @@ class HttpCarrier(ABC):
         return Deferred("link held back", retry_after_s=wait_s) if wait_s > 0 else None
 
     def hold_back(self, for_s: float) -> None:
-        """Send nothing for so long: the carrier has said when it will take messages again."""
+        """Send nothing for so many seconds: the carrier has said when it will take messages again."""
         until = asyncio.get_running_loop().time() + for_s
         self._not_before = max(self._not_before, until)
 
-    # ---- for adapters
+    # For adapters
 
     @abstractmethod
     async def hand_over(self, some: Sequence[OutboundSms]) -> Sequence[SubmitResult]:
-        """Send these (one text, one sender, `per_submit` at the most) and read the answer."""
+        """Send these (one text, one sender, at most `per_submit`) and parse the answer."""
 
     async def doubt(self) -> Unknown | None:
-        """Why the newest answer may not be the message's own: to be asked before it is sent once more."""
+        """Return why the latest answer may not be the message's own; ask this before sending it once more."""
         kept = self._own_kept()
         return None if kept is None else await self._surplus(kept, self._times.patience_s)
 
@@ -310,9 +302,9 @@ class HttpCarrier(ABC):
         return kept if kept is not None and kept.is_own else None
 
     async def exchange(self, method: str, path: str = "", **request: Any) -> HttpAnswer | Failure:
-        """One request to base_url + path (httpx's arguments), and its answer; or why there is none.
+        """Send one request to base_url + path (httpx's arguments); return its answer, or a failure.
 
-        Nothing is ever sent again here.
+        Never retries.
         """
         client, progress, kept = self._client, Progress(_permit.get()), self._own_kept()
         if kept is not None:
@@ -325,17 +317,16 @@ class HttpCarrier(ABC):
                 answer = await self._exchange(client, method, self._http.base_url + path, request, progress)
         except PermitEndedError:
             return NOT_SENT
-        except (httpx.HTTPError, TimeoutError, OSError) as error:  # OSError: TLS that fails under the answer
+        except (httpx.HTTPError, TimeoutError, OSError) as error:  # OSError: TLS failing during the answer
             return self._failed(error, progress)
         if progress.is_stale:
             self.log.error("an answer was there before the request", path=path)
             return Unknown(STALE)
         if isinstance(answer, HttpAnswer):
-            self._note(answer)
+            self._note_status(answer)
         return answer
 
-    def _note(self, answer: HttpAnswer) -> None:
-        """What the status says of the link, beside what it says of the message."""
+    def _note_status(self, answer: HttpAnswer) -> None:
         self._health.connected()
         self._waiting.heard()
         if answer.status == 503 or (answer.status == 429 and answer.retry_after_s):
@@ -343,7 +334,7 @@ class HttpCarrier(ABC):
         self._redirect = redirected(answer) or self._redirect
 
     def _failed(self, error: Exception, progress: Progress) -> Failure:
-        if isinstance(error, _NO_CONNECTION) or progress.is_untold:
+        if isinstance(error, _NO_CONNECTION) or progress.is_unwritten:
             self.hold_back(PAUSE_S)
             self._health.refused(f"no connection: {cause_of(error)}")
             self._health.lost()
@@ -359,23 +350,23 @@ class HttpCarrier(ABC):
         request: Mapping[str, Any],
         progress: Progress,
     ) -> HttpAnswer | Failure:
-        kept, begun = self._own_kept(), asyncio.get_running_loop().time()
-        async with AsyncExitStack() as leaving:
+        kept, started = self._own_kept(), asyncio.get_running_loop().time()
+        async with AsyncExitStack() as cleanup:
             response = await client.send(client.build_request(method, address, **request), stream=True)
-            leaving.push_async_callback(response.aclose)
-            if progress.is_stale:  # what comes next on this connection belongs to nobody knows what
+            cleanup.push_async_callback(response.aclose)
+            if progress.is_stale:  # further answers on this connection belong to unknown requests
                 await response.extensions["network_stream"].aclose()
             answer = await read_answer(response, self._http.longest_answer_kb, self._http.http_statuses)
-            self._times.note(asyncio.get_running_loop().time() - begun)
-            doubtful = isinstance(answer, HttpAnswer) and progress.is_later and not progress.is_stale
-            if kept is not None and doubtful:
+            self._times.note(asyncio.get_running_loop().time() - started)
+            may_be_surplus = isinstance(answer, HttpAnswer) and progress.is_reused and not progress.is_stale
+            if kept is not None and may_be_surplus:
                 kept.keep(response)
-                leaving.pop_all()
+                cleanup.pop_all()
         return answer
 
 
 def _alike(parcel: Sequence[OutboundSms], most: int) -> Iterator[Sequence[OutboundSms]]:
-    """Neighbours of one text, one sender and one history, at most so many."""
+    """Split into runs of messages with equal text, sender, `again` and permit, at most `most` each."""
     start = 0
     for index in range(1, len(parcel) + 1):
         first = parcel[start]

@@ -1,4 +1,4 @@
-"""What every link over HTTP can be told: where, with which deadlines, through which proxy, with which TLS."""
+"""Settings shared by every link over HTTP: address, deadlines, proxy, TLS."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from carriers.options import by, number, seconds, string, whole
 
 
 def url(value: object) -> str:
-    """An http(s) address with a host and without a query, a fragment or a password."""
+    """Read an http(s) address with a host and without query, fragment or password."""
     parts = urlsplit(str(value))
     if parts.scheme not in ("http", "https") or not _is_sound(str(value)) or parts.query or parts.fragment:
         raise ValueError("must be an address such as https://sms.example.vn:8443/path")
@@ -28,14 +28,14 @@ def url(value: object) -> str:
 
 
 def proxy(value: object) -> str:
-    """The proxy through which the carrier is reached, whose address it has on its list; may hold a login."""
+    """Read the address of the HTTP proxy to the carrier; it may hold a login."""
     if urlsplit(str(value)).scheme not in ("http", "https") or not _is_sound(str(value)):
         raise ValueError("must be the address of an HTTP proxy, such as http://proxy.example.vn:3128")
     return str(value)
 
 
 def http_statuses(value: object) -> Mapping[int, str]:
-    """What this carrier's HTTP statuses mean by its contract, such as {"503" = "deferred"}."""
+    """Read the meaning of HTTP statuses by the carrier's contract, such as {"503" = "deferred"}."""
     if not isinstance(value, Mapping) or not set(map(str, value.values())) <= set(STATUS_WORDS):
         raise ValueError(f"must be a table of HTTP statuses with words out of: {', '.join(STATUS_WORDS)}")
     if not all(re.fullmatch(r"[2-5]\d\d", str(status)) and str(status) != "200" for status in value):
@@ -44,7 +44,7 @@ def http_statuses(value: object) -> Mapping[int, str]:
 
 
 def _is_sound(address: str) -> bool:
-    """Whether the address has a host, and a port that there is: found now, not at the first message."""
+    """Whether host and port are valid: checked now, not at the first message."""
     try:
         return bool(httpx.URL(address).host) and urlsplit(address).port != 0
     except (httpx.InvalidURL, ValueError):
@@ -53,20 +53,20 @@ def _is_sound(address: str) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpSettings:
-    """What every link over HTTP can be told; an adapter's own settings inherit from it."""
+    """Settings shared by every link over HTTP; an adapter's own settings inherit from it."""
 
     base_url: str = field(metadata=by(url))
     password: str = field(repr=False, metadata=by(string(200, 1)))
-    # Requests that wait for their answer at once; as many connections are kept.
+    # Requests in flight at once; as many connections are kept.
     in_flight: int = field(default=8, metadata=by(whole(1, 500)))
     connect_timeout_s: float = field(default=5.0, metadata=by(seconds(0.05, 120)))
     write_timeout_s: float = field(default=10.0, metadata=by(seconds(0.05, 120)))
-    # The whole answer must be here by then; afterwards the messages are unknown.
+    # Deadline for the whole answer; afterwards the messages are unknown.
     answer_timeout_s: float = field(default=30.0, metadata=by(seconds(0.05, 600)))
-    # Below what carriers keep an idle connection: one that they close under a request makes it unknown.
+    # Shorter than carriers keep idle connections: if they close one under a request, it is unknown.
     keep_alive_s: float = field(default=4.0, metadata=by(seconds(0, 600)))
     longest_answer_kb: int = field(default=1024, metadata=by(whole(1, 100_000)))
-    # What the contract says of a status that else is unknown, or otherwise read (answer.failure_of).
+    # Statuses that the contract defines otherwise than answer.failure_of reads them.
     http_statuses: Mapping[int, str] = field(default_factory=dict, metadata=by(http_statuses))
     ca_file: str = field(default="", metadata=by(string(400)))
     client_cert: str = field(default="", metadata=by(string(400)))
@@ -79,7 +79,7 @@ class HttpSettings:
 
 
 def tls_context(link: LinkOptions, settings: HttpSettings) -> ssl.SSLContext:
-    """Verification is always on; a carrier's own authority and our certificate may be named."""
+    """Build the TLS context: verification is always on; a private CA and a client certificate may be set."""
     for name in ("ca_file", "client_cert", "client_key"):
         path = getattr(settings, name)
         if path and not Path(path).is_file():
@@ -89,7 +89,7 @@ def tls_context(link: LinkOptions, settings: HttpSettings) -> ssl.SSLContext:
     try:
         context = ssl.create_default_context(cafile=settings.ca_file or None)
         if settings.client_cert:
-            # Without a password of our own, OpenSSL would ask for one at the terminal.
+            # Without a password argument, OpenSSL would prompt at the terminal.
             context.load_cert_chain(settings.client_cert, settings.client_key or None, password="")
     except OSError:
         raise LinkError(

@@ -24,46 +24,42 @@ from carriers.mobifone import codes
 from carriers.mobifone.settings import read_settings
 from carriers.text import Table, Tables, encoding_of, segments
 
-# ---- MobiFone's login session: one login at a time, however many messages wait for it
-
 Outcome = str | Deferred | Halted
 
 
 class Login:
-    """The session's id, had by `login` when it is first wanted, when it is too old or when it has ended.
+    """One login at a time, shared by all messages; renews the session when it is missing, old or ended.
 
-    Whether a second login ends the first session is not known; it is taken to, so there is never one beside
-    a session that still holds.
+    Whether a second login ends the first session is unknown. We assume so, and never log in beside a session
+    that still holds.
     """
 
     def __init__(self, login: Callable[[], Awaitable[Outcome]], longest_s: float) -> None:
         self._login, self._longest_s = login, longest_s
         self._sid, self._until_s = "", 0.0
-        self._under_way: asyncio.Task[Outcome] | None = None
+        self._task: asyncio.Task[Outcome] | None = None
 
     async def sid(self) -> Outcome:
-        """The id of a session; or why there is none."""
+        """Return the session id, logging in if necessary; or why there is none."""
         if self._sid and asyncio.get_running_loop().time() < self._until_s:
             return self._sid
-        if self._under_way is None:
-            self._under_way = asyncio.create_task(self._renew())
-        # Whoever is cancelled takes the login from nobody else.
-        return await asyncio.shield(self._under_way)
+        if self._task is None:
+            self._task = asyncio.create_task(self._renew())
+        # Shielded: a cancelled message must not cancel the login for the others.
+        return await asyncio.shield(self._task)
 
     def has_ended(self, sid: str) -> None:
-        """The carrier says so; a session made since then stays."""
+        """Forget this session; keep one made since then."""
         if self._sid == sid:
             self._sid = ""
 
     def forget(self) -> None:
-        """The next message logs in."""
         self._sid = ""
 
     async def leave(self) -> None:
-        """End a login for which nobody waits."""
-        if self._under_way is not None:
-            self._under_way.cancel()
-            await asyncio.gather(self._under_way, return_exceptions=True)
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
 
     async def _renew(self) -> Outcome:
         began_s = asyncio.get_running_loop().time()
@@ -73,18 +69,18 @@ class Login:
                 self._sid, self._until_s = outcome, began_s + self._longest_s
             return outcome
         finally:
-            self._under_way = None
+            self._task = None
 
 
 LOGIN, PLAIN, ACCENTED = "/login.jsp", "/send.jsp", "/send_2.jsp"
 STRANGE = "MobiFone refuses message after message, for a reason that we do not know (no balance? sender ID?)."
 ENDED_TWICE = Deferred("session ended twice", retry_after_s=5.0, counts=True)
-# A text with a letter such as \u00e0, which GSM-7 has, goes as UCS-2 all the same.
+# A text with an accent goes as UCS-2 even if GSM-7 has the letter, such as \u00e0.
 _ALL_UCS2 = Tables(gsm7=Table(70, 67))
 
 
 class MobifoneCarrier(HttpCarrier):
-    """contract.Carrier and Checked over "smsg"; no reference, so receipts (by file, say) go by phone."""
+    """contract.Carrier and Checked over "smsg"; without references, so receipts (files) match by phone."""
 
     strange = STRANGE
 
@@ -96,15 +92,12 @@ class MobifoneCarrier(HttpCarrier):
         self.receipt_level = own.receipt_level
         self._session = Login(self._log_in, own.session_s)
 
-    # ---- contract.Carrier
-
     async def open(self) -> None:
-        """Take messages from now on; a halted link tries again."""
         self._session.forget()
         await super().open()
 
     async def close(self) -> None:
-        """Let what is in flight finish; nothing tells MobiFone that a session has ended."""
+        """Wait for requests in flight; MobiFone has no logout."""
         await super().close()
         await self._session.leave()
 
@@ -112,17 +105,15 @@ class MobifoneCarrier(HttpCarrier):
         """SMS parts of the text, in the encoding in which this link sends it."""
         return segments(text) if _is_plain(text) else segments(text, _ALL_UCS2)
 
-    # ---- sending
-
     async def hand_over(self, some: Sequence[OutboundSms]) -> Sequence[SubmitResult]:
-        """One request for one message; a session that has ended is renewed once."""
+        """Send one message in one request; renew a session that has ended, once."""
         sms = some[0]
-        refused = self._too_much(sms.text)
+        refused = self._unsupported(sms.text)
         if refused is not None:
             return [refused]
         result = await self._send(sms)
         if result is codes.SessionState.ENDED:
-            # That a refused send did not happen is inferred from its having named no reason of the message's.
+            # The answer named the session and no reason about the message, so it was not sent: send again.
             result = await self.doubt() or await self._send(sms)
         if isinstance(result, codes.SessionState):
             return [ENDED_TWICE]
@@ -148,23 +139,20 @@ class MobifoneCarrier(HttpCarrier):
         how = "data" if self.settings.method == "POST" else "params"
         return await self.exchange(self.settings.method, page, **{how: fields})
 
-    def _too_much(self, text: str) -> Rejected | None:
-        """What this link can't carry, before the carrier has to say so."""
+    def _unsupported(self, text: str) -> Rejected | None:
         if self.segments(text) > self.settings.max_segments:
             return Rejected(f"text: more than {self.settings.max_segments} parts", Reason.WRONG_REQUEST)
         if not _is_plain(text) and not self.settings.ucs2:
             return Rejected("text: accents, which this link does not take", Reason.WRONG_REQUEST)
         return None
 
-    # ---- the session
-
     async def _log_in(self) -> Outcome:
-        """A new session, asked for again while it is only a matter of time."""
+        """Start a new session, retrying while the refusal is temporary."""
         retrying = AsyncRetrying(
             retry=retry_if_result(lambda outcome: isinstance(outcome, Deferred)),
             stop=stop_after_attempt(self.settings.login_tries),
             wait=wait_exponential(self.settings.login_pause_s, max=10 * self.settings.login_pause_s),
-            retry_error_callback=_last,
+            retry_error_callback=_last_outcome,
         )
         outcome: Outcome = await retrying(self._log_in_once)
         return outcome
@@ -177,13 +165,11 @@ class MobifoneCarrier(HttpCarrier):
             return codes.login_verdict(answer, (own.password,))
         if isinstance(answer, Deferred | Halted):
             return answer
-        # Of a login nothing has to be known: no message was in it.
+        # A lost login answer is harmless: it carried no message.
         return Deferred("login: the answer was lost", retry_after_s=1.0)
 
-    # ---- contract.Checked
-
     async def check(self) -> Sequence[CheckFinding]:
-        """Whether MobiFone lets us in: all that it can be asked without sending anything."""
+        """Check that MobiFone lets us in; nothing else can be asked without sending."""
         self._session.forget()
         outcome = await self._session.sid()
         if isinstance(outcome, str):
@@ -196,10 +182,10 @@ class MobifoneCarrier(HttpCarrier):
 
 
 def _is_plain(text: str) -> bool:
-    """Whether send.jsp carries it: what GSM-7 has, without any accent."""
+    """Whether send.jsp can carry it: GSM-7 characters without accents."""
     return text.isascii() and encoding_of(text) is Encoding.GSM7
 
 
-def _last(state: RetryCallState) -> Outcome:
+def _last_outcome(state: RetryCallState) -> Outcome:
     outcome: Outcome = state.outcome.result() if state.outcome else Deferred("login: not tried")
     return outcome

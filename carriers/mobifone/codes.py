@@ -1,4 +1,4 @@
-"""What MobiFone's answers mean: its statuses in one table, and the words of a session that has ended."""
+"""What MobiFone's answers mean: one table of statuses, and the words for a session that has ended."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from carriers.mobifone.settings import Refusal
 
 
 class SessionState(Enum):
-    """Not an answer to the message: the session has ended, so log in and send once more."""
+    """Not an answer about the message: the session has ended, so log in and send once more."""
 
     ENDED = "ended"
 
 
 class StatusCode(NamedTuple):
-    """One status of send.jsp and send_2.jsp; what it comes to; its source (docs/carriers/mobifone.md)."""
+    """One status of send.jsp and send_2.jsp, its result and its source (docs/carriers/mobifone.md)."""
 
     status: str
     becomes: SubmitResult | SessionState
     source: str
 
 
-# Only 200 is evidenced. The others are read as the HTTP statuses whose numbers they are, and a contract's own
-# ones go before them (setting `statuses`). 408, 409 and 5xx may stand for a message that was taken. Any other
-# status is a refusal without a word.
+# Only 200 is evidenced. The others are read as the HTTP statuses of the same number; the contract's own ones
+# (setting `statuses`) take precedence. After 408, 409 and 5xx the message may have been taken. Any other
+# status is a refusal without a reason.
 TABLE: Sequence[StatusCode] = (
     StatusCode("200", Accepted(), "M1 M2 M3 M4 M5 M6"),
     StatusCode("401", SessionState.ENDED, "not evidenced"),
@@ -42,7 +42,7 @@ ENDED_WORDS = ("sessionexpired", "sidnotpassed", "notloggedin")
 
 
 class JsonAnswer(NamedTuple):
-    """The fields of a JSON answer; `status` as a string, whether it came as one or as a number."""
+    """The fields of a JSON answer; `status` as a string, whether it was one or a number."""
 
     status: str
     message: str
@@ -50,7 +50,7 @@ class JsonAnswer(NamedTuple):
 
 
 def said(answer: HttpAnswer) -> JsonAnswer | None:
-    """The fields of the answer; None where it is none of MobiFone's. Its content type says nothing."""
+    """Parse the answer; None if it is not MobiFone's JSON. The content type is ignored: it says nothing."""
     try:
         found = json.loads(answer.text)
     except (ValueError, RecursionError):
@@ -67,7 +67,7 @@ def said(answer: HttpAnswer) -> JsonAnswer | None:
 
 
 def has_ended(answer: HttpAnswer) -> bool:
-    """Whether the answer says that there is no session (any more): the message was not looked at."""
+    """Whether the answer says that there is no session: the message was not looked at."""
     word = re.sub(r"[^a-z]", "", answer.text[:64].lower())
     return answer.status in (200, 401) and word in ENDED_WORDS
 
@@ -75,7 +75,7 @@ def has_ended(answer: HttpAnswer) -> bool:
 def verdict(
     answer: HttpAnswer, own: Mapping[str, Refusal], secrets: Sequence[str]
 ) -> SubmitResult | SessionState:
-    """What an answer to send.jsp or send_2.jsp means for its message."""
+    """Return what an answer to send.jsp or send_2.jsp means for its message."""
     if has_ended(answer):
         return SessionState.ENDED
     failed = failure_of(answer)
@@ -86,14 +86,14 @@ def verdict(
         return Unknown("the answer can't be read")
     if words.status in own:
         return own[words.status]
-    kept = quoted(f"{words.status} {words.message}", *secrets)
+    shown = quoted(f"{words.status} {words.message}", *secrets)
     if _PERHAPS_TAKEN.fullmatch(words.status):
         return Unknown(f"MobiFone answered with status {words.status}")
-    return _ROWS.get(words.status) or Rejected(kept, Reason.OTHER)
+    return _ROWS.get(words.status) or Rejected(shown, Reason.OTHER)
 
 
 def login_verdict(answer: HttpAnswer, secrets: Sequence[str]) -> str | Deferred | Halted:
-    """The session's id; or why there is none, so that nothing was sent."""
+    """Return the session id, or why there is none; either way nothing was sent."""
     words = said(answer)
     if words is None or answer.status != 200:
         failed = redirected(answer) or failure_of(answer)
@@ -102,10 +102,10 @@ def login_verdict(answer: HttpAnswer, secrets: Sequence[str]) -> str | Deferred 
         return Deferred("login: the answer can't be read", retry_after_s=5.0)
     if words.status == "200":
         return words.sid or Deferred("login: no sid in the answer", retry_after_s=5.0)
-    kept = quoted(f"{words.status} {words.message}", *secrets)
+    shown = quoted(f"{words.status} {words.message}", *secrets)
     if words.status == "429" or _PERHAPS_TAKEN.fullmatch(words.status):
-        return Deferred(f"login {kept}", retry_after_s=5.0, throttled=words.status == "429")
+        return Deferred(f"login {shown}", retry_after_s=5.0, throttled=words.status == "429")
     return Halted(
         f"login {words.status}"[:40],
-        f"MobiFone refuses our login ({kept}): correct user and password, then resume the lane.",
+        f"MobiFone refuses our login ({shown}): correct user and password, then resume the lane.",
     )

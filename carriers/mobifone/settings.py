@@ -1,4 +1,4 @@
-"""One MobiFone link's settings: each option with its reader, its bounds and its default, in one table."""
+"""Settings of one MobiFone link, each with its reader, bounds and default."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _WORDS: dict[str, Reason | None] = {
 
 
 def _statuses(value: object) -> Mapping[str, Refusal]:
-    """The statuses that the contract states, such as {"402" = "halted"}."""
+    """Read the statuses that the contract states, such as {"402" = "halted"}."""
     if not isinstance(value, Mapping) or not set(map(str, value.values())) <= set(_WORDS):
         raise ValueError(f"must be a table of statuses with words out of: {', '.join(_WORDS)}")
     if "200" in map(str, value):
@@ -37,13 +37,13 @@ def _refusal(status: str, word: str) -> Refusal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MobifoneSettings(HttpSettings):
-    """Checked settings of one link; the password never shows in its repr."""
+    """Validated settings of one link; the password never shows in its repr."""
 
     user: str = field(metadata=by(string(64, 1)))
-    # POST keeps the password and the session out of addresses, which proxies and servers write down.
+    # POST keeps the password and the session out of URLs, which proxies and servers log.
     method: str = field(default="POST", metadata=by(one_of("POST", "GET")))
     bind_mode: str = field(default="T", metadata=by(string(32, 1), says=True))
-    # One client keeps a session for five minutes (M5); how long MobiFone does is not documented.
+    # One client keeps a session for five minutes (M5); MobiFone's own limit is not documented.
     session_s: float = field(default=300.0, metadata=by(seconds(0.05, 86_400)))
     ucs2: bool = field(default=True, metadata=by(flag, says=True))
     statuses: Mapping[str, Refusal] = field(default_factory=dict, metadata=by(_statuses))
@@ -53,5 +53,5 @@ class MobifoneSettings(HttpSettings):
 
 
 def read_settings(link: LinkOptions) -> MobifoneSettings:
-    """The link's settings; LinkError says which is wrong and what it must be."""
+    """Read the link's settings; LinkError says which is wrong and what it must be."""
     return read_options(link, MobifoneSettings, "a MobiFone link")
