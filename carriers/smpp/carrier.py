@@ -1,4 +1,4 @@
-"""A link over SMPP: its binds share one queue, and every message gets one honest result."""
+"""A link over SMPP: its binds share one queue, and every message gets exactly one result."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ from carriers.health import HealthRecord
 from carriers.in_a_row import InARow
 from carriers.inbound import InboundSink
 from carriers.smpp import pdu
-from carriers.smpp.encoding import Wordings
+from carriers.smpp.encoding import TextEncoder
 from carriers.smpp.id_bases import IdBases, wrong_mode
 from carriers.smpp.inbound import one_text, read_inbound
 from carriers.smpp.interfaces import Counters, End
 from carriers.smpp.pending import MultipartMessage, PendingMessage, PendingQuery, id_reader
 from carriers.smpp.piece_queue import PieceQueue
 from carriers.smpp.receipt import is_receipt, read_answer, read_receipt, spellings, written_ids
-from carriers.smpp.reconnect import BINDS, Reconnector, look_at, tls_context, wait_while
+from carriers.smpp.reconnect import BINDS, Reconnector, check_bind, tls_context, wait_while
 from carriers.smpp.session import SmppSession
 from carriers.smpp.settings import limits, read_settings
 from carriers.text import segments
@@ -59,7 +59,7 @@ class SmppCarrier:
         self.queue = PieceQueue()
         self.counters = Counters()
         self._tls = tls_context(link, own)
-        self._keepers: list[Reconnector] = []
+        self._binds: list[Reconnector] = []
         self._closing = False
         self._halted: Halted | None = None
         self._up = asyncio.Event()
@@ -73,15 +73,12 @@ class SmppCarrier:
         self._health = HealthRecord()
         self._bases = IdBases(own.id_mode)
         self._read_id = id_reader(own.id_mode, self._bases.answered)
-        self._wordings = Wordings(own)
+        self._encoder = TextEncoder(own)
         self._in_a_row = InARow(own.strange_in_a_row, self._health, longest_s=own.probe_max_s)
-        self._probing = False  # a single message asks whether the carrier's trouble is over
-
-    # ---- contract.Carrier
+        self._probing = False  # a single message is out to see whether the carrier has recovered
 
     async def open(self) -> None:
-        """Begin to keep the binds up; on a halted link, try again."""
-        if self._keepers and self._halted is None:
+        if self._binds and self._halted is None:
             return
         await self._leave()
         self._closing, self._halted = False, None
@@ -90,46 +87,44 @@ class SmppCarrier:
         commands = [pdu.BIND_TRANSCEIVER]
         if own.bind == "transmitter_receiver":
             commands = [pdu.BIND_TRANSMITTER, pdu.BIND_RECEIVER]
-        self._keepers = [Reconnector(own, command, self, self._tls) for command in commands * own.binds]
+        self._binds = [Reconnector(own, command, self, self._tls) for command in commands * own.binds]
 
     async def close(self) -> None:
-        """Defer what is not on the wire, wait for what is, unbind."""
+        """Defer what is not on the wire, wait for what is, then unbind."""
         self._closing = True
-        self.look()
+        self.update()
         self._health.closed()
-        for letter, (timer, _) in self._parked.items():
+        for multipart, (timer, _) in self._parked.items():
             timer.cancel()
-            letter.give_up()
+            multipart.give_up()
         self._parked.clear()
         await self._leave()
 
     async def _leave(self) -> None:
-        """The receiving binds last: receipts of the last messages may still come."""
+        """Close the receiving binds last: receipts of the last messages may still come."""
         for receiving in (False, True):
-            keepers = [each for each in self._keepers if (each.command == pdu.BIND_RECEIVER) is receiving]
-            await asyncio.gather(*(keeper.leave() for keeper in keepers))
-        self._keepers = []
+            binds = [each for each in self._binds if (each.command == pdu.BIND_RECEIVER) is receiving]
+            await asyncio.gather(*(bind.leave() for bind in binds))
+        self._binds = []
 
     async def ready(self) -> None:
-        """Return when a bind can send; sleeps until then."""
         await self._up.wait()
 
     def halted(self) -> Halted | None:
-        """Why the carrier refuses the bind; open() tries again."""
         return self._halted
 
     def health(self) -> LinkHealth:
-        """How the link stands: held where every bind that could send is."""
+        """Return the link's state: held only if every bind that could send is held."""
         goes = any(session.sends() and not session.is_held for session in self._sessions())
         found = self._health.facts(is_held=not goes)
         return replace(found, held=found.held or self._in_a_row.why_paused)
 
     def segments(self, text: str) -> int:
-        """SMS parts of the text. With long_text = "payload" a longer text still has one reference only."""
+        """SMS parts of the text. With long_text = "payload" a longer text still has only one reference."""
         return segments(text)
 
     async def submit(self, parcel: Sequence[OutboundSms]) -> Sequence[SubmitResult]:
-        """One result for each message, in order; a cancelled or failed call leaves nothing in the queue."""
+        """Return one result for each message, in order; a cancelled call leaves nothing in the queue."""
         if not parcel:
             return []
         waiting, down = PendingMessage(len(parcel), self._read_id), self._why_not()
@@ -152,81 +147,79 @@ class SmppCarrier:
             if not waiting.done.done() or waiting.done.cancelled():
                 self._forget(waiting)
             self._probing = self._probing and not probes
-        return self._weigh(parcel, [result for result in waiting.results if result is not None], probes)
+        return self._count_refusals(
+            parcel, [result for result in waiting.results if result is not None], probes
+        )
 
-    def _weigh(
+    def _count_refusals(
         self, parcel: Sequence[OutboundSms], answers: Sequence[SubmitResult], probes: bool
     ) -> Sequence[SubmitResult]:
-        """The results; with too many refusals in a row the link halts, or pauses."""
+        """Return the results; too many refusals in a row halt or pause the link."""
         results = self._in_a_row.weigh(parcel, answers)
         halted = next((result for result in results if isinstance(result, Halted)), None)
         if halted is not None and self._halted is None:
             self._stop(halted)
         elif probes or self._in_a_row.why_paused:
-            asyncio.get_running_loop().call_later(self._in_a_row.pause_left_s, self.look)
-            self.look()
+            asyncio.get_running_loop().call_later(self._in_a_row.pause_left_s, self.update)
+            self.update()
         return results
 
     async def written(self) -> None:
-        """Return when the queue is empty."""
         await self.queue.emptied()
-
-    # ---- contract.PlainLine
 
     @property
     def plain_hosts(self) -> Sequence[str]:
-        """The message centre, unless the link speaks TLS."""
         return [] if self.settings.tls else [self.settings.host]
 
-    # ---- contract.StreamReceipts, InboundMessages and QueriedReceipts
+    # Receipts, messages to us, queries
 
     def deliver_to(self, sink: ReceiptSink) -> None:
-        """Where receipts go. The sink calls `acknowledge` in this loop's thread, once, after the commit."""
+        """Set the receipt sink; it calls `acknowledge` once, in this loop's thread, after the commit."""
         self._sink = sink
 
     def messages_to(self, sink: InboundSink) -> None:
-        """Where everything goes that is no receipt; the sink acknowledges as that of receipts does."""
+        """Set the sink for every deliver_sm that is not a receipt; it acknowledges like the receipt sink."""
         self._inbound = sink
 
     async def query(self, question: Question) -> Receipt | None:
-        """Ask with query_sm; None where the carrier does not know the message, or does not answer.
+        """Ask with query_sm; None if the carrier does not know the message or does not answer.
 
-        A canonical reference has lost its case and its leading zeros, so the likely spellings are tried.
+        A canonical reference has lost its case and leading zeros, so the likely spellings are tried in turn.
         """
         own = self.settings
         source = (own.source_ton, own.source_npi, question.sender.encode("ascii", "replace"))
         for spelling in spellings(question.reference, own.id_mode):
             if not self._up.is_set():
                 return None
-            inquiry = PendingQuery(pdu.query_body(spelling.encode("latin-1", "replace"), source))
-            self.queue.append((inquiry, 0))
+            pending = PendingQuery(pdu.query_body(spelling.encode("latin-1", "replace"), source))
+            self.queue.append((pending, 0))
             self._pump()
-            body = await inquiry.done
-            if not inquiry.refused:
+            body = await pending.done
+            if not pending.refused:
                 return read_answer(body or b"", question.reference, own.receipt_level)
         return None
 
     async def check(self) -> Sequence[CheckFinding]:
-        """Wait until every bind of the open link is up or has failed, and ask each whether it lives."""
+        """Wait until every bind of the open link is up or has failed, then send each an enquire_link."""
 
-        def waits() -> bool:
-            return self._halted is None and any(each.is_untried(self._down) for each in self._keepers)
+        def is_waiting() -> bool:
+            return self._halted is None and any(each.is_untried(self._down) for each in self._binds)
 
-        # For the connection, and for the bind.
-        await wait_while(waits, self._news, 2.5 * self.settings.response_timeout_s)
+        # The timeout covers the connection and the bind.
+        await wait_while(is_waiting, self._news, 2.5 * self.settings.response_timeout_s)
         if self._halted is not None:
             return [CheckFinding(False, f"The bind is refused ({self._halted.code}): {self._halted.reason}.")]
-        return [await look_at(self.settings, each, self._down.get(each.command)) for each in self._keepers]
+        return [await check_bind(self.settings, each, self._down.get(each.command)) for each in self._binds]
 
     def stats(self) -> dict[str, int]:
-        """Figures for metrics: counters since the start, and the messages in flight and in the queue."""
+        """Return figures for metrics: counters since the start, messages in flight and queued."""
         in_flight = sum(len(session.in_flight) for session in self._sessions())
         return {**asdict(self.counters), "in_flight": in_flight, "queued": len(self.queue)}
 
-    # ---- the way out
+    # Sending
 
     def _enqueue(self, waiting: PendingMessage, index: int, sms: OutboundSms) -> None:
-        templates, phone = self._wordings.templates(sms), sms.phone
+        templates, phone = self._encoder.templates(sms), sms.phone
         if isinstance(templates, Rejected):
             waiting.settle(index, templates)
             return
@@ -238,8 +231,8 @@ class SmppCarrier:
             waiting.templates[index] = templates[0]
             self.queue.append((waiting, index))
             return
-        letter = MultipartMessage(waiting, index, templates, self._read_id, self._retry)
-        self.queue.extend((letter, part) for part in range(len(templates)))
+        multipart = MultipartMessage(waiting, index, templates, self._read_id, self._retry)
+        self.queue.extend((multipart, part) for part in range(len(templates)))
 
     def _pump(self) -> None:
         """Let the binds take from the queue, the one with most room first."""
@@ -248,59 +241,63 @@ class SmppCarrier:
                 break
             session.fill()
         if any(session.window.held for session in self._sessions()):
-            self.look()
+            self.update()
 
     def _flush_queue(self, why: Deferred | Halted) -> None:
-        """Nothing in the queue was written: certainly not taken."""
-        for owner, index in self.queue.sift(lambda owner, index: False):
+        """Return everything queued: it was never written, so it was certainly not taken."""
+        for owner, index in self.queue.remove_unless(lambda owner, index: False):
             owner.unsent(index, why)
 
     def give_back(self) -> None:
-        """Give back what waits and may not go any more."""
-        for owner, index in self.queue.sift(lambda owner, index: owner.may_go(index)):
+        """Return queued messages that may not be written any more."""
+        for owner, index in self.queue.remove_unless(lambda owner, index: owner.may_go(index)):
             owner.unsent(index, NOT_SENT)
 
     def _forget(self, waiting: PendingMessage) -> None:
-        """Nobody waits for these any more: what is not on the wire must not go out later."""
-        self.queue.sift(lambda owner, index: owner.parcel is not waiting)
-        for letter in [letter for letter in self._parked if letter.parcel is waiting]:
-            self._parked.pop(letter)[0].cancel()
+        """Drop what nobody waits for any more: it must not go out later."""
+        self.queue.remove_unless(lambda owner, index: owner.parcel is not waiting)
+        for multipart in [multipart for multipart in self._parked if multipart.parcel is waiting]:
+            self._parked.pop(multipart)[0].cancel()
 
-    def _retry(self, letter: MultipartMessage, parts: Sequence[int]) -> bool:
-        """Park parts of a long message outside the window; False when there is no use in it."""
-        if self._closing or letter.tries >= self.settings.part_retries or letter.parcel.done.cancelled():
+    def _retry(self, multipart: MultipartMessage, parts: Sequence[int]) -> bool:
+        """Retry parts of a long message after a pause, outside the window; False if it is pointless."""
+        if (
+            self._closing
+            or multipart.tries >= self.settings.part_retries
+            or multipart.parcel.done.cancelled()
+        ):
             return False
-        wait = self.settings.part_retry_s * 2**letter.tries
-        letter.tries += 1
-        timer = asyncio.get_running_loop().call_later(wait, self._unpark, letter)
-        self._parked[letter] = (timer, parts)
+        wait = self.settings.part_retry_s * 2**multipart.tries
+        multipart.tries += 1
+        timer = asyncio.get_running_loop().call_later(wait, self._unpark, multipart)
+        self._parked[multipart] = (timer, parts)
         return True
 
-    def _unpark(self, letter: MultipartMessage) -> None:
-        _, parts = self._parked.pop(letter)
+    def _unpark(self, multipart: MultipartMessage) -> None:
+        _, parts = self._parked.pop(multipart)
         if self._up.is_set():
-            self.queue.extend((letter, part) for part in parts)
+            self.queue.extend((multipart, part) for part in parts)
             self._pump()
         else:
             for part in parts:
-                letter.unsent(part, LINK_DOWN)
+                multipart.unsent(part, LINK_DOWN)
 
-    # ---- what the binds tell (session.Desk and keeper.KeepingDesk)
+    # Called by the binds (interfaces.BindOwner and reconnect.ReconnectOwner)
 
     def bound(self, command: int) -> None:
         self._down.pop(command, None)
         self._news.set()
         self._log.info("bind is up", link=self.name, bind=BINDS[command])
-        self.look()
+        self.update()
         self._pump()
 
     def ended(self) -> None:
-        self.look()
+        self.update()
 
     def held(self, command: int, why: str, unanswered: int) -> None:
         self._log.error("bind is held", link=self.name, bind=BINDS[command], why=why, unanswered=unanswered)
         self._health.held, self._health.refusing_since = why, None
-        self.look()
+        self.update()
 
     def answered(self) -> None:
         self._health.answered()
@@ -309,7 +306,7 @@ class SmppCarrier:
         if not any(session.is_held for session in self._sessions()):
             self._health.held = ""
         self._log.info("bind answers again", link=self.name, bind=BINDS[command])
-        self.look()
+        self.update()
 
     def down(self, command: int, end: End, *, is_news: bool) -> None:
         self._down[command] = end.why
@@ -319,19 +316,19 @@ class SmppCarrier:
             self._log.warning("bind is down", link=self.name, bind=BINDS[command], why=end.why)
 
     def halt(self, why: Halted) -> bool:
-        """Not while another bind is up: then the account is in order, and this refusal may pass."""
+        """Halt the link unless another bind is up: then the account is fine, and this refusal may pass."""
         if any(each.bound_at is not None and not each.end.done() for each in self._sessions()):
             return False
         self._stop(why)
         return True
 
     def _stop(self, why: Halted) -> None:
-        """Nothing goes any more until a person has acted."""
+        """Send nothing more until a person has acted."""
         self._log.error("link is halted", link=self.name, code=why.code, why=why.reason)
         self._halted = why
         self._health.refused(f"{why.code}: {why.reason}")
         self._news.set()
-        self.look()
+        self.update()
 
     def deliver(self, message: pdu.ShortMessage, acknowledge: Acknowledge) -> None:
         message = one_text(message, self.odd)
@@ -347,14 +344,14 @@ class SmppCarrier:
             self._sink(receipt, acknowledge)
 
     def _compare_bases(self, receipt: Receipt, message: pdu.ShortMessage) -> None:
-        """A wrong id_mode puts every receipt into quarantine: it is seen, and named, after a few."""
+        """Report a wrong id_mode, which would put every receipt into quarantine, after a few receipts."""
         fits = self._bases.received(receipt.reference, lambda: written_ids(message))
         if fits is not None and not self._health.remark:
             self._health.remark = wrong_mode(self.settings.id_mode, fits)
             self._log.error("id_mode is wrong", link=self.name, why=self._health.remark)
 
     def _deliver_inbound(self, message: pdu.ShortMessage, acknowledge: Acknowledge) -> None:
-        """A message to us. Without somebody to keep it, it is not taken, so that the carrier keeps it."""
+        """Pass on a message to us; refuse it without a sink, so that the carrier keeps it."""
         self.counters.messages += 1
         if self._inbound is None:
             acknowledge(False)
@@ -362,32 +359,32 @@ class SmppCarrier:
             self._inbound(read_inbound(message, self.settings), acknowledge)
 
     def odd(self, kind: str, detail: str) -> None:
-        """Logged once for each kind; the counters have the rest."""
+        """Log once for each kind; the counters count every case."""
         if kind not in self._noticed:
             self._noticed.add(kind)
             self._log.warning("the carrier sent something odd", link=self.name, kind=kind, detail=detail)
 
     def _sessions(self) -> list[SmppSession]:
-        return [keeper.session for keeper in self._keepers if keeper.session is not None]
+        return [bind.session for bind in self._binds if bind.session is not None]
 
-    def look(self) -> None:
-        """Whether the link can send now; if not, the queue goes back."""
-        stands = self._closing or self._halted or self._probing or self._in_a_row.pause_left_s > 0
-        if not stands and any(session.takes() for session in self._sessions()):
+    def update(self) -> None:
+        """Update whether the link can send; if it can't, return the queue."""
+        cannot_send = self._closing or self._halted or self._probing or self._in_a_row.pause_left_s > 0
+        if not cannot_send and any(session.takes() for session in self._sessions()):
             self._up.set()
             self._health.connected()
         else:
             self._up.clear()
-            self._note_why()
+            self._record_loss()
             self._flush_queue(self._why_not() or LINK_DOWN)
 
-    def _note_why(self) -> None:
-        """A held bind is up; else the link is lost, if it was not left on purpose."""
+    def _record_loss(self) -> None:
+        """Record the link as lost, unless it was closed on purpose; a held bind still counts as up."""
         if self._halted is not None or not any(session.sends() for session in self._sessions()):
             self._health.closed() if self._closing else self._health.lost()
 
     def _why_not(self) -> Halted | Deferred | None:
-        """Why nothing may be sent now; None where it may."""
+        """Return why nothing may be sent now; None if it may."""
         if self._halted is not None or self._up.is_set():
             return self._halted
         if not any(session.sends() for session in self._sessions()):

@@ -1,17 +1,17 @@
-"""Every command_status of a carrier as one of our words, each with its source."""
+"""What each command_status means, each with its source."""
 
 from __future__ import annotations
 
 from carriers.contract import Deferred, Halted, Reason, Rejected
 
-THROTTLED_WAIT_S = 0.1  # at the least: whoever sends waits longer where much is refused
+THROTTLED_WAIT_S = 0.1  # minimum: the send loop waits longer if much is refused
 TROUBLE_WAIT_S = 5.0
 
 Refusal = Rejected | Deferred | Halted
 
 
 def code(status: int) -> str:
-    """A status as people write it: 0x0B, 0x450."""
+    """Format a status: 0x0B, 0x450."""
     return f"0x{status:02X}"
 
 
@@ -23,7 +23,7 @@ def _rejected(reason: Reason, *statuses: int) -> dict[int, Refusal]:
 REFUSALS: dict[int, Refusal] = {
     # 3.4: invalid message length, command length, command id, priority, registered_delivery, message id.
     **_rejected(Reason.WRONG_REQUEST, 0x01, 0x02, 0x03, 0x06, 0x07, 0x0C),
-    # 3.4: incorrect bind status: the message centre has forgotten our bind.
+    # 3.4: incorrect bind status: the message centre has lost our bind.
     0x04: Deferred(code(0x04), TROUBLE_WAIT_S, counts=True),
     # 3.4 and V4: system error; retried a few times.
     0x08: Deferred(code(0x08), TROUBLE_WAIT_S, counts=True),
@@ -31,12 +31,12 @@ REFUSALS: dict[int, Refusal] = {
     **_rejected(Reason.FILTERED, 0x0A, 0x66),
     # V4: bad number.
     **_rejected(Reason.NO_SUCH_NUMBER, 0x0B),
-    # 3.4 and V4: bind failed. To a bind it says "one too many" as well, which passes; no answer to a submit.
+    # 3.4 and V4: bind failed, which may also mean one bind too many and passes; never answers a submit.
     0x0D: Deferred(code(0x0D), TROUBLE_WAIT_S),
     # 3.4 and V4: wrong password, unknown or locked system_id.
     0x0E: Halted(code(0x0E), "the carrier does not take the password"),
     0x0F: Halted(code(0x0F), "the carrier does not know the system_id, or has locked it"),
-    # 3.4: message queue full; throttled. Neither uses up patience.
+    # 3.4: message queue full; throttled. Neither counts against the message.
     0x14: Deferred(code(0x14), THROTTLED_WAIT_S, throttled=True),
     0x58: Deferred(code(0x58), THROTTLED_WAIT_S, throttled=True),
     # 3.4: service_type, esm_class, ton and npi of both addresses, schedule, validity.
@@ -45,18 +45,18 @@ REFUSALS: dict[int, Refusal] = {
     **_rejected(Reason.WRONG_REQUEST, 0x63),
     # 3.4: temporary application error; retried a few times.
     0x64: Deferred(code(0x64), TROUBLE_WAIT_S, counts=True),
-    # V4: data_coding 8 (UCS-2) or 4 on a link that has them not.
+    # V4: data_coding 8 (UCS-2) or 4 on a link without it.
     **_rejected(Reason.WRONG_REQUEST, 0x65),
-    # 3.4: optional parameters. V4: 0xC3 is a UDH that was announced and not sent.
+    # 3.4: optional parameters. V4: 0xC3 is a UDH that was announced but not sent.
     **_rejected(Reason.WRONG_REQUEST, 0xC0, 0xC1, 0xC2, 0xC3, 0xC4),
 }
 
-# A bind that these refuse will be refused again until a person has acted; any other refusal may pass.
+# Bind refusals that last until a person acts; any other refusal may pass.
 BIND_HALTS: dict[int, Halted] = {
     status: refusal for status, refusal in REFUSALS.items() if isinstance(refusal, Halted)
 }
 
 
 def refusal(status: int) -> Refusal:
-    """What a status other than ESME_ROK says of a submit_sm; a code without a word is kept exact."""
+    """Return what a status other than ESME_ROK says about a submit_sm; an unknown code is kept exactly."""
     return REFUSALS.get(status) or Rejected(code(status), Reason.OTHER)

@@ -1,4 +1,4 @@
-"""One text from one sender as submit_sm bytes: built once, then only the phone and the sequence change."""
+"""Encode a text from one sender as submit_sm templates, so that only phone and sequence vary."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ _TOP_VALIDITY_S = 99 * 86_400 - 1
 
 @dataclass(frozen=True, slots=True)
 class EncodedText:
-    """What all messages of one text and sender share; `contents` are the parts without their numbering."""
+    """What all messages of one text and sender share; `contents` are the parts without part numbers."""
 
     envelope: pdu.Envelope
     data_coding: int
     contents: tuple[bytes, ...]
 
     def templates(self, long_text: str, reference: int) -> tuple[Template, ...]:
-        """One template for each PDU; `reference` ties the parts of a long text together."""
+        """Return one template for each PDU; `reference` identifies the parts of a long text."""
         total = len(self.contents)
         if total == 1:
             return (self._template(self.contents[0]),)
@@ -44,8 +44,8 @@ class EncodedText:
             for number, octets in enumerate(self.contents, start=1)
         )
 
-    def _numbered(self, long_text: str, place: tuple[int, int, int], octets: bytes) -> Template:
-        reference, total, number = place
+    def _numbered(self, long_text: str, numbering: tuple[int, int, int], octets: bytes) -> Template:
+        reference, total, number = numbering
         esm_class, tlvs = 0, b""
         if "sar" in long_text:
             tlvs = pdu.tlv(pdu.TAG_SAR_REF, struct.pack(">H", reference))
@@ -61,56 +61,55 @@ class EncodedText:
 
 
 def encode_text(settings: SmppSettings, sms: OutboundSms) -> EncodedText | Rejected:
-    """The wording of a message, or why this link can't carry it."""
     if not _SENDER.fullmatch(sms.sender):
         return Rejected("sender: 1 to 20 plain characters", Reason.WRONG_REQUEST)
-    cut = split(sms.text)
+    split_text = split(sms.text)
     if not sms.text:
         return Rejected("text: empty", Reason.WRONG_REQUEST)
-    if len(cut.parts) > settings.max_segments:
-        return Rejected(f"text: {len(cut.parts)} parts", Reason.WRONG_REQUEST)
-    if cut.encoding is Encoding.UCS2 and not settings.ucs2:
+    if len(split_text.parts) > settings.max_segments:
+        return Rejected(f"text: {len(split_text.parts)} parts", Reason.WRONG_REQUEST)
+    if split_text.encoding is Encoding.UCS2 and not settings.ucs2:
         return Rejected("text: the link has no UCS-2", Reason.WRONG_REQUEST)
     try:
-        contents = _octets(settings, cut)
+        contents = _octets(settings, split_text)
     except ValueError:
         return Rejected("text: a character that the link lacks", Reason.WRONG_REQUEST)
-    coding = UCS2_DATA_CODING if cut.encoding is Encoding.UCS2 else settings.gsm_data_coding
+    coding = UCS2_DATA_CODING if split_text.encoding is Encoding.UCS2 else settings.gsm_data_coding
     return EncodedText(_envelope(settings, sms), coding, contents)
 
 
-class Wordings:
-    """The wordings of a link, and their templates, each made once while it is in use."""
+class TextEncoder:
+    """The encoded texts of a link and their templates, each cached while in use."""
 
     def __init__(self, settings: SmppSettings) -> None:
         self._settings = settings
         self._references = itertools.count(secrets.randbelow(0x10000))
-        self._most = 0x10000 if settings.long_text == "sar" else 0x100
-        self._word = lru_cache(maxsize=256)(self._make_word)
+        self._reference_limit = 0x10000 if settings.long_text == "sar" else 0x100
+        self._encoded = lru_cache(maxsize=256)(self._encode)
         self._templates = lru_cache(maxsize=2048)(self._make_templates)
 
     def templates(self, sms: OutboundSms) -> Sequence[Template] | Rejected:
-        """One template for each PDU of the message, or why this link can't carry it."""
-        wording = self._word(sms.text, sms.sender, sms.validity_s)
-        if isinstance(wording, Rejected):
-            return wording
-        if len(wording.contents) == 1:
-            return self._templates(wording, 0)
-        return self._templates(wording, next(self._references) % self._most)
+        """Return one template for each PDU of the message, or why this link can't carry it."""
+        encoded = self._encoded(sms.text, sms.sender, sms.validity_s)
+        if isinstance(encoded, Rejected):
+            return encoded
+        if len(encoded.contents) == 1:
+            return self._templates(encoded, 0)
+        return self._templates(encoded, next(self._references) % self._reference_limit)
 
-    def _make_word(self, text: str, sender: str, validity_s: int | None) -> EncodedText | Rejected:
+    def _encode(self, text: str, sender: str, validity_s: int | None) -> EncodedText | Rejected:
         return encode_text(self._settings, OutboundSms("", text, sender, validity_s))
 
-    def _make_templates(self, wording: EncodedText, reference: int) -> tuple[Template, ...]:
-        return wording.templates(self._settings.long_text, reference)
+    def _make_templates(self, encoded: EncodedText, reference: int) -> tuple[Template, ...]:
+        return encoded.templates(self._settings.long_text, reference)
 
 
-def _octets(settings: SmppSettings, cut: Segments) -> tuple[bytes, ...]:
-    if cut.encoding is Encoding.UCS2:
-        return tuple(ucs2(part) for part in cut.parts)
+def _octets(settings: SmppSettings, split_text: Segments) -> tuple[bytes, ...]:
+    if split_text.encoding is Encoding.UCS2:
+        return tuple(ucs2(part) for part in split_text.parts)
     if settings.gsm_alphabet == "latin1":
-        return tuple(part.encode("latin-1") for part in cut.parts)
-    return tuple(gsm7(part) for part in cut.parts)
+        return tuple(part.encode("latin-1") for part in split_text.parts)
+    return tuple(gsm7(part) for part in split_text.parts)
 
 
 def _envelope(settings: SmppSettings, sms: OutboundSms) -> pdu.Envelope:
@@ -124,7 +123,7 @@ def _envelope(settings: SmppSettings, sms: OutboundSms) -> pdu.Envelope:
 
 
 def validity(seconds: int | None) -> bytes:
-    """SMPP's relative time (YYMMDDhhmmss000R), up to 99 days; the carrier's own limit holds anyway."""
+    """Format SMPP's relative time (YYMMDDhhmmss000R), at most 99 days."""
     if seconds is None:
         return b""
     minutes, second = divmod(max(0, min(seconds, _TOP_VALIDITY_S)), 60)

@@ -1,4 +1,4 @@
-"""Notices a wrong id_mode: ids of receipts that would be those of answers, were they read in another base."""
+"""Detect a wrong id_mode: receipt ids that would match answer ids if read in another base."""
 
 from __future__ import annotations
 
@@ -8,18 +8,17 @@ from collections.abc import Callable, Sequence
 from carriers.smpp.receipt import canonical
 
 REMEMBERED = 5_000  # ids of answers
-ENOUGH = 10  # receipts that another mode would have matched, and none that fits as it is
-SURE, SELDOM = 100, 16  # after so many that fit, only one id in so many is looked at
+ENOUGH = 10  # receipts that only another mode would have matched
+SURE, SELDOM = 100, 16  # after SURE receipts that fit, only one id in SELDOM is checked
 MODES = ("same", "hex_dec", "dec_hex")
 
 
 def wrong_mode(mode: str, fits: str) -> str:
-    """What a person is told."""
     return f"id_mode is {mode}, but receipts match their messages with {fits}: set id_mode to {fits}."
 
 
 class IdBases:
-    """Compares the ids of receipts with those of the newest answers, both as the carrier wrote them."""
+    """Compares receipt ids with those of the latest answers, both as the carrier wrote them."""
 
     def __init__(self, mode: str) -> None:
         self._mode = mode
@@ -29,8 +28,7 @@ class IdBases:
         self._turn = 0
 
     def answered(self, written: str) -> None:
-        """An answer brought this id."""
-        if self._is_spared():
+        if self._is_skipped():
             return
         self._newest.append(written)
         for mode, ids in self._known.items():
@@ -41,8 +39,8 @@ class IdBases:
                 ids.discard(canonical(oldest, mode, "response"))
 
     def received(self, reference: str | None, written: Callable[[], Sequence[str]]) -> str | None:
-        """A receipt brought these ids; the mode that fits in place of ours, once that is beyond doubt."""
-        if self._is_spared():
+        """Compare the ids of a receipt; return the mode that fits instead of ours, once that is certain."""
+        if self._is_skipped():
             return None
         others = {
             mode
@@ -51,18 +49,18 @@ class IdBases:
             if mode != self._mode and canonical(each, mode, "receipt") in ids
         }
         is_ours = reference in self._known[self._mode]
-        if is_ours == bool(others):  # an id that reads alike in several modes, or that nobody remembers
+        if is_ours == bool(others):  # the id is ambiguous, or no longer remembered
             return None
         return self._count(self._mode if is_ours else min(others))
 
     def _count(self, mode: str) -> str | None:
-        """One id speaks for this mode and not for ours, or for ours alone, which outweighs all others."""
+        """Count one id that fits only this mode; an id that fits our own resets all others."""
         if mode == self._mode:
             self._fits = {mode: self._fits[mode] + 1}
             return None
         self._fits[mode] = self._fits.get(mode, 0) + 1
         return mode if self._fits[mode] >= ENOUGH else None
 
-    def _is_spared(self) -> bool:
+    def _is_skipped(self) -> bool:
         self._turn += 1
         return self._fits[self._mode] >= SURE and self._turn % SELDOM != 0

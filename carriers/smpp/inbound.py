@@ -1,4 +1,4 @@
-"""Reads messages to us (a deliver_sm that is no receipt): text by its data coding, number of the part."""
+"""Decode messages to us (a deliver_sm that is not a receipt): text by data coding, and part number."""
 
 from __future__ import annotations
 
@@ -17,21 +17,19 @@ from carriers.smpp.receipt import fields_of, is_receipt
 from carriers.smpp.settings import SmppSettings
 from carriers.text import ungsm7
 
-# ---- A deliver_sm with a text in short_message and another in message_payload: which of them it says
-
 
 def one_text(message: ShortMessage, odd: Callable[[str, str], None]) -> ShortMessage:
-    """The message with the text to read; odd: is told where there was a choice, and which was taken.
+    """Return the message with the text to read; `odd` is called if its two text fields differ.
 
-    SMPP v3.4, 5.2.32: with message_payload, short_message is empty. Some centres fill both. Of a receipt the
-    one that names an id and a state is read; a message to us is kept whole.
+    SMPP v3.4, 5.2.32: with message_payload, short_message is empty. Some centres fill both. Of a receipt,
+    take the text with an id and a state; a message to us is kept whole.
     """
     short, payload = message.message, message.tlvs.get(TAG_MESSAGE_PAYLOAD, b"")
     if not payload or short == payload:
         return message
     texts = {"short_message": short, "message_payload": payload, "both": short + payload}
     found = {place: message._replace(message=octets) for place, octets in texts.items()}
-    best = max(("short_message", "message_payload"), key=lambda place: _says(found[place]))
+    best = max(("short_message", "message_payload"), key=lambda place: _rank(found[place]))
     if not any(is_receipt(found[place]) for place in texts):
         whole = payload if short in payload or message.esm_class & ESM_UDHI else short + payload
         best = next(place for place, octets in texts.items() if octets == whole)
@@ -39,20 +37,20 @@ def one_text(message: ShortMessage, odd: Callable[[str, str], None]) -> ShortMes
     return found[best]
 
 
-def _says(message: ShortMessage) -> int:
-    """How much a receipt's text says: its id counts more than its state."""
+def _rank(message: ShortMessage) -> int:
+    """Rank a receipt's text: its id counts more than its state."""
     fields = fields_of(message)
     return 2 * bool(fields.id) + bool(fields.stat)
 
 
 _GSM, _UCS2 = "gsm7", "utf-16-be"
-# SMPP v3.4, 5.2.19; what is not here is binary, or an alphabet that no telephone in Viet Nam writes.
+# SMPP v3.4, 5.2.19; others are binary, or alphabets that no phone in Viet Nam uses.
 _ALPHABETS = {0: _GSM, 1: "ascii", 3: "latin-1", 6: "iso8859-5", 7: "iso8859-8", 8: _UCS2}
-_CONCATENATED = {0x00: 3, 0x08: 4}  # elements of a header that number parts, and their lengths
+_CONCATENATED = {0x00: 3, 0x08: 4}  # UDH elements for concatenation, and their lengths
 
 
 def read_inbound(message: ShortMessage, settings: SmppSettings) -> InboundMessage:
-    """The message; whatever can't be read stays in `octets`, nothing raises."""
+    """Decode the message; whatever can't be decoded stays in `octets`, nothing raises."""
     octets, part = message.message, _sar(message.tlvs)
     if message.esm_class & ESM_UDHI and octets and octets[0] < len(octets):
         header, octets = octets[1 : octets[0] + 1], octets[octets[0] + 1 :]
@@ -60,8 +58,8 @@ def read_inbound(message: ShortMessage, settings: SmppSettings) -> InboundMessag
     alphabet = _alphabet(message.data_coding, settings)
     text, is_exact = _text(octets, alphabet)
     return InboundMessage(
-        source=_shown(message.source.decode("latin-1")),
-        destination=_shown(message.destination.decode("latin-1")),
+        source=_printable(message.source.decode("latin-1")),
+        destination=_printable(message.destination.decode("latin-1")),
         text=text,
         data_coding=message.data_coding,
         octets=octets,
@@ -71,7 +69,7 @@ def read_inbound(message: ShortMessage, settings: SmppSettings) -> InboundMessag
 
 
 def _alphabet(coding: int, settings: SmppSettings) -> str:
-    """How octets of this data coding are read, "" for binary; 3GPP TS 23.038 section 4 from 0xC0 on."""
+    """Return how to decode this data coding, "" for binary; from 0xC0 on by 3GPP TS 23.038 section 4."""
     if coding >= 0xF0:
         alphabet = "" if coding & 0x04 else _GSM
     elif coding >= 0xC0:
@@ -82,15 +80,15 @@ def _alphabet(coding: int, settings: SmppSettings) -> str:
 
 
 def _text(octets: bytes, alphabet: str) -> tuple[str, bool]:
-    """The text, and whether it says all that the octets say."""
+    """Return the text, and whether it represents all octets."""
     try:
         if alphabet:
             text = ungsm7(octets) if alphabet == _GSM else octets.decode(alphabet)
-            shown = _shown(text)
-            return shown, shown == text
-    except ValueError:  # octets that stand for nothing there: some centres pass on UTF-8 or Latin-1 instead
+            printable = _printable(text)
+            return printable, printable == text
+    except ValueError:  # some centres pass on UTF-8 or Latin-1, whatever data_coding says
         if alphabet == _UCS2:
-            return _shown(octets.decode(_UCS2, "replace")), False
+            return _printable(octets.decode(_UCS2, "replace")), False
     return _guessed(octets), False
 
 
@@ -102,15 +100,14 @@ def _guessed(octets: bytes) -> str:
     return text if all(letter.isprintable() or letter in "\r\n" for letter in text) else ""
 
 
-def _shown(text: str) -> str:
-    """Without control characters but line ends: a NUL, for one, does not go into a PostgreSQL text."""
+def _printable(text: str) -> str:
+    """Replace control characters except line ends: PostgreSQL text can't hold a NUL, for one."""
     if text.isprintable():
         return text
     return "".join(letter if letter.isprintable() or letter in "\r\n" else " " for letter in text)
 
 
 def _numbered(header: bytes) -> MessagePart | None:
-    """The part that a user data header names, None where it names none."""
     at = 0
     while at + 2 <= len(header):
         element, value = header[at], header[at + 2 : at + 2 + header[at + 1]]
@@ -121,7 +118,6 @@ def _numbered(header: bytes) -> MessagePart | None:
 
 
 def _sar(tlvs: Mapping[int, bytes]) -> MessagePart | None:
-    """The part that the three SAR parameters name, None where one is missing."""
     if not {TAG_SAR_REF, TAG_SAR_TOTAL, TAG_SAR_SEQ} <= tlvs.keys():
         return None
     reference, total, number = (

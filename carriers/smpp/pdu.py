@@ -1,4 +1,4 @@
-"""The SMPP 3.4 codec: about ten PDUs of flat layout, built and read as bytes (SMPP v3.4, issue 1.2)."""
+"""The SMPP 3.4 codec: the few PDUs that Loa needs, built and parsed as bytes (SMPP v3.4, issue 1.2)."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ TAG_SAR_REF, TAG_SAR_TOTAL, TAG_SAR_SEQ = 0x020C, 0x020E, 0x020F
 ESM_UDHI = 0x40
 ESM_RECEIPT_MASK = 0x3C  # bits 5-2 of esm_class: message type of a deliver_sm
 ESM_RECEIPT, ESM_NOTIFICATION = 0x04, 0x20  # final receipt; intermediate notification
-MESSAGE_ID_LIMIT = 128  # octets; the specification says 65, and a carrier may say more
+MESSAGE_ID_LIMIT = 128  # octets; the specification allows 65, some carriers send more
 
 
 class PduError(ValueError):
-    """A body that can't be read; the frame itself was sound, so the session goes on."""
+    """A body that can't be parsed; its frame was valid, so the session goes on."""
 
 
 class FrameError(ValueError):
-    """A command_length outside 16 bytes to 128 KiB: the stream is lost, the session must close."""
+    """A command_length outside 16 bytes to 128 KiB: the stream is lost, and the session must close."""
 
 
 class ShortMessage(NamedTuple):
@@ -56,14 +56,13 @@ class ShortMessage(NamedTuple):
 
 
 def frame(command: int, sequence: int, body: bytes = b"", status: int = ESME_ROK) -> bytes:
-    """One whole PDU."""
     return HEADER.pack(16 + len(body), command, status, sequence) + body
 
 
 def frames(buffer: bytearray) -> Iterator[tuple[int, int, int, bytes]]:
     """Take whole PDUs off the front of `buffer`: (command_id, command_status, sequence, body).
 
-    Leaves the incomplete rest. Raises FrameError for an impossible length, as soon as the length is read.
+    Leaves an incomplete rest. Raises FrameError for an impossible length as soon as the length is read.
     """
     start, end = 0, len(buffer)
     unpack = HEADER.unpack_from
@@ -84,7 +83,7 @@ def frames(buffer: bytearray) -> Iterator[tuple[int, int, int, bytes]]:
 
 
 def cstring(body: bytes, at: int, limit: int = 256) -> tuple[bytes, int]:
-    """A C-octet string from `at`: (value, next position). A missing terminator is a PduError."""
+    """Read a C-octet string from `at`: (value, next position). A missing terminator is a PduError."""
     end = body.find(0, at, at + limit)
     if end < 0:
         raise PduError(f"no end of the string at byte {at}")
@@ -92,20 +91,20 @@ def cstring(body: bytes, at: int, limit: int = 256) -> tuple[bytes, int]:
 
 
 def message_id(body: bytes) -> bytes:
-    """The id of a submit_sm_resp; empty where there is none or nothing that could be one."""
+    """Return the id of a submit_sm_resp; empty if there is none, or nothing that could be one."""
     end = body.find(0)
     value = body if end < 0 else body[:end]
     return value if len(value) <= MESSAGE_ID_LIMIT else b""
 
 
 def query_body(reference: bytes, source: tuple[int, int, bytes]) -> bytes:
-    """Body of a query_sm; source is the (ton, npi, address) that the message was sent with."""
+    """Return the body of a query_sm; source is the (ton, npi, address) that the message was sent with."""
     ton, npi, address = source
     return reference + b"\0" + bytes((ton, npi)) + address + b"\0"
 
 
 def read_query_resp(body: bytes) -> tuple[bytes, bytes, int, int]:
-    """(message_id, final_date, message_state, error_code) of a query_sm_resp; PduError where truncated."""
+    """Parse a query_sm_resp: (message_id, final_date, message_state, error_code); PduError if truncated."""
     reference, at = cstring(body, 0)
     final_date, at = cstring(body, at)
     if at + 2 > len(body):
@@ -114,12 +113,11 @@ def read_query_resp(body: bytes) -> tuple[bytes, bytes, int, int]:
 
 
 def tlv(tag: int, value: bytes) -> bytes:
-    """One optional parameter."""
     return struct.pack(">HH", tag, len(value)) + value
 
 
 def read_tlvs(body: bytes, at: int) -> dict[int, bytes]:
-    """Optional parameters from `at`; a truncated or overrunning one ends the reading, earlier ones hold."""
+    """Parse optional parameters from `at`; stop at a truncated one and keep those before it."""
     found: dict[int, bytes] = {}
     end = len(body)
     while end - at >= 4:
@@ -143,7 +141,7 @@ class Bind:
     address_range: str = ""
 
     def body(self) -> bytes:
-        """Body of a bind_transceiver, bind_transmitter or bind_receiver (interface_version 0x34)."""
+        """Return the body of any bind request (interface_version 0x34)."""
         strings = [self.system_id, self.password, self.system_type]
         head = b"".join(value.encode("latin-1", "replace") + b"\0" for value in strings)
         tail = self.address_range.encode("latin-1", "replace") + b"\0"
@@ -151,7 +149,7 @@ class Bind:
 
 
 def read_bind(body: bytes) -> tuple[str, str, str]:
-    """(system_id, password, system_type) of a bind request."""
+    """Parse a bind request: (system_id, password, system_type)."""
     system_id, at = cstring(body, 0)
     password, at = cstring(body, at)
     system_type, _ = cstring(body, at)
@@ -159,7 +157,7 @@ def read_bind(body: bytes) -> tuple[str, str, str]:
 
 
 def read_short_message(body: bytes) -> ShortMessage:
-    """Read the body of a submit_sm or deliver_sm; PduError where it is truncated or overruns."""
+    """Parse the body of a submit_sm or deliver_sm; PduError if it is truncated or overruns."""
     service_type, at = cstring(body, 0)
     if at + 2 > len(body):
         raise PduError("ends before source_addr")
@@ -197,7 +195,7 @@ class Envelope:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """One part's text as it travels."""
+    """The encoded text of one part."""
 
     message: bytes = b""
     data_coding: int = 0
@@ -206,7 +204,7 @@ class Content:
 
 
 def short_message_template(envelope: Envelope, content: Content) -> tuple[bytes, bytes]:
-    """The bytes of a submit_sm or deliver_sm before and after destination_addr: built once for a campaign."""
+    """Return a submit_sm or deliver_sm body split around destination_addr, reusable for every phone."""
     if len(content.message) > 254:
         raise PduError(f"short_message of {len(content.message)} bytes; 254 fit, use message_payload")
     ton, npi, source = envelope.source
@@ -218,6 +216,5 @@ def short_message_template(envelope: Envelope, content: Content) -> tuple[bytes,
 
 
 def short_message_body(envelope: Envelope, destination: bytes, content: Content) -> bytes:
-    """The whole body of a submit_sm or deliver_sm."""
     head, tail = short_message_template(envelope, content)
     return head + destination + tail

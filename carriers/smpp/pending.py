@@ -1,4 +1,4 @@
-"""What waits for a carrier's answers: a parcel, a long message in parts, a question about a message."""
+"""Queued work that waits for the carrier's response: messages, parts of long messages, queries."""
 
 from __future__ import annotations
 
@@ -28,15 +28,14 @@ _pack = HEADER.pack
 
 
 def submit_sm(template: Template, phone: bytes, sequence: int) -> bytes:
-    """One whole submit_sm."""
     head, tail = template
     return _pack(16 + len(head) + len(phone) + len(tail), SUBMIT_SM, 0, sequence) + head + phone + tail
 
 
 def id_reader(mode: str, notice: Callable[[str], None]) -> ReadId:
-    """Reads the id of a submit_sm_resp in canonical form; None where the carrier gave none.
+    """Return a function that reads the canonical id of a submit_sm_resp, None without an id.
 
-    notice: is told each id as it came.
+    notice: called with each id as the carrier wrote it.
     """
 
     def read(body: bytes) -> str | None:
@@ -51,14 +50,13 @@ def id_reader(mode: str, notice: Callable[[str], None]) -> ReadId:
 
 
 def nack(status: int) -> Refusal | Unknown:
-    """What a generic_nack in place of a response says."""
     if status == 0:
         return Unknown("generic_nack without a status")
     return refusal(status)
 
 
 class PendingMessage:
-    """The messages of one submit(): results by index, one future for all."""
+    """The messages of one submit() call: results by index, one future for all."""
 
     __slots__ = ("_left", "_read_id", "done", "permits", "phones", "results", "templates")
 
@@ -76,7 +74,7 @@ class PendingMessage:
         return self
 
     def settle(self, index: int, result: SubmitResult) -> None:
-        """The result of one message; each is settled once."""
+        """Set the result of one message; exactly once for each."""
         self.results[index] = result
         self._left -= 1
         if not self._left and not self.done.done():
@@ -103,13 +101,13 @@ class PendingMessage:
 
 
 class Retry(Protocol):
-    """Sends parts of a long message again after a while; False when the link is closing."""
+    """Schedules parts of a long message to be sent again; False if the link is closing."""
 
-    def __call__(self, letter: MultipartMessage, parts: Sequence[int]) -> bool: ...
+    def __call__(self, multipart: MultipartMessage, parts: Sequence[int]) -> bool: ...
 
 
 class MultipartMessage:
-    """One message of several parts: it has one result when all parts have theirs."""
+    """One message of several parts, settled when all parts have results."""
 
     __slots__ = (
         "_has_begun",
@@ -134,7 +132,7 @@ class MultipartMessage:
         self._read_id, self._retry = read_id, retry
 
     def may_go(self, part: int) -> bool:
-        """The rest of what has begun goes as well: half a message is worse than a late end."""
+        """Once a part was written the others go too: half a message is worse than a late end."""
         permit = self.parcel.permits[self.index]
         return permit is None or (permit.lasts if self._has_begun else permit.stands)
 
@@ -158,25 +156,24 @@ class MultipartMessage:
         self.answers[part] = answer
         self._waiting -= 1
         if not self._waiting:
-            again = self._worth_again()
-            self._waiting = len(again)
-            if not again or not self._retry(self, again):
+            retry_parts = self._parts_to_retry()
+            self._waiting = len(retry_parts)
+            if not retry_parts or not self._retry(self, retry_parts):
                 self.give_up()
 
-    def _worth_again(self) -> list[int]:
-        """Parts refused for a moment while a sibling was taken: not taken, so no copy can follow."""
+    def _parts_to_retry(self) -> list[int]:
+        """Return the parts refused for now while others were taken; resending those makes no copy."""
         kinds = {type(answer) for answer in self.answers}
         if Accepted not in kinds or kinds & {Rejected, Unknown}:
             return []
         return [part for part, answer in enumerate(self.answers) if not isinstance(answer, Accepted)]
 
     def give_up(self) -> None:
-        """Settle with what is known now."""
         self.parcel.settle(self.index, whole([answer for answer in self.answers if answer is not None]))
 
 
 def whole(answers: Sequence[PartAnswer]) -> SubmitResult:
-    """The one result of a message from its parts' answers, in order."""
+    """Combine the answers of all parts, in order, into one result."""
     refs = tuple(answer.refs[0] if isinstance(answer, Accepted) else None for answer in answers)
     lost = [answer for answer in answers if isinstance(answer, Unknown)]
     if lost:
@@ -194,14 +191,14 @@ def whole(answers: Sequence[PartAnswer]) -> SubmitResult:
 
 
 def _rank(answer: Refusal) -> int:
-    """Which refusal decides: for good before a halt, a halt before trouble, trouble before throttling."""
+    """Order refusals by weight: permanent, halt, fault, throttling; the lowest decides."""
     if isinstance(answer, Deferred):
         return 2 if answer.counts else 3
     return 0 if isinstance(answer, Rejected) else 1
 
 
 class PendingQuery:
-    """One query_sm: `done` brings the body of the answer, or None; `refused` tells a refusal from silence."""
+    """One query_sm: `done` gets the response's body or None; `refused` distinguishes refusal from silence."""
 
     parcel = None
 

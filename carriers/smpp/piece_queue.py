@@ -1,4 +1,4 @@
-"""What waits for a place in the windows of a link's binds, in order."""
+"""The queue of pieces that wait for a place in the windows of a link's binds."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from carriers.contract import Deferred, Halted
 
 
 class Owner(Protocol):
-    """Whoever has a piece of work in the queue: told exactly once what became of each piece."""
+    """Owns pieces in the queue; exactly one callback is called for each piece."""
 
     @property
     def parcel(self) -> object:
-        """The parcel that the work belongs to, None for none."""
+        """The submit() call that the piece belongs to; None for a query."""
         ...
 
     def may_go(self, index: int) -> bool:
@@ -23,50 +23,48 @@ class Owner(Protocol):
         ...
 
     def pdu(self, index: int, sequence: int) -> bytes:
-        """The whole PDU of piece `index`."""
+        """Return the whole PDU of piece `index`."""
         ...
 
     def answered(self, index: int, status: int, body: bytes) -> None:
-        """The carrier's response."""
+        """The carrier sent its response."""
         ...
 
     def nacked(self, index: int, status: int) -> None:
-        """A generic_nack in place of a response."""
+        """The carrier sent a generic_nack in place of a response."""
         ...
 
     def lost(self, index: int, why: str) -> None:
-        """Written, and no answer will come."""
+        """It was written, and no response will come."""
         ...
 
     def unsent(self, index: int, why: Deferred | Halted) -> None:
-        """Never written."""
+        """It was never written."""
         ...
 
 
 class PieceQueue(deque[tuple[Owner, int]]):
-    """Pieces of work as (owner, index); whoever takes the last one out says so by `look`."""
+    """Pieces of work as (owner, index); call `look` after taking pieces out."""
 
     def __init__(self) -> None:
         super().__init__()
         self._is_empty = asyncio.Event()
 
     async def emptied(self) -> None:
-        """Return when nothing waits."""
         while self:
             self._is_empty.clear()
             await self._is_empty.wait()
 
-    def look(self) -> None:
-        """Tell who waits for it that the queue is empty, where it is."""
+    def notify_if_empty(self) -> None:
         if not self:
             self._is_empty.set()
 
-    def sift(self, stays: Callable[[Owner, int], bool]) -> list[tuple[Owner, int]]:
-        """Take out what does not stay, and return it; the rest keeps its order."""
+    def remove_unless(self, stays: Callable[[Owner, int], bool]) -> list[tuple[Owner, int]]:
+        """Remove and return the pieces for which `stays` is false; the rest keeps its order."""
         pieces = list(self)
         self.clear()
-        out: list[tuple[Owner, int]] = []
+        removed: list[tuple[Owner, int]] = []
         for piece in pieces:
-            (self if stays(*piece) else out).append(piece)
-        self.look()
-        return out
+            (self if stays(*piece) else removed).append(piece)
+        self.notify_if_empty()
+        return removed

@@ -1,4 +1,4 @@
-"""Reads receipts in every known dialect, TLVs first and text second, and makes ids comparable."""
+"""Parse receipts in every known dialect, TLVs first and text second, and make ids comparable."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ STATES = {
     8: "REJECTD",
 }
 
-# SMPP v3.4, appendix B. ACCEPTD is not final: it says nothing of the telephone.
+# SMPP v3.4, appendix B. ACCEPTD is not final: it says nothing about the phone.
 STATUSES = {
     "ENROUTE": ReceiptStatus.IN_TRANSIT,
     "ACCEPTD": ReceiptStatus.IN_TRANSIT,
@@ -51,8 +51,8 @@ STATUSES = {
     "UNKNOWN": ReceiptStatus.UNKNOWN,
 }
 
-# No list of a Vietnamese carrier is public. Message centres commonly pass on the MAP error of 3GPP TS 29.002;
-# a link whose carrier means something else names its own codes in the setting `reasons`.
+# No Vietnamese carrier publishes a list. Message centres commonly pass on the MAP error of 3GPP TS 29.002;
+# a link whose carrier uses other codes lists them in the setting `reasons`.
 MAP_ERRORS = {
     "1": Reason.NO_SUCH_NUMBER,  # unknownSubscriber
     "5": Reason.NO_SUCH_NUMBER,  # unidentifiedSubscriber
@@ -69,10 +69,10 @@ MAP_ERRORS = {
     "35": Reason.SYSTEM,  # dataMissing
     "36": Reason.SYSTEM,  # unexpectedDataValue
 }
-GSM_NETWORK = 3  # first octet of network_error_code: the two that follow are a MAP error
+GSM_NETWORK = 3  # first octet of network_error_code: the next two are a MAP error
 
 _KEY = r"(?:id|sub|dlvrd|submit ?date|done ?date|stat|err|text):"
-# The specification's own order, which nearly every receipt has: read at a fifth of the general cost.
+# Fast path: the specification's order, which nearly every receipt uses, at a fifth of the general cost.
 _USUAL = re.compile(
     r"id:(?P<id>\S+) sub:\d* dlvrd:\d* submit date:\d* done date:(?P<done>\d*)"
     r" stat:(?P<stat>\w+) err:(?P<err>\w*)(?= |$)"
@@ -87,7 +87,7 @@ _PHONE = re.compile(rb"\+?(?:00)?(84\d{9})|0(\d{9})")
 
 
 class Fields(NamedTuple):
-    """What the text of a receipt says; empty where it says nothing."""
+    """The fields in a receipt's text; empty if missing."""
 
     id: str = ""
     stat: str = ""
@@ -96,11 +96,11 @@ class Fields(NamedTuple):
 
 
 def is_receipt(message: ShortMessage) -> bool:
-    """Whether a deliver_sm is a receipt, and no message from a telephone.
+    """Whether a deliver_sm is a receipt rather than a message from a phone.
 
-    By its esm_class, by an id in a TLV, which no subscriber can set, or, since some centres leave esm_class 0
-    and send no TLV, by the whole form of appendix B. A subscriber can write that as well, so it moves a
-    message only by an id that the carrier gave and never tells, and only one to that number.
+    Recognised by esm_class, by an id in a TLV (which no subscriber can set), or, since some centres leave
+    esm_class 0 and send no TLV, by the complete form of appendix B. A subscriber can write that form too, so
+    such a receipt only counts with an id that the carrier gave us and never shows, and only for that number.
     """
     if _is_marked(message):
         return True
@@ -111,22 +111,21 @@ def is_receipt(message: ShortMessage) -> bool:
 
 def _is_marked(message: ShortMessage) -> bool:
     kind = message.esm_class & ESM_RECEIPT_MASK
-    return kind in (ESM_RECEIPT, ESM_NOTIFICATION) or bool(_given(message.tlvs))
+    return kind in (ESM_RECEIPT, ESM_NOTIFICATION) or bool(_tlv_id(message.tlvs))
 
 
-def _given(tlvs: Mapping[int, bytes]) -> str:
-    """The id in receipted_message_id; empty for none."""
+def _tlv_id(tlvs: Mapping[int, bytes]) -> str:
     return _printable(tlvs.get(TAG_RECEIPTED_MESSAGE_ID, b"").split(b"\0")[0].decode("latin-1")).strip()
 
 
 def _is_appendix_b(text: str) -> bool:
-    """Whether it begins with an id, has a state of SMPP, and one field more, all before `text:`."""
-    own = _QUOTED.split(text, maxsplit=1)[0]
-    return bool(_BEGINS.match(own) and _BESIDES.search(own)) and read_fields(own).stat in STATUSES
+    """Whether the text starts with an id and has an SMPP state and another field, all before `text:`."""
+    before = _QUOTED.split(text, maxsplit=1)[0]
+    return bool(_BEGINS.match(before) and _BESIDES.search(before)) and read_fields(before).stat in STATUSES
 
 
 def read_receipt(message: ShortMessage, settings: SmppSettings) -> Receipt:
-    """The receipt in a deliver_sm; whatever it leaves out stays empty, nothing raises."""
+    """Parse the receipt in a deliver_sm; missing fields stay empty, nothing raises."""
     text = _text(message)
     fields = read_fields(text)
     stat = _stat(message.tlvs, fields)
@@ -147,17 +146,15 @@ def read_receipt(message: ShortMessage, settings: SmppSettings) -> Receipt:
 
 
 def fields_of(message: ShortMessage) -> Fields:
-    """The fields of the receipt that its text is."""
     return read_fields(_text(message))
 
 
 def written_ids(message: ShortMessage) -> tuple[str, ...]:
-    """The ids in a receipt as the carrier wrote them, in the TLV and in the text."""
-    return tuple(each for each in (_given(message.tlvs), read_fields(_text(message)).id) if each)
+    return tuple(each for each in (_tlv_id(message.tlvs), read_fields(_text(message)).id) if each)
 
 
 def read_answer(body: bytes, reference: str, level: ReceiptLevel) -> Receipt | None:
-    """What a query_sm_resp says of a message, in the form of a receipt; None where it can't be read."""
+    """Read a query_sm_resp as a receipt; None if it can't be parsed."""
     try:
         _, final_date, state, error = read_query_resp(body)
     except PduError:
@@ -171,20 +168,20 @@ def read_answer(body: bytes, reference: str, level: ReceiptLevel) -> Receipt | N
 
 
 def read_fields(text: str) -> Fields:
-    """The fields of a receipt's text, in any order; the message's own words never overrule the carrier's."""
+    """Parse a receipt's text, fields in any order; the quoted message never overrides the carrier."""
     usual = _USUAL.match(text)
     if usual is not None:
         return Fields(usual["id"], usual["stat"].upper(), usual["err"], usual["done"])
-    own, *quoted = _QUOTED.split(text, maxsplit=1)
-    found = _scan(own)
+    before, *quoted = _QUOTED.split(text, maxsplit=1)
+    found = _find_fields(before)
     if quoted and not ("id" in found and "stat" in found):
-        found = {**_scan(quoted[0]), **found}
+        found = {**_find_fields(quoted[0]), **found}
     return Fields(
         found.get("id", ""), found.get("stat", "").upper(), found.get("err", ""), found.get("done", "")
     )
 
 
-def _scan(text: str) -> dict[str, str]:
+def _find_fields(text: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for key, value in _FIELD.findall(text):
         found.setdefault(key[:4].lower(), value)
@@ -192,10 +189,10 @@ def _scan(text: str) -> dict[str, str]:
 
 
 def canonical(reference: str, mode: str, side: str) -> str:
-    """An id in the one form that answers and receipts of a link share.
+    """Return an id in the one form that answers and receipts of a link share.
 
     side: "response" or "receipt"; mode: the link's id_mode, which names the base of the response first. Lower
-    case, no leading zeros; hexadecimal where the two bases differ. What is no decimal number stays text.
+    case, no leading zeros; hexadecimal if the two bases differ. What is not a decimal number stays text.
     """
     decimal = (mode == "hex_dec" and side == "receipt") or (mode == "dec_hex" and side == "response")
     if decimal and len(reference) <= ID_LIMIT and reference.isascii() and reference.isdigit():
@@ -204,13 +201,13 @@ def canonical(reference: str, mode: str, side: str) -> str:
 
 
 def canonical_ids(link: LinkOptions) -> Callable[[str], str]:
-    """The form in which the link keeps ids, for whoever else brings one: a webhook writes as receipts do."""
+    """Return how to normalise ids from other sources; webhooks write them as receipts do."""
     mode = str(link.options.get("id_mode", "same"))
     return lambda reference: canonical(reference.strip(), mode, "receipt")
 
 
 def spellings(reference: str, mode: str) -> tuple[str, ...]:
-    """How a carrier may have written a canonical id in its answer, the likeliest first."""
+    """Return how a carrier may have written a canonical id in its answer, likeliest first."""
     plain = reference
     if mode == "dec_hex" and re.fullmatch(r"[0-9a-f]{1,128}", reference):
         plain = str(int(reference, 16))
@@ -220,7 +217,7 @@ def spellings(reference: str, mode: str) -> tuple[str, ...]:
 
 @lru_cache(maxsize=4096)
 def moment(digits: str, zone: timezone) -> datetime | None:
-    """A receipt's date: yyMMddHHmm, with seconds, or with the century as well; None where it is none."""
+    """Parse a receipt's date: yyMMddHHmm, optionally with seconds and with the century; None if invalid."""
     form = {10: "%y%m%d%H%M", 12: "%y%m%d%H%M%S", 14: "%Y%m%d%H%M%S"}.get(len(digits))
     if form is None or not (digits.isascii() and digits.isdigit()):
         return None
@@ -231,7 +228,7 @@ def moment(digits: str, zone: timezone) -> datetime | None:
 
 
 def absolute_time(text: str) -> datetime | None:
-    """SMPP's absolute time, YYMMDDhhmmsstnnp: nn quarters of an hour ahead (+) or behind (-) of UTC."""
+    """Parse SMPP's absolute time, YYMMDDhhmmsstnnp: nn quarter hours ahead (+) or behind (-) of UTC."""
     match = re.fullmatch(r"(\d{12})\d(\d\d)([+-])", text)
     if match is None:
         return None
@@ -246,7 +243,7 @@ def _text(message: ShortMessage) -> str:
 
 
 def _printable(text: str) -> str:
-    """Without control characters: a NUL, for one, does not go into a PostgreSQL text."""
+    """Replace control characters: PostgreSQL text can't hold a NUL, for one."""
     if text.isprintable():
         return text
     return "".join(letter if letter.isprintable() else " " for letter in text)
@@ -258,7 +255,7 @@ def _stat(tlvs: Mapping[int, bytes], fields: Fields) -> str:
 
 
 def _error(tlvs: Mapping[int, bytes], err: str, own: Mapping[str, Reason]) -> tuple[str, Reason | None]:
-    """The error code as it came ("" for none), and the reason that tables know for it."""
+    """Return the error code as received ("" for none) and its reason by the tables."""
     network = tlvs.get(TAG_NETWORK_ERROR_CODE, b"")
     if not err.strip("0") and len(network) == 3 and any(network[1:]):
         err = str(int.from_bytes(network[1:], "big"))
@@ -280,32 +277,34 @@ def _reason(status: ReceiptStatus, found: Reason | None) -> Reason:
 
 
 def _reference(tlvs: Mapping[int, bytes], text_id: str, mode: str) -> str | None:
-    """The id out of the TLV, else out of the text.
+    """Return the id from the TLV, else from the text.
 
-    Where bases differ, some carriers put the answer's form into the TLV: then it agrees with the text's. An
-    id longer than any that we were given is cut, and is not ours: without one its phone would count.
+    If the bases differ, some carriers put the answer's form into the TLV; it then agrees with the text's. An
+    id longer than any that we were given is cut, so it matches nothing: dropping it would match by phone
+    instead.
     """
-    given, text_id = _given(tlvs)[:ID_LIMIT], text_id[:ID_LIMIT]
-    if not given:
+    tlv_id, text_id = _tlv_id(tlvs)[:ID_LIMIT], text_id[:ID_LIMIT]
+    if not tlv_id:
         return canonical(text_id, mode, "receipt") or None
-    as_answered = canonical(given, mode, "response")
+    as_answered = canonical(tlv_id, mode, "response")
     if text_id and as_answered == canonical(text_id, mode, "receipt"):
         return as_answered
-    return canonical(given, mode, "receipt")
+    return canonical(tlv_id, mode, "receipt")
 
 
 def _phone(source: bytes, destination: bytes) -> str | None:
-    """Whichever address is a phone: the specification has it as the source, one aggregator the other way."""
+    """Find the subscriber: the source by the specification; one aggregator swaps the addresses."""
     for address in (source, destination):
         match = _PHONE.fullmatch(address)
         if match is not None:
             return (match[1] or b"84" + match[2]).decode()
-    abroad = _ABROAD.fullmatch(source)  # not nobody's: an id that is ours is another's here
+    # A foreign number is returned too: the receipt is about somebody else, even if its id is ours.
+    abroad = _ABROAD.fullmatch(source)
     return abroad[1].decode() if abroad else None
 
 
 def _sender(source: bytes, destination: bytes) -> str:
-    """Whichever address has a letter is the sender ID of the message; empty for none."""
+    """Return the address with letters, which is the sender ID; empty if none."""
     names = (address.decode("latin-1").strip() for address in (destination, source))
     return next((_printable(name) for name in names if any(map(str.isalpha, name))), "")
 

@@ -1,4 +1,4 @@
-"""Keeps one bind up: connects, binds, and begins again after each end, with growing and uneven pauses."""
+"""Keep one bind up: connect, bind, and reconnect after each end with growing, jittered pauses."""
 
 from __future__ import annotations
 
@@ -29,26 +29,26 @@ BINDS = {
 
 
 class ReconnectOwner(BindOwner, Protocol):
-    """The link, as a keeper needs it."""
+    """What a Reconnector needs from its link."""
 
     def down(self, command: int, end: End, *, is_news: bool) -> None:
-        """The bind is away; `is_news` once until it has been up again."""
+        """Report that the bind is down; `is_news` only the first time since it was up."""
         ...
 
     def halt(self, why: Halted) -> bool:
-        """The carrier will refuse the bind until a person has acted; True: so the keeper stops."""
+        """Report a refusal that lasts until a person acts; returns whether to stop trying."""
         ...
 
 
 class Reconnector:
-    """One bind of a link, from open to close; `session` is the present connection."""
+    """One bind of a link, from open to close; `session` is the current connection."""
 
     def __init__(
-        self, settings: SmppSettings, command: int, desk: ReconnectOwner, tls: ssl.SSLContext | None
+        self, settings: SmppSettings, command: int, link_owner: ReconnectOwner, tls: ssl.SSLContext | None
     ) -> None:
         self.session: SmppSession | None = None
         self.command = command
-        self._settings, self._desk, self._tls = settings, desk, tls
+        self._settings, self._link, self._tls = settings, link_owner, tls
         self._leaving = False
         self._task = asyncio.create_task(self._run())
 
@@ -57,7 +57,6 @@ class Reconnector:
         return self.command not in down and not (self.session and self.session.bound_at)
 
     async def leave(self) -> None:
-        """Unbind in order where there is a bind, and stop."""
         self._leaving = True
         if self.session is not None:
             await self.session.leave()
@@ -65,23 +64,22 @@ class Reconnector:
         await asyncio.wait([self._task])
 
     async def _run(self) -> None:
-        own, told = self._settings, False
+        own, was_reported = self._settings, False
         pauses = Pauses(own)
         while True:
-            session = self.session = SmppSession(own, self.command, self._desk)
-            end = await self._hold(session)
+            session = self.session = SmppSession(own, self.command, self._link)
+            end = await self._run_session(session)
             if self._leaving:
                 return
             halt = BIND_HALTS.get(end.refused or 0)
-            if halt is not None and self._desk.halt(halt):
+            if halt is not None and self._link.halt(halt):
                 return
-            # A carrier that is away for an hour makes one line of log, not thousands.
-            self._desk.down(self.command, end, is_news=session.bound_at is not None or not told)
-            told = True
+            # Log an outage once, not at every retry.
+            self._link.down(self.command, end, is_news=session.bound_at is not None or not was_reported)
+            was_reported = True
             await asyncio.sleep(pauses.after(session, end))
 
-    async def _hold(self, session: SmppSession) -> End:
-        """One connection from its beginning to its end."""
+    async def _run_session(self, session: SmppSession) -> End:
         own, loop = self._settings, asyncio.get_running_loop()
         end = End("no connection")
         try:
@@ -98,11 +96,11 @@ class Reconnector:
 
 
 class Pauses:
-    """How long a bind waits before it is tried again.
+    """How long to wait before reconnecting.
 
-    Hardly at all after a connection that worked; then from reconnect_min_s on, twice as long each time. The
-    longest is reconnect_max_s, but probe_max_s after a refusal, or where what was sent had no answer: each
-    further try may cost the carrier's patience, or make a message unknown.
+    Hardly at all after a connection that worked; otherwise from reconnect_min_s on, doubling each time, up to
+    reconnect_max_s. After a refusal, or if what was sent got no answer, up to probe_max_s: each further try
+    may annoy the carrier or make a message unknown.
     """
 
     def __init__(self, settings: SmppSettings) -> None:
@@ -110,32 +108,32 @@ class Pauses:
         self._next = self._first = min(settings.reconnect_min_s, QUICK_S)
 
     def after(self, session: SmppSession, end: End) -> float:
-        """Seconds from this end to the next try."""
+        """Return the seconds from this end to the next try."""
         own = self._own
-        in_vain = session.submits > 0 and not session.window.answers
-        if session.window.answers >= own.window or (session.lasted(own.reconnect_max_s) and not in_vain):
+        unanswered = session.submits > 0 and not session.window.answers
+        if session.window.answers >= own.window or (session.lasted(own.reconnect_max_s) and not unanswered):
             self._next = self._first
         longest = own.reconnect_max_s
-        if end.refused is not None or in_vain:
+        if end.refused is not None or unanswered:
             longest = max(longest, own.probe_max_s)
         pause = min(self._next, longest)
         self._next = max(own.reconnect_min_s, 2 * pause)
         return pause * _random.uniform(0.5, 1.0)
 
 
-async def wait_while(true: Callable[[], bool], news: asyncio.Event, most_s: float) -> None:
-    """Look again at each news, until it is not true any more or the time is over."""
+async def wait_while(condition: Callable[[], bool], event: asyncio.Event, most_s: float) -> None:
+    """Wait until the condition is false, checking it at each event, at most `most_s` seconds."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(most_s):
-            while true():
-                news.clear()
-                await news.wait()
+            while condition():
+                event.clear()
+                await event.wait()
 
 
-async def look_at(own: SmppSettings, keeper: Reconnector, why: str | None) -> CheckFinding:
-    """Ask the bind whether it lives; why: for what it was last away."""
-    where = f"The bind as {BINDS[keeper.command]} at {own.host}:{own.port}"
-    session = keeper.session
+async def check_bind(own: SmppSettings, reconnector: Reconnector, why: str | None) -> CheckFinding:
+    """Check a bind by enquire_link; why: the reason it was last down."""
+    where = f"The bind as {BINDS[reconnector.command]} at {own.host}:{own.port}"
+    session = reconnector.session
     if session is not None and await session.enquire():
         return CheckFinding(True, f"{where} is up, and enquire_link is answered.")
     if session is not None and session.end.done():
@@ -145,7 +143,7 @@ async def look_at(own: SmppSettings, keeper: Reconnector, why: str | None) -> Ch
 
 
 def tls_context(link: LinkOptions, settings: SmppSettings) -> ssl.SSLContext | None:
-    """How the link checks the carrier's certificate; None without TLS. LinkError for an unusable CA file."""
+    """Build the TLS context; None without TLS. LinkError for an unusable CA file."""
     if settings.tls is False:
         return None
     try:

@@ -1,4 +1,4 @@
-"""One bind to a message centre: keeps its window full by callbacks, and never lets a message hang."""
+"""One bind to a message centre: keeps its window full by callbacks; every message gets a result."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from carriers.smpp.settings import SmppSettings
 from carriers.smpp.window import Window
 from carriers.smpp.write_buffer import WriteBuffer, prepare_socket
 
-# Above this much unread output no more is read either: a peer that only talks can't make us grow.
+# Above this much unread output stop reading too, so that a peer that only sends can't exhaust memory.
 UNREAD_LIMIT = 1024 * 1024
-UNBIND_S = 2.0  # for the answer to it: nothing is lost where it does not come
+UNBIND_S = 2.0  # how long to wait for unbind_resp; nothing is lost without it
 NAMES = {
     pdu.BIND_RECEIVER: "bind",
     pdu.BIND_TRANSMITTER: "bind",
@@ -38,10 +38,17 @@ class State(Enum):
 
 
 class SmppSession(asyncio.Protocol):
-    """One connection and its bind. `command` says which: transmitter, receiver or transceiver."""
+    """One connection and its bind; `command` says which: transmitter, receiver or transceiver.
 
-    def __init__(self, settings: SmppSettings, command: int, desk: BindOwner) -> None:
-        self.settings, self.command, self.desk = settings, command, desk
+    A submit's way: the link's queue -> fill() -> in_flight, and then exactly one of
+
+        submit_sm_resp or generic_nack     -> answered, nacked
+        no response in time                -> lost (unknown)
+        the connection ends                -> lost; unsent if no byte of it has left this process
+    """
+
+    def __init__(self, settings: SmppSettings, command: int, link: BindOwner) -> None:
+        self.settings, self.command, self.link = settings, command, link
         self.state = State.BINDING
         self.end: asyncio.Future[End] = asyncio.get_running_loop().create_future()
         self.in_flight: dict[int, tuple[float, Owner, int]] = {}  # in the order of sending
@@ -49,7 +56,7 @@ class SmppSession(asyncio.Protocol):
         self.submits = 0
         self.sequence = 0
         self.bound_at: float | None = None
-        self.silent = False  # nothing at all is heard, though answers are overdue
+        self.silent = False  # nothing is heard although answers are overdue
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._written: WriteBuffer | None = None
@@ -57,12 +64,12 @@ class SmppSession(asyncio.Protocol):
         self._out: list[bytes] = []
         self._flush_due = False
         self._paused_at: float | None = None  # since when the peer does not read what we write
-        self._control: dict[int, tuple[float, int]] = {}  # bind, enquire_link or unbind: at most one waits
-        self._alive: asyncio.Future[None] | None = None  # somebody waits for enquire_link_resp
+        self._control: dict[int, tuple[float, int]] = {}  # pending bind, enquire_link or unbind: at most one
+        self._alive: asyncio.Future[None] | None = None  # resolved by enquire_link_resp
         self._heard = self._loop.time()
         self._timer: asyncio.TimerHandle | None = None
 
-    # ---- the connection
+    # asyncio.Protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
@@ -74,7 +81,7 @@ class SmppSession(asyncio.Protocol):
             own.system_id, own.password, own.system_type, own.addr_ton, own.addr_npi, own.address_range
         )
         self._request(self.command, bind.body())
-        self._arm()
+        self._schedule_sweep()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.finish(End("the connection broke" if exc else "the carrier closed the connection"))
@@ -89,7 +96,7 @@ class SmppSession(asyncio.Protocol):
         self.fill()
 
     def data_received(self, data: bytes) -> None:
-        self._hear()
+        self._mark_heard()
         self._buffer += data
         settle, answers = self.in_flight.pop, 0
         try:
@@ -97,7 +104,7 @@ class SmppSession(asyncio.Protocol):
                 if command == pdu.SUBMIT_SM_RESP:
                     piece = settle(sequence, None)
                     if piece is None:
-                        self.desk.counters.late_answers += 1
+                        self.link.counters.late_answers += 1
                     else:
                         answers += 1
                         piece[1].answered(piece[2], status, body)
@@ -106,7 +113,7 @@ class SmppSession(asyncio.Protocol):
                 elif command & pdu.RESPONSE:
                     self._response(command, status, sequence, body)
                 else:
-                    self._carrier_asks(command, sequence)
+                    self._handle_request(command, sequence)
         except pdu.FrameError as error:
             self.finish(End(f"the stream is no SMPP: {error}"))
         if answers:
@@ -114,43 +121,42 @@ class SmppSession(asyncio.Protocol):
         self._leave_when_idle()
         self.fill()
 
-    def _hear(self) -> None:
+    def _mark_heard(self) -> None:
         self._heard = self._loop.time()
         if self.silent:
             self.silent = False
-            self.desk.answers_again(self.command)
+            self.link.answers_again(self.command)
 
-    # ---- sending
+    # Sending
 
     def sends(self) -> bool:
-        """Whether messages may go by this bind."""
         return self.state is State.BOUND and self.command != pdu.BIND_RECEIVER
 
     def room(self) -> int:
-        """How many more messages may go out now; none while a request of the bind itself waits."""
+        """Return how many messages may go now; none while a request of the bind itself is pending."""
         if not self.sends() or self._paused_at is not None or self._control:
             return 0
         return self.window.room(len(self.in_flight), self._loop.time())
 
     @property
     def is_held(self) -> bool:
-        """Whether no answers come: at most a single message goes."""
+        """Whether answers are missing, so that at most a single message may go."""
         return self.silent or self.window.held
 
     def takes(self) -> bool:
-        """Whether a message may go by this bind now or soon: not while it is held for want of answers."""
+        """Whether a message may go by this bind now or soon; not while it is held without answers."""
         return self.sends() and not self.silent and (not self.window.held or self.room() > 0)
 
     def _answers_came(self, count: int) -> None:
         was_held = self.window.held
         self.window.answered(count, self._loop.time())
-        self.desk.answered()
+        self.link.answered()
         if was_held:
-            self.desk.answers_again(self.command)
+            self.link.answers_again(self.command)
 
     def fill(self) -> None:
-        """Write as much of the link's queue as the window takes, and all else that waits, in one write."""
-        queue, out = self.desk.queue, self._out
+        """Write as much of the link's queue as the window allows, and other pending PDUs, in one write."""
+        queue, out = self.link.queue, self._out
         room = self.room() if queue else 0
         if room > 0:
             now, sent = self._loop.time(), 0
@@ -164,14 +170,14 @@ class SmppSession(asyncio.Protocol):
                 out.append(owner.pdu(index, sequence))
                 sent += 1
             self._count_sent(sent)
-            queue.look()
+            queue.notify_if_empty()
         if out:
             self._flush()
 
     def _count_sent(self, count: int) -> None:
         if count:
             self.submits += count
-            self.desk.counters.submitted += count
+            self.link.counters.submitted += count
             self.window.sent()
 
     def _next(self) -> int:
@@ -188,7 +194,7 @@ class SmppSession(asyncio.Protocol):
         self._send(pdu.frame(command, sequence, body))
 
     def _send(self, whole: bytes) -> None:
-        """Write with whatever else this iteration of the loop brings."""
+        """Write together with whatever else this loop iteration brings."""
         if self.state is State.ENDED:
             return
         self._out.append(whole)
@@ -206,7 +212,7 @@ class SmppSession(asyncio.Protocol):
         if self._paused_at is not None and transport.get_write_buffer_size() > UNREAD_LIMIT:
             transport.pause_reading()
 
-    # ---- what the carrier says
+    # Incoming PDUs
 
     def _response(self, command: int, status: int, sequence: int, body: bytes) -> None:
         waiting = self._control.get(sequence)
@@ -222,24 +228,24 @@ class SmppSession(asyncio.Protocol):
             else:
                 owner.answered(index, status, body)
         elif command in (pdu.QUERY_SM_RESP, pdu.ENQUIRE_LINK | pdu.RESPONSE):
-            self.desk.counters.late_answers += 1
+            self.link.counters.late_answers += 1
         else:
             self._unknown(command)
 
-    def _control_answered(self, asked: int, command: int, status: int) -> None:
-        if asked == pdu.UNBIND:
+    def _control_answered(self, enquired: int, command: int, status: int) -> None:
+        if enquired == pdu.UNBIND:
             self.finish(End("left"))
-        elif asked == pdu.ENQUIRE_LINK:
+        elif enquired == pdu.ENQUIRE_LINK:
             if self._alive is not None and not self._alive.done():
                 self._alive.set_result(None)
-        elif asked == self.command and self.state is State.BINDING:
+        elif enquired == self.command and self.state is State.BINDING:
             if status != pdu.ESME_ROK or command == pdu.GENERIC_NACK:
                 self.finish(End(f"the carrier refused the bind with {code(status)}", status))
             else:
                 self.state, self.bound_at = State.BOUND, self._loop.time()
-                self.desk.bound(self.command)
+                self.link.bound(self.command)
 
-    def _carrier_asks(self, command: int, sequence: int) -> None:
+    def _handle_request(self, command: int, sequence: int) -> None:
         if command == pdu.ENQUIRE_LINK:
             self._send(pdu.frame(command | pdu.RESPONSE, sequence))
         elif command == pdu.UNBIND:
@@ -250,8 +256,8 @@ class SmppSession(asyncio.Protocol):
             self._send(pdu.frame(pdu.GENERIC_NACK, sequence, status=pdu.ESME_RINVCMDID))
 
     def _unknown(self, command: int) -> None:
-        self.desk.counters.unknown_pdus += 1
-        self.desk.odd("unknown command", f"0x{command:08X}")
+        self.link.counters.unknown_pdus += 1
+        self.link.odd("unknown command", f"0x{command:08X}")
 
     def _deliver_sm(self, sequence: int, body: bytes) -> None:
         if self.state not in (State.BOUND, State.LEAVING):
@@ -260,62 +266,62 @@ class SmppSession(asyncio.Protocol):
         try:
             message = pdu.read_short_message(body)
         except pdu.PduError as error:
-            # A permanent refusal: an unanswered deliver_sm comes again after each rebind, for ever.
-            self.desk.counters.unreadable += 1
-            self.desk.odd("unreadable deliver_sm", str(error))
+            # Refuse permanently: an unanswered deliver_sm would be repeated after each rebind, for ever.
+            self.link.counters.unreadable += 1
+            self.link.odd("unreadable deliver_sm", str(error))
             self._answer_deliver(sequence, pdu.ESME_RX_P_APPN)
             return
-        self.desk.deliver(message, partial(self._acknowledge, sequence))
+        self.link.deliver(message, partial(self._acknowledge, sequence))
 
     def _acknowledge(self, sequence: int, taken: bool) -> None:
-        """Called by the receipt's taker, in the loop's thread. On a bind that is gone the carrier repeats."""
+        """Answer a deliver_sm, from the loop's thread. If the bind is gone, the carrier repeats it."""
         self._answer_deliver(sequence, pdu.ESME_ROK if taken else pdu.ESME_RMSGQFUL)
 
     def _answer_deliver(self, sequence: int, status: int) -> None:
         self._send(pdu.frame(pdu.DELIVER_SM_RESP, sequence, b"\0", status))
 
-    # ---- deadlines
+    # Deadlines
 
-    def _arm(self) -> None:
+    def _schedule_sweep(self) -> None:
         own = self.settings
         self._timer = self._loop.call_later(
             min(1.0, own.response_timeout_s / 4, own.enquire_link_s / 4), self._sweep
         )
 
     def _sweep(self) -> None:
-        """The one timer of the bind: overdue answers, silence, and leaving."""
+        """Handle overdue answers, silence and enquire_link on the bind's only timer."""
         now = self._loop.time()
         deadline = now - self.settings.response_timeout_s
-        dead = self._dead(deadline, now)
-        if dead:
-            self.finish(End(f"{dead} within {self.settings.response_timeout_s:g} s"))
+        overdue = self._overdue_control(deadline, now)
+        if overdue:
+            self.finish(End(f"{overdue} within {self.settings.response_timeout_s:g} s"))
             return
         silent_since = self._expire(deadline, now)
-        self._look_for_silence(now)
+        self._report_silence(now)
         if self.window.begins_to_hold(len(self.in_flight), now):
             n = self.window.unanswered + len(self.in_flight)
             why = f"no answer to {n} messages within {self.settings.response_timeout_s:g} s"
-            self.desk.held(self.command, why, n)
+            self.link.held(self.command, why, n)
         silent = self._heard <= max(now - self.settings.enquire_link_s, silent_since)
         if silent and self.state is State.BOUND and not self._control:
             self._request(pdu.ENQUIRE_LINK)
         self._leave_when_idle()
         if self.window.held:
-            self.desk.look()
+            self.link.update()
         self.fill()
-        self._arm()
+        self._schedule_sweep()
 
-    def _look_for_silence(self, now: float) -> None:
-        """Say it when enquire_link has waited a third of its time and nothing at all came since."""
+    def _report_silence(self, now: float) -> None:
+        """Report silence when enquire_link has waited a third of its time and nothing came since."""
         long_ago = now - self.settings.response_timeout_s / 3
-        asked = [at for at, command in self._control.values() if command == pdu.ENQUIRE_LINK]
-        if not self.silent and self.sends() and asked and self._heard <= asked[0] <= long_ago:
+        enquired = [at for at, command in self._control.values() if command == pdu.ENQUIRE_LINK]
+        if not self.silent and self.sends() and enquired and self._heard <= enquired[0] <= long_ago:
             self.silent = True
             why = f"nothing was heard for {now - self._heard:.0f} s"
-            self.desk.held(self.command, why, len(self.in_flight))
+            self.link.held(self.command, why, len(self.in_flight))
 
-    def _dead(self, deadline: float, now: float) -> str:
-        """What the peer owes to the bind itself since before the deadline; empty for nothing."""
+    def _overdue_control(self, deadline: float, now: float) -> str:
+        """Return which response the peer owes the bind since before the deadline; empty if none."""
         for asked_at, command in self._control.values():
             if asked_at <= (max(deadline, now - UNBIND_S) if command == pdu.UNBIND else deadline):
                 return f"no answer to {NAMES[command]}"
@@ -324,9 +330,10 @@ class SmppSession(asyncio.Protocol):
         return ""
 
     def _expire(self, deadline: float, now: float) -> float:
-        """Give up what was sent before the deadline; when the newest of it was sent, 0 for nothing.
+        """Give up what was sent before the deadline; return when the newest of it was sent, 0 if none.
 
-        Nothing heard since then means that the peer may be dead: the sweep asks before more is lost.
+        If nothing was heard since then the peer may be dead: the sweep sends enquire_link before more is
+        lost.
         """
         overdue = []
         for sequence, (sent, _, _) in self.in_flight.items():
@@ -342,7 +349,7 @@ class SmppSession(asyncio.Protocol):
         return newest
 
     async def enquire(self) -> bool:
-        """Ask the carrier whether it is there; False where the bind is not up, or ends before the answer."""
+        """Send enquire_link; False if the bind is not up, or ends before the answer."""
         if self.state is not State.BOUND:
             return False
         self._alive = self._loop.create_future()
@@ -352,10 +359,10 @@ class SmppSession(asyncio.Protocol):
         await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         return self._alive.done()
 
-    # ---- the end
+    # The end
 
     async def leave(self) -> None:
-        """Let what is in flight be answered, unbind, and close; each step has its deadline."""
+        """Wait for answers, unbind, and close; each step has its deadline."""
         if self.state is State.BOUND:
             self.state = State.LEAVING
             self._leave_when_idle()
@@ -363,7 +370,6 @@ class SmppSession(asyncio.Protocol):
         self.finish(End("left"))
 
     def lasted(self, seconds: float) -> bool:
-        """Whether the bind held for longer than that."""
         return self.bound_at is not None and self._loop.time() - self.bound_at > seconds
 
     def _leave_when_idle(self) -> None:
@@ -371,7 +377,7 @@ class SmppSession(asyncio.Protocol):
             self._request(pdu.UNBIND)
 
     def finish(self, end: End) -> None:
-        """The bind is over, if it was not already: what is in flight is lost, or was never sent, at once."""
+        """End the bind once: what is in flight becomes lost, or unsent if it never left this process."""
         if self.state is State.ENDED:
             return
         self._flush()
@@ -386,4 +392,4 @@ class SmppSession(asyncio.Protocol):
             else:
                 owner.lost(index, end.why)
         self.end.set_result(end)
-        self.desk.ended()
+        self.link.ended()

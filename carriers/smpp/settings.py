@@ -1,4 +1,4 @@
-"""One SMPP link's settings: each option with its reader, its bounds and its default, in one table."""
+"""Settings of one SMPP link, each with its reader, bounds and default."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ AUTO = (
 
 
 def id_mode(value: object) -> str:
-    """How ids of answers and of receipts differ; never guessed."""
+    """Read how ids of answers and receipts differ; it is never guessed."""
     if value == "auto":
         raise ValueError(AUTO)
     return str(one_of("same", "hex_dec", "dec_hex")(value))
 
 
 def tls(value: object) -> bool | str:
-    """true: the system's authorities; a path: the CA file that signed the carrier's certificate."""
+    """Read true (system CAs) or the path of the CA file that signed the carrier's certificate."""
     if str(value).lower() in ("true", "false"):
         return flag(value)
     if not isinstance(value, str) or not value:
@@ -47,7 +47,7 @@ def tls(value: object) -> bool | str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SmppSettings:
-    """Checked settings of one link; the password never shows in its repr."""
+    """Validated settings of one link; the password never shows in its repr."""
 
     host: str = field(metadata=by(string(255, 1)))
     port: int = field(metadata=by(whole(1, 65535)))
@@ -61,13 +61,13 @@ class SmppSettings:
     binds: int = field(default=1, metadata=by(whole(1, 16)))
     window: int = field(default=10, metadata=by(whole(1, 1000)))
     tls: bool | str = field(default=False, metadata=by(tls))
-    # Well below half a minute, so that a silent centre is seen within that.
+    # Short enough to notice a silent centre within half a minute.
     enquire_link_s: float = field(default=10.0, metadata=by(seconds(0.05, 3600)))
     response_timeout_s: float = field(default=15.0, metadata=by(seconds(0.05, 600)))
     reconnect_min_s: float = field(default=1.0, metadata=by(seconds(0.01, 600)))
-    # Below ten seconds, so that sending goes on soon after a long outage.
+    # Below ten seconds, so that sending resumes soon after a long outage.
     reconnect_max_s: float = field(default=8.0, metadata=by(seconds(0.01, 600)))
-    # Between tries of a bind that is refused, and between messages that probe a link without answers.
+    # The longest pause between tries of a refused bind, and between probes of an unanswered link.
     probe_max_s: float = field(default=60.0, metadata=by(seconds(0.01, 3600)))
     source_ton: int = field(default=5, metadata=by(whole(0, 255), says=True))
     source_npi: int = field(default=0, metadata=by(whole(0, 255), says=True))
@@ -78,12 +78,12 @@ class SmppSettings:
     long_text: str = field(default="udh", metadata=by(one_of("udh", "sar", "udh+sar", "payload")))
     ucs2: bool = field(default=True, metadata=by(flag, says=True))
     gsm_data_coding: int = field(default=0, metadata=by(whole(0, 255), says=True))
-    # What an octet of data_coding 0 means to the carrier: differs for @ $ _ and the brackets.
+    # How the carrier reads data_coding 0: differs for @ $ _ and the brackets.
     gsm_alphabet: str = field(default="gsm7", metadata=by(one_of("gsm7", "latin1"), says=True))
     max_segments: int = field(default=10, metadata=by(whole(1, 255)))
-    # A part refused for a moment while its siblings were taken: how often it is sent again, after how long.
+    # Retries of a part refused for now while others of its message were taken, and the first pause.
     part_retries: int = field(default=5, metadata=by(whole(0, 20)))
-    # Questions (query_sm) a second: each takes a place in the window.
+    # query_sm per second; each takes a place in the window.
     queries_per_second: float = field(default=5.0, metadata=by(number(0.01, 1000)))
     part_retry_s: float = field(default=0.5, metadata=by(seconds(0.001, 60)))
     # Refusals in a row for a reason of ours: then the lane halts. As many "in trouble": then the link pauses.
@@ -95,7 +95,7 @@ class SmppSettings:
 
 
 def read_settings(link: LinkOptions) -> SmppSettings:
-    """The link's options, checked; LinkError names the link, the option and the remedy (never its value)."""
+    """Read and check the link's options; LinkError names the link, the option and the remedy."""
     settings = read_options(link, SmppSettings, "an SMPP link")
     if settings.reconnect_min_s > settings.reconnect_max_s:
         raise LinkError(f"Link {link.name}: reconnect_min_s must not be above reconnect_max_s.")

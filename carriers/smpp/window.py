@@ -1,7 +1,7 @@
-"""How many submits of a bind may wait for their answers: one after a bind, then more with each answer.
+"""How many submits of a bind may be in flight: one after a bind, then more with each answer.
 
-A submit whose time is over without any answer since it was sent keeps its place, so a message centre that
-answers nothing is sent one window and no more. Then single messages ask whether it answers again.
+A submit that times out without any answer since it was sent keeps its place, so a message centre that answers
+nothing is sent one window and no more. Then single messages probe whether it answers again.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 class Window:
     """The window of one bind; times are the event loop's.
 
-    size: the most, by the contract; first_s, longest_s: pauses before a message that probes a held window.
+    size: the contract's maximum; first_s, longest_s: pauses between probes of a held window.
     """
 
     size: int
@@ -22,25 +22,24 @@ class Window:
     longest_s: float
     allowed: int = 1
     answers: int = 0  # of submits, since the bind
-    unanswered: int = 0  # given up, and not one answer since they were sent
+    unanswered: int = 0  # timed out, without any answer since they were sent
     held: bool = False
     _answered_at: float = -math.inf
     _pause_s: float = 0.0
     _probe_at: float = 0.0
 
     def room(self, in_flight: int, now: float) -> int:
-        """How many more may go out now."""
         if self.held:
             return int(not in_flight and now >= self._probe_at)
         return self.allowed - self.unanswered - in_flight
 
     def sent(self) -> None:
-        """Something goes out; on a held window it is a probe, and the next one waits longer."""
+        """Note a write; on a held window it is a probe, and the next one waits longer."""
         if self.held:
             self._pause_s = min(2 * self._pause_s, self.longest_s)
 
     def answered(self, count: int, now: float) -> None:
-        """So many answers to submits came: twice as many may wait after each round of them."""
+        """Note answers to submits; the window grows by each, doubling every round trip."""
         if self.held:
             self.held, self.allowed = False, 1
         self.answers += count
@@ -49,10 +48,10 @@ class Window:
         self._answered_at = now
 
     def given_up(self, sent_at: float, now: float) -> None:
-        """A submit had no answer in its time; an answer that came after it was sent says that others do.
+        """Note a submit that timed out; it keeps its place only if no answer came after it was sent.
 
-        But that answer may have been the last: where the silence after it is the longer part of the submit's
-        time, two messages may wait and no more. One may wait already; it is the second that tells.
+        Such an answer may have been the last, though: if the silence since then is the longer part of the
+        submit's time, shrink the window to two. One may be in flight already; the second one decides.
         """
         if sent_at >= self._answered_at:
             self.unanswered += 1
@@ -61,7 +60,7 @@ class Window:
         self._probe_at = now + self._pause_s
 
     def begins_to_hold(self, in_flight: int, now: float) -> bool:
-        """Whether two wait without one answer, or all that may, and this was not known."""
+        """Whether two (or all allowed) are unanswered, so that the window becomes held now."""
         if self.held or not self.unanswered or min(self.allowed, 2) > self.unanswered + in_flight:
             return False
         self.held, self._pause_s = True, self.first_s
