@@ -1,4 +1,4 @@
-"""What a text costs and whether it looks honest: alphabets, parts, previews, repairs, checks; all pure."""
+"""What a text costs and whether it looks honest: alphabets, parts, previews, substitutions, checks."""
 
 from carriers.text.alphabet import (
     NotGsm7,

@@ -1,4 +1,4 @@
-"""The characters of an SMS: Unicode normal form, Vietnamese without accents, GSM-7 and UCS-2 octets."""
+"""The characters of an SMS: normal form, Vietnamese without accents, GSM-7 and UCS-2 octets."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import unicodedata
 
 from carriers.contract import Encoding
 
-# GSM 03.38 / 3GPP TS 23.038 section 6.2.1; "\x1b" (27) is the escape to the extension table and no character.
+# GSM 03.38 / 3GPP TS 23.038 section 6.2.1; "\x1b" (27) is the escape to the extension table, not a character.
 _BASIC = (
     "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞ\x1bÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?"
     "¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
@@ -36,40 +36,40 @@ _ACCENTED = {unicodedata.normalize("NFC", v + t) for v in "aăâeêioôơuưy" f
 #: The 134 letters of Vietnamese that ASCII lacks.
 VIETNAMESE = frozenset(c for small in _ACCENTED if small > "z" for c in (small, small.upper()))
 
-_BARRED = {ord("đ"): "d", ord("Đ"): "D"}  # the bar is no mark that NFD would take off
+_BARRED = {ord("đ"): "d", ord("Đ"): "D"}  # NFD does not decompose the bar
 _MARKS = re.compile(r"(?<=[A-Za-z])[\u0300-\u036f]+")
 
 
 class NotGsm7(ValueError):
-    """A character that the GSM-7 alphabet lacks, or an octet that stands for none."""
+    """A character that the GSM-7 alphabet lacks, or an octet that encodes none."""
 
 
 class NotUcs2(ValueError):
-    """Half of a surrogate pair, which is no character at all."""
+    """Half of a surrogate pair, which is not a character."""
 
 
 def nfc(text: str) -> str:
-    """The composed form, one character for each Vietnamese letter: what is counted, shown and sent."""
+    """Return the composed form, one character per Vietnamese letter: what is counted, shown and sent."""
     return unicodedata.normalize("NFC", text)
 
 
 def unaccent(text: str) -> str:
-    """Without accents: each Latin letter keeps its base (ở -> o, Đ -> D); other scripts stay as they are."""
+    """Remove accents: each Latin letter keeps its base (ở -> o, Đ -> D); other scripts stay as they are."""
     return nfc(_MARKS.sub("", unicodedata.normalize("NFD", text).translate(_BARRED)))
 
 
 def septets(character: str) -> int:
-    """What one character costs in GSM-7: 1, 2 for the extension table, 0 when the alphabet lacks it."""
+    """Return what one character costs in GSM-7: 1, 2 for the extension table, 0 if the alphabet lacks it."""
     return len(_OCTETS.get(character, b""))
 
 
 def encoding_of(text: str) -> Encoding:
-    """How the text travels in normal form: GSM-7 when every character allows it, else UCS-2."""
+    """Return the encoding of the text in normal form: GSM-7 if every character allows it, else UCS-2."""
     return Encoding.GSM7 if all(c in _OCTETS for c in nfc(text)) else Encoding.UCS2
 
 
 def gsm7(text: str) -> bytes:
-    """Unpacked GSM-7 of the normal form, one septet an octet, 0x1B before the extension table; or NotGsm7."""
+    """Encode the normal form as unpacked GSM-7, one septet per octet; NotGsm7 if a character has none."""
     composed = nfc(text)
     try:
         return b"".join([_OCTETS[c] for c in composed])
@@ -82,7 +82,7 @@ def gsm7(text: str) -> bytes:
 
 
 def ungsm7(octets: bytes) -> str:
-    """The text of unpacked GSM-7; an escape that leads nowhere reads as a blank, as handsets show it."""
+    """Decode unpacked GSM-7; an escape without a character becomes a blank, as handsets show it."""
     text, codes = [], iter(octets)
     for code in codes:
         if code == _ESCAPE:
@@ -105,7 +105,7 @@ def _escaped(code: int) -> str:
 
 
 def ucs2(text: str) -> bytes:
-    """UTF-16BE of the normal form, two octets a unit, surrogate pairs beyond the BMP; or NotUcs2."""
+    """Encode the normal form as UTF-16BE, two octets per unit; NotUcs2 for a lone surrogate."""
     try:
         return nfc(text).encode("utf-16-be")
     except UnicodeEncodeError as error:
@@ -115,5 +115,4 @@ def ucs2(text: str) -> bytes:
 
 
 def name_of(character: str) -> str:
-    """The Unicode name of a character, or its number where it has none."""
     return unicodedata.name(character, f"U+{ord(character):04X}")

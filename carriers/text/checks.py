@@ -1,4 +1,4 @@
-"""Checks that keep a warning from looking like the fraud: links, numbers, demands, tone, false letters."""
+"""Checks that keep a warning from looking like fraud: links, numbers, demands, tone, false letters."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TextFinding:
-    """One thing that is wrong: `position` and `length` count characters of the normal form from 0.
+    """One problem in a text; `position` and `length` count characters of the normal form from 0.
 
     kind: link, phone, data_request, exclamation, false_letter or invisible; message: a sentence with the
     remedy, in which personal numbers are masked.
@@ -41,10 +41,10 @@ def lint(
     allowed_numbers: frozenset[str] = frozenset(),
     allowed_hosts: frozenset[str] = frozenset(),
 ) -> list[TextFinding]:
-    """All findings in order of position.
+    """Return all findings in order of position.
 
-    allowed_numbers: approved numbers in any usual writing; allowed_hosts: confirmed hosts below gov.vn. The
-    checks help the eye of the person who approves and do not replace it.
+    allowed_numbers: approved numbers in any usual notation; allowed_hosts: confirmed hosts below gov.vn. The
+    checks support the person who approves and do not replace them.
     """
     composed = nfc(text)
     small = _same_length(composed, str.lower)
@@ -61,19 +61,19 @@ def lint(
 
 
 def _same_length(text: str, change: Callable[[str], str]) -> str:
-    """`change` letter by letter, leaving alone what would become longer or vanish, so that positions hold."""
+    """Apply `change` per letter, skipping what would grow or vanish, so that positions stay valid."""
     return "".join(n if len(n := change(c)) == 1 else c for c in text)
 
 
-# ---- links ----------------------------------------------------------------------------------------------
+# Links
 
-# Endings in use here and in the frauds on record: a list, since "tiền.Không" is a forgotten blank, no host.
+# Top-level domains used here and in known frauds; a list, since "tiền.Không" is a missing blank, not a host.
 _ENDINGS = (
     "vn|com|net|org|info|biz|xyz|top|site|online|shop|store|app|io|me|cc|co|link|click|club|vip|icu|live|pro"
     "|asia|mobi|tk|ml|ga|cf|gq|ly|gl|gd|gg|to|ai|dev|cn|ru|us|uk|tv|ws|win|bet|fun|space|website|tech|page"
 )
 _LINK = re.compile(
-    r"(?<![\w-])(?<![\w-][.@])"  # only where a word begins, so that a long run of labels is read once
+    r"(?<![\w-])(?<![\w-][.@])"  # only at the start of a word, so that a long run of labels is scanned once
     rf"(?:[a-z][a-z0-9+]*://\S+|www\.\S+|(?:[\w-]+[.@])+(?:{_ENDINGS})\b(?![.@]?[\w-])(?:[/:?#]\S*)?)"
 )
 
@@ -93,7 +93,7 @@ def _links(small: str, allowed: frozenset[str]) -> Iterator[TextFinding]:
 
 
 def _host(link: str) -> str:
-    """The host that a browser would open: after the scheme and any user name, before port and path."""
+    """Return the host that a browser would open: after scheme and user name, before port and path."""
     authority = re.split(r"[/?#\\]", link.split("://", 1)[-1], maxsplit=1)[0]
     return authority.rsplit("@", 1)[-1].split(":", 1)[0].rstrip(".")
 
@@ -102,7 +102,7 @@ def _official(host: str) -> bool:
     return host == "gov.vn" or host.endswith(".gov.vn")
 
 
-# ---- telephone numbers ----------------------------------------------------------------------------------
+# Phone numbers
 
 _AMOUNT = r"\s*(?:dong|d|vnd|nghin|ngan|trieu|ty|nguoi|lan|tin)\b|%"
 _PHONE = re.compile(
@@ -128,35 +128,35 @@ def _phones(plain: str, allowed: frozenset[str]) -> Iterator[TextFinding]:
 
 
 def _national(number: str) -> str:
-    """Digits only, 0 in place of the country code."""
+    """Return digits only, with 0 in place of the country code."""
     digits = re.sub(r"\D", "", number)
     return re.sub(r"^(?:0084|84)0?(?=\d{9,10}$)", "0", digits)
 
 
 def _masked(national: str) -> str:
-    """A personal number in the usual mask; a hotline or short number is nobody's, so it stays whole."""
+    """Mask a personal number; a hotline or short number stays whole."""
     if len(national) < 9 or national.startswith(("1800", "1900")):
         return national
     digits = "84" + national[1:] if national.startswith("0") else national
     return digits[:4] + "*" * (len(digits) - 6) + digits[-2:]
 
 
-# ---- demands for data -----------------------------------------------------------------------------------
+# Demands for data
 
 _DEMAND = re.compile(
     r"\b(?:cung cap|gui|nhap|doc|cho biet|nhan tin|khai bao|dien|xac nhan|tra loi|soan)\b[^.!?;\n]{0,40}?"
     r"\b(otp|ma xac thuc|ma xac nhan|ma bao mat|mat khau|ma pin|cvv|so the|so tai khoan|so cccd|so cmnd"
     r"|so can cuoc|can cuoc cong dan|sinh trac)\b"
 )
-# What makes a warning of it when it stands before the verb: "don't", or words that tell the trick. Accents
-# are kept where they tell words apart: "dùng" (use) is not "đừng" (don't), while unaccented both are "dung".
+# Words before the verb that make it a warning: "don't", or words that describe the trick. Accents are kept
+# where they distinguish words: "dùng" (use) is not "đừng" (don't), while unaccented both are "dung".
 _WARNING_WORDS = re.compile(
     r"\b(?:(?<!nếu )không|(?<!neu )khong|đừng|dung|chớ|chưa bao giờ|chua bao gio|kẻ|ke gian"
     r"|đối tượng|doi tuong|giả|gia danh|gia mao|xưng|xung|mạo danh|mao danh|lừa|lua dao|thủ đoạn|thu doan"
     r"|bị yêu cầu|bi yeu cau|mọi yêu cầu|moi yeu cau|đòi|người lạ|nguoi la)\b",
     re.IGNORECASE,
 )
-_SENTENCE = 300  # characters looked back over for them
+_SENTENCE = 300  # how many characters to look back for them
 
 
 def _demands(composed: str, plain: str) -> Iterator[TextFinding]:
@@ -168,7 +168,7 @@ def _demands(composed: str, plain: str) -> Iterator[TextFinding]:
             yield TextFinding("data_request", Severity.WARNING, match.start(), len(match[0]), message)
 
 
-# ---- tone, false letters, invisible characters ----------------------------------------------------------
+# Tone, false letters, invisible characters
 
 _CHAIN = re.compile(r"[!?](?:\s*[!?])+")
 _SCRIPTS = (
@@ -185,7 +185,7 @@ def _exclamations(plain: str) -> Iterator[TextFinding]:
 
 
 def _characters(composed: str) -> Iterator[TextFinding]:
-    """Beside Latin letters others are false; a text wholly in another script is another language."""
+    """Flag non-Latin letters among Latin ones; a text wholly in another script is another language."""
     latin = any(c in VIETNAMESE or (c.isascii() and c.isalpha()) for c in composed)
     for at, c in enumerate(composed):
         if _invisible(c):
@@ -197,7 +197,7 @@ def _characters(composed: str) -> Iterator[TextFinding]:
 
 
 def _invisible(character: str) -> bool:
-    """Controls, format characters, halves of surrogate pairs and private characters."""
+    """Whether it is a control, format, private-use or lone surrogate character."""
     return character not in "\n\r\t\f" and unicodedata.category(character) in ("Cc", "Cf", "Cs", "Co")
 
 

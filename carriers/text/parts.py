@@ -1,4 +1,4 @@
-"""How a text is cut into SMS parts: never inside an escape pair, a surrogate pair or an accented letter."""
+"""Split a text into SMS parts, never inside an escape pair, a surrogate pair or an accented letter."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _JOINER = "\u200d"  # joins emoji into one picture
 class Table:
     """How many units fit: in a message of one part, and in each part of a longer one.
 
-    reserved: units of the first part of a longer message that the carrier fills itself with a label or an
-    opt-out line. Advertising on Viettel, 123/268/421, is Table(123, 153, 38); a 16-bit reference in the
-    UDH makes Table(160, 152) and Table(70, 66).
+    reserved: units of the first part of a longer message that the carrier fills with a label or an opt-out
+    line. Advertising on Viettel, 123/268/421, is Table(123, 153, 38); a 16-bit reference in the UDH makes
+    Table(160, 152) and Table(70, 66).
     """
 
     single: int
@@ -37,7 +37,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """One carrier's table for each encoding; the standard ones hold where the contract names no others."""
+    """One carrier's table for each encoding; the standard ones apply unless the contract states others."""
 
     gsm7: Table = Table(160, 153)
     ucs2: Table = Table(70, 67)
@@ -51,7 +51,7 @@ STANDARD = Tables()
 
 @dataclass(frozen=True, slots=True)
 class Segments:
-    """A text in parts: joined they are its normal form; `units` are septets or UTF-16 units of the whole."""
+    """A text in parts, which joined are its normal form; `units`: septets or UTF-16 units of the whole."""
 
     encoding: Encoding
     parts: tuple[str, ...]
@@ -60,7 +60,7 @@ class Segments:
 
 @lru_cache(maxsize=512)
 def split(text: str, tables: Tables = STANDARD) -> Segments:
-    """The parts that go out, at least one even for an empty text."""
+    """Split into the parts that are sent, at least one even for an empty text."""
     composed = nfc(text)
     encoding = encoding_of(composed)
     table, total = tables.of(encoding), units(composed, encoding)
@@ -71,12 +71,12 @@ def split(text: str, tables: Tables = STANDARD) -> Segments:
 
 
 def segments(text: str, tables: Tables = STANDARD) -> int:
-    """How many SMS parts the text makes; remembered, so asking again for each subscriber costs nothing."""
+    """Return how many SMS parts the text makes; cached, so asking for each subscriber is cheap."""
     return len(split(text, tables).parts)
 
 
 def units(text: str, encoding: Encoding) -> int:
-    """The length as the air interface counts it: septets, or UTF-16 units. The text is taken as it is."""
+    """Return the length on the air interface: septets, or UTF-16 units. The text is not normalised."""
     if encoding is Encoding.GSM7:
         return sum(septets(c) for c in text)
     return len(text) + sum(c > "\uffff" for c in text)
@@ -95,7 +95,7 @@ def _fill(atoms: Iterable[tuple[str, int]], table: Table) -> Iterator[str]:
 
 
 def _atoms(text: str, encoding: Encoding, limit: int) -> Iterator[tuple[str, int]]:
-    """What must stay whole, with its units: a character with its marks, or alone where that is too long."""
+    """Yield what must stay whole, with its units: a character with its marks, split only if too long."""
     for cluster in _clusters(text):
         cost = units(cluster, encoding)
         for piece in (cluster,) if cost <= limit else cluster:
@@ -116,12 +116,9 @@ def _follows(character: str) -> bool:
     return character == _JOINER or unicodedata.category(character).startswith("M")
 
 
-# ---- What sending a text to so many subscribers takes: parts, time and money, before anything is sent
-
-
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """One form of a text for a whole run; compare the accented with the unaccented by making two.
+    """One form of a text for a whole run; make two to compare accented with unaccented.
 
     units: of one message; segments: parts of one message; total_segments: of all; duration_s: seconds at the
     link's rate, without pauses for the night; cost: None without a price, in the currency of the price.
@@ -147,12 +144,20 @@ def preview(
     price_per_segment: Decimal | None = None,
     tables: Tables = STANDARD,
 ) -> Preview:
-    """The preview of one form of a text; ValueError for a rate of 0 or fewer than 0 subscribers."""
+    """Compute the preview of one form of a text; ValueError for a rate of 0 or fewer than 0 subscribers."""
     if segments_per_second <= 0:
         raise ValueError("segments_per_second must be above 0: take the rate from the carrier's contract.")
     if subscribers < 0:
         raise ValueError("subscribers must be 0 or more.")
-    cut = split(text, tables)
-    total = len(cut.parts) * subscribers
+    split_text = split(text, tables)
+    total = len(split_text.parts) * subscribers
     cost = None if price_per_segment is None else price_per_segment * total
-    return Preview(cut.encoding, cut.parts, cut.units, subscribers, total, total / segments_per_second, cost)
+    return Preview(
+        split_text.encoding,
+        split_text.parts,
+        split_text.units,
+        subscribers,
+        total,
+        total / segments_per_second,
+        cost,
+    )

@@ -1,4 +1,4 @@
-"""The fix-it list: what Word and telephones paste into a text, what it costs and what to write instead."""
+"""Suggest plain characters for what Word and phones paste into a text, with what each costs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PLAIN = {
     **dict.fromkeys("‐‑‒–—―−•·▪●◦‣", "-"),
     **dict.fromkeys("\t\u00a0\u3000", " "),
     **dict.fromkeys("\v\x85\u2028\u2029", "\n"),
-    # Legacy Vietnamese fonts leave Icelandic and African letters that look like đ; unaccenting knows only đ.
+    # Legacy Vietnamese fonts leave Icelandic and African letters that look like đ; unaccent() knows only đ.
     **dict.fromkeys("ðɖ", "đ"),
     **dict.fromkeys("ÐƉ", "Đ"),
     **dict.fromkeys(("\r\n", "\r"), "\n"),
@@ -47,9 +47,9 @@ _CHARACTERS = re.compile("\r\n|.", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class Fix:
-    """One thing to write otherwise: `position` counts characters of the normal form from 0.
+    """One suggested replacement; `position` counts characters of the normal form from 0.
 
-    replacement: what apply_fixes writes instead, "" to leave it out; cost: a sentence.
+    replacement: what apply_fixes writes, "" to drop the character; cost: a sentence.
     """
 
     position: int
@@ -60,7 +60,7 @@ class Fix:
 
 
 def fixes(text: str) -> list[Fix]:
-    """Everything that a plain character can stand for, in order of position; nothing for accented letters."""
+    """List every character with a plain replacement, in order of position; accented letters have none."""
     found = [(m.start(), m[0], r) for m in _matches(text) if (r := _replacement(m[0])) is not None]
     gsm7_after = bool(found) and encoding_of(apply_fixes(text)) is Encoding.GSM7
     return [
@@ -69,7 +69,7 @@ def fixes(text: str) -> list[Fix]:
 
 
 def apply_fixes(text: str) -> str:
-    """The normal form with every fix made."""
+    """Return the normal form with every fix applied."""
     return nfc("".join(_fixed(m[0]) for m in _matches(text)))
 
 
@@ -84,12 +84,11 @@ def _fixed(character: str) -> str:
 
 @lru_cache(maxsize=4096)
 def _replacement(character: str) -> str | None:
-    """What to write instead: None to leave the character alone."""
     if (plain := _PLAIN.get(character)) is not None:
         return plain
     if septets(character):
         return None
-    # Compatibility forms: ² is 2, … is three dots, full-width and ornamental letters are letters.
+    # Compatibility forms: ² is 2, … is three dots, full-width letters are letters.
     folded = "".join(_PLAIN.get(c, c) for c in unicodedata.normalize("NFKC", character))
     if all(septets(c) for c in folded):
         return folded
@@ -97,7 +96,7 @@ def _replacement(character: str) -> str | None:
 
 
 def _ornament(character: str) -> bool:
-    """Invisible characters, emoji and the marks that colour emoji: nothing to read is lost without them."""
+    """Whether it is invisible, an emoji or an emoji modifier: nothing to read is lost without it."""
     category = unicodedata.category(character)
     return category in ("Cc", "Cf", "So", "Me") or "\ufe00" <= character <= "\ufe0f" or _skin(character)
 

@@ -1,4 +1,4 @@
-"""A Viettel link: lists (wsCpMt4) or single messages (wsCpMt, wsCpMtRegDlr), and what is asked later."""
+"""A Viettel link: lists (wsCpMt4) or single messages (wsCpMt, wsCpMtRegDlr), and later queries."""
 
 from __future__ import annotations
 
@@ -34,11 +34,9 @@ from carriers.viettel.queries import ViettelQueries
 from carriers.viettel.settings import LIST, WITH_RECEIPT, read_settings
 from carriers.xml import Markup, XmlError, child, child_text, children, write
 
-# ---- One answer for a list (wsCpMt4): each result is found by our own id and the number, never by place
-
 
 class BatchItem(NamedTuple):
-    """What a `return` or one of its `details` says, as it came."""
+    """The fields of a `return` or of one of its `details`, unchanged."""
 
     result: str
     message: str
@@ -46,26 +44,29 @@ class BatchItem(NamedTuple):
     receiver: str
 
 
-def said(element: Element) -> BatchItem:
-    """The words of a `return` or a `details` element; "" where one is missing."""
+def read_item(element: Element) -> BatchItem:
+    """Read a `return` or a `details` element; "" for missing fields."""
     return BatchItem(*(child_text(element, name) for name in ("result", "message", "msgId", "receiver")))
 
 
 class ListAnswer:
-    """The answer to one list of `count` messages of one text and sender."""
+    """The answer to one list of `count` messages with one text and sender.
+
+    Results are matched by our message id and the number, never by position.
+    """
 
     def __init__(self, answer: Element, count: int, book: CodeTable) -> None:
         self._book = book
-        self._top = said(answer)
+        self._top = read_item(answer)
         self._details: defaultdict[str, list[BatchItem]] = defaultdict(list)
-        for detail in map(said, children(answer, "details")):
+        for detail in map(read_item, children(answer, "details")):
             self._details[detail.msg_id].append(detail)
-        self._whole = self._of_all(count)
+        self._list_refusal = self._refusal_of_all(count)
 
     def result(self, sms: OutboundSms, msg_id: str) -> SubmitResult:
-        """What became of the message that went under this id.
+        """Return the result of the message sent under this id.
 
-        Accepted only where the list was taken, and exactly this id with exactly this number as well.
+        Accepted only if the list was taken and names exactly this id with exactly this number.
         """
         result = self._read(sms, self._details[msg_id])
         return replace(result, refs=(msg_id,)) if isinstance(result, Unknown) else result
@@ -73,8 +74,8 @@ class ListAnswer:
     def _read(self, sms: OutboundSms, details: Sequence[BatchItem]) -> SubmitResult:
         if any(detail.receiver != sms.phone for detail in details):
             return Unknown("the answer has our id with another number")
-        if self._whole is not None:
-            return self._whole
+        if self._list_refusal is not None:
+            return self._list_refusal
         verdicts = {self._verdict(detail, sms.again) for detail in details}
         if len(verdicts) != 1:
             return Unknown("the answer contradicts itself" if verdicts else self._silent())
@@ -83,30 +84,30 @@ class ListAnswer:
     def _verdict(self, detail: BatchItem, again: bool) -> SubmitResult:
         verdict = self._book.verdict(detail.result, detail.message, again)
         if not isinstance(verdict, Accepted) or detail.result != "1":
-            return verdict  # a duplicate that counts as taken went under another id
+            return verdict  # a duplicate that counts as taken had another id
         if self._top.result != "1":
             return Unknown("the answer takes this message and refuses its list")
         return Accepted((detail.msg_id,))
 
-    def _of_all(self, count: int) -> Refusal | None:
-        """The refusal of the whole list, where it can be meant for all; None: the details have to say."""
+    def _refusal_of_all(self, count: int) -> Refusal | None:
+        """Return a refusal of the whole list if it can hold for all; None: the details decide."""
         if any(detail.result == "1" for details in self._details.values() for detail in details):
             return None
         verdict = self._book.verdict(self._top.result, self._top.message)
-        if not isinstance(verdict, Refusal) or verdict == DUPLICATE:  # that says that something was taken
+        if not isinstance(verdict, Refusal) or verdict == DUPLICATE:  # a duplicate means something was taken
             return None
         return verdict if count == 1 or of_all(verdict) else None
 
     def _silent(self) -> str:
-        words = self._book.quoted(self._top.message)
-        return f"the answer does not name this message: result {self._book.quoted(self._top.result)}, {words}"
+        item = self._book.quoted(self._top.message)
+        return f"the answer does not name this message: result {self._book.quoted(self._top.result)}, {item}"
 
 
 STRANGE = "The carrier refuses message after message in words that we do not know (no balance? too fast?)."
 
 
 def viettel(link: LinkOptions) -> Carrier:
-    """The link, one that can be asked for statuses where its contract names them; LinkError for settings."""
+    """Build the link; it can be queried for statuses if its settings define them."""
     return QueriedViettel(link) if link.options.get("dlr_statuses") else ViettelCarrier(link)
 
 
@@ -128,11 +129,8 @@ class ViettelCarrier(HttpCarrier):
         self._head = (*account, ("RequestID", own.request_id))
         self.reads = ViettelQueries(self._call, own, self._book, link.name)
 
-    # ---- sending
-
     async def hand_over(self, some: Sequence[OutboundSms]) -> Sequence[SubmitResult]:
-        """One request for these, and one result for each."""
-        refused = self._too_much(some[0].text)
+        refused = self._unsupported(some[0].text)
         if refused is not None:
             return [refused] * len(some)
         try:
@@ -140,8 +138,7 @@ class ViettelCarrier(HttpCarrier):
         except XmlError as error:
             return [Rejected(str(error)[:80], Reason.WRONG_REQUEST)] * len(some)
 
-    def _too_much(self, text: str) -> Rejected | None:
-        """What this link can't carry, before the carrier has to say so."""
+    def _unsupported(self, text: str) -> Rejected | None:
         if len(text.encode("utf-8", "surrogatepass")) > self.settings.max_bytes:
             return Rejected(f"text: longer than {self.settings.max_bytes} bytes", Reason.WRONG_REQUEST)
         if self.segments(text) > self.settings.max_segments:
@@ -164,7 +161,7 @@ class ViettelCarrier(HttpCarrier):
         )
         found = await self._submit_by(LIST, soap.arguments(head), *messages)
         if not isinstance(found, Element):
-            return [_named(found, msg_id) for msg_id in ids]
+            return [_with_id(found, msg_id) for msg_id in ids]
         answer = ListAnswer(found, len(some), self._book)
         return [answer.result(sms, msg_id) for sms, msg_id in zip(some, ids, strict=True)]
 
@@ -182,12 +179,11 @@ class ViettelCarrier(HttpCarrier):
         found = await self._submit_by(own.operation, soap.arguments(pairs))
         if not isinstance(found, Element):
             return found
-        words = said(found)
-        verdict = self._book.verdict(words.result, words.message, sms.again)
-        return _registered(words, verdict) if own.operation == WITH_RECEIPT else verdict
+        item = read_item(found)
+        verdict = self._book.verdict(item.result, item.message, sms.again)
+        return _registered(item, verdict) if own.operation == WITH_RECEIPT else verdict
 
     async def _submit_by(self, operation: str, *inside: Markup) -> Element | Failure:
-        """The `return` of a submit, or why there is none."""
         answer = await self._call(operation, *inside)
         if not isinstance(answer, Element):
             return answer
@@ -201,7 +197,7 @@ class ViettelCarrier(HttpCarrier):
         )
 
     def _msg_id(self, key: str) -> str:
-        """Our own name for a message; as a number it fits a Java long, and the same key gives the same."""
+        """Return our id for a message; as a number it fits a Java long, and equal keys give equal ids."""
         key = key or uuid.uuid4().hex
         if self.settings.msg_id == "key":
             return key
@@ -212,39 +208,33 @@ class ViettelCarrier(HttpCarrier):
         """ContentType: T1 and T8 have 0 and 1, T2 and T9 an older F for text."""
         return self.settings.plain_type if text.isascii() else "1"
 
-    # ---- what the carrier says later, and of itself
-
     async def failures(self, day: date, sender: str) -> Sequence[Receipt]:
-        """Who was not reached on that day by the carrier's list; ReadError where it can't say."""
         return await self.reads.failures(day, sender)
 
     async def figures(self, first: date, last: date) -> Sequence[OwnFigure]:
-        """The carrier's own totals of these days, both included; ReadError where it can't say."""
         return await self.reads.figures(first, last)
 
     async def check(self) -> Sequence[CheckFinding]:
-        """What the carrier says of our address, our account and our sender IDs; nothing is sent."""
         return await self.reads.check()
 
 
 class QueriedViettel(ViettelCarrier):
-    """contract.QueriedReceipts as well: the contract says what a dlrStatus means."""
+    """Adds contract.QueriedReceipts, for links whose contract says what a dlrStatus means."""
 
     async def query(self, question: Question) -> Receipt | None:
-        """What the carrier knows of a message; None where it does not know it or does not answer now."""
         return await self.reads.status(question)
 
 
-def _named(failure: Failure, msg_id: str) -> SubmitResult:
-    """A lost answer's message keeps the id under which it went."""
+def _with_id(failure: Failure, msg_id: str) -> SubmitResult:
+    """Keep the id of a message whose answer was lost."""
     return Unknown(failure.reason, (msg_id,)) if isinstance(failure, Unknown) else failure
 
 
-def _registered(words: BatchItem, verdict: SubmitResult) -> SubmitResult:
-    """The id of wsCpMtRegDlr is `result`, a long above 1, or in the message: which, is not evidenced."""
-    if words.result == "1" and verdict == Accepted():
-        numbers = re.findall(r"\d{1,19}", words.message)
+def _registered(item: BatchItem, verdict: SubmitResult) -> SubmitResult:
+    """Find the id of wsCpMtRegDlr: `result` (a long above 1) or in the message; which is not evidenced."""
+    if item.result == "1" and verdict == Accepted():
+        numbers = re.findall(r"\d{1,19}", item.message)
         return Accepted((numbers[0],)) if len(numbers) == 1 else verdict
-    if re.fullmatch(r"[1-9]\d{0,18}", words.result) and bare(TAKEN) in bare(words.message):
-        return Accepted((words.result,))
+    if re.fullmatch(r"[1-9]\d{0,18}", item.result) and bare(TAKEN) in bare(item.message):
+        return Accepted((item.result,))
     return verdict

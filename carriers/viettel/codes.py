@@ -1,4 +1,4 @@
-"""What Viettel's words mean: its messages in one table, since no error has a number on the wire."""
+"""What Viettel's messages mean, in one table, since errors have no code on the wire."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Refusal = Rejected | Halted | Deferred
 
 TAKEN = "Insert MT_QUEUE: OK"  # T4
 DUPLICATE = Rejected("DUPLICATE_MESSAGE", Reason.FILTERED)
-# T5, T7: the carrier's names of networks, and those of the ranges.
+# T5, T7: the carrier's names of networks, and ours.
 NETWORKS = {"vt": "viettel", "vn": "vnpt", "mb": "mobifone", "vm": "vietnamobile"}
 _OWN_NETWORK = "vt"
 _ALIAS_INVALID = "ALIAS_INVALID"
@@ -22,15 +22,15 @@ _OURS = "Loa did not fill a field as this link wants it: compare the settings wi
 
 
 class MessageCode(NamedTuple):
-    """One message, found anywhere in an answer, whatever its case and blanks; its result; its source."""
+    """One message, matched anywhere in an answer, ignoring case and blanks; its result and source."""
 
     words: str
     result: Refusal
     source: str
 
 
-# Sources are those of docs/carriers/viettel.md. What would hit every message alike halts the lane, so that no
-# delivery is used up by it; what concerns one number or one text is final for that delivery.
+# Sources: docs/carriers/viettel.md. What would affect every message halts the link, so that no delivery is
+# used up; what concerns one number or one text is final for that delivery.
 TABLE: Sequence[MessageCode] = (
     MessageCode(
         "Cp_code: NULL_OR_BLANK", Halted("CP_CODE NULL_OR_BLANK", "The setting cp_code is empty."), "T5"
@@ -56,7 +56,7 @@ TABLE: Sequence[MessageCode] = (
     ),
     MessageCode("RequestID: NULL_OR_BLANK", Halted("REQUEST_ID NULL_OR_BLANK", _OURS), "T5"),
     MessageCode("REQUEST_ID_NOT_NUMBER", Halted("REQUEST_ID_NOT_NUMBER", _OURS), "T5 T7"),
-    # Every message has its number, twice: a carrier that misses one reads our requests in another way.
+    # We send the number in both fields: a carrier that misses one parses our requests differently.
     MessageCode("UserID: NULL_OR_BLANK", Halted("USER_ID NULL_OR_BLANK", _OURS), "T5"),
     MessageCode("ReceiverID: NULL_OR_BLANK", Halted("RECEIVER_ID NULL_OR_BLANK", _OURS), "T5"),
     MessageCode("FORMAT_ERROR", Rejected("RECEIVER_ID FORMAT_ERROR", Reason.NO_SUCH_NUMBER), "T5 T6"),
@@ -85,20 +85,20 @@ TABLE: Sequence[MessageCode] = (
 )
 
 
-def of_all(refused: Refusal) -> bool:
-    """Whether a refusal holds for every message of one text and sender: others speak of one number only."""
-    if not isinstance(refused, Rejected):
+def of_all(refusal: Refusal) -> bool:
+    """Whether a refusal holds for every message of one text and sender, not only for one number."""
+    if not isinstance(refusal, Rejected):
         return True
-    return refused.reason in (Reason.FILTERED, Reason.WRONG_REQUEST)
+    return refusal.reason in (Reason.FILTERED, Reason.WRONG_REQUEST)
 
 
 def bare(text: str) -> str:
-    """Words as they are compared."""
+    """Normalise words for comparison: no white space, lower case."""
     return "".join(text.split()).lower()
 
 
 class CodeTable:
-    """The table, a contract's own words before it, and the secrets that no quotation may hold."""
+    """The contract's own words, then the table; and the secrets that no quotation may hold."""
 
     def __init__(self, more: Mapping[str, Refusal], secrets: Sequence[str]) -> None:
         rows = [*more.items(), *((row.words, row.result) for row in TABLE)]
@@ -106,46 +106,46 @@ class CodeTable:
         self._secrets = secrets
 
     def refusal(self, message: str) -> Refusal | None:
-        """What the table says of this message; None where it says nothing."""
-        said = bare(message)
+        """Look up a message; None if the tables don't have it."""
+        message_words = bare(message)
         for words, result in self._rows:
-            if words in said:
+            if words in message_words:
                 return _alias(message, result) or _address(message, result) or result
         return None
 
     def verdict(self, result: str, message: str, again: bool = False) -> SubmitResult:
-        """What an answer means, by its `result` (1 is taken, T4) and its words; references are the caller's.
+        """Return the result of an answer by its `result` (1 is taken, T4) and message, without references.
 
-        again: a person has sent it again, so that "duplicate" says that the first copy was taken.
+        again: a person has sent it again, so "duplicate" means that the first copy was taken.
         """
-        refused, taken = self.refusal(message), bare(TAKEN) in bare(message)
+        refusal, taken = self.refusal(message), bare(TAKEN) in bare(message)
         shown = self.quoted(message)
         if result == "1":
-            return Accepted() if refused is None else Unknown(f"result 1, but: {shown}")
+            return Accepted() if refusal is None else Unknown(f"result 1, but: {shown}")
         if result != "0" or taken:
             return Unknown(f"result {self.quoted(result) or 'missing'}: {shown}")
-        if refused == DUPLICATE and again:
+        if refusal == DUPLICATE and again:
             return Accepted()
-        return refused or Rejected(shown or "result 0 without a word", Reason.OTHER)
+        return refusal or Rejected(shown or "result 0 without a word", Reason.OTHER)
 
     def quoted(self, words: str) -> str:
-        """The carrier's words, fit to be kept and shown."""
+        """Make the carrier's words fit to keep and show."""
         return quoted(words, *self._secrets)
 
 
 def _alias(message: str, result: Refusal) -> Refusal | None:
-    """The sender ID is not declared for the network that serves the number; the carrier names the network."""
+    """Return the result for a sender ID that is not registered at the number's network."""
     found = re.search(r"TELCO\s*=\s*([a-z]{1,8})", message, re.IGNORECASE)
     if result.code != _ALIAS_INVALID or found is None:
         return None
     telco, code = found[1].lower(), f"{_ALIAS_INVALID}:TELCO={found[1].upper()}"
-    if telco == _OWN_NETWORK:  # no number of this carrier's would pass
+    if telco == _OWN_NETWORK:  # every number of this carrier would be refused
         return Halted(code, "The sender ID is not registered: have the carrier register it, then resume.")
     return Rejected(code, Reason.OTHER_NETWORK, NETWORKS.get(telco, ""))
 
 
 def _address(message: str, result: Refusal) -> Refusal | None:
-    """Our address as the carrier sees it: what it has to put on its list."""
+    """Return the result with our address as the carrier sees it, which it has to allow."""
     found = re.search(r"YOUR IP:\s*([0-9a-fA-F.:]{3,45})", message, re.IGNORECASE)
     if result.code != _IP_INVALID or found is None:
         return None

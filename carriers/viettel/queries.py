@@ -1,4 +1,4 @@
-"""What a Viettel link can be asked: failures of a day, its own figures, statuses and the account."""
+"""Queries of a Viettel link: the failures of a day, its own figures, statuses and the account."""
 
 from __future__ import annotations
 
@@ -48,11 +48,11 @@ _Pairs = tuple[tuple[str, str], ...]
 
 
 class _NotNow(ReadError):
-    """Perhaps another try goes through."""
+    """Another try may succeed."""
 
 
 class ViettelQueries:
-    """The questions of one link. They change nothing, so one that fails in passing is asked again."""
+    """The queries of one link. They change nothing, so temporary failures are retried."""
 
     def __init__(self, call: Call, own: ViettelSettings, book: CodeTable, link: str) -> None:
         self._call, self._own, self._book = call, own, book
@@ -60,7 +60,7 @@ class ViettelQueries:
         self._account: _Pairs = (("User", own.user), ("Password", own.password), ("CPCode", own.cp_code))
 
     async def failures(self, day: date, sender: str) -> Sequence[Receipt]:
-        """contract.ListedFailures, by getFailSub: page after page until one is short or comes again."""
+        """contract.ListedFailures by getFailSub: read pages until one is short or repeats."""
         own, found, before = self._own, list[tuple[str, str]](), list[tuple[str, str]]()
         for page in range(own.failure_first_page, own.failure_first_page + own.failure_pages):
             rows = await self._page(day, sender, page)
@@ -105,7 +105,7 @@ class ViettelQueries:
         )
 
     async def figures(self, first: date, last: date) -> Sequence[OwnFigure]:
-        """contract.OwnFigures, by wsReportDaily or wsReportHour."""
+        """contract.OwnFigures by wsReportDaily or wsReportHour."""
         own = self._own
         if own.report_by == "day":
             days = (
@@ -142,7 +142,7 @@ class ViettelQueries:
             yield OwnFigure(self._book.quoted(period), f"{alias} {name}".strip(), int(text))
 
     async def status(self, question: Question) -> Receipt | None:
-        """contract.QueriedReceipts.query, by getDlrStatus; whoever polls asks again, so this tries once."""
+        """contract.QueriedReceipts.query by getDlrStatus; tries once, since the poller asks again."""
         pairs = (*self._account, ("MessageIds", question.reference))
         try:
             answer = await self._ask("getDlrStatus", *pairs, tries=1)
@@ -162,13 +162,13 @@ class ViettelQueries:
         return Receipt(question.reference, question.phone, status, level, reason, shown, raw=raw)
 
     async def check(self) -> Sequence[CheckFinding]:
-        """contract.Checked, by getIp, checkBalance and, where a tax code is set, wsGetCpCode."""
-        looks = [self._address, self._balance, *([self._names] if self._own.tax_code else [])]
-        return [await self._look(each) for each in looks]
+        """contract.Checked by getIp, checkBalance and, if a tax code is set, wsGetCpCode."""
+        checks = [self._address, self._balance, *([self._names] if self._own.tax_code else [])]
+        return [await self._run_check(each) for each in checks]
 
-    async def _look(self, at: Callable[[], Awaitable[CheckFinding]]) -> CheckFinding:
+    async def _run_check(self, check_part: Callable[[], Awaitable[CheckFinding]]) -> CheckFinding:
         try:
-            return await at()
+            return await check_part()
         except ReadError as error:
             return CheckFinding(False, str(error))
 
@@ -203,7 +203,6 @@ class ViettelQueries:
         return CheckFinding(code == self._own.cp_code and bool(names), f"wsGetCpCode has {what}")
 
     async def _ask(self, operation: str, *pairs: tuple[str, str], tries: int = 0) -> Element:
-        """The operation's response, or ReadError."""
         retrying = AsyncRetrying(
             stop=stop_after_attempt(tries or self._own.read_tries),
             wait=wait_exponential(multiplier=self._own.read_pause_s, max=30),
@@ -231,20 +230,18 @@ class ViettelQueries:
                 raise ReadError(f"{operation} was refused: {found.code}.")
 
     def _refuse(self, operation: str, code: str, message: str) -> None:
-        """ReadError where an answer's error code or its words speak of an error."""
         if code not in ("", self._own.no_error) or self._book.refusal(message) is not None:
             words = self._book.quoted(message)
             raise ReadError(f"{operation} was refused: code {self._book.quoted(code) or 'missing'}, {words}.")
 
 
 def _phone(number: str) -> str | None:
-    """84 and nine digits, from any spelling that carriers have; None for what is no such number."""
     found = re.fullmatch(r"(?:\+?84|0)(\d{9})", number)
     return None if found is None else f"84{found[1]}"
 
 
 def _hours(first: date, last: date) -> Iterator[datetime]:
-    """Every hour of these days, by the clock of Viet Nam, which never changes."""
+    """Yield every hour of these days in Viet Nam, which has no daylight saving."""
     for day in range((last - first).days + 1):
         for hour in range(24):
             yield datetime.combine(first + timedelta(days=day), time(hour))

@@ -1,4 +1,4 @@
-"""One Viettel link's settings: each option with its reader, its bounds and its default, in one table."""
+"""Settings of one Viettel link, each with its reader, bounds and default."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from carriers.options import Read, by, flag, level, one_of, read_options, reason
 from carriers.viettel.codes import Refusal
 
 LIST, ONE, WITH_RECEIPT = "wsCpMt4", "wsCpMt", "wsCpMtRegDlr"
-# No format is evidenced: as papers write it, and as strftime does.
+# No date format is evidenced; notation of the settings -> strftime.
 DATES = {
     "dd/MM/yyyy": "%d/%m/%Y",
     "dd-MM-yyyy": "%d-%m-%Y",
@@ -39,7 +39,7 @@ def _digits(value: object) -> str:
 
 
 def _format(formats: Mapping[str, str]) -> Read:
-    """One of these formats, as strftime has it."""
+    """Read one of these formats, as strftime has it."""
     known = one_of(*formats)
 
     def read(value: object) -> str:
@@ -49,7 +49,7 @@ def _format(formats: Mapping[str, str]) -> Read:
 
 
 def _statuses(value: object) -> Mapping[str, ReceiptStatus]:
-    """The carrier's dlrStatus numbers, such as {"1" = "delivered"}."""
+    """Read the meaning of dlrStatus numbers, such as {"1" = "delivered"}."""
     words = {status.value: status for status in ReceiptStatus}
     if not isinstance(value, Mapping) or not set(map(str, value.values())) <= set(words):
         raise ValueError(f"must be a table of dlrStatus numbers with words out of: {', '.join(words)}")
@@ -57,7 +57,7 @@ def _statuses(value: object) -> Mapping[str, ReceiptStatus]:
 
 
 def _messages(value: object) -> Mapping[str, Refusal]:
-    """The contract's own messages, such as {"OVER SPEED" = "throttled"}."""
+    """Read the contract's own messages, such as {"OVER SPEED" = "throttled"}."""
     words: dict[str, Reason | None] = dict.fromkeys(("halted", "throttled", "deferred"))
     words |= {reason.name.lower(): reason for reason in Reason if reason > Reason.OTHER}
     if not isinstance(value, Mapping) or not set(map(str, value.values())) <= set(words):
@@ -78,7 +78,7 @@ def _refusal(text: str, word: str, reason: Reason | None) -> Refusal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ViettelSettings(HttpSettings):
-    """Checked settings of one link; the password never shows in its repr."""
+    """Validated settings of one link; the password never shows in its repr."""
 
     user: str = field(metadata=by(string(64, 1)))
     cp_code: str = field(metadata=by(string(64, 1), says=True))
@@ -91,7 +91,7 @@ class ViettelSettings(HttpSettings):
     accented: bool = field(default=True, metadata=by(flag, says=True))
     plain_type: str = field(default="0", metadata=by(one_of("0", "F"), says=True))
     messages: Mapping[str, Refusal] = field(default_factory=dict, metadata=by(_messages))
-    # What the carrier can say later. None of it is evidenced, so a contract has to name it.
+    # Later queries. None of this is evidenced, so the contract must state it.
     receipt_level: ReceiptLevel = field(default=ReceiptLevel.NONE, metadata=by(level))
     dlr_statuses: Mapping[str, ReceiptStatus] = field(default_factory=dict, metadata=by(_statuses))
     reasons: Mapping[str, Reason] = field(default_factory=dict, metadata=by(reasons))
@@ -109,12 +109,11 @@ class ViettelSettings(HttpSettings):
 
     @property
     def list_size(self) -> int:
-        """Numbers in one request."""
         return self.per_submit if self.operation == LIST else 1
 
 
 def read_settings(link: LinkOptions) -> ViettelSettings:
-    """The link's settings, alone and together; LinkError says which is wrong and what it must be."""
+    """Read the link's settings and check them together; LinkError says which is wrong."""
     own = read_options(link, ViettelSettings, "a Viettel link")
     if own.operation != LIST and str(link.options.get("per_submit", 1)) != "1":
         raise LinkError(f"Link {link.name}: per_submit must be 1, for {own.operation} takes one number.")

@@ -1,4 +1,4 @@
-"""SOAP 1.1 as Viettel's service has it: unqualified arguments in one qualified operation, and faults."""
+"""SOAP 1.1 as Viettel's service uses it: unqualified arguments in a qualified operation, and faults."""
 
 from __future__ import annotations
 
@@ -13,25 +13,24 @@ ENVELOPE = "http://schemas.xmlsoap.org/soap/envelope/"
 SERVICE = "http://impl.bulkSms.ws/"
 # The WSDL has an empty SOAPAction (T2, T3).
 HEADERS = {"Content-Type": "text/xml;charset=UTF-8", "SOAPAction": '""'}
-# A fault that blames the request says that it was not worked off (SOAP 1.1, 4.4.1).
+# A fault that blames the request means that it was not processed (SOAP 1.1, 4.4.1).
 _OUR_FAULT = {"client", "versionmismatch", "mustunderstand"}
 
 
 def arguments(pairs: Iterable[tuple[str, str]]) -> Markup:
-    """Arguments in order; XmlError where a text can't be carried."""
+    """Write arguments in order; XmlError if a text can't be carried."""
     return Markup("".join(write(name, value) for name, value in pairs))
 
 
 def request(operation: str, *inside: Markup) -> bytes:
-    """The envelope of one call."""
     call = write(f"ws:{operation}", *inside, attributes={"xmlns:ws": SERVICE})
     return document(write("S:Envelope", write("S:Body", call), attributes={"xmlns:S": ENVELOPE}))
 
 
 def response(answer: HttpAnswer, operation: str, quoted: Callable[[str], str]) -> Element | Failure:
-    """The operation's response element; or what the lack of one says of the messages.
+    """Return the operation's response element, or what its absence says about the messages.
 
-    quoted: makes the carrier's words fit to be kept and shown.
+    quoted: makes the carrier's words fit to keep and show.
     """
     if answer.status not in (200, 500):  # a fault comes with 500
         return failure_of(answer) or Unknown(f"the carrier answered with HTTP {answer.status}")
@@ -41,7 +40,7 @@ def response(answer: HttpAnswer, operation: str, quoted: Callable[[str], str]) -
         return failure_of(answer) or Unknown(f"the answer can't be read: {error}")
     fault = find(root, "Fault")
     if fault is not None:
-        return _blame(fault, quoted)
+        return _fault_result(fault, quoted)
     return failure_of(answer) or _inside(root, operation)
 
 
@@ -53,8 +52,8 @@ def _inside(root: Element, operation: str) -> Element | Unknown:
     )
 
 
-def _blame(fault: Element, quoted: Callable[[str], str]) -> Failure:
-    """Whose fault it is: a request that is to blame was not worked off, others may be half done."""
+def _fault_result(fault: Element, quoted: Callable[[str], str]) -> Failure:
+    """Classify a fault: a request that is to blame was not processed, others may be half done."""
     code = child_text(fault, "faultcode").rpartition(":")[2].partition(".")[0]
     words = quoted(child_text(fault, "faultstring"))
     if code.lower() in _OUR_FAULT:

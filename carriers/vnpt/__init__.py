@@ -1,1 +1,1 @@
-"""VNPT's SMS Marketing API: `carrier` is the link, `words` has every code, `settings` every option."""
+"""VNPT's SMS Marketing API."""

@@ -1,4 +1,4 @@
-"""What VNPT has of our account, beside what the settings say of it: contract, label, templates, balance."""
+"""Compare VNPT's data about our account with the settings: contract, label, templates, balance."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ _DAYS = ("%d/%m/%Y", "%d-%m-%Y", "%Y-%m-%d")
 
 
 class Ask(Protocol):
-    """One question: an operation and its fields."""
+    """Sends one query: an operation and its fields."""
 
     def __call__(self, operation: str, **fields: str) -> Awaitable[codec.Reply]: ...
 
 
-class _NoEntry(ReadError):
-    """VNPT refuses the account: further questions would be refused alike, and may lock it."""
+class _AccountRefused(ReadError):
+    """VNPT refuses the account: further queries would be refused too, and may lock it."""
 
 
 class AccountCheck:
-    """Asks for each part in turn; what can't be asked is a finding as well."""
+    """Queries each part in turn; a part that can't be queried is a finding too."""
 
     def __init__(self, ask: Ask, own: VnptSettings, today: date) -> None:
         self._ask = ask
@@ -37,30 +37,28 @@ class AccountCheck:
         self._adser_id = own.adser_id
 
     async def findings(self) -> Sequence[CheckFinding]:
-        """What is as it should be, and what is not, in sentences."""
         found: list[CheckFinding] = []
         for part in (self._adser, self._contract, self._label, self._templates, self._balance):
             try:
                 found += await part()
             except ReadError as error:
                 found.append(CheckFinding(False, str(error)))
-                if isinstance(error, _NoEntry):
+                if isinstance(error, _AccountRefused):
                     break
         return found
 
     async def _rows(self, operation: str, name: str, **fields: str) -> list[codec.Reply]:
-        """The rows of the answer; ReadError where VNPT refuses the question."""
         own = self._own
         found = await self._ask(operation, REQID="check", USERNAME=own.portal_user, **fields)
         code = plain_code(found.get("ERROR", "0"))
         if code != "0":
             words = codec.said(found, own.password, own.user)
-            kind = _NoEntry if code == _ACCOUNT_REFUSED else ReadError
+            kind = _AccountRefused if code == _ACCOUNT_REFUSED else ReadError
             raise kind(f"VNPT refuses {operation} with code {code}: {words or 'without a word'}.")
         return codec.details(found, name)
 
     async def _adser(self) -> Sequence[CheckFinding]:
-        """Which customer we are, where the settings do not say."""
+        """Find out which customer we are, unless the settings say."""
         if self._adser_id:
             return []
         known = [_text(row, "ADSERID") for row in await self._rows("get_adser", "ADSERDETAIL")]
@@ -98,8 +96,8 @@ class AccountCheck:
 
     async def _label(self) -> Sequence[CheckFinding]:
         own = self._own
-        asked = {"ADSERID": self._adser_id, "CONTRACTID": own.contract_id}
-        rows = await self._rows("get_label", "LABELDETAIL", **asked)
+        filters = {"ADSERID": self._adser_id, "CONTRACTID": own.contract_id}
+        rows = await self._rows("get_label", "LABELDETAIL", **filters)
         row = _row(rows, "LABELID", own.label_id)
         if row is None:
             return [_missing("label", own.label_id, rows, "LABELID")]
@@ -118,15 +116,15 @@ class AccountCheck:
 
     async def _balance(self) -> Sequence[CheckFinding]:
         own = self._own
-        asked = {"CONTRACTID": own.contract_id, "PACKAGEID": own.package_id}
-        rows = await self._rows("get_prepaid_orders", "DATA", **asked)
+        filters = {"CONTRACTID": own.contract_id, "PACKAGEID": own.package_id}
+        rows = await self._rows("get_prepaid_orders", "DATA", **filters)
         if not rows:
             return [CheckFinding(True, "VNPT lists no package that is paid in advance.")]
-        return [_left(_text(row, "PACKAGE_ID"), _text(row, "BALANCE")) for row in rows]
+        return [_balance_finding(_text(row, "PACKAGE_ID"), _text(row, "BALANCE")) for row in rows]
 
 
 def _text(row: codec.Reply, name: str) -> str:
-    """A field as one short line, with its numbers: they are those of our account."""
+    """Return a field as one short line. Numbers are not masked: they are our account's."""
     value = row.get(name, "")
     text = str(value) if isinstance(value, str | int) else ""
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:80]
@@ -151,7 +149,7 @@ def _day(text: str) -> date | None:
 
 
 def _compare(template: Template, rows: Sequence[codec.Reply]) -> CheckFinding:
-    """Whether VNPT's words and its count of parameters are those of the settings."""
+    """Compare VNPT's wording and parameter count with the settings."""
     row = _row(rows, "TEMPLATEID", template.id)
     if row is None:
         return _missing("template", template.id, rows, "TEMPLATEID")
@@ -168,7 +166,7 @@ def _compare(template: Template, rows: Sequence[codec.Reply]) -> CheckFinding:
     return CheckFinding(True, f"Template {template.id} reads as in the settings.")
 
 
-def _left(package: str, balance: str) -> CheckFinding:
+def _balance_finding(package: str, balance: str) -> CheckFinding:
     digits = balance.replace(".", "").replace(",", "")
     named = f"Package {package}" if package else "The package"
     if not digits.isdecimal():

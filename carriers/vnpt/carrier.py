@@ -1,4 +1,4 @@
-"""A VNPT link: lists of one network, one verdict for each list, split where one number is at fault."""
+"""A VNPT link: lists for one network, one verdict per list, split if one number is at fault."""
 
 from __future__ import annotations
 
@@ -34,20 +34,18 @@ from carriers.vnpt.settings import read
 from carriers.vnpt.status_queries import StatusQueries
 from carriers.vnpt.template import fit
 
-# ---- One verdict for a whole list: where it speaks of one number, halves find whose, and the others are
-
 NOT_SENT = Deferred("not sent after a lost answer", retry_after_s=1.0)
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The answer to one list. of_one_number: some number in it, nobody says which, had the list refused."""
+    """The answer to one list. of_one_number: an unnamed number in it had the list refused."""
 
     result: SubmitResult
     of_one_number: bool = False
 
     def for_the_rest(self) -> SubmitResult | None:
-        """What it means for lists that are not sent yet; None where they may go."""
+        """Return the result for lists not sent yet; None if they may go."""
         if self.of_one_number or isinstance(self.result, Accepted | Rejected):
             return None
         return self.result if isinstance(self.result, Deferred | Halted) else NOT_SENT
@@ -57,20 +55,21 @@ Send = Callable[[Sequence[int]], Awaitable[Verdict]]
 
 
 async def settle(lists: Iterable[Sequence[int]], send: Send) -> dict[int, SubmitResult]:
-    """One result for each index of the lists.
+    """Send the lists and return one result for each index.
 
-    A half is sent only after its whole was refused for certain, so no number goes out twice. A list of n
-    takes 2n - 1 requests at the most, and about 2 log2(n) where one number is at fault.
+    A list refused because of one number is halved until that number is found. A half is sent only after its
+    whole was certainly refused, so no number goes out twice. A list of n takes at most 2n - 1 requests, and
+    about 2 log2(n) with one bad number.
     """
-    waiting = deque(lists)
+    pending = deque(lists)
     results: dict[int, SubmitResult] = {}
     stop: SubmitResult | None = None
-    while waiting:
-        some = waiting.popleft()
+    while pending:
+        some = pending.popleft()
         verdict = await send(some) if stop is None else Verdict(stop)
         if verdict.of_one_number and len(some) > 1:
             middle = len(some) // 2
-            waiting.extendleft((some[middle:], some[:middle]))
+            pending.extendleft((some[middle:], some[:middle]))
             continue
         results.update(dict.fromkeys(some, verdict.result))
         stop = stop or verdict.for_the_rest()
@@ -88,7 +87,7 @@ ACCENTS_OFF_NET = Rejected("accents towards another network", Reason.WRONG_REQUE
 
 @dataclass(frozen=True, slots=True)
 class RequestText:
-    """One text as a request has it: template, parameters, DATACODING."""
+    """One text as a request carries it: template, parameters, DATACODING."""
 
     template_id: str
     params: Sequence[Mapping[str, str]]
@@ -100,22 +99,22 @@ def _now() -> datetime:
 
 
 class VnptCarrier(HttpCarrier):
-    """contract.Carrier, QueriedReceipts and Checked over VNPT's API; its references are our request ids."""
+    """contract.Carrier, QueriedReceipts and Checked over VNPT's API; references are our request ids."""
 
     def __init__(self, link: LinkOptions, now: Callable[[], datetime] = _now) -> None:
         own = self.settings = read(link)
         super().__init__(link, own, own.per_submit)
         self.receipt_level = own.proves
         self._now = now
-        self._word = lru_cache(maxsize=256)(self._make_word)
-        self._asking = StatusQueries(self.exchange, own, self.log)
+        self._request_text = lru_cache(maxsize=256)(self._make_request_text)
+        self._queries = StatusQueries(self.exchange, own, self.log)
 
     async def hand_over(self, some: Sequence[OutboundSms]) -> Sequence[SubmitResult]:
-        """Lists of one network each; a list that is refused for one number's sake is split."""
-        wording = self._word(some[0].text, some[0].sender)
-        if not isinstance(wording, RequestText):
-            return [wording] * len(some)
-        results, lists = _sort(some, wording)
+        """Send lists of one network each; split a list that is refused because of one number."""
+        request_text = self._request_text(some[0].text, some[0].sender)
+        if not isinstance(request_text, RequestText):
+            return [request_text] * len(some)
+        results, lists = _sort(some, request_text)
         requests = 0
 
         async def send(indices: Sequence[int]) -> Verdict:
@@ -123,29 +122,25 @@ class VnptCarrier(HttpCarrier):
             requests += 1
             key = some[indices[0]].key or uuid.uuid4().hex
             name = key if requests == 1 else f"{key}-{requests}"
-            return await self._send(wording, [some[index].phone for index in indices], name)
+            return await self._send(request_text, [some[index].phone for index in indices], name)
 
         results |= await settle(lists, send)
         return [results[index] for index in range(len(some))]
 
-    # ---- contract.QueriedReceipts and Checked
-
     async def query(self, question: Question) -> Receipt | None:
-        """The status of one message; None where VNPT does not know it or does not answer now.
+        """Ask for the status of one message; None if VNPT does not know it or does not answer now.
 
-        ReadError where it refuses to be asked. Sending goes on: an account may send and not ask.
+        ReadError if VNPT refuses the query. Sending goes on: an account may be allowed to send but not to
+        query.
         """
-        return await self._asking.receipt(question)
+        return await self._queries.receipt(question)
 
     async def check(self) -> Sequence[CheckFinding]:
-        """Contract, label, templates and balance as VNPT has them."""
-        account = AccountCheck(self._asking.reply, self.settings, self._now().astimezone(VIETNAM).date())
+        account = AccountCheck(self._queries.reply, self.settings, self._now().astimezone(VIETNAM).date())
         return await account.findings()
 
-    # ---- one request
-
-    def _make_word(self, text: str, sender: str) -> RequestText | Rejected | Halted:
-        """The text in a registered template: what no template fits is refused before anything is sent."""
+    def _make_request_text(self, text: str, sender: str) -> RequestText | Rejected | Halted:
+        """Fit the text to a registered template; refuse it here if none fits."""
         own, composed = self.settings, nfc(text)
         if sender.casefold() != own.label.casefold():
             return Halted(
@@ -168,7 +163,7 @@ class VnptCarrier(HttpCarrier):
         params = [{"NUM": str(n), "CONTENT": value} for n, value in enumerate(parameters or ("",), 1)]
         return RequestText(template.id, params, PLAIN if composed.isascii() else ACCENTED)
 
-    async def _send(self, wording: RequestText, phones: Sequence[str], request_id: str) -> Verdict:
+    async def _send(self, request_text: RequestText, phones: Sequence[str], request_id: str) -> Verdict:
         own = self.settings
         refusal = self.refusal()
         if refusal is not None:
@@ -178,8 +173,8 @@ class VnptCarrier(HttpCarrier):
             "LABELID": own.label_id,
             "CONTRACTTYPEID": own.contract_type,
             "CONTRACTID": own.contract_id,
-            "TEMPLATEID": wording.template_id,
-            "PARAMS": wording.params,
+            "TEMPLATEID": request_text.template_id,
+            "PARAMS": request_text.params,
             "SCHEDULETIME": "",
             "MOBILELIST": ",".join(phones),
             "ISTELCOSUB": "0",
@@ -187,7 +182,7 @@ class VnptCarrier(HttpCarrier):
             "APIUSER": own.user,
             "APIPASS": own.password,
             "USERNAME": own.portal_user,
-            "DATACODING": wording.coding,
+            "DATACODING": request_text.coding,
         }
         try:
             content = codec.body(own.format, own.xml_name, SEND, fields)
@@ -197,7 +192,7 @@ class VnptCarrier(HttpCarrier):
         return self._read(await self.exchange("POST", content=content, headers=headers), request_id)
 
     def _read(self, answer: HttpAnswer | Failure, request_id: str) -> Verdict:
-        """The verdict, with our own name for what was or may have been taken."""
+        """Return the verdict, with our request id if the list was or may have been taken."""
         found = codec.reply(answer) if isinstance(answer, HttpAnswer) else answer
         verdict = self._verdict(found) if isinstance(found, Mapping) else Verdict(found)
         match verdict.result:
@@ -227,7 +222,7 @@ class VnptCarrier(HttpCarrier):
                 return Verdict(result, row.of_one_number)
 
     def _wait(self, code: str, wait: Wait) -> Deferred:
-        """Until when; what holds for all traffic of the link holds the link back."""
+        """Return for how long to wait; a limit on all traffic of the link pauses the whole link."""
         now, blocked = self._now(), self.settings.blocked_hours
         if wait is Wait.TOMORROW:
             return Deferred(code, (blocked.open_tomorrow(now) - now).total_seconds())
@@ -239,17 +234,17 @@ class VnptCarrier(HttpCarrier):
 
 
 def _sort(
-    some: Sequence[OutboundSms], wording: RequestText
+    some: Sequence[OutboundSms], request_text: RequestText
 ) -> tuple[dict[int, SubmitResult], list[Sequence[int]]]:
-    """What is refused here, by index; and the others in lists of one network each, as far as ranges tell."""
+    """Return what is refused here, by index, and the rest in lists of one network each, by number range."""
     refused: dict[int, SubmitResult] = {}
     lists: dict[str, list[int]] = {}
     for index, sms in enumerate(some):
-        holder = range_holder(sms.phone)
+        network = range_holder(sms.phone)
         if not re.fullmatch("84[0-9]{9}", sms.phone):
             refused[index] = BAD_PHONE
-        elif wording.coding == ACCENTED and holder != OWN_NETWORK:
+        elif request_text.coding == ACCENTED and network != OWN_NETWORK:
             refused[index] = ACCENTS_OFF_NET
         else:
-            lists.setdefault(holder, []).append(index)
+            lists.setdefault(network, []).append(index)
     return refused, list(lists.values())

@@ -1,4 +1,4 @@
-"""Bodies of VNPT's API: a request in JSON or XML, and a reply in either, read into one shape."""
+"""Bodies of VNPT's API: requests in JSON or XML, and replies in either, parsed into one shape."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from carriers.xml import Markup, document, find, local_name, read_xml, write
 JSON, XML = "json", "xml"
 ATTRIBUTE, ELEMENT = "attribute", "element"
 CONTENT_TYPES = {JSON: "application/json; charset=UTF-8", XML: "text/xml;charset=UTF-8"}
-# A field is text, or a list of pairs of fields (PARAMS), which XML writes as one element for each.
+# A field is text, or a list of field groups (PARAMS), which XML writes as one element each.
 Fields = Mapping[str, str | Sequence[Mapping[str, str]]]
 Reply = Mapping[str, Any]
 
 
 def body(form: str, xml_name: str, operation: str, fields: Fields) -> bytes:
-    """The request; ValueError where a text can't be carried."""
+    """Encode the request; ValueError if a text can't be carried."""
     if form == JSON:
         return json.dumps({"RQST": {"name": operation, **fields}}, ensure_ascii=False).encode()
     named = {"name": operation} if xml_name == ATTRIBUTE else None
@@ -37,7 +37,7 @@ def _elements(value: str | Sequence[Mapping[str, str]]) -> Sequence[str]:
 
 
 def reply(answer: HttpAnswer) -> Reply | Failure:
-    """What stands in RPLY, in whichever kind the carrier answers; or what the lack of it says of messages."""
+    """Return the fields of RPLY, in JSON or XML; or what their absence says about the messages."""
     failed = failure_of(answer)
     if failed is not None:
         return failed
@@ -62,7 +62,7 @@ def _from_xml(content: bytes) -> Reply | None:
 
 
 def _plain(element: Element) -> dict[str, Any] | str:
-    """As JSON would have it: text, or fields; a field that comes again is a list."""
+    """Convert to the shape of JSON: text, or fields; a repeated field becomes a list."""
     if not len(element) and not element.attrib:
         return (element.text or "").strip()
     fields: dict[str, Any] = dict(element.attrib)
@@ -77,18 +77,18 @@ def _plain(element: Element) -> dict[str, Any] | str:
 
 
 def words(found: Reply) -> str:
-    """All that the carrier says of its code: to be read, not to be shown."""
+    """Return the description of the code, unredacted: not to be shown."""
     text = found.get("ERROR_DESC")
     return text if isinstance(text, str) else ""
 
 
 def said(found: Reply, *secrets: str) -> str:
-    """The carrier's words as they may be kept and shown."""
+    """Return the description of the code, fit to keep and show."""
     return quoted(words(found), *secrets)
 
 
 def details(found: Reply, name: str) -> list[Reply]:
-    """The rows of a list such as LABELDETAIL: one row alone may come without its list."""
+    """Return the rows of a list such as LABELDETAIL; a single row may come without its list."""
     value = found.get(name)
     rows = value if isinstance(value, list) else [value]
     return [row for row in rows if isinstance(row, dict)]

@@ -1,4 +1,4 @@
-"""What VNPT's codes mean: one table for answers to a list, one for the status of a message; networks."""
+"""What VNPT's codes mean: one table for replies to a list, one for message statuses; networks."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from carriers.contract import (
 
 
 class Wait(Enum):
-    """Refused for now, and for how long depends on the clock and on the link's settings."""
+    """Refused for now; for how long depends on the clock and on the link's settings."""
 
     HOURS = "until the hours that are open"
     POLICY = "for the pause that the link names"
@@ -28,7 +28,7 @@ class Wait(Enum):
 
 
 class ReplyCode(NamedTuple):
-    """One code; what it comes to; its source; whether it speaks of one number, so that a list is split."""
+    """One reply code, its result and source. of_one_number: it concerns one number, so the list is split."""
 
     code: str
     becomes: SubmitResult | Wait
@@ -44,11 +44,11 @@ def _top_up(code: str, whose: str) -> Halted:
     return _halt(code, f"The {whose} package is used up: have VNPT top it up.")
 
 
-# Codes of send_sms_list. Sources are those of docs/carriers/vnpt.md; * was seen in recorded answers (V1).
-# What would hit every message alike halts the lane, so that no delivery is used up by it; what concerns one
-# number or one text is final for that delivery.
+# Codes of send_sms_list. Sources: docs/carriers/vnpt.md; * was seen in recorded answers (V1). What would
+# affect every message halts the link, so that no delivery is used up; what concerns one number or one text
+# is final for that delivery.
 TABLE: Sequence[ReplyCode] = (
-    # An exception at the carrier: nobody says before or after the messages were made.
+    # An exception at the carrier, perhaps after the messages were queued.
     ReplyCode("-1", Unknown("VNPT had an exception (code -1)"), "V2 V4 V5"),
     ReplyCode("0", Accepted(), "V1* V2 V4 V5"),
     ReplyCode(
@@ -98,8 +98,8 @@ TABLE: Sequence[ReplyCode] = (
     ReplyCode("30", Rejected("30", Reason.FILTERED), "V1* V2 V5"),
     ReplyCode("31", _halt("31", "VNPT has the customer (adser) as not active: ask VNPT."), "V1* V2 V5"),
     ReplyCode("32", _halt("32", "VNPT does not know the template id: compare templates."), "V5"),
-    # Nothing here sends a request id twice, so whoever used ours before, a proxy that repeated the request
-    # or a stranger, may have had the messages taken or not: the status of each says.
+    # We never send a request id twice. Whoever did, such as a proxy that repeated the request, may have had
+    # the messages taken or not: only a status query can tell.
     ReplyCode("33", Unknown("VNPT has seen our request id before (code 33)"), "V2"),
     ReplyCode(
         "34", _halt("34", "The contract wants encrypted lists, which this link does not send."), "V1* V2 V5"
@@ -112,7 +112,7 @@ _ROWS = {row.code: row for row in TABLE}
 
 
 class StatusRow(NamedTuple):
-    """One status of a message; what it says (None: ask again later); its source."""
+    """One status of a message, its meaning (None: ask again later) and source."""
 
     code: str
     says: ReceiptStatus | None
@@ -134,11 +134,11 @@ STATUSES: Sequence[StatusRow] = (
 )
 _STATUSES = {row.code: row.says for row in STATUSES}
 
-# VNPT's numbering of networks (V2), in the words of the ranges.
+# VNPT's numbering of networks (V2) -> our names.
 NETWORKS = {"1": "vnpt", "2": "mobifone", "3": "viettel", "4": "gmobile", "5": "vietnamobile"}
 OWN_NETWORK = "vnpt"
-# Who holds which range, as of November 2026. A hint that keeps lists of one network, which is what VNPT takes
-# in one request; never a proof: numbers are ported, and VNPT's answer says whose a number is.
+# Number ranges as of November 2026, used to build lists of one network, which is what VNPT takes in one
+# request. Only a hint: numbers are ported, and VNPT's answer says whose a number is.
 RANGES = {
     OWN_NETWORK: ("91", "94", "88", "81", "82", "83", "84", "85"),
     "mobifone": ("90", "93", "89", "70", "76", "77", "78", "79"),
@@ -151,19 +151,19 @@ _HOLDERS = {prefix: network for network, prefixes in RANGES.items() for prefix i
 
 
 def row_of(code: str) -> ReplyCode:
-    """The code's row; a code that nobody documents says neither taken nor refused, and is kept as it came."""
+    """Return the code's row; an undocumented code is Unknown and kept as it came."""
     return _ROWS.get(code) or ReplyCode(
         code, Unknown(f"VNPT answered with code {code}, which is not documented"), ""
     )
 
 
 def status_of(code: str) -> ReceiptStatus | None:
-    """What a status says of the message; None where it says nothing."""
+    """Return what a status means; None: ask again later."""
     return _STATUSES.get(code, ReceiptStatus.UNKNOWN)
 
 
 def plain_code(value: object) -> str | None:
-    """A code as the tables have it: carriers write it as a string or as a number; None where it is none."""
+    """Normalise a code, which carriers write as string or number; None if it is not one."""
     if isinstance(value, bool) or not isinstance(value, int | str):
         return None
     text = str(value).strip()
@@ -171,7 +171,7 @@ def plain_code(value: object) -> str | None:
 
 
 def network_in(words: str) -> str:
-    """The right network that code 25 names, such as "right network = [3]"; "" where it names none."""
+    """Return the right network named by code 25, such as "right network = [3]"; "" if none."""
     named = re.search(r"network\W{0,12}([1-5])(?![0-9])", words, re.IGNORECASE)
     alone = re.search(r"\[\s*([1-5])\s*\]", words)
     found = named or alone
@@ -179,5 +179,5 @@ def network_in(words: str) -> str:
 
 
 def range_holder(phone: str) -> str:
-    """Who holds the number's range, "" where the table has it for nobody."""
+    """Return which network holds the number's range, "" if the table has none."""
     return _HOLDERS.get(phone[2:4], "")

@@ -15,17 +15,15 @@ BLOCKED = "-800 1130-1300 1830-2000 2100-"
 
 @dataclass(frozen=True, slots=True)
 class Blocked:
-    """Spans of the day, in minutes since midnight in Viet Nam: first included, last not."""
+    """Spans of the day in Viet Nam, in minutes since midnight, end exclusive."""
 
     spans: tuple[tuple[int, int], ...] = ()
 
     def at(self, moment: datetime) -> bool:
-        """Whether the moment is blocked."""
         minute = _minute(moment)
         return any(first <= minute < last for first, last in self.spans)
 
     def open_from(self, moment: datetime) -> datetime:
-        """The first open time at or after the moment."""
         local = moment.astimezone(VIETNAM)
         while self.at(local):
             minute = _minute(local)
@@ -34,12 +32,11 @@ class Blocked:
         return local
 
     def open_tomorrow(self, moment: datetime) -> datetime:
-        """The first open time of the next day."""
         return self.open_from(_midnight(moment.astimezone(VIETNAM)) + timedelta(days=1))
 
 
 def read_blocked(value: object) -> Blocked:
-    """Hours as the carrier writes them, such as "-800 1130-1300 2100-"; "" blocks nothing."""
+    """Read spans such as "-800 1130-1300 2100-"; "" blocks nothing."""
     spans = tuple(_span(word) for word in str(value).split())
     covered = {minute for first, last in spans for minute in range(first, last)}
     if len(covered) >= _DAY:

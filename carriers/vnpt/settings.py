@@ -1,4 +1,4 @@
-"""One VNPT link's settings: each option with its reader, its bounds and its default, in one table."""
+"""Settings of one VNPT link, each with its reader, bounds and default."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from carriers.vnpt.template import Template, parse
 
 CSKH, QC = "cskh", "qc"  # customer care, advertising: CONTRACTTYPEID 1 and 2
 STATUS_OPERATIONS = ("get_sms_status_api", "get_sms_status", "get_sms_status_web")
-# Two ways to ask for a status: about one number of a request (V2), or about the request alone (V3, V5).
+# A status query names one number of a request (V2), or the request alone (V3, V5).
 OF_NUMBER, OF_REQUEST = "number", "request"
 # SCHEDULETIME is written both ways in public documents.
 DAYS = {"dd-MM-yyyy": "%d-%m-%Y", "dd/MM/yyyy": "%d/%m/%Y"}
@@ -36,7 +36,7 @@ def _day(value: object) -> str:
 
 
 def _templates(value: object) -> tuple[Template, ...]:
-    """TEMPLATEID -> its content as registered, such as {"800123" = "Canh bao: {D,140}"}."""
+    """Read TEMPLATEID -> registered content, such as {"800123" = "Canh bao: {D,140}"}."""
     if not isinstance(value, Mapping) or not value:
         raise ValueError('must be a table of template ids with their contents, such as {"800123" = "{P1}"}')
     return tuple(_template(identity, content) for identity, content in value.items())
@@ -55,7 +55,7 @@ def _level(value: object) -> ReceiptLevel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VnptSettings(HttpSettings):
-    """Checked settings of one link; base_url ends in smsbn/api or smsmarketing/api, password is APIPASS."""
+    """Validated settings of one link; base_url ends in smsbn/api or smsmarketing/api, password is APIPASS."""
 
     user: str = field(metadata=by(string(64, 1)))  # APIUSER
     portal_user: str = field(metadata=by(string(64, 1)))  # USERNAME
@@ -83,7 +83,6 @@ class VnptSettings(HttpSettings):
 
     @property
     def contract_type(self) -> str:
-        """CONTRACTTYPEID."""
         return "1" if self.traffic == CSKH else "2"
 
     @property
@@ -94,7 +93,7 @@ class VnptSettings(HttpSettings):
 
 
 def read(link: LinkOptions) -> VnptSettings:
-    """The link's settings, alone and together; LinkError says which is wrong and what it must be."""
+    """Read the link's settings and check them together; LinkError says which is wrong."""
     settings = read_options(link, VnptSettings, "a VNPT link")
     if settings.traffic == CSKH and settings.receipt_level is ReceiptLevel.HANDSET:
         raise LinkError(

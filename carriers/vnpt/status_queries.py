@@ -1,4 +1,4 @@
-"""Questions to VNPT, asked again when an answer is lost, since they change nothing; a message's status."""
+"""Query VNPT for message statuses and account data; queries change nothing, so lost ones are retried."""
 
 from __future__ import annotations
 
@@ -26,25 +26,25 @@ from carriers.vnpt.codes import REFUSED_STATUS, plain_code, status_of
 from carriers.vnpt.settings import OF_REQUEST, VnptSettings
 
 Exchange = Callable[..., Awaitable[HttpAnswer | Failure]]
-# Code 1 in ERROR is a failed message or a refused account; VNPT's words of a refusal name these (V1).
+# Code 1 in ERROR is a failed message or a refused account; the description of a refusal has these (V1).
 _ACCOUNT = re.compile(r"\b(user|pass|ip)\b", re.IGNORECASE)
 
 
 class _Lost(ReadError):
-    """No answer, or none that can be read: asking again may bring one."""
+    """No readable answer: asking again may bring one."""
 
 
 class StatusQueries:
-    """Asks over one link: each question has the account's fields and those of its operation."""
+    """Queries over one link; each has the account's fields and those of its operation."""
 
     def __init__(self, exchange: Exchange, own: VnptSettings, log: FilteringBoundLogger) -> None:
         self._exchange = exchange
         self._own = own
         self._log = log
-        self._told = ""
+        self._logged = ""
 
     async def reply(self, operation: str, **fields: str) -> codec.Reply:
-        """What VNPT answers; ReadError, in a sentence without secrets, where it can't be asked."""
+        """Return VNPT's answer; ReadError, without secrets, if it can't be asked."""
         own = self._own
         retrying = AsyncRetrying(
             retry=retry_if_exception_type(_Lost),
@@ -60,37 +60,37 @@ class StatusQueries:
         content = codec.body(own.format, own.xml_name, operation, {**fields, **account})
         headers = {"Content-Type": codec.CONTENT_TYPES[own.format]}
         answer = await self._exchange("POST", content=content, headers=headers)
-        found = codec.reply(answer) if isinstance(answer, HttpAnswer) else answer
-        if isinstance(found, Deferred | Halted | Rejected | Unknown):
-            raise _unread(operation, found)
-        return found
+        reply = codec.reply(answer) if isinstance(answer, HttpAnswer) else answer
+        if isinstance(reply, Deferred | Halted | Rejected | Unknown):
+            raise _unread(operation, reply)
+        return reply
 
     async def receipt(self, question: Question) -> Receipt | None:
-        """The status of one message; None where VNPT does not know it or does not answer now.
+        """Return the status of one message; None if VNPT does not know it or does not answer now.
 
-        ReadError where it refuses to be asked: that is about our account, and a person has to look.
-        A question has to name the template, and which one a message went out with is not kept: with several
-        on the link each is asked for.
+        ReadError if VNPT refuses the query: that concerns our account, and a person has to look. A query must
+        name the template, and which one a message used is not stored, so with several templates each is
+        tried.
         """
         own = self._own
         for fields in _questions(own, question):
             try:
-                found = await self.reply(own.status_operation, **fields)
+                reply = await self.reply(own.status_operation, **fields)
             except _Lost as error:
-                self._tell(str(error))
+                self._log_outage(str(error))
                 return None
-            self._told = ""
-            code = _status_code(own, found)
+            self._logged = ""
+            code = _status_code(own, reply)
             says = status_of(code)
             if says is not None:
-                return _receipt(own, question, code, says, quoted(str(found.get("MT_COUNT", ""))))
+                return _receipt(own, question, code, says, quoted(str(reply.get("MT_COUNT", ""))))
         return None
 
-    def _tell(self, why: str) -> None:
-        """Once, until an answer comes: every question of an outage fails alike."""
-        if why != self._told:
+    def _log_outage(self, why: str) -> None:
+        """Log an outage once, not for every failed query."""
+        if why != self._logged:
             self._log.warning("no status from VNPT", why=why)
-        self._told = why
+        self._logged = why
 
 
 def _unread(operation: str, why: Failure) -> ReadError:
@@ -117,13 +117,13 @@ def _questions(own: VnptSettings, question: Question) -> Iterator[dict[str, str]
         yield {**fields, "TEMPLATEID": template.id}
 
 
-def _status_code(own: VnptSettings, found: codec.Reply) -> str:
-    """The status of the message; ReadError where the answer has none, or speaks of our account."""
-    code, in_error = plain_code(found.get(own.status_field)), own.status_field == "ERROR"
-    of_account = in_error and code == "1" and _ACCOUNT.search(codec.words(found))
+def _status_code(own: VnptSettings, reply: codec.Reply) -> str:
+    """Return the status of the message; ReadError if there is none, or if it is about our account."""
+    code, in_error = plain_code(reply.get(own.status_field)), own.status_field == "ERROR"
+    of_account = in_error and code == "1" and _ACCOUNT.search(codec.words(reply))
     if code is None or code == REFUSED_STATUS or of_account:
-        named = code or plain_code(found.get("ERROR")) or "no code"
-        said = codec.said(found, own.password, own.user) or "without a word"
+        named = code or plain_code(reply.get("ERROR")) or "no code"
+        said = codec.said(reply, own.password, own.user) or "without a word"
         raise ReadError(f"VNPT refuses {own.status_operation} with {named}: {said}.")
     return code
 

@@ -1,4 +1,4 @@
-"""Registered templates: a text goes out as the template's fixed words and the parameters between them."""
+"""Registered templates: a text is sent as a template's fixed words and the parameters between them."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _KINDS = {"A": r"\S", "B": r"[0-9.]", "C": r"\S", "D": r".", "P": r"."}
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """A place for a parameter: its kind, and the most characters that it takes."""
+    """A placeholder: its kind, and the most characters that it takes."""
 
     kind: str
     longest: int
 
     def ends(self, text: str, start: int) -> Iterator[int]:
-        """Where a parameter that begins there may end, the longest first."""
+        """Yield where a parameter that starts there may end, longest first."""
         run = re.compile(f"{_KINDS[self.kind]}{{1,{self.longest}}}", re.DOTALL).match(text, start)
         return iter(range(run.end() if run else start, start, -1))
 
@@ -40,19 +40,17 @@ class Template:
 
     @property
     def slots(self) -> int:
-        """How many parameters it takes."""
         return sum(isinstance(piece, Slot) for piece in self.pieces)
 
     @property
     def fixed(self) -> tuple[str, ...]:
-        """Its own words."""
         return tuple(piece for piece in self.pieces if isinstance(piece, str))
 
     def parameters(self, text: str) -> tuple[str, ...] | None:
-        """What the text puts into the slots, in order; None where it does not fit."""
+        """Return what the text puts into the slots, in order; None if it does not fit."""
         pieces = self.pieces
 
-        @cache  # each place is tried once: a text that does not fit costs no more than one that does
+        @cache  # tries each position once, so a text that does not fit costs no more than one that does
         def rest(nth: int, at: int) -> tuple[str, ...] | None:
             if nth == len(pieces):
                 return () if at == len(text) else None
@@ -69,7 +67,7 @@ class Template:
 
 
 def parse(identity: str, content: str) -> Template:
-    """The template as VNPT's portal shows it; ValueError says what is wrong with it."""
+    """Parse a template as VNPT's portal shows it; ValueError says what is wrong with it."""
     pieces: list[str | Slot] = []
     start, content = 0, nfc(content)
     for slot in _SLOT.finditer(content):
@@ -99,7 +97,7 @@ def _check_numbers(slots: Sequence[tuple[str, str, str]]) -> None:
 
 
 def fit(templates: Iterable[Template], text: str) -> tuple[Template, tuple[str, ...]] | None:
-    """The first template that the text fits, and its parameters; None where it fits none."""
+    """Return the first template that the text fits, with its parameters; None if none fits."""
     for template in templates:
         parameters = template.parameters(text)
         if parameters is not None:

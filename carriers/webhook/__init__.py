@@ -1,4 +1,4 @@
-"""Receipts by webhook for any carrier: who may call, and how its fields are read, are configuration."""
+"""Receipts by webhook for any carrier; credentials and field mapping are configuration."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Takes a webhook apart into events: JSON, form or query, one event or an array of them."""
+"""Split a webhook call into events: JSON, form or query, one event or an array."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from carriers.contract import WebhookRequest
 from carriers.webhook.field_mapping import FieldMapping, Path
 
 _FORM = "application/x-www-form-urlencoded"
-# Far more than any carrier has: parse_qsl would take millions.
+# Far more than any carrier sends; parse_qsl itself has no limit.
 _FIELDS = 200
 
 
 class Unreadable(ValueError):
-    """The body or the query as a whole can't be read; the message says what it must be."""
+    """The whole body or query can't be parsed; the message says what it must be."""
 
 
 @dataclass(frozen=True, slots=True)
 class Events:
-    """What was sent, in order; `where`: what stands before a place in the array, None for a single event."""
+    """The events in order; `where`: the array's path, None for a single event."""
 
     items: list[object]
     where: str | None = None
 
     def place(self, nth: int) -> str:
-        """The prefix of a field's name: "[17]." in an array, nothing for a single event."""
+        """Return the prefix of a field's name: "[17]." in an array, "" for a single event."""
         return "" if self.where is None else f"{self.where}[{nth}]."
 
 
 def payload(request: WebhookRequest, shape: FieldMapping) -> bytes:
-    """What is read, and therefore what is signed: the body, or the query where the shape has it there."""
+    """Return what is parsed and therefore signed: the body, or the query if the mapping says so."""
     return request.query.encode("latin-1", "replace") if _in_query(request, shape) else request.body
 
 
@@ -41,7 +41,7 @@ def _in_query(request: WebhookRequest, shape: FieldMapping) -> bool:
 
 
 def events_of(request: WebhookRequest, shape: FieldMapping) -> Events:
-    """The events of a request, at most `most_events`; Unreadable in words."""
+    """Return the events of a request, at most `most_events`; raises Unreadable."""
     content = payload(request, shape)
     if _in_query(request, shape):
         return Events([_fields(content, "The query")])
@@ -51,7 +51,7 @@ def events_of(request: WebhookRequest, shape: FieldMapping) -> Events:
 
 
 def take(event: object, path: Path) -> object:
-    """What is at the end of the path; None where there is nothing."""
+    """Return the value at the path; None if there is none."""
     for name in path:
         if not isinstance(event, Mapping):
             return None
@@ -74,13 +74,13 @@ def _json(content: bytes) -> object:
         raise Unreadable("The body is not valid JSON.") from None
 
 
-def _array(document: object, way: Path) -> Events:
-    found = take(document, way)
+def _array(document: object, path: Path) -> Events:
+    found = take(document, path)
     if isinstance(found, list):
-        return Events(found, ".".join(way))
+        return Events(found, ".".join(path))
     if isinstance(found, Mapping):
         return Events([found])
-    where = f"{'.'.join(way)} must be" if way else "The body must be"
+    where = f"{'.'.join(path)} must be" if path else "The body must be"
     raise Unreadable(f"{where} a JSON object, or an array of them.")
 
 

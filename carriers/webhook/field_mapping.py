@@ -1,4 +1,4 @@
-"""How one carrier's events look: which field is which, what its words mean, what it wants to hear."""
+"""How one carrier's events look: which field is which, what its values mean, what to answer."""
 
 from __future__ import annotations
 
@@ -21,27 +21,27 @@ from carriers.options import (
 )
 from carriers.webhook.presets import SHIPPED
 
-# The way to a field: ("data", "status") for {"data": {"status": ...}}; () for none.
+# The path to a field: ("data", "status") for {"data": {"status": ...}}; () for none.
 Path = tuple[str, ...]
 TIME_FORMATS = ("iso", "unix", "unix_ms")
 _NEW_YEAR = datetime(2024, 1, 1, tzinfo=VIETNAM)
 
 
 def path(value: object) -> Path:
-    """A field's name, with a full stop for each step into nested objects; "" for none."""
+    """Read a field's name, with a full stop for each step into nested objects; "" for none."""
     if not isinstance(value, str) or len(value) > 200 or (value and not all(value.split("."))):
         raise ValueError('must be the name of a field, nested ones as in "data.status"')
     return tuple(value.split(".")) if value else ()
 
 
 def paths(value: object) -> tuple[Path, ...]:
-    """One field's name or a list of them: the first that an event has counts."""
+    """Read one field name or a list: the first that an event has counts."""
     given = value if isinstance(value, list | tuple) else [value]
     return tuple(found for found in map(path, given) if found)
 
 
 def statuses(value: object) -> Mapping[str, ReceiptStatus]:
-    """The carrier's words and ours, such as {"1" = "delivered"}; the letters' case does not count."""
+    """Read the carrier's statuses and ours, such as {"1" = "delivered"}; case is ignored."""
     ours = {status.value: status for status in ReceiptStatus}
     if not isinstance(value, Mapping) or not set(map(str, value.values())) <= set(ours):
         raise ValueError(f"must be a table of the carrier's words with words out of: {', '.join(ours)}")
@@ -49,7 +49,7 @@ def statuses(value: object) -> Mapping[str, ReceiptStatus]:
 
 
 def time_format(value: object) -> str:
-    """The name of a usual format, or one of strptime that reads what it writes."""
+    """Read the name of a usual format, or a strptime format that can read its own output."""
     text = str(value)
     try:
         again = datetime.strptime(_NEW_YEAR.strftime(text), text).replace(tzinfo=VIETNAM)
@@ -63,13 +63,12 @@ def time_format(value: object) -> str:
 
 @dataclass(frozen=True, slots=True)
 class FieldMapping:
-    """One carrier's events; every field is a setting of the table `map`, and "" says that there is none.
+    """One carrier's events; every field is a setting of the table `map`, and "" means that there is none.
 
-    source: where the fields are: the body, the query (which numbers then stand in, and which is written down
-    on the way), or `any`: the body, or the query where there is none; events: where the
-    event, or the array of them, is within a JSON body; succeeded, failed: counts that must bear out a
-    success; needs_phone: an event without a phone is a total, which says nothing of one delivery;
-    time_format: iso, unix, unix_ms, or a format of strptime; zone: of times that name none.
+    source: body, query (phone numbers then appear in access logs), or any: the body, or the query if there is
+    none; events: the path of the event or array within a JSON body; succeeded, failed: counts that must
+    confirm a success; needs_phone: an event without a phone is a total, which says nothing about one
+    delivery; time_format: iso, unix, unix_ms, or a strptime format; zone: for times without one.
     """
 
     source: str = field(default="body", metadata=by(one_of("body", "any", "query")))
@@ -92,7 +91,7 @@ class FieldMapping:
 
 
 def shape_of(link: str, name: str, own: Mapping[str, Any]) -> FieldMapping:
-    """The shipped shape of this name with the link's own settings over it; LinkError in words."""
+    """Return the preset of this name, overridden by the link's own settings; LinkError says what is wrong."""
     if name not in SHIPPED:
         raise LinkError(f"Link {link}: there is no webhook format {name!r}; there are: {', '.join(SHIPPED)}.")
     shipped = SHIPPED[name]
@@ -106,5 +105,5 @@ def shape_of(link: str, name: str, own: Mapping[str, Any]) -> FieldMapping:
 
 
 def _over(shipped: object, own: object) -> object:
-    """The link's own setting; a table adds to the shipped one."""
+    """Return the link's own setting; a table is merged into the preset's."""
     return {**shipped, **own} if isinstance(shipped, Mapping) and isinstance(own, Mapping) else own

@@ -1,4 +1,4 @@
-"""What of a webhook can be judged by its head, before a byte of its body is read."""
+"""The configured webhook of a link, and what can be checked before its body is read."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ from carriers.webhook.authentication import WebhookCredentials
 from carriers.webhook.events import payload
 from carriers.webhook.field_mapping import FieldMapping
 from carriers.webhook.receipt_parser import receipts_read
-
-# ---- The webhook of a link whose adapter has none of its own: locks and a shape, both out of the settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,47 +25,45 @@ class MappedWebhook:
         object.__setattr__(self, "acknowledgement", answer)
 
     def may_call(self, request: WebhookRequest) -> bool:
-        """The same before the body is read; where the query is what is signed, that is all there is."""
+        """Check the request without its body; if the query is what is signed, this is the whole check."""
         if self.shape.source != "query":
             return self.locks.may_admit(request)
         return self.authenticate(request) or self.clock_ahead_s(request) is not None
 
     def once(self, request: WebhookRequest) -> tuple[str, float]:
-        """The signature, for as long as its timestamp is taken: a minute early or late is one window each."""
+        """Return the signature, and how long to remember it: one replay window on either side of its time."""
         locks = self.locks
         signature = request.headers.get(locks.signature_header, "").lower().removeprefix("sha256=")
         return (signature if locks.hmac_secret else "", 2 * locks.replay_window_s)
 
     def authenticate(self, request: WebhookRequest) -> bool:
-        """Whether all locks of the link open to this caller."""
         return self.locks.admit(request, payload(request, self.shape))
 
     def clock_ahead_s(self, request: WebhookRequest) -> int | None:
-        """How far the caller's clock is ahead of ours, where nothing but its time is wrong; else None."""
+        """Return how far the caller's clock is ahead, if only its time is wrong; else None."""
         return self.locks.clock_ahead_s(request, payload(request, self.shape))
 
     def parse_receipts(self, request: WebhookRequest) -> ReceiptsRead:
-        """What it says, by the link's shape."""
         return receipts_read(request, self.shape)
 
 
 @runtime_checkable
 class WebhookHead(Protocol):
-    """A webhook that tells strangers by what comes before the body; others are asked with the body alone."""
+    """A webhook that can reject strangers before the body is read."""
 
     def may_call(self, request: WebhookRequest) -> bool:
-        """Whether this may be the carrier; `body` is empty, not a byte of it has been read yet."""
+        """Whether this may be the carrier; `body` is empty, since nothing of it has been read yet."""
         ...
 
     def once(self, request: WebhookRequest) -> tuple[str, float]:
-        """What makes a signed call unique, and for how many seconds it must be; "" for one without."""
+        """Return what makes a signed call unique ("" if unsigned), and how many seconds to remember it."""
         ...
 
 
 @runtime_checkable
 class TellsClock(Protocol):
-    """A webhook that tells a carrier whose clock is wrong from a stranger."""
+    """A webhook that can distinguish a carrier with a wrong clock from a stranger."""
 
     def clock_ahead_s(self, request: WebhookRequest) -> int | None:
-        """How far the caller's clock is ahead of ours, where nothing but its time is wrong; else None."""
+        """Return how far the caller's clock is ahead, if only its time is wrong; else None."""
         ...

@@ -1,10 +1,10 @@
-"""The shapes that come with Loa, in the words that a settings file has for `map`."""
+"""The field mappings that come with Loa, in the notation of the settings table `map`."""
 
 from __future__ import annotations
 
 from typing import Any
 
-# Conventional; no Vietnamese carrier documents its receipts. SMPP v3.4, appendix B has the words.
+# By convention: no Vietnamese carrier documents its receipts. The statuses are SMPP v3.4, appendix B.
 _GENERIC: dict[str, Any] = {
     "reference": ["request_id", "message_id"],
     "phone": "msisdn",
@@ -24,8 +24,8 @@ _GENERIC: dict[str, Any] = {
     "done_at": "done_at",
 }
 
-# eSMS.vn's manual: GET with these names. "5" is "finished", not "delivered": the counts say which. For
-# advertising it is one total for each SMSID, without a phone.
+# eSMS.vn's manual: GET with these names. "5" is "finished", not "delivered": the counts decide. For
+# advertising there is one total per SMSID, without a phone.
 _ESMS: dict[str, Any] = {
     "source": "query",
     "reference": ["SMSID", "RequestId"],
@@ -43,7 +43,7 @@ _ESMS: dict[str, Any] = {
     "failed": "SendFailed",
 }
 
-# FPT's manual: JSON; it wants {"status":1} to hear that we have it.
+# FPT's manual: JSON; it expects {"status":1}.
 _FPT: dict[str, Any] = {
     "reference": "smsid",
     "status": "status",
@@ -59,7 +59,7 @@ _VIETGUYS: dict[str, Any] = {
     "statuses": {"delivered": "delivered", "sent": "in_transit", "fail": "undelivered"},
 }
 
-# Incom's webhook has these names; its words are documented for the same status when it is asked for.
+# Incom's webhook has these names; its statuses are documented for status queries.
 _INCOM: dict[str, Any] = {
     "reference": "IdOmniMess",
     "status": "Status",
@@ -67,8 +67,8 @@ _INCOM: dict[str, Any] = {
     "code": "ErrorCode",
 }
 
-# One public client of ABENLA: a query on POST; status 2 in XML says that it was taken. The names of the
-# answer's elements are our guess: compare them with your contract.
+# One public client of ABENLA: a query on POST; status 2 in XML acknowledges it. The answer's element names
+# are our guess: compare them with your contract.
 _ABENLA: dict[str, Any] = {
     "source": "query",
     "reference": "SMSGUID",

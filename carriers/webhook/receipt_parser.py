@@ -1,4 +1,4 @@
-"""Reads one event as a receipt, by the carrier's shape: what it claims is never more than it says."""
+"""Parse one event as a receipt by the carrier's mapping, never claiming more than it says."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ _WORD_LIMIT = 40
 _PHONE = re.compile(r"(?:\+|00)?84([0-9]{9})|0?([1-9][0-9]{8})")
 _COUNT = re.compile(r"[0-9]{1,9}")
 _SEPARATORS = str.maketrans("", "", " .-\u00a0")
-# No receipt is older or newer; what is outside is a placeholder, such as 0001-01-01.
+# Years outside are placeholders, such as 0001-01-01.
 _YEARS = range(2000, 2100)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class _Wrong(ValueError):
-    """A field that can't be read: its name, and what it must be."""
+    """A field that can't be parsed: its name, and what it must be."""
 
     def __init__(self, field: str, what: str) -> None:
         super().__init__(what)
@@ -41,7 +41,7 @@ class _Wrong(ValueError):
 
 
 def receipts_read(request: WebhookRequest, shape: FieldMapping) -> ReceiptsRead:
-    """The receipts of a request. One event that can't be read keeps no other from being taken."""
+    """Parse the receipts of a request. An unreadable event does not affect the others."""
     try:
         events = events_of(request, shape)
     except Unreadable as error:
@@ -56,7 +56,7 @@ def receipts_read(request: WebhookRequest, shape: FieldMapping) -> ReceiptsRead:
 
 
 def receipt_of(event: object, shape: FieldMapping) -> Receipt:
-    """The receipt that this event is, of handset level: the link's own level caps it later."""
+    """Parse one event, at handset level: the link's own level caps it later."""
     word = _text(event, shape.status, _WORD_LIMIT)
     if not word:
         raise _Wrong(".".join(shape.status), "is missing.")
@@ -69,7 +69,7 @@ def receipt_of(event: object, shape: FieldMapping) -> Receipt:
     return Receipt(
         reference,
         phone,
-        _borne_out(event, shape, status, phone),
+        _confirmed(event, shape, status, phone),
         ReceiptLevel.HANDSET,
         Reason.NONE if reason is None or status is ReceiptStatus.DELIVERED else reason,
         (f"{word}/{error}" if error else word)[:CODE_LIMIT],
@@ -78,8 +78,8 @@ def receipt_of(event: object, shape: FieldMapping) -> Receipt:
     )
 
 
-def _borne_out(event: object, shape: FieldMapping, status: ReceiptStatus, phone: str | None) -> ReceiptStatus:
-    """The status, where all that the carrier says bears it out: never more."""
+def _confirmed(event: object, shape: FieldMapping, status: ReceiptStatus, phone: str | None) -> ReceiptStatus:
+    """Return the status as far as the carrier's other fields confirm it."""
     if shape.needs_phone and phone is None:
         return ReceiptStatus.UNKNOWN  # a total over many messages
     if status is not ReceiptStatus.DELIVERED or not shape.succeeded:
@@ -91,7 +91,7 @@ def _borne_out(event: object, shape: FieldMapping, status: ReceiptStatus, phone:
 
 
 def _text(event: object, path: Path, longest: int) -> str:
-    """A field as text, "" where there is none; numbers are taken as their digits."""
+    """Return a field as text, "" if missing; integers are converted to their digits."""
     value = take(event, path)
     if value is None:
         return ""
@@ -115,7 +115,6 @@ def _names(shape: FieldMapping) -> str:
 
 
 def _phone(event: object, path: Path) -> str | None:
-    """84 and nine digits; None where there is none."""
     text = _text(event, path, 40).translate(_SEPARATORS) if path else ""
     if not text:
         return None
@@ -133,7 +132,7 @@ def _count(event: object, path: Path) -> int:
 
 
 def _plain(value: object) -> str:
-    """A carrier's own code or words, kept as they came but for what no database stores."""
+    """Return a carrier's code or words, without characters that no database stores."""
     if not isinstance(value, str | int):
         return ""
     text = str(value).strip()
@@ -141,7 +140,7 @@ def _plain(value: object) -> str:
 
 
 def _moment(value: object, shape: FieldMapping) -> datetime | None:
-    """The carrier's time, aware; None where it can't be read: a receipt is worth more than its time."""
+    """Parse the carrier's time, aware; None if unreadable: a receipt is worth more than its time."""
     read = _READERS.get(shape.time_format)
     try:
         at = read(value) if read else datetime.strptime(str(value), shape.time_format)  # noqa: DTZ007
@@ -167,7 +166,6 @@ _READERS: dict[str, Callable[[object], datetime]] = {"iso": _iso, "unix": _unix,
 
 
 def _raw(event: object) -> str:
-    """The event as text that any database stores, cut where it is endless."""
     try:
         return json.dumps(event, separators=(",", ":"))[:RAW_LIMIT]
     except RecursionError:
