@@ -1,1 +1,1 @@
-"""Real servers that behave and misbehave like the carriers; for tests, the demo and the bench."""
+"""Real servers that behave and misbehave like the carriers, for tests, demo and bench."""

@@ -1,4 +1,4 @@
-"""A simulator as a process: the flags that all have, the signals that stop it, the report it ends with."""
+"""Run a simulator as a process: common flags, stop signals, and the final report."""
 
 from __future__ import annotations
 
@@ -23,7 +23,6 @@ STOPPED_BY = (signal.SIGINT, signal.SIGTERM)
 
 
 def add_flags(parser: argparse.ArgumentParser, port: int, out: Path, at: str) -> None:
-    """Where to listen, when to stop, where the report goes; `at` is what --at may name besides manners."""
     add = parser.add_argument
     add("--host", default="127.0.0.1")
     add(
@@ -45,19 +44,18 @@ def add_flags(parser: argparse.ArgumentParser, port: int, out: Path, at: str) ->
 
 
 def add_behaviour_flags(parser: argparse.ArgumentParser, manners: type) -> None:
-    """One flag for each field of the manners."""
-    for one in dataclasses.fields(manners):
-        named, kind = "--" + one.name.replace("_", "-"), argparse.BooleanOptionalAction
-        extra: dict[str, Any] = {"action": kind} if isinstance(one.default, bool) else {"metavar": "X"}
-        shown = one.metadata["help"].replace("%", "%%")
+    for field in dataclasses.fields(manners):
+        named, kind = "--" + field.name.replace("_", "-"), argparse.BooleanOptionalAction
+        extra: dict[str, Any] = {"action": kind} if isinstance(field.default, bool) else {"metavar": "X"}
+        shown = field.metadata["help"].replace("%", "%%")
         parser.add_argument(
-            named, dest=one.name, default=None, help=f"{shown} (default: {one.default})", **extra
+            named, dest=field.name, default=None, help=f"{shown} (default: {field.default})", **extra
         )
 
 
 def read_behaviour(options: argparse.Namespace, manners: type) -> dict[str, Any]:
-    """The manners that flags name, by field; ValueError for a value that is none."""
-    given = {one.name: getattr(options, one.name) for one in dataclasses.fields(manners)}
+    """Return the given behaviour flags by field; ValueError for an invalid value."""
+    given = {field.name: getattr(options, field.name) for field in dataclasses.fields(manners)}
     return {
         name: randomness.parse(manners, name, value) if isinstance(value, str) else value
         for name, value in given.items()
@@ -66,7 +64,6 @@ def read_behaviour(options: argparse.Namespace, manners: type) -> dict[str, Any]
 
 
 def tls_context(options: argparse.Namespace) -> ssl.SSLContext | None:
-    """What --tls-cert asks for."""
     if not options.tls_cert:
         return None
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -76,7 +73,7 @@ def tls_context(options: argparse.Namespace) -> ssl.SSLContext | None:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Step:
-    """What one --at asks for: a manner and its value, or an action (value is None)."""
+    """One --at: a field of the behaviour with its value, or an action (value is None)."""
 
     at_s: float
     name: str
@@ -84,7 +81,7 @@ class Step:
 
 
 def read_step(text: str, manners: type, actions: tuple[str, ...]) -> Step:
-    """One --at; ValueError now, not when its time comes."""
+    """Parse one --at; ValueError at once, not when it is due."""
     try:
         seconds, what = text.split(":", 1)
         at = float(seconds)
@@ -101,7 +98,7 @@ def read_step(text: str, manners: type, actions: tuple[str, ...]) -> Step:
 
 
 async def wait_to_stop(stop: asyncio.Event, idle_s: Callable[[], float], options: argparse.Namespace) -> None:
-    """Return when told to stop, after --for, or when nothing has been heard for --until-idle."""
+    """Wait until told to stop, for --for, or until nothing was received for --until-idle."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(options.for_s):
             while not stop.is_set() and idle_s() < options.idle_s:
@@ -111,20 +108,19 @@ async def wait_to_stop(stop: asyncio.Event, idle_s: Callable[[], float], options
 
 @contextlib.contextmanager
 def stop_event() -> Iterator[asyncio.Event]:
-    """An event that SIGINT and SIGTERM set."""
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
-    for one in STOPPED_BY:
-        loop.add_signal_handler(one, stop.set)
+    for field in STOPPED_BY:
+        loop.add_signal_handler(field, stop.set)
     try:
         yield stop
     finally:
-        for one in STOPPED_BY:
-            loop.remove_signal_handler(one)
+        for field in STOPPED_BY:
+            loop.remove_signal_handler(field)
 
 
 @contextlib.contextmanager
 def measured() -> Iterator[Callable[[], dict[str, float]]]:
-    """What the process took since then: seconds on the clock, and of the processor."""
+    """Measure wall-clock and CPU seconds of the process from here on."""
     started, cpu = time.monotonic(), time.process_time()
     yield lambda: {
         "elapsed_s": round(time.monotonic() - started, 3),
@@ -133,12 +129,12 @@ def measured() -> Iterator[Callable[[], dict[str, float]]]:
 
 
 def show(report: dict[str, Any], options: argparse.Namespace) -> None:
-    """Print the report as a table, leave it in --out, and with --json print it as the last line."""
+    """Print the report as a table, write it to --out, and with --json print it as the last line."""
     width = max(map(len, report))
     for name, value in report.items():
         print(f"{name:<{width}}  {value}")
     line = json.dumps(report)
-    with contextlib.suppress(OSError):  # a read-only folder: it is said all the same
+    with contextlib.suppress(OSError):  # a read-only folder: it was printed anyway
         options.out.parent.mkdir(parents=True, exist_ok=True)
         options.out.write_text(line + "\n", encoding="utf-8")
     if options.json:

@@ -1,4 +1,4 @@
-"""What the manners of every simulator share: one flag for each field, shares, draws that a seed repeats."""
+"""Helpers for the behaviour of simulators: flags, shares, and draws that a seed repeats."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ MASK = 2**64 - 1
 
 
 def flag(default: T, text: str) -> T:
-    """A field of a simulator's manners: its default, and what the command's help says of it."""
+    """Define a field of a simulator's behaviour: its default and its help text."""
     return field(default=default, metadata={"help": text})
 
 
 def parse(kind: type, name: str, text: str) -> Any:
-    """The value of a field of `kind` from its text; ValueError names the field and what it takes."""
+    """Parse the value of a field of `kind`; ValueError names the field and what it takes."""
     known: dict[str, Any] = {one.name: one.default for one in fields(kind)}
     if name not in known:
         raise ValueError(f"{name!r} is no manner of the simulator; --help lists them")
@@ -31,10 +31,9 @@ def parse(kind: type, name: str, text: str) -> Any:
 
 
 def unit(*parts: int) -> float:
-    """A number from 0 to 1 that depends on `parts` only: the same fate whatever the order of arrival.
+    """Return a number from 0 to 1 that depends on `parts` only, whatever the order of arrival.
 
-    The hash of a tuple is even, but its values for neighbouring parts lean on each other: the finish of
-    SplitMix64 parts them.
+    Tuple hashes of neighbouring parts are correlated; the finaliser of SplitMix64 decorrelates them.
     """
     mixed = hash(parts) & MASK
     mixed = (mixed ^ mixed >> 30) * 0xBF58476D1CE4E5B9 & MASK
@@ -43,28 +42,27 @@ def unit(*parts: int) -> float:
 
 
 class Randomness(Generic[T]):
-    """Draws one of several things by their shares; what is left of 1 is `usual`."""
+    """Draws one of several values by their shares; the rest up to 1 is `usual`."""
 
     def __init__(self, name: str, usual: T, shares: Iterable[tuple[float, T]]) -> None:
         self.bounds: list[float] = []
-        self._things: list[T] = []
+        self._values: list[T] = []
         total = 0.0
-        for share, thing in shares:
+        for share, value in shares:
             total += share
             if share < 0 or total > 1 + 1e-9:
                 raise ValueError(f"the shares of {name} must be 0 or more, and 1 or less together")
             if share:
                 self.bounds.append(total)
-                self._things.append(thing)
-        self._things.append(usual)
+                self._values.append(value)
+        self._values.append(usual)
 
     def draw(self, unit: float) -> T:
-        """The thing at `unit` (0 to 1)."""
-        return self._things[bisect_right(self.bounds, unit)]
+        return self._values[bisect_right(self.bounds, unit)]
 
 
 def named_shares(name: str, text: str) -> Iterable[tuple[str, float]]:
-    """The pairs of "NAME=0.02,OTHER=0.01"; ValueError names the field."""
+    """Yield the pairs of "NAME=0.02,OTHER=0.01"; ValueError names the field."""
     for item in filter(None, (part.strip() for part in text.split(","))):
         key, _, share = item.partition("=")
         try:

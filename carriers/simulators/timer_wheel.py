@@ -1,4 +1,4 @@
-"""Many delayed calls by one timer: a message costs an append, not a timer of its own."""
+"""Many delayed calls on one timer, so that a message costs an append instead of a timer."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ TICK_S = 0.005
 
 
 class TimerWheel:
-    """Calls are gathered by ticks of 5 ms, and run in the order in which they were asked for."""
+    """Calls are grouped in ticks of 5 ms and run in the order in which they were scheduled."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
@@ -29,16 +29,15 @@ class TimerWheel:
             bucket = self._buckets[tick] = []
             heappush(self._ticks, tick)
             if self._ticks[0] == tick:
-                self._arm()
+                self._schedule()
         bucket.append((action, argument))
 
     def close(self) -> None:
-        """Call nothing any more."""
         self._ticks.clear()
         self._buckets.clear()
-        self._arm()
+        self._schedule()
 
-    def _arm(self) -> None:
+    def _schedule(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -46,10 +45,10 @@ class TimerWheel:
             self._timer = self._loop.call_at(self._ticks[0] * TICK_S, self._run)
 
     def _run(self) -> None:
-        # asyncio may call a timer early by its clock's resolution; without the allowance this would spin.
+        # asyncio may fire a timer early by its clock's resolution; without the tolerance this would spin.
         now = int((self._loop.time() + 1e-6) / TICK_S)
         while self._ticks and self._ticks[0] <= now:
             bucket = self._buckets.pop(heappop(self._ticks))
             for action, argument in reversed(bucket) if self.newest_first else bucket:
                 action(argument)
-        self._arm()
+        self._schedule()

@@ -103,7 +103,7 @@ class Carriers:
         """Receipts that were brought and not acknowledged so far."""
         centres = (self.vnpt.report(), self.mobifone.report())
         waiting = sum(each["receipts_due"] - each["receipts_acknowledged"] for each in centres)
-        return int(waiting) + self.viettel.desk.outstanding()
+        return int(waiting) + self.viettel.state.outstanding()
 
 
 @contextmanager

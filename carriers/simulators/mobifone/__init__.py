@@ -1,4 +1,4 @@
-"""MobiFone's brandname service over HTTP, simulated: login.jsp, send.jsp and send_2.jsp.
+"""Simulated MobiFone brandname service over HTTP: login.jsp, send.jsp and send_2.jsp.
 
 `python -m carriers.simulators.mobifone --help` lists every flag.
 """

@@ -1,4 +1,4 @@
-"""`python -m carriers.simulators.mobifone`: the carrier as a process of its own."""
+"""Run the simulated MobiFone as a process: `python -m carriers.simulators.mobifone`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A simulated MobiFone: sessions by login.jsp, and what send.jsp and send_2.jsp answer, in their order."""
+"""The simulated MobiFone server: sessions, and the answers of send.jsp and send_2.jsp."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from carriers.text import encoding_of
 
 LOGIN, SEND, SEND_ACCENTED = "/smsg/login.jsp", "/smsg/send.jsp", "/smsg/send_2.jsp"
 PHONE = re.compile(r"84\d{9}")
-JSP = "text/html; charset=UTF-8"  # what JSP says of everything, JSON included
+JSP = "text/html; charset=UTF-8"  # what JSP declares for everything, JSON included
 
 
 @dataclass(frozen=True, slots=True)
 class MobifoneBehaviour(WebBehaviour):
-    """The manners of all, and MobiFone's own."""
+    """The common behaviour, and MobiFone's own."""
 
     session_age_s: float = flag(300.0, "seconds after which a session has expired")
     sessions: int = flag(1, "sessions that live at once: one login more ends the oldest")
@@ -40,75 +40,71 @@ class Mobifone(WebSimulator):
 
     def __init__(self, *args: object, **options: object) -> None:
         super().__init__(*args, **options)  # type: ignore[arg-type]
-        self._sessions: dict[str, float] = {}  # sid -> when it was given
+        self._sessions: dict[str, float] = {}  # sid -> when it was issued
         self.logins = 0
 
     def is_submit(self, path: str) -> bool:
-        """Everything but the login."""
         return path != LOGIN
 
-    def handle(self, asked: SimulatedRequest) -> SimulatedReply:
-        """One of the three pages."""
-        if asked.path == LOGIN:
-            return self._login(asked)
-        if asked.path in (SEND, SEND_ACCENTED):
-            return self._send(asked)
+    def handle(self, request: SimulatedRequest) -> SimulatedReply:
+        if request.path == LOGIN:
+            return self._login(request)
+        if request.path in (SEND, SEND_ACCENTED):
+            return self._send(request)
         return SimulatedReply(b"<html><body>HTTP Status 404</body></html>", "http 404", 404, JSP)
 
     def expire_sessions(self) -> None:
-        """Forget every session now."""
         self._sessions.clear()
 
-    def _login(self, asked: SimulatedRequest) -> SimulatedReply:
-        fields = asked.fields
-        if not self.desk.is_welcome(fields.get("userName", ""), fields.get("password", "")):
+    def _login(self, request: SimulatedRequest) -> SimulatedReply:
+        fields = request.fields
+        if not self.state.is_welcome(fields.get("userName", ""), fields.get("password", "")):
             return self._say("Invalid user or password", "401")
         self.logins += 1
         sid = secrets.token_hex(16)
         while len(self._sessions) >= self.manners.sessions:
             self._sessions.pop(next(iter(self._sessions)))
         if not self.manners.forget_sessions:
-            self._sessions[sid] = self.desk.last_heard_s
-        shown = sid + "\r\n" if self.manners.sid_tail else sid
-        return self._json({"sid": shown, "status": self._status("200")}, "login")
+            self._sessions[sid] = self.state.last_heard_s
+        written_sid = sid + "\r\n" if self.manners.sid_tail else sid
+        return self._json({"sid": written_sid, "status": self._status("200")}, "login")
 
-    def _send(self, asked: SimulatedRequest) -> SimulatedReply:
-        fields = asked.fields
+    def _send(self, request: SimulatedRequest) -> SimulatedReply:
+        fields = request.fields
         problem = self._session_problem(fields.get("sid", ""))
         if problem:
             return SimulatedReply(problem.encode(), problem, 401)
-        refusal = self._refusal(asked)
+        refusal = self._refusal(request)
         if refusal is not None:
-            self.desk.refuse()
+            self.state.refuse()
             return self._say(*refusal)
         text, phone = fields["content"], fields["recipient"]
-        if self.desk.is_too_fast():
+        if self.state.is_too_fast():
             return self._say("Too many requests", "429")
-        self.desk.take(asked, phone, text, fields["sender"])
+        self.state.take(request, phone, text, fields["sender"])
         return self._say("OK", "200")
 
     def _session_problem(self, sid: str) -> str:
-        """The plain word of a 401; "" where the session lives."""
+        """Return the body of a 401; "" if the session is valid."""
         if not sid:
             return "SidNotPassed"
         if not self.logins:
             return "NotLoggedIn"
         given_s = self._sessions.get(sid)
-        if given_s is None or self.desk.last_heard_s - given_s > self.manners.session_age_s:
+        if given_s is None or self.state.last_heard_s - given_s > self.manners.session_age_s:
             return "SessionExpired"
         return ""
 
-    def _refusal(self, asked: SimulatedRequest) -> tuple[str, str] | None:
-        """Message and status of a refusal for good."""
-        fields, manners = asked.fields, self.manners
+    def _refusal(self, request: SimulatedRequest) -> tuple[str, str] | None:
+        fields, manners = request.fields, self.manners
         sender, phone, text = (fields.get(name, "") for name in ("sender", "recipient", "content"))
         if not sender or (manners.senders and sender not in manners.senders.split(",")):
             return f"Sender {sender} is not allowed", "403"
-        if not PHONE.fullmatch(phone) or self.desk.is_refused(phone):
+        if not PHONE.fullmatch(phone) or self.state.is_refused(phone):
             return f"Recipient {phone} is invalid", "400"
         if not text or manners.template not in text:
             return "Content does not match any template", "403"
-        accented = asked.path == SEND_ACCENTED
+        accented = request.path == SEND_ACCENTED
         if accented and fields.get("enCoding") != "ALPHA_UCS2":
             return "enCoding is invalid", "400"
         if not accented and encoding_of(text) is not Encoding.GSM7:

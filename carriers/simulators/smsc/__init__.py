@@ -1,11 +1,11 @@
-"""A real SMPP 3.4 message centre for tests, demo and bench, which behaves and misbehaves as it is told.
+"""A real SMPP 3.4 message centre for tests, demo and bench, with configurable misbehaviour.
 
-    async with Smsc(Manners(throttle=0.1)) as smsc:
+    async with Smsc(SmscBehaviour(throttle=0.1)) as smsc:
         ...                       # bind to 127.0.0.1:smsc.port
-        smsc.change(throttle=0)   # other manners from now on
+        smsc.change(throttle=0)   # change the behaviour from now on
         smsc.report()["distinct_numbers"]
 
-`python -m carriers.simulators.smsc --help` lists every flag and every number with a fate of its own.
+`python -m carriers.simulators.smsc --help` lists every flag and every number with a special outcome.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`python -m carriers.simulators.smsc`: the message centre as a process of its own."""
+"""Run the simulated message centre as a process: `python -m carriers.simulators.smsc`."""
 
 from __future__ import annotations
 

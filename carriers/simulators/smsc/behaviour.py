@@ -1,4 +1,4 @@
-"""How a simulated message centre behaves: every misbehaviour is one field, and one flag of the command."""
+"""How a simulated message centre behaves: every misbehaviour is one field and one flag."""
 
 from __future__ import annotations
 
@@ -20,8 +20,10 @@ CHOICES = {
 
 @dataclass(frozen=True, slots=True)
 class SmscBehaviour:
-    """Everything a centre does on purpose; a share is a part of 1, and one draw chooses among the shares
-    of answers, one among outcomes and one among ways of reporting.
+    """Everything a centre does on purpose.
+
+    A share is a part of 1; one draw decides among the shares of answers, one among outcomes and one among
+    ways of reporting.
     """
 
     seed: int = flag(1, "same seed and same submits: same ids and same fates")
@@ -86,7 +88,6 @@ class SmscBehaviour:
 
 
 def answers(manners: SmscBehaviour) -> Randomness[fates.SubmitAnswer]:
-    """What submits are answered."""
     trouble = fates.LinkTrouble(manners.garbage_kind)
     shares = [
         (manners.throttle, fates.SubmitAnswer(0x58)),
@@ -103,7 +104,6 @@ def answers(manners: SmscBehaviour) -> Randomness[fates.SubmitAnswer]:
 
 
 def outcomes(manners: SmscBehaviour) -> Randomness[fates.ReceiptOutcome]:
-    """What receipts say."""
     shares = []
     for key, share in named_shares("outcomes", manners.outcomes):
         stat, _, err = key.partition("/")
@@ -113,7 +113,6 @@ def outcomes(manners: SmscBehaviour) -> Randomness[fates.ReceiptOutcome]:
 
 
 def reportings(manners: SmscBehaviour) -> Randomness[fates.ReceiptPlan]:
-    """How receipts come."""
     shares = [
         (manners.unreported, fates.NEVER),
         (manners.early, fates.ReceiptPlan(early=True)),

@@ -1,4 +1,4 @@
-"""The simulated message centre behind its connections: lets in, takes, answers, has it reported."""
+"""The logic of the simulated message centre: accounts, submits, answers and receipts."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ OUT_OF_ORDER_S = 0.2
 
 
 class Centre:
-    """The part of the simulator that decides; accounts are system_id -> password, None takes anybody."""
+    """The state behind all connections; accounts are system_id -> password, None accepts anybody."""
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, manners: SmscBehaviour, accounts: Mapping[str, str] | None
@@ -41,8 +41,8 @@ class Centre:
         self.loop = loop
         self.tally, self.seen, self.pace = SmscCounters(), SmscStatistics(), Pace()
         self.arrivals: list[float] | None = None  # moments of submits, once somebody asks
-        self.texts: list[tuple[int, bytes]] | None = None  # numbers and beginnings of texts, likewise
-        self.kept_back: list[SmscMessage] | None = None  # messages whose receipts wait for a word
+        self.texts: list[tuple[int, bytes]] | None = None  # numbers and starts of texts, likewise
+        self.kept_back: list[SmscMessage] | None = None  # messages whose receipts are held back
         self.sessions: set[SmscSession] = set()
         self.last_heard_s = loop.time()
         self.first_submit_s = 0.0
@@ -57,7 +57,7 @@ class Centre:
         self._sweep(None)
 
     def behave(self, manners: SmscBehaviour) -> None:
-        """Behave so from now on; what was taken before keeps the fate it has."""
+        """Switch to this behaviour; messages taken before keep their outcome."""
         self.manners = manners
         self._reader = Reader(manners)
         self._chooser.behave(manners)
@@ -71,19 +71,18 @@ class Centre:
             session.pump()
 
     def close(self) -> None:
-        """Stop every timer and break every connection."""
         self._timers.close()
         self._receipt_timers.close()
         for session in self.sessions:
             session.drop()
 
     def _sweep(self, _: None) -> None:
-        self._subscribers_write()
+        self._send_inbound()
         self.reporter.repeat_overdue(self.sessions)
         self._timers.call(SWEEP_S, self._sweep, None)
 
-    def _subscribers_write(self) -> None:
-        """What the manners have people send to us meanwhile, to each account in turn that can receive."""
+    def _send_inbound(self) -> None:
+        """Send the messages of subscribers that are due, to each account with a receiving bind in turn."""
         manners, able = self.manners, [each for each in self._accounts.values() if each.any_bind()]
         if not able:
             return
@@ -95,26 +94,25 @@ class Centre:
             self.bring(able[n % len(able)], (str(source), manners.inbound_to), manners.inbound_text)
 
     def account(self, system_id: str = "") -> SmscAccount:
-        """The account of this name, or the first that has ever bound."""
+        """Return the account of this name, or the first that has ever bound."""
         if system_id or not self._accounts:
             return self._accounts.setdefault(system_id, SmscAccount())
         return next(iter(self._accounts.values()))
 
     def bring(self, account: SmscAccount, way: tuple[str, str], text: str) -> None:
-        """Somebody has sent a text to an account; way: from which number, to which."""
+        """Send a subscriber's text to an account; way: (from number, to number)."""
         for content in contents(text, self.tally.inbound_due):
             self.reporter.bring(Inbound(account, body(*way, content)))
 
     # Connections
 
     def joined(self, session: SmscSession) -> None:
-        """A connection came."""
         self.tally.connections += 1
         self.sessions.add(session)
         session.listen(not self.manners.deaf)
 
     def left(self, session: SmscSession) -> None:
-        """A connection went: its receipts go to another bind of the account, or wait for one."""
+        """Handle a lost connection: its receipts go to another bind of the account, or wait for one."""
         self.sessions.discard(session)
         if not session.bound_as:
             return
@@ -125,7 +123,7 @@ class Centre:
         session.queue.clear()
 
     def refuse_bind(self, system_id: str, password: str) -> int:
-        """The status that a bind request earns; 0 where it is welcome."""
+        """Return the status for a bind request; 0 if it is accepted."""
         if self.manners.refuse_binds:
             return self.manners.refuse_binds
         if self._passwords is not None and system_id not in self._passwords:
@@ -139,7 +137,6 @@ class Centre:
         return bool(most and account and len(account.sessions) >= most)
 
     def bound(self, session: SmscSession, system_id: str) -> None:
-        """A bind was taken: what waits for its account goes out."""
         self.tally.binds += 1
         session.account = self._accounts.setdefault(system_id, SmscAccount())
         session.account.sessions.append(session)
@@ -157,7 +154,6 @@ class Centre:
     # Submits
 
     def submit(self, session: SmscSession, sequence: int, body: bytes) -> None:
-        """Take or refuse one submit_sm, and let its fate run."""
         now = self.loop.time()
         self.tally.submits += 1
         self.first_submit_s = self.first_submit_s or now
@@ -176,7 +172,7 @@ class Centre:
         if status:
             return self._refuse(session, sequence, status)
         if fate.answer.trouble is LinkTrouble.DROP_UNTAKEN:
-            return self._break(session)
+            return self._drop(session)
         return self._take(SmscMessage(session, sequence, len(self.reporter.states), phone, kind, fate))
 
     def _over_rate(self, now: float) -> int:
@@ -196,7 +192,7 @@ class Centre:
         else:
             session.send(refusal)
 
-    def _break(self, session: BindPort) -> None:
+    def _drop(self, session: BindPort) -> None:
         self.tally.connections_dropped += 1
         session.drop()
 
@@ -210,7 +206,7 @@ class Centre:
         if answer.trouble in (LinkTrouble.BAD_FRAME, LinkTrouble.BAD_BODY, LinkTrouble.BAD_COMMAND):
             session.garbage(answer.trouble)
         if self._breaks_after(session) or answer.trouble is LinkTrouble.DROP:
-            self._break(session)
+            self._drop(session)
         if answer.silent or session.closed:
             self.tally.never_answered += 1
             self._report_later(message)
@@ -233,7 +229,7 @@ class Centre:
         return manners.answer_delay_s + manners.answer_spread_s * unit(manners.seed, 4, turn)
 
     def answer_waiting(self, message: SmscMessage) -> None:
-        """Its receipt is on the way, or can't be: a submit that waited for that is answered now."""
+        """Answer a submit whose receipt had to come first."""
         message.answer_waits = False
         self._answer_later(message)
 
@@ -265,7 +261,7 @@ class Centre:
             self.reporter.conclude(message)
 
     def refused_for_now(self, receipt: SimulatedReceipt | Inbound) -> None:
-        """The ESME could not take a receipt or a message: it is sent again after a pause."""
+        """Send a receipt or message again after a pause: the ESME could not take it."""
         if isinstance(receipt, Inbound):
             self.tally.inbound_refused_for_now += 1
         else:
@@ -273,7 +269,6 @@ class Centre:
         self._receipt_timers.call(self.manners.receipt_pause_s, self.reporter.route, receipt)
 
     def report(self) -> dict[str, object]:
-        """All counts, with names that say the unit."""
         tally = asdict(self.tally)
         last = self.reporter.last_acknowledged_s
         return {

@@ -1,4 +1,4 @@
-"""The command that runs a simulated message centre until it is told to stop, and prints what it saw."""
+"""Run a simulated message centre until it is stopped, then print what it saw."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ACTIONS = ("drop", "unbind", "close", "open")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run until SIGINT, SIGTERM, --for or --until-idle; 0, or 2 where a flag is wrong (SystemExit)."""
+    """Run until SIGINT, SIGTERM, --for or --until-idle; 0, or 2 for a wrong flag (SystemExit)."""
     parser = _parser()
     options = parser.parse_args(argv)
     try:
@@ -68,7 +68,7 @@ async def _serve(smsc: Smsc, steps: Sequence[Step], options: argparse.Namespace)
     with (
         process.measured() as took,
         process.stop_event() as stop,
-    ):  # before the first line: a signal may follow it
+    ):  # before the first line is printed: whoever reads it may send a signal
         async with smsc:
             print(f"listening on {smsc.host}:{smsc.port}", flush=True)
             later = [asyncio.create_task(_act(smsc, step)) for step in steps]

@@ -1,4 +1,4 @@
-"""What the simulated centre holds: messages taken, what is to be brought, and to whose accounts."""
+"""What the simulated centre holds: messages taken, receipts and messages to deliver, accounts."""
 
 from __future__ import annotations
 
@@ -13,24 +13,22 @@ from carriers.simulators.smsc.outcomes import LinkTrouble, ReceiptOutcome, Submi
 from carriers.smpp import pdu
 from carriers.text import gsm7, split, ucs2
 
-# ---- What subscribers send to the accounts of the simulated message centre (MO): as deliver_sm of its own
-
 UCS2 = 8
 TON_NPI = (1, 1)
 
 
 def body(source: str, destination: str, content: pdu.Content) -> bytes:
-    """The deliver_sm of any content whatever, from a number to a short code."""
+    """Build a deliver_sm with any content, from a number to a short code."""
     envelope = pdu.Envelope((*TON_NPI, source.encode("latin-1")), TON_NPI)
     return pdu.short_message_body(envelope, destination.encode("latin-1"), content)
 
 
 def contents(text: str, reference: int) -> Iterator[pdu.Content]:
-    """The parts of a text as a telephone sends them, numbered in a header where there are several."""
-    cut = split(text)
-    coding, encode = (UCS2, ucs2) if cut.encoding is Encoding.UCS2 else (0, gsm7)
-    total = len(cut.parts)
-    for number, part in enumerate(cut.parts, 1):
+    """Yield the parts of a text as a phone sends them, with a UDH if there are several."""
+    split_text = split(text)
+    coding, encode = (UCS2, ucs2) if split_text.encoding is Encoding.UCS2 else (0, gsm7)
+    total = len(split_text.parts)
+    for number, part in enumerate(split_text.parts, 1):
         if total == 1:
             yield pdu.Content(encode(part), coding)
         else:
@@ -39,35 +37,24 @@ def contents(text: str, reference: int) -> Iterator[pdu.Content]:
 
 
 class BindPort(Protocol):
-    """What is asked of a connection by whoever brings something over it (session.py has it)."""
+    """A connection as seen by whoever delivers over it (implemented in session.py)."""
 
     account: SmscAccount
     submits: int
     closed: bool
 
     @property
-    def receives(self) -> bool:
-        """Whether receipts may be sent on this bind."""
-
-    def send(self, data: bytes) -> None:
-        """Write a PDU."""
-
-    def garbage(self, kind: LinkTrouble) -> None:
-        """Write what is no PDU."""
-
-    def drop(self) -> None:
-        """End the connection without a word."""
-
-    def post(self, receipt: SimulatedReceipt | Inbound) -> None:
-        """Send it as soon as the window has a place."""
-
-    def take_overdue(self, before_s: float) -> list[SimulatedReceipt | Inbound]:
-        """Take back what was sent before this time and never acknowledged."""
+    def receives(self) -> bool: ...
+    def send(self, data: bytes) -> None: ...
+    def garbage(self, kind: LinkTrouble) -> None: ...
+    def drop(self) -> None: ...
+    def post(self, receipt: SimulatedReceipt | Inbound) -> None: ...
+    def take_overdue(self, before_s: float) -> list[SimulatedReceipt | Inbound]: ...
 
 
 @dataclass(slots=True, eq=False)
 class SmscMessage:
-    """One submit that was taken; `answer` waits here where the receipt shall come first."""
+    """One submit that was taken; `answer_waits`: its answer is sent after its receipt."""
 
     session: BindPort
     sequence: int
@@ -81,7 +68,7 @@ class SmscMessage:
 
 @dataclass(slots=True, eq=False)
 class SimulatedReceipt:
-    """One receipt that an account has to be brought; the id is as the receipt writes it."""
+    """One receipt for an account; `identity` is the id as the receipt writes it."""
 
     message: SmscMessage
     outcome: ReceiptOutcome
@@ -93,7 +80,7 @@ class SimulatedReceipt:
 
 @dataclass(slots=True, eq=False)
 class Inbound:
-    """One message, or a part of one, that an account has to be brought; `body` is that of its deliver_sm."""
+    """One message to an account, or a part of one; `body` is that of its deliver_sm."""
 
     account: SmscAccount
     body: bytes
@@ -103,24 +90,24 @@ class Inbound:
 
 @dataclass(slots=True, eq=False)
 class SmscAccount:
-    """One system_id: its binds, and the receipts and messages that wait for one of them."""
+    """One system_id: its binds, and the receipts and messages that wait for one."""
 
     sessions: list[BindPort] = field(default_factory=list)
     waiting: deque[SimulatedReceipt | Inbound] = field(default_factory=deque)
     turn: int = 0
 
     def any_bind(self) -> BindPort | None:
-        """The next bind in turn that receives, or None while there is none."""
-        able = [one for one in self.sessions if one.receives]
+        """Return the next receiving bind in turn, or None."""
+        receiving = [one for one in self.sessions if one.receives]
         self.turn += 1
-        return able[self.turn % len(able)] if able else None
+        return receiving[self.turn % len(receiving)] if receiving else None
 
     def choose(self, own: BindPort, rule: str) -> BindPort | None:
-        """The bind that a receipt goes to (Manners.receipts_on), or None while there is none."""
+        """Return the bind for a receipt by SmscBehaviour.receipts_on, or None."""
         if rule == "own" and own.receives:
             return own
-        able = [one for one in self.sessions if one.receives and (rule == "any" or one is not own)]
-        if not able:
+        receiving = [one for one in self.sessions if one.receives and (rule == "any" or one is not own)]
+        if not receiving:
             return own if own.receives else None
         self.turn += 1
-        return able[self.turn % len(able)]
+        return receiving[self.turn % len(receiving)]

@@ -1,17 +1,17 @@
-"""Message ids as message centres write them: each number once, in the form that the manners ask for."""
+"""Message ids as message centres write them: unique numbers in a configurable form."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-MODULUS = 2**31  # a random-looking 31-bit number, as centres on Vietnamese links give out
-STEP = 0x9E3779B1  # odd, so that index -> number has no repeat and can be undone
+MODULUS = 2**31  # a random-looking 31-bit number, as centres on Vietnamese links issue
+STEP = 0x9E3779B1  # odd, so that index -> number is a bijection
 INVERSE = pow(STEP, -1, MODULUS)
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """How a number is written; `other` writes it in the base that a careless centre mixes it up with."""
+    """How a number is written; `other` writes it in the base that a careless centre confuses it with."""
 
     text: bytes
     other: bytes
@@ -31,14 +31,14 @@ FORMS = {
 
 
 class Ids:
-    """The ids of one centre. Two centres with one seed give out equal ids, as two carriers may."""
+    """The ids of one centre. Two centres with one seed issue equal ids, as two carriers may."""
 
     def __init__(self, seed: int) -> None:
         self._start = seed * 7919 % MODULUS
         self.use("dec", "same")
 
     def use(self, form: str, receipt_form: str) -> None:
-        """Write ids from now on as `form` in answers and `receipt_form` ("same" or a form) in receipts."""
+        """Write ids as `form` in answers and `receipt_form` ("same" or a form) in receipts from now on."""
         self._form = FORMS[form]
         self._receipt_text = self._form.text if receipt_form == "same" else FORMS[receipt_form].text
 
@@ -46,14 +46,12 @@ class Ids:
         return (self._start + index * STEP) % MODULUS + self._form.plus
 
     def answer(self, index: int) -> bytes:
-        """The id of the `index`th message taken, as its answer has it."""
         return self._form.text % self._value(index)
 
     def receipt(self, index: int, other_base: bool = False) -> bytes:
-        """The same id as the receipt has it."""
         return (self._form.other if other_base else self._receipt_text) % self._value(index)
 
     def index(self, identity: bytes) -> int:
-        """Which message an answer's id belongs to; ValueError where the id has another form."""
+        """Return which message an answer's id belongs to; ValueError if the id has another form."""
         digits = identity.removeprefix(b"VN-").removesuffix(b"Z")
         return (int(digits, self._form.base) - self._form.plus - self._start) * INVERSE % MODULUS

@@ -1,4 +1,4 @@
-"""What the simulated message centre reads from a submit_sm: parsed once for each text, not each number."""
+"""Parse submit_sm for the simulated message centre, once per text instead of once per number."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from carriers.smpp import pdu
 
 RINVDFTMSGID, RX_P_APPN, RINVSRCTON, RMISSINGTLV = 0x63, 0x65, 0x48, 0xC3
 UCS2 = 8
-MAX_KINDS = 4096  # a long text has a kind for each of 256 references and each part
+MAX_KINDS = 4096  # a long text has one kind per part and reference (256)
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """The place of one part in its long message."""
+    """The position of one part in its long message."""
 
     reference: int
     total: int
@@ -26,8 +26,8 @@ class Part:
 class Kind:
     """What all submits share that differ in their destination only.
 
-    refused: the status that the content itself earns (0: none); reports: 0 none, 1 every outcome,
-    2 failures only; the addresses are raw, type and numbering first.
+    refused: the status for the content itself (0: none); reports: 0 none, 1 every outcome, 2 failures only;
+    addresses are raw, type and numbering first.
     """
 
     service_type: bytes
@@ -45,14 +45,14 @@ class Kind:
 
 
 class Reader:
-    """Reads submits by the manners of the moment."""
+    """Parses submits according to the current behaviour."""
 
     def __init__(self, manners: SmscBehaviour) -> None:
         self._manners = manners
         self._kinds: dict[bytes, Kind] = {}
 
     def read(self, body: bytes) -> tuple[Kind, bytes]:
-        """(what the submit shares with others, destination digits); PduError for a broken body."""
+        """Return (the shared part, destination digits) of a submit; PduError for a broken body."""
         find = body.find
         start = find(0, find(0) + 3) + 3
         end = find(0, start)
@@ -102,7 +102,6 @@ class Reader:
 
 
 def read_header(header: bytes) -> Part | None:
-    """The part that a user data header names (elements 00 and 08), or None where there is none."""
     at = 0
     while at + 2 <= len(header):
         element, value = header[at], header[at + 2 : at + 2 + header[at + 1]]
@@ -113,7 +112,6 @@ def read_header(header: bytes) -> Part | None:
 
 
 def read_sar(tlvs: dict[int, bytes]) -> Part | None:
-    """The part that the three SAR parameters name, or None."""
     found = [tlvs.get(tag, b"") for tag in (pdu.TAG_SAR_REF, pdu.TAG_SAR_TOTAL, pdu.TAG_SAR_SEQ)]
     reference, total, number = (int.from_bytes(value, "big") for value in found)
     return Part(reference, total, number) if 1 <= number <= total else None

@@ -1,4 +1,4 @@
-"""Chooses the fate of each submit: by its number, or by shares that the seed makes repeatable."""
+"""Pick the outcome of each submit: by its number, or by shares that the seed makes repeatable."""
 
 from __future__ import annotations
 
@@ -10,32 +10,29 @@ from carriers.simulators.smsc.outcomes import SubmitOutcome
 
 
 class OutcomePicker:
-    """Remembers how often a number with a fate of its own has tried; all else follows from the manners."""
+    """Counts the tries of numbers with a special outcome; all else follows from the behaviour."""
 
     def __init__(self) -> None:
         self._tries: dict[tuple[int, int], int] = {}
         self.behave(SmscBehaviour())
 
     def behave(self, manners: SmscBehaviour) -> None:
-        """Choose by these manners from now on."""
         self._seed = manners.seed
         self._by_number = outcomes.BY_NUMBER if manners.by_number else {}
         self._answers, self._outcomes = smsc_manners.answers(manners), smsc_manners.outcomes(manners)
         self._reportings = smsc_manners.reportings(manners)
-        self._fated = bool(self._answers.bounds or self._outcomes.bounds or self._reportings.bounds)
+        self._has_shares = bool(self._answers.bounds or self._outcomes.bounds or self._reportings.bounds)
         self._usual = SubmitOutcome(outcome=self._outcomes.draw(1.0))
 
     def choose(self, phone: bytes, part: int, turn: int) -> SubmitOutcome:
-        """The fate of the `turn`th submit, which carries part `part` (from 1) to the digits `phone`."""
+        """Return the outcome of the `turn`th submit: part `part` (from 1) to the digits `phone`."""
         special = self._by_number.get(phone[-4:])
         if special is not None:
             return self._special(special, int(phone), part)
-        if not self._fated:
+        if not self._has_shares:
             return self._usual
         return SubmitOutcome(
-            self._answers.draw(
-                unit(self._seed, 1, turn)
-            ),  # by its turn, so that a second try has another fate
+            self._answers.draw(unit(self._seed, 1, turn)),  # by turn, so that a retry can end differently
             self._outcomes.draw(unit(self._seed, 2, int(phone), part)),
             self._reportings.draw(unit(self._seed, 3, int(phone), part)),
         )

@@ -1,4 +1,4 @@
-"""What can become of one submit at the simulated message centre, and which numbers ask for which fate."""
+"""What can happen to a submit at the simulated message centre, and which numbers ask for it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import Enum
 
 
 class LinkTrouble(Enum):
-    """What the link meets together with the answer."""
+    """What happens to the connection together with the answer."""
 
     NONE = "none"
     DROP = "drop"  # taken, then the connection breaks before the answer
@@ -19,7 +19,7 @@ class LinkTrouble(Enum):
 
 @dataclass(frozen=True, slots=True)
 class SubmitAnswer:
-    """How a submit is answered: a status other than 0 means that it was not taken."""
+    """How a submit is answered; a status other than 0 means that it was not taken."""
 
     status: int = 0
     silent: bool = False  # taken, never answered
@@ -29,7 +29,7 @@ class SubmitAnswer:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ReceiptOutcome:
-    """What a receipt says: its stat word, the SMPP message_state and the centre's own error code."""
+    """What a receipt says: its stat word, SMPP message_state and the centre's error code."""
 
     stat: bytes
     state: int
@@ -38,12 +38,12 @@ class ReceiptOutcome:
 
 @dataclass(frozen=True, slots=True)
 class ReceiptPlan:
-    """How the outcome is reported: so many times, with others before or after it, or with wrong ids."""
+    """How the outcome is reported: how often, with other receipts before or after, or with wrong ids."""
 
     times: int = 1
     early: bool = False  # before the submit's own answer
     other_base: bool = False
-    foreign: int = 0  # receipts besides, with ids that no answer ever had
+    foreign: int = 0  # additional receipts with ids that no answer had
     before: tuple[ReceiptOutcome, ...] = ()
     after: tuple[ReceiptOutcome, ...] = ()
 
@@ -62,7 +62,7 @@ ENROUTE = STATES["ENROUTE"]
 
 
 def outcome(stat: str, err: str = "000") -> ReceiptOutcome:
-    """The outcome of a stat word; ValueError for a word that SMPP does not have."""
+    """Return the outcome of a stat word; ValueError for a word that SMPP does not have."""
     if stat not in STATES:
         raise ValueError(f"{stat!r} is no receipt state; the states are {', '.join(STATES)}")
     return ReceiptOutcome(stat.encode(), STATES[stat], err.encode())
@@ -76,7 +76,7 @@ ONCE, NEVER = ReceiptPlan(), ReceiptPlan(times=0)
 
 @dataclass(frozen=True, slots=True)
 class SubmitOutcome:
-    """All that becomes of one submit."""
+    """Everything that happens to one submit."""
 
     answer: SubmitAnswer = TAKEN
     outcome: ReceiptOutcome = DELIVERED
@@ -88,10 +88,10 @@ PLAIN = SubmitOutcome()
 
 @dataclass(frozen=True, slots=True)
 class Special:
-    """The fate that a destination number asks for.
+    """The outcome that a destination number asks for.
 
-    tries: the answer meets only the first so many submits of the number (0: all); from_part: earlier
-    parts of a long message are taken and delivered plainly.
+    tries: the answer applies to the first so many submits of the number (0: all); from_part: earlier parts of
+    a long message are taken and delivered normally.
     """
 
     what: str

@@ -1,4 +1,4 @@
-"""Brings every receipt to a bind of its account, and again until it is acknowledged."""
+"""Deliver receipts to the binds of their accounts, repeating each until it is acknowledged."""
 
 from __future__ import annotations
 
@@ -15,15 +15,13 @@ from carriers.simulators.smsc.outcomes import ReceiptOutcome
 from carriers.simulators.smsc.statistics import SmscCounters
 from carriers.smpp import pdu
 
-# ---- The receipts of the simulated message centre: deliver_sm in the dialect that the manners ask for
-
-# protocol_id to sm_default_msg_id are all empty or 0; esm_class says that this is a receipt.
+# protocol_id to sm_default_msg_id are all empty or 0; esm_class marks a receipt.
 FIXED = bytes((pdu.ESM_RECEIPT, 0, 0, 0, 0, 0, 0, 0, 0))
 TAG_ID = pdu.TAG_RECEIPTED_MESSAGE_ID.to_bytes(2, "big")
 
 
 class Writer:
-    """Writes receipts; everything but number, id and dates is written once for a text and an outcome."""
+    """Writes receipts in the configured dialect; the fixed bytes are cached per text and outcome."""
 
     def __init__(self, manners: SmscBehaviour) -> None:
         self._manners = manners
@@ -31,7 +29,6 @@ class Writer:
         self._date = b""
 
     def date(self) -> bytes:
-        """The local date and time of now, to the minute or second."""
         second = int(time.monotonic())
         if second != self._second:
             local = time.gmtime(time.time() + self._manners.utc_offset_h * 3600)
@@ -40,7 +37,6 @@ class Writer:
         return self._date
 
     def write(self, receipt: SimulatedReceipt, sequence: int) -> bytes:
-        """The deliver_sm of a receipt."""
         message, identity = receipt.message, receipt.identity
         templates = message.kind.templates
         template = templates.get(receipt.outcome)
@@ -56,7 +52,7 @@ class Writer:
         return pdu.frame(pdu.DELIVER_SM, sequence, body)
 
     def _template(self, kind: Kind, outcome: ReceiptOutcome) -> tuple[bytes, bytes, bytes]:
-        """(bytes before the phone, bytes after it, text with places for id and dates)."""
+        """Return (bytes before the phone, bytes after it, text with placeholders for id and dates)."""
         start = kind.service_type + b"\0"
         text = self._text(kind, outcome) if self._manners.receipt_text else b""
         if self._manners.receipt_swapped:
@@ -75,30 +71,29 @@ class Writer:
 
 FAILURES_ONLY = 2  # of registered_delivery
 NEVER_GIVEN = 2**30  # added to an index, it makes an id that no answer has
-OWN, FOREIGN = 1, 2  # whose ids were acknowledged, as bits
+OWN, FOREIGN = 1, 2  # bits: which ids were acknowledged
 
 
 class Reporter:
-    """Receipts of one centre; `states` and `phones` hold each message's state and number by its index."""
+    """The receipts of one centre; `states` and `phones` hold each message's state and number by index."""
 
     def __init__(self, tally: SmscCounters, ids: Ids, now: Callable[[], float]) -> None:
         self.states = bytearray()
-        self.phones, self._told = array("Q"), bytearray()
+        self.phones, self._acknowledged_ids = array("Q"), bytearray()
         self.last_acknowledged_s = 0.0
         self._tally, self._ids, self._now = tally, ids, now
 
     def taken(self, message: SmscMessage) -> None:
-        """A message that will have an outcome; its index is the number of those before it."""
+        """Register a message; its index is the number of those before it."""
         self.states.append(outcomes.ENROUTE)
         self.phones.append(int(message.phone) % 2**64)  # 20 digits may be more
-        self._told.append(0)
+        self._acknowledged_ids.append(0)
 
     def behave(self, manners: SmscBehaviour) -> None:
-        """Report by these manners from now on."""
         self.manners, self.writer = manners, Writer(manners)
 
     def conclude(self, message: SmscMessage) -> bool:
-        """The message's outcome is there: report it. False where no bind can bring the receipt now."""
+        """Report the message's outcome; False if no bind can receive the receipt now."""
         self.states[message.index] = message.fate.outcome.state
         brought = False
         for receipt in self._receipts(message):
@@ -114,8 +109,8 @@ class Reporter:
         if reporting is outcomes.ONCE:
             return (SimulatedReceipt(message, outcome, identity),)
         self._tally.never_reported += not reporting.times
-        told = (*reporting.before, *(outcome,) * reporting.times, *reporting.after)
-        receipts = [SimulatedReceipt(message, one, identity) for one in told]
+        sequence_of_outcomes = (*reporting.before, *(outcome,) * reporting.times, *reporting.after)
+        receipts = [SimulatedReceipt(message, one, identity) for one in sequence_of_outcomes]
         if reporting.foreign:
             self._tally.receipts_foreign += 1
             foreign = self._ids.receipt(message.index + NEVER_GIVEN, reporting.other_base)
@@ -123,12 +118,11 @@ class Reporter:
         return receipts
 
     def bring(self, message: Inbound) -> None:
-        """A subscriber has sent it: bring it to the account."""
         self._tally.inbound_due += 1
         self.route(message)
 
     def route(self, receipt: SimulatedReceipt | Inbound) -> bool:
-        """Hand a receipt or a message to a bind, or keep it until there is one (False)."""
+        """Hand a receipt or message to a bind, or keep it until there is one (False)."""
         if isinstance(receipt, Inbound):
             account, session = receipt.account, receipt.account.any_bind()
         else:
@@ -141,7 +135,6 @@ class Reporter:
         return True
 
     def write(self, receipt: SimulatedReceipt | Inbound, sequence: int) -> bytes:
-        """The deliver_sm of a receipt or a message that is sent now."""
         if isinstance(receipt, Inbound):
             return self._write_inbound(receipt, sequence)
         self._tally.receipts_sent += 1
@@ -156,7 +149,7 @@ class Reporter:
         return pdu.frame(pdu.DELIVER_SM, sequence, message.body)
 
     def settle(self, receipt: SimulatedReceipt | Inbound, refused: bool) -> None:
-        """It was acknowledged, or refused for good: it is never sent again."""
+        """Count a receipt or message as acknowledged or refused for good; it is never sent again."""
         if isinstance(receipt, Inbound):
             self._tally.inbound_refused += refused
             self._tally.inbound_acknowledged += not refused
@@ -166,38 +159,38 @@ class Reporter:
             self._tally.receipts_refused += 1
         else:
             self._tally.receipts_acknowledged += 1
-            self._told[receipt.message.index] |= FOREIGN if receipt.foreign else OWN
+            self._acknowledged_ids[receipt.message.index] |= FOREIGN if receipt.foreign else OWN
 
     def acknowledged(self) -> Iterator[tuple[int, int]]:
-        """(number, how many different ids) of every message with an acknowledged receipt."""
+        """Yield (number, count of different ids) of every message with an acknowledged receipt."""
         return (
-            (phone, told.bit_count()) for phone, told in zip(self.phones, self._told, strict=True) if told
+            (phone, sequence_of_outcomes.bit_count())
+            for phone, sequence_of_outcomes in zip(self.phones, self._acknowledged_ids, strict=True)
+            if sequence_of_outcomes
         )
 
     def en_route(self) -> int:
-        """How many messages have no outcome yet."""
         return self.states.count(outcomes.ENROUTE)
 
     def by_state(self) -> dict[str, int]:
-        """How many messages or parts of long ones have come to each state that any has."""
+        """Return how many messages or parts are in each state; states without any are left out."""
         counts = {name: self.states.count(state) for name, state in outcomes.STATES.items()}
         return {name: n for name, n in counts.items() if n}
 
     def outstanding(self) -> int:
-        """How many receipts and messages nobody has acknowledged or refused."""
+        """Return how many receipts and messages are neither acknowledged nor refused."""
         tally = self._tally
         inbound = tally.inbound_due - tally.inbound_acknowledged - tally.inbound_refused
         return tally.receipts_due - tally.receipts_acknowledged - tally.receipts_refused + inbound
 
     def repeat_overdue(self, sessions: Iterable[BindPort]) -> None:
-        """Send again what nobody acknowledged in time."""
         before_s = self._now() - self.manners.receipt_timeout_s
         for session in tuple(sessions):
             for receipt in session.take_overdue(before_s):
                 self.route(receipt)
 
     def state(self, identity: bytes) -> int:
-        """The message_state of a message by its answer's id; ValueError where no message has it."""
+        """Return the message_state of a message by its answer's id; ValueError for an unknown id."""
         index = self._ids.index(identity)
         if index >= len(self.states):
             raise ValueError(f"no message has the id {identity!r}")

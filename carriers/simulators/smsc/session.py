@@ -1,4 +1,4 @@
-"""One connection to the simulated message centre: frames, bind state, gathered writes, the receipt window."""
+"""One connection to the simulated message centre: bind state, buffered writes, receipt window."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ RECEIVERS = (pdu.BIND_RECEIVER, pdu.BIND_TRANSCEIVER)
 TRANSMITTERS = (pdu.BIND_TRANSMITTER, pdu.BIND_TRANSCEIVER)
 REFUSED_FOR_NOW = {pdu.ESME_RMSGQFUL, pdu.ESME_RTHROTTLED, pdu.ESME_RSYSERR, pdu.ESME_RX_T_APPN}
 BIND_ANSWER = b"loa-smsc\0" + pdu.tlv(0x0210, b"\x34")  # system_id, sc_interface_version
-NOISE = bytes((i * 89 + 0xE9) % 255 + 1 for i in range(90))  # no zero: no string in it ever ends
+NOISE = bytes((i * 89 + 0xE9) % 255 + 1 for i in range(90))  # without zeros, so no C-string in it ends
 
 
 class SessionOwner(Protocol):
-    """What a session asks of its centre (centre.py has it)."""
+    """What a session needs from its centre (implemented in centre.py)."""
 
     manners: SmscBehaviour
     tally: SmscCounters
@@ -38,31 +38,16 @@ class SessionOwner(Protocol):
     loop: asyncio.AbstractEventLoop
     last_heard_s: float
 
-    def joined(self, session: SmscSession) -> None:
-        """It is connected."""
-
-    def left(self, session: SmscSession) -> None:
-        """Its connection has ended."""
-
-    def refuse_bind(self, system_id: str, password: str) -> int:
-        """The status with which a bind is refused; 0 where it is not."""
-
-    def bound(self, session: SmscSession, system_id: str) -> None:
-        """It is bound under this account."""
-
-    def submit(self, session: SmscSession, sequence: int, body: bytes) -> None:
-        """Take a submit_sm, or refuse it."""
-
-    def answer_waiting(self, message: SmscMessage) -> None:
-        """Answer a submit whose receipt was to come first."""
-
-    def refused_for_now(self, receipt: SimulatedReceipt | Inbound) -> None:
-        """Bring it again later."""
+    def joined(self, session: SmscSession) -> None: ...
+    def left(self, session: SmscSession) -> None: ...
+    def refuse_bind(self, system_id: str, password: str) -> int: ...
+    def bound(self, session: SmscSession, system_id: str) -> None: ...
+    def submit(self, session: SmscSession, sequence: int, body: bytes) -> None: ...
+    def answer_waiting(self, message: SmscMessage) -> None: ...
+    def refused_for_now(self, receipt: SimulatedReceipt | Inbound) -> None: ...
 
 
 class SmscSession(asyncio.Protocol):
-    """One ESME's connection."""
-
     def __init__(self, centre: SessionOwner) -> None:
         self._centre = centre
         self._loop = centre.loop
@@ -72,7 +57,7 @@ class SmscSession(asyncio.Protocol):
         self._sequence = 0
         self._stalled = False
         self.transport: asyncio.Transport
-        self.account = SmscAccount()  # nobody's, until it is bound
+        self.account = SmscAccount()  # a placeholder until it is bound
         self.bound_as = 0
         self.submits = 0
         self.closed = False
@@ -81,7 +66,6 @@ class SmscSession(asyncio.Protocol):
 
     @property
     def receives(self) -> bool:
-        """Whether receipts may be sent on this bind."""
         return not self.closed and self.bound_as in RECEIVERS
 
     # Transport
@@ -115,14 +99,14 @@ class SmscSession(asyncio.Protocol):
         self.pump()
 
     def send(self, data: bytes) -> None:
-        """Write with whatever else this round of the loop brings."""
+        """Write together with whatever else this loop iteration brings."""
         self._out.append(data)
         if not self._flushing:
             self._flushing = True
             self._loop.call_soon(self.flush)
 
     def flush(self) -> None:
-        """Write what waits; nothing while the centre is silent."""
+        """Write what is buffered; nothing while the centre is silent."""
         self._flushing = False
         manners = self._centre.manners
         if manners.silent or self.closed or not self._out:
@@ -130,7 +114,7 @@ class SmscSession(asyncio.Protocol):
         data = b"".join(self._out)
         self._out.clear()
         if manners.cut_writes and len(data) > 2:
-            # Half and half again: the cuts fall on every kind of place, headers as well.
+            # Halve repeatedly, so that cuts fall everywhere, headers included.
             self._out.append(data[len(data) // 2 :])
             data = data[: len(data) // 2]
             self._flushing = True
@@ -138,29 +122,25 @@ class SmscSession(asyncio.Protocol):
         self.transport.write(data)
 
     def drop(self) -> None:
-        """Break the connection: nothing that waits is written."""
         self.closed = True
         self.transport.abort()
 
     def leave(self) -> None:
-        """Close in order, after what waits."""
         self.flush()
         self.closed = True
         self.transport.close()
 
     def ask(self, command: int) -> None:
-        """Send the ESME a request without a body (enquire_link, unbind)."""
         self.send(pdu.frame(command, self._next_sequence()))
 
     def listen(self, listening: bool) -> None:
-        """Read from the connection, or leave what comes in the system's buffers."""
+        """Read from the connection, or leave incoming data in the system's buffers."""
         if listening:
             self.transport.resume_reading()
         else:
             self.transport.pause_reading()
 
     def garbage(self, kind: LinkTrouble) -> None:
-        """Send a bad frame, a deliver_sm whose body is noise, or a command that does not exist."""
         self._centre.tally.garbage_sent += 1
         if kind is LinkTrouble.BAD_FRAME:
             self.send(b"\xff" * 16 + NOISE)
@@ -211,7 +191,7 @@ class SmscSession(asyncio.Protocol):
         try:
             identity, _ = pdu.cstring(body, 0)
             state = self._centre.reporter.state(identity)
-        except ValueError:  # PduError too: neither names a message of ours
+        except ValueError:  # includes PduError
             return self._answer(command, sequence, RQUERYFAIL)
         return self._answer(command, sequence, pdu.ESME_ROK, identity + b"\0\0" + bytes((state, 0)))
 
@@ -225,12 +205,11 @@ class SmscSession(asyncio.Protocol):
             self.send(pdu.frame(pdu.GENERIC_NACK, sequence, status=pdu.ESME_RINVCMDID))
 
     def _ignore(self, _command: int, _status: int, _sequence: int, _body: bytes) -> None:
-        """enquire_link_resp says all it has to say by coming."""
+        """Ignore enquire_link_resp."""
 
     # Receipts
 
     def post(self, receipt: SimulatedReceipt | Inbound) -> None:
-        """Send a receipt or a message on this bind as soon as its window has room."""
         self.queue.append(receipt)
         self.pump()
 
@@ -252,9 +231,9 @@ class SmscSession(asyncio.Protocol):
                 centre.answer_waiting(receipt.message)
 
     def take_overdue(self, before_s: float) -> list[SimulatedReceipt | Inbound]:
-        """Give back the receipts sent before `before_s` that nobody acknowledged."""
-        late = [at for at, receipt in self.unacknowledged.items() if receipt.sent_at_s < before_s]
-        return [self.unacknowledged.pop(sequence) for sequence in late]
+        """Remove and return what was sent before `before_s` and not acknowledged."""
+        overdue = [at for at, receipt in self.unacknowledged.items() if receipt.sent_at_s < before_s]
+        return [self.unacknowledged.pop(sequence) for sequence in overdue]
 
     def _delivered(self, _command: int, status: int, sequence: int, _body: bytes) -> None:
         receipt = self.unacknowledged.pop(sequence, None)

@@ -1,4 +1,4 @@
-"""What the simulated message centre was sent: copies of whole messages for each number, parts and pace."""
+"""Count what the simulated message centre was sent: whole messages per number, parts, rate."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from carriers.simulators.smsc.messages import Kind, Part
 
 @dataclass(slots=True)
 class SmscCounters:
-    """Everything else that is counted on the way; the names say what."""
+    """Event counters; the names say what is counted."""
 
     connections: int = 0
     connections_dropped: int = 0
@@ -45,7 +45,7 @@ class SmscCounters:
 
 
 class SmscStatistics:
-    """Counts what was taken. About 80 bytes a number, so that a million messages fit."""
+    """Counts what was taken, at about 80 bytes per number, so that a million messages fit."""
 
     def __init__(self) -> None:
         self.parts = 0
@@ -54,7 +54,7 @@ class SmscStatistics:
         self._incomplete: dict[tuple[int, bytes, int, int], int] = {}
 
     def add(self, phone: int, kind: Kind) -> None:
-        """Count one part taken; a message is whole when the last missing part has come."""
+        """Count one part taken; a message is whole when its last missing part has come."""
         self.parts += 1
         copies = self._copies
         if kind.part is None or self._completes(phone, kind, kind.part):
@@ -76,15 +76,12 @@ class SmscStatistics:
         return True
 
     def copies(self, phone: int) -> int:
-        """How many whole messages the number was sent."""
         return self._copies.get(phone, 0)
 
     def numbers(self) -> Iterator[int]:
-        """Every number that anything was taken for."""
         return iter(self._copies)
 
     def report(self) -> dict[str, object]:
-        """The counts, with names that say the unit."""
         by_copies = Counter(self._copies.values())
         return {
             "parts": self.parts,
@@ -99,7 +96,7 @@ class SmscStatistics:
 
 
 class Pace:
-    """How many came in each whole second."""
+    """Counts per whole second, with the peak."""
 
     def __init__(self) -> None:
         self.peak = 0
@@ -107,7 +104,7 @@ class Pace:
         self._count = 0
 
     def add(self, now_s: float) -> int:
-        """Count one at the monotonic time `now_s`; how many this second has."""
+        """Count one at the monotonic time `now_s`; return the count of this second."""
         second = int(now_s)
         if second != self._second:
             self._second, self._count = second, 0

@@ -1,4 +1,4 @@
-"""Viettel's bulk SMS web service (CcApi), simulated: submits, statuses, failures, reports and the account.
+"""Simulated Viettel web service (CcApi): submits, statuses, failures, reports and the account.
 
 `python -m carriers.simulators.viettel --help` lists every flag.
 """

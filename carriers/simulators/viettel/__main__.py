@@ -1,4 +1,4 @@
-"""`python -m carriers.simulators.viettel`: the carrier as a process of its own."""
+"""Run the simulated Viettel as a process: `python -m carriers.simulators.viettel`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the simulated Viettel behaves: its account, what it refuses, and shapes that are not evidenced."""
+"""How the simulated Viettel behaves: its account, its refusals, and formats that are not evidenced."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CHOICES = {
 
 @dataclass(frozen=True, slots=True)
 class ViettelBehaviour(WebBehaviour):
-    """The manners of all, and Viettel's own; one path serves all operations, so troubles meet them alike."""
+    """The common behaviour and Viettel's own; all operations share one path, so troubles hit any."""
 
     # The account
     cp_code: str = flag("", "the only CPCode that is known ('': any)")
@@ -59,7 +59,7 @@ class ViettelBehaviour(WebBehaviour):
 
 @lru_cache(maxsize=16)
 def ported_to(manners: ViettelBehaviour) -> Mapping[str, str]:
-    """Ending of a ported number -> the network that serves it."""
+    """Return ending of a ported number -> the network that serves it."""
     pairs = [item.partition("=") for item in filter(None, manners.ported.replace(" ", "").split(","))]
     if not all(ending.isdecimal() and telco in TELCOS for ending, _, telco in pairs):
         raise ValueError(f"ported: {manners.ported!r} must be as 07=VN; there are {', '.join(TELCOS)}")
@@ -68,7 +68,7 @@ def ported_to(manners: ViettelBehaviour) -> Mapping[str, str]:
 
 @lru_cache(maxsize=16)
 def declared(manners: ViettelBehaviour) -> Mapping[str, frozenset[str]]:
-    """Network -> the sender IDs that are declared there; empty where any is taken everywhere."""
+    """Return network -> the sender IDs registered there; empty if any is accepted everywhere."""
     found = {}
     for item in filter(None, manners.senders.split(",")):
         telco, equals, names = item.partition("=")

@@ -1,4 +1,4 @@
-"""The operations of CcApi with their arguments, and the WSDL that is made of them (T2, T3)."""
+"""The operations of CcApi with their arguments, and the WSDL generated from them (T2, T3)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,6 @@ _NAMESPACES = {
 
 
 def wsdl(url: str) -> bytes:
-    """The description of the service at this address; replies are described as anything."""
     parts = [
         write("wsdl:types", _schema()),
         *(_message(name) for operation in OPERATIONS for name in (operation, f"{operation}Response")),

@@ -1,4 +1,4 @@
-"""What the simulated Viettel refuses, in the order of its own list of errors, and in its words."""
+"""What the simulated Viettel refuses, in the order and with the messages of its error list."""
 
 from __future__ import annotations
 
@@ -36,19 +36,19 @@ class Mt:
 
 
 class Rules:
-    """The rules of one carrier; remembers what was taken, for duplicates."""
+    """The rules of one carrier; remembers what was taken, to detect duplicates."""
 
-    def __init__(self, desk: CarrierState) -> None:
-        self._desk = desk
+    def __init__(self, state: CarrierState) -> None:
+        self._state = state
         self._taken_s: dict[tuple[str, str, str], float] = {}
-        self._judged = 0
+        self._checked = 0
 
     @property
     def _manners(self) -> ViettelBehaviour:
-        return cast(ViettelBehaviour, self._desk.manners)
+        return cast(ViettelBehaviour, self._state.manners)
 
-    def stranger(self, call: Call, names: tuple[str, str, str] = ("User", "Password", "CPCode")) -> str:
-        """Why the caller is not let in; "" where it is."""
+    def caller_refusal(self, call: Call, names: tuple[str, str, str] = ("User", "Password", "CPCode")) -> str:
+        """Return why the caller is refused; "" if it is not."""
         user, password, cp_code = (call[name] for name in names)
         manners = self._manners
         for value, name in ((cp_code, "Cp_code"), (user, "UserName"), (password, "Password")):
@@ -56,21 +56,18 @@ class Rules:
                 return f"Authenticate: {name}: NULL_OR_BLANK"
         if manners.cp_code not in ("", cp_code):
             return "Authenticate: CP_CODE_NOT_FOUND"
-        if not self._desk.is_welcome(user, password):
+        if not self._state.is_welcome(user, password):
             return "Authenticate: WRONG_INFORMATION_AUTHENTICATE"
         return f"Authenticate: IP_INVALID (YOUR IP: {manners.seen_ip})" if manners.refuse_ip else ""
 
     def refusal(self, mt: Mt) -> str:
-        """Why a message is refused; "" where it is not."""
-        self._judged += 1
+        self._checked += 1
         return next(self._refusals(mt), "")
 
     def remember(self, mt: Mt) -> None:
-        """The message was taken: the same again is a duplicate."""
-        self._taken_s[mt.receiver, mt.sender, mt.content] = self._desk.last_heard_s
+        self._taken_s[mt.receiver, mt.sender, mt.content] = self._state.last_heard_s
 
     def telco(self, phone: str) -> str:
-        """The network that serves the number; "" where nobody knows."""
         for ending, telco in ported_to(self._manners).items():
             if phone.endswith(ending):
                 return telco
@@ -84,7 +81,7 @@ class Rules:
         yield from self._wrong_number(mt)
         yield from self._wrong_sender(mt)
         yield from self._wrong_content(mt)
-        if unit(manners.seed, 8, self._judged) < manners.information_error:
+        if unit(manners.seed, 8, self._checked) < manners.information_error:
             yield "Check information error"
 
     def _wrong_ids(self, mt: Mt) -> Iterator[str]:
@@ -98,7 +95,7 @@ class Rules:
             yield "Check ReceiverID: NULL_OR_BLANK"
 
     def _wrong_number(self, mt: Mt) -> Iterator[str]:
-        if not mt.receiver.isdecimal() or self._desk.is_refused(mt.receiver):
+        if not mt.receiver.isdecimal() or self._state.is_refused(mt.receiver):
             yield "Check ReceiverID: FORMAT_ERROR"
         if not re.fullmatch(r"84\d{9}", mt.receiver):
             yield "Length of ReceiverID is invalid."
@@ -110,7 +107,7 @@ class Rules:
     def _wrong_sender(self, mt: Mt) -> Iterator[str]:
         before_s = self._taken_s.get((mt.receiver, mt.sender, mt.content))
         window_s = self._manners.duplicate_min * 60
-        if before_s is not None and self._desk.last_heard_s - before_s < window_s:
+        if before_s is not None and self._state.last_heard_s - before_s < window_s:
             yield "Check ServiceID: DUPLICATE MESSAGE"
         telco = self.telco(mt.receiver)
         names = declared(self._manners)

@@ -1,4 +1,4 @@
-"""A simulated Viettel: what the operations of CcApi answer, in the order and the words of its error list."""
+"""The simulated Viettel server: CcApi's operations, following its error list."""
 
 from __future__ import annotations
 
@@ -16,8 +16,6 @@ from carriers.simulators.viettel.soap import XML, Call, fault, read_call, respon
 from carriers.simulators.web import SimulatedReply, SimulatedRequest, WebMessage, WebSimulator
 from carriers.text import segments
 from carriers.xml import Markup, XmlError, child_text, children, write
-
-# ---- The simulated Viettel's own totals by brand and hour or day, counted from what it took and refused
 
 FAILED = ("UNDELIV", "EXPIRED", "REJECTD")
 COUNTS = (
@@ -42,27 +40,29 @@ class Refusals:
         self._each: list[tuple[str, datetime, bool]] = []
 
     def add(self, sender: str, words: str) -> None:
-        """Count one refusal now."""
         self._each.append((sender, datetime.now(VIETNAM), "ALIAS_INVALID" in words))
 
-    def counts(self, written: str) -> Iterator[tuple[Period, Mapping[str, int]]]:
-        """What each adds to its period; `written` is the period's format of strftime."""
+    def counts(self, period_format: str) -> Iterator[tuple[Period, Mapping[str, int]]]:
+        """Yield what each adds to its period; `written` is the period's strftime format."""
         for sender, at, is_alias in self._each:
-            yield (sender, at.strftime(written)), {"sumMT": 1, "mtError": 1, "mtErrorAlias": int(is_alias)}
+            yield (
+                (sender, at.strftime(period_format)),
+                {"sumMT": 1, "mtError": 1, "mtErrorAlias": int(is_alias)},
+            )
 
 
 def totals(
-    messages: Iterable[tuple[WebMessage, str]], refusals: Refusals, written: str
+    messages: Iterable[tuple[WebMessage, str]], refusals: Refusals, period_format: str
 ) -> Mapping[Period, Mapping[str, int]]:
-    """Brand and period -> its counts. `messages` come with their networks: Vt is on-net, Out off-net."""
+    """Return brand and period -> counts; `messages` come with their networks, Vt on-net, Out off-net."""
     found: dict[Period, Counter[str]] = {}
-    for period, counts in [*_taken(messages, written), *refusals.counts(written)]:
+    for period, counts in [*_taken(messages, period_format), *refusals.counts(period_format)]:
         found.setdefault(period, Counter()).update(counts)
     return found
 
 
 def _taken(
-    messages: Iterable[tuple[WebMessage, str]], written: str
+    messages: Iterable[tuple[WebMessage, str]], period_format: str
 ) -> Iterator[tuple[Period, Mapping[str, int]]]:
     for message, telco in messages:
         where = "Vt" if telco == "VT" else "Out"
@@ -74,11 +74,11 @@ def _taken(
             "smsSent": message.segments,
             f"smsSent{where}": message.segments,
         }
-        yield (message.sender, message.taken_at.astimezone(VIETNAM).strftime(written)), counts
+        yield (message.sender, message.taken_at.astimezone(VIETNAM).strftime(period_format)), counts
 
 
 TAKEN = "Insert MT_QUEUE: OK"
-# No dlrStatus is evidenced; these are this simulator's.
+# No dlrStatus is evidenced; these are made up.
 STATUSES = {"": 0, "DELIVRD": 1, "UNDELIV": 2, "EXPIRED": 3, "REJECTD": 4, "SENT": 5, "UNKNOWN": 6}
 _FIRST_ID = 1_000_000
 _SPAN = ("startDate", "endDate")
@@ -115,82 +115,79 @@ class Viettel(WebSimulator):
 
     async def __aenter__(self) -> Self:
         await super().__aenter__()
-        self._rules = Rules(self.desk)
+        self._rules = Rules(self.state)
         return self
 
-    def handle(self, asked: SimulatedRequest) -> SimulatedReply:
-        """One operation, whatever its SOAPAction; or the WSDL."""
-        if asked.path != self.path:
+    def handle(self, request: SimulatedRequest) -> SimulatedReply:
+        if request.path != self.path:
             return SimulatedReply(b"<html><body>HTTP Status 404</body></html>", "http 404", 404, "text/html")
-        if asked.method == "GET":
+        if request.method == "GET":
             return SimulatedReply(wsdl(self.url), "wsdl", content_type=XML)
         try:
-            call = read_call(asked.body)
+            call = read_call(request.body)
         except XmlError:
             return fault("S:Client", "Couldn't create SOAP message due to exception: XML reader error")
         if call is None or call.operation not in OPERATIONS:
             return fault("S:Client", "Cannot find dispatch method for the request")
-        return self._operations[call.operation](asked, call)
+        return self._operations[call.operation](request, call)
 
-    # ---- messages
-
-    def _one(self, asked: SimulatedRequest, call: Call) -> SimulatedReply:
+    def _one(self, request: SimulatedRequest, call: Call) -> SimulatedReply:
         fields = ("RequestID", "UserID", "ReceiverID", "ServiceID", "CommandCode", "Content")
         mt = Mt(*(call[name] for name in fields))
-        stopped = self._stopped(call, [mt])
-        if stopped is not None:
-            return stopped
-        words, message = self._submit(asked, mt)
+        refused = self._refuse_call(call, [mt])
+        if refused is not None:
+            return refused
+        words, message = self._submit(request, mt)
         result = int(message is not None)
         if message is not None and call.operation == "wsCpMtRegDlr":
             words, result = self._register(message)
-        return self._faulty("S:Server") or self._say(call, words, result)
+        return self._draw_fault("S:Server") or self._say(call, words, result)
 
-    def _list(self, asked: SimulatedRequest, call: Call) -> SimulatedReply:
+    def _list(self, request: SimulatedRequest, call: Call) -> SimulatedReply:
         mts = list(_messages(call))
-        stopped = self._stopped(call, mts)
-        if stopped is not None:
-            return stopped
-        details = [detail for mt in mts if (detail := self._detail(mt, *self._submit(asked, mt)))]
-        return self._faulty("S:Server") or self._say(call, TAKEN, 1, *details)
+        refused = self._refuse_call(call, mts)
+        if refused is not None:
+            return refused
+        details = [detail for mt in mts if (detail := self._detail(mt, *self._submit(request, mt)))]
+        return self._draw_fault("S:Server") or self._say(call, TAKEN, 1, *details)
 
-    def _stopped(self, call: Call, mts: Sequence[Mt]) -> SimulatedReply | None:
-        """The answer to a call of which nothing is taken."""
-        words = self._rules.stranger(call)
+    def _refuse_call(self, call: Call, mts: Sequence[Mt]) -> SimulatedReply | None:
+        """Return the answer to a call of which nothing is taken, if so."""
+        words = self._rules.caller_refusal(call)
         if words:
             return self._say(call, words, 0)
-        faulty = self._faulty("S:Client")
-        if faulty is not None:
-            return faulty
-        if not self.desk.is_too_fast(sum(segments(mt.content) for mt in mts), len(mts)):
+        drawn_fault = self._draw_fault("S:Client")
+        if drawn_fault is not None:
+            return drawn_fault
+        if not self.state.is_too_fast(sum(segments(mt.content) for mt in mts), len(mts)):
             return None
         if self.manners.too_fast:
             return self._say(call, self.manners.too_fast, 0)
         later = (("retry-after", str(self.manners.retry_after_s)),)
         return SimulatedReply(b"", "http 429", 429, headers=later)
 
-    def _faulty(self, code: str) -> SimulatedReply | None:
+    def _draw_fault(self, code: str) -> SimulatedReply | None:
         manners = self.manners
-        drawn = unit(manners.seed, 9, self.desk.tally.requests) < manners.fault
+        drawn = unit(manners.seed, 9, self.state.tally.requests) < manners.fault
         return fault(code, "java.lang.NullPointerException") if drawn and manners.fault_code == code else None
 
-    def _submit(self, asked: SimulatedRequest, mt: Mt) -> tuple[str, WebMessage | None]:
-        """What is said of a message, and the message where it was taken."""
+    def _submit(self, request: SimulatedRequest, mt: Mt) -> tuple[str, WebMessage | None]:
+        """Return the message text of the answer, and the message if it was taken."""
         words = self._rules.refusal(mt)
         if not words and self._left() < segments(mt.content):
             words = self.manners.balance_words
         if words:
-            self.desk.refuse()
+            self.state.refuse()
             self._refusals.add(mt.sender, words)
             return words, None
         self._rules.remember(mt)
-        message = self.desk.take(asked, mt.receiver, mt.content, mt.sender, mt.msg_id)
+        message = self.state.take(request, mt.receiver, mt.content, mt.sender, mt.msg_id)
         self._used += message.segments
         self._named[mt.msg_id] = message
         return TAKEN, message
 
     def _register(self, message: WebMessage) -> tuple[str, int]:
-        """Words and result that give the message an id."""
+        """Return message text and result that give the message an id."""
         number = _FIRST_ID + message.index
         self._named[str(number)] = message
         return (TAKEN, number) if self.manners.dlr_id_in == "result" else (f"{TAKEN}, messageId={number}", 1)
@@ -209,10 +206,10 @@ class Viettel(WebSimulator):
     def _left(self) -> int:
         return int(self.manners.balance) - self._used
 
-    # ---- what is asked later
+    # Later queries
 
     def _statuses(self, _: SimulatedRequest, call: Call) -> SimulatedReply:
-        words = self._rules.stranger(call)
+        words = self._rules.caller_refusal(call)
         names = [] if words else [name.strip() for name in call["MessageIds"].split(",")]
         found = [(name, self._named[name]) for name in names if name in self._named]
         details = [
@@ -222,7 +219,7 @@ class Viettel(WebSimulator):
         return self._say(call, words or "OK", int(not words), *details)
 
     def _failures(self, _: SimulatedRequest, call: Call) -> SimulatedReply:
-        words = self._rules.stranger(call, ("username", "password", "cpCode"))
+        words = self._rules.caller_refusal(call, ("username", "password", "cpCode"))
         try:
             rows = [] if words else self._failed(call)
         except ValueError:
@@ -239,7 +236,7 @@ class Viettel(WebSimulator):
         return respond(call, words or "failures", write("return", *said, *results))
 
     def _failed(self, call: Call) -> Sequence[WebMessage]:
-        """One page of a brand's day; ValueError where a day or a number is none."""
+        """Return one page of a brand's day; ValueError for an invalid date or number."""
         day = datetime.strptime(call["date"], DATES[self.manners.date_format]).replace(tzinfo=VIETNAM).date()
         page, size = int(call["pageNumber"]) - self.manners.first_page, int(call["pageSize"])
         if page < 0 or size < 1:
@@ -255,17 +252,17 @@ class Viettel(WebSimulator):
         return found[start : start + size]
 
     def _report(self, _: SimulatedRequest, call: Call) -> SimulatedReply:
-        words = self._rules.stranger(call)
+        words = self._rules.caller_refusal(call)
         if words:
             return self._say(call, words, 0)
-        written, name = DATES[self.manners.date_format], "reportDate"
+        period_format, name = DATES[self.manners.date_format], "reportDate"
         if call.operation == "wsReportHour":
-            written, name = f"{written} %H", "reportHour"
-        wanted = [call["timeReport"]] if name == "reportHour" else list(_days(call, written))
+            period_format, name = f"{period_format} %H", "reportHour"
+        wanted = [call["timeReport"]] if name == "reportHour" else list(_days(call, period_format))
         sent = ((message, self._rules.telco(message.phone)) for message in self.messages)
         rows = [
             self._row(call, period, counts, name)
-            for period, counts in totals(sent, self._refusals, written).items()
+            for period, counts in totals(sent, self._refusals, period_format).items()
             if period[1] in wanted
         ]
         return respond(call, "report", *rows)
@@ -276,16 +273,16 @@ class Viettel(WebSimulator):
         figures = ((each, counts.get(each, 0)) for each in COUNTS)
         return write("return", *tags((*head, *figures, (name, when))))
 
-    # ---- the account
+    # The account
 
     def _balance(self, _: SimulatedRequest, call: Call) -> SimulatedReply:
-        words = self._rules.stranger(call)
+        words = self._rules.caller_refusal(call)
         said = (("ns3:balance", self._left()),) if not words else ()
         more = (("ns3:errCode", int(bool(words))), ("ns3:errDesc", words or "OK"))
         return respond(call, words or "balance", write("return", *tags((*said, *more)), attributes=_BALANCE))
 
     def _names(self, _: SimulatedRequest, call: Call) -> SimulatedReply:
-        if self._rules.stranger(call) or self.manners.tax_code not in ("", call["TaxCode"]):
+        if self._rules.caller_refusal(call) or self.manners.tax_code not in ("", call["TaxCode"]):
             return respond(call, "no such tax code")
         names = {name for telco in declared(self.manners).values() for name in telco}
         names = names or {message.sender for message in self.messages}
@@ -300,11 +297,11 @@ def _messages(call: Call) -> Iterator[Mt]:
         yield Mt(*head, text, msg_id)
 
 
-def _days(call: Call, written: str) -> Iterator[str]:
-    """Every day that is asked for; none where a day can't be read."""
+def _days(call: Call, period_format: str) -> Iterator[str]:
+    """Yield every day that is asked for; none if a date is invalid."""
     try:
-        first, last = (datetime.strptime(call[name], written).replace(tzinfo=VIETNAM) for name in _SPAN)
+        first, last = (datetime.strptime(call[name], period_format).replace(tzinfo=VIETNAM) for name in _SPAN)
     except ValueError:
         return
     for day in range((last - first).days + 1):
-        yield (first + timedelta(days=day)).strftime(written)
+        yield (first + timedelta(days=day)).strftime(period_format)

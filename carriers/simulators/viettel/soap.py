@@ -1,4 +1,4 @@
-"""SOAP 1.1 as the simulated Viettel reads and writes it, with the real one's prefixes S and ns2."""
+"""SOAP 1.1 for the simulated Viettel, with the real one's prefixes S and ns2."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ XML = "text/xml;charset=utf-8"
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One operation as it was asked for."""
+    """One called operation."""
 
     operation: str
     element: Element
 
     def __getitem__(self, name: str) -> str:
-        """The text of an argument; "" where it is missing, for all are optional in the schema."""
+        """Return the text of an argument; "" if missing: all are optional in the schema."""
         return child_text(self.element, name)
 
 
 def read_call(body: bytes) -> Call | None:
-    """The operation of an envelope, None where there is none; XmlError where it is no XML."""
+    """Return the operation of an envelope, None if there is none; XmlError for invalid XML."""
     root = read_xml(body)
     inside = child(root, "Body") if local_name(root) == "Envelope" else None
     if inside is None or len(inside) != 1:
@@ -36,19 +36,18 @@ def read_call(body: bytes) -> Call | None:
 
 
 def tags(pairs: Iterable[tuple[str, object]]) -> list[Markup]:
-    """One element for each pair, in order."""
     return [write(name, str(value)) for name, value in pairs]
 
 
 def respond(call: Call, code: str, *inside: Markup) -> SimulatedReply:
-    """The operation's response; `code` is what the report counts."""
+    """Return the operation's response; `code` is what the report counts."""
     name = f"ns2:{call.operation}Response"
     response = write(name, *inside, attributes={"xmlns:ns2": SERVICE})
     return SimulatedReply(_envelope(response), code, content_type=XML)
 
 
 def fault(code: str, words: str) -> SimulatedReply:
-    """S:Fault, with HTTP 500 as SOAP 1.1 has it."""
+    """Return S:Fault, with HTTP 500 as SOAP 1.1 requires."""
     inside = write("S:Fault", *tags((("faultcode", code), ("faultstring", words))))
     return SimulatedReply(_envelope(inside), f"fault {code}", 500, XML)
 

@@ -1,4 +1,4 @@
-"""VNPT's SMS Marketing API, simulated: send_sms_list, the status calls and what an account can list.
+"""Simulated VNPT SMS Marketing API: send_sms_list, the status calls and the account's lists.
 
 `python -m carriers.simulators.vnpt --help` lists every flag.
 """

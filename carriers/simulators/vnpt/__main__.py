@@ -1,4 +1,4 @@
-"""`python -m carriers.simulators.vnpt`: the carrier as a process of its own."""
+"""Run the simulated VNPT as a process: `python -m carriers.simulators.vnpt`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the simulated VNPT behaves: its account, its limits, its spellings, and the clock it judges by."""
+"""How the simulated VNPT behaves: its account, its limits, its formats and its clock."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NETWORKS = ("1", "2", "3", "4", "5")
 
 @dataclass(frozen=True, slots=True)
 class VnptBehaviour(WebBehaviour):
-    """The manners of all, and VNPT's own; an id that is "" lets any pass."""
+    """The common behaviour and VNPT's own; an id that is "" matches any."""
 
     # The account
     portal_user: str = flag("", "the only USERNAME that is known ('': any)")
@@ -56,7 +56,7 @@ class VnptBehaviour(WebBehaviour):
 
 
 def networks(manners: VnptBehaviour) -> Mapping[str, str]:
-    """Ending of a ported number -> the id of its network."""
+    """Return ending of a ported number -> the id of its network."""
     pairs = [item.partition("=") for item in filter(None, manners.ported.replace(" ", "").split(","))]
     strange = next((item for item in pairs if item[2] not in NETWORKS), None)
     if strange is not None:

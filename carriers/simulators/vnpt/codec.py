@@ -1,4 +1,4 @@
-"""What the simulated VNPT is asked, and how it answers: in the kind, JSON or XML, that it was asked in."""
+"""Parse requests to the simulated VNPT, and answer in the same format, JSON or XML."""
 
 from __future__ import annotations
 
@@ -27,20 +27,21 @@ class Request:
         return self.fields.get(name, "")
 
 
-def kind_of(asked: SimulatedRequest) -> str:
-    """The kind in which to answer."""
+def kind_of(request: SimulatedRequest) -> str:
     return (
         XML
-        if asked.body.lstrip().startswith(b"<") or "xml" in asked.headers.get("content-type", "")
+        if request.body.lstrip().startswith(b"<") or "xml" in request.headers.get("content-type", "")
         else JSON
     )
 
 
-def read(asked: SimulatedRequest) -> Request | None:
-    """The request; None for what can't be read, such as XML with a bare ampersand."""
+def read(request: SimulatedRequest) -> Request | None:
+    """Parse the request; None if it can't be, such as XML with a bare ampersand."""
     try:
         return (
-            _read_xml(read_xml(asked.body)) if kind_of(asked) == XML else _read_json(json.loads(asked.body))
+            _read_xml(read_xml(request.body))
+            if kind_of(request) == XML
+            else _read_json(json.loads(request.body))
         )
     except (ValueError, RecursionError):
         return None
@@ -69,7 +70,7 @@ def _read_json(whole: Any) -> Request | None:
 
 
 def say(kind: str, operation: str, fields: Mapping[str, Value], code: str) -> SimulatedReply:
-    """RPLY with these fields; `code` is what the report counts."""
+    """Return RPLY with these fields; `code` is what the report counts."""
     if kind == JSON:
         text = json.dumps({"RPLY": {"name": operation, **fields}}, ensure_ascii=False)
         return SimulatedReply(text.encode(), code, content_type=JSON)

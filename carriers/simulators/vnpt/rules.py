@@ -1,4 +1,4 @@
-"""What the simulated VNPT refuses a list for: one rule after another, each with its code."""
+"""What the simulated VNPT refuses a list for: an ordered list of rules, each with its code."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ SLOT = re.compile(r"\{(?:[A-D] *, *([0-9]+)|P[0-9]+)\}")
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One list as it is judged, with all that the carrier remembers."""
+    """One list to be judged, with the carrier's state."""
 
     request: Request
     manners: VnptBehaviour
-    desk: CarrierState
+    state: CarrierState
     now: datetime
     caller: str
-    used: int  # segments of the package
+    used: int  # segments used of the package
     today: Counter[tuple[str, date]]  # QC requests by number and day
 
     @property
@@ -64,19 +64,19 @@ Rule = Callable[[Case], Refusal | None]
 
 
 def refusal(case: Case) -> Refusal | None:
-    """The first rule that refuses the list; None: it is taken."""
+    """Return the first refusal by any rule; None: the list is taken."""
     return next((found for rule in RULES if (found := rule(case)) is not None), None)
 
 
 def account(case: Case) -> Refusal | None:
-    """Who asks: the first rule of every operation."""
-    if case.desk.is_welcome(case.request["APIUSER"], case.request["APIPASS"]):
+    """Check the caller: the first rule of every operation."""
+    if case.state.is_welcome(case.request["APIUSER"], case.request["APIPASS"]):
         return None
     return "1", f"user, pass, ip, status khong hop le, ip={case.caller}"
 
 
-def _named(code: str, field: str, wanted: str, words: str) -> Rule:
-    """A field that must be the one of the manners."""
+def _field_equals(code: str, field: str, wanted: str, words: str) -> Rule:
+    """Require a field to equal the one of the behaviour."""
 
     def rule(case: Case) -> Refusal | None:
         known = getattr(case.manners, wanted)
@@ -91,7 +91,7 @@ def _answer_code(case: Case) -> Refusal | None:
 
 
 def _params(case: Case) -> Refusal | None:
-    """Numbered from 1, as many as the template takes, none too long; one empty pair where it takes none."""
+    """Require parameters numbered from 1, as many as the template takes, none too long; or one empty one."""
     longest = [int(found or 1000) for found in SLOT.findall(case.manners.template)]
     wanted = [str(number) for number in range(1, max(1, len(longest)) + 1)]
     params = case.request.params
@@ -115,12 +115,14 @@ def _schedule(case: Case) -> Refusal | None:
         at = datetime.strptime(text, form).replace(tzinfo=VIETNAM)
     except ValueError:
         return "2", "thoi gian dat lich khong dung dinh dang"
-    # The text of the code bears one day back.
+    # The documentation of the code tolerates one day.
     return ("24", "thoi gian dat lich nho hon he thong") if at < case.now - timedelta(days=1) else None
 
 
 def _numbers(case: Case) -> Refusal | None:
-    wrong = any(not re.fullmatch("84[0-9]{9}", phone) or case.desk.is_refused(phone) for phone in case.phones)
+    wrong = any(
+        not re.fullmatch("84[0-9]{9}", phone) or case.state.is_refused(phone) for phone in case.phones
+    )
     mixed = len({HOLDERS.get(phone[2:4], phone[2:4]) for phone in case.phones}) > 1
     return ("23", "danh sach so co nhieu mang hoac so khong hop le") if wrong or mixed else None
 
@@ -173,19 +175,19 @@ def _per_day(case: Case) -> Refusal | None:
 
 
 def _pace(case: Case) -> Refusal | None:
-    too_fast = case.desk.is_too_fast(case.segments, len(case.phones))
+    too_fast = case.state.is_too_fast(case.segments, len(case.phones))
     return ("16", "vuot qua toc do gui tin") if too_fast else None
 
 
-# In this order. Codes are documented, their order is not.
+# The codes are documented, their order is not.
 RULES: Sequence[Rule] = (
     account,
     _answer_code,
-    _named("10", "USERNAME", "portal_user", "user_name ko ton tai"),
-    _named("15", "AGENTID", "agent_id", "trang thai agent ko hop le"),
-    _named("13", "CONTRACTID", "contract_id", "hop dong khong dung"),
-    _named("14", "LABELID", "label_id", "label khong hop le hoac ko ton tai"),
-    _named("7", "TEMPLATEID", "template_id", "template khong hop le"),
+    _field_equals("10", "USERNAME", "portal_user", "user_name ko ton tai"),
+    _field_equals("15", "AGENTID", "agent_id", "trang thai agent ko hop le"),
+    _field_equals("13", "CONTRACTID", "contract_id", "hop dong khong dung"),
+    _field_equals("14", "LABELID", "label_id", "label khong hop le hoac ko ton tai"),
+    _field_equals("7", "TEMPLATEID", "template_id", "template khong hop le"),
     _params,
     _type,
     _schedule,

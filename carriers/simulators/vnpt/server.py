@@ -1,4 +1,4 @@
-"""A simulated VNPT: what send_sms_list, the status calls and the lists of an account answer."""
+"""The simulated VNPT server: send_sms_list, the status calls and the lists of an account."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ class Vnpt(WebSimulator):
     def __init__(self, *args: object, **options: object) -> None:
         super().__init__(*args, **options)  # type: ignore[arg-type]
         self._taken: dict[tuple[str, str], list[Taken]] = {}
-        self._names: set[str] = set()  # request ids of the bank's path
+        self._names: set[str] = set()  # request ids seen on the bank's path
         self._today: Counter[tuple[str, date]] = Counter()
         self._used = 0
         self._started, self._ahead = datetime.now(VIETNAM), timedelta()
-        # The numbers of the last lists asked for, taken or not.
+        # The numbers of the last lists, taken or not.
         self.lists: deque[Sequence[str]] = deque(maxlen=KEPT_REQUESTS)
         self._listed: Mapping[str, Callable[[Request], tuple[str, Rows]]] = {
             "get_adser": self._adser,
@@ -57,10 +57,8 @@ class Vnpt(WebSimulator):
             "get_prepaid_orders": self._orders,
         }
 
-    # ---- the clock
-
     def now(self) -> datetime:
-        """The time in Viet Nam by which the carrier judges."""
+        """Return the carrier's time, in Viet Nam."""
         machine, start = datetime.now(VIETNAM), self.manners.clock
         if not start:
             return machine + self._ahead
@@ -68,13 +66,11 @@ class Vnpt(WebSimulator):
         return datetime.fromisoformat(start).replace(tzinfo=VIETNAM) + since_start + self._ahead
 
     def advance(self, seconds: float) -> None:
-        """Move its clock on."""
         self._ahead += timedelta(seconds=seconds)
 
-    # ---- requests
+    # Requests
 
     def handle(self, asked: SimulatedRequest) -> SimulatedReply:
-        """One operation, answered in the kind it was asked in."""
         if asked.path not in PATHS:
             return SimulatedReply(b"<html><body>HTTP Status 404</body></html>", "http 404", 404, "text/html")
         kind, request = kind_of(asked), read(asked)
@@ -94,8 +90,8 @@ class Vnpt(WebSimulator):
         return int(code) if self.manners.error_as_number else code
 
     def _case(self, request: Request) -> Case:
-        caller = "127.0.0.1"  # the servers of tests are on this machine
-        return Case(request, self.manners, self.desk, self.now(), caller, self._used, self._today)
+        caller = "127.0.0.1"  # all callers are on this machine
+        return Case(request, self.manners, self.state, self.now(), caller, self._used, self._today)
 
     def _send(self, asked: SimulatedRequest, request: Request) -> Refusal | None:
         case = self._case(request)
@@ -104,23 +100,23 @@ class Vnpt(WebSimulator):
         refusal = ("33", "REQID da ton tai") if again else rules.refusal(case)
         if refusal is None:
             self._take(asked, case)
-        elif refusal[0] not in ("1", "16"):  # an unknown caller is not read; what is too fast was counted
-            self.desk.refuse(len(case.phones))
+        elif refusal[0] not in ("1", "16"):  # not for unknown callers; throttled ones were counted already
+            self.state.refuse(len(case.phones))
         return refusal
 
     def _take(self, asked: SimulatedRequest, case: Case) -> None:
-        """Take every number, as often as it comes: copies are what tests look for."""
+        """Take every number as often as it comes: tests look for copies."""
         request = case.request
         name = request["REQID"]
         self._used += case.segments
         if asked.path == BANK:
             self._names.add(name)
         for phone in case.phones:
-            message = self.desk.take(asked, phone, case.text, self.manners.label, name)
+            message = self.state.take(asked, phone, case.text, self.manners.label, name)
             self._taken.setdefault((name, phone), []).append(Taken(message, case.now, case.is_qc))
             self._today[phone, case.now.date()] += case.is_qc
 
-    # ---- statuses
+    # Statuses
 
     def _status(self, kind: str, request: Request) -> SimulatedReply:
         refused = rules.account(self._case(request))
@@ -133,7 +129,7 @@ class Vnpt(WebSimulator):
         return say(kind, request.operation, {field: self._code(code), **more}, f"status {code}")
 
     def _find(self, request: Request) -> Taken | None:
-        """By the number where the question names one; by the request alone in the other shape."""
+        """Find by the number if the query names one, else by the request alone."""
         name, phone = request["REQID"], request["MSISND"]
         if phone:
             day = request["SCHEDULETIME"]
@@ -145,7 +141,7 @@ class Vnpt(WebSimulator):
         return at.strftime(DAYS[self.manners.schedule_format])
 
     def _stage(self, taken: Taken | None) -> str:
-        """5, then 2, then 3 for QC, then 0 or 1; what is never reported stays before the last."""
+        """Return the status now: 5, 2, then 3 for QC, then 0 or 1; unreported ones stop before that."""
         if taken is None:
             return "-1"
         steps = ["5", "2", "3"] if taken.is_qc else ["5", "2"]
@@ -155,7 +151,7 @@ class Vnpt(WebSimulator):
         passed = (self.now() - taken.at).total_seconds() / stage_s if stage_s else len(steps)
         return steps[min(int(passed), len(steps) - 1)]
 
-    # ---- what the account has
+    # The account
 
     def _list(self, kind: str, request: Request) -> SimulatedReply:
         refused = rules.account(self._case(request))

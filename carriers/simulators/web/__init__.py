@@ -1,11 +1,11 @@
-"""What the simulators of carriers over HTTP share: a real server that behaves and misbehaves as it is told.
+"""The base of simulated carriers over HTTP: real servers with configurable misbehaviour.
 
-A carrier's simulator inherits `WebSimulator` and writes `handle`, one request and its answer:
+A carrier's simulator inherits `WebSimulator` and implements `handle`, one request and its answer:
 
-    async with Mobifone(MobifoneManners(hang=0.1)) as carrier:
-        ...                            # base_url = carrier.url
-        carrier.change(hang=0)         # other manners from now on
-        carrier.next(Trouble.CUT, 2)   # what the next two submits meet
+    async with Mobifone(MobifoneBehaviour(hang=0.1)) as carrier:
+        ...                                # base_url = carrier.url
+        carrier.change(hang=0)             # change the behaviour from now on
+        carrier.next(HttpTrouble.CUT, 2)   # what happens to the next two submits
         carrier.report()["distinct_numbers"]
 """
 

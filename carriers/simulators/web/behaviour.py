@@ -1,4 +1,4 @@
-"""How a simulated carrier over HTTP behaves: every misbehaviour is one field, and one flag of the command."""
+"""How a simulated carrier over HTTP behaves: every misbehaviour is one field and one flag."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TROUBLED = ("submits", "others", "all")
 
 @dataclass(frozen=True, slots=True)
 class WebOutcome:
-    """What becomes of a message, in the words of receipts, with the carrier's own error code."""
+    """What becomes of a message: a receipt status, with the carrier's own error code."""
 
     status: str
     error: str = "000"
@@ -22,7 +22,7 @@ class WebOutcome:
 
 @dataclass(frozen=True, slots=True)
 class WebReceiptPlan:
-    """How it is reported: so many times, perhaps before the answer to its submit."""
+    """How it is reported: how often, perhaps before the answer to its submit."""
 
     times: int = 1
     early: bool = False
@@ -30,8 +30,10 @@ class WebReceiptPlan:
 
 @dataclass(frozen=True, slots=True)
 class WebBehaviour:
-    """Everything a carrier does on purpose; a share is a part of 1, and one draw chooses among the shares
-    of troubles, one among outcomes and one among ways of reporting.
+    """Everything a carrier does on purpose.
+
+    A share is a part of 1; one draw decides among the shares of troubles, one among outcomes and one among
+    ways of reporting.
     """
 
     seed: int = flag(1, "same seed and same numbers: same fates")
@@ -93,13 +95,11 @@ class WebBehaviour:
 
 
 def troubles(manners: WebBehaviour) -> Randomness[HttpTrouble]:
-    """What requests meet."""
     shares = [(getattr(manners, each.value), each) for each in HttpTrouble if each is not HttpTrouble.NONE]
     return Randomness("troubles", HttpTrouble.NONE, shares)
 
 
 def first_troubles(manners: WebBehaviour) -> Sequence[HttpTrouble]:
-    """What the first requests meet, one by one."""
     found: list[HttpTrouble] = []
     for name, count in named_shares("next_troubles", manners.next_troubles):
         if name not in {each.value for each in HttpTrouble}:
@@ -110,7 +110,6 @@ def first_troubles(manners: WebBehaviour) -> Sequence[HttpTrouble]:
 
 
 def outcomes(manners: WebBehaviour) -> Randomness[WebOutcome]:
-    """What becomes of messages."""
     shares = []
     for key, share in named_shares("outcomes", manners.outcomes):
         status, _, error = key.partition("/")
@@ -121,7 +120,6 @@ def outcomes(manners: WebBehaviour) -> Randomness[WebOutcome]:
 
 
 def reportings(manners: WebBehaviour) -> Randomness[WebReceiptPlan]:
-    """How receipts come."""
     shares = [
         (manners.unreported, WebReceiptPlan(0)),
         (manners.early, WebReceiptPlan(early=True)),

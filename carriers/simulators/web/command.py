@@ -1,4 +1,4 @@
-"""The command that runs a simulated carrier over HTTP until it is told to stop, and prints what it saw."""
+"""Run a simulated carrier over HTTP until it is stopped, then print what it saw."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ACTIONS = ("drop", "close", "open", "results")
 
 
 def run(simulator: type[WebSimulator], argv: Sequence[str] | None = None) -> int:
-    """Run until SIGINT, SIGTERM, --for or --until-idle; 0, or 2 where a flag is wrong (SystemExit)."""
+    """Run until SIGINT, SIGTERM, --for or --until-idle; 0, or 2 for a wrong flag (SystemExit)."""
     parser = _parser(simulator)
     options = parser.parse_args(argv)
     try:
@@ -62,7 +62,7 @@ def _carrier(simulator: type[WebSimulator], options: argparse.Namespace) -> WebS
 
 
 async def _serve(carrier: WebSimulator, steps: Sequence[Step], options: argparse.Namespace) -> dict[str, Any]:
-    # The signals before the first line: whoever has read it may send one.
+    # Handle signals before the first line is printed: whoever reads it may send one.
     with process.measured() as took, process.stop_event() as stop:
         async with carrier:
             _write_at_signal(carrier, options.result_file)

@@ -1,4 +1,4 @@
-"""One request as a simulated carrier reads it, and its answer."""
+"""A request to a simulated carrier, and its reply."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from carriers.simulators.web.messages import WebMessage
 
 @dataclass(frozen=True)
 class SimulatedRequest:
-    """A whole request; `taken` fills with the messages that it hands over."""
+    """A whole request; `taken` collects the messages that it hands over."""
 
     method: str
     path: str
@@ -23,12 +23,10 @@ class SimulatedRequest:
 
     @cached_property
     def query(self) -> Mapping[str, str]:
-        """The fields of the query string."""
         return dict(parse_qsl(self.query_string, keep_blank_values=True))
 
     @cached_property
     def form(self) -> Mapping[str, str]:
-        """The fields of a form in the body."""
         if not self.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
             return {}
         return dict(parse_qsl(self.body.decode("utf-8", "replace"), keep_blank_values=True))
@@ -41,7 +39,7 @@ class SimulatedRequest:
 
 @dataclass(frozen=True, slots=True)
 class SimulatedReply:
-    """An answer; `code` is the carrier's own word for it, which the report counts."""
+    """A reply; `code` is the carrier's own code, which the report counts."""
 
     body: bytes
     code: str

@@ -1,4 +1,4 @@
-"""What a request can meet besides its answer."""
+"""What can happen to a request besides its regular answer."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import Enum
 
 
 class HttpTrouble(Enum):
-    """By its value a field of WebManners (a share) and a word of `next_troubles`; what it does, beside it."""
+    """Each value is also a field of WebBehaviour (a share) and a word of `next_troubles`."""
 
     NONE = "none"
     HANG = "hang"  # taken, never answered
@@ -31,7 +31,7 @@ class HttpTrouble(Enum):
 
 UNTAKEN = {HttpTrouble.BREAK_BEFORE, HttpTrouble.UNAVAILABLE, HttpTrouble.TOO_MANY, HttpTrouble.REDIRECT}
 ERRORS = {HttpTrouble.ERROR_500: 500, HttpTrouble.ERROR_502: 502}
-# What gets no whole answer of HTTP.
+# No complete HTTP response.
 BROKEN_OFF = {
     HttpTrouble.HANG,
     HttpTrouble.BREAK_BEFORE,

@@ -1,4 +1,4 @@
-"""The HTTP server under the simulators: uvicorn's, whose connections can also be broken and spoilt."""
+"""The HTTP server under the simulators: uvicorn with connections that can be broken on purpose."""
 
 from __future__ import annotations
 
@@ -32,7 +32,6 @@ class BreakableConnection:
         return str(self._scope["path"])
 
     async def read(self) -> SimulatedRequest:
-        """The whole request."""
         body, more = bytearray(), True
         while more:
             event = await self._receive()
@@ -43,34 +42,33 @@ class BreakableConnection:
         return SimulatedRequest(self._scope["method"], self.path, query, headers, bytes(body))
 
     async def answer(self, reply: SimulatedReply, pieces: int = 1) -> None:
-        """Send the answer; in more pieces than one it goes without its length (chunked)."""
+        """Send the reply; in several pieces it is chunked and has no length."""
         length = [] if pieces > 1 else [("content-length", str(len(reply.body)))]
         await self._start(reply, length)
         step = max(1, -(-len(reply.body) // pieces))
         for start in range(0, len(reply.body), step):
-            await self._send(_body(reply.body[start : start + step], more=True))
-        await self._send(_body(b"", more=False))
+            await self._send(_body_event(reply.body[start : start + step], more=True))
+        await self._send(_body_event(b"", more=False))
 
     async def cut(self, reply: SimulatedReply) -> None:
-        """Send half of the answer, and end the connection."""
+        """Send half of the reply, then close the connection."""
         await self._start(reply, [("content-length", str(len(reply.body) or 1))])
-        await self._send(_body(reply.body[: len(reply.body) // 2], more=True))
+        await self._send(_body_event(reply.body[: len(reply.body) // 2], more=True))
         self._transport.close()
         await self.gone()
 
     async def noise(self, seed: int) -> None:
-        """Send random bytes that are no HTTP, and end the connection."""
+        """Send random bytes that are not HTTP, then close the connection."""
         self._transport.write(b"\xff" + random.Random(seed).randbytes(4096))  # noqa: S311 - no secret
         self._transport.close()
         await self.gone()
 
     async def drop(self) -> None:
-        """Break the connection without a word."""
         self._transport.abort()
         await self.gone()
 
     async def gone(self) -> None:
-        """Say nothing until the other side has left."""
+        """Wait until the client has disconnected."""
         while (await self._receive())["type"] != "http.disconnect":
             pass
 
@@ -80,12 +78,12 @@ class BreakableConnection:
         await self._send({"type": "http.response.start", "status": reply.status, "headers": headers})
 
 
-def _body(piece: bytes, *, more: bool) -> dict[str, Any]:
+def _body_event(piece: bytes, *, more: bool) -> dict[str, Any]:
     return {"type": "http.response.body", "body": piece, "more_body": more}
 
 
 class _Connection(H11Protocol):
-    """uvicorn's connection, which gives its transport to the application."""
+    """uvicorn's connection, exposing its transport to the application."""
 
     def __init__(self, config: uvicorn.Config, state: ServerState, connected: Callable[[], None]) -> None:
         super().__init__(config, state, {})
@@ -105,9 +103,9 @@ class _Connection(H11Protocol):
 class Listener:
     """One port; `speak` is called for each request."""
 
-    def __init__(self, speak: Speak, connected: Callable[[], None], tls: ssl.SSLContext | None) -> None:
+    def __init__(self, handle: Speak, connected: Callable[[], None], tls: ssl.SSLContext | None) -> None:
         async def app(scope: Any, receive: Receive, send: Send) -> None:
-            await speak(BreakableConnection(scope, receive, send, scope["transport"]))
+            await handle(BreakableConnection(scope, receive, send, scope["transport"]))
 
         self._config = uvicorn.Config(app, lifespan="off", log_config=None, access_log=False, ws="none")
         self._config.load()
@@ -115,11 +113,10 @@ class Listener:
         self._server: asyncio.Server | None = None
 
     def keep_alive(self, seconds: float) -> None:
-        """Close connections that are idle for so long; those that come from now on."""
+        """Close idle connections after so long; applies to new connections."""
         self._config.timeout_keep_alive = seconds  # type: ignore[assignment]
 
     async def open(self, host: str, port: int) -> int:
-        """Listen; the port (0 asks the system for one)."""
         self._server = await asyncio.get_running_loop().create_server(
             lambda: _Connection(self._config, self._state, self._connected),
             host,
@@ -133,23 +130,22 @@ class Listener:
         return _Connection(self._config, self._state, self._connected)
 
     def close(self) -> None:
-        """Refuse new connections; those that are there stay."""
+        """Refuse new connections; existing ones stay."""
         if self._server is not None:
             self._server.close()
             self._server = None
 
     def drop_all(self) -> int:
-        """Break every connection without a word; how many there were."""
-        there = list(self._state.connections)
-        for connection in there:
+        connections = list(self._state.connections)
+        for connection in connections:
             connection.transport.abort()
-        return len(there)
+        return len(connections)
 
     async def end(self) -> None:
-        """Refuse and break everything, and let what was being answered end."""
+        """Stop listening, break all connections and cancel running requests."""
         self.close()
         self.drop_all()
-        await asyncio.sleep(0)  # lets the broken connections be reported lost
+        await asyncio.sleep(0)  # let connection_lost run
         tasks = list(self._state.tasks)
         for task in tasks:
             task.cancel()

@@ -1,4 +1,4 @@
-"""The messages that a simulated carrier over HTTP has taken: kept, counted by number, and their fates."""
+"""The messages that a simulated carrier over HTTP has taken, with counts and outcomes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from carriers.simulators.web.behaviour import WebOutcome, WebReceiptPlan
 
 @dataclass(slots=True, eq=False)
 class WebMessage:
-    """One message taken; `done_at` (aware) is when its fate came about, None while it is pending."""
+    """One message taken; `done_at` (aware): when its outcome was decided, None while pending."""
 
     index: int
     phone: str
@@ -27,13 +27,13 @@ class WebMessage:
 
     @property
     def status(self) -> str:
-        """What the carrier says of it now: "" while it is pending."""
+        """The carrier's current status: "" while pending."""
         return self.outcome.status if self.done_at else ""
 
 
 @dataclass(slots=True)
 class WebCounters:
-    """What is counted on the way; the names say what. `submits` are messages, whatever became of them."""
+    """Event counters; `submits` are messages, whatever became of them."""
 
     connections: int = 0
     connections_dropped: int = 0
@@ -55,37 +55,32 @@ class WebCounters:
     troubles: dict[str, int] = field(default_factory=dict)
 
     def answer(self, code: str) -> None:
-        """Count one answer."""
         self.answered += 1
         self.answers[code] = self.answers.get(code, 0) + 1
 
     def trouble(self, name: str) -> None:
-        """Count one trouble."""
         self.troubles[name] = self.troubles.get(name, 0) + 1
 
 
 class MessageStore:
-    """Every message taken, in order, and by number."""
+    """Every message taken, in order and by number."""
 
     def __init__(self) -> None:
         self.messages: list[WebMessage] = []
         self._by_phone: dict[str, list[WebMessage]] = {}
 
     def add(self, message: WebMessage) -> None:
-        """Keep one message more."""
         self.messages.append(message)
         self._by_phone.setdefault(message.phone, []).append(message)
 
     def of(self, phone: str) -> Sequence[WebMessage]:
-        """What was taken for the number, oldest first."""
         return self._by_phone.get(phone, [])
 
     def numbers(self) -> Iterator[str]:
-        """Every number that anything was taken for."""
         return iter(self._by_phone)
 
     def report(self) -> Mapping[str, object]:
-        """The counts, with names that say the unit; the same as of the message centre over SMPP."""
+        """Return the counts, with the same names as the SMPP simulator; names say the unit."""
         by_copies = Counter(map(len, self._by_phone.values()))
         return {
             "messages": len(self.messages),

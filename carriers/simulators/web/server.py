@@ -1,4 +1,4 @@
-"""A simulated carrier over HTTP on one port: started, told how to behave, and asked what it saw."""
+"""A simulated carrier over HTTP on one port."""
 
 from __future__ import annotations
 
@@ -24,8 +24,6 @@ from carriers.simulators.web.messages import WebMessage
 from carriers.simulators.web.state import CarrierState
 from carriers.simulators.web.webhook import Webhook
 
-# ---- Says a simulated carrier's answer, in order or with the trouble that was drawn for it
-
 HUGE = 10_000_000
 HTML = "text/html; charset=UTF-8"
 PAGE = (
@@ -35,46 +33,45 @@ PAGE = (
 
 
 async def write_response(
-    line: BreakableConnection, trouble: HttpTrouble, reply: SimulatedReply | None, desk: CarrierState
+    connection: BreakableConnection, trouble: HttpTrouble, reply: SimulatedReply | None, state: CarrierState
 ) -> None:
-    """Answer with `reply`, or with what the trouble makes of it (None: nothing was taken)."""
-    delay_s = desk.answer_delay_s()
+    """Send the reply, or what the trouble makes of it (None: nothing was taken)."""
+    delay_s = state.answer_delay_s()
     if delay_s:
         await asyncio.sleep(delay_s)
-    if await _is_broken_off(line, trouble, reply, desk):
-        desk.tally.never_answered += 1
+    if await _is_broken_off(connection, trouble, reply, state):
+        state.tally.never_answered += 1
         return
-    said = _spoilt(trouble, reply or SimulatedReply(b"", ""), desk)
-    desk.tally.answer(said.code)
-    await line.answer(said, 3 if trouble is HttpTrouble.CHUNKED else 1)
+    said = _with_trouble(trouble, reply or SimulatedReply(b"", ""), state)
+    state.tally.answer(said.code)
+    await connection.answer(said, 3 if trouble is HttpTrouble.CHUNKED else 1)
 
 
 async def _is_broken_off(
-    line: BreakableConnection, trouble: HttpTrouble, reply: SimulatedReply | None, desk: CarrierState
+    connection: BreakableConnection, trouble: HttpTrouble, reply: SimulatedReply | None, state: CarrierState
 ) -> bool:
     match trouble:
         case HttpTrouble.HANG:
-            await line.gone()
+            await connection.gone()
         case HttpTrouble.BREAK_BEFORE | HttpTrouble.BREAK_AFTER:
-            desk.tally.connections_dropped += 1
-            await line.drop()
+            state.tally.connections_dropped += 1
+            await connection.drop()
         case HttpTrouble.CUT:
-            await line.cut(reply or SimulatedReply(PAGE, "cut"))
+            await connection.cut(reply or SimulatedReply(PAGE, "cut"))
         case HttpTrouble.NOISE:
-            await line.noise(desk.tally.requests)
+            await connection.noise(state.tally.requests)
         case _:
             return False
     return True
 
 
-def _spoilt(trouble: HttpTrouble, reply: SimulatedReply, desk: CarrierState) -> SimulatedReply:
-    """What another status, or another body, makes of the answer."""
+def _with_trouble(trouble: HttpTrouble, reply: SimulatedReply, state: CarrierState) -> SimulatedReply:
     if trouble in ERRORS:
         return SimulatedReply(PAGE, f"http {ERRORS[trouble]}", ERRORS[trouble], HTML)
     match trouble:
         case HttpTrouble.UNAVAILABLE | HttpTrouble.TOO_MANY:
             status = 503 if trouble is HttpTrouble.UNAVAILABLE else 429
-            later = (("retry-after", str(desk.manners.retry_after_s)),)
+            later = (("retry-after", str(state.manners.retry_after_s)),)
             return SimulatedReply(PAGE, f"http {status}", status, HTML, later)
         case HttpTrouble.REDIRECT:
             return SimulatedReply(b"", "http 302", 302, HTML, (("location", "/elsewhere"),))
@@ -83,13 +80,13 @@ def _spoilt(trouble: HttpTrouble, reply: SimulatedReply, desk: CarrierState) -> 
         case HttpTrouble.EMPTY:
             return replace(reply, body=b"", code="empty")
         case HttpTrouble.GARBAGE:
-            noise = random.Random(desk.tally.requests).randbytes(512)  # noqa: S311 - no secret
+            noise = random.Random(state.tally.requests).randbytes(512)  # noqa: S311 - no secret
             return replace(reply, body=noise, code="garbage")
     return _wrapped(trouble, reply)
 
 
 def _wrapped(trouble: HttpTrouble, reply: SimulatedReply) -> SimulatedReply:
-    """The right answer, in another guise."""
+    """Change how the right reply is packaged."""
     match trouble:
         case HttpTrouble.HUGE:
             return replace(reply, body=reply.body + b" " * HUGE)
@@ -109,7 +106,7 @@ KEPT_REQUESTS = 1000
 
 
 class WebSimulator(ABC):
-    """One carrier on one TCP port. A carrier of its own writes `handle`, and perhaps `is_submit`."""
+    """One carrier on one TCP port; subclasses implement `handle`, and perhaps `is_submit`."""
 
     name: ClassVar[str]
     port_by_default: ClassVar[int]
@@ -129,30 +126,30 @@ class WebSimulator(ABC):
         self._manners = manners or self.manners_type()
         self._tls, self._webhook = tls, webhook
         self._listener: Listener
-        self.desk: CarrierState
+        self.state: CarrierState
         self.requests: deque[SimulatedRequest] = deque(maxlen=KEPT_REQUESTS)
 
-    # ---- what a carrier writes
+    # For subclasses
 
     @abstractmethod
-    def handle(self, asked: SimulatedRequest) -> SimulatedReply:
-        """The carrier's own answer; messages are taken, refused and throttled through self.desk."""
+    def handle(self, request: SimulatedRequest) -> SimulatedReply:
+        """Return the carrier's reply; take, refuse and throttle messages through self.state."""
 
     def is_submit(self, path: str) -> bool:
-        """Whether requests to this path hand over messages: for `trouble_on`."""
+        """Whether requests to this path hand over messages, for `trouble_on`."""
         return True
 
-    # ---- what tests and commands use
+    # For tests and commands
 
     async def __aenter__(self) -> Self:
-        self.desk = CarrierState(self._manners, self._webhook)
-        self._listener = Listener(self._speak, self._connected, self._tls)
+        self.state = CarrierState(self._manners, self._webhook)
+        self._listener = Listener(self._serve_request, self._connected, self._tls)
         await self.start_accepting()
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self._listener.end()
-        await self.desk.close()
+        await self.state.close()
 
     @property
     def url(self) -> str:
@@ -160,56 +157,49 @@ class WebSimulator(ABC):
         return f"{'https' if self._tls else 'http'}://{self.host}:{self.port}{self.path}"
 
     async def start_accepting(self) -> None:
-        """Listen; again on the same port after stop_accepting()."""
+        """Listen, on the same port again after stop_accepting()."""
         self._listener.keep_alive(self.manners.keep_alive_s)
         self.port = await self._listener.open(self.host, self.port)
 
     def stop_accepting(self) -> None:
-        """Refuse new connections; those that are there stay."""
+        """Refuse new connections; existing ones stay."""
         self._listener.close()
 
     def drop_all(self) -> None:
-        """Break every connection at once, without a word."""
-        self.desk.tally.connections_dropped += self._listener.drop_all()
+        self.state.tally.connections_dropped += self._listener.drop_all()
 
     @property
     def manners(self) -> Any:
-        """How the carrier behaves; may be replaced at any time."""
         return self._manners
 
     def change(self, **manners: Any) -> None:
-        """Replace some manners, by the names of their fields."""
         self._manners = dataclasses.replace(self._manners, **manners)
         self._listener.keep_alive(self._manners.keep_alive_s)
-        self.desk.behave(self._manners)
+        self.state.behave(self._manners)
 
     def next(self, trouble: HttpTrouble, count: int = 1) -> None:
-        """What the next requests meet, whatever the shares say."""
-        self.desk.next_troubles.extend([trouble] * count)
+        """Force a trouble on the next requests, whatever the shares say."""
+        self.state.next_troubles.extend([trouble] * count)
 
     def report(self) -> dict[str, Any]:
-        """What the carrier saw and did until now; names say the unit."""
-        return self.desk.report()
+        return self.state.report()
 
     @property
     def messages(self) -> Sequence[WebMessage]:
-        """Everything taken, in order."""
-        return self.desk.book.messages
+        return self.state.book.messages
 
     def copies(self, phone: str) -> int:
-        """How many messages were taken for a number."""
-        return len(self.desk.book.of(phone))
+        return len(self.state.book.of(phone))
 
     def numbers(self) -> Iterator[str]:
-        """Every number that anything was taken for."""
-        return self.desk.book.numbers()
+        return self.state.book.numbers()
 
     def idle_s(self) -> float:
-        """Seconds since anything was asked; 0 before the first submit and while receipts are due."""
-        return self.desk.idle_s()
+        """Return the seconds since the last request; 0 before the first submit and while receipts are due."""
+        return self.state.idle_s()
 
     def write_results(self, file: Path) -> None:
-        """The carrier's own list of what became of everything it took: number, status, time."""
+        """Write the carrier's result file: number, status, error and time of every message."""
         with file.open("w", encoding="utf-8", newline="") as out:
             rows = csv.writer(out)
             rows.writerow(("number", "status", "error", "time"))
@@ -219,32 +209,32 @@ class WebSimulator(ABC):
                     (each.phone, each.outcome.status, each.outcome.error, f"{at:%Y-%m-%d %H:%M:%S}")
                 )
 
-    # ---- one request
+    # One request
 
     def _connected(self) -> None:
-        self.desk.tally.connections += 1
+        self.state.tally.connections += 1
 
-    async def _speak(self, line: BreakableConnection) -> None:
-        trouble = self.desk.heard(self.is_submit(line.path))
+    async def _serve_request(self, connection: BreakableConnection) -> None:
+        trouble = self.state.heard(self.is_submit(connection.path))
         if not self._is_untaken(trouble):
-            await self._hear(line, trouble)
+            await self._handle_and_answer(connection, trouble)
             return
         if trouble is not HttpTrouble.BREAK_BEFORE:
-            await line.read()
-        await write_response(line, trouble, None, self.desk)
+            await connection.read()
+        await write_response(connection, trouble, None, self.state)
 
-    async def _hear(self, line: BreakableConnection, trouble: HttpTrouble) -> None:
-        """Read, handle and answer a request, and let the fates of its messages run from the answer on."""
-        asked = await line.read()
-        self.requests.append(asked)
-        reply = self.handle(asked)
-        await self.desk.report_early(asked.taken)
+    async def _handle_and_answer(self, connection: BreakableConnection, trouble: HttpTrouble) -> None:
+        """Read, handle and answer a request; the outcomes of its messages start after the answer."""
+        request = await connection.read()
+        self.requests.append(request)
+        reply = self.handle(request)
+        await self.state.report_early(request.taken)
         if trouble in BROKEN_OFF:  # there is no answer to wait for
-            self.desk.report_later(asked.taken)
-            await write_response(line, trouble, reply, self.desk)
+            self.state.report_later(request.taken)
+            await write_response(connection, trouble, reply, self.state)
         else:
-            await write_response(line, trouble, reply, self.desk)
-            self.desk.report_later(asked.taken)
+            await write_response(connection, trouble, reply, self.state)
+            self.state.report_later(request.taken)
 
     def _is_untaken(self, trouble: HttpTrouble) -> bool:
         return trouble in UNTAKEN or (trouble in ERRORS and not self.manners.errors_taken)

@@ -1,4 +1,4 @@
-"""What a simulated carrier decides and remembers: troubles, messages, their fates and their receipts."""
+"""The state of a simulated carrier: troubles, messages, their outcomes and receipts."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ class CarrierState:
         self.next_troubles = deque(web_manners.first_troubles(manners))
         self.last_heard_s = self._first_submit_s = self._last_done_s = self._loop.time()
         self._second, self._in_second, self._submits_in_second, self._peak = -1, 0, 0, 0
-        self._pending = 0  # messages whose fate has not come about
+        self._pending = 0  # messages without an outcome yet
         self._timers = TimerWheel(self._loop)
         self._poster = WebhookPoster(webhook, self.tally, manners) if webhook else None
         self.behave(manners)
 
     def behave(self, manners: WebBehaviour) -> None:
-        """Behave so from now on; what was taken before keeps the fate it has."""
+        """Switch to this behaviour; messages taken before keep their outcome."""
         self.manners = manners
         self._troubles = web_manners.troubles(manners)
         self._outcomes = web_manners.outcomes(manners)
@@ -48,15 +48,13 @@ class CarrierState:
             self._poster.manners = manners
 
     async def close(self) -> None:
-        """Report nothing any more."""
         self._timers.close()
         if self._poster is not None:
             await self._poster.close()
 
-    # ---- requests
+    # Requests
 
     def heard(self, is_submit: bool) -> HttpTrouble:
-        """Count one request; the trouble that it meets."""
         self.tally.requests += 1
         self.last_heard_s = self._loop.time()
         meets = {"submits": is_submit, "others": not is_submit, "all": True}[self.manners.trouble_on]
@@ -71,22 +69,19 @@ class CarrierState:
         return self._troubles.draw(unit(self.manners.seed, 1, self.tally.requests))
 
     def answer_delay_s(self) -> float:
-        """How long this answer takes."""
         spread = self.manners.answer_spread_s
         return self.manners.answer_delay_s + spread * unit(self.manners.seed, 4, self.tally.requests)
 
-    # ---- messages
+    # Messages
 
     def is_welcome(self, user: str, password: str) -> bool:
-        """Whether this is the account of the manners; without one everybody is."""
         return self.manners.account in ("", f"{user}:{password}")
 
     def is_refused(self, phone: str) -> bool:
-        """Whether the manners have this number refused."""
         return bool(self._refused) and phone.endswith(self._refused)
 
     def is_too_fast(self, parts: int = 1, submits: int = 1) -> bool:
-        """Whether to throttle these now; they are counted as throttled then."""
+        """Whether to throttle these messages now; if so, count them as throttled."""
         drawn = unit(self.manners.seed, 5, self.tally.submits) < self.manners.throttle
         self._tick()
         limit = self.manners.rate_limit
@@ -98,14 +93,13 @@ class CarrierState:
         return True
 
     def refuse(self, submits: int = 1) -> None:
-        """Count messages refused for good."""
         self._count(submits)
         self.tally.refused += submits
 
     def take(
-        self, asked: SimulatedRequest, phone: str, text: str, sender: str, request_id: str = ""
+        self, request: SimulatedRequest, phone: str, text: str, sender: str, request_id: str = ""
     ) -> WebMessage:
-        """Take one message; what becomes of it depends on the seed and the number alone."""
+        """Take one message; its outcome depends on the seed and the number alone."""
         self._count(1)
         seed, number = self.manners.seed, int(phone) if phone.isdecimal() else 0
         outcome = self._outcomes.draw(unit(seed, 2, number))
@@ -114,7 +108,7 @@ class CarrierState:
         message = WebMessage(index, phone, text, sender, request_id, segments(text), outcome, reporting, now)
         self.book.add(message)
         self._pending += 1
-        asked.taken.append(message)
+        request.taken.append(message)
         return message
 
     def _tick(self) -> None:
@@ -130,10 +124,10 @@ class CarrierState:
         self._submits_in_second += submits
         self._peak = max(self._peak, self._submits_in_second)
 
-    # ---- fates
+    # Outcomes
 
     async def report_early(self, taken: Iterable[WebMessage]) -> None:
-        """Post the receipts of those that are reported before they are answered, and wait for that."""
+        """Post the receipts that come before the answer, and wait for that."""
         early = [message for message in taken if message.reporting.early]
         for message in early:
             self._settle(message)
@@ -143,7 +137,7 @@ class CarrierState:
                 await self._poster.post([receipt(message)])
 
     def report_later(self, taken: Iterable[WebMessage]) -> None:
-        """Let the fates of the others come about in their time."""
+        """Schedule the outcomes of the others."""
         manners = self.manners
         spread_s = max(manners.receipt_spread_s, OUT_OF_ORDER_S * manners.out_of_order)
         for message in taken:
@@ -167,26 +161,24 @@ class CarrierState:
             self._poster.add([receipt(message)] * times + self._foreign(message))
 
     def _foreign(self, message: WebMessage) -> list[dict[str, Any]]:
-        """A receipt for a message that was never taken."""
+        """Return a receipt for a message that was never taken, if drawn."""
         if unit(self.manners.seed, 7, message.index) >= self.manners.foreign:
             return []
         self.tally.receipts_foreign += 1
         return [{**receipt(message), "request_id": f"foreign-{message.index}", "msisdn": "84000000000"}]
 
-    # ---- what was seen
+    # Statistics
 
     def outstanding(self) -> int:
-        """Receipts that the webhook has not acknowledged yet."""
         return self._poster.outstanding() if self._poster is not None else 0
 
     def idle_s(self) -> float:
-        """Seconds since anything was asked; 0 before the first submit and while anything is due."""
+        """Return the seconds since the last request; 0 before the first submit and while anything is due."""
         if not self.tally.submits or self.outstanding() or self._pending:
             return 0.0
         return self._loop.time() - self.last_heard_s
 
     def report(self) -> dict[str, Any]:
-        """All counts, with names that say the unit."""
         return {
             **asdict(self.tally),
             **self.book.report(),

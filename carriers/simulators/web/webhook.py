@@ -1,4 +1,4 @@
-"""Posts receipts to a webhook, again until they are acknowledged, signed where there is a secret."""
+"""Post receipts to a webhook until they are acknowledged, signed if there is a secret."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from carriers.simulators.web.behaviour import WebBehaviour
 from carriers.simulators.web.messages import WebCounters, WebMessage
 
 PATIENCE_S = 10.0
-# Refused for now, or for good: the second is not repeated.
+# Statuses that acknowledge, and that refuse for good; posts with any other status are repeated.
 GOOD, FOR_GOOD = (200, 202, 204), (400, 401, 403, 404, 405, 413, 415, 422)
 
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """Where receipts go: its URL (may hold a login for Basic), and the secret that signs them, if any."""
+    """Where receipts go: the URL (may hold a login for Basic), and the signing secret, if any."""
 
     url: str
     secret: str = field(default="", repr=False)
 
 
 def receipt(message: WebMessage) -> dict[str, Any]:
-    """The generic shape; carriers that take no request id give none back."""
+    """Build a receipt in the generic mapping; without a request id if the carrier took none."""
     named = {"request_id": message.request_id} if message.request_id else {}
     return {
         **named,
@@ -46,28 +46,25 @@ def receipt(message: WebMessage) -> dict[str, Any]:
 
 
 class WebhookPoster:
-    """A queue of receipts, and as many posts at once as the manners say."""
+    """A queue of receipts with a configurable number of concurrent posts."""
 
     def __init__(self, webhook: Webhook, tally: WebCounters, manners: WebBehaviour) -> None:
         self._webhook, self._tally, self.manners = webhook, tally, manners
         self._queue: deque[dict[str, Any]] = deque()
         self._waiting = asyncio.Event()
         self._under_way = 0
-        # What the webhook names is on this machine or given by hand: no proxy of the environment.
+        # The URL is on this machine or given by hand: ignore proxies of the environment.
         self._client = httpx.AsyncClient(timeout=PATIENCE_S, trust_env=False)
         self._workers = [asyncio.create_task(self._work()) for _ in range(manners.receipt_posts)]
 
     def add(self, items: Sequence[dict[str, Any]]) -> None:
-        """Have these receipts posted."""
         self._queue.extend(items)
         self._waiting.set()
 
     def outstanding(self) -> int:
-        """Receipts not yet acknowledged."""
         return len(self._queue) + self._under_way
 
     async def close(self) -> None:
-        """Post nothing any more."""
         for worker in self._workers:
             worker.cancel()
         await asyncio.gather(*self._workers, return_exceptions=True)
@@ -93,7 +90,6 @@ class WebhookPoster:
         return [self._queue.popleft() for _ in range(count)]
 
     async def post(self, batch: Sequence[dict[str, Any]]) -> None:
-        """Post until it is acknowledged, or refused for good."""
         body = json.dumps(batch[0] if self.manners.receipt_batch <= 1 else batch).encode()
         tally, tries = self._tally, 0
         while True:
@@ -111,7 +107,7 @@ class WebhookPoster:
             await asyncio.sleep(self.manners.receipt_pause_s)
 
     async def _send(self, body: bytes) -> int:
-        """The status of the answer; 0 where there is none."""
+        """Return the status of the response; 0 if there is none."""
         headers = {"content-type": "application/json"}
         if self._webhook.secret:
             timestamp = str(int(time.time()))
