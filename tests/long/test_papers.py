@@ -31,7 +31,7 @@ ROOT = Path(__file__).parent.parent.parent
 PAPERS = sorted(
     [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), ROOT / "carriers/README.md", ROOT / "messages/README.md"]
 )
-MINIMUM = {"README.md", "README.vi.md", "CONTRIBUTING.md", "DECISIONS.md", "SECURITY.md", "CHANGELOG.md"}
+MINIMUM = {"README.md", "README.vi.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "docs/decisions/README.md"}
 PLACEHOLDER = re.compile(r"[A-Z][A-Z_:]*|\d.*|\.\.\.|.*\.(csv|xlsx|json)|/.*")
 
 
