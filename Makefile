@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo drill soak attack test-fast test prove check bench run guide lint lock audit sbom clean
+.PHONY: help setup demo drill soak attack test-fast test prove check bench run guide new-carrier lint lock audit sbom clean
 
 PYTHON ?= python3
 VENV   := .venv
@@ -66,6 +66,10 @@ prove: $(VENV)/.ready  ## hours: soaks, drills, a year, millions, figures, every
 
 guide: $(VENV)/.ready  ## take the pictures of docs/guide.vi.md anew, by tests that go that way in Chromium
 	LOA_GUIDE=1 $(BIN)/python -m pytest -n 0 tests/e2e/test_life.py tests/prove/test_all_pages.py -k "live or sign-in or overview or unknown"
+
+new-carrier: $(VENV)/.ready  ## write the adapter, simulator, tests and page of a carrier over HTTP (NAME)
+	@test -n "$(NAME)" || { echo "Name it: make new-carrier NAME=vinafone"; exit 2; }
+	$(BIN)/python -m tests.new_carrier $(NAME)
 
 lint: $(VENV)/.ready  ## format, lint, types, import contracts
 	$(BIN)/ruff format --check .

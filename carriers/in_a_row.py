@@ -1,9 +1,9 @@
-"""Refusals in a row: when a link stops or pauses by itself, so that no list is refused one by one.
+"""Refusals in a row: when a link halts or pauses itself, so that no list is refused one by one.
 
-By what the tables make of codes: refused for good for a reason of ours (sender ID, account, text, request, or
-words that no table has): the lane halts, and a person mends the cause. Refused for good for their numbers'
-sake: a list may hold a stretch of dead ones, so it takes many more. In trouble of the carrier's own: the link
-pauses, and single messages ask whether it is over; none of them is given up meanwhile.
+What counts depends on the table of codes. Refused for good for a reason of ours (sender ID, account, text,
+request, or words that no table has): the link halts, and a person corrects the cause. Refused for good
+because of the number: a list may have a stretch of dead ones, so it takes many more. The carrier's own
+trouble: the link pauses, single messages probe whether it is over, and no message is given up meanwhile.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from carriers.health import HealthRecord
 from carriers.permit import since_boot
 from carriers.results import note_results
 
-DEFAULT = 20  # refusals in a row that a link bears
-FIRST_S, LONGEST_S = 1.0, 60.0  # pauses between single messages, which double
-_NUMBERS = 10  # so many times as many refusals of numbers
-_AFTER_RESUME = 3  # a person has mended the cause, but it may be the messages after all
-_TEXTS = 100  # so many texts are told apart
+DEFAULT = 20  # tolerated refusals in a row
+FIRST_S, LONGEST_S = 1.0, 60.0  # pauses between probes, doubling
+_NUMBERS = 10  # refusals of numbers tolerated, as a multiple of the others
+_AFTER_RESUME = 3  # tolerated after a person corrected the cause
+_TEXTS = 100  # texts counted separately
 
 WHY: Mapping[Reason, str] = {
     Reason.OTHER: "The carrier refuses message after message for a reason that we do not know"
@@ -39,7 +39,7 @@ PUT_OFF = "every message is put off ({code})"
 
 @dataclass(slots=True)
 class _Row:
-    """Refusals of one text and sender since the last of them was taken."""
+    """Refusals of one text and sender since the last accepted message."""
 
     ours: int = 0
     numbers: int = 0
@@ -47,10 +47,10 @@ class _Row:
 
 
 class InARow:
-    """Counts what a link's messages were answered, text by text; results go through `weigh`.
+    """Counts the answers to a link's messages by text and sender; results pass through `weigh`.
 
-    most: refusals in a row that are borne; why: what an unknown reason may be; of_one_number: codes that
-    speak of one message whatever their reason; longest_s: the longest pause between single messages.
+    most: tolerated refusals in a row; why: what an unknown reason may be; of_one_number: codes that concern
+    one message whatever their reason; longest_s: the longest pause between probes.
     """
 
     def __init__(
@@ -70,18 +70,16 @@ class InARow:
         self._code = ""
 
     def weigh(self, parcel: Sequence[OutboundSms], results: Sequence[SubmitResult]) -> list[SubmitResult]:
-        """The results as they are to be recorded: Halted in place of a refusal too many."""
+        """Return the results to record, with Halted in place of one refusal too many."""
         note_results(self._health, results)
-        return [self._one(sms, result) for sms, result in zip(parcel, results, strict=True)]
+        return [self._weigh_one(sms, result) for sms, result in zip(parcel, results, strict=True)]
 
     def reopened(self) -> None:
-        """A person says that the cause is mended: a few more refusals are borne, and then it halts again."""
+        """Tolerate a few more refusals after a person resumed the link, then halt again."""
         for row in self._rows.values():
             row.numbers_are_right = row.numbers_are_right or row.numbers > self._most * _NUMBERS
             row.ours = min(row.ours, max(0, self._most - _AFTER_RESUME))
-        self._works()
-
-    # ---- the carrier's own trouble
+        self._recovered()
 
     @property
     def why_paused(self) -> str:
@@ -90,39 +88,37 @@ class InARow:
 
     @property
     def pause_left_s(self) -> float:
-        """Seconds until the next single message may go."""
+        """Seconds until the next probe."""
         return max(0.0, self._until - since_boot()) if self.why_paused else 0.0
 
-    def _in_trouble(self, result: Deferred) -> Deferred:
+    def _note_trouble(self, result: Deferred) -> Deferred:
         self._trouble += 1
         if not self.why_paused:
             return result
         now = since_boot()
-        if now >= self._until:  # not for each of those that were on their way
+        if now >= self._until:  # once, not for each message in flight
             self._until = now + min(max(self._pause_s, result.retry_after_s), self._longest_s)
             self._pause_s = min(2 * self._pause_s, self._longest_s)
         self._code = result.code
-        # It is not the message's fault, which is given up after a few.
+        # counts=False: a message must not be given up for the carrier's trouble.
         return replace(result, counts=False)
 
-    def _works(self) -> None:
+    def _recovered(self) -> None:
         self._trouble, self._pause_s, self._until = 0, FIRST_S, 0.0
 
-    # ---- refusals for good
-
-    def _one(self, sms: OutboundSms, result: SubmitResult) -> SubmitResult:
+    def _weigh_one(self, sms: OutboundSms, result: SubmitResult) -> SubmitResult:
         match result:
             case Accepted() | Partial():
-                self._works()
+                self._recovered()
                 self._rows.pop((sms.sender, sms.text), None)
             case Rejected(code) if code in self._of_one_number:
-                self._works()
+                self._recovered()
                 self._of_a_number(self._row(sms))
             case Rejected():
-                self._works()
+                self._recovered()
                 return self._refused(self._row(sms), result)
             case Deferred(counts=True):
-                return self._in_trouble(result)
+                return self._note_trouble(result)
         return result
 
     def _row(self, sms: OutboundSms) -> _Row:
@@ -145,7 +141,7 @@ class InARow:
 
     @staticmethod
     def _of_a_number(row: _Row) -> None:
-        """The carrier looks at numbers: that outweighs one refusal of ours, not all of them."""
+        """Take one off our refusals: a carrier that judges numbers accepts the request itself."""
         row.ours = max(0, row.ours - 1)
 
     def _halt(self, why: str, result: Rejected) -> Halted:

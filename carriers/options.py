@@ -6,14 +6,26 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, fields
 from datetime import timedelta, timezone
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
-from carriers.contract import LinkError, LinkOptions, Reason, ReceiptLevel
+from carriers.contract import Carrier, LinkError, LinkOptions, Reason, ReceiptLevel
 
 # Converts a value of the settings file, or raises ValueError("what it must be").
 Read = Callable[[object], Any]
 Settings = TypeVar("Settings")
 VIETNAM = timezone(timedelta(hours=7))
+
+
+class Adapter(NamedTuple):
+    """What the registry needs of an adapter: its module `carrier` has one, named ADAPTER.
+
+    make: builds the link, LinkError for wrong settings; settings: the dataclass of `by(...)` fields;
+    canonical: how a link stores message ids, if not as the carrier writes them.
+    """
+
+    make: Callable[[LinkOptions], Carrier]
+    settings: type
+    canonical: Callable[[LinkOptions], Callable[[str], str]] | None = None
 
 
 def by(read: Read, *, says: bool = False) -> Mapping[str, Any]:

@@ -1,46 +1,36 @@
-"""The only list of link kinds and their classes; third parties add kinds by entry point."""
+"""The only list of link kinds; third parties add kinds by entry point."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from importlib.metadata import entry_points
 
 from carriers.contract import Carrier, LinkError, LinkOptions, WebhookReceipts
-from carriers.mobifone.carrier import MobifoneCarrier
-from carriers.mobifone.settings import MobifoneSettings
+from carriers.options import Adapter
 from carriers.options import saying as options_that_say
-from carriers.smpp.carrier import SmppCarrier
-from carriers.smpp.receipt import canonical_ids
-from carriers.smpp.settings import SmppSettings
-from carriers.viettel.carrier import viettel
-from carriers.viettel.settings import ViettelSettings
-from carriers.vnpt.carrier import VnptCarrier
-from carriers.vnpt.settings import VnptSettings
 
 GROUP = "loa.carriers"
-Make = Callable[[LinkOptions], Carrier]
-Canonical = Callable[[str], str]
-
-OWN: dict[str, Make] = {
-    "mobifone": MobifoneCarrier,
-    "smpp": SmppCarrier,
-    "viettel": viettel,
-    "vnpt": VnptCarrier,
-}
-SETTINGS: dict[str, type] = {
-    "mobifone": MobifoneSettings,
-    "smpp": SmppSettings,
-    "viettel": ViettelSettings,
-    "vnpt": VnptSettings,
-}
+# Our own adapters, one line each: the kind in the settings, which is also the folder. Imported when needed.
+OWN = (
+    "mobifone",
+    "smpp",
+    "viettel",
+    "vnpt",
+)
 _SECRET = re.compile("password|secret|token|key|login|user", re.IGNORECASE)
-# Kinds that store message ids in another form than the carrier writes them.
-CANONICAL: dict[str, Callable[[LinkOptions], Canonical]] = {"smpp": canonical_ids}
 
 
 def kinds() -> list[str]:
+    """Return every kind of link that this installation knows."""
     return sorted({*OWN, *(point.name for point in entry_points(group=GROUP))})
+
+
+def adapter(kind: str) -> Adapter:
+    """Return one of our own adapters."""
+    found: Adapter = import_module(f"carriers.{kind}.carrier").ADAPTER
+    return found
 
 
 def build(kind: str, link: LinkOptions) -> Carrier:
@@ -57,24 +47,24 @@ def webhook(kind: str, link: LinkOptions) -> WebhookReceipts | None:
     return made if isinstance(made, WebhookReceipts) else None
 
 
-def canonical(kind: str, link: LinkOptions) -> Canonical | None:
+def canonical(kind: str, link: LinkOptions) -> Callable[[str], str] | None:
     """Return how the link normalises message ids, or None if it keeps them as the carrier writes them."""
-    make = CANONICAL.get(kind)
+    make = adapter(kind).canonical if kind in OWN else None
     return None if make is None else make(link)
 
 
 def saying(kind: str, options: Mapping[str, object]) -> dict[str, object]:
     """Return the options that change what is sent or as whom; for third-party kinds all but credentials."""
-    if kind in SETTINGS:
-        return options_that_say(SETTINGS[kind], options)
+    if kind in OWN:
+        return options_that_say(adapter(kind).settings, options)
     return {name: value for name, value in options.items() if not _SECRET.search(name)}
 
 
-def _find(kind: str, link: LinkOptions) -> Make:
+def _find(kind: str, link: LinkOptions) -> Callable[[LinkOptions], Carrier]:
     if kind in OWN:
-        return OWN[kind]
+        return adapter(kind).make
     for point in entry_points(group=GROUP, name=kind):
-        found: Make = point.load()
+        found: Callable[[LinkOptions], Carrier] = point.load()
         return found
     raise LinkError(
         f"Link {link.name}: there is no kind {kind!r}; this installation knows: {', '.join(kinds())}."

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from importlib import import_module
+from pkgutil import iter_modules
+
 import typer
 
-from carriers.simulators.mobifone import Mobifone
+from carriers import simulators
 from carriers.simulators.smsc import command as smsc_command
-from carriers.simulators.viettel import Viettel
-from carriers.simulators.vnpt import Vnpt
 from carriers.simulators.web import WebSimulator
 from carriers.simulators.web import command as web_command
 
-# Carriers over HTTP.
-WEB: tuple[type[WebSimulator], ...] = (Mobifone, Viettel, Vnpt)
 _PASSED_ON = {"ignore_unknown_options": True, "allow_extra_args": True}
 
 app = typer.Typer(no_args_is_help=True, help="Run a simulated carrier to try things against.")
@@ -38,5 +38,13 @@ def _register(simulator: type[WebSimulator]) -> None:
     app.command(simulator.name, help=doc, add_help_option=False, context_settings=_PASSED_ON)(command)
 
 
-for _simulator in WEB:
+def _web_simulators() -> Iterator[type[WebSimulator]]:
+    """Every simulated carrier over HTTP: a folder of carriers/simulators that exports a WebSimulator."""
+    for module in iter_modules(simulators.__path__, f"{simulators.__name__}."):
+        for each in vars(import_module(module.name)).values() if module.ispkg else ():
+            if isinstance(each, type) and issubclass(each, WebSimulator) and each is not WebSimulator:
+                yield each
+
+
+for _simulator in _web_simulators():
     _register(_simulator)

@@ -68,8 +68,8 @@ class HttpCarrier(ABC):
     """
 
     receipt_level: ReceiptLevel = ReceiptLevel.NONE
-    strange: ClassVar[str] = ""  # what refusals in words of no table may be about
-    of_one_number: ClassVar[frozenset[str]] = frozenset()  # codes that speak of one message alone
+    strange: ClassVar[str] = ""  # what refusals for an unknown reason may be about
+    of_one_number: ClassVar[frozenset[str]] = frozenset()  # codes that concern one message only
     encodings: ClassVar[frozenset[Encoding]] = frozenset(Encoding)
     per_submit = 1
 

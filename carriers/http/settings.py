@@ -74,7 +74,7 @@ class HttpSettings:
     proxy: str = field(default="", repr=False, metadata=by(proxy))
     max_segments: int = field(default=4, metadata=by(whole(1, 15)))
     queries_per_second: float = field(default=1.0, metadata=by(number(0.01, 1000)))
-    # Refusals in a row for a reason of ours: then the lane halts. As many "in trouble": then the link pauses.
+    # Refusals in a row for a reason of ours until the link halts; for the carrier's own, until it pauses.
     strange_in_a_row: int = field(default=in_a_row.DEFAULT, metadata=by(whole(1, 1_000_000)))
 
 

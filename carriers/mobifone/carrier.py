@@ -21,7 +21,8 @@ from carriers.contract import (
 )
 from carriers.http import Failure, HttpAnswer, HttpCarrier
 from carriers.mobifone import codes
-from carriers.mobifone.settings import read_settings
+from carriers.mobifone.settings import MobifoneSettings, read_settings
+from carriers.options import Adapter
 from carriers.text import Table, Tables, encoding_of, segments
 
 Outcome = str | Deferred | Halted
@@ -189,3 +190,6 @@ def _is_plain(text: str) -> bool:
 def _last_outcome(state: RetryCallState) -> Outcome:
     outcome: Outcome = state.outcome.result() if state.outcome else Deferred("login: not tried")
     return outcome
+
+
+ADAPTER = Adapter(MobifoneCarrier, MobifoneSettings)

@@ -28,6 +28,7 @@ from carriers.contract import (
 from carriers.health import HealthRecord
 from carriers.in_a_row import InARow
 from carriers.inbound import InboundSink
+from carriers.options import Adapter
 from carriers.smpp import pdu
 from carriers.smpp.encoding import TextEncoder
 from carriers.smpp.id_bases import IdBases, wrong_mode
@@ -35,10 +36,10 @@ from carriers.smpp.inbound import one_text, read_inbound
 from carriers.smpp.interfaces import Counters, End
 from carriers.smpp.pending import MultipartMessage, PendingMessage, PendingQuery, id_reader
 from carriers.smpp.piece_queue import PieceQueue
-from carriers.smpp.receipt import is_receipt, read_answer, read_receipt, spellings, written_ids
+from carriers.smpp.receipt import canonical_ids, is_receipt, read_answer, read_receipt, spellings, written_ids
 from carriers.smpp.reconnect import BINDS, Reconnector, check_bind, tls_context, wait_while
 from carriers.smpp.session import SmppSession
-from carriers.smpp.settings import limits, read_settings
+from carriers.smpp.settings import SmppSettings, limits, read_settings
 from carriers.text import segments
 
 LINK_DOWN = Deferred("link down", retry_after_s=1.0)
@@ -390,3 +391,6 @@ class SmppCarrier:
         if not any(session.sends() for session in self._sessions()):
             return LINK_DOWN
         return PAUSED if self._in_a_row.why_paused else NO_ANSWERS
+
+
+ADAPTER = Adapter(SmppCarrier, SmppSettings, canonical_ids)

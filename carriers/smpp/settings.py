@@ -86,7 +86,7 @@ class SmppSettings:
     # query_sm per second; each takes a place in the window.
     queries_per_second: float = field(default=5.0, metadata=by(number(0.01, 1000)))
     part_retry_s: float = field(default=0.5, metadata=by(seconds(0.001, 60)))
-    # Refusals in a row for a reason of ours: then the lane halts. As many "in trouble": then the link pauses.
+    # Refusals in a row for a reason of ours until the link halts; for the carrier's own, until it pauses.
     strange_in_a_row: int = field(default=in_a_row.DEFAULT, metadata=by(whole(1, 1_000_000)))
     receipt_level: ReceiptLevel = field(default=ReceiptLevel.HANDSET, metadata=by(level))
     receipt_zone: timezone = field(default=VIETNAM, metadata=by(utc_offset))

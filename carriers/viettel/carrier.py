@@ -28,10 +28,11 @@ from carriers.contract import (
     Unknown,
 )
 from carriers.http import Failure, HttpAnswer, HttpCarrier
+from carriers.options import Adapter
 from carriers.viettel import soap
 from carriers.viettel.codes import DUPLICATE, TAKEN, CodeTable, Refusal, bare, of_all
 from carriers.viettel.queries import ViettelQueries
-from carriers.viettel.settings import LIST, WITH_RECEIPT, read_settings
+from carriers.viettel.settings import LIST, WITH_RECEIPT, ViettelSettings, read_settings
 from carriers.xml import Markup, XmlError, child, child_text, children, write
 
 
@@ -238,3 +239,6 @@ def _registered(item: BatchItem, verdict: SubmitResult) -> SubmitResult:
     if re.fullmatch(r"[1-9]\d{0,18}", item.result) and bare(TAKEN) in bare(item.message):
         return Accepted((item.result,))
     return verdict
+
+
+ADAPTER = Adapter(viettel, ViettelSettings)

@@ -25,12 +25,12 @@ from carriers.contract import (
     Unknown,
 )
 from carriers.http import Failure, HttpAnswer, HttpCarrier
-from carriers.options import VIETNAM
+from carriers.options import VIETNAM, Adapter
 from carriers.text import nfc
 from carriers.vnpt import codec
 from carriers.vnpt.account_check import AccountCheck
 from carriers.vnpt.codes import OWN_NETWORK, Wait, network_in, plain_code, range_holder, row_of
-from carriers.vnpt.settings import read
+from carriers.vnpt.settings import VnptSettings, read
 from carriers.vnpt.status_queries import StatusQueries
 from carriers.vnpt.template import fit
 
@@ -248,3 +248,6 @@ def _sort(
         else:
             lists.setdefault(network, []).append(index)
     return refused, list(lists.values())
+
+
+ADAPTER = Adapter(VnptCarrier, VnptSettings)
