@@ -14,17 +14,17 @@ _PATIENCE_S = 4
 
 def is_alive(settings: Settings) -> bool:
     """Return whether /healthz answers 200, over TLS if Loa itself terminates it."""
-    line = _line(settings)
+    connection = _connect(settings)
     try:
-        line.request("GET", "/healthz", headers={"Host": "localhost"})
-        return line.getresponse().status == 200
+        connection.request("GET", "/healthz", headers={"Host": "localhost"})
+        return connection.getresponse().status == 200
     except (OSError, HTTPException):
         return False
     finally:
-        line.close()
+        connection.close()
 
 
-def _line(settings: Settings) -> HTTPConnection:
+def _connect(settings: Settings) -> HTTPConnection:
     """Connect to our own address; Linux takes 0.0.0.0 and :: for this machine."""
     if settings.tls_certificate is None:
         return HTTPConnection(settings.host, settings.port, timeout=_PATIENCE_S)

@@ -120,15 +120,15 @@ def may_be_written_to(name: str, link: LinkSettings, number: str) -> str:
 
 
 async def send(
-    desk: MessageContext, name: str, link: LinkSettings, sms: OutboundSms, wait_s: float
+    context: MessageContext, name: str, link: LinkSettings, sms: OutboundSms, wait_s: float
 ) -> SentTestMessage:
     """Send one message and follow it for up to `wait_s` seconds. Raises Conflict if the link is not up."""
     carrier = build(name, link)
-    lane = await desk.db.awrite(link_store.register, facts(name, link, carrier))
+    lane = await context.db.awrite(link_store.register, facts(name, link, carrier))
     # No delivery's key begins like this.
     sms = replace(sms, key=f"test-{secrets.token_hex(8)}")
-    inbox = Inbox(desk.db, desk.ledger, Metrics())
-    following = Following(carrier, sms, inbox.sink(lane), desk.say)
+    inbox = Inbox(context.db, context.ledger, Metrics())
+    following = Following(carrier, sms, inbox.sink(lane), context.say)
     if isinstance(carrier, StreamReceipts):
         carrier.deliver_to(following.hear)
     taking = asyncio.create_task(inbox.run())
@@ -137,7 +137,7 @@ async def send(
             why = await came_up(carrier)
             if why:
                 raise Conflict(f"{why}; nothing was sent.")
-            result = await _submit(desk, lane, carrier, sms)
+            result = await _submit(context, lane, carrier, sms)
             following.know(getattr(result, "refs", ()))
             await following.until_final(wait_s)
     finally:
@@ -146,15 +146,15 @@ async def send(
     return SentTestMessage(sms.key, result, following.receipts)
 
 
-async def _submit(desk: MessageContext, lane: Lane, carrier: Carrier, sms: OutboundSms) -> SubmitResult:
+async def _submit(context: MessageContext, lane: Lane, carrier: Carrier, sms: OutboundSms) -> SubmitResult:
     parts = carrier.segments(sms.text)
     intent = {"key": sms.key, "sender": sms.sender, "segments": parts}
-    await desk.db.awrite(_note, desk.who, "test message", lane, intent)
-    desk.say(f"One message of {parts} SMS part(s) goes over {lane.name} as {sms.sender}, key {sms.key}.")
+    await context.db.awrite(_note, context.who, "test message", lane, intent)
+    context.say(f"One message of {parts} SMS part(s) goes over {lane.name} as {sms.sender}, key {sms.key}.")
     result = await _hand_over(carrier, sms)
     said = {"key": sms.key, "result": type(result).__name__.lower(), "code": getattr(result, "code", "")}
-    await desk.db.awrite(_note, desk.who, "test message answered", lane, said)
-    desk.say(result_text.answered(result))
+    await context.db.awrite(_note, context.who, "test message answered", lane, said)
+    context.say(result_text.answered(result))
     return result
 
 

@@ -129,7 +129,7 @@ def list_unknown(
 
 @router.post("/v1/runs/{run_id}/unknown/resend")
 @in_slices
-def resend_unknown(run_id: Id, body: UnknownSelection, db: Db, books: LedgerDep, who: Who) -> Decided:
+def resend_unknown(run_id: Id, body: UnknownSelection, db: Db, ledger: LedgerDep, who: Who) -> Decided:
     """Send these again, accepting that some may arrive twice. Recorded under the caller's name.
 
     Many are done in slices. After an interruption, what is done stays done: repeat the request with the same
@@ -137,16 +137,16 @@ def resend_unknown(run_id: Id, body: UnknownSelection, db: Db, books: LedgerDep,
     """
     db.read(unknown_decisions.find_run, run_id, who.carrier)
     order = unknown_decisions.UnknownOrder(run_id, who.name, _chosen(body))
-    return Decided(deliveries=unknown_decisions.resend(db, books, order))
+    return Decided(deliveries=unknown_decisions.resend(db, ledger, order))
 
 
 @router.post("/v1/runs/{run_id}/unknown/write-off")
 @in_slices
-def write_off_unknown(run_id: Id, body: UnknownSelection, db: Db, books: LedgerDep, who: Who) -> Decided:
+def write_off_unknown(run_id: Id, body: UnknownSelection, db: Db, ledger: LedgerDep, who: Who) -> Decided:
     """Leave these unknown for good, counted under their own heading. Recorded under the caller's name."""
     db.read(unknown_decisions.find_run, run_id, who.carrier)
     order = unknown_decisions.UnknownOrder(run_id, who.name, _chosen(body))
-    return Decided(deliveries=unknown_decisions.write_off(db, books, order))
+    return Decided(deliveries=unknown_decisions.write_off(db, ledger, order))
 
 
 def _chosen(body: UnknownSelection) -> list[tuple[int, int]]:

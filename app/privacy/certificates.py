@@ -93,12 +93,12 @@ class EraserIdentity:
     but: frozenset[tuple[ErasureKind, int | None]] = frozenset()
 
 
-def waiting(connection: Connection, hand: EraserIdentity) -> bool:
+def waiting(connection: Connection, identity: EraserIdentity) -> bool:
     """Return whether there is anything to erase; the writer is used only then."""
     left = select(erasures.c.id).where(erasures.c.ended_at.is_(None)).limit(1)
     if connection.execute(left).first():
         return True
-    return due(connection, hand.terms, clock.now_ms(), hand.but) is not None
+    return due(connection, identity.terms, clock.now_ms(), identity.but) is not None
 
 
 def free_in_ms(connection: Connection, ledger: Ledger) -> int | None:
@@ -108,11 +108,11 @@ def free_in_ms(connection: Connection, ledger: Ledger) -> int | None:
     return None if until is None else max(0, until - ledger.now_ms(connection))
 
 
-def begin(connection: Connection, ledger: Ledger, hand: EraserIdentity) -> int | None:
+def begin(connection: Connection, ledger: Ledger, identity: EraserIdentity) -> int | None:
     """Take over an abandoned erasure, or begin the next that is due; return its ID, None if there is none."""
     one_at_a_time(connection, _ONE)
     now = ledger.now_ms(connection)
-    held = {"owner": hand.owner, "lease_until": now + hand.lease_ms}
+    held = {"owner": identity.owner, "lease_until": now + identity.lease_ms}
     e = erasures.c
     left = select(e.id, e.lease_until).where(e.ended_at.is_(None)).order_by(e.id).limit(1)
     row = connection.execute(left).first()
@@ -121,31 +121,31 @@ def begin(connection: Connection, ledger: Ledger, hand: EraserIdentity) -> int |
             return None
         connection.execute(update(erasures).where(e.id == row.id).values(held))
         return int(row.id)
-    subject = due(connection, hand.terms, now, hand.but)
+    subject = due(connection, identity.terms, now, identity.but)
     if subject is None:
         return None
-    fresh = _fresh(subject, hand) | {"started_at": now} | held
+    fresh = _fresh(subject, identity) | {"started_at": now} | held
     return int(connection.execute(insert(erasures).values(fresh).returning(e.id)).scalar_one())
 
 
-def _fresh(subject: Erasable, hand: EraserIdentity) -> dict[str, Any]:
+def _fresh(subject: Erasable, identity: EraserIdentity) -> dict[str, Any]:
     said = asdict(subject)
     known = {name: said[name] for name in ("name", "rule", "due_at", "first_at", "last_at", "months")}
     return known | {
         "kind": subject.kind.value,
         "subject_id": subject.id,
-        "days": hand.terms.days,
+        "days": identity.terms.days,
         "counts": {},
         "totals": [],
-        "by": hand.by,
+        "by": identity.by,
     }
 
 
-def hold(connection: Connection, ledger: Ledger, number: int, hand: EraserIdentity) -> Row[Any]:
+def hold(connection: Connection, ledger: Ledger, number: int, identity: EraserIdentity) -> Row[Any]:
     """Return the row and renew its lease. Raises Conflict if another process has taken it over."""
     e = erasures.c
-    until = ledger.now_ms(connection) + hand.lease_ms
-    own = update(erasures).where(e.id == number, e.owner == hand.owner, e.ended_at.is_(None))
+    until = ledger.now_ms(connection) + identity.lease_ms
+    own = update(erasures).where(e.id == number, e.owner == identity.owner, e.ended_at.is_(None))
     row = connection.execute(own.values(lease_until=until).returning(erasures)).first()
     if row is None:
         raise Conflict(f"Erasure {number} has been taken over by another process.")

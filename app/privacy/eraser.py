@@ -68,13 +68,13 @@ class Eraser:
     async def one(self, stopping: asyncio.Event) -> bool:
         """Complete one erasure; False if there is none, or `stopping` came before."""
         unsound = await self._unsound()
-        hand = EraserIdentity(new_owner(), self.by, self.lease_ms, self.terms, unsound)
-        if not await self.db.aread(certificates.waiting, hand):
+        identity = EraserIdentity(new_owner(), self.by, self.lease_ms, self.terms, unsound)
+        if not await self.db.aread(certificates.waiting, identity):
             return False
-        number = await self.db.insist(certificates.begin, self.ledger, hand)
+        number = await self.db.insist(certificates.begin, self.ledger, identity)
         if number is None:
             return False
-        work = _Work(self, number, hand)
+        work = _Work(self, number, identity)
         if not await work.prepare(stopping):
             return False
         while not stopping.is_set():
@@ -105,7 +105,7 @@ class _Work:
 
     eraser: Eraser
     number: int
-    hand: EraserIdentity
+    identity: EraserIdentity
 
     async def write(
         self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
@@ -114,7 +114,7 @@ class _Work:
         return await self.eraser.db.insist(work, *args, **kwargs)
 
     def _row(self, connection: Connection) -> Row[Any]:
-        return certificates.hold(connection, self.eraser.ledger, self.number, self.hand)
+        return certificates.hold(connection, self.eraser.ledger, self.number, self.identity)
 
     async def prepare(self, stopping: asyncio.Event) -> bool:
         """Return whether its rows may be erased from now on: closed to receipts, and the reports kept."""

@@ -60,7 +60,7 @@ _CSV: dict[int | str, dict[str, Any]] = {200: {"content": {"text/csv": {}}}}
 
 @router.post("", status_code=202, response_model=queries.ReceiptFile, openapi_extra=_BODY, responses=_KNOWN)
 async def upload_receipt_file(
-    request: Request, db: Db, books: LedgerDep, settings: Config, who: Who, taking: Taking
+    request: Request, db: Db, ledger: LedgerDep, settings: Config, who: Who, taking: Taking
 ) -> Response:
     """Upload a carrier's result file. It is applied after this answer: follow `state` and `percent`."""
     folder = await run_in_threadpool(folder_of, settings.data)
@@ -71,7 +71,7 @@ async def upload_receipt_file(
         known, answered = await db.awrite(_take, claim, upload, who.name, taking)
         if known.waiting:
             path = upload.path.replace(spool_path(folder, claim.carrier, upload.file.sha256))
-            in_turn(partial(import_spooled, db, books, settings, known.id, path))
+            in_turn(partial(import_spooled, db, ledger, settings, known.id, path))
     return sent(answered)
 
 

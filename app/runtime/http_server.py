@@ -69,12 +69,12 @@ class SocketListener:
     def _take(self) -> None:
         for _ in range(_AT_ONCE):
             try:
-                line, _address = self._socket.accept()
+                client, _address = self._socket.accept()
             except OSError as error:
                 if error.errno in _SHORT:
                     self._pause(error)
                 return
-            self._admit(line)
+            self._admit(client)
 
     def _pause(self, error: OSError) -> None:
         """Out of descriptors or memory: close one connection, and accept again a little later."""
@@ -83,20 +83,20 @@ class SocketListener:
         self._loop.remove_reader(self._socket)
         self._loop.call_later(_SHORT_PAUSE_S, self._listen)
 
-    def _admit(self, line: socket.socket) -> None:
+    def _admit(self, client: socket.socket) -> None:
         if not self._callers.make_room():
-            line.close()
+            client.close()
             return
-        line.setblocking(False)
-        task = self._loop.create_task(self._connect(self._make(line), line))
+        client.setblocking(False)
+        task = self._loop.create_task(self._connect(self._make(client), client))
         self._connecting.add(task)
         task.add_done_callback(self._connecting.discard)
 
-    async def _connect(self, connection: Connection, line: socket.socket) -> None:
+    async def _connect(self, connection: Connection, client: socket.socket) -> None:
         try:
             limit = self._callers.bounds.request_s if self._tls else None
             await self._loop.connect_accepted_socket(
-                lambda: connection, line, ssl=self._tls, ssl_handshake_timeout=limit
+                lambda: connection, client, ssl=self._tls, ssl_handshake_timeout=limit
             )
         except OSError:  # gone, without TLS, or cut off
             self._callers.drop(connection)
@@ -120,8 +120,8 @@ class Server(uvicorn.Server):
         """Accept connections by our own listener; uvicorn's has no limit."""
         await self.lifespan.startup()
 
-        def make(line: socket.socket) -> Connection:
-            return Connection(self.callers, line, self.config, self.server_state, self.lifespan.state)
+        def make(client: socket.socket) -> Connection:
+            return Connection(self.callers, client, self.config, self.server_state, self.lifespan.state)
 
         tls = self.config.ssl
         self._listeners = [SocketListener(listener, self.callers, make, tls) for listener in sockets or ()]
