@@ -38,7 +38,7 @@ def _register(simulator: type[WebSimulator]) -> None:
     app.command(simulator.name, help=doc, add_help_option=False, context_settings=_PASSED_ON)(command)
 
 
-def _web_simulators() -> Iterator[type[WebSimulator]]:
+def web_simulators() -> Iterator[type[WebSimulator]]:
     """Every simulated carrier over HTTP: a folder of carriers/simulators that exports a WebSimulator."""
     for module in iter_modules(simulators.__path__, f"{simulators.__name__}."):
         for each in vars(import_module(module.name)).values() if module.ispkg else ():
@@ -46,5 +46,5 @@ def _web_simulators() -> Iterator[type[WebSimulator]]:
                 yield each
 
 
-for _simulator in _web_simulators():
+for _simulator in web_simulators():
     _register(_simulator)

@@ -97,7 +97,9 @@ def sections(file: Path) -> set[str]:
 @each_paper
 def test_every_target_of_make_exists(paper: Path) -> None:
     targets = set(re.findall(r"^([a-z-]+):", text("Makefile"), re.MULTILINE))
-    named = {each for line in code(paper.read_text("utf-8")) for each in re.findall(r"\bmake ([a-z-]+)", line)}
+    named = {
+        each for line in code(paper.read_text("utf-8")) for each in re.findall(r"\bmake ([a-z-]+)", line)
+    }
     assert named <= targets
 
 

@@ -42,7 +42,7 @@ from app.devtools.demo.output import tell_end, tell_outcome
 from app.devtools.demo.progress_board import ProgressBoard
 from app.devtools.demo.scenario_smpp import scenario
 from app.devtools.demo.sending import send
-from app.devtools.demo.simulator_processes import open_centres
+from app.devtools.demo.simulator_processes import running_simulators
 from app.ledger.factory import ledger_for
 from app.reports.figures import CampaignReport
 from app.reports.verify import Verification, examine
@@ -258,7 +258,7 @@ def test_a_centre_that_does_not_start_is_named(tmp_path: Path) -> None:
     roles = {"viettel": scenario(600)["viettel"]}
     with (
         pytest.raises(SetupError, match="viettel did not start"),
-        open_centres(roles, "no number", tmp_path / "log"),  # type: ignore[arg-type]
+        running_simulators(roles, "no number", tmp_path / "log"),  # type: ignore[arg-type]
     ):
         pass
     assert "no number" in (tmp_path / "log").read_text()
@@ -266,7 +266,7 @@ def test_a_centre_that_does_not_start_is_named(tmp_path: Path) -> None:
 
 def test_a_centre_that_is_killed_is_named(tmp_path: Path) -> None:
     roles = {"vnpt": scenario(600)["vnpt"]}
-    with open_centres(roles, 1, tmp_path / "log") as centres:
+    with running_simulators(roles, 1, tmp_path / "log") as centres:
         centres["vnpt"].process.kill()
         with pytest.raises(SetupError, match="vnpt ended without its figures"):
             centres["vnpt"].stop()
