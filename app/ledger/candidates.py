@@ -15,7 +15,7 @@ ONE_ID_MS = DAY_MS // 2
 
 
 def submission_query(one: ReceiptRow, late: bool, now: int) -> SubmissionQuery | None:
-    """Return what to look for, or None without a reference; late: it has been looked for in vain for long."""
+    """Return the query for the receipt's message, or None without a reference; late: many tries failed."""
     if one.reference is None:
         return None
     if one.phone is None:

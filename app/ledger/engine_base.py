@@ -180,7 +180,7 @@ class EngineBase(ABC):
     are locked before their deliveries, always with SKIP LOCKED.
     """
 
-    ranges_at_once: ClassVar[int]  # of lines, that one statement finds by the key
+    ranges_at_once: ClassVar[int]  # ranges of seq for which one statement still uses the primary key
 
     def __init__(self, chunk_size: int = 1000) -> None:
         self.chunk_size = chunk_size
@@ -258,7 +258,7 @@ class EngineBase(ABC):
     def find_of_phone(
         self, connection: Connection, asked: Sequence[SubmissionQuery], within: Sequence[int]
     ) -> list[MatchedDelivery]:
-        """Lock and read them by phone, which all must state, where many messages have the reference."""
+        """Do `find` by phone, which every query must state, for references that many messages share."""
 
     @abstractmethod
     def write_standings(self, connection: Connection, rows: Sequence[Row]) -> None:
@@ -286,7 +286,7 @@ class EngineBase(ABC):
     def set_alike(
         self, connection: Connection, which: Sequence[ColumnElement[bool]], values: Mapping[str, object]
     ) -> list[Row]:
-        """Read and set these deliveries under one lock; (area, segments, n) of those that are alike."""
+        """Update these deliveries under one lock; return (area, segments, n) for each area and segments."""
 
     @abstractmethod
     def take_quarantined(

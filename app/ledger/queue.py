@@ -287,7 +287,7 @@ def _lease(chunk: OpenChunk, items: Sequence[DeliveryToSend], lost: int, owner: 
 
 
 def _inside(*taken: OpenChunk | ChunkLease) -> list[ColumnElement[bool]]:
-    """The deliveries of these chunks of one batch."""
+    """Match the deliveries of these chunks, which are all of one batch."""
     d, first = deliveries.c, taken[0]
     within = or_(*(and_(d.seq >= each.first_seq, d.seq <= each.last_seq) for each in taken))
     return [d.campaign_id == first.campaign_id, d.batch_id == first.batch_id, within]

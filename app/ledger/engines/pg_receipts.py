@@ -36,7 +36,7 @@ FIND = f"""
            AND d.phone = coalesce(v.phone, d.phone)
      ORDER BY d.campaign_id, d.batch_id, d.seq FOR NO KEY UPDATE OF d
 """  # noqa: S608 - constants of ours; values are bound
-# In one campaign's partitions. Keep the planner off the index on references: thousands of rows have this one.
+# For one campaign's partitions. `|| ''` prevents use of the index on references, which thousands of rows share.
 FIND_OF_PHONE = f"""
     {_HIT}
       FROM ({{asked}}) AS v
@@ -63,7 +63,7 @@ _STANDING = """
 """
 # No carrier tries a message for longer, so nearly all receipts concern runs that ended since.
 _LATELY_MS = VALIDITY_MS + DAY_MS
-# Tables are asked for only of the few runs of these days: else the planner would ask for those of all runs.
+# MATERIALIZED, so that only recent runs' tables are looked up; the planner would look up those of all runs.
 MOMENT = f"""
     WITH closed AS (SELECT subject_id AS id FROM erasures WHERE kind = 'campaign' AND ended_at IS NULL),
          lately AS MATERIALIZED (SELECT DISTINCT campaign_id FROM runs WHERE state <> 'planned'

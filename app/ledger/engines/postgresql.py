@@ -335,7 +335,6 @@ class PostgresqlLedger(ChunkQueue, SubmitResults, Tallies, EraseOperations):
     def set_alike(
         self, connection: Connection, which: Sequence[ColumnElement[bool]], values: Mapping[str, object]
     ) -> list[Row]:
-        """Counted by the server, out of what it has set."""
         own = update(deliveries).where(*which).values(values)
         done = own.returning(deliveries.c.area, deliveries.c.segments).cte("done")
         counted = select(done.c.area, done.c.segments, func.count()).group_by(done.c.area, done.c.segments)
@@ -366,7 +365,7 @@ def _execute(connection: Connection, sql: str, values: Mapping[str, object], row
 def _hits(
     connection: Connection, sql: str, tables: Sequence[str], asked: Sequence[SubmissionQuery]
 ) -> list[MatchedDelivery]:
-    """What the query finds in these tables, given by the ends of their names, in one statement."""
+    """Run the query on the partitions with these name suffixes, in one statement."""
     rows, values = spread("v", ASKED, [(nth, *each) for nth, each in enumerate(asked)])
     each = [sql.format(asked=rows, own=own, campaign=own.removeprefix("_c")) for own in tables]
     names = [f"f{number}" for number in range(len(each))]
@@ -377,7 +376,7 @@ def _hits(
     try:
         return [MatchedDelivery(*row) for row in _execute(connection, sql, values)]
     except psycopg.errors.UndefinedTable as error:
-        # Erased since this transaction learnt which campaigns there are: the next one won't look there.
+        # Erased after this transaction read the list of campaigns; the next one won't look there.
         raise DatabaseUnavailable(
             "A campaign was erased meanwhile; nothing was changed, try again."
         ) from error

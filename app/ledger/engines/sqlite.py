@@ -104,7 +104,7 @@ _HOME = "sqlite"
 class SqliteLedger(ChunkQueue, SubmitResults, Tallies, EraseOperations):
     """The primitives on SQLite. One writer means that no row needs a lock."""
 
-    ranges_at_once = 1  # several are looked for in the whole table
+    ranges_at_once = 1  # SQLite would scan the whole table for several
 
     def open_campaign(self, connection: Connection, campaign_id: int) -> None:
         """Do nothing: one table holds every campaign."""
@@ -221,7 +221,7 @@ class SqliteLedger(ChunkQueue, SubmitResults, Tallies, EraseOperations):
     def set_alike(
         self, connection: Connection, which: Sequence[ColumnElement[bool]], values: Mapping[str, object]
     ) -> list[Row]:
-        """Counted first: there is one writer, so nothing comes in between."""
+        """Count first; with a single writer nothing can change in between."""
         d = deliveries.c
         counted = select(d.area, d.segments, func.count()).where(*which).group_by(d.area, d.segments)
         rows = [tuple(row) for row in connection.execute(counted)]
