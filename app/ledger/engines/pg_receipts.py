@@ -36,7 +36,7 @@ FIND = f"""
            AND d.phone = coalesce(v.phone, d.phone)
      ORDER BY d.campaign_id, d.batch_id, d.seq FOR NO KEY UPDATE OF d
 """  # noqa: S608 - constants of ours; values are bound
-# For one campaign's partitions. `|| ''` prevents use of the index on references, which thousands of rows share.
+# For one campaign's partitions. `|| ''` keeps the planner off the index on references: thousands share one.
 FIND_OF_PHONE = f"""
     {_HIT}
       FROM ({{asked}}) AS v
