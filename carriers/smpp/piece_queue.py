@@ -44,7 +44,7 @@ class Owner(Protocol):
 
 
 class PieceQueue(deque[tuple[Owner, int]]):
-    """Pieces of work as (owner, index); call `look` after taking pieces out."""
+    """Pieces of work as (owner, index); call `notify_if_empty` after taking pieces out."""
 
     def __init__(self) -> None:
         super().__init__()
