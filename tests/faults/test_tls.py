@@ -41,8 +41,12 @@ async def test_what_listens_to_others_does_so_by_tls_or_not_at_all(home: Home) -
     async with httpx.AsyncClient() as plain:
         with pytest.raises(httpx.HTTPError):
             await plain.get(f"http://127.0.0.1:{port}/metrics")
-    heads = [each["head"] for each in program.events() if each["event"] == "the head of the audit"]
-    assert heads == [f"0:{'0' * 64}"]
+
+    def heads() -> list[str]:
+        return [each["head"] for each in program.events() if each["event"] == "the head of the audit"]
+
+    await home.until(heads, "the audit's head is in the log")
+    assert heads() == [f"0:{'0' * 64}"]
     if home.sqlite:
         assert alive(home) == 0
     assert await program.stop() == 0, program.words()

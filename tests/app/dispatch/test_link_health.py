@@ -180,7 +180,7 @@ async def test_only_news_and_a_sign_of_life_are_written(db: Database) -> None:
     await asyncio.sleep(0.05)
     await sweep.step()
     assert db.read(seen) == first
-    carrier.look()
+    carrier.update()
     await sweep.step()
     assert db.read(facts)[world.lane.id].state is LinkState.LOST
 
