@@ -13,7 +13,7 @@ N      ?= 30000
 WORKERS ?= $(shell expr 3 + $$(getconf _NPROCESSORS_ONLN))
 TESTS  := --ignore tests/prove -m "not prove"
 # The first level: what starts no process and takes no second.
-FAST   := --ignore tests/long --ignore tests/faults --ignore tests/e2e --ignore tests/prove -m "not postgresql and not prove"
+FAST   := --ignore tests/long --ignore tests/faults --ignore tests/e2e --ignore tests/prove -m "not postgresql and not prove and not longer"
 CARRIERS ?= smpp
 SEED   ?= 7
 FAULTS ?= 30

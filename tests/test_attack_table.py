@@ -22,6 +22,7 @@ def test_a_table_counts_what_is_broken() -> None:
     assert said.endswith("2 attacks, 13 tries: 1 BROKEN.")
 
 
+@pytest.mark.longer
 @pytest.mark.parametrize("held", [True, False])
 def test_any_success_of_the_attacker_is_an_exit_status(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, held: bool

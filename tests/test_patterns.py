@@ -76,6 +76,7 @@ def test_no_text_makes_a_pattern_explode(place: str) -> None:
     assert [what for what in found if what] == []
 
 
+@pytest.mark.longer
 @pytest.mark.parametrize("bad", [r"(a+)+$", r"(?:a|a)*b", r"(?:a*)*c"])
 def test_an_exploding_pattern_would_be_found(bad: str) -> None:
     assert explosion(re.compile(bad), ("search",), "a", "!")

@@ -246,6 +246,7 @@ def test_a_line_that_was_half_written_is_no_head(db: Database, file: Path) -> No
     assert audit_heads.kept(file.parent / "none") == ()
 
 
+@pytest.mark.longer
 def test_two_databases_of_one_data_folder_do_not_warn_of_each_other(
     tmp_path: Path, new_postgresql_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -21,6 +21,7 @@ from tests.trees import parsed
 REMEDY = re.compile(r"GET /v1/|POST /v1/|`loa |there are: |the links are: |it has |spell it ")
 
 
+@pytest.mark.longer
 def test_every_sentence_names_a_list_and_a_command_that_there_are(sqlite_url: str) -> None:
     db = Database(sqlite_url)
     paths = create_app(Settings(), db).openapi()["paths"]
@@ -33,6 +34,7 @@ def test_every_sentence_names_a_list_and_a_command_that_there_are(sqlite_url: st
             assert CliRunner().invoke(commands, [*words.split(), "--help"]).exit_code == 0, words
 
 
+@pytest.mark.longer
 def test_nothing_is_missing_without_a_remedy() -> None:
     root = Path(app.__file__).parent
     found = [

@@ -110,6 +110,7 @@ def test_an_answer_in_another_encoding_is_read(encoding: str) -> None:
     assert read_xml(text.encode(encoding)).text == "\u00e9"
 
 
+@pytest.mark.longer
 def test_a_very_deep_answer_is_read_without_harm() -> None:
     root = read_xml(b"<a>" * 100_000 + b"</a>" * 100_000)
     assert find(root, "b") is None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from html.parser import HTMLParser
 
+import pytest
 from fastapi import FastAPI
 
 from app.api.openapi import operations
@@ -36,6 +37,7 @@ class Seen(HTMLParser):
         assert self.open.pop() == tag
 
 
+@pytest.mark.longer
 def test_the_page_has_every_operation_and_loads_nothing_from_elsewhere(
     application: FastAPI, stranger: Client
 ) -> None:
@@ -49,6 +51,7 @@ def test_the_page_has_every_operation_and_loads_nothing_from_elsewhere(
         assert stranger.get(link).status_code == 200, link
 
 
+@pytest.mark.longer
 def test_its_policy_allows_its_style_and_nothing_else(stranger: Client) -> None:
     for url in ("/docs", "/docs/errors"):
         policy = stranger.get(url).headers["Content-Security-Policy"]

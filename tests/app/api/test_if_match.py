@@ -74,6 +74,7 @@ def test_what_was_said_of_an_addressee_is_replaced_only_by_who_has_read_it(clien
     assert (done.status_code, done.json()["email"]) == (200, "vp@sotuphap.example")
 
 
+@pytest.mark.longer
 def test_what_has_not_changed_is_not_sent_again(client: Client, db: Database) -> None:
     _, run_id = db.write(new_run)
     for url in (f"/v1/runs/{run_id}", "/v1/batches/1", "/v1/runs", "/v1/texts/gia-danh-cong-an"):

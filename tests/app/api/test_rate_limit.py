@@ -41,6 +41,7 @@ def test_answers_say_what_is_left(client: Client) -> None:
     assert all(0 < int(each.headers["RateLimit-Reset"]) <= 60 for each in answers)
 
 
+@pytest.mark.longer
 def test_too_many_requests_are_refused_until_some_time_has_passed(client: Client) -> None:
     answers = [client.get("/v1/texts") for _ in range(40)]
     refused = [each for each in answers if each.status_code == 429]
@@ -74,6 +75,7 @@ def test_what_is_open_to_all_gives_a_made_up_key_no_share(stranger: Client, path
     assert set(statuses[-9:]) == {429}
 
 
+@pytest.mark.longer
 def test_one_key_has_one_share_however_it_is_written(application: FastAPI, db: Database) -> None:
     key = db.write(create_key, "writer")
     with Client(application) as client:
@@ -111,6 +113,7 @@ def test_a_request_that_calls_itself_an_upload_is_counted_and_bounded(stranger: 
     assert 429 in [stranger.post(path, content=b"", headers=kind).status_code for _ in range(20)]
 
 
+@pytest.mark.longer
 def test_three_processes_together_give_out_no_more_than_one_limit(db: Database) -> None:
     key = db.write(create_key, "shared")
     settings = Settings(requests_per_minute=30, stranger_requests_per_minute=10, api_processes=3)

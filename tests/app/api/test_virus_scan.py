@@ -79,6 +79,7 @@ def test_a_clean_file_is_taken_and_the_scanner_was_asked_by_its_path(
     assert left(tmp_path) == []
 
 
+@pytest.mark.longer
 def test_harm_is_refused_by_every_operation_that_takes_a_file_and_nothing_is_kept(
     client: Client, db: Database, tmp_path: Path
 ) -> None:

@@ -54,6 +54,7 @@ def test_the_same_file_from_many_at_once_is_one_batch_and_refused_to_none(db: Da
             assert [each.created for each in found].count(True) == 1
 
 
+@pytest.mark.longer
 def test_progress_is_told_for_every_slice_and_always_adds_up(db: Database, tmp_path: Path) -> None:
     size = lines_at_once(db)
     path, file = put(tmp_path / "many.csv", many(2 * size + 500))
@@ -71,6 +72,7 @@ def test_progress_is_told_for_every_slice_and_always_adds_up(db: Database, tmp_p
     assert told[-1].bytes_read == file.size
 
 
+@pytest.mark.longer
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -109,6 +111,7 @@ def _crash_after(db: Database, batch_id: int, path: Path, slices: int) -> BatchI
     return job
 
 
+@pytest.mark.longer
 def test_an_import_that_died_is_begun_again_and_leaves_no_trace(db: Database, tmp_path: Path) -> None:
     size = lines_at_once(db)
     path, file = put(tmp_path / "many.csv", many(size + 1000))

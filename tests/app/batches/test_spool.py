@@ -92,6 +92,7 @@ async def test_imports_wait_for_their_turn_without_holding_a_thread() -> None:
     assert most == 2
 
 
+@pytest.mark.longer
 def test_a_file_whose_reader_is_always_killed_is_given_up(db: Database, folder: Path) -> None:
     """Killed by the system for want of memory, as it may be each time."""
     batch_id, path = upload(db, folder, MESSY + "0912345678\n" * 200_000)

@@ -76,6 +76,7 @@ def test_the_digest_stays_the_same_when_only_the_name_changes(db: Database) -> N
     assert digest(db, campaign_id) == before
 
 
+@pytest.mark.longer
 def test_an_approval_keeps_digest_time_and_person(db: Database) -> None:
     campaign_id = submitted(db)
     db.write(approval.approve, campaign_id, CHIEF, digest(db, campaign_id))

@@ -128,6 +128,7 @@ def both(db: Database, writer: str, approver: str) -> None:
     db.write(approval.approve, campaign_id, Caller(approver, "approver"))
 
 
+@pytest.mark.longer
 @pytest.mark.parametrize("make_writer", [key, person])
 @pytest.mark.parametrize("make_approver", [key, person])
 def test_two_accounts_of_one_giver_are_one_pair_of_eyes(
@@ -173,6 +174,7 @@ def test_another_password_from_somebody_else_is_another_beginning(db: Database) 
     both(db, "somebody", "nga")
 
 
+@pytest.mark.longer
 def test_who_gives_a_password_anew_stands_behind_it(db: Database) -> None:
     person(db, "mai", at_keyboard("root"))
     db.write(acts.set_password, "mai", PASSWORD, "lan")
@@ -226,6 +228,7 @@ def test_an_edit_after_the_approval_voids_it_and_says_so(db: Database) -> None:
 NIGHT = {"purpose": "canh_bao_khan", "day_starts": "00:00", "day_ends": "24:00"}
 
 
+@pytest.mark.longer
 def test_approvals_go_by_the_algorithm_of_the_chain_and_old_ones_hold(db: Database) -> None:
     first, second = submitted(db), submitted(db, file="1")
     chief = Caller("chief", "approver")
@@ -285,6 +288,7 @@ def test_a_paused_run_goes_on_only_as_it_was_approved(db: Database) -> None:
         db.write(act, Verb.RESUME, run_id, "operator")
 
 
+@pytest.mark.longer
 def test_over_http_the_author_is_told_who_must_decide(client: Client, chief: Client, db: Database) -> None:
     campaign_id, _ = db.write(new_run)
     url = f"/v1/campaigns/{campaign_id}"
@@ -295,6 +299,7 @@ def test_over_http_the_author_is_told_who_must_decide(client: Client, chief: Cli
     assert chief.post(f"{url}/approve", json=read | {"reason": None}).status_code == 200
 
 
+@pytest.mark.longer
 def test_over_http_one_admin_alone_sends_nothing_by_any_accounts_of_the_own_making(
     client: Client, application: FastAPI, db: Database
 ) -> None:
@@ -337,6 +342,7 @@ def test_nor_does_who_stands_behind_that_account(db: Database) -> None:
         db.write(approval.approve, campaign_id, Caller("chief", "approver"))
 
 
+@pytest.mark.longer
 def test_who_hands_in_a_list_that_is_known_does_not_decide_on_it_either(db: Database) -> None:
     campaign_id = submitted(db)
     known = UploadedFile("again.csv", "0" * 64, 9)

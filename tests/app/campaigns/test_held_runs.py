@@ -207,6 +207,7 @@ def test_the_order_says_all_that_the_operator_needs(db: Database) -> None:
 # ---- over HTTP ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.longer
 def test_a_held_run_over_http(client: Client, chief: Client, application: FastAPI, db: Database) -> None:
     campaign = db.write(new_campaign)
     body = {"carrier": "vnpt", "areas": ["116"], "area_basis": "dia_chi_dang_ky", "estimated": 1000}

@@ -43,6 +43,7 @@ def made(client: Client, **changes: Any) -> dict[str, Any]:
     return dict(response.json())
 
 
+@pytest.mark.longer
 def test_a_campaign_goes_from_the_letter_to_a_running_run(
     client: Client, chief: Client, db: Database
 ) -> None:
@@ -145,6 +146,7 @@ def test_an_edit_needs_the_version_that_was_read(client: Client) -> None:
     assert client.get(url).headers["ETag"].startswith('"2-')
 
 
+@pytest.mark.longer
 @pytest.mark.parametrize(("verb", "state"), [("reject", "rejected"), ("return", "draft")])
 def test_a_refusal_over_http_needs_a_reason(
     client: Client, chief: Client, db: Database, verb: str, state: str
@@ -168,6 +170,7 @@ def test_nobody_approves_without_the_digest_of_what_was_read(
     assert client.get(f"/v1/campaigns/{campaign_id}").json()["campaign"]["state"] == "submitted"
 
 
+@pytest.mark.longer
 def test_campaigns_are_listed_by_state(client: Client, db: Database) -> None:
     campaign_id, _ = db.write(new_run)
     made(client)
@@ -204,6 +207,7 @@ def test_an_order_to_no_run_is_a_404(client: Client, verb: str) -> None:
     assert client.post(f"/v1/runs/7/{verb}").status_code == 404
 
 
+@pytest.mark.longer
 def test_orders_move_a_run_over_http(client: Client, chief: Client, db: Database) -> None:
     campaign_id, run_id = db.write(new_run)
     client.post(f"/v1/campaigns/{campaign_id}/submit")
@@ -219,6 +223,7 @@ def test_orders_move_a_run_over_http(client: Client, chief: Client, db: Database
     assert (refused.status_code, refused.json()["title"]) == (409, "Not possible in the present state")
 
 
+@pytest.mark.longer
 def test_a_priority_and_a_removal_over_http(client: Client, db: Database) -> None:
     _, run_id = db.write(new_run)
     assert client.put(f"/v1/runs/{run_id}/priority", json={"priority": 5}).json()["priority"] == 5
@@ -227,6 +232,7 @@ def test_a_priority_and_a_removal_over_http(client: Client, db: Database) -> Non
     assert client.get(f"/v1/runs/{run_id}").status_code == 404
 
 
+@pytest.mark.longer
 def test_a_rate_over_http_changes_the_forecast(client: Client, db: Database) -> None:
     _, run_id = db.write(new_run)
     db.write(new_lane, "vnpt-1", 100.0)
@@ -263,6 +269,7 @@ def test_a_wording_is_previewed_with_advice(client: Client) -> None:
     assert len(found["advice"]) >= 2
 
 
+@pytest.mark.longer
 def test_an_operator_sees_and_moves_the_own_carrier_s_runs_only(application: FastAPI, db: Database) -> None:
     campaign_id, own = db.write(new_run)
     other = db.write(new_batch, carrier="viettel")

@@ -64,6 +64,7 @@ def written_by(url: str, name: str) -> None:
     db.close()
 
 
+@pytest.mark.longer
 def test_a_campaign_goes_from_the_letter_to_cancelled(shell: Shell, database_url: str) -> None:
     letter = [
         "303/CAT-PA05",
@@ -92,6 +93,7 @@ def test_a_campaign_goes_from_the_letter_to_cancelled(shell: Shell, database_url
     assert (decision["decision"], decision["by"]) == ("approved", whoami())
 
 
+@pytest.mark.longer
 def test_lists_are_tables_for_people_and_json_for_programs(shell: Shell, database_url: str) -> None:
     shell(campaign_commands.app, "create", "Before Tet", *SENDER, "--text", "Cảnh giác", "--form", "accented")
     shell(campaign_commands.app, "add-run", "1", "--carrier", "vnpt", "--batch", str(batch(database_url)))
@@ -120,6 +122,7 @@ def test_lists_are_tables_for_people_and_json_for_programs(shell: Shell, databas
     assert shell(run.app, "rate", "1") == "Run 1 has the rate of the links."
 
 
+@pytest.mark.longer
 def test_a_rejection_keeps_its_reason(shell: Shell, database_url: str) -> None:
     shell(campaign_commands.app, "create", "Before Tet", *SENDER, "--text", "x")
     shell(campaign_commands.app, "add-run", "1", "--carrier", "vnpt", "--batch", str(batch(database_url)))

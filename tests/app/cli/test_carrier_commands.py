@@ -191,6 +191,7 @@ def listed_failures(database_url: str) -> None:
     db.close()
 
 
+@pytest.mark.longer
 def test_failures_are_shown_masked_and_told_to_the_ledger_only_on_order(
     shell: Desk, database_url: str
 ) -> None:
@@ -211,6 +212,7 @@ def test_failures_are_shown_masked_and_told_to_the_ledger_only_on_order(
     assert "2 entries: 0 told to the ledger, 1 known already, 1 not ours" in again.stderr
 
 
+@pytest.mark.longer
 def test_the_carriers_own_figures_stand_beside_ours(shell: Desk, database_url: str) -> None:
     listed_failures(database_url)
     days = ["--from", str(today()), "--to", str(today())]
@@ -243,6 +245,7 @@ def test_a_carrier_that_can_not_be_read_is_a_sentence(shell: Desk) -> None:
         assert refusal(shell, *words).startswith("Link soap-1: ")
 
 
+@pytest.mark.longer
 def test_each_carriers_own_interface_can_be_checked_and_tried_out(shell: Desk) -> None:
     with (
         served(Mobifone()) as pages,

@@ -57,6 +57,7 @@ def counted(connection) -> dict[int, int]:  # type: ignore[no-untyped-def]
     return dict(connection.exec_driver_sql(query).all())
 
 
+@pytest.mark.longer
 def test_a_copy_that_is_put_back_has_its_open_work_made_unknown_by_one_command(
     loa: Loa, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -93,6 +94,7 @@ def test_postgresql_is_backed_up_by_its_own_means(loa: Loa, monkeypatch: pytest.
     assert "base backup" in error.detail
 
 
+@pytest.mark.longer
 @pytest.mark.parametrize("copied", [False, True])
 def test_a_ledger_that_moves_to_postgresql_is_at_home_there_unless_it_was_put_back(
     loa: Loa, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, new_postgresql_url: str, copied: bool

@@ -44,6 +44,7 @@ def said(server: str, *arguments: str) -> str:
     return "".join(line for line in found.output.splitlines(keepends=True) if not _LOGGED.search(line))
 
 
+@pytest.mark.longer
 def test_campaigns_runs_and_reports_are_read_there(server: str, db: Database, tmp_path: Path) -> None:
     db.write(whole_run)
     assert "Before Tet" in said(server, "campaign", "list")
@@ -56,6 +57,7 @@ def test_campaigns_runs_and_reports_are_read_there(server: str, db: Database, tm
     assert file.read_bytes()[:2] == b"PK"
 
 
+@pytest.mark.longer
 def test_a_file_is_imported_there_and_a_run_ordered(server: str, db: Database, tmp_path: Path) -> None:
     file = tmp_path / "vnpt.csv"
     file.write_text("phone\n0912345678\nx\n", encoding="utf-8")
@@ -80,6 +82,7 @@ def test_a_command_for_the_database_alone_says_so(server: str) -> None:
         said("loa.example.vn", "run", "list")
 
 
+@pytest.mark.longer
 def test_the_key_comes_from_the_environment_or_a_file(
     server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, db: Database
 ) -> None:

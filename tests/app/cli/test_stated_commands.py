@@ -45,6 +45,7 @@ def scene(database_url: str) -> None:
     db.close()
 
 
+@pytest.mark.longer
 def test_a_held_run_from_draft_to_its_end(shell: Shell, database_url: str) -> None:
     shell(campaign_commands.app, "create", "Tet", *SENDER, "--text", "Canh giac.")
     made = shell(
@@ -71,6 +72,7 @@ def test_a_held_run_from_draft_to_its_end(shell: Shell, database_url: str) -> No
     assert "2024-02-07T17:00:00+07:00" in shell(run_commands.app, "show", "1")
 
 
+@pytest.mark.longer
 def test_a_statement_by_the_workbook(shell: Shell, scene: None, tmp_path: Path) -> None:
     form = tmp_path / "form.xlsx"
     shell(statement_commands.app, "form", "2", "--out", str(form))
@@ -109,6 +111,7 @@ def test_a_file_that_is_no_statement_is_refused_in_sentences(
         shell(statement_commands.app, "add", "2", str(figures))
 
 
+@pytest.mark.longer
 def test_addressees_are_described_report_and_are_listed(shell: Shell, tmp_path: Path) -> None:
     shell(directive_commands.app, "create", *LETTER)
     email = ["--email", "vp@x.example"]

@@ -190,6 +190,7 @@ def test_a_number_means_the_same_in_every_spelling(national: int, spelling: str)
         assert normalise(spelling.format(digits)) == normalise(f"0{digits}")
 
 
+@pytest.mark.longer
 @given(st.from_regex(r"0{0,2}(84)?0?[1-9][0-9]{5,10}", fullmatch=True))
 def test_bare_digits_mean_what_they_mean_with_blanks_around(digits: str) -> None:
     assert normalise(digits) == normalise(f" {digits} ")
@@ -226,6 +227,7 @@ _PIECES = (
 _CELLS = st.lists(st.lists(st.sampled_from(_PIECES), max_size=5).map("".join) | st.text(max_size=12))
 
 
+@pytest.mark.longer
 @given(_CELLS)
 def test_many_at_once_mean_what_each_means_by_itself(cells: list[str]) -> None:
     """A tab behind each keeps the single number from being told by its digits alone."""

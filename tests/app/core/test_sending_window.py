@@ -123,6 +123,7 @@ def _time(quarter: int) -> str:
     return f"{quarter // 4:02}:{quarter % 4 * 15:02}"
 
 
+@pytest.mark.longer
 @given(windows(), instants)
 def test_nothing_changes_before_the_next_change(window: Window, now: datetime) -> None:
     change = next_change(window, now)

@@ -39,12 +39,14 @@ def after(
     return standing
 
 
+@pytest.mark.longer
 @given(st.lists(said, max_size=5))
 def test_every_order_of_receipts_ends_the_same(receipts: list[Said]) -> None:
     ends = {after(list(order)) for order in itertools.permutations(receipts)}
     assert len(ends) == 1
 
 
+@pytest.mark.longer
 @given(st.lists(said, max_size=8), st.randoms())
 def test_repeated_receipts_change_nothing(receipts: list[Said], dice: object) -> None:
     again = receipts + receipts
@@ -52,6 +54,7 @@ def test_repeated_receipts_change_nothing(receipts: list[Said], dice: object) ->
     assert after(again) == after(receipts)
 
 
+@pytest.mark.longer
 @given(st.lists(said, max_size=10))
 def test_a_delivered_message_stays_delivered(receipts: list[Said]) -> None:
     whole: list[Said] = [(n, ReceiptStatus.DELIVERED, ReceiptLevel.HANDSET, Reason.NONE) for n in range(3)]

@@ -24,6 +24,7 @@ from tests.long.app.reports.reading import words
 TEXT = "Cong an khong lam viec qua dien thoai."
 
 
+@pytest.mark.longer
 @pytest.mark.parametrize("form", [Format.DOCX, Format.PDF])
 def test_the_paper_says_what_the_operator_needs(db: Database, form: Format) -> None:
     run_id = approved(db, text=TEXT)
@@ -36,6 +37,7 @@ def test_the_paper_says_what_the_operator_needs(db: Database, form: Format) -> N
     assert "/BC-" not in joined  # a request is no report
 
 
+@pytest.mark.longer
 def test_the_paper_over_http_is_for_the_own_carrier(
     client: Client, application: FastAPI, db: Database
 ) -> None:
@@ -48,6 +50,7 @@ def test_the_paper_over_http_is_for_the_own_carrier(
     assert client.get(url, params={"format": "txt"}).status_code == 422
 
 
+@pytest.mark.longer
 def test_the_paper_on_the_command_line(db: Database, database_url: str, tmp_path: Path) -> None:
     run_id = approved(db)
     db.close()

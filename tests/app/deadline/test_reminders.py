@@ -109,6 +109,7 @@ def test_nothing_is_said_without_a_deadline_or_twice(db: Database) -> None:
     assert due(db, DEADLINE) == []
 
 
+@pytest.mark.longer
 async def test_the_worker_tells_by_mail_and_webhook(db: Database) -> None:
     letter(db, deadline=clock.now() + timedelta(days=1) - timedelta(minutes=5))
     with smtp_server() as (post, port), endpoint() as told:
@@ -134,6 +135,7 @@ async def test_the_worker_tells_by_mail_and_webhook(db: Database) -> None:
     }
 
 
+@pytest.mark.longer
 async def test_planning_twice_says_it_once(db: Database) -> None:
     letter(db, deadline=clock.now() + timedelta(days=1) - timedelta(minutes=5))
     herald = NotificationLoop(db, settings())

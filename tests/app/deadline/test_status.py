@@ -71,6 +71,7 @@ def test_a_statement_in_time_completes_a_held_run(db: Database) -> None:
     assert "Viettel" not in [each.who for each in found.missing]
 
 
+@pytest.mark.longer
 def test_a_statement_that_came_after_the_deadline_is_late(db: Database) -> None:
     letter(db)
     state_run(db, received_at="2024-02-26T08:00:00+07:00")
@@ -122,6 +123,7 @@ def test_there_is_no_status_of_no_directive(db: Database) -> None:
         db.read(status, 1, DEADLINE)
 
 
+@pytest.mark.longer
 def test_the_status_over_http_is_for_officers(client: Client, application: FastAPI, db: Database) -> None:
     letter(db)
     found = client.get("/v1/directives/1/status").json()

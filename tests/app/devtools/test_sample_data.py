@@ -23,6 +23,7 @@ def test_there_are_as_many_subscribers_as_asked_for(tmp_path: Path, subscribers:
     assert sum(each.other_range for each in found) == 0
 
 
+@pytest.mark.longer
 def test_carriers_faults_and_repeats_are_in_proportion(tmp_path: Path) -> None:
     files = write_sample(tmp_path, 11_200, seed=1)
     found = {carrier: sifted(path) for carrier, path in files.items()}

@@ -75,6 +75,7 @@ def test_a_sound_ledger_is_good_and_what_wants_a_person_is_named(db: Database, t
     assert any(each.startswith("audit: Row 1 (campaign.approved by Mallory) was changed") for each in found)
 
 
+@pytest.mark.longer
 def test_a_run_that_was_stopped_is_named_until_somebody_has_decided(db: Database, tmp_path: Path) -> None:
     """A run set going past Loa is paused again within a second; nothing else would still show it."""
     world = build(db, 3)
@@ -109,6 +110,7 @@ def test_a_server_that_may_lose_what_was_committed_is_named(new_postgresql_url: 
     assert bad(list(ledger(settings))) == server
 
 
+@pytest.mark.longer
 def test_second_factors_want_a_key_and_to_be_sealed_with_it(db: Database, tmp_path: Path) -> None:
     db.write(add_person, NewPerson("lan", "admin"), "bon tu chang lien quan", "test")
     key = SecretStr(base64.b64encode(b"k" * 32).decode())

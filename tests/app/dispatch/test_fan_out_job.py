@@ -101,6 +101,7 @@ def no_number(c: Connection) -> None:
 ALTERED = [one_digit, another_area, another_language, one_more, one_fewer, exchanged, a_fraction, no_number]
 
 
+@pytest.mark.longer
 @pytest.mark.parametrize("alter", ALTERED)
 def test_a_run_of_altered_rows_is_stopped_before_any_of_them_is_queued(
     sqlite_url: str, tmp_path: Path, alter: Any
@@ -120,6 +121,7 @@ def test_a_run_of_altered_rows_is_stopped_before_any_of_them_is_queued(
     db.close()
 
 
+@pytest.mark.longer
 @pytest.mark.parametrize("value", [None, "0" * 64])
 def test_the_hash_of_the_rows_is_part_of_what_was_approved(
     sqlite_url: str, tmp_path: Path, value: str | None

@@ -80,6 +80,7 @@ def leased(db: Database) -> int:
     return int(db.read(lambda c: c.execute(query).scalar_one()))
 
 
+@pytest.mark.longer
 @pytest.mark.parametrize("order", [stop, pause, halt])
 async def test_what_waits_in_the_link_s_queue_is_never_sent_after_the_order(
     db: Database, order: Callable[[Database, SendLoop], None]
@@ -98,6 +99,7 @@ async def test_what_waits_in_the_link_s_queue_is_never_sent_after_the_order(
     world.check()
 
 
+@pytest.mark.longer
 async def test_after_the_lease_s_end_nothing_goes_out_of_the_link_s_queue(db: Database) -> None:
     """Cut off from the database with a slow carrier: another host may have the chunk by now."""
     release = threading.Event()

@@ -31,6 +31,7 @@ class Heard:
         return self.first if seen <= self.times else Accepted((sms.key,))
 
 
+@pytest.mark.longer
 async def test_each_sending_has_a_name_of_its_own_that_the_ledger_keeps(db: Database) -> None:
     world, carrier = ready(db, 30), PaperCarrier()
     heard = carrier.answer = Heard(Deferred("busy", 0.0), times=2)
@@ -45,6 +46,7 @@ async def test_each_sending_has_a_name_of_its_own_that_the_ledger_keeps(db: Data
     assert not any(sms.again for sms in heard.messages)
 
 
+@pytest.mark.longer
 async def test_a_message_that_a_person_sends_again_says_so_and_has_another_name(db: Database) -> None:
     world, carrier = ready(db, 3), PaperCarrier()
     heard = carrier.answer = Heard(Unknown("no answer"))

@@ -167,6 +167,7 @@ def test_rows_of_processes_that_are_long_gone_are_forgotten(db: Database) -> Non
     assert db.read(lambda c: c.execute(select(table.c.holder)).scalars().all()) == ["b"]
 
 
+@pytest.mark.longer
 async def test_only_news_and_a_sign_of_life_are_written(db: Database) -> None:
     world, carrier = build(db, 1), unopened()
     sweep = HealthSweep(db, lambda: [(world.lane.id, "a", carrier)])
@@ -240,6 +241,7 @@ async def sending(db: Database, smsc: Smsc) -> AsyncIterator[tuple[World, Health
         await carrier.close()
 
 
+@pytest.mark.longer
 async def test_a_centre_that_answers_no_submit_costs_one_window_and_the_probes_and_is_seen(
     db: Database,
 ) -> None:
@@ -265,6 +267,7 @@ async def test_a_centre_that_answers_no_submit_costs_one_window_and_the_probes_a
     world.check()
 
 
+@pytest.mark.longer
 async def test_a_centre_that_throttles_everything_is_seen_though_it_answers(db: Database) -> None:
     async with Smsc(SmscBehaviour(throttle=1.0)) as smsc, sending(db, smsc) as (world, sweep):
         async with asyncio.timeout(20):

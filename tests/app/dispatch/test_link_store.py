@@ -28,6 +28,7 @@ def test_links_of_one_receipt_group_share_an_id_and_others_do_not(db: Database) 
     assert elsewhere.group_id == elsewhere.id
 
 
+@pytest.mark.longer
 def test_processes_that_start_at_one_moment_register_one_lane(new_postgresql_url: str) -> None:
     databases = [Database(new_postgresql_url) for _ in range(8)]
     with ThreadPoolExecutor(8) as pool:

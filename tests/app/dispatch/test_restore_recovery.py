@@ -55,6 +55,7 @@ def test_a_ledger_that_has_never_sent_is_at_home_and_stays_there(world: World) -
     assert world.db.read(lambda c: c.execute(select(kept.c.by)).scalars().all()) == ["loa"]
 
 
+@pytest.mark.longer
 def test_a_lane_of_a_ledger_that_was_put_back_is_halted_and_not_to_be_resumed_by_hand(world: World) -> None:
     put_back(world)
     assert claimed(world) is LaneState.HALTED

@@ -43,6 +43,7 @@ def test_a_halted_lane_says_why_and_is_resumed_once(client: Client, world: World
     )
 
 
+@pytest.mark.longer
 def test_the_list_masks_phones_and_goes_page_by_page(client: Client, world: World) -> None:
     page = client.get(f"/v1/runs/{world.run}/unknown", params={"limit": 2}).json()
     assert [item["line"] for item in page["items"]] == [2, 3]

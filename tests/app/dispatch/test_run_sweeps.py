@@ -85,6 +85,7 @@ def test_a_run_whose_every_number_is_refused_is_finished(db: Database) -> None:
     assert state(db) == RunState.FINISHED
 
 
+@pytest.mark.longer
 def test_a_cancelled_run_waits_for_its_lane_and_counts_everybody(db: Database) -> None:
     world = build(db, 250)
     sweep(world)
@@ -109,6 +110,7 @@ def test_a_run_cancelled_before_its_start_counts_everybody_as_not_sent(db: Datab
     assert world.states() == {N: 30} == world.tallied()
 
 
+@pytest.mark.longer
 def test_at_its_windows_end_a_run_is_closed_with_its_reason(db: Database) -> None:
     world = build(db, 30)
     sweep(world)
@@ -120,6 +122,7 @@ def test_at_its_windows_end_a_run_is_closed_with_its_reason(db: Database) -> Non
     world.check()
 
 
+@pytest.mark.longer
 @pytest.mark.parametrize(
     ("order", "end"),
     [
@@ -157,6 +160,7 @@ def test_what_a_holder_thought_dead_has_not_sent_is_not_forgotten(
     world.check()
 
 
+@pytest.mark.longer
 def test_a_run_whose_receipts_never_come_is_finished_and_a_later_one_still_counts(db: Database) -> None:
     world = build(db, 5)
     sweep(world)
@@ -198,6 +202,7 @@ def test_a_message_that_is_still_queued_keeps_its_run_from_being_finished(db: Da
     assert state(db) == RunState.SENT
 
 
+@pytest.mark.longer
 def test_receipts_finish_a_run_before_and_after_its_tallies_were_folded(db: Database) -> None:
     world = build(db, 6)
     sweep(world)

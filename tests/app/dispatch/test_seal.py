@@ -144,6 +144,7 @@ def test_a_tampered_run_neither_starts_nor_goes_on(db: Database, change: str, ve
         db.write(act, verb, world.run, "operator")
 
 
+@pytest.mark.longer
 @on_sqlite
 def test_each_single_character_of_text_and_sender_counts(db: Database) -> None:
     world = build(db, 3)

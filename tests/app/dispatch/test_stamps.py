@@ -135,6 +135,7 @@ def test_an_approval_that_was_taken_back_is_none_though_its_row_be_removed(
     assert world.campaign == row.id
 
 
+@pytest.mark.longer
 def test_the_key_is_changed_without_a_gap(keyed: Callable[..., Database]) -> None:
     world = started(keyed(ONE))
 

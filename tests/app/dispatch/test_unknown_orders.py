@@ -44,6 +44,7 @@ def run_state(db: Database) -> str:
     return str(db.read(lambda c: c.execute(select(runs.c.state)).scalar_one()))
 
 
+@pytest.mark.longer
 def test_all_are_sent_again_in_slices_that_say_how_far_they_are(db: Database) -> None:
     world, said = all_lost(db), list[tuple[int, int]]()
     order = UnknownOrder(world.run, "Lan")
@@ -56,6 +57,7 @@ def test_all_are_sent_again_in_slices_that_say_how_far_they_are(db: Database) ->
     assert verify(db, world.ledger, world.campaign) == []
 
 
+@pytest.mark.longer
 def test_all_are_written_off_in_slices(db: Database) -> None:
     world = all_lost(db)
     assert (
@@ -77,6 +79,7 @@ def test_named_lines_are_decided_on_and_no_others(db: Database) -> None:
     assert world.states() == {Q: 2, U: 38} == world.tallied()
 
 
+@pytest.mark.longer
 def test_what_is_lost_again_meanwhile_is_not_sent_again_by_the_same_order(db: Database) -> None:
     world = all_lost(db)
 
@@ -109,6 +112,7 @@ def test_an_order_that_is_broken_off_says_what_is_done_and_is_said_again_for_the
     world.check()
 
 
+@pytest.mark.longer
 def test_a_run_that_a_sweep_is_just_ending_goes_on_where_something_of_it_is_queued(db: Database) -> None:
     world = all_lost(db, 4)
     keys = [DeliveryKey(world.campaign, world.batch, seq) for seq in range(2, 6)]
@@ -131,6 +135,7 @@ def test_a_run_that_a_sweep_is_just_ending_goes_on_where_something_of_it_is_queu
     assert verify(db, world.ledger, world.campaign) == []
 
 
+@pytest.mark.longer
 def test_an_order_by_api_is_carried_out_once_for_its_key(db: Database, client: Client) -> None:
     world = all_lost(db)
     headers = {"Idempotency-Key": "again-1"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,6 +13,7 @@ NUMBERS = st.lists(
 )
 
 
+@pytest.mark.longer
 @given(st.lists(NUMBERS))
 def test_seen_answers_as_a_set_would_and_takes_0_for_no_number(lists: list[list[int]]) -> None:
     seen, known = PhoneBitmap(), {0}

@@ -151,6 +151,7 @@ def test_a_nul_within_a_cell_that_goes_over_lines_gives_no_row(tmp_path: Path) -
     ]
 
 
+@pytest.mark.longer
 def test_of_many_thousand_lines_one_in_a_hundred_may_hold_a_nul(tmp_path: Path) -> None:
     found = rows(tmp_path, "phone\n" + ("0912345678\n" * 400 + "\0\n") * 60)
     assert sum(isinstance(each, UnreadableLine) for each in found) == 60
@@ -253,6 +254,7 @@ _ALIKE = st.builds(
 )
 
 
+@pytest.mark.longer
 @given(st.lists(_ALIKE | st.text(st.sampled_from("09, á\t"), max_size=12), max_size=12))
 def test_lines_taken_apart_at_once_mean_what_each_means_by_itself(lines: list[str]) -> None:
     """A last line in quotation marks keeps them from being taken apart at once."""

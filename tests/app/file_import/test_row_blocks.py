@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -29,6 +30,7 @@ def _rows(file: Path, lines: list[str]) -> list[Row | UnreadableLine]:
     return list(read_rows(file))
 
 
+@pytest.mark.longer
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.sampled_from(["phone", "phone,area", "name,lang,phone"]),

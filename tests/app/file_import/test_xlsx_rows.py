@@ -85,6 +85,7 @@ def test_a_workbook_that_unpacks_to_too_much_is_refused(tmp_path: Path) -> None:
         list(Reader(file, LIST, limit=10_000))
 
 
+@pytest.mark.longer
 @pytest.mark.parametrize(("members", "letters"), [(10_001, 5), (40, 30_000)], ids=["members", "directory"])
 def test_a_workbook_with_too_many_members_is_refused_before_they_are_read(
     tmp_path: Path, members: int, letters: int
@@ -146,6 +147,7 @@ def test_a_workbook_with_a_few_wrong_bytes_is_read_or_refused_in_words(tmp_path:
         assert len(list(read_rows(file))) <= 6
 
 
+@pytest.mark.longer
 def test_a_sheet_with_more_rows_than_excel_has_is_refused(tmp_path: Path) -> None:
     file = workbook(tmp_path, S=[["phone"], [912345678]])
     far = rewrite(file, lambda sheet: sheet.replace(b'<row r="2"', b'<row r="2000000000"'))

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
+import pytest
 from sqlalchemy import select
 
 from app.database.connection import Database
@@ -149,6 +150,7 @@ async def test_what_was_not_acknowledged_before_the_end_comes_again_and_nothing_
     assert sorted(row.text for row in rows(db)) == sorted(f"tin {n}" for n in range(50))
 
 
+@pytest.mark.longer
 async def test_a_flood_takes_no_more_memory_than_was_set_aside_for_it(db: Database) -> None:
     world, answers = build(db, 1), list[bool]()
     intake = InboundWriter(db, world.ledger, Metrics(), room=500_000)

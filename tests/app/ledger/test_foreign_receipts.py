@@ -40,6 +40,7 @@ def test_our_own_sender_s_receipt_settles_it_however_the_centre_spells_it(db: Da
     world.check()
 
 
+@pytest.mark.longer
 def test_what_a_subscriber_may_have_written_settles_nothing_by_the_phone(db: Database) -> None:
     world = sent(db, Unknown("no answer"), count=1)
     assert apply(world, named(said(world, "12345"), "", by_id_only=True)) == (0, 0, 1)

@@ -70,6 +70,7 @@ def sent_again_and_lost(db: Database) -> tuple[World, ChunkLease]:
     return world, frozen
 
 
+@pytest.mark.longer
 def test_not_sent_of_an_earlier_sending_has_nothing_sent_again(db: Database) -> None:
     world, frozen = sent_again_and_lost(db)
     late(world, frozen, NOT_TAKEN)
@@ -139,6 +140,7 @@ def test_an_answer_whose_commit_is_repeated_leaves_alone_what_was_queued_again_s
     world.check()
 
 
+@pytest.mark.longer
 def test_what_a_person_wrote_off_stays_so_and_its_run_stays_finished(db: Database) -> None:
     world, frozen = frozen_with(db, 2, 4)
     heir = world.claim("heir")
@@ -183,6 +185,7 @@ def lost_commit(db: Database) -> World:
     return world
 
 
+@pytest.mark.longer
 def test_a_lost_answer_of_a_chunk_handed_back_is_unknown_and_the_run_goes_on(db: Database) -> None:
     world = lost_commit(db)
     firsts = []

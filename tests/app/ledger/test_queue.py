@@ -78,6 +78,7 @@ def test_two_lanes_never_hold_one_chunk(db: Database) -> None:
     assert world.claim("c") is None
 
 
+@pytest.mark.longer
 def test_a_result_is_recorded_once_however_often_its_commit_is_repeated(db: Database) -> None:
     world = build(db, 100)
     world.fan_out()
@@ -193,6 +194,7 @@ def test_a_deferred_one_of_a_dead_holder_is_not_unknown(db: Database) -> None:
     world.check()
 
 
+@pytest.mark.longer
 def test_the_late_results_of_a_lost_lease_settle_its_unknowns_and_declare_nothing(db: Database) -> None:
     world = build(db, 30)
     world.fan_out()

@@ -253,6 +253,7 @@ def test_a_receipt_of_a_campaign_that_is_over_is_found_beside_those_under_way(db
     assert apply(over, said(over, reference="old", phone=FIRST_PHONE + 1)) == (1, 1, 0)
 
 
+@pytest.mark.longer
 def test_receipts_of_a_campaign_under_way_open_no_other_ones_tables(new_postgresql_url: str) -> None:
     """Each would cost as much again: beside 300 campaigns a message took five times as long."""
     db = Database(new_postgresql_url)
@@ -273,6 +274,7 @@ def test_receipts_of_a_campaign_under_way_open_no_other_ones_tables(new_postgres
         db.close()
 
 
+@pytest.mark.longer
 def test_a_receipt_costs_the_same_however_far_the_campaign_has_grown(new_postgresql_url: str) -> None:
     """Plans are kept from when it was small, and made without statistics where autovacuum is off."""
     db = Database(new_postgresql_url)
@@ -333,6 +335,7 @@ def test_a_receipt_about_a_named_delivery_goes_there_whatever_else_fits(db: Data
     assert apply(world, gone) == (0, 0, 1)
 
 
+@pytest.mark.longer
 def test_a_number_is_found_by_the_index_whatever_the_campaigns_size(sqlite_url: str) -> None:
     db = Database(sqlite_url)
     world = sent(db, Accepted())

@@ -243,6 +243,7 @@ def test_a_receipt_of_another_link_settles_nothing(db: Database) -> None:
     assert world.delivery(2)["state"] == DeliveryState.UNKNOWN
 
 
+@pytest.mark.longer
 def test_a_receipt_that_came_before_the_crash_was_noticed_still_settles(db: Database) -> None:
     world = build(db, 20)
     world.fan_out()
@@ -337,6 +338,7 @@ def _expected(statuses: list[ReceiptStatus]) -> DeliveryState:
     return DeliveryState.UNDELIVERED if BAD in failed else DeliveryState.EXPIRED
 
 
+@pytest.mark.longer
 def test_two_appliers_at_once_in_random_order_with_duplicates_end_in_the_right_states(db: Database) -> None:
     """Final states are compared, not only counts: a wrong multi-part rule can leave the counts right."""
     dice = random.Random(11)
@@ -375,6 +377,7 @@ def test_two_appliers_at_once_in_random_order_with_duplicates_end_in_the_right_s
     world.check()
 
 
+@pytest.mark.longer
 def test_folding_the_tallies_changes_no_sum(db: Database) -> None:
     world = sent(db, 100)
     for seq in range(2, 60):

@@ -29,6 +29,7 @@ QUEUED, UNDELIVERED = DeliveryState.QUEUED, DeliveryState.UNDELIVERED
 # ---- sendings --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.longer
 def test_one_part_on_its_way_is_not_the_whole_message(db: Database) -> None:
     world = sent(db, Unknown("no answer", ("a", "b")), count=1)
     assert apply(world, said(world, "a", ON_ITS_WAY)) == (1, 1, 0)
@@ -48,6 +49,7 @@ def test_a_part_delivered_and_the_other_on_its_way_were_taken(db: Database) -> N
     assert state(world) == DELIVERED
 
 
+@pytest.mark.longer
 @pytest.mark.parametrize("sent_again", [False, True])
 def test_the_failure_of_an_earlier_sending_does_not_cancel_the_one_ordered_since(
     db: Database, sent_again: bool
@@ -66,6 +68,7 @@ def test_the_failure_of_an_earlier_sending_does_not_cancel_the_one_ordered_since
     assert state(world) == DELIVERED
 
 
+@pytest.mark.longer
 def test_a_row_of_quarantine_that_is_being_looked_at_keeps_no_lane_waiting(new_postgresql_url: str) -> None:
     """Else one waits for the other: the look for the delivery, the lane for the receipts of its phone."""
     db = Database(new_postgresql_url)
@@ -163,6 +166,7 @@ def test_an_unknown_message_of_the_old_name_is_settled_over_the_new_one(db: Data
 # ---- costs -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.longer
 def test_a_reference_that_all_messages_share_costs_no_more_rows_than_others(db: Database) -> None:
     """Each receipt is found by its phone then, of which there is one."""
     world = build(db, 300, chunk=300)
@@ -180,6 +184,7 @@ def test_a_reference_that_all_messages_share_costs_no_more_rows_than_others(db: 
     assert verify(db, world.ledger) == []
 
 
+@pytest.mark.longer
 def test_a_reference_that_all_messages_share_takes_no_more_time_than_others(db: Database) -> None:
     """Of this process, beside receipts of ids of their own: twice as much and more before."""
     size, groups = 150, 4
@@ -206,6 +211,7 @@ def test_a_reference_that_all_messages_share_takes_no_more_time_than_others(db: 
     assert min(spent["shared"]) < 1.5 * min(spent["own"]), spent
 
 
+@pytest.mark.longer
 def test_a_shared_reference_moves_only_the_message_that_bears_it(db: Database) -> None:
     """Another message to the same number, or one over another account's link, is not meant."""
     world = build(db, 4, chunk=4)

@@ -94,6 +94,7 @@ def test_a_run_that_will_miss_its_deadline_is_told_once(db: Database) -> None:
     assert db.read(at_risk, settings, clock.now()) == []
 
 
+@pytest.mark.longer
 async def test_the_herald_brings_them_to_a_real_endpoint_once_and_again_when_asked(db: Database) -> None:
     world = run_of(db, started_at=clock.now_ms())
     lane_rows_halt(db, world)

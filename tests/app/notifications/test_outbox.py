@@ -106,6 +106,7 @@ async def test_the_sender_sends_by_both_ways(db: Database) -> None:
     assert [(each.channel, each.tries) for each in kept] == [("email", 0), ("webhook", 0)]
 
 
+@pytest.mark.longer
 async def test_two_senders_at_once_send_each_notice_once(db: Database) -> None:
     with smtp_server() as (post, port):
         mail = {"host": "127.0.0.1", "port": port, "security": "none", "sender": "loa@x.example"}

@@ -60,6 +60,7 @@ def test_text_is_masked(written: str, read: str) -> None:
     assert logs.mask_text(written) == read
 
 
+@pytest.mark.longer
 @given(
     st.integers(100_000_000, 999_999_999),
     st.sampled_from(["0", "84", "+84", "0084"]),

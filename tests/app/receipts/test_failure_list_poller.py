@@ -84,6 +84,7 @@ async def test_an_entry_becomes_a_receipt_once_however_often_the_list_is_read(db
     world.check()
 
 
+@pytest.mark.longer
 async def test_an_unknown_delivery_on_the_list_has_failed(db: Database) -> None:
     world = sent(db, [lost(), lost(None)])
     assert await tell(world, entry(0), entry(1)) == FailureListCounts(entries=2, new=2)
@@ -201,6 +202,7 @@ def lease(db: Database) -> int:
     return db.read(lambda c: c.execute(query).scalar_one())
 
 
+@pytest.mark.longer
 async def test_two_processes_read_a_list_once_and_one_goes_on_for_a_dead_one(db: Database) -> None:
     world = started(db, sent(db, [taken("a")]))
     dying, heir = Oracle(delay_s=60.0), Oracle()

@@ -75,6 +75,7 @@ def _installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
 
 
+@pytest.mark.longer
 async def test_a_fifth_carrier_sends_and_gets_receipts(db: Database) -> None:
     world, own = build(db, 120), settings()
     worker = Worker(db, world.ledger, own, Metrics())
@@ -93,6 +94,7 @@ async def test_a_fifth_carrier_sends_and_gets_receipts(db: Database) -> None:
     world.check()
 
 
+@pytest.mark.longer
 async def test_what_its_adapter_can_t_have_meant_stops_nobody_else_s_receipts(db: Database) -> None:
     world, own = build(db, 2), settings()
     worker = Worker(db, world.ledger, own, Metrics())

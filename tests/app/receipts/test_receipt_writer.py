@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
 from sqlalchemy import func, update
 
 from app.core.states import DeliveryState
@@ -80,6 +81,7 @@ async def test_a_webhook_may_put_and_wait(db: Database) -> None:
     assert (applied.changed, applied.repeated, applied.quarantined) == (1, 1, 1)
 
 
+@pytest.mark.longer
 async def test_the_sweep_looks_again_at_all_that_is_due(db: Database) -> None:
     world = build(db, 700, chunk=1000)
     world.fan_out()

@@ -102,6 +102,7 @@ async def test_a_signature_is_refused_when_body_or_time_are_not_its_own(db: Data
         assert (await there.http.post(DOOR, content=BODY, headers=old)).content == ACKNOWLEDGED
 
 
+@pytest.mark.longer
 async def test_a_carrier_whose_clock_is_a_day_wrong_is_told_and_is_seen_until_it_is_right(
     db: Database,
 ) -> None:
@@ -130,6 +131,7 @@ async def test_a_carrier_whose_clock_is_a_day_wrong_is_told_and_is_seen_until_it
     assert world.delivery(2)["state"] == DELIVERED
 
 
+@pytest.mark.longer
 async def test_of_several_credentials_all_must_be_right(db: Database) -> None:
     world = sent(db, 1)
     everything = {"hmac_secret": SECRET, "token": TOKEN, "networks": ["203.0.113.0/24"], **LOGIN}
@@ -191,6 +193,7 @@ def log() -> io.StringIO:
     return said
 
 
+@pytest.mark.longer
 async def test_no_secret_and_no_phone_reaches_the_log(db: Database, log: io.StringIO) -> None:
     world = sent(db, 1)
     everything = {"hmac_secret": SECRET, "token": TOKEN, **LOGIN}
@@ -324,6 +327,7 @@ async def test_a_call_that_comes_again_while_it_waits_adds_no_work(db: Database)
     assert world.states() == {DELIVERED: 2, SUBMITTED: 2}
 
 
+@pytest.mark.longer
 async def test_a_signed_call_that_comes_many_times_at_once_is_one_row(db: Database) -> None:
     world = sent(db, 1)
     headers = signed(BODY)

@@ -87,6 +87,7 @@ async def test_an_array_is_acknowledged_once_all_of_it_is_committed(db: Database
     world.check()
 
 
+@pytest.mark.longer
 async def test_receipts_of_many_requests_share_commits(db: Database) -> None:
     world = sent(db, 60)
     watched = Watched(world.ledger)

@@ -224,6 +224,7 @@ def willing(*versions: ssl.TLSVersion, ciphers: str = "ALL:@SECLEVEL=0") -> ssl.
     return context
 
 
+@pytest.mark.longer
 def test_the_server_agrees_on_no_old_version_and_no_weak_suite(db: Database, tmp_path: Path) -> None:
     """Asked by callers that would take anything: 1.3 first, and 1.2 with forward secrecy alone."""
     self_signed(tmp_path, with_rsa=True)

@@ -132,6 +132,7 @@ SPACES = (" ", "  ", "\n", "\t", "\u00a0", " \u200b ", "\r\n")
 AROUND = (("", ""), ("“", "”"), ("'", "'"), ("(TB) ", ""), ("\n[TB] ", "\n"))
 
 
+@pytest.mark.longer
 @given(st.sampled_from(CATALOGUE), st.randoms(use_true_random=False))
 def test_any_recopy_is_recognised(text: str, chance: Random) -> None:
     copied = "".join(chance.choice(SPACES) if char == " " else _copied(char, chance) for char in text)
@@ -151,6 +152,7 @@ hosts = st.from_regex(r"[a-z]{1,8}\.(vn|com|xyz|top)(/[a-z0-9]{1,6})?", fullmatc
 links = st.one_of(hosts, hosts.map("https://{}".format), hosts.map("HTTP://{}".format))
 
 
+@pytest.mark.longer
 @given(st.sampled_from(CATALOGUE), st.one_of(digits, links), st.data())
 def test_nothing_with_an_inserted_link_or_number_is_called_genuine(
     text: str, inserted: str, data: st.DataObject

@@ -63,6 +63,7 @@ def test_a_forged_text_is_marked_on_the_page(citizen: Client) -> None:
     assert "tên người gửi CA SONLA, từ 29/01/2024 đến 08/02/2024" in page
 
 
+@pytest.mark.longer
 def test_a_text_of_a_campaign_that_has_not_begun_is_not_known(citizen: Client, db: Database) -> None:
     db.write(lambda c: c.execute(update(m.runs).values(started_at=None, state="planned")))
     assert citizen.post("/v1/verify", json={"text": TEXT}).json()["verdict"] == "unknown"
@@ -216,6 +217,7 @@ def _rows(db: Database) -> dict[str, int]:
     return counts
 
 
+@pytest.mark.longer
 def test_a_question_costs_little_among_many_texts(citizen: Client, db: Database) -> None:
     row = db.read(lambda c: dict(c.execute(select(m.campaigns)).one()._mapping))
     wordings = [" ".join(f"chu{(n * 7 + k) % 400}" for k in range(60)) for n in range(300)]

@@ -62,6 +62,7 @@ async def test_a_refused_connection_defers_and_holds_the_link_back() -> None:
             assert isinstance(carrier.refusal(), Deferred)
 
 
+@pytest.mark.longer
 async def test_the_write_deadline_ends_a_request_that_nobody_reads() -> None:
     async with Peer(reads=False) as peer, link(peer.url, write_timeout_s=0.2) as carrier:
         result, seconds = await seconds_of(carrier, "a" * 20_000_000)

@@ -223,6 +223,7 @@ def test_no_answer_raises_and_only_status_200_is_taken(status: int, body: bytes)
     codes.login_verdict(answer, (PASSWORD,))
 
 
+@pytest.mark.longer
 @given(
     st.dictionaries(
         st.sampled_from(["status", "sid", "message"]),

@@ -63,6 +63,7 @@ async def test_a_refused_bind_never_halts_a_link_that_has_another_one_up(status:
         assert kinds(list(await carrier.submit(many(20)))) == {Accepted: 20}
 
 
+@pytest.mark.longer
 async def test_a_refused_bind_is_tried_less_and_less_often_up_to_its_own_limit() -> None:
     refuse = answer(pdu.BIND_TRANSCEIVER, status=0x0D)
     often, seldom = Peer({pdu.BIND_TRANSCEIVER: refuse}), Peer({pdu.BIND_TRANSCEIVER: refuse})
@@ -347,6 +348,7 @@ async def test_what_never_left_the_process_is_not_sent_and_what_the_peer_reads_l
     assert len(peer.of(pdu.SUBMIT_SM)) == before + len(read)  # and none twice
 
 
+@pytest.mark.longer
 async def test_over_tls_nobody_knows_what_has_left_so_all_of_it_is_unknown(tmp_path: Path) -> None:
     self_signed(tmp_path, HERE, "server")
     options = {"window": 400, "long_text": "payload", "max_segments": 255, "response_timeout_s": 2.0}

@@ -207,6 +207,7 @@ async def test_a_listed_answer_in_between_starts_the_count_anew() -> None:
     assert [type(result) for result in results] == [Rejected, Rejected, Rejected, Halted]
 
 
+@pytest.mark.longer
 @pytest.mark.parametrize(
     ("word", "expected"),
     [

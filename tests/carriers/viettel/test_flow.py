@@ -60,6 +60,7 @@ def day_of(service: Viettel) -> datetime:
     return service.messages[0].taken_at.astimezone(VIETNAM)
 
 
+@pytest.mark.longer
 async def test_a_parcel_goes_out_in_lists_and_every_number_gets_one_copy() -> None:
     messages = parcel(500)
     async with working({"gzip": 0.5, "chunked": 0.5}, per_submit=100) as (carrier, service):

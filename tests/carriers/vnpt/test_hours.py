@@ -50,6 +50,7 @@ def test_the_next_day_opens_after_its_night() -> None:
     assert read_blocked("").spans == ()
 
 
+@pytest.mark.longer
 @given(
     spans=st.lists(st.tuples(st.integers(0, 1439), st.integers(1, 1440)).filter(lambda s: s[0] < s[1])),
     minute=st.integers(0, 1439),

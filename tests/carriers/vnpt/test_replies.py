@@ -64,6 +64,7 @@ def test_random_bytes_are_never_a_verdict(body: bytes) -> None:
     assert isinstance(codec.reply(HttpAnswer(200, body)), Unknown)
 
 
+@pytest.mark.longer
 @given(body=st.recursive(st.none() | st.booleans() | st.integers() | st.text(), st.lists))
 def test_an_answer_in_another_shape_is_never_a_verdict(body: object) -> None:
     assert isinstance(codec.reply(HttpAnswer(200, codec.json.dumps(body).encode())), Unknown)

@@ -125,6 +125,7 @@ async def test_code_1_is_a_failed_message_unless_its_words_speak_of_the_account(
             await carrier.query(QUESTION)
 
 
+@pytest.mark.longer
 async def test_with_several_templates_each_is_asked_for(respx_mock: respx.MockRouter) -> None:
     def reply(request: httpx.Request) -> httpx.Response:
         known = json.loads(request.content)["RQST"]["TEMPLATEID"] == "8"

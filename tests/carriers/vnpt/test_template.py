@@ -68,6 +68,7 @@ SLOTS = st.builds(Slot, st.sampled_from("ACD"), st.integers(1, 12))
 PIECES = st.lists(st.one_of(SLOTS, st.text("abc .:", min_size=1, max_size=6)), min_size=1, max_size=7)
 
 
+@pytest.mark.longer
 @given(pieces=PIECES, data=st.data())
 def test_what_is_put_into_a_template_is_found_again(pieces: list[str | Slot], data: st.DataObject) -> None:
     """Perhaps in another way, where the template leaves a choice; the text that goes out is the same."""
@@ -90,6 +91,7 @@ def test_what_is_put_into_a_template_is_found_again(pieces: list[str | Slot], da
     assert "".join(p if isinstance(p, str) else next(values) for p in template.pieces) == text
 
 
+@pytest.mark.longer
 def test_a_text_that_fits_nowhere_costs_no_time() -> None:
     template = parse("1", "a".join(["{D,600}"] * 5))
     started = time.monotonic()

@@ -95,6 +95,7 @@ def test_a_form_that_is_none_is_refused_whole(body: bytes) -> None:
     assert faults(found) == [("", "The form must be UTF-8, of at most 200 fields.")]
 
 
+@pytest.mark.longer
 def test_an_array_beyond_the_limit_is_refused_whole() -> None:
     assert len(told("generic", posted([GOOD] * 5000)).receipts) == 5000
     found = told("generic", posted([GOOD] * 5001))
@@ -137,6 +138,7 @@ def storable(found: ReceiptsRead) -> None:
         assert receipt.done_at is None or 2000 <= receipt.done_at.year < 2100
 
 
+@pytest.mark.longer
 @given(st.sampled_from(list(SHIPPED)), EVENTS | st.lists(EVENTS, max_size=5) | ANY)
 def test_any_document_gives_receipts_or_faults(format_: str, document: object) -> None:
     found = told(format_, asked(body=json.dumps(document).encode(), content_type="application/json"))

@@ -29,6 +29,7 @@ def happened(world: World, days_ago: float) -> None:
     world.db.write(lambda c: c.execute(update(deliveries).where(own).values(submitted_at=ms)))
 
 
+@pytest.mark.longer
 def test_of_two_campaigns_the_only_one_of_those_days_is_meant(db: Database, tmp_path: Path) -> None:
     old = sent(db, [TAKEN] * 3)
     happened(old, 30)
@@ -46,6 +47,7 @@ def test_of_two_campaigns_the_only_one_of_those_days_is_meant(db: Database, tmp_
     ]
 
 
+@pytest.mark.longer
 def test_of_two_campaigns_of_the_same_days_none_is_guessed(db: Database, tmp_path: Path) -> None:
     first = sent(db, [TAKEN] * 3)
     second = another(first, [TAKEN] * 2)
@@ -60,6 +62,7 @@ def test_of_two_campaigns_of_the_same_days_none_is_guessed(db: Database, tmp_pat
     ]
 
 
+@pytest.mark.longer
 def test_a_message_that_was_sent_wins_over_one_that_was_not(db: Database, tmp_path: Path) -> None:
     first = sent(db, [TAKEN])
     another(first, [None] * 2)
@@ -67,6 +70,7 @@ def test_a_message_that_was_sent_wins_over_one_that_was_not(db: Database, tmp_pa
     assert load(first, csv_file(tmp_path / "f.csv", rows)).verdicts == ["settled", "unsent"]
 
 
+@pytest.mark.longer
 def test_the_carriers_id_or_our_own_key_tells_two_campaigns_apart(db: Database, tmp_path: Path) -> None:
     first = sent(db, [Accepted(("a-1",)), Accepted(("a-2",)), TAKEN])
     second = another(first, [Accepted(("b-1",)), Accepted(("b-2",))])
@@ -83,12 +87,14 @@ def test_the_carriers_id_or_our_own_key_tells_two_campaigns_apart(db: Database, 
     }
 
 
+@pytest.mark.longer
 def test_a_time_before_the_message_can_not_be_its_own(db: Database, tmp_path: Path) -> None:
     world = sent(db, [TAKEN])
     path = csv_file(tmp_path / "f.csv", [(phone(0), "DELIVRD", at(-3 * DAY), "")])
     assert load(world, path, FileClaim("viettel", world.campaign)).verdicts == ["unknown"]
 
 
+@pytest.mark.longer
 def test_another_carriers_messages_are_never_touched(db: Database, tmp_path: Path) -> None:
     world = sent(db, [TAKEN] * 2)
     db.write(lambda c: c.execute(update(runs).values(carrier="vnpt")))
@@ -112,6 +118,7 @@ def test_a_file_of_no_carrier_or_campaign_is_refused(
         scene.registered(db, csv_file(tmp_path / "f.csv", []), claim)
 
 
+@pytest.mark.longer
 def test_what_was_said_of_a_file_stays_and_nothing_said_is_no_contradiction(
     db: Database, tmp_path: Path
 ) -> None:

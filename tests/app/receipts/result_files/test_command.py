@@ -45,6 +45,7 @@ def load(file: str, *more: str) -> Result:
     return run("import", file, "--carrier", "viettel", *more)
 
 
+@pytest.mark.longer
 def test_a_file_is_applied_and_told_of_in_a_table(file: str) -> None:
     said = load(file).stdout.splitlines()
     assert said[0] == "Receipt file 1 of viettel, ready: 3 lines, of which"
@@ -64,6 +65,7 @@ def test_words_of_the_link_are_read(file: str, folder: Path, monkeypatch: pytest
     assert json.loads(load(file, "--json").stdout)["reconciliation"]["settled"] == 2
 
 
+@pytest.mark.longer
 def test_machines_get_one_object(file: str) -> None:
     told = json.loads(load(file, "--campaign", "1", "--level", "handset", "--name", "Đợt 1", "--json").stdout)
     assert (told["campaign_id"], told["level"], told["name"], told["lines"]) == (1, "handset", "Đợt 1", 3)
@@ -71,6 +73,7 @@ def test_machines_get_one_object(file: str) -> None:
     assert "viettel" in run("list").stdout
 
 
+@pytest.mark.longer
 def test_counts_and_lines_are_written_for_excel(file: str, folder: Path) -> None:
     load(file)
     run("show", "1", "--out", str(folder / "table.csv"))
@@ -85,6 +88,7 @@ def test_counts_and_lines_are_written_for_excel(file: str, folder: Path) -> None
     assert "84912000001" in (folder / "whole.csv").read_text("utf-8-sig")
 
 
+@pytest.mark.longer
 def test_what_can_not_be_is_refused_in_words(file: str, folder: Path) -> None:
     with pytest.raises(Invalid, match="No campaign has a run at “vietel”"):
         run("import", file, "--carrier", "vietel")
