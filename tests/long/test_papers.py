@@ -255,6 +255,26 @@ def test_every_place_of_the_readmes_map_exists() -> None:
             assert (ROOT / top / ("" if place == top else place)).is_dir(), f"{top}/{place}"
 
 
+def test_every_file_that_a_paper_names_exists() -> None:
+    """`pages/run.py`, `routers.py`: named from any folder on. What the changelog names may be gone."""
+    files = [path.relative_to(ROOT).as_posix() for path in tracked()]
+    gone = [
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in tracked()
+        if path.suffix == ".md" and path.name != "CHANGELOG.md"
+        for name in re.findall(r"`([\w/]+\.py)`", path.read_text("utf-8"))
+        if not any(file == name or file.endswith(f"/{name}") for file in files)
+    ]
+    assert gone == []
+
+
+@cache
+def tracked() -> list[Path]:
+    """The files of the repository."""
+    folders = ("app", "carriers", "docs", "messages", "migrations", "tests")
+    return [*ROOT.glob("*.md"), *(file for folder in folders for file in (ROOT / folder).rglob("*.[mp][dy]"))]
+
+
 def test_the_readme_follows_one_sms_through_functions_that_exist() -> None:
     table = text("README.md").partition("## Follow one SMS")[2].partition("\n## ")[0]
     steps = re.findall(r"^\|[^|]+\| `(\S+)` \| `(\w+)` \|", table, re.MULTILINE)
