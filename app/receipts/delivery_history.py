@@ -69,7 +69,7 @@ def story(connection: Connection, campaign_id: int, batch_id: int, line: int) ->
     if row is None:
         raise NotFound(
             f"Campaign {campaign_id} has no delivery for line {line} of batch {batch_id}: it is not queued "
-            "yet, was left out as repeated, or its rows are erased; "
+            "yet, was left out (repeated, or on the do-not-send list), or its rows are erased; "
             f"GET /v1/batches/{batch_id} counts its lines.",
             field="line",
         )

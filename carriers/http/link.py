@@ -41,8 +41,8 @@ from carriers.http.answer import PAUSE_S, Failure, HttpAnswer, pause, read_answe
 from carriers.http.request_slots import RequestSlots, Waiting
 from carriers.http.settings import HttpSettings, tls_context
 from carriers.http.surplus_answers import AnswerTimes, KeptConnection, PermitEndedError, Progress
-from carriers.in_a_row import InARow
 from carriers.permit import since_boot
+from carriers.refusal_streak import RefusalStreak
 from carriers.text import segments
 
 # httpx logs every URL, and some carriers want the password in it.
@@ -96,7 +96,9 @@ class HttpCarrier(ABC):
         self._tasks: set[asyncio.Task[Sequence[SubmitResult]]] = set()
         self._halted: Halted | None = None
         self._not_before = 0.0  # on the event loop's clock
-        self._in_a_row = InARow(settings.strange_in_a_row, self._health, self.strange, self.of_one_number)
+        self._refusals = RefusalStreak(
+            settings.strange_in_a_row, self._health, self.strange, self.of_one_number
+        )
         self._unclear_in_a_row = self._lost_probes = 0
         self._probing = False  # one message is out alone to see whether answers come again
         self._redirect: Halted | None = None
@@ -104,7 +106,7 @@ class HttpCarrier(ABC):
     async def open(self) -> None:
         self._halted = self._redirect = None
         self._not_before = 0.0
-        self._in_a_row.reopened()
+        self._refusals.reopened()
         self._client = self._client or self._new_client()
 
     def _new_client(self) -> httpx.AsyncClient:
@@ -146,7 +148,7 @@ class HttpCarrier(ABC):
     def health(self) -> LinkHealth:
         """Return the link's state; unknown before the first request."""
         found = self._waiting.beside(self._health.facts())
-        return replace(found, held=found.held or self._in_a_row.why_paused)
+        return replace(found, held=found.held or self._refusals.why_paused)
 
     def halted(self) -> Halted | None:
         return self._halted
@@ -197,14 +199,14 @@ class HttpCarrier(ABC):
         return results
 
     async def _hand_over_or_probe(self, some: Sequence[OutboundSms]) -> Sequence[SubmitResult]:
-        probes = self._probing = self._unclear_excess() >= 0 or bool(self._in_a_row.why_paused)
+        probes = self._probing = self._unclear_excess() >= 0 or bool(self._refusals.why_paused)
         try:
             answers = await self._hand_over_checked(some)
         finally:
             self._probing = self._probing and not probes
         self._pause_if_unclear(answers, probes)
-        results = self._in_a_row.weigh(some, answers)
-        self.hold_back(self._in_a_row.pause_left_s)
+        results = self._refusals.weigh(some, answers)
+        self.hold_back(self._refusals.pause_left_s)
         return results
 
     async def _hand_over_checked(self, some: Sequence[OutboundSms]) -> Sequence[SubmitResult]:

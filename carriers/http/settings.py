@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from carriers import in_a_row
+from carriers import refusal_streak
 from carriers.contract import LinkError, LinkOptions
 from carriers.http.answer import STATUS_WORDS
 from carriers.options import by, number, seconds, string, whole
@@ -75,7 +75,7 @@ class HttpSettings:
     max_segments: int = field(default=4, metadata=by(whole(1, 15)))
     queries_per_second: float = field(default=1.0, metadata=by(number(0.01, 1000)))
     # Refusals in a row for a reason of ours until the link halts; for the carrier's own, until it pauses.
-    strange_in_a_row: int = field(default=in_a_row.DEFAULT, metadata=by(whole(1, 1_000_000)))
+    strange_in_a_row: int = field(default=refusal_streak.DEFAULT, metadata=by(whole(1, 1_000_000)))
 
 
 def tls_context(link: LinkOptions, settings: HttpSettings) -> ssl.SSLContext:

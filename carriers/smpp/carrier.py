@@ -26,9 +26,9 @@ from carriers.contract import (
     SubmitResult,
 )
 from carriers.health import HealthRecord
-from carriers.in_a_row import InARow
 from carriers.inbound import InboundSink
 from carriers.options import Adapter
+from carriers.refusal_streak import RefusalStreak
 from carriers.smpp import pdu
 from carriers.smpp.encoding import TextEncoder
 from carriers.smpp.id_bases import IdBases, wrong_mode
@@ -75,7 +75,7 @@ class SmppCarrier:
         self._bases = IdBases(own.id_mode)
         self._read_id = id_reader(own.id_mode, self._bases.answered)
         self._encoder = TextEncoder(own)
-        self._in_a_row = InARow(own.strange_in_a_row, self._health, longest_s=own.probe_max_s)
+        self._refusals = RefusalStreak(own.strange_in_a_row, self._health, longest_s=own.probe_max_s)
         self._probing = False  # a single message is out to see whether the carrier has recovered
 
     async def open(self) -> None:
@@ -83,7 +83,7 @@ class SmppCarrier:
             return
         await self._leave()
         self._closing, self._halted = False, None
-        self._in_a_row.reopened()
+        self._refusals.reopened()
         own = self.settings
         commands = [pdu.BIND_TRANSCEIVER]
         if own.bind == "transmitter_receiver":
@@ -118,7 +118,7 @@ class SmppCarrier:
         """Return the link's state: held only if every bind that could send is held."""
         goes = any(session.sends() and not session.is_held for session in self._sessions())
         found = self._health.facts(is_held=not goes)
-        return replace(found, held=found.held or self._in_a_row.why_paused)
+        return replace(found, held=found.held or self._refusals.why_paused)
 
     def segments(self, text: str) -> int:
         """SMS parts of the text. With long_text = "payload" a longer text still has only one reference."""
@@ -129,7 +129,7 @@ class SmppCarrier:
         if not parcel:
             return []
         waiting, down = PendingMessage(len(parcel), self._read_id), self._why_not()
-        probes = down is None and bool(self._in_a_row.why_paused)
+        probes = down is None and bool(self._refusals.why_paused)
         try:
             with contextlib.ExitStack() as listening:
                 for permit in {sms.permit for sms in parcel if sms.permit}:
@@ -156,12 +156,12 @@ class SmppCarrier:
         self, parcel: Sequence[OutboundSms], answers: Sequence[SubmitResult], probes: bool
     ) -> Sequence[SubmitResult]:
         """Return the results; too many refusals in a row halt or pause the link."""
-        results = self._in_a_row.weigh(parcel, answers)
+        results = self._refusals.weigh(parcel, answers)
         halted = next((result for result in results if isinstance(result, Halted)), None)
         if halted is not None and self._halted is None:
             self._stop(halted)
-        elif probes or self._in_a_row.why_paused:
-            asyncio.get_running_loop().call_later(self._in_a_row.pause_left_s, self.update)
+        elif probes or self._refusals.why_paused:
+            asyncio.get_running_loop().call_later(self._refusals.pause_left_s, self.update)
             self.update()
         return results
 
@@ -370,7 +370,7 @@ class SmppCarrier:
 
     def update(self) -> None:
         """Update whether the link can send; if it can't, return the queue."""
-        cannot_send = self._closing or self._halted or self._probing or self._in_a_row.pause_left_s > 0
+        cannot_send = self._closing or self._halted or self._probing or self._refusals.pause_left_s > 0
         if not cannot_send and any(session.takes() for session in self._sessions()):
             self._up.set()
             self._health.connected()
@@ -390,7 +390,7 @@ class SmppCarrier:
             return self._halted
         if not any(session.sends() for session in self._sessions()):
             return LINK_DOWN
-        return PAUSED if self._in_a_row.why_paused else NO_ANSWERS
+        return PAUSED if self._refusals.why_paused else NO_ANSWERS
 
 
 ADAPTER = Adapter(SmppCarrier, SmppSettings, canonical_ids)

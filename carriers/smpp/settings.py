@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timezone
 
-from carriers import in_a_row
+from carriers import refusal_streak
 from carriers.contract import Encoding, Limits, LinkError, LinkOptions, Reason, ReceiptLevel
 from carriers.options import (
     VIETNAM,
@@ -87,7 +87,7 @@ class SmppSettings:
     queries_per_second: float = field(default=5.0, metadata=by(number(0.01, 1000)))
     part_retry_s: float = field(default=0.5, metadata=by(seconds(0.001, 60)))
     # Refusals in a row for a reason of ours until the link halts; for the carrier's own, until it pauses.
-    strange_in_a_row: int = field(default=in_a_row.DEFAULT, metadata=by(whole(1, 1_000_000)))
+    strange_in_a_row: int = field(default=refusal_streak.DEFAULT, metadata=by(whole(1, 1_000_000)))
     receipt_level: ReceiptLevel = field(default=ReceiptLevel.HANDSET, metadata=by(level))
     receipt_zone: timezone = field(default=VIETNAM, metadata=by(utc_offset))
     id_mode: str = field(default="same", metadata=by(id_mode))

@@ -46,7 +46,7 @@ class _Row:
     numbers_are_right: bool = False  # a person has looked at them
 
 
-class InARow:
+class RefusalStreak:
     """Counts the answers to a link's messages by text and sender; results pass through `weigh`.
 
     most: tolerated refusals in a row; why: what an unknown reason may be; of_one_number: codes that concern

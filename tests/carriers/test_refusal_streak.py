@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from carriers.contract import Accepted, Deferred, Halted, OutboundSms, Reason, Rejected, SubmitResult, Unknown
 from carriers.health import HealthRecord
-from carriers.in_a_row import InARow
+from carriers.refusal_streak import RefusalStreak
 
 MOST = 20
 TAKEN, LOST = Accepted(("1",)), Unknown("no answer")
@@ -19,11 +19,11 @@ SENDER, DEAD = Rejected("0x0A", Reason.FILTERED), Rejected("0x0B", Reason.NO_SUC
 OURS = [Reason.OTHER, Reason.FILTERED, Reason.WRONG_REQUEST]
 
 
-def counting(**more: object) -> InARow:
-    return InARow(MOST, HealthRecord(), **more)  # type: ignore[arg-type]
+def counting(**more: object) -> RefusalStreak:
+    return RefusalStreak(MOST, HealthRecord(), **more)  # type: ignore[arg-type]
 
 
-def weigh(row: InARow, *results: SubmitResult, text: str = "a") -> list[SubmitResult]:
+def weigh(row: RefusalStreak, *results: SubmitResult, text: str = "a") -> list[SubmitResult]:
     return row.weigh([OutboundSms("84912000001", text, "LOA")] * len(results), results)
 
 
