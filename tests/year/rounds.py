@@ -209,6 +209,7 @@ async def cancelled(year: Year, store: Store, number: int) -> dict[str, int]:
     await year.act(held["mobifone"], "start", PAUSED)
     await year.until(lambda: year.carriers.taken("mobifone") > before, "some of it is sent")
     await year.act(held["mobifone"], "pause", PAUSED)
+    await _receipts_of(year, held["mobifone"])
     year.held_over.append(held["mobifone"])
     return await _main(year)
 
@@ -224,7 +225,17 @@ async def unending(year: Year, store: Store, number: int) -> dict[str, int]:
     paused = await year.campaign({"vnpt": _small(year)})
     await year.act(paused["vnpt"], "start", PAUSED)
     await year.act(paused["vnpt"], "pause", PAUSED)
+    await _receipts_of(year, paused["vnpt"])
     return own
+
+
+async def _receipts_of(year: Year, run: int) -> None:
+    """Wait for receipts of what went out before the pause: two weeks later they would match nothing."""
+    d = deliveries.c
+    sent = select(d.seq).where(d.run_id == run, d.state == DeliveryState.SUBMITTED)
+    await year.until(
+        lambda: not year.view.rows(sent), f"what run {run} sent before its pause has its receipts"
+    )
 
 
 async def wrong_clock(year: Year, store: Store, number: int) -> dict[str, int]:
