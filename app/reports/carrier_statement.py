@@ -49,6 +49,22 @@ class StatedCounts:
         """Form 1, column (7) = (4) / (3), 0 to 1; None if nothing was sent or no receipt tells."""
         return self.received / self.sent if self.sent and self.received is not None else None
 
+    def by_figure(self, level: ReceiptLevel) -> dict[str, int | None]:
+        """Return the counts by keys of FIGURES; what was received under the figure that the level proves."""
+        return {
+            "eligible": self.eligible,
+            "excluded": self.excluded,
+            "sent": self.sent,
+            received_as(level): self.received,
+            "failed": self.failed,
+            "no_receipt": self.no_receipt,
+        }
+
+
+def received_as(level: ReceiptLevel) -> str:
+    """Return the key of the figure that "received" is at this level."""
+    return "delivered" if level is ReceiptLevel.HANDSET else "relayed"
+
 
 @dataclass(frozen=True, slots=True)
 class AreaCounts:

@@ -8,18 +8,10 @@ from typing import Any
 
 from app.reports import labels
 from app.reports.document.version import FigureChange
+from app.reports.figures import FIGURES
 
 _WORDS = {
-    "eligible_subscribers": "thuộc diện gửi",
-    "excluded_subscribers": "loại trước khi gửi",
-    "waiting_subscribers": "đang chờ gửi",
-    "sent_messages": "đã gửi",
-    "received_by_handset_messages": "đã nhận (biên nhận máy)",
-    "taken_by_operator_messages": "nhà mạng đã tiếp nhận",
-    "failed_messages": "không nhận được",
-    "no_receipt_messages": "chưa có biên nhận",
-    "unknown_messages": "chưa rõ kết quả",
-    "sent_segments": "bản tin quy đổi",
+    **{each.name: each.label[0].lower() + each.label[1:] for each in FIGURES.values()},
     "general": "Biểu 1",
     "areas": "Biểu 2",
     "days": "Biểu 3",

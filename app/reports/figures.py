@@ -59,6 +59,55 @@ class Figures:
             raise _unbalanced(where, "a count", "zero or more", self)
 
 
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A figure as every form, file and page names it, in the order of the forms.
+
+    key: attribute of Figures; name: in JSON; label: Vietnamese; needs: what its receipts must prove;
+    part: of a ratio, the figure that is divided by `sent`. A total sums a count over the rows that can prove
+    it; its ratio is that of the sums, only where all rows are of one receipt level.
+    """
+
+    key: str
+    name: str
+    label: str
+    needs: ReceiptLevel = ReceiptLevel.NONE
+    part: str = ""
+
+
+_FIGURES = (
+    Figure("eligible", "eligible_subscribers", "Thuộc diện"),
+    Figure("excluded", "excluded_subscribers", "Loại trước khi gửi"),
+    Figure("waiting", "waiting_subscribers", "Đang chờ gửi"),
+    Figure("sent", "sent_messages", "Đã gửi"),
+    Figure("delivered", "received_by_handset_messages", "Đã nhận (biên nhận máy)", ReceiptLevel.HANDSET),
+    Figure("relayed", "taken_by_operator_messages", "Nhà mạng đã tiếp nhận", ReceiptLevel.OPERATOR),
+    Figure("failed", "failed_messages", "Không nhận được"),
+    Figure("no_receipt", "no_receipt_messages", "Chưa có biên nhận"),
+    Figure("unknown", "unknown_messages", "Chưa rõ kết quả"),
+    Figure("segments", "sent_segments", "Bản tin quy đổi"),
+    Figure("delivered_ratio", "received_by_handset_ratio", "Tỷ lệ nhận", ReceiptLevel.HANDSET, "delivered"),
+    Figure(
+        "relayed_ratio",
+        "taken_by_operator_ratio",
+        "Tỷ lệ nhà mạng tiếp nhận",
+        ReceiptLevel.OPERATOR,
+        "relayed",
+    ),
+)
+FIGURES = {each.key: each for each in _FIGURES}
+
+
+def provable(figures: Figures, level: int | None) -> dict[str, int | float | None]:
+    """Return every figure by its key; None for one that receipts of the level cannot prove."""
+    found: dict[str, int | float | None] = {}
+    for key, each in FIGURES.items():
+        n = getattr(figures, each.part or key)
+        proved = n or level is None or level >= each.needs
+        found[key] = getattr(figures, key) if proved else None
+    return found
+
+
 def _unbalanced(where: str, left: str, right: str, figures: Figures) -> Unbalanced:
     return Unbalanced(f"{where}: {left} is not {right} ({figures}). Run `loa verify` to find the rows.")
 

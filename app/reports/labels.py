@@ -60,6 +60,7 @@ LEVEL_WORDS: dict[int | None, str] = {
     ReceiptLevel.HANDSET: "mức máy: máy thuê bao đã nhận",
 }
 NO_RECEIPTS = "không có biên nhận"  # shown for a number that no receipt can prove
+UNPROVED = "…"  # the same in wide tables, explained below them; as in Vietnamese statistics
 
 RUN_STATES: dict[str, str] = {
     RunState.PLANNED: "chưa gửi",

@@ -18,16 +18,7 @@ from app.reports.figures import (
     NamedArea,
     TimeStep,
 )
-from app.reports.render.count_columns import (
-    COUNTS,
-    LEVELS,
-    counts,
-    delivered,
-    measured,
-    part,
-    relayed,
-    totals,
-)
+from app.reports.render.count_columns import LEVELS, cells, columns, measured, part, totals, unproved
 from app.reports.render.numbers import NOTHING, count, moment
 from app.reports.render.table_model import (
     Cell,
@@ -39,6 +30,7 @@ from app.reports.render.table_model import (
     TableRow,
     ratio,
     total,
+    value,
 )
 from carriers.contract import Reason
 
@@ -84,28 +76,30 @@ def _side_by_side(report: CampaignReport) -> ReportTable:
     if len(report.by_level) > 1:
         source = (
             "Nguồn số liệu: đo bằng biên nhận; mỗi dòng ghi mức biên nhận. Tỷ lệ chỉ tính trong cùng một mức."
+            f"{unproved(*report.by_level)}"
         )
     if report.held:
         names = ", ".join(labels.network(carrier) for carrier in report.held)
         source += f" Chưa gồm đợt do doanh nghiệp tự gửi ({names}): xem báo cáo của đợt đó."
-    return ReportTable("Biểu 5", title, first + COUNTS, (*rows, *_sums(report)), source)
+    return ReportTable("Biểu 5", title, first + columns(), (*rows, *_sums(report)), source)
 
 
 def _run_row(n: int, run: CarrierReport) -> TableRow:
     level = run.header.receipt_level
     first = (str(n), labels.network(run.header.carrier), _settled(run.interim), LEVELS[level])
-    return TableRow(f"run_{n}", (*first, *counts(run.general, level)))
+    return TableRow(f"run_{n}", (*first, *cells(run.general, level).values()))
 
 
 def _sums(report: CampaignReport) -> list[TableRow]:
     by_level, settled = report.by_level, _settled(report.interim)
     one = len(by_level) < 2
     first = ("", labels.TOTAL, settled, LEVELS[report.receipt_level] if one else "")
-    rows = [TableRow("total", (*first, *totals(report.total, report.receipt_level, one)), strong=True)]
+    total_cells = totals(report.total, report.receipt_level, one).values()
+    rows = [TableRow("total", (*first, *total_cells), strong=True)]
     if not one:
         for level, figures in by_level.items():
-            cells = ("", part(level), "", LEVELS[level], *counts(figures, level))
-            rows.append(TableRow(f"total_{level}", cells, strong=True))
+            own = ("", part(level), "", LEVELS[level], *cells(figures, level).values())
+            rows.append(TableRow(f"total_{level}", own, strong=True))
     return rows
 
 
@@ -183,15 +177,11 @@ def _outcomes(report: CarrierReport) -> list[TableRow]:
         ("unknown", "(6b)", "Chưa rõ kết quả (có thể đã gửi, không gửi lại tự động)"),
     )
     rest = Formula(g.no_receipt, "{sent}-SUM({delivered}:{failed})-{unknown}")
-    rows = []
-    cells: dict[str, Cell] = {
-        "delivered": delivered(g.delivered, level),
-        "relayed": relayed(g.relayed, level),
-        "no_receipt": rest,
-    }
+    rows, found = [], cells(g, level) | {"no_receipt": rest}
     for key, nth, name in named:
-        n, cell = getattr(g, key), cells.get(key, getattr(g, key))
-        share = ratio(key, "sent", None if isinstance(cell, str) or not g.sent else n / g.sent)
+        cell = labels.NO_RECEIPTS if found[key] == labels.UNPROVED else found[key]
+        n = value(cell)
+        share = ratio(key, "sent", n / g.sent if isinstance(n, int) and g.sent else None)
         rows.append(TableRow(key, (nth, name, "tin", cell, share)))
     written_off = (
         "",
@@ -206,9 +196,9 @@ def _outcomes(report: CarrierReport) -> list[TableRow]:
 def _beside(report: CarrierReport) -> list[TableRow]:
     g, extra, level = report.general, report.extra, report.header.receipt_level
     resent = extra.resent if extra.resent is not None else "theo đợt"
-    shares = counts(g, level)[-2:]
-    received = ("(7a)", "Tỷ lệ đã nhận = (4a)/(3)", "%", None, shares[0])
-    taken = ("(7b)", "Tỷ lệ nhà mạng tiếp nhận = (4b)/(3)", "%", None, shares[1])
+    shares = cells(g, level)
+    received = ("(7a)", "Tỷ lệ đã nhận = (4a)/(3)", "%", None, shares["delivered_ratio"])
+    taken = ("(7b)", "Tỷ lệ nhà mạng tiếp nhận = (4b)/(3)", "%", None, shares["relayed_ratio"])
     return [
         TableRow("delivered_ratio", received),
         TableRow("relayed_ratio", taken),
@@ -234,19 +224,21 @@ def _areas(report: CarrierReport) -> ReportTable:
     rows = [
         TableRow(
             f"area_{n}",
-            (str(n), row.code or "", row.name, *counts(row.figures, level)),
+            (str(n), row.code or "", row.name, *cells(row.figures, level).values()),
             aside=row.code is None,
         )
         for n, row in enumerate(report.places, 1)
     ]
     if report.outside_areas:
         outside = Figures(eligible=report.outside_areas, excluded=report.outside_areas)
-        rows.append(TableRow("outside", ("", "", labels.OUTSIDE_AREAS, *counts(outside, level)), aside=True))
-    last = TableRow("total", ("", "", labels.TOTAL, *totals(report.general, level)), strong=True)
+        left_out = ("", "", labels.OUTSIDE_AREAS, *cells(outside, level).values())
+        rows.append(TableRow("outside", left_out, aside=True))
+    sums = totals(report.general, level).values()
+    last = TableRow("total", ("", "", labels.TOTAL, *sums), strong=True)
     title = "Biểu 2 – Kết quả theo địa bàn"
     chart = TableChart("Kết quả theo địa bàn", "name", _SERIES, across=True, what="địa bàn")
     source = f"{measured(level)}{nobody_in(report.empty)}"
-    return ReportTable("Biểu 2", title, first + COUNTS, (*rows, last), source, chart)
+    return ReportTable("Biểu 2", title, first + columns(), (*rows, last), source, chart)
 
 
 def nobody_in(empty: Sequence[NamedArea]) -> str:
@@ -256,26 +248,24 @@ def nobody_in(empty: Sequence[NamedArea]) -> str:
 
 
 def _days(report: CarrierReport) -> ReportTable:
-    columns = (
+    shown = (
         TableColumn("day", "Ngày", CellKind.TEXT, 20),
         TableColumn("hours", "Khung giờ", CellKind.TEXT, 20),
         TableColumn("batches", "Số lô", CellKind.COUNT, 8),
-        TableColumn("sent", "Đã gửi", CellKind.COUNT, 12),
-        TableColumn("delivered", "Đã nhận (biên nhận máy)", CellKind.COUNT, 14),
-        TableColumn("relayed", "Nhà mạng đã tiếp nhận", CellKind.COUNT, 14),
+        *columns(*_SERIES),
         TableColumn("rate", "Tốc độ TB (tin/giây)", CellKind.RATE, 12),
     )
     level = report.header.receipt_level
     rows = [TableRow(f"day_{n}", _day(day, level)) for n, day in enumerate(report.days)]
-    sums = totals(report.general, level)[3:6]
-    last = TableRow("total", (labels.TOTAL, "", None, *sums, None), strong=True)
-    return ReportTable("Biểu 3", "Biểu 3 – Kết quả theo ngày", columns, (*rows, last), measured(level))
+    sums = totals(report.general, level)
+    last = TableRow("total", (labels.TOTAL, "", None, *(sums[key] for key in _SERIES), None), strong=True)
+    return ReportTable("Biểu 3", "Biểu 3 – Kết quả theo ngày", shown, (*rows, last), measured(level))
 
 
 def _day(day: DayRow, level: int | None) -> tuple[Cell, ...]:
     name = date.fromisoformat(day.day).strftime("%d/%m/%Y") if day.day else labels.NO_DAY
     hours = "" if day.first_ms is None else f"{moment(day.first_ms)[11:]}–{moment(day.last_ms)[11:]}"
-    return (name, hours, day.batches, day.sent, *_received(day, level), day.messages_per_second)
+    return (name, hours, day.batches, *_series(day, level), day.messages_per_second)
 
 
 def changes(version: Version) -> ReportTable:
@@ -293,24 +283,23 @@ def changes(version: Version) -> ReportTable:
 
 
 def _steps(report: CarrierReport) -> ReportTable:
-    columns = (
+    shown = (
         TableColumn("from", "Từ", CellKind.TEXT, 20),
         TableColumn("minutes", "Số phút", CellKind.COUNT, 10),
-        TableColumn("sent", "Đã gửi", CellKind.COUNT, 12),
-        TableColumn("delivered", "Đã nhận (biên nhận máy)", CellKind.COUNT, 14),
-        TableColumn("relayed", "Nhà mạng đã tiếp nhận", CellKind.COUNT, 14),
+        *columns(*_SERIES),
     )
     level = report.header.receipt_level
     rows = tuple(
-        TableRow(f"step_{n}", (moment(step.start_ms)[:16], step.minutes, step.sent, *_received(step, level)))
+        TableRow(f"step_{n}", (moment(step.start_ms)[:16], step.minutes, *_series(step, level)))
         for n, step in enumerate(report.steps)
     )
     chart = TableChart("Diễn biến gửi và nhận theo thời gian", "from", _SERIES) if rows else None
-    return ReportTable(STEPS, "Diễn biến gửi và nhận theo thời gian", columns, rows, measured(level), chart)
+    return ReportTable(STEPS, "Diễn biến gửi và nhận theo thời gian", shown, rows, measured(level), chart)
 
 
-def _received(of: DayRow | TimeStep, level: int | None) -> tuple[Cell, Cell]:
-    return delivered(of.delivered, level), relayed(of.relayed, level)
+def _series(of: DayRow | TimeStep, level: int | None) -> tuple[Cell, ...]:
+    found = cells(Figures(sent=of.sent, delivered=of.delivered, relayed=of.relayed), level)
+    return (of.sent, *(found[key] for key in _SERIES[1:]))
 
 
 def _reasons(report: CarrierReport) -> ReportTable:

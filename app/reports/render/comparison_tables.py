@@ -9,28 +9,26 @@ from app.reports import labels
 from app.reports.addressees import CHANNELS, KINDS, AddresseeStatus
 from app.reports.carrier_statement import KINDS as SOURCES
 from app.reports.carrier_statement import FigureSource as Source
-from app.reports.carrier_statement import StatedCounts
+from app.reports.carrier_statement import Statement
 from app.reports.consolidated import ConsolidatedReport, RunLine
-from app.reports.figures import Figures
+from app.reports.figures import FIGURES
 from app.reports.render import count_columns
 from app.reports.render.carrier_tables import FINAL, INTERIM
 from app.reports.render.numbers import NOTHING, moment
-from app.reports.render.table_model import Cell, CellKind, ReportTable, TableChart, TableColumn, TableRow
+from app.reports.render.table_model import (
+    Cell,
+    CellKind,
+    Formula,
+    ReportTable,
+    TableChart,
+    TableColumn,
+    TableRow,
+    ratio,
+    value,
+)
 from carriers.contract import ReceiptLevel
 
-_COUNTS = (
-    TableColumn("eligible", "Thuộc diện", CellKind.COUNT, 11),
-    TableColumn("excluded", "Loại trước khi gửi", CellKind.COUNT, 10),
-    TableColumn("waiting", "Đang chờ gửi", CellKind.COUNT, 10),
-    TableColumn("sent", "Đã gửi", CellKind.COUNT, 11),
-    TableColumn("delivered", "Đã nhận (biên nhận máy)", CellKind.COUNT, 11),
-    TableColumn("relayed", "Nhà mạng đã tiếp nhận", CellKind.COUNT, 11),
-    TableColumn("failed", "Không nhận được", CellKind.COUNT, 10),
-    TableColumn("no_receipt", "Chưa có biên nhận", CellKind.COUNT, 10),
-    TableColumn("unknown", "Chưa rõ kết quả", CellKind.COUNT, 9),
-    TableColumn("delivered_ratio", "Tỷ lệ nhận", CellKind.RATIO, 9),
-    TableColumn("segments", "Bản tin quy đổi", CellKind.COUNT, 11),
-)
+_COUNTS = count_columns.columns(*(key for key in FIGURES if key != "relayed_ratio"))
 _COLUMNS = (
     TableColumn("nth", "TT", CellKind.TEXT, 5),
     TableColumn("name", "Doanh nghiệp", CellKind.TEXT, 14),
@@ -159,42 +157,21 @@ def _span(line: RunLine) -> str:
 
 
 def figures(line: RunLine) -> dict[str, Cell]:
-    """Return the line's counts by column; columns it lacks are absent."""
+    """Return the line's cells by figure; none while its carrier has said nothing."""
     if line.kind is Source.MEASURED:
-        return _measured(line.report.general, line.report.header.receipt_level)
-    if line.statement is None or line.kind is None:
-        return {}
-    said = line.statement.figures
-    return _stated(said.general, line.statement.level, said.segments)
+        f = line.report.general
+        return count_columns.cells(f, line.report.header.receipt_level) | {"sent": f.sent}
+    return _stated(line.statement) if line.statement and line.kind else {}
 
 
-def _measured(f: Figures, level: int | None) -> dict[str, Cell]:
-    found = dict(
-        zip((column.key for column in count_columns.COUNTS), count_columns.counts(f, level), strict=True)
-    )
-    return found | {"sent": f.sent}
-
-
-def _stated(counts: StatedCounts, level: ReceiptLevel, segments: int | None) -> dict[str, Cell]:
-    handset = level is ReceiptLevel.HANDSET
-    received = _or_no_receipts(counts.received)
-    return {
-        "eligible": counts.eligible,
-        "excluded": counts.excluded,
-        "waiting": NOTHING,  # not on a carrier's form
-        "sent": counts.sent,
-        "delivered": received if handset else labels.NO_RECEIPTS,
-        "relayed": NOTHING if handset else received,
-        "failed": _or_no_receipts(counts.failed),
-        "no_receipt": _or_no_receipts(counts.no_receipt),
-        "unknown": NOTHING,
-        "delivered_ratio": counts.received_ratio if handset else None,
-        "segments": NOT_SAID if segments is None else segments,
-    }
-
-
-def _or_no_receipts(n: int | None) -> Cell:
-    return labels.NO_RECEIPTS if n is None else n
+def _stated(of: Statement) -> dict[str, Cell]:
+    """Return what a carrier's form says; what it does not ask for is a dash."""
+    found: dict[str, Cell] = {key: None if each.part else NOTHING for key, each in FIGURES.items()}
+    if of.level is not ReceiptLevel.HANDSET:
+        found["delivered"] = labels.UNPROVED
+    segments = of.figures.segments
+    found["segments"] = NOT_SAID if segments is None else segments
+    return found | count_columns.stated(of.figures.general, of.level)
 
 
 def _totals(kind: Source, lines: Sequence[RunLine]) -> Iterable[TableRow]:
@@ -209,25 +186,24 @@ def _totals(kind: Source, lines: Sequence[RunLine]) -> Iterable[TableRow]:
             yield _total(f"total_{kind}_{each}", count_columns.part(each), own)
 
 
-def _total(key: str, name: str, lines: Iterable[RunLine]) -> TableRow:
-    found = [figures(line) for line in lines]
-    sums = {column.key: _sum(column.key, [each.get(column.key) for each in found]) for column in _COUNTS}
-    sent, delivered = sums["sent"], sums["delivered"]
+def _total(key: str, name: str, lines: Sequence[RunLine]) -> TableRow:
+    found = [(f"run_{line.run_id}", figures(line)) for line in lines]
+    sums = {column.key: _sum(column.key, found) for column in _COUNTS}
+    sent, delivered = value(sums["sent"]), value(sums["delivered"])
     proved = all(level(line) == ReceiptLevel.HANDSET for line in lines)
-    known = proved and isinstance(sent, int) and isinstance(delivered, int) and sent
-    sums["delivered_ratio"] = delivered / sent if known else None  # type: ignore[operator]
+    if proved and isinstance(sent, int) and isinstance(delivered, int) and sent:
+        sums["delivered_ratio"] = ratio("delivered", "sent", delivered / sent)
     return TableRow(key, ("", name, "", "", *sums.values(), "", "", ""), strong=True)
 
 
-# Summed over the lines that have such receipts; the other lines' messages stand in another column.
-_PROVED = ("delivered", "relayed")
-
-
-def _sum(key: str, column: Sequence[Cell]) -> Cell:
-    numbers = [n for n in column if isinstance(n, int)]
-    if key in _PROVED:
-        return sum(numbers) if numbers else NOTHING
-    return sum(numbers) if len(numbers) == len(column) else NOTHING
+def _sum(key: str, rows: Sequence[tuple[str, dict[str, Cell]]]) -> Cell:
+    """Sum by the figure's rule: what needs receipts, over the lines whose receipts prove it."""
+    if FIGURES[key].part:
+        return None
+    numbers = {row: n for row, cells in rows if isinstance(n := cells.get(key), int)}
+    if not numbers or (len(numbers) < len(rows) and not FIGURES[key].needs):
+        return NOTHING
+    return Formula(sum(numbers.values()), f"SUM({','.join(f'{{at_{row}}}' for row in numbers)})")
 
 
 def _channels(report: ConsolidatedReport) -> ReportTable:

@@ -1,30 +1,14 @@
-"""Count columns of forms 2 and 5, without numbers that no receipt proves."""
+"""Columns and cells of the table of figures (app/reports/figures.py), without what no receipt proves."""
 
 from __future__ import annotations
 
 from app.reports import labels
-from app.reports.carrier_statement import KINDS
+from app.reports.carrier_statement import KINDS, StatedCounts, received_as
 from app.reports.carrier_statement import FigureSource as Source
-from app.reports.figures import Figures
+from app.reports.figures import FIGURES, Figures, provable
 from app.reports.render.numbers import NOTHING
 from app.reports.render.table_model import Cell, CellKind, Formula, TableColumn, ratio, total
 from carriers.contract import ReceiptLevel
-
-COUNTS = (
-    TableColumn("eligible", "Thuộc diện", CellKind.COUNT, 12),
-    TableColumn("excluded", "Loại trước khi gửi", CellKind.COUNT, 12),
-    TableColumn("waiting", "Đang chờ gửi", CellKind.COUNT, 12),
-    TableColumn("sent", "Đã gửi", CellKind.COUNT, 12),
-    TableColumn("delivered", "Đã nhận (biên nhận máy)", CellKind.COUNT, 14),
-    TableColumn("relayed", "Nhà mạng đã tiếp nhận", CellKind.COUNT, 14),
-    TableColumn("failed", "Không nhận được", CellKind.COUNT, 12),
-    TableColumn("no_receipt", "Chưa có biên nhận", CellKind.COUNT, 12),
-    TableColumn("unknown", "Chưa rõ kết quả", CellKind.COUNT, 12),
-    TableColumn("segments", "Bản tin quy đổi", CellKind.COUNT, 12),
-    TableColumn("delivered_ratio", "Tỷ lệ nhận", CellKind.RATIO, 12),
-    TableColumn("relayed_ratio", "Tỷ lệ nhà mạng tiếp nhận", CellKind.RATIO, 12),
-)
-
 
 LEVELS: dict[int | None, str] = {
     None: "chưa có kết nối",
@@ -32,11 +16,27 @@ LEVELS: dict[int | None, str] = {
     ReceiptLevel.OPERATOR: "mức tổng đài",
     ReceiptLevel.HANDSET: "mức máy",
 }
+_WIDTH = 12
+
+
+def columns(*keys: str) -> tuple[TableColumn, ...]:
+    """Return the columns of these figures; of all without any key."""
+    found = (FIGURES[key] for key in keys or FIGURES)
+    return tuple(
+        TableColumn(each.key, each.label, CellKind.RATIO if each.part else CellKind.COUNT, _WIDTH)
+        for each in found
+    )
 
 
 def measured(level: int | None) -> str:
     """Return the source line below a table of measured figures."""
-    return f"Nguồn số liệu: {KINDS[Source.MEASURED]} ({labels.LEVEL_WORDS[level]})."
+    return f"Nguồn số liệu: {KINDS[Source.MEASURED]} ({labels.LEVEL_WORDS[level]}).{unproved(level)}"
+
+
+def unproved(*levels: int | None) -> str:
+    """Explain the sign for figures that no receipt proves, where a table may have one."""
+    weak = any(level is not None and level < ReceiptLevel.HANDSET for level in levels)
+    return f" Dấu “{labels.UNPROVED}”: {labels.NO_RECEIPTS}." if weak else ""
 
 
 def part(level: int | None) -> str:
@@ -44,47 +44,35 @@ def part(level: int | None) -> str:
     return f"Trong đó: {'biên nhận ' if level else ''}{LEVELS[level]}"
 
 
-def delivered(n: int, level: int | None) -> Cell:
-    """Return messages delivered to handsets, if the links' receipts can prove it."""
-    return _proved(n, level, ReceiptLevel.HANDSET)
+def cells(f: Figures, level: int | None) -> dict[str, Cell]:
+    """Return the cell of every figure; a sum and ratios as formulas.
 
-
-def relayed(n: int, level: int | None) -> Cell:
-    """Return messages only the operator's centre confirms, if the links bring receipts.
-
-    With handset receipts they are counted as delivered: a dash, as 0 would mislead.
+    With handset receipts, what the centre confirms is among the delivered: a dash, as 0 would mislead.
     """
-    if not n and level is not None and level >= ReceiptLevel.HANDSET:
-        return NOTHING
-    return _proved(n, level, ReceiptLevel.OPERATOR)
+    found: dict[str, Cell] = {}
+    for key, n in provable(f, level).items():
+        of = FIGURES[key].part
+        found[key] = ratio(of, "sent", n) if of else labels.UNPROVED if n is None else n
+    if found["relayed"] == 0 and level is not None and level >= ReceiptLevel.HANDSET:
+        found["relayed"], found["relayed_ratio"] = NOTHING, ratio("relayed", "sent", None)
+    return found | {"sent": Formula(f.sent, "{eligible}-{excluded}-{waiting}")}
 
 
-def _proved(n: int, level: int | None, needed: ReceiptLevel) -> Cell:
-    return n if n or level is None or level >= needed else labels.NO_RECEIPTS
+def totals(f: Figures, level: int | None, one_level: bool = True) -> dict[str, Cell]:
+    """Return the cells of a total row by the rule of each figure; one_level: whether ratios may be taken."""
+    found = cells(f, level) | {"sent": f.sent}
+    for key, cell in found.items():
+        if FIGURES[key].part:
+            found[key] = cell if one_level else None
+        elif isinstance(cell, int):
+            found[key] = total(cell)
+    return found
 
 
-def counts(f: Figures, level: int | None) -> tuple[Cell, ...]:
-    """Return the cells below COUNTS; sums and ratios as formulas."""
-    sent = Formula(f.sent, "{eligible}-{excluded}-{waiting}")
-    received = (delivered(f.delivered, level), relayed(f.relayed, level))
-    rest = (f.failed, f.no_receipt, f.unknown, f.segments)
-    return (f.eligible, f.excluded, f.waiting, sent, *received, *rest, *_ratios(f, received))
-
-
-def totals(f: Figures, level: int | None, one_level: bool = True) -> tuple[Cell, ...]:
-    """Return the cells of the total row, each the sum of its column; no ratio across receipt levels."""
-    received = (delivered(f.delivered, level), relayed(f.relayed, level))
-    sums = [
-        cell if isinstance(cell, str) else total(int(n))
-        for cell, n in zip(received, (f.delivered, f.relayed), strict=True)
-    ]
-    before = (f.eligible, f.excluded, f.waiting, f.sent)
-    after = (f.failed, f.no_receipt, f.unknown, f.segments)
-    ratios = _ratios(f, received) if one_level else (None, None)
-    return (*map(total, before), *sums, *map(total, after), *ratios)
-
-
-def _ratios(f: Figures, received: tuple[Cell, Cell]) -> tuple[Cell, Cell]:
-    first = None if isinstance(received[0], str) else f.delivered_ratio
-    second = None if isinstance(received[1], str) else f.relayed_ratio
-    return ratio("delivered", "sent", first), ratio("relayed", "sent", second)
+def stated(counts: StatedCounts, level: ReceiptLevel) -> dict[str, Cell]:
+    """Return the cells of figures that a carrier stated; those its form does not ask for are absent."""
+    key = received_as(level)
+    found: dict[str, Cell] = {
+        each: labels.UNPROVED if n is None else n for each, n in counts.by_figure(level).items()
+    }
+    return found | {f"{key}_ratio": ratio(key, "sent", counts.received_ratio)}

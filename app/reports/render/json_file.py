@@ -8,9 +8,9 @@ from typing import Any
 
 from app.reports.addressees import AddresseeStatus
 from app.reports.carrier_statement import FigureSource as Source
-from app.reports.carrier_statement import StatedCounts
+from app.reports.carrier_statement import StatedCounts, received_as
 from app.reports.consolidated import ConsolidatedReport, RunLine
-from app.reports.figures import CampaignReport, CarrierReport, DayRow, Figures, Header
+from app.reports.figures import FIGURES, CampaignReport, CarrierReport, DayRow, Figures, Header, provable
 from app.reports.render.numbers import iso
 from app.reports.stated_report import StatedReport
 from carriers.contract import ReceiptLevel
@@ -80,29 +80,20 @@ def of_stated(report: StatedReport) -> dict[str, Any]:
         "areas_not_stated": [asdict(area) for area in report.empty],
         "days": [
             {"day": d.day, "hours": d.hours, "batches": d.batches, "sent_messages": d.sent}
-            | {_RECEIVED[of.level]: d.received}
+            | {FIGURES[received_as(_named_as(of.level))].name: d.received}
             for d in figures.days
         ],
         "failed_messages_by_reason": {cause.key: cause.n for cause in figures.reasons},
     }
 
 
-_RECEIVED = {
-    ReceiptLevel.NONE: "received_by_handset_messages",
-    ReceiptLevel.OPERATOR: "taken_by_operator_messages",
-    ReceiptLevel.HANDSET: "received_by_handset_messages",
-}
-
-
 def _stated(counts: StatedCounts, level: ReceiptLevel) -> dict[str, Any]:
-    return {
-        "eligible_subscribers": counts.eligible,
-        "excluded_subscribers": counts.excluded,
-        "sent_messages": counts.sent,
-        _RECEIVED[level]: counts.received,
-        "failed_messages": counts.failed,
-        "no_receipt_messages": counts.no_receipt,
-    }
+    return {FIGURES[key].name: n for key, n in counts.by_figure(_named_as(level)).items()}
+
+
+def _named_as(level: ReceiptLevel) -> ReceiptLevel:
+    """Without receipts the null stands under the name for handsets, as in every report frozen so far."""
+    return level or ReceiptLevel.HANDSET
 
 
 def of_campaign(report: CampaignReport) -> dict[str, Any]:
@@ -125,7 +116,7 @@ def of_campaign(report: CampaignReport) -> dict[str, Any]:
 def _total(report: CampaignReport) -> dict[str, Any]:
     """Sum all runs; no ratio across receipt levels."""
     found = _figures(report.total, report.receipt_level)
-    none = {"received_by_handset_ratio": None, "taken_by_operator_ratio": None}
+    none = {each.name: None for each in FIGURES.values() if each.part}
     return found | none if len(report.by_level) > 1 else found
 
 
@@ -207,41 +198,17 @@ def _head(head: Header) -> dict[str, Any]:
     }
 
 
-def _proved(n: int, level: int | None, needed: ReceiptLevel) -> int | None:
-    return n if n or level is None or level >= needed else None
-
-
-def _ratio(n: int | None, sent: int) -> float | None:
-    return None if n is None or not sent else n / sent
-
-
 def _figures(f: Figures, level: int | None) -> dict[str, Any]:
-    delivered = _proved(f.delivered, level, ReceiptLevel.HANDSET)
-    relayed = _proved(f.relayed, level, ReceiptLevel.OPERATOR)
-    return {
-        "eligible_subscribers": f.eligible,
-        "excluded_subscribers": f.excluded,
-        "waiting_subscribers": f.waiting,
-        "sent_messages": f.sent,
-        "received_by_handset_messages": delivered,
-        "taken_by_operator_messages": relayed,
-        "failed_messages": f.failed,
-        "no_receipt_messages": f.no_receipt,
-        "unknown_messages": f.unknown,
-        "sent_segments": f.segments,
-        "received_by_handset_ratio": _ratio(delivered, f.sent),
-        "taken_by_operator_ratio": _ratio(relayed, f.sent),
-    }
+    return {FIGURES[key].name: n for key, n in provable(f, level).items()}
 
 
 def _day(day: DayRow, level: int | None) -> dict[str, Any]:
+    found = provable(Figures(sent=day.sent, delivered=day.delivered, relayed=day.relayed), level)
     return {
         "day": day.day,
         "first_sent_at": iso(day.first_ms),
         "last_sent_at": iso(day.last_ms),
         "batches": day.batches,
-        "sent_messages": day.sent,
-        "received_by_handset_messages": _proved(day.delivered, level, ReceiptLevel.HANDSET),
-        "taken_by_operator_messages": _proved(day.relayed, level, ReceiptLevel.OPERATOR),
+        **{FIGURES[key].name: found[key] for key in ("sent", "delivered", "relayed")},
         "messages_per_second": day.messages_per_second,
     }

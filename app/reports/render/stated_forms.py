@@ -6,7 +6,14 @@ import hashlib
 from datetime import date
 
 from app.reports import labels
-from app.reports.carrier_statement import KINDS, AreaCounts, CauseCounts, DayCounts, StatedCounts
+from app.reports.carrier_statement import (
+    KINDS,
+    CauseCounts,
+    DayCounts,
+    received_as,
+)
+from app.reports.figures import FIGURES
+from app.reports.render import count_columns
 from app.reports.render.carrier_tables import FINAL
 from app.reports.render.numbers import NOTHING, moment
 from app.reports.render.table_model import (
@@ -16,13 +23,10 @@ from app.reports.render.table_model import (
     TableChart,
     TableColumn,
     TableRow,
-    ratio,
     total,
 )
 from app.reports.stated_report import StatedReport
 from carriers.contract import ReceiptLevel
-
-_SERIES = ("sent", "received")
 
 
 def of_run(report: StatedReport) -> tuple[ReportTable, ...]:
@@ -47,7 +51,7 @@ def source(report: StatedReport) -> str:
 
 def received_words(level: ReceiptLevel) -> str:
     """Label (4): only handset receipts prove that a message was received."""
-    return "Đã nhận (biên nhận máy)" if level is ReceiptLevel.HANDSET else "Nhà mạng đã tiếp nhận"
+    return FIGURES[received_as(level)].label
 
 
 def settled(report: StatedReport) -> str:
@@ -57,10 +61,6 @@ def settled(report: StatedReport) -> str:
     ended = report.statement.ended_ms is not None
     why = "còn tin chưa có biên nhận" if ended else "doanh nghiệp chưa báo kết thúc gửi"
     return f"SỐ LIỆU TẠM THỜI: {why}"
-
-
-def ratio_words(level: ReceiptLevel) -> str:
-    return "Tỷ lệ nhận" if level is ReceiptLevel.HANDSET else "Tỷ lệ nhà mạng tiếp nhận"
 
 
 def _day(iso: str | None) -> str:
@@ -130,48 +130,33 @@ def _general(report: StatedReport) -> ReportTable:
 
 def _areas(report: StatedReport) -> ReportTable:
     level = report.statement.level
+    received = received_as(level)
+    keys = ("eligible", "sent", received, "failed", "no_receipt", f"{received}_ratio")
     columns = (
         TableColumn("nth", "TT", CellKind.TEXT, 5),
         TableColumn("code", "Mã", CellKind.TEXT, 8),
         TableColumn("name", "Huyện/thành phố, xã/phường", CellKind.TEXT, 40),
-        TableColumn("eligible", "Thuộc diện", CellKind.COUNT, 12),
-        TableColumn("sent", "Đã gửi", CellKind.COUNT, 12),
-        TableColumn("received", received_words(level), CellKind.COUNT, 14),
-        TableColumn("failed", "Không nhận được", CellKind.COUNT, 12),
-        TableColumn("no_receipt", "Chưa có biên nhận", CellKind.COUNT, 12),
-        TableColumn("ratio", ratio_words(level), CellKind.RATIO, 12),
+        *count_columns.columns(*keys),
     )
-    rows = [
-        TableRow(f"area_{n}", _area(n, row), aside=row.code is None) for n, row in enumerate(report.places, 1)
-    ]
-    g = report.statement.figures.general
-    last = TableRow("total", ("", "", labels.TOTAL, *_sums(g), _ratio(g)), strong=True)
+    rows = []
+    for n, row in enumerate(report.places, 1):
+        cells = count_columns.stated(row.counts, level)
+        first = (str(n), row.code or "", row.name)
+        rows.append(TableRow(f"area_{n}", (*first, *(cells[key] for key in keys)), aside=row.code is None))
+    cells = count_columns.stated(report.statement.figures.general, level)
+    sums = (total(cell) if isinstance(cell := cells[key], int) else cell for key in keys)
+    rows.append(TableRow("total", ("", "", labels.TOTAL, *sums), strong=True))
     chart = TableChart(
-        "Kết quả theo địa bàn (doanh nghiệp báo)", "name", _SERIES, across=True, what="địa bàn"
+        "Kết quả theo địa bàn (doanh nghiệp báo)", "name", ("sent", received), across=True, what="địa bàn"
     )
-    title, said = "Biểu 2 – Kết quả theo địa bàn", f"{source(report)}{_not_stated(report)}"
-    return ReportTable("Biểu 2", title, columns, (*rows, last), said, chart)
+    said = f"{source(report)}{count_columns.unproved(level)}{_not_stated(report)}"
+    return ReportTable("Biểu 2", "Biểu 2 – Kết quả theo địa bàn", columns, tuple(rows), said, chart)
 
 
 def _not_stated(report: StatedReport) -> str:
     """List the areas of the run that the carrier left out."""
     names = ", ".join(area.name for area in report.empty)
     return f" Doanh nghiệp không báo số của {len(report.empty)} địa bàn: {names}." if names else ""
-
-
-def _area(n: int, row: AreaCounts) -> tuple[Cell, ...]:
-    c = row.counts
-    receipts = (_or_no_receipts(c.received), _or_no_receipts(c.failed), _or_no_receipts(c.no_receipt))
-    return (str(n), row.code or "", row.name, c.eligible, c.sent, *receipts, _ratio(c))
-
-
-def _sums(g: StatedCounts) -> tuple[Cell, ...]:
-    rest = (g.received, g.failed, g.no_receipt)
-    return (total(g.eligible), total(g.sent), *(_or_no_receipts(n) if n is None else total(n) for n in rest))
-
-
-def _ratio(c: StatedCounts) -> Cell:
-    return ratio("received", "sent", c.received_ratio)
 
 
 def _days(report: StatedReport) -> ReportTable:

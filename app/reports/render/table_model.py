@@ -19,7 +19,8 @@ class CellKind(Enum):
 @dataclass(frozen=True, slots=True)
 class Formula:
     """A computed cell. `text` names columns of its own row, or else rows of column `n`; {above} is the column
-    above it. `value` is its result, for formats that do not compute.
+    above it, {at_KEY} its column in the row of that key. `value` is its result, for formats that do not
+    compute.
     """
 
     value: int | float | None

@@ -140,10 +140,11 @@ def _cells(form: ReportTable, rows: Sequence[int], column: int) -> Any:
 
 
 def _places(form: ReportTable, row: int, column: int) -> dict[str, str]:
-    """Map a formula's names to cells: rows of column `n`, overridden by columns of this row."""
+    """Map the names that a formula of this cell may use to cells."""
     keys = [c.key for c in form.columns]
     number = xl_col_to_name(keys.index("n") if "n" in keys else column)
     places = {r.key: f"{number}{_FIRST_ROW + index + 1}" for index, r in enumerate(form.rows)}
     places |= {key: f"{xl_col_to_name(n)}{_FIRST_ROW + row + 1}" for n, key in enumerate(keys)}
     letter = xl_col_to_name(column)
+    places |= {f"at_{r.key}": f"{letter}{_FIRST_ROW + index + 1}" for index, r in enumerate(form.rows)}
     return places | {"above": f"{letter}{_FIRST_ROW + 1}:{letter}{_FIRST_ROW + row}"}

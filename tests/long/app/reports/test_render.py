@@ -17,9 +17,11 @@ from sqlalchemy import Connection, update
 
 from app.database.connection import Database
 from app.database.models import batches, campaigns, directives
+from app.reports import consolidated
 from app.reports.carrier_report import build, build_batch, build_campaign
-from app.reports.figures import CampaignReport, CarrierReport
-from app.reports.formats import MEDIA_TYPES, Format, render
+from app.reports.differences import differences
+from app.reports.figures import FIGURES, CampaignReport, CarrierReport
+from app.reports.formats import MEDIA_TYPES, Format, Report, document, render, tables_of
 from app.reports.render import carrier_tables, numbers
 from app.reports.render.table_model import CellKind, value
 from tests.engines import sqlite_alone
@@ -30,17 +32,7 @@ database_url = sqlite_alone
 sound = sound_on_sqlite
 
 CUTOFF = T0 + 3 * DAY
-COUNTS = (
-    "eligible",
-    "excluded",
-    "waiting",
-    "sent",
-    "delivered",
-    "relayed",
-    "failed",
-    "no_receipt",
-    "unknown",
-)
+COUNTS = [key for key, each in FIGURES.items() if not each.part and key != "segments"]
 
 
 def run_report(db: Database) -> CarrierReport:
@@ -157,6 +149,8 @@ class Sheet:
         if match := re.fullmatch(r"SUM\((\w+):(\w+)\)", text):
             cells = [self[c.coordinate] for row in self.sheet[match[1] : match[2]] for c in row]
             return sum(cell for cell in cells if isinstance(cell, int | float))
+        if match := re.fullmatch(r"SUM\(([\w,]+)\)", text):
+            return sum(n for each in match[1].split(",") if isinstance(n := self[each], int | float))
         if match := re.fullmatch(r'IF\((\w+)=0,"",(\w+)/(\w+)\)', text):
             return self[match[2]] / self[match[3]] if self[match[1]] else ""
         if match := re.fullmatch(r'IF\(OR\((\w+)=0,ISTEXT\((\w+)\)\),"",(\w+)/(\w+)\)', text):
@@ -170,15 +164,12 @@ def letter(number: int) -> str:
     return "ABCDEFGHIJKLMNOPQRSTUVWXYZ"[number]
 
 
-@pytest.mark.parametrize("which", ["run", "campaign", "batch", "empty"])
+@pytest.mark.parametrize("which", ["run", "campaign", "batch", "empty", "directive"])
 def test_every_cell_of_the_workbook_computes_to_what_the_report_says(sound: Database, which: str) -> None:
-    if which == "campaign":
-        report: CarrierReport | CampaignReport = sound.read(build_campaign, 1, CUTOFF)
-        found = carrier_tables.of_campaign(report)
-    else:
-        batch = {"run": None, "batch": 2, "empty": 4}[which]
-        report = sound.read(build_batch, 1, batch, CUTOFF) if batch else sound.read(build, 1, CUTOFF)
-        found = carrier_tables.of_run(report)
+    builders = {"run": (build, 1), "campaign": (build_campaign, 1), "directive": (consolidated.build, 1)}
+    builders |= {"batch": (build_batch, 1, 2), "empty": (build_batch, 1, 4)}
+    report: Report = sound.read(*builders[which], CUTOFF)
+    found = tables_of(report)
     book = load_workbook(io.BytesIO(render(report, Format.XLSX).content))
     assert book.sheetnames == [form.name for form in found]
     for form in found:
@@ -192,6 +183,19 @@ def test_every_cell_of_the_workbook_computes_to_what_the_report_says(sound: Data
                 assert said == pytest.approx(expected), (form.name, place)
 
 
+def test_every_figure_has_one_name_in_forms_json_and_changes(sound: Database) -> None:
+    labels, names = ([getattr(each, field) for each in FIGURES.values()] for field in ("label", "name"))
+    report = run_report(sound)
+    form = next(form for form in tables_of(report) if form.name == "Biểu 2")
+    assert [column.title for column in form.columns[-len(FIGURES) :]] == labels
+    form_5 = tables_of(sound.read(build_campaign, 1, CUTOFF))[0]
+    assert [column.title for column in form_5.columns[-len(FIGURES) :]] == labels
+    assert list(document(report)["general"]) == names
+    before = {"general": dict.fromkeys(names, 0)}
+    told = [each.where for each in differences(before, {"general": dict.fromkeys(names, 1)})]
+    assert told == [f"Biểu 1, {label[0].lower()}{label[1:]}" for label in labels]
+
+
 def test_sums_and_ratios_stay_alive_in_the_workbook(sound: Database) -> None:
     book = load_workbook(io.BytesIO(render(run_report(sound), Format.XLSX).content))
     sheet = book["Biểu 2"]
@@ -202,6 +206,9 @@ def test_sums_and_ratios_stay_alive_in_the_workbook(sound: Database) -> None:
     assert sheet["G4"].value == "=D4-E4-F4"
     assert (sheet["D4"].value, sheet["D4"].data_type, sheet["D4"].number_format) == (11, "n", "#,##0")
     assert sheet["N4"].number_format == "0.0%"
+    whole = load_workbook(io.BytesIO(render(sound.read(consolidated.build, 1, CUTOFF), Format.XLSX).content))
+    total = next(row for row in whole["Biểu 5"].iter_rows() if row[1].value == "Cộng (đo bằng biên nhận)")
+    assert [total[n].value for n in (4, 7)] == ["=SUM(E4,E5)", "=SUM(H4,H5)"]
     assert sheet.freeze_panes == "A4"
     assert sheet.column_dimensions["C"].width == pytest.approx(40, abs=1)
 

@@ -36,7 +36,7 @@ from tests.long.app.reports.scene import DAY, HOUR, T0, Scene
 HEADS = letterhead.load(None)
 NOW = T0 + DAY
 TODAY = T0 + 600 * DAY  # September 2025: the 75 communes
-NOTHING, UNPROVED = "–", "không có biên nhận"
+NOTHING, UNPROVED = "–", "…"
 
 
 def mixed(db: Database) -> None:
