@@ -21,7 +21,6 @@ from app.ledger.approval_digest import (
     holds,
     is_stamped,
     last_decision,
-    links,
     stamp,
 )
 from app.security import Caller, audit
@@ -134,7 +133,7 @@ def _decide(
 
 def write(connection: Connection, campaign_id: int, who: str, **decision: Any) -> None:
     row = {"campaign_id": campaign_id, "at": clock.now_ms(), "by": who, "reason": None} | decision
-    row["links"] = links(connection, campaign_id) if row["decision"] == "approved" else None
+    row["links"] = saying_of_links(connection, campaign_id) if row["decision"] == "approved" else None
     connection.execute(insert(approvals).values(row | {"stamp": stamp(connection, row)}))
     audit.note(connection, who, f"campaign.{decision['decision']}", f"campaign/{campaign_id}", **decision)
 
@@ -145,7 +144,7 @@ def sign(connection: Connection, campaign_id: int, digest: str, who: str) -> Non
     Raises Conflict unless the last decision is such an approval with this digest.
     """
     last = last_decision(connection, campaign_id)
-    now = links(connection, campaign_id)
+    now = saying_of_links(connection, campaign_id)
     waits = last is not None and (last.stamp is None or (is_stamped(connection, last) and last.links != now))
     if last is None or last.decision != "approved" or not waits or last.digest != digest:
         raise Conflict(f"Campaign {campaign_id} has no approval of this digest that waits for its stamp.")

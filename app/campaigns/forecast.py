@@ -254,7 +254,7 @@ def rates(connection: Connection) -> dict[str, Rate]:
     for lane in connection.execute(
         select(lanes.c.id, lanes.c.carrier, lanes.c.state, lanes.c.segments_per_second)
     ):
-        if known[lane.id].state is link_status.LinkState.LEFT:
+        if known[lane.id].state is link_status.LinkHealthState.LEFT:
             continue
         have, halted = found.get(lane.carrier, _NO_LINK), lane.state == LaneState.HALTED
         away = not halted and link_status.is_away(known[lane.id])

@@ -36,10 +36,15 @@ async def read(name: str, link: LinkSettings, day: date, sender: str) -> Sequenc
 
 
 async def take_in(
-    inbox: Inbox, who: str, name: str, link: LinkSettings, what: tuple[str, date], found: Sequence[Receipt]
+    inbox: Inbox,
+    who: str,
+    name: str,
+    settings: LinkSettings,
+    what: tuple[str, date],
+    found: Sequence[Receipt],
 ) -> FailureListCounts:
     """Store a list of (sender ID, day) in the ledger, each entry once; audited, as a person ordered it."""
-    lane = await inbox.db.awrite(register, facts(name, link, build(name, link)))
+    lane = await inbox.db.awrite(register, facts(name, settings, build(name, settings)))
     told = await failure_list.tell(inbox, lane, what, found)
     detail = {"sender": what[0], "day": str(what[1]), "new": told.new}
     await inbox.db.awrite(
@@ -70,16 +75,16 @@ def ours(connection: Connection, link: str, first: date, last: date) -> list[Own
     """Return what this link was handed on these days (local time), by its present state."""
     begin, end = _midnight(first), _midnight(last + timedelta(days=1))
     r, d = runs.c, deliveries.c
-    lane = connection.execute(select(lanes).where(lanes.c.name == link)).first()
-    if lane is None:
+    row = connection.execute(select(lanes).where(lanes.c.name == link)).first()
+    if row is None:
         return []
     lately = or_(r.ended_at.is_(None), r.ended_at >= begin)
-    query = select(r.campaign_id).where(r.carrier == lane.carrier, r.created_at < end, lately)
+    query = select(r.campaign_id).where(r.carrier == row.carrier, r.created_at < end, lately)
     counts: dict[int, list[int]] = {}
     for campaign_id in connection.execute(query.distinct()).scalars().all():
         rows = (
             select(d.state, func.count(), func.sum(d.segments))
-            .where(d.campaign_id == campaign_id, d.lane_id == lane.id, d.state.in_(SENT))
+            .where(d.campaign_id == campaign_id, d.lane_id == row.id, d.state.in_(SENT))
             .where(d.submitted_at >= begin, d.submitted_at < end)
             .group_by(d.state)
         )

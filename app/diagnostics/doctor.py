@@ -29,7 +29,7 @@ from app.dispatch.link_store import RESTORED, all_lanes
 from app.ledger import approval_digest
 from app.ledger.contract import Ledger
 from app.ledger.factory import ledger_for
-from app.observability import link_status as links
+from app.observability import link_status
 from app.runtime import transport_security, webhooks, worker
 from app.security import account_stamps, audit, totp, users
 from app.security.secret_encryption import NO_KEY, signing_keys, vault_of
@@ -284,17 +284,17 @@ def clocks(db: Database) -> Symptom:
 
 def _links(connection: Connection) -> Iterator[str]:
     """Yield open links by which nothing is sent, and their remarks."""
-    known = links.facts(connection)
+    known = link_status.facts(connection)
     for lane in all_lanes(connection):
-        link = known[lane.id]
-        if link.state is links.LinkState.HELD:
-            yield f"{lane.name} is held: {link.held}. It is tried again by itself."
-        if link.state is links.LinkState.REFUSING:
-            yield f"{lane.name} takes no message now: {link.refusal}. It is tried again by itself."
-        if link.state is links.LinkState.LOST:
-            yield f"{lane.name} has no connection: {link.refusal or 'nothing was heard'}."
-        if link.remark:
-            yield f"{lane.name}: {link.remark}"
+        status = known[lane.id]
+        if status.state is link_status.LinkHealthState.HELD:
+            yield f"{lane.name} is held: {status.held}. It is tried again by itself."
+        if status.state is link_status.LinkHealthState.REFUSING:
+            yield f"{lane.name} takes no message now: {status.refusal}. It is tried again by itself."
+        if status.state is link_status.LinkHealthState.LOST:
+            yield f"{lane.name} has no connection: {status.refusal or 'nothing was heard'}."
+        if status.remark:
+            yield f"{lane.name}: {status.remark}"
 
 
 def _audit(db: Database, settings: Settings) -> Iterator[Symptom]:

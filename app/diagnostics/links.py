@@ -33,7 +33,7 @@ _WORDS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
+class ConfiguredLink:
     """A configured link; `can` is what its kind offers beside sending."""
 
     link: str
@@ -47,14 +47,14 @@ class Link:
     test_numbers: int
 
 
-def listed(settings: Settings) -> list[Link]:
+def listed(settings: Settings) -> list[ConfiguredLink]:
     return [_line(name, link, build(name, link)) for name, link in settings.links.items()]
 
 
-def _line(name: str, link: LinkSettings, carrier: Carrier) -> Link:
+def _line(name: str, link: LinkSettings, carrier: Carrier) -> ConfiguredLink:
     can = ", ".join(words for kind, words in _WORDS if isinstance(carrier, kind))
     asked = link.poll if isinstance(carrier, QueriedReceipts) else "-"
-    return Link(
+    return ConfiguredLink(
         name,
         link.carrier,
         link.kind,

@@ -120,11 +120,11 @@ def may_be_written_to(name: str, link: LinkSettings, number: str) -> str:
 
 
 async def send(
-    context: MessageContext, name: str, link: LinkSettings, sms: OutboundSms, wait_s: float
+    context: MessageContext, name: str, settings: LinkSettings, sms: OutboundSms, wait_s: float
 ) -> SentTestMessage:
     """Send one message and follow it for up to `wait_s` seconds. Raises Conflict if the link is not up."""
-    carrier = build(name, link)
-    lane = await context.db.awrite(link_store.register, facts(name, link, carrier))
+    carrier = build(name, settings)
+    lane = await context.db.awrite(link_store.register, facts(name, settings, carrier))
     # No delivery's key begins like this.
     sms = replace(sms, key=f"test-{secrets.token_hex(8)}")
     inbox = Inbox(context.db, context.ledger, Metrics())

@@ -21,7 +21,7 @@ from app.observability.link_status import LinkStatus, facts
 from carriers.contract import Carrier, Halted, LinkHealth, ReportsHealth
 
 SAY_EVERY_MS = 10_000  # without news; news is written at the next step
-Link = tuple[int, str, Carrier]  # lane ID, the send loop's owner name, adapter
+OpenLink = tuple[int, str, Carrier]  # lane ID, the send loop's owner name, adapter
 _MOMENTS = ("connected_since", "lost_since", "answered_at", "refused_at", "refusing_since")
 
 
@@ -29,7 +29,7 @@ class HealthSweep:
     """Report this process's links: changes at once, otherwise every ten seconds."""
 
     def __init__(
-        self, db: Database, links: Callable[[], Iterable[Link]], named: Collection[str] | None = None
+        self, db: Database, links: Callable[[], Iterable[OpenLink]], named: Collection[str] | None = None
     ) -> None:
         """named: all links of the settings, if this process is to mark those no longer among them."""
         self._db, self._links, self._named = db, links, named

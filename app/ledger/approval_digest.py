@@ -105,7 +105,7 @@ def _signed(decision: Mapping[str, Any]) -> bytes:
     return canonical({name: decision[name] for name in _SIGNED} | links)
 
 
-def links(connection: Connection, campaign_id: int) -> dict[str, list[str]] | None:
+def saying_of_links(connection: Connection, campaign_id: int) -> dict[str, list[str]] | None:
     """Return what each carrier's links make of a text, as far as any was ever open; None if none was."""
     own = select(runs.c.carrier).where(runs.c.campaign_id == campaign_id)
     query = select(lanes.c.carrier, lanes.c.says).where(lanes.c.carrier.in_(own), lanes.c.says.is_not(None))

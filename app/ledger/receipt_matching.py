@@ -106,12 +106,12 @@ def _by_phone(
 ) -> Iterable[MatchedDelivery]:
     rows: defaultdict[int, list[Any]] = defaultdict(list)
     d, phones = deliveries.c, sorted({each.said.phone for each in wanted if each.said.phone is not None})
-    links = select(lanes.c.id).where(lanes.c.group_id == group_id)
+    of_group = select(lanes.c.id).where(lanes.c.group_id == group_id)
     earliest_to_come = min(each.to_come for each in wanted)
     said = [each.said for each in wanted]
     for campaign_id in _campaigns(connection, group_id, said, earliest_to_come):
         for some in _slices(phones):
-            own = _numbers(connection, campaign_id, some), d.lane_id.in_(links)
+            own = _numbers(connection, campaign_id, some), d.lane_id.in_(of_group)
             for row in connection.execute(_locked(*own)):
                 rows[row.phone].append(row)
     doubted: list[tuple[MatchQuery, Any]] = []

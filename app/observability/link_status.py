@@ -10,12 +10,11 @@ from sqlalchemy import Connection, Row, and_, or_, select
 
 from app.core.states import LaneState
 from app.database.connection import shared_ms
-from app.database.models import lanes as lanes_table
-from app.database.models import link_health, webhook_clocks
+from app.database.models import lanes, link_health, webhook_clocks
 from app.database.models.dispatch import LINK_GONE_AFTER_MS as GONE_AFTER_MS
 
 
-class LinkState(StrEnum):
+class LinkHealthState(StrEnum):
     """State of a link over all processes that have it open."""
 
     CONNECTED = "connected"
@@ -35,7 +34,7 @@ class LinkStatus:
     since when every answer defers what was sent.
     """
 
-    state: LinkState = LinkState.CLOSED
+    state: LinkHealthState = LinkHealthState.CLOSED
     connected_since: int | None = None
     lost_since: int | None = None
     answered_at: int | None = None
@@ -49,7 +48,7 @@ class LinkStatus:
 
 
 # In these states nothing is sent, although no person has halted the lane.
-AWAY = (LinkState.HELD, LinkState.REFUSING, LinkState.LOST, LinkState.CLOSED)
+AWAY = (LinkHealthState.HELD, LinkHealthState.REFUSING, LinkHealthState.LOST, LinkHealthState.CLOSED)
 # A carrier that defers everything for this long accepts nothing; rate adaptation takes less.
 REFUSES_AFTER_MS = 15_000
 # A carrier may have several hosts, of which only some have a wrong clock.
@@ -64,7 +63,7 @@ class Standstill:
     """
 
     link: str
-    state: LinkState | None
+    state: LinkHealthState | None
     since: int | None
 
 
@@ -74,12 +73,10 @@ def facts(connection: Connection) -> dict[int, LinkStatus]:
     for row in connection.execute(select(link_health).order_by(link_health.c.seen_at)):
         by_lane.setdefault(row.lane_id, []).append(row)
     wrong = or_(webhook_clocks.c.over_at.is_(None), webhook_clocks.c.last_at > now - CLOCK_SAID_MS)
-    joined = lanes_table.outerjoin(webhook_clocks, and_(webhook_clocks.c.lane_id == lanes_table.c.id, wrong))
+    joined = lanes.outerjoin(webhook_clocks, and_(webhook_clocks.c.lane_id == lanes.c.id, wrong))
     told = (webhook_clocks.c.times, webhook_clocks.c.ahead_s, webhook_clocks.c.first_at)
     known: dict[int, LinkStatus] = {}
-    for lane in connection.execute(
-        select(lanes_table.c.id, lanes_table.c.left_at, *told).select_from(joined)
-    ):
+    for lane in connection.execute(select(lanes.c.id, lanes.c.left_at, *told).select_from(joined)):
         known[lane.id] = _combined(by_lane.get(lane.id, []), now, lane.left_at)
         if lane.times is not None:
             remark = receipts_refused(lane.times, lane.ahead_s)
@@ -111,10 +108,10 @@ def _combined(rows: Sequence[Row[tuple[object, ...]]], now: int, left_at: int | 
     refusing = [row.refusing_since for row in answering if row.refusing_since is not None]
     since = None if going else max(refusing, default=None)
     state = _state(len(here), len(up), len(lost), len(answering))
-    if state is LinkState.CONNECTED and since is not None and now - since >= REFUSES_AFTER_MS:
-        state = LinkState.REFUSING
-    if state is LinkState.CLOSED and left_at is not None:
-        state = LinkState.LEFT
+    if state is LinkHealthState.CONNECTED and since is not None and now - since >= REFUSES_AFTER_MS:
+        state = LinkHealthState.REFUSING
+    if state is LinkHealthState.CLOSED and left_at is not None:
+        state = LinkHealthState.LEFT
     refused = max((row for row in rows if row.refused_at), key=lambda row: row.refused_at, default=None)
     newest_gone = max((row.seen_at for row in rows), default=None)
     return LinkStatus(
@@ -124,48 +121,48 @@ def _combined(rows: Sequence[Row[tuple[object, ...]]], now: int, left_at: int | 
         max((row.answered_at for row in rows if row.answered_at), default=None),
         refused.refused_at if refused else None,
         refused.refusal if refused else None,
-        up[0].held if state is LinkState.HELD else None,
+        up[0].held if state is LinkHealthState.HELD else None,
         next((row.remark for row in here if row.remark), None),
         len(here),
         since,
     )
 
 
-def _state(here: int, up: int, lost: int, going: int) -> LinkState:
+def _state(here: int, up: int, lost: int, going: int) -> LinkHealthState:
     if going:
-        return LinkState.CONNECTED
+        return LinkHealthState.CONNECTED
     if up:
-        return LinkState.HELD
+        return LinkHealthState.HELD
     if lost:
-        return LinkState.LOST
-    return LinkState.UNTRIED if here else LinkState.CLOSED
+        return LinkHealthState.LOST
+    return LinkHealthState.UNTRIED if here else LinkHealthState.CLOSED
 
 
 def is_away(of: LinkStatus) -> bool:
     """Return whether nothing is sent by it. A link that no process ever reported is only untried."""
-    never_said = of.state is LinkState.CLOSED and of.lost_since is None
+    never_said = of.state is LinkHealthState.CLOSED and of.lost_since is None
     return of.state in AWAY and not never_said
 
 
 def since(of: LinkStatus) -> int | None:
     """Return since when nothing is sent: loss, or the last answer of a link that is up without answers."""
-    if of.state is LinkState.REFUSING:
+    if of.state is LinkHealthState.REFUSING:
         return of.refusing_since
-    return of.answered_at or of.connected_since if of.state is LinkState.HELD else of.lost_since
+    return of.answered_at or of.connected_since if of.state is LinkHealthState.HELD else of.lost_since
 
 
 def standstills(connection: Connection) -> dict[str, Standstill]:
     """Map each carrier whose links are all halted or away to the reason."""
     known, going = facts(connection), set[str]()
     found: dict[str, Standstill] = {}
-    for lane in connection.execute(select(lanes_table).order_by(lanes_table.c.id)):
-        link, halted = known[lane.id], lane.state == LaneState.HALTED
-        if link.state is LinkState.LEFT:
+    for lane in connection.execute(select(lanes).order_by(lanes.c.id)):
+        status, halted = known[lane.id], lane.state == LaneState.HALTED
+        if status.state is LinkHealthState.LEFT:
             continue
         if halted:
             found.setdefault(lane.carrier, Standstill(lane.name, None, lane.changed_at))
-        elif link.state in AWAY:  # includes links that no process has ever opened
-            found.setdefault(lane.carrier, Standstill(lane.name, link.state, since(link)))
+        elif status.state in AWAY:  # includes links that no process has ever opened
+            found.setdefault(lane.carrier, Standstill(lane.name, status.state, since(status)))
         else:
             going.add(lane.carrier)
     return {carrier: why for carrier, why in found.items() if carrier not in going}

@@ -183,10 +183,10 @@ def _lanes(connection: Connection) -> Iterator[Metric]:
         rate.add_metric([row.name, row.carrier], row.segments_per_second)
     yield running
     yield rate
-    yield from _links(connection)
+    yield from _link_health(connection)
 
 
-def _links(connection: Connection) -> Iterator[Metric]:
+def _link_health(connection: Connection) -> Iterator[Metric]:
     """Yield link gauges: alarms need only 0 connected processes, or a held one."""
     labels = ["lane", "carrier"]
     connected = GaugeMetricFamily("loa_link_connected", "Processes that can send by the link", labels=labels)

@@ -102,13 +102,13 @@ def _owners(
         and_(r.lane_id == lane.id, r.reference.is_(None), r.status.in_(_FAILURES)),
         r.received_at >= d.submitted_at,
     )
-    links = select(lanes.c.id).where(lanes.c.group_id == lane.group_id)
+    of_group = select(lanes.c.id).where(lanes.c.group_id == lane.group_id)
     found: defaultdict[int, list[Row[Any]]] = defaultdict(list)
     for campaign_id in _campaigns(connection, lane.carrier, sender):
         query = select(deliveries, told.label("told")).where(
             d.campaign_id == campaign_id, d.phone.in_([int(phone) for phone in phones])
         )
-        sent = (d.state.in_(SENT), d.submitted_at.is_not(None), d.lane_id.in_(links))
+        sent = (d.state.in_(SENT), d.submitted_at.is_not(None), d.lane_id.in_(of_group))
         for row in connection.execute(query.where(*sent)):
             if day - _DAYS <= _day(row.submitted_at) <= day:
                 found[row.phone].append(row)

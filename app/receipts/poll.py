@@ -234,23 +234,23 @@ def _settled(pending: Pending, answers: Sequence[Receipt | None]) -> bool:
 
 
 def askers(
-    lane: Lane, carrier: Carrier, link: LinkSettings, inbox: Inbox, lease_s: float
+    lane: Lane, carrier: Carrier, settings: LinkSettings, inbox: Inbox, lease_s: float
 ) -> list[Poll | Reconciliation]:
-    """Return the pollers of this link. Raises SetupError if the settings want what it can't do."""
+    """Return the pollers of this settings. Raises SetupError if the settings want what it can't do."""
     found: list[Poll | Reconciliation] = []
-    if isinstance(carrier, QueriedReceipts) and link.poll != "none":
-        plan = QueryPlan(link.poll, link.poll_sample, link.poll_after_s)
+    if isinstance(carrier, QueriedReceipts) and settings.poll != "none":
+        plan = QueryPlan(settings.poll, settings.poll_sample, settings.poll_after_s)
         found.append(Poll(lane, carrier, inbox, plan, lease_s))
-    elif link.poll in ("sample", "all"):
+    elif settings.poll in ("sample", "all"):
         raise SetupError(
-            f"Link {lane.name}: poll is {link.poll!r}, but a link of kind {link.kind} can't be asked about "
-            "messages; leave poll out, or set it to 'none'."
+            f"Link {lane.name}: poll is {settings.poll!r}, but a link of kind {settings.kind} can't be asked "
+            "about messages; leave poll out, or set it to 'none'."
         )
-    if isinstance(carrier, ListedFailures) and link.reconcile:
+    if isinstance(carrier, ListedFailures) and settings.reconcile:
         found.append(Reconciliation(lane, carrier, inbox, lease_s))
-    elif link.reconcile:
+    elif settings.reconcile:
         raise SetupError(
-            f"Link {lane.name}: reconcile is on, but a link of kind {link.kind} has no list of failures; "
+            f"Link {lane.name}: reconcile is on, but a link of kind {settings.kind} has no list of failures; "
             "leave reconcile out."
         )
     return found

@@ -29,15 +29,15 @@ from carriers.contract import ReceiptLevel
 def proved(connection: Connection, run: Row[Any], cutoff_ms: int) -> int | None:
     """Return the highest level of the run's receipts by then; None while its carrier has no link."""
     query = select(func.max(lanes.c.receipt_level)).where(lanes.c.carrier == run.carrier)
-    links: int | None = connection.execute(query).scalar()
-    if links is None:
+    of_links: int | None = connection.execute(query).scalar()
+    if of_links is None:
         return None
     c = receipt_files.c
     came = (c.carrier == run.carrier, c.state != BatchState.FAILED, c.created_at <= cutoff_ms)
     files = connection.execute(select(c.level, c.campaign_id, c.runs).where(*came))
     levels = [level for level, campaign_id, runs in files if _concerns(campaign_id, runs, run)]
     # A file without a level proves as much as the link, at least acceptance by the operator.
-    return max([links, *(level or links or ReceiptLevel.OPERATOR for level in levels)])
+    return max([of_links, *(level or of_links or ReceiptLevel.OPERATOR for level in levels)])
 
 
 def _concerns(campaign_id: int | None, runs: Sequence[dict[str, int]] | None, run: Row[Any]) -> bool:

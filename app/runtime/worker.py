@@ -21,7 +21,7 @@ from app.deadline.notification_loop import NotificationLoop
 from app.dispatch import link_store
 from app.dispatch.claims import SendContext
 from app.dispatch.fan_out_job import FanOutJob
-from app.dispatch.link_health import HealthSweep, Link
+from app.dispatch.link_health import HealthSweep, OpenLink
 from app.dispatch.run_sweeps import advance_due, close_due
 from app.dispatch.send_loop import SendLoop
 from app.inbound.inbound_writer import InboundWriter
@@ -196,12 +196,12 @@ class Worker:
         context = SendContext(
             self.db, self.ledger, self.metrics, self.settings.sub_batch, self.settings.lease_seconds
         )
-        for name, link in self.settings.links.items():
-            if self.only in (None, link.carrier):
-                carrier = build(name, link)
-                lane = await self.db.insist(link_store.register, facts(name, link, carrier))
+        for name, own in self.settings.links.items():
+            if self.only in (None, own.carrier):
+                carrier = build(name, own)
+                lane = await self.db.insist(link_store.register, facts(name, own, carrier))
                 self.loops.append(SendLoop(lane, carrier, context))
-                self.askers += askers(lane, carrier, link, self.inbox, self.settings.lease_seconds)
+                self.askers += askers(lane, carrier, own, self.inbox, self.settings.lease_seconds)
                 if isinstance(carrier, StreamReceipts):
                     carrier.deliver_to(self.inbox.sink(lane))
                 if isinstance(carrier, InboundMessages):
@@ -246,7 +246,7 @@ class Worker:
         await self.db.insist(idempotency_store.sweep, self.settings.idempotency_ms)
         return False
 
-    def _links(self) -> list[Link]:
+    def _links(self) -> list[OpenLink]:
         return [(loop.lane.id, loop.owner, loop.carrier) for loop in self.loops]
 
     async def _say_health(self) -> bool:

@@ -102,7 +102,7 @@ async def test_a_link_in_trouble_is_red_as_refusing_with_its_code_and_since_when
         def standing() -> link_status.LinkStatus:
             return world.db.read(link_status.facts)[world.lane.id]
 
-        await until(lambda: standing().state is link_status.LinkState.REFUSING, "it is said")
+        await until(lambda: standing().state is link_status.LinkHealthState.REFUSING, "it is said")
         found = standing()
         assert found.refusal == "0x08"
         assert link_status.is_away(found)

@@ -14,7 +14,7 @@ from app.core import clock
 from app.core.states import LaneState
 from app.dispatch import link_store
 from app.observability import link_status
-from app.observability.link_status import LinkState, LinkStatus
+from app.observability.link_status import LinkHealthState, LinkStatus
 from app.security.roles import may
 from app.web.rendering import Visit, redirect_with_flash, render
 from app.web.translations import Said, say
@@ -34,14 +34,14 @@ LEVELS: dict[str, Said] = {
 
 
 # Colour and label by state; green only with a connection.
-STANDS: dict[LinkState, tuple[str, Said]] = {
-    LinkState.CONNECTED: ("good", say("at work")),
-    LinkState.HELD: ("bad", say("no answers come")),
-    LinkState.REFUSING: ("bad", say("puts off all messages")),
-    LinkState.LOST: ("bad", say("no connection")),
-    LinkState.UNTRIED: ("off", say("nothing sent yet")),
-    LinkState.CLOSED: ("off", say("opened by no process")),
-    LinkState.LEFT: ("off", say("no longer in the settings")),
+STANDS: dict[LinkHealthState, tuple[str, Said]] = {
+    LinkHealthState.CONNECTED: ("good", say("at work")),
+    LinkHealthState.HELD: ("bad", say("no answers come")),
+    LinkHealthState.REFUSING: ("bad", say("puts off all messages")),
+    LinkHealthState.LOST: ("bad", say("no connection")),
+    LinkHealthState.UNTRIED: ("off", say("nothing sent yet")),
+    LinkHealthState.CLOSED: ("off", say("opened by no process")),
+    LinkHealthState.LEFT: ("off", say("no longer in the settings")),
 }
 
 
@@ -119,13 +119,15 @@ def _view(row: Row[Any], link: LinkStatus) -> LanePageView:
         clock.from_ms(row.changed_at) if row.changed_at else None,
         _at(link.connected_since),
         _at(link.lost_since),
-        _at(link_status.since(link)) if link.state in (LinkState.HELD, LinkState.REFUSING) else None,
+        _at(link_status.since(link))
+        if link.state in (LinkHealthState.HELD, LinkHealthState.REFUSING)
+        else None,
         _at(link.answered_at),
-        link.held or (None if link.state is LinkState.CONNECTED else link.refusal),
+        link.held or (None if link.state is LinkHealthState.CONNECTED else link.refusal),
         link.remark,
         _at(link.remark_since),
         "bad" if link_status.is_away(link) else STANDS[link.state][0],
         STANDS[link.state][1],
         traffic_light.ADVICE[STOPS[link.state]] if link_status.is_away(link) else None,
-        link.state is LinkState.LEFT,
+        link.state is LinkHealthState.LEFT,
     )

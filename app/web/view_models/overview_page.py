@@ -170,7 +170,7 @@ def scene(connection: Connection, carrier: str | None) -> OverviewView:
         halted=[
             HaltedLane(row.id, row.name, row.carrier, row.code, row.reason)
             for row in own_lanes
-            if row.state == LaneState.HALTED and known[row.id].state is not links.LinkState.LEFT
+            if row.state == LaneState.HALTED and known[row.id].state is not links.LinkHealthState.LEFT
         ],
         away=_away_links(own_lanes, known),
         remarked=[

@@ -16,7 +16,7 @@ from app.campaigns.runs import Verb, open_to
 from app.core import clock
 from app.core.states import FAILED, CampaignState, DeliveryState, LaneState
 from app.database.models import batches, directives, unknowns
-from app.dispatch import link_store as lanes
+from app.dispatch import link_store
 from app.reports import carrier_statement, tally
 from app.reports.carrier_statement import Statement
 from app.security.principal import Caller
@@ -115,7 +115,7 @@ def _verbs(run: RunSummary, campaign_state: str, who: Caller) -> list[Verb]:
 def outlook(connection: Connection, run: RunSummary, campaign: Row[Any]) -> Outlook:
     now = clock.now()
     found = forecast(connection, run.id, now)
-    links = lanes.all_lanes(connection, run.carrier)
+    links = link_store.all_lanes(connection, run.carrier)
     letter = select(directives.c.report_deadline).where(directives.c.id == campaign.directive_id)
     due, end = connection.scalar(letter), campaign.window_end
     done = None if found.finishes_at is None else clock.to_ms(found.finishes_at)

@@ -17,7 +17,7 @@ from app.core.states import DeliveryState, RunState
 from app.database.models import directives
 from app.ledger.contract import TallyCount
 from app.observability import link_status
-from app.observability.link_status import LinkState, Standstill
+from app.observability.link_status import LinkHealthState, Standstill
 from app.observability.send_rate import NOTHING, Measured, measured
 from app.reports import carrier_statement, comparison
 from app.reports.carrier_report import figures_of
@@ -132,12 +132,12 @@ def _view(connection: Connection, run: RunSummary, of: _PageData) -> RunView:
     return replace(_made(run, figures, level, done, judged, of), **_standstill(run, judged, of))
 
 
-STANDS: dict[LinkState | None, Judged] = {
+STANDS: dict[LinkHealthState | None, Judged] = {
     None: traffic_light.HALTED,
-    LinkState.LOST: traffic_light.LOST,
-    LinkState.HELD: traffic_light.HELD,
-    LinkState.REFUSING: traffic_light.REFUSING,
-    LinkState.CLOSED: traffic_light.CLOSED,
+    LinkHealthState.LOST: traffic_light.LOST,
+    LinkHealthState.HELD: traffic_light.HELD,
+    LinkHealthState.REFUSING: traffic_light.REFUSING,
+    LinkHealthState.CLOSED: traffic_light.CLOSED,
 }
 
 

@@ -21,7 +21,7 @@ from app.dispatch.claims import SendContext
 from app.dispatch.link_health import HealthSweep, say
 from app.dispatch.send_loop import SendLoop
 from app.observability import link_status
-from app.observability.link_status import LinkState, LinkStatus, facts
+from app.observability.link_status import LinkHealthState, LinkStatus, facts
 from app.observability.metrics import Metrics
 from carriers.contract import Halted, LinkHealth, LinkOptions, ReceiptLevel
 from carriers.simulators.smsc import Smsc, SmscBehaviour
@@ -45,19 +45,19 @@ def stand(db: Database, lane: int, *found: LinkHealth) -> LinkStatus:
 @pytest.mark.parametrize(
     ("found", "state"),
     [
-        ([], LinkState.CLOSED),
-        ([LinkHealth()], LinkState.UNTRIED),
-        ([UP], LinkState.CONNECTED),
-        ([LOST], LinkState.LOST),
-        ([replace(UP, held="no answer")], LinkState.HELD),
-        ([LOST, UP], LinkState.CONNECTED),
-        ([replace(UP, held="no answer"), UP], LinkState.CONNECTED),
-        ([replace(UP, held="no answer"), LOST], LinkState.HELD),
-        ([LOST, LinkHealth()], LinkState.LOST),
+        ([], LinkHealthState.CLOSED),
+        ([LinkHealth()], LinkHealthState.UNTRIED),
+        ([UP], LinkHealthState.CONNECTED),
+        ([LOST], LinkHealthState.LOST),
+        ([replace(UP, held="no answer")], LinkHealthState.HELD),
+        ([LOST, UP], LinkHealthState.CONNECTED),
+        ([replace(UP, held="no answer"), UP], LinkHealthState.CONNECTED),
+        ([replace(UP, held="no answer"), LOST], LinkHealthState.HELD),
+        ([LOST, LinkHealth()], LinkHealthState.LOST),
     ],
 )
 def test_a_link_stands_as_the_best_of_its_processes(
-    db: Database, found: list[LinkHealth], state: LinkState
+    db: Database, found: list[LinkHealth], state: LinkHealthState
 ) -> None:
     world = build(db, 1)
     assert stand(db, world.lane.id, *found).state is state
@@ -67,10 +67,10 @@ def test_a_link_that_puts_off_everything_is_no_link_at_work_after_a_while(db: Da
     world, here = build(db, 1), clock.monotonic()
     refusal = {"connected_since": here - 900, "refused_at": here - 1, "refusal": "0x58"}
     long, short = (LinkHealth(**refusal, refusing_since=here - ago) for ago in (120, 1))
-    assert stand(db, world.lane.id, short).state is LinkState.CONNECTED  # a pace is being looked for
-    assert stand(db, world.lane.id, long, UP).state is LinkState.CONNECTED
+    assert stand(db, world.lane.id, short).state is LinkHealthState.CONNECTED  # a pace is being looked for
+    assert stand(db, world.lane.id, long, UP).state is LinkHealthState.CONNECTED
     found = stand(db, world.lane.id, long, long)
-    assert (found.state, found.refusal) == (LinkState.REFUSING, "0x58")
+    assert (found.state, found.refusal) == (LinkHealthState.REFUSING, "0x58")
     assert link_status.is_away(found)
     assert link_status.since(found) == found.refusing_since
     (shown,) = db.read(link_health.with_facts)
@@ -78,24 +78,24 @@ def test_a_link_that_puts_off_everything_is_no_link_at_work_after_a_while(db: Da
     text = Metrics(db).text().decode()
     (seconds,) = [line.split()[-1] for line in text.splitlines() if line.startswith("loa_link_refusing_")]
     assert 100 < float(seconds) < 300
-    assert db.read(link_status.standstills)["viettel"].state is LinkState.REFUSING
+    assert db.read(link_status.standstills)["viettel"].state is LinkHealthState.REFUSING
 
 
 def test_a_link_that_the_settings_no_longer_name_is_left_and_not_lost(db: Database) -> None:
     world = build(db, 1)
     here, other = link_health.own_host(), "elsewhere"
 
-    def left(holder: str, named: list[str], age_ms: int) -> LinkState:
+    def left(holder: str, named: list[str], age_ms: int) -> LinkHealthState:
         db.write(lambda c: c.execute(delete(table)))
         db.write(say, [(world.lane.id, f"{holder}:1:x", UP)])
         db.write(lambda c: c.execute(update(table).values(seen_at=table.c.seen_at - age_ms)))
         db.write(link_store.leave, named, here)
         return db.read(facts)[world.lane.id].state
 
-    assert left(here, ["viettel-1"], 31_000) is LinkState.CLOSED
-    assert left(here, ["viettel-2"], 0) is LinkState.CONNECTED
-    assert left(other, ["viettel-2"], 31_000) is LinkState.CLOSED  # its own settings may name it
-    assert left(here, ["viettel-2"], 31_000) is LinkState.LEFT
+    assert left(here, ["viettel-1"], 31_000) is LinkHealthState.CLOSED
+    assert left(here, ["viettel-2"], 0) is LinkHealthState.CONNECTED
+    assert left(other, ["viettel-2"], 31_000) is LinkHealthState.CLOSED  # its own settings may name it
+    assert left(here, ["viettel-2"], 31_000) is LinkHealthState.LEFT
     assert not link_status.is_away(db.read(facts)[world.lane.id])
     assert db.read(link_status.standstills) == {}
     assert "viettel-1" not in "".join(
@@ -103,7 +103,7 @@ def test_a_link_that_the_settings_no_longer_name_is_left_and_not_lost(db: Databa
     )
     again = link_store.LinkRecord("viettel-1", "viettel", "viettel-1", 100.0, ReceiptLevel.HANDSET)
     db.write(link_store.register, again)
-    assert db.read(facts)[world.lane.id].state is LinkState.CLOSED
+    assert db.read(facts)[world.lane.id].state is LinkHealthState.CLOSED
 
 
 @pytest.mark.parametrize(("host", "days"), [("", 8), ("a container that is no more", 8)])
@@ -119,7 +119,7 @@ def test_a_link_renamed_after_a_long_standstill_is_left_and_its_rate_counts_no_m
     for _ in range(2):
         db.write(say, [(lane.id, f"{link_health.own_host()}:2:x", UP)])
         db.write(link_store.leave, ["viettel-2"], link_health.own_host())
-    assert db.read(facts)[world.lane.id].state is LinkState.LEFT
+    assert db.read(facts)[world.lane.id].state is LinkHealthState.LEFT
     assert db.read(rates)["viettel"].segments_per_second == 100.0
     assert db.read(lambda c: c.execute(select(table.c.lane_id)).scalars().all()) == [lane.id]
 
@@ -152,11 +152,11 @@ def test_a_process_that_is_gone_has_the_link_no_more(db: Database) -> None:
     stand(db, world.lane.id, UP)
     db.write(lambda c: c.execute(update(table).values(seen_at=table.c.seen_at - 31_000)))
     found = db.read(facts)[world.lane.id]
-    assert (found.state, found.processes, found.connected_since) == (LinkState.CLOSED, 0, None)
+    assert (found.state, found.processes, found.connected_since) == (LinkHealthState.CLOSED, 0, None)
     assert found.lost_since is not None
     db.write(say, [(world.lane.id, "b", UP)])
     db.write(link_health.leave, ["b"])
-    assert db.read(facts)[world.lane.id].state is LinkState.CLOSED
+    assert db.read(facts)[world.lane.id].state is LinkHealthState.CLOSED
 
 
 def test_rows_of_processes_that_are_long_gone_are_forgotten(db: Database) -> None:
@@ -183,7 +183,7 @@ async def test_only_news_and_a_sign_of_life_are_written(db: Database) -> None:
     assert db.read(seen) == first
     carrier.update()
     await sweep.step()
-    assert db.read(facts)[world.lane.id].state is LinkState.LOST
+    assert db.read(facts)[world.lane.id].state is LinkHealthState.LOST
 
 
 def unopened() -> SmppCarrier:
@@ -252,7 +252,7 @@ async def test_a_centre_that_answers_no_submit_costs_one_window_and_the_probes_a
         await asyncio.sleep(4)
         await sweep.step()
         found = db.read(facts)[world.lane.id]
-        assert found.state is LinkState.HELD
+        assert found.state is LinkHealthState.HELD
         assert found.held is not None
         assert "no answer to" in found.held
         assert 'loa_link_held{carrier="viettel",lane="viettel-1"} 1.0' in Metrics(db).text().decode()
@@ -262,7 +262,7 @@ async def test_a_centre_that_answers_no_submit_costs_one_window_and_the_probes_a
         smsc.change(unanswered=0.0)
         await until(lambda: Q not in world.states())
         await sweep.step()
-        assert db.read(facts)[world.lane.id].state is LinkState.CONNECTED
+        assert db.read(facts)[world.lane.id].state is LinkHealthState.CONNECTED
         assert world.states()[U] <= unknown + 2
     world.check()
 
@@ -275,18 +275,18 @@ async def test_a_centre_that_throttles_everything_is_seen_though_it_answers(db: 
                 await sweep.step()
                 await asyncio.sleep(0.05)
         found = db.read(facts)[world.lane.id]
-        assert (found.state, found.refusal) == (LinkState.CONNECTED, "0x58")  # for some seconds yet
+        assert (found.state, found.refusal) == (LinkHealthState.CONNECTED, "0x58")  # for some seconds yet
         assert found.refusing_since is not None
         db.write(lambda c: c.execute(update(table).values(refusing_since=table.c.refusing_since - 20_000)))
-        assert db.read(facts)[world.lane.id].state is LinkState.REFUSING
+        assert db.read(facts)[world.lane.id].state is LinkHealthState.REFUSING
         smsc.change(throttle=0.0)
         await until(lambda: smsc.taken() >= 10)
         async with asyncio.timeout(20):
             while (
-                db.read(facts)[world.lane.id].state is LinkState.REFUSING
+                db.read(facts)[world.lane.id].state is LinkHealthState.REFUSING
             ):  # its answers are on their way yet
                 await sweep.step()
                 await asyncio.sleep(0.05)
         found = db.read(facts)[world.lane.id]
-        assert (found.state, found.refusing_since) == (LinkState.CONNECTED, None)
+        assert (found.state, found.refusing_since) == (LinkHealthState.CONNECTED, None)
     world.check()
