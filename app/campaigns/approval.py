@@ -21,6 +21,7 @@ from app.ledger.approval_digest import (
     holds,
     is_stamped,
     last_decision,
+    saying_of_links,
     stamp,
 )
 from app.security import Caller, audit

@@ -11,8 +11,8 @@ from sqlalchemy import Connection, func, select
 from app.campaigns import carrier_audience, optimistic_lock
 from app.campaigns.optimistic_lock import Record
 from app.core import clock, sending_window
-from app.core.states import DeliveryState, LaneState, RunState
-from app.database.models import batches, directives, lanes, run_batches, runs, subscribers, tallies
+from app.core.states import DeliveryState, LinkState, RunState
+from app.database.models import batches, directives, links, run_batches, runs, subscribers, tallies
 from app.ledger.contract import SLOWEST
 from app.observability import link_status
 from app.observability.send_rate import NOTHING, Measured, measured
@@ -38,7 +38,7 @@ class Rate:
     """The rate of those links that can send, and how many links there are."""
 
     segments_per_second: float
-    lanes: int
+    links: int
     halted: int
     others: int  # running runs that share the links
     away: int = 0  # links without a connection or without answers
@@ -166,16 +166,16 @@ def _late(done: datetime | None, deadlines: Deadlines) -> list[str]:
 
 def _obstacles(rate: Rate) -> list[str]:
     found = []
-    if rate.lanes == 0:
+    if rate.links == 0:
         found.append("The carrier has no link: add one under [links] in the settings, then start a worker.")
-    elif rate.away and rate.away + rate.halted == rate.lanes:
+    elif rate.away and rate.away + rate.halted == rate.links:
         found.append("No link of the carrier has a connection that answers; nothing is sent until one has.")
-    elif rate.halted == rate.lanes:
+    elif rate.halted == rate.links:
         found.append("Every link of the carrier is halted; nothing is sent until somebody resumes one.")
     elif rate.halted:
-        found.append(f"{rate.halted} of {rate.lanes} links are halted and are not counted.")
-    if rate.away and rate.away + rate.halted < rate.lanes:
-        found.append(f"{rate.away} of {rate.lanes} links have no connection and are not counted.")
+        found.append(f"{rate.halted} of {rate.links} links are halted and are not counted.")
+    if rate.away and rate.away + rate.halted < rate.links:
+        found.append(f"{rate.away} of {rate.links} links have no connection and are not counted.")
     if rate.still:
         found.append("Nothing has gone out for a minute though it is due, so nobody can say when it is done.")
     if rate.others:
@@ -251,15 +251,15 @@ def rate_at(connection: Connection, carrier: str, besides: int = 0) -> Rate:
 def rates(connection: Connection) -> dict[str, Rate]:
     """Return the rate of the links by carrier, whatever runs share them."""
     known, found = link_status.facts(connection), dict[str, Rate]()
-    for lane in connection.execute(
-        select(lanes.c.id, lanes.c.carrier, lanes.c.state, lanes.c.segments_per_second)
+    for link in connection.execute(
+        select(links.c.id, links.c.carrier, links.c.state, links.c.segments_per_second)
     ):
-        if known[lane.id].state is link_status.LinkHealthState.LEFT:
+        if known[link.id].state is link_status.LinkHealthState.LEFT:
             continue
-        have, halted = found.get(lane.carrier, _NO_LINK), lane.state == LaneState.HALTED
-        away = not halted and link_status.is_away(known[lane.id])
-        speed = have.segments_per_second + (0.0 if halted or away else lane.segments_per_second)
-        found[lane.carrier] = Rate(speed, have.lanes + 1, have.halted + halted, 0, have.away + away)
+        have, halted = found.get(link.carrier, _NO_LINK), link.state == LinkState.HALTED
+        away = not halted and link_status.is_away(known[link.id])
+        speed = have.segments_per_second + (0.0 if halted or away else link.segments_per_second)
+        found[link.carrier] = Rate(speed, have.links + 1, have.halted + halted, 0, have.away + away)
     return found
 
 

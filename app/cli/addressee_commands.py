@@ -81,7 +81,7 @@ def report(  # noqa: PLR0913 - every option of the command line is a parameter
     pieces: Annotated[int, typer.Option(help="Items, broadcasts, meetings.")],
     reach: Annotated[int | None, typer.Option(help="People or views.")] = None,
     minutes: Annotated[int | None, typer.Option(help="Of broadcasts.")] = None,
-    link: Annotated[str, typer.Option(help="A web address.")] = "",
+    url: Annotated[str, typer.Option(help="A web address.")] = "",
     number: Annotated[str | None, typer.Option(help="Of its report.")] = None,
     received: Annotated[str | None, typer.Option(help="When it came, with a zone; now.")] = None,
     reason: Annotated[str | None, typer.Option(help="Why it corrects the version before.")] = None,
@@ -90,7 +90,7 @@ def report(  # noqa: PLR0913 - every option of the command line is a parameter
     """Store what an addressee did through one channel; for several at once use the workbook or the API."""
     at = instant("received", received)
     paper = PaperClaim(EntrySource.COMMAND, number, None, clock.to_ms(at) if at else None, None, reason)
-    item = OutreachItem(channel, pieces, reach, minutes, link=link)
+    item = OutreachItem(channel, pieces, reach, minutes, url=url)
     with open_db() as (db, settings):
         if scan is not None:
             paper = replace(paper, attachment=attach(db, scan, settings.attachment_limit_mb))

@@ -92,7 +92,7 @@ def restored(
         if nothing_lost:
             _branch(db, settings)
             db.write(dispatch.trust, ledger, whoami())
-            typer.echo("The lanes go on where they stood.")
+            typer.echo("The links go on where they stood.")
             return
         _branch(db, settings)
         for each in dispatch.doubt(db, ledger, whoami()):

@@ -17,7 +17,7 @@ def doctor(
     offline: Annotated[bool, typer.Option("--offline", help="Leave the links to carriers alone.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Look at settings, disk, database, schema, clocks, audit, lanes and links; sends nothing.
+    """Look at settings, disk, database, schema, clocks, audit and links; sends nothing.
 
     Exit status 1 when something is not as it should be.
     """

@@ -21,7 +21,7 @@ class _Line:
     id: int
     received_at: datetime
     carrier: str
-    lane: str
+    link: str
     phone: str
     destination: str
     part: str | None
@@ -52,5 +52,5 @@ def _line(of: InboundMessageView) -> _Line:
     part = f"{of.part.number}/{of.part.total}" if of.part else None
     text = " ".join(of.text.split())
     return _Line(
-        of.id, of.received_at, of.carrier, of.lane, of.phone, of.destination, part, of.repeat_of, text
+        of.id, of.received_at, of.carrier, of.link, of.phone, of.destination, part, of.repeat_of, text
     )

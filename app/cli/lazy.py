@@ -17,18 +17,18 @@ from app.core.errors import SetupError
 _VERBS = {
     "up": (
         "serve",
-        "Run everything in one process: API, lanes, receipts. The way for SQLite, and good on one host.",
+        "Run everything in one process: API, links, receipts. The way for SQLite, and good on one host.",
     ),
     "serve": ("serve", "Run the API only; workers run apart and share the PostgreSQL database."),
     "worker": (
         "serve",
-        "Run lanes, receipts and sweeps only; any number of hosts may do so on one PostgreSQL database.",
+        "Run links, receipts and sweeps only; any number of hosts may do so on one PostgreSQL database.",
     ),
     "migrate": ("serve", "Bring the database's schema up to date."),
     "verify": ("verify", "Count every figure anew from the rows; exit status 1 when anything differs."),
     "doctor": (
         "doctor",
-        "Look at settings, disk, database, schema, clocks, audit, lanes and links; sends nothing.",
+        "Look at settings, disk, database, schema, clocks, audit and links; sends nothing.",
     ),
     "demo": ("demo", "Send one campaign through simulated carriers, from file to verified report."),
     "drill": (
@@ -53,7 +53,7 @@ _NOUNS = {
     "do-not-send": "Numbers that a carrier's runs leave out.",
     "inbound": "Messages to us: what subscribers have sent over the links.",
     "key": "API keys: shown once, kept as hashes.",
-    "lane": "Lanes: one for each carrier link.",
+    "link": "Links to carriers: which send, which are halted and why.",
     "receipts": "Result files of carriers: receipts, and a reconciliation.",
     "report": "Result reports.",
     "retention": "Erasure of what is due, with certificates.",

@@ -41,7 +41,7 @@ _SEPARATE = (
 
 
 def up() -> None:
-    """Run everything in one process: API, lanes, receipts. The way for SQLite, and good on one host."""
+    """Run everything in one process: API, links, receipts. The way for SQLite, and good on one host."""
     run(_all)
 
 
@@ -53,10 +53,10 @@ def serve() -> None:
 def worker(
     carrier: Annotated[str | None, typer.Option(help="Only this carrier's links.")] = None,
 ) -> None:
-    """Run lanes, receipts and sweeps only; any number of hosts may do so on one PostgreSQL database."""
+    """Run links, receipts and sweeps only; any number of hosts may do so on one PostgreSQL database."""
     if carrier is not None:
         _require_links(config.load(), carrier)
-    run(lambda settings, db: _lanes(settings, db, carrier), apart="worker")
+    run(lambda settings, db: _links(settings, db, carrier), apart="worker")
 
 
 def _require_links(settings: Settings, carrier: str) -> None:
@@ -180,7 +180,7 @@ async def _api(settings: Settings, db: Database) -> None:
     await resuming
 
 
-async def _lanes(settings: Settings, db: Database, only: str | None) -> None:
+async def _links(settings: Settings, db: Database, only: str | None) -> None:
     metrics = Metrics(db)
     sender = _worker(settings, db, metrics, only)
     if settings.metrics_port:
@@ -229,7 +229,7 @@ def _worker(settings: Settings, db: Database, metrics: Metrics, only: str | None
 MAINS: dict[str, Main] = {
     "up": _all,
     "serve": _api,
-    "worker": lambda settings, db: _lanes(settings, db, None),
+    "worker": lambda settings, db: _links(settings, db, None),
 }
 
 

@@ -66,7 +66,7 @@ _SHOWN = {
     "directive": "GET /v1/directives and `loa directive list` show those there are",
     "erasure": "GET /v1/erasures and `loa retention list` show those there are",
     "key": "GET /v1/keys and `loa key list` show those there are",
-    "lane": "GET /v1/lanes and `loa lane list` show those there are",
+    "link": "GET /v1/links and `loa link list` show those there are",
     "notice": "GET /v1/notices and `loa directive notices` show those there are",
     "person": "GET /v1/users and `loa user list` show those there are",
     "receipt file": "GET /v1/receipt-files and `loa receipts list` show those there are",

@@ -65,7 +65,7 @@ class RunState(StrEnum):
     CANCELLED = "cancelled"
 
 
-class LaneState(StrEnum):
+class LinkState(StrEnum):
     RUNNING = "running"
     HALTED = "halted"  # the carrier refuses everything; a person must resume
 

@@ -38,11 +38,11 @@ _DEAD_PEER = {
     "keepalives_count": 3,
     "tcp_user_timeout": 20_000,
 }
-# A host that loses power or network in mid-transaction keeps its rows locked on the server, and the lane's
+# A host that loses power or network in mid-transaction keeps its rows locked on the server, and the link's
 # row blocks everyone, so the limit is shorter than a lease. Readers block nobody.
 _SILENT_WRITER_MS = 5_000
 _SILENT_READER_MS = 60_000
-# A connection idle for longer is tested before a write, which never happens to a busy lane.
+# A connection idle for longer is tested before a write, which never happens to a busy link.
 _TEST_AFTER_S = 1.0
 WRITER = "loa-write"  # application_name of writers, so that others can wait for their transactions
 

@@ -13,7 +13,7 @@ from app.core import clock
 from app.core.config import LinkSettings
 from app.core.errors import Invalid
 from app.core.states import SENT, DeliveryState
-from app.database.models import deliveries, lanes, runs
+from app.database.models import deliveries, links, runs
 from app.diagnostics.links import reading
 from app.dispatch.link_store import register
 from app.receipts import failure_list
@@ -44,8 +44,8 @@ async def take_in(
     found: Sequence[Receipt],
 ) -> FailureListCounts:
     """Store a list of (sender ID, day) in the ledger, each entry once; audited, as a person ordered it."""
-    lane = await inbox.db.awrite(register, facts(name, settings, build(name, settings)))
-    told = await failure_list.tell(inbox, lane, what, found)
+    link = await inbox.db.awrite(register, facts(name, settings, build(name, settings)))
+    told = await failure_list.tell(inbox, link, what, found)
     detail = {"sender": what[0], "day": str(what[1]), "new": told.new}
     await inbox.db.awrite(
         lambda c: audit.note(c, who, "failures told to the ledger", f"link {name}", **detail)
@@ -75,7 +75,7 @@ def ours(connection: Connection, link: str, first: date, last: date) -> list[Own
     """Return what this link was handed on these days (local time), by its present state."""
     begin, end = _midnight(first), _midnight(last + timedelta(days=1))
     r, d = runs.c, deliveries.c
-    row = connection.execute(select(lanes).where(lanes.c.name == link)).first()
+    row = connection.execute(select(links).where(links.c.name == link)).first()
     if row is None:
         return []
     lately = or_(r.ended_at.is_(None), r.ended_at >= begin)
@@ -84,7 +84,7 @@ def ours(connection: Connection, link: str, first: date, last: date) -> list[Own
     for campaign_id in connection.execute(query.distinct()).scalars().all():
         rows = (
             select(d.state, func.count(), func.sum(d.segments))
-            .where(d.campaign_id == campaign_id, d.lane_id == row.id, d.state.in_(SENT))
+            .where(d.campaign_id == campaign_id, d.link_id == row.id, d.state.in_(SENT))
             .where(d.submitted_at >= begin, d.submitted_at < end)
             .group_by(d.state)
         )

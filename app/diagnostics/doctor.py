@@ -1,4 +1,4 @@
-"""Check this installation: settings, folder, database, clock, audit, lanes and links."""
+"""Check this installation: settings, folder, database, clock, audit and links."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from sqlalchemy import Connection, func, select
 from app.core import clock, setting_sources
 from app.core.config import LinkSettings, Settings
 from app.core.errors import AppError
-from app.core.states import LaneState, RunState
+from app.core.states import LinkState, RunState
 from app.database import schema
 from app.database.connection import Database
 from app.database.models import audit as acts
-from app.database.models import lanes, quarantine, runs, unknowns
+from app.database.models import links, quarantine, runs, unknowns
 from app.database.sqlite_file import damaged, faults
 from app.diagnostics import certificate
 from app.diagnostics.links import check
 from app.dispatch import restore_recovery
-from app.dispatch.link_store import RESTORED, all_lanes
+from app.dispatch.link_store import RESTORED, all_links
 from app.ledger import approval_digest
 from app.ledger.contract import Ledger
 from app.ledger.factory import ledger_for
@@ -285,16 +285,16 @@ def clocks(db: Database) -> Symptom:
 def _links(connection: Connection) -> Iterator[str]:
     """Yield open links by which nothing is sent, and their remarks."""
     known = link_status.facts(connection)
-    for lane in all_lanes(connection):
-        status = known[lane.id]
+    for link in all_links(connection):
+        status = known[link.id]
         if status.state is link_status.LinkHealthState.HELD:
-            yield f"{lane.name} is held: {status.held}. It is tried again by itself."
+            yield f"{link.name} is held: {status.held}. It is tried again by itself."
         if status.state is link_status.LinkHealthState.REFUSING:
-            yield f"{lane.name} takes no message now: {status.refusal}. It is tried again by itself."
+            yield f"{link.name} takes no message now: {status.refusal}. It is tried again by itself."
         if status.state is link_status.LinkHealthState.LOST:
-            yield f"{lane.name} has no connection: {status.refusal or 'nothing was heard'}."
+            yield f"{link.name} has no connection: {status.refusal or 'nothing was heard'}."
         if status.remark:
-            yield f"{lane.name}: {status.remark}"
+            yield f"{link.name}: {status.remark}"
 
 
 def _audit(db: Database, settings: Settings) -> Iterator[Symptom]:
@@ -312,9 +312,9 @@ def _audit(db: Database, settings: Settings) -> Iterator[Symptom]:
 def _rows(connection: Connection) -> list[Symptom]:
     """Report what in the tables needs a person."""
     found: list[Symptom] = []
-    halted = select(lanes.c.name, lanes.c.reason).where(lanes.c.state == LaneState.HALTED.value)
+    halted = select(links.c.name, links.c.reason).where(links.c.state == LinkState.HALTED.value)
     found += [
-        Symptom("lanes", False, f"{name} is halted: {reason} `loa lane resume` once that is mended.")
+        Symptom("links", False, f"{name} is halted: {reason} `loa link resume` once that is mended.")
         for name, reason in connection.execute(halted)
     ]
     found += [Symptom("links", False, words) for words in _links(connection)]

@@ -20,7 +20,7 @@ from app.diagnostics import result_text
 from app.diagnostics.links import came_up, opened
 from app.diagnostics.test_receipts import Following, Say
 from app.dispatch import link_store
-from app.ledger.contract import Lane, Ledger
+from app.ledger.contract import Ledger, Link
 from app.observability.metrics import Metrics
 from app.receipts.receipt_writer import Inbox
 from app.runtime.worker import build, facts
@@ -124,11 +124,11 @@ async def send(
 ) -> SentTestMessage:
     """Send one message and follow it for up to `wait_s` seconds. Raises Conflict if the link is not up."""
     carrier = build(name, settings)
-    lane = await context.db.awrite(link_store.register, facts(name, settings, carrier))
+    link = await context.db.awrite(link_store.register, facts(name, settings, carrier))
     # No delivery's key begins like this.
     sms = replace(sms, key=f"test-{secrets.token_hex(8)}")
     inbox = Inbox(context.db, context.ledger, Metrics())
-    following = Following(carrier, sms, inbox.sink(lane), context.say)
+    following = Following(carrier, sms, inbox.sink(link), context.say)
     if isinstance(carrier, StreamReceipts):
         carrier.deliver_to(following.hear)
     taking = asyncio.create_task(inbox.run())
@@ -137,7 +137,7 @@ async def send(
             why = await came_up(carrier)
             if why:
                 raise Conflict(f"{why}; nothing was sent.")
-            result = await _submit(context, lane, carrier, sms)
+            result = await _submit(context, link, carrier, sms)
             following.know(getattr(result, "refs", ()))
             await following.until_final(wait_s)
     finally:
@@ -146,14 +146,14 @@ async def send(
     return SentTestMessage(sms.key, result, following.receipts)
 
 
-async def _submit(context: MessageContext, lane: Lane, carrier: Carrier, sms: OutboundSms) -> SubmitResult:
+async def _submit(context: MessageContext, link: Link, carrier: Carrier, sms: OutboundSms) -> SubmitResult:
     parts = carrier.segments(sms.text)
     intent = {"key": sms.key, "sender": sms.sender, "segments": parts}
-    await context.db.awrite(_note, context.who, "test message", lane, intent)
-    context.say(f"One message of {parts} SMS part(s) goes over {lane.name} as {sms.sender}, key {sms.key}.")
+    await context.db.awrite(_note, context.who, "test message", link, intent)
+    context.say(f"One message of {parts} SMS part(s) goes over {link.name} as {sms.sender}, key {sms.key}.")
     result = await _hand_over(carrier, sms)
     said = {"key": sms.key, "result": type(result).__name__.lower(), "code": getattr(result, "code", "")}
-    await context.db.awrite(_note, context.who, "test message answered", lane, said)
+    await context.db.awrite(_note, context.who, "test message answered", link, said)
     context.say(result_text.answered(result))
     return result
 
@@ -166,5 +166,5 @@ async def _hand_over(carrier: Carrier, sms: OutboundSms) -> SubmitResult:
     return answer[0]
 
 
-def _note(connection: Connection, who: str, action: str, lane: Lane, detail: dict[str, Any]) -> None:
-    audit.note(connection, who, action, f"link {lane.name}", **detail)
+def _note(connection: Connection, who: str, action: str, link: Link, detail: dict[str, Any]) -> None:
+    audit.note(connection, who, action, f"link {link.name}", **detail)

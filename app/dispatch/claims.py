@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from app.core.errors import DatabaseUnavailable
-from app.core.states import LaneState
+from app.core.states import LinkState
 from app.database.connection import Database
 from app.dispatch import link_store
 from app.dispatch.run_content import ClaimedChunk, claim, running
-from app.ledger.contract import ChunkLease, Lane, Ledger
+from app.ledger.contract import ChunkLease, Ledger, Link
 from app.observability.faults import Aside, Faults, outcome
 from app.observability.metrics import Metrics
 
@@ -30,26 +30,26 @@ class SendContext:
 class Claims:
     """The claims of one link by one process."""
 
-    def __init__(self, desk: SendContext, lane: Lane, owner: str) -> None:
-        self._desk, self._lane, self._owner = desk, lane, owner
+    def __init__(self, desk: SendContext, link: Link, owner: str) -> None:
+        self._desk, self._link, self._owner = desk, link, owner
         self._aside = Aside(Faults(desk.db, desk.metrics), "sending", _LONGEST_REST_S)
 
-    async def next(self) -> ClaimedChunk | LaneState:
-        """Claim the next chunk; return the lane's state if it is halted or nothing is due."""
-        desk, lane, resting = self._desk, self._lane, self._aside.resting()
+    async def next(self) -> ClaimedChunk | LinkState:
+        """Claim the next chunk; return the link's state if it is halted or nothing is due."""
+        desk, link, resting = self._desk, self._link, self._aside.resting()
         if not resting:
-            found = await outcome(desk.db.insist(claim, desk.ledger, lane, self._owner, desk.lease_s))
-            if isinstance(found, ClaimedChunk | LaneState):
+            found = await outcome(desk.db.insist(claim, desk.ledger, link, self._owner, desk.lease_s))
+            if isinstance(found, ClaimedChunk | LinkState):
                 return found
             if isinstance(found, DatabaseUnavailable) or not isinstance(found, Exception):
                 raise found
-        for run_id in await desk.db.insist(running, lane.carrier):
+        for run_id in await desk.db.insist(running, link.carrier):
             if run_id not in resting:
-                work = desk.db.insist(claim, desk.ledger, lane, self._owner, desk.lease_s, [run_id])
+                work = desk.db.insist(claim, desk.ledger, link, self._owner, desk.lease_s, [run_id])
                 one = await self._aside.result(run_id, _name(run_id), work)
-                if one is not None and one is not LaneState.RUNNING:
+                if one is not None and one is not LinkState.RUNNING:
                     return one
-        return await desk.db.insist(link_store.state, lane.id)
+        return await desk.db.insist(link_store.state, link.id)
 
     async def failed(self, lease: ChunkLease, error: BaseException) -> None:
         """Let the run of a chunk whose record failed rest for a while, so that others have their turn."""

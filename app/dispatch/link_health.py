@@ -11,17 +11,17 @@ from sqlalchemy import Connection, delete, exists, insert, or_, select, update
 
 from app.core import clock
 from app.database.connection import Database, shared_ms
-from app.database.models import lanes as lanes_table
 from app.database.models import link_health
+from app.database.models import links as links_table
 from app.database.models.dispatch import LINK_FORGOTTEN_AFTER_MS
 from app.database.models.dispatch import LINK_GONE_AFTER_MS as GONE_AFTER_MS
 from app.dispatch import link_store
-from app.observability import link_status as links
+from app.observability import link_status
 from app.observability.link_status import LinkStatus, facts
 from carriers.contract import Carrier, Halted, LinkHealth, ReportsHealth
 
 SAY_EVERY_MS = 10_000  # without news; news is written at the next step
-OpenLink = tuple[int, str, Carrier]  # lane ID, the send loop's owner name, adapter
+OpenLink = tuple[int, str, Carrier]  # link ID, the send loop's owner name, adapter
 _MOMENTS = ("connected_since", "lost_since", "answered_at", "refused_at", "refusing_since")
 
 
@@ -38,11 +38,11 @@ class HealthSweep:
     async def step(self) -> bool:
         """Look at every link once; return False, since there is never more to do at once."""
         due = []
-        for lane_id, owner, carrier in self._links():
+        for link_id, owner, carrier in self._links():
             if isinstance(carrier, ReportsHealth):
                 found = carrier.health()
                 if self._is_due(owner, found):
-                    due.append((lane_id, owner, found))
+                    due.append((link_id, owner, found))
         if due:
             await self._db.insist(self._say, due)
             now = clock.now_ms()
@@ -76,19 +76,19 @@ def own_host() -> str:
 
 def say(connection: Connection, found: Iterable[tuple[int, str, LinkHealth]]) -> None:
     now, c = shared_ms(connection), link_health.c
-    for lane_id, holder, health in found:
+    for link_id, holder, health in found:
         values = _values(health, now)
-        own = update(link_health).where(c.lane_id == lane_id, c.holder == holder)
+        own = update(link_health).where(c.link_id == link_id, c.holder == holder)
         if not connection.execute(own.values(values)).rowcount:
-            connection.execute(insert(link_health).values(values | {"lane_id": lane_id, "holder": holder}))
+            connection.execute(insert(link_health).values(values | {"link_id": link_id, "holder": holder}))
     _forget(connection, now - LINK_FORGOTTEN_AFTER_MS)
 
 
 def _forget(connection: Connection, before: int) -> None:
-    """Delete rows of processes long gone, but keep each lane's newest: else the link seems never opened."""
+    """Delete rows of processes long gone, but keep each link's newest: else it seems never opened."""
     c, newer = link_health.c, link_health.alias()
-    followed = exists().where(newer.c.lane_id == c.lane_id, newer.c.seen_at > c.seen_at)
-    left = c.lane_id.in_(select(lanes_table.c.id).where(lanes_table.c.left_at.is_not(None)))
+    followed = exists().where(newer.c.link_id == c.link_id, newer.c.seen_at > c.seen_at)
+    left = c.link_id.in_(select(links_table.c.id).where(links_table.c.left_at.is_not(None)))
     connection.execute(delete(link_health).where(c.seen_at < before, or_(followed, left)))
 
 
@@ -112,22 +112,22 @@ def leave(connection: Connection, holders: Sequence[str]) -> None:
     connection.execute(row.values(seen_at=gone, **nothing))
 
 
-# Fields that lists show of a link, beside its lane's.
-SHOWN = ("link", "since", "last_answer", "last_refusal", "remark")
+# Fields of health that lists show of a link.
+SHOWN = ("health", "since", "last_answer", "last_refusal", "remark")
 
 
 def with_facts(connection: Connection, carrier: str | None = None) -> list[dict[str, object]]:
     known = facts(connection)
     return [
         {**row._mapping, **_shown(known[cast(int, row.id)])}
-        for row in link_store.all_lanes(connection, carrier)
+        for row in link_store.all_links(connection, carrier)
     ]
 
 
 def _shown(of: LinkStatus) -> dict[str, object]:
     refusal = of.held or of.refusal
     refused = f"{_said(of.refused_at)} {refusal}".strip() if refusal else None
-    since = _said(links.since(of) if links.is_away(of) else of.connected_since or of.lost_since)
+    since = _said(link_status.since(of) if link_status.is_away(of) else of.connected_since or of.lost_since)
     values = (of.state.value, since or None, _said(of.answered_at) or None, refused, of.remark)
     return dict(zip(SHOWN, values, strict=True))
 
@@ -136,15 +136,15 @@ def _said(ms: int | None) -> str:
     return "" if ms is None else clock.local(clock.from_ms(ms)).isoformat(timespec="seconds")
 
 
-def halt_alone(connection: Connection, lane_id: int, holder: str, halted: Halted) -> bool:
-    """Halt the lane for all, unless another process has the link up: then only this one may not send.
+def halt_alone(connection: Connection, link_id: int, holder: str, halted: Halted) -> bool:
+    """Halt the link for all, unless another process has it up: then only this one may not send.
 
-    So a wrong password on one host stops no other. Return False if the lane goes on elsewhere.
+    So a wrong password on one host stops no other. Return False if the link goes on elsewhere.
     """
     c, now = link_health.c, shared_ms(connection)
-    others = select(c.holder).where(c.lane_id == lane_id, c.holder != holder)
+    others = select(c.holder).where(c.link_id == link_id, c.holder != holder)
     up = others.where(c.connected_since.is_not(None), c.seen_at > now - GONE_AFTER_MS)
     if connection.execute(up.limit(1)).first() is not None:
         return False
-    link_store.halt(connection, lane_id, halted)
+    link_store.halt(connection, link_id, halted)
     return True

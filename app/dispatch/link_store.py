@@ -1,4 +1,4 @@
-"""Store the lanes: one row per configured link, its state, and halting and resuming it."""
+"""Store the links: one row per configured link, its state, and halting and resuming it."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from sqlalchemy import Connection, Row, select, update
 
 from app.core import clock
 from app.core.errors import Conflict, no_such
-from app.core.states import LaneState
+from app.core.states import LinkState
 from app.database.connection import shared_ms
 from app.database.engines import insert_new
-from app.database.models import lanes, link_health
+from app.database.models import link_health, links
 from app.database.models.dispatch import LINK_FORGOTTEN_AFTER_MS, LINK_GONE_AFTER_MS
-from app.ledger.contract import Lane
+from app.ledger.contract import Link
 from app.security import audit
 from carriers.contract import Halted, ReceiptLevel
 
@@ -40,9 +40,9 @@ class LinkRecord:
     says: str | None = None  # hash of what its settings make of a text
 
 
-def register(connection: Connection, link: LinkRecord) -> Lane:
-    """Create or update the link's lane; links with one receipt group or one account share a group."""
-    c = lanes.c
+def register(connection: Connection, link: LinkRecord) -> Link:
+    """Create or update the link's row; links with one receipt group or one account share a group."""
+    c = links.c
     values = {
         "carrier": link.carrier,
         "receipt_group": link.receipt_group,
@@ -53,15 +53,15 @@ def register(connection: Connection, link: LinkRecord) -> Lane:
         "says": link.says,
         "left_at": None,
     }
-    new = {"name": link.name, "group_id": 0, "state": LaneState.RUNNING.value, "changed_at": clock.now_ms()}
-    own = update(lanes).where(c.name == link.name).values(values).returning(c.id)
+    new = {"name": link.name, "group_id": 0, "state": LinkState.RUNNING.value, "changed_at": clock.now_ms()}
+    own = update(links).where(c.name == link.name).values(values).returning(c.id)
     known = connection.execute(own).scalar()
     if known is None:
         # Workers that start at the same moment all find none.
-        connection.execute(insert_new(connection, lanes).values(values | new))
+        connection.execute(insert_new(connection, links).values(values | new))
         known = connection.execute(own).scalar_one()
     group = _regroup(connection, link.carrier)[known]
-    return Lane(known, link.name, link.carrier, group, link.one_receipt, link.says or "")
+    return Link(known, link.name, link.carrier, group, link.one_receipt, link.says or "")
 
 
 def leave(connection: Connection, named: Collection[str], host: str) -> None:
@@ -70,16 +70,16 @@ def leave(connection: Connection, named: Collection[str], host: str) -> None:
     What another host opened last may be in that host's settings, as long as that host reports anything at
     all; so may a link that nobody ever opened.
     """
-    now, h, c = shared_ms(connection), link_health.c, lanes.c
+    now, h, c = shared_ms(connection), link_health.c, links.c
     newest: dict[int, tuple[int, str]] = {}
     hosts: dict[str, int] = {}
-    for row in connection.execute(select(h.lane_id, h.seen_at, h.holder)):
-        newest[row.lane_id] = max(newest.get(row.lane_id, (0, "")), (row.seen_at, row.holder))
+    for row in connection.execute(select(h.link_id, h.seen_at, h.holder)):
+        newest[row.link_id] = max(newest.get(row.link_id, (0, "")), (row.seen_at, row.holder))
         hosts[_host(row.holder)] = max(hosts.get(_host(row.holder), 0), row.seen_at)
     gone = {name for name, seen_at in hosts.items() if seen_at < now - LINK_FORGOTTEN_AFTER_MS}
-    for lane_id, (seen_at, holder) in newest.items():
+    for link_id, (seen_at, holder) in newest.items():
         if seen_at <= now - LINK_GONE_AFTER_MS and _host(holder) in {host, *gone}:
-            own = update(lanes).where(c.id == lane_id, c.name.not_in(named), c.left_at.is_(None))
+            own = update(links).where(c.id == link_id, c.name.not_in(named), c.left_at.is_(None))
             connection.execute(own.values(left_at=now))
 
 
@@ -88,19 +88,19 @@ def _host(holder: str) -> str:
 
 
 def _regroup(connection: Connection, carrier: str) -> dict[int, int]:
-    """Return each lane's group: the first lane of its receipt group or account. Removed links count too."""
-    c, groups = lanes.c, dict[int, int]()  # receipts of what a removed link sent come over others
-    rows = connection.execute(select(lanes).where(c.carrier == carrier).order_by(c.id)).all()
+    """Return each link's group: the first of its receipt group or account, removed ones too."""
+    c, groups = links.c, dict[int, int]()  # receipts of what a removed link sent come over others
+    rows = connection.execute(select(links).where(c.carrier == carrier).order_by(c.id)).all()
     for row in rows:
         alike = [each for each in rows if each.id in groups and _shares(each, row)]
         first = min((groups[each.id] for each in alike), default=row.id)
         joined = {groups[each.id] for each in alike}
-        groups = {lane: first if group in joined else group for lane, group in groups.items()} | {
+        groups = {link: first if group in joined else group for link, group in groups.items()} | {
             row.id: first
         }
     for row in rows:
         if row.group_id != groups[row.id]:
-            connection.execute(update(lanes).where(c.id == row.id).values(group_id=groups[row.id]))
+            connection.execute(update(links).where(c.id == row.id).values(group_id=groups[row.id]))
     return groups
 
 
@@ -109,37 +109,37 @@ def _shares(one: Row[Any], other: Row[Any]) -> bool:
     return bool(same or one.receipt_group == other.receipt_group)
 
 
-def halt(connection: Connection, lane_id: int, halted: Halted) -> None:
-    values = {"state": LaneState.HALTED.value, "code": halted.code, "reason": halted.reason}
-    row = update(lanes).where(lanes.c.id == lane_id)
+def halt(connection: Connection, link_id: int, halted: Halted) -> None:
+    values = {"state": LinkState.HALTED.value, "code": halted.code, "reason": halted.reason}
+    row = update(links).where(links.c.id == link_id)
     connection.execute(row.values(**values, changed_at=clock.now_ms()))
 
 
 def resettle(connection: Connection) -> None:
-    """Resume the lanes that were halted because the database had been restored."""
-    own = update(lanes).where(lanes.c.state == LaneState.HALTED.value, lanes.c.code == RESTORED.code)
-    values = {"state": LaneState.RUNNING.value, "code": None, "reason": None, "changed_at": clock.now_ms()}
+    """Resume the links that were halted because the database had been restored."""
+    own = update(links).where(links.c.state == LinkState.HALTED.value, links.c.code == RESTORED.code)
+    values = {"state": LinkState.RUNNING.value, "code": None, "reason": None, "changed_at": clock.now_ms()}
     connection.execute(own.values(values))
 
 
-def state(connection: Connection, lane_id: int) -> LaneState:
-    return LaneState(connection.execute(select(lanes.c.state).where(lanes.c.id == lane_id)).scalar_one())
+def state(connection: Connection, link_id: int) -> LinkState:
+    return LinkState(connection.execute(select(links.c.state).where(links.c.id == link_id)).scalar_one())
 
 
-def all_lanes(connection: Connection, carrier: str | None = None) -> list[Row[tuple[object, ...]]]:
-    query = select(lanes).order_by(lanes.c.id)
-    return list(connection.execute(query.where(lanes.c.carrier == carrier) if carrier else query))
+def all_links(connection: Connection, carrier: str | None = None) -> list[Row[tuple[object, ...]]]:
+    query = select(links).order_by(links.c.id)
+    return list(connection.execute(query.where(links.c.carrier == carrier) if carrier else query))
 
 
-def resume(connection: Connection, lane_id: int, who: str, carrier: str | None = None) -> None:
-    """Resume a halted lane. Raises Conflict if it is not halted, NotFound if it is not of `carrier`."""
-    row = connection.execute(select(lanes).where(lanes.c.id == lane_id)).first()
+def resume(connection: Connection, link_id: int, who: str, carrier: str | None = None) -> None:
+    """Resume a halted link. Raises Conflict if it is not halted, NotFound if it is not of `carrier`."""
+    row = connection.execute(select(links).where(links.c.id == link_id)).first()
     if row is None or carrier not in (None, row.carrier):
-        raise no_such("lane", lane_id)
+        raise no_such("link", link_id)
     if row.code == RESTORED.code:
-        raise Conflict(f"The lane {row.name} is halted: {RESTORED.reason}")
-    halted = update(lanes).where(lanes.c.id == lane_id, lanes.c.state == LaneState.HALTED.value)
-    values = {"state": LaneState.RUNNING.value, "code": None, "reason": None, "changed_at": clock.now_ms()}
+        raise Conflict(f"The link {row.name} is halted: {RESTORED.reason}")
+    halted = update(links).where(links.c.id == link_id, links.c.state == LinkState.HALTED.value)
+    values = {"state": LinkState.RUNNING.value, "code": None, "reason": None, "changed_at": clock.now_ms()}
     if not connection.execute(halted.values(values)).rowcount:
-        raise Conflict(f"The lane {row.name} is not halted, so there is nothing to resume.")
-    audit.note(connection, who, "lane resumed", f"lane {row.name}", code=row.code, reason=row.reason)
+        raise Conflict(f"The link {row.name} is not halted, so there is nothing to resume.")
+    audit.note(connection, who, "link resumed", f"link {row.name}", code=row.code, reason=row.reason)

@@ -11,8 +11,7 @@ from app.core import clock
 from app.core.errors import Conflict
 from app.core.states import RunState
 from app.database.connection import Database
-from app.database.models import homes, runs
-from app.database.models import lanes as links
+from app.database.models import homes, links, runs
 from app.dispatch import link_store
 from app.dispatch.run_sweeps import fan_out, next_due
 from app.ledger import approval_digest
@@ -92,10 +91,10 @@ def planned(connection: Connection) -> list[int]:
 
 def _mark_unknown(db: Database, ledger: Ledger, run_id: int, carrier: str) -> DoubtfulRun:
     first = select(links.c.id).where(links.c.carrier == carrier).order_by(links.c.id).limit(1)
-    lane_id = db.read(lambda connection: connection.execute(first).scalar())
+    link_id = db.read(lambda connection: connection.execute(first).scalar())
     ends, unknown = clock.monotonic() + _PATIENCE_S, 0
     while True:
-        step = db.write(ledger.doubt, run_id, lane_id, _CHUNKS_AT_ONCE)
+        step = db.write(ledger.doubt, run_id, link_id, _CHUNKS_AT_ONCE)
         unknown += step.unknown
         if not step.left:
             return DoubtfulRun(run_id, carrier, unknown)

@@ -1,4 +1,4 @@
-"""API routes for lanes and unknown deliveries: what has stopped, and a person's decisions about it."""
+"""API routes for links and unknown deliveries: what has stopped, and a person's decisions about it."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ router = Routes(tags=["dispatch"], route_class=Acts)
 
 
 @dataclass(frozen=True, slots=True)
-class LaneView:
-    """One lane: running, or halted with the carrier's code and reason; and the state of its link.
+class LinkView:
+    """One link: running, or halted with the carrier's code and reason; and its health.
 
-    link: connected, held (no answers come), refusing (every answer is "not now"), lost, untried, closed (no
+    health: connected, held (no answers come), refusing (every answer is "not now"), lost, untried, closed (no
     process has it open) or left (the settings no longer name it); lost_since: also since when no process has
     it; refusal: why it was last refused or lost; remark: what to look at.
     """
@@ -39,7 +39,7 @@ class LaneView:
     code: str | None
     reason: str | None
     changed_at: datetime
-    link: str
+    health: str
     connected_since: datetime | None
     lost_since: datetime | None
     answered_at: datetime | None
@@ -87,23 +87,23 @@ class Decided(BaseModel):
     deliveries: int
 
 
-@router.get("/v1/lanes")
-def list_lanes(db: Db, who: Who) -> list[LaneView]:
-    """List all lanes; an operator sees those of its carrier."""
+@router.get("/v1/links")
+def list_links(db: Db, who: Who) -> list[LinkView]:
+    """List all links; an operator sees those of its carrier."""
 
-    def look(connection: Connection) -> list[LaneView]:
+    def look(connection: Connection) -> list[LinkView]:
         known = link_status.facts(connection)
-        return [_lane(row, known[row.id]) for row in link_store.all_lanes(connection, who.carrier)]
+        return [_link(row, known[row.id]) for row in link_store.all_links(connection, who.carrier)]
 
     return db.read(look)
 
 
-@router.post("/v1/lanes/{lane_id}/resume", status_code=204)
-def resume_lane(lane_id: Id, db: Db, who: Who) -> None:
-    """Resume a halted lane whose cause is mended: it opens its link again."""
+@router.post("/v1/links/{link_id}/resume", status_code=204)
+def resume_link(link_id: Id, db: Db, who: Who) -> None:
+    """Resume a halted link whose cause is mended: it connects again."""
 
     def work(connection: Connection) -> None:
-        link_store.resume(connection, lane_id, who.name, who.carrier)
+        link_store.resume(connection, link_id, who.name, who.carrier)
         db.wake(connection)
 
     db.write(work)
@@ -158,8 +158,8 @@ def _chosen(body: UnknownSelection) -> list[tuple[int, int]]:
     return [] if body.all else body.lines
 
 
-def _lane(row: Row[Any], link: link_status.LinkStatus) -> LaneView:
-    return LaneView(
+def _link(row: Row[Any], status: link_status.LinkStatus) -> LinkView:
+    return LinkView(
         row.id,
         row.name,
         row.carrier,
@@ -168,17 +168,17 @@ def _lane(row: Row[Any], link: link_status.LinkStatus) -> LaneView:
         row.code,
         row.reason,
         clock.local(clock.from_ms(row.changed_at)),
-        link.state.value,
-        _moment(link.connected_since),
-        _moment(link.lost_since),
-        _moment(link.answered_at),
-        _moment(link.refused_at),
-        link.refusal,
-        link.held,
-        link.remark,
-        _moment(link.remark_since),
-        _moment(link.refusing_since),
-        link.processes,
+        status.state.value,
+        _moment(status.connected_since),
+        _moment(status.lost_since),
+        _moment(status.answered_at),
+        _moment(status.refused_at),
+        status.refusal,
+        status.held,
+        status.remark,
+        _moment(status.remark_since),
+        _moment(status.refusing_since),
+        status.processes,
     )
 
 

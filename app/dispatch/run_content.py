@@ -1,4 +1,4 @@
-"""Decide which runs a lane may send for now, and with which content."""
+"""Decide which runs a link may send for now, and with which content."""
 
 from __future__ import annotations
 
@@ -12,14 +12,13 @@ from sqlalchemy import Connection, Row, Select, func, select
 
 from app.core import clock
 from app.core.sending_window import Window, open_at
-from app.core.states import CampaignState, LaneState, RunState
-from app.database.models import campaigns, link_health, runs
-from app.database.models import lanes as links
+from app.core.states import CampaignState, LinkState, RunState
+from app.database.models import campaigns, link_health, links, runs
 from app.database.models.dispatch import LINK_GONE_AFTER_MS
 from app.dispatch import link_store, restore_recovery
 from app.dispatch.run_sweeps import move
 from app.ledger import approval_digest
-from app.ledger.contract import SLOWEST, ChunkLease, DeliveryToSend, Lane, Ledger
+from app.ledger.contract import SLOWEST, ChunkLease, DeliveryToSend, Ledger, Link
 from app.security import audit
 from carriers.contract import OutboundSms, Permit
 
@@ -39,7 +38,7 @@ class RunContent:
     sender: str
     texts: dict[str, str]
     window: Window
-    share: float = 1.0  # of each link's rate, so that the carrier's links together keep the run's own
+    share: float = 1.0  # of each link's rate, so that all of the carrier's together keep the run's own
 
     def text(self, lang: str | None) -> str:
         return self.texts.get(lang or "", self.texts[""])
@@ -93,10 +92,10 @@ def _running(carrier: str, now_ms: int = 0) -> Select[Any]:
     r, h, at_work = (
         runs.c,
         link_health.c,
-        (links.c.carrier == carrier, links.c.state == LaneState.RUNNING.value),
+        (links.c.carrier == carrier, links.c.state == LinkState.RUNNING.value),
     )
     total = select(func.sum(links.c.segments_per_second)).where(*at_work)
-    spoke = select(h.lane_id).where(h.seen_at > now_ms - LINK_GONE_AFTER_MS)
+    spoke = select(h.link_id).where(h.seen_at > now_ms - LINK_GONE_AFTER_MS)
     rate = func.coalesce(total.where(links.c.id.in_(spoke)).scalar_subquery(), total.scalar_subquery())
     return (
         select(r.id.label("run_id"), r.segments_per_second, rate.label("rate"), *campaigns.c)
@@ -140,11 +139,11 @@ class ClaimedChunk:
     at: datetime
 
 
-def still_going(connection: Connection, lane: Lane, run_ids: Collection[int]) -> set[int]:
-    """Return those of the runs for which the lane may go on sending what it holds."""
-    if link_store.state(connection, lane.id) is not LaneState.RUNNING:
+def still_going(connection: Connection, link: Link, run_ids: Collection[int]) -> set[int]:
+    """Return those of the runs for which the link may go on sending what it holds."""
+    if link_store.state(connection, link.id) is not LinkState.RUNNING:
         return set()
-    running = _running(lane.carrier).where(runs.c.id.in_(run_ids)).with_only_columns(runs.c.id)
+    running = _running(link.carrier).where(runs.c.id.in_(run_ids)).with_only_columns(runs.c.id)
     found = connection.execute(running.order_by(None)).scalars().all()
     return {run_id for run_id in found if approval_digest.is_ordered(connection, run_id)}
 
@@ -167,22 +166,22 @@ def running(connection: Connection, carrier: str) -> list[int]:
 def claim(
     connection: Connection,
     ledger: Ledger,
-    lane: Lane,
+    link: Link,
     owner: str,
     lease_s: float,
     among: Collection[int] | None = None,
-) -> ClaimedChunk | LaneState:
-    """Claim a chunk of `among`, or of any run; return the lane's state if it is halted or nothing is due."""
-    state = link_store.state(connection, lane.id)
-    if state is not LaneState.RUNNING:
+) -> ClaimedChunk | LinkState:
+    """Claim a chunk of `among`, or of any run; return the link's state if it is halted or nothing is due."""
+    state = link_store.state(connection, link.id)
+    if state is not LinkState.RUNNING:
         return state
     if not restore_recovery.at_home(connection, ledger):
-        link_store.halt(connection, lane.id, link_store.RESTORED)
-        return LaneState.HALTED
+        link_store.halt(connection, link.id, link_store.RESTORED)
+        return LinkState.HALTED
     now = clock.from_ms(ledger.now_ms(connection))
-    able = run_contents(connection, lane.carrier, now, lane.says, among)
+    able = run_contents(connection, link.carrier, now, link.says, among)
     open_now = {script.run_id: script for script in able}
-    lease = ledger.claim(connection, lane, list(open_now), owner, lease_s)
+    lease = ledger.claim(connection, link, list(open_now), owner, lease_s)
     if lease is None:
         return state
     if approval_digest.is_altered(connection, lease):

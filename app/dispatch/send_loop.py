@@ -27,14 +27,14 @@ import structlog
 from app.core import clock
 from app.core.errors import DatabaseUnavailable
 from app.core.sending_window import open_at
-from app.core.states import LaneState
+from app.core.states import LinkState
 from app.dispatch import link_store
 from app.dispatch.claims import Claims, SendContext
 from app.dispatch.held_chunks import HalfInFlight, HeldChunk, segments_of
 from app.dispatch.link_health import halt_alone, own_host
 from app.dispatch.rate_limiter import Slot, ThrottleShare, pause_s
 from app.dispatch.run_content import ClaimedChunk, message, still_going
-from app.ledger.contract import DeliveryToSend, Lane, Reservation, SubmitOutcome
+from app.ledger.contract import DeliveryToSend, Link, Reservation, SubmitOutcome
 from app.observability import faults
 from carriers.causes import cause_of
 from carriers.contract import (
@@ -58,7 +58,7 @@ _LOOK_EVERY_S = 1.0  # how often leases and orders of what is on the wire are ch
 class SendLoop:
     """Send for one link until stop(); then let what is on the wire finish and release the rest."""
 
-    lane: Lane
+    link: Link
     carrier: Carrier
     desk: SendContext
     owner: str = ""
@@ -76,7 +76,7 @@ class SendLoop:
     def __post_init__(self) -> None:
         me = f"{own_host()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self.owner = self.owner or me
-        self._claims = Claims(self.desk, self.lane, self.owner)
+        self._claims = Claims(self.desk, self.link, self.owner)
         limits = self.carrier.limits
         self._pace = ThrottleShare(limits.segments_per_second, per_submit=limits.per_submit)
 
@@ -129,10 +129,10 @@ class SendLoop:
     async def _next_chunk(self) -> HeldChunk | None:
         halted = self.carrier.halted()
         if self._closed:
-            await self._follow(await self.desk.db.insist(link_store.state, self.lane.id))
+            await self._follow(await self.desk.db.insist(link_store.state, self.link.id))
             return None
         if halted is not None:
-            if not await self.desk.db.insist(halt_alone, self.lane.id, self.owner, halted):
+            if not await self.desk.db.insist(halt_alone, self.link.id, self.owner, halted):
                 await self._stand_aside()
                 return None
         elif not await self._link_ready():
@@ -144,7 +144,7 @@ class SendLoop:
             await self._follow(found)
             return None
         if found.lease.lost:
-            log.warning("deliveries of a dead holder are unknown", lane=self.lane.name, n=found.lease.lost)
+            log.warning("deliveries of a dead holder are unknown", link=self.link.name, n=found.lease.lost)
         self._pace.most = found.script.share
         permit, taken = Permit(asked + desk.lease_s), (found.at, clock.monotonic())
         if self._stopping.is_set():
@@ -169,15 +169,15 @@ class SendLoop:
             return False
         return True
 
-    async def _follow(self, state: LaneState) -> None:
-        """Close the link when its lane is halted; open it again when a person has resumed the lane."""
-        if state is LaneState.HALTED and not self._closed:
+    async def _follow(self, state: LinkState) -> None:
+        """Close the connection when the link is halted; open it when a person has resumed the link."""
+        if state is LinkState.HALTED and not self._closed:
             await self._land()
-            log.error("lane halted", lane=self.lane.name)
+            log.error("link halted", link=self.link.name)
             await self.carrier.close()
             self._closed = True
-        elif state is LaneState.RUNNING and self._closed:
-            log.info("lane resumed", lane=self.lane.name)
+        elif state is LinkState.RUNNING and self._closed:
+            log.info("link resumed", link=self.link.name)
             await self.carrier.open()
             self._closed = False
 
@@ -236,7 +236,7 @@ class SendLoop:
         """Commit; return when the reserved half may start (monotonic seconds), None if it may not."""
         desk = self.desk
         asked = clock.monotonic()
-        work = desk.db.insist(desk.ledger.record, self.lane, chunk.lease, outcomes, then, desk.lease_s)
+        work = desk.db.insist(desk.ledger.record, self.link, chunk.lease, outcomes, then, desk.lease_s)
         grant = await faults.outcome(work)
         if isinstance(grant, BaseException):
             await self._claims.failed(chunk.lease, grant)
@@ -303,7 +303,7 @@ class SendLoop:
         if not chunk.permit.stands:
             return [SubmitOutcome(item, NOT_SENT) for item in items]
         desk, intention = self.desk, self._intention(items, rate)
-        grant = await desk.db.insist(desk.ledger.record, self.lane, chunk.lease, [], intention, desk.lease_s)
+        grant = await desk.db.insist(desk.ledger.record, self.link, chunk.lease, [], intention, desk.lease_s)
         if not grant.go:
             return [SubmitOutcome(item, NOT_SENT) for item in items]
         return await self._send(chunk, items, grant.start, rate)
@@ -313,10 +313,10 @@ class SendLoop:
         try:
             results = await self.carrier.submit(parcel)
         except Exception as error:  # caught only here: an adapter's fault must not lose messages
-            log.exception("the adapter failed", lane=self.lane.name, why=cause_of(error))
+            log.exception("the adapter failed", link=self.link.name, why=cause_of(error))
             return [Unknown(f"the adapter failed: {cause_of(error)}")] * len(parcel)
         if len(results) != len(parcel):
-            log.error("the adapter gave a wrong number of results", lane=self.lane.name)
+            log.error("the adapter gave a wrong number of results", link=self.link.name)
             return [Unknown("the adapter gave a wrong number of results")] * len(parcel)
         return results
 
@@ -362,8 +362,8 @@ class SendLoop:
             kind = type(outcome.result).__name__.lower()
             kinds[kind] = kinds.get(kind, 0) + 1
         for kind, n in kinds.items():
-            self.desk.metrics.submitted(self.lane.name, kind, n)
-        self.desk.metrics.in_flight(self.lane.name, self.unrecorded)
+            self.desk.metrics.submitted(self.link.name, kind, n)
+        self.desk.metrics.in_flight(self.link.name, self.unrecorded)
 
     async def _keep_leases(self) -> None:
         """Renew leases while a carrier is slow to answer."""
@@ -378,14 +378,14 @@ class SendLoop:
                     chunk.permit.withdraw()
 
     async def _watch_orders(self) -> None:
-        """Withdraw what waits in the adapter once its run is paused or ended, or its lane halted."""
+        """Withdraw what waits in the adapter once its run is paused or ended, or its link halted."""
         while True:
             await asyncio.sleep(_LOOK_EVERY_S)
             chunks = self._chunks()
             if chunks:
                 runs = {chunk.lease.run_id for chunk in chunks}
                 with suppress(DatabaseUnavailable):  # without it the leases expire
-                    going = await self.desk.db.aread(still_going, self.lane, runs)
+                    going = await self.desk.db.aread(still_going, self.link, runs)
                     for chunk in [each for each in chunks if each.lease.run_id not in going]:
                         chunk.permit.withdraw()
 

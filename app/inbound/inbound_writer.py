@@ -20,7 +20,7 @@ from app.core.errors import DatabaseUnavailable
 from app.core.phone import normalise
 from app.database.connection import Database, one_at_a_time
 from app.database.models import inbound_messages
-from app.ledger.contract import Lane, Ledger
+from app.ledger.contract import Ledger, Link
 from app.observability.metrics import Metrics
 from carriers.contract import Acknowledge
 from carriers.inbound import InboundMessage, InboundSink
@@ -35,10 +35,10 @@ Row = dict[str, Any]
 _INSERT = text(
     """
     INSERT INTO inbound_messages
-      (received_at, lane_id, phone, source, destination, coding, text, octets,
+      (received_at, link_id, phone, source, destination, coding, text, octets,
        part_reference, part_number, part_total, repeat_of, digest, arrival)
     VALUES
-      (:received_at, :lane_id, :phone, :source, :destination, :coding, :text, :octets,
+      (:received_at, :link_id, :phone, :source, :destination, :coding, :text, :octets,
        :part_reference, :part_number, :part_total, :repeat_of, :digest, :arrival)
     ON CONFLICT (arrival) DO NOTHING
     """
@@ -47,15 +47,15 @@ _INSERT = text(
 
 @dataclass(frozen=True, slots=True)
 class IncomingMessage:
-    """One received message, the lane it came over, and an ID unique to its arrival."""
+    """One received message, the link it came over, and an ID unique to its arrival."""
 
-    lane: Lane
+    link: Link
     message: InboundMessage
     arrival: str
 
 
 def keep(connection: Connection, ledger: Ledger, group: Sequence[IncomingMessage]) -> Counter[str]:
-    """Store them, safe to run twice; return by lane name how many repeat a recent message's content.
+    """Store them, safe to run twice; return by link name how many repeat a recent message's content.
 
     Whether the carrier repeats what was not acknowledged or a person wrote the same twice cannot be told:
     both are stored, and the later one refers to the first.
@@ -70,8 +70,8 @@ def keep(connection: Connection, ledger: Ledger, group: Sequence[IncomingMessage
             repeats.append(row)
     _write(connection, list(firsts.values()), now)
     _write(connection, repeats, now)
-    lanes = {each.arrival: each.lane.name for each in group}
-    return Counter(lanes[row["arrival"]] for row in (*firsts.values(), *repeats) if row["repeat_of"])
+    links = {each.arrival: each.link.name for each in group}
+    return Counter(links[row["arrival"]] for row in (*firsts.values(), *repeats) if row["repeat_of"])
 
 
 def _write(connection: Connection, rows: Sequence[Row], now: int) -> None:
@@ -93,7 +93,7 @@ def _row(came: IncomingMessage, now: int) -> Row:
     part = message.part
     return {
         "received_at": now,
-        "lane_id": came.lane.id,
+        "link_id": came.link.id,
         "phone": phone if known else None,
         "source": None if known else message.source,
         "destination": message.destination,
@@ -112,7 +112,7 @@ def _row(came: IncomingMessage, now: int) -> Row:
 def _digest(came: IncomingMessage) -> int:
     """Hash what a person wrote to one address, the same over whichever link of a group."""
     m = came.message
-    said = (came.lane.group_id, m.source, m.destination, m.data_coding, m.octets, m.part)
+    said = (came.link.group_id, m.source, m.destination, m.data_coding, m.octets, m.part)
     return int.from_bytes(hashlib.blake2b(repr(said).encode(), digest_size=8).digest(), signed=True)
 
 
@@ -146,14 +146,14 @@ class InboundWriter:
     _names: itertools.count[int] = field(default_factory=itertools.count)
     _own: str = field(default_factory=lambda: secrets.token_hex(10))
 
-    def sink(self, lane: Lane) -> InboundSink:
+    def sink(self, link: Link) -> InboundSink:
         def drop(message: InboundMessage, acknowledge: Acknowledge) -> None:
             weight = _weight(message)
             if self._stopping or self._weight + weight > self.room:
-                self.metrics.inbound(lane.name, "refused", 1)
+                self.metrics.inbound(link.name, "refused", 1)
                 acknowledge(False)
                 return
-            came = IncomingMessage(lane, message, f"{self._own}-{next(self._names):x}")
+            came = IncomingMessage(link, message, f"{self._own}-{next(self._names):x}")
             self._waiting.append((came, acknowledge))
             self._weight += weight
             self._some.set()
@@ -208,17 +208,17 @@ class InboundWriter:
                 await self._commit([one])
             return
         ((came, acknowledge),) = taken
-        log.error("an inbound message can't be kept", link=came.lane.name, why=type(error.orig).__name__)
-        self.metrics.inbound(came.lane.name, "refused", 1)
+        log.error("an inbound message can't be kept", link=came.link.name, why=type(error.orig).__name__)
+        self.metrics.inbound(came.link.name, "refused", 1)
         acknowledge(False)
 
     async def _keep(self, taken: Sequence[_Waiting]) -> None:
         repeated = await self.db.insist(keep, self.ledger, [came for came, _ in taken])
         for came, acknowledge in taken:
             acknowledge(True)
-            self.metrics.inbound(came.lane.name, "kept", 1)
-        for lane, n in repeated.items():
-            self.metrics.inbound(lane, "repeated", n)
+            self.metrics.inbound(came.link.name, "kept", 1)
+        for link, n in repeated.items():
+            self.metrics.inbound(link, "repeated", n)
 
     def _give_back(self, taken: Sequence[_Waiting]) -> None:
         """Give back what can't be committed any more; its carrier will repeat it."""

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, Select, select
 
 from app.core import clock
 from app.core.phone import mask
-from app.database.models import inbound_messages, lanes
+from app.database.models import inbound_messages, links
 from app.observability.logs import masked
 
 _M = inbound_messages.c
@@ -37,7 +37,7 @@ class InboundMessageView:
 
     id: int
     received_at: datetime
-    lane: str
+    link: str
     carrier: str
     phone: str
     destination: str
@@ -62,10 +62,10 @@ def newest(
 
 
 def _query(carrier: str | None) -> Select[Any]:
-    query = select(inbound_messages, lanes.c.name.label("lane"), lanes.c.carrier).join(
-        lanes, lanes.c.id == _M.lane_id
+    query = select(inbound_messages, links.c.name.label("link"), links.c.carrier).join(
+        links, links.c.id == _M.link_id
     )
-    return query if carrier is None else query.where(lanes.c.carrier == carrier)
+    return query if carrier is None else query.where(links.c.carrier == carrier)
 
 
 def _read(connection: Connection, query: Select[Any]) -> list[InboundMessageView]:
@@ -76,7 +76,7 @@ def _shown(row: Row[Any]) -> InboundMessageView:
     return InboundMessageView(
         id=row.id,
         received_at=clock.local(clock.from_ms(row.received_at)),
-        lane=row.lane,
+        link=row.link,
         carrier=row.carrier,
         phone=mask(row.phone if row.phone is not None else row.source),
         destination=mask(row.destination),
@@ -95,4 +95,4 @@ def _part(row: Row[Any]) -> MessagePart | None:
 
 
 def carriers_of(connection: Connection) -> Sequence[str]:
-    return connection.execute(select(lanes.c.carrier).distinct().order_by(lanes.c.carrier)).scalars().all()
+    return connection.execute(select(links.c.carrier).distinct().order_by(links.c.carrier)).scalars().all()

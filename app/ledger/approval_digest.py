@@ -22,7 +22,7 @@ from app.database.models import (
     batches,
     chunks,
     deliveries,
-    lanes,
+    links,
     run_batches,
     runs,
     subscribers,
@@ -108,9 +108,9 @@ def _signed(decision: Mapping[str, Any]) -> bytes:
 def saying_of_links(connection: Connection, campaign_id: int) -> dict[str, list[str]] | None:
     """Return what each carrier's links make of a text, as far as any was ever open; None if none was."""
     own = select(runs.c.carrier).where(runs.c.campaign_id == campaign_id)
-    query = select(lanes.c.carrier, lanes.c.says).where(lanes.c.carrier.in_(own), lanes.c.says.is_not(None))
+    query = select(links.c.carrier, links.c.says).where(links.c.carrier.in_(own), links.c.says.is_not(None))
     found: dict[str, list[str]] = {}
-    for carrier, says in connection.execute(query.distinct().order_by(lanes.c.carrier, lanes.c.says)):
+    for carrier, says in connection.execute(query.distinct().order_by(links.c.carrier, links.c.says)):
         found.setdefault(carrier, []).append(says)
     return found or None
 

@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 
 from carriers.contract import Receipt, SubmitResult
 
-# The send loop goes no slower than a tenth of its link's rate; this bounds what a lane's row can reserve.
+# The send loop goes no slower than a tenth of its link's rate; this bounds what a link's row can reserve.
 SLOWEST = 0.1
 
 
@@ -48,7 +48,7 @@ class StateEvent(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Lane:
+class Link:
     """A link as the ledger knows it. Links whose receipts may arrive on each other share a `group_id`.
 
     one_receipt: the carrier gives one reference and one receipt per message, whatever its number of parts.
@@ -157,13 +157,13 @@ class SubmitOutcome(NamedTuple):
 
 
 class Arrival(NamedTuple):
-    """One receipt and the lane it arrived on.
+    """One receipt and the link it arrived on.
 
     about: the delivery it refers to as a whole, if known; otherwise it is matched by its reference or,
     without one, by its phone.
     """
 
-    lane: Lane
+    link: Link
     receipt: Receipt
     about: DeliveryKey | None = None
 
@@ -226,7 +226,7 @@ class Ledger(Protocol):
         """
 
     def claim(
-        self, connection: Connection, lane: Lane, runs: Sequence[int], owner: str, lease_s: float
+        self, connection: Connection, link: Link, runs: Sequence[int], owner: str, lease_s: float
     ) -> ChunkLease | None:
         """Lease one chunk of these runs, trying them in order; None when nothing is due.
 
@@ -237,7 +237,7 @@ class Ledger(Protocol):
     def record(
         self,
         connection: Connection,
-        lane: Lane,
+        link: Link,
         lease: ChunkLease,
         outcomes: Sequence[SubmitOutcome],
         then: Reservation | None,
@@ -245,7 +245,7 @@ class Ledger(Protocol):
     ) -> ReservationResult:
         """Write results, submissions and tallies, and reserve the next sub-batch, in one commit.
 
-        Reserve nothing if the run or the lane has stopped, or if the database was restored or failed over
+        Reserve nothing if the run or the link has stopped, or if the database was restored or failed over
         and no person has confirmed it yet. Results of a lost lease are written if they settle an unknown.
         """
 
@@ -274,10 +274,10 @@ class Ledger(Protocol):
     def close_unsent(self, connection: Connection, run_id: int, reason: int, limit: int) -> Closed:
         """Close the queued deliveries of up to `limit` idle chunks as not sent."""
 
-    def doubt(self, connection: Connection, run_id: int, lane_id: int | None, limit: int) -> MarkedUnknown:
+    def doubt(self, connection: Connection, run_id: int, link_id: int | None, limit: int) -> MarkedUnknown:
         """Mark the queued deliveries of up to `limit` idle chunks as unknown, since they may have been sent.
 
-        lane_id: the lane to blame when the chunk names none.
+        link_id: the link to blame when the chunk names none.
         """
 
     def resend(self, connection: Connection, keys: Sequence[DeliveryKey]) -> int:

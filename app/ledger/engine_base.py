@@ -9,8 +9,8 @@ from typing import Any, ClassVar, NamedTuple
 from sqlalchemy import ColumnElement, Connection, Table, select
 
 from app.core.states import DeliveryState, DeliveryStatus
-from app.database.models import erasures, lanes, receipts, tallies
-from app.ledger.contract import ChunkLease, DeliveryKey, Lane
+from app.database.models import erasures, links, receipts, tallies
+from app.ledger.contract import ChunkLease, DeliveryKey, Link
 
 Row = tuple[Any, ...]
 TALLY = ("campaign_id", "run_id", "batch_id", "area", "state", "reason", "n", "segments")
@@ -18,7 +18,7 @@ RECEIPT_COLUMNS = (
     "received_at",
     "done_at",
     "phone",
-    "lane_id",
+    "link_id",
     "group_id",
     "level",
     "reason",
@@ -35,7 +35,7 @@ SUBMISSION = (
     "attempt",
     "part",
     "at",
-    "lane_id",
+    "link_id",
     "group_id",
     "result",
     "reference",
@@ -44,7 +44,7 @@ SUBMISSION = (
 )
 # Twice the most that one process can have reserved: two halves of a sub-batch, each half a second or one
 # message of 15 parts, ten times slower while throttled. A reservation beyond this was made by a clock that
-# was set back since; the lane then goes on after half of it, when everything on the wire has surely left.
+# was set back since; the link then goes on after half of it, when everything on the wire has surely left.
 FURTHEST_US = "(4000000 + 600000000 / segments_per_second)"
 
 
@@ -59,7 +59,7 @@ class OpenChunk(NamedTuple):
     watermark: int
     pass_no: int
     attempt: int
-    lane_id: int | None
+    link_id: int | None
     dead: bool
 
 
@@ -67,13 +67,13 @@ class ChunkClaim(NamedTuple):
     """Who claims a chunk, and for how long; `early` includes chunks whose back-off still runs."""
 
     owner: str
-    lane_id: int | None
+    link_id: int | None
     lease_ms: int
     early: bool = False
 
 
 class LeaseCheck(NamedTuple):
-    """Whether the lease stands, whether run and lane still run, and the time on the shared clock."""
+    """Whether the lease stands, whether run and link still run, and the time on the shared clock."""
 
     held: bool
     goes_on: bool
@@ -81,9 +81,9 @@ class LeaseCheck(NamedTuple):
 
 
 class Snapshot(NamedTuple):
-    """What receipts need to know at the start: the shared clock's time, and state of campaigns and lanes.
+    """What receipts need to know at the start: the shared clock's time, and state of campaigns and links.
 
-    closed: campaigns being erased, which no receipt changes; groups: the current receipt group of each lane;
+    closed: campaigns being erased, which no receipt changes; groups: the current receipt group of each link;
     open: recently sent campaigns, which nearly all receipts concern; None if one table holds all campaigns.
     """
 
@@ -94,7 +94,7 @@ class Snapshot(NamedTuple):
 
 
 class SubmissionQuery(NamedTuple):
-    """Search for submissions of a lane of the group, recorded between the two times."""
+    """Search for submissions of a link of the group, recorded between the two times."""
 
     group_id: int
     reference: str
@@ -176,7 +176,7 @@ class MatchedDelivery(NamedTuple):
 class EngineBase(ABC):
     """Primitives; `connection` always belongs to a write transaction.
 
-    Lock order of all operations: chunk, run, deliveries in key order, unknowns, lane. Quarantined receipts
+    Lock order of all operations: chunk, run, deliveries in key order, unknowns, link. Quarantined receipts
     are locked before their deliveries, always with SKIP LOCKED.
     """
 
@@ -223,12 +223,12 @@ class EngineBase(ABC):
 
     @abstractmethod
     def check_lease(
-        self, connection: Connection, lane: Lane, lease: ChunkLease, lease_ms: int, upto: int | None
+        self, connection: Connection, link: Link, lease: ChunkLease, lease_ms: int, upto: int | None
     ) -> LeaseCheck:
-        """Extend the lease and, if run and lane still run, raise its watermark to `upto`."""
+        """Extend the lease and, if run and link still run, raise its watermark to `upto`."""
 
     @abstractmethod
-    def reserve(self, connection: Connection, lane_id: int, segments: float) -> float:
+    def reserve(self, connection: Connection, link_id: int, segments: float) -> float:
         """Reserve the link for `segments`; return the seconds from now until the first may go."""
 
     @abstractmethod
@@ -240,7 +240,7 @@ class EngineBase(ABC):
         rows: Sequence[Recorded],
         side_writes: SideWrites,
     ) -> Written:
-        """Update deliveries of (lease, lane_id) that are in state `old`; write `side_writes` if all were.
+        """Update deliveries of (lease, link_id) that are in state `old`; write `side_writes` if all were.
 
         Queued deliveries count only if this pass has still to answer them, not if they were requeued since.
         """
@@ -268,7 +268,7 @@ class EngineBase(ABC):
         """Read the snapshot that a group of receipts starts from."""
         e = erasures.c
         closed = select(e.subject_id).where(e.kind == "campaign", e.ended_at.is_(None))
-        groups = {row.id: row.group_id for row in connection.execute(select(lanes.c.id, lanes.c.group_id))}
+        groups = {row.id: row.group_id for row in connection.execute(select(links.c.id, links.c.group_id))}
         return Snapshot(self.now_ms(connection), frozenset(connection.execute(closed).scalars()), groups)
 
     def write_applied(

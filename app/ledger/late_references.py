@@ -76,7 +76,7 @@ class LateReferences(ReceiptMatching):
     ) -> None:
         # Carriers' answers have attempt numbers from 1 up; learnt ones count down from 0, one per sending.
         head = (*place.key, -sending.number, place.part)
-        taken = (self.now_ms(connection), one.lane_id, one.group_id, int(ResultKind.SETTLED))
+        taken = (self.now_ms(connection), one.link_id, one.group_id, int(ResultKind.SETTLED))
         self.add_missing(connection, submissions, SUBMISSION, [(*head, *taken, one.reference, "", None)])
 
     def _was_taken(self, connection: Connection, row: Any) -> None:
@@ -95,7 +95,7 @@ def _listed(connection: Connection, phones: Sequence[int]) -> dict[int, list[Any
     u = unknowns.c
     found: defaultdict[int, list[Any]] = defaultdict(list)
     for start in range(0, len(phones), 500):
-        columns = (u.campaign_id, u.batch_id, u.seq, u.phone, u.lane_id, u.since)
+        columns = (u.campaign_id, u.batch_id, u.seq, u.phone, u.link_id, u.since)
         query = select(*columns, sent_after(u).label("sent_after"))
         for row in connection.execute(query.where(u.phone.in_(phones[start : start + 500]))):
             found[row.phone].append(row)
@@ -109,7 +109,7 @@ def _meant(one: ReceiptRow, listed: Sequence[Any], snapshot: Snapshot) -> Delive
     near = [
         row
         for row in listed
-        if snapshot.groups.get(row.lane_id) == one.group_id and one.about(row.sent_after, row.since)
+        if snapshot.groups.get(row.link_id) == one.group_id and one.about(row.sent_after, row.since)
     ]
     if len(near) != 1 or near[0].campaign_id in snapshot.closed:
         return None

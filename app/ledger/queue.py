@@ -1,4 +1,4 @@
-"""The send queue: subscribers become deliveries in chunks, which lanes lease one after another."""
+"""The send queue: subscribers become deliveries in chunks, which links lease one after another."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from itertools import groupby, islice
 from sqlalchemy import ColumnElement, Connection, TextClause, and_, exists, func, or_, select, text, update
 
 from app.core.states import DeliveryState, NotSent
-from app.database.models import chunks, deliveries, do_not_send, lanes, runs
+from app.database.models import chunks, deliveries, do_not_send, links, runs
 from app.ledger import approval_digest
 from app.ledger.contract import (
     ChunkLease,
@@ -17,7 +17,7 @@ from app.ledger.contract import (
     Closed,
     DeliveryToSend,
     FanOutResult,
-    Lane,
+    Link,
     MarkedUnknown,
 )
 from app.ledger.engine_base import ChunkClaim, EngineBase, OpenChunk
@@ -120,14 +120,14 @@ class ChunkQueue(EngineBase):
         return FanOutResult(queued, taken - queued, more=not done)
 
     def claim(
-        self, connection: Connection, lane: Lane, runs: Sequence[int], owner: str, lease_s: float
+        self, connection: Connection, link: Link, runs: Sequence[int], owner: str, lease_s: float
     ) -> ChunkLease | None:
-        taker = ChunkClaim(owner, lane.id, round(lease_s * 1000))
+        taker = ChunkClaim(owner, link.id, round(lease_s * 1000))
         for run_id in runs:
             chunk = self.take_chunk(connection, run_id, taker)
             if chunk is not None:
                 lost = self._mark_reserved_unknown(connection, chunk)
-                self._leave_out(connection, chunk, lane.carrier)
+                self._leave_out(connection, chunk, link.carrier)
                 return _lease(chunk, self._still_to_send(connection, chunk), lost, owner)
         return None
 
@@ -168,12 +168,12 @@ class ChunkQueue(EngineBase):
         """Mark the chunk's queued deliveries, or those of `only`, as unknown; return how many."""
         d = deliveries.c
         now = self.now_ms(connection)
-        one = select(lanes.c.id).where(lanes.c.id == chunk.lane_id, lanes.c.one_receipt)
+        one = select(links.c.id).where(links.c.id == chunk.link_id, links.c.one_receipt)
         expected = 1 if connection.execute(one).first() else d.segments
         query = (
             update(deliveries)
             .where(*_inside(chunk), d.state == DeliveryState.QUEUED, *only)
-            .values(state=DeliveryState.UNKNOWN, submitted_at=now, lane_id=chunk.lane_id, parts=expected)
+            .values(state=DeliveryState.UNKNOWN, submitted_at=now, link_id=chunk.link_id, parts=expected)
             .returning(d.seq, d.phone, d.area, d.segments, d.reason)
         )
         rows = connection.execute(query).all()
@@ -186,17 +186,17 @@ class ChunkQueue(EngineBase):
         changes.write(connection, self)
         own = chunk.campaign_id, chunk.batch_id
         lost = [NewUnknown(*own, row.seq, chunk.run_id, row.phone, attempt) for row in rows]
-        add_unknown(connection, self, lost, chunk.lane_id, why)
+        add_unknown(connection, self, lost, chunk.link_id, why)
         return len(rows)
 
-    def doubt(self, connection: Connection, run_id: int, lane_id: int | None, limit: int) -> MarkedUnknown:
+    def doubt(self, connection: Connection, run_id: int, link_id: int | None, limit: int) -> MarkedUnknown:
         unknown = 0
         for _ in range(limit):
             chunk = self.take_chunk(connection, run_id, _CLOSER)
             if chunk is None:
                 break
-            by = lane_id if chunk.lane_id is None else chunk.lane_id
-            unknown += self._mark_unknown(connection, chunk._replace(lane_id=by), None, _WENT_BACK)
+            by = link_id if chunk.link_id is None else chunk.link_id
+            unknown += self._mark_unknown(connection, chunk._replace(link_id=by), None, _WENT_BACK)
             self._end(connection, [chunk])
         return MarkedUnknown(unknown, self._still_open(connection, run_id))
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Connection, Select, and_, case, exists, func, or_, select, tuple_
 
 from app.core.states import RECEIVED, DeliveryState, RunState
-from app.database.models import campaigns, chunks, deliveries, lanes, runs, submissions, turns, unknowns
+from app.database.models import campaigns, chunks, deliveries, links, runs, submissions, turns, unknowns
 from app.ledger.contract import DeliveryKey, StateEvent
 from app.ledger.engine_base import WHOLE, EngineBase, MatchedDelivery, Snapshot
 from app.ledger.receipt_times import VALIDITY_MS, ReceiptRow
@@ -106,12 +106,12 @@ def _by_phone(
 ) -> Iterable[MatchedDelivery]:
     rows: defaultdict[int, list[Any]] = defaultdict(list)
     d, phones = deliveries.c, sorted({each.said.phone for each in wanted if each.said.phone is not None})
-    of_group = select(lanes.c.id).where(lanes.c.group_id == group_id)
+    of_group = select(links.c.id).where(links.c.group_id == group_id)
     earliest_to_come = min(each.to_come for each in wanted)
     said = [each.said for each in wanted]
     for campaign_id in _campaigns(connection, group_id, said, earliest_to_come):
         for some in _slices(phones):
-            own = _numbers(connection, campaign_id, some), d.lane_id.in_(of_group)
+            own = _numbers(connection, campaign_id, some), d.link_id.in_(of_group)
             for row in connection.execute(_locked(*own)):
                 rows[row.phone].append(row)
     doubted: list[tuple[MatchQuery, Any]] = []
@@ -165,8 +165,8 @@ def _campaigns(
     r = runs.c
     lately = or_(r.ended_at.is_(None), r.ended_at >= earliest - VALIDITY_MS)
     begun = or_(r.started_at.is_(None), r.started_at <= latest, r.started_at > to_come)
-    own = and_(lanes.c.carrier == r.carrier, lanes.c.group_id == group_id)
-    query = select(r.campaign_id).join(lanes, own).where(r.state != RunState.PLANNED.value, lately, begun)
+    own = and_(links.c.carrier == r.carrier, links.c.group_id == group_id)
+    query = select(r.campaign_id).join(links, own).where(r.state != RunState.PLANNED.value, lately, begun)
     return connection.execute(query.distinct().order_by(r.campaign_id)).scalars().all()
 
 

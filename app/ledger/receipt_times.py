@@ -36,7 +36,7 @@ class ReceiptRow(NamedTuple):
     received_at: int
     done_at: int | None
     phone: int | None
-    lane_id: int
+    link_id: int
     group_id: int
     level: int
     reason: int
@@ -92,13 +92,13 @@ class ReceiptRow(NamedTuple):
 
 
 def said(arrival: Arrival, now: int) -> ReceiptRow:
-    receipt, lane = arrival.receipt, arrival.lane
+    receipt, link = arrival.receipt, arrival.link
     return ReceiptRow(
         now,
         clock.to_ms_or_none(receipt.done_at),
         int(receipt.phone) if receipt.phone else None,
-        lane.id,
-        lane.group_id,
+        link.id,
+        link.group_id,
         int(receipt.level),
         int(receipt.reason),
         receipt.status.value,

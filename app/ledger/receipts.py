@@ -308,8 +308,8 @@ class ReceiptOperations(LateReferences):
 
 
 def _with_current_group(one: ReceiptRow, snapshot: Snapshot) -> ReceiptRow:
-    """Use the receipt group its lane is in now: groups change, and links are renamed."""
-    group = snapshot.groups.get(one.lane_id, one.group_id)
+    """Use the receipt group its link is in now: groups change, and links are renamed."""
+    group = snapshot.groups.get(one.link_id, one.group_id)
     return one if group == one.group_id else one._replace(group_id=group)
 
 
@@ -353,7 +353,7 @@ def _apply_one(outcome: _Outcome, one: ReceiptRow, hits: Sequence[MatchedDeliver
     outcome.journal += [(*hit.key, part, changed, *one, outcome.matched_at) for part in spoken_of]
     if changed and not hit.submitted:
         at = outcome.matched_at or one.received_at
-        settled = (at, one.lane_id, one.group_id, int(ResultKind.SETTLED), None, None, None)
+        settled = (at, one.link_id, one.group_id, int(ResultKind.SETTLED), None, None, None)
         outcome.learnt.append((*hit.key, 0, 0, *settled))
 
 

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, select, update
 
 from app.core import clock
-from app.core.states import DeliveryState, LaneState
-from app.database.models import deliveries, lanes, submissions, tallies
+from app.core.states import DeliveryState, LinkState
+from app.database.models import deliveries, links, submissions, tallies
 from app.ledger.contract import (
     ChunkLease,
     DeliveryKey,
-    Lane,
+    Link,
     Reservation,
     ReservationResult,
     ResultKind,
@@ -47,14 +47,14 @@ MAX_FAULTS = 5
 
 
 _Pairs = Sequence[tuple[SubmitOutcome, Recorded]]
-_Context = tuple[Lane, ChunkLease, int]  # and the time
+_Context = tuple[Link, ChunkLease, int]  # and the time
 
 
 class SubmitResults(ReceiptOperations, UnknownDecisions):
     def record(
         self,
         connection: Connection,
-        lane: Lane,
+        link: Link,
         lease: ChunkLease,
         outcomes: Sequence[SubmitOutcome],
         then: Reservation | None,
@@ -62,20 +62,20 @@ class SubmitResults(ReceiptOperations, UnknownDecisions):
     ) -> ReservationResult:
         halted = next((o.result for o in outcomes if isinstance(o.result, Halted)), None)
         upto = then.upto if then is not None and halted is None else None
-        lease_check = self.check_lease(connection, lane, lease, round(lease_s * 1000), upto)
+        lease_check = self.check_lease(connection, link, lease, round(lease_s * 1000), upto)
         if outcomes:
-            self._write_results(connection, lane, lease, outcomes, lease_check)
+            self._write_results(connection, link, lease, outcomes, lease_check)
         if halted is not None:
-            _halt(connection, lane, halted, lease_check.now)
+            _halt(connection, link, halted, lease_check.now)
         if then is None or upto is None or not (lease_check.held and lease_check.goes_on):
             return ReservationResult(lease_check.held, go=False)
-        wait_s = self.reserve(connection, lane.id, then.segments * then.stretch)
+        wait_s = self.reserve(connection, link.id, then.segments * then.stretch)
         return ReservationResult(lease_check.held, go=True, start=clock.monotonic() + wait_s)
 
     def _write_results(
         self,
         connection: Connection,
-        lane: Lane,
+        link: Link,
         lease: ChunkLease,
         outcomes: Sequence[SubmitOutcome],
         lease_check: LeaseCheck,
@@ -84,10 +84,10 @@ class SubmitResults(ReceiptOperations, UnknownDecisions):
         old = DeliveryState.QUEUED if lease_check.held else DeliveryState.UNKNOWN
         if not lease_check.held:
             outcomes = self._still_settling(connection, lease, outcomes)
-        where = (lane, lease, lease_check.now)
-        given = [(outcome, _recorded(outcome, lease.pass_no, lane.one_receipt)) for outcome in outcomes]
+        where = (link, lease, lease_check.now)
+        given = [(outcome, _recorded(outcome, lease.pass_no, link.one_receipt)) for outcome in outcomes]
         pairs, early, references = self._write_pairs(connection, where, old, given)
-        self._list_unknowns(connection, lane, lease, pairs)
+        self._list_unknowns(connection, link, lease, pairs)
         for outcome, new in pairs:
             if isinstance(outcome.result, Partial):
                 record_event(
@@ -118,10 +118,10 @@ class SubmitResults(ReceiptOperations, UnknownDecisions):
         self, connection: Connection, where: _Context, old: DeliveryState, pairs: _Pairs
     ) -> tuple[_Pairs, bool, Sequence[str]]:
         """Write results of deliveries in state `old`; return those written, and whether receipts wait."""
-        lane, lease, _ = where
+        link, lease, _ = where
         side_writes = _side_writes(where, old, pairs)
         values = [new for _, new in pairs]
-        written = self.write_outcomes(connection, (lease, lane.id), old, values, side_writes)
+        written = self.write_outcomes(connection, (lease, link.id), old, values, side_writes)
         if len(written.seqs) < len(pairs):
             missed = [pair for pair in pairs if pair[1].seq not in written.seqs]
             pairs = [pair for pair in pairs if pair[1].seq in written.seqs]
@@ -152,13 +152,13 @@ class SubmitResults(ReceiptOperations, UnknownDecisions):
         changes.write(connection, self)
         return [pair for pair in pairs if pair[1].seq in seqs]
 
-    def _list_unknowns(self, connection: Connection, lane: Lane, lease: ChunkLease, pairs: _Pairs) -> None:
+    def _list_unknowns(self, connection: Connection, link: Link, lease: ChunkLease, pairs: _Pairs) -> None:
         for outcome, _new in pairs:
             if isinstance(outcome.result, Unknown):
                 item = outcome.item
                 own = (lease.campaign_id, lease.batch_id, item.seq, lease.run_id, item.phone)
                 lost = NewUnknown(*own, lease.attempt)
-                add_unknown(connection, self, [lost], lane.id, outcome.result.reason[:200])
+                add_unknown(connection, self, [lost], link.id, outcome.result.reason[:200])
 
 
 def _side_writes(where: _Context, old: DeliveryState, pairs: _Pairs) -> SideWrites:
@@ -179,14 +179,14 @@ def _key(lease: ChunkLease, outcome: SubmitOutcome) -> DeliveryKey:
     return DeliveryKey(lease.campaign_id, lease.batch_id, outcome.item.seq)
 
 
-def _halt(connection: Connection, lane: Lane, halted: Halted, now: int) -> None:
+def _halt(connection: Connection, link: Link, halted: Halted, now: int) -> None:
     values = {
-        "state": LaneState.HALTED.value,
+        "state": LinkState.HALTED.value,
         "code": halted.code,
         "reason": halted.reason,
         "changed_at": now,
     }
-    connection.execute(update(lanes).where(lanes.c.id == lane.id).values(values))
+    connection.execute(update(links).where(links.c.id == link.id).values(values))
 
 
 def _recorded(outcome: SubmitOutcome, pass_no: int, one_receipt: bool) -> Recorded:
@@ -223,13 +223,13 @@ _KIND: dict[type[SubmitResult], ResultKind] = {
 
 def _submissions(outcome: SubmitOutcome, new: Recorded, where: _Context) -> list[Row]:
     """Return one row per part, or a single row if the carrier does not name the parts."""
-    lane, lease, now = where
+    link, lease, now = where
     result = outcome.result
     kind = ResultKind.REJECTED if new.state == DeliveryState.REJECTED else _KIND[type(result)]
     refs = getattr(result, "refs", ()) or (None,)
     refused = result.refused if isinstance(result, Partial) else ()
     head = (lease.campaign_id, lease.batch_id, outcome.item.seq, lease.pass_no)
-    tail, said = (now, lane.id, lane.group_id), (_code(result), getattr(result, "network", "") or None)
+    tail, said = (now, link.id, link.group_id), (_code(result), getattr(result, "network", "") or None)
     return [
         (*head, part, *tail, int(ResultKind.REJECTED if part in refused else kind), reference, *said)
         for part, reference in enumerate(refs)

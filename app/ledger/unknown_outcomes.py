@@ -20,7 +20,7 @@ from sqlalchemy import (
 )
 
 from app.core.states import DeliveryState, NotSent, RunState
-from app.database.models import chunks, deliveries, lanes, quarantine, runs, turns, unknowns
+from app.database.models import chunks, deliveries, links, quarantine, runs, turns, unknowns
 from app.ledger.contract import ChunkLease, ChunkState, DeliveryKey, StateEvent
 from app.ledger.engine_base import EngineBase, Row
 from app.ledger.tallies import Changes
@@ -33,7 +33,7 @@ _COLUMNS = (
     "run_id",
     "phone",
     "attempt",
-    "lane_id",
+    "link_id",
     "group_id",
     "since",
     "why",
@@ -53,14 +53,14 @@ class NewUnknown(NamedTuple):
 
 
 def add_unknown(
-    connection: Connection, store: EngineBase, lost: Sequence[NewUnknown], lane_id: int | None, why: str
+    connection: Connection, store: EngineBase, lost: Sequence[NewUnknown], link_id: int | None, why: str
 ) -> None:
     """List deliveries as unknown, and make quarantined receipts for their phones due now."""
     if not lost:
         return
     now = store.now_ms(connection)
-    group = connection.execute(select(lanes.c.group_id).where(lanes.c.id == lane_id)).scalar()
-    rows = [(*item, lane_id, group, now, why) for item in lost]
+    group = connection.execute(select(links.c.group_id).where(links.c.id == link_id)).scalar()
+    rows = [(*item, link_id, group, now, why) for item in lost]
     store.add_missing(connection, unknowns, _COLUMNS, rows)
     record_event(connection, store, [DeliveryKey(*item[:3]) for item in lost], JournalEvent(StateEvent.LOST))
     phones = [item.phone for item in lost]
@@ -205,7 +205,7 @@ def _back_in(connection: Connection, chunk: Any, keys: Sequence[DeliveryKey], mo
 
 
 def _by_chunk(connection: Connection, keys: Sequence[DeliveryKey]) -> Iterator[tuple[Any, list[DeliveryKey]]]:
-    """Yield each chunk with its keys, locked first, as everywhere: a lane may be about to release it."""
+    """Yield each chunk with its keys, locked first, as everywhere: a link may be about to release it."""
     c, left = chunks.c, sorted(keys)
     while left:
         first = left[0]

@@ -1,4 +1,4 @@
-"""Events for webhook endpoints, found in the tables: runs, lanes, reports and the audit's head."""
+"""Events for webhook endpoints, found in the tables: runs, links, reports and the audit's head."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from sqlalchemy import Connection, Row, select
 
 from app.core import clock
 from app.core.config import Settings
-from app.core.states import LaneState, RunState
-from app.database.models import audit, campaigns, frozen_reports, lanes, runs
+from app.core.states import LinkState, RunState
+from app.database.models import audit, campaigns, frozen_reports, links, runs
 from app.notifications.outbox import Notice, NotificationChannel
 
 STARTED, PAUSED, RESUMED, FINISHED = "run.started", "run.paused", "run.resumed", "run.finished"
-HALTED, FROZEN, AT_RISK, HEAD = "lane.halted", "report.frozen", "deadline.at_risk", "audit.head"
+HALTED, FROZEN, AT_RISK, HEAD = "link.halted", "report.frozen", "deadline.at_risk", "audit.head"
 KINDS = (STARTED, PAUSED, RESUMED, FINISHED, HALTED, FROZEN, AT_RISK, HEAD)
 
 # Older events are no news: the endpoint may have been added just now.
@@ -42,7 +42,7 @@ def happened(connection: Connection, settings: Settings, now: datetime) -> list[
         return []
     since = clock.to_ms(now - _NEWS)
     found = [*_of_runs(connection, since), *_orders(connection, since)]
-    found += [*_of_lanes(connection, since), *_of_reports(connection, since)]
+    found += [*_of_links(connection, since), *_of_reports(connection, since)]
     if any(HEAD in endpoint.events for endpoint in settings.endpoints.values()):
         found += _heads(connection, since)
     return list(notices(settings, found))
@@ -98,11 +98,11 @@ def _orders(connection: Connection, since: int) -> Iterator[NotificationEvent]:
         yield NotificationEvent(_ORDERS[act.action], f"audit/{act.id}", act.at, data)
 
 
-def _of_lanes(connection: Connection, since: int) -> Iterator[NotificationEvent]:
-    halted = select(lanes).where(lanes.c.state == LaneState.HALTED.value, lanes.c.changed_at >= since)
+def _of_links(connection: Connection, since: int) -> Iterator[NotificationEvent]:
+    halted = select(links).where(links.c.state == LinkState.HALTED.value, links.c.changed_at >= since)
     for row in connection.execute(halted):
-        data = {"lane": row.name, "carrier": row.carrier, "code": row.code, "reason": row.reason}
-        yield NotificationEvent(HALTED, f"lane/{row.id}/halted/{row.changed_at}", row.changed_at, data)
+        data = {"link": row.name, "carrier": row.carrier, "code": row.code, "reason": row.reason}
+        yield NotificationEvent(HALTED, f"link/{row.id}/halted/{row.changed_at}", row.changed_at, data)
 
 
 def _of_reports(connection: Connection, since: int) -> Iterator[NotificationEvent]:

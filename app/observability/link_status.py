@@ -8,9 +8,9 @@ from enum import StrEnum
 
 from sqlalchemy import Connection, Row, and_, or_, select
 
-from app.core.states import LaneState
+from app.core.states import LinkState
 from app.database.connection import shared_ms
-from app.database.models import lanes, link_health, webhook_clocks
+from app.database.models import link_health, links, webhook_clocks
 from app.database.models.dispatch import LINK_GONE_AFTER_MS as GONE_AFTER_MS
 
 
@@ -47,7 +47,7 @@ class LinkStatus:
     remark_since: int | None = None
 
 
-# In these states nothing is sent, although no person has halted the lane.
+# In these states nothing is sent, although no person has halted the link.
 AWAY = (LinkHealthState.HELD, LinkHealthState.REFUSING, LinkHealthState.LOST, LinkHealthState.CLOSED)
 # A carrier that defers everything for this long accepts nothing; rate adaptation takes less.
 REFUSES_AFTER_MS = 15_000
@@ -59,7 +59,7 @@ CLOCK_SAID_MS = 60_000
 class Standstill:
     """Why nothing goes through any link of a carrier: state of its first link, if it has one.
 
-    state: None if the lane is halted; since: ms since 1970, None if unknown.
+    state: None if the link is halted; since: ms since 1970, None if unknown.
     """
 
     link: str
@@ -69,18 +69,18 @@ class Standstill:
 
 def facts(connection: Connection) -> dict[int, LinkStatus]:
     now = shared_ms(connection)
-    by_lane: dict[int, list[Row[tuple[object, ...]]]] = {}
+    by_link: dict[int, list[Row[tuple[object, ...]]]] = {}
     for row in connection.execute(select(link_health).order_by(link_health.c.seen_at)):
-        by_lane.setdefault(row.lane_id, []).append(row)
+        by_link.setdefault(row.link_id, []).append(row)
     wrong = or_(webhook_clocks.c.over_at.is_(None), webhook_clocks.c.last_at > now - CLOCK_SAID_MS)
-    joined = lanes.outerjoin(webhook_clocks, and_(webhook_clocks.c.lane_id == lanes.c.id, wrong))
+    joined = links.outerjoin(webhook_clocks, and_(webhook_clocks.c.link_id == links.c.id, wrong))
     told = (webhook_clocks.c.times, webhook_clocks.c.ahead_s, webhook_clocks.c.first_at)
     known: dict[int, LinkStatus] = {}
-    for lane in connection.execute(select(lanes.c.id, lanes.c.left_at, *told).select_from(joined)):
-        known[lane.id] = _combined(by_lane.get(lane.id, []), now, lane.left_at)
-        if lane.times is not None:
-            remark = receipts_refused(lane.times, lane.ahead_s)
-            known[lane.id] = replace(known[lane.id], remark=remark, remark_since=lane.first_at)
+    for link in connection.execute(select(links.c.id, links.c.left_at, *told).select_from(joined)):
+        known[link.id] = _combined(by_link.get(link.id, []), now, link.left_at)
+        if link.times is not None:
+            remark = receipts_refused(link.times, link.ahead_s)
+            known[link.id] = replace(known[link.id], remark=remark, remark_since=link.first_at)
     return known
 
 
@@ -155,14 +155,14 @@ def standstills(connection: Connection) -> dict[str, Standstill]:
     """Map each carrier whose links are all halted or away to the reason."""
     known, going = facts(connection), set[str]()
     found: dict[str, Standstill] = {}
-    for lane in connection.execute(select(lanes).order_by(lanes.c.id)):
-        status, halted = known[lane.id], lane.state == LaneState.HALTED
+    for link in connection.execute(select(links).order_by(links.c.id)):
+        status, halted = known[link.id], link.state == LinkState.HALTED
         if status.state is LinkHealthState.LEFT:
             continue
         if halted:
-            found.setdefault(lane.carrier, Standstill(lane.name, None, lane.changed_at))
+            found.setdefault(link.carrier, Standstill(link.name, None, link.changed_at))
         elif status.state in AWAY:  # includes links that no process has ever opened
-            found.setdefault(lane.carrier, Standstill(lane.name, status.state, since(status)))
+            found.setdefault(link.carrier, Standstill(link.name, status.state, since(status)))
         else:
-            going.add(lane.carrier)
+            going.add(link.carrier)
     return {carrier: why for carrier, why in found.items() if carrier not in going}

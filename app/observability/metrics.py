@@ -13,9 +13,9 @@ from sqlalchemy import Connection, Select, and_, func, select
 
 from app.core import clock
 from app.core.errors import DatabaseUnavailable
-from app.core.states import DeliveryState, LaneState, RunState
+from app.core.states import DeliveryState, LinkState, RunState
 from app.database.connection import Database, shared_ms
-from app.database.models import lanes, link_health, quarantine, runs, tallies, unknowns
+from app.database.models import link_health, links, quarantine, runs, tallies, unknowns
 from app.database.models.dispatch import LINK_GONE_AFTER_MS
 
 KEPT_S = 1.0  # how long a database reading is reused
@@ -29,7 +29,7 @@ class Metrics:
     def __init__(self, db: Database | None = None) -> None:
         self.registry = CollectorRegistry()
         self._results = Counter(
-            "loa_results", "Messages by the carrier's answer", ["lane", "result"], registry=self.registry
+            "loa_results", "Messages by the carrier's answer", ["link", "result"], registry=self.registry
         )
         self._receipts = Counter(
             "loa_receipts", "Receipts by what became of them", ["outcome"], registry=self.registry
@@ -37,7 +37,7 @@ class Metrics:
         self._inbound = Counter(
             "loa_inbound_messages",
             "Messages to us, by what became of them",
-            ["lane", "outcome"],
+            ["link", "outcome"],
             registry=self.registry,
         )
         self._webhooks = Counter(
@@ -46,7 +46,7 @@ class Metrics:
         self._questions = Counter(
             "loa_questions",
             "Questions to carriers about messages, by what was answered",
-            ["lane", "answer"],
+            ["link", "answer"],
             registry=self.registry,
         )
         self._latency = Histogram(
@@ -62,30 +62,30 @@ class Metrics:
             registry=self.registry,
         )
         self._in_flight = Gauge(
-            "loa_in_flight", "Messages waiting for the carrier's answer", ["lane"], registry=self.registry
+            "loa_in_flight", "Messages waiting for the carrier's answer", ["link"], registry=self.registry
         )
         if db is not None:
             self.registry.register(DatabaseGauges(db))
 
-    def submitted(self, lane: str, kind: str, n: int) -> None:
+    def submitted(self, link: str, kind: str, n: int) -> None:
         """Count `n` messages by result: accepted, partial, rejected, deferred ..."""
-        self._results.labels(lane, kind).inc(n)
+        self._results.labels(link, kind).inc(n)
 
     def receipts(self, kind: str, n: int) -> None:
         """Count `n` receipts: applied, repeated or quarantined."""
         self._receipts.labels(kind).inc(n)
 
-    def inbound(self, lane: str, outcome: str, n: int) -> None:
+    def inbound(self, link: str, outcome: str, n: int) -> None:
         """Count inbound messages: kept, repeated (same content as an earlier one) or refused for now."""
-        self._inbound.labels(lane, outcome).inc(n)
+        self._inbound.labels(link, outcome).inc(n)
 
     def webhook(self, answer: str) -> None:
         """Count a carrier's call: taken, refused (credentials), unreadable or busy (to be repeated)."""
         self._webhooks.labels(answer).inc()
 
-    def question(self, lane: str, answer: str) -> None:
+    def question(self, link: str, answer: str) -> None:
         """Count a question to a carrier: final, open (nothing final yet), none (no answer) or failed."""
-        self._questions.labels(lane, answer).inc()
+        self._questions.labels(link, answer).inc()
 
     def fault(self, source: str) -> None:
         self._faults.labels(source).inc()
@@ -93,9 +93,9 @@ class Metrics:
     def latency(self, seconds: float) -> None:
         self._latency.observe(seconds)
 
-    def in_flight(self, lane: str, n: int) -> None:
-        """Set how many messages of a lane await their answer."""
-        self._in_flight.labels(lane).set(n)
+    def in_flight(self, link: str, n: int) -> None:
+        """Set how many messages of a link await their answer."""
+        self._in_flight.labels(link).set(n)
 
     def text(self) -> bytes:
         return generate_latest(self.registry)
@@ -115,7 +115,7 @@ class DatabaseGauges(Collector):
         return []
 
     def collect(self) -> Iterator[Metric]:
-        """Return a consistent view of queue, runs, lanes, unknowns and quarantine, at most a second old."""
+        """Return a consistent view of queue, runs, links, unknowns and quarantine, at most a second old."""
         with self._asking:
             if clock.monotonic() >= self._until:
                 self._kept = list(self._look())
@@ -135,7 +135,7 @@ class DatabaseGauges(Collector):
 
 
 def _gauges(connection: Connection) -> list[Metric]:
-    return [_queue(connection), _runs(connection), *_waiting(connection), *_lanes(connection)]
+    return [_queue(connection), _runs(connection), *_waiting(connection), *_links(connection)]
 
 
 def _queue(connection: Connection) -> Metric:
@@ -173,13 +173,13 @@ def _waiting(connection: Connection) -> Iterator[Metric]:
     )
 
 
-def _lanes(connection: Connection) -> Iterator[Metric]:
-    running = GaugeMetricFamily("loa_lane_running", "1, or 0 when halted", labels=["lane", "carrier"])
+def _links(connection: Connection) -> Iterator[Metric]:
+    running = GaugeMetricFamily("loa_link_running", "1, or 0 when halted", labels=["link", "carrier"])
     rate = GaugeMetricFamily(
-        "loa_lane_segments_per_second", "The contract's rate", labels=["lane", "carrier"]
+        "loa_link_segments_per_second", "The contract's rate", labels=["link", "carrier"]
     )
-    for row in connection.execute(select(lanes).order_by(lanes.c.id)):
-        running.add_metric([row.name, row.carrier], int(row.state != LaneState.HALTED))
+    for row in connection.execute(select(links).where(links.c.left_at.is_(None)).order_by(links.c.id)):
+        running.add_metric([row.name, row.carrier], int(row.state != LinkState.HALTED))
         rate.add_metric([row.name, row.carrier], row.segments_per_second)
     yield running
     yield rate
@@ -188,7 +188,7 @@ def _lanes(connection: Connection) -> Iterator[Metric]:
 
 def _link_health(connection: Connection) -> Iterator[Metric]:
     """Yield link gauges: alarms need only 0 connected processes, or a held one."""
-    labels = ["lane", "carrier"]
+    labels = ["link", "carrier"]
     connected = GaugeMetricFamily("loa_link_connected", "Processes that can send by the link", labels=labels)
     held = GaugeMetricFamily("loa_link_held", "Processes to which no answers come", labels=labels)
     answered = GaugeMetricFamily(
@@ -201,13 +201,13 @@ def _link_health(connection: Connection) -> Iterator[Metric]:
     )
     now, h = shared_ms(connection), link_health.c
     since = now - LINK_GONE_AFTER_MS
-    here = and_(h.lane_id == lanes.c.id, h.seen_at > since)
+    here = and_(h.link_id == links.c.id, h.seen_at > since)
     up, bad = func.count(h.connected_since), func.count(h.held)
-    own = select(lanes.c.name, lanes.c.carrier, up, bad, func.max(h.answered_at), func.max(h.refusing_since))
+    own = select(links.c.name, links.c.carrier, up, bad, func.max(h.answered_at), func.max(h.refusing_since))
     query = own.add_columns(func.count(h.refusing_since))
-    joined = query.select_from(lanes).outerjoin(link_health, here).where(lanes.c.left_at.is_(None))
+    joined = query.select_from(links).outerjoin(link_health, here).where(links.c.left_at.is_(None))
     for name, carrier, n, stuck, at, put_off, refusers in connection.execute(
-        joined.group_by(lanes.c.id).order_by(lanes.c.id)
+        joined.group_by(links.c.id).order_by(links.c.id)
     ):
         connected.add_metric([name, carrier], n)
         held.add_metric([name, carrier], stuck)

@@ -13,7 +13,7 @@ from app.core import clock
 from app.core.errors import NotFound
 from app.core.phone import mask
 from app.core.states import DeliveryState
-from app.database.models import deliveries, lanes, receipts, runs, submissions, turns, unknowns
+from app.database.models import deliveries, links, receipts, runs, submissions, turns, unknowns
 from app.ledger.contract import ResultKind, StateEvent
 from carriers.contract import ReceiptLevel
 
@@ -28,7 +28,7 @@ class DeliveryEvent:
     kind: str  # submission, receipt or turn
     what: str  # the word of that kind
     part: int | None = None  # of the message, from 0
-    lane: str | None = None
+    link: str | None = None
     code: str | None = None  # the carrier's own
     reference: str | None = None
     level: str | None = None  # what a receipt proves
@@ -105,31 +105,31 @@ def _own(table: Table, key: tuple[int, int, int]) -> Any:
 
 
 def _events(connection: Connection, key: tuple[int, int, int]) -> Iterator[DeliveryEvent]:
-    names = {row.id: row.name for row in connection.execute(select(lanes.c.id, lanes.c.name))}
+    names = {row.id: row.name for row in connection.execute(select(links.c.id, links.c.name))}
     for table, told in ((submissions, _submission), (receipts, _receipt), (turns, _turn)):
         for row in connection.execute(_own(table, key).limit(_MOST + 1)):
             yield told(row, names)
 
 
-def _submission(row: Row[Any], lanes_by_id: dict[int, str]) -> DeliveryEvent:
+def _submission(row: Row[Any], links_by_id: dict[int, str]) -> DeliveryEvent:
     return DeliveryEvent(
         at=_time(row.at),
         kind="submission",
         what=ResultKind(row.result).name.lower(),
         part=row.part,
-        lane=lanes_by_id.get(row.lane_id),
+        link=links_by_id.get(row.link_id),
         code=row.code,
         reference=row.reference,
     )
 
 
-def _receipt(row: Row[Any], lanes_by_id: dict[int, str]) -> DeliveryEvent:
+def _receipt(row: Row[Any], links_by_id: dict[int, str]) -> DeliveryEvent:
     return DeliveryEvent(
         at=_time(row.received_at),
         kind="receipt",
         what=row.status,
         part=row.part,
-        lane=lanes_by_id.get(row.lane_id),
+        link=links_by_id.get(row.link_id),
         code=row.code,
         reference=row.reference,
         level=ReceiptLevel(row.level).name.lower(),
@@ -139,7 +139,7 @@ def _receipt(row: Row[Any], lanes_by_id: dict[int, str]) -> DeliveryEvent:
     )
 
 
-def _turn(row: Row[Any], _lanes: dict[int, str]) -> DeliveryEvent:
+def _turn(row: Row[Any], _links: dict[int, str]) -> DeliveryEvent:
     return DeliveryEvent(
         at=_time(row.at), kind="turn", what=StateEvent(row.kind).name.lower(), reason=row.reason
     )

@@ -15,9 +15,9 @@ from sqlalchemy import Connection, Row, and_, exists, or_, select
 
 from app.core import clock
 from app.core.clock import DAY_MS
-from app.core.states import SENT, LaneState, RunState
-from app.database.models import campaigns, deliveries, lanes, receipts, runs
-from app.ledger.contract import Arrival, DeliveryKey, Lane
+from app.core.states import SENT, LinkState, RunState
+from app.database.models import campaigns, deliveries, links, receipts, runs
+from app.ledger.contract import Arrival, DeliveryKey, Link
 from app.receipts.receipt_writer import Inbox
 from carriers.contract import Receipt, ReceiptStatus
 
@@ -38,14 +38,14 @@ class FailureListCounts:
     unclear: int = 0
 
 
-def due(connection: Connection, lane: Lane) -> list[tuple[str, date]]:
+def due(connection: Connection, link: Link) -> list[tuple[str, date]]:
     """Return (sender ID, day) of the lists that may still grow: of each day of a run, for three days."""
-    state = connection.execute(select(lanes.c.state).where(lanes.c.id == lane.id)).scalar()
-    if state != LaneState.RUNNING:
+    state = connection.execute(select(links.c.state).where(links.c.id == link.id)).scalar()
+    if state != LinkState.RUNNING:
         return []
     today = clock.local(clock.now()).date()
     wanted: set[tuple[str, date]] = set()
-    for sender, first, last in _runs(connection, lane.carrier):
+    for sender, first, last in _runs(connection, link.carrier):
         begin = max(_day(first), today - _DAYS)
         end = today if last is None else min(_day(last), today)
         wanted |= {(sender, begin + timedelta(days=n)) for n in range((end - begin).days + 1)}
@@ -69,7 +69,7 @@ def _day(ms: int) -> date:
 
 
 async def tell(
-    inbox: Inbox, lane: Lane, what: tuple[str, date], found: Sequence[Receipt]
+    inbox: Inbox, link: Link, what: tuple[str, date], found: Sequence[Receipt]
 ) -> FailureListCounts:
     """Store those entries of the list of (sender ID, day) that are ours and new."""
     by_phone = {receipt.phone: receipt for receipt in found if receipt.phone}
@@ -77,7 +77,7 @@ async def tell(
     known = foreign = unclear = 0
     phones = list(by_phone)
     for some in (phones[start : start + _AT_ONCE] for start in range(0, len(phones), _AT_ONCE)):
-        owners = await inbox.db.aread(_owners, lane, what, some)
+        owners = await inbox.db.aread(_owners, link, what, some)
         for phone in some:
             mine = owners.get(int(phone), ())
             foreign += not mine
@@ -85,30 +85,30 @@ async def tell(
             known += len(mine) == 1 and mine[0].told
             if len(mine) == 1 and not mine[0].told:
                 key = DeliveryKey(mine[0].campaign_id, mine[0].batch_id, mine[0].seq)
-                arrivals.append(Arrival(lane, by_phone[phone], key))
+                arrivals.append(Arrival(link, by_phone[phone], key))
     for start in range(0, len(arrivals), _AT_ONCE):
         await inbox.put(arrivals[start : start + _AT_ONCE])
     return FailureListCounts(len(by_phone), len(arrivals), known, foreign, unclear)
 
 
 def _owners(
-    connection: Connection, lane: Lane, what: tuple[str, date], phones: Sequence[str]
+    connection: Connection, link: Link, what: tuple[str, date], phones: Sequence[str]
 ) -> dict[int, list[Row[Any]]]:
     """Return by phone the deliveries an entry may mean: sent over the group's links in the last days."""
     sender, day = what
     d, r = deliveries.c, receipts.c
     told = exists().where(
         and_(r.campaign_id == d.campaign_id, r.batch_id == d.batch_id, r.seq == d.seq),
-        and_(r.lane_id == lane.id, r.reference.is_(None), r.status.in_(_FAILURES)),
+        and_(r.link_id == link.id, r.reference.is_(None), r.status.in_(_FAILURES)),
         r.received_at >= d.submitted_at,
     )
-    of_group = select(lanes.c.id).where(lanes.c.group_id == lane.group_id)
+    of_group = select(links.c.id).where(links.c.group_id == link.group_id)
     found: defaultdict[int, list[Row[Any]]] = defaultdict(list)
-    for campaign_id in _campaigns(connection, lane.carrier, sender):
+    for campaign_id in _campaigns(connection, link.carrier, sender):
         query = select(deliveries, told.label("told")).where(
             d.campaign_id == campaign_id, d.phone.in_([int(phone) for phone in phones])
         )
-        sent = (d.state.in_(SENT), d.submitted_at.is_not(None), d.lane_id.in_(of_group))
+        sent = (d.state.in_(SENT), d.submitted_at.is_not(None), d.link_id.in_(of_group))
         for row in connection.execute(query.where(*sent)):
             if day - _DAYS <= _day(row.submitted_at) <= day:
                 found[row.phone].append(row)

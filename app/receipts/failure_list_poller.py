@@ -11,7 +11,7 @@ from typing import Protocol
 import structlog
 
 from app.core.errors import DatabaseUnavailable
-from app.ledger.contract import Lane
+from app.ledger.contract import Link
 from app.receipts import failure_list
 from app.receipts.link_jobs import JobLease, link_ready
 from app.receipts.receipt_writer import Inbox
@@ -30,7 +30,7 @@ class Lists(Carrier, ListedFailures, Protocol):
 class Reconciliation:
     """Read the failure lists of one link until stop(), each in one process at a time."""
 
-    lane: Lane
+    link: Link
     carrier: Lists
     inbox: Inbox
     lease_s: float
@@ -67,7 +67,7 @@ class Reconciliation:
     async def _read_all(self) -> None:
         try:
             if await link_ready(self.carrier, _READY_S):
-                for sender, day in await self.inbox.db.aread(failure_list.due, self.lane):
+                for sender, day in await self.inbox.db.aread(failure_list.due, self.link):
                     if not (self._over or self._stopping.is_set()):
                         await self._read(sender, day)
         except DatabaseUnavailable:
@@ -75,14 +75,14 @@ class Reconciliation:
 
     async def _read(self, sender: str, day: date) -> None:
         box = self.inbox
-        lease = JobLease(box.db, box.ledger, self.lane.id, f"failures {sender} {day}", self.lease_s)
+        lease = JobLease(box.db, box.ledger, self.link.id, f"failures {sender} {day}", self.lease_s)
         if not await lease.hold():
             return
         try:
             found = await lease.during(self.carrier.failures(day, sender))
         except ReadError as error:
-            log.warning("a list of failures can't be read", lane=self.lane.name, day=str(day), why=str(error))
+            log.warning("a list of failures can't be read", link=self.link.name, day=str(day), why=str(error))
         else:
-            counts = await failure_list.tell(box, self.lane, (sender, day), found)
-            log.info("list of failures read", lane=self.lane.name, day=str(day), **asdict(counts))
+            counts = await failure_list.tell(box, self.link, (sender, day), found)
+            log.info("list of failures read", link=self.link.name, day=str(day), **asdict(counts))
         await lease.leave(self.every_s)

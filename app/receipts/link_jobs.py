@@ -1,4 +1,4 @@
-"""Per-lane jobs, leased so that one process runs each; another takes over if it dies."""
+"""Per-link jobs, leased so that one process runs each; another takes over if it dies."""
 
 from __future__ import annotations
 
@@ -23,29 +23,29 @@ T = TypeVar("T")
 
 _TAKE = text(
     """
-    INSERT INTO errands (lane_id, name, owner, until) VALUES (:lane, :name, :owner, :until)
-    ON CONFLICT (lane_id, name) DO UPDATE SET owner = excluded.owner, until = excluded.until
+    INSERT INTO errands (link_id, name, owner, until) VALUES (:link, :name, :owner, :until)
+    ON CONFLICT (link_id, name) DO UPDATE SET owner = excluded.owner, until = excluded.until
      WHERE errands.until <= :now OR errands.owner = excluded.owner
     """
 )
 _LEAVE = text(
-    "UPDATE errands SET owner = '', until = :until WHERE lane_id = :lane AND name = :name AND owner = :owner"
+    "UPDATE errands SET owner = '', until = :until WHERE link_id = :link AND name = :name AND owner = :owner"
 )
 
 
 def take(connection: Connection, ledger: Ledger, job: tuple[int, str, str], lease_ms: int) -> bool:
-    """Take or renew the lease of (lane, name, owner); False while another holds it or it is not due again."""
-    lane_id, name, owner = job
+    """Take or renew the lease of (link, name, owner); False while another holds it or it is not due again."""
+    link_id, name, owner = job
     now = ledger.now_ms(connection)
-    values = {"lane": lane_id, "name": name, "owner": owner, "now": now, "until": now + lease_ms}
+    values = {"link": link_id, "name": name, "owner": owner, "now": now, "until": now + lease_ms}
     return connection.execute(_TAKE, values).rowcount == 1
 
 
 def leave(connection: Connection, ledger: Ledger, job: tuple[int, str, str], again_ms: int) -> None:
     """Release the lease if it is still ours; nobody takes it again for `again_ms`."""
-    lane_id, name, owner = job
+    link_id, name, owner = job
     until = ledger.now_ms(connection) + again_ms
-    connection.execute(_LEAVE, {"lane": lane_id, "name": name, "owner": owner, "until": until})
+    connection.execute(_LEAVE, {"link": link_id, "name": name, "owner": owner, "until": until})
 
 
 @dataclass(slots=True)
@@ -54,7 +54,7 @@ class JobLease:
 
     db: Database
     ledger: Ledger
-    lane_id: int
+    link_id: int
     name: str
     lease_s: float
     owner: str = field(
@@ -64,7 +64,7 @@ class JobLease:
 
     @property
     def _job(self) -> tuple[int, str, str]:
-        return self.lane_id, self.name, self.owner
+        return self.link_id, self.name, self.owner
 
     async def hold(self) -> bool:
         """Take the lease, or renew it once a third is over; return whether it is ours."""

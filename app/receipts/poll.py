@@ -17,7 +17,7 @@ import structlog
 from app.core import clock
 from app.core.config import LinkSettings
 from app.core.errors import DatabaseUnavailable, SetupError
-from app.ledger.contract import Arrival, DeliveryKey, Lane
+from app.ledger.contract import Arrival, DeliveryKey, Link
 from app.receipts import status_queries, status_query_enqueue
 from app.receipts.failure_list_poller import Reconciliation
 from app.receipts.link_jobs import JobLease, link_ready
@@ -48,9 +48,9 @@ class PollableCarrier(Carrier, QueriedReceipts, Protocol): ...
 
 @dataclass(slots=True)
 class Poll:
-    """Query for one lane until stop(). Several processes may run it; the job's lease lets one ask."""
+    """Query for one link until stop(). Several processes may run it; the job's lease lets one ask."""
 
-    lane: Lane
+    link: Link
     carrier: PollableCarrier
     inbox: Inbox
     plan: QueryPlan
@@ -69,7 +69,7 @@ class Poll:
 
     def __post_init__(self) -> None:
         box = self.inbox
-        self._lease = JobLease(box.db, box.ledger, self.lane.id, "asking", self.lease_s)
+        self._lease = JobLease(box.db, box.ledger, self.link.id, "asking", self.lease_s)
         self._tick_s = max(0.01, min(_LONGEST_TICK_S, self.lease_s / 4, self.plan.after_s / 4))
 
     def stop(self) -> None:
@@ -124,7 +124,7 @@ class Poll:
         box, now = self.inbox, clock.monotonic()
         if now - self._enqueued_at < min(_ENQUEUE_EVERY_S, self._tick_s * 4):
             return
-        await box.db.awrite(status_query_enqueue.unknown, box.ledger, self.lane, self.plan)
+        await box.db.awrite(status_query_enqueue.unknown, box.ledger, self.link, self.plan)
         if self.plan.which == "unknown" or not await self._enqueue_sent():
             self._enqueued_at = now
 
@@ -132,10 +132,10 @@ class Poll:
         """Return whether chunks are left for the next tick."""
         db = self.inbox.db
         for _ in range(_SLICES):
-            chunks = await db.aread(status_query_enqueue.handed_over, self.lane)
+            chunks = await db.aread(status_query_enqueue.handed_over, self.link)
             if not chunks:
                 return False
-            await db.awrite(status_query_enqueue.chunks, self.lane, self.plan, chunks)
+            await db.awrite(status_query_enqueue.chunks, self.link, self.plan, chunks)
         return True
 
     async def _refill(self) -> bool:
@@ -144,7 +144,7 @@ class Poll:
         if most <= 0:
             return False
         box = self.inbox
-        due = await box.db.awrite(status_queries.due, box.ledger, self.lane, most, self._in_progress)
+        due = await box.db.awrite(status_queries.due, box.ledger, self.link, most, self._in_progress)
         for pending in due.pending:
             self._in_progress.add(pending.key)
             self._queue.put_nowait(pending)
@@ -177,10 +177,10 @@ class Poll:
         (answer,) = await asyncio.gather(self.carrier.query(question), return_exceptions=True)
         if isinstance(answer, BaseException):
             self._log_failure(answer)
-            self.inbox.metrics.question(self.lane.name, "failed")
+            self.inbox.metrics.question(self.link.name, "failed")
             return None
         self._failing = False
-        self.inbox.metrics.question(self.lane.name, _kind(answer))
+        self.inbox.metrics.question(self.link.name, _kind(answer))
         if answer is None:
             return None
         return answer._replace(reference=question.reference, phone=question.phone)
@@ -191,7 +191,7 @@ class Poll:
             self._failing = True
             words = str(error) if isinstance(error, ReadError) else cause_of(error)
             fault = None if isinstance(error, ReadError) else error
-            log.warning("the carrier can't be asked", lane=self.lane.name, why=words, exc_info=fault)
+            log.warning("the carrier can't be asked", link=self.link.name, why=words, exc_info=fault)
 
     # ---- Store the answers
 
@@ -199,7 +199,7 @@ class Poll:
         done, self._answers = self._answers, []
         asked = [(pending, answers) for pending, answers in done if answers or not pending.questions]
         arrivals = [
-            Arrival(self.lane, each) for pending, some in asked for each in _informative(pending, some)
+            Arrival(self.link, each) for pending, some in asked for each in _informative(pending, some)
         ]
         settled = [pending for pending, answers in asked if _settled(pending, answers)]
         again = [pending for pending, answers in asked if not _settled(pending, answers)]
@@ -234,23 +234,23 @@ def _settled(pending: Pending, answers: Sequence[Receipt | None]) -> bool:
 
 
 def askers(
-    lane: Lane, carrier: Carrier, settings: LinkSettings, inbox: Inbox, lease_s: float
+    link: Link, carrier: Carrier, settings: LinkSettings, inbox: Inbox, lease_s: float
 ) -> list[Poll | Reconciliation]:
     """Return the pollers of this settings. Raises SetupError if the settings want what it can't do."""
     found: list[Poll | Reconciliation] = []
     if isinstance(carrier, QueriedReceipts) and settings.poll != "none":
         plan = QueryPlan(settings.poll, settings.poll_sample, settings.poll_after_s)
-        found.append(Poll(lane, carrier, inbox, plan, lease_s))
+        found.append(Poll(link, carrier, inbox, plan, lease_s))
     elif settings.poll in ("sample", "all"):
         raise SetupError(
-            f"Link {lane.name}: poll is {settings.poll!r}, but a link of kind {settings.kind} can't be asked "
+            f"Link {link.name}: poll is {settings.poll!r}, but a link of kind {settings.kind} can't be asked "
             "about messages; leave poll out, or set it to 'none'."
         )
     if isinstance(carrier, ListedFailures) and settings.reconcile:
-        found.append(Reconciliation(lane, carrier, inbox, lease_s))
+        found.append(Reconciliation(link, carrier, inbox, lease_s))
     elif settings.reconcile:
         raise SetupError(
-            f"Link {lane.name}: reconcile is on, but a link of kind {settings.kind} has no list of failures; "
+            f"Link {link.name}: reconcile is on, but a link of kind {settings.kind} has no list of failures; "
             "leave reconcile out."
         )
     return found

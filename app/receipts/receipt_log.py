@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Row, func, select
 
 from app.core import clock
 from app.core.phone import mask
-from app.database.models import lanes, quarantine, receipts, submissions
+from app.database.models import links, quarantine, receipts, submissions
 from app.observability.logs import masked
 from carriers.contract import ReceiptLevel
 
@@ -45,7 +45,7 @@ class ReceiptView:
 
     received_at: datetime
     done_at: datetime | None
-    lane: str
+    link: str
     carrier: str
     phone: str | None
     status: str
@@ -83,34 +83,34 @@ class QuarantinedReceipt:
 Names = dict[int, Row[Any]]
 
 
-def lanes_of(connection: Connection, carrier: str | None) -> Names:
-    query = select(lanes).order_by(lanes.c.id)
-    own = query if carrier is None else query.where(lanes.c.carrier == carrier)
+def links_of(connection: Connection, carrier: str | None) -> Names:
+    query = select(links).order_by(links.c.id)
+    own = query if carrier is None else query.where(links.c.carrier == carrier)
     return {row.id: row for row in connection.execute(own).all()}
 
 
 def matched(
     connection: Connection, of: Names, before: Before, limit: int
 ) -> tuple[list[Matched], Before | None]:
-    """Return matched receipts of these lanes, and where the next page begins (None at the end)."""
+    """Return matched receipts of these links, and where the next page begins (None at the end)."""
     wanted = before.skip + limit + 1
-    each = (_of_lane(connection, lane_id, before.at, wanted) for lane_id in of)
+    each = (_of_link(connection, link_id, before.at, wanted) for link_id in of)
     rows = list(islice(heapq.merge(*each, key=_place), before.skip, wanted))
     shown = rows[:limit]
     following = _following(shown, before) if len(rows) > limit else None
     return [_matched(row, of) for row in shown], following
 
 
-def _of_lane(connection: Connection, lane_id: int, at: int, wanted: int) -> Sequence[Row[Any]]:
-    """Read from the index on lane and time no more rows than wanted."""
+def _of_link(connection: Connection, link_id: int, at: int, wanted: int) -> Sequence[Row[Any]]:
+    """Read from the index on link and time no more rows than wanted."""
     order = (_R.received_at.desc(), _R.campaign_id, _R.batch_id, _R.seq, _R.part)
-    own = select(receipts).where(_R.lane_id == lane_id, _R.received_at <= at)
+    own = select(receipts).where(_R.link_id == link_id, _R.received_at <= at)
     return connection.execute(own.order_by(*order).limit(wanted)).all()
 
 
 def _place(row: Row[Any]) -> tuple[int, ...]:
     """Order receipts of the same ms, since a group has one time, so that pages are stable."""
-    return (-row.received_at, row.campaign_id, row.batch_id, row.seq, row.part, row.lane_id)
+    return (-row.received_at, row.campaign_id, row.batch_id, row.seq, row.part, row.link_id)
 
 
 def _following(shown: Sequence[Row[Any]], before: Before) -> Before:
@@ -123,7 +123,7 @@ def waiting(
     connection: Connection, of: Names, before: int, limit: int
 ) -> tuple[list[QuarantinedReceipt], int | None]:
     """Return quarantined receipts with IDs below `before`, and the next page's `before`, None at the end."""
-    query = select(quarantine).where(_Q.lane_id.in_(of), _Q.id < before).order_by(_Q.id.desc())
+    query = select(quarantine).where(_Q.link_id.in_(of), _Q.id < before).order_by(_Q.id.desc())
     rows = connection.execute(query.limit(limit + 1)).all()
     shared = _shared(connection, {row.reference for row in rows if row.phone is None and row.reference})
     more = rows[limit - 1].id if len(rows) > limit else None
@@ -131,13 +131,13 @@ def waiting(
 
 
 def how_many_wait(connection: Connection, of: Names) -> int:
-    some = select(_Q.id).where(_Q.lane_id.in_(of)).limit(_COUNTED).subquery()
+    some = select(_Q.id).where(_Q.link_id.in_(of)).limit(_COUNTED).subquery()
     return connection.execute(select(func.count()).select_from(some)).scalar_one()
 
 
 def _matched(row: Row[Any], of: Names) -> Matched:
     return Matched(
-        told=_view(row, of[row.lane_id]),
+        told=_view(row, of[row.link_id]),
         campaign_id=row.campaign_id,
         batch_id=row.batch_id,
         line=row.seq,
@@ -159,7 +159,7 @@ def _shared(connection: Connection, references: Collection[str]) -> set[str]:
 
 def _waiting(row: Row[Any], of: Names, shared: Collection[str]) -> QuarantinedReceipt:
     why = QuarantineReason.SEVERAL_HAVE_IT if row.phone is None and row.reference in shared else _why(row)
-    return QuarantinedReceipt(row.id, _view(row, of[row.lane_id]), why, row.tries, clock.from_ms(row.try_at))
+    return QuarantinedReceipt(row.id, _view(row, of[row.link_id]), why, row.tries, clock.from_ms(row.try_at))
 
 
 def _why(row: Row[Any]) -> QuarantineReason:
@@ -168,12 +168,12 @@ def _why(row: Row[Any]) -> QuarantineReason:
     return QuarantineReason.NO_MESSAGE if row.phone is not None else QuarantineReason.NOTHING_NAMED
 
 
-def _view(row: Row[Any], lane: Row[Any]) -> ReceiptView:
+def _view(row: Row[Any], link: Row[Any]) -> ReceiptView:
     return ReceiptView(
         received_at=clock.from_ms(row.received_at),
         done_at=_time(row.done_at),
-        lane=lane.name,
-        carrier=lane.carrier,
+        link=link.name,
+        carrier=link.carrier,
         phone=None if row.phone is None else mask(row.phone),
         status=row.status,
         level=ReceiptLevel(row.level).name.lower(),

@@ -14,7 +14,7 @@ import structlog
 from app.core import clock
 from app.core.errors import DatabaseUnavailable
 from app.database.connection import Database
-from app.ledger.contract import Applied, Arrival, Lane, Ledger
+from app.ledger.contract import Applied, Arrival, Ledger, Link
 from app.observability.faults import Faults, outcome
 from app.observability.metrics import Metrics
 from app.receipts.quarantine_sweep import ASIDE_MS
@@ -48,12 +48,12 @@ class Inbox:
     _stopping: bool = False
     _calls: dict[Hashable, asyncio.Future[bool]] = field(default_factory=dict)
 
-    def sink(self, lane: Lane) -> ReceiptSink:
+    def sink(self, link: Link) -> ReceiptSink:
         def drop(receipt: Receipt, acknowledge: Acknowledge) -> None:
             if self._stopping or len(self._waiting) >= self.room:
                 acknowledge(False)
                 return
-            self._waiting.append((Arrival(lane, receipt), acknowledge))
+            self._waiting.append((Arrival(link, receipt), acknowledge))
             self._arrived()
 
         return drop
@@ -108,7 +108,7 @@ class Inbox:
         if len(arrivals) == 1:
             await write(self.ledger.set_aside, arrivals, ASIDE_MS)
             faults = Faults(self.db, self.metrics)
-            await faults.note("receipts", applied, f"receipt by {arrivals[0].lane.name}", ASIDE_MS)
+            await faults.note("receipts", applied, f"receipt by {arrivals[0].link.name}", ASIDE_MS)
             return Applied(quarantined=1)
         middle = len(arrivals) // 2
         first = await self._apply(arrivals[:middle], write)

@@ -12,9 +12,9 @@ from sqlalchemy import Connection, Row, Table, select, text
 
 from app.core import clock
 from app.core.clock import DAY_MS
-from app.core.states import DeliveryState, LaneState, NotSent
-from app.database.models import campaigns, deliveries, lanes, submissions
-from app.ledger.contract import DeliveryKey, Lane, Ledger
+from app.core.states import DeliveryState, LinkState, NotSent
+from app.database.models import campaigns, deliveries, links, submissions
+from app.ledger.contract import DeliveryKey, Ledger, Link
 from carriers.contract import Question
 
 LONGEST_MS = 3 * DAY_MS
@@ -27,13 +27,13 @@ _DUE_UNKNOWN = text(
     SELECT q.campaign_id, q.batch_id, q.seq, q.since, q.tries
       FROM unknowns u CROSS JOIN questions q -- SQLite keeps this order: from the short list to the long one
      WHERE q.campaign_id = u.campaign_id AND q.batch_id = u.batch_id AND q.seq = u.seq
-       AND u.lane_id = :lane AND q.lane_id = :lane AND q.due_at <= :now ORDER BY q.due_at LIMIT :most
+       AND u.link_id = :link AND q.link_id = :link AND q.due_at <= :now ORDER BY q.due_at LIMIT :most
     """
 )
 _DUE = text(
     """
     SELECT campaign_id, batch_id, seq, since, tries FROM questions
-     WHERE lane_id = :lane AND due_at <= :now ORDER BY due_at LIMIT :most
+     WHERE link_id = :link AND due_at <= :now ORDER BY due_at LIMIT :most
     """
 )
 _LATER = text(
@@ -88,18 +88,18 @@ class DueQueries:
 
 
 def due(
-    connection: Connection, ledger: Ledger, lane: Lane, most: int, out: Collection[DeliveryKey]
+    connection: Connection, ledger: Ledger, link: Link, most: int, out: Collection[DeliveryKey]
 ) -> DueQueries:
     """Return up to `most` deliveries to ask about, not in `out`, none if halted; remove those settled."""
-    state = connection.execute(select(lanes.c.state).where(lanes.c.id == lane.id)).scalar()
-    if state != LaneState.RUNNING:
+    state = connection.execute(select(links.c.state).where(links.c.id == link.id)).scalar()
+    if state != LinkState.RUNNING:
         return DueQueries((), 0)
-    found = _found(connection, ledger.now_ms(connection), lane, _LOOK_AT_ONCE + len(out))
+    found = _found(connection, ledger.now_ms(connection), link, _LOOK_AT_ONCE + len(out))
     standings = {_key(row): row for row in _rows_of(connection, deliveries, found)}
-    gone = [key for key in found if not _open(standings.get(key), lane)]
+    gone = [key for key in found if not _open(standings.get(key), link)]
     if gone:
         connection.execute(_GONE, [_name(key, found[key].since) for key in gone])
-    chosen = [key for key in found if key not in out and _open(standings.get(key), lane)][:most]
+    chosen = [key for key in found if key not in out and _open(standings.get(key), link)][:most]
     return DueQueries(_pending(connection, [found[key] for key in chosen], standings), len(gone))
 
 
@@ -136,17 +136,17 @@ def _key(row: Row[Any]) -> DeliveryKey:
     return DeliveryKey(row.campaign_id, row.batch_id, row.seq)
 
 
-def _found(connection: Connection, now: int, lane: Lane, most: int) -> dict[DeliveryKey, Row[Any]]:
-    values = {"lane": lane.id, "now": now, "most": most}
+def _found(connection: Connection, now: int, link: Link, most: int) -> dict[DeliveryKey, Row[Any]]:
+    values = {"link": link.id, "now": now, "most": most}
     found: dict[DeliveryKey, Row[Any]] = {}
     for row in itertools.chain(connection.execute(_DUE_UNKNOWN, values), connection.execute(_DUE, values)):
         found.setdefault(_key(row), row)
     return found
 
 
-def _open(row: Row[Any] | None, lane: Lane) -> bool:
-    """Return whether to go on asking this lane's carrier: nothing final came, and nobody has decided."""
-    if row is None or row.lane_id != lane.id or row.reason == NotSent.WRITTEN_OFF:
+def _open(row: Row[Any] | None, link: Link) -> bool:
+    """Return whether to go on asking this link's carrier: nothing final came, and nobody has decided."""
+    if row is None or row.link_id != link.id or row.reason == NotSent.WRITTEN_OFF:
         return False
     return row.state in (DeliveryState.SUBMITTED, DeliveryState.UNKNOWN)
 

@@ -16,8 +16,8 @@ from app.api.client_address import Networks
 from app.api.token_buckets import Buckets, subscriber
 from app.core import clock
 from app.database.connection import Database
-from app.database.models import lanes
-from app.ledger.contract import Arrival, Lane
+from app.database.models import links
+from app.ledger.contract import Arrival, Link
 from app.receipts.carrier_clocks import Clocks
 from app.receipts.receipt_writer import Inbox
 from carriers.contract import (
@@ -42,7 +42,7 @@ _ID_LIMIT = 128
 _YEARS = range(2000, 2100)  # times far outside can't be shown
 _UNSTORABLE = "has a reference, a phone, a time or a text that can't be stored."
 _SIGNATURES = 100_000  # remembered in this process; the oldest is forgotten first
-_LANE_FRESH_S = 30.0  # a worker that starts may update a lane's row
+_LINK_FRESH_S = 30.0  # a worker that starts may update its row
 
 
 class Nobody:
@@ -64,9 +64,9 @@ class Nobody:
 
 
 class WebhookTarget(NamedTuple):
-    """The lane of a link's receipts, and the highest level they may claim."""
+    """A link's row, and the highest level its receipts may claim."""
 
-    lane: Lane
+    link: Link
     level: ReceiptLevel
 
 
@@ -131,7 +131,7 @@ class WebhookHandler:
             return
         target = await self._target(link)
         if target is not None:
-            await self.clocks.note(target.lane.id, link, ahead_s)
+            await self.clocks.note(target.link.id, link, ahead_s)
 
     async def take(self, link: str, asked: WebhookRequest, receipts: Sequence[Receipt]) -> bool:
         """Pass receipts of a call to the inbox and wait for their commit; False: the carrier is to repeat."""
@@ -140,7 +140,7 @@ class WebhookHandler:
         target = await self._target(link)
         if target is None:
             return False
-        arrivals = [Arrival(target.lane, capped(receipt, target.level)) for receipt in receipts]
+        arrivals = [Arrival(target.link, capped(receipt, target.level)) for receipt in receipts]
         return await self.inbox.accept(arrivals, (link, asked.query, asked.body), self.patience_s)
 
     async def once(
@@ -173,9 +173,9 @@ class WebhookHandler:
         return self._signed.get((link, key))
 
     async def _target(self, link: str) -> WebhookTarget | None:
-        """Return the link's lane as its worker registered it; None before the first worker did."""
+        """Return the link as its worker registered it; None before the first worker did."""
         known = self._targets.get(link)
-        if known and clock.monotonic() - known[0] < _LANE_FRESH_S:
+        if known and clock.monotonic() - known[0] < _LINK_FRESH_S:
             return known[1]
         target = await self.db.aread(_find, link)
         if target is not None:
@@ -209,10 +209,10 @@ def _storable(receipt: Receipt) -> bool:
 
 
 def _find(connection: Connection, link: str) -> WebhookTarget | None:
-    row = connection.execute(select(lanes).where(lanes.c.name == link)).first()
+    row = connection.execute(select(links).where(links.c.name == link)).first()
     if row is None:
         return None
-    return WebhookTarget(Lane(row.id, row.name, row.carrier, row.group_id), ReceiptLevel(row.receipt_level))
+    return WebhookTarget(Link(row.id, row.name, row.carrier, row.group_id), ReceiptLevel(row.receipt_level))
 
 
 def capped(receipt: Receipt, level: ReceiptLevel) -> Receipt:

@@ -95,7 +95,7 @@ class OutreachItem:
     reach: int | None = None
     minutes: int | None = None
     languages: str = ""
-    link: str = ""
+    url: str = ""
     note: str = ""
 
 

@@ -17,7 +17,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, Table, and_, func
 
 from app.core.clock import VIETNAM_OFFSET_MS
 from app.core.states import RECEIVED, SENT, DeliveryState
-from app.database.models import deliveries, lanes, receipts, submissions, turns
+from app.database.models import deliveries, links, receipts, submissions, turns
 from app.ledger.contract import TallyCount
 from app.reports.event_replay import Fixed, PastDelivery, ReceiptEvent, Sub, Turned, replay_events, unsent
 from app.reports.scope import Scope
@@ -76,7 +76,7 @@ def past(connection: Connection, scope: Scope, cutoff_ms: int) -> Past:
     found = Past()
     for batch_id, seq in connection.execute(_late(scope, cutoff_ms), execution_options=_MANY):
         found.seqs.setdefault(batch_id, array("i")).append(seq)
-    whole = frozenset(connection.execute(select(lanes.c.id).where(lanes.c.one_receipt)).scalars())
+    whole = frozenset(connection.execute(select(links.c.id).where(links.c.one_receipt)).scalars())
     for batch_id, seqs in found.seqs.items():
         for start in range(0, len(seqs), _SLICE):
             some = seqs[start : start + _SLICE]
@@ -134,12 +134,12 @@ def _at_cutoff(
     turned = _events(of.rows(connection, _turns(), turns), Turned)
     d = deliveries.c
     columns = (d.batch_id, d.seq, d.area, d.state, d.reason, d.segments, d.submitted_at, d.done_at)
-    masks = (d.delivered, d.relayed, d.lane_id)
+    masks = (d.delivered, d.relayed, d.link_id)
     for row in of.rows(connection, select(*columns, *masks), deliveries):
         if not (row.seq in subs or row.seq in received or row.seq in turned):
             yield row, unsent(row.segments)  # the usual case while a run is being sent
             continue
-        fixed = Fixed(row.segments, row.reason, row.lane_id or 0, whole)
+        fixed = Fixed(row.segments, row.reason, row.link_id or 0, whole)
         known = [turn for turn in turned.get(row.seq, ()) if turn.at <= cutoff_ms]
         before = replay_events(fixed, subs.get(row.seq, ()), received.get(row.seq, ()), known)
         taken_back = _taken_back(turned.get(row.seq, ()), cutoff_ms)
@@ -164,7 +164,7 @@ def _events(rows: Iterable[Row[Any]], make: Any) -> dict[int, list[Any]]:
 def _submitted(cutoff_ms: int) -> Select[Any]:
     s = submissions.c
     named = s.reference.is_not(None)
-    return select(s.seq, s.at, s.attempt, s.part, s.result, named, s.lane_id).where(s.at <= cutoff_ms)
+    return select(s.seq, s.at, s.attempt, s.part, s.result, named, s.link_id).where(s.at <= cutoff_ms)
 
 
 def _receipts(cutoff_ms: int) -> Select[Any]:

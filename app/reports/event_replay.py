@@ -21,7 +21,7 @@ class Sub(NamedTuple):
     part: int
     result: int
     named: bool  # has a reference
-    lane_id: int
+    link_id: int
 
 
 class ReceiptEvent(NamedTuple):
@@ -49,12 +49,12 @@ class Turned(NamedTuple):
 class Fixed:
     """Facts of a delivery that no longer change: its SMS parts, and its reason if it was rejected.
 
-    lane_id: the last link that sent it; whole: links with one receipt per message of any length.
+    link_id: the last link that sent it; whole: links with one receipt per message of any length.
     """
 
     segments: int
     reason: int
-    lane_id: int
+    link_id: int
     whole: frozenset[int] = frozenset()
 
 
@@ -67,7 +67,7 @@ class _Replay:
     submitted_at: int | None = None
     done_at: int | None = None
     named: set[int] = field(default_factory=set)
-    lane_id: int = 0
+    link_id: int = 0
 
 
 class PastDelivery(NamedTuple):
@@ -82,7 +82,7 @@ def replay_events(
     fixed: Fixed, subs: Sequence[Sub], receipts: Sequence[ReceiptEvent], turned: Sequence[Turned]
 ) -> PastDelivery:
     """Replay these rows by time; at equal times answers come before turns, and turns before receipts."""
-    replay = _Replay(fixed, _fresh(fixed), lane_id=fixed.lane_id)
+    replay = _Replay(fixed, _fresh(fixed), link_id=fixed.link_id)
     passes = [subs] if len(subs) == 1 else _passes(subs)
     events: list[tuple[int, int, int, Sequence[Sub] | ReceiptEvent | Turned]] = [
         *((rows[0].at, 0, nth, rows) for nth, rows in enumerate(passes)),
@@ -121,7 +121,7 @@ def _answer(replay: _Replay, rows: Sequence[Sub]) -> None:
     if ResultKind.SETTLED in kinds:
         _learn(replay, rows)
         return
-    replay.lane_id = rows[0].lane_id
+    replay.link_id = rows[0].link_id
     if kinds <= {ResultKind.DEFERRED, ResultKind.HALTED}:
         return
     replay.submitted_at = rows[0].at
@@ -140,7 +140,7 @@ def _parts(replay: _Replay, rows: Sequence[Sub]) -> int:
     """Count the receipts that an unknown message waits for."""
     if len(rows) > 1 or any(row.named for row in rows):
         return len(rows)
-    return 1 if replay.lane_id in replay.fixed.whole else replay.fixed.segments
+    return 1 if replay.link_id in replay.fixed.whole else replay.fixed.segments
 
 
 def _learn(replay: _Replay, rows: Sequence[Sub]) -> None:
@@ -154,7 +154,7 @@ def _learn(replay: _Replay, rows: Sequence[Sub]) -> None:
 def _turn(replay: _Replay, turned: Turned) -> None:
     match StateEvent(turned.kind):
         case StateEvent.LOST if replay.standing.state == DeliveryState.QUEUED:
-            parts = 1 if replay.lane_id in replay.fixed.whole else replay.fixed.segments
+            parts = 1 if replay.link_id in replay.fixed.whole else replay.fixed.segments
             replay.standing = replay.standing._replace(state=DeliveryState.UNKNOWN, parts=parts)
             replay.submitted_at = turned.at
         case StateEvent.REQUEUED:

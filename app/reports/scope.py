@@ -15,7 +15,7 @@ from app.database.models import (
     batches,
     campaigns,
     directives,
-    lanes,
+    links,
     receipt_files,
     run_batches,
     runs,
@@ -28,7 +28,7 @@ from carriers.contract import ReceiptLevel
 
 def proved(connection: Connection, run: Row[Any], cutoff_ms: int) -> int | None:
     """Return the highest level of the run's receipts by then; None while its carrier has no link."""
-    query = select(func.max(lanes.c.receipt_level)).where(lanes.c.carrier == run.carrier)
+    query = select(func.max(links.c.receipt_level)).where(links.c.carrier == run.carrier)
     of_links: int | None = connection.execute(query).scalar()
     if of_links is None:
         return None

@@ -92,7 +92,7 @@ class Application(FastAPI):
 def create_app(
     settings: Settings, db: Database, metrics: Metrics | None = None, reception: WebhookHandler | None = None
 ) -> FastAPI:
-    """Create the application over an open and migrated database; metrics may be shared with lanes.
+    """Create the application over an open and migrated database; metrics may be shared with links.
 
     reception: the links' webhooks, None for no webhooks.
     """

@@ -109,7 +109,7 @@ class SocketListener:
 
 
 class Server(uvicorn.Server):
-    """Leaves signals to us: uvicorn raises them again at its end, which would kill draining lanes."""
+    """Leaves signals to us: uvicorn raises them again at its end, which would kill draining links."""
 
     def __init__(self, config: uvicorn.Config, bounds: Bounds) -> None:
         super().__init__(config)

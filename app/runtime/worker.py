@@ -173,8 +173,8 @@ class Worker:
         }
 
     def _link_users(self) -> dict[str, Work]:
-        works: dict[str, Work] = {f"sending by {loop.lane.name}": loop.run for loop in self.loops}
-        return works | {f"{_purpose(each)} {each.lane.name}": each.run for each in self.askers}
+        works: dict[str, Work] = {f"sending by {loop.link.name}": loop.run for loop in self.loops}
+        return works | {f"{_purpose(each)} {each.link.name}": each.run for each in self.askers}
 
     def _raise_failures(self, ends: Sequence[object]) -> None:
         """Raise what kept a part from ending in order; DatabaseUnavailable says what was not recorded."""
@@ -199,19 +199,19 @@ class Worker:
         for name, own in self.settings.links.items():
             if self.only in (None, own.carrier):
                 carrier = build(name, own)
-                lane = await self.db.insist(link_store.register, facts(name, own, carrier))
-                self.loops.append(SendLoop(lane, carrier, context))
-                self.askers += askers(lane, carrier, own, self.inbox, self.settings.lease_seconds)
+                link = await self.db.insist(link_store.register, facts(name, own, carrier))
+                self.loops.append(SendLoop(link, carrier, context))
+                self.askers += askers(link, carrier, own, self.inbox, self.settings.lease_seconds)
                 if isinstance(carrier, StreamReceipts):
-                    carrier.deliver_to(self.inbox.sink(lane))
+                    carrier.deliver_to(self.inbox.sink(link))
                 if isinstance(carrier, InboundMessages):
-                    carrier.messages_to(self.inbound.sink(lane))
+                    carrier.messages_to(self.inbound.sink(link))
                 await carrier.open()
         loop = asyncio.get_running_loop()
         self.db.on_wake(lambda: _call_soon(loop, self._wake_all))
 
     def _wake_all(self) -> None:
-        self._wake_lanes()
+        self._wake_links()
         for sweep in self.sweeps:
             sweep.wake.set()
 
@@ -220,7 +220,7 @@ class Worker:
     async def _queue(self) -> bool:
         more = await self._fan_out.next()
         if more:
-            self._wake_lanes()
+            self._wake_links()
         return more
 
     async def _advance(self) -> bool:
@@ -247,7 +247,7 @@ class Worker:
         return False
 
     def _links(self) -> list[OpenLink]:
-        return [(loop.lane.id, loop.owner, loop.carrier) for loop in self.loops]
+        return [(loop.link.id, loop.owner, loop.carrier) for loop in self.loops]
 
     async def _say_health(self) -> bool:
         return await self._health.step()
@@ -261,7 +261,7 @@ class Worker:
             await _wait(self._stopping.wait, every_s)
         await self._stopping.wait()
 
-    def _wake_lanes(self) -> None:
+    def _wake_links(self) -> None:
         for loop in self.loops:
             loop.wake.set()
 
@@ -317,7 +317,7 @@ def account(link: LinkSettings) -> str | None:
 
 
 async def _all_or_first_failure(tasks: list[asyncio.Task[None]], stopping: asyncio.Event) -> None:
-    """Return at stop(); raise what ended a task before that, so that no lane dies silently."""
+    """Return at stop(); raise what ended a task before that, so that no link dies silently."""
     stopped = asyncio.create_task(stopping.wait())
     done, _ = await asyncio.wait([*tasks, stopped], return_when=asyncio.FIRST_COMPLETED)
     stopped.cancel()

@@ -31,7 +31,7 @@ _MAY: tuple[tuple[frozenset[Role], str], ...] = (
         list_campaigns get_campaign campaign_report get_rounds compare_carriers get_areas compare_areas
         watch_run watch_campaign
         list_runs get_run get_forecast get_order get_order_paper run_report list_statements get_statement_form
-        list_lanes list_unknown list_reports get_report get_report_file prove_report get_attachment
+        list_links list_unknown list_reports get_report get_report_file prove_report get_attachment
         list_receipt_files get_receipt_file list_receipt_lines download_reconciliation
         download_receipt_lines list_do_not_send""",
     ),
@@ -55,7 +55,7 @@ _MAY: tuple[tuple[frozenset[Role], str], ...] = (
     ),
     (
         _SENDERS,
-        """start_run end_run resume_run set_priority set_rate resume_lane resend_unknown write_off_unknown
+        """start_run end_run resume_run set_priority set_rate resume_link resend_unknown write_off_unknown
         add_do_not_send remove_do_not_send""",
     ),
     # Citizens' messages are for the addressee only.
@@ -68,7 +68,7 @@ _MAY: tuple[tuple[frozenset[Role], str], ...] = (
     (frozenset({Role.ADMIN, Role.AUDITOR}), "list_acts verify_audit"),
     # Pages that read. page_do_<operation> is for the roles of that operation.
     (_EVERYBODY, "page_overview page_overview_events page_second_factor"),
-    (_EVERYBODY, "page_campaigns page_campaign page_campaign_events page_batch page_delivery page_lanes"),
+    (_EVERYBODY, "page_campaigns page_campaign page_campaign_events page_batch page_delivery page_links"),
     (_EVERYBODY, "page_run page_run_events page_unknown"),
     (_EVERYBODY, "page_reports page_run_report page_campaign_report page_frozen_report"),
     (_OFFICE, "page_directive_report"),

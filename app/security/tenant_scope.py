@@ -19,7 +19,7 @@ from app.database.models import (
     campaigns,
     directives,
     frozen_reports,
-    lanes,
+    links,
     people,
     receipt_files,
     runs,
@@ -33,7 +33,7 @@ RULES: Mapping[str, tuple[str, Table]] = {
     "campaign_id": ("campaign", campaigns),
     "other_id": ("campaign", campaigns),
     "directive_id": ("directive", directives),
-    "lane_id": ("lane", lanes),
+    "link_id": ("link", links),
     "report_id": ("report", frozen_reports),
     "file_id": ("receipt file", receipt_files),
 }

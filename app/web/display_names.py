@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.core.states import BatchState, CampaignState, LaneState, RunState
+from app.core.states import BatchState, CampaignState, LinkState, RunState
 from app.reports.carrier_statement import FigureSource
 from app.reports.labels import network
 from app.security.roles import Role
@@ -28,7 +28,7 @@ STATES: dict[str, Said] = {
     RunState.SENT: say("all sent"),
     RunState.FINISHED: say("finished"),
     RunState.CANCELLED: say("cancelled"),
-    LaneState.HALTED: say("halted"),
+    LinkState.HALTED: say("halted"),
 }
 # CSS tone of a state's badge; others are plain.
 TONES: dict[str, str] = {
@@ -43,7 +43,7 @@ TONES: dict[str, str] = {
     RunState.FINISHED: "good",
     BatchState.FAILED: "bad",
     CampaignState.REJECTED: "bad",
-    LaneState.HALTED: "bad",
+    LinkState.HALTED: "bad",
     RunState.CANCELLED: "off",
     BatchState.ERASED: "off",
 }

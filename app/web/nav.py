@@ -31,7 +31,7 @@ ENTRIES = (
     NavEntry("page_batches", "/batches", say("Batches")),
     NavEntry("page_directives", "/directives", say("Directives")),
     NavEntry("page_texts", "/texts", say("Texts")),
-    NavEntry("page_lanes", "/lanes", say("Lanes")),
+    NavEntry("page_links", "/links", say("Links")),
     NavEntry("page_receipts", "/receipts", say("Receipts")),
     NavEntry("page_inbound", "/inbound", say("Inbound messages")),
     NavEntry("page_reports", "/reports", say("Reports")),

@@ -86,7 +86,7 @@ def _by_settings(answer: HttpAnswer) -> Failure:
     if answer.own == "unknown":
         return Unknown(f"the carrier answered with HTTP {answer.status}")
     if answer.own == "halted":
-        return Halted(code, "The link's setting http_statuses has this status stop the lane.")
+        return Halted(code, "The link's setting http_statuses has this status halt the link.")
     throttled = answer.own == "throttled"
     return Deferred(code, pause(answer), counts=not throttled, throttled=throttled)
 

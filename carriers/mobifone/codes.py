@@ -107,5 +107,5 @@ def login_verdict(answer: HttpAnswer, secrets: Sequence[str]) -> str | Deferred 
         return Deferred(f"login {shown}", retry_after_s=5.0, throttled=words.status == "429")
     return Halted(
         f"login {words.status}"[:40],
-        f"MobiFone refuses our login ({shown}): correct user and password, then resume the lane.",
+        f"MobiFone refuses our login ({shown}): correct user and password, then resume the link.",
     )

@@ -72,7 +72,7 @@ def _refusal(text: str, word: str, reason: Reason | None) -> Refusal:
     if reason is not None:
         return Rejected(code, reason)
     if word == "halted":
-        return Halted(code, "The carrier's own word; the link's setting `messages` has it stop the lane.")
+        return Halted(code, "The carrier's own word; the link's setting `messages` has it halt the link.")
     return Deferred(code, retry_after_s=1.0, counts=word == "deferred", throttled=word == "throttled")
 
 

@@ -156,7 +156,7 @@ class VnptCarrier(HttpCarrier):
             return Halted(
                 "no template",
                 f"The campaign's text fits none of the link's templates ({known}): have it registered with "
-                "VNPT, add it to templates, start again and resume the lane.",
+                "VNPT, add it to templates, start again and resume the link.",
             )
         template, parameters = found
         # A template without parameters still needs one empty pair (V2).

@@ -37,7 +37,7 @@ class ReplyCode(NamedTuple):
 
 
 def _halt(code: str, what_to_do: str) -> Halted:
-    return Halted(code, f"{what_to_do} Then resume the lane.")
+    return Halted(code, f"{what_to_do} Then resume the link.")
 
 
 def _top_up(code: str, whose: str) -> Halted:

@@ -1,4 +1,4 @@
-"""A small world in the tables: batch, campaign, run and lane, as the stages would have left them."""
+"""A small world in the tables: batch, campaign, run and link, as the stages would have left them."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from sqlalchemy import Connection, func, insert, select, update
 
 from app.campaigns import approval
 from app.core import clock
-from app.core.states import BatchState, CampaignState, LaneState, RunState
+from app.core.states import BatchState, CampaignState, LinkState, RunState
 from app.database.connection import Database
-from app.database.models import batches, campaigns, deliveries, lanes, run_batches, runs, subscribers, tallies
+from app.database.models import batches, campaigns, deliveries, links, run_batches, runs, subscribers, tallies
 from app.ledger import approval_digest
-from app.ledger.contract import Arrival, ChunkLease, DeliveryToSend, Lane, Ledger, SubmitOutcome
+from app.ledger.contract import Arrival, ChunkLease, DeliveryToSend, Ledger, Link, SubmitOutcome
 from app.ledger.factory import ledger_for
 from app.observability.faults import Aside, Faults
 from app.observability.metrics import Metrics
@@ -30,7 +30,7 @@ class World:
     campaign: int
     run: int
     batch: int
-    lane: Lane
+    link: Link
 
     def fan_out(self, limit: int = 10_000) -> int:
         """Queue every subscriber of the batch; how many deliveries there are."""
@@ -41,8 +41,8 @@ class World:
             queued, more = queued + slice_.queued, slice_.more
         return queued
 
-    def claim(self, owner: str = "lane-1", lease_s: float = 30.0) -> ChunkLease | None:
-        return self.db.write(self.ledger.claim, self.lane, [self.run], owner, lease_s)
+    def claim(self, owner: str = "link-1", lease_s: float = 30.0) -> ChunkLease | None:
+        return self.db.write(self.ledger.claim, self.link, [self.run], owner, lease_s)
 
     def states(self) -> dict[int, int]:
         """How many deliveries are in each state, counted in the rows."""
@@ -88,10 +88,10 @@ def aside(db: Database) -> Aside:
 
 
 def build(db: Database, subscribers_: int, *, chunk: int = 100, phones: list[int] | None = None) -> World:
-    """A running run with one READY batch of so many subscribers, and a lane of 100 segments/s."""
+    """A running run with one READY batch of so many subscribers, and a link of 100 segments/s."""
     ids = db.write(_insert, subscribers_, phones)
-    lane = Lane(ids[3], "viettel-1", "viettel", ids[3])
-    return World(db, ledger_for(db, chunk), *ids[:3], lane)
+    link = Link(ids[3], "viettel-1", "viettel", ids[3])
+    return World(db, ledger_for(db, chunk), *ids[:3], link)
 
 
 def _insert(c: Connection, count: int, phones: list[int] | None) -> tuple[int, int, int, int]:
@@ -113,15 +113,15 @@ def _insert(c: Connection, count: int, phones: list[int] | None) -> tuple[int, i
     }
     run_id = c.execute(insert(runs).values(run)).inserted_primary_key[0]
     batch_id = add_batch(c, campaign_id, run_id, phones or [FIRST_PHONE + n for n in range(count)])
-    lane = {"name": "viettel-1", "carrier": "viettel", "receipt_group": "viettel-1", "group_id": 1}
-    lane |= {
+    link = {"name": "viettel-1", "carrier": "viettel", "receipt_group": "viettel-1", "group_id": 1}
+    link |= {
         "segments_per_second": 100.0,
         "receipt_level": 2,
-        "state": LaneState.RUNNING.value,
+        "state": LinkState.RUNNING.value,
         "changed_at": now,
     }
-    lane_id = c.execute(insert(lanes).values(lane)).inserted_primary_key[0]
-    return campaign_id, run_id, batch_id, lane_id
+    link_id = c.execute(insert(links).values(link)).inserted_primary_key[0]
+    return campaign_id, run_id, batch_id, link_id
 
 
 def add_batch(c: Connection, campaign_id: int, run_id: int, phones: list[int]) -> int:
@@ -155,7 +155,7 @@ def accepted(items: list[DeliveryToSend], prefix: str = "m") -> list[SubmitOutco
 
 
 def receipt(
-    lane: Lane,
+    link: Link,
     reference: str | None,
     status: ReceiptStatus = ReceiptStatus.DELIVERED,
     *,
@@ -164,4 +164,4 @@ def receipt(
     reason: Reason = Reason.NONE,
 ) -> Arrival:
     said = Receipt(reference, str(phone) if phone else None, status, level, reason, "000", clock.now(), "raw")
-    return Arrival(lane, said)
+    return Arrival(link, said)

@@ -146,7 +146,7 @@ async def _started(home: Attacked, centre: Any, run: int, what: str) -> Outcome:
     await program.stop()
     doctor = (await home.said("doctor", "--offline")).splitlines()
     named = [line[4:].strip() for line in doctor if line.startswith("BAD") and f"un {run} " in line]
-    named += [line[4:].strip() for line in doctor if line.startswith("BAD   lanes")]
+    named += [line[4:].strip() for line in doctor if line.startswith("BAD   links")]
     went = taken(centre) - before
     said = f"{went} sent, the run is {state}, {'the doctor names it' if named else 'NOBODY names it'}"
     return Outcome("", what, 1, said, not went and bool(named))
@@ -157,9 +157,9 @@ async def _put_back(home: Attacked, found: dict[str, Any], runs: dict[str, int])
     await home.up()
     async with _http(home) as http:
         for carrier, run in runs.items():
-            for lane in (await http.get("/v1/lanes")).json():
-                if lane["carrier"] == carrier and lane["state"] == "halted":
-                    await http.post(f"/v1/lanes/{lane['id']}/resume")
+            for link in (await http.get("/v1/links")).json():
+                if link["carrier"] == carrier and link["state"] == "halted":
+                    await http.post(f"/v1/links/{link['id']}/resume")
             await _ordered(http, run)
         with contextlib.suppress(AssertionError):
             await home.until(lambda: all(taken(found[each]) for each in runs), "all send")

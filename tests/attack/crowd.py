@@ -167,13 +167,13 @@ async def attack(short: bool) -> list[Outcome]:
         home.configure({"viettel-1": link}, more=hook)
         if short:
             program = home.sender()
-            await home.until(lambda: "bind is up" in program.words(), "the lane is bound")
+            await home.until(lambda: "bind is up" in program.words(), "the link is bound")
             return [*await strangers(home, 200, 0.2), *await endless(home.port)]
         resource.setrlimit(resource.RLIMIT_NOFILE, (DESCRIPTORS, DESCRIPTORS * 4))
         program = home.sender()
         resource.prlimit(program.process.pid, resource.RLIMIT_NOFILE, (DESCRIPTORS, DESCRIPTORS))
         resource.setrlimit(resource.RLIMIT_NOFILE, (DESCRIPTORS * 4, DESCRIPTORS * 4))
-        await home.until(lambda: "bind is up" in program.words(), "the lane is bound")
+        await home.until(lambda: "bind is up" in program.words(), "the link is bound")
         engine = create_engine(home.url, poolclass=NullPool)
         with engine.begin() as connection:
             connection.execute(update(runs).values(state=RunState.RUNNING.value))

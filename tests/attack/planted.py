@@ -42,7 +42,7 @@ _PLANTED = {
 _IN_PATHS = ("token", "key")  # that somebody may well put there by mistake
 _READ = (
     *(
-        "/v1/lanes",
+        "/v1/links",
         "/v1/keys",
         "/v1/users",
         "/v1/audit",
@@ -51,7 +51,7 @@ _READ = (
         "/metrics",
         "/readyz",
     ),
-    *("/openapi.json", "/", "/lanes", "/keys", "/people", "/people/thu", "/audit", "/audit/verification"),
+    *("/openapi.json", "/", "/links", "/keys", "/people", "/people/thu", "/audit", "/audit/verification"),
     *("/account", "/overview", "/v1/notices", "/notices", "/docs", "/receipts"),
 )
 _COMMANDS = (
@@ -62,7 +62,7 @@ _COMMANDS = (
         ("key", "list"),
         ("user", "list"),
     ),
-    *(("carrier", "check", "viettel"), ("carrier", "check", "vnpt"), ("lane", "list"), ("carrier", "list")),
+    *(("carrier", "check", "viettel"), ("carrier", "check", "vnpt"), ("link", "list"), ("carrier", "list")),
 )
 
 
@@ -258,7 +258,7 @@ async def _wrong(home: Attacked, found: Found, short: bool) -> None:
     for name, value in wrong.items():
         home.secrets = good | {name: value}
         found.secrets[name] = value if "://" not in value else value.split(":")[2].split("@")[0]
-        for command in (("doctor", "--offline"), ("lane", "list"))[: 1 if short else None]:
+        for command in (("doctor", "--offline"), ("link", "list"))[: 1 if short else None]:
             said = await home.said(*command)
             found.take(f"loa {command[0]} with a wrong {name}", said)
             if "Traceback" in said:

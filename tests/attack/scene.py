@@ -54,12 +54,12 @@ class Scene:
         while asyncio.run(queueing.next()):
             pass
         for _ in range(chunks):
-            work = self.db.write(claim, self.world.ledger, self.world.lane, "lane", 8.0)
+            work = self.db.write(claim, self.world.ledger, self.world.link, "link", 8.0)
             if not isinstance(work, ClaimedChunk):
                 break
             items = list(work.lease.items)
             out += [(each.phone, work.script.text(each.lang), work.script.sender) for each in items]
-            self.db.write(self.world.ledger.record, self.world.lane, work.lease, accepted(items), None, 8.0)
+            self.db.write(self.world.ledger.record, self.world.link, work.lease, accepted(items), None, 8.0)
             self.db.write(self.world.ledger.release, work.lease, 0.0)
         return out
 

@@ -118,7 +118,7 @@ async def _tried(engine: str, when: str, way: str) -> tuple[str, bool]:
             under = _made(home, smsc, when, way)
             under.out = smsc.texts()
             program = await home.up()
-            await home.until(smsc.binds, "the lane is bound")
+            await home.until(smsc.binds, "the link is bound")
             let_in = await _ACTS[when](under, way)
             ended = await program.stop() == 0
         said = await under.named()

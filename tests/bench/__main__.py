@@ -55,7 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     for name, value in asdict(Sizes()).items():
         if isinstance(value, int):
             add(f"--{name}", type=int, help=f"instead of {value}")
-    add("--workers", type=int, nargs="*", help="that share a lane, instead of 2 4")
+    add("--workers", type=int, nargs="*", help="that share a link, instead of 2 4")
     add("--large", type=int, nargs="*", help="messages of the large campaigns, instead of 1 and 5 million")
     add("--engine", choices=(*ENGINES, "both"), default="both")
     add("--quick", action="store_true", help="a few of everything: that it works")

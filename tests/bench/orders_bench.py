@@ -21,9 +21,9 @@ from sqlalchemy import Connection, insert, select, text, update
 
 from app.core.states import NotSent, RunState
 from app.database.connection import Database
-from app.database.models import batches, campaigns, lanes, run_batches, runs
+from app.database.models import batches, campaigns, links, run_batches, runs
 from app.dispatch import run_sweeps, unknown_decisions
-from app.ledger.contract import Arrival, ChunkLease, DeliveryToSend, Lane
+from app.ledger.contract import Arrival, ChunkLease, DeliveryToSend, Link
 from app.ledger.factory import ledger_for
 from tests.app.world import World, accepted, approve, aside, build, receipt
 from tests.bench.machinery import analyze, fresh_url, now, server_cpu_s
@@ -91,7 +91,7 @@ def _resend(engine: str, url: str, decided: int, rounds: int) -> dict[str, float
         lost = build(db, 1, chunk=_CHUNK)
         db.write(_more, lost.batch, decided)
         lost.fan_out()
-        while db.write(lost.ledger.doubt, lost.run, lost.lane.id, 20).left:
+        while db.write(lost.ledger.doubt, lost.run, lost.link.id, 20).left:
             pass
         db.write(lambda c: c.execute(update(runs).values(state=RunState.SENT.value)))
         traffic = Traffic.prepare(lost, stretches)
@@ -136,7 +136,7 @@ class Traffic:
         world.fan_out()
         sent: list[DeliveryToSend] = []
         while lease := world.claim():
-            db.write(world.ledger.record, world.lane, lease, accepted(list(lease.items)), None, _LONG_S)
+            db.write(world.ledger.record, world.link, lease, accepted(list(lease.items)), None, _LONG_S)
             db.write(world.ledger.release, lease, 0.0)
             sent += lease.items
         world.ledger = ledger_for(db, results)  # what is being sent is one chunk
@@ -155,22 +155,22 @@ class Traffic:
             some, self.sent = self.sent[:_GROUP], self.sent[_GROUP:]
             began = now()
             arrivals: list[Arrival] = [
-                receipt(self.world.lane, f"m{each.seq}", phone=each.phone) for each in some
+                receipt(self.world.link, f"m{each.seq}", phone=each.phone) for each in some
             ]
             applied = self.world.db.write(self.world.ledger.apply, arrivals)
             receipts, began = receipts + now() - began, now()
             half, self.items = self.items[:_HALF], self.items[_HALF:]
-            lane, lease = self.lane, self.lease
-            self.world.db.write(self.world.ledger.record, lane, lease, accepted(half, "n"), None, _LONG_S)
+            link, lease = self.link, self.lease
+            self.world.db.write(self.world.ledger.record, link, lease, accepted(half, "n"), None, _LONG_S)
             results += now() - began
             if applied.changed != _GROUP or len(half) != _HALF:
                 raise SystemExit("Not every receipt moved its message.")
         return receipts, results
 
     @property
-    def lane(self) -> Lane:
+    def link(self) -> Link:
         """The link of what is being sent."""
-        return Lane(self.world.lane.id + 1, "third-1", "viettel", self.world.lane.id + 1)
+        return Link(self.world.link.id + 1, "third-1", "viettel", self.world.link.id + 1)
 
 
 def _another(connection: Connection, beside: World, count: int) -> World:
@@ -185,13 +185,13 @@ def _another(connection: Connection, beside: World, count: int) -> World:
     running = RunState.RUNNING.value
     run = copy(runs, beside.run, campaign_id=campaign, state=running)
     batch = copy(batches, beside.batch, sha256=f"another {campaign}", lines=count, accepted=count)
-    lane = copy(lanes, beside.lane.id, name=f"another-{campaign}", group_id=beside.lane.group_id + 1)
+    link = copy(links, beside.link.id, name=f"another-{campaign}", group_id=beside.link.group_id + 1)
     own = {"campaign_id": campaign, "batch_id": batch, "run_id": run}
     connection.execute(insert(run_batches).values(own))
     approve(connection, campaign)
     _more(connection, batch, count, first=0)
-    made_lane = Lane(lane, f"another-{campaign}", "viettel", lane)
-    return World(beside.db, ledger_for(beside.db, _CHUNK), campaign, run, batch, made_lane)
+    made_link = Link(link, f"another-{campaign}", "viettel", link)
+    return World(beside.db, ledger_for(beside.db, _CHUNK), campaign, run, batch, made_link)
 
 
 def _more(connection: Connection, batch: int, count: int, first: int = 1) -> None:
@@ -316,7 +316,7 @@ def _apart(db: Database, lost: World) -> Iterator[Order]:
 def main(url: str, run: int) -> None:
     """The process of its own: does what the lines say until there are no more."""
     db = Database(url)
-    lost = World(db, ledger_for(db, _CHUNK), 0, run, 0, Lane(0, "", "", 0))
+    lost = World(db, ledger_for(db, _CHUNK), 0, run, 0, Link(0, "", "", 0))
     with _here(db, lost) as order:
         for line in sys.stdin:
             said = "done"

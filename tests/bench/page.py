@@ -68,7 +68,7 @@ a whole; the page has what each gave last, with the same sizes.
   **wal_bytes_per_message**: by how much the server's log grew; **written_bytes_per_message** on SQLite: what
   its process gave to the disk (`write_bytes`), log and checkpoints together, since the system does not tell
   them apart.
-- **scale**: the same {messages:,} messages by **2 and 4 workers** on one lane, each with its own bind, on
+- **scale**: the same {messages:,} messages by **2 and 4 workers** on one link, each with its own bind, on
   PostgreSQL (SQLite allows one sender, so it has no such figures); and {large} messages by one.
   **all_cpu_s_per_1000**: of Loa and of the database server, which may be 15% above what {messages:,} take:
   the mean of six such campaigns, three before and three after it, since so short a one varies by an eighth.

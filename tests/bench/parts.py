@@ -38,7 +38,7 @@ _WIDEST = 0.01  # of the contract's rate
 class Sizes:
     """How much is measured: messages, lines, receipts and deliveries, and seconds of an even pace.
 
-    workers: that share a lane on PostgreSQL, beside one alone; large: messages of large campaigns.
+    workers: that share a link on PostgreSQL, beside one alone; large: messages of large campaigns.
     past: campaigns of a year, with so many keys of the tallies; groups: of receipts that come beside them.
     decided: unknown messages that are sent again by one order; cancelled: messages of a run that is.
     hindered: messages past a centre that drops connections, and past one whose queue is full now and then.

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, NullPool, create_engine, text, update
 
 from app.core.states import DeliveryState, RunState
 from app.database.connection import Database
-from app.database.models import batches, lanes, runs
+from app.database.models import batches, links, runs
 from app.devtools.drill.ledger_probe import LedgerProbe
 from app.ledger.contract import Arrival, ChunkLease, DeliveryToSend, Reservation, SubmitOutcome
 from carriers.contract import Accepted, Receipt, ReceiptLevel, ReceiptStatus
@@ -69,7 +69,7 @@ class _Spent:
 def complete(engine: str, count: int, workers: int = 1) -> dict[str, float]:
     """Send to the simulator until every receipt is committed, then recount.
 
-    workers: `loa worker` processes on one lane. SQLite serves one process, which is `loa up` with its API.
+    workers: `loa worker` processes on one link. SQLite serves one process, which is `loa up` with its API.
     """
     with fresh_home(engine) as home, simulator(*RECEIPT_FLAGS) as smsc:
         db = Database(home.url)
@@ -233,7 +233,7 @@ def _database_alone(engine: str, count: int) -> float:
         db = Database(url)
         try:
             world = queued(db, count)
-            db.write(lambda c: c.execute(update(lanes).values(segments_per_second=_NO_LIMIT)))
+            db.write(lambda c: c.execute(update(links).values(segments_per_second=_NO_LIMIT)))
             started = now()
             asyncio.run(_feed(world))
             seconds = now() - started
@@ -251,20 +251,20 @@ async def _feed(world: World) -> None:
 
 
 async def _submit(world: World, reported: asyncio.Queue[list[Arrival] | None]) -> None:
-    """What a lane does with a carrier that answers at once."""
+    """What a link does with a carrier that answers at once."""
     db, ledger = world.db, world.ledger
-    while lease := await db.awrite(ledger.claim, world.lane, [world.run], "bench", _LEASE_S):
+    while lease := await db.awrite(ledger.claim, world.link, [world.run], "bench", _LEASE_S):
         outcomes: list[SubmitOutcome] = []
         for start in range(0, len(lease.items), _HALF):
             half = lease.items[start : start + _HALF]
             intention = Reservation(half[-1].seq, len(half))
-            await db.awrite(ledger.record, world.lane, lease, outcomes, intention, _LEASE_S)
+            await db.awrite(ledger.record, world.link, lease, outcomes, intention, _LEASE_S)
             outcomes = [SubmitOutcome(item, Accepted((_reference(lease, item),))) for item in half]
-        await db.awrite(ledger.record, world.lane, lease, outcomes, None, _LEASE_S)
+        await db.awrite(ledger.record, world.link, lease, outcomes, None, _LEASE_S)
         await db.awrite(ledger.release, lease, 0.0)
         for start in range(0, len(lease.items), GROUP):
             some = lease.items[start : start + GROUP]
-            await reported.put([Arrival(world.lane, _receipt(lease, item)) for item in some])
+            await reported.put([Arrival(world.link, _receipt(lease, item)) for item in some])
     await reported.put(None)
 
 

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, insert, text
 
 from app.core import areas, clock
 from app.database.connection import Database
-from app.database.models import batches, campaigns, directives, lanes, run_batches, runs
+from app.database.models import batches, campaigns, directives, links, run_batches, runs
 from app.ledger.factory import ledger_for
 from app.reports import freeze
 from app.reports.archive import ReportSubject, SubjectKind
@@ -75,20 +75,20 @@ def _heads(connection: Connection, messages: int) -> None:
     }
     campaign |= {"day_starts": "00:00", "day_ends": "24:00", "state": "approved", "directive_id": 1}
     batch = {"carrier": "viettel", "name": "x", "sha256": "0" * 64, "state": "ready", "lines": messages}
-    lane = {
+    link = {
         "name": "v",
         "carrier": "viettel",
         "receipt_group": "v",
         "group_id": 1,
         "segments_per_second": 100.0,
     }
-    lane |= {"receipt_level": 2, "state": "running", "changed_at": _T0}
+    link |= {"receipt_level": 2, "state": "running", "changed_at": _T0}
     own_run = {"campaign_id": 1, "carrier": "viettel", "state": "sent", "started_at": _T0, "created_at": _T0}
     rows: list[tuple[Any, dict[str, Any]]] = [
         (directives, letter | made),
         (campaigns, campaign | made),
         (batches, batch | {"accepted": messages} | made),
-        (lanes, lane),
+        (links, link),
         (runs, own_run),
         (
             run_batches,
@@ -110,7 +110,7 @@ def _rows(sqlite: bool) -> list[str]:
         **own,
         "campaign_id": "1",
         "run_id": "1",
-        "lane_id": "1",
+        "link_id": "1",
         "area": area,
         "reason": reason,
         "submitted_at": _AT,
@@ -119,7 +119,7 @@ def _rows(sqlite: bool) -> list[str]:
         "delivered": f"CASE WHEN {good} THEN 1 ELSE 0 END",
         "failed": f"CASE WHEN {told} AND NOT ({good}) THEN 1 ELSE 0 END",
     }
-    journal = {"campaign_id": "1", "batch_id": "1", "seq": "i", "part": "0", "lane_id": "1", "group_id": "1"}
+    journal = {"campaign_id": "1", "batch_id": "1", "seq": "i", "part": "0", "link_id": "1", "group_id": "1"}
     submission = {**journal, "attempt": "1", "at": _AT, "result": "1", "reference": "'r' || i"}
     receipt = {
         **journal,

@@ -74,7 +74,7 @@ def _sent(db: Database, count: int) -> World:
     world = build(db, count, chunk=1000)
     world.fan_out()
     while lease := world.claim():
-        db.write(world.ledger.record, world.lane, lease, accepted(list(lease.items)), None, 30.0)
+        db.write(world.ledger.record, world.link, lease, accepted(list(lease.items)), None, 30.0)
         db.write(world.ledger.release, lease, 0.0)
     analyze(db)
     return world

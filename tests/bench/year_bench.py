@@ -57,14 +57,14 @@ def _sent(world: World) -> list[DeliveryToSend]:
     world.fan_out()
     items: list[DeliveryToSend] = []
     while lease := world.claim():
-        world.db.write(world.ledger.record, world.lane, lease, accepted(list(lease.items)), None, 30.0)
+        world.db.write(world.ledger.record, world.link, lease, accepted(list(lease.items)), None, 30.0)
         world.db.write(world.ledger.release, lease, 0.0)
         items += lease.items
     return items
 
 
 def _receive(world: World, items: list[DeliveryToSend]) -> None:
-    some: list[Arrival] = [receipt(world.lane, f"m{item.seq}", phone=item.phone) for item in items]
+    some: list[Arrival] = [receipt(world.link, f"m{item.seq}", phone=item.phone) for item in items]
     if world.db.write(world.ledger.apply, some).changed != len(items):
         raise SystemExit("Not every receipt moved its message.")
 

@@ -23,8 +23,8 @@ from app.database.models import (
     deliveries,
     directives,
     inbound_messages,
-    lanes,
     link_health,
+    links,
     notices,
     quarantine,
     receipts,
@@ -44,7 +44,7 @@ from app.reports.document import letterhead
 from app.reports.freeze import Freezer
 from app.security.principal import at_keyboard
 from carriers.contract import Reason
-from tests.app.campaigns.rows import HOURS, new_batch, new_lane
+from tests.app.campaigns.rows import HOURS, new_batch, new_link
 from tests.long.app.privacy.past import erase
 from tests.long.app.reports.scene import HOUR, T0, varied
 
@@ -67,7 +67,7 @@ SECOND = replace(_DRAFT, name="Cảnh báo đầu tư tiền ảo, tháng 3", di
 ADDRESSEES = (("Sở Tư pháp", "department"), ("Báo Sơn La", "press"), ("Ngân hàng Nhà nước tỉnh", "bank"))
 # Districts as they were at the letter's date, and hundredths of each run; who has none comes last.
 AREAS = {"116": 14, "119": 12, "120": 9, "122": 11, "123": 13, "124": 8, "125": 15, "126": 13, None: 5}
-_REFUSED = "MobiFone refuses our login (403 sai): correct user and password, then resume the lane."
+_REFUSED = "MobiFone refuses our login (403 sai): correct user and password, then resume the link."
 REASONS = {
     State.UNDELIVERED: {Reason.NO_SUCH_NUMBER: 6, Reason.BARRED: 3, Reason.HANDSET: 1},
     State.EXPIRED: {Reason.EXPIRED: 1},
@@ -109,8 +109,8 @@ def links_up(c: Connection) -> None:
     c.execute(delete(link_health))
     now = clock.now_ms()
     up = {"holder": "worker", "seen_at": now + DAY, "connected_since": now - DAY, "answered_at": now}
-    for lane_id in c.execute(select(lanes.c.id).where(lanes.c.state == "running")).scalars():
-        c.execute(insert(link_health).values(up | {"lane_id": lane_id}))
+    for link_id in c.execute(select(links.c.id).where(links.c.state == "running")).scalars():
+        c.execute(insert(link_health).values(up | {"link_id": link_id}))
 
 
 def _letters(c: Connection) -> None:
@@ -201,24 +201,24 @@ def move(c: Connection, n: int) -> None:
 
 
 def _still(c: Connection) -> None:
-    """A halted lane, receipts of nobody, deliveries whose answer was lost."""
+    """A halted link, receipts of nobody, deliveries whose answer was lost."""
     now = clock.now_ms()
     for carrier in RUNS:
-        new_lane(c, f"{carrier}-1", 400.0, carrier=carrier, changed_at=now - DAY // 12)
+        new_link(c, f"{carrier}-1", 400.0, carrier=carrier, changed_at=now - DAY // 12)
     halted = {"state": "halted", "code": "login 403", "reason": _REFUSED}
     halted["changed_at"] = now - DAY // 48
-    c.execute(update(lanes).where(lanes.c.name == "mobifone-1").values(halted))
-    lost: dict[str, Any] = {"campaign_id": 1, "batch_id": 1, "run_id": 1, "lane_id": 1}
+    c.execute(update(links).where(links.c.name == "mobifone-1").values(halted))
+    lost: dict[str, Any] = {"campaign_id": 1, "batch_id": 1, "run_id": 1, "link_id": 1}
     lost |= {"since": now - DAY // 30, "why": "the connection broke"}
     rows = [lost | {"seq": n, "phone": 84_981_000_000 + 37 * n} for n in range(1, 144)]
     c.execute(insert(unknowns), rows)
-    foreign = {"lane_id": 2, "group_id": 2, "level": 2, "reason": 0, "status": "delivered", "try_at": now}
+    foreign = {"link_id": 2, "group_id": 2, "level": 2, "reason": 0, "status": "delivered", "try_at": now}
     c.execute(insert(quarantine), [foreign | {"received_at": now, "reference": f"x{n}"} for n in range(7)])
 
 
 def _inbound(c: Connection) -> None:
     """What subscribers have sent to us: an objection, twice, a long one in two parts, a binary one."""
-    now, of = clock.now_ms(), {"lane_id": 1, "destination": "8088", "coding": 8, "repeat_of": None}
+    now, of = clock.now_ms(), {"link_id": 1, "destination": "8088", "coding": 8, "repeat_of": None}
     of |= {"octets": None, "part_reference": None, "part_number": None, "part_total": None, "source": None}
     parts = {"part_reference": 71, "part_total": 2, "phone": 84_981_000_037}
     said: list[dict[str, Any]] = [
@@ -246,18 +246,18 @@ def _history(c: Connection) -> None:
         row = of | {"seq": n, "phone": 84_911_000_000 + n, "area": "119", "segments": 2, "parts": 2}
         row |= {"state": int(state), "reason": int(Reason.NO_SUCH_NUMBER if n % 19 == 0 else Reason.NONE)}
         rows.append(
-            row | {"submitted_at": sent, "done_at": None if n % 23 == 0 else sent + took, "lane_id": 2}
+            row | {"submitted_at": sent, "done_at": None if n % 23 == 0 else sent + took, "link_id": 2}
         )
     c.execute(insert(deliveries), rows)
     c.execute(update(run_batches).where(run_batches.c.run_id == 2).values(fanned_upto=480))
     of.pop("run_id")
-    taken = of | {"seq": 19, "attempt": 1, "at": begun + 7000 * 19, "lane_id": 2, "group_id": 2, "result": 1}
+    taken = of | {"seq": 19, "attempt": 1, "at": begun + 7000 * 19, "link_id": 2, "group_id": 2, "result": 1}
     c.execute(insert(submissions), [taken | {"part": n, "reference": f"vt-19-{n}"} for n in (0, 1)])
     said = of | {
         "seq": 19,
         "received_at": begun + 139_000,
         "done_at": begun + 138_500,
-        "lane_id": 2,
+        "link_id": 2,
         "group_id": 2,
     }
     said |= {

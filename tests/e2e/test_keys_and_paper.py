@@ -50,7 +50,7 @@ def test_an_order_is_opened_and_left_by_keys_alone(signed_in: In) -> None:
     expect(page.get_by_role("button", name="Đồng ý, tạm dừng")).to_be_hidden()
 
 
-@pytest.mark.parametrize("path", ["/", "/campaigns/1", "/runs/1", "/batches/2", "/lanes"])
+@pytest.mark.parametrize("path", ["/", "/campaigns/1", "/runs/1", "/batches/2", "/links"])
 def test_on_paper_tables_are_tables_and_nothing_is_dark(signed_in: In, path: str) -> None:
     page = signed_in("admin")
     page.goto(path)

@@ -103,7 +103,7 @@ def test_a_click_is_not_lost_to_a_page_that_is_loaded_again(
         db.write(lambda c: c.execute(turn.values(state="running")))
 
 
-@pytest.mark.parametrize("path", ["/", "/runs/1", "/lanes"])
+@pytest.mark.parametrize("path", ["/", "/runs/1", "/links"])
 def test_the_death_of_a_link_is_seen_on_an_open_page_within_15_s(
     signed_in: In, province: tuple[str, Database], path: str
 ) -> None:
@@ -112,7 +112,7 @@ def test_the_death_of_a_link_is_seen_on_an_open_page_within_15_s(
     expect(page.get_by_text("Số liệu cập nhật trực tiếp.")).to_be_visible()
     expect(page.locator(".badge.bad").get_by_text("mất kết nối")).to_have_count(0)
     now = clock.now_ms()
-    lost = {"lane_id": 1, "holder": "w", "seen_at": now + 60_000, "lost_since": now - 1000}
+    lost = {"link_id": 1, "holder": "w", "seen_at": now + 60_000, "lost_since": now - 1000}
     db.write(lambda c: c.execute(delete(link_health)))
     db.write(lambda c: c.execute(insert(link_health).values(lost)))
     try:

@@ -37,7 +37,7 @@ VISITS = (
     Visit("directive-new", "/directives/new"),
     Visit("outreach", "/directives/1/report?addressee=Sở Tư pháp"),
     Visit("texts", "/texts"),
-    Visit("lanes", "/lanes"),
+    Visit("links", "/links"),
     Visit("receipts", "/receipts"),
     Visit("inbound", "/inbound", "viettel"),
     Visit("receipt-files", "/receipt-files", "vnpt"),

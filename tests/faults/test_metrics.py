@@ -23,7 +23,7 @@ def _receipts(told: str) -> float:
     return sum(map(float, re.findall(r'loa_receipts_total\{outcome="\w+"\} ([\d.]+)', told)))
 
 
-async def test_the_sender_tells_of_its_lanes_results_and_receipts(home: Home) -> None:
+async def test_the_sender_tells_of_its_links_results_and_receipts(home: Home) -> None:
     queue(home.url, 50)
     port = home.port if home.sqlite else free_port()
     async with Smsc() as smsc:
@@ -33,7 +33,7 @@ async def test_the_sender_tells_of_its_lanes_results_and_receipts(home: Home) ->
         # It counts what it has committed, so a moment after the ledger shows it.
         await home.until(lambda: _receipts(_asked(port)) >= 50, "every receipt is counted")
         told = _asked(port)
-        assert 'loa_results_total{lane="viettel-1",result="accepted"} 50.0' in told
+        assert 'loa_results_total{link="viettel-1",result="accepted"} 50.0' in told
         assert _receipts(told) == 50
-        assert 'loa_lane_running{carrier="viettel",lane="viettel-1"} 1.0' in told
+        assert 'loa_link_running{carrier="viettel",link="viettel-1"} 1.0' in told
         assert await sender.stop() == 0, sender.words()

@@ -1,4 +1,4 @@
-"""A centre that refuses everything burns no run: the lane halts, or pauses and asks by single messages."""
+"""A centre that refuses everything burns no run: the link halts, or pauses and asks by single messages."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator
 import pytest
 from sqlalchemy import func, select
 
-from app.core.states import DeliveryState, LaneState, RunState
+from app.core.states import DeliveryState, LinkState, RunState
 from app.database.connection import Database
-from app.database.models import deliveries, lanes
-from app.dispatch import link_store as lanes_of
+from app.database.models import deliveries, links
+from app.dispatch import link_store as links_of
 from app.observability import link_status
 from carriers.simulators.smsc import Smsc, SmscBehaviour
 from tests.app.world import World, build
@@ -33,32 +33,32 @@ def _count(world: World, state: DeliveryState) -> int:
     return world.db.read(lambda c: c.execute(query).scalar_one())
 
 
-def _lane(world: World) -> tuple[str, str | None]:
-    row = world.db.read(lambda c: c.execute(select(lanes.c.state, lanes.c.code)).one())
+def _link(world: World) -> tuple[str, str | None]:
+    row = world.db.read(lambda c: c.execute(select(links.c.state, links.c.code)).one())
     return row.state, row.code
 
 
 async def _resume(world: World, smsc: Smsc) -> None:
-    """As a person does, who sees that the lane is halted and the link left."""
+    """As a person does, who sees that the link is halted and the link left."""
     await until(lambda: smsc.binds() == 0, "the link is left")
-    world.db.write(lambda c: lanes_of.resume(c, world.lane.id, "op", None))
+    world.db.write(lambda c: links_of.resume(c, world.link.id, "op", None))
 
 
 @pytest.mark.parametrize("status", ["0x0A", "0x450"])
-async def test_an_smpp_centre_that_refuses_everything_for_our_sake_halts_the_lane(
+async def test_an_smpp_centre_that_refuses_everything_for_our_sake_halts_the_link(
     db: Database, smsc: Smsc, status: str
 ) -> None:
-    """U2: 2,000 rejected in ten seconds, and the lane went on."""
+    """U2: 2,000 rejected in ten seconds, and the link went on."""
     world = build(db, COUNT)
     world.fan_out()
     smsc.change(refusals=f"{status}=1.0")
     async with working(world, smsc, **QUICK):
-        await until(lambda: _lane(world) == (LaneState.HALTED, status), "the lane is halted")
+        await until(lambda: _link(world) == (LinkState.HALTED, status), "the link is halted")
         assert 0 < _count(world, DeliveryState.REJECTED) <= MOST
         assert int(smsc.report()["submits"]) <= MOST + WINDOW + SUB_BATCH
         await _resume(world, smsc)  # nothing is mended
-        await until(lambda: _lane(world)[0] == LaneState.RUNNING, "it is resumed")
-        await until(lambda: _lane(world)[0] == LaneState.HALTED, "it halts again")
+        await until(lambda: _link(world)[0] == LinkState.RUNNING, "it is resumed")
+        await until(lambda: _link(world)[0] == LinkState.HALTED, "it halts again")
         rejected = _count(world, DeliveryState.REJECTED)
         assert rejected <= MOST + 3
         smsc.change(refusals="")
@@ -83,7 +83,7 @@ async def test_a_centre_in_trouble_is_asked_by_single_messages_and_rejects_none(
         await asyncio.sleep(4.0)
         probes = int(smsc.report()["submits"]) - before
         assert 0 < probes <= 2 * 4.0 / 0.5
-        assert (_count(world, DeliveryState.REJECTED), _lane(world)[0]) == (0, LaneState.RUNNING)
+        assert (_count(world, DeliveryState.REJECTED), _link(world)[0]) == (0, LinkState.RUNNING)
         smsc.change(refusals="")
         await until(lambda: run_state(world) == RunState.FINISHED, "all is delivered")
     assert world.states() == {DeliveryState.DELIVERED: COUNT}
@@ -100,7 +100,7 @@ async def test_a_link_in_trouble_is_red_as_refusing_with_its_code_and_since_when
     async with working(world, smsc, **QUICK):
 
         def standing() -> link_status.LinkStatus:
-            return world.db.read(link_status.facts)[world.lane.id]
+            return world.db.read(link_status.facts)[world.link.id]
 
         await until(lambda: standing().state is link_status.LinkHealthState.REFUSING, "it is said")
         found = standing()
@@ -115,7 +115,7 @@ async def test_a_list_with_a_stretch_of_dead_numbers_goes_on(db: Database, smsc:
     smsc.change(refusals="0x0B=1.0")
     async with working(world, smsc, segments_per_second=200):
         await until(lambda: _count(world, DeliveryState.REJECTED) >= 100, "a hundred are refused")
-        assert _lane(world)[0] == LaneState.RUNNING
+        assert _link(world)[0] == LinkState.RUNNING
         smsc.change(refusals="")
         await until(lambda: _count(world, DeliveryState.DELIVERED) >= 200, "it goes on")
-        assert _lane(world)[0] == LaneState.RUNNING
+        assert _link(world)[0] == LinkState.RUNNING

@@ -123,7 +123,7 @@ def test_a_server_that_came_back_without_a_word_refuses_nobody(server: Server) -
             _keep_connections(call)
         line.forget()
         assert db.read(one) == 1
-        time.sleep(1.5)  # longer than a connection of a lane at work rests
+        time.sleep(1.5)  # longer than a connection of a link at work rests
         for _ in range(KEPT):
             assert (db.read(one), db.write(one)) == (1, 1)
         db.close()

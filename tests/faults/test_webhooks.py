@@ -45,7 +45,7 @@ def seeded(url: str, count: int) -> None:
 
 
 def api(home: Home, **settings: object) -> None:
-    """Start what serves the API: with lanes on SQLite, alone on PostgreSQL."""
+    """Start what serves the API: with links on SQLite, alone on PostgreSQL."""
     home.configure({"viettel-1": smpp_link("viettel", free_port()) | WEBHOOK}, **settings)
     home.start("up" if home.sqlite else "serve")
 

@@ -52,7 +52,7 @@ class View:
         return {row[0] for row in self.rows(select(deliveries.c.phone).where(deliveries.c.state.in_(states)))}
 
     def declared(self) -> set[int]:
-        """Numbers that a lane has declared it will send to, without a result so far."""
+        """Numbers that a link has declared it will send to, without a result so far."""
         c, d = chunks.c, deliveries.c
         own = (d.campaign_id == c.campaign_id) & (d.batch_id == c.batch_id)
         query = (

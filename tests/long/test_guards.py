@@ -183,7 +183,7 @@ def test_nothing_catches_every_exception() -> None:
         if isinstance(node, ast.ExceptHandler)
         and (node.type is None or {"Exception", "BaseException"} & set(ast.unparse(node.type).split(", ")))
     ]
-    # The lane's submit alone may: a bug of an adapter must not be taken for an answer.
+    # The link's submit alone may: a bug of an adapter must not be taken for an answer.
     assert [place for place in guilty if not place.startswith("app/dispatch/")] == []
 
 

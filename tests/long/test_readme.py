@@ -15,7 +15,7 @@ from app.database.connection import Database
 from app.runtime.api_app import create_app
 from app.security import create_key
 from tests.app.api.served import served
-from tests.app.campaigns.rows import new_lane
+from tests.app.campaigns.rows import new_link
 from tests.engines import sqlite_alone
 
 database_url = sqlite_alone
@@ -44,7 +44,7 @@ def test_the_curl_examples_do_what_they_say(application: FastAPI, db: Database, 
         (tmp_path / f"{name}.txt").write_text(f"Authorization: Bearer {key}", encoding="utf-8")
     lines = "".join(f"0912{n:06d}\n" for n in range(20))
     (tmp_path / "viettel.csv").write_text("phone\n" + lines, encoding="utf-8")
-    db.write(new_lane, "viettel-1", carrier="viettel")
+    db.write(new_link, "viettel-1", carrier="viettel")
     assert len(examples()) == 1
     with served(application) as address:
         script = examples()[0].replace(ADDRESS, address)

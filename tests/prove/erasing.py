@@ -13,7 +13,7 @@ from pathlib import Path
 from sqlalchemy import event
 
 from app.database.connection import Database
-from app.ledger.contract import Lane
+from app.ledger.contract import Link
 from app.ledger.factory import ledger_for
 from tests.app.world import receipt
 from tests.long.app.privacy.past import eraser
@@ -22,11 +22,11 @@ _OF_ERASURE = re.compile(r"\s*(DELETE|ALTER|DROP|TRUNCATE)|\s*(INSERT|UPDATE).*(
 _PAUSE_S = 0.002
 
 
-def erase_and_die(url: str, lane: Lane, statement: int, number: int, told: Path) -> None:
+def erase_and_die(url: str, link: Link, statement: int, number: int, told: Path) -> None:
     """Kill -9 before the nth statement of the erasure. number: of the first receipt; told: a file of them."""
     db, over = Database(url), threading.Event()
     _arm(db, statement)
-    receipts = threading.Thread(target=_take_receipts, args=(db, lane, number, told, over))
+    receipts = threading.Thread(target=_take_receipts, args=(db, link, number, told, over))
     receipts.start()
     asyncio.run(eraser(db, lease_ms=-1).run(asyncio.Event()))
     over.set()
@@ -47,11 +47,11 @@ def _arm(db: Database, statement: int) -> None:
         event.listen(engine, "before_cursor_execute", before)
 
 
-def _take_receipts(db: Database, lane: Lane, number: int, told: Path, over: threading.Event) -> None:
+def _take_receipts(db: Database, link: Link, number: int, told: Path, over: threading.Event) -> None:
     """For messages of today and for nobody; each is noted once committed, as it would be acknowledged."""
     ledger, file = ledger_for(db), os.open(told, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     while not over.is_set():
-        own, strange = receipt(lane, f"x{2 + number % 100}"), receipt(lane, f"strange{number}")
+        own, strange = receipt(link, f"x{2 + number % 100}"), receipt(link, f"strange{number}")
         db.write(ledger.apply, [own, strange])
         os.write(file, f"{number}\n".encode())
         number += 1

@@ -24,7 +24,7 @@ from sqlalchemy import Connection, event, text, update
 from app.accounts.service import add_person
 from app.core.config import Settings
 from app.database.connection import Database
-from app.database.models import lanes, run_batches, runs
+from app.database.models import links, run_batches, runs
 from app.runtime.api_app import create_app
 from app.web.pages.reports import AT_ONCE
 from tests.app.api.served import served
@@ -44,7 +44,7 @@ PAGES = (
     "/batches/1?campaign=1&state=failed&after=400000",
     "/deliveries/1/1/500000",
     "/directives",
-    "/lanes",
+    "/links",
     "/receipts",
     "/inbound",
     "/receipt-files",
@@ -90,7 +90,7 @@ def province(
 
 def _under_way(c: Connection) -> None:
     c.execute(update(runs).values(state="running"))
-    c.execute(update(lanes).values(segments_per_second=400.0))
+    c.execute(update(links).values(segments_per_second=400.0))
     c.execute(update(run_batches).values(fanned_all=True))
 
 

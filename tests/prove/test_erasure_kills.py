@@ -51,13 +51,13 @@ def test_an_erasure_killed_fifty_times_loses_no_receipt_and_is_certified_whole(
     world.fan_out()
     lease = world.claim()
     assert lease
-    db.write(world.ledger.record, world.lane, lease, accepted(lease.items, "x"), None, 30.0)
+    db.write(world.ledger.record, world.link, lease, accepted(lease.items, "x"), None, 30.0)
     db.close()
     kills, status = 0, -signal.SIGKILL
     while status != 0:
         # Few at first, so that it is killed in every transaction; a step of it has about a dozen.
         statement = dice.randrange(1, 12 if kills < KILLS else 60)
-        status = started(database_url, world.lane, statement, 100_000 * kills, told) or 0
+        status = started(database_url, world.link, statement, 100_000 * kills, told) or 0
         assert status in (0, -signal.SIGKILL), status
         kills += status != 0
         assert kills < 10 * KILLS

@@ -163,7 +163,7 @@ def held(view: View, program: Program) -> dict[int, int]:
 
 
 async def all_send(home: Home, view: View, programs: Sequence[Program]) -> None:
-    """Every worker has had work of the lane."""
+    """Every worker has had work of the link."""
     seen: set[int] = set()
 
     def shared() -> bool:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from sqlalchemy import select
 
-from app.core.states import DeliveryState, LaneState
-from app.database.models import lanes
+from app.core.states import DeliveryState, LinkState
+from app.database.models import links
 from carriers.simulators.smsc import Smsc, SmscBehaviour
 from tests.faults.processes import Home, smpp_link
 from tests.faults.view import View, queue
@@ -37,12 +37,12 @@ async def test_the_first_worker_keeps_its_rate_and_the_second_takes_over(
             await home.until(lambda: len(arrivals) >= begun + SOME, "the first goes on sending")
             beside = arrivals[begun + SOME - 1] - arrivals[begun]
             assert beside <= 1.25 * alone, (alone, beside)
-            assert view.rows(select(lanes.c.state)) == [(LaneState.RUNNING.value,)]
+            assert view.rows(select(links.c.state)) == [(LinkState.RUNNING.value,)]
             assert first.alive()
             assert second.alive()
             await first.kill()
             await home.until(lambda: view.tallied(DeliveryState.QUEUED) == 0, "the second sends the rest")
-            assert view.rows(select(lanes.c.state)) == [(LaneState.RUNNING.value,)]
+            assert view.rows(select(links.c.state)) == [(LinkState.RUNNING.value,)]
             assert smsc.report()["copies_max"] == 1
             unknown = view.tallied(DeliveryState.UNKNOWN)
             assert smsc.report()["distinct_numbers"] >= COUNT - unknown

@@ -17,7 +17,7 @@ COUNT, RATE = 2000, 200  # ten seconds: each sweep has its turn in the first hal
 SWEEPS = {
     "tallies": ("INSERT", "tallies", "NEW.folded"),
     "rates": ("INSERT", "run_counts", "NEW.run_id > 0"),
-    "links": ("INSERT", "link_health", "NEW.lane_id > 0"),
+    "links": ("INSERT", "link_health", "NEW.link_id > 0"),
 }
 
 

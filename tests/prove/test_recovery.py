@@ -15,10 +15,10 @@ import pytest
 from sqlalchemy import select
 
 from app.core import clock
-from app.core.states import DeliveryState, LaneState, RunState
+from app.core.states import DeliveryState, LinkState, RunState
 from app.database import schema
 from app.database.connection import Database
-from app.database.models import lanes, runs
+from app.database.models import links, runs
 from carriers.simulators.smsc import Smsc, SmscBehaviour
 from tests.faults.ending import stopped, verified
 from tests.faults.processes import Home, smpp_link
@@ -100,16 +100,16 @@ def queued(view: View) -> int:
 
 
 async def waits_for_a_person(home: Home, smsc: Smsc) -> None:
-    """What sends is started, and halts its lane in words; resuming the lane is refused in the same words."""
+    """What sends is started, and halts its link in words; resuming the link is refused in the same words."""
     view, before = View(home.url), smsc.report()["submits"]
     sender = home.sender()
-    halted = select(lanes.c.code, lanes.c.reason).where(lanes.c.state == LaneState.HALTED.value)
-    await home.until(lambda: view.rows(halted), "the lane is halted")
+    halted = select(links.c.code, links.c.reason).where(links.c.state == LinkState.HALTED.value)
+    await home.until(lambda: view.rows(halted), "the link is halted")
     assert await sender.stop() == 0, sender.words()
     ((code, reason),) = view.rows(halted)
     assert code == "restored"
     assert "Say `loa database restored`." in reason
-    assert reason in await home.command("lane", "resume", "1", status=1)
+    assert reason in await home.command("link", "resume", "1", status=1)
     assert "BAD   home: This database was put back" in await home.command("doctor", "--offline", status=1)
     assert smsc.report()["submits"] == before
 

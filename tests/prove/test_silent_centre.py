@@ -62,11 +62,11 @@ class Scene:
 
     async def is_red(self) -> bool:
         """Whether the overview says why nothing goes, and since when, and the API as well."""
-        (lane,) = (await self.http.get("/v1/lanes")).json()
-        if lane["link"] != "held":
+        (link,) = (await self.http.get("/v1/links")).json()
+        if link["health"] != "held":
             return False
         page = re.sub(r"\s+", " ", (await self.http.get("/")).text)
-        since = datetime.fromisoformat(lane["answered_at"])
+        since = datetime.fromisoformat(link["answered_at"])
         return SAID in page and f"{since:%H:%M}" in page.partition(SAID)[2]
 
     async def red_after(self, moment: float) -> float:

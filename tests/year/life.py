@@ -18,7 +18,7 @@ from sqlalchemy import select
 
 from app.core import clock
 from app.core.states import DeliveryState, RunState
-from app.database.models import lanes, runs
+from app.database.models import links, runs
 from app.devtools.drill.fault_injection import CONTROL_FILE, PlannedFailure
 from tests.faults.processes import Home, Program
 from tests.faults.view import View
@@ -170,9 +170,9 @@ class Year:
     def run_states(self) -> dict[int, str]:
         return {row[0]: row[1] for row in self.view.rows(select(runs.c.id, runs.c.state))}
 
-    def lane_codes(self) -> set[str]:
-        """Why lanes are halted."""
-        return {row[0] for row in self.view.rows(select(lanes.c.code)) if row[0]}
+    def link_codes(self) -> set[str]:
+        """Why links are halted."""
+        return {row[0] for row in self.view.rows(select(links.c.code)) if row[0]}
 
     # ---- orders
 

@@ -283,7 +283,7 @@ async def restored(year: Year, store: Store, number: int) -> dict[str, int]:
 async def _person_speaks(year: Year) -> None:
     """What sends stands until somebody has said that the database was put back."""
     sender, before = year.home.sender(), year.carriers.vnpt.taken()
-    await year.until(lambda: "restored" in year.lane_codes(), "the lanes are halted", dead=True)
+    await year.until(lambda: "restored" in year.link_codes(), "the links are halted", dead=True)
     assert await sender.stop() == 0, sender.words()
     await year.home.command("database", "restored")
     assert year.carriers.vnpt.taken() == before

@@ -1,4 +1,4 @@
-"""Tables of dispatch: lanes, deliveries, chunks, submissions and unknown deliveries."""
+"""Tables of dispatch: links, deliveries, chunks, submissions and unknown deliveries."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from sqlalchemy import (
 
 from app.database.models.base import Ms, Reference, metadata, new_id, on_postgresql
 
-lanes = Table(
-    "lanes",
+links = Table(
+    "links",
     metadata,
     new_id(),
     Column("name", String(40), nullable=False, unique=True),
@@ -31,7 +31,7 @@ lanes = Table(
     Column("account", String(200)),
     # Hash of what the link's settings make of a text (app/runtime/worker.py); NULL: older row.
     Column("says", String(64)),
-    Column("group_id", SmallInteger, nullable=False),  # id of the first lane of the receipt group or account
+    Column("group_id", SmallInteger, nullable=False),  # id of the first link of the receipt group or account
     Column("segments_per_second", Float, nullable=False),
     Column("receipt_level", SmallInteger, nullable=False),
     # The carrier gives one reference and one receipt per message, whatever its number of parts.
@@ -54,7 +54,7 @@ LINK_FORGOTTEN_AFTER_MS = 7 * 86_400_000
 link_health = Table(
     "link_health",
     metadata,
-    Column("lane_id", SmallInteger, ForeignKey("lanes.id"), primary_key=True, autoincrement=False),
+    Column("link_id", SmallInteger, ForeignKey("links.id"), primary_key=True, autoincrement=False),
     Column("holder", String(80), primary_key=True),  # the send loop, as `owner` of its chunks
     Column("seen_at", Ms, nullable=False),  # last report of the process, by the shared clock
     Column("connected_since", Ms),
@@ -72,7 +72,7 @@ link_health = Table(
 webhook_clocks = Table(
     "webhook_clocks",
     metadata,
-    Column("lane_id", SmallInteger, ForeignKey("lanes.id"), primary_key=True, autoincrement=False),
+    Column("link_id", SmallInteger, ForeignKey("links.id"), primary_key=True, autoincrement=False),
     Column("first_at", Ms, nullable=False),  # since when all are refused
     Column("last_at", Ms, nullable=False),
     Column("over_at", Ms),  # when one was accepted again
@@ -91,7 +91,7 @@ run_counts = Table(
 )
 
 # Identity of this database as Ledger.home gives it, and since when; the newest row counts. After a restore
-# the identity changes, and no lane sends until a person has confirmed.
+# the identity changes, and no link sends until a person has confirmed.
 homes = Table(
     "homes",
     metadata,
@@ -124,7 +124,7 @@ deliveries = Table(
     Column("attempts", Integer, nullable=False, server_default="0"),  # last pass that deferred it
     # Deferrals that count towards MAX_FAULTS
     Column("faults", SmallInteger, nullable=False, server_default="0"),
-    Column("lane_id", SmallInteger),
+    Column("link_id", SmallInteger),
     Column("area", String(5)),
     Column("lang", String(8)),
     # How often a person had it sent again while unknown: the maximum number of extra copies.
@@ -148,9 +148,9 @@ chunks = Table(
     Column("attempt", Integer, nullable=False, server_default="0"),  # fencing: counts claims
     Column("not_before", Ms, nullable=False, server_default="0"),
     Column("owner", String(80)),
-    Column("lane_id", SmallInteger),
+    Column("link_id", SmallInteger),
     Column("lease_until", Ms),
-    Column("taken_at", Ms),  # when a lane first claimed it; nothing was sent before
+    Column("taken_at", Ms),  # when a link first claimed it; nothing was sent before
     Column("stamp", String(64)),  # MAC over its lines as queued, by a key outside the database
     Index(
         "ix_chunks_open",
@@ -171,7 +171,7 @@ submissions = Table(
     Column("attempt", Integer, primary_key=True, autoincrement=False),
     Column("part", SmallInteger, primary_key=True, autoincrement=False),
     Column("at", Ms, nullable=False),
-    Column("lane_id", SmallInteger, nullable=False),
+    Column("link_id", SmallInteger, nullable=False),
     Column("group_id", SmallInteger, nullable=False),
     Column("result", SmallInteger, nullable=False),  # ledger.contract.ResultKind
     Column("reference", Reference),
@@ -198,7 +198,7 @@ unknowns = Table(
     Column("run_id", Integer, nullable=False, index=True),
     Column("phone", BigInteger, nullable=False),
     Column("attempt", Integer),  # of the lease that may have sent it; NULL: nobody can say
-    Column("lane_id", SmallInteger),
+    Column("link_id", SmallInteger),
     Column("group_id", SmallInteger),
     Column("since", Ms, nullable=False),
     Column("why", String(200), nullable=False),

@@ -27,7 +27,7 @@ def _receipt_columns() -> list[Column[Any]]:
         Column("received_at", Ms, nullable=False),
         Column("done_at", Ms),
         Column("phone", BigInteger),
-        Column("lane_id", SmallInteger, nullable=False),
+        Column("link_id", SmallInteger, nullable=False),
         Column("group_id", SmallInteger, nullable=False),
         Column("level", SmallInteger, nullable=False),
         Column("reason", SmallInteger, nullable=False),
@@ -50,7 +50,7 @@ receipts = Table(
     *_receipt_columns(),
     Column("matched_at", Ms),  # when it left the quarantine, if it waited there
     Index("ix_receipts_delivery", "batch_id", "seq"),
-    Index("ix_receipts_lane_id_received_at", "lane_id", "received_at"),  # for the log: newest of each lane
+    Index("ix_receipts_link_id_received_at", "link_id", "received_at"),  # for the log: newest of each link
     info=on_postgresql(partition_by="LIST (campaign_id)"),
 )
 
@@ -74,29 +74,29 @@ questions = Table(
     Column("campaign_id", Integer, primary_key=True, autoincrement=False),
     Column("batch_id", Integer, primary_key=True, autoincrement=False),
     Column("seq", Integer, primary_key=True, autoincrement=False),
-    Column("lane_id", SmallInteger, nullable=False),
+    Column("link_id", SmallInteger, nullable=False),
     Column("since", Ms, nullable=False),  # when it was submitted
     Column("due_at", Ms, nullable=False),
     Column("tries", SmallInteger, nullable=False, server_default="0"),
-    Index("ix_questions_lane_id_due_at", "lane_id", "due_at"),
+    Index("ix_questions_link_id_due_at", "link_id", "due_at"),
 )
 
-# Chunks, with their pass, whose deliveries have been queued for status queries of a lane.
+# Chunks, with their pass, whose deliveries have been queued for status queries of a link.
 polled_chunks = Table(
     "polled_chunks",
     metadata,
     Column("campaign_id", Integer, primary_key=True, autoincrement=False),
     Column("batch_id", Integer, primary_key=True, autoincrement=False),
     Column("first_seq", Integer, primary_key=True, autoincrement=False),
-    Column("lane_id", SmallInteger, primary_key=True, autoincrement=False),
+    Column("link_id", SmallInteger, primary_key=True, autoincrement=False),
     Column("pass_no", Integer, nullable=False),
 )
 
-# Per-lane jobs: who runs each, and until when it is leased or not due again.
+# Per-link jobs: who runs each, and until when it is leased or not due again.
 errands = Table(
     "errands",
     metadata,
-    Column("lane_id", SmallInteger, primary_key=True, autoincrement=False),
+    Column("link_id", SmallInteger, primary_key=True, autoincrement=False),
     Column("name", String(80), primary_key=True),
     Column("owner", String(80), nullable=False),
     Column("until", Ms, nullable=False),

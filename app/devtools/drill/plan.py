@@ -31,7 +31,7 @@ class FaultKind(StrEnum):
     FULL_DISK = "full disk"
     CLOCK = "clock jump"
     CARRIER_CLOCK = "carrier's clock off by a day"
-    TWO_WORKERS = "second worker on the lane"
+    TWO_WORKERS = "second worker on the link"
     FROZEN = "sender frozen beyond its lease"
     BROKEN_BINDS = "binds broken"
     UNBIND = "binds ended by the carrier"

@@ -29,7 +29,7 @@ FIND = f"""
       FROM ({{asked}}) AS v
       CROSS JOIN LATERAL (SELECT f.*, count(*) OVER ()::int AS crowd FROM (
         SELECT s.campaign_id, s.batch_id, s.seq, s.at, s.part, s.attempt, s.result
-          FROM submissions{{own}} s JOIN lanes l ON l.id = s.lane_id AND l.group_id = v.group_id
+          FROM submissions{{own}} s JOIN links l ON l.id = s.link_id AND l.group_id = v.group_id
          WHERE s.reference = v.reference AND s.at >= v.earliest AND s.at <= v.latest + {_LATER}
          LIMIT {CROWD}) AS f) AS s
       JOIN deliveries{{own}} d ON d.campaign_id = s.campaign_id AND d.batch_id = s.batch_id AND d.seq = s.seq
@@ -45,7 +45,7 @@ FIND_OF_PHONE = f"""
           FROM deliveries{{own}} k
           JOIN submissions{{own}} s
             ON s.campaign_id = k.campaign_id AND s.batch_id = k.batch_id AND s.seq = k.seq
-          JOIN lanes l ON l.id = s.lane_id AND l.group_id = v.group_id
+          JOIN links l ON l.id = s.link_id AND l.group_id = v.group_id
          WHERE k.campaign_id = {{campaign}} AND k.phone = v.phone AND s.reference || '' = v.reference
            AND s.at >= v.earliest AND s.at <= v.latest + {_LATER}
          LIMIT {CROWD}) AS s
@@ -69,14 +69,14 @@ MOMENT = f"""
          lately AS MATERIALIZED (SELECT DISTINCT campaign_id FROM runs WHERE state <> 'planned'
                     AND (ended_at IS NULL OR ended_at > (SELECT {NOW} - {_LATELY_MS})))
     SELECT {NOW}, ARRAY(SELECT id FROM closed),
-           ARRAY(SELECT id::int FROM lanes ORDER BY id), ARRAY(SELECT group_id::int FROM lanes ORDER BY id),
+           ARRAY(SELECT id::int FROM links ORDER BY id), ARRAY(SELECT group_id::int FROM links ORDER BY id),
            ARRAY(SELECT campaign_id FROM lately
                   WHERE campaign_id NOT IN (SELECT id FROM closed)
                     AND to_regclass('submissions_c' || campaign_id) IS NOT NULL
                     AND to_regclass('deliveries_c' || campaign_id) IS NOT NULL ORDER BY campaign_id)
 """  # noqa: S608 - constants of ours; values are bound
 QUARANTINED = """
-    SELECT id, tries, received_at, done_at, phone, lane_id, group_id, level, reason, status, reference, code,
+    SELECT id, tries, received_at, done_at, phone, link_id, group_id, level, reason, status, reference, code,
            raw
       FROM quarantine WHERE {which} LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 """

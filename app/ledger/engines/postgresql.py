@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, Table, func, select, update
 from app.core.errors import DatabaseUnavailable
 from app.core.states import DeliveryState
 from app.database.models import deliveries, receipts, run_batches, submissions, tallies
-from app.ledger.contract import ChunkLease, FanOutResult, Lane
+from app.ledger.contract import ChunkLease, FanOutResult, Link
 from app.ledger.engine_base import (
     FURTHEST_US,
     JOURNAL,
@@ -64,13 +64,13 @@ _HOME = """
 _PARTITIONED = {"deliveries": "WITH (fillfactor = 50)", "submissions": "", "receipts": ""}
 _TAKE = f"""
     WITH due AS (
-      SELECT campaign_id, batch_id, first_seq, state AS was, lane_id AS by FROM chunks
+      SELECT campaign_id, batch_id, first_seq, state AS was, link_id AS by FROM chunks
        WHERE run_id = %(run)s AND state < 2 AND (not_before <= {NOW} OR %(early)s)
          AND (state = 0 OR lease_until < {NOW})
        ORDER BY not_before, batch_id, first_seq LIMIT 1 FOR UPDATE SKIP LOCKED)
-    UPDATE chunks c SET state = 1, owner = %(owner)s, lane_id = coalesce(%(lane)s, c.lane_id),
+    UPDATE chunks c SET state = 1, owner = %(owner)s, link_id = coalesce(%(link)s, c.link_id),
            lease_until = {NOW} + %(lease)s, attempt = attempt + 1,
-           taken_at = CASE WHEN %(lane)s::int IS NULL THEN taken_at ELSE coalesce(taken_at, {NOW}) END
+           taken_at = CASE WHEN %(link)s::int IS NULL THEN taken_at ELSE coalesce(taken_at, {NOW}) END
       FROM due
      WHERE c.campaign_id = due.campaign_id AND c.batch_id = due.batch_id AND c.first_seq = due.first_seq
     RETURNING c.campaign_id, c.batch_id, c.run_id, c.first_seq, c.last_seq, c.watermark, c.pass_no, c.attempt,
@@ -82,21 +82,21 @@ _HOLD = f"""
        AND owner = %(owner)s
 """  # noqa: S608 - constants of ours; values are bound
 _COST = "(%(n)s * 1e6 / segments_per_second)::bigint"
-_FURTHEST = f"(16 * {FURTHEST_US})::bigint"  # up to 16 processes may share a lane
+_FURTHEST = f"(16 * {FURTHEST_US})::bigint"  # up to 16 processes may share a link
 # The wait counts from the moment we got the row's lock: others may have held it for a commit.
 _RESERVE = f"""
     WITH now AS (SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS us)
-    UPDATE lanes SET next_free_us = {_COST} + CASE
+    UPDATE links SET next_free_us = {_COST} + CASE
            WHEN next_free_us > now.us + {_FURTHEST} THEN now.us + {_FURTHEST} / 2
            ELSE greatest(next_free_us, now.us) END
-      FROM now WHERE id = %(lane)s
+      FROM now WHERE id = %(link)s
     RETURNING (next_free_us - {_COST}) / 1e6 - extract(epoch FROM clock_timestamp())
 """  # noqa: S608 - constants of ours; values are bound
 _GRIP = f"""
     WITH going AS (
-      SELECT 1 FROM lanes l JOIN runs r ON r.id = %(run)s AND r.state = 'running'
+      SELECT 1 FROM links l JOIN runs r ON r.id = %(run)s AND r.state = 'running'
         JOIN campaigns g ON g.id = r.campaign_id AND g.state = 'approved'
-       WHERE l.id = %(lane)s AND l.state = 'running'
+       WHERE l.id = %(link)s AND l.state = 'running'
          AND coalesce((SELECT home FROM homes ORDER BY id DESC LIMIT 1) = ({_HOME}), true)),
     held AS (
       UPDATE chunks SET lease_until = {NOW} + %(lease)s,
@@ -112,7 +112,7 @@ _OUTCOME = f"""
     WITH written AS (
       UPDATE deliveries d
          SET state = v.state, reason = v.reason, parts = v.parts, failed = v.failed, attempts = v.attempts,
-             faults = v.faults, lane_id = %(lane)s,
+             faults = v.faults, link_id = %(link)s,
              submitted_at = CASE WHEN v.state = 0 THEN d.submitted_at ELSE {NOW} END
         FROM ({{outcomes}}) AS v
        WHERE d.campaign_id = %(c)s AND d.batch_id = %(b)s AND d.seq = v.seq
@@ -240,7 +240,7 @@ class PostgresqlLedger(ChunkQueue, SubmitResults, Tallies, EraseOperations):
         return done
 
     def take_chunk(self, connection: Connection, run_id: int, claim: ChunkClaim) -> OpenChunk | None:
-        values = {"run": run_id, "owner": claim.owner, "lane": claim.lane_id}
+        values = {"run": run_id, "owner": claim.owner, "link": claim.link_id}
         values |= {"lease": claim.lease_ms, "early": claim.early}
         row = connection.exec_driver_sql(_TAKE, values).first()
         return None if row is None else OpenChunk(*row)
@@ -256,15 +256,15 @@ class PostgresqlLedger(ChunkQueue, SubmitResults, Tallies, EraseOperations):
         return connection.exec_driver_sql(_HOLD, values).rowcount == 1
 
     def check_lease(
-        self, connection: Connection, lane: Lane, lease: ChunkLease, lease_ms: int, upto: int | None
+        self, connection: Connection, link: Link, lease: ChunkLease, lease_ms: int, upto: int | None
     ) -> LeaseCheck:
-        values: dict[str, object] = {"run": lease.run_id, "lane": lane.id, "lease": lease_ms, "upto": upto}
+        values: dict[str, object] = {"run": lease.run_id, "link": link.id, "lease": lease_ms, "upto": upto}
         values |= {"c": lease.campaign_id, "b": lease.batch_id, "f": lease.first_seq, "a": lease.attempt}
         values |= {"owner": lease.owner}
         return LeaseCheck(*_execute(connection, _GRIP, values)[0])
 
-    def reserve(self, connection: Connection, lane_id: int, segments: float) -> float:
-        values = {"n": segments, "lane": lane_id}
+    def reserve(self, connection: Connection, link_id: int, segments: float) -> float:
+        values = {"n": segments, "link": link_id}
         return max(0.0, float(connection.exec_driver_sql(_RESERVE, values).scalar_one()))
 
     def write_outcomes(
@@ -277,9 +277,9 @@ class PostgresqlLedger(ChunkQueue, SubmitResults, Tallies, EraseOperations):
     ) -> Written:
         if not rows:
             return Written(set(), early=False)
-        lease, lane_id = where
+        lease, link_id = where
         seqs = [row.seq for row in rows]
-        values: dict[str, object] = {"c": lease.campaign_id, "b": lease.batch_id, "lane": lane_id}
+        values: dict[str, object] = {"c": lease.campaign_id, "b": lease.batch_id, "link": link_id}
         values |= {
             "old": int(old),
             "low": min(seqs),
@@ -312,8 +312,8 @@ class PostgresqlLedger(ChunkQueue, SubmitResults, Tallies, EraseOperations):
             _execute(connection, sql, values, rows=False)
 
     def snapshot(self, connection: Connection) -> Snapshot:
-        now, closed, lanes, groups, lately = _execute(connection, MOMENT, {})[0]
-        return Snapshot(now, frozenset(closed), dict(zip(lanes, groups, strict=True)), tuple(lately))
+        now, closed, links, groups, lately = _execute(connection, MOMENT, {})[0]
+        return Snapshot(now, frozenset(closed), dict(zip(links, groups, strict=True)), tuple(lately))
 
     def write_applied(
         self, connection: Connection, standings: Sequence[Row], changes: Sequence[Row], journal: Sequence[Row]

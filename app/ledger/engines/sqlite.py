@@ -8,9 +8,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Table, and_, func, select, update
 
 from app.core import clock
-from app.core.states import CampaignState, DeliveryState, LaneState, RunState
-from app.database.models import campaigns, deliveries, homes, lanes, runs, submissions, tallies
-from app.ledger.contract import ChunkLease, Lane, ResultKind
+from app.core.states import CampaignState, DeliveryState, LinkState, RunState
+from app.database.models import campaigns, deliveries, homes, links, runs, submissions, tallies
+from app.ledger.contract import ChunkLease, Link, ResultKind
 from app.ledger.engine_base import (
     CROWD,
     FURTHEST_US,
@@ -33,13 +33,13 @@ from app.ledger.submit_results import SubmitResults
 from app.ledger.tallies import Tallies, folds
 
 _TAKE = """
-    UPDATE chunks SET state = 1, attempt = attempt + 1, owner = ?, lane_id = coalesce(?, lane_id),
+    UPDATE chunks SET state = 1, attempt = attempt + 1, owner = ?, link_id = coalesce(?, link_id),
            lease_until = ?, taken_at = CASE WHEN ? IS NULL THEN taken_at ELSE coalesce(taken_at, ?) END
      WHERE (campaign_id, batch_id, first_seq) = (?, ?, ?)
     RETURNING campaign_id, batch_id, run_id, first_seq, last_seq, watermark, pass_no, attempt
 """
 _DUE = """
-    SELECT campaign_id, batch_id, first_seq, state, lane_id FROM chunks
+    SELECT campaign_id, batch_id, first_seq, state, link_id FROM chunks
      WHERE run_id = ? AND state < 2 AND (not_before <= ? OR ?) AND (state = 0 OR lease_until < ?)
      ORDER BY not_before, batch_id, first_seq LIMIT 1
 """
@@ -49,13 +49,13 @@ _HOLD = """
        AND owner = ?
 """
 _RESERVE = f"""
-    UPDATE lanes SET next_free_us = cast(?2 * 1e6 / segments_per_second AS integer)
+    UPDATE links SET next_free_us = cast(?2 * 1e6 / segments_per_second AS integer)
          + CASE WHEN next_free_us > ?1 + {FURTHEST_US} THEN ?1 + cast({FURTHEST_US} / 2 AS integer)
                 ELSE max(next_free_us, ?1) END
      WHERE id = ?3 RETURNING next_free_us - cast(?2 * 1e6 / segments_per_second AS integer)
 """  # noqa: S608 - constants of ours; values are bound
 _OUTCOME = """
-    UPDATE deliveries SET state = ?, reason = ?, parts = ?, failed = ?, attempts = ?, faults = ?, lane_id = ?,
+    UPDATE deliveries SET state = ?, reason = ?, parts = ?, failed = ?, attempts = ?, faults = ?, link_id = ?,
            submitted_at = CASE WHEN ? = 0 THEN submitted_at ELSE ? END
      WHERE campaign_id = ? AND batch_id = ? AND seq = ? AND state = ? AND reason = 0
 """
@@ -73,7 +73,7 @@ _LATER = f"CASE s.result WHEN {int(ResultKind.SETTLED)} THEN {VALIDITY_MS} ELSE 
 _FIND = f"""
     {_HIT}
       FROM submissions s
-      JOIN lanes l ON l.id = s.lane_id AND l.group_id = ?2
+      JOIN links l ON l.id = s.link_id AND l.group_id = ?2
       CROSS JOIN deliveries d ON d.campaign_id = s.campaign_id AND d.batch_id = s.batch_id AND d.seq = s.seq
      WHERE s.reference = ?1 AND s.at >= ?3
        AND s.at <= ?4 + {_LATER}
@@ -83,7 +83,7 @@ _FIND_OF_PHONE = f"""
     {_HIT}
       FROM deliveries d
       CROSS JOIN submissions s ON s.campaign_id = d.campaign_id AND s.batch_id = d.batch_id AND s.seq = d.seq
-      JOIN lanes l ON l.id = s.lane_id AND l.group_id = ?2
+      JOIN links l ON l.id = s.link_id AND l.group_id = ?2
      WHERE d.campaign_id = ?6 AND d.phone = ?5 AND +s.reference = ?1 AND s.at >= ?3 AND s.at <= ?4 + {_LATER}
      LIMIT {CROWD}
 """
@@ -93,7 +93,7 @@ _STANDING = """
      WHERE campaign_id = ? AND batch_id = ? AND seq = ?
 """
 _QUARANTINED = """
-    SELECT id, tries, received_at, done_at, phone, lane_id, group_id, level, reason, status, reference, code,
+    SELECT id, tries, received_at, done_at, phone, link_id, group_id, level, reason, status, reference, code,
            raw
       FROM quarantine WHERE {column} LIMIT ?
 """
@@ -146,24 +146,24 @@ class SqliteLedger(ChunkQueue, SubmitResults, Tallies, EraseOperations):
         due = connection.exec_driver_sql(_DUE, (run_id, now, claim.early, now)).first()
         if due is None:
             return None
-        values = (claim.owner, claim.lane_id, now + claim.lease_ms, claim.lane_id, now, *due[:3])
+        values = (claim.owner, claim.link_id, now + claim.lease_ms, claim.link_id, now, *due[:3])
         taken = connection.exec_driver_sql(_TAKE, values).one()
-        return OpenChunk._make((*taken, due.lane_id, due.state == 1))
+        return OpenChunk._make((*taken, due.link_id, due.state == 1))
 
     def hold(self, connection: Connection, lease: ChunkLease, lease_ms: int, watermark: int | None) -> bool:
         key = (lease.campaign_id, lease.batch_id, lease.first_seq, lease.attempt, lease.owner)
         return connection.exec_driver_sql(_HOLD, (clock.now_ms() + lease_ms, watermark, *key)).rowcount == 1
 
     def check_lease(
-        self, connection: Connection, lane: Lane, lease: ChunkLease, lease_ms: int, upto: int | None
+        self, connection: Connection, link: Link, lease: ChunkLease, lease_ms: int, upto: int | None
     ) -> LeaseCheck:
-        goes_on = upto is not None and _runs(connection, lane, lease) and _settled(connection)
+        goes_on = upto is not None and _runs(connection, link, lease) and _settled(connection)
         held = self.hold(connection, lease, lease_ms, upto if goes_on else None)
         return LeaseCheck(held, goes_on, clock.now_ms())
 
-    def reserve(self, connection: Connection, lane_id: int, segments: float) -> float:
+    def reserve(self, connection: Connection, link_id: int, segments: float) -> float:
         now = clock.now_ms() * 1000
-        starts: int = connection.exec_driver_sql(_RESERVE, (now, segments, lane_id)).scalar_one()
+        starts: int = connection.exec_driver_sql(_RESERVE, (now, segments, link_id)).scalar_one()
         return max(0.0, (starts - now) / 1e6)
 
     def write_outcomes(
@@ -176,13 +176,13 @@ class SqliteLedger(ChunkQueue, SubmitResults, Tallies, EraseOperations):
     ) -> Written:
         if not rows:
             return Written(set(), early=False)
-        lease, lane_id = where
+        lease, link_id = where
         now, own = clock.now_ms(), (lease.campaign_id, lease.batch_id)
         seqs = [row.seq for row in rows]
         span = (*own, min(seqs), max(seqs), int(old), lease.pass_no)
         there = {row[0] for row in connection.exec_driver_sql(_IN_STATE, span)}.intersection(seqs)
         values = [
-            (*row[1:], lane_id, row.state, now, *own, row.seq, int(old)) for row in rows if row.seq in there
+            (*row[1:], link_id, row.state, now, *own, row.seq, int(old)) for row in rows if row.seq in there
         ]
         if values:
             connection.exec_driver_sql(_OUTCOME, values)
@@ -255,14 +255,14 @@ class SqliteLedger(ChunkQueue, SubmitResults, Tallies, EraseOperations):
         connection.exec_driver_sql("DELETE FROM tallies WHERE NOT folded")
 
 
-def _runs(connection: Connection, lane: Lane, lease: ChunkLease) -> bool:
-    """Return whether lane and run still run and the campaign is still approved, as committed."""
+def _runs(connection: Connection, link: Link, lease: ChunkLease) -> bool:
+    """Return whether link and run still run and the campaign is still approved, as committed."""
     query = (
-        select(lanes.c.id)
-        .select_from(lanes)
+        select(links.c.id)
+        .select_from(links)
         .join(runs, and_(runs.c.id == lease.run_id, runs.c.state == RunState.RUNNING.value))
         .join(campaigns, campaigns.c.id == runs.c.campaign_id)
-        .where(lanes.c.id == lane.id, lanes.c.state == LaneState.RUNNING.value)
+        .where(links.c.id == link.id, links.c.state == LinkState.RUNNING.value)
         .where(campaigns.c.state == CampaignState.APPROVED.value)
     )
     return connection.execute(query).first() is not None

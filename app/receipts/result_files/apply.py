@@ -12,8 +12,8 @@ from sqlalchemy import Connection, select
 from app.core import clock
 from app.core.errors import DatabaseUnavailable
 from app.core.states import DeliveryStatus
-from app.database.models import lanes
-from app.ledger.contract import Applied, Arrival, DeliveryKey, Lane, Ledger
+from app.database.models import links
+from app.ledger.contract import Applied, Arrival, DeliveryKey, Ledger, Link
 from app.receipts.result_files.match_deliveries import Candidate, ResultLine, RunKey, candidates, choose
 from app.receipts.result_files.verdict_rules import after, last, verdict
 from app.receipts.result_files.verdicts import ResultVerdict
@@ -45,7 +45,7 @@ class ResultFile:
     runs: Sequence[RunKey]
     named: bool  # its campaign was named
     level: ReceiptLevel | None  # as claimed; None: that of each link's own receipts
-    links: Mapping[int, tuple[Lane, ReceiptLevel]]  # the carrier's lanes by ID, their receipts' level
+    links: Mapping[int, tuple[Link, ReceiptLevel]]  # the carrier's links by ID, their receipts' level
 
 
 @dataclass(slots=True)
@@ -58,13 +58,13 @@ class _Work:
     changes: int = 0
 
 
-def links_of(connection: Connection, carrier: str) -> dict[int, tuple[Lane, ReceiptLevel]]:
-    """Return the carrier's lanes, each with the level its receipts prove, or operator level if none."""
-    c = lanes.c
+def links_of(connection: Connection, carrier: str) -> dict[int, tuple[Link, ReceiptLevel]]:
+    """Return the carrier's links, each with the level its receipts prove, or operator level if none."""
+    c = links.c
     query = select(c.id, c.name, c.carrier, c.group_id, c.one_receipt, c.receipt_level)
     rows = connection.execute(query.where(c.carrier == carrier).order_by(c.id))
     return {
-        row.id: (Lane(*row[:5]), ReceiptLevel(row.receipt_level or ReceiptLevel.OPERATOR)) for row in rows
+        row.id: (Link(*row[:5]), ReceiptLevel(row.receipt_level or ReceiptLevel.OPERATOR)) for row in rows
     }
 
 
@@ -113,14 +113,14 @@ def _judge_all(connection: Connection, source: ResultFile, lines: Sequence[Resul
 
 def _judge(work: _Work, source: ResultFile, one: Candidate, lines: Sequence[ResultLine]) -> None:
     line = last(lines)
-    lane, own_level = source.links.get(one.lane_id or 0) or next(iter(source.links.values()))
+    link, own_level = source.links.get(one.link_id or 0) or next(iter(source.links.values()))
     level = source.level or own_level
     then = after(line, one.standing, level)
     work.told += [
         LineVerdict(each.line, ResultVerdict.REPEATED, one.key) for each in lines if each is not line
     ]
     work.told.append(LineVerdict(line.line, verdict(line, one, then), one.key))
-    work.arrivals.append(Arrival(lane, _receipt(source.file_id, line, level), one.key))
+    work.arrivals.append(Arrival(link, _receipt(source.file_id, line, level), one.key))
     work.expected[one.key] = then
     work.changes += then != one.standing
 

@@ -42,7 +42,7 @@ class Candidate(NamedTuple):
     batch_id: int
     seq: int
     phone: int
-    lane_id: int | None
+    link_id: int | None
     submitted_at: int | None
     state: int
     reason: int

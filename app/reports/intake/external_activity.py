@@ -24,7 +24,7 @@ MOST_REACHED = 2_000_000_000  # views, so it may exceed the population
 NAME = r"^[^\x00-\x1f\x7f\u2028\u2029\ufffe\uffff]*$"
 EMAIL = r"^[^@\s<>,;\x00-\x1f]+@[^@\s<>,;\x00-\x1f]+$"
 _LONGEST_EMAIL = 254
-_LINK = re.compile(r"https?://[^\s<>\"']{3,490}")
+_URL = re.compile(r"https?://[^\s<>\"']{3,490}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,9 +139,9 @@ def _item(n: int, item: OutreachItem) -> Iterator[InputFault]:
     yield from word_faults(("items", n, "note"), item.note)
     if len(item.languages) > 200:
         yield fault(("items", n, "languages"), "200 characters at most.", "Dài quá 200 ký tự; hãy rút gọn.")
-    if item.link and not _LINK.fullmatch(item.link):
+    if item.url and not _URL.fullmatch(item.url):
         yield fault(
-            ("items", n, "link"),
-            "A link begins with http:// or https:// and has no blanks.",
-            "Liên kết phải bắt đầu bằng http:// hoặc https:// và không có khoảng trắng; hãy sửa lại.",
+            ("items", n, "url"),
+            "A web address begins with http:// or https:// and has no blanks.",
+            "Địa chỉ trang web phải bắt đầu bằng http:// hoặc https:// và không có khoảng trắng.",
         )

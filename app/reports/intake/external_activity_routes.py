@@ -67,7 +67,7 @@ class ItemBody(StrictBody):
     reach: N | None = Field(None, description="people or views", examples=[3500])
     minutes: N | None = None
     languages: Words = Field("", examples=["phổ thông, Thái"])
-    link: Words = ""
+    url: Words = ""
     note: Words = ""
 
 

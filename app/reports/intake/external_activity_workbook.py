@@ -21,14 +21,22 @@ VERSION = "LOA-DV-1"
 SHEET, LISTS = "Kết quả", "Danh mục"
 HEAD = (
     *("TT", "Đơn vị", "Hình thức", "Số lượng (tin, bài, cuộc)", "Lượt tiếp cận", "Thời lượng (phút)"),
-    *("Ngôn ngữ", "Liên kết", "Ghi chú", "Số báo cáo", "Ngày báo cáo", "Ngày nhận", "Lý do đính chính"),
+    *(
+        "Ngôn ngữ",
+        "Địa chỉ trang web",
+        "Ghi chú",
+        "Số báo cáo",
+        "Ngày báo cáo",
+        "Ngày nhận",
+        "Lý do đính chính",
+    ),
 )
 _WIDTHS = (5, 40, 32, 14, 14, 12, 20, 36, 30, 18, 13, 13, 30)
 FIRST_ROW = 4
 ROWS = 400
 _FORM_ID, _DIRECTIVE = "B2", "D2"
 _CHANNEL_OF = {label: channel for channel, label in CHANNELS.items()}
-_COLUMNS = {"channel": "C", "pieces": "D", "reach": "E", "minutes": "F", "languages": "G", "link": "H"}
+_COLUMNS = {"channel": "C", "pieces": "D", "reach": "E", "minutes": "F", "languages": "G", "url": "H"}
 _COLUMNS |= {"note": "I", "number": "J", "dated_on": "K", "received": "L", "reason": "M"}
 
 
@@ -153,7 +161,7 @@ def _read_row(cells: FormReader, row: int, names: Sequence[str]) -> _Row:
         reach=cells.count(SHEET, f"E{row}"),
         minutes=cells.count(SHEET, f"F{row}"),
         languages=cells.words(SHEET, f"G{row}"),
-        link=cells.words(SHEET, f"H{row}"),
+        url=cells.words(SHEET, f"H{row}"),
         note=cells.words(SHEET, f"I{row}"),
     )
     dated_on, received = cells.day(SHEET, f"K{row}"), cells.day(SHEET, f"L{row}")

@@ -15,7 +15,7 @@ from app.web.rendering import refused as as_entered
 
 MOST_ROWS = 20
 _BLANK_ROWS = 3
-_NUMBERS, _WORDS = ("pieces", "reach", "minutes"), ("languages", "link", "note")
+_NUMBERS, _WORDS = ("pieces", "reach", "minutes"), ("languages", "url", "note")
 
 
 def body(fields: FormData) -> OutreachBody:
@@ -42,7 +42,7 @@ def begun(last: Outreach) -> dict[str, str]:
     found: dict[str, str] = {}
     for n, item in enumerate(last.items[:MOST_ROWS]):
         said = {"channel": item.channel, "pieces": item.pieces, "reach": item.reach, "minutes": item.minutes}
-        said |= {"languages": item.languages, "link": item.link, "note": item.note}
+        said |= {"languages": item.languages, "url": item.url, "note": item.note}
         found |= {f"{name}-{n}": "" if value is None else str(value) for name, value in said.items()}
     return found
 

@@ -13,7 +13,7 @@ from app.api.dependencies import Routes
 from app.campaigns import queries
 from app.campaigns.queries import WantedCampaigns
 from app.core.states import CampaignState
-from app.database.models import directives, lanes, runs
+from app.database.models import directives, links, runs
 from app.web import display_names, query_params
 from app.web.rendering import Visit, render
 
@@ -88,7 +88,7 @@ def _letters(connection: Connection) -> dict[int, str]:
 
 
 def _carriers(connection: Connection) -> dict[str, str]:
-    query = select(lanes.c.carrier).union(select(runs.c.carrier))
+    query = select(links.c.carrier).union(select(runs.c.carrier))
     return {name: display_names.network(name) for name in sorted(connection.execute(query).scalars())}
 
 

@@ -34,21 +34,21 @@ WHY: dict[QuarantineReason, Said] = {
 
 
 @router.get("/receipts")
-async def page_receipts(visit: Visit, lane: str = "", kind: str = "", before: str = "") -> Response:
+async def page_receipts(visit: Visit, link: str = "", kind: str = "", before: str = "") -> Response:
     """List receipts of one link or all, newest first; invalid parameters are ignored."""
     quarantined = kind == "quarantine"
 
     def work(connection: Connection) -> dict[str, Any]:
-        known = receipt_log.lanes_of(connection, visit.who.carrier)
-        chosen = {number: row for number, row in known.items() if number == query_params.number(lane)}
+        known = receipt_log.links_of(connection, visit.who.carrier)
+        chosen = {number: row for number, row in known.items() if number == query_params.number(link)}
         asked = {
-            "lane": query_params.number(lane) if chosen else 0,
+            "link": query_params.number(link) if chosen else 0,
             "kind": "quarantine" if quarantined else "",
         }
         part = _waiting if quarantined else _matched
         found, following = part(connection, chosen or known, before)
         waiting = receipt_log.how_many_wait(connection, known)
-        return {"lanes": known, "asked": asked, "found": found, "next": following, "waiting": waiting}
+        return {"links": known, "asked": asked, "found": found, "next": following, "waiting": waiting}
 
     found = await visit.db.aread(work)
     days = visit.settings.retention_days

@@ -51,7 +51,7 @@ RESULTS: dict[str, Said] = {
     ResultKind.ACCEPTED.name.lower(): say("sent: the carrier has taken it"),
     ResultKind.REJECTED.name.lower(): say("sent: the carrier refuses it for good"),
     ResultKind.DEFERRED.name.lower(): say("sent: put off by the carrier, to be tried again"),
-    ResultKind.HALTED.name.lower(): say("sent: the carrier refuses everything, the lane halts"),
+    ResultKind.HALTED.name.lower(): say("sent: the carrier refuses everything, the link halts"),
     ResultKind.UNKNOWN.name.lower(): say("sent: no answer came, so the outcome is unknown"),
     ResultKind.SETTLED.name.lower(): say("learnt from a receipt that the carrier had taken it"),
 }

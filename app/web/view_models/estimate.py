@@ -146,7 +146,7 @@ def _cost(load: Load, rate: Rate, due: Deadlines) -> Cost:
 
 def _wrong(done: datetime | None, rate: Rate, due: Deadlines) -> Said | None:
     if done is None:
-        return HALTED if rate.lanes else NO_LINK
+        return HALTED if rate.links else NO_LINK
     if due.window.end is not None and done > due.window.end:
         return AFTER_WINDOW
     return AFTER_REPORT if due.report is not None and done > due.report else None

@@ -14,9 +14,9 @@ from sqlalchemy import ColumnElement, Connection, Row, case, exists, func, selec
 from app.api.event_streams import StateSnapshot
 from app.campaigns import queries
 from app.core import clock
-from app.core.states import CampaignState, LaneState, RunState
+from app.core.states import CampaignState, LinkState, RunState
 from app.database.models import campaigns, quarantine, runs, unknowns
-from app.database.models import lanes as lanes_table
+from app.database.models import links as links_table
 from app.dispatch import link_store
 from app.observability import faults
 from app.observability import link_status as links
@@ -48,7 +48,7 @@ class CampaignView:
 
 
 @dataclass(frozen=True, slots=True)
-class HaltedLane:
+class HaltedLink:
     """A halted link that a person must resume, with the carrier's words."""
 
     id: int
@@ -108,7 +108,7 @@ class OverviewView:
     letters: list[DirectiveDeadline]
     campaigns: list[CampaignView]
     faults: list[FaultView]
-    halted: list[HaltedLane]
+    halted: list[HaltedLink]
     away: list[AwayLink]
     remarked: list[RemarkedLink]
     unknown: list[Unknown]
@@ -162,20 +162,20 @@ def scene(connection: Connection, carrier: str | None) -> OverviewView:
     own = members if carrier is None else members.where(runs.c.carrier == carrier)
     found = run_status.views(connection, rows, queries.runs_of(connection, own))
     shown = [_campaign(row, found) for row in rows]
-    own_lanes, known = link_store.all_lanes(connection, carrier), links.facts(connection)
+    own_links, known = link_store.all_links(connection, carrier), links.facts(connection)
     return OverviewView(
         letters=directive_deadlines(connection, carrier, _by_letter(shown)),
         campaigns=shown,
         faults=_faults(connection, carrier),
         halted=[
-            HaltedLane(row.id, row.name, row.carrier, row.code, row.reason)
-            for row in own_lanes
-            if row.state == LaneState.HALTED and known[row.id].state is not links.LinkHealthState.LEFT
+            HaltedLink(row.id, row.name, row.carrier, row.code, row.reason)
+            for row in own_links
+            if row.state == LinkState.HALTED and known[row.id].state is not links.LinkHealthState.LEFT
         ],
-        away=_away_links(own_lanes, known),
+        away=_away_links(own_links, known),
         remarked=[
             RemarkedLink(row.id, row.name, row.carrier, remark, _at(known[row.id].remark_since))
-            for row in own_lanes
+            for row in own_links
             if (remark := known[row.id].remark)
         ],
         unknown=_unknown(connection, carrier),
@@ -185,7 +185,7 @@ def scene(connection: Connection, carrier: str | None) -> OverviewView:
         to_start=todo.to_start(connection, carrier),
         more=more,
         any=bool(rows) or connection.execute(select(campaigns.c.id).limit(1)).first() is not None,
-        links=links_shape(own_lanes, known),
+        links=links_shape(own_links, known),
     )
 
 
@@ -204,7 +204,7 @@ def _away_links(found: Iterable[Row[Any]], known: Mapping[int, LinkStatus]) -> l
         AwayLink(row.id, row.name, row.carrier, run_status.STANDS[link.state], _at(links.since(link)))
         for row in found
         for link in (known[row.id],)
-        if row.state != LaneState.HALTED and links.is_away(link)
+        if row.state != LinkState.HALTED and links.is_away(link)
     ]
 
 
@@ -332,6 +332,6 @@ def _unknown(connection: Connection, carrier: str | None) -> list[Unknown]:
 def _quarantined(connection: Connection, carrier: str | None) -> int:
     query = select(quarantine.c.id)
     if carrier is not None:
-        own = select(lanes_table.c.id).where(lanes_table.c.carrier == carrier)
-        query = query.where(quarantine.c.lane_id.in_(own))
+        own = select(links_table.c.id).where(links_table.c.carrier == carrier)
+        query = query.where(quarantine.c.link_id.in_(own))
     return int(connection.scalar(select(func.count()).select_from(query.limit(MANY).subquery())) or 0)

@@ -14,7 +14,7 @@ from app.campaigns.forecast import forecast
 from app.campaigns.queries import Campaign, RunSummary
 from app.campaigns.runs import Verb, open_to
 from app.core import clock
-from app.core.states import FAILED, CampaignState, DeliveryState, LaneState
+from app.core.states import FAILED, CampaignState, DeliveryState, LinkState
 from app.database.models import batches, directives, unknowns
 from app.dispatch import link_store
 from app.reports import carrier_statement, tally
@@ -44,7 +44,7 @@ class Outlook:
     after_window: bool
     after_deadline: bool
     deadline: datetime | None
-    lanes: int
+    links: int
     halted: int
 
 
@@ -115,7 +115,7 @@ def _verbs(run: RunSummary, campaign_state: str, who: Caller) -> list[Verb]:
 def outlook(connection: Connection, run: RunSummary, campaign: Row[Any]) -> Outlook:
     now = clock.now()
     found = forecast(connection, run.id, now)
-    links = link_store.all_lanes(connection, run.carrier)
+    links = link_store.all_links(connection, run.carrier)
     letter = select(directives.c.report_deadline).where(directives.c.id == campaign.directive_id)
     due, end = connection.scalar(letter), campaign.window_end
     done = None if found.finishes_at is None else clock.to_ms(found.finishes_at)
@@ -130,8 +130,8 @@ def outlook(connection: Connection, run: RunSummary, campaign: Row[Any]) -> Outl
         after_window=done is not None and end is not None and done > end,
         after_deadline=done is not None and due is not None and done > due,
         deadline=None if due is None else clock.from_ms(due),
-        lanes=len(links),
-        halted=sum(link.state == LaneState.HALTED for link in links),
+        links=len(links),
+        halted=sum(link.state == LinkState.HALTED for link in links),
     )
 
 

@@ -67,7 +67,7 @@ STILL = Judged(Light.BAD, say("nothing has gone out for a minute"))
 # What to do in each case.
 ADVICE: dict[Judged, Said] = {
     NO_LINK: say("Add the carrier's link to the settings and start a worker."),
-    HALTED: say("Mend the cause with the carrier, then resume the lane."),
+    HALTED: say("Mend the cause with the carrier, then resume the link."),
     LOST: say("It is tried again by itself; call the carrier if it lasts."),
     HELD: say("Single messages ask whether answers come again; call the carrier if it lasts."),
     REFUSING: say("It is tried again by itself, slowly; ask the carrier about its limits if it lasts."),

@@ -1,4 +1,4 @@
-"""Rows to begin with: batches, drafts, runs and lanes."""
+"""Rows to begin with: batches, drafts, runs and links."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from sqlalchemy import Connection, func, insert, select
 
 from app.campaigns import lifecycle
 from app.campaigns.drafts import DayHours, Draft
-from app.database.models import batches, lanes, subscribers
+from app.database.models import batches, links, subscribers
 
 HOURS = DayHours("07:00", "21:00")
 DRAFT = Draft(name="Before Tet", purpose="tuyen_truyen", sender="CA SON LA", text="Canh giac lua dao.")
@@ -52,8 +52,8 @@ def whole_run(connection: Connection, carrier: str = "vnpt", phones: int = 3) ->
     return campaign_id, run_id
 
 
-def new_lane(connection: Connection, name: str = "vnpt-1", rate: float = 10.0, **values: Any) -> None:
-    """A lane row."""
+def new_link(connection: Connection, name: str = "vnpt-1", rate: float = 10.0, **values: Any) -> None:
+    """A link row."""
     row = {
         "name": name,
         "carrier": "vnpt",
@@ -64,4 +64,4 @@ def new_lane(connection: Connection, name: str = "vnpt-1", rate: float = 10.0, *
         "state": "running",
         "changed_at": 0,
     }
-    connection.execute(insert(lanes).values(row | values))
+    connection.execute(insert(links).values(row | values))

@@ -15,7 +15,7 @@ from app.core.clock import VIETNAM
 from app.core.states import DeliveryState
 from app.database.connection import Database
 from app.database.models import runs, subscribers, tallies
-from tests.app.campaigns.rows import DRAFT, new_lane, new_run
+from tests.app.campaigns.rows import DRAFT, new_link, new_run
 
 EIGHT = datetime(2030, 2, 4, 8, tzinfo=VIETNAM)
 TWO_PARTS = replace(DRAFT, text="a" * 161)
@@ -32,8 +32,8 @@ def numbers(found: Forecast) -> tuple[int, int, int, int]:
 
 def test_a_planned_run_counts_its_batches(db: Database) -> None:
     _, run_id = db.write(new_run, TWO_PARTS, accepted=36_000)
-    db.write(new_lane, rate=5.0)
-    db.write(new_lane, "vnpt-2", rate=5.0)
+    db.write(new_link, rate=5.0)
+    db.write(new_link, "vnpt-2", rate=5.0)
     found = db.read(forecast, run_id, EIGHT)
     assert numbers(found) == (36_000, 36_000, 72_000, 72_000)
     assert (found.segments_per_second, found.seconds) == (10.0, 7200.0)
@@ -43,7 +43,7 @@ def test_a_planned_run_counts_its_batches(db: Database) -> None:
 
 def test_a_running_run_counts_what_the_tallies_leave(db: Database) -> None:
     _, run_id = db.write(new_run, TWO_PARTS, accepted=1000)
-    db.write(new_lane)
+    db.write(new_link)
     db.write(tally, run_id, DeliveryState.QUEUED, 400, 800)
     db.write(tally, run_id, DeliveryState.QUEUED, -100, -200)
     db.write(tally, run_id, DeliveryState.SUBMITTED, 100, 200)
@@ -79,12 +79,12 @@ def test_languages_without_subscribers_fall_back_to_the_default(db: Database) ->
     assert db.read(forecast, run_id, EIGHT).segments == 10
 
 
-def test_halted_lanes_and_other_runs_are_named(db: Database) -> None:
+def test_halted_links_and_other_runs_are_named(db: Database) -> None:
     _, run_id = db.write(new_run)
     _, other = db.write(new_run, sha256="1" * 64)
     db.write(lambda c: c.execute(update(runs).where(runs.c.id == other).values(state="running")))
-    db.write(new_lane)
-    db.write(new_lane, "vnpt-2", state="halted")
+    db.write(new_link)
+    db.write(new_link, "vnpt-2", state="halted")
     found = db.read(forecast, run_id, EIGHT)
     assert found.segments_per_second == 10.0
     assert [warning.split(";")[0] for warning in found.warnings] == [
@@ -97,7 +97,7 @@ def test_halted_lanes_and_other_runs_are_named(db: Database) -> None:
 def test_without_a_link_at_work_there_is_no_finish(db: Database, state: str | None, words: str) -> None:
     _, run_id = db.write(new_run)
     if state:
-        db.write(new_lane, state=state)
+        db.write(new_link, state=state)
     found = db.read(forecast, run_id, EIGHT)
     assert (found.seconds, found.finishes_at) == (None, None)
     assert [words in warning for warning in found.warnings] == [True]
@@ -109,14 +109,14 @@ def test_the_directive_s_deadline_is_watched(db: Database) -> None:
     )
     directive_id = db.write(directives.create, letter, "author")
     _, run_id = db.write(new_run, replace(DRAFT, directive_id=directive_id), accepted=72_000)
-    db.write(new_lane)
+    db.write(new_link)
     assert db.read(forecast, run_id, EIGHT).warnings == [
         "The run ends at 2030-02-04 10:00+07:00, after the report is due at 2030-02-04 09:00+07:00."
     ]
 
 
 LOAD = Load(1000, 1000, 36_000, 36_000)
-ONE_LANE = Rate(1.0, 1, 0, 0)  # ten hours of work
+ONE_LINK = Rate(1.0, 1, 0, 0)  # ten hours of work
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_only_open_hours_count_and_a_late_end_is_said(
     now: str, end: str | None, begins: str, finishes: str, late: bool
 ) -> None:
     window = sending_window.Window(None, end and _february(end), "07:00", "21:00")
-    found = conclude(1, LOAD, ONE_LANE, Deadlines(window, None), _february(now))
+    found = conclude(1, LOAD, ONE_LINK, Deadlines(window, None), _february(now))
     assert (found.begins_at, found.finishes_at) == (_february(begins), _february(finishes))
     assert ["after the window's end" in warning for warning in found.warnings] == [True] * late
 

@@ -13,7 +13,7 @@ from app.core.states import DeliveryState
 from app.database.connection import Database
 from app.database.models import tallies
 from app.security import create_key
-from tests.app.campaigns.rows import new_batch, new_lane, new_run
+from tests.app.campaigns.rows import new_batch, new_link, new_run
 from tests.app.client import Client
 from tests.engines import sqlite_alone
 
@@ -58,7 +58,7 @@ def test_a_campaign_goes_from_the_letter_to_a_running_run(
     digest = client.get(url).json()["digest"]
     approved = chief.post(f"{url}/approve", json={"digest": digest}).json()
     assert approved["decisions"][0]["decision"] == "approved"
-    db.write(new_lane)
+    db.write(new_link)
     forecast = client.get(f"/v1/runs/{run.json()['id']}/forecast").json()
     assert forecast["segments"] == 1000 * campaign["segments"][""]
     assert forecast["begins_at"].startswith("2031-02-02T07:00:00")
@@ -235,7 +235,7 @@ def test_a_priority_and_a_removal_over_http(client: Client, db: Database) -> Non
 @pytest.mark.longer
 def test_a_rate_over_http_changes_the_forecast(client: Client, db: Database) -> None:
     _, run_id = db.write(new_run)
-    db.write(new_lane, "vnpt-1", 100.0)
+    db.write(new_link, "vnpt-1", 100.0)
     url = f"/v1/runs/{run_id}"
     before = client.get(f"{url}/forecast").json()
     assert before["segments_per_second"] == 100.0

@@ -17,7 +17,7 @@ from app.database.connection import Database
 from app.database.models import audit, campaigns
 from app.database.models import runs as table
 from app.security import Caller
-from tests.app.campaigns.rows import DRAFT, HOURS, new_lane, new_run
+from tests.app.campaigns.rows import DRAFT, HOURS, new_link, new_run
 from tests.engines import each_engine
 
 database_url = each_engine
@@ -169,12 +169,12 @@ def test_a_rate_is_a_tenth_of_the_links_at_least_and_kept_with_who_set_it(db: Da
     run_id = approved(db)
     carrier = db.read(optimistic_lock.run, run_id).carrier
     for n in (1, 2):
-        db.write(new_lane, f"{carrier}-{n}", 105.0, carrier=carrier)
+        db.write(new_link, f"{carrier}-{n}", 105.0, carrier=carrier)
     with pytest.raises(Invalid, match="between 21 and"):
         db.write(runs.set_rate, run_id, 20, "operator")
     db.write(runs.set_rate, run_id, 21, "operator")
     assert db.read(forecast, run_id, clock.now()).segments_per_second == 21
-    db.write(new_lane, f"{carrier}-3", 790.0, carrier=carrier)  # and so a tenth is more now
+    db.write(new_link, f"{carrier}-3", 790.0, carrier=carrier)  # and so a tenth is more now
     assert db.read(forecast, run_id, clock.now()).segments_per_second == 100
     db.write(runs.set_rate, run_id, None, "operator")
     assert db.read(optimistic_lock.run, run_id).segments_per_second is None

@@ -14,7 +14,7 @@ from app.cli import carrier_commands
 from app.core import clock
 from app.core.errors import AppError
 from app.database.connection import Database
-from app.database.models import lanes
+from app.database.models import links
 from carriers.simulators.mobifone import Mobifone
 from carriers.simulators.smsc import Smsc
 from carriers.simulators.viettel import Viettel, ViettelBehaviour
@@ -186,8 +186,8 @@ def listed_failures(database_url: str) -> None:
     """Three messages of the link soap-1: one delivered, two open."""
     db = Database(database_url)
     world = sent(db, [taken(f"m{n}") for n in range(3)])
-    db.write(world.ledger.apply, [receipt(world.lane, "m0")])
-    db.write(lambda c: c.execute(update(lanes).values(name="soap-1", receipt_group="soap-1")))
+    db.write(world.ledger.apply, [receipt(world.link, "m0")])
+    db.write(lambda c: c.execute(update(links).values(name="soap-1", receipt_group="soap-1")))
     db.close()
 
 

@@ -36,7 +36,7 @@ def loa(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> Loa:
 
 def build_planned(db: Database) -> World:
     """One more campaign, whose run was not started."""
-    db.write(lambda c: c.exec_driver_sql("UPDATE lanes SET name = 'viettel-0'"))
+    db.write(lambda c: c.exec_driver_sql("UPDATE links SET name = 'viettel-0'"))
     world = build(db, 2, phones=[84_970_000_000, 84_970_000_001])
     db.write(lambda c: c.execute(update(runs).where(runs.c.id == world.run).values(state="planned")))
     return world
@@ -82,7 +82,7 @@ def test_with_nothing_lost_the_work_stands_as_it_was(
     loa("backup", str(copy))
     url = f"sqlite:///{copy}"
     monkeypatch.setenv("LOA_DATABASE_URL", url)
-    assert loa("restored", "--nothing-lost").stdout == "The lanes go on where they stood.\n"
+    assert loa("restored", "--nothing-lost").stdout == "The links go on where they stood.\n"
     assert not moved(url)
     assert states(url) == {DeliveryState.QUEUED: 3}
 

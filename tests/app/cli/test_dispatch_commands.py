@@ -1,4 +1,4 @@
-"""Lanes and unknown deliveries from the command line."""
+"""Links and unknown deliveries from the command line."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from app.cli import app as loa
-from app.cli import lane_commands, unknown_commands
+from app.cli import link_commands, unknown_commands
 from app.core.errors import Invalid, SetupError
 from app.core.states import DeliveryState
 from app.database.connection import Database
@@ -26,16 +26,16 @@ def shell(database_url: str, tmp_path: Path) -> Shell:
 
 @pytest.fixture(autouse=True)
 def trouble(database_url: str) -> None:
-    """A halted lane, and two deliveries of run 1 whose answers were lost."""
+    """A halted link, and two deliveries of run 1 whose answers were lost."""
     db = Database(database_url)
     world = build(db, 2)
     world.fan_out()
     lease = world.claim()
     assert lease
     outcomes = [SubmitOutcome(item, Unknown("no answer")) for item in lease.items]
-    db.write(world.ledger.record, world.lane, lease, outcomes, None, 30.0)
+    db.write(world.ledger.record, world.link, lease, outcomes, None, 30.0)
     db.write(world.ledger.release, lease, 0.0)
-    db.write(link_store.halt, world.lane.id, Halted("0x0E", "the password is wrong"))
+    db.write(link_store.halt, world.link.id, Halted("0x0E", "the password is wrong"))
     db.close()
 
 
@@ -51,10 +51,10 @@ def states(url: str) -> dict[int, int]:
     return found
 
 
-def test_a_halted_lane_is_shown_and_resumed(shell: Shell) -> None:
-    assert "the password is wrong" in shell(lane_commands.app, "list")
-    assert json.loads(shell(lane_commands.app, "list", "--json"))[0]["state"] == "halted"
-    assert shell(lane_commands.app, "resume", "1") == "Lane 1 is running."
+def test_a_halted_link_is_shown_and_resumed(shell: Shell) -> None:
+    assert "the password is wrong" in shell(link_commands.app, "list")
+    assert json.loads(shell(link_commands.app, "list", "--json"))[0]["state"] == "halted"
+    assert shell(link_commands.app, "resume", "1") == "Link 1 is running."
 
 
 def test_unknown_deliveries_are_listed_sent_again_and_written_off(shell: Shell, database_url: str) -> None:

@@ -77,7 +77,7 @@ def test_a_bad_file_is_refused_in_the_server_s_words(server: str, tmp_path: Path
 
 def test_a_command_for_the_database_alone_says_so(server: str) -> None:
     with pytest.raises(Invalid, match="without --server"):
-        said(server, "lane", "list")
+        said(server, "link", "list")
     with pytest.raises(Invalid, match="such as https"):
         said("loa.example.vn", "run", "list")
 

@@ -21,7 +21,7 @@ from app.core.errors import DatabaseUnavailable, SetupError
 from app.database.connection import Database, connect_patiently
 from app.database.driver_errors import translated
 from app.database.models import audit as audit_table
-from app.database.models import lanes
+from app.database.models import links
 from app.security import audit
 from tests.app.dispatch.paper import until
 from tests.app.world import build
@@ -189,7 +189,7 @@ def test_a_writer_that_falls_silent_lets_others_go_on(new_postgresql_url: str) -
     silent, other = Database(new_postgresql_url), Database(new_postgresql_url)
     locked, go_on = threading.Event(), threading.Event()
     build(silent, 1)
-    rename = update(lanes).values(name="viettel-2")
+    rename = update(links).values(name="viettel-2")
 
     def stand_still(c: Connection) -> None:
         c.execute(rename)

@@ -60,7 +60,7 @@ def look(file: Path) -> Symptom:
     return next(each for each in ledger(Settings(data=file.parent)) if each.about == "database")
 
 
-async def test_a_lane_that_meets_a_damaged_page_ends_in_a_sentence_and_has_sent_nothing(world: World) -> None:
+async def test_a_link_that_meets_a_damaged_page_ends_in_a_sentence_and_has_sent_nothing(world: World) -> None:
     carrier = PaperCarrier()
     await carrier.open()
     with pytest.raises(Damaged, match=MALFORMED):

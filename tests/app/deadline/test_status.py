@@ -12,7 +12,7 @@ from sqlalchemy import Connection, insert, update
 from app.cli import directive_commands
 from app.core.errors import NotFound
 from app.database.connection import Database
-from app.database.models import lanes, runs, tallies
+from app.database.models import links, runs, tallies
 from app.deadline.status import Status, countdown, status
 from app.reports.carrier_statement import FigureSource
 from app.reports.document_meta import EntrySource
@@ -107,7 +107,7 @@ def test_a_running_run_is_forecast_against_the_deadline(db: Database) -> None:
 
 
 def _queued(c: Connection, n: int) -> None:
-    c.execute(update(lanes).values(segments_per_second=100.0))
+    c.execute(update(links).values(segments_per_second=100.0))
     row = {"campaign_id": 1, "run_id": 1, "batch_id": 1, "n": n, "segments": n, "state": 0, "reason": 0}
     c.execute(insert(tallies).values(row))
 

@@ -17,7 +17,7 @@ from app.cli import app as commands
 from app.core.config import LinkSettings, Settings
 from app.database.connection import Database
 from app.database.models import audit as acts
-from app.database.models import lanes, people
+from app.database.models import links, people
 from app.diagnostics.doctor import (
     Symptom,
     _rights,
@@ -67,11 +67,11 @@ def test_a_sound_ledger_is_good_and_what_wants_a_person_is_named(db: Database, t
     db.close()
     assert bad(list(ledger(settings))) == server
     again = Database(settings.url)
-    again.write(lambda c: c.execute(update(lanes).values(state="halted", reason="Wrong password.")))
+    again.write(lambda c: c.execute(update(links).values(state="halted", reason="Wrong password.")))
     again.write(lambda c: c.execute(update(acts).values(who="Mallory")))
     again.close()
     found = bad(list(ledger(settings)))
-    assert any("viettel-1 is halted: Wrong password. `loa lane resume`" in each for each in found)
+    assert any("viettel-1 is halted: Wrong password. `loa link resume`" in each for each in found)
     assert any(each.startswith("audit: Row 1 (campaign.approved by Mallory) was changed") for each in found)
 
 

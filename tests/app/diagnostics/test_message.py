@@ -135,7 +135,7 @@ async def test_receipts_of_other_messages_on_the_bind_go_to_the_ledger(db: Datab
         texts = [replace(SMS, phone=str(item.phone)) for item in lease.items]
         results = await campaigns.submit(texts)
         outcomes = [SubmitOutcome(item, result) for item, result in zip(lease.items, results, strict=True)]
-        db.write(world.ledger.record, world.lane, lease, outcomes, None, 30.0)
+        db.write(world.ledger.record, world.link, lease, outcomes, None, 30.0)
         await campaigns.close()
         told, _ = await try_out(db, link)
     assert told.good

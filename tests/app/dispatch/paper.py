@@ -84,7 +84,7 @@ class PaperCarrier:
 
 def loop_for(world: World, carrier: PaperCarrier, *, sub_batch: int = 20, lease_s: float = 8.0) -> SendLoop:
     desk = SendContext(world.db, world.ledger, Metrics(), sub_batch, lease_s)
-    return SendLoop(world.lane, carrier, desk)
+    return SendLoop(world.link, carrier, desk)
 
 
 async def until(condition: Callable[[], bool], seconds: float = 60.0) -> None:

@@ -14,7 +14,7 @@ from app.core import clock
 from app.core.states import DeliveryState, RunState
 from app.database.connection import Database
 from app.database.models import chunks, runs
-from app.database.models import lanes as lanes_table
+from app.database.models import links as links_table
 from app.dispatch import link_store
 from app.dispatch.claims import SendContext
 from app.dispatch.send_loop import SendLoop
@@ -34,14 +34,14 @@ WINDOW = 5
 
 @asynccontextmanager
 async def sending(db: Database, smsc: Smsc, lease_s: float = 8.0) -> AsyncIterator[tuple[World, SendLoop]]:
-    """A lane over SMPP whose centre has just answered some messages, so that the whole window is open."""
+    """A link over SMPP whose centre has just answered some messages, so that the whole window is open."""
     world = build(db, 300, chunk=300)
     world.fan_out()
-    db.write(lambda c: c.execute(update(lanes_table).values(segments_per_second=100_000.0)))
+    db.write(lambda c: c.execute(update(links_table).values(segments_per_second=100_000.0)))
     options: dict[str, object] = {"host": "127.0.0.1", "port": smsc.port, "system_id": "loa", "password": "x"}
     options |= {"window": WINDOW, "response_timeout_s": 2.0, "reconnect_min_s": 1.0}
     carrier = SmppCarrier(LinkOptions("viettel-1", "viettel", 100_000.0, options))
-    loop = SendLoop(world.lane, carrier, SendContext(db, world.ledger, Metrics(), 100, lease_s))
+    loop = SendLoop(world.link, carrier, SendContext(db, world.ledger, Metrics(), 100, lease_s))
     await carrier.open()
     task = asyncio.create_task(loop.run())
     try:
@@ -72,7 +72,7 @@ def pause(db: Database, loop: SendLoop) -> None:
 
 
 def halt(db: Database, loop: SendLoop) -> None:
-    db.write(link_store.halt, loop.lane.id, Halted("1", "by another host"))
+    db.write(link_store.halt, loop.link.id, Halted("1", "by another host"))
 
 
 def leased(db: Database) -> int:
@@ -89,7 +89,7 @@ async def test_what_waits_in_the_link_s_queue_is_never_sent_after_the_order(
         written = await until_stuck(smsc)
         order(db, loop)
         if order is not stop:
-            await asyncio.sleep(1.5)  # the lane looks once a second
+            await asyncio.sleep(1.5)  # the link looks once a second
         smsc.change(unanswered=0.0)  # from now on the centre would take all of it
         await until(lambda: leased(db) == 0)
         assert smsc.taken() == written

@@ -12,10 +12,10 @@ from sqlalchemy import Connection, delete, select, update
 
 from app.campaigns.forecast import rates
 from app.core import clock
-from app.core.states import DeliveryState, LaneState
+from app.core.states import DeliveryState, LinkState
 from app.database.connection import Database, shared_ms
-from app.database.models import lanes as lanes_table
 from app.database.models import link_health as table
+from app.database.models import links as links_table
 from app.dispatch import link_health, link_store
 from app.dispatch.claims import SendContext
 from app.dispatch.link_health import HealthSweep, say
@@ -35,11 +35,11 @@ Q, U = int(DeliveryState.QUEUED), int(DeliveryState.UNKNOWN)
 UP, LOST = LinkHealth(connected_since=0.0), LinkHealth(lost_since=0.0, refusal="refused")
 
 
-def stand(db: Database, lane: int, *found: LinkHealth) -> LinkStatus:
+def stand(db: Database, link: int, *found: LinkHealth) -> LinkStatus:
     """How the link stands when processes a, b ... have said these."""
     for holder, health in zip("abc", found, strict=False):
-        db.write(say, [(lane, holder, health)])
-    return db.read(facts)[lane]
+        db.write(say, [(link, holder, health)])
+    return db.read(facts)[link]
 
 
 @pytest.mark.parametrize(
@@ -60,21 +60,21 @@ def test_a_link_stands_as_the_best_of_its_processes(
     db: Database, found: list[LinkHealth], state: LinkHealthState
 ) -> None:
     world = build(db, 1)
-    assert stand(db, world.lane.id, *found).state is state
+    assert stand(db, world.link.id, *found).state is state
 
 
 def test_a_link_that_puts_off_everything_is_no_link_at_work_after_a_while(db: Database) -> None:
     world, here = build(db, 1), clock.monotonic()
     refusal = {"connected_since": here - 900, "refused_at": here - 1, "refusal": "0x58"}
     long, short = (LinkHealth(**refusal, refusing_since=here - ago) for ago in (120, 1))
-    assert stand(db, world.lane.id, short).state is LinkHealthState.CONNECTED  # a pace is being looked for
-    assert stand(db, world.lane.id, long, UP).state is LinkHealthState.CONNECTED
-    found = stand(db, world.lane.id, long, long)
+    assert stand(db, world.link.id, short).state is LinkHealthState.CONNECTED  # a pace is being looked for
+    assert stand(db, world.link.id, long, UP).state is LinkHealthState.CONNECTED
+    found = stand(db, world.link.id, long, long)
     assert (found.state, found.refusal) == (LinkHealthState.REFUSING, "0x58")
     assert link_status.is_away(found)
     assert link_status.since(found) == found.refusing_since
     (shown,) = db.read(link_health.with_facts)
-    assert (shown["link"], str(shown["last_refusal"])[-4:]) == ("refusing", "0x58")
+    assert (shown["health"], str(shown["last_refusal"])[-4:]) == ("refusing", "0x58")
     text = Metrics(db).text().decode()
     (seconds,) = [line.split()[-1] for line in text.splitlines() if line.startswith("loa_link_refusing_")]
     assert 100 < float(seconds) < 300
@@ -87,23 +87,23 @@ def test_a_link_that_the_settings_no_longer_name_is_left_and_not_lost(db: Databa
 
     def left(holder: str, named: list[str], age_ms: int) -> LinkHealthState:
         db.write(lambda c: c.execute(delete(table)))
-        db.write(say, [(world.lane.id, f"{holder}:1:x", UP)])
+        db.write(say, [(world.link.id, f"{holder}:1:x", UP)])
         db.write(lambda c: c.execute(update(table).values(seen_at=table.c.seen_at - age_ms)))
         db.write(link_store.leave, named, here)
-        return db.read(facts)[world.lane.id].state
+        return db.read(facts)[world.link.id].state
 
     assert left(here, ["viettel-1"], 31_000) is LinkHealthState.CLOSED
     assert left(here, ["viettel-2"], 0) is LinkHealthState.CONNECTED
     assert left(other, ["viettel-2"], 31_000) is LinkHealthState.CLOSED  # its own settings may name it
     assert left(here, ["viettel-2"], 31_000) is LinkHealthState.LEFT
-    assert not link_status.is_away(db.read(facts)[world.lane.id])
+    assert not link_status.is_away(db.read(facts)[world.link.id])
     assert db.read(link_status.standstills) == {}
     assert "viettel-1" not in "".join(
         line for line in Metrics(db).text().decode().splitlines() if line.startswith("loa_link_")
     )
     again = link_store.LinkRecord("viettel-1", "viettel", "viettel-1", 100.0, ReceiptLevel.HANDSET)
     db.write(link_store.register, again)
-    assert db.read(facts)[world.lane.id].state is LinkHealthState.CLOSED
+    assert db.read(facts)[world.link.id].state is LinkHealthState.CLOSED
 
 
 @pytest.mark.parametrize(("host", "days"), [("", 8), ("a container that is no more", 8)])
@@ -112,26 +112,26 @@ def test_a_link_renamed_after_a_long_standstill_is_left_and_its_rate_counts_no_m
 ) -> None:
     """Loa stood still for longer than rows of processes are kept, then began with another name."""
     world = build(db, 1)
-    db.write(say, [(world.lane.id, f"{host or link_health.own_host()}:1:x", UP)])
+    db.write(say, [(world.link.id, f"{host or link_health.own_host()}:1:x", UP)])
     db.write(lambda c: c.execute(update(table).values(seen_at=table.c.seen_at - days * 86_400_000)))
     renamed = link_store.LinkRecord("viettel-2", "viettel", "viettel-2", 100.0, ReceiptLevel.HANDSET)
-    lane = db.write(link_store.register, renamed)
+    link = db.write(link_store.register, renamed)
     for _ in range(2):
-        db.write(say, [(lane.id, f"{link_health.own_host()}:2:x", UP)])
+        db.write(say, [(link.id, f"{link_health.own_host()}:2:x", UP)])
         db.write(link_store.leave, ["viettel-2"], link_health.own_host())
-    assert db.read(facts)[world.lane.id].state is LinkHealthState.LEFT
+    assert db.read(facts)[world.link.id].state is LinkHealthState.LEFT
     assert db.read(rates)["viettel"].segments_per_second == 100.0
-    assert db.read(lambda c: c.execute(select(table.c.lane_id)).scalars().all()) == [lane.id]
+    assert db.read(lambda c: c.execute(select(table.c.link_id)).scalars().all()) == [link.id]
 
 
 def test_a_link_that_no_process_has_had_for_long_is_away_and_its_rate_counts_no_more(db: Database) -> None:
     """The settings may name it still: what is not tried yet is something else."""
     world = build(db, 1)
-    stand(db, world.lane.id, UP)
+    stand(db, world.link.id, UP)
     db.write(lambda c: c.execute(update(table).values(seen_at=table.c.seen_at - 8 * 86_400_000)))
     other = link_store.LinkRecord("viettel-2", "viettel", "viettel-2", 100.0, ReceiptLevel.HANDSET)
     db.write(say, [(db.write(link_store.register, other).id, "b", UP)])
-    assert link_status.is_away(db.read(facts)[world.lane.id])
+    assert link_status.is_away(db.read(facts)[world.link.id])
     assert db.read(rates)["viettel"].segments_per_second == 100.0
 
 
@@ -139,7 +139,7 @@ def test_moments_are_kept_by_the_shared_clock_and_the_newest_refusal_counts(db: 
     world, here = build(db, 1), clock.monotonic()
     older = LinkHealth(lost_since=here - 60, refused_at=here - 50, refusal="older")
     newer = LinkHealth(lost_since=here - 40, refused_at=here - 30, refusal="newer", answered_at=here - 90)
-    found = stand(db, world.lane.id, newer, older)
+    found = stand(db, world.link.id, newer, older)
     now = db.write(shared_ms)
     assert (found.refusal, found.processes) == ("newer", 2)
     for moment, ago in ((found.lost_since, 40_000), (found.refused_at, 30_000), (found.answered_at, 90_000)):
@@ -149,28 +149,28 @@ def test_moments_are_kept_by_the_shared_clock_and_the_newest_refusal_counts(db: 
 
 def test_a_process_that_is_gone_has_the_link_no_more(db: Database) -> None:
     world = build(db, 1)
-    stand(db, world.lane.id, UP)
+    stand(db, world.link.id, UP)
     db.write(lambda c: c.execute(update(table).values(seen_at=table.c.seen_at - 31_000)))
-    found = db.read(facts)[world.lane.id]
+    found = db.read(facts)[world.link.id]
     assert (found.state, found.processes, found.connected_since) == (LinkHealthState.CLOSED, 0, None)
     assert found.lost_since is not None
-    db.write(say, [(world.lane.id, "b", UP)])
+    db.write(say, [(world.link.id, "b", UP)])
     db.write(link_health.leave, ["b"])
-    assert db.read(facts)[world.lane.id].state is LinkHealthState.CLOSED
+    assert db.read(facts)[world.link.id].state is LinkHealthState.CLOSED
 
 
 def test_rows_of_processes_that_are_long_gone_are_forgotten(db: Database) -> None:
     world = build(db, 1)
-    stand(db, world.lane.id, UP)
+    stand(db, world.link.id, UP)
     db.write(lambda c: c.execute(update(table).values(seen_at=table.c.seen_at - 8 * 86_400_000)))
-    db.write(say, [(world.lane.id, "b", UP)])
+    db.write(say, [(world.link.id, "b", UP)])
     assert db.read(lambda c: c.execute(select(table.c.holder)).scalars().all()) == ["b"]
 
 
 @pytest.mark.longer
 async def test_only_news_and_a_sign_of_life_are_written(db: Database) -> None:
     world, carrier = build(db, 1), unopened()
-    sweep = HealthSweep(db, lambda: [(world.lane.id, "a", carrier)])
+    sweep = HealthSweep(db, lambda: [(world.link.id, "a", carrier)])
 
     def seen(c: Connection) -> int:
         return int(c.execute(select(table.c.seen_at)).scalar_one())
@@ -183,7 +183,7 @@ async def test_only_news_and_a_sign_of_life_are_written(db: Database) -> None:
     assert db.read(seen) == first
     carrier.update()
     await sweep.step()
-    assert db.read(facts)[world.lane.id].state is LinkHealthState.LOST
+    assert db.read(facts)[world.link.id].state is LinkHealthState.LOST
 
 
 def unopened() -> SmppCarrier:
@@ -191,31 +191,31 @@ def unopened() -> SmppCarrier:
     return SmppCarrier(LinkOptions("viettel-1", "viettel", 10.0, options))
 
 
-# ---- the lane
+# ---- the link
 
 
 def test_a_refusal_of_one_host_halts_nobody_while_another_has_the_link_up(db: Database) -> None:
     world = build(db, 1)
     refused = Halted("0x0E", "the carrier does not take the password")
-    stand(db, world.lane.id, LinkHealth(), UP)
-    assert not db.write(link_health.halt_alone, world.lane.id, "a", refused)
-    assert db.read(link_store.state, world.lane.id) is LaneState.RUNNING
-    assert db.write(link_health.halt_alone, world.lane.id, "b", refused)  # its own connection is no other's
-    assert db.read(link_store.state, world.lane.id) is LaneState.HALTED
+    stand(db, world.link.id, LinkHealth(), UP)
+    assert not db.write(link_health.halt_alone, world.link.id, "a", refused)
+    assert db.read(link_store.state, world.link.id) is LinkState.RUNNING
+    assert db.write(link_health.halt_alone, world.link.id, "b", refused)  # its own connection is no other's
+    assert db.read(link_store.state, world.link.id) is LinkState.HALTED
 
 
 async def test_a_host_with_a_wrong_password_stands_aside_and_halts_once_it_is_alone(db: Database) -> None:
     world, carrier = build(db, 3), PaperCarrier()
     world.fan_out()
     carrier.refusal = Halted("0x0E", "the password is wrong")
-    stand(db, world.lane.id, UP)
+    stand(db, world.link.id, UP)
     loop = loop_for(world, carrier)
     task = asyncio.create_task(loop.run())
     try:
         await asyncio.sleep(0.5)
-        assert db.read(link_store.state, world.lane.id) is LaneState.RUNNING
+        assert db.read(link_store.state, world.link.id) is LinkState.RUNNING
         db.write(link_health.leave, ["a"])
-        await until(lambda: db.read(link_store.state, world.lane.id) is LaneState.HALTED)
+        await until(lambda: db.read(link_store.state, world.link.id) is LinkState.HALTED)
     finally:
         loop.stop()
         await asyncio.wait_for(task, 20)
@@ -226,15 +226,15 @@ async def test_a_host_with_a_wrong_password_stands_aside_and_halts_once_it_is_al
 async def sending(db: Database, smsc: Smsc) -> AsyncIterator[tuple[World, HealthSweep]]:
     world = build(db, 400, chunk=100)
     world.fan_out()
-    db.write(lambda c: c.execute(update(lanes_table).values(segments_per_second=100_000.0)))
+    db.write(lambda c: c.execute(update(links_table).values(segments_per_second=100_000.0)))
     options: dict[str, object] = {"host": "127.0.0.1", "port": smsc.port, "system_id": "loa", "password": "x"}
     options |= {"window": 10, "response_timeout_s": 0.5, "reconnect_min_s": 0.3, "probe_max_s": 1.0}
     carrier = SmppCarrier(LinkOptions("viettel-1", "viettel", 100_000.0, options))
-    loop = SendLoop(world.lane, carrier, SendContext(db, world.ledger, Metrics(), 100, 8.0))
+    loop = SendLoop(world.link, carrier, SendContext(db, world.ledger, Metrics(), 100, 8.0))
     await carrier.open()
     task = asyncio.create_task(loop.run())
     try:
-        yield world, HealthSweep(db, lambda: [(world.lane.id, loop.owner, carrier)])
+        yield world, HealthSweep(db, lambda: [(world.link.id, loop.owner, carrier)])
     finally:
         loop.stop()
         await asyncio.wait_for(task, 30)
@@ -251,18 +251,18 @@ async def test_a_centre_that_answers_no_submit_costs_one_window_and_the_probes_a
         silent_since = clock.monotonic()
         await asyncio.sleep(4)
         await sweep.step()
-        found = db.read(facts)[world.lane.id]
+        found = db.read(facts)[world.link.id]
         assert found.state is LinkHealthState.HELD
         assert found.held is not None
         assert "no answer to" in found.held
-        assert 'loa_link_held{carrier="viettel",lane="viettel-1"} 1.0' in Metrics(db).text().decode()
+        assert 'loa_link_held{carrier="viettel",link="viettel-1"} 1.0' in Metrics(db).text().decode()
         unknown = world.states().get(U, 0)
         probes = clock.monotonic() - silent_since  # less than one a second
         assert 10 <= unknown <= 10 + 1 + probes + 1  # before, all 400
         smsc.change(unanswered=0.0)
         await until(lambda: Q not in world.states())
         await sweep.step()
-        assert db.read(facts)[world.lane.id].state is LinkHealthState.CONNECTED
+        assert db.read(facts)[world.link.id].state is LinkHealthState.CONNECTED
         assert world.states()[U] <= unknown + 2
     world.check()
 
@@ -271,22 +271,22 @@ async def test_a_centre_that_answers_no_submit_costs_one_window_and_the_probes_a
 async def test_a_centre_that_throttles_everything_is_seen_though_it_answers(db: Database) -> None:
     async with Smsc(SmscBehaviour(throttle=1.0)) as smsc, sending(db, smsc) as (world, sweep):
         async with asyncio.timeout(20):
-            while db.read(facts)[world.lane.id].refusing_since is None:
+            while db.read(facts)[world.link.id].refusing_since is None:
                 await sweep.step()
                 await asyncio.sleep(0.05)
-        found = db.read(facts)[world.lane.id]
+        found = db.read(facts)[world.link.id]
         assert (found.state, found.refusal) == (LinkHealthState.CONNECTED, "0x58")  # for some seconds yet
         assert found.refusing_since is not None
         db.write(lambda c: c.execute(update(table).values(refusing_since=table.c.refusing_since - 20_000)))
-        assert db.read(facts)[world.lane.id].state is LinkHealthState.REFUSING
+        assert db.read(facts)[world.link.id].state is LinkHealthState.REFUSING
         smsc.change(throttle=0.0)
         await until(lambda: smsc.taken() >= 10)
         async with asyncio.timeout(20):
             while (
-                db.read(facts)[world.lane.id].state is LinkHealthState.REFUSING
+                db.read(facts)[world.link.id].state is LinkHealthState.REFUSING
             ):  # its answers are on their way yet
                 await sweep.step()
                 await asyncio.sleep(0.05)
-        found = db.read(facts)[world.lane.id]
+        found = db.read(facts)[world.link.id]
         assert (found.state, found.refusing_since) == (LinkHealthState.CONNECTED, None)
     world.check()

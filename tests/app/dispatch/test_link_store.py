@@ -1,4 +1,4 @@
-"""Lanes' rows: registered from the settings, halted by the carrier, resumed by a person."""
+"""Links' rows: registered from the settings, halted by the carrier, resumed by a person."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from app.core.errors import Conflict, NotFound
-from app.core.states import LaneState
+from app.core.states import LinkState
 from app.database.connection import Database
 from app.dispatch import link_store
 from app.dispatch.link_store import LinkRecord
@@ -29,7 +29,7 @@ def test_links_of_one_receipt_group_share_an_id_and_others_do_not(db: Database) 
 
 
 @pytest.mark.longer
-def test_processes_that_start_at_one_moment_register_one_lane(new_postgresql_url: str) -> None:
+def test_processes_that_start_at_one_moment_register_one_link(new_postgresql_url: str) -> None:
     databases = [Database(new_postgresql_url) for _ in range(8)]
     with ThreadPoolExecutor(8) as pool:
         for link in [facts(name, name) for name in "abcde"]:
@@ -39,21 +39,21 @@ def test_processes_that_start_at_one_moment_register_one_lane(new_postgresql_url
         db.close()
 
 
-def test_registering_again_keeps_the_lane_and_its_state(db: Database) -> None:
-    lane = db.write(link_store.register, facts("a", "a"))
-    db.write(link_store.halt, lane.id, Halted("0x0E", "the password is wrong"))
-    assert db.write(link_store.register, facts("a", "a")) == lane
-    assert db.read(link_store.state, lane.id) is LaneState.HALTED
-    assert [row.reason for row in db.read(link_store.all_lanes, "vnpt")] == ["the password is wrong"]
-    assert db.read(link_store.all_lanes, "viettel") == []
+def test_registering_again_keeps_the_link_and_its_state(db: Database) -> None:
+    link = db.write(link_store.register, facts("a", "a"))
+    db.write(link_store.halt, link.id, Halted("0x0E", "the password is wrong"))
+    assert db.write(link_store.register, facts("a", "a")) == link
+    assert db.read(link_store.state, link.id) is LinkState.HALTED
+    assert [row.reason for row in db.read(link_store.all_links, "vnpt")] == ["the password is wrong"]
+    assert db.read(link_store.all_links, "viettel") == []
 
 
-def test_only_a_halted_lane_is_resumed(db: Database) -> None:
-    lane = db.write(link_store.register, facts("a", "a"))
+def test_only_a_halted_link_is_resumed(db: Database) -> None:
+    link = db.write(link_store.register, facts("a", "a"))
     with pytest.raises(Conflict, match="not halted"):
-        db.write(link_store.resume, lane.id, "Lan")
-    db.write(link_store.halt, lane.id, Halted("1", "quota"))
-    db.write(link_store.resume, lane.id, "Lan")
-    assert db.read(link_store.state, lane.id) is LaneState.RUNNING
-    with pytest.raises(NotFound, match="no lane 77"):
+        db.write(link_store.resume, link.id, "Lan")
+    db.write(link_store.halt, link.id, Halted("1", "quota"))
+    db.write(link_store.resume, link.id, "Lan")
+    assert db.read(link_store.state, link.id) is LinkState.RUNNING
+    with pytest.raises(NotFound, match="no link 77"):
         db.write(link_store.resume, 77, "Lan")

@@ -20,14 +20,14 @@ def share(db: Database) -> float:
 
 
 def test_a_link_that_was_renamed_takes_no_part_of_a_run_s_own_rate(db: Database) -> None:
-    world = build(db, 10)  # a lane of 100 segments/s
+    world = build(db, 10)  # a link of 100 segments/s
     db.write(lambda c: c.execute(update(runs).values(segments_per_second=50)))
     old = db.write(
         link_store.register, link_store.LinkRecord("old", "viettel", "old", 300.0, ReceiptLevel.NONE)
     )
     assert share(db) == 0.125, "nobody has spoken of any link yet"
-    db.write(say, [(world.lane.id, "a", LinkHealth()), (old.id, "a", LinkHealth())])
+    db.write(say, [(world.link.id, "a", LinkHealth()), (old.id, "a", LinkHealth())])
     assert share(db) == 0.125
     db.write(leave, ["a"])
-    db.write(say, [(world.lane.id, "b", LinkHealth())])
+    db.write(say, [(world.link.id, "b", LinkHealth())])
     assert share(db) == 0.5

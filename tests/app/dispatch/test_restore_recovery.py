@@ -12,11 +12,10 @@ import pytest
 from sqlalchemy import insert, select, update
 
 from app.core.errors import Conflict, SetupError
-from app.core.states import DeliveryState, LaneState, RunState
+from app.core.states import DeliveryState, LinkState, RunState
 from app.database.connection import Database
-from app.database.models import audit, batches, chunks, run_batches, runs, subscribers, unknowns
+from app.database.models import audit, batches, chunks, links, run_batches, runs, subscribers, unknowns
 from app.database.models import homes as kept
-from app.database.models import lanes as links
 from app.dispatch import link_store, restore_recovery, run_content
 from app.ledger.contract import Reservation
 from app.ledger.transfer import back_up
@@ -34,14 +33,14 @@ def world(db: Database) -> Iterator[World]:
     world.fan_out()
     work = claimed(world)
     assert isinstance(work, run_content.ClaimedChunk)
-    db.write(world.ledger.record, world.lane, work.lease, accepted(list(work.lease.items)), None, 30.0)
+    db.write(world.ledger.record, world.link, work.lease, accepted(list(work.lease.items)), None, 30.0)
     db.write(world.ledger.release, work.lease, 0.0)
     yield world
     world.check()
 
 
-def claimed(world: World) -> run_content.ClaimedChunk | LaneState:
-    return world.db.write(run_content.claim, world.ledger, world.lane, "me", 30.0)
+def claimed(world: World) -> run_content.ClaimedChunk | LinkState:
+    return world.db.write(run_content.claim, world.ledger, world.link, "me", 30.0)
 
 
 def put_back(world: World) -> None:
@@ -56,59 +55,59 @@ def test_a_ledger_that_has_never_sent_is_at_home_and_stays_there(world: World) -
 
 
 @pytest.mark.longer
-def test_a_lane_of_a_ledger_that_was_put_back_is_halted_and_not_to_be_resumed_by_hand(world: World) -> None:
+def test_a_link_of_a_ledger_that_was_put_back_is_halted_and_not_to_be_resumed_by_hand(world: World) -> None:
     put_back(world)
-    assert claimed(world) is LaneState.HALTED
+    assert claimed(world) is LinkState.HALTED
     row = world.db.read(lambda c: c.execute(select(links)).one())
     assert (row.state, row.code) == ("halted", "restored")
     with pytest.raises(Conflict, match="loa database restored"):
-        world.db.write(link_store.resume, world.lane.id, WHO)
-    assert claimed(world) is LaneState.HALTED
+        world.db.write(link_store.resume, world.link.id, WHO)
+    assert claimed(world) is LinkState.HALTED
 
 
-def test_a_lane_in_mid_chunk_is_granted_nothing_more_before_a_person_has_spoken(world: World) -> None:
+def test_a_link_in_mid_chunk_is_granted_nothing_more_before_a_person_has_spoken(world: World) -> None:
     """A replica took over while it was sending: its answers are written down, and nothing new goes out."""
     work = claimed(world)
     assert isinstance(work, run_content.ClaimedChunk)
     record, items = world.ledger.record, list(work.lease.items)
-    first = world.db.write(record, world.lane, work.lease, [], Reservation(items[4].seq, 5), 30.0)
+    first = world.db.write(record, world.link, work.lease, [], Reservation(items[4].seq, 5), 30.0)
     assert first.go
     put_back(world)
     rest = Reservation(items[9].seq, 5)
-    grant = world.db.write(record, world.lane, work.lease, accepted(items[:5]), rest, 30.0)
+    grant = world.db.write(record, world.link, work.lease, accepted(items[:5]), rest, 30.0)
     assert (grant.held, grant.go) == (True, False)
     assert world.states() == {DeliveryState.SUBMITTED: 15, DeliveryState.QUEUED: 15}
     world.db.write(restore_recovery.trust, world.ledger, WHO)
-    assert world.db.write(record, world.lane, work.lease, [], rest, 30.0).go
+    assert world.db.write(record, world.link, work.lease, [], rest, 30.0).go
 
 
 def test_of_two_who_were_given_one_attempt_only_the_present_owner_holds_the_chunk(world: World) -> None:
     """The failover lost the first one's claim, and a person trusted that nothing was lost."""
     claim, record = world.ledger.claim, world.ledger.record
-    first = world.db.write(claim, world.lane, [world.run], "first", 30.0)
+    first = world.db.write(claim, world.link, [world.run], "first", 30.0)
     assert first
     lost = {"state": 0, "attempt": first.attempt - 1, "owner": None, "lease_until": None}
     world.db.write(lambda c: c.execute(update(chunks).where(chunks.c.owner == "first").values(lost)))
-    second = world.db.write(claim, world.lane, [world.run], "second", 30.0)
+    second = world.db.write(claim, world.link, [world.run], "second", 30.0)
     assert second
     assert (second.first_seq, second.attempt) == (first.first_seq, first.attempt)
     assert not world.db.write(world.ledger.renew, first, 30.0)
-    assert not world.db.write(record, world.lane, first, [], Reservation(first.last_seq, 10), 30.0).held
-    assert world.db.write(record, world.lane, second, [], Reservation(second.last_seq, 10), 30.0).go
-    world.db.write(record, world.lane, second, accepted(list(second.items)), None, 30.0)
+    assert not world.db.write(record, world.link, first, [], Reservation(first.last_seq, 10), 30.0).held
+    assert world.db.write(record, world.link, second, [], Reservation(second.last_seq, 10), 30.0).go
+    world.db.write(record, world.link, second, accepted(list(second.items)), None, 30.0)
 
 
-def test_what_was_queued_is_unknown_then_and_the_lane_goes_on_with_nothing(world: World) -> None:
+def test_what_was_queued_is_unknown_then_and_the_link_goes_on_with_nothing(world: World) -> None:
     put_back(world)
     claimed(world)
     assert restore_recovery.doubt(world.db, world.ledger, WHO) == [
         restore_recovery.DoubtfulRun(world.run, "viettel", 20)
     ]
     assert world.states() == {DeliveryState.SUBMITTED: 10, DeliveryState.UNKNOWN: 20}
-    assert claimed(world) is LaneState.RUNNING
-    listed = world.db.read(lambda c: c.execute(select(unknowns.c.why, unknowns.c.lane_id)).all())
+    assert claimed(world) is LinkState.RUNNING
+    listed = world.db.read(lambda c: c.execute(select(unknowns.c.why, unknowns.c.link_id)).all())
     assert set(listed) == {
-        ("the database was put back to a time before it may have been sent", world.lane.id)
+        ("the database was put back to a time before it may have been sent", world.link.id)
     }
     said = world.db.read(lambda c: c.execute(select(audit.c.action, audit.c.who, audit.c.detail)).all())
     assert ("database.restored", WHO, {"unknown": {str(world.run): 20}}) in [tuple(row) for row in said]

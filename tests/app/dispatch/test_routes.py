@@ -1,4 +1,4 @@
-"""Lanes and unknown deliveries over HTTP."""
+"""Links and unknown deliveries over HTTP."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ def world(db: Database) -> World:
     lease = made.claim()
     assert lease
     outcomes = [SubmitOutcome(item, Unknown("no answer in 15 s")) for item in lease.items]
-    db.write(made.ledger.record, made.lane, lease, outcomes, None, 30.0)
+    db.write(made.ledger.record, made.link, lease, outcomes, None, 30.0)
     db.write(made.ledger.release, lease, 0.0)
     return made
 
 
-def test_a_halted_lane_says_why_and_is_resumed_once(client: Client, world: World, db: Database) -> None:
-    db.write(link_store.halt, world.lane.id, Halted("0x0E", "the password is wrong"))
-    lane = client.get("/v1/lanes").json()[0]
-    assert (lane["state"], lane["code"], lane["reason"]) == ("halted", "0x0E", "the password is wrong")
-    assert client.post(f"/v1/lanes/{world.lane.id}/resume").status_code == 204
-    assert client.get("/v1/lanes").json()[0]["state"] == "running"
-    again = client.post(f"/v1/lanes/{world.lane.id}/resume")
+def test_a_halted_link_says_why_and_is_resumed_once(client: Client, world: World, db: Database) -> None:
+    db.write(link_store.halt, world.link.id, Halted("0x0E", "the password is wrong"))
+    link = client.get("/v1/links").json()[0]
+    assert (link["state"], link["code"], link["reason"]) == ("halted", "0x0E", "the password is wrong")
+    assert client.post(f"/v1/links/{world.link.id}/resume").status_code == 204
+    assert client.get("/v1/links").json()[0]["state"] == "running"
+    again = client.post(f"/v1/links/{world.link.id}/resume")
     assert (again.status_code, again.json()["detail"]) == (
         409,
-        "The lane viettel-1 is not halted, so there is nothing to resume.",
+        "The link viettel-1 is not halted, so there is nothing to resume.",
     )
 
 
@@ -67,10 +67,10 @@ def test_chosen_ones_are_sent_again_and_the_others_written_off(client: Client, w
 def test_another_carriers_operator_finds_nothing_here(
     application: FastAPI, world: World, db: Database
 ) -> None:
-    db.write(link_store.halt, world.lane.id, Halted("1", "quota"))
+    db.write(link_store.halt, world.link.id, Halted("1", "quota"))
     with Client(application, db.write(create_key, "lan", "operator", "vnpt")) as other:
-        assert other.get("/v1/lanes").json() == []
-        assert other.post(f"/v1/lanes/{world.lane.id}/resume").status_code == 404
+        assert other.get("/v1/links").json() == []
+        assert other.post(f"/v1/links/{world.link.id}/resume").status_code == 404
         run = f"/v1/runs/{world.run}/unknown"
         assert other.get(run).status_code == 404
         for verb in ("resend", "write-off"):

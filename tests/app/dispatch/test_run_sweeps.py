@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Connection, insert, select, update
 
 from app.core import clock
-from app.core.states import DeliveryState, LaneState, NotSent, RunState
+from app.core.states import DeliveryState, LinkState, NotSent, RunState
 from app.database.connection import Database
 from app.database.models import campaigns, deliveries, run_batches, runs, tallies
 from app.dispatch import run_content
@@ -46,7 +46,7 @@ def sweep(world: World) -> None:
 
 def send_all(world: World) -> None:
     while lease := world.claim():
-        world.db.write(world.ledger.record, world.lane, lease, accepted(lease.items), None, 30.0)
+        world.db.write(world.ledger.record, world.link, lease, accepted(lease.items), None, 30.0)
         world.db.write(world.ledger.release, lease, 0.0)
 
 
@@ -68,7 +68,7 @@ def test_a_run_is_sent_when_nothing_is_left_and_finished_when_nothing_is_open(db
     send_all(world)
     sweep(world)
     assert state(db) == RunState.SENT
-    db.write(world.ledger.apply, [receipt(world.lane, f"m{seq}") for seq in range(2, 7)])
+    db.write(world.ledger.apply, [receipt(world.link, f"m{seq}") for seq in range(2, 7)])
     sweep(world)
     assert state(db) == RunState.FINISHED
 
@@ -79,14 +79,14 @@ def test_a_run_whose_every_number_is_refused_is_finished(db: Database) -> None:
     lease = world.claim()
     assert lease
     outcomes = [SubmitOutcome(item, Rejected("0x0B", Reason.NO_SUCH_NUMBER)) for item in lease.items]
-    db.write(world.ledger.record, world.lane, lease, outcomes, None, 30.0)
+    db.write(world.ledger.record, world.link, lease, outcomes, None, 30.0)
     db.write(world.ledger.release, lease, 0.0)
     sweep(world)
     assert state(db) == RunState.FINISHED
 
 
 @pytest.mark.longer
-def test_a_cancelled_run_waits_for_its_lane_and_counts_everybody(db: Database) -> None:
+def test_a_cancelled_run_waits_for_its_link_and_counts_everybody(db: Database) -> None:
     world = build(db, 250)
     sweep(world)
     lease = world.claim()
@@ -94,7 +94,7 @@ def test_a_cancelled_run_waits_for_its_lane_and_counts_everybody(db: Database) -
     set_run(db, state=RunState.CANCELLING.value, closing=int(NotSent.CANCELLED))
     sweep(world)
     assert state(db) == RunState.CANCELLING
-    db.write(world.ledger.record, world.lane, lease, accepted(lease.items[:7]), None, 30.0)
+    db.write(world.ledger.record, world.link, lease, accepted(lease.items[:7]), None, 30.0)
     db.write(world.ledger.release, lease, 0.0)
     sweep(world)
     assert state(db) == RunState.CANCELLED
@@ -139,9 +139,9 @@ def test_what_a_holder_thought_dead_has_not_sent_is_not_forgotten(
     sweep(world)
     lease = world.claim(lease_s=0.0)
     assert lease
-    db.write(world.ledger.record, world.lane, lease, [], Reservation(lease.last_seq, 5), 0.0)
+    db.write(world.ledger.record, world.link, lease, [], Reservation(lease.last_seq, 5), 0.0)
     time.sleep(0.02)
-    other = world.claim("lane-2")
+    other = world.claim("link-2")
     assert other
     db.write(world.ledger.release, other, 0.0)
     if order:
@@ -150,7 +150,7 @@ def test_what_a_holder_thought_dead_has_not_sent_is_not_forgotten(
     assert state(db) == (RunState.CANCELLED if order else RunState.SENT)
     late = [SubmitOutcome(item, Deferred("not sent")) for item in lease.items[3:]]
     outcomes = accepted(list(lease.items[:3])) + late
-    assert not db.write(world.ledger.record, world.lane, lease, outcomes, None, 30.0).held
+    assert not db.write(world.ledger.record, world.link, lease, outcomes, None, 30.0).held
     sweep(world)
     assert state(db) == (RunState.CANCELLED if order else RunState.RUNNING)
     assert world.states() == end == world.tallied()
@@ -165,7 +165,7 @@ def test_a_run_whose_receipts_never_come_is_finished_and_a_later_one_still_count
     world = build(db, 5)
     sweep(world)
     send_all(world)
-    db.write(world.ledger.apply, [receipt(world.lane, f"m{seq}") for seq in range(2, 5)])
+    db.write(world.ledger.apply, [receipt(world.link, f"m{seq}") for seq in range(2, 5)])
     sweep(world)
     long_ago = clock.now_ms() - PATIENCE_MS
     set_run(db, ended_at=long_ago + 3_600_000)
@@ -177,7 +177,7 @@ def test_a_run_whose_receipts_never_come_is_finished_and_a_later_one_still_count
     report = db.read(carrier_report.build, world.run, clock.now_ms())
     assert (report.header.run_state, report.general.no_receipt) == (RunState.FINISHED, 2)
     finished_at = db.read(lambda c: c.execute(select(runs.c.finished_at)).scalar_one())
-    db.write(world.ledger.apply, [receipt(world.lane, "m5")])
+    db.write(world.ledger.apply, [receipt(world.link, "m5")])
     sweep(world)
     assert world.states() == {D: 4, S: 1} == world.tallied()
     before = db.read(carrier_report.build, world.run, finished_at - 1)
@@ -210,7 +210,7 @@ def test_receipts_finish_a_run_before_and_after_its_tallies_were_folded(db: Data
     sweep(world)
     for seq in range(2, 8):
         assert state(db) == RunState.SENT
-        db.write(world.ledger.apply, [receipt(world.lane, f"m{seq}")])
+        db.write(world.ledger.apply, [receipt(world.link, f"m{seq}")])
         if seq % 2 or seq == 6:
             db.write(world.ledger.fold_tallies)
         sweep(world)
@@ -222,14 +222,14 @@ def test_runs_and_tallies_at_rest_write_nothing(db: Database) -> None:
     world = build(db, 30)
     sweep(world)
     send_all(world)
-    db.write(world.ledger.apply, [receipt(world.lane, f"m{seq}") for seq in range(2, 12)])
+    db.write(world.ledger.apply, [receipt(world.link, f"m{seq}") for seq in range(2, 12)])
     sweep(world)
     assert db.read(world.ledger.to_fold)
     db.write(world.ledger.fold_tallies)
     assert not db.read(world.ledger.to_fold)
     assert db.read(sweeps.due_steps, world.ledger, PATIENCE_MS) == []
     rows = _stored(db)
-    db.write(world.ledger.apply, [receipt(world.lane, "m12")])
+    db.write(world.ledger.apply, [receipt(world.link, "m12")])
     db.write(world.ledger.fold_tallies)
     again = _stored(db)
     assert len(rows - again) == 2, "only the two sums that the receipt changed are written anew"
@@ -259,8 +259,8 @@ def test_windows_go_by_the_databases_clock(db: Database, at: str, monkeypatch: p
     monkeypatch.setattr(time, "time_ns", lambda: real() + 86_400 * 10**9)
     sweep(world)
     assert state(db) == RunState.RUNNING
-    work = db.write(run_content.claim, world.ledger, world.lane, "lane-1", 30.0)
-    assert (work is LaneState.RUNNING) == (at == "sent")
+    work = db.write(run_content.claim, world.ledger, world.link, "link-1", 30.0)
+    assert (work is LinkState.RUNNING) == (at == "sent")
 
 
 def test_a_chunk_in_slow_hands_keeps_no_other_run_waiting(db: Database) -> None:

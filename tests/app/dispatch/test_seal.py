@@ -123,7 +123,7 @@ def tampered(db: Database, change: str) -> World:
 @pytest.mark.parametrize("change", TAMPERED)
 def test_a_running_run_that_was_tampered_with_gets_no_chunk(db: Database, change: str) -> None:
     world = tampered(db, change)
-    found = db.write(claim, world.ledger, world.lane, "lane", 8.0)
+    found = db.write(claim, world.ledger, world.link, "link", 8.0)
     assert not hasattr(found, "lease")
     if change != "state":  # an edit over the API, by which the approval falls, stops it as before
         assert db.read(
@@ -164,7 +164,7 @@ def test_each_single_character_of_text_and_sender_counts(db: Database) -> None:
     assert world.campaign == first.id
 
 
-async def test_a_lane_at_work_stops_at_the_next_chunk_with_nothing_of_the_new_text(db: Database) -> None:
+async def test_a_link_at_work_stops_at_the_next_chunk_with_nothing_of_the_new_text(db: Database) -> None:
     world, carrier = build(db, 400, chunk=50), PaperCarrier(delay_s=0.02)
     world.fan_out()
     await carrier.open()

@@ -105,7 +105,7 @@ def test_a_forged_approval_sends_nothing(keyed: Callable[..., Database], how: st
     world.fan_out()
     assert [each.run_id for each in db.write(run_contents, "viettel", clock.now())] == [world.run]
     db.write(FORGED[how])
-    assert not hasattr(db.write(claim, world.ledger, world.lane, "lane", 8.0), "lease")
+    assert not hasattr(db.write(claim, world.ledger, world.link, "link", 8.0), "lease")
     assert db.read(lambda c: c.execute(select(runs.c.state)).scalar_one()) == RunState.PAUSED
     for verb, state in ((Verb.RESUME, "paused"), (Verb.START, "planned")):
         db.write(lambda c, state=state: c.execute(update(runs).values(state=state)))
@@ -190,7 +190,7 @@ def test_a_delivery_that_is_altered_after_the_queueing_stops_its_run(db: Databas
     db.write(QUEUED[how])
     if how == "a line that was never there":
         db.write(lambda c: c.execute(update(chunks).values(last_seq=31)))
-    assert not hasattr(db.write(claim, world.ledger, world.lane, "lane", 8.0), "lease")
+    assert not hasattr(db.write(claim, world.ledger, world.link, "link", 8.0), "lease")
     assert db.read(lambda c: c.execute(select(runs.c.state)).scalar_one()) == RunState.PAUSED
     said = db.read(record.acts, 0, 100)[-1]
     assert (said.action, said.detail["why"], said.detail["batch"]) == (
@@ -205,20 +205,20 @@ def test_a_delivery_that_is_altered_after_the_queueing_stops_its_run(db: Databas
 def test_and_one_that_is_as_it_was_queued_goes_out(db: Database) -> None:
     world: World = build(db, 29)
     world.fan_out()
-    assert hasattr(db.write(claim, world.ledger, world.lane, "lane", 8.0), "lease")
+    assert hasattr(db.write(claim, world.ledger, world.link, "link", 8.0), "lease")
 
 
 def test_what_is_in_hand_of_a_run_that_its_operator_has_paused_is_had_back(
     keyed: Callable[..., Database],
 ) -> None:
-    """Whoever sets its row to running again, before the lane has looked, gets nothing of it sent."""
+    """Whoever sets its row to running again, before the link has looked, gets nothing of it sent."""
     db = keyed(ONE)
     world = started(db)
-    assert db.read(still_going, world.lane, {world.run}) == {world.run}
+    assert db.read(still_going, world.link, {world.run}) == {world.run}
     db.write(act, Verb.PAUSE, world.run, "operator")
-    assert db.read(still_going, world.lane, {world.run}) == set()
+    assert db.read(still_going, world.link, {world.run}) == set()
     db.write(lambda c: c.execute(update(runs).values(state="running")))
-    assert db.read(still_going, world.lane, {world.run}) == set()
+    assert db.read(still_going, world.link, {world.run}) == set()
 
 
 def altered(c: Connection, action: str) -> None:

@@ -25,7 +25,7 @@ def lost(db: Database, count: int = 4) -> World:
     lease = world.claim()
     assert lease
     outcomes = [SubmitOutcome(item, Unknown("no answer")) for item in lease.items]
-    db.write(world.ledger.record, world.lane, lease, outcomes, None, 30.0)
+    db.write(world.ledger.record, world.link, lease, outcomes, None, 30.0)
     db.write(world.ledger.release, lease, 0.0)
     db.write(lambda c: c.execute(update(runs).values(state=RunState.SENT.value)))
     return world

@@ -28,7 +28,7 @@ DAY_MS = 86_400_000
 def all_lost(db: Database, count: int = MANY) -> World:
     world = build(db, count, chunk=300)
     world.fan_out()
-    while db.write(world.ledger.doubt, world.run, world.lane.id, 20).left:
+    while db.write(world.ledger.doubt, world.run, world.link.id, 20).left:
         pass
     db.write(lambda c: c.execute(update(runs).values(state=RunState.SENT.value)))
     return world
@@ -88,7 +88,7 @@ def test_what_is_lost_again_meanwhile_is_not_sent_again_by_the_same_order(db: Da
         if lease is None or done > SLICE:
             return
         lost = [SubmitOutcome(item, Unknown("no answer")) for item in lease.items]
-        db.write(world.ledger.record, world.lane, lease, lost, None, 30.0)
+        db.write(world.ledger.record, world.link, lease, lost, None, 30.0)
         db.write(world.ledger.release, lease, 0.0)
 
     unknown_decisions.resend(db, world.ledger, UnknownOrder(world.run, "Lan"), lose)
@@ -151,7 +151,7 @@ def test_an_order_by_api_is_carried_out_once_for_its_key(db: Database, client: C
     lease = world.claim()
     assert lease
     lost = [SubmitOutcome(item, Unknown("no answer")) for item in lease.items]
-    db.write(world.ledger.record, world.lane, lease, lost, None, 30.0)
+    db.write(world.ledger.record, world.link, lease, lost, None, 30.0)
     again = client.post(url, json={"all": True}, headers=headers)
     assert (again.json(), again.headers["Idempotency-Replayed"]) == ({"deliveries": MANY}, "true")
     assert world.states()[U] == len(lease.items)

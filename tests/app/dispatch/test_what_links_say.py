@@ -35,14 +35,14 @@ def link(**own: object) -> LinkSettings:
 def ready(db: Database) -> World:
     """A running run that was approved while its link said what FACTS say."""
     world = build(db, 20, chunk=10)
-    world.lane = db.write(link_store.register, FACTS)
+    world.link = db.write(link_store.register, FACTS)
     world.rewrite(sender="CA SONLA")
     world.fan_out()
     return world
 
 
 def sends(world: World) -> bool:
-    return isinstance(world.db.write(claim, world.ledger, world.lane, "lane", 8.0), ClaimedChunk)
+    return isinstance(world.db.write(claim, world.ledger, world.link, "link", 8.0), ClaimedChunk)
 
 
 def test_a_link_that_says_the_same_sends(db: Database) -> None:
@@ -51,7 +51,7 @@ def test_a_link_that_says_the_same_sends(db: Database) -> None:
 
 def test_one_that_says_something_else_stops_the_run(db: Database) -> None:
     world = ready(db)
-    world.lane = db.write(link_store.register, replace(FACTS, says="b" * 64))
+    world.link = db.write(link_store.register, replace(FACTS, says="b" * 64))
     assert not sends(world)
     assert db.read(lambda c: c.execute(select(runs.c.state)).scalar_one()) == "paused"
     assert db.read(audit.acts, 0, 100)[-1].detail["why"] == "link"
@@ -59,14 +59,14 @@ def test_one_that_says_something_else_stops_the_run(db: Database) -> None:
 
 def test_a_second_link_of_the_same_settings_sends_beside_it(db: Database) -> None:
     world = ready(db)
-    world.lane = db.write(link_store.register, replace(FACTS, name="viettel-2"))
+    world.link = db.write(link_store.register, replace(FACTS, name="viettel-2"))
     assert sends(world)
 
 
-def test_what_is_written_in_the_row_of_a_lane_afterwards_changes_nothing(db: Database) -> None:
+def test_what_is_written_in_the_row_of_a_link_afterwards_changes_nothing(db: Database) -> None:
     world = ready(db)
-    world.lane = db.write(link_store.register, replace(FACTS, says="b" * 64))
-    db.write(lambda c: c.execute(update(link_store.lanes).values(says="a" * 64)))
+    world.link = db.write(link_store.register, replace(FACTS, says="b" * 64))
+    db.write(lambda c: c.execute(update(link_store.links).values(says="a" * 64)))
     assert not sends(world)
 
 
@@ -77,7 +77,7 @@ def test_it_goes_on_once_somebody_on_the_host_has_signed(db: Database) -> None:
     try:
         world = ready(keyed)
         keyed.write(audit.note, "operator", "run.start", f"run/{world.run}")
-        world.lane = keyed.write(link_store.register, replace(FACTS, says="b" * 64))
+        world.link = keyed.write(link_store.register, replace(FACTS, says="b" * 64))
         assert not sends(world)
         digest = keyed.read(approval_digest.last_decision, world.campaign).digest
         keyed.write(approval.sign, world.campaign, digest, "host")

@@ -13,7 +13,7 @@ from sqlalchemy import select
 from app.database.connection import Database
 from app.database.models import inbound_messages
 from app.inbound.inbound_writer import InboundWriter, IncomingMessage, keep
-from app.ledger.contract import Lane
+from app.ledger.contract import Link
 from app.observability.metrics import Metrics
 from carriers import registry
 from carriers.contract import LinkOptions
@@ -36,8 +36,8 @@ def message(text: str = "TU CHOI", source: str = PHONE, **more: Any) -> InboundM
     return InboundMessage(source, "8088", text, 0, text.encode(), **more)
 
 
-def write(world: World, *messages: InboundMessage, name: str = "a", lane: Lane | None = None) -> None:
-    came = [IncomingMessage(lane or world.lane, each, f"{name}-{n}") for n, each in enumerate(messages)]
+def write(world: World, *messages: InboundMessage, name: str = "a", link: Link | None = None) -> None:
+    came = [IncomingMessage(link or world.link, each, f"{name}-{n}") for n, each in enumerate(messages)]
     world.db.write(keep, world.ledger, came)
 
 
@@ -51,12 +51,12 @@ async def taking(world: World, **more: Any) -> AsyncIterator[InboundWriter]:
 
 
 @asynccontextmanager
-async def bound(smsc: Smsc, intake: InboundWriter, lane: Lane) -> AsyncIterator[None]:
+async def bound(smsc: Smsc, intake: InboundWriter, link: Link) -> AsyncIterator[None]:
     """A real link that brings what the centre has for it."""
     options = {"host": "127.0.0.1", "port": smsc.port, "system_id": "loa", "password": "x"}
-    carrier = registry.build("smpp", LinkOptions(lane.name, lane.carrier, 50.0, options))
+    carrier = registry.build("smpp", LinkOptions(link.name, link.carrier, 50.0, options))
     assert isinstance(carrier, InboundMessages)
-    carrier.messages_to(intake.sink(lane))
+    carrier.messages_to(intake.sink(link))
     await carrier.open()
     await carrier.ready()
     yield
@@ -66,14 +66,14 @@ async def bound(smsc: Smsc, intake: InboundWriter, lane: Lane) -> AsyncIterator[
 async def test_a_message_is_acknowledged_only_when_it_is_a_row(db: Database) -> None:
     world, seen = build(db, 1), list[tuple[bool, bool]]()
     async with taking(world, group=20) as intake:
-        drop = intake.sink(world.lane)
+        drop = intake.sink(world.link)
         for n in range(50):
             text = f"tin {n}"
             drop(message(text), lambda ok, own=text: seen.append((ok, own in {row.text for row in rows(db)})))
         await until(lambda: len(seen) == 50)
     assert set(seen) == {(True, True)}
     told = intake.metrics.text().decode()
-    assert f'loa_inbound_messages_total{{lane="{world.lane.name}",outcome="kept"}} 50.0' in told
+    assert f'loa_inbound_messages_total{{link="{world.link.name}",outcome="kept"}} 50.0' in told
 
 
 async def test_a_row_says_who_wrote_what_over_which_link_to_which_number(db: Database) -> None:
@@ -91,7 +91,7 @@ async def test_a_row_says_who_wrote_what_over_which_link_to_which_number(db: Dat
         "8088",
         "Tôi muốn từ chối",
     )
-    assert (first.lane_id, first.coding, first.octets, first.part_number) == (world.lane.id, 0, None, None)
+    assert (first.link_id, first.coding, first.octets, first.part_number) == (world.link.id, 0, None, None)
     assert (second.phone, second.source) == (None, "VIETTEL")
     assert (third.source, third.octets, third.coding) == ("191", "00ff", 4)
     assert (third.part_reference, third.part_number, third.part_total) == (65_535, 255, 255)
@@ -123,7 +123,7 @@ async def test_a_commit_whose_answer_was_lost_is_done_again_and_keeps_each_once(
 
 async def test_parts_over_a_real_link_are_kept_with_their_numbers_and_acknowledged(db: Database) -> None:
     world, text = build(db, 1), "Tôi không muốn nhận tin này nữa, xin cảm ơn. " * 4
-    async with Smsc() as smsc, taking(world) as intake, bound(smsc, intake, world.lane):
+    async with Smsc() as smsc, taking(world) as intake, bound(smsc, intake, world.link):
         smsc.write(PHONE, "8088", text)
         smsc.write("191", "8088", "Xin chao")
         await until(lambda: smsc.report()["inbound_acknowledged"] == 4)
@@ -139,13 +139,13 @@ async def test_what_was_not_acknowledged_before_the_end_comes_again_and_nothing_
     world = build(db, 1)
     stuck = InboundWriter(db, world.ledger, Metrics())  # nobody commits: as if killed in the middle
     async with Smsc(SmscBehaviour(receipt_window=20)) as smsc:
-        async with bound(smsc, stuck, world.lane):
+        async with bound(smsc, stuck, world.link):
             for n in range(50):
                 smsc.write(PHONE, "8088", f"tin {n}")
             await until(lambda: smsc.report()["inbound_sent"] == 20)
             smsc.drop_all()
         assert rows(db) == []
-        async with taking(world) as intake, bound(smsc, intake, world.lane):
+        async with taking(world) as intake, bound(smsc, intake, world.link):
             await until(lambda: smsc.report()["inbound_acknowledged"] == 50)
     assert sorted(row.text for row in rows(db)) == sorted(f"tin {n}" for n in range(50))
 
@@ -154,7 +154,7 @@ async def test_what_was_not_acknowledged_before_the_end_comes_again_and_nothing_
 async def test_a_flood_takes_no_more_memory_than_was_set_aside_for_it(db: Database) -> None:
     world, answers = build(db, 1), list[bool]()
     intake = InboundWriter(db, world.ledger, Metrics(), room=500_000)
-    drop = intake.sink(world.lane)
+    drop = intake.sink(world.link)
     for n in range(200_000):
         drop(message(f"tin {n}"), answers.append)
     assert answers.count(True) == 0
@@ -175,7 +175,7 @@ async def test_what_has_piled_up_is_kept_in_few_commits_so_that_a_flood_ends(db:
     world, answers = build(db, 1), list[bool]()
     intake = InboundWriter(db, world.ledger, Metrics())
     for n in range(1900):
-        intake.sink(world.lane)(message(f"tin {n}"), answers.append)
+        intake.sink(world.link)(message(f"tin {n}"), answers.append)
     intake.stop()
     await intake.run()
     assert answers == [True] * 1900
@@ -188,7 +188,7 @@ async def test_a_shortage_is_answered_for_now_over_the_wire_and_the_centre_bring
     world = build(db, 1)
     async with Smsc(SmscBehaviour(receipt_pause_s=0.2)) as smsc:
         intake = InboundWriter(db, world.ledger, Metrics(), room=2500)
-        async with bound(smsc, intake, world.lane):
+        async with bound(smsc, intake, world.link):
             for n in range(10):
                 smsc.write(PHONE, "8088", f"tin {n}")
             await until(lambda: smsc.report()["inbound_refused_for_now"] >= 8)
@@ -211,7 +211,7 @@ async def test_whatever_a_centre_sends_is_kept(db: Database) -> None:
     odd.append(
         body("\xe9" * 200, "x" * 200, pdu.Content(tlvs=pdu.tlv(pdu.TAG_MESSAGE_PAYLOAD, b"A" * 60_000)))
     )
-    async with Smsc() as smsc, taking(world) as intake, bound(smsc, intake, world.lane):
+    async with Smsc() as smsc, taking(world) as intake, bound(smsc, intake, world.link):
         for each in odd:
             smsc.write_raw(each)
         await until(lambda: smsc.report()["inbound_acknowledged"] == len(odd))
@@ -223,7 +223,7 @@ async def test_a_message_that_the_database_does_not_take_keeps_no_other_from_bei
     world, answers = build(db, 1), dict[str, bool]()
     poison = InboundMessage(PHONE, "8088", "x", 2**40, b"x")  # no column of the servers' takes this coding
     async with taking(world) as intake:
-        drop = intake.sink(world.lane)
+        drop = intake.sink(world.link)
         drop(message("truoc"), lambda ok: answers.update(truoc=ok))
         drop(poison, lambda ok: answers.update(poison=ok))
         drop(message("sau"), lambda ok: answers.update(sau=ok))

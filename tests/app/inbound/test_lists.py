@@ -19,34 +19,34 @@ from app.core.masking import CONTROL
 from app.database.connection import Database
 from app.database.models import inbound_messages
 from app.inbound.inbound_writer import IncomingMessage, keep
-from app.ledger.contract import Lane
+from app.ledger.contract import Link
 from app.ledger.factory import ledger_for
 from app.privacy import certificates
 from app.security import create_key
 from carriers.inbound import InboundMessage, MessagePart
-from tests.app.campaigns.rows import new_lane
+from tests.app.campaigns.rows import new_link
 from tests.app.cli.test_campaign_commands import Shell
 from tests.app.client import Client
 from tests.long.app.privacy.past import erase, rows
 from tests.long.app.reports.scene import T0
 
 PHONE = "84912345601"
-VNPT, VIETTEL = Lane(1, "vnpt-1", "vnpt", 1), Lane(2, "viettel-1", "viettel", 2)
+VNPT, VIETTEL = Link(1, "vnpt-1", "vnpt", 1), Link(2, "viettel-1", "viettel", 2)
 
 
 def said(text: str, source: str = PHONE, **more: Any) -> InboundMessage:
     return InboundMessage(source, "8088", text, 0, text.encode(), **more)
 
 
-def write(db: Database, lane: Lane, *messages: InboundMessage, name: str = "a") -> None:
-    came = [IncomingMessage(lane, each, f"{name}-{lane.id}-{n}") for n, each in enumerate(messages)]
+def write(db: Database, link: Link, *messages: InboundMessage, name: str = "a") -> None:
+    came = [IncomingMessage(link, each, f"{name}-{link.id}-{n}") for n, each in enumerate(messages)]
     db.write(keep, ledger_for(db), came)
 
 
 def fill(db: Database) -> None:
     """Two of a carrier, three of another."""
-    db.write(new_lane, "vnpt-1")
-    db.write(new_lane, "viettel-1", carrier="viettel")
+    db.write(new_link, "vnpt-1")
+    db.write(new_link, "viettel-1", carrier="viettel")
     write(db, VNPT, said("TU CHOI"), said("goi cho toi: 0912 345 602 hoac 912345601"))
     write(db, VIETTEL, said("phan mot ", part=MessagePart(7, 1, 2)), said("TU CHOI"), said("TU CHOI"))
 
@@ -71,7 +71,7 @@ def test_the_list_is_read_on_from_the_last_id(kept: Database, client: Client) ->
     assert [each["repeat_of"] for each in found] == [None, None, None, None, 4]
     first = found[0]
     assert (first["phone"], first["destination"], first["text"]) == ("8491*****01", "8088", "TU CHOI")
-    assert (first["lane"], first["exact"], first["data_coding"]) == ("vnpt-1", True, 0)
+    assert (first["link"], first["exact"], first["data_coding"]) == ("vnpt-1", True, 0)
     assert first["received_at"].endswith("+07:00")
 
 
@@ -102,7 +102,7 @@ def test_the_command_lists_them_for_people_and_for_programs(database_url: str, t
     db.close()
     shell = Shell(database_url, tmp_path)
     lines = shell(command.app, "list").splitlines()
-    assert lines[0].split()[:4] == ["ID", "RECEIVED_AT", "CARRIER", "LANE"]
+    assert lines[0].split()[:4] == ["ID", "RECEIVED_AT", "CARRIER", "LINK"]
     assert len(lines) == 6
     assert "1/2" in lines[3]
     found = json.loads(shell(command.app, "list", "--carrier", "vnpt", "--after", "1", "--json"))
@@ -116,7 +116,7 @@ ORDERS = "\x1b]0;loa\x07 \x1b[1A\x1b[2K \x9b2J \u202egnol"
 def test_what_a_subscriber_writes_gives_the_terminal_no_orders(database_url: str, tmp_path: Path) -> None:
     """Anybody with a telephone writes to the terminal of who lists the messages."""
     db = Database(database_url)
-    db.write(new_lane, "vnpt-1")
+    db.write(new_link, "vnpt-1")
     write(db, VNPT, said(f"{ORDERS}\n9  2031-02-05 12:00  vnpt  forged"))
     letter = directives.DirectiveFields("1/CV", date(2031, 1, 29), "CAT", f"x{ORDERS}\nissuer: forged")
     db.write(directives.create, letter, "lan")

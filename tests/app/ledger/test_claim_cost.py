@@ -34,7 +34,7 @@ def plan(connection: Connection, run: int) -> str:
         rows = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sqlite._DUE}", (run, 1, 0, 1)).all()
         return "\n".join(str(row[3]) for row in rows)
     connection.exec_driver_sql("ANALYZE chunks")
-    values = {"run": run, "early": False, "owner": "x", "lane": 1, "lease": 1000}
+    values = {"run": run, "early": False, "owner": "x", "link": 1, "lease": 1000}
     return "\n".join(row[0] for row in connection.exec_driver_sql(f"EXPLAIN {postgresql._TAKE}", values))
 
 
@@ -62,7 +62,7 @@ def test_on_sqlite_a_claim_takes_as_many_steps_among_many_chunks_as_among_few(db
             assert raw is not None
             raw.set_progress_handler(lambda: count.__setitem__(0, count[0] + 1), 1)
             try:
-                lease = world.ledger.claim(connection, world.lane, [world.run], "lane", 30.0)
+                lease = world.ledger.claim(connection, world.link, [world.run], "link", 30.0)
             finally:
                 raw.set_progress_handler(None, 0)
             assert lease is not None

@@ -21,10 +21,10 @@ def test_a_receipt_with_a_time_that_can_not_be_counts_without_it(db: Database, y
     world.fan_out()
     lease = world.claim()
     assert lease
-    db.write(world.ledger.record, world.lane, lease, accepted(lease.items), None, 30.0)
-    lane, said = receipt(world.lane, "m2")[:2]
+    db.write(world.ledger.record, world.link, lease, accepted(lease.items), None, 30.0)
+    link, said = receipt(world.link, "m2")[:2]
     at = datetime(year, 1, 1, tzinfo=clock.VIETNAM)
-    assert db.write(world.ledger.apply, [Arrival(lane, said._replace(done_at=at))]).matched == 1
+    assert db.write(world.ledger.apply, [Arrival(link, said._replace(done_at=at))]).matched == 1
     assert world.delivery(2)["state"] == DeliveryState.DELIVERED
     assert db.read(lambda c: c.execute(select(receipts.c.done_at)).scalars().all()) == [None]
     world.check()

@@ -37,7 +37,7 @@ NOT_TAKEN = Deferred("0x58", 1.0, throttled=True)
 def late(world: World, frozen: ChunkLease, result: SubmitResult, first: int = 0, upto: int = 1) -> None:
     """The frozen holder comes back with this answer to some of its messages."""
     outcomes = [SubmitOutcome(item, result) for item in frozen.items[first:upto]]
-    world.db.write(world.ledger.record, world.lane, frozen, outcomes, None, 30.0)
+    world.db.write(world.ledger.record, world.link, frozen, outcomes, None, 30.0)
 
 
 def frozen_with(db: Database, declared: int, count: int = 2) -> tuple[World, ChunkLease]:
@@ -46,7 +46,7 @@ def frozen_with(db: Database, declared: int, count: int = 2) -> tuple[World, Chu
     world.fan_out()
     lease = world.claim("frozen", lease_s=0.0)
     assert lease
-    db.write(world.ledger.record, world.lane, lease, [], Reservation(declared + 1, declared), -1.0)
+    db.write(world.ledger.record, world.link, lease, [], Reservation(declared + 1, declared), -1.0)
     return world, lease
 
 
@@ -65,7 +65,7 @@ def sent_again_and_lost(db: Database) -> tuple[World, ChunkLease]:
     assert again
     assert [item.seq for item in again.items] == [2]
     outcomes = [SubmitOutcome(again.items[0], Unknown("no answer in 15 s"))]
-    db.write(world.ledger.record, world.lane, again, outcomes, None, 30.0)
+    db.write(world.ledger.record, world.link, again, outcomes, None, 30.0)
     db.write(world.ledger.release, again, 0.0)
     return world, frozen
 
@@ -112,7 +112,7 @@ def test_a_late_not_sent_that_is_said_twice_has_one_sending_more(db: Database) -
     again = world.claim("heir")
     assert again
     lost = [SubmitOutcome(item, Unknown("no answer in 15 s")) for item in again.items]
-    db.write(world.ledger.record, world.lane, again, lost, None, 30.0)
+    db.write(world.ledger.record, world.link, again, lost, None, 30.0)
     db.write(world.ledger.release, again, 0.0)
     late(world, frozen, NOT_TAKEN, 0, 2)
     assert world.states() == {U: 2} == world.tallied()
@@ -126,16 +126,16 @@ def test_an_answer_whose_commit_is_repeated_leaves_alone_what_was_queued_again_s
     lease = world.claim()
     assert lease
     record, lost = world.ledger.record, [SubmitOutcome(lease.items[0], Unknown("no answer in 15 s"))]
-    db.write(record, world.lane, lease, lost, None, 30.0)
+    db.write(record, world.link, lease, lost, None, 30.0)
     assert db.write(world.ledger.resend, [DeliveryKey(world.campaign, world.batch, 2)]) == 1
-    db.write(record, world.lane, lease, lost, None, 30.0)
+    db.write(record, world.link, lease, lost, None, 30.0)
     assert world.states() == {Q: 3} == world.tallied()
-    db.write(record, world.lane, lease, accepted(list(lease.items[1:])), None, 30.0)
+    db.write(record, world.link, lease, accepted(list(lease.items[1:])), None, 30.0)
     db.write(world.ledger.release, lease, 0.0)
     again = world.claim()
     assert again
     assert [item.seq for item in again.items] == [2]
-    db.write(record, world.lane, again, accepted(list(again.items), "again"), None, 30.0)
+    db.write(record, world.link, again, accepted(list(again.items), "again"), None, 30.0)
     assert world.states() == {S: 3} == world.tallied()
     world.check()
 
@@ -145,9 +145,9 @@ def test_what_a_person_wrote_off_stays_so_and_its_run_stays_finished(db: Databas
     world, frozen = frozen_with(db, 2, 4)
     heir = world.claim("heir")
     assert heir
-    db.write(world.ledger.record, world.lane, heir, accepted(list(heir.items)), None, 30.0)
+    db.write(world.ledger.record, world.link, heir, accepted(list(heir.items)), None, 30.0)
     db.write(world.ledger.release, heir, 0.0)
-    db.write(world.ledger.apply, [receipt(world.lane, f"m{item.seq}") for item in heir.items])
+    db.write(world.ledger.apply, [receipt(world.link, f"m{item.seq}") for item in heir.items])
     keys = [DeliveryKey(world.campaign, world.batch, seq) for seq in (2, 3)]
     assert db.write(world.ledger.write_off, keys, "Lan") == 2
     for _ in range(2):
@@ -168,7 +168,7 @@ def test_a_finished_run_takes_nothing_back_into_its_queue(db: Database) -> None:
 
 def test_nothing_said_from_before_a_restore_has_anything_sent_again(db: Database) -> None:
     world, frozen = frozen_with(db, 2)
-    db.write(world.ledger.doubt, world.run, world.lane.id, 20)
+    db.write(world.ledger.doubt, world.run, world.link.id, 20)
     late(world, frozen, NOT_TAKEN, 0, 2)
     assert world.states() == {U: 2} == world.tallied()
 
@@ -179,8 +179,8 @@ def lost_commit(db: Database) -> World:
     world.fan_out()
     lease = world.claim()
     assert lease
-    db.write(world.ledger.record, world.lane, lease, [], Reservation(11, 10), 30.0)
-    db.write(world.ledger.record, world.lane, lease, accepted(list(lease.items[1:])), None, 30.0)
+    db.write(world.ledger.record, world.link, lease, [], Reservation(11, 10), 30.0)
+    db.write(world.ledger.record, world.link, lease, accepted(list(lease.items[1:])), None, 30.0)
     db.write(world.ledger.release, lease, 0.0)
     return world
 
@@ -191,8 +191,8 @@ def test_a_lost_answer_of_a_chunk_handed_back_is_unknown_and_the_run_goes_on(db:
     firsts = []
     while (lease := world.claim()) is not None and len(firsts) < 9:
         firsts.append(lease.first_seq)
-        db.write(world.ledger.record, world.lane, lease, [], Reservation(lease.last_seq, 10), 30.0)
-        db.write(world.ledger.record, world.lane, lease, accepted(list(lease.items)), None, 30.0)
+        db.write(world.ledger.record, world.link, lease, [], Reservation(lease.last_seq, 10), 30.0)
+        db.write(world.ledger.record, world.link, lease, accepted(list(lease.items)), None, 30.0)
         db.write(world.ledger.release, lease, 0.0)
     assert sorted(firsts) == [2, 12, 22]
     assert world.states() == {U: 1, S: 29} == world.tallied()
@@ -212,7 +212,7 @@ def test_a_receipt_that_moves_a_queued_one_while_its_run_is_closed_is_counted_on
     lease = world.claim()
     assert lease
     lost = [SubmitOutcome(item, Unknown("lost", (f"k{item.seq}",))) for item in lease.items]
-    db.write(world.ledger.record, world.lane, lease, lost, None, 30.0)
+    db.write(world.ledger.record, world.link, lease, lost, None, 30.0)
     db.write(world.ledger.release, lease, 0.0)
     assert (
         db.write(world.ledger.resend, [DeliveryKey(world.campaign, world.batch, seq) for seq in (2, 3)]) == 2
@@ -221,7 +221,7 @@ def test_a_receipt_that_moves_a_queued_one_while_its_run_is_closed_is_counted_on
 
     def receive() -> None:
         def work(connection: Connection) -> None:
-            world.ledger.apply(connection, [receipt(world.lane, "k2", phone=FIRST_PHONE)])
+            world.ledger.apply(connection, [receipt(world.link, "k2", phone=FIRST_PHONE)])
             applied.set()
             closing.wait(1.0)  # its commit takes its time
 
@@ -246,10 +246,10 @@ def two_parts_of_which_one_has_failed(db: Database) -> World:
     lease = world.claim()
     assert lease
     lost = [SubmitOutcome(item, Unknown("lost", (f"a{item.seq}", f"b{item.seq}"))) for item in lease.items]
-    db.write(world.ledger.record, world.lane, lease, lost, None, 30.0)
+    db.write(world.ledger.record, world.link, lease, lost, None, 30.0)
     db.write(world.ledger.release, lease, 0.0)
     assert db.write(world.ledger.resend, [DeliveryKey(world.campaign, world.batch, 2)]) == 1
-    db.write(world.ledger.apply, [receipt(world.lane, "a2", ReceiptStatus.UNDELIVERED, reason=Reason.OTHER)])
+    db.write(world.ledger.apply, [receipt(world.link, "a2", ReceiptStatus.UNDELIVERED, reason=Reason.OTHER)])
     return world
 
 
@@ -257,9 +257,9 @@ def test_the_answer_to_one_whose_first_sending_failed_in_part_is_written(db: Dat
     world = two_parts_of_which_one_has_failed(db)
     again = world.claim()
     assert again
-    db.write(world.ledger.record, world.lane, again, [], Reservation(2, 2), 30.0)
+    db.write(world.ledger.record, world.link, again, [], Reservation(2, 2), 30.0)
     outcomes = [SubmitOutcome(again.items[0], Accepted(("c", "d")))]
-    db.write(world.ledger.record, world.lane, again, outcomes, None, 30.0)
+    db.write(world.ledger.record, world.link, again, outcomes, None, 30.0)
     db.write(world.ledger.release, again, 0.0)
     assert world.states() == {S: 1, U: 1} == world.tallied()
     kept = db.read(lambda c: c.execute(select(submissions.c.reference)).scalars().all())

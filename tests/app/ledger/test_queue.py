@@ -6,9 +6,9 @@ import pytest
 from sqlalchemy import func, select, update
 
 from app.core import clock
-from app.core.states import DeliveryState, LaneState, NotSent, RunState
+from app.core.states import DeliveryState, LinkState, NotSent, RunState
 from app.database.connection import Database
-from app.database.models import chunks, lanes, runs, submissions, unknowns
+from app.database.models import chunks, links, runs, submissions, unknowns
 from app.ledger.contract import DeliveryKey, Reservation, SubmitOutcome
 from carriers.contract import Accepted, Deferred, Halted, Unknown
 from tests.app.world import FIRST_PHONE, accepted, add_batch, build, receipt
@@ -68,7 +68,7 @@ def test_segments_follow_the_language(db: Database) -> None:
     world.check()
 
 
-def test_two_lanes_never_hold_one_chunk(db: Database) -> None:
+def test_two_links_never_hold_one_chunk(db: Database) -> None:
     world = build(db, 200)
     world.fan_out()
     first, second = world.claim("a"), world.claim("b")
@@ -86,7 +86,7 @@ def test_a_result_is_recorded_once_however_often_its_commit_is_repeated(db: Data
     assert lease
     outcomes = accepted(lease.items[:40])
     for _ in range(2):
-        grant = db.write(world.ledger.record, world.lane, lease, outcomes, Reservation(61, 20), 30.0)
+        grant = db.write(world.ledger.record, world.link, lease, outcomes, Reservation(61, 20), 30.0)
         assert grant.held
         assert grant.go
     assert world.states() == {Q: 60, S: 40} == world.tallied()
@@ -98,8 +98,8 @@ def test_a_chunk_released_in_the_middle_goes_on_at_the_exact_next_one(db: Databa
     world.fan_out()
     lease = world.claim()
     assert lease
-    db.write(world.ledger.record, world.lane, lease, [], Reservation(41, 40), 30.0)
-    db.write(world.ledger.record, world.lane, lease, accepted(lease.items[:40]), None, 30.0)
+    db.write(world.ledger.record, world.link, lease, [], Reservation(41, 40), 30.0)
+    db.write(world.ledger.record, world.link, lease, accepted(lease.items[:40]), None, 30.0)
     db.write(world.ledger.release, lease, 0.0)
     again = world.claim()
     assert again
@@ -111,7 +111,7 @@ def test_a_finished_chunk_is_not_given_out_again(db: Database) -> None:
     world.fan_out()
     lease = world.claim()
     assert lease
-    db.write(world.ledger.record, world.lane, lease, accepted(lease.items), None, 30.0)
+    db.write(world.ledger.record, world.link, lease, accepted(lease.items), None, 30.0)
     db.write(world.ledger.release, lease, 0.0)
     assert world.claim() is None
 
@@ -125,7 +125,7 @@ def test_only_what_was_deferred_is_sent_in_the_next_pass(db: Database) -> None:
         SubmitOutcome(item, Deferred("0x58") if item.seq % 10 == 0 else Accepted((str(item.seq),)))
         for item in lease.items
     ]
-    db.write(world.ledger.record, world.lane, lease, outcomes, None, 30.0)
+    db.write(world.ledger.record, world.link, lease, outcomes, None, 30.0)
     db.write(world.ledger.release, lease, 0.0)
     again = world.claim()
     assert again
@@ -140,7 +140,7 @@ def test_back_off_holds_the_next_pass(db: Database) -> None:
     lease = world.claim()
     assert lease
     outcomes = [SubmitOutcome(item, Deferred("0x58")) for item in lease.items]
-    db.write(world.ledger.record, world.lane, lease, outcomes, None, 30.0)
+    db.write(world.ledger.record, world.link, lease, outcomes, None, 30.0)
     db.write(world.ledger.release, lease, 60.0)
     assert world.claim() is None
 
@@ -152,7 +152,7 @@ def test_patience_ends_with_a_carriers_own_trouble_but_not_with_throttling(db: D
         lease = world.claim()
         assert lease
         outcomes = [SubmitOutcome(item, Deferred("0x08", counts=item.seq == 2)) for item in lease.items]
-        db.write(world.ledger.record, world.lane, lease, outcomes, None, 30.0)
+        db.write(world.ledger.record, world.link, lease, outcomes, None, 30.0)
         db.write(world.ledger.release, lease, 0.0)
     assert world.delivery(2)["state"] == DeliveryState.REJECTED
     assert world.delivery(3)["state"] == DeliveryState.QUEUED
@@ -164,8 +164,8 @@ def test_what_a_dead_holder_declared_and_did_not_record_is_unknown_and_the_rest_
     world.fan_out()
     dead = world.claim(lease_s=0.0)
     assert dead
-    db.write(world.ledger.record, world.lane, dead, [], Reservation(21, 20), 0.0)
-    db.write(world.ledger.record, world.lane, dead, accepted(dead.items[:10]), Reservation(41, 20), -1.0)
+    db.write(world.ledger.record, world.link, dead, [], Reservation(21, 20), 0.0)
+    db.write(world.ledger.record, world.link, dead, accepted(dead.items[:10]), Reservation(41, 20), -1.0)
     again = world.claim("heir")
     assert again
     assert again.lost == 30
@@ -181,9 +181,9 @@ def test_a_deferred_one_of_a_dead_holder_is_not_unknown(db: Database) -> None:
     world.fan_out()
     dead = world.claim(lease_s=0.0)
     assert dead
-    db.write(world.ledger.record, world.lane, dead, [], Reservation(21, 20), 0.0)
+    db.write(world.ledger.record, world.link, dead, [], Reservation(21, 20), 0.0)
     deferred = [SubmitOutcome(item, Deferred("0x58")) for item in dead.items[:5]]
-    db.write(world.ledger.record, world.lane, dead, deferred, None, -1.0)
+    db.write(world.ledger.record, world.link, dead, deferred, None, -1.0)
     heir = world.claim("heir")
     assert heir
     assert heir.lost == 15
@@ -200,7 +200,7 @@ def test_the_late_results_of_a_lost_lease_settle_its_unknowns_and_declare_nothin
     world.fan_out()
     frozen = world.claim(lease_s=0.0)
     assert frozen
-    db.write(world.ledger.record, world.lane, frozen, [], Reservation(21, 20), -1.0)
+    db.write(world.ledger.record, world.link, frozen, [], Reservation(21, 20), -1.0)
     heir = world.claim("heir")
     assert heir
     assert not db.write(world.ledger.renew, frozen, 30.0)
@@ -208,7 +208,7 @@ def test_the_late_results_of_a_lost_lease_settle_its_unknowns_and_declare_nothin
         *accepted(frozen.items[:15]),
         *(SubmitOutcome(item, Deferred("0x58")) for item in frozen.items[15:20]),
     ]
-    grant = db.write(world.ledger.record, world.lane, frozen, late, Reservation(31, 10), 30.0)
+    grant = db.write(world.ledger.record, world.link, frozen, late, Reservation(31, 10), 30.0)
     assert not grant.held
     assert not grant.go
     assert world.states() == {S: 15, Q: 15} == world.tallied()
@@ -223,12 +223,12 @@ def test_late_results_of_what_a_person_has_sent_again_change_nothing(db: Databas
     world.fan_out()
     frozen = world.claim(lease_s=0.0)
     assert frozen
-    db.write(world.ledger.record, world.lane, frozen, [], Reservation(11, 10), -1.0)
+    db.write(world.ledger.record, world.link, frozen, [], Reservation(11, 10), -1.0)
     assert world.claim("heir")
     keys = [DeliveryKey(world.campaign, world.batch, item.seq) for item in frozen.items]
     assert db.write(world.ledger.resend, keys) == 10
-    db.write(world.ledger.apply, [receipt(world.lane, "m5")])
-    db.write(world.ledger.record, world.lane, frozen, accepted(list(frozen.items)), None, 30.0)
+    db.write(world.ledger.apply, [receipt(world.link, "m5")])
+    db.write(world.ledger.record, world.link, frozen, accepted(list(frozen.items)), None, 30.0)
     assert world.states() == {Q: 10} == world.tallied()
     world.check()
 
@@ -248,20 +248,20 @@ def test_a_paused_run_grants_nothing_more(db: Database) -> None:
     lease = world.claim()
     assert lease
     db.write(lambda c: c.execute(update(runs).values(state=RunState.PAUSED.value)))
-    grant = db.write(world.ledger.record, world.lane, lease, [], Reservation(5, 4), 30.0)
+    grant = db.write(world.ledger.record, world.link, lease, [], Reservation(5, 4), 30.0)
     assert grant.held
     assert not grant.go
 
 
-def test_a_halted_result_stops_the_lane_with_its_reason(db: Database) -> None:
+def test_a_halted_result_stops_the_link_with_its_reason(db: Database) -> None:
     world = build(db, 10)
     world.fan_out()
     lease = world.claim()
     assert lease
     outcomes = [SubmitOutcome(lease.items[0], Halted("0x0E", "the password is wrong"))]
-    assert not db.write(world.ledger.record, world.lane, lease, outcomes, Reservation(11, 9), 30.0).go
-    row = db.read(lambda c: c.execute(select(lanes)).one())
-    assert (row.state, row.code, row.reason) == (LaneState.HALTED, "0x0E", "the password is wrong")
+    assert not db.write(world.ledger.record, world.link, lease, outcomes, Reservation(11, 9), 30.0).go
+    row = db.read(lambda c: c.execute(select(links)).one())
+    assert (row.state, row.code, row.reason) == (LinkState.HALTED, "0x0E", "the password is wrong")
     assert world.states() == {Q: 10}
 
 
@@ -272,7 +272,7 @@ def test_what_was_recorded_before_is_passed_over_and_the_rest_is_written(db: Dat
     assert lease
     outcomes = accepted(list(lease.items))
     for some in (outcomes[:4], outcomes, outcomes):
-        db.write(world.ledger.record, world.lane, lease, some, None, 30.0)
+        db.write(world.ledger.record, world.link, lease, some, None, 30.0)
     names = db.read(lambda c: c.execute(select(submissions.c.reference)).scalars().all())
     assert sorted(names) == sorted(f"m{item.seq}" for item in lease.items)
     assert world.states() == {DeliveryState.SUBMITTED: 10}
@@ -286,7 +286,7 @@ def test_the_rate_is_shared_by_all_who_reserve_it(db: Database) -> None:
     assert lease
     asked = clock.monotonic()
     starts = [
-        db.write(world.ledger.record, world.lane, lease, [], Reservation(upto, 100), 30.0).start
+        db.write(world.ledger.record, world.link, lease, [], Reservation(upto, 100), 30.0).start
         for upto in (11, 21, 31)
     ]
     assert asked <= starts[0] <= clock.monotonic()
@@ -299,24 +299,24 @@ def test_a_stretched_reservation_takes_more_of_the_rate(db: Database) -> None:
     world.fan_out()
     lease = world.claim()
     assert lease
-    slow = db.write(world.ledger.record, world.lane, lease, [], Reservation(11, 100, stretch=4.0), 30.0)
-    grant = db.write(world.ledger.record, world.lane, lease, [], Reservation(21, 100), 30.0)
+    slow = db.write(world.ledger.record, world.link, lease, [], Reservation(11, 100, stretch=4.0), 30.0)
+    grant = db.write(world.ledger.record, world.link, lease, [], Reservation(21, 100), 30.0)
     assert grant.start - slow.start == pytest.approx(4.0, abs=0.5)
 
 
-def test_a_clock_that_is_set_back_does_not_hold_the_lane_up_for_as_long(db: Database) -> None:
-    """What a clock that was an hour ahead has reserved would keep the lane silent for an hour."""
+def test_a_clock_that_is_set_back_does_not_hold_the_link_up_for_as_long(db: Database) -> None:
+    """What a clock that was an hour ahead has reserved would keep the link silent for an hour."""
     world = build(db, 100)
     world.fan_out()
     lease = world.claim()
     assert lease
-    db.write(world.ledger.record, world.lane, lease, [], Reservation(11, 100), 30.0)
-    hour = update(lanes).values(next_free_us=lanes.c.next_free_us + 3_600_000_000)
+    db.write(world.ledger.record, world.link, lease, [], Reservation(11, 100), 30.0)
+    hour = update(links).values(next_free_us=links.c.next_free_us + 3_600_000_000)
     db.write(lambda c: c.execute(hour))
     asked = clock.monotonic()
-    grant = db.write(world.ledger.record, world.lane, lease, [], Reservation(21, 100), 30.0)
+    grant = db.write(world.ledger.record, world.link, lease, [], Reservation(21, 100), 30.0)
     assert 3.0 < grant.start - asked <= (5.5 if db.sqlite else 16 * 5.0 + 0.5)
-    again = db.write(world.ledger.record, world.lane, lease, [], Reservation(31, 100), 30.0)
+    again = db.write(world.ledger.record, world.link, lease, [], Reservation(31, 100), 30.0)
     assert again.start - grant.start == pytest.approx(1.0, abs=0.5)
 
 
@@ -338,7 +338,7 @@ def test_closing_a_dead_holders_chunk_leaves_its_unknowns_unknown(db: Database) 
     world.fan_out()
     dead = world.claim(lease_s=0.0)
     assert dead
-    db.write(world.ledger.record, world.lane, dead, [], Reservation(11, 10), -1.0)
+    db.write(world.ledger.record, world.link, dead, [], Reservation(11, 10), -1.0)
     assert db.write(world.ledger.close_unsent, world.run, NotSent.WINDOW_CLOSED, 10).left == 0
     assert world.states() == {U: 10, N: 40} == world.tallied()
     world.check()
@@ -350,6 +350,6 @@ def test_an_unknown_result_is_listed_with_its_reason(db: Database) -> None:
     lease = world.claim()
     assert lease
     outcomes = [SubmitOutcome(lease.items[0], Unknown("the bind broke"))]
-    db.write(world.ledger.record, world.lane, lease, outcomes, None, 30.0)
+    db.write(world.ledger.record, world.link, lease, outcomes, None, 30.0)
     row = db.read(lambda c: c.execute(select(unknowns)).one())
     assert (row.seq, row.phone, row.why) == (2, FIRST_PHONE, "the bind broke")

@@ -14,7 +14,7 @@ from app.database.connection import Database
 from app.database.models import (
     campaigns,
     deliveries,
-    lanes,
+    links,
     quarantine,
     receipts,
     runs,
@@ -42,14 +42,14 @@ def answer(world: World, result: SubmitResult) -> None:
     lease = world.claim()
     assert lease
     outcomes = [SubmitOutcome(item, result) for item in lease.items]
-    world.db.write(world.ledger.record, world.lane, lease, outcomes, None, 30.0)
+    world.db.write(world.ledger.record, world.link, lease, outcomes, None, 30.0)
     world.db.write(world.ledger.release, lease, 0.0)
 
 
 def again(world: World, result: SubmitResult) -> World:
-    """A second campaign to the same numbers over the same lane, answered so."""
+    """A second campaign to the same numbers over the same link, answered so."""
     ids = world.db.write(_second, world)
-    second = World(world.db, world.ledger, *ids, world.lane)
+    second = World(world.db, world.ledger, *ids, world.link)
     answer(second, result)
     return second
 
@@ -76,7 +76,7 @@ def said(
     """A receipt for the number, done so many minutes from now; None: it does not say when."""
     at = None if minutes is None else clock.now() + timedelta(minutes=minutes)
     given = Receipt(reference, str(phone), status, ReceiptLevel.HANDSET, code="0", done_at=at, raw="raw")
-    return Arrival(world.lane, given, about)
+    return Arrival(world.link, given, about)
 
 
 def apply(world: World, *arrivals: Arrival) -> tuple[int, int, int]:
@@ -146,23 +146,23 @@ def test_it_speaks_of_every_part(db: Database) -> None:
 
 def test_a_link_with_one_receipt_for_a_message_expects_one_of_an_unknown_message(db: Database) -> None:
     world = build(db, 2)
-    world.lane = type(world.lane)(
-        *[getattr(world.lane, n) for n in ("id", "name", "carrier", "group_id")], True
+    world.link = type(world.link)(
+        *[getattr(world.link, n) for n in ("id", "name", "carrier", "group_id")], True
     )
-    db.write(lambda c: c.execute(update(lanes).values(one_receipt=True)))
+    db.write(lambda c: c.execute(update(links).values(one_receipt=True)))
     world.fan_out()
     lease = world.claim()
     assert lease
     db.write(lambda c: c.execute(update(deliveries).values(segments=4, parts=4)))
     first = DeliveryToSend(*lease.items[0][:4], 4, *lease.items[0][5:])
     db.write(
-        world.ledger.record, world.lane, lease, [SubmitOutcome(first, Unknown("lost", ("r-1",)))], None, 30.0
+        world.ledger.record, world.link, lease, [SubmitOutcome(first, Unknown("lost", ("r-1",)))], None, 30.0
     )
     assert world.delivery(2)["parts"] == 1
     # The other was declared, and its holder died.
     from app.ledger.contract import Reservation
 
-    db.write(world.ledger.record, world.lane, lease, [], Reservation(3, 4), 0.0)
+    db.write(world.ledger.record, world.link, lease, [], Reservation(3, 4), 0.0)
     db.write(world.ledger.reclaim)
     world.claim("other")
     assert (world.delivery(3)["state"], world.delivery(3)["parts"]) == (UNKNOWN, 1)
@@ -230,8 +230,8 @@ def test_what_was_refused_or_sent_weeks_ago_is_not_meant(db: Database) -> None:
 
 def test_another_carriers_receipt_moves_nothing(db: Database) -> None:
     world = sent(db, Accepted())
-    other = type(world.lane)(99, "vnpt-1", "vnpt", 99)
-    arrival = said(world)._replace(lane=other)
+    other = type(world.link)(99, "vnpt-1", "vnpt", 99)
+    arrival = said(world)._replace(link=other)
     assert apply(world, arrival) == (0, 0, 1)
     assert state(world) == SUBMITTED
 
@@ -296,7 +296,7 @@ def answer_each(world: World) -> list[DeliveryToSend]:
     lease = world.claim()
     assert lease
     outcomes = [SubmitOutcome(item, Accepted((str(item.seq),))) for item in lease.items]
-    world.db.write(world.ledger.record, world.lane, lease, outcomes, None, 30.0)
+    world.db.write(world.ledger.record, world.link, lease, outcomes, None, 30.0)
     world.db.write(world.ledger.release, lease, 0.0)
     return list(lease.items)
 

@@ -13,7 +13,7 @@ from app.core.states import DeliveryState, RunState
 from app.database.connection import Database
 from app.database.models import quarantine, runs, unknowns
 from app.dispatch.link_store import LinkRecord, register
-from app.ledger.contract import Arrival, DeliveryKey, Lane, SubmitOutcome
+from app.ledger.contract import Arrival, DeliveryKey, Link, SubmitOutcome
 from app.reports.verify import verify
 from carriers.contract import Accepted, ReceiptLevel, ReceiptStatus, Unknown
 from tests.app.ledger.test_receipt_matching import again, count, sent, state
@@ -59,7 +59,7 @@ def test_the_failure_of_an_earlier_sending_does_not_cancel_the_one_ordered_since
     assert db.write(world.ledger.resend, [DeliveryKey(world.campaign, world.batch, 2)]) == 1
     lease = world.claim() if sent_again else None
     if lease:
-        db.write(world.ledger.record, world.lane, lease, accepted(lease.items), None, 30.0)
+        db.write(world.ledger.record, world.link, lease, accepted(lease.items), None, 30.0)
     assert apply(world, said(world, "first", BAD)) == (1, 0, 0)
     assert apply(world, said(world, "first", ON_ITS_WAY)) == (1, 0, 0)
     assert state(world) == (SUBMITTED if lease else QUEUED)
@@ -69,8 +69,8 @@ def test_the_failure_of_an_earlier_sending_does_not_cancel_the_one_ordered_since
 
 
 @pytest.mark.longer
-def test_a_row_of_quarantine_that_is_being_looked_at_keeps_no_lane_waiting(new_postgresql_url: str) -> None:
-    """Else one waits for the other: the look for the delivery, the lane for the receipts of its phone."""
+def test_a_row_of_quarantine_that_is_being_looked_at_keeps_no_link_waiting(new_postgresql_url: str) -> None:
+    """Else one waits for the other: the look for the delivery, the link for the receipts of its phone."""
     db = Database(new_postgresql_url)
     try:
         world = killed(db)
@@ -109,24 +109,24 @@ def test_receipts_of_a_run_that_is_sent_long_since_are_looked_for_last(new_postg
 # ---- accounts --------------------------------------------------------------------------------------------
 
 
-def link(db: Database, name: str, group: str | None = None, account: str | None = None) -> Lane:
-    """The lane of a link as a worker that starts registers it."""
+def link(db: Database, name: str, group: str | None = None, account: str | None = None) -> Link:
+    """The link as a worker that starts registers it."""
     facts = LinkRecord(name, "viettel", group or name, 100.0, ReceiptLevel.HANDSET, account=account)
     return db.write(register, facts)
 
 
-def sent_over(db: Database, lane: Lane, count_: int = 4) -> World:
+def sent_over(db: Database, link: Link, count_: int = 4) -> World:
     world = build(db, count_)
-    world.lane = lane
+    world.link = link
     world.fan_out()
     lease = world.claim()
     assert lease
-    db.write(world.ledger.record, lane, lease, accepted(lease.items), None, 30.0)
+    db.write(world.ledger.record, link, lease, accepted(lease.items), None, 30.0)
     return world
 
 
-def by(lane: Lane, world: World, reference: str, place: int) -> Arrival:
-    return said(world, reference, phone=FIRST_PHONE + place)._replace(lane=lane)
+def by(link: Link, world: World, reference: str, place: int) -> Arrival:
+    return said(world, reference, phone=FIRST_PHONE + place)._replace(link=link)
 
 
 def test_a_mended_receipt_group_holds_for_what_was_sent_and_received_before(db: Database) -> None:
@@ -151,7 +151,7 @@ def test_what_a_link_sent_under_its_old_name_is_found_under_the_new_one(db: Data
 def test_an_unknown_message_of_the_old_name_is_settled_over_the_new_one(db: Database) -> None:
     old = link(db, "viettel-a", account="smpp loa@smsc.viettel:2775")
     world = build(db, 1)
-    world.lane = old
+    world.link = old
     world.fan_out()
     lease = world.claim()
     assert lease
@@ -174,7 +174,7 @@ def test_a_reference_that_all_messages_share_costs_no_more_rows_than_others(db: 
     lease = world.claim()
     assert lease
     same = [SubmitOutcome(item, Accepted(("0",))) for item in lease.items]
-    db.write(world.ledger.record, world.lane, lease, same, None, 30.0)
+    db.write(world.ledger.record, world.link, lease, same, None, 30.0)
     rest = [said(world, "0", phone=FIRST_PHONE + n) for n in range(1, 300)]
     assert apply(world, said(world, "0")) == (1, 1, 0)
     assert apply(world, *rest) == (299, 299, 0)
@@ -197,7 +197,7 @@ def test_a_reference_that_all_messages_share_takes_no_more_time_than_others(db: 
         SubmitOutcome(each, Accepted((f"m{each.seq}" if n < half else "0",)))
         for n, each in enumerate(lease.items)
     ]
-    db.write(world.ledger.record, world.lane, lease, named, None, 30.0)
+    db.write(world.ledger.record, world.link, lease, named, None, 30.0)
     spent: dict[str, list[float]] = {"own": [], "shared": []}
     for group in range(groups):
         for kind, first in (("own", group * size), ("shared", half + group * size)):
@@ -222,7 +222,7 @@ def test_a_shared_reference_moves_only_the_message_that_bears_it(db: Database) -
     named = [
         SubmitOutcome(each, Accepted((reference,))) for each, reference in zip(lease.items, ids, strict=True)
     ]
-    db.write(world.ledger.record, world.lane, lease, named, None, 30.0)
+    db.write(world.ledger.record, world.link, lease, named, None, 30.0)
     strange = link(db, "viettel-b", account="smpp somebody@else:2775")
     all_ = [said(world, "0", phone=FIRST_PHONE + n) for n in range(3)]
     assert apply(world, *all_) == (2, 2, 1)

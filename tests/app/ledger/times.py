@@ -32,7 +32,7 @@ def said(
     """A receipt that says that it was done so many days from now; None: it does not say when."""
     at = None if days is None else clock.now() + timedelta(days=days)
     number = str(phone) if phone else None
-    return Arrival(world.lane, Receipt(reference, number, status, ReceiptLevel.HANDSET, code="0", done_at=at))
+    return Arrival(world.link, Receipt(reference, number, status, ReceiptLevel.HANDSET, code="0", done_at=at))
 
 
 def apply(world: World, *arrivals: Arrival) -> tuple[int, int, int]:
@@ -75,7 +75,7 @@ def killed(db: Database, parts: int = 1) -> World:
     db.write(world.ledger.fan_out, world.run, world.batch, {"": parts}, 100)
     dead = world.claim(lease_s=0.0)
     assert dead
-    db.write(world.ledger.record, world.lane, dead, [], Reservation(2, parts), -1.0)
+    db.write(world.ledger.record, world.link, dead, [], Reservation(2, parts), -1.0)
     return world
 
 

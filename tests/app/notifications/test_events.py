@@ -1,4 +1,4 @@
-"""Endpoints are told of runs, lanes, reports and deadlines: each once, whoever looks and however often."""
+"""Endpoints are told of runs, links, reports and deadlines: each once, whoever looks and however often."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from app.core.config import EndpointSettings, Settings
 from app.core.errors import NotFound
 from app.core.states import RunState
 from app.database.connection import Database
-from app.database.models import campaigns, directives, lanes, notices, runs
+from app.database.models import campaigns, directives, links, notices, runs
 from app.deadline.notification_loop import NotificationLoop
 from app.deadline.risk import at_risk
-from app.dispatch import link_store as lane_rows
+from app.dispatch import link_store as link_rows
 from app.notifications import events, outbox
 from carriers.contract import Halted
 from tests.app.notifications.servers import endpoint
@@ -62,23 +62,23 @@ def test_a_runs_life_is_told_in_its_order(db: Database) -> None:
 
 def test_only_what_an_endpoint_wants_is_told_and_old_news_is_none(db: Database) -> None:
     world = run_of(db, started_at=clock.now_ms())
-    lane_rows_halt(db, world)
-    assert kinds(db, settings_for("https://desk.example.vn", "lane.halted")) == ["lane.halted"]
+    link_rows_halt(db, world)
+    assert kinds(db, settings_for("https://desk.example.vn", "link.halted")) == ["link.halted"]
     assert kinds(db, Settings()) == []
     long_ago = clock.to_ms(clock.now() - timedelta(hours=2))
     db.write(lambda c: c.execute(update(runs).values(started_at=long_ago)))
-    db.write(lambda c: c.execute(update(lanes).values(changed_at=long_ago)))
+    db.write(lambda c: c.execute(update(links).values(changed_at=long_ago)))
     assert kinds(db, settings_for("https://desk.example.vn")) == []
 
 
-def lane_rows_halt(db: Database, world: World) -> None:
-    db.write(lane_rows.halt, world.lane.id, Halted("1", "Wrong password."))
+def link_rows_halt(db: Database, world: World) -> None:
+    db.write(link_rows.halt, world.link.id, Halted("1", "Wrong password."))
 
 
 def test_a_run_that_will_miss_its_deadline_is_told_once(db: Database) -> None:
     settings = settings_for("https://desk.example.vn")
     world = run_of(db, started_at=clock.now_ms())
-    db.write(lambda c: c.execute(update(lanes).values(segments_per_second=0.001)))
+    db.write(lambda c: c.execute(update(links).values(segments_per_second=0.001)))
     letter = {"number": "1", "issued_on": "2026-01-01", "issuer": "x", "subject": "y", "addressees": []}
     letter |= {"created_at": 0, "created_by": "x", "report_deadline": clock.now_ms() + 60_000}
     key = db.write(lambda c: c.execute(insert(directives).values(letter)).inserted_primary_key)
@@ -90,20 +90,20 @@ def test_a_run_that_will_miss_its_deadline_is_told_once(db: Database) -> None:
     ]
     assert db.write(outbox.put, found) == 1
     assert db.write(outbox.put, db.read(at_risk, settings, clock.now())) == 0
-    db.write(lambda c: c.execute(update(lanes).values(segments_per_second=1000.0)))
+    db.write(lambda c: c.execute(update(links).values(segments_per_second=1000.0)))
     assert db.read(at_risk, settings, clock.now()) == []
 
 
 @pytest.mark.longer
 async def test_the_herald_brings_them_to_a_real_endpoint_once_and_again_when_asked(db: Database) -> None:
     world = run_of(db, started_at=clock.now_ms())
-    lane_rows_halt(db, world)
+    link_rows_halt(db, world)
     with endpoint() as told:
         heralds = [NotificationLoop(db, settings_for(told.url)), NotificationLoop(db, settings_for(told.url))]
         stopping = asyncio.Event()
         running = [asyncio.create_task(each.run(stopping)) for each in heralds]
         await until(lambda: len(told.requests) == 2)
-        row = db.read(lambda c: c.execute(select(notices).where(notices.c.kind == "lane.halted")).one())
+        row = db.read(lambda c: c.execute(select(notices).where(notices.c.kind == "link.halted")).one())
         db.write(outbox.replay, row.id, "Lan")
         await until(lambda: len(told.requests) == 3)
         stopping.set()
@@ -117,7 +117,7 @@ async def test_the_herald_brings_them_to_a_real_endpoint_once_and_again_when_ask
 
 def test_an_order_to_send_again_outlives_a_sending_that_is_under_way(db: Database) -> None:
     notice = outbox.Notice(
-        "lane/1/halted/endpoint/x", "lane.halted", outbox.NotificationChannel.WEBHOOK, "x", {}
+        "link/1/halted/endpoint/x", "link.halted", outbox.NotificationChannel.WEBHOOK, "x", {}
     )
     assert db.write(outbox.put, [notice]) == 1
     under_way = db.write(outbox.take, "one")

@@ -9,9 +9,9 @@ from prometheus_client.parser import text_string_to_metric_families as parse
 from sqlalchemy import Connection, insert
 
 from app.database.connection import Database
-from app.database.models import lanes, quarantine, runs, tallies, unknowns
+from app.database.models import links, quarantine, runs, tallies, unknowns
 from app.observability.metrics import KEPT_S, Metrics
-from tests.app.campaigns.rows import new_lane, new_run
+from tests.app.campaigns.rows import new_link, new_run
 from tests.app.client import Client
 
 
@@ -55,15 +55,15 @@ def fill(connection: Connection) -> None:
     rows = [key | {"state": 0, "n": 70}, key | {"state": 0, "n": -20}, key | {"state": 1, "n": 20}]
     connection.execute(insert(tallies), rows)
     connection.execute(runs.update().values(state="running"))
-    new_lane(connection)
-    new_lane(connection, "vnpt-2", rate=2.5, state="halted")
+    new_link(connection)
+    new_link(connection, "vnpt-2", rate=2.5, state="halted")
     unknown = {"campaign_id": campaign_id, "batch_id": 1, "run_id": run_id, "phone": 84_912_000_001}
     unknown |= {"since": 0, "why": "cut"}
     open_and_closed = [(1, None), (2, None), (3, "tester")]
     connection.execute(
         insert(unknowns), [unknown | {"seq": seq, "written_off_by": by} for seq, by in open_and_closed]
     )
-    receipt = {"try_at": 0, "received_at": 0, "lane_id": 1, "group_id": 1, "level": 2, "reason": 0}
+    receipt = {"try_at": 0, "received_at": 0, "link_id": 1, "group_id": 1, "level": 2, "reason": 0}
     connection.execute(insert(quarantine).values(receipt | {"status": "delivered"}))
 
 
@@ -80,14 +80,14 @@ def test_gauges_are_read_from_the_tables_at_the_scrape(stranger: Client, db: Dat
         "loa_runs['planned']": 0,
         "loa_unknown_deliveries": 2,
         "loa_quarantined_receipts": 1,
-        "loa_lane_running['vnpt', 'vnpt-1']": 1,
-        "loa_lane_running['vnpt', 'vnpt-2']": 0,
-        "loa_lane_segments_per_second['vnpt', 'vnpt-2']": 2.5,
+        "loa_link_running['vnpt', 'vnpt-1']": 1,
+        "loa_link_running['vnpt', 'vnpt-2']": 0,
+        "loa_link_segments_per_second['vnpt', 'vnpt-2']": 2.5,
     }
     assert {name: found.get(name) for name in expected} == expected
-    db.write(lambda c: c.execute(lanes.update().values(state="running")))
+    db.write(lambda c: c.execute(links.update().values(state="running")))
     time.sleep(KEPT_S)
-    assert figures(stranger.get("/metrics").text)["loa_lane_running['vnpt', 'vnpt-2']"] == 1
+    assert figures(stranger.get("/metrics").text)["loa_link_running['vnpt', 'vnpt-2']"] == 1
 
 
 @pytest.mark.parametrize("name", ["phone", "84912000001"])

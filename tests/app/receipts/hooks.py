@@ -77,7 +77,7 @@ def sent(db: Database, count: int) -> World:
     world.fan_out()
     lease = world.claim()
     assert lease
-    db.write(world.ledger.record, world.lane, lease, accepted(list(lease.items)), None, 30.0)
+    db.write(world.ledger.record, world.link, lease, accepted(list(lease.items)), None, 30.0)
     return world
 
 

@@ -77,7 +77,7 @@ def sent(db: Database, results: Sequence[SubmitResult], *, chunk: int = 1000) ->
     rest = list(results)
     while (lease := world.claim()) is not None:
         outcomes = [SubmitOutcome(item, rest.pop(0)) for item in lease.items]
-        db.write(world.ledger.record, world.lane, lease, outcomes, None, 30.0)
+        db.write(world.ledger.record, world.link, lease, outcomes, None, 30.0)
         db.write(world.ledger.release, lease, 0.0)
     return world
 
@@ -92,7 +92,7 @@ def taken(reference: str = "req-1") -> Accepted:
 
 
 def poll(world: World, oracle: Oracle, which: str = "unknown", **more: object) -> Poll:
-    """The asking of the world's lane, impatient enough for a test."""
+    """The asking of the world's link, impatient enough for a test."""
     inbox = Inbox(world.db, world.ledger, Metrics())
     plan = QueryPlan(which, int(str(more.get("sample", 200))), float(str(more.get("after_s", 0.05))))  # type: ignore[arg-type]
-    return Poll(world.lane, oracle, inbox, plan, float(str(more.get("lease_s", 2.0))))
+    return Poll(world.link, oracle, inbox, plan, float(str(more.get("lease_s", 2.0))))

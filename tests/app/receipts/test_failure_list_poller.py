@@ -13,10 +13,10 @@ from structlog.testing import capture_logs
 
 from app.core import clock
 from app.core.clock import DAY_MS
-from app.core.states import CampaignState, DeliveryState, LaneState, RunState
+from app.core.states import CampaignState, DeliveryState, LinkState, RunState
 from app.database.connection import Database
 from app.database.models import campaigns, deliveries, errands, quarantine, receipts, runs
-from app.database.models import lanes as lanes_table
+from app.database.models import links as links_table
 from app.ledger.contract import SubmitOutcome
 from app.observability.metrics import Metrics
 from app.receipts import failure_list
@@ -57,7 +57,7 @@ def started(db: Database, world: World, days_ago: int = 0, ended_days_ago: int |
 @asynccontextmanager
 async def reading(world: World, oracle: Oracle, **more: float) -> AsyncIterator[Reconciliation]:
     inbox = Inbox(world.db, world.ledger, Metrics())
-    work = Reconciliation(world.lane, oracle, inbox, 2.0, **({"look_s": 0.02} | more))
+    work = Reconciliation(world.link, oracle, inbox, 2.0, **({"look_s": 0.02} | more))
     task = asyncio.create_task(work.run())
     try:
         yield work
@@ -68,7 +68,7 @@ async def reading(world: World, oracle: Oracle, **more: float) -> AsyncIterator[
 
 async def tell(world: World, *found: Receipt, day: date | None = None) -> FailureListCounts:
     inbox = Inbox(world.db, world.ledger, Metrics())
-    return await failure_list.tell(inbox, world.lane, (SENDER, day or today()), found)
+    return await failure_list.tell(inbox, world.link, (SENDER, day or today()), found)
 
 
 async def test_an_entry_becomes_a_receipt_once_however_often_the_list_is_read(db: Database) -> None:
@@ -100,7 +100,7 @@ async def test_who_is_not_on_the_list_stays_as_he_was(db: Database) -> None:
 
 async def test_a_handset_receipt_is_stronger_than_the_list(db: Database) -> None:
     world = sent(db, [taken("a")])
-    db.write(world.ledger.apply, [receipt(world.lane, "a")])
+    db.write(world.ledger.apply, [receipt(world.link, "a")])
     assert (await tell(world, entry(0))).new == 1
     assert (await tell(world, entry(0))) == FailureListCounts(entries=1, known=1)
     assert world.states() == {D: 1}
@@ -144,12 +144,12 @@ def _second_campaign(db: Database, world: World) -> None:
         lambda c: c.execute(insert(runs).values(run | {"campaign_id": made})).inserted_primary_key[0]
     )
     batch = db.write(add_batch, made, run_id, [FIRST_PHONE, FIRST_PHONE + 500])
-    other = World(db, world.ledger, made, run_id, batch, world.lane)
+    other = World(db, world.ledger, made, run_id, batch, world.link)
     other.fan_out()
     lease = other.claim()
     assert lease
     outcomes = [SubmitOutcome(item, taken(f"b{item.seq}")) for item in lease.items]
-    db.write(world.ledger.record, world.lane, lease, outcomes, None, 30.0)
+    db.write(world.ledger.record, world.link, lease, outcomes, None, 30.0)
 
 
 async def test_each_day_of_a_run_is_read_until_three_days_after(db: Database) -> None:
@@ -182,7 +182,7 @@ async def test_a_list_that_can_not_be_read_is_told_and_read_an_hour_later(db: Da
     assert world.states() == {S: 1}
 
 
-@pytest.mark.parametrize("why", ["halted link", "halted lane", "closed link"])
+@pytest.mark.parametrize("why", ["halted link", "halted row", "closed link"])
 async def test_a_halted_or_closed_link_is_not_read(db: Database, why: str) -> None:
     world, oracle = started(db, sent(db, [taken("a")])), Oracle()
     if why == "halted link":
@@ -190,7 +190,7 @@ async def test_a_halted_or_closed_link_is_not_read(db: Database, why: str) -> No
     elif why == "closed link":
         oracle.up.clear()
     else:
-        db.write(lambda c: c.execute(update(lanes_table).values(state=LaneState.HALTED.value)))
+        db.write(lambda c: c.execute(update(links_table).values(state=LinkState.HALTED.value)))
     async with reading(world, oracle):
         await asyncio.sleep(0.3)
     assert not oracle.read
@@ -208,7 +208,7 @@ async def test_two_processes_read_a_list_once_and_one_goes_on_for_a_dead_one(db:
     dying, heir = Oracle(delay_s=60.0), Oracle()
     heir.lists[SENDER, today()] = [entry(0)]
     inbox = Inbox(db, world.ledger, Metrics())
-    dead = asyncio.create_task(Reconciliation(world.lane, dying, inbox, 3.0).run())
+    dead = asyncio.create_task(Reconciliation(world.link, dying, inbox, 3.0).run())
     await until(lambda: len(dying.read) == 1)
     async with reading(world, heir):
         kept = lease(db)

@@ -1,4 +1,4 @@
-"""The log of receipts: the newest of each lane first, each once however it is paged, numbers masked."""
+"""The log of receipts: the newest of each link first, each once however it is paged, numbers masked."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from app.database.models import quarantine, receipts
 from app.ledger.factory import ledger_for
 from app.receipts import receipt_log
 from app.receipts.receipt_log import Before, QuarantineReason
-from tests.app.campaigns.rows import new_campaign, new_lane
+from tests.app.campaigns.rows import new_campaign, new_link
 
 PHONE = 84_912_345_678
 SAID: dict[str, Any] = {"group_id": 1, "level": 2, "reason": 0, "status": "delivered", "code": "000"}
 
 
-def receipt(c: Connection, at: int, line: int, lane: int = 1, **more: Any) -> None:
+def receipt(c: Connection, at: int, line: int, link: int = 1, **more: Any) -> None:
     of = {"campaign_id": 1, "batch_id": 1, "seq": line, "part": 0, "changed": True, "phone": PHONE}
-    of |= {"lane_id": lane, "received_at": at, "reference": f"r{line}", "raw": f"id:{line} to {PHONE}"}
+    of |= {"link_id": link, "received_at": at, "reference": f"r{line}", "raw": f"id:{line} to {PHONE}"}
     c.execute(insert(receipts).values(of | SAID | more))
 
 
 @pytest.fixture
-def lanes(db: Database) -> Database:
-    """Two lanes, 1 of vnpt and 2 of viettel, and a campaign's own part of the journal."""
+def links(db: Database) -> Database:
+    """Two links, 1 of vnpt and 2 of viettel, and a campaign's own part of the journal."""
 
     def work(c: Connection) -> None:
         new_campaign(c)
-        new_lane(c, "vnpt-1")
-        new_lane(c, "viettel-1", carrier="viettel")
+        new_link(c, "vnpt-1")
+        new_link(c, "viettel-1", carrier="viettel")
 
     db.write(work)
     db.write(ledger_for(db).open_campaign, 1)
@@ -44,7 +44,7 @@ def read(db: Database, size: int, carrier: str | None = None) -> list[receipt_lo
     found: list[receipt_log.Matched] = []
     before: Before | None = Before()
     while before is not None:
-        of = db.read(receipt_log.lanes_of, carrier)
+        of = db.read(receipt_log.links_of, carrier)
         part, before = db.read(receipt_log.matched, of, before, size)
         assert len(part) <= size
         found += part
@@ -52,31 +52,31 @@ def read(db: Database, size: int, carrier: str | None = None) -> list[receipt_lo
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 50])
-def test_every_receipt_is_there_once_the_newest_first_however_it_is_paged(lanes: Database, size: int) -> None:
+def test_every_receipt_is_there_once_the_newest_first_however_it_is_paged(links: Database, size: int) -> None:
     def work(c: Connection) -> None:
         for line in range(1, 24):
-            receipt(c, 1000 + line // 6, line, lane=1 + line % 2)  # groups share a time across lanes
+            receipt(c, 1000 + line // 6, line, link=1 + line % 2)  # groups share a time across links
         receipt(c, 1001, 6)  # told again in the same group: another receipt
 
-    lanes.write(work)
-    found = read(lanes, size)
+    links.write(work)
+    found = read(links, size)
     assert sorted(each.line for each in found) == sorted([*range(1, 24), 6])
     assert all(a.told.received_at >= b.told.received_at for a, b in pairwise(found))
-    assert {each.told.lane for each in read(lanes, size, "viettel")} == {"viettel-1"}
-    assert len(read(lanes, size, "viettel")) == 12
+    assert {each.told.link for each in read(links, size, "viettel")} == {"viettel-1"}
+    assert len(read(links, size, "viettel")) == 12
 
 
-def test_what_is_in_quarantine_says_why(lanes: Database) -> None:
+def test_what_is_in_quarantine_says_why(links: Database) -> None:
     def work(c: Connection) -> None:
-        lost = {"lane_id": 1, "received_at": 1, "try_at": 5000, "tries": 2} | SAID
+        lost = {"link_id": 1, "received_at": 1, "try_at": 5000, "tries": 2} | SAID
         for known in ({"reference": "x", "phone": PHONE}, {"phone": PHONE}, {}):
             values = {"reference": None, "phone": None, "raw": None} | known
             c.execute(insert(quarantine).values(lost | values))
 
-    lanes.write(work)
-    of = lanes.read(receipt_log.lanes_of, "vnpt")
-    first, further = lanes.read(receipt_log.waiting, of, receipt_log.LATEST, 2)
-    rest, end = lanes.read(receipt_log.waiting, of, further, 2)
+    links.write(work)
+    of = links.read(receipt_log.links_of, "vnpt")
+    first, further = links.read(receipt_log.waiting, of, receipt_log.LATEST, 2)
+    rest, end = links.read(receipt_log.waiting, of, further, 2)
     assert [each.why for each in (*first, *rest)] == [
         QuarantineReason.NOTHING_NAMED,
         QuarantineReason.NO_MESSAGE,
@@ -84,8 +84,8 @@ def test_what_is_in_quarantine_says_why(lanes: Database) -> None:
     ]
     assert end is None
     assert rest[0].told.phone == "8491*****78"
-    assert lanes.read(receipt_log.how_many_wait, of) == 3
-    assert lanes.read(receipt_log.how_many_wait, lanes.read(receipt_log.lanes_of, "viettel")) == 0
+    assert links.read(receipt_log.how_many_wait, of) == 3
+    assert links.read(receipt_log.how_many_wait, links.read(receipt_log.links_of, "viettel")) == 0
 
 
 @pytest.mark.parametrize(
@@ -117,9 +117,9 @@ def test_what_is_no_number_stays_as_it_came() -> None:
     assert receipt_log.masked("id:3f912345670b and a0143856475f", None) == "id:3f912345670b and a0143856475f"
 
 
-def test_a_reference_that_holds_the_number_is_masked_too(lanes: Database) -> None:
-    lanes.write(receipt, 1000, 1, reference=f"SLA{PHONE}", code="0912345678")
-    (one,) = read(lanes, 5)
+def test_a_reference_that_holds_the_number_is_masked_too(links: Database) -> None:
+    links.write(receipt, 1000, 1, reference=f"SLA{PHONE}", code="0912345678")
+    (one,) = read(links, 5)
     assert (one.told.reference, one.told.code, one.told.phone) == (
         "SLA8491*****78",
         "8491*****78",

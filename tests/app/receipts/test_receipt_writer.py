@@ -24,7 +24,7 @@ def sent(db: Database, count: int) -> World:
     world.fan_out()
     lease = world.claim()
     assert lease
-    db.write(world.ledger.record, world.lane, lease, accepted(lease.items), None, 30.0)
+    db.write(world.ledger.record, world.link, lease, accepted(lease.items), None, 30.0)
     return world
 
 
@@ -36,7 +36,7 @@ async def test_a_receipt_is_acknowledged_only_when_it_is_committed(db: Database)
     world = sent(db, 50)
     inbox = Inbox(db, world.ledger, Metrics(), group=20)
     seen: list[tuple[bool, int]] = []
-    drop = inbox.sink(world.lane)
+    drop = inbox.sink(world.link)
     running = asyncio.create_task(inbox.run())
     for seq in range(2, 52):
         drop(delivered(f"m{seq}"), lambda ok, n=seq: seen.append((ok, int(world.delivery(n)["state"]))))
@@ -52,9 +52,9 @@ async def test_what_was_taken_is_committed_even_while_the_door_closes(db: Databa
     world = sent(db, 5)
     inbox = Inbox(db, world.ledger, Metrics(), wait_s=10.0)
     acknowledged: list[bool] = []
-    inbox.sink(world.lane)(delivered("m2"), acknowledged.append)
+    inbox.sink(world.link)(delivered("m2"), acknowledged.append)
     inbox.stop()
-    inbox.sink(world.lane)(delivered("m3"), acknowledged.append)
+    inbox.sink(world.link)(delivered("m3"), acknowledged.append)
     await inbox.run()
     assert acknowledged == [False, True]
     assert world.delivery(2)["state"] == DeliveryState.DELIVERED
@@ -65,7 +65,7 @@ async def test_beyond_its_room_the_carrier_is_asked_to_repeat_later(db: Database
     inbox = Inbox(db, world.ledger, Metrics(), room=2)
     acknowledged: list[bool] = []
     for seq in (2, 3, 4):
-        inbox.sink(world.lane)(delivered(f"m{seq}"), acknowledged.append)
+        inbox.sink(world.link)(delivered(f"m{seq}"), acknowledged.append)
     assert acknowledged == [False]
     inbox.stop()
     await inbox.run()
@@ -76,7 +76,7 @@ async def test_a_webhook_may_put_and_wait(db: Database) -> None:
     world = sent(db, 3)
     inbox = Inbox(db, world.ledger, Metrics())
     applied = await inbox.put(
-        [receipt(world.lane, "m2"), receipt(world.lane, "m2"), receipt(world.lane, "x")]
+        [receipt(world.link, "m2"), receipt(world.link, "m2"), receipt(world.link, "x")]
     )
     assert (applied.changed, applied.repeated, applied.quarantined) == (1, 1, 1)
 
@@ -87,10 +87,10 @@ async def test_the_sweep_looks_again_at_all_that_is_due(db: Database) -> None:
     world.fan_out()
     lease = world.claim()
     assert lease
-    early = [receipt(world.lane, f"m{item.seq}") for item in lease.items]
+    early = [receipt(world.link, f"m{item.seq}") for item in lease.items]
     db.write(world.ledger.apply, early)
     db.write(lambda c: c.execute(update(quarantine).values(reference=quarantine.c.reference + "?")))
-    db.write(world.ledger.record, world.lane, lease, accepted(lease.items, "m"), None, 30.0)
+    db.write(world.ledger.record, world.link, lease, accepted(lease.items, "m"), None, 30.0)
     assert await settle(db, world.ledger, Faults(db, Metrics())) == 0
     mended = func.replace(quarantine.c.reference, "?", "")
     db.write(lambda c: c.execute(update(quarantine).values(reference=mended, try_at=0)))
@@ -101,8 +101,8 @@ async def test_the_sweep_looks_again_at_all_that_is_due(db: Database) -> None:
 
 async def test_a_flood_of_foreign_receipts_does_not_hide_those_that_match(db: Database) -> None:
     world = sent(db, 3)
-    db.write(world.ledger.apply, [receipt(world.lane, f"foreign{n}") for n in range(1200)])
-    early = [receipt(world.lane, f"m{seq}?") for seq in (2, 3, 4)]
+    db.write(world.ledger.apply, [receipt(world.link, f"foreign{n}") for n in range(1200)])
+    early = [receipt(world.link, f"m{seq}?") for seq in (2, 3, 4)]
     db.write(world.ledger.apply, early)
     mended = func.replace(quarantine.c.reference, "?", "")
     db.write(

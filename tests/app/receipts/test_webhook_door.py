@@ -17,7 +17,7 @@ from app.core import clock
 from app.core.config import Settings
 from app.core.states import DeliveryState
 from app.database.connection import Database
-from app.database.models import lanes, webhook_clocks
+from app.database.models import links, webhook_clocks
 from app.observability import logs
 from app.observability.link_status import facts
 from app.observability.metrics import Metrics
@@ -110,7 +110,7 @@ async def test_a_carrier_whose_clock_is_a_day_wrong_is_told_and_is_seen_until_it
     late = signed(BODY, clock.now().timestamp() - 86_400)
 
     def remark() -> str:
-        return db.read(facts)[world.lane.id].remark or ""
+        return db.read(facts)[world.link.id].remark or ""
 
     async with door(db, world, settings_of({"hmac_secret": SECRET})) as there:
         for _ in range(3):
@@ -119,7 +119,7 @@ async def test_a_carrier_whose_clock_is_a_day_wrong_is_told_and_is_seen_until_it
             assert int(answer.headers["Retry-After"]) > 0
         await until(lambda: "(3 calls so far)" in remark())
         assert re.search(r"clock is 144\d min behind ours", remark())
-        assert db.read(facts)[world.lane.id].remark_since is not None
+        assert db.read(facts)[world.link.id].remark_since is not None
         assert 'loa_webhooks_total{answer="clock"} 3.0' in there.counted()
         answer = await there.http.post(DOOR, content=BODY, headers=signed(BODY))
         assert answer.content == ACKNOWLEDGED
@@ -303,7 +303,7 @@ async def test_a_link_whose_receipts_prove_nothing_is_named_in_the_log_once(
     db: Database, log: io.StringIO
 ) -> None:
     world = sent(db, 1)
-    db.write(lambda c: c.execute(update(lanes).values(receipt_level=0)))
+    db.write(lambda c: c.execute(update(links).values(receipt_level=0)))
     async with door(db, world) as there:
         for _ in range(3):
             assert (await there.post(event(2))).content == ACKNOWLEDGED

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, delete, select, update
 
 from app.core.states import DeliveryState
 from app.database.connection import Database
-from app.database.models import lanes, receipts
+from app.database.models import links, receipts
 from app.ledger.contract import Applied, Arrival, Ledger, SubmitOutcome
 from carriers.contract import Accepted, ReceiptLevel
 from tests.app.receipts.hooks import (
@@ -151,7 +151,7 @@ async def test_a_receipt_before_its_submission_finds_it_when_that_is_recorded(db
     async with door(db, world) as there:
         assert (await there.post([event(item.seq) for item in lease.items])).content == ACKNOWLEDGED
     assert kept(db) == (0, 40)
-    db.write(world.ledger.record, world.lane, lease, accepted(list(lease.items)), None, 30.0)
+    db.write(world.ledger.record, world.link, lease, accepted(list(lease.items)), None, 30.0)
     assert world.states() == {STATE["DELIVERED"]: 40}
     world.check()
 
@@ -168,7 +168,7 @@ async def test_no_more_is_claimed_than_the_link_s_receipts_prove(
     db: Database, level: ReceiptLevel, state: str
 ) -> None:
     world = sent(db, 1)
-    db.write(lambda c: c.execute(update(lanes).values(receipt_level=int(level))))
+    db.write(lambda c: c.execute(update(links).values(receipt_level=int(level))))
     async with door(db, world) as there:
         await there.post(event(2))
     assert world.delivery(2)["state"] == STATE[state]
@@ -178,7 +178,7 @@ async def test_no_more_is_claimed_than_the_link_s_receipts_prove(
 @pytest.mark.parametrize("level", ReceiptLevel)
 async def test_sent_is_on_its_way_and_no_delivery(db: Database, level: ReceiptLevel) -> None:
     world = sent(db, 1)
-    db.write(lambda c: c.execute(update(lanes).values(receipt_level=int(level))))
+    db.write(lambda c: c.execute(update(links).values(receipt_level=int(level))))
     async with door(db, world) as there:
         await there.post(event(2, "SENT"))
     assert world.delivery(2)["state"] == STATE["SUBMITTED"]
@@ -247,9 +247,9 @@ async def test_more_than_the_limit_of_events_is_refused_whole(db: Database, coun
     assert kept(db) == (0, 0)
 
 
-async def test_an_unknown_lane_is_asked_to_come_again(db: Database) -> None:
+async def test_an_unknown_link_is_asked_to_come_again(db: Database) -> None:
     world = sent(db, 1)
-    db.write(lambda c: c.execute(delete(lanes)))
+    db.write(lambda c: c.execute(delete(links)))
     async with door(db, world) as there:
         problem(await there.post(event(2)), 503, "receipts-busy")
     assert kept(db) == (0, 0)
@@ -264,7 +264,7 @@ async def test_where_the_link_has_no_references_the_phone_names_the_message(
     lease = world.claim()
     assert lease
     taken = [SubmitOutcome(item, Accepted()) for item in lease.items]
-    db.write(world.ledger.record, world.lane, lease, taken, None, 30.0)
+    db.write(world.ledger.record, world.link, lease, taken, None, 30.0)
     async with door(db, world) as there:
         said = {"msisdn": f"0{FIRST_PHONE + 1 - 84_000_000_000}", "status": "DELIVRD"} | ids
         assert (await there.post(said)).content == ACKNOWLEDGED
@@ -292,7 +292,7 @@ def test_ids_match_in_whatever_form_the_carrier_calls_with_them(
     lease = world.claim()
     assert lease
     taken = [SubmitOutcome(lease.items[0], Accepted((kept,)))]
-    db.write(world.ledger.record, world.lane, lease, taken, None, 30.0)
+    db.write(world.ledger.record, world.link, lease, taken, None, 30.0)
     settings = settings_of()
     settings.links[LINK] = settings.links[LINK].model_copy(update={"id_mode": mode})
 

@@ -49,7 +49,7 @@ def put_off(db: Database) -> World:
     lease = world.claim()
     assert lease
     outcomes = [SubmitOutcome(item, Deferred("0x58", 0.5, throttled=True)) for item in lease.items]
-    db.write(world.ledger.record, world.lane, lease, outcomes, None, 30.0)
+    db.write(world.ledger.record, world.link, lease, outcomes, None, 30.0)
     db.write(world.ledger.release, lease, 0.5)
     return world
 
@@ -80,7 +80,7 @@ async def test_a_lease_of_a_holder_that_is_gone_ends_and_a_new_one_stands(db: Da
     world.fan_out()
     gone = world.claim("gone")
     assert gone
-    db.write(world.ledger.record, world.lane, gone, [], Reservation(gone.items[-1].seq, 2, 0.01), 30.0)
+    db.write(world.ledger.record, world.link, gone, [], Reservation(gone.items[-1].seq, 2, 0.01), 30.0)
     later(db)
     hands.set_back()
     live = world.claim("live")  # after the step, before anybody has noticed it
@@ -103,7 +103,7 @@ async def test_what_was_unknown_when_the_clock_was_set_back_is_settled_and_can_b
     world.fan_out()
     dead = world.claim(lease_s=0.0)
     assert dead
-    db.write(world.ledger.record, world.lane, dead, [], Reservation(3, 2, 0.01), -1.0)
+    db.write(world.ledger.record, world.link, dead, [], Reservation(3, 2, 0.01), -1.0)
     notice(world)
     passes(db, -1 / 24)
     await sweep.step()
@@ -125,7 +125,7 @@ async def test_a_clock_that_was_set_back_while_nobody_was_at_work_is_noticed_at_
     hands = Hands()
     world = put_off(db)
     later(db)
-    said_last = {"lane_id": world.lane.id, "holder": "gone:1:x", "seen_at": hands.wall()}
+    said_last = {"link_id": world.link.id, "holder": "gone:1:x", "seen_at": hands.wall()}
     db.write(lambda c: c.execute(insert(link_health).values(said_last)))
     hands.set_back()
     sweep = hands.of(db)

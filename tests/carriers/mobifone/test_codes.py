@@ -163,7 +163,7 @@ async def test_a_refused_login_is_tried_once_and_says_what_to_do() -> None:
     assert result == Halted(
         "login 401",
         "MobiFone refuses our login (401 Invalid [redacted] of loa): correct user and password, "
-        "then resume the lane.",
+        "then resume the link.",
     )
     assert logins.call_count == 1
 

@@ -33,7 +33,7 @@ def test_a_status_is_one_of_our_words(status: int, word: Refusal) -> None:
 
 
 @pytest.mark.parametrize("status", [0x0E, 0x0F])
-def test_a_refused_account_stops_the_lane(status: int) -> None:
+def test_a_refused_account_stops_the_link(status: int) -> None:
     assert isinstance(refusal(status), Halted)
 
 

@@ -161,7 +161,7 @@ async def test_unlisted_words_are_shown_and_neither_repeated_nor_whole() -> None
         ]
 
 
-async def test_refusal_after_refusal_in_unlisted_words_halts_the_lane() -> None:
+async def test_refusal_after_refusal_in_unlisted_words_halts_the_link() -> None:
     async with link(
         single("Khong du so du", 0), operation="wsCpMt", strange_in_a_row=3, in_flight=1
     ) as carrier:
@@ -177,7 +177,7 @@ async def test_refusal_after_refusal_in_unlisted_words_halts_the_lane() -> None:
 @pytest.mark.parametrize(
     "words", ["CONTENT_NOT_MATCH_TEMPLATE", "MSG_ERROR_CONTAIN_BLACKLIST", "Content: NULL_OR_BLANK"]
 )
-async def test_refusal_after_refusal_of_the_text_halts_the_lane_as_well(words: str) -> None:
+async def test_refusal_after_refusal_of_the_text_halts_the_link_as_well(words: str) -> None:
     async with link(
         single(f"Check {words}", 0), operation="wsCpMt", strange_in_a_row=3, in_flight=1
     ) as carrier:

@@ -88,7 +88,7 @@ async def test_a_code_becomes_its_word(code: str, write: Write, respx_mock: resp
 
 @pytest.mark.parametrize("write", WAYS, ids=lambda write: write.__name__)
 @pytest.mark.parametrize("code", HALTED)
-async def test_what_would_hit_every_message_halts_the_lane_and_says_what_to_do(
+async def test_what_would_hit_every_message_halts_the_link_and_says_what_to_do(
     code: str, write: Write, respx_mock: respx.MockRouter
 ) -> None:
     respx_mock.post(URL).mock(return_value=write(code, "ip=192.0.2.7"))
@@ -96,7 +96,7 @@ async def test_what_would_hit_every_message_halts_the_lane_and_says_what_to_do(
         (result,) = await carrier.submit([sms()])
         assert isinstance(result, Halted)
         assert result.code == code
-        assert result.reason.endswith("Then resume the lane. VNPT: ip=192.0.2.7")
+        assert result.reason.endswith("Then resume the link. VNPT: ip=192.0.2.7")
         assert carrier.halted() == result
 
 

@@ -79,7 +79,7 @@ async def test_a_text_goes_out_by_the_template_that_it_fits(respx_mock: respx.Mo
     assert fields["PARAMS"] == [{"NUM": "1", "CONTENT": "khong cung cap ma OTP cho bat ky ai."}]
 
 
-async def test_a_text_that_fits_no_template_halts_the_lane_before_anything_is_sent(
+async def test_a_text_that_fits_no_template_halts_the_link_before_anything_is_sent(
     respx_mock: respx.MockRouter,
 ) -> None:
     route = respx_mock.post(URL).mock(return_value=OK)
@@ -89,7 +89,7 @@ async def test_a_text_that_fits_no_template_halts_the_lane_before_anything_is_se
     assert not route.called
 
 
-async def test_another_sender_id_than_the_label_halts_the_lane(respx_mock: respx.MockRouter) -> None:
+async def test_another_sender_id_than_the_label_halts_the_link(respx_mock: respx.MockRouter) -> None:
     route = respx_mock.post(URL).mock(return_value=OK)
     async with open_link() as carrier:
         (result,) = await carrier.submit([OutboundSms("84912340001", TEXT, "THUE")])

@@ -67,7 +67,7 @@ def _another(c: Connection, world: World, count: int, carrier: str) -> World:
     run = {"campaign_id": campaign_id, "carrier": carrier, "state": "running", "created_at": clock.now_ms()}
     run_id = c.execute(insert(runs).values(run)).inserted_primary_key[0]
     batch_id = add_batch(c, campaign_id, run_id, [FIRST_PHONE + n for n in range(count)])
-    new = World(world.db, world.ledger, campaign_id, run_id, batch_id, world.lane)
+    new = World(world.db, world.ledger, campaign_id, run_id, batch_id, world.link)
     world.ledger.open_campaign(c, campaign_id)
     world.ledger.fan_out(c, run_id, batch_id, {"": 1}, 1000)
     return new
@@ -79,7 +79,7 @@ def hand_over(world: World, results: Sequence[SubmitResult | None]) -> None:
     pairs = zip(lease.items, results, strict=True)
     outcomes = [SubmitOutcome(item, result) for item, result in pairs if result is not None]
     if outcomes:
-        world.db.write(world.ledger.record, world.lane, lease, outcomes, None, 30.0)
+        world.db.write(world.ledger.record, world.link, lease, outcomes, None, 30.0)
 
 
 def csv_file(path: Path, rows: Iterable[Sequence[str]], header: Sequence[str] = HEADER) -> Path:

@@ -52,8 +52,8 @@ resume_run              401  in   403  403  in   404
 cancel_run              401  in   in   403  in   404
 watch_run               401  in   in   in   in   404
 watch_campaign          401  in   in   in   in   404
-list_lanes              401  in   in   in   in   in
-resume_lane             401  in   403  403  in   404
+list_links              401  in   in   in   in   in
+resume_link             401  in   403  403  in   404
 list_unknown            401  in   in   in   in   404
 resend_unknown          401  in   403  403  in   404
 write_off_unknown       401  in   403  403  in   404
@@ -139,14 +139,14 @@ page_do_resend_unknown  303  in   403  403  in   404
 page_do_write_off_unknown 303  in   403  403  in   404
 page_batch              303  in   in   in   in   404
 page_delivery           303  404  404  404  404  404
-page_lanes              303  in   in   in   in   in
+page_links              303  in   in   in   in   in
 page_receipts           303  in   in   in   in   in
 page_inbound            303  in   403  403  in   in
 page_receipt_files      303  in   in   in   in   in
 page_receipt_file       303  in   in   in   in   404
 page_new_receipt_file   303  in   in   403  in   in
 page_do_upload_receipt_file 303  in   in   403  in   in
-page_do_resume_lane     303  in   403  403  in   404
+page_do_resume_link     303  in   403  403  in   404
 page_second_factor      303  in   in   in   in   in
 page_do_enrol_totp      303  403  403  403  403  403
 page_do_confirm_totp    303  403  403  403  403  403

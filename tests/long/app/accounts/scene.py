@@ -27,7 +27,7 @@ from app.database.models import (
 from app.database.models import directives as letters
 from app.database.models import runs as runs_table
 from app.security import create_key
-from tests.app.campaigns.rows import new_lane, new_run
+from tests.app.campaigns.rows import new_link, new_run
 from tests.long.app.accounts.conftest import PASSWORD
 
 CARRIERS = ("vnpt", "viettel")
@@ -56,7 +56,7 @@ class Place(NamedTuple):
             "campaign",
             "other",
             "directive",
-            "lane",
+            "link",
             "report",
             "file",
             "notice",
@@ -90,7 +90,7 @@ def _of(c: Connection, carrier: str) -> None:
     number = _add(c, letters, letter, now)
     values = {"directive_id": number, "state": "submitted", "submitted_by": "author"}
     c.execute(update(campaigns).where(campaigns.c.id == campaign).values(values))
-    new_lane(c, f"{carrier}-1", carrier=carrier)
+    new_link(c, f"{carrier}-1", carrier=carrier)
     report = {"kind": "run", "subject_id": run, "carrier": carrier, "version": 1, "cutoff_at": now}
     report |= {"interim": 0, "figures": "{}", "sha256": hashlib.sha256(b"{}").hexdigest(), "changes": []}
     report_id = _add(c, frozen_reports, report, now)

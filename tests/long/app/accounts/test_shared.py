@@ -13,7 +13,7 @@ from app.core import areas, clock
 from app.core.config import Settings
 from app.core.states import DeliveryState, NotSent
 from app.database.connection import Database
-from app.database.models import batches, lanes, left_out, receipt_files
+from app.database.models import batches, left_out, links, receipt_files
 from app.runtime.api_app import ROUTERS, create_app
 from app.security import create_key
 from app.security.roles import OPEN, PERMISSIONS
@@ -23,15 +23,15 @@ from tests.long.app.reports.scene import T0, Scene
 OFTEN = {"requests_per_minute": 1_000_000, "stranger_requests_per_minute": 1_000_000}
 MARK, AREA = "kin-dao", "03679"  # what stands in nothing but the other's part; its name is no secret
 IDS = {
-    f"{each}_id": "1" for each in ("run", "batch", "campaign", "other", "directive", "lane", "report", "file")
+    f"{each}_id": "1" for each in ("run", "batch", "campaign", "other", "directive", "link", "report", "file")
 }
 IDS |= {"key": "gia-danh-cong-an", "form": "json", "line": "1", "sha256": "0" * 64}
 MORE = (
     *(f"{door}/{what}?carrier=viettel" for door in ("", "/v1") for what in ("campaigns", "batches")),
     *("/v1/runs?carrier=viettel", "/v1/runs?campaign_id=1", "/v1/batches/1/report?campaign=1"),
     *(
-        "/receipts?lane=2",
-        "/receipts?kind=quarantine&lane=2",
+        "/receipts?link=2",
+        "/receipts?kind=quarantine&link=2",
         "/reports/campaigns/1?at=",
         "/batches/1?campaign=1",
     ),
@@ -58,7 +58,7 @@ def operator(db: Database) -> str:
 def _mark(c: Connection) -> None:
     c.execute(update(batches).where(batches.c.carrier == "viettel").values(name=MARK, created_by=MARK))
     halted = {"name": MARK, "state": "halted", "reason": MARK, "code": MARK}
-    c.execute(update(lanes).where(lanes.c.carrier == "viettel").values(halted))
+    c.execute(update(links).where(links.c.carrier == "viettel").values(halted))
     file = {"carrier": "viettel", "name": MARK, "sha256": MARK, "state": "ready", "campaign_id": 1}
     c.execute(insert(receipt_files).values(file | {"created_at": T0, "created_by": MARK}))
 

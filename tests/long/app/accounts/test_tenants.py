@@ -110,7 +110,7 @@ async def test_a_mix_of_own_and_another_s_ids_finds_nothing(asker: Asker, keys: 
         assert frozen.status == 404, body
 
 
-LISTS = ("batches", "campaigns", "directives", "lanes", "runs", "reports", "receipt-files")
+LISTS = ("batches", "campaigns", "directives", "links", "runs", "reports", "receipt-files")
 
 
 @pytest.mark.parametrize("name", LISTS)

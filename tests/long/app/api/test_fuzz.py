@@ -25,7 +25,7 @@ from app.database.connection import Database
 from app.runtime.api_app import create_app
 from app.security import create_key
 from tests.app.api.served import served
-from tests.app.campaigns.rows import new_lane, whole_run
+from tests.app.campaigns.rows import new_link, whole_run
 
 CHECKS = [
     not_a_server_error,
@@ -38,7 +38,7 @@ MANY = int(os.environ.get("LOA_FUZZ_EXAMPLES", "0"))
 EXAMPLES = {"admin": 3, "approver": 2, "operator": 2, "auditor": 2}
 PLENTY = 1_000_000
 # Of things that are there, in the places of ids; the rest of the ids are made up.
-THERE = {"run_id": [1, 2], "campaign_id": [1, 2], "other_id": [1, 2], "batch_id": [1, 2], "lane_id": [1]}
+THERE = {"run_id": [1, 2], "campaign_id": [1, 2], "other_id": [1, 2], "batch_id": [1, 2], "link_id": [1]}
 THERE |= {"directive_id": [1], "key": ["gia-danh-cong-an"], "report_id": [1], "file_id": [1]}
 
 
@@ -58,7 +58,7 @@ def address(sqlite_url: str, tmp_path: Any) -> Iterator[tuple[str, Database]]:
     app.state.hub = Hub(db, live_status.look, StreamTiming(longest=0.05))
     for carrier in ("vnpt", "viettel"):
         db.write(whole_run, carrier)
-    db.write(new_lane)
+    db.write(new_link)
     with served(app) as address:
         yield address, db
     db.close()

@@ -66,7 +66,7 @@ _ASKING = (*_HEAVY, *_PAPERS, "psycopg", "rich", "sqlalchemy.dialects.postgresql
         pytest.param("campaign list", _ASKING, 600, marks=pytest.mark.prove),
         pytest.param("directive list", _ASKING, 600, marks=pytest.mark.prove),
         pytest.param("batch list", _ASKING, 600, marks=pytest.mark.prove),
-        pytest.param("lane list", _ASKING, 600, marks=pytest.mark.prove),
+        pytest.param("link list", _ASKING, 600, marks=pytest.mark.prove),
         pytest.param("do-not-send list --carrier viettel", _ASKING, 600, marks=pytest.mark.prove),
         ("audit verify", _ASKING, 600),
         pytest.param("receipts list", _ASKING, 600, marks=pytest.mark.prove),

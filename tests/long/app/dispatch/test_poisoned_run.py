@@ -37,7 +37,7 @@ def another_campaign(world: World) -> World:
         phones = [FIRST_PHONE + 1_000_000 + n for n in range(60)]
         return campaign, run_id, add_batch(c, campaign, run_id, phones)
 
-    second = World(world.db, world.ledger, *world.db.write(work), world.lane)
+    second = World(world.db, world.ledger, *world.db.write(work), world.link)
     second.fan_out()
     return second
 
@@ -53,7 +53,7 @@ async def kept_at_work(loop: SendLoop) -> AsyncIterator[None]:
     """The loop under its supervisor, as the worker has it."""
     stopping = asyncio.Event()
     supervisor = Supervisor(Faults(loop.desk.db, Metrics()), stopping)
-    task = asyncio.create_task(supervisor.keep("lane viettel-1", loop.run))
+    task = asyncio.create_task(supervisor.keep("link viettel-1", loop.run))
     try:
         yield
     finally:

@@ -12,10 +12,10 @@ import pytest
 from sqlalchemy import func, select, update
 
 from app.core import clock
-from app.core.states import CampaignState, DeliveryState, LaneState, RunState
+from app.core.states import CampaignState, DeliveryState, LinkState, RunState
 from app.database.connection import Database
 from app.database.models import campaigns, chunks, runs, submissions, unknowns
-from app.database.models import lanes as lanes_table
+from app.database.models import links as links_table
 from app.dispatch import link_store
 from app.dispatch.run_content import run_contents
 from app.dispatch.send_loop import SendLoop
@@ -52,7 +52,7 @@ async def running(loop: SendLoop) -> AsyncIterator[None]:
 def ready(db: Database, count: int, rate: float = 1_000_000.0) -> World:
     world = build(db, count, chunk=50)
     world.fan_out()
-    db.write(lambda c: c.execute(update(lanes_table).values(segments_per_second=rate)))
+    db.write(lambda c: c.execute(update(links_table).values(segments_per_second=rate)))
     return world
 
 
@@ -133,7 +133,7 @@ async def test_outside_the_sending_hours_nothing_goes(db: Database) -> None:
         await until(lambda: world.states() == {S: 10})
 
 
-async def test_when_the_sending_hours_end_the_lane_stops_in_mid_chunk(db: Database) -> None:
+async def test_when_the_sending_hours_end_the_link_stops_in_mid_chunk(db: Database) -> None:
     world, carrier = ready(db, 50, rate=50.0), PaperCarrier(segments_per_second=50)
     await carrier.open()
     closes = clock.now_ms() + 500
@@ -175,27 +175,27 @@ async def test_a_throttled_message_waits_and_is_sent_once(db: Database) -> None:
     world.check()
 
 
-async def test_a_halted_lane_stops_leaves_the_link_and_goes_on_when_a_person_resumes_it(db: Database) -> None:
+async def test_a_halted_link_stops_leaves_the_link_and_goes_on_when_a_person_resumes_it(db: Database) -> None:
     world, carrier = ready(db, 40), PaperCarrier()
     carrier.answer = lambda _: Halted("1", "the account is used up")
     await carrier.open()
     async with running(loop_for(world, carrier)):
-        await until(lambda: db.read(link_store.state, world.lane.id) is LaneState.HALTED)
+        await until(lambda: db.read(link_store.state, world.link.id) is LinkState.HALTED)
         await until(lambda: not carrier.up.is_set())
         carrier.answer = lambda sms: Accepted((sms.phone,))
         assert world.states() == {Q: 40}
-        db.write(link_store.resume, world.lane.id, "operator")
+        db.write(link_store.resume, world.link.id, "operator")
         await until(lambda: world.states() == {S: 40})
     assert carrier.opened == 2
     assert set(carrier.copies.values()) == {1}
     world.check()
 
 
-async def test_a_link_that_needs_a_person_halts_its_lane(db: Database) -> None:
+async def test_a_link_that_needs_a_person_halts_its_link(db: Database) -> None:
     world, carrier = ready(db, 5), PaperCarrier()
     carrier.refusal = Halted("0x0E", "the password is wrong")
     async with running(loop_for(world, carrier)):
-        await until(lambda: db.read(link_store.state, world.lane.id) is LaneState.HALTED)
+        await until(lambda: db.read(link_store.state, world.link.id) is LinkState.HALTED)
     assert world.states() == {Q: 5}
 
 
@@ -247,7 +247,7 @@ async def test_a_slow_carrier_does_not_lose_the_lease(db: Database) -> None:
     assert set(carrier.copies.values()) == {1}
 
 
-async def test_after_its_deadline_a_lane_sends_nothing_more_of_the_chunk(db: Database) -> None:
+async def test_after_its_deadline_a_link_sends_nothing_more_of_the_chunk(db: Database) -> None:
     """A frozen process that wakes up must not send what another may have taken over."""
     world, carrier = ready(db, 10, rate=20.0), PaperCarrier(segments_per_second=20)
     await carrier.open()
@@ -290,7 +290,7 @@ async def test_a_run_with_a_rate_of_its_own_is_sent_no_faster_and_the_next_one_a
     world.check()
 
 
-async def test_two_lanes_share_a_run_s_own_rate_by_their_rates(db: Database) -> None:
+async def test_two_links_share_a_run_s_own_rate_by_their_rates(db: Database) -> None:
     world = ready(db, 10, rate=300.0)
     db.write(
         link_store.register,
@@ -368,12 +368,12 @@ async def test_what_is_late_is_not_sent_after_a_pause_that_came_in_between(db: D
     world.check()
 
 
-async def test_two_lanes_of_one_carrier_share_the_work_without_a_copy(db: Database) -> None:
+async def test_two_links_of_one_carrier_share_the_work_without_a_copy(db: Database) -> None:
     world, carrier = ready(db, 400), PaperCarrier(delay_s=0.005)
-    other = World(db, world.ledger, world.campaign, world.run, world.batch, world.lane)
+    other = World(db, world.ledger, world.campaign, world.run, world.batch, world.link)
     facts = link_store.LinkRecord("viettel-2", "viettel", "viettel-1", 1_000_000.0, carrier.receipt_level)
-    other.lane = db.write(link_store.register, facts)
-    assert other.lane.group_id == world.lane.id
+    other.link = db.write(link_store.register, facts)
+    assert other.link.group_id == world.link.id
     await carrier.open()
     async with running(loop_for(world, carrier)), running(loop_for(other, carrier)):
         await until(lambda: world.states() == {S: 400})
@@ -383,9 +383,9 @@ async def test_two_lanes_of_one_carrier_share_the_work_without_a_copy(db: Databa
 
 async def test_what_a_slow_carrier_leaves_waits_for_it_and_another_one_never_takes_it(db: Database) -> None:
     world, slow, idle = ready(db, 60), PaperCarrier(delay_s=0.25), PaperCarrier()
-    other = World(db, world.ledger, world.campaign, world.run, world.batch, world.lane)
+    other = World(db, world.ledger, world.campaign, world.run, world.batch, world.link)
     facts = link_store.LinkRecord("vnpt-1", "vnpt", "vnpt-1", 1_000_000.0, idle.receipt_level)
-    other.lane = db.write(link_store.register, facts)
+    other.link = db.write(link_store.register, facts)
     await slow.open()
     await idle.open()
     async with running(loop_for(world, slow)), running(loop_for(other, idle)):

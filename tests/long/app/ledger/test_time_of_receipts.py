@@ -39,7 +39,7 @@ def test_an_id_that_two_numbers_have_settles_neither_without_a_number(
     look_again(world)
     assert (state(world), state(second), count(db, quarantine)) == (SUBMITTED, SUBMITTED, 2)
     (first, *_), _ = db.read(
-        lambda c: receipt_log.waiting(c, receipt_log.lanes_of(c, None), receipt_log.LATEST, 10)
+        lambda c: receipt_log.waiting(c, receipt_log.links_of(c, None), receipt_log.LATEST, 10)
     )
     assert first.why is receipt_log.QuarantineReason.SEVERAL_HAVE_IT
     assert apply(world, said(world, "K1", phone=FIRST_PHONE + 1)) == (1, 1, 0)
@@ -114,7 +114,7 @@ def test_what_was_ordered_again_before_the_clock_was_set_back_fails_by_a_receipt
     lease = world.claim()
     assert lease
     outcomes = [SubmitOutcome(item, Accepted(("K2",))) for item in lease.items]
-    db.write(world.ledger.record, world.lane, lease, outcomes, None, 30.0)
+    db.write(world.ledger.record, world.link, lease, outcomes, None, 30.0)
     assert apply(world, said(world, "K2", BAD)) == (1, 1, 0)
     assert state(world) == UNDELIVERED
 
@@ -143,7 +143,7 @@ def test_a_receipt_from_before_the_sending_settles_no_unknown(
     assert lease
     db.write(
         world.ledger.record,
-        world.lane,
+        world.link,
         lease,
         [SubmitOutcome(lease.items[0], Unknown("no answer"))],
         None,
@@ -192,7 +192,7 @@ def test_the_copy_that_a_person_ordered_feeds_no_later_campaign(db: Database) ->
     assert db.write(first.ledger.resend, [key]) == 1
     lease = first.claim("y")
     assert lease
-    db.write(first.ledger.record, first.lane, lease, accepted(lease.items), None, 30.0)
+    db.write(first.ledger.record, first.link, lease, accepted(lease.items), None, 30.0)
     assert apply(first, said(first, "m2"), said(first, "of-the-first-copy")) == (1, 1, 1)
     passes(db, 15)
     second = again(first, Unknown("killed before a byte went out"))
@@ -237,7 +237,7 @@ def test_parts_learnt_of_one_sending_are_not_those_of_the_next(db: Database) -> 
     assert db.write(world.ledger.resend, [DeliveryKey(world.campaign, world.batch, 2)]) == 1
     dead = world.claim(lease_s=0.0)
     assert dead
-    db.write(world.ledger.record, world.lane, dead, [], Reservation(2, 2), -1.0)
+    db.write(world.ledger.record, world.link, dead, [], Reservation(2, 2), -1.0)
     notice(world)
     apply(world, said(world, "r3"), said(world, "r4"))
     look_again(world)
@@ -293,7 +293,7 @@ def test_what_waited_for_days_is_not_of_a_message_of_today(db: Database) -> None
     world.fan_out()
     lease = world.claim()
     assert lease
-    db.write(world.ledger.record, world.lane, lease, accepted(lease.items), None, 30.0)
+    db.write(world.ledger.record, world.link, lease, accepted(lease.items), None, 30.0)
     look_again(world)
     assert (state(world), count(db, quarantine)) == (SUBMITTED, 1)
 

@@ -52,7 +52,7 @@ def sent(db: Database, count: int) -> World:
     world.fan_out()
     lease = world.claim()
     assert lease
-    db.write(world.ledger.record, world.lane, lease, accepted(lease.items), None, 30.0)
+    db.write(world.ledger.record, world.link, lease, accepted(lease.items), None, 30.0)
     return world
 
 
@@ -69,7 +69,7 @@ async def take(world: World, some: list[Receipt]) -> tuple[list[bool], Inbox]:
     inbox, acknowledged = Inbox(world.db, world.ledger, Metrics(), group=20), list[bool]()
     running = asyncio.create_task(inbox.run())
     for each in some:
-        inbox.sink(world.lane)(each, acknowledged.append)
+        inbox.sink(world.link)(each, acknowledged.append)
     await until(lambda: len(acknowledged) == len(some))
     inbox.stop()
     await running
@@ -127,7 +127,7 @@ async def test_by_another_door_it_is_set_aside_as_well(db: Database, door: str) 
     """Streams, webhooks, polls and lists share what stands behind the door."""
     world = sent(db, 50)
     poison(db, "UPDATE", "deliveries", "NEW.seq = 7")
-    arrivals: list[Arrival] = [receipt(world.lane, f"m{seq}") for seq in range(2, 52)]
+    arrivals: list[Arrival] = [receipt(world.link, f"m{seq}") for seq in range(2, 52)]
     inbox = Inbox(db, world.ledger, Metrics(), group=20)
     if door == "webhook":
         running = asyncio.create_task(inbox.run())
@@ -148,8 +148,8 @@ async def test_a_receipt_in_quarantine_that_fails_keeps_no_other_waiting(db: Dat
     world.fan_out()
     lease = world.claim()
     assert lease
-    db.write(world.ledger.apply, [receipt(world.lane, f"x{item.seq}") for item in lease.items])
-    db.write(world.ledger.record, world.lane, lease, accepted(lease.items), None, 30.0)
+    db.write(world.ledger.apply, [receipt(world.link, f"x{item.seq}") for item in lease.items])
+    db.write(world.ledger.record, world.link, lease, accepted(lease.items), None, 30.0)
     early = func.replace(quarantine.c.reference, "x", "m")
     db.write(lambda c: c.execute(update(quarantine).values(try_at=0, reference=early)))
     poison(db, "UPDATE", "deliveries", "NEW.seq = 7")
@@ -171,7 +171,7 @@ def second_run(world: World) -> World:
         return run_id, add_batch(c, world.campaign, run_id, phones)
 
     run, batch = world.db.write(work)
-    return World(world.db, world.ledger, world.campaign, run, batch, world.lane)
+    return World(world.db, world.ledger, world.campaign, run, batch, world.link)
 
 
 @pytest.mark.usefixtures("cured")

@@ -38,8 +38,8 @@ def over(db: Database, ended_at: int | None = T0 + 3 * DAY) -> Database:
     scene.message(S.RELAYED, batch=2)
     scene.repeated(first["phone"], batch=2)
     key = {"campaign_id": 1, "batch_id": 1, "seq": 4}
-    scene.add(m.questions, **key, lane_id=1, since=T0, due_at=T0)
-    scene.add(m.polled_chunks, campaign_id=1, batch_id=1, first_seq=3, lane_id=1, pass_no=1)
+    scene.add(m.questions, **key, link_id=1, since=T0, due_at=T0)
+    scene.add(m.polled_chunks, campaign_id=1, batch_id=1, first_seq=3, link_id=1, pass_no=1)
     scene.add(m.turns, **key, at=T0, kind=1)
     _file(scene, first["phone"])
     scene.save(db)
@@ -76,6 +76,6 @@ def counted(db: Database) -> dict[str, int]:
 
 def stray(db: Database, received_at: int, phone: int = 84_912_345_678) -> None:
     """A receipt that belongs to no message."""
-    said = {"received_at": received_at, "phone": phone, "lane_id": 1, "group_id": 1, "level": 2, "reason": 0}
+    said = {"received_at": received_at, "phone": phone, "link_id": 1, "group_id": 1, "level": 2, "reason": 0}
     said |= {"status": "delivered", "reference": f"r{received_at}", "tries": 9, "try_at": received_at}
     db.write(lambda c: c.execute(insert(m.quarantine).values(said)))

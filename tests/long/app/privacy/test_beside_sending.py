@@ -46,7 +46,7 @@ def _second(c: Connection, phones: list[int]) -> int:
 
 
 class Sender:
-    """What a lane does: declare a half, and record the answers with the next declaration."""
+    """What a link does: declare a half, and record the answers with the next declaration."""
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -61,16 +61,16 @@ class Sender:
                 half = list(lease.items[start : start + 20])
                 await db.awrite(self._record, lease, outcomes, Reservation(half[-1].seq, len(half)))
                 outcomes = accepted(half, f"{lease.first_seq}-")
-            await db.awrite(ledger.record, self.world.lane, lease, outcomes, None, 30.0)
+            await db.awrite(ledger.record, self.world.link, lease, outcomes, None, 30.0)
             await db.awrite(ledger.release, lease, 0.0)
 
     def _claim(self, c: Connection) -> ChunkLease | None:
-        return self.world.ledger.claim(c, self.world.lane, [self.world.run], "lane", 30.0)
+        return self.world.ledger.claim(c, self.world.link, [self.world.run], "link", 30.0)
 
     def _record(
         self, c: Connection, lease: ChunkLease, outcomes: list[SubmitOutcome], then: Reservation
     ) -> None:
-        self.world.ledger.record(c, self.world.lane, lease, outcomes, then, 30.0)
+        self.world.ledger.record(c, self.world.link, lease, outcomes, then, 30.0)
         counts = c.execute(select(m.erasures.c.counts).where(m.erasures.c.kind == "campaign")).scalar() or {}
         self.slices.append(counts.get("chunks", 0))
 

@@ -72,9 +72,9 @@ def test_who_asks_after_the_queueing_is_left_out_when_its_turn_comes(db: Databas
     first = world.claim()
     assert first
     refuse(world, FIRST_PHONE, FIRST_PHONE + 150)
-    second = world.claim("lane-2")
+    second = world.claim("link-2")
     assert second
-    assert FIRST_PHONE in [item.phone for item in first.items]  # a lane had it in its hands already
+    assert FIRST_PHONE in [item.phone for item in first.items]  # a link had it in its hands already
     assert FIRST_PHONE + 150 not in [item.phone for item in second.items]
     assert len(second.items) == 99
     world.check()
@@ -88,8 +88,8 @@ def test_a_message_put_off_is_left_out_in_the_next_pass(db: Database) -> None:
     world.fan_out()
     lease = world.claim()
     assert lease
-    db.write(world.ledger.record, world.lane, lease, [], Reservation(3, 2), 30.0)
-    db.write(world.ledger.record, world.lane, lease, accepted(list(lease.items[:2])), None, 30.0)
+    db.write(world.ledger.record, world.link, lease, [], Reservation(3, 2), 30.0)
+    db.write(world.ledger.record, world.link, lease, accepted(list(lease.items[:2])), None, 30.0)
     db.write(world.ledger.release, lease, 0.0)
     refuse(world, FIRST_PHONE + 2)
     again = world.claim()

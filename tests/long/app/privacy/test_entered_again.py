@@ -51,7 +51,7 @@ def killed_before(db: Database, statement: int) -> Iterator[None]:
 
 def receipts_come(world: World, number: int) -> None:
     """One for a message of today, one for nobody, and the sweep over quarantine."""
-    own, strange = receipt(world.lane, f"x{2 + number % 100}"), receipt(world.lane, f"strange{number}")
+    own, strange = receipt(world.link, f"x{2 + number % 100}"), receipt(world.link, f"strange{number}")
     applied = world.db.write(world.ledger.apply, [own, strange])
     assert (applied.matched, applied.quarantined) == (1, 1)
     world.db.write(lambda c: c.execute(update(m.quarantine).values(try_at=0)))
@@ -65,7 +65,7 @@ def world(db: Database) -> World:
     world.fan_out()
     lease = world.claim()
     assert lease
-    db.write(world.ledger.record, world.lane, lease, accepted(lease.items, "x"), None, 30.0)
+    db.write(world.ledger.record, world.link, lease, accepted(lease.items, "x"), None, 30.0)
     return world
 
 
@@ -98,7 +98,7 @@ def test_tables_that_an_erasure_left_half_dropped_are_passed_by(new_postgresql_u
         world.fan_out()
         lease = world.claim()
         assert lease
-        db.write(world.ledger.record, world.lane, lease, accepted(lease.items, "x"), None, 30.0)
+        db.write(world.ledger.record, world.link, lease, accepted(lease.items, "x"), None, 30.0)
         db.write(world.ledger.detach, 1)
         db.write(lambda c: c.exec_driver_sql("DROP TABLE deliveries_c1"))
         begun = {"kind": "campaign", "subject_id": 1, "name": "old", "rule": "campaign", "days": 90}
@@ -108,6 +108,6 @@ def test_tables_that_an_erasure_left_half_dropped_are_passed_by(new_postgresql_u
         receipts_come(world, 0)
         # Somebody drops a table that no erasure speaks of: receipts pass that campaign by.
         db.write(lambda c: c.execute(m.erasures.delete()))
-        db.write(world.ledger.apply, [receipt(world.lane, "strange1")])
+        db.write(world.ledger.apply, [receipt(world.link, "strange1")])
     finally:
         db.close()

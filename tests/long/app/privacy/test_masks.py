@@ -65,14 +65,14 @@ def numbers(db: Database) -> list[str]:
 
 
 def _written_to_us(connection: Connection) -> None:
-    """Numbers as the sender, as the receiver and in the text, whatever the lane's carrier is."""
-    lane_ids = connection.execute(select(m.lanes.c.id)).scalars().all()
-    assert lane_ids
+    """Numbers as the sender, as the receiver and in the text, whatever the link's carrier is."""
+    link_ids = connection.execute(select(m.links.c.id)).scalars().all()
+    assert link_ids
     said = {"received_at": T0, "coding": 0, "digest": 1, "destination": STRAY}
     said |= {"text": f"goi {STRAY}, 0{STRAY[2:]} hoac {STRAY[2:]}"}
-    for lane_id in lane_ids:
+    for link_id in link_ids:
         for n, sender in enumerate(({"phone": int(STRAY)}, {"source": f"+{STRAY}"})):
-            row = said | sender | {"lane_id": lane_id, "arrival": f"{lane_id}-{n}"}
+            row = said | sender | {"link_id": link_id, "arrival": f"{link_id}-{n}"}
             connection.execute(insert(m.inbound_messages).values(row))
 
 
@@ -126,7 +126,7 @@ def test_no_reading_gives_a_whole_number_to_anybody_but_where_it_may(
     assert '"path": "/v1/do-not-send"' in heard.getvalue()
 
 
-MORE_PAGES = ("/batches/1?campaign=1", "/receipts?kind=quarantine", "/receipts?lane=1", "/reports/1?prove=1")
+MORE_PAGES = ("/batches/1?campaign=1", "/receipts?kind=quarantine", "/receipts?link=1", "/reports/1?prove=1")
 
 
 def test_no_page_shows_a_whole_number_to_anybody(

@@ -23,7 +23,7 @@ from app.database.connection import Database
 from app.dispatch import unknown_decisions
 from app.file_import.lease import new_owner
 from app.file_import.upload import UploadedFile
-from app.ledger.contract import Lane
+from app.ledger.contract import Link
 from app.ledger.factory import ledger_for
 from app.observability.metrics import Metrics
 from app.privacy import certificates, retention_due
@@ -41,7 +41,7 @@ from tests.app.world import receipt
 from tests.long.app.privacy.past import PERSONAL, TERMS, counted, erase, eraser, over, rows, stray
 from tests.long.app.reports.scene import DAY, T0
 
-LANE = Lane(1, "vnpt-1", "vnpt", 1)
+LINK = Link(1, "vnpt-1", "vnpt", 1)
 
 
 def _refer(db: Database, reference: str) -> None:
@@ -215,7 +215,7 @@ def test_a_late_receipt_waits_in_quarantine_and_expires_there(db: Database) -> N
     over(db)
     _refer(db, "late")
     erase(db)
-    arrival = receipt(LANE, "late", phone=84_910_100_005)
+    arrival = receipt(LINK, "late", phone=84_910_100_005)
     ledger = ledger_for(db)
     assert db.write(ledger.apply, [arrival]).quarantined == 1
     assert erase(db) == 0
@@ -234,7 +234,7 @@ def test_receipts_for_a_campaign_under_erasure_move_nothing(db: Database) -> Non
     ledger = ledger_for(db)
     hand = certificates.EraserIdentity("x", "x", 60_000, TERMS)
     assert db.write(certificates.begin, ledger, hand) == 1
-    assert db.write(ledger.apply, [receipt(LANE, "now")]).quarantined == 1
+    assert db.write(ledger.apply, [receipt(LINK, "now")]).quarantined == 1
 
 
 async def killed(db: Database) -> None:

@@ -12,10 +12,10 @@ import pytest
 from sqlalchemy import func, select, update
 
 from app.core import clock
-from app.core.states import DeliveryState, LaneState
+from app.core.states import DeliveryState, LinkState
 from app.database.connection import Database
 from app.database.models import deliveries, errands, questions, receipts, unknowns
-from app.database.models import lanes as lanes_table
+from app.database.models import links as links_table
 from app.ledger.contract import DeliveryKey, SubmitOutcome
 from app.receipts.poll import Poll
 from app.receipts.status_queries import LONGEST_MS, QueryPlan
@@ -110,7 +110,7 @@ async def test_no_answer_changes_nothing_and_is_asked_for_again_later(
         oracle.says = lambda _: ReceiptStatus.DELIVERED
         await until(lambda: world.states() == {D: 1})
     kind = "none" if answer is None else "failed"
-    line = f'loa_questions_total{{answer="{kind}",lane="viettel-1"}} {len(oracle.asked) - 1}.0'
+    line = f'loa_questions_total{{answer="{kind}",link="viettel-1"}} {len(oracle.asked) - 1}.0'
     assert line.encode() in asking.inbox.metrics.text()
     pauses = [later - earlier for (earlier, _), (later, _) in itertools.pairwise(oracle.asked)]
     assert all(pause >= 0.05 * 2**nth for nth, pause in enumerate(pauses, start=1)), pauses
@@ -155,7 +155,7 @@ async def test_what_has_its_receipt_by_then_is_not_asked_about(db: Database) -> 
     asking = poll(world, oracle, "all", after_s=60.0)
     async with at_work(asking):
         await until(lambda: count(world, questions) == 600)
-        db.write(world.ledger.apply, [receipt(world.lane, f"m{n}") for n in range(590)])
+        db.write(world.ledger.apply, [receipt(world.link, f"m{n}") for n in range(590)])
         assert oracle.asked == []
         db.write(lambda c: c.execute(update(questions).values(due_at=1)))  # the minute has passed
         await until(lambda: world.states() == {D: 600})
@@ -187,7 +187,7 @@ async def test_the_unknown_are_asked_about_before_all_others(db: Database) -> No
     assert {"x0", "x1", "x2"} <= set(first)
 
 
-async def test_a_halted_or_closed_link_and_a_halted_lane_are_not_asked(db: Database) -> None:
+async def test_a_halted_or_closed_link_and_a_halted_link_are_not_asked(db: Database) -> None:
     world, oracle = sent(db, [lost()]), Oracle()
     oracle.refusal = Halted("1", "the account is closed")
     async with at_work(poll(world, oracle)):
@@ -195,11 +195,11 @@ async def test_a_halted_or_closed_link_and_a_halted_lane_are_not_asked(db: Datab
         oracle.refusal = None
         oracle.up.clear()
         await asyncio.sleep(0.2)
-        db.write(lambda c: c.execute(update(lanes_table).values(state=LaneState.HALTED.value)))
+        db.write(lambda c: c.execute(update(links_table).values(state=LinkState.HALTED.value)))
         oracle.up.set()
         await asyncio.sleep(0.2)
         assert oracle.asked == []
-        db.write(lambda c: c.execute(update(lanes_table).values(state=LaneState.RUNNING.value)))
+        db.write(lambda c: c.execute(update(links_table).values(state=LinkState.RUNNING.value)))
         await until(lambda: world.states() == {D: 1})
 
 
@@ -230,7 +230,7 @@ async def test_one_that_was_sent_again_is_asked_about_by_its_new_reference(db: D
         await asyncio.sleep(0.2)
         assert {question.reference for _, question in oracle.asked} == {"old"}
         again = [SubmitOutcome(lease.items[0], lost("new"))]
-        db.write(world.ledger.record, world.lane, lease, again, None, 30.0)
+        db.write(world.ledger.record, world.link, lease, again, None, 30.0)
         db.write(world.ledger.release, lease, 0.0)
         await until(lambda: world.states() == {D: 1})
     world.check()

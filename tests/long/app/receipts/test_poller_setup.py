@@ -94,7 +94,7 @@ async def test_with_poll_all_a_run_without_receipts_of_its_own_comes_to_its_end(
         failed = sum(message.outcome.status == "UNDELIV" for message in vnpt.messages)
     assert 0 < failed < 60
     assert world.states() == {D: 60 - failed, F: failed}
-    assert b'loa_questions_total{answer="final",lane="vnpt"} 60.0' in worker.metrics.text()
+    assert b'loa_questions_total{answer="final",link="vnpt"} 60.0' in worker.metrics.text()
     world.check()
 
 

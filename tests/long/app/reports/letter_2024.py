@@ -141,7 +141,7 @@ def _mobifone(db: Database, folder: Path) -> None:
 
 
 _REPORTED = (
-    (0, at(20), OutreachItem(OutreachChannel.WEBSITE, 14, 25_000, link="https://example.vn/canh-bao")),
+    (0, at(20), OutreachItem(OutreachChannel.WEBSITE, 14, 25_000, url="https://example.vn/canh-bao")),
     (1, at(21), OutreachItem(OutreachChannel.LOUDSPEAKER, 310, 96_500, 1_240, "phổ thông, Thái, Mông")),
     (3, at(22), OutreachItem(OutreachChannel.MEETING, 122, 7_420)),
     (4, at(19), OutreachItem(OutreachChannel.PRINT, 9)),

@@ -25,7 +25,7 @@ AREA = "03646"
 
 
 class Scene:
-    """Campaign 1 with run 1 (vnpt), batch 1 and a handset-level lane; more of each by its methods."""
+    """Campaign 1 with run 1 (vnpt), batch 1 and a handset-level link; more of each by its methods."""
 
     def __init__(self, state: str = "running", level: int = 2, name: str = "Phòng, chống lừa đảo") -> None:
         self.rows: defaultdict[Table, list[dict[str, Any]]] = defaultdict(list)
@@ -61,9 +61,9 @@ class Scene:
     ) -> None:
         row = {"closing": None, "started_at": T0, "ended_at": None} | more
         self.add(m.runs, id=id, campaign_id=campaign, carrier=carrier, state=state, created_at=T0, **row)
-        lane = {"name": f"{carrier}-{id}", "carrier": carrier, "receipt_group": f"{carrier}-{id}"}
-        more_lane = {"segments_per_second": 100.0, "receipt_level": level, "state": "running"}
-        self.add(m.lanes, id=id, group_id=id, changed_at=T0, **lane, **more_lane)
+        link = {"name": f"{carrier}-{id}", "carrier": carrier, "receipt_group": f"{carrier}-{id}"}
+        more_link = {"segments_per_second": 100.0, "receipt_level": level, "state": "running"}
+        self.add(m.links, id=id, group_id=id, changed_at=T0, **link, **more_link)
 
     def batch(self, id: int, run: int = 1) -> None:
         self.run_of[id] = run
@@ -96,7 +96,7 @@ class Scene:
         sent = state not in (S.QUEUED, S.NOT_SENT)
         done = sent and state not in (S.SUBMITTED, S.UNKNOWN, S.REJECTED)
         base = {"campaign_id": self._campaign_of(batch), "run_id": self.run_of[batch], "state": int(state)}
-        base |= {"reason": _usual_reason(state), "segments": 1, "parts": 1, "lane_id": self.run_of[batch]}
+        base |= {"reason": _usual_reason(state), "segments": 1, "parts": 1, "link_id": self.run_of[batch]}
         base |= {"delivered": 0, "relayed": 0, "failed": 0, "attempts": 0, "faults": 0}
         base |= {"submitted_at": T0 if sent else None, "done_at": T0 + 5000 if done else None}
         base |= _masks(state, values.get("parts", 1))
@@ -113,13 +113,13 @@ class Scene:
                 self.submission(d, part=part, result=int(kind or ResultKind.ACCEPTED))
         if d["state"] == S.UNKNOWN:
             key = {name: d[name] for name in ("campaign_id", "batch_id", "seq", "run_id", "phone")}
-            self.add(m.unknowns, **key, lane_id=1, group_id=1, since=T0, why="the answer was lost")
+            self.add(m.unknowns, **key, link_id=1, group_id=1, since=T0, why="the answer was lost")
         if d["state"] != S.REJECTED:
             self._receipts(d)
 
     def submission(self, d: dict[str, Any], **values: Any) -> None:
         key = {name: d[name] for name in ("campaign_id", "batch_id", "seq")}
-        base = {"attempt": 1, "part": 0, "at": T0, "lane_id": 1, "group_id": 1, "code": None}
+        base = {"attempt": 1, "part": 0, "at": T0, "link_id": 1, "group_id": 1, "code": None}
         row = key | base | {"result": int(ResultKind.ACCEPTED), "reference": None} | values
         self.add(m.submissions, **row)
 
@@ -136,7 +136,7 @@ class Scene:
 
     def receipt(self, d: dict[str, Any], **values: Any) -> None:
         key = {name: d[name] for name in ("campaign_id", "batch_id", "seq", "phone")}
-        base = {"part": 0, "changed": True, "received_at": T0 + 5000, "lane_id": 1, "group_id": 1}
+        base = {"part": 0, "changed": True, "received_at": T0 + 5000, "link_id": 1, "group_id": 1}
         self.add(m.receipts, **(key | base | {"level": 2, "reason": 0, "status": "delivered"} | values))
 
     def _tally(self, row: dict[str, Any], state: int, reason: int, segments: int) -> None:

@@ -219,12 +219,12 @@ def test_the_head_says_who_asked_for_what(sound: Database) -> None:
     assert head.cutoff_ms == CUTOFF
 
 
-def test_a_campaign_without_directive_and_a_carrier_without_lane_have_their_report(db: Database) -> None:
+def test_a_campaign_without_directive_and_a_carrier_without_link_have_their_report(db: Database) -> None:
     scene = Scene()
     scene.campaign(2)
     scene.run(2, "mobifone", campaign=2)
     scene.save(db)
-    db.write(lambda c: c.execute(delete(m.lanes)))
+    db.write(lambda c: c.execute(delete(m.links)))
     report = report_of(db, 2)
     assert (report.header.directive, report.header.receipt_level, report.areas) == (None, None, ())
     assert report.general == Figures()

@@ -14,7 +14,7 @@ from app.core.errors import Conflict, Invalid, NotFound
 from app.core.states import RunState
 from app.database import models as m
 from app.database.connection import Database
-from app.ledger.contract import DeliveryKey, Lane, SubmitOutcome
+from app.ledger.contract import DeliveryKey, Link, SubmitOutcome
 from app.reports import archive, verify_archive
 from app.reports.archive import Frozen, ReportSubject, Spoilt, SubjectKind
 from app.reports.carrier_report import build
@@ -46,8 +46,8 @@ class Story:
 
     def receive(self, *seqs: int, status: ReceiptStatus = ReceiptStatus.DELIVERED) -> None:
         reason = Reason.NONE if status is ReceiptStatus.DELIVERED else Reason.BARRED
-        lane: Lane = self.world.lane
-        arrivals = [world.receipt(lane, f"m{seq}", status, reason=reason) for seq in seqs]
+        link: Link = self.world.link
+        arrivals = [world.receipt(link, f"m{seq}", status, reason=reason) for seq in seqs]
         self.world.db.write(self.world.ledger.apply, arrivals)
 
     def figures(self, report: Frozen) -> dict[str, Any]:
@@ -62,7 +62,7 @@ def story(db: Database) -> Story:
     assert lease is not None
     outcomes = [SubmitOutcome(item, Accepted((f"m{item.seq}",))) for item in lease.items[:-2]]
     outcomes += [SubmitOutcome(item, Unknown("time-out")) for item in lease.items[-2:]]
-    db.write(w.ledger.record, w.lane, lease, outcomes, None, 30.0)
+    db.write(w.ledger.record, w.link, lease, outcomes, None, 30.0)
     db.write(w.ledger.release, lease, 0.0)
     freezer = Freezer(db, w.ledger, HEADS, "tester")
     return Story(w, freezer, ReportSubject(SubjectKind.RUN, w.run), [item.seq for item in lease.items])
@@ -195,7 +195,7 @@ def test_an_order_of_receipts_does_not_matter_to_the_figures(story: Story, db: D
 
 def test_a_link_that_proves_less_since_then_is_no_difference(story: Story, db: Database) -> None:
     report = story.freeze()
-    db.write(lambda c: c.execute(update(m.lanes).values(receipt_level=0)))
+    db.write(lambda c: c.execute(update(m.links).values(receipt_level=0)))
     proof = verify_archive.prove(db, report)
     assert proof.sound
     assert "its figures are the same" in (proof.note or "")

@@ -69,7 +69,7 @@ class History:
         self.db.write(self.ledger.fan_out, self.world.run, batch, {"": 2}, self.random.randint(5, 30))
 
     def send(self) -> None:
-        """A lane takes a chunk, declares some of it, and lives or dies."""
+        """A link takes a chunk, declares some of it, and lives or dies."""
         w = self.world
         lease = w.claim()
         if lease is None:
@@ -77,15 +77,15 @@ class History:
         some = list(lease.items)[: self.random.randint(1, 10)]
         if some:
             intention = Reservation(some[-1].seq, 2 * len(some))
-            self.db.write(self.ledger.record, w.lane, lease, [], intention, 30.0)
+            self.db.write(self.ledger.record, w.link, lease, [], intention, 30.0)
         outcomes = [SubmitOutcome(item, self._result(item, lease.pass_no)) for item in some]
         if self.random.random() < 0.2:
             self.db.write(self.ledger.reclaim)
             if self.random.random() < 0.5:  # it was only frozen, and says later what it knows
-                w.claim("another lane")
-                self.db.write(self.ledger.record, w.lane, lease, outcomes, None, 30.0)
+                w.claim("another link")
+                self.db.write(self.ledger.record, w.link, lease, outcomes, None, 30.0)
             return
-        self.db.write(self.ledger.record, w.lane, lease, outcomes, None, 30.0)
+        self.db.write(self.ledger.record, w.link, lease, outcomes, None, 30.0)
         self.db.write(self.ledger.release, lease, 0.0)
 
     def _result(self, item: DeliveryToSend, attempt: int) -> SubmitResult:
@@ -123,7 +123,7 @@ class History:
         level = self.random.choice((ReceiptLevel.OPERATOR, ReceiptLevel.HANDSET))
         bad = status in (ReceiptStatus.UNDELIVERED, ReceiptStatus.EXPIRED)
         reason = self.random.choice(list(Reason)) if bad else Reason.NONE
-        return world.receipt(self.world.lane, reference, status, phone=phone, level=level, reason=reason)
+        return world.receipt(self.world.link, reference, status, phone=phone, level=level, reason=reason)
 
     def rematch(self) -> None:
         self.db.write(lambda c: c.execute(update(quarantine).values(try_at=0)))

@@ -72,7 +72,7 @@ def sent(db: Database, count: int) -> World:
     world.fan_out()
     lease = world.claim()
     assert lease
-    db.write(world.ledger.record, world.lane, lease, accepted(list(lease.items)), None, 30.0)
+    db.write(world.ledger.record, world.link, lease, accepted(list(lease.items)), None, 30.0)
     return world
 
 
@@ -82,7 +82,7 @@ def test_receipts_that_come_meanwhile_are_neither_lost_nor_counted_twice(db: Dat
 
     def receive() -> None:
         for seq in range(2, 302):
-            db.write(world.ledger.apply, [receipt(world.lane, f"m{seq}")])
+            db.write(world.ledger.apply, [receipt(world.link, f"m{seq}")])
             if seq % 50 == 0:
                 db.write(world.ledger.fold_tallies)
         stop.set()

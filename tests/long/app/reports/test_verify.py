@@ -81,7 +81,7 @@ def first(state: S) -> Executable:
 
 KEY = {"campaign_id": 1, "batch_id": 1}
 TALLY = KEY | {"run_id": 1, "area": "03646", "state": 7, "reason": 0}
-RECEIPT = KEY | {"part": 0, "changed": False, "received_at": T0, "lane_id": 1, "group_id": 1, "reason": 0}
+RECEIPT = KEY | {"part": 0, "changed": False, "received_at": T0, "link_id": 1, "group_id": 1, "reason": 0}
 CASES: list[tuple[Executable, str]] = [
     # batches
     (

@@ -11,7 +11,7 @@ from app.core.config import LinkSettings, Settings
 from app.core.errors import SetupError
 from app.core.states import DeliveryState, RunState
 from app.database.connection import Database
-from app.database.models import chunks, lanes, runs
+from app.database.models import chunks, links, runs
 from app.ledger.contract import ChunkState
 from app.observability import faults
 from app.observability.metrics import Metrics
@@ -77,12 +77,12 @@ async def test_a_stop_in_the_middle_drains_and_a_new_worker_goes_on(db: Database
     world.check()
 
 
-async def test_a_wrong_password_halts_the_lane_in_words(db: Database) -> None:
+async def test_a_wrong_password_halts_the_link_in_words(db: Database) -> None:
     world = build_world(db, 3)
     async with Smsc(accounts={"loa": "another"}) as smsc:
         work = worker(world, viettel=link(smsc.port))
         running = asyncio.create_task(work.run())
-        query = select(lanes.c.state, lanes.c.reason).where(lanes.c.name == "viettel")
+        query = select(links.c.state, links.c.reason).where(links.c.name == "viettel")
         await until(lambda: _halted(db.read(lambda c: c.execute(query).first())))
         work.stop()
         await asyncio.wait_for(running, 20)

@@ -35,10 +35,10 @@ def sent(pages_db: Database) -> World:
         SubmitOutcome(second, Rejected("x9", Reason.BARRED, "barred")),
     ]
     outcomes += [SubmitOutcome(item, Accepted((f"a{item.seq}",))) for item in others]
-    pages_db.write(found.ledger.record, found.lane, lease, outcomes, None, 30.0)
+    pages_db.write(found.ledger.record, found.link, lease, outcomes, None, 30.0)
     said = [
-        receipt(found.lane, "a1"),
-        receipt(found.lane, f"a{others[0].seq}", ReceiptStatus.UNDELIVERED, reason=Reason.NO_SUCH_NUMBER),
+        receipt(found.link, "a1"),
+        receipt(found.link, f"a{others[0].seq}", ReceiptStatus.UNDELIVERED, reason=Reason.NO_SUCH_NUMBER),
     ]
     pages_db.write(found.ledger.apply, said)
     return found

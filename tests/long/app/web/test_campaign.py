@@ -47,7 +47,7 @@ def _rows(db: Database, run: int, batch: int, count: int) -> None:
         for n in range(1, count + 1)
     ]
 
-    said = {"campaign_id": 1, "batch_id": batch, "part": 0, "changed": True, "lane_id": run, "group_id": run}
+    said = {"campaign_id": 1, "batch_id": batch, "part": 0, "changed": True, "link_id": run, "group_id": run}
     said |= {"level": 2, "reason": 0, "status": "delivered"}
     come = [said | {"seq": row["seq"], "received_at": row["done_at"]} for row in rows if row["done_at"]]
 

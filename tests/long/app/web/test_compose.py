@@ -17,7 +17,7 @@ from app.database.connection import Database
 from app.database.models import campaigns, runs
 from app.web.forms.drafting import draft
 from app.web.rendering import FormData
-from tests.app.campaigns.rows import DRAFT, new_batch, new_campaign, new_lane, new_run
+from tests.app.campaigns.rows import DRAFT, new_batch, new_campaign, new_link, new_run
 from tests.app.client import Client
 from tests.long.app.web.conftest import Paper, text, token
 
@@ -69,7 +69,7 @@ def test_a_draft_is_kept_with_a_run_for_each_carrier(pages_db: Database, signed_
 
 def test_the_preview_shows_both_forms_and_keeps_nothing(pages_db: Database, signed_in: In) -> None:
     pages_db.write(new_batch, accepted=100_000)
-    pages_db.write(new_lane, "vnpt-1", 100.0)
+    pages_db.write(new_link, "vnpt-1", 100.0)
     paper = signed_in()
     fields = FORM | {"text": OWN + " Xem https://example.net !!!"}
     answer = paper.send("/compose", "/compose", **fields, do="preview", batch="1")
@@ -102,7 +102,7 @@ def test_what_stands_in_the_way_is_said(
     pages_db.write(new_batch, accepted=100_000)
     if changed:
         rate = changed.pop("rate")
-        pages_db.write(new_lane, "vnpt-1", rate, **changed)
+        pages_db.write(new_link, "vnpt-1", rate, **changed)
     answer = signed_in().send("/compose", "/compose", **FORM, do="preview", batch="1")
     assert wanted in text(answer.text)
 

@@ -86,7 +86,7 @@ def test_a_report_is_entered_and_corrected_with_a_reason(pages_db: Database, sig
 
 @pytest.mark.parametrize(
     ("field", "value", "where"),
-    [("pieces-1", "twelve", "pieces-1"), ("link-1", "example", "link-1"), ("pieces-1", "", "pieces-1")],
+    [("pieces-1", "twelve", "pieces-1"), ("url-1", "example", "url-1"), ("pieces-1", "", "pieces-1")],
 )
 def test_what_is_wrong_in_a_report_stands_at_its_row(
     pages_db: Database, signed_in: In, field: str, value: str, where: str

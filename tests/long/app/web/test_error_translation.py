@@ -150,7 +150,7 @@ def test_each_sentence_is_known_by_its_own_pattern_and_no_other() -> None:
             "Đợt gửi chưa gửi; chỉ chạy tiếp được khi đợt gửi đang gửi hoặc tạm dừng.",
         ),
         (
-            "The contract's package is used up: have VNPT top it up. Then resume the lane. VNPT: het <x>; a",
+            "The contract's package is used up: have VNPT top it up. Then resume the link. VNPT: het <x>; a",
             "Gói cước của hợp đồng đã hết: hãy đề nghị VNPT nạp thêm. Sau đó cho kết nối chạy tiếp. "
             "VNPT: het &lt;x&gt;; a",
         ),

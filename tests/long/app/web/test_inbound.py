@@ -10,15 +10,15 @@ from sqlalchemy import Connection
 
 from app.database.connection import Database
 from app.inbound.inbound_writer import IncomingMessage, keep
-from app.ledger.contract import Lane
+from app.ledger.contract import Link
 from app.ledger.factory import ledger_for
 from app.web.pages.inbound import ON_A_PAGE
 from carriers.inbound import InboundMessage, MessagePart
-from tests.app.campaigns.rows import new_lane
+from tests.app.campaigns.rows import new_link
 from tests.long.app.web.conftest import Paper, text
 
 In = Callable[..., Paper]
-VNPT, VIETTEL = Lane(1, "vnpt-1", "vnpt", 1), Lane(2, "viettel-1", "viettel", 2)
+VNPT, VIETTEL = Link(1, "vnpt-1", "vnpt", 1), Link(2, "viettel-1", "viettel", 2)
 
 
 def said(words: str, **more: object) -> InboundMessage:
@@ -30,8 +30,8 @@ def kept(pages_db: Database) -> Database:
     ledger = ledger_for(pages_db)
 
     def work(c: Connection) -> None:
-        new_lane(c, "vnpt-1")
-        new_lane(c, "viettel-1", carrier="viettel")
+        new_link(c, "vnpt-1")
+        new_link(c, "viettel-1", carrier="viettel")
         many = [said(f"tin {n}") for n in range(ON_A_PAGE)]
         odd = [said("<b>TU CHOI</b>", part=MessagePart(9, 2, 3)), said("TU CHOI"), said("TU CHOI")]
         odd.append(InboundMessage("VIETTEL", "8088", "", 4, b"\0\xff", is_exact=False))

@@ -56,7 +56,7 @@ def test_an_operator_sees_its_own_carrier_only(pages_db: Database, signed_in: In
     own = text(signed_in("operator", "vnpt").get("/").text)
     assert "120.114" in own
     assert not re.search("Viettel|MobiFone|mobifone|412/CAT|231.480|143", own)
-    assert "Biên nhận chưa khớp tin nào: 7" in own  # they came over its lane
+    assert "Biên nhận chưa khớp tin nào: 7" in own  # they came over its link
     other = text(signed_in("operator", "viettel").get("/").text)
     assert "Biên nhận chưa khớp" not in other
 

@@ -1,4 +1,4 @@
-"""The log of receipts as a page: by lane, in parts, what is in quarantine and why, the raw text masked."""
+"""The log of receipts as a page: by link, in parts, what is in quarantine and why, the raw text masked."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from app.core import clock
 from app.database.connection import Database
 from app.database.models import quarantine, receipts
 from app.web.pages.receipts import ON_A_PAGE
-from tests.app.campaigns.rows import new_campaign, new_lane
+from tests.app.campaigns.rows import new_campaign, new_link
 from tests.long.app.web.conftest import Paper, text
 
 In = Callable[..., Paper]
@@ -27,18 +27,18 @@ def told(pages_db: Database) -> Database:
 
     def work(c: Connection) -> None:
         new_campaign(c)
-        new_lane(c, "vnpt-1")
-        new_lane(c, "viettel-1", carrier="viettel")
+        new_link(c, "vnpt-1")
+        new_link(c, "viettel-1", carrier="viettel")
         now = clock.now_ms()
         of = {"campaign_id": 1, "batch_id": 1, "part": 0, "changed": True, "phone": 84_912_345_678} | SAID
         rows = [
-            of | {"seq": n, "lane_id": 1, "received_at": now + n, "status": "delivered", "reference": f"v{n}"}
+            of | {"seq": n, "link_id": 1, "received_at": now + n, "status": "delivered", "reference": f"v{n}"}
             for n in range(1, ON_A_PAGE + 3)
         ]
         c.execute(insert(receipts), rows)
-        other = {"seq": 900, "lane_id": 2, "received_at": now, "status": "expired", "reference": "viettel-9"}
+        other = {"seq": 900, "link_id": 2, "received_at": now, "status": "expired", "reference": "viettel-9"}
         c.execute(insert(receipts).values(of | other | {"changed": False}))
-        lost = {"lane_id": 1, "received_at": now, "try_at": now, "status": "unknown", "reference": "nobody-1"}
+        lost = {"link_id": 1, "received_at": now, "try_at": now, "status": "unknown", "reference": "nobody-1"}
         c.execute(insert(quarantine).values(lost | SAID))
 
     pages_db.write(work)
@@ -75,13 +75,13 @@ def test_the_raw_text_is_shown_escaped_and_without_the_number(told: Database, si
         assert "8491*****78" in page
 
 
-def test_a_lane_is_chosen_and_an_operator_sees_only_the_own_ones(told: Database, signed_in: In) -> None:
+def test_a_link_is_chosen_and_an_operator_sees_only_the_own_ones(told: Database, signed_in: In) -> None:
     paper = signed_in("admin")
-    assert "viettel-9" in paper.get("/receipts?lane=2").text
-    assert "<code>v1</code>" not in paper.get("/receipts?lane=2").text
-    assert paper.get("/receipts?lane=nonsense&before=-&kind=x").status_code == 200
+    assert "viettel-9" in paper.get("/receipts?link=2").text
+    assert "<code>v1</code>" not in paper.get("/receipts?link=2").text
+    assert paper.get("/receipts?link=nonsense&before=-&kind=x").status_code == 200
     own = signed_in("operator", "viettel")
-    for address in ("/receipts", "/receipts?lane=1", "/receipts?lane=1&kind=quarantine"):
+    for address in ("/receipts", "/receipts?link=1", "/receipts?link=1&kind=quarantine"):
         page = own.get(address).text
         assert "vnpt-1" not in page
         assert "nobody-1" not in page

@@ -81,7 +81,7 @@ def test_others_see_and_do_no_more_than_their_role_may(ready: World, signed_in: 
         "/deliveries/1/1/2",
     ):
         assert other.get(path).status_code == 404
-    assert other.send("/lanes", "/runs/1/start").status_code == 404
+    assert other.send("/links", "/runs/1/start").status_code == 404
     assert _state(ready.db) == "planned"
 
 
@@ -139,7 +139,7 @@ def lost(pages_db: Database) -> World:
     lease = found.claim()
     assert lease is not None
     outcomes = [SubmitOutcome(item, Unknown("no answer <in 30 s>")) for item in lease.items]
-    found.db.write(found.ledger.record, found.lane, lease, outcomes, None, 30.0)
+    found.db.write(found.ledger.record, found.link, lease, outcomes, None, 30.0)
     return found
 
 

@@ -38,7 +38,7 @@ QUERY = (
     "at",
     "campaign",
     "kind",
-    "lane",
+    "link",
     "against",
     "version",
 )

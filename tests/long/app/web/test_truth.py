@@ -13,7 +13,7 @@ from sqlalchemy import text as sql
 
 from app.core import clock
 from app.database.connection import Database
-from app.database.models import campaigns, lanes, link_health, receipts, runs, sessions, webhook_clocks
+from app.database.models import campaigns, link_health, links, receipts, runs, sessions, webhook_clocks
 from app.deadline.status import status
 from app.reports import consolidated, latency_sample
 from tests.app.campaigns.rows import new_batch, new_campaign
@@ -30,11 +30,11 @@ def put(db: Database, table: Any, **values: object) -> None:
     db.write(lambda c: c.execute(insert(table).values(values)))
 
 
-def link(db: Database, lane: int, age_ms: int = 0, **values: object) -> None:
+def link(db: Database, link: int, age_ms: int = 0, **values: object) -> None:
     """What a worker has said of this link so long ago."""
-    of_scene = delete(link_health).where(link_health.c.lane_id == lane, link_health.c.holder == "worker")
+    of_scene = delete(link_health).where(link_health.c.link_id == link, link_health.c.holder == "worker")
     db.write(lambda c: c.execute(of_scene))
-    seen = {"lane_id": lane, "holder": "w", "seen_at": clock.now_ms() - age_ms}
+    seen = {"link_id": link, "holder": "w", "seen_at": clock.now_ms() - age_ms}
     put(db, link_health, **(seen | values))
 
 
@@ -44,7 +44,7 @@ def whole_day(db: Database) -> None:
 
 @pytest.fixture
 def province(pages_db: Database) -> Database:
-    """The scene, whose campaigns may send at any hour; run 1 is under way at viettel, by lane 1."""
+    """The scene, whose campaigns may send at any hour; run 1 is under way at viettel, by link 1."""
     scene.build(pages_db)
     whole_day(pages_db)
     return pages_db
@@ -87,9 +87,9 @@ def test_a_dead_link_is_red_wherever_something_depends_on_it(
         assert "kịp hạn" not in re.findall(r'class="badge good">([^<]*)', page), path
     todo = text(re.findall(r'id="todo".*?</section>', paper.get("/").text, re.S)[0])
     assert f"Kết nối viettel-1 của Viettel: {words}" in todo
-    lanes_page = paper.get("/lanes").text
-    assert 'class="badge bad"' in lanes_page
-    assert "Hãy" in text(lanes_page) or "hãy gọi nhà mạng" in text(lanes_page)  # what to do
+    links_page = paper.get("/links").text
+    assert 'class="badge bad"' in links_page
+    assert "Hãy" in text(links_page) or "hãy gọi nhà mạng" in text(links_page)  # what to do
     for path in ("/", "/runs/1"):
         assert re.search(r"từ \d\d:\d\d \d\d/\d\d/\d{4}\.", text(paper.get(path).text)), path  # since when
 
@@ -97,9 +97,9 @@ def test_a_dead_link_is_red_wherever_something_depends_on_it(
 def test_a_renamed_link_is_said_to_be_no_longer_in_the_settings(province: Database, signed_in: In) -> None:
     link(province, 1, age_ms=40_000, lost_since=clock.now_ms())
     paper = signed_in("operator", "viettel")
-    assert "mất kết nối từ" in text(paper.get("/lanes").text)
-    province.write(lambda c: c.execute(update(lanes).where(lanes.c.id == 1).values(left_at=clock.now_ms())))
-    page = paper.get("/lanes").text
+    assert "mất kết nối từ" in text(paper.get("/links").text)
+    province.write(lambda c: c.execute(update(links).where(links.c.id == 1).values(left_at=clock.now_ms())))
+    page = paper.get("/links").text
     assert '<span class="badge off">không còn trong cấu hình' in page
     assert "Chạy hoặc dừng từ" in page
     assert "Kết nối viettel-1" not in text(paper.get("/").text)
@@ -110,16 +110,16 @@ def test_a_carrier_whose_clock_is_wrong_is_red_on_the_page_of_links(
 ) -> None:
     now = clock.now_ms()
     paper = signed_in("operator", "viettel")
-    (before,) = re.findall(r'data-shape="(\w+)"', paper.get("/lanes").text)
-    put(province, webhook_clocks, lane_id=1, first_at=now, last_at=now, times=2, ahead_s=86_400)
-    page = paper.get("/lanes").text
+    (before,) = re.findall(r'data-shape="(\w+)"', paper.get("/links").text)
+    put(province, webhook_clocks, link_id=1, first_at=now, last_at=now, times=2, ahead_s=86_400)
+    page = paper.get("/links").text
     assert re.search(
         r'class="badge bad">cần xem</span> <small>Biên nhận bị từ chối: đồng hồ của nhà mạng nhanh hơn 1440',
         page,
     )
     assert re.findall(r'data-shape="(\w+)"', page) != [before]
     province.write(lambda c: c.execute(update(webhook_clocks).values(times=3)))
-    again = paper.get("/lanes").text  # one call more is no reason to load the page again
+    again = paper.get("/links").text  # one call more is no reason to load the page again
     assert re.findall(r'data-shape="(\w+)"', again) == re.findall(r'data-shape="(\w+)"', page)
     todo = text(re.findall(r'id="todo".*?</section>', paper.get("/").text, re.S)[0])
     assert (
@@ -137,13 +137,13 @@ def test_a_dead_link_leaves_no_forecast(province: Database, signed_in: In) -> No
 
 
 def test_a_page_of_links_hears_of_a_change(province: Database, signed_in: In) -> None:
-    page = signed_in("operator", "viettel").get("/lanes").text
+    page = signed_in("operator", "viettel").get("/links").text
     (before,) = re.findall(r'data-shape="(\w+)"', page)
     link(province, 1, lost_since=clock.now_ms())
     picture = province.read(_watch(), ["viettel"])["viettel"].body.decode()
     (now,) = re.findall(r'"links":"(\w+)"', picture)
     assert now != before
-    assert now in signed_in("auditor").get("/lanes").text or now in page.replace(before, now)
+    assert now in signed_in("auditor").get("/links").text or now in page.replace(before, now)
 
 
 def _watch() -> Any:
@@ -263,7 +263,7 @@ def test_latency_is_by_our_own_clock(province: Database) -> None:
     said = {
         "level": 2,
         "reason": 0,
-        "lane_id": 2,
+        "link_id": 2,
         "group_id": 2,
         "status": "delivered",
         "part": 0,
@@ -286,7 +286,7 @@ def test_latency_is_by_our_own_clock(province: Database) -> None:
 
 
 def test_a_planned_run_shows_no_time_of_its_end(province: Database, signed_in: In) -> None:
-    province.write(lambda c: c.execute(update(lanes).values(state="running")))
+    province.write(lambda c: c.execute(update(links).values(state="running")))
     rows = re.findall(r'<tr class="run">.*?</tr>', signed_in("admin").get("/").text, re.S)
     (planned,) = [row for row in rows if "/runs/3" in row]
     assert re.search(r'runs\.3\.finishes_at" data-as="moment">–<', planned)
@@ -294,7 +294,7 @@ def test_a_planned_run_shows_no_time_of_its_end(province: Database, signed_in: I
 
 def test_a_page_says_when_its_figures_were_taken(province: Database, signed_in: In) -> None:
     paper = signed_in("operator", "viettel")
-    for path in ("/", "/runs/1", "/campaigns/1", "/lanes"):
+    for path in ("/", "/runs/1", "/campaigns/1", "/links"):
         assert re.search(r"Số liệu lúc \d\d:\d\d:\d\d ?\.", text(paper.get(path).text)), path
     assert "phần này không tự cập nhật" in text(paper.get("/campaigns/1").text)
 
@@ -304,7 +304,7 @@ def test_a_page_says_when_its_figures_were_taken(province: Database, signed_in: 
     [
         ("/runs/1", "/runs/1/pause", {}),
         ("/campaigns/2/edit", "/campaigns/2/edit", {"name": "x"}),
-        ("/lanes", "/lanes/1/resume", {}),
+        ("/links", "/links/1/resume", {}),
         ("/compose", "/compose", {"text": "a long text"}),
     ],
 )

@@ -101,7 +101,7 @@ async def test_every_status_says_of_messages_what_it_says_everywhere(status: int
     assert type(result) is kind
 
 
-def test_only_too_fast_slows_the_lane_and_only_trouble_uses_up_patience() -> None:
+def test_only_too_fast_slows_the_link_and_only_trouble_uses_up_patience() -> None:
     assert failure_of(HttpAnswer(429, b"")) == Deferred("http 429", 1.0, throttled=True)
     assert failure_of(HttpAnswer(425, b"", retry_after_s=7.0)) == Deferred("http 425", 7.0, counts=True)
     assert failure_of(HttpAnswer(429, b"", retry_after_s=1e9)) == Deferred("http 429", 3600.0, throttled=True)

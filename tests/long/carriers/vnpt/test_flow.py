@@ -92,12 +92,12 @@ async def test_accents_arrive_as_written() -> None:
         assert [message.text for message in vnpt.messages] == [ACCENTED]
 
 
-async def test_a_package_that_ends_halts_the_lane_with_nothing_doubled() -> None:
+async def test_a_package_that_ends_halts_the_link_with_nothing_doubled() -> None:
     async with Vnpt(VnptBehaviour(quota=20)) as vnpt, open_link(vnpt.url, per_submit=10) as carrier:
         results = [await carrier.submit([sms(n) for n in range(s, s + 10)]) for s in range(0, 40, 10)]
         kinds = [{type(result) for result in some} for some in results]
         assert kinds == [{Accepted}, {Accepted}, {Halted}, {Halted}]
-        assert len(vnpt.lists) == 3  # a halted lane asks no more
+        assert len(vnpt.lists) == 3  # a halted link asks no more
         vnpt.change(quota=100)
         await carrier.open()
         again = await carrier.submit([sms(n) for n in range(20, 30)])

@@ -131,7 +131,7 @@ def test_a_killed_process_leaves_nothing_that_the_next_does_not_mend(
 ) -> None:
     db = Database(database_url)
     world, path, file_id = prepared(db, tmp_path)
-    engine, carrier = db.engine, world.lane.carrier
+    engine, carrier = db.engine, world.link.carrier
     if db.sqlite:
         db.close()  # its folder belongs to one process
     command = [
@@ -176,7 +176,7 @@ class Meddled:
     def apply(self, connection: Connection, arrivals: list[Arrival]) -> Applied:
         self.looks += 1
         for n, status in enumerate(self._statuses):
-            early = receipt(self._world.lane, None, status, phone=FIRST_PHONE + n)
+            early = receipt(self._world.link, None, status, phone=FIRST_PHONE + n)
             self._world.db.write(self._world.ledger.apply, [early])
         self._statuses = []
         return self._world.ledger.apply(connection, arrivals)

@@ -46,7 +46,7 @@ def test_counts_add_up_whatever_a_file_says_and_receipts_say_before(
     between: list[tuple[int, ReceiptStatus]],
     level: ReceiptLevel | None,
 ) -> None:
-    told = [receipt(world.lane, None, status, phone=FIRST_PHONE + n) for n, status in between]
+    told = [receipt(world.link, None, status, phone=FIRST_PHONE + n) for n, status in between]
     world.db.write(world.ledger.apply, told)
     before = world.states()
     file = path()

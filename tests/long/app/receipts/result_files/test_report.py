@@ -9,7 +9,7 @@ from sqlalchemy import update
 
 from app.core import clock
 from app.database.connection import Database
-from app.database.models import lanes
+from app.database.models import links
 from app.receipts.result_files.register import FileClaim
 from app.reports import carrier_report
 from app.reports.figures import CarrierReport
@@ -27,7 +27,7 @@ database_url = sqlite_alone
 def world(db: Database) -> World:
     """Five messages handed to a carrier that brings no receipts, as MobiFone does."""
     world = sent(db, [TAKEN] * 5)
-    db.write(lambda c: c.execute(update(lanes).values(receipt_level=int(ReceiptLevel.NONE))))
+    db.write(lambda c: c.execute(update(links).values(receipt_level=int(ReceiptLevel.NONE))))
     return world
 
 

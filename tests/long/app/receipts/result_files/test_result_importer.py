@@ -12,7 +12,7 @@ from app.core import clock
 from app.core.errors import Conflict, Invalid
 from app.core.states import DeliveryState
 from app.database.connection import Database
-from app.database.models import audit, deliveries, lanes
+from app.database.models import audit, deliveries, links
 from app.receipts.result_files.register import FileClaim
 from app.receipts.result_files.result_import_job import ResultFileImport
 from app.receipts.result_files.status_words import StatusWords
@@ -26,13 +26,13 @@ WRITERS = pytest.mark.parametrize("write", [csv_file, scene.xlsx_file], ids=["cs
 
 
 def level(world: World, value: ReceiptLevel) -> None:
-    """The lane's receipts prove as much."""
-    world.db.write(lambda c: c.execute(update(lanes).values(receipt_level=int(value))))
+    """The link's receipts prove as much."""
+    world.db.write(lambda c: c.execute(update(links).values(receipt_level=int(value))))
 
 
 def told(world: World, n: int, status: ReceiptStatus = ReceiptStatus.DELIVERED) -> None:
     """A receipt for one number comes, by webhook say."""
-    world.db.write(world.ledger.apply, [receipt(world.lane, None, status, phone=FIRST_PHONE + n)])
+    world.db.write(world.ledger.apply, [receipt(world.link, None, status, phone=FIRST_PHONE + n)])
 
 
 @WRITERS

@@ -148,9 +148,9 @@ def test_an_addressee_is_described_or_added(client: Client, directive: str, db: 
         ({"name": "Sở Nào Đó"}, 404, "addressee"),
         ({"name": NAMES[3]}, 422, "addressee"),
         (
-            {"items": [{"channel": "website", "pieces": 1, "link": "javascript:alert(1)"}]},
+            {"items": [{"channel": "website", "pieces": 1, "url": "javascript:alert(1)"}]},
             422,
-            "items.0.link",
+            "items.0.url",
         ),
         ({"items": [{"channel": "meeting", "pieces": 1, "note": "gọi 0912 345 678"}]}, 422, "items.0.note"),
         ({"received_at": "2044-01-01T00:00:00+07:00"}, 422, "received"),

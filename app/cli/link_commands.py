@@ -1,4 +1,4 @@
-"""`loa lane`: links to carriers, and resuming a halted one."""
+"""`loa link`: links to carriers, and resuming a halted one."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from app.cli.common import open_db
 from app.cli.output import Json, Number, listing, whoami
 from app.dispatch import link_health, link_store
 
-app = typer.Typer(no_args_is_help=True, help="Lanes: one for each carrier link.")
+app = typer.Typer(no_args_is_help=True, help="Links to carriers: which send, which are halted and why.")
 
 
 @app.command("list")
 def list_(as_json: Json = False) -> None:
-    """Show the lanes, the state of their links, and why one is halted."""
+    """Show the links, their connections, and why one is halted."""
     with open_db(looks=True) as (db, _):
         rows = db.read(link_health.with_facts)
     columns = ("id", "name", "carrier", "state", "segments_per_second", "code", "reason")
@@ -26,13 +26,13 @@ def list_(as_json: Json = False) -> None:
 
 
 @app.command()
-def resume(lane_id: Number) -> None:
-    """Resume a halted lane after the cause is fixed."""
+def resume(link_id: Number) -> None:
+    """Resume a halted link after the cause is fixed."""
 
     def work(connection: Connection) -> None:
-        link_store.resume(connection, lane_id, whoami())
+        link_store.resume(connection, link_id, whoami())
         db.wake(connection)
 
     with open_db() as (db, _):
         db.write(work)
-    typer.echo(f"Lane {lane_id} is running.")
+    typer.echo(f"Link {link_id} is running.")

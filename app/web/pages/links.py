@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row
 
 from app.api.dependencies import Id, Routes
 from app.core import clock
-from app.core.states import LaneState
+from app.core.states import LinkState
 from app.dispatch import link_store
 from app.observability import link_status
 from app.observability.link_status import LinkHealthState, LinkStatus
@@ -46,13 +46,13 @@ STANDS: dict[LinkHealthState, tuple[str, Said]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class LanePageView:
+class LinkPageView:
     """One link. reason, code: why the carrier halted it; tone, said: its state as shown."""
 
     id: int
     name: str
     carrier: str
-    state: LaneState
+    state: LinkState
     segments_per_second: float
     level: Said
     code: str | None
@@ -71,33 +71,33 @@ class LanePageView:
     left: bool = False
 
 
-@router.get("/lanes")
-async def page_lanes(visit: Visit) -> Response:
+@router.get("/links")
+async def page_links(visit: Visit) -> Response:
     """List all links, halted ones first."""
     rows, known, shape = await visit.db.aread(_load, visit.who.carrier)
     views = [_view(row, known[row.id]) for row in rows]
     found = sorted(
-        views, key=lambda each: (each.left, each.state != LaneState.HALTED, each.tone != "bad", each.id)
+        views, key=lambda each: (each.left, each.state != LinkState.HALTED, each.tone != "bad", each.id)
     )
-    return render(visit, "lanes.html", lanes=found, shape=shape, mends=may(visit.who.role, "resume_lane"))
+    return render(visit, "links.html", links=found, shape=shape, mends=may(visit.who.role, "resume_link"))
 
 
-@router.post("/lanes/{lane_id}/resume")
-async def page_do_resume_lane(lane_id: Id, visit: Visit) -> Response:
+@router.post("/links/{link_id}/resume")
+async def page_do_resume_link(link_id: Id, visit: Visit) -> Response:
     """Resume the link; errors are shown on the error page."""
 
     def work(connection: Connection) -> None:
-        link_store.resume(connection, lane_id, visit.who.name, visit.who.carrier)
+        link_store.resume(connection, link_id, visit.who.name, visit.who.carrier)
         visit.db.wake(connection)
 
     await visit.db.awrite(work)
     return redirect_with_flash(
-        visit, "/lanes", say("The lane is resumed. If the cause is not mended, it will halt again.")
+        visit, "/links", say("The link is resumed. If the cause is not mended, it will halt again.")
     )
 
 
 def _load(connection: Connection, carrier: str | None) -> tuple[list[Row[Any]], dict[int, LinkStatus], str]:
-    found = link_store.all_lanes(connection, carrier)
+    found = link_store.all_links(connection, carrier)
     known = link_status.facts(connection)
     return found, known, links_shape(found, known)
 
@@ -106,12 +106,12 @@ def _at(ms: int | None) -> datetime | None:
     return None if ms is None else clock.from_ms(ms)
 
 
-def _view(row: Row[Any], link: LinkStatus) -> LanePageView:
-    return LanePageView(
+def _view(row: Row[Any], link: LinkStatus) -> LinkPageView:
+    return LinkPageView(
         row.id,
         row.name,
         row.carrier,
-        LaneState(row.state),
+        LinkState(row.state),
         row.segments_per_second,
         LEVELS[ReceiptLevel(row.receipt_level).name.lower()],
         row.code,
