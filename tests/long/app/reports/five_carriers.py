@@ -89,7 +89,7 @@ def _sent(db: Database) -> None:
         created_at=BEGAN - HOUR,
     )
     span = {"started_at": BEGAN, "ended_at": BEGAN + 3 * HOUR}
-    for row in (scene.rows[m.runs][0], scene.rows[m.lanes][0]):
+    for row in (scene.rows[m.runs][0], scene.rows[m.links][0]):
         row["carrier"] = "viettel"
     scene.rows[m.runs][0].update(span)
     scene.run(2, "mobifone", "finished", level=1, **span)
