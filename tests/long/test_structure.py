@@ -13,11 +13,21 @@ pytestmark = pytest.mark.unit("guards")
 
 # Words that say nothing to whoever does not know the authors: no module, class or function bears one.
 METAPHORS = frozenset(
-    (
-        "books cast crew desk desks errands fates fuse gate ground herald homes insist keeper lane lanes "
-        "letter lights locks manners parcel pulse rooms scenes shipped sift sifted sifter standings told "
-        "uptake"
-    ).split()
+    {"books", "cast", "crew", "desk", "desks", "errands", "fates", "fuse", "gate", "ground", "herald"}
+    | {
+        "homes",
+        "insist",
+        "keeper",
+        "lane",
+        "lanes",
+        "letter",
+        "lights",
+        "locks",
+        "manners",
+        "parcel",
+        "pulse",
+    }
+    | {"rooms", "scenes", "shipped", "sift", "sifted", "sifter", "standings", "told", "uptake"}
 )
 
 
