@@ -214,8 +214,10 @@ class EngineBase(ABC):
         """Lock and return (campaign_id, fanned_upto, fanned_all) of the run's batch, or None."""
 
     @abstractmethod
-    def take_chunk(self, connection: Connection, run_id: int, claim: ChunkClaim) -> OpenChunk | None:
-        """Lease the first due chunk of the run, skipping chunks that others hold."""
+    def take_chunks(
+        self, connection: Connection, run_id: int, claim: ChunkClaim, limit: int
+    ) -> list[OpenChunk]:
+        """Lease the first due chunks of the run, in their order, skipping chunks that others hold."""
 
     @abstractmethod
     def hold(self, connection: Connection, lease: ChunkLease, lease_ms: int, watermark: int | None) -> bool:

@@ -4,9 +4,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from itertools import groupby, islice
+from itertools import groupby, islice, starmap
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, TextClause, and_, exists, func, or_, select, text, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    TextClause,
+    and_,
+    exists,
+    func,
+    or_,
+    select,
+    text,
+    update,
+)
 
 from app.core.states import DeliveryState, NotSent
 from app.database.models import chunks, deliveries, do_not_send, links, runs
@@ -124,8 +137,7 @@ class ChunkQueue(EngineBase):
     ) -> ChunkLease | None:
         taker = ChunkClaim(owner, link.id, round(lease_s * 1000))
         for run_id in runs:
-            chunk = self.take_chunk(connection, run_id, taker)
-            if chunk is not None:
+            for chunk in self.take_chunks(connection, run_id, taker, 1):
                 lost = self._mark_reserved_unknown(connection, chunk)
                 self._leave_out(connection, chunk, link.carrier)
                 return _lease(chunk, self._still_to_send(connection, chunk), lost, owner)
@@ -146,7 +158,7 @@ class ChunkQueue(EngineBase):
             .where(d.state == DeliveryState.QUEUED, d.attempts < chunk.pass_no)
             .order_by(d.seq)
         )
-        return [DeliveryToSend(*row) for row in connection.execute(query)]
+        return list(starmap(DeliveryToSend, connection.execute(query).all()))
 
     def _mark_reserved_unknown(self, connection: Connection, chunk: OpenChunk) -> int:
         """Mark as unknown what was reserved and not recorded, as the holder died or a commit was lost."""
@@ -191,10 +203,7 @@ class ChunkQueue(EngineBase):
 
     def doubt(self, connection: Connection, run_id: int, link_id: int | None, limit: int) -> MarkedUnknown:
         unknown = 0
-        for _ in range(limit):
-            chunk = self.take_chunk(connection, run_id, _CLOSER)
-            if chunk is None:
-                break
+        for chunk in self.take_chunks(connection, run_id, _CLOSER, limit):
             by = link_id if chunk.link_id is None else chunk.link_id
             unknown += self._mark_unknown(connection, chunk._replace(link_id=by), None, _WENT_BACK)
             self._end(connection, [chunk])
@@ -225,10 +234,9 @@ class ChunkQueue(EngineBase):
         return connection.execute(leased.values(lease_until=0)).rowcount
 
     def close_unsent(self, connection: Connection, run_id: int, reason: int, limit: int) -> Closed:
-        taken: list[OpenChunk] = []
-        while len(taken) < limit and (chunk := self.take_chunk(connection, run_id, _CLOSER)) is not None:
+        taken = self.take_chunks(connection, run_id, _CLOSER, limit)
+        for chunk in taken:
             self._mark_reserved_unknown(connection, chunk)
-            taken.append(chunk)
         for _, some in groupby(taken, lambda each: (each.campaign_id, each.batch_id)):
             while together := list(islice(some, self.ranges_at_once)):
                 self._end_queued(connection, together, reason)
@@ -250,9 +258,10 @@ class ChunkQueue(EngineBase):
         ended = {"state": DeliveryState.NOT_SENT, "reason": reason, "done_at": self.now_ms(connection)}
         queued = (*inside, d.state == DeliveryState.QUEUED, *only)
         alike = self.set_alike(connection, [*queued, d.reason == Reason.NONE], ended)
-        # Deliveries of which an earlier sending failed in part.
-        read = select(d.seq, d.area, d.segments, d.reason).where(*queued, d.reason != Reason.NONE)
-        others = connection.execute(read.with_for_update(of=deliveries)).all()
+        others: Sequence[Row[Any, Any, Any, Any]] = ()
+        if any(each.attempt > 1 for each in taken):  # of which an earlier sending may have failed in part
+            read = select(d.seq, d.area, d.segments, d.reason).where(*queued, d.reason != Reason.NONE)
+            others = connection.execute(read.with_for_update(of=deliveries)).all()
         if others:
             these = d.seq.in_([row.seq for row in others])
             connection.execute(update(deliveries).where(*inside, these).values(ended))

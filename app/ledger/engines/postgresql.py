@@ -67,7 +67,7 @@ _TAKE = f"""
       SELECT campaign_id, batch_id, first_seq, state AS was, link_id AS by FROM chunks
        WHERE run_id = %(run)s AND state < 2 AND (not_before <= {NOW} OR %(early)s)
          AND (state = 0 OR lease_until < {NOW})
-       ORDER BY not_before, batch_id, first_seq LIMIT 1 FOR UPDATE SKIP LOCKED)
+       ORDER BY not_before, batch_id, first_seq LIMIT %(most)s FOR UPDATE SKIP LOCKED)
     UPDATE chunks c SET state = 1, owner = %(owner)s, link_id = coalesce(%(link)s, c.link_id),
            lease_until = {NOW} + %(lease)s, attempt = attempt + 1,
            taken_at = CASE WHEN %(link)s::int IS NULL THEN taken_at ELSE coalesce(taken_at, {NOW}) END
@@ -239,11 +239,12 @@ class PostgresqlLedger(ChunkQueue, SubmitResults, Tallies, EraseOperations):
             connection.exec_driver_sql(f"ANALYZE deliveries_c{row.campaign_id:d}")
         return done
 
-    def take_chunk(self, connection: Connection, run_id: int, claim: ChunkClaim) -> OpenChunk | None:
+    def take_chunks(
+        self, connection: Connection, run_id: int, claim: ChunkClaim, limit: int
+    ) -> list[OpenChunk]:
         values = {"run": run_id, "owner": claim.owner, "link": claim.link_id}
-        values |= {"lease": claim.lease_ms, "early": claim.early}
-        row = connection.exec_driver_sql(_TAKE, values).first()
-        return None if row is None else OpenChunk(*row)
+        values |= {"lease": claim.lease_ms, "early": claim.early, "most": limit}
+        return sorted(OpenChunk(*row) for row in connection.exec_driver_sql(_TAKE, values).all())
 
     def hold(self, connection: Connection, lease: ChunkLease, lease_ms: int, watermark: int | None) -> bool:
         values: dict[str, object] = {

@@ -41,7 +41,7 @@ _TAKE = """
 _DUE = """
     SELECT campaign_id, batch_id, first_seq, state, link_id FROM chunks
      WHERE run_id = ? AND state < 2 AND (not_before <= ? OR ?) AND (state = 0 OR lease_until < ?)
-     ORDER BY not_before, batch_id, first_seq LIMIT 1
+     ORDER BY not_before, batch_id, first_seq LIMIT ?
 """
 _HOLD = """
     UPDATE chunks SET lease_until = ?, watermark = max(watermark, coalesce(?, watermark))
@@ -141,14 +141,15 @@ class SqliteLedger(ChunkQueue, SubmitResults, Tallies, EraseOperations):
         row = connection.exec_driver_sql(sql, (run_id, batch_id)).first()
         return None if row is None else tuple(row)
 
-    def take_chunk(self, connection: Connection, run_id: int, claim: ChunkClaim) -> OpenChunk | None:
-        now = clock.now_ms()
-        due = connection.exec_driver_sql(_DUE, (run_id, now, claim.early, now)).first()
-        if due is None:
-            return None
-        values = (claim.owner, claim.link_id, now + claim.lease_ms, claim.link_id, now, *due[:3])
-        taken = connection.exec_driver_sql(_TAKE, values).one()
-        return OpenChunk._make((*taken, due.link_id, due.state == 1))
+    def take_chunks(
+        self, connection: Connection, run_id: int, claim: ChunkClaim, limit: int
+    ) -> list[OpenChunk]:
+        now, taken = clock.now_ms(), list[OpenChunk]()
+        for due in connection.exec_driver_sql(_DUE, (run_id, now, claim.early, now, limit)).all():
+            values = (claim.owner, claim.link_id, now + claim.lease_ms, claim.link_id, now, *due[:3])
+            row = connection.exec_driver_sql(_TAKE, values).one()
+            taken.append(OpenChunk._make((*row, due.link_id, due.state == 1)))
+        return taken
 
     def hold(self, connection: Connection, lease: ChunkLease, lease_ms: int, watermark: int | None) -> bool:
         key = (lease.campaign_id, lease.batch_id, lease.first_seq, lease.attempt, lease.owner)

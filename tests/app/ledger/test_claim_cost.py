@@ -31,10 +31,10 @@ def open_more(world: World, count: int) -> None:
 def plan(connection: Connection, run: int) -> str:
     """Explain how the next chunk of the run is found."""
     if connection.dialect.name == "sqlite":
-        rows = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sqlite._DUE}", (run, 1, 0, 1)).all()
+        rows = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sqlite._DUE}", (run, 1, 0, 1, 1)).all()
         return "\n".join(str(row[3]) for row in rows)
     connection.exec_driver_sql("ANALYZE chunks")
-    values = {"run": run, "early": False, "owner": "x", "link": 1, "lease": 1000}
+    values = {"run": run, "early": False, "owner": "x", "link": 1, "lease": 1000, "most": 1}
     return "\n".join(row[0] for row in connection.exec_driver_sql(f"EXPLAIN {postgresql._TAKE}", values))
 
 
