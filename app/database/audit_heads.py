@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from app.core import clock, ids
 from app.core.logger import get_logger
+from app.database.sqlite_file import private_open
 
 log = get_logger(__name__)
 
@@ -59,7 +60,7 @@ def _line(head: AuditHead, of: str) -> str:
 def _append(file: Path, line: str) -> None:
     try:
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        number = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        number = private_open(file, os.O_WRONLY | os.O_APPEND)
         try:
             os.write(number, f"{line}\n".encode())  # a single call, because several processes may write
         finally:

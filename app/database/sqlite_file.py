@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import os
 import sqlite3
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
@@ -69,15 +70,37 @@ class Soundness:
         self._mark.unlink()
 
 
+_SHARED = stat.S_ISGID | stat.S_IRWXG
+
+
+def is_shared(folder: Path) -> bool:
+    """Return whether the folder's mode lets a group, and nobody else, work with what is in it (2770)."""
+    return folder.is_dir() and folder.stat().st_mode & (_SHARED | stat.S_IRWXO) == _SHARED
+
+
+def private_open(file: Path, flags: int) -> int:
+    """Open or create a file for this account alone, or for the group that shares its folder."""
+    handle = os.open(file, flags | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    if is_shared(file.parent) and os.fstat(handle).st_uid == os.geteuid():
+        os.fchmod(handle, 0o660)
+    return handle
+
+
 def lock_folder(file: Path) -> int:
-    """Lock the SQLite folder for this process; SetupError if another Loa uses it. Returns the descriptor."""
+    """Lock the SQLite folder for this process; SetupError if another Loa uses it. Returns the descriptor.
+
+    In a folder that a group shares, the group may open the lock and the ledger; SQLite gives the files beside
+    the ledger its mode.
+    """
     try:
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        handle = os.open(file.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        handle = private_open(file.with_suffix(".lock"), os.O_RDWR)
+        if is_shared(file.parent):
+            os.close(private_open(file, os.O_RDWR))
     except OSError as error:
         raise SetupError(
             f"The folder {file.parent} can't be used for the ledger ({error.strerror}): let this account "
-            "write there, or choose another folder with LOA_DATA."
+            "write there (docs/access.md has how two persons share it), or choose another with LOA_DATA."
         ) from None
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

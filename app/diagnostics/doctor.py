@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import grp
 import json
 import os
 import shutil
 import stat
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,7 +22,7 @@ from app.database import schema
 from app.database.connection import Database
 from app.database.models import audit as acts
 from app.database.models import links, quarantine, runs, unknowns
-from app.database.sqlite_file import damaged, faults
+from app.database.sqlite_file import damaged, faults, is_shared
 from app.diagnostics import certificate
 from app.diagnostics.links import check
 from app.dispatch import restore_recovery
@@ -161,8 +162,15 @@ def disk(settings: Settings) -> Iterator[Symptom]:
 
 
 def modes(settings: Settings) -> Iterator[Symptom]:
-    """Check whether other accounts of this host can open the ledger, uploads or secrets."""
-    held = [settings.data, *settings.data.glob("loa.sqlite3*")]
+    """Check whether other accounts of this host can open the ledger, uploads or secrets.
+
+    A group may, where the folder's mode says so; then its files must be the group's as well.
+    """
+    files = [*settings.data.glob("loa.sqlite3*"), *settings.data.glob("loa.lock")]
+    shared = is_shared(settings.data)
+    if shared:
+        yield from _shared(settings.data, files)
+    held = [] if shared else [settings.data, *files]
     secrets = Path(os.environ.get("LOA_SECRETS_DIR") or _CONTAINER)
     if secrets != _CONTAINER and secrets.is_dir():  # a container's secrets are not visible outside
         held += [each for each in secrets.iterdir() if each.is_file()]
@@ -171,7 +179,25 @@ def modes(settings: Settings) -> Iterator[Symptom]:
         what = f"Other accounts of this host may open {each}: chmod go= it."
         yield Symptom("modes", False, what)
     if not open_:
-        yield Symptom("modes", True, "No other account of this host may open the ledger or the secrets.")
+        what = "the secrets" if shared else "the ledger or the secrets"
+        yield Symptom("modes", True, f"No other account of this host may open {what}.")
+
+
+def _shared(folder: Path, files: Sequence[Path]) -> Iterator[Symptom]:
+    owner = folder.stat().st_gid
+    try:
+        group = grp.getgrgid(owner).gr_name
+    except KeyError:
+        group = str(owner)
+    wrong = [
+        each for each in files if each.stat().st_gid != owner or stat.S_IMODE(each.stat().st_mode) != 0o660
+    ]
+    for each in wrong:
+        what = f"{each} is not the group's as its folder is: chgrp {group} it, and chmod 660."
+        yield Symptom("modes", False, what)
+    if not wrong:
+        what = f"The group {group} may open the ledger, and no other account of this host."
+        yield Symptom("modes", True, what)
 
 
 def ledger(settings: Settings) -> Iterator[Symptom]:

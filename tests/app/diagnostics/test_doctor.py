@@ -172,6 +172,20 @@ def test_what_other_accounts_of_the_host_may_open_is_said(
     assert all("chmod go=" in words for words in found)
 
 
+def test_a_folder_that_a_group_shares_is_the_group_s_with_all_its_files(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    data.chmod(0o2770)
+    Database(f"sqlite:///{data / 'loa.sqlite3'}").close()
+    found = list(modes(Settings(data=data)))
+    assert bad(found) == []
+    assert "may open the ledger, and no other account of this host." in found[0].what
+    (data / "loa.sqlite3").chmod(0o600)
+    assert "chmod 660" in bad(list(modes(Settings(data=data))))[0]
+    data.chmod(0o2775)
+    assert "chmod go=" in bad(list(modes(Settings(data=data))))[0]
+
+
 def test_a_database_that_is_away_is_told_to_the_host_with_its_cause(tmp_path: Path) -> None:
     away = Settings(data=tmp_path, database_url="postgresql://nobody@127.0.0.1:1/none")
     assert "127.0.0.1" in bad(list(ledger(away)))[0]

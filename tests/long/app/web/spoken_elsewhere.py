@@ -67,8 +67,8 @@ WORDS = {
     "query_sm: {}": _DATA,
     "do you mean {}?": _START,
     "write * or of {}": _START,
-    "The folder {} can't be used for the ledger ({}): let this account write there, or choose another folder "
-    "with LOA_DATA.": _START,
+    "The folder {} can't be used for the ledger ({}): let this account write there (docs/access.md "
+    "has how two persons share it), or choose another with LOA_DATA.": _START,
     "key {}": _INSIDE,
     "address {}": _INSIDE,
     "page {}": _INSIDE,
