@@ -1,11 +1,80 @@
-"""Base class of JSON bodies. Free of FastAPI, because commands read the same bodies from files."""
+"""JSON bodies: strict ones, and sentences for what is wrong in a field.
+
+Free of FastAPI, because commands read the same bodies from files.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from pydantic import BaseModel, ConfigDict
+
+from app.core import hashing
 
 
 class StrictBody(BaseModel):
     """Refuse unknown fields, which are usually misspelt."""
 
     model_config = ConfigDict(extra="forbid")
+
+
+_WHOLE = "{field} must be a whole number."
+_NUMBER = "{field} must be a number."
+_TEXT = "{field} must be text."
+_LIST = "{field} must be a list."
+_OBJECT = "{field} must be an object with named fields."
+_DATE = "{field} needs a date, as in 2024-02-09."
+_TIME = "{field} needs a date, a time and a zone, as in 2024-02-09T07:00:00+07:00."
+_FORM = "{field} does not have the form that it needs; /docs shows it."
+# pydantic's kind of error -> our sentence, with the limits that pydantic gives.
+SENTENCES = {
+    "missing": "{field} is missing.",
+    "json_invalid": "The body is not valid JSON.",
+    "timezone_aware": "{field} needs its time zone, as in 2024-02-09T07:00:00+07:00.",
+    "extra_forbidden": "{field} is no field here; take it out, or look at /docs for its name.",
+    "string_type": _TEXT,
+    "string_unicode": "{field} must be text in UTF-8.",
+    "string_too_short": "{field} needs {min_length} or more characters.",
+    "string_too_long": "{field} may have {max_length} characters at most.",
+    "string_pattern_mismatch": _FORM,
+    "too_short": "{field} needs {min_length} or more entries.",
+    "too_long": "{field} may have {max_length} entries at most.",
+    "greater_than": "{field} must be more than {gt}.",
+    "greater_than_equal": "{field} must be {ge} or more.",
+    "less_than": "{field} must be less than {lt}.",
+    "less_than_equal": "{field} must be {le} or less.",
+    **dict.fromkeys(("int_type", "int_parsing", "int_from_float"), _WHOLE),
+    "int_parsing_size": "{field} is too large a number.",
+    **dict.fromkeys(("float_type", "float_parsing", "finite_number"), _NUMBER),
+    **dict.fromkeys(("bool_type", "bool_parsing"), "{field} must be true or false."),
+    **dict.fromkeys(("enum", "literal_error"), "{field} must be {expected}."),
+    **dict.fromkeys(("list_type", "tuple_type", "set_type"), _LIST),
+    **dict.fromkeys(("dict_type", "model_type", "model_attributes_type", "dataclass_type"), _OBJECT),
+    "invalid_key": "The names in {field} must be text.",
+    **dict.fromkeys(("date_type", "date_parsing", "date_from_datetime_parsing"), _DATE),
+    "date_from_datetime_inexact": "{field} must be a date without a time, as in 2024-02-09.",
+    **dict.fromkeys(
+        ("datetime_type", "datetime_parsing", "datetime_object_invalid", "datetime_from_date_parsing"), _TIME
+    ),
+}
+# The same for a pattern, which nobody should have to read.
+PATTERNS = {
+    r"^[^\x00-\x1f\x7f\u2028\u2029\ufffe\uffff]*$": "{field} must be one line, without control characters.",
+    r"^[a-z0-9][a-z0-9_-]{0,39}$": "{field} must be small letters, digits, - and _, as in viettel.",
+    r"^\d\d:\d\d$": "{field} must be a time of the day, as in 07:00.",
+    r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{1,4})?$": "{field} must be a language's code, as in hmn.",
+    hashing.PATTERN: "{field} must be a digest, as the answer that you have read gives it.",
+    r"^[^\W_][\w .,'@-]{0,79}$": "{field} must be a name: it begins with a letter or a digit, and has no "
+    "characters but letters, digits, blanks and . , ' @ - _.",
+}
+
+
+def sentence(item: Mapping[str, Any]) -> str:
+    """Say what is wrong with a field and what it needs; never repeats what was entered."""
+    field = ".".join(str(step) for step in item["loc"])
+    limits = item.get("ctx", {})
+    said = PATTERNS.get(limits.get("pattern", "")) or SENTENCES.get(item["type"])
+    if said is None:
+        return f"{field}: {item['msg'].removeprefix('Value error, ').rstrip('.')}."
+    return said.format_map({**limits, "field": field})

@@ -16,14 +16,16 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from app.api.api_docs import page
+from app.api.bodies import sentence
 from app.api.dependencies import PROBLEM_TYPE, Routes
 from app.core import clock
-from app.core.errors import AppError, Conflict, Invalid
+from app.core.errors import AppError, Conflict, Invalid, NotFound, TooLarge
 from app.observability.logs import mask_text
 
 TYPE = "/docs/errors#"
 # Long enough for a database restart, short enough for a waiting person.
 RETRY_AFTER_S = "2"
+
 
 log = structlog.get_logger()
 router = Routes()
@@ -101,29 +103,32 @@ def _wrong_input(request: Request, error: Exception) -> Response:
 
 def field_error(item: Mapping[str, Any]) -> FieldError:
     """Convert a pydantic error to a sentence, leaving out its input, which may be a phone number."""
-    field = ".".join(str(step) for step in item["loc"])
-    match item["type"]:
-        case "missing":
-            detail = f"{field} is missing."
-        case "json_invalid":
-            detail = "The body is not valid JSON."
-        case "timezone_aware":
-            detail = f"{field} needs its time zone, as in 2024-02-09T07:00:00+07:00."
-        case _:
-            detail = f"{field}: {item['msg'].removeprefix('Value error, ').rstrip('.')}."
-    return FieldError(field=field, detail=detail)
+    return FieldError(field=".".join(str(step) for step in item["loc"]), detail=sentence(item))
 
 
 def _http(request: Request, error: Exception) -> Response:
     error = cast(HTTPException, error)
-    status = error.status_code
-    words = AppError(error.detail)
-    words.status, words.slug, words.title = status, f"http-{status}", AppError.title
-    if status == 404:
-        words.slug, words.title, words.detail = "not-found", "Not found", "There is nothing at this address."
-    response = respond(request, words)
+    response = respond(request, _refusal(error))
     response.headers.update(error.headers or {})
     return response
+
+
+def _refusal(error: HTTPException) -> AppError:
+    """Put a refusal of the framework, which has no remedy, into our words."""
+    match error.status_code:
+        case 404:
+            return NotFound("There is nothing at this address.")
+        case 413:
+            return TooLarge(error.detail)
+        case 405:
+            allowed = (error.headers or {}).get("Allow")
+            words = AppError(f"This address takes {allowed}; /docs lists what there is.")
+        case 400 if error.__cause__ is not None:  # FastAPI met what it has no words for
+            words = AppError("The body can't be read: send what /docs shows for this address.")
+        case _:
+            words = AppError(error.detail)
+    words.status, words.slug = error.status_code, f"http-{error.status_code}"
+    return words
 
 
 def _clash(request: Request, _error: Exception) -> Response:

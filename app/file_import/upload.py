@@ -202,7 +202,10 @@ class Receiver:
             return
         self._size += len(piece)
         if self._size > self._limit:
-            raise TooLarge(f"The file is larger than {self._limit} bytes. Split it, or send it as .gz.")
+            raise TooLarge(
+                f"The file is larger than {self._limit} bytes. Split a list, or send it as .csv.gz; scan a "
+                "paper at a lower resolution."
+            )
         self._hash.update(piece)
         with _on_disk():
             self._spool.write(piece)

@@ -125,7 +125,7 @@ def test_what_can_t_be_stored_is_refused(trouble: Client, db: Database) -> None:
     ("content", "detail"),
     [
         ("{}", "body.count is missing."),
-        ('{"count": "0912345678901x"}', "body.count: Input should be a valid integer"),
+        ('{"count": "0912345678901x"}', "body.count must be a whole number."),
         ("{", "The body is not valid JSON."),
         ("", "body is missing."),
     ],
@@ -138,6 +138,56 @@ def test_wrong_input_is_named_and_not_repeated(trouble: Client, content: str, de
     assert "0912345678901" not in response.text
 
 
+@pytest.mark.parametrize(
+    ("path", "body", "detail"),
+    [
+        (
+            "/v1/directives",
+            {"number": "9/X\x01"},
+            "body.number must be one line, without control characters.",
+        ),
+        ("/v1/directives", {"number": "x" * 61}, "body.number may have 60 characters at most."),
+        ("/v1/directives", {"number": ""}, "body.number needs 1 or more characters."),
+        ("/v1/directives", {"number": 9}, "body.number must be text."),
+        ("/v1/directives", {"issued_on": "29/01/2024"}, "body.issued_on needs a date, as in 2024-02-09."),
+        ("/v1/directives", {"issued_on": "2024-01-29T08:00"}, "body.issued_on must be a date without a time"),
+        (
+            "/v1/directives",
+            {"report_deadline": "soon"},
+            "body.report_deadline needs a date, a time and a zone",
+        ),
+        ("/v1/directives", {"addressees": "VNPT"}, "body.addressees must be a list."),
+        ("/v1/directives", {"addressees": ["x"] * 201}, "body.addressees may have 200 entries at most."),
+        ("/v1/directives", {"nummber": "x"}, "body.nummber is no field here; take it out"),
+        ("/v1/directives", [], "body must be an object with named fields."),
+        ("/v1/campaigns", {"form": "loud"}, "body.form must be 'accented' or 'unaccented'."),
+        ("/v1/campaigns", {"day_starts": "7h"}, "body.day_starts must be a time of the day, as in 07:00."),
+        ("/v1/campaigns", {"languages": []}, "body.languages must be an object with named fields."),
+        ("/v1/campaigns/1/runs", {"batch_ids": []}, "body.batch_ids needs 1 or more entries."),
+        ("/v1/campaigns/1/runs", {"batch_ids": ["x"]}, "body.batch_ids.0 must be a whole number."),
+        ("/v1/campaigns/1/runs", {"carrier": "Việt"}, "body.carrier must be small letters, digits, - and _"),
+        ("/v1/campaigns/1/held-runs", {"estimated": 0}, "body.estimated must be 1 or more."),
+        ("/v1/campaigns/1/held-runs", {"estimated": 10**9}, "body.estimated must be 200000000 or less."),
+        ("/v1/campaigns/1/approve", {"digest": "x"}, "body.digest must be a digest"),
+    ],
+)
+def test_what_a_field_needs_is_said_in_words(
+    client: Client, path: str, body: dict[str, object] | list[object], detail: str
+) -> None:
+    found = problem(client.post(path, json=body))
+    assert any(each["detail"].startswith(detail) for each in found["errors"]), found
+
+
+def test_what_the_framework_refuses_has_a_remedy(client: Client) -> None:
+    elsewhere = problem(client.request("PATCH", "/v1/campaigns"))
+    assert elsewhere["detail"] in (
+        "This address takes GET; /docs lists what there is.",
+        "This address takes POST; /docs lists what there is.",
+    )
+    odd = client.post("/v1/campaigns", content=b'{"\xff": 1}', headers={"Content-Type": "application/json"})
+    assert problem(odd)["detail"] == "The body can't be read: send what /docs shows for this address."
+
+
 def test_an_error_of_one_field_names_it() -> None:
     request = Request({"type": "http", "request_id": "r", "headers": []})
     body = problems.respond(request, Invalid("The sender is empty.", field="sender")).body
@@ -148,7 +198,7 @@ def test_an_error_of_one_field_names_it() -> None:
 @pytest.mark.parametrize("path", ["/body", "/stream"])
 def test_a_body_that_is_too_large_is_refused_while_it_comes(trouble: Client, path: str, kind: str) -> None:
     response = trouble.post(path, content=b" " * (BODY_LIMIT + 1), headers={"Content-Type": kind})
-    assert problem(response)["status"] == 413
+    assert (problem(response)["status"], problem(response)["type"]) == (413, "/docs/errors#too-large")
 
 
 def test_an_upload_has_a_limit_of_its_own(trouble: Client) -> None:

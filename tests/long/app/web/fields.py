@@ -11,8 +11,8 @@ from typing import Any
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
-from pydantic_core._pydantic_core import list_all_errors
 
+from app.api import bodies
 from app.web.routers import ROUTERS
 from tests.long.app.web.sentences import modules
 from tests.long.app.web.spoken import PLACE
@@ -60,8 +60,6 @@ QUIET = {
     *("default", "members", "sub_type", "missing", "microseconds_precision", "strip_whitespace", "fields"),
     *("items_schema", "keys_schema", "values_schema", "computed_fields", "model_name", "post_init"),
 }
-# app/api/problems.py says these in its own words.
-OURS = {"missing", "timezone_aware"}
 
 
 def models() -> list[type[BaseModel]]:
@@ -123,14 +121,13 @@ def needed_errors() -> frozenset[str]:
 
 
 def _sentences() -> Iterator[str]:
-    """What app/api/problems.py makes of each: the field, pydantic's words, a full stop."""
-    templates = {each["type"]: each["message_template_python"] for each in list_all_errors()}
-    for kind in sorted(needed_errors() - OURS):
-        for plural in ("", "s"):
-            yield f"{{}}: {PLACE.sub('{}', templates[kind].replace('{expected_plural}', plural))}."
+    """What app/api/bodies.py makes of each."""
+    for kind in sorted(needed_errors()):
+        yield bodies.SENTENCES[kind]
+    yield from bodies.PATTERNS.values()
 
 
-SENTENCES = set(_sentences())
+SENTENCES = {PLACE.sub("{}", each) for each in _sentences()}
 
 
 def names_of_fields() -> set[str]:
