@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
 
-from app.campaigns import optimistic_lock
+from app.campaigns import optimistic_lock, text_cost
 from app.campaigns.drafts import breaks_quiet_hours
 from app.campaigns.optimistic_lock import Record
 from app.core import clock
@@ -79,10 +79,12 @@ def approve(
     caller: Caller,
     seen: str | None = None,
     reason: str | None = None,
+    acknowledged: bool = False,
 ) -> None:
     """Approve what was submitted; `seen`: the digest that the approver has read.
 
-    An urgent warning in the quiet hours needs a reason, which is kept with the approver's name.
+    An urgent warning in the quiet hours needs a reason, which is kept with the approver's name. A text with a
+    link, a strange number or a false letter must be acknowledged; the audit keeps what was.
     """
     campaign = _open_to(connection, campaign_id, caller)
     found = digest(connection, campaign, audit.present(connection))
@@ -94,8 +96,18 @@ def approve(
             "The campaign may send in the quiet hours of the night; give the reason why that is right.",
             field="reason",
         )
+    advice = text_cost.grave(campaign.texts.values())
+    if advice and not acknowledged:
+        raise Invalid(
+            f"The text must be looked at again: {advice[0]} Have it changed, or say that you have made sure "
+            "(acknowledged).",
+            field="acknowledged",
+            faults=[("acknowledged", sentence) for sentence in advice],
+        )
     approval = {"digest": found, "decision": "approved", "reason": reason}
     _decide(connection, campaign, caller, CampaignState.APPROVED, **approval)
+    if advice:
+        audit.note(connection, caller.name, "advice.acknowledge", f"campaign/{campaign_id}", advice=advice)
 
 
 def reject(connection: Connection, campaign_id: int, caller: Caller, reason: str) -> None:

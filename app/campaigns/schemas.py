@@ -110,13 +110,17 @@ class MomentBody(StrictBody):
 
 
 class ApprovalBody(StrictBody):
-    """`digest`, as the campaign shows it, approves exactly what was read; `reason`: why also at night."""
+    """`digest`, as the campaign shows it, approves exactly what was read; `reason`: why also at night;
+    `acknowledged`: what the campaign's `advice` says is wrong with the text is known, and right."""
 
     digest: str = Field(
         pattern=hashing.PATTERN, examples=["2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae"]
     )
     reason: Annotated[str, StringConstraints(strip_whitespace=True, max_length=2000)] | None = Field(
         None, description="needed where the sending hours reach into the night", examples=[None]
+    )
+    acknowledged: bool = Field(
+        False, description="needed where `advice` has an error, such as a link", examples=[False]
     )
 
 

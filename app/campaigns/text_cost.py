@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -48,6 +49,12 @@ def previews(wording: str, subscribers: int = 0) -> Previews:
     return Previews(
         preview(wording, subscribers), preview(sms.unaccent(wording), subscribers), advice(wording)
     )
+
+
+def grave(texts: Iterable[str]) -> list[str]:
+    """Return what must be changed in these texts, or acknowledged by who approves them."""
+    found = (each for text in texts for each in sms.lint(text))
+    return list(dict.fromkeys(each.message for each in found if each.severity is sms.Severity.ERROR))
 
 
 def advice(wording: str) -> list[Advice]:

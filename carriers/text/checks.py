@@ -25,8 +25,8 @@ class Severity(StrEnum):
 class TextFinding:
     """One problem in a text; `position` and `length` count characters of the normal form from 0.
 
-    kind: link, phone, data_request, exclamation, false_letter or invisible; message: a sentence with the
-    remedy, in which personal numbers are masked.
+    kind: link, phone, data_request, exclamation, advertising, false_letter or invisible; message: a sentence
+    with the remedy, in which personal numbers are masked.
     """
 
     kind: str
@@ -55,6 +55,7 @@ def lint(
         *_phones(plain, numbers),
         *_demands(composed, plain),
         *_exclamations(plain),
+        *_advertising(composed, plain),
         *_characters(composed),
     ]
     return sorted(found, key=lambda finding: finding.position)
@@ -182,6 +183,19 @@ def _exclamations(plain: str) -> Iterator[TextFinding]:
         if "!" in match[0]:
             message = "A chain of exclamation marks is the tone of frauds: one full stop says more."
             yield TextFinding("exclamation", Severity.WARNING, match.start(), len(match[0]), message)
+
+
+# Words by which carriers and people take a text for advertising (Decree 91/2020: a label [QC] and consent).
+_ADVERTISING = re.compile(r"\b(?:quang cao|khuyen mai|giam gia|uu dai|qua tang|trung thuong)\b")
+
+
+def _advertising(composed: str, plain: str) -> Iterator[TextFinding]:
+    for match in _ADVERTISING.finditer(plain):
+        before = re.split(r"[.!?;\n]", composed[max(0, match.start() - _SENTENCE) : match.start()])[-1]
+        if not _WARNING_WORDS.search(before):
+            word = composed[match.start() : match.end()]
+            message = f'"{word}" is a word of advertising, which needs a label and consent: say it otherwise.'
+            yield TextFinding("advertising", Severity.WARNING, match.start(), len(word), message)
 
 
 def _characters(composed: str) -> Iterator[TextFinding]:

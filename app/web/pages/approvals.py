@@ -49,8 +49,10 @@ async def page_do_approve_campaign(campaign_id: Id, visit: Visit, fields: Fields
             raise Invalid(
                 "The form has no digest of what you have read; load the page again.", field="digest"
             )
-        body = filled(ApprovalBody, said)
-        approval.approve(connection, campaign_id, visit.who, body.digest, body.reason)
+        body = filled(ApprovalBody, said | {"acknowledged": fields.get("acknowledged") == "yes"})
+        approval.approve(
+            connection, campaign_id, visit.who, body.digest, body.reason, acknowledged=body.acknowledged
+        )
 
     return await _decide(
         visit, campaign_id, fields, work, say("The campaign is approved; its runs may begin.")

@@ -93,6 +93,10 @@ class Case:
     def people(self) -> int:
         return sum(run.audience.estimated if run.audience else run.subscribers for run in self.dossier.runs)
 
+    @property
+    def grave(self) -> bool:
+        return any(hint.grave for each in self.wordings for hint in each.hints)
+
 
 def waiting(connection: Connection, who: str) -> list[CampaignToApprove]:
     c, own = campaigns.c, base_name(who)

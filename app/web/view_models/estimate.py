@@ -25,6 +25,7 @@ KINDS: dict[str, Said] = {
     "phone": say("This is no approved number: have it approved or leave it out."),
     "data_request": say("This reads as a demand: say what people must NOT do."),
     "exclamation": say("A chain of exclamation marks is the tone of frauds: one full stop says more."),
+    "advertising": say("A word of advertising, which needs a label and consent: say it otherwise."),
     "invisible": say("A character that can't be seen and is used to slip past filters: delete it."),
     "false_letter": say("Looks like a letter but is none of Vietnamese: type it again."),
 }
@@ -52,7 +53,7 @@ def hints(wording: str) -> list[Hint]:
     ]
     for each in sms.lint(wording):
         excerpt = text[each.position : each.position + each.length]
-        shown = excerpt if each.kind in ("link", "exclamation", "data_request") else ""
+        shown = excerpt if each.kind in ("link", "exclamation", "data_request", "advertising") else ""
         grave = each.severity is sms.Severity.ERROR
         found.append(Hint(each.position, shown, None, KINDS.get(each.kind, _OTHER), grave))
     return sorted(found, key=lambda hint: hint.position)

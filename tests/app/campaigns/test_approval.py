@@ -7,13 +7,13 @@ from datetime import datetime
 from typing import Any
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from app.campaigns import approval, lifecycle, optimistic_lock, queries
 from app.core.clock import VIETNAM
 from app.core.errors import Conflict, Invalid
 from app.database.connection import Database
-from app.database.models import batches, campaigns
+from app.database.models import audit, batches, campaigns
 from app.security import Caller
 from tests.app.campaigns.rows import DRAFT, HOURS, new_batch, new_run
 from tests.engines import each_engine
@@ -31,6 +31,29 @@ def submitted(db: Database) -> int:
 
 def digest(db: Database, campaign_id: int) -> str:
     return db.read(lambda c: approval.digest(c, optimistic_lock.campaign(c, campaign_id)))
+
+
+LINK = replace(DRAFT, text="Bam http://bit.ly/x, goi 0912345678.")
+
+
+def test_a_link_or_a_number_in_the_text_is_acknowledged_by_who_approves(db: Database) -> None:
+    campaign_id, _ = db.write(new_run, LINK)
+    db.write(lifecycle.submit, campaign_id, "author")
+    found = db.read(queries.dossier, campaign_id)
+    assert [each.severity for each in found.advice[""]] == ["error", "error"]
+    with pytest.raises(Invalid, match=r"The text links to bit\.ly.*\(acknowledged\)") as refused:
+        db.write(approval.approve, campaign_id, CHIEF, found.digest)
+    assert len(refused.value.faults) == 2
+    db.write(approval.approve, campaign_id, CHIEF, found.digest, acknowledged=True)
+    acts = db.read(lambda c: c.execute(select(audit.c.action, audit.c.detail).order_by(audit.c.id)).all())
+    assert acts[-1].action == "advice.acknowledge"
+    assert len(acts[-1].detail["advice"]) == 2
+
+
+def test_a_sound_text_needs_no_acknowledgement(db: Database) -> None:
+    campaign_id = submitted(db)
+    assert db.read(queries.dossier, campaign_id).advice == {}
+    db.write(approval.approve, campaign_id, CHIEF)
 
 
 @pytest.mark.parametrize(

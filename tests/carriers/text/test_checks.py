@@ -141,6 +141,22 @@ def test_a_warning_of_demands_is_no_demand(text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("Quảng cáo: khuyến mại và khuyến mãi", ["Quảng cáo", "khuyến mại", "khuyến mãi"]),
+        ("quang cao giam gia", ["quang cao", "giam gia"]),
+        ("Không tin lời mời khuyến mại, quà tặng.", []),
+        ("Kẻ gian giả danh ưu đãi để lừa", []),
+        ("Công an cảnh báo lừa đảo", []),
+    ],
+)
+def test_words_of_advertising_are_warnings_unless_a_text_warns_of_them(text: str, words: list[str]) -> None:
+    found = [each for each in lint(text) if each.kind == "advertising"]
+    assert [text[each.position : each.position + each.length] for each in found] == words
+    assert {each.severity for each in found} <= {Severity.WARNING}
+
+
+@pytest.mark.parametrize(
     ("text", "marks"), [("Cảnh báo!!", 2), ("Gì?!", 2), ("A! ! !", 5), ("A!", 0), ("A?? B", 0), ("A! B!", 0)]
 )
 def test_a_chain_of_exclamation_marks_is_one_warning(text: str, marks: int) -> None:
