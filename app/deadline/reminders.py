@@ -12,7 +12,7 @@ from app.campaigns.directives import Directive
 from app.core import clock
 from app.core.config import Settings
 from app.database.models import directives as table
-from app.deadline.status import Missing, countdown, status
+from app.deadline.status import Missing, countdown, days_left, status
 from app.notifications.outbox import Notice, NotificationChannel
 
 KIND = "directive.due"
@@ -58,7 +58,7 @@ def notices(
     return [
         *(_to_addressees(letter, missing, key, now) if settings.mail else ()),
         *(_to_office(letter, missing, key, settings, now) if settings.mail else ()),
-        *_to_endpoints(letter, missing, key, settings, days),
+        *_to_endpoints(letter, missing, key, settings, now),
     ]
 
 
@@ -105,13 +105,14 @@ def _mail(letter: Directive, text: str) -> dict[str, str]:
 
 
 def _to_endpoints(
-    letter: Directive, missing: Sequence[Missing], key: str, settings: Settings, days: int
+    letter: Directive, missing: Sequence[Missing], key: str, settings: Settings, now: datetime
 ) -> Iterator[Notice]:
+    deadline = letter.report_deadline
     data = {
         "directive_id": letter.id,
         "number": letter.number,
-        "report_deadline": letter.report_deadline.isoformat() if letter.report_deadline else None,
-        "days": days,
+        "report_deadline": deadline.isoformat() if deadline else None,
+        "days": days_left(deadline, now) if deadline else None,  # as the mails say
         "missing": [{"who": each.who, "what": each.what, "late": each.late} for each in missing],
     }
     payload = {"type": KIND, "timestamp": clock.now().isoformat(), "data": data}

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from fastapi import Query, Response
+from pydantic import BaseModel, Field
 
+from app.api.bodies import StrictBody
 from app.api.dependencies import Config, Db, Id, Page, Paging, Routes, Who, page_of
 from app.api.idempotent_route import Acts
 from app.campaigns import queries
@@ -44,6 +46,24 @@ def get_order_paper(run_id: Id, db: Db, settings: Config, who: Who, form: PaperF
 def list_notices(db: Db, who: Who, paging: Paging, state: NoticeState | None = None) -> Page[NoticeView]:
     """List reminders and events by e-mail and webhook: sent, waiting, or failed with the reason."""
     return page_of(db.read(outbox.page, paging.after, paging.limit, state), paging)
+
+
+class FailedNotices(StrictBody):
+    """Whose failed notices: an endpoint's name, or an e-mail address."""
+
+    target: str = Field(min_length=1, max_length=254, examples=["desk"])
+
+
+class Replayed(BaseModel):
+    """How many notices will be sent again."""
+
+    notices: int
+
+
+@router.post("/notices/replay", status_code=202)
+def replay_failed_notices(body: FailedNotices, db: Db, who: Who) -> Replayed:
+    """Send all failed notices to one receiver once more, such as after its address was corrected."""
+    return Replayed(notices=db.write(outbox.replay_failed, body.target, who.name))
 
 
 @router.post("/notices/{notice_id}/replay", status_code=202)

@@ -93,13 +93,19 @@ def status(connection: Connection, directive_id: int, now: datetime) -> Status:
     )
 
 
+def days_left(deadline: datetime, now: datetime) -> int:
+    """Return the days of the calendar in Viet Nam until the deadline; negative after it."""
+    return (clock.local(deadline).date() - clock.local(now).date()).days
+
+
 def countdown(deadline: datetime | None, now: datetime) -> str:
-    """Return the time left, in Vietnamese: whole days, or hours and minutes."""
+    """Return the time left, in Vietnamese: days of the calendar, or hours and minutes within a day."""
     if deadline is None:
         return "không có hạn báo cáo"
     left = deadline - now
     minutes = abs(int(left.total_seconds())) // 60
-    size = f"{minutes // 1440} ngày" if minutes >= 1440 else f"{minutes // 60} giờ {minutes % 60} phút"
+    days = f"{abs(days_left(deadline, now))} ngày"
+    size = days if minutes >= 1440 else f"{minutes // 60} giờ {minutes % 60} phút"
     return f"còn {size}" if left.total_seconds() >= 0 else f"đã quá hạn {size}"
 
 

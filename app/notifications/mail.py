@@ -6,6 +6,7 @@ import hashlib
 import smtplib
 import ssl
 from email.errors import HeaderParseError
+from email.header import Header
 from email.message import EmailMessage
 from email.utils import format_datetime
 
@@ -21,7 +22,9 @@ def compose(notice: Notice, sender: str) -> EmailMessage:
     message = EmailMessage()
     message["From"] = sender
     message["To"] = notice.target
-    message["Subject"] = " ".join(str(notice.payload["subject"]).split())
+    subject = " ".join(str(notice.payload["subject"]).split())
+    # Encoded as one: EmailMessage encodes word by word, and loses blanks between two encoded words.
+    message.set_raw("Subject", Header(subject, "utf-8", header_name="Subject").encode())
     message["Date"] = format_datetime(clock.local(clock.now()))
     digest = hashlib.sha256(notice.key.encode()).hexdigest()[:32]
     message["Message-ID"] = f"<{digest}@{sender.rpartition('@')[2]}>"

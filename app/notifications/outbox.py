@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, update
 
 from app.core import clock
-from app.core.errors import no_such
+from app.core.errors import Conflict, no_such
 from app.database.engines import insert_new
 from app.database.models import notices
 from app.security import audit
@@ -128,13 +128,32 @@ def replay(connection: Connection, notice_id: int, who: str) -> None:
 
     A process sending it right now loses its lease, so that its outcome can't undo this order.
     """
-    again = {"state": str(NoticeState.WAITING), "due_at": clock.now_ms(), "tries": 0, "error": None}
-    again |= {"owner": None, "lease_until": None}
     that = update(notices).where(notices.c.id == notice_id)
-    row = connection.execute(that.values(again).returning(notices.c.kind)).first()
+    row = connection.execute(that.values(_again()).returning(notices.c.kind)).first()
     if row is None:
         raise no_such("notice", notice_id)
     audit.note(connection, who, "notice.replay", f"notice/{notice_id}", kind=row.kind)
+
+
+def replay_failed(connection: Connection, target: str, who: str) -> int:
+    """Send all failed notices to an endpoint or an address again, as `replay`; return how many.
+
+    Raises Conflict if none has failed: an order that moves nothing is a mistake.
+    """
+    failed = update(notices).where(notices.c.target == target, notices.c.state == NoticeState.FAILED.value)
+    ids = connection.execute(failed.values(_again()).returning(notices.c.id)).scalars().all()
+    if not ids:
+        known = select(notices.c.target).where(notices.c.state == NoticeState.FAILED.value).distinct()
+        others = ", ".join(sorted(connection.execute(known).scalars())) or "none"
+        raise Conflict(f"No notice to {target} has failed; notices that failed are to: {others}.")
+    for notice_id in sorted(ids):
+        audit.note(connection, who, "notice.replay", f"notice/{notice_id}", target=target)
+    return len(ids)
+
+
+def _again() -> dict[str, Any]:
+    again = {"state": str(NoticeState.WAITING), "due_at": clock.now_ms(), "tries": 0, "error": None}
+    return again | {"owner": None, "lease_until": None}
 
 
 def take(connection: Connection, owner: str) -> DueNotice | None:

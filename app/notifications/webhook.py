@@ -81,8 +81,8 @@ async def post(endpoint: EndpointSettings, notice: Notice, *, private: bool) -> 
     """Try once. 200 to 299 is accepted, 410 is refused for good, anything else is retried."""
     try:
         answer = await _answer(endpoint, notice, private)
-    except AddressRefused as error:
-        return Never(str(error))
+    except AddressRefused as error:  # for us to correct, so it is tried again
+        return Later(str(error))
     except (httpx.HTTPError, OSError) as error:
         return Later(f"The endpoint did not answer: {cause_of(error)}")
     if answer.is_success:

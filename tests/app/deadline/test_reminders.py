@@ -55,7 +55,7 @@ def test_everybody_who_lacks_something_is_told_and_the_desk_and_the_endpoint(db:
     text = found[1].payload["text"]
     assert text.startswith("Kính gửi: Sở Tư pháp\n")
     assert "Văn bản số 303/CAT-PA05 ngày 29/01/2024" in text
-    assert "17:00 ngày 24/02/2024 (còn 2 ngày)" in text
+    assert "17:00 ngày 24/02/2024 (còn 3 ngày)" in text
     assert "- chưa báo cáo" in text
     assert found[3].payload["data"]["days"] == 3
 
@@ -80,6 +80,18 @@ def test_a_reminder_has_its_day(db: Database, before: timedelta, days: int | Non
     letter(db)
     keys = due(db, DEADLINE - before)
     assert {key.split("/")[3] for key in keys} == ({str(days)} if days is not None else set())
+
+
+@pytest.mark.parametrize("late", [timedelta(0), timedelta(minutes=1), timedelta(hours=8)])
+@pytest.mark.parametrize("day", [7, 3, -3])
+def test_mail_and_event_say_the_same_number_of_days(db: Database, day: int, late: timedelta) -> None:
+    letter(db)
+    found = db.read(reminders.due, settings(), DEADLINE - timedelta(days=day) + late)
+    days = {each.payload["data"]["days"] for each in found if "data" in each.payload}
+    said = {
+        each.payload["text"].count(f"{abs(n)} ngày") for each in found if "text" in each.payload for n in days
+    }
+    assert (len(days), said) == (1, {1})
 
 
 def test_the_settings_choose_the_days(db: Database) -> None:

@@ -13,7 +13,7 @@ from sqlalchemy import insert, select, update
 from app.campaigns.runs import Verb, order
 from app.core import clock
 from app.core.config import EndpointSettings, Settings
-from app.core.errors import NotFound
+from app.core.errors import Conflict, NotFound
 from app.core.states import RunState
 from app.database.connection import Database
 from app.database.models import campaigns, directives, links, notices, runs
@@ -113,6 +113,18 @@ async def test_the_herald_brings_them_to_a_real_endpoint_once_and_again_when_ask
     assert b"Wrong password." in told.requests[-1][1]
     with pytest.raises(NotFound):
         db.write(outbox.replay, 999, "Lan")
+
+
+def test_all_that_failed_to_one_receiver_is_sent_again_by_one_order(db: Database) -> None:
+    of = outbox.NotificationChannel.WEBHOOK
+    db.write(outbox.put, [outbox.Notice(f"{name}/{n}", "x", of, name, {}) for name in "ab" for n in range(2)])
+    while due := db.write(outbox.take, "one"):
+        db.write(outbox.settle, due, outbox.Never("The endpoint answers 410."))
+    assert db.write(outbox.replay_failed, "a", "Lan") == 2
+    again = {due.notice.key for _ in range(2) if (due := db.write(outbox.take, "two"))}
+    assert again == {"a/0", "a/1"}
+    with pytest.raises(Conflict, match="No notice to a has failed; notices that failed are to: b"):
+        db.write(outbox.replay_failed, "a", "Lan")
 
 
 def test_an_order_to_send_again_outlives_a_sending_that_is_under_way(db: Database) -> None:

@@ -6,6 +6,7 @@ import email
 import email.policy
 import socket
 from dataclasses import replace
+from email.header import decode_header
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,18 @@ def test_a_message_arrives_as_it_was_written() -> None:
     body = message.get_body()
     assert body is not None
     assert body.get_content().splitlines()[0] == "Kính gửi: Sở Tư pháp"
+
+
+@pytest.mark.parametrize(
+    "number", ["303/CAT-PA05", "304/TEST", "1/UBND-VX", "x" * 60, "304, 305 và 306/TEST"]
+)
+def test_no_blank_of_a_subject_is_lost(number: str) -> None:
+    subject = f"Nhắc báo cáo theo văn bản {number}, hạn 17:00 ngày 24/02/2024"
+    raw = mail.compose(replace(NOTICE, payload=NOTICE.payload | {"subject": subject}), "loa@x.vn").as_bytes()
+    assert email.message_from_bytes(raw, policy=email.policy.default)["Subject"] == subject
+    words = decode_header(email.message_from_bytes(raw)["Subject"])
+    assert "".join(part.decode(kind or "ascii") for part, kind in words) == subject
+    assert max(map(len, raw.split(b"\n"))) <= 78
 
 
 def test_what_the_server_says_is_told_without_numbers_and_with_the_id_of_its_journal() -> None:

@@ -81,7 +81,7 @@ async def test_an_inner_address_gets_nothing() -> None:
         named = await posted(f"http://localhost:{told.port}/", private=False)
     assert told.requests == []
     for refused in (found, named):
-        assert isinstance(refused, Never)
+        assert isinstance(refused, Later)  # its settings may be corrected meanwhile
         assert "private_endpoints" in refused.reason
 
 
