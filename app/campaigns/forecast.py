@@ -43,6 +43,7 @@ class Rate:
     others: int  # running runs that share the links
     away: int = 0  # links without a connection or without answers
     still: bool = False  # nothing has been sent for a minute although it is due
+    unopened: bool = False  # the settings have links that no worker has opened yet
 
 
 _NO_LINK = Rate(0.0, 0, 0, 0)
@@ -75,8 +76,13 @@ class Forecast:
     warnings: list[str]
 
 
-def forecast(connection: Connection, run_id: int, now: datetime) -> Forecast:
-    """Forecast a run as if it continued, or began, at `now` (aware)."""
+def forecast(
+    connection: Connection, run_id: int, now: datetime, planned: Mapping[str, float] | None = None
+) -> Forecast:
+    """Forecast a run as if it continued, or began, at `now` (aware).
+
+    planned: the rate of each carrier's links by the settings, for a carrier whose links no worker has opened.
+    """
     run = optimistic_lock.run(connection, run_id)
     campaign = optimistic_lock.campaign(connection, run.campaign_id)
     held = carrier_audience.of_run(connection, run_id)
@@ -85,9 +91,10 @@ def forecast(connection: Connection, run_id: int, now: datetime) -> Forecast:
     load, deadlines = _load(connection, run, campaign), _deadlines(connection, campaign)
     found = measured(connection, [run_id]).get(run_id, NOTHING)
     sends = run.state == RunState.RUNNING and sending_window.open_at(deadlines.window, now)
-    rate = paced(
-        rate_at(connection, run.carrier, run.id), run.segments_per_second, found if sends else NOTHING
-    )
+    links = rate_at(connection, run.carrier, run.id)
+    if links.links == 0 and planned and run.carrier in planned:
+        links = replace(links, segments_per_second=planned[run.carrier], unopened=True)
+    rate = paced(links, run.segments_per_second, found if sends else NOTHING)
     return conclude(run_id, load, rate, deadlines, now)
 
 
@@ -123,7 +130,7 @@ def conclude(run_id: int, load: Load, rate: Rate, deadlines: Deadlines, now: dat
             now if sending_window.open_at(endless, now) else sending_window.next_change(endless, now)
         ),
         finishes_at=_local(done),
-        warnings=[*_late(done, deadlines), *_obstacles(rate)] if load.segments_left else [],
+        warnings=[*_late(done, deadlines), *_shortfalls(rate)] if load.segments_left else [],
     )
 
 
@@ -162,6 +169,12 @@ def _late(done: datetime | None, deadlines: Deadlines) -> list[str]:
             f"The run ends at {_words(done)}, after the report is due at {_words(deadlines.report)}."
         )
     return found
+
+
+def _shortfalls(rate: Rate) -> list[str]:
+    if rate.unopened:
+        return ["No worker has opened the carrier's links yet, so the rate is that of the settings."]
+    return _obstacles(rate)
 
 
 def _obstacles(rate: Rate) -> list[str]:

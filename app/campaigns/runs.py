@@ -85,7 +85,8 @@ def act(connection: Connection, verb: Verb, run_id: int, who: str, at: datetime 
         allowed = " or ".join(move.sources)
         raise Conflict(f"The run is {run.state}; {verb} is for a run that is {allowed}.")
     new = move_run(run.state, move.target)
-    optimistic_lock.change_run(connection, run, state=new, **_along_with(connection, verb, run, at_ms))
+    also = _along_with(connection, verb, run, at_ms, at is not None)
+    optimistic_lock.change_run(connection, run, state=new, **also)
     said = {} if at is None else {"at": clock.local(at).isoformat(timespec="minutes")}
     audit.note(
         connection, who, f"run.{verb}", f"run/{run_id}", campaign=run.campaign_id, carrier=run.carrier, **said
@@ -109,14 +110,16 @@ def _moment(connection: Connection, verb: Verb, run: Record, at: datetime | None
     return clock.to_ms(at)
 
 
-def _along_with(connection: Connection, verb: Verb, run: Record, at_ms: int) -> dict[str, Any]:
-    """Check what the verb requires; return what else it changes in the row."""
+def _along_with(connection: Connection, verb: Verb, run: Record, at_ms: int, stated: bool) -> dict[str, Any]:
+    """Check what the verb requires; return what else it changes. stated: a person gave the time."""
     match verb:
         case Verb.START:
             campaign = optimistic_lock.campaign(connection, run.campaign_id)
             optimistic_lock.hold_campaign(connection, campaign)
             erasure_state.require_rows(connection, campaign.id)
-            approval.require_approved(connection, campaign)
+            decision = approval.require_approved(connection, campaign)
+            if stated:
+                _check_begun(at_ms, decision.at)
             lifecycle.check_window_ahead(campaign, at_ms)
             return {"started_at": at_ms}
         case Verb.RESUME:
@@ -128,6 +131,17 @@ def _along_with(connection: Connection, verb: Verb, run: Record, at_ms: int) -> 
             return {"closing": NotSent.CANCELLED}
         case _:
             return {}
+
+
+def _check_begun(at_ms: int, approved_ms: int) -> None:
+    """Raise Invalid for a start before the approval; people state times to the minute."""
+    if at_ms // 60_000 < approved_ms // 60_000:
+        approved = clock.local(clock.from_ms(approved_ms)).isoformat(timespec="minutes")
+        raise Invalid(
+            f"The run can't have started before its campaign was approved, at {approved}; state when the "
+            "carrier began.",
+            field="at",
+        )
 
 
 def set_rate(connection: Connection, run_id: int, rate: int | None, who: str) -> None:

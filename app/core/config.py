@@ -292,6 +292,14 @@ class Settings(BaseSettings):
         return max(1, per_minute // self.api_processes)
 
     @property
+    def rates(self) -> dict[str, float]:
+        """SMS parts a second of all links of each carrier."""
+        found: dict[str, float] = {}
+        for link in self.links.values():
+            found[link.carrier] = found.get(link.carrier, 0.0) + link.segments_per_second
+        return found
+
+    @property
     def url(self) -> str:
         """SQLAlchemy URL of the PostgreSQL server, or of the SQLite file in the data folder."""
         if self.database_url:

@@ -145,8 +145,8 @@ def database_url(text: str) -> str:
     spoilt = "@" in login or (not at and "@" in rest.partition("?")[0])
     if scheme not in _SERVERS or spoilt or not _SERVER.fullmatch(host):
         raise ValueError(
-            "must be postgresql://user:password@host:5432/name; in the password write @ as %40, / as %2F, "
-            ": as %3A, ? as %3F and % as %25"
+            "must be postgresql://ACCOUNT@host:5432/name, where ACCOUNT is the user, a colon and the "
+            "password; in the password write @ as %40, / as %2F, : as %3A, ? as %3F and % as %25"
         )
     return text
 

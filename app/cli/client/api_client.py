@@ -16,6 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
 from app.batches.queries import Batch
+from app.campaigns.forecast import Forecast
 from app.campaigns.queries import Campaign, Dossier, RunSummary
 from app.campaigns.runs import Verb
 from app.core.errors import AppError
@@ -39,14 +40,17 @@ class RequestRefused(AppError):
 
 
 class Unreachable(AppError):
-    """The server cannot be reached, or cut the connection."""
+    """The server cannot be reached, or cut the connection; `passes`: it may be back soon."""
+
+    passes = True
 
 
 class ApiClient:
     """Client of one server with one key; a context manager.
 
     Reads, and writes under an Idempotency-Key, are retried with growing pauses while the server is
-    unavailable, and take effect once. `transport`: a replacement for HTTP, such as ASGI.
+    unavailable, and take effect once. A server that no connection leads to before it has ever answered is
+    not waited for: its address is wrong, or it is not up. `transport`: a replacement for HTTP, such as ASGI.
     """
 
     def __init__(
@@ -57,6 +61,7 @@ class ApiClient:
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         headers = {"Authorization": f"Bearer {key}"}
+        self._answered = False
         self._server, self._patience_s = server.rstrip("/"), patience_s
         self._http = httpx.Client(base_url=self._server, headers=headers, timeout=60, transport=transport)
 
@@ -111,6 +116,9 @@ class ApiClient:
 
     def run(self, run_id: int) -> RunSummary:
         return self._get(RunSummary, f"/v1/runs/{run_id}")
+
+    def forecast(self, run_id: int) -> Forecast:
+        return self._get(Forecast, f"/v1/runs/{run_id}/forecast")
 
     def order(self, verb: Verb, run_id: int, at: datetime | None = None) -> RunSummary:
         """Start, pause, resume, end or cancel a run, once; return its new state."""
@@ -169,10 +177,18 @@ class ApiClient:
         try:
             answer = self._http.request(method, path, **options)
         except httpx.TransportError as error:
-            raise Unreachable(f"The server {self._server} can't be reached: {error}.") from None
+            raise self._unreachable(error) from None
+        self._answered = True
         if answer.is_error:
             raise self._refusal(answer)
         return answer
+
+    def _unreachable(self, error: httpx.TransportError) -> Unreachable:
+        never = isinstance(error, httpx.ConnectError) and not self._answered
+        remedy = "; look at the address, and whether `loa up` or `loa serve` runs there" if never else ""
+        found = Unreachable(f"The server {self._server} can't be reached ({error}){remedy}.")
+        found.passes = not never
+        return found
 
     def _refusal(self, answer: httpx.Response) -> RequestRefused:
         after = answer.headers.get("Retry-After", "")
@@ -190,7 +206,9 @@ class ApiClient:
 
 
 def _passes(error: BaseException) -> bool:
-    return isinstance(error, Unreachable) or (isinstance(error, RequestRefused) and error.status in _LATER)
+    if isinstance(error, Unreachable):
+        return error.passes
+    return isinstance(error, RequestRefused) and error.status in _LATER
 
 
 def _pause(state: RetryCallState) -> float:

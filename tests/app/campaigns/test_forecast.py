@@ -12,6 +12,7 @@ from app.campaigns import directives
 from app.campaigns.forecast import Deadlines, Forecast, Load, Rate, conclude, forecast
 from app.core import sending_window
 from app.core.clock import VIETNAM
+from app.core.config import Settings
 from app.core.states import DeliveryState
 from app.database.connection import Database
 from app.database.models import runs, subscribers, tallies
@@ -101,6 +102,19 @@ def test_without_a_link_at_work_there_is_no_finish(db: Database, state: str | No
     found = db.read(forecast, run_id, EIGHT)
     assert (found.seconds, found.finishes_at) == (None, None)
     assert [words in warning for warning in found.warnings] == [True]
+
+
+def test_links_that_no_worker_has_opened_have_the_rate_of_the_settings(db: Database) -> None:
+    link = {"carrier": "vnpt", "segments_per_second": 5}
+    rates = Settings(links={"vnpt-1": link, "vnpt-2": link, "v": link | {"carrier": "viettel"}}).rates
+    _, run_id = db.write(new_run, accepted=36_000)
+    found = db.read(forecast, run_id, EIGHT, rates)
+    assert (found.segments_per_second, found.seconds) == (10.0, 3600.0)
+    assert found.warnings == [
+        "No worker has opened the carrier's links yet, so the rate is that of the settings."
+    ]
+    db.write(new_link, rate=2.0)
+    assert db.read(forecast, run_id, EIGHT, rates).segments_per_second == 2.0
 
 
 def test_the_directive_s_deadline_is_watched(db: Database) -> None:

@@ -20,7 +20,7 @@ from app.core.areas import Basis
 from app.core.errors import Conflict, Invalid
 from app.core.states import RunState
 from app.database.connection import Database
-from app.database.models import audit, campaigns, runs, statements
+from app.database.models import approvals, audit, campaigns, runs, statements
 from app.dispatch import run_sweeps as sweeps
 from app.dispatch.fan_out_job import FanOutJob
 from app.dispatch.run_sweeps import close_due
@@ -46,6 +46,13 @@ def approved(db: Database, **draft: Any) -> int:
     campaign_id, run_id = held_run(db, **draft)
     db.write(lifecycle.submit, campaign_id, "author")
     db.write(approval.approve, campaign_id, Caller("approver", "admin"))
+    return run_id
+
+
+def approved_for(db: Database, hours: int) -> int:
+    """A held run that may start, approved so many hours ago."""
+    run_id = approved(db)
+    db.write(lambda c: c.execute(update(approvals).values(at=clock.now_ms() - hours * 3_600_000)))
     return run_id
 
 
@@ -112,7 +119,7 @@ def test_a_held_run_is_cancelled_like_any_other(db: Database) -> None:
 
 
 def test_the_carriers_own_times_are_kept_and_audited(db: Database) -> None:
-    run_id = approved(db)
+    run_id = approved_for(db, 6)
     began, ended = clock.now() - timedelta(hours=5), clock.now() - timedelta(hours=1)
     order(db, Verb.START, run_id, "operator", began)
     order(db, Verb.END, run_id, "operator", ended)
@@ -126,9 +133,14 @@ def test_the_carriers_own_times_are_kept_and_audited(db: Database) -> None:
 
 
 def test_times_that_can_not_be_are_refused(db: Database) -> None:
-    run_id = approved(db)
+    run_id = approved_for(db, 3)
     now = clock.now()
-    for at, words in ((now + timedelta(hours=1), "future"), (now.replace(tzinfo=None), "zone")):
+    wrong = (
+        (now + timedelta(hours=1), "future"),
+        (now.replace(tzinfo=None), "zone"),
+        (now - timedelta(hours=4), "before its campaign was approved, at "),
+    )
+    for at, words in wrong:
         with pytest.raises(Invalid, match=words):
             order(db, Verb.START, run_id, "operator", at)
     order(db, Verb.START, run_id, "operator", now - timedelta(hours=1))

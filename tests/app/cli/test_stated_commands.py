@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
 from app.cli import (
     addressee_commands,
@@ -14,8 +16,10 @@ from app.cli import (
     run_commands,
     statement_commands,
 )
+from app.core import clock
 from app.core.errors import AppError, Conflict, Invalid, NotFound
 from app.database.connection import Database
+from app.database.models import approvals
 from tests.app.cli.test_campaign_commands import SENDER, Shell, written_by
 from tests.long.app.reports.intake.forms import FILLED, filled
 from tests.long.app.reports.intake.scene import PDF, body, held
@@ -45,6 +49,12 @@ def scene(database_url: str) -> None:
     db.close()
 
 
+def approved_on(url: str, at: datetime) -> None:
+    db = Database(url)
+    db.write(lambda c: c.execute(update(approvals).values(at=clock.to_ms(at))))
+    db.close()
+
+
 @pytest.mark.longer
 def test_a_held_run_from_draft_to_its_end(shell: Shell, database_url: str) -> None:
     shell(campaign_commands.app, "create", "Tet", *SENDER, "--text", "Canh giac.")
@@ -67,6 +77,9 @@ def test_a_held_run_from_draft_to_its_end(shell: Shell, database_url: str) -> No
     digest = json.loads(shell(campaign_commands.app, "show", "1", "--json"))["digest"]
     shell(campaign_commands.app, "approve", "1", "--digest", digest)
     assert "Thành phố Sơn La (116)" in shell(run_commands.app, "order", "1")
+    with pytest.raises(Invalid, match="before its campaign was approved"):
+        shell(run_commands.app, "start", "1", "--at", "2024-02-05T08:00+07:00")
+    approved_on(database_url, datetime(2024, 2, 5, tzinfo=UTC))
     assert shell(run_commands.app, "start", "1", "--at", "2024-02-05T08:00+07:00") == "Run 1 is running."
     assert shell(run_commands.app, "end", "1", "--at", "2024-02-07T17:00+07:00") == "Run 1 is sent."
     assert "2024-02-07T17:00:00+07:00" in shell(run_commands.app, "show", "1")

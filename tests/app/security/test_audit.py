@@ -158,6 +158,12 @@ def test_a_head_kept_elsewhere_shows_that_the_end_was_cut_off(
     assert "Row 5 is not the one that was there" in words
 
 
+@pytest.mark.parametrize("head", ["nonsense", "5", "5:", "5:" + "0" * 63, "x:" + "0" * 64])
+def test_a_head_that_is_no_head_is_a_typing_error_and_no_alarm(head: str) -> None:
+    code, words = said("verify", "--head", head)
+    assert (code, words) == (1, "--head must be ROWS:HASH, as an earlier verification printed it.")
+
+
 def said(*arguments: str) -> tuple[int, str]:
     result = CliRunner().invoke(commands, ["audit", *arguments])
     return result.exit_code, (result.output or str(getattr(result.exception, "detail", ""))).strip()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -90,11 +91,26 @@ def test_a_wrong_key_is_refused_at_once(address: str) -> None:
     assert refused.value.status == 401
 
 
-def test_a_server_that_is_not_there_is_waited_for_and_then_named() -> None:
+@pytest.mark.parametrize("host", ["127.0.0.1", "nowhere.invalid"])
+def test_a_server_that_was_never_there_is_named_at_once(host: str) -> None:
     with refusing() as port:
-        away = pytest.raises(Unreachable, match=f"127.0.0.1:{port} can't be reached")
-        with ApiClient(f"http://127.0.0.1:{port}", "k", patience_s=0.3) as api, away:
+        away = pytest.raises(Unreachable, match=f"{host}:{port} can't be reached .*look at the address")
+        begun = time.monotonic()
+        with ApiClient(f"http://{host}:{port}", "k", patience_s=60) as api, away:
             api.run(1)
+        assert time.monotonic() - begun < 30
+
+
+def test_a_server_that_goes_away_is_waited_for_and_then_named(application: FastAPI, db: Database) -> None:
+    key = db.write(create_key, "program")
+    with served(application) as address, ApiClient(address, key, patience_s=0.3) as api:
+        assert list(api.runs()) == []
+        api._server = address  # the same client, once the server is gone
+        with refusing() as port:
+            api._http.base_url = f"http://127.0.0.1:{port}"
+            with pytest.raises(Unreachable, match="can't be reached") as away:
+                api.run(1)
+    assert away.value.passes
 
 
 def test_an_answer_that_is_not_loa_s_is_named(db: Database) -> None:
