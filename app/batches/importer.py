@@ -12,10 +12,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, insert, select, update
 
+from app.batches import queries
 from app.batches.import_job import BatchImport, ImportCounts, counts_of
 from app.batches.row_parser import LONG_SLICE, SLICE, Totals, parsed_rows
 from app.core import clock
-from app.core.errors import Invalid
+from app.core.errors import Conflict, Invalid
 from app.core.states import BatchState
 from app.database.connection import Database, one_at_a_time
 from app.database.models import batches
@@ -67,6 +68,22 @@ def _remember(connection: Connection, batch: Row[Any], who: str) -> None:
     changed = {"again_by": [*batch.again_by, who]}
     connection.execute(update(batches).where(batches.c.id == batch.id).values(changed))
     audit.note(connection, who, "batch.again", f"batch {batch.id}", sha256=batch.sha256)
+
+
+def discard(connection: Connection, batch_id: int, who: str, carrier: str | None = None) -> None:
+    """Put a failed batch out of the way; it is empty. Raises NotFound, also if it is not of `carrier`.
+
+    Uploading the same file later imports it anew.
+    """
+    batch = queries.get(connection, batch_id, carrier)
+    if batch.state != BatchState.FAILED:
+        raise Conflict(
+            f"Batch {batch_id} is {batch.state}; only a failed one is discarded. Others are erased after "
+            "their time."
+        )
+    failed = (batches.c.id == batch_id, batches.c.state == BatchState.FAILED)
+    connection.execute(update(batches).where(*failed).values(state=BatchState.ERASED))
+    audit.note(connection, who, "batch.discard", f"batch {batch_id}", error=batch.error)
 
 
 def import_batch(db: Database, batch_id: int, path: Path, progress: Progress | None = None) -> ImportCounts:

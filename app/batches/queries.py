@@ -8,7 +8,7 @@ from datetime import datetime
 from itertools import chain
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, or_, select
 
 from app.batches.row_parser import KEPT, REASONS
 from app.core import clock
@@ -76,7 +76,10 @@ class BatchFilter:
 
     def query(self) -> Any:
         query = _visible(self.carrier)
-        query = query if self.state is None else query.where(batches.c.state == self.state)
+        if self.state is None:  # a failed one that was discarded has no line
+            query = query.where(or_(batches.c.state != BatchState.ERASED, batches.c.lines > 0))
+        else:
+            query = query.where(batches.c.state == self.state)
         return query if self.since is None else query.where(batches.c.created_at >= clock.to_ms(self.since))
 
 

@@ -16,7 +16,7 @@ from app.api.dependencies import Config, Db, Id, Page, Paging, Routes, Since, Wh
 from app.api.idempotency_store import StoredAnswer
 from app.api.uploads import Intake, Taking, answer, sent
 from app.batches import queries
-from app.batches.importer import RegisteredBatch, folder_of, import_spooled, register
+from app.batches.importer import RegisteredBatch, discard, folder_of, import_spooled, register
 from app.batches.queries import bad_lines_csv
 from app.core.errors import Forbidden, Invalid
 from app.core.known_carriers import check_carrier
@@ -116,6 +116,12 @@ def list_batches(
 def get_batch(batch_id: Id, db: Db, who: Who) -> queries.Batch:
     """Get one batch; during the import, `percent` is its progress."""
     return db.read(queries.get, batch_id, who.carrier)
+
+
+@router.delete("/{batch_id}", status_code=204)
+def discard_batch(batch_id: Id, db: Db, who: Who) -> None:
+    """Put a failed batch out of the way; lists leave it out. The same file later is imported anew."""
+    db.write(discard, batch_id, who.name, who.carrier)
 
 
 @router.get("/{batch_id}/bad-lines")

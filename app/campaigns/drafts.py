@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -60,6 +61,32 @@ class Draft:
     window_end: datetime | None = None
     day_starts: str | None = None
     day_ends: str | None = None
+
+
+def of_row(row: Any) -> Draft:
+    """Return the draft that a campaign's row was made of, with the form that its text has."""
+    wording = row.texts[""]
+    return Draft(
+        name=row.name,
+        purpose=row.purpose,
+        sender=row.sender,
+        form=TextForm.UNACCENTED if sms.unaccent(wording) == wording else TextForm.ACCENTED,
+        text_key=row.text_key,
+        text=None if row.text_key else wording,
+        languages=own_languages(row.text_key, row.texts),
+        directive_id=row.directive_id,
+        window_start=None if row.window_start is None else clock.from_ms(row.window_start),
+        window_end=None if row.window_end is None else clock.from_ms(row.window_end),
+        day_starts=row.day_starts,
+        day_ends=row.day_ends,
+    )
+
+
+def own_languages(text_key: str | None, wordings: Mapping[str, str]) -> dict[str, str]:
+    """Return texts in other languages that belong to the campaign itself, not to its text of messages/."""
+    found = {text.key: text for text in texts.all_texts()}.get(text_key or "")
+    known = {each.language: each.text for each in found.languages} if found else {}
+    return {language: text for language, text in wordings.items() if language and known.get(language) != text}
 
 
 def pin(draft: Draft, default: DayHours) -> dict[str, Any]:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select
 
 from app.campaigns import approval, carrier_audience, optimistic_lock
 from app.campaigns.carrier_audience import Audience
-from app.campaigns.drafts import DayHours, Draft, pin
+from app.campaigns.drafts import DayHours, Draft, of_row, pin
 from app.campaigns.optimistic_lock import Record
 from app.core import clock
 from app.core.errors import Conflict, Invalid, VersionChanged
@@ -48,6 +48,16 @@ def edit(
     _check_directive(connection, draft.directive_id)
     _reopen(connection, campaign, who, **values)
     audit.note(connection, who, "campaign.edit", f"campaign/{campaign_id}", version=version + 1)
+
+
+def amend(
+    connection: Connection, campaign_id: int, changes: Mapping[str, Any], default: DayHours, who: str
+) -> None:
+    """Change these fields of a draft and keep the others; a new text takes the place of the one before."""
+    row = optimistic_lock.campaign(connection, campaign_id)
+    own = {"text_key": None} if "text" in changes else {"text": None} if "text_key" in changes else {}
+    draft = replace(of_row(row), **{**own, **changes})
+    edit(connection, campaign_id, row.version, draft, default, who)
 
 
 def _reopen(connection: Connection, campaign: Record, who: str, **values: Any) -> None:
@@ -144,9 +154,31 @@ def _check_batch(batch: Record, carrier: str) -> None:
         raise Invalid(f"Batch {batch.id} has no valid number.", field="batch_ids")
 
 
+def withdraw(connection: Connection, campaign_id: int, who: str) -> None:
+    """Give a campaign up before anything of it was sent: its runs are removed, an approval becomes void.
+
+    No effect if it is withdrawn already. Its lists are free for other campaigns, and are erased in time.
+    """
+    campaign = optimistic_lock.campaign(connection, campaign_id)
+    if campaign.state == CampaignState.WITHDRAWN:
+        return
+    _reopen(connection, campaign, who)
+    for run in connection.execute(select(runs).where(runs.c.campaign_id == campaign_id)).all():
+        _drop(connection, run, who)
+    draft = optimistic_lock.campaign(connection, campaign_id)
+    new = move_campaign(draft.state, CampaignState.WITHDRAWN)
+    optimistic_lock.change_campaign(connection, draft, state=new)
+    audit.note(connection, who, "campaign.withdraw", f"campaign/{campaign_id}")
+
+
 def remove_run(connection: Connection, run_id: int, who: str) -> None:
     run = optimistic_lock.run(connection, run_id)
     _reopen(connection, optimistic_lock.campaign(connection, run.campaign_id), who)
+    _drop(connection, run, who)
+
+
+def _drop(connection: Connection, run: Record, who: str) -> None:
+    run_id = run.id
     connection.execute(delete(run_batches).where(run_batches.c.run_id == run_id))
     carrier_audience.drop(connection, run_id)
     connection.execute(delete(runs).where(runs.c.id == run_id))

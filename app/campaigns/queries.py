@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Select, false, func, select
 from app.campaigns import carrier_audience, optimistic_lock
 from app.campaigns.carrier_audience import Audience
 from app.campaigns.optimistic_lock import Record
+from app.campaigns.text_cost import Advice, advice
 from app.core import clock
 from app.core.errors import no_such
 from app.core.states import CampaignState, DeliveryState, NotSent, RunState
@@ -58,12 +59,14 @@ class Campaign:
 
 @dataclass(frozen=True, slots=True)
 class Dossier:
-    """A campaign with what its approver must see: the digest of the content, decisions and runs."""
+    """A campaign with what its approver must see: the digest of the content, decisions, runs, and advice on
+    each text by its language; an error there must be acknowledged with the approval."""
 
     campaign: Campaign
     digest: str
     decisions: list[Decision]
     runs: list[RunSummary]
+    advice: dict[str, list[Advice]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +144,7 @@ def dossier(connection: Connection, campaign_id: int, operator: str | None = Non
             for each in connection.execute(query)
         ],
         runs=runs_of(connection, RunFilter(operator=operator).of(members)),
+        advice={language: found for language, text in row.texts.items() if (found := advice(text))},
     )
 
 

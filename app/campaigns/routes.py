@@ -181,13 +181,21 @@ def submit_campaign(campaign_id: Id, db: Db, who: Who, response: Response) -> qu
     return _dossier(db, campaign_id, who, response)
 
 
+@router.post("/campaigns/{campaign_id}/withdraw")
+def withdraw_campaign(campaign_id: Id, db: Db, who: Who, response: Response) -> queries.Dossier:
+    """Give the campaign up before anything of it was sent: its runs are removed. An edit reopens it."""
+    db.read(tenant_scope.require, who, campaign_id=campaign_id)
+    db.write(lifecycle.withdraw, campaign_id, who.name)
+    return _dossier(db, campaign_id, who, response)
+
+
 @router.post("/campaigns/{campaign_id}/approve")
 def approve_campaign(
     campaign_id: Id, body: ApprovalBody, db: Db, who: Who, response: Response
 ) -> queries.Dossier:
     """Approve exactly what was submitted: `digest` is that of what you have read."""
     db.read(tenant_scope.require, who, campaign_id=campaign_id)
-    db.write(approval.approve, campaign_id, who, body.digest, body.reason)
+    db.write(approval.approve, campaign_id, who, body.digest, body.reason, body.acknowledged)
     return _dossier(db, campaign_id, who, response)
 
 

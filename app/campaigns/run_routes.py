@@ -9,7 +9,7 @@ from fastapi import Depends, Query, Response
 from fastapi.responses import PlainTextResponse
 from pydantic_core import to_json
 
-from app.api.dependencies import Db, Id, Page, Paging, Routes, Since, Who, page_of
+from app.api.dependencies import Config, Db, Id, Page, Paging, Routes, Since, Who, page_of
 from app.api.idempotent_route import Acts
 from app.api.if_match import run_version
 from app.campaigns import lifecycle, queries
@@ -62,10 +62,10 @@ def get_run(run_id: Run, db: Db, who: Who, response: Response) -> queries.RunSum
 
 
 @router.get("/{run_id}/forecast")
-def get_forecast(run_id: Run, db: Db, who: Who) -> Forecast:
+def get_forecast(run_id: Run, db: Db, settings: Config, who: Who) -> Forecast:
     """Forecast the time at the links' rate and the finish over open hours; warns of missed deadlines."""
     db.read(tenant_scope.require, who, run_id=run_id)
-    return db.read(forecast, run_id, clock.now())
+    return db.read(forecast, run_id, clock.now(), settings.rates)
 
 
 @router.delete("/{run_id}", status_code=204)

@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
+import json
 import os
-from typing import Annotated
+import sys
+from typing import Annotated, Any, NoReturn
 
 import typer
 
 from app.cli.lazy import Commands
 from app.core import gc_tuning
 from app.core.clock import Unreal
-from app.core.errors import AppError
+from app.core.errors import AppError, Invalid
 
-app = typer.Typer(cls=Commands, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(
+    cls=Commands,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+_WrongUse: Any = typer.BadParameter.__base__  # whatever is typed wrong
+
+
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version  # only needed here
+
+        typer.echo(f"Loa {version('loa')}")
+        raise typer.Exit
 
 
 @app.callback()
@@ -25,6 +41,9 @@ def loa(
             help="Ask the Loa there instead of the database here; its key in LOA_KEY or LOA_KEY_FILE.",
         ),
     ] = None,
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_say_version, help="Say which Loa this is.")
+    ] = False,
 ) -> None:
     """Bulk SMS awareness broadcast: one approved text, every subscriber once, a report that adds up."""
     if server is not None:
@@ -34,18 +53,36 @@ def loa(
 
 
 def main() -> None:
-    """Run a command; an error prints one sentence on stderr and gives exit status 1."""
+    """Run a command; an error prints one sentence on stderr and gives exit status 1, wrong use 2.
+
+    Under --json the error is JSON as well, with the fields of an answer of the API.
+    """
     os.umask(0o077)  # written files hold phone numbers, so keep other accounts of the host out
     gc_tuning.load()
+    as_json = "--json" in sys.argv[1:]
     try:
-        app()
+        status = app(prog_name="loa", standalone_mode=not as_json)
+        raise SystemExit(status or 0)
     except AppError as error:
-        from app.core.masking import escaped
-        from app.observability.logs import mask_text  # only needed on failure
+        _fail(error, as_json)
+    except Unreal as error:
+        _fail(Invalid(str(error)), as_json)
+    except OSError as error:  # such as a file for --out in a folder that is not there
+        where = f"{error.filename} can't be read or written" if error.filename else "The system refuses"
+        _fail(Invalid(f"{where} ({error.strerror}); name a file that this account may use."), as_json)
+    except _WrongUse as error:
+        _fail(Invalid(error.format_message()), as_json, error.exit_code)
 
+
+def _fail(error: AppError, as_json: bool, status: int = 1) -> NoReturn:
+    from app.core.masking import escaped
+    from app.observability.logs import mask_text  # only needed on failure
+
+    if as_json:
+        faults = [{"field": field, "detail": mask_text(detail)} for field, detail in error.faults]
+        problem = {"type": error.slug, "title": error.title, "detail": mask_text(error.said_here)}
+        typer.echo(json.dumps(problem | {"errors": faults}, ensure_ascii=False), err=True)
+    else:
         lines = mask_text(error.said_here).split("\n")
         typer.echo("\n".join(map(escaped, [f"loa: {lines[0]}", *lines[1:]])), err=True)
-        raise SystemExit(1) from None
-    except Unreal as error:
-        typer.echo(f"loa: {error}", err=True)
-        raise SystemExit(1) from None
+    raise SystemExit(status) from None

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from app.cli.common import open_db
-from app.cli.output import Json, Number, instant, listing, say, whoami
+from app.cli.output import Json, Number, done, instant, listing, say, whoami
 from app.cli.statement_commands import attach
 from app.core import clock
 from app.reports import addressees
@@ -66,11 +66,13 @@ def set_(
     kind: Annotated[AddresseeKind, typer.Option(help="Its group in the report.")],
     carrier: Annotated[str | None, typer.Option(help="For a carrier: viettel, vnpt, mobifone ...")] = None,
     email: Annotated[str | None, typer.Option(help="Where it is reminded.")] = None,
+    as_json: Json = False,
 ) -> None:
     """Set an addressee's kind, carrier and e-mail, or add an addressee."""
     with open_db() as (db, _):
         of = Addressee(None, directive_id, name.strip(), kind, carrier, email)
-        say(db.write(external_activity.register, of, whoami()), as_json=False)
+        kept = db.write(external_activity.register, of, whoami())
+    say(kept, as_json)
 
 
 @app.command()
@@ -96,7 +98,8 @@ def report(  # noqa: PLR0913 - every option of the command line is a parameter
             paper = replace(paper, attachment=attach(db, scan, settings.attachment_limit_mb))
         claim = external_activity.OutreachClaim(name.strip(), (item,), paper)
         kept = db.write(external_activity.report, directive_id, claim, whoami())
-    typer.echo(f"{kept.addressee}: version {kept.paper.version} is kept.")
+    version = kept.paper.version
+    done(f"{kept.addressee}: version {version} is kept.", addressee=kept.addressee, version=version)
 
 
 @app.command("form")
@@ -109,7 +112,7 @@ def form_(directive_id: Number, out: Out) -> None:
             directive_id, db.read(addressees.of_directive, directive_id)
         )
     out.write_bytes(content)
-    typer.echo(f"Wrote {out} ({len(content)} bytes).")
+    done(f"Wrote {out} ({len(content)} bytes).", file=out, bytes=len(content))
 
 
 @app.command("import")
@@ -124,4 +127,4 @@ def import_(
             file.read_bytes(), db.read(external_activity_workbook.asked_of, directive_id)
         )
         kept = db.write(external_activity.report_all, directive_id, claims, whoami())
-    typer.echo(f"{len(kept)} reports are kept.")
+    done(f"{len(kept)} reports are kept.", reports=len(kept))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Annotated
@@ -11,9 +12,9 @@ from pydantic_core import to_json
 from sqlalchemy import Connection
 
 from app.cli.common import open_db
-from app.cli.output import Json, say, whoami, whole
-from app.core import ids
-from app.core.errors import Conflict
+from app.cli.output import Json, done, say, whoami, whole
+from app.core import hashing, ids
+from app.core.errors import Conflict, Invalid
 from app.core.hashing import ALGORITHMS
 from app.database.connection import Database
 from app.security import audit
@@ -38,9 +39,10 @@ def verify(
     Compares with the heads that Loa keeps in audit_head_file, and with --head with one of yours: they show
     that nothing was cut off the end.
     """
+    earlier = None if head is None else _earlier(head)
     with open_db(looks=True) as (db, settings):
         found = db.read(audit.verify, audit.kept(settings))
-        found = found if found.fault or head is None else _against(db, found, head)
+        found = found if found.fault or earlier is None else _against(db, found, *earlier)
     if as_json or found.fault is None:
         gone = f" (1 to {found.erased} erased by certificate {found.certificate})" if found.erased else ""
         said = f"{found.rows} acts{gone}, all as they were written{_proof(found)}."
@@ -56,12 +58,18 @@ def _proof(found: Chain) -> str:
     return "".join(f", {each}" for each in (seals, kept) if each)
 
 
-def _against(db: Database, found: Chain, head: str) -> Chain:
+def _earlier(head: str) -> tuple[int, str]:
+    """Parse ROWS:HASH. Raises Invalid: a typing error must not look like an altered audit."""
     said, _, digest = head.partition(":")
-    rows, fault = ids.read(said), None
-    if rows is None:
-        fault = "--head must be ROWS:HASH, as an earlier verification printed it."
-    elif rows < found.erased:
+    rows = ids.read(said)
+    if rows is None or (rows and not re.fullmatch(hashing.PATTERN, digest)):
+        raise Invalid("--head must be ROWS:HASH, as an earlier verification printed it.")
+    return rows, digest
+
+
+def _against(db: Database, found: Chain, rows: int, digest: str) -> Chain:
+    fault = None
+    if rows < found.erased:
         fault = (
             f"Rows 1 to {found.erased} are erased (certificate {found.certificate}), so a head of row {rows} "
             "proves nothing any more: give one that was printed later."
@@ -86,7 +94,7 @@ def algorithm(
     """Switch the chain and new approvals to another hash algorithm; old ones stay valid."""
     with open_db(looks=True) as (db, _):
         db.write(audit.go_over, whoami(), name)
-    typer.echo(f"From the act that says so on, the chain goes by {name}.")
+    done(f"From the act that says so on, the chain goes by {name}.", algorithm=name)
 
 
 @app.command()
@@ -96,7 +104,7 @@ def seal(
     """Seal by secret_key the acts from before there was one, after you have compared the chain's head."""
     with open_db() as (db, _):
         count = db.write(audit.seal_all, whoami(), head)
-    typer.echo(f"{count} acts are sealed." if count else "Every act is sealed already.")
+    done(f"{count} acts are sealed." if count else "Every act is sealed already.", sealed=count)
 
 
 @app.command()

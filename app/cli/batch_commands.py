@@ -9,21 +9,21 @@ from typing import Annotated
 import typer
 from pydantic_core import to_json
 
-from app.batches import queries
+from app.batches import importer, queries
 from app.batches.import_job import ImportCounts
 from app.batches.importer import import_batch, register
 from app.batches.queries import bad_lines_csv
 from app.batches.row_parser import KEPT
 from app.cli import common, remote
 from app.cli.common import open_db
-from app.cli.output import Json, as_file, bar, listing, whoami, whole
+from app.cli.output import Json, Number, as_file, bar, done, listing, say, whoami, whole
 from app.core.errors import Invalid
 from app.core.known_carriers import check_own
 from app.core.states import BatchState
 
 app = typer.Typer(no_args_is_help=True, help="Batches: subscribers of one carrier, from one file.")
 
-_COLUMNS = ("id", "carrier", "name", "state", "percent", "lines", "accepted", "rejected", "repeated")
+_COLUMNS = ("id", "carrier", "name", "state", "percent", "lines", "accepted", "rejected", "repeated", "error")
 
 
 @app.command("import")
@@ -84,6 +84,21 @@ def list_(as_json: Json = False) -> None:
     """Show the batches."""
     found = remote.asked(lambda api: list(api.batches()), lambda db: list(db.read(queries.page, 0, 1000)))
     listing(found, _COLUMNS, as_json)
+
+
+@app.command()
+def show(batch_id: Number, as_json: Json = False) -> None:
+    """Show one batch: its counts, its file's hash, and why an import failed."""
+    found = remote.asked(lambda api: api.batch(batch_id), lambda db: db.read(queries.get, batch_id))
+    say(found, as_json)
+
+
+@app.command()
+def discard(batch_id: Number) -> None:
+    """Put a failed batch out of the way; the same file later is imported anew."""
+    with open_db() as (db, _):
+        db.write(importer.discard, batch_id, whoami())
+    done(f"Batch {batch_id} is discarded.", batch=batch_id, discarded=True)
 
 
 @app.command()

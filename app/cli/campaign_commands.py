@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
+from pydantic_core import to_jsonable_python
 
 from app.campaigns import approval, lifecycle, queries
 from app.campaigns.carrier_audience import checked
 from app.campaigns.drafts import DayHours, Draft, TextForm
+from app.campaigns.forecast import Forecast, forecast
 from app.cli.common import open_db
 from app.cli.current_user import decider
-from app.cli.output import Json, Number, instant, listing, say, whoami, whole
+from app.cli.output import Json, Number, done, instant, listing, say, whoami, whole
 from app.cli.remote import asked
+from app.core import clock
 from app.core.areas import Basis
+from app.core.errors import Invalid
 
 app = typer.Typer(no_args_is_help=True, help="Campaigns: one text, one sender, one window.")
 
@@ -50,7 +55,62 @@ def create(  # noqa: PLR0913 - every option of the command line is a parameter
     )
     with open_db(founds=True) as (db, settings):
         default = DayHours(settings.day_starts, settings.day_ends)
-        typer.echo(f"Campaign {db.write(lifecycle.create, draft, default, whoami())}")
+        made = db.write(lifecycle.create, draft, default, whoami())
+    done(f"Campaign {made}", campaign=made)
+
+
+@app.command()
+def edit(  # noqa: PLR0913 - every option of the command line is a parameter
+    campaign_id: Number,
+    name: Annotated[str | None, typer.Option(help="What people call it.")] = None,
+    sender: Annotated[str | None, typer.Option(help="The registered sender name.")] = None,
+    purpose: Annotated[str | None, typer.Option(help="tuyen_truyen or canh_bao_khan.")] = None,
+    text_key: Annotated[str | None, typer.Option(help="A text of messages/.")] = None,
+    text: Annotated[str | None, typer.Option(help="Or your own wording.")] = None,
+    form: Annotated[TextForm | None, typer.Option(help="Which form goes out.")] = None,
+    directive: Annotated[int | None, typer.Option(parser=whole, help="The letter behind it.")] = None,
+    start: Annotated[str | None, typer.Option(help="Not before, with a zone.")] = None,
+    end: Annotated[str | None, typer.Option(help="Not after, with a zone.")] = None,
+    day_starts: Annotated[str | None, typer.Option(help="Sending begins each day, HH:MM.")] = None,
+    day_ends: Annotated[str | None, typer.Option(help="Sending ends each day, HH:MM.")] = None,
+) -> None:
+    """Change what is named and keep the rest; an approval becomes void."""
+    said = {
+        "name": name,
+        "sender": sender,
+        "purpose": purpose,
+        "text_key": text_key,
+        "text": text,
+        "form": form,
+        "directive_id": directive,
+        "window_start": instant("start", start),
+        "window_end": instant("end", end),
+        "day_starts": day_starts,
+        "day_ends": day_ends,
+    }
+    changes = {field: value for field, value in said.items() if value is not None}
+    if not changes:
+        raise Invalid("Say what to change, such as --end 2024-02-09T18:00+07:00.")
+    with open_db() as (db, settings):
+        default = DayHours(settings.day_starts, settings.day_ends)
+        db.write(lifecycle.amend, campaign_id, changes, default, whoami())
+    done(f"Campaign {campaign_id} is a draft with this content.", campaign=campaign_id, state="draft")
+
+
+@app.command()
+def withdraw(campaign_id: Number) -> None:
+    """Give a campaign up before anything of it was sent; its runs are removed, an edit reopens it."""
+    with open_db() as (db, _):
+        db.write(lifecycle.withdraw, campaign_id, whoami())
+    done(f"Campaign {campaign_id} is withdrawn.", campaign=campaign_id, state="withdrawn")
+
+
+@app.command()
+def remove_run(run_id: Number) -> None:
+    """Remove a planned run from its campaign; an approval becomes void."""
+    with open_db() as (db, _):
+        db.write(lifecycle.remove_run, run_id, whoami())
+    done(f"Run {run_id} is removed.", run=run_id, removed=True)
 
 
 @app.command("list")
@@ -64,11 +124,24 @@ def list_(as_json: Json = False) -> None:
 
 @app.command()
 def show(campaign_id: Number, as_json: Json = False) -> None:
-    """Show one campaign: texts, runs, decisions and the digest that an approval signs."""
-    say(
-        asked(lambda api: api.campaign(campaign_id), lambda db: db.read(queries.dossier, campaign_id)),
-        as_json,
+    """Show one campaign: texts, runs, cost, advice, decisions and the digest that an approval signs."""
+    found, forecasts = asked(
+        lambda api: _with_forecasts(api.campaign(campaign_id), api.forecast),
+        lambda db: _with_forecasts(
+            db.read(queries.dossier, campaign_id), lambda run: db.read(forecast, run, clock.now())
+        ),
     )
+    cost = {
+        "subscribers": sum(each.subscribers for each in forecasts),
+        "sms_parts": sum(each.segments for each in forecasts),
+    }
+    say({**to_jsonable_python(found), "cost": cost}, as_json)
+
+
+def _with_forecasts(
+    found: queries.Dossier, forecast_of: Callable[[int], Forecast]
+) -> tuple[queries.Dossier, list[Forecast]]:
+    return found, [forecast_of(run.id) for run in found.runs]
 
 
 @app.command()
@@ -79,7 +152,8 @@ def add_run(
 ) -> None:
     """Add the campaign's run at one carrier."""
     with open_db() as (db, _):
-        typer.echo(f"Run {db.write(lifecycle.add_run, campaign_id, carrier, batch, whoami())}")
+        made = db.write(lifecycle.add_run, campaign_id, carrier, batch, whoami())
+    done(f"Run {made}", campaign=campaign_id, run=made)
 
 
 @app.command()
@@ -93,7 +167,8 @@ def add_held_run(
     """Add the campaign's run at a carrier that sends to its own subscribers."""
     audience = checked(tuple(area or ()), area_basis, estimated)
     with open_db() as (db, _):
-        typer.echo(f"Run {db.write(lifecycle.add_held_run, campaign_id, carrier, audience, whoami())}")
+        made = db.write(lifecycle.add_held_run, campaign_id, carrier, audience, whoami())
+    done(f"Run {made}", campaign=campaign_id, run=made)
 
 
 @app.command()
@@ -101,7 +176,7 @@ def submit(campaign_id: Number) -> None:
     """Hand the draft over for approval."""
     with open_db() as (db, _):
         db.write(lifecycle.submit, campaign_id, whoami())
-    typer.echo(f"Campaign {campaign_id} is submitted.")
+    done(f"Campaign {campaign_id} is submitted.", campaign=campaign_id, state="submitted")
 
 
 @app.command()
@@ -109,12 +184,15 @@ def approve(
     campaign_id: Number,
     digest: Annotated[str, typer.Option(help="As `loa campaign show` gave it.")],
     reason: Annotated[str | None, typer.Option(help="Why it may go out at night, where it may.")] = None,
+    acknowledged: Annotated[
+        bool, typer.Option("--acknowledged", help="What `advice` has of errors is known, and right.")
+    ] = False,
 ) -> None:
     """Approve exactly what was submitted; not by whoever wrote, changed or submitted it."""
     with open_db() as (db, _):
         who = db.read(decider, "approve_campaign")
-        db.write(approval.approve, campaign_id, who, digest, reason)
-    typer.echo(f"Campaign {campaign_id} is approved.")
+        db.write(approval.approve, campaign_id, who, digest, reason, acknowledged)
+    done(f"Campaign {campaign_id} is approved.", campaign=campaign_id, state="approved")
 
 
 @app.command()
@@ -124,7 +202,7 @@ def sign(
     """Sign an approval from before secret_key was set, after you have read it again."""
     with open_db() as (db, _):
         db.write(approval.sign, campaign_id, digest, whoami())
-    typer.echo(f"The approval of campaign {campaign_id} is stamped.")
+    done(f"The approval of campaign {campaign_id} is stamped.", campaign=campaign_id, stamped=True)
 
 
 @app.command()
@@ -132,7 +210,7 @@ def reject(campaign_id: Number, reason: Reason) -> None:
     """Refuse what was submitted."""
     with open_db() as (db, _):
         db.write(approval.reject, campaign_id, db.read(decider, "reject_campaign"), reason)
-    typer.echo(f"Campaign {campaign_id} is rejected.")
+    done(f"Campaign {campaign_id} is rejected.", campaign=campaign_id, state="rejected")
 
 
 @app.command("return")
@@ -140,4 +218,4 @@ def return_(campaign_id: Number, reason: Reason) -> None:
     """Send what was submitted back to its author, as a draft."""
     with open_db() as (db, _):
         db.write(approval.send_back, campaign_id, db.read(decider, "return_campaign"), reason)
-    typer.echo(f"Campaign {campaign_id} is a draft again.")
+    done(f"Campaign {campaign_id} is a draft again.", campaign=campaign_id, state="draft")

@@ -9,7 +9,7 @@ import typer
 from sqlalchemy import make_url
 
 from app.cli.common import ledger_for, open_db
-from app.cli.output import whoami
+from app.cli.output import done, whoami
 from app.core import config
 from app.core.config import Settings, normal_url
 from app.core.errors import Invalid
@@ -56,8 +56,12 @@ def copy(
             )  # the first comparison needs a head of the new ledger
         finally:
             target.close()
-    typer.echo(f"Copied and verified {sum(rows.values()):,} rows of {len(rows)} tables.")
-    typer.echo("Set LOA_DATABASE_URL to that server from now on; the SQLite file is as it was.")
+    done(
+        f"Copied and verified {sum(rows.values()):,} rows of {len(rows)} tables.\n"
+        "Set LOA_DATABASE_URL to that server from now on; the SQLite file is as it was.",
+        rows=sum(rows.values()),
+        tables=len(rows),
+    )
 
 
 @app.command()
@@ -72,7 +76,7 @@ def backup(file: Annotated[Path, typer.Argument(help="The copy, a new file.")]) 
             "PostgreSQL is backed up by its own means: a base backup and its log (docs/operations.md)."
         )
     size = back_up(Path(url.database or ""), file, whoami())
-    typer.echo(f"{file} is a copy of the ledger, {size:,} bytes.")
+    done(f"{file} is a copy of the ledger, {size:,} bytes.", file=file, bytes=size)
 
 
 @app.command()

@@ -9,7 +9,7 @@ import typer
 
 from app.campaigns import directives
 from app.cli.common import open_db
-from app.cli.output import Json, Number, instant, listing, say, whoami, whole
+from app.cli.output import Json, Number, done, instant, listing, say, whoami, whole
 from app.core import clock
 from app.core.errors import Invalid
 from app.deadline.status import status as status_of
@@ -37,7 +37,8 @@ def create(
         addressees=tuple(to or ()),
     )
     with open_db(founds=True) as (db, _):
-        typer.echo(f"Directive {db.write(directives.create, letter, whoami())}")
+        made = db.write(directives.create, letter, whoami())
+    done(f"Directive {made}", directive=made)
 
 
 def _day(value: str) -> date:
@@ -78,12 +79,23 @@ def status(directive_id: Number, as_json: Json = False) -> None:
 
 @app.command()
 def replay(
-    notice_id: Annotated[int, typer.Argument(parser=whole, help="As `loa directive notices` numbers it.")],
+    notice_id: Annotated[
+        int | None, typer.Argument(parser=whole, help="As `loa directive notices` numbers it.")
+    ] = None,
+    failed_to: Annotated[
+        str | None, typer.Option(help="All that failed to this endpoint or e-mail address.")
+    ] = None,
 ) -> None:
     """Send a reminder or an event again, under the same id so that its receiver recognises it."""
+    if (notice_id is None) == (failed_to is None):
+        raise Invalid("Name either one notice, as `loa directive notices` numbers it, or --failed-to.")
     with open_db() as (db, _):
-        db.write(outbox.replay, notice_id, whoami())
-    typer.echo(f"Notice {notice_id} will be sent again.")
+        if notice_id is not None:
+            db.write(outbox.replay, notice_id, whoami())
+            done(f"Notice {notice_id} will be sent again.", notices=1)
+        else:
+            count = db.write(outbox.replay_failed, failed_to or "", whoami())
+            done(f"{count} notices to {failed_to} will be sent again.", notices=count)
 
 
 @app.command()

@@ -13,7 +13,7 @@ from app import security
 from app.accounts import service
 from app.accounts.service import NewKey
 from app.cli.common import open_db
-from app.cli.output import Json, listing, whoami
+from app.cli.output import Json, done, listing, whoami
 from app.core import clock
 from app.core.errors import Invalid
 from app.core.known_carriers import check_own
@@ -36,7 +36,8 @@ def add(
     """Create a key and print it, this once."""
     until = None if expires is None else clock.now() + span("expires", expires)
     with open_db(founds=True, check=partial(check_own, carrier=carrier)) as (db, _):
-        typer.echo(db.write(service.add_key, NewKey(name, role, carrier, until), whoami()))
+        secret = db.write(service.add_key, NewKey(name, role, carrier, until), whoami())
+    done(secret, name=name, role=role, carrier=carrier, expires_at=until, key=secret)
 
 
 @app.command()
@@ -46,7 +47,8 @@ def rotate(
 ) -> None:
     """Replace a key's secret and print the new one, this once."""
     with open_db() as (db, _):
-        typer.echo(db.write(service.rotate_key, name, span("overlap", overlap), whoami()))
+        secret = db.write(service.rotate_key, name, span("overlap", overlap), whoami())
+    done(secret, name=name, key=secret)
 
 
 def span(option: str, value: str) -> timedelta:
@@ -70,4 +72,4 @@ def revoke(name: Name) -> None:
     """Revoke a key at once."""
     with open_db() as (db, _):
         db.write(service.revoke_key, name, whoami())
-    typer.echo(f"The key of {name} is revoked.")
+    done(f"The key of {name} is revoked.", name=name, revoked=True)

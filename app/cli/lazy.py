@@ -60,11 +60,15 @@ _NOUNS = {
     "run": "Runs: a campaign's share at one carrier.",
     "simulate": "Run a simulated carrier to try things against.",
     "statement": "Figures that no receipt measured.",
+    "text": "Texts to choose from, and what a wording costs.",
     "unknown": "Unknown deliveries: see them, send again, or write off.",
     "user": "People who sign in with a password and a second factor.",
 }
 # Not needed where real messages go: the image leaves them out (.dockerignore).
 _REHEARSALS = ("demo", "drill", "simulate", "soak")
+
+# Commands that talk in turns with a person, or write their lines as they come.
+_NO_JSON = {("audit", "export"), ("batch", "bad-lines"), ("database", "restored"), ("user", "totp")}
 
 
 class _Found(Mapping[str, Any]):
@@ -123,13 +127,29 @@ def _left_out(name: str) -> Any:
 def _verb(name: str) -> Any:
     one = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     one.command(name)(getattr(import_module(_module_of(name)), name))
-    return typer.main.get_command(one)
+    return _with_json(typer.main.get_command(one)) if name == "migrate" else typer.main.get_command(one)
 
 
 def _noun(name: str) -> Any:
     group = typer.main.get_group(import_module(_module_of(name)).app)
     group.name = name
+    for verb, command in group.commands.items():
+        if name not in ("report", "simulate") and (name, verb) not in _NO_JSON:
+            _with_json(command)
     return group
+
+
+def _with_json(command: Any) -> Any:
+    """Add --json to a command that has none of its own; app/cli/output.py's `done` obeys it."""
+    if not any("--json" in each.opts for each in command.params):
+        from app.cli.output import tells  # imports what `loa --help` does not need
+
+        one = typer.Typer(add_completion=False)
+        one.command()(tells)
+        wanted = typer.main.get_command(one).params[0]
+        wanted.expose_value = False  # it is for `done` alone
+        command.params.append(wanted)
+    return command
 
 
 def _module_of(name: str) -> str:

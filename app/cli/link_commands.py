@@ -8,7 +8,7 @@ import typer
 from sqlalchemy import Connection
 
 from app.cli.common import open_db
-from app.cli.output import Json, Number, listing, whoami
+from app.cli.output import Json, Number, done, listing, whoami
 from app.dispatch import link_health, link_store
 
 app = typer.Typer(no_args_is_help=True, help="Links to carriers: which send, which are halted and why.")
@@ -35,4 +35,4 @@ def resume(link_id: Number) -> None:
 
     with open_db() as (db, _):
         db.write(work)
-    typer.echo(f"Link {link_id} is running.")
+    done(f"Link {link_id} is running.", link=link_id, state="running")

@@ -64,6 +64,7 @@ def whole(said: str | int) -> int:
     return found
 
 
+_json = False
 Number = Annotated[int, typer.Argument(parser=whole, metavar="NUMBER")]
 After = Annotated[int, typer.Option(parser=whole, metavar="NUMBER")]
 Json = Annotated[bool, typer.Option("--json", help="Answer with JSON.")]
@@ -105,6 +106,22 @@ def instant(option: str, value: str | None) -> datetime | None:
     return at
 
 
+def _ask_json(wanted: bool) -> None:
+    global _json
+    _json = wanted
+
+
+def tells(
+    _: Annotated[bool, typer.Option("--json", callback=_ask_json, help="Answer with JSON.")] = False,
+) -> None:
+    """Have the --json that app/cli/lazy.py gives to each command that makes or changes something."""
+
+
+def done(sentence: str, **facts: Any) -> None:
+    """Tell what was made or changed: a sentence, or these facts as JSON under --json."""
+    typer.echo(to_json(facts, indent=2).decode() if _json else sentence)
+
+
 def say(record: Any, as_json: bool) -> None:
     if as_json:
         typer.echo(to_json(record, indent=2).decode())
@@ -116,7 +133,10 @@ def say(record: Any, as_json: bool) -> None:
 def _lines(value: Any, indent: str) -> Iterable[str]:
     pairs = value.items() if isinstance(value, dict) else enumerate(value, start=1)
     for name, item in pairs:
-        if isinstance(item, dict | list) and item:
+        name = name if name != "" else "(default)"  # a text without a language
+        if isinstance(item, list) and item and all(isinstance(each, int) for each in item):
+            yield f"{indent}{escaped(str(name))}: {', '.join(map(str, item))}"
+        elif isinstance(item, dict | list) and item:
             yield f"{indent}{escaped(str(name))}:"
             yield from _lines(item, indent + "  ")
         elif item is not None and item not in ({}, []):

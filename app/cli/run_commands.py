@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from pydantic_core import to_json, to_jsonable_python
 
 from app.campaigns import carrier_orders, queries, runs
 from app.campaigns.forecast import forecast as forecast_run
+from app.cli import common
 from app.cli.common import open_db
-from app.cli.output import Json, Number, instant, listing, say, whoami
-from app.cli.remote import asked
+from app.cli.output import Json, Number, done, instant, listing, say, whoami, whole
+from app.cli.remote import asked, client
 from app.core import clock
 from app.core.errors import Invalid
+from app.core.states import RunState
 
 app = typer.Typer(no_args_is_help=True, help="Runs: a campaign's share at one carrier.")
 
@@ -89,7 +94,7 @@ def _order(verb: runs.Verb, run_id: int, at: str | None = None) -> None:
         lambda db: runs.order(db, verb, run_id, whoami(), moment),
         looks=False,
     )
-    typer.echo(f"Run {run_id} is {state}.")
+    done(f"Run {run_id} is {state}.", run=run_id, state=state)
 
 
 @app.command()
@@ -97,7 +102,7 @@ def priority(run_id: Number, number: int) -> None:
     """Set the run's priority among the runs of its carrier; higher is sent first."""
     with open_db() as (db, _):
         db.write(runs.set_priority, run_id, number, whoami())
-    typer.echo(f"Run {run_id} has priority {number}.")
+    done(f"Run {run_id} has priority {number}.", run=run_id, priority=number)
 
 
 @app.command()
@@ -106,24 +111,74 @@ def rate(run_id: Number, number: Annotated[int | None, typer.Argument()] = None)
     with open_db() as (db, _):
         db.write(runs.set_rate, run_id, number, whoami())
     said = "the rate of the links" if number is None else f"a rate of {number} SMS parts a second"
-    typer.echo(f"Run {run_id} has {said}.")
+    done(f"Run {run_id} has {said}.", run=run_id, segments_per_second=number)
 
 
 @app.command("list")
-def list_(as_json: Json = False) -> None:
+def list_(
+    campaign: Annotated[int | None, typer.Option(parser=whole, help="Only of this campaign.")] = None,
+    state: Annotated[RunState | None, typer.Option(help="Only in this state.")] = None,
+    carrier: Annotated[str | None, typer.Option(help="Only at this carrier.")] = None,
+    as_json: Json = False,
+) -> None:
     """Show the runs."""
-    found = asked(lambda api: list(api.runs()), lambda db: list(db.read(queries.runs_page, 0, 1000)))
+    wanted = queries.RunFilter(campaign_id=campaign, state=state, carrier=carrier)
+    only = {"campaign_id": campaign, "state": state, "carrier": carrier}
+    found = asked(
+        lambda api: list(api.runs(**{name: value for name, value in only.items() if value is not None})),
+        lambda db: list(db.read(queries.runs_page, 0, 1000, wanted)),
+    )
     listing(found, ("id", "campaign_id", "carrier", "state", "subscribers", "started_at"), as_json)
 
 
 @app.command()
 def show(run_id: Number, as_json: Json = False) -> None:
-    """Show one run and its progress."""
-    say(asked(lambda api: api.run(run_id), lambda db: db.read(queries.run, run_id)), as_json)
+    """Show one run, its progress, and what stands in its way, such as a link without a connection."""
+    found, ahead = asked(
+        lambda api: (api.run(run_id), api.forecast(run_id)),
+        lambda db: (db.read(queries.run, run_id), db.read(forecast_run, run_id, clock.now())),
+    )
+    say({**to_jsonable_python(found), "warnings": ahead.warnings}, as_json)
+
+
+@app.command()
+def watch(
+    run_id: Number,
+    every: Annotated[float, typer.Option(min=0.1, help="Seconds between two looks.")] = 2.0,
+    as_json: Json = False,
+) -> None:
+    """Show a run's progress whenever it has changed, until it is over; as JSON a line each."""
+    last = None
+    for found in _following(run_id, every):
+        if as_json:
+            typer.echo(to_json(found).decode())
+            continue
+        counts = ", ".join(f"{count.messages:,} {state}" for state, count in sorted(found.progress.items()))
+        line = f"run {found.id}: {found.state}; {found.not_queued:,} not queued; {counts}".rstrip("; ")
+        if line != last:
+            typer.echo(line)
+        last = line
+
+
+def _following(run_id: int, every_s: float) -> Iterator[queries.RunSummary]:
+    if common.server is not None:
+        with client(common.server) as api:
+            yield from api.follow(run_id)
+        return
+    over = (RunState.FINISHED, RunState.CANCELLED)
+    with open_db(looks=True) as (db, _):
+        while (found := db.read(queries.run, run_id)).state not in over:
+            yield found
+            time.sleep(every_s)
+        yield found
 
 
 @app.command()
 def forecast(run_id: Number, as_json: Json = False) -> None:
     """Show how long the run takes, when it is done, and what prevents that."""
-    with open_db(looks=True) as (db, _):
-        say(db.read(forecast_run, run_id, clock.now()), as_json)
+    if common.server is not None:
+        with client(common.server) as api:
+            say(api.forecast(run_id), as_json)
+        return
+    with open_db(looks=True) as (db, settings):
+        say(db.read(forecast_run, run_id, clock.now(), settings.rates), as_json)

@@ -15,6 +15,7 @@ from prometheus_client import start_http_server
 from sqlalchemy import make_url
 
 from app.cli.common import adopt
+from app.cli.output import done
 from app.core import config, gc_tuning
 from app.core.config import Settings
 from app.core.errors import Invalid, SetupError, meant
@@ -64,7 +65,8 @@ def _require_links(settings: Settings, carrier: str) -> None:
     linked = sorted({link.carrier for link in settings.links.values()})
     if carrier not in linked:
         near = meant(carrier, linked)
-        remedy = f"do you mean {near}?" if near else f"links go to {', '.join(linked) or 'nobody'}."
+        others = f"links go to {', '.join(linked)}." if linked else "add one under [links] of loa.toml."
+        remedy = f"do you mean {near}?" if near else others
         raise Invalid(f"No link goes to a carrier “{carrier[:40]}”; {remedy}", field="carrier")
 
 
@@ -76,10 +78,11 @@ def migrate() -> None:
     try:
         connect_patiently(db, _PATIENCE_S)
         schema.upgrade(db, adopt)
-        typer.echo(f"The schema is at revision {schema.newest()}.")
+        words = f"The schema is at revision {schema.newest()}."
         if account:
             db.write(schema.hand_over, account, settings.records_months)
-            typer.echo(f"The account {account} has the rights to work with it.")
+            words += f"\nThe account {account} has the rights to work with it."
+        done(words, schema=schema.newest(), account=account)
     finally:
         db.close()
 

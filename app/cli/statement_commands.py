@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from sqlalchemy import Connection
 
 from app.cli.common import open_db
-from app.cli.output import Json, Number, listing, say, whoami
+from app.cli.output import Json, Number, done, listing, say, whoami
 from app.core.errors import Invalid
 from app.database.connection import Database
 from app.file_import.upload import UploadedFile
@@ -45,7 +45,7 @@ def form_(run_id: Number, out: Annotated[Path, typer.Option(help="The workbook t
 
         content = workbook_writer.build(db.read(workbook_writer.head, run_id))
     out.write_bytes(content)
-    typer.echo(f"Wrote {out} ({len(content)} bytes).")
+    done(f"Wrote {out} ({len(content)} bytes).", file=out, bytes=len(content))
 
 
 @app.command()
@@ -60,7 +60,10 @@ def add(
         sha256 = attach(db, scan, settings.attachment_limit_mb) if scan else None
         claim = _claim(db, run_id, file, FigureSource.MANUAL if manual else FigureSource.STATED, sha256)
         kept = db.write(statement_service.state, run_id, claim, whoami())
-    typer.echo(f"Run {run_id}: version {kept.paper.version} is kept ({kept.kind}).")
+    version = kept.paper.version
+    done(
+        f"Run {run_id}: version {version} is kept ({kept.kind}).", run=run_id, version=version, kind=kept.kind
+    )
 
 
 @app.command("list")

@@ -10,7 +10,7 @@ import typer
 from sqlalchemy import Row
 
 from app.cli.common import ledger_for, open_db
-from app.cli.output import Json, Number, listing, whoami
+from app.cli.output import Json, Number, done, listing, whoami
 from app.core import clock, ids
 from app.core.errors import Invalid
 from app.core.phone import mask
@@ -48,10 +48,10 @@ def resend(run_id: Number, lines: Lines = None, everything: All = False) -> None
     chosen = _chosen(lines, everything)
     with open_db() as (db, settings):
         ledger = ledger_for(db, settings.chunk_size)
-        done = unknown_decisions.resend(
+        moved = unknown_decisions.resend(
             db, ledger, unknown_decisions.UnknownOrder(run_id, whoami(), chosen), _say
         )
-    typer.echo(f"{done} deliveries of run {run_id} are queued again.")
+    done(f"{moved} deliveries of run {run_id} are queued again.", run=run_id, deliveries=moved)
 
 
 @app.command("write-off")
@@ -60,10 +60,10 @@ def write_off(run_id: Number, lines: Lines = None, everything: All = False) -> N
     chosen = _chosen(lines, everything)
     with open_db() as (db, settings):
         ledger = ledger_for(db, settings.chunk_size)
-        done = unknown_decisions.write_off(
+        moved = unknown_decisions.write_off(
             db, ledger, unknown_decisions.UnknownOrder(run_id, whoami(), chosen), _say
         )
-    typer.echo(f"{done} deliveries of run {run_id} are written off.")
+    done(f"{moved} deliveries of run {run_id} are written off.", run=run_id, deliveries=moved)
 
 
 def _shown(row: Row[Any]) -> _Shown:

@@ -11,7 +11,7 @@ import typer
 from app.accounts import service
 from app.accounts.service import NewPerson
 from app.cli.common import open_db
-from app.cli.output import Json, listing, whoami
+from app.cli.output import Json, done, listing, whoami
 from app.core.errors import Invalid
 from app.core.known_carriers import check_own
 from app.security import users
@@ -35,7 +35,7 @@ def add(
     wanted = NewPerson(name, role, carrier)
     with open_db(founds=True, check=partial(check_own, carrier=carrier)) as (db, settings):
         db.write(service.add_person, wanted, _new_password(), whoami(), settings.password_words)
-    typer.echo(f"{name} may sign in, as {role}.")
+    done(f"{name} may sign in, as {role}.", name=name, role=role, carrier=carrier)
     if settings.secret_key is None and role in settings.factor_roles:
         typer.echo(f"Before {name} can do more: {NO_KEY}", err=True)
 
@@ -53,7 +53,7 @@ def disable(name: Name) -> None:
     """Disable a person's sign-in and end its sessions."""
     with open_db() as (db, _):
         db.write(service.disable_person, name, whoami())
-    typer.echo(f"{name} may sign in no more.")
+    done(f"{name} may sign in no more.", name=name, disabled=True)
 
 
 @app.command()
@@ -62,7 +62,7 @@ def password(name: Name) -> None:
     with open_db() as (db, settings):
         db.read(users.row_of, name)
         db.write(service.set_password, name, _new_password(), whoami(), settings.password_words)
-    typer.echo(f"The password of {name} is changed.")
+    done(f"The password of {name} is changed.", name=name, changed=True)
 
 
 @app.command()
@@ -92,7 +92,7 @@ def reseal() -> None:
     """Encrypt secrets of second factors with the present secret_key, after it was set or changed."""
     with open_db() as (db, settings):
         count = db.write(service.reseal, whoami(), vault_of(settings))
-    typer.echo(f"{count} secrets were sealed anew; all are sealed with the present key.")
+    done(f"{count} secrets were sealed anew; all are sealed with the present key.", sealed=count)
 
 
 @app.command()
@@ -102,10 +102,8 @@ def sign(
     """Sign accounts from before secret_key, or one that `loa doctor` doubts; check it first."""
     with open_db() as (db, _):
         found = db.write(service.sign, whoami(), name)
-    for account in found:
-        typer.echo(f"Stamped: {account}.")
-    if not found:
-        typer.echo("Every account is stamped already.")
+    words = [f"Stamped: {account}." for account in found] or ["Every account is stamped already."]
+    done("\n".join(words), stamped=found)
 
 
 def _new_password() -> str:

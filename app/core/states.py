@@ -53,6 +53,7 @@ class CampaignState(StrEnum):
     SUBMITTED = "submitted"
     APPROVED = "approved"
     REJECTED = "rejected"
+    WITHDRAWN = "withdrawn"  # given up before anything was sent; an edit makes it a draft again
 
 
 class RunState(StrEnum):
@@ -71,10 +72,11 @@ class LinkState(StrEnum):
 
 
 _CAMPAIGN_MOVES = {
-    CampaignState.DRAFT: {CampaignState.SUBMITTED},
+    CampaignState.DRAFT: {CampaignState.SUBMITTED, CampaignState.WITHDRAWN},
     CampaignState.SUBMITTED: {CampaignState.APPROVED, CampaignState.REJECTED, CampaignState.DRAFT},
     CampaignState.APPROVED: {CampaignState.DRAFT},  # an edit voids the approval
     CampaignState.REJECTED: {CampaignState.DRAFT},
+    CampaignState.WITHDRAWN: {CampaignState.DRAFT},
 }
 _RUN_MOVES = {
     RunState.PLANNED: {RunState.RUNNING, RunState.CANCELLING},

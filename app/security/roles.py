@@ -44,13 +44,14 @@ _MAY: tuple[tuple[frozenset[Role], str], ...] = (
     # Writing and approving campaigns (never one's own: app/campaigns/approval.py), and what belongs to it.
     (
         _AUTHORS,
-        """create_directive create_campaign edit_campaign submit_campaign add_run add_held_run remove_run
-        approve_campaign reject_campaign return_campaign set_addressee report_outreach return_report_form""",
+        """create_directive create_campaign edit_campaign submit_campaign withdraw_campaign add_run
+        add_held_run remove_run approve_campaign reject_campaign return_campaign set_addressee
+        report_outreach return_report_form""",
     ),
     # Work of a carrier's operator, which the office may do for it.
     (
         _WORKERS,
-        """upload_batch upload_receipt_file keep_attachment state_figures return_statement_form
+        """upload_batch discard_batch upload_receipt_file keep_attachment state_figures return_statement_form
         freeze_report preview_text pause_run cancel_run""",
     ),
     (
@@ -63,7 +64,7 @@ _MAY: tuple[tuple[frozenset[Role], str], ...] = (
     (
         _ADMIN,
         """list_users add_user disable_user set_user_password sign_out_user list_keys add_key rotate_key
-        revoke_key replay_notice""",
+        revoke_key replay_notice replay_failed_notices""",
     ),
     (frozenset({Role.ADMIN, Role.AUDITOR}), "list_acts verify_audit"),
     # Pages that read. page_do_<operation> is for the roles of that operation.

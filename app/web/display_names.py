@@ -21,6 +21,7 @@ STATES: dict[str, Said] = {
     CampaignState.SUBMITTED: say("waiting for approval"),
     CampaignState.APPROVED: say("approved"),
     CampaignState.REJECTED: say("rejected"),
+    CampaignState.WITHDRAWN: say("withdrawn"),
     RunState.PLANNED: say("not begun"),
     RunState.RUNNING: say("sending"),
     RunState.PAUSED: say("paused"),
@@ -44,6 +45,7 @@ TONES: dict[str, str] = {
     BatchState.FAILED: "bad",
     CampaignState.REJECTED: "bad",
     LinkState.HALTED: "bad",
+    CampaignState.WITHDRAWN: "off",
     RunState.CANCELLED: "off",
     BatchState.ERASED: "off",
 }

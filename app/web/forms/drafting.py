@@ -92,13 +92,6 @@ def values(of: queries.Campaign) -> dict[str, str]:
     }
 
 
-def further(of: queries.Campaign) -> dict[str, str]:
-    """Return texts in other languages that belong to the campaign itself, not to its text of messages/."""
-    found = {text.key: text for text in texts.all_texts()}.get(of.text_key or "")
-    known = {each.language: each.text for each in found.languages} if found else {}
-    return {language: text for language, text in of.texts.items() if language and known.get(language) != text}
-
-
 def require_known(connection: Connection, fields: FormData) -> None:
     """Raise Invalid if a chosen file looks wrong and its warning is not ticked."""
     c, known = batches.c, fields.all("known")

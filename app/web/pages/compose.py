@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from app.api.dependencies import Id, Routes
 from app.api.idempotency_store import IdempotencyClaim, KeyReused, StoredAnswer, once
 from app.campaigns import lifecycle, queries
-from app.campaigns.drafts import DayHours, Draft
+from app.campaigns.drafts import DayHours, Draft, own_languages
 from app.campaigns.queries import Dossier
 from app.campaigns.schemas import HeldRunBody, RunBody
 from app.core.config import Settings
@@ -129,7 +129,8 @@ async def page_do_edit_campaign(campaign_id: Id, visit: Visit, fields: Fields) -
 
 
 def _replace(connection: Connection, campaign_id: int, fields: FormData, who: str, default: DayHours) -> None:
-    kept = drafting.further(queries.campaign(connection, campaign_id))
+    of = queries.campaign(connection, campaign_id)
+    kept = own_languages(of.text_key, of.texts)
     draft, version = drafting.draft(fields, kept), read_fields.exact(fields, "version")
     lifecycle.edit(connection, campaign_id, version, draft, default, who)
 
@@ -218,7 +219,7 @@ async def _edit(
     fields = fields or FormData({name: [value] for name, value in shown.items()})
     choices = await visit.db.aread(drafting.choices)
     found = await visit.db.aread(drafting.preview, fields, visit.settings, _sizes(dossier))
-    kept = drafting.further(dossier.campaign)
+    kept = own_languages(dossier.campaign.text_key, dossier.campaign.texts)
     return _render(visit, entered, choices=choices, estimate=found, ticked=set(), dossier=dossier, kept=kept)
 
 

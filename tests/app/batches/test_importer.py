@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, select, update
 
+from app.batches import queries
 from app.batches.import_job import BatchImport, ImportCounts, counts_of
-from app.batches.importer import import_batch, lines_at_once, register
+from app.batches.importer import discard, import_batch, lines_at_once, register
 from app.batches.row_parser import LONG_SLICE, RowParser, open_rows
 from app.core import clock
 from app.core.errors import Conflict, Invalid, NotFound
@@ -32,6 +33,31 @@ def test_every_line_is_accounted_for(db: Database, tmp_path: Path) -> None:
     row = db.read(batch_row, batch.id)
     assert {name: row[name] for name in stored.stored()} == stored.stored()
     assert (row["state"], row["owner"], row["error"]) == ("ready", None, None)
+
+
+def test_a_failed_batch_is_discarded_and_its_file_may_come_again(db: Database, tmp_path: Path) -> None:
+    path, file = put(tmp_path / "a.csv", "phone\n")
+    batch = registered(db, file)
+    with pytest.raises(Invalid):
+        import_batch(db, batch.id, path)
+    with pytest.raises(NotFound):
+        db.write(discard, batch.id, "lan", "another carrier")
+    db.write(discard, batch.id, "lan")
+    assert db.read(queries.page, 0, 10) == []
+    assert db.read(queries.get, batch.id).state == "erased"
+    again = registered(db, file)
+    assert (again.id, again.waiting) == (batch.id, True)
+    with pytest.raises(Invalid):
+        import_batch(db, batch.id, path)
+    assert [each.state for each in db.read(queries.page, 0, 10)] == ["failed"]
+
+
+def test_a_batch_with_people_in_it_is_not_discarded(db: Database, tmp_path: Path) -> None:
+    path, file = put(tmp_path / "a.csv", "phone\n0912345678\n")
+    batch = registered(db, file)
+    import_batch(db, batch.id, path)
+    with pytest.raises(Conflict, match="is ready; only a failed one is discarded"):
+        db.write(discard, batch.id, "lan")
 
 
 def test_the_same_file_again_is_the_same_batch(db: Database, tmp_path: Path) -> None:

@@ -172,6 +172,34 @@ def test_a_removed_run_leaves_room_for_another(db: Database) -> None:
     assert db.read(queries.run, again).batch_ids == batch_ids
 
 
+def test_a_campaign_is_withdrawn_with_its_runs_and_an_edit_reopens_it(db: Database) -> None:
+    campaign_id, run_id = db.write(new_run)
+    batch_ids = db.read(queries.run, run_id).batch_ids
+    db.write(lifecycle.submit, campaign_id, "author")
+    db.write(approval.approve, campaign_id, CHIEF)
+    for _ in range(2):  # told twice, done once
+        db.write(lifecycle.withdraw, campaign_id, "author")
+    assert state(db, campaign_id) == "withdrawn"
+    assert decisions(db, campaign_id) == ["approved", "voided"]
+    assert db.read(queries.dossier, campaign_id).runs == []
+    with pytest.raises(Conflict, match="withdrawn; it can't become submitted"):
+        db.write(lifecycle.submit, campaign_id, "author")
+    version = db.read(optimistic_lock.campaign, campaign_id).version
+    db.write(lifecycle.edit, campaign_id, version, DRAFT, HOURS, "author")
+    assert state(db, campaign_id) == "draft"
+    db.write(lifecycle.add_run, campaign_id, "vnpt", batch_ids, "author")
+
+
+def test_what_has_begun_is_not_withdrawn(db: Database) -> None:
+    campaign_id, run_id = db.write(new_run)
+    db.write(lifecycle.submit, campaign_id, "author")
+    db.write(approval.approve, campaign_id, CHIEF)
+    db.write(runs.act, runs.Verb.START, run_id, "operator")
+    with pytest.raises(Conflict, match="has started"):
+        db.write(lifecycle.withdraw, campaign_id, "author")
+    assert state(db, campaign_id) == "approved"
+
+
 def test_a_campaign_without_a_run_is_not_submitted(db: Database) -> None:
     campaign_id = db.write(new_campaign)
     with pytest.raises(Conflict, match="has no run"):

@@ -13,12 +13,12 @@ from typer import Typer
 from typer.testing import CliRunner, Result
 
 from app.campaigns.approval import FourEyes
-from app.cli import campaign_commands, directive_commands, key_commands
+from app.cli import batch_commands, campaign_commands, directive_commands, key_commands, text_commands
 from app.cli import run_commands as run
 from app.cli.output import instant, whoami
 from app.core.errors import AppError, Conflict, Invalid
 from app.database.connection import Database
-from app.database.models import audit, campaigns
+from app.database.models import audit, campaigns, runs
 from tests.app.campaigns.rows import new_batch
 
 WINDOW = ["--start", "2031-02-02T07:00+07:00", "--end", "2031-02-09T18:00+07:00"]
@@ -115,11 +115,67 @@ def test_lists_are_tables_for_people_and_json_for_programs(shell: Shell, databas
     assert json.loads(shell(run.app, "list", "--json"))[0]["subscribers"] == 1000
     assert "1/CAT" in shell(directive_commands.app, "list")
     assert "issuer: CAT" in shell(directive_commands.app, "show", "1")
-    assert "batch_ids:\n  1: 1" in shell(run.app, "show", "1")
+    assert "batch_ids: 1\n" in shell(run.app, "show", "1")
     assert "The carrier has no link" in shell(run.app, "forecast", "1")
+    assert "The carrier has no link" in shell(run.app, "show", "1")
     assert shell(run.app, "priority", "1", "5") == "Run 1 has priority 5."
     assert shell(run.app, "rate", "1", "40") == "Run 1 has a rate of 40 SMS parts a second."
     assert shell(run.app, "rate", "1") == "Run 1 has the rate of the links."
+
+
+@pytest.mark.longer
+def test_a_draft_is_edited_field_by_field_and_its_run_removed(shell: Shell, database_url: str) -> None:
+    shell(
+        campaign_commands.app, "create", "Tet", *SENDER, "--text", "Cảnh giác", "--form", "accented", *WINDOW
+    )
+    shell(campaign_commands.app, "add-run", "1", "--carrier", "vnpt", "--batch", str(batch(database_url)))
+    shell(campaign_commands.app, "edit", "1", "--name", "After Tet", "--day-ends", "18:00")
+    found = json.loads(shell(campaign_commands.app, "show", "1", "--json"))
+    campaign = found["campaign"]
+    assert (campaign["name"], campaign["day_ends"], campaign["texts"]) == (
+        "After Tet",
+        "18:00",
+        {"": "Cảnh giác"},
+    )
+    assert campaign["window_end"] == "2031-02-09T18:00:00+07:00"
+    assert found["cost"] == {"subscribers": 1000, "sms_parts": 1000}
+    shell(campaign_commands.app, "edit", "1", "--text-key", "gia-danh-cong-an")
+    assert "(default): Công an" in shell(campaign_commands.app, "show", "1")
+    shell(campaign_commands.app, "edit", "1", "--text", "Canh giac")
+    shell(campaign_commands.app, "remove-run", "1")
+    found = json.loads(shell(campaign_commands.app, "show", "1", "--json"))
+    assert (found["campaign"]["text_key"], found["campaign"]["texts"][""], found["runs"]) == (
+        None,
+        "Canh giac",
+        [],
+    )
+    with pytest.raises(Invalid, match="Say what to change"):
+        shell(campaign_commands.app, "edit", "1")
+
+
+@pytest.mark.longer
+def test_runs_are_found_by_campaign_and_state_and_watched_to_their_end(
+    shell: Shell, database_url: str
+) -> None:
+    for name in ("a", "b"):
+        shell(campaign_commands.app, "create", name, *SENDER, "--text", "Canh giac")
+    shell(campaign_commands.app, "add-run", "2", "--carrier", "vnpt", "--batch", str(batch(database_url)))
+    assert [each["id"] for each in json.loads(shell(run.app, "list", "--campaign", "2", "--json"))] == [1]
+    assert json.loads(shell(run.app, "list", "--campaign", "1", "--json")) == []
+    assert json.loads(shell(run.app, "list", "--state", "running", "--json")) == []
+    db = Database(database_url)
+    db.write(lambda c: c.execute(update(runs).values(state="finished")))
+    db.close()
+    assert shell(run.app, "watch", "1") == "run 1: finished; 1,000 not queued"
+    assert "sha256: 00000" in shell(batch_commands.app, "show", "1")
+
+
+def test_texts_are_listed_and_a_wording_is_judged(shell: Shell) -> None:
+    assert "gia-danh-cong-an" in shell(text_commands.app, "list")
+    assert "accented: " in shell(text_commands.app, "show", "gia-danh-cong-an")
+    found = shell(text_commands.app, "preview", "Bấm http://bit.ly/x", "--subscribers", "1000")
+    assert "unaccented: 1 SMS parts, 1,000 for 1,000 subscribers" in found
+    assert "error at character 5: The text links to bit.ly" in found
 
 
 @pytest.mark.longer

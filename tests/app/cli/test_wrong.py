@@ -132,6 +132,7 @@ def test_a_wrong_setting_is_refused_in_a_sentence_and_nothing_is_made(
     assert (status, said[:5], words in said) == (1, "loa: ", True), said
     assert "Traceback" not in said
     assert SECRET not in said
+    assert "[redacted]" not in said  # nor is a remedy taken for a secret
     assert sorted(folder.rglob("*")) == before
 
 
@@ -231,6 +232,11 @@ WRONG_COMMANDS: list[tuple[str, str]] = [
     ("--server loa.example run list", "is an address such as"),
     ("--server http://127.0.0.1:1 run list", "LOA_KEY"),
     ("carrier check nokia", "nokia"),
+    ("campaign create x --sender S --text T --start 2031-02-05", "as in 2024-02-09T07:00+07:00"),
+    ("directive replay", "Name either one notice"),
+    ("addressee form 1 --out x.xlsx", NO_LEDGER),
+    ("user add", "Missing argument"),
+    ("link resume one", "write the digits 0 to 9 alone"),
 ]
 
 

@@ -20,6 +20,7 @@ verify_audit            401  in   403  in   403  403
 upload_batch            401  in   in   403  in   in
 list_batches            401  in   in   in   in   in
 get_batch               401  in   in   in   in   404
+discard_batch           401  in   in   403  in   404
 list_bad_lines          401  in   in   in   in   404
 download_bad_lines      401  in   in   in   in   404
 create_directive        401  in   in   403  403  403
@@ -34,6 +35,7 @@ get_campaign            401  in   in   in   in   404
 edit_campaign           401  in   in   403  403  403
 submit_campaign         401  in   in   403  403  403
 approve_campaign        401  in   in   403  403  403
+withdraw_campaign       401  in   in   403  403  403
 reject_campaign         401  in   in   403  403  403
 return_campaign         401  in   in   403  403  403
 add_run                 401  in   in   403  403  403
@@ -87,6 +89,7 @@ get_status              401  in   in   in   403  403
 get_order_paper         401  in   in   in   in   404
 list_notices            401  in   in   in   403  403
 replay_notice           401  in   403  403  403  403
+replay_failed_notices   401  in   403  403  403  403
 list_do_not_send        401  in   in   in   in   in
 add_do_not_send         401  in   403  403  in   in
 remove_do_not_send      401  in   403  403  in   in

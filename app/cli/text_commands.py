@@ -1,0 +1,60 @@
+"""`loa text`: the texts of messages/, and what a wording of your own costs."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Annotated
+
+import typer
+
+from app.campaigns import text_cost, texts
+from app.cli.output import Json, listing, say
+
+app = typer.Typer(no_args_is_help=True, help="Texts to choose from, and what a wording costs.")
+
+
+@app.command("list")
+def list_(as_json: Json = False) -> None:
+    """Show the texts of messages/ with the SMS parts of each form."""
+    found = texts.all_texts()
+    if as_json:
+        say(found, as_json)
+        return
+    rows = [
+        SimpleNamespace(
+            key=each.key,
+            purpose=each.purpose,
+            unaccented=text_cost.preview(each.unaccented).segments,
+            accented=text_cost.preview(each.accented).segments,
+            languages=", ".join(one.language for one in each.languages if one.approved) or None,
+            title=each.title,
+        )
+        for each in found
+    ]
+    listing(rows, ("key", "purpose", "unaccented", "accented", "languages", "title"), as_json)
+
+
+@app.command()
+def show(
+    key: Annotated[str, typer.Argument(help="As `loa text list` has it.")], as_json: Json = False
+) -> None:
+    """Show one text of messages/ in its forms."""
+    say(texts.find(key), as_json)
+
+
+@app.command()
+def preview(
+    wording: Annotated[str, typer.Argument(help="Your own text, in quotation marks.")],
+    subscribers: Annotated[int, typer.Option(min=0, help="For how many people.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Show what a wording costs in both forms, and advice on it; nothing is stored."""
+    found = text_cost.previews(wording, subscribers)
+    if as_json:
+        say(found, as_json)
+        return
+    for name, form in (("unaccented", found.unaccented), ("accented", found.accented)):
+        total = f", {form.total_segments:,} for {subscribers:,} subscribers" if subscribers else ""
+        typer.echo(f"{name}: {form.segments} SMS parts{total}\n  {form.wording}")
+    for each in found.advice:
+        typer.echo(f"{each.severity} at character {each.position + 1}: {each.sentence}")
