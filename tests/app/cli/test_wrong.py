@@ -85,7 +85,7 @@ WRONG_SETTINGS: list[tuple[dict[str, str] | str | bytes, str]] = [
     ({"LOA_SWITCHED_OFF": "911"}, "mobile numbers of Viet Nam"),
     ({"LOA_LOG_TO": "udp://x:514"}, "tls://host:6514"),
     ({"LOA_RETENTION_DAYS": "0"}, "greater than or equal to 1"),
-    ({"LOA_DATA": "/dev/null/x"}, "choose another folder with LOA_DATA"),
+    ({"LOA_DATA": "/dev/null/x"}, "choose another with LOA_DATA"),
     ("links = [", "is not TOML"),
     ("port = 1\nport = 2", "is not TOML"),
     (b"# L\xf2\n", "is not UTF-8 in line 1"),
