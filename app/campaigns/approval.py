@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from app.campaigns import optimistic_lock, text_cost
 from app.campaigns.drafts import breaks_quiet_hours
@@ -12,7 +12,7 @@ from app.campaigns.optimistic_lock import Record
 from app.core import clock
 from app.core.errors import Conflict, Forbidden, Invalid
 from app.core.states import CampaignState, move_campaign
-from app.database.models import approvals, batches, run_batches
+from app.database.models import approvals, audiences, batches, run_batches, runs
 from app.ledger.approval_digest import (
     approved,
     authors,
@@ -110,6 +110,14 @@ def approve(
         audit.note(connection, caller.name, "advice.acknowledge", f"campaign/{campaign_id}", advice=advice)
 
 
+def is_repeated(connection: Connection, campaign_id: int, who: str, seen: str) -> bool:
+    """Return whether this person has just given exactly this approval, so that giving it again is none."""
+    last = last_decision(connection, campaign_id)
+    campaign = optimistic_lock.campaign(connection, campaign_id)
+    same = last is not None and (last.decision, last.by, last.digest) == ("approved", who, seen)
+    return same and campaign.state == CampaignState.APPROVED
+
+
 def reject(connection: Connection, campaign_id: int, caller: Caller, reason: str) -> None:
     _refuse(connection, campaign_id, caller, CampaignState.REJECTED, reason)
 
@@ -147,8 +155,32 @@ def _decide(
 def write(connection: Connection, campaign_id: int, who: str, **decision: Any) -> None:
     row = {"campaign_id": campaign_id, "at": clock.now_ms(), "by": who, "reason": None} | decision
     row["links"] = saying_of_links(connection, campaign_id) if row["decision"] == "approved" else None
+    row["content"] = None if row["decision"] == "voided" else content(connection, campaign_id)
     connection.execute(insert(approvals).values(row | {"stamp": stamp(connection, row)}))
     audit.note(connection, who, f"campaign.{decision['decision']}", f"campaign/{campaign_id}", **decision)
+
+
+def content(connection: Connection, campaign_id: int) -> dict[str, Any]:
+    """Return what a decision is on, in words and numbers that a later one is compared with."""
+    campaign, size = optimistic_lock.campaign(connection, campaign_id), func.sum(batches.c.accepted)
+    of_batches = (
+        select(runs.c.carrier, size)
+        .join(run_batches, run_batches.c.run_id == runs.c.id)
+        .join(batches, batches.c.id == run_batches.c.batch_id)
+    )
+    held = select(runs.c.carrier, audiences.c.estimated).join(audiences, audiences.c.run_id == runs.c.id)
+    people: dict[str, int] = {}
+    for query in (of_batches.group_by(runs.c.carrier), held):
+        for carrier, n in connection.execute(query.where(runs.c.campaign_id == campaign_id)):
+            people[carrier] = people.get(carrier, 0) + int(n)
+    return {
+        "texts": campaign.texts,
+        "sender": campaign.sender,
+        "purpose": campaign.purpose,
+        "window": [campaign.window_start, campaign.window_end],
+        "day": [campaign.day_starts, campaign.day_ends],
+        "people": people,
+    }
 
 
 def sign(connection: Connection, campaign_id: int, digest: str, who: str) -> None:

@@ -104,6 +104,7 @@ def pin(draft: Draft, default: DayHours) -> dict[str, Any]:
         "sender": draft.sender,
         "directive_id": draft.directive_id,
         "text_key": draft.text_key,
+        "wording": None if draft.text is None else sms.nfc(draft.text),
         "texts": _wordings(draft),
         "window_start": draft.window_start and clock.to_ms(draft.window_start),
         "window_end": draft.window_end and clock.to_ms(draft.window_end),

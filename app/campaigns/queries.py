@@ -36,7 +36,9 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Campaign:
-    """texts: language -> the exact text, "" for the default; segments: SMS parts of each."""
+    """texts: language -> the exact text, "" for the default; segments: SMS parts of each.
+    wording: the author's own text with its diacritics; null for a text of messages/.
+    """
 
     id: int
     directive_id: int | None
@@ -44,6 +46,7 @@ class Campaign:
     purpose: str
     sender: str
     text_key: str | None
+    wording: str | None
     texts: dict[str, str]
     segments: dict[str, int]
     window_start: datetime | None
@@ -284,6 +287,7 @@ def _campaign(row: Record) -> Campaign:
         purpose=row.purpose,
         sender=row.sender,
         text_key=row.text_key,
+        wording=row.wording or (None if row.text_key else row.texts[""]),
         texts=row.texts,
         segments={language: sms.segments(wording) for language, wording in row.texts.items()},
         window_start=_time_or_none(row.window_start),

@@ -41,7 +41,9 @@ campaigns = Table(
     Column("purpose", String(20), nullable=False),
     Column("sender", String(11), nullable=False),
     Column("text_key", String(60)),
-    Column("texts", JSON, nullable=False),  # language -> exact text to send, pinned, NFC
+    # The author's own text with its diacritics, NFC; NULL: a text of messages/, or a row of before 0030.
+    Column("wording", Text),
+    Column("texts", JSON, nullable=False),  # language -> exact text to send, pinned, NFC; derived from it
     Column("window_start", Ms),
     Column("window_end", Ms),
     Column("day_starts", String(5), nullable=False),
@@ -67,6 +69,7 @@ approvals = Table(
     Column("by", String(80), nullable=False),
     # MAC over the other columns, by a key outside the database: app/ledger/approval_digest.py
     Column("stamp", String(64)),
+    Column("content", JSON),  # what was decided on, to compare later; NULL: older row, or voided
     Column("links", JSON),  # carrier -> what its links make of a text; NULL: older row
 )
 

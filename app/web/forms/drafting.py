@@ -74,9 +74,8 @@ def draft(fields: FormData, kept: Mapping[str, str] | None = None) -> Draft:
 
 
 def values(of: queries.Campaign) -> dict[str, str]:
-    wording = of.texts[""]
-    plain = sms.unaccent(wording) == wording
-    own = {} if of.text_key else {"text": wording}
+    plain = sms.unaccent(of.texts[""]) == of.texts[""]
+    own = {} if of.wording is None else {"text": of.wording}
     return own | {
         "name": of.name,
         "purpose": of.purpose,

@@ -72,6 +72,7 @@ def test_a_draft_becomes_columns_with_the_default_hours() -> None:
         "sender": "CA SON LA",
         "directive_id": None,
         "text_key": None,
+        "wording": "Canh giac lua dao.",
         "texts": {"": "Canh giac lua dao."},
         "window_start": 1_707_109_200_000,
         "window_end": None,
