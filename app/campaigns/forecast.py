@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection, func, select
 
-from app.campaigns import carrier_audience, optimistic_lock
+from app.campaigns import carrier_audience, optimistic_lock, queries
 from app.campaigns.optimistic_lock import Record
 from app.core import clock, sending_window
 from app.core.states import DeliveryState, LinkState, RunState
-from app.database.models import batches, directives, links, run_batches, runs, subscribers, tallies
+from app.database.models import batches, campaigns, directives, links, run_batches, runs, subscribers, tallies
 from app.ledger.contract import SLOWEST
 from app.observability import link_status
 from app.observability.send_rate import NOTHING, Measured, measured
@@ -20,6 +21,7 @@ from carriers import text as sms
 
 _OVER = (RunState.SENT, RunState.FINISHED, RunState.CANCELLING, RunState.CANCELLED)
 _SURE_MS = 15_000  # a rate measured over less is not reliable
+_NEWEST = 2**63
 _NEVER_SENT = (DeliveryState.NOT_SENT, DeliveryState.EXCLUDED)
 
 
@@ -35,15 +37,19 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """The rate of those links that can send, and how many links there are."""
+    """The rate of those links that can send, and how many links there are.
+
+    others: running runs that these links send before this one; ahead_s: how long that takes.
+    """
 
     segments_per_second: float
     links: int
     halted: int
-    others: int  # running runs that share the links
+    others: int
     away: int = 0  # links without a connection or without answers
     still: bool = False  # nothing has been sent for a minute although it is due
     unopened: bool = False  # the settings have links that no worker has opened yet
+    ahead_s: float = 0.0
 
 
 _NO_LINK = Rate(0.0, 0, 0, 0)
@@ -91,23 +97,33 @@ def forecast(
     load, deadlines = _load(connection, run, campaign), _deadlines(connection, campaign)
     found = measured(connection, [run_id]).get(run_id, NOTHING)
     sends = run.state == RunState.RUNNING and sending_window.open_at(deadlines.window, now)
-    links = rate_at(connection, run.carrier, run.id)
+    links = rates(connection).get(run.carrier, _NO_LINK)
     if links.links == 0 and planned and run.carrier in planned:
         links = replace(links, segments_per_second=planned[run.carrier], unopened=True)
-    rate = paced(links, run.segments_per_second, found if sends else NOTHING)
+    ahead = before(send_queue(connection, now), run.carrier, run.priority, run.id)
+    rate = paced(links, run.segments_per_second, found if sends else NOTHING, ahead)
     return conclude(run_id, load, rate, deadlines, now)
 
 
-def paced(rate: Rate, limit: int | None, found: Measured) -> Rate:
-    """Return the rate of one run: at most the links', its own limit, and what is measured while it sends."""
-    speed = rate.segments_per_second
-    if limit is not None:
-        speed = min(speed, max(limit, speed * SLOWEST))
-    if found.still:
+def paced(rate: Rate, limit: int | None, found: Measured, ahead: Sequence[Queued] = ()) -> Rate:
+    """Return the rate of one run: at most the links', its own limit, and what is measured while it sends.
+
+    ahead: runs that the same links send before it; while it sends itself, its own rate tells all.
+    """
+    speed = _limited(rate.segments_per_second, limit)
+    if found.still and not any(each.found.segments_per_second for each in ahead):
         return replace(rate, segments_per_second=0.0, still=True)
-    if found.segments_per_second and found.over_ms >= _SURE_MS:
-        speed = min(speed, found.segments_per_second)
-    return replace(rate, segments_per_second=speed)
+    if found.segments_per_second:
+        speed = min(speed, found.segments_per_second) if found.over_ms >= _SURE_MS else speed
+        return replace(rate, segments_per_second=speed)
+    ahead_s = sum(
+        each.segments_left / one for each in ahead if (one := _limited(rate.segments_per_second, each.limit))
+    )
+    return replace(rate, segments_per_second=speed, others=len(ahead), ahead_s=ahead_s)
+
+
+def _limited(speed: float, limit: int | None) -> float:
+    return speed if limit is None else min(speed, max(limit, speed * SLOWEST))
 
 
 def conclude(run_id: int, load: Load, rate: Rate, deadlines: Deadlines, now: datetime) -> Forecast:
@@ -115,6 +131,8 @@ def conclude(run_id: int, load: Load, rate: Rate, deadlines: Deadlines, now: dat
     seconds = load.segments_left / rate.segments_per_second if rate.segments_per_second > 0 else None
     if load.segments_left == 0:
         seconds = 0.0
+    elif seconds is not None:
+        seconds += rate.ahead_s
     # Without the window's end, so that a run that is too late still gets a date, with a warning.
     endless = replace(deadlines.window, end=None)
     done = None if seconds is None else sending_window.finish(endless, now, seconds)
@@ -192,7 +210,7 @@ def _obstacles(rate: Rate) -> list[str]:
     if rate.still:
         found.append("Nothing has gone out for a minute though it is due, so nobody can say when it is done.")
     if rate.others:
-        found.append(f"{rate.others} other running runs share the links, so it may take longer.")
+        found.append(f"{rate.others} running runs go before it at these links; their time is counted.")
     return found
 
 
@@ -252,13 +270,61 @@ def _average(connection: Connection, run_id: int, parts: dict[str, int]) -> floa
     return total / sum(counts.values()) if counts else parts[""]
 
 
-def rate_at(connection: Connection, carrier: str, besides: int = 0) -> Rate:
-    """Return the rate of a carrier's links; `besides`: the run that is not counted among `others`."""
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """A run that is being sent, or waits behind another one at its carrier. found: its rate of late."""
+
+    id: int
+    carrier: str
+    priority: int
+    segments_left: int
+    limit: int | None
+    found: Measured
+
+
+def send_queue(connection: Connection, now: datetime) -> list[Queued]:
+    """Return all running runs within their hours that have something left, as their links send them."""
+    c = campaigns.c
+    running = queries.runs_of(connection, select(runs).where(runs.c.state == RunState.RUNNING))
+    query = select(c.id, c.texts, c.window_start, c.window_end, c.day_starts, c.day_ends)
+    rows = connection.execute(query.where(c.id.in_({run.campaign_id for run in running})))
+    of: dict[int, Any] = {row.id: row for row in rows}
+    rate_of = measured(connection, [run.id for run in running])
+    found = [
+        Queued(
+            run.id,
+            run.carrier,
+            run.priority,
+            load_of_run(run, of[run.campaign_id].texts).segments_left,
+            run.segments_per_second,
+            rate_of.get(run.id, NOTHING),
+        )
+        for run in running
+        if run.audience is None and sending_window.open_at(_window(of[run.campaign_id]), now)
+    ]
+    waiting = [each for each in found if each.segments_left]
+    return sorted(waiting, key=lambda each: (-each.priority, each.id))
+
+
+def before(queue: Sequence[Queued], carrier: str, priority: int, run_id: int) -> list[Queued]:
+    """Return the runs whose messages this carrier's links take before those of this run."""
+    own = (-priority, run_id)
+    return [each for each in queue if each.carrier == carrier and (-each.priority, each.id) < own]
+
+
+def load_of_run(run: queries.RunSummary, texts: Mapping[str, str]) -> Load:
+    """Return the load of a run that can still send, from its counts alone."""
+    counted = {int(DeliveryState[name.upper()]): (n.messages, n.segments) for name, n in run.progress.items()}
+    each = parts_each(counted) or sms.segments(texts[""])
+    return load_of(run.subscribers, run.not_queued, counted, each, over=False)
+
+
+def rate_at(connection: Connection, carrier: str, now: datetime | None = None) -> Rate:
+    """Return the rate of a carrier's links; now: for a new run, behind those that are being sent then."""
     found = rates(connection).get(carrier, _NO_LINK)
-    others = select(func.count()).where(
-        runs.c.carrier == carrier, runs.c.state == RunState.RUNNING, runs.c.id != besides
-    )
-    return replace(found, others=int(connection.scalar(others) or 0))
+    if now is None:
+        return found
+    return paced(found, None, NOTHING, before(send_queue(connection, now), carrier, 0, _NEWEST))
 
 
 def rates(connection: Connection) -> dict[str, Rate]:
@@ -277,12 +343,13 @@ def rates(connection: Connection) -> dict[str, Rate]:
 
 
 def _deadlines(connection: Connection, campaign: Record) -> Deadlines:
-    window = sending_window.Window.of(
-        campaign.window_start, campaign.window_end, campaign.day_starts, campaign.day_ends
-    )
     query = select(directives.c.report_deadline).where(directives.c.id == campaign.directive_id)
     report = connection.scalar(query)
-    return Deadlines(window, None if report is None else clock.from_ms(report))
+    return Deadlines(_window(campaign), None if report is None else clock.from_ms(report))
+
+
+def _window(row: Record) -> sending_window.Window:
+    return sending_window.Window.of(row.window_start, row.window_end, row.day_starts, row.day_ends)
 
 
 def _local(at: datetime | None) -> datetime | None:

@@ -123,7 +123,7 @@ def estimate(connection: Connection, forms: tuple[str, str], sizes: Sizes, due: 
     }
     parts = {form: shown.segments for form, shown in previews.items()}
     shares = [
-        _share(carrier, n, parts, (forecast.rate_at(connection, carrier), due))
+        _share(carrier, n, parts, (forecast.rate_at(connection, carrier, clock.now()), due))
         for carrier, n in sorted(sizes.batches.items(), key=lambda each: display_names.network(each[0]))
     ]
     shares += [_by_itself(carrier, n, parts) for carrier, n in sorted(sizes.held.items())]

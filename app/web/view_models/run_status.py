@@ -10,7 +10,7 @@ from typing import Any, cast
 from sqlalchemy import Connection, Row, select
 
 from app.campaigns import forecast
-from app.campaigns.forecast import Deadlines, Load, Rate
+from app.campaigns.forecast import Deadlines, Load, Queued, Rate
 from app.campaigns.queries import RunSummary
 from app.core import clock, sending_window
 from app.core.states import DeliveryState, RunState
@@ -27,7 +27,6 @@ from app.web.translations import Said
 from app.web.view_models import svg_charts, traffic_light
 from app.web.view_models.svg_charts import Span
 from app.web.view_models.traffic_light import Judged, Light
-from carriers import text as sms
 from carriers.contract import ReceiptLevel
 
 _OVER = (RunState.SENT, RunState.FINISHED, RunState.CANCELLING, RunState.CANCELLED)
@@ -82,6 +81,7 @@ def views(
         campaigns={row.id: row for row in campaigns},
         deadlines=_report_deadlines(connection, campaigns),
         rates=forecast.rates(connection),
+        queue=forecast.send_queue(connection, clock.now()),
         measured=measured(connection, [run.id for run in found if run.state is RunState.RUNNING]),
         stops=link_status.standstills(connection),
     )
@@ -96,6 +96,7 @@ class _PageData:
     campaigns: Mapping[int, Row[Any]]
     deadlines: Mapping[int | None, datetime]
     rates: Mapping[str, Rate]
+    queue: Sequence[Queued]
     measured: Mapping[int, Measured]
     stops: Mapping[str, Standstill]
 
@@ -107,6 +108,9 @@ class _PageData:
         """Return its measured rate, while it may send."""
         sends = run.state is RunState.RUNNING and sending_window.open_at(self.window(run), self.now)
         return self.measured.get(run.id, NOTHING) if sends else NOTHING
+
+    def ahead(self, run: RunSummary) -> list[Queued]:
+        return forecast.before(self.queue, run.carrier, run.priority, run.id)
 
     def deadline(self, run: RunSummary) -> datetime | None:
         return self.deadlines.get(self.campaigns[run.campaign_id].directive_id)
@@ -150,7 +154,8 @@ def _stops(run: RunSummary, figures: Figures, of: _PageData) -> Judged | None:
     if run.carrier in of.stops:
         return STANDS[of.stops[run.carrier].state]
     if of.lately(run).still:
-        return traffic_light.STILL
+        sends = any(each.found.segments_per_second for each in of.ahead(run))
+        return traffic_light.TURN if sends else traffic_light.STILL
     return None if sending_window.open_at(of.window(run), of.now) else traffic_light.NOT_YET
 
 
@@ -234,12 +239,10 @@ def _forecast(run: RunSummary, of: _PageData) -> datetime | None:
     if run.state is RunState.PLANNED:
         return None
     of_links = of.rates.get(run.carrier, Rate(0.0, 0, 0, 0))
-    rate = forecast.paced(of_links, run.segments_per_second, of.lately(run))
+    rate = forecast.paced(of_links, run.segments_per_second, of.lately(run), of.ahead(run))
     due = Deadlines(of.window(run), of.deadline(run))
     return forecast.conclude(run.id, _load(run, of), rate, due, of.now).finishes_at
 
 
 def _load(run: RunSummary, of: _PageData) -> Load:
-    counted = {int(DeliveryState[name.upper()]): (n.messages, n.segments) for name, n in run.progress.items()}
-    each = forecast.parts_each(counted) or sms.segments(of.campaigns[run.campaign_id].texts[""])
-    return forecast.load_of(run.subscribers, run.not_queued, counted, each, over=False)
+    return forecast.load_of_run(run, of.campaigns[run.campaign_id].texts)

@@ -80,9 +80,9 @@ def test_languages_without_subscribers_fall_back_to_the_default(db: Database) ->
     assert db.read(forecast, run_id, EIGHT).segments == 10
 
 
-def test_halted_links_and_other_runs_are_named(db: Database) -> None:
-    _, run_id = db.write(new_run)
-    _, other = db.write(new_run, sha256="1" * 64)
+def test_halted_links_and_runs_before_it_are_named(db: Database) -> None:
+    _, other = db.write(new_run)
+    _, run_id = db.write(new_run, sha256="1" * 64)
     db.write(lambda c: c.execute(update(runs).where(runs.c.id == other).values(state="running")))
     db.write(new_link)
     db.write(new_link, "vnpt-2", state="halted")
@@ -90,8 +90,20 @@ def test_halted_links_and_other_runs_are_named(db: Database) -> None:
     assert found.segments_per_second == 10.0
     assert [warning.split(";")[0] for warning in found.warnings] == [
         "1 of 2 links are halted and are not counted.",
-        "1 other running runs share the links, so it may take longer.",
+        "1 running runs go before it at these links",
     ]
+
+
+@pytest.mark.parametrize(("priority", "seconds"), [(0, 360.0), (1, 60.0)])
+def test_runs_of_one_carrier_share_its_links(db: Database, priority: int, seconds: float) -> None:
+    """600 messages at 10 a second, behind 3,000 of a run that began before, unless its turn is earlier."""
+    _, first = db.write(new_run, accepted=3000)
+    _, second = db.write(new_run, accepted=600, sha256="1" * 64)
+    db.write(new_link)
+    db.write(lambda c: c.execute(update(runs).values(state="running")))
+    db.write(lambda c: c.execute(update(runs).where(runs.c.id == second).values(priority=priority)))
+    assert db.read(forecast, second, EIGHT).seconds == seconds
+    assert db.read(forecast, first, EIGHT).seconds == (300.0 if priority == 0 else 360.0)
 
 
 @pytest.mark.parametrize(("state", "words"), [(None, "has no link"), ("halted", "Every link")])

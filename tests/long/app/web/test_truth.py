@@ -197,6 +197,20 @@ def test_a_run_of_which_nothing_goes_out_for_a_minute_is_red(province: Database,
     assert "kịp hạn" not in re.findall(r'class="badge good">([^<]*)', page)
 
 
+def test_a_run_behind_another_one_waits_for_its_turn(province: Database, signed_in: In) -> None:
+    """Links send one run after the other: nothing of the second goes out, and nothing is wrong."""
+    province.write(lambda c: c.execute(update(runs).where(runs.c.id == 4).values(VIETTEL)))
+    province.write(lambda c: c.execute(update(campaigns).values(state="approved", directive_id=1)))
+    counted(province, (60, 100_000), (0, 104_000))
+    counted(province, (60, 0), (0, 0), run=4)
+    page = signed_in("admin").get("/runs/4").text
+    assert 'class="badge wait">chờ đến lượt: đợt gửi khác được gửi trước' in page
+    assert "một phút nay không gửi" not in page
+
+
+VIETTEL = {"carrier": "viettel", "state": "running"}
+
+
 def test_the_overview_keeps_what_runs_and_waits_whatever_was_drafted_later(
     province: Database, signed_in: In
 ) -> None:
