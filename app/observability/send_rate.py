@@ -13,6 +13,8 @@ from app.database.models import run_counts, runs, tallies
 
 EVERY_MS = 5_000
 SPAN_MS = 60_000  # what "now" means
+MINUTES = 60  # of which one count each is kept
+_KEPT_MS = MINUTES * 60_000 + EVERY_MS
 _STALE_MS = 30_000  # older counts mean that nobody is measuring
 
 
@@ -36,17 +38,18 @@ def is_due(connection: Connection) -> bool:
     """Return whether a count is due: runs are active or old counts remain, and nobody counted just now."""
     running = select(runs.c.id).where(runs.c.state == RunState.RUNNING).limit(1)
     if connection.execute(running).first() is None:
-        return connection.execute(select(run_counts.c.id).limit(1)).first() is not None
+        oldest = connection.scalar(select(func.min(run_counts.c.at)))
+        return oldest is not None and oldest < shared_ms(connection) - _KEPT_MS - SPAN_MS
     newest = connection.scalar(select(func.max(run_counts.c.at)))
     return newest is None or not 0 <= shared_ms(connection) - newest < EVERY_MS
 
 
 def count(connection: Connection) -> None:
-    """Count what active runs have sent; delete counts that are too old or of inactive runs."""
+    """Count what active runs have sent; of the last minute keep all counts, of the last hour one a minute."""
     now, c = shared_ms(connection), run_counts.c
     running = select(runs.c.id).where(runs.c.state == RunState.RUNNING)
-    connection.execute(delete(run_counts).where((c.at < now - SPAN_MS - EVERY_MS) | (c.at > now)))
-    connection.execute(delete(run_counts).where(c.run_id.not_in(running)))
+    between = (c.at < now - SPAN_MS - EVERY_MS) & (c.at % SPAN_MS >= EVERY_MS)
+    connection.execute(delete(run_counts).where(between | (c.at < now - _KEPT_MS) | (c.at > now)))
     t = tallies.c
     gone_out = select(t.run_id, func.sum(t.segments)).where(t.run_id.in_(running), t.state.in_(SENT))
     sent = {row[0]: int(row[1]) for row in connection.execute(gone_out.group_by(t.run_id))}
@@ -65,6 +68,18 @@ def measured(connection: Connection, run_ids: Collection[int]) -> dict[int, Meas
     for run_id, at, segments in connection.execute(query.order_by(c.at, c.id)):
         looks.setdefault(run_id, []).append((at, segments))
     return {run_id: _speed(found) for run_id, found in looks.items() if now - found[-1][0] <= _STALE_MS}
+
+
+def by_minute(connection: Connection, run_ids: Collection[int]) -> list[int]:
+    """Return the SMS parts that these runs have sent in each of the last MINUTES, oldest first."""
+    now, c = shared_ms(connection), run_counts.c
+    begin, found, before = now - _KEPT_MS, [0] * MINUTES, dict[int, int]()
+    query = select(c.run_id, c.at, c.segments).where(c.run_id.in_(run_ids), c.at >= begin, c.at <= now)
+    for run_id, at, segments in connection.execute(query.order_by(c.at, c.id)):
+        minute = min((at - begin) * MINUTES // _KEPT_MS, MINUTES - 1)
+        found[minute] += max(segments - before.get(run_id, segments), 0)
+        before[run_id] = segments
+    return found
 
 
 def _speed(looks: list[tuple[int, int]]) -> Measured:

@@ -23,7 +23,8 @@ from app.observability import link_status as links
 from app.observability.link_status import LinkStatus
 from app.security.tenant_scope import own_campaigns
 from app.web import nav
-from app.web.view_models import run_status, todo, traffic_light
+from app.web.view_models import chief_panel, run_status, todo, traffic_light
+from app.web.view_models.chief_panel import ChiefPanel
 from app.web.view_models.deadlines import SHOWN_MS, DirectiveDeadline, directive_deadlines
 from app.web.view_models.run_status import RunView
 from app.web.view_models.svg_charts import Span
@@ -105,6 +106,7 @@ class OverviewView:
     more: campaigns under way or waiting beyond those shown.
     """
 
+    panel: ChiefPanel | None
     letters: list[DirectiveDeadline]
     campaigns: list[CampaignView]
     faults: list[FaultView]
@@ -150,6 +152,7 @@ class Live:
     quarantine: int
     unknown: dict[int, int]  # messages of unknown outcome by run
     runs: dict[int, LiveRun]
+    total: ChiefPanel | None
 
 
 _LIVE = TypeAdapter(Live)
@@ -163,7 +166,9 @@ def scene(connection: Connection, carrier: str | None) -> OverviewView:
     found = run_status.views(connection, rows, queries.runs_of(connection, own))
     shown = [_campaign(row, found) for row in rows]
     own_links, known = link_store.all_links(connection, carrier), links.facts(connection)
+    approved = [run for each in shown if each.state is CampaignState.APPROVED for run in each.runs]
     return OverviewView(
+        panel=chief_panel.panel(connection, approved),
         letters=directive_deadlines(connection, carrier, _by_letter(shown)),
         campaigns=shown,
         faults=_faults(connection, carrier),
@@ -220,12 +225,15 @@ def _faults(connection: Connection, carrier: str | None) -> list[FaultView]:
 
 def live(of: OverviewView) -> Live:
     shown = {run.id: live_run(run) for campaign in of.campaigns for run in campaign.runs}
-    return Live(shape(of), of.links, of.quarantine, {each.run_id: each.n for each in of.unknown}, shown)
+    return Live(
+        shape(of), of.links, of.quarantine, {each.run_id: each.n for each in of.unknown}, shown, of.panel
+    )
 
 
 def shape(of: OverviewView) -> str:
     """Hash everything on the page except figures."""
     parts: list[Any] = [(each.id, each.judged) for each in of.letters]
+    parts += [(of.panel.going, of.panel.worst, of.panel.planned)] if of.panel else []
     for campaign in of.campaigns:
         parts += [
             (campaign.id, campaign.state),

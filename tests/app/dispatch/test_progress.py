@@ -4,10 +4,21 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, func, insert, select, update
 
+from app.core import clock
 from app.core.states import DeliveryState as State
 from app.database.connection import Database
 from app.database.models import run_counts, runs, tallies
-from app.observability.send_rate import EVERY_MS, NOTHING, SPAN_MS, Measured, count, is_due, measured
+from app.observability.send_rate import (
+    EVERY_MS,
+    MINUTES,
+    NOTHING,
+    SPAN_MS,
+    Measured,
+    by_minute,
+    count,
+    is_due,
+    measured,
+)
 from tests.app.world import build
 
 
@@ -59,6 +70,8 @@ def test_it_is_counted_every_few_seconds_by_one_process_and_only_while_something
     db.write(older, EVERY_MS + 1)
     assert db.read(is_due)
     db.write(lambda c: c.execute(update(runs).values(state="paused")))
+    assert not db.read(is_due)
+    db.write(older, MINUTES * SPAN_MS + SPAN_MS + EVERY_MS)
     assert db.read(is_due)  # to forget
     db.write(count)
     assert db.read(looks) == 0
@@ -70,6 +83,21 @@ def test_looks_of_a_worker_that_is_gone_say_nothing(db: Database) -> None:
     db.write(count)
     db.write(older, 31_000)
     assert db.read(measured, [1]) == {}
-    db.write(older, SPAN_MS)
+    db.write(older, (MINUTES + 1) * SPAN_MS)
     db.write(count)
     assert db.read(looks) == 1  # what is too old is forgotten
+
+
+def test_an_hour_is_kept_by_one_look_a_minute(db: Database) -> None:
+    build(db, 3)
+    now = clock.now_ms() // SPAN_MS * SPAN_MS
+    rows = [{"run_id": 1, "at": now - 5000 * n, "segments": 100_000 - 100 * n} for n in range(1, 481)]
+    db.write(lambda c: c.execute(insert(run_counts), rows))  # 100 parts every 5 s, for 40 minutes
+    db.write(sent, 99_900)
+    db.write(count)
+    assert db.read(looks) < 60
+    found = db.read(by_minute, [1])
+    assert len(found) == MINUTES
+    assert sum(found) == 47_900
+    assert max(found) <= 2400
+    assert db.read(by_minute, []) == [0] * MINUTES

@@ -8,11 +8,13 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import event, update
+from sqlalchemy import event, insert, update
 
+from app.core import clock
+from app.core.states import DeliveryState as State
 from app.core.states import RunState
 from app.database.connection import Database
-from app.database.models import campaigns
+from app.database.models import campaigns, links, run_counts, tallies
 from app.observability.faults import Faults
 from app.observability.metrics import Metrics
 from app.reports.comparison import NormVerdict
@@ -88,7 +90,47 @@ def test_the_overview_reads_no_delivery_and_asks_little(
     statements.clear()
     paper.get("/")
     assert not [each for each in statements if re.search(r"\b(deliveries|subscribers|submissions)\b", each)]
-    assert 5 < len(statements) < 40
+    assert 5 < len(statements) < 48
+
+
+def head(page: str) -> dict[str, str]:
+    """The chief's figures by their names."""
+    big = page[page.index('class="big"') : page.index("</dl>", page.index('class="big"'))]
+    return {text(name): text(value) for name, value in re.findall("<dt>(.*?)</dt><dd>(.*?)</dd>", big, re.S)}
+
+
+def test_the_first_number_is_one_total_over_all_carriers(pages_db: Database, signed_in: In) -> None:
+    scene.build(pages_db)
+    pages_db.write(lambda c: c.execute(update(campaigns).values(day_starts="00:00", day_ends="24:00")))
+    # VNPT's receipts prove its own centre alone.
+    pages_db.write(
+        lambda c: c.execute(update(links).where(links.c.carrier == "vnpt").values(receipt_level=1))
+    )
+    of_vnpt = (tallies.c.run_id == 2) & (tallies.c.state == int(State.DELIVERED))
+    pages_db.write(lambda c: c.execute(update(tallies).where(of_vnpt).values(state=int(State.RELAYED))))
+    page = signed_in("auditor").get("/").text
+    found = head(page)
+    people = 412_310 + 127_338 + 88_204
+    assert found["Đã gửi, trên " + f"{people:,} thuê bao".replace(",", ".")] == "390.308 62,2 %"
+    assert found["Máy đã nhận"].startswith("231.480 88,0 % của 262.970 tin")
+    assert found["Nhà mạng đã tiếp nhận"].startswith("120.114 ")
+    assert "351.594" not in page  # the two are never one number
+    assert re.match(r"\d\d:\d\d \d\d/\d\d/\d{4} chưa kể 1 đợt gửi chưa bắt đầu", found["Dự kiến xong"])
+    assert page.index('id="total"') < page.index('id="todo"') < page.index('id="letters"')
+
+
+def test_the_total_moves_with_its_hour_and_has_no_forecast_that_a_run_has_not(pages_db: Database) -> None:
+    scene.build(pages_db)
+    now = clock.now_ms()
+    rows = [{"run_id": 1, "at": now - 60_000 * n, "segments": 9000 - 100 * n} for n in range(40)]
+    pages_db.write(lambda c: c.execute(insert(run_counts), rows))
+    found = pages_db.read(overview_scene.scene, None).panel
+    assert found is not None
+    assert (found.last_hour, len(found.sparkline.split())) == (3900, 60)
+    pages_db.write(lambda c: c.execute(update(links).values(state="halted")))
+    halted = pages_db.read(overview_scene.scene, None).panel
+    assert halted is not None
+    assert (halted.finishes_at, halted.worst.light) == (None, Light.BAD)
 
 
 def test_the_stream_s_picture_has_the_page_s_figures_for_each_who_watch(pages_db: Database) -> None:
