@@ -50,6 +50,8 @@ async def page_do_approve_campaign(campaign_id: Id, visit: Visit, fields: Fields
                 "The form has no digest of what you have read; load the page again.", field="digest"
             )
         body = filled(ApprovalBody, said | {"acknowledged": fields.get("acknowledged") == "yes"})
+        if approval.is_repeated(connection, campaign_id, visit.who.name, body.digest):
+            return  # a second click
         approval.approve(
             connection, campaign_id, visit.who, body.digest, body.reason, acknowledged=body.acknowledged
         )

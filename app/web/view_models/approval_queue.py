@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from difflib import SequenceMatcher
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, or_, select
+from sqlalchemy import Connection, func, or_, select
 
-from app.campaigns import approval, optimistic_lock, queries
+from app.campaigns import approval, forecast, optimistic_lock, queries
 from app.campaigns import text_cost as wordings
 from app.campaigns.drafts import breaks_quiet_hours
 from app.campaigns.queries import Decision, Dossier
@@ -16,7 +18,7 @@ from app.campaigns.text_cost import Preview
 from app.core import clock
 from app.core.errors import Forbidden
 from app.core.states import CampaignState
-from app.database.models import audit, batches, campaigns, directives
+from app.database.models import approvals, audit, batches, campaigns, directives, do_not_send
 from app.ledger import approval_digest
 from app.security.principal import Caller, base_name
 from app.web.translations import Said, say
@@ -31,6 +33,15 @@ ACTS: dict[str, Said] = {
     "run.add": say("added a run"),
     "run.remove": say("removed a run"),
 }
+
+
+CONTENT: dict[str, Said] = {
+    "sender": say("Sender ID"),
+    "purpose": say("Purpose"),
+    "window": say("Sending window"),
+    "day": say("Hours of each day"),
+}
+PEOPLE: Said = say("Subscribers")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +83,38 @@ class BatchView:
     other_range: int
 
 
+class WordDifference(NamedTuple):
+    """Some words of a text: `kind` is "same", "added" or "removed" since the last decision."""
+
+    kind: str
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class ContentDifference:
+    """One thing that was otherwise at the last decision; carrier: whose number of people it is."""
+
+    said: Said
+    carrier: str | None
+    before: str
+    now: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunOutlook:
+    """A run if it were started now. ends_at: None if nobody can say; excluded: numbers never sent to."""
+
+    begins_at: datetime | None
+    ends_at: datetime | None
+    excluded: int
+
+
 @dataclass(frozen=True, slots=True)
 class Case:
     """One campaign before its decision. barred: why this reader may not decide; night: a reason is needed.
 
-    last: the decision before; same: the content is unchanged since; changes: since then.
+    last: the decision before; same: the content is unchanged since; changes: since then, or since it was
+    first submitted. texts: language -> its words against those of the last decision, if they differ.
     """
 
     dossier: Dossier
@@ -88,6 +126,9 @@ class Case:
     last: Decision | None
     same: bool
     changes: Sequence[CampaignChange]
+    texts: Mapping[str, Sequence[WordDifference]]
+    differences: Sequence[ContentDifference]
+    outlooks: Mapping[int, RunOutlook]
 
     @property
     def people(self) -> int:
@@ -113,6 +154,8 @@ def case(connection: Connection, campaign_id: int, caller: Caller) -> Case:
     dossier = queries.dossier(connection, campaign_id)
     last = dossier.decisions[-1] if dossier.decisions else None
     letter = select(directives.c.number).where(directives.c.id == dossier.campaign.directive_id)
+    before, now = _decided_on(connection, campaign_id), approval.content(connection, campaign_id)
+    since = last.at if last else _first_submitted(connection, campaign_id)
     return Case(
         dossier=dossier,
         letter=connection.scalar(letter),
@@ -122,8 +165,78 @@ def case(connection: Connection, campaign_id: int, caller: Caller) -> Case:
         night=breaks_quiet_hours(dossier.campaign.day_starts, dossier.campaign.day_ends),
         last=last,
         same=last is not None and _same(connection, campaign_id, last),
-        changes=_changes(connection, dossier, last.at) if last else [],
+        changes=_changes(connection, dossier, since) if since else [],
+        texts=_text_differences(before["texts"], now["texts"]) if before else {},
+        differences=_differences(before, now) if before else [],
+        outlooks=_outlooks(connection, dossier),
     )
+
+
+def _decided_on(connection: Connection, campaign_id: int) -> Any:
+    """Return the content of the last decision that kept it; None if there is none."""
+    a = approvals.c
+    query = select(a.content).where(a.campaign_id == campaign_id, a.decision != "voided")
+    return connection.scalar(query.order_by(a.id.desc()).limit(1))
+
+
+def _first_submitted(connection: Connection, campaign_id: int) -> datetime | None:
+    a = audit.c
+    query = select(func.min(a.at)).where(
+        a.subject == f"campaign/{campaign_id}", a.action == "campaign.submit"
+    )
+    first = connection.scalar(query)
+    return None if first is None else clock.from_ms(first + 1)
+
+
+def _text_differences(before: Mapping[str, str], now: Mapping[str, str]) -> dict[str, list[WordDifference]]:
+    pairs = {code: (before.get(code, ""), now.get(code, "")) for code in sorted({*before, *now})}
+    return {code: list(word_differences(*pair)) for code, pair in pairs.items() if pair[0] != pair[1]}
+
+
+def word_differences(before: str, now: str) -> Iterator[WordDifference]:
+    old, new = before.split(), now.split()
+    for kind, i1, i2, j1, j2 in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
+        if kind == "equal":
+            yield WordDifference("same", " ".join(new[j1:j2]))
+            continue
+        if i1 < i2:
+            yield WordDifference("removed", " ".join(old[i1:i2]))
+        if j1 < j2:
+            yield WordDifference("added", " ".join(new[j1:j2]))
+
+
+def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[ContentDifference]:
+    """Compare all but the texts; moments become ISO strings of Viet Nam, numbers stay digits."""
+    found = [
+        ContentDifference(said, None, _shown(key, before[key]), _shown(key, now[key]))
+        for key, said in CONTENT.items()
+        if before[key] != now[key]
+    ]
+    carriers = sorted({*before["people"], *now["people"]})
+    pairs = {each: (before["people"].get(each, 0), now["people"].get(each, 0)) for each in carriers}
+    return found + [
+        ContentDifference(PEOPLE, carrier, str(pair[0]), str(pair[1]))
+        for carrier, pair in pairs.items()
+        if pair[0] != pair[1]
+    ]
+
+
+def _shown(key: str, value: Any) -> str:
+    if key == "window":
+        ends = [f"{clock.local(clock.from_ms(ms)):%H:%M %d/%m/%Y}" if ms else "…" for ms in value]
+        return " – ".join(ends)
+    return "–".join(value) if isinstance(value, list) else str(value)
+
+
+def _outlooks(connection: Connection, of: Dossier) -> dict[int, RunOutlook]:
+    now, d = clock.now(), do_not_send.c
+    query = select(d.carrier, func.count()).where(d.carrier.in_({run.carrier for run in of.runs}))
+    listed: dict[str, int] = {row[0]: row[1] for row in connection.execute(query.group_by(d.carrier))}
+    found = {run.id: forecast.forecast(connection, run.id, now) for run in of.runs}
+    return {
+        run.id: RunOutlook(found[run.id].begins_at, found[run.id].finishes_at, listed.get(run.carrier, 0))
+        for run in of.runs
+    }
 
 
 def _same(connection: Connection, campaign_id: int, last: Decision) -> bool:

@@ -12,8 +12,9 @@ from sqlalchemy import Connection
 from app.campaigns import approval, lifecycle, queries
 from app.campaigns.drafts import Draft
 from app.database.connection import Database
+from app.privacy import do_not_send
 from app.security.principal import Caller
-from tests.app.campaigns.rows import DRAFT, HOURS, new_batch, whole_run
+from tests.app.campaigns.rows import DRAFT, HOURS, new_batch, new_link, whole_run
 from tests.long.app.web.conftest import Paper, text
 
 In = Callable[..., Paper]
@@ -49,7 +50,7 @@ def test_the_content_is_shown_in_full_and_approved_by_its_digest(pages_db: Datab
     said = text(page)
     for shown in ("Canh giac lua dao.", "CA SON LA", "tuyên truyền", "07:00–21:00", "list.csv", "author"):
         assert shown in said
-    assert "Chưa có: đây là lần trình đầu tiên." in said
+    assert "Chưa có: chưa ai quyết định về chiến dịch này." in said
     found = digest(page)
     assert found == pages_db.read(queries.dossier, 1).digest
     answer = paper.send("/approvals", "/campaigns/1/approve", digest=found)
@@ -146,6 +147,47 @@ def test_what_changed_since_the_last_decision_is_listed(pages_db: Database, sign
     assert "Nội dung có mã băm khác với khi đó." in said
     assert "lan – đã sửa nội dung" in said
     assert "lan – đã thêm đợt gửi (Viettel)" in said
+
+
+def test_the_approver_sees_what_is_otherwise_than_was_decided_on(pages_db: Database, signed_in: In) -> None:
+    pages_db.write(submitted)
+    pages_db.write(approval.send_back, 1, BOSS, "Sửa lại lời.")
+    pages_db.write(_edited)
+    page = signed_in("approver").get("/approvals").text
+    differs = page[page.index('id="differs"') : page.index("</section>", page.index('id="differs"'))]
+    assert "<del>Canh giac lua dao.</del> <ins>Khong chuyen tien.</ins>" in differs
+    assert "Thuê bao (Viettel): <del>0</del> → <ins>1.000</ins>" in differs
+    assert "VNPT" not in differs  # as many as before
+
+
+def test_what_changed_without_a_decision_is_listed_too(pages_db: Database, signed_in: In) -> None:
+    pages_db.write(submitted)
+    pages_db.write(_edited)
+    said = text(signed_in("approver").get("/approvals").text)
+    assert "Đã thay đổi từ lần trình đầu tiên" in said
+    assert "lan – đã sửa nội dung" in said
+
+
+def test_the_night_and_the_finish_are_said_before_anything_is_pressed(
+    pages_db: Database, signed_in: In
+) -> None:
+    pages_db.write(submitted, NIGHT)
+    pages_db.write(new_link, "vnpt-1", 1.0)
+    pages_db.write(do_not_send.add, "vnpt", ["0912000001", "0912999999"], "lan")
+    page = signed_in("approver").get("/approvals").text
+    before = text(page[: page.index("<details")])
+    assert "Có gửi ban đêm: 00:00–24:00. Phê duyệt phải nêu lý do." in before
+    assert re.search(r"\d\d:\d\d \d\d/\d\d/\d{4} – \d\d:\d\d \d\d/\d\d/\d{4} 2 số trong danh sách", before)
+
+
+def test_a_second_click_on_the_approval_is_no_error(pages_db: Database, signed_in: In) -> None:
+    pages_db.write(submitted)
+    paper = signed_in("approver")
+    found = digest(paper.get("/approvals").text)
+    for _ in range(2):
+        answer = paper.send("/account", "/campaigns/1/approve", digest=found)
+        assert (answer.status_code, state(pages_db)) == (303, "approved")
+    assert len(pages_db.read(queries.dossier, 1).decisions) == 1
 
 
 def _edited(c: Connection) -> None:
