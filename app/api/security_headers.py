@@ -24,7 +24,7 @@ PAPER_POLICY = (
     "form-action 'self'; object-src 'none'; frame-ancestors 'none'; base-uri 'none'"
 )
 # Sent when a session ends, so that browsers drop cached pages.
-FORGET = {"Clear-Site-Data": '"cache"'}
+FORGET = {"Clear-Site-Data": '"cache", "storage"'}
 
 # Pages of other origins must use a key; the session cookie is never sent from there.
 CORS: dict[str, Any] = {

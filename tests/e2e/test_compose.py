@@ -6,9 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from playwright.sync_api import Page, expect
+from sqlalchemy import delete
 
+from app.database.connection import Database
+from app.database.models import sessions
 from tests.e2e.look import reads
-from tests.e2e.scene import TEXT
+from tests.e2e.scene import PASSWORD, PEOPLE, TEXT
 
 In = Callable[..., Page]
 
@@ -48,3 +51,33 @@ def test_the_preview_follows_the_writing(signed_in: In) -> None:
     expect(preview.locator("tr.total")).to_be_visible()
     assert page.url.endswith("/compose")
     reads(page)
+
+
+def test_what_was_written_outlives_the_session(signed_in: In, province: tuple[str, Database]) -> None:
+    page, db = signed_in("admin"), province[1]
+    page.goto("/compose")
+    page.fill("[name=name]", "Cảnh báo lừa đảo")
+    page.fill("[name=text]", TEXT)
+    page.locator("[name=batch]").first.check()
+    expect(page.locator("#preview tr.total")).to_be_visible()
+    db.write(lambda c: c.execute(delete(sessions)))
+    page.fill("[name=sender]", "CA SON LA")
+    expect(page.locator("#preview-stale")).to_be_visible()
+    page.get_by_role("button", name="Lưu bản nháp").click()
+    page.wait_for_url("**/sign-in?*")
+    expect(page.get_by_text("CHƯA được thực hiện")).to_be_visible()
+    page.fill("[name=name]", PEOPLE["admin"].name)
+    page.fill("[name=password]", PASSWORD)
+    page.click("main button")
+    page.wait_for_url("**/compose")
+    expect(page.locator("#restored")).to_be_visible()
+    expect(page.locator("[name=name]")).to_have_value("Cảnh báo lừa đảo")
+    expect(page.locator("[name=text]")).to_have_value(TEXT)
+    expect(page.locator("[name=batch]").first).to_be_checked()
+    page.get_by_role("button", name="English").click()  # another language loses nothing either
+    expect(page.locator("[name=name]")).to_have_value("Cảnh báo lừa đảo")
+    page.get_by_role("button", name="Keep as a draft").click()
+    page.wait_for_url("**/edit")
+    page.goto("/compose")
+    expect(page.locator("[name=name]")).to_have_value("")
+    expect(page.locator("#restored")).to_be_hidden()

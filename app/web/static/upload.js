@@ -4,7 +4,8 @@
   const form = document.querySelector("#upload form"), box = document.getElementById("progress");
   if (!form || !box || !window.FormData) return;
   const vi = document.documentElement.lang === "vi", whole = new Intl.NumberFormat(vi ? "vi" : "en");
-  const bar = box.querySelector("progress"), figures = box.querySelector("dl");
+  const tenth = new Intl.NumberFormat(vi ? "vi" : "en", { maximumFractionDigits: 1 });
+  const cut = document.getElementById("cut-off"), bar = box.querySelector("progress"), figures = box.querySelector("dl");
   const is = (name) => box.querySelector(`[data-is=${name}]`);
   const step = (name) => {
     for (const each of box.querySelectorAll("[data-step]")) each.hidden = each.dataset.step !== name;
@@ -38,11 +39,28 @@
   };
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    const sent = new XMLHttpRequest();
-    box.hidden = false;
-    form.hidden = true;
-    sent.upload.addEventListener("progress", (of) => { if (of.lengthComputable) percent(100 * of.loaded / of.total); });
+    const sent = new XMLHttpRequest(), begun = Date.now(), stop = document.getElementById("stop");
+    const leave = (asked) => { asked.preventDefault(); };
+    const over = () => { stop.hidden = true; removeEventListener("beforeunload", leave); };
+    const back = (lost) => {
+      over();
+      form.hidden = false;
+      box.hidden = true;
+      cut.hidden = !lost;
+    };
+    box.hidden = stop.hidden = false;
+    form.hidden = cut.hidden = true;
+    addEventListener("beforeunload", leave);
+    stop.onclick = () => sent.abort();
+    sent.upload.addEventListener("progress", (of) => {
+      if (!of.lengthComputable) return;
+      percent(100 * of.loaded / of.total);
+      const left = Math.ceil((Date.now() - begun) / 1000 * (of.total - of.loaded) / Math.max(of.loaded, 1));
+      is("left").textContent = `· ${tenth.format(of.loaded / 1e6)} / ${tenth.format(of.total / 1e6)} MB · ${whole.format(left)} s`;
+    });
+    sent.upload.addEventListener("load", () => { is("left").textContent = ""; });
     sent.addEventListener("load", () => {
+      over();
       const id = (/\/batches\/(\d+)$/.exec(new URL(sent.responseURL).pathname) || [])[1];
       if (!id) {  // refused: the page that came says why
         const page = new DOMParser().parseFromString(sent.responseText, "text/html");  // nothing in it runs
@@ -53,7 +71,8 @@
       document.getElementById("all-bad").href = `/v1/batches/${id}/bad-lines.csv`;
       follow(id).catch(() => location.assign(`/batches/${id}`));
     });
-    sent.addEventListener("error", () => { form.hidden = false; box.hidden = true; });
+    sent.addEventListener("abort", () => back(false));
+    sent.addEventListener("error", () => back(true));
     sent.open("POST", form.action);
     sent.send(new FormData(form));
   });

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from html import unescape
 
 import httpx
 import pytest
@@ -17,6 +18,7 @@ from app.database.connection import Database
 from app.database.models import campaigns, runs
 from app.web.forms.drafting import draft
 from app.web.rendering import FormData
+from carriers import text as sms
 from tests.app.campaigns.rows import DRAFT, new_batch, new_campaign, new_link, new_run
 from tests.app.client import Client
 from tests.long.app.web.conftest import Paper, text, token
@@ -284,3 +286,16 @@ def test_the_form_is_the_draft_that_the_api_would_make() -> None:
         day_starts="07:00",
         day_ends="21:00",
     )
+
+
+def test_the_author_s_diacritics_outlive_a_form_without_them(pages_db: Database, signed_in: In) -> None:
+    paper, edit = signed_in(), "/campaigns/1/edit"
+    paper.send("/compose", "/compose", **FORM, do="keep")
+    assert campaign(pages_db).campaign.texts[""] == sms.unaccent(OWN)
+    page = paper.get(edit).text
+    assert OWN in page.partition('<textarea id="f-text"')[2].partition("</textarea>")[0]
+    assert '<option value="unaccented" selected>' in page
+    fields = FORM | {"form": "accented", "version": "1"}
+    fields["text"] = unescape(re.findall(r'id="f-text"[^>]*>([^<]*)', page)[0])
+    assert paper.send(edit, edit, **fields, do="keep").status_code == 303
+    assert campaign(pages_db).campaign.texts[""] == OWN

@@ -180,7 +180,7 @@ def test_every_cookie_is_for_this_host_alone_and_no_script_reads_it(
     for line in said:
         assert {"HttpOnly", "Secure", "SameSite=lax", "Path=/"} <= set(line.split("; ")[1:])
         assert "Domain" not in line
-    assert answers[2].headers["Clear-Site-Data"] == '"cache"'
+    assert answers[2].headers["Clear-Site-Data"] == '"cache", "storage"'
     assert '<html lang="en">' in english
 
 
