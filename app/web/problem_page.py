@@ -6,7 +6,6 @@ from urllib.parse import urlencode
 
 from fastapi import Request, Response
 from fastapi.responses import RedirectResponse
-from starlette.routing import BaseRoute, Match
 
 from app.api.problems import Problem
 from app.security.roles import OPEN, PAGE
@@ -26,33 +25,13 @@ def problem_page(request: Request, problem: Problem) -> Response | None:
     if problem.status == 401 and operation not in OPEN:
         if request.method == "GET":
             return RedirectResponse(f"/sign-in?{urlencode({'next': visit.address})}", 303)
-        query = {"next": _came_from(request), LOST: "1"}
+        query = {"next": visit.back, LOST: "1"}
         return RedirectResponse(f"/sign-in?{urlencode(query)}", 303)
     slug = problem.type.rpartition("#")[2]
     if slug == FactorWanted.slug:
         return RedirectResponse("/second-factor", 303)
     heading, advice = display_names.problem(slug, problem.status)
     return render(visit, "problem.html", problem.status, heading=heading, advice=advice, problem=problem)
-
-
-def _came_from(request: Request) -> str:
-    """Return the page of a failed form: the nearest readable URL above the form's own.
-
-    Browsers are told to send no Referer, so that no internal URL leaks.
-    """
-    path = request.url.path
-    while path:
-        if any(_reads(route, request, path) for route in request.app.routes):
-            return path
-        path = path.rpartition("/")[0]
-    return "/"
-
-
-def _reads(route: BaseRoute, request: Request, path: str) -> bool:
-    if not str(getattr(route, "name", "")).startswith(PAGE):
-        return False
-    scope = {"type": "http", "method": "GET", "path": path, "root_path": request.scope.get("root_path", "")}
-    return route.matches(scope)[0] is Match.FULL
 
 
 def _wants_page(request: Request, operation: str) -> bool:

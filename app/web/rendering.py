@@ -14,6 +14,7 @@ from fastapi import Depends, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
+from starlette.routing import BaseRoute, Match
 
 from app.api.security_headers import PAPER_POLICY
 from app.core import clock
@@ -23,7 +24,7 @@ from app.database.connection import Database
 from app.security import sessions
 from app.security.authorization import CSRF_FIELD, cookie_name, permit
 from app.security.principal import Caller
-from app.security.roles import may
+from app.security.roles import PAGE, may
 from app.web import assets, display_names, error_translation, formatting, nav
 from app.web.translations import DEFAULT, LANGUAGES, Said, Speaker, catalogue
 
@@ -70,10 +71,30 @@ class PageRequest:
         return f"{self.path}?{query}" if query else self.path
 
     @property
+    def back(self) -> str:
+        """URL of the page that is shown: this one, or the nearest readable one above a form's own URL.
+
+        Browsers are told to send no Referer, so that no internal URL leaks.
+        """
+        if self.request.method == "GET":
+            return self.address
+        path = self.path
+        while path and not any(_reads(route, self.request, path) for route in self.request.app.routes):
+            path = path.rpartition("/")[0]
+        return path or "/"
+
+    @property
     def csrf(self) -> str:
         """CSRF token for the page's forms; "" without a session."""
         token = self.request.cookies.get(cookie_name(self.settings))
         return sessions.csrf_token(token) if token and self.caller else ""
+
+
+def _reads(route: BaseRoute, request: Request, path: str) -> bool:
+    if not str(getattr(route, "name", "")).startswith(PAGE):
+        return False
+    scope = {"type": "http", "method": "GET", "path": path, "root_path": request.scope.get("root_path", "")}
+    return route.matches(scope)[0] is Match.FULL
 
 
 def visiting(request: Request, caller: Caller | None) -> PageRequest:

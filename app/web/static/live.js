@@ -1,6 +1,19 @@
-// Keeps a page's figures fresh by server-sent events; without it the page is whole.
+// Closes questions and keeps a page's figures fresh by server-sent events; without it the page is whole.
 (() => {
   "use strict";
+  const close = (question) => {
+    question.open = false;
+    question.querySelector("summary").focus();
+  };
+  document.addEventListener("click", (event) => {
+    if (!event.target.closest("[data-close]")) return;
+    event.preventDefault();
+    close(event.target.closest("details"));
+  });
+  document.addEventListener("keydown", (event) => {
+    const question = event.target.closest("details.confirm[open]");
+    if (event.key === "Escape" && question) close(question);
+  });
   const note = document.querySelector("[data-stream]");
   if (!note || !window.EventSource) return;
   const language = document.documentElement.lang, vi = language === "vi", nothing = "–", begun = Date.now();

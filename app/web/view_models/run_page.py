@@ -9,10 +9,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, select
 
-from app.campaigns import optimistic_lock, queries
+from app.campaigns import optimistic_lock, queries, text_cost
 from app.campaigns.forecast import forecast
 from app.campaigns.queries import Campaign, RunSummary
 from app.campaigns.runs import Verb, open_to
+from app.campaigns.text_cost import Preview
 from app.core import clock
 from app.core.states import FAILED, CampaignState, DeliveryState, LinkState
 from app.database.models import batches, directives, unknowns
@@ -66,10 +67,14 @@ class ReasonCount:
 
 @dataclass(frozen=True, slots=True)
 class RunPageView:
-    """The page. verbs: orders open to this caller now; open_unknown: outcomes to be decided."""
+    """The page. verbs: orders open to this caller now; open_unknown: outcomes to be decided.
+
+    texts: language -> the text as it is sent.
+    """
 
     run: RunSummary
     campaign: Campaign
+    texts: dict[str, Preview]
     view: RunView
     outlook: Outlook
     verbs: list[Verb]
@@ -91,6 +96,7 @@ def run_scene(connection: Connection, run_id: int, who: Caller) -> RunPageView:
     return RunPageView(
         run=run,
         campaign=queries.campaign(connection, run.campaign_id),
+        texts={language: text_cost.preview(text) for language, text in sorted(row.texts.items())},
         view=run_status.views(connection, [row], [run])[0],
         outlook=outlook(connection, run, row),
         verbs=_verbs(run, row.state, who),

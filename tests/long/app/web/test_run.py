@@ -25,6 +25,7 @@ from tests.app.world import World
 from tests.long.app.web.conftest import Paper, text
 
 In = Callable[..., Paper]
+TEXT = "Canh giac lua dao"
 
 
 @pytest.fixture
@@ -63,6 +64,17 @@ def test_each_order_says_what_will_happen_and_then_does_it(ready: World, signed_
     refused = paper.send("/campaigns", "/runs/1/start")
     assert refused.status_code == 409
     assert "Đợt gửi đang hủy; chỉ bắt đầu được khi đợt gửi chưa gửi." in text(refused.text)
+
+
+def test_who_starts_sees_the_text_and_the_sender(ready: World, signed_in: In) -> None:
+    page = signed_in("operator", "viettel").get("/runs/1").text
+    for order, shown in (("start", True), ("cancel", False)):
+        (question,) = re.findall(rf'<form[^>]*action="/runs/1/{order}.*?</form>', page, re.S)
+        assert (TEXT in text(question) and "CA SONLA" in text(question)) is shown
+        assert "Không, quay lại" in text(question)
+    assert re.findall(r'<summary class="button danger">([^<]*)', page) == ["Hủy đợt gửi…"]
+    page = page.partition("/runs/1/cancel")[2]
+    assert TEXT in text(page)  # on the page itself as well
 
 
 def test_others_see_and_do_no_more_than_their_role_may(ready: World, signed_in: In) -> None:
