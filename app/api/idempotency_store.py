@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, delete, insert, select
 from app.core import clock
 from app.core.errors import AppError
 from app.database.connection import one_at_a_time
-from app.database.models import answers
+from app.database.models import idempotency_keys
 
 _UNSTORED = 0  # instead of a status: the response was not stored, and the body is a sentence that says why
 _SWEPT = 1000  # rows per transaction, so that the sweep never blocks the writer for long
@@ -63,7 +63,7 @@ def once(
     one_at_a_time(connection, _lock(claim))
     if found := find(connection, claim, keep_ms):
         return found, True
-    connection.execute(delete(answers).where(*_own(claim)))  # an expired one
+    connection.execute(delete(idempotency_keys).where(*_own(claim)))  # an expired one
     answer = act(connection)
     _store(connection, claim, answer if secret is None else StoredAnswer(_UNSTORED, {}, secret.encode()))
     return answer, False
@@ -71,7 +71,7 @@ def once(
 
 def _store(connection: Connection, claim: IdempotencyClaim, answer: StoredAnswer) -> None:
     connection.execute(
-        insert(answers).values(
+        insert(idempotency_keys).values(
             caller=claim.caller,
             key=claim.key,
             request=claim.request,
@@ -85,16 +85,17 @@ def _store(connection: Connection, claim: IdempotencyClaim, answer: StoredAnswer
 
 def sweep(connection: Connection, keep_ms: int) -> int:
     """Delete expired responses, oldest first; return how many, at most _SWEPT."""
-    old = select(answers.c.caller, answers.c.key).where(answers.c.at < clock.now_ms() - keep_ms)
-    rows = connection.execute(old.order_by(answers.c.at).limit(_SWEPT)).all()
+    k = idempotency_keys.c
+    old = select(k.caller, k.key).where(k.at < clock.now_ms() - keep_ms)
+    rows = connection.execute(old.order_by(k.at).limit(_SWEPT)).all()
     for row in rows:
-        connection.execute(delete(answers).where(answers.c.caller == row.caller, answers.c.key == row.key))
+        connection.execute(delete(idempotency_keys).where(k.caller == row.caller, k.key == row.key))
     return len(rows)
 
 
 def find(connection: Connection, claim: IdempotencyClaim, keep_ms: int) -> StoredAnswer | None:
     """Return the stored response or None; KeyReused for another request, DoneBefore if it held a secret."""
-    row = connection.execute(select(answers).where(*_own(claim))).first()
+    row = connection.execute(select(idempotency_keys).where(*_own(claim))).first()
     if row is None or row.at < clock.now_ms() - keep_ms:
         return None
     if row.request != claim.request:
@@ -105,7 +106,7 @@ def find(connection: Connection, claim: IdempotencyClaim, keep_ms: int) -> Store
 
 
 def _own(claim: IdempotencyClaim) -> tuple[ColumnElement[bool], ...]:
-    return answers.c.caller == claim.caller, answers.c.key == claim.key
+    return idempotency_keys.c.caller == claim.caller, idempotency_keys.c.key == claim.key
 
 
 def _lock(claim: IdempotencyClaim) -> int:

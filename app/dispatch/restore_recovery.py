@@ -11,7 +11,7 @@ from app.core import clock
 from app.core.errors import Conflict
 from app.core.states import RunState
 from app.database.connection import Database
-from app.database.models import homes, links, runs
+from app.database.models import database_identity, links, runs
 from app.dispatch import link_store
 from app.dispatch.run_sweeps import fan_out, next_due
 from app.ledger import approval_digest
@@ -36,11 +36,12 @@ def at_home(connection: Connection, ledger: Ledger) -> bool:
 
 def settle(connection: Connection, ledger: Ledger, who: str) -> None:
     here = {"home": ledger.home(connection), "since": ledger.now_ms(connection), "by": who}
-    connection.execute(insert(homes).values(here))
+    connection.execute(insert(database_identity).values(here))
 
 
 def _newest(connection: Connection) -> str | None:
-    return connection.execute(select(homes.c.home).order_by(homes.c.id.desc()).limit(1)).scalar()
+    i = database_identity.c
+    return connection.execute(select(i.home).order_by(i.id.desc()).limit(1)).scalar()
 
 
 # ---- Decisions after a restore

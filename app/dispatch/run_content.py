@@ -14,7 +14,7 @@ from app.core import clock
 from app.core.sending_window import Window, open_at
 from app.core.states import CampaignState, LinkState, RunState
 from app.database.models import campaigns, link_health, links, runs
-from app.database.models.dispatch import LINK_GONE_AFTER_MS
+from app.database.models.sending import LINK_GONE_AFTER_MS
 from app.dispatch import link_store, restore_recovery
 from app.dispatch.run_sweeps import move
 from app.ledger import approval_digest

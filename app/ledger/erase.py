@@ -14,16 +14,16 @@ from app.database.models import (
     deliveries,
     left_out,
     polled_chunks,
-    questions,
     receipts,
+    state_events,
+    status_queries,
     submissions,
-    turns,
     unknowns,
 )
 from app.ledger.engine_base import EngineBase
 
 # Tables that hold the rows of all campaigns on both engines.
-_SHARED = (unknowns, questions, turns)
+_SHARED = (unknowns, status_queries, state_events)
 _LARGE = (submissions, deliveries, receipts)
 _AT_ONCE = 1000
 

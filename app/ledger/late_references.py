@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, func, select, update
 
 from app.core.states import DeliveryState
-from app.database.models import deliveries, submissions, turns, unknowns
+from app.database.models import deliveries, state_events, submissions, unknowns
 from app.ledger.contract import DeliveryKey, ResultKind, StateEvent
 from app.ledger.engine_base import SUBMISSION, Snapshot
 from app.ledger.receipt_matching import ReceiptMatching, sent_after
@@ -117,7 +117,7 @@ def _meant(one: ReceiptRow, listed: Sequence[Any], snapshot: Snapshot) -> Delive
 
 
 def _sending(connection: Connection, key: DeliveryKey) -> _Sending:
-    s, t = submissions.c, turns.c
+    s, t = submissions.c, state_events.c
     own = (t.campaign_id == key.campaign_id, t.batch_id == key.batch_id, t.seq == key.seq)
     again = select(func.max(t.at), func.count()).where(*own, t.kind == int(StateEvent.REQUEUED))
     since, number = connection.execute(again).one()

@@ -9,7 +9,16 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Connection, Select, and_, case, exists, func, or_, select, tuple_
 
 from app.core.states import RECEIVED, DeliveryState, RunState
-from app.database.models import campaigns, chunks, deliveries, links, runs, submissions, turns, unknowns
+from app.database.models import (
+    campaigns,
+    chunks,
+    deliveries,
+    links,
+    runs,
+    state_events,
+    submissions,
+    unknowns,
+)
 from app.ledger.contract import DeliveryKey, StateEvent
 from app.ledger.engine_base import WHOLE, EngineBase, MatchedDelivery, Snapshot
 from app.ledger.receipt_times import VALIDITY_MS, ReceiptRow
@@ -189,7 +198,7 @@ def sent_after(of: Any) -> ColumnElement[int]:
 
     That is when it was last requeued, else when its chunk was first claimed, else when its run started.
     """
-    c, t = chunks.c, turns.c
+    c, t = chunks.c, state_events.c
     mine = (c.campaign_id == of.campaign_id, c.batch_id == of.batch_id)
     holding = select(c.taken_at).where(*mine, c.first_seq <= of.seq, c.last_seq >= of.seq)
     taken = holding.order_by(c.first_seq.desc()).limit(1).scalar_subquery()

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, delete, func, select, update
 
 from app.core.clock import DAY_MS
 from app.core.states import DeliveryState, DeliveryStatus, apply_receipt
-from app.database.models import quarantine, receipts, submissions, turns
+from app.database.models import quarantine, receipts, state_events, submissions
 from app.ledger.candidates import choose, repeated, submission_query
 from app.ledger.contract import Applied, Arrival, DeliveryKey, ResultKind, StateEvent
 from app.ledger.engine_base import (
@@ -320,7 +320,7 @@ def _pause(tries: int) -> int:
 
 
 def _requeued_at(connection: Connection, key: DeliveryKey) -> int:
-    t = turns.c
+    t = state_events.c
     own = (t.campaign_id == key.campaign_id, t.batch_id == key.batch_id, t.seq == key.seq)
     query = select(func.max(t.at)).where(*own, t.kind == int(StateEvent.REQUEUED))
     return connection.execute(query).scalar() or 0

@@ -35,7 +35,7 @@ from app.database.models import campaigns, deliveries, metadata, tallies
 from app.ledger.engines.postgresql import PostgresqlLedger
 
 # Marks a file as a copy, so that it does not send before a person confirms.
-_MARK = "INSERT INTO homes (home, since, by) VALUES ('a copy', ?, ?)"
+_MARK = "INSERT INTO database_identity (home, since, by) VALUES ('a copy', ?, ?)"
 
 
 def back_up(source: Path, target: Path, who: str) -> int:

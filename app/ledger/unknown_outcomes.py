@@ -20,7 +20,7 @@ from sqlalchemy import (
 )
 
 from app.core.states import DeliveryState, NotSent, RunState
-from app.database.models import chunks, deliveries, links, quarantine, runs, turns, unknowns
+from app.database.models import chunks, deliveries, links, quarantine, runs, state_events, unknowns
 from app.ledger.contract import ChunkLease, ChunkState, DeliveryKey, StateEvent
 from app.ledger.engine_base import EngineBase, Row
 from app.ledger.tallies import Changes
@@ -82,7 +82,7 @@ def record_event(
 ) -> None:
     """Write events that no submission or receipt records to the journal."""
     values = (store.now_ms(connection), int(event.event), int(event.reason), event.submitted_at)
-    store.add_missing(connection, turns, _TURN, [(*key, *values) for key in keys])
+    store.add_missing(connection, state_events, _TURN, [(*key, *values) for key in keys])
 
 
 def remove_unknown(connection: Connection, keys: Sequence[DeliveryKey]) -> None:
@@ -139,7 +139,7 @@ class UnknownDecisions(EngineBase):
                 done.append(DeliveryKey(*row[:3]))
                 events.append((*row[:3], now, int(StateEvent.REQUEUED), 0, row.submitted_at))
         changes.write(connection, self)
-        self.add_missing(connection, turns, _TURN, events)
+        self.add_missing(connection, state_events, _TURN, events)
         remove_unknown(connection, done)
         return done
 
@@ -157,7 +157,7 @@ class UnknownDecisions(EngineBase):
                 new = (DeliveryState.UNKNOWN, int(NotSent.WRITTEN_OFF))
                 changes.move(where, (row.state, row.reason), new, row.segments)
             events = [(*key, now, int(StateEvent.WRITTEN_OFF), 0, None) for key in mine]
-            self.add_missing(connection, turns, _TURN, events)
+            self.add_missing(connection, state_events, _TURN, events)
             done += len(mine)
         changes.write(connection, self)
         return done

@@ -13,7 +13,7 @@ from app.core import clock
 from app.core.errors import NotFound
 from app.core.phone import mask
 from app.core.states import DeliveryState
-from app.database.models import deliveries, links, receipts, runs, submissions, turns, unknowns
+from app.database.models import deliveries, links, receipts, runs, state_events, submissions, unknowns
 from app.ledger.contract import ResultKind, StateEvent
 from carriers.contract import ReceiptLevel
 
@@ -106,7 +106,7 @@ def _own(table: Table, key: tuple[int, int, int]) -> Any:
 
 def _events(connection: Connection, key: tuple[int, int, int]) -> Iterator[DeliveryEvent]:
     names = {row.id: row.name for row in connection.execute(select(links.c.id, links.c.name))}
-    for table, told in ((submissions, _submission), (receipts, _receipt), (turns, _turn)):
+    for table, told in ((submissions, _submission), (receipts, _receipt), (state_events, _turn)):
         for row in connection.execute(_own(table, key).limit(_MOST + 1)):
             yield told(row, names)
 

@@ -23,13 +23,14 @@ T = TypeVar("T")
 
 _TAKE = text(
     """
-    INSERT INTO errands (link_id, name, owner, until) VALUES (:link, :name, :owner, :until)
+    INSERT INTO link_jobs (link_id, name, owner, until) VALUES (:link, :name, :owner, :until)
     ON CONFLICT (link_id, name) DO UPDATE SET owner = excluded.owner, until = excluded.until
-     WHERE errands.until <= :now OR errands.owner = excluded.owner
+     WHERE link_jobs.until <= :now OR link_jobs.owner = excluded.owner
     """
 )
 _LEAVE = text(
-    "UPDATE errands SET owner = '', until = :until WHERE link_id = :link AND name = :name AND owner = :owner"
+    "UPDATE link_jobs SET owner = '', until = :until"
+    " WHERE link_id = :link AND name = :name AND owner = :owner"
 )
 
 

@@ -25,26 +25,26 @@ _LOOK_AT_ONCE = 500
 _DUE_UNKNOWN = text(
     """
     SELECT q.campaign_id, q.batch_id, q.seq, q.since, q.tries
-      FROM unknowns u CROSS JOIN questions q -- SQLite keeps this order: from the short list to the long one
+      FROM unknowns u CROSS JOIN status_queries q -- SQLite keeps this order: the short list first
      WHERE q.campaign_id = u.campaign_id AND q.batch_id = u.batch_id AND q.seq = u.seq
        AND u.link_id = :link AND q.link_id = :link AND q.due_at <= :now ORDER BY q.due_at LIMIT :most
     """
 )
 _DUE = text(
     """
-    SELECT campaign_id, batch_id, seq, since, tries FROM questions
+    SELECT campaign_id, batch_id, seq, since, tries FROM status_queries
      WHERE link_id = :link AND due_at <= :now ORDER BY due_at LIMIT :most
     """
 )
 _LATER = text(
     """
-    UPDATE questions SET tries = :tries, due_at = :due
+    UPDATE status_queries SET tries = :tries, due_at = :due
      WHERE campaign_id = :campaign AND batch_id = :batch AND seq = :seq AND since = :at
     """
 )
 _GONE = text(
     """
-    DELETE FROM questions
+    DELETE FROM status_queries
      WHERE campaign_id = :campaign AND batch_id = :batch AND seq = :seq AND since = :at
     """
 )

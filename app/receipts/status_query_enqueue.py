@@ -19,18 +19,18 @@ _CHUNKS_AT_ONCE = 4
 _AGAIN = """
     ON CONFLICT (campaign_id, batch_id, seq) DO UPDATE
        SET link_id = excluded.link_id, since = excluded.since, due_at = excluded.due_at, tries = 0
-     WHERE questions.since < excluded.since
+     WHERE status_queries.since < excluded.since
 """
 _UNKNOWN = text(
     f"""
-    INSERT INTO questions (campaign_id, batch_id, seq, link_id, since, due_at)
+    INSERT INTO status_queries (campaign_id, batch_id, seq, link_id, since, due_at)
     SELECT u.campaign_id, u.batch_id, u.seq, u.link_id, u.since, u.since + :after
       FROM unknowns u
      WHERE u.link_id = :link AND u.written_off_by IS NULL AND u.since > :oldest
        AND EXISTS (SELECT 1 FROM submissions s
                     WHERE s.campaign_id = u.campaign_id AND s.batch_id = u.batch_id AND s.seq = u.seq
                       AND s.reference IS NOT NULL)
-       AND NOT EXISTS (SELECT 1 FROM questions q
+       AND NOT EXISTS (SELECT 1 FROM status_queries q
                         WHERE q.campaign_id = u.campaign_id AND q.batch_id = u.batch_id AND q.seq = u.seq
                           AND q.since >= u.since)
      LIMIT :most {_AGAIN}
@@ -38,7 +38,7 @@ _UNKNOWN = text(
 )
 _ONE = text(
     f"""
-    INSERT INTO questions (campaign_id, batch_id, seq, link_id, since, due_at)
+    INSERT INTO status_queries (campaign_id, batch_id, seq, link_id, since, due_at)
     VALUES (:campaign, :batch, :seq, :link, :since, :due) {_AGAIN}
     """  # noqa: S608 - the same
 )

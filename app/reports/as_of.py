@@ -17,7 +17,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, Table, and_, func
 
 from app.core.clock import VIETNAM_OFFSET_MS
 from app.core.states import RECEIVED, SENT, DeliveryState
-from app.database.models import deliveries, links, receipts, submissions, turns
+from app.database.models import deliveries, links, receipts, state_events, submissions
 from app.ledger.contract import TallyCount
 from app.reports.event_replay import Fixed, PastDelivery, ReceiptEvent, Sub, Turned, replay_events, unsent
 from app.reports.scope import Scope
@@ -94,7 +94,7 @@ def _late(scope: Scope, cutoff_ms: int) -> Any:
     each = (
         (receipts, matched),
         (submissions, submissions.c.at > cutoff_ms),
-        (turns, turns.c.at > cutoff_ms),
+        (state_events, state_events.c.at > cutoff_ms),
         (deliveries, or_(closed, d.submitted_at > cutoff_ms)),
     )
     keys = [
@@ -131,7 +131,7 @@ def _at_cutoff(
 ) -> Iterator[tuple[Row[Any], PastDelivery]]:
     subs = _events(of.rows(connection, _submitted(cutoff_ms), submissions), Sub)
     received = _events(of.rows(connection, _receipts(cutoff_ms), receipts), ReceiptEvent)
-    turned = _events(of.rows(connection, _turns(), turns), Turned)
+    turned = _events(of.rows(connection, _turns(), state_events), Turned)
     d = deliveries.c
     columns = (d.batch_id, d.seq, d.area, d.state, d.reason, d.segments, d.submitted_at, d.done_at)
     masks = (d.delivered, d.relayed, d.link_id)
@@ -175,7 +175,7 @@ def _receipts(cutoff_ms: int) -> Select[Any]:
 
 
 def _turns() -> Select[Any]:
-    t = turns.c
+    t = state_events.c
     return select(t.seq, t.at, t.kind, t.reason, t.submitted_at).order_by(t.at)
 
 

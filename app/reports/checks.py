@@ -19,9 +19,9 @@ from app.database.models import (
     receipts,
     run_batches,
     runs,
+    state_events,
     submissions,
     subscribers,
-    turns,
     unknowns,
 )
 from app.ledger import approval_digest
@@ -213,7 +213,7 @@ def reports_add_up(connection: Connection, campaign_id: int) -> Iterator[str]:
 
 
 def _newest(connection: Connection, campaign_id: int) -> int:
-    journals = ((submissions, "at"), (receipts, "received_at"), (turns, "at"))
+    journals = ((submissions, "at"), (receipts, "received_at"), (state_events, "at"))
     queries = (select(func.max(t.c[at])).where(t.c.campaign_id == campaign_id) for t, at in journals)
     return max(connection.execute(query).scalar_one() or 0 for query in queries)
 

@@ -18,13 +18,13 @@ from app.database.models import (
     batches,
     chunks,
     erasures,
-    errands,
     faults,
     link_health,
+    link_jobs,
     notices,
     quarantine,
-    questions,
     receipt_files,
+    status_queries,
     unknowns,
 )
 
@@ -33,7 +33,8 @@ log = get_logger(__name__)
 # Smaller steps are waited out; no lease taken after a step ends this far ahead.
 LEAST_MS = 600_000
 _MOVED = (
-    *(chunks.c.not_before, chunks.c.lease_until, quarantine.c.try_at, questions.c.due_at, errands.c.until),
+    *(chunks.c.not_before, chunks.c.lease_until, quarantine.c.try_at, status_queries.c.due_at),
+    link_jobs.c.until,
     *(notices.c.due_at, notices.c.lease_until, erasures.c.lease_until, batches.c.lease_until),
     *(receipt_files.c.lease_until, faults.c.red_until, link_health.c.seen_at),
     *(chunks.c.taken_at, unknowns.c.since),

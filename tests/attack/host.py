@@ -35,7 +35,7 @@ _SIZE = {
     """,
     "postgresql": "SELECT pg_database_size(current_database())",
 }
-_PROCESS = {"link_health", "homes"}
+_PROCESS = {"link_health", "database_identity"}
 
 
 class Attacked(Home):

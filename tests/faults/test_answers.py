@@ -8,7 +8,7 @@ import contextlib
 import httpx
 from sqlalchemy import Engine, Table, create_engine, func, select
 
-from app.database.models import answers, campaigns
+from app.database.models import campaigns, idempotency_keys
 from tests.faults.processes import Home, Program, smpp_link
 
 BODY = {"name": "Before Tet", "purpose": "tuyen_truyen", "sender": "CA SON LA", "text": "Canh giac lua dao."}
@@ -22,7 +22,7 @@ async def test_kill_9_between_commit_and_answer_changes_nothing(home: Home) -> N
     watch = create_engine(home.url)
     program = await _serving(home)
     asked = asyncio.create_task(_post(home, headers | KEY))
-    await home.until(lambda: _count(watch, answers) == 1, "the answer is committed")
+    await home.until(lambda: _count(watch, idempotency_keys) == 1, "the answer is committed")
     await program.kill()
     first = await asked
     await _serving(home)

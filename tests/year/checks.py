@@ -12,12 +12,12 @@ from app.core.clock import DAY_MS
 from app.core.states import DeliveryState, RunState
 from app.database.connection import Database
 from app.database.models import (
-    answers,
     batches,
     chunks,
     deliveries,
     erasures,
     faults,
+    idempotency_keys,
     notices,
     quarantine,
     runs,
@@ -100,7 +100,7 @@ def _rows_due(now: int) -> list[tuple[str, Table, tuple[Any, ...]]]:
         ("receipts in quarantine are to be looked at", quarantine, (quarantine.c.try_at <= late,)),
         ("leases have run out", chunks, (chunks.c.state == ChunkState.LEASED, chunks.c.lease_until <= late)),
         ("notices are due", notices, (notices.c.state == "waiting", notices.c.due_at <= late)),
-        ("answers are to be forgotten", answers, (answers.c.at <= late - DAY_MS,)),
+        ("answers are to be forgotten", idempotency_keys, (idempotency_keys.c.at <= late - DAY_MS,)),
         ("imports have lost their holder", batches, (batches.c.state == "importing",)),
         ("faults were noted", faults, (faults.c.red_until > now,)),
         ("runs are open", runs, (runs.c.state.in_(_OPEN),)),

@@ -6,43 +6,66 @@ number. On PostgreSQL the three large tables are partitioned by campaign, so tha
 
 from __future__ import annotations
 
+from app.database.models.accounts import (
+    api_keys,
+    audit,
+    faults,
+    idempotency_keys,
+    login_attempts,
+    people,
+    recovery_codes,
+    sessions,
+)
 from app.database.models.base import Ms, metadata
-from app.database.models.batches import bad_lines, batches, subscribers
-from app.database.models.campaigns import approvals, audiences, campaigns, directives, run_batches, runs
-from app.database.models.dispatch import (
+from app.database.models.campaigns import (
+    approvals,
+    audiences,
+    bad_lines,
+    batches,
+    campaigns,
+    directives,
+    do_not_send,
+    erasures,
+    kept_reports,
+    left_out,
+    notices,
+    run_batches,
+    runs,
+    subscribers,
+)
+from app.database.models.reporting import (
+    addressees,
+    attachments,
+    frozen_reports,
+    outreach,
+    report_files,
+    statements,
+    tallies,
+)
+from app.database.models.sending import (
     chunks,
+    database_identity,
     deliveries,
-    homes,
+    inbound_messages,
     link_health,
+    link_jobs,
     links,
+    polled_chunks,
+    quarantine,
+    receipt_files,
+    receipt_lines,
+    receipts,
     run_counts,
+    state_events,
+    status_queries,
     submissions,
     unknowns,
     webhook_clocks,
 )
-from app.database.models.faults import faults
-from app.database.models.frozen import frozen_reports, report_files
-from app.database.models.inbound import inbound_messages
-from app.database.models.notices import notices
-from app.database.models.people import api_keys, audit, login_attempts, people, recovery_codes, sessions
-from app.database.models.privacy import do_not_send, erasures, kept_reports, left_out
-from app.database.models.receipts import (
-    errands,
-    polled_chunks,
-    quarantine,
-    questions,
-    receipt_files,
-    receipt_lines,
-    receipts,
-)
-from app.database.models.reports import addressees, attachments, outreach, statements, tallies
-from app.database.models.requests import answers
-from app.database.models.turns import turns
 
 __all__ = [
     "Ms",
     "addressees",
-    "answers",
     "api_keys",
     "approvals",
     "attachments",
@@ -52,18 +75,19 @@ __all__ = [
     "batches",
     "campaigns",
     "chunks",
+    "database_identity",
     "deliveries",
     "directives",
     "do_not_send",
     "erasures",
-    "errands",
     "faults",
     "frozen_reports",
-    "homes",
+    "idempotency_keys",
     "inbound_messages",
     "kept_reports",
     "left_out",
     "link_health",
+    "link_jobs",
     "links",
     "login_attempts",
     "metadata",
@@ -72,7 +96,6 @@ __all__ = [
     "people",
     "polled_chunks",
     "quarantine",
-    "questions",
     "receipt_files",
     "receipt_lines",
     "receipts",
@@ -82,11 +105,12 @@ __all__ = [
     "run_counts",
     "runs",
     "sessions",
+    "state_events",
     "statements",
+    "status_queries",
     "submissions",
     "subscribers",
     "tallies",
-    "turns",
     "unknowns",
     "webhook_clocks",
 ]

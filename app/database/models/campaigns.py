@@ -1,12 +1,14 @@
-"""Tables of campaigns: directives, campaigns, approvals, runs and their audiences."""
+"""Tables of directives, campaigns, runs and batches, of notices, and of what privacy asks for."""
 
 from __future__ import annotations
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     Boolean,
     Column,
     ForeignKey,
+    Index,
     Integer,
     SmallInteger,
     String,
@@ -16,7 +18,9 @@ from sqlalchemy import (
     text,
 )
 
-from app.database.models.base import Ms, metadata, new_id
+from app.database.models.base import Ms, metadata, new_id, on_postgresql
+
+# ---- Tables of campaigns: directives, campaigns, approvals, runs and their audiences.
 
 directives = Table(
     "directives",
@@ -108,4 +112,144 @@ audiences = Table(
     Column("areas", JSON, nullable=False),  # codes; empty: the whole province
     Column("area_basis", String(24), nullable=False),  # areas.Basis
     Column("estimated", Integer, nullable=False),  # estimated number of subscribers
+)
+
+# ---- Tables of batches: their subscribers, and lines that gave none.
+
+batches = Table(
+    "batches",
+    metadata,
+    new_id(),
+    Column("carrier", String(40), nullable=False),
+    Column("name", String(200), nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("rows_sha256", String(64)),  # of the subscribers as imported; NULL: older row
+    Column("state", String(12), nullable=False),
+    Column("error", Text),
+    Column("bytes", BigInteger, nullable=False, server_default="0"),
+    Column("bytes_read", BigInteger, nullable=False, server_default="0"),
+    Column("lines", Integer, nullable=False, server_default="0"),
+    Column("accepted", Integer, nullable=False, server_default="0"),
+    Column("rejected", Integer, nullable=False, server_default="0"),
+    Column("repeated", Integer, nullable=False, server_default="0"),
+    Column("other_range", Integer, nullable=False, server_default="0"),  # numbers of another carrier's ranges
+    Column("owner", String(80)),  # import at work; its lease ends at lease_until
+    Column("lease_until", Ms),
+    Column("created_at", Ms, nullable=False),
+    Column("created_by", String(80), nullable=False),
+    # Other accounts that uploaded the same file since: app/campaigns/approval.py.
+    Column("again_by", JSON, nullable=False, server_default="[]"),
+    UniqueConstraint("carrier", "sha256"),
+)
+
+subscribers = Table(
+    "subscribers",
+    metadata,
+    Column("batch_id", Integer, ForeignKey("batches.id"), primary_key=True),
+    Column("seq", Integer, primary_key=True, autoincrement=False),  # line number in the file
+    Column("phone", BigInteger, nullable=False),
+    Column("area", String(5)),
+    Column("lang", String(8)),
+    sqlite_with_rowid=False,
+)
+
+bad_lines = Table(
+    "bad_lines",
+    metadata,
+    Column("batch_id", Integer, ForeignKey("batches.id"), primary_key=True),
+    Column("line", Integer, primary_key=True, autoincrement=False),
+    Column("reason", String(40), nullable=False),  # a key of app/core/phone.py REASONS or app/batches
+    Column("value", String(80), nullable=False),  # content of the line, masked
+    sqlite_with_rowid=False,
+)
+
+# ---- Do-not-send list, what it left out, and erasures with their certificates.
+
+# Numbers that one carrier's runs leave out; stored whole, because the queueing statement joins them.
+do_not_send = Table(
+    "do_not_send",
+    metadata,
+    new_id(),
+    Column("carrier", String(40), nullable=False),
+    Column("phone", BigInteger, nullable=False),
+    Column("added_at", Ms, nullable=False),
+    Column("added_by", String(80), nullable=False),
+    UniqueConstraint("carrier", "phone"),
+)
+
+# Subscribers that were not queued for a reason that can change later and so must be stored.
+left_out = Table(
+    "left_out",
+    metadata,
+    Column("campaign_id", Integer, primary_key=True, autoincrement=False),
+    Column("batch_id", Integer, primary_key=True, autoincrement=False),
+    Column("seq", Integer, primary_key=True, autoincrement=False),
+    Column("reason", SmallInteger, nullable=False),  # states.NotSent
+    sqlite_with_rowid=False,
+)
+
+# One row per erasure: its work list while it runs, its certificate when it is done.
+erasures = Table(
+    "erasures",
+    metadata,
+    new_id(),
+    Column("kind", String(12), nullable=False),  # app/privacy/erasable.py: Kind
+    Column("subject_id", Integer),  # of the campaign, batch or file
+    Column("name", String(200), nullable=False),  # name for people
+    Column("rule", Text, nullable=False),  # why it was due, in words
+    Column("days", Integer, nullable=False),  # the setting applied
+    Column("months", Integer),  # the same, if the setting is in months
+    Column("due_at", Ms, nullable=False),
+    Column("first_at", Ms),  # earliest and latest time of the erased rows
+    Column("last_at", Ms),
+    Column("counts", JSON, nullable=False),  # table -> rows erased so far
+    Column("totals", JSON, nullable=False),  # of a campaign: [state, reason, messages, segments], kept
+    Column("kept", JSON, nullable=False, server_default="{}"),  # run -> hash of its kept report
+    Column("anchor", String(80)),  # ROW:HASH of the last audit row erased
+    Column("by", String(80), nullable=False),
+    Column("started_at", Ms, nullable=False),
+    Column("ended_at", Ms),
+    Column("sha256", String(64)),  # over all of this, once it has ended
+    Column("owner", String(80)),  # process at work; its lease ends at lease_until
+    Column("lease_until", Ms),
+    Index("ix_erasures_kind_subject_id", "kind", "subject_id"),
+    # Read with every group of receipts: which campaigns are closed to them.
+    Index(
+        "ix_erasures_open",
+        "kind",
+        sqlite_where=text("ended_at IS NULL"),
+        info=on_postgresql(where="ended_at IS NULL"),
+    ),
+)
+
+# A run's measured report at the time its rows were erased; later reports are printed from it.
+kept_reports = Table(
+    "kept_reports",
+    metadata,
+    Column("run_id", Integer, primary_key=True, autoincrement=False),
+    Column("cutoff_at", Ms, nullable=False),
+    Column("figures", Text, nullable=False),  # JSON of app/reports/figures.py: CarrierReport, as it is hashed
+    Column("sha256", String(64), nullable=False),
+)
+
+# ---- Outbox of notifications: one row per message, with its own due time and lease.
+
+notices = Table(
+    "notices",
+    metadata,
+    new_id(),
+    Column("key", String(200), nullable=False, unique=True),  # content and recipient: never sent twice
+    Column("kind", String(60), nullable=False),  # such as directive.due
+    Column("channel", String(8), nullable=False),  # email | webhook
+    Column("target", String(254), nullable=False),  # e-mail address, or name of an endpoint in the settings
+    Column("payload", JSON, nullable=False),
+    Column("state", String(8), nullable=False),  # waiting | sent | failed
+    Column("due_at", Ms, nullable=False),
+    Column("tries", SmallInteger, nullable=False, server_default="0"),
+    Column("owner", String(80)),  # sending process; its lease ends at lease_until
+    Column("lease_until", Ms),
+    Column("error", Text),
+    Column("created_at", Ms, nullable=False),
+    Column("sent_at", Ms),
+    Index("ix_notices_state_due_at", "state", "due_at"),
 )

@@ -19,8 +19,8 @@ from app.database.models import (
     receipts,
     run_batches,
     runs,
+    state_events,
     tallies,
-    turns,
 )
 from app.ledger.contract import ChunkState, StateEvent
 
@@ -94,9 +94,9 @@ class LedgerProbe:
         return self._set(select(deliveries.c.phone).where(deliveries.c.state == state))
 
     def ever_unknown(self) -> set[int]:
-        t, d = turns.c, deliveries.c
+        t, d = state_events.c, deliveries.c
         own = (d.campaign_id == t.campaign_id) & (d.batch_id == t.batch_id) & (d.seq == t.seq)
-        return self._set(select(d.phone).join(turns, own).where(t.kind == StateEvent.LOST))
+        return self._set(select(d.phone).join(state_events, own).where(t.kind == StateEvent.LOST))
 
     def reported(self) -> dict[int, int]:
         """Count by number the distinct receipt ids in journal and quarantine."""

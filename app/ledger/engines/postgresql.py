@@ -97,7 +97,7 @@ _GRIP = f"""
       SELECT 1 FROM links l JOIN runs r ON r.id = %(run)s AND r.state = 'running'
         JOIN campaigns g ON g.id = r.campaign_id AND g.state = 'approved'
        WHERE l.id = %(link)s AND l.state = 'running'
-         AND coalesce((SELECT home FROM homes ORDER BY id DESC LIMIT 1) = ({_HOME}), true)),
+         AND coalesce((SELECT home FROM database_identity ORDER BY id DESC LIMIT 1) = ({_HOME}), true)),
     held AS (
       UPDATE chunks SET lease_until = {NOW} + %(lease)s,
              watermark = CASE WHEN EXISTS (SELECT 1 FROM going) THEN greatest(watermark, %(upto)s::int)

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, Table, and_, func, select, upd
 
 from app.core import clock
 from app.core.states import CampaignState, DeliveryState, LinkState, RunState
-from app.database.models import campaigns, deliveries, homes, links, runs, submissions, tallies
+from app.database.models import campaigns, database_identity, deliveries, links, runs, submissions, tallies
 from app.ledger.contract import ChunkLease, Link, ResultKind
 from app.ledger.engine_base import (
     CROWD,
@@ -271,7 +271,7 @@ def _runs(connection: Connection, link: Link, lease: ChunkLease) -> bool:
 
 def _settled(connection: Connection) -> bool:
     """Return whether this is the ledger's own file, not a copy that no person has confirmed yet."""
-    last = select(homes.c.home).order_by(homes.c.id.desc()).limit(1)
+    last = select(database_identity.c.home).order_by(database_identity.c.id.desc()).limit(1)
     return connection.execute(last).scalar() in (None, _HOME)
 
 

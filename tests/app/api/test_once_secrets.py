@@ -7,7 +7,7 @@ from sqlalchemy import select
 
 from app.api.idempotency_store import sweep
 from app.database.connection import Database
-from app.database.models import answers, api_keys
+from app.database.models import api_keys, idempotency_keys
 from tests.app.client import Client
 
 KEY = {"Idempotency-Key": "9d01"}
@@ -24,7 +24,7 @@ def test_a_key_is_made_once_and_asked_again_its_name_is_said(client: Client, db:
     assert (other.status_code, other.json()["type"]) == (422, "/docs/errors#key-reused")
     assert [each["name"] for each in client.get("/v1/keys").json()] == ["tester", "phone room"]
     secret = made.json()["key"].split("_", 2)[2].encode()  # it may have such a sign itself
-    kept = db.read(lambda c: c.execute(select(answers)).all())
+    kept = db.read(lambda c: c.execute(select(idempotency_keys)).all())
     assert len(kept) == 1
     assert secret not in repr(kept).encode()
     assert secret not in kept[0].body
@@ -46,7 +46,7 @@ def test_a_key_is_rotated_once(client: Client, db: Database) -> None:
 def test_a_password_leaves_no_hash_of_its_request(client: Client, db: Database) -> None:
     person = {"name": "lan", "role": "approver", "password": "bốn từ chẳng liên quan"}
     assert client.post("/v1/users", json=person, headers=KEY).status_code == 201
-    assert db.read(lambda c: c.execute(select(answers)).all()) == []
+    assert db.read(lambda c: c.execute(select(idempotency_keys)).all()) == []
     assert client.post("/v1/users", json=person, headers=KEY).status_code == 409
 
 

@@ -15,7 +15,7 @@ from app.core.errors import Conflict, SetupError
 from app.core.states import DeliveryState, LinkState, RunState
 from app.database.connection import Database
 from app.database.models import audit, batches, chunks, links, run_batches, runs, subscribers, unknowns
-from app.database.models import homes as kept
+from app.database.models import database_identity as kept
 from app.dispatch import link_store, restore_recovery, run_content
 from app.ledger.contract import Reservation
 from app.ledger.transfer import back_up

@@ -10,7 +10,16 @@ from app.core import clock
 from app.core.clock import DAY_MS
 from app.core.states import DeliveryState
 from app.database.connection import Database
-from app.database.models import chunks, deliveries, quarantine, receipts, runs, submissions, turns, unknowns
+from app.database.models import (
+    chunks,
+    deliveries,
+    quarantine,
+    receipts,
+    runs,
+    state_events,
+    submissions,
+    unknowns,
+)
 from app.ledger.contract import Arrival, Reservation
 from carriers.contract import Receipt, ReceiptLevel, ReceiptStatus
 from tests.app.world import FIRST_PHONE, World, build
@@ -59,7 +68,7 @@ def passes(db: Database, days: float) -> None:
             (deliveries, ("submitted_at", "done_at")),
             (chunks, ("taken_at", "lease_until")),
             (unknowns, ("since",)),
-            (turns, ("at",)),
+            (state_events, ("at",)),
             (runs, ("started_at", "ended_at")),
         ):
             earlier = {name: table.c[name] - back for name in names}

@@ -16,7 +16,7 @@ from app.campaigns import queries
 from app.core import clock
 from app.core.config import Settings
 from app.database.connection import Database
-from app.database.models import answers, audit, campaigns
+from app.database.models import audit, campaigns, idempotency_keys
 from app.runtime.api_app import create_app
 from app.security import create_key
 from tests.app.campaigns.rows import new_run
@@ -80,7 +80,7 @@ def test_two_callers_may_take_the_same_key(client: Client, application: FastAPI,
 
 def test_a_refused_act_leaves_its_key_free(client: Client, db: Database) -> None:
     refused = client.post("/v1/campaigns", json=CAMPAIGN | {"directive_id": 1}, headers=KEY)
-    assert (refused.status_code, count(db, answers)) == (422, 0)
+    assert (refused.status_code, count(db, idempotency_keys)) == (422, 0)
     client.post("/v1/directives", json=LETTER)
     made = client.post("/v1/campaigns", json=CAMPAIGN | {"directive_id": 1}, headers=KEY)
     assert made.status_code == 201
@@ -137,8 +137,8 @@ async def test_two_processes_share_the_keys(new_postgresql_url: str, settings: S
 def test_a_key_is_new_again_after_its_time_and_old_answers_are_swept(client: Client, db: Database) -> None:
     client.post("/v1/campaigns", json=CAMPAIGN, headers=KEY)
     old = clock.now_ms() - DAY_MS - 1000
-    db.write(lambda c: c.execute(update(answers).values(at=old)))
+    db.write(lambda c: c.execute(update(idempotency_keys).values(at=old)))
     assert client.post("/v1/campaigns", json=CAMPAIGN, headers=KEY).json()["id"] == 2
     assert db.write(sweep, DAY_MS) == 0
-    db.write(lambda c: c.execute(update(answers).values(at=old)))
-    assert (db.write(sweep, DAY_MS), count(db, answers)) == (1, 0)
+    db.write(lambda c: c.execute(update(idempotency_keys).values(at=old)))
+    assert (db.write(sweep, DAY_MS), count(db, idempotency_keys)) == (1, 0)

@@ -9,7 +9,7 @@ from sqlalchemy import func, select, update
 
 from app.core.config import Settings
 from app.database.connection import Database
-from app.database.models import answers, frozen_reports, run_batches
+from app.database.models import frozen_reports, idempotency_keys, run_batches
 from app.runtime.api_app import create_app
 from app.security import create_key
 from tests.app.client import Client
@@ -43,7 +43,7 @@ def test_a_freeze_whose_answer_was_lost_is_answered_as_it_was(db: Database, sett
     db.write(lambda c: c.execute(update(run_batches).values(fanned_all=True)))
     with Client(create_app(settings, db), db.write(create_key, "officer")) as client:
         first = client.post("/v1/reports", json={"run_id": 1}, headers=KEY)
-        kept = db.read(lambda c: c.execute(select(answers)).one())
+        kept = db.read(lambda c: c.execute(select(idempotency_keys)).one())
         assert (kept.status, bytes(kept.body)) == (201, first.content)
         without = client.post("/v1/reports", json={"run_id": 1})
         again = client.post("/v1/reports", json={"run_id": 1}, headers=KEY)

@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from sqlalchemy import func, select, update
 
 from app.database.connection import Database
-from app.database.models import answers, attachments, batches
+from app.database.models import attachments, batches, idempotency_keys
 from app.security import create_key
 from tests.app.client import Client
 from tests.app.receipts.result_files.scene import HEADER, TAKEN, phone, sent
@@ -62,7 +62,7 @@ def test_other_content_under_the_same_key_is_refused_and_makes_nothing(
 
 def test_a_refused_upload_leaves_its_key_free(client: Client, db: Database) -> None:
     assert batch(client, carrier="nobody").status_code == 422
-    assert count(db, answers) == 0
+    assert count(db, idempotency_keys) == 0
     assert batch(client).status_code == 202
 
 

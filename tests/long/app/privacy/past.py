@@ -18,7 +18,7 @@ from tests.long.app.reports.scene import DAY, T0, S, Scene
 DAYS = 90
 TERMS = RetentionTerms(DAYS, 1200)  # records stay, but for the tests of their own
 PERSONAL = (
-    *(m.deliveries, m.submissions, m.receipts, m.unknowns, m.questions, m.turns, m.left_out),
+    *(m.deliveries, m.submissions, m.receipts, m.unknowns, m.status_queries, m.state_events, m.left_out),
     *(m.chunks, m.polled_chunks, m.subscribers, m.bad_lines, m.receipt_lines),
 )
 
@@ -38,9 +38,9 @@ def over(db: Database, ended_at: int | None = T0 + 3 * DAY) -> Database:
     scene.message(S.RELAYED, batch=2)
     scene.repeated(first["phone"], batch=2)
     key = {"campaign_id": 1, "batch_id": 1, "seq": 4}
-    scene.add(m.questions, **key, link_id=1, since=T0, due_at=T0)
+    scene.add(m.status_queries, **key, link_id=1, since=T0, due_at=T0)
     scene.add(m.polled_chunks, campaign_id=1, batch_id=1, first_seq=3, link_id=1, pass_no=1)
-    scene.add(m.turns, **key, at=T0, kind=1)
+    scene.add(m.state_events, **key, at=T0, kind=1)
     _file(scene, first["phone"])
     scene.save(db)
     return db

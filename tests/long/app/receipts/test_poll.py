@@ -14,7 +14,7 @@ from sqlalchemy import func, select, update
 from app.core import clock
 from app.core.states import DeliveryState, LinkState
 from app.database.connection import Database
-from app.database.models import deliveries, errands, questions, receipts, unknowns
+from app.database.models import deliveries, link_jobs, receipts, status_queries, unknowns
 from app.database.models import links as links_table
 from app.ledger.contract import DeliveryKey, SubmitOutcome
 from app.receipts.poll import Poll
@@ -56,7 +56,7 @@ async def test_unknown_deliveries_of_one_request_are_settled_each_by_its_own_pho
     ]
     oracle.says = lambda question: fates[(int(question.phone) - FIRST_PHONE) % 4]
     async with at_work(poll(world, oracle)):
-        await until(lambda: count(world, unknowns) == 0 and count(world, questions) == 0)
+        await until(lambda: count(world, unknowns) == 0 and count(world, status_queries) == 0)
     assert world.states() == {D: 3, F: 1, int(DeliveryState.EXPIRED): 1, S: 1}
     assert set(oracle.phones().values()) == {1}
     assert {question.reference for _, question in oracle.asked} == {"req-1"}
@@ -154,10 +154,10 @@ async def test_what_has_its_receipt_by_then_is_not_asked_about(db: Database) -> 
     world, oracle = sent(db, [taken(f"m{n}") for n in range(600)]), Oracle()
     asking = poll(world, oracle, "all", after_s=60.0)
     async with at_work(asking):
-        await until(lambda: count(world, questions) == 600)
+        await until(lambda: count(world, status_queries) == 600)
         db.write(world.ledger.apply, [receipt(world.link, f"m{n}") for n in range(590)])
         assert oracle.asked == []
-        db.write(lambda c: c.execute(update(questions).values(due_at=1)))  # the minute has passed
+        db.write(lambda c: c.execute(update(status_queries).values(due_at=1)))  # the minute has passed
         await until(lambda: world.states() == {D: 600})
     assert len(oracle.asked) == 10
 
@@ -211,8 +211,8 @@ async def test_after_three_days_nobody_is_asked_any_more(db: Database) -> None:
         old = clock.now_ms() - LONGEST_MS - 1000
         db.write(lambda c: c.execute(update(unknowns).values(since=old)))
         db.write(lambda c: c.execute(update(deliveries).values(submitted_at=old)))
-        db.write(lambda c: c.execute(update(questions).values(since=old, due_at=0)))
-        await until(lambda: count(world, questions) == 0)
+        db.write(lambda c: c.execute(update(status_queries).values(since=old, due_at=0)))
+        await until(lambda: count(world, status_queries) == 0)
         before = len(oracle.asked)
         await asyncio.sleep(0.3)
         assert len(oracle.asked) == before
@@ -286,7 +286,7 @@ async def test_what_a_dead_process_was_asking_another_asks_when_its_lease_is_ove
     await until(lambda: len(dying.asked) == 3)
     first.cancel()  # nothing is handed back: as after kill -9
     await asyncio.gather(first, return_exceptions=True)
-    assert count(world, questions) == 3
+    assert count(world, status_queries) == 3
     async with at_work(poll(world, heir, lease_s=1.0)):
         await asyncio.sleep(0.3)
         assert heir.asked == []
@@ -301,7 +301,7 @@ async def test_a_frozen_process_asks_nothing_once_its_lease_is_over(db: Database
     async with at_work(asking):
         await until(lambda: len(oracle.asked) >= 3)
         stolen = {"owner": "another", "until": clock.now_ms() + 60_000}
-        db.write(lambda c: c.execute(update(errands).values(stolen)))
+        db.write(lambda c: c.execute(update(link_jobs).values(stolen)))
         await asyncio.sleep(1.2)
         before = len(oracle.asked)
         await asyncio.sleep(0.5)

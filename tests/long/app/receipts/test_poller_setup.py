@@ -14,7 +14,7 @@ from app.core.config import LinkSettings, Settings
 from app.core.errors import SetupError
 from app.core.states import DeliveryState
 from app.database.connection import Database
-from app.database.models import deliveries, questions, runs, unknowns
+from app.database.models import deliveries, runs, status_queries, unknowns
 from app.observability.metrics import Metrics
 from app.runtime.worker import Worker
 from carriers.simulators.smsc import Smsc, SmscBehaviour
@@ -79,7 +79,7 @@ async def test_lists_that_vnpt_took_without_an_answer_are_settled_by_asking(db: 
         assert sum(world.states().values()) == 60
         assert {vnpt.copies(phone) for phone in vnpt.numbers()} == {1}
         assert len(list(vnpt.numbers())) == 60
-    assert total(db, unknowns) == total(db, questions) == 0
+    assert total(db, unknowns) == total(db, status_queries) == 0
     world.check()
 
 
@@ -147,7 +147,7 @@ async def test_the_subscribers_on_viettels_list_have_failed_and_nobody_else_is_t
         assert {viettel.copies(phone) for phone in viettel.numbers()} == {1}
     # The list says nothing good of anybody: those it leaves out stay as they were.
     assert world.states().get(S, 0) + world.states().get(U, 0) == 40 - failed
-    assert total(db, questions) == 0
+    assert total(db, status_queries) == 0
     world.check()
 
 

@@ -1,4 +1,4 @@
-"""Tables of reports: tallies, and figures that no receipt measured."""
+"""Tables of figures, statements, outreach and frozen reports."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ from sqlalchemy import (
 )
 
 from app.database.models.base import Ms, metadata, new_id, on_postgresql
+
+# ---- Tables of reports: tallies, and figures that no receipt measured.
 
 # Append-only changes, summed by readers and folded by a sweep, so that writers never wait for a row.
 tallies = Table(
@@ -130,4 +132,37 @@ outreach = Table(
     Column("items", JSON, nullable=False),
     *_document_columns(),
     UniqueConstraint("addressee_id", "version"),
+)
+
+# ---- Frozen reports and their files; inserted and never changed.
+
+frozen_reports = Table(
+    "reports",
+    metadata,
+    new_id(),
+    Column("kind", String(12), nullable=False),  # run | directive
+    Column("subject_id", Integer, nullable=False),  # run or directive
+    Column("carrier", String(40)),  # NULL: of several carriers
+    Column("version", Integer, nullable=False),
+    Column("cutoff_at", Ms, nullable=False),
+    Column("interim", Integer, nullable=False),  # 1: figures could still change at the cut-off
+    Column("figures", Text, nullable=False),  # JSON as hashed
+    Column("sha256", String(64), nullable=False),  # of the figures
+    Column("changes", JSON, nullable=False),  # differences from the previous version
+    Column("created_at", Ms, nullable=False),
+    Column("created_by", String(80), nullable=False),
+    UniqueConstraint("kind", "subject_id", "version"),
+    UniqueConstraint("kind", "subject_id", "cutoff_at"),
+)
+
+# In the database rather than a folder: one backup has ledger and documents, and every host finds them.
+report_files = Table(
+    "report_files",
+    metadata,
+    Column("report_id", Integer, ForeignKey("reports.id"), primary_key=True),
+    Column("format", String(8), primary_key=True),
+    Column("name", String(120), nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("content", LargeBinary, nullable=False),
 )

@@ -1,10 +1,12 @@
-"""Tables of people, API keys, sessions and the audit log."""
+"""Tables of people, keys, sessions and audit, of answered requests, and of rows set aside."""
 
 from __future__ import annotations
 
-from sqlalchemy import JSON, Column, ForeignKey, Integer, LargeBinary, String, Table
+from sqlalchemy import JSON, Column, ForeignKey, Index, Integer, LargeBinary, SmallInteger, String, Table
 
 from app.database.models.base import Ms, metadata, new_id
+
+# ---- Tables of people, API keys, sessions and the audit log.
 
 api_keys = Table(
     "api_keys",
@@ -95,4 +97,34 @@ audit = Table(
     Column("detail", JSON, nullable=False),
     Column("hash", String(64), nullable=False),
     Column("seal", String(64)),  # MAC over hash and content, by a key outside the database; NULL: no key
+)
+
+# ---- Stored responses of requests with an Idempotency-Key.
+
+# Written in the same transaction as the action, so that neither exists without the other.
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column("caller", String(80), primary_key=True),
+    Column("key", String(128), primary_key=True),
+    Column("request", String(64), nullable=False),  # SHA-256 of method, address and body
+    Column("status", SmallInteger, nullable=False),
+    Column("headers", JSON, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("at", Ms, nullable=False),
+    Index(None, "at"),
+)
+
+# ---- Unexpected errors: one row per part and affected row, shown until `red_until`.
+
+faults = Table(
+    "faults",
+    metadata,
+    Column("source", String(80), primary_key=True),  # the affected part of Loa
+    Column("subject", String(120), primary_key=True),  # the affected row; "": the part itself
+    Column("reason", String(300), nullable=False),
+    Column("first_at", Ms, nullable=False),
+    Column("last_at", Ms, nullable=False),
+    Column("times", Integer, nullable=False),
+    Column("red_until", Ms, nullable=False),
 )
