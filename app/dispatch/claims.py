@@ -30,26 +30,28 @@ class SendContext:
 class Claims:
     """The claims of one link by one process."""
 
-    def __init__(self, desk: SendContext, link: Link, owner: str) -> None:
-        self._desk, self._link, self._owner = desk, link, owner
-        self._aside = Aside(Faults(desk.db, desk.metrics), "sending", _LONGEST_REST_S)
+    def __init__(self, context: SendContext, link: Link, owner: str) -> None:
+        self._context, self._link, self._owner = context, link, owner
+        self._aside = Aside(Faults(context.db, context.metrics), "sending", _LONGEST_REST_S)
 
     async def next(self) -> ClaimedChunk | LinkState:
         """Claim the next chunk; return the link's state if it is halted or nothing is due."""
-        desk, link, resting = self._desk, self._link, self._aside.resting()
+        context, link, resting = self._context, self._link, self._aside.resting()
         if not resting:
-            found = await outcome(desk.db.insist(claim, desk.ledger, link, self._owner, desk.lease_s))
+            found = await outcome(
+                context.db.insist(claim, context.ledger, link, self._owner, context.lease_s)
+            )
             if isinstance(found, ClaimedChunk | LinkState):
                 return found
             if isinstance(found, DatabaseUnavailable) or not isinstance(found, Exception):
                 raise found
-        for run_id in await desk.db.insist(running, link.carrier):
+        for run_id in await context.db.insist(running, link.carrier):
             if run_id not in resting:
-                work = desk.db.insist(claim, desk.ledger, link, self._owner, desk.lease_s, [run_id])
+                work = context.db.insist(claim, context.ledger, link, self._owner, context.lease_s, [run_id])
                 one = await self._aside.result(run_id, _name(run_id), work)
                 if one is not None and one is not LinkState.RUNNING:
                     return one
-        return await desk.db.insist(link_store.state, link.id)
+        return await context.db.insist(link_store.state, link.id)
 
     async def failed(self, lease: ChunkLease, error: BaseException) -> None:
         """Let the run of a chunk whose record failed rest for a while, so that others have their turn."""

@@ -9,7 +9,7 @@ commit records the results of the other and reserves the next:
 
 So the carrier's window stays full, and a crash leaves at most one sub-batch (both halves) unknown: nothing is
 submitted before its reservation is committed. What a half cannot send within its reserved time is reserved
-again and sent as a small half of its own (`_again`).
+again and sent as a small half of its own (`_send_late`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from __future__ import annotations
 import asyncio
 import os
 import uuid
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -60,7 +60,7 @@ class SendLoop:
 
     link: Link
     carrier: Carrier
-    desk: SendContext
+    context: SendContext
     owner: str = ""
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     unrecorded: int = 0  # messages reserved, without a recorded result
@@ -68,7 +68,7 @@ class SendLoop:
     _claims: Claims = field(init=False)
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
     _wire: deque[HalfInFlight] = field(default_factory=deque)
-    _declared: int = 0  # segments on the wire
+    _reserved: int = 0  # segments on the wire
     _chunk: HeldChunk | None = None
     _closed: bool = False
     _tried_at: float = field(default_factory=clock.monotonic)  # when this process last opened a refused link
@@ -76,7 +76,7 @@ class SendLoop:
     def __post_init__(self) -> None:
         me = f"{own_host()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self.owner = self.owner or me
-        self._claims = Claims(self.desk, self.link, self.owner)
+        self._claims = Claims(self.context, self.link, self.owner)
         limits = self.carrier.limits
         self._pace = ThrottleShare(limits.segments_per_second, per_submit=limits.per_submit)
 
@@ -89,13 +89,13 @@ class SendLoop:
 
     async def run(self) -> None:
         """Send until stop(). Raises DatabaseUnavailable if the database does not come back in time."""
-        self._wire, self._chunk, self._declared, self.unrecorded = deque(), None, 0, 0  # rerun after a fault
+        self._wire, self._chunk, self._reserved, self.unrecorded = deque(), None, 0, 0  # rerun after a fault
         beside = [self._keep_leases(), self._watch_orders(), self._watch_deadlines()]
         watching = [asyncio.create_task(each) for each in beside]
         try:
             while not self._stopping.is_set():
                 await self._step()
-            await self._land()
+            await self._drain()
         finally:
             under_way = [*watching, *(flight.answers for flight in self._wire)]
             for task in under_way:
@@ -108,19 +108,19 @@ class SendLoop:
         elif self._stopping.is_set() or not await self._link_ready():
             return  # without a link the adapter would only defer it
         if self._chunk is None:
-            await self._land()
+            await self._drain()
             await self._idle()
             return
-        if self._room():
-            await self._declare(self._chunk, [])
+        if self._capacity():
+            await self._reserve_next(self._chunk, [])
         else:
             await self._take_answers(self._chunk)
 
-    def _room(self) -> int:
+    def _capacity(self) -> int:
         """Return how many segments the next half may have; 0 while too many are on the wire."""
-        half = 1 if self._is_held() else self._pace.sub_batch(self.desk.sub_batch // 2)
-        room = min(half, 2 * half - self._declared)
-        return room if 2 * room >= half or not self._wire else 0
+        half = 1 if self._is_held() else self._pace.sub_batch(self.context.sub_batch // 2)
+        capacity = min(half, 2 * half - self._reserved)
+        return capacity if 2 * capacity >= half or not self._wire else 0
 
     def _is_held(self) -> bool:
         """Return whether the link takes single messages only, to test whether it answers again."""
@@ -129,24 +129,24 @@ class SendLoop:
     async def _next_chunk(self) -> HeldChunk | None:
         halted = self.carrier.halted()
         if self._closed:
-            await self._follow(await self.desk.db.insist(link_store.state, self.link.id))
+            await self._sync_state(await self.context.db.insist(link_store.state, self.link.id))
             return None
         if halted is not None:
-            if not await self.desk.db.insist(halt_alone, self.link.id, self.owner, halted):
+            if not await self.context.db.insist(halt_alone, self.link.id, self.owner, halted):
                 await self._stand_aside()
                 return None
         elif not await self._link_ready():
             return None
         asked = clock.monotonic()
-        desk = self.desk
+        context = self.context
         found = await self._claims.next()
         if not isinstance(found, ClaimedChunk):
-            await self._follow(found)
+            await self._sync_state(found)
             return None
         if found.lease.lost:
             log.warning("deliveries of a dead holder are unknown", link=self.link.name, n=found.lease.lost)
         self._pace.most = found.script.share
-        permit, taken = Permit(asked + desk.lease_s), (found.at, clock.monotonic())
+        permit, taken = Permit(asked + context.lease_s), (found.at, clock.monotonic())
         if self._stopping.is_set():
             permit.withdraw()
         return HeldChunk(found.lease, found.script, deque(found.lease.items), permit, taken)
@@ -162,17 +162,17 @@ class SendLoop:
         ready = asyncio.ensure_future(self.carrier.ready())
         done, _ = await asyncio.wait({ready}, timeout=0)
         if not done:
-            await self._land()
+            await self._drain()
             await asyncio.wait({ready}, timeout=1.0)
         if not ready.done():
             ready.cancel()
             return False
         return True
 
-    async def _follow(self, state: LinkState) -> None:
+    async def _sync_state(self, state: LinkState) -> None:
         """Close the connection when the link is halted; open it when a person has resumed the link."""
         if state is LinkState.HALTED and not self._closed:
-            await self._land()
+            await self._drain()
             log.error("link halted", link=self.link.name)
             await self.carrier.close()
             self._closed = True
@@ -192,7 +192,7 @@ class SendLoop:
 
     # ---- Reserve, submit, record
 
-    async def _declare(self, chunk: HeldChunk, outcomes: Sequence[SubmitOutcome]) -> None:
+    async def _reserve_next(self, chunk: HeldChunk, outcomes: Sequence[SubmitOutcome]) -> None:
         """Record outcomes of this chunk and reserve its next half in one commit, then send the half."""
         half = self._next_half(chunk)
         if not half:
@@ -201,20 +201,20 @@ class SendLoop:
                 await self._record(chunk, outcomes, None)
             return
         rate = self._pace.rate
-        start = await self._record(chunk, outcomes, self._intention(half, rate))
+        start = await self._record(chunk, outcomes, self._reservation(half, rate))
         if start is None:
             chunk.items.clear()
             self._chunk = None
             return
         chunk.on_wire += len(half)
         self.unrecorded += len(half)
-        self._declared += segments_of(half)
-        self._fly(chunk, self._send(chunk, half, start, rate))
+        self._reserved += segments_of(half)
+        self._launch(chunk, self._send(chunk, half, start, rate))
 
-    def _intention(self, items: Sequence[DeliveryToSend], rate: float) -> Reservation:
+    def _reservation(self, items: Sequence[DeliveryToSend], rate: float) -> Reservation:
         return Reservation(items[-1].seq, segments_of(items), self._pace.segments_per_second / rate)
 
-    def _fly(self, chunk: HeldChunk, work: Coroutine[None, None, list[SubmitOutcome]]) -> None:
+    def _launch(self, chunk: HeldChunk, work: Coroutine[None, None, list[SubmitOutcome]]) -> None:
         self._wire.append(HalfInFlight(chunk, asyncio.create_task(work)))
 
     def _next_half(self, chunk: HeldChunk) -> list[DeliveryToSend]:
@@ -223,20 +223,22 @@ class SendLoop:
             chunk.permit.withdraw()
         if chunk.permit.withdrawn:
             chunk.items.clear()
-        room = self._room()
+        capacity = self._capacity()
         half: list[DeliveryToSend] = []
-        while chunk.items and (not half or room >= chunk.items[0].segments):
+        while chunk.items and (not half or capacity >= chunk.items[0].segments):
             half.append(chunk.items.popleft())
-            room -= half[-1].segments
+            capacity -= half[-1].segments
         return half
 
     async def _record(
         self, chunk: HeldChunk, outcomes: Sequence[SubmitOutcome], then: Reservation | None
     ) -> float | None:
         """Commit; return when the reserved half may start (monotonic seconds), None if it may not."""
-        desk = self.desk
+        context = self.context
         asked = clock.monotonic()
-        work = desk.db.insist(desk.ledger.record, self.link, chunk.lease, outcomes, then, desk.lease_s)
+        work = context.db.insist(
+            context.ledger.record, self.link, chunk.lease, outcomes, then, context.lease_s
+        )
         grant = await faults.outcome(work)
         if isinstance(grant, BaseException):
             await self._claims.failed(chunk.lease, grant)
@@ -245,14 +247,14 @@ class SendLoop:
         self.unrecorded -= len(outcomes)
         self._count(outcomes)
         if grant.held:
-            chunk.permit.until = asked + desk.lease_s
+            chunk.permit.until = asked + context.lease_s
         if then is not None and grant.go:
             return grant.start
         if then is not None:
             chunk.items.clear()
             chunk.permit.withdraw()
         if chunk.over:
-            await desk.db.insist(desk.ledger.release, chunk.lease, chunk.retry_after_s)
+            await context.db.insist(context.ledger.release, chunk.lease, chunk.retry_after_s)
         return None
 
     async def _send(
@@ -268,7 +270,7 @@ class SendLoop:
             for after, some in self._pace.slices(items, self.carrier.limits.per_submit, rate):
                 await self._written(slot)
                 if slot.overrun(after):
-                    self._fly(chunk, self._again(chunk, items[handed:], rate))
+                    self._launch(chunk, self._send_late(chunk, items[handed:], rate))
                     break
                 if chunk.permit.stands:
                     await self._pace.turn(slot.start + after)
@@ -278,8 +280,8 @@ class SendLoop:
                     outcomes += [SubmitOutcome(item, NOT_SENT) for item in some]
                     continue
                 now = chunk.now()
-                parcel = [message(chunk.script, chunk.lease, item, now, chunk.permit) for item in some]
-                sending.append((some, asyncio.create_task(self._submit(parcel))))
+                messages = [message(chunk.script, chunk.lease, item, now, chunk.permit) for item in some]
+                sending.append((some, asyncio.create_task(self._submit(messages))))
             self._pace.went(segments_of(items[:handed]), is_whole=handed == len(items))
             for some, task in sending:
                 outcomes += [
@@ -296,35 +298,37 @@ class SendLoop:
             await asyncio.sleep(0)  # let its submit() begin
             await self.carrier.written()
 
-    async def _again(
+    async def _send_late(
         self, chunk: HeldChunk, items: Sequence[DeliveryToSend], rate: float
     ) -> list[SubmitOutcome]:
         """Reserve new time for what a busy machine did not send in its own; not for what was stopped."""
         if not chunk.permit.stands:
             return [SubmitOutcome(item, NOT_SENT) for item in items]
-        desk, intention = self.desk, self._intention(items, rate)
-        grant = await desk.db.insist(desk.ledger.record, self.link, chunk.lease, [], intention, desk.lease_s)
+        context, reservation = self.context, self._reservation(items, rate)
+        grant = await context.db.insist(
+            context.ledger.record, self.link, chunk.lease, [], reservation, context.lease_s
+        )
         if not grant.go:
             return [SubmitOutcome(item, NOT_SENT) for item in items]
         return await self._send(chunk, items, grant.start, rate)
 
-    async def _submit(self, parcel: Sequence[OutboundSms]) -> Sequence[SubmitResult]:
+    async def _submit(self, messages: Sequence[OutboundSms]) -> Sequence[SubmitResult]:
         """Return the results; Unknown after any fault of an adapter, since it may have sent the messages."""
         try:
-            results = await self.carrier.submit(parcel)
+            results = await self.carrier.submit(messages)
         except Exception as error:  # caught only here: an adapter's fault must not lose messages
             log.exception("the adapter failed", link=self.link.name, why=cause_of(error))
-            return [Unknown(f"the adapter failed: {cause_of(error)}")] * len(parcel)
-        if len(results) != len(parcel):
+            return [Unknown(f"the adapter failed: {cause_of(error)}")] * len(messages)
+        if len(results) != len(messages):
             log.error("the adapter gave a wrong number of results", link=self.link.name)
-            return [Unknown("the adapter gave a wrong number of results")] * len(parcel)
+            return [Unknown("the adapter gave a wrong number of results")] * len(messages)
         return results
 
     async def _take_answers(self, current: HeldChunk) -> None:
         """Record the older half; if it is of this chunk, reserve the next one in that commit."""
         chunk, outcomes = await self._oldest()
-        if chunk is current and self._room():
-            await self._declare(current, outcomes)
+        if chunk is current and self._capacity():
+            await self._reserve_next(current, outcomes)
         else:
             await self._record(chunk, outcomes, None)
 
@@ -332,11 +336,11 @@ class SendLoop:
         flight = self._wire[0]
         outcomes = await flight.answers
         self._wire.popleft()
-        self._declared -= sum(outcome.item.segments for outcome in outcomes)
-        self._hear(flight.chunk, outcomes)
+        self._reserved -= sum(outcome.item.segments for outcome in outcomes)
+        self._adjust_rate(flight.chunk, outcomes)
         return flight.chunk, outcomes
 
-    async def _land(self) -> None:
+    async def _drain(self) -> None:
         """Record everything on the wire and release the current chunk at its watermark."""
         chunk, self._chunk = self._chunk, None
         if chunk is not None:
@@ -345,9 +349,9 @@ class SendLoop:
             late, outcomes = await self._oldest()
             await self._record(late, outcomes, None)
         if chunk is not None and not chunk.on_wire:
-            await self.desk.db.insist(self.desk.ledger.release, chunk.lease, chunk.retry_after_s)
+            await self.context.db.insist(self.context.ledger.release, chunk.lease, chunk.retry_after_s)
 
-    def _hear(self, chunk: HeldChunk, outcomes: Sequence[SubmitOutcome]) -> None:
+    def _adjust_rate(self, chunk: HeldChunk, outcomes: Sequence[SubmitOutcome]) -> None:
         deferred = [o.result for o in outcomes if isinstance(o.result, Deferred)]
         throttled = sum(result.throttled for result in deferred)
         self._pace.heard(len(outcomes), throttled)
@@ -357,23 +361,19 @@ class SendLoop:
             chunk.retry_after_s = max(chunk.retry_after_s, pause)
 
     def _count(self, outcomes: Sequence[SubmitOutcome]) -> None:
-        kinds: dict[str, int] = {}
-        for outcome in outcomes:
-            kind = type(outcome.result).__name__.lower()
-            kinds[kind] = kinds.get(kind, 0) + 1
-        for kind, n in kinds.items():
-            self.desk.metrics.submitted(self.link.name, kind, n)
-        self.desk.metrics.in_flight(self.link.name, self.unrecorded)
+        for kind, n in Counter(type(each.result).__name__.lower() for each in outcomes).items():
+            self.context.metrics.submitted(self.link.name, kind, n)
+        self.context.metrics.in_flight(self.link.name, self.unrecorded)
 
     async def _keep_leases(self) -> None:
         """Renew leases while a carrier is slow to answer."""
-        desk = self.desk
+        context = self.context
         while True:
-            await asyncio.sleep(desk.lease_s / 3)
+            await asyncio.sleep(context.lease_s / 3)
             for chunk in self._chunks():
                 asked = clock.monotonic()
-                if await desk.db.insist(desk.ledger.renew, chunk.lease, desk.lease_s):
-                    chunk.permit.until = max(chunk.permit.until, asked + desk.lease_s)
+                if await context.db.insist(context.ledger.renew, chunk.lease, context.lease_s):
+                    chunk.permit.until = max(chunk.permit.until, asked + context.lease_s)
                 else:
                     chunk.permit.withdraw()
 
@@ -385,7 +385,7 @@ class SendLoop:
             if chunks:
                 runs = {chunk.lease.run_id for chunk in chunks}
                 with suppress(DatabaseUnavailable):  # without it the leases expire
-                    going = await self.desk.db.aread(still_going, self.link, runs)
+                    going = await self.context.db.aread(still_going, self.link, runs)
                     for chunk in [each for each in chunks if each.lease.run_id not in going]:
                         chunk.permit.withdraw()
 

@@ -57,7 +57,7 @@ a whole; the page has what each gave last, with the same sizes.
 - **fan-out**: {messages:,} subscribers become deliveries, chunks and tallies in slices of 10,000, as the
   worker does it. **bare insert**: the same deliveries by one INSERT ... SELECT in one transaction, into a
   campaign with the same indexes.
-- **complete**: {messages:,} one-segment messages from claim to tally: declared, sent to the simulator
+- **complete**: {messages:,} one-segment messages from claim to tally: reserved, sent to the simulator
   (one bind, window {window}), results recorded, receipts matched, committed and acknowledged; by one
   `loa worker` on PostgreSQL, by `loa up` on SQLite, bound before; from the first claim to the last receipt
   committed. The tallies are then recounted from the rows. **database alone**: the same statements, fed from

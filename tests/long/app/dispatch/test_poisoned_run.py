@@ -52,7 +52,7 @@ def sent(world: World) -> int:
 async def kept_at_work(loop: SendLoop) -> AsyncIterator[None]:
     """The loop under its supervisor, as the worker has it."""
     stopping = asyncio.Event()
-    supervisor = Supervisor(Faults(loop.desk.db, Metrics()), stopping)
+    supervisor = Supervisor(Faults(loop.context.db, Metrics()), stopping)
     task = asyncio.create_task(supervisor.keep("link viettel-1", loop.run))
     try:
         yield

@@ -341,7 +341,7 @@ async def test_a_database_slower_than_a_half_s_time_holds_up_nothing_for_ever(
     async with running(loop):
         await until(lambda: world.states() == {S: 60})
     assert len(commits) <= 30
-    assert (loop.unrecorded, loop._declared) == (0, 0)
+    assert (loop.unrecorded, loop._reserved) == (0, 0)
     assert set(carrier.copies.values()) == {1}
 
 
