@@ -40,6 +40,7 @@ HARMLESS = {
     "directive_id": "the letter behind it",
     "name": "what people call it",
     "text_key": "where the wording came from; the wording itself is pinned",
+    "wording": "the author's own spelling, for the next edit; what is sent of it is pinned",
     "version": "counts the edits",
     "created_at": "a mark in the keys of messages",
     "created_by": "people",
