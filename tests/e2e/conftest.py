@@ -73,11 +73,15 @@ def papers(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> I
         yield found
 
 
+@pytest.fixture(scope="package")
+def everybody(chromium: Browser, province: Served) -> People:
+    return People(chromium, province[0])
+
+
 @pytest.fixture
-def people(chromium: Browser, province: Served) -> Iterator[People]:
-    found = People(chromium, province[0])
-    yield found
-    found.close()
+def people(everybody: People) -> Iterator[People]:
+    yield everybody
+    everybody.close()
 
 
 @pytest.fixture

@@ -7,8 +7,6 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.look import picture
-
 In = Callable[..., Page]
 _FOCUS = """() => {
   const at = document.activeElement, box = at.getBoundingClientRect(), style = getComputedStyle(at);
@@ -124,4 +122,3 @@ def test_on_paper_tables_are_tables_and_nothing_is_dark(signed_in: In, path: str
         "menu": "none",
         "wider": 0,
     }
-    picture(page, f"paper{path.replace('/', '-')}")

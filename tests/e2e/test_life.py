@@ -78,7 +78,9 @@ def people(chromium: Browser, loa: Living) -> Iterator[People]:
     found.close()
 
 
-@pytest.mark.parametrize("script", [True, False], ids=["live", "without-javascript"])
+@pytest.mark.parametrize(
+    "script", [True, pytest.param(False, marks=pytest.mark.prove)], ids=["live", "without-javascript"]
+)
 def test_three_people_bring_a_campaign_from_a_file_to_a_report(
     loa: Living, signed_in: In, tmp_path: Path, script: bool
 ) -> None:
