@@ -25,7 +25,7 @@ from tests.faults.server import Server, own_server
 from tests.faults.view import View, queue
 
 AWAY_S = float(os.environ.get("LOA_AWAY_SECONDS", "8"))
-COUNT = 4000
+COUNT = 2000
 RATE = 1500
 MANNERS = SmscBehaviour(answer_delay_s=0.02, receipt_delay_s=0.5, receipt_window=500)
 
@@ -97,7 +97,7 @@ async def test_a_locked_sqlite_file_in_mid_run_loses_and_doubles_nothing(sqlite_
     home = sqlite_home
     queue(home.url, COUNT)
     async with Smsc(MANNERS) as smsc:
-        link = smpp_link("viettel", smsc.port, segments_per_second=RATE)
+        link = smpp_link("viettel", smsc.port, segments_per_second=RATE // 2)
         home.configure({"viettel-1": link})
         key = await home.command("key", "add", "clerk")
         up = home.start("up")

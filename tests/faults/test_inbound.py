@@ -10,11 +10,12 @@ from sqlalchemy import select
 
 from app.database.models import inbound_messages
 from carriers.simulators.smsc import Smsc, SmscBehaviour
+from tests.engines import other_by_hand
 from tests.faults.processes import Home, smpp_link
 from tests.faults.view import View, queue
 from tests.faults.working import until
 
-COUNT, KILLS = 3000, 4
+COUNT, KILLS = 1200, 4
 
 
 def kept(view: View) -> list[tuple[int, str, int | None]]:
@@ -23,6 +24,7 @@ def kept(view: View) -> list[tuple[int, str, int | None]]:
     return [(row[0], row[1], row[2]) for row in view.rows(select(c.id, c.text, c.repeat_of).order_by(c.id))]
 
 
+@other_by_hand
 async def test_kills_in_the_middle_lose_no_message_to_us_and_say_which_came_twice(home: Home) -> None:
     home.measured = False  # who is killed could not say what it covered
     queue(home.url, 1)

@@ -14,12 +14,14 @@ from app.devtools.sample_data import write_sample
 from app.security import audit
 from app.security.audit import KeptHeads
 from app.security.secret_encryption import signing_keys
+from tests.engines import other_by_hand
 from tests.faults.journey import Api
 from tests.faults.processes import Home
 
 KEY = "K" * 43 + "="
 
 
+@other_by_hand
 async def test_a_service_stamps_its_approvals_seals_its_audit_and_keeps_its_heads(home: Home) -> None:
     home.configure({}, secret_key=KEY)
     file = write_sample(home.folder / "files", 30, seed=3)["viettel"]

@@ -21,7 +21,7 @@ SUB_BATCH = 200
 
 
 def _count(home: Home) -> int:
-    return int(os.environ.get("LOA_KILL_COUNT", "6000"))
+    return int(os.environ.get("LOA_KILL_COUNT", "3000"))
 
 
 @other_by_hand

@@ -7,6 +7,7 @@ import re
 import httpx
 
 from carriers.simulators.smsc import Smsc
+from tests.engines import other_by_hand
 from tests.faults.processes import Home, free_port, smpp_link
 from tests.faults.view import View, queue
 
@@ -23,6 +24,7 @@ def _receipts(told: str) -> float:
     return sum(map(float, re.findall(r'loa_receipts_total\{outcome="\w+"\} ([\d.]+)', told)))
 
 
+@other_by_hand
 async def test_the_sender_tells_of_its_links_results_and_receipts(home: Home) -> None:
     queue(home.url, 50)
     port = home.port if home.sqlite else free_port()

@@ -13,7 +13,7 @@ from tests.faults.working import all_delivered, quarantined, until, working
 
 database_url = by_default
 
-COUNT = 1000
+COUNT = 400
 
 
 @pytest.mark.parametrize(

@@ -8,15 +8,16 @@ import pytest
 
 from app.core.states import DeliveryState
 from carriers.simulators.smsc import Smsc, SmscBehaviour
+from tests.engines import other_by_hand
 from tests.faults.processes import Home, smpp_link
 from tests.faults.view import View, queue
 
 
 async def test_sigterm_in_mid_run_leaves_no_claim_and_nothing_unknown(home: Home) -> None:
-    queue(home.url, 3000)
+    queue(home.url, 1500)
     view = View(home.url)
     async with Smsc(SmscBehaviour(answer_delay_s=0.1, receipt_delay_s=0.2)) as smsc:
-        home.configure({"viettel-1": smpp_link("viettel", smsc.port, segments_per_second=1000)})
+        home.configure({"viettel-1": smpp_link("viettel", smsc.port, segments_per_second=500)})
         first = home.sender()
         await home.until(lambda: smsc.taken() >= 500, "500 are sent")
         assert await first.stop() == 0, first.words()
@@ -26,10 +27,11 @@ async def test_sigterm_in_mid_run_leaves_no_claim_and_nothing_unknown(home: Home
         second = home.sender()
         await home.until(view.over, "the run is finished")
         assert await second.stop() == 0, second.words()
-        assert (smsc.report()["distinct_numbers"], smsc.report()["copies_max"]) == (3000, 1)
-    assert view.states() == {DeliveryState.DELIVERED: 3000}
+        assert (smsc.report()["distinct_numbers"], smsc.report()["copies_max"]) == (1500, 1)
+    assert view.states() == {DeliveryState.DELIVERED: 1500}
 
 
+@other_by_hand
 async def test_sigterm_beside_a_centre_that_answers_no_message_sends_nothing_more(home: Home) -> None:
     """It ends within the time for an answer, whatever waits in the link's queue."""
     queue(home.url, 3000)
@@ -82,6 +84,7 @@ async def test_serve_and_worker_do_not_run_apart_on_sqlite(sqlite_home: Home, ap
     assert f"`loa {apart}` can't run apart" in said
 
 
+@other_by_hand
 async def test_a_port_that_is_taken_is_said_in_a_sentence(home: Home) -> None:
     """The operator who starts a second one by mistake is told so, and nothing is sent meanwhile."""
     queue(home.url, 500)

@@ -13,7 +13,7 @@ from tests.faults.ending import all_delivered, sent_again, settled
 from tests.faults.processes import Home, smpp_link
 from tests.faults.view import queue
 
-COUNT = 4000
+COUNT = 2000
 LEASE_S = 2
 MANNERS = SmscBehaviour(answer_delay_s=0.02, receipt_delay_s=0.5, receipt_window=500)
 

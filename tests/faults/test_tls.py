@@ -13,12 +13,14 @@ import httpx
 import pytest
 
 from tests.certificates import self_signed
+from tests.engines import other_by_hand
 from tests.faults.processes import Home, free_port
 from tests.faults.server import Server, own_server
 
 ALIVE = [sys.executable, "-m", "app.diagnostics.healthcheck"]
 
 
+@other_by_hand
 async def test_what_listens_to_others_does_so_by_tls_or_not_at_all(home: Home) -> None:
     port = home.port if home.sqlite else free_port()
     home.configure({}, host="0.0.0.0", metrics_port=port)

@@ -27,6 +27,7 @@ from tests.app.receipts.hooks import (
     served,
     settings_of,
 )
+from tests.engines import other_by_hand
 from tests.faults.processes import Home, free_port, smpp_link
 from tests.faults.server import Server, own_server
 from tests.faults.view import View
@@ -97,6 +98,7 @@ async def test_what_was_acknowledged_before_kill_9_is_in_the_ledger(home: Home) 
     assert len(View(home.url).rows(changed)) == 900
 
 
+@other_by_hand
 async def test_sigterm_answers_what_it_has_taken(home: Home) -> None:
     seeded(home.url, 300)
     api(home)
