@@ -66,7 +66,7 @@ def some_past(connection: Connection, dice: random.Random) -> None:
         connection.execute(insert(m.receipt_files).values(file))
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2, *(pytest.param(n, marks=pytest.mark.prove) for n in range(3, 12))])
+@pytest.mark.parametrize("seed", [0, *(pytest.param(n, marks=pytest.mark.prove) for n in range(1, 12))])
 def test_a_look_finds_what_the_whole_list_has_as_the_first_that_is_due(db: Database, seed: int) -> None:
     db.write(some_past, random.Random(seed))
     done: set[tuple[ErasureKind, int | None]] = set()
@@ -87,17 +87,22 @@ def test_a_look_finds_what_the_whole_list_has_as_the_first_that_is_due(db: Datab
 def test_a_look_asks_no_more_the_more_campaigns_there_were(db: Database) -> None:
     """Erased ones and those whose days are not over cost nothing of their own."""
     asked = []
-    for first in (1, 101):
-        for number in range(first, first + 10 * first):
-            db.write(campaign, number, NOW - 20 * DAY_MS)
-            if number % 2:
-                db.write(erased, ErasureKind.CAMPAIGN, number, NOW - 10 * DAY_MS)
-                db.write(erased, ErasureKind.BATCH, number, NOW - 10 * DAY_MS)
-                own = update(m.batches).where(m.batches.c.id == number)
-                db.write(lambda c, own=own: c.execute(own.values(state="erased")))
+    for first, last in ((1, 10), (101, 200)):
+        db.write(_some_more, range(first, last + 1))
         asked.append(_statements(db))
     assert asked[0] < 15
     assert asked[0] == asked[1]
+
+
+def _some_more(connection: Connection, numbers: range) -> None:
+    """Campaigns whose days are not over, every other one of them erased."""
+    for number in numbers:
+        campaign(connection, number, NOW - 20 * DAY_MS)
+        if number % 2:
+            erased(connection, ErasureKind.CAMPAIGN, number, NOW - 10 * DAY_MS)
+            erased(connection, ErasureKind.BATCH, number, NOW - 10 * DAY_MS)
+            own = update(m.batches).where(m.batches.c.id == number)
+            connection.execute(own.values(state="erased"))
 
 
 def _statements(db: Database) -> int:

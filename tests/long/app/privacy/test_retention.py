@@ -38,6 +38,7 @@ from app.reports.verify import examine
 from app.runtime.worker import Worker
 from app.security import audit
 from tests.app.world import receipt
+from tests.engines import other_by_hand
 from tests.long.app.privacy.past import PERSONAL, TERMS, counted, erase, eraser, over, rows, stray
 from tests.long.app.reports.scene import DAY, T0
 
@@ -83,6 +84,7 @@ def test_everything_that_speaks_of_a_number_is_erased_counted_and_certified(db: 
         assert found[0].rows["partitions"] == 3
 
 
+@other_by_hand
 def test_the_report_stays_what_it_was_in_every_form(db: Database) -> None:
     over(db)
     now = clock.now_ms()
@@ -98,6 +100,7 @@ def test_the_report_stays_what_it_was_in_every_form(db: Database) -> None:
         db.read(carrier_report.build_batch, 1, 1, clock.now_ms())
 
 
+@other_by_hand
 def test_a_recount_knows_that_rows_are_gone_and_finds_what_is_altered(db: Database) -> None:
     over(db)
     erase(db)
@@ -114,6 +117,7 @@ def test_a_recount_knows_that_rows_are_gone_and_finds_what_is_altered(db: Databa
     assert "1 rows of chunks are there" in said
 
 
+@other_by_hand
 def test_a_frozen_report_survives_byte_for_byte_and_its_proof_says_why_no_more(db: Database) -> None:
     over(db)
     heads = Letterheads(())
@@ -134,6 +138,7 @@ def test_a_frozen_report_survives_byte_for_byte_and_its_proof_says_why_no_more(d
     assert verify_archive.prove(db, directive).note is None  # its cut-off came later: built from what stays
 
 
+@other_by_hand
 @pytest.mark.parametrize(
     ("reported_days_ago", "ended_days_ago", "is_due"),
     [(None, 91, True), (None, 89, False), (89, 200, False), (91, 200, True), (300, 91, True)],
@@ -151,6 +156,7 @@ def test_days_count_from_the_report_or_else_from_the_end(
     assert (rows(db, m.deliveries) == 0) == is_due
 
 
+@other_by_hand
 @pytest.mark.parametrize("state", ["running", "paused", "cancelling", "planned"])
 def test_nothing_of_a_campaign_that_may_still_send_is_erased(db: Database, state: str) -> None:
     before = counted(over(db))
@@ -183,6 +189,7 @@ def _second_campaign(c: Connection) -> None:
     c.execute(insert(m.run_batches).values(campaign_id=2, batch_id=1, run_id=2, fanned_all=False))
 
 
+@other_by_hand
 def test_a_batch_that_nobody_used_is_erased_and_the_same_file_is_imported_anew(db: Database) -> None:
     over(db)
     batch = {"id": 9, "carrier": "vnpt", "name": "x", "sha256": "9" * 64, "state": "ready", "lines": 1}
@@ -281,6 +288,7 @@ async def test_who_looks_for_what_is_due_goes_on_with_a_killed_erasure_once_its_
     await looking
 
 
+@other_by_hand
 def test_again_there_is_nothing_to_do(db: Database) -> None:
     over(db)
     assert erase(db) == 4
@@ -288,6 +296,7 @@ def test_again_there_is_nothing_to_do(db: Database) -> None:
     assert len(db.read(certificates.page, 0, 100)) == 4
 
 
+@other_by_hand
 def test_a_campaign_whose_figures_do_not_close_is_kept_and_does_not_stop_the_others(db: Database) -> None:
     over(db)
     db.write(lambda c: c.execute(update(m.tallies).where(m.tallies.c.batch_id == 2).values(n=5)))
@@ -297,6 +306,7 @@ def test_a_campaign_whose_figures_do_not_close_is_kept_and_does_not_stop_the_oth
     assert rows(db, m.deliveries) == 11
 
 
+@other_by_hand
 def test_a_certificate_prints_and_every_change_of_it_shows(db: Database) -> None:
     over(db)
     erase(db)
@@ -370,6 +380,7 @@ def test_a_worker_erases_by_itself(db: Database, settings: Settings) -> None:
     assert {each.by for each in db.read(certificates.page, 0, 10)} == {"retention"}
 
 
+@other_by_hand
 def test_nothing_more_is_sent_or_decided_in_an_erased_campaign(db: Database) -> None:
     over(db)
     db.write(lambda c: c.execute(update(m.runs).values(state="planned", started_at=None)))
