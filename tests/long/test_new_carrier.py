@@ -70,6 +70,7 @@ def test_nothing_is_changed_but_one_line_of_the_registry(tree: Path) -> None:
     assert after.replace(f'    "{NAME}",\n', "") == before
 
 
+@pytest.mark.prove
 def test_its_tests_and_those_of_the_house_pass(tree: Path) -> None:
     done = run(tree, "-m", "pytest", "-q", "-p", "no:cacheprovider", *TESTS)
     assert done.returncode == 0, done.stdout[-3000:]
@@ -88,6 +89,7 @@ def test_lint_finds_nothing(tree: Path) -> None:
         assert done.returncode == 0, done.stdout
 
 
+@pytest.mark.prove
 def test_its_types_are_right(tree: Path) -> None:
     done = run(tree, "-m", "mypy", "-p", f"carriers.{NAME}", "-p", f"carriers.simulators.{NAME}")
     assert done.returncode == 0, done.stdout

@@ -115,9 +115,14 @@ def loa_words(line: str) -> list[str]:
     return shlex.split(found[1]) if found else []
 
 
+@cache
+def all_commands() -> click.Command:
+    return typer.main.get_command(commands)
+
+
 def known(words: list[str]) -> bool:
     """Whether the commands go as deep as the words say, and take the options that they name."""
-    command: click.Command = typer.main.get_command(commands)
+    command = all_commands()
     words = words[2:] if words[0] == "--server" else words
     while isinstance(subcommands := getattr(command, "commands", None), Mapping) and words:
         if words[0] == "--help":
