@@ -13,9 +13,11 @@ from tests.carriers.contract_cases import Behaviour
 
 PASSWORD = "s3cr3t-w0rd"  # what adapters log in with, and no log may have
 # Well under a second where the far end keeps silent; nothing else may meet a deadline on a busy machine.
-QUICK = {"connect_timeout_s": 0.3, "write_timeout_s": 0.3, "answer_timeout_s": 0.4}
 PATIENT = {"connect_timeout_s": 10, "write_timeout_s": 10, "answer_timeout_s": 10}
-KEEPS_SILENT = (Behaviour.SILENT, Behaviour.MUTE)
+DEADLINES: Mapping[Behaviour, Mapping[str, object]] = {
+    Behaviour.SILENT: PATIENT | {"answer_timeout_s": 0.4},
+    Behaviour.MUTE: {"connect_timeout_s": 0.3, "write_timeout_s": 0.3, "answer_timeout_s": 0.4},
+}
 
 MANNERS: Mapping[Behaviour, Mapping[str, Any]] = {
     Behaviour.TAKE: {},
@@ -54,7 +56,7 @@ class HttpHarness:
 
     @asynccontextmanager
     async def link(self, behaviour: Behaviour) -> AsyncIterator[Carrier]:
-        deadlines = QUICK if behaviour in KEEPS_SILENT else PATIENT
+        deadlines = DEADLINES.get(behaviour, PATIENT)
         if behaviour is Behaviour.MUTE:
             async with mute() as port, self._open(f"https://127.0.0.1:{port}/", deadlines) as carrier:
                 yield carrier
