@@ -14,6 +14,7 @@ import psycopg
 import pytest
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
+from hypothesis.strategies import text
 
 from app.core.config import normal_url
 from app.database import schema
@@ -78,7 +79,11 @@ def _rank(item: pytest.Item) -> int:
 
 
 def pytest_collection_finish() -> None:
-    """Modules and collected tests live to the end: no collection is to go through them again and again."""
+    """Modules and collected tests live to the end: no collection is to go through them again and again.
+
+    Hypothesis' table of characters takes a second: it is made here, and not by each worker.
+    """
+    text().validate()
     gc.collect()
     gc.freeze()
 
