@@ -24,7 +24,7 @@ def test_an_operator_stops_and_resumes_a_run_without_javascript(
     expect(page.get_by_role("status")).to_contain_text("Đợt gửi đã tạm dừng.")
     state = select(runs.c.state).where(runs.c.id == 1)
     assert province[1].read(lambda c: c.execute(state).scalar_one()) == "paused"
-    page.get_by_text("Hủy", exact=True).click()
+    page.get_by_text("Hủy đợt gửi…", exact=True).click()
     expect(page.get_by_text("Không thể hoàn tác.")).to_be_visible()
     page.get_by_text("Chạy tiếp", exact=True).click()
     expect(page.get_by_text("người sẽ nhận 2 bản tin mỗi người.")).to_be_visible()
