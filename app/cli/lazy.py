@@ -55,6 +55,7 @@ _NOUNS = {
     "key": "API keys: shown once, kept as hashes.",
     "link": "Links to carriers: which send, which are halted and why.",
     "receipts": "Result files of carriers: receipts, and a reconciliation.",
+    "rejected": "Rejected messages: why, and send them again.",
     "report": "Result reports.",
     "retention": "Erasure of what is due, with certificates.",
     "run": "Runs: a campaign's share at one carrier.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field
@@ -16,8 +16,9 @@ from app.core import clock
 from app.core.errors import Invalid
 from app.core.ids import Number, Position
 from app.core.phone import mask
-from app.dispatch import link_store, unknown_decisions
+from app.dispatch import link_store, rejected_orders, unknown_decisions
 from app.observability import link_status
+from carriers.contract import Reason
 
 router = Routes(tags=["dispatch"], route_class=Acts)
 
@@ -147,6 +148,58 @@ def write_off_unknown(run_id: Id, body: UnknownSelection, db: Db, ledger: Ledger
     db.read(unknown_decisions.find_run, run_id, who.carrier)
     order = unknown_decisions.UnknownOrder(run_id, who.name, _chosen(body))
     return Decided(deliveries=unknown_decisions.write_off(db, ledger, order))
+
+
+class RejectedBody(BaseModel):
+    """Which refused messages to send again: one reason of the run's, and what was wrong and is mended."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    reason: Literal[
+        "other",
+        "system",
+        "expired",
+        "handset",
+        "barred",
+        "other_network",
+        "no_such_number",
+        "filtered",
+        "wrong_request",
+    ] = Field(examples=["filtered"])
+    because: str = Field(
+        min_length=1, max_length=500, examples=["The sender was not registered; it is since today."]
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class RejectedView:
+    """How many messages were refused for which reason, and the orders to send them again."""
+
+    rejected: list[rejected_orders.Rejected]
+    orders: list[rejected_orders.RejectedOrder]
+
+
+@router.get("/v1/runs/{run_id}/rejected")
+def list_rejected(run_id: Id, db: Db, who: Who) -> RejectedView:
+    """Count what the carrier refused, by reason, and list the orders to send it again."""
+    db.read(unknown_decisions.find_run, run_id, who.carrier)
+    return RejectedView(db.read(rejected_orders.rejected, run_id), db.read(rejected_orders.orders, run_id))
+
+
+@router.post("/v1/runs/{run_id}/rejected", status_code=201)
+def ask_rejected(run_id: Id, body: RejectedBody, db: Db, who: Who) -> rejected_orders.RejectedOrder:
+    """Ask to send again what was refused for one reason, once its cause is mended; another approves it."""
+    db.read(unknown_decisions.find_run, run_id, who.carrier)
+    reason = Reason[body.reason.upper()]
+    number = db.write(rejected_orders.ask, run_id, reason, body.because, who.name)
+    return next(each for each in db.read(rejected_orders.orders, run_id) if each.number == number)
+
+
+@router.post("/v1/runs/{run_id}/rejected/{order_id}/approve")
+@in_slices
+def approve_rejected(run_id: Id, order_id: Id, db: Db, ledger: LedgerDep, who: Who) -> Decided:
+    """Approve somebody else's order: its messages are queued again. In slices; repeat it if interrupted."""
+    return Decided(deliveries=rejected_orders.approve(db, ledger, run_id, order_id, who))
 
 
 def _chosen(body: UnknownSelection) -> list[tuple[int, int]]:

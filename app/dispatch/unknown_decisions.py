@@ -21,7 +21,7 @@ from app.ledger.contract import DeliveryKey, Ledger
 from app.security import audit
 
 SLICE = 200  # deliveries decided on in one transaction
-_REST = 3.0  # pause between slices, in times of the last one, that leaves the writer to others
+REST = 3.0  # pause between slices, in times of the last one, that leaves the writer to others
 _KEY = (unknowns.c.campaign_id, unknowns.c.batch_id, unknowns.c.seq)
 
 
@@ -65,7 +65,7 @@ def resend(db: Database, ledger: Ledger, order: UnknownOrder, say: Progress = la
     def step(connection: Connection, keys: Sequence[DeliveryKey]) -> int:
         erasure_state.require_rows(connection, find_run(connection, order.run_id).campaign_id)
         done = ledger.resend(connection, keys)
-        _set_going(connection, order.run_id, done)
+        set_going(connection, order.run_id, done)
         audit.note(connection, order.who, "unknown sent again", f"run {order.run_id}", n=done)
         db.wake(connection)
         return done
@@ -86,12 +86,12 @@ def write_off(db: Database, ledger: Ledger, order: UnknownOrder, say: Progress =
     return _in_slices(db, ledger, order, step, say)
 
 
-def _set_going(connection: Connection, run_id: int, queued: int) -> None:
+def set_going(connection: Connection, run_id: int, queued: int) -> None:
     """Set the run sending again; locked after its chunks, as everywhere, so that no sweep ends it."""
     held = update(runs).where(runs.c.id == run_id).values(state=runs.c.state).returning(runs.c.state)
     state = connection.execute(held).scalar_one()
     if state not in (RunState.RUNNING, RunState.PAUSED, RunState.SENT, RunState.FINISHED):
-        raise Conflict(f"The run is {state}; unknown deliveries can be sent again only while it lives.")
+        raise Conflict(f"The run is {state}; messages can be sent again only while it lives.")
     if queued and state in (RunState.SENT, RunState.FINISHED):
         move(connection, run_id, state, RunState.RUNNING)
 
@@ -105,7 +105,7 @@ def _in_slices(db: Database, ledger: Ledger, order: UnknownOrder, step: _Step, s
             done, seen = done + db.write(step, keys), seen + len(keys)
             if total > SLICE:
                 say(seen, total)
-                time.sleep(_REST * (clock.monotonic() - began))
+                time.sleep(REST * (clock.monotonic() - began))
     except AppError as error:
         if not seen:
             raise

@@ -42,9 +42,11 @@ class StateEvent(IntEnum):
     """Changes of a delivery that no submission or receipt records. Values are stored: never renumber."""
 
     LOST = 1  # became unknown: no answer came, or the sending process stopped
-    REQUEUED = 2  # was unknown; sent again by a person's decision or a late "not accepted"
+    # Was unknown, and is sent again by a person's decision or a late "not accepted"; or was rejected, and is
+    # sent again by an order: then with the reason of the refusal.
+    REQUEUED = 2
     WRITTEN_OFF = 3  # unknown, and a person decided to leave it so
-    PARTLY = 4  # some parts were refused; the only event with a reason
+    PARTLY = 4  # some parts were refused, for the event's reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,6 +284,9 @@ class Ledger(Protocol):
 
     def resend(self, connection: Connection, keys: Sequence[DeliveryKey]) -> int:
         """Queue unknown deliveries again: a person's recorded decision, never called by a sweep."""
+
+    def resend_rejected(self, connection: Connection, keys: Sequence[DeliveryKey], reason: int) -> int:
+        """Queue again what was rejected for this reason: an order that two persons have given."""
 
     def write_off(self, connection: Connection, keys: Sequence[DeliveryKey], who: str) -> int:
         """Leave deliveries unknown: a person's recorded decision. A later receipt still settles them."""

@@ -91,10 +91,14 @@ def remove_unknown(connection: Connection, keys: Sequence[DeliveryKey]) -> None:
 
 
 class UnknownDecisions(EngineBase):
-    """Implements `resend` and `write_off`; the keys must fit into one short transaction."""
+    """Implements `resend`, `resend_rejected`, `write_off`; the keys must fit into one short transaction."""
 
     def resend(self, connection: Connection, keys: Sequence[DeliveryKey]) -> int:
         return len(self._requeue(connection, keys, {"resends": deliveries.c.resends + 1}))
+
+    def resend_rejected(self, connection: Connection, keys: Sequence[DeliveryKey], reason: int) -> int:
+        more, same = {"resends": deliveries.c.resends + 1, "faults": 0}, deliveries.c.reason == reason
+        return len(self._requeue(connection, keys, more, same, state=DeliveryState.REJECTED))
 
     def take_back(
         self, connection: Connection, lease: ChunkLease, keys: Sequence[DeliveryKey]
@@ -123,21 +127,26 @@ class UnknownDecisions(EngineBase):
         keys: Sequence[DeliveryKey],
         more: dict[str, Any],
         *only: ColumnElement[bool],
+        state: DeliveryState = DeliveryState.UNKNOWN,
     ) -> list[DeliveryKey]:
-        """Set unknown deliveries that satisfy `only` back to queued in their chunks; return them."""
+        """Set deliveries in this state that satisfy `only` back to queued in their chunks; return them.
+
+        The journal keeps the reason of a refusal, which the row loses.
+        """
         changes, done, events = Changes(), list[DeliveryKey](), list[Row]()
         now = self.now_ms(connection)
         for chunk, some in _by_chunk(connection, keys):
-            rows = _unknown(connection, some, *only)
+            rows = _locked(connection, some, state, *only)
             if not rows:
                 continue
             _back_in(connection, chunk, [DeliveryKey(*row[:3]) for row in rows], more)
             for row in rows:
                 where = (row.campaign_id, row.run_id, row.batch_id, row.area)
-                old, new = (DeliveryState.UNKNOWN, row.reason), (DeliveryState.QUEUED, Reason.NONE)
+                old, new = (state, row.reason), (DeliveryState.QUEUED, Reason.NONE)
+                refused = row.reason if state is DeliveryState.REJECTED else 0
                 changes.move(where, old, new, row.segments)
                 done.append(DeliveryKey(*row[:3]))
-                events.append((*row[:3], now, int(StateEvent.REQUEUED), 0, row.submitted_at))
+                events.append((*row[:3], now, int(StateEvent.REQUEUED), refused, row.submitted_at))
         changes.write(connection, self)
         self.add_missing(connection, state_events, _TURN, events)
         remove_unknown(connection, done)
@@ -178,12 +187,18 @@ def made_by(lease: ChunkLease) -> ColumnElement[bool]:
 def _unknown(
     connection: Connection, keys: Sequence[DeliveryKey], *only: ColumnElement[bool]
 ) -> Sequence[Any]:
-    """Lock and return the unknown deliveries among these keys of one batch, in order."""
+    return _locked(connection, keys, DeliveryState.UNKNOWN, *only)
+
+
+def _locked(
+    connection: Connection, keys: Sequence[DeliveryKey], state: DeliveryState, *only: ColumnElement[bool]
+) -> Sequence[Any]:
+    """Lock and return the deliveries in this state among these keys of one batch, in order."""
     if not keys:
         return []
     d = deliveries.c
     columns = (d.campaign_id, d.batch_id, d.seq, d.run_id, d.area, d.segments, d.state, d.reason)
-    where = (_among(deliveries, keys), d.state == DeliveryState.UNKNOWN, *only)
+    where = (_among(deliveries, keys), d.state == state, *only)
     query = select(*columns, d.submitted_at).where(*where).order_by(d.seq)
     return connection.execute(query.with_for_update(of=deliveries)).all()
 

@@ -18,7 +18,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, Table, and_, func
 from app.core.clock import VIETNAM_OFFSET_MS
 from app.core.states import RECEIVED, SENT, DeliveryState
 from app.database.models import deliveries, links, receipts, state_events, submissions
-from app.ledger.contract import TallyCount
+from app.ledger.contract import StateEvent, TallyCount
 from app.reports.event_replay import Fixed, PastDelivery, ReceiptEvent, Sub, Turned, replay_events, unsent
 from app.reports.scope import Scope
 
@@ -139,11 +139,16 @@ def _at_cutoff(
         if not (row.seq in subs or row.seq in received or row.seq in turned):
             yield row, unsent(row.segments)  # the usual case while a run is being sent
             continue
-        fixed = Fixed(row.segments, row.reason, row.link_id or 0, whole)
+        again = tuple((turn.at, turn.reason) for turn in turned.get(row.seq, ()) if _was_refused(turn))
+        fixed = Fixed(row.segments, row.reason, row.link_id or 0, whole, again)
         known = [turn for turn in turned.get(row.seq, ()) if turn.at <= cutoff_ms]
         before = replay_events(fixed, subs.get(row.seq, ()), received.get(row.seq, ()), known)
         taken_back = _taken_back(turned.get(row.seq, ()), cutoff_ms)
         yield row, before if taken_back is None else before._replace(submitted_at=taken_back)
+
+
+def _was_refused(turn: Turned) -> bool:
+    return turn.kind == StateEvent.REQUEUED and turn.reason > 0
 
 
 def _taken_back(turned: Iterable[Turned], cutoff_ms: int) -> int | None:

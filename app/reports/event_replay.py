@@ -49,13 +49,18 @@ class Turned(NamedTuple):
 class Fixed:
     """Facts of a delivery that no longer change: its SMS parts, and its reason if it was rejected.
 
-    link_id: the last link that sent it; whole: links with one receipt per message of any length.
+    link_id: the last link that sent it; whole: links with one receipt per message of any length. refusals:
+    until when it was rejected, and why, before somebody had it sent again.
     """
 
     segments: int
     reason: int
     link_id: int
     whole: frozenset[int] = frozenset()
+    refusals: tuple[tuple[int, int], ...] = ()
+
+    def refused_for(self, at: int) -> int:
+        return next((reason for until, reason in self.refusals if until >= at), self.reason)
 
 
 @dataclass(slots=True)
@@ -133,7 +138,9 @@ def _answer(replay: _Replay, rows: Sequence[Sub]) -> None:
         replay.standing = DeliveryStatus(DeliveryState.SUBMITTED, Reason.NONE, len(rows), **masks)
     else:
         masks["failed"] = 1
-        replay.standing = DeliveryStatus(DeliveryState.REJECTED, replay.fixed.reason, 1, **masks)
+        replay.standing = DeliveryStatus(
+            DeliveryState.REJECTED, replay.fixed.refused_for(rows[0].at), 1, **masks
+        )
 
 
 def _parts(replay: _Replay, rows: Sequence[Sub]) -> int:

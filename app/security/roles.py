@@ -31,8 +31,8 @@ _MAY: tuple[tuple[frozenset[Role], str], ...] = (
         list_campaigns get_campaign campaign_report get_rounds compare_carriers get_areas compare_areas
         watch_run watch_campaign
         list_runs get_run get_forecast get_order get_order_paper run_report list_statements get_statement_form
-        list_links list_unknown list_reports get_report get_report_file prove_report get_attachment
-        list_receipt_files get_receipt_file list_receipt_lines download_reconciliation
+        list_links list_unknown list_rejected list_reports get_report get_report_file prove_report
+        get_attachment list_receipt_files get_receipt_file list_receipt_lines download_reconciliation
         download_receipt_lines list_do_not_send""",
     ),
     (_EVERYBODY, "get_me log_out change_password enrol_totp confirm_totp list_sessions end_sessions"),
@@ -44,9 +44,9 @@ _MAY: tuple[tuple[frozenset[Role], str], ...] = (
     # Writing and approving campaigns (never one's own: app/campaigns/approval.py), and what belongs to it.
     (
         _AUTHORS,
-        """create_directive create_campaign edit_campaign submit_campaign withdraw_campaign add_run
-        add_held_run remove_run approve_campaign reject_campaign return_campaign set_addressee
-        report_outreach return_report_form""",
+        """create_directive put_off_deadline create_campaign edit_campaign submit_campaign withdraw_campaign
+        add_run add_held_run remove_run approve_rejected approve_campaign reject_campaign return_campaign
+        set_addressee report_outreach return_report_form""",
     ),
     # Work of a carrier's operator, which the office may do for it.
     (
@@ -57,7 +57,7 @@ _MAY: tuple[tuple[frozenset[Role], str], ...] = (
     (
         _SENDERS,
         """start_run end_run resume_run set_priority set_rate resume_link resend_unknown write_off_unknown
-        add_do_not_send remove_do_not_send""",
+        ask_rejected add_do_not_send remove_do_not_send""",
     ),
     # Citizens' messages are for the addressee only.
     (_SENDERS, "list_inbound_messages page_inbound"),

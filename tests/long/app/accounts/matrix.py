@@ -20,6 +20,10 @@ verify_audit            401  in   403  in   403  403
 upload_batch            401  in   in   403  in   in
 list_batches            401  in   in   in   in   in
 get_batch               401  in   in   in   in   404
+put_off_deadline        401  in   in   403  403  403
+list_rejected           401  in   in   in   in   404
+ask_rejected            401  in   403  403  in   404
+approve_rejected        401  in   in   403  403  403
 discard_batch           401  in   in   403  in   404
 list_bad_lines          401  in   in   in   in   404
 download_bad_lines      401  in   in   in   in   404

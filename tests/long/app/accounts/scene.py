@@ -61,6 +61,7 @@ class Place(NamedTuple):
             "file",
             "notice",
             "erasure",
+            "order",
         )
         words |= {f"{each}_id": str(self.number) for each in numbers}
         return template.format_map(words)

@@ -10,9 +10,9 @@ import pytest
 from sqlalchemy import Connection, select, update
 
 from app.core import clock
-from app.core.states import NotSent
+from app.core.states import DeliveryState, NotSent
 from app.database.connection import Database
-from app.database.models import quarantine, runs, submissions, unknowns
+from app.database.models import deliveries, quarantine, runs, submissions, unknowns
 from app.ledger.contract import Arrival, DeliveryKey, DeliveryToSend, Reservation, SubmitOutcome
 from app.reports.carrier_report import build as report
 from app.reports.carrier_report import build_batch, build_campaign
@@ -136,6 +136,10 @@ class History:
         keys = [DeliveryKey(*row) for row in self.db.read(lambda c: c.execute(query).all())]
         self.db.write(self.ledger.resend, keys[:2])
         self.db.write(self.ledger.write_off, keys[2:3], "an")
+        d = deliveries.c
+        refused = select(d.campaign_id, d.batch_id, d.seq).where(d.state == DeliveryState.REJECTED).limit(3)
+        keys = [DeliveryKey(*row) for row in self.db.read(lambda c: c.execute(refused).all())]
+        self.db.write(self.ledger.resend_rejected, keys, Reason.NO_SUCH_NUMBER)
 
     def fold(self) -> None:
         self.db.write(self.ledger.fold_tallies)

@@ -1,0 +1,69 @@
+"""`loa rejected`: messages that the carrier refused, sent again once the cause is mended."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from app.cli.common import ledger_for, open_db
+from app.cli.current_user import decider
+from app.cli.output import Json, Number, done, listing, say, whoami, whole
+from app.core.errors import Invalid, meant
+from app.dispatch import rejected_orders
+from carriers.contract import Reason
+
+app = typer.Typer(no_args_is_help=True, help="Rejected messages: why, and send them again.")
+
+_REASONS = {reason.name.lower(): reason for reason in Reason if reason is not Reason.NONE}
+
+
+@app.command("list")
+def list_(run_id: Number, as_json: Json = False) -> None:
+    """Show how many messages of a run were refused for which reason, and the orders to send them again."""
+    with open_db(looks=True) as (db, _):
+        found = db.read(rejected_orders.rejected, run_id)
+        orders = db.read(rejected_orders.orders, run_id)
+    if as_json:
+        say({"rejected": found, "orders": orders}, as_json)
+        return
+    listing(found, ("reason", "messages"), as_json)
+    columns = ("number", "reason", "messages", "asked_by", "approved_by", "sent_again", "because")
+    if orders:
+        listing(orders, columns, as_json)
+
+
+@app.command()
+def ask(
+    run_id: Number,
+    reason: Annotated[str, typer.Option(help="As `loa rejected list` names it, such as filtered.")],
+    because: Annotated[str, typer.Option(help="What was wrong and is mended; who approves reads it.")],
+) -> None:
+    """Ask to send again what was refused for one reason, once its cause is mended; another approves it."""
+    if reason not in _REASONS:
+        near = meant(reason, _REASONS)
+        hint = f"do you mean {near}?" if near else f"name one of {', '.join(_REASONS)}."
+        raise Invalid(f"--reason {reason} is no reason of a refusal; {hint}")
+    with open_db() as (db, _):
+        number = db.write(rejected_orders.ask, run_id, _REASONS[reason], because, whoami())
+    done(
+        f"Order {number} waits for its approval: loa rejected approve {run_id} {number}",
+        run=run_id,
+        order=number,
+    )
+
+
+@app.command()
+def approve(
+    run_id: Number,
+    order: Annotated[int, typer.Argument(parser=whole, help="As `loa rejected list` numbers it.")],
+) -> None:
+    """Approve an order of somebody else: its messages are queued again, which costs as at first."""
+    with open_db() as (db, settings):
+        caller, ledger = db.read(decider, "approve_campaign"), ledger_for(db, settings.chunk_size)
+        moved = rejected_orders.approve(db, ledger, run_id, order, caller, _say)
+    done(f"{moved} messages of run {run_id} are queued again.", run=run_id, order=order, messages=moved)
+
+
+def _say(moved: int, total: int) -> None:
+    typer.echo(f"{moved:,} of {total:,}", err=True)
