@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select
+from sqlalchemy import Connection, Row, insert, select, update
 
 from app.core import clock
 from app.core.errors import Conflict, Invalid, no_such
 from app.database.models import directives
+from app.ledger import directive_deadline
+from app.ledger.directive_deadline import DeadlineChange
 from app.security import audit
 from app.security.tenant_scope import own_directives
 
@@ -41,6 +43,7 @@ class Directive:
     addressees: list[str]
     created_at: datetime
     created_by: str
+    deadline_changes: list[DeadlineChange]
 
 
 def create(connection: Connection, letter: DirectiveFields, who: str) -> int:
@@ -76,6 +79,27 @@ def _check_deadline(letter: DirectiveFields) -> None:
         )
 
 
+def put_off(
+    connection: Connection, directive_id: int, deadline: datetime | None, reason: str, who: str
+) -> None:
+    """Set another report deadline (aware), or none. The one before stays in the letter's history."""
+    row = connection.execute(select(directives).where(directives.c.id == directive_id)).first()
+    if row is None:
+        raise no_such("directive", directive_id)
+    if not reason.strip():
+        raise Invalid("Say why the deadline changes; the letter's history keeps it.", field="reason")
+    letter = DirectiveFields(row.number, date.fromisoformat(row.issued_on), row.issuer, row.subject, deadline)
+    _check_deadline(letter)
+    after = None if deadline is None else clock.to_ms(deadline)
+    if after == row.report_deadline:
+        raise Conflict("The directive has this deadline already.", field="report_deadline")
+    c = directives.c
+    same = (c.id == directive_id, c.report_deadline.is_not_distinct_from(row.report_deadline))
+    if connection.execute(update(directives).where(*same).values(report_deadline=after)).rowcount == 0:
+        raise Conflict(f"The deadline of directive {directive_id} has just been changed; read it again.")
+    directive_deadline.note(connection, directive_id, (row.report_deadline, after), reason.strip(), who)
+
+
 def _insert(connection: Connection, letter: DirectiveFields, who: str) -> int:
     deadline = letter.report_deadline
     made = connection.execute(
@@ -99,17 +123,22 @@ def get(connection: Connection, directive_id: int) -> Directive:
     row = connection.execute(select(directives).where(directives.c.id == directive_id)).first()
     if row is None:
         raise no_such("directive", directive_id)
-    return _directive(row)
+    return _with_changes(connection, [row])[0]
 
 
 def page(connection: Connection, after: int, limit: int, operator: str | None = None) -> Sequence[Directive]:
     """Return up to `limit` letters with IDs above `after`; operator: only for runs of this carrier."""
     query = select(directives).where(directives.c.id > after).order_by(directives.c.id).limit(limit)
     query = query if operator is None else query.where(own_directives(operator))
-    return [_directive(row) for row in connection.execute(query)]
+    return _with_changes(connection, connection.execute(query).all())
 
 
-def _directive(row: Row[Any]) -> Directive:
+def _with_changes(connection: Connection, rows: Sequence[Row[Any]]) -> list[Directive]:
+    changes = directive_deadline.changes(connection, [row.id for row in rows])
+    return [_directive(row, changes.get(row.id, [])) for row in rows]
+
+
+def _directive(row: Row[Any], changes: list[DeadlineChange]) -> Directive:
     deadline = row.report_deadline
     return Directive(
         id=row.id,
@@ -121,4 +150,5 @@ def _directive(row: Row[Any]) -> Directive:
         addressees=row.addressees,
         created_at=clock.local(clock.from_ms(row.created_at)),
         created_by=row.created_by,
+        deadline_changes=changes,
     )

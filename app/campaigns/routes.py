@@ -15,6 +15,7 @@ from app.campaigns.drafts import DayHours
 from app.campaigns.schemas import (
     ApprovalBody,
     CampaignBody,
+    DeadlineBody,
     DirectiveBody,
     HeldRunBody,
     ReasonBody,
@@ -99,6 +100,14 @@ def list_directives(db: Db, who: Who, paging: Paging) -> Page[directives.Directi
 def get_directive(directive_id: Id, db: Db, who: Who) -> directives.Directive:
     """Get one letter."""
     db.read(tenant_scope.require, who, directive_id=directive_id)
+    return db.read(directives.get, directive_id)
+
+
+@router.put("/directives/{directive_id}/deadline")
+def put_off_deadline(directive_id: Id, body: DeadlineBody, db: Db, who: Who) -> directives.Directive:
+    """Set another report deadline; the one before stays in `deadline_changes`, and in reports up to then."""
+    db.read(tenant_scope.require, who, directive_id=directive_id)
+    db.write(directives.put_off, directive_id, body.report_deadline, body.reason, who.name)
     return db.read(directives.get, directive_id)
 
 

@@ -54,6 +54,13 @@ class DirectiveBody(StrictBody):
         )
 
 
+class DeadlineBody(StrictBody):
+    """Another report deadline, or none, and why: the letter's history keeps both."""
+
+    report_deadline: AwareDatetime | None = Field(examples=["2024-02-28T17:00:00+07:00"])
+    reason: Line = Field(examples=["Put off by letter 311/CAT-PA05 of 2024-02-20"])
+
+
 class CampaignBody(StrictBody):
     """One text, one sender, one purpose, one window. Give `text_key`, or your own text as `text`."""
 

@@ -41,6 +41,21 @@ def create(
     done(f"Directive {made}", directive=made)
 
 
+@app.command()
+def deadline(
+    directive_id: Number,
+    until: Annotated[str, typer.Argument(help="When reports are due from now on, with a zone; or none.")],
+    reason: Annotated[str, typer.Option(help="Why; the letter's history keeps it.")],
+) -> None:
+    """Set another report deadline; the one before stays in the history, and in reports up to then."""
+    at = None if until == "none" else instant("until", until)
+    with open_db() as (db, _):
+        db.write(directives.put_off, directive_id, at, reason, whoami())
+    done(
+        f"Reports under directive {directive_id} are due {until}.", directive=directive_id, report_deadline=at
+    )
+
+
 def _day(value: str) -> date:
     try:
         return date.fromisoformat(value)

@@ -49,6 +49,8 @@ def rotate(
     with open_db() as (db, _):
         secret = db.write(service.rotate_key, name, span("overlap", overlap), whoami())
     done(secret, name=name, key=secret)
+    if not overlap.startswith("0"):
+        typer.echo(f"The secret before stays good for {overlap}; --overlap 0h ends it at once.", err=True)
 
 
 def span(option: str, value: str) -> timedelta:

@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import typer
 from pydantic_core import to_json, to_jsonable_python
 
-from app.core import ids
+from app.core import clock, ids
 from app.core.errors import Invalid
 from app.core.masking import escaped
 from app.file_import.upload import UploadedFile
@@ -167,5 +167,5 @@ def listing(records: Sequence[Any], columns: Sequence[str], as_json: bool) -> No
 
 def _cell(value: Any) -> str:
     if isinstance(value, datetime):
-        return value.isoformat(sep=" ", timespec="minutes")
+        return (clock.local(value) if value.tzinfo else value).isoformat(sep=" ", timespec="minutes")
     return "-" if value is None else escaped(str(value))

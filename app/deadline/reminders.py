@@ -55,6 +55,8 @@ def notices(
     if not missing:
         return []
     key = f"directive/{letter.id}/due/{days}"
+    if put_off := len(letter.deadline_changes):  # another deadline is reminded of anew
+        key += f"/{put_off}"
     return [
         *(_to_addressees(letter, missing, key, now) if settings.mail else ()),
         *(_to_office(letter, missing, key, settings, now) if settings.mail else ()),

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, select
 from app.core.areas import fold
 from app.core.errors import no_such
 from app.database.models import addressees, directives, outreach
+from app.ledger.directive_deadline import held_at
 from app.reports.document_meta import PaperMeta, joined, paper
 
 
@@ -212,6 +213,7 @@ def addressee_statuses(
     """Return every addressee but the carriers, whose part comes from their runs (app/reports/deadline.py)."""
     query = select(directives.c.report_deadline).where(directives.c.id == directive_id)
     found, deadline = reports(connection, directive_id, until_ms), connection.execute(query).scalar()
+    deadline = held_at(connection, directive_id, deadline, now_ms)
     asked = of_directive(connection, directive_id)
     return [
         _status(each, found.get(each.id or 0, []), deadline, now_ms)

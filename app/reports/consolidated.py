@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, select
 
 from app.core.errors import no_such
 from app.database.models import campaigns, directives, frozen_reports, runs
+from app.ledger.directive_deadline import held_at
 from app.reports import addressees, carrier_report, carrier_statement
 from app.reports.addressees import AddresseeStatus, ChannelTotal
 from app.reports.carrier_statement import FigureSource, Statement
@@ -143,7 +144,7 @@ def build(
     others = tuple(addressees.addressee_statuses(connection, directive_id, cutoff_ms, cutoff_ms))
     lines = tuple(_lines(connection, directive_id, cutoff_ms, terms))
     return ConsolidatedReport(
-        letter=_letter(row),
+        letter=_letter(row, held_at(connection, row.id, row.report_deadline, cutoff_ms)),
         cutoff_ms=cutoff_ms,
         lines=lines,
         others=others,
@@ -158,9 +159,9 @@ def _silent(connection: Connection, directive_id: int, sending: set[str]) -> tup
     return tuple(each.name for each in asked if each.carrier is not None and each.carrier not in sending)
 
 
-def _letter(row: Row[Any]) -> DirectiveSummary:
+def _letter(row: Row[Any], deadline_ms: int | None) -> DirectiveSummary:
     issued = date.fromisoformat(row.issued_on)
-    return DirectiveSummary(row.id, row.number, issued, row.issuer, row.subject, row.report_deadline)
+    return DirectiveSummary(row.id, row.number, issued, row.issuer, row.subject, deadline_ms)
 
 
 def _lines(

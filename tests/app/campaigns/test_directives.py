@@ -11,7 +11,7 @@ import pytest
 from app.campaigns import directives
 from app.campaigns.directives import DirectiveFields
 from app.core.clock import VIETNAM
-from app.core.errors import Invalid, NotFound
+from app.core.errors import Conflict, Invalid, NotFound
 from app.database.connection import Database
 
 LETTER = DirectiveFields("303/CAT-PA05", date(2024, 1, 29), "Công an tỉnh", "Tuyên truyền")
@@ -44,3 +44,35 @@ def test_a_letter_without_a_deadline_is_kept(db: Database) -> None:
     assert (found.number, found.issued_on, found.report_deadline) == ("303/CAT-PA05", LETTER.issued_on, None)
     with pytest.raises(NotFound, match="no directive 99"):
         db.read(directives.get, 99)
+
+
+def test_a_deadline_is_put_off_and_the_one_before_is_kept_with_the_reason(db: Database) -> None:
+    first, then = (datetime(2031, 2, day, 17, tzinfo=VIETNAM) for day in (24, 28))
+    directive_id = db.write(directives.create, replace(LETTER, report_deadline=first), "author")
+    db.write(directives.put_off, directive_id, then, "By letter 311", "lan")
+    db.write(directives.put_off, directive_id, None, "By letter 312", "mai")
+    found = db.read(directives.get, directive_id)
+    assert [(each.before, each.after, each.reason, each.by) for each in found.deadline_changes] == [
+        (first, then, "By letter 311", "lan"),
+        (then, None, "By letter 312", "mai"),
+    ]
+    assert found.report_deadline is None
+    assert db.read(directives.page, 0, 10) == [found]
+
+
+@pytest.mark.parametrize(
+    ("deadline", "reason", "words"),
+    [
+        (datetime(2024, 1, 28, tzinfo=VIETNAM), "x", "lies before 2024-01-29"),
+        (datetime(2031, 2, 24, 17, tzinfo=VIETNAM), "x", "has this deadline already"),
+        (datetime(2031, 2, 28, 17, tzinfo=VIETNAM), " ", "Say why"),
+    ],
+)
+def test_a_change_that_is_none_or_has_no_reason_is_refused(
+    db: Database, deadline: datetime, reason: str, words: str
+) -> None:
+    letter = replace(LETTER, report_deadline=datetime(2031, 2, 24, 17, tzinfo=VIETNAM))
+    directive_id = db.write(directives.create, letter, "author")
+    with pytest.raises((Conflict, Invalid), match=words):
+        db.write(directives.put_off, directive_id, deadline, reason, "lan")
+    assert db.read(directives.get, directive_id).deadline_changes == []

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from app.campaigns import directives
 from app.core import clock
 from app.core.config import Settings
 from app.database.connection import Database
@@ -19,6 +20,7 @@ from app.deadline import reminders
 from app.deadline.notification_loop import NotificationLoop
 from app.notifications import outbox
 from app.notifications.outbox import NotificationChannel
+from app.reports import consolidated
 from tests.app.deadline.scene import DEADLINE, letter
 from tests.app.notifications.servers import endpoint, smtp_server
 from tests.engines import by_default
@@ -92,6 +94,20 @@ def test_mail_and_event_say_the_same_number_of_days(db: Database, day: int, late
         each.payload["text"].count(f"{abs(n)} ngày") for each in found if "text" in each.payload for n in days
     }
     assert (len(days), said) == (1, {1})
+
+
+def test_another_deadline_is_reminded_of_anew_and_past_reports_go_by_the_one_before(db: Database) -> None:
+    letter(db)
+    at = clock.to_ms(DEADLINE + timedelta(hours=1))
+    before = db.read(consolidated.build, 1, at)
+    keys = set(due(db, DEADLINE - timedelta(days=3)))
+    db.write(directives.put_off, 1, DEADLINE + timedelta(days=4), "By letter 311", "lan")
+    assert db.read(consolidated.build, 1, at) == before
+    now = db.read(consolidated.build, 1, clock.now_ms()).letter
+    assert now.deadline_ms == clock.to_ms(DEADLINE + timedelta(days=4))
+    again = set(due(db, DEADLINE + timedelta(days=1)))
+    assert len(again) == len(keys)
+    assert not again & keys
 
 
 def test_the_settings_choose_the_days(db: Database) -> None:
