@@ -7,8 +7,8 @@ from typing import Any
 from sqlalchemy import Connection, func, insert, select, update
 
 from app.campaigns import optimistic_lock, text_cost
-from app.campaigns.drafts import breaks_quiet_hours
 from app.campaigns.optimistic_lock import Record
+from app.campaigns.quiet_hours import breaks_quiet_hours
 from app.core import clock
 from app.core.errors import Conflict, Forbidden, Invalid
 from app.core.states import CampaignState, move_campaign

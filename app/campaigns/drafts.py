@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import Any
 
-from app.campaigns import texts
+from app.campaigns import quiet_hours, texts
+from app.campaigns.quiet_hours import DayHours
 from app.core import clock
 from app.core.errors import Invalid
 from carriers import text as sms
@@ -19,8 +20,6 @@ MAX_SEGMENTS = 10
 _SENDER = re.compile(r"(?!\d+$)[A-Za-z0-9._\- ]{1,11}")
 _NO_LETTERS = re.compile("[\x00-\x09\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")  # controls, surrogates
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{1,4})?")
-# Quiet hours are all others: Vietnamese rules allow advertising only in these, and awareness keeps to them.
-_DECENT_STARTS, _DECENT_ENDS = "07:00", "22:00"
 
 
 class Purpose(StrEnum):
@@ -36,13 +35,6 @@ class TextForm(StrEnum):
 
     ACCENTED = "accented"
     UNACCENTED = "unaccented"
-
-
-class DayHours(NamedTuple):
-    """Sending hours of the day, HH:MM in Vietnam."""
-
-    starts: str
-    ends: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +89,7 @@ def pin(draft: Draft, default: DayHours) -> dict[str, Any]:
     _check_purpose(draft.purpose)
     _check_sender(draft.sender)
     _check_window(draft.window_start, draft.window_end)
-    _check_day(day, default, draft.purpose)
+    quiet_hours.check(day, default, draft.purpose, urgent=draft.purpose == Purpose.URGENT_WARNING)
     return {
         "name": draft.name.strip(),
         "purpose": draft.purpose,
@@ -139,28 +131,6 @@ def _check_window(start: datetime | None, end: datetime | None) -> None:
             raise Invalid(f"{name} needs its time zone, as in 2024-02-09T07:00:00+07:00.", field=name)
     if start is not None and end is not None and end <= start:
         raise Invalid("The window ends before it starts; give a later window_end.", field="window_end")
-
-
-def _check_day(day: DayHours, default: DayHours, purpose: str) -> None:
-    for name, time in (("day_starts", day.starts), ("day_ends", day.ends)):
-        if not clock.is_time(time):
-            raise Invalid(f"{name} is a time of the day as HH:MM, 00:00 to 24:00.", field=name)
-    if day.ends <= day.starts:
-        raise Invalid("The day's sending hours end before they start; 00:00 to 24:00 is the whole day.")
-    if purpose == Purpose.URGENT_WARNING:
-        return
-    earliest, latest = min(default.starts, _DECENT_STARTS), max(default.ends, _DECENT_ENDS)
-    if day.starts < earliest or day.ends > latest:
-        raise Invalid(
-            f"A campaign of purpose {purpose} is sent between {earliest} and {latest}; only "
-            "canh_bao_khan may go out at other hours.",
-            field="day_starts" if day.starts < earliest else "day_ends",
-        )
-
-
-def breaks_quiet_hours(day_starts: str, day_ends: str) -> bool:
-    """Return whether these hours reach into the night: then the approver gives a reason."""
-    return day_starts < _DECENT_STARTS or day_ends > _DECENT_ENDS
 
 
 def _wordings(draft: Draft) -> dict[str, str]:

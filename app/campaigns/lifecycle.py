@@ -10,8 +10,9 @@ from sqlalchemy import Connection, delete, insert, select
 
 from app.campaigns import approval, carrier_audience, optimistic_lock
 from app.campaigns.carrier_audience import Audience
-from app.campaigns.drafts import DayHours, Draft, of_row, pin
+from app.campaigns.drafts import Draft, of_row, pin
 from app.campaigns.optimistic_lock import Record
+from app.campaigns.quiet_hours import DayHours
 from app.core import clock
 from app.core.errors import Conflict, Invalid, VersionChanged
 from app.core.states import BatchState, CampaignState, RunState, move_campaign

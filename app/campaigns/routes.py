@@ -11,7 +11,7 @@ from app.api.dependencies import Config, Db, Id, Page, Paging, Routes, Since, Wh
 from app.api.idempotent_route import Acts
 from app.api.if_match import versions_of
 from app.campaigns import approval, directives, lifecycle, queries, text_cost, texts
-from app.campaigns.drafts import DayHours
+from app.campaigns.quiet_hours import DayHours
 from app.campaigns.schemas import (
     ApprovalBody,
     CampaignBody,

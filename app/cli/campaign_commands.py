@@ -10,8 +10,9 @@ from pydantic_core import to_jsonable_python
 
 from app.campaigns import approval, lifecycle, queries
 from app.campaigns.carrier_audience import checked
-from app.campaigns.drafts import DayHours, Draft, TextForm
+from app.campaigns.drafts import Draft, TextForm
 from app.campaigns.forecast import Forecast, forecast
+from app.campaigns.quiet_hours import DayHours
 from app.cli.common import open_db
 from app.cli.current_user import decider
 from app.cli.output import Json, Number, done, instant, listing, say, whoami, whole

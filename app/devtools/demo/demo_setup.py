@@ -19,7 +19,8 @@ from app.batches.import_job import ImportCounts
 from app.batches.importer import Progress, import_batch, register
 from app.campaigns import approval, directives, lifecycle
 from app.campaigns.directives import DirectiveFields
-from app.campaigns.drafts import DayHours, Draft
+from app.campaigns.drafts import Draft
+from app.campaigns.quiet_hours import DayHours
 from app.core import clock
 from app.core.config import LinkSettings, Settings
 from app.core.errors import SetupError

@@ -12,8 +12,9 @@ from sqlalchemy import Connection
 from app.api.dependencies import Id, Routes
 from app.api.idempotency_store import IdempotencyClaim, KeyReused, StoredAnswer, once
 from app.campaigns import lifecycle, queries
-from app.campaigns.drafts import DayHours, Draft, own_languages
+from app.campaigns.drafts import Draft, own_languages
 from app.campaigns.queries import Dossier
+from app.campaigns.quiet_hours import DayHours
 from app.campaigns.schemas import HeldRunBody, RunBody
 from app.core.config import Settings
 from app.core.errors import AppError, Conflict, Invalid, VersionChanged

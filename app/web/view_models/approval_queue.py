@@ -12,8 +12,8 @@ from sqlalchemy import Connection, func, or_, select
 
 from app.campaigns import approval, forecast, optimistic_lock, queries
 from app.campaigns import text_cost as wordings
-from app.campaigns.drafts import breaks_quiet_hours
 from app.campaigns.queries import Decision, Dossier
+from app.campaigns.quiet_hours import breaks_quiet_hours
 from app.campaigns.text_cost import Preview
 from app.core import clock
 from app.core.errors import Forbidden

@@ -7,7 +7,8 @@ from typing import Any
 from sqlalchemy import Connection, func, insert, select
 
 from app.campaigns import lifecycle
-from app.campaigns.drafts import DayHours, Draft
+from app.campaigns.drafts import Draft
+from app.campaigns.quiet_hours import DayHours
 from app.database.models import batches, links, subscribers
 
 HOURS = DayHours("07:00", "21:00")

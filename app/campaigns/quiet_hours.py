@@ -1,0 +1,41 @@
+"""The night rule: which hours of the day a campaign may send in, and who has to give a reason."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from app.core import clock
+from app.core.errors import Invalid
+
+# Quiet hours are all others: Vietnamese rules allow advertising only in these, and awareness keeps to them.
+_STARTS, _ENDS = "07:00", "22:00"
+
+
+class DayHours(NamedTuple):
+    """Sending hours of the day, HH:MM in Vietnam."""
+
+    starts: str
+    ends: str
+
+
+def check(day: DayHours, default: DayHours, purpose: str, *, urgent: bool) -> None:
+    """Raise Invalid for hours that are none, or reach into the night though the campaign is not urgent."""
+    for name, time in (("day_starts", day.starts), ("day_ends", day.ends)):
+        if not clock.is_time(time):
+            raise Invalid(f"{name} is a time of the day as HH:MM, 00:00 to 24:00.", field=name)
+    if day.ends <= day.starts:
+        raise Invalid("The day's sending hours end before they start; 00:00 to 24:00 is the whole day.")
+    if urgent:
+        return
+    earliest, latest = min(default.starts, _STARTS), max(default.ends, _ENDS)
+    if day.starts < earliest or day.ends > latest:
+        raise Invalid(
+            f"A campaign of purpose {purpose} is sent between {earliest} and {latest}; only "
+            "canh_bao_khan may go out at other hours.",
+            field="day_starts" if day.starts < earliest else "day_ends",
+        )
+
+
+def breaks_quiet_hours(day_starts: str, day_ends: str) -> bool:
+    """Return whether these hours reach into the night: then the approver gives a reason."""
+    return day_starts < _STARTS or day_ends > _ENDS
