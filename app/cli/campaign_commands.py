@@ -13,13 +13,15 @@ from app.campaigns.carrier_audience import checked
 from app.campaigns.drafts import Draft, TextForm
 from app.campaigns.forecast import Forecast, forecast
 from app.campaigns.quiet_hours import DayHours
+from app.cli import common
 from app.cli.common import open_db
 from app.cli.current_user import decider
 from app.cli.output import Json, Number, done, instant, listing, say, whoami, whole
-from app.cli.remote import asked
+from app.cli.remote import asked, at_server
 from app.core import clock
 from app.core.areas import Basis
 from app.core.errors import Invalid
+from app.database.connection import Database
 
 app = typer.Typer(no_args_is_help=True, help="Campaigns: one text, one sender, one window.")
 
@@ -54,9 +56,12 @@ def create(  # noqa: PLR0913 - every option of the command line is a parameter
         day_starts=day_starts,
         day_ends=day_ends,
     )
-    with open_db(founds=True) as (db, settings):
-        default = DayHours(settings.day_starts, settings.day_ends)
-        made = db.write(lifecycle.create, draft, default, whoami())
+    if common.server is not None:
+        made = at_server(lambda api: api.create_campaign(draft)).id
+    else:
+        with open_db(founds=True) as (db, settings):
+            default = DayHours(settings.day_starts, settings.day_ends)
+            made = db.write(lifecycle.create, draft, default, whoami())
     done(f"Campaign {made}", campaign=made)
 
 
@@ -101,8 +106,11 @@ def edit(  # noqa: PLR0913 - every option of the command line is a parameter
 @app.command()
 def withdraw(campaign_id: Number) -> None:
     """Give a campaign up before anything of it was sent; its runs are removed, an edit reopens it."""
-    with open_db() as (db, _):
-        db.write(lifecycle.withdraw, campaign_id, whoami())
+    asked(
+        lambda api: api.withdraw(campaign_id),
+        lambda db: db.write(lifecycle.withdraw, campaign_id, whoami()),
+        looks=False,
+    )
     done(f"Campaign {campaign_id} is withdrawn.", campaign=campaign_id, state="withdrawn")
 
 
@@ -152,8 +160,11 @@ def add_run(
     batch: Annotated[list[int], typer.Option(parser=whole, help="A batch of this carrier; again for each.")],
 ) -> None:
     """Add the campaign's run at one carrier."""
-    with open_db() as (db, _):
-        made = db.write(lifecycle.add_run, campaign_id, carrier, batch, whoami())
+    made = asked(
+        lambda api: api.add_run(campaign_id, carrier, batch).id,
+        lambda db: db.write(lifecycle.add_run, campaign_id, carrier, batch, whoami()),
+        looks=False,
+    )
     done(f"Run {made}", campaign=campaign_id, run=made)
 
 
@@ -175,8 +186,11 @@ def add_held_run(
 @app.command()
 def submit(campaign_id: Number) -> None:
     """Hand the draft over for approval."""
-    with open_db() as (db, _):
-        db.write(lifecycle.submit, campaign_id, whoami())
+    asked(
+        lambda api: api.submit(campaign_id),
+        lambda db: db.write(lifecycle.submit, campaign_id, whoami()),
+        looks=False,
+    )
     done(f"Campaign {campaign_id} is submitted.", campaign=campaign_id, state="submitted")
 
 
@@ -190,9 +204,12 @@ def approve(
     ] = False,
 ) -> None:
     """Approve exactly what was submitted; not by whoever wrote, changed or submitted it."""
-    with open_db() as (db, _):
+
+    def here(db: Database) -> None:
         who = db.read(decider, "approve_campaign")
         db.write(approval.approve, campaign_id, who, digest, reason, acknowledged)
+
+    asked(lambda api: api.approve(campaign_id, digest, reason, acknowledged=acknowledged), here, looks=False)
     done(f"Campaign {campaign_id} is approved.", campaign=campaign_id, state="approved")
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import SimpleNamespace
+from typing import Any
 
 import typer
 from sqlalchemy import Connection
 
-from app.cli.common import open_db
 from app.cli.output import Json, Number, done, listing, whoami
+from app.cli.remote import asked
+from app.database.connection import Database
 from app.dispatch import link_health, link_store
 
 app = typer.Typer(no_args_is_help=True, help="Links to carriers: which send, which are halted and why.")
@@ -17,11 +20,21 @@ app = typer.Typer(no_args_is_help=True, help="Links to carriers: which send, whi
 @app.command("list")
 def list_(as_json: Json = False) -> None:
     """Show the links, their connections, and why one is halted."""
-    with open_db(looks=True) as (db, _):
-        rows = db.read(link_health.with_facts)
+    rows: Sequence[dict[str, Any]] = asked(
+        lambda api: [_as_here(each) for each in api.links()], lambda db: db.read(link_health.with_facts)
+    )
     columns = ("id", "name", "carrier", "state", "segments_per_second", "code", "reason")
     listing(
         rows if as_json else [SimpleNamespace(**row) for row in rows], (*columns, *link_health.SHOWN), as_json
+    )
+
+
+def _as_here(of: dict[str, Any]) -> dict[str, Any]:
+    """Add the columns that the list has of its own to what the API says of a link."""
+    refused = " ".join(filter(None, (of["refused_at"], of["held"] or of["refusal"]))) or None
+    since = of["refusing_since"] or of["connected_since"] or of["lost_since"]
+    return of | dict(
+        zip(link_health.SHOWN, (of["health"], since, of["answered_at"], refused, of["remark"]), strict=True)
     )
 
 
@@ -29,10 +42,12 @@ def list_(as_json: Json = False) -> None:
 def resume(link_id: Number) -> None:
     """Resume a halted link after the cause is fixed."""
 
-    def work(connection: Connection) -> None:
-        link_store.resume(connection, link_id, whoami())
-        db.wake(connection)
+    def here(db: Database) -> None:
+        def work(connection: Connection) -> None:
+            link_store.resume(connection, link_id, whoami())
+            db.wake(connection)
 
-    with open_db() as (db, _):
         db.write(work)
+
+    asked(lambda api: api.resume_link(link_id), here, looks=False)
     done(f"Link {link_id} is running.", link=link_id, state="running")

@@ -49,6 +49,12 @@ def asked(there: Callable[[ApiClient], T], here: Callable[[Database], T], *, loo
         return here(db)
 
 
+def at_server(ask: Callable[[ApiClient], T]) -> T:
+    """Ask the server of --server, which there is."""
+    with client(common.server or "") as api:
+        return ask(api)
+
+
 @contextmanager
 def client(server: str) -> Iterator[ApiClient]:
     from app.cli.client import ApiClient

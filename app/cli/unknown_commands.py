@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
@@ -9,12 +10,16 @@ from typing import Annotated, Any
 import typer
 from sqlalchemy import Row
 
+from app.cli import common
 from app.cli.common import ledger_for, open_db
 from app.cli.output import Json, Number, done, listing, whoami
+from app.cli.remote import at_server
 from app.core import clock, ids
 from app.core.errors import Invalid
 from app.core.phone import mask
+from app.database.connection import Database
 from app.dispatch import unknown_decisions
+from app.ledger.contract import Ledger
 
 app = typer.Typer(no_args_is_help=True, help="Unknown deliveries: see them, send again, or write off.")
 
@@ -46,11 +51,7 @@ def list_(run_id: Number, as_json: Json = False) -> None:
 def resend(run_id: Number, lines: Lines = None, everything: All = False) -> None:
     """Queue unknown deliveries again; a second copy may come of it."""
     chosen = _chosen(lines, everything)
-    with open_db() as (db, settings):
-        ledger = ledger_for(db, settings.chunk_size)
-        moved = unknown_decisions.resend(
-            db, ledger, unknown_decisions.UnknownOrder(run_id, whoami(), chosen), _say
-        )
+    moved = _decided("resend", unknown_decisions.resend, run_id, chosen)
     done(f"{moved} deliveries of run {run_id} are queued again.", run=run_id, deliveries=moved)
 
 
@@ -58,12 +59,19 @@ def resend(run_id: Number, lines: Lines = None, everything: All = False) -> None
 def write_off(run_id: Number, lines: Lines = None, everything: All = False) -> None:
     """Leave unknown deliveries unknown for good; the report counts them under their own heading."""
     chosen = _chosen(lines, everything)
+    moved = _decided("write-off", unknown_decisions.write_off, run_id, chosen)
+    done(f"{moved} deliveries of run {run_id} are written off.", run=run_id, deliveries=moved)
+
+
+_Decide = Callable[[Database, Ledger, unknown_decisions.UnknownOrder, unknown_decisions.Progress], int]
+
+
+def _decided(verb: str, decide: _Decide, run_id: int, chosen: list[tuple[int, int]]) -> int:
+    if common.server is not None:
+        return at_server(lambda api: api.decide_unknown(verb, run_id, chosen))
     with open_db() as (db, settings):
         ledger = ledger_for(db, settings.chunk_size)
-        moved = unknown_decisions.write_off(
-            db, ledger, unknown_decisions.UnknownOrder(run_id, whoami(), chosen), _say
-        )
-    done(f"{moved} deliveries of run {run_id} are written off.", run=run_id, deliveries=moved)
+        return decide(db, ledger, unknown_decisions.UnknownOrder(run_id, whoami(), chosen), _say)
 
 
 def _shown(row: Row[Any]) -> _Shown:

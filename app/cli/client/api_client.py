@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -13,9 +13,11 @@ from typing import Any, TypeVar
 
 import httpx
 from pydantic import TypeAdapter, ValidationError
+from pydantic_core import to_jsonable_python
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
 from app.batches.queries import Batch
+from app.campaigns.drafts import Draft
 from app.campaigns.forecast import Forecast
 from app.campaigns.queries import Campaign, Dossier, RunSummary
 from app.campaigns.runs import Verb
@@ -110,6 +112,27 @@ class ApiClient:
     def campaign(self, campaign_id: int) -> Dossier:
         return self._get(Dossier, f"/v1/campaigns/{campaign_id}")
 
+    def create_campaign(self, draft: Draft) -> Campaign:
+        body = {name: value for name, value in to_jsonable_python(draft).items() if value is not None}
+        return self._read(Campaign, self._act("POST", "/v1/campaigns", json=body))
+
+    def add_run(self, campaign_id: int, carrier: str, batch_ids: Sequence[int]) -> RunSummary:
+        body = {"carrier": carrier, "batch_ids": list(batch_ids)}
+        return self._read(RunSummary, self._act("POST", f"/v1/campaigns/{campaign_id}/runs", json=body))
+
+    def submit(self, campaign_id: int) -> Dossier:
+        return self._read(Dossier, self._act("POST", f"/v1/campaigns/{campaign_id}/submit"))
+
+    def withdraw(self, campaign_id: int) -> Dossier:
+        return self._read(Dossier, self._act("POST", f"/v1/campaigns/{campaign_id}/withdraw"))
+
+    def approve(
+        self, campaign_id: int, digest: str, reason: str | None = None, *, acknowledged: bool = False
+    ) -> Dossier:
+        """Approve what was read, by its digest; acknowledged: its advice is known, and the text is right."""
+        body = {"digest": digest, "reason": reason, "acknowledged": acknowledged}
+        return self._read(Dossier, self._act("POST", f"/v1/campaigns/{campaign_id}/approve", json=body))
+
     def runs(self, **only: object) -> Iterator[RunSummary]:
         """Iterate over runs, filtered like GET /v1/runs."""
         return self._all(RunSummary, "/v1/runs", only)
@@ -137,6 +160,21 @@ class ApiClient:
                 name = value if field == "event" else name
                 if field == "data" and name == "progress":
                     yield _adapter(RunSummary).validate_json(value)
+
+    # Links, and deliveries of unknown outcome
+
+    def links(self) -> list[dict[str, Any]]:
+        """Return the links, as GET /v1/links has them."""
+        return self._get(list[dict[str, Any]], "/v1/links")
+
+    def resume_link(self, link_id: int) -> None:
+        self._act("POST", f"/v1/links/{link_id}/resume")
+
+    def decide_unknown(self, verb: str, run_id: int, lines: Sequence[tuple[int, int]] = ()) -> int:
+        """Resend or write off these (batch, line), or all; return how many were decided on."""
+        body = {"lines": [list(each) for each in lines]} if lines else {"all": True}
+        answer = self._act("POST", f"/v1/runs/{run_id}/unknown/{verb}", json=body)
+        return self._read(dict[str, int], answer)["deliveries"]
 
     # Reports
 

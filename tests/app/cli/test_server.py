@@ -13,11 +13,15 @@ from typer.testing import CliRunner
 
 from app.cli import app as loa
 from app.cli import common, remote
+from app.cli.client import RequestRefused
 from app.core.errors import Invalid
 from app.database.connection import Database
+from app.dispatch import link_store
 from app.security import create_key
+from carriers.contract import Halted
 from tests.app.api.served import served
-from tests.app.campaigns.rows import new_run, whole_run
+from tests.app.campaigns.rows import new_batch, new_run, whole_run
+from tests.app.world import build
 
 _LOGGED = re.compile(r'\[(info|warning) |"logger": "')  # in whichever form logs were last set up
 
@@ -68,6 +72,45 @@ def test_a_file_is_imported_there_and_a_run_ordered(server: str, db: Database, t
     assert said(server, "run", "cancel", "1") == "Run 1 is cancelling.\n"
 
 
+@pytest.mark.longer
+def test_a_campaign_goes_from_draft_to_running_there_by_two_keys(
+    server: str, db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    db.write(new_batch, accepted=1000)
+    wording = ("--sender", "CA SON LA", "--text", "Goi 0912345678 khi can.")
+    assert said(server, "campaign", "create", "Tet", *wording) == "Campaign 1\n"
+    assert said(server, "campaign", "add-run", "1", "--carrier", "vnpt", "--batch", "1") == "Run 1\n"
+    assert said(server, "campaign", "submit", "1") == "Campaign 1 is submitted.\n"
+    shown = said(server, "campaign", "show", "1")
+    assert "sms_parts: 1000" in shown
+    digest = re.search(r"digest: (\w+)", shown)
+    assert digest
+    approve = ("campaign", "approve", "1", "--digest", digest[1])
+    with pytest.raises(RequestRefused, match="somebody else must decide"):
+        said(server, *approve)
+    monkeypatch.setenv("LOA_KEY", db.write(create_key, "chief", "approver"))
+    with pytest.raises(RequestRefused, match="is no approved number"):
+        said(server, *approve)
+    assert said(server, *approve, "--acknowledged") == "Campaign 1 is approved.\n"
+    assert "The carrier has no link" in said(server, "run", "forecast", "1")
+    assert said(server, "campaign", "withdraw", "1") == "Campaign 1 is withdrawn.\n"
+
+
+@pytest.mark.longer
+def test_links_and_unknown_messages_are_decided_on_there(server: str, db: Database) -> None:
+    world = build(db, 2)
+    world.fan_out()
+    while db.write(world.ledger.doubt, world.run, world.link.id, 20).left:
+        pass
+    db.write(link_store.halt, world.link.id, Halted("0x0E", "the password is wrong"))
+    assert "the password is wrong" in said(server, "link", "list")
+    assert said(server, "link", "resume", "1") == "Link 1 is running.\n"
+    one = said(server, "unknown", "resend", "1", "--line", f"{world.batch}:2")
+    assert one == "1 deliveries of run 1 are queued again.\n"
+    rest = said(server, "unknown", "write-off", "1", "--all")
+    assert rest == "1 deliveries of run 1 are written off.\n"
+
+
 def test_a_bad_file_is_refused_in_the_server_s_words(server: str, tmp_path: Path) -> None:
     file = tmp_path / "vnpt.csv"
     file.write_text("no numbers here\n1\n", encoding="utf-8")
@@ -77,7 +120,7 @@ def test_a_bad_file_is_refused_in_the_server_s_words(server: str, tmp_path: Path
 
 def test_a_command_for_the_database_alone_says_so(server: str) -> None:
     with pytest.raises(Invalid, match="without --server"):
-        said(server, "link", "list")
+        said(server, "key", "list")
     with pytest.raises(Invalid, match="such as https"):
         said("loa.example.vn", "run", "list")
 

@@ -12,7 +12,12 @@ import pytest
 import typer
 
 from app import cli
+from app.cli import serve_command
 from app.cli.lazy import _help
+from app.core.config import Settings
+from app.core.errors import SetupError
+from app.database.connection import Database
+from tests.ports import refusing
 
 ROOT = Path(__file__).parents[4]
 _HEAVY = ("alembic", "docx", "fastapi", "httpx", "openpyxl", "reportlab", "xlsxwriter")
@@ -99,3 +104,30 @@ def test_a_command_does_not_wait_for_what_it_has_no_use_for(module: str, absent:
     look = f"import sys, {module}; print(*[each for each in {absent!r} if each in sys.modules])"
     said = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True).stdout
     assert said.split() == []
+
+
+@pytest.mark.parametrize(
+    ("words", "more", "status", "sentence"),
+    [
+        (("run", "list"), {"LOA_RETENTON_DAYS": "3"}, 1, "do you mean LOA_RETENTION_DAYS?"),
+        (("run", "show", "x"), {}, 2, "write the digits 0 to 9 alone"),
+        (("batch", "import", "none.csv", "--carrier", "vnpt", "--json"), {}, 1, "none.csv can't be read"),
+    ],
+)
+def test_a_mistake_ends_a_process_in_a_sentence_and_makes_nothing(
+    tmp_path: Path, words: tuple[str, ...], more: dict[str, str], status: int, sentence: str
+) -> None:
+    own = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "COLUMNS": "200"} | more
+    ran = [sys.executable, "-m", "app.cli", *words]
+    done = subprocess.run(ran, capture_output=True, text=True, check=False, cwd=tmp_path, env=own)
+    assert (done.returncode, done.stdout, sentence in done.stderr) == (status, "", True), done.stderr
+    assert "Traceback" not in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_second_worker_of_a_host_is_told_that_its_metrics_port_is_taken(
+    db: Database, tmp_path: Path
+) -> None:
+    taken = pytest.raises(SetupError, match="give each worker of a host a metrics_port of its own")
+    with refusing() as port, taken:
+        await serve_command._links(Settings(data=tmp_path, metrics_port=port), db, None)
