@@ -1,4 +1,4 @@
-"""A PostgreSQL server of the drill's own, which it may stop as a power cut would."""
+"""A temporary PostgreSQL server, which its owner may stop as a power cut would."""
 
 from __future__ import annotations
 
@@ -18,10 +18,9 @@ from pathlib import Path
 from app.core.errors import SetupError
 
 _PROGRAMS = ("initdb", "pg_ctl")
-_OPTIONS = "-c listen_addresses=127.0.0.1 -c unix_socket_directories= -c max_connections=100"
 # Size of the WAL's disk; small segments, so that it is full soon.
 _DISK_MB = 768
-_OPTIONS += " -c min_wal_size=2MB -c max_wal_size=256MB"
+_OPTIONS = "-c max_connections=100 -c min_wal_size=2MB -c max_wal_size=256MB"
 
 
 def free_port() -> int:
@@ -42,10 +41,12 @@ class Cluster:
     port: int
     user: str | None
     disk: Path | None = None
+    host: str = "127.0.0.1"
+    options: str = _OPTIONS
 
     @property
     def url(self) -> str:
-        return f"postgresql+psycopg://loa@127.0.0.1:{self.port}/postgres"
+        return f"postgresql+psycopg://loa@{self.host}:{self.port}/postgres"
 
     @property
     def pid(self) -> int:
@@ -57,7 +58,7 @@ class Cluster:
 
     def start(self) -> None:
         """Start or recover the server, and wait until it answers."""
-        options = f"{_OPTIONS} -p {self.port}"
+        options = f"{self.options} -c listen_addresses={self.host} -c unix_socket_directories= -p {self.port}"
         self.run("pg_ctl", "start", "-w", "-t", "60", "-l", str(self.folder / "log"), "-o", options)
 
     def stop(self) -> None:
@@ -74,8 +75,10 @@ class Cluster:
             return True
         return False
 
-    def run(self, program: str, *arguments: str) -> None:
-        done = _program([str(self.programs / program), "-D", str(self.folder), *arguments], self.user)
+    def run(self, program: str, *arguments: str, place: Path | None = None) -> None:
+        """Run one of PostgreSQL's programs on the cluster's folder, or on `place`."""
+        where = str(place or self.folder)
+        done = _program([str(self.programs / program), "-D", where, *arguments], self.user)
         if done.returncode:
             raise SetupError(f"{program} failed: {done.stdout.strip()[-500:]}")
 
@@ -95,18 +98,25 @@ def own_cluster() -> Iterator[Cluster | None]:
         yield None
         return
     # Outside the drill's folder, which PostgreSQL's account may not be allowed to enter.
-    place = Path(tempfile.mkdtemp(prefix="loa-drill-"))
-    user, folder = _account(place), place / "data"
-    with _small_disk(place / "wal", user) as disk:
+    with cluster_folder("loa-drill-") as (place, user), _small_disk(place / "wal", user) as disk:
+        cluster = Cluster(found, place / "data", free_port(), user, disk)
+        apart = ["-X", str(disk)] if disk else []
+        cluster.run("initdb", "-U", "loa", "-A", "trust", "-N", "--wal-segsize=1", *apart)
         try:
-            cluster = Cluster(found, folder, free_port(), user, disk)
-            apart = ["-X", str(disk)] if disk else []
-            cluster.run("initdb", "-U", "loa", "-A", "trust", "-N", "--wal-segsize=1", *apart)
             cluster.start()
             yield cluster
         finally:
-            _end(folder)
-    shutil.rmtree(place, ignore_errors=True)
+            end(cluster.folder)
+
+
+@contextmanager
+def cluster_folder(prefix: str) -> Iterator[tuple[Path, str | None]]:
+    """Make a folder for a cluster, and name the account that it must run as; both are gone afterwards."""
+    place = Path(tempfile.mkdtemp(prefix=prefix))
+    try:
+        yield place, _account(place)
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
 
 
 @contextmanager
@@ -154,7 +164,7 @@ def _account(folder: Path) -> str | None:
     raise SetupError("PostgreSQL refuses to run as root, and there is no account `postgres` for it here.")
 
 
-def _end(folder: Path) -> None:
+def end(folder: Path) -> None:
     """Stop the server at once, without waiting for clients."""
     with suppress(FileNotFoundError, IndexError, ProcessLookupError):
         pid = int((folder / "postmaster.pid").read_text("utf-8").split()[0])
