@@ -8,7 +8,9 @@ from app.campaigns.carrier_orders import BASES, CarrierOrder, OrderedText, momen
 from app.core import clock
 from app.core.areas import Basis
 from app.reports import labels
-from app.reports.document.carrier_paper import BLANK_NUMBER, DRAFT, directive_name
+from app.reports.document.annexes import BLANK_NUMBER
+from app.reports.document.carrier_paper import DRAFT
+from app.reports.document.citation import named_as_stored
 from app.reports.document.letterhead import POLICE, Letterhead, Letterheads
 from app.reports.document.model import (
     Block,
@@ -25,7 +27,7 @@ from app.reports.document.model import (
 from app.reports.render.numbers import count
 from app.reports.render.table_model import CellKind, ReportTable, TableColumn, TableRow
 
-_SUBJECT = "Nhắn tin tuyên truyền đến thuê bao do doanh nghiệp quản lý"
+_SUBJECT = "nhắn tin tuyên truyền đến thuê bao do doanh nghiệp quản lý"
 
 
 def compose(order: CarrierOrder, letterheads: Letterheads) -> PaperDocument:
@@ -33,14 +35,20 @@ def compose(order: CarrierOrder, letterheads: Letterheads) -> PaperDocument:
     approved = clock.local(order.approved_at)
     head = letterheads.of(POLICE, approved.date())
     body = (*_top(order, head, approved.year), *_asked(order), *_texts(order), *_after(order), _signed(head))
-    return PaperDocument(_SUBJECT, head.name, DRAFT, clock.to_ms(order.approved_at), (Section(body),))
+    return PaperDocument(
+        f"V/v {_SUBJECT}", head.name, DRAFT, clock.to_ms(order.approved_at), (Section(body),)
+    )
 
 
 def _top(order: CarrierOrder, head: Letterhead, year: int) -> Iterator[Block]:
     dated = f"{head.place}, ngày …… tháng …… năm {year}"
-    yield PaperHead(head.superior, head.agency, f"Số:{BLANK_NUMBER}/{head.symbol.removeprefix('BC-')}", dated)
-    notes = (f"(theo {directive_name(order.directive)})",) if order.directive else ()
-    yield Title("YÊU CẦU", _SUBJECT, notes, f"Kính gửi: {labels.network(order.carrier)}")
+    number = f"Số:{BLANK_NUMBER}/{head.symbol.removeprefix('BC-')}"
+    yield PaperHead(head.superior, head.agency, number, dated, f"V/v {_SUBJECT}")
+    yield Title("", "", (), f"Kính gửi: {labels.network(order.carrier)}")
+    if order.directive:
+        yield Paragraph(
+            f"Theo {named_as_stored(order.directive)}, {head.name} đề nghị doanh nghiệp {_SUBJECT} như sau."
+        )
 
 
 def _asked(order: CarrierOrder) -> Iterator[Block]:
@@ -55,7 +63,7 @@ def _asked(order: CarrierOrder) -> Iterator[Block]:
     )
     areas = "; ".join(f"{area.name} ({area.code})" for area in order.areas) or "toàn tỉnh"
     pairs = (
-        ("Chiến dịch", f"{order.campaign} (số {order.campaign_id}, đợt {order.run_id})"),
+        ("Chiến dịch", order.campaign),
         ("Tên định danh", order.sender),
         ("Địa bàn", areas),
         ("Cách xác định địa bàn", BASES[Basis(order.area_basis)]),
@@ -93,4 +101,4 @@ def _after(order: CarrierOrder) -> Iterator[Block]:
 
 
 def _signed(head: Letterhead) -> Signature:
-    return Signature(head.recipients, head.post)
+    return Signature(head.recipients, head.post, head.signer)

@@ -7,8 +7,10 @@ from datetime import date
 from typing import Any
 
 from app.reports import labels
-from app.reports.document.version import FigureChange
+from app.reports.carrier_statement import FigureSource, StatedCounts
+from app.reports.document.version import ChangedRow, FigureChange
 from app.reports.figures import FIGURES
+from carriers.contract import ReceiptLevel
 
 _WORDS = {
     **{each.name: each.label[0].lower() + each.label[1:] for each in FIGURES.values()},
@@ -32,13 +34,32 @@ _WORDS = {
     "reach": "lượt tiếp cận",
     "minutes": "phút",
     "units": "số đơn vị",
+    "eligible": "thuộc diện",
+    "excluded": "loại trước khi gửi",
+    "sent": "đã gửi",
+    "received": "đã nhận hoặc nhà mạng đã tiếp nhận (theo mức biên nhận)",
+    "failed": "không nhận được",
+    "no_receipt": "chưa có biên nhận",
+    "segments": "bản tin quy đổi",
+    "resent": "số lần gửi lại",
+    "counts": "số liệu",
+    "reasons": "Biểu 4",
+    "n": "số lượng",
+    "repeated": "trùng",
+    "repeated_in_campaign": "trùng với lô khác",
+    "repeated_in_batch": "trùng trong lô",
+    "wrong_number": "sai số",
+    "do_not_send": "từ chối nhận",
+    "cancelled": "đợt gửi đã hủy",
+    "window_closed": "hết thời gian cho phép gửi",
+    "items": "nội dung báo cáo",
     **{reason.name.lower(): label for reason, label in labels.REASONS.items()},
 }
 # Identifiers, not figures.
 _NO_FIGURES = frozenset(
     {"campaign_id", "run_id", "directive_id", "version", "report_version", "batch_ids", "rules"}
 )
-_KEYS = ("name", "day", "carrier", "channel", "code")
+_KEYS = ("name", "day", "carrier", "channel", "code", "label")
 
 
 def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[FigureChange, ...]:
@@ -49,6 +70,44 @@ def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Fi
         for path in dict.fromkeys([*new, *old])
         if old.get(path) != new.get(path)
     )
+
+
+def changed_rows(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[ChangedRow, ...]:
+    """Return the carriers and addressees, or the areas, of which a count differs between two JSON reports."""
+    old, new = dict(_rows(before)), dict(_rows(after))
+    every = dict.fromkeys([*new, *old])
+    pairs = ((name, old.get(name, {}), new.get(name, {})) for name in every)
+    return tuple(ChangedRow(*each) for each in pairs if each[1] != each[2])
+
+
+def _rows(document: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, int]]]:
+    """Yield the counts of each row under its name, by the keys of FIGURES or of what addressees report."""
+    if document.get("report") != "directive":
+        yield "Cả đợt gửi", _counts(document.get("general", {}))
+        yield from ((area["name"], _counts(area)) for area in document.get("areas", ()))
+        return
+    for run in document["runs"]:
+        if run["source"] is not None:
+            yield _name(run, 0), _of_run(run)
+    for unit in document["addressees"]:
+        if unit["items"] is not None:
+            yield (
+                unit["name"],
+                {key: sum(item[key] or 0 for item in unit["items"]) for key in ("pieces", "reach")},
+            )
+
+
+def _counts(named: Mapping[str, Any]) -> dict[str, int]:
+    found = {key: named.get(each.name) for key, each in FIGURES.items() if not each.part}
+    return {key: n for key, n in found.items() if isinstance(n, int)}
+
+
+def _of_run(run: Mapping[str, Any]) -> dict[str, int]:
+    if run["source"] == FigureSource.MEASURED:
+        return _counts(run["measured"]["general"])
+    said = run["stated"]
+    counts = StatedCounts(**said["general"]).by_figure(ReceiptLevel[said["level"].upper()])
+    return {key: n for key, n in counts.items() if n is not None}
 
 
 def _figures(

@@ -15,7 +15,7 @@ from app.reports.document.model import PaperDocument
 from app.reports.document.version import PREVIEW, Version
 from app.reports.figures import CampaignReport, CarrierReport
 from app.reports.render import carrier_tables, comparison_tables, csv_file, json_file, stated_forms, text
-from app.reports.render.table_model import ReportTable
+from app.reports.render.table_model import ReportTable, TableRow
 from app.reports.stated_report import StatedReport
 from app.reports.stated_report import first_day as stated_day
 
@@ -150,4 +150,7 @@ def tables_of(report: Report, version: Version = PREVIEW) -> tuple[ReportTable, 
             if isinstance(report, CampaignReport)
             else carrier_tables.of_run(report)
         )
+    if version.number:
+        row = TableRow("version", ("Bản", str(version.number)))
+        found = tuple(t._replace(rows=(row, *t.rows)) if t.name == "Thông tin" else t for t in found)
     return (*found, carrier_tables.changes(version)) if version.since else found

@@ -69,17 +69,21 @@ class Freezer:
         self.db.read(_require_queued, subject)
         self.db.read(_require_recount, subject, self.ledger)
         report = self.db.read(build, subject, until)
-        old = json.loads(self.db.read(archive.figures, last)) if last else {}
-        changes = differences.differences(old, document(report)) if last else ()
-        if last and cutoff_ms is None and not changes:
+        version = self._next(report, last)
+        if last and cutoff_ms is None and not version.changes:
             return last, False
-        return self._keep(report, subject, last, changes), True
+        return self._keep(report, subject, version), True
 
-    def _keep(
-        self, report: Built, subject: ReportSubject, last: Frozen | None, changes: tuple[Any, ...]
-    ) -> Frozen:
-        since = (last.version, clock.to_ms(last.cut_off_at)) if last else None
-        version = Version((last.version if last else 0) + 1, since, changes)
+    def _next(self, report: Built, last: Frozen | None) -> Version:
+        """Return the version that follows `last`, with what has changed since."""
+        if last is None:
+            return Version(1)
+        old, new = json.loads(self.db.read(archive.figures, last)), document(report)
+        since = (last.version, clock.to_ms(last.cut_off_at))
+        changes = (differences.differences(old, new), differences.changed_rows(old, new))
+        return Version(last.version + 1, since, *changes)
+
+    def _keep(self, report: Built, subject: ReportSubject, version: Version) -> Frozen:
         files = dict(made(report, self.letterheads, version))
         try:
             report_id = self.db.write(self._write, report, subject, version, files)

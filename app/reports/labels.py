@@ -49,8 +49,8 @@ NOT_SENT_OTHER = "Không gửi: lý do khác"
 RECEIPT_LEVELS: dict[int | None, str] = {
     None: "Chưa có kết nối tới nhà mạng",
     ReceiptLevel.NONE: "Nhà mạng không trả biên nhận",
-    ReceiptLevel.OPERATOR: "Biên nhận cấp tổng đài: nhà mạng đã tiếp nhận/chuyển, chưa rõ máy đã nhận",
-    ReceiptLevel.HANDSET: "Biên nhận cấp máy: máy thuê bao đã nhận",
+    ReceiptLevel.OPERATOR: "Biên nhận ở mức tổng đài: nhà mạng đã tiếp nhận, chưa rõ máy thuê bao đã nhận",
+    ReceiptLevel.HANDSET: "Biên nhận ở mức máy: máy thuê bao đã nhận",
 }
 
 LEVEL_WORDS: dict[int | None, str] = {
@@ -60,6 +60,7 @@ LEVEL_WORDS: dict[int | None, str] = {
     ReceiptLevel.HANDSET: "mức máy: máy thuê bao đã nhận",
 }
 NO_RECEIPTS = "không có biên nhận"  # shown for a number that no receipt can prove
+NOT_SAID = "không báo"  # shown for what a carrier's own report leaves out
 UNPROVED = "…"  # the same in wide tables, explained below them; as in Vietnamese statistics
 
 RUN_STATES: dict[str, str] = {

@@ -1,26 +1,76 @@
-"""Annexes shared by several documents: the texts word for word, and changes since the version before."""
+"""Annexes by Decree 30/2020/NĐ-CP, numbered and naming their paper; texts word for word, and changes."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
+from app.core import clock
+from app.reports.document.letterhead import Letterhead
 from app.reports.document.model import Block, Paragraph, Section, Style, Table, Title
-from app.reports.document.version import Version
-from app.reports.render import carrier_tables
-from app.reports.render.numbers import moment
+from app.reports.document.version import ChangedRow, Version
+from app.reports.figures import FIGURES
+from app.reports.render.numbers import hour
 from app.reports.render.table_model import CellKind, ReportTable, TableColumn, TableRow
 from carriers import text as sms
 
+BLANK_NUMBER = "\u00a0" * 10  # left blank for the office to number
+MOST_UPRIGHT = 9  # columns of a table on an upright page
+_ROMAN = ("I", "II", "III", "IV", "V", "VI", "VII", "VIII")
 _ALPHABETS = {"gsm7": "GSM-7, không dấu", "ucs2": "UCS-2, có dấu"}
+# Shown in papers; of other figures the workbook tells the changes.
+_MAIN = ("sent", "delivered", "relayed", "failed", "no_receipt")
+_OF_UNITS = {"pieces": "Số tin, bài, buổi", "reach": "Lượt tiếp cận"}
 
 
-def texts_annex(nth: int, texts: Mapping[str, str], kept_with: str) -> Section:
+class Annex(NamedTuple):
+    """key: for references in the body; note: in brackets under the title."""
+
+    key: str
+    title: str
+    blocks: tuple[Block, ...]
+    landscape: bool = False
+    note: str = ""
+
+
+def references(annexes: Sequence[Annex]) -> dict[str, str]:
+    """Return how the body names each annex: one alone has no number, several have Roman ones."""
+    if len(annexes) == 1:
+        return {annexes[0].key: "Phụ lục"}
+    return {each.key: f"Phụ lục {_ROMAN[nth]}" for nth, each in enumerate(annexes)}
+
+
+def sections(annexes: Sequence[Annex], head: Letterhead, cutoff_ms: int) -> tuple[Section, ...]:
+    """Return each annex on pages of its own, numbered from 1."""
+    year = clock.local(clock.from_ms(cutoff_ms)).year
+    kept_with = (
+        f"(Kèm theo Báo cáo số{BLANK_NUMBER}/{head.symbol} ngày …… tháng …… năm {year} của {head.name})"
+    )
+    names = references(annexes)
+    return tuple(
+        Section(
+            (Title(names[each.key], each.title, (*filter(None, [each.note]), kept_with)), *each.blocks),
+            each.landscape,
+        )
+        for each in annexes
+    )
+
+
+def replaces(version: Version, head: Letterhead, names: Mapping[str, str]) -> Iterator[Paragraph]:
+    """Say which report a later version replaces, and where its changes stand."""
+    if version.since is not None:
+        yield Paragraph(
+            f"Báo cáo này thay thế Báo cáo số{BLANK_NUMBER}/{head.symbol} ngày …… tháng …… năm …… của "
+            f"{head.name} (bản số {version.since[0]}, số liệu chốt đến {hour(version.since[1])}). "
+            f"Số liệu thay đổi: {names['changes']}."
+        )
+
+
+def texts_annex(texts: Mapping[str, str]) -> Annex:
     """List each text as sent, with its hash, characters and SMS parts."""
-    blocks: list[Block] = [Title(f"Phụ lục {nth}", "NỘI DUNG TIN NHẮN", (kept_with,))]
-    for lang, wording in sorted(texts.items()):
-        blocks += _wording(lang, wording)
-    return Section(tuple(blocks))
+    blocks = (block for lang, wording in sorted(texts.items()) for block in _wording(lang, wording))
+    return Annex("texts", "NỘI DUNG TIN NHẮN", tuple(blocks))
 
 
 def _wording(lang: str, wording: str) -> Iterator[Block]:
@@ -41,15 +91,49 @@ def _wording(lang: str, wording: str) -> Iterator[Block]:
     yield Table(ReportTable(f"Nội dung {lang}".strip(), title, columns, rows), "")
 
 
-def changes_annex(nth: int, version: Version, kept_with: str) -> tuple[Section, ...]:
-    """Return the annex of changes since the version before; nothing for a first version."""
+def changes_annex(version: Version, reasons: Iterable[str] = ()) -> tuple[Annex, ...]:
+    """Return the annex of changes since the version before; nothing for a first version.
+
+    reasons: why figures that were stated or reported were corrected, one sentence each.
+    """
     if version.since is None:
         return ()
     number, cutoff_ms = version.since
-    title = f"THAY ĐỔI SO VỚI BẢN SỐ {number}"
-    head = Title(f"Phụ lục {nth}", title, (f"(Bản số {number} chốt lúc {moment(cutoff_ms)})", kept_with))
+    blocks: list[Block] = [Paragraph(words) for words in reasons]
+    units = [row for row in version.rows if _OF_UNITS.keys() & {*row.before, *row.after}]
+    carriers = [row for row in version.rows if row not in units]
+    if carriers:
+        words = {key: each.label for key, each in FIGURES.items()}
+        blocks += _changes("Số liệu nhắn tin thay đổi", carriers, words, number)
+    if units:
+        blocks += _changes("Số liệu của cơ quan, đơn vị thay đổi", units, _OF_UNITS, number)
     if not version.changes:
-        return (Section((head, Paragraph("Không có số liệu nào thay đổi."))),)
-    return (
-        Section((head, Table(carrier_tables.changes(version), "Nguồn số liệu: so sánh hai bản đã chốt."))),
+        blocks.append(Paragraph("Không có số liệu nào thay đổi."))
+    else:
+        blocks.append(
+            Paragraph(
+                f"Toàn bộ {len(version.changes)} số liệu thay đổi: trang “Thay đổi” của bảng tính.",
+                Style.NOTE,
+            )
+        )
+    title, note = f"THAY ĐỔI SO VỚI BẢN SỐ {number}", f"(Bản số {number}: số liệu chốt đến {hour(cutoff_ms)})"
+    wide = any(isinstance(each, Table) and len(each.form.columns) > MOST_UPRIGHT for each in blocks)
+    return (Annex("changes", title, tuple(blocks), landscape=wide, note=note),)
+
+
+def _changes(
+    title: str, rows: Sequence[ChangedRow], words: Mapping[str, str], number: int
+) -> Iterator[Block]:
+    """Yield a table: a row for each name, both values of each figure that has changed in any of them."""
+    changed = [key for key in words if any(row.before.get(key) != row.after.get(key) for row in rows)]
+    shown = [key for key in changed if key in _MAIN] or changed
+    columns = [TableColumn("name", "Tên", CellKind.TEXT, 30)]
+    for key in shown:
+        columns.append(TableColumn(f"{key}_before", f"{words[key]}: bản số {number}", CellKind.COUNT, 14))
+        columns.append(TableColumn(f"{key}_after", f"{words[key]}: bản này", CellKind.COUNT, 14))
+    cells = (
+        (row.name, *(n for key in shown for n in (row.before.get(key), row.after.get(key)))) for row in rows
     )
+    made = tuple(TableRow(f"changed_{nth}", each) for nth, each in enumerate(cells))
+    form = ReportTable("Thay đổi", title, tuple(columns), made)
+    yield Table(form, "Nguồn số liệu: so sánh hai bản đã chốt.", size=8.5)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date
 
 from app.core import clock
 from app.reports import labels
-from app.reports.document import chart_images
-from app.reports.document.annexes import changes_annex, texts_annex
+from app.reports.document import annexes, chart_images
+from app.reports.document.annexes import BLANK_NUMBER, MOST_UPRIGHT, Annex
+from app.reports.document.citation import named_as_stored
 from app.reports.document.letterhead import Letterhead
 from app.reports.document.model import (
     Block,
@@ -26,38 +27,41 @@ from app.reports.document.model import (
 from app.reports.document.version import Version
 from app.reports.figures import CarrierReport
 from app.reports.render import carrier_tables
-from app.reports.render.numbers import NOTHING, count, moment, percent
+from app.reports.render.numbers import NOTHING, count, hour, percent
 from app.reports.render.table_model import ReportTable, value
 
 DRAFT = "DỰ THẢO"
 DOTS = "…" * 20
-BLANK_NUMBER = "\u00a0" * 10  # left blank for the office to number
-SUBJECT = "Kết quả nhắn tin tuyên truyền phòng, chống lừa đảo trên không gian mạng"
+SUBJECT = "Kết quả nhắn tin tuyên truyền"
 
 
 def compose(report: CarrierReport, head: Letterhead, version: Version) -> PaperDocument:
     found = {form.name: form for form in carrier_tables.of_run(report)}
+    areas = found["Biểu 2"]
+    kept = (
+        areas_annex(areas, _source(areas, report.cutoff_ms)),
+        annexes.texts_annex(report.header.texts),
+        *annexes.changes_annex(version),
+    )
+    at = annexes.references(kept)
     body = (
-        *_top(report, head, version),
-        *_scope(report, head),
-        *_results(report, found),
-        *_rest(report),
-        Signature(head.recipients, head.post),
+        *title(head, report.header.directive, version, report.cutoff_ms),
+        *annexes.replaces(version, head, at),
+        *_scope(report, head, at),
+        *_results(report, found, at),
+        *rest(),
+        Signature(head.recipients, head.post, head.signer),
     )
-    areas = Section(
-        (
-            Title("Phụ lục 1", "KẾT QUẢ THEO ĐỊA BÀN", (_kept_with(head),)),
-            Table(found["Biểu 2"], _source(found["Biểu 2"], report.cutoff_ms), size=9.5),
-            *_picture(found["Biểu 2"]),
-        ),
-        landscape=True,
-    )
-    annexes = (
-        texts_annex(2, report.header.texts, _kept_with(head)),
-        *changes_annex(3, version, _kept_with(head)),
-    )
-    sections = (Section(body), areas, *annexes)
-    return PaperDocument(SUBJECT, head.name, DRAFT, report.cutoff_ms, sections)
+    sections = (Section(body), *annexes.sections(kept, head, report.cutoff_ms))
+    return PaperDocument(subject(report.header.directive), head.name, DRAFT, report.cutoff_ms, sections)
+
+
+def areas_annex(form: ReportTable, source: str) -> Annex:
+    """Return form 2 with its picture; across where it has many columns."""
+    picture = chart_images.draw(form)
+    table = Table(form, source, size=8.5)
+    blocks = (table, picture) if picture else (table,)
+    return Annex("areas", "KẾT QUẢ THEO ĐỊA BÀN", blocks, landscape=len(form.columns) > MOST_UPRIGHT)
 
 
 def first_day(report: CarrierReport) -> date:
@@ -72,45 +76,40 @@ def top(head: Letterhead, cutoff_ms: int) -> PaperHead:
     return PaperHead(head.superior, head.agency, f"Số:{BLANK_NUMBER}/{head.symbol}", dated)
 
 
-def _top(report: CarrierReport, head: Letterhead, version: Version) -> Iterator[Block]:
-    yield top(head, report.cutoff_ms)
-    directive = report.header.directive
-    notes = [f"(theo {directive_name(directive)})"] if directive else []
-    notes.append(f"({version.words(report.cutoff_ms)})")
-    yield Title("BÁO CÁO", SUBJECT, tuple(notes), f"Kính gửi: {head.to}")
+def subject(directive: str | None) -> str:
+    return f"{SUBJECT} theo {named_as_stored(directive)}" if directive else SUBJECT
 
 
-def directive_name(directive: str) -> str:
-    """Format a directive's number and ISO date (in brackets) as documents name it."""
-    number, _, issued = directive.partition(" (")
-    day = date.fromisoformat(issued.rstrip(")")).strftime("%d/%m/%Y")
-    return f"Công văn số {number} ngày {day}"
+def title(head: Letterhead, directive: str | None, version: Version, cutoff_ms: int) -> Iterator[Block]:
+    """Yield the top of a carrier's report: letterhead, subject, version, addressee."""
+    yield top(head, cutoff_ms)
+    yield Title("BÁO CÁO", subject(directive), (f"({version.words(cutoff_ms)})",), f"Kính gửi: {head.to}")
 
 
-def _kept_with(head: Letterhead) -> str:
-    return f"(Kèm theo Báo cáo số{BLANK_NUMBER}/{head.symbol})"
+def basis(directive: str | None, head: Letterhead) -> Paragraph:
+    bases = [*([named_as_stored(directive)] if directive else []), *head.bases]
+    return Paragraph(f"Thực hiện {'; '.join(bases)}." if bases else f"Căn cứ: {DOTS}")
 
 
-def _scope(report: CarrierReport, head: Letterhead) -> Iterator[Block]:
+def _scope(report: CarrierReport, head: Letterhead, at: Mapping[str, str]) -> Iterator[Block]:
     h = report.header
     yield Heading(1, "I. CĂN CỨ VÀ PHẠM VI")
     yield Heading(2, "1. Căn cứ")
-    bases = [*([directive_name(h.directive)] if h.directive else []), *head.bases]
-    yield Paragraph(f"Thực hiện {'; '.join(bases)}." if bases else f"Căn cứ: {DOTS}")
-    yield Heading(2, "2. Nội dung tin nhắn đã duyệt")
-    yield Paragraph("Toàn văn, mã băm, số ký tự và số bản tin quy đổi của mỗi tin: Phụ lục 2.")
-    yield Heading(2, "3. Tên định danh")
-    yield Paragraph(f"Tin được gửi với tên định danh “{h.sender}”.")
-    yield Heading(2, "4. Đối tượng và cách xác định địa bàn")
-    basis = head.area_basis or DOTS
+    yield basis(h.directive, head)
+    yield Heading(2, "2. Nội dung tin nhắn đã duyệt, tên định danh")
     yield Paragraph(
-        f"Thuê bao của {head.name} thuộc chiến dịch “{h.campaign}” (số {h.campaign_id}, đợt {h.run_id}, "
-        f"{len(h.batches)} lô). Địa bàn được xác định theo: {basis}."
+        f"Tin được gửi với tên định danh “{h.sender}”. Toàn văn, mã băm, số ký tự và số bản tin quy đổi của "
+        f"mỗi tin: {at['texts']}."
     )
-    yield Heading(2, "5. Thời gian gửi và thời điểm chốt số liệu")
+    yield Heading(2, "3. Đối tượng và cách xác định địa bàn")
     yield Paragraph(
-        f"Bắt đầu gửi: {moment(h.started_ms)}; kết thúc gửi: {moment(h.ended_ms)}; tình trạng: "
-        f"{labels.RUN_STATES[h.run_state]}. Thời điểm chốt số liệu: {moment(h.cutoff_ms)} (giờ Việt Nam)."
+        f"Thuê bao của {head.name} thuộc chiến dịch “{h.campaign}”. "
+        f"Địa bàn được xác định theo: {head.area_basis or DOTS}."
+    )
+    yield Heading(2, "4. Thời gian gửi và thời điểm chốt số liệu")
+    yield Paragraph(
+        f"Bắt đầu gửi: {hour(h.started_ms)}; kết thúc gửi: {hour(h.ended_ms)}; tình trạng: "
+        f"{labels.RUN_STATES[h.run_state]}. Thời điểm chốt số liệu: {hour(h.cutoff_ms)}."
     )
     yield Paragraph(_settled(report))
 
@@ -118,10 +117,10 @@ def _scope(report: CarrierReport, head: Letterhead) -> Iterator[Block]:
 def _settled(report: CarrierReport) -> str:
     level = labels.RECEIPT_LEVELS[report.header.receipt_level]
     words = carrier_tables.INTERIM if report.interim else carrier_tables.FINAL
-    return f"{words[0]}{words[1:]}. Mức biên nhận: {level[0].lower()}{level[1:]}."
+    return f"{words}. {level}."
 
 
-def _results(report: CarrierReport, found: dict[str, ReportTable]) -> Iterator[Block]:
+def _results(report: CarrierReport, found: dict[str, ReportTable], at: Mapping[str, str]) -> Iterator[Block]:
     g = report.general
     yield Heading(1, "II. KẾT QUẢ")
     yield Heading(2, "1. Kết quả chung")
@@ -134,13 +133,25 @@ def _results(report: CarrierReport, found: dict[str, ReportTable]) -> Iterator[B
     yield Heading(2, "2. Kết quả theo địa bàn")
     known = [place for place in report.places if place.code is not None]
     yield Paragraph(
-        f"Số liệu của {len(known)} địa bàn: Biểu 2, Phụ lục 1.{carrier_tables.nobody_in(report.empty)}"
+        f"Số liệu của {len(known)} địa bàn: Biểu 2, {at['areas']}.{carrier_tables.nobody_in(report.empty)}"
     )
     yield Heading(2, "3. Kết quả theo ngày")
     yield Table(found["Biểu 3"], _source(found["Biểu 3"], report.cutoff_ms))
     yield from _picture(found[carrier_tables.STEPS])
     yield Heading(2, "4. Tin không đến: nguyên nhân")
     yield Table(found["Biểu 4"], _source(found["Biểu 4"], report.cutoff_ms))
+    yield Heading(2, "5. Vấn đề kỹ thuật khi gửi")
+    yield Paragraph(_technical(report))
+
+
+def _technical(report: CarrierReport) -> str:
+    g, extra = report.general, report.extra
+    resent = NOTHING if extra.resent is None else count(extra.resent)
+    return (
+        f"Số lần nhà mạng hoãn nhận, sau đó gửi tiếp: {count(extra.deferred)}. Tin chưa rõ kết quả (có thể "
+        f"đã gửi, không tự gửi lại): {count(g.unknown)}. Tin gửi lại theo quyết định của người vận hành: "
+        f"{resent}."
+    )
 
 
 def _received(found: dict[str, ReportTable]) -> str:
@@ -162,7 +173,7 @@ def _received(found: dict[str, ReportTable]) -> str:
 
 
 def _source(form: ReportTable, cutoff_ms: int) -> str:
-    return f"{form.source} Chốt lúc {moment(cutoff_ms)}."
+    return f"{form.source} Số liệu chốt đến {hour(cutoff_ms)}."
 
 
 def _picture(form: ReportTable) -> tuple[DocumentPicture, ...]:
@@ -170,15 +181,12 @@ def _picture(form: ReportTable) -> tuple[DocumentPicture, ...]:
     return (found,) if found else ()
 
 
-def _rest(report: CarrierReport) -> Iterator[Block]:
-    g, extra = report.general, report.extra
-    yield Heading(1, "III. PHẢN ÁNH CỦA KHÁCH HÀNG, SỰ CỐ")
-    yield Paragraph(
-        f"Số lần nhà mạng hoãn nhận, sau đó gửi tiếp: {count(extra.deferred)}. Tin chưa rõ kết quả (có thể "
-        f"đã gửi, không tự gửi lại): {count(g.unknown)}. Tin gửi lại theo quyết định của người vận hành: "
-        f"{count(extra.resent) if extra.resent is not None else '–'}."
-    )
-    for title in ("", "IV. KHÓ KHĂN, VƯỚNG MẮC", "V. ĐỀ XUẤT, KIẾN NGHỊ"):
-        if title:
-            yield Heading(1, title)
+def rest(note: str | None = None) -> Iterator[Block]:
+    """Yield what only people can say, with the carrier's own note if it gave one."""
+    yield Heading(1, "III. PHẢN ÁNH CỦA KHÁCH HÀNG, SỰ CỐ, KHÓ KHĂN")
+    if note:
+        yield Paragraph(note)
+    else:
         yield from (Paragraph("", Style.BLANK), Paragraph("", Style.BLANK))
+    yield Heading(1, "IV. ĐỀ XUẤT, KIẾN NGHỊ")
+    yield from (Paragraph("", Style.BLANK), Paragraph("", Style.BLANK))

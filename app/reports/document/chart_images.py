@@ -17,9 +17,10 @@ if TYPE_CHECKING:  # only drawing needs it, and it is slow to import
 
 _DPMM = 8  # dots per mm: 203 dpi
 _WIDTH_MM = 160
-_COLUMNS_MM = 78
-_ROW_MM = 6.0
-_MOST_ROWS = 20  # the table shows the rest
+_COLUMNS_MM = 54
+_ROW_MM = 5.0
+_MOST_ROWS = 15  # the table shows the rest
+_WIDEST_MM = 24.0  # of the bars of one step
 _Colour = tuple[int, int, int]
 _COLOURS: tuple[_Colour, ...] = ((143, 168, 200), (46, 125, 79), (217, 164, 65))
 _INK, _RULE, _PAPER = (20, 20, 20), (205, 205, 205), (255, 255, 255)
@@ -79,7 +80,9 @@ def _draw(form: ReportTable, chart: TableChart) -> DocumentPicture | None:
     (_horizontal if chart.across else _vertical)(pen, plot, image.size)
     _legend(pen, plot, image.size)
     file = io.BytesIO()
-    image.quantize(64, dither=Image.Dither.NONE).save(file, "PNG", optimize=True)
+    made = image.quantize(64, dither=Image.Dither.NONE)
+    # The ground is clear, so that the mark of a draft can be read through the picture.
+    made.save(file, "PNG", optimize=True, transparency=made.getpixel((0, 0)))
     title = f"{chart.title}{_left_out(form, chart, rows)}"
     return DocumentPicture(
         title, file.getvalue(), _WIDTH_MM, height, f"{title}. {_alt_text(form, chart, plot)}"
@@ -111,9 +114,9 @@ def _left_out(form: ReportTable, chart: TableChart, rows: Sequence[TableRow]) ->
 
 
 def _plot(form: ReportTable, chart: TableChart, rows: Sequence[TableRow]) -> _Plot:
-    """Collect the chart's numbers; a column without any number gets no bar."""
+    """Collect the chart's numbers; a column without any, or with zeros alone, gets no bar."""
     places = [form.place(key) for key in chart.series]
-    shown = [p for p in places if any(isinstance(value(row.cells[p]), int) for row in rows)]
+    shown = [p for p in places if any(_number(value(row.cells[p])) for row in rows)]
     label = form.place(chart.label)
     return _Plot(
         groups=tuple(str(value(row.cells[label])) for row in rows),
@@ -168,7 +171,8 @@ def _vertical(pen: ImageDraw.ImageDraw, plot: _Plot, size: tuple[int, int]) -> N
     every = -(-len(plot.groups) // 8)
     for nth, heights in enumerate(plot.heights):
         left = box.left + slot * nth
-        room = box._replace(left=left + slot * 0.12, right=left + slot * 0.88)
+        half = min(slot * 0.76, _WIDEST_MM * d) / 2
+        room = box._replace(left=left + slot / 2 - half, right=left + slot / 2 + half)
         _columns(pen, room, [n / scale[-1] for n in heights], plot.colours)
         if nth % every == 0:
             day, _, hour = plot.groups[nth].partition(" ")

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date
 
 from app.core import clock
-from app.reports.addressees import KINDS, AddresseeKind, AddresseeStatus
-from app.reports.carrier_statement import KINDS as SOURCES
+from app.reports.addressees import AddresseeKind, AddresseeStatus
 from app.reports.carrier_statement import FigureSource
 from app.reports.consolidated import ConsolidatedReport, RunLine
-from app.reports.document import chart_images
-from app.reports.document.annexes import changes_annex, texts_annex
-from app.reports.document.carrier_paper import BLANK_NUMBER, DRAFT, top
+from app.reports.document import annexes, chart_images, citation
+from app.reports.document.annexes import Annex
+from app.reports.document.carrier_paper import DRAFT, top
 from app.reports.document.letterhead import Letterhead
 from app.reports.document.model import (
     Block,
@@ -27,29 +26,55 @@ from app.reports.document.model import (
 )
 from app.reports.document.version import Version
 from app.reports.render import comparison_tables
-from app.reports.render.numbers import count, moment
+from app.reports.render.numbers import count, hour
 from app.reports.render.table_model import ReportTable
 from carriers.contract import ReceiptLevel
 
-_SUBJECT = "Tổng hợp kết quả phối hợp tuyên truyền phòng, chống lừa đảo trên không gian mạng"
 _PRESS, _BANKS = (AddresseeKind.PRESS,), (AddresseeKind.BANK,)
 _BODIES = (AddresseeKind.DEPARTMENT, AddresseeKind.LOCALITY, AddresseeKind.UNION, AddresseeKind.OTHER)
 
 
+_SAID = {
+    FigureSource.STATED: "Theo số liệu doanh nghiệp báo",
+    FigureSource.MANUAL: "Theo số liệu nhập từ báo cáo giấy của doanh nghiệp",
+}
+
+
 def compose(report: ConsolidatedReport, head: Letterhead, version: Version) -> PaperDocument:
     form_5, channels, others = comparison_tables.of_directive(report)
-    kept_with = f"(Kèm theo Báo cáo số{BLANK_NUMBER}/{head.symbol})"
+    kept = (
+        _carriers(report, form_5),
+        _units(others),
+        annexes.texts_annex(_texts(report)),
+        *annexes.changes_annex(version, _reasons(report, version)),
+    )
+    at = annexes.references(kept)
     body = (
         *_top(report, head, version),
+        *annexes.replaces(version, head, at),
         *_directions(report, head),
-        *_results(report, channels),
+        *_results(report, channels, at),
         *_judgement(),
-        Signature(head.recipients, head.post),
+        Signature(head.recipients, head.post, head.signer),
     )
-    sections = [Section(body), _carriers(report, form_5, kept_with), _units(report, others, kept_with)]
-    sections.append(texts_annex(3, _texts(report), kept_with))
-    sections += changes_annex(4, version, kept_with)
-    return PaperDocument(_SUBJECT, head.name, DRAFT, report.cutoff_ms, tuple(sections))
+    sections = (Section(body), *annexes.sections(kept, head, report.cutoff_ms))
+    return PaperDocument(_subject(report), head.name, DRAFT, report.cutoff_ms, sections)
+
+
+def _subject(report: ConsolidatedReport) -> str:
+    return f"Tổng hợp kết quả {citation.topic(report.letter.subject)}"
+
+
+def _reasons(report: ConsolidatedReport, version: Version) -> Iterator[str]:
+    """Yield why carriers and addressees corrected what they had reported before the version before."""
+    since = version.since[1] if version.since else 0
+    papers = [
+        (comparison_tables.carrier_name(x.carrier), x.statement.paper) for x in report.lines if x.statement
+    ]
+    papers += [(each.addressee.name, each.report.paper) for each in report.others if each.report]
+    for name, paper in papers:
+        if paper.reason and paper.at_ms > since:
+            yield f"Lý do đính chính của {name}: {paper.reason}"
 
 
 def first_day(report: ConsolidatedReport) -> date:
@@ -59,36 +84,39 @@ def first_day(report: ConsolidatedReport) -> date:
 
 
 def _top(report: ConsolidatedReport, head: Letterhead, version: Version) -> Iterator[Block]:
-    letter = report.letter
     yield top(head, report.cutoff_ms)
-    notes = (
-        f"(theo Công văn số {letter.number} ngày {letter.issued_on:%d/%m/%Y})",
-        f"({version.words(report.cutoff_ms)})",
-    )
-    yield Title("BÁO CÁO", _SUBJECT, notes, f"Kính gửi: {head.to}")
+    notes = (f"({version.words(report.cutoff_ms)})",)
+    yield Title("BÁO CÁO", _subject(report), notes, f"Kính gửi: {head.to}")
 
 
 def _directions(report: ConsolidatedReport, head: Letterhead) -> Iterator[Block]:
-    letter = report.letter
     yield Heading(1, "I. CÔNG TÁC CHỈ ĐẠO, TRIỂN KHAI")
-    bases = "; ".join(head.bases)
-    yield Paragraph(
-        f"Thực hiện {bases + '; ' if bases else ''}Công văn số {letter.number} "
-        f"ngày {letter.issued_on:%d/%m/%Y} của {letter.issuer}: {letter.subject}."
-    )
-    due = f"Hạn báo cáo: {moment(letter.deadline_ms)[:16]}. " if letter.deadline_ms is not None else ""
-    yield Paragraph(f"{due}Thời điểm chốt số liệu: {moment(report.cutoff_ms)} (giờ Việt Nam).")
+    yield Paragraph(_basis(report, head))
+    letter = report.letter
+    due = f"Hạn báo cáo: {hour(letter.deadline_ms)}. " if letter.deadline_ms is not None else ""
+    yield Paragraph(f"{due}Thời điểm chốt số liệu: {hour(report.cutoff_ms)}.")
     yield Paragraph(f"{comparison_tables.settled(report)}.")
 
 
-def _results(report: ConsolidatedReport, channels: ReportTable) -> Iterator[Block]:
+def _basis(report: ConsolidatedReport, head: Letterhead) -> str:
+    """An agency issues its own directive and carries out another's."""
+    letter, bases = report.letter, "; ".join(head.bases)
+    if citation.is_own(letter.number, letter.issuer, head):
+        own = citation.named(letter.number, letter.issued_on, subject=letter.subject)
+        return f"{f'Thực hiện {bases}, ' if bases else ''}{head.name} đã ban hành {own}."
+    named = citation.named(letter.number, letter.issued_on, letter.issuer, letter.subject)
+    return f"Thực hiện {f'{bases}; ' if bases else ''}{named}, {head.name} báo cáo kết quả như sau."
+
+
+def _results(report: ConsolidatedReport, channels: ReportTable, at: Mapping[str, str]) -> Iterator[Block]:
     yield Heading(1, "II. KẾT QUẢ")
+    yield Paragraph(f"Tình hình báo cáo của từng cơ quan, đơn vị: {at['units']}.")
     yield Heading(2, "1. Sở, ngành, địa phương, đoàn thể")
     yield _reported(report, _BODIES)
     yield Heading(2, "2. Báo, đài")
     yield _reported(report, _PRESS)
     yield Heading(2, "3. Doanh nghiệp viễn thông")
-    yield from (Paragraph(words) for words in _carriers_in_words(report))
+    yield from (Paragraph(words) for words in _carriers_in_words(report, at))
     yield Heading(2, "4. Ngân hàng")
     yield _reported(report, _BANKS)
     yield Heading(2, "5. Đơn vị chưa báo cáo")
@@ -114,7 +142,7 @@ def _reported(report: ConsolidatedReport, kinds: tuple[AddresseeKind, ...]) -> P
     return Paragraph(f"{words}.")
 
 
-def _carriers_in_words(report: ConsolidatedReport) -> Iterator[str]:
+def _carriers_in_words(report: ConsolidatedReport, at: Mapping[str, str]) -> Iterator[str]:
     """Yield one sentence per source of figures; sources are never added up."""
     measured = report.of(FigureSource.MEASURED)
     if measured:
@@ -122,18 +150,19 @@ def _carriers_in_words(report: ConsolidatedReport) -> Iterator[str]:
         segments = sum(line.report.general.segments for line in measured)
         yield (
             f"Theo số đo bằng biên nhận ({count(len(measured))} đợt gửi): đã gửi {count(sent)} tin, "
-            f"{count(segments)} bản tin quy đổi. Chi tiết: Biểu 5, Phụ lục 1."
+            f"{count(segments)} bản tin quy đổi."
         )
     for kind in (FigureSource.STATED, FigureSource.MANUAL):
         lines = [line for line in report.of(kind) if line.statement]
         if lines:
             sent = sum(line.statement.figures.general.sent for line in lines if line.statement)
-            yield f"Theo số {SOURCES[kind]} ({count(len(lines))} đợt gửi): đã gửi {count(sent)} tin."
+            yield f"{_SAID[kind]} ({count(len(lines))} đợt gửi): đã gửi {count(sent)} tin."
     unproved = [words for line in report.lines if (words := _none_received(line))]
     if unproved:
         yield f"Chưa có tin nào được máy thuê bao xác nhận đã nhận: {'; '.join(unproved)}."
     if not report.lines:
         yield "Chưa có đợt gửi nào theo văn bản này."
+    yield f"Chi tiết: Biểu 5, {at['carriers']}; toàn văn tin nhắn: {at['texts']}."
 
 
 def _none_received(line: RunLine) -> str | None:
@@ -144,7 +173,7 @@ def _none_received(line: RunLine) -> str | None:
         return None
     if comparison_tables.level(line) != ReceiptLevel.HANDSET:
         return None
-    return f"{comparison_tables.carrier_name(line.carrier)} (đợt {line.run_id}, đã gửi {count(sent)} tin)"
+    return f"{comparison_tables.carrier_name(line.carrier)} (đã gửi {count(sent)} tin)"
 
 
 def _missing(report: ConsolidatedReport) -> Iterator[Block]:
@@ -158,7 +187,7 @@ def _missing(report: ConsolidatedReport) -> Iterator[Block]:
 
 
 def _overdue(each: AddresseeStatus) -> str:
-    return " (quá hạn)" if each.late else f" ({KINDS[each.addressee.kind].lower()})"
+    return " (quá hạn)" if each.late else ""
 
 
 def _judgement() -> Iterator[Block]:
@@ -170,24 +199,24 @@ def _judgement() -> Iterator[Block]:
     yield from (Paragraph("", Style.BLANK), Paragraph("", Style.BLANK))
 
 
-def _carriers(report: ConsolidatedReport, form: ReportTable, kept_with: str) -> Section:
-    source = f"{form.source} Chốt lúc {moment(report.cutoff_ms)}."
-    blocks: list[Block] = [Title("Phụ lục 1", "KẾT QUẢ CỦA DOANH NGHIỆP VIỄN THÔNG", (kept_with,))]
-    blocks.append(Table(form, source, size=8.5))
-    return Section((*blocks, *chart_images.draw_all(form)), landscape=True)
+def _carriers(report: ConsolidatedReport, form: ReportTable) -> Annex:
+    source = f"{form.source} Số liệu chốt đến {hour(report.cutoff_ms)}."
+    blocks: tuple[Block, ...] = (Table(form, source, size=8.5), *chart_images.draw_all(form))
+    return Annex("carriers", "KẾT QUẢ CỦA DOANH NGHIỆP VIỄN THÔNG", blocks, landscape=True)
 
 
-def _units(report: ConsolidatedReport, form: ReportTable, kept_with: str) -> Section:
-    head = Title("Phụ lục 2", "TÌNH HÌNH BÁO CÁO CỦA CÁC CƠ QUAN, ĐƠN VỊ", (kept_with,))
-    if not form.rows:
-        return Section((head, Paragraph("Văn bản không nêu cơ quan, đơn vị nào khác.")))
-    return Section((head, Table(form, form.source, size=10)), landscape=True)
+def _units(form: ReportTable) -> Annex:
+    none = Paragraph("Văn bản không nêu cơ quan, đơn vị nào khác.")
+    blocks: tuple[Block, ...] = (Table(form, form.source, size=10) if form.rows else none,)
+    title = "TÌNH HÌNH BÁO CÁO CỦA CÁC CƠ QUAN, ĐƠN VỊ"
+    return Annex("units", title, blocks, landscape=bool(form.rows))
 
 
 def _texts(report: ConsolidatedReport) -> dict[str, str]:
     found: dict[str, str] = {}
     for line in report.lines:
         for lang, wording in line.report.header.texts.items():
-            name = f"chiến dịch {line.campaign_id}{f', {lang}' if lang else ''}"
-            found[name] = wording
+            name = f"chiến dịch “{line.campaign}”{f', {lang}' if lang else ''}"
+            same = found.get(name, wording) == wording
+            found[name if same else f"{name} (số {line.campaign_id})"] = wording
     return found

@@ -30,7 +30,7 @@ def render(paper: PaperDocument, head: Letterhead, version: Version, pdf: bytes)
         "Language": "Tiếng Việt",
         "PageAmount": pages(pdf),
         "Description": f"{version.words(paper.cutoff_ms)}. {paper.mark}."[:500],
-        "InforSign": {"Position": head.post[:100], "FullName": ""},
+        "InforSign": {"Position": head.post[:100], "FullName": head.signer[:100]},
         "To": [{"OrganId": "", "OrganName": head.to[:200]}],
         "Priority": "",
         "IssuedAmount": "",

@@ -18,7 +18,11 @@ POLICE = ""  # key of the author of the consolidated report
 
 @dataclass(frozen=True, slots=True)
 class Letterhead:
-    """An organisation's letterhead from `since` on; organ_id: its code in document systems, "" if unknown."""
+    """An organisation's letterhead from `since` on.
+
+    signer: rank and name below the signature, "" to leave it to the office; organ_id: its code in document
+    systems, "" if unknown.
+    """
 
     carrier: str
     superior: str
@@ -32,6 +36,7 @@ class Letterhead:
     bases: tuple[str, ...] = ()
     area_basis: str = ""
     organ_id: str = ""
+    signer: str = ""
     since: date = field(default=date.min)
 
 

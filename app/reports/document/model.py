@@ -19,17 +19,24 @@ class Style(Enum):
 
 @dataclass(frozen=True, slots=True)
 class PaperHead:
-    """Top of the first page. number: the line for the blank number; dated: place and blank date."""
+    """Top of the first page. number: the line for the blank number; dated: place and blank date.
+
+    about: the subject under the number, for official letters, which have no title.
+    """
 
     superior: str
     agency: str
     number: str
     dated: str
+    about: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Title:
-    """Kind of document, its subject, and notes in brackets below; to: the addressee, if any."""
+    """Kind of document, its subject, and notes in brackets below; to: the addressee, if any.
+
+    Official letters have neither kind nor subject here.
+    """
 
     kind: str
     subject: str
@@ -73,10 +80,11 @@ class DocumentPicture:
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """Recipients of the document and the post that signs it, with room for number, seal and signature."""
+    """Recipients of the document, the post that signs it with room for seal and signature, and the signer."""
 
     recipients: tuple[str, ...]
     post: str
+    signer: str = ""
 
 
 Block = PaperHead | Title | Heading | Paragraph | Table | DocumentPicture | Signature
@@ -84,7 +92,7 @@ Block = PaperHead | Title | Heading | Paragraph | Table | DocumentPicture | Sign
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """Blocks on pages of their own, portrait or landscape."""
+    """Blocks on pages of their own, numbered from 1, portrait or landscape."""
 
     blocks: tuple[Block, ...]
     landscape: bool = False

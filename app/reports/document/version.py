@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from app.reports.render.numbers import moment
+from app.reports.render.numbers import hour
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,16 +22,30 @@ class FigureChange:
 
 
 @dataclass(frozen=True, slots=True)
+class ChangedRow:
+    """A carrier, an area or an addressee with changed figures: all of its counts by key, in both versions."""
+
+    name: str
+    before: Mapping[str, int]
+    after: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
 class Version:
-    """number 0: a preview, not frozen. since: number and cut-off (ms) of the version before."""
+    """number 0: a preview, not frozen. since: number and cut-off (ms) of the version before.
+
+    changes: every changed figure, for workbooks and lists; rows: the same for papers, by carrier or area.
+    """
 
     number: int = 0
     since: tuple[int, int] | None = None
     changes: tuple[FigureChange, ...] = ()
+    rows: tuple[ChangedRow, ...] = ()
 
     def words(self, cutoff_ms: int) -> str:
-        which = f"Bản số {self.number}" if self.number else "Bản xem trước, chưa chốt"
-        return f"{which}; số liệu chốt lúc {moment(cutoff_ms)}"
+        if not self.number:
+            return f"Bản xem trước, số liệu tính đến {hour(cutoff_ms)}"
+        return f"Bản số {self.number}, số liệu chốt đến {hour(cutoff_ms)}"
 
 
 PREVIEW = Version()

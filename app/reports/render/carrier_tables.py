@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from datetime import date
 
 from app.reports import labels
+from app.reports.document.citation import named_as_stored
 from app.reports.document.version import Version
 from app.reports.figures import (
     CampaignReport,
@@ -115,7 +116,7 @@ def _head(head: Header, interim: bool, oldest_ms: int | None) -> ReportTable:
     pairs = [
         ("Tình trạng số liệu", INTERIM if interim else FINAL),
         ("Thời điểm chốt số liệu", moment(head.cutoff_ms)),
-        ("Văn bản yêu cầu", head.directive or NOTHING),
+        ("Văn bản yêu cầu", named_as_stored(head.directive) if head.directive else NOTHING),
         ("Chiến dịch", f"{head.campaign} (số {head.campaign_id})"),
         (
             "Doanh nghiệp",
@@ -140,7 +141,7 @@ def _head(head: Header, interim: bool, oldest_ms: int | None) -> ReportTable:
 
 def _general(report: CarrierReport) -> ReportTable:
     columns = (
-        TableColumn("nth", "TT", CellKind.TEXT, 6),
+        TableColumn("nth", "TT", CellKind.TEXT, 8),
         TableColumn("name", "Chỉ tiêu", CellKind.TEXT, 62),
         TableColumn("unit", "Đơn vị", CellKind.TEXT, 10),
         TableColumn("n", "Số lượng", CellKind.COUNT, 14),
@@ -264,7 +265,7 @@ def _days(report: CarrierReport) -> ReportTable:
 
 def _day(day: DayRow, level: int | None) -> tuple[Cell, ...]:
     name = date.fromisoformat(day.day).strftime("%d/%m/%Y") if day.day else labels.NO_DAY
-    hours = "" if day.first_ms is None else f"{moment(day.first_ms)[11:]}–{moment(day.last_ms)[11:]}"
+    hours = "" if day.first_ms is None else f"{moment(day.first_ms)[11:16]}–{moment(day.last_ms)[11:16]}"
     return (name, hours, day.batches, *_series(day, level), day.messages_per_second)
 
 

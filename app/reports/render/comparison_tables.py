@@ -11,10 +11,11 @@ from app.reports.carrier_statement import KINDS as SOURCES
 from app.reports.carrier_statement import FigureSource as Source
 from app.reports.carrier_statement import Statement
 from app.reports.consolidated import ConsolidatedReport, RunLine
+from app.reports.document import citation
 from app.reports.figures import FIGURES
 from app.reports.render import count_columns
 from app.reports.render.carrier_tables import FINAL, INTERIM
-from app.reports.render.numbers import NOTHING, moment
+from app.reports.render.numbers import NOTHING, day_of, moment
 from app.reports.render.table_model import (
     Cell,
     CellKind,
@@ -33,7 +34,7 @@ _COLUMNS = (
     TableColumn("nth", "TT", CellKind.TEXT, 5),
     TableColumn("name", "Doanh nghiệp", CellKind.TEXT, 14),
     TableColumn("paper", "Số, ngày báo cáo", CellKind.TEXT, 13),
-    TableColumn("source", "Nguồn số liệu", CellKind.TEXT, 13),
+    TableColumn("source", "Nguồn số liệu", CellKind.TEXT, 20),
     *_COUNTS,
     TableColumn("span", "Thời gian gửi", CellKind.TEXT, 12),
     TableColumn("sent_in_time", "Gửi xong đúng hạn?", CellKind.TEXT, 9),
@@ -43,7 +44,6 @@ _SOURCE = (
     "Nguồn số liệu: ghi ở từng dòng; số đo, số doanh nghiệp báo và số nhập tay không cộng chung. Tỷ lệ nhận "
     "chỉ tính trên tin của những đợt có biên nhận của máy thuê bao."
 )
-NOT_SAID = "không báo"
 NOTHING_YET = "chưa báo cáo"
 
 
@@ -58,7 +58,7 @@ def head(report: ConsolidatedReport) -> ReportTable:
     pairs = (
         ("Tình trạng số liệu", settled(report)),
         ("Thời điểm chốt số liệu", moment(report.cutoff_ms)),
-        ("Văn bản", f"{letter.number} ngày {letter.issued_on:%d/%m/%Y}"),
+        ("Văn bản", citation.named(letter.number, letter.issued_on)),
         ("Cơ quan ban hành", letter.issuer),
         ("Trích yếu", letter.subject),
         ("Hạn báo cáo", moment(letter.deadline_ms)),
@@ -74,10 +74,13 @@ def head(report: ConsolidatedReport) -> ReportTable:
 def _form_5(report: ConsolidatedReport) -> ReportTable:
     rows = [row for nth, line in enumerate(report.lines, 1) for row in _rows(nth, line, report)]
     rows += [row for kind in Source for row in _totals(kind, report.of(kind))]
-    title = f"Biểu 5 – Tổng hợp kết quả của doanh nghiệp viễn thông theo Công văn số {report.letter.number}"
+    paper = citation.named(report.letter.number, report.letter.issued_on)
+    title = f"Biểu 5 – Tổng hợp kết quả của doanh nghiệp viễn thông theo {paper}"
     charts = [_chart(kind, report.of(kind)) for kind in Source if report.of(kind)]
     first, more = (charts[0], tuple(charts[1:])) if charts else (None, ())
-    return ReportTable("Biểu 5", title, _COLUMNS, tuple(rows), _SOURCE, first, more)
+    shown = [level(line) for line in report.lines if line.kind is not None]
+    source = f"{_SOURCE}{count_columns.unproved(*shown)}"
+    return ReportTable("Biểu 5", title, _COLUMNS, tuple(rows), source, first, more)
 
 
 def _chart(kind: Source, lines: Iterable[RunLine]) -> TableChart:
@@ -144,8 +147,8 @@ def carrier_name(carrier: str) -> str:
 def _paper(line: RunLine) -> str:
     if line.kind is not Source.MEASURED and line.statement:
         paper = line.statement.paper
-        return ", ".join(filter(None, (paper.number, paper.dated_on))) or f"bản {paper.version}"
-    return f"bản số {line.version} (đợt {line.run_id})" if line.version else f"chưa chốt (đợt {line.run_id})"
+        return ", ".join(filter(None, (paper.number, day_of(paper.dated_on)))) or f"bản {paper.version}"
+    return f"bản số {line.version}" if line.version else "chưa chốt"
 
 
 def _span(line: RunLine) -> str:
@@ -153,7 +156,9 @@ def _span(line: RunLine) -> str:
         span = (line.report.header.started_ms, line.report.header.ended_ms)
     else:
         span = (line.statement.began_ms, line.statement.ended_ms) if line.statement else (None, None)
-    return f"{moment(span[0])[:16]} – {moment(span[1])[:16]}"
+    first, last = (moment(ms)[:16] for ms in span)
+    same = len(first) == len(last) == 16 and first[:10] == last[:10]
+    return f"{first[:10]} {first[11:]}\u2013{last[11:]}" if same else f"{first} – {last}"
 
 
 def figures(line: RunLine) -> dict[str, Cell]:
@@ -170,7 +175,7 @@ def _stated(of: Statement) -> dict[str, Cell]:
     if of.level is not ReceiptLevel.HANDSET:
         found["delivered"] = labels.UNPROVED
     segments = of.figures.segments
-    found["segments"] = NOT_SAID if segments is None else segments
+    found["segments"] = labels.NOT_SAID if segments is None else segments
     return found | count_columns.stated(of.figures.general, of.level)
 
 
@@ -258,8 +263,14 @@ def _other(nth: int, each: AddresseeStatus) -> TableRow:
     pieces = sum(item.pieces for item in items) if each.report else None
     reach = sum(item.reach or 0 for item in items) if each.report else None
     of = each.addressee
-    cells_ = (str(nth), KINDS[of.kind], of.name, standing(each), moment(each.first_ms), pieces, reach)
+    cells_ = (str(nth), KINDS[of.kind], of.name, standing(each), _arrived(each.first_ms), pieces, reach)
     return TableRow(f"unit_{nth}", cells_)
+
+
+def _arrived(ms: int | None) -> str:
+    """Format the arrival of a report: the day alone where no hour was given."""
+    said = moment(ms)[:16]
+    return said.removesuffix(" 00:00")
 
 
 def standing(each: AddresseeStatus) -> str:

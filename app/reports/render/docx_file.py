@@ -49,7 +49,7 @@ def add_table(docx: Docx, block: Table, room: float) -> None:
     parts.line(docx, form.title, layout.CAPTION)
     made = docx.add_table(rows=1 + len(form.rows), cols=len(form.columns), style="Table Grid")
     made.autofit, made.alignment = False, WD_TABLE_ALIGNMENT.CENTER
-    widths = layout.columns(form, room)
+    widths = layout.columns(form, room, block.size)
     for column, wide in zip(made.columns, widths, strict=True):
         column.width = Mm(wide)
     rows = list(made.rows)
@@ -126,7 +126,7 @@ def render(paper: PaperDocument) -> bytes:
         for block in section.blocks:
             _add(block, docx, layout.width(section.landscape))
     for nth, made in enumerate(docx.sections):
-        parts.set_headers(made, paper.mark, first=nth == 0)
+        parts.set_headers(made, paper.mark, nth)
     file = io.BytesIO()
     docx.save(file)
     return timeless(file.getvalue())
@@ -134,7 +134,8 @@ def render(paper: PaperDocument) -> bytes:
 
 def _describe(docx: Docx, paper: PaperDocument) -> None:
     about, made = docx.core_properties, clock.from_ms(paper.cutoff_ms).replace(tzinfo=None)
-    about.title, about.author, about.last_modified_by, about.language = paper.title, paper.author, "", "vi-VN"
+    about.title, about.author = printable(paper.title), printable(paper.author)
+    about.last_modified_by, about.language = "", "vi-VN"
     about.comments, about.revision, about.created, about.modified = "", 1, made, made
 
 
@@ -162,6 +163,8 @@ def _(block: PaperHead, docx: Docx, room: float) -> None:
     parts.line(left, block.agency.upper(), layout.AGENCY)
     parts.rule(left, own, layout.AGENCY_RULE_MM)
     parts.line(left, block.number, layout.NUMBER)
+    if block.about:
+        parts.line(left, block.about, layout.ABOUT)
     parts.line(right, layout.NATION_WORDS, layout.NATION)
     parts.line(right, layout.MOTTO_WORDS, layout.MOTTO)
     parts.rule(right, room - own, layout.MOTTO_RULE_MM)
@@ -171,11 +174,12 @@ def _(block: PaperHead, docx: Docx, room: float) -> None:
 
 @_add.register
 def _(block: Title, docx: Docx, room: float) -> None:
-    parts.line(docx, block.kind, layout.KIND)
-    parts.line(docx, block.subject, layout.SUBJECT)
-    for note in block.notes:
-        parts.line(docx, note, layout.UNDER_SUBJECT)
-    parts.rule(docx, room, layout.TITLE_RULE_MM)
+    if block.kind:
+        parts.outline(parts.line(docx, block.kind, layout.KIND))
+        parts.line(docx, block.subject, layout.SUBJECT)
+        for note in block.notes:
+            parts.line(docx, note, layout.UNDER_SUBJECT)
+        parts.rule(docx, room, layout.TITLE_RULE_MM)
     if block.to:
         parts.line(docx, block.to, layout.TO)
 
@@ -220,10 +224,13 @@ def _(block: DocumentPicture, docx: Docx, room: float) -> None:
 
 @_add.register
 def _(block: Signature, docx: Docx, room: float) -> None:
+    docx.paragraphs[-1].paragraph_format.keep_with_next = True  # a signature never stands alone
     left, right = parts.beside(docx, (room * 0.5, room * 0.5))
     parts.line(left, layout.RECIPIENTS_WORDS, layout.RECIPIENTS_HEAD)
     for each in layout.recipients(block.recipients):
         parts.line(left, each, layout.RECIPIENT)
     lines = [parts.line(right, each, layout.POST) for each in layout.post(block.post)]
     lines[-1].paragraph_format.space_after = Mm(layout.SIGN_MM)
+    if block.signer:
+        parts.line(right, block.signer, layout.SIGNER)
     parts.finish(left, right)

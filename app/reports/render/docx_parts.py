@@ -40,7 +40,7 @@ _MARK = """
    <v:f eqn="if @0 0 @2"/><v:f eqn="if @0 @4 21600"/></v:formulas>
   <v:path textpathok="t" o:connecttype="custom"/><v:textpath on="t" fitshape="t"/>
  </v:shapetype>
- <v:shape id="LoaMark{nth}" o:spid="_x0000_s{nth}" type="#_x0000_t136"
+ <v:shape id="PowerPlusWaterMarkObject{nth}" o:spid="_x0000_s{place}" type="#_x0000_t136"
   o:allowincell="f" fillcolor="#{grey}" stroked="f"
   style="position:absolute;margin-left:0;margin-top:0;width:380pt;height:110pt;rotation:315;z-index:-251658752;
 mso-position-horizontal:center;mso-position-horizontal-relative:margin;
@@ -144,17 +144,24 @@ def finish(*cells: _Cell) -> None:
         first.getparent().remove(first)
 
 
-def set_headers(section: Any, mark: str, *, first: bool) -> None:
-    """Number the pages in the top margin, but not the document's first; watermark all."""
-    section.different_first_page_header_footer = first
+def set_headers(section: Any, mark: str, nth: int) -> None:
+    """Number the section's pages from 1 in the top margin, but not its first; watermark all."""
+    section.different_first_page_header_footer = True
+    start = parse_xml(f'<w:pgNumType {nsdecls("w")} w:start="1"/>')
+    section._sectPr.insert_element_before(start, "w:cols", "w:titlePg", "w:docGrid")
     section.header.is_linked_to_previous = False
     numbered = section.header.paragraphs[0]
     numbered.alignment = ALIGN.CENTER
     _field(numbered, "PAGE")
-    _mark(numbered, mark, 2049)
-    if first:
-        section.first_page_header.is_linked_to_previous = False
-        _mark(section.first_page_header.paragraphs[0], mark, 2050)
+    _mark(numbered, mark, 2 * nth + 1)
+    section.first_page_header.is_linked_to_previous = False
+    _mark(section.first_page_header.paragraphs[0], mark, 2 * nth + 2)
+
+
+def outline(paragraph: Para) -> None:
+    """Show the paragraph in the navigation pane, as a heading of the first level."""
+    level = parse_xml(f'<w:outlineLvl {nsdecls("w")} w:val="0"/>')
+    paragraph._p.get_or_add_pPr().insert_element_before(level, "w:rPr", "w:sectPr")
 
 
 def _field(paragraph: Para, code: str) -> None:
@@ -166,7 +173,9 @@ def _field(paragraph: Para, code: str) -> None:
 def _mark(paragraph: Para, words: str, nth: int) -> None:
     if words:
         grey = f"{round(layout.MARK_GREY * 255):02X}" * 3
-        paragraph._p.append(parse_xml(_MARK.format(w=nsdecls("w"), nth=nth, grey=grey, words=words)))
+        paragraph._p.append(
+            parse_xml(_MARK.format(w=nsdecls("w"), nth=nth, place=2048 + nth, grey=grey, words=words))
+        )
 
 
 # Paragraph styles
@@ -205,5 +214,5 @@ def quoted(made: Para) -> None:
 def blank(made: Para) -> None:
     end = Mm(layout.width(landscape=False))
     made.paragraph_format.tab_stops.add_tab_stop(end, WD_TAB_ALIGNMENT.RIGHT, WD_TAB_LEADER.DOTS)
-    made.paragraph_format.space_after, made.paragraph_format.keep_with_next = Pt(layout.AFTER), True
+    made.paragraph_format.space_after = Pt(layout.AFTER)
     made.add_run("\t")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from app.reports.render.table_model import ReportTable
+from app.reports.render.numbers import shown
+from app.reports.render.table_model import CellKind, ReportTable, value
 
 FONT = "Times New Roman"
 # A4 and its margins in millimetres
@@ -50,11 +51,14 @@ SOURCE = LineStyle(11, italic=True, before=2, after=8)
 RECIPIENTS_HEAD = LineStyle(12, bold=True, italic=True)
 RECIPIENT = LineStyle(11)
 POST = LineStyle(13.5, bold=True, centred=True)
+SIGNER = LineStyle(14, bold=True, centred=True)
+ABOUT = LineStyle(12, centred=True, before=3)
 
 NATION_WORDS = "CỘNG HÒA XÃ HỘI CHỦ NGHĨA VIỆT NAM"
 MOTTO_WORDS = "Độc lập - Tự do - Hạnh phúc"
 MOTTO_RULE_MM, AGENCY_RULE_MM, TITLE_RULE_MM = 60.0, 26.0, 56.0
 RECIPIENTS_WORDS = "Nơi nhận:"
+BEGIN_MM = 40.0  # room that a long table needs to begin on a page
 WHOLE_ROWS, END_ROWS = 14, 4  # most rows kept on one page; fewest at each end of a longer table
 
 
@@ -70,10 +74,49 @@ def fitted(wide: float, high: float, room: float) -> tuple[float, float]:
     return wide * scale, high * scale
 
 
-def columns(form: ReportTable, room: float) -> list[float]:
-    """Scale the form's column widths to fill `room`."""
-    whole = sum(column.width for column in form.columns)
-    return [room * column.width / whole for column in form.columns]
+def columns(form: ReportTable, room: float, size: float) -> list[float]:
+    """Scale the form's column widths to fill `room`, none narrower than its longest word at `size` points.
+
+    Where not all words have room, the numbers have.
+    """
+    every = range(len(form.columns))
+    least = [_longest(form, nth, head=True) * size * _POINT_MM + _PADDING_MM for nth in every]
+    if sum(least) >= room:
+        numbers = {
+            nth: _longest(form, nth, head=False) * size * _POINT_MM + _PADDING_MM
+            for nth in every
+            if form.columns[nth].kind is not CellKind.TEXT
+        }
+        rest = sum(each for nth, each in enumerate(least) if nth not in numbers)
+        share = (room - sum(numbers.values())) / rest if rest else 1.0
+        return [numbers.get(nth, each * share) for nth, each in enumerate(least)]
+    kept: dict[int, float] = {}
+    while True:
+        rest, free = room - sum(kept.values()), [n for n in range(len(least)) if n not in kept]
+        whole = sum(form.columns[n].width for n in free)
+        tight = {n: least[n] for n in free if rest * form.columns[n].width / whole < least[n]}
+        if not tight:
+            break
+        kept |= tight
+    return [kept.get(n, rest * column.width / whole) for n, column in enumerate(form.columns)]
+
+
+_POINT_MM, _PADDING_MM = 25.4 / 72, 1.6
+_LONG_WORD = 20  # longer ones, such as hashes, are broken
+
+
+def _longest(form: ReportTable, nth: int, *, head: bool) -> float:
+    """Return the width of the column's longest word, with its head or not, in widths of the letter size."""
+    kind = form.columns[nth].kind
+    cells = [shown(kind, value(row.cells[nth])) for row in form.rows]
+    cells += [form.columns[nth].title] if head else []
+    words = (word for cell in cells for word in cell.split(" ") if len(word) <= _LONG_WORD)
+    return max((sum(map(_letter, word)) for word in words), default=0.0)
+
+
+def _letter(letter: str) -> float:
+    """Return about the width of a letter of Times, bold as in heads, in widths of the letter size."""
+    return 0.85 if letter == "%" else 0.7 if letter.isupper() else 0.3 if letter in ".,/-()\u00a0" else 0.5
 
 
 def stays(nth: int, rows: int) -> bool:
@@ -83,7 +126,7 @@ def stays(nth: int, rows: int) -> bool:
 
 def post(words: str) -> list[str]:
     """Return the lines above a signature in capitals: KT. GIÁM ĐỐC, then PHÓ GIÁM ĐỐC."""
-    return words.upper().splitlines() or [""]
+    return [each or "\u00a0" for each in words.upper().splitlines()] or [""]
 
 
 def recipients(listed: Sequence[str]) -> list[str]:

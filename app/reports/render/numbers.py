@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 from app.core import clock
 from app.reports.render.table_model import CellKind
 
@@ -25,7 +27,7 @@ def percent(ratio: float | None) -> str:
         tenths = min(tenths, 999)
     if ratio > 0:
         tenths = max(tenths, 1)
-    return f"{tenths / 10:.1f} %".replace(".", ",")
+    return f"{tenths / 10:.1f}\u00a0%".replace(".", ",")
 
 
 def rate(per_second: float | None) -> str:
@@ -39,6 +41,19 @@ def rate(per_second: float | None) -> str:
 def moment(ms: int | None) -> str:
     """Format ms since 1970 as dd/mm/yyyy hh:mm:ss in Viet Nam time; a dash for None."""
     return NOTHING if ms is None else clock.local(clock.from_ms(ms)).strftime("%d/%m/%Y %H:%M:%S")
+
+
+def hour(ms: int | None) -> str:
+    """Format ms since 1970 as official papers say it: 17 giờ 00 ngày 09/02/2024; a dash for None."""
+    if ms is None:
+        return NOTHING
+    at = clock.local(clock.from_ms(ms))
+    return f"{at:%H} giờ {at:%M} ngày {at:%d/%m/%Y}".replace(" giờ ", "\u00a0giờ\u00a0")
+
+
+def day_of(value: str | None) -> str:
+    """Format an ISO date as dd/mm/yyyy; "" for None."""
+    return "" if value is None else f"{date.fromisoformat(value):%d/%m/%Y}"
 
 
 def iso(ms: int | None) -> str | None:

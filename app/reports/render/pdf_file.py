@@ -15,6 +15,7 @@ from reportlab.lib.styles import ParagraphStyle
 from reportlab.lib.units import mm
 from reportlab.platypus import (
     BaseDocTemplate,
+    CondPageBreak,
     Flowable,
     HRFlowable,
     Image,
@@ -57,7 +58,7 @@ def table(block: Table, room: float) -> LongTable:
     for row in form.rows:
         said = [(column.kind, value(cell)) for column, cell in zip(form.columns, row.cells, strict=True)]
         lines.append([_cell(shown(*each), looks[_side(*each)], row.strong) for each in said])
-    widths = [wide * mm for wide in layout.columns(form, room)]
+    widths = [wide * mm for wide in layout.columns(form, room, block.size)]
     return LongTable(lines, colWidths=widths, repeatRows=1, style=_style(len(form.rows)))
 
 
@@ -87,7 +88,7 @@ def _style(rows: int) -> list[tuple[Any, ...]]:
         ("VALIGN", (0, 0), (-1, 0), "MIDDLE"),
         ("VALIGN", (0, 1), (-1, -1), "TOP"),
         *((f"{side}PADDING", (0, 0), (-1, -1), 2) for side in ("LEFT", "RIGHT")),
-        *((f"{side}PADDING", (0, 0), (-1, -1), 1.5) for side in ("TOP", "BOTTOM")),
+        *((f"{side}PADDING", (0, 0), (-1, -1), 1) for side in ("TOP", "BOTTOM")),
         *(("NOSPLIT", (0, first), (0, last)) for first, last in together),
     ]
 
@@ -115,12 +116,14 @@ def _render(paper: PaperDocument) -> bytes:
     made = BaseDocTemplate(
         file, title=paper.title, author=paper.author, subject=paper.mark, lang="vi-VN", invariant=1
     )
-    made.addPageTemplates(pages(paper.mark))
-    story: list[Flowable] = [NextPageTemplate("upright")]
+    made.addPageTemplates(pages(paper.mark, [section.landscape for section in paper.sections]))
+    story: list[Flowable] = []
     for nth, section in enumerate(paper.sections):
         if nth:
-            story += [NextPageTemplate("across" if section.landscape else "upright"), PageBreak()]
+            story += [NextPageTemplate(f"first {nth}"), PageBreak()]
         for block in section.blocks:
+            if isinstance(block, Signature) and story:
+                story[-1].keepWithNext = True  # a signature never stands alone
             story += _made(block, layout.width(section.landscape))
     made.build(story)
     return file.getvalue()
@@ -163,6 +166,7 @@ def _(block: PaperHead, room: float) -> Sequence[Flowable]:
         line(block.agency.upper(), layout.AGENCY),
         _rule(layout.AGENCY_RULE_MM),
         line(block.number, layout.NUMBER),
+        *([line(block.about, layout.ABOUT)] if block.about else []),
     ]
     right = [
         line(layout.NATION_WORDS, layout.NATION),
@@ -176,9 +180,11 @@ def _(block: PaperHead, room: float) -> Sequence[Flowable]:
 
 @_made.register
 def _(block: Title, room: float) -> Sequence[Flowable]:
-    found = [line(block.kind, layout.KIND), line(block.subject, layout.SUBJECT)]
-    found += [line(note, layout.UNDER_SUBJECT) for note in block.notes]
-    found.append(_rule(layout.TITLE_RULE_MM, keep=True))
+    found: list[Flowable] = []
+    if block.kind:
+        found = [line(block.kind, layout.KIND), line(block.subject, layout.SUBJECT)]
+        found += [line(note, layout.UNDER_SUBJECT) for note in block.notes]
+        found.append(_rule(layout.TITLE_RULE_MM, keep=True))
     return [*found, line(block.to, layout.TO)] if block.to else found
 
 
@@ -215,15 +221,17 @@ def _(block: Paragraph, room: float) -> Sequence[Flowable]:
 
 
 def _dots() -> HRFlowable:
-    """Return a dotted line for handwriting, kept with what follows so that a signature never stands alone."""
-    made = HRFlowable("100%", 0.8, color=colors.black, spaceBefore=14, spaceAfter=6, dash=(0.8, 2.4))
-    made.keepWithNext = True
-    return made
+    """Return a dotted line for handwriting."""
+    return HRFlowable("100%", 0.8, color=colors.black, spaceBefore=14, spaceAfter=6, dash=(0.8, 2.4))
 
 
 @_made.register
 def _(block: Table, room: float) -> Sequence[Flowable]:
-    return [line(block.form.title, layout.CAPTION), table(block, room), line(block.source, layout.SOURCE)]
+    caption, source = line(block.form.title, layout.CAPTION), line(block.source, layout.SOURCE)
+    if len(block.form.rows) <= layout.WHOLE_ROWS:
+        return [caption, table(block, room), source]
+    caption.keepWithNext = False  # which would keep the whole table on one page
+    return [CondPageBreak(layout.BEGIN_MM * mm), caption, table(block, room), source]
 
 
 @_made.register
@@ -239,6 +247,7 @@ def _(block: Signature, room: float) -> Sequence[Flowable]:
     left += [line(each, layout.RECIPIENT) for each in layout.recipients(block.recipients)]
     right: list[Any] = [line(each, layout.POST) for each in layout.post(block.post)]
     right.append(Spacer(1, layout.SIGN_MM * mm))
+    right += [line(block.signer, layout.SIGNER)] if block.signer else []
     above = Spacer(1, 12)
     above.keepWithNext = True
     style = [each for each in _BARE if each[0] != "ALIGN"]

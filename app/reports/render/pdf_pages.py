@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from functools import cache
 from importlib.resources import as_file, files
 from typing import Any
@@ -28,15 +29,20 @@ def register() -> None:
     pdfmetrics.registerFontFamily(FAMILY, normal=regular, bold=bold, italic=italic, boldItalic=both)
 
 
-def pages(mark: str) -> list[PageTemplate]:
-    return [
-        _page("first", mark, numbered=False),
-        _page("upright", mark),
-        _page("across", mark, landscape=True),
-    ]
+def pages(mark: str, landscape: Sequence[bool]) -> list[PageTemplate]:
+    """Return two templates for each section: its first page, and the others, numbered from 2."""
+    return [page for nth, across in enumerate(landscape) for page in _section(nth, mark, across)]
 
 
-def _page(name: str, mark: str, *, numbered: bool = True, landscape: bool = False) -> PageTemplate:
+def _section(nth: int, mark: str, landscape: bool) -> Iterator[PageTemplate]:
+    before = [0]  # pages before this section, known once its first page is drawn
+    for name, numbered in ((f"first {nth}", False), (f"next {nth}", True)):
+        made = _page(name, mark, before, numbered=numbered, landscape=landscape)
+        made.autoNextPageTemplate = f"next {nth}"
+        yield made
+
+
+def _page(name: str, mark: str, before: list[int], *, numbered: bool, landscape: bool) -> PageTemplate:
     short, long = layout.PAGE
     wide, high = (long, short) if landscape else (short, long)
     room = (wide - layout.LEFT - layout.RIGHT, high - layout.TOP - layout.BOTTOM)
@@ -47,11 +53,13 @@ def _page(name: str, mark: str, *, numbered: bool = True, landscape: bool = Fals
 
     def dress(canvas: Any, _document: Any) -> None:
         _mark(canvas, mark, wide, high)
-        if numbered:
+        if not numbered:
+            before[0] = canvas.getPageNumber() - 1
+        else:
             canvas.setFont(FAMILY, layout.PAGE_NUMBER)
             middle = layout.LEFT + room[0] / 2
             y = (high - layout.NUMBER_FROM_TOP) * mm - layout.PAGE_NUMBER * 0.8
-            canvas.drawCentredString(middle * mm, y, str(canvas.getPageNumber()))
+            canvas.drawCentredString(middle * mm, y, str(canvas.getPageNumber() - before[0]))
 
     return PageTemplate(name, [frame], onPage=dress, pagesize=(wide * mm, high * mm))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import date
 
 from app.reports import labels
 from app.reports.carrier_statement import (
@@ -12,10 +11,11 @@ from app.reports.carrier_statement import (
     DayCounts,
     received_as,
 )
+from app.reports.document.citation import named_as_stored
 from app.reports.figures import FIGURES
 from app.reports.render import count_columns
 from app.reports.render.carrier_tables import FINAL
-from app.reports.render.numbers import NOTHING, moment
+from app.reports.render.numbers import NOTHING, day_of, hour, moment
 from app.reports.render.table_model import (
     Cell,
     CellKind,
@@ -41,11 +41,11 @@ def of_run(report: StatedReport) -> tuple[ReportTable, ...]:
 def source(report: StatedReport) -> str:
     """Return the line below each table: whose figures, from which document, and what its receipts prove."""
     of = report.statement
-    paper = ", ".join(filter(None, (of.paper.number, _day(of.paper.dated_on))))
+    paper = ", ".join(filter(None, (of.paper.number, day_of(of.paper.dated_on))))
     level = labels.LEVEL_WORDS[of.level]
     return (
         f"Nguồn số liệu: {KINDS[of.kind]}, bản {of.paper.version}{f' ({paper})' if paper else ''}; "
-        f"doanh nghiệp chốt lúc {moment(of.cutoff_ms)}; {level}. Loa không đo số liệu này."
+        f"doanh nghiệp chốt đến {hour(of.cutoff_ms)}; {level}; chưa đối chiếu bằng biên nhận."
     )
 
 
@@ -63,10 +63,6 @@ def settled(report: StatedReport) -> str:
     return f"SỐ LIỆU TẠM THỜI: {why}"
 
 
-def _day(iso: str | None) -> str:
-    return date.fromisoformat(iso).strftime("%d/%m/%Y") if iso else ""
-
-
 def _or_no_receipts(n: int | None) -> Cell:
     return labels.NO_RECEIPTS if n is None else n
 
@@ -80,11 +76,14 @@ def _head(report: StatedReport) -> ReportTable:
     pairs = [
         ("Tình trạng số liệu", settled(report)),
         ("Thời điểm chốt số liệu", moment(head.cutoff_ms)),
-        ("Văn bản yêu cầu", head.directive or NOTHING),
+        ("Văn bản yêu cầu", named_as_stored(head.directive) if head.directive else NOTHING),
         ("Chiến dịch", f"{head.campaign} (số {head.campaign_id})"),
         ("Doanh nghiệp", f"{labels.network(head.carrier)} (đợt {head.run_id}, tự gửi đến thuê bao của mình)"),
         ("Nguồn số liệu", source(report)),
-        ("Số, ngày báo cáo", ", ".join(filter(None, (of.paper.number, _day(of.paper.dated_on)))) or NOTHING),
+        (
+            "Số, ngày báo cáo",
+            ", ".join(filter(None, (of.paper.number, day_of(of.paper.dated_on)))) or NOTHING,
+        ),
         ("Bản quét kèm theo (SHA-256)", of.paper.attachment.sha256 if of.paper.attachment else NOTHING),
         ("Tên định danh", head.sender),
         ("Bắt đầu gửi", moment(of.began_ms)),
@@ -99,7 +98,7 @@ def _head(report: StatedReport) -> ReportTable:
 
 def _general(report: StatedReport) -> ReportTable:
     columns = (
-        TableColumn("nth", "TT", CellKind.TEXT, 6),
+        TableColumn("nth", "TT", CellKind.TEXT, 8),
         TableColumn("name", "Chỉ tiêu", CellKind.TEXT, 62),
         TableColumn("unit", "Đơn vị", CellKind.TEXT, 10),
         TableColumn("n", "Số lượng", CellKind.COUNT, 14),
@@ -110,8 +109,8 @@ def _general(report: StatedReport) -> ReportTable:
         TableRow(f"cause_{n}", (f"(2.{n})", f"– {cause.label}", "thuê bao", cause.n))
         for n, cause in enumerate(f.excluded, 1)
     ]
-    segments = "không báo" if f.segments is None else f.segments
-    resent = "không báo" if f.resent is None else f.resent
+    segments = labels.NOT_SAID if f.segments is None else f.segments
+    resent = labels.NOT_SAID if f.resent is None else f.resent
     rows = (
         TableRow("eligible", ("(1)", "Thuê bao thuộc diện gửi", "thuê bao", g.eligible)),
         TableRow("excluded", ("(2)", "Loại trước khi gửi", "thuê bao", g.excluded)),
@@ -168,15 +167,17 @@ def _days(report: StatedReport) -> ReportTable:
         TableColumn("received", received_words(report.statement.level), CellKind.COUNT, 14),
     )
     days = report.statement.figures.days
-    rows = [TableRow(f"day_{n}", _day_cells(day)) for n, day in enumerate(days)]
+    missing = labels.NO_RECEIPTS if report.statement.level is ReceiptLevel.NONE else labels.NOT_SAID
+    rows = [TableRow(f"day_{n}", _day_cells(day, missing)) for n, day in enumerate(days)]
     received = [day.received for day in days if day.received is not None]
-    sums = (total(sum(day.sent for day in days)), total(sum(received)) if received else labels.NO_RECEIPTS)
+    sums = (total(sum(day.sent for day in days)), total(sum(received)) if received else missing)
     last = TableRow("total", (labels.TOTAL, "", None, *sums), strong=True)
     return ReportTable("Biểu 3", "Biểu 3 – Kết quả theo ngày", columns, (*rows, last), source(report))
 
 
-def _day_cells(day: DayCounts) -> tuple[Cell, ...]:
-    return (_day(day.day), day.hours, day.batches, day.sent, _or_no_receipts(day.received))
+def _day_cells(day: DayCounts, missing: str) -> tuple[Cell, ...]:
+    received = missing if day.received is None else day.received
+    return (day_of(day.day), day.hours, day.batches, day.sent, received)
 
 
 def _reasons(report: StatedReport) -> ReportTable:

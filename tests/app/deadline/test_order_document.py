@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import zipfile
 from pathlib import Path
 
 import pytest
 from fastapi import FastAPI
+from pypdf import PdfReader
 
 from app.campaigns import carrier_orders
 from app.cli import run_commands
@@ -35,6 +37,16 @@ def test_the_paper_says_what_the_operator_needs(db: Database, form: Format) -> N
         assert name.replace(" ", "") in joined, name
     assert "DỰTHẢO" in joined or form is Format.DOCX
     assert "/BC-" not in joined  # a request is no report
+    assert "V/vnhắntintuyêntruyềnđếnthuêbaododoanhnghiệpquảnlý" in joined
+    assert "YÊUCẦU" not in joined.replace("NỘIDUNGYÊUCẦU", "")  # no kind of paper that the decree knows
+
+
+@pytest.mark.longer
+def test_the_signature_stands_on_a_page_with_text(db: Database) -> None:
+    order = db.read(carrier_orders.order, approved(db, text=TEXT))
+    content = PAPERS[Format.PDF](order_document.compose(order, letterhead.load(None)))
+    last = PdfReader(io.BytesIO(content)).pages[-1].extract_text()
+    assert last.index("biểu mẫu") < last.index("Nơi nhận:")
 
 
 @pytest.mark.longer

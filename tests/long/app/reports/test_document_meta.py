@@ -18,7 +18,7 @@ from app.database.connection import Database
 from app.reports import consolidated
 from app.reports.carrier_report import build
 from app.reports.document import carrier_paper
-from app.reports.document.version import PREVIEW, FigureChange, Version
+from app.reports.document.version import PREVIEW, ChangedRow, FigureChange, Version
 from app.reports.figures import CarrierReport
 from app.reports.formats import Format, document, paper, render, tables_of
 from app.reports.render import carrier_tables
@@ -154,14 +154,16 @@ def test_the_annex_has_the_message_word_for_word_with_its_hash_and_parts(sound: 
 
 
 def test_a_later_version_prints_what_has_changed(sound: Database) -> None:
-    version = Version(3, (2, CUTOFF - DAY), (FigureChange("Biểu 1, đã nhận", 7, 9),))
+    rows = (ChangedRow("Viettel", {"sent": 9, "delivered": 7}, {"sent": 9, "delivered": 9}),)
+    version = Version(3, (2, CUTOFF - DAY), (FigureChange("Biểu 1, đã nhận", 7, 9),), rows)
     made = files(sound.read(build, 1, CUTOFF), version)
-    assert ["Biểu 1, đã nhận", "7", "9", "2"] in cells.docx_tables(made[Format.DOCX])[
-        "Số liệu thay đổi so với bản trước"
-    ]
+    assert cells.docx_tables(made[Format.DOCX])["Số liệu nhắn tin thay đổi"] == [["Viettel", "7", "9"]]
     assert "THAY ĐỔI SO VỚI BẢN SỐ 2" in cells.pdf_text(made[Format.PDF])
     assert cells.xlsx_values(made[Format.XLSX])["Thay đổi"] == [["Biểu 1, đã nhận", 7, 9, 2]]
-    assert "Bản số 3; số liệu chốt lúc 01/02/2024 09:00:00" in cells.pdf_text(made[Format.PDF])
+    text = cells.pdf_text(made[Format.PDF]).replace("\u00a0", " ")
+    assert "Bản số 3, số liệu chốt đến 09 giờ 00 ngày 01/02/2024" in text
+    assert "của VNPT Sơn La (bản số 2, số liệu chốt đến 09 giờ 00 ngày 31/01/2024)" in text
+    assert "Số liệu thay đổi: Phụ lục III." in text
 
 
 def test_a_message_is_printed_with_its_line_ends_and_without_what_no_paper_holds(db: Database) -> None:
@@ -198,7 +200,11 @@ def test_papers_say_where_their_figures_come_from_and_when_they_were_counted(sou
     said = paper(sound.read(build, 1, CUTOFF), HEADS)
     tables = [block for block in said.blocks if hasattr(block, "form")]
     assert all("đo bằng biên nhận" in each.source for each in tables if each.form.name.startswith("Biểu"))
-    assert all("01/02/2024 09:00:00" in each.source for each in tables if each.form.name.startswith("Biểu"))
+    assert all(
+        "09\u00a0giờ\u00a000 ngày 01/02/2024" in each.source
+        for each in tables
+        if each.form.name.startswith("Biểu")
+    )
 
 
 def test_the_same_document_goes_to_both_papers(sound: Database) -> None:

@@ -19,6 +19,7 @@ from app.reports import archive, verify_archive
 from app.reports.archive import Frozen, ReportSubject, Spoilt, SubjectKind
 from app.reports.carrier_report import build
 from app.reports.document import letterhead
+from app.reports.document.version import Version
 from app.reports.figures import Unbalanced
 from app.reports.freeze import FORMATS, SIDECAR, Freezer
 from carriers.contract import Accepted, Reason, ReceiptStatus, Unknown
@@ -203,7 +204,7 @@ def test_a_link_that_proves_less_since_then_is_no_difference(story: Story, db: D
 
 def test_of_two_who_freeze_at_the_same_moment_one_is_told(story: Story, db: Database) -> None:
     report = db.read(build, story.world.run, db.settle(None))
-    story.freezer._keep(report, story.subject, None, ())
+    story.freezer._keep(report, story.subject, Version(1))
     with pytest.raises(Conflict, match="at the same moment"):
-        story.freezer._keep(report, story.subject, None, ())
+        story.freezer._keep(report, story.subject, Version(1))
     assert db.read(archive.newest, story.subject) is not None

@@ -223,7 +223,7 @@ def test_text_shows_numbers_as_people_read_them(db: Database) -> None:
     scene.save(db)
     text = render(db.read(build, 1, CUTOFF), Format.TEXT).content.decode()
     assert re.search(r"\(8\) +Tổng số bản tin quy đổi của tin đã gửi +bản tin +12\.346 ", text)
-    assert re.search(r"\(7a\) .* 50,0 %", text)
+    assert re.search(r"\(7a\) .* 50,0\s%", text)
     assert "Số liệu" not in text.splitlines()[0]
 
 
@@ -245,11 +245,11 @@ def test_a_batch_says_that_resends_are_counted_by_run(sound: Database) -> None:
         (CellKind.COUNT, 0, "0"),
         (CellKind.COUNT, 1_234_567, "1.234.567"),
         (CellKind.COUNT, None, ""),
-        (CellKind.RATIO, 0.925, "92,5 %"),
-        (CellKind.RATIO, 1.0, "100,0 %"),
-        (CellKind.RATIO, 0.99999, "99,9 %"),
-        (CellKind.RATIO, 0.00001, "0,1 %"),
-        (CellKind.RATIO, 0.0, "0,0 %"),
+        (CellKind.RATIO, 0.925, "92,5\u00a0%"),
+        (CellKind.RATIO, 1.0, "100,0\u00a0%"),
+        (CellKind.RATIO, 0.99999, "99,9\u00a0%"),
+        (CellKind.RATIO, 0.00001, "0,1\u00a0%"),
+        (CellKind.RATIO, 0.0, "0,0\u00a0%"),
         (CellKind.RATIO, None, "–"),
         (CellKind.RATE, 1234.56, "1.234,6"),
         (CellKind.RATE, None, "–"),

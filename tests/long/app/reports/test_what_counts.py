@@ -22,6 +22,7 @@ from app.reports.archive import ReportSubject, SubjectKind
 from app.reports.consolidated import ConsolidationTerms
 from app.reports.differences import differences
 from app.reports.document import letterhead
+from app.reports.document.version import Version
 from app.reports.formats import Format, document, render
 from app.reports.freeze import Freezer, build
 from app.reports.verify_archive import prove
@@ -116,7 +117,7 @@ def test_a_report_of_before_is_proved_by_the_rules_of_before(db: Database) -> No
     until = db.settle(None)
     old = db.read(consolidated.build, 1, until, ConsolidationTerms(rules=1))
     assert len(old.lines) == 5
-    first = freezer(db)._keep(old, DIRECTIVE, None, ())
+    first = freezer(db)._keep(old, DIRECTIVE, Version(1))
     assert "rules" not in json.loads(db.read(archive.figures, first))
     second, new = freezer(db).freeze(DIRECTIVE, db.settle(None))
     assert new

@@ -1,0 +1,257 @@
+"""Papers of a directive with five carriers of five kinds: short, named and numbered as offices do it."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+from docx import Document
+from docx.oxml.ns import qn
+from pypdf import PdfReader
+from reportlab.pdfbase import pdfmetrics
+
+from app.database import schema
+from app.database.connection import Database
+from app.ledger.factory import ledger_for
+from app.reports import archive, consolidated
+from app.reports.archive import Frozen, ReportSubject, SubjectKind
+from app.reports.document import consolidated_paper, letterhead
+from app.reports.document.citation import kind_of, topic
+from app.reports.document.version import PREVIEW
+from app.reports.formats import PAPERS, Format, tables_of
+from app.reports.freeze import Freezer, build
+from app.reports.render import layout, pdf_pages
+from app.reports.render.table_model import Cell, CellKind, ReportTable, TableRow, value
+from tests.long.app.reports import cells, five_carriers
+from tests.long.app.reports.five_carriers import FIRST, SECOND, THIRD
+from tests.long.app.reports.reading import words
+
+DIRECTIVE = ReportSubject(SubjectKind.DIRECTIVE, 1)
+VIETTEL, VNPT = (ReportSubject(SubjectKind.RUN, id) for id in (1, 4))
+HEADS = letterhead.load(None)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """The database, and the versions that were frozen as things came in."""
+
+    db: Database
+    directive: list[Frozen]
+    runs: dict[ReportSubject, Frozen]
+
+    def file(self, of: Frozen, form: str) -> bytes:
+        return self.db.read(archive.content, of, form)[1]
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kept]:
+    folder = tmp_path_factory.mktemp("five")
+    with closing(Database(f"sqlite:///{folder / 'loa.sqlite3'}")) as db:
+        schema.upgrade(db)
+        five_carriers.directive(db, Path(folder))
+        freezer = Freezer(db, ledger_for(db), HEADS, "officer")
+        runs = {subject: freezer.freeze(subject, FIRST)[0] for subject in (VIETTEL, VNPT)}
+        found = [freezer.freeze(DIRECTIVE, FIRST)[0]]
+        for version, cutoff in ((2, SECOND), (3, THIRD)):
+            five_carriers.later(db, version)
+            found.append(freezer.freeze(DIRECTIVE, cutoff)[0])
+        runs[VNPT] = freezer.freeze(VNPT, SECOND)[0]
+        yield Kept(db, found, runs)
+
+
+def pages(kept: Kept, of: Frozen) -> list[str]:
+    reader = PdfReader(io.BytesIO(kept.file(of, "pdf")))
+    return [re.sub(r"\s+", " ", page.extract_text()) for page in reader.pages]
+
+
+# ---- short, and the same in every format ----------------------------------------------------------------
+
+
+def test_the_papers_are_short(kept: Kept) -> None:
+    assert [len(pages(kept, each)) <= 10 for each in kept.directive] == [True] * 3
+    assert {subject.id: len(pages(kept, each)) <= 7 for subject, each in kept.runs.items()} == {
+        1: True,
+        4: True,
+    }
+
+
+@pytest.mark.parametrize("version", [1, 2, 3])
+def test_every_format_has_every_cell_of_every_version(kept: Kept, version: int) -> None:
+    frozen = kept.directive[version - 1]
+    report = kept.db.read(build, DIRECTIVE, (FIRST, SECOND, THIRD)[version - 1])
+    in_docx = cells.docx_tables(kept.file(frozen, "docx"))
+    in_xlsx, in_csv = cells.xlsx_values(kept.file(frozen, "xlsx")), cells.csv_rows(kept.file(frozen, "csv"))
+    in_pdf = cells.pdf_text(kept.file(frozen, "pdf"))
+    for form in tables_of(report)[1:]:
+        assert in_docx[form.title] == [cells.words(form, row) for row in form.rows]
+        start = in_csv.index([form.title])
+        assert [
+            [cell.lstrip("'") for cell in line[:2]] for line in in_csv[start + 3 :][: len(form.rows)]
+        ] == [cells.words(form, row)[:2] for row in form.rows]
+        for nth, row in enumerate(form.rows):
+            assert all(part in in_pdf for part in cells.numbers(form, row)), (form.name, row.key)
+            kept_cells = [_kept(cell) for cell in in_xlsx[form.name][nth]]
+            assert kept_cells == pytest.approx([_kept(cell) for cell in row.cells])
+    figures = json.loads(kept.file(frozen, "json"))
+    (form_5,) = (form for form in tables_of(report) if form.name == "Biểu 5")
+    assert figures["runs"][3]["stated"]["general"]["sent"] == said(form_5, "run_4", "sent")
+
+
+def _kept(cell: Cell) -> Cell:
+    found = value(cell)
+    return None if found == "" else found
+
+
+def said(form: ReportTable, key: str, column: str) -> object:
+    row = next(row for row in form.rows if row.key == key)
+    return value(row.cells[form.place(column)])
+
+
+def test_frozen_again_without_a_change_it_is_the_same_version(kept: Kept) -> None:
+    again, new = Freezer(kept.db, ledger_for(kept.db), HEADS, "officer").freeze(DIRECTIVE)
+    assert (again.id, new) == (kept.directive[-1].id, False)
+
+
+# ---- what has changed -----------------------------------------------------------------------------------
+
+
+def test_changes_have_a_row_for_each_carrier_and_the_reason_above(kept: Kept) -> None:
+    second = kept.directive[1]
+    assert cells.docx_tables(kept.file(second, "docx"))["Số liệu nhắn tin thay đổi"] == [
+        ["VNPT VinaPhone (đợt 4)", "1.234.567", "1.250.001", "1.167.467", "1.182.901"]
+    ]
+    text = words("docx", kept.file(second, "docx"))
+    assert "Lý do đính chính của VNPT VinaPhone: Bổ sung số liệu của các thuê bao trả trước" in text
+    assert "Báo cáo này thay thế Báo cáo số" in text
+    assert "thay thế Báo cáo số" not in words("docx", kept.file(kept.directive[0], "docx"))
+    assert len(second.changes) > 150
+    rows = cells.xlsx_values(kept.file(second, "xlsx"))["Thay đổi"]
+    assert len(rows) == len(second.changes)
+
+
+def test_no_list_of_changes_has_a_word_of_the_program(kept: Kept) -> None:
+    for each in (*kept.directive, *kept.runs.values()):
+        for change in each.changes:
+            assert not re.search(
+                r"\b(counts|failed|reasons|segments|repeated|sent|received|n|_)\b", change.where
+            )
+
+
+# ---- subject, kind, annexes, signature ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("form", ["docx", "pdf"])
+def test_the_directive_is_named_by_its_kind_and_its_own_subject(kept: Kept, form: str) -> None:
+    text = words(form, kept.file(kept.directive[0], form)).replace("\u00a0", " ")
+    assert "Tổng hợp kết quả tuyên truyền phòng cháy, chữa cháy rừng mùa khô 2025 - 2026" in text
+    assert (
+        "Thực hiện Kế hoạch số 306/KH-UBND ngày 27/10/2025 của UBND tỉnh Sơn La về việc tuyên truyền phòng "
+        "cháy, chữa cháy rừng mùa khô 2025 - 2026, Công an tỉnh Sơn La báo cáo kết quả như sau."
+    ) in text
+    run = words(form, kept.file(kept.runs[VIETTEL], form)).replace("\u00a0", " ")
+    assert "Kết quả nhắn tin tuyên truyền theo Kế hoạch số 306/KH-UBND ngày 27/10/2025" in run
+    for each in (text, run):
+        assert "lừa đảo" not in each
+        assert "Công văn" not in each
+        assert "V/v" not in each
+        assert not re.search(r"\bLoa\b(?! truyền thanh)|\d\d:\d\d:\d\d", each)
+
+
+@pytest.mark.parametrize(
+    ("number", "kind"),
+    [
+        ("306/KH-UBND", "Kế hoạch"),
+        ("18/CT-UBND", "Chỉ thị"),
+        ("02/CĐ-UBND", "Công điện"),
+        ("12/2025/QĐ-UBND", "Quyết định"),
+        ("303/CAT-PA05", "Công văn"),
+        ("CATSL-303", "Công văn"),
+    ],
+)
+def test_a_number_tells_the_kind_of_its_paper(number: str, kind: str) -> None:
+    assert kind_of(number) == kind
+
+
+@pytest.mark.parametrize(
+    ("subject", "said"),
+    [
+        ("V/v phối hợp tuyên truyền", "phối hợp tuyên truyền"),
+        ("Về việc: Phòng cháy.", "phòng cháy"),
+        ("UBND xã báo cáo", "UBND xã báo cáo"),
+        ("", ""),
+    ],
+)
+def test_a_subject_fits_into_a_sentence(subject: str, said: str) -> None:
+    assert topic(subject) == said
+
+
+def test_an_agency_issues_its_own_directive(kept: Kept) -> None:
+    report = kept.db.read(consolidated.build, 1, FIRST)
+    letter = replace(report.letter, number="303/CAT-PA05", issuer="Công an tỉnh Sơn La")
+    head = replace(HEADS.of(letterhead.POLICE, letter.issued_on), bases=("Chỉ thị số 18/CT-UBND",))
+    paper = consolidated_paper.compose(replace(report, letter=letter), head, PREVIEW)
+    told = [block.text for block in paper.blocks if hasattr(block, "style")]
+    assert (
+        "Thực hiện Chỉ thị số 18/CT-UBND, Công an tỉnh Sơn La đã ban hành Công văn số 303/CAT-PA05 ngày "
+        "27/10/2025 về việc tuyên truyền phòng cháy, chữa cháy rừng mùa khô 2025 - 2026."
+    ) in told
+
+
+def test_annexes_have_roman_numbers_their_own_pages_and_are_named_in_the_body(kept: Kept) -> None:
+    found = pages(kept, kept.directive[1])
+    heads = [re.search(r"Phụ lục (I|II|III|IV) (?=[A-ZĐÌ])", text) for text in found]
+    assert [each[1] for each in heads if each] == ["I", "II", "III", "IV"]
+    body = " ".join(found[: next(n for n, each in enumerate(heads) if each)])
+    assert all(f"Phụ lục {number}" in body for number in ("I", "II", "III", "IV"))
+    assert sum("năm 2025 của Công an tỉnh Sơn La)" in text for text in found) == 4
+    document = Document(io.BytesIO(kept.file(kept.directive[1], "docx")))
+    starts = [section._sectPr.find(qn("w:pgNumType")).get(qn("w:start")) for section in document.sections]
+    assert starts == ["1"] * 5
+    outlined = [p.text for p in document.paragraphs if p._p.find(f".//{qn('w:outlineLvl')}") is not None]
+    assert outlined == ["BÁO CÁO", "Phụ lục I", "Phụ lục II", "Phụ lục III", "Phụ lục IV"]
+
+
+@pytest.mark.parametrize("form", [Format.DOCX, Format.PDF])
+def test_the_signer_stands_below_the_post_as_written(kept: Kept, form: Format) -> None:
+    report = kept.db.read(consolidated.build, 1, FIRST)
+    head = HEADS.of(letterhead.POLICE, report.letter.issued_on)
+    head = replace(head, post="KT. GIÁM ĐỐC\nPHÓ GIÁM ĐỐC", signer="Đại tá Nguyễn Văn A")
+    text = words(form, PAPERS[form](consolidated_paper.compose(report, head, PREVIEW)))
+    assert text.index("PHÓ GIÁM ĐỐC") < text.index("Đại tá Nguyễn Văn A")
+
+
+def test_one_command_of_word_removes_every_mark(kept: Kept) -> None:
+    document = Document(io.BytesIO(kept.file(kept.directive[1], "docx")))
+    for section in document.sections:
+        for header in (section.header, section.first_page_header):
+            assert re.search(r'id="PowerPlusWaterMarkObject\d+"', header._element.xml)
+
+
+def test_what_a_carrier_did_not_say_by_day_is_not_called_without_receipts(kept: Kept) -> None:
+    rows = cells.docx_tables(kept.file(kept.runs[VNPT], "docx"))["Biểu 3 – Kết quả theo ngày"]
+    assert [row[-1] for row in rows] == ["không báo", "không báo"]
+
+
+def test_no_number_is_broken_over_two_lines(kept: Kept) -> None:
+    pdf_pages.register()
+    report = kept.db.read(build, DIRECTIVE, FIRST)
+    form = next(form for form in tables_of(report) if form.name == "Biểu 5")
+    big = form._replace(rows=tuple(_bigger(row) for row in form.rows))
+    room, size = layout.width(landscape=True), 8.5
+    widths = layout.columns(big, room, size)
+    assert sum(widths) == pytest.approx(room)
+    for nth, column in enumerate(big.columns):
+        for row in big.rows:
+            for word in cells.words(big, row)[nth].split(" ") if column.kind is CellKind.COUNT else ():
+                wide = pdfmetrics.stringWidth(word, pdf_pages.BOLD, size) + 4
+                assert wide <= widths[nth] * 72 / 25.4, (column.key, word)
+
+
+def _bigger(row: TableRow) -> TableRow:
+    return row._replace(cells=tuple(12_519_000 if isinstance(value(c), int) else c for c in row.cells))
