@@ -78,7 +78,7 @@ WORDS = {
     "for the pause that the link names": _INSIDE,
     "until the next day's open hours": _INSIDE,
     "reason in words": _PAPER,
-    "(theo {})": _PAPER,
+    "{} theo {}": _PAPER,
     "{} tin": _PAPER,
     "Loa: errors": _API,
     "Value error, ": _LOG,
