@@ -89,7 +89,7 @@ def test_the_status_told_it_day_by_day(replayed: Database) -> None:
         return found.countdown, {each.who for each in found.missing}
 
     assert told(at(21)) == ("còn 3 ngày", {NAMES[2]})
-    assert told(AFTER) == ("đã quá hạn 2 ngày", {NAMES[2]})
+    assert told(AFTER) == ("đã quá hạn 3 ngày", {NAMES[2]})
 
 
 def test_the_measured_areas_are_the_districts_of_then(replayed: Database) -> None:
