@@ -64,7 +64,7 @@ def of_row(row: Any) -> Draft:
         sender=row.sender,
         form=TextForm.UNACCENTED if sms.unaccent(wording) == wording else TextForm.ACCENTED,
         text_key=row.text_key,
-        text=None if row.text_key else wording,
+        text=None if row.text_key else row.wording or wording,
         languages=own_languages(row.text_key, row.texts),
         directive_id=row.directive_id,
         window_start=None if row.window_start is None else clock.from_ms(row.window_start),

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import select, update
 
 from app.campaigns import approval, directives, lifecycle, optimistic_lock, queries, runs
+from app.campaigns.drafts import TextForm
 from app.core import clock
 from app.core.errors import AppError, Conflict, Invalid, NotFound
 from app.core.states import CampaignState
@@ -56,6 +57,19 @@ def test_an_edit_replaces_the_content_and_counts_the_version(db: Database) -> No
     db.write(lifecycle.edit, campaign_id, 1, replace(DRAFT, text="Khac"), HOURS, "author")
     row = db.read(optimistic_lock.campaign, campaign_id)
     assert (row.texts, row.version) == ({"": "Khac"}, 2)
+
+
+def test_a_change_of_one_field_keeps_the_others_and_the_author_s_diacritics(db: Database) -> None:
+    own = replace(DRAFT, text="Cảnh giác lừa đảo.", languages={"hmn": "Tsis txhob"}, day_ends="18:00")
+    campaign_id = db.write(new_campaign, own)
+    db.write(lifecycle.amend, campaign_id, {"name": "After Tet"}, HOURS, "author")
+    row = db.read(optimistic_lock.campaign, campaign_id)
+    assert (row.name, row.day_ends, row.wording) == ("After Tet", "18:00", "Cảnh giác lừa đảo.")
+    assert row.texts == {"": "Canh giac lua dao.", "hmn": "Tsis txhob"}
+    db.write(lifecycle.amend, campaign_id, {"form": TextForm.ACCENTED}, HOURS, "author")
+    assert db.read(optimistic_lock.campaign, campaign_id).texts[""] == "Cảnh giác lừa đảo."
+    db.write(lifecycle.amend, campaign_id, {"text_key": "gia-danh-cong-an"}, HOURS, "author")
+    assert db.read(optimistic_lock.campaign, campaign_id).wording is None
 
 
 def test_an_edit_of_another_version_is_refused(db: Database) -> None:
