@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
-from functools import cache
 from typing import cast
 
 from fastapi import Depends, Request, Response
@@ -68,14 +67,12 @@ class Ready:
 
 def _require(db: Database) -> str:
     found = db.read(schema.current)
-    if found is None or found != _needed():
-        raise SchemaAway(
-            f"The database has schema {found or 'none'}, this program needs {_needed()}: run `loa migrate`."
-        )
+    if wrong := schema.fault(found):
+        raise SchemaAway(wrong)
     parts = ", ".join(sorted({fault.source for fault in db.read(faults.present)}))
     if parts:
         raise Faulty(f"These parts of Loa have failed lately: {parts}. See the overview.")
-    return found
+    return schema.newest()
 
 
 def _monitor(request: Request, settings: Config) -> None:
@@ -92,11 +89,6 @@ def readyz(request: Request, db: Db) -> dict[str, str]:
     """Ask the database for its schema; 503 when it is away, has another one, or a part of Loa fails."""
     found = cast(Ready, request.app.state.ready).look(db)
     return {"status": "ready", "schema": found}
-
-
-@cache
-def _needed() -> str:
-    return schema.newest()
 
 
 @router.get(

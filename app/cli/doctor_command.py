@@ -22,7 +22,7 @@ def doctor(
     Exit status 1 when something is not as it should be.
     """
     settings = config.load()
-    found = asyncio.run(examine(settings, {} if offline else settings.links))
+    found = asyncio.run(examine(settings, *(({}, {}) if offline else (settings.links, settings.endpoints))))
     if as_json:
         typer.echo(to_json([each._asdict() for each in found], indent=2).decode())
     for each in () if as_json else found:

@@ -141,20 +141,26 @@ def _may_hand_over(connection: Connection, account: str) -> None:
 def _refuse_newer(found: str | None) -> None:
     """Raise SetupError if a newer program made the schema; revisions are numbers."""
     if found is not None and found > newest():
-        raise SetupError(
-            f"The database has schema {found}, this program knows those up to {newest()}: a newer Loa has "
+        raise SetupError(fault(found) or "")
+
+
+def fault(found: str | None) -> str | None:
+    """Say what is wrong with this revision, with the remedy; None if it is the one that is needed."""
+    needed = newest()
+    if found == needed:
+        return None
+    if found is not None and found > needed:
+        return (
+            f"The database has schema {found}, this program knows those up to {needed}: a newer Loa has "
             "migrated it. Start that version, or put a backup of before in its place."
         )
+    return f"The database has schema {found or 'none'}, this program needs {needed}. Run `loa migrate`."
 
 
 def require(db: Database) -> None:
     """Raise SetupError, with the remedy, unless the schema is the one this program needs."""
-    found, needed = db.read(current), newest()
-    _refuse_newer(found)
-    if found != needed:
-        raise SetupError(
-            f"The database has schema {found or 'none'}, this program needs {needed}. Run `loa migrate`."
-        )
+    if wrong := fault(db.read(current)):
+        raise SetupError(wrong)
 
 
 def differences(db: Database) -> list[object]:

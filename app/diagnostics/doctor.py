@@ -15,21 +15,22 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, func, select
 
 from app.core import clock, setting_sources
-from app.core.config import LinkSettings, Settings
+from app.core.config import EndpointSettings, LinkSettings, Settings
 from app.core.errors import AppError
 from app.core.states import LinkState, RunState
 from app.database import schema
 from app.database.connection import Database
 from app.database.models import audit as acts
-from app.database.models import links, quarantine, runs, unknowns
+from app.database.models import links, notices, quarantine, runs, unknowns
 from app.database.sqlite_file import damaged, faults, is_shared
 from app.diagnostics import certificate
-from app.diagnostics.links import check
+from app.diagnostics.links import check, check_endpoints
 from app.dispatch import restore_recovery
 from app.dispatch.link_store import RESTORED, all_links
 from app.ledger import approval_digest
 from app.ledger.contract import Ledger
 from app.ledger.factory import ledger_for
+from app.notifications.outbox import NoticeState
 from app.observability import link_status
 from app.runtime import transport_security, webhooks, worker
 from app.security import account_stamps, audit, totp, users
@@ -209,11 +210,9 @@ def ledger(settings: Settings) -> Iterator[Symptom]:
         return
     try:
         found = db.read(schema.current)
-        needed = schema.newest()
         yield _answers(db)
-        if found != needed:
-            what = f"The schema is {found or 'none'}, this program needs {needed}: run `loa migrate`."
-            yield Symptom("schema", False, what)
+        if wrong := schema.fault(found):
+            yield Symptom("schema", False, wrong)
             return
         yield Symptom("schema", True, f"The schema is {found}, as this program needs.")
         yield from _audit(db, settings)
@@ -222,6 +221,7 @@ def ledger(settings: Settings) -> Iterator[Symptom]:
         if not db.sqlite:
             yield db.read(_server)
             yield db.read(_rights)
+        yield from db.read(_notices)
         yield from db.read(_factors, settings)
         yield from db.read(_accounts)
         yield clocks(db)
@@ -244,6 +244,16 @@ def _home(connection: Connection, ledger: Ledger) -> Symptom:
     """Check that the database is the one that last sent."""
     moved = restore_recovery.moved(connection, ledger)
     return Symptom("home", not moved, RESTORED.reason if moved else "The ledger was not put back.")
+
+
+def _notices(connection: Connection) -> list[Symptom]:
+    """Report reminders and events that nobody took, by receiver."""
+    n, again = notices.c, "`loa directive notices` says why; then `loa directive replay --failed-to {}`"
+    failed = select(n.target, func.count()).where(n.state == NoticeState.FAILED.value).group_by(n.target)
+    return [
+        Symptom("notices", False, f"{count} notices to {target} have failed: {again.format(target)}.")
+        for target, count in connection.execute(failed.order_by(n.target))
+    ]
 
 
 def _server(connection: Connection) -> Symptom:
@@ -367,9 +377,12 @@ def _stopped(connection: Connection) -> Iterator[str]:
             yield f"Run {number} was stopped on {when} (act {last.id} of the audit): {why}"
 
 
-async def examine(settings: Settings, links: Mapping[str, LinkSettings]) -> list[Symptom]:
+async def examine(
+    settings: Settings, links: Mapping[str, LinkSettings], endpoints: Mapping[str, EndpointSettings]
+) -> list[Symptom]:
     found = [*settings_file(Path(setting_sources.file())), *wiring(settings), *connections(settings)]
     found += optional(settings)
     found += [*disk(settings), *ledger(settings)]
-    looked = await check(links)
-    return found + [Symptom(f"link {each.link}", each.good, each.what) for each in looked]
+    looked = await check_endpoints(endpoints, settings.private_endpoints)
+    found += [Symptom(f"endpoint {each.link}", each.good, each.what) for each in looked]
+    return found + [Symptom(f"link {each.link}", each.good, each.what) for each in await check(links)]

@@ -6,9 +6,11 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from urllib.parse import SplitResult, urlsplit
 
-from app.core.config import LinkSettings, Settings
+from app.core.config import EndpointSettings, LinkSettings, Settings
 from app.core.errors import Conflict, NotFound, SetupError
+from app.notifications import webhook
 from app.runtime.worker import build
 from carriers.contract import (
     Carrier,
@@ -160,3 +162,18 @@ async def _look(carrier: Carrier) -> Sequence[CheckFinding]:
         return await carrier.check()
     why = await came_up(carrier)
     return [CheckFinding(not why, f"{why}." if why else "The link is up; its account can't be looked at.")]
+
+
+async def check_endpoints(endpoints: Mapping[str, EndpointSettings], private: bool) -> list[CheckResult]:
+    """Look up each endpoint's host as a sending does; nothing is sent. private: inner addresses are ours."""
+    return [await _endpoint(name, urlsplit(each.url), private) for name, each in endpoints.items()]
+
+
+async def _endpoint(name: str, url: SplitResult, private: bool) -> CheckResult:
+    try:
+        await webhook.resolve(url.hostname or "", url.port or 443, private=private)
+    except webhook.AddressRefused as error:
+        return CheckResult(name, False, str(error))
+    except OSError:
+        return CheckResult(name, False, f"{url.hostname} has no address: correct endpoints.{name}.url.")
+    return CheckResult(name, True, f"{url.hostname} has an address.")

@@ -15,11 +15,13 @@ from app.accounts.service import NewPerson, add_person, sign
 from app.campaigns.runs import Verb, act
 from app.cli import app as commands
 from app.core.config import LinkSettings, Settings
+from app.database import schema
 from app.database.connection import Database
 from app.database.models import audit as acts
 from app.database.models import links, people
 from app.diagnostics.doctor import (
     Symptom,
+    _notices,
     _rights,
     disk,
     examine,
@@ -30,6 +32,7 @@ from app.diagnostics.doctor import (
     wiring,
 )
 from app.dispatch.run_content import stop
+from app.notifications import outbox
 from app.security import audit
 from app.security.secret_encryption import signing_keys
 from carriers.simulators.smsc import Smsc, SmscBehaviour
@@ -144,7 +147,7 @@ def test_a_clock_that_was_set_back_is_noticed(db: Database, tmp_path: Path) -> N
 def test_a_database_that_is_not_there_or_has_no_schema_is_said(tmp_path: Path) -> None:
     away = Settings(data=tmp_path, database_url="postgresql://nobody@127.0.0.1:1/none")
     assert bad(list(ledger(away)))[0].startswith("database: The database can't be reached")
-    assert "schema: The schema is none" in bad(list(ledger(Settings(data=tmp_path / "new"))))[0]
+    assert "schema: The database has schema none" in bad(list(ledger(Settings(data=tmp_path / "new"))))[0]
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere, so this test needs another account")
@@ -221,8 +224,37 @@ def test_every_fault_of_the_links_is_said_at_once(tmp_path: Path) -> None:
 async def test_links_are_looked_at_over_the_network(tmp_path: Path) -> None:
     async with Smsc(SmscBehaviour()) as smsc:
         link = LinkSettings.model_validate(smpp_link("viettel", smsc.port))
-        found = await examine(Settings(data=tmp_path, links={"viettel-1": link}), {"viettel-1": link})
+        found = await examine(Settings(data=tmp_path, links={"viettel-1": link}), {"viettel-1": link}, {})
     assert any(each.about == "link viettel-1" and each.good for each in found)
+
+
+async def test_endpoints_are_looked_up_and_notices_that_failed_are_said(db: Database, tmp_path: Path) -> None:
+    secret = "whsec_" + base64.b64encode(b"an invented secret of 32 bytes!!").decode()
+    urls = {"inner": "http://127.0.0.1:9/", "lost": "https://nowhere.invalid/", "good": "https://8.8.8.8/"}
+    hooks = {name: {"url": url, "secret": secret} for name, url in urls.items()}
+    found = Settings.model_validate({"data": tmp_path, "endpoints": hooks})
+    said = {each.about: each for each in await examine(found, {}, found.endpoints)}
+    assert [said[f"endpoint {name}"].good for name in hooks] == [False, False, True]
+    assert "private_endpoints" in said["endpoint inner"].what
+    assert "correct endpoints.lost.url" in said["endpoint lost"].what
+    of = outbox.NotificationChannel.WEBHOOK
+    db.write(outbox.put, [outbox.Notice(f"x/{n}", "x", of, "desk", {}) for n in range(2)])
+    while due := db.write(outbox.take, "one"):
+        db.write(outbox.settle, due, outbox.Never("The endpoint answers 410."))
+    failed = bad(db.read(_notices))
+    assert len(failed) == 1
+    assert "2 notices to desk have failed" in failed[0]
+    assert "--failed-to desk" in failed[0]
+
+
+def test_a_ledger_of_a_newer_program_has_the_remedy_of_one(tmp_path: Path) -> None:
+    db = Database(f"sqlite:///{tmp_path / 'loa.sqlite3'}")
+    schema.upgrade(db)
+    db.write(lambda c: c.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'"))
+    db.close()
+    said = bad(list(ledger(Settings(data=tmp_path))))
+    assert any("a newer Loa has migrated it" in each for each in said)
+    assert not any("Run `loa migrate`" in each for each in said)
 
 
 def test_the_command_says_it_and_exits_with_1(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
