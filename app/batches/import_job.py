@@ -128,4 +128,4 @@ class BatchImport:
         batch, bound = self._lease.row(connection), {"rows_sha256": rows_sha256}
         if self._lease.end(connection, state=BatchState.READY, bytes_read=batch.bytes, **bound):
             said = asdict(counts) | bound
-            audit.note(connection, batch.created_by, "batch.import", f"batch {self.batch_id}", **said)
+            audit.note(connection, batch.created_by, "batch.import", f"batch/{self.batch_id}", **said)

@@ -57,7 +57,7 @@ def register(connection: Connection, carrier: str, file: UploadedFile, who: str)
         "created_by": who,
     }
     batch_id = connection.execute(insert(batches).values(row).returning(c.id)).scalar_one()
-    audit.note(connection, who, "batch.register", f"batch {batch_id}", carrier=carrier, sha256=file.sha256)
+    audit.note(connection, who, "batch.register", f"batch/{batch_id}", carrier=carrier, sha256=file.sha256)
     return RegisteredBatch(batch_id, created=True, waiting=True)
 
 
@@ -67,7 +67,7 @@ def _remember(connection: Connection, batch: Row[Any], who: str) -> None:
         return
     changed = {"again_by": [*batch.again_by, who]}
     connection.execute(update(batches).where(batches.c.id == batch.id).values(changed))
-    audit.note(connection, who, "batch.again", f"batch {batch.id}", sha256=batch.sha256)
+    audit.note(connection, who, "batch.again", f"batch/{batch.id}", sha256=batch.sha256)
 
 
 def discard(connection: Connection, batch_id: int, who: str, carrier: str | None = None) -> None:
@@ -83,7 +83,7 @@ def discard(connection: Connection, batch_id: int, who: str, carrier: str | None
         )
     failed = (batches.c.id == batch_id, batches.c.state == BatchState.FAILED)
     connection.execute(update(batches).where(*failed).values(state=BatchState.ERASED))
-    audit.note(connection, who, "batch.discard", f"batch {batch_id}", error=batch.error)
+    audit.note(connection, who, "batch.discard", f"batch/{batch_id}", error=batch.error)
 
 
 def import_batch(db: Database, batch_id: int, path: Path, progress: Progress | None = None) -> ImportCounts:

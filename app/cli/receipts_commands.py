@@ -92,7 +92,7 @@ def lines(
     with open_db(looks=True) as (db, _):
         db.read(queries.get, file_id)
         if whole_numbers:
-            n, what = db.read(queries.whole_numbers, file_id, verdict), f"receipt file {file_id}"
+            n, what = db.read(queries.whole_numbers, file_id, verdict), f"receipt-file/{file_id}"
             db.write(phone_disclosure.note, whoami(), DisclosurePlace.RECEIPT_LINES_COMMAND, what, n)
         found = queries.everything(db.read, file_id, verdict, whole=whole_numbers)
         with out.open("w", encoding="utf-8", newline="") as target:

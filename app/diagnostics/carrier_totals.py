@@ -47,9 +47,7 @@ async def take_in(
     link = await inbox.db.awrite(register, facts(name, settings, build(name, settings)))
     told = await failure_list.tell(inbox, link, what, found)
     detail = {"sender": what[0], "day": str(what[1]), "new": told.new}
-    await inbox.db.awrite(
-        lambda c: audit.note(c, who, "failures told to the ledger", f"link {name}", **detail)
-    )
+    await inbox.db.awrite(lambda c: audit.note(c, who, "receipts.failure_list", f"link/{name}", **detail))
     return told
 
 

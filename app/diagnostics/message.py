@@ -149,11 +149,11 @@ async def send(
 async def _submit(context: MessageContext, link: Link, carrier: Carrier, sms: OutboundSms) -> SubmitResult:
     parts = carrier.segments(sms.text)
     intent = {"key": sms.key, "sender": sms.sender, "segments": parts}
-    await context.db.awrite(_note, context.who, "test message", link, intent)
+    await context.db.awrite(_note, context.who, "link.test", link, intent)
     context.say(f"One message of {parts} SMS part(s) goes over {link.name} as {sms.sender}, key {sms.key}.")
     result = await _hand_over(carrier, sms)
     said = {"key": sms.key, "result": type(result).__name__.lower(), "code": getattr(result, "code", "")}
-    await context.db.awrite(_note, context.who, "test message answered", link, said)
+    await context.db.awrite(_note, context.who, "link.test_answer", link, said)
     context.say(result_text.answered(result))
     return result
 
@@ -167,4 +167,4 @@ async def _hand_over(carrier: Carrier, sms: OutboundSms) -> SubmitResult:
 
 
 def _note(connection: Connection, who: str, action: str, link: Link, detail: dict[str, Any]) -> None:
-    audit.note(connection, who, action, f"link {link.name}", **detail)
+    audit.note(connection, who, action, f"link/{link.name}", **detail)

@@ -142,4 +142,4 @@ def resume(connection: Connection, link_id: int, who: str, carrier: str | None =
     values = {"state": LinkState.RUNNING.value, "code": None, "reason": None, "changed_at": clock.now_ms()}
     if not connection.execute(halted.values(values)).rowcount:
         raise Conflict(f"The link {row.name} is not halted, so there is nothing to resume.")
-    audit.note(connection, who, "link resumed", f"link {row.name}", code=row.code, reason=row.reason)
+    audit.note(connection, who, "link.resume", f"link/{row.name}", code=row.code, reason=row.reason)

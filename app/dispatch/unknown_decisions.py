@@ -66,7 +66,7 @@ def resend(db: Database, ledger: Ledger, order: UnknownOrder, say: Progress = la
         erasure_state.require_rows(connection, find_run(connection, order.run_id).campaign_id)
         done = ledger.resend(connection, keys)
         set_going(connection, order.run_id, done)
-        audit.note(connection, order.who, "unknown sent again", f"run {order.run_id}", n=done)
+        audit.note(connection, order.who, "unknown.resend", f"run/{order.run_id}", n=done)
         db.wake(connection)
         return done
 
@@ -80,7 +80,7 @@ def write_off(db: Database, ledger: Ledger, order: UnknownOrder, say: Progress =
         erasure_state.require_rows(connection, find_run(connection, order.run_id).campaign_id)
         done = ledger.write_off(connection, keys, order.who)
         said = {"reason": order.reason} if order.reason else {}
-        audit.note(connection, order.who, "unknown written off", f"run {order.run_id}", n=done, **said)
+        audit.note(connection, order.who, "unknown.write_off", f"run/{order.run_id}", n=done, **said)
         return done
 
     return _in_slices(db, ledger, order, step, say)

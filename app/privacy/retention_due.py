@@ -147,7 +147,7 @@ def _batches(connection: Connection, days: int, by_ms: int | None) -> Iterator[E
     for batch in idle:
         own = select(run_batches.c.campaign_id).where(run_batches.c.batch_id == batch.id)
         using = connection.execute(own.order_by(run_batches.c.campaign_id)).scalars().all()
-        imported = max(batch.created_at, imports.get(f"batch {batch.id}", 0))
+        imported = max(batch.created_at, imports.get(f"batch/{batch.id}", 0))
         found = Erasable(
             ErasureKind.BATCH, batch.id, batch.name, "", first_at=batch.created_at, last_at=imported
         )

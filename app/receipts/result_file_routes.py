@@ -142,7 +142,7 @@ def download_receipt_lines(file_id: Id, db: Db, who: Who, verdict: Only = None) 
     whole = who.carrier is not None  # the numbers are that carrier's own subscribers
     if whole:
         n = db.read(queries.whole_numbers, file_id, verdict)
-        db.write(phone_disclosure.note, who.name, DisclosurePlace.RECEIPT_LINES, f"receipt file {file_id}", n)
+        db.write(phone_disclosure.note, who.name, DisclosurePlace.RECEIPT_LINES, f"receipt-file/{file_id}", n)
     return _download(lines_csv(queries.everything(db.read, file_id, verdict, whole=whole)), file_id, "lines")
 
 

@@ -42,7 +42,7 @@ from carriers.contract import Reason
 
 # Figures counted from rows
 
-RESENT = "unknown sent again"  # action of older audit entries; `n` in their detail counts messages
+RESENT = "unknown.resend"  # an audit action; `n` in its detail counts messages
 
 
 # `Extra` holds what tallies cannot tell: deferrals, messages sent again, partly delivered or ported.
@@ -79,7 +79,7 @@ def networks(connection: Connection, scope: Scope, cutoff_ms: int) -> tuple[Caus
 
 def _resent(connection: Connection, run_id: int, cutoff_ms: int) -> int:
     """Count messages a person sent again, by the audit: after a crash there is no submission."""
-    query = select(audit.c.detail).where(audit.c.action == RESENT, audit.c.subject == f"run {run_id}")
+    query = select(audit.c.detail).where(audit.c.action == RESENT, audit.c.subject == f"run/{run_id}")
     query = query.where(audit.c.at <= cutoff_ms)
     return sum(int(detail["n"]) for detail in connection.execute(query).scalars())
 

@@ -116,6 +116,20 @@ def test_there_is_something_to_guard() -> None:
     assert sum(1 for source in sources(*PRODUCT) for _ in functions(source)) > 100
 
 
+def test_what_the_audit_names_is_spelled_alike() -> None:
+    """An action is `thing.verb`, a subject `thing/number`; blanks would make a second dialect."""
+    found = [
+        ast.unparse(word)
+        for source in sources("app")
+        for node in source.nodes
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("audit.note")
+        for word in node.args[2:4]
+        if isinstance(word, ast.Constant | ast.JoinedStr)
+    ]
+    assert len(found) > 40
+    assert [word for word in found if " " in word] == []
+
+
 def test_only_db_begins_and_commits() -> None:
     guilty = [
         f"{source.path}:{line} {owner}.{method}()"

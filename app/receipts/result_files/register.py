@@ -87,7 +87,7 @@ def _create(connection: Connection, claim: FileClaim, file: UploadedFile, who: s
         "created_by": who,
     }
     file_id = connection.execute(insert(receipt_files).values(said | row).returning(_C.id)).scalar_one()
-    audit.note(connection, who, "receipts.register", f"receipt file {file_id}", sha256=file.sha256, **said)
+    audit.note(connection, who, "receipts.register", f"receipt-file/{file_id}", sha256=file.sha256, **said)
     return RegisteredFile(file_id, created=True, waiting=True)
 
 

@@ -196,4 +196,4 @@ class ResultFileImport:
         if self._lease.end(connection, **values):
             counts = {verdict.value: getattr(file, verdict.value) for verdict in OF_LINES}
             detail = {"lines": file.lines, **counts}
-            audit.note(connection, file.created_by, "receipts.import", f"receipt file {file.id}", **detail)
+            audit.note(connection, file.created_by, "receipts.import", f"receipt-file/{file.id}", **detail)

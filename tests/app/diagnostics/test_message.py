@@ -105,7 +105,7 @@ async def test_both_steps_are_on_the_record_without_the_number(db: Database) -> 
     async with Smsc() as centre:
         told, _ = await try_out(db, smpp_link(centre))
     (sent, subject, intent), (answered, _, answer) = acts(db)
-    assert (sent, answered, subject) == ("test message", "test message answered", "link viettel-1")
+    assert (sent, answered, subject) == ("link.test", "link.test_answer", "link/viettel-1")
     assert intent["key"] == answer["key"] == told.key
     assert told.key.startswith("test-")
     assert answer["result"] == "accepted"

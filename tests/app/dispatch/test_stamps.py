@@ -241,11 +241,11 @@ def test_a_pause_that_is_made_another_act_in_the_middle_stays_a_pause(
     db.write(act, Verb.PAUSE, world.run, "operator")
     if seen:
         assert not db.write(approval_digest.is_ordered, world.run)
-    db.write(record.note, "operator", "batch.register", "batch 7")
+    db.write(record.note, "operator", "batch.register", "batch/7")
     if seen:
         assert not db.write(approval_digest.is_ordered, world.run)
     db.write(altered, "run.pause")
-    db.write(record.note, "operator", "batch.register", "batch 8")
+    db.write(record.note, "operator", "batch.register", "batch/8")
     assert not db.write(approval_digest.is_ordered, world.run)
 
 
@@ -254,7 +254,7 @@ def test_an_order_holds_while_others_act_and_until_the_next(keyed: Callable[...,
     world = started(db)
     for number in range(3):
         assert db.write(approval_digest.is_ordered, world.run)
-        db.write(record.note, "operator", "batch.register", f"batch {number}")
+        db.write(record.note, "operator", "batch.register", f"batch/{number}")
     db.write(act, Verb.PAUSE, world.run, "operator")
     assert not db.write(approval_digest.is_ordered, world.run)
     db.write(act, Verb.RESUME, world.run, "operator")

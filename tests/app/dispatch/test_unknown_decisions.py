@@ -50,7 +50,7 @@ def test_sending_again_is_recorded_and_sets_the_run_going(db: Database) -> None:
     assert world.states() == {U: 3, Q: 1}
     assert db.read(lambda c: c.execute(select(runs.c.state)).scalar_one()) == RunState.RUNNING
     row = db.read(lambda c: c.execute(select(audit).order_by(audit.c.id.desc()).limit(1)).one())
-    assert (row.who, row.action, row.detail) == ("Lan", "unknown sent again", {"n": 1})
+    assert (row.who, row.action, row.detail) == ("Lan", "unknown.resend", {"n": 1})
     world.check()
 
 

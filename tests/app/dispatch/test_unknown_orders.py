@@ -49,7 +49,7 @@ def test_all_are_sent_again_in_slices_that_say_how_far_they_are(db: Database) ->
     world, said = all_lost(db), list[tuple[int, int]]()
     order = UnknownOrder(world.run, "Lan")
     assert unknown_decisions.resend(db, world.ledger, order, lambda n, of: said.append((n, of))) == MANY
-    assert decided(db, "unknown sent again") == [SLICE, SLICE, 50]
+    assert decided(db, "unknown.resend") == [SLICE, SLICE, 50]
     assert said == [(SLICE, MANY), (2 * SLICE, MANY), (MANY, MANY)]
     assert world.states() == {Q: MANY} == world.tallied()
     assert run_state(db) == RunState.RUNNING
@@ -63,7 +63,7 @@ def test_all_are_written_off_in_slices(db: Database) -> None:
     assert (
         unknown_decisions.write_off(db, world.ledger, UnknownOrder(world.run, "Lan", reason="asked")) == MANY
     )
-    assert decided(db, "unknown written off") == [SLICE, SLICE, 50]
+    assert decided(db, "unknown.write_off") == [SLICE, SLICE, 50]
     assert world.states() == {U: MANY} == world.tallied()
     db.write(sweeps.advance, world.ledger, DAY_MS)
     assert run_state(db) == RunState.FINISHED
@@ -144,10 +144,10 @@ def test_an_order_by_api_is_carried_out_once_for_its_key(db: Database, client: C
     assert (both.status_code, "not both" in both.text) == (422, True)
     nothing = client.post(url, json={"lines": [[1, 999_999]]})
     assert (nothing.status_code, "Nothing of 1:999999 is unknown" in nothing.text) == (422, True)
-    assert decided(db, "unknown sent again") == []
+    assert decided(db, "unknown.resend") == []
     first = client.post(url, json={"all": True}, headers=headers)
     assert (first.status_code, first.json()) == (200, {"deliveries": MANY})
-    assert decided(db, "unknown sent again") == [SLICE, SLICE, 50]
+    assert decided(db, "unknown.resend") == [SLICE, SLICE, 50]
     lease = world.claim()
     assert lease
     lost = [SubmitOutcome(item, Unknown("no answer")) for item in lease.items]

@@ -203,7 +203,7 @@ def test_every_disclosure_is_an_act_that_names_who_what_and_how_many(
     given = len(re.findall(r"(?<!\d)84\d{9}(?!\d)", whole))
     assert given == 10  # two lines, and eight messages that the file does not name
     assert [(act.who, act.subject, act.detail) for act in shown] == [
-        ("lan", "receipt file 1", {"place": "receipt-lines", "numbers": given})
+        ("lan", "receipt-file/1", {"place": "receipt-lines", "numbers": given})
     ]
 
 

@@ -202,8 +202,8 @@ def test_deferrals_are_counted_by_message_and_not_by_part(db: Database) -> None:
 
 def test_messages_that_a_person_sent_again_are_counted_for_the_run_only(db: Database) -> None:
     varied(db)
-    for subject, n in (("run 1", 3), ("run 1", 2), ("run 2", 7)):
-        db.write(audit.note, "an", "unknown sent again", subject, n=n)
+    for subject, n in (("run/1", 3), ("run/1", 2), ("run/2", 7)):
+        db.write(audit.note, "an", "unknown.resend", subject, n=n)
     assert [db.read(build, run, clock.now_ms()).extra.resent for run in (1, 2)] == [5, 7]
     db.write(lambda c: c.execute(update(m.audit).values(at=T0)))
     assert [report_of(db, run).extra.resent for run in (1, 2)] == [5, 7]

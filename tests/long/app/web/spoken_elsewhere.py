@@ -58,10 +58,7 @@ _LOG = "an error within the program: it ends the start, or in the log"
 
 WORDS = {
     " (command line)": _DATA,
-    "unknown sent again": _DATA,
     "run {}": _DATA,
-    "batch {}": _DATA,
-    "receipt file {}": _DATA,
     "file {}, line {}: {}": _DATA,
     "state {}": _DATA,
     "query_sm: {}": _DATA,
