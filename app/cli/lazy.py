@@ -49,6 +49,7 @@ _NOUNS = {
     "carrier": "Links to carriers: look at them, and try them out.",
     "compare": "Rounds, carriers and areas side by side.",
     "database": "The database itself: backup, restore, move.",
+    "delivery": "Deliveries: what one person got.",
     "directive": "The official letters behind the work.",
     "do-not-send": "Numbers that a carrier's runs leave out.",
     "inbound": "Messages to us: what subscribers have sent over the links.",

@@ -10,13 +10,16 @@ from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection, Row
 
+from app.api.bodies import StrictBody
 from app.api.dependencies import Db, Id, LedgerDep, Limit, Routes, Who
-from app.api.idempotent_route import Acts, in_slices
+from app.api.idempotent_route import Acts, in_slices, unkeyed
 from app.core import clock
 from app.core.errors import Invalid
 from app.core.ids import Number, Position
 from app.core.phone import mask
+from app.dispatch import find_person as person
 from app.dispatch import link_store, rejected_orders, unknown_decisions
+from app.dispatch.find_person import FoundPerson
 from app.observability import link_status
 from carriers.contract import Reason
 
@@ -86,6 +89,19 @@ class Decided(BaseModel):
     """How many deliveries the decision changed, without those that were settled meanwhile."""
 
     deliveries: int
+
+
+class NumberBody(StrictBody):
+    """A telephone number in any usual spelling; in the body, so that no log of addresses has it."""
+
+    phone: Annotated[str, Field(max_length=40, examples=["0912 345 678"])]
+
+
+@router.post("/v1/deliveries/find")
+@unkeyed
+def find_person(body: NumberBody, db: Db, who: Who) -> FoundPerson:
+    """Find every campaign's delivery to one exact number, masked in the answer; the audit keeps it."""
+    return db.write(person.find_person, body.phone, who)
 
 
 @router.get("/v1/links")

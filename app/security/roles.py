@@ -61,6 +61,8 @@ _MAY: tuple[tuple[frozenset[Role], str], ...] = (
     ),
     # Citizens' messages are for the addressee only.
     (_SENDERS, "list_inbound_messages page_inbound"),
+    # Who looks for a person is in the audit: app/dispatch/find_person.py.
+    (_SENDERS, "find_person page_find_person"),
     (
         _ADMIN,
         """list_users add_user disable_user set_user_password sign_out_user list_keys add_key rotate_key

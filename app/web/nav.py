@@ -33,6 +33,7 @@ ENTRIES = (
     NavEntry("page_texts", "/texts", say("Texts")),
     NavEntry("page_links", "/links", say("Links")),
     NavEntry("page_receipts", "/receipts", say("Receipts")),
+    NavEntry("page_find_person", "/find", say("Find a person")),
     NavEntry("page_inbound", "/inbound", say("Inbound messages")),
     NavEntry("page_reports", "/reports", say("Reports")),
     NavEntry("page_erasures", "/erasures", say("Erasures")),

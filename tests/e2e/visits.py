@@ -40,6 +40,7 @@ VISITS = (
     Visit("links", "/links"),
     Visit("receipts", "/receipts"),
     Visit("inbound", "/inbound", "viettel"),
+    Visit("find-person", "/find", "viettel"),
     Visit("receipt-files", "/receipt-files", "vnpt"),
     Visit("receipt-file-new", "/receipt-files/new", "vnpt"),
     Visit("receipt-file", "/receipt-files/1", "vnpt"),

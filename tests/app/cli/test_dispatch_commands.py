@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from app.cli import app as loa
-from app.cli import link_commands, unknown_commands
+from app.cli import delivery_commands, link_commands, unknown_commands
 from app.core.errors import Invalid, SetupError
 from app.core.states import DeliveryState
 from app.database.connection import Database
@@ -16,7 +16,7 @@ from app.dispatch import link_store
 from app.ledger.contract import SubmitOutcome
 from carriers.contract import Halted, Unknown
 from tests.app.cli.test_campaign_commands import Shell
-from tests.app.world import build
+from tests.app.world import FIRST_PHONE, build
 
 
 @pytest.fixture
@@ -96,3 +96,10 @@ def test_sqlite_has_no_parts_that_run_apart(
 
 def test_migrate_says_the_revision(shell: Shell) -> None:
     assert shell(loa, "migrate").startswith("The schema is at revision 0")
+
+
+def test_a_person_is_found_by_the_exact_number(shell: Shell) -> None:
+    found = json.loads(shell(delivery_commands.app, "find", f"0{str(FIRST_PHONE)[2:]}", "--json"))
+    assert [(each["campaign"], each["line"]) for each in found["deliveries"]] == [("Tet", 2)]
+    assert found["phone"] == "8491*****00"
+    assert "8491*****99" in shell(delivery_commands.app, "find", "0919999999")

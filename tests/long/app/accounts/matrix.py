@@ -98,6 +98,7 @@ list_do_not_send        401  in   in   in   in   in
 add_do_not_send         401  in   403  403  in   in
 remove_do_not_send      401  in   403  403  in   in
 list_inbound_messages   401  in   403  403  in   in
+find_person             401  in   403  403  in   in
 list_erasures           401  in   in   in   403  403
 get_erasure             401  in   in   in   403  403
 print_erasure           401  in   in   in   403  403
@@ -149,6 +150,7 @@ page_delivery           303  404  404  404  404  404
 page_links              303  in   in   in   in   in
 page_receipts           303  in   in   in   in   in
 page_inbound            303  in   403  403  in   in
+page_find_person        303  in   403  403  in   in
 page_receipt_files      303  in   in   in   in   in
 page_receipt_file       303  in   in   in   in   404
 page_new_receipt_file   303  in   in   403  in   in
@@ -194,6 +196,7 @@ page_do_report_outreach     303  in   in   403  403  403
 page_texts                  303  in   in   in   in   in
 page_opt_outs           303  in   in   in   in   in
 page_do_add_do_not_send 303  in   403  403  in   in
+page_do_find_person     303  in   403  403  in   in
 page_do_remove_do_not_send 303  in   403  403  in   in
 page_notices            303  in   in   in   403  403
 page_do_replay_notice   303  in   403  403  403  403

@@ -92,7 +92,13 @@ def test_posts_that_make_or_start_something_know_the_key(document: dict[str, Any
     }
     assert {"create_campaign", "create_directive", "add_run", "start_run", "resend_unknown"} <= keyed
     assert {"upload_batch", "upload_receipt_file", "keep_attachment", "add_key", "rotate_key"} <= keyed
-    assert not keyed & {"preview_text", "log_in", "add_user", "enrol_totp"}  # nothing made, or a password
+    assert not keyed & {
+        "preview_text",
+        "log_in",
+        "add_user",
+        "enrol_totp",
+        "find_person",
+    }  # nothing made, or a password
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,53 @@
+"""`loa delivery`: what one person got of every campaign."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from app.cli.common import open_db
+from app.cli.current_user import decider
+from app.cli.output import Json, listing, say
+from app.dispatch.find_person import find_person
+
+app = typer.Typer(no_args_is_help=True, help="Deliveries: what one person got.")
+_COLUMNS = (
+    "campaign_id",
+    "campaign",
+    "carrier",
+    "state",
+    "link",
+    "submitted_at",
+    "done_at",
+    "batch_id",
+    "line",
+)
+
+
+@app.callback()
+def delivery() -> None:
+    """Deliveries: what one person got."""
+
+
+@app.command()
+def find(
+    number: Annotated[
+        str | None, typer.Argument(help="In any usual spelling; from stdin, when not given.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Show every campaign's delivery to this exact number, masked. The audit keeps who looked."""
+    wanted = number if number is not None else sys.stdin.readline()
+    with open_db() as (db, _):
+        found = db.write(lambda c: find_person(c, wanted, decider(c, "find_person")))
+    if as_json:
+        say(found, as_json)
+        return
+    listing(found.deliveries, _COLUMNS, as_json)
+    for each in found.do_not_send:
+        since = each.added_at.isoformat(sep=" ", timespec="minutes")
+        typer.echo(f"{found.phone} is on the do-not-send list of {each.carrier} since {since}.")
+    if not found.deliveries:
+        typer.echo(f"None of {found.campaigns} campaigns has a delivery to {found.phone}.")

@@ -1,0 +1,141 @@
+"""Find what one person got: every campaign's delivery to an exact number, by an index, audited."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from app.core import clock
+from app.core.errors import Invalid
+from app.core.phone import REASONS, mask, normalise
+from app.core.states import DeliveryState
+from app.database.models import campaigns, deliveries, do_not_send, links, runs
+from app.security import Caller, audit
+from app.security.tenant_scope import own_campaigns
+
+ACTION = "person.find"
+_AT_ONCE = 500  # campaigns asked in one statement
+
+
+@dataclass(frozen=True, slots=True)
+class FoundDelivery:
+    """One campaign's delivery to the person. reason: why not, as in the reports; 0 if none.
+
+    text: what was, or is to be, sent; link: through which it went, None if it has not gone out.
+    """
+
+    campaign_id: int
+    campaign: str
+    run_id: int
+    carrier: str
+    batch_id: int
+    line: int
+    state: DeliveryState
+    reason: int
+    sender: str
+    text: str
+    link: str | None
+    submitted_at: datetime | None
+    done_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A do-not-send list that has the number."""
+
+    carrier: str
+    added_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class FoundPerson:
+    """All that is known of a number, masked; newest campaign first. campaigns: how many were asked."""
+
+    phone: str
+    deliveries: Sequence[FoundDelivery]
+    do_not_send: Sequence[Listed]
+    campaigns: int
+
+
+def find_person(connection: Connection, number: str, who: Caller) -> FoundPerson:
+    """Look the number up in every campaign that the caller may see, and note that in the audit.
+
+    Raises Invalid unless it is one exact mobile number.
+    """
+    phone = normalise(number.strip())
+    if isinstance(phone, str):
+        raise Invalid(REASONS[phone].en, field="phone")
+    query = select(campaigns.c.id).order_by(campaigns.c.id.desc())
+    query = query if who.carrier is None else query.where(own_campaigns(who.carrier))
+    ids = list(connection.execute(query).scalars())
+    found = [
+        each
+        for begin in range(0, len(ids), _AT_ONCE)
+        for each in _deliveries(connection, phone, ids[begin : begin + _AT_ONCE], who.carrier)
+    ]
+    audit.note(connection, who.name, ACTION, f"phone/{mask(phone)}", found=len(found))
+    return FoundPerson(mask(phone), found, _listed(connection, phone, who.carrier), len(ids))
+
+
+def _deliveries(
+    connection: Connection, phone: int, ids: Sequence[int], carrier: str | None
+) -> list[FoundDelivery]:
+    """Ask by (campaign, phone), which is unique: an index of each campaign, whatever its size.
+
+    Without joins, which PostgreSQL would plan for each partition.
+    """
+    d = deliveries.c
+    columns = (d.campaign_id, d.run_id, d.batch_id, d.seq, d.state, d.reason, d.lang, d.link_id)
+    query = select(*columns, d.submitted_at, d.done_at).where(d.campaign_id.in_(ids), d.phone == phone)
+    rows = sorted(connection.execute(query).all(), key=lambda row: -row.campaign_id)
+    names = {row.id: row.name for row in connection.execute(select(links.c.id, links.c.name))}
+    r = runs.c
+    about = select(r.id, r.carrier, campaigns.c.name, campaigns.c.sender, campaigns.c.texts)
+    about = about.join(campaigns, campaigns.c.id == r.campaign_id).where(
+        r.id.in_({row.run_id for row in rows})
+    )
+    of: dict[int, Any] = {row.id: row for row in connection.execute(about)}
+    return [
+        _found(row, of[row.run_id], names.get(row.link_id))
+        for row in rows
+        if carrier in (None, of[row.run_id].carrier)
+    ]
+
+
+def _found(row: Any, of: Any, link: str | None) -> FoundDelivery:
+    return FoundDelivery(
+        campaign_id=row.campaign_id,
+        campaign=of.name,
+        run_id=row.run_id,
+        carrier=of.carrier,
+        batch_id=row.batch_id,
+        line=row.seq,
+        state=DeliveryState(row.state),
+        reason=row.reason,
+        sender=of.sender,
+        text=of.texts.get(row.lang or "", of.texts[""]),
+        link=link,
+        submitted_at=_moment(row.submitted_at),
+        done_at=_moment(row.done_at),
+    )
+
+
+def _listed(connection: Connection, phone: int, carrier: str | None) -> list[Listed]:
+    n = do_not_send.c
+    query = select(n.carrier, n.added_at).where(n.phone == phone).order_by(n.carrier)
+    if carrier is None:  # (carrier, phone) is the index
+        known = connection.execute(select(n.carrier).distinct()).scalars().all()
+        query = query.where(n.carrier.in_(known))
+    else:
+        query = query.where(n.carrier == carrier)
+    return [
+        Listed(row.carrier, clock.local(clock.from_ms(row.added_at))) for row in connection.execute(query)
+    ]
+
+
+def _moment(ms: int | None) -> datetime | None:
+    return None if ms is None else clock.local(clock.from_ms(ms))

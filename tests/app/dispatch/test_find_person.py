@@ -1,0 +1,111 @@
+"""Has this person got the message? Found by an index in every campaign, masked, and noted in the audit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, event, select, update
+
+from app.core.errors import Invalid
+from app.core.states import DeliveryState, NotSent
+from app.database.connection import Database
+from app.database.models import audit, deliveries
+from app.dispatch.find_person import find_person
+from app.privacy import do_not_send
+from app.security import Caller
+from tests.app.client import Client
+from tests.app.world import World, build
+
+ADMIN = Caller("lan", "admin")
+VIETTEL, VNPT = (Caller(name, "operator", name) for name in ("viettel", "vnpt"))
+
+
+@pytest.fixture
+def world(db: Database) -> World:
+    """Three deliveries that are queued."""
+    made = build(db, 3)
+    made.fan_out()
+    return made
+
+
+def phone(db: Database) -> str:
+    return f"0{db.read(lambda c: c.execute(select(deliveries.c.phone).limit(1)).scalar_one()) - 84 * 10**9}"
+
+
+def test_a_person_is_found_with_text_link_state_and_reason(world: World, db: Database) -> None:
+    number = phone(db)
+    gone = {
+        "state": int(DeliveryState.EXCLUDED),
+        "reason": int(NotSent.DO_NOT_SEND),
+        "link_id": world.link.id,
+    }
+    db.write(lambda c: c.execute(update(deliveries).values(gone)))
+    db.write(do_not_send.add, "viettel", [number], "lan")
+    found = db.write(find_person, f" {number[:4]} {number[4:]} ", ADMIN)
+    (one,) = found.deliveries
+    assert (one.campaign, one.carrier, one.state, one.reason) == (
+        "Tet",
+        "viettel",
+        DeliveryState.EXCLUDED,
+        NotSent.DO_NOT_SEND,
+    )
+    assert (one.text, one.sender, one.link) == ("Canh giac lua dao", "CA SONLA", "viettel-1")
+    assert [each.carrier for each in found.do_not_send] == ["viettel"]
+    assert number[1:] not in str(found)
+
+
+def test_an_operator_finds_its_own_carrier_s_and_who_looks_is_noted(world: World, db: Database) -> None:
+    number = phone(db)
+    db.write(do_not_send.add, "viettel", [number], "lan")
+    assert len(db.write(find_person, number, VIETTEL).deliveries) == 1
+    other = db.write(find_person, number, VNPT)
+    assert (list(other.deliveries), list(other.do_not_send), other.campaigns) == ([], [], 0)
+    acts = db.read(lambda c: c.execute(select(audit).where(audit.c.action == "person.find")).all())
+    assert [(act.who, act.detail["found"]) for act in acts] == [("viettel", 1), ("vnpt", 0)]
+    assert all("*****" in act.subject and number[1:] not in act.subject for act in acts)
+
+
+@pytest.mark.parametrize("said", ["", "0912", "091234567x", "0912345678 0912345679", "8491*****01"])
+def test_only_one_exact_number_is_looked_for(db: Database, said: str) -> None:
+    with pytest.raises(Invalid):
+        db.write(find_person, said, ADMIN)
+    assert not db.read(lambda c: c.execute(select(audit).where(audit.c.action == "person.find")).all())
+
+
+def test_it_is_found_by_the_index_of_each_campaign_and_never_by_reading_all(
+    world: World, db: Database
+) -> None:
+    asked: list[tuple[str, Any]] = []
+    number = phone(db)
+
+    def note(_c: object, _cursor: object, statement: str, values: object, *_: object) -> None:
+        if "FROM deliveries" in statement:
+            asked.append((statement, values))
+
+    def look(c: Connection) -> str:
+        event.listen(c, "before_cursor_execute", note)
+        find_person(c, number, ADMIN)
+        event.remove(c, "before_cursor_execute", note)
+        ((statement, values),) = asked
+        if c.dialect.name == "postgresql":  # three rows are read sooner than an index
+            c.exec_driver_sql("SET LOCAL enable_seqscan = off")
+        plan = "EXPLAIN " if c.dialect.name == "postgresql" else "EXPLAIN QUERY PLAN "
+        return "\n".join(str(row) for row in c.exec_driver_sql(plan + statement, values).all())
+
+    found = db.write(look)
+    assert "campaign_id_phone" in found or "(campaign_id=? AND phone=?)" in found, found
+    assert "SCAN deliveries" not in found
+    assert "Seq Scan on deliveries" not in found
+
+
+def test_the_number_is_in_the_body_alone_and_masked_in_the_answer(
+    client: Client, world: World, db: Database
+) -> None:
+    number = phone(db)
+    answer = client.post("/v1/deliveries/find", json={"phone": number})
+    assert answer.status_code == 200
+    assert [each["campaign"] for each in answer.json()["deliveries"]] == ["Tet"]
+    assert number[1:] not in answer.text
+    refused = client.post("/v1/deliveries/find", json={"phone": "0912"})
+    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "phone")
