@@ -147,7 +147,7 @@ def test_a_workbook_with_a_few_wrong_bytes_is_read_or_refused_in_words(tmp_path:
         assert len(list(read_rows(file))) <= 6
 
 
-@pytest.mark.longer
+@pytest.mark.prove
 def test_a_sheet_with_more_rows_than_excel_has_is_refused(tmp_path: Path) -> None:
     file = workbook(tmp_path, S=[["phone"], [912345678]])
     far = rewrite(file, lambda sheet: sheet.replace(b'<row r="2"', b'<row r="2000000000"'))

@@ -192,6 +192,7 @@ async def test_a_connection_breaks_at_the_submit_asked_for_and_nothing_after_it_
         assert (report["parts"], report["never_answered"], report["connections_dropped"]) == (count, 1, 1)
 
 
+@pytest.mark.prove
 async def test_a_reader_that_stops_is_sent_no_more_receipts_until_it_reads() -> None:
     text = b"%" * 140  # long, so that few receipts fill the system's buffers
     async with (
