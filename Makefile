@@ -84,7 +84,7 @@ INITDB   := $(wildcard /usr/lib/postgresql/*/bin/initdb)
 check: $(VENV)/.ready  ## lint beside `make test`, then short drills and a demo, with the branch coverage of it all
 	@rm -f .coverage .coverage.*
 	@.ci/beside '$(MAKE) --no-print-directory lint' '$(BIN)/python -m pytest -n $(WORKERS) $(TESTS) --cov --cov-report='
-	@.ci/beside '$(MEASURED) demo --subscribers 1000' \
+	@.ci/beside '$(MEASURED) demo --subscribers 300' \
 		'$(MEASURED) drill --messages 900 --seed 32 --faults 7 --engine sqlite' \
 		$(if $(INITDB),'$(MEASURED) drill --messages 900 --seed 32 --faults 7 --engine postgresql')
 	$(BIN)/coverage combine --append --quiet
