@@ -11,6 +11,8 @@ from app.cli.common import open_db
 from app.cli.output import Json, Number, listing, say, whole
 from app.reports import comparison
 from app.reports.by_area import Mixed
+from app.reports.comparison import RunShare
+from app.reports.render.numbers import percent
 
 app = typer.Typer(no_args_is_help=True, help="Rounds, carriers and areas side by side.")
 
@@ -27,6 +29,25 @@ class _Area:
     beside_stated: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class _Share:
+    carrier: str
+    kind: str | None
+    level: str | None
+    sent: int
+    received: int | None
+    failed: int | None
+    open: int | None
+    ratio: str
+    verdict: str
+
+
+def _row(of: RunShare) -> _Share:
+    """The ratio in per cent, as reports print it."""
+    counts = (of.sent, of.received, of.failed, of.open)
+    return _Share(of.carrier, of.kind, of.level, *counts, percent(of.ratio), of.verdict)
+
+
 @app.command()
 def rounds(campaign_id: Number, as_json: Json = False) -> None:
     """Show the campaigns with the same text under the same directive, in order."""
@@ -37,7 +58,7 @@ def rounds(campaign_id: Number, as_json: Json = False) -> None:
         return
     for each in found:
         typer.echo(f"{each.nth}. {each.name} (campaign {each.campaign_id})")
-        listing(each.shares, _SHARE, as_json)
+        listing([_row(share) for share in each.shares], _SHARE, as_json)
 
 
 @app.command()
@@ -49,7 +70,7 @@ def carriers(campaign_id: Number, as_json: Json = False) -> None:
         say(found, as_json)
         return
     typer.echo(found.norm)
-    listing(found.shares, _SHARE, as_json)
+    listing([_row(share) for share in found.shares], _SHARE, as_json)
 
 
 @app.command()

@@ -81,6 +81,9 @@ def list_(run_id: Number, as_json: Json = False) -> None:
     listing(rows, ("version", "kind", "level", "sent", "received", "by"), as_json)
 
 
+_OTHER_FILES = (".ods", ".xls", ".xlsm", ".xlsb", ".csv", ".docx", ".pdf")
+
+
 def attach(db: Database, path: Path, limit_mb: int) -> str:
     if path.stat().st_size > limit_mb * 1_048_576:
         raise Invalid(f"{path.name} is larger than {limit_mb} MB (attachment_limit_mb of the settings).")
@@ -95,6 +98,12 @@ def _claim(db: Database, run_id: int, file: Path, kind: FigureSource, sha256: st
 
         head, around = db.read(workbook_writer.head, run_id), db.read(statement_service.circumstances, run_id)
         return workbook_reader.read(file.read_bytes(), head, workbook_reader.Handed(kind, sha256), around)
+    if file.suffix.lower() in _OTHER_FILES:
+        raise Invalid(
+            f"{file.name} is neither the form as .xlsx nor JSON; save it as .xlsx (Excel workbook) and "
+            "hand it in again.",
+            field="file",
+        )
     claim = _body(file).claim(EntrySource.COMMAND)
     if kind is FigureSource.STATED and sha256 is None:
         return claim

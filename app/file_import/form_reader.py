@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import threading
+import unicodedata
 from collections.abc import Mapping
 from datetime import date, datetime, time
 from typing import Any, NamedTuple, TypeVar
@@ -17,10 +18,13 @@ SIZE_LIMIT = 4 * 1024**2  # bytes of the file
 _UNPACKED_LIMIT = 8 * 1024**2
 _CELLS_LIMIT = 100_000  # non-empty cells; the largest form has some thousands
 _NO_FORM = "Tệp không phải là biểu mẫu .xlsx đọc được. Hãy điền vào biểu mẫu do Loa cấp rồi gửi lại."
-_THOUSANDS = re.compile(r"\d{1,3}(?:[.\u00a0 ]\d{3})+")
+# One comma might be a decimal one: 1,200; two are not.
+_THOUSANDS = re.compile(r"\d{1,3}(?:[.\u00a0 ]\d{3})+|\d{1,3}(?:,\d{3}){2,}")
+_NONE = ("-", "–", "—")  # typed for "none"
+_HOURS = re.compile(r"\b(\d{1,2})\s*(?:h|giờ)\s*(\d{2})?(?:\s*phút)?", re.IGNORECASE)
 _UNITS = re.compile(r"[\d.,]+\s*(nghìn|ngàn|triệu|tỷ|k|tr|người|lượt|tin|thuê bao)\b", re.IGNORECASE)
 _DATE_FORMS = ("%d/%m/%Y", "%Y-%m-%d", "%d-%m-%Y", "%d.%m.%Y")
-_MOMENT_FORMS = tuple(f"{day} {hour}" for day in _DATE_FORMS for hour in ("%H:%M", "%H:%M:%S"))
+_MOMENT_FORMS = tuple(f"{day} {hour}".strip() for day in _DATE_FORMS for hour in ("%H:%M", "%H:%M:%S", ""))
 _WHOLE = "hãy nhập số nguyên từ 0 trở lên, chỉ gồm chữ số"
 _AS_DATE = "hãy nhập ngày dạng 05/02/2024"
 _AS_MOMENT = "hãy nhập ngày giờ dạng 05/02/2024 08:00"
@@ -92,6 +96,11 @@ def _holds(cell: Any) -> bool:
     return cell.value is not None
 
 
+def tidy(text: str) -> str:
+    """Fold what looks the same: letters composed (NFC), one blank in place of several."""
+    return re.sub(r"[ \t\u00a0]+", " ", unicodedata.normalize("NFC", text)).strip()
+
+
 class FormReader:
     """Reader of a form's cells; faults are collected in `faults`, and the value is then None."""
 
@@ -117,8 +126,7 @@ class FormReader:
         """Return the cell's value, None if it is blank."""
         value = self._form[sheet].get(cell, _BLANK).value
         if isinstance(value, str):
-            value = value.replace("\u00a0", " ").strip()
-            return value or None
+            return tidy(value) or None
         return value
 
     def blank(self, sheet: str, *cells: str) -> bool:
@@ -138,7 +146,7 @@ class FormReader:
     def count(self, sheet: str, cell: str, *, needed: bool = False) -> int | None:
         before = len(self.faults)
         value = self._input(sheet, cell)
-        if value is None:
+        if value is None or value in _NONE:
             if needed and len(self.faults) == before:
                 self.fault(sheet, cell, f"ô bắt buộc còn trống; {_WHOLE} (0 nếu không có).")
             return None
@@ -161,8 +169,9 @@ class FormReader:
         value = self.words(sheet, cell)
         listed = "; ".join(options)
         if value:
-            if value in options:
-                return options[value]
+            known = {words.casefold(): option for words, option in options.items()}
+            if value.casefold() in known:
+                return known[value.casefold()]
             self.fault(sheet, cell, f"“{value[:40]}” không có trong danh sách; hãy chọn một trong: {listed}.")
         elif needed and not self._noted(sheet, cell):
             self.fault(sheet, cell, f"ô bắt buộc còn trống; hãy chọn một trong: {listed}.")
@@ -190,7 +199,7 @@ class FormReader:
             if needed and not self._noted(sheet, cell):
                 self.fault(sheet, cell, f"ô bắt buộc còn trống; {_AS_MOMENT}.")
             return None
-        found = value if isinstance(value, datetime) else _parsed(value, _MOMENT_FORMS)
+        found = value if isinstance(value, datetime) else _parsed(_clock(str(value)), _MOMENT_FORMS)
         if found is None:
             self.fault(sheet, cell, f"“{str(value)[:40]}” không phải là ngày giờ; {_AS_MOMENT}.")
             return None
@@ -198,10 +207,23 @@ class FormReader:
 
     def fixed(self, sheet: str, cell: str, expected: str) -> None:
         """Check that a cell of the form itself is unchanged."""
-        if str(self.raw(sheet, cell) or "") != expected:
+        if str(self.raw(sheet, cell) or "") != tidy(expected):
             self.fault(
                 sheet, cell, f"nội dung của biểu mẫu đã bị đổi; ở đây phải là “{expected}”, hãy khôi phục."
             )
+
+    def nothing_below(self, sheet: str, last: int, columns: str) -> None:
+        """Report the first entry below the last row of a form, which nobody would read."""
+        places = (re.fullmatch(r"([A-Z]+)(\d+)", cell) for cell in self._form[sheet])
+        below = sorted((int(at[2]), at[1]) for at in places if at and at[1] in columns and int(at[2]) > last)
+        for row, column in below:
+            if self.raw(sheet, f"{column}{row}") is not None:
+                self.fault(
+                    sheet,
+                    f"{column}{row}",
+                    f"dòng này nằm dưới dòng cuối ({last}) của biểu mẫu, không được đọc; hãy chuyển lên.",
+                )
+                return
 
     def computed(self, sheet: str, cell: str, formula: str, value: int | None) -> None:
         """Check a computed cell: it must hold the form's formula, or the number that it yields."""
@@ -238,6 +260,11 @@ def _spelled(text: str) -> int | str:
     if text.endswith("%"):
         return f"“{text[:40]}” là tỷ lệ; hãy ghi số lượng, tỷ lệ do biểu mẫu tự tính."
     return f"“{text[:40]}” không phải là số; {_WHOLE}."
+
+
+def _clock(text: str) -> str:
+    """8h30 and 8 giờ 30 as 8:30."""
+    return tidy(_HOURS.sub(lambda found: f"{found[1]}:{found[2] or '00'} ", text))
 
 
 def _parsed(value: object, forms: tuple[str, ...]) -> datetime | None:

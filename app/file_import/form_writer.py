@@ -10,10 +10,13 @@ from openpyxl.styles import Alignment, Border, Font, PatternFill, Protection, Si
 from openpyxl.workbook import Workbook
 from openpyxl.worksheet.cell_range import MultiCellRange
 from openpyxl.worksheet.datavalidation import DataValidation
+from openpyxl.worksheet.page import PageMargins
+from openpyxl.worksheet.properties import PageSetupProperties
 from openpyxl.worksheet.worksheet import Worksheet
 
 from app.file_import.cells import printable
 
+_MOST_UPRIGHT = 8  # columns of a sheet that is printed upright
 _THIN = Side(style="thin", color="999999")
 _BOX = Border(left=_THIN, right=_THIN, top=_THIN, bottom=_THIN)
 _TO_FILL = PatternFill("solid", fgColor="FFF8DC")
@@ -25,12 +28,18 @@ _OPEN = Protection(locked=False)
 
 
 class FormSheet:
-    """One sheet of a form: text is locked, input cells are open and light yellow."""
+    """One sheet of a form: text is locked, input cells are open and light yellow; prints page-wide."""
 
     def __init__(self, sheet: Worksheet, widths: Sequence[int]) -> None:
         self.sheet = sheet
         sheet.protection.sheet = True
         sheet.protection.formatColumns = False  # people may widen a column
+        sheet.page_setup.paperSize = sheet.PAPERSIZE_A4
+        sheet.page_setup.orientation = "landscape" if len(widths) > _MOST_UPRIGHT else "portrait"
+        sheet.page_setup.fitToWidth, sheet.page_setup.fitToHeight = 1, 0
+        sheet.sheet_properties.pageSetUpPr = PageSetupProperties(fitToPage=True)
+        sheet.page_margins = PageMargins(left=0.6, right=0.4, top=0.5, bottom=0.6)
+        sheet.oddFooter.center.text = "&P/&N"
         for number, width in enumerate(widths):
             sheet.column_dimensions[chr(ord("A") + number)].width = width
 
@@ -39,6 +48,8 @@ class FormSheet:
         self.sheet[cell].font = Font(name=_FONT, size=14, bold=True)
 
     def head(self, row: int, words: Sequence[str]) -> None:
+        self.sheet.freeze_panes = f"A{row + 1}"
+        self.sheet.print_title_rows = f"{row}:{row}"
         for number, word in enumerate(words):
             cell = self._boxed(f"{chr(ord('A') + number)}{row}", word, bold=True)
             cell.fill = _HEAD
@@ -50,6 +61,12 @@ class FormSheet:
         found.alignment = Alignment(wrap_text=True, vertical="top")
         if isinstance(value, str):
             found.data_type = "s"  # text that begins with = is not a formula
+
+    def sign(self, cell: str, post: str) -> None:
+        """Write whose signature belongs below the cell on paper."""
+        self.sheet[cell] = f"{post}\n(ký, ghi rõ họ tên)"
+        self.sheet[cell].font = _BOLD
+        self.sheet[cell].alignment = Alignment(wrap_text=True, horizontal="center", vertical="top")
 
     def formula(self, cell: str, text: str, number_format: str = "#,##0") -> None:
         self._boxed(cell, text, bold=True).number_format = number_format

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
 from sqlalchemy import Connection
 
 from app.core import clock
-from app.file_import.form_reader import CellFault, FormReader, load, refusal
+from app.file_import.form_reader import CellFault, FormReader, load, refusal, tidy
 from app.file_import.form_writer import FormSheet, new_workbook, saved
 from app.reports import addressees as known
 from app.reports.addressees import CHANNELS, KINDS, Addressee, AddresseeKind, Outreach, OutreachItem
@@ -106,7 +106,10 @@ def read(content: bytes, asked: AwaitedReports) -> list[OutreachClaim]:
     cells = FormReader(load(content))
     cells.need_sheets(SHEET)
     _identity(cells, asked.directive_id)
-    names = [each.name for each in asked.addressees if each.kind is not AddresseeKind.CARRIER]
+    names = {
+        tidy(each.name): each.name for each in asked.addressees if each.kind is not AddresseeKind.CARRIER
+    }
+    cells.nothing_below(SHEET, FIRST_ROW + ROWS - 1, "BCDEFGHI")
     filled = (row for row in range(FIRST_ROW, FIRST_ROW + ROWS) if _has_content(cells, row))
     rows = [_read_row(cells, row, names) for row in filled]
     if cells.faults:
@@ -146,7 +149,7 @@ def _has_content(cells: FormReader, row: int) -> bool:
     return not cells.blank(SHEET, *(f"{column}{row}" for column in "CDEFGHI"))
 
 
-def _read_row(cells: FormReader, row: int, names: Sequence[str]) -> _Row:
+def _read_row(cells: FormReader, row: int, names: Mapping[str, str]) -> _Row:
     name = cells.words(SHEET, f"B{row}")
     if name not in names:
         cells.fault(
@@ -166,7 +169,7 @@ def _read_row(cells: FormReader, row: int, names: Sequence[str]) -> _Row:
     )
     dated_on, received = cells.day(SHEET, f"K{row}"), cells.day(SHEET, f"L{row}")
     number, reason = cells.words(SHEET, f"J{row}"), cells.words(SHEET, f"M{row}")
-    return _Row(row, name, item, number, dated_on, received, reason)
+    return _Row(row, names.get(name, name), item, number, dated_on, received, reason)
 
 
 def _claim(rows: Sequence[_Row]) -> OutreachClaim:

@@ -27,6 +27,7 @@ from app.reports.intake.statement_input import (
     Place,
     StatementInput,
 )
+from app.reports.render.numbers import count
 from carriers.contract import ReceiptLevel
 
 MOST = 200_000_000  # exceeds the country's number of subscribers
@@ -152,13 +153,23 @@ def _known(form: str, keys: Sequence[str], known: Iterable[str]) -> Iterator[Inp
             )
 
 
-def _agree(place: Place, found: int, expected: int | None, of: tuple[str, str]) -> Iterator[InputFault]:
+def _agree(
+    place: Place, found: int | None, expected: int | None, of: tuple[str, str]
+) -> Iterator[InputFault]:
     if found != expected:
         yield fault(
             place,
             f"The sum of {of[0]} is {found}, form 1 says {expected}; correct one of them.",
-            f"Tổng {of[1]} là {found}, Biểu 1 ghi {expected}; hãy sửa cho khớp.",
+            f"{_sum_vi(of[1], found)}, Biểu 1 {_said_vi(expected)}; hãy sửa cho khớp.",
         )
+
+
+def _sum_vi(of: str, n: int | None) -> str:
+    return f"{of} để trống" if n is None else f"Tổng {of} là {count(n)}"
+
+
+def _said_vi(n: int | None) -> str:
+    return "để trống" if n is None else f"ghi {count(n)}"
 
 
 # Form 2

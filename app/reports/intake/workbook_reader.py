@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from app.core import areas, clock
 from app.core.errors import Invalid
-from app.file_import.form_reader import CellFault, FormReader, load, refusal
+from app.file_import.form_reader import CellFault, FormReader, load, refusal, tidy
 from app.reports.carrier_statement import (
     AreaCounts,
     CauseCounts,
@@ -172,12 +173,30 @@ def _counts(eligible: int, sent: int, received: int | None, failed: int | None) 
 def _areas(reading: _Reading) -> tuple[AreaCounts, ...]:
     cells, codes = reading.cells, [*reading.head.codes, None]
     rows = list(range(at.FIRST_ROW, at.FIRST_ROW + len(codes)))
-    for row, code in zip(rows, codes, strict=True):
-        cells.fixed(at.AREAS, f"B{row}", code or at.UNKNOWN_CODE)
+    if not _in_order(cells, dict(zip(rows, codes, strict=True))):
+        return ()
     if all(cells.blank(at.AREAS, *(f"{column}{row}" for column in "DEFG")) for row in rows):
         return ()
     reading.rows["areas"] = [*rows, rows[-1] + 1]
     return tuple(_area(reading, row, code) for row, code in zip(rows, codes, strict=True))
+
+
+def _in_order(cells: FormReader, codes: Mapping[int, str | None]) -> bool:
+    """Check the codes of form 2; rows that were sorted or moved are one fault, not one for each."""
+    moved = [
+        row for row, code in codes.items() if str(cells.raw(at.AREAS, f"B{row}")) != (code or at.UNKNOWN_CODE)
+    ]
+    if len(moved) <= 2:
+        for row in moved:
+            cells.fixed(at.AREAS, f"B{row}", codes[row] or at.UNKNOWN_CODE)
+        return True
+    cells.fault(
+        at.AREAS,
+        f"B{moved[0]}",
+        f"từ đây có {len(moved)} dòng không còn đúng mã địa bàn: đã thêm, xóa hoặc sắp xếp lại dòng; hãy "
+        "khôi phục thứ tự dòng của biểu mẫu.",
+    )
+    return False
 
 
 def _area(reading: _Reading, row: int, code: str | None) -> AreaCounts:
@@ -188,15 +207,16 @@ def _area(reading: _Reading, row: int, code: str | None) -> AreaCounts:
     cells.computed(at.AREAS, f"H{row}", at.area_formula(row), counts.no_receipt)
     name = cells.words(at.AREAS, f"C{row}")
     expected = areas.name(code, on) if code else name
-    if name != expected:
+    if name != tidy(expected):
         cells.fault(at.AREAS, f"C{row}", f"tên địa bàn đã bị đổi; mã {code} là “{expected}”, hãy khôi phục.")
-    return AreaCounts(code, name, counts, cells.words(at.AREAS, f"J{row}"))
+    return AreaCounts(code, expected, counts, cells.words(at.AREAS, f"J{row}"))
 
 
 def _days(reading: _Reading) -> tuple[DayCounts, ...]:
     cells = reading.cells
     every = range(at.FIRST_ROW, at.FIRST_ROW + at.DAY_ROWS)
     rows = [r for r in every if not cells.blank(at.DAYS, *(f"{column}{r}" for column in "BCDEF"))]
+    cells.nothing_below(at.DAYS, every.stop, "BCDEF")
     reading.rows["days"] = [*rows, every.stop]
     return tuple(_day(cells, row) for row in rows)
 

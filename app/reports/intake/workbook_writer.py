@@ -81,6 +81,8 @@ def _head_sheet(workbook: Workbook, of: FormHead) -> None:
     for row, words in enumerate(_GUIDE, 17):
         sheet.label(f"A{row}", f"Hướng dẫn {row - 16}")
         sheet.label(f"B{row}", words)
+    for cell, words in (("A24", "Người lập biểu"), ("B24", "Thủ trưởng đơn vị")):
+        sheet.sign(cell, words)
 
 
 def _general_sheet(workbook: Workbook) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -196,7 +197,9 @@ def test_comparisons_on_the_command_line(db: Database, database_url: str, tmp_pa
     db.close()
     shell = Shell(database_url, tmp_path)
     assert "1. Phòng, chống lừa đảo (campaign 1)" in shell(compare_commands.app, "rounds", "1")
-    assert "met" in shell(compare_commands.app, "carriers", "1")
+    told = shell(compare_commands.app, "carriers", "1")
+    assert "met" in told
+    assert re.search(r"\d+,\d\s%", told)
     assert "Thành phố Sơn La" in shell(compare_commands.app, "areas", "1")
     said = shell(compare_commands.app, "areas", "1", "--beside", "2")
     assert "Huyện Mường La" in said

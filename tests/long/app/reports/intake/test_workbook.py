@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import unicodedata
 import zipfile
 from datetime import date, datetime
 
@@ -58,10 +59,45 @@ def test_a_number_may_be_typed_as_people_do(typed: object) -> None:
     assert claim.figures.general.eligible == 1000
 
 
-@pytest.mark.parametrize("typed", ["05/02/2024 08:00", "2024-02-05 08:00", "05-02-2024 08:00:00"])
+@pytest.mark.parametrize(("typed", "read_as"), [("1,200,000", 1_200_000), ("-", None), ("–", None), ("0", 0)])
+def test_many_thousands_and_none_may_be_typed_too(typed: str, read_as: int | None) -> None:
+    assert read(filled({("Biểu 1", "D17"): typed}), HEAD, STATED, NOW).figures.resent == read_as
+
+
+def test_words_that_look_the_same_are_the_same() -> None:
+    apart = unicodedata.normalize("NFD", "Huyện  Mai\u00a0Sơn")
+    changes = {("Chung", "B9"): "Máy thuê bao ", ("Biểu 2", "C5"): apart}
+    claim = read(filled(changes), HEAD, STATED, NOW)
+    assert (claim.level, claim.figures.areas[1].name) == (ReceiptLevel.HANDSET, "Huyện Mai Sơn")
+
+
+def test_the_form_prints_as_wide_as_a_page_with_its_head_and_places_to_sign() -> None:
+    head = FormHead(2, "viettel", "Phòng cháy", date(2025, 11, 3), ())
+    workbook = openpyxl.load_workbook(io.BytesIO(workbook_writer.build(head)))
+    for sheet in workbook.worksheets:
+        assert (sheet.page_setup.fitToWidth, sheet.page_setup.fitToHeight) == (1, 0)
+        assert sheet.sheet_properties.pageSetUpPr.fitToPage
+        if sheet.title != "Chung":
+            assert (sheet.freeze_panes, sheet.print_title_rows) == ("A4", "$3:$3")
+    assert workbook["Biểu 2"].page_setup.orientation == "landscape"
+    assert "Thủ trưởng đơn vị" in workbook["Chung"]["B24"].value
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        *("05/02/2024 08:00", "2024-02-05 08:00", "05-02-2024 08:00:00"),
+        *("05/02/2024 8h00", "05/02/2024 8h", "05/02/2024 8 giờ 00"),
+    ],
+)
 def test_a_time_may_be_typed_as_text(typed: str) -> None:
     claim = read(filled({("Chung", "B10"): typed}), HEAD, STATED, NOW)
     assert claim.began_ms == to_ms(datetime(2024, 2, 5, 8, tzinfo=VIETNAM))
+
+
+def test_a_day_without_hours_begins_at_midnight() -> None:
+    claim = read(filled({("Chung", "B10"): "05/02/2024"}), HEAD, STATED, NOW)
+    assert claim.began_ms == to_ms(datetime(2024, 2, 5, tzinfo=VIETNAM))
 
 
 def test_a_computed_cell_may_come_back_as_its_number() -> None:

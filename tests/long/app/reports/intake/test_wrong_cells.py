@@ -68,9 +68,23 @@ WRONG: list[tuple[dict[tuple[str, str], Any], str, str, str]] = [
     ({(AREAS, "C5"): "Mường Lạ"}, AREAS, "C5", "tên địa bàn đã bị đổi; mã 125 là “Huyện Mai Sơn”"),
     ({(AREAS, "D4"): None}, AREAS, "D4", "còn trống; hãy nhập"),
     ({(AREAS, "E4"): 601}, AREAS, "E4", "Đã gửi 601 trong 600 thuê bao thuộc diện là không thể"),
-    ({(AREAS, "D4"): 601}, AREAS, "D7", "Tổng Biểu 2 là 1001, Biểu 1 ghi 1000; hãy sửa cho khớp"),
+    ({(AREAS, "D4"): 601}, AREAS, "D7", "Tổng Biểu 2 là 1.001, Biểu 1 ghi 1.000; hãy sửa cho khớp"),
     ({(AREAS, "F5"): 349, (AREAS, "G5"): 20}, AREAS, "F7", "Tổng Biểu 2 là 899"),
     ({(AREAS, "H4"): 9}, AREAS, "H4", "ô tự tính đang là 9"),
+    # ---- rows that were sorted, moved, or put below the form
+    (
+        {(AREAS, "B4"): "125", (AREAS, "B5"): "–", (AREAS, "B6"): "116"},
+        AREAS,
+        "B4",
+        "có 3 dòng không còn đúng",
+    ),
+    ({(DAYS, "E60"): 5}, DAYS, "E60", "dưới dòng cuối (44) của biểu mẫu, không được đọc"),
+    (
+        {(GENERAL, "D12"): None, (GENERAL, "D13"): None, (CHUNG, "B9"): "không có biên nhận"},
+        *(AREAS, "F7", "Tổng Biểu 2 là 900, Biểu 1 để trống"),
+    ),
+    ({(GENERAL, "D4"): "-"}, GENERAL, "D4", "còn trống; hãy nhập số nguyên"),
+    ({(GENERAL, "D4"): "1,20,000"}, GENERAL, "D4", "không phải là số"),
     # ---- form 3
     ({(DAYS, "B4"): None}, DAYS, "B4", "thiếu ngày; hãy ghi ngày hoặc xóa cả dòng"),
     ({(DAYS, "B4"): "mồng sáu Tết"}, DAYS, "B4", "không phải là ngày"),
