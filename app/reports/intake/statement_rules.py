@@ -169,7 +169,7 @@ def _sum_vi(of: str, n: int | None) -> str:
 
 
 def _said_vi(n: int | None) -> str:
-    return "để trống" if n is None else f"ghi {count(n)}"
+    return "để trống" if n is None else " ".join(("ghi", count(n)))
 
 
 # Form 2
