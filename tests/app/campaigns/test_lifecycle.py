@@ -17,9 +17,9 @@ from app.database.connection import Database
 from app.database.models import audit, campaigns, run_batches
 from app.security import Caller
 from tests.app.campaigns.rows import DRAFT, HOURS, new_batch, new_campaign, new_run
-from tests.engines import each_engine
+from tests.engines import by_default
 
-database_url = each_engine
+database_url = by_default
 
 CHIEF = Caller("chief", "admin")
 

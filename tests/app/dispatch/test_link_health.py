@@ -28,6 +28,9 @@ from carriers.simulators.smsc import Smsc, SmscBehaviour
 from carriers.smpp.carrier import SmppCarrier
 from tests.app.dispatch.paper import PaperCarrier, loop_for, until
 from tests.app.world import World, build
+from tests.engines import by_default
+
+database_url = by_default
 
 pytestmark = pytest.mark.waits
 

@@ -15,6 +15,9 @@ from app.security import create_key
 from carriers.contract import Halted, Unknown
 from tests.app.client import Client
 from tests.app.world import World, build
+from tests.engines import by_default
+
+database_url = by_default
 
 
 @pytest.fixture

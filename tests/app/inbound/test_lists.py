@@ -27,8 +27,11 @@ from carriers.inbound import InboundMessage, MessagePart
 from tests.app.campaigns.rows import new_link
 from tests.app.cli.test_campaign_commands import Shell
 from tests.app.client import Client
+from tests.engines import by_default
 from tests.long.app.privacy.past import erase, rows
 from tests.long.app.reports.scene import T0
+
+database_url = by_default
 
 PHONE = "84912345601"
 VNPT, VIETTEL = Link(1, "vnpt-1", "vnpt", 1), Link(2, "viettel-1", "viettel", 2)

@@ -29,6 +29,9 @@ from tests.app.receipts.hooks import (
     settings_of,
 )
 from tests.app.world import FIRST_PHONE, accepted, build
+from tests.engines import by_default
+
+database_url = by_default
 
 
 @dataclass(slots=True)

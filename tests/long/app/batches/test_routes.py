@@ -18,6 +18,9 @@ from app.database.connection import Database
 from app.security import create_key
 from tests.app.batches.files import MESSY, MESSY_BAD, batch_row, put, registered
 from tests.app.client import Client
+from tests.engines import by_default
+
+database_url = by_default
 
 
 def send(client: Client, content: str | bytes = MESSY, carrier: str | None = "vnpt") -> httpx.Response:

@@ -16,6 +16,9 @@ from carriers.contract import Accepted, ReceiptStatus, Unknown
 from tests.app.ledger.test_receipt_matching import again, answer, count, sent, state
 from tests.app.ledger.times import apply, killed, look_again, notice, passes, said
 from tests.app.world import FIRST_PHONE, accepted, build
+from tests.engines import by_default
+
+database_url = by_default
 
 GOOD, BAD = ReceiptStatus.DELIVERED, ReceiptStatus.UNDELIVERED
 ON_ITS_WAY = ReceiptStatus.IN_TRANSIT
