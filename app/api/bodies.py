@@ -6,6 +6,7 @@ Free of FastAPI, because commands read the same bodies from files.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from string import Formatter
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -75,6 +76,7 @@ def sentence(item: Mapping[str, Any]) -> str:
     field = ".".join(str(step) for step in item["loc"])
     limits = item.get("ctx", {})
     said = PATTERNS.get(limits.get("pattern", "")) or SENTENCES.get(item["type"])
-    if said is None:
+    named = {**limits, "field": field}
+    if said is None or not {name for _, name, *_ in Formatter().parse(said) if name} <= named.keys():
         return f"{field}: {item['msg'].removeprefix('Value error, ').rstrip('.')}."
-    return said.format_map({**limits, "field": field})
+    return said.format_map(named)

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Generic, Protocol, TypeVar, cast
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from fastapi.security import APIKeyCookie, HTTPBearer
 from pydantic import AwareDatetime
 from starlette.datastructures import URL, MutableHeaders
 
 from app.core.config import Settings
-from app.core.errors import Unauthorised
+from app.core.errors import Invalid, Unauthorised, meant
 from app.core.ids import LARGEST, Exact
 from app.database.connection import Database
 from app.ledger.contract import Ledger
@@ -41,6 +42,34 @@ def _name(route: APIRoute) -> str:
     return route.name
 
 
+async def known_query(request: Request) -> None:
+    """Raise Invalid for a parameter that this operation of the API does not know: it would filter nothing."""
+    if not request.url.path.startswith("/v1/"):
+        return
+    for name in request.query_params:
+        known = _query_names(request.scope["route"])
+        if name not in known:
+            near = meant(name, known)
+            hint = f"do you mean {near}?" if near else "/docs lists those that there are."
+            raise Invalid(f"query.{name[:40]} is no parameter here; {hint}", field=f"query.{name[:40]}")
+
+
+_known: dict[tuple[str, str], frozenset[str]] = {}  # by path and operation; a route can't be a key
+
+
+def _query_names(route: APIRoute) -> frozenset[str]:
+    operation = (route.path, route.name)
+    if operation not in _known:
+        _known[operation] = frozenset(_named(route.dependant))
+    return _known[operation]
+
+
+def _named(of: Dependant) -> Iterator[str]:
+    yield from (each.alias for each in of.query_params)
+    for within in of.dependencies:
+        yield from _named(within)
+
+
 class Routes(APIRouter):
     """Router whose routes all require permission, are named like their functions and share error schemas.
 
@@ -49,7 +78,7 @@ class Routes(APIRouter):
     """
 
     def __init__(self, **more: Any) -> None:
-        gate = [Depends(permit)]
+        gate = [Depends(permit), Depends(known_query)]
         super().__init__(dependencies=gate, responses=_ERRORS, generate_unique_id_function=_name, **more)
 
 

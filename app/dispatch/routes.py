@@ -215,6 +215,7 @@ def ask_rejected(run_id: Id, body: RejectedBody, db: Db, who: Who) -> rejected_o
 @in_slices
 def approve_rejected(run_id: Id, order_id: Id, db: Db, ledger: LedgerDep, who: Who) -> Decided:
     """Approve somebody else's order: its messages are queued again. In slices; repeat it if interrupted."""
+    db.read(unknown_decisions.find_run, run_id, who.carrier)
     return Decided(deliveries=rejected_orders.approve(db, ledger, run_id, order_id, who))
 
 

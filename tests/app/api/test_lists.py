@@ -56,6 +56,22 @@ def test_runs_are_sought_by_campaign_and_state(three: Client) -> None:
     assert ids(three, "/v1/campaigns?state=draft&directive_id=1") == []
 
 
+@pytest.mark.parametrize(
+    ("url", "hint"),
+    [
+        ("/v1/runs?campain_id=2", "query.campain_id is no parameter here; do you mean campaign_id?"),
+        ("/v1/campaigns?sate=draft", "do you mean state?"),
+        ("/v1/batches?zzzzz=1&carrier=vnpt", "/docs lists those that there are."),
+        ("/v1/campaigns/1?full=yes", "query.full is no parameter here"),
+    ],
+)
+def test_a_misspelt_filter_is_refused_and_never_ignored(three: Client, url: str, hint: str) -> None:
+    refused = three.get(url)
+    assert (refused.status_code, hint in refused.json()["detail"]) == (422, True)
+    stranger = Client(three.app)
+    assert stranger.get(url).status_code == 401
+
+
 def test_a_time_without_its_zone_is_refused(three: Client) -> None:
     refused = three.get("/v1/runs?since=2024-01-01T00:00:00")
     assert (refused.status_code, "time zone" in refused.json()["detail"]) == (422, True)

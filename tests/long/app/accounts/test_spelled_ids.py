@@ -219,7 +219,10 @@ class Hall:
         known: dict[str, Any] = dict.fromkeys(RULES, number)
         known |= {"visit": visiting(request, self.caller), "who": self.caller, "db": self.db, "line": 1}
         known |= {"settings": self.settings, "request": request, "response": Response(), "taking": None}
-        known |= {"fields": FormData({name: [str(value)] for name, value in FORM.items()})}
+        known |= {
+            "order_id": number,
+            "fields": FormData({name: [str(value)] for name, value in FORM.items()}),
+        }
         known |= {"ledger": ledger_for(self.db, 1000), "hub": self.app.state.hub, "read": None}
         known |= {"campaign": str(number) if "page" in route.name else number, "edited": Edition(number, 1)}
         known |= {"paging": Cursor(0, 10, request.url, MutableHeaders()), "form": "json", "addressee": "x"}
