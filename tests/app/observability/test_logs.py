@@ -155,7 +155,7 @@ def test_requests_are_logged_with_their_id_and_without_what_is_private(
         line for line in map(json.loads, text.splitlines()) if line["event"] == "request"
     ]
     assert [(line["path"], line["status"], line["request_id"]) for line in requests] == [
-        ("/v1/runs", 200, "r1"),
+        ("/v1/runs", 422, "r1"),
         ("/v1/8491*****01", 404, "r1"),
         ("/v1/campaigns", 422, "r1"),
     ]
