@@ -81,7 +81,7 @@ def _monitor(request: Request, settings: Config) -> None:
     forwarded = ", ".join(request.headers.getlist("x-forwarded-for"))
     connected = request.client.host if request.client else ""
     if own and not among(peer_of(connected, forwarded, settings.trusted_proxies), own):
-        raise NotFound("There is nothing at this address.")
+        raise NotFound("There is nothing at this address; /docs lists what there is.")
 
 
 @router.get("/readyz", summary="The process can serve", dependencies=[Depends(_monitor)])

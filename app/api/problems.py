@@ -117,7 +117,7 @@ def _refusal(error: HTTPException) -> AppError:
     """Put a refusal of the framework, which has no remedy, into our words."""
     match error.status_code:
         case 404:
-            return NotFound("There is nothing at this address.")
+            return NotFound("There is nothing at this address; /docs lists what there is.")
         case 413:
             return TooLarge(error.detail)
         case 405:
