@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from functools import partial
 from typing import Any
 
 from app.campaigns import quiet_hours, texts
@@ -83,13 +84,16 @@ def own_languages(text_key: str | None, wordings: Mapping[str, str]) -> dict[str
 
 def pin(draft: Draft, default: DayHours) -> dict[str, Any]:
     """Return the draft as columns of the campaigns table. Raises Invalid."""
-    if not draft.name.strip():
-        raise Invalid("The campaign needs a name.", field="name")
     day = DayHours(draft.day_starts or default.starts, draft.day_ends or default.ends)
-    _check_purpose(draft.purpose)
-    _check_sender(draft.sender)
-    _check_window(draft.window_start, draft.window_end)
-    quiet_hours.check(day, default, draft.purpose, urgent=draft.purpose == Purpose.URGENT_WARNING)
+    urgent = draft.purpose == Purpose.URGENT_WARNING
+    wordings = _all_right(
+        partial(_check_name, draft.name),
+        partial(_check_purpose, draft.purpose),
+        partial(_check_sender, draft.sender),
+        partial(_check_window, draft.window_start, draft.window_end),
+        partial(quiet_hours.check, day, default, draft.purpose, urgent=urgent),
+        partial(_wordings, draft),
+    )
     return {
         "name": draft.name.strip(),
         "purpose": draft.purpose,
@@ -97,12 +101,34 @@ def pin(draft: Draft, default: DayHours) -> dict[str, Any]:
         "directive_id": draft.directive_id,
         "text_key": draft.text_key,
         "wording": None if draft.text is None else sms.nfc(draft.text),
-        "texts": _wordings(draft),
+        "texts": wordings,
         "window_start": draft.window_start and clock.to_ms(draft.window_start),
         "window_end": draft.window_end and clock.to_ms(draft.window_end),
         "day_starts": day.starts,
         "day_ends": day.ends,
     }
+
+
+def _all_right(*checks: Callable[[], Any]) -> Any:
+    """Make all checks and return what the last one does; raises Invalid with everything that is wrong."""
+    wrong: list[Invalid] = []
+    found = None
+    for check in checks:
+        try:
+            found = check()
+        except Invalid as error:
+            wrong.append(error)
+    if len(wrong) == 1:
+        raise wrong[0]
+    if wrong:
+        faults = [fault for error in wrong for fault in error.faults]
+        raise Invalid(" ".join(error.detail for error in wrong), faults=faults)
+    return found
+
+
+def _check_name(name: str) -> None:
+    if not name.strip():
+        raise Invalid("The campaign needs a name.", field="name")
 
 
 def _check_purpose(purpose: str) -> None:

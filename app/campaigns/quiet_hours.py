@@ -24,7 +24,10 @@ def check(day: DayHours, default: DayHours, purpose: str, *, urgent: bool) -> No
         if not clock.is_time(time):
             raise Invalid(f"{name} is a time of the day as HH:MM, 00:00 to 24:00.", field=name)
     if day.ends <= day.starts:
-        raise Invalid("The day's sending hours end before they start; 00:00 to 24:00 is the whole day.")
+        raise Invalid(
+            "The day's sending hours end before they start; 00:00 to 24:00 is the whole day.",
+            field="day_ends",
+        )
     if urgent:
         return
     earliest, latest = min(default.starts, _STARTS), max(default.ends, _ENDS)

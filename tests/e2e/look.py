@@ -17,7 +17,7 @@ _SERIOUS = ("serious", "critical")
 _EVERYTHING: dict[str, Any] = {"resultTypes": ["violations"]}
 _COLOURS = _EVERYTHING | {"runOnly": {"type": "rule", "values": ["color-contrast"]}}
 _SCHEMES: dict[Literal["light", "dark"], dict[str, Any]] = {"light": _EVERYTHING, "dark": _COLOURS}
-_WIDER = """() => {
+WIDER = """() => {
   const page = document.documentElement, found = [];
   for (const box of document.querySelectorAll(".box"))
     if (box.scrollWidth > box.clientWidth + 1) found.push(box.getAttribute("aria-label"));
@@ -68,7 +68,7 @@ def check(page: Page, name: str, path: str = "") -> None:
     reads(page)
     for width, height in WIDTHS.items():
         page.set_viewport_size({"width": width, "height": height})
-        assert page.evaluate(_WIDER) == [], f"{name} at {width}"
+        assert page.evaluate(WIDER) == [], f"{name} at {width}"
         picture(page, f"{name}-{width}")
     page.set_viewport_size({"width": 1440, "height": 900})
 

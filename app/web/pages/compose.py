@@ -103,7 +103,16 @@ async def _new(visit: PageRequest, fields: FormData, entered: FormState) -> Resp
     choices = await visit.db.aread(drafting.choices)
     found = await visit.db.aread(drafting.preview, fields, visit.settings)
     ticked = set(drafting.chosen_batches(fields))
-    return _render(visit, entered, choices=choices, estimate=found, ticked=ticked, dossier=None, kept={})
+    return _render(
+        visit,
+        entered,
+        choices=choices,
+        estimate=found,
+        ticked=ticked,
+        dossier=None,
+        kept={},
+        blank=FormState(),
+    )
 
 
 # Existing campaign
@@ -173,7 +182,7 @@ async def page_do_add_held_run(
     try:
         await visit.db.awrite(work)
     except _REFUSALS as error:
-        return await _edit(visit, campaign_id, _above(error))
+        return await _edit(visit, campaign_id, _above(error), held=refused(error, fields))
     return _done(visit, campaign_id, say("The run is added."))
 
 
@@ -211,8 +220,13 @@ async def page_do_submit_campaign(campaign_id: Id, visit: Visit, version: Versio
 
 
 async def _edit(
-    visit: PageRequest, campaign_id: int, entered: FormState | None = None, fields: FormData | None = None
+    visit: PageRequest,
+    campaign_id: int,
+    entered: FormState | None = None,
+    fields: FormData | None = None,
+    held: FormState | None = None,
 ) -> Response:
+    """Show the form again. held: the form of a run at a carrier that sends itself, as it was refused."""
     dossier = await visit.db.aread(queries.dossier, campaign_id)
     shown = drafting.values(dossier.campaign)
     # An error in another form of the page leaves the stored content shown.
@@ -221,7 +235,8 @@ async def _edit(
     choices = await visit.db.aread(drafting.choices)
     found = await visit.db.aread(drafting.preview, fields, visit.settings, _sizes(dossier))
     kept = own_languages(dossier.campaign.text_key, dossier.campaign.texts)
-    return _render(visit, entered, choices=choices, estimate=found, ticked=set(), dossier=dossier, kept=kept)
+    shown_too = {"choices": choices, "estimate": found, "ticked": set[int](), "dossier": dossier}
+    return _render(visit, entered, kept=kept, blank=held or FormState(), **shown_too)
 
 
 def _sizes(of: Dossier) -> Sizes:
@@ -238,7 +253,6 @@ def _render(visit: PageRequest, entered: FormState, **values: Any) -> Response:
     taken = {run.carrier for run in runs}
     of = {
         "entered": entered,
-        "blank": FormState(),
         "once": entered.values.get(_ONCE) or secrets.token_urlsafe(16),
         "purposes": purposes,
         "offered": _offered(visit, values["choices"]),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
@@ -81,10 +82,13 @@ async def page_unknown(run_id: Id, visit: Visit, after: str = "") -> Response:
     return await _page(visit, run_id, FormState(), after)
 
 
-async def _page(visit: PageRequest, run_id: int, entered: FormState, after: str = "") -> Response:
+async def _page(
+    visit: PageRequest, run_id: int, entered: FormState, after: str = "", ticked: Sequence[str] = ()
+) -> Response:
     found = await visit.db.aread(listing, run_id, visit.who.carrier, after)
     decides = may(visit.who.role, "resend_unknown")
-    return render(visit, "unknown.html", entered.status, found=found, entered=entered, decides=decides)
+    values = {"found": found, "entered": entered, "decides": decides, "ticked": ticked}
+    return render(visit, "unknown.html", entered.status, **values)
 
 
 @router.post("/runs/{run_id}/unknown/resend")
@@ -95,7 +99,7 @@ async def page_do_resend_unknown(run_id: Id, visit: Visit, fields: Fields) -> Re
         order = unknown_decisions.UnknownOrder(run_id, visit.who.name, _chosen(fields))
         done = await asyncio.to_thread(unknown_decisions.resend, visit.db, _ledger(visit), order)
     except AppError as error:
-        return await _page(visit, run_id, refused(error, fields))
+        return await _page(visit, run_id, refused(error, fields), ticked=fields.all("line"))
     return redirect_with_flash(visit, f"/runs/{run_id}", say("Queued again: {n} messages."), n=done)
 
 
@@ -107,7 +111,7 @@ async def page_do_write_off_unknown(run_id: Id, visit: Visit, fields: Fields) ->
         order = unknown_decisions.UnknownOrder(run_id, visit.who.name, _chosen(fields), _reason(fields))
         done = await asyncio.to_thread(unknown_decisions.write_off, visit.db, _ledger(visit), order)
     except AppError as error:
-        return await _page(visit, run_id, refused(error, fields))
+        return await _page(visit, run_id, refused(error, fields), ticked=fields.all("line"))
     return redirect_with_flash(visit, f"/runs/{run_id}", say("Written off: {n} messages."), n=done)
 
 

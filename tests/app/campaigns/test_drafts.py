@@ -36,7 +36,7 @@ NOON = datetime(2024, 2, 5, 12, tzinfo=VIETNAM)
         ({"window_start": NOON, "window_end": NOON}, "window_end", "ends before it starts"),
         ({"day_starts": "7:00"}, "day_starts", "HH:MM"),
         ({"day_ends": "25:00"}, "day_ends", "HH:MM"),
-        ({"day_starts": "12:00", "day_ends": "12:00"}, None, "whole day"),
+        ({"day_starts": "12:00", "day_ends": "12:00"}, "day_ends", "whole day"),
         ({"day_starts": "06:59"}, "day_starts", "between 07:00 and 22:00"),
         ({"day_ends": "22:01"}, "day_ends", "only canh_bao_khan"),
         ({"text": None}, "text", "either text_key"),

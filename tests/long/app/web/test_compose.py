@@ -116,6 +116,13 @@ def test_what_is_wrong_stands_at_its_field_and_nothing_is_lost(pages_db: Databas
         assert answer.status_code == 422
         assert f'aria-describedby="d-{field}"' in answer.text
         assert OWN in answer.text
+    three = {"sender": "12345", "day_starts": "22:00", "window_end": "2099-02-01T07:00"}
+    all_at_once = paper.send("/compose", "/compose", **FORM | three, do="keep")
+    assert set(re.findall(r'href="#f-(\w+)"', all_at_once.text)) >= {"sender", "window_end"}
+    assert len(re.findall('class="error"', all_at_once.text)) == 3
+    assert "Tên định danh đã đăng ký, tối đa 11 ký tự." in text(all_at_once.text)  # the hint stays
+    assert re.findall(r'id="f-(\w+)"[^>]*autofocus', all_at_once.text) == ["sender"]
+    assert "<title>Lỗi: " in all_at_once.text
     both = paper.send("/compose", "/compose", **FORM | {"text_key": "gia-danh-cong-an"}, do="keep")
     assert "chọn một nội dung mẫu hoặc tự viết" in both.text
     assert pages_db.read(queries.campaigns_page, 0, 10) == []
@@ -178,6 +185,16 @@ def test_runs_are_added_and_removed(pages_db: Database, signed_in: In) -> None:
     assert paper.send(edit, "/campaigns/1/runs", carrier="mobifone").status_code == 422
     assert paper.send(edit, f"/runs/{own.id}/remove").headers["location"] == edit
     assert [run.carrier for run in campaign(pages_db).runs] == ["viettel"]
+
+
+def test_a_refused_form_of_a_carrier_that_sends_itself_stays_open_and_filled(
+    pages_db: Database, signed_in: In
+) -> None:
+    pages_db.write(new_campaign)
+    held = {"carrier": "vnpt", "estimated": "350.000", "area_basis": "dia_chi_dang_ky", "areas": "116 zzz"}
+    answer = signed_in().send("/campaigns/1/edit", "/campaigns/1/held-runs", **held)
+    assert answer.status_code == 422
+    assert re.search('<details class="more" open>.*?value="350.000".*?value="116 zzz"', answer.text, re.S)
 
 
 def test_a_draft_with_runs_is_submitted(pages_db: Database, signed_in: In) -> None:

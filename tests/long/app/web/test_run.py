@@ -167,6 +167,7 @@ def test_unknown_ones_are_decided_on_one_by_one_or_all(lost: World, signed_in: I
     silent = paper.send("/runs/1/unknown", "/runs/1/unknown/write-off", line="1-2")
     assert silent.status_code == 422
     assert "lý do được lưu trong nhật ký" in text(silent.text)
+    assert re.findall(r'value="([\d-]+)" checked', silent.text) == ["1-2"]  # what was ticked stays ticked
     assert db.read(lambda c: c.execute(select(unknowns.c.written_off_by)).scalars().all()) == [None] * 3
     done = paper.send(
         "/runs/1/unknown", "/runs/1/unknown/write-off", line="1-2", reason="nhà mạng đã trả lời"
