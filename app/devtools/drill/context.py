@@ -45,6 +45,7 @@ class DrillContext:
     cluster: Cluster | None
     manners: SmscBehaviour
     declared: set[int] = field(default_factory=set)
+    mistimed: set[int] = field(default_factory=set)  # numbers whose receipts came with a date of another day
     allowed: int = 0
 
     async def recovered(self, since: float) -> float:
@@ -73,6 +74,10 @@ class DrillContext:
         found = frozenset(await asyncio.to_thread(self.look.declared)) - self.declared
         self.declared |= found
         return found
+
+    def told(self) -> set[int]:
+        """Return the numbers with a receipt that Loa has acknowledged."""
+        return {number for number, _ in self.smsc.acknowledged()}
 
     def restore_behaviour(self) -> None:
         self.smsc.manners = self.manners

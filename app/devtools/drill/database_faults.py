@@ -52,12 +52,16 @@ def _count(context: DrillContext) -> _Counted:
 
 async def behave(context: DrillContext, event: PlannedFault) -> FaultOutcome:
     """Change the carrier's behaviour for a while; unanswered messages may be unknown."""
-    before = _count(context)
+    before, wrong = _count(context), event.fault is FaultKind.CARRIER_CLOCK
+    told = context.told() if wrong else set[int]()
     context.smsc.change(**BEHAVIOURS[event.fault])
     seconds = event.seconds + (RESPONSE_TIMEOUT_S if event.fault is FaultKind.SILENT else 0)
     await asyncio.sleep(seconds)
     context.restore_behaviour()
     recovery = await context.recovered(clock.monotonic())
+    if wrong:
+        await asyncio.sleep(_ON_THE_WAY_S)
+        context.mistimed |= context.told() - told
     after = _count(context)
     context.allowed += after.never_answered - before.never_answered
     context.allowed += SUB_BATCH * (after.garbage_sent - before.garbage_sent)
@@ -83,6 +87,7 @@ async def unbound(context: DrillContext, event: PlannedFault) -> FaultOutcome:
     return FaultOutcome(await context.recovered(clock.monotonic()))
 
 
+_ON_THE_WAY_S = 1.0  # receipts with a wrong date may still come for so long
 _SLOW_S = 0.3
 _SKEW_S = 3600.0
 _WAL_WRITE_LOCK = 120  # offset in SQLite's -shm file of the writer's lock

@@ -43,12 +43,14 @@ class LedgerRecord:
 class Excuses:
     """Numbers that may be unknown: those reserved when a sender was killed, and `allowed` others.
 
-    misnamed: numbers whose receipts may have had an unusable id.
+    misnamed: numbers whose receipts may have had an unusable id. mistimed: those whose receipts may have been
+    dated a day before their message, which proves nothing about an unknown one.
     """
 
     declared: Set[int] = frozenset()
     allowed: int = 0
     misnamed: Set[int] = frozenset()
+    mistimed: Set[int] = frozenset()
 
 
 @dataclass(slots=True)
@@ -90,7 +92,8 @@ def compare(
     found.note("numbers have a receipt that was acknowledged and is not in the ledger", lost)
     told = {phone for phone, state in states.items() if state in _FINAL}
     found.note("numbers have a final state without a receipt", told - set(book.acknowledged))
-    found.note("numbers were reported and are still unknown", unknown & set(book.acknowledged))
+    reported = unknown & set(book.acknowledged) - (excuses.mistimed & kept.waiting)
+    found.note("numbers were reported and are still unknown", reported)
     open_ones = {phone for phone, state in states.items() if state == DeliveryState.SUBMITTED}
     found.note(
         "numbers have a receipt in quarantine that fits their message",

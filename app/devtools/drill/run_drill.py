@@ -181,7 +181,7 @@ def _is_settled(context: DrillContext, strange: Set[int]) -> bool:
     look, smsc = context.look, context.smsc
     if look.open() or smsc.outstanding() or look.leases():
         return False
-    told = {phone for phone, _ in smsc.acknowledged()}
-    if told & look.within(DeliveryState.UNKNOWN):
+    waiting = look.waiting()
+    if context.told() & look.within(DeliveryState.UNKNOWN) - (context.mistimed & waiting):
         return False
-    return not (look.within(DeliveryState.SUBMITTED) & look.waiting() - strange)
+    return not (look.within(DeliveryState.SUBMITTED) & waiting - strange)

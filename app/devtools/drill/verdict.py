@@ -68,7 +68,7 @@ def conclude(
         {number: seen.copies(number) for number in seen.numbers()}, dict(seen.acknowledged())
     )
     kept = LedgerRecord(look.states(), look.reported(), look.waiting(), look.ever_unknown())
-    excuses = Excuses(context.declared, context.allowed, misnamed(context, done))
+    excuses = Excuses(context.declared, context.allowed, misnamed(context, done), context.mistimed)
     finding = compare(numbers, book, kept, excuses)
     rows = tuple(_rows(done, seen.in_order(), book, kept))
     objections = [*finding.sentences(), *_verified(str(look.url))]

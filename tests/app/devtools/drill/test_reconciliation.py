@@ -14,6 +14,7 @@ NUMBERS = frozenset({A, B, C})
 BOOK = MessageRecord({A: 1, B: 1}, {A: 1, B: 1})
 KEPT = LedgerRecord({A: S.DELIVERED, B: S.UNDELIVERED, C: S.UNKNOWN}, {A: 1, B: 1}, set(), {B, C})
 EXCUSES = Excuses(frozenset({C}), 1)
+MISTIMED = replace(EXCUSES, mistimed=frozenset({B}))
 
 
 def test_two_books_that_agree() -> None:
@@ -51,6 +52,7 @@ def test_two_books_that_agree() -> None:
         ({"acknowledged": {A: 2, B: 1}}, {}, EXCUSES, "acknowledged and is not in the ledger", {A}),
         ({"acknowledged": {A: 1}}, {}, EXCUSES, "a final state without a receipt", {B}),
         ({}, {"states": KEPT.states | {B: S.UNKNOWN}}, EXCUSES, "reported and are still unknown", {B}),
+        ({}, {"states": KEPT.states | {B: S.UNKNOWN}}, MISTIMED, "reported and are still unknown", {B}),
         (
             {},
             {"states": KEPT.states | {B: S.SUBMITTED}, "waiting": {B}},
@@ -71,3 +73,8 @@ def test_a_difference_is_found_and_named_without_a_whole_number(
     sentences = "\n".join(found.sentences())
     assert said in sentences
     assert not any(str(number) in sentences for number in NUMBERS)
+
+
+def test_a_receipt_of_another_day_leaves_an_unknown_message_to_a_person() -> None:
+    kept = replace(KEPT, states=KEPT.states | {B: S.UNKNOWN}, waiting={B})
+    assert compare(NUMBERS, BOOK, kept, MISTIMED).wrong == {}
