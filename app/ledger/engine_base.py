@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Table, select
 
 from app.core.states import DeliveryState, DeliveryStatus
 from app.database.models import erasures, links, receipts, tallies
-from app.ledger.contract import ChunkLease, DeliveryKey, Link
+from app.ledger.contract import ChunkLease, DeliveryKey, DeliveryToSend, Link
 
 Row = tuple[Any, ...]
 TALLY = ("campaign_id", "run_id", "batch_id", "area", "state", "reason", "n", "segments")
@@ -61,6 +61,12 @@ class OpenChunk(NamedTuple):
     attempt: int
     link_id: int | None
     dead: bool
+
+
+def due_of(chunk: OpenChunk) -> tuple[int, int, int, int, int]:
+    """Return the values of TO_SEND for this chunk."""
+    after = max(chunk.first_seq - 1, chunk.watermark)
+    return chunk.campaign_id, chunk.batch_id, after, chunk.last_seq, chunk.pass_no
 
 
 class ChunkClaim(NamedTuple):
@@ -173,6 +179,14 @@ class MatchedDelivery(NamedTuple):
         return DeliveryStatus(self.state, self.reason, self.parts, *masks)
 
 
+# What is due in this pass of (campaign, batch, after, last, pass); {0} is the driver's placeholder.
+TO_SEND = f"""
+    SELECT seq, phone, lang, area, segments, faults, resends FROM deliveries
+     WHERE campaign_id = {{0}} AND batch_id = {{0}} AND seq > {{0}} AND seq <= {{0}} AND attempts < {{0}}
+       AND state = {int(DeliveryState.QUEUED)} ORDER BY seq
+"""  # noqa: S608 - constants of ours; values are bound
+
+
 class EngineBase(ABC):
     """Primitives; `connection` always belongs to a write transaction.
 
@@ -218,6 +232,10 @@ class EngineBase(ABC):
         self, connection: Connection, run_id: int, claim: ChunkClaim, limit: int
     ) -> list[OpenChunk]:
         """Lease the first due chunks of the run, in their order, skipping chunks that others hold."""
+
+    @abstractmethod
+    def to_send(self, connection: Connection, chunk: OpenChunk) -> list[DeliveryToSend]:
+        """Return what is due of a chunk just claimed, by the driver alone: it is a thousand rows."""
 
     @abstractmethod
     def hold(self, connection: Connection, lease: ChunkLease, lease_ms: int, watermark: int | None) -> bool:

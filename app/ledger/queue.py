@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from itertools import groupby, islice, starmap
+from itertools import groupby, islice
 from typing import Any
 
 from sqlalchemy import (
@@ -140,7 +140,7 @@ class ChunkQueue(EngineBase):
             for chunk in self.take_chunks(connection, run_id, taker, 1):
                 lost = self._mark_reserved_unknown(connection, chunk)
                 self._leave_out(connection, chunk, link.carrier)
-                return _lease(chunk, self._still_to_send(connection, chunk), lost, owner)
+                return _lease(chunk, self.to_send(connection, chunk), lost, owner)
         return None
 
     def _leave_out(self, connection: Connection, chunk: OpenChunk, carrier: str) -> None:
@@ -149,16 +149,6 @@ class ChunkQueue(EngineBase):
         if connection.execute(select(n.id).where(n.carrier == carrier).limit(1)).first():
             asked = exists().where(n.carrier == carrier, n.phone == deliveries.c.phone)
             self._end_queued(connection, [chunk], NotSent.DO_NOT_SEND, asked)
-
-    def _still_to_send(self, connection: Connection, chunk: OpenChunk) -> list[DeliveryToSend]:
-        d = deliveries.c
-        query = (
-            select(d.seq, d.phone, d.lang, d.area, d.segments, d.faults, d.resends)
-            .where(*_inside(chunk), d.seq > chunk.watermark)
-            .where(d.state == DeliveryState.QUEUED, d.attempts < chunk.pass_no)
-            .order_by(d.seq)
-        )
-        return list(starmap(DeliveryToSend, connection.execute(query).all()))
 
     def _mark_reserved_unknown(self, connection: Connection, chunk: OpenChunk) -> int:
         """Mark as unknown what was reserved and not recorded, as the holder died or a commit was lost."""

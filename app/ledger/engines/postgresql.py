@@ -11,12 +11,13 @@ from sqlalchemy import ColumnElement, Connection, Table, func, select, update
 from app.core.errors import DatabaseUnavailable
 from app.core.states import DeliveryState
 from app.database.models import deliveries, receipts, run_batches, submissions, tallies
-from app.ledger.contract import ChunkLease, FanOutResult, Link
+from app.ledger.contract import ChunkLease, DeliveryToSend, FanOutResult, Link
 from app.ledger.engine_base import (
     FURTHEST_US,
     JOURNAL,
     SUBMISSION,
     TALLY,
+    TO_SEND,
     ChunkClaim,
     LeaseCheck,
     MatchedDelivery,
@@ -27,6 +28,7 @@ from app.ledger.engine_base import (
     Snapshot,
     SubmissionQuery,
     Written,
+    due_of,
 )
 from app.ledger.engines.pg_receipts import (
     ASKED,
@@ -76,6 +78,7 @@ _TAKE = f"""
     RETURNING c.campaign_id, c.batch_id, c.run_id, c.first_seq, c.last_seq, c.watermark, c.pass_no, c.attempt,
               due.by, due.was = 1
 """  # noqa: S608 - constants of ours; values are bound
+_TO_SEND = TO_SEND.format("%s")
 _HOLD = f"""
     UPDATE chunks SET lease_until = {NOW} + %(lease)s, watermark = greatest(watermark, %(watermark)s::int)
      WHERE campaign_id = %(c)s AND batch_id = %(b)s AND first_seq = %(f)s AND attempt = %(a)s AND state = 1
@@ -246,6 +249,9 @@ class PostgresqlLedger(ChunkQueue, SubmitResults, Tallies, EraseOperations):
         values |= {"lease": claim.lease_ms, "early": claim.early, "most": limit}
         return sorted(OpenChunk(*row) for row in connection.exec_driver_sql(_TAKE, values).all())
 
+    def to_send(self, connection: Connection, chunk: OpenChunk) -> list[DeliveryToSend]:
+        return [*map(DeliveryToSend._make, _execute(connection, _TO_SEND, due_of(chunk)))]
+
     def hold(self, connection: Connection, lease: ChunkLease, lease_ms: int, watermark: int | None) -> bool:
         values: dict[str, object] = {
             "lease": lease_ms,
@@ -356,7 +362,9 @@ class PostgresqlLedger(ChunkQueue, SubmitResults, Tallies, EraseOperations):
         connection.exec_driver_sql(_FOLD)
 
 
-def _execute(connection: Connection, sql: str, values: Mapping[str, object], rows: bool = True) -> list[Row]:
+def _execute(
+    connection: Connection, sql: str, values: Mapping[str, object] | Sequence[int], rows: bool = True
+) -> list[Row]:
     """Run a hot statement through the driver: SQLAlchemy would take as long as the server does."""
     raw: Any = connection.connection.driver_connection
     cursor = raw.execute(sql, values)

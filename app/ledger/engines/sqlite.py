@@ -10,12 +10,13 @@ from sqlalchemy import ColumnElement, Connection, Table, and_, func, select, upd
 from app.core import clock
 from app.core.states import CampaignState, DeliveryState, LinkState, RunState
 from app.database.models import campaigns, database_identity, deliveries, links, runs, submissions, tallies
-from app.ledger.contract import ChunkLease, Link, ResultKind
+from app.ledger.contract import ChunkLease, DeliveryToSend, Link, ResultKind
 from app.ledger.engine_base import (
     CROWD,
     FURTHEST_US,
     SUBMISSION,
     TALLY,
+    TO_SEND,
     ChunkClaim,
     LeaseCheck,
     MatchedDelivery,
@@ -25,6 +26,7 @@ from app.ledger.engine_base import (
     SideWrites,
     SubmissionQuery,
     Written,
+    due_of,
 )
 from app.ledger.erase import EraseOperations
 from app.ledger.queue import ChunkQueue
@@ -43,6 +45,7 @@ _DUE = """
      WHERE run_id = ? AND state < 2 AND (not_before <= ? OR ?) AND (state = 0 OR lease_until < ?)
      ORDER BY not_before, batch_id, first_seq LIMIT ?
 """
+_TO_SEND = TO_SEND.format("?")
 _HOLD = """
     UPDATE chunks SET lease_until = ?, watermark = max(watermark, coalesce(?, watermark))
      WHERE campaign_id = ? AND batch_id = ? AND first_seq = ? AND attempt = ? AND state = 1
@@ -150,6 +153,10 @@ class SqliteLedger(ChunkQueue, SubmitResults, Tallies, EraseOperations):
             row = connection.exec_driver_sql(_TAKE, values).one()
             taken.append(OpenChunk._make((*row, due.link_id, due.state == 1)))
         return taken
+
+    def to_send(self, connection: Connection, chunk: OpenChunk) -> list[DeliveryToSend]:
+        raw: Any = connection.connection.driver_connection
+        return [*map(DeliveryToSend._make, raw.execute(_TO_SEND, due_of(chunk)))]
 
     def hold(self, connection: Connection, lease: ChunkLease, lease_ms: int, watermark: int | None) -> bool:
         key = (lease.campaign_id, lease.batch_id, lease.first_seq, lease.attempt, lease.owner)
