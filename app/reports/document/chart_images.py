@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # only drawing needs it, and it is slow to import
 
 _DPMM = 8  # dots per mm: 203 dpi
 _WIDTH_MM = 160
-_COLUMNS_MM = 54
+_COLUMNS_MM = 50
 _ROW_MM = 5.0
 _MOST_ROWS = 15  # the table shows the rest
 _WIDEST_MM = 24.0  # of the bars of one step

@@ -110,9 +110,8 @@ def _basis(report: ConsolidatedReport, head: Letterhead) -> str:
 
 def _results(report: ConsolidatedReport, channels: ReportTable, at: Mapping[str, str]) -> Iterator[Block]:
     yield Heading(1, "II. KẾT QUẢ")
-    yield Paragraph(f"Tình hình báo cáo của từng cơ quan, đơn vị: {at['units']}.")
     yield Heading(2, "1. Sở, ngành, địa phương, đoàn thể")
-    yield _reported(report, _BODIES)
+    yield _reported(report, _BODIES, f" Tình hình báo cáo của từng đơn vị: {at['units']}.")
     yield Heading(2, "2. Báo, đài")
     yield _reported(report, _PRESS)
     yield Heading(2, "3. Doanh nghiệp viễn thông")
@@ -126,10 +125,10 @@ def _results(report: ConsolidatedReport, channels: ReportTable, at: Mapping[str,
         yield Table(channels, channels.source)
 
 
-def _reported(report: ConsolidatedReport, kinds: tuple[AddresseeKind, ...]) -> Paragraph:
+def _reported(report: ConsolidatedReport, kinds: tuple[AddresseeKind, ...], more: str = "") -> Paragraph:
     asked = [each for each in report.others if each.addressee.kind in kinds]
     if not asked:
-        return Paragraph("Văn bản không nêu đơn vị nào thuộc nhóm này.")
+        return Paragraph(f"Văn bản không nêu đơn vị nào thuộc nhóm này.{more}")
     told = [each for each in asked if each.report]
     items = [item for each in told if each.report for item in each.report.items]
     pieces, reach = sum(item.pieces for item in items), sum(item.reach or 0 for item in items)
@@ -139,7 +138,7 @@ def _reported(report: ConsolidatedReport, kinds: tuple[AddresseeKind, ...]) -> P
     words += f"{count(pieces)} tin, bài, buổi; {count(reach)} lượt tiếp cận theo số các đơn vị báo"
     words += f"; thời lượng {count(minutes)} phút" if minutes else ""
     words += f"; ngôn ngữ: {'; '.join(spoken)}" if spoken else ""
-    return Paragraph(f"{words}.")
+    return Paragraph(f"{words}.{more}")
 
 
 def _carriers_in_words(report: ConsolidatedReport, at: Mapping[str, str]) -> Iterator[str]:

@@ -224,7 +224,8 @@ def _(block: DocumentPicture, docx: Docx, room: float) -> None:
 
 @_add.register
 def _(block: Signature, docx: Docx, room: float) -> None:
-    docx.paragraphs[-1].paragraph_format.keep_with_next = True  # a signature never stands alone
+    for last in docx.paragraphs[-2:]:
+        last.paragraph_format.keep_with_next = True  # a signature never stands alone
     left, right = parts.beside(docx, (room * 0.5, room * 0.5))
     parts.line(left, layout.RECIPIENTS_WORDS, layout.RECIPIENTS_HEAD)
     for each in layout.recipients(block.recipients):

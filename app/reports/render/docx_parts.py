@@ -214,5 +214,5 @@ def quoted(made: Para) -> None:
 def blank(made: Para) -> None:
     end = Mm(layout.width(landscape=False))
     made.paragraph_format.tab_stops.add_tab_stop(end, WD_TAB_ALIGNMENT.RIGHT, WD_TAB_LEADER.DOTS)
-    made.paragraph_format.space_after = Pt(layout.AFTER)
+    made.paragraph_format.space_after, made.paragraph_format.line_spacing = Pt(2), 1.0
     made.add_run("\t")

@@ -122,8 +122,8 @@ def _render(paper: PaperDocument) -> bytes:
         if nth:
             story += [NextPageTemplate(f"first {nth}"), PageBreak()]
         for block in section.blocks:
-            if isinstance(block, Signature) and story:
-                story[-1].keepWithNext = True  # a signature never stands alone
+            for last in story[-2:] if isinstance(block, Signature) else ():
+                last.keepWithNext = True  # a signature never stands alone
             story += _made(block, layout.width(section.landscape))
     made.build(story)
     return file.getvalue()
