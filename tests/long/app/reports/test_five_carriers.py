@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import zipfile
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 from docx import Document
 from docx.oxml.ns import qn
+from PIL import Image
 from pypdf import PdfReader
 from reportlab.pdfbase import pdfmetrics
 
@@ -224,6 +226,19 @@ def test_the_signer_stands_below_the_post_as_written(kept: Kept, form: Format) -
     head = replace(head, post="KT. GIÁM ĐỐC\nPHÓ GIÁM ĐỐC", signer="Đại tá Nguyễn Văn A")
     text = words(form, PAPERS[form](consolidated_paper.compose(report, head, PREVIEW)))
     assert text.index("PHÓ GIÁM ĐỐC") < text.index("Đại tá Nguyễn Văn A")
+
+
+def test_the_last_section_alone_stays_with_the_signature(kept: Kept) -> None:
+    document = Document(io.BytesIO(kept.file(kept.directive[1], "docx")))
+    dots = [p.paragraph_format.keep_with_next for p in document.paragraphs if p.text == "\t"]
+    assert dots == [None] * 4 + [True] * 2
+
+
+def test_the_mark_can_be_read_through_pictures(kept: Kept) -> None:
+    with zipfile.ZipFile(io.BytesIO(kept.file(kept.directive[0], "docx"))) as archive_:
+        pictures = [name for name in archive_.namelist() if name.endswith(".png")]
+        assert len(pictures) == 3
+        assert all("transparency" in Image.open(archive_.open(name)).info for name in pictures)
 
 
 def test_one_command_of_word_removes_every_mark(kept: Kept) -> None:
