@@ -81,11 +81,13 @@ def listing(connection: Connection, after: str, operator: str | None) -> Directi
     )
     query = query if operator is None else query.where(own_directives(operator))
     rows = connection.execute(query.limit(ON_A_PAGE)).all()
-    reported = _reported(connection, [row.id for row in rows]) if operator is None else {}
+    ids = [row.id for row in rows]
+    asked = _asked(connection, ids) if operator is None else {}
+    reported = _reported(connection, ids) if operator is None else {}
     items = []
     for row in rows:
         due = None if row.report_deadline is None else clock.from_ms(row.report_deadline)
-        counts = (len(row.addressees), reported.get(row.id, 0))
+        counts = (asked.get(row.id, 0), reported.get(row.id, 0))
         items.append(DirectiveRow(row.id, row.number, row.issuer, row.subject, due, _left(due), *counts))
     return DirectiveList(items, rows[-1].id if len(rows) == ON_A_PAGE else None)
 
@@ -117,6 +119,14 @@ def report_form(connection: Connection, directive_id: int, name: str) -> ReportF
         )
     versions = addressees.reports(connection, directive_id).get(of.id or 0, [])
     return ReportForm(found, of, versions[-1] if versions else None)
+
+
+def _asked(connection: Connection, ids: Sequence[int]) -> dict[int, int]:
+    """Count those who are to report here; carriers report by their runs."""
+    c = registered.c
+    query = select(c.directive_id, func.count()).where(c.directive_id.in_(ids))
+    query = query.where(c.kind != AddresseeKind.CARRIER)
+    return {row[0]: row[1] for row in connection.execute(query.group_by(c.directive_id))}
 
 
 def _reported(connection: Connection, ids: Sequence[int]) -> dict[int, int]:
