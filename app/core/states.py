@@ -149,7 +149,7 @@ def _on_way(standing: DeliveryStatus) -> DeliveryStatus:
     had = standing.on_way | standing.delivered | standing.relayed | standing.failed
     if had & everything != everything:
         return standing
-    return standing._replace(state=DeliveryState.SUBMITTED, reason=_kept(standing.reason))
+    return standing._replace(state=DeliveryState.SUBMITTED, reason=kept_reason(standing.reason))
 
 
 def conclude(
@@ -163,11 +163,14 @@ def conclude(
     elif (delivered | relayed) & everything == everything:
         state, reason = DeliveryState.RELAYED, Reason.NONE
     elif (delivered | relayed | failed) & everything == everything:
-        reason = _kept(reason, Reason.OTHER)
+        reason = kept_reason(reason, Reason.OTHER)
         state = DeliveryState.EXPIRED if reason == Reason.EXPIRED else DeliveryState.UNDELIVERED
     return DeliveryStatus(state, reason, standing.parts, delivered, relayed, failed, standing.on_way)
 
 
-def _kept(reason: int, otherwise: int = Reason.NONE) -> int:
-    """Drop the reason of a written-off delivery; the reasons of its failed parts were not stored."""
+def kept_reason(reason: int, otherwise: int = Reason.NONE) -> int:
+    """Return what an unknown message that was accepted after all keeps: the reason of a failed part.
+
+    The reason of a written-off delivery goes; those of its failed parts were not stored.
+    """
     return reason if reason < NotSent.CANCELLED else otherwise

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, func, select, update
 
-from app.core.states import DeliveryState
+from app.core.states import DeliveryState, kept_reason
 from app.database.models import deliveries, state_events, submissions, unknowns
 from app.ledger.contract import DeliveryKey, ResultKind, StateEvent
 from app.ledger.engine_base import SUBMISSION, Snapshot
@@ -82,10 +82,10 @@ class LateReferences(ReceiptMatching):
     def _was_taken(self, connection: Connection, row: Any) -> None:
         key, d = DeliveryKey(row.campaign_id, row.batch_id, row.seq), deliveries.c
         own = (d.campaign_id == key.campaign_id, d.batch_id == key.batch_id, d.seq == key.seq)
-        taken = {"state": DeliveryState.SUBMITTED, "reason": 0}
+        taken = {"state": DeliveryState.SUBMITTED, "reason": kept_reason(row.reason)}
         connection.execute(update(deliveries).where(*own).values(taken))
         changes, where = Changes(), (row.campaign_id, row.run_id, row.batch_id, row.area)
-        changes.move(where, (row.state, row.reason), (DeliveryState.SUBMITTED, 0), row.segments)
+        changes.move(where, (row.state, row.reason), (taken["state"], taken["reason"]), row.segments)
         changes.write(connection, self)
         remove_unknown(connection, [key])
 

@@ -8,7 +8,7 @@ from functools import cache
 from itertools import groupby
 from typing import NamedTuple
 
-from app.core.states import DeliveryState, DeliveryStatus, NotSent, apply_receipt
+from app.core.states import DeliveryState, DeliveryStatus, NotSent, apply_receipt, kept_reason
 from app.ledger.contract import ResultKind, StateEvent
 from carriers.contract import Reason, ReceiptLevel, ReceiptStatus
 
@@ -155,7 +155,8 @@ def _learn(replay: _Replay, rows: Sequence[Sub]) -> None:
     learnt = any(row.named for row in rows)
     left = set(range(replay.standing.parts)) - replay.named
     if learnt and not left and replay.standing.state == DeliveryState.UNKNOWN:
-        replay.standing = replay.standing._replace(state=DeliveryState.SUBMITTED, reason=Reason.NONE)
+        reason = kept_reason(replay.standing.reason)
+        replay.standing = replay.standing._replace(state=DeliveryState.SUBMITTED, reason=reason)
 
 
 def _turn(replay: _Replay, turned: Turned) -> None:
