@@ -91,8 +91,8 @@ def test_no_script_makes_markup_of_text() -> None:
         assert not re.search(
             r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|new Function", text
         ), script
-        # Nor does one merge what it is told into objects, keep anything, or look at what is pasted; but the text
-        # of a campaign is kept in its tab, until signing out clears it.
+        # Nor does one merge what it is told into objects, keep anything, or look at what is pasted; but the
+        # text of a campaign is kept in its tab, until signing out clears it.
         kept = "" if script.name == "compose.js" else "|sessionStorage"
         assert not re.search(rf"Object\.assign|__proto__|prototype|\bpaste\b|localStorage{kept}", text), (
             script
