@@ -159,6 +159,13 @@ def test_an_end_that_was_cut_off_is_found_by_what_is_kept_outside(opened: Open, 
     assert "Row 6 is not the one of" in fault(db, file)
 
 
+def test_what_an_order_about_rejected_messages_says_is_kept_outside_at_once(opened: Open, file: Path) -> None:
+    db = opened()
+    for action in ("rejected.ask", "unknown.resend", "rejected.approve"):
+        db.write(audit.note, "lan", action, "run/1")
+    assert [each.row for each in audit_heads.kept(file)] == [1, 3]
+
+
 def test_a_database_that_was_put_back_is_compared_from_there_on(opened: Open, file: Path) -> None:
     db = opened()
     written(db)
