@@ -101,9 +101,13 @@ def restored(
         _branch(db, settings)
         for each in dispatch.doubt(db, ledger, whoami()):
             typer.echo(f"Run {each.run_id} ({each.carrier}): {each.unknown:,} deliveries are unknown now.")
-        planned = db.read(dispatch.planned)
+        planned, refused = db.read(dispatch.planned), db.read(dispatch.refused, ledger)
     for run in planned:
         typer.echo(f"Run {run} is planned here. Was it started since? Then do not start it, but cancel it.")
+    for run, carrier, n in refused:
+        typer.echo(
+            f"Run {run} ({carrier}): no order sends its {n:,} rejected messages again, as one may have."
+        )
     typer.echo("Nothing of this is sent again by itself. Bring the carriers' result files in, then decide.")
 
 

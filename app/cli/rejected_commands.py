@@ -20,15 +20,18 @@ _REASONS = {reason.name.lower(): reason for reason in Reason if reason is not Re
 
 @app.command("list")
 def list_(run_id: Number, as_json: Json = False) -> None:
-    """Show how many messages of a run were refused for which reason, and the orders to send them again."""
+    """Show what was refused of a run, by reason and code, and the orders to send it again.
+
+    SENDABLE of them an order would send again: none that the carrier may have.
+    """
     with open_db(looks=True) as (db, _):
         found = db.read(rejected_orders.rejected, run_id)
         orders = db.read(rejected_orders.orders, run_id)
     if as_json:
         say({"rejected": found, "orders": orders}, as_json)
         return
-    listing(found, ("reason", "messages"), as_json)
-    columns = ("number", "reason", "messages", "asked_by", "approved_by", "sent_again", "because")
+    listing(found, ("reason", "code", "messages", "sendable"), as_json)
+    columns = ("number", "reason", "code", "messages", "asked_by", "approved_by", "sent_again", "because")
     if orders:
         listing(orders, columns, as_json)
 
@@ -38,14 +41,17 @@ def ask(
     run_id: Number,
     reason: Annotated[str, typer.Option(help="As `loa rejected list` names it, such as filtered.")],
     because: Annotated[str, typer.Option(help="What was wrong and is mended; who approves reads it.")],
+    code: Annotated[
+        str | None, typer.Option(help="The carrier's code, where the reason has several.")
+    ] = None,
 ) -> None:
-    """Ask to send again what was refused for one reason, once its cause is mended; another approves it."""
+    """Ask to send again what was refused by one code, once its cause is mended; another approves it."""
     if reason not in _REASONS:
         near = meant(reason, _REASONS)
         hint = f"do you mean {near}?" if near else f"name one of {', '.join(_REASONS)}."
         raise Invalid(f"--reason {reason} is no reason of a refusal; {hint}")
     with open_db() as (db, _):
-        number = db.write(rejected_orders.ask, run_id, _REASONS[reason], because, whoami())
+        number = db.write(rejected_orders.ask, run_id, _REASONS[reason], because, whoami(), code)
     done(
         f"Order {number} waits for its approval: loa rejected approve {run_id} {number}",
         run=run_id,
@@ -61,8 +67,11 @@ def approve(
     """Approve an order of somebody else: its messages are queued again, which costs as at first."""
     with open_db() as (db, settings):
         caller, ledger = db.read(decider, "approve_campaign"), ledger_for(db, settings.chunk_size)
-        moved = rejected_orders.approve(db, ledger, run_id, order, caller, _say)
-    done(f"{moved} messages of run {run_id} are queued again.", run=run_id, order=order, messages=moved)
+        found = rejected_orders.approve(db, ledger, run_id, order, caller, _say)
+    said = f"{found.sent_again} messages of run {run_id} are queued again."
+    if found.left_out:
+        said += f" {found.left_out} are left out: a result file says that the carrier has them."
+    done(said, run=run_id, order=order, messages=found.sent_again, left_out=found.left_out)
 
 
 def _say(moved: int, total: int) -> None:

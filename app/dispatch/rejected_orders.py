@@ -1,175 +1,327 @@
 """Orders to send rejected messages again once their cause is mended: one person asks, another approves.
 
-The audit holds the request: append-only, sealed, and numbered. It covers what was rejected before it.
+The audit holds the request: append-only, sealed, and numbered. It covers what was rejected for one reason and
+code before it, by the clock that all processes share; and never what the carrier may have after all: what it
+calls a duplicate, what its result file claims, what was rejected before the database was put back.
 """
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, case, exists, func, or_, select, tuple_
 
 from app.core import clock
-from app.core.errors import Conflict, Forbidden, Invalid
+from app.core.errors import AppError, Conflict, Forbidden, Invalid
 from app.core.states import DeliveryState
-from app.database.connection import Database
+from app.database.connection import Database, shared_ms
 from app.database.models import audit as acts
-from app.database.models import campaigns, deliveries, tallies
-from app.dispatch.unknown_decisions import REST, SLICE, Progress, find_run, set_going
+from app.database.models import campaigns, deliveries, receipt_files, receipt_lines, submissions, tallies
+from app.dispatch import restore_recovery
+from app.dispatch.link_store import RESTORED
+from app.dispatch.unknown_decisions import (
+    REST,
+    SLICE,
+    Progress,
+    broken_off,
+    find_run,
+    require_live,
+    set_going,
+)
 from app.ledger import approval_digest, erasure_state
 from app.ledger.contract import DeliveryKey, Ledger
 from app.security import Caller, audit
 from app.security.credential_provenance import behind, shared
 from app.security.principal import base_name
 from app.security.roles import may
-from carriers.contract import Reason
+from carriers.contract import Reason, ReceiptStatus
 
-_ASKED, _APPROVED, _DONE = "rejected.ask", "rejected.approve", "rejected.resend"
+_ASKED, _APPROVED, _QUEUED, _ENDED = "rejected.ask", "rejected.approve", "rejected.resend", "rejected.end"
+# Words of a carrier that refuses what it has already taken.
+_DUPLICATE = re.compile(r"duplicat|already|trùng|trung lap|trung tin|đã gửi|da gui", re.IGNORECASE)
+# With these a result file does not claim that the message was taken.
+_FAILED = (ReceiptStatus.UNDELIVERED.value, ReceiptStatus.EXPIRED.value)
+_UNSENT = receipt_files.c.unsent.name  # a line's verdict is stored under the name of its counter
 
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """How many messages of a run the carrier refused for one reason (the group of form 4)."""
+    """How many messages of a run the carrier refused for one reason (of form 4) and by one code.
+
+    sendable: how many of them an order would send again.
+    """
 
     reason: str
+    code: str
     messages: int
+    sendable: int
 
 
 @dataclass(frozen=True, slots=True)
 class RejectedOrder:
-    """A request. number: its act in the audit; messages: when it was made; sent_again: once carried out."""
+    """A request. number: its act in the audit; messages: when it was made; sent_again: so far.
+
+    left_out: what a result file of the carrier claims, counted when the order was carried out.
+    """
 
     number: int
     run_id: int
     reason: str
+    code: str
     because: str
     messages: int
     asked_by: str
     asked_at: datetime
-    approved_by: str | None
-    sent_again: int | None
+    approved_by: str | None = None
+    sent_again: int = 0
+    left_out: int = 0
+    carried_out: bool = False
+
+
+# ---- What was rejected
+
+
+def says_duplicate(code: str) -> bool:
+    """Return whether a refusal by this code may mean that the carrier has taken the message before."""
+    return _DUPLICATE.search(code) is not None
 
 
 def rejected(connection: Connection, run_id: int) -> list[Rejected]:
-    t = tallies.c
-    query = (
-        select(t.reason, func.sum(t.n))
-        .where(t.run_id == run_id, t.state == DeliveryState.REJECTED)
-        .group_by(t.reason)
-        .order_by(t.reason)
+    run, t = find_run(connection, run_id), tallies.c
+    refused = select(func.sum(t.n)).where(t.run_id == run_id, t.state == DeliveryState.REJECTED)
+    if not connection.execute(refused).scalar():
+        return []
+    after = restore_recovery.restored_at(connection)
+    fits = and_(deliveries.c.submitted_at > after, ~_claimed(run))
+    columns = (deliveries.c.reason, _last_code(run).label("code"), case((fits, 1), else_=0).label("fits"))
+    each = select(*columns).where(*_refused(run)).subquery().c
+    query = select(each.reason, each.code, func.count(), func.sum(each.fits))
+    rows = connection.execute(query.group_by(each.reason, each.code).order_by(each.reason, each.code))
+    return [
+        Rejected(Reason(reason).name.lower(), code, n, 0 if says_duplicate(code) else int(sendable))
+        for reason, code, n, sendable in rows
+    ]
+
+
+def _refused(run: Row[Any]) -> tuple[ColumnElement[bool], ...]:
+    d = deliveries.c
+    return d.campaign_id == run.campaign_id, d.run_id == run.id, d.state == DeliveryState.REJECTED
+
+
+def _last_code(run: Row[Any]) -> ColumnElement[str]:
+    """Select the code of a delivery's last submission, "" for none."""
+    d, s = deliveries.c, submissions.c
+    own = (s.campaign_id == run.campaign_id, s.batch_id == d.batch_id, s.seq == d.seq)
+    last = select(s.code).where(*own).order_by(s.attempt.desc(), s.part).limit(1)
+    return func.coalesce(last.correlate(deliveries).scalar_subquery(), "")
+
+
+def _claimed(run: Row[Any]) -> ColumnElement[bool]:
+    """Select deliveries of which a result file of the carrier says that it has them, or is being read."""
+    d, f, line = deliveries.c, receipt_files.c, receipt_lines.c
+    first = d.submitted_at - clock.DAY_MS  # clocks differ, and files may give the day alone
+    of_file = (f.carrier == run.carrier, or_(f.campaign_id.is_(None), f.campaign_id == run.campaign_id))
+    says = (
+        line.phone == d.phone,
+        line.status.not_in(_FAILED),
+        or_(line.verdict.is_(None), line.verdict == _UNSENT),
     )
-    return [Rejected(Reason(reason).name.lower(), int(n)) for reason, n in connection.execute(query) if n]
+    when = (f.created_at > first, or_(line.done_at.is_(None), line.done_at > first))
+    return exists().where(line.file_id == f.id, *of_file, *says, *when).correlate(deliveries)
+
+
+# ---- Orders
 
 
 def orders(connection: Connection, run_id: int) -> list[RejectedOrder]:
     """Return the requests about a run, in order."""
     a = acts.c
-    query = select(a.id, a.who, a.action, a.at, a.detail).where(
-        a.subject == f"run/{run_id}", a.action.in_((_ASKED, _APPROVED, _DONE))
-    )
+    query = select(a.id, a.who, a.action, a.at, a.detail).where(a.subject == f"run/{run_id}")
     found: dict[int, dict[str, Any]] = {}
-    for row in connection.execute(query.order_by(a.id)):
+    for row in connection.execute(query.where(a.action.startswith("rejected.")).order_by(a.id)):
+        said = row.detail
         if row.action == _ASKED:
-            asked = {"asked_by": row.who, "asked_at": clock.local(clock.from_ms(row.at))}
-            rest = {"number": row.id, "run_id": run_id, "approved_by": None, "sent_again": None}
-            found[row.id] = row.detail | asked | rest
-        elif (order := found.get(row.detail["order"])) is not None:
-            order["approved_by"] = row.who
-            order["sent_again"] = row.detail.get("n", order["sent_again"])
+            asked = {"asked_by": row.who, "asked_at": clock.local(clock.from_ms(said["at"]))}
+            kept = {name: said[name] for name in ("reason", "code", "because", "messages")}
+            found[row.id] = {"number": row.id, "run_id": run_id} | kept | asked
+        elif (order := found.get(said["order"])) is not None:
+            order.setdefault("approved_by", row.who)
+            if row.action == _QUEUED:
+                order["sent_again"] = order.get("sent_again", 0) + said["n"]
+            elif row.action == _ENDED:
+                order |= {"carried_out": True, "left_out": said["left_out"]}
     return [RejectedOrder(**each) for each in found.values()]
 
 
-def ask(connection: Connection, run_id: int, reason: Reason, because: str, who: str) -> int:
-    """Ask to send again what was rejected for this reason; return the order's number.
-
-    because: what was wrong and is mended, for who approves. Raises Conflict if nothing was rejected so.
-    """
-    run = find_run(connection, run_id)
-    _require_going(connection, run)
-    if not because.strip():
-        raise Invalid("Say what was wrong and that it is mended; who approves reads it.", field="because")
-    name = reason.name.lower()
-    messages = next((each.messages for each in rejected(connection, run_id) if each.reason == name), 0)
-    if not messages:
-        known = ", ".join(f"{each.reason} ({each.messages})" for each in rejected(connection, run_id))
-        raise Conflict(
-            f"Nothing of run {run_id} is rejected for the reason {name}; its reasons: {known or 'none'}."
-        )
-    said = {"reason": name, "because": because.strip(), "messages": messages}
-    audit.note(connection, who, _ASKED, f"run/{run_id}", **said)
-    return orders(connection, run_id)[-1].number
-
-
-def _require_going(connection: Connection, run: Row[Any]) -> None:
-    """Raise Conflict unless the campaign is still what was approved, and its window is not over."""
-    erasure_state.require_rows(connection, run.campaign_id)
-    campaign = connection.execute(select(campaigns).where(campaigns.c.id == run.campaign_id)).one()
-    if approval_digest.approved(connection, campaign) is None:
-        raise Conflict("The campaign is not approved as it stands, so nothing of it is sent again.")
-    if campaign.window_end is not None and campaign.window_end <= clock.now_ms():
-        raise Conflict("The sending window is over, so nothing of the campaign is sent again.")
-
-
-def approve(
-    db: Database, ledger: Ledger, run_id: int, number: int, caller: Caller, say: Progress = lambda *_: None
-) -> int:
-    """Carry out another person's request; return how many messages are queued again.
-
-    In slices, as with unknown messages. What was interrupted goes on when the order is repeated.
-    """
-
-    def step(connection: Connection, keys: Sequence[DeliveryKey]) -> int:
-        moved = ledger.resend_rejected(connection, keys, Reason[order.reason.upper()])
-        set_going(connection, run_id, moved)
-        db.wake(connection)
-        return moved
-
-    order = db.write(_begin, run_id, number, caller)
-    done, after = 0, (0, 0)
-    while keys := db.read(_next, order, after):
-        began = clock.monotonic()
-        done, after = done + db.write(step, keys), keys[-1][1:]
-        say(done, order.messages)
-        if len(keys) == SLICE:
-            time.sleep(REST * (clock.monotonic() - began))
-    db.write(_end, order, caller.name, done)
-    return done
-
-
-def _begin(connection: Connection, run_id: int, number: int, caller: Caller) -> RejectedOrder:
-    run = find_run(connection, run_id)
+def _order(connection: Connection, run_id: int, number: int) -> RejectedOrder:
     order = next((each for each in orders(connection, run_id) if each.number == number), None)
     if order is None:
         raise Invalid(
             f"Run {run_id} has no order {number} about rejected messages; its list shows them.",
             field="order_id",
         )
+    return order
+
+
+def ask(
+    connection: Connection, run_id: int, reason: Reason, because: str, who: str, code: str | None = None
+) -> int:
+    """Ask to send again what was rejected for this reason and code; return the order's number.
+
+    because: what was wrong and is mended, for who approves; code: None for the only one. Raises Conflict if
+    nothing of it can be sent again.
+    """
+    _require_going(connection, find_run(connection, run_id))
+    if not because.strip():
+        raise Invalid("Say what was wrong and that it is mended; who approves reads it.", field="because")
+    every, name = rejected(connection, run_id), reason.name.lower()
+    same = [each for each in every if each.reason == name and code in (None, each.code)]
+    if not same:
+        known = ", ".join(f"{each.reason} {each.code} ({each.messages})" for each in every) or "none"
+        wanted = name if code is None else f"{name} {code}"
+        raise Conflict(f"Nothing of run {run_id} is rejected for the reason {wanted}; its reasons: {known}.")
+    found = _only(same)
+    said = {"reason": name, "code": found.code, "because": because.strip(), "messages": found.sendable}
+    audit.note(connection, who, _ASKED, f"run/{run_id}", **said, at=shared_ms(connection))
+    return orders(connection, run_id)[-1].number
+
+
+def _only(same: Sequence[Rejected]) -> Rejected:
+    """Return the one cause of which something can be sent again."""
+    can = [each for each in same if each.sendable]
+    if len(can) == 1:
+        return can[0]
+    if can:
+        codes = ", ".join(f"{each.code} ({each.sendable})" for each in can)
+        raise Invalid(
+            f"The carrier gave several codes; name the one whose cause is mended: {codes}.", field="code"
+        )
+    if all(says_duplicate(each.code) for each in same):
+        raise Conflict(
+            f"{same[0].code} may mean that the carrier has taken the message before: it is not sent again."
+        )
+    raise Conflict(
+        "None of these is sent again: a result file says that the carrier has them, or they were rejected "
+        "before the database was put back and may have been sent since."
+    )
+
+
+def _require_going(connection: Connection, run: Row[Any]) -> None:
+    """Raise Conflict unless the run lives, its campaign is what was approved, and its window is not over."""
+    erasure_state.require_rows(connection, run.campaign_id)
+    campaign = connection.execute(select(campaigns).where(campaigns.c.id == run.campaign_id)).one()
+    if approval_digest.approved(connection, campaign) is None:
+        raise Conflict("The campaign is not approved as it stands, so nothing of it is sent again.")
+    if campaign.window_end is not None and campaign.window_end <= shared_ms(connection):
+        raise Conflict("The sending window is over, so nothing of the campaign is sent again.")
+    require_live(run.state)
+
+
+# ---- Carrying out
+
+
+def approve(
+    db: Database, ledger: Ledger, run_id: int, number: int, caller: Caller, say: Progress = lambda *_: None
+) -> RejectedOrder:
+    """Carry out another person's request; return it with what is queued again.
+
+    In slices, as with unknown messages; each looks again whether it may. What was interrupted goes on when
+    the order is repeated.
+    """
+
+    def step(connection: Connection, keys: Sequence[DeliveryKey]) -> int:
+        still = _still_covered(connection, ledger, order, keys)
+        by = clock.to_ms(order.asked_at)
+        moved = ledger.resend_rejected(connection, still, Reason[order.reason.upper()], by)
+        set_going(connection, run_id, moved)
+        if moved:
+            audit.note(connection, caller.name, _QUEUED, f"run/{run_id}", order=number, n=moved)
+        db.wake(connection)
+        return moved
+
+    order = db.write(_begin, ledger, run_id, number, caller)
+    done, after = order.sent_again, (0, 0)
+    try:
+        while keys := db.read(_next, ledger, order, after):
+            began = clock.monotonic()
+            done, after = done + db.write(step, keys), keys[-1][1:]
+            say(done, max(done, order.messages))
+            if len(keys) == SLICE:
+                time.sleep(REST * (clock.monotonic() - began))
+    except AppError as error:
+        if not done:
+            raise
+        raise broken_off(error, done) from error
+    return db.write(_end, order, caller.name)
+
+
+def _begin(connection: Connection, ledger: Ledger, run_id: int, number: int, caller: Caller) -> RejectedOrder:
+    order = _order(connection, run_id, number)
     if not may(caller.role, "approve_campaign"):
         raise Forbidden(f"Such orders are approved like campaigns; your role is {caller.role}.")
     own, theirs = {base_name(caller.name)}, {base_name(order.asked_by)}
     if shared(own | behind(connection, caller.name), theirs | behind(connection, order.asked_by)):
         raise Forbidden("You have asked for this, or stand behind who did; somebody else must approve it.")
-    if order.sent_again is not None:
+    if order.carried_out:
         raise Conflict(f"Order {number} was carried out: {order.sent_again} messages were queued again.")
-    _require_going(connection, run)
-    audit.note(connection, caller.name, _APPROVED, f"run/{run_id}", order=number)
+    if not _next(connection, ledger, order, (0, 0)) and not order.sent_again:
+        raise Conflict(
+            f"Nothing of order {number} can be sent again any more: it was sent again by another order, a "
+            "result file says that the carrier has it, or it was rejected before the database was put back."
+        )
+    if order.approved_by is None:
+        audit.note(connection, caller.name, _APPROVED, f"run/{run_id}", order=number)
     return order
 
 
-def _next(connection: Connection, order: RejectedOrder, after: Sequence[int]) -> list[DeliveryKey]:
-    """Return the next rejected deliveries of the order: those refused again since are not among them."""
-    d, run = deliveries.c, find_run(connection, order.run_id)
-    key = (d.campaign_id, d.batch_id, d.seq)
-    before = or_(d.submitted_at.is_(None), d.submitted_at <= clock.to_ms(order.asked_at))
-    refused = (d.state == DeliveryState.REJECTED, d.reason == Reason[order.reason.upper()], before)
-    where = (d.campaign_id == run.campaign_id, d.run_id == run.id, tuple_(d.batch_id, d.seq) > tuple_(*after))
-    rows = connection.execute(select(*key).where(*where, *refused).order_by(*key).limit(SLICE))
+def _next(
+    connection: Connection, ledger: Ledger, order: RejectedOrder, after: Sequence[int]
+) -> list[DeliveryKey]:
+    """Return the next deliveries of the order: those refused again since are not among them."""
+    d = deliveries.c
+    query = _covered(connection, ledger, order).where(tuple_(d.batch_id, d.seq) > tuple_(*after))
+    rows = connection.execute(query.order_by(d.campaign_id, d.batch_id, d.seq).limit(SLICE))
     return [DeliveryKey(*row) for row in rows]
 
 
-def _end(connection: Connection, order: RejectedOrder, who: str, done: int) -> None:
-    audit.note(connection, who, _DONE, f"run/{order.run_id}", order=order.number, n=done)
+def _still_covered(
+    connection: Connection, ledger: Ledger, order: RejectedOrder, keys: Sequence[DeliveryKey]
+) -> list[DeliveryKey]:
+    """Return those of the keys that the order still covers, as seen by the transaction that moves them."""
+    d, lines = deliveries.c, [key[1:] for key in keys]
+    query = _covered(connection, ledger, order).where(tuple_(d.batch_id, d.seq).in_(lines))
+    return [DeliveryKey(*row) for row in connection.execute(query)]
+
+
+def _covered(connection: Connection, ledger: Ledger, order: RejectedOrder) -> Select[Any]:
+    """Select the keys of what the order may send again now. Raises Conflict if nothing may be."""
+    run = find_run(connection, order.run_id)
+    _require_going(connection, run)
+    if restore_recovery.moved(connection, ledger):
+        raise Conflict(RESTORED.reason)
+    d = deliveries.c
+    return select(d.campaign_id, d.batch_id, d.seq).where(*_ordered(connection, run, order), ~_claimed(run))
+
+
+def _ordered(connection: Connection, run: Row[Any], order: RejectedOrder) -> list[ColumnElement[bool]]:
+    d = deliveries.c
+    after, by = restore_recovery.restored_at(connection), clock.to_ms(order.asked_at)
+    same = (d.reason == Reason[order.reason.upper()], _last_code(run) == order.code)
+    return [*_refused(run), *same, d.submitted_at > after, d.submitted_at <= by]
+
+
+def _end(connection: Connection, asked: RejectedOrder, who: str) -> RejectedOrder:
+    """Close the order, unless it has moved nothing or somebody has closed it meanwhile."""
+    order = _order(connection, asked.run_id, asked.number)
+    if not order.sent_again or order.carried_out:
+        return order
+    run = find_run(connection, order.run_id)
+    claimed = select(func.count()).where(*_ordered(connection, run, order), _claimed(run))
+    said = {"n": order.sent_again, "left_out": connection.execute(claimed).scalar_one()}
+    audit.note(connection, who, _ENDED, f"run/{order.run_id}", order=order.number, **said)
+    return _order(connection, order.run_id, order.number)

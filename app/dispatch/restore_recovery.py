@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, func, insert, or_, select
 
 from app.core import clock
 from app.core.errors import Conflict
-from app.core.states import RunState
+from app.core.states import DeliveryState, RunState
 from app.database.connection import Database
-from app.database.models import database_identity, links, runs
+from app.database.models import audit as acts
+from app.database.models import campaigns, database_identity, links, runs, tallies
 from app.dispatch import link_store
 from app.dispatch.run_sweeps import fan_out, next_due
 from app.ledger import approval_digest
@@ -44,7 +45,20 @@ def _newest(connection: Connection) -> str | None:
     return connection.execute(select(i.home).order_by(i.id.desc()).limit(1)).scalar()
 
 
+def restored_at(connection: Connection) -> int:
+    """Return when the database was last put back, losing what came after; 0 for never. Ms since 1970.
+
+    What an order sent again meanwhile, this database takes for rejected still.
+    """
+    a = acts.c
+    query = select(a.detail).where(a.subject == "database", a.action == _RESTORED)
+    said = connection.execute(query.order_by(a.id.desc()).limit(1)).scalar()
+    return int(said["at"]) if said else 0
+
+
 # ---- Decisions after a restore
+
+_RESTORED = "database.restored"
 
 _LIVE_STATES = (RunState.RUNNING, RunState.PAUSED)
 _CHUNKS_AT_ONCE = 2  # a thousand deliveries each: short, so that webhooks can be stored in between
@@ -90,6 +104,20 @@ def planned(connection: Connection) -> list[int]:
     return list(connection.execute(query).scalars())
 
 
+def refused(connection: Connection, ledger: Ledger) -> list[tuple[int, str, int]]:
+    """Return id, carrier and rejected messages of the runs of which an order could have sent some again."""
+    r, t, end = runs.c, tallies.c, campaigns.c.window_end
+    n = func.sum(t.n)
+    query = select(r.id, r.carrier, n).join(tallies, t.run_id == r.id).group_by(r.id, r.carrier)
+    query = query.join(campaigns, campaigns.c.id == r.campaign_id).where(
+        t.state == DeliveryState.REJECTED,
+        r.state.in_([state.value for state in (*_LIVE_STATES, RunState.SENT, RunState.FINISHED)]),
+        or_(end.is_(None), end > ledger.now_ms(connection)),
+    )
+    rows = connection.execute(query.having(n > 0).order_by(r.id))
+    return [(run_id, carrier, int(count)) for run_id, carrier, count in rows]
+
+
 def _mark_unknown(db: Database, ledger: Ledger, run_id: int, carrier: str) -> DoubtfulRun:
     first = select(links.c.id).where(links.c.carrier == carrier).order_by(links.c.id).limit(1)
     link_id = db.read(lambda connection: connection.execute(first).scalar())
@@ -112,7 +140,7 @@ def trust(connection: Connection, ledger: Ledger, who: str) -> None:
 
 def _note(connection: Connection, ledger: Ledger, who: str, found: list[DoubtfulRun]) -> None:
     unknown = {str(each.run_id): each.unknown for each in found}
-    audit.note(connection, who, "database.restored", "database", unknown=unknown)
+    audit.note(connection, who, _RESTORED, "database", unknown=unknown, at=ledger.now_ms(connection))
     _resume(connection, ledger, who)
 
 

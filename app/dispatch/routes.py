@@ -167,7 +167,7 @@ def write_off_unknown(run_id: Id, body: UnknownSelection, db: Db, ledger: Ledger
 
 
 class RejectedBody(BaseModel):
-    """Which refused messages to send again: one reason of the run's, and what was wrong and is mended."""
+    """Which refused messages to send again: one reason and code of the run's, and what is mended."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -182,6 +182,7 @@ class RejectedBody(BaseModel):
         "filtered",
         "wrong_request",
     ] = Field(examples=["filtered"])
+    code: str | None = Field(default=None, max_length=80, description="Where the reason has several codes.")
     because: str = Field(
         min_length=1, max_length=500, examples=["The sender was not registered; it is since today."]
     )
@@ -189,7 +190,7 @@ class RejectedBody(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class RejectedView:
-    """How many messages were refused for which reason, and the orders to send them again."""
+    """How many messages were refused for which reason and code, and the orders to send them again."""
 
     rejected: list[rejected_orders.Rejected]
     orders: list[rejected_orders.RejectedOrder]
@@ -197,26 +198,32 @@ class RejectedView:
 
 @router.get("/v1/runs/{run_id}/rejected")
 def list_rejected(run_id: Id, db: Db, who: Who) -> RejectedView:
-    """Count what the carrier refused, by reason, and list the orders to send it again."""
+    """Count what the carrier refused, by reason and code, and list the orders to send it again.
+
+    `sendable` of them an order would send again: none that may have been taken before (duplicates), that a
+    result file of the carrier claims, or that was refused before the database was put back.
+    """
     db.read(unknown_decisions.find_run, run_id, who.carrier)
     return RejectedView(db.read(rejected_orders.rejected, run_id), db.read(rejected_orders.orders, run_id))
 
 
 @router.post("/v1/runs/{run_id}/rejected", status_code=201)
 def ask_rejected(run_id: Id, body: RejectedBody, db: Db, who: Who) -> rejected_orders.RejectedOrder:
-    """Ask to send again what was refused for one reason, once its cause is mended; another approves it."""
+    """Ask to send again what was refused for one reason and code; another approves it."""
     db.read(unknown_decisions.find_run, run_id, who.carrier)
     reason = Reason[body.reason.upper()]
-    number = db.write(rejected_orders.ask, run_id, reason, body.because, who.name)
+    number = db.write(rejected_orders.ask, run_id, reason, body.because, who.name, body.code)
     return next(each for each in db.read(rejected_orders.orders, run_id) if each.number == number)
 
 
 @router.post("/v1/runs/{run_id}/rejected/{order_id}/approve")
 @in_slices
-def approve_rejected(run_id: Id, order_id: Id, db: Db, ledger: LedgerDep, who: Who) -> Decided:
+def approve_rejected(
+    run_id: Id, order_id: Id, db: Db, ledger: LedgerDep, who: Who
+) -> rejected_orders.RejectedOrder:
     """Approve somebody else's order: its messages are queued again. In slices; repeat it if interrupted."""
     db.read(unknown_decisions.find_run, run_id, who.carrier)
-    return Decided(deliveries=rejected_orders.approve(db, ledger, run_id, order_id, who))
+    return rejected_orders.approve(db, ledger, run_id, order_id, who)
 
 
 def _chosen(body: UnknownSelection) -> list[tuple[int, int]]:

@@ -90,10 +90,20 @@ def set_going(connection: Connection, run_id: int, queued: int) -> None:
     """Set the run sending again; locked after its chunks, as everywhere, so that no sweep ends it."""
     held = update(runs).where(runs.c.id == run_id).values(state=runs.c.state).returning(runs.c.state)
     state = connection.execute(held).scalar_one()
-    if state not in (RunState.RUNNING, RunState.PAUSED, RunState.SENT, RunState.FINISHED):
-        raise Conflict(f"The run is {state}; messages can be sent again only while it lives.")
+    require_live(state)
     if queued and state in (RunState.SENT, RunState.FINISHED):
         move(connection, run_id, state, RunState.RUNNING)
+
+
+def require_live(state: str) -> None:
+    if state not in (RunState.RUNNING, RunState.PAUSED, RunState.SENT, RunState.FINISHED):
+        raise Conflict(f"The run is {state}; messages can be sent again only while it lives.")
+
+
+def broken_off(error: AppError, done: int) -> AppError:
+    """Return the error that ended an order in slices, with how many messages it has decided."""
+    sentence = f"{done} messages are decided, then it broke off: {error.detail} Say it again for the rest."
+    return type(error)(sentence)
 
 
 def _in_slices(db: Database, ledger: Ledger, order: UnknownOrder, step: _Step, say: Progress) -> int:
@@ -109,10 +119,7 @@ def _in_slices(db: Database, ledger: Ledger, order: UnknownOrder, step: _Step, s
     except AppError as error:
         if not seen:
             raise
-        sentence = (
-            f"{done} messages are decided, then it broke off: {error.detail} Say it again for the rest."
-        )
-        raise type(error)(sentence) from error
+        raise broken_off(error, done) from error
     return done
 
 

@@ -285,8 +285,13 @@ class Ledger(Protocol):
     def resend(self, connection: Connection, keys: Sequence[DeliveryKey]) -> int:
         """Queue unknown deliveries again: a person's recorded decision, never called by a sweep."""
 
-    def resend_rejected(self, connection: Connection, keys: Sequence[DeliveryKey], reason: int) -> int:
-        """Queue again what was rejected for this reason: an order that two persons have given."""
+    def resend_rejected(
+        self, connection: Connection, keys: Sequence[DeliveryKey], reason: int, by_ms: int
+    ) -> int:
+        """Queue again what was rejected for this reason by then: an order that two persons have given.
+
+        Not counted in `resends`: nothing of it was perhaps taken.
+        """
 
     def write_off(self, connection: Connection, keys: Sequence[DeliveryKey], who: str) -> int:
         """Leave deliveries unknown: a person's recorded decision. A later receipt still settles them."""

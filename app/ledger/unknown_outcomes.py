@@ -96,9 +96,13 @@ class UnknownDecisions(EngineBase):
     def resend(self, connection: Connection, keys: Sequence[DeliveryKey]) -> int:
         return len(self._requeue(connection, keys, {"resends": deliveries.c.resends + 1}))
 
-    def resend_rejected(self, connection: Connection, keys: Sequence[DeliveryKey], reason: int) -> int:
-        more, same = {"resends": deliveries.c.resends + 1, "faults": 0}, deliveries.c.reason == reason
-        return len(self._requeue(connection, keys, more, same, state=DeliveryState.REJECTED))
+    def resend_rejected(
+        self, connection: Connection, keys: Sequence[DeliveryKey], reason: int, by_ms: int
+    ) -> int:
+        d = deliveries.c
+        only = (d.reason == reason, d.submitted_at <= by_ms)
+        # `resends` stays: a carrier that calls it a duplicate now has refused it before, not taken it.
+        return len(self._requeue(connection, keys, {"faults": 0}, *only, state=DeliveryState.REJECTED))
 
     def take_back(
         self, connection: Connection, lease: ChunkLease, keys: Sequence[DeliveryKey]

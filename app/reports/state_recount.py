@@ -23,8 +23,8 @@ from sqlalchemy import (
 )
 
 from app.core.states import FAILED, RECEIVED, DeliveryState, DeliveryStatus, NotSent, conclude
-from app.database.models import deliveries, receipts, submissions
-from app.ledger.contract import ResultKind
+from app.database.models import deliveries, receipts, state_events, submissions
+from app.ledger.contract import ResultKind, StateEvent
 from carriers.contract import Reason, ReceiptLevel, ReceiptStatus
 
 _UNSETTLED = -1
@@ -33,7 +33,7 @@ _UNSETTLED = -1
 class Group(NamedTuple):
     """Deliveries alike in stored columns, receipts and submissions.
 
-    resends: times a person had them sent again, which clears earlier receipts.
+    resends: times persons had them sent again, unknown or rejected, which clears what came before.
     """
 
     state: int
@@ -137,13 +137,23 @@ def _groups(campaign_id: int, batch_id: int) -> Select[*tuple[Any, ...]]:
     sent = _submitted(campaign_id, batch_id)
     stored = (d.state, d.reason, d.parts, d.delivered, d.relayed, d.failed)
     journal = [func.coalesce(c, 0) for c in (*reported.c, *sent.c) if c.name != "seq"]
+    ordered = _ordered(campaign_id, batch_id)
     joined = deliveries.outerjoin(reported, reported.c.seq == d.seq).outerjoin(sent, sent.c.seq == d.seq)
+    resends = d.resends + func.coalesce(ordered.c.n, 0)
     return (
-        select(*stored, *journal, d.resends, func.count(), func.min(d.seq))
-        .select_from(joined)
+        select(*stored, *journal, resends, func.count(), func.min(d.seq))
+        .select_from(joined.outerjoin(ordered, ordered.c.seq == d.seq))
         .where(d.campaign_id == campaign_id, d.batch_id == batch_id)
-        .group_by(*stored, *journal, d.resends)
+        .group_by(*stored, *journal, resends)
     )
+
+
+def _ordered(campaign_id: int, batch_id: int) -> Subquery:
+    """Count by delivery how often it was rejected and an order had it sent again."""
+    t = state_events.c
+    again = (t.kind == StateEvent.REQUEUED, t.reason > Reason.NONE)
+    query = select(t.seq, func.count().label("n")).where(t.campaign_id == campaign_id, t.batch_id == batch_id)
+    return query.where(*again).group_by(t.seq).subquery("ordered")
 
 
 def _reported(campaign_id: int, batch_id: int) -> Subquery:

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 from click.testing import Result
-from sqlalchemy import update
+from sqlalchemy import insert, update
 from typer.testing import CliRunner
 
 from app.cli import app
 from app.core.errors import Invalid
 from app.core.states import DeliveryState
 from app.database.connection import Database
-from app.database.models import runs
+from app.database.models import runs, tallies
 from app.dispatch import restore_recovery
 from app.ledger.factory import ledger_for
 from tests.app.world import World, build
@@ -68,7 +68,19 @@ def test_a_copy_that_is_put_back_has_its_open_work_made_unknown_by_one_command(
     url = f"sqlite:///{copy}"
     monkeypatch.setenv("LOA_DATABASE_URL", url)
     assert moved(url)
+    with closing(Database(url)) as db:
+        refused = {
+            "campaign_id": 1,
+            "run_id": 1,
+            "batch_id": 1,
+            "state": 3,
+            "reason": 8,
+            "n": 2,
+            "segments": 2,
+        }
+        db.write(lambda c: c.execute(insert(tallies).values(refused)))
     said = loa("restored")
+    assert "Run 1 (viettel): no order sends its 2 rejected messages again, as one may have." in said.stdout
     assert "Run 1 (viettel): 3 deliveries are unknown now." in said.stdout
     assert "Run 2 is planned here." in said.stdout
     assert not moved(url)

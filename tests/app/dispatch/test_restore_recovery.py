@@ -16,9 +16,10 @@ from app.core.states import DeliveryState, LinkState, RunState
 from app.database.connection import Database
 from app.database.models import audit, batches, chunks, links, run_batches, runs, subscribers, unknowns
 from app.database.models import database_identity as kept
-from app.dispatch import link_store, restore_recovery, run_content
+from app.dispatch import link_store, rejected_orders, restore_recovery, run_content
 from app.ledger.contract import Reservation
 from app.ledger.transfer import back_up
+from tests.app.dispatch import test_rejected_orders as rejected
 from tests.app.world import World, accepted, build
 from tests.engines import each_engine
 
@@ -109,8 +110,9 @@ def test_what_was_queued_is_unknown_then_and_the_link_goes_on_with_nothing(world
     assert set(listed) == {
         ("the database was put back to a time before it may have been sent", world.link.id)
     }
-    said = world.db.read(lambda c: c.execute(select(audit.c.action, audit.c.who, audit.c.detail)).all())
-    assert ("database.restored", WHO, {"unknown": {str(world.run): 20}}) in [tuple(row) for row in said]
+    query = select(audit.c.who, audit.c.detail).where(audit.c.action == "database.restored")
+    [(who, detail)] = world.db.read(lambda c: c.execute(query).all())
+    assert (who, detail["unknown"]) == (WHO, {str(world.run): 20})
 
 
 @pytest.mark.parametrize("state", [RunState.RUNNING, RunState.PAUSED])
@@ -136,6 +138,32 @@ def test_a_run_that_was_planned_is_named_and_one_that_is_over_is_left_alone(worl
     put_back(world)
     assert restore_recovery.doubt(world.db, world.ledger, WHO) == []
     assert world.states() == {DeliveryState.SUBMITTED: 10, DeliveryState.QUEUED: 20}
+
+
+@pytest.mark.parametrize("nothing_lost", [False, True])
+def test_what_was_rejected_before_the_database_was_put_back_is_in_no_order(
+    db: Database, nothing_lost: bool
+) -> None:
+    """The order was given after the backup as well, and what it sent then is rejected here still."""
+    world = rejected.refused(db)
+    db.write(restore_recovery.settle, world.ledger, "loa")
+    number = rejected.asked(world)
+    put_back(world)
+    with pytest.raises(Conflict, match="loa database restored"):
+        rejected.carried_out(world, number)
+    if nothing_lost:
+        db.write(restore_recovery.trust, world.ledger, WHO)
+        rejected.carried_out(world, number)
+        assert rejected.order_of(world) == ("chief", 10, 10)
+        return
+    restore_recovery.doubt(db, world.ledger, WHO)
+    assert db.read(restore_recovery.refused, world.ledger) == [(world.run, "viettel", 15)]
+    with pytest.raises(Conflict, match=f"Nothing of order {number} can be sent again any more"):
+        rejected.carried_out(world, number)
+    with pytest.raises(Conflict, match="before the database was put back"):
+        rejected.asked(world)
+    assert [each.sendable for each in db.read(rejected_orders.rejected, world.run)] == [0, 0]
+    assert world.states() == {DeliveryState.SUBMITTED: 5, DeliveryState.REJECTED: 15}
 
 
 def test_with_a_persons_word_that_nothing_is_lost_all_goes_on_where_it_stood(world: World) -> None:

@@ -139,7 +139,8 @@ class History:
         d = deliveries.c
         refused = select(d.campaign_id, d.batch_id, d.seq).where(d.state == DeliveryState.REJECTED).limit(3)
         keys = [DeliveryKey(*row) for row in self.db.read(lambda c: c.execute(refused).all())]
-        self.db.write(self.ledger.resend_rejected, keys, Reason.NO_SUCH_NUMBER)
+        by = self.db.read(self.ledger.now_ms)
+        self.db.write(self.ledger.resend_rejected, keys, Reason.NO_SUCH_NUMBER, by)
 
     def fold(self) -> None:
         self.db.write(self.ledger.fold_tallies)
