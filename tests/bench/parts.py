@@ -18,7 +18,7 @@ from tests.bench.pump_bench import ROUNDS, pump
 from tests.bench.report_bench import run as report
 from tests.bench.webhook_bench import webhooks
 from tests.bench.whole_bench import whole
-from tests.bench.year_bench import year
+from tests.bench.year_bench import claim_ms, year
 
 _PEAK_MB = 300.0
 _WHOLE_PEAK_MB = 400.0
@@ -230,6 +230,8 @@ def _year(engine: str, sizes: Sizes) -> Iterator[Figure]:
     most = Limit("most_ms_at_rest", _AT_REST_MS, bar=1, ceiling=True)
     for name in ("runs_at_rest", "tallies_at_rest"):
         yield Figure(f"{engine}_year_{name}_ms", got[name], most)
+    limit = Limit("most_ms_of_a_claim", _AT_REST_MS, bar=1, ceiling=True)
+    yield Figure(f"{engine}_year_claim_at_50_million_ms", claim_ms(engine), limit)
 
 
 def _hindered(engine: str, sizes: Sizes) -> Iterator[Figure]:

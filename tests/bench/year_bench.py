@@ -13,14 +13,16 @@ from app.database.connection import Database
 from app.database.models import campaigns, runs, tallies
 from app.dispatch import run_sweeps as sweeps
 from app.ledger.contract import Arrival, DeliveryToSend
+from tests.app.ledger.test_claim_cost import open_more
 from tests.app.world import World, accepted, receipt
-from tests.bench.machinery import fresh_url, now
+from tests.bench.machinery import analyze, fresh_url, now
 from tests.bench.path_bench import filled
 
 _GROUP = 200
 _PATIENCE_MS = 5 * clock.DAY_MS
 _STATES = (DeliveryState.SUBMITTED, DeliveryState.UNDELIVERED, DeliveryState.DELIVERED)
 _ROUNDS = 20
+_CLAIMS, _WAITING_CHUNKS = 60, 50_000
 
 
 def year(engine: str, past: int, keys: int, groups: int) -> dict[str, float]:
@@ -79,6 +81,29 @@ def _at_rest(world: World) -> dict[str, float]:
     if db.read(sweeps.due_steps, ledger, _PATIENCE_MS) or db.read(ledger.to_fold):
         raise SystemExit("There is something to do where nothing has come.")
     return {"runs_at_rest": statistics.median(asked), "tallies_at_rest": statistics.median(folds)}
+
+
+def claim_ms(engine: str) -> float:
+    """The median in ms of a claim of 1,000 messages while 50 million wait, without its commit."""
+    with fresh_url(engine) as url:
+        db = Database(url)
+        try:
+            world = filled(db, _CLAIMS * 1000)
+            world.fan_out()
+            open_more(world, _WAITING_CHUNKS)
+            analyze(db)
+            return statistics.median(db.write(_claim, world) for _ in range(_CLAIMS))
+        finally:
+            db.close()
+
+
+def _claim(connection: Connection, world: World) -> float:
+    started = now()
+    lease = world.ledger.claim(connection, world.link, [world.run], "bench", 60.0)
+    took = (now() - started) * 1000
+    if lease is None or len(lease.items) != 1000:
+        raise SystemExit("A claim found no whole chunk.")
+    return took
 
 
 def _fill_past(world: World, past: int, keys: int) -> None:

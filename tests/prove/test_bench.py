@@ -52,6 +52,8 @@ OF_AN_ENGINE = (
     "year_receipts_beside_ms_ratio",
     "year_runs_at_rest_ms",
     "year_tallies_at_rest_ms",
+    "year_claim_at_50_million_ms",
+    "year_claim_at_50_million_ms_ratio",
 )
 
 
