@@ -343,7 +343,9 @@ def _apply_one(outcome: _Outcome, one: ReceiptRow, hits: Sequence[MatchedDeliver
     status, level = ReceiptStatus(one.status), ReceiptLevel(one.level)
     spoken_of = range(hit.parts) if hit.part == WHOLE else [each.part for each in hits]
     # Unless it was delivered, the earlier sending of a requeued message says nothing of the present one.
-    over = hit.part != WHOLE and hit.at < past.requeued_at and status is not ReceiptStatus.DELIVERED
+    # Which sending a receipt without a reference means, only the time that it states can tell.
+    by_time = hit.at < past.requeued_at if hit.part != WHOLE else one.stated and one.made < past.requeued_at
+    over = by_time and status is not ReceiptStatus.DELIVERED
     for part in () if over else spoken_of:
         new = apply_receipt(new, part, status, level, one.reason)
     moving.standing, changed = new, new != old

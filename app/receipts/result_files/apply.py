@@ -15,7 +15,7 @@ from app.core.states import DeliveryStatus
 from app.database.models import links
 from app.ledger.contract import Applied, Arrival, DeliveryKey, Ledger, Link
 from app.receipts.result_files.match_deliveries import Candidate, ResultLine, RunKey, candidates, choose
-from app.receipts.result_files.verdict_rules import after, last, verdict
+from app.receipts.result_files.verdict_rules import after, last, of_earlier_sending, verdict
 from app.receipts.result_files.verdicts import ResultVerdict
 from carriers.contract import Reason, Receipt, ReceiptLevel, ReceiptStatus
 
@@ -112,7 +112,7 @@ def _judge_all(connection: Connection, source: ResultFile, lines: Sequence[Resul
 
 
 def _judge(work: _Work, source: ResultFile, one: Candidate, lines: Sequence[ResultLine]) -> None:
-    line = last(lines)
+    line = last(lines, one)
     link, own_level = source.links.get(one.link_id or 0) or next(iter(source.links.values()))
     level = source.level or own_level
     then = after(line, one.standing, level)
@@ -120,6 +120,8 @@ def _judge(work: _Work, source: ResultFile, one: Candidate, lines: Sequence[Resu
         LineVerdict(each.line, ResultVerdict.REPEATED, one.key) for each in lines if each is not line
     ]
     work.told.append(LineVerdict(line.line, verdict(line, one, then), one.key))
+    if of_earlier_sending(line, one):
+        return
     work.arrivals.append(Arrival(link, _receipt(source.file_id, line, level), one.key))
     work.expected[one.key] = then
     work.changes += then != one.standing

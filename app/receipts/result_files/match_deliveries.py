@@ -50,7 +50,8 @@ class Candidate(NamedTuple):
     delivered: int
     relayed: int
     failed: int
-    sent_after: int = 0  # only for an unknown one: it was not sent before this time (ms)
+    resends: int
+    sent_after: int = 0  # only if unknown or sent again: it was not sent before this time (ms)
 
     @property
     def key(self) -> DeliveryKey:
@@ -92,8 +93,8 @@ def candidates(
     """
     d, line = deliveries.c, receipt_lines.c
     own_columns = (d[name] for name in Candidate._fields if name != "sent_after")
-    unknown = d.state == DeliveryState.UNKNOWN
-    query = select(*own_columns, case((unknown, sent_after(d)), else_=0))
+    asked_for = or_(d.state == DeliveryState.UNKNOWN, d.resends > 0)
+    query = select(*own_columns, case((asked_for, sent_after(d)), else_=0))
     query = query.where(line.file_id == file_id, line.phone.between(*span))
     found: defaultdict[int, set[Candidate]] = defaultdict(set)
     for run in among:

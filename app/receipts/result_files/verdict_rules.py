@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from app.core.states import RECEIVED, DeliveryState, DeliveryStatus, apply_receipt
 from app.receipts.result_files.match_deliveries import Candidate, ResultLine
@@ -12,9 +12,19 @@ from carriers.contract import ReceiptLevel, ReceiptStatus
 _NOTHING_FINAL = (ReceiptStatus.IN_TRANSIT, ReceiptStatus.UNKNOWN)
 
 
-def last(lines: Iterable[ResultLine]) -> ResultLine:
-    """Return the line of a message that counts: the latest by its time, then by its place in the file."""
-    return max(lines, key=lambda line: (line.done_at if line.done_at is not None else -1, line.line))
+def last(lines: Sequence[ResultLine], one: Candidate) -> ResultLine:
+    """Return the line of a message that counts: the latest by its time, then by its place in the file.
+
+    Those of an earlier sending count only if there is no other.
+    """
+    among = [line for line in lines if not of_earlier_sending(line, one)] or lines
+    return max(among, key=lambda line: (line.done_at if line.done_at is not None else -1, line.line))
+
+
+def of_earlier_sending(line: ResultLine, one: Candidate) -> bool:
+    """Return whether the message was sent again after the line's time. Delivered counts anyway."""
+    dated_before = line.done_at is not None and line.done_at < one.sent_after
+    return one.resends > 0 and dated_before and ReceiptStatus(line.status) is not ReceiptStatus.DELIVERED
 
 
 def after(line: ResultLine, before: DeliveryStatus, level: ReceiptLevel) -> DeliveryStatus:
@@ -29,6 +39,7 @@ def verdict(line: ResultLine, one: Candidate, then: DeliveryStatus) -> ResultVer
     """Judge the line that counts for delivery `one`, whose status becomes `then`.
 
     the line reports   the delivery
+    any, not delivered was sent again later  OPEN
     nothing final      is moved by it        SETTLED: it was unknown whether the carrier has it
                        is in transit too     AGREED, otherwise OPEN
     delivered          failed by a receipt   SAYS_DELIVERED
@@ -36,6 +47,8 @@ def verdict(line: ResultLine, one: Candidate, then: DeliveryStatus) -> ResultVer
     a final status     is moved by it        SETTLED, otherwise AGREED
     """
     status, moved = ReceiptStatus(line.status), then.state != one.state
+    if of_earlier_sending(line, one):
+        return ResultVerdict.OPEN
     if status in _NOTHING_FINAL:
         same = one.state == DeliveryState.SUBMITTED and status is ReceiptStatus.IN_TRANSIT
         nothing = ResultVerdict.AGREED if same else ResultVerdict.OPEN

@@ -40,7 +40,8 @@ WORDS: dict[str, Sentence] = {
         "Tệp báo không nhận được, biên nhận trước đó báo đã nhận; giữ cả hai, trạng thái không đổi.",
     ),
     ResultVerdict.OPEN: Sentence(
-        "The file says nothing final of the message.", "Tệp chưa cho biết kết quả cuối cùng của tin."
+        "The file says nothing final of the message, or nothing of its last sending.",
+        "Tệp chưa cho biết kết quả cuối cùng của tin, hoặc của lần gửi gần nhất.",
     ),
     ResultVerdict.REPEATED: Sentence(
         "Another line of the file speaks later of the same message.",

@@ -68,6 +68,21 @@ def test_the_failure_of_an_earlier_sending_does_not_cancel_the_one_ordered_since
     assert state(world) == DELIVERED
 
 
+@pytest.mark.parametrize(("minutes", "now"), [(-5, SUBMITTED), (1, UNDELIVERED)])
+def test_a_failure_without_a_reference_is_of_the_sending_of_its_time(
+    db: Database, minutes: float, now: DeliveryState
+) -> None:
+    world = sent(db, Unknown("no answer"), count=1)
+    assert db.write(world.ledger.resend, [DeliveryKey(world.campaign, world.batch, 2)]) == 1
+    lease = world.claim()
+    assert lease
+    taken = [SubmitOutcome(lease.items[0], Accepted(()))]
+    db.write(world.ledger.record, world.link, lease, taken, None, 30.0)
+    apply(world, said(world, None, BAD, days=minutes / 1440))
+    assert state(world) == now
+    assert verify(db, world.ledger) == []
+
+
 @pytest.mark.longer
 def test_a_row_of_quarantine_that_is_being_looked_at_keeps_no_link_waiting(new_postgresql_url: str) -> None:
     """Else one waits for the other: the look for the delivery, the link for the receipts of its phone."""

@@ -80,6 +80,7 @@ def hand_over(world: World, results: Sequence[SubmitResult | None]) -> None:
     outcomes = [SubmitOutcome(item, result) for item, result in pairs if result is not None]
     if outcomes:
         world.db.write(world.ledger.record, world.link, lease, outcomes, None, 30.0)
+    world.db.write(world.ledger.release, lease, 0.0)
 
 
 def csv_file(path: Path, rows: Iterable[Sequence[str]], header: Sequence[str] = HEADER) -> Path:
