@@ -34,25 +34,53 @@ from app.database.driver_errors import translated
 from app.database.models import campaigns, deliveries, metadata, tallies
 from app.ledger.engines.postgresql import PostgresqlLedger
 
-# Marks a file as a copy, so that it does not send before a person confirms.
-_MARK = "INSERT INTO database_identity (home, since, by) VALUES ('a copy', ?, ?)"
+# Marks a file as a copy, so that it does not send before a person confirms; the table was renamed by 0029.
+_MARKS = {
+    "database_identity": "INSERT INTO database_identity (home, since, by) VALUES ('a copy', ?, ?)",
+    "homes": "INSERT INTO homes (home, since, by) VALUES ('a copy', ?, ?)",
+}
 
 
 def back_up(source: Path, target: Path, who: str) -> int:
-    """Copy a SQLite ledger in use without blocking it; return the size in bytes. SetupError if impossible."""
+    """Copy a SQLite ledger in use without blocking it; return the size in bytes. SetupError if impossible.
+
+    The copy, of whatever schema, gets its name only once it is marked as one.
+    """
     if not source.is_file():
         raise SetupError(f"There is no ledger at {source}: name its folder in LOA_DATA.")
+    if os.path.lexists(target):
+        raise SetupError(f"{target} is there already: name a new file.")
+    part = target.with_name(f"{target.name}.part")
     try:
-        os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    except FileExistsError:
+        raise SetupError(
+            f"{part} is left from a copy that was ended: delete it, or name a new file."
+        ) from None
     except OSError as error:
         raise SetupError(f"{target} can't be made ({error.strerror}): name a new file.") from None
-    with translated(), closing(sqlite3.connect(f"file:{source}?mode=ro", uri=True)) as ledger:
-        ledger.isolation_level = None
-        ledger.execute("VACUUM INTO ?", (str(target),))
-    with translated(), closing(sqlite3.connect(target)) as copy:
-        copy.isolation_level = None
-        copy.execute(_MARK, (clock.now_ms(), who))
+    try:
+        with translated(), closing(sqlite3.connect(f"file:{source}?mode=ro", uri=True)) as ledger:
+            ledger.isolation_level = None
+            ledger.execute("VACUUM INTO ?", (str(part),))
+        with translated(), closing(sqlite3.connect(part)) as copy:
+            copy.isolation_level = None
+            _mark(copy, who)
+        part.rename(target)
+    finally:
+        part.unlink(missing_ok=True)
     return target.stat().st_size
+
+
+def _mark(copy: sqlite3.Connection, who: str) -> None:
+    tables = {name for (name,) in copy.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+    mark = next((mark for table, mark in _MARKS.items() if table in tables), None)
+    if mark is None:
+        raise SetupError(
+            "The ledger's schema is older than 0013, and a copy could not be told from it: stop Loa, run "
+            "`loa migrate`, which is undone as a whole if it fails, and copy it then."
+        )
+    copy.execute(mark, (clock.now_ms(), who))
 
 
 Progress = Callable[[str, int], None]

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import sqlite3
 import stat
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+from alembic import command
 from sqlalchemy import insert, select, update
 
 from app.core.errors import Conflict, SetupError
 from app.core.states import DeliveryState, LinkState, RunState
+from app.database import schema
 from app.database.connection import Database
 from app.database.models import audit, batches, chunks, links, run_batches, runs, subscribers, unknowns
 from app.database.models import database_identity as kept
 from app.dispatch import link_store, rejected_orders, restore_recovery, run_content
 from app.ledger.contract import Reservation
+from app.ledger.factory import ledger_for
 from app.ledger.transfer import back_up
 from tests.app.dispatch import test_rejected_orders as rejected
 from tests.app.world import World, accepted, build
@@ -202,6 +208,59 @@ def test_a_copy_of_a_sqlite_ledger_knows_that_it_is_one(sqlite_url: str, tmp_pat
         assert other.read(restore_recovery.moved, world.ledger)
     finally:
         other.close()
+
+
+@pytest.mark.longer
+@pytest.mark.parametrize("revision", ["0013", "0028"])
+def test_a_copy_of_an_older_schema_is_marked_and_stays_so_when_migrated(
+    tmp_path: Path, revision: str
+) -> None:
+    source, copy = tmp_path / "loa.sqlite3", tmp_path / "copy.sqlite3"
+    of_revision(source, revision)
+    back_up(source, copy, WHO)
+    db = Database(f"sqlite:///{copy}")
+    try:
+        schema.upgrade(db)
+        assert db.read(restore_recovery.moved, ledger_for(db, 100))
+    finally:
+        db.close()
+
+
+@pytest.mark.longer
+def test_what_can_not_be_marked_is_not_copied(tmp_path: Path) -> None:
+    source = tmp_path / "loa.sqlite3"
+    of_revision(source, "0012")
+    with pytest.raises(SetupError, match="loa migrate"):
+        back_up(source, tmp_path / "copy.sqlite3", WHO)
+    assert [each.name for each in tmp_path.iterdir() if each.name.startswith("copy")] == []
+
+
+@pytest.mark.longer
+def test_a_backup_that_is_killed_before_its_mark_leaves_no_copy(sqlite_url: str, tmp_path: Path) -> None:
+    """A trigger keeps the mark waiting for ever."""
+    source, copy = sqlite_url.removeprefix("sqlite:///"), tmp_path / "copy.sqlite3"
+    endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
+    with closing(sqlite3.connect(source)) as raw:
+        raw.execute(f"CREATE TRIGGER slow BEFORE INSERT ON database_identity BEGIN {endless}; END")
+    work = f"from app.ledger.transfer import *; back_up(Path({source!r}), Path({str(copy)!r}), 'root')"
+    with subprocess.Popen([sys.executable, "-c", work]) as process:
+        try:
+            while not any(each.stat().st_size for each in tmp_path.glob("copy*")):
+                assert process.poll() is None
+                time.sleep(0.01)
+        finally:
+            process.kill()
+    assert not copy.exists()
+    with pytest.raises(SetupError, match="delete it"):
+        back_up(Path(source), copy, WHO)
+
+
+def of_revision(file: Path, revision: str) -> None:
+    db = Database(f"sqlite:///{file}")
+    try:
+        db.write(lambda c: command.upgrade(schema._config(c), revision))
+    finally:
+        db.close()
 
 
 def test_there_is_no_copy_of_a_ledger_that_is_not_there(tmp_path: Path) -> None:
