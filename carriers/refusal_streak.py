@@ -1,14 +1,18 @@
 """Refusals in a row: when a link halts or pauses itself, so that no list is refused one by one.
 
-What counts depends on the table of codes. Refused for good for a reason of ours (sender ID, account, text,
-request, or words that no table has): the link halts, and a person corrects the cause. Refused for good
-because of the number: a list may have a stretch of dead ones, so it takes many more. The carrier's own
-trouble: the link pauses, single messages probe whether it is over, and no message is given up meanwhile.
+1. Answers are counted for each sender ID and text; a message of it that is taken clears them,
+   and no refusal does.
+2. One refusal too many for a reason of ours (sender ID, account, text, request, words that no table has)
+   halts the link: a person corrects the cause and resumes it, and if that was not it, few more halt it.
+3. Refusals of numbers are counted apart and halt it after ten times as many, once: a list may have a stretch
+   of dead ones, and who resumes says that it has.
+4. After one deferral too many for the carrier's own trouble no message of that text is given up for it; if no
+   text was taken meanwhile, the link pauses as well, and single messages probe whether it is over.
+5. When more texts are refused than have counts of their own, a new one takes over the lowest of them.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -39,18 +43,23 @@ PUT_OFF = "every message is put off ({code})"
 
 @dataclass(slots=True)
 class _Row:
-    """Refusals of one text and sender since the last accepted message."""
+    """Answers to one text and sender since the last accepted message."""
 
     ours: int = 0
     numbers: int = 0
+    trouble: int = 0
     numbers_are_right: bool = False  # a person has looked at them
+
+    @property
+    def all(self) -> int:
+        return self.ours + self.numbers + self.trouble
 
 
 class RefusalStreak:
     """Counts the answers to a link's messages by text and sender; results pass through `weigh`.
 
     most: tolerated refusals in a row; why: what an unknown reason may be; of_one_number: codes that concern
-    one message whatever their reason; longest_s: the longest pause between probes.
+    one message whatever their reason, and are not counted; longest_s: the longest pause between probes.
     """
 
     def __init__(
@@ -63,8 +72,8 @@ class RefusalStreak:
     ) -> None:
         self._most, self._health, self._why, self._of_one_number = most, health, why, of_one_number
         self._longest_s = longest_s
-        self._rows: OrderedDict[tuple[str, str], _Row] = OrderedDict()
-        self._trouble = 0
+        self._rows: dict[tuple[str, str], _Row] = {}
+        self._trouble = 0  # of all texts, since one was taken
         self._pause_s = FIRST_S
         self._until = 0.0
         self._code = ""
@@ -78,7 +87,7 @@ class RefusalStreak:
         """Tolerate a few more refusals after a person resumed the link, then halt again."""
         for row in self._rows.values():
             row.numbers_are_right = row.numbers_are_right or row.numbers > self._most * _NUMBERS
-            row.ours = min(row.ours, max(0, self._most - _AFTER_RESUME))
+            row.ours, row.trouble = min(row.ours, max(0, self._most - _AFTER_RESUME)), 0
         self._recovered()
 
     @property
@@ -91,17 +100,21 @@ class RefusalStreak:
         """Seconds until the next probe."""
         return max(0.0, self._until - since_boot()) if self.why_paused else 0.0
 
-    def _note_trouble(self, result: Deferred) -> Deferred:
+    def _note_trouble(self, row: _Row, result: Deferred) -> Deferred:
         self._trouble += 1
-        if not self.why_paused:
-            return result
+        row.trouble += 1
+        if self.why_paused:
+            self._pause(result)
+        # counts=False: a message must not be given up for the carrier's trouble.
+        own = self.why_paused or row.trouble > self._most
+        return replace(result, counts=False) if own else result
+
+    def _pause(self, result: Deferred) -> None:
         now = since_boot()
         if now >= self._until:  # once, not for each message in flight
             self._until = now + min(max(self._pause_s, result.retry_after_s), self._longest_s)
             self._pause_s = min(2 * self._pause_s, self._longest_s)
         self._code = result.code
-        # counts=False: a message must not be given up for the carrier's trouble.
-        return replace(result, counts=False)
 
     def _recovered(self) -> None:
         self._trouble, self._pause_s, self._until = 0, FIRST_S, 0.0
@@ -111,23 +124,19 @@ class RefusalStreak:
             case Accepted() | Partial():
                 self._recovered()
                 self._rows.pop((sms.sender, sms.text), None)
-            case Rejected(code) if code in self._of_one_number:
-                self._recovered()
-                self._of_a_number(self._row(sms))
-            case Rejected():
-                self._recovered()
+            case Rejected(code) if code not in self._of_one_number:
                 return self._refused(self._row(sms), result)
             case Deferred(counts=True):
-                return self._note_trouble(result)
+                return self._note_trouble(self._row(sms), result)
         return result
 
     def _row(self, sms: OutboundSms) -> _Row:
         key = (sms.sender, sms.text)
-        row = self._rows.setdefault(key, _Row())
-        self._rows.move_to_end(key)
-        if len(self._rows) > _TEXTS:
-            self._rows.popitem(last=False)
-        return row
+        if key not in self._rows and len(self._rows) >= _TEXTS:
+            least = self._rows.pop(min(self._rows, key=lambda each: self._rows[each].all))
+            # Begun at 0, a hundred and one texts in turn would push each other out for ever.
+            self._rows[key] = replace(least, numbers_are_right=False)
+        return self._rows.setdefault(key, _Row())
 
     def _refused(self, row: _Row, result: Rejected) -> SubmitResult:
         if (why := WHY.get(result.reason)) is not None:
@@ -135,14 +144,8 @@ class RefusalStreak:
             why = self._why if self._why and result.reason is Reason.OTHER else why
             return self._halt(why, result) if row.ours > self._most else result
         row.numbers += 1
-        self._of_a_number(row)
         too_many = row.numbers > self._most * _NUMBERS and not row.numbers_are_right
         return self._halt(NUMBERS, result) if too_many else result
-
-    @staticmethod
-    def _of_a_number(row: _Row) -> None:
-        """Take one off our refusals: a carrier that judges numbers accepts the request itself."""
-        row.ours = max(0, row.ours - 1)
 
     def _halt(self, why: str, result: Rejected) -> Halted:
         return Halted(result.code[:40], f"{why} The last one: {result.code}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections import Counter
 
 import pytest
@@ -16,6 +17,7 @@ MOST = 20
 TAKEN, LOST = Accepted(("1",)), Unknown("no answer")
 TROUBLE, TOO_FAST = Deferred("0x08", 5.0, counts=True), Deferred("0x58", 0.1, throttled=True)
 SENDER, DEAD = Rejected("0x0A", Reason.FILTERED), Rejected("0x0B", Reason.NO_SUCH_NUMBER)
+DUPLICATE = Rejected("DUPLICATE", Reason.FILTERED)
 OURS = [Reason.OTHER, Reason.FILTERED, Reason.WRONG_REQUEST]
 
 
@@ -64,19 +66,56 @@ def test_a_text_that_is_taken_says_nothing_for_another_one() -> None:
     assert kinds(refused) == {Rejected: MOST, Halted: 40}
 
 
-@pytest.mark.parametrize("dead", [0.0, 0.1, 0.3, 0.4])
-def test_dead_numbers_in_between_put_the_halt_off_and_do_not_prevent_it(dead: float) -> None:
+@pytest.mark.parametrize("other", [DEAD, DUPLICATE, TROUBLE, LOST, TOO_FAST])
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.8])
+def test_nothing_but_one_that_is_taken_hides_refusals_for_a_reason_of_ours(
+    other: SubmitResult, share: float
+) -> None:
+    row = counting(of_one_number=frozenset({"DUPLICATE"}))
+    for tolerated in (MOST, 3, 3):  # nobody has mended anything before the resumes
+        results = list[SubmitResult]()
+        while not kinds(results)[Halted] and len(results) < 1000:
+            results += weigh(row, other if len(results) % 10 < share * 10 else SENDER)
+        assert (results.count(SENDER), kinds(results)[Halted]) == (tolerated, 1)
+        row.reopened()
+
+
+@pytest.mark.parametrize("texts", [1, 100, 101, 1000])
+def test_many_texts_in_turn_that_are_refused_halt_as_well(texts: int) -> None:
     row, results = counting(), list[SubmitResult]()
-    for n in range(400):
-        results += weigh(row, DEAD if n % 10 < dead * 10 else SENDER)
+    for n in range(5000):
+        results += weigh(row, SENDER, text=f"{n % texts}")
     assert kinds(results)[Halted] > 0
-    refused = [each for each in results[:150] if each == SENDER]
-    assert len(refused) < 100
+    assert kinds(results[:2001])[Halted] > 0
+
+
+def test_a_thousand_texts_that_ended_with_a_dead_number_cost_others_one_refusal_at_most() -> None:
+    row = counting()
+    for n in range(1000):
+        weigh(row, TAKEN, DEAD, text=f"{n}")
+    assert kinds(weigh(row, *[SENDER] * 50))[Rejected] >= MOST - 1
+
+
+@pytest.mark.parametrize("reason", [Reason.NO_SUCH_NUMBER, Reason.OTHER, Reason.WRONG_REQUEST])
+def test_a_list_of_which_some_are_taken_never_halts(reason: Reason) -> None:
+    """Dead and ported numbers, one in twenty that the carrier calls wrong, and some trouble, in any order."""
+    wrong, ported = Rejected("0x01", reason), Rejected("0x0C", Reason.OTHER_NETWORK)
+    answers = [TAKEN] * 1600 + [DEAD] * 200 + [wrong] * 100 + [ported] * 60 + [TROUBLE] * 40
+    for seed in range(100):
+        found = random.Random(seed).sample(answers, len(answers))
+        row = counting()
+        assert weigh(row, *found) == found, seed
+        assert not row.why_paused
+
+
+def test_a_stretch_of_dead_numbers_halts_nothing() -> None:
+    found = [TAKEN, *[DEAD] * 200, TAKEN, *[DEAD, Rejected("0x01", Reason.OTHER)] * MOST, TAKEN] * 5
+    assert weigh(counting(), *found) == found
 
 
 def test_a_duplicate_is_of_its_number_whatever_its_reason() -> None:
     row = counting(of_one_number=frozenset({"DUPLICATE"}))
-    assert kinds(weigh(row, *[Rejected("DUPLICATE", Reason.FILTERED)] * 1000)) == {Rejected: 1000}
+    assert kinds(weigh(row, *[DUPLICATE] * 1000)) == {Rejected: 1000}
 
 
 def test_after_a_resume_few_more_are_refused_before_it_halts_again() -> None:
@@ -98,6 +137,26 @@ def test_the_carriers_own_trouble_uses_up_no_patience_of_messages_once_it_is_eve
     weigh(row, TAKEN)
     assert (row.why_paused, row.pause_left_s) == ("", 0.0)
     assert weigh(row, TROUBLE) == [TROUBLE]
+
+
+@pytest.mark.parametrize("other", [DEAD, SENDER])
+def test_a_refused_number_among_messages_put_off_does_not_end_the_trouble(other: SubmitResult) -> None:
+    row, results = counting(), list[SubmitResult]()
+    for n in range(150):
+        results += weigh(row, other if n % 20 == 0 else TROUBLE)
+    assert row.why_paused
+    assert sum(each.counts for each in results if isinstance(each, Deferred)) == MOST
+
+
+def test_a_text_that_alone_is_put_off_is_not_given_up_and_pauses_no_other() -> None:
+    row, results = counting(), list[SubmitResult]()
+    for _ in range(50):
+        weigh(row, TAKEN, text="good")
+        results += weigh(row, *[TROUBLE] * 10, text="bad")
+        assert not row.why_paused
+    assert sum(each.counts for each in results if isinstance(each, Deferred)) == MOST
+    row.reopened()
+    assert weigh(row, TROUBLE, text="bad") == [TROUBLE]
 
 
 @pytest.mark.parametrize("other", [TOO_FAST, LOST, Deferred("link down")])
