@@ -13,7 +13,7 @@ from app.core.errors import Conflict, no_such
 from app.core.states import LinkState
 from app.database.connection import shared_ms
 from app.database.engines import insert_new
-from app.database.models import link_health, links
+from app.database.models import link_health, link_levels, links
 from app.database.models.sending import LINK_FORGOTTEN_AFTER_MS, LINK_GONE_AFTER_MS
 from app.ledger.contract import Link
 from app.security import audit
@@ -60,8 +60,18 @@ def register(connection: Connection, link: LinkRecord) -> Link:
         # Workers that start at the same moment all find none.
         connection.execute(insert_new(connection, links).values(values | new))
         known = connection.execute(own).scalar_one()
+    _note_level(connection, known, int(link.receipt_level))
     group = _regroup(connection, link.carrier)[known]
     return Link(known, link.name, link.carrier, group, link.one_receipt, link.says or "")
+
+
+def _note_level(connection: Connection, link_id: int, level: int) -> None:
+    """Record since when its receipts prove so much, if they did not before."""
+    c = link_levels.c
+    newest = select(c.level).where(c.link_id == link_id).order_by(c.since.desc()).limit(1)
+    if connection.execute(newest).scalar() != level:
+        row = {"link_id": link_id, "since": shared_ms(connection), "level": level}
+        connection.execute(insert_new(connection, link_levels).values(row))
 
 
 def leave(connection: Connection, named: Collection[str], host: str) -> None:

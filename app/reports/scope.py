@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Table, and_, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, Table, and_, or_, select
 
 from app.core.errors import NotFound, no_such
 from app.core.states import BatchState, RunState
@@ -15,6 +16,7 @@ from app.database.models import (
     batches,
     campaigns,
     directives,
+    link_levels,
     links,
     receipt_files,
     run_batches,
@@ -27,9 +29,11 @@ from carriers.contract import ReceiptLevel
 
 
 def proved(connection: Connection, run: Row[Any], cutoff_ms: int) -> int | None:
-    """Return the highest level of the run's receipts by then; None while its carrier has no link."""
-    query = select(func.max(links.c.receipt_level)).where(links.c.carrier == run.carrier)
-    of_links: int | None = connection.execute(query).scalar()
+    """Return the highest level of the run's receipts by then; None while its carrier has no link.
+
+    By what its carrier's links proved while it was sent: whoever changes a link later changes no report.
+    """
+    of_links = _of_links(connection, run, cutoff_ms)
     if of_links is None:
         return None
     c = receipt_files.c
@@ -38,6 +42,27 @@ def proved(connection: Connection, run: Row[Any], cutoff_ms: int) -> int | None:
     levels = [level for level, campaign_id, runs in files if _concerns(campaign_id, runs, run)]
     # A file without a level proves as much as the link, at least acceptance by the operator.
     return max([of_links, *(level or of_links or ReceiptLevel.OPERATOR for level in levels)])
+
+
+def _of_links(connection: Connection, run: Row[Any], cutoff_ms: int) -> int | None:
+    """Return the most that one of the links proved all the time; a link without a history as it is now."""
+    begun = run.started_at or cutoff_ms
+    ended = min(run.ended_at or cutoff_ms, cutoff_ms)
+    c, levels = link_levels.c, defaultdict[int, list[tuple[int, int]]](list)
+    joined = links.outerjoin(link_levels, c.link_id == links.c.id)
+    query = select(links.c.id, links.c.receipt_level, c.since, c.level).select_from(joined)
+    for row in connection.execute(query.where(links.c.carrier == run.carrier).order_by(links.c.id, c.since)):
+        levels[row.id].append((row.since or 0, row.receipt_level if row.level is None else row.level))
+    sent = [
+        [
+            level
+            for (since, level), (end, _) in zip(steps, [*steps[1:], (None, 0)], strict=True)
+            if since <= ended and (end is None or end > begun)
+        ]
+        for steps in levels.values()
+    ]
+    now = [steps[-1][1] for steps in levels.values()]  # no link was there: it may be about to be
+    return max([min(each) for each in sent if each] or now, default=None)
 
 
 def _concerns(campaign_id: int | None, runs: Sequence[dict[str, int]] | None, run: Row[Any]) -> bool:

@@ -123,6 +123,15 @@ addressees = Table(
     UniqueConstraint("directive_id", "name"),
 )
 
+# What the receipts of a link prove, since when: a report of earlier sending goes by the level of then.
+link_levels = Table(
+    "link_levels",
+    metadata,
+    Column("link_id", SmallInteger, ForeignKey("links.id"), primary_key=True, autoincrement=False),
+    Column("since", Ms, primary_key=True, autoincrement=False),
+    Column("level", SmallInteger, nullable=False),  # carriers.contract.ReceiptLevel
+)
+
 # Activities that an addressee reports: rows of channel, pieces, reach, link.
 outreach = Table(
     "outreach",

@@ -12,12 +12,13 @@ from app.core.errors import NotFound
 from app.core.states import NotSent
 from app.database import models as m
 from app.database.connection import Database
+from app.dispatch import link_store
 from app.ledger.contract import ResultKind
 from app.reports.carrier_report import build, build_batch, build_campaign
 from app.reports.figures import CarrierReport, Cause, DayRow, Figures, Unbalanced
 from app.reports.render import carrier_tables
 from app.security import audit
-from carriers.contract import Reason
+from carriers.contract import Reason, ReceiptLevel
 from tests.engines import by_default
 from tests.long.app.reports.scene import DAY, HOUR, T0, S, Scene, varied
 
@@ -229,6 +230,21 @@ def test_a_campaign_without_directive_and_a_carrier_without_link_have_their_repo
     assert (report.header.directive, report.header.receipt_level, report.areas) == (None, None, ())
     assert report.general == Figures()
     assert (report.general.delivered_ratio, report.general.relayed_ratio) == (None, None)
+
+
+def test_a_link_that_proves_more_from_today_on_changes_no_report_of_before(db: Database) -> None:
+    varied(db)
+    link = link_store.LinkRecord("vnpt-1", "vnpt", "vnpt-1", 50.0, ReceiptLevel.OPERATOR)
+    db.write(lambda c: c.execute(delete(m.links)))
+    db.write(link_store.register, link)
+    db.write(lambda c: c.execute(update(m.link_levels).values(since=T0)))
+    db.write(lambda c: c.execute(update(m.runs).values(started_at=T0 + HOUR, ended_at=T0 + DAY)))
+    before = report_of(db)
+    assert before.header.receipt_level == ReceiptLevel.OPERATOR
+    db.write(link_store.register, replace(link, receipt_level=ReceiptLevel.HANDSET))
+    assert report_of(db) == before
+    db.write(lambda c: c.execute(update(m.runs).values(started_at=clock.now_ms(), ended_at=None)))
+    assert report_of(db).header.receipt_level == ReceiptLevel.HANDSET
 
 
 def test_the_batches_of_a_run_add_up_to_the_run(sound: Database) -> None:
