@@ -51,11 +51,13 @@ def ask(
         hint = f"do you mean {near}?" if near else f"name one of {', '.join(_REASONS)}."
         raise Invalid(f"--reason {reason} is no reason of a refusal; {hint}")
     with open_db() as (db, _):
-        number = db.write(rejected_orders.ask, run_id, _REASONS[reason], because, whoami(), code)
+        order = rejected_orders.ask(db, run_id, _REASONS[reason], because, whoami(), code)
     done(
-        f"Order {number} waits for its approval: loa rejected approve {run_id} {number}",
+        f"Order {order.number} ({order.messages} messages) waits for its approval: "
+        f"loa rejected approve {run_id} {order.number}",
         run=run_id,
-        order=number,
+        order=order.number,
+        messages=order.messages,
     )
 
 

@@ -169,17 +169,19 @@ def _order(connection: Connection, run_id: int, number: int) -> RejectedOrder:
 
 
 def ask(
-    connection: Connection, run_id: int, reason: Reason, because: str, who: str, code: str | None = None
-) -> int:
-    """Ask to send again what was rejected for this reason and code; return the order's number.
+    db: Database, run_id: int, reason: Reason, because: str, who: str, code: str | None = None
+) -> RejectedOrder:
+    """Ask to send again what was rejected for this reason and code; return the order.
 
     because: what was wrong and is mended, for who approves; code: None for the only one. Raises Conflict if
     nothing of it can be sent again.
     """
-    _require_going(connection, find_run(connection, run_id))
     if not because.strip():
         raise Invalid("Say what was wrong and that it is mended; who approves reads it.", field="because")
-    every, name = rejected(connection, run_id), reason.name.lower()
+    every, name = (
+        db.read(rejected, run_id),
+        reason.name.lower(),
+    )  # long for a run of millions: no writer waits
     same = [each for each in every if each.reason == name and code in (None, each.code)]
     if not same:
         known = ", ".join(f"{each.reason} {each.code} ({each.messages})" for each in every) or "none"
@@ -187,8 +189,13 @@ def ask(
         raise Conflict(f"Nothing of run {run_id} is rejected for the reason {wanted}; its reasons: {known}.")
     found = _only(same)
     said = {"reason": name, "code": found.code, "because": because.strip(), "messages": found.sendable}
+    return db.write(_note, run_id, who, said)
+
+
+def _note(connection: Connection, run_id: int, who: str, said: dict[str, Any]) -> RejectedOrder:
+    _require_going(connection, find_run(connection, run_id))
     audit.note(connection, who, _ASKED, f"run/{run_id}", **said, at=shared_ms(connection))
-    return orders(connection, run_id)[-1].number
+    return orders(connection, run_id)[-1]
 
 
 def _only(same: Sequence[Rejected]) -> Rejected:
@@ -251,13 +258,14 @@ def approve(
             began = clock.monotonic()
             done, after = done + db.write(step, keys), keys[-1][1:]
             say(done, max(done, order.messages))
-            if len(keys) == SLICE:
-                time.sleep(REST * (clock.monotonic() - began))
+            if len(keys) < SLICE:
+                break
+            time.sleep(REST * (clock.monotonic() - began))
     except AppError as error:
         if not done:
             raise
         raise broken_off(error, done) from error
-    return db.write(_end, order, caller.name)
+    return db.write(_end, order, caller.name, db.read(_left_out, order))
 
 
 def _begin(connection: Connection, ledger: Ledger, run_id: int, number: int, caller: Caller) -> RejectedOrder:
@@ -315,13 +323,17 @@ def _ordered(connection: Connection, run: Row[Any], order: RejectedOrder) -> lis
     return [*_refused(run), *same, d.submitted_at > after, d.submitted_at <= by]
 
 
-def _end(connection: Connection, asked: RejectedOrder, who: str) -> RejectedOrder:
+def _left_out(connection: Connection, order: RejectedOrder) -> int:
+    run = find_run(connection, order.run_id)
+    claimed = select(func.count()).where(*_ordered(connection, run, order), _claimed(run))
+    return connection.execute(claimed).scalar_one()
+
+
+def _end(connection: Connection, asked: RejectedOrder, who: str, left_out: int) -> RejectedOrder:
     """Close the order, unless it has moved nothing or somebody has closed it meanwhile."""
     order = _order(connection, asked.run_id, asked.number)
     if not order.sent_again or order.carried_out:
         return order
-    run = find_run(connection, order.run_id)
-    claimed = select(func.count()).where(*_ordered(connection, run, order), _claimed(run))
-    said = {"n": order.sent_again, "left_out": connection.execute(claimed).scalar_one()}
-    audit.note(connection, who, _ENDED, f"run/{order.run_id}", order=order.number, **said)
+    said = {"order": order.number, "n": order.sent_again, "left_out": left_out}
+    audit.note(connection, who, _ENDED, f"run/{order.run_id}", **said)
     return _order(connection, order.run_id, order.number)

@@ -51,9 +51,9 @@ def restored_at(connection: Connection) -> int:
     What an order sent again meanwhile, this database takes for rejected still.
     """
     a = acts.c
-    query = select(a.detail).where(a.subject == "database", a.action == _RESTORED)
-    said = connection.execute(query.order_by(a.id.desc()).limit(1)).scalar()
-    return int(said["at"]) if said else 0
+    query = select(a.detail, a.at).where(a.subject == "database", a.action == _RESTORED)
+    act = connection.execute(query.order_by(a.id.desc()).limit(1)).first()
+    return int(act.detail.get("at", act.at)) if act else 0  # older acts have the host's clock alone
 
 
 # ---- Decisions after a restore

@@ -208,12 +208,12 @@ def list_rejected(run_id: Id, db: Db, who: Who) -> RejectedView:
 
 
 @router.post("/v1/runs/{run_id}/rejected", status_code=201)
+@in_slices  # it counts a whole run, for which no writer waits; of two orders about the same one sends
 def ask_rejected(run_id: Id, body: RejectedBody, db: Db, who: Who) -> rejected_orders.RejectedOrder:
     """Ask to send again what was refused for one reason and code; another approves it."""
     db.read(unknown_decisions.find_run, run_id, who.carrier)
     reason = Reason[body.reason.upper()]
-    number = db.write(rejected_orders.ask, run_id, reason, body.because, who.name, body.code)
-    return next(each for each in db.read(rejected_orders.orders, run_id) if each.number == number)
+    return rejected_orders.ask(db, run_id, reason, body.because, who.name, body.code)
 
 
 @router.post("/v1/runs/{run_id}/rejected/{order_id}/approve")

@@ -64,7 +64,7 @@ def answered(world: World, answer: Callable[[int, DeliveryToSend], SubmitResult]
 
 
 def asked(world: World, reason: Reason = Reason.FILTERED, **code: str) -> int:
-    return world.db.write(rejected_orders.ask, world.run, reason, WHY, "lan", **code)
+    return rejected_orders.ask(world.db, world.run, reason, WHY, "lan", **code).number
 
 
 def carried_out(world: World, number: int, caller: Caller = CHIEF, say: Progress = lambda *_: None) -> None:
@@ -131,7 +131,7 @@ def test_an_order_that_would_move_nothing_or_says_no_cause_is_refused(db: Databa
     with pytest.raises(Conflict, match=r"no_such_number 10 \(1\), filtered 10 \(2\)"):
         asked(world, Reason.SYSTEM)
     with pytest.raises(Invalid, match="mended"):
-        db.write(rejected_orders.ask, world.run, Reason.FILTERED, " ", "lan")
+        rejected_orders.ask(db, world.run, Reason.FILTERED, " ", "lan")
     with pytest.raises(Invalid, match="has no order 99"):
         rejected_orders.approve(db, world.ledger, world.run, 99, CHIEF)
 
@@ -367,7 +367,7 @@ def test_it_is_asked_for_and_approved_at_the_keyboard(
     db: Database, database_url: str, tmp_path: Path
 ) -> None:
     world = refused(db)
-    db.write(rejected_orders.ask, world.run, Reason.FILTERED, WHY, "lan")
+    rejected_orders.ask(db, world.run, Reason.FILTERED, WHY, "lan")
     db.close()
     shell = Shell(database_url, tmp_path)
     assert "filtered        10    10        10" in shell(rejected_commands.app, "list", "1")
