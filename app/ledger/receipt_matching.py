@@ -198,14 +198,19 @@ def sent_after(of: Any) -> ColumnElement[int]:
 
     That is when it was last requeued, else when its chunk was first claimed, else when its run started.
     """
-    c, t = chunks.c, state_events.c
+    c = chunks.c
     mine = (c.campaign_id == of.campaign_id, c.batch_id == of.batch_id)
     holding = select(c.taken_at).where(*mine, c.first_seq <= of.seq, c.last_seq >= of.seq)
     taken = holding.order_by(c.first_seq.desc()).limit(1).scalar_subquery()
     begun = select(runs.c.started_at).where(runs.c.id == of.run_id).scalar_subquery()
+    return func.coalesce(requeued_at(of), taken, begun, 0)
+
+
+def requeued_at(of: Any) -> ColumnElement[int]:
+    """Return an expression for when a delivery was last queued again; NULL if never."""
+    t = state_events.c
     own = (t.campaign_id == of.campaign_id, t.batch_id == of.batch_id, t.seq == of.seq)
-    again = select(func.max(t.at)).where(*own, t.kind == int(StateEvent.REQUEUED)).scalar_subquery()
-    return func.coalesce(again, taken, begun, 0)
+    return select(func.max(t.at)).where(*own, t.kind == int(StateEvent.REQUEUED)).scalar_subquery()
 
 
 def _only(wanted: MatchQuery, rows: Sequence[Any]) -> Any:

@@ -184,7 +184,7 @@ class ReceiptOperations(LateReferences):
         hits = self._by_reference(connection, items, snapshot, known, some.late)
         left = [nth for nth in range(len(items)) if nth not in hits and nth not in some.by_id - known.keys()]
         hits |= self._by_delivery_or_phone(connection, items, snapshot, known, left)
-        past = self._read_history(connection, items, snapshot, hits)
+        past = self._read_history(connection, items, snapshot, hits, known.keys())
         outcome = _Outcome(matched_at=matched_at)
         for index, one in enumerate(items):
             found = hits.get(index)
@@ -276,11 +276,15 @@ class ReceiptOperations(LateReferences):
         items: Sequence[ReceiptRow],
         snapshot: Snapshot,
         hits: Mapping[int, Sequence[MatchedDelivery]],
+        known: Collection[int],
     ) -> dict[DeliveryKey, _History]:
         """Read the journals for those few deliveries that need more than their receipts say."""
         found: dict[DeliveryKey, _History] = {}
         for nth, (hit, *_) in hits.items():
-            again = items[nth].status != ReceiptStatus.DELIVERED.value and (hit.resends or hit.state == 0)
+            # A refusal that was mended leaves no reference behind, so only a match by phone can mean it.
+            by_phone = hit.part == WHOLE and nth not in known and items[nth].stated
+            again = hit.resends or hit.state == 0 or by_phone
+            again = again and items[nth].status != ReceiptStatus.DELIVERED.value
             partly = items[nth].status == _ON_ITS_WAY and hit.parts > 1 and hit.state == DeliveryState.UNKNOWN
             if (again or partly) and hit.key not in found:
                 requeued_at = _requeued_at(connection, hit.key)

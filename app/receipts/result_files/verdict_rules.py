@@ -23,8 +23,8 @@ def last(lines: Sequence[ResultLine], one: Candidate) -> ResultLine:
 
 def of_earlier_sending(line: ResultLine, one: Candidate) -> bool:
     """Return whether the message was sent again after the line's time. Delivered counts anyway."""
-    dated_before = line.done_at is not None and line.done_at < one.sent_after
-    return one.resends > 0 and dated_before and ReceiptStatus(line.status) is not ReceiptStatus.DELIVERED
+    dated_before = line.done_at is not None and line.done_at < one.requeued_at
+    return dated_before and ReceiptStatus(line.status) is not ReceiptStatus.DELIVERED
 
 
 def after(line: ResultLine, before: DeliveryStatus, level: ReceiptLevel) -> DeliveryStatus:

@@ -14,8 +14,9 @@ from app.database.connection import Database
 from app.database.models import quarantine, runs, unknowns
 from app.dispatch.link_store import LinkRecord, register
 from app.ledger.contract import Arrival, DeliveryKey, Link, SubmitOutcome
+from app.ledger.receipt_times import EVER
 from app.reports.verify import verify
-from carriers.contract import Accepted, ReceiptLevel, ReceiptStatus, Unknown
+from carriers.contract import Accepted, Reason, ReceiptLevel, ReceiptStatus, Rejected, Unknown
 from tests.app.ledger.test_receipt_matching import again, count, sent, state
 from tests.app.ledger.times import apply, killed, look_again, passes, said
 from tests.app.world import FIRST_PHONE, World, accepted, build
@@ -68,12 +69,17 @@ def test_the_failure_of_an_earlier_sending_does_not_cancel_the_one_ordered_since
     assert state(world) == DELIVERED
 
 
+@pytest.mark.parametrize("refused", [False, True])
 @pytest.mark.parametrize(("minutes", "now"), [(-5, SUBMITTED), (1, UNDELIVERED)])
 def test_a_failure_without_a_reference_is_of_the_sending_of_its_time(
-    db: Database, minutes: float, now: DeliveryState
+    db: Database, minutes: float, now: DeliveryState, refused: bool
 ) -> None:
-    world = sent(db, Unknown("no answer"), count=1)
-    assert db.write(world.ledger.resend, [DeliveryKey(world.campaign, world.batch, 2)]) == 1
+    world = sent(db, Rejected("10", Reason.FILTERED) if refused else Unknown("no answer"), count=1)
+    key = [DeliveryKey(world.campaign, world.batch, 2)]
+    if refused:
+        assert db.write(world.ledger.resend_rejected, key, Reason.FILTERED, EVER) == 1
+    else:
+        assert db.write(world.ledger.resend, key) == 1
     lease = world.claim()
     assert lease
     taken = [SubmitOutcome(lease.items[0], Accepted(()))]

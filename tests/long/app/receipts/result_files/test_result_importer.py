@@ -14,6 +14,7 @@ from app.core.states import DeliveryState
 from app.database.connection import Database
 from app.database.models import audit, deliveries, links
 from app.ledger.contract import DeliveryKey
+from app.ledger.receipt_times import EVER
 from app.receipts.result_files.register import FileClaim
 from app.receipts.result_files.result_import_job import ResultFileImport
 from app.receipts.result_files.status_words import StatusWords
@@ -182,7 +183,7 @@ def send_again(world: World, first: SubmitResult, second: SubmitResult = TAKEN) 
     if first is LOST:
         assert world.db.write(world.ledger.resend, key) == 1
     else:
-        assert world.db.write(world.ledger.resend_rejected, key, Reason.NO_SUCH_NUMBER) == 1
+        assert world.db.write(world.ledger.resend_rejected, key, Reason.NO_SUCH_NUMBER, EVER) == 1
     scene.hand_over(world, [second])
     passes(world.db, 1 / 24)
 
