@@ -59,6 +59,9 @@ _WORDS = {
 _NO_FIGURES = frozenset(
     {"campaign_id", "run_id", "directive_id", "version", "report_version", "batch_ids", "rules"}
 )
+_JUDGED = frozenset(
+    {"report_deadline", "sent_in_time", "reported_in_time", "late", "receipt_level", "interim"}
+)
 _KEYS = ("name", "day", "carrier", "channel", "code", "label")
 
 
@@ -70,6 +73,24 @@ def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Fi
         for path in dict.fromkeys([*new, *old])
         if old.get(path) != new.get(path)
     )
+
+
+def judged_alike(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+    """Return whether both JSON reports say the same of deadlines, receipt levels and what is provisional.
+
+    What only one of them says, as reports of an older program do, counts for nothing.
+    """
+    old, new = dict(_judgements(before)), dict(_judgements(after))
+    return all(old[path] == new[path] for path in old.keys() & new.keys())
+
+
+def _judgements(content: Any, path: tuple[object, ...] = ()) -> Iterator[tuple[tuple[object, ...], object]]:
+    named = content.items() if isinstance(content, Mapping) else enumerate(content)
+    for key, value in named:
+        if isinstance(value, Mapping | list):
+            yield from _judgements(value, (*path, key))
+        elif key in _JUDGED:
+            yield (*path, key), value
 
 
 def changed_rows(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[ChangedRow, ...]:

@@ -69,19 +69,20 @@ class Freezer:
         self.db.read(_require_queued, subject)
         self.db.read(_require_recount, subject, self.ledger)
         report = self.db.read(build, subject, until)
-        version = self._next(report, last)
-        if last and cutoff_ms is None and not version.changes:
+        version, alike = self._next(report, last)
+        if last and cutoff_ms is None and alike:
             return last, False
         return self._keep(report, subject, version), True
 
-    def _next(self, report: Built, last: Frozen | None) -> Version:
-        """Return the version that follows `last`, with what has changed since."""
+    def _next(self, report: Built, last: Frozen | None) -> tuple[Version, bool]:
+        """Return the version that follows `last`, with what has changed since, and whether nothing has."""
         if last is None:
-            return Version(1)
+            return Version(1), False
         old, new = json.loads(self.db.read(archive.figures, last)), document(report)
         since = (last.version, clock.to_ms(last.cut_off_at))
         changes = (differences.differences(old, new), differences.changed_rows(old, new))
-        return Version(last.version + 1, since, *changes)
+        alike = not changes[0] and differences.judged_alike(old, new)
+        return Version(last.version + 1, since, *changes), alike
 
     def _keep(self, report: Built, subject: ReportSubject, version: Version) -> Frozen:
         files = dict(made(report, self.letterheads, version))

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from contextlib import closing
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import update
 from typer.testing import CliRunner
 
+from app.campaigns import directives
 from app.cli import app
 from app.core import clock
 from app.core.errors import Conflict
@@ -45,6 +47,15 @@ def test_a_directive_with_stated_figures_frozen_again_is_the_same_version(replay
     first, new = freezer(replayed).freeze(DIRECTIVE, AFTER)
     again, newer = freezer(replayed).freeze(DIRECTIVE)
     assert (new, newer, again.id) == (True, False, first.id)
+
+
+def test_another_deadline_makes_another_version_though_no_figure_has_changed(replayed: Database) -> None:
+    freezer(replayed).freeze(DIRECTIVE, AFTER)
+    later = clock.now() + timedelta(days=3)
+    replayed.write(directives.put_off, 1, later, "By letter 311", "lan")
+    second, new = freezer(replayed).freeze(DIRECTIVE)
+    assert (new, second.version, second.changes) == (True, 2, ())
+    assert not freezer(replayed).freeze(DIRECTIVE)[1]
 
 
 def test_only_figures_that_differ_stand_in_the_table_of_changes(replayed: Database) -> None:
