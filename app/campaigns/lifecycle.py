@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, replace
+from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select
@@ -19,6 +20,26 @@ from app.core.states import BatchState, CampaignState, RunState, move_campaign
 from app.database.models import batches, campaigns, directives, run_batches, runs
 from app.security import audit
 from app.security.credential_provenance import behind
+
+# Shares beyond which it is the wrong file rather than one with errors.
+MOST_BAD, MOST_ELSEWHERE = 0.1, 0.3
+
+
+class FileFault(StrEnum):
+    """What is plainly wrong with a file: no valid number, bad lines, or another carrier's range."""
+
+    NOBODY = "nobody"
+    BAD = "bad"
+    ELSEWHERE = "elsewhere"
+
+
+def file_fault(lines: int, accepted: int, rejected: int, other_range: int) -> FileFault | None:
+    """Judge a file by its import's counts; None if nothing is plainly wrong."""
+    if not accepted:
+        return FileFault.NOBODY if lines else None
+    if rejected > MOST_BAD * lines:
+        return FileFault.BAD
+    return FileFault.ELSEWHERE if other_range > MOST_ELSEWHERE * accepted else None
 
 
 def create(connection: Connection, draft: Draft, default: DayHours, who: str) -> int:
@@ -89,16 +110,25 @@ def _check_directive(connection: Connection, directive_id: int | None) -> None:
 
 
 def add_run(
-    connection: Connection, campaign_id: int, carrier: str, batch_ids: Sequence[int], who: str
+    connection: Connection,
+    campaign_id: int,
+    carrier: str,
+    batch_ids: Sequence[int],
+    who: str,
+    known: Collection[int] = (),
 ) -> int:
-    """Add the run at one carrier, over ready batches of this carrier; return its ID."""
+    """Add the run at one carrier, over ready batches of this carrier; return its ID.
+
+    known: the batches of which the caller says that what is plainly wrong with the file is known.
+    """
     _reopen_for_run(connection, campaign_id, carrier, who)
     wanted = list(dict.fromkeys(batch_ids))
-    _check_batches(connection, campaign_id, carrier, wanted)
+    wrong = _check_batches(connection, campaign_id, carrier, wanted, known)
     run_id = _insert_run(connection, campaign_id, carrier)
     rows = [{"campaign_id": campaign_id, "batch_id": batch_id, "run_id": run_id} for batch_id in wanted]
     connection.execute(insert(run_batches), rows)
-    audit.note(connection, who, "run.add", f"run/{run_id}", campaign=campaign_id, batches=wanted)
+    told = {"known": wrong} if wrong else {}
+    audit.note(connection, who, "run.add", f"run/{run_id}", campaign=campaign_id, batches=wanted, **told)
     return run_id
 
 
@@ -130,7 +160,10 @@ def _insert_run(connection: Connection, campaign_id: int, carrier: str) -> int:
     return int(made.scalar_one())
 
 
-def _check_batches(connection: Connection, campaign_id: int, carrier: str, batch_ids: list[int]) -> None:
+def _check_batches(
+    connection: Connection, campaign_id: int, carrier: str, batch_ids: list[int], known: Collection[int]
+) -> list[int]:
+    """Return those whose file is plainly wrong, which is known. Raises unless each may be in the run."""
     if not batch_ids:
         raise Invalid("A run needs at least one batch.", field="batch_ids")
     rows = connection.execute(select(batches).where(batches.c.id.in_(batch_ids)))
@@ -144,6 +177,21 @@ def _check_batches(connection: Connection, campaign_id: int, carrier: str, batch
     )
     if twice := connection.execute(taken).first():
         raise Conflict(f"Batch {twice.batch_id} is in this campaign already.", field="batch_ids")
+    return [each for each in batch_ids if _is_wrong(found[each], known)]
+
+
+def _is_wrong(batch: Record, known: Collection[int]) -> bool:
+    """Return whether the file is plainly wrong. Raises Invalid if it is and that is not known."""
+    if file_fault(batch.lines, batch.accepted, batch.rejected, batch.other_range) is None:
+        return False
+    if batch.id not in known:
+        raise Invalid(
+            f"Batch {batch.id} seems to be the wrong file ({batch.rejected} of {batch.lines} lines are bad, "
+            f"{batch.other_range} of {batch.accepted} numbers are in another carrier's range): look at it, "
+            "then say that you know this (acknowledged, --known).",
+            field="acknowledged",
+        )
+    return True
 
 
 def _check_batch(batch: Record, carrier: str) -> None:

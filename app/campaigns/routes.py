@@ -232,7 +232,8 @@ def return_campaign(
 def add_run(campaign_id: Id, body: RunBody, db: Db, who: Who, response: Response) -> queries.RunSummary:
     """Add the campaign's run at one carrier. An approval becomes void."""
     db.read(tenant_scope.require, who, campaign_id=campaign_id)
-    run_id = db.write(lifecycle.add_run, campaign_id, body.carrier, body.batch_ids, who.name)
+    known = body.batch_ids if body.acknowledged else ()
+    run_id = db.write(lifecycle.add_run, campaign_id, body.carrier, body.batch_ids, who.name, known)
     response.headers["Location"] = f"/v1/runs/{run_id}"
     return db.read(queries.run, run_id)
 

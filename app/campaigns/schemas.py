@@ -94,6 +94,9 @@ class RunBody(StrictBody):
 
     carrier: Carrier = Field(examples=["viettel"])
     batch_ids: list[Number] = Field(min_length=1, max_length=1000, examples=[[1, 2]])
+    acknowledged: bool = Field(
+        False, description="needed where a batch seems to be the wrong file", examples=[False]
+    )
 
 
 class HeldRunBody(StrictBody):

@@ -158,11 +158,15 @@ def add_run(
     campaign_id: Number,
     carrier: Annotated[str, typer.Option(help="Through whom.")],
     batch: Annotated[list[int], typer.Option(parser=whole, help="A batch of this carrier; again for each.")],
+    known: Annotated[
+        bool, typer.Option("--known", help="It is known that a batch seems to be the wrong file.")
+    ] = False,
 ) -> None:
     """Add the campaign's run at one carrier."""
+    looked = batch if known else ()
     made = asked(
-        lambda api: api.add_run(campaign_id, carrier, batch).id,
-        lambda db: db.write(lifecycle.add_run, campaign_id, carrier, batch, whoami()),
+        lambda api: api.add_run(campaign_id, carrier, batch, acknowledged=known).id,
+        lambda db: db.write(lifecycle.add_run, campaign_id, carrier, batch, whoami(), looked),
         looks=False,
     )
     done(f"Run {made}", campaign=campaign_id, run=made)

@@ -42,7 +42,7 @@ def test_the_curl_examples_do_what_they_say(application: FastAPI, db: Database, 
     for name, role in (("clerk", "admin"), ("approver", "approver")):
         key = db.write(create_key, name, role)
         (tmp_path / f"{name}.txt").write_text(f"Authorization: Bearer {key}", encoding="utf-8")
-    lines = "".join(f"0912{n:06d}\n" for n in range(20))
+    lines = "".join(f"0982{n:06d}\n" for n in range(20))
     (tmp_path / "viettel.csv").write_text("phone\n" + lines, encoding="utf-8")
     db.write(new_link, "viettel-1", carrier="viettel")
     assert len(examples()) == 1

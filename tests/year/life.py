@@ -197,7 +197,7 @@ class Year:
         made = await self.ask("POST", "/v1/campaigns", json=body | {"directive_id": letter["id"]})
         path, own = f"/v1/campaigns/{made['id']}", {}
         for carrier, batch in batches.items():
-            wanted = {"carrier": carrier, "batch_ids": [batch]}
+            wanted = {"carrier": carrier, "batch_ids": [batch], "acknowledged": True}
             own[carrier] = (await self.ask("POST", f"{path}/runs", json=wanted))["id"]
         await self.ask("POST", f"{path}/submit")
         digest = (await self.ask("GET", path))["digest"]

@@ -116,8 +116,11 @@ class ApiClient:
         body = {name: value for name, value in to_jsonable_python(draft).items() if value is not None}
         return self._read(Campaign, self._act("POST", "/v1/campaigns", json=body))
 
-    def add_run(self, campaign_id: int, carrier: str, batch_ids: Sequence[int]) -> RunSummary:
-        body = {"carrier": carrier, "batch_ids": list(batch_ids)}
+    def add_run(
+        self, campaign_id: int, carrier: str, batch_ids: Sequence[int], *, acknowledged: bool = False
+    ) -> RunSummary:
+        """Add the run; acknowledged: it is known that a batch seems to be the wrong file."""
+        body = {"carrier": carrier, "batch_ids": list(batch_ids), "acknowledged": acknowledged}
         return self._read(RunSummary, self._act("POST", f"/v1/campaigns/{campaign_id}/runs", json=body))
 
     def submit(self, campaign_id: int) -> Dossier:

@@ -13,7 +13,7 @@ from app.campaigns.drafts import Draft, TextForm
 from app.campaigns.schemas import CampaignBody
 from app.core import clock, sending_window
 from app.core.config import Settings
-from app.core.errors import AppError, Invalid
+from app.core.errors import AppError
 from app.core.states import BatchState
 from app.database.models import batches, directives
 from app.web import query_params
@@ -91,22 +91,13 @@ def values(of: queries.Campaign) -> dict[str, str]:
     }
 
 
-def require_known(connection: Connection, fields: FormData) -> None:
-    """Raise Invalid if a chosen file looks wrong and its warning is not ticked."""
-    c, known = batches.c, fields.all("known")
-    query = select(c.id, c.lines, c.accepted, c.rejected, c.other_range).where(
-        c.id.in_(chosen_batches(fields))
-    )
-    for row in connection.execute(query.order_by(c.id)):
-        if traffic_light.of_file(*row[1:]) and str(row.id) not in known:
-            raise Invalid(
-                f"Batch {row.id} seems to be the wrong file: look at it, then tick that you know this.",
-                field="batch",
-            )
-
-
 def chosen_batches(fields: FormData) -> list[int]:
     return [n for each in fields.all("batch") if (n := query_params.number(each))]
+
+
+def known_batches(fields: FormData) -> list[int]:
+    """Return the batches whose warning is ticked as known."""
+    return [n for each in fields.all("known") if (n := query_params.number(each))]
 
 
 def preview(

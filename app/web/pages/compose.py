@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from app.api.dependencies import Id, Routes
 from app.api.idempotency_store import IdempotencyClaim, KeyReused, StoredAnswer, once
 from app.campaigns import lifecycle, queries
-from app.campaigns.drafts import Draft, own_languages
+from app.campaigns.drafts import own_languages
 from app.campaigns.queries import Dossier
 from app.campaigns.quiet_hours import DayHours
 from app.campaigns.schemas import HeldRunBody, RunBody
@@ -69,8 +69,8 @@ def _create_once(connection: Connection, fields: FormData, visit: PageRequest) -
 
     def act(connection: Connection) -> StoredAnswer:
         draft, chosen = drafting.draft(fields), drafting.chosen_batches(fields)
-        drafting.require_known(connection, fields)
-        campaign_id = _create(connection, draft, chosen, visit.who.name, _hours(visit.settings))
+        campaign_id = lifecycle.create(connection, draft, _hours(visit.settings), visit.who.name)
+        _add_runs(connection, campaign_id, chosen, drafting.known_batches(fields), visit.who.name)
         return StoredAnswer(303, {"location": f"/campaigns/{campaign_id}/edit"}, b"")
 
     if not fields.get(_ONCE):
@@ -88,15 +88,15 @@ def _create_once(connection: Connection, fields: FormData, visit: PageRequest) -
     return answer.headers["location"]
 
 
-def _create(connection: Connection, draft: Draft, chosen: list[int], who: str, default: DayHours) -> int:
-    campaign_id = lifecycle.create(connection, draft, default, who)
+def _add_runs(
+    connection: Connection, campaign_id: int, chosen: list[int], known: list[int], who: str
+) -> None:
     query = batches.select().where(batches.c.id.in_(chosen)).order_by(batches.c.id)
     members: dict[str, list[int]] = {}
     for row in connection.execute(query):
         members.setdefault(row.carrier, []).append(row.id)
     for carrier, ids in members.items():
-        lifecycle.add_run(connection, campaign_id, carrier, ids, who)
-    return campaign_id
+        lifecycle.add_run(connection, campaign_id, carrier, ids, who, known)
 
 
 async def _new(visit: PageRequest, fields: FormData, entered: FormState) -> Response:
@@ -152,9 +152,9 @@ async def page_do_add_run(campaign_id: Id, visit: Visit, fields: Fields, version
 
     def work(connection: Connection) -> None:
         body = filled(RunBody, said)
-        drafting.require_known(connection, fields)
         as_read(connection, campaign_id, version)
-        lifecycle.add_run(connection, campaign_id, body.carrier, body.batch_ids, visit.who.name)
+        known = drafting.known_batches(fields)
+        lifecycle.add_run(connection, campaign_id, body.carrier, body.batch_ids, visit.who.name, known)
 
     said = {"carrier": fields.get("carrier"), "batch_ids": fields.all("batch")}
     try:

@@ -22,6 +22,7 @@ from app.database.models import approvals, audit, batches, campaigns, directives
 from app.ledger import approval_digest
 from app.security.principal import Caller, base_name
 from app.web.translations import Said, say
+from app.web.view_models import traffic_light
 from app.web.view_models.estimate import Hint, hints
 from carriers.text import nfc
 
@@ -81,6 +82,13 @@ class BatchView:
     accepted: int
     sha256: str
     other_range: int
+    lines: int
+    rejected: int
+
+    @property
+    def wrong(self) -> Said | None:
+        """What is plainly wrong with the file, which its author has said to know."""
+        return traffic_light.of_file(self.lines, self.accepted, self.rejected, self.other_range)
 
 
 class WordDifference(NamedTuple):
@@ -251,7 +259,7 @@ def _files(connection: Connection, of: Dossier) -> list[BatchView]:
     ids = [each for run in of.runs for each in run.batch_ids]
     c = batches.c
     query = (
-        select(c.id, c.name, c.carrier, c.accepted, c.sha256, c.other_range)
+        select(c.id, c.name, c.carrier, c.accepted, c.sha256, c.other_range, c.lines, c.rejected)
         .where(c.id.in_(ids))
         .order_by(c.id)
     )

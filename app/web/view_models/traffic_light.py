@@ -7,27 +7,26 @@ from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 
+from app.campaigns.lifecycle import FileFault, file_fault
 from app.core.states import RunState
 from app.reports.comparison import NormVerdict
 from app.web.translations import Said, say
 
 # Plausibility of an uploaded file
 
-# Shares beyond which it is the wrong file rather than one with errors.
-MOST_BAD, MOST_ELSEWHERE = 0.1, 0.3
-
-BAD: Said = say("Too many bad lines: this may be the wrong file, or columns in another order.")
-ELSEWHERE: Said = say("Too many numbers in another carrier's range: this may be another carrier's file.")
-NOBODY: Said = say("The file has no valid number.")
+_FAULTS: dict[FileFault, Said] = {
+    FileFault.BAD: say("Too many bad lines: this may be the wrong file, or columns in another order."),
+    FileFault.ELSEWHERE: say(
+        "Too many numbers in another carrier's range: this may be another carrier's file."
+    ),
+    FileFault.NOBODY: say("The file has no valid number."),
+}
 
 
 def of_file(lines: int, accepted: int, rejected: int, other_range: int) -> Said | None:
     """Say what looks wrong with a file, by its import's counts; None if nothing."""
-    if not accepted:
-        return NOBODY if lines else None
-    if rejected > MOST_BAD * lines:
-        return BAD
-    return ELSEWHERE if other_range > MOST_ELSEWHERE * accepted else None
+    fault = file_fault(lines, accepted, rejected, other_range)
+    return _FAULTS[fault] if fault else None
 
 
 UNDER_WAY = (RunState.RUNNING, RunState.PAUSED, RunState.CANCELLING)

@@ -154,6 +154,19 @@ def test_a_batch_that_does_not_fit_is_refused(
         db.write(lifecycle.add_run, campaign_id, "vnpt", [batch_id], "author")
 
 
+@pytest.mark.parametrize("counts", [{"rejected": 900, "accepted": 100}, {"other_range": 500}])
+def test_a_file_that_is_plainly_wrong_is_taken_only_by_who_says_to_know_it_and_the_audit_keeps_that(
+    db: Database, counts: dict[str, int]
+) -> None:
+    campaign_id, batch_id = db.write(new_campaign), db.write(new_batch, lines=1000, **counts)
+    for known in ((), (batch_id + 1,)):
+        with pytest.raises(Invalid, match="seems to be the wrong file"):
+            db.write(lifecycle.add_run, campaign_id, "vnpt", [batch_id], "author", known)
+    db.write(lifecycle.add_run, campaign_id, "vnpt", [batch_id], "author", (batch_id,))
+    detail = db.read(lambda c: c.scalar(select(audit.c.detail).where(audit.c.action == "run.add")))
+    assert detail == {"campaign": campaign_id, "batches": [batch_id], "known": [batch_id]}
+
+
 def test_a_run_needs_batches_that_exist(db: Database) -> None:
     campaign_id = db.write(new_campaign)
     with pytest.raises(Invalid, match="at least one batch"):
@@ -173,7 +186,7 @@ def test_a_batch_that_is_in_the_campaign_is_not_taken_twice(db: Database) -> Non
     campaign_id, run_id = db.write(new_run)
     batch_id = db.read(queries.run, run_id).batch_ids[0]
     with pytest.raises(Conflict, match="in this campaign already"):
-        db.write(lifecycle._check_batches, campaign_id, "vnpt", [batch_id])
+        db.write(lifecycle._check_batches, campaign_id, "vnpt", [batch_id], ())
 
 
 def test_a_removed_run_leaves_room_for_another(db: Database) -> None:

@@ -47,9 +47,9 @@ def shell(database_url: str, tmp_path: Path) -> Shell:
     return Shell(database_url, tmp_path)
 
 
-def batch(url: str) -> int:
+def batch(url: str, **counts: int) -> int:
     db = Database(url)
-    batch_id = db.write(new_batch, accepted=1000)
+    batch_id = db.write(new_batch, accepted=1000, **counts)
     db.close()
     return batch_id
 
@@ -79,8 +79,10 @@ def test_a_campaign_goes_from_the_letter_to_cancelled(shell: Shell, database_url
     assert shell(directive_commands.app, "create", *letter, *due) == "Directive 1"
     text = ["--text-key", "gia-danh-cong-an", "--directive", "1"]
     assert shell(campaign_commands.app, "create", "Before Tet", *SENDER, *text, *WINDOW) == "Campaign 1"
-    batch_id = str(batch(database_url))
-    assert shell(campaign_commands.app, "add-run", "1", "--carrier", "vnpt", "--batch", batch_id) == "Run 1"
+    add = ("add-run", "1", "--carrier", "vnpt", "--batch", str(batch(database_url, rejected=500, lines=1500)))
+    with pytest.raises(Invalid, match="500 of 1500 lines are bad"):
+        shell(campaign_commands.app, *add)
+    assert shell(campaign_commands.app, *add, "--known") == "Run 1"
     assert shell(campaign_commands.app, "submit", "1") == "Campaign 1 is submitted."
     with pytest.raises(FourEyes, match="somebody else must decide"):
         shell(campaign_commands.app, "approve", "1", "--digest", "0" * 64)

@@ -76,10 +76,13 @@ def test_a_file_is_imported_there_and_a_run_ordered(server: str, db: Database, t
 def test_a_campaign_goes_from_draft_to_running_there_by_two_keys(
     server: str, db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    db.write(new_batch, accepted=1000)
+    db.write(new_batch, lines=10_000, accepted=1000, rejected=9000)
     wording = ("--sender", "CA SON LA", "--text", "Goi 0912345678 khi can.")
     assert said(server, "campaign", "create", "Tet", *wording) == "Campaign 1\n"
-    assert said(server, "campaign", "add-run", "1", "--carrier", "vnpt", "--batch", "1") == "Run 1\n"
+    add = ("campaign", "add-run", "1", "--carrier", "vnpt", "--batch", "1")
+    with pytest.raises(RequestRefused, match="9000 of 10000 lines are bad"):
+        said(server, *add)
+    assert said(server, *add, "--known") == "Run 1\n"
     assert said(server, "campaign", "submit", "1") == "Campaign 1 is submitted.\n"
     shown = said(server, "campaign", "show", "1")
     assert "sms_parts: 1000" in shown

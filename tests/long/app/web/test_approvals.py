@@ -67,15 +67,17 @@ def test_numbers_of_another_carriers_ranges_are_said_of_each_list(pages_db: Data
     def build(c: Connection) -> None:
         campaign_id = lifecycle.create(c, DRAFT, HOURS, "author")
         lists = [new_batch(c, name=f"{n}.csv", sha256=f"{n}" * 64, other_range=n) for n in (0, 750)]
-        lifecycle.add_run(c, campaign_id, "vnpt", lists, "author")
+        lists.append(new_batch(c, name="bad.csv", sha256="b" * 64, lines=4000, rejected=3000))
+        lifecycle.add_run(c, campaign_id, "vnpt", lists, "author", lists)
         lifecycle.submit(c, campaign_id, "author")
 
     pages_db.write(build)
     page = text(signed_in("approver").get("/approvals").text)
     assert "0.csv · 1.000 thuê bao · 000" in page
-    assert "750.csv · 1.000 thuê bao · 750 số thuộc đầu số của nhà mạng khác" in page
+    assert "750.csv · 1.000 thuê bao · 750 số thuộc đầu số của nhà mạng khác (75,0 %)" in page
+    assert "bad.csv · 1.000 thuê bao · 3.000 trên 4.000 dòng bị lỗi (75,0 %) Quá nhiều dòng lỗi" in page
     [run] = pages_db.read(queries.dossier, 1).runs
-    assert (run.subscribers, run.other_range) == (2000, 750)
+    assert (run.subscribers, run.other_range) == (3000, 750)
 
 
 def test_another_content_than_was_read_is_not_approved(pages_db: Database, signed_in: In) -> None:
