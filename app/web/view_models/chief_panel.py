@@ -20,13 +20,25 @@ SPARKLINE = (300, 48)  # units of the picture of the last hour
 
 
 @dataclass(frozen=True, slots=True)
+class StatedShare:
+    """What a carrier that sends by itself has stated; received: as `level` proves, None without receipts."""
+
+    run_id: int
+    carrier: str
+    sent: int
+    received: int | None
+    level: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class ChiefPanel:
     """Totals of the campaigns under way, or, if there are none, of all that are shown.
 
+    Totals and bar are measured; stated: what carriers that send by themselves say, never added to them.
     Messages delivered to the telephone (of `handset_sent`), taken by the carrier's centre, and without any
     proof are three numbers. rate: SMS parts per second now, None if nothing is measured; last_hour: SMS
     parts. finishes_at: of the last run that has begun, None if any of them can't be forecast; planned: runs
-    not begun. worst: the worst run's light.
+    not begun; endless: carriers that send by themselves and have stated no end. worst: the worst run's light.
     """
 
     going: bool
@@ -48,6 +60,8 @@ class ChiefPanel:
     sparkline: str
     finishes_at: datetime | None
     planned: int
+    endless: tuple[str, ...]
+    stated: tuple[StatedShare, ...]
     worst: Judged
     bar: Mapping[str, Span]
 
@@ -59,7 +73,8 @@ def panel(connection: Connection, shown: Sequence[RunView]) -> ChiefPanel | None
     going = [run for run in shown if run.state in traffic_light.UNDER_WAY]
     ids = {run.campaign_id for run in going}
     of = [run for run in shown if run.campaign_id in ids] or list(shown)
-    total, handset = _sum(of), _sum(run for run in of if run.level == "handset")
+    counted = [run for run in of if not run.held]
+    total, handset = _sum(counted), _sum(run for run in counted if run.level == "handset")
     rates = [run.rate for run in of if run.rate is not None]
     minutes = send_rate.by_minute(connection, [run.id for run in of])
     people = total.eligible - total.excluded
@@ -83,6 +98,8 @@ def panel(connection: Connection, shown: Sequence[RunView]) -> ChiefPanel | None
         sparkline=svg_charts.sparkline(minutes, *SPARKLINE),
         finishes_at=_end(going),
         planned=sum(run.state is RunState.PLANNED for run in of),
+        endless=tuple(dict.fromkeys(run.carrier for run in going if run.held and run.finishes_at is None)),
+        stated=tuple(_stated(run) for run in of if run.held and run.level is not None),
         worst=traffic_light.worst(Judged(run.light, run.said) for run in of),
         bar=svg_charts.stacked(run_status.bar_of(total)),
     )
@@ -90,6 +107,10 @@ def panel(connection: Connection, shown: Sequence[RunView]) -> ChiefPanel | None
 
 def _sum(of: Iterable[RunView]) -> Figures:
     return sum((run.figures for run in of), Figures())
+
+
+def _stated(run: RunView) -> StatedShare:
+    return StatedShare(run.id, run.carrier, run.figures.sent, run.received, run.level)
 
 
 def _end(going: Sequence[RunView]) -> datetime | None:

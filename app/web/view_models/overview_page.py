@@ -233,7 +233,8 @@ def live(of: OverviewView) -> Live:
 def shape(of: OverviewView) -> str:
     """Hash everything on the page except figures."""
     parts: list[Any] = [(each.id, each.judged) for each in of.letters]
-    parts += [(of.panel.going, of.panel.worst, of.panel.planned)] if of.panel else []
+    if of.panel:
+        parts += [(of.panel.going, of.panel.worst, of.panel.planned, of.panel.endless, of.panel.stated)]
     for campaign in of.campaigns:
         parts += [
             (campaign.id, campaign.state),

@@ -5,19 +5,25 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import event, insert, update
+from sqlalchemy import Connection, event, insert, update
 
+from app.campaigns import lifecycle
+from app.campaigns.carrier_audience import Audience, Basis
 from app.core import clock
 from app.core.states import DeliveryState as State
 from app.core.states import RunState
 from app.database.connection import Database
-from app.database.models import campaigns, links, run_counts, tallies
+from app.database.models import campaigns, links, run_counts, runs, tallies
 from app.observability.faults import Faults
 from app.observability.metrics import Metrics
 from app.reports.comparison import NormVerdict
+from app.reports.document_meta import EntrySource
+from app.reports.intake import statement_service
+from app.reports.intake.schemas import StatementBody
 from app.web.view_models import overview_page as overview_scene
 from app.web.view_models import svg_charts, traffic_light
 from app.web.view_models.overview_page import Watch
@@ -28,6 +34,7 @@ from tests.long.app.web.conftest import Paper, text
 In = Callable[..., Paper]
 NOW = datetime(2024, 2, 9, tzinfo=UTC)
 DAY = timedelta(days=1)
+HOUR = 3_600_000
 
 
 @pytest.fixture
@@ -117,6 +124,55 @@ def test_the_first_number_is_one_total_over_all_carriers(pages_db: Database, sig
     assert "351.594" not in page  # the two are never one number
     assert re.match(r"\d\d:\d\d \d\d/\d\d/\d{4} chưa kể 1 đợt gửi chưa bắt đầu", found["Dự kiến xong"])
     assert page.index('id="total"') < page.index('id="todo"') < page.index('id="letters"')
+
+
+def held_run(db: Database, **row: object) -> int:
+    """Approved under letter 1 as well: a run that Gmobile sends by itself, begun eight days ago."""
+
+    def write(c: Connection) -> int:
+        draft, audience = replace(scene.FIRST, name="held"), Audience((), Basis.UNDIVIDED, 100_000)
+        campaign_id = lifecycle.create(c, draft, scene.HOURS, scene.AUTHOR)
+        run_id = lifecycle.add_held_run(c, campaign_id, "gmobile", audience, scene.AUTHOR)
+        c.execute(update(campaigns).where(campaigns.c.id == campaign_id).values(state="approved"))
+        c.execute(update(campaigns).values(day_starts="00:00", day_ends="24:00"))
+        begun = {"state": "running", "started_at": clock.now_ms() - 8 * scene.DAY}
+        c.execute(update(runs).where(runs.c.id == run_id).values(begun | row))
+        return run_id
+
+    return db.write(write)
+
+
+def state(db: Database, run_id: int, said_ms: int, **changes: object) -> None:
+    """The carrier's first figures of the run came then: 100,000 sent, 99,000 received."""
+    said = clock.local(clock.from_ms(said_ms))
+    general = {"eligible": 100_000, "sent": 100_000, "received": 99_000, "failed": 1000, "segments": 200_000}
+    claim = {
+        "level": "handset",
+        "began_at": clock.local(clock.from_ms(said_ms - 6 * scene.DAY)).isoformat(),
+        "cutoff_at": said.isoformat(),
+        "received_at": said.isoformat(),
+        "number": "1/BC",
+        "dated_on": said.date().isoformat(),
+        "general": general,
+    }
+    whole = StatementBody.model_validate(claim | changes).claim(EntrySource.API)
+    db.write(statement_service.state, run_id, whole, "officer")
+
+
+def test_what_a_carrier_states_is_beside_the_total_and_never_in_it(pages_db: Database, signed_in: In) -> None:
+    scene.build(pages_db)
+    run_id = held_run(pages_db)
+    paper = signed_in("auditor")
+    before, shape = paper.get("/").text, pages_db.read(Watch(), [""])[""].body
+    assert "chưa kể Gmobile tự gửi, chưa báo kết thúc" in head(before)["Dự kiến xong"]
+    state(pages_db, run_id, clock.now_ms() - HOUR)
+    page = paper.get("/").text
+    figures = [list(head(each).items())[:3] for each in (before, page)]
+    assert figures[0] == figures[1]
+    (bars,) = {tuple(re.findall(r'<svg class="bar".*?</svg>', each, re.S)[:1]) for each in (before, page)}
+    assert bars
+    assert "Gmobile tự báo số liệu, không cộng vào tổng: đã gửi 100.000, máy đã nhận 99.000." in text(page)
+    assert pages_db.read(Watch(), [""])[""].body != shape  # an open page loads it
 
 
 def test_the_total_moves_with_its_hour_and_has_no_forecast_that_a_run_has_not(pages_db: Database) -> None:
