@@ -44,6 +44,7 @@ from carriers.contract import Reason, ReceiptStatus
 _ASKED, _APPROVED, _QUEUED, _ENDED = "rejected.ask", "rejected.approve", "rejected.resend", "rejected.end"
 # Words of a carrier that refuses what it has already taken.
 _DUPLICATE = re.compile(r"duplicat|already|trùng|trung lap|trung tin|đã gửi|da gui", re.IGNORECASE)
+_NAMED = 12  # causes in a sentence; words of a carrier's own may make many
 # With these a result file does not claim that the message was taken.
 _FAILED = (ReceiptStatus.UNDELIVERED.value, ReceiptStatus.EXPIRED.value)
 _UNSENT = receipt_files.c.unsent.name  # a line's verdict is stored under the name of its counter
@@ -178,13 +179,11 @@ def ask(
     """
     if not because.strip():
         raise Invalid("Say what was wrong and that it is mended; who approves reads it.", field="because")
-    every, name = (
-        db.read(rejected, run_id),
-        reason.name.lower(),
-    )  # long for a run of millions: no writer waits
+    name = reason.name.lower()
+    every = db.read(rejected, run_id)  # long for a run of millions: no writer waits
     same = [each for each in every if each.reason == name and code in (None, each.code)]
     if not same:
-        known = ", ".join(f"{each.reason} {each.code} ({each.messages})" for each in every) or "none"
+        known = ", ".join(f"{each.reason} {each.code} ({each.messages})" for each in every[:_NAMED]) or "none"
         wanted = name if code is None else f"{name} {code}"
         raise Conflict(f"Nothing of run {run_id} is rejected for the reason {wanted}; its reasons: {known}.")
     found = _only(same)
@@ -204,7 +203,7 @@ def _only(same: Sequence[Rejected]) -> Rejected:
     if len(can) == 1:
         return can[0]
     if can:
-        codes = ", ".join(f"{each.code} ({each.sendable})" for each in can)
+        codes = ", ".join(f"{each.code} ({each.sendable})" for each in can[:_NAMED])
         raise Invalid(
             f"The carrier gave several codes; name the one whose cause is mended: {codes}.", field="code"
         )

@@ -116,7 +116,7 @@ class CodeTable:
     def verdict(self, result: str, message: str, again: bool = False) -> SubmitResult:
         """Return the result of an answer by its `result` (1 is taken, T4) and message, without references.
 
-        again: a person has sent it again, so "duplicate" means that the first copy was taken.
+        again: it was unknown and a person has sent it again: "duplicate" means that the first was taken.
         """
         refusal, taken = self.refusal(message), bare(TAKEN) in bare(message)
         shown = self.quoted(message)
