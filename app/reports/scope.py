@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Row, Table, and_, or_, select
 
@@ -28,7 +28,17 @@ from carriers.contract import ReceiptLevel
 # Receipt level of a run
 
 
-def proved(connection: Connection, run: Row[Any], cutoff_ms: int) -> int | None:
+class SentRun(NamedTuple):
+    """A run as `proved` reads it. started_at, ended_at: ms since 1970, as in its row."""
+
+    id: int
+    campaign_id: int
+    carrier: str
+    started_at: int | None
+    ended_at: int | None
+
+
+def proved(connection: Connection, run: Row[Any] | SentRun, cutoff_ms: int) -> int | None:
     """Return the highest level of the run's receipts by then; None while its carrier has no link.
 
     By what its carrier's links proved while it was sent: whoever changes a link later changes no report.
@@ -44,7 +54,7 @@ def proved(connection: Connection, run: Row[Any], cutoff_ms: int) -> int | None:
     return max([of_links, *(level or of_links or ReceiptLevel.OPERATOR for level in levels)])
 
 
-def _of_links(connection: Connection, run: Row[Any], cutoff_ms: int) -> int | None:
+def _of_links(connection: Connection, run: Row[Any] | SentRun, cutoff_ms: int) -> int | None:
     """Return the most that one of the links proved all the time; a link without a history as it is now."""
     begun = run.started_at or cutoff_ms
     ended = min(run.ended_at or cutoff_ms, cutoff_ms)
@@ -65,7 +75,9 @@ def _of_links(connection: Connection, run: Row[Any], cutoff_ms: int) -> int | No
     return max([min(each) for each in sent if each] or now, default=None)
 
 
-def _concerns(campaign_id: int | None, runs: Sequence[dict[str, int]] | None, run: Row[Any]) -> bool:
+def _concerns(
+    campaign_id: int | None, runs: Sequence[dict[str, int]] | None, run: Row[Any] | SentRun
+) -> bool:
     """Return whether a file names messages of the run; while it is being applied, whether it may."""
     if runs is None:
         return campaign_id in (None, run.campaign_id)

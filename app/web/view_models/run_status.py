@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, cast
+from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
@@ -22,7 +22,7 @@ from app.observability.send_rate import NOTHING, Measured, measured
 from app.reports import carrier_statement, comparison
 from app.reports.carrier_report import figures_of
 from app.reports.figures import Figures
-from app.reports.scope import proved
+from app.reports.scope import SentRun, proved
 from app.web.translations import Said
 from app.web.view_models import svg_charts, traffic_light
 from app.web.view_models.svg_charts import Span
@@ -126,7 +126,7 @@ def _report_deadlines(connection: Connection, campaigns: Iterable[Row[Any]]) -> 
 
 def _view(connection: Connection, run: RunSummary, of: _PageData) -> RunView:
     figures = _figures(run)
-    level = proved(connection, cast(Any, run), clock.to_ms(of.now)) if figures.sent else None
+    level = proved(connection, _sent_run(run), clock.to_ms(of.now)) if figures.sent else None
     received = _received(figures, level)
     waiting = figures.no_receipt + figures.unknown + (figures.relayed if _by_handset(level) else 0)
     done = run.ended_at if run.state in _OVER else _forecast(run, of)
@@ -134,6 +134,11 @@ def _view(connection: Connection, run: RunSummary, of: _PageData) -> RunView:
     stops = _stops(run, figures, of)
     judged = traffic_light.judge(run.state, done, of.deadline(run), norm, of.now, stops)
     return replace(_made(run, figures, level, done, judged, of), **_standstill(run, judged, of))
+
+
+def _sent_run(run: RunSummary) -> SentRun:
+    times = (None if at is None else clock.to_ms(at) for at in (run.started_at, run.ended_at))
+    return SentRun(run.id, run.campaign_id, run.carrier, *times)
 
 
 STANDS: dict[LinkHealthState | None, Judged] = {
