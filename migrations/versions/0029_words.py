@@ -56,8 +56,17 @@ def downgrade() -> None:
 
 
 def _primary_key(table: str, before: str, after: str) -> None:
-    if op.get_bind().dialect.name != "sqlite":
+    if op.get_bind().dialect.name == "sqlite":
+        _edit_schema(f"replace(sql, 'CONSTRAINT pk_{before} ', 'CONSTRAINT pk_{after} ')")
+    else:
         op.execute(f"ALTER TABLE {table} RENAME CONSTRAINT pk_{before} TO pk_{after}")
+
+
+def _edit_schema(edit: str) -> None:
+    # SQLite has no statement for this; to edit a name in the schema's text is documented as safe.
+    op.execute("PRAGMA writable_schema = ON")
+    op.execute(f"UPDATE sqlite_schema SET sql = {edit} WHERE type = 'table'")
+    op.execute("PRAGMA writable_schema = RESET")
 
 
 def _index(table: str, before: str, after: str, columns: list[str]) -> None:
@@ -80,13 +89,10 @@ def _rename(old: str, new: str) -> None:
 
 def _constraints(old: str, new: str) -> None:
     if op.get_bind().dialect.name == "sqlite":
-        # It has no statement for this; to edit a name in the schema's text is documented as safe.
-        op.execute("PRAGMA writable_schema = ON")
         edit = f"replace(replace(sql, 'k_{old}s', 'k_{new}s'), 'q_{old}s_', 'q_{new}s_')"
         edit = f"replace({edit}, 'fk_link_health_{old}_id', 'fk_link_health_{new}_id')"
         edit = f"replace({edit}, 'fk_webhook_clocks_{old}_id', 'fk_webhook_clocks_{new}_id')"
-        op.execute(f"UPDATE sqlite_schema SET sql = {edit} WHERE type = 'table'")
-        op.execute("PRAGMA writable_schema = RESET")
+        _edit_schema(edit)
         return
     names = [(f"{new}s", f"pk_{old}s", f"pk_{new}s"), (f"{new}s", f"uq_{old}s_name", f"uq_{new}s_name")]
     for table in ("link_health", "webhook_clocks"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from typing import Any
 
 import pytest
@@ -102,6 +103,18 @@ def _value(of: Column[Any]) -> Any:
         return True
     # As long as may be: a secret that is sealed is longer than the schema before had room for.
     return "1" * (getattr(kind, "length", None) or 80) if isinstance(kind, String) else 1
+
+
+def test_primary_keys_have_the_names_of_their_tables(db: Database) -> None:
+    def names(c: Connection, of: Collection[str]) -> list[str]:
+        found = (inspect(c).get_pk_constraint(table)["name"] for table in of)
+        return [name for name in found if name]
+
+    named = metadata.tables.keys() - {"tallies", "receipts", "inbound_messages"}
+    assert sorted(set(db.read(names, named))) == sorted(f"pk_{table}" for table in named)
+    db.write(lambda c: command.downgrade(schema._config(c), "0028"))
+    before = ("turns", "questions", "errands", "homes", "answers", "lanes")
+    assert db.read(names, before) == [f"pk_{table}" for table in before]
 
 
 def test_upgrading_twice_changes_nothing(db: Database) -> None:
