@@ -155,17 +155,37 @@ def _on_way(standing: DeliveryStatus) -> DeliveryStatus:
 def conclude(
     standing: DeliveryStatus, delivered: int, relayed: int, failed: int, reason: int
 ) -> DeliveryStatus:
-    """Derive the state from masks and reason only, so that the order of receipts does not matter."""
+    """Derive the state from masks and reason only, so that the order of receipts does not matter.
+
+    What was refused at once stays so until all of its parts have arrived, by an earlier sending.
+    """
     everything = (1 << standing.parts) - 1
     state = standing.state
     if delivered & everything == everything:
         state, reason = DeliveryState.DELIVERED, Reason.NONE
     elif (delivered | relayed) & everything == everything:
         state, reason = DeliveryState.RELAYED, Reason.NONE
-    elif (delivered | relayed | failed) & everything == everything:
+    elif state != DeliveryState.REJECTED and (delivered | relayed | failed) & everything == everything:
         reason = kept_reason(reason, Reason.OTHER)
         state = DeliveryState.EXPIRED if reason == Reason.EXPIRED else DeliveryState.UNDELIVERED
     return DeliveryStatus(state, reason, standing.parts, delivered, relayed, failed, standing.on_way)
+
+
+def apply_answer(earlier: DeliveryStatus, answer: DeliveryStatus, resent: bool) -> DeliveryStatus:
+    """Return the status after a carrier's answer for a message that receipts may have spoken of before.
+
+    That is a message sent again by a person's order, or one whose answer came after it was called unknown.
+    Parts that arrived stay so; failures count only of the sending that the answer is about. A resent message
+    never has fewer parts than before, nor a refused one: the receipt of one part would pass for all of it.
+    """
+    failed, reason = answer.failed, answer.reason
+    if earlier.state == DeliveryState.UNKNOWN:
+        failed, reason = failed | earlier.failed, max(reason, kept_reason(earlier.reason))
+    if answer.state == DeliveryState.QUEUED:  # put off: nothing is sent yet
+        answer = answer._replace(parts=earlier.parts)
+    elif resent or (answer.state == DeliveryState.REJECTED and earlier.delivered | earlier.relayed):
+        answer = answer._replace(parts=max(earlier.parts, answer.parts))
+    return conclude(answer._replace(reason=reason), earlier.delivered, earlier.relayed, failed, reason)
 
 
 def kept_reason(reason: int, otherwise: int = Reason.NONE) -> int:

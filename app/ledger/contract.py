@@ -47,6 +47,9 @@ class StateEvent(IntEnum):
     REQUEUED = 2
     WRITTEN_OFF = 3  # unknown, and a person decided to leave it so
     PARTLY = 4  # some parts were refused, for the event's reason
+    REFUSED = (
+        5  # sent again and refused, for the event's reason, which a receipt of before may take from the row
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,10 @@ from sqlalchemy import (
     Row,
     TextClause,
     and_,
+    case,
     exists,
     func,
+    literal,
     or_,
     select,
     text,
@@ -171,11 +173,13 @@ class ChunkQueue(EngineBase):
         d = deliveries.c
         now = self.now_ms(connection)
         one = select(links.c.id).where(links.c.id == chunk.link_id, links.c.one_receipt)
-        expected = 1 if connection.execute(one).first() else d.segments
+        expected = literal(1) if connection.execute(one).first() else d.segments
+        resent = and_(d.resends > 0, d.parts > expected)  # receipts of the sending before may still come
+        parts = case((resent, d.parts), else_=expected)
         query = (
             update(deliveries)
             .where(*_inside(chunk), d.state == DeliveryState.QUEUED, *only)
-            .values(state=DeliveryState.UNKNOWN, submitted_at=now, link_id=chunk.link_id, parts=expected)
+            .values(state=DeliveryState.UNKNOWN, submitted_at=now, link_id=chunk.link_id, parts=parts)
             .returning(d.seq, d.phone, d.area, d.segments, d.reason)
         )
         rows = connection.execute(query).all()

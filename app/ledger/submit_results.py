@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, select, update
 
 from app.core import clock
-from app.core.states import DeliveryState, LinkState
+from app.core.states import DeliveryState, DeliveryStatus, LinkState, NotSent, apply_answer
 from app.database.models import deliveries, links, submissions, tallies
 from app.ledger.contract import (
     ChunkLease,
@@ -85,14 +85,19 @@ class SubmitResults(ReceiptOperations, UnknownDecisions):
         if not lease_check.held:
             outcomes = self._still_settling(connection, lease, outcomes)
         where = (link, lease, lease_check.now)
-        given = [(outcome, _recorded(outcome, lease.pass_no, link.one_receipt)) for outcome in outcomes]
+        given: _Pairs = [(one, _recorded(one, lease.pass_no, link.one_receipt)) for one in outcomes]
+        if not lease_check.held or any(outcome.item.resends for outcome in outcomes):
+            given = _with_receipts(connection, lease, old, given)
         pairs, early, references = self._write_pairs(connection, where, old, given)
         self._list_unknowns(connection, link, lease, pairs)
         for outcome, new in pairs:
             if isinstance(outcome.result, Partial):
-                record_event(
-                    connection, self, [_key(lease, outcome)], JournalEvent(StateEvent.PARTLY, new.reason)
-                )
+                event = JournalEvent(StateEvent.PARTLY, new.reason)
+            elif new.state == DeliveryState.REJECTED and outcome.item.resends:
+                event = JournalEvent(StateEvent.REFUSED, new.reason)
+            else:
+                continue
+            record_event(connection, self, [_key(lease, outcome)], event)
         if not lease_check.held:
             remove_unknown(connection, [_key(lease, outcome) for outcome, _ in pairs])
         if early and references:  # empty if everything was settled by others meanwhile
@@ -128,27 +133,28 @@ class SubmitResults(ReceiptOperations, UnknownDecisions):
             side_writes = _side_writes(where, old, pairs)
             self.append(connection, tallies, TALLY, side_writes.tallies)
             self.add_missing(connection, submissions, SUBMISSION, side_writes.submissions)
-            if old == DeliveryState.QUEUED and (failed := self._failed_before(connection, lease, missed)):
+            if failed := self._failed_before(connection, lease, old, missed):
                 more, early, references = self._write_pairs(connection, where, old, failed)
                 return [*pairs, *more], early or written.early, [*side_writes.references, *references]
         return pairs, written.early, side_writes.references
 
-    def _failed_before(self, connection: Connection, lease: ChunkLease, pairs: _Pairs) -> _Pairs:
-        """Clear the reason of deliveries whose earlier sending failed in part; return them to be retried."""
+    def _failed_before(
+        self, connection: Connection, lease: ChunkLease, old: DeliveryState, pairs: _Pairs
+    ) -> _Pairs:
+        """Clear the reason of deliveries of which a part had failed; return them to be retried."""
         d, changes = deliveries.c, Changes()
         own = (d.campaign_id == lease.campaign_id, d.batch_id == lease.batch_id)
         these = d.seq.in_([new.seq for _, new in pairs])
         query = select(d.seq, d.area, d.segments, d.reason).where(*own, these)
-        queued = query.where(
-            d.state == DeliveryState.QUEUED, d.attempts < lease.pass_no, d.reason != Reason.NONE
-        )
-        rows = connection.execute(queued.with_for_update(of=deliveries)).all()
+        failed = query.where(d.state == old, d.reason != Reason.NONE, d.reason < NotSent.CANCELLED)
+        if old == DeliveryState.QUEUED:
+            failed = failed.where(d.attempts < lease.pass_no)
+        rows = connection.execute(failed.with_for_update(of=deliveries)).all()
         seqs = {row.seq for row in rows}
         connection.execute(update(deliveries).where(*own, d.seq.in_(seqs)).values(reason=Reason.NONE))
         for row in rows:
             where = (lease.campaign_id, lease.run_id, lease.batch_id, row.area)
-            new = (DeliveryState.QUEUED, Reason.NONE)
-            changes.move(where, (DeliveryState.QUEUED, row.reason), new, row.segments)
+            changes.move(where, (old, row.reason), (old, Reason.NONE), row.segments)
         changes.write(connection, self)
         return [pair for pair in pairs if pair[1].seq in seqs]
 
@@ -159,6 +165,25 @@ class SubmitResults(ReceiptOperations, UnknownDecisions):
                 own = (lease.campaign_id, lease.batch_id, item.seq, lease.run_id, item.phone)
                 lost = NewUnknown(*own, lease.attempt)
                 add_unknown(connection, self, [lost], link.id, outcome.result.reason[:200])
+
+
+def _with_receipts(
+    connection: Connection, lease: ChunkLease, old: DeliveryState, pairs: _Pairs
+) -> list[tuple[SubmitOutcome, Recorded]]:
+    """Lock these deliveries, and add to their new values what receipts have said of them before."""
+    d = deliveries.c
+    columns = (d.state, d.reason, d.parts, d.delivered, d.relayed, d.failed, d.resends)
+    own = (d.campaign_id == lease.campaign_id, d.batch_id == lease.batch_id, d.state == old)
+    query = select(d.seq, *columns).where(*own, d.seq.in_([new.seq for _, new in pairs])).order_by(d.seq)
+    rows = {row.seq: row for row in connection.execute(query.with_for_update(of=deliveries))}
+    made = []
+    for outcome, new in pairs:
+        if row := rows.get(new.seq):
+            answer = DeliveryStatus(new.state, new.reason, new.parts, failed=new.failed)
+            then = apply_answer(DeliveryStatus(*row[1:-1]), answer, row.resends > 0)
+            new = new._replace(state=then.state, reason=then.reason, parts=then.parts, failed=then.failed)
+        made.append((outcome, new))
+    return made
 
 
 def _side_writes(where: _Context, old: DeliveryState, pairs: _Pairs) -> SideWrites:

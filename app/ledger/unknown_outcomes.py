@@ -208,11 +208,13 @@ def _locked(
 
 
 def _back_in(connection: Connection, chunk: Any, keys: Sequence[DeliveryKey], more: dict[str, Any]) -> None:
-    """Queue them for the pass after the chunk's current one; reopen the chunk if it was done."""
-    d = deliveries.c
+    """Queue them for the pass after the chunk's current one; reopen the chunk if it was done.
+
+    The number of parts stays: receipts of the sending before may still come.
+    """
     queued: dict[str, Any] = {"state": DeliveryState.QUEUED, "reason": 0, "attempts": chunk.pass_no}
     clean = {"delivered": 0, "relayed": 0, "failed": 0, "done_at": None, "submitted_at": None}
-    values = queued | clean | {"parts": d.segments} | more
+    values = queued | clean | more
     connection.execute(update(deliveries).where(_among(deliveries, keys)).values(values))
     if chunk.state == ChunkState.DONE:
         c = chunks.c

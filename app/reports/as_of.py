@@ -134,13 +134,13 @@ def _at_cutoff(
     turned = _events(of.rows(connection, _turns(), state_events), Turned)
     d = deliveries.c
     columns = (d.batch_id, d.seq, d.area, d.state, d.reason, d.segments, d.submitted_at, d.done_at)
-    masks = (d.delivered, d.relayed, d.link_id)
+    masks = (d.delivered, d.relayed, d.link_id, d.resends)
     for row in of.rows(connection, select(*columns, *masks), deliveries):
         if not (row.seq in subs or row.seq in received or row.seq in turned):
             yield row, unsent(row.segments)  # the usual case while a run is being sent
             continue
         again = tuple((turn.at, turn.reason) for turn in turned.get(row.seq, ()) if _was_refused(turn))
-        fixed = Fixed(row.segments, row.reason, row.link_id or 0, whole, again)
+        fixed = Fixed(row.segments, row.reason, row.link_id or 0, whole, again, row.resends > 0)
         known = [turn for turn in turned.get(row.seq, ()) if turn.at <= cutoff_ms]
         before = replay_events(fixed, subs.get(row.seq, ()), received.get(row.seq, ()), known)
         taken_back = _taken_back(turned.get(row.seq, ()), cutoff_ms)
@@ -148,7 +148,7 @@ def _at_cutoff(
 
 
 def _was_refused(turn: Turned) -> bool:
-    return turn.kind == StateEvent.REQUEUED and turn.reason > 0
+    return turn.kind in (StateEvent.REQUEUED, StateEvent.REFUSED) and turn.reason > 0
 
 
 def _taken_back(turned: Iterable[Turned], cutoff_ms: int) -> int | None:

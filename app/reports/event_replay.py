@@ -8,7 +8,15 @@ from functools import cache
 from itertools import groupby
 from typing import NamedTuple
 
-from app.core.states import DeliveryState, DeliveryStatus, NotSent, apply_receipt, kept_reason
+from app.core.states import (
+    DeliveryState,
+    DeliveryStatus,
+    NotSent,
+    apply_answer,
+    apply_receipt,
+    conclude,
+    kept_reason,
+)
 from app.ledger.contract import ResultKind, StateEvent
 from carriers.contract import Reason, ReceiptLevel, ReceiptStatus
 
@@ -50,7 +58,8 @@ class Fixed:
     """Facts of a delivery that no longer change: its SMS parts, and its reason if it was rejected.
 
     link_id: the last link that sent it; whole: links with one receipt per message of any length. refusals:
-    until when it was rejected, and why, before somebody had it sent again.
+    until when it was rejected, and why, where the row may have lost it since. resent: a person had it sent
+    again while it was unknown.
     """
 
     segments: int
@@ -58,6 +67,7 @@ class Fixed:
     link_id: int
     whole: frozenset[int] = frozenset()
     refusals: tuple[tuple[int, int], ...] = ()
+    resent: bool = False
 
     def refused_for(self, at: int) -> int:
         return next((reason for until, reason in self.refusals if until >= at), self.reason)
@@ -73,6 +83,7 @@ class _Replay:
     done_at: int | None = None
     named: set[int] = field(default_factory=set)
     link_id: int = 0
+    again: bool = False  # the sending is not the first
 
 
 class PastDelivery(NamedTuple):
@@ -131,16 +142,14 @@ def _answer(replay: _Replay, rows: Sequence[Sub]) -> None:
         return
     replay.submitted_at = rows[0].at
     old, refused = replay.standing, sum(1 << row.part for row in rows if row.result == ResultKind.REJECTED)
-    masks = {"delivered": old.delivered, "relayed": old.relayed, "failed": refused}
     if ResultKind.UNKNOWN in kinds:
-        replay.standing = DeliveryStatus(DeliveryState.UNKNOWN, Reason.NONE, _parts(replay, rows), **masks)
+        answer = DeliveryStatus(DeliveryState.UNKNOWN, Reason.NONE, _parts(replay, rows), failed=refused)
     elif ResultKind.ACCEPTED in kinds:
-        replay.standing = DeliveryStatus(DeliveryState.SUBMITTED, Reason.NONE, len(rows), **masks)
+        answer = DeliveryStatus(DeliveryState.SUBMITTED, Reason.NONE, len(rows), failed=refused)
     else:
-        masks["failed"] = 1
-        replay.standing = DeliveryStatus(
-            DeliveryState.REJECTED, replay.fixed.refused_for(rows[0].at), 1, **masks
-        )
+        reason = replay.fixed.refused_for(rows[0].at)
+        answer = DeliveryStatus(DeliveryState.REJECTED, reason, 1, failed=1)
+    replay.standing = apply_answer(old, answer, replay.again)
 
 
 def _parts(replay: _Replay, rows: Sequence[Sub]) -> int:
@@ -163,15 +172,21 @@ def _turn(replay: _Replay, turned: Turned) -> None:
     match StateEvent(turned.kind):
         case StateEvent.LOST if replay.standing.state == DeliveryState.QUEUED:
             parts = 1 if replay.link_id in replay.fixed.whole else replay.fixed.segments
+            parts = max(parts, replay.standing.parts) if replay.again else parts
             replay.standing = replay.standing._replace(state=DeliveryState.UNKNOWN, parts=parts)
             replay.submitted_at = turned.at
         case StateEvent.REQUEUED:
-            replay.standing = _fresh(replay.fixed)
+            replay.standing = _fresh(replay.fixed)._replace(parts=replay.standing.parts)
+            replay.again |= replay.fixed.resent and turned.reason == Reason.NONE
             replay.submitted_at = replay.done_at = None
         case StateEvent.WRITTEN_OFF:
             replay.standing = replay.standing._replace(reason=NotSent.WRITTEN_OFF)
         case StateEvent.PARTLY:
-            replay.standing = replay.standing._replace(reason=max(replay.standing.reason, turned.reason))
+            old = replay.standing
+            worst = max(old.reason, turned.reason)
+            replay.standing = conclude(
+                old._replace(reason=worst), old.delivered, old.relayed, old.failed, worst
+            )
 
 
 def _receive(replay: _Replay, receipts: ReceiptEvent) -> None:

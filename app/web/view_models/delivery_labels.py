@@ -67,6 +67,7 @@ TURNS: dict[str, Said] = {
     StateEvent.REQUEUED.name.lower(): say("queued again"),
     StateEvent.WRITTEN_OFF.name.lower(): say("written off: it stays unknown"),
     StateEvent.PARTLY.name.lower(): say("some parts were refused"),
+    StateEvent.REFUSED.name.lower(): say("the new sending was refused"),
 }
 LEVELS: dict[str, Said] = {
     "none": say("of no level"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import select, update
@@ -13,10 +14,21 @@ from app.core.states import DeliveryState, RunState
 from app.database.connection import Database
 from app.database.models import quarantine, runs, unknowns
 from app.dispatch.link_store import LinkRecord, register
-from app.ledger.contract import Arrival, DeliveryKey, Link, SubmitOutcome
+from app.ledger.contract import Arrival, DeliveryKey, Link, Reservation, SubmitOutcome
 from app.ledger.receipt_times import EVER
+from app.reports.carrier_report import build_batch
 from app.reports.verify import verify
-from carriers.contract import Accepted, Reason, ReceiptLevel, ReceiptStatus, Rejected, Unknown
+from carriers.contract import (
+    Accepted,
+    Deferred,
+    Partial,
+    Reason,
+    ReceiptLevel,
+    ReceiptStatus,
+    Rejected,
+    SubmitResult,
+    Unknown,
+)
 from tests.app.ledger.test_receipt_matching import again, count, sent, state
 from tests.app.ledger.times import apply, killed, look_again, passes, said
 from tests.app.world import FIRST_PHONE, World, accepted, build
@@ -87,6 +99,93 @@ def test_a_failure_without_a_reference_is_of_the_sending_of_its_time(
     apply(world, said(world, None, BAD, days=minutes / 1440))
     assert state(world) == now
     assert verify(db, world.ledger) == []
+
+
+def resent(db: Database, *, one_receipt: bool = False) -> World:
+    """A message of two parts without an answer, that a person has sent again."""
+    world = build(db, 1)
+    world.link = replace(world.link, one_receipt=one_receipt)
+    db.write(world.ledger.open_campaign, world.campaign)
+    db.write(world.ledger.fan_out, world.run, world.batch, {"": 2}, 10)
+    sent_again(world, Unknown("no answer", ("a",) if one_receipt else ("a", "b")))
+    passes(db, 0.01)
+    assert db.write(world.ledger.resend, [DeliveryKey(world.campaign, world.batch, 2)]) == 1
+    return world
+
+
+def sent_again(world: World, result: SubmitResult) -> None:
+    lease = world.claim()
+    assert lease
+    answers = [SubmitOutcome(item, result) for item in lease.items]
+    world.db.write(world.ledger.record, world.link, lease, answers, None, 30.0)
+    world.db.write(world.ledger.release, lease, 0.0)
+
+
+def test_a_part_that_arrived_before_the_second_sending_was_refused_is_not_the_message(db: Database) -> None:
+    world = resent(db)
+    assert apply(world, said(world, "a")) == (1, 1, 0)
+    sent_again(world, Rejected("11", Reason.NO_SUCH_NUMBER))
+    assert apply(world, said(world, "a")) == (1, 0, 0)
+    assert (state(world), verify(db, world.ledger)) == (DeliveryState.REJECTED, [])
+    then = db.settle(None)
+    before = db.read(build_batch, world.campaign, world.batch, then)
+    assert apply(world, said(world, "b")) == (1, 1, 0)
+    assert (state(world), verify(db, world.ledger)) == (DELIVERED, [])
+    assert db.read(build_batch, world.campaign, world.batch, then) == before  # with the reason of the refusal
+    world.check()
+
+
+def test_a_second_sending_refused_in_part_is_settled_by_the_part_that_arrived(db: Database) -> None:
+    world = resent(db)
+    assert apply(world, said(world, "a")) == (1, 1, 0)
+    sent_again(world, Partial(("c", None), (1,), "11", Reason.FILTERED))
+    assert (state(world), verify(db, world.ledger)) == (UNDELIVERED, [])
+    assert db.read(build_batch, world.campaign, world.batch, db.settle(None)).general.failed == 1
+    assert apply(world, said(world, "b")) == (1, 1, 0)
+    assert (state(world), verify(db, world.ledger)) == (DELIVERED, [])
+    world.check()
+
+
+@pytest.mark.parametrize("early", [True, False])
+def test_one_part_of_the_first_sending_is_not_a_second_one_without_parts(db: Database, early: bool) -> None:
+    """A run's links may differ in whether they split a long message."""
+    world = resent(db)
+    if early:
+        apply(world, said(world, "a"))
+    sent_again(world, Accepted(("c",)))
+    apply(world, said(world, "a"))
+    assert (state(world), verify(db, world.ledger)) == (SUBMITTED, [])
+    world.check()
+
+
+def test_what_arrived_whole_is_not_sent_a_second_time(db: Database) -> None:
+    """Of a link with one receipt for a message: that of the first sending is for all of it."""
+    world = resent(db, one_receipt=True)
+    sent_again(world, Deferred("88"))
+    assert apply(world, said(world, "a")) == (1, 1, 0)
+    assert (state(world), verify(db, world.ledger)) == (DELIVERED, [])
+    lease = world.claim()
+    assert lease is None or not lease.items
+    world.check()
+
+
+def test_a_late_answer_is_taken_where_a_receipt_told_of_a_failed_part(db: Database) -> None:
+    world = build(db, 1)
+    db.write(world.ledger.open_campaign, world.campaign)
+    db.write(world.ledger.fan_out, world.run, world.batch, {"": 2}, 10)
+    frozen = world.claim("frozen", lease_s=0.0)
+    assert frozen
+    db.write(world.ledger.record, world.link, frozen, [], Reservation(2, 2), -1.0)
+    assert world.claim("heir")
+    apply(world, said(world, "a", BAD))
+    look_again(world)
+    assert state(world) == UNKNOWN
+    outcomes = [SubmitOutcome(frozen.items[0], Accepted(("a", "b")))]
+    db.write(world.ledger.record, world.link, frozen, outcomes, None, 30.0)
+    assert (state(world), count(db, unknowns), verify(db, world.ledger)) == (SUBMITTED, 0, [])
+    assert apply(world, said(world, "b")) == (1, 1, 0)
+    assert (state(world), verify(db, world.ledger)) == (UNDELIVERED, [])
+    world.check()
 
 
 @pytest.mark.longer
