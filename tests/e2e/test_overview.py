@@ -80,6 +80,9 @@ def test_a_page_that_has_changed_is_loaded_again_by_itself(
 ) -> None:
     page, db = signed_in("admin"), province[1]
     expect(page.get_by_text("Số liệu cập nhật trực tiếp.")).to_be_visible()
+    page.set_viewport_size({"width": 390, "height": 800})
+    for _ in range(2):  # to unfold the menu of a telephone and fold it is not to write
+        page.locator("label[for=menu]").click()
     expect(page.get_by_text("tạm dừng")).to_have_count(0)
     turn = update(runs).where(runs.c.id == 1)
     db.write(lambda c: c.execute(turn.values(state="paused")))  # once, and soon after the page was loaded

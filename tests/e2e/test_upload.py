@@ -47,3 +47,19 @@ def test_a_refused_upload_comes_back_as_the_form(signed_in: In, tmp_path: Path) 
     page = signed_in("vnpt")
     _send(page, tmp_path / "empty.csv", "")
     expect(page.get_by_text("Hãy chọn một tệp không rỗng.").first).to_be_visible()
+
+
+@pytest.mark.parametrize("arrived", [False, True])
+def test_a_connection_that_is_lost_says_whether_the_file_may_have_arrived(
+    signed_in: In, tmp_path: Path, arrived: bool
+) -> None:
+    page = signed_in("vnpt")
+    after = "this.upload.dispatchEvent(new ProgressEvent('load'));" if arrived else ""
+    stop = "document.querySelector('#stop').hidden"
+    page.add_init_script(f"""XMLHttpRequest.prototype.send = function () {{
+      {after} window.stopped = {stop}; this.dispatchEvent(new ProgressEvent("error"));
+    }};""")
+    _send(page, tmp_path / "cut.csv", "0912000001\n")
+    expect(page.locator("#may-have")).to_be_visible(visible=arrived)
+    expect(page.locator("#cut-off")).to_be_visible(visible=not arrived)
+    assert page.evaluate("window.stopped") is arrived

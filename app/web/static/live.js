@@ -66,7 +66,7 @@
   };
   const hear = () => { heard = Date.now(); watch(); };
   let touched = false, over = false, due = 0, asked = 0;
-  document.addEventListener("input", () => { touched = true; });
+  document.addEventListener("input", (event) => { touched ||= Boolean(event.target.form); });  // not the menu
   addEventListener("beforeunload", () => { asked = Date.now(); });
   // Another shape: load it again, but not at once, nor while somebody writes or waits for another page.
   const renew = () => {

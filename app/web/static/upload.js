@@ -5,7 +5,7 @@
   if (!form || !box || !window.FormData) return;
   const vi = document.documentElement.lang === "vi", whole = new Intl.NumberFormat(vi ? "vi" : "en");
   const tenth = new Intl.NumberFormat(vi ? "vi" : "en", { maximumFractionDigits: 1 });
-  const cut = document.getElementById("cut-off"), bar = box.querySelector("progress"), figures = box.querySelector("dl");
+  const cut = document.getElementById("cut-off"), maybe = document.getElementById("may-have"), bar = box.querySelector("progress"), figures = box.querySelector("dl");
   const is = (name) => box.querySelector(`[data-is=${name}]`);
   const step = (name) => {
     for (const each of box.querySelectorAll("[data-step]")) each.hidden = each.dataset.step !== name;
@@ -40,16 +40,18 @@
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     const sent = new XMLHttpRequest(), begun = Date.now(), stop = document.getElementById("stop");
+    let all = false;
     const leave = (asked) => { asked.preventDefault(); };
     const over = () => { stop.hidden = true; removeEventListener("beforeunload", leave); };
     const back = (lost) => {
       over();
       form.hidden = false;
       box.hidden = true;
-      cut.hidden = !lost;
+      cut.hidden = !lost || all;
+      maybe.hidden = !lost || !all;
     };
     box.hidden = stop.hidden = false;
-    form.hidden = cut.hidden = true;
+    form.hidden = cut.hidden = maybe.hidden = true;
     addEventListener("beforeunload", leave);
     stop.onclick = () => sent.abort();
     sent.upload.addEventListener("progress", (of) => {
@@ -58,7 +60,10 @@
       const left = Math.ceil((Date.now() - begun) / 1000 * (of.total - of.loaded) / Math.max(of.loaded, 1));
       is("left").textContent = `· ${tenth.format(of.loaded / 1e6)} / ${tenth.format(of.total / 1e6)} MB · ${whole.format(left)} s`;
     });
-    sent.upload.addEventListener("load", () => { is("left").textContent = ""; });
+    sent.upload.addEventListener("load", () => {  // too late to take back
+      is("left").textContent = "";
+      all = stop.hidden = true;
+    });
     sent.addEventListener("load", () => {
       over();
       const id = (/\/batches\/(\d+)$/.exec(new URL(sent.responseURL).pathname) || [])[1];
