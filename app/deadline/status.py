@@ -27,7 +27,8 @@ class RunDeadlineStatus:
     """One carrier's share. basis: which figures count for it, None while there are none.
 
     done_at: when it ended, or will by the forecast; in_time: whether that, and a held run's figures, keep the
-    deadline, None without a deadline or a forecast; missing: what is still to come, in Vietnamese.
+    deadline, None without a deadline or a forecast, or while a held run still may keep it; missing: what is
+    still to come, in Vietnamese.
     """
 
     run_id: int
@@ -114,7 +115,7 @@ def countdown(deadline: datetime | None, now: datetime) -> str:
 
 def _runs(connection: Connection, letter: Directive, now: datetime) -> Iterator[RunDeadlineStatus]:
     query = (
-        select(runs, campaigns.c.name, audiences.c.run_id.label("held"))
+        select(runs, campaigns.c.name, campaigns.c.window_end, audiences.c.run_id.label("held"))
         .join(campaigns, campaigns.c.id == runs.c.campaign_id)
         .outerjoin(audiences, audiences.c.run_id == runs.c.id)
         .where(campaigns.c.directive_id == letter.id, counted(clock.to_ms(now)))
@@ -128,10 +129,10 @@ def _run(
     connection: Connection, row: Row[Any], deadline: datetime | None, now: datetime
 ) -> RunDeadlineStatus:
     held, last = row.held is not None, carrier_statement.latest(connection, row.id)
-    looked = None if row.ended_at else forecast.forecast(connection, row.id, now)
-    ended = None if row.ended_at is None else clock.local(clock.from_ms(row.ended_at))
-    done = looked.finishes_at if looked else ended
-    reported = clock.local(clock.from_ms(last.first_ms)) if last else None
+    ended = carrier_statement.ended_ms(last, row.ended_at) if held else row.ended_at
+    looked = None if ended else forecast.forecast(connection, row.id, now)
+    done = looked.finishes_at if looked else _local(ended)
+    reported = _local(last.first_ms) if last else None
     return RunDeadlineStatus(
         run_id=row.id,
         campaign_id=row.campaign_id,
@@ -142,21 +143,26 @@ def _run(
         stated_version=last.paper.version if last else None,
         reported_at=reported,
         done_at=done,
-        in_time=_in_time(held, done, reported, deadline, now),
+        in_time=_held_in_time(row, last, ended, deadline, now) if held else _in_time(done, deadline),
         missing=_lacking(row, held, last, done),
         warnings=looked.warnings if looked else [],
     )
 
 
-def _in_time(
-    held: bool, done: datetime | None, reported: datetime | None, deadline: datetime | None, now: datetime
+def _local(ms: int | None) -> datetime | None:
+    return None if ms is None else clock.local(clock.from_ms(ms))
+
+
+def _in_time(done: datetime | None, deadline: datetime | None) -> bool | None:
+    return None if done is None or deadline is None else done <= deadline
+
+
+def _held_in_time(
+    row: Row[Any], last: Statement | None, ended: int | None, deadline: datetime | None, now: datetime
 ) -> bool | None:
-    """Judge a held run by when its figures came: until the deadline it can still be in time."""
-    if deadline is None:
-        return None
-    if held:
-        return (reported or now) <= deadline and (done is None or done <= deadline or reported is not None)
-    return None if done is None else done <= deadline
+    due = None if deadline is None else clock.to_ms(deadline)
+    first = None if last is None else last.first_ms
+    return carrier_statement.held_in_time(ended, first, due, clock.to_ms(now), row.window_end)
 
 
 def _lacking(row: Row[Any], held: bool, last: Statement | None, done: datetime | None) -> str | None:

@@ -171,6 +171,37 @@ def basis(held: bool, statement: Statement | None) -> FigureSource | None:
     return statement.kind if statement else None
 
 
+def ended_ms(statement: Statement | None, run_ended_ms: int | None) -> int | None:
+    """Return when the carrier had sent a run that it holds: as it stated, or else as was entered."""
+    return (statement.ended_ms if statement else None) or run_ended_ms
+
+
+def by_deadline(done_ms: int | None, deadline_ms: int | None, now_ms: int) -> bool | None:
+    """Return whether `done_ms` (None: not done) keeps the deadline; None: it still may, or there is none."""
+    if deadline_ms is None:
+        return None
+    if done_ms is None:
+        return False if now_ms > deadline_ms else None
+    return done_ms <= deadline_ms
+
+
+def held_in_time(
+    ended_ms: int | None,
+    first_ms: int | None,
+    deadline_ms: int | None,
+    now_ms: int,
+    window_end_ms: int | None = None,
+) -> bool | None:
+    """Return whether a run that its carrier sends keeps the deadline; None: it still may, or there is none.
+
+    Both its sending and its first figures count. window_end_ms: until when it goes on unless it has ended.
+    """
+    kept = [by_deadline(at, deadline_ms, now_ms) for at in (ended_ms, first_ms)]
+    if ended_ms is None and by_deadline(window_end_ms, deadline_ms, now_ms) is False:
+        return False
+    return False if False in kept else None if None in kept else True
+
+
 def _query() -> Select[Any]:
     query = joined(statements).join(runs, runs.c.id == statements.c.run_id)
     return query.add_columns(runs.c.campaign_id, runs.c.carrier)

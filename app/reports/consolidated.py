@@ -13,7 +13,7 @@ from app.database.models import campaigns, directives, frozen_reports, runs
 from app.ledger.directive_deadline import held_at
 from app.reports import addressees, carrier_report, carrier_statement
 from app.reports.addressees import AddresseeStatus, ChannelTotal
-from app.reports.carrier_statement import FigureSource, Statement
+from app.reports.carrier_statement import FigureSource, Statement, by_deadline
 from app.reports.figures import CarrierReport
 from app.reports.scope import counted
 
@@ -84,28 +84,19 @@ class RunLine:
     def sent_in_time(self, deadline_ms: int | None, cutoff_ms: int) -> bool | None:
         """Return whether sending ended by the deadline; None while unknown or without a deadline."""
         if self.kind is FigureSource.MEASURED:
-            return _in_time(self.ended_ms, deadline_ms, cutoff_ms)
+            return by_deadline(self.ended_ms, deadline_ms, cutoff_ms)
         # Unless the carrier said it ended, it had not ended when the figures were drawn up.
-        return _in_time(self.ended_ms, deadline_ms, self.statement.cutoff_ms) if self.statement else None
+        return by_deadline(self.ended_ms, deadline_ms, self.statement.cutoff_ms) if self.statement else None
 
     def reported_in_time(self, deadline_ms: int | None, cutoff_ms: int) -> bool | None:
         """Return whether the carrier's figures came by the deadline; None if measured, or as above."""
         if self.kind is FigureSource.MEASURED:
             return None
-        return _in_time(self._received_ms, deadline_ms, cutoff_ms)
+        return by_deadline(self._received_ms, deadline_ms, cutoff_ms)
 
     @property
     def _received_ms(self) -> int | None:
         return self.statement.first_ms if self.statement else None
-
-
-def _in_time(done_ms: int | None, deadline_ms: int | None, cutoff_ms: int) -> bool | None:
-    """Return whether `done_ms` (None: not done by the cut-off) keeps the deadline; None: it still may."""
-    if deadline_ms is None:
-        return None
-    if done_ms is None:
-        return False if cutoff_ms > deadline_ms else None
-    return done_ms <= deadline_ms
 
 
 @dataclass(frozen=True, slots=True)

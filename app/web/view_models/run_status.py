@@ -21,6 +21,7 @@ from app.observability.link_status import LinkHealthState, Standstill
 from app.observability.send_rate import NOTHING, Measured, measured
 from app.reports import carrier_statement, comparison
 from app.reports.carrier_report import figures_of
+from app.reports.carrier_statement import Statement
 from app.reports.figures import Figures
 from app.reports.scope import SentRun, proved
 from app.web.translations import Said
@@ -137,8 +138,7 @@ def _view(connection: Connection, run: RunSummary, of: _PageData) -> RunView:
 
 
 def _sent_run(run: RunSummary) -> SentRun:
-    times = (None if at is None else clock.to_ms(at) for at in (run.started_at, run.ended_at))
-    return SentRun(run.id, run.campaign_id, run.carrier, *times)
+    return SentRun(run.id, run.campaign_id, run.carrier, _ms(run.started_at), _ms(run.ended_at))
 
 
 STANDS: dict[LinkHealthState | None, Judged] = {
@@ -178,8 +178,24 @@ def _standstill(run: RunSummary, judged: Judged, of: _PageData) -> dict[str, Any
 
 def _held(connection: Connection, run: RunSummary, of: _PageData) -> RunView:
     said = carrier_statement.latest(connection, run.id)
-    if said is None:
-        return _made(run, Figures(), None, run.ended_at, traffic_light.NO_FIGURES, of)
+    figures, received = _stated(said) if said else (Figures(), None)
+    level = said.level if said else None
+    norm = comparison.judge(level, figures.sent, received, figures.no_receipt)
+    deadline, window = of.deadline(run), of.window(run)
+    ended_ms = carrier_statement.ended_ms(said, _ms(run.ended_at))
+    first_ms = said.first_ms if said else None
+    kept = carrier_statement.held_in_time(
+        ended_ms, first_ms, _ms(deadline), clock.to_ms(of.now), _ms(window.end)
+    )
+    done = None if ended_ms is None else clock.from_ms(ended_ms)
+    judged = traffic_light.judge_held(
+        run.state, done is not None, said is not None, kept, norm, deadline is not None
+    )
+    return _made(run, figures, level, done, judged, of)
+
+
+def _stated(said: Statement) -> tuple[Figures, int | None]:
+    """Return what the carrier stated, and what it says was received."""
     general, handset = said.figures.general, _by_handset(said.level)
     received = general.received or 0
     figures = Figures(
@@ -191,10 +207,11 @@ def _held(connection: Connection, run: RunSummary, of: _PageData) -> RunView:
         no_receipt=general.no_receipt or 0,
         segments=said.figures.segments or 0,
     )
-    done = clock.from_ms(said.ended_ms) if said.ended_ms else run.ended_at
-    norm = comparison.judge(said.level, figures.sent, general.received, figures.no_receipt)
-    judged = traffic_light.judge(RunState.FINISHED, done, of.deadline(run), norm, of.now)
-    return _made(run, figures, said.level, done, judged, of)
+    return figures, general.received
+
+
+def _ms(at: datetime | None) -> int | None:
+    return None if at is None else clock.to_ms(at)
 
 
 def _made(

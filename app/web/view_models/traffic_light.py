@@ -74,12 +74,16 @@ ADVICE: dict[Judged, Said] = {
     CLOSED: say("Tell those who run Loa that its worker must be started."),
     STILL: say("Look at the links; tell those who run Loa if they are at work."),
 }
+NO_END = Judged(Light.WAIT, say("the carrier has not said that it has ended"))
 NO_FIGURES = Judged(Light.WAIT, say("the carrier's figures are still to come"))
 UNPROVED = Judged(
     Light.WAIT, say("in time; receipts do not reach the telephone, so the norm can't be judged")
 )
 MET = Judged(Light.GOOD, say("in time, above the norm of 92 %"))
 IN_TIME = Judged(Light.GOOD, say("in time"))
+NORM_UNPROVED = Judged(Light.WAIT, say("receipts do not reach the telephone, so the norm can't be judged"))
+NORM_MET = Judged(Light.GOOD, say("above the norm of 92 %"))
+NO_DEADLINE = Judged(Light.OFF, say("no deadline to keep"))
 
 
 def judge(
@@ -105,7 +109,32 @@ def judge(
         return NO_FORECAST
     if state is RunState.RUNNING and stops is not None:
         return stops
-    return {NormVerdict.UNPROVED: UNPROVED, NormVerdict.MET: MET}.get(norm, IN_TIME)
+    return _good(norm, deadline is not None)
+
+
+def judge_held(
+    state: RunState, ended: bool, stated: bool, kept: bool | None, norm: NormVerdict, due: bool
+) -> Judged:
+    """Return the worst that applies to a run whose carrier sends. stated: whether there are figures.
+
+    kept: by carrier_statement.held_in_time; due: whether there is a deadline.
+    """
+    if state is RunState.CANCELLED:
+        return CANCELLED
+    if kept is False:
+        return PASSED if state is RunState.PLANNED else LATE
+    if norm is NormVerdict.MISSED:
+        return MISSED
+    if not stated:
+        return NOT_BEGUN if state is RunState.PLANNED else NO_FIGURES
+    return _good(norm, due) if ended else NO_END
+
+
+def _good(norm: NormVerdict, due: bool) -> Judged:
+    """Return what may be said where nothing is wrong. due: whether there is a deadline to be kept."""
+    if due:
+        return {NormVerdict.UNPROVED: UNPROVED, NormVerdict.MET: MET}.get(norm, IN_TIME)
+    return {NormVerdict.UNPROVED: NORM_UNPROVED, NormVerdict.MET: NORM_MET}.get(norm, NO_DEADLINE)
 
 
 def worst(lights: Iterable[Judged]) -> Judged:

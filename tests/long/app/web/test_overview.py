@@ -17,7 +17,8 @@ from app.core import clock
 from app.core.states import DeliveryState as State
 from app.core.states import RunState
 from app.database.connection import Database
-from app.database.models import campaigns, links, run_counts, runs, tallies
+from app.database.models import campaigns, directives, links, run_counts, runs, tallies
+from app.deadline.status import status
 from app.observability.faults import Faults
 from app.observability.metrics import Metrics
 from app.reports.comparison import NormVerdict
@@ -175,6 +176,51 @@ def test_what_a_carrier_states_is_beside_the_total_and_never_in_it(pages_db: Dat
     assert pages_db.read(Watch(), [""])[""].body != shape  # an open page loads it
 
 
+AGO, DUE = scene.DAY * 7, scene.DAY  # before now: when sending ended in time, and the deadline
+ENDED = {"state": "sent"}
+
+
+@pytest.mark.parametrize(
+    ("row", "ended_ago", "said_ago"),
+    [
+        ({}, None, HOUR),  # figures without an end
+        (ENDED, AGO, HOUR),  # figures after the deadline
+        (ENDED, AGO, None),  # no figures
+        (ENDED, DUE // 2, 2 * DUE),  # figures in time, its end not
+    ],
+)
+def test_what_a_carrier_sends_is_late_on_pages_and_in_the_status_alike(
+    pages_db: Database, row: dict[str, object], ended_ago: int | None, said_ago: int | None
+) -> None:
+    scene.build(pages_db)
+    now = clock.now_ms()
+    run_id = held_run(pages_db, **row, ended_at=None if ended_ago is None else now - ended_ago)
+    if said_ago is not None:
+        state(pages_db, run_id, now - said_ago)
+    pages_db.write(lambda c: c.execute(update(directives).values(report_deadline=now - DUE)))
+    assert lights(pages_db, run_id) == (Light.BAD, False)
+
+
+def test_what_a_carrier_sends_is_green_once_its_end_and_its_figures_came_in_time(pages_db: Database) -> None:
+    scene.build(pages_db)
+    now = clock.now_ms()
+    run_id = held_run(pages_db)
+    pages_db.write(lambda c: c.execute(update(directives).values(report_deadline=now + DUE)))
+    assert lights(pages_db, run_id) == (Light.WAIT, None)
+    state(pages_db, run_id, now - HOUR)
+    assert lights(pages_db, run_id) == (Light.WAIT, None)
+    pages_db.write(lambda c: c.execute(update(runs).where(runs.c.id == run_id).values(ended_at=now)))
+    assert lights(pages_db, run_id) == (Light.GOOD, True)
+
+
+def lights(db: Database, run_id: int) -> tuple[Light, bool | None]:
+    """The run's light on the overview, and whether it is in time by the status of its letter."""
+    shown = [run for each in db.read(overview_scene.scene, None).campaigns for run in each.runs]
+    (light,) = [run.light for run in shown if run.id == run_id]
+    (kept,) = [run.in_time for run in db.read(status, 1, clock.now()).runs if run.run_id == run_id]
+    return light, kept
+
+
 def test_the_total_moves_with_its_hour_and_has_no_forecast_that_a_run_has_not(pages_db: Database) -> None:
     scene.build(pages_db)
     now = clock.now_ms()
@@ -217,7 +263,10 @@ def test_a_letter_whose_deadline_has_passed_is_red_until_all_is_done(pages_db: D
         (RunState.RUNNING, None, NOW + DAY, NormVerdict.OPEN, traffic_light.NO_FORECAST),
         (RunState.FINISHED, NOW, NOW + DAY, NormVerdict.MISSED, traffic_light.MISSED),
         (RunState.FINISHED, NOW, NOW + DAY, NormVerdict.MET, traffic_light.MET),
-        (RunState.SENT, NOW, None, NormVerdict.UNPROVED, traffic_light.UNPROVED),
+        (RunState.SENT, NOW, NOW, NormVerdict.UNPROVED, traffic_light.UNPROVED),
+        (RunState.SENT, NOW, None, NormVerdict.UNPROVED, traffic_light.NORM_UNPROVED),
+        (RunState.FINISHED, NOW, None, NormVerdict.MET, traffic_light.NORM_MET),
+        (RunState.RUNNING, NOW + DAY, None, NormVerdict.OPEN, traffic_light.NO_DEADLINE),
         (RunState.PLANNED, None, NOW + DAY, NormVerdict.OPEN, traffic_light.NOT_BEGUN),
         (RunState.PLANNED, None, NOW - DAY, NormVerdict.OPEN, traffic_light.PASSED),
         (RunState.CANCELLED, None, NOW - DAY, NormVerdict.MISSED, traffic_light.CANCELLED),
