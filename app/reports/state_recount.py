@@ -19,6 +19,7 @@ from sqlalchemy import (
     distinct,
     func,
     literal,
+    or_,
     select,
 )
 
@@ -53,6 +54,7 @@ class Group(NamedTuple):
     settled: int
     deferred: int
     resends: int
+    written_off: int  # its reason took the place of that of the parts which had failed before
     n: int
     seq: int
 
@@ -128,7 +130,7 @@ def _reason_differs(group: Group) -> bool:
     comparable = group.state in FAILED and group.state != DeliveryState.REJECTED
     if not comparable or group.refused or group.resends or group.reason >= NotSent.CANCELLED:
         return False
-    return group.reason != group.worst
+    return group.reason > group.worst if group.written_off else group.reason != group.worst
 
 
 def _groups(campaign_id: int, batch_id: int) -> Select[*tuple[Any, ...]]:
@@ -139,21 +141,23 @@ def _groups(campaign_id: int, batch_id: int) -> Select[*tuple[Any, ...]]:
     journal = [func.coalesce(c, 0) for c in (*reported.c, *sent.c) if c.name != "seq"]
     ordered = _ordered(campaign_id, batch_id)
     joined = deliveries.outerjoin(reported, reported.c.seq == d.seq).outerjoin(sent, sent.c.seq == d.seq)
-    resends = d.resends + func.coalesce(ordered.c.n, 0)
+    decided = (d.resends + func.coalesce(ordered.c.n, 0), func.coalesce(ordered.c.written_off, 0))
     return (
-        select(*stored, *journal, resends, func.count(), func.min(d.seq))
+        select(*stored, *journal, *decided, func.count(), func.min(d.seq))
         .select_from(joined.outerjoin(ordered, ordered.c.seq == d.seq))
         .where(d.campaign_id == campaign_id, d.batch_id == batch_id)
-        .group_by(*stored, *journal, resends)
+        .group_by(*stored, *journal, *decided)
     )
 
 
 def _ordered(campaign_id: int, batch_id: int) -> Subquery:
-    """Count by delivery how often it was rejected and an order had it sent again."""
+    """Count by delivery how often it was rejected and an order had it sent again; say whether written off."""
     t = state_events.c
-    again = (t.kind == StateEvent.REQUEUED, t.reason > Reason.NONE)
-    query = select(t.seq, func.count().label("n")).where(t.campaign_id == campaign_id, t.batch_id == batch_id)
-    return query.where(*again).group_by(t.seq).subquery("ordered")
+    again = and_(t.kind == StateEvent.REQUEUED, t.reason > Reason.NONE)
+    written_off = t.kind == StateEvent.WRITTEN_OFF
+    columns = (func.sum(case((again, 1), else_=0)).label("n"), _any(written_off).label("written_off"))
+    query = select(t.seq, *columns).where(t.campaign_id == campaign_id, t.batch_id == batch_id)
+    return query.where(or_(again, written_off)).group_by(t.seq).subquery("ordered")
 
 
 def _reported(campaign_id: int, batch_id: int) -> Subquery:

@@ -31,7 +31,7 @@ from carriers.contract import (
 )
 from tests.app.ledger.test_receipt_matching import again, count, sent, state
 from tests.app.ledger.times import apply, killed, look_again, passes, said
-from tests.app.world import FIRST_PHONE, World, accepted, build
+from tests.app.world import FIRST_PHONE, World, accepted, build, receipt
 
 GOOD, BAD = ReceiptStatus.DELIVERED, ReceiptStatus.UNDELIVERED
 ON_ITS_WAY = ReceiptStatus.IN_TRANSIT
@@ -167,6 +167,26 @@ def test_what_arrived_whole_is_not_sent_a_second_time(db: Database) -> None:
     lease = world.claim()
     assert lease is None or not lease.items
     world.check()
+
+
+@pytest.mark.parametrize("parts", [1, 2])
+def test_the_recount_bears_with_the_reason_that_a_write_off_took_from_a_failed_part(
+    db: Database, parts: int
+) -> None:
+    world = build(db, 1)
+    sent_two(world, Unknown("no answer", ("a", "b")[:parts]), parts)
+    if parts == 2:
+        db.write(world.ledger.apply, [receipt(world.link, "b", BAD, reason=Reason.OTHER_NETWORK)])
+    assert db.write(world.ledger.write_off, [DeliveryKey(world.campaign, world.batch, 2)], "an") == 1
+    db.write(world.ledger.apply, [receipt(world.link, "a", BAD, reason=Reason.HANDSET)])
+    assert (state(world), verify(db, world.ledger)) == (UNDELIVERED, [])
+    world.check()
+
+
+def sent_two(world: World, result: SubmitResult, parts: int = 2) -> None:
+    world.db.write(world.ledger.open_campaign, world.campaign)
+    world.db.write(world.ledger.fan_out, world.run, world.batch, {"": parts}, 10)
+    sent_again(world, result)
 
 
 def test_a_late_answer_is_taken_where_a_receipt_told_of_a_failed_part(db: Database) -> None:
