@@ -11,6 +11,9 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from app.core.errors import SetupError
+from app.core.masking import mask_numbers
+
+_WrongUse: Any = typer.BadParameter.__base__  # whatever is typed wrong
 
 # Command -> module (a function of a module, or a module with verbs) and the help of `loa --help`, which thus
 # needs no import; a test compares it with the command's own help.
@@ -96,6 +99,14 @@ class Commands(TyperGroup):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self.commands: Any = _Found()
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; what is said of wrong use repeats what was typed, so numbers in it are masked."""
+        try:
+            return super().invoke(ctx)
+        except _WrongUse as error:
+            error.message = mask_numbers(error.message)
+            raise
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the list of commands without importing any."""

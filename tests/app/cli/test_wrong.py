@@ -167,6 +167,8 @@ WRONG_COMMANDS: list[tuple[str, str]] = [
     ("run lst", "No such command"),
     ("run list --jsn", "--json"),
     ("run list extra", "unexpected extra argument"),
+    ("delivery find 0912 0912345679", "8491*****79"),
+    ("delivery find --0912345679", "8491*****79"),
     ("run show", "Missing argument"),
     ("run show x", "write the digits 0 to 9 alone"),
     ("run show -1", "No such option"),
@@ -256,4 +258,5 @@ def test_a_wrong_command_is_refused_in_a_sentence_and_nothing_is_made(
     assert status in (1, 2), said
     assert words in said
     assert "Traceback" not in said
+    assert "912345679" not in said
     assert [each.name for each in folder.iterdir()] == ["list.csv"]
