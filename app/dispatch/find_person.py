@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, exists, func, select
 
+from app.api.token_buckets import TooOften
 from app.core import clock
 from app.core.errors import Invalid
 from app.core.phone import REASONS, mask, normalise
 from app.core.states import DeliveryState
-from app.database.models import campaigns, deliveries, do_not_send, links, runs
-from app.security import Caller, audit
+from app.database.models import audit as acts
+from app.database.models import campaigns, deliveries, do_not_send, erasures, links, runs
+from app.security import Caller, audit, row_stamps
 from app.security.tenant_scope import own_campaigns
 
 ACTION = "person.find"
 _AT_ONCE = 500  # campaigns asked in one statement
+A_MINUTE, A_DAY = 30, 500  # questions of one person or key: who needs more is guessing numbers
+_NEWEST = 20_000  # acts of the audit that are searched for them, by their ids
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +69,16 @@ class FoundPerson:
 def find_person(connection: Connection, number: str, who: Caller) -> FoundPerson:
     """Look the number up in every campaign that the caller may see, and note that in the audit.
 
-    Raises Invalid unless it is one exact mobile number.
+    Not in campaigns whose erasure has begun. Raises Invalid unless it is one exact mobile number, TooOften
+    for who has asked too often.
     """
     phone = normalise(number.strip())
     if isinstance(phone, str):
         raise Invalid(REASONS[phone].en, field="phone")
-    query = select(campaigns.c.id).order_by(campaigns.c.id.desc())
+    _require_few(connection, who.name)
+    e = erasures.c
+    erased = exists().where(e.kind == "campaign", e.subject_id == campaigns.c.id)
+    query = select(campaigns.c.id).where(~erased).order_by(campaigns.c.id.desc())
     query = query if who.carrier is None else query.where(own_campaigns(who.carrier))
     ids = list(connection.execute(query).scalars())
     found = [
@@ -77,8 +86,31 @@ def find_person(connection: Connection, number: str, who: Caller) -> FoundPerson
         for begin in range(0, len(ids), _AT_ONCE)
         for each in _deliveries(connection, phone, ids[begin : begin + _AT_ONCE], who.carrier)
     ]
-    audit.note(connection, who.name, ACTION, f"phone/{mask(phone)}", found=len(found))
+    tag = number_tag(connection, phone)
+    told = {"tag": tag} if tag else {}
+    audit.note(connection, who.name, ACTION, f"phone/{mask(phone)}", found=len(found), **told)
     return FoundPerson(mask(phone), found, _listed(connection, phone, who.carrier), len(ids))
+
+
+def number_tag(connection: Connection, phone: int) -> str | None:
+    """Return what stands for a number in the audit, where who has it and the secret_key can look for it."""
+    return row_stamps.make(connection, f"{ACTION} {phone}".encode())
+
+
+def _require_few(connection: Connection, who: str) -> None:
+    """Raise TooOften if the last question that may still count is too recent; the audit has them all."""
+    a, now = acts.c, clock.now_ms()
+    newest = connection.scalar(select(func.max(a.id))) or 0
+    asked = select(a.at).where(a.id > newest - _NEWEST, a.who == who, a.action == ACTION)
+    for most, span_ms in ((A_MINUTE, 60_000), (A_DAY, 86_400_000)):
+        last = asked.where(a.at > now - span_ms).order_by(a.id.desc()).offset(most - 1).limit(1)
+        at = connection.scalar(last)
+        if at is not None:
+            seconds = math.ceil((at + span_ms - now) / 1000)
+            raise TooOften(
+                f"One may look for {A_MINUTE} people a minute and {A_DAY} a day; wait {seconds} seconds.",
+                retry_after_s=seconds,
+            )
 
 
 def _deliveries(

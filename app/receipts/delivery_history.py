@@ -14,6 +14,7 @@ from app.core.errors import NotFound
 from app.core.phone import mask
 from app.core.states import DeliveryState
 from app.database.models import deliveries, links, receipts, runs, state_events, submissions, unknowns
+from app.ledger import erasure_state
 from app.ledger.contract import ResultKind, StateEvent
 from carriers.contract import ReceiptLevel
 
@@ -66,7 +67,7 @@ def story(connection: Connection, campaign_id: int, batch_id: int, line: int) ->
     """Return the delivery of that line of the batch in the campaign. Raises NotFound."""
     key = (campaign_id, batch_id, line)
     row = connection.execute(_own(deliveries, key)).first()
-    if row is None:
+    if row is None or erasure_state.of_campaign(connection, campaign_id) is not None:
         raise NotFound(
             f"Campaign {campaign_id} has no delivery for line {line} of batch {batch_id}: it is not queued "
             "yet, was left out (repeated, or on the do-not-send list), or its rows are erased; "

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import Response
 
 from app.api.dependencies import Routes
+from app.api.token_buckets import TooOften
 from app.core.errors import Invalid
 from app.dispatch import find_person
 from app.web.rendering import Fields, FormState, PageRequest, Visit, refused, render
@@ -23,8 +24,11 @@ async def page_do_find_person(visit: Visit, fields: Fields) -> Response:
     """Look the number up; the form is shown again without it."""
     try:
         found = await visit.db.awrite(find_person.find_person, fields.get("phone"), visit.who)
-    except Invalid as error:
-        return _page(visit, refused(error, fields), None)
+    except (Invalid, TooOften) as error:
+        answer = _page(visit, refused(error, fields), None)
+        if error.retry_after_s:
+            answer.headers["Retry-After"] = str(error.retry_after_s)
+        return answer
     return _page(visit, FormState(), found)
 
 

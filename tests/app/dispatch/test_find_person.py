@@ -5,14 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, event, select, update
+from sqlalchemy import Connection, event, func, insert, select, update
 
-from app.core.errors import Invalid
+from app.api.token_buckets import TooOften
+from app.core import clock
+from app.core.errors import Invalid, NotFound
 from app.core.states import DeliveryState, NotSent
 from app.database.connection import Database
-from app.database.models import audit, deliveries
-from app.dispatch.find_person import find_person
+from app.database.models import audit, deliveries, erasures
+from app.dispatch.find_person import A_DAY, A_MINUTE, find_person, number_tag
 from app.privacy import do_not_send
+from app.receipts import delivery_history
 from app.security import Caller
 from tests.app.client import Client
 from tests.app.world import World, build
@@ -64,6 +67,44 @@ def test_an_operator_finds_its_own_carrier_s_and_who_looks_is_noted(world: World
     acts = db.read(lambda c: c.execute(select(audit).where(audit.c.action == "person.find")).all())
     assert [(act.who, act.detail["found"]) for act in acts] == [("viettel", 1), ("vnpt", 0)]
     assert all("*****" in act.subject and number[1:] not in act.subject for act in acts)
+
+
+def test_once_the_erasure_of_a_campaign_has_begun_nothing_of_it_is_shown(world: World, db: Database) -> None:
+    number = phone(db)
+    (one,) = db.write(find_person, number, ADMIN).deliveries
+    begun = {"kind": "campaign", "subject_id": world.campaign, "name": "x", "rule": "x", "days": 1}
+    begun |= {"due_at": 1, "counts": {}, "totals": [], "by": "loa", "started_at": 1}
+    db.write(lambda c: c.execute(insert(erasures).values(begun)))
+    found = db.write(find_person, number, ADMIN)
+    assert (list(found.deliveries), found.campaigns) == ([], 0)
+    with pytest.raises(NotFound, match="are erased"):
+        db.read(delivery_history.story, one.campaign_id, one.batch_id, one.line)
+
+
+def test_who_guesses_numbers_is_stopped_by_the_minute_and_the_day(db: Database) -> None:
+    for n in range(A_MINUTE):
+        db.write(find_person, f"09110000{n:02d}", VNPT)
+    with pytest.raises(TooOften, match="wait") as stopped:
+        db.write(find_person, "0911000099", VNPT)
+    assert 0 < (stopped.value.retry_after_s or 0) <= 60
+    db.write(find_person, "0911000099", VIETTEL)  # another's share is another
+    row = {"who": "lan", "action": "person.find", "subject": "x", "detail": {}, "hash": "x"}
+    ago = {"at": clock.now_ms() - 3_600_000}
+    last = db.read(lambda c: c.scalar(select(func.max(audit.c.id)))) or 0
+    rows = [{**row, **ago, "id": last + 1 + n} for n in range(A_DAY)]
+    db.write(lambda c: c.execute(insert(audit), rows))
+    with pytest.raises(TooOften) as stopped:
+        db.write(find_person, "0911000099", ADMIN)
+    assert 3600 < (stopped.value.retry_after_s or 0) <= 23 * 3600
+
+
+def test_the_audit_can_be_asked_for_a_known_number_by_who_has_the_key(database_url: str) -> None:
+    keyed = Database(database_url, keys=[b"k" * 32])
+    keyed.write(find_person, "0911 000 019", ADMIN)
+    ((detail,),) = keyed.read(lambda c: c.execute(select(audit.c.detail)).all())
+    assert detail["tag"] == keyed.read(number_tag, 84_911_000_019)
+    assert detail["tag"] != keyed.read(number_tag, 84_911_000_029)  # which has the same mask
+    keyed.close()
 
 
 @pytest.mark.parametrize("said", ["", "0912", "091234567x", "0912345678 0912345679", "8491*****01"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from app.database.connection import Database
+from app.dispatch.find_person import A_MINUTE
 from tests.e2e import scene
 from tests.long.app.web.conftest import Paper, text
 
@@ -35,3 +36,20 @@ def test_a_part_of_a_number_finds_nobody_and_others_may_not_look(pages_db: Datab
     auditor = signed_in("auditor")
     assert auditor.get("/find").status_code == 403
     assert auditor.send("/account", "/find", phone="0911000019").status_code == 403
+
+
+def test_who_guesses_numbers_is_told_to_wait_on_the_page_and_by_the_api(
+    pages_db: Database, signed_in: In
+) -> None:
+    paper = signed_in("operator", "vnpt")
+    for n in range(A_MINUTE):
+        assert paper.send("/find", "/find", phone=f"09110000{n:02d}").status_code == 200
+    stopped = paper.send("/find", "/find", phone="0911000099")
+    assert stopped.status_code == 429
+    assert int(stopped.headers["Retry-After"]) > 0
+    assert "Mỗi người chỉ được tra 30 số mỗi phút và 500 số mỗi ngày" in text(stopped.text)
+    csrf = paper.get("/v1/me", Accept="application/json").json()["csrf_token"]
+    cookie = "; ".join(f"{name}={value}" for name, value in paper.cookies.items())
+    asked = {"Cookie": cookie, "X-CSRF-Token": csrf}
+    answer = paper.client.post("/v1/deliveries/find", json={"phone": "0911000099"}, headers=asked)
+    assert (answer.status_code, answer.json()["title"]) == (429, "Too many requests")
