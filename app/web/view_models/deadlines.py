@@ -9,11 +9,13 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, case, func, select
 
+from app.campaigns import queries
 from app.core import clock
 from app.core.states import CampaignState, RunState
 from app.database.models import campaigns, directives, runs
 from app.security.tenant_scope import own_directives
-from app.web.view_models import traffic_light
+from app.web.view_models import run_status, traffic_light
+from app.web.view_models.run_status import RunView
 from app.web.view_models.traffic_light import Judged
 
 MOST = 20
@@ -34,13 +36,14 @@ class DirectiveDeadline:
 
 
 def directive_deadlines(
-    connection: Connection, carrier: str | None, of: Mapping[int, Sequence[Judged]]
+    connection: Connection, carrier: str | None, shown: Mapping[int, int], of: Sequence[RunView]
 ) -> list[DirectiveDeadline]:
     """Return directives of campaigns on the page or with a recent deadline, nearest first.
 
-    of: status of each directive's approved campaigns on the page.
+    shown: the directive of each approved campaign on the page; of: their runs. All other runs approved under
+    a directive are judged as well, however long ago they ended.
     """
-    d, own = directives.c, list(of)
+    d, own = directives.c, set(shown.values())
     fresh = d.report_deadline.is_(None) | (d.report_deadline >= clock.now_ms() - SHOWN_MS)
     query = (
         select(directives)
@@ -51,8 +54,31 @@ def directive_deadlines(
     query = query if carrier is None else query.where(own_directives(carrier))
     rows = connection.execute(query).all()
     work = _work(connection, [row.id for row in rows], carrier)
-    found = [_letter(row, of.get(row.id, ()), work.get(row.id, _NO_WORK), clock.now()) for row in rows]
+    judged = _judged(connection, carrier, [row.id for row in rows], shown, of)
+    found = [_letter(row, judged[row.id], work.get(row.id, _NO_WORK), clock.now()) for row in rows]
     return sorted(found, key=_urgency)
+
+
+def _judged(
+    connection: Connection,
+    carrier: str | None,
+    ids: Collection[int],
+    shown: Mapping[int, int],
+    of: Sequence[RunView],
+) -> dict[int, list[Judged]]:
+    """Return the lights of every run approved under each directive."""
+    c = campaigns.c
+    approved = select(campaigns).where(c.directive_id.in_(ids), c.state == CampaignState.APPROVED)
+    rows = connection.execute(approved.where(c.id.not_in(list(shown)))).all()
+    own = select(runs).where(runs.c.campaign_id.in_([row.id for row in rows])).order_by(runs.c.id)
+    own = own if carrier is None else own.where(runs.c.carrier == carrier)
+    others = run_status.views(connection, rows, queries.runs_of(connection, own)) if rows else []
+    directive_of = dict(shown) | {row.id: row.directive_id for row in rows}
+    found: dict[int, list[Judged]] = {each: [] for each in ids}
+    for run in (*of, *others):
+        if directive_of.get(run.campaign_id) in found:
+            found[directive_of[run.campaign_id]].append(Judged(run.light, run.said))
+    return found
 
 
 @dataclass(frozen=True, slots=True)

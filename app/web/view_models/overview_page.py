@@ -37,7 +37,7 @@ _TAG = 16
 
 @dataclass(frozen=True, slots=True)
 class CampaignView:
-    """A campaign with its runs; judged: the worst of them."""
+    """A campaign with its runs."""
 
     id: int
     name: str
@@ -45,7 +45,6 @@ class CampaignView:
     state: CampaignState
     directive_id: int | None
     runs: list[RunView]
-    judged: Judged
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +168,7 @@ def scene(connection: Connection, carrier: str | None) -> OverviewView:
     approved = [run for each in shown if each.state is CampaignState.APPROVED for run in each.runs]
     return OverviewView(
         panel=chief_panel.panel(connection, approved),
-        letters=directive_deadlines(connection, carrier, _by_letter(shown)),
+        letters=directive_deadlines(connection, carrier, _directives(shown), approved),
         campaigns=shown,
         faults=_faults(connection, carrier),
         halted=[
@@ -312,17 +311,17 @@ def _rank() -> ColumnElement[int | None]:
 
 def _campaign(row: Row[Any], found: Iterable[RunView]) -> CampaignView:
     own = [run for run in found if run.campaign_id == row.id]
-    judged = traffic_light.worst(Judged(run.light, run.said) for run in own)
     state = CampaignState(row.state)
-    return CampaignView(row.id, row.name, row.sender, state, row.directive_id, own, judged)
+    return CampaignView(row.id, row.name, row.sender, state, row.directive_id, own)
 
 
-def _by_letter(shown: Iterable[CampaignView]) -> dict[int, list[Judged]]:
-    found: dict[int, list[Judged]] = {}
-    for each in shown:
-        if each.directive_id is not None and each.state is CampaignState.APPROVED:
-            found.setdefault(each.directive_id, []).append(each.judged)
-    return found
+def _directives(shown: Iterable[CampaignView]) -> dict[int, int]:
+    """Return the directive of each approved campaign under one."""
+    return {
+        each.id: each.directive_id
+        for each in shown
+        if each.directive_id is not None and each.state is CampaignState.APPROVED
+    }
 
 
 def _unknown(connection: Connection, carrier: str | None) -> list[Unknown]:

@@ -27,7 +27,7 @@ from app.reports.scope import SentRun, proved
 from app.web.translations import Said
 from app.web.view_models import svg_charts, traffic_light
 from app.web.view_models.svg_charts import Span
-from app.web.view_models.traffic_light import Judged, Light
+from app.web.view_models.traffic_light import Due, Judged, Light
 from carriers.contract import ReceiptLevel
 
 _OVER = (RunState.SENT, RunState.FINISHED, RunState.CANCELLING, RunState.CANCELLED)
@@ -133,8 +133,14 @@ def _view(connection: Connection, run: RunSummary, of: _PageData) -> RunView:
     done = run.ended_at if run.state in _OVER else _forecast(run, of)
     norm = comparison.judge(level, figures.sent, received, waiting)
     stops = _stops(run, figures, of)
-    judged = traffic_light.judge(run.state, done, of.deadline(run), norm, of.now, stops)
+    judged = traffic_light.judge(run.state, done, _due(run, figures, of), norm, of.now, stops)
     return replace(_made(run, figures, level, done, judged, of), **_standstill(run, judged, of))
+
+
+def _due(run: RunSummary, figures: Figures, of: _PageData) -> Due:
+    """Return by when the run must be done; the window's end matters while something is to be sent."""
+    sends = figures.waiting or run.state is RunState.PLANNED
+    return Due(of.deadline(run), of.window(run).end if sends else None)
 
 
 def _sent_run(run: RunSummary) -> SentRun:

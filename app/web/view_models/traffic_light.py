@@ -42,16 +42,25 @@ class Light(StrEnum):
 
 
 class Judged(NamedTuple):
-    """A light with its reason."""
+    """A light with its reason. part: {n} and {total} of the reason, where not all runs are good."""
 
     light: Light
     said: Said
+    part: tuple[int, int] | None = None
+
+
+class Due(NamedTuple):
+    """By when a run must be done: for its report, and, while something is to be sent, by its window's end."""
+
+    deadline: datetime | None
+    window_end: datetime | None = None
 
 
 _ORDER = list(Light)
 NOT_BEGUN = Judged(Light.OFF, say("not begun"))
 CANCELLED = Judged(Light.OFF, say("cancelled"))
 LATE = Judged(Light.BAD, say("after the deadline"))
+AFTER_WINDOW = Judged(Light.BAD, say("after the window's end"))
 PASSED = Judged(Light.BAD, say("the deadline has passed"))
 MISSED = Judged(Light.BAD, say("below the norm of 92 %"))
 NO_FORECAST = Judged(Light.WAIT, say("no forecast: nothing can be sent now"))
@@ -83,13 +92,14 @@ MET = Judged(Light.GOOD, say("in time, above the norm of 92 %"))
 IN_TIME = Judged(Light.GOOD, say("in time"))
 NORM_UNPROVED = Judged(Light.WAIT, say("receipts do not reach the telephone, so the norm can't be judged"))
 NORM_MET = Judged(Light.GOOD, say("above the norm of 92 %"))
+SOME_GOOD: Said = say("good: {n} of {total} runs")
 NO_DEADLINE = Judged(Light.OFF, say("no deadline to keep"))
 
 
 def judge(
     state: RunState,
     done: datetime | None,
-    deadline: datetime | None,
+    due: Due,
     norm: NormVerdict,
     now: datetime,
     stops: Judged | None = None,
@@ -98,18 +108,32 @@ def judge(
     if state is RunState.CANCELLED:
         return CANCELLED
     if state is RunState.PLANNED:
-        return PASSED if deadline is not None and now > deadline else NOT_BEGUN
+        return _not_begun(due, now)
     if state is RunState.RUNNING and stops is not None and stops.light is Light.BAD:
         return stops
-    if deadline is not None and done is not None and done > deadline:
-        return LATE
+    late = None if done is None else _late(state, done, due)
+    if late is not None:
+        return late
     if norm is NormVerdict.MISSED:
         return MISSED
     if state in UNDER_WAY and done is None:
         return NO_FORECAST
     if state is RunState.RUNNING and stops is not None:
         return stops
-    return _good(norm, deadline is not None)
+    return _good(norm, due.deadline is not None)
+
+
+def _late(state: RunState, done: datetime, due: Due) -> Judged | None:
+    if due.deadline is not None and done > due.deadline:
+        return LATE
+    outside = state in UNDER_WAY and due.window_end is not None and done > due.window_end
+    return AFTER_WINDOW if outside else None
+
+
+def _not_begun(due: Due, now: datetime) -> Judged:
+    if due.deadline is not None and now > due.deadline:
+        return PASSED
+    return AFTER_WINDOW if due.window_end is not None and now >= due.window_end else NOT_BEGUN
 
 
 def judge_held(
@@ -138,5 +162,15 @@ def _good(norm: NormVerdict, due: bool) -> Judged:
 
 
 def worst(lights: Iterable[Judged]) -> Judged:
-    """Return the worst of several; NOT_BEGUN for none."""
-    return max(lights, key=lambda each: _ORDER.index(each.light), default=NOT_BEGUN)
+    """Return the worst of several, green only if all are; NOT_BEGUN for none."""
+    every = list(lights)
+    found = max(every, key=lambda each: _ORDER.index(each.light), default=NOT_BEGUN)
+    if found.light is not Light.GOOD:
+        return found
+    good = [each for each in every if each.light is Light.GOOD]
+    if len(good) < len(every):
+        return Judged(Light.OFF, SOME_GOOD, (len(good), len(every)))
+    said = set(every)  # what all of them keep: the deadline, the norm, or both
+    if IN_TIME in said:
+        return IN_TIME if NORM_MET not in said else Judged(Light.GOOD, SOME_GOOD, (len(good), len(every)))
+    return NORM_MET if NORM_MET in said else found

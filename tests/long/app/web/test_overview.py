@@ -28,7 +28,7 @@ from app.reports.intake.schemas import StatementBody
 from app.web.view_models import overview_page as overview_scene
 from app.web.view_models import svg_charts, traffic_light
 from app.web.view_models.overview_page import Watch
-from app.web.view_models.traffic_light import Light
+from app.web.view_models.traffic_light import Due, Light
 from tests.e2e import scene
 from tests.long.app.web.conftest import Paper, text
 
@@ -177,6 +177,7 @@ def test_what_a_carrier_states_is_beside_the_total_and_never_in_it(pages_db: Dat
 
 
 AGO, DUE = scene.DAY * 7, scene.DAY  # before now: when sending ended in time, and the deadline
+ENDED_LONG_AGO = {"state": "cancelled", "ended_at": 1}
 ENDED = {"state": "sent"}
 
 
@@ -219,6 +220,72 @@ def lights(db: Database, run_id: int) -> tuple[Light, bool | None]:
     (light,) = [run.light for run in shown if run.id == run_id]
     (kept,) = [run.in_time for run in db.read(status, 1, clock.now()).runs if run.run_id == run_id]
     return light, kept
+
+
+def done_runs(db: Database, ago_ms: int = 0) -> None:
+    """The runs of Viettel and VNPT ended so long ago, and telephones have received all."""
+
+    def write(c: Connection) -> None:
+        ended = clock.now_ms() - ago_ms
+        c.execute(update(campaigns).values(day_starts="00:00", day_ends="24:00"))
+        done = {"state": "finished", "started_at": ended - scene.DAY, "ended_at": ended}
+        c.execute(update(runs).where(runs.c.id.in_((1, 2))).values(done))
+        c.execute(update(tallies).values(state=int(State.DELIVERED)))
+
+    db.write(write)
+
+
+@pytest.mark.parametrize("third", ["planned", "cancelled"])
+def test_two_good_runs_of_three_are_said_to_be_that_and_not_green(
+    pages_db: Database, signed_in: In, third: str
+) -> None:
+    scene.build(pages_db)
+    done_runs(pages_db)
+    pages_db.write(lambda c: c.execute(update(runs).where(runs.c.id == 3).values(state=third)))
+    found = pages_db.read(overview_scene.scene, None)
+    assert found.panel is not None
+    (letter,) = [each for each in found.letters if each.number == "303/CAT-PA05"]
+    for judged in (found.panel.worst, letter.judged):
+        assert (judged.light, judged.part) == (Light.OFF, (2, 3))
+    assert "2 trên 3 đợt gửi đạt" in text(signed_in("auditor").get("/").text)
+
+
+@pytest.mark.parametrize("directive", [1, None])
+def test_what_will_not_be_done_within_its_window_is_red(pages_db: Database, directive: int | None) -> None:
+    scene.build(pages_db)
+    soon = {"window_end": clock.now_ms() + 60_000, "day_starts": "00:00", "day_ends": "24:00"}
+    pages_db.write(lambda c: c.execute(update(campaigns).values(soon | {"directive_id": directive})))
+    found = pages_db.read(overview_scene.scene, None)
+    light = {run.id: (run.light, run.said) for each in found.campaigns for run in each.runs}[1]
+    assert light == traffic_light.AFTER_WINDOW[:2]
+    assert found.panel is not None
+    assert found.panel.worst.light is Light.BAD
+
+
+def test_without_a_deadline_nothing_is_said_to_be_in_time(pages_db: Database, signed_in: In) -> None:
+    scene.build(pages_db)
+    whole = {"day_starts": "00:00", "day_ends": "24:00", "directive_id": None}
+    pages_db.write(lambda c: c.execute(update(campaigns).values(whole)))
+    paper = signed_in("auditor")
+    for path in ("/", "/runs/1", "/campaigns/1"):
+        page = text(paper.get(path).text)
+        assert "không có hạn báo cáo" in page, path
+        assert "kịp hạn" not in page, path
+
+
+def test_a_letter_whose_work_ended_long_ago_is_judged_by_it(pages_db: Database) -> None:
+    scene.build(pages_db)
+    done_runs(pages_db, 8 * scene.DAY)
+    pages_db.write(lambda c: c.execute(update(runs).where(runs.c.id == 3).values(ENDED_LONG_AGO)))
+    found = pages_db.read(overview_scene.scene, None)
+    assert 1 not in [each.id for each in found.campaigns]
+    (letter,) = [each for each in found.letters if each.number == "303/CAT-PA05"]
+    assert (letter.judged.light, letter.judged.part) == (Light.OFF, (2, 3))
+    done = {"state": "finished", "ended_at": clock.now_ms() - 8 * scene.DAY}
+    pages_db.write(lambda c: c.execute(update(runs).where(runs.c.id == 3).values(done)))
+    found = pages_db.read(overview_scene.scene, None)
+    (letter,) = [each for each in found.letters if each.number == "303/CAT-PA05"]
+    assert letter.judged == traffic_light.IN_TIME  # the norm is not met by all
 
 
 def test_the_total_moves_with_its_hour_and_has_no_forecast_that_a_run_has_not(pages_db: Database) -> None:
@@ -279,7 +346,7 @@ def test_the_light_says_the_worst_that_is_true(
     norm: NormVerdict,
     wanted: traffic_light.Judged,
 ) -> None:
-    assert traffic_light.judge(state, done, deadline, norm, NOW) == wanted
+    assert traffic_light.judge(state, done, Due(deadline), norm, NOW) == wanted
 
 
 def test_the_parts_of_a_bar_are_seen_and_fill_it() -> None:
