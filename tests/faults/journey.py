@@ -73,12 +73,11 @@ class Api:
         letter = await self.post("/v1/directives", json=LETTER)
         body = CAMPAIGN | {"directive_id": letter["id"]}
         campaign = f"/v1/campaigns/{(await self.post('/v1/campaigns', json=body))['id']}"
-        runs = {
-            carrier: (
-                await self.post(f"{campaign}/runs", json={"carrier": carrier, "batch_ids": [one["id"]]})
-            )
-            for carrier, one in batches.items()
-        }
+        runs = {}
+        for carrier, one in batches.items():
+            # A file of a few lines, of which one is bad, is known to be right.
+            wanted = {"carrier": carrier, "batch_ids": [one["id"]], "acknowledged": True}
+            runs[carrier] = await self.post(f"{campaign}/runs", json=wanted)
         await self.post(f"{campaign}/submit")
         digest = (await self.get(campaign))["digest"]
         read = {"digest": digest, "reason": "a test does not wait for the morning"}
