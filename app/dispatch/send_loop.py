@@ -35,7 +35,6 @@ from app.dispatch.link_health import halt_alone, own_host
 from app.dispatch.rate_limiter import Slot, ThrottleShare, pause_s
 from app.dispatch.run_content import ClaimedChunk, message, still_going
 from app.ledger.contract import DeliveryToSend, Link, Reservation, SubmitOutcome
-from app.observability import faults
 from carriers.causes import cause_of
 from carriers.contract import (
     NOT_SENT,
@@ -111,7 +110,7 @@ class SendLoop:
             await self._drain()
             await self._idle()
             return
-        if self._capacity():
+        if self._capacity() and not self._waits_long():
             await self._reserve_next(self._chunk, [])
         else:
             await self._take_answers(self._chunk)
@@ -121,6 +120,10 @@ class SendLoop:
         half = 1 if self._is_held() else self._pace.sub_batch(self.context.sub_batch // 2)
         capacity = min(half, 2 * half - self._reserved)
         return capacity if 2 * capacity >= half or not self._wire else 0
+
+    def _waits_long(self) -> bool:
+        """Return whether results wait behind many small halves; their receipts would come too early."""
+        return len(self._wire) > 2 and self._wire[0].answers.done()
 
     def _is_held(self) -> bool:
         """Return whether the link takes single messages only, to test whether it answers again."""
@@ -186,7 +189,7 @@ class SendLoop:
             return
         self.wake.clear()
         try:
-            await asyncio.wait_for(self.wake.wait(), 1.0)
+            await asyncio.wait_for(self.wake.wait(), self._claims.rest_s())
         except TimeoutError:
             return
 
@@ -234,27 +237,24 @@ class SendLoop:
         self, chunk: HeldChunk, outcomes: Sequence[SubmitOutcome], then: Reservation | None
     ) -> float | None:
         """Commit; return when the reserved half may start (monotonic seconds), None if it may not."""
-        context = self.context
         asked = clock.monotonic()
-        work = context.db.insist(
-            context.ledger.record, self.link, chunk.lease, outcomes, then, context.lease_s
-        )
-        grant = await faults.outcome(work)
-        if isinstance(grant, BaseException):
-            await self._claims.failed(chunk.lease, grant)
-            raise grant
+        is_last = then is None and not chunk.items and chunk.on_wire == len(outcomes)
+        if is_last:
+            grant = await self._claims.record_last(chunk.lease, outcomes, chunk.retry_after_s)
+        else:
+            grant = await self._claims.record(chunk.lease, outcomes, then)
         chunk.on_wire -= len(outcomes)
         self.unrecorded -= len(outcomes)
         self._count(outcomes)
         if grant.held:
-            chunk.permit.until = asked + context.lease_s
+            chunk.permit.until = asked + self.context.lease_s
         if then is not None and grant.go:
             return grant.start
         if then is not None:
             chunk.items.clear()
             chunk.permit.withdraw()
-        if chunk.over:
-            await context.db.insist(context.ledger.release, chunk.lease, chunk.retry_after_s)
+        if chunk.over and not is_last:
+            await self._claims.release(chunk.lease, chunk.retry_after_s)
         return None
 
     async def _send(
@@ -345,11 +345,11 @@ class SendLoop:
         chunk, self._chunk = self._chunk, None
         if chunk is not None:
             chunk.items.clear()
+            if chunk.over:
+                await self._claims.release(chunk.lease, chunk.retry_after_s)
         while self._wire:
             late, outcomes = await self._oldest()
             await self._record(late, outcomes, None)
-        if chunk is not None and not chunk.on_wire:
-            await self.context.db.insist(self.context.ledger.release, chunk.lease, chunk.retry_after_s)
 
     def _adjust_rate(self, chunk: HeldChunk, outcomes: Sequence[SubmitOutcome]) -> None:
         deferred = [o.result for o in outcomes if isinstance(o.result, Deferred)]
