@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo drill soak attack test-fast test prove check bench run guide new-carrier lint lock audit sbom clean
+.PHONY: help setup demo drill soak attack test-fast test prove check bench run wheel guide new-carrier lint lock audit sbom clean
 
 PYTHON ?= python3
 VENV   := .venv
@@ -93,6 +93,11 @@ check: $(VENV)/.ready  ## lint beside `make test`, then short drills and a demo,
 bench: $(VENV)/.ready  ## speed, each figure beside its limit (SIZE=full: with millions; PART="path pace"; PEER=kannel)
 	$(BIN)/python -m tests.bench $(if $(SIZE),--size $(SIZE)) $(if $(PART),--part $(PART)) \
 		$(if $(PEER),--peer $(PEER) --build build/bench-$(PEER).json)
+
+wheel: $(VENV)/.ready  ## build the package, with migrations, texts and pages, in build/wheel
+	@rm -rf build/lib build/wheel
+	$(PIP) wheel --quiet --no-deps --no-build-isolation --wheel-dir build/wheel .
+	@ls build/wheel/*.whl
 
 run: $(VENV)/.ready  ## run Loa in one process on SQLite, in ./data
 	$(BIN)/loa up

@@ -140,7 +140,7 @@ def _become(request: dict[str, object], out: int) -> list[str]:
     return [str(word) for word in arguments]
 
 
-def _import_all() -> None:
+def import_all() -> None:
     """What programs of the tests need, so that no fork has to; and no collection looks at it again."""
     import gc
     from importlib import import_module
@@ -165,7 +165,7 @@ def _import_all() -> None:
 
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the test run, which closes the line
-    _import_all()
+    import_all()
     told = _serve(socket.socket(fileno=int(sys.argv[1])))
     if told is not None:
         sys.argv = ["loa", *told]

@@ -48,7 +48,7 @@ _MODULES = {
     "long/carriers/viettel": "contract",
     "carriers/vnpt": "codes replies",
     "long/carriers/vnpt": "contract",
-    "long": "forked guards migrations new_carrier papers project_file weaknesses",
+    "long": "deploy forked guards migrations new_carrier package papers project_file tutorials weaknesses",
 }
 WITHOUT = {f"{folder}/test_{name}.py" for folder, names in _MODULES.items() for name in names.split()}
 WITHOUT |= {"e2e", "faults", "test_drill_paper.py", "test_security_paper.py"}

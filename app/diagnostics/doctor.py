@@ -165,7 +165,8 @@ def disk(settings: Settings) -> Iterator[Symptom]:
 def modes(settings: Settings) -> Iterator[Symptom]:
     """Check whether other accounts of this host can open the ledger, uploads or secrets.
 
-    A group may, where the folder's mode says so; then its files must be the group's as well.
+    A group may, where the folder's mode says so; then its files must be the group's as well, and secrets
+    may be read by it: both persons need the same ones.
     """
     files = [*settings.data.glob("loa.sqlite3*"), *settings.data.glob("loa.lock")]
     shared = is_shared(settings.data)
@@ -175,13 +176,18 @@ def modes(settings: Settings) -> Iterator[Symptom]:
     secrets = Path(os.environ.get("LOA_SECRETS_DIR") or _CONTAINER)
     if secrets != _CONTAINER and secrets.is_dir():  # a container's secrets are not visible outside
         held += [each for each in secrets.iterdir() if each.is_file()]
-    open_ = [each for each in held if each.exists() and each.stat().st_mode & 0o077]
+    group = settings.data.stat().st_gid if shared else None
+    open_ = [each for each in held if each.exists() and _is_open(each.stat(), group)]
     for each in open_:
         what = f"Other accounts of this host may open {each}: chmod go= it."
         yield Symptom("modes", False, what)
     if not open_:
         what = "the secrets" if shared else "the ledger or the secrets"
         yield Symptom("modes", True, f"No other account of this host may open {what}.")
+
+
+def _is_open(found: os.stat_result, group: int | None) -> bool:
+    return bool(found.st_mode & (0o037 if found.st_gid == group else 0o077))
 
 
 def _shared(folder: Path, files: Sequence[Path]) -> Iterator[Symptom]:

@@ -110,8 +110,8 @@ def test_every_command_exists_with_its_options(paper: Path) -> None:
 
 
 def loa_words(line: str) -> list[str]:
-    """What follows `loa` where the line is such a command, maybe behind variables; else nothing."""
-    found = re.match(r"(?:[A-Z_]+=\S+ )*(?:\S*/)?loa +(.+)", line)
+    """What follows `loa`, up to a pipe, where the line is such a command, maybe behind variables."""
+    found = re.match(r"(?:[A-Z_]+=\S+ )*(?:\S*/)?loa +((?:\"[^\"]*\"|[^|<>;])+)", line)
     return shlex.split(found[1]) if found else []
 
 
@@ -125,7 +125,7 @@ def known(words: list[str]) -> bool:
     command = all_commands()
     words = words[2:] if words[0] == "--server" else words
     while isinstance(subcommands := getattr(command, "commands", None), Mapping) and words:
-        if words[0] == "--help":
+        if words[0] in ("--help", "--version"):
             break
         if words[0] not in subcommands:
             return bool(PLACEHOLDER.fullmatch(words[0]))
@@ -157,6 +157,9 @@ def simulator_options(simulator: str) -> set[str]:
         ("loa simulate mobifone --session-age-s 60", True),
         ("loa simulate smsc --session-age-s 60", False),
         ("loa conquer", False),
+        ("loa --version", True),
+        ("loa run list --jason | head", False),
+        ("loa run list | head --lines=2", True),
         ("loa --server https://loa.example.vn run list", True),
         ("loa --server https://loa.example.vn run begin", False),
     ],

@@ -175,14 +175,23 @@ def test_what_other_accounts_of_the_host_may_open_is_said(
     assert all("chmod go=" in words for words in found)
 
 
-def test_a_folder_that_a_group_shares_is_the_group_s_with_all_its_files(tmp_path: Path) -> None:
-    data = tmp_path / "data"
-    data.mkdir()
+def test_a_folder_that_a_group_shares_is_the_group_s_with_all_its_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, key = tmp_path / "data", tmp_path / "secrets" / "loa_secret_key"
+    monkeypatch.setenv("LOA_SECRETS_DIR", str(key.parent))
+    for each in (data, key.parent):
+        each.mkdir()
     data.chmod(0o2770)
+    key.touch()
+    key.chmod(0o640)
     Database(f"sqlite:///{data / 'loa.sqlite3'}").close()
     found = list(modes(Settings(data=data)))
     assert bad(found) == []
     assert "may open the ledger, and no other account of this host." in found[0].what
+    key.chmod(0o644)
+    assert str(key) in bad(list(modes(Settings(data=data))))[0]
+    key.chmod(0o640)
     (data / "loa.sqlite3").chmod(0o600)
     assert "chmod 660" in bad(list(modes(Settings(data=data))))[0]
     data.chmod(0o2775)
