@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo drill soak attack test-fast test prove check bench run wheel guide new-carrier lint lock audit sbom clean
+.PHONY: help setup demo drill soak attack test-fast test prove check bench run wheel guide client new-carrier lint lock audit sbom clean
 
 PYTHON ?= python3
 VENV   := .venv
@@ -67,6 +67,9 @@ prove: $(VENV)/.ready  ## hours: soaks, drills, a year, millions, figures, every
 guide: $(VENV)/.ready  ## take the pictures of docs/guide.vi.md anew, by tests that go that way in Chromium
 	LOA_GUIDE=1 $(BIN)/python -m pytest -n 0 tests/e2e/test_life.py tests/prove/test_all_pages.py -k "live or sign-in or overview or unknown"
 
+client: $(VENV)/.ready  ## write loa_client/api anew from the API's description
+	$(BIN)/python -m tests.loa_client.generator
+
 new-carrier: $(VENV)/.ready  ## write the adapter, simulator, tests and page of a carrier over HTTP (NAME)
 	@test -n "$(NAME)" || { echo "Name it: make new-carrier NAME=vinafone"; exit 2; }
 	$(BIN)/python -m tests.new_carrier $(NAME)
@@ -111,7 +114,7 @@ $(TOOLS)/.ready: Makefile
 	@touch $@
 
 audit: $(VENV)/.ready $(TOOLS)/.ready  ## known weaknesses of what is locked, and bandit's look at the code
-	$(TOOLS)/bin/bandit --quiet --recursive app carriers -ll --skip B608
+	$(TOOLS)/bin/bandit --quiet --recursive app carriers loa_client -ll --skip B608
 	@mkdir -p $(dir $(FOUND)) && rm -f $(FOUND)
 	$(TOOLS)/bin/pip-audit --requirement requirements.lock --disable-pip --require-hashes --strict --output $(FOUND) || \
 		if [ -e $(FOUND) ]; then cat $(FOUND); exit 1; else $(BIN)/python .ci/weaknesses.py requirements.lock loa; fi

@@ -16,7 +16,7 @@ from statistics import median
 from tests.trees import parsed
 
 ROOT = Path(__file__).parent.parent
-PACKAGES = ("app", "carriers")
+PACKAGES = ("app", "carriers", "loa_client")
 Graph = Mapping[str, set[str]]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from functools import partial
@@ -54,6 +54,13 @@ class Draft:
     window_end: datetime | None = None
     day_starts: str | None = None
     day_ends: str | None = None
+
+
+def amended(draft: Draft, changes: Mapping[str, Any]) -> Draft:
+    """Return the draft with these fields changed; a new text takes the place of the one before."""
+    own = {"text_key": None} if "text" in changes else {"text": None} if "text_key" in changes else {}
+    wanted: dict[str, Any] = {**own, **changes}
+    return replace(draft, **wanted)
 
 
 def of_row(row: Any) -> Draft:

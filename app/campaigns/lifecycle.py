@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from enum import StrEnum
 from typing import Any
 
@@ -11,7 +11,7 @@ from sqlalchemy import Connection, delete, insert, select
 
 from app.campaigns import approval, carrier_audience, optimistic_lock
 from app.campaigns.carrier_audience import Audience
-from app.campaigns.drafts import Draft, of_row, pin
+from app.campaigns.drafts import Draft, amended, of_row, pin
 from app.campaigns.optimistic_lock import Record
 from app.campaigns.quiet_hours import DayHours
 from app.core import clock
@@ -77,9 +77,7 @@ def amend(
 ) -> None:
     """Change these fields of a draft and keep the others; a new text takes the place of the one before."""
     row = optimistic_lock.campaign(connection, campaign_id)
-    own = {"text_key": None} if "text" in changes else {"text": None} if "text_key" in changes else {}
-    draft = replace(of_row(row), **{**own, **changes})
-    edit(connection, campaign_id, row.version, draft, default, who)
+    edit(connection, campaign_id, row.version, amended(of_row(row), changes), default, who)
 
 
 def _reopen(connection: Connection, campaign: Record, who: str, **values: Any) -> None:

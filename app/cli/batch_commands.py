@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from pydantic_core import to_json
@@ -17,9 +18,7 @@ from app.batches.row_parser import KEPT
 from app.cli import common, remote
 from app.cli.common import open_db
 from app.cli.output import Json, Number, as_file, bar, done, listing, say, whoami, whole
-from app.core.errors import Invalid
 from app.core.known_carriers import check_own
-from app.core.states import BatchState
 
 app = typer.Typer(no_args_is_help=True, help="Batches: subscribers of one carrier, from one file.")
 
@@ -69,10 +68,8 @@ def _tell(batch: queries.Batch, known: str = "") -> None:
 
 
 def _send(file: Path, carrier: str, name: str | None, as_json: bool) -> None:
-    with remote.client(common.server or "") as api:
-        batch = api.imported(api.upload_batch(file, carrier, name))
-    if batch.state == BatchState.FAILED:
-        raise Invalid(batch.error or "The import failed.")
+    with remote.client() as api:
+        batch = remote.imported(api.upload_batch(file=file, carrier=carrier, name=name), api.get_batch)
     if as_json:
         typer.echo(to_json(batch).decode())
     else:
@@ -82,22 +79,27 @@ def _send(file: Path, carrier: str, name: str | None, as_json: bool) -> None:
 @app.command("list")
 def list_(as_json: Json = False) -> None:
     """Show the batches."""
-    found = remote.asked(lambda api: list(api.batches()), lambda db: list(db.read(queries.page, 0, 1000)))
+    found = remote.asked(
+        lambda api: list(api.list_batches(limit=1000)), lambda db: list(db.read(queries.page, 0, 1000))
+    )
     listing(found, _COLUMNS, as_json)
 
 
 @app.command()
 def show(batch_id: Number, as_json: Json = False) -> None:
     """Show one batch: its counts, its file's hash, and why an import failed."""
-    found = remote.asked(lambda api: api.batch(batch_id), lambda db: db.read(queries.get, batch_id))
+    found = remote.asked(lambda api: api.get_batch(batch_id), lambda db: db.read(queries.get, batch_id))
     say(found, as_json)
 
 
 @app.command()
 def discard(batch_id: Number) -> None:
     """Put a failed batch out of the way; the same file later is imported anew."""
-    with open_db() as (db, _):
-        db.write(importer.discard, batch_id, whoami())
+    remote.asked(
+        lambda api: api.discard_batch(batch_id),
+        lambda db: db.write(importer.discard, batch_id, whoami()),
+        looks=False,
+    )
     done(f"Batch {batch_id} is discarded.", batch=batch_id, discarded=True)
 
 
@@ -107,6 +109,13 @@ def bad_lines(
     out: Annotated[Path | None, typer.Option(help="Write CSV for Excel there.")] = None,
 ) -> None:
     """Show the lines that gave no subscriber, and why."""
+    if common.server is not None:
+        with remote.client() as api:
+            if out:
+                out.write_text(api.download_bad_lines(batch_id), encoding="utf-8", newline="")
+            else:
+                _tell_bad(api.get_batch(batch_id), api.list_bad_lines(batch_id, limit=1000))
+        return
     with open_db(looks=True) as (db, _):
         batch = db.read(queries.get, batch_id)
         lines = queries.all_bad_lines(db.read, batch_id)
@@ -114,7 +123,12 @@ def bad_lines(
             with out.open("w", encoding="utf-8", newline="") as file:
                 file.writelines(bad_lines_csv(lines, batch.lines - batch.accepted))
             return
-        for line in lines:
-            typer.echo(f"{line.line}\t{line.value}\t{line.reason_en}")
+        _tell_bad(batch, lines)
+
+
+def _tell_bad(batch: Any, lines: Iterable[Any]) -> None:
+    """Print the lines, whether of here or of a server."""
+    for line in lines:
+        typer.echo(f"{line.line}\t{line.value}\t{line.reason_en}")
     if (rest := batch.lines - batch.accepted - KEPT) > 0:
         typer.echo(f"{rest} more bad lines are counted, and not kept one by one.")

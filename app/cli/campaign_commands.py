@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Annotated
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 from pydantic_core import to_jsonable_python
 
-from app.campaigns import approval, lifecycle, queries
+from app.campaigns import approval, drafts, lifecycle, queries
 from app.campaigns.carrier_audience import checked
 from app.campaigns.drafts import Draft, TextForm
 from app.campaigns.forecast import Forecast, forecast
@@ -22,6 +24,9 @@ from app.core import clock
 from app.core.areas import Basis
 from app.core.errors import Invalid
 from app.database.connection import Database
+
+if TYPE_CHECKING:
+    from loa_client import LoaClient
 
 app = typer.Typer(no_args_is_help=True, help="Campaigns: one text, one sender, one window.")
 
@@ -57,7 +62,7 @@ def create(  # noqa: PLR0913 - every option of the command line is a parameter
         day_ends=day_ends,
     )
     if common.server is not None:
-        made = at_server(lambda api: api.create_campaign(draft)).id
+        made = at_server(lambda api: api.create_campaign(**asdict(draft))).id
     else:
         with open_db(founds=True) as (db, settings):
             default = DayHours(settings.day_starts, settings.day_ends)
@@ -97,17 +102,29 @@ def edit(  # noqa: PLR0913 - every option of the command line is a parameter
     changes = {field: value for field, value in said.items() if value is not None}
     if not changes:
         raise Invalid("Say what to change, such as --end 2024-02-09T18:00+07:00.")
-    with open_db() as (db, settings):
-        default = DayHours(settings.day_starts, settings.day_ends)
-        db.write(lifecycle.amend, campaign_id, changes, default, whoami())
+    if common.server is not None:
+        at_server(lambda api: _amend(api, campaign_id, changes))
+    else:
+        with open_db() as (db, settings):
+            default = DayHours(settings.day_starts, settings.day_ends)
+            db.write(lifecycle.amend, campaign_id, changes, default, whoami())
     done(f"Campaign {campaign_id} is a draft with this content.", campaign=campaign_id, state="draft")
+
+
+def _amend(api: LoaClient, campaign_id: int, changes: Mapping[str, Any]) -> None:
+    """Replace what was read; raises RequestRefused if somebody was faster."""
+    found, version = api.get_campaign.with_etag(campaign_id)
+    times = {"window_start": found.campaign.window_start, "window_end": found.campaign.window_end}
+    in_ms = {name: None if at is None else clock.to_ms(at) for name, at in times.items()}
+    draft = drafts.of_row(SimpleNamespace(**asdict(found.campaign) | in_ms))
+    api.edit_campaign(campaign_id, **asdict(drafts.amended(draft, changes)), if_match=version)
 
 
 @app.command()
 def withdraw(campaign_id: Number) -> None:
     """Give a campaign up before anything of it was sent; its runs are removed, an edit reopens it."""
     asked(
-        lambda api: api.withdraw(campaign_id),
+        lambda api: api.withdraw_campaign(campaign_id),
         lambda db: db.write(lifecycle.withdraw, campaign_id, whoami()),
         looks=False,
     )
@@ -117,8 +134,11 @@ def withdraw(campaign_id: Number) -> None:
 @app.command()
 def remove_run(run_id: Number) -> None:
     """Remove a planned run from its campaign; an approval becomes void."""
-    with open_db() as (db, _):
-        db.write(lifecycle.remove_run, run_id, whoami())
+    asked(
+        lambda api: api.remove_run(run_id),
+        lambda db: db.write(lifecycle.remove_run, run_id, whoami()),
+        looks=False,
+    )
     done(f"Run {run_id} is removed.", run=run_id, removed=True)
 
 
@@ -126,7 +146,8 @@ def remove_run(run_id: Number) -> None:
 def list_(as_json: Json = False) -> None:
     """Show the campaigns."""
     found = asked(
-        lambda api: list(api.campaigns()), lambda db: list(db.read(queries.campaigns_page, 0, 1000))
+        lambda api: list(api.list_campaigns(limit=1000)),
+        lambda db: list(db.read(queries.campaigns_page, 0, 1000)),
     )
     listing(found, ("id", "name", "purpose", "sender", "state", "window_start", "window_end"), as_json)
 
@@ -135,7 +156,7 @@ def list_(as_json: Json = False) -> None:
 def show(campaign_id: Number, as_json: Json = False) -> None:
     """Show one campaign: texts, runs, cost, advice, decisions and the digest that an approval signs."""
     found, forecasts = asked(
-        lambda api: _with_forecasts(api.campaign(campaign_id), api.forecast),
+        lambda api: _with_forecasts(api.get_campaign(campaign_id), api.get_forecast),
         lambda db: _with_forecasts(
             db.read(queries.dossier, campaign_id), lambda run: db.read(forecast, run, clock.now())
         ),
@@ -147,9 +168,8 @@ def show(campaign_id: Number, as_json: Json = False) -> None:
     say({**to_jsonable_python(found), "cost": cost}, as_json)
 
 
-def _with_forecasts(
-    found: queries.Dossier, forecast_of: Callable[[int], Forecast]
-) -> tuple[queries.Dossier, list[Forecast]]:
+def _with_forecasts(found: Any, forecast_of: Callable[[int], Any]) -> tuple[queries.Dossier, list[Forecast]]:
+    """Return the campaign and the forecast of each of its runs, whether of here or of a server."""
     return found, [forecast_of(run.id) for run in found.runs]
 
 
@@ -165,7 +185,7 @@ def add_run(
     """Add the campaign's run at one carrier."""
     looked = batch if known else ()
     made = asked(
-        lambda api: api.add_run(campaign_id, carrier, batch, acknowledged=known).id,
+        lambda api: api.add_run(campaign_id, carrier=carrier, batch_ids=batch, acknowledged=known).id,
         lambda db: db.write(lifecycle.add_run, campaign_id, carrier, batch, whoami(), looked),
         looks=False,
     )
@@ -182,8 +202,19 @@ def add_held_run(
 ) -> None:
     """Add the campaign's run at a carrier that sends to its own subscribers."""
     audience = checked(tuple(area or ()), area_basis, estimated)
-    with open_db() as (db, _):
-        made = db.write(lifecycle.add_held_run, campaign_id, carrier, audience, whoami())
+    made = asked(
+        lambda api: (
+            api.add_held_run(
+                campaign_id,
+                carrier=carrier,
+                areas=area,
+                area_basis=cast("Any", area_basis),
+                estimated=estimated,
+            ).id
+        ),
+        lambda db: db.write(lifecycle.add_held_run, campaign_id, carrier, audience, whoami()),
+        looks=False,
+    )
     done(f"Run {made}", campaign=campaign_id, run=made)
 
 
@@ -191,7 +222,7 @@ def add_held_run(
 def submit(campaign_id: Number) -> None:
     """Hand the draft over for approval."""
     asked(
-        lambda api: api.submit(campaign_id),
+        lambda api: api.submit_campaign(campaign_id),
         lambda db: db.write(lifecycle.submit, campaign_id, whoami()),
         looks=False,
     )
@@ -213,7 +244,13 @@ def approve(
         who = db.read(decider, "approve_campaign")
         db.write(approval.approve, campaign_id, who, digest, reason, acknowledged)
 
-    asked(lambda api: api.approve(campaign_id, digest, reason, acknowledged=acknowledged), here, looks=False)
+    asked(
+        lambda api: api.approve_campaign(
+            campaign_id, digest=digest, reason=reason, acknowledged=acknowledged
+        ),
+        here,
+        looks=False,
+    )
     done(f"Campaign {campaign_id} is approved.", campaign=campaign_id, state="approved")
 
 
@@ -230,14 +267,20 @@ def sign(
 @app.command()
 def reject(campaign_id: Number, reason: Reason) -> None:
     """Refuse what was submitted."""
-    with open_db() as (db, _):
-        db.write(approval.reject, campaign_id, db.read(decider, "reject_campaign"), reason)
+    asked(
+        lambda api: api.reject_campaign(campaign_id, reason=reason),
+        lambda db: db.write(approval.reject, campaign_id, db.read(decider, "reject_campaign"), reason),
+        looks=False,
+    )
     done(f"Campaign {campaign_id} is rejected.", campaign=campaign_id, state="rejected")
 
 
 @app.command("return")
 def return_(campaign_id: Number, reason: Reason) -> None:
     """Send what was submitted back to its author, as a draft."""
-    with open_db() as (db, _):
-        db.write(approval.send_back, campaign_id, db.read(decider, "return_campaign"), reason)
+    asked(
+        lambda api: api.return_campaign(campaign_id, reason=reason),
+        lambda db: db.write(approval.send_back, campaign_id, db.read(decider, "return_campaign"), reason),
+        looks=False,
+    )
     done(f"Campaign {campaign_id} is a draft again.", campaign=campaign_id, state="draft")

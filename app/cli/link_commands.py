@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from types import SimpleNamespace
 from typing import Any
 
@@ -21,7 +22,8 @@ app = typer.Typer(no_args_is_help=True, help="Links to carriers: which send, whi
 def list_(as_json: Json = False) -> None:
     """Show the links, their connections, and why one is halted."""
     rows: Sequence[dict[str, Any]] = asked(
-        lambda api: [_as_here(each) for each in api.links()], lambda db: db.read(link_health.with_facts)
+        lambda api: [_as_here(asdict(each)) for each in api.list_links()],
+        lambda db: db.read(link_health.with_facts),
     )
     columns = ("id", "name", "carrier", "state", "segments_per_second", "code", "reason")
     listing(

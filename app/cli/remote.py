@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from app.cli import common
 from app.cli.common import open_db
-from app.core.errors import Invalid
+from app.core.errors import AppError, Invalid
+from app.core.states import BatchState
 from app.database.connection import Database
 
 if TYPE_CHECKING:  # slow to import, and not needed for local commands
-    from app.cli.client import ApiClient
+    from loa_client import LoaClient, LoaError
 
 T = TypeVar("T")
+
+_EVERY_S = 0.5
 
 _NO_KEY = (
     "--server needs an API key in LOA_KEY, or the name of a file with one in LOA_KEY_FILE: on the command "
@@ -40,27 +44,55 @@ def choose(server: str | None) -> None:
     common.server = server
 
 
-def asked(there: Callable[[ApiClient], T], here: Callable[[Database], T], *, looks: bool = True) -> T:
-    """Ask the server of --server, else the database of the settings."""
+class RequestRefused(AppError):
+    """What the server answered, or that it did not, in its words."""
+
+    def __init__(self, error: LoaError) -> None:
+        super().__init__(str(error), faults=getattr(error, "errors", ()))
+        self.status = getattr(error, "status", self.status)
+        self.slug, self.title = getattr(error, "slug", self.slug), getattr(error, "title", self.title)
+
+
+def asked(
+    there: Callable[[LoaClient], Any], here: Callable[[Database], T], *, looks: bool = True, **opens: Any
+) -> T:
+    """Ask the server of --server, else the database of the settings, opened by `open_db`.
+
+    there: returns what has the same fields as what `here` returns, in types of loa_client.
+    """
     if common.server is not None:
-        with client(common.server) as api:
-            return there(api)
-    with open_db(looks=looks) as (db, _):
+        answer: T = at_server(there)
+        return answer
+    with open_db(looks=looks, **opens) as (db, _):
         return here(db)
 
 
-def at_server(ask: Callable[[ApiClient], T]) -> T:
+def at_server(ask: Callable[[LoaClient], Any]) -> Any:
     """Ask the server of --server, which there is."""
-    with client(common.server or "") as api:
+    with client() as api:
         return ask(api)
 
 
 @contextmanager
-def client(server: str) -> Iterator[ApiClient]:
-    from app.cli.client import ApiClient
+def client() -> Iterator[LoaClient]:
+    """Give a client of the server of --server; its errors become those of commands."""
+    from loa_client import LoaClient, LoaError
 
-    with ApiClient(server, _key()) as api:
-        yield api
+    with LoaClient(common.server or "", _key()) as api:
+        try:
+            yield api
+        except LoaError as error:
+            raise RequestRefused(error) from None
+
+
+def imported(found: Any, look: Callable[[int], Any]) -> Any:
+    """Wait until an uploaded file is imported; raise Invalid if it can't be."""
+    while found.state == BatchState.IMPORTING:
+        time.sleep(_EVERY_S)
+        found = look(found.id)
+    if found.state == BatchState.FAILED:
+        raise Invalid(found.error or "The import failed.")
+    return found
 
 
 def _key() -> str:

@@ -48,7 +48,7 @@ Builder = Callable[[Connection, int], Report]
 
 @dataclass(frozen=True, slots=True)
 class ReportPath:
-    """Path of the same report on a server."""
+    """The same report of a server."""
 
     noun: str
     number: int
@@ -61,21 +61,21 @@ class ReportPath:
 @app.command()
 def run(run_id: Number, form: Form = Format.TEXT, out: Out = None) -> None:
     """Print the report of one carrier's run: forms 1 to 4."""
-    path = ReportPath("runs", run_id)
+    path = ReportPath("run", run_id)
     _give(lambda connection, now: freezing.of_run(connection, run_id, now), path, form, out)
 
 
 @app.command()
 def batch(campaign_id: Number, batch_id: Number, form: Form = Format.TEXT, out: Out = None) -> None:
     """Print the report of one batch in one campaign."""
-    path = ReportPath("batches", batch_id, {"campaign": campaign_id})
+    path = ReportPath("batch", batch_id, {"campaign": campaign_id})
     _give(lambda connection, now: build_batch(connection, campaign_id, batch_id, now), path, form, out)
 
 
 @app.command()
 def campaign(campaign_id: Number, form: Form = Format.TEXT, out: Out = None) -> None:
     """Print the runs of a campaign side by side."""
-    path = ReportPath("campaigns", campaign_id)
+    path = ReportPath("campaign", campaign_id)
     _give(lambda connection, now: build_campaign(connection, campaign_id, now), path, form, out)
 
 
@@ -96,12 +96,10 @@ def _built(build_at: Builder, form: Format) -> bytes:
 
 
 def _fetched(place: ReportPath, form: Format) -> bytes:
-    if form is Format.TEXT:
-        raise typer.BadParameter(
-            "a server gives json, csv, xlsx, docx or pdf; name one", param_hint="--format"
-        )
-    with remote.client(common.server or "") as api:
-        return api.report(place.noun, place.number, form.value, **place.query)
+    content: bytes = remote.at_server(
+        lambda api: getattr(api, f"{place.noun}_report")(place.number, format=form.value, **place.query)
+    )
+    return content
 
 
 def _write(file: Path, content: bytes) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal, cast
 
 import typer
 from pydantic_core import to_json, to_jsonable_python
@@ -15,7 +15,7 @@ from app.campaigns.forecast import forecast as forecast_run
 from app.cli import common
 from app.cli.common import open_db
 from app.cli.output import Json, Number, done, instant, listing, say, whoami, whole
-from app.cli.remote import asked, client
+from app.cli.remote import asked, at_server, client
 from app.core import clock
 from app.core.errors import Invalid
 from app.core.states import RunState
@@ -47,15 +47,18 @@ def order(
     as_json: Json = False,
 ) -> None:
     """Print the order to a carrier that sends to its own subscribers, or write it as a document."""
-    with open_db() as (db, settings):
-        found = db.read(carrier_orders.order, run_id)
     if out is not None:
-        out.write_bytes(_paper(found, settings.letterheads, out))
+        out.write_bytes(_paper(run_id, out))
         typer.echo(f"Wrote {out}.")
-    elif as_json:
+        return
+    form: Literal["json", "txt"] = "json" if as_json else "txt"
+    found = asked(
+        lambda api: api.get_order(run_id, format=form), lambda db: db.read(carrier_orders.order, run_id)
+    )
+    if as_json:
         say(found, as_json)
     else:
-        typer.echo(carrier_orders.as_text(found), nl=False)
+        typer.echo(found if isinstance(found, str) else carrier_orders.as_text(found), nl=False)
 
 
 @app.command()
@@ -76,7 +79,7 @@ def cancel(run_id: Number) -> None:
     _order(runs.Verb.CANCEL, run_id)
 
 
-def _paper(found: carrier_orders.CarrierOrder, letterheads: Path | None, out: Path) -> bytes:
+def _paper(run_id: int, out: Path) -> bytes:
     from app.deadline import order_document  # slow to import
     from app.reports.document import letterhead
     from app.reports.formats import PAPERS, Format
@@ -84,13 +87,18 @@ def _paper(found: carrier_orders.CarrierOrder, letterheads: Path | None, out: Pa
     suffix = out.suffix.lower().removeprefix(".")
     if suffix not in ("docx", "pdf"):
         raise Invalid("--out names a .docx or a .pdf file.")
-    return PAPERS[Format(suffix)](order_document.compose(found, letterhead.load(letterheads)))
+    if common.server is not None:
+        content: bytes = at_server(lambda api: api.get_order_paper(run_id, format=cast("Any", suffix)))
+        return content
+    with open_db(looks=True) as (db, settings):
+        found = db.read(carrier_orders.order, run_id)
+    return PAPERS[Format(suffix)](order_document.compose(found, letterhead.load(settings.letterheads)))
 
 
 def _order(verb: runs.Verb, run_id: int, at: str | None = None) -> None:
     moment = instant("at", at)
     state = asked(
-        lambda api: api.order(verb, run_id, moment).state,
+        lambda api: getattr(api, f"{verb}_run")(run_id, **({"at": moment} if moment else {})).state,
         lambda db: runs.order(db, verb, run_id, whoami(), moment),
         looks=False,
     )
@@ -100,16 +108,22 @@ def _order(verb: runs.Verb, run_id: int, at: str | None = None) -> None:
 @app.command()
 def priority(run_id: Number, number: int) -> None:
     """Set the run's priority among the runs of its carrier; higher is sent first."""
-    with open_db() as (db, _):
-        db.write(runs.set_priority, run_id, number, whoami())
+    asked(
+        lambda api: api.set_priority(run_id, priority=number),
+        lambda db: db.write(runs.set_priority, run_id, number, whoami()),
+        looks=False,
+    )
     done(f"Run {run_id} has priority {number}.", run=run_id, priority=number)
 
 
 @app.command()
 def rate(run_id: Number, number: Annotated[int | None, typer.Argument()] = None) -> None:
     """Limit the run to so many SMS parts a second; without a number to the rate of the links."""
-    with open_db() as (db, _):
-        db.write(runs.set_rate, run_id, number, whoami())
+    asked(
+        lambda api: api.set_rate(run_id, segments_per_second=number),
+        lambda db: db.write(runs.set_rate, run_id, number, whoami()),
+        looks=False,
+    )
     said = "the rate of the links" if number is None else f"a rate of {number} SMS parts a second"
     done(f"Run {run_id} has {said}.", run=run_id, segments_per_second=number)
 
@@ -123,9 +137,10 @@ def list_(
 ) -> None:
     """Show the runs."""
     wanted = queries.RunFilter(campaign_id=campaign, state=state, carrier=carrier)
-    only = {"campaign_id": campaign, "state": state, "carrier": carrier}
     found = asked(
-        lambda api: list(api.runs(**{name: value for name, value in only.items() if value is not None})),
+        lambda api: list(
+            api.list_runs(campaign_id=campaign, state=cast("Any", state), carrier=carrier, limit=1000)
+        ),
         lambda db: list(db.read(queries.runs_page, 0, 1000, wanted)),
     )
     listing(found, ("id", "campaign_id", "carrier", "state", "subscribers", "started_at"), as_json)
@@ -135,7 +150,7 @@ def list_(
 def show(run_id: Number, as_json: Json = False) -> None:
     """Show one run, its progress, and what stands in its way, such as a link without a connection."""
     found, ahead = asked(
-        lambda api: (api.run(run_id), api.forecast(run_id)),
+        lambda api: (api.get_run(run_id), api.get_forecast(run_id)),
         lambda db: (db.read(queries.run, run_id), db.read(forecast_run, run_id, clock.now())),
     )
     say({**to_jsonable_python(found), "warnings": ahead.warnings}, as_json)
@@ -162,8 +177,13 @@ def watch(
 
 def _following(run_id: int, every_s: float) -> Iterator[queries.RunSummary]:
     if common.server is not None:
-        with client(common.server) as api:
-            yield from api.follow(run_id)
+        from loa_client.api.campaigns import RunSummary
+        from loa_client.values import parse
+
+        with client() as api:
+            for each in api.watch_run(run_id):
+                if each.event == "progress":
+                    yield parse(RunSummary, each.data)
         return
     over = (RunState.FINISHED, RunState.CANCELLED)
     with open_db(looks=True) as (db, _):
@@ -177,8 +197,7 @@ def _following(run_id: int, every_s: float) -> Iterator[queries.RunSummary]:
 def forecast(run_id: Number, as_json: Json = False) -> None:
     """Show how long the run takes, when it is done, and what prevents that."""
     if common.server is not None:
-        with client(common.server) as api:
-            say(api.forecast(run_id), as_json)
+        say(at_server(lambda api: api.get_forecast(run_id)), as_json)
         return
     with open_db(looks=True) as (db, settings):
         say(db.read(forecast_run, run_id, clock.now(), settings.rates), as_json)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from typing import Annotated, Any
 
 import typer
@@ -13,7 +14,7 @@ from sqlalchemy import Row
 from app.cli import common
 from app.cli.common import ledger_for, open_db
 from app.cli.output import Json, Number, done, listing, whoami
-from app.cli.remote import at_server
+from app.cli.remote import asked, at_server
 from app.core import clock, ids
 from app.core.errors import Invalid
 from app.core.phone import mask
@@ -41,9 +42,13 @@ class _Shown:
 @app.command("list")
 def list_(run_id: Number, as_json: Json = False) -> None:
     """Show the unknown deliveries of a run, a thousand at most; phones are masked."""
-    with open_db(looks=True) as (db, _):
-        rows = db.read(unknown_decisions.listed, run_id)
-    shown = [_shown(row) for row in rows]
+    shown = asked(
+        lambda api: [
+            _Shown(f"{each.batch}:{each.line}", each.phone, each.since, each.why, each.written_off_by)
+            for each in islice(api.list_unknown(run_id, limit=1000), 1000)
+        ],
+        lambda db: [_shown(row) for row in db.read(unknown_decisions.listed, run_id)],
+    )
     listing(shown, ("line", "phone", "since", "why", "written_off_by"), as_json)
 
 
@@ -59,7 +64,7 @@ def resend(run_id: Number, lines: Lines = None, everything: All = False) -> None
 def write_off(run_id: Number, lines: Lines = None, everything: All = False) -> None:
     """Leave unknown deliveries unknown for good; the report counts them under their own heading."""
     chosen = _chosen(lines, everything)
-    moved = _decided("write-off", unknown_decisions.write_off, run_id, chosen)
+    moved = _decided("write_off", unknown_decisions.write_off, run_id, chosen)
     done(f"{moved} deliveries of run {run_id} are written off.", run=run_id, deliveries=moved)
 
 
@@ -68,7 +73,9 @@ _Decide = Callable[[Database, Ledger, unknown_decisions.UnknownOrder, unknown_de
 
 def _decided(verb: str, decide: _Decide, run_id: int, chosen: list[tuple[int, int]]) -> int:
     if common.server is not None:
-        return at_server(lambda api: api.decide_unknown(verb, run_id, chosen))
+        lines = {"lines": chosen} if chosen else {"all": True}
+        moved: int = at_server(lambda api: getattr(api, f"{verb}_unknown")(run_id, **lines).deliveries)
+        return moved
     with open_db() as (db, settings):
         ledger = ledger_for(db, settings.chunk_size)
         return decide(db, ledger, unknown_decisions.UnknownOrder(run_id, whoami(), chosen), _say)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Annotated, Any
 
 from fastapi import Query, Response
@@ -23,29 +22,21 @@ from app.security import Caller, tenant_scope
 router = Routes(tags=["reports"])
 
 
-class FileFormat(StrEnum):
-    JSON = "json"
-    CSV = "csv"
-    XLSX = "xlsx"
-    DOCX = "docx"
-    PDF = "pdf"
-
-
 Wanted = Annotated[
-    FileFormat, Query(alias="format", description="json, csv, xlsx; docx or pdf for a preview of the paper")
+    Format, Query(alias="format", description="json, csv, xlsx, text; docx or pdf for a preview of the paper")
 ]
 InCampaign = Annotated[int, Query(ge=1, le=LARGEST, description="in which campaign", examples=[1]), Exact]
 _FILES: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "The report, counted at this moment; its cut-off time is in it.",
-        "content": {MEDIA_TYPES[Format(form)]: {} for form in FileFormat},
+        "content": {MEDIA_TYPES[form]: {} for form in Format},
     }
 }
 _OPTIONS: dict[str, Any] = {"response_class": Response, "responses": _FILES}
 
 
 @router.get("/v1/runs/{run_id}/report", **_OPTIONS)
-def run_report(db: Db, settings: Config, who: Who, run_id: Id, form: Wanted = FileFormat.JSON) -> Response:
+def run_report(db: Db, settings: Config, who: Who, run_id: Id, form: Wanted = Format.JSON) -> Response:
     """The result report of one carrier's run, forms 1 to 4: measured, or stated by the carrier."""
     report = db.read(_run, who, run_id)
     return _file(report, form, f"run-{run_id}", settings)
@@ -60,7 +51,7 @@ def list_doubts(db: Db, settings: Config, who: Who, run_id: Id) -> list[FraudSig
 
 @router.get("/v1/batches/{batch_id}/report", **_OPTIONS)
 def batch_report(
-    db: Db, settings: Config, who: Who, batch_id: Id, campaign: InCampaign, form: Wanted = FileFormat.JSON
+    db: Db, settings: Config, who: Who, batch_id: Id, campaign: InCampaign, form: Wanted = Format.JSON
 ) -> Response:
     """The result report of one batch in one campaign."""
     report = db.read(_batch, who, campaign, batch_id)
@@ -69,7 +60,7 @@ def batch_report(
 
 @router.get("/v1/campaigns/{campaign_id}/report", **_OPTIONS)
 def campaign_report(
-    db: Db, settings: Config, who: Who, campaign_id: Id, form: Wanted = FileFormat.JSON
+    db: Db, settings: Config, who: Who, campaign_id: Id, form: Wanted = Format.JSON
 ) -> Response:
     """The runs of a campaign side by side (form 5), then each; a carrier's operator sees its own."""
     db.read(tenant_scope.require, who, campaign_id=campaign_id)
@@ -79,7 +70,7 @@ def campaign_report(
 
 @router.get("/v1/directives/{directive_id}/report", **_OPTIONS)
 def directive_report(
-    db: Db, settings: Config, who: Who, directive_id: Id, form: Wanted = FileFormat.JSON
+    db: Db, settings: Config, who: Who, directive_id: Id, form: Wanted = Format.JSON
 ) -> Response:
     """The consolidated report: every carrier's run under the directive, and what other addressees did."""
     db.read(tenant_scope.require, who, directive_id=directive_id)
@@ -105,9 +96,9 @@ def _visible(report: CarrierReport, who: Caller, absent: NotFound) -> CarrierRep
     return report
 
 
-def _file(report: Report, form: FileFormat, name: str, settings: Settings) -> Response:
-    rendered = render(report, Format(form), letterhead.load(settings.letterheads))
+def _file(report: Report, form: Format, name: str, settings: Settings) -> Response:
+    rendered = render(report, form, letterhead.load(settings.letterheads))
     headers = {"Cache-Control": "no-store"}
-    if form is not FileFormat.JSON:
+    if form is not Format.JSON:
         headers["Content-Disposition"] = f'attachment; filename="loa-{name}.{form}"'
     return Response(rendered.content, media_type=rendered.media_type, headers=headers)

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from app.cli import app as loa
 from app.cli import common, remote
-from app.cli.client import RequestRefused
+from app.cli.remote import RequestRefused
 from app.core.errors import Invalid
 from app.database.connection import Database
 from app.dispatch import link_store

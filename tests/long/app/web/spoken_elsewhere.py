@@ -14,7 +14,6 @@ _OWN = "pages have sentences of their own for it"
 # The beginning of a path.
 MODULES = {
     "app/cli/": _HOST,
-    "app/cli/client/": _HOST,
     "app/devtools/demo/": _HOST,
     "app/devtools/drill/": _HOST,
     "app/diagnostics/": _HOST,

@@ -1,0 +1,234 @@
+"""Dispatch: made from openapi.json by `make client`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from loa_client.operation import Call, Iteration, Operation, new_key, place
+from loa_client.values import given
+
+DeliveryState = Literal[0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundDelivery:
+    campaign_id: int
+    campaign: str
+    run_id: int
+    carrier: str
+    batch_id: int
+    line: int
+    state: DeliveryState
+    reason: int
+    sender: str
+    text: str
+    link: str | None
+    submitted_at: datetime | None
+    done_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    carrier: str
+    added_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundPerson:
+    phone: str
+    deliveries: list[FoundDelivery]
+    do_not_send: list[Listed]
+    campaigns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkView:
+    id: int
+    name: str
+    carrier: str
+    state: str
+    segments_per_second: float
+    code: str | None
+    reason: str | None
+    changed_at: datetime
+    health: str
+    connected_since: datetime | None
+    lost_since: datetime | None
+    answered_at: datetime | None
+    refused_at: datetime | None
+    refusal: str | None
+    held: str | None
+    remark: str | None
+    remark_since: datetime | None
+    refusing_since: datetime | None
+    processes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnknownView:
+    batch: int
+    line: int
+    phone: str
+    since: datetime
+    why: str
+    written_off_by: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decided:
+    deliveries: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejected:
+    reason: str
+    code: str
+    messages: int
+    sendable: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RejectedOrder:
+    number: int
+    run_id: int
+    reason: str
+    code: str
+    because: str
+    messages: int
+    asked_by: str
+    asked_at: datetime
+    approved_by: str | None = None
+    sent_again: int = 0
+    left_out: int = 0
+    carried_out: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RejectedView:
+    rejected: list[Rejected]
+    orders: list[RejectedOrder]
+
+
+class DispatchOperations:
+    @Operation
+    def find_person(self, *, phone: str) -> Call[FoundPerson]:
+        """Find every campaign's delivery to one exact number, masked in the answer."""
+        return Call(method="POST", path="/v1/deliveries/find", answer=FoundPerson, json=given(phone=phone))
+
+    @Operation
+    def list_links(self) -> Call[list[LinkView]]:
+        """List all links."""
+        return Call(method="GET", path="/v1/links", answer=list[LinkView])
+
+    @Operation
+    def resume_link(self, link_id: int, *, idempotency_key: str | None = None) -> Call[None]:
+        """Resume a halted link whose cause is mended."""
+        return Call(
+            method="POST",
+            path=place("/v1/links/{}/resume", link_id),
+            answer=None,
+            key=idempotency_key or new_key(),
+        )
+
+    @Iteration
+    def list_unknown(
+        self, run_id: int, *, after: str | None = None, limit: int | None = None
+    ) -> Call[UnknownView]:
+        """List the run's deliveries whose answer was lost and that no receipt has settled yet."""
+        return Call(
+            method="GET",
+            path=place("/v1/runs/{}/unknown", run_id),
+            answer=UnknownView,
+            query=given(after=after, limit=limit),
+        )
+
+    @Operation
+    def resend_unknown(
+        self,
+        run_id: int,
+        *,
+        lines: list[tuple[int, int]] | None = None,
+        all: bool | None = None,
+        if_match: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> Call[Decided]:
+        """Send these again, accepting that some may arrive twice."""
+        return Call(
+            method="POST",
+            path=place("/v1/runs/{}/unknown/resend", run_id),
+            answer=Decided,
+            json=given(lines=lines, all=all),
+            key=idempotency_key or new_key(),
+            headers=given(**{"If-Match": if_match}),
+        )
+
+    @Operation
+    def write_off_unknown(
+        self,
+        run_id: int,
+        *,
+        lines: list[tuple[int, int]] | None = None,
+        all: bool | None = None,
+        if_match: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> Call[Decided]:
+        """Leave these unknown for good, counted under their own heading."""
+        return Call(
+            method="POST",
+            path=place("/v1/runs/{}/unknown/write-off", run_id),
+            answer=Decided,
+            json=given(lines=lines, all=all),
+            key=idempotency_key or new_key(),
+            headers=given(**{"If-Match": if_match}),
+        )
+
+    @Operation
+    def list_rejected(self, run_id: int) -> Call[RejectedView]:
+        """Count what the carrier refused, by reason and code, and list the orders to send it again."""
+        return Call(method="GET", path=place("/v1/runs/{}/rejected", run_id), answer=RejectedView)
+
+    @Operation
+    def ask_rejected(
+        self,
+        run_id: int,
+        *,
+        reason: Literal[
+            "other",
+            "system",
+            "expired",
+            "handset",
+            "barred",
+            "other_network",
+            "no_such_number",
+            "filtered",
+            "wrong_request",
+        ],
+        because: str,
+        code: str | None = None,
+        if_match: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> Call[RejectedOrder]:
+        """Ask to send again what was refused for one reason and code."""
+        return Call(
+            method="POST",
+            path=place("/v1/runs/{}/rejected", run_id),
+            answer=RejectedOrder,
+            json=given(reason=reason, code=code, because=because),
+            key=idempotency_key or new_key(),
+            headers=given(**{"If-Match": if_match}),
+        )
+
+    @Operation
+    def approve_rejected(
+        self, run_id: int, order_id: int, *, if_match: str | None = None, idempotency_key: str | None = None
+    ) -> Call[RejectedOrder]:
+        """Approve somebody else's order."""
+        return Call(
+            method="POST",
+            path=place("/v1/runs/{}/rejected/{}/approve", run_id, order_id),
+            answer=RejectedOrder,
+            key=idempotency_key or new_key(),
+            headers=given(**{"If-Match": if_match}),
+        )

@@ -1,0 +1,111 @@
+"""Privacy: made from openapi.json by `make client`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from loa_client.operation import Call, Iteration, Operation, place
+from loa_client.values import given
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DoNotSendEntry:
+    id: int
+    carrier: str
+    phone: str
+    added_at: datetime
+    added_by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefusedEntry:
+    place: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changed:
+    changed: int
+    unchanged: int
+    refused: list[RefusedEntry]
+
+
+ErasureKind = Literal[
+    "campaign", "batch", "receipt_file", "quarantine", "inbound", "totals", "notices", "audit"
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Certificate:
+    id: int
+    kind: ErasureKind
+    subject_id: int | None
+    name: str
+    rule: str
+    days: int
+    due_at: datetime
+    first_at: datetime | None
+    last_at: datetime | None
+    rows: dict[str, int]
+    totals: list[list[int]]
+    kept_reports: dict[str, str]
+    by: str
+    started_at: datetime
+    ended_at: datetime | None
+    sha256: str | None
+    intact: bool
+    months: int | None = None
+    anchor: str | None = None
+
+
+class PrivacyOperations:
+    @Iteration
+    def list_do_not_send(
+        self, *, carrier: str | None = None, after: int | None = None, limit: int | None = None
+    ) -> Call[DoNotSendEntry]:
+        """List who is not written to, masked, in order of creation."""
+        return Call(
+            method="GET",
+            path="/v1/do-not-send",
+            answer=DoNotSendEntry,
+            query=given(carrier=carrier, after=after, limit=limit),
+        )
+
+    @Operation
+    def add_do_not_send(self, *, numbers: list[str], carrier: str | None = None) -> Call[Changed]:
+        """Add up to 10,000 numbers to a carrier's list."""
+        return Call(
+            method="POST",
+            path="/v1/do-not-send",
+            answer=Changed,
+            json=given(carrier=carrier, numbers=numbers),
+        )
+
+    @Operation
+    def remove_do_not_send(self, *, numbers: list[str], carrier: str | None = None) -> Call[Changed]:
+        """Remove numbers from a carrier's list."""
+        return Call(
+            method="POST",
+            path="/v1/do-not-send/remove",
+            answer=Changed,
+            json=given(carrier=carrier, numbers=numbers),
+        )
+
+    @Iteration
+    def list_erasures(self, *, after: int | None = None, limit: int | None = None) -> Call[Certificate]:
+        """List what was erased, in order."""
+        return Call(
+            method="GET", path="/v1/erasures", answer=Certificate, query=given(after=after, limit=limit)
+        )
+
+    @Operation
+    def get_erasure(self, erasure_id: int) -> Call[Certificate]:
+        """Get one certificate."""
+        return Call(method="GET", path=place("/v1/erasures/{}", erasure_id), answer=Certificate)
+
+    @Operation
+    def print_erasure(self, erasure_id: int) -> Call[str]:
+        """Get the certificate to print and file, in Vietnamese."""
+        return Call(method="GET", path=place("/v1/erasures/{}/text", erasure_id), answer=str)

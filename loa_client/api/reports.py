@@ -1,0 +1,147 @@
+"""Reports: made from openapi.json by `make client`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from loa_client.operation import Call, Iteration, Operation, new_key, place
+from loa_client.values import given
+
+Format = Literal["json", "csv", "xlsx", "text", "docx", "pdf"]
+
+Sign = Literal["all_delivered", "none_delivered", "even_delay", "early", "switched_off"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FraudSignal:
+    sign: Sign
+    messages: int
+    of: int
+    detail: str
+
+
+SubjectKind = Literal["run", "directive"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FigureChange:
+    where: str
+    before: int | None
+    after: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArchivedFile:
+    format: str
+    name: str
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frozen:
+    id: int
+    subject: SubjectKind
+    subject_id: int
+    carrier: str | None
+    version: int
+    cut_off_at: datetime
+    interim: bool
+    sha256: str
+    changes: list[FigureChange]
+    files: list[ArchivedFile]
+    created_at: datetime
+    created_by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proof:
+    report_id: int
+    sentences: list[str]
+    note: str | None = None
+
+
+class ReportsOperations:
+    @Operation
+    def run_report(self, run_id: int, *, format: Format | None = None) -> Call[bytes]:
+        """The result report of one carrier's run, forms 1 to 4."""
+        return Call(
+            method="GET", path=place("/v1/runs/{}/report", run_id), answer=bytes, query=given(format=format)
+        )
+
+    @Operation
+    def list_doubts(self, run_id: int) -> Call[list[FraudSignal]]:
+        """Signs that the run's receipts were fabricated, such as identical delays."""
+        return Call(method="GET", path=place("/v1/runs/{}/doubts", run_id), answer=list[FraudSignal])
+
+    @Operation
+    def batch_report(self, batch_id: int, *, campaign: int, format: Format | None = None) -> Call[bytes]:
+        """The result report of one batch in one campaign."""
+        return Call(
+            method="GET",
+            path=place("/v1/batches/{}/report", batch_id),
+            answer=bytes,
+            query=given(campaign=campaign, format=format),
+        )
+
+    @Operation
+    def campaign_report(self, campaign_id: int, *, format: Format | None = None) -> Call[bytes]:
+        """The runs of a campaign side by side (form 5), then each."""
+        return Call(
+            method="GET",
+            path=place("/v1/campaigns/{}/report", campaign_id),
+            answer=bytes,
+            query=given(format=format),
+        )
+
+    @Iteration
+    def list_reports(
+        self,
+        *,
+        run_id: int | None = None,
+        directive_id: int | None = None,
+        after: int | None = None,
+        limit: int | None = None,
+    ) -> Call[Frozen]:
+        """Frozen reports, oldest first."""
+        return Call(
+            method="GET",
+            path="/v1/reports",
+            answer=Frozen,
+            query=given(run_id=run_id, directive_id=directive_id, after=after, limit=limit),
+        )
+
+    @Operation
+    def freeze_report(
+        self,
+        *,
+        run_id: int | None = None,
+        directive_id: int | None = None,
+        cut_off_at: datetime | None = None,
+        idempotency_key: str | None = None,
+    ) -> Call[Frozen]:
+        """Freeze."""
+        return Call(
+            method="POST",
+            path="/v1/reports",
+            answer=Frozen,
+            json=given(run_id=run_id, directive_id=directive_id, cut_off_at=cut_off_at),
+            key=idempotency_key or new_key(),
+        )
+
+    @Operation
+    def get_report(self, report_id: int) -> Call[Frozen]:
+        """One version."""
+        return Call(method="GET", path=place("/v1/reports/{}", report_id), answer=Frozen)
+
+    @Operation
+    def get_report_file(self, report_id: int, form: str) -> Call[bytes]:
+        """A file as frozen (docx, pdf, xlsx, csv, json, meta), after its hash has been checked."""
+        return Call(method="GET", path=place("/v1/reports/{}/files/{}", report_id, form), answer=bytes)
+
+    @Operation
+    def prove_report(self, report_id: int) -> Call[Proof]:
+        """Rebuild the report from the ledger for its cut-off."""
+        return Call(method="GET", path=place("/v1/reports/{}/proof", report_id), answer=Proof)
