@@ -13,7 +13,7 @@ from zipfile import ZipFile
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PARTS = ("app", "carriers", "messages", "migrations", "pyproject.toml", "README.md", "LICENSE")
+PARTS = ("app", "carriers", "loa_client", "messages", "migrations", "pyproject.toml", "README.md", "LICENSE")
 PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet")
 
 
@@ -47,7 +47,7 @@ def loa(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
     run(*PIP, "--python", "bin/python", "install", "--no-deps", "--no-index", str(wheel), cwd=home)
     place = run("bin/python", "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", cwd=home)
     (Path(place.strip()) / "libraries.pth").write_text(sysconfig.get_path("purelib") + "\n", "utf-8")
-    for package in ("app", "carriers", "messages", "migrations"):
+    for package in ("app", "carriers", "loa_client", "messages", "migrations"):
         found = run("bin/python", "-c", f"import {package}; print(list({package}.__path__))", cwd=home)
         assert str(home) in found
     return str(home / "bin/loa")
