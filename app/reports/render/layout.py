@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -102,6 +103,7 @@ def columns(form: ReportTable, room: float, size: float) -> list[float]:
 
 
 _POINT_MM, _PADDING_MM = 25.4 / 72, 1.6
+_WIDE_LETTER = 0.6  # widths of the letter size
 _LONG_WORD = 20  # longer ones, such as hashes, are broken
 
 
@@ -112,6 +114,12 @@ def _longest(form: ReportTable, nth: int, *, head: bool) -> float:
     cells += [form.columns[nth].title] if head else []
     words = (word for cell in cells for word in cell.split(" ") if len(word) <= _LONG_WORD)
     return max((sum(map(_letter, word)) for word in words), default=0.0)
+
+
+def broken(text: str, wide: float, size: float) -> str:
+    """Put line breaks into long words, such as hashes, that do not fit into `wide` mm at `size` points."""
+    most = max(1, int((wide - _PADDING_MM) / (_WIDE_LETTER * size * _POINT_MM)))
+    return re.sub(rf"(\S{{{max(most, _LONG_WORD)}}})(?=\S)", r"\1\n", text)
 
 
 def _letter(letter: str) -> float:

@@ -1,32 +1,20 @@
-"""Renders a document as PDF with embedded fonts: the same blocks and styles as the .docx."""
+"""Renders a document as tagged PDF/A with embedded fonts: the same blocks and styles as the .docx."""
 
 from __future__ import annotations
 
-import io
-import threading
-from collections.abc import Sequence
-from functools import singledispatch
+import json
+import shutil
+import tempfile
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import asdict
+from functools import cache, singledispatchmethod
+from importlib.resources import as_file, files
+from pathlib import Path
 from typing import Any
-from xml.sax.saxutils import escape
 
-from reportlab.lib import colors
-from reportlab.lib.enums import TA_CENTER, TA_JUSTIFY, TA_LEFT, TA_RIGHT
-from reportlab.lib.styles import ParagraphStyle
-from reportlab.lib.units import mm
-from reportlab.platypus import (
-    BaseDocTemplate,
-    CondPageBreak,
-    Flowable,
-    HRFlowable,
-    Image,
-    KeepTogether,
-    LongTable,
-    NextPageTemplate,
-    PageBreak,
-    Spacer,
-)
-from reportlab.platypus import Paragraph as Para
-from reportlab.platypus import Table as Grid
+import typst
+from fontTools.ttLib import TTFont
 
 from app.file_import.cells import printable
 from app.reports.document.model import (
@@ -36,6 +24,7 @@ from app.reports.document.model import (
     PaperDocument,
     PaperHead,
     Paragraph,
+    Section,
     Signature,
     Style,
     Table,
@@ -44,211 +33,184 @@ from app.reports.document.model import (
 from app.reports.render import layout
 from app.reports.render.layout import LineStyle
 from app.reports.render.numbers import shown
-from app.reports.render.pdf_pages import FAMILY, pages, register
 from app.reports.render.table_model import CellKind, value
 
-# Tables: over as many pages as needed, header on each, rows never split
-
-
-def table(block: Table, room: float) -> LongTable:
-    """Build the table; `room`: millimetres between the margins."""
-    form = block.form
-    looks = {side: _look(block.size, side) for side in (TA_LEFT, TA_CENTER, TA_RIGHT)}
-    lines: list[list[Any]] = [[_cell(column.title, looks[TA_CENTER], True) for column in form.columns]]
-    for row in form.rows:
-        said = [(column.kind, value(cell)) for column, cell in zip(form.columns, row.cells, strict=True)]
-        lines.append([_cell(shown(*each), looks[_side(*each)], row.strong) for each in said])
-    widths = [wide * mm for wide in layout.columns(form, room, block.size)]
-    return LongTable(lines, colWidths=widths, repeatRows=1, style=_style(len(form.rows)))
-
-
-def _look(size: float, side: int) -> ParagraphStyle:
-    return ParagraphStyle(
-        "cell", fontName=FAMILY, fontSize=size, leading=size * layout.SPACING, alignment=side
-    )
-
-
-def _side(kind: CellKind, said: object) -> int:
-    if kind is CellKind.TEXT:
-        return int(TA_LEFT)
-    return int(TA_CENTER if isinstance(said, str) else TA_RIGHT)
-
-
-def _cell(text: str, look: ParagraphStyle, strong: bool) -> Para:
-    words = escape(printable(text))
-    return Para(f"<b>{words}</b>" if strong else words, look)
-
-
-def _style(rows: int) -> list[tuple[Any, ...]]:
-    end = layout.END_ROWS
-    together = [(0, rows)] if rows <= layout.WHOLE_ROWS else [(0, end), (rows - end + 1, rows)]
-    return [
-        ("GRID", (0, 0), (-1, -1), 0.5, colors.black),
-        ("BACKGROUND", (0, 0), (-1, 0), colors.HexColor(0xEEF2F7)),
-        ("VALIGN", (0, 0), (-1, 0), "MIDDLE"),
-        ("VALIGN", (0, 1), (-1, -1), "TOP"),
-        *((f"{side}PADDING", (0, 0), (-1, -1), 2) for side in ("LEFT", "RIGHT")),
-        *((f"{side}PADDING", (0, 0), (-1, -1), 1) for side in ("TOP", "BOTTOM")),
-        *(("NOSPLIT", (0, first), (0, last)) for first, last in together),
-    ]
-
-
-_BARE = [
-    ("VALIGN", (0, 0), (-1, -1), "TOP"),
-    ("ALIGN", (0, 0), (-1, -1), "CENTER"),
-    *((f"{side}PADDING", (0, 0), (-1, -1), 0) for side in ("LEFT", "RIGHT", "TOP", "BOTTOM")),
-]
-
-
-# Registered fonts are global to the process, and each keeps a read position in its file.
-_FONTS = threading.Lock()
+_LOOK = {
+    "body": layout.BODY,
+    "spacing": layout.SPACING,
+    "after": layout.AFTER,
+    "indent": layout.INDENT,
+    "number": layout.PAGE_NUMBER,
+    "grey": layout.MARK_GREY,
+    "top": layout.TOP,
+    "bottom": layout.BOTTOM,
+    "left": layout.LEFT,
+    "right": layout.RIGHT,
+    "from_top": layout.NUMBER_FROM_TOP,
+}
+_Part = dict[str, Any]
 
 
 def render(paper: PaperDocument) -> bytes:
-    """Render to bytes, deterministically. Serialized by a lock, since fonts are shared."""
-    with _FONTS:
-        return _render(paper)
+    """Render to bytes, deterministically: the file's time is that of the figures."""
+    with tempfile.TemporaryDirectory(prefix="loa-paper-") as name, as_file(files("app") / "data") as data:
+        folder = Path(name)
+        (folder / "paper.json").write_text(json.dumps(_document(paper, folder)), "utf-8")
+        return typst.compile(
+            Path(shutil.copy(data / "paper.typ", folder)),
+            font_paths=[data / "fonts"],
+            ignore_system_fonts=True,
+            pdf_standards=["a-2a", "ua-1"],  # checked while writing; a-2a contains a-2b
+            timestamp=paper.cutoff_ms // 1000,
+        )
 
 
-def _render(paper: PaperDocument) -> bytes:
-    register()
-    file = io.BytesIO()
-    made = BaseDocTemplate(
-        file, title=paper.title, author=paper.author, subject=paper.mark, lang="vi-VN", invariant=1
-    )
-    made.addPageTemplates(pages(paper.mark, [section.landscape for section in paper.sections]))
-    story: list[Flowable] = []
-    for nth, section in enumerate(paper.sections):
-        if nth:
-            story += [NextPageTemplate(f"first {nth}"), PageBreak()]
-        for block in section.blocks:
-            for last in story[-2:] if isinstance(block, Signature) else ():
-                last.keepWithNext = True  # a signature never stands alone
-            story += _made(block, layout.width(section.landscape))
-    made.build(story)
-    return file.getvalue()
+def _document(paper: PaperDocument, folder: Path) -> _Part:
+    sections = [_Parts(folder / str(nth), each).section() for nth, each in enumerate(paper.sections)]
+    named = {"title": paper.title, "author": paper.author, "mark": paper.mark}
+    return {**named, "look": _LOOK, "sections": sections}
 
 
-def line(text: str, look: LineStyle) -> Para:
-    words = escape(printable(text)).replace("\n", "<br/>").replace("  ", " \u00a0")
-    words = f"<b>{words}</b>" if look.bold else words
-    style = ParagraphStyle(
-        "line",
-        fontName=FAMILY,
-        fontSize=look.size,
-        leading=look.size * layout.SPACING,
-        alignment=TA_CENTER if look.centred else TA_LEFT,
-        spaceBefore=look.before,
-        spaceAfter=look.after,
-        keepWithNext=look.keep,
-    )
-    return Para(f"<i>{words}</i>" if look.italic else words, style)
+def _line(text: str, look: LineStyle) -> _Part:
+    return {"is": "line", "text": _clean(text), **asdict(look)}
 
 
-def _rule(wide: float, keep: bool = False) -> HRFlowable:
-    made = HRFlowable(
-        width=wide * mm, thickness=0.75, color=colors.black, spaceBefore=2, spaceAfter=4, hAlign="CENTER"
-    )
-    made.keepWithNext = keep
-    return made
+def _clean(text: str) -> str:
+    """Name letters that the font lacks, such as emoji: PDF/A allows no letter without a picture."""
+    known = _letters()
+    named = [each if ord(each) in known else _named(each) for each in printable(text)]
+    return "".join(named).replace("  ", " \u00a0")
 
 
-@singledispatch
-def _made(block: Block, room: float) -> Sequence[Flowable]:
-    """Return the block's flowables; `room`: millimetres between the margins."""
-    raise TypeError(type(block).__name__)
+def _named(letter: str) -> str:
+    if letter.isspace():
+        return "\n" if letter == "\n" else " "
+    return "" if unicodedata.category(letter) == "Cf" else f"[U+{ord(letter):04X}]"
 
 
-@_made.register
-def _(block: PaperHead, room: float) -> Sequence[Flowable]:
-    left = [
-        line(block.superior.upper(), layout.SUPERIOR),
-        line(block.agency.upper(), layout.AGENCY),
-        _rule(layout.AGENCY_RULE_MM),
-        line(block.number, layout.NUMBER),
-        *([line(block.about, layout.ABOUT)] if block.about else []),
-    ]
-    right = [
-        line(layout.NATION_WORDS, layout.NATION),
-        line(layout.MOTTO_WORDS, layout.MOTTO),
-        _rule(layout.MOTTO_RULE_MM),
-        line(block.dated, layout.DATED),
-    ]
-    own = room * layout.HEAD_LEFT
-    return [Grid([[left, right]], colWidths=[own * mm, (room - own) * mm], style=_BARE)]
+@cache
+def _letters() -> frozenset[int]:
+    """Return the letters of the paper's font; its four faces have the same."""
+    with as_file(files("app") / "data" / "fonts" / "LiberationSerif-Regular.ttf") as path:
+        return frozenset(TTFont(path, lazy=True).getBestCmap())
 
 
-@_made.register
-def _(block: Title, room: float) -> Sequence[Flowable]:
-    found: list[Flowable] = []
-    if block.kind:
-        found = [line(block.kind, layout.KIND), line(block.subject, layout.SUBJECT)]
-        found += [line(note, layout.UNDER_SUBJECT) for note in block.notes]
-        found.append(_rule(layout.TITLE_RULE_MM, keep=True))
-    return [*found, line(block.to, layout.TO)] if block.to else found
+class _Parts:
+    """The parts of a section, as paper.typ reads them; pictures are written beside them as PNG files."""
+
+    def __init__(self, pictures: Path, section: Section) -> None:
+        self._pictures, self._section = pictures, section
+        self._room = layout.width(section.landscape)
+        self._drawn = 0
+
+    def section(self) -> _Part:
+        short, long = layout.PAGE
+        parts: list[_Part] = []
+        for block in self._section.blocks:
+            for last in parts[-2:] if isinstance(block, Signature) else ():
+                last["keep"] = True  # a signature never stands alone
+            parts += self._made(block)
+        return {"page": (long, short) if self._section.landscape else (short, long), "parts": parts}
+
+    @singledispatchmethod
+    def _made(self, block: Block) -> Iterator[_Part]:
+        raise TypeError(type(block).__name__)
+
+    @_made.register
+    def _(self, block: PaperHead) -> Iterator[_Part]:
+        left = [
+            _line(block.superior.upper(), layout.SUPERIOR),
+            _line(block.agency.upper(), layout.AGENCY),
+            _rule(layout.AGENCY_RULE_MM),
+            _line(block.number, layout.NUMBER),
+            *([_line(block.about, layout.ABOUT)] if block.about else []),
+        ]
+        right = [
+            _line(layout.NATION_WORDS, layout.NATION),
+            _line(layout.MOTTO_WORDS, layout.MOTTO),
+            _rule(layout.MOTTO_RULE_MM),
+            _line(block.dated, layout.DATED),
+        ]
+        own = self._room * layout.HEAD_LEFT
+        yield {"is": "beside", "before": 0, "widths": [own, self._room - own], "columns": [left, right]}
+
+    @_made.register
+    def _(self, block: Title) -> Iterator[_Part]:
+        if block.kind:
+            yield {"is": "title", "lines": [_clean(block.kind), *_clean(block.subject).split("\n")]}
+            yield from (_line(note, layout.UNDER_SUBJECT) for note in block.notes)
+            yield _rule(layout.TITLE_RULE_MM, keep=True)
+        if block.to:
+            yield _line(block.to, layout.TO)
+
+    @_made.register
+    def _(self, block: Heading) -> Iterator[_Part]:
+        yield {"is": "heading", "level": block.level, "text": _clean(block.text)}
+
+    @_made.register
+    def _(self, block: Paragraph) -> Iterator[_Part]:
+        text = _clean(f"- {block.text}" if block.style is Style.ITEM else block.text)
+        if block.style is Style.BLANK:
+            yield {"is": "dots"}
+        elif block.style is Style.QUOTED:
+            yield {
+                "is": "quoted",
+                "text": layout.broken(text, self._room, layout.QUOTED),
+                "size": layout.QUOTED,
+            }
+        elif block.style is Style.CENTRED:
+            yield _line(text, LineStyle(layout.BODY, centred=True, after=layout.AFTER))
+        elif block.style is Style.NOTE:
+            yield _line(text, layout.SOURCE)
+        else:
+            yield {"is": "prose", "text": text, "keep": False}
+
+    @_made.register
+    def _(self, block: Table) -> Iterator[_Part]:
+        form = block.form
+        widths = layout.columns(form, self._room, block.size)
+        yield _line(form.title, layout.CAPTION)
+        yield {
+            "is": "table",
+            "size": block.size,
+            "long": len(form.rows) > layout.WHOLE_ROWS,
+            "widths": widths,
+            "heads": [_clean(column.title) for column in form.columns],
+            "rows": [
+                [
+                    _cell(column.kind, value(cell), row.strong)
+                    | {"text": layout.broken(_clean(shown(column.kind, value(cell))), wide, block.size)}
+                    for column, cell, wide in zip(form.columns, row.cells, widths, strict=True)
+                ]
+                for row in form.rows
+            ],
+        }
+        yield _line(block.source, layout.SOURCE)
+
+    @_made.register
+    def _(self, block: DocumentPicture) -> Iterator[_Part]:
+        wide, high = layout.fitted(block.width_mm, block.height_mm, self._room)
+        self._drawn += 1
+        file = self._pictures.with_name(f"{self._pictures.name}-{self._drawn}.png")
+        file.write_bytes(block.png)
+        caption = _line(block.title, layout.CAPTION)
+        size = {"wide": wide, "high": high}
+        yield {"is": "picture", "file": f"/{file.name}", "alt": block.alt, "caption": caption, **size}
+
+    @_made.register
+    def _(self, block: Signature) -> Iterator[_Part]:
+        left = [_line(layout.RECIPIENTS_WORDS, layout.RECIPIENTS_HEAD)]
+        left += [_line(each, layout.RECIPIENT) for each in layout.recipients(block.recipients)]
+        right = [_line(each, layout.POST) for each in layout.post(block.post)]
+        right.append({"is": "space", "high": layout.SIGN_MM})
+        right += [_line(block.signer, layout.SIGNER)] if block.signer else []
+        yield {"is": "beside", "before": 12, "widths": [self._room / 2] * 2, "columns": [left, right]}
 
 
-@_made.register
-def _(block: Heading, room: float) -> Sequence[Flowable]:
-    look = LineStyle(layout.BODY, bold=True, italic=block.level == 3, before=8, after=4, keep=True)
-    made = line(block.text, look)
-    made.style.firstLineIndent = layout.INDENT * mm
-    return [made]
+def _rule(wide: float, *, keep: bool = False) -> _Part:
+    return {"is": "rule", "wide": wide, "keep": keep}
 
 
-@_made.register
-def _(block: Paragraph, room: float) -> Sequence[Flowable]:
-    if block.style is Style.BLANK:
-        return [_dots()]
-    text = f"- {block.text}" if block.style is Style.ITEM else block.text
-    look = {
-        Style.CENTRED: LineStyle(layout.BODY, centred=True, after=layout.AFTER),
-        Style.NOTE: layout.SOURCE,
-        Style.QUOTED: LineStyle(layout.QUOTED, after=12, before=4),
-    }.get(block.style)
-    if look is None:
-        made = line(text, LineStyle(layout.BODY, after=layout.AFTER))
-        made.style.alignment, made.style.firstLineIndent = TA_JUSTIFY, layout.INDENT * mm
-        made.style.leading = layout.BODY * layout.SPACING * layout.SPACING
-        return [made]
-    made = line(text, look)
-    if block.style is Style.QUOTED:
-        frame = {"borderWidth": 0.5, "borderColor": colors.grey, "borderPadding": 5}
-        for name, each in frame.items():
-            setattr(made.style, name, each)
-        made.style.leftIndent = made.style.rightIndent = 3 * mm
-    return [made]
-
-
-def _dots() -> HRFlowable:
-    """Return a dotted line for handwriting."""
-    return HRFlowable("100%", 0.8, color=colors.black, spaceBefore=14, spaceAfter=6, dash=(0.8, 2.4))
-
-
-@_made.register
-def _(block: Table, room: float) -> Sequence[Flowable]:
-    caption, source = line(block.form.title, layout.CAPTION), line(block.source, layout.SOURCE)
-    if len(block.form.rows) <= layout.WHOLE_ROWS:
-        return [caption, table(block, room), source]
-    caption.keepWithNext = False  # which would keep the whole table on one page
-    return [CondPageBreak(layout.BEGIN_MM * mm), caption, table(block, room), source]
-
-
-@_made.register
-def _(block: DocumentPicture, room: float) -> Sequence[Flowable]:
-    wide, high = layout.fitted(block.width_mm, block.height_mm, room)
-    made = Image(io.BytesIO(block.png), width=wide * mm, height=high * mm)
-    return [KeepTogether([line(block.title, layout.CAPTION), made])]
-
-
-@_made.register
-def _(block: Signature, room: float) -> Sequence[Flowable]:
-    left = [line(layout.RECIPIENTS_WORDS, layout.RECIPIENTS_HEAD)]
-    left += [line(each, layout.RECIPIENT) for each in layout.recipients(block.recipients)]
-    right: list[Any] = [line(each, layout.POST) for each in layout.post(block.post)]
-    right.append(Spacer(1, layout.SIGN_MM * mm))
-    right += [line(block.signer, layout.SIGNER)] if block.signer else []
-    above = Spacer(1, 12)
-    above.keepWithNext = True
-    style = [each for each in _BARE if each[0] != "ALIGN"]
-    return [above, Grid([[left, right]], colWidths=[room / 2 * mm] * 2, style=style)]
+def _cell(kind: CellKind, said: str | int | float | None, strong: bool) -> _Part:
+    numbers = kind is not CellKind.TEXT
+    return {"strong": strong, "number": numbers and not isinstance(said, str), "centred": numbers}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import segno
 from fastapi import Response
 from sqlalchemy import Connection
 
@@ -74,12 +75,7 @@ def _page(visit: PageRequest, entered: FormState | None = None, **values: Any) -
 
 def qr(text: str) -> tuple[int, str]:
     """Return a QR code's width in modules and the SVG path of its dark ones."""
-    # Slow to import, and needed only here.
-    from reportlab.graphics.barcode.qrencoder import QRCode, QRErrorCorrectLevel
-
-    code = QRCode(None, QRErrorCorrectLevel.M)
-    code.addData(text)
-    code.make()
-    size = code.getModuleCount()
-    dark = [(x, y) for y in range(size) for x in range(size) if code.isDark(y, x)]
-    return size + 2 * _QUIET, "".join(f"M{x + _QUIET},{y + _QUIET}h1v1h-1z" for x, y in dark)
+    code = segno.make_qr(text, error="m", boost_error=False)
+    rows = enumerate(code.matrix_iter(border=_QUIET))
+    dark = [(x, y) for y, row in rows for x, bit in enumerate(row) if bit]
+    return len(code.matrix) + 2 * _QUIET, "".join(f"M{x},{y}h1v1h-1z" for x, y in dark)

@@ -20,7 +20,7 @@ from app.database.connection import Database
 from tests.ports import refusing
 
 ROOT = Path(__file__).parents[4]
-_HEAVY = ("alembic", "docx", "fastapi", "httpx", "openpyxl", "reportlab", "xlsxwriter")
+_HEAVY = ("alembic", "docx", "fastapi", "httpx", "openpyxl", "typst", "xlsxwriter")
 _PAPERS = ("PIL", "app.reports.document", "app.reports.render", "app.web", "cryptography")
 
 
@@ -89,14 +89,14 @@ def test_a_command_that_asks_the_database_imports_no_more_than_that_needs(
     ("module", "absent"),
     [
         ("app.cli", _HEAVY),
-        ("app.cli.simulate_commands", ("alembic", "docx", "openpyxl", "reportlab", "sqlalchemy")),
+        ("app.cli.simulate_commands", ("alembic", "docx", "openpyxl", "typst", "sqlalchemy")),
         (
             "app.cli.verify_command",
-            ("alembic", "docx", "fastapi", "httpx", "openpyxl", "reportlab", "xlsxwriter"),
+            ("alembic", "docx", "fastapi", "httpx", "openpyxl", "typst", "xlsxwriter"),
         ),
         (
             "app.cli.serve_command",
-            ("alembic", "app.runtime.api_app", "docx", "fastapi", "openpyxl", "reportlab", "xlsxwriter"),
+            ("alembic", "app.runtime.api_app", "docx", "fastapi", "openpyxl", "typst", "xlsxwriter"),
         ),
     ],
 )

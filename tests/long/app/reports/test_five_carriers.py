@@ -14,9 +14,8 @@ from pathlib import Path
 import pytest
 from docx import Document
 from docx.oxml.ns import qn
-from PIL import Image
+from PIL import Image, ImageFont
 from pypdf import PdfReader
-from reportlab.pdfbase import pdfmetrics
 
 from app.database import schema
 from app.database.connection import Database
@@ -28,7 +27,7 @@ from app.reports.document.citation import kind_of, topic
 from app.reports.document.version import PREVIEW
 from app.reports.formats import PAPERS, Format, tables_of
 from app.reports.freeze import Freezer, build
-from app.reports.render import layout, pdf_pages
+from app.reports.render import layout
 from app.reports.render.table_model import Cell, CellKind, ReportTable, TableRow, value
 from tests.long.app.reports import cells, five_carriers
 from tests.long.app.reports.five_carriers import FIRST, SECOND, THIRD
@@ -254,7 +253,7 @@ def test_what_a_carrier_did_not_say_by_day_is_not_called_without_receipts(kept: 
 
 
 def test_no_number_is_broken_over_two_lines(kept: Kept) -> None:
-    pdf_pages.register()
+    bold = ImageFont.truetype("app/data/fonts/LiberationSerif-Bold.ttf", 100)
     report = kept.db.read(build, DIRECTIVE, FIRST)
     form = next(form for form in tables_of(report) if form.name == "Biểu 5")
     big = form._replace(rows=tuple(_bigger(row) for row in form.rows))
@@ -264,7 +263,7 @@ def test_no_number_is_broken_over_two_lines(kept: Kept) -> None:
     for nth, column in enumerate(big.columns):
         for row in big.rows:
             for word in cells.words(big, row)[nth].split(" ") if column.kind is CellKind.COUNT else ():
-                wide = pdfmetrics.stringWidth(word, pdf_pages.BOLD, size) + 4
+                wide = bold.getlength(word) / 100 * size + 4
                 assert wide <= widths[nth] * 72 / 25.4, (column.key, word)
 
 
