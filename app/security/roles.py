@@ -72,7 +72,7 @@ _MAY: tuple[tuple[frozenset[Role], str], ...] = (
     # Pages that read. page_do_<operation> is for the roles of that operation.
     (_EVERYBODY, "page_overview page_overview_events page_second_factor"),
     (_EVERYBODY, "page_campaigns page_campaign page_campaign_events page_batch page_delivery page_links"),
-    (_EVERYBODY, "page_run page_run_events page_unknown"),
+    (_EVERYBODY, "page_run page_run_events page_unknown page_rejected"),
     (_EVERYBODY, "page_reports page_run_report page_campaign_report page_frozen_report"),
     (_OFFICE, "page_directive_report"),
     (_EVERYBODY, "page_batches page_texts page_directives page_directive page_receipts"),

@@ -9,7 +9,7 @@ from fastapi import Response
 from sqlalchemy import Connection, select
 
 from app.api.dependencies import Id, Routes
-from app.batches import queries
+from app.batches import importer, queries
 from app.batches.queries import BadLine, Batch
 from app.batches.row_parser import KEPT
 from app.core.states import FAILED, DeliveryState
@@ -18,7 +18,7 @@ from app.dispatch import deliveries
 from app.dispatch.deliveries import DeliveryPage
 from app.reports import tally
 from app.web import query_params
-from app.web.rendering import Visit, render
+from app.web.rendering import Visit, redirect_with_flash, render
 from app.web.translations import Said, say
 from app.web.view_models import delivery_labels, traffic_light
 
@@ -112,3 +112,10 @@ async def page_batch(
     return render(
         visit, "batch.html", scene=found, wrong=wrong, asked=asked, filters=words, fates=delivery_labels
     )
+
+
+@router.post("/batches/{batch_id}/discard")
+async def page_do_discard_batch(batch_id: Id, visit: Visit) -> Response:
+    """Put a batch out of the way whose file could not be used."""
+    await visit.db.awrite(importer.discard, batch_id, visit.who.name, visit.who.carrier)
+    return redirect_with_flash(visit, "/batches", say("Batch {n} is thrown away."), n=batch_id)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Header, Response
 
 from app.api.dependencies import Id, Routes
+from app.campaigns import lifecycle
 from app.security import tenant_scope
 from app.web import display_names
-from app.web.rendering import Visit, render
+from app.web.rendering import Visit, redirect_with_flash, render
+from app.web.translations import say
 from app.web.view_models import live_stream
+from app.web.view_models.area_map import area_map
 from app.web.view_models.campaign_page import campaign_scene
 from app.web.view_models.live_stream import Followed
 
@@ -19,13 +22,16 @@ LastId = Annotated[str, Header(alias="Last-Event-ID", max_length=64)]
 
 
 @router.get("/campaigns/{campaign_id}")
-async def page_campaign(campaign_id: Id, visit: Visit) -> Response:
+async def page_campaign(campaign_id: Id, visit: Visit, area: str = "") -> Response:
+    """Show the campaign, and of its areas this one, if it is named."""
     await visit.db.aread(tenant_scope.require, visit.who, campaign_id=campaign_id)
     scene = await visit.db.aread(campaign_scene, campaign_id, visit.who)
     shape = live_stream.shape(scene.dossier.campaign.state, scene.runs)
     drawn = scene.curve.points[0][1] if scene.curve else ()
     carriers = {carrier: display_names.network(carrier) for carrier in drawn}
-    return render(visit, "campaign.html", scene=scene, shape=shape, carriers=carriers)
+    chosen = [each for each in scene.areas if area and each.code == area]
+    values: dict[str, Any] = {"map": area_map(scene.areas), "chosen": chosen, "carriers": carriers}
+    return render(visit, "campaign.html", scene=scene, shape=shape, **values)
 
 
 @router.get("/campaigns/{campaign_id}/events")
@@ -33,3 +39,11 @@ async def page_campaign_events(campaign_id: Id, visit: Visit, last_id: LastId = 
     """Stream the runs' figures on change, until all runs are over."""
     await visit.db.aread(tenant_scope.require, visit.who, campaign_id=campaign_id)
     return await live_stream.stream(visit.request, Followed(campaign_id, None, visit.who.carrier), last_id)
+
+
+@router.post("/campaigns/{campaign_id}/withdraw")
+async def page_do_withdraw_campaign(campaign_id: Id, visit: Visit) -> Response:
+    """Give the campaign up before anything of it was sent."""
+    await visit.db.aread(tenant_scope.require, visit.who, campaign_id=campaign_id)
+    await visit.db.awrite(lifecycle.withdraw, campaign_id, visit.who.name)
+    return redirect_with_flash(visit, "/campaigns", say("The campaign is withdrawn. An edit reopens it."))

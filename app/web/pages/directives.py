@@ -8,7 +8,7 @@ from fastapi import Response
 
 from app.api.dependencies import Id, Routes
 from app.campaigns import directives
-from app.campaigns.schemas import DirectiveBody
+from app.campaigns.schemas import DeadlineBody, DirectiveBody
 from app.core import clock
 from app.core.errors import AppError, Conflict, Invalid
 from app.reports.addressees import Addressee
@@ -63,6 +63,20 @@ async def page_directive(directive_id: Id, visit: Visit) -> Response:
     """Show the directive, its deadline and campaigns; for the office also who has reported."""
     await visit.db.aread(tenant_scope.require, visit.who, directive_id=directive_id)
     return await _one(visit, directive_id, FormState())
+
+
+@router.post("/directives/{directive_id}/deadline")
+async def page_do_put_off_deadline(directive_id: Id, visit: Visit, fields: Fields) -> Response:
+    """Set another report deadline, or none; the history keeps the one before."""
+    await visit.db.aread(tenant_scope.require, visit.who, directive_id=directive_id)
+    try:
+        due = read_fields.moment(fields, "report_deadline")
+        body = filled(DeadlineBody, {"report_deadline": due, "reason": fields.get("reason")})
+        changed = (directive_id, body.report_deadline, body.reason, visit.who.name)
+        await visit.db.awrite(directives.put_off, *changed)
+    except (Conflict, Invalid) as error:
+        return await _one(visit, directive_id, refused(error, fields))
+    return redirect_with_flash(visit, f"/directives/{directive_id}", say("The deadline is changed."))
 
 
 @router.post("/directives/{directive_id}/addressees")

@@ -12,7 +12,7 @@ from app.notifications import outbox
 from app.notifications.outbox import NoticeState, NotificationChannel
 from app.security.roles import may
 from app.web import query_params
-from app.web.rendering import Visit, redirect_with_flash, render
+from app.web.rendering import Fields, Visit, redirect_with_flash, render
 from app.web.translations import Said, say
 
 router = Routes(include_in_schema=False)
@@ -41,6 +41,13 @@ async def page_notices(visit: Visit, state: str = "", after: str = "") -> Respon
         "again": may(visit.who.role, "replay_notice"),
     }
     return render(visit, "notices.html", notices=found, asked=asked or "", next=following, **values)
+
+
+@router.post("/notices/replay")
+async def page_do_replay_failed_notices(visit: Visit, fields: Fields) -> Response:
+    """Send everything that failed to one receiver once more."""
+    n = await visit.db.awrite(outbox.replay_failed, fields.get("target")[:254], visit.who.name)
+    return redirect_with_flash(visit, "/notices", say("Notices that are sent once more: {n}."), n=n)
 
 
 @router.post("/notices/{notice_id}/replay")

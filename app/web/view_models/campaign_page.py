@@ -15,33 +15,19 @@ from app.core import clock
 from app.core.states import FAILED
 from app.database.models import directives, tallies
 from app.ledger import erasure_state
-from app.reports import comparison, latency_sample, tally
-from app.reports.by_area import MixedRow
-from app.reports.comparison import NormVerdict
-from app.reports.figures import Figures
+from app.reports import latency_sample, tally
 from app.reports.latency_sample import Latency, LatencySample
 from app.security.principal import Caller
-from app.web.translations import say
+from app.web.view_models import campaign_areas, run_status, svg_charts
 from app.web.view_models import run_page as run_scene
-from app.web.view_models import run_status, svg_charts
+from app.web.view_models.campaign_areas import AreaView
 from app.web.view_models.estimate import Hint, hints
 from app.web.view_models.run_page import ReasonCount
 from app.web.view_models.run_status import RunView
 from app.web.view_models.svg_charts import SvgChart
-from app.web.view_models.traffic_light import MISSED, Judged, Light
 from carriers import text as sms
-from carriers.contract import ReceiptLevel
 
 _STEPS = 40
-OPEN = Judged(Light.OFF, say("receipts are still to come"))
-ABOVE = Judged(Light.GOOD, say("at or above the norm of 92 %"))
-NO_PROOF = Judged(Light.WAIT, say("receipts do not reach the telephone"))
-_JUDGED = {
-    NormVerdict.MET: ABOVE,
-    NormVerdict.MISSED: MISSED,
-    NormVerdict.UNPROVED: NO_PROOF,
-    NormVerdict.OPEN: OPEN,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,21 +38,6 @@ class CampaignText:
     sent: Preview
     other: Preview | None
     hints: list[Hint]
-
-
-@dataclass(frozen=True, slots=True)
-class AreaView:
-    """One area; figures: measured; stated: (sent, received) by carriers, never added to it.
-
-    ratio: over messages of links with handset receipts; part: their number, where others were sent as well.
-    """
-
-    name: str
-    figures: Figures | None
-    stated: tuple[int, int | None] | None
-    ratio: float | None
-    judged: Judged
-    part: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +90,7 @@ def campaign_scene(connection: Connection, campaign_id: int, who: Caller) -> Cam
         letter=base.letter,
         words=words,
         runs=views,
-        areas=[_area(each) for each in comparison.areas_of(connection, campaign_id, who.carrier)],
+        areas=campaign_areas.by_area(connection, campaign_id, who.carrier),
         failed=run_scene.whys((c.reason, c.n) for c in counts if c.state in FAILED),
         waits=_waits(samples),
         curve=_curve(views, samples),
@@ -133,29 +104,6 @@ def _gone(dossier: Dossier) -> bool:
 def _wording(language: str, text: str) -> CampaignText:
     sent, plain = text_cost.preview(text), text_cost.preview(sms.unaccent(text))
     return CampaignText(language, sent, None if plain.wording == sent.wording else plain, hints(text))
-
-
-# Areas
-
-
-def _area(of: MixedRow) -> AreaView:
-    said = [each for each in (of.figures.stated, of.figures.manual) if each is not None]
-    stated = (said[0].sent, said[0].received) if said else None
-    measured = of.figures.measured
-    if measured is None:
-        ratio = said[0].received_ratio if said else None
-        return AreaView(of.name, None, stated, ratio, OPEN)
-    proved = of.figures.handset
-    if proved is None or not proved.sent:  # without handset receipts there is no received share
-        return AreaView(of.name, measured, stated, None, _JUDGED[_unproved(measured)])
-    waiting = proved.no_receipt + proved.unknown + proved.relayed
-    judged = _JUDGED[comparison.judge(ReceiptLevel.HANDSET, proved.sent, proved.delivered, waiting)]
-    part = None if proved.sent == measured.sent else proved.sent
-    return AreaView(of.name, measured, stated, proved.delivered / proved.sent, judged, part)
-
-
-def _unproved(measured: Figures) -> comparison.NormVerdict:
-    return comparison.judge(ReceiptLevel.OPERATOR, measured.sent, measured.relayed, 0)
 
 
 # Time

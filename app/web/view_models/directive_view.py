@@ -17,7 +17,7 @@ from app.database.models import addressees as registered
 from app.database.models import campaigns, outreach
 from app.database.models import directives as letters
 from app.deadline import status
-from app.deadline.status import Status
+from app.deadline.status import RunDeadlineStatus, Status
 from app.reports import addressees
 from app.reports.addressees import Addressee, AddresseeKind, AddresseeStatus, Outreach
 from app.security.tenant_scope import own_campaigns, own_directives
@@ -57,6 +57,12 @@ class DirectivePage:
     status: Status | None
     standings: Sequence[AddresseeStatus]
     campaigns: Sequence[tuple[int, str, CampaignState]]
+
+    @property
+    def pressing(self) -> Sequence[RunDeadlineStatus]:
+        """The runs, late ones first, then those whose end nobody knows yet."""
+        runs = self.status.runs if self.status else []
+        return sorted(runs, key=lambda each: (each.in_time is not False, each.in_time is not None))
 
     def received_at(self, of: AddresseeStatus) -> datetime | None:
         return None if of.first_ms is None else clock.from_ms(of.first_ms)

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, func, select
 
 from app.campaigns import optimistic_lock, queries, text_cost
 from app.campaigns.forecast import forecast
-from app.campaigns.queries import Campaign, RunSummary
+from app.campaigns.queries import Campaign, MessageCount, RunSummary
 from app.campaigns.runs import Verb, open_to
 from app.campaigns.text_cost import Preview
 from app.core import clock
@@ -85,6 +85,11 @@ class RunPageView:
     open_unknown: int
     statement: Statement | None
     stated_at: datetime | None
+
+    @property
+    def refused(self) -> int:
+        """How many messages the carrier has refused at once."""
+        return self.run.progress.get("rejected", MessageCount(0, 0)).messages
 
 
 def run_scene(connection: Connection, run_id: int, who: Caller) -> RunPageView:

@@ -145,6 +145,10 @@ page_do_state_figures   303  in   in   403  in   404
 page_unknown            303  in   in   in   in   404
 page_do_resend_unknown  303  in   403  403  in   404
 page_do_write_off_unknown 303  in   403  403  in   404
+page_rejected           303  in   in   in   in   404
+page_do_ask_rejected    303  in   403  403  in   404
+page_do_approve_rejected 303  in   in   403  403  403
+page_do_discard_batch   303  in   in   403  in   404
 page_batch              303  in   in   in   in   404
 page_delivery           303  404  404  404  404  404
 page_links              303  in   in   in   in   in
@@ -190,6 +194,8 @@ page_directives             303  in   in   in   in   in
 page_new_directive          303  in   in   403  403  403
 page_do_create_directive    303  in   in   403  403  403
 page_directive              303  in   in   in   in   404
+page_do_withdraw_campaign   303  in   in   403  403  403
+page_do_put_off_deadline    303  in   in   403  403  403
 page_do_set_addressee       303  in   in   403  403  403
 page_outreach               303  in   in   403  403  403
 page_do_report_outreach     303  in   in   403  403  403
@@ -199,6 +205,7 @@ page_do_add_do_not_send 303  in   403  403  in   in
 page_do_find_person     303  in   403  403  in   in
 page_do_remove_do_not_send 303  in   403  403  in   in
 page_notices            303  in   in   in   403  403
+page_do_replay_failed_notices 303  in   403  403  403  403
 page_do_replay_notice   303  in   403  403  403  403
 page_erasures           303  in   in   in   403  403
 page_erasure            303  in   in   in   403  403

@@ -6,15 +6,25 @@ import re
 from collections.abc import Callable, Iterator
 
 import pytest
-from sqlalchemy import event, insert, update
+from sqlalchemy import delete, event, insert, update
 
 from app.core.states import DeliveryState as State
 from app.database.connection import Database
-from app.database.models import approvals, campaigns, deliveries, erasures, receipts, run_batches, runs
+from app.database.models import (
+    approvals,
+    campaigns,
+    deliveries,
+    erasures,
+    receipts,
+    run_batches,
+    runs,
+    tallies,
+)
 from app.reports import latency_sample
 from app.reports.latency_sample import LatencySample
 from app.web.view_models.estimate import hints
 from tests.e2e import scene
+from tests.e2e.crowd import COMMUNES
 from tests.long.app.web.conftest import Paper, text
 
 In = Callable[..., Paper]
@@ -118,6 +128,26 @@ def test_the_page_says_what_came_of_it_to_each_who_may_know(pages_db: Database, 
     mine = text(paper.get("/campaigns/1").text)
     assert "120.114" in mine
     assert not re.search("231.480|Viettel|MobiFone", mine)
+
+
+def test_areas_stand_worst_first_and_a_click_on_the_map_leaves_one(pages_db: Database, signed_in: In) -> None:
+    """Of each commune one message more was received than of the one before, and ten failed."""
+    scene.build(pages_db)
+    of = {"campaign_id": 1, "run_id": 1, "batch_id": 1, "reason": 0}
+    rows = [
+        of | {"area": code, "state": int(state), "n": n, "segments": n}
+        for nth, code in enumerate(COMMUNES)
+        for state, n in ((State.DELIVERED, 10 + nth), (State.UNDELIVERED, 10))
+    ]
+    pages_db.write(lambda c: c.execute(delete(tallies)))
+    pages_db.write(lambda c: c.execute(insert(tallies), rows))
+    paper = signed_in("auditor")
+    page = paper.get("/campaigns/1").text
+    assert re.findall(r'<th scope="row">([^<]+)', page)[:2] == ["Phường Tô Hiệu", "Phường Chiềng An"]
+    assert re.findall(r'href="[?]area=(\w+)#areas"><title>Phường Tô Hiệu: 50,0', page) == ["03646"]
+    assert page.count("?area=") == len(COMMUNES) == 75
+    one = paper.get("/campaigns/1?area=03646").text
+    assert re.findall(r'<tr class="rated[^>]*><th scope="row">([^<]+)', one) == ["Phường Tô Hiệu"]
 
 
 def test_the_page_counts_no_deliveries_and_asks_no_more_with_a_long_run(

@@ -66,3 +66,11 @@ def test_the_administrator_sends_one_once_more(written: Database, signed_in: In)
     assert "refused" not in page
     assert written.read(audit.newest, 0, 1)[0].action == "notice.replay"
     assert paper.send("/notices", "/notices/99/replay").status_code == 404
+
+
+def test_all_that_failed_to_one_receiver_is_sent_once_more(written: Database, signed_in: In) -> None:
+    paper = signed_in("admin")
+    assert "Gửi lại mọi thông báo chưa tới dashboard" in text(paper.get("/notices").text)
+    assert paper.send("/notices", "/notices/replay", target="dashboard").status_code == 303
+    assert "Số thông báo được gửi lại: 1." in text(paper.get("/notices").text)
+    assert paper.send("/account", "/notices/replay", target="dashboard").status_code == 409

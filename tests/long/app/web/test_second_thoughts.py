@@ -1,0 +1,80 @@
+"""What can be thrown away, put off or ordered once more on a page; each has its like in the API."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sqlalchemy import select, update
+
+from app.accounts.service import NewPerson, add_person
+from app.database.connection import Database
+from app.database.models import batches, campaigns, directives, links, runs
+from app.dispatch import rejected_orders
+from app.security.principal import at_keyboard
+from tests.app.campaigns.rows import new_batch, new_run
+from tests.app.dispatch.test_rejected_orders import WHY, refused
+from tests.long.app.reports.scene import T0, Scene
+from tests.long.app.web.conftest import PASSWORD, Paper, text
+
+In = Callable[..., Paper]
+
+
+def test_a_batch_whose_file_is_of_no_use_is_thrown_away(pages_db: Database, signed_in: In) -> None:
+    good = pages_db.write(new_batch)
+    bad = pages_db.write(new_batch, "vnpt", state="failed", error="No line.", sha256="1" * 64)
+    paper = signed_in("operator", "vnpt")
+    assert "Bỏ lô này…" not in text(paper.get(f"/batches/{good}").text)
+    assert paper.send(f"/batches/{bad}", f"/batches/{bad}/discard").headers["location"] == "/batches"
+    assert f"Đã bỏ lô {bad}." in text(paper.get("/batches").text)
+    state = pages_db.read(lambda c: c.execute(select(batches.c.state).where(batches.c.id == bad)).scalar())
+    assert state == "erased"
+
+
+def test_a_campaign_is_withdrawn_until_something_of_it_is_sent(pages_db: Database, signed_in: In) -> None:
+    campaign, run = pages_db.write(new_run)
+    here, paper = f"/campaigns/{campaign}", signed_in("approver")
+    pages_db.write(lambda c: c.execute(update(runs).values(state="running")))
+    assert "Rút chiến dịch…" not in text(paper.get(here).text)
+    pages_db.write(lambda c: c.execute(update(runs).where(runs.c.id == run).values(state="planned")))
+    assert "Rút chiến dịch…" in text(paper.get(here).text)
+    assert paper.send(here, f"{here}/withdraw").headers["location"] == "/campaigns"
+    assert pages_db.read(lambda c: c.execute(select(campaigns.c.state)).scalar()) == "withdrawn"
+    assert "Rút chiến dịch…" not in text(paper.get(here).text)
+
+
+def test_a_deadline_is_put_off_with_a_reason_and_its_history_is_shown(
+    pages_db: Database, signed_in: In
+) -> None:
+    Scene().save(pages_db)
+    pages_db.write(lambda c: c.execute(update(directives).values(report_deadline=T0)))
+    paper, new = signed_in(), "2031-02-24T17:00"
+    answer = paper.send("/directives/1", "/directives/1/deadline", report_deadline=new, reason="")
+    assert answer.status_code == 422
+    assert f'value="{new}"' in answer.text
+    sent = paper.send("/directives/1", "/directives/1/deadline", report_deadline=new, reason="CV 311")
+    assert sent.status_code == 303
+    assert "đổi hạn báo cáo từ 09:00 29/01/2024 sang 17:00 24/02/2031. CV 311" in text(
+        paper.get("/directives/1").text
+    )
+
+
+def test_an_order_about_refused_messages_needs_two_persons(pages_db: Database, signed_in: In) -> None:
+    world = refused(pages_db)
+    here = f"/runs/{world.run}/rejected"
+    carrier = str(pages_db.read(lambda c: c.execute(select(links.c.carrier)).scalar()))
+    paper = signed_in("operator", carrier)
+    assert "Nhà mạng đã từ chối 15 tin." in text(paper.get(f"/runs/{world.run}").text)
+    for fields in ({"reason": "filtered", "because": ""}, {"reason": "no such", "because": WHY}):
+        assert paper.send(here, here, **fields, code="10").status_code == 422
+    assert paper.send(here, here, reason="filtered", code="10", because=WHY).status_code == 303
+    page = text(paper.get(here).text)
+    assert WHY in page
+    assert "Phê duyệt lệnh" not in page
+    number = pages_db.read(rejected_orders.orders, world.run)[0].number
+    paper = signed_in("approver")
+    assert paper.send(here, f"{here}/{number}/approve").status_code == 403  # the same hand made both accounts
+    pages_db.write(add_person, NewPerson("chief", "approver"), PASSWORD, at_keyboard("host"))
+    paper.sign_in("chief")
+    assert paper.send(here, f"{here}/{number}/approve").status_code == 303
+    assert "Đã đưa lại vào hàng đợi 10 tin từng bị từ chối." in text(paper.get(here).text)
+    assert paper.send(f"/runs/{world.run}", f"{here}/999/approve").status_code == 422
