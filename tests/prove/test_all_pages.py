@@ -1,4 +1,4 @@
-"""Every page that reads, looked at: by somebody who may, in light and in the dark, at three widths.
+"""Every page that reads, looked at after a year's work: by somebody who may, in light and in the dark.
 
 None can be forgotten: which operation answers an address is asked of the routers themselves.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from fastapi.routing import APIRoute
@@ -16,7 +17,8 @@ from starlette.routing import Match
 from app.core import clock
 from app.web.routers import ROUTERS
 from tests.e2e import scene
-from tests.e2e.conftest import Served
+from tests.e2e.conftest import Served, opened
+from tests.e2e.crowd import crowded
 from tests.e2e.guide import picture
 from tests.e2e.look import People, check, reads
 from tests.e2e.visits import VISITS, Visit
@@ -34,9 +36,15 @@ NO_PAGES = {
 
 
 @pytest.fixture(scope="module")
-def windows(chromium: Browser, province: Served, papers: Served) -> Iterator[Callable[[str, bool], Page]]:
+def year(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with opened(sqlite_template, tmp_path_factory.mktemp("year"), crowded) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def windows(chromium: Browser, year: Served, papers: Served) -> Iterator[Callable[[str, bool], Page]]:
     """Somebody's window in one of the two places; each signs in once."""
-    places = {False: People(chromium, province[0]), True: People(chromium, papers[0])}
+    places = {False: People(chromium, year[0]), True: People(chromium, papers[0])}
     known: dict[tuple[str, bool], Page] = {}
 
     def window(who: str, papers: bool) -> Page:

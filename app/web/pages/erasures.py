@@ -20,8 +20,7 @@ from app.web.rendering import Visit, render
 from app.web.translations import Said, say
 
 router = Routes(include_in_schema=False)
-ON_A_PAGE = 50
-_MOST = 300  # items shown, soonest due first
+ON_A_PAGE = 20
 
 KINDS: dict[ErasureKind, Said] = {
     ErasureKind.CAMPAIGN: say("numbers of a campaign"),
@@ -47,19 +46,20 @@ class KeptItem:
 
 
 @router.get("/erasures")
-async def page_erasures(visit: Visit, after: str = "") -> Response:
-    """List erasures, newest first; the first page also shows what is due next."""
-    settings, below = visit.settings, query_params.number(after)
+async def page_erasures(visit: Visit, after: str = "", due: str = "") -> Response:
+    """List erasures, newest first, and what is kept from place `due` on, soonest due first."""
+    settings, below, first = visit.settings, query_params.number(after), query_params.number(due)
     terms = RetentionTerms(settings.retention_days, settings.records_months)
 
     def work(connection: Connection) -> tuple[list[Certificate], list[KeptItem]]:
         made = certificates.newest(connection, below or query_params.LARGEST, ON_A_PAGE)
-        return list(made), [] if below else _kept(connection, terms)
+        return list(made), [] if below else _kept(connection, terms, first)
 
     made, kept = await visit.db.aread(work)
     following = made[-1].id if len(made) == ON_A_PAGE else None
-    values: dict[str, Any] = {"made": made, "kept": kept, "kinds": KINDS, "terms": terms, "next": following}
-    return render(visit, "erasures.html", first=not below, **values)
+    later = first + ON_A_PAGE if len(kept) > ON_A_PAGE else None
+    values: dict[str, Any] = {"made": made, "kept": kept[:ON_A_PAGE], "kinds": KINDS, "terms": terms}
+    return render(visit, "erasures.html", first=not below, next=following, later=later, **values)
 
 
 @router.get("/erasures/{erasure_id}")
@@ -69,12 +69,12 @@ async def page_erasure(erasure_id: Id, visit: Visit) -> Response:
     return render(visit, "erasure.html", of=found, paper=certificates.text(found))
 
 
-def _kept(connection: Connection, terms: RetentionTerms) -> list[KeptItem]:
-    """Return kept items, soonest due first, those without a date last."""
+def _kept(connection: Connection, terms: RetentionTerms, first: int) -> list[KeptItem]:
+    """Return a page of kept items and one more, soonest due first, those without a date last."""
     found = sorted(
         retention_due.subjects(connection, terms), key=lambda each: (each.due_at is None, each.due_at or 0)
     )
-    return [_shown(each) for each in islice(found, _MOST)]
+    return [_shown(each) for each in islice(found, first, first + ON_A_PAGE + 1)]
 
 
 def _shown(of: Erasable) -> KeptItem:

@@ -30,7 +30,7 @@ from app.web.view_models.run_status import RunView
 from app.web.view_models.svg_charts import Span
 from app.web.view_models.traffic_light import Judged
 
-MOST = 20  # campaigns shown, unless more are under way
+MOST = 10  # campaigns shown; all that are under way count in the totals
 MANY = 10_000  # counting stops here
 _TAG = 16
 
@@ -159,17 +159,17 @@ _LIVE = TypeAdapter(Live)
 
 def scene(connection: Connection, carrier: str | None) -> OverviewView:
     """Load the overview for a carrier's operator, or for anybody else (None)."""
-    rows, more = _chosen(connection, carrier)
+    rows, found_in_all = _chosen(connection, carrier)
     members = select(runs).where(runs.c.campaign_id.in_([row.id for row in rows])).order_by(runs.c.id)
     own = members if carrier is None else members.where(runs.c.carrier == carrier)
     found = run_status.views(connection, rows, queries.runs_of(connection, own))
-    shown = [_campaign(row, found) for row in rows]
+    every = [_campaign(row, found) for row in rows]
     own_links, known = link_store.all_links(connection, carrier), links.facts(connection)
-    approved = [run for each in shown if each.state is CampaignState.APPROVED for run in each.runs]
+    approved = [run for each in every if each.state is CampaignState.APPROVED for run in each.runs]
     return OverviewView(
         panel=chief_panel.panel(connection, approved),
-        letters=directive_deadlines(connection, carrier, _directives(shown), approved),
-        campaigns=shown,
+        letters=directive_deadlines(connection, carrier, _directives(every), approved),
+        campaigns=every[:MOST],
         faults=_faults(connection, carrier),
         halted=[
             HaltedLink(row.id, row.name, row.carrier, row.code, row.reason)
@@ -187,7 +187,7 @@ def scene(connection: Connection, carrier: str | None) -> OverviewView:
         waiting=nav.waiting(connection, carrier),
         awaiting=todo.awaiting(connection, carrier),
         to_start=todo.to_start(connection, carrier),
-        more=more,
+        more=found_in_all - len(every[:MOST]),
         any=bool(rows) or connection.execute(select(campaigns.c.id).limit(1)).first() is not None,
         links=links_shape(own_links, known),
     )
@@ -277,9 +277,9 @@ def live_run(run: RunView) -> LiveRun:
 
 
 def _chosen(connection: Connection, carrier: str | None) -> tuple[list[Row[Any]], int]:
-    """Choose campaigns by state: under way, approved, submitted, ended lately; and count the others.
+    """Choose campaigns by state: under way, approved, submitted, ended lately; and count them all.
 
-    All that are under way are shown; drafts and rejected ones concern only their authors.
+    All that are under way are among them; drafts and rejected ones concern only their authors.
     """
     c, rank = campaigns.c, _rank()
     places = select(c.id, rank.label("rank")).where(
@@ -290,7 +290,7 @@ def _chosen(connection: Connection, carrier: str | None) -> tuple[list[Row[Any]]
     under_way = sum(row.rank == 0 for row in found)
     ids = [row.id for row in found[: max(MOST, under_way)]]
     rows = {row.id: row for row in connection.execute(select(campaigns).where(c.id.in_(ids)))}
-    return [rows[each] for each in ids], len(found) - len(ids)
+    return [rows[each] for each in ids], len(found)
 
 
 def _rank() -> ColumnElement[int | None]:

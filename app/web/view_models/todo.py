@@ -34,7 +34,7 @@ class Awaiting:
 def awaiting(connection: Connection, carrier: str | None) -> list[Awaiting]:
     c = campaigns.c
     by = func.coalesce(c.submitted_by, c.created_by)
-    query = select(c.id, c.name, by).where(c.state == CampaignState.SUBMITTED).order_by(c.id).limit(5)
+    query = select(c.id, c.name, by).where(c.state == CampaignState.SUBMITTED).order_by(c.id).limit(3)
     query = query if carrier is None else query.where(own_campaigns(carrier))
     return [Awaiting(*row) for row in connection.execute(query)]
 
