@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo drill soak attack test-fast test prove check bench run wheel guide client new-carrier lint lock audit sbom clean
+.PHONY: help setup demo drill soak attack test-fast test prove check bench run wheel guide client reference new-carrier lint lock audit sbom clean
 
 PYTHON ?= python3
 VENV   := .venv
@@ -69,6 +69,9 @@ guide: $(VENV)/.ready  ## take the pictures of docs/guide.vi.md anew, by tests t
 
 client: $(VENV)/.ready  ## write loa_client/api anew from the API's description
 	$(BIN)/python -m tests.loa_client.generator
+
+reference: $(VENV)/.ready  ## write docs/reference anew from the code
+	$(BIN)/python -m tests.reference
 
 new-carrier: $(VENV)/.ready  ## write the adapter, simulator, tests and page of a carrier over HTTP (NAME)
 	@test -n "$(NAME)" || { echo "Name it: make new-carrier NAME=vinafone"; exit 2; }

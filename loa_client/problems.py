@@ -23,8 +23,8 @@ class Unreachable(LoaError):
 class Problem(LoaError):
     """An error response (RFC 9457).
 
-    slug: the kind, as in docs/errors.md. title, detail: sentences. errors: (field, sentence) of each wrong
-    field. request_id: names the request in the server's log. retry_after_s: when to ask again.
+    slug: the kind, as in docs/reference/errors.md. title, detail: sentences. errors: (field, sentence) of
+    each wrong field. request_id: names the request in the server's log. retry_after_s: when to ask again.
     """
 
     def __init__(self, status: int, said: dict[str, Any], retry_after_s: float = 0.0) -> None:

@@ -16,7 +16,7 @@ _HERE = ("localhost", "127.0.0.1", "[::1]")
 
 
 class WrongHost(AppError):
-    """The request is for a host name that is not Loa's."""
+    """The name in the address is none of Loa's (`public_hosts`): use the one that you were given."""
 
     status, slug, title = 421, "wrong-host", "This is not the name of this service"
 

@@ -60,7 +60,10 @@ FOR_PAGES = StreamTiming(heartbeat=3.0, stamped=True)
 
 
 class TooManyStreams(AppError):
-    """A key or person has reached its limit of open streams; close some, or wait for Retry-After."""
+    """One key or person has 250 streams of events open in one process.
+
+    Close some; a page that is left closes its own.
+    """
 
     status, slug, title = 429, "too-many-streams", "Too many streams"
 

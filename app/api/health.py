@@ -22,13 +22,19 @@ router = Routes(tags=["health"])
 
 
 class SchemaAway(DatabaseUnavailable):
-    """The database does not have the schema that this program needs: run `loa migrate`."""
+    """The database has another schema than the program needs, as during an upgrade. Run `loa migrate`."""
 
     slug, title = "schema-behind", "The database has another schema"
 
 
 class Faulty(AppError):
-    """A part of Loa failed recently and is being retried; see the overview and the log."""
+    """Of `/readyz` alone.
+
+    A part of Loa has met a fault that nobody foresaw; the answer names it. It is begun again by itself,
+    after pauses of up to a minute, or the row that it met is set aside, and everything else goes on. The
+    overview shows what it met, the log has the whole of it; five minutes after the last fault (two hours
+    for a receipt that was set aside) `/readyz` is good again.
+    """
 
     status, slug, title = 503, "faulty", "A part of Loa fails"
 

@@ -18,13 +18,19 @@ _SWEPT = 1000  # rows per transaction, so that the sweep never blocks the writer
 
 
 class KeyReused(AppError):
-    """The Idempotency-Key was used for another request; use a new key for each action."""
+    """The `Idempotency-Key` was sent before with another address or another body.
+
+    Take a new key for each act; to repeat one, repeat it as it was.
+    """
 
     status, slug, title = 422, "key-reused", "The key stands for another request"
 
 
 class DoneBefore(AppError):
-    """The action was carried out under this key; its response held a secret, so it was never stored."""
+    """The act was carried out under this `Idempotency-Key`, and its answer held a secret that is shown once
+    and stored nowhere. The sentence says what was made. If the secret never reached you, rotate the key,
+    under a new `Idempotency-Key`.
+    """
 
     status, slug, title = 409, "done-before", "Carried out before; the secret was shown once"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from html import escape
 from typing import Any, cast
@@ -47,6 +48,15 @@ class Problem(BaseModel):
     detail: str = Field(examples=["The run is paused; resume it instead."])
     request_id: str = Field(description="name it when you ask for help; the log has it too")
     errors: list[FieldError] = Field(default=[], description="one for each field, where fields are wrong")
+
+
+class Bug(AppError):
+    """A mistake of the program.
+
+    The log has it under the `request_id`; please report it with the lines around it.
+    """
+
+    status, slug, title = 500, "bug", "A mistake of the program"
 
 
 def respond(request: Request, error: AppError, errors: list[FieldError] | None = None) -> Response:
@@ -152,22 +162,31 @@ def _gone(request: Request, _error: Exception) -> Response:
 def _bug(request: Request, error: Exception) -> Response:
     # This handler runs outside the middleware that binds the request id.
     log.error("request failed", request_id=request.scope.get("request_id"), exc_info=error)
-    words = AppError("Loa has made a mistake; it is in the log under this request id.")
-    words.status, words.slug, words.title = 500, "bug", "A mistake of the program"
-    return respond(request, words)
+    return respond(request, Bug("Loa has made a mistake; it is in the log under this request id."))
 
 
 def kinds(base: type[AppError] = AppError) -> Iterator[type[AppError]]:
-    yield base
+    """Yield the kinds that callers can tell apart, each by its slug."""
+    if "slug" in vars(base):
+        yield base
     for kind in base.__subclasses__():
         yield from kinds(kind)
+
+
+def explanation(kind: type[AppError]) -> str:
+    """Return what a kind of error means and what to do, in one paragraph."""
+    return " ".join((kind.__doc__ or "").split())
 
 
 @router.get("/docs/errors", include_in_schema=False)
 def explain() -> HTMLResponse:
     """Explain all kinds of errors; a problem's `type` links here."""
     parts = [
-        f'<h2 id="{kind.slug}">{escape(kind.title)} ({kind.status})</h2><p>{escape(kind.__doc__ or "")}</p>'
+        f'<h2 id="{kind.slug}">{escape(kind.title)} ({kind.status})</h2><p>{_marked(explanation(kind))}</p>'
         for kind in kinds()
     ]
     return page("Loa: errors", "\n".join(parts))
+
+
+def _marked(words: str) -> str:
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(words, quote=False))

@@ -15,7 +15,11 @@ RETRY = "Retry-After"
 
 
 class TooOften(AppError):
-    """The caller sent too many requests; wait as long as Retry-After says."""
+    """More requests than one caller may send in a minute.
+
+    Wait as many seconds as `Retry-After` says; every answer under `/v1` says in `RateLimit-Remaining` what
+    is left.
+    """
 
     status, slug, title = 429, "too-often", "Too many requests"
 

@@ -41,13 +41,16 @@ log = structlog.get_logger(__name__)
 
 
 class Harmful(Invalid):
-    """The scanner found something harmful in the file."""
+    """The scanner (`scan_command`) has found harmful code in the file. Nothing of it was kept."""
 
     slug, title = "harmful-file", "The file is refused by the scanner"
 
 
 class Unscanned(AppError):
-    """The scanner did not answer, so the file is not accepted."""
+    """The scanner did not answer, or not in time (`scan_seconds`): its log and Loa's say why.
+
+    Nothing was kept; send the file again when it works.
+    """
 
     status, slug, title = 503, "not-scanned", "The file can't be scanned now"
 

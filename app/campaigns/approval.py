@@ -37,7 +37,10 @@ _BOTH = (
 
 
 class FourEyes(Forbidden):
-    """Whoever wrote, changed or submitted a campaign, or uploaded its list, may not decide on it."""
+    """You have written, changed or submitted this campaign or handed in its list of numbers, or one who has
+    given you your key or password, or theirs to who did, stands on both sides: somebody else must decide
+    on it. docs/access.md says more.
+    """
 
     slug, title = "four-eyes", "Somebody else must decide"
 

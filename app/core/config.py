@@ -54,18 +54,18 @@ class WebhookSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    format: str = "generic"
+    format: str = "generic"  # what the events look like
     # Deviations from that format: fields, words, the response; read by carriers/webhook.
     map: dict[str, Any] = Field(default_factory=dict)
-    # Callers must pass all of these that are set.
+    # Calls are signed with it. Callers must pass all of these checks that are set.
     hmac_secret: Secret | None = None
-    timestamp_header: Header = "X-Loa-Timestamp"
-    signature_header: Header = "X-Loa-Signature"
-    replay_window_s: float = Field(default=300.0, ge=1, le=86_400)
-    basic_user: Annotated[str, StringConstraints(pattern=r"^[^:\s]{1,80}$")] | None = None
-    basic_password: Secret | None = None
-    token: Secret | None = None
-    networks: Networks = ()
+    timestamp_header: Header = "X-Loa-Timestamp"  # seconds since 1970, signed with the body
+    signature_header: Header = "X-Loa-Signature"  # the signature in hex
+    replay_window_s: float = Field(default=300.0, ge=1, le=86_400)  # how far its time may be from ours
+    basic_user: Annotated[str, StringConstraints(pattern=r"^[^:\s]{1,80}$")] | None = None  # HTTP Basic
+    basic_password: Secret | None = None  # HTTP Basic
+    token: Secret | None = None  # the last segment of the path
+    networks: Networks = ()  # addresses or networks that calls come from
 
     @model_validator(mode="after")
     def _whole_login(self) -> WebhookSettings:
@@ -79,16 +79,16 @@ class LinkSettings(BaseModel):
 
     model_config = ConfigDict(extra="allow")
 
-    carrier: Name
-    kind: Name = "smpp"
+    carrier: Name  # whose runs it sends: viettel, vnpt, mobifone ...
+    kind: Name = "smpp"  # the adapter
     # The contract's rate in SMS parts. No default: a guessed rate would do harm or waste capacity.
     segments_per_second: float = Field(gt=0)
-    # Links whose receipts may arrive on each other share a group; by default each has its own.
+    # Links whose receipts may arrive on each other share such a name; by default each has its own.
     receipt_group: Name | None = None
     # What to ask the carrier about, if the link can be asked: nothing, unknown deliveries, also a sample of
     # each run, or everything without a final receipt.
     poll: Literal["none", "unknown", "sample", "all"] = "unknown"
-    poll_sample: int = Field(default=200, ge=1, le=1_000_000)
+    poll_sample: int = Field(default=200, ge=1, le=1_000_000)  # deliveries of each run that it asks about
     # Delay of the first question after the message; each further pause doubles.
     poll_after_s: float = Field(default=60.0, ge=0.05, le=86_400)
     # Read the carrier's list of failures every hour, if it has one.
@@ -97,9 +97,9 @@ class LinkSettings(BaseModel):
     status_words: dict[str, ReceiptStatus] = Field(default_factory=dict)
     # The only numbers that `loa carrier test-send` may send to.
     test_numbers: tuple[TestNumber, ...] = ()
-    password: SecretStr | None = None
-    webhook: WebhookSettings | None = None
-    private_line: Why | None = None
+    password: SecretStr | None = None  # from the environment or a secret file alone
+    webhook: WebhookSettings | None = None  # how its carrier calls with receipts
+    private_line: Why | None = None  # why a line without TLS may be plain, in words
 
     def options(self, name: str) -> LinkOptions:
         own: dict[str, Any] = dict(self.model_extra or {})
@@ -113,15 +113,15 @@ class MailSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    host: Host
-    port: int = Field(default=587, ge=1, le=65535)
-    security: Literal["starttls", "tls", "none"] = "starttls"
-    username: str | None = None
-    password: SecretStr | None = None
-    sender: Address
-    to: tuple[Address, ...] = ()
-    private_line: Why | None = None
-    timeout_s: float = Field(default=30.0, ge=1, le=300)
+    host: Host  # the SMTP server
+    port: int = Field(default=587, ge=1, le=65535)  # 465 where TLS comes first
+    security: Literal["starttls", "tls", "none"] = "starttls"  # none needs private_line
+    username: str | None = None  # where the server wants a sign-in
+    password: SecretStr | None = None  # from the environment or a secret file alone
+    sender: Address  # the address that mails come from
+    to: tuple[Address, ...] = ()  # who is always told
+    private_line: Why | None = None  # why a line without TLS may be plain, in words
+    timeout_s: float = Field(default=30.0, ge=1, le=300)  # how long the server may take to answer
 
 
 class EndpointSettings(BaseModel):
@@ -129,11 +129,11 @@ class EndpointSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    url: Url
-    secret: WebhookSecret
+    url: Url  # where events are sent
+    secret: WebhookSecret  # whsec_ and 24 to 64 bytes in base64
     # Kinds of events, such as directive.due; * for all.
     events: tuple[EventKind, ...] = ("*",)
-    private_line: Why | None = None
+    private_line: Why | None = None  # why a line without TLS may be plain, in words
 
 
 class Settings(BaseSettings):
@@ -143,48 +143,48 @@ class Settings(BaseSettings):
 
     # In development a webhook may be open to anybody; in production Loa refuses to start with such a link.
     environment: Literal["production", "development"] = "production"
-    data: Path = Path("data")
-    database_url: DatabaseUrl | None = None
+    data: Path = Path("data")  # folder of the SQLite ledger and of uploads on their way
+    database_url: DatabaseUrl | None = None  # postgresql://user:password@host/name; without it SQLite
     # PostgreSQL: the account that owns the tables and migrates, if database_url has lesser rights.
     migration_database_url: DatabaseUrl | None = None
-    host: str = "127.0.0.1"
-    port: int = 8600
-    # TLS for the API and metrics_port; without it, a proxy must provide it: behind_tls.
+    host: str = "127.0.0.1"  # where the API listens
+    port: int = 8600  # its port
+    # PEM file with our certificate and those that vouch for it, for the API and metrics_port.
     tls_certificate: Path | None = None
-    tls_key: Path | None = None
+    tls_key: Path | None = None  # PEM file with its key, without a password
     # The only Host names and addresses that are served, besides this machine's own; any if empty.
     public_hosts: tuple[Host, ...] = ()
     # Why connections that leave the machine may be unencrypted; links, mail and endpoints have their own.
     private_lines: dict[Literal["api", "database", "logs", "metrics"], Why] = Field(default={})
     # Where `loa worker` serves Prometheus metrics (0: nowhere); `up` and `serve` do so at /metrics.
     metrics_port: int = Field(default=0, ge=0, le=65535)
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
-    log_format: Literal["json", "text"] = "json"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"  # the least that goes to stderr
+    log_format: Literal["json", "text"] = "json"  # text for people
     # Syslog server that also receives every log line: tls://host:6514 or tcp://host:601.
     log_to: LogUrl | None = None
-    log_ca_file: Path | None = None
+    log_ca_file: Path | None = None  # the authority of its certificate, if it is your own
     # How often the head of the audit's hash chain is logged; 0: never.
     audit_head_minutes: int = Field(default=60, ge=0, le=1440)
     # File that keeps heads of the audit's hash chain; by default audit-heads in the data folder.
     audit_head_file: Path | None = None
-    links: dict[Name, LinkSettings] = Field(default_factory=dict)
+    links: dict[Name, LinkSettings] = Field(default_factory=dict)  # one table for each link
     # Messages that a link may have on the wire without a recorded result, which a crash makes unknown.
     sub_batch: int = Field(default=200, ge=2, le=1000)
-    chunk_size: int = Field(default=1000, ge=10, le=10_000)
-    lease_seconds: float = Field(default=8.0, ge=1, le=300)
+    chunk_size: int = Field(default=1000, ge=10, le=10_000)  # deliveries that a link leases at once
+    lease_seconds: float = Field(default=8.0, ge=1, le=300)  # silence after which a process loses chunks
     # How long a stopping process waits for an unreachable database; less than supervisors wait.
     stop_patience_s: float = Field(default=30.0, ge=0, le=3600)
     # When a run finishes after everything was sent; later receipts still count.
     receipt_days: int = Field(default=5, ge=3, le=60)
-    # Daily sending hours of campaigns that state none (Viet Nam time).
+    # When the daily sending hours of campaigns that state none begin, Viet Nam time.
     day_starts: DayTime = "07:00"
-    day_ends: DayTime = "21:00"
-    # People are signed out after this time without a request, and after this time in any case.
+    day_ends: DayTime = "21:00"  # when they end
+    # People are signed out after this time without a request.
     session_idle_minutes: int = Field(default=30, ge=1, le=1440)
-    session_hours: int = Field(default=12, ge=1, le=168)
-    # Key that encrypts second-factor secrets, and the previous key after a change.
+    session_hours: int = Field(default=12, ge=1, le=168)  # so long after the sign-in it ends in any case
+    # Key that encrypts second-factor secrets and seals decisions, the audit and accounts.
     secret_key: SealingKey | None = None
-    previous_secret_key: SealingKey | None = None
+    previous_secret_key: SealingKey | None = None  # the previous one, after a change
     # Roles whose people must use a second factor; by default all in production.
     second_factor_roles: tuple[Literal["admin", "approver", "operator", "auditor"], ...] | None = None
     # How many half minutes a code is accepted late: 1 for slow typists, as RFC 6238 recommends; with 0 a
@@ -195,16 +195,16 @@ class Settings(BaseSettings):
         *("loa", "công an", "cảnh sát", "an ninh", "sms", "tin nhắn", "brandname", "tuyên truyền"),
         *("cảnh báo", "lừa đảo", "vnpt", "vinaphone", "viettel", "mobifone", "việt nam", "mật khẩu"),
     )
-    upload_limit_mb: int = Field(default=512, ge=1)
-    # Scans that support unmeasured figures; they are stored in the database.
+    upload_limit_mb: int = Field(default=512, ge=1)  # the largest file that the API takes
+    # The largest scan behind figures that no receipt measured; scans are kept in the database.
     attachment_limit_mb: int = Field(default=10, ge=1, le=100)
     # Total of files and scans that one account may have stored.
     account_limit_mb: int = Field(default=20_480, ge=1)
     # Program that checks each uploaded file, whose path is appended to the arguments: 0 clean, 1 refused.
     scan_command: tuple[str, ...] = ()
-    scan_seconds: float = Field(default=60, ge=0.1, le=3600)
-    mail: MailSettings | None = None
-    endpoints: dict[Name, EndpointSettings] = Field(default={})
+    scan_seconds: float = Field(default=60, ge=0.1, le=3600)  # how long it may take for one file
+    mail: MailSettings | None = None  # the SMTP server for reminders
+    endpoints: dict[Name, EndpointSettings] = Field(default={})  # programs that are told of events
     # Allow endpoints at private and loopback addresses, if you run them yourself.
     private_endpoints: bool = False
     # Days before the deadline on which a missing report is called for; negative: after it.
@@ -213,20 +213,20 @@ class Settings(BaseSettings):
     switched_off: tuple[TestNumber, ...] = ()
     # Names, symbols and addressees on documents, in the format of app/data/letterheads.toml, the default.
     letterheads: Path | None = None
-    receipts_group: int = Field(default=200, ge=1, le=2000)
-    receipts_wait_ms: int = Field(default=20, ge=1, le=1000)
+    receipts_group: int = Field(default=200, ge=1, le=2000)  # receipts committed together, at the most
+    receipts_wait_ms: int = Field(default=20, ge=1, le=1000)  # how long a group waits to be full
     # Proxies whose X-Forwarded-For is trusted; without any, the connection's address counts.
     trusted_proxies: Networks = ()
     # Where /readyz and /metrics may be requested from; anywhere if empty.
     monitor_networks: Networks = ()
-    webhook_limit_kb: int = Field(default=4096, ge=1, le=65_536)
+    webhook_limit_kb: int = Field(default=4096, ge=1, le=65_536)  # the largest body of a webhook
     # Open client connections (never more than half of the process's descriptors).
     connection_limit: int = Field(default=1000, ge=8, le=30_000)
     # Time limit for headers, and for a body that is not an admitted caller's upload.
     request_seconds: float = Field(default=10.0, ge=0.1, le=120)
-    # Requests per minute: of one key or session, and of an address without a valid one.
+    # Requests per minute of one key or session, all API processes together.
     requests_per_minute: int = Field(default=3000, ge=1, le=1_000_000)
-    stranger_requests_per_minute: int = Field(default=600, ge=1, le=1_000_000)
+    stranger_requests_per_minute: int = Field(default=600, ge=1, le=1_000_000)  # of one address
     # Number of `loa serve` processes behind one address: each grants its part of the limits.
     api_processes: int = Field(default=1, ge=1, le=100)
     # Origins whose web pages may call the API from a browser.

@@ -14,12 +14,10 @@ def meant(word: str, names: Iterable[str]) -> str | None:
 
 
 class AppError(Exception):
-    """An error in words. `slug` names its page in docs/errors.md; `field` the input it is about.
+    """The request can't be carried out; the sentence says why. Change it before you send it again."""
 
-    faults: (field, sentence) of each, if several are wrong. retry_after_s: when to try again. cause: internal
-    reason for the log and for people at the host, never for callers.
-    """
-
+    # The docstrings of these classes explain errors to people: /docs/errors and docs/reference/errors.md have
+    # them under the `slug`.
     status = 400
     slug = "bad-request"
     title = "The request can't be carried out"
@@ -33,6 +31,11 @@ class AppError(Exception):
         retry_after_s: int | None = None,
         cause: str = "",
     ) -> None:
+        """Make an error of a sentence; field: the input that it is about.
+
+        faults: (field, sentence) of each, if several are wrong. retry_after_s: when to try again. cause:
+        internal reason for the log and for people at the host, never for callers.
+        """
         super().__init__(detail)
         self.cause = cause
         self.retry_after_s = retry_after_s
@@ -47,13 +50,16 @@ class AppError(Exception):
 
 
 class Invalid(AppError):
-    """The input can't be accepted as it is."""
+    """The input is not valid.
+
+    `errors` has one sentence for each field. Times need their zone: `2024-02-09T07:00:00+07:00`.
+    """
 
     status, slug, title = 422, "invalid", "The input is not valid"
 
 
 class NotFound(AppError):
-    """There is nothing with that name or number that this caller may see."""
+    """Nothing of that name or number that you may see, or no such address."""
 
     status, slug, title = 404, "not-found", "Not found"
 
@@ -81,49 +87,74 @@ def no_such(what: str, which: object, field: str | None = None) -> NotFound:
 
 
 class Conflict(AppError):
-    """The current state does not allow it."""
+    """The thing is in a state that does not allow it, or somebody has changed it at the same moment.
+
+    Read it again, then decide anew. Start, pause, resume and cancel that have been obeyed already are no
+    conflict: they answer 200 again.
+    """
 
     status, slug, title = 409, "conflict", "Not possible in the present state"
 
 
 class VersionChanged(AppError):
-    """Somebody else has changed it since you read it; read it again and repeat what still fits."""
+    """`If-Match` names a version that has been changed since.
+
+    Read the campaign or run, look at the change, and repeat what still fits with its new `ETag`.
+    """
 
     status, slug, title = 412, "version-changed", "Changed meanwhile"
 
 
 class VersionWanted(AppError):
-    """An edit that does not name the version it is based on could overwrite another one; send If-Match."""
+    """An edit of a campaign needs `If-Match` with the `ETag` that it was made from, and so does other word on
+    an addressee than somebody gave before; without it one could overwrite another's.
+    """
 
     status, slug, title = 428, "version-wanted", "If-Match is needed"
 
 
 class Unauthorised(AppError):
-    """No credentials, or wrong ones."""
+    """No key, an unknown key, a revoked or an expired one; the answer is the same for all.
+
+    Send `Authorization: Bearer loa_...`. A new key: `loa key add NAME`, which shows it once. For people: no
+    session, or one that is over; or a name, password or code that is wrong, whichever it is. docs/access.md
+    says more.
+    """
 
     status, slug, title = 401, "unauthorised", "Credentials are needed"
 
 
 class Forbidden(AppError):
-    """The caller is known, but not allowed to do this."""
+    """The key or the person is known, but may not do this; docs/access.md says which role may.
+
+    Ask somebody who may.
+    """
 
     status, slug, title = 403, "forbidden", "Not allowed"
 
 
 class Encoded(AppError):
-    """The body is compressed, so its real size can't be seen before it fills memory."""
+    """The body of a webhook is compressed.
+
+    Send it as it is: how large a compressed one becomes can't be seen beforehand.
+    """
 
     status, slug, title = 415, "encoded", "The body is compressed"
 
 
 class TooLarge(AppError):
-    """The body exceeds the limit."""
+    """More than the limit: 1 MiB for ordinary bodies, `upload_limit_mb` of the settings for files,
+    `webhook_limit_kb` for webhooks.
+    """
 
     status, slug, title = 413, "too-large", "The body is too large"
 
 
 class DatabaseUnavailable(AppError):
-    """The database can't be reached now; nothing was changed; try again."""
+    """The database can't be reached now.
+
+    Nothing was changed; repeat the request after `Retry-After` seconds. `/readyz` says when it is back.
+    """
 
     status, slug, title = 503, "database-away", "The database is away"
     passes = True  # False once a stopping process has waited long enough
@@ -135,12 +166,15 @@ def passes(error: BaseException) -> bool:
 
 
 class Damaged(AppError):
-    """A page of the SQLite file can't be read; nothing more is written to the file."""
+    """A page of the SQLite file can't be read, so nothing more is sent or taken.
+
+    docs/operations.md says under "Incidents" what to do.
+    """
 
     status, slug, title = 500, "database-damaged", "The ledger's file is damaged"
 
 
 class SetupError(AppError):
-    """Loa can't start like this; the sentence says what to do."""
+    """Loa can't start with these settings; the sentence says which and what to write instead."""
 
     status, slug, title = 500, "set-up", "Loa can't start"

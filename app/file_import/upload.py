@@ -29,7 +29,9 @@ _MALFORMED = "The body is no well-formed multipart/form-data. Send the file in t
 
 
 class NoRoom(AppError):
-    """There is no room for the upload, on the disk or within the account's share."""
+    """The server's disk has no room for the file, or the account has stored all that one account may
+    (`account_limit_mb`). Nothing was kept.
+    """
 
     status, slug, title = 507, "no-room", "There is no room for it"
 

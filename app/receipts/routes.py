@@ -87,25 +87,36 @@ _PLAIN = ("", "identity")
 
 
 class Stranger(Forbidden):
-    """A webhook call without the credentials of its link, or for a link that does not exist."""
+    """A webhook without the credentials of its link, with wrong ones, or for a link that is not there: the
+    answer is the same, so that nobody learns which links exist. docs/webhooks.md says what can be wrong.
+    """
 
     slug, title = "webhook-refused", "These are not the credentials of this webhook"
 
 
 class WrongClock(DatabaseUnavailable):
-    """A call signed by its carrier whose time differs from ours; nothing is lost if it is repeated."""
+    """A webhook that its carrier has signed, with a time further from ours than `replay_window_s`: one of the
+    two clocks is wrong. Nothing of it was taken; a carrier that repeats with a new time and signature
+    loses nothing. The link's row on the page of links is red with the difference, since when, and how many
+    calls.
+    """
 
     slug, title = "webhook-clock", "The clocks differ too much"
 
 
 class Unreadable(Invalid):
-    """Webhook events that can't be read; all others of the call have been stored."""
+    """Some of a webhook's events can't be read; `errors` names the place in the array and the field of the
+    first twenty, such as `[17].status`. Those that can be read are committed, so the whole may be sent
+    again once it is mended: what has been taken changes nothing when it comes twice.
+    """
 
     slug, title = "webhook-unreadable", "Not everything can be read"
 
 
 class Busy(DatabaseUnavailable):
-    """Receipts can't be committed now; none is lost if the carrier repeats them."""
+    """Receipts can't be committed now: the database is away, too many are waiting, or the link has never been
+    opened by a worker. None counts as taken; send them again after `Retry-After` seconds.
+    """
 
     slug, title = "receipts-busy", "Receipts can't be taken now"
 

@@ -18,7 +18,10 @@ from app.reports.document.version import FigureChange
 
 
 class Spoilt(AppError):
-    """A frozen report whose bytes no longer match their hash. It is never served."""
+    """The bytes of a frozen report are no longer those that were frozen, so they are not given out.
+
+    Compare the database with a backup; `loa report verify` names what was altered.
+    """
 
     status, slug, title = 500, "report-spoilt", "A frozen report has been altered"
 

@@ -12,7 +12,10 @@ OVER = (RunState.SENT, RunState.FINISHED, RunState.CANCELLED)
 
 
 class Unbalanced(AppError):
-    """Figures that do not add up; such a report is never served."""
+    """A report whose figures do not add up is not given out.
+
+    Run `loa verify`: it recounts everything from the rows and names each difference.
+    """
 
     status, slug, title = 500, "report-unbalanced", "The report does not add up"
 

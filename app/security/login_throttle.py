@@ -26,7 +26,10 @@ _KNOWN = "known"
 
 
 class TooManyAttempts(AppError):
-    """Too many failed logins for this name or from this address; wait for Retry-After seconds."""
+    """Too many failed sign-ins for this name or from this address.
+
+    Wait for `Retry-After` seconds; trying meanwhile makes it no longer.
+    """
 
     status, slug, title = 429, "too-many-attempts", "Too many failed attempts"
 

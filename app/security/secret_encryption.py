@@ -20,7 +20,9 @@ _MARK = "sealed:"
 
 
 class KeyMissing(DatabaseUnavailable):
-    """A second factor was encrypted with a key that this process lacks: set secret_key as it was."""
+    """The secret of the second factor was sealed with a key that this process does not have: `secret_key` is
+    missing or another one. A recovery code lets in meanwhile.
+    """
 
     slug, title = "secret-key-missing", "The key of sealed secrets is missing"
 

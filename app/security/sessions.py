@@ -24,7 +24,9 @@ _OVER = "The session is over; sign in again."
 
 
 class CsrfRefused(Forbidden):
-    """A change with a session cookie but without its X-CSRF-Token could come from a foreign page."""
+    """A change that a session's cookie asks for needs the session's `csrf_token` (of the sign-in, or of `GET
+    /v1/me`) as `X-CSRF-Token`. Keys need none.
+    """
 
     slug, title = "csrf", "The X-CSRF-Token is missing or wrong"
 

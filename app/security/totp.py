@@ -28,7 +28,10 @@ _ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"  # without look-alikes
 
 
 class FactorWanted(Forbidden):
-    """The role requires a second factor (`second_factor_roles`), and this person has none yet."""
+    """Your role works with a second factor only, and you have none yet: the page `/second-factor`, or `POST
+    /v1/me/totp`, then `/v1/me/totp/confirm`. Until then you may do that, take another password, and sign
+    out.
+    """
 
     slug, title = "second-factor-wanted", "A second factor is wanted"
 

@@ -19,11 +19,12 @@ import typer
 import yaml
 
 from app.cli import app as commands
-from app.core.config import LinkSettings, Settings, load
+from app.core.config import Settings, load
 from app.database.connection import Database
 from app.runtime.api_app import create_app
 from carriers import registry
 from carriers.contract import ReceiptLevel
+from tests.reference.__main__ import PAGES, made
 
 ROOT = Path(__file__).parent.parent.parent
 PAPERS = sorted(
@@ -168,15 +169,18 @@ def test_a_wrong_command_would_be_found(line: str, right: bool) -> None:
     assert known(loa_words(line)) is right
 
 
-def test_every_setting_is_documented_with_its_variable_and_default() -> None:
-    told = rows(text("docs/operations.md"))
-    for field, info in Settings.model_fields.items():
-        variable, default, *_ = told[field]
-        assert variable.strip("`").startswith(f"LOA_{field.upper()}"), field
-        if field != "links":
-            assert default.strip("`") == ("none" if info.default is None else str(info.default)), field
-    for field, info in LinkSettings.model_fields.items():
-        assert (told[field][0] == "required") is info.is_required(), field
+@pytest.mark.parametrize("page", PAGES)
+def test_the_reference_says_what_the_code_says(page: str) -> None:
+    same = text(f"docs/reference/{page}.md") == made(page)
+    assert same, f"docs/reference/{page}.md is out of date: make reference"
+
+
+def test_the_reference_leaves_nothing_unsaid() -> None:
+    for page, column in (("settings", 4), ("audit", 1), ("metrics", 4), ("api", 3)):
+        lines = [
+            line.split(" | ") for line in text(f"docs/reference/{page}.md").splitlines() if "| `" in line
+        ]
+        assert [line[0] for line in lines if line[column - 1].strip("| `…") == ""] == [], page
 
 
 # Defaults that a page has in the settings' own notation, or that depend on another setting.
