@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import datetime
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,6 +13,7 @@ from sqlalchemy import Connection
 
 from app.cli.output import Json, Number, done, listing, whoami
 from app.cli.remote import asked
+from app.core import clock
 from app.database.connection import Database
 from app.dispatch import link_health, link_store
 
@@ -33,11 +35,15 @@ def list_(as_json: Json = False) -> None:
 
 def _as_here(of: dict[str, Any]) -> dict[str, Any]:
     """Add the columns that the list has of its own to what the API says of a link."""
-    refused = " ".join(filter(None, (of["refused_at"], of["held"] or of["refusal"]))) or None
-    since = of["refusing_since"] or of["connected_since"] or of["lost_since"]
-    return of | dict(
-        zip(link_health.SHOWN, (of["health"], since, of["answered_at"], refused, of["remark"]), strict=True)
-    )
+    refusal = of["held"] or of["refusal"]
+    refused = f"{_said(of['refused_at'])} {refusal}".strip() if refusal else None
+    since = _said(of["refusing_since"] or of["connected_since"] or of["lost_since"]) or None
+    values = (of["health"], since, _said(of["answered_at"]) or None, refused, of["remark"])
+    return of | dict(zip(link_health.SHOWN, values, strict=True))
+
+
+def _said(at: datetime | None) -> str:
+    return "" if at is None else clock.local(at).isoformat(timespec="seconds")
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 from collections.abc import Iterator
@@ -14,11 +15,12 @@ from typer.testing import CliRunner
 from app.cli import app as loa
 from app.cli import common, remote
 from app.cli.remote import RequestRefused
+from app.core import clock
 from app.core.errors import Invalid
 from app.database.connection import Database
-from app.dispatch import link_store
+from app.dispatch import link_health, link_store
 from app.security import create_key
-from carriers.contract import Halted
+from carriers.contract import Halted, LinkHealth
 from tests.app.api.served import served
 from tests.app.campaigns.rows import new_batch, new_run, whole_run
 from tests.app.world import build
@@ -106,7 +108,13 @@ def test_links_and_unknown_messages_are_decided_on_there(server: str, db: Databa
     while db.write(world.ledger.doubt, world.run, world.link.id, 20).left:
         pass
     db.write(link_store.halt, world.link.id, Halted("0x0E", "the password is wrong"))
+    lost = LinkHealth(refused_at=clock.monotonic() - 1, lost_since=clock.monotonic() - 9, refusal="0x58")
+    db.write(link_health.say, [(world.link.id, "a", lost)])
     assert "the password is wrong" in said(server, "link", "list")
+    (there,), (here,) = json.loads(said(server, "link", "list", "--json")), db.read(link_health.with_facts)
+    assert {name: there[name] for name in link_health.SHOWN} == {
+        name: here[name] for name in link_health.SHOWN
+    }
     assert said(server, "link", "resume", "1") == "Link 1 is running.\n"
     one = said(server, "unknown", "resend", "1", "--line", f"{world.batch}:2")
     assert one == "1 deliveries of run 1 are queued again.\n"
