@@ -26,12 +26,15 @@ from app.reports.archive import Frozen, ReportSubject, SubjectKind
 from app.reports.carrier_report import build_batch, build_campaign
 from app.reports.document import letterhead
 from app.reports.document.version import PREVIEW
-from app.reports.formats import BINARY, Format, Report, render
+from app.reports.formats import BINARY, Format, Report, file_name, render
 from app.reports.freeze import Freezer, name_of
 
 app = typer.Typer(no_args_is_help=True, help="Result reports.")
 
-Form = Annotated[Format, typer.Option("--format", help="text, json, csv, xlsx, docx or pdf")]
+Form = Annotated[
+    Format,
+    typer.Option("--format", help="text, json, csv, xlsx, docx or pdf; summary: one page, of a directive"),
+]
 Out = Annotated[Path | None, typer.Option(help="the file to write; the terminal, when not given")]
 Run = Annotated[int | None, typer.Option("--run", parser=whole, help="the run of one carrier (form A)")]
 Directive = Annotated[int | None, typer.Option("--directive", parser=whole, help="the directive (form B)")]
@@ -81,7 +84,9 @@ def campaign(campaign_id: Number, form: Form = Format.TEXT, out: Out = None) -> 
 
 def _give(build_at: Builder, place: ReportPath, form: Format, out: Path | None) -> None:
     if form in BINARY and out is None:
-        raise typer.BadParameter(f"this needs a file: add --out FILE.{form}", param_hint="--format")
+        raise typer.BadParameter(
+            f"this needs a file: add --out {file_name('FILE', form)}", param_hint="--format"
+        )
     content = _fetched(place, form) if common.server else _built(build_at, form)
     if out is None:
         typer.echo(content.decode("utf-8-sig"), nl=False)
@@ -132,7 +137,7 @@ def build(
     cut_off: CutOff = None,
     folder: Folder = Path("reports"),
 ) -> None:
-    """Write a preview in every format: docx, pdf, xlsx, csv, json and the document system's metadata."""
+    """Write a preview in every format, with a directive's summary and the document system's metadata."""
     with open_db() as (db, settings):
         until = freezing.settled(db, _cutoff(cut_off))
         heads = letterhead.load(settings.letterheads)

@@ -147,7 +147,7 @@ def get_report(report_id: Id, db: Db, who: Who) -> Frozen:
 
 @router.get("/{report_id}/files/{form}", response_class=Response, responses=_FILES)
 def get_report_file(report_id: Id, form: str, db: Db, who: Who) -> Response:
-    """A file as frozen (docx, pdf, xlsx, csv, json, meta), after its hash has been checked."""
+    """A file as frozen (docx, pdf, xlsx, csv, json, summary, meta), after its hash has been checked."""
     report = db.read(archive.get, report_id, who.carrier)
     file, content = db.read(archive.content, report, form)
     headers = {

@@ -30,6 +30,7 @@ class Format(StrEnum):
     TEXT = "text"
     DOCX = "docx"
     PDF = "pdf"
+    SUMMARY = "summary"  # one page of PDF for the chairman, of a directive
 
 
 _OFFICE = "application/vnd.openxmlformats-officedocument"
@@ -40,8 +41,9 @@ MEDIA_TYPES = {
     Format.TEXT: "text/plain; charset=utf-8",
     Format.DOCX: f"{_OFFICE}.wordprocessingml.document",
     Format.PDF: "application/pdf",
+    Format.SUMMARY: "application/pdf",
 }
-BINARY = (Format.XLSX, Format.DOCX, Format.PDF)
+BINARY = (Format.XLSX, Format.DOCX, Format.PDF, Format.SUMMARY)
 
 
 # Imported on use: the document and workbook libraries are a fifth of what the API loads, and a process that
@@ -69,6 +71,10 @@ def _xlsx(tables: tuple[ReportTable, ...], cutoff_ms: int) -> bytes:
 PAPERS: dict[Format, Callable[[PaperDocument], bytes]] = {Format.DOCX: _docx, Format.PDF: _pdf}
 
 
+def file_name(stem: str, form: Format) -> str:
+    return f"{stem}-summary.pdf" if form is Format.SUMMARY else f"{stem}.{form}"
+
+
 class Rendered(NamedTuple):
     content: bytes
     media_type: str
@@ -80,7 +86,9 @@ def render(
     """Render the report. A campaign's XLSX and CSV hold form 5 and then every run's forms, its text only form
     5; it has no document of its own (raises Invalid).
     """
-    if form in PAPERS:
+    if form is Format.SUMMARY:
+        content = _pdf(_summary(report, letterheads or Letterheads(()), version))
+    elif form in PAPERS:
         content = PAPERS[form](paper(report, letterheads or Letterheads(()), version))
     else:
         content = _content(report, form, version)
@@ -95,6 +103,12 @@ def paper(report: Report, letterheads: Letterheads, version: Version = PREVIEW) 
     if isinstance(report, StatedReport):
         return stated_paper.compose(report, head_of(report, letterheads), version)
     raise Invalid("Papers (docx, pdf) are written of a run, a batch or a directive.", field="format")
+
+
+def _summary(report: Report, letterheads: Letterheads, version: Version) -> PaperDocument:
+    if not isinstance(report, ConsolidatedReport):
+        raise Invalid("A summary is written of a directive.", field="format")
+    return consolidated_paper.summary(report, head_of(report, letterheads), version)
 
 
 def head_of(report: OfRun | ConsolidatedReport, letterheads: Letterheads) -> Letterhead:

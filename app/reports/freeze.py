@@ -138,14 +138,15 @@ def made(report: Built, letterheads: Letterheads, version: Version) -> Iterator[
     for form in FORMATS:
         content = papers[form] if form in papers else render(report, form, letterheads, version).content
         yield form.value, content
+    if isinstance(report, ConsolidatedReport):
+        yield Format.SUMMARY.value, render(report, Format.SUMMARY, letterheads, version).content
     yield SIDECAR, edoc_metadata.render(said, head_of(report, letterheads), version, papers[Format.PDF])
 
 
 def name_of(subject: ReportSubject, version: int, form: str) -> str:
     which = f"v{version}" if version else "xem-truoc"
-    tail = "van-ban.json" if form == SIDECAR else form
-    join = "-" if form == SIDECAR else "."
-    return f"bao-cao-{subject.kind}-{subject.id}-{which}{join}{tail}"
+    tail = {SIDECAR: "-van-ban.json", Format.SUMMARY.value: "-tom-tat.pdf"}.get(form, f".{form}")
+    return f"bao-cao-{subject.kind}-{subject.id}-{which}{tail}"
 
 
 def _campaigns(connection: Connection, subject: ReportSubject) -> list[int]:

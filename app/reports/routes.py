@@ -15,7 +15,7 @@ from app.core.ids import LARGEST, Exact
 from app.reports import carrier_report, consolidated, freeze, scope
 from app.reports.document import letterhead
 from app.reports.figures import CarrierReport
-from app.reports.formats import MEDIA_TYPES, Format, OfRun, Report, render
+from app.reports.formats import MEDIA_TYPES, Format, OfRun, Report, file_name, render
 from app.reports.fraud_signals import FraudSignal, doubts
 from app.security import Caller, tenant_scope
 
@@ -23,7 +23,11 @@ router = Routes(tags=["reports"])
 
 
 Wanted = Annotated[
-    Format, Query(alias="format", description="json, csv, xlsx, text; docx or pdf for a preview of the paper")
+    Format,
+    Query(
+        alias="format",
+        description="json, csv, xlsx, text; docx or pdf: the paper's preview; summary: a directive's page",
+    ),
 ]
 InCampaign = Annotated[int, Query(ge=1, le=LARGEST, description="in which campaign", examples=[1]), Exact]
 _FILES: dict[int | str, dict[str, Any]] = {
@@ -100,5 +104,5 @@ def _file(report: Report, form: Format, name: str, settings: Settings) -> Respon
     rendered = render(report, form, letterhead.load(settings.letterheads))
     headers = {"Cache-Control": "no-store"}
     if form is not Format.JSON:
-        headers["Content-Disposition"] = f'attachment; filename="loa-{name}.{form}"'
+        headers["Content-Disposition"] = f'attachment; filename="{file_name(f"loa-{name}", form)}"'
     return Response(rendered.content, media_type=rendered.media_type, headers=headers)

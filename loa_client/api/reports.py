@@ -9,7 +9,7 @@ from typing import Literal
 from loa_client.operation import Call, Iteration, Operation, new_key, place
 from loa_client.values import given
 
-Format = Literal["json", "csv", "xlsx", "text", "docx", "pdf"]
+Format = Literal["json", "csv", "xlsx", "text", "docx", "pdf", "summary"]
 
 Sign = Literal["all_delivered", "none_delivered", "even_delay", "early", "switched_off"]
 
@@ -138,7 +138,7 @@ class ReportsOperations:
 
     @Operation
     def get_report_file(self, report_id: int, form: str) -> Call[bytes]:
-        """A file as frozen (docx, pdf, xlsx, csv, json, meta), after its hash has been checked."""
+        """A file as frozen (docx, pdf, xlsx, csv, json, summary, meta), after its hash has been checked."""
         return Call(method="GET", path=place("/v1/reports/{}/files/{}", report_id, form), answer=bytes)
 
     @Operation

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from datetime import date
 
 from app.core import clock
-from app.reports.addressees import AddresseeKind, AddresseeStatus
+from app.reports.addressees import AddresseeKind
 from app.reports.carrier_statement import FigureSource
 from app.reports.consolidated import ConsolidatedReport, RunLine
-from app.reports.document import annexes, chart_images, citation
+from app.reports.document import annexes, chairman_page, chart_images, citation
 from app.reports.document.annexes import Annex
 from app.reports.document.carrier_paper import DRAFT, top
 from app.reports.document.letterhead import Letterhead
@@ -57,8 +57,17 @@ def compose(report: ConsolidatedReport, head: Letterhead, version: Version) -> P
         *_judgement(),
         Signature(head.recipients, head.post, head.signer),
     )
-    sections = (Section(body), *annexes.sections(kept, head, report.cutoff_ms))
+    first = chairman_page.blocks(report, form_5, version.words(report.cutoff_ms))
+    sections = (Section(tuple(first)), Section(body), *annexes.sections(kept, head, report.cutoff_ms))
     return PaperDocument(_subject(report), head.name, DRAFT, report.cutoff_ms, sections)
+
+
+def summary(report: ConsolidatedReport, head: Letterhead, version: Version) -> PaperDocument:
+    """Return the chairman's page, the first one of the report, as a paper of its own."""
+    form_5 = comparison_tables.of_directive(report)[0]
+    page = chairman_page.blocks(report, form_5, version.words(report.cutoff_ms))
+    section = Section((top(head, report.cutoff_ms), *page))
+    return PaperDocument(f"Tóm tắt: {_subject(report)}", head.name, DRAFT, report.cutoff_ms, (section,))
 
 
 def _subject(report: ConsolidatedReport) -> str:
@@ -176,17 +185,11 @@ def _none_received(line: RunLine) -> str | None:
 
 
 def _missing(report: ConsolidatedReport) -> Iterator[Block]:
-    names = [f"{each.addressee.name}{_overdue(each)}" for each in report.others if each.report is None]
-    names += [comparison_tables.carrier_name(line.carrier) for line in report.lines if line.kind is None]
-    names += [f"{name} (chưa có đợt gửi)" for name in report.silent]
+    names = comparison_tables.missing(report)
     if not names:
         yield Paragraph("Không có.")
     for name in names:
         yield Paragraph(f"{name};" if name is not names[-1] else f"{name}.", Style.ITEM)
-
-
-def _overdue(each: AddresseeStatus) -> str:
-    return " (quá hạn)" if each.late else ""
 
 
 def _judgement() -> Iterator[Block]:

@@ -106,7 +106,7 @@ def _row(first: tuple[str, str], line: RunLine, report: ConsolidatedReport) -> T
     counts = (found.get(column.key) for column in _COUNTS)
     sent = _in_time(line.sent_in_time(*when), *when)
     reported = NOTHING if line.kind is Source.MEASURED else _in_time(line.reported_in_time(*when), *when)
-    cells_ = (*first, _paper(line), _source(line), *counts, _span(line), sent, reported)
+    cells_ = (*first, _paper(line), source_of(line), *counts, _span(line), sent, reported)
     return TableRow(f"run_{line.run_id}", cells_)
 
 
@@ -132,12 +132,21 @@ def level(line: RunLine) -> int | None:
     return line.statement.level
 
 
-def _source(line: RunLine) -> str:
+def source_of(line: RunLine) -> str:
+    """Say whose word the line's figures are, and what its receipts prove."""
     if line.kind is None:
         return NOTHING_YET
     proved = level(line)
     kind = "số đo" if line.kind is Source.MEASURED and not proved else SOURCES[line.kind]
     return f"{kind}, {count_columns.LEVELS[proved]}"
+
+
+def missing(report: ConsolidatedReport) -> list[str]:
+    """Name who has not reported: addressees, carriers without figures, carriers without a run."""
+    late = {True: " (quá hạn)", False: ""}
+    names = [f"{each.addressee.name}{late[each.late]}" for each in report.others if each.report is None]
+    names += [carrier_name(line.carrier) for line in report.lines if line.kind is None]
+    return names + [f"{name} (chưa có đợt gửi)" for name in report.silent]
 
 
 def carrier_name(carrier: str) -> str:

@@ -10,6 +10,7 @@ from app.reports.document import letterhead
 from app.reports.document.version import PREVIEW, Version
 from app.reports.figures import CarrierReport
 from app.reports.formats import Format, Report, render
+from app.reports.freeze import FORMATS
 from tests.long.app.reports.scene import DAY, S, Scene
 
 HEADS = letterhead.load(None)
@@ -29,4 +30,4 @@ def many_areas(db: Database) -> CarrierReport:
 
 
 def files(report: Report, version: Version = PREVIEW) -> dict[Format, bytes]:
-    return {form: render(report, form, HEADS, version).content for form in Format if form is not Format.TEXT}
+    return {form: render(report, form, HEADS, version).content for form in FORMATS}

@@ -114,6 +114,31 @@ def said(form: ReportTable, key: str, column: str) -> object:
     return value(row.cells[form.place(column)])
 
 
+def test_the_chairman_s_page_stands_alone_and_before_the_report(kept: Kept) -> None:
+    """It says whose word each figure is, and takes a carrier's own word for no measured share."""
+    report = kept.directive[-1]
+    alone = PdfReader(io.BytesIO(kept.file(report, "summary"))).pages
+    assert len(alone) == 1
+    first = PdfReader(io.BytesIO(kept.file(report, "pdf"))).pages[0]
+    said = [re.sub(r"\s+", " ", page.extract_text()) for page in (alone[0], first)]
+    for text in said:
+        assert "TÓM TẮT KẾT QUẢ Tuyên truyền phòng cháy" in text
+        assert "số đo, số doanh nghiệp báo và số nhập tay không cộng chung" in text
+        assert re.search(
+            r"Tỷ lệ nhận cao nhất: VNPT VinaPhone \([\d,]+ % số tin đã gửi, doanh nghiệp báo", text
+        )
+        assert re.search(r"Tỷ lệ nhận thấp nhất: Vietnamobile \(\S+ % số tin đã gửi, đo bằng biên nhận", text)
+        assert "Agribank chi nhánh tỉnh (quá hạn), Các ngân hàng chi nhánh khác (quá hạn)." in text
+        assert "Địa bàn có tỷ lệ nhận thấp nhất (8 trong 70 địa bàn)" in text
+    assert ["CÔNG AN TỈNH SƠN LA" in text for text in said] == [True, False]
+    (areas,) = (
+        form for form in cells.docx_tables(kept.file(report, "docx")).items() if "Địa bàn có" in form[0]
+    )
+    shares = [float(row[-1].removesuffix("\u00a0%").replace(",", ".")) for row in areas[1]]
+    assert len(shares) == 8
+    assert shares == sorted(shares)
+
+
 def test_frozen_again_without_a_change_it_is_the_same_version(kept: Kept) -> None:
     again, new = Freezer(kept.db, ledger_for(kept.db), HEADS, "officer").freeze(DIRECTIVE)
     assert (again.id, new) == (kept.directive[-1].id, False)
@@ -213,9 +238,9 @@ def test_annexes_have_roman_numbers_their_own_pages_and_are_named_in_the_body(ke
     assert sum("năm 2025 của Công an tỉnh Sơn La)" in text for text in found) == 4
     document = Document(io.BytesIO(kept.file(kept.directive[1], "docx")))
     starts = [section._sectPr.find(qn("w:pgNumType")).get(qn("w:start")) for section in document.sections]
-    assert starts == ["1"] * 5
+    assert starts == ["1"] * 6
     outlined = [p.text for p in document.paragraphs if p._p.find(f".//{qn('w:outlineLvl')}") is not None]
-    assert outlined == ["BÁO CÁO", "Phụ lục I", "Phụ lục II", "Phụ lục III", "Phụ lục IV"]
+    assert outlined == ["TÓM TẮT KẾT QUẢ", "BÁO CÁO", "Phụ lục I", "Phụ lục II", "Phụ lục III", "Phụ lục IV"]
 
 
 @pytest.mark.parametrize("form", [Format.DOCX, Format.PDF])
