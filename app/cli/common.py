@@ -34,12 +34,19 @@ def adopt(connection: Connection) -> None:
 
 @contextmanager
 def open_db(
-    *, looks: bool = False, founds: bool = False, check: Callable[[Settings], object] = lambda _: None
+    *,
+    looks: bool = False,
+    founds: bool = False,
+    alone: bool = False,
+    check: Callable[[Settings], object] = lambda _: None,
 ) -> Iterator[tuple[Database, Settings]]:
-    """Open the database of the settings; SQLite is migrated at once, PostgreSQL must be migrated already.
+    """Open the database of the settings, also beside the Loa that has it.
+
+    SQLite is migrated at once if nobody else has it; PostgreSQL must be migrated already.
 
     looks: the command is read-only and must not migrate, since it may be used on a backup. founds: the
-    command may create the SQLite file; for all others a missing file means a wrong folder. check: called
+    command may create the SQLite file; for all others a missing file means a wrong folder. alone: nobody else
+    may have the SQLite file. check: called
     before anything is created or opened. Raises Invalid under --server.
     """
     if server is not None:
@@ -51,9 +58,9 @@ def open_db(
     if not founds:
         _require_ledger(settings)
     kept = partial(keep, settings.audit_heads, of=settings.ledger_name)
-    db = Database(settings.url, keys=signing_keys(settings), on_head=kept)
+    db = Database(settings.url, keys=signing_keys(settings), on_head=kept, beside=not alone)
     try:
-        if db.sqlite and not looks:
+        if db.is_alone and not looks:
             schema.upgrade(db, adopt)
         else:
             schema.require(db)

@@ -60,15 +60,18 @@ class Database:
         threads: int = 4,
         keys: Sequence[bytes] = (),
         on_head: Callable[[AuditHead], None] | None = None,
+        beside: bool = False,
     ) -> None:
         """keys: sign rows that nobody may forge (app/security/row_stamps.py), the current key first.
 
-        on_head: called with the head of the audit's chain after commits that want it kept outside.
+        on_head: called with the head of the audit's chain after commits that want it kept outside. beside:
+        another process may have the SQLite file, such as `loa up`.
         """
         self.url = make_url(url)
         self.sqlite = self.url.get_backend_name() == "sqlite"
         file = Path(self.url.database or "") if self.sqlite else None
-        self._lock = lock_folder(file) if file else None
+        self._lock = lock_folder(file, beside=beside) if file else None
+        self.is_alone = self._lock is not None
         self.soundness = Soundness(file)
         self.engine = engines.sqlite_engine(url) if self.sqlite else engines.postgresql_engine(url, threads)
         self._hot = self.engine if self.sqlite else engines.postgresql_engine(url, threads, by_key=True)

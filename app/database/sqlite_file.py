@@ -1,4 +1,4 @@
-"""The SQLite file: locked by one process, and never written again once it is damaged."""
+"""The SQLite file: locked by the process that sends, and never written again once it is damaged."""
 
 from __future__ import annotations
 
@@ -86,11 +86,12 @@ def private_open(file: Path, flags: int) -> int:
     return handle
 
 
-def lock_folder(file: Path) -> int:
-    """Lock the SQLite folder for this process; SetupError if another Loa uses it. Returns the descriptor.
+def lock_folder(file: Path, *, beside: bool = False) -> int | None:
+    """Lock the SQLite folder for this process, and return the lock's descriptor.
 
-    In a folder that a group shares, the group may open the lock and the ledger; SQLite gives the files beside
-    the ledger its mode.
+    If another Loa has it: None for a process that may work `beside` it, else SetupError. In a folder that a
+    group shares, the group may open the lock and the ledger; SQLite gives the files beside the ledger its
+    mode.
     """
     try:
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -105,12 +106,15 @@ def lock_folder(file: Path) -> int:
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
+        if beside:
+            os.close(handle)
+            return None
         holder = os.read(handle, 64).decode("ascii", "replace").strip() or "unknown"
         os.close(handle)
         raise SetupError(
-            f"Another Loa (process {holder}) is using the folder {file.parent}. SQLite serves one process: "
-            "stop that one, speak to it over HTTP, choose another folder with LOA_DATA, or set "
-            "LOA_DATABASE_URL to a PostgreSQL server, which any number of processes may share."
+            f"Another Loa (process {holder}) is using the folder {file.parent}. On SQLite one process sends: "
+            "stop that one, choose another folder with LOA_DATA, or set LOA_DATABASE_URL to a PostgreSQL "
+            "server, which any number of processes may share."
         ) from None
     os.ftruncate(handle, 0)
     os.write(handle, str(os.getpid()).encode())

@@ -210,7 +210,7 @@ def _shared(folder: Path, files: Sequence[Path]) -> Iterator[Symptom]:
 def ledger(settings: Settings) -> Iterator[Symptom]:
     """Check that the database answers, has this program's schema, and is consistent."""
     try:
-        db = Database(settings.url, keys=signing_keys(settings))
+        db = Database(settings.url, keys=signing_keys(settings), beside=True)
     except AppError as error:
         yield Symptom("database", False, error.said_here)
         return

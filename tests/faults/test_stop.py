@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
 from app.core.states import DeliveryState
 from carriers.simulators.smsc import Smsc, SmscBehaviour
+from loa_client import LoaClient
 from tests.engines import other_by_hand
 from tests.faults.processes import Home, smpp_link
 from tests.faults.view import View, queue
@@ -59,8 +61,8 @@ async def test_sigterm_before_anything_is_ready_ends_in_order(home: Home) -> Non
         assert await program.stop() == 0, program.words()
 
 
-@pytest.mark.parametrize("second", [("up",), ("key", "list")])
-async def test_a_second_loa_on_one_sqlite_folder_is_refused_in_words(
+@pytest.mark.parametrize("second", [("up",), ("database", "restored")])
+async def test_a_second_loa_that_sends_or_restores_on_one_sqlite_folder_is_refused_in_words(
     sqlite_home: Home, second: tuple[str, ...]
 ) -> None:
     home = sqlite_home
@@ -69,12 +71,41 @@ async def test_a_second_loa_on_one_sqlite_folder_is_refused_in_words(
     await home.until(lambda: "listening" in first.words(), "the first one serves")
     said = (await home.command(*second, status=1)).replace("\n", " ")
     begins = f"loa: Another Loa (process {first.process.pid}) is using the folder {home.folder}. "
-    assert said.startswith(begins + "SQLite serves one process: stop that one, speak to it over HTTP,")
+    assert said.startswith(begins + "On SQLite one process sends: stop that one,")
     assert "LOA_DATA" in said
     assert "LOA_DATABASE_URL" in said
     assert first.alive()
     assert await first.stop() == 0, first.words()
     assert await home.command("key", "list") is not None
+
+
+async def test_commands_work_beside_a_loa_that_sends_from_a_sqlite_folder(
+    sqlite_home: Home, tmp_path: Path
+) -> None:
+    """They write while it writes, it obeys them, and nothing is lost or sent twice."""
+    home, view = sqlite_home, View(sqlite_home.url)
+    queue(home.url, 1500)
+    (tmp_path / "more.csv").write_text("phone\n0981234567\n", encoding="utf-8")
+    async with Smsc(SmscBehaviour(receipt_delay_s=0.1)) as smsc:
+        home.configure({"viettel-1": smpp_link("viettel", smsc.port, segments_per_second=500)})
+        up = home.start("up")
+        await home.until(lambda: smsc.taken() >= 100, "the first are sent")
+        assert await home.command("run", "pause", "1") == "Run 1 is paused."
+        assert "1 accepted" in await home.command(
+            "batch", "import", str(tmp_path / "more.csv"), "--carrier", "viettel"
+        )
+        key = (await home.command("key", "add", "beside", "--role", "auditor")).strip()
+        home.programs.append(up)  # whose end would end the waits
+        with LoaClient(home.base, key) as loa:
+            await home.until(lambda: loa.get_run(1).progress["queued"].messages > 0, "it has paused")
+        assert "paused" in await home.command("run", "show", "1")
+        await home.command("run", "resume", "1")
+        home.programs.append(up)  # whose end would end the wait
+        await home.until(view.over, "the run is finished")
+        assert (smsc.report()["distinct_numbers"], smsc.report()["copies_max"]) == (1500, 1)
+        await home.command("audit", "verify")
+        await home.command("verify")
+        assert await up.stop() == 0, up.words()
 
 
 @pytest.mark.parametrize("apart", ["serve", "worker"])

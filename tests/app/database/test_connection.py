@@ -7,6 +7,7 @@ import sqlite3
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import psycopg
@@ -90,6 +91,10 @@ def test_a_second_loa_on_one_folder_is_told_what_to_do(sqlite_url: str) -> None:
     db = Database(sqlite_url)
     with pytest.raises(SetupError, match=r"Another Loa \(process \d+\).*LOA_DATABASE_URL"):
         Database(sqlite_url)
+    with closing(Database(sqlite_url, beside=True)) as other:
+        assert (db.is_alone, other.is_alone) == (True, False)
+        db.write(audit.note, "a", "b", "c")
+        other.write(audit.note, "a", "b", "c")
     db.close()
     Database(sqlite_url).close()
 

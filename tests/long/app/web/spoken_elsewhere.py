@@ -82,8 +82,8 @@ WORDS = {
     "the server has closed the connection": _LOG,
     "{} is no name of an element.": _LOG,
     "The database did not come back within {} s of the order to stop.": _LOG,
-    "Another Loa (process {}) is using the folder {}. SQLite serves one process: stop that one, speak to it "
-    "over HTTP, choose another folder with LOA_DATA, or set LOA_DATABASE_URL to a PostgreSQL server, which "
+    "Another Loa (process {}) is using the folder {}. On SQLite one process sends: stop that one, "
+    "choose another folder with LOA_DATA, or set LOA_DATABASE_URL to a PostgreSQL server, which "
     "any number of processes may share.": _START,
     "can't be 'auto': an id of digits only reads as decimal and as hexadecimal, so a guess would hang some "
     "receipts on the wrong message; ask the carrier, and name one of: same, hex_dec, dec_hex": _START,
