@@ -302,11 +302,16 @@ def acts(connection: Connection, after: int, limit: int) -> list[Act]:
 
 @dataclass(frozen=True, slots=True)
 class AuditFilter:
-    """Audit rows to find: by exact person, and by prefix of action and subject. "" for any."""
+    """Audit rows to find: by exact person, by prefix of action and subject, and since <= at < until.
+
+    "" or 0 for any.
+    """
 
     who: str = ""
     action: str = ""
     subject: str = ""
+    since_ms: int = 0
+    until_ms: int = 0
 
 
 def newest(connection: Connection, before: int, limit: int, wanted: AuditFilter = AuditFilter()) -> list[Act]:
@@ -316,6 +321,8 @@ def newest(connection: Connection, before: int, limit: int, wanted: AuditFilter 
     query = query.where(c.who == wanted.who) if wanted.who else query
     for column, begin in ((c.action, wanted.action), (c.subject, wanted.subject)):
         query = query.where(column.startswith(begin, autoescape=True)) if begin else query
+    query = query.where(c.at >= wanted.since_ms) if wanted.since_ms else query
+    query = query.where(c.at < wanted.until_ms) if wanted.until_ms else query
     return [_act(row) for row in connection.execute(query.order_by(c.id.desc()).limit(limit))]
 
 

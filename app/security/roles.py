@@ -94,7 +94,7 @@ PERMISSIONS: dict[str, frozenset[Role]] = {
 # Operations without credentials, or with their own kind (carriers' webhooks).
 OPEN = frozenset(
     {
-        *("page_verify", "page_do_verify_text", "verify_text"),
+        *("page_verify", "page_verify_poster", "page_do_verify_text", "verify_text"),
         *("healthz", "readyz", "metrics", "explain", "docs_page", "docs_style", "log_in"),
         *("post_webhook", "post_webhook_token", "get_webhook", "get_webhook_token"),
         *("page_sign_in", "page_do_log_in", "page_language", "page_static"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Connection, func, select
@@ -23,27 +24,57 @@ class NavEntry:
     name: Said
 
 
-ENTRIES = (
-    NavEntry("page_overview", "/", say("Overview")),
-    NavEntry("page_campaigns", "/campaigns", say("Campaigns")),
-    NavEntry("page_compose", "/compose", say("New campaign")),
-    NavEntry("page_approvals", "/approvals", say("Approvals")),
-    NavEntry("page_batches", "/batches", say("Batches")),
-    NavEntry("page_directives", "/directives", say("Directives")),
-    NavEntry("page_texts", "/texts", say("Texts")),
-    NavEntry("page_links", "/links", say("Links")),
-    NavEntry("page_receipts", "/receipts", say("Receipts")),
-    NavEntry("page_find_person", "/find", say("Find a person")),
-    NavEntry("page_inbound", "/inbound", say("Inbound messages")),
-    NavEntry("page_reports", "/reports", say("Reports")),
-    NavEntry("page_erasures", "/erasures", say("Erasures")),
-    NavEntry("page_audit", "/audit", say("Audit")),
-    NavEntry("page_people", "/people", say("People")),
+@dataclass(frozen=True, slots=True)
+class NavGroup:
+    name: Said
+    entries: Sequence[NavEntry]
+
+
+GROUPS = (
+    NavGroup(
+        say("Today"),
+        (
+            NavEntry("page_overview", "/", say("Overview")),
+            NavEntry("page_approvals", "/approvals", say("Approvals")),
+            NavEntry("page_find_person", "/find", say("Find a person")),
+            NavEntry("page_inbound", "/inbound", say("Inbound messages")),
+        ),
+    ),
+    NavGroup(
+        say("Campaigns"),
+        (
+            NavEntry("page_campaigns", "/campaigns", say("All campaigns")),
+            NavEntry("page_compose", "/compose", say("New campaign")),
+            NavEntry("page_batches", "/batches", say("Batches")),
+            NavEntry("page_texts", "/texts", say("Texts")),
+        ),
+    ),
+    NavGroup(
+        say("Carriers"),
+        (
+            NavEntry("page_links", "/links", say("Links")),
+            NavEntry("page_receipts", "/receipts", say("Receipts")),
+        ),
+    ),
+    NavGroup(
+        say("Records"),
+        (
+            NavEntry("page_directives", "/directives", say("Directives")),
+            NavEntry("page_reports", "/reports", say("Reports")),
+            NavEntry("page_erasures", "/erasures", say("Erasures")),
+            NavEntry("page_audit", "/audit", say("Audit")),
+            NavEntry("page_people", "/people", say("People")),
+        ),
+    ),
 )
 
 
-def entries(who: Caller | None) -> list[NavEntry]:
-    return [] if who is None else [entry for entry in ENTRIES if may(who.role, entry.operation)]
+def groups(who: Caller | None) -> list[NavGroup]:
+    """Return the groups with what this caller may open; groups of nothing are left out."""
+    if who is None:
+        return []
+    own = [NavGroup(of.name, [each for each in of.entries if may(who.role, each.operation)]) for of in GROUPS]
+    return [of for of in own if of.entries]
 
 
 def waiting(connection: Connection, carrier: str | None) -> int:

@@ -230,7 +230,7 @@ def _templates(language: str) -> Environment:
         "asset": assets.address,
         "whole": formatting.whole,
         "names": display_names,
-        "nav": nav.entries,
+        "nav": nav.groups,
         "may": may,
         "now": clock.now,
     }

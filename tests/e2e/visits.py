@@ -18,6 +18,7 @@ class Visit:
 VISITS = (
     Visit("sign-in", "/sign-in", ""),
     Visit("verify", "/verify", ""),
+    Visit("verify-poster", "/verify/poster", ""),
     Visit("overview", "/"),
     Visit("overview-vnpt", "/", "vnpt"),
     Visit("campaigns", "/campaigns"),

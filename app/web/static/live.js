@@ -14,6 +14,10 @@
     const question = event.target.closest("details.confirm[open]");
     if (event.key === "Escape" && question) close(question);
   });
+  for (const button of document.querySelectorAll("[data-print]")) {
+    button.hidden = false;
+    button.addEventListener("click", () => window.print());
+  }
   const note = document.querySelector("[data-stream]");
   if (!note || !window.EventSource) return;
   const language = document.documentElement.lang, vi = language === "vi", nothing = "–", begun = Date.now();

@@ -164,6 +164,7 @@ page_second_factor      303  in   in   in   in   in
 page_do_enrol_totp      303  403  403  403  403  403
 page_do_confirm_totp    303  403  403  403  403  403
 page_sign_in            in   in   in   in   in   in
+page_verify_poster      in   in   in   in   in   in
 page_verify             in   in   in   in   in   in
 page_do_verify_text     in   in   in   in   in   in
 page_do_log_in          in   in   in   in   in   in

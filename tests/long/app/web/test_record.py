@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from sqlalchemy import update
@@ -12,6 +13,7 @@ from sqlalchemy import update
 from app.database.connection import Database
 from app.database.models import audit as table
 from app.security import audit
+from app.web.view_models.audit_sentences import SENTENCES
 from tests.long.app.web.conftest import Paper, text
 
 In = Callable[..., Paper]
@@ -52,6 +54,31 @@ def test_acts_are_found_by_who_what_and_on_what(written: Database, signed_in: In
     assert numbers(paper.get("/audit?subject=%25").text) == []
     page = paper.get("/audit?who=%22%3E%3Cscript%3E").text
     assert "<script" not in page
+
+
+def test_an_act_is_a_sentence_with_the_way_to_what_it_was_done_to(written: Database, signed_in: In) -> None:
+    written.write(audit.note, "lan", "run.start", "run/7", version=1)
+    written.write(audit.note, "lan", "nothing.known", "moon/1")
+    page = signed_in("auditor").get("/audit?who=lan").text
+    assert '<strong>lan</strong> bắt đầu <a href="/runs/7">đợt gửi 7</a>' in page
+    assert "<strong>lan</strong> <code>nothing.known</code> moon/1" in page
+
+
+def test_every_act_of_the_code_has_its_sentence() -> None:
+    source = "".join(file.read_text("utf-8") for file in Path("app").rglob("*.py") if "web" not in file.parts)
+    noted = {each for each in re.findall(r'\bnote\([^"()]*"([a-z_.-]+)"', source) if "." in each}
+    assert len(noted) > 20
+    assert noted - {*SENTENCES} == set()
+
+
+def test_acts_are_found_by_their_days(written: Database, signed_in: In) -> None:
+    paper, second = signed_in("auditor"), 1_706_493_600_000  # 29-01-2024 09:00 in Viet Nam
+    written.write(lambda c: c.execute(update(table).where(table.c.id > 50).values(at=second)))
+    rest = paper.get("/audit?since=2024-01-29&until=2024-01-29&action=run.&who=lan").text
+    assert numbers(rest)
+    assert min(numbers(rest)) > 50
+    assert not numbers(paper.get("/audit?until=2024-01-28&who=lan").text)
+    assert numbers(paper.get("/audit?since=nonsense&who=lan").text)
 
 
 def test_a_filter_stays_on_the_further_pages(written: Database, signed_in: In) -> None:
