@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from urllib.parse import parse_qs
 
 from fastapi import Response
 
 from app.api.dependencies import Routes
 from app.api.token_buckets import TooOften
+from app.core import clock
 from app.core.errors import AppError, Invalid
+from app.reports.document import letterhead
 from app.text_verification import routes as genuine
 from app.text_verification.advice import ADVICE, LONGEST
 from app.text_verification.compare import TextComparison, TextVerdict
+from app.text_verification.red_flags import RedFlag, red_flags
+from app.web.pages.second_factor import qr
 from app.web.rendering import PageRequest, Visit, render
 from app.web.translations import Said, say
 
@@ -23,6 +28,20 @@ TONES = {
     TextVerdict.INCOMPLETE: "wait",
     TextVerdict.ALTERED: "bad",
     TextVerdict.UNKNOWN: "off",
+}
+HEADS: dict[TextVerdict, Said] = {
+    TextVerdict.GENUINE: say("Genuine, word for word"),
+    TextVerdict.WITHDRAWN: say("Called off"),
+    TextVerdict.INCOMPLETE: say("Only a part of the message"),
+    TextVerdict.ALTERED: say("Warning: altered"),
+    TextVerdict.UNKNOWN: say("Not one of the messages that were sent"),
+}
+FLAGS: dict[RedFlag, Said] = {
+    RedFlag.MONEY: say("It speaks of sending money. No police and no bank asks for that in a message."),
+    RedFlag.CODE: say("It speaks of a code or password. Give none to anybody, whoever asks."),
+    RedFlag.LINK: say("It has a link. Do not open it."),
+    RedFlag.ACCOUNT: say("It names an account. The police has no account for people to pay into."),
+    RedFlag.THREAT: say("It threatens with a case or an arrest. Police summon by paper, never by message."),
 }
 _TOO_OFTEN = say("Too many checks. Wait a minute, then try again.")
 _NO_TEXT = say("Paste the text of one message, {n} characters at the most.")
@@ -40,7 +59,8 @@ async def page_do_verify_text(visit: Visit) -> Response:
         # Reads no more bytes than one text needs, and only within the rate limit.
         said = (await genuine.read_body(visit.request)).decode("utf-8", "replace")
         fields = parse_qs(said, max_num_fields=10)
-        found = await genuine.look(visit.request, fields.get("text", [""])[0])
+        text = fields.get("text", [""])[0]
+        found = await genuine.look(visit.request, text)
     except TooOften as error:
         answer = _page(visit, sentence=_TOO_OFTEN, status=error.status)
         answer.headers["Retry-After"] = str(error.retry_after_s)
@@ -48,11 +68,30 @@ async def page_do_verify_text(visit: Visit) -> Response:
     except (AppError, ValueError) as error:
         status = error.status if isinstance(error, AppError) else Invalid.status
         return _page(visit, sentence=_NO_TEXT, status=status)
-    return _page(visit, found)
+    foreign = found.verdict in (TextVerdict.UNKNOWN, TextVerdict.ALTERED)
+    return _page(visit, found, flags=red_flags(text) if foreign else ())
+
+
+@router.get("/verify/poster")
+def page_verify_poster(visit: Visit) -> Response:
+    """Show a sheet to print and hang up: where a text is checked, as a QR code."""
+    hosts = visit.settings.public_hosts
+    address = f"https://{hosts[0]}/verify" if hosts else str(visit.request.base_url) + "verify"
+    return render(visit, "verify_poster.html", address=address, picture=qr(address), agency=_agency(visit))
+
+
+def _agency(visit: PageRequest) -> str:
+    """Return who speaks on the public page, as on the police's papers."""
+    return letterhead.load(visit.settings.letterheads).of("", clock.local(clock.now()).date()).agency
 
 
 def _page(
-    visit: PageRequest, found: TextComparison | None = None, sentence: Said | None = None, status: int = 200
+    visit: PageRequest,
+    found: TextComparison | None = None,
+    sentence: Said | None = None,
+    status: int = 200,
+    flags: Sequence[RedFlag] = (),
 ) -> Response:
-    values = {"advice": ADVICE, "tones": TONES, "longest": LONGEST, "sentence": sentence}
-    return render(visit, "verify.html", status, found=found, **values)
+    values = {"advice": ADVICE, "tones": TONES, "heads": HEADS, "warnings": [FLAGS[each] for each in flags]}
+    said = {"longest": LONGEST, "sentence": sentence, "agency": _agency(visit)}
+    return render(visit, "verify.html", status, found=found, **values, **said)

@@ -63,3 +63,35 @@ def test_what_was_pasted_is_not_repeated_in_the_form(citizen: Paper) -> None:
 
 def test_who_has_signed_in_may_look_too(citizen: Paper, signed_in: In) -> None:
     assert "Tin nhắn này có thật không?" in text(signed_in("operator", "vnpt").get("/verify").text)
+
+
+@pytest.mark.parametrize(
+    ("pasted", "said"),
+    [
+        ("Bạn liên quan vụ án rửa tiền, hãy chuyển tiền vào tài khoản an toàn", "money threat account"),
+        ("Truy cap vneid-gov.xyz va nhap ma OTP", "link code"),
+        ("Chieu nay hop to dan pho luc 7 gio toi", ""),
+    ],
+)
+def test_what_frauds_ask_for_is_named_in_a_text_that_is_not_ours(
+    citizen: Paper, pasted: str, said: str
+) -> None:
+    signs = {
+        "money": "yêu cầu chuyển tiền",
+        "threat": "dọa về vụ án",
+        "account": "Tin nêu tài khoản",
+        "link": "Tin có đường dẫn",
+        "code": "Tin hỏi mã",
+    }
+    page = text(citizen.post("/verify", {"text": pasted}).text)
+    assert "Không có trong các tin đã gửi" in page
+    assert {name for name, sign in signs.items() if sign in page} == {*said.split()}
+
+
+def test_who_speaks_and_whom_to_call_is_on_the_page_and_a_poster_leads_there(citizen: Paper) -> None:
+    page = citizen.get("/verify").text
+    assert "Công an tỉnh Sơn La" in text(page)
+    assert 'href="tel:156"' in page
+    poster = citizen.get("/verify/poster").text
+    assert "/verify</strong>" in poster
+    assert 'aria-label="Địa chỉ dạng mã QR"' in poster
