@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 
-from sqlalchemy import Connection, make_url
+from sqlalchemy import Connection
 
 from app.core import config
 from app.core.config import Settings
-from app.core.errors import Invalid, NotFound
+from app.core.errors import Invalid
 from app.database import schema
 from app.database.audit_heads import keep
 from app.database.connection import Database
@@ -56,7 +55,7 @@ def open_db(
     settings = config.load()
     check(settings)
     if not founds:
-        _require_ledger(settings)
+        schema.require_file(settings.url)
     kept = partial(keep, settings.audit_heads, of=settings.ledger_name)
     db = Database(settings.url, keys=signing_keys(settings), on_head=kept, beside=not alone)
     try:
@@ -67,13 +66,3 @@ def open_db(
         yield db, settings
     finally:
         db.close()
-
-
-def _require_ledger(settings: Settings) -> None:
-    url = make_url(settings.url)
-    file = Path(url.database or "")
-    if url.get_backend_name() == "sqlite" and not file.exists():
-        raise NotFound(
-            f"There is no ledger in the folder {file.parent}: set LOA_DATA or LOA_CONFIG to where it is. The "
-            "first command that writes makes one, such as `loa batch import` or `loa key add`."
-        )

@@ -7,9 +7,9 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Connection, inspect, make_url, text
 
-from app.core.errors import SetupError
+from app.core.errors import NotFound, SetupError
 from app.database.connection import Database
 from app.database.models import metadata
 
@@ -52,6 +52,17 @@ _LARGE = text(
      ORDER BY relname
     """
 )
+
+
+def require_file(url: str) -> None:
+    """Raise NotFound if this is a SQLite ledger that is not there."""
+    where = make_url(url)
+    file = Path(where.database or "")
+    if where.get_backend_name() == "sqlite" and not file.exists():
+        raise NotFound(
+            f"There is no ledger in the folder {file.parent}: set LOA_DATA or LOA_CONFIG to where it is. The "
+            "first command that writes makes one, such as `loa batch import` or `loa key add`."
+        )
 
 
 def _config(connection: Connection | None = None) -> Config:

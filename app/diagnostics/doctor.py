@@ -144,19 +144,19 @@ def optional(settings: Settings) -> Iterator[Symptom]:
 
 
 def disk(settings: Settings) -> Iterator[Symptom]:
-    folder = settings.data
+    data = settings.data.absolute()
+    folder = next(each for each in (data, *data.parents) if each.exists())  # looking makes none
     try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         probe = folder / ".doctor"
         probe.write_bytes(b"")
         probe.unlink()
     except OSError as error:
         yield Symptom(
-            "disk", False, f"{folder} can't be written ({error.strerror}): let Loa's account own it."
+            "disk", False, f"{settings.data} can't be written ({error.strerror}): let Loa's account own it."
         )
         return
     free = shutil.disk_usage(folder).free
-    words = f"{folder} has {free / 1024**3:,.1f} GB free"
+    words = f"{settings.data} has {free / 1024**3:,.1f} GB free"
     enough = free >= _LEAST_FREE
     yield Symptom("disk", enough, f"{words}." if enough else f"{words}: make room, a campaign needs some.")
     yield from modes(settings)
@@ -210,6 +210,7 @@ def _shared(folder: Path, files: Sequence[Path]) -> Iterator[Symptom]:
 def ledger(settings: Settings) -> Iterator[Symptom]:
     """Check that the database answers, has this program's schema, and is consistent."""
     try:
+        schema.require_file(settings.url)
         db = Database(settings.url, keys=signing_keys(settings), beside=True)
     except AppError as error:
         yield Symptom("database", False, error.said_here)

@@ -147,7 +147,16 @@ def test_a_clock_that_was_set_back_is_noticed(db: Database, tmp_path: Path) -> N
 def test_a_database_that_is_not_there_or_has_no_schema_is_said(tmp_path: Path) -> None:
     away = Settings(data=tmp_path, database_url="postgresql://nobody@127.0.0.1:1/none")
     assert bad(list(ledger(away)))[0].startswith("database: The database can't be reached")
-    assert "schema: The database has schema none" in bad(list(ledger(Settings(data=tmp_path / "new"))))[0]
+    (tmp_path / "loa.sqlite3").touch()
+    assert "schema: The database has schema none" in bad(list(ledger(Settings(data=tmp_path))))[0]
+
+
+def test_a_folder_without_a_ledger_is_said_and_stays_so(tmp_path: Path) -> None:
+    settings = Settings(data=tmp_path / "far" / "data")
+    assert bad([*disk(settings), *ledger(settings)])[-1].startswith(
+        "database: There is no ledger in the folder"
+    )
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere, so this test needs another account")
