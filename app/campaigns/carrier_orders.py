@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
 from sqlalchemy import Connection, select
 
@@ -113,7 +113,7 @@ def as_text(of: CarrierOrder) -> str:
         f"Văn bản yêu cầu: {of.directive or '(chưa ghi)'}",
         f"Hạn báo cáo: {moment(of.report_deadline)}",
         f"Tên định danh: {of.sender}",
-        f"Địa bàn: {_area_list(of)}",
+        f"Địa bàn: {areas_in_words(of)}",
         f"Cách xác định địa bàn: {basis}",
         f"Quy mô ước tính: {_number(of.estimated)} thuê bao",
         f"Thời gian gửi: từ {moment(of.window_start)} đến {moment(of.window_end)}, "
@@ -130,8 +130,21 @@ def as_text(of: CarrierOrder) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _area_list(of: CarrierOrder) -> str:
-    return "; ".join(f"{area.name} ({area.code})" for area in of.areas) or "toàn tỉnh"
+def areas_in_words(of: CarrierOrder) -> str:
+    """List the areas; those that were merged by the campaign's day with the ones that they belong to now."""
+    on = _day(of.window_start)
+    return "; ".join(_area(area, on) for area in of.areas) or "toàn tỉnh"
+
+
+def _area(of: OrderedArea, on: date) -> str:
+    named = f"{of.name} ({of.code})"
+    if areas.find(of.code, on):
+        return named
+    return f"{named}, nay thuộc {', '.join(areas.name(code, on) for code in areas.rows_of(of.code, on))}"
+
+
+def _day(start: datetime | None) -> date:
+    return clock.local(start or clock.now()).date()
 
 
 def moment(at: datetime | None) -> str:
@@ -147,7 +160,7 @@ def _text(language: str, wording: str) -> OrderedText:
 
 
 def _areas(held: carrier_audience.Audience, campaign: Record) -> list[OrderedArea]:
-    on = clock.local(clock.from_ms(campaign.window_start or clock.now_ms())).date()
+    on = _day(clock.from_ms(campaign.window_start) if campaign.window_start else None)
     return [OrderedArea(code, areas.name(code, on)) for code in held.areas]
 
 

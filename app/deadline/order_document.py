@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from app.campaigns.carrier_orders import BASES, CarrierOrder, OrderedText, moment
+from app.campaigns.carrier_orders import BASES, CarrierOrder, OrderedText, areas_in_words, moment
 from app.core import clock
 from app.core.areas import Basis
 from app.reports import labels
@@ -61,11 +61,10 @@ def _asked(order: CarrierOrder) -> Iterator[Block]:
         TableColumn("name", "Mục", CellKind.TEXT, 30),
         TableColumn("value", "Nội dung", CellKind.TEXT, 70),
     )
-    areas = "; ".join(f"{area.name} ({area.code})" for area in order.areas) or "toàn tỉnh"
     pairs = (
         ("Chiến dịch", order.campaign),
         ("Tên định danh", order.sender),
-        ("Địa bàn", areas),
+        ("Địa bàn", areas_in_words(order)),
         ("Cách xác định địa bàn", BASES[Basis(order.area_basis)]),
         ("Quy mô ước tính", f"{count(order.estimated)} thuê bao"),
         ("Thời gian gửi", f"từ {moment(order.window_start)} đến {moment(order.window_end)}"),

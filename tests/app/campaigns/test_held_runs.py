@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -214,6 +214,9 @@ def test_the_order_says_all_that_the_operator_needs(db: Database) -> None:
     page = carrier_orders.as_text(found)
     for words in (found.texts[0].text, found.texts[0].sha256, found.digest, "350.000 thuê bao", "CA SON LA"):
         assert words in page
+    assert "Huyện Mai Sơn (125), nay thuộc Xã Mai Sơn, " in page
+    then = replace(found, window_start=datetime(2024, 2, 1, tzinfo=UTC))
+    assert "Địa bàn: Thành phố Sơn La (116); Huyện Mai Sơn (125)\n" in carrier_orders.as_text(then)
 
 
 # ---- over HTTP ------------------------------------------------------------------------------------------
