@@ -106,4 +106,6 @@ def _read(
     waiting = approval_queue.waiting(connection, visit.who.name)
     others = [each.id for each in waiting if not each.own] or [each.id for each in waiting]
     chosen = campaign_id or (others[0] if others else 0)
-    return waiting, approval_queue.case(connection, chosen, visit.who) if chosen else None
+    if not chosen:
+        return waiting, None
+    return waiting, approval_queue.case(connection, chosen, visit.who, visit.settings.rates)

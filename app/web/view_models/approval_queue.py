@@ -158,7 +158,8 @@ def waiting(connection: Connection, who: str) -> list[CampaignToApprove]:
     return found
 
 
-def case(connection: Connection, campaign_id: int, caller: Caller) -> Case:
+def case(connection: Connection, campaign_id: int, caller: Caller, planned: Mapping[str, float]) -> Case:
+    """Load the case. planned: rates of carriers by the settings, as for `forecast`."""
     dossier = queries.dossier(connection, campaign_id)
     last = dossier.decisions[-1] if dossier.decisions else None
     letter = select(directives.c.number).where(directives.c.id == dossier.campaign.directive_id)
@@ -176,7 +177,7 @@ def case(connection: Connection, campaign_id: int, caller: Caller) -> Case:
         changes=_changes(connection, dossier, since) if since else [],
         texts=_text_differences(before["texts"], now["texts"]) if before else {},
         differences=_differences(before, now) if before else [],
-        outlooks=_outlooks(connection, dossier),
+        outlooks=_outlooks(connection, dossier, planned),
     )
 
 
@@ -236,11 +237,11 @@ def _shown(key: str, value: Any) -> str:
     return "–".join(value) if isinstance(value, list) else str(value)
 
 
-def _outlooks(connection: Connection, of: Dossier) -> dict[int, RunOutlook]:
+def _outlooks(connection: Connection, of: Dossier, planned: Mapping[str, float]) -> dict[int, RunOutlook]:
     now, d = clock.now(), do_not_send.c
     query = select(d.carrier, func.count()).where(d.carrier.in_({run.carrier for run in of.runs}))
     listed: dict[str, int] = {row[0]: row[1] for row in connection.execute(query.group_by(d.carrier))}
-    found = {run.id: forecast.forecast(connection, run.id, now) for run in of.runs}
+    found = {run.id: forecast.forecast(connection, run.id, now, planned) for run in of.runs}
     return {
         run.id: RunOutlook(found[run.id].begins_at, found[run.id].finishes_at, listed.get(run.carrier, 0))
         for run in of.runs

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -33,7 +33,8 @@ MOST_BATCHES = 50
 class Outlook:
     """Consequences of an order. people: who still get the text; parts: SMS parts of one message.
 
-    begins_at: None for at once; ends_at: None if nothing can be sent now.
+    begins_at: None for at once; ends_at: None if nothing can be sent now. unopened: no worker has opened the
+    links of the settings yet, so the rate is theirs.
     """
 
     people: int
@@ -46,6 +47,7 @@ class Outlook:
     after_deadline: bool
     deadline: datetime | None
     links: int
+    unopened: bool
     halted: int
 
 
@@ -92,7 +94,8 @@ class RunPageView:
         return self.run.progress.get("rejected", MessageCount(0, 0)).messages
 
 
-def run_scene(connection: Connection, run_id: int, who: Caller) -> RunPageView:
+def run_scene(connection: Connection, run_id: int, who: Caller, planned: Mapping[str, float]) -> RunPageView:
+    """Load the page. planned: rates of carriers by the settings, as for `forecast`."""
     run = queries.run(connection, run_id, who.carrier)
     row = optimistic_lock.campaign(connection, run.campaign_id)
     counts = tally.of_run(connection, run_id)
@@ -103,7 +106,7 @@ def run_scene(connection: Connection, run_id: int, who: Caller) -> RunPageView:
         campaign=queries.campaign(connection, run.campaign_id),
         texts={language: text_cost.preview(text) for language, text in sorted(row.texts.items())},
         view=run_status.views(connection, [row], [run])[0],
-        outlook=outlook(connection, run, row),
+        outlook=outlook(connection, run, row, planned),
         verbs=_verbs(run, row.state, who),
         batches=_batches(connection, ids),
         more_batches=len(run.batch_ids) - len(ids),
@@ -123,9 +126,11 @@ def _verbs(run: RunSummary, campaign_state: str, who: Caller) -> list[Verb]:
     return [verb for verb in asked if approved or verb not in (Verb.START, Verb.RESUME)]
 
 
-def outlook(connection: Connection, run: RunSummary, campaign: Row[Any]) -> Outlook:
+def outlook(
+    connection: Connection, run: RunSummary, campaign: Row[Any], planned: Mapping[str, float]
+) -> Outlook:
     now = clock.now()
-    found = forecast(connection, run.id, now)
+    found = forecast(connection, run.id, now, planned)
     links = link_store.all_links(connection, run.carrier)
     letter = select(directives.c.report_deadline).where(directives.c.id == campaign.directive_id)
     due, end = connection.scalar(letter), campaign.window_end
@@ -142,6 +147,7 @@ def outlook(connection: Connection, run: RunSummary, campaign: Row[Any]) -> Outl
         after_deadline=done is not None and due is not None and done > due,
         deadline=None if due is None else clock.from_ms(due),
         links=len(links),
+        unopened=not links and run.carrier in planned,
         halted=sum(link.state == LinkState.HALTED for link in links),
     )
 

@@ -6,12 +6,14 @@ import re
 from collections.abc import Callable
 
 import pytest
+from fastapi import FastAPI
 from sqlalchemy import select, update
 
 from app.campaigns import lifecycle
 from app.campaigns.carrier_audience import Audience
 from app.campaigns.runs import Verb, open_to
 from app.core.areas import Basis
+from app.core.config import LinkSettings
 from app.core.states import RunState
 from app.database.connection import Database
 from app.database.models import audit, campaigns, runs, statements, unknowns
@@ -20,7 +22,7 @@ from app.web.view_models import live_stream
 from app.web.view_models.live_stream import Follow, Followed
 from carriers.contract import Unknown
 from tests.app import world
-from tests.app.campaigns.rows import new_campaign
+from tests.app.campaigns.rows import new_campaign, new_run
 from tests.app.world import World
 from tests.long.app.web.conftest import Paper, text
 
@@ -75,6 +77,21 @@ def test_who_starts_sees_the_text_and_the_sender(ready: World, signed_in: In) ->
     assert re.findall(r'<summary class="button danger">([^<]*)', page) == ["Hủy đợt gửi…"]
     page = page.partition("/runs/1/cancel")[2]
     assert TEXT in text(page)  # on the page itself as well
+
+
+def test_before_a_worker_was_up_the_rate_is_that_of_the_settings(
+    pages_db: Database, pages_app: FastAPI, signed_in: In
+) -> None:
+    """On the page of the run, and for whoever approves it."""
+    pages_db.write(new_run)
+    pages_db.write(lifecycle.submit, 1, "author")
+    link = LinkSettings(carrier="vnpt", segments_per_second=10)
+    pages_app.state.settings = pages_app.state.settings.model_copy(update={"links": {"vnpt_1": link}})
+    paper = signed_in("admin")
+    page = text(paper.get("/runs/1").text)
+    assert "Chưa có tiến trình gửi nào mở kết nối của nhà mạng" in page
+    assert re.search(r"Dự kiến xong, nếu[^.]* \d\d:\d\d", page), page
+    assert "chưa biết: hiện không gửi được" not in text(paper.get("/approvals?campaign=1").text)
 
 
 def test_others_see_and_do_no_more_than_their_role_may(ready: World, signed_in: In) -> None:
