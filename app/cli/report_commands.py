@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import Annotated
 
@@ -22,9 +23,11 @@ from app.database.models import campaigns, runs
 from app.reports import archive, scope, stated_report, verify_archive
 from app.reports import fraud_signals as doubting
 from app.reports import freeze as freezing
+from app.reports import issue as issuing
 from app.reports.archive import Frozen, ReportSubject, SubjectKind
 from app.reports.carrier_report import build_batch, build_campaign
 from app.reports.document import letterhead
+from app.reports.document.final_paper import Issue
 from app.reports.document.version import PREVIEW
 from app.reports.formats import BINARY, Format, Report, file_name, render
 from app.reports.freeze import Freezer, name_of
@@ -164,6 +167,41 @@ def freeze(
             _tell(report, "frozen" if new else "frozen before")
             if folder:
                 _save(freezer.db, report, folder)
+
+
+@app.command()
+def issue(
+    report_id: Number,
+    number: Annotated[str, typer.Option(help="the number before the slash, as 125")],
+    on: Annotated[str, typer.Option(help="the paper's day, as 2024-02-09")],
+    signer: Annotated[str, typer.Option(help="rank and name of who signs")],
+    remark: Annotated[
+        list[str] | None,
+        typer.Option(help="KEY=TEXT for difficulties, proposals, strengths or shortcomings; may be repeated"),
+    ] = None,
+    folder: Annotated[Path | None, typer.Option(help="write the final papers there as well")] = None,
+) -> None:
+    """Write the papers of a frozen report with number, day and signer; the draft stays beside them."""
+    wanted = Issue(number, _day(on), signer, dict(map(_remark, remark or ())))
+    with _freezer() as (freezer, _):
+        report = issuing.issue(freezer, report_id, None, wanted)
+        _tell(report, f"issued as number {number}")
+        if folder:
+            _save(freezer.db, report, folder)
+
+
+def _day(value: str) -> date:
+    try:
+        return date.fromisoformat(value)
+    except ValueError:
+        raise Invalid("--on needs a date, as in 2024-02-09.") from None
+
+
+def _remark(said: str) -> tuple[str, str]:
+    key, sign, text = said.partition("=")
+    if not sign:
+        raise Invalid(f"--remark needs a key, = and a text, as in proposals=...; {key[:40]} has no =.")
+    return key.strip(), text
 
 
 @app.command("list")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Connection, Row, select
 
 from app.core import clock
 from app.core.errors import AppError, NotFound, no_such
-from app.database.models import frozen_reports, report_files
+from app.database.models import frozen_reports, issued_reports, report_files
 from app.reports.document.version import FigureChange
 
 
@@ -47,8 +47,22 @@ class ArchivedFile:
 
 
 @dataclass(frozen=True, slots=True)
+class ReportIssue:
+    """How a version was issued: number, day and signer as they stand on its final papers."""
+
+    number: str
+    dated_on: date
+    signer: str
+    at: datetime
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
 class Frozen:
-    """One version. sha256: of its figures; interim: may still change; changes: since the version before."""
+    """One version. sha256: of its figures; interim: may still change; changes: since the version before.
+
+    issued: None while only the draft exists.
+    """
 
     id: int
     subject: SubjectKind
@@ -62,6 +76,7 @@ class Frozen:
     files: tuple[ArchivedFile, ...]
     created_at: datetime
     created_by: str
+    issued: ReportIssue | None = None
 
 
 _COLUMNS = [column for column in frozen_reports.c if column.name != "figures"]
@@ -151,10 +166,18 @@ def _frozen(connection: Connection, rows: Sequence[Row[Any]]) -> list[Frozen]:
     files: dict[int, list[ArchivedFile]] = {}
     for row in connection.execute(query):
         files.setdefault(row.report_id, []).append(ArchivedFile(*row[1:]))
-    return [_one(row, files.get(row.id, [])) for row in rows]
+    i = issued_reports.c
+    issued = connection.execute(select(issued_reports).where(i.report_id.in_([row.id for row in rows])))
+    issues = {row.report_id: _issue(row) for row in issued}
+    return [_one(row, files.get(row.id, []), issues.get(row.id)) for row in rows]
 
 
-def _one(row: Row[Any], files: list[ArchivedFile]) -> Frozen:
+def _issue(row: Row[Any]) -> ReportIssue:
+    at = clock.local(clock.from_ms(row.at))
+    return ReportIssue(row.number, date.fromisoformat(row.dated_on), row.signer, at, row.by)
+
+
+def _one(row: Row[Any], files: list[ArchivedFile], issued: ReportIssue | None) -> Frozen:
     return Frozen(
         id=row.id,
         subject=SubjectKind(row.kind),
@@ -168,4 +191,5 @@ def _one(row: Row[Any], files: list[ArchivedFile]) -> Frozen:
         files=tuple(files),
         created_at=clock.local(clock.from_ms(row.created_at)),
         created_by=row.created_by,
+        issued=issued,
     )

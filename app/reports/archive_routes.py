@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import date
 from typing import Annotated, Any
 
 from fastapi import Depends, Query, Response
@@ -17,19 +18,22 @@ from app.core import clock
 from app.core.errors import Conflict, Invalid, no_such
 from app.core.ids import Number
 from app.database.models import runs
-from app.reports import archive, verify_archive
+from app.reports import archive, issue, verify_archive
 from app.reports.archive import Frozen, ReportSubject, SubjectKind
 from app.reports.document import letterhead
+from app.reports.document.final_paper import REMARK_KEYS, Issue
 from app.reports.formats import MEDIA_TYPES
-from app.reports.freeze import SIDECAR, Freezer
+from app.reports.freeze import ISSUED, SIDECAR, Freezer
 from app.reports.verify_archive import Proof
 from app.security import Caller
 
 router = Routes(prefix="/v1/reports", tags=["reports"])
 
+Remark = Annotated[str, Field(max_length=5000)]
 _FROZEN = TypeAdapter(Frozen)
 _MEDIA: dict[str, str] = {form.value: media for form, media in MEDIA_TYPES.items()}
 _MEDIA[SIDECAR] = "application/json"
+_MEDIA |= {f"{ISSUED}{form}": media for form, media in _MEDIA.items()}
 _FILES: dict[int | str, dict[str, Any]] = {
     200: {"description": "The bytes that were frozen.", "content": {media: {} for media in _MEDIA.values()}}
 }
@@ -145,9 +149,49 @@ def get_report(report_id: Id, db: Db, who: Who) -> Frozen:
     return db.read(archive.get, report_id, who.carrier)
 
 
+class IssueBody(BaseModel):
+    """What stands on the signed paper, and what only people can say, by its place in the report."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [{"number": "125", "dated_on": "2024-02-09", "signer": "Đại tá Nguyễn Văn A"}]
+        },
+    )
+
+    number: Annotated[str, Field(max_length=30, description="before the slash of its symbol")]
+    dated_on: date
+    signer: Annotated[str, Field(max_length=120, description="rank and name")]
+    difficulties: Remark = ""
+    proposals: Remark = ""
+    strengths: Remark = ""
+    shortcomings: Remark = ""
+
+    def issue(self) -> Issue:
+        remarks = {key: said for key in REMARK_KEYS if (said := getattr(self, key).strip())}
+        return Issue(self.number, self.dated_on, self.signer, remarks)
+
+
+@router.post("/{report_id}/issue")
+def issue_report(
+    report_id: Id, body: IssueBody, db: Db, ledger: LedgerDep, settings: Config, who: Who
+) -> Frozen:
+    """Write the papers with number, day, signer and remarks, without the draft's mark; the draft stays.
+
+    Issuing again replaces the final papers, since a number can be mistyped; the audit keeps both.
+    """
+    db.read(lambda c: require_own(c, who, _subject_of(archive.get(c, report_id, who.carrier))))
+    freezer = Freezer(db, ledger, letterhead.load(settings.letterheads), who.name)
+    return issue.issue(freezer, report_id, who.carrier, body.issue())
+
+
+def _subject_of(report: Frozen) -> ReportSubject:
+    return ReportSubject(report.subject, report.subject_id)
+
+
 @router.get("/{report_id}/files/{form}", response_class=Response, responses=_FILES)
 def get_report_file(report_id: Id, form: str, db: Db, who: Who) -> Response:
-    """A file as frozen (docx, pdf, xlsx, csv, json, summary, meta), after its hash has been checked."""
+    """A file as frozen (docx, pdf, xlsx, csv, json, summary, meta) or issued (issued-pdf); hash checked."""
     report = db.read(archive.get, report_id, who.carrier)
     file, content = db.read(archive.content, report, form)
     headers = {

@@ -32,6 +32,7 @@ from app.security import audit
 Built = OfRun | ConsolidatedReport
 FORMATS = (Format.DOCX, Format.PDF, Format.XLSX, Format.CSV, Format.JSON)
 SIDECAR = "meta"
+ISSUED = "issued-"  # before the format of a paper with number, day and signer
 _MOVING = (RunState.RUNNING.value, RunState.PAUSED.value, RunState.CANCELLING.value)
 
 
@@ -69,12 +70,12 @@ class Freezer:
         self.db.read(_require_queued, subject)
         self.db.read(_require_recount, subject, self.ledger)
         report = self.db.read(build, subject, until)
-        version, alike = self._next(report, last)
+        version, alike = self.next_version(report, last)
         if last and cutoff_ms is None and alike:
             return last, False
         return self._keep(report, subject, version), True
 
-    def _next(self, report: Built, last: Frozen | None) -> tuple[Version, bool]:
+    def next_version(self, report: Built, last: Frozen | None) -> tuple[Version, bool]:
         """Return the version that follows `last`, with what has changed since, and whether nothing has."""
         if last is None:
             return Version(1), False
@@ -145,8 +146,9 @@ def made(report: Built, letterheads: Letterheads, version: Version) -> Iterator[
 
 def name_of(subject: ReportSubject, version: int, form: str) -> str:
     which = f"v{version}" if version else "xem-truoc"
+    form, final = form.removeprefix(ISSUED), "-phat-hanh" if form.startswith(ISSUED) else ""
     tail = {SIDECAR: "-van-ban.json", Format.SUMMARY.value: "-tom-tat.pdf"}.get(form, f".{form}")
-    return f"bao-cao-{subject.kind}-{subject.id}-{which}{tail}"
+    return f"bao-cao-{subject.kind}-{subject.id}-{which}{final}{tail}"
 
 
 def _campaigns(connection: Connection, subject: ReportSubject) -> list[int]:
@@ -244,21 +246,20 @@ def _insert(
         insert(frozen_reports).values(row).returning(frozen_reports.c.id)
     ).scalar_one()
     connection.execute(
-        insert(report_files), [_file(report_id, subject, version, each) for each in files.items()]
+        insert(report_files),
+        [file_row(report_id, subject, version.number, each) for each in files.items()],
     )
     detail = {"version": version.number, "sha256": row["sha256"]}
     audit.note(connection, who, "report.freeze", f"report/{report_id}", **detail)
     return report_id
 
 
-def _file(
-    report_id: int, subject: ReportSubject, version: Version, file: tuple[str, bytes]
-) -> dict[str, Any]:
+def file_row(report_id: int, subject: ReportSubject, version: int, file: tuple[str, bytes]) -> dict[str, Any]:
     form, content = file
     return {
         "report_id": report_id,
         "format": form,
-        "name": name_of(subject, version.number, form),
+        "name": name_of(subject, version, form),
         "sha256": hashlib.sha256(content).hexdigest(),
         "size": len(content),
         "content": content,

@@ -61,11 +61,9 @@ def _bytes(connection: Connection, report: Frozen) -> Iterator[str]:
 
 
 def _rebuilt(connection: Connection, report: Frozen) -> Proof:
-    kept, subject = archive.figures(connection, report), ReportSubject(report.subject, report.subject_id)
+    kept = archive.figures(connection, report)
     try:
-        again = document(
-            freeze.build(connection, subject, clock.to_ms(report.cut_off_at), _terms(report, kept))
-        )
+        again = document(rebuilt(connection, report))
     except (Conflict, NotFound, Unbalanced) as error:
         return Proof(report.id, (f"Report {report.id} can't be built again: {error.detail}",))
     again = json_file.as_kept(again, json.loads(kept))
@@ -74,6 +72,13 @@ def _rebuilt(connection: Connection, report: Frozen) -> Proof:
     differing = tuple(_differing(report, differences.differences(json.loads(kept), again)))
     beside = f"Report {report.id}: its figures are the same; words that stand beside them are others now."
     return Proof(report.id, differing, None if differing else beside)
+
+
+def rebuilt(connection: Connection, report: Frozen) -> freeze.Built:
+    """Build the report again from the ledger for its cut-off, by the rules of its day."""
+    subject = ReportSubject(report.subject, report.subject_id)
+    terms = _terms(report, archive.figures(connection, report))
+    return freeze.build(connection, subject, clock.to_ms(report.cut_off_at), terms)
 
 
 def _terms(report: Frozen, kept: str) -> ConsolidationTerms:

@@ -52,7 +52,7 @@ _MAY: tuple[tuple[frozenset[Role], str], ...] = (
     (
         _WORKERS,
         """upload_batch discard_batch upload_receipt_file keep_attachment state_figures return_statement_form
-        freeze_report preview_text pause_run cancel_run""",
+        freeze_report issue_report preview_text pause_run cancel_run""",
     ),
     (
         _SENDERS,

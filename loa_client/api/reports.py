@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Literal
 
 from loa_client.operation import Call, Iteration, Operation, new_key, place
@@ -41,6 +41,15 @@ class ArchivedFile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReportIssue:
+    number: str
+    dated_on: date
+    signer: str
+    at: datetime
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Frozen:
     id: int
     subject: SubjectKind
@@ -54,6 +63,7 @@ class Frozen:
     files: list[ArchivedFile]
     created_at: datetime
     created_by: str
+    issued: ReportIssue | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,8 +147,37 @@ class ReportsOperations:
         return Call(method="GET", path=place("/v1/reports/{}", report_id), answer=Frozen)
 
     @Operation
+    def issue_report(
+        self,
+        report_id: int,
+        *,
+        number: str,
+        dated_on: date,
+        signer: str,
+        difficulties: str | None = None,
+        proposals: str | None = None,
+        strengths: str | None = None,
+        shortcomings: str | None = None,
+    ) -> Call[Frozen]:
+        """Write the papers with number, day, signer and remarks, without the draft's mark."""
+        return Call(
+            method="POST",
+            path=place("/v1/reports/{}/issue", report_id),
+            answer=Frozen,
+            json=given(
+                number=number,
+                dated_on=dated_on,
+                signer=signer,
+                difficulties=difficulties,
+                proposals=proposals,
+                strengths=strengths,
+                shortcomings=shortcomings,
+            ),
+        )
+
+    @Operation
     def get_report_file(self, report_id: int, form: str) -> Call[bytes]:
-        """A file as frozen (docx, pdf, xlsx, csv, json, summary, meta), after its hash has been checked."""
+        """A file as frozen (docx, pdf, xlsx, csv, json, summary, meta) or issued (issued-pdf)."""
         return Call(method="GET", path=place("/v1/reports/{}/files/{}", report_id, form), answer=bytes)
 
     @Operation

@@ -164,12 +164,23 @@ frozen_reports = Table(
     UniqueConstraint("kind", "subject_id", "cutoff_at"),
 )
 
+issued_reports = Table(
+    "issued_reports",
+    metadata,
+    Column("report_id", Integer, ForeignKey("reports.id"), primary_key=True, autoincrement=False),
+    Column("number", String(30), nullable=False),  # before the slash of its symbol
+    Column("dated_on", String(10), nullable=False),  # ISO date on the paper
+    Column("signer", String(120), nullable=False),
+    Column("at", Ms, nullable=False),
+    Column("by", String(80), nullable=False),
+)
+
 # In the database rather than a folder: one backup has ledger and documents, and every host finds them.
 report_files = Table(
     "report_files",
     metadata,
     Column("report_id", Integer, ForeignKey("reports.id"), primary_key=True),
-    Column("format", String(8), primary_key=True),
+    Column("format", String(16), primary_key=True),
     Column("name", String(120), nullable=False),
     Column("sha256", String(64), nullable=False),
     Column("size", Integer, nullable=False),

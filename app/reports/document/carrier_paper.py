@@ -187,6 +187,11 @@ def rest(note: str | None = None) -> Iterator[Block]:
     if note:
         yield Paragraph(note)
     else:
-        yield from (Paragraph("", Style.BLANK), Paragraph("", Style.BLANK))
+        yield from blank("difficulties")
     yield Heading(1, "IV. ĐỀ XUẤT, KIẾN NGHỊ")
-    yield from (Paragraph("", Style.BLANK), Paragraph("", Style.BLANK))
+    yield from blank("proposals")
+
+
+def blank(key: str) -> tuple[Paragraph, Paragraph]:
+    """Return dotted lines for what only people can say; `key` names it when the paper is issued."""
+    return Paragraph(key, Style.BLANK), Paragraph("", Style.BLANK)

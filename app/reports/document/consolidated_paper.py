@@ -11,7 +11,7 @@ from app.reports.carrier_statement import FigureSource
 from app.reports.consolidated import ConsolidatedReport, RunLine
 from app.reports.document import annexes, chairman_page, chart_images, citation
 from app.reports.document.annexes import Annex
-from app.reports.document.carrier_paper import DRAFT, top
+from app.reports.document.carrier_paper import DRAFT, blank, top
 from app.reports.document.letterhead import Letterhead
 from app.reports.document.model import (
     Block,
@@ -194,11 +194,11 @@ def _missing(report: ConsolidatedReport) -> Iterator[Block]:
 
 def _judgement() -> Iterator[Block]:
     yield Heading(1, "III. ĐÁNH GIÁ")
-    for title in ("1. Ưu điểm", "2. Hạn chế, nguyên nhân"):
+    for title, key in (("1. Ưu điểm", "strengths"), ("2. Hạn chế, nguyên nhân", "shortcomings")):
         yield Heading(2, title)
-        yield from (Paragraph("", Style.BLANK), Paragraph("", Style.BLANK))
+        yield from blank(key)
     yield Heading(1, "IV. PHƯƠNG HƯỚNG, KIẾN NGHỊ")
-    yield from (Paragraph("", Style.BLANK), Paragraph("", Style.BLANK))
+    yield from blank("proposals")
 
 
 def _carriers(report: ConsolidatedReport, form: ReportTable) -> Annex:

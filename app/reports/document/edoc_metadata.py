@@ -6,6 +6,7 @@ import json
 import re
 from typing import Any
 
+from app.reports.document.final_paper import Issue
 from app.reports.document.letterhead import Letterhead
 from app.reports.document.model import PaperDocument
 from app.reports.document.version import Version
@@ -14,23 +15,29 @@ from app.reports.render.numbers import iso
 _PAGE = re.compile(rb"/Type\s*/Page\b")
 
 
-def render(paper: PaperDocument, head: Letterhead, version: Version, pdf: bytes) -> bytes:
-    """Render the decree's fields; what only the office knows (number, day, signer) stays empty."""
+def render(
+    paper: PaperDocument, head: Letterhead, version: Version, pdf: bytes, issue: Issue | None = None
+) -> bytes:
+    """Render the decree's fields; what only the office knows stays empty until the paper is issued."""
+    signer = issue.signer if issue else head.signer
     document = {
         "OrganId": head.organ_id[:13],
         "FileCatalog": "",
         "FileNotation": "",
         "DocOrdinal": "",
         "TypeName": "Báo cáo",
-        "CodeNumber": "",
+        "CodeNumber": issue.number if issue else "",
         "CodeNotation": head.symbol[:30],
-        "IssuedDate": "",
+        "IssuedDate": f"{issue.dated_on:%d/%m/%Y}" if issue else "",
         "OrganName": head.name[:200],
         "Subject": paper.title[:500],
         "Language": "Tiếng Việt",
         "PageAmount": pages(pdf),
-        "Description": f"{version.words(paper.cutoff_ms)}. {paper.mark}."[:500],
-        "InforSign": {"Position": head.post[:100], "FullName": head.signer[:100]},
+        "Description": f"{version.words(paper.cutoff_ms)}.{f' {paper.mark}.' if paper.mark else ''}"[:500],
+        "InforSign": {
+            "Position": head.post[:100],
+            "FullName": signer[:100],
+        },
         "To": [{"OrganId": "", "OrganName": head.to[:200]}],
         "Priority": "",
         "IssuedAmount": "",

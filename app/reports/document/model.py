@@ -14,7 +14,7 @@ class Style(Enum):
     CENTRED = "centred"
     NOTE = "note"  # small italics, below tables and pictures
     QUOTED = "quoted"  # a message text, verbatim
-    BLANK = "blank"  # dots for handwriting
+    BLANK = "blank"  # dots for handwriting; the text is the key of what is filled in there
 
 
 @dataclass(frozen=True, slots=True)

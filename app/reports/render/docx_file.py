@@ -123,6 +123,8 @@ def render(paper: PaperDocument) -> bytes:
     parts.set_styles(docx)
     for nth, section in enumerate(paper.sections):
         _page(docx, section, first=nth == 0)
+        if nth and isinstance(section.blocks[0], PaperHead):
+            parts.hairline(docx)  # LibreOffice numbers no page anew that begins with a table
         for block in section.blocks:
             _add(block, docx, layout.width(section.landscape))
     for nth, made in enumerate(docx.sections):
@@ -202,7 +204,7 @@ _PARAGRAPHS: dict[Style, Callable[[Para], None]] = {
 
 @_add.register
 def _(block: Paragraph, docx: Docx, room: float) -> None:
-    made = docx.add_paragraph(printable(block.text))
+    made = docx.add_paragraph("" if block.style is Style.BLANK else printable(block.text))
     _PARAGRAPHS[block.style](made)
 
 

@@ -158,6 +158,13 @@ def set_headers(section: Any, mark: str, nth: int) -> None:
     _mark(section.first_page_header.paragraphs[0], mark, 2 * nth + 2)
 
 
+def hairline(docx: Any) -> None:
+    """Add a paragraph of one point without text."""
+    made = docx.add_paragraph()
+    made.paragraph_format.space_after = made.paragraph_format.space_before = Pt(0)
+    made.paragraph_format.line_spacing = Pt(1)
+
+
 def outline(paragraph: Para) -> None:
     """Show the paragraph in the navigation pane, as a heading of the first level."""
     level = parse_xml(f'<w:outlineLvl {nsdecls("w")} w:val="0"/>')

@@ -14,10 +14,20 @@ from app.api.dependencies import Id, LedgerDep, Routes
 from app.core import clock, ids
 from app.core.errors import Conflict, Invalid, no_such
 from app.core.ids import LARGEST, Exact
-from app.reports import archive, carrier_report, carrier_statement, differences, freeze, index, verify_archive
+from app.reports import (
+    archive,
+    carrier_report,
+    carrier_statement,
+    differences,
+    freeze,
+    index,
+    issue,
+    verify_archive,
+)
 from app.reports.archive import Frozen, ReportSubject, SubjectKind
-from app.reports.archive_routes import require_own
+from app.reports.archive_routes import IssueBody, require_own
 from app.reports.document import letterhead
+from app.reports.document.final_paper import REMARK_KEYS, REMARKS
 from app.reports.document.version import FigureChange
 from app.reports.figures import CarrierReport
 from app.reports.formats import Report
@@ -28,6 +38,7 @@ from app.security import tenant_scope
 from app.security.roles import may
 from app.web import display_names
 from app.web.forms import read_fields
+from app.web.forms.read_fields import filled
 from app.web.rendering import (
     Fields,
     FormData,
@@ -99,9 +110,37 @@ def page_do_freeze_report(visit: Visit, fields: Fields, ledger: LedgerDep) -> Re
     return redirect_with_flash(visit, f"/reports/{report.id}", said, n=report.version)
 
 
+@router.post("/reports/{report_id}/issue")
+def page_do_issue_report(report_id: Id, visit: Visit, fields: Fields, ledger: LedgerDep) -> Response:
+    """Issue a version as POST /v1/reports/{id}/issue does."""
+    visit.db.read(lambda c: require_own(c, visit.who, _own_subject(c, visit, report_id)))
+    try:
+        said = {name: fields.get(name) for name in ("number", "dated_on", "signer", *REMARK_KEYS)}
+        body = filled(IssueBody, said)
+        freezer = Freezer(visit.db, ledger, letterhead.load(visit.settings.letterheads), visit.who.name)
+        issue.issue(freezer, report_id, visit.who.carrier, body.issue())
+    except (Conflict, Invalid) as error:
+        return _frozen(visit, report_id, entered=refused(error, fields))
+    return redirect_with_flash(visit, f"/reports/{report_id}", say("The final papers are written."))
+
+
+def _own_subject(connection: Connection, visit: PageRequest, report_id: int) -> ReportSubject:
+    report = archive.get(connection, report_id, visit.who.carrier)
+    return ReportSubject(report.subject, report.subject_id)
+
+
 @router.get("/reports/{report_id}")
 def page_frozen_report(report_id: Id, visit: Visit, against: Cursor = 0, prove: bool = False) -> Response:
     """Show one version: files, changes since the one before or another one, proof."""
+    return _frozen(visit, report_id, against, prove)
+
+
+_UNTOUCHED = FormState()
+
+
+def _frozen(
+    visit: PageRequest, report_id: int, against: int = 0, prove: bool = False, entered: FormState = _UNTOUCHED
+) -> Response:
     carrier = visit.who.carrier
     report = visit.db.read(archive.get, report_id, carrier)
     subject = ReportSubject(report.subject, report.subject_id)
@@ -113,8 +152,11 @@ def page_frozen_report(report_id: Id, visit: Visit, against: Cursor = 0, prove: 
         "against": other.id if other else 0,
         "changes": visit.db.read(_compared, other, report) if other else (),
         "proof": verify_archive.prove(visit.db, report) if prove else None,
+        "issues": may(visit.who.role, "issue_report"),
+        "remarks": REMARKS[subject.kind],
+        "entered": entered,
     }
-    return render(visit, "frozen.html", **shown)
+    return render(visit, "frozen.html", entered.status, **shown)
 
 
 # Building the page

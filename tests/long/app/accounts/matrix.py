@@ -69,6 +69,7 @@ campaign_report         401  in   in   in   in   404
 directive_report        401  in   in   in   403  403
 list_doubts             401  in   in   in   403  403
 freeze_report           401  in   in   403  in   in
+issue_report            401  in   in   403  in   404
 list_reports            401  in   in   in   in   in
 get_report              401  in   in   in   in   404
 get_report_file         401  in   in   in   in   404
@@ -175,6 +176,7 @@ page_run_report         303  in   in   in   in   404
 page_campaign_report    303  in   in   in   in   404
 page_directive_report   303  in   in   in   403  403
 page_do_freeze_report   303  in   in   403  in   in
+page_do_issue_report    303  in   in   403  in   404
 page_frozen_report      303  in   in   in   in   404
 page_compose                303  in   in   403  403  403
 page_do_create_campaign     303  in   in   403  403  403

@@ -76,6 +76,23 @@ def test_a_version_is_frozen_once_and_its_files_are_there(signed_in: In) -> None
     assert first in paper.get("/reports").text
 
 
+def test_a_version_is_issued_on_its_page_and_a_mistake_keeps_what_was_written(signed_in: In) -> None:
+    paper = signed_in("admin")
+    page = freeze(paper)
+    said = {"number": "0/BC", "dated_on": "2024-02-09", "signer": "Ông A", "proposals": "Nhắn thêm một đợt."}
+    refused = paper.send(page, f"{page}/issue", **said)
+    assert refused.status_code == 422
+    assert "trước dấu gạch chéo" in text(refused.text)
+    assert "Nhắn thêm một đợt." in refused.text
+    assert paper.send(page, f"{page}/issue", **said | {"number": "17"}).status_code == 303
+    shown = paper.get(page)
+    assert "Số 17 ngày 09/02/2024, người ký: Ông A" in text(shown.text)
+    (link,) = re.findall(r'href="(/v1/reports/\d+/files/issued-pdf)"', shown.text)
+    assert paper.get(link).headers["content-type"] == "application/pdf"
+    foreign = signed_in("operator", "viettel")
+    assert foreign.send("/reports/runs/2", f"{page}/issue", **said).status_code == 404
+
+
 def test_versions_are_compared_and_proved(pages_db: Database, signed_in: In) -> None:
     paper = signed_in("admin")
     first = freeze(paper, at="2024-01-29T09:00")

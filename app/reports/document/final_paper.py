@@ -1,0 +1,95 @@
+"""Fill a draft's blanks: number, day, signer, and what only people can say; the mark goes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date
+
+from app.core.errors import Conflict, Invalid
+from app.reports.document.annexes import BLANK_NUMBER
+from app.reports.document.model import Block, PaperDocument, PaperHead, Paragraph, Signature, Style, Title
+
+NOTHING_TO_SAY = "Không có."
+# Keys of what only people can say, by the kind of report.
+REMARKS = {"run": ("difficulties", "proposals"), "directive": ("strengths", "shortcomings", "proposals")}
+REMARK_KEYS = tuple(dict.fromkeys(key for keys in REMARKS.values() for key in keys))
+_BLANK_DAY = re.compile(r"ngày …… tháng …… năm (\d{4}|……)")
+_REPLACES = "Báo cáo này thay thế"
+
+
+@dataclass(frozen=True, slots=True)
+class Issue:
+    """What the office enters. number: before the slash, such as 125; remarks: by key of a blank paragraph."""
+
+    number: str
+    dated_on: date
+    signer: str
+    remarks: Mapping[str, str] = field(default_factory=dict)
+
+
+def fill(paper: PaperDocument, issue: Issue, before: Issue | None) -> PaperDocument:
+    """Return the final paper; before: how the version that it replaces was issued, if it was.
+
+    Raises Invalid for a remark that the paper has no place for, Conflict where blanks are left.
+    """
+    blanks = (each for each in paper.blocks if isinstance(each, Paragraph) and each.style is Style.BLANK)
+    keys = {each.text for each in blanks} - {""}
+    if unknown := sorted(issue.remarks.keys() - keys):
+        raise Invalid(
+            f"This report has no place for {unknown[0]}; it has {', '.join(sorted(keys))}.", field=unknown[0]
+        )
+    sections = tuple(
+        replace(each, blocks=tuple(made for block in each.blocks for made in _filled(block, issue, before)))
+        for each in paper.sections
+    )
+    final = replace(paper, mark="", sections=sections)
+    for left in filter(None, (_left_blank(block) for block in final.blocks)):
+        raise Conflict(
+            f"The paper still has dots to fill in: “{left}”. Complete the letterhead (LOA_LETTERHEADS); a "
+            "version that this one replaces is issued first."
+        )
+    return final
+
+
+def _filled(block: Block, issue: Issue, before: Issue | None) -> Iterator[Block]:
+    if isinstance(block, PaperHead):
+        yield replace(block, number=_numbered(block.number, issue), dated=_dated(block.dated, issue))
+    elif isinstance(block, Title):
+        yield replace(block, notes=tuple(_dated(_numbered(each, issue), issue) for each in block.notes))
+    elif isinstance(block, Signature):
+        yield replace(block, signer=issue.signer)
+    elif isinstance(block, Paragraph) and block.style is Style.BLANK:
+        words = issue.remarks.get(block.text, "").strip() or NOTHING_TO_SAY
+        lines = [line.strip() for line in words.splitlines()] if block.text else []
+        yield from (Paragraph(line) for line in lines if line)
+    elif isinstance(block, Paragraph) and block.text.startswith(_REPLACES) and before is not None:
+        yield replace(block, text=_dated(_numbered(block.text, before), before))
+    else:
+        yield block
+
+
+def _numbered(text: str, issue: Issue) -> str:
+    return text.replace(BLANK_NUMBER, f" {issue.number}", 1)
+
+
+def _dated(text: str, issue: Issue) -> str:
+    on = issue.dated_on
+    month = f"{on.month:02}" if on.month < 3 else str(on.month)  # Decree 30: two digits below 10 and for 1, 2
+    return _BLANK_DAY.sub(f"ngày {on.day:02} tháng {month} năm {on.year}", text)
+
+
+def _left_blank(block: Block) -> str | None:
+    """Return the start of a text that still has dots or a blank number."""
+    texts: tuple[str, ...] = ()
+    match block:
+        case PaperHead():
+            texts = (block.superior, block.agency, block.number, block.dated)
+        case Title():
+            texts = (*block.notes, block.to or "")
+        case Paragraph(style=style) if style is not Style.QUOTED:
+            texts = (block.text,)
+        case Signature():
+            texts = (block.post, *block.recipients)
+    return next((text[:80] for text in texts if "……" in text or BLANK_NUMBER in text), None)

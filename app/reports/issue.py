@@ -1,0 +1,100 @@
+"""Issues a frozen report: the papers anew with number, day and signer, beside the draft that stays."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import date
+
+from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy.exc import IntegrityError
+
+from app.core import clock
+from app.core.errors import Conflict, Invalid
+from app.database.models import issued_reports, report_files
+from app.reports import archive, freeze, verify_archive
+from app.reports.archive import Frozen, ReportSubject
+from app.reports.consolidated import ConsolidatedReport
+from app.reports.document import consolidated_paper, edoc_metadata
+from app.reports.document.final_paper import Issue, fill
+from app.reports.document.letterhead import Letterheads
+from app.reports.document.version import Version
+from app.reports.formats import PAPERS, Format, head_of, paper
+from app.reports.freeze import ISSUED, SIDECAR, Built, Freezer
+from app.security import audit
+
+_NUMBER = re.compile(r"[0-9][0-9A-Za-zĐđ.-]{0,29}")
+
+
+def issue(freezer: Freezer, report_id: int, carrier: str | None, wanted: Issue) -> Frozen:
+    """Write the final papers; issuing again replaces them, since a number can be mistyped.
+
+    carrier: whose reports the caller may see, None for all. Raises NotFound, Invalid, and Conflict where the
+    ledger no longer gives the frozen figures, or blanks would be left.
+    """
+    _require(wanted)
+    db = freezer.db
+    report = db.read(archive.get, report_id, carrier)
+    proof = verify_archive.prove(db, report)
+    if why := (*proof.sentences, proof.note)[0]:
+        raise Conflict(f"The papers of report {report_id} can't be written anew: {why}")
+    built, last = db.read(verify_archive.rebuilt, report), db.read(_before, report)
+    version = freezer.next_version(built, last)[0]
+    before = db.read(_issue_of, last.id) if last else None
+    files = dict(_made(built, freezer.letterheads, version, (wanted, before)))
+    try:
+        db.write(_keep, report, files, wanted, freezer.who)
+    except IntegrityError:
+        raise Conflict("Somebody has issued this report at the same moment; look at it again.") from None
+    return db.read(archive.get, report_id)
+
+
+def _require(wanted: Issue) -> None:
+    if not _NUMBER.fullmatch(wanted.number):
+        raise Invalid("A number is digits and letters before the slash, such as 125.", field="number")
+    if not wanted.signer.strip():
+        raise Invalid("Write the rank and name of the person who signs.", field="signer")
+    if wanted.dated_on > clock.local(clock.now()).date():
+        raise Invalid("A paper can't be dated in the future.", field="dated_on")
+
+
+def _made(
+    built: Built, letterheads: Letterheads, version: Version, issues: tuple[Issue, Issue | None]
+) -> Iterator[tuple[str, bytes]]:
+    head, (wanted, before) = head_of(built, letterheads), issues
+    final = fill(paper(built, letterheads, version), wanted, before)
+    papers = {form: write(final) for form, write in PAPERS.items()}
+    yield from ((form.value, content) for form, content in papers.items())
+    if isinstance(built, ConsolidatedReport):
+        page = fill(consolidated_paper.summary(built, head, version), replace(wanted, remarks={}), before)
+        yield Format.SUMMARY.value, PAPERS[Format.PDF](page)
+    yield SIDECAR, edoc_metadata.render(final, head, version, papers[Format.PDF], wanted)
+
+
+def _before(connection: Connection, report: Frozen) -> Frozen | None:
+    subject = ReportSubject(report.subject, report.subject_id)
+    versions = archive.recent(connection, 0, report.version, None, subject)
+    return next((each for each in versions if each.version == report.version - 1), None)
+
+
+def _issue_of(connection: Connection, report_id: int) -> Issue | None:
+    i = issued_reports.c
+    row = connection.execute(select(i.number, i.dated_on, i.signer).where(i.report_id == report_id)).first()
+    return None if row is None else Issue(row.number, date.fromisoformat(row.dated_on), row.signer)
+
+
+def _keep(
+    connection: Connection, report: Frozen, files: Mapping[str, bytes], wanted: Issue, who: str
+) -> None:
+    f, subject = report_files.c, ReportSubject(report.subject, report.subject_id)
+    connection.execute(delete(report_files).where(f.report_id == report.id, f.format.startswith(ISSUED)))
+    connection.execute(delete(issued_reports).where(issued_reports.c.report_id == report.id))
+    said = {"number": wanted.number, "dated_on": wanted.dated_on.isoformat(), "signer": wanted.signer}
+    own = {"report_id": report.id, "at": clock.now_ms(), "by": who}
+    connection.execute(insert(issued_reports).values(own | said))
+    named = [(f"{ISSUED}{form}", content) for form, content in files.items()]
+    rows = [freeze.file_row(report.id, subject, report.version, each) for each in named]
+    connection.execute(insert(report_files), rows)
+    digest = next(row["sha256"] for row in rows if row["format"] == f"{ISSUED}{Format.PDF}")
+    audit.note(connection, who, "report.issue", f"report/{report.id}", **said, sha256=digest)
