@@ -5,19 +5,25 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
+from app.cli import common
 from app.cli.common import open_db
 from app.cli.output import Json, Number, done, instant, listing, say, whoami
+from app.cli.remote import asked, at_server
 from app.cli.statement_commands import attach
 from app.core import clock
+from app.database.connection import Database
 from app.reports import addressees
-from app.reports.addressees import Addressee, AddresseeKind, AddresseeStatus, OutreachChannel, OutreachItem
+from app.reports.addressees import Addressee, AddresseeKind, OutreachChannel, OutreachItem
 from app.reports.document_meta import EntrySource
 from app.reports.intake import external_activity, views
 from app.reports.intake.statement_input import PaperClaim
+
+if TYPE_CHECKING:
+    from loa_client import LoaClient
 
 app = typer.Typer(no_args_is_help=True, help="Whom a directive addresses, and what they report.")
 
@@ -37,25 +43,29 @@ class _Row:
 @app.command("list")
 def list_(directive_id: Number, as_json: Json = False) -> None:
     """Show who has reported and who is late."""
-    with open_db(looks=True) as (db, _):
-        found = db.read(addressees.addressee_statuses, directive_id, clock.now_ms())
-    rows = [_row(each) for each in found]
+    rows = asked(
+        lambda api: [_row(each, each.first_at) for each in api.list_addressees(directive_id).addressees],
+        lambda db: [
+            _row(each, views.instant(each.first_ms))
+            for each in db.read(addressees.addressee_statuses, directive_id, clock.now_ms())
+        ],
+    )
     listing(rows, ("name", "kind", "reported", "late", "items", "email"), as_json)
 
 
-def _row(of: AddresseeStatus) -> _Row:
+def _row(of: Any, first: datetime | None) -> _Row:
     items = len(of.report.items) if of.report else 0
     late = "late" if of.late else ""
-    return _Row(
-        of.addressee.name, of.addressee.kind, views.instant(of.first_ms), late, items, of.addressee.email
-    )
+    return _Row(of.addressee.name, of.addressee.kind, first, late, items, of.addressee.email)
 
 
 @app.command()
 def channels(directive_id: Number, as_json: Json = False) -> None:
     """Show what all addressees did together, by channel."""
-    with open_db() as (db, _):
-        found = addressees.totals(db.read(addressees.addressee_statuses, directive_id, clock.now_ms()))
+    found = asked(
+        lambda api: api.list_addressees(directive_id).channels,
+        lambda db: addressees.totals(db.read(addressees.addressee_statuses, directive_id, clock.now_ms())),
+    )
     listing(found, ("channel", "units", "pieces", "reach", "minutes"), as_json)
 
 
@@ -69,9 +79,14 @@ def set_(
     as_json: Json = False,
 ) -> None:
     """Set an addressee's kind, carrier and e-mail, or add an addressee."""
-    with open_db() as (db, _):
-        of = Addressee(None, directive_id, name.strip(), kind, carrier, email)
-        kept = db.write(external_activity.register, of, whoami())
+    of = Addressee(None, directive_id, name.strip(), kind, carrier, email)
+    kept = asked(
+        lambda api: api.set_addressee(
+            directive_id, name=of.name, kind=cast("Any", kind), carrier=carrier, email=email, if_match="*"
+        ),
+        lambda db: db.write(external_activity.register, of, whoami()),
+        looks=False,
+    )
     say(kept, as_json)
 
 
@@ -93,24 +108,48 @@ def report(  # noqa: PLR0913 - every option of the command line is a parameter
     at = instant("received", received)
     paper = PaperClaim(EntrySource.COMMAND, number, None, clock.to_ms(at) if at else None, None, reason)
     item = OutreachItem(channel, pieces, reach, minutes, url=url)
-    with open_db() as (db, settings):
-        if scan is not None:
-            paper = replace(paper, attachment=attach(db, scan, settings.attachment_limit_mb))
-        claim = external_activity.OutreachClaim(name.strip(), (item,), paper)
-        kept = db.write(external_activity.report, directive_id, claim, whoami())
+    claim = external_activity.OutreachClaim(name.strip(), (item,), paper)
+    if common.server is not None:
+        kept = at_server(lambda api: _reported(api, directive_id, claim, at, scan))
+    else:
+        with open_db() as (db, settings):
+            if scan is not None:
+                attached = attach(db, scan, settings.attachment_limit_mb)
+                claim = replace(claim, paper=replace(paper, attachment=attached))
+            kept = db.write(external_activity.report, directive_id, claim, whoami())
     version = kept.paper.version
     done(f"{kept.addressee}: version {version} is kept.", addressee=kept.addressee, version=version)
+
+
+def _reported(
+    api: LoaClient,
+    directive_id: int,
+    claim: external_activity.OutreachClaim,
+    at: datetime | None,
+    scan: Path | None,
+) -> Any:
+    return api.report_outreach(
+        directive_id,
+        addressee=claim.addressee,
+        items=cast("Any", claim.items),
+        number=claim.paper.number,
+        received_at=at,
+        reason=claim.paper.reason,
+        attachment=api.keep_attachment(file=scan).sha256 if scan else None,
+    )
 
 
 @app.command("form")
 def form_(directive_id: Number, out: Out) -> None:
     """Write the workbook for the addressees' reports."""
-    with open_db() as (db, _):
+
+    def here(db: Database) -> bytes:
         from app.reports.intake import external_activity_workbook  # slow to import
 
-        content = external_activity_workbook.build(
-            directive_id, db.read(addressees.of_directive, directive_id)
-        )
+        of = db.read(addressees.of_directive, directive_id)
+        return external_activity_workbook.build(directive_id, of)
+
+    content = asked(lambda api: api.get_report_form(directive_id), here)
     out.write_bytes(content)
     done(f"Wrote {out} ({len(content)} bytes).", file=out, bytes=len(content))
 
@@ -120,11 +159,13 @@ def import_(
     directive_id: Number, file: Annotated[Path, typer.Argument(help="The filled workbook, .xlsx.")]
 ) -> None:
     """Import the filled workbook, all or nothing; reports that are known already are skipped."""
-    with open_db() as (db, _):
+
+    def here(db: Database) -> int:
         from app.reports.intake import external_activity_workbook
 
-        claims = external_activity_workbook.read(
-            file.read_bytes(), db.read(external_activity_workbook.asked_of, directive_id)
-        )
-        kept = db.write(external_activity.report_all, directive_id, claims, whoami())
-    done(f"{len(kept)} reports are kept.", reports=len(kept))
+        of = db.read(external_activity_workbook.asked_of, directive_id)
+        claims = external_activity_workbook.read(file.read_bytes(), of)
+        return len(db.write(external_activity.report_all, directive_id, claims, whoami()))
+
+    kept = asked(lambda api: len(api.return_report_form(directive_id, file=file)), here, looks=False)
+    done(f"{kept} reports are kept.", reports=kept)

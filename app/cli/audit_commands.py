@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import replace
-from typing import Annotated
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, replace
+from itertools import islice
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from pydantic_core import to_json
 from sqlalchemy import Connection
 
+from app.cli import common
 from app.cli.common import open_db
 from app.cli.output import Json, done, say, whoami, whole
+from app.cli.remote import client
 from app.core import hashing, ids
 from app.core.errors import Conflict, Invalid
 from app.core.hashing import ALGORITHMS
 from app.database.connection import Database
 from app.security import audit
 from app.security.audit import Act, Chain
+
+if TYPE_CHECKING:
+    from loa_client import LoaClient
 
 app = typer.Typer(
     no_args_is_help=True, help="What people did: append-only, each act chained to the one before."
@@ -40,9 +46,7 @@ def verify(
     that nothing was cut off the end.
     """
     earlier = None if head is None else _earlier(head)
-    with open_db(looks=True) as (db, settings):
-        found = db.read(audit.verify, audit.kept(settings))
-        found = found if found.fault or earlier is None else _against(db, found, *earlier)
+    found = _verified(earlier)
     if as_json or found.fault is None:
         gone = f" (1 to {found.erased} erased by certificate {found.certificate})" if found.erased else ""
         said = f"{found.rows} acts{gone}, all as they were written{_proof(found)}."
@@ -50,6 +54,25 @@ def verify(
         say(found, as_json) if as_json else typer.echo(said)
     if found.fault:
         raise Conflict(f"The audit is not as it was written. {found.fault}")
+
+
+def _verified(earlier: tuple[int, str] | None) -> Chain:
+    if common.server is not None:
+        with client() as api:
+            there = Chain(**asdict(api.verify_audit()))
+            hashes = {each.id: each.hash for each in _first(api, earlier)}
+            return there if there.fault or earlier is None else _against(there, *earlier, hashes.get)
+    with open_db(looks=True) as (db, settings):
+        found = db.read(audit.verify, audit.kept(settings))
+        if found.fault or earlier is None:
+            return found
+        return _against(found, *earlier, lambda row: db.read(_hash_of, row))
+
+
+def _first(api: LoaClient, earlier: tuple[int, str] | None) -> Iterable[Any]:
+    """Return the act that an earlier head names."""
+    rows = earlier[0] if earlier else 0
+    return islice(api.list_acts(after=rows - 1, limit=1), 1) if rows else ()
 
 
 def _proof(found: Chain) -> str:
@@ -67,14 +90,14 @@ def _earlier(head: str) -> tuple[int, str]:
     return rows, digest
 
 
-def _against(db: Database, found: Chain, rows: int, digest: str) -> Chain:
+def _against(found: Chain, rows: int, digest: str, hash_of: Callable[[int], str | None]) -> Chain:
     fault = None
     if rows < found.erased:
         fault = (
             f"Rows 1 to {found.erased} are erased (certificate {found.certificate}), so a head of row {rows} "
             "proves nothing any more: give one that was printed later."
         )
-    elif rows and db.read(_hash_of, rows) != digest:
+    elif rows and hash_of(rows) != digest:
         fault = f"Row {rows} is not the one that was there at that time."
     return replace(found, fault=fault)
 
@@ -112,6 +135,11 @@ def export(
     after: Annotated[int, typer.Option(parser=whole, help="Only acts after this number.")] = 0,
 ) -> None:
     """Print every act as a line of JSON, oldest first."""
+    if common.server is not None:
+        with client() as api:
+            for each in api.list_acts(after=after, limit=_PIECE):
+                typer.echo(to_json(each).decode())
+        return
     with open_db(looks=True) as (db, _):
         for act in _all(db, after):
             typer.echo(to_json(act).decode())

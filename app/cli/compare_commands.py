@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from app.cli.common import open_db
 from app.cli.output import Json, Number, listing, say, whole
+from app.cli.remote import asked
 from app.reports import comparison
 from app.reports.by_area import Mixed
 from app.reports.comparison import RunShare
@@ -51,8 +51,7 @@ def _row(of: RunShare) -> _Share:
 @app.command()
 def rounds(campaign_id: Number, as_json: Json = False) -> None:
     """Show the campaigns with the same text under the same directive, in order."""
-    with open_db(looks=True) as (db, _):
-        found = db.read(comparison.rounds, campaign_id)
+    found = asked(lambda api: api.get_rounds(campaign_id), lambda db: db.read(comparison.rounds, campaign_id))
     if as_json:
         say(found, as_json)
         return
@@ -64,8 +63,9 @@ def rounds(campaign_id: Number, as_json: Json = False) -> None:
 @app.command()
 def carriers(campaign_id: Number, as_json: Json = False) -> None:
     """Show the carriers of a campaign against each other and the norm."""
-    with open_db(looks=True) as (db, _):
-        found = db.read(comparison.carriers, campaign_id)
+    found = asked(
+        lambda api: api.compare_carriers(campaign_id), lambda db: db.read(comparison.carriers, campaign_id)
+    )
     if as_json:
         say(found, as_json)
         return
@@ -82,13 +82,18 @@ def areas(
     as_json: Json = False,
 ) -> None:
     """Show sent and received by area: measured, and stated or entered by hand."""
-    with open_db(looks=True) as (db, _):
-        if beside is None:
-            own = db.read(comparison.areas_of, campaign_id)
-            rows = [_Area(row.code or "", row.name, *_shares(row.figures)) for row in own]
-            listing(own if as_json else rows, ("code", "name", "measured", "stated"), as_json)
-            return
-        found = db.read(comparison.compare_areas, campaign_id, beside)
+    if beside is None:
+        own = asked(
+            lambda api: api.get_areas(campaign_id), lambda db: db.read(comparison.areas_of, campaign_id)
+        )
+        rows = [_Area(row.code or "", row.name, *_shares(row.figures)) for row in own]
+        listing(own if as_json else rows, ("code", "name", "measured", "stated"), as_json)
+        return
+    other = beside
+    found = asked(
+        lambda api: api.compare_areas(campaign_id, other),
+        lambda db: db.read(comparison.compare_areas, campaign_id, other),
+    )
     if as_json:
         say(found, as_json)
         return

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from app.cli.common import open_db
 from app.cli.current_user import decider
 from app.cli.output import Json, listing, say
+from app.cli.remote import asked
 from app.dispatch.find_person import find_person
 
 app = typer.Typer(no_args_is_help=True, help="Deliveries: what one person got.")
@@ -40,8 +40,11 @@ def find(
 ) -> None:
     """Show every campaign's delivery to this exact number, masked. The audit keeps who looked."""
     wanted = number if number is not None else sys.stdin.readline()
-    with open_db() as (db, _):
-        found = db.write(lambda c: find_person(c, wanted, decider(c, "find_person")))
+    found = asked(
+        lambda api: api.find_person(phone=wanted.strip()),
+        lambda db: db.write(lambda c: find_person(c, wanted, decider(c, "find_person"))),
+        looks=False,
+    )
     if as_json:
         say(found, as_json)
         return

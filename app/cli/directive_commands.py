@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import date
 from typing import Annotated
 
 import typer
 
 from app.campaigns import directives
-from app.cli.common import open_db
 from app.cli.output import Json, Number, done, instant, listing, say, whoami, whole
+from app.cli.remote import asked
 from app.core import clock
 from app.core.errors import Invalid
 from app.deadline.status import status as status_of
@@ -36,8 +37,12 @@ def create(
         report_deadline=instant("report-deadline", report_deadline),
         addressees=tuple(to or ()),
     )
-    with open_db(founds=True) as (db, _):
-        made = db.write(directives.create, letter, whoami())
+    made = asked(
+        lambda api: api.create_directive(**asdict(letter)).id,
+        lambda db: db.write(directives.create, letter, whoami()),
+        looks=False,
+        founds=True,
+    )
     done(f"Directive {made}", directive=made)
 
 
@@ -49,8 +54,11 @@ def deadline(
 ) -> None:
     """Set another report deadline; the one before stays in the history, and in reports up to then."""
     at = None if until == "none" else instant("until", until)
-    with open_db() as (db, _):
-        db.write(directives.put_off, directive_id, at, reason, whoami())
+    asked(
+        lambda api: api.put_off_deadline(directive_id, report_deadline=at, reason=reason),
+        lambda db: db.write(directives.put_off, directive_id, at, reason, whoami()),
+        looks=False,
+    )
     done(
         f"Reports under directive {directive_id} are due {until}.", directive=directive_id, report_deadline=at
     )
@@ -66,23 +74,27 @@ def _day(value: str) -> date:
 @app.command("list")
 def list_(as_json: Json = False) -> None:
     """Show the directives."""
-    with open_db(looks=True) as (db, _):
-        found = db.read(directives.page, 0, 1000)
+    found = asked(
+        lambda api: list(api.list_directives(limit=1000)), lambda db: db.read(directives.page, 0, 1000)
+    )
     listing(found, ("id", "number", "issued_on", "issuer", "report_deadline"), as_json)
 
 
 @app.command()
 def show(directive_id: Number, as_json: Json = False) -> None:
     """Show one directive."""
-    with open_db(looks=True) as (db, _):
-        say(db.read(directives.get, directive_id), as_json)
+    found = asked(
+        lambda api: api.get_directive(directive_id), lambda db: db.read(directives.get, directive_id)
+    )
+    say(found, as_json)
 
 
 @app.command()
 def status(directive_id: Number, as_json: Json = False) -> None:
     """Show a directive's status: time left, every run against the deadline, who has not reported what."""
-    with open_db(looks=True) as (db, _):
-        found = db.read(status_of, directive_id, clock.now())
+    found = asked(
+        lambda api: api.get_status(directive_id), lambda db: db.read(status_of, directive_id, clock.now())
+    )
     if as_json:
         say(found, as_json)
         return
@@ -104,18 +116,25 @@ def replay(
     """Send a reminder or an event again, under the same id so that its receiver recognises it."""
     if (notice_id is None) == (failed_to is None):
         raise Invalid("Name either one notice, as `loa directive notices` numbers it, or --failed-to.")
-    with open_db() as (db, _):
-        if notice_id is not None:
-            db.write(outbox.replay, notice_id, whoami())
-            done(f"Notice {notice_id} will be sent again.", notices=1)
-        else:
-            count = db.write(outbox.replay_failed, failed_to or "", whoami())
-            done(f"{count} notices to {failed_to} will be sent again.", notices=count)
+    if notice_id is not None:
+        number = notice_id
+        asked(
+            lambda api: api.replay_notice(number),
+            lambda db: db.write(outbox.replay, number, whoami()),
+            looks=False,
+        )
+        done(f"Notice {notice_id} will be sent again.", notices=1)
+        return
+    count = asked(
+        lambda api: api.replay_failed_notices(target=failed_to or "").notices,
+        lambda db: db.write(outbox.replay_failed, failed_to or "", whoami()),
+        looks=False,
+    )
+    done(f"{count} notices to {failed_to} will be sent again.", notices=count)
 
 
 @app.command()
 def notices(as_json: Json = False) -> None:
     """Show the reminders: sent, waiting, or failed with the reason."""
-    with open_db(looks=True) as (db, _):
-        found = db.read(outbox.page, 0, 1000)
+    found = asked(lambda api: list(api.list_notices(limit=1000)), lambda db: db.read(outbox.page, 0, 1000))
     listing(found, ("id", "kind", "channel", "target", "state", "tries", "sent_at", "error"), as_json)

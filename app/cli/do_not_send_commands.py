@@ -7,21 +7,24 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from sqlalchemy import Connection
 
 from app.batches.row_parser import open_rows
-from app.cli.common import open_db
 from app.cli.current_user import decider
 from app.cli.output import After, Json, listing, say
+from app.cli.remote import asked
 from app.core.errors import Forbidden
 from app.core.known_carriers import check_own
 from app.database.connection import Database
 from app.file_import.row_blocks import UnreadableLine
 from app.privacy import do_not_send
 from app.privacy.do_not_send import MOST, Changed, RefusedEntry
+
+if TYPE_CHECKING:
+    from loa_client import LoaClient
 
 app = typer.Typer(no_args_is_help=True, help="Numbers that a carrier's runs leave out.")
 
@@ -70,8 +73,10 @@ def list_(
     as_json: Json = False,
 ) -> None:
     """Show the list, numbers masked."""
-    with open_db(looks=True) as (db, _):
-        found = db.read(do_not_send.page, after, limit, carrier)
+    found = asked(
+        lambda api: list(islice(api.list_do_not_send(carrier=carrier, after=after), limit)),
+        lambda db: db.read(do_not_send.page, after, limit, carrier),
+    )
     listing(found, ("id", "carrier", "phone", "added_at", "added_by"), as_json)
 
 
@@ -83,22 +88,28 @@ def _typed() -> list[str]:
 def _carry_out(
     order: Order, carrier: str, numbers: Iterator[str], as_json: bool, places: Sequence[int] = ()
 ) -> None:
-    with open_db(founds=True, check=partial(check_own, carrier=carrier)) as (db, _):
+    def there(api: LoaClient) -> Changed:
+        change: Any = api.add_do_not_send if order is do_not_send.add else api.remove_do_not_send
+        return _in_parts(lambda part: change(carrier=carrier, numbers=part), numbers)
+
+    def here(db: Database) -> Changed:
         who = db.read(decider, "add_do_not_send")
         if who.carrier not in (None, carrier):
             raise Forbidden(f"You are an operator of {who.carrier}.", field="carrier")
-        done = _in_parts(db, order, carrier, numbers, who.name)
+        return _in_parts(lambda part: db.write(order, carrier, part, who.name), numbers)
+
+    done = asked(there, here, looks=False, founds=True, check=partial(check_own, carrier=carrier))
     if places:
         refused = [RefusedEntry(places[each.place - 1], each.why) for each in done.refused]
         done = Changed(done.changed, done.unchanged, refused)
     say(done, as_json)
 
 
-def _in_parts(db: Database, order: Order, carrier: str, numbers: Iterator[str], who: str) -> Changed:
+def _in_parts(change: Callable[[list[str]], Changed], numbers: Iterator[str]) -> Changed:
     """Apply in parts, so that other writers never wait long; each part has its own audit entry."""
     total, before = Changed(0, 0, []), 0
     while part := list(islice(numbers, MOST)):
-        done = db.write(order, carrier, part, who)
+        done = change(part)
         refused = [RefusedEntry(before + each.place, each.why) for each in done.refused]
         total = Changed(
             total.changed + done.changed, total.unchanged + done.unchanged, total.refused + refused

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from typing import Annotated
 
 import typer
 
-from app.cli.common import open_db
 from app.cli.output import Json, listing
+from app.cli.remote import asked
 from app.inbound import queries
 from app.inbound.queries import InboundMessageView
 
@@ -42,8 +43,10 @@ def list_(
     as_json: Json = False,
 ) -> None:
     """Show messages in the order of arrival, numbers masked."""
-    with open_db(looks=True) as (db, _):
-        found = db.read(queries.page, after, limit, carrier)
+    found = asked(
+        lambda api: list(islice(api.list_inbound_messages(carrier=carrier, after=after), limit)),
+        lambda db: db.read(queries.page, after, limit, carrier),
+    )
     columns = tuple(_Line.__dataclass_fields__)
     listing(found if as_json else [_line(each) for each in found], columns, as_json)
 

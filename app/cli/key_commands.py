@@ -5,15 +5,15 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Any, cast
 
 import typer
 
 from app import security
 from app.accounts import service
 from app.accounts.service import NewKey
-from app.cli.common import open_db
 from app.cli.output import Json, done, listing, whoami
+from app.cli.remote import asked
 from app.core import clock
 from app.core.errors import Invalid
 from app.core.known_carriers import check_own
@@ -35,8 +35,13 @@ def add(
 ) -> None:
     """Create a key and print it, this once."""
     until = None if expires is None else clock.now() + span("expires", expires)
-    with open_db(founds=True, check=partial(check_own, carrier=carrier)) as (db, _):
-        secret = db.write(service.add_key, NewKey(name, role, carrier, until), whoami())
+    secret = asked(
+        lambda api: api.add_key(name=name, role=cast("Any", role), carrier=carrier, expires_at=until).key,
+        lambda db: db.write(service.add_key, NewKey(name, role, carrier, until), whoami()),
+        looks=False,
+        founds=True,
+        check=partial(check_own, carrier=carrier),
+    )
     done(secret, name=name, role=role, carrier=carrier, expires_at=until, key=secret)
 
 
@@ -46,8 +51,12 @@ def rotate(
     overlap: Annotated[str, typer.Option(help="How long the secret before stays good.")] = "24h",
 ) -> None:
     """Replace a key's secret and print the new one, this once."""
-    with open_db() as (db, _):
-        secret = db.write(service.rotate_key, name, span("overlap", overlap), whoami())
+    long = span("overlap", overlap)
+    secret = asked(
+        lambda api: api.rotate_key(name, overlap_hours=long / timedelta(hours=1)).key,
+        lambda db: db.write(service.rotate_key, name, long, whoami()),
+        looks=False,
+    )
     done(secret, name=name, key=secret)
     if not overlap.startswith("0"):
         typer.echo(f"The secret before stays good for {overlap}; --overlap 0h ends it at once.", err=True)
@@ -64,14 +73,16 @@ def span(option: str, value: str) -> timedelta:
 @app.command("list")
 def list_(as_json: Json = False) -> None:
     """Show the keys, without their secrets."""
-    with open_db(looks=True) as (db, _):
-        found = db.read(security.list_keys)
+    found = asked(lambda api: api.list_keys(), lambda db: db.read(security.list_keys))
     listing(found, _COLUMNS, as_json)
 
 
 @app.command()
 def revoke(name: Name) -> None:
     """Revoke a key at once."""
-    with open_db() as (db, _):
-        db.write(service.revoke_key, name, whoami())
+    asked(
+        lambda api: api.revoke_key(name),
+        lambda db: db.write(service.revoke_key, name, whoami()),
+        looks=False,
+    )
     done(f"The key of {name} is revoked.", name=name, revoked=True)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import fields
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, cast
 
 import typer
 from pydantic_core import to_json
 
+from app.cli import common
 from app.cli.common import ledger_for, open_db
 from app.cli.output import Json, as_file, bar, listing, whoami, whole
+from app.cli.remote import asked, at_server, client, imported
+from app.core.errors import Invalid
 from app.receipts.result_files import queries
 from app.receipts.result_files.queries import ReceiptFile, RunMessages, lines_csv, table_csv
 from app.receipts.result_files.register import FileClaim, read_level, register
@@ -39,6 +42,13 @@ def import_(
     as_json: Json = False,
 ) -> None:
     """Apply a carrier's result file; the same file again is applied once."""
+    if common.server is not None:
+        with client() as api:
+            sent = api.upload_receipt_file(
+                file=file, carrier=carrier, campaign=campaign, level=cast("Any", level), name=name
+            )
+            _say(imported(sent, api.get_receipt_file), as_json)
+        return
     with open_db() as (db, settings):
         words, claim = (
             words_of(settings.links.values(), carrier),
@@ -60,8 +70,9 @@ def import_(
 @app.command("list")
 def list_(as_json: Json = False) -> None:
     """Show the result files."""
-    with open_db(looks=True) as (db, _):
-        found = db.read(queries.page, 0, 1000)
+    found = asked(
+        lambda api: list(api.list_receipt_files(limit=1000)), lambda db: db.read(queries.page, 0, 1000)
+    )
     listing(found, _COLUMNS, as_json)
 
 
@@ -72,12 +83,14 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Show the reconciliation of a file with the ledger."""
-    with open_db(looks=True) as (db, _):
-        file = db.read(queries.get, file_id)
     if out:
-        with out.open("w", encoding="utf-8", newline="") as target:
-            target.writelines(table_csv(file))
+        counts = asked(
+            lambda api: api.download_reconciliation(file_id),
+            lambda db: "".join(table_csv(db.read(queries.get, file_id))),
+        )
+        out.write_text(counts, encoding="utf-8", newline="")
         return
+    file = asked(lambda api: api.get_receipt_file(file_id), lambda db: db.read(queries.get, file_id))
     _say(file, as_json)
 
 
@@ -89,6 +102,14 @@ def lines(
     whole_numbers: Annotated[bool, typer.Option(help="Do not mask numbers; the audit says so.")] = False,
 ) -> None:
     """Write the lines of a file, and the messages without a line, with their outcomes."""
+    if common.server is not None:
+        if whole_numbers:
+            raise Invalid(
+                "A server gives whole numbers to the carrier's own operator alone, without this option."
+            )
+        content = at_server(lambda api: api.download_receipt_lines(file_id, verdict=cast("Any", verdict)))
+        out.write_text(content, encoding="utf-8", newline="")
+        return
     with open_db(looks=True) as (db, _):
         db.read(queries.get, file_id)
         if whole_numbers:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any, cast
 
 import typer
 
+from app.cli import common
 from app.cli.common import ledger_for, open_db
 from app.cli.current_user import decider
 from app.cli.output import Json, Number, done, listing, say, whoami, whole
+from app.cli.remote import asked, at_server
 from app.core.errors import Invalid, meant
 from app.dispatch import rejected_orders
 from carriers.contract import Reason
@@ -24,16 +26,25 @@ def list_(run_id: Number, as_json: Json = False) -> None:
 
     SENDABLE of them an order would send again: none that the carrier may have.
     """
-    with open_db(looks=True) as (db, _):
-        found = db.read(rejected_orders.rejected, run_id)
-        orders = db.read(rejected_orders.orders, run_id)
+    of: dict[str, Any] = asked(
+        lambda api: _fields(api.list_rejected(run_id)),
+        lambda db: {
+            "rejected": db.read(rejected_orders.rejected, run_id),
+            "orders": db.read(rejected_orders.orders, run_id),
+        },
+    )
     if as_json:
-        say({"rejected": found, "orders": orders}, as_json)
+        say(of, as_json)
         return
+    found, orders = of["rejected"], of["orders"]
     listing(found, ("reason", "code", "messages", "sendable"), as_json)
     columns = ("number", "reason", "code", "messages", "asked_by", "approved_by", "sent_again", "because")
     if orders:
         listing(orders, columns, as_json)
+
+
+def _fields(of: Any) -> dict[str, Any]:
+    return {"rejected": of.rejected, "orders": of.orders}
 
 
 @app.command()
@@ -50,8 +61,11 @@ def ask(
         near = meant(reason, _REASONS)
         hint = f"do you mean {near}?" if near else f"name one of {', '.join(_REASONS)}."
         raise Invalid(f"--reason {reason} is no reason of a refusal; {hint}")
-    with open_db() as (db, _):
-        order = rejected_orders.ask(db, run_id, _REASONS[reason], because, whoami(), code)
+    order = asked(
+        lambda api: api.ask_rejected(run_id, reason=cast("Any", reason), code=code, because=because),
+        lambda db: rejected_orders.ask(db, run_id, _REASONS[reason], because, whoami(), code),
+        looks=False,
+    )
     done(
         f"Order {order.number} ({order.messages} messages) waits for its approval: "
         f"loa rejected approve {run_id} {order.number}",
@@ -67,13 +81,20 @@ def approve(
     order: Annotated[int, typer.Argument(parser=whole, help="As `loa rejected list` numbers it.")],
 ) -> None:
     """Approve an order of somebody else: its messages are queued again, which costs as at first."""
-    with open_db() as (db, settings):
-        caller, ledger = db.read(decider, "approve_campaign"), ledger_for(db, settings.chunk_size)
-        found = rejected_orders.approve(db, ledger, run_id, order, caller, _say)
+    found = _approved(run_id, order)
     said = f"{found.sent_again} messages of run {run_id} are queued again."
     if found.left_out:
         said += f" {found.left_out} are left out: a result file says that the carrier has them."
     done(said, run=run_id, order=order, messages=found.sent_again, left_out=found.left_out)
+
+
+def _approved(run_id: int, order: int) -> rejected_orders.RejectedOrder:
+    if common.server is not None:
+        done_there: rejected_orders.RejectedOrder = at_server(lambda api: api.approve_rejected(run_id, order))
+        return done_there
+    with open_db() as (db, settings):
+        caller, ledger = db.read(decider, "approve_campaign"), ledger_for(db, settings.chunk_size)
+        return rejected_orders.approve(db, ledger, run_id, order, caller, _say)
 
 
 def _say(moved: int, total: int) -> None:

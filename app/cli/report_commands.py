@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
+from itertools import islice
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from sqlalchemy import Connection, select
@@ -20,17 +21,20 @@ from app.core.config import Settings
 from app.core.errors import Invalid, no_such
 from app.database.connection import Database
 from app.database.models import campaigns, runs
-from app.reports import archive, scope, stated_report, verify_archive
+from app.reports import archive, consolidated, scope, stated_report, verify_archive
 from app.reports import fraud_signals as doubting
 from app.reports import freeze as freezing
 from app.reports import issue as issuing
 from app.reports.archive import Frozen, ReportSubject, SubjectKind
 from app.reports.carrier_report import build_batch, build_campaign
 from app.reports.document import letterhead
-from app.reports.document.final_paper import Issue
+from app.reports.document.final_paper import REMARKS, Issue
 from app.reports.document.version import PREVIEW
 from app.reports.formats import BINARY, Format, Report, file_name, render
 from app.reports.freeze import Freezer, name_of
+
+if TYPE_CHECKING:
+    from loa_client import LoaClient
 
 app = typer.Typer(no_args_is_help=True, help="Result reports.")
 
@@ -85,6 +89,13 @@ def campaign(campaign_id: Number, form: Form = Format.TEXT, out: Out = None) -> 
     _give(lambda connection, now: build_campaign(connection, campaign_id, now), path, form, out)
 
 
+@app.command()
+def directive(directive_id: Number, form: Form = Format.TEXT, out: Out = None) -> None:
+    """Print the consolidated report under a directive (form B)."""
+    path = ReportPath("directive", directive_id)
+    _give(lambda connection, now: consolidated.build(connection, directive_id, now), path, form, out)
+
+
 def _give(build_at: Builder, place: ReportPath, form: Format, out: Path | None) -> None:
     if form in BINARY and out is None:
         raise typer.BadParameter(
@@ -119,8 +130,11 @@ def _write(file: Path, content: bytes) -> None:
 @app.command()
 def doubts(run_id: Number, as_json: Json = False) -> None:
     """Show signs that the run's receipts were fabricated. Status 1 if there are any; none is proof."""
-    with open_db(looks=True) as (db, settings):
-        found = db.read(doubting.doubts, run_id, settings.switched_off)
+    if common.server is not None:
+        found = remote.at_server(lambda api: api.list_doubts(run_id))
+    else:
+        with open_db(looks=True) as (db, settings):
+            found = db.read(doubting.doubts, run_id, settings.switched_off)
     if found or as_json:
         say(found, as_json)
     else:
@@ -159,6 +173,9 @@ def freeze(
     folder: Annotated[Path | None, typer.Option(help="write the files there as well")] = None,
 ) -> None:
     """Recount, then store a version that never changes; while its figures hold, the last one again."""
+    if common.server is not None:
+        _freeze_there(_subject(run_id, directive_id), instant("cut-off", cut_off), folder)
+        return
     with _freezer() as (freezer, _):
         asked = _cutoff(cut_off)
         until = freezing.settled(freezer.db, asked)  # one cut-off for all reports of a campaign
@@ -183,11 +200,27 @@ def issue(
 ) -> None:
     """Write the papers of a frozen report with number, day and signer; the draft stays beside them."""
     wanted = Issue(number, _day(on), signer, dict(map(_remark, remark or ())))
+    if common.server is not None:
+        _issue_there(report_id, wanted, folder)
+        return
     with _freezer() as (freezer, _):
         report = issuing.issue(freezer, report_id, None, wanted)
         _tell(report, f"issued as number {number}")
         if folder:
             _save(freezer.db, report, folder)
+
+
+def _issue_there(report_id: int, wanted: Issue, folder: Path | None) -> None:
+    places = {each for names in REMARKS.values() for each in names}
+    if strange := wanted.remarks.keys() - places:
+        raise Invalid(f"--remark has no place {min(strange)[:40]}; there are {', '.join(sorted(places))}.")
+    with remote.client() as api:
+        signed = {"number": wanted.number, "dated_on": wanted.dated_on, "signer": wanted.signer}
+        body: dict[str, Any] = signed | {**wanted.remarks}
+        report = api.issue_report(report_id, **body)
+        _tell(report, f"issued as number {wanted.number}")
+        if folder:
+            _save_there(api, report, folder)
 
 
 def _day(value: str) -> date:
@@ -204,6 +237,20 @@ def _remark(said: str) -> tuple[str, str]:
     return key.strip(), text
 
 
+def _freeze_there(subject: ReportSubject, at: datetime | None, folder: Path | None) -> None:
+    with remote.client() as api:
+        of: dict[str, Any] = {f"{subject.kind}_id": subject.id}
+        report = api.freeze_report(**of, cut_off_at=at)
+        _tell(report, "frozen")
+        if folder:
+            _save_there(api, report, folder)
+
+
+def _save_there(api: LoaClient, report: Any, folder: Path) -> None:
+    for file in report.files:
+        _write(folder / file.name, api.get_report_file(report.id, file.format))
+
+
 @app.command("list")
 def list_(
     run_id: Run = None,
@@ -213,9 +260,13 @@ def list_(
     as_json: Json = False,
 ) -> None:
     """Show frozen reports, oldest first."""
-    with open_db(looks=True) as (db, _):
-        subject = _subject(run_id, directive_id) if run_id or directive_id else None
-        found = db.read(archive.page, after, limit, None, subject)
+    subject = _subject(run_id, directive_id) if run_id or directive_id else None
+    found = remote.asked(
+        lambda api: list(
+            islice(api.list_reports(run_id=run_id, directive_id=directive_id, after=after), limit)
+        ),
+        lambda db: db.read(archive.page, after, limit, None, subject),
+    )
     if as_json:
         say(found, True)
         return
@@ -226,8 +277,10 @@ def list_(
 @app.command()
 def save(report_id: Number, folder: Folder = Path("reports")) -> None:
     """Write the files of a frozen report as they were; their hashes are checked first."""
-    with open_db(looks=True) as (db, _):
-        _save(db, db.read(archive.get, report_id), folder)
+    remote.asked(
+        lambda api: _save_there(api, api.get_report(report_id), folder),
+        lambda db: _save(db, db.read(archive.get, report_id), folder),
+    )
 
 
 @app.command()
@@ -235,14 +288,21 @@ def verify(
     report_id: Annotated[int | None, typer.Argument(parser=whole, help="all of them, if not given")] = None,
 ) -> None:
     """Prove frozen reports: bytes unchanged, the same figures from the ledger. Status 1 if not."""
-    with open_db(looks=True) as (db, _):
+
+    def here(db: Database) -> list[verify_archive.Proof]:
         wanted = [db.read(archive.get, report_id)] if report_id else db.read(archive.page, 0, 10**6, None)
-        proofs = [verify_archive.prove(db, report) for report in wanted]
+        return [verify_archive.prove(db, report) for report in wanted]
+
+    def there(api: LoaClient) -> list[Any]:
+        wanted = [report_id] if report_id else [each.id for each in api.list_reports()]
+        return [api.prove_report(each) for each in wanted]
+
+    proofs = remote.asked(there, here)
     for note in (proof.note for proof in proofs if proof.note):
         typer.echo(note)
     for sentence in (each for proof in proofs for each in proof.sentences):
         typer.echo(f"DIFFERENCE: {sentence}")
-    if not all(proof.sound for proof in proofs):
+    if any(proof.sentences for proof in proofs):
         raise typer.Exit(1)
     typer.echo(
         f"Verified: {len(proofs)} frozen reports are as they were, and the ledger gives their figures."
@@ -261,7 +321,7 @@ def _save(db: Database, report: Frozen, folder: Path) -> None:
         _write(folder / file.name, db.read(archive.content, report, file.format)[1])
 
 
-def _tell(report: Frozen, words: str) -> None:
+def _tell(report: Any, words: str) -> None:
     typer.echo(
         f"Report {report.id}: {report.subject} {report.subject_id}, version {report.version}, {words}, "
         f"cut-off {report.cut_off_at.isoformat()}, {len(report.changes)} changes, sha256 {report.sha256}"

@@ -6,13 +6,15 @@ import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from sqlalchemy import Connection
 
+from app.cli import common
 from app.cli.common import ledger_for, open_db
 from app.cli.output import Json, listing, say, whoami, whole
+from app.cli.remote import asked, at_server
 from app.core import clock
 from app.core.config import Settings
 from app.privacy import certificates, retention_due
@@ -35,9 +37,12 @@ class _Shown:
 
 @app.command("list")
 def list_(as_json: Json = False) -> None:
-    """Show what is kept until when, or why, and the certificates."""
-    with open_db(looks=True) as (db, settings):
-        found = db.read(_everything, _terms(settings))
+    """Show what is kept until when, or why, and the certificates; of a server the certificates."""
+    if common.server is not None:
+        found = [_made_of(each) for each in at_server(lambda api: list(api.list_erasures(limit=1000)))]
+    else:
+        with open_db(looks=True) as (db, settings):
+            found = db.read(_everything, _terms(settings))
     listing(found, ("kind", "id", "name", "due_at", "said"), as_json)
 
 
@@ -61,9 +66,11 @@ def certificate(
     as_json: Json = False,
 ) -> None:
     """Print a certificate; exit status 1 where it was altered."""
-    with open_db(looks=True) as (db, _):
-        found = db.read(certificates.get, number)
-    say(found, True) if as_json else typer.echo(certificates.text(found))
+    found, paper = asked(
+        lambda api: (api.get_erasure(number), "" if as_json else api.print_erasure(number)),
+        lambda db: (one := db.read(certificates.get, number), certificates.text(one)),
+    )
+    say(found, True) if as_json else typer.echo(paper.rstrip("\n"))
     if not found.intact:
         raise typer.Exit(1)
 
@@ -82,10 +89,13 @@ def _last(connection: Connection) -> int:
 
 
 def _made(connection: Connection) -> Iterator[_Shown]:
-    for each in certificates.page(connection, 0, 10**6):
-        rows = sum(each.rows.values())
-        said = f"erased: certificate {each.id}, {rows} rows" if each.ended_at else "being erased"
-        yield _Shown(each.kind.value, each.subject_id, each.name, each.due_at, said)
+    yield from map(_made_of, certificates.page(connection, 0, 10**6))
+
+
+def _made_of(each: Any) -> _Shown:
+    rows = sum(each.rows.values())
+    said = f"erased: certificate {each.id}, {rows} rows" if each.ended_at else "being erased"
+    return _Shown(str(each.kind), each.subject_id, each.name, each.due_at, said)
 
 
 def _waiting(of: Erasable) -> _Shown:

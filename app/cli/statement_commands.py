@@ -5,14 +5,16 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from pydantic import ValidationError
 from sqlalchemy import Connection
 
+from app.cli import common
 from app.cli.common import open_db
 from app.cli.output import Json, Number, done, listing, say, whoami
+from app.cli.remote import asked, at_server
 from app.core.errors import Invalid
 from app.database.connection import Database
 from app.file_import.upload import UploadedFile
@@ -22,6 +24,9 @@ from app.reports.document_meta import EntrySource
 from app.reports.intake import attachments, statement_service, views
 from app.reports.intake.schemas import StatementBody
 from app.reports.intake.statement_input import StatementInput
+
+if TYPE_CHECKING:
+    from loa_client import LoaClient
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +45,13 @@ app = typer.Typer(no_args_is_help=True, help="Figures that no receipt measured."
 @app.command("form")
 def form_(run_id: Number, out: Annotated[Path, typer.Option(help="The workbook to write.")]) -> None:
     """Write the workbook in which a carrier states its figures."""
-    with open_db(looks=True) as (db, _):
+
+    def here(db: Database) -> bytes:
         from app.reports.intake import workbook_writer  # slow to import
 
-        content = workbook_writer.build(db.read(workbook_writer.head, run_id))
+        return workbook_writer.build(db.read(workbook_writer.head, run_id))
+
+    content = asked(lambda api: api.get_statement_form(run_id), here)
     out.write_bytes(content)
     done(f"Wrote {out} ({len(content)} bytes).", file=out, bytes=len(content))
 
@@ -56,10 +64,14 @@ def add(
     scan: Annotated[Path | None, typer.Option(help="The paper: PDF, PNG or JPEG.")] = None,
 ) -> None:
     """State the figures of a run; a further statement is a correction and needs a reason."""
-    with open_db() as (db, settings):
-        sha256 = attach(db, scan, settings.attachment_limit_mb) if scan else None
-        claim = _claim(db, run_id, file, FigureSource.MANUAL if manual else FigureSource.STATED, sha256)
-        kept = db.write(statement_service.state, run_id, claim, whoami())
+    kind = FigureSource.MANUAL if manual else FigureSource.STATED
+    if common.server is not None:
+        kept = at_server(lambda api: _stated(api, run_id, file, kind, scan))
+    else:
+        with open_db() as (db, settings):
+            sha256 = attach(db, scan, settings.attachment_limit_mb) if scan else None
+            claim = _claim(db, run_id, file, kind, sha256)
+            kept = db.write(statement_service.state, run_id, claim, whoami())
     version = kept.paper.version
     done(
         f"Run {run_id}: version {version} is kept ({kept.kind}).", run=run_id, version=version, kind=kept.kind
@@ -69,8 +81,7 @@ def add(
 @app.command("list")
 def list_(run_id: Number, as_json: Json = False) -> None:
     """Show every version of a run's statement."""
-    with open_db(looks=True) as (db, _):
-        found = db.read(_versions, run_id)
+    found = asked(lambda api: api.list_statements(run_id), lambda db: db.read(_versions, run_id))
     if as_json:
         say(found, as_json)
         return
@@ -92,19 +103,33 @@ def attach(db: Database, path: Path, limit_mb: int) -> str:
     return db.write(attachments.keep, path, file, whoami()).sha256
 
 
-def _claim(db: Database, run_id: int, file: Path, kind: FigureSource, sha256: str | None) -> StatementInput:
+def _stated(api: LoaClient, run_id: int, file: Path, kind: FigureSource, scan: Path | None) -> Any:
+    sha256 = api.keep_attachment(file=scan).sha256 if scan else None
     if file.suffix.lower() == ".xlsx":
-        from app.reports.intake import workbook_reader, workbook_writer
+        return api.return_statement_form(run_id, file=file, kind=kind, attachment=sha256)
+    body = _body(_json(file)).model_dump(mode="json", exclude_unset=True)
+    handed = {} if kind is FigureSource.STATED and sha256 is None else {"kind": kind, "attachment": sha256}
+    return api.state_figures(run_id, **body | handed)
 
-        head, around = db.read(workbook_writer.head, run_id), db.read(statement_service.circumstances, run_id)
-        return workbook_reader.read(file.read_bytes(), head, workbook_reader.Handed(kind, sha256), around)
+
+def _json(file: Path) -> Path:
+    """Return the file if it may be JSON; raise Invalid for one of an office."""
     if file.suffix.lower() in _OTHER_FILES:
         raise Invalid(
             f"{file.name} is neither the form as .xlsx nor JSON; save it as .xlsx (Excel workbook) and "
             "hand it in again.",
             field="file",
         )
-    claim = _body(file).claim(EntrySource.COMMAND)
+    return file
+
+
+def _claim(db: Database, run_id: int, file: Path, kind: FigureSource, sha256: str | None) -> StatementInput:
+    if file.suffix.lower() == ".xlsx":
+        from app.reports.intake import workbook_reader, workbook_writer
+
+        head, around = db.read(workbook_writer.head, run_id), db.read(statement_service.circumstances, run_id)
+        return workbook_reader.read(file.read_bytes(), head, workbook_reader.Handed(kind, sha256), around)
+    claim = _body(_json(file)).claim(EntrySource.COMMAND)
     if kind is FigureSource.STATED and sha256 is None:
         return claim
     return replace(claim, kind=kind, paper=replace(claim.paper, attachment=sha256))

@@ -8,7 +8,9 @@ from typing import Annotated
 import typer
 
 from app.campaigns import text_cost, texts
+from app.cli import common
 from app.cli.output import Json, listing, say
+from app.cli.remote import at_server
 
 app = typer.Typer(no_args_is_help=True, help="Texts to choose from, and what a wording costs.")
 
@@ -16,6 +18,9 @@ app = typer.Typer(no_args_is_help=True, help="Texts to choose from, and what a w
 @app.command("list")
 def list_(as_json: Json = False) -> None:
     """Show the texts of messages/ with the SMS parts of each form."""
+    if common.server is not None:
+        _list_of_server(as_json)
+        return
     found = texts.all_texts()
     if as_json:
         say(found, as_json)
@@ -34,12 +39,30 @@ def list_(as_json: Json = False) -> None:
     listing(rows, ("key", "purpose", "unaccented", "accented", "languages", "title"), as_json)
 
 
+def _list_of_server(as_json: bool) -> None:
+    found = at_server(lambda api: api.list_texts())
+    rows = [
+        SimpleNamespace(
+            key=each.key,
+            purpose=each.purpose,
+            unaccented=each.unaccented.segments,
+            accented=each.accented.segments,
+            languages=", ".join(each.languages) or None,
+            title=each.title,
+        )
+        for each in found
+    ]
+    columns = ("key", "purpose", "unaccented", "accented", "languages", "title")
+    listing(found if as_json else rows, columns, as_json)
+
+
 @app.command()
 def show(
     key: Annotated[str, typer.Argument(help="As `loa text list` has it.")], as_json: Json = False
 ) -> None:
     """Show one text of messages/ in its forms."""
-    say(texts.find(key), as_json)
+    found = at_server(lambda api: api.get_text(key)) if common.server else texts.find(key)
+    say(found, as_json)
 
 
 @app.command()
@@ -49,12 +72,16 @@ def preview(
     as_json: Json = False,
 ) -> None:
     """Show what a wording costs in both forms, and advice on it; nothing is stored."""
-    found = text_cost.previews(wording, subscribers)
+    found = (
+        at_server(lambda api: api.preview_text(text=wording, subscribers=subscribers))
+        if common.server
+        else text_cost.previews(wording, subscribers)
+    )
     if as_json:
         say(found, as_json)
         return
     for name, form in (("unaccented", found.unaccented), ("accented", found.accented)):
         total = f", {form.total_segments:,} for {subscribers:,} subscribers" if subscribers else ""
         typer.echo(f"{name}: {form.segments} SMS parts{total}\n  {form.wording}")
-    for each in found.advice:
-        typer.echo(f"{each.severity} at character {each.position + 1}: {each.sentence}")
+    for position, severity, sentence in found.advice:
+        typer.echo(f"{severity} at character {position + 1}: {sentence}")

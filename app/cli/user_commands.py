@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import sys
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Any, cast
 
 import typer
 
 from app.accounts import service
 from app.accounts.service import NewPerson
+from app.cli import common
 from app.cli.common import open_db
 from app.cli.output import Json, done, listing, whoami
+from app.cli.remote import asked, at_server
 from app.core.errors import Invalid
 from app.core.known_carriers import check_own
 from app.security import users
@@ -32,6 +34,14 @@ def add(
     carrier: Annotated[str | None, typer.Option(help="Whose operator; with --role operator.")] = None,
 ) -> None:
     """Add a person who may sign in; the first one too."""
+    if common.server is not None:
+        at_server(
+            lambda api: api.add_user(
+                name=name, role=cast("Any", role), carrier=carrier, password=_new_password()
+            )
+        )
+        done(f"{name} may sign in, as {role}.", name=name, role=role, carrier=carrier)
+        return
     wanted = NewPerson(name, role, carrier)
     with open_db(founds=True, check=partial(check_own, carrier=carrier)) as (db, settings):
         db.write(service.add_person, wanted, _new_password(), whoami(), settings.password_words)
@@ -43,26 +53,42 @@ def add(
 @app.command("list")
 def list_(as_json: Json = False) -> None:
     """Show everybody who may sign in, or once might."""
-    with open_db(looks=True) as (db, _):
-        found = db.read(users.everybody)
+    found = asked(lambda api: api.list_users(), lambda db: db.read(users.everybody))
     listing(found, ("name", "role", "carrier", "second_factor", "created_at", "disabled_at"), as_json)
 
 
 @app.command()
 def disable(name: Name) -> None:
     """Disable a person's sign-in and end its sessions."""
-    with open_db() as (db, _):
-        db.write(service.disable_person, name, whoami())
+    asked(
+        lambda api: api.disable_user(name),
+        lambda db: db.write(service.disable_person, name, whoami()),
+        looks=False,
+    )
     done(f"{name} may sign in no more.", name=name, disabled=True)
 
 
 @app.command()
 def password(name: Name) -> None:
     """Set a person's password; all sessions of that person end."""
-    with open_db() as (db, settings):
-        db.read(users.row_of, name)
-        db.write(service.set_password, name, _new_password(), whoami(), settings.password_words)
+    if common.server is not None:
+        at_server(lambda api: api.set_user_password(name, password=_new_password()))
+    else:
+        with open_db() as (db, settings):
+            db.read(users.row_of, name)
+            db.write(service.set_password, name, _new_password(), whoami(), settings.password_words)
     done(f"The password of {name} is changed.", name=name, changed=True)
+
+
+@app.command()
+def sign_out(name: Name) -> None:
+    """End all sessions of a person, who may sign in anew."""
+    asked(
+        lambda api: api.sign_out_user(name),
+        lambda db: db.write(service.end_sessions, name, whoami()),
+        looks=False,
+    )
+    done(f"Every session of {name} has ended.", name=name, signed_out=True)
 
 
 @app.command()

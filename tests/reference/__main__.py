@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.reference import audit_actions, command_line, errors, metrics, operations, settings
+from tests.reference import audit_actions, command_line, errors, metrics, operations, parity, settings
 
 FOLDER = Path(__file__).parents[2] / "docs/reference"
 PAGES: dict[str, Callable[[], str]] = {
     "cli": command_line.page,
     "settings": settings.page,
     "api": operations.page,
+    "parity": parity.page,
     "metrics": metrics.page,
     "errors": errors.page,
     "audit": audit_actions.page,

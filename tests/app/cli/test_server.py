@@ -131,7 +131,7 @@ def test_a_bad_file_is_refused_in_the_server_s_words(server: str, tmp_path: Path
 
 def test_a_command_for_the_database_alone_says_so(server: str) -> None:
     with pytest.raises(Invalid, match="without --server"):
-        said(server, "key", "list")
+        said(server, "retention", "run")
     with pytest.raises(Invalid, match="such as https"):
         said("loa.example.vn", "run", "list")
 
