@@ -12,12 +12,15 @@ from typing import Any, NamedTuple, TypeVar
 
 from app.core import clock
 from app.core.errors import Invalid
+from app.file_import import ods_cells
 from app.file_import.xlsx_rows import DAMAGED, bounded, limited
 
 SIZE_LIMIT = 4 * 1024**2  # bytes of the file
 _UNPACKED_LIMIT = 8 * 1024**2
 _CELLS_LIMIT = 100_000  # non-empty cells; the largest form has some thousands
-_NO_FORM = "Tệp không phải là biểu mẫu .xlsx đọc được. Hãy điền vào biểu mẫu do Loa cấp rồi gửi lại."
+_NO_FORM = (
+    "Tệp không phải là biểu mẫu .xlsx hoặc .ods đọc được. Hãy điền vào biểu mẫu do Loa cấp rồi gửi lại."
+)
 # One comma might be a decimal one: 1,200; two are not.
 _THOUSANDS = re.compile(r"\d{1,3}(?:[.\u00a0 ]\d{3})+|\d{1,3}(?:,\d{3}){2,}")
 _NONE = ("-", "–", "—")  # typed for "none"
@@ -73,6 +76,8 @@ def load(content: bytes) -> Form:
         )
     try:
         with _ONE_AT_A_TIME:
+            if ods_cells.is_ods(content):
+                return _ods_cells(content)
             return _cells(bounded(io.BytesIO(content), _UNPACKED_LIMIT, data_only=False))
     except DAMAGED:
         raise Invalid(_NO_FORM, field="file") from None
@@ -89,6 +94,17 @@ def _cells(workbook: Any) -> Form:
             left -= len(row)
             if left < 0:
                 raise Invalid(_NO_FORM, field="file")
+    return form
+
+
+def _ods_cells(content: bytes) -> Form:
+    form: Form = {}
+    for nth, (sheet, place, value, kind) in enumerate(ods_cells.cells(content, _UNPACKED_LIMIT)):
+        found = form.setdefault(sheet, {})
+        if place:
+            found[place] = Cell(value, kind)
+        if nth > _CELLS_LIMIT:
+            raise Invalid(_NO_FORM, field="file")
     return form
 
 

@@ -125,7 +125,7 @@ def test_a_campaigns_name_is_no_formula() -> None:
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 not a workbook", b"<html>", b"\xd0\xcf\x11\xe0" * 100])
 def test_what_is_no_workbook_is_refused_in_words(content: bytes) -> None:
-    with pytest.raises(Invalid, match=r"không phải là biểu mẫu \.xlsx đọc được"):
+    with pytest.raises(Invalid, match=r"không phải là biểu mẫu \.xlsx hoặc \.ods đọc được"):
         read(content, HEAD, STATED, NOW)
 
 
