@@ -174,6 +174,8 @@ def freeze(
 ) -> None:
     """Recount, then store a version that never changes; while its figures hold, the last one again."""
     if common.server is not None:
+        if campaign_id is not None:
+            raise Invalid("A server freezes one report at a time: name --run or --directive.")
         _freeze_there(_subject(run_id, directive_id), instant("cut-off", cut_off), folder)
         return
     with _freezer() as (freezer, _):

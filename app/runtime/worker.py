@@ -191,7 +191,7 @@ class Worker:
 
     async def _open(self) -> None:
         if self.db.sqlite:
-            # The folder's lock proves that no other process runs: every lease is a dead one's.
+            # The folder's lock proves that no other process sends: every lease is a dead one's.
             await self.db.insist(self.ledger.reclaim)
         context = SendContext(
             self.db, self.ledger, self.metrics, self.settings.sub_batch, self.settings.lease_seconds

@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -208,29 +209,53 @@ async def test_a_server_that_goes_away_is_waited_for_and_then_named(application:
                 await other.get_run(1)
 
 
-def test_an_answer_that_is_not_loa_s_is_named() -> None:
+@contextmanager
+def _answering(*answers: str) -> Iterator[str]:
+    """A server that gives these answers (status and head, a blank line, the body), one after the other."""
+
+    def serve() -> None:
+        for answer in answers:
+            line, _ = door.accept()
+            line.recv(65536)
+            head, _, content = answer.partition("\n\n")
+            parts = [f"HTTP/1.1 {head}", "Content-Type: application/json", f"Content-Length: {len(content)}"]
+            line.sendall("\r\n".join([*parts, "Connection: close", "", content]).encode())
+            line.close()
+
     with socket.create_server(("127.0.0.1", 0)) as door:
-
-        def other() -> None:
-            for answer in (b'{"id": 1}', b'{"items": 1}', b"[]"):
-                line, _ = door.accept()
-                line.recv(65536)
-                head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(answer)}"
-                line.sendall(head.encode() + b"\r\nConnection: close\r\n\r\n" + answer)
-                line.close()
-
-        thread = threading.Thread(target=other)
+        thread = threading.Thread(target=serve)
         thread.start()
-        asks: tuple[Callable[[LoaClient], object], ...] = (
-            lambda loa: loa.get_run(1),
-            lambda loa: list(loa.list_runs()),
-            lambda loa: loa.get_batch(1),
-        )
-        with LoaClient(f"http://127.0.0.1:{door.getsockname()[1]}", "k") as loa:
-            for ask in asks:
-                with pytest.raises(Unreachable, match="does not answer as Loa does"):
-                    ask(loa)
+        yield f"http://127.0.0.1:{door.getsockname()[1]}"
         thread.join()
+
+
+def test_an_answer_that_is_not_loa_s_is_named() -> None:
+    asks: dict[str, Callable[[LoaClient], object]] = {
+        '200 OK\n\n{"id": 1}': lambda loa: loa.get_run(1),
+        '200 OK\n\n{"items": 1}': lambda loa: list(loa.list_runs()),
+        "200 OK\n\n[]": lambda loa: loa.get_batch(1),
+        "502 Bad\n\n<html>": lambda loa: loa.get_batch(1),
+    }
+    with _answering(*asks) as address, LoaClient(address, "k") as loa:
+        for ask in asks.values():
+            with pytest.raises(Unreachable, match="does not answer as Loa does"):
+                ask(loa)
+
+
+def test_a_server_that_can_t_now_is_asked_again_when_it_says_so() -> None:
+    away = '503 Away\r\nRetry-After: 1\n\n{"type": "/docs/errors#database-away", "detail": "It is away."}'
+    me = '{"name":"p","role":"admin","carrier":null,"csrf_token":null,"ends_at":null,"must_enrol":false}'
+    begun = time.monotonic()
+    with _answering(away, f"200 OK\n\n{me}") as address, LoaClient(address, "k") as loa:
+        assert loa.get_me().name == "p"
+    assert time.monotonic() - begun >= 1
+    with (
+        _answering(away) as address,
+        LoaClient(address, "k", patience_s=0.5) as loa,
+        pytest.raises(loa_client.Unavailable, match="It is away") as refused,
+    ):
+        loa.get_me()
+    assert (refused.value.slug, refused.value.retry_after_s) == ("database-away", 1)
 
 
 @pytest.mark.parametrize("is_async", [False, True])
