@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo drill soak attack test-fast test prove check bench run wheel guide client reference new-carrier lint lock audit sbom clean
+.PHONY: help setup demo drill soak attack test-fast test prove check bench run wheel guide client reference docs new-carrier lint lock audit sbom clean
 
 PYTHON ?= python3
 VENV   := .venv
@@ -72,6 +72,19 @@ client: $(VENV)/.ready  ## write loa_client/api anew from the API's description
 
 reference: $(VENV)/.ready  ## write docs/reference anew from the code
 	$(BIN)/python -m tests.reference
+
+# Of copies in their places, so that a link from one file of the repository to another is one between two pages.
+PAGES := build/docs-source
+build/docs-tools/.ready: docs/site/requirements.txt
+	$(PYTHON) -m venv build/docs-tools
+	build/docs-tools/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+docs: build/docs-tools/.ready  ## build docs as a site, in build/docs; a dead link is an error
+	@rm -rf $(PAGES) && mkdir -p $(PAGES)
+	@git ls-files --cached --others --exclude-standard '*.md' docs app/data compose.yaml loa.example.toml LICENSE | tar -cf - -T - | tar -xf - -C $(PAGES)
+	build/docs-tools/bin/sphinx-build --quiet --fail-on-warning --keep-going -c docs/site $(PAGES) build/docs
+	@echo "build/docs/docs/README.html"
 
 new-carrier: $(VENV)/.ready  ## write the adapter, simulator, tests and page of a carrier over HTTP (NAME)
 	@test -n "$(NAME)" || { echo "Name it: make new-carrier NAME=vinafone"; exit 2; }

@@ -300,14 +300,16 @@ def verify(
         return [api.prove_report(each) for each in wanted]
 
     proofs = remote.asked(there, here)
-    for note in (proof.note for proof in proofs if proof.note):
+    notes = [proof.note for proof in proofs if proof.note]
+    for note in notes:
         typer.echo(note)
     for sentence in (each for proof in proofs for each in proof.sentences):
         typer.echo(f"DIFFERENCE: {sentence}")
     if any(proof.sentences for proof in proofs):
         raise typer.Exit(1)
+    but = ", but where it is said above that only bytes are compared" if notes else ""
     typer.echo(
-        f"Verified: {len(proofs)} frozen reports are as they were, and the ledger gives their figures."
+        f"Verified: {len(proofs)} frozen reports are as they were, and the ledger gives their figures{but}."
     )
 
 

@@ -95,6 +95,14 @@ def sections(file: Path) -> set[str]:
     return {re.sub(r"[^\w -]", "", each.lower()).replace(" ", "-") for each in headings}
 
 
+def test_every_page_stands_in_the_index() -> None:
+    """Decisions and translations have their own places."""
+    index, listed = ROOT / "docs/README.md", re.compile(r"\]\(([^)#]+)\)")
+    there = {(index.parent / each).resolve() for each in listed.findall(index.read_text("utf-8"))}
+    left_out = [name(each) for each in PAPERS if each not in there and each != index]
+    assert [each for each in left_out if not re.search(r"decisions/\d|tutorials/\w+\.vi", each)] == []
+
+
 @each_paper
 def test_every_target_of_make_exists(paper: Path) -> None:
     targets = set(re.findall(r"^([a-z-]+):", text("Makefile"), re.MULTILINE))
@@ -257,8 +265,8 @@ def test_the_example_of_settings_is_taken(monkeypatch: pytest.MonkeyPatch) -> No
     assert {link.carrier for link in settings.links.values()} == {"viettel", "vnpt", "mobifone"}
 
 
-def test_every_place_of_the_readmes_map_exists() -> None:
-    plan = re.search(r"## Map\n```\n(.*?)```", text("README.md"), re.DOTALL)
+def test_every_place_of_the_map_exists() -> None:
+    plan = re.search(r"## Map\n```\n(.*?)```", text("docs/architecture.md"), re.DOTALL)
     assert plan is not None
     top = ""
     for line in plan[1].splitlines():
@@ -287,8 +295,8 @@ def tracked() -> list[Path]:
     return [*ROOT.glob("*.md"), *(file for folder in folders for file in (ROOT / folder).rglob("*.[mp][dy]"))]
 
 
-def test_the_readme_follows_one_sms_through_functions_that_exist() -> None:
-    table = text("README.md").partition("## Follow one SMS")[2].partition("\n## ")[0]
+def test_one_sms_is_followed_through_functions_that_exist() -> None:
+    table = text("docs/architecture.md").partition("## Follow one SMS")[2].partition("\n## ")[0]
     steps = re.findall(r"^\|[^|]+\| `(\S+)` \| `(\w+)` \|", table, re.MULTILINE)
     assert len(steps) >= 10
     for file, function in steps:

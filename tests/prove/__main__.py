@@ -52,6 +52,7 @@ def parts() -> dict[str, Part]:
     found |= {f"python{version}": _with_python(version) for version in _others()}
     bare = ("bash", "tests/prove/bare.sh")
     found["bare"] = Part("both commands in a bare Debian", bare, needs=("debootstrap", "unshare"))
+    found["docs"] = Part("the documents as a site, without a dead link", ("make", "docs"))
     found |= {f"drill-{engine}": _drill(engine) for engine in _ENGINES}
     found |= {f"soak-{engine}": _soak(engine) for engine in _ENGINES}
     found |= {f"year-{engine}": _year(engine) for engine in _ENGINES}

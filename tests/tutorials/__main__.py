@@ -19,12 +19,12 @@ from tests.tutorials.blocks import Block, blocks
 OURS = Path("/mnt")
 _PATH = f"{OURS}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _END = "--- end of the block:"
-_PATIENCE_S = 150
+_PATIENCE_S = 220
 
 
 def main() -> int:
     """Run the blocks of the document one after the other."""
-    signal.alarm(_PATIENCE_S)
+    signal.alarm(_PATIENCE_S)  # the test run allows 240 s
     _set_apart()
     commands.install(OURS)
     terminals: dict[str, subprocess.Popen[str]] = {}

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 ANYTHING = "…"  # in an answer: any text, also none
-_FENCE = re.compile(r"^```(\w+)(?: title=\"([^\"]*)\")?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+YOU = "you"  # the account of a block that names none
+_FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_ACCOUNT = re.compile(r"# as ([a-z]+)\n")
 
 
 @dataclass(slots=True)
@@ -32,14 +33,10 @@ class Block:
 def blocks(document: Path) -> list[Block]:
     """Return the `sh` blocks, each with the `text` block behind it."""
     found: list[Block] = []
-    for language, account, content in _read(document):
+    for language, content in _FENCE.findall(document.read_text("utf-8")):
         if language == "sh":
-            found.append(Block(account, content))
+            account = _ACCOUNT.match(content)
+            found.append(Block(account[1] if account else YOU, content))
         elif language == "text":
             found[-1].answer += content
     return found
-
-
-def _read(document: Path) -> Iterator[tuple[str, str, str]]:
-    for match in _FENCE.finditer(document.read_text("utf-8")):
-        yield match[1], match[2] or "", match[3]

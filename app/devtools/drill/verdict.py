@@ -139,10 +139,10 @@ def _row(fault: FaultKind, own: Sequence[Done], order: Sequence[int], whole: Who
 
 # Output
 
-# Counts cover the messages that the carrier took meanwhile; recovery: median and worst.
+# Counts cover the messages that the carrier took meanwhile; per number: the most to one.
 _COLUMNS = {
     "times": 7,
-    "copies": 8,
+    "per number": 12,
     "lost": 6,
     "unknown": 9,
     "settled": 9,
