@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from xlsxwriter import Workbook
@@ -12,6 +12,7 @@ from xlsxwriter.worksheet import Worksheet
 
 from app.core import clock
 from app.file_import.cells import printable
+from app.reports.render import check_sheet
 from app.reports.render.table_model import CellKind, Formula, ReportTable, TableChart, value
 
 _FORMATS = {CellKind.TEXT: "@", CellKind.COUNT: "#,##0", CellKind.RATIO: "0.0%", CellKind.RATE: "#,##0.0"}
@@ -33,7 +34,7 @@ class _Looks(NamedTuple):
         return self.known[key]
 
 
-def render(forms: Iterable[ReportTable], cutoff_ms: int) -> bytes:
+def render(forms: Sequence[ReportTable], cutoff_ms: int) -> bytes:
     """Render to bytes; the file is dated by the cut-off, so that equal reports give equal bytes."""
     file = io.BytesIO()
     with Workbook(file, {"in_memory": True, "strings_to_formulas": False}) as book:
@@ -41,7 +42,7 @@ def render(forms: Iterable[ReportTable], cutoff_ms: int) -> bytes:
             {"author": "Loa", "created": clock.local(clock.from_ms(cutoff_ms)).replace(tzinfo=None)}
         )
         looks = _Looks(book, {})
-        for form in forms:
+        for form in (*forms, check_sheet.checks(forms, _FIRST_ROW), check_sheet.flat(forms)):
             _fill(looks, book.add_worksheet(form.name), form)
     return file.getvalue()
 

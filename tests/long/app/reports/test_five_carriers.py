@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import re
+import shutil
+import subprocess
 import zipfile
 from collections.abc import Iterator
 from contextlib import closing
@@ -14,6 +16,7 @@ from pathlib import Path
 import pytest
 from docx import Document
 from docx.oxml.ns import qn
+from openpyxl import load_workbook
 from PIL import Image, ImageFont
 from pypdf import PdfReader
 
@@ -137,6 +140,39 @@ def test_the_chairman_s_page_stands_alone_and_before_the_report(kept: Kept) -> N
     shares = [float(row[-1].removesuffix("\u00a0%").replace(",", ".")) for row in areas[1]]
     assert len(shares) == 8
     assert shares == sorted(shares)
+
+
+def computed(content: bytes, folder: Path) -> dict[str, bool]:
+    """What LibreOffice computes on the sheet of checks; openpyxl keeps no results."""
+    soffice = shutil.which("soffice")
+    if soffice is None:
+        pytest.skip("LibreOffice (soffice) is not installed, so no formula is computed by it")
+    (folder / "a.xlsx").write_bytes(content)
+    command = [soffice, f"-env:UserInstallation=file://{folder}/office", "--headless", "--convert-to"]
+    subprocess.run(
+        [*command, "xlsx", "--outdir", str(folder / "out"), str(folder / "a.xlsx")],
+        check=True,
+        capture_output=True,
+    )
+    sheet = load_workbook(folder / "out" / "a.xlsx", data_only=True)["Kiểm tra"]
+    return {row[0]: row[1] for row in sheet.iter_rows(min_row=4, values_only=True)}
+
+
+@pytest.mark.parametrize("of", ["run", "directive"])
+def test_the_workbook_checks_itself_and_lists_every_number(kept: Kept, tmp_path: Path, of: str) -> None:
+    content = kept.file(kept.runs[VIETTEL] if of == "run" else kept.directive[-1], "xlsx")
+    book = load_workbook(io.BytesIO(content))
+    numbers = {row[3] for row in book["Dữ liệu"].iter_rows(min_row=4, values_only=True)}
+    changed, place = ("Biểu 2", "D4") if of == "run" else ("Biểu 5", "E4")
+    assert book[changed][place].value in numbers
+    again = io.BytesIO()
+    book.save(again)
+    found = computed(again.getvalue(), tmp_path)
+    assert len(found) >= (5 if of == "run" else 2)
+    assert set(found.values()) == {True}
+    book[changed][place].value += 1
+    book.save(again := io.BytesIO())
+    assert False in computed(again.getvalue(), tmp_path).values()
 
 
 def test_frozen_again_without_a_change_it_is_the_same_version(kept: Kept) -> None:

@@ -55,7 +55,7 @@ def test_a_report_comes_as_a_file(readers: dict[str, Client], path: str, form: s
 def test_the_workbook_opens(readers: dict[str, Client]) -> None:
     content = readers["anyone"].get(PATHS[0], params={"format": "xlsx"}).content
     names = load_workbook(io.BytesIO(content)).sheetnames
-    assert names == ["Thông tin", "Biểu 1", "Biểu 2", "Biểu 3", "Biểu 4", "Diễn biến"]
+    assert names == ["Thông tin", "Biểu 1", "Biểu 2", "Biểu 3", "Biểu 4", "Diễn biến", "Kiểm tra", "Dữ liệu"]
 
 
 @pytest.mark.parametrize("path", PATHS)
