@@ -156,7 +156,7 @@ def form_(directive_id: Number, out: Out) -> None:
 
 @app.command("import")
 def import_(
-    directive_id: Number, file: Annotated[Path, typer.Argument(help="The filled workbook, .xlsx.")]
+    directive_id: Number, file: Annotated[Path, typer.Argument(help="The filled workbook, .xlsx or .ods.")]
 ) -> None:
     """Import the filled workbook, all or nothing; reports that are known already are skipped."""
 

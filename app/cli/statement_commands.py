@@ -59,7 +59,9 @@ def form_(run_id: Number, out: Annotated[Path, typer.Option(help="The workbook t
 @app.command()
 def add(
     run_id: Number,
-    file: Annotated[Path, typer.Argument(help="The filled workbook (.xlsx), or JSON as the API takes it.")],
+    file: Annotated[
+        Path, typer.Argument(help="The filled workbook (.xlsx, .ods), or JSON as the API takes it.")
+    ],
     manual: Annotated[bool, typer.Option(help="Copied by hand from a paper; needs --scan.")] = False,
     scan: Annotated[Path | None, typer.Option(help="The paper: PDF, PNG or JPEG.")] = None,
 ) -> None:
@@ -92,7 +94,8 @@ def list_(run_id: Number, as_json: Json = False) -> None:
     listing(rows, ("version", "kind", "level", "sent", "received", "by"), as_json)
 
 
-_OTHER_FILES = (".ods", ".xls", ".xlsm", ".xlsb", ".csv", ".docx", ".pdf")
+_WORKBOOKS = (".xlsx", ".ods")
+_OTHER_FILES = (".xls", ".xlsm", ".xlsb", ".csv", ".docx", ".pdf")
 
 
 def attach(db: Database, path: Path, limit_mb: int) -> str:
@@ -105,7 +108,7 @@ def attach(db: Database, path: Path, limit_mb: int) -> str:
 
 def _stated(api: LoaClient, run_id: int, file: Path, kind: FigureSource, scan: Path | None) -> Any:
     sha256 = api.keep_attachment(file=scan).sha256 if scan else None
-    if file.suffix.lower() == ".xlsx":
+    if file.suffix.lower() in _WORKBOOKS:
         return api.return_statement_form(run_id, file=file, kind=kind, attachment=sha256)
     body = _body(_json(file)).model_dump(mode="json", exclude_unset=True)
     handed = {} if kind is FigureSource.STATED and sha256 is None else {"kind": kind, "attachment": sha256}
@@ -116,15 +119,15 @@ def _json(file: Path) -> Path:
     """Return the file if it may be JSON; raise Invalid for one of an office."""
     if file.suffix.lower() in _OTHER_FILES:
         raise Invalid(
-            f"{file.name} is neither the form as .xlsx nor JSON; save it as .xlsx (Excel workbook) and "
-            "hand it in again.",
+            f"{file.name} is neither the form as .xlsx or .ods nor JSON; save it as .xlsx (Excel workbook) "
+            "and hand it in again.",
             field="file",
         )
     return file
 
 
 def _claim(db: Database, run_id: int, file: Path, kind: FigureSource, sha256: str | None) -> StatementInput:
-    if file.suffix.lower() == ".xlsx":
+    if file.suffix.lower() in _WORKBOOKS:
         from app.reports.intake import workbook_reader, workbook_writer
 
         head, around = db.read(workbook_writer.head, run_id), db.read(statement_service.circumstances, run_id)

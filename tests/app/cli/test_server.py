@@ -24,6 +24,8 @@ from carriers.contract import Halted, LinkHealth
 from tests.app.api.served import served
 from tests.app.campaigns.rows import new_batch, new_run, whole_run
 from tests.app.world import build
+from tests.long.app.reports.intake.forms import FILLED, filled
+from tests.long.app.reports.intake.scene import PDF, body, held
 
 _LOGGED = re.compile(r'\[(info|warning) |"logger": "')  # in whichever form logs were last set up
 
@@ -120,6 +122,20 @@ def test_links_and_unknown_messages_are_decided_on_there(server: str, db: Databa
     assert one == "1 deliveries of run 1 are queued again.\n"
     rest = said(server, "unknown", "write-off", "1", "--all")
     assert rest == "1 deliveries of run 1 are written off.\n"
+
+
+@pytest.mark.longer
+def test_figures_and_their_scan_are_handed_in_there(server: str, db: Database, tmp_path: Path) -> None:
+    held(db)
+    figures, form, scan = (tmp_path / name for name in ("figures.json", "form.xlsx", "scan.pdf"))
+    figures.write_text(json.dumps(body()))
+    form.write_bytes(filled(FILLED))
+    scan.write_bytes(PDF)
+    first = said(server, "statement", "add", "2", str(figures), "--manual", "--scan", str(scan))
+    assert first == "Run 2: version 1 is kept (manual).\n"
+    with pytest.raises(RequestRefused, match=r"lý do|reason"):
+        said(server, "statement", "add", "2", str(form))
+    assert "manual  handset  970   900" in said(server, "statement", "list", "2")
 
 
 def test_a_bad_file_is_refused_in_the_server_s_words(server: str, tmp_path: Path) -> None:

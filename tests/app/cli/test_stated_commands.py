@@ -122,8 +122,11 @@ def test_a_file_that_is_no_statement_is_refused_in_sentences(
     figures.write_text(json.dumps({"level": "handset"}))
     with pytest.raises(Invalid, match=r"figures\.json: .*cutoff_at is missing"):
         shell(statement_commands.app, "add", "2", str(figures))
-    with pytest.raises(Invalid, match=r"figures\.ods is neither .* save it as \.xlsx"):
-        shell(statement_commands.app, "add", "2", str(figures.rename(tmp_path / "figures.ods")))
+    with pytest.raises(Invalid, match=r"figures\.xls is neither .* save it as \.xlsx"):
+        shell(statement_commands.app, "add", "2", str(figures.rename(tmp_path / "figures.xls")))
+    (tmp_path / "figures.ods").write_text("none", encoding="utf-8")
+    with pytest.raises(Invalid, match=r"không phải là biểu mẫu"):
+        shell(statement_commands.app, "add", "2", str(tmp_path / "figures.ods"))
 
 
 @pytest.mark.longer
