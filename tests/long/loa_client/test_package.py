@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import email
+import os
 import re
 import shutil
 import subprocess
@@ -45,6 +46,29 @@ def test_the_wheel_has_the_client_alone_and_asks_for_httpx_alone(tmp_path: Path)
         check=True,
     )
     assert done.stdout.decode().split() == ["set()", f"{wheel}/loa_client/__init__.py"]
+
+
+_TYPED = """
+from loa_client import AsyncLoaClient, LoaClient
+async def use(waiting: AsyncLoaClient, blocking: LoaClient) -> None:
+    reveal_type(await waiting.get_run(1))
+    reveal_type(blocking.get_run.with_etag(1))
+    async for each in waiting.list_runs(state="planned"):
+        reveal_type(each)
+    blocking.list_runs(state="nope")
+    blocking.start_run("1")
+"""
+
+
+@pytest.mark.prove
+def test_a_type_checker_knows_both_clients_answers_and_what_may_be_asked(tmp_path: Path) -> None:
+    (tmp_path / "use.py").write_text(_TYPED)
+    check = [sys.executable, "-m", "mypy", "--strict", "--config-file=", "use.py"]
+    own = {**os.environ, "MYPYPATH": str(ROOT)}
+    done = subprocess.run(check, cwd=tmp_path, env=own, capture_output=True, text=True, check=False)
+    run = "loa_client.api.campaigns.RunSummary"
+    assert re.findall(r'Revealed type is "(.*)"', done.stdout) == [run, f"tuple[{run}, str | None]", run]
+    assert re.findall(r"error: Argument (\S+)", done.stdout) == ['"state"', "1"]
 
 
 def test_its_page_can_be_followed_as_it_stands(
