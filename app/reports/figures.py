@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass, fields
+from operator import add, attrgetter
 
 from app.core.errors import AppError
 from app.core.states import RunState
@@ -39,7 +40,7 @@ class Figures:
     segments: int = 0
 
     def __add__(self, other: Figures) -> Figures:
-        return Figures(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
+        return Figures(*map(add, _COUNTS(self), _COUNTS(other)))
 
     @property
     def delivered_ratio(self) -> float | None:
@@ -58,8 +59,12 @@ class Figures:
             raise _unbalanced(where, f"sent {self.sent}", "eligible - excluded - waiting", self)
         if self.sent != outcomes:
             raise _unbalanced(where, f"sent {self.sent}", f"the sum of outcomes {outcomes}", self)
-        if min(astuple(self)) < 0:
+        if min(_COUNTS(self)) < 0:
             raise _unbalanced(where, "a count", "zero or more", self)
+
+
+# Pages add thousands of rows: `astuple` would copy each number deeply.
+_COUNTS = attrgetter(*(each.name for each in fields(Figures)))
 
 
 @dataclass(frozen=True, slots=True)

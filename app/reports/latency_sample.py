@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Integer, Select, bindparam, func, select
 
 from app.core.states import RECEIVED, SENT
 from app.database.models import deliveries, receipts, run_batches
@@ -49,7 +49,7 @@ def sample(connection: Connection, run_id: int) -> LatencySample:
     whole = total <= STRETCHES * ROWS
     times, waits = [], []
     for place in _places(parts, total, whole):
-        for row in connection.execute(_rows(*place)):
+        for row in connection.execute(_ROWS, dict(zip(_PLACE, place, strict=True))):
             if row.state in SENT and row.submitted_at is not None:
                 received = row.state in RECEIVED
                 times.append((row.submitted_at, (row.came or row.done_at) if received else None))
@@ -71,13 +71,21 @@ def _places(parts: Sequence[Any], total: int, whole: bool) -> list[tuple[int, in
     return found
 
 
-def _rows(campaign_id: int, batch_id: int, first: int, last: int) -> Any:
+_PLACE = ("campaign", "batch", "first", "last")
+
+
+def _rows() -> Select[Any]:
+    """Select the rows of one place, built once: a run has sixty of them."""
     d, r = deliveries.c, receipts.c
-    own = (d.campaign_id == campaign_id, d.batch_id == batch_id, d.seq.between(first, last))
+    campaign, batch, first, last = (bindparam(name, type_=Integer()) for name in _PLACE)
+    own = (d.campaign_id == campaign, d.batch_id == batch, d.seq.between(first, last))
     # Arrival of the last receipt that changed something: a few index rows per delivery.
     of = (r.campaign_id == d.campaign_id, r.batch_id == d.batch_id, r.seq == d.seq, r.changed)
     came = select(func.max(r.received_at)).where(*of).scalar_subquery()
     return select(d.state, d.submitted_at, d.done_at, came.label("came")).where(*own)
+
+
+_ROWS = _rows()
 
 
 def latency(of: LatencySample) -> Latency | None:

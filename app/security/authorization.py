@@ -26,6 +26,9 @@ CSRF_FIELD = "csrf"
 OWED = "loa_csrf_owed"  # key in a request's scope: the session whose token the upload must still repeat
 # Forms with a file. app/api/uploads.py checks their token before it reads the file.
 _STREAMED = ("page_do_upload_batch", "page_do_upload_receipt_file")
+# A screen on a wall has no session that could end at night: a key in this cookie opens these pages alone.
+WALL = "loa_wall"
+_WALL_PAGES = ("page_wall", "page_wall_events")
 _SAFE = ("GET", "HEAD", "OPTIONS")
 _NONE = "Send an API key as `Authorization: Bearer loa_...`, or sign in with POST /v1/session."
 
@@ -93,6 +96,8 @@ async def _require_token(request: Request, operation: str, token: str) -> None:
 def _asked(request: Request, operation: str) -> AccessRequest:
     settings = cast(Settings, request.app.state.settings)
     scheme, key = get_authorization_scheme_param(request.headers.get("authorization"))
+    if not key and request.scope["route"].name in _WALL_PAGES:
+        scheme, key = "bearer", request.cookies.get(cookie_name(settings, WALL), "")
     return AccessRequest(
         operation,
         {name: str(value) for name, value in request.path_params.items()},

@@ -70,7 +70,7 @@ _MAY: tuple[tuple[frozenset[Role], str], ...] = (
     ),
     (frozenset({Role.ADMIN, Role.AUDITOR}), "list_acts verify_audit"),
     # Pages that read. page_do_<operation> is for the roles of that operation.
-    (_EVERYBODY, "page_overview page_overview_events page_second_factor"),
+    (_EVERYBODY, "page_overview page_overview_events page_second_factor page_wall page_wall_events"),
     (_EVERYBODY, "page_campaigns page_campaign page_campaign_events page_batch page_delivery page_links"),
     (_EVERYBODY, "page_run page_run_events page_unknown page_rejected"),
     (_EVERYBODY, "page_reports page_run_report page_campaign_report page_frozen_report"),

@@ -38,6 +38,7 @@ from app.web.pages import (
     texts,
     unknown,
     verify,
+    wall,
 )
 from app.web.problem_page import problem_page
 from app.web.view_models.live_stream import Follow
@@ -46,6 +47,7 @@ from app.web.view_models.overview_page import Watch
 ROUTERS: list[Routes] = [
     assets.router,
     overview.router,
+    wall.router,
     compose.router,
     approvals.router,
     batches.router,  # before `batch`: /batches/new is no batch id

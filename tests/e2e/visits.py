@@ -20,6 +20,7 @@ VISITS = (
     Visit("verify", "/verify", ""),
     Visit("verify-poster", "/verify/poster", ""),
     Visit("overview", "/"),
+    Visit("wall", "/wall", "auditor"),
     Visit("overview-vnpt", "/", "vnpt"),
     Visit("campaigns", "/campaigns"),
     Visit("campaign", "/campaigns/1"),

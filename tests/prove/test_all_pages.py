@@ -28,6 +28,7 @@ PICTURED = {"sign-in": "01-dang-nhap", "overview": "07-tong-quan", "unknown": "0
 # Answers to GET that are no pages: streams, which their pages open, and files.
 NO_PAGES = {
     "page_overview_events",
+    "page_wall_events",
     "page_campaign_events",
     "page_run_events",
     "page_audit_export",

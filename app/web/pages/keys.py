@@ -12,15 +12,27 @@ from app.accounts.service import NewKey
 from app.api.dependencies import Routes
 from app.core.errors import Conflict, Invalid
 from app.core.known_carriers import check_own
-from app.security import keys
+from app.security import keys, sessions
+from app.security.authorization import WALL, cookie_name
+from app.security.roles import Role
 from app.web import query_params
 from app.web.forms import read_fields
 from app.web.pages.people import carrier_of, name_of, role_of
-from app.web.rendering import Fields, FormState, PageRequest, Visit, redirect_with_flash, refused, render
+from app.web.rendering import (
+    Fields,
+    FormState,
+    PageRequest,
+    Visit,
+    leave,
+    redirect_with_flash,
+    refused,
+    render,
+)
 from app.web.translations import say
 
 router = Routes(include_in_schema=False)
 
+_WALL_S = 400 * 86_400  # the longest that browsers keep a cookie; the key ends when it is revoked
 Name = Annotated[str, Path(max_length=80)]
 
 
@@ -36,11 +48,26 @@ def page_do_add_key(visit: Visit, fields: Fields) -> Response:
         name = name_of(fields)
         expires = read_fields.moment(fields, "expires_at")
         wanted = NewKey(name, role_of(fields), carrier_of(fields), expires)
+        if fields.get("wall") and wanted.role != Role.AUDITOR:
+            raise Invalid(
+                "A wall screen is for the role auditor, which reads and changes nothing.", field="role"
+            )
         check_own(visit.settings, wanted.carrier)
         secret = visit.db.write(service.add_key, wanted, visit.who.name)
     except (Conflict, Invalid) as error:
         return _list(visit, refused(error, fields))
+    if fields.get("wall"):
+        return _to_the_wall(visit, secret)
     return render(visit, "shown_key.html", 201, name=name, secret=secret)
+
+
+def _to_the_wall(visit: PageRequest, secret: str) -> Response:
+    """Leave the key in this browser, and end the session: nobody sits before a wall screen."""
+    visit.db.write(sessions.end_session, visit.request.cookies.get(cookie_name(visit.settings), ""))
+    answer = redirect_with_flash(visit, "/wall")
+    leave(answer, visit.settings, "loa_session", "", 0)
+    leave(answer, visit.settings, WALL, secret, _WALL_S)
+    return answer
 
 
 @router.get("/keys/{name}")

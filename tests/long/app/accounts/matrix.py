@@ -130,6 +130,8 @@ revoke_key              401  in   403  403  403  403
 page_static             404  404  404  404  404  404
 page_overview           303  in   in   in   in   in
 page_overview_events    303  in   in   in   in   in
+page_wall               303  in   in   in   in   in
+page_wall_events        303  in   in   in   in   in
 page_campaigns          303  in   in   in   in   in
 page_campaign           303  in   in   in   in   404
 page_campaign_events    303  in   in   in   in   404

@@ -1,0 +1,35 @@
+"""The wall screen: the overview's total and troubles, for a screen that nobody sits at.
+
+It is opened by a key that the browser keeps (`WALL` in app/security/authorization.py), or by a session.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Depends, Header, Response
+
+from app.api.dependencies import Routes
+from app.api.event_streams import Hub
+from app.web.pages.overview import get_overview
+from app.web.rendering import Visit, render
+from app.web.view_models import overview_page, traffic_light
+
+router = Routes(include_in_schema=False)
+
+
+@router.get("/wall")
+async def page_wall(visit: Visit) -> Response:
+    scene = await visit.db.aread(overview_page.scene, visit.who.carrier)
+    shape = overview_page.shape(scene)
+    return render(visit, "wall.html", scene=scene, lights=traffic_light, shape=shape)
+
+
+@router.get("/wall/events")
+async def page_wall_events(
+    visit: Visit,
+    hub: Annotated[Hub[str], Depends(get_overview)],
+    last_id: Annotated[str, Header(alias="Last-Event-ID", max_length=64)] = "",
+) -> Response:
+    """Stream the same figures as the overview."""
+    return hub.opened(visit.request, visit.who.carrier or "", last_id)
