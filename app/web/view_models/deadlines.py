@@ -6,8 +6,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+from weakref import WeakKeyDictionary
 
-from sqlalchemy import Connection, Row, case, func, select
+from sqlalchemy import Connection, Engine, Row, case, func, select
 
 from app.campaigns import queries
 from app.core import clock
@@ -67,17 +68,41 @@ def _judged(
     of: Sequence[RunView],
 ) -> dict[int, list[Judged]]:
     """Return the lights of every run approved under each directive."""
-    c = campaigns.c
-    approved = select(campaigns).where(c.directive_id.in_(ids), c.state == CampaignState.APPROVED)
-    rows = connection.execute(approved.where(c.id.not_in(list(shown)))).all()
-    own = select(runs).where(runs.c.campaign_id.in_([row.id for row in rows])).order_by(runs.c.id)
-    own = own if carrier is None else own.where(runs.c.carrier == carrier)
-    others = run_status.views(connection, rows, queries.runs_of(connection, own)) if rows else []
-    directive_of = dict(shown) | {row.id: row.directive_id for row in rows}
+    c, r, d = campaigns.c, runs.c, directives.c
+    columns: tuple[Any, ...] = (r.id, r.campaign_id, r.state, r.ended_at, c.directive_id, d.report_deadline)
+    query = select(*columns).join(campaigns, c.id == r.campaign_id).join(directives, d.id == c.directive_id)
+    query = query.where(c.directive_id.in_(ids), c.state == CampaignState.APPROVED)
+    query = query if carrier is None else query.where(r.carrier == carrier)
+    others = connection.execute(query.where(c.id.not_in(list(shown)))).all()
+    lights = _lights(connection, others)
     found: dict[int, list[Judged]] = {each: [] for each in ids}
-    for run in (*of, *others):
-        if directive_of.get(run.campaign_id) in found:
-            found[directive_of[run.campaign_id]].append(Judged(run.light, run.said))
+    for run in of:
+        if shown.get(run.campaign_id) in found:
+            found[shown[run.campaign_id]].append(Judged(run.light, run.said))
+    for row in others:
+        found[row.directive_id].append(lights[row.id])
+    return found
+
+
+# Lights of runs that ended long ago, by database and by what they were judged from. A late receipt or
+# statement may still change one: each is looked at once a minute, not at every poll of an open overview.
+_KEPT_S = 60.0
+_Kept = dict[tuple[Any, ...], tuple[float, Judged]]
+_kept: WeakKeyDictionary[Engine, _Kept] = WeakKeyDictionary()
+
+
+def _lights(connection: Connection, rows: Sequence[Row[Any]]) -> dict[int, Judged]:
+    kept, now, long_ago = _kept.get(connection.engine, {}), clock.monotonic(), clock.now_ms() - SHOWN_MS
+    still = {key: each for key, each in kept.items() if now - each[0] < _KEPT_S}
+    found = {row.id: still[tuple(row)][1] for row in rows if tuple(row) in still}
+    rest = [row for row in rows if row.id not in found]
+    if rest:
+        of = select(campaigns).where(campaigns.c.id.in_({row.campaign_id for row in rest}))
+        members = queries.runs_of(connection, select(runs).where(runs.c.id.in_([row.id for row in rest])))
+        views = run_status.views(connection, connection.execute(of).all(), members)
+        found |= {view.id: Judged(view.light, view.said) for view in views}
+    old = [row for row in rest if row.ended_at is not None and row.ended_at < long_ago]
+    _kept[connection.engine] = still | {tuple(row): (now, found[row.id]) for row in old}
     return found
 
 

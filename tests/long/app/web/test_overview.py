@@ -273,7 +273,9 @@ def test_without_a_deadline_nothing_is_said_to_be_in_time(pages_db: Database, si
         assert "kịp hạn" not in page, path
 
 
-def test_a_letter_whose_work_ended_long_ago_is_judged_by_it(pages_db: Database) -> None:
+def test_a_letter_whose_work_ended_long_ago_is_judged_by_it(
+    pages_db: Database, statements: list[str]
+) -> None:
     scene.build(pages_db)
     done_runs(pages_db, 8 * scene.DAY)
     pages_db.write(lambda c: c.execute(update(runs).where(runs.c.id == 3).values(ENDED_LONG_AGO)))
@@ -286,6 +288,15 @@ def test_a_letter_whose_work_ended_long_ago_is_judged_by_it(pages_db: Database) 
     found = pages_db.read(overview_scene.scene, None)
     (letter,) = [each for each in found.letters if each.number == "303/CAT-PA05"]
     assert letter.judged == traffic_light.IN_TIME  # the norm is not met by all
+    statements.clear()
+    pages_db.read(overview_scene.scene, None)
+    again = len(statements)
+    sooner = update(directives).values(report_deadline=clock.now_ms() - scene.DAY)
+    pages_db.write(lambda c: c.execute(sooner))
+    statements.clear()
+    found = pages_db.read(overview_scene.scene, None)
+    assert len(statements) > again  # nobody had looked at these since; polls in between ask nothing of them
+    assert {each.judged for each in found.letters} == {traffic_light.IN_TIME, traffic_light.PASSED}
 
 
 def test_the_total_moves_with_its_hour_and_has_no_forecast_that_a_run_has_not(pages_db: Database) -> None:
