@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from errno import EADDRINUSE, EADDRNOTAVAIL
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -20,6 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+_PORT = "stop what listens there, or choose another address or port"
 _WrongUse: Any = typer.BadParameter.__base__  # whatever is typed wrong
 
 
@@ -69,7 +71,10 @@ def main() -> None:
         _fail(Invalid(str(error)), as_json)
     except OSError as error:  # such as a file for --out in a folder that is not there
         where = f"{error.filename} can't be read or written" if error.filename else "The system refuses"
-        _fail(Invalid(f"{where} ({error.strerror}); name a file that this account may use."), as_json)
+        remedy = (
+            _PORT if error.errno in (EADDRINUSE, EADDRNOTAVAIL) else "name a file that this account may use"
+        )
+        _fail(Invalid(f"{where} ({error.strerror}); {remedy}."), as_json)
     except _WrongUse as error:
         _fail(Invalid(error.format_message()), as_json, error.exit_code)
 

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from app.batches.row_parser import open_rows
 from app.cli.current_user import decider
-from app.cli.output import After, Json, listing, say
+from app.cli.output import After, Json, as_file, listing, say
 from app.cli.remote import asked
 from app.core.errors import Forbidden
 from app.core.known_carriers import check_own
@@ -48,6 +48,7 @@ def import_(
     as_json: Json = False,
 ) -> None:
     """Add the numbers of a file to the list; `refused` names its lines."""
+    as_file(file, None)  # names the file if it can't be read
     places: list[int] = []
 
     def cells() -> Iterator[str]:
@@ -76,6 +77,7 @@ def list_(
     found = asked(
         lambda api: list(islice(api.list_do_not_send(carrier=carrier, after=after), limit)),
         lambda db: db.read(do_not_send.page, after, limit, carrier),
+        check=partial(check_own, carrier=carrier),
     )
     listing(found, ("id", "carrier", "phone", "added_at", "added_by"), as_json)
 
@@ -98,11 +100,13 @@ def _carry_out(
             raise Forbidden(f"You are an operator of {who.carrier}.", field="carrier")
         return _in_parts(lambda part: db.write(order, carrier, part, who.name), numbers)
 
-    done = asked(there, here, looks=False, founds=True, check=partial(check_own, carrier=carrier))
+    done = asked(there, here, looks=False, check=partial(check_own, carrier=carrier))
     if places:
         refused = [RefusedEntry(places[each.place - 1], each.why) for each in done.refused]
         done = Changed(done.changed, done.unchanged, refused)
     say(done, as_json)
+    if not (done.changed or done.unchanged):
+        raise typer.Exit(1)
 
 
 def _in_parts(change: Callable[[list[str]], Changed], numbers: Iterator[str]) -> Changed:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from itertools import islice
 from typing import Annotated
 
@@ -11,6 +12,7 @@ import typer
 
 from app.cli.output import Json, listing
 from app.cli.remote import asked
+from app.core.known_carriers import check_own
 from app.inbound import queries
 from app.inbound.queries import InboundMessageView
 
@@ -46,6 +48,7 @@ def list_(
     found = asked(
         lambda api: list(islice(api.list_inbound_messages(carrier=carrier, after=after), limit)),
         lambda db: db.read(queries.page, after, limit, carrier),
+        check=partial(check_own, carrier=carrier),
     )
     columns = tuple(_Line.__dataclass_fields__)
     listing(found if as_json else [_line(each) for each in found], columns, as_json)

@@ -72,6 +72,13 @@ _NOUNS = {
 # Not needed where real messages go: the image leaves them out (.dockerignore).
 _REHEARSALS = ("demo", "drill", "simulate", "soak")
 
+# What pydantic says of a wrong value, and what we say.
+_RAW = {
+    "Value error, ": "",
+    "Input should be a valid integer, unable to parse string as an integer": "it must be a whole number",
+    "Input should be a valid number, unable to parse string as a number": "it must be a number",
+    "Input should be": "it must be",
+}
 # Commands that talk in turns with a person, or write their lines as they come.
 _NO_JSON = {("audit", "export"), ("batch", "bad-lines"), ("database", "restored"), ("user", "totp")}
 
@@ -101,17 +108,23 @@ class Commands(TyperGroup):
         self.commands: Any = _Found()
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command; what is said of wrong use repeats what was typed, so numbers in it are masked."""
+        """Run the command; what is said of wrong use is in plain words, and numbers in it are masked."""
         try:
             return super().invoke(ctx)
         except _WrongUse as error:
-            error.message = mask_numbers(error.message)
+            error.message = mask_numbers(_plain(error.message))
             raise
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the list of commands without importing any."""
         self.commands = {name: TyperCommand(name, help=_help(name)) for name in self.commands}
         super().format_help(ctx, formatter)
+
+
+def _plain(message: str) -> str:
+    for raw, words in _RAW.items():
+        message = message.replace(raw, words)
+    return message
 
 
 def _help(name: str) -> str:

@@ -9,6 +9,7 @@ import pwd
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from enum import IntEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -168,4 +169,6 @@ def listing(records: Sequence[Any], columns: Sequence[str], as_json: bool) -> No
 def _cell(value: Any) -> str:
     if isinstance(value, datetime):
         return (clock.local(value) if value.tzinfo else value).isoformat(sep=" ", timespec="minutes")
+    if isinstance(value, IntEnum):
+        return value.name.lower()
     return "-" if value is None else escaped(str(value))

@@ -22,12 +22,17 @@ POLL_S = 0.1
 STOPPED_BY = (signal.SIGINT, signal.SIGTERM)
 
 
+def _port(text: str) -> int:
+    if not (text.isdecimal() and int(text) <= 65_535):
+        raise argparse.ArgumentTypeError(f"{text!r} is no port: 0 to 65535")
+    return int(text)
+
+
 def add_flags(parser: argparse.ArgumentParser, port: int, out: Path, at: str) -> None:
     add = parser.add_argument
     add("--host", default="127.0.0.1")
-    add(
-        "--port", type=int, default=port, help="0: one that the system gives; the first line printed names it"
-    )
+    given = "0: one that the system gives; the first line printed names it"
+    add("--port", type=_port, default=port, help=given)
     add("--for", type=float, dest="for_s", metavar="SECONDS", help="stop after so long")
     add(
         "--until-idle",
