@@ -165,7 +165,10 @@ def show(campaign_id: Number, as_json: Json = False) -> None:
         "subscribers": sum(each.subscribers for each in forecasts),
         "sms_parts": sum(each.segments for each in forecasts),
     }
-    say({**to_jsonable_python(found), "cost": cost}, as_json)
+    shown = to_jsonable_python(found)
+    for language, advice in () if as_json else shown["advice"].items():
+        shown["advice"][language] = [f"{kind} at character {at + 1}: {words}" for at, kind, words in advice]
+    say({**shown, "cost": cost}, as_json)
 
 
 def _with_forecasts(found: Any, forecast_of: Callable[[int], Any]) -> tuple[queries.Dossier, list[Forecast]]:

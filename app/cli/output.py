@@ -154,6 +154,15 @@ def keep(name: str, figures: str) -> None:
         (folder / f"{name}.json").write_text(figures + "\n", encoding="utf-8")
 
 
+# States that want a person; red where a terminal shows them.
+_WRONG = {"halted", "failed", "held", "refusing", "lost", "closed", "left", "late", "unknown", "rejected"}
+
+
+def alarm(words: str) -> str:
+    """Return the words in red; `typer.echo` takes the colour out where no terminal reads them."""
+    return words if os.environ.get("NO_COLOR") else typer.style(words, fg="red")
+
+
 def listing(records: Sequence[Any], columns: Sequence[str], as_json: bool) -> None:
     if as_json:
         typer.echo(to_json(records, indent=2).decode())
@@ -163,7 +172,7 @@ def listing(records: Sequence[Any], columns: Sequence[str], as_json: bool) -> No
     widths = [max(len(row[i]) for row in rows) for i in range(len(columns))]
     for row in rows:
         padded = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        typer.echo("  ".join(padded).rstrip())
+        typer.echo("  ".join(alarm(cell) if cell.strip() in _WRONG else cell for cell in padded).rstrip())
 
 
 def _cell(value: Any) -> str:

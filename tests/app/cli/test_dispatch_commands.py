@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
+import typer
+from typer.testing import CliRunner
 
 from app.cli import app as loa
 from app.cli import delivery_commands, link_commands, unknown_commands
@@ -57,6 +60,15 @@ def test_a_halted_link_is_shown_and_resumed(shell: Shell) -> None:
     assert shell(link_commands.app, "resume", "1") == "Link 1 is running."
 
 
+def test_what_is_wrong_is_red_on_a_terminal_alone(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not in a pipe, nor for who wants no colours."""
+    shown = partial(CliRunner().invoke, link_commands.app, ["list"], env=shell.env)
+    assert typer.style("halted", fg="red") in shown(color=True).stdout
+    assert "\x1b" not in shown().stdout
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "\x1b" not in shown(color=True).stdout
+
+
 def test_unknown_deliveries_are_listed_sent_again_and_written_off(shell: Shell, database_url: str) -> None:
     listed = shell(unknown_commands.app, "list", "1")
     assert "8491*****00" in listed
@@ -102,4 +114,5 @@ def test_a_person_is_found_by_the_exact_number(shell: Shell) -> None:
     found = json.loads(shell(delivery_commands.app, "find", f"0{str(FIRST_PHONE)[2:]}", "--json"))
     assert [(each["campaign"], each["line"]) for each in found["deliveries"]] == [("Tet", 2)]
     assert found["phone"] == "8491*****00"
+    assert " unknown " in shell(delivery_commands.app, "find", f"0{str(FIRST_PHONE)[2:]}")
     assert "8491*****99" in shell(delivery_commands.app, "find", "0919999999")

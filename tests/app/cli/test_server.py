@@ -90,6 +90,7 @@ def test_a_campaign_goes_from_draft_to_running_there_by_two_keys(
     assert said(server, "campaign", "submit", "1") == "Campaign 1 is submitted.\n"
     shown = said(server, "campaign", "show", "1")
     assert "sms_parts: 1000" in shown
+    assert "error at character 5: 8491*****78 is no approved number" in shown
     digest = re.search(r"digest: (\w+)", shown)
     assert digest
     approve = ("campaign", "approve", "1", "--digest", digest[1])
