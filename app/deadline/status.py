@@ -194,13 +194,16 @@ def _missing(
     deadline = None if letter.report_deadline is None else clock.to_ms(letter.report_deadline)
     late = is_late(None, deadline, clock.to_ms(now))
     every = addressees.of_directive(connection, letter.id)
-    carriers = {each.carrier: each for each in every if each.kind is AddresseeKind.CARRIER}
-    missing = [_of_run(run, carriers.get(run.carrier), late) for run in found if run.missing]
+    carriers = [each for each in every if each.kind is AddresseeKind.CARRIER]  # one may have several names
+    missing: list[Missing] = []
+    for run in found:
+        named: list[Addressee | None] = [each for each in carriers if each.carrier == run.carrier]
+        missing += [_of_run(run, of, late) for of in named or [None]] if run.missing else []
     with_runs = {run.carrier for run in found}
     missing += [
         Missing(each.name, "chưa có đợt gửi nào", late, each.email)
-        for carrier, each in carriers.items()
-        if carrier not in with_runs
+        for each in carriers
+        if each.carrier not in with_runs
     ]
     missing += [
         Missing(each.addressee.name, "chưa báo cáo", late, each.addressee.email)

@@ -14,9 +14,10 @@ from app.core.errors import NotFound
 from app.database.connection import Database
 from app.database.models import links, runs, tallies
 from app.deadline.status import Status, countdown, status
+from app.reports.addressees import Addressee, AddresseeKind
 from app.reports.carrier_statement import FigureSource
 from app.reports.document_meta import EntrySource
-from app.reports.intake import statement_service
+from app.reports.intake import external_activity, statement_service
 from app.reports.intake.schemas import StatementBody
 from app.security import create_key
 from tests.app.cli.test_campaign_commands import Shell
@@ -51,6 +52,15 @@ def test_what_is_missing_is_named_with_whom_to_ask(db: Database) -> None:
     ]
     assert [each.email for each in found.missing] == ["carrier@x.example", None, "department@x.example"]
     assert not any(each.late for each in found.missing)
+
+
+def test_a_carrier_that_the_letter_names_twice_is_missed_under_both_names(db: Database) -> None:
+    letter(db)
+    for name, carrier in (("Viettel Sơn La", "viettel"), ("MobiFone Sơn La", "mobifone")):
+        of = Addressee(None, 1, name, AddresseeKind.CARRIER, carrier, None)
+        db.write(external_activity.register, of, "officer")
+    named = [who for who, _ in lacking(looked(db, days=3))]
+    assert named == ["Viettel", "Viettel Sơn La", "MobiFone", "MobiFone Sơn La", "Sở Tư pháp"]
 
 
 def test_after_the_deadline_everything_missing_is_late(db: Database) -> None:
