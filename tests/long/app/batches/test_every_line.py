@@ -11,11 +11,13 @@ import xlsxwriter
 
 from app.batches.import_job import ImportCounts
 from app.batches.importer import import_batch, register
+from app.cli import batch_commands
 from app.database.connection import Database
 from app.file_import.row_blocks import LINE_REASONS
 from app.file_import.upload import UploadedFile
 from app.reports.labels import bad_line
 from tests.app.batches.files import kept
+from tests.app.cli.test_campaign_commands import Shell
 
 # Each line of the file, and what becomes of it: "good", a reason, "blank".
 LINES = [
@@ -42,6 +44,19 @@ LINES = [
     ("10;Lò Thị K;84912000009;;", "repeated"),
     ("11;Lò Thị L;02123852123;;", "fixed_line"),
     (f"12;{'x' * 5000};0912000012;;", "long_line"),
+]
+# Each row of the workbook, and what becomes of it.
+ROWS = [
+    (("STT", "Họ tên", "SĐT", "Mã xã"), "header"),
+    ((1, "Lò Thị A", "0912000001", "03646"), "good"),
+    ((2, "Lò Thị B", "", ""), "empty"),
+    ((None, None, None, None), "blank"),
+    ((None, " ", None, None), "blank"),
+    ((3, "Lò\n0987654321\nD", 912000003, ""), "good"),
+    ((4, "Lò Thị E", "=A2", ""), "formula"),
+    ((None, "=A2", None, None), "empty"),
+    ((5, "Lò Thị G", "0912000005", ""), "hidden"),
+    ((6, "Lò Thị H", "+84912000001", ""), "repeated"),
 ]
 TEXT = "STT;Họ tên;Số điện thoại;Mã xã;Ngôn ngữ\n" + "".join(f"{line}\n" for line, _ in LINES)
 
@@ -101,23 +116,10 @@ def test_a_note_of_many_lines_is_one_row_wherever_the_file_is_read_in_two(
     assert (counts.lines, reasons) == (200 * 300, {"continued": 200 * 299})
 
 
-def test_every_row_of_a_workbook_is_in_one_of_three_counts(db: Database, tmp_path: Path) -> None:
-    rows = [
-        (("STT", "Họ tên", "SĐT", "Mã xã"), "header"),
-        ((1, "Lò Thị A", "0912000001", "03646"), "good"),
-        ((2, "Lò Thị B", "", ""), "empty"),
-        ((None, None, None, None), "blank"),
-        ((None, " ", None, None), "blank"),
-        ((3, "Lò\n0987654321\nD", 912000003, ""), "good"),
-        ((4, "Lò Thị E", "=A2", ""), "formula"),
-        ((None, "=A2", None, None), "empty"),
-        ((5, "Lò Thị G", "0912000005", ""), "hidden"),
-        ((6, "Lò Thị H", "+84912000001", ""), "repeated"),
-    ]
-    path = tmp_path / "list.xlsx"
+def workbook(path: Path) -> None:
     book = xlsxwriter.Workbook(path)
     sheet = book.add_worksheet()
-    for number, (cells, what) in enumerate(rows):
+    for number, (cells, what) in enumerate(ROWS):
         for column, cell in enumerate(cells):
             if isinstance(cell, str) and cell.startswith("="):
                 sheet.write_formula(number, column, cell, value="")
@@ -126,11 +128,32 @@ def test_every_row_of_a_workbook_is_in_one_of_three_counts(db: Database, tmp_pat
         if what == "hidden":
             sheet.set_row(number, None, None, {"hidden": True})
     book.close()
+
+
+def test_every_row_of_a_workbook_is_in_one_of_three_counts(db: Database, tmp_path: Path) -> None:
+    path = tmp_path / "list.xlsx"
+    workbook(path)
     counts, good, reasons = imported(db, path, path.read_bytes())
-    expected = Counter(what for _, what in rows if what not in ("header", "blank"))
+    expected = Counter(what for _, what in ROWS if what not in ("header", "blank"))
     assert counts.lines == expected.total()
     assert len(good) == expected.pop("good")
     assert reasons == expected
+
+
+@pytest.mark.parametrize("kind", ["csv", "xlsx"])
+def test_the_command_says_the_three_counts_of_a_file_with_every_kind_of_line(
+    database_url: str, tmp_path: Path, kind: str
+) -> None:
+    path = tmp_path / f"list.{kind}"
+    if kind == "xlsx":
+        workbook(path)
+    else:
+        path.write_text(TEXT, encoding="utf-8")
+    kinds = Counter(what for _, what in (ROWS[1:] if kind == "xlsx" else LINES) if what != "blank")
+    said = Shell(database_url, tmp_path)(batch_commands.app, "import", str(path), "--carrier", "vnpt")
+    good, again = kinds["good"], kinds["repeated"]
+    refused = kinds.total() - good - again
+    assert f"{kinds.total()} lines = {good} accepted + {refused} rejected + {again} repeated" in said
 
 
 @pytest.mark.parametrize("reason", LINE_REASONS)
