@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -10,6 +11,7 @@ import typer
 from app.cli.current_user import decider
 from app.cli.output import Json, listing, say
 from app.cli.remote import asked
+from app.core.states import DeliveryState
 from app.dispatch.find_person import find_person
 
 app = typer.Typer(no_args_is_help=True, help="Deliveries: what one person got.")
@@ -48,7 +50,8 @@ def find(
     if as_json:
         say(found, as_json)
         return
-    listing(found.deliveries, _COLUMNS, as_json)
+    rows = [replace(each, state=DeliveryState(each.state)) for each in found.deliveries]
+    listing(rows, _COLUMNS, as_json)
     for each in found.do_not_send:
         since = each.added_at.isoformat(sep=" ", timespec="minutes")
         typer.echo(f"{found.phone} is on the do-not-send list of {each.carrier} since {since}.")

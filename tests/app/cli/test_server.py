@@ -23,7 +23,7 @@ from app.security import create_key
 from carriers.contract import Halted, LinkHealth
 from tests.app.api.served import served
 from tests.app.campaigns.rows import new_batch, new_run, whole_run
-from tests.app.world import build
+from tests.app.world import FIRST_PHONE, build
 from tests.long.app.reports.intake.forms import FILLED, filled
 from tests.long.app.reports.intake.scene import PDF, body, held
 
@@ -119,6 +119,7 @@ def test_links_and_unknown_messages_are_decided_on_there(server: str, db: Databa
         name: here[name] for name in link_health.SHOWN
     }
     assert said(server, "link", "resume", "1") == "Link 1 is running.\n"
+    assert " unknown " in said(server, "delivery", "find", f"0{str(FIRST_PHONE)[2:]}")
     one = said(server, "unknown", "resend", "1", "--line", f"{world.batch}:2")
     assert one == "1 deliveries of run 1 are queued again.\n"
     rest = said(server, "unknown", "write-off", "1", "--all")

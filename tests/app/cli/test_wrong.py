@@ -10,8 +10,12 @@ from pathlib import Path
 import pytest
 
 from app import cli
-from app.cli import common
+from app.cli import common, serve_command
 from app.core import config
+from app.core.config import Settings
+from app.core.errors import SetupError
+from app.database.connection import Database
+from tests.ports import refusing
 
 LINK = '[links.viettel]\ncarrier = "viettel"\nsegments_per_second = 10\n'
 SMPP = LINK + 'kind = "smpp"\nhost = "127.0.0.1"\nport = 2775\nsystem_id = "loa"\npassword = "x"\n'
@@ -270,3 +274,10 @@ def test_a_wrong_command_is_refused_in_a_sentence_and_nothing_is_made(
     assert "Traceback" not in said
     assert "912345679" not in said
     assert [each.name for each in folder.iterdir()] == ["list.csv"]
+
+
+async def test_a_metrics_port_that_another_worker_has_is_said(db: Database, tmp_path: Path) -> None:
+    with refusing() as port:
+        settings = Settings(data=tmp_path, metrics_port=port)
+        with pytest.raises(SetupError, match="a metrics_port of its own, or 0"):
+            await serve_command._links(settings, db, None)
