@@ -70,6 +70,11 @@ class Freezer:
         self.db.read(_require_queued, subject)
         self.db.read(_require_recount, subject, self.ledger)
         report = self.db.read(build, subject, until)
+        if isinstance(report, ConsolidatedReport) and not (report.lines or report.channels):
+            raise Conflict(
+                f"Under directive {subject.id} nobody has sent or reported anything yet, so there is nothing "
+                "to freeze; approve a campaign or enter a report first."
+            )
         version, alike = self.next_version(report, last)
         if last and cutoff_ms is None and alike:
             return last, False

@@ -172,3 +172,11 @@ def test_nothing_is_frozen_of_a_time_before_it_began(db: Database) -> None:
         freezer(db).freeze(ReportSubject(SubjectKind.RUN, 2))
     with pytest.raises(Conflict, match="Directive 1 is of 2024-01-29, after this cut-off"):
         freezer(db).freeze(DIRECTIVE, T0 - DAY)
+
+
+def test_a_letter_of_which_nothing_has_come_yet_has_no_final_report(db: Database) -> None:
+    scene = Scene("planned")
+    scene.rows[m.campaigns][-1]["directive_id"] = None
+    scene.save(db)
+    with pytest.raises(Conflict, match="Under directive 1 nobody has sent or reported anything yet"):
+        freezer(db).freeze(DIRECTIVE)
