@@ -59,6 +59,7 @@ def test_campaigns_runs_and_reports_are_read_there(server: str, db: Database, tm
     assert "digest: " in said(server, "campaign", "show", "1")
     assert "planned" in said(server, "run", "list")
     assert "state: planned" in said(server, "run", "show", "1")
+    assert "Thuộc diện" in said(server, "report", "campaign", "1")
     assert said(server, "report", "campaign", "1", "--format", "json").startswith("{")
     file = tmp_path / "report.xlsx"
     said(server, "report", "run", "1", "--format", "xlsx", "--out", str(file))

@@ -201,6 +201,11 @@ def test_a_body_that_is_too_large_is_refused_while_it_comes(trouble: Client, pat
     assert (problem(response)["status"], problem(response)["type"]) == (413, "/docs/errors#too-large")
 
 
+def test_a_scan_that_is_too_large_is_not_to_be_packed(client: Client) -> None:
+    answer = client.post("/v1/attachments", files={"file": ("a.pdf", b"%PDF-" + b" " * 10 * BODY_LIMIT)})
+    assert "scan a paper at a lower resolution" in problem(answer)["detail"]
+
+
 def test_an_upload_has_a_limit_of_its_own(trouble: Client) -> None:
     kind = {"Content-Type": "multipart/form-data"}
     assert trouble.post("/upload", content=b"-" * 2 * BODY_LIMIT, headers=kind).json() == 2 * BODY_LIMIT
