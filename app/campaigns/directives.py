@@ -20,7 +20,10 @@ from app.security.tenant_scope import own_directives
 
 @dataclass(frozen=True, slots=True)
 class DirectiveFields:
-    """The content of the letter. report_deadline: aware; addressees: who is asked to act."""
+    """The content of the letter. report_deadline: aware; addressees: who is asked to act.
+
+    legal_basis: what the letter rests on; contact: name and telephone of whom addressees may ask.
+    """
 
     number: str
     issued_on: date
@@ -28,6 +31,8 @@ class DirectiveFields:
     subject: str
     report_deadline: datetime | None = None
     addressees: tuple[str, ...] = ()
+    legal_basis: str = ""
+    contact: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +46,8 @@ class Directive:
     subject: str
     report_deadline: datetime | None
     addressees: list[str]
+    legal_basis: str
+    contact: str
     created_at: datetime
     created_by: str
     deadline_changes: list[DeadlineChange]
@@ -111,6 +118,8 @@ def _insert(connection: Connection, letter: DirectiveFields, who: str) -> int:
             subject=letter.subject,
             report_deadline=None if deadline is None else clock.to_ms(deadline),
             addressees=list(letter.addressees),
+            legal_basis=letter.legal_basis.strip(),
+            contact=letter.contact.strip(),
             created_at=clock.now_ms(),
             created_by=who,
         )
@@ -148,6 +157,8 @@ def _directive(row: Row[Any], changes: list[DeadlineChange]) -> Directive:
         subject=row.subject,
         report_deadline=None if deadline is None else clock.local(clock.from_ms(deadline)),
         addressees=row.addressees,
+        legal_basis=row.legal_basis,
+        contact=row.contact,
         created_at=clock.local(clock.from_ms(row.created_at)),
         created_by=row.created_by,
         deadline_changes=changes,

@@ -42,6 +42,8 @@ class DirectiveBody(StrictBody):
     )
     report_deadline: AwareDatetime | None = Field(None, examples=["2024-02-24T17:00:00+07:00"])
     addressees: list[Line] = Field(default=[], max_length=200, examples=[["VNPT", "Viettel", "MobiFone"]])
+    legal_basis: str = Field("", max_length=2000, examples=["Kế hoạch 12/KH-UBND ngày 10/01/2024"])
+    contact: str = Field("", max_length=300, description="whom addressees may ask, in reminders")
 
     def letter(self) -> DirectiveFields:
         return DirectiveFields(
@@ -51,6 +53,8 @@ class DirectiveBody(StrictBody):
             subject=self.subject,
             report_deadline=self.report_deadline,
             addressees=tuple(self.addressees),
+            legal_basis=self.legal_basis,
+            contact=self.contact,
         )
 
 

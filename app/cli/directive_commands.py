@@ -20,13 +20,15 @@ app = typer.Typer(no_args_is_help=True, help="The official letters behind the wo
 
 
 @app.command()
-def create(
+def create(  # noqa: PLR0913 - every option of the command line is a parameter
     number: Annotated[str, typer.Argument(help="As on the letter, for example 303/CAT-PA05.")],
     issued_on: Annotated[str, typer.Option(help="Its date, as 2024-01-29.")],
     issuer: Annotated[str, typer.Option(help="Who issued it.")],
     subject: Annotated[str, typer.Option(help="What it is about.")],
     report_deadline: Annotated[str | None, typer.Option(help="When reports are due, with a zone.")] = None,
     to: Annotated[list[str] | None, typer.Option(help="An addressee; give it again for each.")] = None,
+    legal_basis: Annotated[str, typer.Option(help="What it rests on, as a plan of the province.")] = "",
+    contact: Annotated[str, typer.Option(help="Whom addressees may ask; it stands in reminders.")] = "",
 ) -> None:
     """Store a directive."""
     letter = directives.DirectiveFields(
@@ -36,6 +38,8 @@ def create(
         subject=subject,
         report_deadline=instant("report-deadline", report_deadline),
         addressees=tuple(to or ()),
+        legal_basis=legal_basis,
+        contact=contact,
     )
     made = asked(
         lambda api: api.create_directive(**asdict(letter)).id,

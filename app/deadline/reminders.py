@@ -76,9 +76,11 @@ def _to_addressees(
                 "",
                 f"{_about(letter)}, hạn báo cáo là {_moment(letter.report_deadline)} "
                 f"({countdown(letter.report_deadline, now)}).",
+                *([f"Căn cứ: {letter.legal_basis}."] if letter.legal_basis else []),
                 "Đến nay còn thiếu:",
                 *(f"- {each.what}" for each in own),
                 "",
+                *([f"Cần trao đổi, xin liên hệ: {letter.contact}.", ""] if letter.contact else []),
                 "Nếu đã gửi báo cáo, xin bỏ qua thư này. Thư do hệ thống Loa gửi tự động.",
                 "",
             ]
@@ -113,6 +115,8 @@ def _to_endpoints(
     data = {
         "directive_id": letter.id,
         "number": letter.number,
+        "legal_basis": letter.legal_basis,
+        "contact": letter.contact,
         "report_deadline": deadline.isoformat() if deadline else None,
         "days": days_left(deadline, now) if deadline else None,  # as the mails say
         "missing": [{"who": each.who, "what": each.what, "late": each.late} for each in missing],

@@ -32,6 +32,8 @@ class Directive:
     subject: str
     report_deadline: datetime | None
     addressees: list[str]
+    legal_basis: str
+    contact: str
     created_at: datetime
     created_by: str
     deadline_changes: list[DeadlineChange]
@@ -173,6 +175,8 @@ class DirectivesOperations:
         subject: str,
         report_deadline: datetime | None = None,
         addressees: list[str] | None = None,
+        legal_basis: str | None = None,
+        contact: str | None = None,
         idempotency_key: str | None = None,
     ) -> Call[Directive]:
         """Record an official letter, under which campaigns are made."""
@@ -187,6 +191,8 @@ class DirectivesOperations:
                 subject=subject,
                 report_deadline=report_deadline,
                 addressees=addressees,
+                legal_basis=legal_basis,
+                contact=contact,
             ),
             key=idempotency_key or new_key(),
         )

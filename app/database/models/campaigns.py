@@ -32,6 +32,8 @@ directives = Table(
     Column("subject", Text, nullable=False),
     Column("report_deadline", Ms),
     Column("addressees", JSON, nullable=False),
+    Column("legal_basis", Text, nullable=False, server_default=""),
+    Column("contact", String(300), nullable=False, server_default=""),  # whom addressees may ask
     Column("created_at", Ms, nullable=False),
     Column("created_by", String(80), nullable=False),
 )

@@ -34,6 +34,8 @@ from app.web.view_models import directive_view
 
 router = Routes(include_in_schema=False)
 
+_PLAIN = ("number", "issued_on", "issuer", "subject", "legal_basis", "contact")
+
 
 @router.get("/directives")
 async def page_directives(visit: Visit, after: str = "") -> Response:
@@ -122,7 +124,7 @@ async def page_do_report_outreach(directive_id: Id, visit: Visit, fields: Fields
 
 def _letter(fields: FormData) -> dict[str, Any]:
     lines = (line.strip() for line in fields.raw("addressees").splitlines())
-    said: dict[str, Any] = {name: fields.get(name) for name in ("number", "issued_on", "issuer", "subject")}
+    said: dict[str, Any] = {name: fields.get(name) for name in _PLAIN}
     due = read_fields.moment(fields, "report_deadline")
     return said | {"report_deadline": due, "addressees": [line for line in lines if line]}
 

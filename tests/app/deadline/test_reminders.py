@@ -11,11 +11,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from app.campaigns import directives
 from app.core import clock
 from app.core.config import Settings
 from app.database.connection import Database
+from app.database.models import directives as table
 from app.deadline import reminders
 from app.deadline.notification_loop import NotificationLoop
 from app.notifications import outbox
@@ -60,6 +62,19 @@ def test_everybody_who_lacks_something_is_told_and_the_desk_and_the_endpoint(db:
     assert "17:00 ngày 24/02/2024 (còn 3 ngày)" in text
     assert "- chưa báo cáo" in text
     assert found[3].payload["data"]["days"] == 3
+    assert "Căn cứ" not in text
+    assert "liên hệ" not in text
+
+
+def test_a_reminder_says_what_the_letter_rests_on_and_whom_to_ask(db: Database) -> None:
+    letter(db)
+    said = {"legal_basis": "Kế hoạch 12/KH-UBND", "contact": "đ/c An, Phòng PA05"}
+    db.write(lambda c: c.execute(update(table).values(said)))
+    found = db.read(reminders.due, settings(), DEADLINE - timedelta(days=3) + timedelta(hours=1))
+    for mail in found[:2]:
+        assert "Căn cứ: Kế hoạch 12/KH-UBND." in mail.payload["text"]
+        assert "Cần trao đổi, xin liên hệ: đ/c An, Phòng PA05." in mail.payload["text"]
+    assert said.items() <= found[3].payload["data"].items()
 
 
 @pytest.mark.parametrize(
