@@ -61,6 +61,7 @@ SENTENCES: Mapping[str, Said] = {
     "rejected.end": say("ended an order about refused messages of {subject}"),
     "rejected.resend": say("queued refused messages of {subject} again"),
     "report.freeze": say("froze {subject}"),
+    "report.issue": say("issued {subject} with its number, day and signer"),
     "run.add": say("added {subject}"),
     "run.cancel": say("cancelled {subject}"),
     "run.end": say("said that {subject} has ended"),
