@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from heapq import heappop, heappush
+from itertools import count
+from typing import TypeVar
 
 from sqlalchemy import Connection
 
@@ -13,14 +15,24 @@ from app.core.errors import DatabaseUnavailable
 from app.core.states import LinkState
 from app.database.connection import Database
 from app.dispatch import link_store
+from app.dispatch.held_chunks import HeldChunk
 from app.dispatch.run_content import ClaimedChunk, claim, running
-from app.ledger.contract import ChunkLease, Ledger, Link, Reservation, ReservationResult, SubmitOutcome
+from app.ledger.contract import (
+    ChunkLease,
+    DeliveryToSend,
+    Ledger,
+    Link,
+    Reservation,
+    ReservationResult,
+    SubmitOutcome,
+)
 from app.observability.faults import Aside, Faults, outcome
 from app.observability.metrics import Metrics
 
 _LONGEST_REST_S = 60.0  # the longest a run waits after the cause is gone
-_CLOCKS_S = 0.01  # by which a chunk may be due later: the database counts from a moment of its own
 _LOOK_EVERY_S = 1.0  # for work that nobody has told this process of
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +52,8 @@ class Claims:
     def __init__(self, context: SendContext, link: Link, owner: str) -> None:
         self._context, self._link, self._owner = context, link, owner
         self._aside = Aside(Faults(context.db, context.metrics), "sending", _LONGEST_REST_S)
-        self._again: list[float] = []  # heap: when chunks that wait for another pass are due (monotonic)
+        self._nth = count()
+        self._waiting: list[tuple[float, int, HeldChunk]] = []  # heap by when they are due (monotonic)
 
     async def next(self) -> ClaimedChunk | LinkState:
         """Claim the next chunk; return the link's state if it is halted or nothing is due."""
@@ -69,23 +82,45 @@ class Claims:
         work = context.db.insist(context.ledger.record, self._link, lease, outcomes, then, context.lease_s)
         return await self._recorded(lease, work)
 
-    async def record_last(
-        self, lease: ChunkLease, outcomes: Sequence[SubmitOutcome], retry_after_s: float
-    ) -> ReservationResult:
-        """Record the last results of a chunk and release it in the same commit."""
-        work = self._context.db.insist(self._record_and_release, lease, outcomes, retry_after_s)
-        grant = await self._recorded(lease, work)
-        self._note(retry_after_s)
+    async def record_last(self, chunk: HeldChunk, outcomes: Sequence[SubmitOutcome]) -> ReservationResult:
+        """Record the last results of a pass; in the same commit release the chunk, or begin another pass.
+
+        Another pass keeps the lease, if what the carrier put off is due soon; `due` gives it back then.
+        """
+        work = self._context.db.insist(self._finish, chunk.lease, outcomes, chunk.retry_after_s)
+        grant, items = await self._recorded(chunk.lease, work)
+        if items:
+            heappush(self._waiting, (clock.monotonic() + chunk.retry_after_s, next(self._nth), chunk))
+            chunk.begin_pass(items)
         return grant
 
     async def release(self, lease: ChunkLease, retry_after_s: float) -> None:
         """Release a chunk whose results are all recorded; what was put off is due in `retry_after_s`."""
         await self._context.db.insist(self._context.ledger.release, lease, retry_after_s)
-        self._note(retry_after_s)
 
-    async def _recorded(
-        self, lease: ChunkLease, work: Coroutine[None, None, ReservationResult]
-    ) -> ReservationResult:
+    @property
+    def waiting(self) -> list[HeldChunk]:
+        """The chunks whose next pass is not due yet."""
+        return [chunk for _, _, chunk in self._waiting]
+
+    def due(self) -> HeldChunk | None:
+        """Take the chunk whose next pass has come, if any."""
+        if self._waiting and self._waiting[0][0] <= clock.monotonic():
+            return heappop(self._waiting)[2]
+        return None
+
+    def rest_s(self) -> float:
+        """Return the seconds to wait when nothing was due: no longer than until a chunk's next pass."""
+        if not self._waiting:
+            return _LOOK_EVERY_S
+        return min(max(self._waiting[0][0] - clock.monotonic(), 0.0), _LOOK_EVERY_S)
+
+    async def give_up(self) -> None:
+        """Release the chunks that wait for their next pass."""
+        while self._waiting:
+            await self.release(heappop(self._waiting)[2].lease, 0.0)
+
+    async def _recorded(self, lease: ChunkLease, work: Coroutine[None, None, T]) -> T:
         """Let the run of a chunk whose record fails rest for a while, so that others have their turn."""
         grant = await outcome(work)
         if isinstance(grant, BaseException):
@@ -93,29 +128,21 @@ class Claims:
             raise grant
         return grant
 
-    def _note(self, retry_after_s: float) -> None:
-        if 0 < retry_after_s < _LOOK_EVERY_S:
-            heappush(self._again, clock.monotonic() + retry_after_s)
-
-    def rest_s(self) -> float:
-        """Return the seconds to wait when nothing was due: no longer than until a released chunk is due."""
-        now = clock.monotonic()
-        while self._again and self._again[0] < now - 2 * _CLOCKS_S:
-            heappop(self._again)
-        wait = max(self._again[0] - now, 0.0) + _CLOCKS_S if self._again else _LOOK_EVERY_S
-        return min(wait, _LOOK_EVERY_S)
-
-    def _record_and_release(
+    def _finish(
         self,
         connection: Connection,
         lease: ChunkLease,
         outcomes: Sequence[SubmitOutcome],
         retry_after_s: float,
-    ) -> ReservationResult:
+    ) -> tuple[ReservationResult, Sequence[DeliveryToSend]]:
+        """Return what the record gave, and what is due in another pass if one begins."""
         context = self._context
         grant = context.ledger.record(connection, self._link, lease, outcomes, None, context.lease_s)
-        context.ledger.release(connection, lease, retry_after_s)
-        return grant
+        soon = grant.held and 0 < retry_after_s < _LOOK_EVERY_S
+        items = context.ledger.next_pass(connection, lease) if soon else ()
+        if not items:
+            context.ledger.release(connection, lease, retry_after_s)
+        return grant, items
 
 
 def _name(run_id: int) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from app.core import clock
@@ -29,6 +29,12 @@ class HeldChunk:
     @property
     def over(self) -> bool:
         return not self.items and not self.on_wire
+
+    def begin_pass(self, items: Sequence[DeliveryToSend]) -> None:
+        """Begin another pass under the same lease, with what is due in it."""
+        self.lease = replace(self.lease, pass_no=self.lease.pass_no + 1, items=items)
+        self.items.extend(items)
+        self.retry_after_s = 0.0
 
     def now(self) -> datetime:
         """Return the database's time: this machine's clock may be wrong, and would then send at night."""

@@ -3,7 +3,7 @@
 Two halves of a sub-batch, A and B, then C and D, are in flight at a time. While one is on the wire, a single
 commit records the results of the other and reserves the next:
 
-    commit  claim  reserve A  reserve B      record A + reserve C   record B + reserve D   ...  release
+    commit  claim  reserve A  reserve B      record A + reserve C   record B + reserve D   ...  record + release
     wire                   A: submit ... results ^         C: submit ........ results ^
                                       B: submit ............ results ^            D: submit ... results
 
@@ -73,8 +73,7 @@ class SendLoop:
     _tried_at: float = field(default_factory=clock.monotonic)  # when this process last opened a refused link
 
     def __post_init__(self) -> None:
-        me = f"{own_host()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
-        self.owner = self.owner or me
+        self.owner = self.owner or f"{own_host()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self._claims = Claims(self.context, self.link, self.owner)
         limits = self.carrier.limits
         self._pace = ThrottleShare(limits.segments_per_second, per_submit=limits.per_submit)
@@ -102,14 +101,16 @@ class SendLoop:
             await asyncio.gather(*under_way, return_exceptions=True)
 
     async def _step(self) -> None:
+        self._chunk = self._chunk or self._claims.due()
         if self._chunk is None:
             self._chunk = await self._next_chunk()
         elif self._stopping.is_set() or not await self._link_ready():
             return  # without a link the adapter would only defer it
         if self._chunk is None:
-            await self._drain()
+            await self._drain(waiting=bool(self.carrier.halted()) or self._closed)
             await self._idle()
             return
+        self._pace.most = self._chunk.script.share
         if self._capacity() and not self._waits_long():
             await self._reserve_next(self._chunk, [])
         else:
@@ -140,15 +141,13 @@ class SendLoop:
                 return None
         elif not await self._link_ready():
             return None
-        asked = clock.monotonic()
-        context = self.context
+        asked, context = clock.monotonic(), self.context
         found = await self._claims.next()
         if not isinstance(found, ClaimedChunk):
             await self._sync_state(found)
             return None
         if found.lease.lost:
             log.warning("deliveries of a dead holder are unknown", link=self.link.name, n=found.lease.lost)
-        self._pace.most = found.script.share
         permit, taken = Permit(asked + context.lease_s), (found.at, clock.monotonic())
         if self._stopping.is_set():
             permit.withdraw()
@@ -188,10 +187,8 @@ class SendLoop:
         if self._stopping.is_set():
             return
         self.wake.clear()
-        try:
+        with suppress(TimeoutError):
             await asyncio.wait_for(self.wake.wait(), self._claims.rest_s())
-        except TimeoutError:
-            return
 
     # ---- Reserve, submit, record
 
@@ -240,7 +237,7 @@ class SendLoop:
         asked = clock.monotonic()
         is_last = then is None and not chunk.items and chunk.on_wire == len(outcomes)
         if is_last:
-            grant = await self._claims.record_last(chunk.lease, outcomes, chunk.retry_after_s)
+            grant = await self._claims.record_last(chunk, outcomes)
         else:
             grant = await self._claims.record(chunk.lease, outcomes, then)
         chunk.on_wire -= len(outcomes)
@@ -340,8 +337,8 @@ class SendLoop:
         self._adjust_rate(flight.chunk, outcomes)
         return flight.chunk, outcomes
 
-    async def _drain(self) -> None:
-        """Record everything on the wire and release the current chunk at its watermark."""
+    async def _drain(self, *, waiting: bool = True) -> None:
+        """Record everything on the wire; release the current chunk, and those that wait for another pass."""
         chunk, self._chunk = self._chunk, None
         if chunk is not None:
             chunk.items.clear()
@@ -350,6 +347,8 @@ class SendLoop:
         while self._wire:
             late, outcomes = await self._oldest()
             await self._record(late, outcomes, None)
+        if waiting:
+            await self._claims.give_up()
 
     def _adjust_rate(self, chunk: HeldChunk, outcomes: Sequence[SubmitOutcome]) -> None:
         deferred = [o.result for o in outcomes if isinstance(o.result, Deferred)]
@@ -397,4 +396,5 @@ class SendLoop:
                 chunk.permit.withdraw()
 
     def _chunks(self) -> list[HeldChunk]:
-        return list({id(c): c for c in [self._chunk, *(f.chunk for f in self._wire)] if c}.values())
+        held = [self._chunk, *(flight.chunk for flight in self._wire), *self._claims.waiting]
+        return list({id(c): c for c in held if c}.values())

@@ -254,6 +254,13 @@ class Ledger(Protocol):
         and no person has confirmed it yet. Results of a lost lease are written if they settle an unknown.
         """
 
+    def next_pass(self, connection: Connection, lease: ChunkLease) -> Sequence[DeliveryToSend]:
+        """Begin another pass of a chunk whose messages are all answered, under the same lease.
+
+        Return what is due in it: nothing if nothing is left or the lease is lost; then no pass begins.
+        """
+        ...
+
     def release(self, connection: Connection, lease: ChunkLease, retry_after_s: float) -> None:
         """Give the chunk back: done, to go on from its watermark, or for another pass over the deferred."""
 

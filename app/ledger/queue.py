@@ -206,6 +206,19 @@ class ChunkQueue(EngineBase):
     def renew(self, connection: Connection, lease: ChunkLease, lease_s: float) -> bool:
         return self.hold(connection, lease, round(lease_s * 1000), None)
 
+    def next_pass(self, connection: Connection, lease: ChunkLease) -> Sequence[DeliveryToSend]:
+        c, begin, number = chunks.c, lease.first_seq - 1, lease.pass_no + 1
+        held = (
+            *_this(lease),
+            c.state == ChunkState.LEASED,
+            c.owner == lease.owner,
+            c.pass_no == lease.pass_no,
+        )
+        again = update(chunks).where(*held).values(pass_no=number, watermark=begin)
+        key = (lease.campaign_id, lease.batch_id, lease.run_id, lease.first_seq, lease.last_seq)
+        items = self.to_send(connection, OpenChunk(*key, begin, number, lease.attempt, None, dead=False))
+        return items if items and connection.execute(again).rowcount == 1 else ()
+
     def release(self, connection: Connection, lease: ChunkLease, retry_after_s: float) -> None:
         if not self.hold(connection, lease, 1000, None):
             return

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from sqlalchemy import func, select, update
 
@@ -131,6 +133,33 @@ def test_only_what_was_deferred_is_sent_in_the_next_pass(db: Database) -> None:
     assert again
     assert again.pass_no == 2
     assert [item.seq for item in again.items] == [10, 20, 30, 40, 50]
+    world.check()
+
+
+def test_the_next_pass_may_begin_under_the_same_lease_and_a_dead_holder_leaves_nothing_unknown(
+    db: Database,
+) -> None:
+    world = build(db, 20)
+    world.fan_out()
+    lease = world.claim(lease_s=0.0)
+    assert lease
+    outcomes = [
+        SubmitOutcome(item, Deferred("0x14") if item.seq % 10 == 0 else Accepted((str(item.seq),)))
+        for item in lease.items
+    ]
+    db.write(world.ledger.record, world.link, lease, outcomes, None, 0.0)
+    items = db.write(world.ledger.next_pass, lease)
+    assert [item.seq for item in items] == [10, 20]
+    assert db.write(world.ledger.next_pass, lease) == ()  # a commit that is repeated, its answer being lost
+    second = replace(lease, pass_no=2, items=items)
+    db.write(world.ledger.record, world.link, second, [], Reservation(10, 1), 0.0)
+    taken = world.claim()  # by another process: the second pass had reserved the first of them alone
+    assert taken
+    assert (taken.lost, taken.pass_no, [item.seq for item in taken.items]) == (1, 2, [20])
+    assert db.write(world.ledger.next_pass, second) == ()
+    db.write(world.ledger.record, world.link, taken, accepted(taken.items), None, 30.0)
+    assert db.write(world.ledger.next_pass, taken) == ()
+    assert world.states() == {S: 19, U: 1}
     world.check()
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -23,7 +22,6 @@ from app.dispatch.send_loop import SendLoop
 from app.ledger.contract import ChunkState, ReservationResult, ResultKind
 from carriers.contract import (
     Accepted,
-    Deferred,
     Halted,
     OutboundSms,
     Reason,
@@ -156,23 +154,6 @@ async def test_a_campaign_that_loses_its_approval_stops_in_mid_chunk(db: Databas
         sent = len(carrier.copies)
         await asyncio.sleep(0.2)
         assert len(carrier.copies) == sent < 50
-
-
-async def test_a_throttled_message_is_sent_when_due(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.dispatch.claims._LOOK_EVERY_S", 600.0)
-    world, carrier = ready(db, 60), PaperCarrier()
-    asked: Counter[str] = Counter()
-
-    def put_off(sms: OutboundSms) -> SubmitResult:
-        asked[sms.phone] += 1
-        taken = asked[sms.phone] > 1 + (sms.phone == min(asked))
-        return Accepted((sms.phone,)) if taken else Deferred("0x58", 0.05, throttled=True)
-
-    carrier.answer = put_off
-    await carrier.open()
-    async with running(loop_for(world, carrier)):
-        await until(lambda: world.states() == {S: 60})
-    assert sorted(asked.values()) == [2] * 59 + [3]
 
 
 async def test_a_halted_link_stops_leaves_the_link_and_goes_on_when_a_person_resumes_it(db: Database) -> None:
