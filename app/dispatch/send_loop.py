@@ -3,7 +3,7 @@
 Two halves of a sub-batch, A and B, then C and D, are in flight at a time. While one is on the wire, a single
 commit records the results of the other and reserves the next:
 
-    commit  claim  reserve A  reserve B      record A + reserve C   record B + reserve D   ...  record + release
+    commit  claim  reserve A  reserve B      record A + reserve C   record B + reserve D  ...  record, release
     wire                   A: submit ... results ^         C: submit ........ results ^
                                       B: submit ............ results ^            D: submit ... results
 
