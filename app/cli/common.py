@@ -8,6 +8,7 @@ from functools import partial
 
 from sqlalchemy import Connection
 
+from app.cli.output import elapsed
 from app.core import config
 from app.core.config import Settings
 from app.core.errors import Invalid
@@ -37,6 +38,7 @@ def open_db(
     looks: bool = False,
     founds: bool = False,
     alone: bool = False,
+    working: str = "",
     check: Callable[[Settings], object] = lambda _: None,
 ) -> Iterator[tuple[Database, Settings]]:
     """Open the database of the settings, also beside the Loa that has it.
@@ -45,8 +47,8 @@ def open_db(
 
     looks: the command is read-only and must not migrate, since it may be used on a backup. founds: the
     command may create the SQLite file; for all others a missing file means a wrong folder. alone: nobody else
-    may have the SQLite file. check: called
-    before anything is created or opened. Raises Invalid under --server.
+    may have the SQLite file. working: what is said on a terminal while it takes long. check: called before
+    anything is created or opened. Raises Invalid under --server.
     """
     if server is not None:
         raise Invalid(
@@ -63,6 +65,7 @@ def open_db(
             schema.upgrade(db, adopt)
         else:
             schema.require(db)
-        yield db, settings
+        with elapsed(working):
+            yield db, settings
     finally:
         db.close()

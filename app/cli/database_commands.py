@@ -44,7 +44,7 @@ def copy(
         database_url(to)
     except ValueError as error:
         raise Invalid(f"--to {error}.") from None
-    with open_db(alone=True) as (source, settings):
+    with open_db(alone=True, working="Copying the ledger") as (source, settings):
         target = Database(normal_url(to))
         try:
             rows = copy_ledger(source, target, _say)
@@ -91,7 +91,7 @@ def restored(
     it again (`loa unknown`). With --nothing-lost everything continues where it stood: after a failover to a
     replica in sync.
     """
-    with open_db(alone=True) as (db, settings):
+    with open_db(alone=True, working="Looking for what was lost") as (db, settings):
         ledger = ledger_for(db, settings.chunk_size)
         if nothing_lost:
             _branch(db, settings)

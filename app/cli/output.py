@@ -6,6 +6,8 @@ import contextlib
 import hashlib
 import os
 import pwd
+import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -25,6 +27,7 @@ from app.security.principal import at_keyboard
 # Files
 
 Show = Callable[[str, int], None]
+_PATIENCE_S = 2.0  # for a command that says nothing meanwhile
 
 
 def as_file(path: Path, name: str | None) -> UploadedFile:
@@ -52,6 +55,30 @@ def bar(total: int, *, quiet: bool) -> Iterator[Show]:
             shown.update(task, completed=done, description=words)
 
         yield show
+
+
+@contextmanager
+def elapsed(words: str) -> Iterator[None]:
+    """Say on a terminal what is being done and for how long, from the second second on; nothing in a pipe."""
+    over = threading.Event()
+
+    def tell() -> None:
+        began, pause = clock.monotonic(), _PATIENCE_S
+        while not over.wait(pause):
+            pause = 0.5
+            print(f"\r{words}: {clock.monotonic() - began:.0f} s \033[K", end="", file=sys.stderr, flush=True)
+        if pause != _PATIENCE_S:
+            print("\r\033[K", end="", file=sys.stderr, flush=True)
+
+    teller = threading.Thread(target=tell, daemon=True)
+    if words and sys.stderr.isatty():
+        teller.start()
+    try:
+        yield
+    finally:
+        over.set()
+        if teller.is_alive():
+            teller.join()
 
 
 def whole(said: str | int) -> int:

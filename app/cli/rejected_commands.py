@@ -92,7 +92,7 @@ def _approved(run_id: int, order: int) -> rejected_orders.RejectedOrder:
     if common.server is not None:
         done_there: rejected_orders.RejectedOrder = at_server(lambda api: api.approve_rejected(run_id, order))
         return done_there
-    with open_db() as (db, settings):
+    with open_db(working="Queueing the messages") as (db, settings):
         caller, ledger = db.read(decider, "approve_campaign"), ledger_for(db, settings.chunk_size)
         return rejected_orders.approve(db, ledger, run_id, order, caller, _say)
 

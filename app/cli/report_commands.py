@@ -109,7 +109,7 @@ def _give(build_at: Builder, place: ReportPath, form: Format, out: Path | None) 
 
 
 def _built(build_at: Builder, form: Format) -> bytes:
-    with open_db() as (db, settings):
+    with open_db(working="Counting the report") as (db, settings):
         report = db.read(build_at, clock.now_ms())
     return render(report, form, letterhead.load(settings.letterheads)).content
 
@@ -155,7 +155,7 @@ def build(
     folder: Folder = Path("reports"),
 ) -> None:
     """Write a preview in every format, with a directive's summary and the document system's metadata."""
-    with open_db() as (db, settings):
+    with open_db(working="Counting the report") as (db, settings):
         until = freezing.settled(db, _cutoff(cut_off))
         heads = letterhead.load(settings.letterheads)
         for subject in _subjects(db, run_id, directive_id, campaign_id):
@@ -299,7 +299,7 @@ def verify(
         wanted = [report_id] if report_id else [each.id for each in api.list_reports()]
         return [api.prove_report(each) for each in wanted]
 
-    proofs = remote.asked(there, here)
+    proofs = remote.asked(there, here, working="Proving the reports")
     notes = [proof.note for proof in proofs if proof.note]
     for note in notes:
         typer.echo(note)
@@ -315,7 +315,7 @@ def verify(
 
 @contextmanager
 def _freezer() -> Iterator[tuple[Freezer, Settings]]:
-    with open_db() as (db, settings):
+    with open_db(working="Counting the report") as (db, settings):
         heads = letterhead.load(settings.letterheads)
         yield Freezer(db, ledger_for(db, settings.chunk_size), heads, whoami()), settings
 

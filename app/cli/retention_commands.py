@@ -49,7 +49,7 @@ def list_(as_json: Json = False) -> None:
 @app.command()
 def run(as_json: Json = False) -> None:
     """Erase everything that is due, like the workers do; print the certificates of it."""
-    with open_db() as (db, settings):
+    with open_db(working="Erasing") as (db, settings):
         last = db.read(_last)
         eraser = Eraser(db, ledger_for(db, settings.chunk_size), _terms(settings), whoami())
         asyncio.run(eraser.run(asyncio.Event()))

@@ -32,7 +32,7 @@ def verify(
     With --repair, tallies that differ are corrected from the rows while sending goes on, each batch with an
     audit entry; keep the output of `loa verify` and a backup before.
     """
-    with open_db(looks=True) as (db, _):
+    with open_db(looks=True, working="Recounting every row") as (db, _):
         ledger = ledger_for(db)
         repaired = repair(db, ledger, whoami(), campaign, _say) if mend else []
         verdict = examine(db, ledger, campaign)
