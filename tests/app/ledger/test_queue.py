@@ -141,18 +141,18 @@ def test_the_next_pass_may_begin_under_the_same_lease_and_a_dead_holder_leaves_n
 ) -> None:
     world = build(db, 20)
     world.fan_out()
-    lease = world.claim(lease_s=0.0)
+    lease = world.claim()
     assert lease
     outcomes = [
         SubmitOutcome(item, Deferred("0x14") if item.seq % 10 == 0 else Accepted((str(item.seq),)))
         for item in lease.items
     ]
-    db.write(world.ledger.record, world.link, lease, outcomes, None, 0.0)
+    db.write(world.ledger.record, world.link, lease, outcomes, None, 30.0)
     items = db.write(world.ledger.next_pass, lease)
     assert [item.seq for item in items] == [10, 20]
     assert db.write(world.ledger.next_pass, lease) == ()  # a commit that is repeated, its answer being lost
     second = replace(lease, pass_no=2, items=items)
-    db.write(world.ledger.record, world.link, second, [], Reservation(10, 1), 0.0)
+    db.write(world.ledger.record, world.link, second, [], Reservation(10, 1), -1.0)  # it dies
     taken = world.claim()  # by another process: the second pass had reserved the first of them alone
     assert taken
     assert (taken.lost, taken.pass_no, [item.seq for item in taken.items]) == (1, 2, [20])

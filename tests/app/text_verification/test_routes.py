@@ -139,7 +139,7 @@ def test_the_page_needs_no_script_and_nothing_from_elsewhere(citizen: Client) ->
     assert "http" not in page.text
     loaded = re.findall(r'(?:href|src)="([^"]*)"', page.text)
     assert [each for each in loaded if each.startswith("/static/")]
-    assert [each for each in loaded if not each.startswith(("/static/", "#", "/verify"))] == []
+    assert [each for each in loaded if not each.startswith(("/static/", "#", "/verify", "tel:"))] == []
     policy = page.headers["content-security-policy"]
     assert "default-src 'none'" in policy
     assert "style-src 'self'" in policy
