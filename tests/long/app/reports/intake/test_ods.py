@@ -19,6 +19,7 @@ from app.reports.intake.workbook_reader import Handed, read
 from tests.long.app.reports.intake.forms import HEAD, NOW, filled
 
 SOFFICE = shutil.which("soffice")
+_ENTITIES = '<?xml version="1.0" encoding="UTF-16"?><!DOCTYPE x [<!ENTITY a "b">]><x>&a;</x>'
 STATED = Handed(FigureSource.STATED)
 Ods = Callable[..., bytes]
 
@@ -65,13 +66,21 @@ def test_a_wrong_cell_is_named_as_in_excel(as_ods: Ods, cell: tuple[str, str], t
 
 @pytest.mark.parametrize(
     "inside",
-    [b"", b"<a", b'<!DOCTYPE x [<!ENTITY a "b">]><x>&a;</x>', b" " * 9_000_000],
-    ids=["empty", "cut off", "entities", "large"],
+    [
+        b"",
+        b"<a",
+        _ENTITIES.encode(),
+        _ENTITIES.encode("utf-16"),
+        _ENTITIES.encode("utf-16-le"),
+        b" " * 9_000_000,
+    ],
+    ids=["empty", "cut off", "entities", "UTF-16", "UTF-16 without its mark", "large"],
 )
 def test_what_is_no_spreadsheet_inside_is_refused_in_words(inside: bytes) -> None:
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr(zipfile.ZipInfo("mimetype"), MEDIA_TYPE)
         archive.writestr("content.xml", inside)
-    with pytest.raises(Invalid):
+    with pytest.raises(Invalid) as refused:
         read(file.getvalue(), HEAD, STATED, NOW)
+    assert "thiếu trang" not in refused.value.detail  # which would say that it was read
