@@ -85,9 +85,11 @@ class Claims:
     async def record_last(self, chunk: HeldChunk, outcomes: Sequence[SubmitOutcome]) -> ReservationResult:
         """Record the last results of a pass; in the same commit release the chunk, or begin another pass.
 
-        Another pass keeps the lease, if what the carrier put off is due soon; `due` gives it back then.
+        Another pass keeps the lease, if what the carrier put off is due soon; `due` gives it back then. What
+        was stopped is handed back at once.
         """
-        work = self._context.db.insist(self._finish, chunk.lease, outcomes, chunk.retry_after_s)
+        soon = 0 < chunk.retry_after_s < _LOOK_EVERY_S and not chunk.permit.withdrawn
+        work = self._context.db.insist(self._finish, chunk.lease, outcomes, chunk.retry_after_s, soon)
         grant, items = await self._recorded(chunk.lease, work)
         if items:
             heappush(self._waiting, (clock.monotonic() + chunk.retry_after_s, next(self._nth), chunk))
@@ -134,11 +136,11 @@ class Claims:
         lease: ChunkLease,
         outcomes: Sequence[SubmitOutcome],
         retry_after_s: float,
+        soon: bool,
     ) -> tuple[ReservationResult, Sequence[DeliveryToSend]]:
         """Return what the record gave, and what is due in another pass if one begins."""
         context = self._context
         grant = context.ledger.record(connection, self._link, lease, outcomes, None, context.lease_s)
-        soon = grant.held and 0 < retry_after_s < _LOOK_EVERY_S
         items = context.ledger.next_pass(connection, lease) if soon else ()
         if not items:
             context.ledger.release(connection, lease, retry_after_s)
