@@ -5,16 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from datetime import date
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, delete, insert
 from sqlalchemy.exc import IntegrityError
 
 from app.core import clock
 from app.core.errors import Conflict, Invalid
 from app.database.models import issued_reports, report_files
-from app.reports import archive, freeze, verify_archive
-from app.reports.archive import Frozen, ReportSubject
+from app.reports import archive, erasure_checks, freeze, verify_archive
+from app.reports.archive import Frozen, ReportIssue, ReportSubject
 from app.reports.consolidated import ConsolidatedReport
 from app.reports.document import consolidated_paper, edoc_metadata
 from app.reports.document.final_paper import Issue, fill
@@ -24,25 +23,26 @@ from app.reports.formats import PAPERS, Format, head_of, paper
 from app.reports.freeze import ISSUED, SIDECAR, Built, Freezer
 from app.security import audit
 
+_VERSIONS = 1000  # more than any report has
 _NUMBER = re.compile(r"[0-9][0-9A-Za-zĐđ.-]{0,29}")
 
 
 def issue(freezer: Freezer, report_id: int, carrier: str | None, wanted: Issue) -> Frozen:
     """Write the final papers; issuing again replaces them, since a number can be mistyped.
 
-    carrier: whose reports the caller may see, None for all. Raises NotFound, Invalid, and Conflict where the
-    ledger no longer gives the frozen figures, or blanks would be left.
+    They tell the changes since the version that was issued last: whoever reads them knows no other. carrier:
+    whose reports the caller may see, None for all. Raises NotFound, Invalid, and Conflict where the ledger no
+    longer gives the frozen figures, or blanks would be left.
     """
     _require(wanted)
     db = freezer.db
     report = db.read(archive.get, report_id, carrier)
-    proof = verify_archive.prove(db, report)
-    if why := (*proof.sentences, proof.note)[0]:
+    proof, gone = verify_archive.prove(db, report), db.read(erasure_checks.of_report, report)
+    for why in (*proof.sentences, *filter(None, [gone])):
         raise Conflict(f"The papers of report {report_id} can't be written anew: {why}")
-    built, last = db.read(verify_archive.rebuilt, report), db.read(_before, report)
-    version = freezer.next_version(built, last)[0]
-    before = db.read(_issue_of, last.id) if last else None
-    files = dict(_made(built, freezer.letterheads, version, (wanted, before)))
+    built, last = db.read(verify_archive.rebuilt, report), db.read(_issued_before, report)
+    version = replace(freezer.next_version(built, last)[0], number=report.version)
+    files = dict(_made(built, freezer.letterheads, version, (wanted, last.issued if last else None)))
     try:
         db.write(_keep, report, files, wanted, freezer.who)
     except IntegrityError:
@@ -60,7 +60,7 @@ def _require(wanted: Issue) -> None:
 
 
 def _made(
-    built: Built, letterheads: Letterheads, version: Version, issues: tuple[Issue, Issue | None]
+    built: Built, letterheads: Letterheads, version: Version, issues: tuple[Issue, ReportIssue | None]
 ) -> Iterator[tuple[str, bytes]]:
     head, (wanted, before) = head_of(built, letterheads), issues
     final = fill(paper(built, letterheads, version), wanted, before)
@@ -72,16 +72,10 @@ def _made(
     yield SIDECAR, edoc_metadata.render(final, head, version, papers[Format.PDF], wanted)
 
 
-def _before(connection: Connection, report: Frozen) -> Frozen | None:
+def _issued_before(connection: Connection, report: Frozen) -> Frozen | None:
     subject = ReportSubject(report.subject, report.subject_id)
-    versions = archive.recent(connection, 0, report.version, None, subject)
-    return next((each for each in versions if each.version == report.version - 1), None)
-
-
-def _issue_of(connection: Connection, report_id: int) -> Issue | None:
-    i = issued_reports.c
-    row = connection.execute(select(i.number, i.dated_on, i.signer).where(i.report_id == report_id)).first()
-    return None if row is None else Issue(row.number, date.fromisoformat(row.dated_on), row.signer)
+    earlier = archive.recent(connection, report.id, _VERSIONS, None, subject)
+    return next((each for each in earlier if each.issued), None)
 
 
 def _keep(

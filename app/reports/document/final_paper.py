@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
+from typing import Protocol
 
 from app.core.errors import Conflict, Invalid
 from app.reports.document.annexes import BLANK_NUMBER
@@ -29,8 +30,17 @@ class Issue:
     remarks: Mapping[str, str] = field(default_factory=dict)
 
 
-def fill(paper: PaperDocument, issue: Issue, before: Issue | None) -> PaperDocument:
-    """Return the final paper; before: how the version that it replaces was issued, if it was.
+class Numbered(Protocol):
+    """Number and day of a paper."""
+
+    @property
+    def number(self) -> str: ...
+    @property
+    def dated_on(self) -> date: ...
+
+
+def fill(paper: PaperDocument, issue: Issue, before: Numbered | None) -> PaperDocument:
+    """Return the final paper; before: number and day of the one that it replaces, if it replaces any.
 
     Raises Invalid for a remark that the paper has no place for, Conflict where blanks are left.
     """
@@ -47,13 +57,12 @@ def fill(paper: PaperDocument, issue: Issue, before: Issue | None) -> PaperDocum
     final = replace(paper, mark="", sections=sections)
     for left in filter(None, (_left_blank(block) for block in final.blocks)):
         raise Conflict(
-            f"The paper still has dots to fill in: “{left}”. Complete the letterhead (LOA_LETTERHEADS); a "
-            "version that this one replaces is issued first."
+            f"The paper still has dots to fill in: “{left}”. Complete the letterhead (LOA_LETTERHEADS)."
         )
     return final
 
 
-def _filled(block: Block, issue: Issue, before: Issue | None) -> Iterator[Block]:
+def _filled(block: Block, issue: Issue, before: Numbered | None) -> Iterator[Block]:
     if isinstance(block, PaperHead):
         yield replace(block, number=_numbered(block.number, issue), dated=_dated(block.dated, issue))
     elif isinstance(block, Title):
@@ -70,11 +79,11 @@ def _filled(block: Block, issue: Issue, before: Issue | None) -> Iterator[Block]
         yield block
 
 
-def _numbered(text: str, issue: Issue) -> str:
+def _numbered(text: str, issue: Numbered) -> str:
     return text.replace(BLANK_NUMBER, f" {issue.number}", 1)
 
 
-def _dated(text: str, issue: Issue) -> str:
+def _dated(text: str, issue: Numbered) -> str:
     on = issue.dated_on
     month = f"{on.month:02}" if on.month < 3 else str(on.month)  # Decree 30: two digits below 10 and for 1, 2
     return _BLANK_DAY.sub(f"ngày {on.day:02} tháng {month} năm {on.year}", text)
