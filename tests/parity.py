@@ -65,6 +65,7 @@ COMMANDS = {
     "create_directive": "directive create 303 --issued-on 2024-01-29 --issuer CAT --subject Tet",
     "put_off_deadline": "directive deadline 1 none --reason Tet",
     "create_campaign": "campaign create Tet --sender CASONLA --text Canh-giac",
+    "follow_up": "campaign follow-up 1",
     "edit_campaign": "campaign edit 3 --name Moi",
     "add_run": "campaign add-run 3 --carrier vnpt --batch 1",
     "add_held_run": "campaign add-held-run 3 --carrier viettel --estimated 9",

@@ -122,11 +122,23 @@ def add_run(
     _reopen_for_run(connection, campaign_id, carrier, who)
     wanted = list(dict.fromkeys(batch_ids))
     wrong = _check_batches(connection, campaign_id, carrier, wanted, known)
+    return insert_run(connection, campaign_id, carrier, wanted, who, wrong)
+
+
+def insert_run(
+    connection: Connection,
+    campaign_id: int,
+    carrier: str,
+    batch_ids: Sequence[int],
+    who: str,
+    known: Sequence[int] = (),
+) -> int:
+    """Insert the run over these batches, which the caller has checked; return its ID."""
     run_id = _insert_run(connection, campaign_id, carrier)
-    rows = [{"campaign_id": campaign_id, "batch_id": batch_id, "run_id": run_id} for batch_id in wanted]
+    rows = [{"campaign_id": campaign_id, "batch_id": batch_id, "run_id": run_id} for batch_id in batch_ids]
     connection.execute(insert(run_batches), rows)
-    told = {"known": wrong} if wrong else {}
-    audit.note(connection, who, "run.add", f"run/{run_id}", campaign=campaign_id, batches=wanted, **told)
+    told = {"batches": list(batch_ids)} | ({"known": list(known)} if known else {})
+    audit.note(connection, who, "run.add", f"run/{run_id}", campaign=campaign_id, **told)
     return run_id
 
 
@@ -240,10 +252,24 @@ def submit(connection: Connection, campaign_id: int, who: str) -> None:
     new = move_campaign(campaign.state, CampaignState.SUBMITTED)
     if connection.execute(select(runs.c.id).where(runs.c.campaign_id == campaign_id)).first() is None:
         raise Conflict("The campaign has no run; add one for each carrier first.")
+    _check_made(connection, campaign_id)
     check_window_ahead(campaign, clock.now_ms())
     by = {"submitted_by": who, "behind": _behind(connection, campaign, who)}
     optimistic_lock.change_campaign(connection, campaign, state=new, **by)
     audit.note(connection, who, "campaign.submit", f"campaign/{campaign_id}")
+
+
+def _check_made(connection: Connection, campaign_id: int) -> None:
+    """Raise Conflict unless each batch of the campaign is ready: a follow-up's is made after its runs."""
+    b = batches.c
+    query = select(batches).join(run_batches, run_batches.c.batch_id == b.id).order_by(b.id)
+    own = query.where(run_batches.c.campaign_id == campaign_id, b.state != BatchState.READY)
+    row = connection.execute(own).first()
+    if row is None:
+        return
+    if row.state == BatchState.IMPORTING:
+        raise Conflict(f"Batch {row.id} is still being made; submit the campaign once it is ready.")
+    raise Conflict(row.error or f"Batch {row.id} is {row.state}; remove its run first.")
 
 
 def check_window_ahead(campaign: Record, at_ms: int) -> None:

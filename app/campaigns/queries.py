@@ -9,8 +9,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, false, func, select
 
-from app.campaigns import carrier_audience, optimistic_lock
+from app.campaigns import carrier_audience, follow_ups, optimistic_lock
 from app.campaigns.carrier_audience import Audience
+from app.campaigns.follow_ups import FollowUp
 from app.campaigns.optimistic_lock import Record
 from app.campaigns.text_cost import Advice, advice
 from app.core import clock
@@ -63,13 +64,15 @@ class Campaign:
 @dataclass(frozen=True, slots=True)
 class Dossier:
     """A campaign with what its approver must see: the digest of the content, decisions, runs, and advice on
-    each text by its language; an error there must be acknowledged with the approval."""
+    each text by its language; an error there must be acknowledged with the approval. follow_up: the audience,
+    if it is of those whom earlier campaigns did not reach."""
 
     campaign: Campaign
     digest: str
     decisions: list[Decision]
     runs: list[RunSummary]
     advice: dict[str, list[Advice]]
+    follow_up: FollowUp | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +151,7 @@ def dossier(connection: Connection, campaign_id: int, operator: str | None = Non
         ],
         runs=runs_of(connection, RunFilter(operator=operator).of(members)),
         advice={language: found for language, text in row.texts.items() if (found := advice(text))},
+        follow_up=follow_ups.of_campaign(connection, campaign_id, operator),
     )
 
 

@@ -10,13 +10,14 @@ from fastapi import Depends, Header, Query, Response
 from app.api.dependencies import Config, Db, Id, Page, Paging, Routes, Since, Who, page_of
 from app.api.idempotent_route import Acts
 from app.api.if_match import versions_of
-from app.campaigns import approval, directives, lifecycle, queries, text_cost, texts
+from app.campaigns import approval, directives, follow_ups, lifecycle, queries, text_cost, texts
 from app.campaigns.quiet_hours import DayHours
 from app.campaigns.schemas import (
     ApprovalBody,
     CampaignBody,
     DeadlineBody,
     DirectiveBody,
+    FollowUpBody,
     HeldRunBody,
     ReasonBody,
     RunBody,
@@ -155,6 +156,18 @@ def create_campaign(
     campaign_id = db.write(lifecycle.create, body.draft(), default, who.name)
     response.headers["Location"] = f"/v1/campaigns/{campaign_id}"
     return _tagged(db.read(queries.campaign, campaign_id), response)
+
+
+@router.post("/campaigns/follow-ups", status_code=201)
+def follow_up(body: FollowUpBody, db: Db, settings: Config, who: Who, response: Response) -> queries.Dossier:
+    """Create a draft to those whom finished campaigns did not reach, with a run at each of their carriers.
+
+    Its audience is made after this answer: `follow_up.ready` says when it can be submitted.
+    """
+    default = DayHours(settings.day_starts, settings.day_ends)
+    campaign_id = db.write(follow_ups.create_waking, db, body.request(), default, who.name)
+    response.headers["Location"] = f"/v1/campaigns/{campaign_id}"
+    return _dossier(db, campaign_id, who, response)
 
 
 @router.get("/campaigns")

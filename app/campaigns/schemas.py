@@ -11,9 +11,11 @@ from app.api.bodies import StrictBody
 from app.campaigns.carrier_audience import Audience, checked
 from app.campaigns.directives import DirectiveFields
 from app.campaigns.drafts import Draft, TextForm
+from app.campaigns.follow_ups import FollowUpRequest
 from app.core import hashing
 from app.core.areas import Basis
 from app.core.ids import Number
+from app.ledger.unreached import USUAL, Outcome
 
 # No control characters: these lines appear in logs, reports and the audit.
 Line = Annotated[
@@ -91,6 +93,38 @@ class CampaignBody(StrictBody):
 
     def draft(self) -> Draft:
         return Draft(**dict(self))
+
+
+class FollowUpBody(StrictBody):
+    """Whom to write to again. Text, sender and hours that are left out are those of the newest campaign."""
+
+    campaign_ids: list[Number] = Field(
+        min_length=1, max_length=100, description="finished campaigns", examples=[[1, 2]]
+    )
+    outcomes: list[Outcome] = Field(
+        default=list(USUAL),
+        min_length=1,
+        max_length=len(Outcome),
+        description="of their messages; never unknown ones, written_off only if said here",
+        examples=[["undelivered", "expired", "no_receipt"]],
+    )
+    areas: list[Line] = Field(
+        default=[], max_length=300, description="codes; empty: everywhere", examples=[["116", "125"]]
+    )
+    name: Line | None = Field(None, examples=["Phòng lừa đảo trước Tết – gửi tiếp"])
+    sender: str | None = Field(None, max_length=100, examples=[None])
+    form: TextForm | None = Field(None, description="of a fresh text", examples=[None])
+    text_key: Line | None = Field(None, description="another text of messages/", examples=[None])
+    text: Wording | None = Field(None, description="or your own; neither: the same text", examples=[None])
+    window_start: AwareDatetime | None = Field(None, examples=["2024-02-12T07:00:00+07:00"])
+    window_end: AwareDatetime | None = Field(None, examples=["2024-02-14T18:00:00+07:00"])
+    day_starts: Time | None = Field(None, examples=[None])
+    day_ends: Time | None = Field(None, examples=[None])
+
+    def request(self) -> FollowUpRequest:
+        own = ("campaign_ids", "outcomes", "areas")
+        changes = {name: value for name, value in dict(self).items() if name not in own and value is not None}
+        return FollowUpRequest(tuple(self.campaign_ids), tuple(self.outcomes), tuple(self.areas), changes)
 
 
 class RunBody(StrictBody):

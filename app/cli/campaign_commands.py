@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from types import SimpleNamespace
@@ -10,9 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 from pydantic_core import to_jsonable_python
 
-from app.campaigns import approval, drafts, lifecycle, queries
+from app.batches.follow_up_job import make
+from app.campaigns import approval, drafts, follow_ups, lifecycle, queries
 from app.campaigns.carrier_audience import checked
 from app.campaigns.drafts import Draft, TextForm
+from app.campaigns.follow_ups import FollowUpRequest
 from app.campaigns.forecast import Forecast, forecast
 from app.campaigns.quiet_hours import DayHours
 from app.cli import common
@@ -23,12 +26,16 @@ from app.cli.remote import asked, at_server
 from app.core import clock
 from app.core.areas import Basis
 from app.core.errors import Invalid
+from app.core.states import BatchState
 from app.database.connection import Database
+from app.ledger.unreached import USUAL, Outcome
 
 if TYPE_CHECKING:
     from loa_client import LoaClient
 
 app = typer.Typer(no_args_is_help=True, help="Campaigns: one text, one sender, one window.")
+
+_EVERY_S = 0.5
 
 Reason = Annotated[str, typer.Option(help="Why; the author reads it.")]
 
@@ -109,6 +116,72 @@ def edit(  # noqa: PLR0913 - every option of the command line is a parameter
             default = DayHours(settings.day_starts, settings.day_ends)
             db.write(lifecycle.amend, campaign_id, changes, default, whoami())
     done(f"Campaign {campaign_id} is a draft with this content.", campaign=campaign_id, state="draft")
+
+
+@app.command()
+def follow_up(  # noqa: PLR0913 - every option of the command line is a parameter
+    campaigns: Annotated[list[int], typer.Argument(parser=whole, help="Finished campaigns.")],
+    outcome: Annotated[
+        list[Outcome] | None,
+        typer.Option(help="Of their messages; again for each; none: undelivered, expired, no_receipt."),
+    ] = None,
+    area: Annotated[list[str] | None, typer.Option(help="A code; again for each; none: everywhere.")] = None,
+    name: Annotated[str | None, typer.Option(help="What people call it.")] = None,
+    text_key: Annotated[str | None, typer.Option(help="Another text of messages/.")] = None,
+    text: Annotated[str | None, typer.Option(help="Or your own wording; neither: the same text.")] = None,
+    form: Annotated[TextForm | None, typer.Option(help="Which form of it goes out.")] = None,
+    sender: Annotated[str | None, typer.Option(help="Another registered sender name.")] = None,
+    start: Annotated[str | None, typer.Option(help="Not before, with a zone.")] = None,
+    end: Annotated[str | None, typer.Option(help="Not after, with a zone.")] = None,
+) -> None:
+    """Make a draft to those whom finished campaigns did not reach, with a run at each of their carriers."""
+    said: dict[str, Any] = {"name": name, "text_key": text_key, "text": text, "form": form}
+    said |= {"sender": sender}
+    said |= {"window_start": instant("start", start), "window_end": instant("end", end)}
+    changes = {field: value for field, value in said.items() if value is not None}
+    outcomes = tuple(outcome or USUAL)
+    if common.server is not None:
+        made: Any = at_server(lambda api: _followed_up(api, campaigns, outcomes, area or [], changes))
+    else:
+        wanted = FollowUpRequest(tuple(campaigns), outcomes, tuple(area or ()), changes)
+        with open_db(working="The audience is being made") as (db, settings):
+            default = DayHours(settings.day_starts, settings.day_ends)
+            made = _made(db, db.write(follow_ups.create, wanted, default, whoami()))
+    shares = {each.carrier: each.subscribers for each in made.follow_up.batches}
+    whom = ", ".join(f"{n} at {carrier}" for carrier, n in shares.items())
+    done(f"Campaign {made.campaign.id} to {whom}.", campaign=made.campaign.id, subscribers=shares)
+
+
+def _made(db: Database, campaign_id: int) -> Any:
+    """Make its audience here, or wait for the process that does."""
+    while True:
+        found = db.read(queries.dossier, campaign_id)
+        shares = found.follow_up.batches if found.follow_up else []
+        waiting = [each.batch_id for each in shares if each.state == BatchState.IMPORTING]
+        if not waiting:
+            return found
+        if not make(db, waiting[0]):
+            time.sleep(_EVERY_S)
+
+
+def _followed_up(
+    api: LoaClient,
+    campaigns: list[int],
+    outcomes: tuple[Outcome, ...],
+    areas: list[str],
+    changes: Mapping[str, Any],
+) -> Any:
+    """Make it at the server and wait until its audience is made there."""
+    found: Any = api.follow_up(
+        campaign_ids=campaigns,
+        outcomes=cast("Any", [each.value for each in outcomes]),
+        areas=areas,
+        **changes,
+    )
+    while any(each.state == BatchState.IMPORTING for each in found.follow_up.batches):
+        time.sleep(_EVERY_S)
+        found = api.get_campaign(found.campaign.id)
+    return found
 
 
 def _amend(api: LoaClient, campaign_id: int, changes: Mapping[str, Any]) -> None:

@@ -34,6 +34,7 @@ class NotSent(IntEnum):
     REPEATED = 22  # the same number in another batch of the campaign
     WRITTEN_OFF = 23  # unknown, and an operator decided to leave it so
     DO_NOT_SEND = 24  # the number's holder asked the carrier not to send such messages
+    OTHER_ROUND = 25  # another campaign of the same rounds reached the number, or may have
 
 
 FAILED = (DeliveryState.REJECTED, DeliveryState.UNDELIVERED, DeliveryState.EXPIRED)

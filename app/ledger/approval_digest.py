@@ -27,6 +27,7 @@ from app.database.models import (
     runs,
     subscribers,
 )
+from app.ledger.unreached import is_redefined
 from app.security import row_stamps
 from app.security.audit_chain import ACT, bears, is_sealed
 from app.security.row_stamps import canonical
@@ -339,8 +340,17 @@ def rows_altered(connection: Connection, batch_id: int) -> bool:
 
 
 def look(connection: Connection, batch_id: int) -> Pieces | None:
-    """Hash a batch's subscribers piece by piece, keyed by the line before each; None if they are altered."""
+    """Hash a batch's subscribers piece by piece, keyed by the line before each; None if they are altered.
+
+    None also if a follow-up's batch has another definition than was approved.
+    """
     wanted = connection.execute(select(batches.c.rows_sha256).where(batches.c.id == batch_id)).scalar()
+    pieces, found = hash_rows(connection, batch_id)
+    return pieces if wanted in (None, found) and not is_redefined(connection, batch_id) else None
+
+
+def hash_rows(connection: Connection, batch_id: int) -> tuple[Pieces, str]:
+    """Return the hashes of a batch's subscribers as they are now, by piece and of all."""
     found, pieces, after = hashlib.sha256(), Pieces(), 0
     while rows := _piece(connection, batch_id, after):
         _, *columns = zip(*rows, strict=True)
@@ -348,7 +358,7 @@ def look(connection: Connection, batch_id: int) -> Pieces | None:
         found.update(read)
         pieces[after] = hashlib.sha256(read).digest()
         after = rows[-1].seq
-    return pieces if wanted in (None, found.hexdigest()) else None
+    return pieces, found.hexdigest()
 
 
 def is_piece(connection: Connection, batch_id: int, after: int, pieces: Pieces) -> bool:

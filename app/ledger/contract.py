@@ -227,7 +227,8 @@ class Ledger(Protocol):
         """Turn the next `limit` subscribers of a run's batch into deliveries, chunks and tallies.
 
         segments: SMS parts by language, "" for the default. A phone that the campaign already has, or that is
-        on the do-not-send list of the run's carrier, is left out and counted.
+        on the do-not-send list of the run's carrier, is left out and counted; of a follow-up's batch also one
+        that another round has reached, or may have (app/ledger/unreached.py).
         """
 
     def claim(
@@ -236,7 +237,8 @@ class Ledger(Protocol):
         """Lease one chunk of these runs, trying them in order; None when nothing is due.
 
         If the previous holder is gone, what it reserved and did not record becomes unknown. Phones put on the
-        do-not-send list since they were queued are not sent.
+        do-not-send list since they were queued are not sent, nor those of a follow-up that another round has
+        reached since.
         """
 
     def record(

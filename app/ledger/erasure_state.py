@@ -10,6 +10,11 @@ from sqlalchemy import Connection, Row, select
 from app.core.errors import Conflict
 from app.database.models import erasures
 
+NO_SOURCE = (
+    "The numbers of campaign {campaign} are erased, so nobody knows any more whom it did not reach; choose "
+    "another campaign."
+)
+
 
 def of_campaign(connection: Connection, campaign_id: int) -> Row[Any] | None:
     """Return the row of `erasures` of a campaign whose erasure has begun, or None."""
@@ -48,3 +53,10 @@ def require_rows(connection: Connection, campaign_id: int) -> None:
             "The numbers of this campaign are erased, so nothing can be sent or decided in it any more; "
             "make a new campaign."
         )
+
+
+def require_sources(connection: Connection, campaign_ids: Collection[int], field: str | None = None) -> None:
+    """Raise Conflict once the erasure of one of these campaigns has begun: no follow-up can be made of it."""
+    for campaign_id in campaign_ids:
+        if of_campaign(connection, campaign_id) is not None:
+            raise Conflict(NO_SOURCE.format(campaign=campaign_id), field=field)

@@ -25,7 +25,7 @@ from sqlalchemy import (
 
 from app.core.states import DeliveryState, NotSent
 from app.database.models import chunks, deliveries, do_not_send, links, runs
-from app.ledger import approval_digest
+from app.ledger import approval_digest, unreached
 from app.ledger.contract import (
     ChunkLease,
     ChunkState,
@@ -45,7 +45,10 @@ _DELIVERIES = """
     SELECT :campaign, batch_id, seq, phone, :run, area, lang, {segments}, {segments}
       FROM subscribers s WHERE batch_id = :batch AND seq > :after AND seq <= :upto
        AND NOT EXISTS (SELECT 1 FROM do_not_send n WHERE n.carrier = :carrier AND n.phone = s.phone)
-     ORDER BY seq ON CONFLICT DO NOTHING
+       {unless} ORDER BY seq ON CONFLICT DO NOTHING
+"""
+_UNLESS_LEFT_OUT = """AND NOT EXISTS (
+           SELECT 1 FROM left_out l WHERE l.campaign_id = :campaign AND l.batch_id = :batch AND l.seq = s.seq)
 """
 _CHUNKS = text(
     """
@@ -70,6 +73,7 @@ _LEFT_OUT = text(
     SELECT :campaign, :batch, seq, :refused FROM subscribers s
      WHERE batch_id = :batch AND seq > :after AND seq <= :upto
        AND EXISTS (SELECT 1 FROM do_not_send n WHERE n.carrier = :carrier AND n.phone = s.phone)
+        ON CONFLICT DO NOTHING
     """
 )
 _EXCLUDED = text(
@@ -125,7 +129,8 @@ class ChunkQueue(EngineBase):
         values |= {"upto": upto, "done": done, "size": self.chunk_size}
         values |= {"excluded": int(DeliveryState.EXCLUDED), "repeated": int(NotSent.REPEATED)}
         values |= {"carrier": carrier, "refused": int(NotSent.DO_NOT_SEND)}
-        queued = connection.execute(_insert_deliveries(segments, values), values).rowcount
+        bars = unreached.leave_out(connection, campaign_id, batch_id, after, upto)
+        queued = connection.execute(_insert_deliveries(segments, values, bars), values).rowcount
         for statement in (_CHUNKS, _QUEUED, _PROGRESS):
             connection.execute(statement, values)
         approval_digest.bind(connection, campaign_id, batch_id, after, upto)
@@ -146,11 +151,17 @@ class ChunkQueue(EngineBase):
         return None
 
     def _leave_out(self, connection: Connection, chunk: OpenChunk, carrier: str) -> None:
-        """End deliveries to phones that were put on the do-not-send list after they were queued."""
+        """End deliveries to phones that were put on the do-not-send list after they were queued.
+
+        And those of a follow-up whose number another round has reached since: its receipt came late.
+        """
         n = do_not_send.c
         if connection.execute(select(n.id).where(n.carrier == carrier).limit(1)).first():
             asked = exists().where(n.carrier == carrier, n.phone == deliveries.c.phone)
             self._end_queued(connection, [chunk], NotSent.DO_NOT_SEND, asked)
+        reached = unreached.reached_since(connection, chunk.campaign_id, chunk.batch_id)
+        if reached is not None:
+            self._end_queued(connection, [chunk], NotSent.OTHER_ROUND, reached)
 
     def _mark_reserved_unknown(self, connection: Connection, chunk: OpenChunk) -> int:
         """Mark as unknown what was reserved and not recorded, as the holder died or a commit was lost."""
@@ -324,8 +335,11 @@ def _this(chunk: OpenChunk | ChunkLease) -> list[ColumnElement[bool]]:
     ]
 
 
-def _insert_deliveries(segments: dict[str, int], values: dict[str, object]) -> TextClause:
-    """Return the INSERT, with a CASE for languages that have their own text; adds to `values`."""
+def _insert_deliveries(segments: dict[str, int], values: dict[str, object], bars: bool) -> TextClause:
+    """Return the INSERT, with a CASE for languages that have their own text; adds to `values`.
+
+    bars: leave out what is noted in left_out already.
+    """
     cases = ""
     for number, (lang, count) in enumerate(sorted(segments.items())):
         if lang:
@@ -333,4 +347,5 @@ def _insert_deliveries(segments: dict[str, int], values: dict[str, object]) -> T
             values[f"lang{number}"] = lang
     default = f"{segments['']:d}"
     expression = f"CASE lang{cases} ELSE {default} END" if cases else default
-    return text(_DELIVERIES.format(segments=expression))
+    unless = _UNLESS_LEFT_OUT if bars else ""
+    return text(_DELIVERIES.format(segments=expression, unless=unless))

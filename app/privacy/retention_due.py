@@ -17,6 +17,7 @@ from app.database.models import (
     campaigns,
     directives,
     erasures,
+    follow_up_sources,
     frozen_reports,
     inbound_messages,
     quarantine,
@@ -92,10 +93,23 @@ def _campaign(connection: Connection, campaign: Row[Any], days: int) -> Erasable
             return _with(found, held=f"Run {run.id} ({run.carrier}) is {run.state}.")
     if not own:
         return _with(found, held="It has no run with numbers.")
+    following = connection.execute(_followed_by(campaign.id)).first()
+    if following is not None:
+        told = f"Run {following.id} of campaign {following.campaign_id} sends to those whom it did not reach."
+        return _with(found, held=told)
     end = max(each for each in ends if each is not None)
     at, rule = _reported(connection, campaign, [run.id for run in own], end, days)
     starts = [run.started_at for run in own if run.started_at is not None]
     return _with(found, rule=rule, due_at=at + days * DAY_MS, first_at=min(starts, default=None), last_at=end)
+
+
+def _followed_by(campaign_id: int) -> Select[Any]:
+    """Select a follow-up's run at work, which looks up who has been reached since."""
+    s, b, r = follow_up_sources.c, run_batches.c, runs.c
+    at_work = r.state.in_([RunState.RUNNING.value, RunState.PAUSED.value, RunState.CANCELLING.value])
+    joined = select(r.id, r.campaign_id).join(run_batches, b.run_id == r.id)
+    joined = joined.join(follow_up_sources, s.batch_id == b.batch_id)
+    return joined.where(s.campaign_id == campaign_id, at_work).order_by(r.id).limit(1)
 
 
 def _with(subject: Erasable, **values: Any) -> Erasable:

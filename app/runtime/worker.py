@@ -12,6 +12,7 @@ from typing import Any
 import structlog
 
 from app.api import idempotency_store
+from app.batches.follow_up_job import FollowUpJob
 from app.core.clock import DAY_MS
 from app.core.config import LinkSettings, Settings
 from app.core.errors import DatabaseUnavailable, SetupError
@@ -113,6 +114,7 @@ class Worker:
         self.inbox = Inbox(self.db, self.ledger, self.metrics, s.receipts_group, s.receipts_wait_ms / 1000)
         self.sweeps = [
             Sweep("queueing", self._queue),
+            Sweep("follow-ups", FollowUpJob(self.db, Aside(self.faults, "follow-ups")).next),
             Sweep("closing", lambda: close_due(self.db, self.ledger, self._closing)),
             Sweep("runs", self._advance),
             Sweep("quarantine", self._settle),

@@ -44,9 +44,9 @@ _MAY: tuple[tuple[frozenset[Role], str], ...] = (
     # Writing and approving campaigns (never one's own: app/campaigns/approval.py), and what belongs to it.
     (
         _AUTHORS,
-        """create_directive put_off_deadline create_campaign edit_campaign submit_campaign withdraw_campaign
-        add_run add_held_run remove_run approve_rejected approve_campaign reject_campaign return_campaign
-        set_addressee report_outreach return_report_form""",
+        """create_directive put_off_deadline create_campaign follow_up edit_campaign submit_campaign
+        withdraw_campaign add_run add_held_run remove_run approve_rejected approve_campaign reject_campaign
+        return_campaign set_addressee report_outreach return_report_form""",
     ),
     # Work of a carrier's operator, which the office may do for it.
     (
@@ -79,7 +79,7 @@ _MAY: tuple[tuple[frozenset[Role], str], ...] = (
     (_OFFICE, "page_approvals page_notices page_erasures page_erasure"),
     (_EVERYBODY, "page_receipt_files page_receipt_file page_opt_outs"),
     (_WORKERS, "page_new_batch page_new_receipt_file"),
-    (_AUTHORS, "page_compose page_edit page_new_directive page_outreach"),
+    (_AUTHORS, "page_compose page_follow_up page_edit page_new_directive page_outreach"),
     (frozenset({Role.ADMIN, Role.AUDITOR}), "page_audit page_audit_verification page_audit_export"),
     (_ADMIN, "page_people page_person page_keys page_key"),
     (_EVERYBODY, "page_account"),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from loa_client.api.batches import BatchState
 from loa_client.api.texts import Advice
 from loa_client.operation import Call, Iteration, Operation, new_key, place
 from loa_client.values import given
@@ -36,6 +37,8 @@ class Campaign:
 
 
 TextForm = Literal["accented", "unaccented"]
+
+Outcome = Literal["undelivered", "expired", "no_receipt", "rejected", "not_sent", "accepted", "written_off"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,12 +91,33 @@ class RunSummary:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FollowUpBatch:
+    batch_id: int
+    carrier: str
+    state: BatchState
+    subscribers: int
+    digest: str | None
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FollowUp:
+    sources: list[int]
+    outcomes: list[Outcome]
+    areas: list[str]
+    ready: bool
+    subscribers: int
+    batches: list[FollowUpBatch]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Dossier:
     campaign: Campaign
     digest: str
     decisions: list[Decision]
     runs: list[RunSummary]
     advice: dict[str, list[Advice]]
+    follow_up: FollowUp | None = None
 
 
 class CampaignsOperations:
@@ -150,6 +174,47 @@ class CampaignsOperations:
                 text=text,
                 languages=languages,
                 directive_id=directive_id,
+                window_start=window_start,
+                window_end=window_end,
+                day_starts=day_starts,
+                day_ends=day_ends,
+            ),
+            key=idempotency_key or new_key(),
+        )
+
+    @Operation
+    def follow_up(
+        self,
+        *,
+        campaign_ids: list[int],
+        outcomes: list[Outcome] | None = None,
+        areas: list[str] | None = None,
+        name: str | None = None,
+        sender: str | None = None,
+        form: TextForm | None = None,
+        text_key: str | None = None,
+        text: str | None = None,
+        window_start: datetime | None = None,
+        window_end: datetime | None = None,
+        day_starts: str | None = None,
+        day_ends: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> Call[Dossier]:
+        """Create a draft to those whom finished campaigns did not reach, with a run at each of their
+        carriers."""
+        return Call(
+            method="POST",
+            path="/v1/campaigns/follow-ups",
+            answer=Dossier,
+            json=given(
+                campaign_ids=campaign_ids,
+                outcomes=outcomes,
+                areas=areas,
+                name=name,
+                sender=sender,
+                form=form,
+                text_key=text_key,
+                text=text,
                 window_start=window_start,
                 window_end=window_end,
                 day_starts=day_starts,

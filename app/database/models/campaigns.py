@@ -155,6 +155,23 @@ subscribers = Table(
     sqlite_with_rowid=False,
 )
 
+# What a batch is made of if not of a file: those whom earlier campaigns did not reach.
+follow_ups = Table(
+    "follow_ups",
+    metadata,
+    Column("batch_id", Integer, ForeignKey("batches.id"), primary_key=True, autoincrement=False),
+    Column("campaign_id", Integer, ForeignKey("campaigns.id"), nullable=False, index=True),  # made for it
+    Column("outcomes", JSON, nullable=False),  # app/ledger/unreached.py: Outcome
+    Column("areas", JSON, nullable=False),  # codes; empty: everywhere
+)
+
+follow_up_sources = Table(
+    "follow_up_sources",
+    metadata,
+    Column("batch_id", Integer, ForeignKey("follow_ups.batch_id"), primary_key=True),
+    Column("campaign_id", Integer, ForeignKey("campaigns.id"), primary_key=True, index=True),
+)
+
 bad_lines = Table(
     "bad_lines",
     metadata,

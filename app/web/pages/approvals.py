@@ -28,6 +28,7 @@ from app.web.rendering import (
 from app.web.translations import Said, say
 from app.web.view_models import approval_queue
 from app.web.view_models.approval_queue import CampaignToApprove, Case
+from app.web.view_models.follow_up_view import OUTCOMES
 
 router = Routes(include_in_schema=False)
 
@@ -95,7 +96,7 @@ async def _decide(
 
 async def _page(visit: PageRequest, campaign_id: int, entered: FormState) -> Response:
     waiting, found = await visit.db.aread(_read, campaign_id, visit)
-    values = {"waiting": waiting, "found": found, "purposes": purposes}
+    values = {"waiting": waiting, "found": found, "purposes": purposes, "outcomes": OUTCOMES}
     return render(visit, "approvals.html", entered.status, entered=entered, **values)
 
 

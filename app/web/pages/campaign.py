@@ -8,6 +8,7 @@ from fastapi import Header, Response
 
 from app.api.dependencies import Id, Routes
 from app.campaigns import lifecycle
+from app.core.states import RunState
 from app.security import tenant_scope
 from app.web import display_names
 from app.web.rendering import Visit, redirect_with_flash, render
@@ -15,9 +16,12 @@ from app.web.translations import say
 from app.web.view_models import live_stream
 from app.web.view_models.area_map import area_map
 from app.web.view_models.campaign_page import campaign_scene
+from app.web.view_models.follow_up_view import OUTCOMES
 from app.web.view_models.live_stream import Followed
+from app.web.view_models.run_status import RunView
 
 router = Routes(include_in_schema=False)
+_OVER = (RunState.FINISHED, RunState.CANCELLED)
 LastId = Annotated[str, Header(alias="Last-Event-ID", max_length=64)]
 
 
@@ -31,7 +35,12 @@ async def page_campaign(campaign_id: Id, visit: Visit, area: str = "") -> Respon
     carriers = {carrier: display_names.network(carrier) for carrier in drawn}
     chosen = [each for each in scene.areas if area and each.code == area]
     values: dict[str, Any] = {"map": area_map(scene.areas), "chosen": chosen, "carriers": carriers}
+    values |= {"outcomes": OUTCOMES, "followable": any(map(_is_over, scene.runs))}
     return render(visit, "campaign.html", scene=scene, shape=shape, **values)
+
+
+def _is_over(run: RunView) -> bool:
+    return not run.held and run.state in _OVER
 
 
 @router.get("/campaigns/{campaign_id}/events")

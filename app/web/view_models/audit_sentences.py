@@ -22,6 +22,7 @@ SENTENCES: Mapping[str, Said] = {
     "campaign.approved": say("approved {subject}"),
     "campaign.create": say("wrote {subject}"),
     "campaign.edit": say("changed {subject}"),
+    "campaign.follow_up": say("made {subject} for those whom earlier ones did not reach"),
     "campaign.rejected": say("rejected {subject}"),
     "campaign.returned": say("returned {subject} to its author"),
     "campaign.submit": say("submitted {subject}"),

@@ -46,6 +46,7 @@ REASONS: dict[int, Said] = {
     NotSent.REPEATED: say("the number is in another batch of the campaign"),
     NotSent.WRITTEN_OFF: say("written off by a person"),
     NotSent.DO_NOT_SEND: say("on the do-not-send list"),
+    NotSent.OTHER_ROUND: say("reached by another campaign of the same rounds, or perhaps"),
 }
 RESULTS: dict[str, Said] = {
     ResultKind.ACCEPTED.name.lower(): say("sent: the carrier has taken it"),

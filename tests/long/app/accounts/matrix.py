@@ -34,6 +34,7 @@ list_texts              401  in   in   in   in   in
 get_text                401  in   in   in   in   in
 preview_text            401  in   in   403  in   in
 create_campaign         401  in   in   403  403  403
+follow_up               401  in   in   403  403  403
 list_campaigns          401  in   in   in   in   in
 get_campaign            401  in   in   in   in   404
 edit_campaign           401  in   in   403  403  403
@@ -182,7 +183,9 @@ page_do_issue_report    303  in   in   403  in   404
 page_frozen_report      303  in   in   in   in   404
 page_compose                303  in   in   403  403  403
 page_do_create_campaign     303  in   in   403  403  403
+page_do_follow_up           303  in   in   403  403  403
 page_edit                   303  in   in   403  403  403
+page_follow_up              303  in   in   403  403  403
 page_do_edit_campaign       303  in   in   403  403  403
 page_do_add_run             303  in   in   403  403  403
 page_do_add_held_run        303  in   in   403  403  403

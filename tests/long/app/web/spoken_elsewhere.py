@@ -58,6 +58,8 @@ _LOG = "an error within the program: it ends the start, or in the log"
 WORDS = {
     " (command line)": _DATA,
     "run {}": _DATA,
+    "batch {}": _DATA,
+    "audience {} {}": _INSIDE,
     "file {}, line {}: {}": _DATA,
     "state {}": _DATA,
     "query_sm: {}": _DATA,

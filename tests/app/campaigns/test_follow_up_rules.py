@@ -1,0 +1,202 @@
+"""What can be followed up and when, who approves it, and that its audience is made once and kept."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from sqlalchemy import delete, insert, select, update
+
+from app.batches.follow_up_job import make
+from app.campaigns import approval, follow_ups, lifecycle, queries
+from app.campaigns.approval import FourEyes
+from app.campaigns.follow_ups import FollowUpRequest
+from app.core.errors import AppError, Conflict, Invalid, NotFound
+from app.core.states import BatchState, NotSent, RunState
+from app.database.connection import Database
+from app.database.models import (
+    batches,
+    erasures,
+    follow_up_sources,
+    links,
+    runs,
+    subscribers,
+)
+from app.database.models import follow_ups as follow_up_batches
+from app.ledger.factory import ledger_for
+from app.ledger.unreached import Outcome
+from app.security import Caller
+from tests.app.campaigns import past
+from tests.app.campaigns.past import D, approved, audience, change, follow, in_state, sent, start
+from tests.app.campaigns.rows import DRAFT, HOURS
+from tests.engines import each_engine, on_sqlite
+
+database_url = each_engine
+
+
+@on_sqlite
+@pytest.mark.parametrize("state", ["planned", "running", "paused", "cancelling", "sent"])
+def test_a_campaign_is_followed_up_only_when_its_runs_are_over(db: Database, state: str) -> None:
+    one = sent(db, {1: D.UNDELIVERED}, state=state)
+    with pytest.raises(Conflict, match=f"is {state}; a campaign is followed up once"):
+        follow(db, one)
+
+
+def test_a_cancelled_one_is_followed_up_when_no_receipt_can_come_any_more(db: Database) -> None:
+    settled = sent(db, {1: D.UNDELIVERED, 2: (D.NOT_SENT, NotSent.CANCELLED)}, state="cancelled")
+    assert audience(db, follow(db, settled)) == [1]
+    assert audience(db, follow(db, settled, outcomes=(Outcome.NOT_SENT,))) == [2]
+    open_ = sent(db, {3: D.SUBMITTED}, "viettel", state="cancelled")
+    assert audience(db, follow(db, open_)) == [3]  # it ended long ago
+    now = db.read(ledger_for(db).now_ms)
+    db.write(lambda c: c.execute(update(runs).where(runs.c.campaign_id == open_).values(ended_at=now)))
+    with pytest.raises(Conflict, match="is cancelled, and receipts of what it had sent may still come"):
+        follow(db, open_)
+
+
+def test_a_carrier_without_receipts_proves_nothing_so_its_messages_are_accepted_ones(db: Database) -> None:
+    one = sent(db, {1: D.SUBMITTED})
+    db.write(lambda c: c.execute(update(links).values(receipt_level=0)))
+    made = follow(db, one)
+    assert audience(db, made) == []
+    assert audience(db, follow(db, one, outcomes=(Outcome.ACCEPTED,))) == [1]
+
+
+def test_an_empty_audience_is_said_and_is_never_submitted(db: Database) -> None:
+    one, two = sent(db, {1: D.UNDELIVERED}), sent(db, {1: D.DELIVERED}, "viettel")
+    made = follow(db, one, two)
+    found = db.read(queries.dossier, made)
+    assert found.follow_up is not None
+    assert not found.follow_up.ready
+    assert "Nobody is left at vnpt" in (found.follow_up.batches[0].error or "")
+    with pytest.raises(Conflict, match=r"Nobody is left at vnpt.*Remove this run"):
+        db.write(lifecycle.submit, made, "lan")
+    db.write(lifecycle.remove_run, found.runs[0].id, "lan")
+    assert db.read(queries.dossier, made).follow_up is None
+
+
+@on_sqlite
+def test_it_is_not_submitted_before_its_audience_is_made(db: Database) -> None:
+    made = db.write(follow_ups.create, FollowUpRequest((sent(db, {1: D.EXPIRED}),)), HOURS, "lan")
+    with pytest.raises(Conflict, match="Batch 2 is still being made"):
+        db.write(lifecycle.submit, made, "lan")
+    past.fill(db)
+    db.write(lifecycle.submit, made, "lan")
+
+
+@on_sqlite
+def test_what_can_be_no_source_is_refused_in_a_sentence(db: Database) -> None:
+    one = sent(db, {1: D.UNDELIVERED})
+    draft = db.write(lifecycle.create, DRAFT, HOURS, "lan")
+    for sources, error, said in (
+        ((), Invalid, "between 1 and 100 campaigns"),
+        (tuple(range(1, 102)), AppError, "There is no campaign|between 1 and 100"),
+        ((one, 77), NotFound, "77"),
+        ((draft,), Invalid, "has no run with numbers"),
+    ):
+        with pytest.raises(error, match=said):
+            follow(db, *sources)
+    with pytest.raises(Invalid, match="at least one outcome"):
+        follow(db, one, outcomes=())
+    with pytest.raises(Invalid, match="no message of the chosen outcomes"):
+        follow(db, one, outcomes=(Outcome.EXPIRED,))
+
+
+def erase(db: Database, campaign: int) -> None:
+    row = {"kind": "campaign", "subject_id": campaign, "name": "x", "rule": "x", "days": 1, "due_at": 1}
+    row |= {"counts": {}, "totals": [], "by": "x", "started_at": 1}
+    db.write(lambda c: c.execute(insert(erasures).values(row)))
+
+
+@on_sqlite
+def test_an_erased_campaign_is_no_source_before_making_nor_before_the_start(db: Database) -> None:
+    one, two = sent(db, {1: D.UNDELIVERED}), sent(db, {2: D.UNDELIVERED}, "viettel")
+    made = follow(db, one)
+    approved(db, made)
+    asked = db.write(follow_ups.create, FollowUpRequest((two,)), HOURS, "lan")
+    erase(db, one)
+    erase(db, two)
+    with pytest.raises(Conflict, match=f"The numbers of campaign {one} are erased"):
+        follow(db, one)
+    with pytest.raises(Conflict, match=f"The numbers of campaign {one} are erased"):
+        start(db, made)
+    past.fill(db)
+    found = db.read(queries.dossier, asked).follow_up
+    assert found is not None
+    assert f"campaign {two} are erased" in (found.batches[0].error or "")
+
+
+@on_sqlite
+def test_neither_who_made_it_nor_who_gave_the_lists_approves_it(db: Database) -> None:
+    made = follow(db, sent(db, {1: D.UNDELIVERED}))
+    db.write(lifecycle.submit, made, "anh")
+    for who in ("lan", "anh", "supplier"):
+        with pytest.raises(FourEyes):
+            db.write(approval.approve, made, Caller(who, "approver"))
+    db.write(approval.approve, made, Caller("boss", "approver"))
+
+
+@on_sqlite
+def test_an_edit_after_the_approval_voids_it(db: Database) -> None:
+    made = follow(db, sent(db, {1: D.UNDELIVERED}))
+    approved(db, made)
+    db.write(lifecycle.amend, made, {"text": "Khac."}, HOURS, "lan")
+    with pytest.raises(Conflict, match="The campaign is draft"):
+        start(db, made)
+    assert db.read(queries.dossier, made).decisions[-1].decision == "voided"
+
+
+def other_rows(c: Any) -> None:
+    c.execute(update(subscribers).where(subscribers.c.batch_id == 2).values(phone=past.number(9)))
+
+
+def other_outcomes(c: Any) -> None:
+    c.execute(update(follow_up_batches).values(outcomes=["undelivered", "accepted", "written_off"]))
+
+
+def other_sources(c: Any) -> None:
+    c.execute(delete(follow_up_sources))
+
+
+@on_sqlite
+@pytest.mark.parametrize("alter", [other_rows, other_outcomes, other_sources])
+def test_an_audience_altered_in_the_database_is_never_queued(db: Database, alter: Any) -> None:
+    made = follow(db, sent(db, {1: D.UNDELIVERED}))
+    approved(db, made)
+    db.write(alter)
+    start(db, made)
+    assert in_state(db, made) == []
+    assert db.read(queries.dossier, made).runs[0].state == RunState.PAUSED
+
+
+def test_many_lines_are_taken_stretch_by_stretch_once_each(db: Database, monkeypatch: Any) -> None:
+    one = sent(db, {n: D.UNDELIVERED if n % 3 else D.DELIVERED for n in range(50)})
+    two = sent(db, dict.fromkeys(range(25, 60), D.EXPIRED), "viettel")
+    monkeypatch.setattr("app.batches.follow_up_job.LINES", 7)
+    made = follow(db, one, two)
+    assert audience(db, made) == [n for n in range(60) if n % 3 or n >= 50]
+    rows = db.read(lambda c: c.execute(select(batches).where(batches.c.id > 2)).all())
+    assert {row.state for row in rows} == {BatchState.READY}
+    assert all(row.accepted == row.lines for row in rows)
+
+
+def test_a_made_audience_is_not_made_again_and_a_broken_off_one_from_the_beginning(db: Database) -> None:
+    one = sent(db, dict.fromkeys(range(5), D.UNDELIVERED))
+    made = db.write(follow_ups.create, FollowUpRequest((one,)), HOURS, "lan")
+    db.write(lambda c: c.execute(insert(subscribers).values(batch_id=2, seq=1, phone=past.number(77))))
+    broken = {"owner": "h:1:x:y/1", "lease_until": 1, "lines": 1, "accepted": 1}
+    db.write(lambda c: c.execute(update(batches).where(batches.c.id == 2).values(broken)))
+    past.fill(db)
+    assert audience(db, made) == [0, 1, 2, 3, 4]
+    change(db, one, 1, D.DELIVERED)
+    make(db, 2)
+    assert audience(db, made) == [0, 1, 2, 3, 4]
+
+
+@on_sqlite
+def test_the_hundredth_round_knows_the_first(db: Database) -> None:
+    rounds = [
+        sent(db, {n: D.UNDELIVERED, 200: D.DELIVERED if n == 50 else D.UNDELIVERED}) for n in range(100)
+    ]
+    made = follow(db, *rounds)
+    assert audience(db, made) == list(range(100))
