@@ -20,6 +20,7 @@ from app.runtime.api_app import create_app
 from tests.app.api.served import served
 from tests.app.batches.files import MESSY
 from tests.app.client import Client
+from tests.polling import imported
 
 CHUNKED = b"0\r\n\r\n"
 SECOND = b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
@@ -193,9 +194,7 @@ ROWS += '<c r="A1" t="inlineStr"><is><t>&x;</t></is></c></row></sheetData></work
 def test_a_workbook_with_entities_is_no_list(client: Client, settings: Settings, head: str) -> None:
     book = hostile_book(f'<?xml version="1.0"?>{head}{ROWS}')
     answer = client.post("/v1/batches", files={"file": ("a.xlsx", book)}, data={"carrier": "vnpt"})
-    path = f"/v1/batches/{answer.json()['id']}"
-    while (batch := client.get(path).json())["state"] == "importing":
-        pass
+    batch = imported(client, f"/v1/batches/{answer.json()['id']}")
     assert batch["state"] == "failed"
     assert "root:" not in str(batch)
     assert not list(settings.data.parent.rglob("evil.txt"))

@@ -17,6 +17,7 @@ from tests.app.client import Client
 from tests.app.receipts.result_files.scene import HEADER, TAKEN, phone, sent
 from tests.engines import by_default
 from tests.long.app.reports.intake.test_external_activity import LETTER, ROWS, filled
+from tests.polling import imported
 
 database_url = by_default
 
@@ -35,9 +36,7 @@ def batch(client: Client, content: str = CSV, file: str = "a.csv", **fields: str
 
 
 def ready(client: Client) -> dict[str, Any]:
-    while (found := client.get("/v1/batches/1").json())["state"] == "importing":
-        pass
-    return dict(found)
+    return imported(client, "/v1/batches/1")
 
 
 def test_a_batch_is_answered_alike_whatever_has_become_of_it(client: Client, db: Database) -> None:
@@ -100,8 +99,7 @@ def test_a_result_file_has_its_key_too(client: Client, db: Database) -> None:
     first, again = send(0), send(0)
     assert (first.status_code, again.status_code, again.content) == (202, 202, first.content)
     assert send(1).json()["type"] == "/docs/errors#key-reused"
-    while client.get(first.headers["Location"]).json()["state"] == "importing":
-        pass
+    imported(client, first.headers["Location"])
 
 
 def test_a_workbook_that_is_sent_twice_is_answered_with_what_it_changed(client: Client) -> None:

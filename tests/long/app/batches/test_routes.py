@@ -19,6 +19,7 @@ from app.security import create_key
 from tests.app.batches.files import MESSY, MESSY_BAD, batch_row, put, registered
 from tests.app.client import Client
 from tests.engines import by_default
+from tests.polling import imported
 
 database_url = by_default
 
@@ -32,9 +33,7 @@ def send(client: Client, content: str | bytes = MESSY, carrier: str | None = "vn
 
 def settle(client: Client, batch_id: int) -> dict[str, Any]:
     """The batch, when its import has ended."""
-    while (batch := client.get(f"/v1/batches/{batch_id}").json())["state"] == "importing":
-        pass
-    return dict(batch)
+    return imported(client, f"/v1/batches/{batch_id}")
 
 
 @pytest.fixture

@@ -36,6 +36,7 @@ from tests.app.receipts.result_files.scene import (
 )
 from tests.app.world import World
 from tests.engines import sqlite_alone
+from tests.polling import imported
 
 database_url = sqlite_alone
 
@@ -83,10 +84,7 @@ def send(client: Client, raw: bytes, **fields: str) -> httpx.Response:
 
 def settle(client: Client, answer: httpx.Response) -> dict[str, Any]:
     """The file, when its import has ended."""
-    place = answer.headers["location"]
-    while (file := client.get(place).json())["state"] == "importing":
-        pass
-    return dict(file)
+    return imported(client, answer.headers["location"])
 
 
 def table(answer: httpx.Response) -> list[list[str]]:
