@@ -141,7 +141,7 @@ class Claims:
         """Return what the record gave, and what is due in another pass if one begins."""
         context = self._context
         grant = context.ledger.record(connection, self._link, lease, outcomes, None, context.lease_s)
-        items = context.ledger.next_pass(connection, lease) if soon else ()
+        items = context.ledger.next_pass(connection, lease, self._link.carrier) if soon else ()
         if not items:
             context.ledger.release(connection, lease, retry_after_s)
         return grant, items

@@ -217,7 +217,9 @@ class ChunkQueue(EngineBase):
     def renew(self, connection: Connection, lease: ChunkLease, lease_s: float) -> bool:
         return self.hold(connection, lease, round(lease_s * 1000), None)
 
-    def next_pass(self, connection: Connection, lease: ChunkLease) -> Sequence[DeliveryToSend]:
+    def next_pass(
+        self, connection: Connection, lease: ChunkLease, carrier: str
+    ) -> Sequence[DeliveryToSend]:
         c, begin, number = chunks.c, lease.first_seq - 1, lease.pass_no + 1
         held = (
             *_this(lease),
@@ -227,8 +229,11 @@ class ChunkQueue(EngineBase):
         )
         again = update(chunks).where(*held).values(pass_no=number, watermark=begin)
         key = (lease.campaign_id, lease.batch_id, lease.run_id, lease.first_seq, lease.last_seq)
-        items = self.to_send(connection, OpenChunk(*key, begin, number, lease.attempt, None, dead=False))
-        return items if items and connection.execute(again).rowcount == 1 else ()
+        if connection.execute(again).rowcount == 0:
+            return ()
+        chunk = OpenChunk(*key, begin, number, lease.attempt, None, dead=False)
+        self._leave_out(connection, chunk, carrier)
+        return self.to_send(connection, chunk) or ()
 
     def release(self, connection: Connection, lease: ChunkLease, retry_after_s: float) -> None:
         if not self.hold(connection, lease, 1000, None):
@@ -277,7 +282,7 @@ class ChunkQueue(EngineBase):
         queued = (*inside, d.state == DeliveryState.QUEUED, *only)
         alike = self.set_alike(connection, [*queued, d.reason == Reason.NONE], ended)
         others: Sequence[Row[Any, Any, Any, Any]] = ()
-        if any(each.attempt > 1 for each in taken):  # of which an earlier sending may have failed in part
+        if any(each.attempt > 1 or each.pass_no > 1 for each in taken):  # of which an earlier sending may have failed in part
             read = select(d.seq, d.area, d.segments, d.reason).where(*queued, d.reason != Reason.NONE)
             others = connection.execute(read.with_for_update(of=deliveries)).all()
         if others:

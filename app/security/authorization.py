@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import cast
@@ -35,7 +35,10 @@ _NONE = "Send an API key as `Authorization: Bearer loa_...`, or sign in with POS
 
 @dataclass(frozen=True, slots=True)
 class AccessRequest:
-    """The operation and the credentials: a key, or a session token and, for a change, its CSRF token."""
+    """The operation and the credentials: a key, or a session token and, for a change, its CSRF token.
+
+    kept: the key is the wall screen's cookie, which the session stands in for once the key has ended.
+    """
 
     operation: str
     numbers: dict[str, str]
@@ -44,6 +47,11 @@ class AccessRequest:
     csrf: str | None
     lifetime: Lifetime
     factor_roles: Collection[str]
+    kept: bool = False
+
+
+# What records the use of a key or session, and its number; None while the last use is recent.
+Use = tuple[Callable[[Connection, int], None], int] | None
 
 
 def cookie_name(settings: Settings, name: str = "loa_session") -> str:
@@ -66,8 +74,7 @@ async def permit(request: Request) -> Caller | None:
         raise Unauthorised(_NONE)
     caller, due = await db.aread(_admit, asked, request.scope)
     if due is not None:
-        touch = keys.touch if asked.key is not None else sessions.touch
-        await db.awrite(touch, due)
+        await db.awrite(*due)
     if operation.startswith(PAGE) and request.method not in _SAFE and asked.key is None:
         # Read the form only once its sender is known to be allowed to send it.
         await _require_token(request, operation, asked.token or "")
@@ -96,7 +103,8 @@ async def _require_token(request: Request, operation: str, token: str) -> None:
 def _asked(request: Request, operation: str) -> AccessRequest:
     settings = cast(Settings, request.app.state.settings)
     scheme, key = get_authorization_scheme_param(request.headers.get("authorization"))
-    if not key and request.scope["route"].name in _WALL_PAGES:
+    kept = not key and request.scope["route"].name in _WALL_PAGES
+    if kept:
         scheme, key = "bearer", request.cookies.get(cookie_name(settings, WALL), "")
     return AccessRequest(
         operation,
@@ -108,10 +116,11 @@ def _asked(request: Request, operation: str) -> AccessRequest:
         else request.headers.get(CSRF_HEADER, ""),
         lifetime_of(settings),
         settings.factor_roles,
+        kept,
     )
 
 
-def _admit(connection: Connection, asked: AccessRequest, scope: Scope) -> tuple[Caller, int | None]:
+def _admit(connection: Connection, asked: AccessRequest, scope: Scope) -> tuple[Caller, Use]:
     """Return the caller, and the key or session whose use is to be recorded; raises if refused.
 
     scope: receives the caller before anything is refused, for the log and the error page.
@@ -125,11 +134,16 @@ def _admit(connection: Connection, asked: AccessRequest, scope: Scope) -> tuple[
     return caller, due
 
 
-def _identify(connection: Connection, asked: AccessRequest) -> tuple[Caller, int | None]:
+def _identify(connection: Connection, asked: AccessRequest) -> tuple[Caller, Use]:
     if asked.key is not None:
-        found = keys.find(connection, asked.key)
-        return found.caller, found.key_id if found.due else None
+        try:
+            found = keys.find(connection, asked.key)
+        except Unauthorised:
+            if not asked.kept or asked.token is None:
+                raise
+        else:
+            return found.caller, (keys.touch, found.key_id) if found.due else None
     session = sessions.find_session(connection, asked.token or "", asked.lifetime)
     if asked.csrf is not None:
         sessions.require_csrf(asked.token or "", asked.csrf)
-    return session.caller, session.id if session.due else None
+    return session.caller, (sessions.touch, session.id) if session.due else None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from fastapi import FastAPI
 from sqlalchemy import select, update
@@ -10,11 +12,12 @@ from app.core import clock
 from app.core.states import DeliveryState, NotSent
 from app.database import models as m
 from app.database.connection import Database
-from app.ledger.contract import Reservation
+from app.ledger.contract import Reservation, SubmitOutcome
 from app.privacy import do_not_send
 from app.reports import carrier_report
 from app.reports.verify import verify
 from app.security import audit, create_key
+from carriers.contract import Deferred
 from tests.app.client import Client
 from tests.app.world import FIRST_PHONE, World, accepted, add_batch, build
 
@@ -97,6 +100,29 @@ def test_a_message_put_off_is_left_out_in_the_next_pass(db: Database) -> None:
     assert again.items == []
     db.write(world.ledger.release, again, 0.0)
     assert world.states() == {S.SUBMITTED: 2, S.NOT_SENT: 1}
+    world.check()
+    assert differences(world) == []
+
+
+def test_a_message_that_waits_under_its_lease_is_left_out_of_the_next_pass(db: Database) -> None:
+    world = build(db, 4)
+    world.fan_out()
+    lease = world.claim()
+    assert lease
+    put_off = [SubmitOutcome(item, Deferred("0x58")) for item in lease.items]
+    db.write(world.ledger.record, world.link, lease, put_off, None, 30.0)
+    refuse(world, FIRST_PHONE + 2)
+    refuse(world, FIRST_PHONE + 3, carrier="vnpt")
+    items = db.write(world.ledger.next_pass, lease, world.link.carrier)
+    assert [item.phone for item in items] == [FIRST_PHONE, FIRST_PHONE + 1, FIRST_PHONE + 3]
+    assert world.states() == {S.QUEUED: 3, S.NOT_SENT: 1}
+    second = replace(lease, pass_no=2, items=items)
+    db.write(world.ledger.record, world.link, second, accepted(list(items)), None, 30.0)
+    refuse(world, FIRST_PHONE)
+    assert not db.write(world.ledger.next_pass, second, world.link.carrier)
+    db.write(world.ledger.release, second, 0.0)
+    assert world.states() == {S.SUBMITTED: 3, S.NOT_SENT: 1}
+    assert excluded(world) == {"do_not_send": 1}
     world.check()
     assert differences(world) == []
 

@@ -37,6 +37,18 @@ def test_the_total_stays_when_every_session_has_ended(wall: Paper, pages_db: Dat
     assert "/sign-out" not in page
 
 
+@pytest.mark.parametrize("key", ["loa_hall_x", "", "x" * 3000])
+def test_a_dead_key_in_the_browser_shuts_out_nobody_who_is_signed_in(
+    pages_db: Database, signed_in: In, key: str
+) -> None:
+    scene.build(pages_db)
+    paper = signed_in()
+    paper.cookies["loa_wall"] = key
+    assert paper.get("/wall").status_code == 200
+    pages_db.write(lambda c: c.execute(delete(sessions)))
+    assert paper.get("/wall").headers["location"].startswith("/sign-in")
+
+
 def test_the_key_opens_the_wall_alone_and_ends_when_it_is_revoked(wall: Paper, signed_in: In) -> None:
     for path in ("/", "/campaigns", "/audit"):
         assert wall.get(path).status_code == 303
