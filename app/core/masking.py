@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Any
 
 # Terminal control characters, line ends, and marks that change the writing direction.
 CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
@@ -81,6 +82,15 @@ def mask_numbers(text: str) -> str:
         pieces += (text[end : found.start()], _masked(found))
         end = found.end()
     return "".join((*pieces, text[end:]))
+
+
+def mask_values(value: Any) -> Any:
+    """Return JSON with each phone number in its texts masked; names of fields stay as they are."""
+    if isinstance(value, str):
+        return mask_numbers(value)
+    if isinstance(value, dict):
+        return {name: mask_values(each) for name, each in value.items()}
+    return [mask_values(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 def holds_number(text: str) -> bool:

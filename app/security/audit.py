@@ -19,6 +19,7 @@ from sqlalchemy import Connection, Row, insert, select, update
 from app.core import clock, hashing
 from app.core.config import Settings
 from app.core.errors import Conflict, Invalid, SetupError
+from app.core.masking import mask_values
 from app.database import audit_heads as heads
 from app.database.audit_heads import AuditHead
 from app.database.audit_memory import note_after_commit
@@ -97,11 +98,11 @@ class Anchor:
 
 
 def note(connection: Connection, who: str, action: str, subject: str, **detail: Any) -> None:
-    """Record an action, in the transaction that carries it out. `detail` must not contain phone numbers.
+    """Record an action, in the transaction that carries it out; phone numbers in `detail` are masked.
 
     `before` and `after` in the detail hold what a change found and what it left.
     """
-    _add(connection, None, (who, action, subject), detail)
+    _add(connection, None, (who, action, subject), mask_values(detail))
 
 
 def go_over(connection: Connection, who: str, algorithm: str) -> None:
@@ -327,5 +328,5 @@ def newest(connection: Connection, before: int, limit: int, wanted: AuditFilter 
 
 
 def _act(row: Row[Any]) -> Act:
-    at = clock.from_ms(row.at)
-    return Act(row.id, at, row.who, row.origin, row.action, row.subject, row.detail, row.hash)
+    at, detail = clock.from_ms(row.at), mask_values(row.detail)  # older rows hold names as people wrote them
+    return Act(row.id, at, row.who, row.origin, row.action, row.subject, detail, row.hash)

@@ -43,6 +43,23 @@ def test_an_untouched_chain_is_whole(db: Database) -> None:
     assert len(found.head) == 64
 
 
+def test_a_number_in_what_people_wrote_is_kept_and_shown_masked(db: Database) -> None:
+    told = {"name": "Goi 0912 345 678", "before": {"why": ["+84912345678", 7]}, "n": 84912345678}
+    db.write(audit.note, "Lan", "campaign.create", "campaign/1", **told)
+    kept = db.read(lambda c: str(c.execute(text("SELECT CAST(detail AS text) FROM audit")).scalar()))
+    assert "345" not in kept.replace("84912345678}", "")
+    older = ("Lan", "campaign.create", "campaign/2")  # as acts were written before
+    db.write(audit._add, None, older, {"name": "Goi 0912345678"})
+    first, second = db.read(audit.acts, 0, 10)
+    assert first.detail == {
+        "name": "Goi 8491*****78",
+        "before": {"why": ["8491*****78", 7]},
+        "n": 84912345678,
+    }
+    assert second.detail == {"name": "Goi 8491*****78"}
+    assert db.read(audit.verify).fault is None
+
+
 @pytest.mark.parametrize("column", COLUMNS)
 def test_any_single_changed_byte_of_any_column_is_found(db: Database, column: str) -> None:
     written(db)
