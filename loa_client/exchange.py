@@ -16,6 +16,13 @@ from loa_client.problems import LoaError, Problem, Unreachable, not_loa, problem
 from loa_client.values import parse
 
 _LATER = (429, 503)  # nothing was changed; Retry-After tells when to retry
+# Before a request was sent, and what never can be.
+_UNSENDABLE = (httpx.LocalProtocolError, httpx.UnsupportedProtocol)
+_UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, *_UNSENDABLE)
+_NO_REQUEST = (
+    "The request can't be sent: the address, or the key, has a character that HTTP does not allow; copy it anew."
+)
+_MAYBE_DONE = "What was asked may have been done all the same: look before you ask again."
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 5.0
 
 
@@ -47,27 +54,34 @@ class Exchange:
 
     def steps(self, call: Call[Any]) -> Steps:
         """Yield what to do next, taking what came of it; return the answer, or raise LoaError."""
-        ends, longest = time.monotonic() + self.patience_s, _FIRST_PAUSE_S
+        ends, longest, sent = time.monotonic() + self.patience_s, _FIRST_PAUSE_S, False
         while True:
             outcome = yield Send(call)
             if isinstance(outcome, httpx.Response) and not outcome.is_error:
                 self.answered = True
                 return outcome
-            error = self._error(outcome)
+            sent |= call.method != "GET" and _was_sent(outcome)
+            error = self._error(outcome, sent)
             pause = max(getattr(error, "retry_after_s", 0.0), random.uniform(0, longest))  # noqa: S311
             if not _passes(error, outcome, call) or time.monotonic() + pause > ends:
                 raise error
             yield Pause(pause)
             longest = min(2 * longest, _LONGEST_PAUSE_S)
 
-    def _error(self, outcome: Outcome) -> LoaError:
+    def _error(self, outcome: Outcome, sent: bool) -> LoaError:
+        """Return the error; sent: a request that changes something may have arrived."""
         if isinstance(outcome, httpx.Response):
             self.answered = True
             return problem_of(self.server, outcome)
+        if isinstance(outcome, _UNSENDABLE):
+            error = Unreachable(_NO_REQUEST)  # what httpx says of it repeats the key
+            error.passes = False
+            return error
         never = isinstance(outcome, httpx.ConnectError) and not self.answered
         remedy = "; look at the address, and whether `loa up` or `loa serve` runs there" if never else ""
-        error = Unreachable(f"The server {self.server} can't be reached ({outcome}){remedy}.")
-        error.passes = not never
+        said = f"The server {self.server} can't be reached ({outcome}){remedy}."
+        error = Unreachable(f"{said} {_MAYBE_DONE}" if sent else said)
+        error.passes, error.maybe_done = not never, sent
         return error
 
     def read(self, call: Call[Any], answer: httpx.Response) -> Any:
@@ -91,6 +105,10 @@ class Exchange:
         except (KeyError, ValueError, TypeError) as error:
             raise not_loa(self.server, error) from None
         return items, None if after is None else replace(call, query={**call.query, "after": after})
+
+
+def _was_sent(outcome: Outcome) -> bool:
+    return isinstance(outcome, httpx.TransportError) and not isinstance(outcome, _UNSENT)
 
 
 def _passes(error: LoaError, outcome: Outcome, call: Call[Any]) -> bool:

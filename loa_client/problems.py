@@ -14,10 +14,11 @@ class LoaError(Exception):
 class Unreachable(LoaError):
     """The server cannot be reached, cut the connection, or does not answer as Loa does.
 
-    passes: it may be back soon.
+    passes: it may be back soon. maybe_done: what was to be changed may have been, before the line was cut.
     """
 
     passes = True
+    maybe_done = False
 
 
 class Problem(LoaError):

@@ -19,7 +19,7 @@ from app.batches import queries
 from app.batches.importer import RegisteredBatch, discard, folder_of, import_spooled, register
 from app.batches.queries import bad_lines_csv
 from app.core.errors import Forbidden, Invalid
-from app.core.known_carriers import check_carrier
+from app.core.known_carriers import check_carrier, check_filter
 from app.core.states import BatchState
 from app.database.connection import Database
 from app.file_import.spool import in_turn, spool_path
@@ -101,15 +101,22 @@ def carrier_of(who: Caller, upload: Upload) -> str:
 
 
 @router.get("")
-def list_batches(
-    db: Db, who: Who, paging: Paging, carrier: Carrier = None, state: State = None, since: Since = None
+def list_batches(  # noqa: PLR0913 - each parameter of the query is one
+    db: Db,
+    who: Who,
+    settings: Config,
+    paging: Paging,
+    carrier: Carrier = None,
+    state: State = None,
+    since: Since = None,
 ) -> Page[queries.Batch]:
     """List batches in order of arrival."""
     if who.carrier and carrier not in (None, who.carrier):
         raise Forbidden(f"Your key is for batches of {who.carrier} only.", field="carrier")
-    only = carrier or who.carrier
-    wanted = queries.BatchFilter(only, state, since)
-    return page_of(db.read(queries.page, paging.after, paging.limit, wanted), paging)
+    wanted = queries.BatchFilter(carrier or who.carrier, state, since)
+    found = db.read(queries.page, paging.after, paging.limit, wanted)
+    check_filter(settings, carrier, found, paging.after)
+    return page_of(found, paging)
 
 
 @router.get("/{batch_id}")

@@ -26,6 +26,7 @@ from app.campaigns.schemas import (
 from app.core import ids
 from app.core.errors import Invalid, VersionWanted
 from app.core.ids import Number
+from app.core.known_carriers import check_filter
 from app.core.states import CampaignState
 from app.security import tenant_scope
 
@@ -171,10 +172,14 @@ def follow_up(body: FollowUpBody, db: Db, settings: Config, who: Who, response: 
 
 
 @router.get("/campaigns")
-def list_campaigns(db: Db, who: Who, paging: Paging, sought: Sought) -> Page[queries.Campaign]:
+def list_campaigns(
+    db: Db, who: Who, settings: Config, paging: Paging, sought: Sought
+) -> Page[queries.Campaign]:
     """List campaigns in order of creation; an operator sees those with a run of its carrier."""
     wanted = replace(sought, operator=who.carrier)
-    return page_of(db.read(queries.campaigns_page, paging.after, paging.limit, wanted), paging)
+    found = db.read(queries.campaigns_page, paging.after, paging.limit, wanted)
+    check_filter(settings, sought.carrier, found, paging.after)
+    return page_of(found, paging)
 
 
 @router.get("/campaigns/{campaign_id}")

@@ -19,6 +19,7 @@ from app.campaigns.forecast import Forecast, forecast
 from app.campaigns.schemas import MomentBody, PriorityBody, RateBody
 from app.core import clock
 from app.core.ids import Number
+from app.core.known_carriers import check_filter
 from app.core.states import RunState
 from app.security import tenant_scope
 
@@ -47,10 +48,14 @@ _PLAIN: dict[int | str, dict[str, Any]] = {200: {"model": CarrierOrder, "content
 
 
 @router.get("")
-def list_runs(db: Db, who: Who, paging: Paging, sought: Sought) -> Page[queries.RunSummary]:
+def list_runs(
+    db: Db, who: Who, settings: Config, paging: Paging, sought: Sought
+) -> Page[queries.RunSummary]:
     """List runs in order of creation, with their progress; an operator sees its own carrier's."""
     wanted = replace(sought, operator=who.carrier)
-    return page_of(db.read(queries.runs_page, paging.after, paging.limit, wanted), paging)
+    found = db.read(queries.runs_page, paging.after, paging.limit, wanted)
+    check_filter(settings, sought.carrier, found, paging.after)
+    return page_of(found, paging)
 
 
 @router.get("/{run_id}")

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from app.cli import common
 from app.cli.common import open_db
-from app.cli.output import Json, done, say, whoami, whole
+from app.cli.output import Json, done, position, say, whoami
 from app.cli.remote import client
 from app.core import hashing, ids
 from app.core.errors import Conflict, Invalid
@@ -132,7 +132,7 @@ def seal(
 
 @app.command()
 def export(
-    after: Annotated[int, typer.Option(parser=whole, help="Only acts after this number.")] = 0,
+    after: Annotated[int, typer.Option(parser=position, help="Only acts after this number.")] = 0,
 ) -> None:
     """Print every act as a line of JSON, oldest first."""
     if common.server is not None:

@@ -32,6 +32,15 @@ def adopt(connection: Connection) -> None:
     service.adopt(connection)
 
 
+def refuse_server() -> None:
+    """Raise Invalid under --server, for a command that works on this host alone."""
+    if server is not None:
+        raise Invalid(
+            "This command works on this host: its settings, its database, its links. Run it on the server's "
+            "host, without --server (LOA_SERVER in the environment is the same)."
+        )
+
+
 @contextmanager
 def open_db(
     *,
@@ -50,10 +59,7 @@ def open_db(
     may have the SQLite file. working: what is said on a terminal while it takes long. check: called before
     anything is created or opened. Raises Invalid under --server.
     """
-    if server is not None:
-        raise Invalid(
-            "This command works on the database itself; run it on the server's host, without --server."
-        )
+    refuse_server()
     settings = config.load()
     check(settings)
     if not founds:

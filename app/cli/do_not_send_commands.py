@@ -14,9 +14,9 @@ from sqlalchemy import Connection
 
 from app.batches.row_parser import open_rows
 from app.cli.current_user import decider
-from app.cli.output import After, Json, as_file, listing, say
-from app.cli.remote import asked
-from app.core.errors import Forbidden
+from app.cli.output import After, Json, Most, as_file, listing, say
+from app.cli.remote import RequestRefused, asked
+from app.core.errors import Forbidden, Invalid
 from app.core.known_carriers import check_own
 from app.database.connection import Database
 from app.file_import.row_blocks import UnreadableLine
@@ -70,14 +70,14 @@ def remove(carrier: Carrier, numbers: Numbers = None, as_json: Json = False) -> 
 def list_(
     carrier: Annotated[str | None, typer.Option(help="Only of this carrier.")] = None,
     after: After = 0,
-    limit: int = 1000,
+    limit: Most = 1000,
     as_json: Json = False,
 ) -> None:
     """Show the list, numbers masked."""
     found = asked(
         lambda api: list(islice(api.list_do_not_send(carrier=carrier, after=after), limit)),
         lambda db: db.read(do_not_send.page, after, limit, carrier),
-        check=partial(check_own, carrier=carrier),
+        listed=None if after else carrier,
     )
     listing(found, ("id", "carrier", "phone", "added_at", "added_by"), as_json)
 
@@ -100,7 +100,13 @@ def _carry_out(
             raise Forbidden(f"You are an operator of {who.carrier}.", field="carrier")
         return _in_parts(lambda part: db.write(order, carrier, part, who.name), numbers)
 
-    done = asked(there, here, looks=False, check=partial(check_own, carrier=carrier))
+    try:
+        done = asked(there, here, looks=False, check=partial(check_own, carrier=carrier))
+    except RequestRefused as error:
+        if error.maybe_done:
+            said = f"`loa do-not-send list --carrier {carrier}` shows what is there; repeating changes nothing."
+            raise Invalid(f"{error.detail} {said}") from None
+        raise
     if places:
         refused = [RefusedEntry(places[each.place - 1], each.why) for each in done.refused]
         done = Changed(done.changed, done.unchanged, refused)

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 from itertools import islice
 from typing import Annotated
 
 import typer
 
-from app.cli.output import Json, listing
+from app.cli.output import After, Json, Most, listing
 from app.cli.remote import asked
-from app.core.known_carriers import check_own
 from app.inbound import queries
 from app.inbound.queries import InboundMessageView
 
@@ -40,15 +38,15 @@ def inbound() -> None:
 @app.command("list")
 def list_(
     carrier: Annotated[str | None, typer.Option(help="Only of this carrier.")] = None,
-    after: Annotated[int, typer.Option(help="Go on after this id.")] = 0,
-    limit: int = 1000,
+    after: After = 0,
+    limit: Most = 1000,
     as_json: Json = False,
 ) -> None:
     """Show messages in the order of arrival, numbers masked."""
     found = asked(
         lambda api: list(islice(api.list_inbound_messages(carrier=carrier, after=after), limit)),
         lambda db: db.read(queries.page, after, limit, carrier),
-        check=partial(check_own, carrier=carrier),
+        listed=None if after else carrier,
     )
     columns = tuple(_Line.__dataclass_fields__)
     listing(found if as_json else [_line(each) for each in found], columns, as_json)

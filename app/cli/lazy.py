@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import wraps
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
@@ -79,6 +80,8 @@ _RAW = {
     "Input should be a valid number, unable to parse string as a number": "it must be a number",
     "Input should be": "it must be",
 }
+# Commands of this host alone, refused under --server; open_db refuses the others that ask no server.
+_HERE = (*_VERBS, "carrier", "database", "simulate")
 # Commands that talk in turns with a person, or write their lines as they come.
 _NO_JSON = {("audit", "export"), ("batch", "bad-lines"), ("database", "restored"), ("user", "totp")}
 
@@ -153,7 +156,8 @@ def _left_out(name: str) -> Any:
 def _verb(name: str) -> Any:
     one = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     one.command(name)(getattr(import_module(_module_of(name)), name))
-    return _with_json(typer.main.get_command(one)) if name == "migrate" else typer.main.get_command(one)
+    command = _on_this_host(typer.main.get_command(one))
+    return _with_json(command) if name == "migrate" else command
 
 
 def _noun(name: str) -> Any:
@@ -162,7 +166,24 @@ def _noun(name: str) -> Any:
     for verb, command in group.commands.items():
         if name not in ("report", "simulate") and (name, verb) not in _NO_JSON:
             _with_json(command)
+        if name in _HERE:
+            _on_this_host(command)
     return group
+
+
+def _on_this_host(command: Any) -> Any:
+    """Refuse the command under --server, before it does anything here."""
+    act = command.callback
+
+    @wraps(act)
+    def checked(*args: Any, **kwargs: Any) -> Any:
+        from app.cli.common import refuse_server  # imports what `loa --help` does not need
+
+        refuse_server()
+        return act(*args, **kwargs)
+
+    command.callback = checked
+    return command
 
 
 def _with_json(command: Any) -> Any:

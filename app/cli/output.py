@@ -82,19 +82,32 @@ def elapsed(words: str) -> Iterator[None]:
 
 
 def whole(said: str | int) -> int:
-    """Parse an id in ASCII digits; int() would accept `+2`, ` 2` and `２` too."""
+    """Parse an id in ASCII digits; int() would accept `+2`, ` 2` and `２` too. Ids begin with 1."""
     found = ids.read(str(said))  # defaults are ints already
-    if found is None:
-        raise typer.BadParameter(
-            f"{ids.shown(str(said))} is no number of anything; "
-            f"write the digits 0 to 9 alone, up to {ids.LARGEST}."
-        )
+    if not found:
+        raise _no_number(said, 1)
     return found
+
+
+def position(said: str | int) -> int:
+    """Parse after which id a list goes on: 0 at first."""
+    found = ids.read(str(said))
+    if found is None:
+        raise _no_number(said, 0)
+    return found
+
+
+def _no_number(said: str | int, least: int) -> typer.BadParameter:
+    return typer.BadParameter(
+        f"{ids.shown(str(said))} is no number of anything; "
+        f"write the digits 0 to 9 alone, from {least} to {ids.LARGEST}."
+    )
 
 
 _json = False
 Number = Annotated[int, typer.Argument(parser=whole, metavar="NUMBER")]
-After = Annotated[int, typer.Option(parser=whole, metavar="NUMBER")]
+After = Annotated[int, typer.Option(parser=position, metavar="NUMBER", help="Go on after this number.")]
+Most = Annotated[int, typer.Option(min=1, max=1_000_000, help="So many at the most.")]
 Json = Annotated[bool, typer.Option("--json", help="Answer with JSON.")]
 
 

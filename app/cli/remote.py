@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sized
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import urlsplit
 
 from app.cli import common
 from app.cli.common import open_db
 from app.core.errors import AppError, Invalid
+from app.core.known_carriers import check_filter
 from app.core.states import BatchState
 from app.database.connection import Database
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:  # slow to import, and not needed for local commands
 T = TypeVar("T")
 
 _EVERY_S = 0.5
+_VISIBLE = re.compile("[!-~]+")
 
 _NO_KEY = (
     "--server needs an API key in LOA_KEY, or the name of a file with one in LOA_KEY_FILE: on the command "
@@ -31,17 +34,31 @@ _NO_KEY = (
 
 def choose(server: str | None) -> None:
     """Direct this process's commands to a server, or with None to the local database."""
-    if server is not None and not server.startswith(("http://", "https://")):
-        raise Invalid("--server is an address such as https://loa.example.vn.")
-    if server is not None and server.startswith("http://"):
+    if server is not None and _host(server) is None:
+        raise Invalid(
+            "--server is an address such as https://loa.example.vn, or https://loa.example.vn:8443 with its "
+            "port: letters of ASCII, no blanks, nothing after ? or #."
+        )
+    if server is not None and urlsplit(server).scheme == "http":
         from app.runtime.transport_security import is_here
 
-        if not is_here(urlsplit(server).hostname or ""):
+        if not is_here(_host(server) or ""):
             raise Invalid(
                 "--server by plain HTTP would show your key to everybody on the way: write https://, or go "
                 "to 127.0.0.1 through a tunnel of your own."
             )
     common.server = server
+
+
+def _host(server: str) -> str | None:
+    """Return the host of a server's address, in small letters; None if this is no such address."""
+    try:
+        parts = urlsplit(server)
+        whole = bool(_VISIBLE.fullmatch(server)) and parts.scheme in ("http", "https") and parts.port != 0
+        (parts.hostname or "").encode("idna")
+    except ValueError:  # brackets without an IPv6 address, a port that is none, an empty or long name
+        return None
+    return parts.hostname if whole and not set("?#\\") & set(server) else None
 
 
 class RequestRefused(AppError):
@@ -50,21 +67,31 @@ class RequestRefused(AppError):
     def __init__(self, error: LoaError) -> None:
         super().__init__(str(error), faults=getattr(error, "errors", ()))
         self.status = getattr(error, "status", self.status)
+        self.maybe_done = getattr(error, "maybe_done", False)
         self.slug, self.title = getattr(error, "slug", self.slug), getattr(error, "title", self.title)
 
 
 def asked(
-    there: Callable[[LoaClient], Any], here: Callable[[Database], T], *, looks: bool = True, **opens: Any
+    there: Callable[[LoaClient], Any],
+    here: Callable[[Database], T],
+    *,
+    looks: bool = True,
+    listed: str | None = None,
+    **opens: Any,
 ) -> T:
     """Ask the server of --server, else the database of the settings, opened by `open_db`.
 
-    there: returns what has the same fields as what `here` returns, in types of loa_client.
+    there: returns what has the same fields as what `here` returns, in types of loa_client. listed: the
+    carrier whose rows a list has, refused like a server does if nothing is known of it.
     """
     if common.server is not None:
         answer: T = at_server(there)
         return answer
-    with open_db(looks=looks, **opens) as (db, _):
-        return here(db)
+    with open_db(looks=looks, **opens) as (db, settings):
+        found = here(db)
+    if listed is not None:
+        check_filter(settings, listed, cast("Sized", found))
+    return found
 
 
 def at_server(ask: Callable[[LoaClient], Any]) -> Any:
@@ -97,11 +124,22 @@ def imported(found: Any, look: Callable[[int], Any]) -> Any:
 
 def _key() -> str:
     if key := os.environ.get("LOA_KEY", "").strip():
-        return key
+        return _checked(key, "LOA_KEY")
     file = os.environ.get("LOA_KEY_FILE")
     if not file:
         raise Invalid(_NO_KEY)
     try:
-        return Path(file).read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
+        return _checked(Path(file).read_text(encoding="utf-8-sig").strip(), file)
+    except UnicodeDecodeError:
+        raise Invalid(f"The key in {file} can't be read: the file is not text in UTF-8.") from None
+    except OSError as error:
         raise Invalid(f"The key in {file} can't be read: {error}.") from None
+
+
+def _checked(key: str, place: str) -> str:
+    if not _VISIBLE.fullmatch(key):
+        raise Invalid(
+            f"What {place} holds is no key: a key is one line of letters, digits, - and _, as `loa key add` "
+            "prints it. Copy it anew, without blanks, line ends or a mark before it."
+        )
+    return key

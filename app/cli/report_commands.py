@@ -15,7 +15,7 @@ from sqlalchemy import Connection, select
 
 from app.cli import common, remote
 from app.cli.common import ledger_for, open_db
-from app.cli.output import After, Json, Number, instant, say, whoami, whole
+from app.cli.output import After, Json, Most, Number, instant, say, whoami, whole
 from app.core import clock
 from app.core.config import Settings
 from app.core.errors import Invalid, no_such
@@ -258,7 +258,7 @@ def list_(
     run_id: Run = None,
     directive_id: Directive = None,
     after: After = 0,
-    limit: int = 100,
+    limit: Most = 100,
     as_json: Json = False,
 ) -> None:
     """Show frozen reports, oldest first."""

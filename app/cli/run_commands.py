@@ -142,6 +142,7 @@ def list_(
             api.list_runs(campaign_id=campaign, state=cast("Any", state), carrier=carrier, limit=1000)
         ),
         lambda db: list(db.read(queries.runs_page, 0, 1000, wanted)),
+        listed=carrier,
     )
     listing(found, ("id", "campaign_id", "carrier", "state", "subscribers", "started_at"), as_json)
 

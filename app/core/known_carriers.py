@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sized
+
 from app.core.config import Settings
 from app.core.errors import Invalid, meant
 from app.core.phone import HOLDERS
@@ -10,6 +12,15 @@ from app.core.phone import HOLDERS
 def check_own(settings: Settings, carrier: str | None) -> None:
     """Raise Invalid for an account of an unknown carrier; most accounts have no carrier."""
     if carrier is not None:
+        check_carrier(settings, carrier)
+
+
+def check_filter(settings: Settings, carrier: str | None, found: Sized, after: int = 0) -> None:
+    """Raise Invalid if a list is empty because there is no such carrier.
+
+    Carriers of former years have no link any more; their rows still show them.
+    """
+    if carrier is not None and not found and not after:
         check_carrier(settings, carrier)
 
 

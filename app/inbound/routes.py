@@ -6,8 +6,9 @@ from typing import Annotated
 
 from fastapi import Query
 
-from app.api.dependencies import Db, Page, Paging, Routes, Who, page_of
+from app.api.dependencies import Config, Db, Page, Paging, Routes, Who, page_of
 from app.core.errors import Forbidden
+from app.core.known_carriers import check_filter
 from app.inbound import queries
 from app.inbound.queries import InboundMessageView
 
@@ -18,7 +19,7 @@ Carrier = Annotated[str | None, Query(description="only of this carrier", exampl
 
 @router.get("")
 def list_inbound_messages(
-    db: Db, who: Who, paging: Paging, carrier: Carrier = None
+    db: Db, who: Who, settings: Config, paging: Paging, carrier: Carrier = None
 ) -> Page[InboundMessageView]:
     """List what was sent to us over the links, numbers masked; an operator sees its own carrier's.
 
@@ -26,5 +27,6 @@ def list_inbound_messages(
     """
     if who.carrier is not None and carrier not in (None, who.carrier):
         raise Forbidden(f"Your key is for {who.carrier} only.", field="carrier")
-    only = who.carrier or carrier
-    return page_of(db.read(queries.page, paging.after, paging.limit, only), paging)
+    found = db.read(queries.page, paging.after, paging.limit, who.carrier or carrier)
+    check_filter(settings, carrier, found, paging.after)
+    return page_of(found, paging)

@@ -9,14 +9,15 @@ from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.api.dependencies import Config, Db, Id, Page, Paging, Routes, Who, page_of
+from app.api.idempotent_route import Acts
 from app.core.errors import Forbidden, Invalid
-from app.core.known_carriers import check_carrier
+from app.core.known_carriers import check_carrier, check_filter
 from app.privacy import certificates, do_not_send
 from app.privacy.certificates import Certificate
 from app.privacy.do_not_send import LONGEST, MOST, Changed, DoNotSendEntry
 from app.security import Caller
 
-router = Routes(prefix="/v1", tags=["privacy"])
+router = Routes(prefix="/v1", tags=["privacy"], route_class=Acts)
 
 Number = Annotated[str, Field(max_length=LONGEST)]
 Carrier = Annotated[str | None, Query(description="only of this carrier", examples=["viettel"])]
@@ -34,10 +35,13 @@ class Numbers(BaseModel):
 
 
 @router.get("/do-not-send")
-def list_do_not_send(db: Db, who: Who, paging: Paging, carrier: Carrier = None) -> Page[DoNotSendEntry]:
+def list_do_not_send(
+    db: Db, who: Who, settings: Config, paging: Paging, carrier: Carrier = None
+) -> Page[DoNotSendEntry]:
     """List who is not written to, masked, in order of creation."""
-    only = _own(who, carrier)
-    return page_of(db.read(do_not_send.page, paging.after, paging.limit, only), paging)
+    found = db.read(do_not_send.page, paging.after, paging.limit, _own(who, carrier))
+    check_filter(settings, carrier, found, paging.after)
+    return page_of(found, paging)
 
 
 @router.post("/do-not-send")

@@ -17,6 +17,7 @@ from app.api.idempotency_store import StoredAnswer
 from app.api.uploads import Intake, Taking, answer, sent
 from app.core import ids
 from app.core.errors import Forbidden, Invalid
+from app.core.known_carriers import check_filter
 from app.core.states import BatchState
 from app.file_import.spool import in_turn, spool_path
 from app.file_import.upload import Upload
@@ -104,13 +105,14 @@ def claim_of(who: Caller, upload: Upload) -> FileClaim:
 
 @router.get("")
 def list_receipt_files(
-    db: Db, who: Who, paging: Paging, carrier: Carrier = None, state: State = None
+    db: Db, who: Who, settings: Config, paging: Paging, carrier: Carrier = None, state: State = None
 ) -> Page[queries.ReceiptFile]:
     """List result files in order of arrival."""
     if who.carrier and carrier not in (None, who.carrier):
         raise Forbidden(f"Your key is for files of {who.carrier} only.", field="carrier")
-    only = carrier or who.carrier
-    return page_of(db.read(queries.page, paging.after, paging.limit, only, state), paging)
+    found = db.read(queries.page, paging.after, paging.limit, carrier or who.carrier, state)
+    check_filter(settings, carrier, found, paging.after)
+    return page_of(found, paging)
 
 
 @router.get("/{file_id}")

@@ -63,7 +63,7 @@ def require_named(connection: Connection, caller: Caller, said: Mapping[str, str
     for name, value in said.items():
         if name in RULES:
             number = ids.read(value)
-            if number is None:
+            if not number:  # ids begin with 1
                 raise no_such(RULES[name][0], ids.shown(value))
             numbers[name] = number
     require(connection, caller, **numbers)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from loa_client.operation import Call, Iteration, Operation, place
+from loa_client.operation import Call, Iteration, Operation, new_key, place
 from loa_client.values import given
 
 
@@ -74,23 +74,29 @@ class PrivacyOperations:
         )
 
     @Operation
-    def add_do_not_send(self, *, numbers: list[str], carrier: str | None = None) -> Call[Changed]:
+    def add_do_not_send(
+        self, *, numbers: list[str], carrier: str | None = None, idempotency_key: str | None = None
+    ) -> Call[Changed]:
         """Add up to 10,000 numbers to a carrier's list."""
         return Call(
             method="POST",
             path="/v1/do-not-send",
             answer=Changed,
             json=given(carrier=carrier, numbers=numbers),
+            key=idempotency_key or new_key(),
         )
 
     @Operation
-    def remove_do_not_send(self, *, numbers: list[str], carrier: str | None = None) -> Call[Changed]:
+    def remove_do_not_send(
+        self, *, numbers: list[str], carrier: str | None = None, idempotency_key: str | None = None
+    ) -> Call[Changed]:
         """Remove numbers from a carrier's list."""
         return Call(
             method="POST",
             path="/v1/do-not-send/remove",
             answer=Changed,
             json=given(carrier=carrier, numbers=numbers),
+            key=idempotency_key or new_key(),
         )
 
     @Iteration
