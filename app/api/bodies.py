@@ -7,11 +7,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from string import Formatter
-from typing import Any
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, StringConstraints, TypeAdapter, ValidationError
 
 from app.core import hashing
+from app.core.errors import Invalid
+
+# For logs, papers, mails and terminals: no control characters, and no marks that turn a line round.
+_CONTROL = r"\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufffe\uffff"
+LINE = rf"^[^\x00-\x1f{_CONTROL}]*$"
+PROSE = rf"^[^\x00-\x08\x0b\x0c\x0e-\x1f{_CONTROL}]*$"  # line ends and tabulators may be in it
+Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=LINE)]
+Prose = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000, pattern=PROSE)]
+# The same where nothing need be said.
+AnyLine = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200, pattern=LINE)]
+AnyProse = Annotated[str, StringConstraints(strip_whitespace=True, max_length=2000, pattern=PROSE)]
+Receiver = Annotated[Line, StringConstraints(max_length=254)]  # an endpoint's name, or an e-mail address
 
 
 class StrictBody(BaseModel):
@@ -61,7 +73,8 @@ SENTENCES = {
 }
 # The same for a pattern, which nobody should have to read.
 PATTERNS = {
-    r"^[^\x00-\x1f\x7f\u2028\u2029\ufffe\uffff]*$": "{field} must be one line, without control characters.",
+    LINE: "{field} must be one line, without control characters.",
+    PROSE: "{field} must be text without control characters.",
     r"^[a-z0-9][a-z0-9_-]{0,39}$": "{field} must be small letters, digits, - and _, as in viettel.",
     r"^\d\d:\d\d$": "{field} must be a time of the day, as in 07:00.",
     r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{1,4})?$": "{field} must be a language's code, as in hmn.",
@@ -80,3 +93,29 @@ def sentence(item: Mapping[str, Any]) -> str:
     if said is None or not {name for _, name, *_ in Formatter().parse(said) if name} <= named.keys():
         return f"{field}: {item['msg'].removeprefix('Value error, ').rstrip('.')}."
     return said.format_map(named)
+
+
+Body = TypeVar("Body", bound=BaseModel)
+
+
+def filled(kind: type[Body], values: Mapping[str, Any]) -> Body:
+    """Build a body from a form or a command line, under the API's rules; raises Invalid per wrong field."""
+    try:
+        return kind(**values)
+    except ValidationError as error:
+        faults = _faults(error)
+    raise Invalid(" ".join(said for _, said in faults), faults=faults)
+
+
+def checked(kind: Any, field: str, value: object) -> Any:
+    """Return one input under the rules of its type, as the API has it; raises Invalid for the field."""
+    try:
+        return TypeAdapter(kind).validate_python(value)
+    except ValidationError as error:
+        faults = _faults(error, field)
+    raise Invalid(" ".join(said for _, said in faults), faults=faults)
+
+
+def _faults(error: ValidationError, *within: str) -> list[tuple[str, str]]:
+    items = [(dict(each), (*within, *each["loc"])) for each in error.errors()]
+    return [(".".join(map(str, place)), sentence(item | {"loc": place})) for item, place in items]

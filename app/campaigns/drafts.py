@@ -19,7 +19,10 @@ from carriers import text as sms
 MAX_SEGMENTS = 10
 # The rule for a registered sender name in Vietnam: at most 11 characters, never digits alone.
 _SENDER = re.compile(r"(?!\d+$)[A-Za-z0-9._\- ]{1,11}")
-_NO_LETTERS = re.compile("[\x00-\x09\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")  # controls, surrogates
+# Controls, marks that turn a line round, surrogates.
+_NO_LETTERS = re.compile(
+    "[\x00-\x09\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
+)
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{1,4})?")
 
 

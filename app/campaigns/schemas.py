@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import AwareDatetime, Field, StringConstraints
 
-from app.api.bodies import StrictBody
+from app.api.bodies import AnyLine, AnyProse, Line, Prose, StrictBody
 from app.campaigns.carrier_audience import Audience, checked
 from app.campaigns.directives import DirectiveFields
 from app.campaigns.drafts import Draft, TextForm
@@ -17,16 +17,7 @@ from app.core.areas import Basis
 from app.core.ids import Number
 from app.ledger.unreached import USUAL, Outcome
 
-# No control characters: these lines appear in logs, reports and the audit.
-Line = Annotated[
-    str,
-    StringConstraints(
-        strip_whitespace=True,
-        min_length=1,
-        max_length=200,
-        pattern=r"^[^\x00-\x1f\x7f\u2028\u2029\ufffe\uffff]*$",
-    ),
-]
+Contact = Annotated[AnyLine, StringConstraints(max_length=300)]
 Time = Annotated[str, StringConstraints(pattern=r"^\d\d:\d\d$")]
 Wording = Annotated[str, StringConstraints(max_length=2000)]
 Language = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{1,4})?$")]
@@ -39,13 +30,11 @@ class DirectiveBody(StrictBody):
     number: Annotated[Line, Field(max_length=60, examples=["303/CAT-PA05"])]
     issued_on: date = Field(examples=["2024-01-29"])
     issuer: Line = Field(examples=["Công an tỉnh Sơn La"])
-    subject: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000)] = Field(
-        examples=["Phối hợp tuyên truyền phòng, chống lừa đảo trên không gian mạng"]
-    )
+    subject: Prose = Field(examples=["Phối hợp tuyên truyền phòng, chống lừa đảo trên không gian mạng"])
     report_deadline: AwareDatetime | None = Field(None, examples=["2024-02-24T17:00:00+07:00"])
     addressees: list[Line] = Field(default=[], max_length=200, examples=[["VNPT", "Viettel", "MobiFone"]])
-    legal_basis: str = Field("", max_length=2000, examples=["Kế hoạch 12/KH-UBND ngày 10/01/2024"])
-    contact: str = Field("", max_length=300, description="whom addressees may ask, in reminders")
+    legal_basis: AnyProse = Field("", examples=["Kế hoạch 12/KH-UBND ngày 10/01/2024"])
+    contact: Contact = Field("", description="whom addressees may ask, in reminders")
 
     def letter(self) -> DirectiveFields:
         return DirectiveFields(
@@ -164,7 +153,7 @@ class ApprovalBody(StrictBody):
     digest: str = Field(
         pattern=hashing.PATTERN, examples=["2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae"]
     )
-    reason: Annotated[str, StringConstraints(strip_whitespace=True, max_length=2000)] | None = Field(
+    reason: AnyProse | None = Field(
         None, description="needed where the sending hours reach into the night", examples=[None]
     )
     acknowledged: bool = Field(
@@ -175,9 +164,7 @@ class ApprovalBody(StrictBody):
 class ReasonBody(StrictBody):
     """The reason for a decision."""
 
-    reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000)] = Field(
-        examples=["Sai tên định danh."]
-    )
+    reason: Prose = Field(examples=["Sai tên định danh."])
 
 
 class PriorityBody(StrictBody):

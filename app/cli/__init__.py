@@ -63,6 +63,7 @@ def main() -> None:
     gc_tuning.load()
     as_json = "--json" in sys.argv[1:]
     try:
+        _check_encoding(sys.argv[1:])
         status = app(prog_name="loa", standalone_mode=not as_json)
         raise SystemExit(status or 0)
     except AppError as error:
@@ -77,6 +78,16 @@ def main() -> None:
         _fail(Invalid(f"{where} ({error.strerror}); {remedy}."), as_json)
     except _WrongUse as error:
         _fail(Invalid(error.format_message()), as_json, error.exit_code)
+
+
+def _check_encoding(words: list[str]) -> None:
+    """Raise Invalid for bytes that are not UTF-8: no database takes them, and no terminal shows them."""
+    for number, word in enumerate(words, 1):
+        if not word.isascii() and any("\ud800" <= each <= "\udfff" for each in word):
+            raise Invalid(
+                f"Word {number} of the command line is not UTF-8; type it anew, or set a UTF-8 locale and "
+                "rename the file that it names."
+            )
 
 
 def _fail(error: AppError, as_json: bool, status: int = 1) -> NoReturn:

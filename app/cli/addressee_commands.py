@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
+from app.api.bodies import filled
 from app.cli import common
 from app.cli.common import open_db
 from app.cli.output import Json, Number, done, instant, listing, say, whoami
@@ -17,10 +18,10 @@ from app.cli.statement_commands import attach
 from app.core import clock
 from app.database.connection import Database
 from app.reports import addressees
-from app.reports.addressees import Addressee, AddresseeKind, OutreachChannel, OutreachItem
+from app.reports.addressees import Addressee, AddresseeKind, OutreachChannel
 from app.reports.document_meta import EntrySource
 from app.reports.intake import external_activity, views
-from app.reports.intake.statement_input import PaperClaim
+from app.reports.intake.schemas import AddresseeBody, OutreachBody
 
 if TYPE_CHECKING:
     from loa_client import LoaClient
@@ -79,7 +80,8 @@ def set_(
     as_json: Json = False,
 ) -> None:
     """Set an addressee's kind, carrier and e-mail, or add an addressee."""
-    of = Addressee(None, directive_id, name.strip(), kind, carrier, email)
+    body = filled(AddresseeBody, {"name": name, "kind": kind, "carrier": carrier, "email": email})
+    of = Addressee(None, directive_id, body.name, kind, body.carrier, body.email)
     kept = asked(
         lambda api: api.set_addressee(
             directive_id, name=of.name, kind=cast("Any", kind), carrier=carrier, email=email, if_match="*"
@@ -106,16 +108,16 @@ def report(  # noqa: PLR0913 - every option of the command line is a parameter
 ) -> None:
     """Store what an addressee did through one channel; for several at once use the workbook or the API."""
     at = instant("received", received)
-    paper = PaperClaim(EntrySource.COMMAND, number, None, clock.to_ms(at) if at else None, None, reason)
-    item = OutreachItem(channel, pieces, reach, minutes, url=url)
-    claim = external_activity.OutreachClaim(name.strip(), (item,), paper)
+    item = {"channel": channel, "pieces": pieces, "reach": reach, "minutes": minutes, "url": url}
+    said = {"addressee": name, "items": [item], "number": number, "received_at": at, "reason": reason}
+    claim = filled(OutreachBody, said).claim(EntrySource.COMMAND)
     if common.server is not None:
         kept = at_server(lambda api: _reported(api, directive_id, claim, at, scan))
     else:
         with open_db() as (db, settings):
             if scan is not None:
                 attached = attach(db, scan, settings.attachment_limit_mb)
-                claim = replace(claim, paper=replace(paper, attachment=attached))
+                claim = replace(claim, paper=replace(claim.paper, attachment=attached))
             kept = db.write(external_activity.report, directive_id, claim, whoami())
     version = kept.paper.version
     done(f"{kept.addressee}: version {version} is kept.", addressee=kept.addressee, version=version)

@@ -19,6 +19,7 @@ from app.cli import common, remote
 from app.cli.common import open_db
 from app.cli.output import Json, Number, as_file, bar, done, listing, say, whoami, whole
 from app.core.known_carriers import check_own
+from app.core.masking import escaped
 
 app = typer.Typer(no_args_is_help=True, help="Batches: subscribers of one carrier, from one file.")
 
@@ -129,6 +130,6 @@ def bad_lines(
 def _tell_bad(batch: Any, lines: Iterable[Any]) -> None:
     """Print the lines, whether of here or of a server."""
     for line in lines:
-        typer.echo(f"{line.line}\t{line.value}\t{line.reason_en}")
+        typer.echo(f"{line.line}\t{escaped(line.value)}\t{line.reason_en}")
     if (rest := batch.lines - batch.accepted - KEPT) > 0:
         typer.echo(f"{rest} more bad lines are counted, and not kept one by one.")

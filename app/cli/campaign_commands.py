@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 from pydantic_core import to_jsonable_python
 
+from app.api.bodies import AnyProse, checked, filled
 from app.batches.follow_up_job import make
 from app.campaigns import approval, drafts, follow_ups, lifecycle, queries
-from app.campaigns.carrier_audience import checked
-from app.campaigns.drafts import Draft, TextForm
-from app.campaigns.follow_ups import FollowUpRequest
+from app.campaigns.drafts import TextForm
 from app.campaigns.forecast import Forecast, forecast
 from app.campaigns.quiet_hours import DayHours
+from app.campaigns.schemas import CampaignBody, FollowUpBody, HeldRunBody, ReasonBody
 from app.cli import common
 from app.cli.common import open_db
 from app.cli.current_user import decider
@@ -55,19 +55,20 @@ def create(  # noqa: PLR0913 - every option of the command line is a parameter
     day_ends: Annotated[str | None, typer.Option(help="Sending ends each day, HH:MM.")] = None,
 ) -> None:
     """Make a draft."""
-    draft = Draft(
-        name=name,
-        purpose=purpose,
-        sender=sender,
-        form=form,
-        text_key=text_key,
-        text=text,
-        directive_id=directive,
-        window_start=instant("start", start),
-        window_end=instant("end", end),
-        day_starts=day_starts,
-        day_ends=day_ends,
-    )
+    said = {
+        "name": name,
+        "purpose": purpose,
+        "sender": sender,
+        "form": form,
+        "text_key": text_key,
+        "text": text,
+        "directive_id": directive,
+        "window_start": instant("start", start),
+        "window_end": instant("end", end),
+        "day_starts": day_starts,
+        "day_ends": day_ends,
+    }
+    draft = filled(CampaignBody, said).draft()
     if common.server is not None:
         made = at_server(lambda api: api.create_campaign(**asdict(draft))).id
     else:
@@ -109,6 +110,8 @@ def edit(  # noqa: PLR0913 - every option of the command line is a parameter
     changes = {field: value for field, value in said.items() if value is not None}
     if not changes:
         raise Invalid("Say what to change, such as --end 2024-02-09T18:00+07:00.")
+    whole = {"name": "-", "purpose": "-", "sender": "-"} | changes  # what is not changed is good already
+    changes = {field: getattr(filled(CampaignBody, whole), field) for field in changes}
     if common.server is not None:
         at_server(lambda api: _amend(api, campaign_id, changes))
     else:
@@ -140,10 +143,11 @@ def follow_up(  # noqa: PLR0913 - every option of the command line is a paramete
     said |= {"window_start": instant("start", start), "window_end": instant("end", end)}
     changes = {field: value for field, value in said.items() if value is not None}
     outcomes = tuple(outcome or USUAL)
+    whose = {"campaign_ids": campaigns, "outcomes": list(outcomes), "areas": area or []}
+    wanted = filled(FollowUpBody, whose | changes).request()
     if common.server is not None:
         made: Any = at_server(lambda api: _followed_up(api, campaigns, outcomes, area or [], changes))
     else:
-        wanted = FollowUpRequest(tuple(campaigns), outcomes, tuple(area or ()), changes)
         with open_db(working="The audience is being made") as (db, settings):
             default = DayHours(settings.day_starts, settings.day_ends)
             made = _made(db, db.write(follow_ups.create, wanted, default, whoami()))
@@ -277,7 +281,8 @@ def add_held_run(
     area: Annotated[list[str] | None, typer.Option(help="A code; again for each; none: all.")] = None,
 ) -> None:
     """Add the campaign's run at a carrier that sends to its own subscribers."""
-    audience = checked(tuple(area or ()), area_basis, estimated)
+    asked_of = {"carrier": carrier, "areas": area or [], "area_basis": area_basis, "estimated": estimated}
+    audience = filled(HeldRunBody, asked_of).audience()
     made = asked(
         lambda api: (
             api.add_held_run(
@@ -315,6 +320,7 @@ def approve(
     ] = False,
 ) -> None:
     """Approve exactly what was submitted; not by whoever wrote, changed or submitted it."""
+    reason = None if reason is None else checked(AnyProse, "reason", reason)
 
     def here(db: Database) -> None:
         who = db.read(decider, "approve_campaign")
@@ -343,6 +349,7 @@ def sign(
 @app.command()
 def reject(campaign_id: Number, reason: Reason) -> None:
     """Refuse what was submitted."""
+    reason = filled(ReasonBody, {"reason": reason}).reason
     asked(
         lambda api: api.reject_campaign(campaign_id, reason=reason),
         lambda db: db.write(approval.reject, campaign_id, db.read(decider, "reject_campaign"), reason),
@@ -354,6 +361,7 @@ def reject(campaign_id: Number, reason: Reason) -> None:
 @app.command("return")
 def return_(campaign_id: Number, reason: Reason) -> None:
     """Send what was submitted back to its author, as a draft."""
+    reason = filled(ReasonBody, {"reason": reason}).reason
     asked(
         lambda api: api.return_campaign(campaign_id, reason=reason),
         lambda db: db.write(approval.send_back, campaign_id, db.read(decider, "return_campaign"), reason),

@@ -13,7 +13,7 @@ from pydantic_core import to_json
 
 from app.campaigns.drafts import TextForm
 from app.cli.common import ledger_for, open_db
-from app.cli.output import Json, listing, whoami
+from app.cli.output import Json, listing, shown, whoami
 from app.core import config
 from app.core.config import LinkSettings, Settings
 from app.core.errors import Invalid
@@ -50,7 +50,7 @@ def check(
     if as_json:
         typer.echo(to_json(found, indent=2).decode())
     for finding in () if as_json else found:
-        typer.echo(f"{finding.link}: {'good' if finding.good else 'BAD '}  {finding.what}")
+        typer.echo(shown(f"{finding.link}: {'good' if finding.good else 'BAD '}  {finding.what}"))
     if not all(finding.good for finding in found):
         raise typer.Exit(1)
 

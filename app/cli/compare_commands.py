@@ -9,6 +9,7 @@ import typer
 
 from app.cli.output import Json, Number, listing, say, whole
 from app.cli.remote import asked
+from app.core.masking import escaped
 from app.reports import comparison
 from app.reports.by_area import Mixed
 from app.reports.comparison import RunShare
@@ -56,7 +57,7 @@ def rounds(campaign_id: Number, as_json: Json = False) -> None:
         say(found, as_json)
         return
     for each in found:
-        typer.echo(f"{each.nth}. {each.name} (campaign {each.campaign_id})")
+        typer.echo(f"{each.nth}. {escaped(each.name)} (campaign {each.campaign_id})")
         listing([_row(share) for share in each.shares], _SHARE, as_json)
 
 

@@ -8,11 +8,14 @@ from typing import Annotated
 
 import typer
 
+from app.api.bodies import Receiver, checked, filled
 from app.campaigns import directives
+from app.campaigns.schemas import DeadlineBody, DirectiveBody
 from app.cli.output import Json, Number, done, instant, listing, say, whoami, whole
 from app.cli.remote import asked
 from app.core import clock
 from app.core.errors import Invalid
+from app.core.masking import escaped
 from app.deadline.status import status as status_of
 from app.notifications import outbox
 
@@ -31,16 +34,17 @@ def create(  # noqa: PLR0913 - every option of the command line is a parameter
     contact: Annotated[str, typer.Option(help="Whom addressees may ask; it stands in reminders.")] = "",
 ) -> None:
     """Store a directive."""
-    letter = directives.DirectiveFields(
-        number=number.strip(),
-        issued_on=_day(issued_on),
-        issuer=issuer,
-        subject=subject,
-        report_deadline=instant("report-deadline", report_deadline),
-        addressees=tuple(to or ()),
-        legal_basis=legal_basis,
-        contact=contact,
-    )
+    said = {
+        "number": number,
+        "issued_on": _day(issued_on),
+        "issuer": issuer,
+        "subject": subject,
+        "report_deadline": instant("report-deadline", report_deadline),
+        "addressees": to or [],
+        "legal_basis": legal_basis,
+        "contact": contact,
+    }
+    letter = filled(DirectiveBody, said).letter()
     made = asked(
         lambda api: api.create_directive(**asdict(letter)).id,
         lambda db: db.write(directives.create, letter, whoami()),
@@ -58,6 +62,7 @@ def deadline(
 ) -> None:
     """Set another report deadline; the one before stays in the history, and in reports up to then."""
     at = None if until == "none" else instant("until", until)
+    reason = filled(DeadlineBody, {"report_deadline": at, "reason": reason}).reason
     asked(
         lambda api: api.put_off_deadline(directive_id, report_deadline=at, reason=reason),
         lambda db: db.write(directives.put_off, directive_id, at, reason, whoami()),
@@ -102,10 +107,11 @@ def status(directive_id: Number, as_json: Json = False) -> None:
     if as_json:
         say(found, as_json)
         return
-    typer.echo(f"{found.number}: {found.countdown}; {found.reported}/{found.asked} đơn vị đã báo cáo.")
+    number = escaped(found.number)
+    typer.echo(f"{number}: {found.countdown}; {found.reported}/{found.asked} đơn vị đã báo cáo.")
     listing(found.runs, ("run_id", "carrier", "state", "basis", "done_at", "in_time"), as_json)
     for each in found.missing:
-        typer.echo(f"- {each.who}: {each.what}{' (quá hạn)' if each.late else ''}")
+        typer.echo(escaped(f"- {each.who}: {each.what}{' (quá hạn)' if each.late else ''}"))
 
 
 @app.command()
@@ -129,12 +135,13 @@ def replay(
         )
         done(f"Notice {notice_id} will be sent again.", notices=1)
         return
+    target = checked(Receiver, "failed_to", failed_to)
     count = asked(
-        lambda api: api.replay_failed_notices(target=failed_to or "").notices,
-        lambda db: db.write(outbox.replay_failed, failed_to or "", whoami()),
+        lambda api: api.replay_failed_notices(target=target).notices,
+        lambda db: db.write(outbox.replay_failed, target, whoami()),
         looks=False,
     )
-    done(f"{count} notices to {failed_to} will be sent again.", notices=count)
+    done(f"{count} notices to {target} will be sent again.", notices=count)
 
 
 @app.command()

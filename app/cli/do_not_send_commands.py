@@ -104,8 +104,8 @@ def _carry_out(
         done = asked(there, here, looks=False, check=partial(check_own, carrier=carrier))
     except RequestRefused as error:
         if error.maybe_done:
-            said = f"`loa do-not-send list --carrier {carrier}` shows what is there; repeating changes nothing."
-            raise Invalid(f"{error.detail} {said}") from None
+            shown = f"`loa do-not-send list --carrier {carrier}` shows what is there"
+            raise Invalid(f"{error.detail} {shown}; repeating changes nothing.") from None
         raise
     if places:
         refused = [RefusedEntry(places[each.place - 1], each.why) for each in done.refused]

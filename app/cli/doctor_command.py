@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from pydantic_core import to_json
 
-from app.cli.output import Json, alarm
+from app.cli.output import Json, alarm, shown
 from app.core import config
 from app.diagnostics.doctor import examine
 
@@ -26,6 +26,6 @@ def doctor(
     if as_json:
         typer.echo(to_json([each._asdict() for each in found], indent=2).decode())
     for each in () if as_json else found:
-        typer.echo(f"{'good' if each.good else alarm('BAD ')}  {each.about}: {each.what}")
+        typer.echo(f"{'good' if each.good else alarm('BAD ')}  {shown(f'{each.about}: {each.what}')}")
     if not all(each.good for each in found):
         raise typer.Exit(1)

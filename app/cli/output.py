@@ -18,10 +18,11 @@ from typing import Annotated, Any
 import typer
 from pydantic_core import to_json, to_jsonable_python
 
+from app.api.bodies import Line, checked
 from app.core import clock, ids
 from app.core.errors import Invalid
 from app.core.masking import escaped
-from app.file_import.upload import UploadedFile
+from app.file_import.upload import UploadedFile, shown_name
 from app.security.principal import at_keyboard
 
 # Files
@@ -32,12 +33,13 @@ _PATIENCE_S = 2.0  # for a command that says nothing meanwhile
 
 def as_file(path: Path, name: str | None) -> UploadedFile:
     """Describe the file like an upload; raises Invalid if unreadable. `name`: its display name."""
+    own = shown_name(path.name) if name is None else checked(Line, "name", name)
     try:
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise Invalid(f"{path} can't be read ({error.strerror}).", field="file") from None
-    return UploadedFile(name or path.name, digest, path.stat().st_size)
+    return UploadedFile(own, digest, path.stat().st_size)
 
 
 @contextmanager
@@ -160,7 +162,12 @@ def tells(
 
 def done(sentence: str, **facts: Any) -> None:
     """Tell what was made or changed: a sentence, or these facts as JSON under --json."""
-    typer.echo(to_json(facts, indent=2).decode() if _json else sentence)
+    typer.echo(to_json(facts, indent=2).decode() if _json else shown(sentence))
+
+
+def shown(text: str) -> str:
+    """Return lines for a terminal: what people or carriers wrote in them commands it nothing."""
+    return "\n".join(map(escaped, text.split("\n")))
 
 
 def say(record: Any, as_json: bool) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 import typer
 
+from app.api.bodies import filled
 from app.cli import common
 from app.cli.common import ledger_for, open_db
 from app.cli.current_user import decider
@@ -13,6 +14,7 @@ from app.cli.output import Json, Number, done, listing, say, whoami, whole
 from app.cli.remote import asked, at_server
 from app.core.errors import Invalid, meant
 from app.dispatch import rejected_orders
+from app.dispatch.schemas import RejectedBody
 from carriers.contract import Reason
 
 app = typer.Typer(no_args_is_help=True, help="Rejected messages: why, and send them again.")
@@ -61,9 +63,10 @@ def ask(
         near = meant(reason, _REASONS)
         hint = f"do you mean {near}?" if near else f"name one of {', '.join(_REASONS)}."
         raise Invalid(f"--reason {reason} is no reason of a refusal; {hint}")
+    body = filled(RejectedBody, {"reason": reason, "code": code, "because": because})
     order = asked(
-        lambda api: api.ask_rejected(run_id, reason=cast("Any", reason), code=code, because=because),
-        lambda db: rejected_orders.ask(db, run_id, _REASONS[reason], because, whoami(), code),
+        lambda api: api.ask_rejected(run_id, reason=body.reason, code=body.code, because=body.because),
+        lambda db: rejected_orders.ask(db, run_id, _REASONS[reason], body.because, whoami(), body.code),
         looks=False,
     )
     done(

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from sqlalchemy import Connection, select
 
+from app.api.bodies import filled
 from app.cli import common, remote
 from app.cli.common import ledger_for, open_db
-from app.cli.output import After, Json, Most, Number, instant, say, whoami, whole
+from app.cli.output import After, Json, Most, Number, instant, say, shown, whoami, whole
 from app.core import clock
 from app.core.config import Settings
 from app.core.errors import Invalid, no_such
@@ -28,10 +29,11 @@ from app.reports import issue as issuing
 from app.reports.archive import Frozen, ReportSubject, SubjectKind
 from app.reports.carrier_report import build_batch, build_campaign
 from app.reports.document import letterhead
-from app.reports.document.final_paper import REMARKS, Issue
+from app.reports.document.final_paper import REMARK_KEYS, REMARKS, Issue
 from app.reports.document.version import PREVIEW
 from app.reports.formats import BINARY, Format, Report, file_name, render
 from app.reports.freeze import Freezer, name_of
+from app.reports.schemas import IssueBody
 
 if TYPE_CHECKING:
     from loa_client import LoaClient
@@ -103,7 +105,8 @@ def _give(build_at: Builder, place: ReportPath, form: Format, out: Path | None) 
         )
     content = _fetched(place, form) if common.server else _built(build_at, form)
     if out is None:
-        typer.echo(content.decode("utf-8-sig"), nl=False)
+        text = content.decode("utf-8-sig")
+        typer.echo(shown(text) if form is Format.TEXT else text, nl=False)
     else:
         _write(out, content)
 
@@ -201,7 +204,10 @@ def issue(
     folder: Annotated[Path | None, typer.Option(help="write the final papers there as well")] = None,
 ) -> None:
     """Write the papers of a frozen report with number, day and signer; the draft stays beside them."""
-    wanted = Issue(number, _day(on), signer, dict(map(_remark, remark or ())))
+    remarks = dict(map(_remark, remark or ()))
+    said = {"number": number, "dated_on": _day(on), "signer": signer}
+    filled(IssueBody, said | {key: text for key, text in remarks.items() if key in REMARK_KEYS})
+    wanted = Issue(number, _day(on), signer, remarks)
     if common.server is not None:
         _issue_there(report_id, wanted, folder)
         return
@@ -304,7 +310,7 @@ def verify(
     for note in notes:
         typer.echo(note)
     for sentence in (each for proof in proofs for each in proof.sentences):
-        typer.echo(f"DIFFERENCE: {sentence}")
+        typer.echo(shown(f"DIFFERENCE: {sentence}"))
     if any(proof.sentences for proof in proofs):
         raise typer.Exit(1)
     but = ", but where it is said above that only bytes are compared" if notes else ""

@@ -10,11 +10,13 @@ from typing import Annotated, Any, Literal, cast
 import typer
 from pydantic_core import to_json, to_jsonable_python
 
+from app.api.bodies import filled
 from app.campaigns import carrier_orders, queries, runs
 from app.campaigns.forecast import forecast as forecast_run
+from app.campaigns.schemas import PriorityBody, RateBody
 from app.cli import common
 from app.cli.common import open_db
-from app.cli.output import Json, Number, done, instant, listing, say, whoami, whole
+from app.cli.output import Json, Number, done, instant, listing, say, shown, whoami, whole
 from app.cli.remote import asked, at_server, client
 from app.core import clock
 from app.core.errors import Invalid
@@ -58,7 +60,7 @@ def order(
     if as_json:
         say(found, as_json)
     else:
-        typer.echo(found if isinstance(found, str) else carrier_orders.as_text(found), nl=False)
+        typer.echo(shown(found if isinstance(found, str) else carrier_orders.as_text(found)), nl=False)
 
 
 @app.command()
@@ -108,6 +110,7 @@ def _order(verb: runs.Verb, run_id: int, at: str | None = None) -> None:
 @app.command()
 def priority(run_id: Number, number: int) -> None:
     """Set the run's priority among the runs of its carrier; higher is sent first."""
+    filled(PriorityBody, {"priority": number})
     asked(
         lambda api: api.set_priority(run_id, priority=number),
         lambda db: db.write(runs.set_priority, run_id, number, whoami()),
@@ -119,6 +122,7 @@ def priority(run_id: Number, number: int) -> None:
 @app.command()
 def rate(run_id: Number, number: Annotated[int | None, typer.Argument()] = None) -> None:
     """Limit the run to so many SMS parts a second; without a number to the rate of the links."""
+    filled(RateBody, {"segments_per_second": number})
     asked(
         lambda api: api.set_rate(run_id, segments_per_second=number),
         lambda db: db.write(runs.set_rate, run_id, number, whoami()),

@@ -17,7 +17,7 @@ from app.cli.output import Json, Number, done, listing, say, whoami
 from app.cli.remote import asked, at_server
 from app.core.errors import Invalid
 from app.database.connection import Database
-from app.file_import.upload import UploadedFile
+from app.file_import.upload import UploadedFile, shown_name
 from app.reports import carrier_statement
 from app.reports.carrier_statement import FigureSource
 from app.reports.document_meta import EntrySource
@@ -102,7 +102,7 @@ def attach(db: Database, path: Path, limit_mb: int) -> str:
     if path.stat().st_size > limit_mb * 1_048_576:
         raise Invalid(f"{path.name} is larger than {limit_mb} MB (attachment_limit_mb of the settings).")
     content = path.read_bytes()
-    file = UploadedFile(path.name, hashlib.sha256(content).hexdigest(), len(content))
+    file = UploadedFile(shown_name(path.name), hashlib.sha256(content).hexdigest(), len(content))
     return db.write(attachments.keep, path, file, whoami()).sha256
 
 

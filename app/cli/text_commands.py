@@ -7,9 +7,11 @@ from typing import Annotated
 
 import typer
 
+from app.api.bodies import filled
 from app.campaigns import text_cost, texts
+from app.campaigns.schemas import WordingBody
 from app.cli import common
-from app.cli.output import Json, listing, say
+from app.cli.output import Json, listing, say, shown
 from app.cli.remote import at_server
 
 app = typer.Typer(no_args_is_help=True, help="Texts to choose from, and what a wording costs.")
@@ -72,6 +74,7 @@ def preview(
     as_json: Json = False,
 ) -> None:
     """Show what a wording costs in both forms, and advice on it; nothing is stored."""
+    filled(WordingBody, {"text": wording})
     found = (
         at_server(lambda api: api.preview_text(text=wording, subscribers=subscribers))
         if common.server
@@ -82,6 +85,6 @@ def preview(
         return
     for name, form in (("unaccented", found.unaccented), ("accented", found.accented)):
         total = f", {form.total_segments:,} for {subscribers:,} subscribers" if subscribers else ""
-        typer.echo(f"{name}: {form.segments} SMS parts{total}\n  {form.wording}")
+        typer.echo(shown(f"{name}: {form.segments} SMS parts{total}\n  {form.wording}"))
     for position, severity, sentence in found.advice:
         typer.echo(f"{severity} at character {position + 1}: {sentence}")

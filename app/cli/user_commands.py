@@ -10,6 +10,7 @@ import typer
 
 from app.accounts import service
 from app.accounts.service import NewPerson
+from app.api.bodies import AnyLine, checked
 from app.cli import common
 from app.cli.common import open_db
 from app.cli.output import Json, done, listing, whoami
@@ -102,7 +103,8 @@ def totp(
     with open_db() as (db, settings):
         who, vault = whoami(), vault_of(settings)
         if off:
-            db.write(service.remove_factor, name, who, recognised, witness)
+            said = checked(AnyLine, "recognised", recognised)
+            db.write(service.remove_factor, name, who, said, witness)
             typer.echo(f"{name} signs in without a second factor.")
             return
         secret, uri = db.write(service.enrol, name, who, vault)

@@ -11,6 +11,7 @@ from app.campaigns import directives
 from app.campaigns.directives import Directive
 from app.core import clock
 from app.core.config import Settings
+from app.core.masking import escaped
 from app.database.models import directives as table
 from app.deadline.status import Missing, countdown, days_left, status
 from app.notifications.outbox import Notice, NotificationChannel
@@ -72,15 +73,15 @@ def _to_addressees(
         own = [each for each in missing if each.email == address]
         text = "\n".join(
             [
-                f"Kính gửi: {', '.join(dict.fromkeys(each.who for each in own))}",
+                f"Kính gửi: {', '.join(dict.fromkeys(_line(each.who) for each in own))}",
                 "",
                 f"{_about(letter)}, hạn báo cáo là {_moment(letter.report_deadline)} "
                 f"({countdown(letter.report_deadline, now)}).",
-                *([f"Căn cứ: {letter.legal_basis}."] if letter.legal_basis else []),
+                *([f"Căn cứ: {_ended(letter.legal_basis)}"] if letter.legal_basis else []),
                 "Đến nay còn thiếu:",
-                *(f"- {each.what}" for each in own),
+                *(f"- {_line(each.what)}" for each in own),
                 "",
-                *([f"Cần trao đổi, xin liên hệ: {letter.contact}.", ""] if letter.contact else []),
+                *([f"Cần trao đổi, xin liên hệ: {_ended(letter.contact)}", ""] if letter.contact else []),
                 "Nếu đã gửi báo cáo, xin bỏ qua thư này. Thư do hệ thống Loa gửi tự động.",
                 "",
             ]
@@ -94,7 +95,7 @@ def _to_office(
     letter: Directive, missing: Sequence[Missing], key: str, settings: Settings, now: datetime
 ) -> Iterator[Notice]:
     """Write the whole list to those who gather the reports."""
-    lines = [f"- {each.who}: {each.what}" for each in missing]
+    lines = [f"- {_line(each.who)}: {_line(each.what)}" for each in missing]
     head = f"{_about(letter)}: {countdown(letter.report_deadline, now)}. Còn thiếu {len(missing)} mục:"
     text = "\n".join([head, *lines, ""])
     for address in settings.mail.to if settings.mail else ():
@@ -104,7 +105,7 @@ def _to_office(
 
 
 def _mail(letter: Directive, text: str) -> dict[str, str]:
-    subject = f"Nhắc báo cáo theo văn bản {letter.number}, hạn {_moment(letter.report_deadline)}"
+    subject = f"Nhắc báo cáo theo văn bản {_line(letter.number)}, hạn {_moment(letter.report_deadline)}"
     return {"subject": subject, "text": text}
 
 
@@ -129,7 +130,19 @@ def _to_endpoints(
 
 def _about(letter: Directive) -> str:
     day = letter.issued_on.strftime("%d/%m/%Y")
-    return f"Văn bản số {letter.number} ngày {day} của {letter.issuer} về việc “{letter.subject}”"
+    number, issuer, subject = map(_line, (letter.number, letter.issuer, letter.subject))
+    return f"Văn bản số {number} ngày {day} của {issuer} về việc “{subject}”"
+
+
+def _line(said: str) -> str:
+    """Return it as one line, without control characters: nobody writes lines of our mails by a field."""
+    return escaped(" ".join(said.split()))
+
+
+def _ended(said: str) -> str:
+    """Return it as a sentence, with one full stop at its end."""
+    line = _line(said)
+    return line if line.endswith((".", "!", "?", "…")) else f"{line}."
 
 
 def _moment(at: datetime | None) -> str:

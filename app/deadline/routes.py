@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from fastapi import Query, Response
 from pydantic import BaseModel, Field
 
-from app.api.bodies import StrictBody
+from app.api.bodies import Receiver, StrictBody
 from app.api.dependencies import Config, Db, Id, Page, Paging, Routes, Who, page_of
 from app.api.idempotent_route import Acts
 from app.campaigns import queries
@@ -51,7 +51,7 @@ def list_notices(db: Db, who: Who, paging: Paging, state: NoticeState | None = N
 class FailedNotices(StrictBody):
     """Whose failed notices: an endpoint's name, or an e-mail address."""
 
-    target: str = Field(min_length=1, max_length=254, examples=["desk"])
+    target: Receiver = Field(examples=["desk"])
 
 
 class Replayed(BaseModel):

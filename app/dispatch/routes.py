@@ -4,22 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import Query
-from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection, Row
 
-from app.api.bodies import StrictBody
 from app.api.dependencies import Db, Id, LedgerDep, Limit, Routes, Who
 from app.api.idempotent_route import Acts, in_slices, unkeyed
 from app.core import clock
 from app.core.errors import Invalid
-from app.core.ids import Number, Position
 from app.core.phone import mask
 from app.dispatch import find_person as person
 from app.dispatch import link_store, rejected_orders, unknown_decisions
 from app.dispatch.find_person import FoundPerson
+from app.dispatch.schemas import Decided, NumberBody, RejectedBody, UnknownSelection
 from app.observability import link_status
 from carriers.contract import Reason
 
@@ -74,27 +72,6 @@ class UnknownPage:
 
     items: list[UnknownView]
     next: str | None
-
-
-class UnknownSelection(BaseModel):
-    """The unknown deliveries to decide on: [batch, line] pairs, or `all`."""
-
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"lines": [[3, 1042]]}]})
-
-    lines: list[tuple[Number, Position]] = Field(default_factory=list, max_length=10_000)
-    all: bool = False
-
-
-class Decided(BaseModel):
-    """How many deliveries the decision changed, without those that were settled meanwhile."""
-
-    deliveries: int
-
-
-class NumberBody(StrictBody):
-    """A telephone number in any usual spelling; in the body, so that no log of addresses has it."""
-
-    phone: Annotated[str, Field(max_length=40, examples=["0912 345 678"])]
 
 
 @router.post("/v1/deliveries/find")
@@ -164,28 +141,6 @@ def write_off_unknown(run_id: Id, body: UnknownSelection, db: Db, ledger: Ledger
     db.read(unknown_decisions.find_run, run_id, who.carrier)
     order = unknown_decisions.UnknownOrder(run_id, who.name, _chosen(body))
     return Decided(deliveries=unknown_decisions.write_off(db, ledger, order))
-
-
-class RejectedBody(BaseModel):
-    """Which refused messages to send again: one reason and code of the run's, and what is mended."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    reason: Literal[
-        "other",
-        "system",
-        "expired",
-        "handset",
-        "barred",
-        "other_network",
-        "no_such_number",
-        "filtered",
-        "wrong_request",
-    ] = Field(examples=["filtered"])
-    code: str | None = Field(default=None, max_length=80, description="Where the reason has several codes.")
-    because: str = Field(
-        min_length=1, max_length=500, examples=["The sender was not registered; it is since today."]
-    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from app.core.errors import AppError, Invalid, TooLarge
+from app.core.masking import escaped
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
@@ -56,6 +57,11 @@ def _on_disk() -> Iterator[None]:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         raise NoRoom(_DISK_FULL) from None
+
+
+def shown_name(name: str) -> str:
+    """Return a file's name as it is kept and shown: one line of 200 characters, no control characters."""
+    return escaped(name.encode("utf-8", "replace").decode())[:200]
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +149,9 @@ class Receiver:
             raise Invalid("There is no file in the upload; send it in the field “file”.", field="file")
         name = self._file_name.replace("\\", "/").rpartition("/")[2] or "file"
         fields = {key: value.decode("utf-8", "replace").strip() for key, value in self._fields.items()}
-        return Upload(Path(self._spool.name), UploadedFile(name, self._hash.hexdigest(), self._size), fields)
+        return Upload(
+            Path(self._spool.name), UploadedFile(shown_name(name), self._hash.hexdigest(), self._size), fields
+        )
 
     def discard(self) -> None:
         with suppress(OSError):  # data that could not be written

@@ -256,9 +256,7 @@ class Ledger(Protocol):
         and no person has confirmed it yet. Results of a lost lease are written if they settle an unknown.
         """
 
-    def next_pass(
-        self, connection: Connection, lease: ChunkLease, carrier: str
-    ) -> Sequence[DeliveryToSend]:
+    def next_pass(self, connection: Connection, lease: ChunkLease, carrier: str) -> Sequence[DeliveryToSend]:
         """Begin another pass of a chunk whose messages are all answered, under the same lease.
 
         Return what is due in it, without whom the carrier's do-not-send list has by now: nothing if nothing

@@ -217,9 +217,7 @@ class ChunkQueue(EngineBase):
     def renew(self, connection: Connection, lease: ChunkLease, lease_s: float) -> bool:
         return self.hold(connection, lease, round(lease_s * 1000), None)
 
-    def next_pass(
-        self, connection: Connection, lease: ChunkLease, carrier: str
-    ) -> Sequence[DeliveryToSend]:
+    def next_pass(self, connection: Connection, lease: ChunkLease, carrier: str) -> Sequence[DeliveryToSend]:
         c, begin, number = chunks.c, lease.first_seq - 1, lease.pass_no + 1
         held = (
             *_this(lease),
@@ -282,7 +280,8 @@ class ChunkQueue(EngineBase):
         queued = (*inside, d.state == DeliveryState.QUEUED, *only)
         alike = self.set_alike(connection, [*queued, d.reason == Reason.NONE], ended)
         others: Sequence[Row[Any, Any, Any, Any]] = ()
-        if any(each.attempt > 1 or each.pass_no > 1 for each in taken):  # of which an earlier sending may have failed in part
+        # Of these an earlier sending may have failed in part.
+        if any(each.attempt > 1 or each.pass_no > 1 for each in taken):
             read = select(d.seq, d.area, d.segments, d.reason).where(*queued, d.reason != Reason.NONE)
             others = connection.execute(read.with_for_update(of=deliveries)).all()
         if others:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import date
 from typing import Annotated, Any
 
 from fastapi import Depends, Query, Response
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, model_validator
+from pydantic import TypeAdapter
 from sqlalchemy import Connection, select
 
 from app.api.dependencies import Config, Db, Id, LedgerDep, Page, Paging, Routes, Who, page_of
@@ -21,15 +20,14 @@ from app.database.models import runs
 from app.reports import archive, issue, verify_archive
 from app.reports.archive import Frozen, ReportSubject, SubjectKind
 from app.reports.document import letterhead
-from app.reports.document.final_paper import REMARK_KEYS, Issue
 from app.reports.formats import MEDIA_TYPES
 from app.reports.freeze import ISSUED, SIDECAR, Freezer
+from app.reports.schemas import FreezeBody, IssueBody
 from app.reports.verify_archive import Proof
 from app.security import Caller
 
 router = Routes(prefix="/v1/reports", tags=["reports"])
 
-Remark = Annotated[str, Field(max_length=5000)]
 _FROZEN = TypeAdapter(Frozen)
 _MEDIA: dict[str, str] = {form.value: media for form, media in MEDIA_TYPES.items()}
 _MEDIA[SIDECAR] = "application/json"
@@ -37,28 +35,6 @@ _MEDIA |= {f"{ISSUED}{form}": media for form, media in _MEDIA.items()}
 _FILES: dict[int | str, dict[str, Any]] = {
     200: {"description": "The bytes that were frozen.", "content": {media: {} for media in _MEDIA.values()}}
 }
-
-
-class FreezeBody(BaseModel):
-    """What to freeze: a run's report or a directive's, as of `cut_off_at` (default: now)."""
-
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"run_id": 1}]})
-
-    run_id: Number | None = None
-    directive_id: Number | None = None
-    cut_off_at: AwareDatetime | None = Field(None, examples=["2024-02-09T17:00:00+07:00"])
-
-    @model_validator(mode="after")
-    def _one_subject(self) -> FreezeBody:
-        if (self.run_id is None) == (self.directive_id is None):
-            raise ValueError("Name a run_id or a directive_id, and not both.")
-        return self
-
-    @property
-    def subject(self) -> ReportSubject:
-        if self.run_id is not None:
-            return ReportSubject(SubjectKind.RUN, self.run_id)
-        return ReportSubject(SubjectKind.DIRECTIVE, self.directive_id or 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,29 +123,6 @@ def list_reports(
 def get_report(report_id: Id, db: Db, who: Who) -> Frozen:
     """One version: its cut-off, the hashes of its figures and files, the changes since the version before."""
     return db.read(archive.get, report_id, who.carrier)
-
-
-class IssueBody(BaseModel):
-    """What stands on the signed paper, and what only people can say, by its place in the report."""
-
-    model_config = ConfigDict(
-        extra="forbid",
-        json_schema_extra={
-            "examples": [{"number": "125", "dated_on": "2024-02-09", "signer": "Đại tá Nguyễn Văn A"}]
-        },
-    )
-
-    number: Annotated[str, Field(max_length=30, description="before the slash of its symbol")]
-    dated_on: date
-    signer: Annotated[str, Field(max_length=120, description="rank and name")]
-    difficulties: Remark = ""
-    proposals: Remark = ""
-    strengths: Remark = ""
-    shortcomings: Remark = ""
-
-    def issue(self) -> Issue:
-        remarks = {key: said for key in REMARK_KEYS if (said := getattr(self, key).strip())}
-        return Issue(self.number, self.dated_on, self.signer, remarks)
 
 
 @router.post("/{report_id}/issue")

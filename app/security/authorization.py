@@ -74,7 +74,8 @@ async def permit(request: Request) -> Caller | None:
         raise Unauthorised(_NONE)
     caller, due = await db.aread(_admit, asked, request.scope)
     if due is not None:
-        await db.awrite(*due)
+        touch, number = due
+        await db.awrite(touch, number)
     if operation.startswith(PAGE) and request.method not in _SAFE and asked.key is None:
         # Read the form only once its sender is known to be allowed to send it.
         await _require_token(request, operation, asked.token or "")

@@ -8,11 +8,9 @@ from typing import Annotated
 
 from fastapi import Depends, Request, Response
 from fastapi.concurrency import run_in_threadpool
-from pydantic import Field, StringConstraints
 from sqlalchemy import Connection
 
 from app.api import uploads
-from app.api.bodies import StrictBody
 from app.api.dependencies import Config, Db, Id, Routes, Who
 from app.api.idempotency_store import StoredAnswer
 from app.api.idempotent_route import Acts, get_if_match
@@ -27,59 +25,18 @@ from app.file_import.upload import Upload
 from app.reports import addressees
 from app.reports.addressees import (
     Addressee,
-    AddresseeKind,
     AddresseeStatus,
     ChannelTotal,
-    OutreachChannel,
     OutreachItem,
 )
 from app.reports.document_meta import EntrySource
 from app.reports.intake import external_activity, external_activity_workbook, views
-from app.reports.intake.external_activity import OutreachClaim
 from app.reports.intake.routes import FOLDER, XLSX, file_body, workbook
-from app.reports.intake.schemas import N, PaperBody, Words
+from app.reports.intake.schemas import AddresseeBody, OutreachBody
 from app.security import tenant_scope
 
 Read = Annotated[str | None, Depends(get_if_match)]
-Name = Annotated[
-    str,
-    StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=external_activity.NAME),
-]
-Email = Annotated[str, StringConstraints(pattern=external_activity.EMAIL, max_length=254)]
-
 router = Routes(prefix="/v1/directives/{directive_id}", tags=["addressees"], route_class=Acts)
-
-
-class AddresseeBody(StrictBody):
-    """What the directive's list of names leaves open."""
-
-    name: Name = Field(description="as in the letter; a new name is added", examples=["Sở Tư pháp"])
-    kind: AddresseeKind = Field(examples=["department"])
-    carrier: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")] | None = None
-    email: Email | None = Field(None, description="where it is reminded")
-
-
-class ItemBody(StrictBody):
-    """What was done through one channel."""
-
-    channel: OutreachChannel = Field(examples=["loudspeaker"])
-    pieces: N = Field(description="items, broadcasts, meetings", examples=[12])
-    reach: N | None = Field(None, description="people or views", examples=[3500])
-    minutes: N | None = None
-    languages: Words = Field("", examples=["phổ thông, Thái"])
-    url: Words = ""
-    note: Words = ""
-
-
-class OutreachBody(PaperBody):
-    """An addressee's own report."""
-
-    addressee: Name = Field(examples=["Sở Tư pháp"])
-    items: list[ItemBody] = Field(min_length=1, max_length=200)
-
-    def claim(self, source: EntrySource) -> OutreachClaim:
-        items = tuple(OutreachItem(**item.model_dump()) for item in self.items)
-        return OutreachClaim(self.addressee, items, self.paper(source))
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,10 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, Field, StringConstraints
 
-from app.api.bodies import StrictBody
+from app.api.bodies import AnyLine, AnyProse, Line, StrictBody
 from app.core import clock
 from app.reports import by_area
+from app.reports.addressees import AddresseeKind, OutreachChannel, OutreachItem
 from app.reports.carrier_statement import (
     AreaCounts,
     CauseCounts,
@@ -20,12 +21,16 @@ from app.reports.carrier_statement import (
 )
 from app.reports.document_meta import EntrySource
 from app.reports.figures import Cause
+from app.reports.intake import external_activity
+from app.reports.intake.external_activity import OutreachClaim
 from app.reports.intake.statement_input import EXCLUDED, REASONS, PaperClaim, StatementInput
 from carriers.contract import ReceiptLevel
 
 N = Annotated[int, Field(ge=0, le=2_000_000_000)]
 Key = Annotated[str, StringConstraints(pattern=r"^[a-z_]{1,40}$")]
-Words = Annotated[str, StringConstraints(strip_whitespace=True, max_length=2000)]
+Words = AnyProse
+Carrier = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
+Email = Annotated[str, StringConstraints(pattern=external_activity.EMAIL, max_length=254)]
 Code = Annotated[str, StringConstraints(pattern=r"^\d{3}(\d{2})?$")]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
@@ -33,7 +38,7 @@ Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 class PaperBody(StrictBody):
     """Metadata of the document behind a report."""
 
-    number: Annotated[str, StringConstraints(strip_whitespace=True, max_length=60)] | None = Field(
+    number: Annotated[AnyLine, StringConstraints(max_length=60)] | None = Field(
         None, examples=["125/BC-VNPT-SLA"]
     )
     dated_on: date | None = Field(None, examples=["2024-02-22"])
@@ -155,3 +160,35 @@ class StatementBody(PaperBody):
                 CauseCounts(row.key, REASONS.get(row.key, row.key), row.n, row.remedy) for row in self.reasons
             ),
         )
+
+
+class AddresseeBody(StrictBody):
+    """What the directive's list of names leaves open."""
+
+    name: Line = Field(description="as in the letter; a new name is added", examples=["Sở Tư pháp"])
+    kind: AddresseeKind = Field(examples=["department"])
+    carrier: Carrier | None = None
+    email: Email | None = Field(None, description="where it is reminded")
+
+
+class ItemBody(StrictBody):
+    """What was done through one channel."""
+
+    channel: OutreachChannel = Field(examples=["loudspeaker"])
+    pieces: N = Field(description="items, broadcasts, meetings", examples=[12])
+    reach: N | None = Field(None, description="people or views", examples=[3500])
+    minutes: N | None = None
+    languages: Words = Field("", examples=["phổ thông, Thái"])
+    url: Words = ""
+    note: Words = ""
+
+
+class OutreachBody(PaperBody):
+    """An addressee's own report."""
+
+    addressee: Line = Field(examples=["Sở Tư pháp"])
+    items: list[ItemBody] = Field(min_length=1, max_length=200)
+
+    def claim(self, source: EntrySource) -> OutreachClaim:
+        items = tuple(OutreachItem(**item.model_dump()) for item in self.items)
+        return OutreachClaim(self.addressee, items, self.paper(source))

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
+from app.api.bodies import filled
 from app.campaigns import queries, texts
 from app.campaigns.drafts import Draft, TextForm
 from app.campaigns.schemas import CampaignBody
@@ -18,7 +19,6 @@ from app.core.states import BatchState
 from app.database.models import batches, directives
 from app.web import query_params
 from app.web.forms import read_fields
-from app.web.forms.read_fields import filled
 from app.web.rendering import FormData
 from app.web.translations import Said
 from app.web.view_models import estimate, traffic_light

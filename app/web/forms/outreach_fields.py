@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from app.api.bodies import filled
 from app.core import ids
 from app.core.errors import AppError
 from app.reports.addressees import Outreach
-from app.reports.intake.external_activity_routes import OutreachBody
+from app.reports.intake.schemas import OutreachBody
 from app.web.forms import read_fields
-from app.web.forms.read_fields import filled
 from app.web.rendering import FormData, FormState
 from app.web.rendering import refused as as_entered
 

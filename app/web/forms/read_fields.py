@@ -2,35 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any, TypeVar
+from typing import Annotated
 
 from fastapi import Query
-from pydantic import BaseModel, ValidationError
 from sqlalchemy import Connection
 
 from app.api import if_match
-from app.api.problems import field_error
 from app.core import clock, ids
 from app.core.errors import Invalid, VersionChanged
 from app.web.rendering import FormData
 
-# API bodies built from forms
-
-Body = TypeVar("Body", bound=BaseModel)
 # The campaign's version when the page was rendered, sent in the form's URL.
 Version = Annotated[str, Query(max_length=12)]
-
-
-def filled(kind: type[Body], values: Mapping[str, Any]) -> Body:
-    """Build an API body, so that API and pages share one set of rules; raises Invalid per wrong field."""
-    try:
-        return kind(**values)
-    except ValidationError as error:
-        found = [field_error(dict(each)) for each in error.errors()]
-        faults = [(each.field, each.detail) for each in found]
-        raise Invalid(" ".join(each.detail for each in found), faults=faults) from None
 
 
 def as_read(connection: Connection, campaign_id: int, version: str) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from fastapi import Response
 from sqlalchemy import Connection
 
+from app.api.bodies import filled
 from app.api.dependencies import Id, Routes
 from app.campaigns import approval
 from app.campaigns.schemas import ApprovalBody, ReasonBody
@@ -14,7 +15,6 @@ from app.core.errors import Conflict, Forbidden, Invalid
 from app.security import tenant_scope
 from app.web import query_params
 from app.web.forms import purposes
-from app.web.forms.read_fields import filled
 from app.web.rendering import (
     Fields,
     FormData,

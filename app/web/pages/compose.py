@@ -9,6 +9,7 @@ from typing import Any
 from fastapi import Response
 from sqlalchemy import Connection
 
+from app.api.bodies import filled
 from app.api.dependencies import Id, Routes
 from app.api.idempotency_store import IdempotencyClaim, KeyReused, StoredAnswer, once
 from app.campaigns import lifecycle, queries
@@ -24,7 +25,7 @@ from app.security import tenant_scope
 from app.web import query_params
 from app.web.forms import drafting, purposes, read_fields
 from app.web.forms.drafting import Choices
-from app.web.forms.read_fields import Version, as_read, filled
+from app.web.forms.read_fields import Version, as_read
 from app.web.rendering import (
     Fields,
     FormData,

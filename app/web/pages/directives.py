@@ -6,6 +6,7 @@ from typing import Any
 
 from fastapi import Response
 
+from app.api.bodies import filled
 from app.api.dependencies import Id, Routes
 from app.campaigns import directives
 from app.campaigns.schemas import DeadlineBody, DirectiveBody
@@ -14,11 +15,10 @@ from app.core.errors import AppError, Conflict, Invalid
 from app.reports.addressees import Addressee
 from app.reports.document_meta import EntrySource
 from app.reports.intake import external_activity
-from app.reports.intake.external_activity_routes import AddresseeBody
+from app.reports.intake.schemas import AddresseeBody
 from app.security import tenant_scope
 from app.security.roles import may
 from app.web.forms import outreach_fields, purposes, read_fields
-from app.web.forms.read_fields import filled
 from app.web.rendering import (
     Fields,
     FormData,

@@ -6,6 +6,7 @@ from typing import Any
 
 from fastapi import Response
 
+from app.api.bodies import filled
 from app.api.dependencies import Id, Routes
 from app.campaigns import follow_ups, optimistic_lock
 from app.campaigns.quiet_hours import DayHours
@@ -14,7 +15,6 @@ from app.core.errors import Conflict, Invalid, NotFound
 from app.ledger.unreached import USUAL
 from app.security import tenant_scope
 from app.web.forms import read_fields
-from app.web.forms.read_fields import filled
 from app.web.rendering import (
     Fields,
     FormData,

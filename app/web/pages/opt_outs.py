@@ -8,6 +8,7 @@ from functools import partial
 
 from fastapi import Response
 
+from app.api.bodies import filled
 from app.api.dependencies import Routes
 from app.core.errors import AppError, Forbidden, Invalid
 from app.core.known_carriers import check_carrier
@@ -16,7 +17,6 @@ from app.privacy.do_not_send import Changed
 from app.privacy.routes import Numbers, named
 from app.security.roles import may
 from app.web import query_params
-from app.web.forms.read_fields import filled
 from app.web.rendering import (
     Fields,
     FormData,

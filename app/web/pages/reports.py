@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from fastapi import Query, Response
 from sqlalchemy import Connection
 
+from app.api.bodies import filled
 from app.api.dependencies import Id, LedgerDep, Routes
 from app.core import clock, ids
 from app.core.errors import Conflict, Invalid, no_such
@@ -25,7 +26,7 @@ from app.reports import (
     verify_archive,
 )
 from app.reports.archive import Frozen, ReportSubject, SubjectKind
-from app.reports.archive_routes import IssueBody, require_own
+from app.reports.archive_routes import require_own
 from app.reports.document import letterhead
 from app.reports.document.final_paper import REMARK_KEYS, REMARKS
 from app.reports.document.version import FigureChange
@@ -33,12 +34,12 @@ from app.reports.figures import CarrierReport
 from app.reports.formats import Report
 from app.reports.fraud_signals import FraudSignal, doubts
 from app.reports.freeze import Freezer
+from app.reports.schemas import IssueBody
 from app.reports.stated_report import StatedReport
 from app.security import tenant_scope
 from app.security.roles import may
 from app.web import display_names
 from app.web.forms import read_fields
-from app.web.forms.read_fields import filled
 from app.web.rendering import (
     Fields,
     FormData,

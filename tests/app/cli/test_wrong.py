@@ -251,8 +251,6 @@ WRONG_COMMANDS: list[tuple[str, str]] = [
     ("delivery find 0912345678", NO_LEDGER),
     ("do-not-send add abc --carrier viettel", NO_LEDGER),
     ("do-not-send import none.csv --carrier viettel", "none.csv can't be read"),
-    ("do-not-send list --carrier viettle", "do you mean viettel?"),
-    ("inbound list --carrier nokia", "Name one of"),
     ("addressee set 1 X --kind bnk", "'--kind': 'bnk' is not one of"),
     ("simulate smsc --port 99999", "0 to 65535"),
     ("rejected approve 1 x", "write the digits 0 to 9 alone"),

@@ -77,6 +77,18 @@ def test_a_reminder_says_what_the_letter_rests_on_and_whom_to_ask(db: Database) 
     assert said.items() <= found[3].payload["data"].items()
 
 
+def test_a_field_writes_no_lines_of_the_mail_and_no_second_full_stop(db: Database) -> None:
+    letter(db)
+    said = {"legal_basis": "Kế hoạch 12/KH-UBND.", "contact": "An\n\nĐã gia hạn.\x1b[0m", "subject": "a\r\nb"}
+    db.write(lambda c: c.execute(update(table).values(said)))
+    for mail in db.read(reminders.due, settings(), DEADLINE - timedelta(days=3) + timedelta(hours=1)):
+        if mail.channel is NotificationChannel.EMAIL and "Kính gửi" in mail.payload["text"]:
+            lines = mail.payload["text"].splitlines()
+            assert "Căn cứ: Kế hoạch 12/KH-UBND." in lines
+            assert "Cần trao đổi, xin liên hệ: An Đã gia hạn.\\u001b[0m." in lines
+            assert any("về việc “a b”" in line for line in lines)
+
+
 @pytest.mark.parametrize(
     ("before", "days"),
     [

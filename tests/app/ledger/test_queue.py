@@ -150,7 +150,9 @@ def test_the_next_pass_may_begin_under_the_same_lease_and_a_dead_holder_leaves_n
     db.write(world.ledger.record, world.link, lease, outcomes, None, 30.0)
     items = db.write(world.ledger.next_pass, lease, "viettel")
     assert [item.seq for item in items] == [10, 20]
-    assert db.write(world.ledger.next_pass, lease, "viettel") == ()  # a commit that is repeated, its answer being lost
+    assert (
+        db.write(world.ledger.next_pass, lease, "viettel") == ()
+    )  # a commit that is repeated, its answer being lost
     second = replace(lease, pass_no=2, items=items)
     db.write(world.ledger.record, world.link, second, [], Reservation(10, 1), -1.0)  # it dies
     taken = world.claim()  # by another process: the second pass had reserved the first of them alone

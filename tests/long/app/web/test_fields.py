@@ -8,11 +8,11 @@ import pytest
 from pydantic import BaseModel
 from pydantic_core import core_schema
 
+from app.api.bodies import filled
 from app.core import clock
 from app.core.errors import Invalid
 from app.web import error_translation
 from app.web.error_translation import PLACE
-from app.web.forms.read_fields import filled
 from app.web.translations import Speaker
 from tests.long.app.web.fields import SENTENCES, errors_of, models, names_of_fields, needed_errors
 from tests.long.app.web.test_error_translation import known
