@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import Query, Request, Response
+from fastapi import Depends, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 from sqlalchemy import Connection
@@ -100,22 +100,23 @@ def carrier_of(who: Caller, upload: Upload) -> str:
     return carrier
 
 
-@router.get("")
-def list_batches(  # noqa: PLR0913 - each parameter of the query is one
-    db: Db,
-    who: Who,
-    settings: Config,
-    paging: Paging,
-    carrier: Carrier = None,
-    state: State = None,
-    since: Since = None,
-) -> Page[queries.Batch]:
-    """List batches in order of arrival."""
+def get_wanted(
+    who: Who, carrier: Carrier = None, state: State = None, since: Since = None
+) -> queries.BatchFilter:
+    """Return the filter of the list. Raises Forbidden for another's carrier."""
     if who.carrier and carrier not in (None, who.carrier):
         raise Forbidden(f"Your key is for batches of {who.carrier} only.", field="carrier")
-    wanted = queries.BatchFilter(carrier or who.carrier, state, since)
+    return queries.BatchFilter(carrier or who.carrier, state, since)
+
+
+Wanted = Annotated[queries.BatchFilter, Depends(get_wanted)]
+
+
+@router.get("")
+def list_batches(db: Db, who: Who, settings: Config, paging: Paging, wanted: Wanted) -> Page[queries.Batch]:
+    """List batches in order of arrival."""
     found = db.read(queries.page, paging.after, paging.limit, wanted)
-    check_filter(settings, carrier, found, paging.after)
+    check_filter(settings, None if who.carrier else wanted.carrier, found, paging.after)
     return page_of(found, paging)
 
 

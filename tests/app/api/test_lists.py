@@ -40,7 +40,7 @@ def ids(client: Client, url: str) -> list[int]:
     [
         ("", [1, 2, 3]),
         ("?carrier=viettel", [2]),
-        ("?carrier=nobody", []),
+        ("?carrier=gmobile", []),
         ("?since=1970-01-02T07:00:00%2B07:00", [3]),
         ("?since=1970-01-02T07:00:00.001%2B07:00", []),
         ("?carrier=vnpt&since=1970-01-01T07:00:00Z", [3]),
