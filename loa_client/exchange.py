@@ -19,7 +19,7 @@ _LATER = (429, 503)  # nothing was changed; Retry-After tells when to retry
 # Before a request was sent, and what never can be.
 _UNSENDABLE = (httpx.LocalProtocolError, httpx.UnsupportedProtocol)
 _UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, *_UNSENDABLE)
-_NO_REQUEST = "The request can't be sent: the address, or the key, has a character that HTTP does not allow; copy it anew."
+_NO_REQUEST = "The request can't be sent: address or key has a character that HTTP forbids; copy it anew."
 _MAYBE_DONE = "What was asked may have been done all the same: look before you ask again."
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 5.0
 
