@@ -57,6 +57,8 @@ def parts() -> dict[str, Part]:
     found |= {f"soak-{engine}": _soak(engine) for engine in _ENGINES}
     found |= {f"year-{engine}": _year(engine) for engine in _ENGINES}
     found["attack"] = _attack()
+    found["model"] = _model()
+    found["planted"] = _planted()
     bench = (
         sys.executable,
         "-m",
@@ -98,6 +100,18 @@ def _attack() -> Part:
     out = BUILD / "prove-attack.json"
     command = (sys.executable, "-m", "tests.attack", "--out", str(out))
     return Part("Loa attacked from outside, on each engine", command, figures=out)
+
+
+def _model() -> Part:
+    out = BUILD / "prove-model.json"
+    command = (sys.executable, "-m", "tests.model", "--out", str(out))
+    return Part("the model of sending, and its twins", command, figures=out, needs=("spin", "gcc"))
+
+
+def _planted() -> Part:
+    out = BUILD / "prove-planted.json"
+    command = (sys.executable, "-m", "tests.planted", "--out", str(out))
+    return Part("planted bugs, each found by its test", command, figures=out)
 
 
 def _loa(command: str) -> tuple[str, ...]:

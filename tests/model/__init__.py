@@ -1,0 +1,1 @@
+"""The model of sending (docs/model), checked by Spin."""
