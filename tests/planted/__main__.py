@@ -1,0 +1,99 @@
+"""Plant each bug in a copy of the program, and see a test find it: `python -m tests.planted [NAME ...]`.
+
+Prints a table; exit status 1 where a bug lives on, 2 where its place in the code has gone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tests.planted.bugs import Bug, planted
+
+ROOT = Path(__file__).parents[2]
+_LONGEST_S = 300
+_FOUND = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.MULTILINE)
+
+
+def copy_to(folder: Path) -> None:
+    """Copy what git knows, and what is new, so that a bug never stands in the repository itself."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
+    )
+    for name in filter(None, listed.stdout.decode().split("\0")):
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, target)
+
+
+def look_for(bug: Bug, folder: Path) -> dict[str, Any]:
+    """Plant the bug, run its tests until one fails, and take the bug out again."""
+    file = folder / bug.file
+    sound = file.read_text("utf-8")
+    if sound.count(bug.old) != 1:
+        return {"outcome": "gone", "found_by": f"{sound.count(bug.old)} places in {bug.file}", "seconds": 0}
+    began = time.monotonic()
+    file.write_text(sound.replace(bug.old, bug.new), encoding="utf-8")
+    try:
+        return _tried(bug, folder) | {"seconds": round(time.monotonic() - began)}
+    finally:
+        file.write_text(sound, encoding="utf-8")
+
+
+def _tried(bug: Bug, folder: Path) -> dict[str, Any]:
+    tests = [each for each in bug.tests.split() if (folder / each.split("::")[0]).exists()]
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-n", "2", "--timeout", "60", *tests]
+    environment = os.environ | {"PYTHONPATH": str(folder)}
+    try:
+        done = subprocess.run(
+            command, cwd=folder, env=environment, capture_output=True, text=True, timeout=_LONGEST_S
+        )
+    except subprocess.TimeoutExpired:
+        return {"outcome": "found", "found_by": f"no end within {_LONGEST_S} s"}
+    first = _FOUND.search(done.stdout)
+    if done.returncode == 1 and first is not None:
+        return {"outcome": "found", "found_by": first[1]}
+    if done.returncode == 0:
+        return {"outcome": "lives", "found_by": ""}
+    return {"outcome": "not run", "found_by": done.stdout[-300:] + done.stderr[-300:]}
+
+
+def main(names: Sequence[str], out: Path) -> int:
+    """Look for these bugs, or for all; write what found each of them."""
+    chosen = [bug for bug in planted() if not names or bug.name in names]
+    found: dict[str, dict[str, Any]] = {}
+    with tempfile.TemporaryDirectory(prefix="loa-planted-") as place:
+        folder = Path(place)
+        copy_to(folder)
+        for bug in chosen:
+            found[bug.name] = {"harm": bug.harm, **look_for(bug, folder)}
+            one = found[bug.name]
+            print(f"{one['outcome']:8} {one['seconds']:>4} s  {bug.name:32} {one['found_by']}", flush=True)
+    out.parent.mkdir(exist_ok=True)
+    out.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    outcomes = [each["outcome"] for each in found.values()]
+    print(f"{outcomes.count('found')} of {len(outcomes)} planted bugs found")
+    if any(each in ("gone", "not run") for each in outcomes):
+        return 2
+    return int("lives" in outcomes)
+
+
+if __name__ == "__main__":
+    asked = argparse.ArgumentParser(prog="python -m tests.planted", description=__doc__)
+    asked.add_argument("name", nargs="*", help="bugs by name; without any: all")
+    asked.add_argument("--out", type=Path, default=Path("build/planted.json"))
+    given = asked.parse_args()
+    sys.exit(main(given.name, given.out))
