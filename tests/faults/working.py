@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Protocol
 
 from sqlalchemy import func, select
 
@@ -17,9 +18,20 @@ from carriers.simulators.smsc import Smsc
 from tests.app.world import World
 from tests.faults.processes import smpp_link
 
+_LOOK_S = 0.05
+
+
+class Centre(Protocol):
+    """A message centre on this machine."""
+
+    @property
+    def port(self) -> int: ...
+
 
 @asynccontextmanager
-async def working(world: World, smsc: Smsc, name: str = "viettel-1", **more: object) -> AsyncIterator[Worker]:
+async def working(
+    world: World, smsc: Centre, name: str = "viettel-1", **more: object
+) -> AsyncIterator[Worker]:
     """A worker with one link, stopped in order at the end."""
     link = LinkSettings.model_validate(smpp_link("viettel", smsc.port, **more))
     worker = Worker(world.db, world.ledger, Settings(links={name: link}, lease_seconds=2), Metrics())
@@ -31,13 +43,13 @@ async def working(world: World, smsc: Smsc, name: str = "viettel-1", **more: obj
         await asyncio.wait_for(running, 30)
 
 
-async def until(true: Callable[[], object], what: str) -> None:
-    """Look again and again, for half a minute at most."""
-    for _ in range(600):
+async def until(true: Callable[[], object], what: str, within_s: float = 30.0) -> None:
+    """Look again and again, for half a minute at most if nothing else is said."""
+    for _ in range(round(within_s / _LOOK_S)):
         if true():
             return
-        await asyncio.sleep(0.05)
-    raise AssertionError(f"not within 30 s: {what}")
+        await asyncio.sleep(_LOOK_S)
+    raise AssertionError(f"not within {within_s:g} s: {what}")
 
 
 def run_state(world: World) -> RunState:

@@ -32,6 +32,11 @@ _WHOLE = {
     "LOA_KILL_COUNT": "50000",
     "LOA_KILLS": "10",
 }
+_FOREIGN = (
+    "prove/test_foreign_ends.py",
+    "long/carriers/simulators/test_smsc_smpplib.py",
+    "app/notifications/test_webhook.py",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +64,8 @@ def parts() -> dict[str, Part]:
     found["attack"] = _attack()
     found["model"] = _model()
     found["planted"] = _planted()
+    tests = (str(ROOT / "tests" / each) for each in _FOREIGN)
+    found["foreign"] = Part("SMPP and webhooks against programs of others", (*_PYTEST, "-q", *tests))
     bench = (
         sys.executable,
         "-m",

@@ -1,0 +1,1 @@
+"""Loa against SMPP programs that nobody here wrote."""
