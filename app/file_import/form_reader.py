@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import re
 import threading
 import unicodedata
@@ -12,15 +11,15 @@ from typing import Any, NamedTuple, TypeVar
 
 from app.core import clock
 from app.core.errors import Invalid
-from app.file_import import ods_cells
-from app.file_import.xlsx_rows import DAMAGED, bounded, limited
+from app.file_import import ods_cells, xlsx_cells
+from app.file_import.form_cells import Cell, Form
+from app.file_import.xlsx_rows import DAMAGED
 
 SIZE_LIMIT = 4 * 1024**2  # bytes of the file
-_UNPACKED_LIMIT = 8 * 1024**2
-_CELLS_LIMIT = 100_000  # non-empty cells; the largest form has some thousands
 _NO_FORM = (
     "Tệp không phải là biểu mẫu .xlsx hoặc .ods đọc được. Hãy điền vào biểu mẫu do Loa cấp rồi gửi lại."
 )
+_TOO_LARGE = "Tệp lớn hơn mọi biểu mẫu. Hãy lấy lại biểu mẫu và chỉ chép số liệu sang."
 # One comma might be a decimal one: 1,200; two are not.
 _THOUSANDS = re.compile(r"\d{1,3}(?:[.\u00a0 ]\d{3})+|\d{1,3}(?:,\d{3}){2,}")
 _NONE = ("-", "–", "—")  # typed for "none"
@@ -31,6 +30,9 @@ _MOMENT_FORMS = tuple(f"{day} {hour}".strip() for day in _DATE_FORMS for hour in
 _WHOLE = "hãy nhập số nguyên từ 0 trở lên, chỉ gồm chữ số"
 _AS_DATE = "hãy nhập ngày dạng 05/02/2024"
 _AS_MOMENT = "hãy nhập ngày giờ dạng 05/02/2024 08:00"
+
+_YEARS = range(2000, 2200)
+_LONGEST = 2000  # characters of a text, as the API takes
 
 T = TypeVar("T")
 
@@ -55,17 +57,8 @@ def refusal(faults: list[CellFault]) -> Invalid:
     return Invalid(first + more, faults=[(f"{fault.sheet}!{fault.cell}", fault.words) for fault in faults])
 
 
-class Cell(NamedTuple):
-    """A cell's value, and openpyxl's letter for its type."""
-
-    value: Any
-    data_type: str
-
-
 _BLANK = Cell(None, "n")
 _ONE_AT_A_TIME = threading.Lock()
-# Sheet -> address -> cell.
-Form = dict[str, dict[str, Cell]]
 
 
 def load(content: bytes) -> Form:
@@ -76,40 +69,12 @@ def load(content: bytes) -> Form:
         )
     try:
         with _ONE_AT_A_TIME:
-            if ods_cells.is_ods(content):
-                return _ods_cells(content)
-            return _cells(bounded(io.BytesIO(content), _UNPACKED_LIMIT, data_only=False))
+            return ods_cells.cells(content) if ods_cells.is_ods(content) else xlsx_cells.cells(content)
     except DAMAGED:
         raise Invalid(_NO_FORM, field="file") from None
-
-
-def _cells(workbook: Any) -> Form:
-    form: Form = {}
-    left = _CELLS_LIMIT
-    for sheet in workbook.worksheets:
-        sheet.reset_dimensions()
-        found = form.setdefault(sheet.title, {})
-        for row in limited(sheet.iter_rows()):
-            found.update((cell.coordinate, Cell(cell.value, cell.data_type)) for cell in row if _holds(cell))
-            left -= len(row)
-            if left < 0:
-                raise Invalid(_NO_FORM, field="file")
-    return form
-
-
-def _ods_cells(content: bytes) -> Form:
-    form: Form = {}
-    for nth, (sheet, place, value, kind) in enumerate(ods_cells.cells(content, _UNPACKED_LIMIT)):
-        found = form.setdefault(sheet, {})
-        if place:
-            found[place] = Cell(value, kind)
-        if nth > _CELLS_LIMIT:
-            raise Invalid(_NO_FORM, field="file")
-    return form
-
-
-def _holds(cell: Any) -> bool:
-    return cell.value is not None
+    except Invalid as error:
+        # The limits of files in general tell to save them as CSV, which is no form.
+        raise error if error.field == "file" else Invalid(_TOO_LARGE, field="file") from None
 
 
 def tidy(text: str) -> str:
@@ -179,7 +144,11 @@ class FormReader:
             return value.strftime("%d/%m/%Y")
         if isinstance(value, float) and value.is_integer():
             return str(int(value))
-        return "" if value is None else str(value)
+        words = "" if value is None else str(value)
+        if len(words) > _LONGEST:
+            self.fault(sheet, cell, f"Dài quá {_LONGEST} ký tự; hãy rút gọn.")
+            return ""
+        return words
 
     def choice(self, sheet: str, cell: str, options: Mapping[str, T], *, needed: bool = False) -> T | None:
         value = self.words(sheet, cell)
@@ -199,14 +168,13 @@ class FormReader:
     def day(self, sheet: str, cell: str) -> date | None:
         """Read a date, stored as such or as text."""
         value = self._input(sheet, cell)
-        if isinstance(value, datetime):
-            return value.date()
-        if value is None or isinstance(value, date):
-            return value
-        found = _parsed(value, _DATE_FORMS)
-        if found is None:
-            self.fault(sheet, cell, f"“{str(value)[:40]}” không phải là ngày; {_AS_DATE}.")
-        return found.date() if found else None
+        if value is None:
+            return None
+        found = value if isinstance(value, date) else _parsed(value, _DATE_FORMS)
+        if found is None or found.year not in _YEARS:
+            self.fault(sheet, cell, f"{_wrong(found, value, 'ngày')}; {_AS_DATE}.")
+            return None
+        return found.date() if isinstance(found, datetime) else found
 
     def moment(self, sheet: str, cell: str, *, needed: bool = False) -> datetime | None:
         """Read a date with time in Viet Nam; aware."""
@@ -216,8 +184,8 @@ class FormReader:
                 self.fault(sheet, cell, f"ô bắt buộc còn trống; {_AS_MOMENT}.")
             return None
         found = value if isinstance(value, datetime) else _parsed(_clock(str(value)), _MOMENT_FORMS)
-        if found is None:
-            self.fault(sheet, cell, f"“{str(value)[:40]}” không phải là ngày giờ; {_AS_MOMENT}.")
+        if found is None or found.year not in _YEARS:
+            self.fault(sheet, cell, f"{_wrong(found, value, 'ngày giờ')}; {_AS_MOMENT}.")
             return None
         return found.replace(tzinfo=clock.VIETNAM)
 
@@ -276,6 +244,13 @@ def _spelled(text: str) -> int | str:
     if text.endswith("%"):
         return f"“{text[:40]}” là tỷ lệ; hãy ghi số lượng, tỷ lệ do biểu mẫu tự tính."
     return f"“{text[:40]}” không phải là số; {_WHOLE}."
+
+
+def _wrong(found: date | None, value: object, what: str) -> str:
+    if found is None:
+        return f"“{str(value)[:40]}” không phải là {what}"
+    typed = f"{found.day:02}/{found.month:02}/{found.year:04}"
+    return f"“{typed}” có năm ngoài khoảng từ {_YEARS.start} đến {_YEARS.stop - 1}"
 
 
 def _clock(text: str) -> str:

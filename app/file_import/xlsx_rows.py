@@ -8,7 +8,6 @@ import zlib
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import IO, Any, BinaryIO, cast
-from xml.etree.ElementTree import ParseError
 
 from openpyxl.reader.excel import ExcelReader
 from openpyxl.utils.exceptions import InvalidFileException
@@ -26,10 +25,14 @@ _RATIO = 120
 _STRINGS_LIMIT = 160 * 1024**2  # bytes of the shared strings, which are held in memory
 _DIRECTORY_LIMIT = 1024**2  # bytes of the archive's directory, at least 46 per member
 _MEMBERS_LIMIT = 10_000
-# All exceptions that zipfile and openpyxl were seen to raise for files with a few changed bytes.
+_SHEETS = 256
+# What OPC and OpenDocument allow; the errors of other methods are none of zipfile's own.
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+# All exceptions that zipfile and openpyxl were seen to raise for files with a few changed bytes. SyntaxError
+# is of both XML parsers that openpyxl uses: ElementTree's, and lxml's where it is installed.
 DAMAGED = (
-    *(zipfile.BadZipFile, InvalidFileException, ParseError, zlib.error, EOFError, OSError),
-    *(LookupError, ValueError, TypeError, RuntimeError),
+    *(zipfile.BadZipFile, InvalidFileException, SyntaxError, zlib.error, EOFError, OSError),
+    *(LookupError, ValueError, TypeError, RuntimeError, AttributeError, ArithmeticError),
 )
 _NO_WORKBOOK = "The file is a .zip, but no Excel workbook that can be read. Save it as .xlsx or “CSV UTF-8”."
 
@@ -49,11 +52,21 @@ def sheet_rows(file: BinaryIO, columns: Columns, limit: int) -> Iterator[Row | U
 def bounded(file: BinaryIO, limit: int, *, data_only: bool) -> Any:
     """Open a workbook row by row, safe from zip bombs; DAMAGED. data_only: results instead of formulas."""
     check_size(file, limit)
-    reader = ExcelReader(file, read_only=True, data_only=data_only, keep_links=False)
+    reader = _Reader(file, read_only=True, data_only=data_only, keep_links=False)
     reader.archive.close()
     reader.archive = BoundedZip(file)
     reader.read()
     return reader.wb
+
+
+class _Reader(ExcelReader):  # type: ignore[misc]
+    """Reader that opens each part once: a list may name one part as 50,000 sheets."""
+
+    def read_worksheets(self) -> None:
+        parts = [self.parser.rels[sheet.id].target for sheet in self.parser.sheets if sheet.id]
+        if len(parts) > _SHEETS or len(set(parts)) < len(parts):
+            raise Invalid(TOO_LARGE)
+        super().read_worksheets()
 
 
 class _LimitedReads:
@@ -80,6 +93,8 @@ def check_size(file: BinaryIO, limit: int) -> None:
     """Refuse files that would fill disk or memory; zipfile never unpacks more than the declared sizes."""
     with zipfile.ZipFile(cast(IO[bytes], _LimitedReads(file))) as archive:
         members = archive.infolist()
+    if any(each.compress_type not in _METHODS for each in members):
+        raise zipfile.BadZipFile
     strings = max((each.file_size for each in members if "sharedStrings" in each.filename), default=0)
     unpacked = sum(each.file_size for each in members)
     bomb = unpacked > max(_UNPACKED, _RATIO * file.seek(0, io.SEEK_END))
