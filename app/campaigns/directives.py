@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row, insert, select, update
 
 from app.core import clock
 from app.core.errors import Conflict, Invalid, no_such
+from app.core.words import has_letters
 from app.database.models import directives
 from app.ledger import directive_deadline
 from app.ledger.directive_deadline import DeadlineChange
@@ -56,7 +57,7 @@ class Directive:
 def create(connection: Connection, letter: DirectiveFields, who: str) -> int:
     """Store a letter; return its ID. Raises Conflict if its number is known."""
     for name in ("number", "issuer", "subject"):
-        if not getattr(letter, name).strip():
+        if not has_letters(getattr(letter, name)):  # blanks and signs that show nothing are no subject
             raise Invalid(f"The directive needs its {name}.", field=name)
     _check_deadline(letter)
     if connection.execute(select(directives.c.id).where(directives.c.number == letter.number)).first():

@@ -14,6 +14,7 @@ from app.campaigns import quiet_hours, texts
 from app.campaigns.quiet_hours import DayHours
 from app.core import clock
 from app.core.errors import Invalid
+from app.core.words import has_letters
 from carriers import text as sms
 
 MAX_SEGMENTS = 10
@@ -137,7 +138,7 @@ def _all_right(*checks: Callable[[], Any]) -> Any:
 
 
 def _check_name(name: str) -> None:
-    if not name.strip():
+    if not has_letters(name):
         raise Invalid("The campaign needs a name.", field="name")
 
 

@@ -102,6 +102,7 @@ def _put(cell: _Cell, text: str, size: float, wide: float, **look: Any) -> None:
 # Deterministic Office files
 
 _LONG_AGO = (1980, 1, 1, 0, 0, 0)
+_PROPERTY = 255  # letters that a document property may have
 
 
 def timeless(content: bytes) -> bytes:
@@ -134,9 +135,15 @@ def render(paper: PaperDocument) -> bytes:
     return timeless(file.getvalue())
 
 
+def _property(text: str) -> str:
+    """Return a text in the length of a document's properties; what is cut is seen by its end."""
+    plain = printable(text)
+    return plain if len(plain) <= _PROPERTY else f"{plain[: _PROPERTY - 1]}…"
+
+
 def _describe(docx: Docx, paper: PaperDocument) -> None:
     about, made = docx.core_properties, clock.from_ms(paper.cutoff_ms).replace(tzinfo=None)
-    about.title, about.author = printable(paper.title), printable(paper.author)
+    about.title, about.author = _property(paper.title), _property(paper.author)
     about.last_modified_by, about.language = "", "vi-VN"
     about.comments, about.revision, about.created, about.modified = "", 1, made, made
 

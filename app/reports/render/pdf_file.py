@@ -5,18 +5,15 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-import unicodedata
 from collections.abc import Iterator
 from dataclasses import asdict
-from functools import cache, singledispatchmethod
+from functools import singledispatchmethod
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
 import typst
-from fontTools.ttLib import TTFont
 
-from app.file_import.cells import printable
 from app.reports.document.model import (
     Block,
     DocumentPicture,
@@ -30,9 +27,10 @@ from app.reports.document.model import (
     Table,
     Title,
 )
-from app.reports.render import layout
+from app.reports.render import layout, pdf_text
 from app.reports.render.layout import LineStyle
 from app.reports.render.numbers import shown
+from app.reports.render.pdf_text import clean, flowing
 from app.reports.render.table_model import CellKind, value
 
 _LOOK = {
@@ -48,6 +46,7 @@ _LOOK = {
     "right": layout.RIGHT,
     "from_top": layout.NUMBER_FROM_TOP,
 }
+_NO_TITLE, _LONGEST_NAME = "Báo cáo", 1000
 _Part = dict[str, Any]
 
 
@@ -67,32 +66,13 @@ def render(paper: PaperDocument) -> bytes:
 
 def _document(paper: PaperDocument, folder: Path) -> _Part:
     sections = [_Parts(folder / str(nth), each).section() for nth, each in enumerate(paper.sections)]
-    named = {"title": paper.title, "author": paper.author, "mark": paper.mark}
+    title = pdf_text.title(paper.title)[:_LONGEST_NAME].strip() or _NO_TITLE  # PDF/UA wants one
+    named = {"title": title, "author": paper.author, "mark": paper.mark}
     return {**named, "look": _LOOK, "sections": sections}
 
 
 def _line(text: str, look: LineStyle) -> _Part:
-    return {"is": "line", "text": _clean(text), **asdict(look)}
-
-
-def _clean(text: str) -> str:
-    """Name letters that the font lacks, such as emoji: PDF/A allows no letter without a picture."""
-    known = _letters()
-    named = [each if ord(each) in known else _named(each) for each in printable(text)]
-    return "".join(named).replace("  ", " \u00a0")
-
-
-def _named(letter: str) -> str:
-    if letter.isspace():
-        return "\n" if letter == "\n" else " "
-    return "" if unicodedata.category(letter) == "Cf" else f"[U+{ord(letter):04X}]"
-
-
-@cache
-def _letters() -> frozenset[int]:
-    """Return the letters of the paper's font; its four faces have the same."""
-    with as_file(files("app") / "data" / "fonts" / "LiberationSerif-Regular.ttf") as path:
-        return frozenset(TTFont(path, lazy=True).getBestCmap())
+    return {"is": "line", "text": flowing(text), **asdict(look)}
 
 
 class _Parts:
@@ -137,7 +117,7 @@ class _Parts:
     @_made.register
     def _(self, block: Title) -> Iterator[_Part]:
         if block.kind:
-            yield {"is": "title", "lines": [_clean(block.kind), *_clean(block.subject).split("\n")]}
+            yield {"is": "title", "lines": [clean(block.kind), *pdf_text.title(block.subject).split("\n")]}
             yield from (_line(note, layout.UNDER_SUBJECT) for note in block.notes)
             yield _rule(layout.TITLE_RULE_MM, keep=True)
         if block.to:
@@ -145,25 +125,25 @@ class _Parts:
 
     @_made.register
     def _(self, block: Heading) -> Iterator[_Part]:
-        yield {"is": "heading", "level": block.level, "text": _clean(block.text)}
+        yield {"is": "heading", "level": block.level, "text": pdf_text.title(block.text)}
 
     @_made.register
     def _(self, block: Paragraph) -> Iterator[_Part]:
-        text = _clean(f"- {block.text}" if block.style is Style.ITEM else block.text)
+        said = f"- {block.text}" if block.style is Style.ITEM else block.text
         if block.style is Style.BLANK:
             yield {"is": "dots"}
         elif block.style is Style.QUOTED:
             yield {
                 "is": "quoted",
-                "text": layout.broken(text, self._room, layout.QUOTED),
+                "text": layout.broken(clean(said), self._room, layout.QUOTED),
                 "size": layout.QUOTED,
             }
         elif block.style is Style.CENTRED:
-            yield _line(text, LineStyle(layout.BODY, centred=True, after=layout.AFTER))
+            yield _line(said, LineStyle(layout.BODY, centred=True, after=layout.AFTER))
         elif block.style is Style.NOTE:
-            yield _line(text, layout.SOURCE)
+            yield _line(said, layout.SOURCE)
         else:
-            yield {"is": "prose", "text": text, "keep": False}
+            yield {"is": "prose", "text": flowing(said), "keep": False}
 
     @_made.register
     def _(self, block: Table) -> Iterator[_Part]:
@@ -175,11 +155,11 @@ class _Parts:
             "size": block.size,
             "long": len(form.rows) > layout.WHOLE_ROWS,
             "widths": widths,
-            "heads": [_clean(column.title) for column in form.columns],
+            "heads": [clean(column.title) for column in form.columns],
             "rows": [
                 [
                     _cell(column.kind, value(cell), row.strong)
-                    | {"text": layout.broken(_clean(shown(column.kind, value(cell))), wide, block.size)}
+                    | {"text": layout.broken(clean(shown(column.kind, value(cell))), wide, block.size)}
                     for column, cell, wide in zip(form.columns, row.cells, widths, strict=True)
                 ]
                 for row in form.rows

@@ -76,3 +76,20 @@ def test_a_change_that_is_none_or_has_no_reason_is_refused(
     with pytest.raises((Conflict, Invalid), match=words):
         db.write(directives.put_off, directive_id, deadline, reason, "lan")
     assert db.read(directives.get, directive_id).deadline_changes == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"subject": "\u200b\u2800"}, "needs its subject"),
+        ({"issuer": "……"}, "needs its issuer"),
+        ({"number": "\u3164"}, "needs its number"),
+    ],
+)
+def test_what_shows_nothing_is_refused_with_its_field(
+    db: Database, changes: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(Invalid, match=words) as refused:
+        db.write(directives.create, replace(LETTER, **changes), "author")
+    assert refused.value.field == next(iter(changes))
+    assert db.read(directives.page, 0, 10) == []
