@@ -9,7 +9,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Row, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, select
 
 from app.core import clock
 from app.core.errors import AppError, NotFound, no_such
@@ -88,7 +88,7 @@ def page(
     """Return up to `limit` reports with an id above `after`; with `carrier`, only those of its runs."""
     where = [frozen_reports.c.id > after, *_visible(carrier), *(_of(subject) if subject else ())]
     query = select(*_COLUMNS).where(*where).order_by(frozen_reports.c.id).limit(limit)
-    return _frozen(connection, connection.execute(query).all())
+    return _frozen(connection, query)
 
 
 def recent(
@@ -98,13 +98,13 @@ def recent(
     where = [*_visible(carrier), *(_of(subject) if subject else ())]
     where += [frozen_reports.c.id < before] if before else []
     query = select(*_COLUMNS).where(*where).order_by(frozen_reports.c.id.desc()).limit(limit)
-    return _frozen(connection, connection.execute(query).all())
+    return _frozen(connection, query)
 
 
 def get(connection: Connection, report_id: int, carrier: str | None = None) -> Frozen:
     """Return one report; raises NotFound, also for another carrier's."""
     query = select(*_COLUMNS).where(frozen_reports.c.id == report_id, *_visible(carrier))
-    found = _frozen(connection, connection.execute(query).all())
+    found = _frozen(connection, query)
     if not found:
         raise no_such("report", report_id, field="report_id")
     return found[0]
@@ -112,13 +112,13 @@ def get(connection: Connection, report_id: int, carrier: str | None = None) -> F
 
 def newest(connection: Connection, subject: ReportSubject) -> Frozen | None:
     query = select(*_COLUMNS).where(*_of(subject)).order_by(frozen_reports.c.version.desc()).limit(1)
-    return next(iter(_frozen(connection, connection.execute(query).all())), None)
+    return next(iter(_frozen(connection, query)), None)
 
 
 def at(connection: Connection, subject: ReportSubject, cutoff_ms: int) -> Frozen | None:
     """Return the version with exactly this cut-off (ms since 1970), or None."""
     query = select(*_COLUMNS).where(*_of(subject), frozen_reports.c.cutoff_at == cutoff_ms)
-    return next(iter(_frozen(connection, connection.execute(query).all())), None)
+    return next(iter(_frozen(connection, query)), None)
 
 
 def figures(connection: Connection, frozen: Frozen) -> str:
@@ -159,7 +159,17 @@ def _of(subject: ReportSubject) -> list[ColumnElement[bool]]:
     return [frozen_reports.c.kind == subject.kind.value, frozen_reports.c.subject_id == subject.id]
 
 
-def _frozen(connection: Connection, rows: Sequence[Row[Any]]) -> list[Frozen]:
+def _frozen(connection: Connection, query: Select[Any]) -> list[Frozen]:
+    try:
+        return _read(connection, connection.execute(query).all())
+    except (ValueError, TypeError, LookupError):  # of a row that only Loa writes
+        raise Spoilt(
+            "A row of a frozen report holds something that Loa never writes. Somebody has altered the "
+            "database: compare it with a backup."
+        ) from None
+
+
+def _read(connection: Connection, rows: Sequence[Row[Any]]) -> list[Frozen]:
     f = report_files.c
     own = f.report_id.in_([row.id for row in rows])
     query = select(f.report_id, f.format, f.name, f.sha256, f.size).where(own).order_by(f.format)

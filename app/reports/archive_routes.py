@@ -21,7 +21,8 @@ from app.reports import archive, issue, verify_archive
 from app.reports.archive import Frozen, ReportSubject, SubjectKind
 from app.reports.document import letterhead
 from app.reports.formats import MEDIA_TYPES
-from app.reports.freeze import ISSUED, SIDECAR, Freezer
+from app.reports.freeze import SIDECAR, Freezer
+from app.reports.freeze_record import ISSUED
 from app.reports.schemas import FreezeBody, IssueBody
 from app.reports.verify_archive import Proof
 from app.security import Caller

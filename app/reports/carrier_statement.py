@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, select
 
+from app.core.errors import Conflict
 from app.database.models import audiences, runs, statements
 from app.reports.document_meta import PaperMeta, joined, paper
 from app.reports.figures import Cause
@@ -215,9 +216,15 @@ def _latest(connection: Connection, query: Select[Any], until_ms: int | None) ->
 
 def _read(connection: Connection, query: Select[Any]) -> dict[int, list[Statement]]:
     found: dict[int, list[Statement]] = {}
-    for row in connection.execute(query.order_by(statements.c.run_id, statements.c.version)):
-        known = found.setdefault(row.run_id, [])
-        known.append(_statement(row, known[0].first_ms if known else row.received_at))
+    try:
+        for row in connection.execute(query.order_by(statements.c.run_id, statements.c.version)):
+            known = found.setdefault(row.run_id, [])
+            known.append(_statement(row, known[0].first_ms if known else row.received_at))
+    except (ValueError, TypeError, LookupError):  # of rows that only Loa writes
+        raise Conflict(
+            "The figures of a statement are no longer what was entered. Somebody has altered the database: "
+            "compare it with a backup."
+        ) from None
     return found
 
 

@@ -18,7 +18,16 @@ from app.core.states import RunState
 from app.database.connection import Database
 from app.database.models import campaigns, directives, frozen_reports, report_files, run_batches, runs
 from app.ledger.contract import Ledger
-from app.reports import archive, carrier_report, consolidated, differences, scope, stated_report, verify
+from app.reports import (
+    archive,
+    carrier_report,
+    consolidated,
+    differences,
+    freeze_record,
+    scope,
+    stated_report,
+    verify,
+)
 from app.reports.archive import Frozen, ReportSubject, SubjectKind
 from app.reports.consolidated import PRESENT, ConsolidatedReport, ConsolidationTerms
 from app.reports.document import edoc_metadata
@@ -26,13 +35,13 @@ from app.reports.document.letterhead import Letterheads
 from app.reports.document.version import Version
 from app.reports.figures import Unbalanced
 from app.reports.formats import PAPERS, Format, OfRun, document, head_of, paper, render
+from app.reports.freeze_record import ISSUED
 from app.reports.render import json_file
 from app.security import audit
 
 Built = OfRun | ConsolidatedReport
 FORMATS = (Format.DOCX, Format.PDF, Format.XLSX, Format.CSV, Format.JSON)
 SIDECAR = "meta"
-ISSUED = "issued-"  # before the format of a paper with number, day and signer
 _MOVING = (RunState.RUNNING.value, RunState.PAUSED.value, RunState.CANCELLING.value)
 
 
@@ -254,8 +263,8 @@ def _insert(
         insert(report_files),
         [file_row(report_id, subject, version.number, each) for each in files.items()],
     )
-    detail = {"version": version.number, "sha256": row["sha256"]}
-    audit.note(connection, who, "report.freeze", f"report/{report_id}", **detail)
+    detail = freeze_record.detail(archive.get(connection, report_id))
+    audit.note(connection, who, freeze_record.FROZEN, f"report/{report_id}", **detail)
     return report_id
 
 

@@ -10,9 +10,9 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstrai
 from app.api.bodies import PROSE, AnyLine
 from app.core.ids import Number
 from app.reports.archive import ReportSubject, SubjectKind
-from app.reports.document.final_paper import REMARK_KEYS, Issue
+from app.reports.document.final_paper import REMARK_KEYS, REMARK_LENGTH, SIGNER_LENGTH, Issue
 
-Remark = Annotated[str, StringConstraints(max_length=5000, pattern=PROSE)]
+Remark = Annotated[str, StringConstraints(max_length=REMARK_LENGTH, pattern=PROSE)]
 
 
 class FreezeBody(BaseModel):
@@ -49,7 +49,7 @@ class IssueBody(BaseModel):
 
     number: Annotated[AnyLine, Field(max_length=30, description="before the slash of its symbol")]
     dated_on: date
-    signer: Annotated[AnyLine, Field(max_length=120, description="rank and name")]
+    signer: Annotated[AnyLine, Field(max_length=SIGNER_LENGTH, description="rank and name")]
     difficulties: Remark = ""
     proposals: Remark = ""
     strengths: Remark = ""

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, select
 
 from app.core import clock
-from app.core.errors import no_such
+from app.core.errors import Conflict, no_such
 from app.core.states import BatchState
 from app.database.connection import Database, keys_of
 from app.database.models import (
@@ -47,7 +47,12 @@ def statements_add_up(connection: Connection, campaign_id: int) -> Iterator[str]
     """Check every version of a campaign's statements against the rules it was accepted by."""
     own = select(runs.c.id).where(runs.c.campaign_id == campaign_id).order_by(runs.c.id)
     for run_id in connection.execute(own).scalars().all():
-        for each in carrier_statement.versions(connection, run_id):
+        try:
+            versions = carrier_statement.versions(connection, run_id)
+        except Conflict as altered:
+            yield f"Run {run_id}: {altered.detail}"
+            continue
+        for each in versions:
             around = Circumstances(clock.now_ms(), correcting=each.paper.version > 1)
             for fault in statement_rules.faults(_claim(each), around):
                 place = ".".join(str(step) for step in fault.place)

@@ -6,7 +6,7 @@ import json
 import re
 from typing import Any
 
-from app.reports.document.final_paper import Issue
+from app.reports.document.final_paper import SIGNER_LENGTH, Issue
 from app.reports.document.letterhead import Letterhead
 from app.reports.document.model import PaperDocument
 from app.reports.document.version import Version
@@ -27,24 +27,29 @@ def render(
         "DocOrdinal": "",
         "TypeName": "Báo cáo",
         "CodeNumber": issue.number if issue else "",
-        "CodeNotation": head.symbol[:30],
+        "CodeNotation": _fitting(head.symbol, 30),
         "IssuedDate": f"{issue.dated_on:%d/%m/%Y}" if issue else "",
-        "OrganName": head.name[:200],
-        "Subject": paper.title[:500],
+        "OrganName": _fitting(head.name, 200),
+        "Subject": _fitting(paper.title, 500),
         "Language": "Tiếng Việt",
         "PageAmount": pages(pdf),
-        "Description": f"{version.words(paper.cutoff_ms)}.{f' {paper.mark}.' if paper.mark else ''}"[:500],
+        "Description": f"{version.words(paper.cutoff_ms)}.{f' {paper.mark}.' if paper.mark else ''}",
         "InforSign": {
-            "Position": head.post[:100],
-            "FullName": signer[:100],
+            "Position": _fitting(head.post, 100),
+            "FullName": _fitting(signer, SIGNER_LENGTH),
         },
-        "To": [{"OrganId": "", "OrganName": head.to[:200]}],
+        "To": [{"OrganId": "", "OrganName": _fitting(head.to, 200)}],
         "Priority": "",
         "IssuedAmount": "",
         "DueDate": "",
         "Loa": _loa_fields(paper, version),
     }
     return (json.dumps(document, ensure_ascii=False, indent=2) + "\n").encode()
+
+
+def _fitting(text: str, most: int) -> str:
+    """Return a text in the decree's length; what is cut is seen by its end."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def _loa_fields(paper: PaperDocument, version: Version) -> dict[str, Any]:

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import date
 from typing import Protocol
 
+from app.core import words
 from app.core.errors import Conflict, Invalid
 from app.reports.document.annexes import BLANK_NUMBER
+from app.reports.document.letterhead import Letterhead
 from app.reports.document.model import Block, PaperDocument, PaperHead, Paragraph, Signature, Style, Title
 
 NOTHING_TO_SAY = "Không có."
 # Keys of what only people can say, by the kind of report.
 REMARKS = {"run": ("difficulties", "proposals"), "directive": ("strengths", "shortcomings", "proposals")}
 REMARK_KEYS = tuple(dict.fromkeys(key for keys in REMARKS.values() for key in keys))
+# Letters that an agency's document system takes for a name (Decree 30/2020/NĐ-CP, annex VI), and for remarks.
+SIGNER_LENGTH, REMARK_LENGTH = 100, 5000
+_NUMBER = re.compile(r"[0-9][0-9A-Za-zĐđ.-]{0,29}")
 _BLANK_DAY = re.compile(r"ngày …… tháng …… năm (\d{4}|……)")
+_DOTS = re.compile(r"……|\.{4}")
+_DOTS_LEFT = "The paper still has dots to fill in: “{left}”. Complete the letterhead (LOA_LETTERHEADS)."
 _REPLACES = "Báo cáo này thay thế"
 
 
@@ -28,6 +35,23 @@ class Issue:
     dated_on: date
     signer: str
     remarks: Mapping[str, str] = field(default_factory=dict)
+
+
+def require(wanted: Issue) -> None:
+    """Raise Invalid for what can't stand on a signed paper."""
+    if not _NUMBER.fullmatch(wanted.number):
+        raise Invalid("A number is digits and letters before the slash, such as 125.", field="number")
+    if not words.is_plain(wanted.signer):
+        raise Invalid("The signer must be one line of text, without control characters.", field="signer")
+    if not words.has_letters(wanted.signer):
+        raise Invalid("Write the rank and name of the person who signs.", field="signer")
+    if len(wanted.signer.strip()) > SIGNER_LENGTH:
+        raise Invalid(f"Rank and name may have {SIGNER_LENGTH} characters at most.", field="signer")
+    for key, said in wanted.remarks.items():
+        if not words.is_plain(said, "\n\r\t"):
+            raise Invalid("A remark must be plain text, without control characters.", field=key)
+        if len(said) > REMARK_LENGTH:
+            raise Invalid(f"A remark may have {REMARK_LENGTH} characters at most.", field=key)
 
 
 class Numbered(Protocol):
@@ -56,10 +80,17 @@ def fill(paper: PaperDocument, issue: Issue, before: Numbered | None) -> PaperDo
     )
     final = replace(paper, mark="", sections=sections)
     for left in filter(None, (_left_blank(block) for block in final.blocks)):
-        raise Conflict(
-            f"The paper still has dots to fill in: “{left}”. Complete the letterhead (LOA_LETTERHEADS)."
-        )
+        raise Conflict(_DOTS_LEFT.format(left=left))
     return final
+
+
+def require_whole(head: Letterhead) -> None:
+    """Raise Conflict for a letterhead with dots: its name and laws stand in sentences, beside other words."""
+    for each in fields(head):
+        said = getattr(head, each.name)
+        for text in said if isinstance(said, tuple) else (said,):
+            if isinstance(text, str) and _DOTS.search(text):
+                raise Conflict(_DOTS_LEFT.format(left=text[:80]))
 
 
 def _filled(block: Block, issue: Issue, before: Numbered | None) -> Iterator[Block]:
@@ -68,10 +99,10 @@ def _filled(block: Block, issue: Issue, before: Numbered | None) -> Iterator[Blo
     elif isinstance(block, Title):
         yield replace(block, notes=tuple(_dated(_numbered(each, issue), issue) for each in block.notes))
     elif isinstance(block, Signature):
-        yield replace(block, signer=issue.signer)
+        yield replace(block, signer=issue.signer.strip())
     elif isinstance(block, Paragraph) and block.style is Style.BLANK:
-        words = issue.remarks.get(block.text, "").strip() or NOTHING_TO_SAY
-        lines = [line.strip() for line in words.splitlines()] if block.text else []
+        said = issue.remarks.get(block.text, "").strip() or NOTHING_TO_SAY
+        lines = [line.strip() for line in said.splitlines()] if block.text else []
         yield from (Paragraph(line) for line in lines if line)
     elif isinstance(block, Paragraph) and block.text.startswith(_REPLACES) and before is not None:
         yield replace(block, text=_dated(_numbered(block.text, before), before))
@@ -90,15 +121,16 @@ def _dated(text: str, issue: Numbered) -> str:
 
 
 def _left_blank(block: Block) -> str | None:
-    """Return the start of a text that still has dots or a blank number."""
+    """Return the start of a line that was to be filled and still has dots or a blank number.
+
+    Only those lines: the subject of a directive, a remark or a text may have dots of its own.
+    """
     texts: tuple[str, ...] = ()
     match block:
         case PaperHead():
-            texts = (block.superior, block.agency, block.number, block.dated)
+            texts = (block.number, block.dated)
         case Title():
-            texts = (*block.notes, block.to or "")
-        case Paragraph(style=style) if style is not Style.QUOTED:
-            texts = (block.text,)
-        case Signature():
-            texts = (block.post, *block.recipients)
+            texts = block.notes
+        case Paragraph(text=text, style=Style.BODY) if text.startswith(_REPLACES) and BLANK_NUMBER in text:
+            texts = (text,)
     return next((text[:80] for text in texts if "……" in text or BLANK_NUMBER in text), None)

@@ -108,8 +108,8 @@ LONG = [
         "number may have 30",
     ),
     (
-        [*ISSUE, "1", "--signer", "x" * 121],
-        "signer may have 120",
+        [*ISSUE, "1", "--signer", "x" * 101],
+        "signer may have 100",
     ),
     (["batch", "import", "list.csv", "--carrier", "vnpt", "--name", "x" * 201], "name may have 200"),
     (["receipts", "import", "list.csv", "--carrier", "vnpt", "--name", "x" * 201], "name may have 200"),

@@ -12,7 +12,13 @@ import psycopg
 import pytest
 
 from app.database.connection import Database
+from app.ledger.factory import ledger_for
+from app.reports import archive
+from app.reports.archive import Frozen, ReportSubject, SubjectKind
+from app.reports.document import letterhead
+from app.reports.freeze import Freezer
 from tests import conftest as databases
+from tests.long.app.reports import five_carriers
 from tests.long.app.reports.letter_2024 import replay
 from tests.long.app.reports.scene import varied
 
@@ -48,3 +54,34 @@ def replayed(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) ->
     with closing(Database(f"sqlite:///{folder / 'loa.sqlite3'}")) as db:
         replay(db, folder)
         yield db
+
+
+Two = tuple[Freezer, list[Frozen]]
+
+
+@pytest.fixture(scope="module")
+def frozen_twice(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database with two versions of form B, made once for a module."""
+    folder = tmp_path_factory.mktemp("frozen")
+    shutil.copy(sqlite_template, folder / "loa.sqlite3")
+    with closing(Database(f"sqlite:///{folder / 'loa.sqlite3'}")) as db:
+        two_versions(db, folder)
+    return folder / "loa.sqlite3"
+
+
+@pytest.fixture
+def frozen(frozen_twice: Path, tmp_path: Path) -> Iterator[Two]:
+    """Two versions of form B in a copy of their own; their letterhead is complete."""
+    shutil.copy(frozen_twice, tmp_path / "loa.sqlite3")
+    with closing(Database(f"sqlite:///{tmp_path / 'loa.sqlite3'}")) as db:
+        versions = db.read(archive.page, 0, 2, None)
+        yield Freezer(db, ledger_for(db), letterhead.load(None), "officer"), versions
+
+
+def two_versions(db: Database, folder: Path) -> Two:
+    five_carriers.directive(db, folder)
+    freezer = Freezer(db, ledger_for(db), letterhead.load(None), "officer")
+    directive = ReportSubject(SubjectKind.DIRECTIVE, 1)
+    first = freezer.freeze(directive, five_carriers.FIRST)[0]
+    five_carriers.later(db, 2)
+    return freezer, [first, freezer.freeze(directive, five_carriers.SECOND)[0]]

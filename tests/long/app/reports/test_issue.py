@@ -5,20 +5,23 @@ from __future__ import annotations
 import io
 import json
 import re
-from collections.abc import Iterator
-from contextlib import closing
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
+from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import pytest
 from docx import Document
 from pypdf import PdfReader
+from sqlalchemy import Connection, delete, select, update
 
-from app.core.errors import AppError
-from app.database import schema
+from app.core import clock
+from app.core.errors import AppError, Conflict
 from app.database.connection import Database
-from app.ledger.factory import ledger_for
+from app.database.models import directives, frozen_reports, issued_reports, report_files, statements
 from app.reports import archive, verify_archive
 from app.reports.archive import Frozen, ReportSubject, SubjectKind
 from app.reports.document import letterhead
@@ -26,22 +29,12 @@ from app.reports.document.final_paper import Issue
 from app.reports.freeze import Freezer
 from app.reports.issue import issue
 from tests.long.app.reports import five_carriers
-from tests.long.app.reports.five_carriers import FIRST, SECOND
+from tests.long.app.reports.conftest import Two, two_versions
 
-SIGNED = Issue("125", date(2025, 11, 5), "Đại tá Nguyễn Văn A", {"strengths": "Phối hợp tốt.\nĐúng hạn."})
-
-
-@pytest.fixture
-def frozen(tmp_path: Path) -> Iterator[tuple[Freezer, list[Frozen]]]:
-    """Two versions of form B; their letterhead is complete."""
-    with closing(Database(f"sqlite:///{tmp_path / 'loa.sqlite3'}")) as db:
-        schema.upgrade(db)
-        five_carriers.directive(db, tmp_path)
-        freezer = Freezer(db, ledger_for(db), letterhead.load(None), "officer")
-        directive = ReportSubject(SubjectKind.DIRECTIVE, 1)
-        first = freezer.freeze(directive, FIRST)[0]
-        five_carriers.later(db, 2)
-        yield freezer, [first, freezer.freeze(directive, SECOND)[0]]
+TODAY = clock.local(clock.now()).date()  # no paper is dated before its figures were frozen
+SIGNED = Issue("125", TODAY, "Đại tá Nguyễn Văn A", {"strengths": "Phối hợp tốt.\nĐúng hạn."})
+MONTH = f"{TODAY.month:02}" if TODAY.month < 3 else TODAY.month
+DATED = f"ngày {TODAY.day:02} tháng {MONTH} năm {TODAY.year}"
 
 
 def text_of(freezer: Freezer, report: Frozen, form: str) -> str:
@@ -55,51 +48,54 @@ def text_of(freezer: Freezer, report: Frozen, form: str) -> str:
 
 
 def test_final_papers_have_no_blank_and_no_mark_and_the_draft_stays(
-    frozen: tuple[Freezer, list[Frozen]],
+    frozen: Two,
 ) -> None:
     freezer, (first, _) = frozen
     drafts = {file.format: file.sha256 for file in first.files}
     issued = issue(freezer, first.id, None, SIGNED)
     assert issued.issued is not None
-    assert (issued.issued.number, issued.issued.dated_on) == ("125", date(2025, 11, 5))
+    assert (issued.issued.number, issued.issued.dated_on) == ("125", TODAY)
     assert {file.format: file.sha256 for file in issued.files if file.format in drafts} == drafts
     for form in ("issued-docx", "issued-pdf", "issued-summary"):
         said = text_of(freezer, issued, form)
         assert "Số: 125/BC-CAT-PA05" in said
-        assert "Sơn La, ngày 05 tháng 11 năm 2025" in said
+        assert f"Sơn La, {DATED}" in said
         assert "……" not in said
         assert "DỰ THẢO" not in said
     for form in ("issued-docx", "issued-pdf"):
         said = text_of(freezer, issued, form)
-        assert (
-            "(Kèm theo Báo cáo số 125/BC-CAT-PA05 ngày 05 tháng 11 năm 2025 của Công an tỉnh Sơn La)" in said
-        )
+        assert f"(Kèm theo Báo cáo số 125/BC-CAT-PA05 {DATED} của Công an tỉnh Sơn La)" in said
         assert re.search(r"1\. Ưu điểm Phối hợp tốt\. Đúng hạn\. 2\. Hạn chế, nguyên nhân Không có\.", said)
         assert "Đại tá Nguyễn Văn A" in said
     fields = json.loads(freezer.db.read(archive.content, issued, "issued-meta")[1])
-    assert (fields["CodeNumber"], fields["IssuedDate"]) == ("125", "05/11/2025")
+    assert (fields["CodeNumber"], fields["IssuedDate"]) == ("125", f"{TODAY:%d/%m/%Y}")
     assert fields["InforSign"]["FullName"] == "Đại tá Nguyễn Văn A"
     assert fields["Loa"]["draft"] is False
     assert verify_archive.prove(freezer.db, issued).sound
 
 
-def test_a_version_names_the_signed_one_that_it_replaces(frozen: tuple[Freezer, list[Frozen]]) -> None:
+def test_a_version_names_the_signed_one_that_it_replaces(frozen: Two) -> None:
     freezer, (first, second) = frozen
-    later = replace(SIGNED, number="140", dated_on=date(2025, 11, 22), remarks={})
+    later = replace(SIGNED, number="140", remarks={})
     third = freezer.freeze(ReportSubject(SubjectKind.DIRECTIVE, 1), five_carriers.THIRD)[0]
-    alone = text_of(freezer, issue(freezer, third.id, None, later), "issued-pdf")
-    assert "thay thế" not in alone  # nobody outside has seen a draft
-    assert "THAY ĐỔI SO VỚI" not in alone
     issue(freezer, first.id, None, SIGNED)
     skipped = text_of(freezer, issue(freezer, third.id, None, later), "issued-pdf")
-    assert "thay thế Báo cáo số 125/BC-CAT-PA05 ngày 05 tháng 11 năm 2025" in skipped
+    assert f"thay thế Báo cáo số 125/BC-CAT-PA05 {DATED} của Công an tỉnh Sơn La" in skipped
     assert "THAY ĐỔI SO VỚI BẢN SỐ 1" in skipped
-    said = text_of(freezer, issue(freezer, second.id, None, later), "issued-pdf")
-    assert "thay thế Báo cáo số 125/BC-CAT-PA05 ngày 05 tháng 11 năm 2025 của Công an tỉnh Sơn La" in said
+    for earlier in (first, second):  # what the third says would be true no more
+        with pytest.raises(Conflict, match=r"Version 3 is issued already, as number 140.*Freeze a new"):
+            issue(freezer, earlier.id, None, replace(SIGNED, number="126"))
+
+
+def test_a_version_of_which_no_earlier_one_was_issued_replaces_none(frozen: Two) -> None:
+    freezer, (_, second) = frozen
+    alone = text_of(freezer, issue(freezer, second.id, None, replace(SIGNED, remarks={})), "issued-pdf")
+    assert "thay thế" not in alone  # nobody outside has seen a draft
+    assert "THAY ĐỔI SO VỚI" not in alone
 
 
 def test_a_mistyped_number_is_written_anew_and_both_are_in_the_audit(
-    frozen: tuple[Freezer, list[Frozen]],
+    frozen: Two,
 ) -> None:
     from app.database.models import audit
 
@@ -119,7 +115,18 @@ def test_a_mistyped_number_is_written_anew_and_both_are_in_the_audit(
         ({"number": "125/BC"}, "digits and letters before the slash"),
         ({"number": ""}, "digits and letters before the slash"),
         ({"signer": "  "}, "rank and name"),
+        ({"signer": "\u200b\u2800\u3164"}, "rank and name"),
+        ({"signer": "……"}, "rank and name"),
+        ({"signer": "......"}, "rank and name"),
+        ({"signer": "Đại tá\x00A"}, "one line of text, without control characters"),
+        ({"signer": "Đại tá\nA"}, "one line of text"),
+        ({"signer": "Đại tá\u202eA"}, "one line of text"),
+        ({"signer": "\udcff"}, "one line of text"),
+        ({"signer": "A" * 101}, "100 characters at most"),
+        ({"remarks": {"proposals": "x\x00"}}, "plain text, without control characters"),
+        ({"remarks": {"proposals": "x" * 5001}}, "5000 characters at most"),
         ({"dated_on": date(2999, 1, 1)}, "dated in the future"),
+        ({"dated_on": TODAY - timedelta(days=1)}, "can't be dated before that day"),
         (
             {"remarks": {"difficulties": "x"}},
             "no place for difficulties; it has proposals, short",
@@ -127,9 +134,90 @@ def test_a_mistyped_number_is_written_anew_and_both_are_in_the_audit(
     ],
 )
 def test_what_can_not_stand_on_a_paper_is_refused_and_nothing_is_kept(
-    frozen: tuple[Freezer, list[Frozen]], wrong: dict[str, object], said: str
+    frozen: Two, wrong: dict[str, object], said: str
 ) -> None:
     freezer, (first, _) = frozen
     with pytest.raises(AppError, match=said):
         issue(freezer, first.id, None, replace(SIGNED, **wrong))  # type: ignore[arg-type]
     assert freezer.db.read(archive.get, first.id).issued is None
+
+
+def test_words_of_others_may_have_dots_and_those_of_the_letterhead_may_not(
+    frozen: Two, tmp_path: Path
+) -> None:
+    freezer, (first, _) = frozen
+    db = freezer.db
+    said = replace(SIGNED, remarks={"proposals": "Còn …… việc; xem mục ...... kèm theo"})
+    dotted = "[[letterhead]]\ncarrier = ''\nsince = 2025-03-01\n"
+    lines = (files("app") / "data" / "letterheads.toml").read_text("utf-8").split("[[letterhead]]")
+    (tmp_path / "heads.toml").write_text(f"[[letterhead]]{lines[1]}{dotted}bases = ['Luật số ……']\n", "utf-8")
+    spoilt = replace(freezer, letterheads=letterhead.load(tmp_path / "heads.toml"))
+    with pytest.raises(Conflict, match=r"still has dots to fill in: “Luật số ……”. Complete the letterhead"):
+        issue(spoilt, first.id, None, said)
+    assert "Còn …… việc; xem mục ...... kèm theo" in text_of(
+        freezer, issue(freezer, first.id, None, said), "issued-pdf"
+    )
+    db.write(lambda c: c.execute(update(directives).values(subject="Về việc tuyên truyền …… và ...... khác")))
+    again = freezer.freeze(ReportSubject(SubjectKind.DIRECTIVE, 1), five_carriers.THIRD)[0]
+    assert "tuyên truyền …… và ...... khác" in text_of(
+        freezer, issue(freezer, again.id, None, SIGNED), "issued-pdf"
+    )
+
+
+def altered(c: Connection, what: str) -> None:
+    r, f = frozen_reports.c, report_files.c
+    rows: dict[str, Any] = {
+        "files": delete(report_files).where(f.report_id == 1, f.format.in_(["pdf", "meta"])),
+        "version": update(frozen_reports).where(r.id == 1).values(version=9),
+        "carrier": update(frozen_reports).where(r.id == 1).values(carrier="viettel"),
+        "interim": update(frozen_reports).where(r.id == 1).values(interim=1 - r.interim),
+        "changes": update(frozen_reports)
+        .where(r.id == 1)
+        .values(changes=[{"where": "a", "before": 1, "after": 2}]),
+        "changes that are none": update(frozen_reports).where(r.id == 1).values(changes=[{"x": 1}]),
+        "statement": update(statements).values(figures={"general": {}}),
+        "kind of statement": update(statements).values(kind="x"),
+    }
+    c.execute(rows[what])
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        "files",
+        "version",
+        "carrier",
+        "interim",
+        "changes",
+        "changes that are none",
+        "statement",
+        "kind of statement",
+    ],
+)
+def test_what_was_altered_in_the_database_is_not_issued(frozen: Two, what: str) -> None:
+    freezer, (first, _) = frozen
+    freezer.db.write(altered, what)
+    with pytest.raises(AppError, match=r"Somebody has altered the database|was .* and comes to"):
+        issue(freezer, first.id, None, SIGNED)
+    assert not freezer.db.read(lambda c: c.execute(select(issued_reports)).all())
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)  # SQLite has one writer
+def test_of_four_who_issue_at_once_one_does_and_the_others_are_told(db: Database, tmp_path: Path) -> None:
+    freezer, (first, _) = two_versions(db, tmp_path)
+    said: list[str] = []
+
+    def one(nth: int) -> None:
+        try:
+            issue(freezer, first.id, None, replace(SIGNED, number=str(nth)))
+            said.append("issued")
+        except AppError as error:
+            said.append(error.detail)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(one, range(100, 104)))
+    assert Counter(said) == {
+        "issued": 1,
+        "Somebody has issued this report at the same moment; look at it again.": 3,
+    }
+    assert len(db.read(archive.get, first.id).files) == 7 + 4

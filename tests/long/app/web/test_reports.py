@@ -8,11 +8,14 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import Connection, update
 
+from app.core import clock
 from app.core.states import DeliveryState
 from app.database.connection import Database
 from app.database.models import audiences, deliveries, report_files, run_batches, tallies
 from tests.long.app.reports.scene import varied
 from tests.long.app.web.conftest import Paper, text
+
+TODAY = clock.local(clock.now()).date()
 
 In = Callable[..., Paper]
 
@@ -79,14 +82,19 @@ def test_a_version_is_frozen_once_and_its_files_are_there(signed_in: In) -> None
 def test_a_version_is_issued_on_its_page_and_a_mistake_keeps_what_was_written(signed_in: In) -> None:
     paper = signed_in("admin")
     page = freeze(paper)
-    said = {"number": "0/BC", "dated_on": "2024-02-09", "signer": "Ông A", "proposals": "Nhắn thêm một đợt."}
+    said = {
+        "number": "0/BC",
+        "dated_on": TODAY.isoformat(),
+        "signer": "Ông A",
+        "proposals": "Nhắn thêm một đợt.",
+    }
     refused = paper.send(page, f"{page}/issue", **said)
     assert refused.status_code == 422
     assert "trước dấu gạch chéo" in text(refused.text)
     assert "Nhắn thêm một đợt." in refused.text
     assert paper.send(page, f"{page}/issue", **said | {"number": "17"}).status_code == 303
     shown = paper.get(page)
-    assert "Số 17 ngày 09/02/2024, người ký: Ông A" in text(shown.text)
+    assert f"Số 17 ngày {TODAY:%d/%m/%Y}, người ký: Ông A" in text(shown.text)
     (link,) = re.findall(r'href="(/v1/reports/\d+/files/issued-pdf)"', shown.text)
     assert paper.get(link).headers["content-type"] == "application/pdf"
     foreign = signed_in("operator", "viettel")
