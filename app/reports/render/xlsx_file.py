@@ -74,9 +74,8 @@ def _write(sheet: Worksheet, form: ReportTable, place: tuple[int, int], look: An
     index, nth = place
     cell = form.rows[index].cells[nth]
     row, said = _FIRST_ROW + index, value(cell)
-    # The first row has nothing above: the sum would refer to itself.
-    if isinstance(cell, Formula) and not ("{above}" in cell.text and index == 0):
-        text = "=" + cell.text.format_map(_places(form, index, nth))
+    if isinstance(cell, Formula) and not check_sheet.is_plain(cell, index):
+        text = "=" + cell.text.format_map(check_sheet.places(form, index, nth, _FIRST_ROW))
         sheet.write_formula(row, nth, text, look, "" if said is None else said)
     elif isinstance(said, str):
         sheet.write_string(row, nth, printable(said), look)  # never as a formula, even if it begins with =
@@ -138,14 +137,3 @@ def _cells(form: ReportTable, rows: Sequence[int], column: int) -> Any:
     letter = xl_col_to_name(column, col_abs=True)
     every = ",".join(f"'{form.name}'!{letter}${row + 1}" for row in rows)
     return f"=({every})"
-
-
-def _places(form: ReportTable, row: int, column: int) -> dict[str, str]:
-    """Map the names that a formula of this cell may use to cells."""
-    keys = [c.key for c in form.columns]
-    number = xl_col_to_name(keys.index("n") if "n" in keys else column)
-    places = {r.key: f"{number}{_FIRST_ROW + index + 1}" for index, r in enumerate(form.rows)}
-    places |= {key: f"{xl_col_to_name(n)}{_FIRST_ROW + row + 1}" for n, key in enumerate(keys)}
-    letter = xl_col_to_name(column)
-    places |= {f"at_{r.key}": f"{letter}{_FIRST_ROW + index + 1}" for index, r in enumerate(form.rows)}
-    return places | {"above": f"{letter}{_FIRST_ROW + 1}:{letter}{_FIRST_ROW + row}"}
