@@ -14,7 +14,15 @@ from app.reports.document.letterhead import POLICE, Letterhead, Letterheads
 from app.reports.document.model import PaperDocument
 from app.reports.document.version import PREVIEW, Version
 from app.reports.figures import CampaignReport, CarrierReport
-from app.reports.render import carrier_tables, comparison_tables, csv_file, json_file, stated_forms, text
+from app.reports.render import (
+    carrier_tables,
+    comparison_tables,
+    csv_file,
+    directive_areas,
+    json_file,
+    stated_forms,
+    text,
+)
 from app.reports.render.table_model import ReportTable, TableRow
 from app.reports.stated_report import StatedReport
 from app.reports.stated_report import first_day as stated_day
@@ -155,7 +163,9 @@ def _for_reading(report: Report, tables: tuple[ReportTable, ...]) -> tuple[Repor
 def tables_of(report: Report, version: Version = PREVIEW) -> tuple[ReportTable, ...]:
     """Return every form of the report, and the changes since the version before."""
     if isinstance(report, ConsolidatedReport):
+        areas = directive_areas.of_directive(report)
         found = (comparison_tables.head(report), *comparison_tables.of_directive(report))
+        found += (areas,) if areas.rows else ()
     elif isinstance(report, StatedReport):
         found = stated_forms.of_run(report)
     else:

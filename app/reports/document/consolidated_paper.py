@@ -25,7 +25,7 @@ from app.reports.document.model import (
     Title,
 )
 from app.reports.document.version import Version
-from app.reports.render import comparison_tables
+from app.reports.render import comparison_tables, directive_areas
 from app.reports.render.numbers import count, hour
 from app.reports.render.table_model import ReportTable
 from carriers.contract import ReceiptLevel
@@ -42,10 +42,12 @@ _SAID = {
 
 def compose(report: ConsolidatedReport, head: Letterhead, version: Version) -> PaperDocument:
     form_5, channels, others = comparison_tables.of_directive(report)
+    areas = directive_areas.of_directive(report)
     kept = (
         _carriers(report, form_5),
         _units(others),
         annexes.texts_annex(_texts(report)),
+        *_areas(areas),
         *annexes.changes_annex(version, _reasons(report, version)),
     )
     at = annexes.references(kept)
@@ -156,8 +158,10 @@ def _carriers_in_words(report: ConsolidatedReport, at: Mapping[str, str]) -> Ite
     if measured:
         sent = sum(line.report.general.sent for line in measured)
         segments = sum(line.report.general.segments for line in measured)
+        levels = map(comparison_tables.level, measured)
+        said = "số đo bằng biên nhận" if all(levels) else "số đo, có đợt không có biên nhận"
         yield (
-            f"Theo số đo bằng biên nhận ({count(len(measured))} đợt gửi): đã gửi {count(sent)} tin, "
+            f"Theo {said} ({count(len(measured))} đợt gửi): đã gửi {count(sent)} tin, "
             f"{count(segments)} bản tin quy đổi."
         )
     for kind in (FigureSource.STATED, FigureSource.MANUAL):
@@ -170,7 +174,8 @@ def _carriers_in_words(report: ConsolidatedReport, at: Mapping[str, str]) -> Ite
         yield f"Chưa có tin nào được máy thuê bao xác nhận đã nhận: {'; '.join(unproved)}."
     if not report.lines:
         yield "Chưa có đợt gửi nào theo văn bản này."
-    yield f"Chi tiết: Biểu 5, {at['carriers']}; toàn văn tin nhắn: {at['texts']}."
+    areas = f"; theo địa bàn: {directive_areas.NAME}, {at['areas']}" if "areas" in at else ""
+    yield f"Chi tiết: Biểu 5, {at['carriers']}{areas}; toàn văn tin nhắn: {at['texts']}."
 
 
 def _none_received(line: RunLine) -> str | None:
@@ -212,6 +217,14 @@ def _units(form: ReportTable) -> Annex:
     blocks: tuple[Block, ...] = (Table(form, form.source, size=10) if form.rows else none,)
     title = "TÌNH HÌNH BÁO CÁO CỦA CÁC CƠ QUAN, ĐƠN VỊ"
     return Annex("units", title, blocks, landscape=bool(form.rows))
+
+
+def _areas(form: ReportTable) -> tuple[Annex, ...]:
+    """Return form 6, across where it has many columns; nothing without figures by area."""
+    wide = len(form.columns) > annexes.MOST_UPRIGHT
+    blocks = (Table(form, form.source, size=8.5),)
+    found = Annex("areas", "KẾT QUẢ THEO ĐỊA BÀN CỦA CÁC DOANH NGHIỆP", blocks, landscape=wide)
+    return (found,) if form.rows else ()
 
 
 def _texts(report: ConsolidatedReport) -> dict[str, str]:

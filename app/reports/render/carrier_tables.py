@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from datetime import date
 
 from app.reports import labels
+from app.reports.carrier_statement import FigureSource
 from app.reports.document.citation import named_as_stored
 from app.reports.document.version import Version
 from app.reports.figures import (
@@ -19,7 +20,7 @@ from app.reports.figures import (
     NamedArea,
     TimeStep,
 )
-from app.reports.render.count_columns import LEVELS, cells, columns, measured, part, totals, unproved
+from app.reports.render.count_columns import LEVELS, cells, columns, measured, part, totals, unproved, whose
 from app.reports.render.numbers import NOTHING, count, moment
 from app.reports.render.table_model import (
     Cell,
@@ -76,8 +77,8 @@ def _side_by_side(report: CampaignReport) -> ReportTable:
     source = measured(report.receipt_level)
     if len(report.by_level) > 1:
         source = (
-            "Nguồn số liệu: đo bằng biên nhận; mỗi dòng ghi mức biên nhận. Tỷ lệ chỉ tính trong cùng một mức."
-            f"{unproved(*report.by_level)}"
+            f"Nguồn số liệu: {whose(FigureSource.MEASURED, *report.by_level)}; mỗi dòng ghi mức biên nhận. "
+            f"Tỷ lệ chỉ tính trong cùng một mức.{unproved(*report.by_level)}"
         )
     if report.held:
         names = ", ".join(labels.network(carrier) for carrier in report.held)

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 from app.reports import labels
 from app.reports.addressees import CHANNELS, KINDS, AddresseeStatus
-from app.reports.carrier_statement import KINDS as SOURCES
 from app.reports.carrier_statement import FigureSource as Source
 from app.reports.carrier_statement import Statement
 from app.reports.consolidated import ConsolidatedReport, RunLine
@@ -45,6 +44,7 @@ _SOURCE = (
     "chỉ tính trên tin của những đợt có biên nhận của máy thuê bao."
 )
 NOTHING_YET = "chưa báo cáo"
+OF = " của "  # between words and names in `settled`
 
 
 def of_directive(report: ConsolidatedReport) -> tuple[ReportTable, ...]:
@@ -84,7 +84,8 @@ def _form_5(report: ConsolidatedReport) -> ReportTable:
 
 
 def _chart(kind: Source, lines: Iterable[RunLine]) -> TableChart:
-    title = f"Kết quả theo doanh nghiệp: {SOURCES[kind]}"
+    lines = tuple(lines)
+    title = f"Kết quả theo doanh nghiệp: {count_columns.whose(kind, *map(level, lines))}"
     rows = tuple(f"run_{line.run_id}" for line in lines)
     return TableChart(
         title, "name", ("sent", "delivered", "relayed"), True, rows, adds=False, what="doanh nghiệp"
@@ -123,7 +124,7 @@ def settled(report: ConsolidatedReport) -> str:
         return FINAL
     if not names:
         return INTERIM
-    return f"SỐ LIỆU TẠM THỜI: số liệu có thể còn thay đổi của {', '.join(names)}"
+    return f"SỐ LIỆU TẠM THỜI: số liệu có thể còn thay đổi{OF}{', '.join(names)}"
 
 
 def level(line: RunLine) -> int | None:
@@ -137,8 +138,7 @@ def source_of(line: RunLine) -> str:
     if line.kind is None:
         return NOTHING_YET
     proved = level(line)
-    kind = "số đo" if line.kind is Source.MEASURED and not proved else SOURCES[line.kind]
-    return f"{kind}, {count_columns.LEVELS[proved]}"
+    return f"{count_columns.whose(line.kind, proved)}, {count_columns.LEVELS[proved]}"
 
 
 def missing(report: ConsolidatedReport) -> list[str]:
@@ -192,7 +192,7 @@ def _totals(kind: Source, lines: Sequence[RunLine]) -> Iterable[TableRow]:
     """Sum one source of figures, and the runs of each receipt level where levels differ."""
     if len(lines) < 2:
         return
-    yield _total(f"total_{kind}", f"Cộng ({SOURCES[kind]})", lines)
+    yield _total(f"total_{kind}", f"Cộng ({count_columns.whose(kind, *map(level, lines))})", lines)
     levels = sorted({level(line) or 0 for line in lines}, reverse=True)
     for each in levels if len(levels) > 1 else ():
         own = [line for line in lines if (level(line) or 0) == each]

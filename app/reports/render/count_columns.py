@@ -30,7 +30,12 @@ def columns(*keys: str) -> tuple[TableColumn, ...]:
 
 def measured(level: int | None) -> str:
     """Return the source line below a table of measured figures."""
-    return f"Nguồn số liệu: {KINDS[Source.MEASURED]} ({labels.LEVEL_WORDS[level]}).{unproved(level)}"
+    return f"Nguồn số liệu: {whose(Source.MEASURED, level)} ({labels.LEVEL_WORDS[level]}).{unproved(level)}"
+
+
+def whose(kind: Source, *levels: int | None) -> str:
+    """Say whose word figures are: nothing is measured by receipts where a run has none."""
+    return "số đo" if kind is Source.MEASURED and not all(levels) else KINDS[kind]
 
 
 def unproved(*levels: int | None) -> str:

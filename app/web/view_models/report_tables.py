@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from app.reports.figures import CampaignReport
 from app.reports.formats import Report, tables_of
-from app.reports.render import carrier_tables, numbers
+from app.reports.render import carrier_tables, directive_areas, numbers
 from app.reports.render.table_model import CellKind, ReportTable, value
 
 
@@ -31,11 +31,12 @@ class Sheet:
 
 
 def sheets(report: Report) -> list[Sheet]:
-    """Return the forms for reading: no time steps, and no runs of a campaign (own pages)."""
+    """Return the forms for reading: no time steps, no areas of a directive, no runs of a campaign."""
     found = tables_of(report)
     if isinstance(report, CampaignReport):
         return [_sheet(each) for each in found[:1]]
-    return [_sheet(each) for each in found if each.name != carrier_tables.STEPS and each.rows]
+    long = (carrier_tables.STEPS, directive_areas.NAME)
+    return [_sheet(each) for each in found if each.name not in long and each.rows]
 
 
 def _sheet(form: ReportTable) -> Sheet:

@@ -7,6 +7,8 @@ sends itself and states; Gmobile: by hand with a scan. Names of units and all nu
 from __future__ import annotations
 
 import hashlib
+import shutil
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -19,12 +21,17 @@ from app.core.states import DeliveryState as S
 from app.database import models as m
 from app.database.connection import Database
 from app.file_import.upload import UploadedFile
+from app.reports import consolidated
 from app.reports.addressees import OutreachChannel, OutreachItem
+from app.reports.consolidated import ConsolidatedReport
 from app.reports.document_meta import EntrySource
+from app.reports.formats import tables_of
+from app.reports.freeze import of_run
 from app.reports.intake import attachments, external_activity, statement_service
 from app.reports.intake.external_activity import OutreachClaim
 from app.reports.intake.schemas import StatementBody
 from app.reports.intake.statement_input import PaperClaim
+from app.reports.render.table_model import ReportTable
 from tests.long.app.reports.intake.scene import PDF
 from tests.long.app.reports.scene import HOUR, Scene
 
@@ -51,6 +58,25 @@ KINDS = (
     *((OutreachChannel.SOCIAL, 33), (OutreachChannel.TELEVISION, 12), (OutreachChannel.WEBSITE, 21)),
     (OutreachChannel.COUNTER, 38),
 )
+
+
+def first_report(template: Path, folder: Path) -> ConsolidatedReport:
+    """Form B of version 1, in a database of its own that a test does not see."""
+    shutil.copy(template, folder / "loa.sqlite3")
+    with closing(Database(f"sqlite:///{folder / 'loa.sqlite3'}")) as db:
+        directive(db, folder)
+        return db.read(consolidated.build, 1, FIRST)
+
+
+def forms_of(template: Path, folder: Path) -> dict[str, tuple[tuple[ReportTable, ...], int]]:
+    """Tables and cut-off of form B ("directive") and of each run's report, by its number."""
+    shutil.copy(template, folder / "loa.sqlite3")
+    with closing(Database(f"sqlite:///{folder / 'loa.sqlite3'}")) as db:
+        directive(db, folder)
+        found = {"directive": (tables_of(db.read(consolidated.build, 1, FIRST)), FIRST)}
+        for run in range(1, 6):
+            found[str(run)] = (tables_of(db.read(of_run, run, FIRST)), FIRST)
+        return found
 
 
 def directive(db: Database, folder: Path) -> None:

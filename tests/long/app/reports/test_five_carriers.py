@@ -267,16 +267,20 @@ def test_an_agency_issues_its_own_directive(kept: Kept) -> None:
 
 def test_annexes_have_roman_numbers_their_own_pages_and_are_named_in_the_body(kept: Kept) -> None:
     found = pages(kept, kept.directive[1])
-    heads = [re.search(r"Phụ lục (I|II|III|IV) (?=[A-ZĐÌ])", text) for text in found]
-    assert [each[1] for each in heads if each] == ["I", "II", "III", "IV"]
+    heads = [re.search(r"Phụ lục (I|II|III|IV|V) (?=[A-ZĐÌ])", text) for text in found]
+    assert [each[1] for each in heads if each] == ["I", "II", "III", "IV", "V"]
     body = " ".join(found[: next(n for n, each in enumerate(heads) if each)])
-    assert all(f"Phụ lục {number}" in body for number in ("I", "II", "III", "IV"))
-    assert sum("năm 2025 của Công an tỉnh Sơn La)" in text for text in found) == 4
+    assert all(f"Phụ lục {number}" in body for number in ("I", "II", "III", "IV", "V"))
+    assert sum("năm 2025 của Công an tỉnh Sơn La)" in text for text in found) == 5
     document = Document(io.BytesIO(kept.file(kept.directive[1], "docx")))
     starts = [section._sectPr.find(qn("w:pgNumType")).get(qn("w:start")) for section in document.sections]
-    assert starts == ["1"] * 6
+    assert starts == ["1"] * 7
     outlined = [p.text for p in document.paragraphs if p._p.find(f".//{qn('w:outlineLvl')}") is not None]
-    assert outlined == ["TÓM TẮT KẾT QUẢ", "BÁO CÁO", "Phụ lục I", "Phụ lục II", "Phụ lục III", "Phụ lục IV"]
+    assert outlined == [
+        "TÓM TẮT KẾT QUẢ",
+        "BÁO CÁO",
+        *(f"Phụ lục {n}" for n in ("I", "II", "III", "IV", "V")),
+    ]
 
 
 @pytest.mark.parametrize("form", [Format.DOCX, Format.PDF])

@@ -1,0 +1,101 @@
+"""The chairman's page is one page whatever is on it, and says what it leaves out and whose word it has."""
+
+from __future__ import annotations
+
+import io
+import re
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+import pytest
+from docx import Document
+from pypdf import PdfReader
+
+from app.reports.consolidated import ConsolidatedReport, RunLine
+from app.reports.document import consolidated_paper, letterhead
+from app.reports.document.model import Paragraph
+from app.reports.document.version import PREVIEW
+from app.reports.render import comparison_tables, docx_file, pdf_file
+from tests.long.app.reports import five_carriers
+
+HEAD = letterhead.load(None).of("", date(2025, 11, 14))
+SUBJECT = "Về việc phối hợp tuyên truyền phòng, chống lừa đảo chiếm đoạt tài sản trên không gian mạng, "
+UNIT = "Ủy ban nhân dân xã Chiềng Khoong, huyện Sông Mã, tỉnh Sơn La, bản số "
+
+
+@pytest.fixture(scope="module")
+def report(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> ConsolidatedReport:
+    return five_carriers.first_report(sqlite_template, tmp_path_factory.mktemp("five"))
+
+
+def pages(report: ConsolidatedReport) -> list[str]:
+    content = pdf_file.render(consolidated_paper.summary(report, HEAD, PREVIEW))
+    return [re.sub(r"\s+", " ", page.extract_text()) for page in PdfReader(io.BytesIO(content)).pages]
+
+
+def runs(report: ConsolidatedReport, *kinds: int) -> tuple[RunLine, ...]:
+    """Runs like those of the report, by their place there."""
+    return tuple(replace(report.lines[kind], run_id=nth) for nth, kind in enumerate(kinds, 1))
+
+
+def about(report: ConsolidatedReport, subject: str) -> ConsolidatedReport:
+    return replace(report, letter=replace(report.letter, subject=subject))
+
+
+def test_what_has_no_room_is_counted_and_its_place_is_said(report: ConsolidatedReport) -> None:
+    silent = tuple(f"{UNIT}{nth}" for nth in range(60))
+    many = replace(report, silent=silent, lines=runs(report, *[*range(5)] * 8))
+    (text,) = pages(about(many, SUBJECT * 20))
+    assert "… (đủ ở mục I)" in text
+    assert re.search(r"\(\d trong 40 đợt gửi có nhiều tin nhất; đủ ở Biểu 5\)", text)
+    assert re.search(r"Chưa báo cáo: .* và \d\d đơn vị khác \(đủ ở mục II\.5\)\.", text)
+    assert "Địa bàn có tỷ lệ nhận thấp nhất (3 trong 70 địa bàn)" in text
+
+
+@pytest.mark.parametrize("names", [6, 20])
+@pytest.mark.parametrize("subject", [SUBJECT, SUBJECT[:300] * 2, SUBJECT.upper() * 3, "a" * 2000])
+@pytest.mark.parametrize("kinds", [range(5), [0, 1, 2, 3, 4] * 2 + [0, 3], [2] * 12, [4], []])
+def test_it_is_one_page(report: ConsolidatedReport, names: int, subject: str, kinds: list[int]) -> None:
+    silent = tuple(f"{UNIT}{nth}" for nth in range(names))
+    assert len(pages(about(replace(report, silent=silent, lines=runs(report, *kinds)), subject))) == 1
+
+
+def test_twelve_carriers_leave_room_for_areas(report: ConsolidatedReport) -> None:
+    (text,) = pages(replace(report, lines=runs(report, *[0, 1, 2, 3] * 3)))
+    assert re.search(r"Địa bàn có tỷ lệ nhận thấp nhất \([3-8] trong 70 địa bàn\)", text)
+
+
+def test_without_receipts_by_area_the_page_says_so(report: ConsolidatedReport) -> None:
+    (text,) = pages(replace(report, lines=runs(report, 3, 4)))
+    assert "Địa bàn có tỷ lệ nhận thấp nhất: chưa có biên nhận của máy thuê bao theo địa bàn." in text
+
+
+def test_carriers_of_one_share_are_neither_best_nor_worst(report: ConsolidatedReport) -> None:
+    (text,) = pages(replace(report, lines=runs(report, 0, 0)))
+    assert "Tỷ lệ nhận bằng nhau: Viettel (70,7 % số tin đã gửi, đo bằng biên nhận, mức máy, đợt 1)" in text
+    assert "cao nhất" not in text
+    (text,) = pages(replace(report, lines=runs(report, 0, 2, 0, 0)))
+    assert re.search(r"cao nhất: Viettel .* đợt 1\), Viettel .* đợt 3\) và 1 đợt gửi khác cùng tỷ lệ", text)
+    (text,) = pages(replace(report, lines=runs(report, 0, 4)))
+    assert "Tỷ lệ nhận: Viettel (70,7 %" in text
+
+
+def test_a_sum_with_runs_without_receipts_is_not_measured_by_receipts(report: ConsolidatedReport) -> None:
+    measured = report.lines[0]
+    header = replace(measured.report.header, receipt_level=0)
+    silent = replace(measured, run_id=9, report=replace(measured.report, header=header))
+    mixed = comparison_tables.of_directive(replace(report, lines=(measured, silent)))[0]
+    assert next(row.cells[1] for row in mixed.rows if row.strong) == "Cộng (số đo)"
+    paper = consolidated_paper.compose(replace(report, lines=(measured, silent)), HEAD, PREVIEW)
+    words = " ".join(each.text for each in paper.blocks if isinstance(each, Paragraph))
+    assert "Theo số đo, có đợt không có biên nhận (2 đợt gửi): đã gửi" in words
+    proved = comparison_tables.of_directive(replace(report, lines=(measured, replace(measured, run_id=9))))[0]
+    assert [row.cells[1] for row in proved.rows if row.strong] == ["Cộng (đo bằng biên nhận)"]
+
+
+def test_a_long_subject_is_cut_in_the_properties_of_a_document(report: ConsolidatedReport) -> None:
+    content = docx_file.render(consolidated_paper.compose(about(report, SUBJECT * 20), HEAD, PREVIEW))
+    title = Document(io.BytesIO(content)).core_properties.title
+    assert len(title) == 255
+    assert title.endswith("…")
