@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from typing import Annotated
 
@@ -84,12 +85,9 @@ class CampaignBody(StrictBody):
         return Draft(**dict(self))
 
 
-class FollowUpBody(StrictBody):
+class RoundFollowUpBody(StrictBody):
     """Whom to write to again. Text, sender and hours that are left out are those of the newest campaign."""
 
-    campaign_ids: list[Number] = Field(
-        min_length=1, max_length=100, description="finished campaigns", examples=[[1, 2]]
-    )
     outcomes: list[Outcome] = Field(
         default=list(USUAL),
         min_length=1,
@@ -105,15 +103,26 @@ class FollowUpBody(StrictBody):
     form: TextForm | None = Field(None, description="of a fresh text", examples=[None])
     text_key: Line | None = Field(None, description="another text of messages/", examples=[None])
     text: Wording | None = Field(None, description="or your own; neither: the same text", examples=[None])
-    window_start: AwareDatetime | None = Field(None, examples=["2024-02-12T07:00:00+07:00"])
-    window_end: AwareDatetime | None = Field(None, examples=["2024-02-14T18:00:00+07:00"])
     day_starts: Time | None = Field(None, examples=[None])
     day_ends: Time | None = Field(None, examples=[None])
 
     def request(self) -> FollowUpRequest:
         own = ("campaign_ids", "outcomes", "areas")
         changes = {name: value for name, value in dict(self).items() if name not in own and value is not None}
-        return FollowUpRequest(tuple(self.campaign_ids), tuple(self.outcomes), tuple(self.areas), changes)
+        return FollowUpRequest((), tuple(self.outcomes), tuple(self.areas), changes)
+
+
+class FollowUpBody(RoundFollowUpBody):
+    """Which finished campaigns to follow up, and when. What is left out is that of the newest of them."""
+
+    campaign_ids: list[Number] = Field(
+        min_length=1, max_length=100, description="finished campaigns", examples=[[1, 2]]
+    )
+    window_start: AwareDatetime | None = Field(None, examples=["2024-02-12T07:00:00+07:00"])
+    window_end: AwareDatetime | None = Field(None, examples=["2024-02-14T18:00:00+07:00"])
+
+    def request(self) -> FollowUpRequest:
+        return replace(RoundFollowUpBody.request(self), sources=tuple(self.campaign_ids))
 
 
 class RunBody(StrictBody):

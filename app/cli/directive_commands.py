@@ -18,6 +18,7 @@ from app.core.errors import Invalid
 from app.core.masking import escaped
 from app.deadline.status import status as status_of
 from app.notifications import outbox
+from app.reports import unique_reach
 
 app = typer.Typer(no_args_is_help=True, help="The official letters behind the work.")
 
@@ -112,6 +113,21 @@ def status(directive_id: Number, as_json: Json = False) -> None:
     listing(found.runs, ("run_id", "carrier", "state", "basis", "done_at", "in_time"), as_json)
     for each in found.missing:
         typer.echo(escaped(f"- {each.who}: {each.what}{' (quá hạn)' if each.late else ''}"))
+
+
+@app.command()
+def reach(directive_id: Number, as_json: Json = False) -> None:
+    """Show how many persons the campaigns under a directive reached at least once, each counted once."""
+    found = asked(
+        lambda api: api.get_reach(directive_id), lambda db: db.read(unique_reach.present, directive_id)
+    )
+    if as_json:
+        say(found, as_json)
+        return
+    typer.echo(f"{found.persons} người đã nhận ít nhất một lần.")
+    listing(found.by_campaign, ("campaign_id", "name", "first", "repeated"), as_json)
+    listing(found.by_carrier, ("carrier", "persons"), as_json)
+    listing(found.by_area, ("code", "name", "persons"), as_json)
 
 
 @app.command()

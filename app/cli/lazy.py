@@ -59,6 +59,7 @@ _NOUNS = {
     "inbound": "Messages to us: what subscribers have sent over the links.",
     "key": "API keys: shown once, kept as hashes.",
     "link": "Links to carriers: which send, which are halted and why.",
+    "plan": "Plans: rounds before, during and after Tet.",
     "receipts": "Result files of carriers: receipts, and a reconciliation.",
     "rejected": "Rejected messages: why, and send them again.",
     "report": "Result reports.",

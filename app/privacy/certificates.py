@@ -40,6 +40,7 @@ WORDS = {
     "chunks": "phần việc gửi",
     "polled_chunks": "phần việc hỏi",
     "left_out": "thuê bao không gửi",
+    "kept_reach": "số người đã nhận",
     "subscribers": "thuê bao",
     "bad_lines": "dòng không hợp lệ",
     "receipt_lines": "dòng của tệp kết quả",

@@ -33,7 +33,7 @@ from app.privacy import certificates, totals_retention
 from app.privacy.certificates import EraserIdentity
 from app.privacy.erasable import ErasureKind, RetentionTerms
 from app.privacy.retention_due import due
-from app.reports import carrier_report, erased_run_snapshot
+from app.reports import carrier_report, erased_run_snapshot, unique_reach
 from app.reports.figures import Unbalanced
 
 log = structlog.get_logger(__name__)
@@ -136,6 +136,9 @@ class _Work:
         db = self.eraser.db
         missing = await db.aread(_without_report, campaign_id)
         until = await asyncio.to_thread(db.settle, None) if missing else 0
+        if missing:
+            counts = await db.aread(unique_reach.to_keep, campaign_id, until)
+            await self.write(unique_reach.keep, counts)
         for run_id in missing:
             report = await db.aread(carrier_report.build, run_id, until)
             await self.write(erased_run_snapshot.keep, report)

@@ -13,7 +13,17 @@ from sqlalchemy import BigInteger, Connection, Row, cast, delete, func, select, 
 
 from app.core import clock
 from app.core.clock import DAY_MS
-from app.database.models import audit, campaigns, erasures, kept_reports, notices, run_batches, runs, tallies
+from app.database.models import (
+    audit,
+    campaigns,
+    erasures,
+    kept_reach,
+    kept_reports,
+    notices,
+    run_batches,
+    runs,
+    tallies,
+)
 from app.privacy import rules
 from app.privacy.erasable import Erasable, ErasureKind, erased
 
@@ -141,7 +151,10 @@ def erase_totals(connection: Connection, campaign_id: int) -> dict[str, int]:
         some = delete(tallies).where(t.run_id == row.run_id, t.batch_id == row.batch_id)
         return {"tallies": connection.execute(some).rowcount}
     n = connection.execute(delete(kept_reports).where(kept_reports.c.run_id.in_(run_ids))).rowcount
-    return {"kept_reports": n} if n else {}
+    if n:
+        return {"kept_reports": n}
+    n = connection.execute(delete(kept_reach).where(kept_reach.c.campaign_id == campaign_id)).rowcount
+    return {"kept_reach": n} if n else {}
 
 
 def erase_notices(connection: Connection, of: Row[Any]) -> dict[str, int]:

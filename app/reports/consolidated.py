@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -11,15 +13,17 @@ from sqlalchemy import Connection, Row, select
 from app.core.errors import no_such
 from app.database.models import campaigns, directives, frozen_reports, runs
 from app.ledger.directive_deadline import held_at
-from app.reports import addressees, carrier_report, carrier_statement
+from app.reports import addressees, carrier_report, carrier_statement, unique_reach
 from app.reports.addressees import AddresseeStatus, ChannelTotal
 from app.reports.carrier_statement import FigureSource, Statement, by_deadline
 from app.reports.figures import CarrierReport
 from app.reports.scope import counted
+from app.reports.unique_reach import UniqueReach
 
 # A frozen report is rebuilt by the rules of its day. 1: every campaign under the directive, also drafts and
-# rejected ones; 2: those selected by `counted`, naming carrier reports frozen for its cut-off or earlier.
-RULES = 2
+# rejected ones; 2: those selected by `counted`, naming carrier reports frozen for its cut-off or earlier;
+# 3: with the unique reach.
+RULES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +117,7 @@ class ConsolidatedReport:
     channels: tuple[ChannelTotal, ...]
     silent: tuple[str, ...] = ()
     rules: int = RULES
+    reach: UniqueReach | None = None  # None by the rules of before
 
     @property
     def interim(self) -> bool:
@@ -142,7 +147,18 @@ def build(
         channels=tuple(addressees.totals(others)),
         silent=_silent(connection, directive_id, {line.carrier for line in lines}),
         rules=terms.rules,
+        reach=_reach(connection, directive_id, cutoff_ms, lines) if terms.rules >= 3 else None,
     )
+
+
+def _reach(
+    connection: Connection, directive_id: int, cutoff_ms: int, lines: Sequence[RunLine]
+) -> UniqueReach:
+    found, delivered = unique_reach.of_directive(connection, directive_id, cutoff_ms), Counter[int]()
+    for line in lines:
+        delivered[line.campaign_id] += line.report.general.delivered
+    unique_reach.agrees(found, delivered)
+    return found
 
 
 def _silent(connection: Connection, directive_id: int, sending: set[str]) -> tuple[str, ...]:

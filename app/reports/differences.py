@@ -53,6 +53,12 @@ _WORDS = {
     "cancelled": "đợt gửi đã hủy",
     "window_closed": "hết thời gian cho phép gửi",
     "items": "nội dung báo cáo",
+    "unique_reach": "số người đã nhận",
+    "persons": "số người",
+    "by_campaign": "theo chiến dịch",
+    "by_carrier": "theo doanh nghiệp",
+    "by_area": "theo địa bàn",
+    "first": "nhận lần đầu",
     **{reason.name.lower(): label for reason, label in labels.REASONS.items()},
 }
 # Identifiers, not figures.

@@ -12,11 +12,12 @@ from app.core import clock
 from app.core.config import Settings
 from app.core.errors import NotFound, no_such
 from app.core.ids import LARGEST, Exact
-from app.reports import carrier_report, consolidated, freeze, scope
+from app.reports import carrier_report, consolidated, freeze, scope, unique_reach
 from app.reports.document import letterhead
 from app.reports.figures import CarrierReport
 from app.reports.formats import MEDIA_TYPES, Format, OfRun, Report, file_name, render
 from app.reports.fraud_signals import FraudSignal, doubts
+from app.reports.unique_reach import UniqueReach
 from app.security import Caller, tenant_scope
 
 router = Routes(tags=["reports"])
@@ -80,6 +81,13 @@ def directive_report(
     db.read(tenant_scope.require, who, directive_id=directive_id)
     report = db.read(consolidated.build, directive_id, clock.now_ms())
     return _file(report, form, f"directive-{directive_id}", settings)
+
+
+@router.get("/v1/directives/{directive_id}/reach")
+def get_reach(db: Db, who: Who, directive_id: Id) -> UniqueReach:
+    """Persons whom the campaigns under the directive reached at least once, each counted once."""
+    db.read(tenant_scope.require, who, directive_id=directive_id)
+    return db.read(unique_reach.present, directive_id)
 
 
 def _run(connection: Connection, who: Caller, run_id: int) -> OfRun:

@@ -33,7 +33,7 @@ from app.database.models import (
 )
 from app.ledger import erasure_state
 from app.ledger.contract import Ledger
-from app.reports import carrier_statement, checks
+from app.reports import carrier_statement, checks, unique_reach
 from app.reports import erasure_checks as erased
 from app.reports.carrier_statement import Statement
 from app.reports.intake import statement_rules
@@ -154,6 +154,7 @@ def examine(db: Database, ledger: Ledger, campaign_id: int | None = None) -> Ver
     found += [Difference(None, sentence) for sentence in db.read(attachments_kept)]
     if campaign_id is None:  # a result file may cover several campaigns
         found += [Difference(None, sentence) for sentence in db.read(_file_differences)]
+        found += [Difference(None, sentence) for sentence in db.read(unique_reach.differences)]
     for number in ids:
         found += [Difference(number, sentence) for sentence in db.read(campaign_differences, number, ledger)]
         found += [Difference(number, sentence) for sentence in db.read(_not_as_approved, number)]

@@ -25,6 +25,7 @@ from app.campaigns import routes as campaigns
 from app.campaigns import run_routes as runs
 from app.core.config import Settings
 from app.database.connection import Database
+from app.deadline import plan_routes
 from app.deadline import routes as deadline
 from app.dispatch import routes as dispatch
 from app.inbound import routes as inbound
@@ -62,6 +63,7 @@ ROUTERS: list[Routes] = [
     outreach.router,
     history.router,
     deadline.router,
+    plan_routes.router,
     privacy.router,
     genuine.router,
     receipt_files.router,

@@ -38,15 +38,16 @@ _MAY: tuple[tuple[frozenset[Role], str], ...] = (
     (_EVERYBODY, "get_me log_out change_password enrol_totp confirm_totp list_sessions end_sessions"),
     (
         _OFFICE,
-        "directive_report list_doubts get_status list_notices list_addressees list_outreach get_report_form",
+        """list_plans get_plan directive_report get_reach list_doubts get_status list_notices list_addressees
+        list_outreach get_report_form""",
     ),
     (_OFFICE, "list_erasures get_erasure print_erasure"),
     # Writing and approving campaigns (never one's own: app/campaigns/approval.py), and what belongs to it.
     (
         _AUTHORS,
-        """create_directive put_off_deadline create_campaign follow_up edit_campaign submit_campaign
-        withdraw_campaign add_run add_held_run remove_run approve_rejected approve_campaign reject_campaign
-        return_campaign set_addressee report_outreach return_report_form""",
+        """create_directive put_off_deadline create_plan set_round follow_up_round create_campaign follow_up
+        edit_campaign submit_campaign withdraw_campaign add_run add_held_run remove_run approve_rejected
+        approve_campaign reject_campaign return_campaign set_addressee report_outreach return_report_form""",
     ),
     # Work of a carrier's operator, which the office may do for it.
     (
@@ -74,7 +75,7 @@ _MAY: tuple[tuple[frozenset[Role], str], ...] = (
     (_EVERYBODY, "page_campaigns page_campaign page_campaign_events page_batch page_delivery page_links"),
     (_EVERYBODY, "page_run page_run_events page_unknown page_rejected"),
     (_EVERYBODY, "page_reports page_run_report page_campaign_report page_frozen_report"),
-    (_OFFICE, "page_directive_report"),
+    (_OFFICE, "page_directive_report page_plans page_plan"),
     (_EVERYBODY, "page_batches page_texts page_directives page_directive page_receipts"),
     (_OFFICE, "page_approvals page_notices page_erasures page_erasure"),
     (_EVERYBODY, "page_receipt_files page_receipt_file page_opt_outs"),

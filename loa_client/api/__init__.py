@@ -11,6 +11,7 @@ from loa_client.api.dispatch import DispatchOperations
 from loa_client.api.events import EventsOperations
 from loa_client.api.health import HealthOperations
 from loa_client.api.inbound_messages import InboundMessagesOperations
+from loa_client.api.plans import PlansOperations
 from loa_client.api.privacy import PrivacyOperations
 from loa_client.api.receipt_files import ReceiptFilesOperations
 from loa_client.api.reports import ReportsOperations
@@ -34,6 +35,7 @@ class Operations(
     StatedFiguresOperations,
     ComparisonsOperations,
     DeadlineOperations,
+    PlansOperations,
     PrivacyOperations,
     VerifyOperations,
     ReceiptFilesOperations,

@@ -194,10 +194,10 @@ class CampaignsOperations:
         form: TextForm | None = None,
         text_key: str | None = None,
         text: str | None = None,
-        window_start: datetime | None = None,
-        window_end: datetime | None = None,
         day_starts: str | None = None,
         day_ends: str | None = None,
+        window_start: datetime | None = None,
+        window_end: datetime | None = None,
         idempotency_key: str | None = None,
     ) -> Call[Dossier]:
         """Create a draft to those whom finished campaigns did not reach, with a run at each of their
@@ -207,7 +207,6 @@ class CampaignsOperations:
             path="/v1/campaigns/follow-ups",
             answer=Dossier,
             json=given(
-                campaign_ids=campaign_ids,
                 outcomes=outcomes,
                 areas=areas,
                 name=name,
@@ -215,10 +214,11 @@ class CampaignsOperations:
                 form=form,
                 text_key=text_key,
                 text=text,
-                window_start=window_start,
-                window_end=window_end,
                 day_starts=day_starts,
                 day_ends=day_ends,
+                campaign_ids=campaign_ids,
+                window_start=window_start,
+                window_end=window_end,
             ),
             key=idempotency_key or new_key(),
         )

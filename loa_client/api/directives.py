@@ -39,6 +39,38 @@ class Directive:
     deadline_changes: list[DeadlineChange]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CampaignReach:
+    campaign_id: int
+    name: str
+    first: int
+    repeated: int
+    kept: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CarrierReach:
+    carrier: str
+    persons: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AreaReach:
+    code: str | None
+    name: str
+    persons: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UniqueReach:
+    directive_id: int
+    cutoff_ms: int
+    persons: int
+    by_campaign: list[CampaignReach]
+    by_carrier: list[CarrierReach]
+    by_area: list[AreaReach]
+
+
 AddresseeKind = Literal["department", "locality", "union", "press", "bank", "carrier", "other"]
 
 
@@ -223,6 +255,11 @@ class DirectivesOperations:
             answer=bytes,
             query=given(format=format),
         )
+
+    @Operation
+    def get_reach(self, directive_id: int) -> Call[UniqueReach]:
+        """Persons whom the campaigns under the directive reached at least once, each counted once."""
+        return Call(method="GET", path=place("/v1/directives/{}/reach", directive_id), answer=UniqueReach)
 
     @Operation
     def list_addressees(self, directive_id: int) -> Call[AddresseeStatuses]:

@@ -63,6 +63,28 @@ campaigns = Table(
     Column("behind", JSON, nullable=False, server_default="[]"),  # who stood behind them then; likewise
 )
 
+# A plan is rounds under one directive, each with a window and, once there is one, its campaign.
+plans = Table(
+    "plans",
+    metadata,
+    new_id(),
+    Column("directive_id", Integer, ForeignKey("directives.id"), nullable=False),
+    Column("name", String(200), nullable=False),
+    Column("created_at", Ms, nullable=False),
+    Column("created_by", String(80), nullable=False),
+)
+
+plan_rounds = Table(
+    "plan_rounds",
+    metadata,
+    Column("plan_id", Integer, ForeignKey("plans.id"), primary_key=True),
+    Column("nth", Integer, primary_key=True, autoincrement=False),
+    Column("phase", String(8), nullable=False),  # app/campaigns/plans.py: Phase
+    Column("window_start", Ms, nullable=False),
+    Column("window_end", Ms, nullable=False),
+    Column("campaign_id", Integer, ForeignKey("campaigns.id"), unique=True),
+)
+
 approvals = Table(
     "approvals",
     metadata,
@@ -249,6 +271,17 @@ kept_reports = Table(
     Column("cutoff_at", Ms, nullable=False),
     Column("figures", Text, nullable=False),  # JSON of app/reports/figures.py: CarrierReport, as it is hashed
     Column("sha256", String(64), nullable=False),
+)
+
+# Persons reached by each campaign of a directive at the time when numbers under it were erased.
+kept_reach = Table(
+    "kept_reach",
+    metadata,
+    Column("campaign_id", Integer, primary_key=True, autoincrement=False),
+    Column("carrier", String(40), primary_key=True),
+    Column("area", String(5), primary_key=True),  # empty: unknown
+    Column("first", Integer, nullable=False),  # not reached by an earlier campaign of the directive
+    Column("repeated", Integer, nullable=False),
 )
 
 # ---- Outbox of notifications: one row per message, with its own due time and lease.

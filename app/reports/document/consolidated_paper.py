@@ -164,6 +164,11 @@ def _carriers_in_words(report: ConsolidatedReport, at: Mapping[str, str]) -> Ite
             f"Theo {said} ({count(len(measured))} đợt gửi): đã gửi {count(sent)} tin, "
             f"{count(segments)} bản tin quy đổi."
         )
+    if report.reach and report.reach.persons:
+        yield (
+            f"Tính theo người, {count(report.reach.persons)} người đã nhận ít nhất một lần (biên nhận của "
+            f"máy thuê bao), qua {count(len(report.reach.by_campaign))} chiến dịch."
+        )
     for kind in (FigureSource.STATED, FigureSource.MANUAL):
         lines = [line for line in report.of(kind) if line.statement]
         if lines:
@@ -209,6 +214,7 @@ def _judgement() -> Iterator[Block]:
 def _carriers(report: ConsolidatedReport, form: ReportTable) -> Annex:
     source = f"{form.source} Số liệu chốt đến {hour(report.cutoff_ms)}."
     blocks: tuple[Block, ...] = (Table(form, source, size=8.5), *chart_images.draw_all(form))
+    blocks += tuple(Table(each, each.source, size=10) for each in comparison_tables.reach(report))
     return Annex("carriers", "KẾT QUẢ CỦA DOANH NGHIỆP VIỄN THÔNG", blocks, landscape=True)
 
 

@@ -52,6 +52,37 @@ def of_directive(report: ConsolidatedReport) -> tuple[ReportTable, ...]:
     return _form_5(report), _channels(report), _others(report)
 
 
+def reach(report: ConsolidatedReport) -> tuple[ReportTable, ...]:
+    """Return the unique reach by campaign, carrier and area; nothing where no telephone has proved any."""
+    found = report.reach
+    if found is None or not found.persons:
+        return ()
+    columns = (
+        TableColumn("kind", "Phân theo", CellKind.TEXT, 16),
+        TableColumn("name", "Nội dung", CellKind.TEXT, 50),
+        TableColumn("persons", "Số người nhận lần đầu", CellKind.COUNT, 16),
+        TableColumn("repeated", "Đã nhận ở chiến dịch trước", CellKind.COUNT, 16),
+    )
+    rows = [
+        TableRow(f"campaign_{each.campaign_id}", ("Chiến dịch", each.name, each.first, each.repeated))
+        for each in found.by_campaign
+    ]
+    rows += [
+        TableRow(f"carrier_{each.carrier}", ("Doanh nghiệp", carrier_name(each.carrier), each.persons, None))
+        for each in found.by_carrier
+    ]
+    rows += [
+        TableRow(f"area_{each.code or 'none'}", ("Địa bàn", each.name, each.persons, None))
+        for each in found.by_area
+    ]
+    rows.append(TableRow("total", ("", "Số người đã nhận ít nhất một lần", found.persons, None), strong=True))
+    source = (
+        "Nguồn số liệu: biên nhận của máy thuê bao. Mỗi số thuê bao tính một lần, ở chiến dịch và doanh "
+        "nghiệp gửi đến trước, nên mỗi cách phân cộng lại bằng tổng."
+    )
+    return (ReportTable("Số người", "Số người đã nhận ít nhất một lần", columns, tuple(rows), source),)
+
+
 def head(report: ConsolidatedReport) -> ReportTable:
     """Return subject and cut-off of the tables; documents have them in their text."""
     letter = report.letter

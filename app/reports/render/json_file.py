@@ -13,6 +13,7 @@ from app.reports.consolidated import ConsolidatedReport, RunLine
 from app.reports.figures import FIGURES, CampaignReport, CarrierReport, DayRow, Figures, Header, provable
 from app.reports.render.numbers import iso
 from app.reports.stated_report import StatedReport
+from app.reports.unique_reach import UniqueReach
 from carriers.contract import ReceiptLevel
 
 # Keys added after some reports had been frozen: those are rebuilt without them.
@@ -138,9 +139,19 @@ def of_directive(report: ConsolidatedReport) -> dict[str, Any]:
         "subject": letter.subject,
         "report_deadline": iso(letter.deadline_ms),
         "runs": [_line(line, report) for line in report.lines],
+        **({"unique_reach": _reach(report.reach)} if report.reach else {}),
         "carriers_without_run": list(report.silent),
         "addressees": [_addressee(each) for each in report.others],
         "channels": [asdict(each) for each in report.channels],
+    }
+
+
+def _reach(reach: UniqueReach) -> dict[str, Any]:
+    return {
+        "persons": reach.persons,
+        "by_campaign": [asdict(each) for each in reach.by_campaign],
+        "by_carrier": [asdict(each) for each in reach.by_carrier],
+        "by_area": [asdict(each) for each in reach.by_area],
     }
 
 

@@ -21,6 +21,8 @@ from app.database.models import (
     erasures,
     frozen_reports,
     notices,
+    plan_rounds,
+    plans,
     receipt_files,
     report_files,
 )
@@ -49,7 +51,14 @@ class Place(NamedTuple):
             "key": "gia-danh-cong-an",
             "form": "json",
         }
-        words |= {"carrier": "vnpt", "link": "vnpt-1", "token": "t" * 20, "tag": "0" * 12, "line": "1"}
+        words |= {
+            "carrier": "vnpt",
+            "link": "vnpt-1",
+            "token": "t" * 20,
+            "tag": "0" * 12,
+            "line": "1",
+            "nth": "1",
+        }
         numbers = (
             "run",
             "batch",
@@ -62,6 +71,7 @@ class Place(NamedTuple):
             "notice",
             "erasure",
             "order",
+            "plan",
         )
         words |= {f"{each}_id": str(self.number) for each in numbers}
         return template.format_map(words)
@@ -91,6 +101,8 @@ def _of(c: Connection, carrier: str) -> None:
     number = _add(c, letters, letter, now)
     values = {"directive_id": number, "state": "submitted", "submitted_by": "author"}
     c.execute(update(campaigns).where(campaigns.c.id == campaign).values(values))
+    plan = {"plan_id": _add(c, plans, {"directive_id": number, "name": carrier}, now), "nth": 1}
+    c.execute(insert(plan_rounds).values(**plan, phase="before", window_start=now, window_end=now + 1))
     new_link(c, f"{carrier}-1", carrier=carrier)
     report = {"kind": "run", "subject_id": run, "carrier": carrier, "version": 1, "cutoff_at": now}
     report |= {"interim": 0, "figures": "{}", "sha256": hashlib.sha256(b"{}").hexdigest(), "changes": []}

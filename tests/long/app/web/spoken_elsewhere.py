@@ -20,6 +20,7 @@ MODULES = {
     "app/dispatch/restore_recovery.py": _HOST,
     "app/runtime/worker.py": _HOST,
     "app/reports/verify.py": _HOST,
+    "app/reports/unique_reach.py": _HOST,
     "carriers/simulators/": _HOST,
     "app/core/config.py": _START,
     "app/runtime/transport_security.py": _START,

@@ -1,0 +1,132 @@
+"""A plan on one page: its rounds with windows, campaigns, states, sizes, and whom they reached."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, select
+
+from app.campaigns import follow_ups, plans, queries
+from app.campaigns.plans import Phase
+from app.campaigns.queries import RunFilter
+from app.core import clock
+from app.core.states import CampaignState, RunState
+from app.database.connection import shared_ms
+from app.database.models import campaigns, directives, plan_rounds, runs
+from app.database.models import plans as plan_rows
+from app.reports import unique_reach
+from app.reports.unique_reach import ReachCount
+
+
+@dataclass(frozen=True, slots=True)
+class PlanRound:
+    """A round. subscribers: of its campaign's runs, roughly where the carrier sends by itself.
+
+    outside: its campaign's window was edited and no longer lies in the round's. first: persons whom it was
+    the first of the plan to reach; repeated: whom an earlier round had reached as well.
+    """
+
+    nth: int
+    phase: Phase
+    window_start: datetime
+    window_end: datetime
+    campaign_id: int | None = None
+    campaign: str | None = None
+    state: CampaignState | None = None
+    runs: dict[str, RunState] | None = None
+    subscribers: int = 0
+    outside: bool = False
+    follows_up: list[int] | None = None
+    first: int = 0
+    repeated: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A plan with its rounds; persons: reached at least once by any of them."""
+
+    id: int
+    name: str
+    directive_id: int
+    directive: str
+    created_at: datetime
+    created_by: str
+    persons: int
+    rounds: list[PlanRound]
+
+
+@dataclass(frozen=True, slots=True)
+class PlanLine:
+    """A plan in a list; campaigns: how many of its rounds have one."""
+
+    id: int
+    name: str
+    directive_id: int
+    directive: str
+    rounds: int
+    campaigns: int
+
+
+def page(connection: Connection, after: int, limit: int) -> list[PlanLine]:
+    p = plan_rows.c
+    query = select(p.id, p.name, p.directive_id, directives.c.number).join(directives)
+    found = connection.execute(query.where(p.id > after).order_by(p.id).limit(limit)).all()
+    r = plan_rounds.c
+    rounds = select(r.plan_id, r.campaign_id).where(r.plan_id.in_([row.id for row in found]))
+    every = connection.execute(rounds).all()
+    return [
+        PlanLine(
+            row.id,
+            row.name,
+            row.directive_id,
+            row.number,
+            sum(each.plan_id == row.id for each in every),
+            sum(each.plan_id == row.id and each.campaign_id is not None for each in every),
+        )
+        for row in found
+    ]
+
+
+def plan(connection: Connection, plan_id: int) -> Plan:
+    """Return the plan with what became of each round. Raises NotFound. Call through db.read."""
+    row, planned = plans.get(connection, plan_id), plans.rounds_of(connection, plan_id)
+    number = select(directives.c.number).where(directives.c.id == row.directive_id)
+    ids = [each.campaign_id for each in planned if each.campaign_id is not None]
+    reach = unique_reach.of_campaigns(connection, ids, shared_ms(connection))
+    return Plan(
+        id=row.id,
+        name=row.name,
+        directive_id=row.directive_id,
+        directive=connection.execute(number).scalar_one(),
+        created_at=clock.local(clock.from_ms(row.created_at)),
+        created_by=row.created_by,
+        persons=sum(each.first for each in reach),
+        rounds=[_round(connection, each, reach) for each in planned],
+    )
+
+
+def _round(connection: Connection, planned: Row[Any], reach: Sequence[ReachCount]) -> PlanRound:
+    start, end = (clock.local(clock.from_ms(ms)) for ms in (planned.window_start, planned.window_end))
+    empty = PlanRound(planned.nth, Phase(planned.phase), start, end)
+    if planned.campaign_id is None:
+        return empty
+    row = connection.execute(select(campaigns).where(campaigns.c.id == planned.campaign_id)).one()
+    own = [each for each in reach if each.campaign_id == row.id]
+    members = RunFilter(campaign_id=row.id).of(select(runs).order_by(runs.c.id))
+    found = queries.runs_of(connection, members)
+    follow_up = follow_ups.of_campaign(connection, row.id)
+    return replace(
+        empty,
+        campaign_id=row.id,
+        campaign=row.name,
+        state=CampaignState(row.state),
+        runs={run.carrier: run.state for run in found},
+        subscribers=sum(run.audience.estimated if run.audience else run.subscribers for run in found),
+        outside=not plans.is_within(row, planned),
+        follows_up=follow_up.sources if follow_up else None,
+        first=sum(each.first for each in own),
+        repeated=sum(each.repeated for each in own),
+    )

@@ -1,0 +1,124 @@
+"""Tet plans: the list with the form of a new one, and one plan with its rounds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import Response
+from sqlalchemy import Connection
+
+from app.api.dependencies import Id, Routes
+from app.campaigns import directives, plans
+from app.campaigns.plans import Phase
+from app.campaigns.quiet_hours import DayHours
+from app.campaigns.schemas import RoundFollowUpBody
+from app.core.errors import Conflict, Invalid, NotFound
+from app.deadline import plan_status
+from app.deadline.plan_routes import PlanBody, RoundCampaignBody
+from app.deadline.plan_status import PlanLine
+from app.ledger.unreached import USUAL
+from app.security.roles import may
+from app.web.forms import read_fields
+from app.web.forms.read_fields import filled
+from app.web.rendering import (
+    Fields,
+    FormData,
+    FormState,
+    PageRequest,
+    Visit,
+    redirect_with_flash,
+    refused,
+    render,
+)
+from app.web.translations import Said, say
+from app.web.view_models.follow_up_view import OUTCOMES
+
+router = Routes(include_in_schema=False)
+
+PHASES: dict[str, Said] = {
+    Phase.BEFORE: say("before Tet"),
+    Phase.DURING: say("during Tet"),
+    Phase.AFTER: say("after Tet"),
+}
+_MOST = 100
+
+
+@router.get("/plans")
+async def page_plans(visit: Visit) -> Response:
+    """List the plans, with the form of a new one."""
+    return await _list(visit, FormState())
+
+
+@router.post("/plans")
+async def page_do_create_plan(visit: Visit, fields: Fields) -> Response:
+    try:
+        wanted = filled(PlanBody, _said(fields)).fields()
+        made = await visit.db.awrite(plans.create, wanted, visit.who.name)
+    except (Conflict, Invalid) as error:
+        return await _list(visit, refused(error, fields))
+    return redirect_with_flash(
+        visit, f"/plans/{made}", say("The plan is kept; its rounds get their campaigns now.")
+    )
+
+
+@router.get("/plans/{plan_id}")
+async def page_plan(plan_id: Id, visit: Visit) -> Response:
+    """Show a plan: windows, states, sizes and whom its rounds reached."""
+    return await _one(visit, plan_id, FormState())
+
+
+@router.post("/plans/{plan_id}/rounds/{nth}")
+async def page_do_set_round(plan_id: Id, nth: Id, visit: Visit, fields: Fields) -> Response:
+    """Make a campaign this round, or with an empty field take the round's campaign out."""
+    try:
+        said = {"campaign_id": read_fields.number(fields, "campaign_id")}
+        body = filled(RoundCampaignBody, said)
+        await visit.db.awrite(plans.set_round, plan_id, nth, body.campaign_id, visit.who.name)
+    except (Conflict, Invalid, NotFound) as error:
+        return await _one(visit, plan_id, refused(error, fields))
+    return redirect_with_flash(visit, f"/plans/{plan_id}", say("The round is changed."))
+
+
+@router.post("/plans/{plan_id}/rounds/{nth}/follow-up")
+async def page_do_follow_up_round(plan_id: Id, nth: Id, visit: Visit, fields: Fields) -> Response:
+    """Make the round a draft to those whom the rounds before it did not reach."""
+    try:
+        said = {"outcomes": fields.all("outcomes"), "text": fields.get("text") or None}
+        wanted, hours = filled(RoundFollowUpBody, said).request(), visit.settings
+        default = DayHours(hours.day_starts, hours.day_ends)
+        of, by = (plan_id, nth), (default, visit.who.name)
+        made = await visit.db.awrite(plans.follow_up, visit.db, of, wanted, by)
+    except (Conflict, Invalid) as error:
+        return await _one(visit, plan_id, refused(error, fields))
+    flash = say("The follow-up is a draft; its audience is being made.")
+    return redirect_with_flash(visit, f"/campaigns/{made}", flash)
+
+
+def _said(fields: FormData) -> dict[str, Any]:
+    """Read one round for each phase that has a time; more of one phase are made by API or command."""
+    rounds = []
+    for phase in Phase:
+        times = {name: read_fields.moment(fields, f"{phase}_{name}") for name in ("start", "end")}
+        if any(times.values()):
+            rounds.append({"phase": phase, "window_start": times["start"], "window_end": times["end"]})
+    letter = read_fields.number(fields, "directive_id")
+    return {"name": fields.get("name"), "directive_id": letter, "rounds": rounds}
+
+
+async def _list(visit: PageRequest, entered: FormState) -> Response:
+    found, letters = await visit.db.aread(_read)
+    values = {"found": found, "letters": letters, "phases": PHASES}
+    writes = may(visit.who.role, "create_plan")
+    return render(visit, "plans.html", entered.status, entered=entered, writes=writes, **values)
+
+
+def _read(connection: Connection) -> tuple[list[PlanLine], dict[int, str]]:
+    letters = {each.id: each.number for each in directives.page(connection, 0, _MOST)}
+    return plan_status.page(connection, 0, _MOST), letters
+
+
+async def _one(visit: PageRequest, plan_id: int, entered: FormState) -> Response:
+    found = await visit.db.aread(plan_status.plan, plan_id)
+    values = {"plan": found, "phases": PHASES, "outcomes": OUTCOMES, "usual": {str(each) for each in USUAL}}
+    writes = may(visit.who.role, "set_round")
+    return render(visit, "plan.html", entered.status, entered=entered, writes=writes, **values)

@@ -1,0 +1,142 @@
+"""Unique reach: each person once, for the first campaign that reached them; its parts close with the rows."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from sqlalchemy import insert, select, update
+
+from app.core.errors import NotFound
+from app.core.states import DeliveryState
+from app.database.connection import Database
+from app.database.models import deliveries, directives, erasures, kept_reach, receipts
+from app.ledger.factory import ledger_for
+from app.reports import consolidated, unique_reach
+from app.reports.figures import Unbalanced
+from app.reports.formats import Format, render
+from app.reports.unique_reach import UniqueReach
+from tests.app.campaigns import past
+from tests.app.campaigns.past import D, sent
+from tests.app.campaigns.rows import DRAFT
+from tests.engines import each_engine
+
+database_url = each_engine
+
+
+@pytest.fixture
+def letter(db: Database) -> int:
+    row = {"number": "303/CAT-PA05", "issued_on": "2024-01-29", "issuer": "Công an tỉnh", "subject": "Tết"}
+    row |= {"addressees": [], "created_at": 1, "created_by": "lan"}
+    made = insert(directives).values(row).returning(directives.c.id)
+    return int(db.write(lambda c: c.execute(made).scalar_one()))
+
+
+def three_rounds(db: Database, letter: int) -> list[int]:
+    """Numbers 0 to 9 at vnpt, then those not reached, and 0, 1 and 20 at viettel as well."""
+    of = replace(DRAFT, directive_id=letter)
+    good = {n: D.DELIVERED if n < 6 else D.UNDELIVERED for n in range(10)}
+    return [
+        sent(db, good, draft=of),
+        sent(db, {6: D.DELIVERED, 7: D.RELAYED, 8: D.UNKNOWN, 9: D.DELIVERED}, draft=of),
+        sent(db, {0: D.DELIVERED, 1: D.UNDELIVERED, 20: D.DELIVERED, 21: D.SUBMITTED}, "viettel", draft=of),
+    ]
+
+
+def of(db: Database, letter: int) -> UniqueReach:
+    return db.read(unique_reach.present, letter)
+
+
+def test_each_person_counts_once_where_they_were_reached_first(db: Database, letter: int) -> None:
+    ids = three_rounds(db, letter)
+    found = of(db, letter)
+    assert found.persons == 9  # 0 to 6, 9 and 20
+    assert [(each.campaign_id, each.first, each.repeated) for each in found.by_campaign] == [
+        (ids[0], 6, 0),
+        (ids[1], 2, 0),
+        (ids[2], 1, 1),
+    ]
+    assert [(each.carrier, each.persons) for each in found.by_carrier] == [("viettel", 1), ("vnpt", 8)]
+    assert sum(each.persons for each in found.by_area) == 9
+    assert found.by_area[-1].code is None
+    assert db.read(unique_reach.differences) == []
+
+
+def test_a_directive_without_anything_reaches_nobody_and_an_unknown_one_is_said(
+    db: Database, letter: int
+) -> None:
+    assert (of(db, letter).persons, of(db, letter).by_campaign) == (0, ())
+    with pytest.raises(NotFound):
+        of(db, 77)
+
+
+def test_campaigns_of_another_directive_are_apart(db: Database, letter: int) -> None:
+    three_rounds(db, letter)
+    sent(db, {30: D.DELIVERED}, "mobifone")
+    assert of(db, letter).persons == 9
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_a_figure_that_differs_from_its_rows_is_not_given_out(db: Database, letter: int, lost: bool) -> None:
+    ids = three_rounds(db, letter)
+    row = (deliveries.c.campaign_id == ids[0], deliveries.c.phone == past.number(0 if lost else 7))
+    state = int(D.UNDELIVERED if lost else D.DELIVERED)
+    db.write(lambda c: c.execute(update(deliveries).where(*row).values(state=state)))
+    with pytest.raises(Unbalanced, match=r"comes to \d one way"):
+        db.read(consolidated.build, letter, db.read(ledger_for(db).now_ms))
+
+
+def test_what_was_delivered_later_is_not_in_the_reach_of_before(db: Database, letter: int) -> None:
+    ids = three_rounds(db, letter)
+    until = db.read(ledger_for(db).now_ms)
+    row = db.read(lambda c: c.execute(select(deliveries).where(deliveries.c.phone == past.number(9))).first())
+    at = {"campaign_id": ids[1], "batch_id": 2, "seq": 0, "part": 0, "changed": True, "link_id": 1}
+    at |= {"group_id": 1, "level": 2, "reason": 0, "status": "delivered", "received_at": until + 1}
+    own = (deliveries.c.campaign_id == ids[1], deliveries.c.phone == past.number(9))
+    seq = db.read(lambda c: c.execute(select(deliveries.c.seq).where(*own)).scalar_one())
+    db.write(lambda c: c.execute(insert(receipts).values(at | {"seq": seq})))
+    assert row is not None
+    assert db.read(unique_reach.of_directive, letter, until).persons == 8
+    assert db.read(unique_reach.of_directive, letter, until + 1).persons == 9
+
+
+def test_what_was_kept_at_an_erasure_stays_when_the_rows_are_gone(db: Database, letter: int) -> None:
+    ids = three_rounds(db, letter)
+    until = db.read(ledger_for(db).now_ms)
+    before = db.read(unique_reach.of_directive, letter, until)
+    counts = db.read(unique_reach.to_keep, ids[0], until)
+    for _ in range(2):  # safe to run twice
+        db.write(unique_reach.keep, counts)
+    assert db.read(unique_reach.to_keep, ids[1], until) == []
+    db.write(lambda c: c.execute(deliveries.delete().where(deliveries.c.campaign_id == ids[0])))
+    after = db.read(unique_reach.of_directive, letter, until)
+    assert all(each.kept for each in after.by_campaign)
+    assert replace(after, by_campaign=()) == replace(before, by_campaign=())
+    ended = {"kind": "campaign", "subject_id": ids[0], "name": "x", "rule": "x", "days": 1, "due_at": 1}
+    ended |= {"counts": {}, "totals": [], "by": "x", "started_at": 1, "ended_at": 2}
+    db.write(lambda c: c.execute(insert(erasures).values(ended)))
+    assert db.read(unique_reach.differences) == []
+    db.write(lambda c: c.execute(update(kept_reach).where(kept_reach.c.area == "116").values(first=9)))
+    (said,) = db.read(unique_reach.differences)
+    assert said.startswith(f"Campaign {ids[0]}: ")
+
+
+def test_the_consolidated_report_has_it_in_every_format(db: Database, letter: int) -> None:
+    three_rounds(db, letter)
+    report = db.read(consolidated.build, letter, db.read(ledger_for(db).now_ms))
+    assert report.reach is not None
+    assert report.reach.persons == 9
+    said = json.loads(render(report, Format.JSON).content)["unique_reach"]
+    assert (said["persons"], said["by_carrier"][0]) == (9, {"carrier": "viettel", "persons": 1})
+    for form in (Format.CSV, Format.TEXT):
+        assert "Số người đã nhận ít nhất một lần" in render(report, form).content.decode("utf-8-sig")
+    old: Any = consolidated.ConsolidationTerms(rules=2)
+    before = db.read(consolidated.build, letter, db.read(ledger_for(db).now_ms), old)
+    assert (before.reach, "unique_reach" in json.loads(render(before, Format.JSON).content)) == (None, False)
+
+
+def test_a_person_is_a_state_of_the_telephone_not_of_the_centre(db: Database, letter: int) -> None:
+    sent(db, dict.fromkeys(range(5), DeliveryState.RELAYED), draft=replace(DRAFT, directive_id=letter))
+    assert of(db, letter).persons == 0
