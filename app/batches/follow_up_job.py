@@ -14,7 +14,7 @@ from app.core.errors import Conflict, Invalid
 from app.core.states import BatchState
 from app.database.connection import Database
 from app.database.models import batches, follow_ups
-from app.file_import.lease import is_waiting, require_tries
+from app.file_import.lease import is_waiting
 from app.ledger import approval_digest, erasure_state, unreached
 from app.ledger.unreached import Stretch
 from app.observability.faults import Aside
@@ -51,8 +51,7 @@ def make(db: Database, batch_id: int) -> bool:
     job = _FollowUpImport(db, batch_id)
     try:
         batch = job.claim()
-        if batch.state != BatchState.READY:
-            require_tries(batch)
+        if batch.state != BatchState.READY:  # however often it was broken off: no file can be the cause
             job.fill(batch)
     except Invalid as error:
         job.clear()

@@ -13,6 +13,7 @@ from app.campaigns.carrier_audience import Audience, checked
 from app.campaigns.directives import DirectiveFields
 from app.campaigns.drafts import Draft, TextForm
 from app.campaigns.follow_ups import FollowUpRequest
+from app.campaigns.plans import MOST_ROUNDS, Phase, PlanFields, RoundWindow
 from app.core import hashing
 from app.core.areas import Basis
 from app.core.ids import Number
@@ -123,6 +124,32 @@ class FollowUpBody(RoundFollowUpBody):
 
     def request(self) -> FollowUpRequest:
         return replace(RoundFollowUpBody.request(self), sources=tuple(self.campaign_ids))
+
+
+class RoundBody(StrictBody):
+    """A round: when it is by Tet, and between which times its campaign sends."""
+
+    phase: Phase = Field(examples=["before"])
+    window_start: AwareDatetime = Field(examples=["2024-02-02T07:00:00+07:00"])
+    window_end: AwareDatetime = Field(examples=["2024-02-09T18:00:00+07:00"])
+
+
+class PlanBody(StrictBody):
+    """Rounds in order of time."""
+
+    name: Line = Field(examples=["Tết Giáp Thìn 2024"])
+    directive_id: Number = Field(examples=[1])
+    rounds: list[RoundBody] = Field(min_length=1, max_length=MOST_ROUNDS)
+
+    def fields(self) -> PlanFields:
+        rounds = (RoundWindow(each.phase, each.window_start, each.window_end) for each in self.rounds)
+        return PlanFields(self.name, self.directive_id, tuple(rounds))
+
+
+class RoundCampaignBody(StrictBody):
+    """The round's campaign; null takes it out of the plan."""
+
+    campaign_id: Number | None = Field(examples=[3])
 
 
 class RunBody(StrictBody):

@@ -6,10 +6,11 @@ from typing import Annotated, Any, cast
 
 import typer
 
+from app.api.bodies import filled
 from app.campaigns import plans
-from app.campaigns.follow_ups import FollowUpRequest
-from app.campaigns.plans import Phase, PlanFields, RoundWindow
+from app.campaigns.plans import Phase, RoundWindow
 from app.campaigns.quiet_hours import DayHours
+from app.campaigns.schemas import PlanBody, RoundFollowUpBody
 from app.cli import common
 from app.cli.common import open_db
 from app.cli.output import Json, Number, done, instant, listing, say, whoami, whole
@@ -36,10 +37,10 @@ def create(
     """Make a plan; its rounds get their campaigns later."""
     said = ((Phase.BEFORE, before), (Phase.DURING, during), (Phase.AFTER, after))
     rounds = tuple(_window(phase, each) for phase, some in said for each in some or ())
-    wanted = PlanFields(name, directive, rounds)
     bodies: Any = [
         {"phase": each.phase.value, "window_start": each.start, "window_end": each.end} for each in rounds
     ]
+    wanted = filled(PlanBody, {"name": name, "directive_id": directive, "rounds": bodies}).fields()
     made = asked(
         lambda api: api.create_plan(name=name, directive_id=directive, rounds=bodies).id,
         lambda db: db.write(plans.create, wanted, whoami()),
@@ -105,6 +106,8 @@ def follow_up(
     """Make a round a draft to those whom the rounds before it did not reach; a worker makes its audience."""
     outcomes = tuple(outcome or USUAL)
     changes: dict[str, Any] = {"text": text} if text else {}
+    said = {"outcomes": list(outcomes), "areas": area or []} | changes
+    wanted = filled(RoundFollowUpBody, said).request()
     if common.server is not None:
         chosen = cast("Any", [each.value for each in outcomes])
         found = at_server(
@@ -112,7 +115,6 @@ def follow_up(
         )
         made = next(each.campaign_id for each in found.rounds if each.nth == nth)
     else:
-        wanted = FollowUpRequest((), outcomes, tuple(area or ()), changes)
         with open_db() as (db, settings):
             default = DayHours(settings.day_starts, settings.day_ends)
             made = db.write(plans.follow_up, db, (plan_id, nth), wanted, (default, whoami()))

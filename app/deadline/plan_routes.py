@@ -5,46 +5,16 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import Depends, Response
-from pydantic import AwareDatetime, Field
 
-from app.api.bodies import StrictBody
 from app.api.dependencies import Config, Db, Id, Page, Paging, Routes, Who, page_of
 from app.api.idempotent_route import Acts
 from app.campaigns import plans
-from app.campaigns.plans import Phase, PlanFields, RoundWindow
 from app.campaigns.quiet_hours import DayHours
-from app.campaigns.schemas import Line, RoundFollowUpBody
-from app.core.ids import Number
+from app.campaigns.schemas import PlanBody, RoundCampaignBody, RoundFollowUpBody
 from app.deadline import plan_status
 from app.deadline.plan_status import Plan, PlanLine
 
 router = Routes(prefix="/v1/plans", tags=["plans"], route_class=Acts)
-
-
-class RoundBody(StrictBody):
-    """A round: when it is by Tet, and between which times its campaign sends."""
-
-    phase: Phase = Field(examples=["before"])
-    window_start: AwareDatetime = Field(examples=["2024-02-02T07:00:00+07:00"])
-    window_end: AwareDatetime = Field(examples=["2024-02-09T18:00:00+07:00"])
-
-
-class PlanBody(StrictBody):
-    """Rounds in order of time."""
-
-    name: Line = Field(examples=["Tết Giáp Thìn 2024"])
-    directive_id: Number = Field(examples=[1])
-    rounds: list[RoundBody] = Field(min_length=1, max_length=plans.MOST_ROUNDS)
-
-    def fields(self) -> PlanFields:
-        rounds = (RoundWindow(each.phase, each.window_start, each.window_end) for each in self.rounds)
-        return PlanFields(self.name, self.directive_id, tuple(rounds))
-
-
-class RoundCampaignBody(StrictBody):
-    """The round's campaign; null takes it out of the plan."""
-
-    campaign_id: Number | None = Field(examples=[3])
 
 
 def get_place(plan_id: Id, nth: Id) -> tuple[int, int]:

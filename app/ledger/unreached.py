@@ -289,11 +289,23 @@ def leave_out(connection: Connection, campaign_id: int, batch_id: int, after: in
 
 
 def reached_since(connection: Connection, campaign_id: int, batch_id: int) -> ColumnElement[bool] | None:
-    """Select deliveries of the batch that another round has reached since, or may have; None: of a file."""
-    chosen = definition(connection, batch_id)
+    """Select deliveries of the batch that another round has reached since, or may have.
+
+    None if the campaign follows none and is followed by none. Messages of a campaign that is followed are
+    queued by orders alone: what was refused or unknown is sent again.
+    """
+    chosen = definition(connection, batch_id) or _followed(connection, campaign_id)
     if chosen is None:
         return None
     return Rounds(connection, chosen).barred(deliveries.c, campaign_id, before=campaign_id)
+
+
+def _followed(connection: Connection, campaign_id: int) -> FollowUpDefinition | None:
+    """Return what bars a campaign's messages where another follows it: all that may have been reached."""
+    s = follow_up_sources.c
+    known = select(s.batch_id).where(s.campaign_id == campaign_id).limit(1)
+    found = connection.execute(known).first()
+    return None if found is None else FollowUpDefinition(campaign_id, (), (), ())
 
 
 def sources_of(connection: Connection, campaign_id: int) -> Sequence[int]:

@@ -57,6 +57,9 @@ a whole; the page has what each gave last, with the same sizes.
 - **fan-out**: {messages:,} subscribers become deliveries, chunks and tallies in slices of 10,000, as the
   worker does it. **bare insert**: the same deliveries by one INSERT ... SELECT in one transaction, into a
   campaign with the same indexes.
+- **follow-up**: a campaign of {reported:,} deliveries of which 8% were not reached is followed up: **made**
+  from its rows, submitted and **approved**, **queued** in slices of 10,000 as the worker does it; **all** is
+  the sum. **reach**: the persons whom both campaigns reached at least once are counted.
 - **complete**: {messages:,} one-segment messages from claim to tally: reserved, sent to the simulator
   (one bind, window {window}), results recorded, receipts matched, committed and acknowledged; by one
   `loa worker` on PostgreSQL, by `loa up` on SQLite, bound before; from the first claim to the last receipt

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from tests.bench.fan_out_bench import fan_out
 from tests.bench.figures import Figure, Limit
+from tests.bench.follow_up_bench import follow_up
 from tests.bench.import_bench import run as import_lines
 from tests.bench.machinery import fresh_url
 from tests.bench.orders_bench import orders
@@ -24,6 +25,7 @@ _PEAK_MB = 300.0
 _WHOLE_PEAK_MB = 400.0
 _WHOLE_CPU_MS = 0.2
 _REPORT_S = 15.0
+_FOLLOW_UP_S = 10.0
 _CONSTANT = 1.15  # times the CPU of a small campaign's message
 _BESIDE = 1.3  # times what a group of receipts takes alone
 _AT_REST_MS = 2.0
@@ -149,6 +151,15 @@ def _fan_out(engine: str, sizes: Sizes) -> Iterator[Figure]:
     got = fan_out(engine, sizes.messages)
     limit = Limit(f"{engine}_bare_insert_rows_per_second", got["bare_rows_per_second"])
     yield Figure(f"{engine}_fan_out_rows_per_second", got["rows_per_second"], limit)
+
+
+def _follow_up(engine: str, sizes: Sizes) -> Iterator[Figure]:
+    """From a finished campaign of which 8 % were not reached to the last queued delivery."""
+    got, name = follow_up(engine, sizes.reported), f"{engine}_follow_up_{{}}"
+    most = Limit("most_s_until_queued", _FOLLOW_UP_S, bar=1, ceiling=True)
+    yield Figure(name.format("all_s"), got.pop("all_s"), most)
+    for step, seconds in got.items():
+        yield Figure(name.format(step), seconds)
 
 
 def _pages(engine: str, sizes: Sizes) -> Iterator[Figure]:
@@ -288,6 +299,7 @@ PARTS = {
     "path": Part("{messages:,} messages, complete, and the database alone", _path),
     "webhook": Part("{receipts:,} receipts by webhook, one in a post and in arrays", _webhook),
     "report": Part("a report over {reported:,} deliveries, built and rendered", _report),
+    "follow-up": Part("a follow-up of {reported:,} deliveries, made, approved and queued", _follow_up),
     "pages": Part("pages over {reported:,} deliveries", _pages),
     "pace": Part("a link's rate held for {seconds} s, by one worker and by four", _pace),
     "year": Part("200 receipts beside {past} campaigns of the past, and alone", _year),

@@ -7,19 +7,18 @@ from typing import Any
 from fastapi import Response
 from sqlalchemy import Connection
 
+from app.api.bodies import filled
 from app.api.dependencies import Id, Routes
 from app.campaigns import directives, plans
 from app.campaigns.plans import Phase
 from app.campaigns.quiet_hours import DayHours
-from app.campaigns.schemas import RoundFollowUpBody
+from app.campaigns.schemas import PlanBody, RoundCampaignBody, RoundFollowUpBody
 from app.core.errors import Conflict, Invalid, NotFound
 from app.deadline import plan_status
-from app.deadline.plan_routes import PlanBody, RoundCampaignBody
 from app.deadline.plan_status import PlanLine
 from app.ledger.unreached import USUAL
 from app.security.roles import may
 from app.web.forms import read_fields
-from app.web.forms.read_fields import filled
 from app.web.rendering import (
     Fields,
     FormData,

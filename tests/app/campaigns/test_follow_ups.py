@@ -14,6 +14,7 @@ from app.core.states import NotSent, RunState
 from app.database.connection import Database
 from app.database.models import (
     campaigns,
+    chunks,
     do_not_send,
     runs,
     tallies,
@@ -227,6 +228,27 @@ def test_two_rounds_that_are_both_queued_again_do_not_leave_a_number_out_of_each
         lease = db.write(ledger.claim, link, [run], "link-1", 30.0)
         sent_to.append(len(lease.items) if lease else 0)
     assert sent_to == [0, 1]
+
+
+@pytest.mark.parametrize("came", [D.DELIVERED, D.SUBMITTED, D.UNKNOWN, D.QUEUED, D.UNDELIVERED])
+def test_what_an_order_sends_again_in_a_source_is_left_out_where_its_follow_up_has_come_first(
+    db: Database, came: D
+) -> None:
+    one = sent(db, {0: D.REJECTED, 1: D.REJECTED})
+    made = follow(db, one, outcomes=(Outcome.REJECTED,))
+    begin(db, made)
+    change(db, made, 0, came)
+    change(db, made, 1, D.REJECTED)
+    for n in (0, 1):  # as an order to send refused messages again leaves them
+        change(db, one, n, D.QUEUED)
+    again = {"campaign_id": one, "batch_id": 1, "first_seq": 2, "last_seq": 3, "run_id": 1, "watermark": 1}
+    db.write(lambda c: c.execute(insert(chunks).values(again)))
+    db.write(lambda c: c.execute(update(runs).values(state=RunState.RUNNING)))
+    lease = db.write(ledger_for(db).claim, past.link(db), [1], "link-1", 30.0)
+    assert lease is not None
+    free = [0, 1] if came in (D.QUEUED, D.UNDELIVERED) else [1]
+    assert [each.phone for each in lease.items] == [past.number(n) for n in free]
+    sound(db)
 
 
 def _asked(carrier: str, *numbers: int) -> list[dict[str, Any]]:
