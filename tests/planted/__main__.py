@@ -6,22 +6,24 @@ Prints a table; exit status 1 where a bug lives on, 2 where its place in the cod
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from tests.planted.bugs import Bug, planted
 
 ROOT = Path(__file__).parents[2]
-_LONGEST_S = 300
+_LONGEST_S = 180
 _FOUND = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.MULTILINE)
 
 
@@ -55,20 +57,38 @@ def look_for(bug: Bug, folder: Path) -> dict[str, Any]:
 
 def _tried(bug: Bug, folder: Path) -> dict[str, Any]:
     tests = [each for each in bug.tests.split() if (folder / each.split("::")[0]).exists()]
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-n", "2", "--timeout", "60", *tests]
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-n", "3", "--timeout", "60", *tests]
     environment = os.environ | {"PYTHONPATH": str(folder)}
-    try:
-        done = subprocess.run(
-            command, cwd=folder, env=environment, capture_output=True, text=True, timeout=_LONGEST_S
-        )
-    except subprocess.TimeoutExpired:
+    out, ended = _run(command, folder, environment)
+    if ended is None:
         return {"outcome": "found", "found_by": f"no end within {_LONGEST_S} s"}
-    first = _FOUND.search(done.stdout)
-    if done.returncode == 1 and first is not None:
+    first = _FOUND.search(out)
+    if ended == 1 and first is not None:
         return {"outcome": "found", "found_by": first[1]}
-    if done.returncode == 0:
+    if ended == 0:
         return {"outcome": "lives", "found_by": ""}
-    return {"outcome": "not run", "found_by": done.stdout[-300:] + done.stderr[-300:]}
+    return {"outcome": "not run", "found_by": out[-600:]}
+
+
+def _run(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> tuple[str, int | None]:
+    """What the tests said, and their exit status; None where they, and what they started, had to be ended."""
+    process = subprocess.Popen(
+        command,
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        return process.communicate(timeout=_LONGEST_S)[0], process.returncode
+    except subprocess.TimeoutExpired:
+        return "", None
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def main(names: Sequence[str], out: Path) -> int:
