@@ -341,7 +341,8 @@ async def test_what_is_late_is_not_sent_after_a_pause_that_came_in_between(db: D
     loop = loop_for(world, carrier)
     async with running(loop):
         await until(lambda: len(carrier.copies) >= 5 and not leased(db))
-        assert len(carrier.copies) <= 10
+        # What is handed over already, and two halves that are too short to be reserved again (0.05 s each).
+        assert len(carrier.copies) <= 5 + 2 * 5 + 1
         await until(lambda: loop.unrecorded == 0)  # the release is committed before the loop goes on
         order(db, RunState.RUNNING)
         await until(lambda: world.states() == {S: 60})
