@@ -17,7 +17,7 @@ _HEAD = """# Metrics
 
 `/metrics` of the API, and of each `loa worker` on its `metrics_port`, answers Prometheus. Counters are those
 of the process that is asked; what comes from the database is the same everywhere. Alarms worth having:
-[operations](../operations.md#watch).
+[monitoring](../monitoring/README.md).
 
 """
 
@@ -28,12 +28,17 @@ def page() -> str:
         db = Database(f"sqlite:///{Path(folder) / 'loa.sqlite3'}")
         try:
             schema.upgrade(db)
-            own, all_ = Metrics(), Metrics(db)
-            ours = {each.name for each in own.registry.collect()}
-            rows = sorted(_rows(list(all_.registry.collect()), own, ours))
+            found = rows(db)
         finally:
             db.close()
-    return _HEAD + table(("Metric", "Labels", "Type", "Meaning", "From"), rows).rstrip() + "\n"
+    return _HEAD + table(("Metric", "Labels", "Type", "Meaning", "From"), found).rstrip() + "\n"
+
+
+def rows(db: Database) -> list[tuple[str, ...]]:
+    """Name, labels, type, meaning and origin of each metric, as Markdown."""
+    own, all_ = Metrics(), Metrics(db)
+    ours = {each.name for each in own.registry.collect()}
+    return sorted(_rows(list(all_.registry.collect()), own, ours))
 
 
 def _rows(found: list[Metric], own: Metrics, ours: set[str]) -> Iterator[tuple[str, ...]]:
