@@ -13,6 +13,7 @@ from app.campaigns import carrier_audience, follow_ups, optimistic_lock
 from app.campaigns.carrier_audience import Audience
 from app.campaigns.follow_ups import FollowUp
 from app.campaigns.optimistic_lock import Record
+from app.campaigns.suspensions import Suspension, suspension
 from app.campaigns.text_cost import Advice, advice
 from app.core import clock
 from app.core.errors import no_such
@@ -111,7 +112,7 @@ class RunSummary:
     delivery state -> count; `excluded` are numbers that the campaign has in another batch.
     segments_per_second: its own rate, if slower than the carrier's links. audience: whom the carrier sends
     to by itself; such a run has no batches and no progress. totals_erased: the counts were erased by the
-    rules of retention, so there is no progress.
+    rules of retention, so there is no progress. suspended: why the run has paused itself.
     """
 
     id: int
@@ -131,6 +132,7 @@ class RunSummary:
     totals_erased: bool = False
     segments_per_second: int | None = None
     other_range: int = 0
+    suspended: Suspension | None = None
 
 
 def campaign(connection: Connection, campaign_id: int) -> Campaign:
@@ -271,6 +273,7 @@ def _run(row: Record, members: dict[int, tuple[int, int]], progress: dict[str, M
         state=RunState(row.state),
         priority=row.priority,
         segments_per_second=row.segments_per_second,
+        suspended=suspension(row.suspended),
         closing=None if row.closing is None else NotSent(row.closing).name.lower(),
         batch_ids=list(members),
         subscribers=subscribers,

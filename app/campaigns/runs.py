@@ -8,14 +8,16 @@ from enum import StrEnum
 from math import ceil
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select, update
 
 from app.campaigns import approval, carrier_audience, forecast, lifecycle, optimistic_lock
 from app.campaigns.optimistic_lock import Record
+from app.campaigns.suspensions import SuspendCause
 from app.core import clock
 from app.core.errors import Conflict, Invalid
 from app.core.states import NotSent, RunState, move_run
 from app.database.connection import Database, shared_ms
+from app.database.models import daily_counts, runs
 from app.ledger import erasure_state
 from app.ledger.contract import SLOWEST
 from app.ledger.unreached import sources_of
@@ -126,13 +128,22 @@ def _along_with(connection: Connection, verb: Verb, run: Record, at_ms: int, sta
             return {"started_at": at_ms}
         case Verb.RESUME:
             approval.require_approved(connection, optimistic_lock.campaign(connection, run.campaign_id))
-            return {}
+            if run.suspended is not None and run.suspended["cause"] == SuspendCause.DAILY:
+                _count_day_anew(connection, run.carrier)
+            return {"suspended": None, "judged_from": at_ms}
         case Verb.END:
             return {"ended_at": at_ms}
         case Verb.CANCEL:
             return {"closing": NotSent.CANCELLED}
         case _:
             return {}
+
+
+def _count_day_anew(connection: Connection, carrier: str) -> None:
+    """Let the carrier's runs send as many messages again as a day may have."""
+    own = select(runs.c.id).where(runs.c.carrier == carrier)
+    counted = update(daily_counts).where(daily_counts.c.run_id.in_(own))
+    connection.execute(counted.values(before=daily_counts.c.sent))
 
 
 def _check_begun(at_ms: int, approved_ms: int) -> None:

@@ -46,6 +46,7 @@ from app.core.setting_values import (
     Why,
     Word,
 )
+from app.core.suspend_settings import SuspendSettings
 from carriers.contract import LinkOptions, ReceiptStatus
 
 
@@ -203,6 +204,7 @@ class Settings(BaseSettings):
     # Program that checks each uploaded file, whose path is appended to the arguments: 0 clean, 1 refused.
     scan_command: tuple[str, ...] = ()
     scan_seconds: float = Field(default=60, ge=0.1, le=3600)  # how long it may take for one file
+    suspend: SuspendSettings = SuspendSettings()  # when a run pauses itself
     mail: MailSettings | None = None  # the SMTP server for reminders
     endpoints: dict[Name, EndpointSettings] = Field(default={})  # programs that are told of events
     # Allow endpoints at private and loopback addresses, if you run them yourself.

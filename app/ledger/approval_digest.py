@@ -39,7 +39,8 @@ _SIGNED = ("campaign_id", "digest", "decision", "reason", "at", "by")
 _DECISIONS = ("approved", "rejected", "returned", "voided")
 _GOING = ("run.start", "run.resume")  # orders after which a run sends
 STOPPED = "run.stopped"  # by Loa, because something differs from what was approved or ordered
-_ORDERS = (*_GOING, "run.pause", "run.cancel", STOPPED)
+SUSPENDED = "run.suspended"  # by Loa, because too many of its messages failed, or were sent today
+_ORDERS = (*_GOING, "run.pause", "run.cancel", STOPPED, SUSPENDED)
 # Batches from before rows were bound have the file's hash only, so that older approvals still hold.
 _MARK = (batches.c.sha256 + func.coalesce("+" + batches.c.rows_sha256, "")).label("mark")
 

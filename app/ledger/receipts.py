@@ -16,7 +16,7 @@ from sqlalchemy import Connection, delete, func, select, update
 
 from app.core.clock import DAY_MS
 from app.core.states import DeliveryState, DeliveryStatus, apply_receipt
-from app.database.models import quarantine, receipts, state_events, submissions
+from app.database.models import late_failures, quarantine, receipts, state_events, submissions
 from app.ledger.candidates import choose, repeated, submission_query
 from app.ledger.contract import Applied, Arrival, DeliveryKey, ResultKind, StateEvent
 from app.ledger.engine_base import (
@@ -43,6 +43,9 @@ _PATIENT_TRIES = 36
 _LATE_TRIES = 12
 _ON_ITS_WAY = ReceiptStatus.IN_TRANSIT.value
 _AT_ONCE = 500
+_FAILED = (DeliveryState.UNDELIVERED, DeliveryState.EXPIRED)
+_TOGETHER_MS = 200
+JUDGED_MS = 1_800_000  # for so long after its sending a failure counts for app/dispatch/suspension.py
 
 
 @dataclass(slots=True)
@@ -192,7 +195,7 @@ class ReceiptOperations(LateReferences):
                 outcome.left.append(index)
             else:
                 _apply_one(outcome, one, found, past.get(found[0].key, _NO_HISTORY))
-        self._write(connection, outcome)
+        self._write(connection, outcome, snapshot.now)
         return outcome
 
     def _by_reference(
@@ -293,7 +296,7 @@ class ReceiptOperations(LateReferences):
                 found[hit.key] = _History(requeued_at, _on_way(connection, hit.key, requeued_at))
         return found
 
-    def _write(self, connection: Connection, outcome: _Outcome) -> None:
+    def _write(self, connection: Connection, outcome: _Outcome, now: int) -> None:
         changes, rows, known = Changes(), [], []
         for key, moving in outcome.moving.items():
             hit, new = moving.hit, moving.standing
@@ -307,8 +310,21 @@ class ReceiptOperations(LateReferences):
             if hit.state == DeliveryState.UNKNOWN != new.state:
                 known.append(key)
         self.write_applied(connection, rows, changes.rows(), outcome.journal)
+        self.add_missing(
+            connection, late_failures, ("run_id", "sent_at", "n"), _failures(outcome.moving.values(), now)
+        )
         remove_unknown(connection, known)
         self.add_missing(connection, submissions, SUBMISSION, outcome.learnt)
+
+
+def _failures(moving: Iterable[_Update], now: int) -> list[Row]:
+    """Count by run and time of the sending what has failed, or failed no more; not what is long sent."""
+    found: defaultdict[tuple[int, int], int] = defaultdict(int)
+    for each in moving:
+        sent_at, failed = each.hit.submitted_at or 0, each.standing.state in _FAILED
+        if sent_at > now - JUDGED_MS and failed != (each.hit.state in _FAILED):
+            found[each.hit.run_id, (sent_at // _TOGETHER_MS + 1) * _TOGETHER_MS] += 1 if failed else -1
+    return [(*key, n) for key, n in found.items() if n]
 
 
 def _with_current_group(one: ReceiptRow, snapshot: Snapshot) -> ReceiptRow:

@@ -15,14 +15,15 @@ from app.database.models import audit, campaigns, frozen_reports, links, runs
 from app.notifications.outbox import Notice, NotificationChannel
 
 STARTED, PAUSED, RESUMED, FINISHED = "run.started", "run.paused", "run.resumed", "run.finished"
+SUSPENDED = "run.suspended"
 HALTED, FROZEN, AT_RISK, HEAD = "link.halted", "report.frozen", "deadline.at_risk", "audit.head"
-KINDS = (STARTED, PAUSED, RESUMED, FINISHED, HALTED, FROZEN, AT_RISK, HEAD)
+KINDS = (STARTED, PAUSED, SUSPENDED, RESUMED, FINISHED, HALTED, FROZEN, AT_RISK, HEAD)
 
 # Older events are no news: the endpoint may have been added just now.
 _NEWS = timedelta(hours=1)
 _OVER = (RunState.SENT, RunState.FINISHED, RunState.CANCELLED)
 # People's orders, by their audit action. The newest rows suffice, because every sweep looks.
-_ORDERS = {"run.pause": PAUSED, "run.resume": RESUMED}
+_ORDERS = {"run.pause": PAUSED, "run.suspended": SUSPENDED, "run.resume": RESUMED}
 _ACTS = 500
 _HOUR_MS = 3_600_000
 
@@ -37,15 +38,20 @@ class NotificationEvent(NamedTuple):
 
 
 def happened(connection: Connection, settings: Settings, now: datetime) -> list[Notice]:
-    """Return notices of recent events for all subscribed endpoints; the outbox drops known ones."""
-    if not settings.endpoints:
-        return []
+    """Return notices of recent events for all subscribed endpoints, and mails of those that want a person.
+
+    The outbox drops known ones.
+    """
     since = clock.to_ms(now - _NEWS)
-    found = [*_of_runs(connection, since), *_orders(connection, since)]
+    orders = list(_orders(connection, since)) if settings.endpoints or settings.mail else []
+    mails = [mail for event in orders if event.kind == SUSPENDED for mail in _mails(settings, event)]
+    if not settings.endpoints:
+        return mails
+    found = [*_of_runs(connection, since), *orders]
     found += [*_of_links(connection, since), *_of_reports(connection, since)]
     if any(HEAD in endpoint.events for endpoint in settings.endpoints.values()):
         found += _heads(connection, since)
-    return list(notices(settings, found))
+    return [*mails, *notices(settings, found)]
 
 
 def notices(settings: Settings, events: Iterable[NotificationEvent]) -> Iterator[Notice]:
@@ -61,6 +67,35 @@ def notices(settings: Settings, events: Iterable[NotificationEvent]) -> Iterator
                     name,
                     payload,
                 )
+
+
+# Why a run has paused itself, for the mails; the same words as on its page.
+_WHY = {
+    "failed": "{bad} trong {of} tin gần nhất bị lỗi",
+    "refused": "nhà mạng từ chối {bad} trong {of} tin gần nhất",
+    "unknown": "{bad} trong {of} tin gần nhất không có trả lời",
+    "daily": "hôm nay nhà mạng đã nhận {bad} tin, mức tối đa là {of} tin",
+}
+
+
+def _mails(settings: Settings, event: NotificationEvent) -> Iterator[Notice]:
+    """Write to who is always told: somebody must look, then resume or cancel the run."""
+    data = event.data
+    counted = {name: f"{data[name]:,}".replace(",", ".") for name in ("bad", "of")}
+    name = f"Đợt gửi {data['run_id']} (nhà mạng {data['carrier']})"
+    why = _WHY[data["cause"]].format_map(counted)
+    at = clock.local(clock.from_ms(event.at)).strftime("%H:%M ngày %d/%m/%Y")
+    lines = (
+        f"{name} đã tự tạm dừng lúc {at}: {why}.",
+        f"Đề nghị kiểm tra nguyên nhân, sau đó gửi tiếp hoặc hủy: trang /runs/{data['run_id']}.",
+        "Thư do hệ thống Loa gửi tự động.",
+        "",
+    )
+    mail = {"subject": f"{name} đã tự tạm dừng", "text": "\n".join(lines)}
+    for address in settings.mail.to if settings.mail else ():
+        yield Notice(
+            f"{event.key}/email/{address}"[:200], event.kind, NotificationChannel.EMAIL, address, mail
+        )
 
 
 def wants(events: Sequence[str], kind: str) -> bool:

@@ -23,6 +23,7 @@ from app.database.models import (
     subscribers,
     tallies,
 )
+from app.ledger.approval_digest import STOPPED, SUSPENDED
 from app.ledger.contract import ResultKind, TallyCount
 from app.reports import as_of, by_area, carrier_statement, erased_run_snapshot, labels, scope, tally, timeline
 from app.reports.as_of import Past
@@ -87,7 +88,8 @@ def _resent(connection: Connection, run_id: int, cutoff_ms: int) -> int:
 # Run state at the cut-off, derived from figures: the run's own row knows only the present
 
 _CANCELLED = NotSent.CANCELLED.name.lower()
-_ORDERS = ("run.start", "run.pause", "run.resume")  # audit actions on a run
+_PAUSES = ("run.pause", STOPPED, SUSPENDED)
+_ORDERS = ("run.start", "run.resume", *_PAUSES)  # audit actions on a run
 
 
 def header(connection: Connection, report: CarrierReport, of: Scope) -> Header:
@@ -120,7 +122,7 @@ def _paused(connection: Connection, of: Scope, cutoff_ms: int) -> bool:
     a = audit.c
     own = (a.subject == f"run/{of.run.id}", a.action.in_(_ORDERS), a.at <= cutoff_ms)
     last = connection.execute(select(a.action).where(*own).order_by(a.id.desc()).limit(1)).scalar()
-    return last == "run.pause"
+    return last in _PAUSES
 
 
 REPEATED = "repeated"  # bad line that repeats another one of its batch

@@ -53,11 +53,11 @@ _MAY: tuple[tuple[frozenset[Role], str], ...] = (
     (
         _WORKERS,
         """upload_batch discard_batch upload_receipt_file keep_attachment state_figures return_statement_form
-        freeze_report issue_report preview_text pause_run cancel_run""",
+        freeze_report issue_report preview_text pause_run resume_run cancel_run""",
     ),
     (
         _SENDERS,
-        """start_run end_run resume_run set_priority set_rate resume_link resend_unknown write_off_unknown
+        """start_run end_run set_priority set_rate resume_link resend_unknown write_off_unknown
         ask_rejected add_do_not_send remove_do_not_send""",
     ),
     # Citizens' messages are for the addressee only.

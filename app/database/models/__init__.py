@@ -38,6 +38,7 @@ from app.database.models.campaigns import (
     runs,
     subscribers,
 )
+from app.database.models.outcomes import daily_counts, late_failures, outcome_counts
 from app.database.models.reporting import (
     addressees,
     attachments,
@@ -82,6 +83,7 @@ __all__ = [
     "batches",
     "campaigns",
     "chunks",
+    "daily_counts",
     "database_identity",
     "deliveries",
     "directives",
@@ -96,6 +98,7 @@ __all__ = [
     "issued_reports",
     "kept_reach",
     "kept_reports",
+    "late_failures",
     "left_out",
     "link_health",
     "link_jobs",
@@ -104,6 +107,7 @@ __all__ = [
     "login_attempts",
     "metadata",
     "notices",
+    "outcome_counts",
     "outreach",
     "people",
     "plan_rounds",

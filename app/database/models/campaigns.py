@@ -114,6 +114,9 @@ runs = Table(
     Column("started_at", Ms),
     Column("ended_at", Ms),
     Column("finished_at", Ms),  # when it was first finished
+    # Why it has paused itself (app/campaigns/suspensions.py); NULL: it has not, or goes on since.
+    Column("suspended", JSON(none_as_null=True)),
+    Column("judged_from", Ms),  # when it last went on: what was sent before is not judged again
     Column("created_at", Ms, nullable=False),
     UniqueConstraint("campaign_id", "carrier"),
 )

@@ -76,6 +76,7 @@ SENTENCES: Mapping[str, Said] = {
     "run.start": say("started {subject}"),
     "run.stated": say("entered figures of the carrier for {subject}"),
     "run.stopped": say("stopped {subject}, because it differs from what was approved"),
+    "run.suspended": say("paused {subject}, because too many messages failed or were sent today"),
     "tallies.repaired": say("counted {subject} anew"),
     "unknown.resend": say("sent messages of unknown outcome of {subject} again"),
     "unknown.write_off": say("wrote messages of unknown outcome of {subject} off"),

@@ -58,7 +58,7 @@ get_order               401  in   in   in   in   404
 start_run               401  in   403  403  in   404
 end_run                 401  in   403  403  in   404
 pause_run               401  in   in   403  in   404
-resume_run              401  in   403  403  in   404
+resume_run              401  in   in   403  in   404
 cancel_run              401  in   in   403  in   404
 watch_run               401  in   in   in   in   404
 watch_campaign          401  in   in   in   in   404
@@ -146,7 +146,7 @@ page_run                303  in   in   in   in   404
 page_run_events         303  in   in   in   in   404
 page_do_start_run       303  in   403  403  in   404
 page_do_pause_run       303  in   in   403  in   404
-page_do_resume_run      303  in   403  403  in   404
+page_do_resume_run      303  in   in   403  in   404
 page_do_end_run         303  in   403  403  in   404
 page_do_cancel_run      303  in   in   403  in   404
 page_do_set_priority    303  in   403  403  in   404

@@ -1,0 +1,59 @@
+"""Why a run has paused itself, as stored with the run (`runs.suspended`) and said to people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from app.core import clock
+
+
+class SuspendCause(StrEnum):
+    """What was too much."""
+
+    FAILED = "failed"  # refused, undelivered or expired
+    REFUSED = "refused"  # by the carrier, at once
+    UNKNOWN = "unknown"  # without an answer
+    DAILY = "daily"  # messages of the carrier on this day
+
+
+@dataclass(frozen=True, slots=True)
+class Suspension:
+    """Why a run has paused itself: `bad` of the last `of` messages; daily: `bad` today, and `of` is the most.
+
+    reasons: the most frequent reasons of the run's failures, and how many of each. sentence: all of it.
+    """
+
+    cause: SuspendCause
+    bad: int
+    of: int
+    reasons: dict[str, int]
+    at: datetime
+    sentence: str
+
+
+_SHARES = {
+    SuspendCause.FAILED: "{bad} of its last {of} messages failed",
+    SuspendCause.REFUSED: "the carrier refused {bad} of its last {of} messages",
+    SuspendCause.UNKNOWN: "{bad} of its last {of} messages have no answer",
+    SuspendCause.DAILY: "its carrier was handed {bad} messages today, and {of} is the most",
+}
+
+
+def suspension(value: Mapping[str, Any] | None) -> Suspension | None:
+    if value is None:
+        return None
+    cause, bad, of = SuspendCause(value["cause"]), int(value["bad"]), int(value["of"])
+    reasons = {str(name): int(n) for name, n in value["reasons"].items()}
+    at = clock.local(clock.from_ms(value["at"]))
+    return Suspension(cause, bad, of, reasons, at, _sentence(cause, bad, of, reasons))
+
+
+def _sentence(cause: SuspendCause, bad: int, of: int, reasons: Mapping[str, int]) -> str:
+    why = _SHARES[cause].format(bad=f"{bad:,}", of=f"{of:,}")
+    by = ", ".join(f"{name} {n:,}" for name, n in reasons.items())
+    shown = f" (reasons of the run's failures: {by})" if by else ""
+    return f"The run has paused itself: {why}{shown}. Look for the cause, then resume or cancel it."

@@ -1,0 +1,232 @@
+"""Runs pause themselves when too many of their messages fail, or their carrier was handed too many today.
+
+Every second each running run's totals are noted. Failures that receipts tell later are counted under the
+time at which the message was sent (app/ledger/receipts.py), so they are compared with what was sent then,
+never with what happens to be known by now: fast failures before slow deliveries are no rise, and neither are
+those that come when nothing is sent any more. app/core/rising_share.py judges. Nothing reads deliveries.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import structlog
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
+
+from app.core import clock
+from app.core.rising_share import risen
+from app.core.states import FAILED, SENT, DeliveryState, RunState
+from app.core.suspend_settings import SuspendSettings
+from app.database.connection import Database, shared_ms
+from app.database.models import daily_counts, late_failures, outcome_counts, runs, tallies
+from app.dispatch.run_sweeps import held, move
+from app.ledger import approval_digest
+from app.ledger.receipts import JUDGED_MS
+from app.security import audit
+from carriers.contract import Reason
+
+EVERY_MS = 1000
+KEPT_MS = JUDGED_MS  # how far back messages are judged
+_JUST_STARTED_MS = 60_000
+# A process that dies leaves its messages on the wire unknown, in a second or two: that alone is no rise.
+_UNKNOWN_AT_ONCE, _AROUND = 5, 2
+_REASONS = 3
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """What was sent between two looks: messages, and those of them that failed, were refused, are unknown."""
+
+    sent: int
+    failed: int
+    refused: int
+    unknown: int
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Why a run is to pause; as app/campaigns/suspensions.py has it."""
+
+    cause: str
+    bad: int
+    of: int
+
+
+def is_due(connection: Connection) -> bool:
+    """Return whether a look is due: runs are running, and nobody has looked just now."""
+    if connection.execute(_running().limit(1)).first() is None:
+        return False
+    newest = connection.scalar(select(func.max(outcome_counts.c.at)))
+    return newest is None or not 0 <= shared_ms(connection) - newest < EVERY_MS
+
+
+def look(connection: Connection, settings: SuspendSettings, db: Database) -> list[int]:
+    """Note what running runs have sent, and pause those that do harm; return these runs."""
+    now, found = shared_ms(connection), connection.execute(_running()).all()
+    if not found:
+        return []
+    totals = _totals(connection, [run.id for run in found])
+    _note(connection, found, totals, now)
+    findings = _over_day(connection, found, totals, settings.daily_messages, now)
+    for run in found:
+        if run.id not in findings and (one := _judged(connection, run, settings, now)):
+            findings[run.id] = one
+    paused = [
+        run.id for run in found if run.id in findings and _suspend(connection, run, findings[run.id], now)
+    ]
+    if paused:
+        db.wake(connection)
+    return paused
+
+
+def _running() -> Any:
+    return select(runs).where(runs.c.state == RunState.RUNNING.value, ~held()).order_by(runs.c.id)
+
+
+# ---- What was sent
+
+
+def _totals(connection: Connection, run_ids: Sequence[int]) -> dict[int, tuple[int, int, int]]:
+    """Return run -> messages with an answer, and of them the refused and the unknown ones."""
+    t = tallies.c
+    query = select(t.run_id, t.state, func.sum(t.n)).where(t.run_id.in_(run_ids), t.state.in_(SENT))
+    counts: defaultdict[int, dict[int, int]] = defaultdict(dict)
+    for run_id, state, n in connection.execute(query.group_by(t.run_id, t.state)):
+        counts[run_id][state] = int(n)
+    return {run_id: _total(counts[run_id]) for run_id in run_ids}
+
+
+def _total(of: Mapping[int, int]) -> tuple[int, int, int]:
+    return sum(of.values()), of.get(DeliveryState.REJECTED, 0), of.get(DeliveryState.UNKNOWN, 0)
+
+
+def _note(
+    connection: Connection, found: Sequence[Row[Any]], totals: Mapping[int, tuple[int, int, int]], now: int
+) -> None:
+    """Add the totals that have changed, and forget those of long ago."""
+    c, names = outcome_counts.c, ("sent", "refused", "unknown")
+    newest = select(func.max(c.id)).where(c.run_id.in_(totals), c.at <= now).group_by(c.run_id)
+    last = {row.run_id: row for row in connection.execute(select(outcome_counts).where(c.id.in_(newest)))}
+    rows = []
+    for run in found:
+        before = last.get(run.id)
+        if before is None and now - (run.started_at or 0) < _JUST_STARTED_MS:
+            rows.append({"run_id": run.id, "at": run.started_at, "sent": 0, "refused": 0, "unknown": 0})
+        if before is None or (before.sent, before.refused, before.unknown) != totals[run.id]:
+            rows.append({"run_id": run.id, "at": now, **dict(zip(names, totals[run.id], strict=True))})
+    if rows:
+        connection.execute(insert(outcome_counts), rows)
+    if now // 1000 % 60 == 0:
+        forget(connection, now)
+
+
+def forget(connection: Connection, now: int) -> None:
+    """Delete what is too old to be judged by."""
+    for at in (outcome_counts.c.at, late_failures.c.sent_at):
+        connection.execute(delete(at.table).where(at < now - 2 * KEPT_MS))
+
+
+# ---- Whether a share has risen
+
+
+def _judged(connection: Connection, run: Row[Any], settings: SuspendSettings, now: int) -> Finding | None:
+    first = settings.first_messages if run.judged_from is None else 0
+    slices = list(_slices(connection, run, now))
+    shares = (
+        ("refused", settings.refused_percent, [(each.sent, each.refused) for each in slices]),
+        ("failed", settings.failed_percent, [(each.sent, each.failed) for each in slices]),
+        ("unknown", settings.unknown_percent, [(each.sent, each.unknown) for each in slices]),
+    )
+    for cause, percent, pairs in shares:
+        if percent and (rise := risen(pairs, percent / 100, first)):
+            return Finding(cause, rise.bad, rise.of)
+    return None
+
+
+def _slices(connection: Connection, run: Row[Any], now: int) -> Iterator[Slice]:
+    """Yield what was sent between looks, oldest first, since the run last went on and half an hour ago."""
+    c, f = outcome_counts.c, late_failures.c
+    since = max(now - KEPT_MS, run.judged_from or 0)
+    query = select(outcome_counts).where(c.run_id == run.id, c.at >= since, c.at <= now).order_by(c.at, c.id)
+    looks = connection.execute(query).all()
+    if not looks:
+        return
+    ends = [row.at for row in looks]
+    late = [0] * len(looks)
+    told = select(f.sent_at, func.sum(f.n)).where(f.run_id == run.id, f.sent_at > ends[0])
+    for sent_at, n in connection.execute(told.group_by(f.sent_at)):
+        place = bisect_left(ends, sent_at)
+        if place < len(late):
+            late[place] += int(n)
+    unknown = _lasting([max(row.unknown - before.unknown, 0) for before, row in pairwise(looks)])
+    for nth, (before, row) in enumerate(pairwise(looks)):
+        refused = max(row.refused - before.refused, 0)
+        failed = max(refused + late[nth + 1], 0)
+        yield Slice(max(row.sent - before.sent, 0), failed, refused, unknown[nth])
+
+
+def _lasting(counts: Sequence[int]) -> list[int]:
+    """Cut what stands alone among its neighbours down to little."""
+    nothing = [0] * _AROUND
+    padded = [*nothing, *counts, *nothing]
+    usual = [sorted(padded[n : n + 2 * _AROUND + 1])[_AROUND] for n in range(len(counts))]
+    return [min(n, middle + _UNKNOWN_AT_ONCE) for n, middle in zip(counts, usual, strict=True)]
+
+
+# ---- How many a carrier has been handed today
+
+
+def _over_day(
+    connection: Connection,
+    found: Sequence[Row[Any]],
+    totals: Mapping[int, tuple[int, int, int]],
+    most: int,
+    now: int,
+) -> dict[int, Finding]:
+    """Note what was sent today; return the runs of carriers with more than `most` of it."""
+    d, day = daily_counts.c, clock.local(clock.from_ms(now)).date().toordinal()
+    known = {row.run_id: row for row in connection.execute(select(daily_counts).where(d.run_id.in_(totals)))}
+    for run in found:
+        sent, row = totals[run.id][0], known.get(run.id)
+        if row is None:
+            before = 0 if now - (run.started_at or 0) < clock.DAY_MS // 2 else sent
+            connection.execute(insert(daily_counts).values(run_id=run.id, day=day, before=before, sent=sent))
+        elif row.day != day or row.sent != sent:
+            values = {"sent": sent} if row.day == day else {"day": day, "before": row.sent, "sent": sent}
+            connection.execute(update(daily_counts).where(d.run_id == run.id).values(values))
+    today = select(runs.c.carrier, func.sum(d.sent - d.before)).join(daily_counts, d.run_id == runs.c.id)
+    counted = today.where(d.day == day).group_by(runs.c.carrier)
+    over = {carrier: int(n) for carrier, n in connection.execute(counted) if most and n >= most}
+    return {run.id: Finding("daily", over[run.carrier], most) for run in found if run.carrier in over}
+
+
+# ---- The pause
+
+
+def _suspend(connection: Connection, run: Row[Any], why: Finding, now: int) -> bool:
+    """Pause the run, as the system's own act; whether it was running still."""
+    reasons = {} if why.cause == "daily" else _reasons(connection, run.id)
+    said = {"cause": why.cause, "bad": why.bad, "of": why.of, "reasons": reasons}
+    if not move(connection, run.id, RunState.RUNNING, RunState.PAUSED, suspended={**said, "at": now}):
+        return False
+    log.error("a run has paused itself", run=run.id, cause=why.cause, bad=why.bad, of=why.of)
+    of = {"campaign": run.campaign_id, "carrier": run.carrier}
+    audit.note(connection, "loa", approval_digest.SUSPENDED, f"run/{run.id}", **of, **said)
+    return True
+
+
+def _reasons(connection: Connection, run_id: int) -> dict[str, int]:
+    """Return the most frequent reasons of the run's failures."""
+    t = tallies.c
+    query = select(t.reason, func.sum(t.n).label("n")).where(t.run_id == run_id, t.state.in_(FAILED))
+    rows = connection.execute(
+        query.group_by(t.reason).order_by(func.sum(t.n).desc(), t.reason).limit(_REASONS)
+    )
+    return {Reason(row.reason).name.lower(): int(row.n) for row in rows if row.n > 0}
