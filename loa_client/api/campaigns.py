@@ -69,6 +69,19 @@ class Audience:
     estimated: int
 
 
+SuspendCause = Literal["failed", "refused", "unknown", "daily"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suspension:
+    cause: SuspendCause
+    bad: int
+    of: int
+    reasons: dict[str, int]
+    at: datetime
+    sentence: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSummary:
     id: int
@@ -88,6 +101,7 @@ class RunSummary:
     totals_erased: bool = False
     segments_per_second: int | None = None
     other_range: int = 0
+    suspended: Suspension | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ branch_labels = None
 depends_on = None
 
 _BY_RUN = {
-    "outcome_counts": {name: sa.BigInteger for name in ("at", "sent", "refused", "unknown")},
+    "outcome_counts": dict.fromkeys(("at", "sent", "refused", "unknown"), sa.BigInteger),
     "late_failures": {"sent_at": sa.BigInteger, "n": sa.SmallInteger},
 }
 

@@ -11,8 +11,9 @@ from typing import Any, get_args
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from app.core import config
+from app.core import config, suspend_settings
 from app.core.config import EndpointSettings, LinkSettings, MailSettings, Settings, WebhookSettings
+from app.core.suspend_settings import SuspendSettings
 from tests.reference.tables import sentence, table
 
 _HEAD = """# Settings
@@ -30,6 +31,7 @@ _TABLES: Sequence[tuple[str, type[BaseModel]]] = (
     ("Loa", Settings),
     ("Links: [links.NAME]", LinkSettings),
     ("Webhooks of a link: [links.NAME.webhook]", WebhookSettings),
+    ("Pauses by itself: [suspend]", SuspendSettings),
     ("Mail: [mail]", MailSettings),
     ("Endpoints: [endpoints.NAME]", EndpointSettings),
 )
@@ -52,6 +54,7 @@ _MORE = {
     "retention_days": "../privacy.md#erasure",
     "scan_command": "../operations.md#files-that-come-in",
     "secret_key": "../operations.md#the-key-of-second-factors",
+    "suspend": "../operations.md#a-run-that-has-paused-itself",
     "status_words": "../receipt-files.md#the-file",
     "switched_off": "../reports.md#receipts-that-were-made-up",
     "tls_certificate": "../operations.md#tls",
@@ -112,10 +115,10 @@ def _literals(annotation: Any) -> list[str]:
 @cache
 def _comments() -> dict[tuple[str, str], str]:
     """The comment above or behind each field."""
-    source = inspect.getsource(config)
-    lines = source.splitlines()
+    sources = [inspect.getsource(module) for module in (config, suspend_settings)]
     return {
-        (model.name, field.target.id): " ".join(_comment(lines, field))
+        (model.name, field.target.id): " ".join(_comment(source.splitlines(), field))
+        for source in sources
         for model in ast.parse(source).body
         if isinstance(model, ast.ClassDef)
         for field in model.body

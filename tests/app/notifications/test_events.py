@@ -21,6 +21,7 @@ from app.deadline.notification_loop import NotificationLoop
 from app.deadline.risk import at_risk
 from app.dispatch import link_store as link_rows
 from app.notifications import events, outbox
+from app.security import audit
 from carriers.contract import Halted
 from tests.app.notifications.servers import endpoint
 from tests.app.world import World, build
@@ -58,6 +59,26 @@ def test_a_runs_life_is_told_in_its_order(db: Database) -> None:
     told = {each.kind: each.payload["data"] for each in news}
     assert told["run.started"]["carrier"] == "viettel"
     assert told["run.paused"]["by"] == "Lan"
+
+
+def test_a_run_that_has_paused_itself_is_told_by_webhook_and_mail(db: Database) -> None:
+    mail = {"host": "127.0.0.1", "security": "none", "sender": "loa@x.example", "to": ["pa05@x.example"]}
+    for_mail = Settings.model_validate({"mail": mail})
+    world = run_of(db, started_at=clock.now_ms())
+    said = {"cause": "failed", "bad": 1071, "of": 5340, "reasons": {"filtered": 60}}
+    db.write(audit.note, "loa", "run.suspended", f"run/{world.run}", campaign=1, carrier="viettel", **said)
+    news = db.read(events.happened, settings_for("https://desk.example.vn", "run.suspended"), clock.now())
+    assert [(each.kind, each.payload["data"]["bad"]) for each in news] == [("run.suspended", 1071)]
+    (letter,) = db.read(events.happened, for_mail, clock.now())
+    assert (letter.channel, letter.target) == ("email", "pa05@x.example")
+    assert letter.payload["subject"] == "Đợt gửi 1 (nhà mạng viettel) đã tự tạm dừng"
+    assert "1.071 trong 5.340 tin gần nhất bị lỗi" in letter.payload["text"]
+    assert db.write(outbox.put, [letter]) == 1
+    assert not db.read(outbox.unknown, db.read(events.happened, for_mail, clock.now()))
+    for cause in ("refused", "unknown", "daily"):
+        act = {"campaign": 1, "carrier": "vnpt", **said, "cause": cause}
+        db.write(audit.note, "loa", "run.suspended", f"run/{world.run}", **act)
+    assert len(db.read(events.happened, for_mail, clock.now())) == 4
 
 
 def test_only_what_an_endpoint_wants_is_told_and_old_news_is_none(db: Database) -> None:

@@ -46,6 +46,31 @@ def _state(db: Database) -> str:
     return str(db.read(lambda c: c.execute(select(runs.c.state)).scalar_one()))
 
 
+@pytest.mark.parametrize(
+    ("cause", "words"),
+    [
+        ("failed", "Trong 340 tin gần nhất có 71 tin bị lỗi."),
+        ("refused", "Trong 340 tin gần nhất, nhà mạng từ chối 71 tin."),
+        ("unknown", "Trong 340 tin gần nhất có 71 tin không có trả lời."),
+        ("daily", "Hôm nay nhà mạng đã nhận 71 tin; mức tối đa mỗi ngày là 340 tin."),
+    ],
+)
+def test_a_run_that_has_paused_itself_says_why_and_an_approver_lets_it_go_on(
+    ready: World, signed_in: In, cause: str, words: str
+) -> None:
+    why = {"cause": cause, "bad": 71, "of": 340, "reasons": {"filtered": 60}, "at": 1_706_000_000_000}
+    _set(ready.db, state="paused", started_at=1_706_000_000_000, suspended=why)
+    paper = signed_in("approver")
+    page = text(paper.get("/runs/1").text)
+    assert "Đợt gửi đã tự tạm dừng lúc" in page
+    assert words in page
+    assert "Hãy tìm nguyên nhân" in page
+    version = ready.db.read(lambda c: c.execute(select(campaigns.c.version)).scalar_one())
+    assert paper.send("/runs/1", f"/runs/1/resume?version={version}").status_code == 303
+    assert _state(ready.db) == "running"
+    assert "tự tạm dừng" not in text(paper.get("/runs/1").text)
+
+
 def test_each_order_says_what_will_happen_and_then_does_it(ready: World, signed_in: In) -> None:
     paper, db = signed_in("operator", "viettel"), ready.db
     page = text(paper.get("/runs/1").text)
