@@ -85,8 +85,12 @@ class Home:
         return f"http://127.0.0.1:{self.port}"
 
     def configure(self, links: dict[str, dict[str, object]], more: str = "", **settings: object) -> None:
-        """Write the settings file; `more` is TOML that stands at its end."""
+        """Write the settings file; `more` is TOML that stands at its end.
+
+        Runs do not pause themselves because of the faults that a test plans.
+        """
         lines = [f"{name} = {json.dumps(value)}" for name, value in settings.items()]
+        lines += ["[suspend]", *(f"{name}_percent = 0" for name in ("failed", "refused", "unknown"))]
         for name, link in links.items():
             lines += [f"\n[links.{name}]", *(f"{key} = {json.dumps(value)}" for key, value in link.items())]
         (self.folder / "loa.toml").write_text("\n".join([*lines, more]) + "\n", encoding="utf-8")

@@ -11,6 +11,7 @@ from sqlalchemy import func, select
 
 from app.core.config import LinkSettings, Settings
 from app.core.states import DeliveryState, RunState
+from app.core.suspend_settings import SuspendSettings
 from app.database.models import quarantine, runs
 from app.observability.metrics import Metrics
 from app.runtime.worker import Worker
@@ -18,6 +19,7 @@ from carriers.simulators.smsc import Smsc
 from tests.app.world import World
 from tests.faults.processes import smpp_link
 
+NEVER = SuspendSettings(failed_percent=0, refused_percent=0, unknown_percent=0)
 _LOOK_S = 0.05
 
 
@@ -30,11 +32,16 @@ class Centre(Protocol):
 
 @asynccontextmanager
 async def working(
-    world: World, smsc: Centre, name: str = "viettel-1", **more: object
+    world: World,
+    smsc: Centre,
+    name: str = "viettel-1",
+    suspend: SuspendSettings = NEVER,
+    **more: object,
 ) -> AsyncIterator[Worker]:
-    """A worker with one link, stopped in order at the end."""
+    """A worker with one link, stopped in order at the end; planned faults do not pause its runs."""
     link = LinkSettings.model_validate(smpp_link("viettel", smsc.port, **more))
-    worker = Worker(world.db, world.ledger, Settings(links={name: link}, lease_seconds=2), Metrics())
+    settings = Settings(links={name: link}, lease_seconds=2, suspend=suspend)
+    worker = Worker(world.db, world.ledger, settings, Metrics())
     running = asyncio.create_task(worker.run())
     try:
         yield worker

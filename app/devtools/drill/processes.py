@@ -41,6 +41,10 @@ async def until(true: Callable[[], object], what: str, patience_s: float = PATIE
         raise Stuck(f"Not within {patience_s:g} s: {what}.")
 
 
+# What the plan does to a carrier pauses no run: no person is there to let it go on.
+_PLANNED = ("failed_percent = 0", "refused_percent = 0", "unknown_percent = 0")
+
+
 @dataclass(slots=True)
 class DrillProcess:
     """A process of Loa, named after its command; restarted with the same control file."""
@@ -123,7 +127,14 @@ class ProcessGroup:
 
     def configure(self, link: dict[str, object], **settings: object) -> None:
         lines = [f"{name} = {json.dumps(value)}" for name, value in settings.items()]
-        lines += ["", "[links.drill-1]", *(f"{name} = {json.dumps(value)}" for name, value in link.items())]
+        lines += [
+            "",
+            "[suspend]",
+            *_PLANNED,
+            "",
+            "[links.drill-1]",
+            *(f"{name} = {json.dumps(value)}" for name, value in link.items()),
+        ]
         (self.folder / "loa.toml").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
     def create(self, name: str, number: int = 1) -> DrillProcess:
