@@ -117,6 +117,7 @@ class OverviewView:
     waiting: int  # campaigns waiting for approval
     awaiting: list[todo.Awaiting]  # the oldest of them
     to_start: list[todo.ToStart]
+    suspended: list[todo.SuspendedRun]
     more: int
     any: bool  # whether any campaign exists, drafts included
     links: str  # hash of all links' states
@@ -187,6 +188,7 @@ def scene(connection: Connection, carrier: str | None) -> OverviewView:
         waiting=nav.waiting(connection, carrier),
         awaiting=todo.awaiting(connection, carrier),
         to_start=todo.to_start(connection, carrier),
+        suspended=todo.suspended(connection, carrier),
         more=found_in_all - len(every[:MOST]),
         any=bool(rows) or connection.execute(select(campaigns.c.id).limit(1)).first() is not None,
         links=links_shape(own_links, known),
@@ -240,7 +242,7 @@ def shape(of: OverviewView) -> str:
             *((run.id, run.state, run.light, run.said) for run in campaign.runs),
         ]
     parts += [(each.source, each.subject) for each in of.faults]
-    parts += [each.id for each in of.halted]
+    parts += [each.id for each in of.halted] + [-each.run_id for each in of.suspended]
     parts += [(each.id, each.judged.said) for each in of.away]
     parts += [(each.id, each.since) for each in of.remarked]  # repeated failures alone change nothing
     parts += [each.run_id for each in of.unknown] + [each.run_id for each in of.to_start]

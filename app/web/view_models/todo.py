@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, select
 
-from app.core.states import CampaignState
+from app.core.states import CampaignState, RunState
 from app.database.models import audiences, batches, campaigns, run_batches, runs
 from app.security.tenant_scope import own_campaigns
 from app.web.nav import planned
@@ -25,6 +25,15 @@ class ToStart:
 
 
 @dataclass(frozen=True, slots=True)
+class SuspendedRun:
+    """A run that has paused itself, and that a person must look at."""
+
+    run_id: int
+    carrier: str
+    campaign: str
+
+
+@dataclass(frozen=True, slots=True)
 class Awaiting:
     id: int
     name: str
@@ -37,6 +46,14 @@ def awaiting(connection: Connection, carrier: str | None) -> list[Awaiting]:
     query = select(c.id, c.name, by).where(c.state == CampaignState.SUBMITTED).order_by(c.id).limit(3)
     query = query if carrier is None else query.where(own_campaigns(carrier))
     return [Awaiting(*row) for row in connection.execute(query)]
+
+
+def suspended(connection: Connection, carrier: str | None) -> list[SuspendedRun]:
+    r = runs.c
+    query = select(r.id, r.carrier, campaigns.c.name).join(campaigns, campaigns.c.id == r.campaign_id)
+    query = query.where(r.state == RunState.PAUSED.value, r.suspended.is_not(None))
+    query = query if carrier is None else query.where(r.carrier == carrier)
+    return [SuspendedRun(*row) for row in connection.execute(query.order_by(r.id).limit(MOST))]
 
 
 def to_start(connection: Connection, carrier: str | None) -> list[ToStart]:

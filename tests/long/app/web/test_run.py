@@ -65,6 +65,7 @@ def test_a_run_that_has_paused_itself_says_why_and_an_approver_lets_it_go_on(
     assert "Đợt gửi đã tự tạm dừng lúc" in page
     assert words in page
     assert "Hãy tìm nguyên nhân" in page
+    assert "Tet, Viettel: đợt gửi đã tự tạm dừng. Xem lý do rồi quyết định" in text(paper.get("/").text)
     version = ready.db.read(lambda c: c.execute(select(campaigns.c.version)).scalar_one())
     assert paper.send("/runs/1", f"/runs/1/resume?version={version}").status_code == 303
     assert _state(ready.db) == "running"
