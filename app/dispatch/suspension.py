@@ -26,7 +26,7 @@ from app.database.connection import Database, shared_ms
 from app.database.models import daily_counts, late_failures, outcome_counts, runs, tallies
 from app.dispatch.run_sweeps import held, move
 from app.ledger import approval_digest
-from app.ledger.receipts import JUDGED_MS
+from app.ledger.contract import JUDGED_MS
 from app.security import audit
 from carriers.contract import Reason
 

@@ -18,7 +18,7 @@ from app.core.clock import DAY_MS
 from app.core.states import DeliveryState, DeliveryStatus, apply_receipt
 from app.database.models import late_failures, quarantine, receipts, state_events, submissions
 from app.ledger.candidates import choose, repeated, submission_query
-from app.ledger.contract import Applied, Arrival, DeliveryKey, ResultKind, StateEvent
+from app.ledger.contract import JUDGED_MS, Applied, Arrival, DeliveryKey, ResultKind, StateEvent
 from app.ledger.engine_base import (
     RECEIPT_COLUMNS,
     SUBMISSION,
@@ -45,7 +45,6 @@ _ON_ITS_WAY = ReceiptStatus.IN_TRANSIT.value
 _AT_ONCE = 500
 _FAILED = (DeliveryState.UNDELIVERED, DeliveryState.EXPIRED)
 _TOGETHER_MS = 200
-JUDGED_MS = 1_800_000  # for so long after its sending a failure counts for app/dispatch/suspension.py
 
 
 @dataclass(slots=True)
