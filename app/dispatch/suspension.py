@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -41,16 +41,6 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Slice:
-    """What was sent between two looks: messages, and those of them that failed, were refused, are unknown."""
-
-    sent: int
-    failed: int
-    refused: int
-    unknown: int
-
-
-@dataclass(frozen=True, slots=True)
 class Finding:
     """Why a run is to pause; as app/campaigns/suspensions.py has it."""
 
@@ -63,7 +53,8 @@ def is_due(connection: Connection) -> bool:
     """Return whether a look is due: runs are running, and nobody has looked just now."""
     if connection.execute(_running().limit(1)).first() is None:
         return False
-    newest = connection.scalar(select(func.max(outcome_counts.c.at)))
+    c = outcome_counts.c
+    newest = connection.scalar(select(c.at).order_by(c.id.desc()).limit(1))
     return newest is None or not 0 <= shared_ms(connection) - newest < EVERY_MS
 
 
@@ -137,43 +128,50 @@ def forget(connection: Connection, now: int) -> None:
 
 
 def _judged(connection: Connection, run: Row[Any], settings: SuspendSettings, now: int) -> Finding | None:
+    """Judge what was sent since the run last went on, and within KEPT_MS."""
     first = settings.first_messages if run.judged_from is None else 0
-    slices = list(_slices(connection, run, now))
+    c, since = outcome_counts.c, max(now - KEPT_MS, run.judged_from or 0)
+    query = select(c.at, c.sent, c.refused, c.unknown).where(c.run_id == run.id, c.at >= since, c.at <= now)
+    looks = connection.execute(query.order_by(c.at, c.id)).all()
+    if len(looks) < 2:
+        return None
+    ends, sent, refused, unknown = zip(*looks, strict=True)
+    late = _late(connection, run.id, ends)
+    refusals, messages = _steps(refused), _steps(sent)
     shares = (
-        ("refused", settings.refused_percent, [(each.sent, each.refused) for each in slices]),
-        ("failed", settings.failed_percent, [(each.sent, each.failed) for each in slices]),
-        ("unknown", settings.unknown_percent, [(each.sent, each.unknown) for each in slices]),
+        ("refused", settings.refused_percent, refusals),
+        (
+            "failed",
+            settings.failed_percent,
+            [max(n + more, 0) for n, more in zip(refusals, late, strict=True)],
+        ),
+        ("unknown", settings.unknown_percent, _lasting(_steps(unknown))),
     )
-    for cause, percent, pairs in shares:
-        if percent and (rise := risen(pairs, percent / 100, first)):
+    for cause, percent, bad in shares:
+        told = percent and any(bad)
+        if told and (rise := risen(zip(messages, bad, strict=True), percent / 100, first)):
             return Finding(cause, rise.bad, rise.of)
     return None
 
 
-def _slices(connection: Connection, run: Row[Any], now: int) -> Iterator[Slice]:
-    """Yield what was sent between looks, oldest first, since the run last went on and half an hour ago."""
-    c, f = outcome_counts.c, late_failures.c
-    since = max(now - KEPT_MS, run.judged_from or 0)
-    query = select(outcome_counts).where(c.run_id == run.id, c.at >= since, c.at <= now).order_by(c.at, c.id)
-    looks = connection.execute(query).all()
-    if not looks:
-        return
-    ends = [row.at for row in looks]
-    late = [0] * len(looks)
-    told = select(f.sent_at, func.sum(f.n)).where(f.run_id == run.id, f.sent_at > ends[0])
-    for sent_at, n in connection.execute(told.group_by(f.sent_at)):
-        place = bisect_left(ends, sent_at)
-        if place < len(late):
-            late[place] += int(n)
-    unknown = _lasting([max(row.unknown - before.unknown, 0) for before, row in pairwise(looks)])
-    for nth, (before, row) in enumerate(pairwise(looks)):
-        refused = max(row.refused - before.refused, 0)
-        failed = max(refused + late[nth + 1], 0)
-        yield Slice(max(row.sent - before.sent, 0), failed, refused, unknown[nth])
+def _steps(totals: Sequence[int]) -> list[int]:
+    """Return by how much each total is above the one before; what was sent again makes a step of nothing."""
+    return [max(after - before, 0) for before, after in pairwise(totals)]
+
+
+def _late(connection: Connection, run_id: int, ends: Sequence[int]) -> list[int]:
+    """Return how many of the messages sent in each step have failed by receipts."""
+    f, late = late_failures.c, [0] * len(ends)
+    told = select(f.sent_at, f.n).where(f.run_id == run_id, f.sent_at > ends[0], f.sent_at <= ends[-1])
+    for sent_at, n in connection.execute(told):
+        late[bisect_left(ends, sent_at)] += n
+    return late[1:]
 
 
 def _lasting(counts: Sequence[int]) -> list[int]:
     """Cut what stands alone among its neighbours down to little."""
+    if not any(counts):
+        return list(counts)
     nothing = [0] * _AROUND
     padded = [*nothing, *counts, *nothing]
     usual = [sorted(padded[n : n + 2 * _AROUND + 1])[_AROUND] for n in range(len(counts))]

@@ -18,7 +18,7 @@ from carriers.contract import Receipt, SubmitResult
 # The send loop goes no slower than a tenth of its link's rate; this bounds what a link's row can reserve.
 SLOWEST = 0.1
 # For so long after its sending a failure counts where a run is judged (app/dispatch/suspension.py).
-JUDGED_MS = 1_800_000
+JUDGED_MS = 900_000
 
 
 class ChunkState(IntEnum):
