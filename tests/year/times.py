@@ -28,11 +28,24 @@ from app.security.audit_chain import SAID
 
 # Columns of eight bytes that hold no time; all others do (app/database/models/base.py: Ms).
 NO_TIMES = frozenset(
-    {"id", "applied_upto", "phone", "bytes", "bytes_read", "digest", "repeat_of", "segments"}
+    {
+        *("id", "applied_upto", "phone", "bytes", "bytes_read", "digest", "repeat_of", "segments"),
+        *("sent", "refused", "unknown", "before"),
+    }
 )
 MICROSECONDS = frozenset({"next_free_us"})
 _TOTP_STEP_MS = 30_000
-_ENDINGS = ("at", "since", "until", "_us", "not_before", "window_start", "window_end", "deadline")
+_ENDINGS = (
+    "at",
+    "since",
+    "until",
+    "_us",
+    "not_before",
+    "window_start",
+    "window_end",
+    "deadline",
+    "judged_from",
+)
 
 
 def time_columns(table: Table) -> list[Column[Any]]:
