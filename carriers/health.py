@@ -9,6 +9,9 @@ from carriers.permit import since_boot
 
 LONGEST_WORDS = 200
 STILL_SAYS_S = 900.0  # how long a refusal stays valid when nothing more is sent
+# A message has waited this long, or two thirds of a shorter patience: then it is said, long before it is
+# given up. Nothing else follows from it: what is sent, and what counts as unknown, stays as it is.
+WAITING_SAID_AFTER_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +21,8 @@ class LinkHealth:
     connected_since, lost_since: since when messages can go, or can't; both None before the first try and
     after close(); answered_at: the latest answer to a message; refusal: why the link was last refused or
     lost; held: why only single probe messages go; refusing_since: since when every answer was "not now", the
-    last of them `refusal`; remark: what a person should look at although messages go.
+    last of them `refusal`; remark: what a person should look at although messages go; waiting_since: since
+    when messages have waited without any answer, once that is long.
     """
 
     connected_since: float | None = None
@@ -29,6 +33,7 @@ class LinkHealth:
     held: str = ""
     remark: str = ""
     refusing_since: float | None = None
+    waiting_since: float | None = None
 
 
 @runtime_checkable
@@ -85,6 +90,14 @@ class HealthRecord:
             self.refusing_since = now
         self._refuses_until = now + max(for_s, STILL_SAYS_S)
 
+    def waiting_since(self, waited_s: float, patience_s: float) -> float | None:
+        """Return since when nothing was answered, None if that is not long.
+
+        waited_s: how long the oldest message waits; patience_s: after how long it is given up.
+        """
+        since = max(since_boot() - waited_s, self.answered_at or 0.0)
+        return since if since_boot() - since >= said_after(patience_s) else None
+
     def facts(self, *, is_held: bool = True) -> LinkHealth:
         """Return a snapshot; is_held: whether a partial hold counts for the whole link."""
         return LinkHealth(
@@ -97,3 +110,8 @@ class HealthRecord:
             self.remark,
             self.refusing_since if since_boot() <= self._refuses_until else None,
         )
+
+
+def said_after(patience_s: float) -> float:
+    """Return how long messages wait before it is said."""
+    return min(WAITING_SAID_AFTER_S, patience_s * 2 / 3)

@@ -37,7 +37,8 @@ def _as_here(of: dict[str, Any]) -> dict[str, Any]:
     """Add the columns that the list has of its own to what the API says of a link."""
     refusal = of["held"] or of["refusal"]
     refused = f"{_said(of['refused_at'])} {refusal}".strip() if refusal else None
-    since = _said(of["refusing_since"] or of["connected_since"] or of["lost_since"]) or None
+    moments = (of[name] for name in ("refusing_since", "waiting_since", "connected_since", "lost_since"))
+    since = _said(next((at for at in moments if at), None)) or None
     values = (of["health"], since, _said(of["answered_at"]) or None, refused, of["remark"])
     return of | dict(zip(link_health.SHOWN, values, strict=True))
 

@@ -332,6 +332,8 @@ def _links(connection: Connection) -> Iterator[str]:
         status = known[link.id]
         if status.state is link_status.LinkHealthState.HELD:
             yield f"{link.name} is held: {status.held}. It is tried again by itself."
+        if status.state is link_status.LinkHealthState.WAITING:
+            yield f"{link.name} waits for answers, and none has come for a while. It goes on by itself."
         if status.state is link_status.LinkHealthState.REFUSING:
             yield f"{link.name} takes no message now: {status.refusal}. It is tried again by itself."
         if status.state is link_status.LinkHealthState.LOST:

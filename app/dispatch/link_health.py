@@ -22,7 +22,7 @@ from carriers.contract import Carrier, Halted, LinkHealth, ReportsHealth
 
 SAY_EVERY_MS = 10_000  # without news; news is written at the next step
 OpenLink = tuple[int, str, Carrier]  # link ID, the send loop's owner name, adapter
-_MOMENTS = ("connected_since", "lost_since", "answered_at", "refused_at", "refusing_since")
+_MOMENTS = ("connected_since", "lost_since", "answered_at", "refused_at", "refusing_since", "waiting_since")
 
 
 class HealthSweep:
@@ -58,12 +58,13 @@ class HealthSweep:
         if owner not in self._said:
             return True
         before, at = self._said[owner]
-        quiet = ("answered_at", "refused_at")  # these alone are no news
+        quiet = ("answered_at", "refused_at", "waiting_since")  # these alone are no news
         news = any(
             getattr(found, each.name) != getattr(before, each.name)
             for each in fields(found)
             if each.name not in quiet
         )
+        news = news or (found.waiting_since is None) != (before.waiting_since is None)
         return news or not 0 <= clock.now_ms() - at < SAY_EVERY_MS
 
     async def leave(self) -> None:
@@ -108,7 +109,8 @@ def _values(health: LinkHealth, now: int) -> dict[str, object]:
 def leave(connection: Connection, holders: Sequence[str]) -> None:
     row = update(link_health).where(link_health.c.holder.in_(holders))
     gone = shared_ms(connection) - GONE_AFTER_MS
-    nothing: dict[str, None] = dict.fromkeys(("connected_since", "lost_since", "held", "refusing_since"))
+    over = ("connected_since", "lost_since", "held", "refusing_since", "waiting_since")
+    nothing: dict[str, None] = dict.fromkeys(over)
     connection.execute(row.values(seen_at=gone, **nothing))
 
 

@@ -28,9 +28,10 @@ router = Routes(tags=["dispatch"], route_class=Acts)
 class LinkView:
     """One link: running, or halted with the carrier's code and reason; and its health.
 
-    health: connected, held (no answers come), refusing (every answer is "not now"), lost, untried, closed (no
-    process has it open) or left (the settings no longer name it); lost_since: also since when no process has
-    it; refusal: why it was last refused or lost; remark: what to look at.
+    health: connected, waiting (no answer has come for a while), held (no answers come, so single messages
+    ask), refusing (every answer is "not now"), lost, untried, closed (no process has it open) or left (the
+    settings no longer name it); lost_since: also since when no process has it; refusal: why it was last
+    refused or lost; remark: what to look at.
     """
 
     id: int
@@ -51,6 +52,7 @@ class LinkView:
     remark: str | None
     remark_since: datetime | None
     refusing_since: datetime | None
+    waiting_since: datetime | None
     processes: int
 
 
@@ -210,6 +212,7 @@ def _link(row: Row[Any], status: link_status.LinkStatus) -> LinkView:
         status.remark,
         _moment(status.remark_since),
         _moment(status.refusing_since),
+        _moment(status.waiting_since),
         status.processes,
     )
 

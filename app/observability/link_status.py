@@ -19,6 +19,7 @@ class LinkHealthState(StrEnum):
 
     CONNECTED = "connected"
     HELD = "held"  # no answers arrive; single messages test whether they do again
+    WAITING = "waiting"  # messages wait for answers longer than usual, and none comes
     REFUSING = "refusing"  # every answer is "not now": throttled, or in trouble
     LOST = "lost"
     UNTRIED = "untried"  # open, but nothing has been sent yet (HTTP)
@@ -31,7 +32,7 @@ class LinkStatus:
     """A link over all processes; times in ms since 1970 by the shared clock.
 
     lost_since: since when no process can send; if none has it open: when one was last seen. refusing_since:
-    since when every answer defers what was sent.
+    since when every answer defers what was sent. waiting_since: since when messages wait without an answer.
     """
 
     state: LinkHealthState = LinkHealthState.CLOSED
@@ -45,10 +46,17 @@ class LinkStatus:
     processes: int = 0
     refusing_since: int | None = None
     remark_since: int | None = None
+    waiting_since: int | None = None
 
 
-# In these states nothing is sent, although no person has halted the link.
-AWAY = (LinkHealthState.HELD, LinkHealthState.REFUSING, LinkHealthState.LOST, LinkHealthState.CLOSED)
+# In these states nothing gets through, although no person has halted the link.
+AWAY = (
+    LinkHealthState.HELD,
+    LinkHealthState.WAITING,
+    LinkHealthState.REFUSING,
+    LinkHealthState.LOST,
+    LinkHealthState.CLOSED,
+)
 # A carrier that defers everything for this long accepts nothing; rate adaptation takes less.
 REFUSES_AFTER_MS = 15_000
 # A carrier may have several hosts, of which only some have a wrong clock.
@@ -104,12 +112,15 @@ def _combined(rows: Sequence[Row[tuple[object, ...]]], now: int, left_at: int | 
     lost = [row.lost_since for row in here if row.lost_since is not None]
     # A link held because the carrier defers everything does get answers.
     answering = [row for row in up if not row.held or row.refusing_since is not None]
-    going = [row for row in answering if row.refusing_since is None]
+    going = [row for row in answering if row.refusing_since is None and row.waiting_since is None]
     refusing = [row.refusing_since for row in answering if row.refusing_since is not None]
     since = None if going else max(refusing, default=None)
+    waiting = None if going else max((row.waiting_since or 0 for row in answering), default=0) or None
     state = _state(len(here), len(up), len(lost), len(answering))
     if state is LinkHealthState.CONNECTED and since is not None and now - since >= REFUSES_AFTER_MS:
         state = LinkHealthState.REFUSING
+    elif state is LinkHealthState.CONNECTED and waiting is not None:
+        state = LinkHealthState.WAITING
     if state is LinkHealthState.CLOSED and left_at is not None:
         state = LinkHealthState.LEFT
     refused = max((row for row in rows if row.refused_at), key=lambda row: row.refused_at, default=None)
@@ -125,6 +136,7 @@ def _combined(rows: Sequence[Row[tuple[object, ...]]], now: int, left_at: int | 
         next((row.remark for row in here if row.remark), None),
         len(here),
         since,
+        waiting_since=waiting,
     )
 
 
@@ -148,6 +160,8 @@ def since(of: LinkStatus) -> int | None:
     """Return since when nothing is sent: loss, or the last answer of a link that is up without answers."""
     if of.state is LinkHealthState.REFUSING:
         return of.refusing_since
+    if of.state is LinkHealthState.WAITING:
+        return of.waiting_since
     return of.answered_at or of.connected_since if of.state is LinkHealthState.HELD else of.lost_since
 
 

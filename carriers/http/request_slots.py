@@ -9,7 +9,7 @@ from dataclasses import replace
 from itertools import count
 
 from carriers.contract import Permit
-from carriers.health import LinkHealth
+from carriers.health import LinkHealth, said_after
 from carriers.permit import since_boot
 
 # Report silence after this long, or after two thirds of a shorter answer timeout.
@@ -21,6 +21,7 @@ class Waiting:
 
     def __init__(self, answer_timeout_s: float) -> None:
         self._said_after_s = min(SAID_AFTER_S, answer_timeout_s * 2 / 3)
+        self._waiting_said_after_s = said_after(answer_timeout_s)
         self._begun: dict[int, float] = {}
         self._numbers = count()
         self._silent_since: float | None = None  # when a message given up without an answer was sent
@@ -46,7 +47,10 @@ class Waiting:
         since = self._silent_since
         if since is None:
             since = min(self._begun.values(), default=None)
-        if since is None or facts.held or since_boot() - since < self._said_after_s:
+        if since is None or facts.held or since_boot() - since < self._waiting_said_after_s:
+            return facts
+        facts = replace(facts, waiting_since=since)
+        if since_boot() - since < self._said_after_s:
             return facts
         held = f"no answer for {self._said_after_s:g} s"
         return replace(facts, held=held, connected_since=facts.connected_since or since, lost_since=None)

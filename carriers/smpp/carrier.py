@@ -116,9 +116,11 @@ class SmppCarrier:
 
     def health(self) -> LinkHealth:
         """Return the link's state: held only if every bind that could send is held."""
-        goes = any(session.sends() and not session.is_held for session in self._sessions())
-        found = self._health.facts(is_held=not goes)
-        return replace(found, held=found.held or self._refusals.why_paused)
+        going = [session for session in self._sessions() if session.sends() and not session.is_held]
+        found = self._health.facts(is_held=not going)
+        waited = max((session.waited_s() for session in going), default=0.0)
+        waiting = self._health.waiting_since(waited, self.settings.response_timeout_s)
+        return replace(found, held=found.held or self._refusals.why_paused, waiting_since=waiting)
 
     def segments(self, text: str) -> int:
         """SMS parts of the text. With long_text = "payload" a longer text still has only one reference."""

@@ -41,7 +41,6 @@ class SmppSession(asyncio.Protocol):
     """One connection and its bind; `command` says which: transmitter, receiver or transceiver.
 
     A submit's way: the link's queue -> fill() -> in_flight, and then exactly one of
-
         submit_sm_resp or generic_nack     -> answered, nacked
         no response in time                -> lost (unknown)
         the connection ends                -> lost; unsent if no byte of it has left this process
@@ -142,6 +141,12 @@ class SmppSession(asyncio.Protocol):
     def is_held(self) -> bool:
         """Whether answers are missing, so that at most a single message may go."""
         return self.silent or self.window.held
+
+    def waited_s(self) -> float:
+        """Return for how long messages have waited without any answer."""
+        sent = next((at for at, owner, _ in self.in_flight.values() if owner.parcel is not None), None)
+        since = self.window.waits_since(sent)
+        return 0.0 if since is None else self._loop.time() - since
 
     def takes(self) -> bool:
         """Whether a message may go by this bind now or soon; not while it is held without answers."""

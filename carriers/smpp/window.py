@@ -24,6 +24,7 @@ class Window:
     answers: int = 0  # of submits, since the bind
     unanswered: int = 0  # timed out, without any answer since they were sent
     held: bool = False
+    unanswered_since: float | None = None  # when the first of them was sent
     _answered_at: float = -math.inf
     _pause_s: float = 0.0
     _probe_at: float = 0.0
@@ -43,7 +44,7 @@ class Window:
         if self.held:
             self.held, self.allowed = False, 1
         self.answers += count
-        self.unanswered = 0
+        self.unanswered, self.unanswered_since = 0, None
         self.allowed = min(self.size, self.allowed + count)
         self._answered_at = now
 
@@ -55,9 +56,16 @@ class Window:
         """
         if sent_at >= self._answered_at:
             self.unanswered += 1
+            self.unanswered_since = self.unanswered_since or sent_at
         elif now - self._answered_at > self._answered_at - sent_at:
             self.allowed = min(self.allowed, 2)
         self._probe_at = now + self._pause_s
+
+    def waits_since(self, oldest: float | None) -> float | None:
+        """Return since when messages wait without an answer; oldest: when the oldest in flight was sent."""
+        if oldest is None or self.unanswered_since is not None:
+            return self.unanswered_since
+        return max(oldest, self._answered_at)
 
     def begins_to_hold(self, in_flight: int, now: float) -> bool:
         """Whether two (or all allowed) are unanswered, so that the window becomes held now."""

@@ -63,6 +63,7 @@ class LinkView:
     remark: str | None
     remark_since: datetime | None
     refusing_since: datetime | None
+    waiting_since: datetime | None
     processes: int
 
 

@@ -45,8 +45,7 @@ links = Table(
     Column("code", String(40)),
     Column("reason", Text),
     Column("changed_at", Ms, nullable=False),
-    # Since when the settings of its host no longer name the link.
-    Column("left_at", Ms),
+    Column("left_at", Ms),  # since when the settings of its host no longer name the link
     # Pace: when the next segment may go
     Column("next_free_us", BigInteger, nullable=False, server_default="0"),
 )
@@ -70,6 +69,7 @@ link_health = Table(
     Column("held", String(200)),  # why only single messages are sent
     Column("remark", String(200)),  # what a person should look at although messages are sent
     Column("refusing_since", Ms),  # since when the carrier defers everything
+    Column("waiting_since", Ms),  # since when messages wait for answers, once that is long
     sqlite_with_rowid=False,
 )
 

@@ -37,12 +37,15 @@ LEVELS: dict[str, Said] = {
 STANDS: dict[LinkHealthState, tuple[str, Said]] = {
     LinkHealthState.CONNECTED: ("good", say("at work")),
     LinkHealthState.HELD: ("bad", say("no answers come")),
+    LinkHealthState.WAITING: ("bad", say("waits for answers")),
     LinkHealthState.REFUSING: ("bad", say("puts off all messages")),
     LinkHealthState.LOST: ("bad", say("no connection")),
     LinkHealthState.UNTRIED: ("off", say("nothing sent yet")),
     LinkHealthState.CLOSED: ("off", say("opened by no process")),
     LinkHealthState.LEFT: ("off", say("no longer in the settings")),
 }
+# Up, and yet nothing gets through.
+_STANDING = (LinkHealthState.HELD, LinkHealthState.WAITING, LinkHealthState.REFUSING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +122,7 @@ def _view(row: Row[Any], link: LinkStatus) -> LinkPageView:
         clock.from_ms(row.changed_at) if row.changed_at else None,
         _at(link.connected_since),
         _at(link.lost_since),
-        _at(link_status.since(link))
-        if link.state in (LinkHealthState.HELD, LinkHealthState.REFUSING)
-        else None,
+        _at(link_status.since(link)) if link.state in _STANDING else None,
         _at(link.answered_at),
         link.held or (None if link.state is LinkHealthState.CONNECTED else link.refusal),
         link.remark,

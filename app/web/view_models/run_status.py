@@ -151,6 +151,7 @@ STANDS: dict[LinkHealthState | None, Judged] = {
     None: traffic_light.HALTED,
     LinkHealthState.LOST: traffic_light.LOST,
     LinkHealthState.HELD: traffic_light.HELD,
+    LinkHealthState.WAITING: traffic_light.WAITING,
     LinkHealthState.REFUSING: traffic_light.REFUSING,
     LinkHealthState.CLOSED: traffic_light.CLOSED,
 }

@@ -57,6 +57,10 @@ def stand(db: Database, link: int, *found: LinkHealth) -> LinkStatus:
         ([replace(UP, held="no answer"), UP], LinkHealthState.CONNECTED),
         ([replace(UP, held="no answer"), LOST], LinkHealthState.HELD),
         ([LOST, LinkHealth()], LinkHealthState.LOST),
+        ([replace(UP, waiting_since=1.0)], LinkHealthState.WAITING),
+        ([replace(UP, waiting_since=1.0), UP], LinkHealthState.CONNECTED),
+        ([replace(UP, waiting_since=1.0), LOST], LinkHealthState.WAITING),
+        ([replace(UP, waiting_since=1.0, held="no answer")], LinkHealthState.HELD),
     ],
 )
 def test_a_link_stands_as_the_best_of_its_processes(
@@ -82,6 +86,20 @@ def test_a_link_that_puts_off_everything_is_no_link_at_work_after_a_while(db: Da
     (seconds,) = [line.split()[-1] for line in text.splitlines() if line.startswith("loa_link_refusing_")]
     assert 100 < float(seconds) < 300
     assert db.read(link_status.standstills)["viettel"].state is LinkHealthState.REFUSING
+
+
+def test_a_link_that_waits_for_answers_says_since_when_and_is_written_once(db: Database) -> None:
+    world, here = build(db, 1), clock.monotonic()
+    waits = LinkHealth(connected_since=here - 900, answered_at=here - 12, waiting_since=here - 11)
+    found = stand(db, world.link.id, waits, LOST)
+    assert link_status.is_away(found)
+    assert link_status.since(found) == found.waiting_since
+    assert found.waiting_since is not None
+    assert db.read(link_status.standstills)["viettel"].state is LinkHealthState.WAITING
+    assert db.read(rates)["viettel"].segments_per_second == 0
+    (shown,) = db.read(link_health.with_facts)
+    assert (shown["health"], shown["since"]) == ("waiting", link_health._said(found.waiting_since))
+    assert stand(db, world.link.id, replace(waits, waiting_since=None)).state is LinkHealthState.CONNECTED
 
 
 def test_a_link_that_the_settings_no_longer_name_is_left_and_not_lost(db: Database) -> None:

@@ -17,6 +17,7 @@ from carriers.contract import (
     SubmitResult,
     since_boot,
 )
+from carriers.http.request_slots import Waiting
 from tests.carriers.http.peer import OK, PATIENT, Peer, PlainCarrier, answering, letters, link, page, silent
 from tests.carriers.smpp.peer import until
 
@@ -88,6 +89,7 @@ async def test_a_permit_is_looked_at_right_before_the_request_is_written() -> No
 async def test_a_link_that_hangs_at_its_first_request_says_so_while_it_waits() -> None:
     async with Peer(silent) as peer, link(peer.url, answer_timeout_s=3) as carrier:
         under_way = asyncio.create_task(carrier.submit(letters(1)))
+        await until(lambda: carrier.health().waiting_since)
         await until(lambda: carrier.health().held)
         found = carrier.health()
         assert not under_way.done()
@@ -97,7 +99,18 @@ async def test_a_link_that_hangs_at_its_first_request_says_so_while_it_waits() -
         assert carrier.health().held == found.held  # given up: nothing was heard since
         peer.handle = answering(OK)
         assert await carrier.submit(letters(1)) == [Accepted()]
-        assert carrier.health().held == ""
+        assert (carrier.health().held, carrier.health().waiting_since) == ("", None)
+
+
+async def test_a_link_with_much_patience_says_that_it_waits_before_it_sends_less() -> None:
+    waits = Waiting(30)
+    begun = waits.begin()
+    assert waits.beside(LinkHealth()) == LinkHealth()
+    waits._begun[begun] -= 11
+    found = waits.beside(LinkHealth())
+    assert (found.waiting_since, found.held) == (waits._begun[begun], "")
+    waits.heard()
+    assert waits.beside(LinkHealth()) == LinkHealth()
 
 
 async def test_a_link_that_throttles_everything_says_so_until_it_takes_a_message() -> None:
