@@ -256,7 +256,8 @@ def submit(connection: Connection, campaign_id: int, who: str) -> None:
     check_window_ahead(campaign, clock.now_ms())
     by = {"submitted_by": who, "behind": _behind(connection, campaign, who)}
     optimistic_lock.change_campaign(connection, campaign, state=new, **by)
-    audit.note(connection, who, "campaign.submit", f"campaign/{campaign_id}")
+    content = approval.content(connection, campaign_id)  # a later submission is compared with it
+    audit.note(connection, who, "campaign.submit", f"campaign/{campaign_id}", content=content)
 
 
 def _check_made(connection: Connection, campaign_id: int) -> None:

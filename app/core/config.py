@@ -84,6 +84,7 @@ class LinkSettings(BaseModel):
     kind: Name = "smpp"  # the adapter
     # The contract's rate in SMS parts. No default: a guessed rate would do harm or waste capacity.
     segments_per_second: float = Field(gt=0)
+    segment_price: float | None = Field(default=None, ge=0, le=1_000_000)  # đồng for an SMS part, by contract
     # Links whose receipts may arrive on each other share such a name; by default each has its own.
     receipt_group: Name | None = None
     # What to ask the carrier about, if the link can be asked: nothing, unknown deliveries, also a sample of

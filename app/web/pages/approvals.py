@@ -34,9 +34,9 @@ router = Routes(include_in_schema=False)
 
 
 @router.get("/approvals")
-async def page_approvals(visit: Visit, campaign: str = "") -> Response:
-    """Show what waits, and one campaign in full."""
-    return await _page(visit, query_params.number(campaign), FormState())
+async def page_approvals(visit: Visit, campaign: str = "", areas: str = "") -> Response:
+    """Show what waits, and one campaign in full; areas: count its subscribers by area."""
+    return await _page(visit, query_params.number(campaign), FormState(), counts=bool(areas))
 
 
 @router.post("/campaigns/{campaign_id}/approve")
@@ -94,14 +94,16 @@ async def _decide(
     return redirect_with_flash(visit, "/approvals", told)
 
 
-async def _page(visit: PageRequest, campaign_id: int, entered: FormState) -> Response:
-    waiting, found = await visit.db.aread(_read, campaign_id, visit)
+async def _page(
+    visit: PageRequest, campaign_id: int, entered: FormState, *, counts: bool = False
+) -> Response:
+    waiting, found = await visit.db.aread(_read, campaign_id, visit, counts)
     values = {"waiting": waiting, "found": found, "purposes": purposes, "outcomes": OUTCOMES}
     return render(visit, "approvals.html", entered.status, entered=entered, **values)
 
 
 def _read(
-    connection: Connection, campaign_id: int, visit: PageRequest
+    connection: Connection, campaign_id: int, visit: PageRequest, counts: bool
 ) -> tuple[list[CampaignToApprove], Case | None]:
     """Load the list and the requested campaign, by default the first that is not the reader's own."""
     waiting = approval_queue.waiting(connection, visit.who.name)
@@ -109,4 +111,4 @@ def _read(
     chosen = campaign_id or (others[0] if others else 0)
     if not chosen:
         return waiting, None
-    return waiting, approval_queue.case(connection, chosen, visit.who, visit.settings.rates)
+    return waiting, approval_queue.case(connection, chosen, visit.who, visit.settings, counts=counts)

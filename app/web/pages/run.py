@@ -56,7 +56,7 @@ async def page_run_events(run_id: Id, visit: Visit, last_id: LastId = "") -> Res
 
 
 async def _page(visit: PageRequest, run_id: int, entered: FormState) -> Response:
-    scene = await visit.db.aread(run_scene, run_id, visit.who, visit.settings.rates)
+    scene = await visit.db.aread(run_scene, run_id, visit.who, visit.settings)
     return render(
         visit,
         "run.html",

@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from difflib import SequenceMatcher
-from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, func, or_, select
 
 from app.campaigns import approval, forecast, optimistic_lock, queries
 from app.campaigns import text_cost as wordings
-from app.campaigns.queries import Decision, Dossier
+from app.campaigns.queries import Decision, Dossier, RunSummary
 from app.campaigns.quiet_hours import breaks_quiet_hours
 from app.campaigns.text_cost import Preview
 from app.core import clock
+from app.core.config import Settings
 from app.core.errors import Forbidden
 from app.core.states import CampaignState
-from app.database.models import approvals, audit, batches, campaigns, directives, do_not_send
+from app.database.models import audit, batches, campaigns, directives, do_not_send
 from app.ledger import approval_digest
 from app.security.principal import Caller, base_name
 from app.web.translations import Said, say
-from app.web.view_models import traffic_light
-from app.web.view_models.estimate import Hint, hints
+from app.web.view_models import area_shares, content_differences, traffic_light
+from app.web.view_models.area_shares import AreaShare
+from app.web.view_models.content_differences import ContentComparison
+from app.web.view_models.estimate import Hint, hints, prices
 from carriers.text import nfc
 
 MANY = 100
@@ -34,15 +35,6 @@ ACTS: dict[str, Said] = {
     "run.add": say("added a run"),
     "run.remove": say("removed a run"),
 }
-
-
-CONTENT: dict[str, Said] = {
-    "sender": say("Sender ID"),
-    "purpose": say("Purpose"),
-    "window": say("Sending window"),
-    "day": say("Hours of each day"),
-}
-PEOPLE: Said = say("Subscribers")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,23 +83,6 @@ class BatchView:
         return traffic_light.of_file(self.lines, self.accepted, self.rejected, self.other_range)
 
 
-class WordDifference(NamedTuple):
-    """Some words of a text: `kind` is "same", "added" or "removed" since the last decision."""
-
-    kind: str
-    words: str
-
-
-@dataclass(frozen=True, slots=True)
-class ContentDifference:
-    """One thing that was otherwise at the last decision; carrier: whose number of people it is."""
-
-    said: Said
-    carrier: str | None
-    before: str
-    now: str
-
-
 @dataclass(frozen=True, slots=True)
 class RunOutlook:
     """A run if it were started now. ends_at: None if nobody can say; excluded: numbers never sent to."""
@@ -122,7 +97,8 @@ class Case:
     """One campaign before its decision. barred: why this reader may not decide; night: a reason is needed.
 
     last: the decision before; same: the content is unchanged since; changes: since then, or since it was
-    first submitted. texts: language -> its words against those of the last decision, if they differ.
+    first submitted. compared: with what was decided on and with what was submitted before. prices: carrier ->
+    đồng for an SMS part; areas: where the subscribers are, None if they are too many to count unasked.
     """
 
     dossier: Dossier
@@ -134,13 +110,26 @@ class Case:
     last: Decision | None
     same: bool
     changes: Sequence[CampaignChange]
-    texts: Mapping[str, Sequence[WordDifference]]
-    differences: Sequence[ContentDifference]
+    compared: Sequence[ContentComparison]
     outlooks: Mapping[int, RunOutlook]
+    prices: Mapping[str, float]
+    areas: Sequence[AreaShare] | None
 
     @property
     def people(self) -> int:
         return sum(run.audience.estimated if run.audience else run.subscribers for run in self.dossier.runs)
+
+    @property
+    def cost(self) -> int | None:
+        """What all SMS parts cost in đồng; None unless every carrier's price is known."""
+        runs = [run for run in self.dossier.runs if not run.audience]
+        if not runs or any(run.carrier not in self.prices for run in runs):
+            return None
+        return sum(self.cost_of(run) or 0 for run in runs)
+
+    def cost_of(self, run: RunSummary) -> int | None:
+        price, parts = self.prices.get(run.carrier), self.dossier.campaign.segments[""]
+        return None if price is None or run.audience else round(run.subscribers * parts * price)
 
     @property
     def grave(self) -> bool:
@@ -158,12 +147,13 @@ def waiting(connection: Connection, who: str) -> list[CampaignToApprove]:
     return found
 
 
-def case(connection: Connection, campaign_id: int, caller: Caller, planned: Mapping[str, float]) -> Case:
-    """Load the case. planned: rates of carriers by the settings, as for `forecast`."""
+def case(
+    connection: Connection, campaign_id: int, caller: Caller, settings: Settings, *, counts: bool = False
+) -> Case:
+    """Load the case. counts: count the subscribers by area, however many they are."""
     dossier = queries.dossier(connection, campaign_id)
     last = dossier.decisions[-1] if dossier.decisions else None
     letter = select(directives.c.number).where(directives.c.id == dossier.campaign.directive_id)
-    before, now = _decided_on(connection, campaign_id), approval.content(connection, campaign_id)
     since = last.at if last else _first_submitted(connection, campaign_id)
     return Case(
         dossier=dossier,
@@ -175,17 +165,11 @@ def case(connection: Connection, campaign_id: int, caller: Caller, planned: Mapp
         last=last,
         same=last is not None and _same(connection, campaign_id, last),
         changes=_changes(connection, dossier, since) if since else [],
-        texts=_text_differences(before["texts"], now["texts"]) if before else {},
-        differences=_differences(before, now) if before else [],
-        outlooks=_outlooks(connection, dossier, planned),
+        compared=content_differences.compared(connection, campaign_id),
+        outlooks=_outlooks(connection, dossier, settings.rates),
+        prices=prices(settings),
+        areas=area_shares.shares(connection, dossier, counts=counts),
     )
-
-
-def _decided_on(connection: Connection, campaign_id: int) -> Any:
-    """Return the content of the last decision that kept it; None if there is none."""
-    a = approvals.c
-    query = select(a.content).where(a.campaign_id == campaign_id, a.decision != "voided")
-    return connection.scalar(query.order_by(a.id.desc()).limit(1))
 
 
 def _first_submitted(connection: Connection, campaign_id: int) -> datetime | None:
@@ -195,46 +179,6 @@ def _first_submitted(connection: Connection, campaign_id: int) -> datetime | Non
     )
     first = connection.scalar(query)
     return None if first is None else clock.from_ms(first + 1)
-
-
-def _text_differences(before: Mapping[str, str], now: Mapping[str, str]) -> dict[str, list[WordDifference]]:
-    pairs = {code: (before.get(code, ""), now.get(code, "")) for code in sorted({*before, *now})}
-    return {code: list(word_differences(*pair)) for code, pair in pairs.items() if pair[0] != pair[1]}
-
-
-def word_differences(before: str, now: str) -> Iterator[WordDifference]:
-    old, new = before.split(), now.split()
-    for kind, i1, i2, j1, j2 in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
-        if kind == "equal":
-            yield WordDifference("same", " ".join(new[j1:j2]))
-            continue
-        if i1 < i2:
-            yield WordDifference("removed", " ".join(old[i1:i2]))
-        if j1 < j2:
-            yield WordDifference("added", " ".join(new[j1:j2]))
-
-
-def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[ContentDifference]:
-    """Compare all but the texts; moments become ISO strings of Viet Nam, numbers stay digits."""
-    found = [
-        ContentDifference(said, None, _shown(key, before[key]), _shown(key, now[key]))
-        for key, said in CONTENT.items()
-        if before[key] != now[key]
-    ]
-    carriers = sorted({*before["people"], *now["people"]})
-    pairs = {each: (before["people"].get(each, 0), now["people"].get(each, 0)) for each in carriers}
-    return found + [
-        ContentDifference(PEOPLE, carrier, str(pair[0]), str(pair[1]))
-        for carrier, pair in pairs.items()
-        if pair[0] != pair[1]
-    ]
-
-
-def _shown(key: str, value: Any) -> str:
-    if key == "window":
-        ends = [f"{clock.local(clock.from_ms(ms)):%H:%M %d/%m/%Y}" if ms else "…" for ms in value]
-        return " – ".join(ends)
-    return "–".join(value) if isinstance(value, list) else str(value)
 
 
 def _outlooks(connection: Connection, of: Dossier, planned: Mapping[str, float]) -> dict[int, RunOutlook]:

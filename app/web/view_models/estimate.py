@@ -13,6 +13,7 @@ from app.campaigns.drafts import TextForm
 from app.campaigns.forecast import Deadlines, Load, Rate
 from app.campaigns.text_cost import Preview
 from app.core import clock, sending_window
+from app.core.config import Settings
 from app.database.models import batches, directives
 from app.web import display_names
 from app.web.translations import Said, say
@@ -151,6 +152,15 @@ def _wrong(done: datetime | None, rate: Rate, due: Deadlines) -> Said | None:
     if due.window.end is not None and done > due.window.end:
         return AFTER_WINDOW
     return AFTER_REPORT if due.report is not None and done > due.report else None
+
+
+def prices(settings: Settings) -> dict[str, float]:
+    """Return đồng for an SMS part by carrier: of its dearest link; none where none is set."""
+    found: dict[str, float] = {}
+    for link in settings.links.values():
+        if link.segment_price is not None:
+            found[link.carrier] = max(found.get(link.carrier, 0.0), link.segment_price)
+    return found
 
 
 def _by_itself(carrier: str, n: int, parts: Mapping[str, int]) -> CarrierEstimate:

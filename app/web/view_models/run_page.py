@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,6 +15,7 @@ from app.campaigns.queries import Campaign, MessageCount, RunSummary
 from app.campaigns.runs import Verb, open_to
 from app.campaigns.text_cost import Preview
 from app.core import clock
+from app.core.config import Settings
 from app.core.states import FAILED, CampaignState, DeliveryState, LinkState
 from app.database.models import batches, directives, unknowns
 from app.dispatch import link_store
@@ -24,6 +25,7 @@ from app.security.principal import Caller
 from app.security.roles import may
 from app.web.translations import Said
 from app.web.view_models import delivery_labels, run_status
+from app.web.view_models.estimate import prices
 from app.web.view_models.run_status import RunView
 
 MOST_BATCHES = 50
@@ -34,7 +36,7 @@ class Outlook:
     """Consequences of an order. people: who still get the text; parts: SMS parts of one message.
 
     begins_at: None for at once; ends_at: None if nothing can be sent now. unopened: no worker has opened the
-    links of the settings yet, so the rate is theirs.
+    links of the settings yet, so the rate is theirs. cost: of what is left, in đồng; None without a price.
     """
 
     people: int
@@ -49,6 +51,7 @@ class Outlook:
     links: int
     unopened: bool
     halted: int
+    cost: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +97,7 @@ class RunPageView:
         return self.run.progress.get("rejected", MessageCount(0, 0)).messages
 
 
-def run_scene(connection: Connection, run_id: int, who: Caller, planned: Mapping[str, float]) -> RunPageView:
-    """Load the page. planned: rates of carriers by the settings, as for `forecast`."""
+def run_scene(connection: Connection, run_id: int, who: Caller, settings: Settings) -> RunPageView:
     run = queries.run(connection, run_id, who.carrier)
     row = optimistic_lock.campaign(connection, run.campaign_id)
     counts = tally.of_run(connection, run_id)
@@ -106,7 +108,7 @@ def run_scene(connection: Connection, run_id: int, who: Caller, planned: Mapping
         campaign=queries.campaign(connection, run.campaign_id),
         texts={language: text_cost.preview(text) for language, text in sorted(row.texts.items())},
         view=run_status.views(connection, [row], [run])[0],
-        outlook=outlook(connection, run, row, planned),
+        outlook=outlook(connection, run, row, settings),
         verbs=_verbs(run, row.state, who),
         batches=_batches(connection, ids),
         more_batches=len(run.batch_ids) - len(ids),
@@ -126,11 +128,10 @@ def _verbs(run: RunSummary, campaign_state: str, who: Caller) -> list[Verb]:
     return [verb for verb in asked if approved or verb not in (Verb.START, Verb.RESUME)]
 
 
-def outlook(
-    connection: Connection, run: RunSummary, campaign: Row[Any], planned: Mapping[str, float]
-) -> Outlook:
-    now = clock.now()
-    found = forecast(connection, run.id, now, planned)
+def outlook(connection: Connection, run: RunSummary, campaign: Row[Any], settings: Settings) -> Outlook:
+    """Say what an order would cause, from rates and prices of the settings where no link has its own."""
+    now, price = clock.now(), prices(settings).get(run.carrier)
+    found = forecast(connection, run.id, now, settings.rates)
     links = link_store.all_links(connection, run.carrier)
     letter = select(directives.c.report_deadline).where(directives.c.id == campaign.directive_id)
     due, end = connection.scalar(letter), campaign.window_end
@@ -147,8 +148,9 @@ def outlook(
         after_deadline=done is not None and due is not None and done > due,
         deadline=None if due is None else clock.from_ms(due),
         links=len(links),
-        unopened=not links and run.carrier in planned,
+        unopened=not links and run.carrier in settings.rates,
         halted=sum(link.state == LinkState.HALTED for link in links),
+        cost=None if price is None else round(found.segments_left * price),
     )
 
 

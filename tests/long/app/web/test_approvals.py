@@ -5,15 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, update
 
 from app.campaigns import approval, lifecycle, queries
 from app.campaigns.drafts import Draft
+from app.core.config import LinkSettings, Settings
 from app.database.connection import Database
+from app.database.models import batches, subscribers
 from app.privacy import do_not_send
 from app.security.principal import Caller
+from app.web.view_models import approval_queue
 from tests.app.campaigns.rows import DRAFT, HOURS, new_batch, new_link, whole_run
 from tests.long.app.web.conftest import Paper, text
 
@@ -168,6 +172,53 @@ def test_what_changed_without_a_decision_is_listed_too(pages_db: Database, signe
     said = text(signed_in("approver").get("/approvals").text)
     assert "Đã thay đổi từ lần trình đầu tiên" in said
     assert "lan – đã sửa nội dung" in said
+
+
+def test_what_was_withdrawn_and_edited_is_compared_with_what_was_submitted(
+    pages_db: Database, signed_in: In
+) -> None:
+    pages_db.write(submitted)
+    pages_db.write(lifecycle.withdraw, 1, "author")
+    late = replace(DRAFT, text="Khong chuyen tien.", window_end=datetime(2030, 1, 2, tzinfo=UTC))
+    pages_db.write(lambda c: lifecycle.edit(c, 1, queries.campaign(c, 1).version, late, HOURS, "lan"))
+    pages_db.write(
+        lambda c: lifecycle.add_run(c, 1, "viettel", [new_batch(c, "viettel", sha256="2" * 64)], "lan")
+    )
+    pages_db.write(lifecycle.submit, 1, "lan")
+    paper = signed_in("approver")
+    page = paper.get("/approvals").text
+    differs = page[page.index('id="differs"') : page.index("</section>", page.index('id="differs"'))]
+    assert "Khác với lần trình trước" in differs
+    assert "<del>Canh giac lua dao.</del> <ins>Khong chuyen tien.</ins>" in differs
+    assert "Thuê bao (Viettel): <del>0</del> → <ins>1.000</ins>" in differs
+    assert "<del>… – …</del> → <ins>… – 07:00 02/01/2030</ins>" in differs
+    pages_db.write(approval.send_back, 1, BOSS, "Sửa lại lời.")
+    pages_db.write(lifecycle.submit, 1, "lan")
+    assert 'id="differs"' not in paper.get("/approvals").text  # as it was decided on
+
+
+def test_areas_and_money_are_said_before_anything_is_pressed(pages_db: Database, signed_in: In) -> None:
+    pages_db.write(submitted)
+    pages_db.write(lambda c: c.execute(update(subscribers).where(subscribers.c.seq < 4).values(area="03646")))
+    paper = signed_in("approver")
+    page = text(paper.get("/approvals").text)
+    assert "Phường Tô Hiệu 2 66,7 %" in page
+    assert "chưa rõ địa bàn 1 33,3 %" in page
+    assert "Chưa tính được chi phí: cấu hình chưa có đơn giá" in page
+    link = LinkSettings(carrier="vnpt", segments_per_second=5, segment_price=250.5)
+    settings = Settings(environment="development", links={"vnpt-1": link, "vnpt-2": link})
+    found = pages_db.read(approval_queue.case, 1, BOSS, settings)
+    assert found.cost == 752  # 3 people, one part each
+
+
+def test_a_million_subscribers_are_counted_by_area_only_when_asked(pages_db: Database, signed_in: In) -> None:
+    pages_db.write(submitted)
+    pages_db.write(lambda c: c.execute(update(batches).values(accepted=1_000_000)))
+    paper = signed_in("approver")
+    page = paper.get("/approvals").text
+    assert "chưa rõ địa bàn" not in page
+    (way,) = re.findall(r'href="(/approvals\?[^"]*areas=yes)"', page)
+    assert "chưa rõ địa bàn 3" in text(paper.get(way.replace("&amp;", "&")).text)
 
 
 def test_the_night_and_the_finish_are_said_before_anything_is_pressed(
