@@ -28,6 +28,7 @@ COMMANDS = {
     "find_person": "delivery find 0912345678",
     "list_links": "link list",
     "list_unknown": "unknown list 1",
+    "download_unknown": "unknown export 1 --out unknown.csv",
     "list_rejected": "rejected list 1",
     "run_report": "report run 1",
     "list_doubts": "report doubts 1",

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -19,8 +20,10 @@ from app.core import clock, ids
 from app.core.errors import Invalid
 from app.core.phone import mask
 from app.database.connection import Database
-from app.dispatch import unknown_decisions
+from app.dispatch import unknown_decisions, unknown_export
 from app.ledger.contract import Ledger
+from app.security import phone_disclosure
+from app.security.phone_disclosure import DisclosurePlace
 
 app = typer.Typer(no_args_is_help=True, help="Unknown deliveries: see them, send again, or write off.")
 
@@ -50,6 +53,30 @@ def list_(run_id: Number, as_json: Json = False) -> None:
         lambda db: [_shown(row) for row in db.read(unknown_decisions.listed, run_id)],
     )
     listing(shown, ("line", "phone", "since", "why", "written_off_by"), as_json)
+
+
+@app.command()
+def export(
+    run_id: Number,
+    out: Annotated[Path, typer.Option(help="Write CSV for Excel there.")],
+    whole_numbers: Annotated[bool, typer.Option(help="Do not mask numbers; the audit says so.")] = False,
+) -> None:
+    """Write what is still unknown of a run, to ask the carrier which of it was taken."""
+    if common.server is not None:
+        if whole_numbers:
+            raise Invalid(
+                "A server gives whole numbers to the carrier's own operator alone, without this option."
+            )
+        content = at_server(lambda api: api.download_unknown(run_id))
+        out.write_text(content, encoding="utf-8", newline="")
+        return
+    with open_db(looks=True) as (db, _):
+        n = db.read(unknown_export.count, run_id)
+        if whole_numbers:
+            place = DisclosurePlace.UNKNOWN_LIST_COMMAND
+            db.write(phone_disclosure.note, whoami(), place, f"run/{run_id}", n)
+        with out.open("w", encoding="utf-8", newline="") as target:
+            target.writelines(unknown_export.carrier_list(db, run_id, whole=whole_numbers))
 
 
 @app.command()

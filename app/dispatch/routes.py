@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import Query
+from fastapi.responses import StreamingResponse
 from sqlalchemy import Connection, Row
 
 from app.api.dependencies import Db, Id, LedgerDep, Limit, Routes, Who
@@ -15,13 +16,16 @@ from app.core import clock
 from app.core.errors import Invalid
 from app.core.phone import mask
 from app.dispatch import find_person as person
-from app.dispatch import link_store, rejected_orders, unknown_decisions
+from app.dispatch import link_store, rejected_orders, unknown_decisions, unknown_export
 from app.dispatch.find_person import FoundPerson
 from app.dispatch.schemas import Decided, NumberBody, RejectedBody, UnknownSelection
 from app.observability import link_status
+from app.security import phone_disclosure
+from app.security.phone_disclosure import DisclosurePlace
 from carriers.contract import Reason
 
 router = Routes(tags=["dispatch"], route_class=Acts)
+_CSV: dict[int | str, dict[str, Any]] = {200: {"content": {"text/csv": {}}}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +125,19 @@ def list_unknown(
     rows = db.read(unknown_decisions.listed, run_id, (int(batch), int(line)), limit)
     items = [_unknown(row) for row in rows]
     return UnknownPage(items, f"{items[-1].batch}-{items[-1].line}" if len(items) == limit else None)
+
+
+@router.get("/v1/runs/{run_id}/unknown.csv", response_class=StreamingResponse, responses=_CSV)
+def download_unknown(run_id: Id, db: Db, who: Who) -> StreamingResponse:
+    """Download what is still unknown as CSV, to ask the carrier; full numbers for the carrier's operator."""
+    db.read(unknown_decisions.find_run, run_id, who.carrier)
+    whole = who.carrier is not None  # the numbers are that carrier's own subscribers
+    if whole:
+        n = db.read(unknown_export.count, run_id)
+        db.write(phone_disclosure.note, who.name, DisclosurePlace.UNKNOWN_LIST, f"run/{run_id}", n)
+    headers = {"Content-Disposition": f'attachment; filename="run-{run_id}-unknown.csv"'}
+    pieces = unknown_export.carrier_list(db, run_id, whole=whole)
+    return StreamingResponse(pieces, media_type="text/csv; charset=utf-8", headers=headers)
 
 
 @router.post("/v1/runs/{run_id}/unknown/resend")

@@ -16,6 +16,8 @@ class DisclosurePlace(StrEnum):
 
     RECEIPT_LINES = "receipt-lines"  # lines.csv of a result file, for the operator of the same carrier
     RECEIPT_LINES_COMMAND = "receipt-lines-command"  # the same by `loa receipts lines --whole-numbers`
+    UNKNOWN_LIST = "unknown-list"  # unknown.csv of a run, for the operator of the same carrier
+    UNKNOWN_LIST_COMMAND = "unknown-list-command"  # `loa unknown export --whole-numbers`
 
 
 def note(connection: Connection, who: str, place: DisclosurePlace, subject: str, n: int) -> None:

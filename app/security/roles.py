@@ -33,7 +33,7 @@ _MAY: tuple[tuple[frozenset[Role], str], ...] = (
         list_runs get_run get_forecast get_order get_order_paper run_report list_statements get_statement_form
         list_links list_unknown list_rejected list_reports get_report get_report_file prove_report
         get_attachment list_receipt_files get_receipt_file list_receipt_lines download_reconciliation
-        download_receipt_lines list_do_not_send""",
+        download_receipt_lines download_unknown list_do_not_send""",
     ),
     (_EVERYBODY, "get_me log_out change_password enrol_totp confirm_totp list_sessions end_sessions"),
     (

@@ -146,6 +146,11 @@ class DispatchOperations:
         )
 
     @Operation
+    def download_unknown(self, run_id: int) -> Call[str]:
+        """Download what is still unknown as CSV, to ask the carrier."""
+        return Call(method="GET", path=place("/v1/runs/{}/unknown.csv", run_id), answer=str)
+
+    @Operation
     def resend_unknown(
         self,
         run_id: int,

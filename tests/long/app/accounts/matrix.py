@@ -65,6 +65,7 @@ watch_campaign          401  in   in   in   in   404
 list_links              401  in   in   in   in   in
 resume_link             401  in   403  403  in   404
 list_unknown            401  in   in   in   in   404
+download_unknown        401  in   in   in   in   404
 resend_unknown          401  in   403  403  in   404
 write_off_unknown       401  in   403  403  in   404
 run_report              401  in   in   in   in   404

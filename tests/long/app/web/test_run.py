@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 from collections.abc import Callable
 
@@ -16,8 +17,9 @@ from app.core.areas import Basis
 from app.core.config import LinkSettings
 from app.core.states import RunState
 from app.database.connection import Database
-from app.database.models import audit, campaigns, runs, statements, unknowns
+from app.database.models import audit, campaigns, runs, statements, submissions, unknowns
 from app.ledger.contract import SubmitOutcome
+from app.security import audit as acts
 from app.web.view_models import live_stream
 from app.web.view_models.live_stream import Follow, Followed
 from carriers.contract import Unknown
@@ -225,6 +227,36 @@ def test_unknown_ones_are_decided_on_one_by_one_or_all(lost: World, signed_in: I
     assert "Đã đưa lại vào hàng đợi: 1 tin." in text(paper.get("/runs/1").text)
     assert paper.send("/runs/1/unknown", "/runs/1/unknown/resend", all="1").status_code == 303
     lost.check()
+
+
+def test_the_carrier_is_asked_by_a_list_of_whole_numbers_for_its_own_operator(
+    lost: World, signed_in: In
+) -> None:
+    paper, db = signed_in("operator", "viettel"), lost.db
+    db.write(lambda c: c.execute(update(submissions).values(reference="=abc").where(submissions.c.seq == 2)))
+    page = paper.get("/runs/1/unknown").text
+    assert "lô 1, dòng 2" in text(page)
+    assert "Số trong danh sách đầy đủ" in text(page)
+    (way,) = re.findall(r'href="([^"]*unknown.csv)"', page)
+    rows = list(csv.reader(paper.get(way).text.lstrip("\ufeff").splitlines()))
+    assert rows[0][0] == "số thuê bao"
+    assert [row[0] for row in rows[1:]] == ["84912000000", "84912000001", "84912000002"]
+    assert rows[1][2] == "viettel-1"
+    assert re.fullmatch(r"\d\d/\d\d/\d{4} \d\d:\d\d:\d\d", rows[1][3])
+    assert [row[4] for row in rows[1:]] == ["'=abc", "", ""]  # no formula
+    (act,) = [each for each in db.read(acts.acts, 0, 100) if each.action == "numbers.shown"]
+    assert (act.subject, act.detail) == ("run/1", {"place": "unknown-list", "numbers": 3})
+    send = {"line": "1-2", "reason": "nhà mạng đã trả lời"}
+    assert paper.send("/runs/1/unknown", "/runs/1/unknown/write-off", **send).status_code == 303
+    assert len(paper.get(way).text.splitlines()) == 3  # what is decided on is not asked about
+
+
+def test_who_is_no_operator_of_the_carrier_gets_masked_numbers(lost: World, signed_in: In) -> None:
+    paper = signed_in("admin")
+    found = paper.get("/v1/runs/1/unknown.csv").text
+    assert "8491*****00" in found
+    assert "84912000000" not in found
+    assert "người trực nhà mạng lấy được số đầy đủ" in text(paper.get("/runs/1/unknown").text)
 
 
 def test_figures_of_a_carrier_that_sends_are_stated_field_by_field(pages_db: Database, signed_in: In) -> None:
