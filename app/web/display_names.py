@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from datetime import date
+
+from app.core import areas, clock
 from app.core.states import BatchState, CampaignState, LinkState, RunState
 from app.reports.carrier_statement import FigureSource
 from app.reports.labels import network
@@ -9,7 +13,7 @@ from app.security.roles import Role
 from app.web.translations import Said, say
 from carriers.contract import ReceiptLevel
 
-__all__ = ["LEVELS", "PROBLEMS", "ROLES", "SOURCES", "STATES", "TONES", "network", "problem"]
+__all__ = ["LEVELS", "PROBLEMS", "ROLES", "SOURCES", "STATES", "TONES", "network", "places", "problem"]
 
 # By value: equal values share one label.
 STATES: dict[str, Said] = {
@@ -66,6 +70,7 @@ LEVELS: dict[int | None, Said] = {
     ReceiptLevel.OPERATOR: say("receipts of the carrier's centre: taken, not proved at the telephone"),
     ReceiptLevel.HANDSET: say("receipts of the telephone"),
 }
+LAST_DISTRICTS = date(2025, 6, 30)
 _LATER = (say("This is not possible now"), say("Nothing was changed. Wait a moment, then try again."))
 # Error kind -> heading and advice, shown above the error's own sentence.
 PROBLEMS: dict[str, tuple[Said, Said]] = {
@@ -106,3 +111,10 @@ _OTHER = (say("This could not be done"), say("Read the sentence below, or ask th
 
 def problem(slug: str, status: int) -> tuple[Said, Said]:
     return PROBLEMS.get(slug) or (_LATER if status == 503 else _OTHER)
+
+
+def places(codes: Iterable[str]) -> str:
+    """Return areas by name, with the code behind each; districts as they were called last."""
+    today = clock.local(clock.now()).date()
+    days = ((code, LAST_DISTRICTS if len(code) == 3 else today) for code in codes)
+    return ", ".join(f"{areas.name(code, day)} ({code})" for code, day in days)

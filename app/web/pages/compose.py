@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Sequence
 from typing import Any
 
 from fastapi import Response
@@ -23,7 +24,7 @@ from app.core.states import RunState
 from app.database.models import batches
 from app.security import tenant_scope
 from app.web import query_params
-from app.web.forms import drafting, purposes, read_fields
+from app.web.forms import area_choice, drafting, purposes, read_fields
 from app.web.forms.drafting import Choices
 from app.web.forms.read_fields import Version, as_read
 from app.web.rendering import (
@@ -174,7 +175,7 @@ async def page_do_add_held_run(
 
     def work(connection: Connection) -> None:
         said: dict[str, Any] = {name: fields.get(name) for name in ("carrier", "area_basis")}
-        said["areas"] = fields.get("areas").replace(",", " ").split()
+        said["areas"] = area_choice.chosen(fields)
         said["estimated"] = read_fields.needed(fields, "estimated")
         body = filled(HeldRunBody, said)
         as_read(connection, campaign_id, version)
@@ -183,7 +184,8 @@ async def page_do_add_held_run(
     try:
         await visit.db.awrite(work)
     except _REFUSALS as error:
-        return await _edit(visit, campaign_id, _above(error), held=refused(error, fields))
+        ticked = fields.all("area")
+        return await _edit(visit, campaign_id, _above(error), held=refused(error, fields), areas=ticked)
     return _done(visit, campaign_id, say("The run is added."))
 
 
@@ -226,8 +228,9 @@ async def _edit(
     entered: FormState | None = None,
     fields: FormData | None = None,
     held: FormState | None = None,
+    areas: Sequence[str] = (),
 ) -> Response:
-    """Show the form again. held: the form of a run at a carrier that sends itself, as it was refused."""
+    """Show the form again. held, areas: the form of a run at a carrier that sends itself, as refused."""
     dossier = await visit.db.aread(queries.dossier, campaign_id)
     shown = drafting.values(dossier.campaign)
     # An error in another form of the page leaves the stored content shown.
@@ -236,7 +239,13 @@ async def _edit(
     choices = await visit.db.aread(drafting.choices)
     found = await visit.db.aread(drafting.preview, fields, visit.settings, _sizes(dossier))
     kept = own_languages(dossier.campaign.text_key, dossier.campaign.texts)
-    shown_too = {"choices": choices, "estimate": found, "ticked": set[int](), "dossier": dossier}
+    shown_too: dict[str, Any] = {
+        "choices": choices,
+        "estimate": found,
+        "ticked": set[int](),
+        "dossier": dossier,
+    }
+    shown_too |= {"groups": area_choice.offered(), "picked": set(areas)}
     return _render(visit, entered, kept=kept, blank=held or FormState(), **shown_too)
 
 

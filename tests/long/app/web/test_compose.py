@@ -197,6 +197,24 @@ def test_a_refused_form_of_a_carrier_that_sends_itself_stays_open_and_filled(
     assert re.search('<details class="more" open>.*?value="350.000".*?value="116 zzz"', answer.text, re.S)
 
 
+def test_areas_are_ticked_by_name_and_stay_ticked(pages_db: Database, signed_in: In) -> None:
+    pages_db.write(new_campaign)
+    paper, edit = signed_in(), "/campaigns/1/edit"
+    page = paper.get(edit).text
+    assert len(re.findall('type="checkbox" name="area"', page)) == 75 + 12
+    assert "toàn bộ Thị xã Mộc Châu 123" in text(page)
+    held = {"carrier": "vnpt", "estimated": "", "area_basis": "dia_chi_dang_ky", "area": ["03646", "123"]}
+    refused = paper.send(edit, "/campaigns/1/held-runs", **held)
+    assert refused.status_code == 422
+    assert set(re.findall(r'name="area" value="(\d+)" checked', refused.text)) == {"03646", "123"}
+    assert paper.send(edit, "/campaigns/1/held-runs", **held | {"estimated": "9000"}).status_code == 303
+    (run,) = campaign(pages_db).runs
+    assert run.audience is not None
+    assert run.audience.areas == ("03646", "123")
+    assert "Phường Tô Hiệu (03646), Thị xã Mộc Châu (123)" in text(paper.get(edit).text)
+    assert "Phường Tô Hiệu (03646), Thị xã Mộc Châu (123)" in text(paper.get("/runs/1").text)
+
+
 def test_a_draft_with_runs_is_submitted(pages_db: Database, signed_in: In) -> None:
     pages_db.write(new_campaign)
     paper, edit = signed_in(), "/campaigns/1/edit"
