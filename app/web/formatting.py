@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date, datetime, timedelta
 
 from babel.dates import format_date
@@ -56,6 +57,18 @@ def hour(at: datetime | None, language: str) -> str:
 def iso(at: datetime | None) -> str:
     """ISO 8601 with Viet Nam's offset."""
     return "" if at is None else clock.local(at).isoformat(timespec="seconds")
+
+
+_WRITTEN = re.compile(r"(\d{4})-(\d\d)-(\d\d)(?:T(\d\d:\d\d).*)?")
+
+
+def typed(said: object) -> str:
+    """Return a day or moment as it is typed: 05/02/2024, 08:00 05/02/2024; anything else as it is."""
+    found = _WRITTEN.fullmatch(str(said))
+    if found is None:
+        return str(said)
+    year, month, day_of, time = found.groups()
+    return f"{time} {day_of}/{month}/{year}" if time else f"{day_of}/{month}/{year}"
 
 
 def whole(span: timedelta) -> tuple[int, int, int]:

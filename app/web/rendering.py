@@ -246,6 +246,7 @@ def _templates(language: str) -> Environment:
         made.filters[each.__name__] = partial(each, language=speaker.language)
     made.filters |= {
         "iso": formatting.iso,
+        "typed": formatting.typed,
         "places": display_names.places,
         "state": partial(_state, speaker),
         "told": partial(error_translation.translate_error, speaker),

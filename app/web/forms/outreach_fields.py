@@ -21,6 +21,7 @@ _NUMBERS, _WORDS = ("pieces", "reach", "minutes"), ("languages", "url", "note")
 def body(fields: FormData) -> OutreachBody:
     """Build the body; raises Invalid per unreadable field."""
     said: dict[str, Any] = {name: fields.get(name) or None for name in ("number", "dated_on", "reason")}
+    said["dated_on"] = said["dated_on"] and read_fields.iso_day(said["dated_on"])
     said["note"] = fields.get("paper_note") or None
     said["received_at"] = read_fields.moment(fields, "received_at")
     items = [_item(fields, n) for n in _used(fields)]

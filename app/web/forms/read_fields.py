@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import Annotated
 
@@ -55,15 +56,35 @@ def needed(fields: FormData, name: str) -> int:
     return found
 
 
+# As pages print them. A browser's own fields follow its language: on an English system month and day
+# change places, and the day has twice twelve hours.
+_DAY = re.compile(r"(?P<day>\d{1,2})[/.-](?P<month>\d{1,2})[/.-](?P<year>\d{4})")
+_HOUR = re.compile(r"(?P<hour>\d{1,2})[:h](?P<minute>\d{2})")
+
+
+def iso_day(said: str) -> str:
+    """Return 05/02/2024 as 2024-02-05; anything else as it is."""
+    found = _DAY.fullmatch(said.strip())
+    return f"{found['year']}-{found['month']:>02}-{found['day']:>02}" if found else said
+
+
+def iso_moment(said: str) -> str:
+    """Return 08:00 05/02/2024, in either order, as 2024-02-05T08:00; anything else as it is."""
+    day, hour = _DAY.search(said), _HOUR.search(said)
+    if day is None or hour is None or len(said.split()) != 2:
+        return said
+    return f"{iso_day(day[0])}T{hour['hour']:>02}:{hour['minute']}"
+
+
 def moment(fields: FormData, name: str) -> datetime | None:
-    """Return a `datetime-local` value in Viet Nam time, None for an empty field; raises Invalid."""
+    """Return a moment in Viet Nam time, None for an empty field; raises Invalid."""
     said = fields.get(name)
     if not said:
         return None
     try:
-        found = datetime.fromisoformat(said)
+        found = datetime.fromisoformat(iso_moment(said))
     except ValueError:
-        raise Invalid("Write date and time such as 2024-02-05T08:00.", field=name) from None
+        raise Invalid("Write time and date such as 08:00 05/02/2024.", field=name) from None
     found = found if found.tzinfo else found.replace(tzinfo=clock.VIETNAM)
     if clock.to_ms_or_none(found) is None:
         raise Invalid(str(clock.Unreal()), field=name)

@@ -17,6 +17,7 @@ from app.core import clock
 from app.core.ids import LARGEST, Exact
 from app.database.connection import Database
 from app.security import audit
+from app.web.forms import read_fields
 from app.web.rendering import Visit, render
 from app.web.view_models import audit_sentences
 
@@ -59,7 +60,9 @@ def page_audit(
 def _midnight(day: str, later: int) -> int:
     """Return when a day of Viet Nam begins, some days later; 0 for what is no day."""
     try:
-        return clock.to_ms(clock.midnight(date.fromisoformat(day) + timedelta(days=later)))
+        return clock.to_ms(
+            clock.midnight(date.fromisoformat(read_fields.iso_day(day)) + timedelta(days=later))
+        )
     except (ValueError, OverflowError):
         return 0
 

@@ -125,6 +125,7 @@ async def page_do_report_outreach(directive_id: Id, visit: Visit, fields: Fields
 def _letter(fields: FormData) -> dict[str, Any]:
     lines = (line.strip() for line in fields.raw("addressees").splitlines())
     said: dict[str, Any] = {name: fields.get(name) for name in _PLAIN}
+    said["issued_on"] = read_fields.iso_day(said["issued_on"])
     due = read_fields.moment(fields, "report_deadline")
     return said | {"report_deadline": due, "addressees": [line for line in lines if line]}
 

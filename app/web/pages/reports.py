@@ -117,6 +117,7 @@ def page_do_issue_report(report_id: Id, visit: Visit, fields: Fields, ledger: Le
     visit.db.read(lambda c: require_own(c, visit.who, _own_subject(c, visit, report_id)))
     try:
         said = {name: fields.get(name) for name in ("number", "dated_on", "signer", *REMARK_KEYS)}
+        said["dated_on"] = read_fields.iso_day(said["dated_on"])
         body = filled(IssueBody, said)
         freezer = Freezer(visit.db, ledger, letterhead.load(visit.settings.letterheads), visit.who.name)
         issue.issue(freezer, report_id, visit.who.carrier, body.issue())

@@ -65,7 +65,9 @@ def _person(visit: PageRequest) -> str:
 def _page(visit: PageRequest, entered: FormState | None = None, **values: Any) -> Response:
     entered = entered or FormState()
     person = visit.db.read(users.find_row, visit.who.name)
-    known = {"person": person is not None, "enrolled": person is not None and person.totp_since is not None}
+    enrolled = person is not None and person.totp_since is not None
+    forced = person is not None and not enrolled and visit.who.role in visit.settings.factor_roles
+    known = {"person": person is not None, "enrolled": enrolled, "forced": forced}
     shown = {"secret": "", "uri": "", "picture": None, "codes": [], "asked": False} | known | values
     answer = render(visit, "second_factor.html", entered.status, entered=entered, **shown)
     if entered.retry_after_s:

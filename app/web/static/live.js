@@ -18,6 +18,10 @@
     button.hidden = false;
     button.addEventListener("click", () => window.print());
   }
+  for (const button of document.querySelectorAll("[data-copy]")) {
+    button.hidden = !navigator.clipboard;
+    button.addEventListener("click", () => navigator.clipboard.writeText(document.getElementById(button.dataset.copy).innerText));
+  }
   const note = document.querySelector("[data-stream]");
   if (!note || !window.EventSource) return;
   const language = document.documentElement.lang, vi = language === "vi", nothing = "–", begun = Date.now();

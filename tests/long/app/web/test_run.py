@@ -273,7 +273,7 @@ def test_figures_of_a_carrier_that_sends_are_stated_field_by_field(pages_db: Dat
     for wrong, said in (
         ({"sent": "400000"}, "Đã gửi 400000 trong 350000 thuê bao thuộc diện là không thể"),
         ({"sent": "nhiều"}, "không phải số nguyên"),
-        ({"cutoff": "hôm qua"}, "Hãy nhập ngày giờ, ví dụ"),
+        ({"cutoff": "hôm qua"}, "Hãy nhập giờ và ngày, ví dụ"),
     ):
         refused = paper.send("/runs/1", "/runs/1/statements", **(good | wrong))
         assert refused.status_code == 422

@@ -78,3 +78,15 @@ def test_the_code_is_the_address_that_an_app_reads() -> None:
     for left, top in ((0, 0), (size - 7, 0), (0, size - 7)):  # its three marks
         assert all((left + n, top) in dark and (left, top + n) in dark for n in range(7))
         assert (left + 1, top + 1) not in dark
+
+
+def test_who_must_set_one_up_reads_why_and_sees_no_menu_that_leads_back(signed_in: In) -> None:
+    paper = signed_in("admin")
+    page = paper.get("/second-factor").text
+    assert "Vai trò của bạn bắt buộc xác thực hai lớp" in text(page)
+    assert "<nav" not in page
+    secret = secret_on(paper.send("/second-factor", "/second-factor", password=PASSWORD).text)
+    done = paper.send("/second-factor", "/second-factor/confirm", code=pyotp.TOTP(secret).now()).text
+    assert "<nav" in done
+    assert "Chép các mã" in done
+    assert "In" in text(done)
