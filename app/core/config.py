@@ -122,6 +122,7 @@ class MailSettings(BaseModel):
     password: SecretStr | None = None  # from the environment or a secret file alone
     sender: Address  # the address that mails come from
     to: tuple[Address, ...] = ()  # who is always told
+    people: dict[str, Address] = Field(default={})  # name -> address of who is told of their own work
     private_line: Why | None = None  # why a line without TLS may be plain, in words
     timeout_s: float = Field(default=30.0, ge=1, le=300)  # how long the server may take to answer
 

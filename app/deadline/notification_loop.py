@@ -14,7 +14,7 @@ from app.core.errors import DatabaseUnavailable
 from app.database.connection import Database
 from app.deadline import reminders
 from app.deadline.risk import at_risk
-from app.notifications import events, outbox
+from app.notifications import events, outbox, staff_mails
 from app.notifications.sender import Sender
 
 _PLAN_EVERY_S = 60.0
@@ -56,5 +56,6 @@ class NotificationLoop:
         """Enqueue recent events that are not in the outbox yet."""
         with suppress(DatabaseUnavailable):
             news = await self.db.aread(events.happened, self.settings, clock.now())
+            news += await self.db.aread(staff_mails.happened, self.settings, clock.now())
             if await self.db.aread(outbox.unknown, news):
                 await self.db.insist(outbox.put, news)

@@ -13,7 +13,8 @@ from app.core import clock
 from app.core.config import Settings
 from app.core.masking import escaped
 from app.database.models import directives as table
-from app.deadline.status import Missing, countdown, days_left, status
+from app.deadline.status import Missing, Status, countdown, days_left, status
+from app.notifications import staff_mails
 from app.notifications.outbox import Notice, NotificationChannel
 
 KIND = "directive.due"
@@ -52,7 +53,8 @@ def notices(
     connection: Connection, letter: Directive, days: int, settings: Settings, now: datetime
 ) -> list[Notice]:
     """Return the notices for `days` before the deadline (negative: after it); none if nothing is missing."""
-    missing = status(connection, letter.id, now).missing
+    found = status(connection, letter.id, now)
+    missing = found.missing
     if not missing:
         return []
     key = f"directive/{letter.id}/due/{days}"
@@ -60,7 +62,8 @@ def notices(
         key += f"/{put_off}"
     return [
         *(_to_addressees(letter, missing, key, now) if settings.mail else ()),
-        *(_to_office(letter, missing, key, settings, now) if settings.mail else ()),
+        *(_to_office(letter, missing, key, _office(connection, settings), now) if settings.mail else ()),
+        *_to_operators(connection, letter, found, key, settings, now),
         *_to_endpoints(letter, missing, key, settings, now),
     ]
 
@@ -91,17 +94,40 @@ def _to_addressees(
         )
 
 
+def _office(connection: Connection, settings: Settings) -> list[str]:
+    """Return who gathers the reports, and the people who decide on campaigns; each address once."""
+    told = [each.address for each in staff_mails.staff(connection, settings) if each.carrier is None]
+    return list(dict.fromkeys([*(settings.mail.to if settings.mail else ()), *told]))
+
+
 def _to_office(
-    letter: Directive, missing: Sequence[Missing], key: str, settings: Settings, now: datetime
+    letter: Directive, missing: Sequence[Missing], key: str, addresses: Sequence[str], now: datetime
 ) -> Iterator[Notice]:
     """Write the whole list to those who gather the reports."""
     lines = [f"- {_line(each.who)}: {_line(each.what)}" for each in missing]
     head = f"{_about(letter)}: {countdown(letter.report_deadline, now)}. Còn thiếu {len(missing)} mục:"
     text = "\n".join([head, *lines, ""])
-    for address in settings.mail.to if settings.mail else ():
+    for address in addresses:
         yield Notice(
             f"{key}/desk/{address}"[:200], KIND, NotificationChannel.EMAIL, address, _mail(letter, text)
         )
+
+
+def _to_operators(
+    connection: Connection, letter: Directive, found: Status, key: str, settings: Settings, now: datetime
+) -> Iterator[Notice]:
+    """Write to each operator what is missing of the own carrier's runs."""
+    for each in staff_mails.staff(connection, settings):
+        own = [run for run in found.runs if run.missing and run.carrier == each.carrier]
+        if own:
+            lines = [f"- {_line(run.campaign)} (đợt {run.run_id}): {_line(run.missing or '')}" for run in own]
+            head = (
+                f"{_about(letter)}: {countdown(letter.report_deadline, now)}. Còn thiếu ở nhà mạng của bạn:"
+            )
+            text, target = "\n".join([head, *lines, ""]), each.address
+            yield Notice(
+                f"{key}/operator/{target}"[:200], KIND, NotificationChannel.EMAIL, target, _mail(letter, text)
+            )
 
 
 def _mail(letter: Directive, text: str) -> dict[str, str]:
