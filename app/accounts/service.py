@@ -14,6 +14,7 @@ from app.ledger import approval_digest
 from app.security import account_stamps, audit, keys, totp, users
 from app.security.passwords import hash_password
 from app.security.principal import base_name
+from app.security.roles import OF_PEOPLE, Role
 from app.security.secret_encryption import Vault
 from app.security.sessions import end_all
 from app.security.users import Person
@@ -75,6 +76,8 @@ def add_person(
 
 def add_hashed(connection: Connection, wanted: NewPerson, hashed: str, who: str) -> Person:
     """Add a user whose password is hashed already, which takes too long for a transaction."""
+    if wanted.role not in OF_PEOPLE and wanted.role in tuple(Role):
+        raise Invalid(f"The role {wanted.role} is for a key; nobody signs in with it.", field="role")
     person = users.add(connection, wanted.name, wanted.role, wanted.carrier, hashed, who)
     subject = f"person/{wanted.name}"
     audit.note(connection, who, "person.add", subject, role=wanted.role, carrier=wanted.carrier)

@@ -12,9 +12,12 @@ class Role(StrEnum):
     APPROVER = "approver"
     OPERATOR = "operator"  # of one carrier: sees and starts only its own
     AUDITOR = "auditor"  # reads everything, changes nothing
+    WALL = "wall"  # of a key alone: sees the wall screen and nothing else
 
 
-_EVERYBODY = frozenset(Role)
+# Whom people may be. A wall screen has nobody who signs in.
+OF_PEOPLE = (Role.ADMIN, Role.APPROVER, Role.OPERATOR, Role.AUDITOR)
+_EVERYBODY = frozenset(OF_PEOPLE)
 _OFFICE = frozenset({Role.ADMIN, Role.APPROVER, Role.AUDITOR})
 _AUTHORS = frozenset({Role.ADMIN, Role.APPROVER})
 _SENDERS = frozenset({Role.ADMIN, Role.OPERATOR})
@@ -71,7 +74,8 @@ _MAY: tuple[tuple[frozenset[Role], str], ...] = (
     ),
     (frozenset({Role.ADMIN, Role.AUDITOR}), "list_acts verify_audit"),
     # Pages that read. page_do_<operation> is for the roles of that operation.
-    (_EVERYBODY, "page_overview page_overview_events page_second_factor page_wall page_wall_events"),
+    (_EVERYBODY, "page_overview page_overview_events page_second_factor"),
+    (frozenset(Role), "page_wall page_wall_events"),
     (_EVERYBODY, "page_campaigns page_campaign page_campaign_events page_batch page_delivery page_links"),
     (_EVERYBODY, "page_run page_run_events page_unknown page_rejected"),
     (_EVERYBODY, "page_reports page_run_report page_campaign_report page_frozen_report"),

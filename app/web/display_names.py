@@ -58,6 +58,7 @@ ROLES: dict[str, Said] = {
     Role.APPROVER: say("approver"),
     Role.OPERATOR: say("operator"),
     Role.AUDITOR: say("auditor"),
+    Role.WALL: say("wall screen"),
 }
 SOURCES: dict[str, Said] = {
     FigureSource.MEASURED: say("measured by receipts"),

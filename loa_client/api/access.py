@@ -9,7 +9,7 @@ from typing import Literal
 from loa_client.operation import Call, Operation, new_key, place
 from loa_client.values import given
 
-Role = Literal["admin", "approver", "operator", "auditor"]
+Role = Literal["admin", "approver", "operator", "auditor", "wall"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -47,11 +47,9 @@ def page_do_add_key(visit: Visit, fields: Fields) -> Response:
     try:
         name = name_of(fields)
         expires = read_fields.moment(fields, "expires_at")
-        wanted = NewKey(name, role_of(fields), carrier_of(fields), expires)
-        if fields.get("wall") and wanted.role != Role.AUDITOR:
-            raise Invalid(
-                "A wall screen is for the role auditor, which reads and changes nothing.", field="role"
-            )
+        wanted = NewKey(name, Role.WALL, None, expires)
+        if not fields.get("wall"):
+            wanted = NewKey(name, role_of(fields, tuple(Role)), carrier_of(fields), expires)
         check_own(visit.settings, wanted.carrier)
         secret = visit.db.write(service.add_key, wanted, visit.who.name)
     except (Conflict, Invalid) as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Annotated
 
 from fastapi import Path, Response
@@ -14,7 +15,7 @@ from app.core.errors import Conflict, Invalid
 from app.core.known_carriers import check_own
 from app.security import users
 from app.security.passwords import hash_password
-from app.security.roles import Role
+from app.security.roles import OF_PEOPLE, Role
 from app.web import query_params
 from app.web.rendering import (
     Fields,
@@ -97,10 +98,10 @@ def name_of(fields: FormData) -> str:
         ) from None
 
 
-def role_of(fields: FormData) -> str:
+def role_of(fields: FormData, offered: Collection[Role] = OF_PEOPLE) -> str:
     said = fields.get("role")
-    if said not in list(Role):
-        raise Invalid(f"The role is one of {', '.join(Role)}.", field="role")
+    if said not in offered:
+        raise Invalid(f"The role is one of {', '.join(offered)}.", field="role")
     return said
 
 

@@ -21,7 +21,7 @@ from app.database.models import people, recovery_codes
 from app.runtime.api_app import create_app
 from app.security import audit, create_key, totp
 from app.security.principal import at_keyboard
-from app.security.roles import PERMISSIONS, Role
+from app.security.roles import OF_PEOPLE, PERMISSIONS
 from app.security.secret_encryption import KeyMissing, Vault, vault_of
 from tests.app.client import Client
 from tests.long.app.accounts.conftest import PASSWORD, Browser
@@ -296,7 +296,7 @@ def strict(settings: Settings, db: Database) -> Iterator[Client]:
 
 
 def test_in_production_all_roles_work_with_a_second_factor_unless_the_settings_say_otherwise() -> None:
-    assert set(Settings().factor_roles) == set(Role)
+    assert set(Settings().factor_roles) == set(OF_PEOPLE)
     assert Settings(environment="development").factor_roles == ()
     assert Settings(second_factor_roles=("admin",)).factor_roles == ("admin",)
 
@@ -332,7 +332,7 @@ def test_out_and_another_password_need_no_factor(strict: Client, add: Add) -> No
 
 
 def test_what_is_open_without_a_factor_is_for_the_caller_alone() -> None:
-    assert {operation for operation in totp.WITHOUT if PERMISSIONS[operation] != set(Role)} == set()
+    assert {operation for operation in totp.WITHOUT if PERMISSIONS[operation] != set(OF_PEOPLE)} == set()
 
 
 @pytest.mark.parametrize("planted", [SECRET, "sealed:" + SECRET, f"1:{SECRET}"])

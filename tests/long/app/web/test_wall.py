@@ -7,8 +7,12 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import delete
 
+from app.accounts.service import NewPerson, add_person
+from app.core.errors import Invalid
 from app.database.connection import Database
 from app.database.models import sessions
+from app.security.keys import list_keys
+from app.security.roles import Role
 from tests.e2e import scene
 from tests.long.app.web.conftest import Paper, text
 
@@ -20,9 +24,7 @@ def wall(pages_db: Database, signed_in: In) -> Paper:
     """A browser in which the administrator has begun a wall screen."""
     scene.build(pages_db)
     paper = signed_in()
-    refused = paper.send("/keys", "/keys", name="hall", role="operator", carrier="viettel", wall="1")
-    assert refused.status_code == 422
-    made = paper.send("/keys", "/keys", name="hall", role="auditor", wall="1")
+    made = paper.send("/keys", "/keys", name="hall", role="admin", wall="1")
     assert made.headers["location"] == "/wall"
     assert "loa_hall" not in made.text
     return paper
@@ -59,3 +61,37 @@ def test_the_key_opens_the_wall_alone_and_ends_when_it_is_revoked(wall: Paper, s
     assert wall.send("/keys/hall", "/keys/hall/revoke").status_code == 303
     wall.cookies = kept
     assert wall.get("/wall").headers["location"].startswith("/sign-in")
+
+
+def test_the_key_in_the_browser_opens_nothing_to_who_takes_it_out(wall: Paper, pages_db: Database) -> None:
+    assert pages_db.read(list_keys)[0].role == Role.WALL
+    bearer = {"Authorization": f"Bearer {wall.cookies['loa_wall']}"}
+    wall.cookies = {}
+    assert wall.get("/wall", **bearer).status_code == 200
+    for operation in (
+        "/",
+        "/campaigns",
+        "/links",
+        "/reports",
+        "/account",
+        "/keys",
+        "/v1/me",
+        "/v1/runs",
+        "/v1/audit",
+    ):
+        assert wall.get(operation, **bearer).status_code == 403, operation
+
+
+def test_nobody_signs_in_as_a_wall(pages_db: Database, signed_in: In) -> None:
+    paper = signed_in()
+    assert 'value="wall"' not in paper.get("/people").text
+    said = {"name": "hall", "role": "wall", "password": "bon tu chang lien quan"}
+    assert paper.send("/people", "/people", **said).status_code == 422
+    with pytest.raises(Invalid, match="nobody signs in"):
+        pages_db.write(add_person, NewPerson("hall", "wall"), "bon tu chang lien quan", "host")
+
+
+def test_a_key_for_the_wall_is_made_without_a_browser_too(pages_db: Database, signed_in: In) -> None:
+    paper = signed_in()
+    assert paper.send("/keys", "/keys", name="hall", role="wall").status_code == 201
+    assert "màn hình treo tường" in paper.get("/keys").text
