@@ -104,6 +104,42 @@ def test_the_page_can_be_read_by_everybody(windows: Callable[[str, bool], Page],
         picture(page, PICTURED[visit.name])
 
 
+# A4 at 96 dots an inch, without its margins. A number on two lines reads as two numbers.
+PAPER = {"width": 700, "height": 1000}
+BROKEN = """() => {
+  const found = [], walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  for (let node = walk.nextNode(); node; node = walk.nextNode()) {
+    if (!node.parentElement.checkVisibility() || node.parentElement.closest("code, a, svg, details:not([open], .rest)")) continue;
+    for (const each of node.data.matchAll(/\\d[\\d.,:\\/]*\\d/g)) {
+      const range = document.createRange();
+      range.setStart(node, each.index);
+      range.setEnd(node, each.index + each[0].length);
+      const lines = new Set([...range.getClientRects()].map((box) => Math.round(box.top)));
+      if (lines.size > 1) found.push(each[0]);
+    }
+  }
+  return found;
+}"""
+
+
+@pytest.mark.usefixtures("furnished")
+@pytest.mark.parametrize("visit", VISITS, ids=lambda visit: visit.name)
+def test_no_number_breaks_on_paper_and_lines_of_pictures_are_there(
+    windows: Callable[[str, bool], Page], visit: Visit
+) -> None:
+    page = windows(visit.who, visit.papers)
+    page.goto(visit.path)
+    page.emulate_media(media="print")
+    page.set_viewport_size(PAPER)  # type: ignore[arg-type]
+    try:
+        assert page.evaluate(BROKEN) == []
+        hidden = "els => els.filter(each => getComputedStyle(each).display === 'none').length"
+        assert page.eval_on_selector_all("main svg:not(.map svg) polyline", hidden) == 0
+        assert page.pdf(format="A4")
+    finally:
+        page.emulate_media(media="screen")
+
+
 def test_a_page_that_is_not_there_can_be_read_by_everybody(windows: Callable[[str, bool], Page]) -> None:
     check(windows("", False), "not-found", "/nowhere")
 
