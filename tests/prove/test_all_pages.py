@@ -109,7 +109,8 @@ PAPER = {"width": 700, "height": 1000}
 BROKEN = """() => {
   const found = [], walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   for (let node = walk.nextNode(); node; node = walk.nextNode()) {
-    if (!node.parentElement.checkVisibility() || node.parentElement.closest("code, a, svg, details:not([open], .rest)")) continue;
+    const around = node.parentElement;
+    if (!around.checkVisibility() || around.closest("code, a, svg, details:not([open], .rest)")) continue;
     for (const each of node.data.matchAll(/\\d[\\d.,:\\/]*\\d/g)) {
       const range = document.createRange();
       range.setStart(node, each.index);
