@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from base64 import b64decode, urlsafe_b64decode
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from pathlib import Path
 from typing import Annotated
 from urllib.parse import parse_qs, quote, urlsplit
 
@@ -170,6 +171,18 @@ EVENT_KINDS = (
     *("run.started", "run.paused", "run.suspended", "run.resumed", "run.finished", "link.halted"),
     *("report.frozen", "deadline.at_risk", "directive.due", "audit.head"),
 )
+_MOST_PICTURE = 100_000
+
+
+def _picture(file: Path) -> Path:
+    if file.suffix not in (".svg", ".png"):
+        raise ValueError(f"{file} is no .svg or .png")
+    if not file.is_file() or file.stat().st_size > _MOST_PICTURE:
+        raise ValueError(f"{file} is not there, or larger than 100 kB, which every visitor would load")
+    return file
+
+
+Picture = Annotated[Path, AfterValidator(_picture)]
 DatabaseUrl = Annotated[str, AfterValidator(database_url)]
 DayTime = Annotated[str, AfterValidator(_day_time)]
 EventKind = Annotated[str, AfterValidator(_event_kind)]

@@ -7,14 +7,21 @@ import hashlib
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import cast
 
 from fastapi import Request, Response
 
 from app.api.dependencies import Routes
+from app.core.config import Settings
 from app.core.errors import NotFound
 
 FOLDER = Path(__file__).with_name("static")
-_TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
+_TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+    ".png": "image/png",
+}
 _HASH = 12
 _FOR_GOOD = {"Cache-Control": "public, max-age=31536000, immutable", "Vary": "Accept-Encoding"}
 
@@ -46,10 +53,23 @@ def address(name: str) -> str:
     return f"/static/{assets()[name].tag}/{name}"
 
 
+@cache
+def _own(file: Path) -> Asset:
+    """Return a picture of the settings as it was when this process first showed it."""
+    return _asset(file)
+
+
+def crest(settings: Settings) -> str | None:
+    """Return where the crest of the public page is, if the settings have one."""
+    file = settings.crest
+    return None if file is None else f"/static/{_own(file).tag}/crest{file.suffix}"
+
+
 @router.get("/static/{tag}/{name}")
 def page_static(tag: str, name: str, request: Request) -> Response:
     """Serve a file; 404 for the hash of another release."""
-    found = assets().get(name)
+    file = cast(Settings, request.app.state.settings).crest
+    found = _own(file) if file and name == f"crest{file.suffix}" else assets().get(name)
     if found is None or found.tag != tag:
         raise NotFound("There is no such file.")
     if "gzip" in request.headers.get("accept-encoding", ""):

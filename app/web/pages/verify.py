@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 from urllib.parse import parse_qs
 
 from fastapi import Response
@@ -16,6 +17,7 @@ from app.text_verification import routes as genuine
 from app.text_verification.advice import ADVICE, LONGEST
 from app.text_verification.compare import TextComparison, TextVerdict
 from app.text_verification.red_flags import RedFlag, red_flags
+from app.web import assets
 from app.web.pages.second_factor import qr
 from app.web.rendering import PageRequest, Visit, render
 from app.web.translations import Said, say
@@ -77,12 +79,14 @@ def page_verify_poster(visit: Visit) -> Response:
     """Show a sheet to print and hang up: where a text is checked, as a QR code."""
     hosts = visit.settings.public_hosts
     address = f"https://{hosts[0]}/verify" if hosts else str(visit.request.base_url) + "verify"
-    return render(visit, "verify_poster.html", address=address, picture=qr(address), agency=_agency(visit))
+    return render(visit, "verify_poster.html", address=address, picture=qr(address), **_who(visit))
 
 
-def _agency(visit: PageRequest) -> str:
-    """Return who speaks on the public page, as on the police's papers."""
-    return letterhead.load(visit.settings.letterheads).of("", clock.local(clock.now()).date()).agency
+def _who(visit: PageRequest) -> dict[str, Any]:
+    """Return who speaks on the public page, as on the police's papers, and their crest."""
+    today = clock.local(clock.now()).date()
+    agency = letterhead.load(visit.settings.letterheads).of("", today).agency
+    return {"agency": agency, "crest": assets.crest(visit.settings)}
 
 
 def _page(
@@ -93,5 +97,5 @@ def _page(
     flags: Sequence[RedFlag] = (),
 ) -> Response:
     values = {"advice": ADVICE, "tones": TONES, "heads": HEADS, "warnings": [FLAGS[each] for each in flags]}
-    said = {"longest": LONGEST, "sentence": sentence, "agency": _agency(visit)}
+    said: dict[str, Any] = {"longest": LONGEST, "sentence": sentence} | _who(visit)
     return render(visit, "verify.html", status, found=found, **values, **said)

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import update
 
+from app.core.config import Settings
 from app.database.connection import Database
 from app.database.models import campaigns, runs
+from app.runtime.api_app import create_app
+from tests.app.client import Client
 from tests.app.text_verification.test_routes import went_out
 from tests.app.world import build
 from tests.long.app.web.conftest import Paper, text
@@ -95,3 +101,34 @@ def test_who_speaks_and_whom_to_call_is_on_the_page_and_a_poster_leads_there(cit
     poster = citizen.get("/verify/poster").text
     assert "/verify</strong>" in poster
     assert 'aria-label="Địa chỉ dạng mã QR"' in poster
+
+
+def _with(folder: Path, db: Database, **more: Any) -> Paper:
+    return Paper(Client(create_app(Settings(data=folder, environment="development", **more), db)))
+
+
+@pytest.mark.parametrize(("name", "kind"), [("crest.svg", "image/svg+xml"), ("huy-hieu.png", "image/png")])
+def test_the_crest_of_the_settings_stands_above_who_speaks(
+    pages_db: Database, tmp_path: Path, name: str, kind: str
+) -> None:
+    file = tmp_path / name
+    file.write_bytes(b"<svg xmlns='http://www.w3.org/2000/svg'/>")
+    paper = _with(tmp_path, pages_db, crest=file, guide_url="https://loa.example.vn/guide")
+    for path in ("/verify", "/verify/poster"):
+        page = paper.get(path).text
+        (source,) = re.findall(r'<img class="crest" src="([^"]+)"', page)
+        assert "guide" not in page  # the guide is for those who work here
+    found = paper.get(source)
+    assert (found.status_code, found.headers["content-type"]) == (200, kind)
+    assert paper.get(source.replace("/static/", "/static/0")).status_code == 404
+
+
+def test_no_crest_is_no_picture_and_a_wrong_one_is_refused_at_the_start(
+    citizen: Paper, tmp_path: Path
+) -> None:
+    assert "<img" not in citizen.get("/verify").text
+    big = tmp_path / "big.svg"
+    big.write_bytes(b"x" * 100_001)
+    for wrong in (tmp_path / "none.svg", tmp_path / "crest.gif", big):
+        with pytest.raises(ValueError, match="crest"):
+            Settings(crest=wrong)
