@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Integer, Select, bindparam, func, select
 from app.core.states import RECEIVED, SENT
 from app.database.models import deliveries, receipts, run_batches
 
+_SENT, _RECEIVED = frozenset(map(int, SENT)), frozenset(map(int, RECEIVED))
 STRETCHES, ROWS = 60, 50  # sampled places of a run, and adjacent rows at each
 
 
@@ -49,12 +50,16 @@ def sample(connection: Connection, run_id: int) -> LatencySample:
     whole = total <= STRETCHES * ROWS
     times, waits = [], []
     for place in _places(parts, total, whole):
-        for row in connection.execute(_ROWS, dict(zip(_PLACE, place, strict=True))):
-            if row.state in SENT and row.submitted_at is not None:
-                received = row.state in RECEIVED
-                times.append((row.submitted_at, (row.came or row.done_at) if received else None))
-                if received and row.came is not None:
-                    waits.append(max(row.came - row.submitted_at, 0))
+        # All at once, and unpacked: a page reads some thousands of rows, and reading them is half its time.
+        for state, sent_at, done_at, came in connection.execute(
+            _ROWS, dict(zip(_PLACE, place, strict=True))
+        ).all():
+            if sent_at is None or state not in _SENT:
+                continue
+            received = state in _RECEIVED
+            times.append((sent_at, (came or done_at) if received else None))
+            if received and came is not None:
+                waits.append(max(came - sent_at, 0))
     return LatencySample(times, whole, sorted(waits))
 
 
