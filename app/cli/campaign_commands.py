@@ -12,7 +12,6 @@ import typer
 from pydantic_core import to_jsonable_python
 
 from app.api.bodies import AnyProse, checked, filled
-from app.batches.follow_up_job import make
 from app.campaigns import approval, drafts, follow_ups, lifecycle, queries
 from app.campaigns.drafts import TextForm
 from app.campaigns.forecast import Forecast, forecast
@@ -158,6 +157,8 @@ def follow_up(  # noqa: PLR0913 - every option of the command line is a paramete
 
 def _made(db: Database, campaign_id: int) -> Any:
     """Make its audience here, or wait for the process that does."""
+    from app.batches.follow_up_job import make  # what other commands of campaigns do without
+
     while True:
         found = db.read(queries.dossier, campaign_id)
         shares = found.follow_up.batches if found.follow_up else []
