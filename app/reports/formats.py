@@ -146,6 +146,8 @@ def _content(report: Report, form: Format, version: Version) -> bytes:
     if form is Format.JSON:
         return json_file.render(document(report))
     tables = tables_of(report, version)
+    if isinstance(report, ConsolidatedReport) and form in (Format.XLSX, Format.CSV):
+        tables += comparison_tables.reach_by_area(report)
     if form is Format.XLSX:
         return _xlsx(tables, report.cutoff_ms)
     if form is Format.CSV:
