@@ -145,14 +145,11 @@ def _document(report: Report) -> dict[str, Any]:
 def _content(report: Report, form: Format, version: Version) -> bytes:
     if form is Format.JSON:
         return json_file.render(document(report))
-    tables = tables_of(report, version)
-    if isinstance(report, ConsolidatedReport) and form in (Format.XLSX, Format.CSV):
-        tables += comparison_tables.reach_by_area(report)
     if form is Format.XLSX:
-        return _xlsx(tables, report.cutoff_ms)
+        return _xlsx(sheets_of(report, version), report.cutoff_ms)
     if form is Format.CSV:
-        return csv_file.render(tables)
-    return text.render(_for_reading(report, tables)).encode()
+        return csv_file.render(sheets_of(report, version))
+    return text.render(_for_reading(report, tables_of(report, version))).encode()
 
 
 def _for_reading(report: Report, tables: tuple[ReportTable, ...]) -> tuple[ReportTable, ...]:
@@ -160,6 +157,12 @@ def _for_reading(report: Report, tables: tuple[ReportTable, ...]) -> tuple[Repor
     if isinstance(report, CampaignReport):
         return tables[:1]
     return tuple(form for form in tables if form.name != carrier_tables.STEPS)
+
+
+def sheets_of(report: Report, version: Version = PREVIEW) -> tuple[ReportTable, ...]:
+    """Return the tables of workbook and CSV: every form, and those that are too long for a paper."""
+    longer = comparison_tables.reach_by_area(report) if isinstance(report, ConsolidatedReport) else ()
+    return (*tables_of(report, version), *longer)
 
 
 def tables_of(report: Report, version: Version = PREVIEW) -> tuple[ReportTable, ...]:
