@@ -24,7 +24,7 @@ from typing import Any
 from tests.planted.bugs import Bug, planted
 
 ROOT = Path(__file__).parents[2]
-_LONGEST_S = 180
+_LONGEST_S = 100
 _FOUND = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.MULTILINE)
 
 
