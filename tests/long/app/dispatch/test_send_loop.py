@@ -327,13 +327,14 @@ async def test_a_database_slower_than_a_half_s_time_holds_up_nothing_for_ever(
 
 
 async def test_what_is_late_is_not_sent_after_a_pause_that_came_in_between(db: Database) -> None:
-    world, carrier = ready(db, 60, rate=100.0), PaperCarrier(segments_per_second=100)
-    count = iter(range(60))
+    """Each half lasts 0.1 s at least, so that a busy machine is late by nothing beside it."""
+    world, carrier = ready(db, 20, rate=10.0), PaperCarrier(segments_per_second=10)
+    count = iter(range(20))
 
     def answer(sms: OutboundSms) -> SubmitResult:
         if next(count) == 4:
             order(db, RunState.PAUSED)
-            time.sleep(0.4)  # both halves have lost their time
+            time.sleep(1.2)  # both halves have lost their time
         return Accepted((f"r{sms.phone}",))
 
     carrier.answer = answer
@@ -341,11 +342,10 @@ async def test_what_is_late_is_not_sent_after_a_pause_that_came_in_between(db: D
     loop = loop_for(world, carrier)
     async with running(loop):
         await until(lambda: len(carrier.copies) >= 5 and not leased(db))
-        # What is handed over already, and two halves that are too short to be reserved again (0.05 s each).
-        assert len(carrier.copies) <= 5 + 2 * 5 + 1
+        assert len(carrier.copies) <= 8  # one of each half under way had its turn
         await until(lambda: loop.unrecorded == 0)  # the release is committed before the loop goes on
         order(db, RunState.RUNNING)
-        await until(lambda: world.states() == {S: 60})
+        await until(lambda: world.states() == {S: 20})
     assert set(carrier.copies.values()) == {1}
     world.check()
 
