@@ -327,14 +327,14 @@ async def test_a_database_slower_than_a_half_s_time_holds_up_nothing_for_ever(
 
 
 async def test_what_is_late_is_not_sent_after_a_pause_that_came_in_between(db: Database) -> None:
-    """Each half lasts 0.1 s at least, so that a busy machine is late by nothing beside it."""
-    world, carrier = ready(db, 20, rate=10.0), PaperCarrier(segments_per_second=10)
-    count = iter(range(20))
+    """Each half lasts 0.05 s at least, so that a busy machine is late by nothing beside it."""
+    world, carrier = ready(db, 40, rate=20.0), PaperCarrier(segments_per_second=20)
+    count = iter(range(40))
 
     def answer(sms: OutboundSms) -> SubmitResult:
         if next(count) == 4:
             order(db, RunState.PAUSED)
-            time.sleep(1.2)  # both halves have lost their time
+            time.sleep(0.6)  # both halves have lost their time, before orders are looked at again
         return Accepted((f"r{sms.phone}",))
 
     carrier.answer = answer
@@ -345,7 +345,7 @@ async def test_what_is_late_is_not_sent_after_a_pause_that_came_in_between(db: D
         assert len(carrier.copies) <= 8  # one of each half under way had its turn
         await until(lambda: loop.unrecorded == 0)  # the release is committed before the loop goes on
         order(db, RunState.RUNNING)
-        await until(lambda: world.states() == {S: 20})
+        await until(lambda: world.states() == {S: 40})
     assert set(carrier.copies.values()) == {1}
     world.check()
 
