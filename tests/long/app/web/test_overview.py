@@ -323,14 +323,32 @@ def test_the_stream_s_picture_has_the_page_s_figures_for_each_who_watch(pages_db
     assert overview_scene.shape(found).encode() in pictures[""].body
 
 
-def test_a_letter_whose_deadline_has_passed_is_red_until_all_is_done(pages_db: Database) -> None:
+def _hours_now(*, are_open: bool) -> dict[str, str]:
+    """Sending hours that are open, or closed, at the hour at which this is run."""
+    hour = clock.local(clock.now()).hour
+    closed = {"day_starts": "13:00", "day_ends": "23:00"}
+    closed = closed if hour < 12 else {"day_starts": "01:00", "day_ends": "11:00"}
+    return {"day_starts": "00:00", "day_ends": "24:00"} if are_open else closed
+
+
+@pytest.mark.parametrize(
+    ("are_open", "wanted"),
+    [
+        # One carrier has sent all, one is sending in time, and the third one has not begun.
+        (True, traffic_light.Judged(Light.OFF, traffic_light.SOME_GOOD, (2, 3))),
+        (False, traffic_light.NOT_YET),
+    ],
+    ids=["by day", "by night"],
+)
+def test_a_letter_whose_deadline_has_passed_is_red_until_all_is_done(
+    pages_db: Database, are_open: bool, wanted: traffic_light.Judged
+) -> None:
     scene.build(pages_db)
+    pages_db.write(lambda c: c.execute(update(campaigns).values(_hours_now(are_open=are_open))))
     found = pages_db.read(overview_scene.scene, None)
     going, passed = found.letters
     assert (passed.number, passed.judged.light) == ("412/CAT-PA05", Light.BAD)
-    # The run under the other one waits for its hours where this is run by night.
-    assert going.number == "303/CAT-PA05"
-    assert going.judged.light in (Light.GOOD, Light.WAIT)
+    assert (going.number, going.judged) == ("303/CAT-PA05", wanted)
 
 
 @pytest.mark.parametrize(
