@@ -350,6 +350,19 @@ async def test_what_is_late_is_not_sent_after_a_pause_that_came_in_between(db: D
     world.check()
 
 
+async def test_the_pace_counts_parts_and_not_messages(db: Database) -> None:
+    """Twenty messages of three parts at 60 parts a second last a second, however busy the machine is."""
+    world, carrier = build(db, 20), PaperCarrier(segments_per_second=60)
+    db.write(world.ledger.open_campaign, world.campaign)
+    db.write(world.ledger.fan_out, world.run, world.batch, {"": 3}, 100)
+    db.write(lambda c: c.execute(update(links_table).values(segments_per_second=60.0)))
+    await carrier.open()
+    async with running(loop_for(world, carrier)):
+        await until(lambda: world.states() == {S: 20})
+    assert carrier.arrivals[-1] - carrier.arrivals[0] >= 0.95 * 19 * 3 / 60
+    assert set(carrier.copies.values()) == {1}
+
+
 async def test_two_links_of_one_carrier_share_the_work_without_a_copy(db: Database) -> None:
     world, carrier = ready(db, 400), PaperCarrier(delay_s=0.005)
     other = World(db, world.ledger, world.campaign, world.run, world.batch, world.link)
