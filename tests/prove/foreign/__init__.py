@@ -1,1 +1,0 @@
-"""Loa against SMPP programs that nobody here wrote."""
