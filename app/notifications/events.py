@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -22,9 +22,9 @@ KINDS = (STARTED, PAUSED, SUSPENDED, RESUMED, FINISHED, HALTED, FROZEN, AT_RISK,
 # Older events are no news: the endpoint may have been added just now.
 _NEWS = timedelta(hours=1)
 _OVER = (RunState.SENT, RunState.FINISHED, RunState.CANCELLED)
-# People's orders, by their audit action. The newest rows suffice, because every sweep looks.
+# People's orders, by their audit action.
 _ORDERS = {"run.pause": PAUSED, "run.suspended": SUSPENDED, "run.resume": RESUMED}
-_ACTS = 500
+_ACTS = 500  # the newest ones suffice, because every sweep looks
 _HOUR_MS = 3_600_000
 
 
@@ -103,10 +103,19 @@ def wants(events: Sequence[str], kind: str) -> bool:
     return kind in events or (kind != HEAD and "*" in events)
 
 
-def _heads(connection: Connection, since: int) -> Iterator[NotificationEvent]:
-    """Yield the head of the audit's chain after each approval, and at the last row of each full hour."""
+def recent_acts(connection: Connection, since: int, actions: Collection[str] | None = None) -> list[Row[Any]]:
+    """Return acts of these kinds (all kinds without) since then, newest first; of the newest _ACTS alone.
+
+    Every second somebody asks: a look for certain actions would read the whole audit each time.
+    """
     newest = select(audit).order_by(audit.c.id.desc()).limit(_ACTS)
     acts = [act for act in connection.execute(newest) if act.at >= since]
+    return acts if actions is None else [act for act in acts if act.action in actions]
+
+
+def _heads(connection: Connection, since: int) -> Iterator[NotificationEvent]:
+    """Yield the head of the audit's chain after each approval, and at the last row of each full hour."""
+    acts = recent_acts(connection, since)
     approvals = [act for act in acts if act.action in ("campaign.approved", "approval.signed")]
     over = [act for act in reversed(acts) if act.at < clock.now_ms() // _HOUR_MS * _HOUR_MS]
     hours = {act.at // _HOUR_MS: act for act in over}
@@ -126,9 +135,7 @@ def _of_runs(connection: Connection, since: int) -> Iterator[NotificationEvent]:
 
 def _orders(connection: Connection, since: int) -> Iterator[NotificationEvent]:
     """Yield pauses and resumptions, which only the audit records."""
-    newest = select(audit).order_by(audit.c.id.desc()).limit(_ACTS)
-    acts = [act for act in connection.execute(newest) if act.action in _ORDERS and act.at >= since]
-    for act in acts:
+    for act in recent_acts(connection, since, _ORDERS):
         data = {"run_id": int(act.subject.rpartition("/")[2]), **act.detail, "by": act.who}
         yield NotificationEvent(_ORDERS[act.action], f"audit/{act.id}", act.at, data)
 

@@ -18,14 +18,14 @@ from app.core import clock
 from app.core.config import Settings
 from app.core.masking import escaped
 from app.core.states import CampaignState, LinkState, RunState
-from app.database.models import audit, campaigns, links, people, runs
+from app.database.models import campaigns, links, people, runs
+from app.notifications.events import recent_acts
 from app.notifications.outbox import Notice, NotificationChannel
 from app.security.principal import base_name
 from app.security.roles import Role, may
 
 SUBMITTED, APPROVED, HALTED = "campaign.submitted", "campaign.approved", "link.halted"
-_ACTS = {"campaign.submit": SUBMITTED, "campaign.approved": APPROVED}
-_NEWEST = 500  # acts that are looked at; every few seconds somebody looks
+_ACTS = ("campaign.submit", "campaign.approved")
 _NEWS = timedelta(hours=1)  # older events are no news: the address may have been added just now
 _END = "\n\nThư do hệ thống Loa gửi tự động; xin không trả lời.\n"
 
@@ -60,8 +60,7 @@ def happened(connection: Connection, settings: Settings, now: datetime) -> list[
 
 def _of_campaigns(connection: Connection, told: Sequence[Staff], since: int) -> Iterator[Notice]:
     """Write about what still stands as the act left it: who decides at once sends nobody to look in vain."""
-    newest = select(audit).where(audit.c.action.in_(_ACTS)).order_by(audit.c.id.desc()).limit(_NEWEST)
-    last = {act.subject: act for act in reversed(connection.execute(newest.where(audit.c.at >= since)).all())}
+    last = {act.subject: act for act in reversed(recent_acts(connection, since, _ACTS))}
     for act in last.values():
         campaign_id = int(act.subject.rpartition("/")[2])
         campaign = connection.execute(select(campaigns).where(campaigns.c.id == campaign_id)).first()

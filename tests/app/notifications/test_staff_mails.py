@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection, insert, update
 
 from app.accounts.service import NewPerson, add_person, disable_person
 from app.campaigns import approval, lifecycle
@@ -17,7 +17,7 @@ from app.core import clock
 from app.core.config import Settings
 from app.core.errors import SetupError
 from app.database.connection import Database
-from app.database.models import links, notices
+from app.database.models import audit, links, notices
 from app.deadline import reminders
 from app.deadline.notification_loop import NotificationLoop
 from app.dispatch import link_store
@@ -29,7 +29,7 @@ from tests.app.campaigns.rows import new_link, whole_run
 from tests.app.deadline.scene import DEADLINE, letter
 from tests.app.dispatch.paper import until
 from tests.app.notifications.servers import smtp_server
-from tests.engines import by_default
+from tests.engines import by_default, on_sqlite
 
 database_url = by_default
 
@@ -134,6 +134,32 @@ def test_an_address_that_is_none_is_refused_at_the_start() -> None:
     mail = {"host": "h", "sender": "loa@x.example", "people": {"minh": "no address"}}
     with pytest.raises((SetupError, ValueError)):
         Settings.model_validate({"mail": mail})
+
+
+@on_sqlite
+def test_a_look_costs_the_same_after_years_of_acts(db: Database) -> None:
+    staffed(db)
+    assert looked_at(db) < 20
+    old = {"at": 1, "who": "lan", "action": "batch.import", "detail": {}, "hash": "0" * 64}
+    rows = [old | {"id": -n, "subject": f"batch/{n}"} for n in range(1, 20_001)]
+    db.write(lambda c: c.execute(insert(audit), rows))
+    assert looked_at(db) < 20
+
+
+def looked_at(db: Database) -> int:
+    """How many thousands of steps SQLite takes for a look."""
+    steps: list[None] = []
+
+    def look(c: Connection) -> None:
+        raw: Any = c.connection.driver_connection
+        raw.set_progress_handler(lambda: steps.append(None), 1000)
+        try:
+            staff_mails.happened(c, settings(), clock.now())
+        finally:
+            raw.set_progress_handler(None, 0)
+
+    db.read(look)
+    return len(steps)
 
 
 @pytest.mark.longer
