@@ -36,6 +36,7 @@ _JUST_STARTED_MS = 60_000
 # A process that dies leaves its messages on the wire unknown, in a second or two: that alone is no rise.
 _UNKNOWN_AT_ONCE, _AROUND = 5, 2
 _REASONS = 3
+_OVER = (RunState.FINISHED.value, RunState.CANCELLED.value)
 
 log = structlog.get_logger(__name__)
 
@@ -119,9 +120,11 @@ def _note(
 
 
 def forget(connection: Connection, now: int) -> None:
-    """Delete what is too old to be judged by."""
+    """Delete what is too old to be judged by, and former days of runs that are over."""
     for at in (outcome_counts.c.at, late_failures.c.sent_at):
         connection.execute(delete(at.table).where(at < now - 2 * KEPT_MS))
+    d, over = daily_counts.c, select(runs.c.id).where(runs.c.state.in_(_OVER))
+    connection.execute(delete(daily_counts).where(d.day < _day(now), d.run_id.in_(over)))
 
 
 # ---- Whether a share has risen
@@ -189,12 +192,12 @@ def _over_day(
     now: int,
 ) -> dict[int, Finding]:
     """Note what was sent today; return the runs of carriers with more than `most` of it."""
-    d, day = daily_counts.c, clock.local(clock.from_ms(now)).date().toordinal()
+    d, day = daily_counts.c, _day(now)
     known = {row.run_id: row for row in connection.execute(select(daily_counts).where(d.run_id.in_(totals)))}
     for run in found:
         sent, row = totals[run.id][0], known.get(run.id)
         if row is None:
-            before = 0 if now - (run.started_at or 0) < clock.DAY_MS // 2 else sent
+            before = 0 if _day(run.started_at or 0) == day else sent
             connection.execute(insert(daily_counts).values(run_id=run.id, day=day, before=before, sent=sent))
         elif row.day != day or row.sent != sent:
             values = {"sent": sent} if row.day == day else {"day": day, "before": row.sent, "sent": sent}
@@ -203,6 +206,10 @@ def _over_day(
     counted = today.where(d.day == day).group_by(runs.c.carrier)
     over = {carrier: int(n) for carrier, n in connection.execute(counted) if most and n >= most}
     return {run.id: Finding("daily", over[run.carrier], most) for run in found if run.carrier in over}
+
+
+def _day(ms: int) -> int:
+    return clock.local(clock.from_ms(ms)).date().toordinal()
 
 
 # ---- The pause

@@ -1,6 +1,6 @@
 """What running runs are judged by: counts of the carriers' answers, and failures that receipts tell later.
 
-Rows of the last half hour alone, of running runs (app/dispatch/suspension.py).
+Rows of the last half hour or of today alone, of running runs (app/dispatch/suspension.py).
 """
 
 from __future__ import annotations
@@ -31,12 +31,13 @@ late_failures = Table(
     Column("n", SmallInteger, nullable=False),
 )
 
-# What a run has sent on the newest day of Viet Nam on which it sent: messages before it, and by now.
+# What a run has sent on the newest day of Viet Nam on which it sent: messages before it, and by now. Rows of
+# former days stay until the run is over.
 daily_counts = Table(
     "daily_counts",
     metadata,
     Column("run_id", Integer, primary_key=True, autoincrement=False),
-    Column("day", Integer, nullable=False),  # days since 1970
+    Column("day", Integer, nullable=False),  # date.toordinal()
     Column("before", BigInteger, nullable=False),
     Column("sent", BigInteger, nullable=False),
 )

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, func, insert, select, update
 
 from app.campaigns import queries
 from app.campaigns import runs as orders
+from app.core import clock
 from app.core.states import DeliveryState, RunState
 from app.core.suspend_settings import SuspendSettings
 from app.database.connection import Database, shared_ms
@@ -220,6 +221,21 @@ def test_a_carrier_is_handed_no_more_messages_a_day_than_the_ceiling(db: Databas
 
 
 @on_sqlite
+@pytest.mark.parametrize(("state", "more"), [(RunState.PAUSED, 200), (RunState.FINISHED, 250)])
+def test_what_was_sent_yesterday_evening_is_not_of_today(db: Database, state: RunState, more: int) -> None:
+    """A finished run may be opened again by an order; then the first second is not counted."""
+    run = Running(db, 400, SuspendSettings(daily_messages=200))
+    run.second(taken)
+    db.write(lambda c: c.execute(update(runs).values(state=state)))
+    hour = clock.local(clock.from_ms(db.read(shared_ms))).hour
+    db.write(pass_time, (hour + 1) * 3_600_000)
+    db.write(lambda c: c.execute(update(daily_counts).values(day=daily_counts.c.day - 1)))
+    db.write(suspension.forget, db.read(shared_ms))
+    db.write(lambda c: c.execute(update(runs).values(state=RunState.RUNNING)))
+    assert run.until_paused(taken, 400) == more
+
+
+@on_sqlite
 def test_a_run_whose_carrier_sends_itself_is_left_alone(db: Database) -> None:
     run = Running(db, 100)
     held = {"run_id": run.world.run, "areas": [], "area_basis": "dia_chi_dang_ky", "estimated": 9}
@@ -234,12 +250,16 @@ def test_what_is_noted_does_not_grow_with_the_years(db: Database) -> None:
     for _ in range(8):
         sent = run.second(taken, failing(sent, run.world, 0.05, place))
     db.write(pass_time, 2 * suspension.KEPT_MS)
+    db.write(lambda c: c.execute(update(daily_counts).values(day=daily_counts.c.day - 1)))
     db.write(suspension.forget, db.read(shared_ms))
-    assert list(counts(db)) == [0, 0]
+    assert list(counts(db)) == [0, 0, 1]  # it may go on: what it sent before today is not today's
+    db.write(lambda c: c.execute(update(runs).values(state=RunState.FINISHED)))
+    db.write(suspension.forget, db.read(shared_ms))
+    assert list(counts(db)) == [0, 0, 0]
 
 
 def counts(db: Database) -> Iterator[int]:
-    for table in (outcome_counts, late_failures):
+    for table in (outcome_counts, late_failures, daily_counts):
         yield db.read(lambda c, of=table: int(c.execute(select(func.count()).select_from(of)).scalar_one()))  # type: ignore[misc]
 
 
