@@ -12,10 +12,9 @@ from sqlalchemy import Connection, select, update
 
 from app.campaigns import approval, carrier_audience, forecast, lifecycle, optimistic_lock
 from app.campaigns.optimistic_lock import Record
-from app.campaigns.suspensions import SuspendCause
 from app.core import clock
 from app.core.errors import Conflict, Invalid
-from app.core.states import NotSent, RunState, move_run
+from app.core.states import NotSent, RunState, SuspendCause, move_run
 from app.database.connection import Database, shared_ms
 from app.database.models import daily_counts, runs
 from app.ledger import erasure_state

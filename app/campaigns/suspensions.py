@@ -5,19 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 
 from app.core import clock
-
-
-class SuspendCause(StrEnum):
-    """What was too much."""
-
-    FAILED = "failed"  # refused, undelivered or expired
-    REFUSED = "refused"  # by the carrier, at once
-    UNKNOWN = "unknown"  # without an answer
-    DAILY = "daily"  # messages of the carrier on this day
+from app.core.states import SuspendCause
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,15 @@ class NotSent(IntEnum):
     OTHER_ROUND = 25  # another campaign of the same rounds reached the number, or may have
 
 
+class SuspendCause(StrEnum):
+    """What was too much, so that a run has paused itself."""
+
+    FAILED = "failed"  # refused, undelivered or expired
+    REFUSED = "refused"  # by the carrier, at once
+    UNKNOWN = "unknown"  # without an answer
+    DAILY = "daily"  # messages of the carrier on this day
+
+
 FAILED = (DeliveryState.REJECTED, DeliveryState.UNDELIVERED, DeliveryState.EXPIRED)
 RECEIVED = (DeliveryState.RELAYED, DeliveryState.DELIVERED)
 SENT = (DeliveryState.SUBMITTED, DeliveryState.UNKNOWN, *FAILED, *RECEIVED)

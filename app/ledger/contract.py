@@ -17,7 +17,7 @@ from carriers.contract import Receipt, SubmitResult
 
 # The send loop goes no slower than a tenth of its link's rate; this bounds what a link's row can reserve.
 SLOWEST = 0.1
-# For so long after its sending a failure counts where a run is judged (app/dispatch/suspension.py).
+# For so long after its sending a failure counts where a run is judged (app/dispatch/suspend_sweep.py).
 JUDGED_MS = 900_000
 
 

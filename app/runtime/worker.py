@@ -19,7 +19,7 @@ from app.core.errors import DatabaseUnavailable, SetupError
 from app.database import audit_heads
 from app.database.connection import Database
 from app.deadline.notification_loop import NotificationLoop
-from app.dispatch import link_store, suspension
+from app.dispatch import link_store, suspend_sweep
 from app.dispatch.claims import SendContext
 from app.dispatch.fan_out_job import FanOutJob
 from app.dispatch.link_health import HealthSweep, OpenLink
@@ -122,7 +122,7 @@ class Worker:
             Sweep("links", self._say_health),
             Sweep("clock", ClockSteps(self.db).step),
             Sweep("rates", self._count, EVERY_MS / 1000),
-            Sweep("suspension", self._look, suspension.EVERY_MS / 1000),
+            Sweep("suspension", self._look, suspend_sweep.EVERY_MS / 1000),
             Sweep("answers", self._forget_answers, _FOLD_EVERY_S),
         ]
         self._health = HealthSweep(self.db, self._links, list(s.links))
@@ -242,8 +242,8 @@ class Worker:
 
     async def _look(self) -> bool:
         """Pause runs that do harm, unless another process has just looked."""
-        if await self.db.insist_reading(suspension.is_due):
-            await self.db.insist(suspension.look, self.settings.suspend, self.db)
+        if await self.db.insist_reading(suspend_sweep.is_due):
+            await self.db.insist(suspend_sweep.look, self.settings.suspend, self.db)
         return False
 
     async def _fold(self) -> bool:

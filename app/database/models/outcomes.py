@@ -1,6 +1,6 @@
 """What running runs are judged by: counts of the carriers' answers, and failures that receipts tell later.
 
-Rows of the last half hour or of today alone, of running runs (app/dispatch/suspension.py).
+Rows of the last half hour or of today alone, of running runs (app/dispatch/suspend_sweep.py).
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 Every second each running run's totals are noted. Failures that receipts tell later are counted under the
 time at which the message was sent (app/ledger/receipts.py), so they are compared with what was sent then,
 never with what happens to be known by now: fast failures before slow deliveries are no rise, and neither are
-those that come when nothing is sent any more. app/core/rising_share.py judges. Nothing reads deliveries.
+those that come when nothing is sent any more. app/core/cusum.py judges. Nothing reads deliveries.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ import structlog
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from app.core import clock
-from app.core.rising_share import risen
-from app.core.states import FAILED, SENT, DeliveryState, RunState
+from app.core.cusum import first_rise
+from app.core.states import FAILED, SENT, DeliveryState, RunState, SuspendCause
 from app.core.suspend_settings import SuspendSettings
 from app.database.connection import Database, shared_ms
 from app.database.models import daily_counts, late_failures, outcome_counts, runs, tallies
@@ -43,9 +43,9 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Why a run is to pause; as app/campaigns/suspensions.py has it."""
+    """Why a run is to pause: `bad` of the last `of` messages, as app/campaigns/suspensions.py tells it."""
 
-    cause: str
+    cause: SuspendCause
     bad: int
     of: int
 
@@ -127,7 +127,7 @@ def forget(connection: Connection, now: int) -> None:
     connection.execute(delete(daily_counts).where(d.day < _day(now), d.run_id.in_(over)))
 
 
-# ---- Whether a share has risen
+# ---- whether a share has risen
 
 
 def _judged(connection: Connection, run: Row[Any], settings: SuspendSettings, now: int) -> Finding | None:
@@ -142,17 +142,17 @@ def _judged(connection: Connection, run: Row[Any], settings: SuspendSettings, no
     late = _late(connection, run.id, ends)
     refusals, messages = _steps(refused), _steps(sent)
     shares = (
-        ("refused", settings.refused_percent, refusals),
+        (SuspendCause.REFUSED, settings.refused_percent, refusals),
         (
-            "failed",
+            SuspendCause.FAILED,
             settings.failed_percent,
             [max(n + more, 0) for n, more in zip(refusals, late, strict=True)],
         ),
-        ("unknown", settings.unknown_percent, _lasting(_steps(unknown))),
+        (SuspendCause.UNKNOWN, settings.unknown_percent, _lasting(_steps(unknown))),
     )
     for cause, percent, bad in shares:
         told = percent and any(bad)
-        if told and (rise := risen(zip(messages, bad, strict=True), percent / 100, first)):
+        if told and (rise := first_rise(zip(messages, bad, strict=True), percent / 100, first)):
             return Finding(cause, rise.bad, rise.of)
     return None
 
@@ -205,7 +205,9 @@ def _over_day(
     today = select(runs.c.carrier, func.sum(d.sent - d.before)).join(daily_counts, d.run_id == runs.c.id)
     counted = today.where(d.day == day).group_by(runs.c.carrier)
     over = {carrier: int(n) for carrier, n in connection.execute(counted) if most and n >= most}
-    return {run.id: Finding("daily", over[run.carrier], most) for run in found if run.carrier in over}
+    return {
+        run.id: Finding(SuspendCause.DAILY, over[run.carrier], most) for run in found if run.carrier in over
+    }
 
 
 def _day(ms: int) -> int:
@@ -217,11 +219,11 @@ def _day(ms: int) -> int:
 
 def _suspend(connection: Connection, run: Row[Any], why: Finding, now: int) -> bool:
     """Pause the run, as the system's own act; whether it was running still."""
-    reasons = {} if why.cause == "daily" else _reasons(connection, run.id)
-    said = {"cause": why.cause, "bad": why.bad, "of": why.of, "reasons": reasons}
+    reasons = {} if why.cause is SuspendCause.DAILY else _reasons(connection, run.id)
+    said = {"cause": why.cause.value, "bad": why.bad, "of": why.of, "reasons": reasons}
     if not move(connection, run.id, RunState.RUNNING, RunState.PAUSED, suspended={**said, "at": now}):
         return False
-    log.error("a run has paused itself", run=run.id, cause=why.cause, bad=why.bad, of=why.of)
+    log.error("a run has paused itself", run=run.id, cause=why.cause.value, bad=why.bad, of=why.of)
     of = {"campaign": run.campaign_id, "carrier": run.carrier}
     audit.note(connection, "loa", approval_digest.SUSPENDED, f"run/{run.id}", **of, **said)
     return True

@@ -1,4 +1,4 @@
-"""Tell a share that has risen from one that is as usual: Page's cumulative sum of log likelihood ratios.
+"""CUSUM: tell a share that has risen from one that is as usual, by Page's cumulative sum of log likelihoods.
 
 Each message adds to the evidence that its like fail with the share `limit` instead of the usual one, a
 quarter of it; where the evidence falls below nothing, it begins anew. Two facts hold, whatever comes late:
@@ -31,7 +31,7 @@ class Rise:
     of: int
 
 
-def risen(slices: Iterable[tuple[int, int]], limit: float, first: int = 0) -> Rise | None:
+def first_rise(slices: Iterable[tuple[int, int]], limit: float, first: int = 0) -> Rise | None:
     """Return the first rise in these slices, each (messages, bad ones), in order; None if there is none.
 
     Late news of earlier messages is heard: what was sent since, of which little is known yet, hides no rise.

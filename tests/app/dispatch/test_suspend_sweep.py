@@ -16,7 +16,7 @@ from app.core.states import DeliveryState, RunState
 from app.core.suspend_settings import SuspendSettings
 from app.database.connection import Database, shared_ms
 from app.database.models import audiences, daily_counts, deliveries, late_failures, outcome_counts, runs
-from app.dispatch import suspension
+from app.dispatch import suspend_sweep
 from app.ledger.contract import Arrival, DeliveryToSend, SubmitOutcome
 from app.security import audit
 from carriers.contract import Accepted, Reason, ReceiptStatus, Rejected, SubmitResult, Unknown
@@ -67,7 +67,7 @@ class Running:
             self.db.write(self.world.ledger.release, lease, 0.0)
         if told:
             self.db.write(self.world.ledger.apply, told)
-        self.db.write(suspension.look, self.settings, self.db)
+        self.db.write(suspend_sweep.look, self.settings, self.db)
         self.db.write(pass_time)
         self.sent += len(items)
         return items
@@ -183,8 +183,8 @@ def test_a_person_lets_it_go_on_and_what_was_before_is_not_judged_again(db: Data
 def test_many_looks_at_once_pause_it_once(db: Database) -> None:
     run = Running(db, 500)
     assert run.until_paused(some(0.5), 500)
-    assert db.write(suspension.look, ON, db) == []
-    assert not db.read(suspension.is_due)
+    assert db.write(suspend_sweep.look, ON, db) == []
+    assert not db.read(suspend_sweep.is_due)
     assert len(run.acts()) == 1
 
 
@@ -230,7 +230,7 @@ def test_what_was_sent_yesterday_evening_is_not_of_today(db: Database, state: Ru
     hour = clock.local(clock.from_ms(db.read(shared_ms))).hour
     db.write(pass_time, (hour + 1) * 3_600_000)
     db.write(lambda c: c.execute(update(daily_counts).values(day=daily_counts.c.day - 1)))
-    db.write(suspension.forget, db.read(shared_ms))
+    db.write(suspend_sweep.forget, db.read(shared_ms))
     db.write(lambda c: c.execute(update(runs).values(state=RunState.RUNNING)))
     assert run.until_paused(taken, 400) == more
 
@@ -249,12 +249,12 @@ def test_what_is_noted_does_not_grow_with_the_years(db: Database) -> None:
     sent: list[DeliveryToSend] = []
     for _ in range(8):
         sent = run.second(taken, failing(sent, run.world, 0.05, place))
-    db.write(pass_time, 2 * suspension.KEPT_MS)
+    db.write(pass_time, 2 * suspend_sweep.KEPT_MS)
     db.write(lambda c: c.execute(update(daily_counts).values(day=daily_counts.c.day - 1)))
-    db.write(suspension.forget, db.read(shared_ms))
+    db.write(suspend_sweep.forget, db.read(shared_ms))
     assert list(counts(db)) == [0, 0, 1]  # it may go on: what it sent before today is not today's
     db.write(lambda c: c.execute(update(runs).values(state=RunState.FINISHED)))
-    db.write(suspension.forget, db.read(shared_ms))
+    db.write(suspend_sweep.forget, db.read(shared_ms))
     assert list(counts(db)) == [0, 0, 0]
 
 
