@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, Select, select
 
 from app.campaigns import follow_ups, plans, queries
 from app.campaigns.plans import Phase
@@ -19,6 +19,10 @@ from app.database.models import campaigns, directives, plan_rounds, runs
 from app.database.models import plans as plan_rows
 from app.reports import unique_reach
 from app.reports.unique_reach import ReachCount
+
+_PLANS = select(plan_rows.c.id, plan_rows.c.name, plan_rows.c.directive_id, directives.c.number).join(
+    directives
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +76,16 @@ class PlanLine:
 
 def page(connection: Connection, after: int, limit: int) -> list[PlanLine]:
     p = plan_rows.c
-    query = select(p.id, p.name, p.directive_id, directives.c.number).join(directives)
-    found = connection.execute(query.where(p.id > after).order_by(p.id).limit(limit)).all()
-    r = plan_rounds.c
+    return _lines(connection, _PLANS.where(p.id > after).order_by(p.id).limit(limit))
+
+
+def newest(connection: Connection, limit: int) -> list[PlanLine]:
+    """Return the plans that were made last, the newest first."""
+    return _lines(connection, _PLANS.order_by(plan_rows.c.id.desc()).limit(limit))
+
+
+def _lines(connection: Connection, query: Select[Any]) -> list[PlanLine]:
+    found, r = connection.execute(query).all(), plan_rounds.c
     rounds = select(r.plan_id, r.campaign_id).where(r.plan_id.in_([row.id for row in found]))
     every = connection.execute(rounds).all()
     return [

@@ -55,11 +55,14 @@ def choices(connection: Connection) -> Choices:
         offered.setdefault(row.carrier, []).append(
             Offered(row.id, row.carrier, row.name, row.accepted, traffic_light.of_file(*row[3:]))
         )
-    letters = select(directives.c.id, directives.c.number).order_by(directives.c.id.desc()).limit(MANY)
     known = {text.key: text.title for text in texts.all_texts()}
-    return Choices(
-        dict(sorted(offered.items())), {row.id: row.number for row in connection.execute(letters)}, known
-    )
+    return Choices(dict(sorted(offered.items())), letters(connection), known)
+
+
+def letters(connection: Connection) -> dict[int, str]:
+    """Return the newest directives, the newest first: ID -> number."""
+    newest = select(directives.c.id, directives.c.number).order_by(directives.c.id.desc()).limit(MANY)
+    return {row.id: row.number for row in connection.execute(newest)}
 
 
 def draft(fields: FormData, kept: Mapping[str, str] | None = None) -> Draft:

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from app.api.bodies import filled
 from app.api.dependencies import Id, Routes
-from app.campaigns import directives, plans
+from app.campaigns import plans
 from app.campaigns.plans import Phase
 from app.campaigns.quiet_hours import DayHours
 from app.campaigns.schemas import PlanBody, RoundCampaignBody, RoundFollowUpBody
@@ -18,7 +18,7 @@ from app.deadline import plan_status
 from app.deadline.plan_status import PlanLine
 from app.ledger.unreached import USUAL
 from app.security.roles import may
-from app.web.forms import read_fields
+from app.web.forms import drafting, read_fields
 from app.web.rendering import (
     Fields,
     FormData,
@@ -44,7 +44,7 @@ _MOST = 100
 
 @router.get("/plans")
 async def page_plans(visit: Visit) -> Response:
-    """List the plans, with the form of a new one."""
+    """List the newest plans, with the form of a new one."""
     return await _list(visit, FormState())
 
 
@@ -112,8 +112,7 @@ async def _list(visit: PageRequest, entered: FormState) -> Response:
 
 
 def _read(connection: Connection) -> tuple[list[PlanLine], dict[int, str]]:
-    letters = {each.id: each.number for each in directives.page(connection, 0, _MOST)}
-    return plan_status.page(connection, 0, _MOST), letters
+    return plan_status.newest(connection, _MOST), drafting.letters(connection)
 
 
 async def _one(visit: PageRequest, plan_id: int, entered: FormState) -> Response:

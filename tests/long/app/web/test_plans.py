@@ -7,10 +7,10 @@ from dataclasses import replace
 from datetime import datetime
 
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import Connection, insert
 
 from app.database.connection import Database
-from app.database.models import directives
+from app.database.models import directives, plans
 from tests.app.campaigns import past
 from tests.app.campaigns.past import D, sent
 from tests.app.campaigns.rows import DRAFT
@@ -73,6 +73,22 @@ def test_what_is_refused_is_said_on_the_page(pages_db: Database, signed_in: In, 
     assert "không thuộc công văn của kế hoạch" in text(answer.text)
     answer = author.send("/plans/1", "/plans/1/rounds/2/follow-up", outcomes=["undelivered"])
     assert "không có ai để gửi tiếp" in text(answer.text)
+
+
+def test_after_years_the_newest_letters_and_plans_are_there(
+    pages_db: Database, signed_in: In, letter: int
+) -> None:
+    def years(c: Connection) -> None:
+        row = {"issued_on": "2030-12-29", "issuer": "Công an tỉnh", "subject": "Tết", "addressees": []}
+        row |= {"created_at": 1, "created_by": "lan"}
+        c.execute(insert(directives), [row | {"number": f"{n}/CAT"} for n in range(1000, 1250)])
+        plan = {"directive_id": letter, "created_at": 1, "created_by": "lan"}
+        c.execute(insert(plans), [plan | {"name": f"Kế hoạch {n}"} for n in range(1000, 1120)])
+
+    pages_db.write(years)
+    page = text(signed_in("admin").get("/plans").text)
+    assert "1249/CAT" in page
+    assert "Kế hoạch 1119" in page
 
 
 def test_an_auditor_reads_a_plan_and_an_operator_does_not(
