@@ -135,6 +135,11 @@ def _masked(found: re.Match[str]) -> str:
     return f"{digits[:shown]}{'*' * (len(digits) - shown - 2)}{digits[-2:]}{')' * brackets}{'(' * -brackets}"
 
 
+def one_line(text: str) -> str:
+    """Return the text on one line, without control characters: no field writes lines of a mail."""
+    return escaped(" ".join(text.split()))
+
+
 def escaped(text: str, of: re.Pattern[str] = CONTROL) -> str:
     """Return the text on one line, with control characters written as escapes."""
     return of.sub(lambda found: f"\\u{ord(found[0]):04x}", text)

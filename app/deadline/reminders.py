@@ -11,7 +11,7 @@ from app.campaigns import directives
 from app.campaigns.directives import Directive
 from app.core import clock
 from app.core.config import Settings
-from app.core.masking import escaped
+from app.core.masking import one_line
 from app.database.models import directives as table
 from app.deadline.status import Missing, Status, countdown, days_left, status
 from app.notifications import staff_mails
@@ -76,13 +76,13 @@ def _to_addressees(
         own = [each for each in missing if each.email == address]
         text = "\n".join(
             [
-                f"Kính gửi: {', '.join(dict.fromkeys(_line(each.who) for each in own))}",
+                f"Kính gửi: {', '.join(dict.fromkeys(one_line(each.who) for each in own))}",
                 "",
                 f"{_about(letter)}, hạn báo cáo là {_moment(letter.report_deadline)} "
                 f"({countdown(letter.report_deadline, now)}).",
                 *([f"Căn cứ: {_ended(letter.legal_basis)}"] if letter.legal_basis else []),
                 "Đến nay còn thiếu:",
-                *(f"- {_line(each.what)}" for each in own),
+                *(f"- {one_line(each.what)}" for each in own),
                 "",
                 *([f"Cần trao đổi, xin liên hệ: {_ended(letter.contact)}", ""] if letter.contact else []),
                 "Nếu đã gửi báo cáo, xin bỏ qua thư này. Thư do hệ thống Loa gửi tự động.",
@@ -104,7 +104,7 @@ def _to_office(
     letter: Directive, missing: Sequence[Missing], key: str, addresses: Sequence[str], now: datetime
 ) -> Iterator[Notice]:
     """Write the whole list to those who gather the reports."""
-    lines = [f"- {_line(each.who)}: {_line(each.what)}" for each in missing]
+    lines = [f"- {one_line(each.who)}: {one_line(each.what)}" for each in missing]
     head = f"{_about(letter)}: {countdown(letter.report_deadline, now)}. Còn thiếu {len(missing)} mục:"
     text = "\n".join([head, *lines, ""])
     for address in addresses:
@@ -120,7 +120,9 @@ def _to_operators(
     for each in staff_mails.staff(connection, settings):
         own = [run for run in found.runs if run.missing and run.carrier == each.carrier]
         if own:
-            lines = [f"- {_line(run.campaign)} (đợt {run.run_id}): {_line(run.missing or '')}" for run in own]
+            lines = [
+                f"- {one_line(run.campaign)} (đợt {run.run_id}): {one_line(run.missing or '')}" for run in own
+            ]
             head = (
                 f"{_about(letter)}: {countdown(letter.report_deadline, now)}. Còn thiếu ở nhà mạng của bạn:"
             )
@@ -131,7 +133,7 @@ def _to_operators(
 
 
 def _mail(letter: Directive, text: str) -> dict[str, str]:
-    subject = f"Nhắc báo cáo theo văn bản {_line(letter.number)}, hạn {_moment(letter.report_deadline)}"
+    subject = f"Nhắc báo cáo theo văn bản {one_line(letter.number)}, hạn {_moment(letter.report_deadline)}"
     return {"subject": subject, "text": text}
 
 
@@ -156,18 +158,13 @@ def _to_endpoints(
 
 def _about(letter: Directive) -> str:
     day = letter.issued_on.strftime("%d/%m/%Y")
-    number, issuer, subject = map(_line, (letter.number, letter.issuer, letter.subject))
+    number, issuer, subject = map(one_line, (letter.number, letter.issuer, letter.subject))
     return f"Văn bản số {number} ngày {day} của {issuer} về việc “{subject}”"
-
-
-def _line(said: str) -> str:
-    """Return it as one line, without control characters: nobody writes lines of our mails by a field."""
-    return escaped(" ".join(said.split()))
 
 
 def _ended(said: str) -> str:
     """Return it as a sentence, with one full stop at its end."""
-    line = _line(said)
+    line = one_line(said)
     return line if line.endswith((".", "!", "?", "…")) else f"{line}."
 
 

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Row, select
 
 from app.core import clock
 from app.core.config import Settings
-from app.core.masking import escaped
+from app.core.masking import one_line
 from app.core.states import CampaignState, LinkState, RunState
 from app.database.models import campaigns, links, people, runs
 from app.notifications.events import recent_acts
@@ -76,13 +76,13 @@ def _submitted(act: Row[Any], campaign: Row[Any], told: Sequence[Staff]) -> Iter
     """Write to who may decide: nobody who had a hand in it."""
     hands = {base_name(name) for name in (campaign.created_by, *campaign.editors, act.who)}
     text = (
-        f"{_line(act.who)} đã trình chiến dịch “{_line(campaign.name)}” lúc {_moment(act.at)}.\n"
-        f"Tên người gửi: {_line(campaign.sender)}.\n\n"
+        f"{one_line(act.who)} đã trình chiến dịch “{one_line(campaign.name)}” lúc {_moment(act.at)}.\n"
+        f"Tên người gửi: {one_line(campaign.sender)}.\n\n"
         "Đề nghị đăng nhập Loa, mục Phê duyệt, để xem và quyết định."
     )
     for each in told:
         if may(each.role, "approve_campaign") and each.name not in hands:
-            yield _mail(act, SUBMITTED, each, f"Chờ phê duyệt: {_line(campaign.name)}", text)
+            yield _mail(act, SUBMITTED, each, f"Chờ phê duyệt: {one_line(campaign.name)}", text)
 
 
 def _approved(
@@ -94,18 +94,18 @@ def _approved(
     for each in told:
         if each.role is Role.OPERATOR and each.carrier in carriers:
             text = (
-                f"Chiến dịch “{_line(campaign.name)}” đã được phê duyệt lúc {_moment(act.at)}.\n"
+                f"Chiến dịch “{one_line(campaign.name)}” đã được phê duyệt lúc {_moment(act.at)}.\n"
                 f"Đợt gửi tại {each.carrier} chưa bắt đầu. Giờ gửi mỗi ngày: {campaign.day_starts}–"
                 f"{campaign.day_ends}.\n\nĐề nghị đăng nhập Loa, mục Tổng quan, để bắt đầu gửi."
             )
-            yield _mail(act, APPROVED, each, f"Có thể bắt đầu gửi: {_line(campaign.name)}", text)
+            yield _mail(act, APPROVED, each, f"Có thể bắt đầu gửi: {one_line(campaign.name)}", text)
 
 
 def _of_links(connection: Connection, told: Sequence[Staff], since: int) -> Iterator[Notice]:
     """Write to the carrier's operators and the administrators, who may resume it."""
     halted = select(links).where(links.c.state == LinkState.HALTED.value, links.c.changed_at >= since)
     for row in connection.execute(halted):
-        code = f" (mã {_line(row.code)})" if row.code else ""
+        code = f" (mã {one_line(row.code)})" if row.code else ""
         text = (
             f"Kết nối {row.name} của {row.carrier} đã dừng lúc {_moment(row.changed_at)}{code}: tin của nhà "
             "mạng này chờ đến khi có người cho chạy tiếp.\n\n"
@@ -124,11 +124,6 @@ def _mail(act: Row[Any], kind: str, to: Staff, subject: str, text: str) -> Notic
 def _notice(key: str, kind: str, to: Staff, subject: str, text: str) -> Notice:
     payload = {"subject": " ".join(("Loa:", subject)), "text": text + _END}
     return Notice(key[:200], kind, NotificationChannel.EMAIL, to.address, payload)
-
-
-def _line(said: str) -> str:
-    """Return it as one line, without control characters: nobody writes lines of our mails by a field."""
-    return escaped(" ".join(said.split()))
 
 
 def _moment(ms: int) -> str:
