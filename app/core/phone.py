@@ -90,6 +90,15 @@ def _holders() -> dict[int, str]:
 
 _HOLDERS = _holders()
 HOLDERS = frozenset(_HOLDERS.values())
+# As people write them.
+NETWORKS: dict[str, str] = {
+    "viettel": "Viettel",
+    "vnpt": "VNPT VinaPhone",
+    "mobifone": "MobiFone",
+    "vietnamobile": "Vietnamobile",
+    "gmobile": "Gmobile",
+    "itel": "iTel",
+}
 # The conversion of 15-09-2018: eleven digits became ten, keeping the last seven.
 _CONVERTED = {row["was"][1:]: row["prefix"][1:] for row in _ranges() if row["was"]}
 
@@ -201,3 +210,8 @@ def mask(phone: int | str) -> str:
     for place in places[4:-2]:
         chars[place] = "*"
     return "".join(chars)
+
+
+def network(name: str) -> str:
+    """Return a carrier's name as people write it."""
+    return NETWORKS.get(name, name)

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, select
 
 from app.core import clock
 from app.core.config import Settings
+from app.core.phone import network
 from app.core.states import LinkState, RunState
 from app.database.models import audit, campaigns, frozen_reports, links, runs
 from app.notifications.outbox import Notice, NotificationChannel
@@ -82,7 +83,7 @@ def _mails(settings: Settings, event: NotificationEvent) -> Iterator[Notice]:
     """Write to who is always told: somebody must look, then resume or cancel the run."""
     data = event.data
     counted = {name: f"{data[name]:,}".replace(",", ".") for name in ("bad", "of")}
-    name = f"Đợt gửi {data['run_id']} (nhà mạng {data['carrier']})"
+    name = f"Đợt gửi {data['run_id']} (nhà mạng {network(data['carrier'])})"
     why = _WHY[data["cause"]].format_map(counted)
     at = clock.local(clock.from_ms(event.at)).strftime("%H:%M ngày %d/%m/%Y")
     lines = (

@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Row, select
 from app.core import clock
 from app.core.config import Settings
 from app.core.masking import one_line
+from app.core.phone import network
 from app.core.states import CampaignState, LinkState, RunState
 from app.database.models import campaigns, links, people, runs
 from app.notifications.events import recent_acts
@@ -92,10 +93,10 @@ def _approved(
     query = select(runs.c.carrier).where(runs.c.campaign_id == campaign.id, runs.c.state == RunState.PLANNED)
     carriers = set(connection.execute(query).scalars())
     for each in told:
-        if each.role is Role.OPERATOR and each.carrier in carriers:
+        if each.role is Role.OPERATOR and each.carrier and each.carrier in carriers:
             text = (
                 f"Chiến dịch “{one_line(campaign.name)}” đã được phê duyệt lúc {_moment(act.at)}.\n"
-                f"Đợt gửi tại {each.carrier} chưa bắt đầu. Giờ gửi mỗi ngày: {campaign.day_starts}–"
+                f"Đợt gửi tại {network(each.carrier)} chưa bắt đầu. Giờ gửi mỗi ngày: {campaign.day_starts}–"
                 f"{campaign.day_ends}.\n\nĐề nghị đăng nhập Loa, mục Tổng quan, để bắt đầu gửi."
             )
             yield _mail(act, APPROVED, each, f"Có thể bắt đầu gửi: {one_line(campaign.name)}", text)
@@ -107,8 +108,8 @@ def _of_links(connection: Connection, told: Sequence[Staff], since: int) -> Iter
     for row in connection.execute(halted):
         code = f" (mã {one_line(row.code)})" if row.code else ""
         text = (
-            f"Kết nối {row.name} của {row.carrier} đã dừng lúc {_moment(row.changed_at)}{code}: tin của nhà "
-            "mạng này chờ đến khi có người cho chạy tiếp.\n\n"
+            f"Kết nối {row.name} của {network(row.carrier)} đã dừng lúc {_moment(row.changed_at)}{code}: tin "
+            "của nhà mạng này chờ đến khi có người cho chạy tiếp.\n\n"
             "Đề nghị cùng nhà mạng khắc phục nguyên nhân, rồi đăng nhập Loa, mục Kết nối, để cho chạy tiếp."
         )
         for each in told:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date
 
 from app.core import areas, phone
+from app.core.phone import network as network
 from app.core.states import NotSent, RunState
 from carriers.contract import Reason, ReceiptLevel
 
@@ -73,20 +74,6 @@ RUN_STATES: dict[str, str] = {
     RunState.FINISHED: "hoàn thành",
     RunState.CANCELLED: "đã hủy",
 }
-
-
-NETWORKS: dict[str, str] = {
-    "viettel": "Viettel",
-    "vnpt": "VNPT VinaPhone",
-    "mobifone": "MobiFone",
-    "vietnamobile": "Vietnamobile",
-    "gmobile": "Gmobile",
-    "itel": "iTel",
-}
-
-
-def network(name: str) -> str:
-    return NETWORKS.get(name, name)
 
 
 def group(reason: int) -> Reason:

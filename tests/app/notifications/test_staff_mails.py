@@ -97,7 +97,7 @@ def test_an_approval_is_told_to_the_operator_whose_run_may_begin(db: Database) -
     db.write(submitted)
     db.write(approval.approve, 1, Caller("minh", "approver"))
     assert told(db) == {"truc.vnpt": ["campaign.approved"]}
-    assert "Đợt gửi tại vnpt chưa bắt đầu" in found(db)[0].payload["text"]
+    assert "Đợt gửi tại VNPT VinaPhone chưa bắt đầu" in found(db)[0].payload["text"]
 
 
 def test_a_halted_link_is_told_to_its_operator_and_the_administrator(db: Database) -> None:
