@@ -16,6 +16,7 @@ from app.campaigns.quiet_hours import DayHours
 from app.core import clock
 from app.core.errors import Conflict, Invalid, no_such
 from app.core.states import CampaignState
+from app.core.words import has_letters
 from app.database.connection import Database
 from app.database.models import directives, plan_rounds, plans
 from app.security import audit
@@ -49,7 +50,7 @@ class PlanFields:
 
 def create(connection: Connection, wanted: PlanFields, who: str) -> int:
     """Store a plan whose rounds have no campaigns yet; return its ID."""
-    if not wanted.name.strip():
+    if not has_letters(wanted.name):
         raise Invalid("The plan needs a name.", field="name")
     known = select(directives.c.id).where(directives.c.id == wanted.directive_id)
     if connection.execute(known).first() is None:

@@ -100,6 +100,9 @@ def test_rounds_are_in_order_of_time_and_tet(db: Database, letter: int) -> None:
     ):
         with pytest.raises(Invalid, match=said):
             made(db, letter, wrong)
+    for nothing in ("", " … ", "\u3164"):
+        with pytest.raises(Invalid, match="The plan needs a name"):
+            db.write(plans.create, PlanFields(nothing, letter, ROUNDS), "lan")
     with pytest.raises(Invalid, match="There is no directive 77"):
         made(db, 77)
     with pytest.raises(NotFound):
