@@ -36,6 +36,8 @@ def test_a_follow_up_is_made_by_a_form_and_approved_by_another(pages_db: Databas
     approver = signed_in("approver")
     shown = approver.get(f"/approvals?campaign={made}").text
     assert "không gửi được, theo biên nhận" in shown
+    for seen in (page, shown):
+        assert "Xã Mường La (03808), Thành phố Sơn La (116)" in text(seen)
     assert "4 thuê bao" in text(shown)
     for each in (form, page, shown, approver.get(f"/campaigns/{made}").text):
         assert [n for n in PEOPLE if str(past.number(n))[-9:] in each] == []
