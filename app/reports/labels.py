@@ -30,7 +30,7 @@ REASONS: dict[Reason, str] = {
 NOT_SENT: dict[int, str] = {
     NotSent.REPEATED: "Trùng với lô khác trong chiến dịch",
     NotSent.DO_NOT_SEND: "Không gửi: thuê bao từ chối nhận (danh sách không gửi)",
-    NotSent.OTHER_ROUND: "Không gửi: đã nhận hoặc có thể đã nhận ở đợt khác",
+    NotSent.OTHER_ROUND: "Không gửi: đã nhận hoặc có thể đã nhận ở chiến dịch khác",
     NotSent.CANCELLED: "Không gửi: đợt gửi đã hủy",
     NotSent.WINDOW_CLOSED: "Không gửi: hết thời gian cho phép gửi",
 }

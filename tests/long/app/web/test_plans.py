@@ -50,7 +50,7 @@ def test_a_plan_is_made_filled_and_followed_up(pages_db: Database, signed_in: In
     past.fill(pages_db)
     page = author.get("/plans/1").text
     assert "Số người đã nhận ít nhất một lần 6" in text(page)
-    assert "Gửi tiếp cho chiến dịch 1" in text(page)
+    assert "Gửi tiếp cho người chưa nhận được ở chiến dịch 1" in text(page)
     assert [n for n in good if str(past.number(n))[-9:] in page] == []
     assert "1 / 2" not in text(author.get("/plans").text)
     assert "2 / 2" in text(author.get("/plans").text)
