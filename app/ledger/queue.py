@@ -129,8 +129,8 @@ class ChunkQueue(EngineBase):
         values |= {"upto": upto, "done": done, "size": self.chunk_size}
         values |= {"excluded": int(DeliveryState.EXCLUDED), "repeated": int(NotSent.REPEATED)}
         values |= {"carrier": carrier, "refused": int(NotSent.DO_NOT_SEND)}
-        bars = unreached.leave_out(connection, campaign_id, batch_id, after, upto)
-        queued = connection.execute(_insert_deliveries(segments, values, bars), values).rowcount
+        follows_up = unreached.leave_out(connection, campaign_id, batch_id, after, upto)
+        queued = connection.execute(_insert_deliveries(segments, values, follows_up), values).rowcount
         for statement in (_CHUNKS, _QUEUED, _PROGRESS):
             connection.execute(statement, values)
         approval_digest.bind(connection, campaign_id, batch_id, after, upto)
@@ -339,10 +339,10 @@ def _this(chunk: OpenChunk | ChunkLease) -> list[ColumnElement[bool]]:
     ]
 
 
-def _insert_deliveries(segments: dict[str, int], values: dict[str, object], bars: bool) -> TextClause:
+def _insert_deliveries(segments: dict[str, int], values: dict[str, object], follows_up: bool) -> TextClause:
     """Return the INSERT, with a CASE for languages that have their own text; adds to `values`.
 
-    bars: leave out what is noted in left_out already.
+    follows_up: the batch is a follow-up's; leave out what is noted in left_out already.
     """
     cases = ""
     for number, (lang, count) in enumerate(sorted(segments.items())):
@@ -351,5 +351,5 @@ def _insert_deliveries(segments: dict[str, int], values: dict[str, object], bars
             values[f"lang{number}"] = lang
     default = f"{segments['']:d}"
     expression = f"CASE lang{cases} ELSE {default} END" if cases else default
-    unless = _UNLESS_LEFT_OUT if bars else ""
+    unless = _UNLESS_LEFT_OUT if follows_up else ""
     return text(_DELIVERIES.format(segments=expression, unless=unless))

@@ -199,7 +199,7 @@ def to_keep(connection: Connection, campaign_id: int, cutoff_ms: int) -> list[Re
     of = connection.execute(directive).scalar()
     own = campaigns.c.id == campaign_id if of is None else campaigns.c.directive_id == of
     ids = list(connection.execute(select(campaigns.c.id).where(own).order_by(campaigns.c.id)).scalars())
-    known = set(connection.execute(select(kept_reach.c.campaign_id).distinct()).scalars())
+    known = _kept(connection, ids)
     return [each for each in _counts(connection, ids, cutoff_ms) if each.campaign_id not in known]
 
 
