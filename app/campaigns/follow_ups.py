@@ -115,7 +115,7 @@ def _areas(wanted: Sequence[str]) -> tuple[str, ...]:
 def _require_finished(connection: Connection, source: Row[Any]) -> None:
     """Raise Conflict unless what became of each message is known, as far as it ever will be.
 
-    While a run sends or waits for receipts, "no receipt" says nothing: most of those would be reached yet.
+    While a run sends or waits for receipts, "no receipt" says nothing: most of those will still be reached.
     """
     erasure_state.require_sources(connection, [source.id], field="campaign_ids")
     erasure_state.require_totals(connection, source.id)
