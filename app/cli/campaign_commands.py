@@ -137,10 +137,9 @@ def follow_up(  # noqa: PLR0913 - every option of the command line is a paramete
     end: Annotated[str | None, typer.Option(help="Not after, with a zone.")] = None,
 ) -> None:
     """Make a draft to those whom finished campaigns did not reach, with a run at each of their carriers."""
-    said: dict[str, Any] = {"name": name, "text_key": text_key, "text": text, "form": form}
-    said |= {"sender": sender}
-    said |= {"window_start": instant("start", start), "window_end": instant("end", end)}
-    changes = {field: value for field, value in said.items() if value is not None}
+    given: dict[str, Any] = {"name": name, "text_key": text_key, "text": text, "form": form, "sender": sender}
+    given |= {"window_start": instant("start", start), "window_end": instant("end", end)}
+    changes = {field: value for field, value in given.items() if value is not None}
     outcomes = tuple(outcome or USUAL)
     whose = {"campaign_ids": campaigns, "outcomes": list(outcomes), "areas": area or []}
     wanted = filled(FollowUpBody, whose | changes).request()
@@ -152,7 +151,9 @@ def follow_up(  # noqa: PLR0913 - every option of the command line is a paramete
             made = _made(db, db.write(follow_ups.create, wanted, default, whoami()))
     shares = {each.carrier: each.subscribers for each in made.follow_up.batches}
     whom = ", ".join(f"{n} at {carrier}" for carrier, n in shares.items())
-    done(f"Campaign {made.campaign.id} to {whom}.", campaign=made.campaign.id, subscribers=shares)
+    wrong = [each.error for each in made.follow_up.batches if each.error]
+    said = "\n".join([f"Campaign {made.campaign.id} is a draft to {whom}.", *wrong])
+    done(said, campaign=made.campaign.id, subscribers=shares)
 
 
 def _made(db: Database, campaign_id: int) -> Any:
