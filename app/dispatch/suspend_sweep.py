@@ -165,9 +165,9 @@ def _steps(totals: Sequence[int]) -> list[int]:
 def _late(connection: Connection, run_id: int, ends: Sequence[int]) -> list[int]:
     """Return how many of the messages sent in each step have failed by receipts."""
     f, late = late_failures.c, [0] * len(ends)
-    told = select(f.sent_at, f.n).where(f.run_id == run_id, f.sent_at > ends[0], f.sent_at <= ends[-1])
-    for sent_at, n in connection.execute(told):
-        late[bisect_left(ends, sent_at)] += n
+    told = select(f.sent_at, func.sum(f.n)).where(f.run_id == run_id).group_by(f.sent_at)
+    for sent_at, n in connection.execute(told.where(f.sent_at > ends[0], f.sent_at <= ends[-1])):
+        late[bisect_left(ends, sent_at)] += int(n)
     return late[1:]
 
 
