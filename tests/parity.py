@@ -39,7 +39,7 @@ COMMANDS = {
     "list_plans": "plan list",
     "get_plan": "plan show 1",
     "create_plan": "plan create Tet --directive 1 --before 2031-02-02T07:00+07:00/2031-02-09T18:00+07:00",
-    "set_round": "plan set-round 1 1",
+    "set_round": "plan set-round 1 1 --campaign 1",
     "follow_up_round": "plan follow-up 1 2",
     "list_reports": "report list",
     "get_report": "report save 1 --folder saved",

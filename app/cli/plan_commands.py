@@ -81,15 +81,17 @@ def show(plan_id: Number, as_json: Json = False) -> None:
 def set_round(
     plan_id: Number,
     nth: Annotated[int, typer.Argument(parser=whole, help="The round's number in the plan.")],
-    campaign: Annotated[int | None, typer.Option(parser=whole, help="None: out of the plan.")] = None,
+    campaign: Annotated[str, typer.Option(help="Its number; or none, to take the round's out of the plan.")],
 ) -> None:
     """Make a campaign a round of the plan; its window must lie in the round's."""
+    chosen = None if campaign == "none" else whole(campaign)
     asked(
-        lambda api: api.set_round(plan_id, nth, campaign_id=campaign),
-        lambda db: db.write(plans.set_round, plan_id, nth, campaign, whoami()),
+        lambda api: api.set_round(plan_id, nth, campaign_id=chosen),
+        lambda db: db.write(plans.set_round, plan_id, nth, chosen, whoami()),
         looks=False,
     )
-    done(f"Round {nth} of plan {plan_id} is set.", plan=plan_id, round=nth, campaign=campaign)
+    what = "has no campaign now" if chosen is None else f"is campaign {chosen}"
+    done(f"Round {nth} of plan {plan_id} {what}.", plan=plan_id, round=nth, campaign=chosen)
 
 
 @app.command()

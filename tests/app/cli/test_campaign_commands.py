@@ -266,7 +266,10 @@ def test_a_plan_is_made_filled_and_shown(shell: Shell, database_url: str) -> Non
     plan = ["Tết Tân Hợi", "--directive", "1", "--before", window]
     assert shell(plan_commands.app, "create", *plan) == "Plan 1"
     shell(campaign_commands.app, "create", "x", *SENDER, "--text", "Canh giac.", "--directive", "1", *WINDOW)
-    assert shell(plan_commands.app, "set-round", "1", "1", "--campaign", "1") == "Round 1 of plan 1 is set."
+    assert (
+        shell(plan_commands.app, "set-round", "1", "1", "--campaign", "1")
+        == "Round 1 of plan 1 is campaign 1."
+    )
     assert "0 người đã nhận ít nhất một lần" in shell(plan_commands.app, "show", "1")
     assert "Tết Tân Hợi" in shell(plan_commands.app, "list")
     for words, said in (
@@ -278,3 +281,8 @@ def test_a_plan_is_made_filled_and_shown(shell: Shell, database_url: str) -> Non
     ):
         with pytest.raises(AppError, match=said):
             shell(plan_commands.app, *words)
+    left_out = shell.run(plan_commands.app, "set-round", "1", "1")
+    assert left_out.exit_code == 2  # a forgotten option takes nothing out of the plan
+    assert json.loads(shell(plan_commands.app, "show", "1", "--json"))["rounds"][0]["campaign_id"] == 1
+    said = shell(plan_commands.app, "set-round", "1", "1", "--campaign", "none")
+    assert said == "Round 1 of plan 1 has no campaign now."
