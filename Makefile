@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo drill soak attack test-fast test prove check bench run wheel guide client reference docs new-carrier lint lock audit sbom clean
+.PHONY: help setup demo drill simulate soak attack test-fast test prove check bench run wheel guide client reference docs new-carrier lint lock audit sbom clean
 
 PYTHON ?= python3
 VENV   := .venv
@@ -16,6 +16,8 @@ TESTS  := --ignore tests/prove -m "not prove"
 FAST   := --ignore tests/long --ignore tests/faults --ignore tests/e2e --ignore tests/prove -m "not postgresql and not prove and not longer"
 CARRIERS ?= smpp
 SEED   ?= 7
+SEEDS  ?= 1000
+FIRST  ?= 1
 FAULTS ?= 30
 ENGINE ?= sqlite
 PLAN   ?= short
@@ -48,6 +50,9 @@ demo: $(VENV)/.ready  ## one campaign over simulated carriers, from file to repo
 
 drill: $(VENV)/.ready  ## kill, cut and flood Loa by a plan, and count copies and losses (N, SEED, FAULTS, ENGINE, PLAN)
 	$(BIN)/loa drill --messages $(N) --seed $(SEED) --faults $(FAULTS) --engine $(ENGINE) --plan $(PLAN)
+
+simulate: $(VENV)/.ready  ## simulated days under faults by seed: no copy, no loss, virtual time (SEEDS, FIRST; SEED: one alone)
+	$(BIN)/python -m tests.simulate $(if $(filter command line,$(origin SEED)),--seed $(SEED),--seeds $(SEEDS) --first $(FIRST))
 
 soak: $(VENV)/.ready  ## work for MINUTES at RATE messages a second, and see that no process of Loa grows (ENGINE)
 	$(BIN)/loa soak --minutes $(MINUTES) --rate $(RATE) --engine $(ENGINE)
@@ -97,7 +102,7 @@ lint: $(VENV)/.ready  ## format, lint, types, import contracts
 	$(BIN)/lint-imports
 
 # The drills and the demo are measured as well, in their own processes, not in those that they start; the
-# second drill has a cluster of its own, from the programs of a server.
+# second drill has a cluster of its own, from the programs of a server. Beside them: a tenth of `make simulate`.
 MEASURED := $(BIN)/coverage run --parallel-mode -m app.cli
 INITDB   := $(wildcard /usr/lib/postgresql/*/bin/initdb)
 check: $(VENV)/.ready  ## lint beside `make test`, then short drills and a demo, with the branch coverage of it all
@@ -105,7 +110,8 @@ check: $(VENV)/.ready  ## lint beside `make test`, then short drills and a demo,
 	@.ci/beside '$(MAKE) --no-print-directory lint' '$(BIN)/python -m pytest -n $(WORKERS) $(TESTS) --cov --cov-report='
 	@.ci/beside '$(MEASURED) demo --subscribers 300' \
 		'$(MEASURED) drill --messages 900 --seed 32 --faults 7 --engine sqlite' \
-		$(if $(INITDB),'$(MEASURED) drill --messages 900 --seed 32 --faults 7 --engine postgresql')
+		$(if $(INITDB),'$(MEASURED) drill --messages 900 --seed 32 --faults 7 --engine postgresql') \
+		'$(BIN)/python -m tests.simulate --seeds 100'
 	$(BIN)/coverage combine --append --quiet
 	$(BIN)/coverage report --fail-under=95
 

@@ -30,7 +30,7 @@ def is_time(value: str) -> bool:
 
 
 def now() -> datetime:
-    return datetime.now(UTC)
+    return datetime.fromtimestamp(time.time(), UTC)
 
 
 def now_ms() -> int:

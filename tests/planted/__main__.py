@@ -1,7 +1,8 @@
 """Plant each bug in a copy of the program, and see a test find it: `python -m tests.planted [NAME ...]`.
 
 Prints a table; exit status 1 where a bug lives on, 2 where its place in the code has gone, or where its tests
-fail without it.
+fail without it. `--simulate 1000`: see which of them so many simulated days find (tests/simulate), without
+any test; that one of them lives on there is no fault, as no simulation has everything.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from tests.planted.bugs import Bug, planted
 
 ROOT = Path(__file__).parents[2]
 _LONGEST_S = 100
+_BROKEN = re.compile(r"^Seed (\d+) broke a promise:\n(.*)", re.MULTILINE)
 _FOUND = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.MULTILINE)
 
 
@@ -42,8 +44,8 @@ def copy_to(folder: Path) -> None:
         shutil.copy(ROOT / name, target)
 
 
-def look_for(bug: Bug, folder: Path) -> dict[str, Any]:
-    """Plant the bug, run its tests until one fails, and take the bug out again."""
+def look_for(bug: Bug, folder: Path, seeds: int = 0) -> dict[str, Any]:
+    """Plant the bug, run its tests (or so many seeds) until one fails, and take the bug out again."""
     file = folder / bug.file
     sound = file.read_text("utf-8")
     if sound.count(bug.old) != 1:
@@ -51,7 +53,8 @@ def look_for(bug: Bug, folder: Path) -> dict[str, Any]:
     began = time.monotonic()
     file.write_text(sound.replace(bug.old, bug.new), encoding="utf-8")
     try:
-        return _tried(bug.tests, folder) | {"seconds": round(time.monotonic() - began)}
+        tried = _simulated(seeds, folder) if seeds else _tried(bug.tests, folder)
+        return tried | {"seconds": round(time.monotonic() - began)}
     finally:
         file.write_text(sound, encoding="utf-8")
 
@@ -70,7 +73,20 @@ def _tried(tests: str, folder: Path) -> dict[str, Any]:
     return {"outcome": "not run", "found_by": out[-600:]}
 
 
-def _run(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> tuple[str, int | None]:
+def _simulated(seeds: int, folder: Path) -> dict[str, Any]:
+    command = [sys.executable, "-m", "tests.simulate", "--seeds", str(seeds), "--until-first"]
+    out, ended = _run(command, folder, os.environ | {"PYTHONPATH": str(folder)}, seeds + _LONGEST_S)
+    if ended is None:
+        return {"outcome": "found", "found_by": "no end"}
+    first = _BROKEN.search(out)
+    if ended == 1 and first is not None:
+        return {"outcome": "found", "found_by": f"seed {first[1]}: {first[2].strip()}"}
+    return {"outcome": "not run" if ended else "lives", "found_by": out[-600:] if ended else ""}
+
+
+def _run(
+    command: Sequence[str], folder: Path, environment: Mapping[str, str], longest_s: float = _LONGEST_S
+) -> tuple[str, int | None]:
     """What the tests said, and their exit status; None where they, and what they started, had to be ended."""
     process = subprocess.Popen(
         command,
@@ -82,7 +98,7 @@ def _run(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -
         start_new_session=True,
     )
     try:
-        return process.communicate(timeout=_LONGEST_S)[0], process.returncode
+        return process.communicate(timeout=longest_s)[0], process.returncode
     except subprocess.TimeoutExpired:
         return "", None
     finally:
@@ -91,20 +107,20 @@ def _run(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -
         process.wait()
 
 
-def main(names: Sequence[str], out: Path) -> int:
+def main(names: Sequence[str], out: Path, seeds: int) -> int:
     """Look for these bugs, or for all; write what found each of them."""
     chosen = [bug for bug in planted() if not names or bug.name in names]
     found: dict[str, dict[str, Any]] = {}
     with tempfile.TemporaryDirectory(prefix="loa-planted-") as place:
         folder = Path(place)
         copy_to(folder)
-        for tests in dict.fromkeys(bug.tests for bug in chosen):
+        for tests in dict.fromkeys(bug.tests for bug in chosen if not seeds):
             sound = _tried(tests, folder)
             if sound["outcome"] != "lives":
                 print(f"Without any bug {tests} give: {sound}")
                 return 2
         for bug in chosen:
-            found[bug.name] = {"harm": bug.harm, **look_for(bug, folder)}
+            found[bug.name] = {"harm": bug.harm, **look_for(bug, folder, seeds)}
             one = found[bug.name]
             print(f"{one['outcome']:8} {one['seconds']:>4} s  {bug.name:32} {one['found_by']}", flush=True)
     out.parent.mkdir(exist_ok=True)
@@ -113,12 +129,15 @@ def main(names: Sequence[str], out: Path) -> int:
     print(f"{outcomes.count('found')} of {len(outcomes)} planted bugs found")
     if any(each in ("gone", "not run") for each in outcomes):
         return 2
-    return int("lives" in outcomes)
+    return int("lives" in outcomes and not seeds)
 
 
 if __name__ == "__main__":
     asked = argparse.ArgumentParser(prog="python -m tests.planted", description=__doc__)
     asked.add_argument("name", nargs="*", help="bugs by name; without any: all")
     asked.add_argument("--out", type=Path, default=Path("build/planted.json"))
+    asked.add_argument(
+        "--simulate", type=int, default=0, metavar="SEEDS", help="by simulated days, not by tests"
+    )
     given = asked.parse_args()
-    sys.exit(main(given.name, given.out))
+    sys.exit(main(given.name, given.out, given.simulate))

@@ -64,6 +64,7 @@ def parts() -> dict[str, Part]:
     found["attack"] = _attack()
     found["model"] = _model()
     found["planted"] = _planted()
+    found["simulate"] = _simulate()
     tests = (str(ROOT / "tests" / each) for each in _FOREIGN)
     found["foreign"] = Part("SMPP and webhooks against programs of others", (*_PYTEST, "-q", *tests))
     bench = (
@@ -119,6 +120,12 @@ def _planted() -> Part:
     out = BUILD / "prove-planted.json"
     command = (sys.executable, "-m", "tests.planted", "--out", str(out))
     return Part("planted bugs, each found by its test", command, figures=out)
+
+
+def _simulate() -> Part:
+    out = BUILD / "prove-simulate.json"
+    command = (sys.executable, "-m", "tests.simulate", "--seeds", "10000", "--out", str(out))
+    return Part("10,000 simulated days under faults", command, figures=out)
 
 
 def _loa(command: str) -> tuple[str, ...]:

@@ -1,0 +1,113 @@
+"""What has to be true when a simulation has come to rest: carrier and ledger, number by number."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from sqlalchemy import Connection, func, select, union_all
+
+from app.core.phone import mask
+from app.core.states import DeliveryState
+from app.database.models import deliveries, faults, quarantine, receipts
+from app.ledger.factory import ledger_for
+from app.reports.verify import examine
+from tests.simulate.world import PARTS, TEXTS, World
+
+_TAKEN = {
+    DeliveryState.SUBMITTED,
+    DeliveryState.RELAYED,
+    DeliveryState.DELIVERED,
+    DeliveryState.UNDELIVERED,
+    DeliveryState.EXPIRED,
+}
+_SHOWN = 3
+
+
+def broken(world: World) -> list[str]:
+    """Return a sentence for each promise that is broken."""
+    return [*world.broken, *_faults(world), *_copies(world), *_receipts(world), *_recounted(world)]
+
+
+def _faults(world: World) -> Iterator[str]:
+    """A fault that nobody foresaw is one, even if nothing came of it."""
+    for problem in world.loop.problems:
+        error = problem.get("exception")
+        if error is None:  # a task that was collected: of a program that was killed
+            continue
+        yield f"a callback failed: {problem['message']} {type(error).__name__}: {error}"
+    for source, subject, reason in world.desk.read(_noted):
+        yield f"the worker met a fault that nobody foresaw: {source} {subject}: {reason}"
+
+
+def _noted(c: Connection) -> list[tuple[str, str, str]]:
+    return [tuple(row) for row in c.execute(select(faults.c.source, faults.c.subject, faults.c.reason))]
+
+
+def _copies(world: World) -> Iterator[str]:
+    """Taken by the centre, and what the ledger has of it: accepted <= taken <= accepted + unknown."""
+    took: Counter[tuple[int, int]] = Counter()
+    for (phone, text), _ in world.taken.items():
+        took[_campaign(text), phone] += 1
+    rows = world.desk.read(_states)
+    # A receipt for a number with an id that no answer had is taken for that of a message whose answer was
+    # lost: nobody could tell them apart.
+    foreign = any(each.kind == "reports foreign ids" for each in world.script.events)
+    parts = {1: 1, 2: PARTS}
+    for (campaign, phone), state in rows.items():
+        has = took.pop((campaign, phone), 0)
+        said = f"{mask(phone)} of campaign {campaign} is {DeliveryState(state).name}"
+        least = 1 if state == DeliveryState.UNDELIVERED else parts[campaign]  # other parts were refused
+        if state in _TAKEN and has < least and not foreign:
+            yield f"{said}, and the centre took {has} of {parts[campaign]} parts"
+        if has and state in (DeliveryState.QUEUED, DeliveryState.NOT_SENT) and has == parts[campaign]:
+            yield f"{said}, and the centre has taken all its parts"
+        if state == DeliveryState.QUEUED:
+            yield f"{said} at the end"
+    if took:
+        yield f"the centre took messages that no delivery has: {dict(took)}"
+
+
+def _campaign(text: bytes) -> int:
+    return 1 if TEXTS[0].encode().startswith(text) else 2
+
+
+def _states(c: Connection) -> dict[tuple[int, int], int]:
+    d = deliveries.c
+    rows = c.execute(select(d.campaign_id, d.phone, d.state))
+    return {(row.campaign_id, row.phone): row.state for row in rows}
+
+
+def _receipts(world: World) -> Iterator[str]:
+    """Every receipt that was acknowledged is a row, of its message or in quarantine."""
+    kept = world.desk.read(_reported)
+    told: Counter[int] = Counter()
+    for centre in world.centres:
+        for phone, ids in centre.acknowledged():
+            told[phone] += ids
+    for phone, ids in told.items():
+        if kept.get(phone, 0) < ids:
+            yield f"of {ids} acknowledged receipts for {mask(phone)}, {kept.get(phone, 0)} are kept"
+
+
+def _reported(c: Connection) -> dict[int, int]:
+    r, q, d = receipts.c, quarantine.c, deliveries.c
+    own = (d.campaign_id == r.campaign_id) & (d.batch_id == r.batch_id) & (d.seq == r.seq)
+    every = union_all(
+        select(d.phone, r.reference, r.link_id).join(receipts, own), select(q.phone, q.reference, q.link_id)
+    ).subquery()
+    distinct = select(every.c.phone, every.c.reference, every.c.link_id).distinct().subquery()
+    counted = select(distinct.c.phone, func.count()).group_by(distinct.c.phone)
+    return {int(phone): int(n) for phone, n in c.execute(counted)}
+
+
+def _recounted(world: World) -> Iterator[str]:
+    """`loa verify`: tallies are what the rows make, and rows what the journal makes of them."""
+    world.desk.write(ledger_for(world.desk, 10).fold_tallies)
+    for difference in examine(world.desk, ledger_for(world.desk, 10)).differences:
+        yield f"loa verify: {difference.sentence}"
+
+
+def unknown(c: Connection) -> int:
+    """Count what is unknown at the end."""
+    return c.execute(select(func.count()).where(deliveries.c.state == DeliveryState.UNKNOWN)).scalar_one()

@@ -1,0 +1,414 @@
+"""One simulated campaign day: three runs over two links, workers, two message centres and an operator."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, insert, select, update
+
+from app.campaigns import runs as run_orders
+from app.campaigns.runs import Verb
+from app.core.config import Settings
+from app.core.errors import AppError, DatabaseUnavailable
+from app.core.states import BatchState, CampaignState, LinkState, RunState
+from app.database import schema
+from app.database.connection import Database
+from app.database.models import (
+    batches,
+    campaigns,
+    deliveries,
+    links,
+    run_batches,
+    runs,
+    subscribers,
+    unknowns,
+)
+from app.dispatch import link_store, unknown_decisions
+from app.ledger.factory import ledger_for
+from app.observability.metrics import Metrics
+from app.privacy import do_not_send
+from app.runtime.worker import Worker
+from carriers.simulators.smsc import Smsc, SmscBehaviour
+from tests.app import world as tables
+from tests.simulate.database import Disk, SimulatedDatabase
+from tests.simulate.network import Network
+from tests.simulate.script import MANNERS, Event, Script
+from tests.simulate.virtual_loop import Program, VirtualLoop, WallClock
+
+CARRIERS = ("viettel", "vnpt")
+PORTS = (2775, 2776)
+TEXTS = ("Canh giac lua dao", "Cong an khong goi dien yeu cau chuyen tien. " * 5)
+PARTS = 2  # of the second
+# (campaign, carrier, subscribers): two campaigns have numbers in common, so that a phone tells nothing.
+PLAN = ((0, 0, 12), (0, 1, 6), (1, 0, 5))
+BUSY = ("queueing", "closing", "runs", "quarantine")  # the sweeps that look again every 2 s
+RATE = 6.0
+SUB_BATCH = 4
+PACE_S = 2.0
+LATE_S = 1.5  # how long after an order, or the end of the hours, a part may still come
+
+
+class Violated(Exception):
+    """A promise was broken; the message says which, with the numbers."""
+
+
+# ---- The tables at the start
+
+
+def prepare(file: Path) -> None:
+    """Make the ledger that every simulation begins with: approved campaigns whose runs have been started."""
+    url = f"sqlite:///{file}"
+    db = Database(url)
+    try:
+        schema.upgrade(db)
+        db.write(_fill)
+    finally:
+        db.close()
+
+
+def _fill(c: Connection) -> None:
+    for number, text in enumerate(TEXTS):
+        row = {"name": f"Tet {number}", "purpose": "tuyen_truyen", "sender": "CA SONLA", "texts": {"": text}}
+        row |= {"day_starts": "07:00", "day_ends": "21:00", "state": CampaignState.APPROVED.value}
+        c.execute(insert(campaigns).values(row | {"created_at": 0, "created_by": "test"}))
+    for campaign, carrier, count in PLAN:
+        row = {"campaign_id": campaign + 1, "carrier": CARRIERS[carrier], "state": RunState.RUNNING.value}
+        run = c.execute(insert(runs).values(row | {"created_at": 0})).inserted_primary_key[0]
+        first = 84_912_000_000 if carrier == 0 else 84_888_000_000
+        _add_batch(c, campaign + 1, int(run), CARRIERS[carrier], [first + n for n in range(count)])
+
+
+def _add_batch(c: Connection, campaign: int, run: int, carrier: str, phones: list[int]) -> None:
+    batch = {"carrier": carrier, "name": f"{run}.csv", "sha256": f"{run}", "bytes": 0, "lines": len(phones)}
+    batch |= {"state": BatchState.READY.value, "accepted": len(phones), "created_at": 0, "created_by": "test"}
+    batch_id = c.execute(insert(batches).values(batch)).inserted_primary_key[0]
+    rows = [
+        {"batch_id": batch_id, "seq": n + 2, "phone": phone, "area": ("03646", None)[n % 2], "lang": None}
+        for n, phone in enumerate(phones)
+    ]
+    c.execute(insert(subscribers), rows)
+    c.execute(insert(run_batches).values({"campaign_id": campaign, "batch_id": batch_id, "run_id": run}))
+    tables.approve(c, campaign)
+
+
+def settings() -> Settings:
+    def link(carrier: str, port: int) -> dict[str, Any]:
+        own = {
+            "carrier": carrier,
+            "kind": "smpp",
+            "segments_per_second": RATE,
+            "host": "10.0.0.1",
+            "port": port,
+        }
+        times = {
+            "response_timeout_s": 3.0,
+            "enquire_link_s": 1.0,
+            "reconnect_min_s": 0.2,
+            "reconnect_max_s": 1.0,
+        }
+        rest = {"probe_max_s": 3.0, "window": 3, "part_retry_s": 0.2, "poll": "none"}
+        return own | times | rest | {"system_id": "loa", "password": "secret"}
+
+    known = {f"{carrier}-1": link(carrier, port) for carrier, port in zip(CARRIERS, PORTS, strict=True)}
+    off = {f"{what}_percent": 0 for what in ("failed", "refused", "unknown")}
+    return Settings.model_validate(
+        {
+            "environment": "development",
+            "links": known,
+            "sub_batch": SUB_BATCH,
+            "chunk_size": 10,
+            "lease_seconds": 4.0,
+            "suspend": off,
+            "audit_head_minutes": 0,
+            "stop_patience_s": 5.0,
+        }
+    )
+
+
+# ---- The world
+
+
+class _Taken(list[tuple[int, bytes]]):
+    """The parts that a centre takes; a second copy of one is a violation at once."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__()
+        self._world = world
+
+    def append(self, part: tuple[int, bytes]) -> None:
+        super().append(part)
+        self._world.saw(part)
+
+
+@dataclass(slots=True)
+class World:
+    """All that lives in one simulation."""
+
+    script: Script
+    loop: VirtualLoop
+    network: Network
+    clock: WallClock
+    whole: Database
+    chance: random.Random
+    centres: list[Smsc] = field(default_factory=list)
+    workers: dict[int, tuple[Program, Worker]] = field(default_factory=dict)
+    taken: dict[tuple[int, bytes], int] = field(default_factory=dict)
+    allowed: dict[int, int] = field(default_factory=dict)  # phone -> copies that a person's order may make
+    came: list[tuple[float, int]] = field(default_factory=list)  # when a part came, and for whom
+    broken: list[str] = field(default_factory=list)
+    still: dict[int, float] = field(default_factory=dict)  # runs that people have stopped, and when
+    _latest: tuple[deque[float], deque[float]] = field(default_factory=lambda: (deque(), deque()))
+    disk: Disk = field(init=False)
+    desk: SimulatedDatabase = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.disk = Disk(random.Random(f"disk {self.script.seed}"))
+        self.desk = SimulatedDatabase(self.whole, Disk(random.Random(0)))
+
+    def saw(self, part: tuple[int, bytes]) -> None:
+        copies = self.taken[part] = self.taken.get(part, 0) + 1
+        self.came.append((self.loop.now, part[0]))
+        if copies > 1 + self.allowed.get(part[0], 0):
+            self.broken.append(
+                f"at {self.loop.now:.3f} s the centre took a copy of {part[1]!r} for {part[0]}"
+            )
+        if self.script.is_prompt():
+            self._saw_promptly(part)
+
+    def _saw_promptly(self, part: tuple[int, bytes]) -> None:
+        """Look at when it came: not after the hours, not above the pace, not of a run that stands still."""
+        now, latest = self.loop.now, self._latest[part[0] < 84_900_000_000]
+        if not 7 * 3600 <= self.clock.time_of_day_s() <= 21 * 3600 + LATE_S:
+            self.broken.append(f"at {now:.3f} s a part came outside the sending hours")
+        latest.append(now)
+        while latest[0] < now - PACE_S:
+            latest.popleft()
+        # On SQLite, where one process sends, what two reserve is soon too far ahead to be kept (decision 16).
+        if self.script.workers == 1 and len(latest) > RATE * PACE_S + SUB_BATCH:
+            self.broken.append(f"at {now:.3f} s {len(latest)} parts came within {PACE_S:g} s")
+        run = 2 if part[0] < 84_900_000_000 else 1 if TEXTS[0].encode().startswith(part[1]) else 3
+        if now > self.still.get(run, now) + LATE_S:
+            self.broken.append(f"at {now:.3f} s a part of run {run} came, which has been told to stop")
+
+    async def begin(self) -> None:
+        for number, port in enumerate(PORTS):
+            own = Program(f"centre {number}")
+            centre = Smsc(self._usual(number), port, host="10.0.0.1")
+            await self.loop.start(own, _opened(centre))
+            centre._centre.texts = _Taken(self)
+            self.centres.append(centre)
+        for number in range(self.script.workers):
+            self.start_worker(number)
+
+    def _usual(self, number: int) -> SmscBehaviour:
+        return SmscBehaviour(seed=self.script.seed + number, receipt_timeout_s=4.0)
+
+    def start_worker(self, number: int) -> None:
+        program = Program(f"worker {number}")
+        self.loop.start(program, self._work(number, program))
+
+    async def _work(self, number: int, program: Program) -> None:
+        db = SimulatedDatabase(self.whole, self.disk)
+        worker = Worker(db, ledger_for(db, 10), settings(), Metrics())
+        for sweep in worker.sweeps:
+            sweep.every_s = 2.0 if sweep.name in BUSY else 12.0
+        self.workers[number] = (program, worker)
+        with suppress(DatabaseUnavailable):  # it was told to stop, and its disk did not come back
+            await worker.run()
+
+    # ---- Events
+
+    async def play(self) -> None:
+        """Let every event happen at its time."""
+        await asyncio.gather(*(self._event(each) for each in self.script.events))
+
+    async def _event(self, event: Event) -> None:
+        await asyncio.sleep(event.at)
+        if event.kind in MANNERS:
+            await self._misbehave(event)
+        else:
+            await getattr(self, "_" + event.kind.split()[0])(event)
+
+    async def _misbehave(self, event: Event) -> None:
+        centre = self.centres[event.which % 2]
+        usual = SmscBehaviour()
+        own = MANNERS[event.kind]
+        with suppress(ValueError):  # two events whose shares are more than 1 together
+            centre.change(**own)
+        await asyncio.sleep(event.lasts)
+        centre.change(**{name: getattr(usual, name) for name in own})
+
+    async def _partition(self, event: Event) -> None:
+        port = PORTS[event.which % 2]
+        self.network.partition(port)
+        await asyncio.sleep(event.lasts)
+        self.network.heal(port)
+
+    async def _reset(self, event: Event) -> None:
+        self.network.reset(PORTS[event.which % 2])
+
+    async def _unbind(self, event: Event) -> None:
+        self.centres[event.which % 2].unbind_all()
+
+    async def _restart(self, event: Event) -> None:
+        centre = self.centres[event.which % 2]
+        centre.stop_accepting()
+        centre.drop_all()
+        await asyncio.sleep(event.lasts)
+        if centre._server is None:
+            await centre.start_accepting()
+
+    async def _kill(self, event: Event) -> None:
+        await self._end_worker(event, self.network.end_of)
+
+    async def _power(self, event: Event) -> None:
+        await self._end_worker(event, self.network.vanish)
+
+    async def _end_worker(self, event: Event, disconnect: Callable[[Program], None]) -> None:
+        number = event.which % self.script.workers
+        if number in self.workers:
+            program, _ = self.workers.pop(number)
+            program.killed = True
+            disconnect(program)
+            await asyncio.sleep(event.lasts)
+            self.start_worker(number)
+
+    async def _freeze(self, event: Event) -> None:
+        number = event.which % self.script.workers
+        if number in self.workers:
+            program, _ = self.workers[number]
+            program.frozen = True
+            await asyncio.sleep(event.lasts)
+            self.loop.thaw(program)
+
+    async def _stop(self, event: Event) -> None:
+        number = event.which % self.script.workers
+        if number in self.workers:
+            program, worker = self.workers.pop(number)
+            self.loop.call_soon(worker.stop, context=program.context())
+            await asyncio.sleep(max(event.lasts, 1.0))
+            self.start_worker(number)
+
+    async def _disk(self, event: Event) -> None:
+        what = event.kind.removeprefix("disk ")
+        if what == "slow":
+            self.disk.takes_s = (0.1, 1.5)
+        else:
+            self.disk.error, self.disk.failing = what, 0.2 + 0.8 * abs(event.value)
+        await asyncio.sleep(event.lasts)
+        self.disk.takes_s, self.disk.failing = Disk(self.chance).takes_s, 0.0
+
+    async def _clock(self, event: Event) -> None:
+        size = (2.0, 60.0, 7200.0, 86_400.0)[event.which % 4]
+        self.clock.ahead_s += event.value * size
+
+    # ---- What people do
+
+    def _order(self, verb: Verb, run: int) -> None:
+        with suppress(AppError):
+            run_orders.order(self.desk, verb, run, "people")
+            if verb is Verb.RESUME:
+                self.still.pop(run, None)
+            else:
+                self.still.setdefault(run, self.loop.now)
+
+    async def _pause(self, event: Event) -> None:
+        run = event.which % len(PLAN) + 1
+        self._order(Verb.PAUSE, run)
+        await asyncio.sleep(event.lasts)
+        self._order(Verb.RESUME, run)
+
+    async def _cancel(self, event: Event) -> None:
+        self._order(Verb.CANCEL, event.which % len(PLAN) + 1)
+
+    async def _resend(self, event: Event) -> None:
+        run = event.which % len(PLAN) + 1
+        await asyncio.sleep(event.lasts)
+        self.allow(run)
+        with suppress(AppError):
+            unknown_decisions.resend(self.desk, ledger_for(self.desk, 10), _all_of(run))
+
+    def allow(self, run: int) -> None:
+        """A person sends again what is unknown now: one more copy of each of these may come."""
+        u, d = unknowns.c, deliveries.c
+        own = (d.campaign_id == u.campaign_id) & (d.batch_id == u.batch_id) & (d.seq == u.seq)
+        query = select(d.phone).join(unknowns, own).where(d.run_id == run)
+        for phone in self.desk.read(lambda c: c.execute(query).scalars().all()):
+            self.allowed[phone] = self.allowed.get(phone, 0) + 1
+
+    async def _write(self, event: Event) -> None:
+        await asyncio.sleep(event.lasts)
+        with suppress(AppError):
+            unknown_decisions.write_off(
+                self.desk, ledger_for(self.desk, 10), _all_of(event.which % len(PLAN) + 1)
+            )
+
+    async def _do(self, event: Event) -> None:
+        numbers = [f"0912000{n:03}" for n in range(event.which, event.which + 3)]
+        self.desk.write(do_not_send.add, "viettel", numbers, "people")
+
+    async def _rate(self, event: Event) -> None:
+        with suppress(AppError):
+            rate = 1 + round(abs(event.value) * 10)
+            self.desk.write(run_orders.set_rate, event.which % len(PLAN) + 1, rate, "people")
+
+    async def _priority(self, event: Event) -> None:
+        with suppress(AppError):
+            value = round(event.value * 100)
+            self.desk.write(run_orders.set_priority, event.which % len(PLAN) + 1, value, "people")
+
+    # ---- The end
+
+    async def rest(self) -> None:
+        """Heal everything, let people resume what stands still, and wait until nothing is left to do."""
+        for number, port in enumerate(PORTS):
+            self.network.heal(port)
+            centre = self.centres[number]
+            centre.manners = self._usual(number)
+            if centre._server is None:
+                await centre.start_accepting()
+        if not 7 * 3600 <= self.clock.time_of_day_s() < 20 * 3600:
+            self.clock.to_morning()
+        ends = self.loop.now + 300.0
+        while not self._is_at_rest():
+            if self.loop.now > ends:
+                raise Violated(f"after 300 s without a fault something still waits: {self._waits()}")
+            self.desk.write(self._resume)
+            await asyncio.sleep(2.0)
+
+    def _resume(self, c: Connection) -> None:
+        for link in (
+            c.execute(select(links.c.id).where(links.c.state == LinkState.HALTED.value)).scalars().all()
+        ):
+            link_store.resume(c, link, "people")
+        paused = select(runs.c.id).where(runs.c.state == RunState.PAUSED.value)
+        for run in c.execute(paused).scalars().all():
+            c.execute(update(runs).where(runs.c.id == run).values(segments_per_second=None))
+            run_orders.act(c, Verb.RESUME, run, "people")
+            self.still.pop(run, None)
+        c.execute(update(runs).values(segments_per_second=None))
+        self.desk.wake(c)
+
+    def _is_at_rest(self) -> bool:
+        states = self.desk.read(lambda c: c.execute(select(runs.c.state)).scalars().all())
+        at_rest = {RunState.SENT, RunState.FINISHED, RunState.CANCELLED}
+        return at_rest.issuperset(states) and not any(each.outstanding() for each in self.centres)
+
+    def _waits(self) -> str:
+        states = self.desk.read(lambda c: c.execute(select(runs.c.state)).scalars().all())
+        return f"runs {states}, receipts {[each.outstanding() for each in self.centres]}"
+
+
+async def _opened(centre: Smsc) -> None:
+    await centre.__aenter__()
+
+
+def _all_of(run: int) -> unknown_decisions.UnknownOrder:
+    return unknown_decisions.UnknownOrder(run, "people")
