@@ -12,7 +12,8 @@ from app.core.states import DeliveryState
 from app.database.models import deliveries, faults, quarantine, receipts
 from app.ledger.factory import ledger_for
 from app.reports.verify import examine
-from tests.simulate.world import PARTS, TEXTS, World
+from tests.simulate.start import PARTS, TEXTS
+from tests.simulate.world import World
 
 _TAKEN = {
     DeliveryState.SUBMITTED,

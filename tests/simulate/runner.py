@@ -23,7 +23,7 @@ from typing import Self
 import structlog
 
 from app.database.connection import Database
-from tests.simulate import promises, world
+from tests.simulate import promises, start, world
 from tests.simulate.database import in_memory_speed
 from tests.simulate.network import Network
 from tests.simulate.script import Script, script_of, shortest
@@ -63,7 +63,7 @@ class Runner:
         structlog.configure(processors=[_drop])
         memory = Path("/dev/shm")
         self._folder = Path(tempfile.mkdtemp(prefix="loa-simulate-", dir=memory if memory.is_dir() else None))
-        world.prepare(self._folder / "template.db")
+        start.prepare(self._folder / "template.db")
         self._home = os.getcwd()
         os.chdir(self._folder)
         self._whole = Database("sqlite:///ledger.db", beside=True)

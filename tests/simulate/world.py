@@ -8,26 +8,18 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, select, update
 
 from app.campaigns import runs as run_orders
 from app.campaigns.runs import Verb
-from app.core.config import Settings
 from app.core.errors import AppError, DatabaseUnavailable
-from app.core.states import BatchState, CampaignState, LinkState, RunState
-from app.database import schema
+from app.core.states import LinkState, RunState
 from app.database.connection import Database
 from app.database.models import (
-    batches,
-    campaigns,
     deliveries,
     links,
-    run_batches,
     runs,
-    subscribers,
     unknowns,
 )
 from app.dispatch import link_store, unknown_decisions
@@ -36,100 +28,19 @@ from app.observability.metrics import Metrics
 from app.privacy import do_not_send
 from app.runtime.worker import Worker
 from carriers.simulators.smsc import Smsc, SmscBehaviour
-from tests.app import world as tables
 from tests.simulate.database import Disk, SimulatedDatabase
 from tests.simulate.network import Network
 from tests.simulate.script import MANNERS, Event, Script
+from tests.simulate.start import PLAN, PORTS, RATE, SUB_BATCH, TEXTS, settings
 from tests.simulate.virtual_loop import Program, VirtualLoop, WallClock
 
-CARRIERS = ("viettel", "vnpt")
-PORTS = (2775, 2776)
-TEXTS = ("Canh giac lua dao", "Cong an khong goi dien yeu cau chuyen tien. " * 5)
-PARTS = 2  # of the second
-# (campaign, carrier, subscribers): two campaigns have numbers in common, so that a phone tells nothing.
-PLAN = ((0, 0, 12), (0, 1, 6), (1, 0, 5))
 BUSY = ("queueing", "closing", "runs", "quarantine")  # the sweeps that look again every 2 s
-RATE = 6.0
-SUB_BATCH = 4
 PACE_S = 2.0
 LATE_S = 1.5  # how long after an order, or the end of the hours, a part may still come
 
 
 class Violated(Exception):
     """A promise was broken; the message says which, with the numbers."""
-
-
-# ---- The tables at the start
-
-
-def prepare(file: Path) -> None:
-    """Make the ledger that every simulation begins with: approved campaigns whose runs have been started."""
-    url = f"sqlite:///{file}"
-    db = Database(url)
-    try:
-        schema.upgrade(db)
-        db.write(_fill)
-    finally:
-        db.close()
-
-
-def _fill(c: Connection) -> None:
-    for number, text in enumerate(TEXTS):
-        row = {"name": f"Tet {number}", "purpose": "tuyen_truyen", "sender": "CA SONLA", "texts": {"": text}}
-        row |= {"day_starts": "07:00", "day_ends": "21:00", "state": CampaignState.APPROVED.value}
-        c.execute(insert(campaigns).values(row | {"created_at": 0, "created_by": "test"}))
-    for campaign, carrier, count in PLAN:
-        row = {"campaign_id": campaign + 1, "carrier": CARRIERS[carrier], "state": RunState.RUNNING.value}
-        run = c.execute(insert(runs).values(row | {"created_at": 0})).inserted_primary_key[0]
-        first = 84_912_000_000 if carrier == 0 else 84_888_000_000
-        _add_batch(c, campaign + 1, int(run), CARRIERS[carrier], [first + n for n in range(count)])
-
-
-def _add_batch(c: Connection, campaign: int, run: int, carrier: str, phones: list[int]) -> None:
-    batch = {"carrier": carrier, "name": f"{run}.csv", "sha256": f"{run}", "bytes": 0, "lines": len(phones)}
-    batch |= {"state": BatchState.READY.value, "accepted": len(phones), "created_at": 0, "created_by": "test"}
-    batch_id = c.execute(insert(batches).values(batch)).inserted_primary_key[0]
-    rows = [
-        {"batch_id": batch_id, "seq": n + 2, "phone": phone, "area": ("03646", None)[n % 2], "lang": None}
-        for n, phone in enumerate(phones)
-    ]
-    c.execute(insert(subscribers), rows)
-    c.execute(insert(run_batches).values({"campaign_id": campaign, "batch_id": batch_id, "run_id": run}))
-    tables.approve(c, campaign)
-
-
-def settings() -> Settings:
-    def link(carrier: str, port: int) -> dict[str, Any]:
-        own = {
-            "carrier": carrier,
-            "kind": "smpp",
-            "segments_per_second": RATE,
-            "host": "10.0.0.1",
-            "port": port,
-        }
-        times = {
-            "response_timeout_s": 3.0,
-            "enquire_link_s": 1.0,
-            "reconnect_min_s": 0.2,
-            "reconnect_max_s": 1.0,
-        }
-        rest = {"probe_max_s": 3.0, "window": 3, "part_retry_s": 0.2, "poll": "none"}
-        return own | times | rest | {"system_id": "loa", "password": "secret"}
-
-    known = {f"{carrier}-1": link(carrier, port) for carrier, port in zip(CARRIERS, PORTS, strict=True)}
-    off = {f"{what}_percent": 0 for what in ("failed", "refused", "unknown")}
-    return Settings.model_validate(
-        {
-            "environment": "development",
-            "links": known,
-            "sub_batch": SUB_BATCH,
-            "chunk_size": 10,
-            "lease_seconds": 4.0,
-            "suspend": off,
-            "audit_head_minutes": 0,
-            "stop_patience_s": 5.0,
-        }
-    )
 
 
 # ---- The world
