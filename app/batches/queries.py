@@ -14,10 +14,22 @@ from app.batches.row_parser import KEPT, REASONS
 from app.core import clock
 from app.core.errors import no_such
 from app.core.states import BatchState
+from app.database.listing import ListColumns, ListPart, ListRequest, part, without_marks
 from app.database.models import bad_lines, batches
 from app.file_import.cells import csv_pieces, safe
 
 _PAGE = 1000
+COLUMNS = ListColumns(
+    batches.c.id,
+    batches.c.created_at,
+    names=[batches.c.name],
+    orders={
+        "name": without_marks(batches.c.name),
+        "people": batches.c.accepted,
+        "bad": batches.c.rejected,
+        "made": batches.c.id,
+    },
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +102,10 @@ def page(
     return [_batch(row) for row in connection.execute(query)]
 
 
-def page_before(
-    connection: Connection, below: int, limit: int, wanted: BatchFilter = BatchFilter()
-) -> Sequence[Batch]:
-    query = wanted.query().where(batches.c.id < below).order_by(batches.c.id.desc()).limit(limit)
-    return [_batch(row) for row in connection.execute(query)]
+def listed(
+    connection: Connection, asked: ListRequest, limit: int, wanted: BatchFilter = BatchFilter()
+) -> ListPart[Batch]:
+    return part(connection, wanted.query(), COLUMNS, asked, limit).of(_batch)
 
 
 def bad_lines_page(connection: Connection, batch_id: int, after: int, limit: int) -> Sequence[BadLine]:

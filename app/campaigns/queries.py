@@ -18,6 +18,7 @@ from app.campaigns.text_cost import Advice, advice
 from app.core import clock
 from app.core.errors import no_such
 from app.core.states import CampaignState, DeliveryState, NotSent, RunState
+from app.database.listing import ListColumns, ListPart, ListRequest, part, without_marks
 from app.database.models import approvals, batches, campaigns, run_batches, runs, tallies
 from app.ledger import approval_digest, erasure_state
 from app.security import audit
@@ -195,11 +196,22 @@ def campaigns_page(
     return [_campaign(row) for row in connection.execute(wanted.of(query))]
 
 
-def campaigns_before(
-    connection: Connection, before: int, limit: int, wanted: WantedCampaigns = WantedCampaigns()
-) -> Sequence[Campaign]:
-    query = select(campaigns).where(campaigns.c.id < before).order_by(campaigns.c.id.desc()).limit(limit)
-    return [_campaign(row) for row in connection.execute(wanted.of(query))]
+COLUMNS = ListColumns(
+    campaigns.c.id,
+    campaigns.c.created_at,
+    names=[campaigns.c.name, campaigns.c.sender],
+    orders={
+        "name": without_marks(campaigns.c.name),
+        "sender": without_marks(campaigns.c.sender),
+        "made": campaigns.c.id,
+    },
+)
+
+
+def campaigns_listed(
+    connection: Connection, asked: ListRequest, limit: int, wanted: WantedCampaigns = WantedCampaigns()
+) -> ListPart[Campaign]:
+    return part(connection, wanted.of(select(campaigns)), COLUMNS, asked, limit).of(_campaign)
 
 
 def run(connection: Connection, run_id: int, operator: str | None = None) -> RunSummary:

@@ -15,6 +15,7 @@ from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from app.core import clock
+from app.database.listing import translate
 
 if TYPE_CHECKING:
     import psycopg
@@ -55,6 +56,7 @@ def sqlite_engine(url: str) -> Engine:
     @event.listens_for(engine, "connect")
     def _connected(raw: Any, _: Any) -> None:
         raw.isolation_level = None  # app/database/connection.py begins transactions, not the driver
+        raw.create_function("translate", 3, translate, deterministic=True)
         for pragma in _PRAGMAS:
             raw.execute(pragma)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, select
+from sqlalchemy import Connection, Row, select
 
 from app.campaigns import follow_ups, plans, queries
 from app.campaigns.plans import Phase
@@ -15,6 +15,7 @@ from app.campaigns.queries import RunFilter
 from app.core import clock
 from app.core.states import CampaignState, RunState
 from app.database.connection import shared_ms
+from app.database.listing import ListColumns, ListPart, ListRequest, part, without_marks
 from app.database.models import campaigns, directives, plan_rounds, runs
 from app.database.models import plans as plan_rows
 from app.reports import unique_reach
@@ -23,6 +24,7 @@ from app.reports.unique_reach import ReachCount
 _PLANS = select(plan_rows.c.id, plan_rows.c.name, plan_rows.c.directive_id, directives.c.number).join(
     directives
 )
+ORDERS = {"name": without_marks(plan_rows.c.name), "made": plan_rows.c.id}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,16 +78,19 @@ class PlanLine:
 
 def page(connection: Connection, after: int, limit: int) -> list[PlanLine]:
     p = plan_rows.c
-    return _lines(connection, _PLANS.where(p.id > after).order_by(p.id).limit(limit))
+    query = _PLANS.where(p.id > after).order_by(p.id).limit(limit)
+    return _lines(connection, connection.execute(query).all())
 
 
-def newest(connection: Connection, limit: int) -> list[PlanLine]:
-    """Return the plans that were made last, the newest first."""
-    return _lines(connection, _PLANS.order_by(plan_rows.c.id.desc()).limit(limit))
+def listed(connection: Connection, asked: ListRequest, limit: int) -> ListPart[PlanLine]:
+    p = plan_rows.c
+    columns = ListColumns(p.id, p.created_at, names=[p.name, directives.c.number], orders=ORDERS)
+    found = part(connection, _PLANS, columns, asked, limit)
+    return ListPart(_lines(connection, found.items), found.total, found.next)
 
 
-def _lines(connection: Connection, query: Select[Any]) -> list[PlanLine]:
-    found, r = connection.execute(query).all(), plan_rounds.c
+def _lines(connection: Connection, found: Sequence[Any]) -> list[PlanLine]:
+    r = plan_rounds.c
     rounds = select(r.plan_id, r.campaign_id).where(r.plan_id.in_([row.id for row in found]))
     every = connection.execute(rounds).all()
     return [

@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, func, select, tup
 from app.core import clock
 from app.core.errors import AppError, Conflict, Invalid, no_such
 from app.core.states import RunState
+from app.database import listing
 from app.database.connection import Database
 from app.database.models import runs, unknowns
 from app.dispatch.run_sweeps import move
@@ -39,6 +40,11 @@ def listed(
     """Return the run's unknown deliveries after (batch, line), in that order, written-off ones included."""
     run = find_run(connection, run_id)
     return list(connection.execute(_of_run(select(unknowns), run).where(_behind(after)).limit(limit)))
+
+
+def how_many(connection: Connection, run_id: int) -> int:
+    """Count them by the index on their run, up to one more than listing.COUNTED."""
+    return listing.counted(connection, select(unknowns.c.seq).where(unknowns.c.run_id == run_id))
 
 
 @dataclass(frozen=True, slots=True)

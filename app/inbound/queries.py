@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row, Select, select
 
 from app.core import clock
 from app.core.phone import mask
+from app.database.listing import ListColumns, ListPart, ListRequest, part
 from app.database.models import inbound_messages, links
 from app.observability.logs import masked
 
@@ -55,10 +56,11 @@ def page(
     return _read(connection, _query(carrier).where(_M.id > after).order_by(_M.id).limit(limit))
 
 
-def newest(
-    connection: Connection, below: int, limit: int, carrier: str | None = None
-) -> list[InboundMessageView]:
-    return _read(connection, _query(carrier).where(_M.id < below).order_by(_M.id.desc()).limit(limit))
+def listed(
+    connection: Connection, asked: ListRequest, limit: int, carrier: str | None = None
+) -> ListPart[InboundMessageView]:
+    columns = ListColumns(_M.id, _M.received_at, orders={"came": _M.id})
+    return part(connection, _query(carrier), columns, asked, limit).of(_shown)
 
 
 def _query(carrier: str | None) -> Select[Any]:

@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, updat
 from app.core import clock
 from app.core.errors import Conflict, no_such
 from app.database.engines import insert_new
+from app.database.listing import ListColumns, ListPart, ListRequest, part
 from app.database.models import notices
 from app.security import audit
 
@@ -217,13 +218,14 @@ def page(
     return [_kept(row) for row in connection.execute(query)]
 
 
-def newest(
-    connection: Connection, below: int, limit: int, state: NoticeState | None = None
-) -> Sequence[NoticeView]:
-    query = select(notices).where(notices.c.id < below).order_by(notices.c.id.desc()).limit(limit)
-    if state is not None:
-        query = query.where(notices.c.state == state.value)
-    return [_kept(row) for row in connection.execute(query)]
+def listed(
+    connection: Connection, asked: ListRequest, limit: int, state: NoticeState | None = None
+) -> ListPart[NoticeView]:
+    """Return notices; words are looked for in what they are about and to whom."""
+    n = notices.c
+    query = select(notices) if state is None else select(notices).where(n.state == state.value)
+    columns = ListColumns(n.id, n.created_at, names=[n.kind, n.target], orders={"made": n.id})
+    return part(connection, query, columns, asked, limit).of(_kept)
 
 
 def _kept(row: Any) -> NoticeView:

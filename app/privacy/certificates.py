@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Row, func, insert, select, update
 from app.core import clock
 from app.core.errors import Conflict, no_such
 from app.database.connection import one_at_a_time
+from app.database.listing import ListColumns, ListPart, ListRequest, part, without_marks
 from app.database.models import erasures, kept_reports, runs
 from app.ledger.contract import Ledger
 from app.privacy import rules
@@ -200,6 +201,8 @@ def _kept(connection: Connection, row: Row[Any]) -> dict[str, str]:
 
 # ---- Reading
 
+ORDERS = {"name": without_marks(erasures.c.name), "made": erasures.c.id}
+
 
 def get(connection: Connection, number: int) -> Certificate:
     row = connection.execute(select(erasures).where(erasures.c.id == number)).first()
@@ -214,10 +217,13 @@ def page(connection: Connection, after: int, limit: int) -> Sequence[Certificate
     return [_certificate(row) for row in rows]
 
 
-def newest(connection: Connection, below: int, limit: int) -> Sequence[Certificate]:
+def listed(
+    connection: Connection, asked: ListRequest, limit: int, kind: ErasureKind | None = None
+) -> ListPart[Certificate]:
     e = erasures.c
-    rows = connection.execute(select(erasures).where(e.id < below).order_by(e.id.desc()).limit(limit)).all()
-    return [_certificate(row) for row in rows]
+    query = select(erasures) if kind is None else select(erasures).where(e.kind == kind.value)
+    columns = ListColumns(e.id, e.started_at, names=[e.name], orders=ORDERS)
+    return part(connection, query, columns, asked, limit).of(_certificate)
 
 
 def _certificate(row: Row[Any]) -> Certificate:

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, delete, select, text
+from sqlalchemy import Connection, Row, delete, select, text
 
 from app.core import clock
 from app.core.phone import REASONS, mask, normalise
+from app.database.listing import ListColumns, ListPart, ListRequest, part
 from app.database.models import do_not_send
 from app.security import audit
 
@@ -77,24 +78,22 @@ def remove(connection: Connection, carrier: str, numbers: Iterable[str], who: st
 def page(connection: Connection, after: int, limit: int, carrier: str | None = None) -> list[DoNotSendEntry]:
     c = do_not_send.c
     query = select(do_not_send).where(c.id > after).order_by(c.id).limit(limit)
-    return _entries(connection, query if carrier is None else query.where(c.carrier == carrier))
+    query = query if carrier is None else query.where(c.carrier == carrier)
+    return [_entry(row) for row in connection.execute(query)]
 
 
-def newest(
-    connection: Connection, below: int, limit: int, carrier: str | None = None
-) -> list[DoNotSendEntry]:
+def listed(
+    connection: Connection, asked: ListRequest, limit: int, carrier: str | None = None
+) -> ListPart[DoNotSendEntry]:
     c = do_not_send.c
-    query = select(do_not_send).where(c.id < below).order_by(c.id.desc()).limit(limit)
-    return _entries(connection, query if carrier is None else query.where(c.carrier == carrier))
+    query = select(do_not_send) if carrier is None else select(do_not_send).where(c.carrier == carrier)
+    columns = ListColumns(c.id, c.added_at, orders={"since": c.id})
+    return part(connection, query, columns, asked, limit).of(_entry)
 
 
-def _entries(connection: Connection, query: Select[Any]) -> list[DoNotSendEntry]:
-    return [
-        DoNotSendEntry(
-            row.id, row.carrier, mask(row.phone), clock.local(clock.from_ms(row.added_at)), row.added_by
-        )
-        for row in connection.execute(query)
-    ]
+def _entry(row: Row[Any]) -> DoNotSendEntry:
+    added_at = clock.local(clock.from_ms(row.added_at))
+    return DoNotSendEntry(row.id, row.carrier, mask(row.phone), added_at, row.added_by)
 
 
 def _read(numbers: Iterable[str]) -> tuple[list[int], list[RefusedEntry]]:

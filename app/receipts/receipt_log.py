@@ -10,17 +10,17 @@ from enum import StrEnum
 from itertools import islice
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, Row, Select, func, select
 
 from app.core import clock
 from app.core.phone import mask
+from app.database import listing
 from app.database.models import links, quarantine, receipts, submissions
 from app.observability.logs import masked
 from carriers.contract import ReceiptLevel
 
 LATEST = 2**53  # later than any receipt (ms since 1970), and above any quarantine ID
 _R, _Q = receipts.c, quarantine.c
-_COUNTED = 10_000
 
 
 class QuarantineReason(StrEnum):
@@ -90,21 +90,21 @@ def links_of(connection: Connection, carrier: str | None) -> Names:
 
 
 def matched(
-    connection: Connection, of: Names, before: Before, limit: int
+    connection: Connection, of: Names, before: Before, limit: int, since_ms: int = 0
 ) -> tuple[list[Matched], Before | None]:
-    """Return matched receipts of these links, and where the next page begins (None at the end)."""
+    """Return matched receipts of these links since then, and where the next page begins (None: nowhere)."""
     wanted = before.skip + limit + 1
-    each = (_of_link(connection, link_id, before.at, wanted) for link_id in of)
+    each = (_of_link(connection, link_id, (since_ms, before.at), wanted) for link_id in of)
     rows = list(islice(heapq.merge(*each, key=_place), before.skip, wanted))
     shown = rows[:limit]
     following = _following(shown, before) if len(rows) > limit else None
     return [_matched(row, of) for row in shown], following
 
 
-def _of_link(connection: Connection, link_id: int, at: int, wanted: int) -> Sequence[Row[Any]]:
+def _of_link(connection: Connection, link_id: int, times: tuple[int, int], wanted: int) -> Sequence[Row[Any]]:
     """Read from the index on link and time no more rows than wanted."""
     order = (_R.received_at.desc(), _R.campaign_id, _R.batch_id, _R.seq, _R.part)
-    own = select(receipts).where(_R.link_id == link_id, _R.received_at <= at)
+    own = select(receipts).where(_R.link_id == link_id, _R.received_at.between(*times))
     return connection.execute(own.order_by(*order).limit(wanted)).all()
 
 
@@ -119,20 +119,35 @@ def _following(shown: Sequence[Row[Any]], before: Before) -> Before:
     return Before(last, same + (before.skip if last == before.at else 0))
 
 
+def how_many(connection: Connection, of: Names, since_ms: int, until_ms: int) -> int:
+    """Count matched receipts of these links, by the index, up to one more than listing.COUNTED."""
+    found = 0
+    for link_id in of:
+        own = select(_R.link_id).where(_R.link_id == link_id, _R.received_at.between(since_ms, until_ms))
+        found += listing.counted(connection, own)
+    return min(found, listing.COUNTED + 1)
+
+
 def waiting(
-    connection: Connection, of: Names, before: int, limit: int
+    connection: Connection, of: Names, before: int, limit: int, times: tuple[int, int] = (0, LATEST)
 ) -> tuple[list[QuarantinedReceipt], int | None]:
-    """Return quarantined receipts with IDs below `before`, and the next page's `before`, None at the end."""
-    query = select(quarantine).where(_Q.link_id.in_(of), _Q.id < before).order_by(_Q.id.desc())
+    """Return quarantined receipts with IDs below `before`, and the next page's `before`, None at the end.
+
+    times: first and last ms at which they came.
+    """
+    query = _quarantined(of, times).where(_Q.id < before).order_by(_Q.id.desc())
     rows = connection.execute(query.limit(limit + 1)).all()
     shared = _shared(connection, {row.reference for row in rows if row.phone is None and row.reference})
     more = rows[limit - 1].id if len(rows) > limit else None
     return [_waiting(row, of, shared) for row in rows[:limit]], more
 
 
-def how_many_wait(connection: Connection, of: Names) -> int:
-    some = select(_Q.id).where(_Q.link_id.in_(of)).limit(_COUNTED).subquery()
-    return connection.execute(select(func.count()).select_from(some)).scalar_one()
+def how_many_wait(connection: Connection, of: Names, times: tuple[int, int] = (0, LATEST)) -> int:
+    return listing.counted(connection, _quarantined(of, times))
+
+
+def _quarantined(of: Names, times: tuple[int, int]) -> Select[Any]:
+    return select(quarantine).where(_Q.link_id.in_(of), _Q.received_at.between(*times))
 
 
 def _matched(row: Row[Any], of: Names) -> Matched:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
@@ -13,6 +14,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, select
 
 from app.core import clock
 from app.core.errors import AppError, NotFound, no_such
+from app.database.listing import ListColumns, ListPart, ListRequest, part
 from app.database.models import frozen_reports, issued_reports, report_files
 from app.reports.document.version import FigureChange
 
@@ -91,6 +93,15 @@ def page(
     return _frozen(connection, query)
 
 
+def listed(connection: Connection, asked: ListRequest, limit: int, carrier: str | None) -> ListPart[Frozen]:
+    """Return frozen reports, newest first; with `carrier`, only those of its runs."""
+    query = select(*_COLUMNS).where(*_visible(carrier))
+    columns = ListColumns(frozen_reports.c.id, frozen_reports.c.created_at)
+    with _as_written():
+        found = part(connection, query, columns, asked, limit)
+        return ListPart(_read(connection, found.items), found.total, found.next)
+
+
 def recent(
     connection: Connection, before: int, limit: int, carrier: str | None, subject: ReportSubject | None = None
 ) -> list[Frozen]:
@@ -160,8 +171,15 @@ def _of(subject: ReportSubject) -> list[ColumnElement[bool]]:
 
 
 def _frozen(connection: Connection, query: Select[Any]) -> list[Frozen]:
-    try:
+    with _as_written():
         return _read(connection, connection.execute(query).all())
+
+
+@contextmanager
+def _as_written() -> Iterator[None]:
+    """Raise Spoilt for what rows can't hold that Loa has written."""
+    try:
+        yield
     except (ValueError, TypeError, LookupError):  # of a row that only Loa writes
         raise Spoilt(
             "A row of a frozen report holds something that Loa never writes. Somebody has altered the "

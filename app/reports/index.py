@@ -7,8 +7,11 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, select
 
+from app.database.listing import ListColumns, ListPart, ListRequest, part, without_marks
 from app.database.models import audiences, campaigns, directives, frozen_reports, run_batches, runs
 from app.security.tenant_scope import own_campaigns
+
+ORDERS = {"name": without_marks(campaigns.c.name), "made": campaigns.c.id}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +36,18 @@ class Reported:
     runs: tuple[ReportedRun, ...]
 
 
-def page(connection: Connection, before: int, limit: int, carrier: str | None = None) -> list[Reported]:
-    """Return up to `limit` campaigns below the id `before` (0: the newest); carrier: its runs only."""
+def listed(
+    connection: Connection, asked: ListRequest, limit: int, carrier: str | None = None
+) -> ListPart[Reported]:
+    """Return campaigns with runs; carrier: its runs only."""
     c, d = campaigns.c, directives.c
     query = select(c.id, c.name, c.directive_id, d.number).outerjoin_from(campaigns, directives)
     query = query.where(select(runs.c.id).where(runs.c.campaign_id == c.id).exists())
-    query = query.where(c.id < before) if before else query
     query = query.where(own_campaigns(carrier)) if carrier else query
-    found = connection.execute(query.order_by(c.id.desc()).limit(limit)).all()
-    of = _runs(connection, [row.id for row in found], carrier)
-    return [Reported(row.id, row.name, row.directive_id, row.number, tuple(of[row.id])) for row in found]
+    columns = ListColumns(c.id, c.created_at, names=[c.name], orders=ORDERS)
+    found = part(connection, query, columns, asked, limit)
+    of = _runs(connection, [row.id for row in found.items], carrier)
+    return found.of(lambda row: Reported(row.id, row.name, row.directive_id, row.number, tuple(of[row.id])))
 
 
 def messages(connection: Connection, kind: str, number: int) -> int:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, Select, insert, select, update
 
 from app.core import clock, hashing
 from app.core.config import Settings
@@ -24,6 +24,7 @@ from app.database import audit_heads as heads
 from app.database.audit_heads import AuditHead
 from app.database.audit_memory import note_after_commit
 from app.database.connection import keys_of, one_at_a_time
+from app.database.listing import ListColumns, ListPart, ListRequest, part
 from app.database.models import audit, erasures
 from app.security import audit_chain, row_stamps
 from app.security.audit_chain import SAID, START, content, is_sealed, sealed_content
@@ -296,11 +297,6 @@ def _records_certificate(row: Row[Any], begin: Anchor) -> bool:
     return (said.get("certificate"), said.get("sha256")) == (begin.certificate, begin.sha256)
 
 
-def acts(connection: Connection, after: int, limit: int) -> list[Act]:
-    query = select(audit).where(audit.c.id > after).order_by(audit.c.id).limit(limit)
-    return [_act(row) for row in connection.execute(query)]
-
-
 @dataclass(frozen=True, slots=True)
 class AuditFilter:
     """Audit rows to find: by exact person, by prefix of action and subject, and since <= at < until.
@@ -314,17 +310,26 @@ class AuditFilter:
     since_ms: int = 0
     until_ms: int = 0
 
+    def of(self, query: Select[Any]) -> Select[Any]:
+        c = audit.c
+        query = query.where(c.who == self.who) if self.who else query
+        for column, begin in ((c.action, self.action), (c.subject, self.subject)):
+            query = query.where(column.startswith(begin, autoescape=True)) if begin else query
+        query = query.where(c.at >= self.since_ms) if self.since_ms else query
+        return query.where(c.at < self.until_ms) if self.until_ms else query
 
-def newest(connection: Connection, before: int, limit: int, wanted: AuditFilter = AuditFilter()) -> list[Act]:
-    """Return rows below the id `before` (0: from the end), newest first."""
-    c = audit.c
-    query = select(audit).where(c.id < before) if before else select(audit)
-    query = query.where(c.who == wanted.who) if wanted.who else query
-    for column, begin in ((c.action, wanted.action), (c.subject, wanted.subject)):
-        query = query.where(column.startswith(begin, autoescape=True)) if begin else query
-    query = query.where(c.at >= wanted.since_ms) if wanted.since_ms else query
-    query = query.where(c.at < wanted.until_ms) if wanted.until_ms else query
-    return [_act(row) for row in connection.execute(query.order_by(c.id.desc()).limit(limit))]
+
+def listed(
+    connection: Connection, asked: ListRequest, limit: int, wanted: AuditFilter = AuditFilter()
+) -> ListPart[Act]:
+    """Return rows, the newest first."""
+    columns = ListColumns(audit.c.id, audit.c.at, orders={"at": audit.c.id})
+    return part(connection, wanted.of(select(audit)), columns, asked, limit).of(_act)
+
+
+def acts(connection: Connection, after: int, limit: int, wanted: AuditFilter = AuditFilter()) -> list[Act]:
+    query = wanted.of(select(audit).where(audit.c.id > after))
+    return [_act(row) for row in connection.execute(query.order_by(audit.c.id).limit(limit))]
 
 
 def _act(row: Row[Any]) -> Act:

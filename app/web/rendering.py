@@ -20,6 +20,7 @@ from app.api.security_headers import PAPER_POLICY
 from app.core import clock
 from app.core.config import Settings
 from app.core.errors import AppError, Unauthorised
+from app.database import listing
 from app.database.connection import Database
 from app.security import sessions
 from app.security.authorization import CSRF_FIELD, cookie_name, permit
@@ -233,6 +234,8 @@ def _templates(language: str) -> Environment:
         "nav": nav.groups,
         "may": may,
         "now": clock.now,
+        "COUNTED": listing.COUNTED,
+        "named": lambda states: {each: _state(speaker, each) for each in states},
     }
     for each in (
         formatting.hour,

@@ -97,6 +97,7 @@ audit = Table(
     Column("detail", JSON, nullable=False),
     Column("hash", String(64), nullable=False),
     Column("seal", String(64)),  # MAC over hash and content, by a key outside the database; NULL: no key
+    Index("ix_audit_at", "at"),
 )
 
 # ---- Stored responses of requests with an Idempotency-Key.

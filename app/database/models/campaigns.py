@@ -129,6 +129,7 @@ run_batches = Table(
     Column("run_id", Integer, ForeignKey("runs.id"), nullable=False),
     Column("fanned_upto", Integer, nullable=False, server_default="0"),  # last subscriber seq made a delivery
     Column("fanned_all", Boolean, nullable=False, server_default=text("false")),
+    Index("ix_run_batches_batch_id", "batch_id"),  # whose rounds go back to a batch: ledger/unreached.py
 )
 
 # Audience held by the carrier itself: its numbers never come here, only figures come back.
@@ -219,6 +220,9 @@ do_not_send = Table(
     Column("added_at", Ms, nullable=False),
     Column("added_by", String(80), nullable=False),
     UniqueConstraint("carrier", "phone"),
+    # The page's list: the newest of one carrier, and those of some days.
+    Index("ix_do_not_send_carrier_id", "carrier", "id"),
+    Index("ix_do_not_send_added_at", "added_at"),
 )
 
 # Subscribers that were not queued for a reason that can change later and so must be stored.
@@ -307,4 +311,5 @@ notices = Table(
     Column("created_at", Ms, nullable=False),
     Column("sent_at", Ms),
     Index("ix_notices_state_due_at", "state", "due_at"),
+    Index("ix_notices_created_at", "created_at"),
 )

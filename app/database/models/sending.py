@@ -379,7 +379,7 @@ inbound_messages = Table(
     "inbound_messages",
     metadata,
     Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
-    Column("received_at", Ms, nullable=False),
+    Column("received_at", Ms, nullable=False, index=True),
     Column("link_id", SmallInteger, nullable=False),
     Column("phone", BigInteger),  # sender; NULL if not a Vietnamese mobile number
     Column("source", Text),  # in that case the address as received

@@ -13,6 +13,7 @@ from app.core import clock
 from app.core.errors import no_such
 from app.core.phone import mask
 from app.core.states import BatchState, DeliveryState
+from app.database.listing import ListColumns, ListPart, ListRequest, part, without_marks
 from app.database.models import receipt_files, receipt_lines
 from app.file_import.cells import csv_pieces, safe
 from app.receipts.result_files import missing
@@ -22,6 +23,11 @@ from carriers.contract import Reason, ReceiptLevel
 
 _PAGE = 1000
 _READING = 30  # percent of an import's time that reading takes, roughly
+ORDERS = {
+    "name": without_marks(receipt_files.c.name),
+    "lines": receipt_files.c.lines,
+    "came": receipt_files.c.id,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,12 +142,12 @@ def page(
     return [_file(row) for row in connection.execute(query)]
 
 
-def page_before(
-    connection: Connection, below: int, limit: int, carrier: str | None = None
-) -> Sequence[ReceiptFile]:
+def listed(
+    connection: Connection, asked: ListRequest, limit: int, carrier: str | None = None
+) -> ListPart[ReceiptFile]:
     c = receipt_files.c
-    query = _visible(carrier).where(c.id < below).order_by(c.id.desc()).limit(limit)
-    return [_file(row) for row in connection.execute(query)]
+    columns = ListColumns(c.id, c.created_at, names=[c.name], orders=ORDERS)
+    return part(connection, _visible(carrier), columns, asked, limit).of(_file)
 
 
 def lines_page(

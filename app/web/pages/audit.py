@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import date, timedelta
+from dataclasses import replace
 from typing import Annotated
 
 from fastapi import Depends, Query, Response
@@ -13,11 +13,9 @@ from pydantic import BaseModel
 from pydantic_core import to_json
 
 from app.api.dependencies import Routes
-from app.core import clock
-from app.core.ids import LARGEST, Exact
 from app.database.connection import Database
 from app.security import audit
-from app.web.forms import read_fields
+from app.web.forms.list_query import ListQuery, list_view
 from app.web.rendering import Visit, render
 from app.web.view_models import audit_sentences
 
@@ -28,43 +26,32 @@ Begin = Annotated[str, Query(max_length=120)]
 
 
 class Asked(BaseModel):
-    """Filters of the list; days that are none are ignored."""
+    """The list's own filters."""
 
     who: Begin = ""
     action: Begin = ""
     subject: Begin = ""
-    since: Begin = ""
-    until: Begin = ""
+
+    def wanted(self) -> audit.AuditFilter:
+        said = self.said()
+        return audit.AuditFilter(said["who"], said["action"], said["subject"])
+
+    def said(self) -> dict[str, str]:
+        return {name: value.strip().replace("\x00", "") for name, value in self.model_dump().items()}
 
 
 @router.get("/audit")
 def page_audit(
-    visit: Visit,
-    asked: Annotated[Asked, Depends()],
-    before: Annotated[int, Query(ge=0, le=LARGEST), Exact] = 0,
+    visit: Visit, own: Annotated[Asked, Depends()], query: Annotated[ListQuery, Depends()]
 ) -> Response:
-    said = {name: value.strip().replace("\x00", "") for name, value in asked.model_dump().items()}
-    ends = {"since_ms": _midnight(said["since"], 0), "until_ms": _midnight(said["until"], 1)}
-    wanted = audit.AuditFilter(said["who"], said["action"], said["subject"], **ends)
-    found = visit.db.read(audit.newest, before, _PIECE, wanted)
-    return render(
-        visit,
-        "audit.html",
-        acts=[(act, json.dumps(act.detail, ensure_ascii=False) if act.detail else "") for act in found],
-        asked=said,
-        sentences=audit_sentences,
-        following=found[-1].id if len(found) == _PIECE else None,
-    )
+    said = own.said()
+    found = visit.db.read(audit.listed, query.request(["at"]), _PIECE, own.wanted())
+    shown = list_view(visit, query, found.of(_with_detail), said)
+    return render(visit, "audit.html", list=shown, sentences=audit_sentences)
 
 
-def _midnight(day: str, later: int) -> int:
-    """Return when a day of Viet Nam begins, some days later; 0 for what is no day."""
-    try:
-        return clock.to_ms(
-            clock.midnight(date.fromisoformat(read_fields.iso_day(day)) + timedelta(days=later))
-        )
-    except (ValueError, OverflowError):
-        return 0
+def _with_detail(act: audit.Act) -> tuple[audit.Act, str]:
+    return act, json.dumps(act.detail, ensure_ascii=False) if act.detail else ""
 
 
 @router.get("/audit/verification")
@@ -74,14 +61,18 @@ def page_audit_verification(visit: Visit) -> Response:
 
 
 @router.get("/audit/acts.jsonl")
-def page_audit_export(visit: Visit) -> StreamingResponse:
-    """Export every entry, oldest first, for archiving elsewhere."""
+def page_audit_export(
+    visit: Visit, own: Annotated[Asked, Depends()], query: Annotated[ListQuery, Depends()]
+) -> StreamingResponse:
+    """Export the list's entries, every one without a filter, oldest first, for archiving elsewhere."""
+    days = query.request()
+    wanted = replace(own.wanted(), since_ms=days.since_ms, until_ms=days.until_ms)
     headers = {"Content-Disposition": 'attachment; filename="loa-audit.jsonl"', "Cache-Control": "no-store"}
-    return StreamingResponse(_lines(visit.db), media_type="application/x-ndjson", headers=headers)
+    return StreamingResponse(_lines(visit.db, wanted), media_type="application/x-ndjson", headers=headers)
 
 
-def _lines(db: Database) -> Iterator[bytes]:
+def _lines(db: Database, wanted: audit.AuditFilter) -> Iterator[bytes]:
     after = 0
-    while piece := db.read(audit.acts, after, _EXPORTED):
+    while piece := db.read(audit.acts, after, _EXPORTED, wanted):
         yield b"".join(to_json(act) + b"\n" for act in piece)
         after = piece[-1].id

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from fastapi import Response
 from sqlalchemy import Connection, select
@@ -13,11 +14,13 @@ from app.batches import importer, queries
 from app.batches.queries import BadLine, Batch
 from app.batches.row_parser import KEPT
 from app.core.states import FAILED, DeliveryState
+from app.database.listing import COUNTED, ListPart
 from app.database.models import campaigns, run_batches, runs, tallies
 from app.dispatch import deliveries
-from app.dispatch.deliveries import DeliveryPage
+from app.dispatch.deliveries import DeliveryPage, DeliveryView
 from app.reports import tally
 from app.web import query_params
+from app.web.forms.list_query import ListQuery, list_view
 from app.web.rendering import Visit, redirect_with_flash, render
 from app.web.translations import Said, say
 from app.web.view_models import delivery_labels, traffic_light
@@ -59,6 +62,12 @@ class BatchPageView:
         """Number of bad lines beyond those that are stored."""
         return max(0, self.batch.lines - self.batch.accepted - KEPT)
 
+    def listed(self, state: str) -> ListPart[DeliveryView]:
+        """Return the part of deliveries in these states, of as many as are counted."""
+        states = FILTERS[state][1] or tuple(self.counts)
+        total = sum(self.counts.get(each, 0) for each in states)
+        return ListPart(self.part.items, min(total, COUNTED + 1), str(self.part.next or ""))
+
 
 @dataclass(frozen=True, slots=True)
 class DeliveryFilter:
@@ -99,7 +108,7 @@ def _counts(connection: Connection, batch_id: int, use: BatchUse | None) -> dict
 
 @router.get("/batches/{batch_id}")
 async def page_batch(
-    batch_id: Id, visit: Visit, campaign: str = "", state: str = "", after: str = ""
+    batch_id: Id, visit: Visit, campaign: str = "", state: str = "", after: str = "", nth: str = ""
 ) -> Response:
     """Show the batch; invalid query parameters are ignored."""
     asked = DeliveryFilter(
@@ -109,9 +118,16 @@ async def page_batch(
     of = found.batch
     wrong = traffic_light.of_file(of.lines, of.accepted, of.rejected, of.other_range)
     words = {key: said for key, (said, _) in FILTERS.items()}
-    return render(
-        visit, "batch.html", scene=found, wrong=wrong, asked=asked, filters=words, fates=delivery_labels
-    )
+    chosen = {"campaign": str(found.use.campaign_id) if found.use else "", "state": asked.state}
+    shown = list_view(visit, ListQuery(after=after, nth=nth), found.listed(asked.state), chosen)
+    values: dict[str, Any] = {
+        "scene": found,
+        "list": shown,
+        "wrong": wrong,
+        "filters": words,
+        "fates": delivery_labels,
+    }
+    return render(visit, "batch.html", **values)
 
 
 @router.post("/batches/{batch_id}/discard")

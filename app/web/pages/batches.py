@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import Response
+from fastapi import Depends, Response
 from fastapi.concurrency import run_in_threadpool
 
 from app.api import uploads
@@ -17,6 +17,7 @@ from app.core.known_carriers import check_carrier
 from app.core.states import BatchState
 from app.file_import.spool import spool_path
 from app.web import query_params
+from app.web.forms.list_query import ListQuery, list_view
 from app.web.rendering import FormData, FormState, PageRequest, Visit, redirect_with_flash, refused, render
 from app.web.translations import say
 from app.web.view_models import traffic_light
@@ -26,19 +27,21 @@ ON_A_PAGE = 50
 
 
 @router.get("/batches")
-async def page_batches(visit: Visit, state: str = "", carrier: str = "", after: str = "") -> Response:
+async def page_batches(
+    visit: Visit, query: Annotated[ListQuery, Depends()], state: str = "", carrier: str = ""
+) -> Response:
     """List batches, newest first; invalid filters are ignored."""
     own = visit.who.carrier
     asked = {"state": state if state in list(BatchState) else "", "carrier": own or carrier[:40]}
     wanted = queries.BatchFilter(
         asked["carrier"] or None, BatchState(asked["state"]) if asked["state"] else None
     )
-    below = query_params.number(after) or query_params.LARGEST
-    found = await visit.db.aread(queries.page_before, below, ON_A_PAGE, wanted)
-    following = found[-1].id if len(found) == ON_A_PAGE else None
+    found = await visit.db.aread(queries.listed, query.request(queries.COLUMNS.orders), ON_A_PAGE, wanted)
     known = {} if own else query_params.carriers(visit.settings)
-    values: dict[str, Any] = {"asked": asked, "states": list(BatchState), "carriers": known}
-    return render(visit, "batches.html", batches=found, verdict=traffic_light, next=following, **values)
+    asked = asked | {"carrier": ""} if own else asked
+    shown = list_view(visit, query, found, asked)
+    values: dict[str, Any] = {"states": list(BatchState), "carriers": known}
+    return render(visit, "batches.html", list=shown, verdict=traffic_light, **values)
 
 
 @router.get("/batches/new")

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Annotated
 
-from fastapi import Response
+from fastapi import Depends, Response
 from sqlalchemy import Connection, select
 
 from app.api.dependencies import Routes
 from app.campaigns import queries
-from app.campaigns.queries import WantedCampaigns
+from app.campaigns.queries import Campaign, WantedCampaigns
 from app.core.states import CampaignState
+from app.database.listing import ListPart, ListRequest
 from app.database.models import directives, links, runs
 from app.web import display_names, query_params
+from app.web.forms.list_query import ListQuery, list_view
 from app.web.rendering import Visit, render
 
 router = Routes(include_in_schema=False)
@@ -37,23 +40,22 @@ class CampaignRow:
 
 @dataclass(frozen=True, slots=True)
 class CampaignList:
-    """One page of the list; next: id to continue below; carriers, letters: filter options."""
+    """One page of the list; carriers, letters: filter options."""
 
-    items: list[CampaignRow]
-    next: int | None
+    part: ListPart[CampaignRow]
     carriers: dict[str, str]
     letters: dict[int, str]
 
 
 def listing(
-    connection: Connection, wanted: WantedCampaigns, below: int, operator: str | None
+    connection: Connection, wanted: WantedCampaigns, asked: ListRequest, operator: str | None
 ) -> CampaignList:
-    """Return campaigns with an id below `below`, newest first."""
-    found = queries.campaigns_before(connection, below, ON_A_PAGE, wanted)
-    members = _runs(connection, [each.id for each in found], operator)
+    found = queries.campaigns_listed(connection, asked, ON_A_PAGE, wanted)
+    members = _runs(connection, [each.id for each in found.items], operator)
     letters = _letters(connection)
-    items = [
-        CampaignRow(
+
+    def shown(each: Campaign) -> CampaignRow:
+        return CampaignRow(
             each.id,
             each.name,
             each.sender,
@@ -63,11 +65,9 @@ def listing(
             each.created_by,
             members.get(each.id, []),
         )
-        for each in found
-    ]
-    more = found[-1].id if len(found) == ON_A_PAGE else None
+
     offered = _carriers(connection) if operator is None else {}
-    return CampaignList(items, more, offered, letters if operator is None else {})
+    return CampaignList(found.of(shown), offered, letters if operator is None else {})
 
 
 def _runs(
@@ -94,7 +94,11 @@ def _carriers(connection: Connection) -> dict[str, str]:
 
 @router.get("/campaigns")
 async def page_campaigns(
-    visit: Visit, state: str = "", carrier: str = "", directive: str = "", after: str = ""
+    visit: Visit,
+    query: Annotated[ListQuery, Depends()],
+    state: str = "",
+    carrier: str = "",
+    directive: str = "",
 ) -> Response:
     """Show the list; invalid filters are ignored."""
     who = visit.who
@@ -107,7 +111,6 @@ async def page_campaigns(
         operator=who.carrier,
         directive_id=letter or None,
     )
-    found = await visit.db.aread(
-        listing, wanted, query_params.number(after) or query_params.LARGEST, who.carrier
-    )
-    return render(visit, "campaigns.html", found=found, asked=asked, states=list(CampaignState))
+    found = await visit.db.aread(listing, wanted, query.request(queries.COLUMNS.orders), who.carrier)
+    shown = list_view(visit, query, found.part, asked)
+    return render(visit, "campaigns.html", found=found, list=shown, states=list(CampaignState))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import Response
+from fastapi import Depends, Response
 
 from app.api.bodies import filled
 from app.api.dependencies import Id, Routes
@@ -19,6 +19,7 @@ from app.reports.intake.schemas import AddresseeBody
 from app.security import tenant_scope
 from app.security.roles import may
 from app.web.forms import outreach_fields, purposes, read_fields
+from app.web.forms.list_query import ListQuery, list_view
 from app.web.rendering import (
     Fields,
     FormData,
@@ -38,11 +39,12 @@ _PLAIN = ("number", "issued_on", "issuer", "subject", "legal_basis", "contact")
 
 
 @router.get("/directives")
-async def page_directives(visit: Visit, after: str = "") -> Response:
+async def page_directives(visit: Visit, query: Annotated[ListQuery, Depends()]) -> Response:
     """List directives, newest first, with the addressees' progress."""
-    found = await visit.db.aread(directive_view.listing, after, visit.who.carrier)
+    asked = query.request(directive_view.COLUMNS.orders)
+    found = await visit.db.aread(directive_view.listing, asked, visit.who.carrier)
     writes = may(visit.who.role, "create_directive")
-    return render(visit, "directives.html", found=found, writes=writes)
+    return render(visit, "directives.html", list=list_view(visit, query, found), writes=writes)
 
 
 @router.get("/directives/new")

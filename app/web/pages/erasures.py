@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import islice
-from typing import Any
+from typing import Annotated
 
-from fastapi import Response
+from fastapi import Depends, Response
 from sqlalchemy import Connection
 
 from app.api.dependencies import Id, Routes
 from app.core import clock
+from app.database.listing import ListPart
 from app.privacy import certificates, retention_due
 from app.privacy.certificates import Certificate
 from app.privacy.erasable import Erasable, ErasureKind, RetentionTerms
 from app.web import query_params
+from app.web.forms.list_query import ListQuery, ListView, list_view
 from app.web.rendering import Visit, render
 from app.web.translations import Said, say
 
@@ -46,20 +47,26 @@ class KeptItem:
 
 
 @router.get("/erasures")
-async def page_erasures(visit: Visit, after: str = "", due: str = "") -> Response:
-    """List erasures, newest first, and what is kept from place `due` on, soonest due first."""
-    settings, below, first = visit.settings, query_params.number(after), query_params.number(due)
+async def page_erasures(
+    visit: Visit,
+    query: Annotated[ListQuery, Depends()],
+    kind: str = "",
+    kept_after: str = "",
+    kept_nth: str = "",
+) -> Response:
+    """List erasures, newest first, and what is kept, soonest due first, from a place on."""
+    settings, place = visit.settings, query_params.number(kept_after or kept_nth)
     terms = RetentionTerms(settings.retention_days, settings.records_months)
+    only = ErasureKind(kind) if kind in list(ErasureKind) else None
 
-    def work(connection: Connection) -> tuple[list[Certificate], list[KeptItem]]:
-        made = certificates.newest(connection, below or query_params.LARGEST, ON_A_PAGE)
-        return list(made), [] if below else _kept(connection, terms, first)
+    def work(connection: Connection) -> tuple[ListPart[Certificate], ListPart[KeptItem]]:
+        made = certificates.listed(connection, query.request(certificates.ORDERS), ON_A_PAGE, only)
+        return made, ListPart((), 0) if query.after else _kept(connection, terms, place)
 
     made, kept = await visit.db.aread(work)
-    following = made[-1].id if len(made) == ON_A_PAGE else None
-    later = first + ON_A_PAGE if len(kept) > ON_A_PAGE else None
-    values: dict[str, Any] = {"made": made, "kept": kept[:ON_A_PAGE], "kinds": KINDS, "terms": terms}
-    return render(visit, "erasures.html", first=not below, next=following, later=later, **values)
+    shown = list_view(visit, query, made, {"kind": only or ""})
+    later = ListView(kept.items, visit.path, {}, frozenset(), kept.total, place, kept.next, "kept_")
+    return render(visit, "erasures.html", list=shown, kept=later, kinds=KINDS, terms=terms)
 
 
 @router.get("/erasures/{erasure_id}")
@@ -69,12 +76,15 @@ async def page_erasure(erasure_id: Id, visit: Visit) -> Response:
     return render(visit, "erasure.html", of=found, paper=certificates.text(found))
 
 
-def _kept(connection: Connection, terms: RetentionTerms, first: int) -> list[KeptItem]:
-    """Return a page of kept items and one more, soonest due first, those without a date last."""
+def _kept(connection: Connection, terms: RetentionTerms, place: int) -> ListPart[KeptItem]:
+    """Return a part of the kept items, soonest due first, those without a date last."""
     found = sorted(
         retention_due.subjects(connection, terms), key=lambda each: (each.due_at is None, each.due_at or 0)
     )
-    return [_shown(each) for each in islice(found, first, first + ON_A_PAGE + 1)]
+    end = place + ON_A_PAGE
+    return ListPart(
+        [_shown(each) for each in found[place:end]], len(found), str(end) if end < len(found) else ""
+    )
 
 
 def _shown(of: Erasable) -> KeptItem:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import Response
+from fastapi import Depends, Response
 from sqlalchemy import Connection
 
 from app.api.dependencies import Id, Routes
 from app.notifications import outbox
 from app.notifications.outbox import NoticeState, NotificationChannel
 from app.security.roles import may
-from app.web import query_params
+from app.web.forms.list_query import ListQuery, list_view
 from app.web.rendering import Fields, Visit, redirect_with_flash, render
 from app.web.translations import Said, say
 
@@ -30,17 +30,16 @@ CHANNELS: dict[NotificationChannel, Said] = {
 
 
 @router.get("/notices")
-async def page_notices(visit: Visit, state: str = "", after: str = "") -> Response:
+async def page_notices(visit: Visit, query: Annotated[ListQuery, Depends()], state: str = "") -> Response:
     asked = NoticeState(state) if state in list(NoticeState) else None
-    below = query_params.number(after) or query_params.LARGEST
-    found = await visit.db.aread(outbox.newest, below, ON_A_PAGE, asked)
-    following = found[-1].id if len(found) == ON_A_PAGE else None
+    found = await visit.db.aread(outbox.listed, query.request(["made"]), ON_A_PAGE, asked)
+    shown = list_view(visit, query, found, {"state": asked or ""})
     values: dict[str, Any] = {
         "states": STATES,
         "channels": CHANNELS,
         "again": may(visit.who.role, "replay_notice"),
     }
-    return render(visit, "notices.html", notices=found, asked=asked or "", next=following, **values)
+    return render(visit, "notices.html", list=shown, **values)
 
 
 @router.post("/notices/replay")

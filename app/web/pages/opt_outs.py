@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from functools import partial
+from typing import Annotated
 
-from fastapi import Response
+from fastapi import Depends, Response
 
 from app.api.bodies import filled
 from app.api.dependencies import Routes
@@ -17,6 +18,7 @@ from app.privacy.do_not_send import Changed
 from app.privacy.routes import Numbers, named
 from app.security.roles import may
 from app.web import query_params
+from app.web.forms.list_query import ListQuery, list_view
 from app.web.rendering import (
     Fields,
     FormData,
@@ -45,9 +47,9 @@ _REMOVED: tuple[Said, Said] = (
 
 
 @router.get("/do-not-send")
-async def page_opt_outs(visit: Visit, carrier: str = "", after: str = "") -> Response:
+async def page_opt_outs(visit: Visit, query: Annotated[ListQuery, Depends()], carrier: str = "") -> Response:
     """List entries, newest first; an operator sees its own carrier's."""
-    return await _page(visit, visit.who.carrier or carrier[:40], query_params.number(after), FormState())
+    return await _page(visit, visit.who.carrier or carrier[:40], query, FormState())
 
 
 @router.post("/do-not-send/add")
@@ -71,7 +73,7 @@ async def _change(
         work = partial(verb, carrier=carrier, numbers=body.numbers, who=visit.who.name)
         done = await visit.db.awrite(work)
     except (Forbidden, Invalid) as error:
-        return await _page(visit, visit.who.carrier or "", 0, refused(error, fields, "numbers"))
+        return await _page(visit, visit.who.carrier or "", ListQuery(), refused(error, fields, "numbers"))
     values: dict[str, str | int] = {"n": done.changed, "known": done.unchanged}
     if done.refused:
         places = [str(each.place) for each in done.refused[:_SHOWN]]
@@ -92,12 +94,9 @@ def _body(fields: FormData) -> Numbers:
         raise Invalid(f"At most {do_not_send.MOST} numbers at once.", field="numbers") from error
 
 
-async def _page(visit: PageRequest, carrier: str, after: int, entered: FormState) -> Response:
-    below = after or query_params.LARGEST
-    found = await visit.db.aread(do_not_send.newest, below, ON_A_PAGE, carrier or None)
-    following = found[-1].id if len(found) == ON_A_PAGE else None
+async def _page(visit: PageRequest, carrier: str, query: ListQuery, entered: FormState) -> Response:
+    found = await visit.db.aread(do_not_send.listed, query.request(["since"]), ON_A_PAGE, carrier or None)
+    shown = list_view(visit, query, found, {"carrier": "" if visit.who.carrier else carrier})
     known = {} if visit.who.carrier else query_params.carriers(visit.settings)
-    values = {"carriers": known, "asked": carrier, "changes": may(visit.who.role, "add_do_not_send")}
-    return render(
-        visit, "opt_outs.html", entered.status, entries=found, next=following, entered=entered, **values
-    )
+    values = {"carriers": known, "changes": may(visit.who.role, "add_do_not_send")}
+    return render(visit, "opt_outs.html", entered.status, list=shown, entered=entered, **values)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import Response
-from sqlalchemy import Connection
+from fastapi import Depends, Response
 
 from app.api.bodies import filled
 from app.api.dependencies import Id, Routes
@@ -15,10 +14,10 @@ from app.campaigns.quiet_hours import DayHours
 from app.campaigns.schemas import PlanBody, RoundCampaignBody, RoundFollowUpBody
 from app.core.errors import Conflict, Invalid, NotFound
 from app.deadline import plan_status
-from app.deadline.plan_status import PlanLine
 from app.ledger.unreached import USUAL
 from app.security.roles import may
 from app.web.forms import drafting, read_fields
+from app.web.forms.list_query import UNASKED, ListQuery, list_view
 from app.web.rendering import (
     Fields,
     FormData,
@@ -39,13 +38,13 @@ PHASES: dict[str, Said] = {
     Phase.DURING: say("during Tet"),
     Phase.AFTER: say("after Tet"),
 }
-_MOST = 100
+_ON_A_PAGE = 30
 
 
 @router.get("/plans")
-async def page_plans(visit: Visit) -> Response:
-    """List the newest plans, with the form of a new one."""
-    return await _list(visit, FormState())
+async def page_plans(visit: Visit, query: Annotated[ListQuery, Depends()]) -> Response:
+    """List the plans, with the form of a new one."""
+    return await _list(visit, FormState(), query)
 
 
 @router.post("/plans")
@@ -104,15 +103,12 @@ def _said(fields: FormData) -> dict[str, Any]:
     return {"name": fields.get("name"), "directive_id": letter, "rounds": rounds}
 
 
-async def _list(visit: PageRequest, entered: FormState) -> Response:
-    found, letters = await visit.db.aread(_read)
-    values = {"found": found, "letters": letters, "phases": PHASES}
+async def _list(visit: PageRequest, entered: FormState, query: ListQuery = UNASKED) -> Response:
+    found = await visit.db.aread(plan_status.listed, query.request(plan_status.ORDERS), _ON_A_PAGE)
+    letters = await visit.db.aread(drafting.letters)
+    values = {"list": list_view(visit, query, found), "letters": letters, "phases": PHASES}
     writes = may(visit.who.role, "create_plan")
     return render(visit, "plans.html", entered.status, entered=entered, writes=writes, **values)
-
-
-def _read(connection: Connection) -> tuple[list[PlanLine], dict[int, str]]:
-    return plan_status.newest(connection, _MOST), drafting.letters(connection)
 
 
 async def _one(visit: PageRequest, plan_id: int, entered: FormState) -> Response:

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import fields
 from functools import partial
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import Response
+from fastapi import Depends, Response
 from fastapi.concurrency import run_in_threadpool
 from sqlalchemy import Connection, select
 
 from app.api import uploads
 from app.api.dependencies import Id, Routes
 from app.core.errors import Conflict, Forbidden, Invalid, SetupError, TooLarge
+from app.database.listing import COUNTED, ListPart
 from app.database.models import campaigns, runs
 from app.file_import.spool import in_turn, spool_path
 from app.file_import.upload import Upload
@@ -25,6 +26,7 @@ from app.receipts.result_files.status_words import words_of
 from app.receipts.result_files.verdicts import WORDS, ResultVerdict
 from app.security.roles import may
 from app.web import query_params
+from app.web.forms.list_query import ListQuery, list_view
 from app.web.rendering import FormData, FormState, PageRequest, Visit, redirect_with_flash, refused, render
 from app.web.translations import Said, say
 
@@ -53,12 +55,11 @@ VERDICTS: Mapping[str, Said] = {
 
 
 @router.get("/receipt-files")
-async def page_receipt_files(visit: Visit, after: str = "") -> Response:
-    below = query_params.number(after) or query_params.LARGEST
-    found = await visit.db.aread(queries.page_before, below, ON_A_PAGE, visit.who.carrier)
-    following = found[-1].id if len(found) == ON_A_PAGE else None
+async def page_receipt_files(visit: Visit, query: Annotated[ListQuery, Depends()]) -> Response:
+    asked = query.request(queries.ORDERS)
+    found = await visit.db.aread(queries.listed, asked, ON_A_PAGE, visit.who.carrier)
     sends = may(visit.who.role, "upload_receipt_file")
-    return render(visit, "receipt_files.html", files=found, next=following, sends=sends)
+    return render(visit, "receipt_files.html", list=list_view(visit, query, found), sends=sends)
 
 
 @router.get("/receipt-files/new")
@@ -102,7 +103,9 @@ async def _take(visit: PageRequest, upload: Upload) -> RegisteredFile:
 
 
 @router.get("/receipt-files/{file_id}")
-async def page_receipt_file(file_id: Id, visit: Visit, verdict: str = "", after: str = "") -> Response:
+async def page_receipt_file(
+    file_id: Id, visit: Visit, verdict: str = "", after: str = "", nth: str = ""
+) -> Response:
     """Show the reconciliation and lines, of one verdict or all; invalid parameters are ignored."""
     asked = verdict if verdict in VERDICTS else ""
 
@@ -114,9 +117,11 @@ async def page_receipt_file(file_id: Id, visit: Visit, verdict: str = "", after:
 
     file, lines = await visit.db.aread(work)
     counts = {each.name: getattr(file.reconciliation, each.name) for each in fields(file.reconciliation)}
-    following = lines[-1].line if len(lines) == ON_A_PAGE else None
+    following = str(lines[-1].line) if len(lines) == ON_A_PAGE else ""
+    part = ListPart(lines, min(counts[asked] if asked else file.lines, COUNTED + 1), following)
+    shown = list_view(visit, ListQuery(after=after, nth=nth), part, {"verdict": asked})
     values: dict[str, Any] = {"verdicts": VERDICTS, "words": WORDS, "levels": LEVELS, "asked": asked}
-    return render(visit, "receipt_file.html", file=file, counts=counts, lines=lines, next=following, **values)
+    return render(visit, "receipt_file.html", file=file, counts=counts, list=shown, **values)
 
 
 def _form(visit: PageRequest, entered: FormState) -> Response:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import Response
+from fastapi import Depends, Response
 from sqlalchemy import Connection
 
 from app.api.dependencies import Routes
+from app.database.listing import ListPart, ListRequest
 from app.receipts import receipt_log
 from app.receipts.receipt_log import Before, QuarantineReason
 from app.web import query_params
+from app.web.forms.list_query import ListQuery, list_view
 from app.web.rendering import Visit, render
 from app.web.translations import Said, say
 from app.web.view_models import delivery_labels
@@ -34,43 +36,44 @@ WHY: dict[QuarantineReason, Said] = {
 
 
 @router.get("/receipts")
-async def page_receipts(visit: Visit, link: str = "", kind: str = "", before: str = "") -> Response:
+async def page_receipts(
+    visit: Visit, query: Annotated[ListQuery, Depends()], link: str = "", kind: str = ""
+) -> Response:
     """List receipts of one link or all, newest first; invalid parameters are ignored."""
     quarantined = kind == "quarantine"
 
-    def work(connection: Connection) -> dict[str, Any]:
+    def work(connection: Connection) -> tuple[dict[str, Any], ListPart[Any], dict[str, str]]:
         known = receipt_log.links_of(connection, visit.who.carrier)
         chosen = {number: row for number, row in known.items() if number == query_params.number(link)}
-        asked = {
-            "link": query_params.number(link) if chosen else 0,
-            "kind": "quarantine" if quarantined else "",
-        }
+        asked = {"link": link if chosen else "", "kind": "quarantine" if quarantined else ""}
         part = _waiting if quarantined else _matched
-        found, following = part(connection, chosen or known, before)
-        waiting = receipt_log.how_many_wait(connection, known)
-        return {"links": known, "asked": asked, "found": found, "next": following, "waiting": waiting}
+        values = {"links": known, "waiting": receipt_log.how_many_wait(connection, known)}
+        return values, part(connection, chosen or known, query.request()), asked
 
-    found = await visit.db.aread(work)
-    days = visit.settings.retention_days
-    return render(
-        visit, "receipts.html", quarantined=quarantined, fates=delivery_labels, why=WHY, days=days, **found
-    )
+    values, found, asked = await visit.db.aread(work)
+    values |= {"why": WHY, "days": visit.settings.retention_days, "fates": delivery_labels}
+    shown = list_view(visit, query, found, asked)
+    return render(visit, "receipts.html", quarantined=quarantined, list=shown, **values)
 
 
-def _matched(
-    connection: Connection, of: receipt_log.Names, before: str
-) -> tuple[list[receipt_log.Matched], str]:
-    at, _, skip = before.partition("-")
-    place = Before(_number(at) or receipt_log.LATEST, query_params.number(skip))
-    found, following = receipt_log.matched(connection, of, place, ON_A_PAGE)
-    return found, f"{following.at}-{following.skip}" if following else ""
+def _matched(connection: Connection, of: receipt_log.Names, asked: ListRequest) -> ListPart[Any]:
+    at, _, skip = asked.after.partition("-")
+    last = _last(asked)
+    place = Before(min(_number(at) or last, last), query_params.number(skip))
+    found, following = receipt_log.matched(connection, of, place, ON_A_PAGE, asked.since_ms)
+    total = receipt_log.how_many(connection, of, asked.since_ms, last)
+    return ListPart(found, total, f"{following.at}-{following.skip}" if following else "")
 
 
-def _waiting(
-    connection: Connection, of: receipt_log.Names, before: str
-) -> tuple[list[receipt_log.QuarantinedReceipt], str]:
-    found, following = receipt_log.waiting(connection, of, _number(before) or receipt_log.LATEST, ON_A_PAGE)
-    return found, str(following or "")
+def _waiting(connection: Connection, of: receipt_log.Names, asked: ListRequest) -> ListPart[Any]:
+    times, below = (asked.since_ms, _last(asked)), _number(asked.after) or receipt_log.LATEST
+    found, following = receipt_log.waiting(connection, of, below, ON_A_PAGE, times)
+    return ListPart(found, receipt_log.how_many_wait(connection, of, times), str(following or ""))
+
+
+def _last(asked: ListRequest) -> int:
+    """Return the last ms that is wanted."""
+    return asked.until_ms - 1 if asked.until_ms else receipt_log.LATEST
 
 
 def _number(said: str) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
-from fastapi import Query, Response
+from fastapi import Depends, Query, Response
 from sqlalchemy import Connection
 
 from app.api.bodies import filled
@@ -40,6 +40,7 @@ from app.security import tenant_scope
 from app.security.roles import may
 from app.web import display_names
 from app.web.forms import read_fields
+from app.web.forms.list_query import ListQuery, list_view
 from app.web.rendering import (
     Fields,
     FormData,
@@ -63,12 +64,21 @@ _Building = Callable[[Connection, int], Report]
 
 
 @router.get("/reports")
-def page_reports(visit: Visit, before: Cursor = 0) -> Response:
+def page_reports(
+    visit: Visit,
+    query: Annotated[ListQuery, Depends()],
+    frozen_after: str = "",
+    frozen_nth: str = "",
+) -> Response:
     """List campaigns to report on, and frozen versions."""
-    found = visit.db.read(index.page, before, _PIECE, visit.who.carrier)
-    versions = visit.db.read(archive.recent, 0, _PIECE, visit.who.carrier)
-    following = found[-1].id if len(found) == _PIECE else None
-    return render(visit, "reports.html", campaigns=found, versions=versions, following=following)
+    carrier, second = visit.who.carrier, ListQuery(after=frozen_after, nth=frozen_nth)
+    found = visit.db.read(index.listed, query.request(index.ORDERS), _PIECE, carrier)
+    versions = visit.db.read(archive.listed, second.request(), _PIECE, carrier)
+    values: dict[str, Any] = {
+        "list": list_view(visit, query, found),
+        "frozen": list_view(visit, second, versions, prefix="frozen_"),
+    }
+    return render(visit, "reports.html", **values)
 
 
 @router.get("/reports/runs/{run_id}")

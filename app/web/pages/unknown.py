@@ -18,9 +18,11 @@ from app.campaigns.queries import RunSummary
 from app.core import clock
 from app.core.errors import AppError, Invalid
 from app.core.phone import mask
+from app.database.listing import ListPart
 from app.dispatch import unknown_decisions
 from app.ledger.contract import Ledger
 from app.security.roles import may
+from app.web.forms.list_query import UNASKED, ListQuery, list_view
 from app.web.rendering import (
     Fields,
     FormData,
@@ -54,11 +56,8 @@ class UnknownDeliveryView:
 
 @dataclass(frozen=True, slots=True)
 class UnknownList:
-    """One page of the list; next: key to continue after."""
-
     run: RunSummary
-    items: list[UnknownDeliveryView]
-    next: str | None
+    part: ListPart[UnknownDeliveryView]
 
 
 def listing(connection: Connection, run_id: int, carrier: str | None, after: str) -> UnknownList:
@@ -66,8 +65,8 @@ def listing(connection: Connection, run_id: int, carrier: str | None, after: str
     run, place = queries.run(connection, run_id, carrier), _LINE.fullmatch(after)
     begin = (int(place[1]), int(place[2])) if place else (0, 0)
     items = [_lost(row) for row in unknown_decisions.listed(connection, run_id, begin, ON_A_PAGE)]
-    more = len(items) == ON_A_PAGE
-    return UnknownList(run, items, f"{items[-1].batch_id}-{items[-1].line}" if more else None)
+    more, total = len(items) == ON_A_PAGE, unknown_decisions.how_many(connection, run_id)
+    return UnknownList(run, ListPart(items, total, f"{items[-1].batch_id}-{items[-1].line}" if more else ""))
 
 
 def _lost(row: Row[Any]) -> UnknownDeliveryView:
@@ -78,16 +77,21 @@ def _lost(row: Row[Any]) -> UnknownDeliveryView:
 
 
 @router.get("/runs/{run_id}/unknown")
-async def page_unknown(run_id: Id, visit: Visit, after: str = "") -> Response:
-    return await _page(visit, run_id, FormState(), after)
+async def page_unknown(run_id: Id, visit: Visit, after: str = "", nth: str = "") -> Response:
+    return await _page(visit, run_id, FormState(), ListQuery(after=after, nth=nth))
 
 
 async def _page(
-    visit: PageRequest, run_id: int, entered: FormState, after: str = "", ticked: Sequence[str] = ()
+    visit: PageRequest,
+    run_id: int,
+    entered: FormState,
+    query: ListQuery = UNASKED,
+    ticked: Sequence[str] = (),
 ) -> Response:
-    found = await visit.db.aread(listing, run_id, visit.who.carrier, after)
+    found = await visit.db.aread(listing, run_id, visit.who.carrier, query.after)
     decides = may(visit.who.role, "resend_unknown")
-    values = {"found": found, "entered": entered, "decides": decides, "ticked": ticked}
+    values = {"run": found.run, "list": list_view(visit, query, found.part)}
+    values |= {"entered": entered, "decides": decides, "ticked": ticked}
     return render(visit, "unknown.html", entered.status, **values)
 
 

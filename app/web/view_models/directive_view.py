@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Row, func, select
 
 from app.campaigns import directives
 from app.campaigns.directives import Directive
 from app.core import clock
 from app.core.errors import NotFound
 from app.core.states import CampaignState
+from app.database.listing import ListColumns, ListPart, ListRequest, counted, part, without_marks
 from app.database.models import addressees as registered
 from app.database.models import campaigns, outreach
 from app.database.models import directives as letters
@@ -21,9 +23,8 @@ from app.deadline.status import RunDeadlineStatus, Status
 from app.reports import addressees
 from app.reports.addressees import Addressee, AddresseeKind, AddresseeStatus, Outreach
 from app.security.tenant_scope import own_campaigns, own_directives
-from app.web import query_params
 
-ON_A_PAGE = 30
+ON_A_PAGE, NEWEST = 30, 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,22 +42,18 @@ class DirectiveRow:
 
 
 @dataclass(frozen=True, slots=True)
-class DirectiveList:
-    """One page of the list; next: id to continue below."""
-
-    items: list[DirectiveRow]
-    next: int | None
-
-
-@dataclass(frozen=True, slots=True)
 class DirectivePage:
-    """One directive. status, standings: for the office only; campaigns: id, name, state."""
+    """One directive. status, standings: for the office only.
+
+    campaigns: id, name and state of the newest; under: how many there are, listing.COUNTED + 1 for more.
+    """
 
     directive: Directive
     left: timedelta | None
     status: Status | None
     standings: Sequence[AddresseeStatus]
     campaigns: Sequence[tuple[int, str, CampaignState]]
+    under: int
 
     @property
     def pressing(self) -> Sequence[RunDeadlineStatus]:
@@ -77,25 +74,33 @@ class ReportForm:
     last: Outreach | None
 
 
-def listing(connection: Connection, after: str, operator: str | None) -> DirectiveList:
-    """List directives, newest first; an operator sees those behind its carrier's runs."""
-    c = letters.c
-    query = (
-        select(letters)
-        .where(c.id < (query_params.number(after) or query_params.LARGEST))
-        .order_by(c.id.desc())
-    )
-    query = query if operator is None else query.where(own_directives(operator))
-    rows = connection.execute(query.limit(ON_A_PAGE)).all()
-    ids = [row.id for row in rows]
+_NEVER = 2**53  # after any deadline
+COLUMNS = ListColumns(
+    letters.c.id,
+    letters.c.created_at,
+    names=[letters.c.number, letters.c.issuer, letters.c.subject],
+    orders={
+        "number": without_marks(letters.c.number),
+        "issuer": without_marks(letters.c.issuer),
+        "due": func.coalesce(letters.c.report_deadline, _NEVER),
+    },
+)
+
+
+def listing(connection: Connection, asked_of: ListRequest, operator: str | None) -> ListPart[DirectiveRow]:
+    """List directives; an operator sees those behind its carrier's runs."""
+    query = select(letters) if operator is None else select(letters).where(own_directives(operator))
+    found = part(connection, query, COLUMNS, asked_of, ON_A_PAGE)
+    ids = [row.id for row in found.items]
     asked = _asked(connection, ids) if operator is None else {}
     reported = _reported(connection, ids) if operator is None else {}
-    items = []
-    for row in rows:
+
+    def shown(row: Row[Any]) -> DirectiveRow:
         due = None if row.report_deadline is None else clock.from_ms(row.report_deadline)
         counts = (asked.get(row.id, 0), reported.get(row.id, 0))
-        items.append(DirectiveRow(row.id, row.number, row.issuer, row.subject, due, _left(due), *counts))
-    return DirectiveList(items, rows[-1].id if len(rows) == ON_A_PAGE else None)
+        return DirectiveRow(row.id, row.number, row.issuer, row.subject, due, _left(due), *counts)
+
+    return found.of(shown)
 
 
 def directive_page(
@@ -110,7 +115,10 @@ def directive_page(
         left=_left(found.report_deadline),
         status=status.status(connection, directive_id, now) if office else None,
         standings=addressees.addressee_statuses(connection, directive_id, clock.to_ms(now)) if office else (),
-        campaigns=[(row.id, row.name, CampaignState(row.state)) for row in connection.execute(query)],
+        campaigns=[
+            (row.id, row.name, CampaignState(row.state)) for row in connection.execute(query.limit(NEWEST))
+        ],
+        under=counted(connection, query),
     )
 
 

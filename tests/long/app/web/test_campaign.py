@@ -99,7 +99,8 @@ def test_a_long_list_goes_on_below(pages_db: Database, signed_in: In) -> None:
     (further,) = re.findall(r'rel="next" href="([^"]+)"', first)
     second = paper.get(further.replace("&amp;", "&")).text
     assert re.findall(r"campaign (\d{3})", second) == [f"{n:03}" for n in range(11, 0, -1)]
-    assert "rel=" not in second.split("<main")[1]
+    assert 'rel="next"' not in second.split("<main")[1]
+    assert ("Dòng 1–30 trong 41 dòng." in first, "Dòng 31–41 trong 41 dòng." in second) == (True, True)
 
 
 def test_the_page_says_what_came_of_it_to_each_who_may_know(pages_db: Database, signed_in: In) -> None:

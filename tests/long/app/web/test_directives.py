@@ -147,5 +147,5 @@ def test_the_list_goes_on(pages_db: Database, signed_in: In) -> None:
     first = paper.get("/directives").text
     assert f">{ON_A_PAGE}/CV<" in first
     assert ">0/CV<" not in first
-    assert 'href="/directives?after=2"' in first
+    assert f'href="/directives?after=2&amp;nth={ON_A_PAGE}"' in first
     assert ">0/CV<" in paper.get("/directives?after=2").text

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import update
 
 from app.database.connection import Database
+from app.database.listing import ListRequest
 from app.database.models import notices
 from app.notifications import outbox
 from app.notifications.outbox import Notice, NotificationChannel
@@ -64,7 +65,7 @@ def test_the_administrator_sends_one_once_more(written: Database, signed_in: In)
     page = paper.get("/notices").text
     assert "Đang gửi lại thông báo số 2." in text(page)
     assert "refused" not in page
-    assert written.read(audit.newest, 0, 1)[0].action == "notice.replay"
+    assert written.read(audit.listed, ListRequest(), 1).items[0].action == "notice.replay"
     assert paper.send("/notices", "/notices/99/replay").status_code == 404
 
 

@@ -10,6 +10,7 @@ import pytest
 from fastapi import FastAPI
 
 from app.database.connection import Database
+from app.database.listing import ListRequest
 from app.security import audit, users
 from tests.app.client import Client
 from tests.long.app.web.conftest import PASSWORD, Paper, text
@@ -36,7 +37,7 @@ def test_a_person_is_let_in_and_stands_in_the_list(pages_db: Database, signed_in
     assert "Lò Thị Mai đã có thể đăng nhập." in said
     assert re.search("Lò Thị Mai người vận hành .* chưa cài đặt", said)
     assert other.sign_in(NEW["name"]).status_code == 303
-    assert pages_db.read(audit.newest, 0, 1)[0].action == "person.add"
+    assert pages_db.read(audit.listed, ListRequest(), 1).items[0].action == "person.add"
 
 
 @pytest.mark.parametrize(

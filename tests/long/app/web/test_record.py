@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import update
 
 from app.database.connection import Database
+from app.database.listing import ListRequest
 from app.database.models import audit as table
 from app.security import audit
 from app.web.view_models.audit_sentences import SENTENCES
@@ -35,7 +36,7 @@ def numbers(page: str) -> list[int]:
 
 def test_the_newest_come_first_and_the_rest_on_further_pages(written: Database, signed_in: In) -> None:
     paper = signed_in("auditor")
-    last = written.read(audit.newest, 0, 1)[0].id
+    last = written.read(audit.listed, ListRequest(), 1).items[0].id
     first = paper.get("/audit").text
     assert numbers(first) == list(range(last, last - 50, -1))
     further = re.findall(r'rel="next" href="([^"]+)"', first)[0].replace("&amp;", "&")
@@ -115,7 +116,7 @@ def test_every_act_is_exported_as_a_line(written: Database, signed_in: In) -> No
     answer = signed_in("auditor").get("/audit/acts.jsonl")
     assert answer.headers["content-disposition"] == 'attachment; filename="loa-audit.jsonl"'
     lines = [json.loads(line) for line in answer.text.splitlines()]
-    last = written.read(audit.newest, 0, 1)[0].id
+    last = written.read(audit.listed, ListRequest(), 1).items[0].id
     assert [line["id"] for line in lines] == list(range(1, last + 1))
     assert lines[1]["who"] == "lan"
     assert len(lines[0]["hash"]) == 64

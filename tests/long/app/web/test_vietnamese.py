@@ -140,7 +140,7 @@ def test_no_page_of_reports_and_erasures_has_english(
         ("admin", "GET", "/nowhere"),
         ("admin", "GET", "/runs/99"),
         ("admin", "GET", "/runs/x"),
-        ("admin", "GET", "/audit?before=x"),
+        ("admin", "GET", "/reports/1?against=x"),
         ("admin", "GET", "/reports/runs/99"),
         ("vnpt", "GET", "/people"),
         ("admin", "POST", "/runs/1/start"),
