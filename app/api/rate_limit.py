@@ -75,6 +75,12 @@ def peer(scope: Scope, address: Address) -> str:
     return address(connected, ", ".join(Headers(scope=scope).getlist("x-forwarded-for")))
 
 
+def admit_stranger(request: Request) -> None:
+    """Raise TooOften for an address that asks the public pages too often (`verify_per_minute`)."""
+    forwarded = ", ".join(request.headers.getlist("x-forwarded-for"))
+    request.app.state.genuine.admit(request.client.host if request.client else "", forwarded)
+
+
 def _credentials(request: Request, cookie: str) -> str:
     """Hash the key or session token as app/security/authorization.py reads it; "" if there is neither.
 

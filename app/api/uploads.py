@@ -28,7 +28,7 @@ from app.core.config import Settings
 from app.core.errors import AppError, Invalid
 from app.core.states import BatchState
 from app.database.connection import Database
-from app.database.models import attachments, batches, receipt_files
+from app.database.models import attachments, batches, receipt_files, signed_papers
 from app.file_import.upload import Admit, NoRoom, Upload, received, require_room
 from app.security import Caller, sessions
 from app.security.authorization import CSRF_FIELD, OWED
@@ -135,14 +135,17 @@ async def _require_room(request: Request, settings: Settings, folder: Path) -> N
 
 
 def stored_by(connection: Connection, who: str) -> int:
-    """Return the bytes that this account's stored uploads take: files as their lines, and scans."""
+    """Return the bytes of this account's stored uploads: files as their lines, scans, signed papers."""
     total = 0
     for table in (batches, receipt_files):
         size = case((table.c.bytes > _LINE * table.c.lines, table.c.bytes), else_=_LINE * table.c.lines)
         kept = table.c.created_by == who, table.c.state != BatchState.ERASED
         total += int(connection.execute(select(func.coalesce(func.sum(size), 0)).where(*kept)).scalar_one())
-    scans = select(func.coalesce(func.sum(attachments.c.size), 0)).where(attachments.c.created_by == who)
-    return total + int(connection.execute(scans).scalar_one())
+    a, p = attachments.c, signed_papers.c
+    for stored, by in ((a.size, a.created_by), (p.size, p.by)):
+        scans = select(func.coalesce(func.sum(stored), 0)).where(by == who)
+        total += int(connection.execute(scans).scalar_one())
+    return total
 
 
 def _admit(request: Request) -> Admit | None:
@@ -212,3 +215,11 @@ def sent(taken: tuple[StoredAnswer, bool]) -> Response:
 @cache
 def _adapter(kind: Any) -> TypeAdapter[Any]:
     return TypeAdapter(kind)
+
+
+def file_body(*fields: str) -> dict[str, Any]:
+    """Describe an upload for the API's description: its file, and what else its form may have."""
+    texts = {field: {"type": "string"} for field in fields}
+    properties = {"file": {"type": "string", "format": "binary"}, **texts}
+    schema = {"type": "object", "required": ["file"], "properties": properties}
+    return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}

@@ -14,7 +14,7 @@ import typer
 from sqlalchemy import Connection, select
 
 from app.api.bodies import filled
-from app.cli import common, remote
+from app.cli import common, remote, signed_paper_command
 from app.cli.common import ledger_for, open_db
 from app.cli.output import After, Json, Most, Number, instant, say, shown, whoami, whole
 from app.core import clock
@@ -218,6 +218,9 @@ def issue(
             _save(freezer.db, report, folder)
 
 
+app.command()(signed_paper_command.signed)
+
+
 def _issue_there(report_id: int, wanted: Issue, folder: Path | None) -> None:
     places = {each for names in REMARKS.values() for each in names}
     if strange := wanted.remarks.keys() - places:
@@ -322,8 +325,7 @@ def verify(
 @contextmanager
 def _freezer() -> Iterator[tuple[Freezer, Settings]]:
     with open_db(working="Counting the report") as (db, settings):
-        heads = letterhead.load(settings.letterheads)
-        yield Freezer(db, ledger_for(db, settings.chunk_size), heads, whoami()), settings
+        yield freezing.freezer_of(db, ledger_for(db, settings.chunk_size), settings, whoami()), settings
 
 
 def _save(db: Database, report: Frozen, folder: Path) -> None:

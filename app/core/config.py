@@ -212,6 +212,7 @@ class Settings(BaseSettings):
     switched_off: tuple[TestNumber, ...] = ()
     # Names, symbols and addressees on documents, in the format of app/data/letterheads.toml, the default.
     letterheads: Path | None = None
+    signature_roots: Path | None = None  # PEM file of the authorities whose certificates may sign reports
     crest: values.Picture | None = None  # on the public page, .svg or .png
     guide_url: Url | None = None  # where people find the picture guide: a link at the foot of pages
     receipts_group: int = Field(default=200, ge=1, le=2000)  # receipts committed together, at the most

@@ -11,8 +11,11 @@ CELLS = 100_000  # non-empty cells; the largest form has some thousands
 COLUMNS = 256  # a form has some twenty; cells without a value may stand beside them
 
 
+PERCENT, MERGED = "%", "merged"  # data types of ours: a number shown in per cent, a cell under another
+
+
 class Cell(NamedTuple):
-    """A cell's value, and openpyxl's letter for its type; "e" for what can't be read."""
+    """A cell's value, and openpyxl's letter for its type; "e" for what can't be read, and those above."""
 
     value: Any
     data_type: str

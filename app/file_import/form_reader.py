@@ -12,13 +12,18 @@ from typing import Any, NamedTuple, TypeVar
 from app.core import clock
 from app.core.errors import Invalid
 from app.file_import import ods_cells, xlsx_cells
-from app.file_import.form_cells import Cell, Form
+from app.file_import.form_cells import MERGED, PERCENT, Cell, Form
 from app.file_import.xlsx_rows import DAMAGED
 
 SIZE_LIMIT = 4 * 1024**2  # bytes of the file
 _NO_FORM = (
     "Tệp không phải là biểu mẫu .xlsx hoặc .ods đọc được. Hãy điền vào biểu mẫu do Loa cấp rồi gửi lại."
 )
+_LOCKED = (
+    "Tệp không phải là biểu mẫu .xlsx hoặc .ods đọc được: đây là tệp .xls kiểu cũ, hoặc tệp bị đặt mật khẩu; "
+    "hãy lưu lại thành .xlsx không có mật khẩu rồi gửi lại."
+)
+_OLD_OFFICE = b"\xd0\xcf\x11\xe0"  # begins a file of Office before 2007, and a locked one of today
 _TOO_LARGE = "Tệp lớn hơn mọi biểu mẫu. Hãy lấy lại biểu mẫu và chỉ chép số liệu sang."
 # One comma might be a decimal one: 1,200; two are not.
 _THOUSANDS = re.compile(r"\d{1,3}(?:[.\u00a0 ]\d{3})+|\d{1,3}(?:,\d{3}){2,}")
@@ -67,9 +72,12 @@ def load(content: bytes) -> Form:
         raise Invalid(
             f"Tệp lớn hơn {SIZE_LIMIT // 1024**2} MB, không phải biểu mẫu do Loa cấp.", field="file"
         )
+    if content.startswith(_OLD_OFFICE):
+        raise Invalid(_LOCKED, field="file")
     try:
         with _ONE_AT_A_TIME:
-            return ods_cells.cells(content) if ods_cells.is_ods(content) else xlsx_cells.cells(content)
+            found = ods_cells.cells(content) if ods_cells.is_ods(content) else xlsx_cells.cells(content)
+        return _folded(found)
     except DAMAGED:
         raise Invalid(_NO_FORM, field="file") from None
     except Invalid as error:
@@ -77,9 +85,20 @@ def load(content: bytes) -> Form:
         raise error if error.field == "file" else Invalid(_TOO_LARGE, field="file") from None
 
 
+def _folded(form: Form) -> Form:
+    """Return the form with sheet names that look the same made the same.
+
+    DAMAGED: two of one name, and nothing on any sheet, as in kinds of workbooks that are not read.
+    """
+    found = {tidy(name): cells for name, cells in form.items()}
+    if len(found) < len(form) or not any(found.values()):
+        raise ValueError("two sheets have the same name, or no sheet has a cell")
+    return found
+
+
 def tidy(text: str) -> str:
-    """Fold what looks the same: letters composed (NFC), one blank in place of several."""
-    return re.sub(r"[ \t\u00a0]+", " ", unicodedata.normalize("NFC", text)).strip()
+    """Fold what looks the same: letters composed (NFC), one blank in place of several or narrow ones."""
+    return re.sub(r"[ \t\u00a0\u2007\u2009\u202f]+", " ", unicodedata.normalize("NFC", text)).strip()
 
 
 class FormReader:
@@ -99,6 +118,21 @@ class FormReader:
                     for n in absent
                 ]
             )
+
+    def no_other_sheets(self, *names: str) -> None:
+        """Report sheets that are none of the form's and hold something, which nobody would read."""
+        for sheet, cells in self._form.items():
+            places = (
+                re.fullmatch(r"([A-Z]+)(\d+)", cell) for cell in cells if self.raw(sheet, cell) is not None
+            )
+            first = min(((int(at[2]), len(at[1]), at[1]) for at in places if at), default=None)
+            if sheet not in names and first:
+                self.fault(
+                    sheet[:40],
+                    f"{first[2]}{first[0]}",
+                    "trang này không thuộc biểu mẫu nên không được đọc; hãy chuyển nội dung cần gửi vào các "
+                    "trang của biểu mẫu rồi xóa trang này.",
+                )
 
     def fault(self, sheet: str, cell: str, sentence: str) -> None:
         self.faults.append(CellFault(sheet, cell, sentence))
@@ -122,6 +156,9 @@ class FormReader:
         if kind == "e":
             self.fault(sheet, cell, f"ô báo lỗi {value}; hãy nhập lại giá trị.")
             return None
+        if kind == MERGED:
+            self.fault(sheet, cell, "ô đã bị gộp với ô khác; hãy bỏ gộp (Unmerge) rồi nhập riêng từng ô.")
+            return None
         return value
 
     def count(self, sheet: str, cell: str, *, needed: bool = False) -> int | None:
@@ -131,7 +168,8 @@ class FormReader:
             if needed and len(self.faults) == before:
                 self.fault(sheet, cell, f"ô bắt buộc còn trống; {_WHOLE} (0 nếu không có).")
             return None
-        found = _whole(value)
+        percent = self._form[sheet].get(cell, _BLANK).data_type == PERCENT
+        found = f"ô ở dạng phần trăm; hãy đổi định dạng ô về số, {_WHOLE}." if percent else _whole(value)
         if isinstance(found, str):
             self.fault(sheet, cell, found)
             return None
@@ -158,11 +196,12 @@ class FormReader:
             if value.casefold() in known:
                 return known[value.casefold()]
             self.fault(sheet, cell, f"“{value[:40]}” không có trong danh sách; hãy chọn một trong: {listed}.")
-        elif needed and not self._noted(sheet, cell):
+        elif needed and not self.noted(sheet, cell):
             self.fault(sheet, cell, f"ô bắt buộc còn trống; hãy chọn một trong: {listed}.")
         return None
 
-    def _noted(self, sheet: str, cell: str) -> bool:
+    def noted(self, sheet: str, cell: str) -> bool:
+        """Return whether a fault of this cell is known already."""
         return any((fault.sheet, fault.cell) == (sheet, cell) for fault in self.faults)
 
     def day(self, sheet: str, cell: str) -> date | None:
@@ -180,7 +219,7 @@ class FormReader:
         """Read a date with time in Viet Nam; aware."""
         value = self._input(sheet, cell)
         if value is None:
-            if needed and not self._noted(sheet, cell):
+            if needed and not self.noted(sheet, cell):
                 self.fault(sheet, cell, f"ô bắt buộc còn trống; {_AS_MOMENT}.")
             return None
         found = value if isinstance(value, datetime) else _parsed(_clock(str(value)), _MOMENT_FORMS)

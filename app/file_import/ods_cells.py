@@ -20,7 +20,7 @@ from openpyxl.utils import get_column_letter
 from app.core import clock
 from app.core.errors import Invalid
 from app.file_import.bounded_zip import EXCEL_ROWS, TOO_LARGE
-from app.file_import.form_cells import CELLS, COLUMNS, UNPACKED, Cell, Form, overfull
+from app.file_import.form_cells import CELLS, COLUMNS, MERGED, PERCENT, UNPACKED, Cell, Form, overfull
 from app.file_import.xlsx_rows import check_size
 
 MEDIA_TYPE = b"application/vnd.oasis.opendocument.spreadsheet"
@@ -107,6 +107,7 @@ class _Reader:
         self._row = self._column = 0  # before the open one
         self._row_times = 1
         self._cell: dict[str, str] = {}
+        self._covered = False  # by another cell that it is merged with
         self._lines: list[list[str]] = []
         self._filled: list[tuple[int, int, Cell]] = []  # of the open row: cells before it, times, cell
 
@@ -138,7 +139,7 @@ class _Reader:
         elif here is _Place.ROW:
             self._row_times, self._column = _times(attributes, "number-rows-repeated"), 0
         elif here is _Place.CELL and inside is _Place.ROW:
-            self._cell, self._lines = attributes, []
+            self._cell, self._lines, self._covered = attributes, [], name == _CELLS[1]
         elif here is _Place.WORDS:
             self._begin_words(name, inside)
 
@@ -163,7 +164,9 @@ class _Reader:
         if here is _Place.CELL and self._path[-1] is _Place.ROW:
             times = _times(self._cell, "number-columns-repeated")
             cell = _value(self._cell, "\n".join("".join(line).strip(" ") for line in self._lines))
-            if cell.value is not None:
+            if cell.value is None and self._covered:
+                cell = Cell(None, MERGED)
+            if cell.value is not None or cell.data_type == MERGED:
                 self._filled.append((self._column, times, cell))
             self._column += times
         elif here is _Place.ROW:
@@ -206,7 +209,7 @@ def _value(cell: Mapping[str, str], words: str) -> Cell:
         return Cell(said == "true", "b")
     try:
         reader: Callable[[str], Any] = {"date": _date, "time": _time}.get(kind, _number)
-        return Cell(reader(said), "n" if reader is _number else "d")
+        return Cell(reader(said), "d" if reader is not _number else PERCENT if kind == "percentage" else "n")
     except ValueError:
         return Cell(words or said[:40] or _UNREADABLE, "e")
 

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from typing import Any
 
+from openpyxl.styles.numbers import BUILTIN_FORMATS
 from openpyxl.utils import get_column_letter
 from openpyxl.worksheet._reader import FORMULA_TAG, WorkSheetParser
 
 from app.file_import.bounded_zip import EXCEL_ROWS
-from app.file_import.form_cells import CELLS, COLUMNS, UNPACKED, Cell, Form, overfull
+from app.file_import.form_cells import CELLS, COLUMNS, MERGED, PERCENT, UNPACKED, Cell, Form, overfull
 from app.file_import.xlsx_rows import bounded
 
 _ROWS = 200_000  # that the file lists, in all sheets together
 # A formula that stands once for several cells is translated for each; a form has some hundred short ones.
 _SHARED, _SHARED_LENGTH = 5000, 250
+_OWN_FORMATS = 164  # number of the first format that a file defines itself
+_FORM_ROWS, _FORM_COLUMNS = 500, 20  # as far as any form has cells to fill in
 
 
 def cells(content: bytes) -> Form:
@@ -26,20 +29,40 @@ def cells(content: bytes) -> Form:
         if sheet.title in form:
             raise ValueError("two sheets have the same name")
         found = form.setdefault(sheet.title, {})
+        shares = _percent_styles(sheet.parent)
         with sheet._get_source() as source:
-            for _, row in _parser(sheet, source, shared).parse():
+            parser = _parser(sheet, source, shared)
+            for _, row in parser.parse():
                 rows_left, cells_left = rows_left - 1, cells_left - len(row)
                 if min(rows_left, cells_left) < 0:
                     raise overfull(sheet.title)
-                found.update(_cell(sheet.title, cell) for cell in row if cell["value"] is not None)
+                found.update(_cell(sheet.title, cell, shares) for cell in row if cell["value"] is not None)
+        found |= {cell: Cell(None, MERGED) for cell in _covered(parser) if cell not in found}
     return form
 
 
-def _cell(sheet: str, cell: dict[str, Any]) -> tuple[str, Cell]:
-    row, column = cell["row"], cell["column"]
+def _cell(sheet: str, cell: dict[str, Any], shares: Container[int]) -> tuple[str, Cell]:
+    row, column, kind = cell["row"], cell["column"], cell["data_type"]
     if not (0 < row <= EXCEL_ROWS and 0 < column <= COLUMNS):
         raise overfull(sheet)
-    return f"{get_column_letter(column)}{row}", Cell(cell["value"], cell["data_type"])
+    kind = PERCENT if kind == "n" and cell["style_id"] in shares else kind
+    return f"{get_column_letter(column)}{row}", Cell(cell["value"], kind)
+
+
+def _percent_styles(book: Any) -> set[int]:
+    """Return the styles that show a number in per cent: 1 is shown as 100 %."""
+    own = {n + _OWN_FORMATS: words for n, words in enumerate(book._number_formats)}
+    said = (own.get(style.numFmtId) or BUILTIN_FORMATS.get(style.numFmtId, "") for style in book._cell_styles)
+    return {n for n, words in enumerate(said) if "%" in words}
+
+
+def _covered(parser: WorkSheetParser) -> Iterator[str]:
+    """Yield the cells that merging has put under another, as far as a form reaches."""
+    for area in parser.merged_cells.mergeCell if parser.merged_cells else ():
+        rows = range(area.min_row, min(area.max_row, _FORM_ROWS) + 1)
+        columns = range(area.min_col, min(area.max_col, _FORM_COLUMNS) + 1)
+        places = [f"{get_column_letter(column)}{row}" for row in rows for column in columns]
+        yield from places[1:]
 
 
 class _Parser(WorkSheetParser):  # type: ignore[misc]

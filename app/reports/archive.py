@@ -63,7 +63,7 @@ class ReportIssue:
 class Frozen:
     """One version. sha256: of its figures; interim: may still change; changes: since the version before.
 
-    issued: None while only the draft exists.
+    issued: None while only the draft exists; code: on the last page of its papers, None for earlier ones.
     """
 
     id: int
@@ -79,9 +79,10 @@ class Frozen:
     created_at: datetime
     created_by: str
     issued: ReportIssue | None = None
+    code: str | None = None
 
 
-_COLUMNS = [column for column in frozen_reports.c if column.name != "figures"]
+_COLUMNS = [column for column in frozen_reports.c if column.name not in ("figures", "code_salt")]
 
 
 def page(
@@ -137,7 +138,7 @@ def figures(connection: Connection, frozen: Frozen) -> str:
     text: str = connection.execute(
         select(frozen_reports.c.figures).where(frozen_reports.c.id == frozen.id)
     ).scalar_one()
-    _check(text.encode(), frozen.sha256, f"The figures of report {frozen.id}")
+    require_bytes(text.encode(), frozen.sha256, f"The figures of report {frozen.id}")
     return text
 
 
@@ -150,11 +151,12 @@ def content(connection: Connection, frozen: Frozen, form: str) -> tuple[Archived
     f = report_files.c
     query = select(f.content).where(f.report_id == frozen.id, f.format == form)
     found = bytes(connection.execute(query).scalar_one())
-    _check(found, file.sha256, f"The file {form} of report {frozen.id}")
+    require_bytes(found, file.sha256, f"The file {form} of report {frozen.id}")
     return file, found
 
 
-def _check(found: bytes, sha256: str, what: str) -> None:
+def require_bytes(found: bytes, sha256: str, what: str) -> None:
+    """Raise Spoilt if bytes no longer have their hash; what: they are, as a sentence begins."""
     if hashlib.sha256(found).hexdigest() != sha256:
         raise Spoilt(
             f"{what} is not what was frozen, so it is not given out. Somebody has altered the database: "
@@ -220,4 +222,5 @@ def _one(row: Row[Any], files: list[ArchivedFile], issued: ReportIssue | None) -
         created_at=clock.local(clock.from_ms(row.created_at)),
         created_by=row.created_by,
         issued=issued,
+        code=row.code,
     )

@@ -5,29 +5,38 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
+from urllib.parse import quote
 
-from fastapi import Depends, Query, Response
+from fastapi import Depends, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
 from pydantic import TypeAdapter
 from sqlalchemy import Connection, select
 
+from app.api import uploads
 from app.api.dependencies import Config, Db, Id, LedgerDep, Page, Paging, Routes, Who, page_of
 from app.api.idempotency_store import IdempotencyClaim, StoredAnswer, find, once
 from app.api.idempotent_route import get_claim, respond
+from app.api.rate_limit import admit_stranger
+from app.api.uploads import Taking, file_body, sent
 from app.core import clock
 from app.core.errors import Conflict, Invalid, no_such
 from app.core.ids import Number
 from app.database.models import runs
-from app.reports import archive, issue, verify_archive
+from app.file_import.spool import folder_of
+from app.reports import archive, issue, printed_code, signed_papers, verify_archive
 from app.reports.archive import Frozen, ReportSubject, SubjectKind
-from app.reports.document import letterhead
 from app.reports.formats import MEDIA_TYPES
-from app.reports.freeze import SIDECAR, Freezer
+from app.reports.freeze import SIDECAR, Freezer, freezer_of
 from app.reports.freeze_record import ISSUED
+from app.reports.printed_code import PrintedReport
 from app.reports.schemas import FreezeBody, IssueBody
+from app.reports.signed_papers import SignedPaper, SignedPapers
 from app.reports.verify_archive import Proof
 from app.security import Caller
 
 router = Routes(prefix="/v1/reports", tags=["reports"])
+
+public = Routes(tags=["verify"])
 
 _FROZEN = TypeAdapter(Frozen)
 _MEDIA: dict[str, str] = {form.value: media for form, media in MEDIA_TYPES.items()}
@@ -36,6 +45,7 @@ _MEDIA |= {f"{ISSUED}{form}": media for form, media in _MEDIA.items()}
 _FILES: dict[int | str, dict[str, Any]] = {
     200: {"description": "The bytes that were frozen.", "content": {media: {} for media in _MEDIA.values()}}
 }
+_PDF: dict[int | str, dict[str, Any]] = {200: {"content": {"application/pdf": {}}}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +98,7 @@ def get_freezing(
     who: Who,
     claim: Annotated[IdempotencyClaim | None, Depends(get_claim)],
 ) -> FreezeOnce:
-    freezer = Freezer(db, ledger, letterhead.load(settings.letterheads), who.name)
+    freezer = freezer_of(db, ledger, settings, who.name)
     return FreezeOnce(freezer, claim, settings.idempotency_ms)
 
 
@@ -135,7 +145,7 @@ def issue_report(
     Issuing again replaces the final papers, since a number can be mistyped; the audit keeps both.
     """
     db.read(lambda c: require_own(c, who, _subject_of(archive.get(c, report_id, who.carrier))))
-    freezer = Freezer(db, ledger, letterhead.load(settings.letterheads), who.name)
+    freezer = freezer_of(db, ledger, settings, who.name)
     return issue.issue(freezer, report_id, who.carrier, body.issue())
 
 
@@ -156,10 +166,62 @@ def get_report_file(report_id: Id, form: str, db: Db, who: Who) -> Response:
     return Response(content, media_type=_MEDIA[form], headers=headers)
 
 
+# Signed papers
+
+
+@router.post("/{report_id}/signed", status_code=201, response_model=SignedPaper, openapi_extra=file_body())
+async def keep_signed_paper(
+    report_id: Id, request: Request, db: Db, settings: Config, who: Who, taking: Taking
+) -> Response:
+    """Keep a signed PDF that came back; say what its signatures prove. The same bytes are checked anew."""
+    papers = SignedPapers(db, settings.signature_roots, who.name, who.carrier)
+    await db.aread(archive.get, report_id, who.carrier)
+    folder = await run_in_threadpool(folder_of, settings.data, "uploads")
+    async with uploads.taken(request, settings, folder, settings.attachment_limit_mb * 1_048_576) as upload:
+        if known := await db.aread(taking.found, upload):
+            return sent((known, True))
+        found = await run_in_threadpool(papers.check, report_id, upload.path)
+
+        def kept(connection: Connection) -> StoredAnswer:
+            made = papers.keep(connection, report_id, upload.path, found, upload.file.name)
+            return uploads.answer(201, SignedPaper, made)
+
+        return sent(await db.awrite(taking.take, upload, kept))
+
+
+@router.get("/{report_id}/signed")
+def list_signed_papers(report_id: Id, db: Db, who: Who) -> list[SignedPaper]:
+    """Signed PDFs of this version, oldest first, and what was found when each was last checked."""
+    db.read(archive.get, report_id, who.carrier)
+    return db.read(signed_papers.of_report, report_id)
+
+
+@router.get("/{report_id}/signed/{sha256}", response_class=Response, responses=_PDF)
+def get_signed_paper(report_id: Id, sha256: str, db: Db, who: Who) -> Response:
+    """A signed PDF byte for byte; its hash is checked."""
+    report = db.read(archive.get, report_id, who.carrier)
+    name, content = db.read(signed_papers.fetch, report, sha256)
+    headers = {
+        "Cache-Control": "no-store",
+        "Content-Disposition": f"attachment; filename*=UTF-8''{quote(name)}",
+    }
+    return Response(content, media_type="application/pdf", headers=headers)
+
+
 @router.get("/{report_id}/proof")
 def prove_report(report_id: Id, db: Db, who: Who) -> Proof:
     """Rebuild the report from the ledger for its cut-off; compare bytes and figures."""
     return verify_archive.prove(db, db.read(archive.get, report_id, who.carrier))
+
+
+Code = Annotated[str, Query(description="as printed on its last page", examples=["7K3M-9Q2D-XW4T-0B5H"])]
+
+
+@public.get("/v1/verify/reports")
+def verify_report(code: Code, request: Request, db: Db) -> PrintedReport:
+    """Show the frozen figures behind the code on a report's last page; open to everybody, within a limit."""
+    admit_stranger(request)
+    return db.read(printed_code.look, code)
 
 
 def require_own(connection: Connection, who: Caller, subject: ReportSubject) -> None:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from app.core.errors import Invalid
 from app.reports.consolidated import ConsolidatedReport
-from app.reports.document import carrier_paper, consolidated_paper, stated_paper
+from app.reports.document import annexes, carrier_paper, consolidated_paper, stated_paper
 from app.reports.document.letterhead import POLICE, Letterhead, Letterheads
 from app.reports.document.model import PaperDocument
 from app.reports.document.version import PREVIEW, Version
@@ -104,6 +104,10 @@ def render(
 
 
 def paper(report: Report, letterheads: Letterheads, version: Version = PREVIEW) -> PaperDocument:
+    return annexes.with_code(_composed(report, letterheads, version), version.printed)
+
+
+def _composed(report: Report, letterheads: Letterheads, version: Version) -> PaperDocument:
     if isinstance(report, CarrierReport):
         return carrier_paper.compose(report, head_of(report, letterheads), version)
     if isinstance(report, ConsolidatedReport):

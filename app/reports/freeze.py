@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -13,6 +13,7 @@ from sqlalchemy import Connection, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from app.core import clock
+from app.core.config import Settings
 from app.core.errors import Conflict, Invalid, no_such
 from app.core.states import RunState
 from app.database.connection import Database
@@ -24,13 +25,14 @@ from app.reports import (
     consolidated,
     differences,
     freeze_record,
+    printed_code,
     scope,
     stated_report,
     verify,
 )
 from app.reports.archive import Frozen, ReportSubject, SubjectKind
 from app.reports.consolidated import PRESENT, ConsolidatedReport, ConsolidationTerms
-from app.reports.document import edoc_metadata
+from app.reports.document import edoc_metadata, letterhead
 from app.reports.document.letterhead import Letterheads
 from app.reports.document.version import Version
 from app.reports.figures import Unbalanced
@@ -47,13 +49,17 @@ _MOVING = (RunState.RUNNING.value, RunState.PAUSED.value, RunState.CANCELLING.va
 
 @dataclass(frozen=True, slots=True)
 class Freezer:
-    """Freezes in `who`'s name; `along` runs in the transaction of a new version, with its id."""
+    """Freezes in `who`'s name; `along` runs in the transaction of a new version, with its id.
+
+    place: where printed copies are checked (`printed_code.public_place`).
+    """
 
     db: Database
     ledger: Ledger
     letterheads: Letterheads
     who: str
     along: Callable[[Connection, int], None] | None = None
+    place: str = ""
 
     def freeze(
         self, subject: ReportSubject, cutoff_ms: int | None = None, now_ms: int | None = None
@@ -100,6 +106,8 @@ class Freezer:
         return Version(last.version + 1, since, *changes), alike
 
     def _keep(self, report: Built, subject: ReportSubject, version: Version) -> Frozen:
+        drawn = printed_code.draw(subject, version.number, report.cutoff_ms, _digest(report), self.place)
+        version = replace(version, printed=drawn)
         files = dict(made(report, self.letterheads, version))
         try:
             report_id = self.db.write(self._write, report, subject, version, files)
@@ -119,6 +127,11 @@ class Freezer:
         if self.along is not None:
             self.along(connection, report_id)
         return report_id
+
+
+def freezer_of(db: Database, ledger: Ledger, settings: Settings, who: str) -> Freezer:
+    place = printed_code.public_place(settings.public_hosts)
+    return Freezer(db, ledger, letterhead.load(settings.letterheads), who, place=place)
 
 
 def settled(db: Database, cutoff_ms: int | None) -> int:
@@ -234,6 +247,10 @@ def _require_recount(connection: Connection, subject: ReportSubject, ledger: Led
             )
 
 
+def _digest(report: Built) -> str:
+    return hashlib.sha256(json_file.render(document(report))).hexdigest()
+
+
 def _insert(
     connection: Connection,
     report: Built,
@@ -255,6 +272,8 @@ def _insert(
         "changes": [asdict(each) for each in version.changes],
         "created_at": clock.now_ms(),
         "created_by": who,
+        "code": version.printed.code if version.printed else None,
+        "code_salt": version.printed.salt if version.printed else None,
     }
     report_id: int = connection.execute(
         insert(frozen_reports).values(row).returning(frozen_reports.c.id)

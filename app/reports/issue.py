@@ -18,7 +18,7 @@ from app.reports.consolidated import ConsolidatedReport
 from app.reports.document import consolidated_paper, edoc_metadata, final_paper
 from app.reports.document.final_paper import Issue, fill
 from app.reports.document.letterhead import Letterheads
-from app.reports.document.version import Version
+from app.reports.document.version import PrintedCode, Version
 from app.reports.formats import PAPERS, Format, head_of, paper
 from app.reports.freeze import SIDECAR, Built, Freezer
 from app.reports.freeze_record import ISSUED
@@ -45,7 +45,8 @@ def issue(freezer: Freezer, report_id: int, carrier: str | None, wanted: Issue) 
     for why in (*proof.sentences, *filter(None, [gone])):
         raise Conflict(f"The papers of report {report_id} can't be written anew: {why}")
     built = db.read(verify_archive.rebuilt, report)
-    version = replace(freezer.next_version(built, last)[0], number=report.version)
+    printed = PrintedCode(report.code, "", report.sha256, freezer.place) if report.code else None
+    version = replace(freezer.next_version(built, last)[0], number=report.version, printed=printed)
     files = dict(_made(built, freezer.letterheads, version, (wanted, last.issued if last else None)))
     try:
         db.write(_keep, (report, last), files, wanted, freezer.who)

@@ -59,6 +59,7 @@ ROUTERS: list[Routes] = [
     dispatch.router,
     reports.router,
     frozen.router,
+    frozen.public,
     intake.router,
     outreach.router,
     history.router,

@@ -35,6 +35,7 @@ _MAY: tuple[tuple[frozenset[Role], str], ...] = (
         watch_run watch_campaign
         list_runs get_run get_forecast get_order get_order_paper run_report list_statements get_statement_form
         list_links list_unknown list_rejected list_reports get_report get_report_file prove_report
+        list_signed_papers get_signed_paper
         get_attachment list_receipt_files get_receipt_file list_receipt_lines download_reconciliation
         download_receipt_lines download_unknown list_do_not_send""",
     ),
@@ -56,7 +57,7 @@ _MAY: tuple[tuple[frozenset[Role], str], ...] = (
     (
         _WORKERS,
         """upload_batch discard_batch upload_receipt_file keep_attachment state_figures return_statement_form
-        freeze_report issue_report preview_text pause_run resume_run cancel_run""",
+        freeze_report issue_report keep_signed_paper preview_text pause_run resume_run cancel_run""",
     ),
     (
         _SENDERS,
@@ -100,6 +101,7 @@ PERMISSIONS: dict[str, frozenset[Role]] = {
 OPEN = frozenset(
     {
         *("page_verify", "page_verify_poster", "page_do_verify_text", "verify_text"),
+        *("page_verify_report", "verify_report"),
         *("healthz", "readyz", "metrics", "explain", "docs_page", "docs_style", "log_in"),
         *("post_webhook", "post_webhook_token", "get_webhook", "get_webhook_token"),
         *("page_sign_in", "page_do_log_in", "page_language", "page_static"),

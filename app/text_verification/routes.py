@@ -12,6 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from app.api.dependencies import Routes
+from app.api.rate_limit import admit_stranger
 from app.core.errors import Invalid, TooLarge
 from app.text_verification.advice import ADVICE, LONGEST
 from app.text_verification.compare import TextComparison, TextPart, TextUse, TextVerdict
@@ -73,8 +74,7 @@ async def look(request: Request, text: str) -> TextComparison:
 
 async def read_body(request: Request) -> bytes:
     """Return the body, after admitting the address; read no more of it than one text needs."""
-    forwarded = ", ".join(request.headers.getlist("x-forwarded-for"))
-    _service(request).admit(request.client.host if request.client else "", forwarded)
+    admit_stranger(request)
     body = b""
     async for piece in request.stream():
         body += piece

@@ -7,9 +7,8 @@ from datetime import datetime
 from typing import Literal
 
 from loa_client.api.stated_figures import StatedCounts
+from loa_client.api.verify import FigureSource
 from loa_client.operation import Call, Operation, place
-
-FigureSource = Literal["measured", "stated", "manual"]
 
 NormVerdict = Literal["met", "missed", "unproved", "open"]
 

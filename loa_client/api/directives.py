@@ -7,9 +7,9 @@ from datetime import date, datetime
 from typing import Literal
 
 from loa_client.api.campaigns import RunState
-from loa_client.api.comparisons import FigureSource
 from loa_client.api.reports import Format
 from loa_client.api.stated_figures import PaperView
+from loa_client.api.verify import FigureSource
 from loa_client.operation import Call, File, Iteration, Operation, new_key, place
 from loa_client.values import given
 

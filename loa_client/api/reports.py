@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Literal
 
-from loa_client.operation import Call, Iteration, Operation, new_key, place
+from loa_client.operation import Call, File, Iteration, Operation, new_key, place
 from loa_client.values import given
 
 Format = Literal["json", "csv", "xlsx", "text", "docx", "pdf", "summary"]
@@ -64,6 +64,36 @@ class Frozen:
     created_at: datetime
     created_by: str
     issued: ReportIssue | None = None
+    code: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaperSignature:
+    signer: str
+    organisation: str
+    issuer: str
+    signed_at: datetime | None
+    timestamped_at: datetime | None
+    intact: bool
+    whole: bool
+    later: str
+    chain: str
+    good: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignedPaper:
+    sha256: str
+    name: str
+    size: int
+    at: datetime
+    by: str
+    checked_at: datetime
+    paper: str | None
+    same_pages: bool
+    signatures: list[PaperSignature]
+    good: bool
+    sentences: list[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,6 +209,30 @@ class ReportsOperations:
     def get_report_file(self, report_id: int, form: str) -> Call[bytes]:
         """A file as frozen (docx, pdf, xlsx, csv, json, summary, meta) or issued (issued-pdf)."""
         return Call(method="GET", path=place("/v1/reports/{}/files/{}", report_id, form), answer=bytes)
+
+    @Operation
+    def list_signed_papers(self, report_id: int) -> Call[list[SignedPaper]]:
+        """Signed PDFs of this version, oldest first, and what was found when each was last checked."""
+        return Call(method="GET", path=place("/v1/reports/{}/signed", report_id), answer=list[SignedPaper])
+
+    @Operation
+    def keep_signed_paper(
+        self, report_id: int, *, file: File, idempotency_key: str | None = None
+    ) -> Call[SignedPaper]:
+        """Keep a signed PDF that came back."""
+        return Call(
+            method="POST",
+            path=place("/v1/reports/{}/signed", report_id),
+            answer=SignedPaper,
+            form=given(),
+            file=file,
+            key=idempotency_key or new_key(),
+        )
+
+    @Operation
+    def get_signed_paper(self, report_id: int, sha256: str) -> Call[bytes]:
+        """A signed PDF byte for byte."""
+        return Call(method="GET", path=place("/v1/reports/{}/signed/{}", report_id, sha256), answer=bytes)
 
     @Operation
     def prove_report(self, report_id: int) -> Call[Proof]:

@@ -70,7 +70,7 @@ class Operation(NamedTuple):
         """Its address with this for every id; own: how the caller writes what stands in an address."""
         words = dict.fromkeys(re.findall(r"{(\w+_id)}", self.path), own(said))
         query = f"?campaign={quote(said)}" if self.name == "batch_report" else ""
-        return self.path.format_map(words | {"form": "json", "line": "1", "nth": "1"}) + query
+        return self.path.format_map(words | {"form": "json", "line": "1", "nth": "1", "sha256": "0"}) + query
 
     async def by(self, asker: Asks, key: str | None, said: str, own: Callable[[str], str] = str) -> Answer:
         """What is answered to this caller who writes the id so."""

@@ -32,6 +32,7 @@ OPEN_TO_ALL = {
     "get /readyz": 200,
     "get /metrics": 200,
     "post /v1/verify": 422,
+    "get /v1/verify/reports": 422,
     "post /v1/session": 422,
 }
 # The command line's options are parameters by nature, so commands may have more of them.

@@ -47,6 +47,7 @@ from app.database.models.reporting import (
     link_levels,
     outreach,
     report_files,
+    signed_papers,
     statements,
     tallies,
 )
@@ -123,6 +124,7 @@ __all__ = [
     "run_counts",
     "runs",
     "sessions",
+    "signed_papers",
     "state_events",
     "statements",
     "status_queries",

@@ -160,8 +160,12 @@ frozen_reports = Table(
     Column("changes", JSON, nullable=False),  # differences from the previous version
     Column("created_at", Ms, nullable=False),
     Column("created_by", String(80), nullable=False),
+    # On the last page: made of the salt and of what was frozen. NULL: frozen before there were codes.
+    Column("code", String(16)),
+    Column("code_salt", String(32)),
     UniqueConstraint("kind", "subject_id", "version"),
     UniqueConstraint("kind", "subject_id", "cutoff_at"),
+    Index("ix_reports_code", "code", unique=True),
 )
 
 issued_reports = Table(
@@ -173,6 +177,23 @@ issued_reports = Table(
     Column("signer", String(120), nullable=False),
     Column("at", Ms, nullable=False),
     Column("by", String(80), nullable=False),
+)
+
+# Signed PDFs that came back, byte for byte, with what their signatures proved when they were last checked.
+signed_papers = Table(
+    "signed_papers",
+    metadata,
+    new_id(),
+    Column("report_id", Integer, ForeignKey("reports.id"), nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("name", String(200), nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("content", LargeBinary, nullable=False),
+    Column("found", JSON, nullable=False),  # app/reports/signature_check.py
+    Column("checked_at", Ms, nullable=False),
+    Column("at", Ms, nullable=False),
+    Column("by", String(80), nullable=False),
+    UniqueConstraint("report_id", "sha256"),
 )
 
 # In the database rather than a folder: one backup has ledger and documents, and every host finds them.

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from app.core import clock
 from app.reports.document.letterhead import Letterhead
-from app.reports.document.model import Block, Paragraph, Section, Style, Table, Title
-from app.reports.document.version import ChangedRow, Version
+from app.reports.document.model import (
+    Block,
+    CheckCode,
+    PaperDocument,
+    Paragraph,
+    Section,
+    Style,
+    Table,
+    Title,
+)
+from app.reports.document.version import ChangedRow, PrintedCode, Version
 from app.reports.figures import FIGURES
 from app.reports.render.numbers import hour
 from app.reports.render.table_model import CellKind, ReportTable, TableColumn, TableRow
@@ -137,3 +148,28 @@ def _changes(
     made = tuple(TableRow(f"changed_{nth}", each) for nth, each in enumerate(cells))
     form = ReportTable("Thay đổi", title, tuple(columns), made)
     yield Table(form, "Nguồn số liệu: so sánh hai bản đã chốt.", size=8.5)
+
+
+def with_code(paper: PaperDocument, printed: PrintedCode | None) -> PaperDocument:
+    """Return the paper with the code at the end of its last page; unchanged for a preview."""
+    if printed is None:
+        return paper
+    groups = "-".join(printed.code[at : at + 4] for at in range(0, len(printed.code), 4))
+    where = (
+        f"Quét mã QR, hoặc nhập mã này tại {printed.place}, để đối chiếu bản in với số liệu đã chốt."
+        if printed.place
+        else "Nhập mã này tại trang kiểm tra công khai để đối chiếu bản in với số liệu đã chốt."
+    )
+    address = f"{printed.place}?code={printed.code}" if printed.place else ""
+    lines = (f"Mã đối chiếu: {groups}", where, f"SHA-256 của số liệu: {printed.sha256}")
+    code = CheckCode(lines, address, _qr(address) if address else None)
+    *others, last = paper.sections
+    return replace(paper, sections=(*others, replace(last, blocks=(*last.blocks, code))))
+
+
+def _qr(address: str) -> bytes:
+    import segno  # where a paper is written, not when a process starts
+
+    file = io.BytesIO()
+    segno.make_qr(address, error="m", boost_error=False).save(file, kind="png", scale=8, border=4)
+    return file.getvalue()

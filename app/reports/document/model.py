@@ -87,7 +87,16 @@ class Signature:
     signer: str = ""
 
 
-Block = PaperHead | Title | Heading | Paragraph | Table | DocumentPicture | Signature
+@dataclass(frozen=True, slots=True)
+class CheckCode:
+    """By what a printed copy is checked: lines, and the address as a QR code (PNG), None without one."""
+
+    lines: tuple[str, ...]
+    address: str
+    png: bytes | None
+
+
+Block = PaperHead | Title | Heading | Paragraph | Table | DocumentPicture | Signature | CheckCode
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,16 +31,31 @@ class ChangedRow:
 
 
 @dataclass(frozen=True, slots=True)
+class PrintedCode:
+    """What a printed copy is checked by (app/reports/printed_code.py).
+
+    sha256: of the figures; place: the public page, "" where Loa has no public host.
+    """
+
+    code: str
+    salt: str
+    sha256: str
+    place: str
+
+
+@dataclass(frozen=True, slots=True)
 class Version:
     """number 0: a preview, not frozen. since: number and cut-off (ms) of the version before.
 
     changes: every changed figure, for workbooks and lists; rows: the same for papers, by carrier or area.
+    printed: None for a preview, and for what was frozen before there were codes.
     """
 
     number: int = 0
     since: tuple[int, int] | None = None
     changes: tuple[FigureChange, ...] = ()
     rows: tuple[ChangedRow, ...] = ()
+    printed: PrintedCode | None = None
 
     def words(self, cutoff_ms: int) -> str:
         if not self.number:

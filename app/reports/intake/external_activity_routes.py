@@ -15,7 +15,7 @@ from app.api.dependencies import Config, Db, Id, Routes, Who
 from app.api.idempotency_store import StoredAnswer
 from app.api.idempotent_route import Acts, get_if_match
 from app.api.if_match import addressees_version
-from app.api.uploads import Intake, Taking, answer, sent
+from app.api.uploads import Intake, Taking, answer, file_body, sent
 from app.core import clock
 from app.core.errors import VersionWanted
 from app.database.connection import Database
@@ -31,7 +31,7 @@ from app.reports.addressees import (
 )
 from app.reports.document_meta import EntrySource
 from app.reports.intake import external_activity, external_activity_workbook, views
-from app.reports.intake.routes import FOLDER, XLSX, file_body, workbook
+from app.reports.intake.routes import FOLDER, XLSX, workbook
 from app.reports.intake.schemas import AddresseeBody, OutreachBody
 from app.security import tenant_scope
 

@@ -105,6 +105,7 @@ def read(content: bytes, asked: AwaitedReports) -> list[OutreachClaim]:
     """Return a claim for each addressee with news; raises Invalid with sheet, cell and remedy."""
     cells = FormReader(load(content))
     cells.need_sheets(SHEET)
+    cells.no_other_sheets(SHEET, LISTS)
     _identity(cells, asked.directive_id)
     names = {
         tidy(each.name): each.name for each in asked.addressees if each.kind is not AddresseeKind.CARRIER

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
 from urllib.parse import quote
 
 from fastapi import Request, Response
@@ -13,7 +12,7 @@ from app.api import uploads
 from app.api.dependencies import Config, Db, Id, Routes, Who
 from app.api.idempotency_store import StoredAnswer
 from app.api.idempotent_route import Acts
-from app.api.uploads import Intake, Taking, answer, sent
+from app.api.uploads import Intake, Taking, answer, file_body, sent
 from app.core.errors import Invalid
 from app.database.connection import Database
 from app.file_import.form_reader import SIZE_LIMIT
@@ -31,13 +30,6 @@ router = Routes(prefix="/v1", tags=["stated figures"], route_class=Acts)
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 FOLDER = "uploads"  # leftovers are removed at the next start
-
-
-def file_body(*fields: str) -> dict[str, Any]:
-    texts = {field: {"type": "string"} for field in fields}
-    properties = {"file": {"type": "string", "format": "binary"}, **texts}
-    schema = {"type": "object", "required": ["file"], "properties": properties}
-    return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
 
 
 def workbook(content: bytes, name: str) -> Response:

@@ -67,6 +67,7 @@ AREA_HEAD = (
 )
 UNKNOWN_CODE = "–"
 DAY_HEAD = ("TT", "Ngày", "Khung giờ (08:00-11:30)", "Số lô", "Đã gửi", "(4) theo mức biên nhận")
+FORMER_HEADS = {"(4) theo mức biên nhận": "Đã nhận"}
 DAY_ROWS = 40
 CAUSE_HEAD = ("TT", "Nguyên nhân", "Số lượng", "Tỷ lệ (%)", "Biện pháp")
 REASON_CELLS = {key: f"C{row}" for row, key in enumerate(REASONS, FIRST_ROW)}

@@ -78,6 +78,7 @@ def read(content: bytes, head: FormHead, handed: Handed, around: Circumstances) 
     """Read a filled form; raises Invalid with sheet, cell and remedy of every fault."""
     reading = _Reading(FormReader(load(content)), head)
     reading.cells.need_sheets(*at.SHEETS)
+    reading.cells.no_other_sheets(*at.SHEETS)
     _identity(reading)
     claim = _claim(reading, handed)
     if reading.cells.faults:
@@ -106,8 +107,19 @@ def _identity(reading: _Reading) -> None:
         former = at.FORMER_WORDS.get(words[1])
         if former is None or cells.raw(at.GENERAL, f"B{row}") != former:
             cells.fixed(at.GENERAL, f"B{row}", words[1])
+    _heads(cells)
+    cells.nothing_below(at.GENERAL, at.FIRST_GENERAL_ROW + len(at.GENERAL_ROWS) - 1, "BD")
     if cells.faults:
         raise refusal(cells.faults)
+
+
+def _heads(cells: FormReader) -> None:
+    """Check the heads of forms 2 to 4: columns that were swapped, deleted or put in."""
+    for sheet, titles in ((at.AREAS, at.AREA_HEAD), (at.DAYS, at.DAY_HEAD), (at.CAUSES, at.CAUSE_HEAD)):
+        for column, title in zip("ABCDEFGHIJ", titles, strict=False):
+            found = cells.raw(sheet, f"{column}3")
+            if found is None or found != at.FORMER_HEADS.get(title):
+                cells.fixed(sheet, f"{column}3", title)
 
 
 def _claim(reading: _Reading, handed: Handed) -> StatementInput:
@@ -173,6 +185,7 @@ def _counts(eligible: int, sent: int, received: int | None, failed: int | None) 
 def _areas(reading: _Reading) -> tuple[AreaCounts, ...]:
     cells, codes = reading.cells, [*reading.head.codes, None]
     rows = list(range(at.FIRST_ROW, at.FIRST_ROW + len(codes)))
+    cells.nothing_below(at.AREAS, rows[-1] + 1, "BCDEFGHJ")
     if not _in_order(cells, dict(zip(rows, codes, strict=True))):
         return ()
     if all(cells.blank(at.AREAS, *(f"{column}{row}" for column in "DEFG")) for row in rows):
@@ -223,7 +236,7 @@ def _days(reading: _Reading) -> tuple[DayCounts, ...]:
 
 def _day(cells: FormReader, row: int) -> DayCounts:
     day = cells.day(at.DAYS, f"B{row}")
-    if day is None and cells.blank(at.DAYS, f"B{row}"):
+    if day is None and cells.blank(at.DAYS, f"B{row}") and not cells.noted(at.DAYS, f"B{row}"):
         cells.fault(at.DAYS, f"B{row}", "dòng có số liệu nhưng thiếu ngày; hãy ghi ngày hoặc xóa cả dòng.")
     return DayCounts(
         day=day.isoformat() if day else "",
@@ -243,6 +256,7 @@ def _reasons(reading: _Reading) -> tuple[CauseCounts, ...]:
         if n is not None:
             found.append(CauseCounts(key, REASONS[key], n, remedy))
             rows.append(row)
+    cells.nothing_below(at.CAUSES, at.FIRST_ROW + len(REASONS), "BCE")
     reading.rows["reasons"] = [*rows, at.FIRST_ROW + len(REASONS)]
     return tuple(found)
 

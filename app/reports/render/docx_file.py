@@ -24,6 +24,7 @@ from app.core import clock
 from app.file_import.cells import printable
 from app.reports.document.model import (
     Block,
+    CheckCode,
     DocumentPicture,
     Heading,
     PaperDocument,
@@ -244,3 +245,18 @@ def _(block: Signature, docx: Docx, room: float) -> None:
     if block.signer:
         parts.line(right, block.signer, layout.SIGNER)
     parts.finish(left, right)
+
+
+@_add.register
+def _(block: CheckCode, docx: Docx, room: float) -> None:
+    parts.line(docx, "", layout.ABOUT_CODE)  # two tables without a line between them would be one
+    cells = parts.beside(docx, (layout.QR_MM, room - layout.QR_MM) if block.png else (room,))
+    if block.png:
+        run = cells[0].add_paragraph().add_run()
+        shape: Any = run.add_picture(io.BytesIO(block.png), width=Mm(layout.QR_MM))
+        shape._inline.docPr.set("descr", f"Mã QR: {block.address}")
+    code, *about = block.lines
+    parts.line(cells[-1], code, layout.CODE)
+    for each in about:
+        parts.line(cells[-1], each, layout.ABOUT_CODE)
+    parts.finish(*cells)

@@ -54,6 +54,9 @@ RECIPIENT = LineStyle(11)
 POST = LineStyle(13.5, bold=True, centred=True)
 SIGNER = LineStyle(14, bold=True, centred=True)
 ABOUT = LineStyle(12, centred=True, before=3)
+CODE = LineStyle(12, bold=True)
+ABOUT_CODE = LineStyle(9)
+QR_MM = 26.0  # with its quiet zone
 
 NATION_WORDS = "CỘNG HÒA XÃ HỘI CHỦ NGHĨA VIỆT NAM"
 MOTTO_WORDS = "Độc lập - Tự do - Hạnh phúc"

@@ -16,6 +16,7 @@ import typst
 
 from app.reports.document.model import (
     Block,
+    CheckCode,
     DocumentPicture,
     Heading,
     PaperDocument,
@@ -170,12 +171,29 @@ class _Parts:
     @_made.register
     def _(self, block: DocumentPicture) -> Iterator[_Part]:
         wide, high = layout.fitted(block.width_mm, block.height_mm, self._room)
+        size = {"wide": wide, "high": high, "alt": block.alt}
+        yield {
+            "is": "picture",
+            "caption": _line(block.title, layout.CAPTION),
+            **self._image(block.png),
+            **size,
+        }
+
+    @_made.register
+    def _(self, block: CheckCode) -> Iterator[_Part]:
+        size, alt = {"wide": layout.QR_MM, "high": layout.QR_MM}, f"Mã QR: {block.address}"
+        left = [{"is": "image", "alt": alt, **self._image(block.png), **size}] if block.png else []
+        code, *about = block.lines
+        right = [_line(code, layout.CODE), *(_line(each, layout.ABOUT_CODE) for each in about)]
+        widths = [layout.QR_MM if left else 0.0, self._room - (layout.QR_MM if left else 0.0)]
+        yield {"is": "beside", "before": 12, "widths": widths, "columns": [left, right]}
+
+    def _image(self, png: bytes) -> dict[str, str]:
+        """Write a picture beside the sections; return its place as paper.typ names it."""
         self._drawn += 1
         file = self._pictures.with_name(f"{self._pictures.name}-{self._drawn}.png")
-        file.write_bytes(block.png)
-        caption = _line(block.title, layout.CAPTION)
-        size = {"wide": wide, "high": high}
-        yield {"is": "picture", "file": f"/{file.name}", "alt": block.alt, "caption": caption, **size}
+        file.write_bytes(png)
+        return {"file": f"/{file.name}"}
 
     @_made.register
     def _(self, block: Signature) -> Iterator[_Part]:

@@ -8,13 +8,16 @@ from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 from fastapi import Depends, Query, Response
+from fastapi.concurrency import run_in_threadpool
 from sqlalchemy import Connection
 
+from app.api import uploads
 from app.api.bodies import filled
 from app.api.dependencies import Id, LedgerDep, Routes
 from app.core import clock, ids
-from app.core.errors import Conflict, Invalid, no_such
+from app.core.errors import Conflict, Forbidden, Invalid, TooLarge, no_such
 from app.core.ids import LARGEST, Exact
+from app.file_import.spool import folder_of
 from app.reports import (
     archive,
     carrier_report,
@@ -23,18 +26,20 @@ from app.reports import (
     freeze,
     index,
     issue,
+    signed_papers,
     verify_archive,
 )
 from app.reports.archive import Frozen, ReportSubject, SubjectKind
 from app.reports.archive_routes import require_own
-from app.reports.document import letterhead
 from app.reports.document.final_paper import REMARK_KEYS, REMARKS
 from app.reports.document.version import FigureChange
 from app.reports.figures import CarrierReport
 from app.reports.formats import Report
 from app.reports.fraud_signals import FraudSignal, doubts
-from app.reports.freeze import Freezer
+from app.reports.freeze import freezer_of
+from app.reports.intake.routes import FOLDER
 from app.reports.schemas import IssueBody
+from app.reports.signed_papers import SignedPapers
 from app.reports.stated_report import StatedReport
 from app.security import tenant_scope
 from app.security.roles import may
@@ -113,7 +118,7 @@ def page_do_freeze_report(visit: Visit, fields: Fields, ledger: LedgerDep) -> Re
     visit.db.read(require_own, visit.who, subject)
     try:
         at = read_fields.moment(fields, "at")
-        freezer = Freezer(visit.db, ledger, letterhead.load(visit.settings.letterheads), visit.who.name)
+        freezer = freezer_of(visit.db, ledger, visit.settings, visit.who.name)
         report, new = freezer.freeze(subject, clock.to_ms(at) if at else None)
     except (Conflict, Invalid) as error:
         return _subject_page(visit, subject, fields, refused(error, fields))
@@ -129,11 +134,28 @@ def page_do_issue_report(report_id: Id, visit: Visit, fields: Fields, ledger: Le
         said = {name: fields.get(name) for name in ("number", "dated_on", "signer", *REMARK_KEYS)}
         said["dated_on"] = read_fields.iso_day(said["dated_on"])
         body = filled(IssueBody, said)
-        freezer = Freezer(visit.db, ledger, letterhead.load(visit.settings.letterheads), visit.who.name)
+        freezer = freezer_of(visit.db, ledger, visit.settings, visit.who.name)
         issue.issue(freezer, report_id, visit.who.carrier, body.issue())
     except (Conflict, Invalid) as error:
         return _frozen(visit, report_id, entered=refused(error, fields))
     return redirect_with_flash(visit, f"/reports/{report_id}", say("The final papers are written."))
+
+
+@router.post("/reports/{report_id}/signed")
+async def page_do_keep_signed_paper(report_id: Id, visit: Visit) -> Response:
+    """Keep a signed PDF as POST /v1/reports/{id}/signed does."""
+    db, settings = visit.db, visit.settings
+    papers = SignedPapers(db, settings.signature_roots, visit.who.name, visit.who.carrier)
+    await db.aread(archive.get, report_id, visit.who.carrier)
+    folder = await run_in_threadpool(folder_of, settings.data, FOLDER)
+    limit = settings.attachment_limit_mb * 1_048_576
+    try:
+        async with uploads.taken(visit.request, settings, folder, limit) as upload:
+            found = await run_in_threadpool(papers.check, report_id, upload.path)
+            await db.awrite(papers.keep, report_id, upload.path, found, upload.file.name)
+    except (Conflict, Forbidden, Invalid, TooLarge) as error:
+        return await run_in_threadpool(_frozen, visit, report_id, 0, False, refused(error, FormData()))
+    return redirect_with_flash(visit, f"/reports/{report_id}", say("The signed PDF is kept and checked."))
 
 
 def _own_subject(connection: Connection, visit: PageRequest, report_id: int) -> ReportSubject:
@@ -166,6 +188,7 @@ def _frozen(
         "proof": verify_archive.prove(visit.db, report) if prove else None,
         "issues": may(visit.who.role, "issue_report"),
         "remarks": REMARKS[subject.kind],
+        "signed": visit.db.read(signed_papers.of_report, report_id),
         "entered": entered,
     }
     return render(visit, "frozen.html", entered.status, **shown)

@@ -9,9 +9,12 @@ from urllib.parse import parse_qs
 from fastapi import Response
 
 from app.api.dependencies import Routes
+from app.api.rate_limit import admit_stranger
 from app.api.token_buckets import TooOften
 from app.core import clock
-from app.core.errors import AppError, Invalid
+from app.core.errors import AppError, Invalid, NotFound
+from app.reports import printed_code
+from app.reports.archive import Spoilt
 from app.reports.document import letterhead
 from app.text_verification import routes as genuine
 from app.text_verification.advice import ADVICE, LONGEST
@@ -46,6 +49,16 @@ FLAGS: dict[RedFlag, Said] = {
     RedFlag.THREAT: say("It threatens with a case or an arrest. Police summon by paper, never by message."),
 }
 _TOO_OFTEN = say("Too many checks. Wait a minute, then try again.")
+_PRINTED: dict[type[AppError], Said] = {
+    TooOften: _TOO_OFTEN,
+    NotFound: say(
+        "No report has this code. Compare it letter by letter with the last page of the paper; if it is the "
+        "same, the paper is not one of ours."
+    ),
+    Spoilt: say(
+        "The figures behind this code are not those that were frozen, so they are not shown. Tell the agency."
+    ),
+}
 _NO_TEXT = say("Paste the text of one message, {n} characters at the most.")
 
 
@@ -80,6 +93,23 @@ def page_verify_poster(visit: Visit) -> Response:
     hosts = visit.settings.public_hosts
     address = f"https://{hosts[0]}/verify" if hosts else str(visit.request.base_url) + "verify"
     return render(visit, "verify_poster.html", address=address, picture=qr(address), **_who(visit))
+
+
+@router.get("/verify/reports")
+def page_verify_report(visit: Visit, code: str = "") -> Response:
+    """Show the frozen figures of the code on a printed report, as GET /v1/verify/reports does."""
+    shown: dict[str, Any] = {"code": code[:40], "found": None, "sentence": None} | _who(visit)
+    status, headers = 200, {}
+    if code:
+        try:
+            admit_stranger(visit.request)
+            shown["found"] = visit.db.read(printed_code.look, code)
+        except AppError as error:
+            status, shown["sentence"] = error.status, _PRINTED[type(error)]
+            headers = {"Retry-After": str(error.retry_after_s)} if isinstance(error, TooOften) else {}
+    answer = render(visit, "verify_report.html", status, grouped=printed_code.grouped, **shown)
+    answer.headers.update({"Cache-Control": "no-store", **headers})
+    return answer
 
 
 def _who(visit: PageRequest) -> dict[str, Any]:

@@ -65,6 +65,7 @@ SENTENCES: Mapping[str, Said] = {
     "rejected.resend": say("queued refused messages of {subject} again"),
     "report.freeze": say("froze {subject}"),
     "report.issue": say("issued {subject} with its number, day and signer"),
+    "report.signed": say("handed in a signed PDF of {subject}"),
     "run.add": say("added {subject}"),
     "run.cancel": say("cancelled {subject}"),
     "run.end": say("said that {subject} has ended"),

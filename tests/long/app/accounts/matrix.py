@@ -75,6 +75,9 @@ directive_report        401  in   in   in   403  403
 list_doubts             401  in   in   in   403  403
 freeze_report           401  in   in   403  in   in
 issue_report            401  in   in   403  in   404
+keep_signed_paper       401  in   in   403  in   404
+list_signed_papers      401  in   in   in   in   404
+get_signed_paper        401  404  404  404  404  404
 list_reports            401  in   in   in   in   in
 get_report              401  in   in   in   in   404
 get_report_file         401  in   in   in   in   404
@@ -112,6 +115,7 @@ list_erasures           401  in   in   in   403  403
 get_erasure             401  in   in   in   403  403
 print_erasure           401  in   in   in   403  403
 verify_text             in   in   in   in   in   in
+verify_report           in   in   in   in   in   in
 upload_receipt_file     401  in   in   403  in   in
 list_receipt_files      401  in   in   in   in   in
 get_receipt_file        401  in   in   in   in   404
@@ -176,6 +180,7 @@ page_do_enrol_totp      303  403  403  403  403  403
 page_do_confirm_totp    303  403  403  403  403  403
 page_sign_in            in   in   in   in   in   in
 page_verify_poster      in   in   in   in   in   in
+page_verify_report      in   in   in   in   in   in
 page_verify             in   in   in   in   in   in
 page_do_verify_text     in   in   in   in   in   in
 page_do_log_in          in   in   in   in   in   in
@@ -189,6 +194,7 @@ page_plans              303  in   in   in   403  403
 page_plan               303  in   in   in   403  403
 page_do_freeze_report   303  in   in   403  in   in
 page_do_issue_report    303  in   in   403  in   404
+page_do_keep_signed_paper 303  in   in   403  in   404
 page_frozen_report      303  in   in   in   in   404
 page_compose                303  in   in   403  403  403
 page_do_create_campaign     303  in   in   403  403  403

@@ -226,6 +226,7 @@ class Hall:
         known |= {"ledger": ledger_for(self.db, 1000), "hub": self.app.state.hub, "read": None}
         known |= {"campaign": str(number) if "page" in route.name else number, "edited": Edition(number, 1)}
         known |= {"paging": Cursor(0, 10, request.url, MutableHeaders()), "form": "json", "addressee": "x"}
+        known |= {"sha256": "0" * 64}
         wanted = inspect.signature(endpoint).parameters
         known |= {"body": body_of(endpoint)} if "body" in wanted else {}
         return {name: known[name] for name, of in wanted.items() if name in known or of.default is of.empty}

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 
 import pytest
+from httpx import Response
 from sqlalchemy import Connection, update
 
 from app.core import clock
@@ -13,7 +14,8 @@ from app.core.states import DeliveryState
 from app.database.connection import Database
 from app.database.models import audiences, deliveries, report_files, run_batches, tallies
 from tests.long.app.reports.scene import varied
-from tests.long.app.web.conftest import Paper, text
+from tests.long.app.reports.signing import Authority, sign
+from tests.long.app.web.conftest import Paper, text, token
 
 TODAY = clock.local(clock.now()).date()
 
@@ -163,3 +165,33 @@ def test_signs_that_receipts_were_made_up_are_shown_to_the_office(pages_db: Data
     carrier = text(signed_in("operator", "vnpt").get("/reports/runs/1").text)
     assert "Biểu 4" in carrier
     assert "không thật" not in carrier
+
+
+def test_a_signed_pdf_is_handed_in_on_the_page_and_told_in_words(signed_in: In) -> None:
+    paper = signed_in("admin")
+    page = freeze(paper)
+    issued = {"number": "17", "dated_on": f"{TODAY:%d/%m/%Y}", "signer": "Đại tá Nguyễn Văn A"}
+    assert paper.send(page, f"{page}/issue", **issued).status_code == 303
+    (link,) = re.findall(r'href="(/v1/reports/\d+/files/issued-pdf)"', paper.get(page).text)
+    pdf = sign(paper.get(link).content, Authority().signer("Nguyễn Văn A"))
+
+    def hand_in(content: bytes) -> Response:
+        return paper.client.post(
+            f"{page}/signed",
+            data={"csrf": token(paper.get(page).text)},
+            files={"file": ("ký.pdf", content, "application/pdf")},
+            headers={
+                "Accept": "text/html",
+                "Cookie": "; ".join(f"{k}={v}" for k, v in paper.cookies.items()),
+            },
+        )
+
+    refused = hand_in(b"%PDF-1.7 no more")
+    assert refused.status_code == 422
+    assert "Không đọc được tệp này như một tệp PDF" in text(refused.text)
+    assert hand_in(pdf).status_code == 303
+    said = text(paper.get(page).text)
+    assert "Ký với tên Nguyễn Văn A, bằng chứng thư số của CA Thử nghiệm." in said
+    assert "Chưa ai kiểm tra chứng thư số là của ai" in said
+    assert "Các trang đúng là của văn bản đã chốt issued-pdf" in said
+    assert "đã ký, không bị sửa" not in said  # nobody has checked whose certificate it is

@@ -1,0 +1,249 @@
+"""A signed PDF that came back: kept byte for byte, and no better word for its signatures than they prove."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import zlib
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from sqlalchemy import update
+from typer.testing import CliRunner
+
+from app.cli import app as loa
+from app.core.config import Settings
+from app.core.errors import Invalid
+from app.database.models import signed_papers as table
+from app.reports import archive
+from app.reports.archive import Frozen
+from app.reports.freeze import Freezer
+from app.reports.issue import issue
+from app.reports.signed_papers import SignedPaper, SignedPapers, of_report
+from app.runtime.api_app import create_app
+from app.security import create_key
+from tests.app.client import Client
+from tests.long.app.reports.conftest import Two
+from tests.long.app.reports.signing import Authority, scribble, sign
+from tests.long.app.reports.test_issue import SIGNED
+
+
+@dataclass
+class Desk:
+    """A report with its final paper, and an authority that the settings trust."""
+
+    freezer: Freezer
+    report: Frozen
+    authority: Authority
+    folder: Path
+
+    @property
+    def paper(self) -> bytes:
+        return self.freezer.db.read(archive.content, self.report, "issued-pdf")[1]
+
+    def keep(self, pdf: bytes, *, trusts: bool = True, name: str = "ký.pdf") -> SignedPaper:
+        file = self.folder / name
+        file.write_bytes(pdf)
+        roots = self.authority.pem(self.folder) if trusts else None
+        papers = SignedPapers(self.freezer.db, roots, "officer", None)
+        found = papers.check(self.report.id, file)
+        return self.freezer.db.write(papers.keep, self.report.id, file, found)
+
+
+@pytest.fixture(scope="module")
+def authority() -> Authority:
+    return Authority()
+
+
+@pytest.fixture
+def desk(frozen: Two, authority: Authority, tmp_path: Path) -> Desk:
+    freezer, (first, _) = frozen
+    return Desk(freezer, issue(freezer, first.id, None, SIGNED), authority, tmp_path)
+
+
+def said(paper: SignedPaper) -> str:
+    return " ".join(paper.sentences)
+
+
+def test_the_final_paper_signed_under_a_trusted_authority_is_good(desk: Desk) -> None:
+    pdf = sign(desk.paper, desk.authority.signer("Nguyễn Văn A", "Công an tỉnh Sơn La"))
+    kept = desk.keep(pdf)
+    assert kept.good
+    assert (kept.paper, kept.same_pages, len(kept.signatures)) == ("issued-pdf", True, 1)
+    words = said(kept)
+    assert "Signed in the name of Nguyễn Văn A (Công an tỉnh Sơn La), with a certificate of CA Thử" in words
+    assert "By the signer's own clock" in words
+    assert "Nothing was added to the file after it." in words
+    assert "whether it was revoked was not asked" in words
+    assert "Its pages are those of the frozen paper issued-pdf" in words
+    assert kept.sha256 == hashlib.sha256(pdf).hexdigest()
+
+
+def test_without_roots_nobody_has_checked_whose_it_is(desk: Desk) -> None:
+    kept = desk.keep(sign(desk.paper, desk.authority.signer("An")), trusts=False)
+    assert not kept.good
+    assert kept.signatures[0].chain == "unchecked"
+    assert "Nobody has checked whose certificate it is" in said(kept)
+    assert "trust" not in said(kept).replace("authority that you trust", "")
+
+
+def test_another_authority_of_the_same_name_vouches_for_nobody(desk: Desk) -> None:
+    kept = desk.keep(sign(desk.paper, Authority(desk.authority.name).signer("Nguyễn Văn A")))
+    assert (kept.signatures[0].chain, kept.good) == ("untrusted", False)
+    assert "does not lead to an authority" in said(kept)
+
+
+@pytest.mark.parametrize("days", [(-9, -1), (2, 9)], ids=["over", "not begun"])
+def test_a_certificate_that_is_not_in_force_vouches_for_nobody(desk: Desk, days: tuple[int, int]) -> None:
+    kept = desk.keep(sign(desk.paper, desk.authority.signer("An", days=days)))
+    assert not kept.good
+    assert "not in force when this was checked" in said(kept)
+
+
+def test_a_byte_altered_after_signing_is_told(desk: Desk) -> None:
+    pdf = bytearray(sign(desk.paper, desk.authority.signer("An")))
+    pdf[len(desk.paper) // 2] ^= 1
+    kept = desk.keep(bytes(pdf))
+    assert not kept.signatures[0].intact
+    assert "altered, or the signature is forged" in said(kept)
+    assert "not made of a frozen paper" in said(kept)
+
+
+def test_words_put_over_the_pages_after_signing_are_told(desk: Desk) -> None:
+    kept = desk.keep(scribble(sign(desk.paper, desk.authority.signer("An"))))
+    assert (kept.signatures[0].later, kept.same_pages, kept.good) == ("changed", False, False)
+    assert "what it shows now is not what was signed" in said(kept)
+
+
+def test_words_put_over_the_frozen_pages_before_signing_are_told(desk: Desk) -> None:
+    kept = desk.keep(sign(scribble(desk.paper), desk.authority.signer("An")))
+    assert kept.signatures[0].good
+    assert (kept.paper, kept.same_pages, kept.good) == ("issued-pdf", False, False)
+    assert "its pages were changed since" in said(kept)
+
+
+def test_two_who_sign_are_both_told_and_the_first_was_not_changed(desk: Desk) -> None:
+    once = sign(desk.paper, desk.authority.signer("An"))
+    kept = desk.keep(sign(once, desk.authority.signer("Công an tỉnh Sơn La"), "Chuky2"))
+    assert [each.signer for each in kept.signatures] == ["An", "Công an tỉnh Sơn La"]
+    assert [each.later for each in kept.signatures] == ["signatures", "nothing"]
+    assert kept.good
+
+
+def test_the_draft_signed_is_said_to_be_the_draft(desk: Desk) -> None:
+    draft = desk.freezer.db.read(archive.content, desk.report, "pdf")[1]
+    kept = desk.keep(sign(draft, desk.authority.signer("An")))
+    assert (kept.paper, kept.good) == ("pdf", False)
+
+
+def test_another_version_s_paper_is_no_paper_of_this_one(desk: Desk, frozen: Two) -> None:
+    other = desk.freezer.db.read(archive.content, frozen[1][1], "pdf")[1]
+    assert desk.keep(sign(other, desk.authority.signer("An"))).paper is None
+
+
+def test_a_certificate_may_name_anything_and_stays_one_plain_line(desk: Desk) -> None:
+    kept = desk.keep(sign(desk.paper, desk.authority.signer("An\n\x1b[31m\u202eBộ trưởng")), trusts=False)
+    assert all(each.isprintable() for each in kept.sentences)
+
+
+def bomb() -> bytes:
+    """A PDF whose cross-references are a gigabyte of blanks, in a few kilobytes."""
+    packed, packer = b"", zlib.compressobj(9)
+    for _ in range(1024):
+        packed += packer.compress(b" " * 1_048_576)
+    packed += packer.flush()
+    head = b"%PDF-1.5\n1 0 obj\n<< /Type /XRef /Size 9 /W [1 2 1] /Filter /FlateDecode /Length "
+    body = head + str(len(packed)).encode() + b" >>\nstream\n" + packed + b"\nendstream\nendobj\n"
+    return body + b"startxref\n9\n%%EOF\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (lambda paper: paper, "bears no digital signature"),
+        (lambda paper: paper[:9000], "can't be read as a PDF"),
+        (lambda paper: b"", "can't be read as a PDF"),
+        (lambda paper: b"PK\x03\x04" + bytes(500), "can't be read as a PDF"),
+        (lambda paper: b"%PDF-1.7\n" + b"<<" * 50_000, "can't be read as a PDF"),
+        (lambda paper: bomb(), "can't be read as a PDF"),
+    ],
+    ids=["unsigned", "cut off", "empty", "zip", "deep", "bomb"],
+)
+def test_what_is_no_signed_pdf_is_refused(desk: Desk, content: object, why: str) -> None:
+    with pytest.raises(Invalid, match=why):
+        desk.keep(content(desk.paper))  # type: ignore[operator]
+
+
+def test_the_same_file_again_is_one_paper_checked_anew(desk: Desk) -> None:
+    pdf = sign(desk.paper, desk.authority.signer("An"))
+    before = desk.keep(pdf, trusts=False)
+    again = desk.keep(pdf)
+    assert (before.good, again.good) == (False, True)
+    assert again.at == before.at
+    assert again.checked_at >= before.checked_at
+
+
+@pytest.fixture
+def clients(desk: Desk, settings: Settings) -> Iterator[dict[str, Client]]:
+    db = desk.freezer.db
+    keys = {"admin": db.write(create_key, "anyone"), "auditor": db.write(create_key, "a", "auditor")}
+    keys["vnpt"] = db.write(create_key, "vnpt", "operator", "vnpt")
+    roots = {"signature_roots": desk.authority.pem(desk.folder)}
+    app = create_app(settings.model_copy(update=roots), db)
+    with ExitStack() as opened:
+        yield {who: opened.enter_context(Client(app, key)) for who, key in keys.items()}
+
+
+def test_over_http_it_is_kept_listed_and_given_back_whole(desk: Desk, clients: dict[str, Client]) -> None:
+    pdf = sign(desk.paper, desk.authority.signer("An"))
+    place = f"/v1/reports/{desk.report.id}/signed"
+    files = {"file": ("Báo cáo đã ký.pdf", io.BytesIO(pdf), "application/pdf")}
+    kept = clients["admin"].post(place, files=files)
+    assert kept.status_code == 201, kept.text
+    assert kept.json()["good"]
+    assert clients["auditor"].get(place).json() == [kept.json()]
+    sha256 = hashlib.sha256(pdf).hexdigest()
+    assert clients["auditor"].get(f"{place}/{sha256}").content == pdf
+    assert clients["auditor"].get(f"{place}/{'0' * 64}").status_code == 404
+    for path in (place, f"{place}/{sha256}"):
+        assert clients["vnpt"].get(path).status_code == 404
+    desk.freezer.db.write(lambda c: c.execute(update(table).values(content=pdf + b" ")))
+    assert clients["auditor"].get(f"{place}/{sha256}").json()["type"] == "/docs/errors#report-spoilt"
+
+
+@pytest.mark.parametrize(
+    ("problem", "words"),
+    [
+        ("REVOKED_NO_POE", "was revoked"),
+        ("OUT_OF_BOUNDS_NOT_REVOKED", "not in force"),
+        ("NO_CERTIFICATE_CHAIN_FOUND", "does not lead to an authority"),
+        ("", "does not lead to an authority"),
+    ],
+)
+def test_each_doubt_about_a_certificate_has_its_words(desk: Desk, problem: str, words: str) -> None:
+    kept = desk.keep(sign(desk.paper, Authority().signer("An")))
+    found = desk.freezer.db.read(lambda c: c.execute(table.select()).one().found)
+    found["signatures"][0]["chain_problem"] = problem
+    desk.freezer.db.write(lambda c: c.execute(update(table).values(found=found)))
+    told = desk.freezer.db.read(of_report, desk.report.id)
+    assert words in said(told[0])
+    assert not kept.good
+
+
+def test_the_command_says_the_same_and_its_status_tells_of_doubts(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = desk.folder / "signed.pdf"
+    file.write_bytes(sign(desk.paper, desk.authority.signer("An")))
+    monkeypatch.setenv("LOA_DATA", str(desk.folder))
+    doubtful = CliRunner().invoke(loa, ["report", "signed", str(desk.report.id), str(file)])
+    assert doubtful.exit_code == 1, doubtful.output
+    assert "Nobody has checked whose certificate it is" in doubtful.stdout
+    monkeypatch.setenv("LOA_SIGNATURE_ROOTS", str(desk.authority.pem(desk.folder)))
+    assert CliRunner().invoke(loa, ["report", "signed", str(desk.report.id), str(file)]).exit_code == 0
+    listed = CliRunner().invoke(loa, ["report", "signed", str(desk.report.id), "--json"])
+    assert (listed.exit_code, len(json.loads(listed.stdout))) == (0, 1)
