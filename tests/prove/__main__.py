@@ -65,6 +65,8 @@ def parts() -> dict[str, Part]:
     found["model"] = _model()
     found["planted"] = _planted()
     found["simulate"] = _simulate()
+    power = (*_PYTEST, "-q", str(ROOT / "tests" / "prove" / "test_power.py"))
+    found["power"] = Part("power failures within commits", power, needs=("gcc",))
     tests = (str(ROOT / "tests" / each) for each in _FOREIGN)
     found["foreign"] = Part("SMPP and webhooks against programs of others", (*_PYTEST, "-q", *tests))
     bench = (

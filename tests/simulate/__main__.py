@@ -14,7 +14,6 @@ import time
 from pathlib import Path
 
 from tests.simulate.runner import Found, Runner
-from tests.simulate.script import script_of
 
 _SHOWN = 3
 
@@ -25,12 +24,13 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=1, help="the first of them")
     parser.add_argument("--seed", type=int, help="this seed alone, with its script")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes that try them")
+    parser.add_argument("--power", action="store_true", help="the power fails as well, within commits")
     parser.add_argument("--until-first", action="store_true", help="end at the first that breaks a promise")
     parser.add_argument("--out", type=Path, help="a JSON file for the figures")
     said = parser.parse_args()
     out = said.out and said.out.resolve()
     began = time.monotonic()
-    with Runner() as runner:
+    with Runner(said.power) as runner:
         if said.seed is not None:
             return _one(runner, said.seed)
         seeds = range(said.first, said.first + said.seeds)
@@ -49,8 +49,8 @@ def main() -> int:
 
 
 def _one(runner: Runner, seed: int) -> int:
-    found = runner.try_one(script_of(seed))
-    print(script_of(seed))
+    found = runner.try_one(runner.script(seed))
+    print(runner.script(seed))
     print(
         f"{found.virtual_s:.1f} virtual seconds, {found.parts} parts taken, fingerprint {found.fingerprint}"
     )

@@ -6,7 +6,7 @@ import asyncio
 import os
 import random
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import event
 
 from app.database.connection import Database
+from tests.simulate.power import Power
 
 _ERRORS = {
     "full": sqlite3.SQLITE_FULL,
@@ -30,6 +31,8 @@ class Disk:
     takes_s: tuple[float, float] = (0.0005, 0.01)
     failing: float = 0.0  # share of transactions
     error: str = "full"
+    power: Power | None = None
+    without_power: Callable[[], None] = lambda: None  # called once the power has failed
 
     def seconds(self) -> float:
         return self.chance.uniform(*self.takes_s) / 2
@@ -58,12 +61,17 @@ class SimulatedDatabase(Database):
         self._free_at = 0.0
 
     def write(self, work: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        with self._transaction(writing=True) as connection:
-            done = work(connection, *args, **kwargs)
-            fault = self._disk.fault()
-            if fault is not None:
-                raise fault
+        try:
+            with self._transaction(writing=True) as connection:
+                done = work(connection, *args, **kwargs)
+                fault = self._disk.fault()
+                if fault is not None:
+                    raise fault
             return done
+        finally:
+            power = self._disk.power
+            if power is not None and power.has_failed:
+                self._disk.without_power()
 
     async def awrite(self, work: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         return await self._later(partial(self.write, work, *args, **kwargs), writing=True)
@@ -87,6 +95,7 @@ class SimulatedDatabase(Database):
             done = job()
         except Exception as found:
             error = found
+        # A program that has just lost its power hears nothing of it: it is killed.
         asyncio.get_running_loop().call_later(self._disk.seconds(), _tell, future, done, error)
 
 
@@ -99,14 +108,19 @@ def _tell(future: asyncio.Future[Any], done: Any, error: Exception | None) -> No
         future.set_exception(error)
 
 
-def in_memory_speed(whole: Database) -> None:
-    """Have SQLite sync nothing: a simulated kill ends a program, not the machine."""
+def connect_here(whole: Database, power: Power | None, pragmas: Sequence[str]) -> None:
+    """Have connections open the ledger of the folder of this simulation, and give them these pragmas.
+
+    Without a power that fails SQLite syncs nothing: a simulated kill ends a program, not the machine.
+    """
 
     @event.listens_for(whole.engine, "do_connect")
     def _connect(_dialect: Any, _record: Any, _arguments: Any, options: dict[str, Any]) -> sqlite3.Connection:
-        return sqlite3.connect(os.path.abspath("ledger.db"), **options)  # of the folder of this simulation
+        return sqlite3.connect(os.path.abspath(power.file if power else "ledger.db"), **options)
 
     @event.listens_for(whole.engine, "connect")
     def _connected(raw: Any, _: Any) -> None:
-        raw.execute("PRAGMA synchronous=OFF")
+        raw.execute("PRAGMA wal_autocheckpoint=20" if power else "PRAGMA synchronous=OFF")
         raw.execute("PRAGMA cache_size=-2000")
+        for pragma in pragmas:
+            raw.execute(f"PRAGMA {pragma}")

@@ -12,7 +12,7 @@ from app.core.states import DeliveryState
 from app.database.models import deliveries, faults, quarantine, receipts
 from app.ledger.factory import ledger_for
 from app.reports.verify import examine
-from tests.simulate.start import PARTS, TEXTS
+from tests.simulate.start import LEFT_OUT, PARTS, TEXTS
 from tests.simulate.world import World
 
 _TAKEN = {
@@ -53,18 +53,21 @@ def _copies(world: World) -> Iterator[str]:
     rows = world.desk.read(_states)
     # A receipt for a number with an id that no answer had is taken for that of a message whose answer was
     # lost: nobody could tell them apart.
-    foreign = any(each.kind == "reports foreign ids" for each in world.script.events)
+    kinds = {each.kind for each in world.script.events}
+    foreign, refused = "reports foreign ids" in kinds, "refuses some" in kinds
     parts = {1: 1, 2: PARTS}
     for (campaign, phone), state in rows.items():
         has = took.pop((campaign, phone), 0)
         said = f"{mask(phone)} of campaign {campaign} is {DeliveryState(state).name}"
-        least = 1 if state == DeliveryState.UNDELIVERED else parts[campaign]  # other parts were refused
+        least = 1 if refused else parts[campaign]  # where one part was refused, the others are on their way
         if state in _TAKEN and has < least and not foreign:
             yield f"{said}, and the centre took {has} of {parts[campaign]} parts"
         if has and state in (DeliveryState.QUEUED, DeliveryState.NOT_SENT) and has == parts[campaign]:
             yield f"{said}, and the centre has taken all its parts"
         if state == DeliveryState.QUEUED:
             yield f"{said} at the end"
+        if phone == LEFT_OUT and has:
+            yield f"{said}, who had asked for no messages, and got {has} parts"
     if took:
         yield f"the centre took messages that no delivery has: {dict(took)}"
 

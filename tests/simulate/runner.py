@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import hashlib
 import os
 import pickle
@@ -24,8 +25,9 @@ import structlog
 
 from app.database.connection import Database
 from tests.simulate import promises, start, world
-from tests.simulate.database import in_memory_speed
+from tests.simulate.database import connect_here
 from tests.simulate.network import Network
+from tests.simulate.power import Power, build
 from tests.simulate.script import Script, script_of, shortest
 from tests.simulate.virtual_loop import Stalled, VirtualLoop, WallClock, no_chance, simulated_time
 
@@ -44,19 +46,24 @@ class Found:
     unknown: int = 0
     fingerprint: str = ""
     kinds: tuple[str, ...] = ()
+    power_failures: int = 0
 
 
 @dataclass(slots=True)
 class Runner:
     """Keeps the template of the ledger and a warm engine; children work in folders of their own.
 
-    at_rest: called with the world before the promises are looked at, to spoil it.
+    pragmas: settings of SQLite other than Loa's. at_rest: called with the world before the promises are
+    looked at, to spoil it.
     """
 
+    has_power_failures: bool = False
+    pragmas: Sequence[str] = ()
     at_rest: Callable[[world.World], None] = lambda _: None
     _folder: Path = field(init=False)
     _whole: Database = field(init=False)
     _home: str = field(init=False)
+    _power: Power | None = field(init=False)
     tally: Counter[str] = field(default_factory=Counter)
 
     def __enter__(self) -> Self:
@@ -67,7 +74,10 @@ class Runner:
         self._home = os.getcwd()
         os.chdir(self._folder)
         self._whole = Database("sqlite:///ledger.db", beside=True)
-        in_memory_speed(self._whole)
+        self._power = None
+        if self.has_power_failures:
+            self._power = Power(build(self._folder), self._whole)
+        connect_here(self._whole, self._power, self.pragmas)
         shutil.copy("template.db", "ledger.db")
         self.simulate(Script(0, 1, ()), leave=True)  # fills the caches of statements, which children inherit
         self._whole.engine.dispose()
@@ -80,18 +90,18 @@ class Runner:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def script(self, seed: int) -> Script:
-        return script_of(seed)
+        return script_of(seed, power=self.has_power_failures)
 
     # ---- One simulation, in this process
 
     def simulate(self, script: Script, *, leave: bool = False) -> Found:
         """Simulate one script on ledger.db of this folder. leave: end all tasks in order, as no fork does."""
-        chance = random.Random(f"network {script.seed}")
-        network = Network(chance)
+        network = Network(random.Random(f"network {script.seed}"))
         loop = VirtualLoop(network)
         network.loop = loop
         clock = WallClock(loop, EVENING_S if script.evening else 9 * 3600.0)
-        own = world.World(script, loop, network, clock, self._whole, random.Random(f"world {script.seed}"))
+        chance = random.Random(f"world {script.seed}")
+        own = world.World(script, loop, network, clock, self._whole, chance, power=self._power)
         with no_chance(script.seed), simulated_time(loop, clock):
             try:
                 loop.run_until_complete(_live(own))
@@ -113,6 +123,7 @@ class Runner:
             unknown,
             hashlib.sha256(told.encode()).hexdigest()[:12],
             kinds,
+            self._power.failures if self._power else 0,
         )
 
     # ---- In forks
@@ -123,7 +134,7 @@ class Runner:
     def try_all(self, seeds: Sequence[int], workers: int, *, until_first: bool = False) -> list[Found]:
         """Try these seeds in so many processes; return those that broke a promise."""
         bad: list[Found] = []
-        for found in self._tried(map(script_of, seeds), workers):
+        for found in self._tried(map(self.script, seeds), workers):
             self._count(found)
             if found.broken:
                 bad.append(found)
@@ -132,7 +143,7 @@ class Runner:
         return sorted(bad, key=lambda each: each.seed)
 
     def shortest(self, seed: int) -> Script:
-        return shortest(script_of(seed), lambda script: bool(self.try_one(script).broken))
+        return shortest(self.script(seed), lambda script: bool(self.try_one(script).broken))
 
     def _tried(self, scripts: Iterable[Script], workers: int) -> Iterator[Found]:
         """Yield what each script showed, as it ends: so many children at a time, one for each script."""
@@ -159,6 +170,7 @@ class Runner:
 
     def _child(self, script: Script, writing: int) -> None:
         signal.alarm(_LONGEST_S)
+        gc.disable()  # what is left of a killed program would run its `finally` when it is collected
         folder = Path(tempfile.mkdtemp(dir=self._folder))
         try:
             os.chdir(folder)
@@ -172,21 +184,17 @@ class Runner:
         os._exit(0)
 
     def _count(self, found: Found) -> None:
-        one = {
-            "tried": 1,
-            "parts": found.parts,
-            "unknown": found.unknown,
-            "virtual_s": round(found.virtual_s),
-        }
-        self.tally.update(one)
+        self.tally.update({"tried": 1, "parts": found.parts, "unknown": found.unknown})
+        self.tally.update({"virtual_s": round(found.virtual_s), "power_failures": found.power_failures})
         self.tally.update(f"event: {kind}" for kind in found.kinds)
 
     def figures(self) -> str:
         tally = self.tally
         hours = tally["virtual_s"] / 3600
-        return (
+        said = (
             f"{tally['parts']:,} parts, {tally['unknown']:,} unknown at the end, {hours:,.1f} virtual hours"
         )
+        return said + (f", {tally['power_failures']:,} power failures" if self._power else "")
 
 
 async def _live(own: world.World) -> None:

@@ -41,6 +41,7 @@ WORKER = ("kill", "power", "freeze", "stop")
 DATABASE = ("disk full", "disk input or output", "disk locked", "disk slow")
 PEOPLE = ("pause", "cancel", "resend", "write off", "do not send", "rate", "priority")
 CLOCK = ("clock step",)
+POWER = ("current fails",)
 PROMPT = frozenset((*PEOPLE, "kill", "stop", "throttles", "queue is full", "refuses some", "reports twice"))
 
 
@@ -82,8 +83,8 @@ class Script:
         return "\n".join([f"seed {self.seed}, {self.workers} workers{when}", *map(str, self.events)])
 
 
-def script_of(seed: int) -> Script:
-    """Return the script of this seed: one to eight events, of one kind or of all."""
+def script_of(seed: int, *, power: bool = False) -> Script:
+    """Return the script of this seed: one to eight events, of one kind or of all. power: it fails as well."""
     chance = random.Random(f"script {seed}")
     families = (CENTRE, WORKER, DATABASE, PEOPLE, CLOCK)
     weights = (6, 5, 2, 3, 1)
@@ -91,6 +92,8 @@ def script_of(seed: int) -> Script:
     events = [
         _event(chance, focus or chance.choices(families, weights)[0]) for _ in range(chance.randint(1, 8))
     ]
+    if power:
+        events = events[:3] + [_event(chance, POWER) for _ in range(chance.randint(1, 3))]
     in_order = tuple(sorted(events, key=lambda each: each.at))
     return Script(seed, chance.choice((1, 2, 2)), in_order, evening=chance.random() < 0.15)
 

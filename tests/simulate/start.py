@@ -11,7 +11,7 @@ from app.core.config import Settings
 from app.core.states import BatchState, CampaignState, RunState
 from app.database import schema
 from app.database.connection import Database
-from app.database.models import batches, campaigns, run_batches, runs, subscribers
+from app.database.models import batches, campaigns, do_not_send, run_batches, runs, subscribers
 from tests.app import world as tables
 
 CARRIERS = ("viettel", "vnpt")
@@ -20,6 +20,8 @@ TEXTS = ("Canh giac lua dao", "Cong an khong goi dien yeu cau chuyen tien. " * 5
 PARTS = 2  # of the second
 # (campaign, carrier, subscribers): two campaigns have numbers in common, so that a phone tells nothing.
 PLAN = ((0, 0, 12), (0, 1, 6), (1, 0, 5))
+BEHIND = (84_912_000_100, 84_912_000_101)  # in the second file of the first run alone
+LEFT_OUT = BEHIND[0]  # who has asked for no messages
 RATE = 6.0
 SUB_BATCH = 4
 
@@ -44,11 +46,22 @@ def _fill(c: Connection) -> None:
         row = {"campaign_id": campaign + 1, "carrier": CARRIERS[carrier], "state": RunState.RUNNING.value}
         run = c.execute(insert(runs).values(row | {"created_at": 0})).inserted_primary_key[0]
         first = 84_912_000_000 if carrier == 0 else 84_888_000_000
-        _add_batch(c, campaign + 1, int(run), CARRIERS[carrier], [first + n for n in range(count)])
+        phones = [first + n for n in range(count)]
+        _add_batch(c, campaign + 1, int(run), CARRIERS[carrier], phones)
+        if run == 1:  # a second file that repeats some of the first
+            _add_batch(c, campaign + 1, int(run), CARRIERS[carrier], [*phones[:3], *BEHIND])
+    left_out = {"carrier": CARRIERS[0], "phone": LEFT_OUT, "added_at": 0, "added_by": "test"}
+    c.execute(insert(do_not_send).values(left_out))
 
 
 def _add_batch(c: Connection, campaign: int, run: int, carrier: str, phones: list[int]) -> None:
-    batch = {"carrier": carrier, "name": f"{run}.csv", "sha256": f"{run}", "bytes": 0, "lines": len(phones)}
+    batch = {
+        "carrier": carrier,
+        "name": f"{run}.csv",
+        "sha256": f"{run} {len(phones)}",
+        "bytes": 0,
+        "lines": len(phones),
+    }
     batch |= {"state": BatchState.READY.value, "accepted": len(phones), "created_at": 0, "created_by": "test"}
     batch_id = c.execute(insert(batches).values(batch)).inserted_primary_key[0]
     rows = [

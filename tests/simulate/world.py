@@ -7,6 +7,7 @@ import random
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from contextvars import Context
 from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, select, update
@@ -30,12 +31,14 @@ from app.runtime.worker import Worker
 from carriers.simulators.smsc import Smsc, SmscBehaviour
 from tests.simulate.database import Disk, SimulatedDatabase
 from tests.simulate.network import Network
+from tests.simulate.power import Power
 from tests.simulate.script import MANNERS, Event, Script
 from tests.simulate.start import PLAN, PORTS, RATE, SUB_BATCH, TEXTS, settings
 from tests.simulate.virtual_loop import Program, VirtualLoop, WallClock
 
 BUSY = ("queueing", "closing", "runs", "quarantine")  # the sweeps that look again every 2 s
 PACE_S = 2.0
+CHUNK_S = 4.0  # how long what a worker has claimed may still be on its way
 LATE_S = 1.5  # how long after an order, or the end of the hours, a part may still come
 
 
@@ -73,15 +76,21 @@ class World:
     taken: dict[tuple[int, bytes], int] = field(default_factory=dict)
     allowed: dict[int, int] = field(default_factory=dict)  # phone -> copies that a person's order may make
     came: list[tuple[float, int]] = field(default_factory=list)  # when a part came, and for whom
+    left_out: dict[int, float] = field(default_factory=dict)  # who asked for no messages, and when
+    ended: list[Program] = field(default_factory=list)  # kept, so that nothing of theirs is collected
     broken: list[str] = field(default_factory=list)
     still: dict[int, float] = field(default_factory=dict)  # runs that people have stopped, and when
     _latest: tuple[deque[float], deque[float]] = field(default_factory=lambda: (deque(), deque()))
     disk: Disk = field(init=False)
     desk: SimulatedDatabase = field(init=False)
 
+    power: Power | None = None
+
     def __post_init__(self) -> None:
-        self.disk = Disk(random.Random(f"disk {self.script.seed}"))
-        self.desk = SimulatedDatabase(self.whole, Disk(random.Random(0)))
+        self.disk = Disk(random.Random(f"disk {self.script.seed}"), power=self.power)
+        self.disk.without_power = self.lose_power
+        self.desk = SimulatedDatabase(self.whole, Disk(random.Random(0), power=self.power))
+        self.desk._disk.without_power = self.lose_power
 
     def saw(self, part: tuple[int, bytes]) -> None:
         copies = self.taken[part] = self.taken.get(part, 0) + 1
@@ -104,6 +113,8 @@ class World:
         # On SQLite, where one process sends, what two reserve is soon too far ahead to be kept (decision 16).
         if self.script.workers == 1 and len(latest) > RATE * PACE_S + SUB_BATCH:
             self.broken.append(f"at {now:.3f} s {len(latest)} parts came within {PACE_S:g} s")
+        if now > self.left_out.get(part[0], now) + CHUNK_S:
+            self.broken.append(f"at {now:.3f} s a part came for {part[0]}, who had asked for none")
         run = 2 if part[0] < 84_900_000_000 else 1 if TEXTS[0].encode().startswith(part[1]) else 3
         if now > self.still.get(run, now) + LATE_S:
             self.broken.append(f"at {now:.3f} s a part of run {run} came, which has been told to stop")
@@ -122,17 +133,15 @@ class World:
         return SmscBehaviour(seed=self.script.seed + number, receipt_timeout_s=4.0)
 
     def start_worker(self, number: int) -> None:
-        program = Program(f"worker {number}")
-        self.loop.start(program, self._work(number, program))
-
-    async def _work(self, number: int, program: Program) -> None:
-        db = SimulatedDatabase(self.whole, self.disk)
+        """Start this worker, unless it is at work: two events may each end and start it."""
+        if number in self.workers:
+            return
+        program, db = Program(f"worker {number}"), SimulatedDatabase(self.whole, self.disk)
         worker = Worker(db, ledger_for(db, 10), settings(), Metrics())
         for sweep in worker.sweeps:
             sweep.every_s = 2.0 if sweep.name in BUSY else 12.0
         self.workers[number] = (program, worker)
-        with suppress(DatabaseUnavailable):  # it was told to stop, and its disk did not come back
-            await worker.run()
+        self.loop.start(program, _run(worker))
 
     # ---- Events
 
@@ -186,10 +195,14 @@ class World:
         number = event.which % self.script.workers
         if number in self.workers:
             program, _ = self.workers.pop(number)
-            program.killed = True
+            self._kill_program(program)
             disconnect(program)
             await asyncio.sleep(event.lasts)
             self.start_worker(number)
+
+    def _kill_program(self, program: Program) -> None:
+        program.killed = True
+        self.ended.append(program)
 
     async def _freeze(self, event: Event) -> None:
         number = event.which % self.script.workers
@@ -215,6 +228,21 @@ class World:
             self.disk.error, self.disk.failing = what, 0.2 + 0.8 * abs(event.value)
         await asyncio.sleep(event.lasts)
         self.disk.takes_s, self.disk.failing = Disk(self.chance).takes_s, 0.0
+
+    async def _current(self, _: Event) -> None:
+        if self.disk.power is not None:
+            self.disk.power.fail_soon(self.chance)
+
+    def lose_power(self) -> None:
+        """End every worker with the machine; it starts again with what its disk has kept."""
+        assert self.disk.power is not None
+        for number, (program, _) in tuple(self.workers.items()):
+            self._kill_program(program)
+            self.network.vanish(program)
+            del self.workers[number]
+            after = self.chance.uniform(0.1, 6.0)
+            self.loop.call_later(after, self.start_worker, number, context=Context())  # of no killed program
+        self.disk.power.back(self.chance)
 
     async def _clock(self, event: Event) -> None:
         size = (2.0, 60.0, 7200.0, 86_400.0)[event.which % 4]
@@ -263,6 +291,8 @@ class World:
 
     async def _do(self, event: Event) -> None:
         numbers = [f"0912000{n:03}" for n in range(event.which, event.which + 3)]
+        for number in numbers:
+            self.left_out.setdefault(84_000_000_000 + int(number), self.loop.now)
         self.desk.write(do_not_send.add, "viettel", numbers, "people")
 
     async def _rate(self, event: Event) -> None:
@@ -315,6 +345,11 @@ class World:
     def _waits(self) -> str:
         states = self.desk.read(lambda c: c.execute(select(runs.c.state)).scalars().all())
         return f"runs {states}, receipts {[each.outstanding() for each in self.centres]}"
+
+
+async def _run(worker: Worker) -> None:
+    with suppress(DatabaseUnavailable):  # it was told to stop, and its disk did not come back
+        await worker.run()
 
 
 async def _opened(centre: Smsc) -> None:
