@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from app.core import clock
-from app.core.states import SuspendCause
+from app.core.states import SuspendCause, suspended_because
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +25,10 @@ class Suspension:
     at: datetime
     sentence: str
 
-
-_SHARES = {
-    SuspendCause.FAILED: "{bad} of its last {of} messages failed",
-    SuspendCause.REFUSED: "the carrier refused {bad} of its last {of} messages",
-    SuspendCause.UNKNOWN: "{bad} of its last {of} messages have no answer",
-    SuspendCause.DAILY: "its carrier was handed {bad} messages today, and {of} is the most",
-}
+    def why(self, language: str) -> str:
+        """Say it as a sentence of a page."""
+        said = suspended_because(self.cause, self.bad, self.of, language)
+        return f"{said[0].upper()}{said[1:]}."
 
 
 def suspension(value: Mapping[str, Any] | None) -> Suspension | None:
@@ -44,7 +41,7 @@ def suspension(value: Mapping[str, Any] | None) -> Suspension | None:
 
 
 def _sentence(cause: SuspendCause, bad: int, of: int, reasons: Mapping[str, int]) -> str:
-    why = _SHARES[cause].format(bad=f"{bad:,}", of=f"{of:,}")
+    why = suspended_because(cause, bad, of)
     by = ", ".join(f"{name} {n:,}" for name, n in reasons.items())
     shown = f" (reasons of the run's failures: {by})" if by else ""
     return f"The run has paused itself: {why}{shown}. Look for the cause, then resume or cancel it."

@@ -6,6 +6,7 @@ from enum import IntEnum, StrEnum
 from typing import NamedTuple
 
 from app.core.errors import Conflict
+from app.core.phone import Sentence
 from carriers.contract import Reason, ReceiptLevel, ReceiptStatus
 
 MAX_PARTS = 15  # parts are bits of a 16-bit number
@@ -44,6 +45,34 @@ class SuspendCause(StrEnum):
     REFUSED = "refused"  # by the carrier, at once
     UNKNOWN = "unknown"  # without an answer
     DAILY = "daily"  # messages of the carrier on this day
+
+
+_SUSPENDED = {
+    SuspendCause.FAILED: Sentence(
+        "{bad} of its last {of} messages failed", "trong {of} tin gần nhất có {bad} tin bị lỗi"
+    ),
+    SuspendCause.REFUSED: Sentence(
+        "the carrier refused {bad} of its last {of} messages",
+        "trong {of} tin gần nhất, nhà mạng từ chối {bad} tin",
+    ),
+    SuspendCause.UNKNOWN: Sentence(
+        "{bad} of its last {of} messages have no answer",
+        "trong {of} tin gần nhất có {bad} tin không có trả lời",
+    ),
+    SuspendCause.DAILY: Sentence(
+        "its carrier was handed {bad} messages today, and {of} is the most",
+        "hôm nay nhà mạng đã nhận {bad} tin; mức tối đa mỗi ngày là {of} tin",
+    ),
+}
+
+
+def suspended_because(cause: SuspendCause, bad: int, of: int, language: str = "en") -> str:
+    """Say why a run has paused itself: the one wording of pages, mails, API and commands."""
+    numbers = {"bad": f"{bad:,}", "of": f"{of:,}"}
+    if language == "vi":
+        numbers = {name: number.replace(",", ".") for name, number in numbers.items()}
+    said = _SUSPENDED[cause]
+    return (said.vi if language == "vi" else said.en).format_map(numbers)
 
 
 FAILED = (DeliveryState.REJECTED, DeliveryState.UNDELIVERED, DeliveryState.EXPIRED)

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, func, select
 
 from app.campaigns import follow_ups, plans, queries
 from app.campaigns.plans import Phase
 from app.campaigns.queries import RunFilter
 from app.core import clock
-from app.core.states import CampaignState, RunState
+from app.core.states import CampaignState, DeliveryState, RunState
 from app.database.connection import shared_ms
 from app.database.listing import ListColumns, ListPart, ListRequest, part, without_marks
-from app.database.models import campaigns, directives, plan_rounds, runs
+from app.database.models import campaigns, directives, plan_rounds, runs, tallies
 from app.database.models import plans as plan_rows
 from app.reports import unique_reach
 from app.reports.unique_reach import ReachCount
@@ -111,7 +112,7 @@ def plan(connection: Connection, plan_id: int) -> Plan:
     row, planned = plans.get(connection, plan_id), plans.rounds_of(connection, plan_id)
     number = select(directives.c.number).where(directives.c.id == row.directive_id)
     ids = [each.campaign_id for each in planned if each.campaign_id is not None]
-    reach = unique_reach.of_campaigns(connection, ids, shared_ms(connection))
+    reach = _reach(connection, ids)
     return Plan(
         id=row.id,
         name=row.name,
@@ -122,6 +123,31 @@ def plan(connection: Connection, plan_id: int) -> Plan:
         persons=sum(each.first for each in reach),
         rounds=[_round(connection, each, reach) for each in planned],
     )
+
+
+# What was counted last, by database and campaigns with how many messages of each had been delivered.
+_counted: OrderedDict[tuple[object, ...], Sequence[ReachCount]] = OrderedDict()
+_MOST_COUNTED = 64
+
+
+def _reach(connection: Connection, ids: Sequence[int]) -> Sequence[ReachCount]:
+    """Count whom these campaigns reached, and again only when more messages have been delivered.
+
+    What is delivered stays so. While no tally of it has grown, a count over all deliveries gives the same.
+    """
+    r, t = runs.c, tallies.c
+    delivered = (t.run_id == r.id) & (t.state == DeliveryState.DELIVERED)
+    query = select(r.id, r.created_at, func.sum(t.n)).outerjoin_from(runs, tallies, delivered)
+    query = query.where(r.campaign_id.in_(ids)).group_by(r.id, r.created_at).order_by(r.id)
+    rows = connection.execute(query).all()
+    key = (str(connection.engine.url), *map(tuple, rows))
+    found = _counted.get(key)
+    if found is None:
+        found = unique_reach.of_campaigns(connection, ids, shared_ms(connection))
+        _counted[key] = found
+        while len(_counted) > _MOST_COUNTED:
+            _counted.popitem(last=False)
+    return found
 
 
 def _round(connection: Connection, planned: Row[Any], reach: Sequence[ReachCount]) -> PlanRound:

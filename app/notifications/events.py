@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, select
 from app.core import clock
 from app.core.config import Settings
 from app.core.phone import network
-from app.core.states import LinkState, RunState
+from app.core.states import LinkState, RunState, SuspendCause, suspended_because
 from app.database.models import audit, campaigns, frozen_reports, links, runs
 from app.notifications.outbox import Notice, NotificationChannel
 
@@ -70,21 +70,11 @@ def notices(settings: Settings, events: Iterable[NotificationEvent]) -> Iterator
                 )
 
 
-# Why a run has paused itself, for the mails; the same words as on its page.
-_WHY = {
-    "failed": "{bad} trong {of} tin gần nhất bị lỗi",
-    "refused": "nhà mạng từ chối {bad} trong {of} tin gần nhất",
-    "unknown": "{bad} trong {of} tin gần nhất không có trả lời",
-    "daily": "hôm nay nhà mạng đã nhận {bad} tin, mức tối đa là {of} tin",
-}
-
-
 def _mails(settings: Settings, event: NotificationEvent) -> Iterator[Notice]:
     """Write to who is always told: somebody must look, then resume or cancel the run."""
     data = event.data
-    counted = {name: f"{data[name]:,}".replace(",", ".") for name in ("bad", "of")}
     name = f"Đợt gửi {data['run_id']} (nhà mạng {network(data['carrier'])})"
-    why = _WHY[data["cause"]].format_map(counted)
+    why = suspended_because(SuspendCause(data["cause"]), data["bad"], data["of"], "vi")
     at = clock.local(clock.from_ms(event.at)).strftime("%H:%M ngày %d/%m/%Y")
     lines = (
         f"{name} đã tự tạm dừng lúc {at}: {why}.",

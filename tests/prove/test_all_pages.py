@@ -5,6 +5,7 @@ None can be forgotten: which operation answers an address is asked of the router
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -123,6 +124,27 @@ BROKEN = """() => {
 }"""
 
 
+LEAST_FILLED = 0.6  # of a sheet that another one follows
+
+
+def short_sheets(pdf: bytes) -> list[str]:
+    """Sheets whose print ends far above their foot although more follows, as when what follows is not cut."""
+    drawn = subprocess.run(
+        ["pdftoppm", "-r", "20", "-gray", "-"], input=pdf, capture_output=True, check=True
+    ).stdout
+    found, sheet = [], 0
+    while drawn:
+        _, size, most, rest = drawn.split(b"\n", 3)
+        wide, high = map(int, size.split())
+        assert most == b"255"
+        rows = [min(rest[y * wide : (y + 1) * wide]) for y in range(high)]
+        drawn, sheet = rest[wide * high :], sheet + 1
+        filled = max((y for y, dark in enumerate(rows) if dark < 200), default=0) / high
+        if drawn and filled < LEAST_FILLED:
+            found.append(f"sheet {sheet} is filled to {filled:.0%}")
+    return found
+
+
 @pytest.mark.usefixtures("furnished")
 @pytest.mark.parametrize("visit", VISITS, ids=lambda visit: visit.name)
 def test_no_number_breaks_on_paper_and_lines_of_pictures_are_there(
@@ -136,7 +158,7 @@ def test_no_number_breaks_on_paper_and_lines_of_pictures_are_there(
         assert page.evaluate(BROKEN) == []
         hidden = "els => els.filter(each => getComputedStyle(each).display === 'none').length"
         assert page.eval_on_selector_all("main svg:not(.map svg) polyline", hidden) == 0
-        assert page.pdf(format="A4")
+        assert short_sheets(page.pdf(format="A4")) == []
     finally:
         page.emulate_media(media="screen")
 
@@ -159,3 +181,11 @@ def test_what_can_t_be_read_in_the_dark_would_be_seen(windows: Callable[[str, bo
     page.evaluate("document.documentElement.style.setProperty('--soft', '#4d5661')")  # that of the light
     with pytest.raises(AssertionError, match="dark"):
         reads(page)
+
+
+def test_a_sheet_that_stays_half_empty_would_be_seen(windows: Callable[[str, bool], Page]) -> None:
+    page = windows("admin", False)
+    page.goto("/directives/1")
+    assert short_sheets(page.pdf(format="A4")) == []
+    page.evaluate("document.querySelectorAll('main .card').forEach(each => each.style.breakBefore = 'page')")
+    assert short_sheets(page.pdf(format="A4"))[0].startswith("sheet 1 is filled to")

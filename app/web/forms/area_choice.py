@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import lru_cache
 
@@ -26,6 +26,11 @@ def offered() -> list[AreaGroup]:
     return _offered(_today())
 
 
+def districts() -> list[AreaGroup]:
+    """Return the districts alone, where all communes would be too much for a page."""
+    return [replace(each, communes=()) for each in offered()]
+
+
 @lru_cache(4)
 def _offered(today: date) -> list[AreaGroup]:
     """A commune that came from several districts stands in its home's group."""
@@ -39,6 +44,12 @@ def chosen(fields: FormData) -> list[str]:
     """Return what is ticked, and the codes that are typed beside it, each once."""
     typed = fields.get("areas").replace(",", " ").split()
     return list(dict.fromkeys([*fields.all("area"), *typed]))
+
+
+def chosen_or_named(fields: FormData) -> list[str]:
+    """Return what is ticked, and the codes or names that are written beside it, each once."""
+    lines = (line.strip() for line in fields.raw("areas").replace(",", "\n").splitlines())
+    return list(dict.fromkeys([*fields.all("area"), *filter(None, lines)]))
 
 
 def _today() -> date:

@@ -14,7 +14,7 @@ from app.campaigns.schemas import FollowUpBody
 from app.core.errors import Conflict, Invalid, NotFound
 from app.ledger.unreached import USUAL
 from app.security import tenant_scope
-from app.web.forms import read_fields
+from app.web.forms import area_choice, read_fields
 from app.web.rendering import (
     Fields,
     FormData,
@@ -35,7 +35,7 @@ router = Routes(include_in_schema=False)
 async def page_follow_up(campaign_id: Id, visit: Visit) -> Response:
     """Show the form, with the usual outcomes chosen."""
     await visit.db.aread(tenant_scope.require, visit.who, campaign_id=campaign_id)
-    return await _form(visit, campaign_id, FormState(), {str(each) for each in USUAL})
+    return await _form(visit, campaign_id, FormState(), FormData({"outcomes": [str(each) for each in USUAL]}))
 
 
 @router.post("/campaigns/{campaign_id}/follow-up")
@@ -47,7 +47,7 @@ async def page_do_follow_up(campaign_id: Id, visit: Visit, fields: Fields) -> Re
         hours = DayHours(visit.settings.day_starts, visit.settings.day_ends)
         made = await visit.db.awrite(follow_ups.create_waking, visit.db, wanted, hours, visit.who.name)
     except (Conflict, Invalid, NotFound) as error:
-        return await _form(visit, campaign_id, refused(error, fields), set(fields.all("outcomes")))
+        return await _form(visit, campaign_id, refused(error, fields), fields)
     return redirect_with_flash(
         visit, f"/campaigns/{made}", say("The follow-up is a draft; its audience is being made.")
     )
@@ -55,14 +55,14 @@ async def page_do_follow_up(campaign_id: Id, visit: Visit, fields: Fields) -> Re
 
 def _said(fields: FormData, campaign_id: int) -> dict[str, Any]:
     others = fields.get("campaign_ids").replace(",", " ").split()
-    lines = (line.strip() for line in fields.raw("areas").replace(",", "\n").splitlines())
     said: dict[str, Any] = {name: fields.get(name) or None for name in ("name", "text")}
     said |= {name: read_fields.moment(fields, name) for name in ("window_start", "window_end")}
     said |= {"campaign_ids": [campaign_id, *others], "outcomes": fields.all("outcomes")}
-    return said | {"areas": [line for line in lines if line]}
+    return said | {"areas": area_choice.chosen_or_named(fields)}
 
 
-async def _form(visit: PageRequest, campaign_id: int, entered: FormState, ticked: set[str]) -> Response:
+async def _form(visit: PageRequest, campaign_id: int, entered: FormState, fields: FormData) -> Response:
     source = await visit.db.aread(optimistic_lock.campaign, campaign_id)
-    values = {"source": source, "outcomes": OUTCOMES, "ticked": ticked}
+    values = {"source": source, "outcomes": OUTCOMES, "ticked": set(fields.all("outcomes"))}
+    values |= {"groups": area_choice.offered(), "picked": set(fields.all("area"))}
     return render(visit, "follow_up.html", entered.status, entered=entered, **values)

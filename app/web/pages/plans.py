@@ -16,7 +16,7 @@ from app.core.errors import Conflict, Invalid, NotFound
 from app.deadline import plan_status
 from app.ledger.unreached import USUAL
 from app.security.roles import may
-from app.web.forms import drafting, read_fields
+from app.web.forms import area_choice, drafting, read_fields
 from app.web.forms.list_query import UNASKED, ListQuery, list_view
 from app.web.rendering import (
     Fields,
@@ -82,6 +82,7 @@ async def page_do_follow_up_round(plan_id: Id, nth: Id, visit: Visit, fields: Fi
     """Make the round a draft to those whom the rounds before it did not reach."""
     try:
         said = {"outcomes": fields.all("outcomes"), "text": fields.get("text") or None}
+        said["areas"] = fields.all("area")
         wanted, hours = filled(RoundFollowUpBody, said).request(), visit.settings
         default = DayHours(hours.day_starts, hours.day_ends)
         of, by = (plan_id, nth), (default, visit.who.name)
@@ -114,5 +115,6 @@ async def _list(visit: PageRequest, entered: FormState, query: ListQuery = UNASK
 async def _one(visit: PageRequest, plan_id: int, entered: FormState) -> Response:
     found = await visit.db.aread(plan_status.plan, plan_id)
     values = {"plan": found, "phases": PHASES, "outcomes": OUTCOMES, "usual": {str(each) for each in USUAL}}
+    values["districts"] = area_choice.districts()
     writes = may(visit.who.role, "set_round")
     return render(visit, "plan.html", entered.status, entered=entered, writes=writes, **values)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from fastapi import FastAPI
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import Connection, event, func, insert, select, update
 
 from app.campaigns import lifecycle, plans
 from app.campaigns.plans import Phase, PlanFields, RoundWindow
@@ -87,6 +87,33 @@ def test_a_plan_of_four_rounds_from_the_first_sending_to_those_never_reached(
     found = seen(db, plan)
     assert (found.persons, [each.first for each in found.rounds]) == (8, [6, 2, 0, 0])
     assert found.rounds[2].follows_up == [first, second]
+
+
+def test_persons_are_counted_again_only_when_more_were_reached(db: Database, letter: int) -> None:
+    plan = made(db, letter)
+    first = sent_in(db, letter, ROUNDS[0], {n: D.DELIVERED if n < 6 else D.SUBMITTED for n in range(10)})
+    db.write(plans.set_round, plan, 1, first, "lan")
+    asked: list[str] = []
+
+    def heard(_c: object, _cursor: object, sql: str, *_: object) -> None:
+        asked.extend(each for each in ("deliveries",) if f"FROM {each}" in sql)
+
+    def look(c: Connection) -> tuple[int, list[str]]:
+        asked.clear()
+        event.listen(c.engine, "before_cursor_execute", heard)
+        try:
+            return plan_status.plan(c, plan).persons, list(asked)
+        finally:
+            event.remove(c.engine, "before_cursor_execute", heard)
+
+    persons, counted = db.read(look)
+    assert (persons, bool(counted)) == (6, True)
+    assert db.read(look) == (6, [])
+    change(db, first, 7, D.DELIVERED)
+    persons, counted = db.read(look)
+    assert (persons, bool(counted)) == (7, True)
+    change(db, first, 8, D.UNDELIVERED)
+    assert db.read(look) == (7, [])
 
 
 @on_sqlite

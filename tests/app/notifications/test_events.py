@@ -72,7 +72,7 @@ def test_a_run_that_has_paused_itself_is_told_by_webhook_and_mail(db: Database) 
     (letter,) = db.read(events.happened, for_mail, clock.now())
     assert (letter.channel, letter.target) == ("email", "pa05@x.example")
     assert letter.payload["subject"] == "Đợt gửi 1 (nhà mạng Viettel) đã tự tạm dừng"
-    assert "1.071 trong 5.340 tin gần nhất bị lỗi" in letter.payload["text"]
+    assert "trong 5.340 tin gần nhất có 1.071 tin bị lỗi" in letter.payload["text"]
     assert db.write(outbox.put, [letter]) == 1
     assert not db.read(outbox.unknown, db.read(events.happened, for_mail, clock.now()))
     for cause in ("refused", "unknown", "daily"):

@@ -21,9 +21,12 @@ def test_a_follow_up_is_made_by_a_form_and_approved_by_another(pages_db: Databas
     assert f"/campaigns/{one}/follow-up" in author.get(f"/campaigns/{one}").text
     form = author.get(f"/campaigns/{one}/follow-up").text
     assert re.findall(r'value="(\w+)" checked', form) == ["undelivered", "expired", "no_receipt"]
+    assert 'name="area" value="116"' in form
     place = f"/campaigns/{one}/follow-up"
+    refused = author.send(place, place, outcomes=["undelivered"], area=["119"], areas="999").text
+    assert 'name="area" value="119" checked' in refused
     answer = author.send(
-        place, place, outcomes=["undelivered"], areas="116\nThị trấn Ít Ong", text="Canh giac."
+        place, place, outcomes=["undelivered"], area=["116"], areas="Thị trấn Ít Ong", text="Canh giac."
     )
     assert answer.status_code == 303, text(answer.text)
     made = int(answer.headers["location"].rsplit("/", 1)[1])

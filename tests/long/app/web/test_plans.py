@@ -45,8 +45,15 @@ def test_a_plan_is_made_filled_and_followed_up(pages_db: Database, signed_in: In
     good = {n: D.DELIVERED if n < 6 else D.UNDELIVERED for n in range(10)}
     one = sent(pages_db, good, draft=replace(DRAFT, directive_id=letter, **window))
     assert author.send("/plans/1", "/plans/1/rounds/1", campaign_id=one).status_code == 303
-    told = author.send("/plans/1", "/plans/1/rounds/2/follow-up", outcomes=["undelivered"], text="Nho nhe.")
+    told = author.send(
+        "/plans/1",
+        "/plans/1/rounds/2/follow-up",
+        outcomes=["undelivered"],
+        area=["116", "119"],
+        text="Nho nhe.",
+    )
     assert told.status_code == 303
+    assert "Thành phố Sơn La (116)" in text(author.get(told.headers["location"]).text)
     past.fill(pages_db)
     page = author.get("/plans/1").text
     assert "Số người đã nhận ít nhất một lần 6" in text(page)
