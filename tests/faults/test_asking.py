@@ -26,7 +26,9 @@ def vnpt_link(vnpt: Vnpt) -> dict[str, object]:
     return own | {"queries_per_second": 40}
 
 
-@pytest.mark.parametrize("killed", [True, False], ids=["killed", "stopped"])
+@pytest.mark.parametrize(
+    "killed", [True, pytest.param(False, marks=pytest.mark.prove)], ids=["killed", "stopped"]
+)
 async def test_the_other_worker_asks_on_and_nothing_is_sent_twice(
     new_postgresql_url: str, tmp_path: Path, killed: bool
 ) -> None:

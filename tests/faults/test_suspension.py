@@ -14,7 +14,7 @@ from app.database.connection import Database, shared_ms
 from app.database.models import runs
 from carriers.simulators.smsc import Smsc, SmscBehaviour
 from tests.app.world import World, build
-from tests.engines import each_engine
+from tests.engines import each_engine, other_by_hand
 from tests.faults.working import run_state, until, working
 
 database_url = each_engine
@@ -32,6 +32,7 @@ def sent(world: World) -> int:
     return sum(n for state, n in world.states().items() if state != DeliveryState.QUEUED)
 
 
+@other_by_hand
 async def test_a_run_pauses_itself_and_is_let_go_on(db: Database, smsc: Smsc) -> None:
     world = build(db, 1500)
     world.fan_out()

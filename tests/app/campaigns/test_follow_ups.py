@@ -25,7 +25,7 @@ from app.ledger.unreached import Outcome
 from tests.app.campaigns import past
 from tests.app.campaigns.past import D, approved, audience, begin, change, follow, in_state, left, sent, start
 from tests.app.campaigns.rows import DRAFT
-from tests.engines import each_engine, on_sqlite
+from tests.engines import each_engine, on_sqlite, other_by_hand
 
 database_url = each_engine
 
@@ -54,6 +54,7 @@ def sound(db: Database) -> None:
         assert {key: n for key, n in sums.items() if n} == counts
 
 
+@other_by_hand
 @pytest.mark.parametrize(
     ("outcomes", "whom"),
     [
@@ -230,6 +231,7 @@ def test_two_rounds_that_are_both_queued_again_do_not_leave_a_number_out_of_each
     assert sent_to == [0, 1]
 
 
+@other_by_hand
 @pytest.mark.parametrize("came", [D.DELIVERED, D.SUBMITTED, D.UNKNOWN, D.QUEUED, D.UNDELIVERED])
 def test_what_an_order_sends_again_in_a_source_is_left_out_where_its_follow_up_has_come_first(
     db: Database, came: D

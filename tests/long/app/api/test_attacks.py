@@ -187,8 +187,10 @@ ROWS += '<c r="A1" t="inlineStr"><is><t>&x;</t></is></c></row></sheetData></work
     "head",
     [
         '<!DOCTYPE x [<!ENTITY x SYSTEM "file:///etc/passwd">]>',
-        '<!DOCTYPE x [<!ENTITY a "lol"><!ENTITY x "&a;&a;&a;&a;&a;&a;&a;&a;">]>',
-        '<!DOCTYPE x SYSTEM "http://127.0.0.1:9/x.dtd">',
+        pytest.param(
+            '<!DOCTYPE x [<!ENTITY a "lol"><!ENTITY x "&a;&a;&a;&a;&a;&a;&a;&a;">]>', marks=pytest.mark.prove
+        ),
+        pytest.param('<!DOCTYPE x SYSTEM "http://127.0.0.1:9/x.dtd">', marks=pytest.mark.prove),
     ],
 )
 def test_a_workbook_with_entities_is_no_list(client: Client, settings: Settings, head: str) -> None:

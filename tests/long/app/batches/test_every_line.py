@@ -18,6 +18,7 @@ from app.file_import.upload import UploadedFile
 from app.reports.labels import bad_line
 from tests.app.batches.files import kept
 from tests.app.cli.test_campaign_commands import Shell
+from tests.engines import other_by_hand
 
 # Each line of the file, and what becomes of it: "good", a reason, "blank".
 LINES = [
@@ -130,6 +131,7 @@ def workbook(path: Path) -> None:
     book.close()
 
 
+@other_by_hand
 def test_every_row_of_a_workbook_is_in_one_of_three_counts(db: Database, tmp_path: Path) -> None:
     path = tmp_path / "list.xlsx"
     workbook(path)

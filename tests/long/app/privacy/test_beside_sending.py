@@ -21,6 +21,7 @@ from app.privacy import certificates
 from app.privacy.erasable import ErasureKind
 from app.reports.verify import verify
 from tests.app.world import FIRST_PHONE, World, accepted, add_batch, build
+from tests.engines import other_by_hand
 from tests.long.app.privacy.past import erase, eraser, rows
 from tests.long.app.reports.scene import T0
 
@@ -86,6 +87,7 @@ async def _both(world: World) -> Sender:
     return sender
 
 
+@other_by_hand
 def test_the_writer_is_shared_slice_by_slice(db: Database) -> None:
     world = two_campaigns(db)
     world.fan_out()
@@ -102,6 +104,7 @@ def test_the_writer_is_shared_slice_by_slice(db: Database) -> None:
     assert made[ErasureKind.BATCH].rows["subscribers"] == _OLD
 
 
+@other_by_hand
 def test_a_campaign_that_sends_is_left_alone(db: Database) -> None:
     world = two_campaigns(db)
     world.fan_out()

@@ -19,6 +19,7 @@ from app.privacy import certificates
 from app.privacy.erasable import ErasureKind
 from app.reports.verify import verify
 from tests.app.world import World, accepted, receipt
+from tests.engines import other_by_hand
 from tests.long.app.privacy.past import eraser, rows
 from tests.long.app.privacy.test_beside_sending import two_campaigns
 
@@ -69,6 +70,7 @@ def world(db: Database) -> World:
     return world
 
 
+@other_by_hand  # make prove has more kills (test_erasure_kills)
 @pytest.mark.parametrize("seed", range(14, 14 + ERASURES))
 def test_an_erasure_killed_between_any_two_statements_stops_nobody(world: World, seed: int) -> None:
     db, dice, kills = world.db, random.Random(seed), 0

@@ -77,6 +77,7 @@ def pages(kept: Kept, of: Frozen) -> list[str]:
 # ---- short, and the same in every format ----------------------------------------------------------------
 
 
+@pytest.mark.prove  # seven papers of the largest directive
 def test_the_papers_are_short(kept: Kept) -> None:
     assert [len(pages(kept, each)) <= 10 for each in kept.directive] == [True] * 3
     assert {subject.id: len(pages(kept, each)) <= 7 for subject, each in kept.runs.items()} == {

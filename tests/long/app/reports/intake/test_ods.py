@@ -45,6 +45,7 @@ def as_ods(tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
     return [file.with_suffix(".ods").read_bytes() for file in files]
 
 
+@pytest.mark.prove  # LibreOffice takes seconds
 def test_a_form_saved_as_ods_says_the_same(as_ods: list[bytes]) -> None:
     assert read(as_ods[0], HEAD, STATED, NOW) == read(filled(), HEAD, STATED, NOW)
 
