@@ -77,6 +77,7 @@ def noting(data: Path, phone: int) -> Callable[[], None]:
     return act
 
 
+@pytest.mark.longer
 def test_both_work_with_it_in_turns_and_a_third_may_not_open_it(folder: Path) -> None:
     turns = [
         as_account(who, OFFICE, noting(folder, 84_912_000_000 + n)) for n, who in enumerate((LAN, MAI, LAN))

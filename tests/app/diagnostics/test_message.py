@@ -153,6 +153,7 @@ async def test_a_link_that_brings_nothing_is_asked(db: Database) -> None:
     assert not any("Delivered" in line for line in said)
 
 
+@pytest.mark.longer
 async def test_the_time_to_wait_is_bounded_and_nothing_is_concluded_from_it(db: Database) -> None:
     async with Vnpt(VnptBehaviour(stage_s=60.0)) as vnpt:
         told, said = await try_out(db, vnpt_link(vnpt), wait_s=2.0)
@@ -160,6 +161,7 @@ async def test_the_time_to_wait_is_bounded_and_nothing_is_concluded_from_it(db: 
     assert said[-1] == "Nothing final within 2 s; that says nothing of the message."
 
 
+@pytest.mark.longer
 async def test_a_lost_answer_is_perhaps_taken_and_asked_about(db: Database) -> None:
     async with Vnpt(VnptBehaviour(next_troubles="hang=1", stage_s=0.0)) as vnpt:
         told, said = await try_out(db, vnpt_link(vnpt))
@@ -188,6 +190,7 @@ async def test_over_a_link_that_is_not_up_nothing_is_sent(db: Database) -> None:
 # ---- following
 
 
+@pytest.mark.longer
 async def test_what_stays_the_same_is_said_once() -> None:
     said: list[str] = []
     oracle = Oracle()

@@ -188,6 +188,7 @@ def test_many_looks_at_once_pause_it_once(db: Database) -> None:
     assert len(run.acts()) == 1
 
 
+@pytest.mark.longer
 @on_sqlite
 def test_what_a_dead_process_leaves_unknown_is_no_rise_and_answers_that_stay_away_are(db: Database) -> None:
     run = Running(db, 2000)

@@ -80,6 +80,7 @@ HOSTILE = {
 }
 
 
+@pytest.mark.longer
 @pytest.mark.parametrize("rows", HOSTILE.values(), ids=HOSTILE.keys())
 def test_no_form_takes_long_or_much_memory(rows: str) -> None:
     content = ods(rows)
@@ -205,6 +206,7 @@ def test_a_workbook_whose_list_names_one_sheet_as_thousands_is_refused_at_once(t
     assert time.process_time() - begun < 5
 
 
+@pytest.mark.longer
 def test_formulas_that_share_a_long_one_are_not_written_out(tmp_path: Path) -> None:
     formula = b"SUM(" + b"A1+" * 8000 + b"A1)"
     first = b'<row r="1"><c r="B1"><f t="shared" ref="B1:B9" si="0">%s</f></c></row>' % formula

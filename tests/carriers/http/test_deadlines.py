@@ -128,6 +128,7 @@ UNCLEAR = {
 }
 
 
+@pytest.mark.longer
 @pytest.mark.parametrize("handle", UNCLEAR.values(), ids=list(UNCLEAR))
 async def test_a_carrier_that_leaves_all_unclear_gets_less_than_twice_what_is_in_flight(
     handle: Handle,

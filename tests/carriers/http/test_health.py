@@ -52,6 +52,7 @@ async def test_a_refused_account_is_a_lost_link_with_its_reason_until_it_is_open
         assert (carrier.health().lost_since, carrier.health().connected_since is None) == (None, False)
 
 
+@pytest.mark.longer
 async def test_requests_without_a_clear_answer_hold_the_link_until_one_comes() -> None:
     async with Peer(silent) as peer, link(peer.url, in_flight=3, answer_timeout_s=0.1) as carrier:
         await carrier.submit(letters(3))
@@ -86,6 +87,7 @@ async def test_a_permit_is_looked_at_right_before_the_request_is_written() -> No
         await carrier.close()
 
 
+@pytest.mark.longer
 async def test_a_link_that_hangs_at_its_first_request_says_so_while_it_waits() -> None:
     async with Peer(silent) as peer, link(peer.url, answer_timeout_s=3) as carrier:
         under_way = asyncio.create_task(carrier.submit(letters(1)))

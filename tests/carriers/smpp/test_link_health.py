@@ -134,6 +134,7 @@ async def test_after_a_rebind_the_window_doubles_with_each_round_of_answers() ->
 # ---- answers that never come
 
 
+@pytest.mark.longer
 async def test_a_full_window_without_one_answer_holds_the_link_and_single_messages_probe_it() -> None:
     options = {"window": 5, "reconnect_min_s": 0.05, "response_timeout_s": 0.2}
     async with Peer() as peer, Link(peer.port, **options) as carrier:
@@ -259,6 +260,7 @@ async def test_the_facts_of_a_link_follow_what_happens_to_it() -> None:
 NOBODY: dict[int, Handle] = {pdu.SUBMIT_SM: ignore, pdu.ENQUIRE_LINK: ignore}
 
 
+@pytest.mark.longer
 @pytest.mark.parametrize("count", [0, 1], ids=["idle", "with a message"])
 async def test_a_bind_on_which_nothing_is_heard_is_said_before_it_is_given_up(count: int) -> None:
     async with (
@@ -325,6 +327,7 @@ async def test_a_centre_that_throttles_everything_says_so_until_it_takes_a_messa
 LONG_TEXT = "Canh giac lua dao " * 1000
 
 
+@pytest.mark.longer
 async def test_what_never_left_the_process_is_not_sent_and_what_the_peer_reads_later_is_unknown() -> None:
     """TCP's window is shut while the link's is open; later the peer reads all that lies in its buffers."""
     options = {"window": 400, "long_text": "payload", "max_segments": 255, "response_timeout_s": 2.0}

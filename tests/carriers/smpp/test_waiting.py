@@ -16,6 +16,7 @@ pytestmark = pytest.mark.waits
 QUESTION = Question("beef", "84912345678", "CONGAN", datetime(2026, 1, 1, tzinfo=UTC))
 
 
+@pytest.mark.longer
 async def test_messages_without_an_answer_are_said_to_wait_long_before_they_are_unknown() -> None:
     """And sending does not change by it: the same goes out as before, in the same order."""
     async with Peer() as peer, Link(peer.port, window=5, response_timeout_s=1.5) as carrier:
