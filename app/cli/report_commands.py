@@ -192,7 +192,7 @@ def freeze(
 
 
 @app.command()
-def issue(
+def issue(  # noqa: PLR0913
     report_id: Number,
     number: Annotated[str, typer.Option(help="the number before the slash, as 125")],
     on: Annotated[str, typer.Option(help="the paper's day, as 2024-02-09")],
@@ -201,13 +201,16 @@ def issue(
         list[str] | None,
         typer.Option(help="KEY=TEXT for difficulties, proposals, strengths or shortcomings; may be repeated"),
     ] = None,
+    compare_with: Annotated[
+        int | None, typer.Option(parser=whole, help="a frozen report of an earlier directive, for an annex")
+    ] = None,
     folder: Annotated[Path | None, typer.Option(help="write the final papers there as well")] = None,
 ) -> None:
     """Write the papers of a frozen report with number, day and signer; the draft stays beside them."""
     remarks = dict(map(_remark, remark or ()))
     said = {"number": number, "dated_on": _day(on), "signer": signer}
     filled(IssueBody, said | {key: text for key, text in remarks.items() if key in REMARK_KEYS})
-    wanted = Issue(number, _day(on), signer, remarks)
+    wanted = Issue(number, _day(on), signer, remarks, compare_with)
     if common.server is not None:
         _issue_there(report_id, wanted, folder)
         return
@@ -227,7 +230,7 @@ def _issue_there(report_id: int, wanted: Issue, folder: Path | None) -> None:
         raise Invalid(f"--remark has no place {min(strange)[:40]}; there are {', '.join(sorted(places))}.")
     with remote.client() as api:
         signed = {"number": wanted.number, "dated_on": wanted.dated_on, "signer": wanted.signer}
-        body: dict[str, Any] = signed | {**wanted.remarks}
+        body: dict[str, Any] = signed | {**wanted.remarks} | {"compare_with": wanted.compare_with}
         report = api.issue_report(report_id, **body)
         _tell(report, f"issued as number {wanted.number}")
         if folder:

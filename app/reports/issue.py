@@ -12,7 +12,7 @@ from app.core import clock
 from app.core.errors import Conflict, Invalid
 from app.database.connection import one_at_a_time
 from app.database.models import issued_reports, report_files
-from app.reports import archive, erasure_checks, freeze, verify_archive
+from app.reports import archive, earlier_round, erasure_checks, freeze, verify_archive
 from app.reports.archive import Frozen, ReportIssue, ReportSubject
 from app.reports.consolidated import ConsolidatedReport
 from app.reports.document import consolidated_paper, edoc_metadata, final_paper
@@ -46,7 +46,9 @@ def issue(freezer: Freezer, report_id: int, carrier: str | None, wanted: Issue) 
         raise Conflict(f"The papers of report {report_id} can't be written anew: {why}")
     built = db.read(verify_archive.rebuilt, report)
     printed = PrintedCode(report.code, "", report.sha256, freezer.place) if report.code else None
-    version = replace(freezer.next_version(built, last)[0], number=report.version, printed=printed)
+    earlier = db.read(earlier_round.find, report, wanted.compare_with, carrier)
+    version = freezer.next_version(built, last)[0]
+    version = replace(version, number=report.version, printed=printed, earlier=earlier)
     files = dict(_made(built, freezer.letterheads, version, (wanted, last.issued if last else None)))
     try:
         db.write(_keep, (report, last), files, wanted, freezer.who)

@@ -139,14 +139,15 @@ def _shown(report: Frozen, figures: Mapping[str, Any], newest: Frozen | None) ->
         number=report.issued.number if report.issued else None,
         dated_on=report.issued.dated_on if report.issued else None,
         sha256=report.sha256,
-        carriers=tuple(_carriers(report.subject, figures)),
+        carriers=tuple(totals(report.subject, figures)),
         newer=NewerVersion(later.version, later.cut_off_at, later.issued.number if later.issued else None)
         if later
         else None,
     )
 
 
-def _carriers(kind: SubjectKind, figures: Mapping[str, Any]) -> Iterator[FrozenTotals]:
+def totals(kind: SubjectKind, figures: Mapping[str, Any]) -> Iterator[FrozenTotals]:
+    """Yield each run's totals from the frozen JSON of a report."""
     if kind is SubjectKind.RUN:
         level = figures["receipt_level"]
         yield _totals(figures["carrier"], FigureSource(figures["source"]), level, _named(figures["general"]))

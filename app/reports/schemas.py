@@ -54,7 +54,10 @@ class IssueBody(BaseModel):
     proposals: Remark = ""
     strengths: Remark = ""
     shortcomings: Remark = ""
+    compare_with: Annotated[
+        Number | None, Field(description="a frozen report of an earlier directive: an annex compares the two")
+    ] = None
 
     def issue(self) -> Issue:
         remarks = {key: said for key in REMARK_KEYS if (said := getattr(self, key).strip())}
-        return Issue(self.number, self.dated_on, self.signer, remarks)
+        return Issue(self.number, self.dated_on, self.signer, remarks, self.compare_with)

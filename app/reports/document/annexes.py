@@ -20,7 +20,7 @@ from app.reports.document.model import (
     Table,
     Title,
 )
-from app.reports.document.version import ChangedRow, PrintedCode, Version
+from app.reports.document.version import ChangedRow, PrintedCode, RoundRow, Version
 from app.reports.figures import FIGURES
 from app.reports.render.numbers import hour
 from app.reports.render.table_model import CellKind, ReportTable, TableColumn, TableRow
@@ -148,6 +148,47 @@ def _changes(
     made = tuple(TableRow(f"changed_{nth}", each) for nth, each in enumerate(cells))
     form = ReportTable("Thay đổi", title, tuple(columns), made)
     yield Table(form, "Nguồn số liệu: so sánh hai bản đã chốt.", size=8.5)
+
+
+def earlier_round(version: Version) -> tuple[Annex, ...]:
+    """Return the annex that sets carriers beside an earlier round; nothing where none was asked for."""
+    if version.earlier is None:
+        return ()
+    columns = [
+        TableColumn("name", "Doanh nghiệp", CellKind.TEXT, 24),
+        TableColumn("source_before", "Nguồn số liệu đợt trước", CellKind.TEXT, 22),
+        TableColumn("source_now", "Nguồn số liệu đợt này", CellKind.TEXT, 22),
+    ]
+    for key, title, kind in (
+        ("sent", "Đã gửi", CellKind.COUNT),
+        ("delivered", "Máy đã nhận", CellKind.COUNT),
+        ("ratio", "Tỷ lệ nhận", CellKind.RATIO),
+    ):
+        columns += [
+            TableColumn(f"{key}_before", f"{title}: đợt trước", kind, 14),
+            TableColumn(f"{key}_now", f"{title}: đợt này", kind, 14),
+        ]
+    columns.append(TableColumn("points", "Chênh lệch tỷ lệ (điểm %)", CellKind.TEXT, 14))
+    rows = tuple(_round_row(nth, row) for nth, row in enumerate(version.earlier.rows))
+    form = ReportTable("Đợt trước", "Doanh nghiệp viễn thông qua hai đợt", tuple(columns), rows)
+    source = (
+        "Nguồn số liệu: hai báo cáo đã chốt. Tỷ lệ chỉ tính khi có biên nhận của máy thuê bao; chênh lệch "
+        "chỉ tính khi cả hai đợt đều có."
+    )
+    blocks = (Paragraph(f"Đợt trước: {version.earlier.words}."), Table(form, source, size=8.5))
+    return (Annex("earlier", "SO SÁNH VỚI ĐỢT TRƯỚC", blocks, landscape=True),)
+
+
+def _round_row(nth: int, row: RoundRow) -> TableRow:
+    before, now = row.ratios
+    points = "" if before is None or now is None else signed(round(now * 1000) - round(before * 1000))
+    cells = (row.carrier, *row.sources, *row.sent, *row.delivered, *row.ratios, points)
+    return TableRow(f"round_{nth}", cells)
+
+
+def signed(tenths: int) -> str:
+    """Return tenths of a per cent with their sign: +1,5."""
+    return f"{'+' if tenths > 0 else '−' if tenths < 0 else ''}{abs(tenths) // 10},{abs(tenths) % 10}"
 
 
 def with_code(paper: PaperDocument, printed: PrintedCode | None) -> PaperDocument:

@@ -49,6 +49,7 @@ def compose(report: ConsolidatedReport, head: Letterhead, version: Version) -> P
         annexes.texts_annex(_texts(report)),
         *_areas(areas),
         *annexes.changes_annex(version, _reasons(report, version)),
+        *annexes.earlier_round(version),
     )
     at = annexes.references(kept)
     body = (
@@ -180,7 +181,8 @@ def _carriers_in_words(report: ConsolidatedReport, at: Mapping[str, str]) -> Ite
     if not report.lines:
         yield "Chưa có đợt gửi nào theo văn bản này."
     areas = f"; theo địa bàn: {directive_areas.NAME}, {at['areas']}" if "areas" in at else ""
-    yield f"Chi tiết: Biểu 5, {at['carriers']}{areas}; toàn văn tin nhắn: {at['texts']}."
+    beside = f"; so sánh với đợt trước: {at['earlier']}" if "earlier" in at else ""
+    yield f"Chi tiết: Biểu 5, {at['carriers']}{areas}; toàn văn tin nhắn: {at['texts']}{beside}."
 
 
 def _none_received(line: RunLine) -> str | None:

@@ -29,12 +29,16 @@ _REPLACES = "Báo cáo này thay thế"
 
 @dataclass(frozen=True, slots=True)
 class Issue:
-    """What the office enters. number: before the slash, such as 125; remarks: by key of a blank paragraph."""
+    """What the office enters. number: before the slash, such as 125; remarks: by key of a blank paragraph.
+
+    compare_with: a frozen report of an earlier directive, for an annex.
+    """
 
     number: str
     dated_on: date
     signer: str
     remarks: Mapping[str, str] = field(default_factory=dict)
+    compare_with: int | None = None
 
 
 def require(wanted: Issue) -> None:

@@ -44,11 +44,33 @@ class PrintedCode:
 
 
 @dataclass(frozen=True, slots=True)
+class RoundRow:
+    """One carrier in the earlier round and in this one; None where a round has no such figure.
+
+    sources: whose word the figures are; ratios: received of sent, where receipts of telephones prove it.
+    """
+
+    carrier: str
+    sources: tuple[str, str]
+    sent: tuple[int | None, int | None]
+    delivered: tuple[int | None, int | None]
+    ratios: tuple[float | None, float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierRound:
+    """A frozen report of an earlier directive to compare with; words: which one it is."""
+
+    words: str
+    rows: tuple[RoundRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Version:
     """number 0: a preview, not frozen. since: number and cut-off (ms) of the version before.
 
     changes: every changed figure, for workbooks and lists; rows: the same for papers, by carrier or area.
-    printed: None for a preview, and for what was frozen before there were codes.
+    printed: None for a preview, and for what was frozen before there were codes. earlier: on demand.
     """
 
     number: int = 0
@@ -56,6 +78,7 @@ class Version:
     changes: tuple[FigureChange, ...] = ()
     rows: tuple[ChangedRow, ...] = ()
     printed: PrintedCode | None = None
+    earlier: EarlierRound | None = None
 
     def words(self, cutoff_ms: int) -> str:
         if not self.number:

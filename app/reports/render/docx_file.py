@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Callable
 from functools import singledispatch
 from typing import Any
 
@@ -18,7 +17,6 @@ from docx.oxml import OxmlElement, parse_xml
 from docx.oxml.ns import nsdecls
 from docx.shared import Mm, Pt
 from docx.table import _Cell
-from docx.text.paragraph import Paragraph as Para
 
 from app.core import clock
 from app.file_import.cells import printable
@@ -37,7 +35,7 @@ from app.reports.document.model import (
     Title,
 )
 from app.reports.render import docx_parts as parts
-from app.reports.render import layout
+from app.reports.render import docx_styles, layout
 from app.reports.render.numbers import shown
 from app.reports.render.table_model import CellKind, value
 
@@ -90,9 +88,8 @@ def _put(cell: _Cell, text: str, size: float, wide: float, **look: Any) -> None:
     cell.width = Mm(wide)
     parts.narrow(cell)
     made = cell.paragraphs[0]
+    made.style = docx_styles.CELL  # what follows differs from cell to cell
     made.alignment, made.paragraph_format.keep_with_next = look["align"], look["keep"]
-    made.paragraph_format.space_before, made.paragraph_format.space_after = Pt(1), Pt(1)
-    made.paragraph_format.line_spacing = 1.0
     # The paragraph mark has a font size of its own, which would make empty cells taller.
     half_points = f'<w:rPr {nsdecls("w")}><w:sz w:val="{round(size * 2)}"/></w:rPr>'
     made._p.get_or_add_pPr().append(parse_xml(half_points))
@@ -122,11 +119,14 @@ def render(paper: PaperDocument) -> bytes:
     """Render to bytes, deterministically."""
     docx = Document()
     _describe(docx, paper)
-    parts.set_styles(docx)
+    docx_styles.set_styles(docx)
+    parts.leave_out(docx)
     for nth, section in enumerate(paper.sections):
         _page(docx, section, first=nth == 0)
         if nth and isinstance(section.blocks[0], PaperHead):
-            parts.hairline(docx)  # LibreOffice numbers no page anew that begins with a table
+            docx.add_paragraph(
+                style=docx_styles.BREAK
+            )  # LibreOffice numbers no page anew that begins with a table
         for block in section.blocks:
             _add(block, docx, layout.width(section.landscape))
     for nth, made in enumerate(docx.sections):
@@ -185,7 +185,7 @@ def _(block: PaperHead, docx: Docx, room: float) -> None:
 @_add.register
 def _(block: Title, docx: Docx, room: float) -> None:
     if block.kind:
-        parts.outline(parts.line(docx, block.kind, layout.KIND))
+        parts.line(docx, block.kind, layout.KIND)
         parts.line(docx, block.subject, layout.SUBJECT)
         for note in block.notes:
             parts.line(docx, note, layout.UNDER_SUBJECT)
@@ -200,20 +200,10 @@ def _(block: Heading, docx: Docx, room: float) -> None:
     made.add_run(printable(block.text))
 
 
-_PARAGRAPHS: dict[Style, Callable[[Para], None]] = {
-    Style.BODY: parts.body,
-    Style.ITEM: parts.item,
-    Style.CENTRED: parts.centred,
-    Style.NOTE: parts.note,
-    Style.QUOTED: parts.quoted,
-    Style.BLANK: parts.blank,
-}
-
-
 @_add.register
 def _(block: Paragraph, docx: Docx, room: float) -> None:
-    made = docx.add_paragraph("" if block.style is Style.BLANK else printable(block.text))
-    _PARAGRAPHS[block.style](made)
+    said = {Style.BLANK: "\t", Style.ITEM: f"- {block.text}"}.get(block.style, block.text)
+    docx.add_paragraph(printable(said), style=docx_styles.PROSE[block.style])
 
 
 @_add.register
@@ -224,9 +214,7 @@ def _(block: Table, docx: Docx, room: float) -> None:
 @_add.register
 def _(block: DocumentPicture, docx: Docx, room: float) -> None:
     parts.line(docx, block.title, layout.CAPTION)
-    made = docx.add_paragraph()
-    made.alignment = ALIGN.CENTER
-    made.paragraph_format.first_line_indent = Pt(0)
+    made = docx.add_paragraph(style=docx_styles.PICTURE)
     wide, high = layout.fitted(block.width_mm, block.height_mm, room)
     shape: Any = made.add_run().add_picture(io.BytesIO(block.png), width=Mm(wide), height=Mm(high))
     shape._inline.docPr.set("descr", block.alt)
@@ -250,9 +238,10 @@ def _(block: Signature, docx: Docx, room: float) -> None:
 @_add.register
 def _(block: CheckCode, docx: Docx, room: float) -> None:
     parts.line(docx, "", layout.ABOUT_CODE)  # two tables without a line between them would be one
-    cells = parts.beside(docx, (layout.QR_MM, room - layout.QR_MM) if block.png else (room,))
+    own = layout.QR_MM + 4
+    cells = parts.beside(docx, (own, room - own) if block.png else (room,))
     if block.png:
-        run = cells[0].add_paragraph().add_run()
+        run = cells[0].add_paragraph(style=docx_styles.PICTURE).add_run()
         shape: Any = run.add_picture(io.BytesIO(block.png), width=Mm(layout.QR_MM))
         shape._inline.docPr.set("descr", f"Mã QR: {block.address}")
     code, *about = block.lines

@@ -26,7 +26,10 @@ MARK_GREY = 0.88  # watermark; 0 is black
 
 @dataclass(frozen=True, slots=True)
 class LineStyle:
-    """Style of one line: sizes and distances in points; keep: with the next paragraph."""
+    """Style of one line: sizes and distances in points; keep: with the next paragraph.
+
+    name: of the style in Word.
+    """
 
     size: float
     bold: bool = False
@@ -35,28 +38,45 @@ class LineStyle:
     before: float = 0.0
     after: float = 0.0
     keep: bool = False
+    name: str = ""
 
 
-SUPERIOR = LineStyle(12, centred=True)
-AGENCY = LineStyle(12, bold=True, centred=True)
-NUMBER = LineStyle(13, centred=True, before=3)
-NATION = LineStyle(12, bold=True, centred=True)
-MOTTO = LineStyle(13, bold=True, centred=True)
-DATED = LineStyle(13, italic=True, centred=True, before=3)
-KIND = LineStyle(14, bold=True, centred=True, before=14, keep=True)
-SUBJECT = LineStyle(14, bold=True, centred=True, keep=True)
-UNDER_SUBJECT = LineStyle(13, italic=True, centred=True, keep=True)
-TO = LineStyle(14, centred=True, before=8, after=8, keep=True)
-CAPTION = LineStyle(12, bold=True, centred=True, before=8, after=3, keep=True)
-SOURCE = LineStyle(11, italic=True, before=2, after=8)
-RECIPIENTS_HEAD = LineStyle(12, bold=True, italic=True)
-RECIPIENT = LineStyle(11)
-POST = LineStyle(13.5, bold=True, centred=True)
-SIGNER = LineStyle(14, bold=True, centred=True)
-ABOUT = LineStyle(12, centred=True, before=3)
-CODE = LineStyle(12, bold=True)
-ABOUT_CODE = LineStyle(9)
+SUPERIOR = LineStyle(12, centred=True, name="Cơ quan chủ quản")
+AGENCY = LineStyle(12, bold=True, centred=True, name="Tên cơ quan")
+NUMBER = LineStyle(13, centred=True, before=3, name="Số, ký hiệu")
+NATION = LineStyle(12, bold=True, centred=True, name="Quốc hiệu")
+MOTTO = LineStyle(13, bold=True, centred=True, name="Tiêu ngữ")
+DATED = LineStyle(13, italic=True, centred=True, before=3, name="Địa danh, ngày")
+KIND = LineStyle(14, bold=True, centred=True, before=14, keep=True, name="Tên loại văn bản")
+SUBJECT = LineStyle(14, bold=True, centred=True, keep=True, name="Trích yếu")
+UNDER_SUBJECT = LineStyle(13, italic=True, centred=True, keep=True, name="Dưới trích yếu")
+TO = LineStyle(14, centred=True, before=8, after=8, keep=True, name="Kính gửi")
+CAPTION = LineStyle(12, bold=True, centred=True, before=8, after=3, keep=True, name="Tên biểu")
+SOURCE = LineStyle(11, italic=True, before=2, after=8, name="Nguồn số liệu")
+RECIPIENTS_HEAD = LineStyle(12, bold=True, italic=True, name="Đề mục nơi nhận")
+RECIPIENT = LineStyle(11, name="Nơi nhận")
+POST = LineStyle(13.5, bold=True, centred=True, name="Chức vụ người ký")
+SIGNER = LineStyle(14, bold=True, centred=True, name="Người ký")
+ABOUT = LineStyle(12, centred=True, before=3, name="Trích yếu công văn")
+CODE = LineStyle(12, bold=True, name="Mã đối chiếu")
+ABOUT_CODE = LineStyle(9, name="Về mã đối chiếu")
 QR_MM = 26.0  # with its quiet zone
+
+LINES: tuple[LineStyle, ...] = (
+    SUPERIOR,
+    AGENCY,
+    NUMBER,
+    NATION,
+    MOTTO,
+    DATED,
+    KIND,
+    SUBJECT,
+    UNDER_SUBJECT,
+    TO,
+    CAPTION,
+    SOURCE,
+)
+LINES += (RECIPIENTS_HEAD, RECIPIENT, POST, SIGNER, ABOUT, CODE, ABOUT_CODE)
 
 NATION_WORDS = "CỘNG HÒA XÃ HỘI CHỦ NGHĨA VIỆT NAM"
 MOTTO_WORDS = "Độc lập - Tự do - Hạnh phúc"

@@ -133,6 +133,7 @@ def page_do_issue_report(report_id: Id, visit: Visit, fields: Fields, ledger: Le
     try:
         said = {name: fields.get(name) for name in ("number", "dated_on", "signer", *REMARK_KEYS)}
         said["dated_on"] = read_fields.iso_day(said["dated_on"])
+        said |= {"compare_with": other} if (other := fields.get("compare_with")) else {}
         body = filled(IssueBody, said)
         freezer = freezer_of(visit.db, ledger, visit.settings, visit.who.name)
         issue.issue(freezer, report_id, visit.who.carrier, body.issue())
@@ -170,6 +171,18 @@ def page_frozen_report(report_id: Id, visit: Visit, against: Cursor = 0, prove: 
 
 
 _UNTOUCHED = FormState()
+_ROUNDS = 100  # newest reports among which an earlier round is offered
+
+
+def _earlier_rounds(connection: Connection, report: Frozen, carrier: str | None) -> list[Frozen]:
+    """Return the frozen reports of other directives that this one may be compared with, newest first."""
+    return [
+        each
+        for each in archive.recent(connection, 0, _ROUNDS, carrier)
+        if each.subject is report.subject is SubjectKind.DIRECTIVE
+        and each.subject_id != report.subject_id
+        and each.cut_off_at < report.cut_off_at
+    ]
 
 
 def _frozen(
@@ -188,6 +201,7 @@ def _frozen(
         "proof": verify_archive.prove(visit.db, report) if prove else None,
         "issues": may(visit.who.role, "issue_report"),
         "remarks": REMARKS[subject.kind],
+        "earlier": visit.db.read(_earlier_rounds, report, carrier),
         "signed": visit.db.read(signed_papers.of_report, report_id),
         "entered": entered,
     }

@@ -99,9 +99,11 @@ def test_headings_are_headings_and_the_body_is_justified(draft: Any) -> None:
     headings = [p.text for p in draft.paragraphs if p.style.name == "Heading 1"]
     assert headings[:2] == ["I. CĂN CỨ VÀ PHẠM VI", "II. KẾT QUẢ"]
     body = next(p for p in draft.paragraphs if p.text.startswith("Thuê bao của"))
-    assert body.alignment == 3
-    assert 10 <= body.paragraph_format.first_line_indent.mm <= 12.7
-    assert body.paragraph_format.space_after.pt >= 6
+    look = body.style.paragraph_format
+    assert look.alignment == 3
+    assert 10 <= look.first_line_indent.mm <= 12.7
+    assert look.space_after.pt >= 6
+    assert body._p.pPr.xpath("./*[not(self::w:pStyle)]") == []  # nothing that is not its style's
 
 
 def test_tables_repeat_their_head_and_split_no_row(draft: Any) -> None:
