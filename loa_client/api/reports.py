@@ -188,6 +188,7 @@ class ReportsOperations:
         proposals: str | None = None,
         strengths: str | None = None,
         shortcomings: str | None = None,
+        compare_with: int | None = None,
     ) -> Call[Frozen]:
         """Write the papers with number, day, signer and remarks, without the draft's mark."""
         return Call(
@@ -202,6 +203,7 @@ class ReportsOperations:
                 proposals=proposals,
                 strengths=strengths,
                 shortcomings=shortcomings,
+                compare_with=compare_with,
             ),
         )
 

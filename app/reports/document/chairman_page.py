@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from datetime import date
 from textwrap import shorten
 
 from app.core import clock
 from app.reports import by_area
 from app.reports.consolidated import ConsolidatedReport, RunLine
-from app.reports.document import citation, page_room
+from app.reports.document import citation, commune_map, page_room
 from app.reports.document.model import (
     Block,
     Paragraph,
@@ -45,12 +46,16 @@ def blocks(report: ConsolidatedReport, form_5: ReportTable, words: str) -> Itera
     areas = _least_reached(report)
     room = page_room.PAGE - sum(map(page_room.of, (*above, *said)))
     table, left = _carriers(form_5, room - _least(areas))
-    more, areas = _in_room(areas, left + _least(areas))
+    left += _least(areas)
+    more, areas = _in_room(areas, left)
+    left -= page_room.of(Table(areas, areas.source, _SIZE)) if areas.rows else 0
+    shown = [picture for picture in communes(report) if page_room.of(picture) <= left]
     yield from (*above, Table(table, table.source, _SIZE), *said)
     if more:
         yield Paragraph(f"{more}.", Style.ITEM)
     if areas.rows:
         yield Table(areas, areas.source, _SIZE)
+    yield from shown
 
 
 def _topic(subject: str) -> str:
@@ -164,12 +169,29 @@ def _told(share: str, lines: Sequence[RunLine], runs: Counter[str]) -> str:
     return ", ".join(named) + (f" và {count(left)} đợt gửi khác cùng tỷ lệ (Biểu 5)" if left else "")
 
 
+def _proved(report: ConsolidatedReport) -> tuple[list[RunLine], list[AreaRow]]:
+    """Return measured runs with receipts of telephones, and their sums by the areas of the cut-off's day."""
+    lines = [line for line in report.lines if line.kind and _share(line) is not None and line.report.areas]
+    rows = by_area.measured([row for line in lines for row in line.report.areas], _day(report))
+    return lines, [row for row in rows if row.code is not None and row.figures.sent]
+
+
+def _day(report: ConsolidatedReport) -> date:
+    return clock.local(clock.from_ms(report.cutoff_ms)).date()
+
+
+def communes(report: ConsolidatedReport) -> Iterator[Block]:
+    """Yield the map of the communes, if any of them has a share; this page has it where there is room."""
+    _, rows = _proved(report)
+    shares = {row.code: row.figures.delivered_ratio or 0.0 for row in rows if row.code}
+    picture = commune_map.draw(shares, _day(report))
+    if picture is not None:
+        yield picture
+
+
 def _least_reached(report: ConsolidatedReport) -> ReportTable:
-    """Sum measured runs with receipts of telephones by the areas of the cut-off's day, lowest share first."""
-    on = clock.local(clock.from_ms(report.cutoff_ms)).date()
-    proved = [line for line in report.lines if line.kind and _share(line) is not None and line.report.areas]
-    rows = by_area.measured([row for line in proved for row in line.report.areas], on)
-    known = [row for row in rows if row.code is not None and row.figures.sent]
+    """Return the areas with the lowest share first; see `_proved`."""
+    proved, known = _proved(report)
     known.sort(key=lambda row: (row.figures.delivered_ratio or 0.0, -row.figures.sent))
     columns = (
         TableColumn("nth", "TT", CellKind.TEXT, 5),

@@ -48,7 +48,8 @@ class _Box(NamedTuple):
 
 
 @cache
-def _font(points: int, bold: bool = False) -> ImageFont.FreeTypeFont:
+def font(points: int, bold: bool = False) -> ImageFont.FreeTypeFont:
+    """Return the papers' own font in points, for the pictures of 203 dpi."""
     from PIL import ImageFont
 
     name = f"LiberationSerif-{'Bold' if bold else 'Regular'}.ttf"
@@ -166,7 +167,7 @@ def _vertical(pen: ImageDraw.ImageDraw, plot: _Plot, size: tuple[int, int]) -> N
     for n in scale:
         y = box.bottom - (box.bottom - box.top) * n / scale[-1]
         pen.line((box.left, y, box.right, y), fill=_RULE, width=1)
-        pen.text((box.left - d, y), count(n), fill=_INK, font=_font(9), anchor="rm")
+        pen.text((box.left - d, y), count(n), fill=_INK, font=font(9), anchor="rm")
     slot = (box.right - box.left) / len(plot.groups)
     every = -(-len(plot.groups) // 8)
     for nth, heights in enumerate(plot.heights):
@@ -177,8 +178,8 @@ def _vertical(pen: ImageDraw.ImageDraw, plot: _Plot, size: tuple[int, int]) -> N
         if nth % every == 0:
             day, _, hour = plot.groups[nth].partition(" ")
             middle = left + slot / 2
-            pen.text((middle, box.bottom + d), hour, fill=_INK, font=_font(9), anchor="ma")
-            pen.text((middle, box.bottom + 5 * d), day[:5], fill=_INK, font=_font(8), anchor="ma")
+            pen.text((middle, box.bottom + d), hour, fill=_INK, font=font(9), anchor="ma")
+            pen.text((middle, box.bottom + 5 * d), day[:5], fill=_INK, font=font(8), anchor="ma")
     pen.line((box.left, box.bottom, box.right, box.bottom), fill=_INK, width=2)
 
 
@@ -198,15 +199,15 @@ def _horizontal(pen: ImageDraw.ImageDraw, plot: _Plot, size: tuple[int, int]) ->
     for n in scale:
         x = box.left + (box.right - box.left) * n / scale[-1]
         pen.line((x, box.top, x, box.bottom), fill=_RULE, width=1)
-        pen.text((x, box.bottom + d), count(n), fill=_INK, font=_font(9), anchor="ma")
+        pen.text((x, box.bottom + d), count(n), fill=_INK, font=font(9), anchor="ma")
     slot = (box.bottom - box.top) / len(plot.groups)
     for nth, (name, heights) in enumerate(zip(plot.groups, plot.heights, strict=True)):
         top, longest = box.top + slot * nth, (box.right - box.left) * max(heights) / scale[-1]
-        pen.text((box.left - d, top + slot / 2), _cut(name), fill=_INK, font=_font(9), anchor="rm")
+        pen.text((box.left - d, top + slot / 2), _cut(name), fill=_INK, font=font(9), anchor="rm")
         room = _Box(box.left, top + slot * 0.1, box.right, top + slot * 0.9)
         _rows(pen, room, [n / scale[-1] for n in heights], plot.colours)
         spot = (box.left + longest + d, top + slot / 2)
-        pen.text(spot, count(heights[0]), fill=_INK, font=_font(8), anchor="lm")
+        pen.text(spot, count(heights[0]), fill=_INK, font=font(8), anchor="lm")
     pen.line((box.left, box.top, box.left, box.bottom), fill=_INK, width=2)
 
 
@@ -221,16 +222,16 @@ def _rows(pen: ImageDraw.ImageDraw, box: _Box, parts: Sequence[float], colours: 
 
 def _cut(name: str) -> str:
     room = (_LABEL_MM - 3) * _DPMM
-    while _font(9).getlength(name) > room:
+    while font(9).getlength(name) > room:
         name = name[:-2].rstrip() + "…"
     return name
 
 
 def _legend(pen: ImageDraw.ImageDraw, plot: _Plot, size: tuple[int, int]) -> None:
     d, y = _DPMM, size[1] - 4 * _DPMM
-    widths = [_font(9).getlength(name) + 9 * d for name in plot.names]
+    widths = [font(9).getlength(name) + 9 * d for name in plot.names]
     x = (size[0] - sum(widths)) / 2
     for name, width, colour in zip(plot.names, widths, plot.colours, strict=True):
         pen.rectangle((x, y - 1.5 * d, x + 3 * d, y + 1.5 * d), fill=colour)
-        pen.text((x + 4.5 * d, y), name, fill=_INK, font=_font(9), anchor="lm")
+        pen.text((x + 4.5 * d, y), name, fill=_INK, font=font(9), anchor="lm")
         x += width

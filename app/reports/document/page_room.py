@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import ceil
 
-from app.reports.document.model import Block, Paragraph, Style, Table, Title
+from app.reports.document.model import Block, DocumentPicture, Paragraph, Style, Table, Title
 from app.reports.render import layout
 from app.reports.render.numbers import shown
 from app.reports.render.table_model import ReportTable, TableRow, value
@@ -52,7 +52,7 @@ def around(table: Table) -> float:
 
 
 def of(block: Block) -> float:
-    """Return about the height of a title, a paragraph or a whole table."""
+    """Return about the height of a title, a paragraph, a whole table or a picture."""
     match block:
         case Title():
             notes = len(block.notes) * layout.UNDER_SUBJECT.size * layout.SPACING
@@ -63,4 +63,8 @@ def of(block: Block) -> float:
             return lines("x" * int(indent / 2) + block.text, layout.BODY) * _BODY_LINE + layout.AFTER
         case Table():
             return around(block) + sum(row(block.form, each, block.size) for each in block.form.rows)
+        case DocumentPicture(title=title, height_mm=height):
+            above = layout.CAPTION
+            caption = lines(title, above.size) * above.size * layout.SPACING + above.before + above.after
+            return caption + height * _MM
     raise TypeError(type(block).__name__)

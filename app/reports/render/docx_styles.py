@@ -85,6 +85,7 @@ def _add_line(docx: Docx, look: layout.LineStyle) -> None:
     spaced.keep_with_next, spaced.line_spacing = look.keep, 1.0
     if heading:
         spaced.first_line_indent = Mm(0)
+        style.element.get_or_add_pPr().append(parse_xml(f'<w:outlineLvl {nsdecls("w")} w:val="0"/>'))
 
 
 def _add_prose(docx: Docx) -> None:

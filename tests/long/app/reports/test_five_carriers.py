@@ -276,7 +276,10 @@ def test_annexes_have_roman_numbers_their_own_pages_and_are_named_in_the_body(ke
     document = Document(io.BytesIO(kept.file(kept.directive[1], "docx")))
     starts = [section._sectPr.find(qn("w:pgNumType")).get(qn("w:start")) for section in document.sections]
     assert starts == ["1"] * 7
-    outlined = [p.text for p in document.paragraphs if p._p.find(f".//{qn('w:outlineLvl')}") is not None]
+    levels = {style.name: style.element.find(f".//{qn('w:outlineLvl')}") for style in document.styles}
+    own = {name for name, level in levels.items() if level is not None and not name.startswith("Heading")}
+    outlined = [p.text for p in document.paragraphs if p.style.name in own]
+    assert {levels[name].get(qn("w:val")) for name in own} == {"0"}
     assert outlined == [
         "TÓM TẮT KẾT QUẢ",
         "BÁO CÁO",
