@@ -95,7 +95,8 @@ def campaign(campaign_id: Number, form: Form = Format.TEXT, out: Out = None) -> 
 def directive(directive_id: Number, form: Form = Format.TEXT, out: Out = None) -> None:
     """Print the consolidated report under a directive (form B)."""
     path = ReportPath("directive", directive_id)
-    _give(lambda connection, now: consolidated.build(connection, directive_id, now), path, form, out)
+    terms = consolidated.BRIEF if form is Format.SUMMARY else consolidated.PRESENT
+    _give(lambda connection, now: consolidated.build(connection, directive_id, now, terms), path, form, out)
 
 
 def _give(build_at: Builder, place: ReportPath, form: Format, out: Path | None) -> None:

@@ -28,13 +28,21 @@ RULES = 3
 
 @dataclass(frozen=True, slots=True)
 class ConsolidationTerms:
-    """known_ms: when it was frozen (ms since 1970); carrier reports frozen later are ignored."""
+    """known_ms: when it was frozen (ms since 1970); carrier reports frozen later are ignored.
+
+    brief: without the unique reach, which the chairman's page does not show.
+    """
 
     rules: int = RULES
     known_ms: int | None = None
+    brief: bool = False
+
+    @property
+    def counts_reach(self) -> bool:
+        return self.rules >= 3 and not self.brief
 
 
-PRESENT = ConsolidationTerms()
+PRESENT, BRIEF = ConsolidationTerms(), ConsolidationTerms(brief=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +155,7 @@ def build(
         channels=tuple(addressees.totals(others)),
         silent=_silent(connection, directive_id, {line.carrier for line in lines}),
         rules=terms.rules,
-        reach=_reach(connection, directive_id, cutoff_ms, lines) if terms.rules >= 3 else None,
+        reach=_reach(connection, directive_id, cutoff_ms, lines) if terms.counts_reach else None,
     )
 
 

@@ -79,7 +79,8 @@ def directive_report(
 ) -> Response:
     """The consolidated report: every carrier's run under the directive, and what other addressees did."""
     db.read(tenant_scope.require, who, directive_id=directive_id)
-    report = db.read(consolidated.build, directive_id, clock.now_ms())
+    terms = consolidated.BRIEF if form is Format.SUMMARY else consolidated.PRESENT
+    report = db.read(consolidated.build, directive_id, clock.now_ms(), terms)
     return _file(report, form, f"directive-{directive_id}", settings)
 
 

@@ -88,7 +88,7 @@ def _put(cell: _Cell, text: str, size: float, wide: float, **look: Any) -> None:
     cell.width = Mm(wide)
     parts.narrow(cell)
     made = cell.paragraphs[0]
-    made.style = docx_styles.CELL  # what follows differs from cell to cell
+    docx_styles.styled(made, docx_styles.CELL)  # what follows differs from cell to cell
     made.alignment, made.paragraph_format.keep_with_next = look["align"], look["keep"]
     # The paragraph mark has a font size of its own, which would make empty cells taller.
     half_points = f'<w:rPr {nsdecls("w")}><w:sz w:val="{round(size * 2)}"/></w:rPr>'
@@ -203,7 +203,7 @@ def _(block: Heading, docx: Docx, room: float) -> None:
 @_add.register
 def _(block: Paragraph, docx: Docx, room: float) -> None:
     said = {Style.BLANK: "\t", Style.ITEM: f"- {block.text}"}.get(block.style, block.text)
-    docx.add_paragraph(printable(said), style=docx_styles.PROSE[block.style])
+    docx_styles.styled(docx.add_paragraph(printable(said)), docx_styles.PROSE[block.style])
 
 
 @_add.register
@@ -214,7 +214,7 @@ def _(block: Table, docx: Docx, room: float) -> None:
 @_add.register
 def _(block: DocumentPicture, docx: Docx, room: float) -> None:
     parts.line(docx, block.title, layout.CAPTION)
-    made = docx.add_paragraph(style=docx_styles.PICTURE)
+    made = docx_styles.styled(docx.add_paragraph(), docx_styles.PICTURE)
     wide, high = layout.fitted(block.width_mm, block.height_mm, room)
     shape: Any = made.add_run().add_picture(io.BytesIO(block.png), width=Mm(wide), height=Mm(high))
     shape._inline.docPr.set("descr", block.alt)
@@ -241,7 +241,7 @@ def _(block: CheckCode, docx: Docx, room: float) -> None:
     own = layout.QR_MM + 4
     cells = parts.beside(docx, (own, room - own) if block.png else (room,))
     if block.png:
-        run = cells[0].add_paragraph(style=docx_styles.PICTURE).add_run()
+        run = docx_styles.styled(cells[0].add_paragraph(), docx_styles.PICTURE).add_run()
         shape: Any = run.add_picture(io.BytesIO(block.png), width=Mm(layout.QR_MM))
         shape._inline.docPr.set("descr", f"Mã QR: {block.address}")
     code, *about = block.lines

@@ -38,12 +38,12 @@ mso-position-vertical:center;mso-position-vertical-relative:margin">
 
 
 def line(where: Docx | _Cell, text: str, look: LineStyle) -> Para:
-    return where.add_paragraph(printable(text), style=look.name)
+    return docx_styles.styled(where.add_paragraph(printable(text)), look.name)
 
 
 def rule(where: Docx | _Cell, room: float, wide: float) -> None:
     """Add a line `wide` millimetres long, centred in `room`."""
-    spaced = where.add_paragraph(style=docx_styles.RULE).paragraph_format
+    spaced = docx_styles.styled(where.add_paragraph(), docx_styles.RULE).paragraph_format
     spaced.left_indent = spaced.right_indent = Mm(max(0.0, (room - wide) / 2 - 1))
 
 
@@ -92,7 +92,7 @@ def set_headers(section: Any, mark: str, nth: int) -> None:
     section._sectPr.insert_element_before(start, "w:cols", "w:titlePg", "w:docGrid")
     section.header.is_linked_to_previous = False
     numbered = section.header.paragraphs[0]
-    numbered.style = docx_styles.PAGE
+    docx_styles.styled(numbered, docx_styles.PAGE)
     _field(numbered, "PAGE")
     _mark(numbered, mark, 2 * nth + 1)
     section.first_page_header.is_linked_to_previous = False

@@ -11,6 +11,7 @@ from docx.enum.text import WD_LINE_SPACING, WD_TAB_ALIGNMENT, WD_TAB_LEADER
 from docx.oxml import OxmlElement, parse_xml
 from docx.oxml.ns import nsdecls, qn
 from docx.shared import Mm, Pt, RGBColor
+from docx.text.paragraph import Paragraph as Para
 
 from app.reports.document.model import Style
 from app.reports.render import layout
@@ -24,9 +25,18 @@ PROSE = {
     Style.QUOTED: "Trích nguyên văn",
     Style.BLANK: "Dòng để trống",
 }
+# Ids have ASCII letters alone, which every program takes.
+_NAMES = (*(look.name for look in layout.LINES), *PROSE.values(), RULE, PICTURE, BREAK, CELL, PAGE)
+_IDS = {name: f"Kieu{nth}" for nth, name in enumerate(_NAMES, 1)}
 _SCRIPTS = ("w:ascii", "w:hAnsi", "w:cs", "w:eastAsia")
 # Elements that follow in the schema's order: Word rejects properties in another order.
 _AFTER_BORDERS = ("w:shd", "w:tabs", "w:spacing", "w:ind", "w:contextualSpacing", "w:jc", "w:outlineLvl")
+
+
+def styled(paragraph: Para, name: str) -> Para:
+    """Give a paragraph its style by id: python-docx would look through all styles for each name."""
+    paragraph._p.style = _IDS[name]
+    return paragraph
 
 
 def set_styles(docx: Docx) -> None:
@@ -68,9 +78,8 @@ def _font(style: Any, size: float) -> None:
 
 
 def _new(docx: Docx, name: str, base: str = "Normal") -> Any:
-    """Return a new paragraph style; its id has ASCII letters alone, which every program takes."""
     style: Any = docx.styles.add_style(name, WD_STYLE_TYPE.PARAGRAPH)
-    style.element.set(qn("w:styleId"), f"Kieu{len(docx.styles)}")
+    style.element.set(qn("w:styleId"), _IDS[name])
     style.base_style, style.quick_style = docx.styles[base], True
     return style
 

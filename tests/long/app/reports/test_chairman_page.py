@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import re
+import shutil
+from contextlib import closing
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -12,6 +14,8 @@ import pytest
 from docx import Document
 from pypdf import PdfReader
 
+from app.database.connection import Database
+from app.reports import consolidated
 from app.reports.consolidated import ConsolidatedReport, RunLine
 from app.reports.document import consolidated_paper, letterhead
 from app.reports.document.model import Paragraph
@@ -99,3 +103,17 @@ def test_a_long_subject_is_cut_in_the_properties_of_a_document(report: Consolida
     title = Document(io.BytesIO(content)).core_properties.title
     assert len(title) == 255
     assert title.endswith("…")
+
+
+def test_the_page_alone_is_built_without_what_it_does_not_show(sqlite_template: Path, tmp_path: Path) -> None:
+    """Of a million messages it takes half of the time; not a word of it differs."""
+    shutil.copy(sqlite_template, tmp_path / "loa.sqlite3")
+    with closing(Database(f"sqlite:///{tmp_path / 'loa.sqlite3'}")) as db:
+        five_carriers.directive(db, tmp_path)
+        whole, brief = (
+            db.read(consolidated.build, 1, five_carriers.SECOND, terms)
+            for terms in (consolidated.PRESENT, consolidated.BRIEF)
+        )
+    assert brief.reach is None
+    papers = [consolidated_paper.summary(each, HEAD, PREVIEW) for each in (whole, brief)]
+    assert papers[0] == papers[1]

@@ -18,7 +18,7 @@ CODES = [area.code for area in areas.reported(TODAY)]
 def greys(shares: dict[str, float]) -> set[int]:
     picture = commune_map.draw(shares, TODAY)
     assert picture is not None
-    return set(Image.open(io.BytesIO(picture.png)).convert("L").getdata())
+    return set(Image.open(io.BytesIO(picture.png)).convert("L").tobytes())
 
 
 def test_it_has_every_commune_of_the_day_and_says_how_many_are_in_each_class() -> None:
