@@ -19,6 +19,7 @@ VISITS = (
     Visit("sign-in", "/sign-in", ""),
     Visit("verify", "/verify", ""),
     Visit("verify-poster", "/verify/poster", ""),
+    Visit("verify-report", "/verify/reports", ""),
     Visit("overview", "/"),
     Visit("wall", "/wall", "auditor"),
     Visit("overview-vnpt", "/", "vnpt"),
