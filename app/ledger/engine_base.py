@@ -8,6 +8,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Table, select
 
+from app.core.invariants import require
 from app.core.states import DeliveryState, DeliveryStatus
 from app.database.models import erasures, links, receipts, tallies
 from app.ledger.contract import ChunkLease, DeliveryKey, DeliveryToSend, Link
@@ -142,6 +143,11 @@ WHOLE = -1  # instead of a part: the receipt is about the whole message
 CROWD = 16
 
 
+TAKEN_BACK = (
+    "A receipt would take back what another has said of a part; it was not applied. Tell the makers of Loa."
+)
+
+
 class MatchedDelivery(NamedTuple):
     """The submission and the delivery that a receipt refers to; the delivery is locked."""
 
@@ -177,6 +183,12 @@ class MatchedDelivery(NamedTuple):
         """Return the fields that core/states.py computes with."""
         masks = (self.delivered, self.relayed, self.failed, on_way)
         return DeliveryStatus(self.state, self.reason, self.parts, *masks)
+
+    def require_only_added(self, new: DeliveryStatus) -> None:
+        """Raise Impossible where a receipt would take back what another has said of a part."""
+        before = (self.delivered, self.relayed, self.failed)
+        after = (new.delivered, new.relayed, new.failed)
+        require(all(old & ~now == 0 for old, now in zip(before, after, strict=True)), TAKEN_BACK)
 
 
 # What is due in this pass of (campaign, batch, after, last, pass); {0} is the driver's placeholder.

@@ -302,6 +302,7 @@ class ReceiptOperations(LateReferences):
             new = new._replace(on_way=0) if new.on_way else new
             if new == hit.standing() and moving.done_at == hit.done_at:
                 continue
+            hit.require_only_added(new)
             masks = (new.delivered, new.relayed, new.failed)
             rows.append((*key, int(new.state), int(new.reason), *masks, moving.done_at))
             where = (hit.campaign_id, hit.run_id, hit.batch_id, hit.area)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, select, update
 
 from app.core import clock
+from app.core.invariants import require
 from app.core.states import DeliveryState, DeliveryStatus, LinkState, NotSent, apply_answer
 from app.database.models import deliveries, links, submissions, tallies
 from app.ledger.contract import (
@@ -48,6 +49,13 @@ MAX_FAULTS = 5
 
 _Pairs = Sequence[tuple[SubmitOutcome, Recorded]]
 _Context = tuple[Link, ChunkLease, int]  # and the time
+TWO_RESULTS = "Two answers came for one message; none was recorded. Tell the makers of Loa."
+FOREIGN_RESULT = (
+    "An answer came for a message of another part of the run; it was not recorded. Tell the makers of Loa."
+)
+FOREIGN_RESERVATION = (
+    "Messages of another part of the run were to be reserved; nothing was sent. Tell the makers of Loa."
+)
 
 
 class SubmitResults(ReceiptOperations, UnknownDecisions):
@@ -60,6 +68,7 @@ class SubmitResults(ReceiptOperations, UnknownDecisions):
         then: Reservation | None,
         lease_s: float,
     ) -> ReservationResult:
+        _require_sound(lease, outcomes, then)
         halted = next((o.result for o in outcomes if isinstance(o.result, Halted)), None)
         upto = then.upto if then is not None and halted is None else None
         lease_check = self.check_lease(connection, link, lease, round(lease_s * 1000), upto)
@@ -165,6 +174,15 @@ class SubmitResults(ReceiptOperations, UnknownDecisions):
                 own = (lease.campaign_id, lease.batch_id, item.seq, lease.run_id, item.phone)
                 lost = NewUnknown(*own, lease.attempt)
                 add_unknown(connection, self, [lost], link.id, outcome.result.reason[:200])
+
+
+def _require_sound(lease: ChunkLease, outcomes: Sequence[SubmitOutcome], then: Reservation | None) -> None:
+    """Raise Impossible for what would write about messages of others, or twice about one."""
+    seqs = {outcome.item.seq for outcome in outcomes}
+    require(len(seqs) == len(outcomes), TWO_RESULTS)
+    inside = not seqs or (lease.first_seq <= min(seqs) and max(seqs) <= lease.last_seq)
+    require(inside, FOREIGN_RESULT)
+    require(then is None or lease.first_seq <= then.upto <= lease.last_seq, FOREIGN_RESERVATION)
 
 
 def _with_receipts(

@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 
 from app.core import clock
 from app.core.errors import DatabaseUnavailable
+from app.core.invariants import Impossible
 from app.core.logger import get_logger
 from app.database.connection import Database, shared_ms
 from app.database.models import faults
@@ -52,7 +53,12 @@ class Faults:
 
 
 def described(error: BaseException) -> str:
-    """Describe an error by type and place only, since its message may hold a number or a secret."""
+    """Describe an error by type and place only, since its message may hold a number or a secret.
+
+    One of the ledger's own checks says what does not agree.
+    """
+    if isinstance(error, Impossible):
+        return str(error)
     names = [type(error).__name__]
     if isinstance(error, DBAPIError):
         names.append(type(error.orig).__name__)
