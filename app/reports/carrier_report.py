@@ -139,13 +139,14 @@ _OUTCOME = {
 }
 
 
-def build(connection: Connection, run_id: int, cutoff_ms: int) -> CarrierReport:
+def build(connection: Connection, run_id: int, cutoff_ms: int, *, brief: bool = False) -> CarrierReport:
     """Return the report of a run as of `cutoff_ms` (ms since 1970), ignoring everything later.
 
-    Raises NotFound, or Unbalanced if its identities do not hold. Call through db.read (one snapshot).
+    brief: with one row for all days, and without `Extra`, networks and time steps, which take most of the
+    time. Raises NotFound, or Unbalanced if its identities do not hold. Call through db.read (one snapshot).
     """
     erased = erased_run_snapshot.of_run(connection, run_id, cutoff_ms)
-    return erased or _build(connection, scope.of_run(connection, run_id), cutoff_ms)
+    return erased or _build(connection, scope.of_run(connection, run_id), cutoff_ms, brief=brief)
 
 
 def build_batch(connection: Connection, campaign_id: int, batch_id: int, cutoff_ms: int) -> CarrierReport:
@@ -178,18 +179,19 @@ def build_campaign(
     return CampaignReport(campaign_id, name, cutoff_ms, parts, themselves)
 
 
-def _build(connection: Connection, of: Scope, cutoff_ms: int) -> CarrierReport:
+def _build(connection: Connection, of: Scope, cutoff_ms: int, *, brief: bool = False) -> CarrierReport:
     back = as_of.past(connection, of, cutoff_ms)
     counts = _counts(connection, of, cutoff_ms, back)
     on = clock.local(clock.from_ms(of.run.started_at or cutoff_ms)).date()
     areas = areas_of(counts, on)
     outside = sum(batch.lines - batch.accepted for batch in of.batches)
-    sent = timeline.flow(connection, of, cutoff_ms, back)
+    sent = (timeline.whole if brief else timeline.flow)(connection, of, cutoff_ms, back)
+    extra = Extra() if brief else beside(connection, of, cutoff_ms, back)
     report = CarrierReport(
         header=scope.header(connection, of, cutoff_ms),
         general=sum((row.figures for row in areas), Figures(eligible=outside, excluded=outside)),
         excluded=(*_excluded_lines(connection, of), *_not_sent(counts)),
-        extra=replace(beside(connection, of, cutoff_ms, back), written_off=_written_off(counts)),
+        extra=replace(extra, written_off=_written_off(counts)),
         areas=areas,
         places=by_area.measured(areas, on),
         empty=_empty(of, areas, on),
@@ -197,7 +199,7 @@ def _build(connection: Connection, of: Scope, cutoff_ms: int) -> CarrierReport:
         days=timeline.days(sent),
         steps=timeline.steps(sent),
         reasons=_reasons(counts),
-        networks=networks(connection, of, cutoff_ms),
+        networks=() if brief else networks(connection, of, cutoff_ms),
     )
     _check(of, report)
     return replace(report, header=header(connection, report, of))

@@ -30,7 +30,7 @@ RULES = 3
 class ConsolidationTerms:
     """known_ms: when it was frozen (ms since 1970); carrier reports frozen later are ignored.
 
-    brief: without the unique reach, which the chairman's page does not show.
+    brief: without the unique reach, days and what else the chairman's page does not show.
     """
 
     rules: int = RULES
@@ -190,7 +190,7 @@ def _lines(
     for run_id, carrier, campaign_id, name in connection.execute(asked).all():
         statement = carrier_statement.latest(connection, run_id, cutoff_ms)
         held = run_id in carrier_statement.held_runs(connection, campaign_id)
-        report = carrier_report.build(connection, run_id, cutoff_ms)
+        report = carrier_report.build(connection, run_id, cutoff_ms, brief=terms.brief)
         version = _version(connection, run_id, cutoff_ms, terms)
         kind = carrier_statement.basis(held, statement)
         found.append(RunLine(run_id, campaign_id, name, carrier, kind, report, statement, version))

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from datetime import date, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, func, select
+from sqlalchemy import ColumnElement, Connection, case, func, select
 
 from app.core.clock import VIETNAM_OFFSET_MS
 from app.core.states import RECEIVED, DeliveryState
@@ -58,6 +58,25 @@ def flow(connection: Connection, scope: Scope, cutoff_ms: int, back: Past) -> Fl
         received[row.minute, row.state] += row.n
     received.update(back.received)
     return Flow(dict(sent), received)
+
+
+def whole(connection: Connection, scope: Scope, cutoff_ms: int, back: Past) -> Flow:
+    """Count as `flow` does, all in one unknown minute: sorting a million minutes takes most of its time."""
+    d = deliveries.c
+    here = scope.within(deliveries)
+    counts = (func.count(), func.min(d.submitted_at), func.max(d.submitted_at))
+    row = connection.execute(select(*counts).where(*here, as_of.sent_by(cutoff_ms))).one()
+    sent = _Sent(frozenset(batch.id for batch in scope.batches), *row)
+    for each in back.sent.values():
+        sent |= _Sent(frozenset(), *each)
+    sent |= _Sent(n=-sum(back.unsent.values()))
+    sums = [func.coalesce(func.sum(case((d.state == state, 1), else_=0)), 0) for state in RECEIVED]
+    found = connection.execute(select(*sums).where(*here)).one()
+    received: Counter[tuple[int | None, int]] = Counter()
+    received.update({(None, int(state)): n for state, n in zip(RECEIVED, found, strict=True)})
+    for (_, state), n in back.received.items():
+        received[None, state] += n
+    return Flow({None: sent}, received)
 
 
 def _sent(scope: Scope, cutoff_ms: int) -> Any:

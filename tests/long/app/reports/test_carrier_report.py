@@ -328,3 +328,16 @@ def test_figures_that_do_not_close_are_named(figures: Figures, said: str) -> Non
 def test_figures_add_column_by_column() -> None:
     one = Figures(*range(10))
     assert astuple(one + replace(one, eligible=5)) == (5, 2, 4, 6, 8, 10, 12, 14, 16, 18)
+
+
+@pytest.mark.parametrize("cutoff_ms", [CUTOFF, T0 + HOUR // 2, T0 - HOUR])
+@pytest.mark.parametrize("run", [1, 2])
+def test_a_brief_report_differs_in_what_it_leaves_out_alone(
+    sound: Database, run: int, cutoff_ms: int
+) -> None:
+    whole, brief = sound.read(build, run, cutoff_ms), sound.read(build, run, cutoff_ms, brief=True)
+    days = {name: sum(getattr(day, name) for day in whole.days) for name in ("sent", "delivered", "relayed")}
+    assert {name: sum(getattr(day, name) for day in brief.days) for name in days} == days
+    left_out = {"extra": brief.extra, "days": brief.days, "steps": (), "networks": ()}
+    assert brief == replace(whole, **left_out)
+    assert brief.extra.written_off == whole.extra.written_off
