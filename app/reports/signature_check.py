@@ -8,6 +8,7 @@ import json
 import resource
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 from app.core import clock
 
 _MEMORY, _SECONDS, _PATIENCE_S = 2 << 30, 30, 60
+_ONE_AT_A_TIME = threading.Lock()  # in this process: each may take seconds and memory
 _UNCHECKED, _TRUSTED = "unchecked", "trusted"
 
 
@@ -24,11 +26,17 @@ def check(pdf: Path, roots: Path | None, papers: Mapping[str, tuple[int, str]]) 
     roots: a PEM file with the certificates that are trusted; papers: size and SHA-256 of the frozen papers.
     """
     asked = {"roots": str(roots.resolve()) if roots else None, "papers": papers}
-    command = [sys.executable, "-m", "app.reports.signature_check", str(pdf.resolve())]
+    # -P: no module of the folder in which Loa happens to run.
+    command = [sys.executable, "-P", "-m", "app.reports.signature_check", str(pdf.resolve())]
     try:
-        done = subprocess.run(  # noqa: S603 - this module, without a shell
-            command, input=json.dumps(asked).encode(), capture_output=True, timeout=_PATIENCE_S, check=True
-        )
+        with _ONE_AT_A_TIME:
+            done = subprocess.run(  # noqa: S603 - this module, without a shell
+                command,
+                input=json.dumps(asked).encode(),
+                capture_output=True,
+                timeout=_PATIENCE_S,
+                check=True,
+            )
     except (subprocess.TimeoutExpired, subprocess.CalledProcessError):
         return {"error": "unreadable"}
     found: dict[str, Any] = json.loads(done.stdout)
@@ -141,8 +149,8 @@ def _content(reader: Any, content: bytes, papers: Mapping[str, tuple[int, str]])
     """Return with which frozen paper the file begins, and whether its pages are still that paper's."""
     for form, (size, sha256) in papers.items():
         if size <= len(content) and hashlib.sha256(content[:size]).hexdigest() == sha256:
-            return {"paper": form, "same_pages": _same_pages(reader, content[:size])}
-    return {"paper": None, "same_pages": False}
+            return {"paper": form, "paper_sha256": sha256, "same_pages": _same_pages(reader, content[:size])}
+    return {"paper": None, "paper_sha256": None, "same_pages": False}
 
 
 def _same_pages(reader: Any, paper: bytes) -> bool:

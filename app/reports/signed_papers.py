@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Row, insert, select, update
 from app.core import clock
 from app.core.errors import Invalid, no_such
 from app.database.connection import Database
-from app.database.models import signed_papers
+from app.database.models import report_files, signed_papers
 from app.reports import archive, signature_check
 from app.reports.archive import Frozen
 from app.security import audit
@@ -44,6 +44,8 @@ _LATER = {
     "signatures": "After it only further signatures were added.",
     "changed": "After it the file was changed: what it shows now is not what was signed.",
 }
+
+_FORMER = "That paper was written anew since, so what was signed is not the final paper of today."
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,9 +139,11 @@ def _clean(name: str) -> str:
 
 def of_report(connection: Connection, report_id: int) -> list[SignedPaper]:
     """Return a report's signed papers, oldest first, without their bytes."""
-    s = signed_papers.c
+    s, f = signed_papers.c, report_files.c
     query = select(*(each for each in s if each.name != "content")).where(s.report_id == report_id)
-    return [_paper(row) for row in connection.execute(query.order_by(s.id))]
+    now = connection.execute(select(f.format, f.sha256).where(f.report_id == report_id))
+    today = {row.format: row.sha256 for row in now}
+    return [_paper(row, today) for row in connection.execute(query.order_by(s.id))]
 
 
 def fetch(connection: Connection, report: Frozen, sha256: str) -> tuple[str, bytes]:
@@ -153,8 +157,10 @@ def fetch(connection: Connection, report: Frozen, sha256: str) -> tuple[str, byt
     return row.name, bytes(row.content)
 
 
-def _paper(row: Row[Any]) -> SignedPaper:
+def _paper(row: Row[Any], today: Mapping[str, str]) -> SignedPaper:
+    """Return a signed paper; today: the hashes of the report's files, since issuing again replaces some."""
     found = row.found
+    former = found["paper"] is not None and today.get(found["paper"]) != found["paper_sha256"]
     signatures = tuple(_signature(each) for each in found["signatures"])
     about = (each for pair in zip(signatures, found["signatures"], strict=True) for each in _words(*pair))
     return SignedPaper(
@@ -167,8 +173,11 @@ def _paper(row: Row[Any]) -> SignedPaper:
         paper=found["paper"],
         same_pages=found["same_pages"],
         signatures=signatures,
-        good=found["paper"] == "issued-pdf" and found["same_pages"] and all(each.good for each in signatures),
-        sentences=(*about, _content(found["paper"], found["same_pages"])),
+        good=found["paper"] == "issued-pdf"
+        and found["same_pages"]
+        and not former
+        and all(each.good for each in signatures),
+        sentences=(*about, _content(found["paper"], found["same_pages"]), *([_FORMER] if former else [])),
     )
 
 

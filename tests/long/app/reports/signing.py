@@ -12,7 +12,7 @@ from asn1crypto import keys as asn1_keys
 from asn1crypto import x509 as asn1_x509
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
@@ -48,7 +48,7 @@ class Authority:
     name: str = "CA Thử nghiệm"
 
     def __post_init__(self) -> None:
-        self.key = rsa.generate_private_key(65537, 2048)
+        self.key = ec.generate_private_key(ec.SECP256R1())
         self.certificate = self._issue(named(self.name), self.key, (-2, 30), root=True)
 
     def _issue(self, subject: x509.Name, key: Any, days: tuple[int, int], *, root: bool = False) -> Any:
@@ -68,8 +68,12 @@ class Authority:
         file.write_bytes(self.certificate.public_bytes(serialization.Encoding.PEM))
         return file
 
-    def signer(self, name: str, of: str = "", days: tuple[int, int] = (-1, 20)) -> signers.SimpleSigner:
-        key = rsa.generate_private_key(65537, 2048)
+    def signer(
+        self, name: str, of: str = "", days: tuple[int, int] = (-1, 20), *, with_rsa: bool = False
+    ) -> signers.SimpleSigner:
+        """Return somebody who signs; with_rsa: as the tokens of offices do, which takes longer to make."""
+        curve = ec.SECP256R1()
+        key = rsa.generate_private_key(65537, 2048) if with_rsa else ec.generate_private_key(curve)
         certificate = self._issue(named(name, of), key, days)
         store = SimpleCertificateStore()
         store.register(asn1_x509.Certificate.load(self.certificate.public_bytes(DER)))

@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import shutil
 import zlib
 from collections.abc import Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -18,16 +19,18 @@ from typer.testing import CliRunner
 from app.cli import app as loa
 from app.core.config import Settings
 from app.core.errors import Invalid
+from app.database.connection import Database
 from app.database.models import signed_papers as table
+from app.ledger.factory import ledger_for
 from app.reports import archive
 from app.reports.archive import Frozen
+from app.reports.document import letterhead
 from app.reports.freeze import Freezer
 from app.reports.issue import issue
 from app.reports.signed_papers import SignedPaper, SignedPapers, of_report
 from app.runtime.api_app import create_app
 from app.security import create_key
 from tests.app.client import Client
-from tests.long.app.reports.conftest import Two
 from tests.long.app.reports.signing import Authority, scribble, sign
 from tests.long.app.reports.test_issue import SIGNED
 
@@ -59,10 +62,22 @@ def authority() -> Authority:
     return Authority()
 
 
+@pytest.fixture(scope="module")
+def issued_once(frozen_twice: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database whose first version is issued: writing its papers takes longer than a test."""
+    file = tmp_path_factory.mktemp("issued") / "loa.sqlite3"
+    shutil.copy(frozen_twice, file)
+    with closing(Database(f"sqlite:///{file}")) as db:
+        issue(Freezer(db, ledger_for(db), letterhead.load(None), "officer"), 1, None, SIGNED)
+    return file
+
+
 @pytest.fixture
-def desk(frozen: Two, authority: Authority, tmp_path: Path) -> Desk:
-    freezer, (first, _) = frozen
-    return Desk(freezer, issue(freezer, first.id, None, SIGNED), authority, tmp_path)
+def desk(issued_once: Path, authority: Authority, tmp_path: Path) -> Iterator[Desk]:
+    shutil.copy(issued_once, tmp_path / "loa.sqlite3")
+    with closing(Database(f"sqlite:///{tmp_path / 'loa.sqlite3'}")) as db:
+        freezer = Freezer(db, ledger_for(db), letterhead.load(None), "officer")
+        yield Desk(freezer, db.read(archive.get, 1), authority, tmp_path)
 
 
 def said(paper: SignedPaper) -> str:
@@ -70,7 +85,7 @@ def said(paper: SignedPaper) -> str:
 
 
 def test_the_final_paper_signed_under_a_trusted_authority_is_good(desk: Desk) -> None:
-    pdf = sign(desk.paper, desk.authority.signer("Nguyễn Văn A", "Công an tỉnh Sơn La"))
+    pdf = sign(desk.paper, desk.authority.signer("Nguyễn Văn A", "Công an tỉnh Sơn La", with_rsa=True))
     kept = desk.keep(pdf)
     assert kept.good
     assert (kept.paper, kept.same_pages, len(kept.signatures)) == ("issued-pdf", True, 1)
@@ -134,14 +149,23 @@ def test_two_who_sign_are_both_told_and_the_first_was_not_changed(desk: Desk) ->
     assert kept.good
 
 
+def test_a_paper_that_was_issued_anew_after_it_was_signed_is_told(desk: Desk) -> None:
+    assert desk.keep(sign(desk.paper, desk.authority.signer("An"))).good
+    issue(desk.freezer, desk.report.id, None, replace(SIGNED, number="126"))
+    (kept,) = desk.freezer.db.read(of_report, desk.report.id)
+    assert not kept.good
+    assert "That paper was written anew since" in said(kept)
+
+
 def test_the_draft_signed_is_said_to_be_the_draft(desk: Desk) -> None:
     draft = desk.freezer.db.read(archive.content, desk.report, "pdf")[1]
     kept = desk.keep(sign(draft, desk.authority.signer("An")))
     assert (kept.paper, kept.good) == ("pdf", False)
 
 
-def test_another_version_s_paper_is_no_paper_of_this_one(desk: Desk, frozen: Two) -> None:
-    other = desk.freezer.db.read(archive.content, frozen[1][1], "pdf")[1]
+def test_another_version_s_paper_is_no_paper_of_this_one(desk: Desk) -> None:
+    second = desk.freezer.db.read(archive.get, 2)
+    other = desk.freezer.db.read(archive.content, second, "pdf")[1]
     assert desk.keep(sign(other, desk.authority.signer("An"))).paper is None
 
 

@@ -41,11 +41,10 @@ def test_it_is_taken_as_it_was_meant(name: str) -> None:
     assert read(make(), HEAD, STATED, NOW) == meant(tuple(changes.items()))
 
 
-@pytest.mark.parametrize("name", REFUSED)
-def test_it_is_refused_with_its_place_and_the_remedy(name: str) -> None:
-    make, place, words = REFUSED[name]
+def is_refused(content: bytes, name: str) -> None:
+    _, place, words = REFUSED[name]
     with pytest.raises(Invalid) as refused:
-        read(make(), HEAD, STATED, NOW)
+        read(content, HEAD, STATED, NOW)
     if place == ANYWHERE:
         assert words in refused.value.detail
         assert "ãy " in refused.value.detail  # a remedy: hãy ...
@@ -54,6 +53,26 @@ def test_it_is_refused_with_its_place_and_the_remedy(name: str) -> None:
     assert "!".join(place) in found, found
     assert words in found["!".join(place)]
     assert found["!".join(place)].startswith(f"Trang “{place[0]}”, ô {place[1]}: ")
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_it_is_refused_with_its_place_and_the_remedy(name: str) -> None:
+    is_refused(REFUSED[name][0](), name)
+
+
+AS_ODS = ("cells merged", "a number in per cent", "notes on a sheet of their own", "a column deleted")
+
+
+@pytest.mark.skipif(SOFFICE is None, reason="LibreOffice (soffice) is not installed")
+def test_it_is_refused_alike_when_it_is_saved_as_ods(tmp_path: Path) -> None:
+    files = [tmp_path / f"{nth}.xlsx" for nth in range(len(AS_ODS))]
+    for file, name in zip(files, AS_ODS, strict=True):
+        file.write_bytes(REFUSED[name][0]())
+    office = [str(SOFFICE), f"-env:UserInstallation=file://{tmp_path}/office", "--headless"]
+    command = [*office, "--convert-to", "ods", "--outdir", str(tmp_path), *map(str, files)]
+    subprocess.run(command, check=True, capture_output=True)
+    for file, name in zip(files, AS_ODS, strict=True):
+        is_refused(file.with_suffix(".ods").read_bytes(), name)
 
 
 CONVERTED = ("xlsx", "ods", "xls", "csv", "html", "fods")
