@@ -195,17 +195,28 @@ def with_code(paper: PaperDocument, printed: PrintedCode | None) -> PaperDocumen
     """Return the paper with the code at the end of its last page; unchanged for a preview."""
     if printed is None:
         return paper
-    groups = "-".join(printed.code[at : at + 4] for at in range(0, len(printed.code), 4))
     where = (
         f"Quét mã QR, hoặc nhập mã này tại {printed.place}, để đối chiếu bản in với số liệu đã chốt."
         if printed.place
         else "Nhập mã này tại trang kiểm tra công khai để đối chiếu bản in với số liệu đã chốt."
     )
     address = f"{printed.place}?code={printed.code}" if printed.place else ""
-    lines = (f"Mã đối chiếu: {groups}", where, f"SHA-256 của số liệu: {printed.sha256}")
+    lines = (f"Mã đối chiếu: {_grouped(printed.code)}", where, f"SHA-256 của số liệu: {printed.sha256}")
     code = CheckCode(lines, address, _qr(address) if address else None)
     *others, last = paper.sections
     return replace(paper, sections=(*others, replace(last, blocks=(*last.blocks, code))))
+
+
+def code_line(printed: PrintedCode | None) -> tuple[Paragraph, ...]:
+    """Return the code in one line, for a page that has no room for more; nothing for a preview."""
+    if printed is None:
+        return ()
+    where = f", nhập tại {printed.place}" if printed.place else ""
+    return (Paragraph(f"Mã đối chiếu: {_grouped(printed.code)}{where}.", Style.NOTE),)
+
+
+def _grouped(code: str) -> str:
+    return "-".join(code[at : at + 4] for at in range(0, len(code), 4))
 
 
 def _qr(address: str) -> bytes:

@@ -34,8 +34,10 @@ _OPEN_COLUMN = TableColumn("open", "Đang chờ, chưa rõ", CellKind.COUNT, 12)
 _BY_AREA = "Địa bàn có tỷ lệ nhận thấp nhất"
 
 
-def blocks(report: ConsolidatedReport, form_5: ReportTable, words: str) -> Iterator[Block]:
-    """Yield the page below its letterhead; words: the version and its cut-off.
+def blocks(
+    report: ConsolidatedReport, form_5: ReportTable, words: str, last: tuple[Paragraph, ...] = ()
+) -> Iterator[Block]:
+    """Yield the page below its letterhead; words: the version and its cut-off; last: at its end.
 
     It stays one page: what has no room is counted, and the page says where it stands.
     """
@@ -44,7 +46,7 @@ def blocks(report: ConsolidatedReport, form_5: ReportTable, words: str) -> Itera
     above.append(Paragraph(f"{f'Hạn báo cáo: {hour(due)}. ' if due is not None else ''}{_settled(report)}."))
     said: list[Block] = [Paragraph(f"{each}.", Style.ITEM) for each in _sentences(report)]
     areas = _least_reached(report)
-    room = page_room.PAGE - sum(map(page_room.of, (*above, *said)))
+    room = page_room.PAGE - sum(map(page_room.of, (*above, *said, *last)))
     table, left = _carriers(form_5, room - _least(areas))
     left += _least(areas)
     more, areas = _in_room(areas, left)
@@ -55,7 +57,7 @@ def blocks(report: ConsolidatedReport, form_5: ReportTable, words: str) -> Itera
         yield Paragraph(f"{more}.", Style.ITEM)
     if areas.rows:
         yield Table(areas, areas.source, _SIZE)
-    yield from shown
+    yield from (*shown, *last)
 
 
 def _topic(subject: str) -> str:

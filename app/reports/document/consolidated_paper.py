@@ -68,7 +68,8 @@ def compose(report: ConsolidatedReport, head: Letterhead, version: Version) -> P
 def summary(report: ConsolidatedReport, head: Letterhead, version: Version) -> PaperDocument:
     """Return the chairman's page, the first one of the report, as a paper of its own."""
     form_5 = comparison_tables.of_directive(report)[0]
-    page = chairman_page.blocks(report, form_5, version.words(report.cutoff_ms))
+    last = annexes.code_line(version.printed)
+    page = chairman_page.blocks(report, form_5, version.words(report.cutoff_ms), last)
     section = Section((top(head, report.cutoff_ms), *page))
     return PaperDocument(f"Tóm tắt: {_subject(report)}", head.name, DRAFT, report.cutoff_ms, (section,))
 

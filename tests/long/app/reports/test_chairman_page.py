@@ -19,7 +19,7 @@ from app.reports import consolidated
 from app.reports.consolidated import ConsolidatedReport, RunLine
 from app.reports.document import consolidated_paper, letterhead
 from app.reports.document.model import Paragraph
-from app.reports.document.version import PREVIEW
+from app.reports.document.version import PREVIEW, PrintedCode, Version
 from app.reports.render import comparison_tables, docx_file, pdf_file
 from tests.long.app.reports import five_carriers
 
@@ -33,8 +33,8 @@ def report(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> C
     return five_carriers.first_report(sqlite_template, tmp_path_factory.mktemp("five"))
 
 
-def pages(report: ConsolidatedReport) -> list[str]:
-    content = pdf_file.render(consolidated_paper.summary(report, HEAD, PREVIEW))
+def pages(report: ConsolidatedReport, version: Version = PREVIEW) -> list[str]:
+    content = pdf_file.render(consolidated_paper.summary(report, HEAD, version))
     return [re.sub(r"\s+", " ", page.extract_text()) for page in PdfReader(io.BytesIO(content)).pages]
 
 
@@ -103,6 +103,19 @@ def test_a_long_subject_is_cut_in_the_properties_of_a_document(report: Consolida
     title = Document(io.BytesIO(content)).core_properties.title
     assert len(title) == 255
     assert title.endswith("…")
+
+
+@pytest.mark.parametrize("times", [1, 2, 3, 8])
+def test_with_its_code_it_is_one_page_however_full(report: ConsolidatedReport, times: int) -> None:
+    printed = PrintedCode(
+        "7K3M9Q2DXW4T0B5H", "", "0" * 64, "https://canhbao.congan.sonla.gov.vn/verify/reports"
+    )
+    silent = tuple(f"{UNIT}{nth}" for nth in range(12 * times))
+    many = replace(report, silent=silent, lines=runs(report, *[*range(5)] * times))
+    (text,) = pages(about(many, SUBJECT * times), Version(1, printed=printed))
+    assert text.rstrip().endswith(
+        "7K3M-9Q2D-XW4T-0B5H, nhập tại https://canhbao.congan.sonla.gov.vn/verify/reports."
+    )
 
 
 MID_SENDING = five_carriers.BEGAN + 30 * 60_000

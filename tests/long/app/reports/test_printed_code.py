@@ -66,6 +66,15 @@ def test_the_last_page_bears_code_address_and_hash_and_the_final_paper_the_same(
     assert f"{PLACE}?code={first.code}" in pictures[len(pictures) - 1]._inline.docPr.get("descr")
 
 
+def test_the_chairman_s_page_bears_it_in_one_line_and_stays_one_page(frozen: Two) -> None:
+    freezer, (first, _) = frozen
+    issued = issue(replace(freezer, place=PLACE), first.id, None, SIGNED)
+    for form in ("summary", "issued-summary"):
+        assert f"Mã đối chiếu: {grouped(first.code or '')}" in last_page(freezer, issued, form)
+        content = freezer.db.read(archive.content, issued, form)[1]
+        assert len(PdfReader(io.BytesIO(content)).pages) == 1
+
+
 def test_a_code_shows_version_day_and_the_totals_as_they_were_frozen(newest: tuple[Freezer, Frozen]) -> None:
     freezer, report = newest
     found = freezer.db.read(look, report.code or "")
