@@ -75,9 +75,9 @@ def _tried(tests: str, folder: Path) -> dict[str, Any]:
 
 def _simulated(seeds: int, folder: Path) -> dict[str, Any]:
     command = [sys.executable, "-m", "tests.simulate", "--seeds", str(seeds), "--until-first"]
-    out, ended = _run(command, folder, os.environ | {"PYTHONPATH": str(folder)}, seeds + _LONGEST_S)
-    if ended is None:
-        return {"outcome": "found", "found_by": "no end"}
+    out, ended = _run(command, folder, os.environ | {"PYTHONPATH": str(folder)}, 3 * seeds + _LONGEST_S)
+    if ended is None:  # each simulated day has its own bound, so this says that the machine is slow
+        return {"outcome": "not run", "found_by": "no end in time"}
     first = _BROKEN.search(out)
     if ended == 1 and first is not None:
         return {"outcome": "found", "found_by": f"seed {first[1]}: {first[2].strip()}"}
