@@ -65,6 +65,8 @@ COMMANDS = {
     "download_reconciliation": "receipts show 1 --out counts.csv",
     "download_receipt_lines": "receipts lines 1 --out lines.csv",
     "list_inbound_messages": "inbound list",
+    "count_scam_reports": "inbound reports",
+    "download_scam_reports": "inbound export --out reports.csv",
     "list_users": "user list",
     "list_keys": "key list",
     # What changes something
@@ -75,6 +77,8 @@ COMMANDS = {
     "create_campaign": "campaign create Tet --sender CASONLA --text Canh-giac",
     "follow_up": "campaign follow-up 1",
     "edit_campaign": "campaign edit 3 --name Moi",
+    "ask_budget": "budget ask 3 --segments 9 --because Tet",
+    "approve_budget": "budget approve 3 1",
     "add_run": "campaign add-run 3 --carrier vnpt --batch 1",
     "add_held_run": "campaign add-held-run 3 --carrier viettel --estimated 9",
     "remove_run": "campaign remove-run 3",

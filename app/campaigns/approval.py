@@ -13,6 +13,7 @@ from app.core import clock
 from app.core.errors import Conflict, Forbidden, Invalid
 from app.core.states import CampaignState, move_campaign
 from app.database.models import approvals, audiences, batches, run_batches, runs
+from app.ledger import money
 from app.ledger.approval_digest import (
     approved,
     authors,
@@ -108,6 +109,8 @@ def approve(
             faults=[("acknowledged", sentence) for sentence in advice],
         )
     approval = {"digest": found, "decision": "approved", "reason": reason}
+    if money.account_of(campaign) == campaign_id:
+        money.open_budget(connection, campaign_id)
     _decide(connection, campaign, caller, CampaignState.APPROVED, **approval)
     if advice:
         audit.note(connection, caller.name, "advice.acknowledge", f"campaign/{campaign_id}", advice=advice)
@@ -157,10 +160,14 @@ def _decide(
 
 def write(connection: Connection, campaign_id: int, who: str, **decision: Any) -> None:
     row = {"campaign_id": campaign_id, "at": clock.now_ms(), "by": who, "reason": None} | decision
-    row["links"] = saying_of_links(connection, campaign_id) if row["decision"] == "approved" else None
+    if row["decision"] != "approved":
+        row["links"] = None
+    elif "links" not in row:
+        row["links"] = saying_of_links(connection, campaign_id)
     row["content"] = None if row["decision"] == "voided" else content(connection, campaign_id)
     connection.execute(insert(approvals).values(row | {"stamp": stamp(connection, row)}))
-    audit.note(connection, who, f"campaign.{decision['decision']}", f"campaign/{campaign_id}", **decision)
+    told = {name: value for name, value in decision.items() if name != "links"}
+    audit.note(connection, who, f"campaign.{decision['decision']}", f"campaign/{campaign_id}", **told)
 
 
 def content(connection: Connection, campaign_id: int) -> dict[str, Any]:
@@ -183,6 +190,7 @@ def content(connection: Connection, campaign_id: int) -> dict[str, Any]:
         "window": [campaign.window_start, campaign.window_end],
         "day": [campaign.day_starts, campaign.day_ends],
         "people": people,
+        "budget": [campaign.budget_segments, campaign.budget_dong, campaign.budget_of],
     }
 
 

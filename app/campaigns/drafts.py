@@ -58,6 +58,8 @@ class Draft:
     window_end: datetime | None = None
     day_starts: str | None = None
     day_ends: str | None = None
+    budget_segments: int | None = None  # the most that may be sent
+    budget_dong: int | None = None  # the most that it may cost, without VAT
 
 
 def amended(draft: Draft, changes: Mapping[str, Any]) -> Draft:
@@ -83,6 +85,8 @@ def of_row(row: Any) -> Draft:
         window_end=None if row.window_end is None else clock.from_ms(row.window_end),
         day_starts=row.day_starts,
         day_ends=row.day_ends,
+        budget_segments=row.budget_segments,
+        budget_dong=row.budget_dong,
     )
 
 
@@ -117,6 +121,8 @@ def pin(draft: Draft, default: DayHours) -> dict[str, Any]:
         "window_end": draft.window_end and clock.to_ms(draft.window_end),
         "day_starts": day.starts,
         "day_ends": day.ends,
+        "budget_segments": draft.budget_segments,
+        "budget_dong": draft.budget_dong,
     }
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select
+from sqlalchemy import Connection, Row, func, insert, select, update
 
 from app.campaigns import lifecycle, optimistic_lock
 from app.campaigns.drafts import amended, of_row
@@ -19,13 +19,14 @@ from app.database.connection import Database, shared_ms
 from app.database.models import (
     audiences,
     batches,
+    campaigns,
     follow_up_sources,
     follow_ups,
     run_batches,
     runs,
     tallies,
 )
-from app.ledger import erasure_state, unreached
+from app.ledger import erasure_state, money, unreached
 from app.ledger.receipt_times import VALIDITY_MS
 from app.ledger.unreached import USUAL, FollowUpDefinition, Outcome
 from app.security import audit, row_stamps
@@ -86,6 +87,7 @@ def create(connection: Connection, wanted: FollowUpRequest, default: DayHours, w
         campaign_id, ids, tuple(sorted(set(wanted.outcomes), key=list(Outcome).index)), areas
     )
     suppliers = _suppliers(connection, ids, who)
+    _share_budget(connection, campaign_id, sources, wanted.changes)
     made = [_add_run(connection, chosen, carrier, suppliers, who) for carrier in carriers]
     said = {"sources": list(ids), "outcomes": list(chosen.outcomes), "areas": list(areas), "batches": made}
     audit.note(connection, who, "campaign.follow_up", f"campaign/{campaign_id}", **said)
@@ -189,9 +191,27 @@ def _draft(
     same = of_row(newest)
     name = f"{newest.name[:170]} – gửi tiếp lần {_next_round(connection, newest.id)}"
     fresh: dict[str, Any] = {"name": name, "window_start": None, "window_end": None}
+    fresh |= {"budget_segments": None, "budget_dong": None}
     if {"text", "text_key"} & changes.keys():
         fresh["languages"] = {}
     return lifecycle.create(connection, amended(same, fresh | dict(changes)), default, who)
+
+
+def _share_budget(
+    connection: Connection, campaign_id: int, sources: Sequence[Row[Any]], changes: Mapping[str, Any]
+) -> None:
+    """Let it share the budget of the newest source that has one: what is sent again is paid from the same."""
+    shared = [account for row in sources if (account := money.account_of(row)) is not None]
+    if not shared:
+        return
+    for name in ("budget_segments", "budget_dong"):
+        if changes.get(name) is not None:
+            raise Invalid(
+                f"The follow-up shares the budget of campaign {shared[-1]}; ask for a higher one there.",
+                field=name,
+            )
+    own = campaigns.c.id == campaign_id
+    connection.execute(update(campaigns).where(own).values(budget_of=shared[-1]))
 
 
 def _next_round(connection: Connection, campaign_id: int) -> int:

@@ -9,7 +9,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, false, func, select
 
-from app.campaigns import carrier_audience, follow_ups, optimistic_lock
+from app.campaigns import budgets, carrier_audience, follow_ups, optimistic_lock
+from app.campaigns.budgets import BudgetStatus
 from app.campaigns.carrier_audience import Audience
 from app.campaigns.follow_ups import FollowUp
 from app.campaigns.optimistic_lock import Record
@@ -20,7 +21,8 @@ from app.core.errors import no_such
 from app.core.states import CampaignState, DeliveryState, NotSent, RunState
 from app.database.listing import ListColumns, ListPart, ListRequest, part, without_marks
 from app.database.models import approvals, batches, campaigns, run_batches, runs, tallies
-from app.ledger import approval_digest, erasure_state
+from app.ledger import approval_digest, erasure_state, money
+from app.ledger.money import SentCost
 from app.security import audit
 from app.security.tenant_scope import own_campaigns
 from carriers import text as sms
@@ -39,7 +41,8 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Campaign:
-    """texts: language -> the exact text, "" for the default; segments: SMS parts of each.
+    """texts: language -> the exact text, "" for the default; segments: SMS parts of each. budget_segments,
+    budget_dong: the most that may be spent, without VAT; budget_of: the campaign whose budget it shares.
     wording: the author's own text with its diacritics; null for a text of messages/.
     """
 
@@ -61,13 +64,17 @@ class Campaign:
     created_at: datetime
     created_by: str
     submitted_by: str | None
+    budget_segments: int | None = None
+    budget_dong: int | None = None
+    budget_of: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Dossier:
     """A campaign with what its approver must see: the digest of the content, decisions, runs, and advice on
     each text by its language; an error there must be acknowledged with the approval. follow_up: the audience,
-    if it is of those whom earlier campaigns did not reach."""
+    if it is of those whom earlier campaigns did not reach. budget: the one that counts for it, with what is
+    spent of it, also by others that share it; null without one, and to operators."""
 
     campaign: Campaign
     digest: str
@@ -75,6 +82,7 @@ class Dossier:
     runs: list[RunSummary]
     advice: dict[str, list[Advice]]
     follow_up: FollowUp | None = None
+    budget: BudgetStatus | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +121,8 @@ class RunSummary:
     delivery state -> count; `excluded` are numbers that the campaign has in another batch.
     segments_per_second: its own rate, if slower than the carrier's links. audience: whom the carrier sends
     to by itself; such a run has no batches and no progress. totals_erased: the counts were erased by the
-    rules of retention, so there is no progress. suspended: why the run has paused itself.
+    rules of retention, so there is no progress. suspended: why the run has paused itself. cost: of what was
+    handed over so far; null where no price is known, or the carrier sends by itself.
     """
 
     id: int
@@ -134,6 +143,7 @@ class RunSummary:
     segments_per_second: int | None = None
     other_range: int = 0
     suspended: Suspension | None = None
+    cost: SentCost | None = None
 
 
 def campaign(connection: Connection, campaign_id: int) -> Campaign:
@@ -155,6 +165,7 @@ def dossier(connection: Connection, campaign_id: int, operator: str | None = Non
         runs=runs_of(connection, RunFilter(operator=operator).of(members)),
         advice={language: found for language, text in row.texts.items() if (found := advice(text))},
         follow_up=follow_ups.of_campaign(connection, campaign_id, operator),
+        budget=None if operator else budgets.status(connection, row),
     )
 
 
@@ -236,8 +247,13 @@ def runs_of(connection: Connection, query: Select[Any]) -> list[RunSummary]:
     members, counts = _batches(connection, ids), _progress(connection, ids)
     held = carrier_audience.of_runs(connection, ids)
     gone = erasure_state.without_totals(connection, {row.campaign_id for row in rows})
+    spent = money.costs(connection, [each for each in ids if each not in held])
     found = [
-        replace(_run(row, members.get(row.id, {}), counts.get(row.id, {})), audience=held.get(row.id))
+        replace(
+            _run(row, members.get(row.id, {}), counts.get(row.id, {})),
+            audience=held.get(row.id),
+            cost=spent.get(row.id),
+        )
         for row in rows
     ]
     return [
@@ -318,6 +334,9 @@ def _campaign(row: Record) -> Campaign:
         created_at=_time(row.created_at),
         created_by=row.created_by,
         submitted_by=row.submitted_by,
+        budget_segments=row.budget_segments,
+        budget_dong=row.budget_dong,
+        budget_of=row.budget_of,
     )
 
 

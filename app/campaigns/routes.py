@@ -10,10 +10,21 @@ from fastapi import Depends, Header, Query, Response
 from app.api.dependencies import Config, Db, Id, Page, Paging, Routes, Since, Who, page_of
 from app.api.idempotent_route import Acts
 from app.api.if_match import versions_of
-from app.campaigns import approval, directives, follow_ups, lifecycle, queries, text_cost, texts
+from app.campaigns import (
+    approval,
+    budget_orders,
+    budgets,
+    directives,
+    follow_ups,
+    lifecycle,
+    queries,
+    text_cost,
+    texts,
+)
 from app.campaigns.quiet_hours import DayHours
 from app.campaigns.schemas import (
     ApprovalBody,
+    BudgetBody,
     CampaignBody,
     DeadlineBody,
     DirectiveBody,
@@ -244,6 +255,20 @@ def return_campaign(
     db.read(tenant_scope.require, who, campaign_id=campaign_id)
     db.write(approval.send_back, campaign_id, who, body.reason)
     return _dossier(db, campaign_id, who, response)
+
+
+@router.post("/campaigns/{campaign_id}/budget", status_code=201)
+def ask_budget(campaign_id: Id, body: BudgetBody, db: Db, who: Who) -> budgets.BudgetOrder:
+    """Ask for another budget of an approved campaign; another person approves it."""
+    db.read(tenant_scope.require, who, campaign_id=campaign_id)
+    return db.write(budget_orders.ask, campaign_id, body.limits(), body.because, who.name)
+
+
+@router.post("/campaigns/{campaign_id}/budget/{order_id}/approve")
+def approve_budget(campaign_id: Id, order_id: Id, db: Db, who: Who) -> budgets.BudgetOrder:
+    """Approve somebody else's request: runs that have paused themselves for want of budget go on."""
+    db.read(tenant_scope.require, who, campaign_id=campaign_id)
+    return db.write(budget_orders.approve_waking, db, campaign_id, order_id, who)
 
 
 @router.post("/campaigns/{campaign_id}/runs", status_code=201)

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select, update
 
-from app.campaigns import approval, carrier_audience, forecast, lifecycle, optimistic_lock
+from app.campaigns import approval, budgets, carrier_audience, forecast, lifecycle, optimistic_lock
 from app.campaigns.optimistic_lock import Record
 from app.core import clock
 from app.core.errors import Conflict, Invalid
@@ -124,9 +124,12 @@ def _along_with(connection: Connection, verb: Verb, run: Record, at_ms: int, sta
             if stated:
                 _check_begun(at_ms, decision.at)
             lifecycle.check_window_ahead(campaign, at_ms)
+            budgets.require_price(connection, campaign, run.carrier)
             return {"started_at": at_ms}
         case Verb.RESUME:
-            approval.require_approved(connection, optimistic_lock.campaign(connection, run.campaign_id))
+            campaign = optimistic_lock.campaign(connection, run.campaign_id)
+            approval.require_approved(connection, campaign)
+            budgets.require_room(connection, campaign)
             if run.suspended is not None and run.suspended["cause"] == SuspendCause.DAILY:
                 _count_day_anew(connection, run.carrier)
             return {"suspended": None, "judged_from": at_ms}

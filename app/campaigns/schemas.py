@@ -23,6 +23,8 @@ Contact = Annotated[AnyLine, StringConstraints(max_length=300)]
 Time = Annotated[str, StringConstraints(pattern=r"^\d\d:\d\d$")]
 Wording = Annotated[str, StringConstraints(max_length=2000)]
 Language = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{1,4})?$")]
+BudgetSegments = Annotated[int, Field(ge=1, le=10_000_000_000)]
+BudgetDong = Annotated[int, Field(ge=1, le=1_000_000_000_000_000)]
 Carrier = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
 
 
@@ -81,6 +83,12 @@ class CampaignBody(StrictBody):
         None, description="hours of the day in Viet Nam; the settings' when left out", examples=["07:00"]
     )
     day_ends: Time | None = Field(None, examples=["21:00"])
+    budget_segments: BudgetSegments | None = Field(
+        None, description="the most SMS parts that may be sent", examples=[700_000]
+    )
+    budget_dong: BudgetDong | None = Field(
+        None, description="the most that it may cost, without VAT", examples=[None]
+    )
 
     def draft(self) -> Draft:
         return Draft(**dict(self))
@@ -195,6 +203,21 @@ class ApprovalBody(StrictBody):
     acknowledged: bool = Field(
         False, description="needed where `advice` has an error, such as a link", examples=[False]
     )
+
+
+class BudgetBody(StrictBody):
+    """The budget that is asked for, in place of the one of now; null: no limit of this kind."""
+
+    budget_segments: BudgetSegments | None = Field(
+        None, description="the most SMS parts that may be sent", examples=[800_000]
+    )
+    budget_dong: BudgetDong | None = Field(
+        None, description="the most that it may cost, without VAT", examples=[None]
+    )
+    because: Prose = Field(examples=["Two districts were added to the list."])
+
+    def limits(self) -> dict[str, int | None]:
+        return {"budget_segments": self.budget_segments, "budget_dong": self.budget_dong}
 
 
 class ReasonBody(StrictBody):

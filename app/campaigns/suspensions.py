@@ -8,12 +8,13 @@ from datetime import datetime
 from typing import Any
 
 from app.core import clock
-from app.core.states import SuspendCause, suspended_because
+from app.core.states import OF_BUDGET, SuspendCause, suspended_because
 
 
 @dataclass(frozen=True, slots=True)
 class Suspension:
-    """Why a run has paused itself: `bad` of the last `of` messages; daily: `bad` today, and `of` is the most.
+    """Why a run has paused itself: `bad` of the last `of` messages; daily: `bad` today, and `of` is the most;
+    budget, budget_dong: `bad` SMS parts, or đồng, are spent, and `of` is the campaign's budget.
 
     reasons: the most frequent reasons of the run's failures, and how many of each. sentence: all of it.
     """
@@ -31,6 +32,10 @@ class Suspension:
         return f"{said[0].upper()}{said[1:]}."
 
 
+_LOOK = "Look for the cause, then resume or cancel it."
+_RAISE = "Ask for a higher budget, which another person approves, or cancel the run."
+
+
 def suspension(value: Mapping[str, Any] | None) -> Suspension | None:
     if value is None:
         return None
@@ -44,4 +49,4 @@ def _sentence(cause: SuspendCause, bad: int, of: int, reasons: Mapping[str, int]
     why = suspended_because(cause, bad, of)
     by = ", ".join(f"{name} {n:,}" for name, n in reasons.items())
     shown = f" (reasons of the run's failures: {by})" if by else ""
-    return f"The run has paused itself: {why}{shown}. Look for the cause, then resume or cancel it."
+    return f"The run has paused itself: {why}{shown}. {_RAISE if cause in OF_BUDGET else _LOOK}"

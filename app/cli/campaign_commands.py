@@ -52,6 +52,8 @@ def create(  # noqa: PLR0913 - every option of the command line is a parameter
     end: Annotated[str | None, typer.Option(help="Not after, with a zone.")] = None,
     day_starts: Annotated[str | None, typer.Option(help="Sending begins each day, HH:MM.")] = None,
     day_ends: Annotated[str | None, typer.Option(help="Sending ends each day, HH:MM.")] = None,
+    budget: Annotated[int | None, typer.Option(parser=whole, help="The most SMS parts.")] = None,
+    budget_dong: Annotated[int | None, typer.Option(parser=whole, help="The most đồng, without VAT.")] = None,
 ) -> None:
     """Make a draft."""
     said = {
@@ -64,9 +66,9 @@ def create(  # noqa: PLR0913 - every option of the command line is a parameter
         "directive_id": directive,
         "window_start": instant("start", start),
         "window_end": instant("end", end),
-        "day_starts": day_starts,
-        "day_ends": day_ends,
     }
+    said |= {"day_starts": day_starts, "day_ends": day_ends}
+    said |= {"budget_segments": budget, "budget_dong": budget_dong}
     draft = filled(CampaignBody, said).draft()
     if common.server is not None:
         made = at_server(lambda api: api.create_campaign(**asdict(draft))).id
@@ -91,21 +93,21 @@ def edit(  # noqa: PLR0913 - every option of the command line is a parameter
     end: Annotated[str | None, typer.Option(help="Not after, with a zone.")] = None,
     day_starts: Annotated[str | None, typer.Option(help="Sending begins each day, HH:MM.")] = None,
     day_ends: Annotated[str | None, typer.Option(help="Sending ends each day, HH:MM.")] = None,
+    budget: Annotated[int | None, typer.Option(parser=whole, help="The most SMS parts.")] = None,
+    budget_dong: Annotated[int | None, typer.Option(parser=whole, help="The most đồng, without VAT.")] = None,
 ) -> None:
     """Change what is named and keep the rest; an approval becomes void."""
     said = {
         "name": name,
         "sender": sender,
         "purpose": purpose,
-        "text_key": text_key,
-        "text": text,
-        "form": form,
         "directive_id": directive,
         "window_start": instant("start", start),
         "window_end": instant("end", end),
-        "day_starts": day_starts,
-        "day_ends": day_ends,
     }
+    said |= {"text_key": text_key, "text": text, "form": form}
+    said |= {"day_starts": day_starts, "day_ends": day_ends}
+    said |= {"budget_segments": budget, "budget_dong": budget_dong}
     changes = {field: value for field, value in said.items() if value is not None}
     if not changes:
         raise Invalid("Say what to change, such as --end 2024-02-09T18:00+07:00.")

@@ -5,14 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any, cast
 
 import typer
 
-from app.cli.output import After, Json, Most, listing
-from app.cli.remote import asked
-from app.inbound import queries
+from app.cli import common
+from app.cli.common import open_db
+from app.cli.output import After, Json, Most, listing, whoami
+from app.cli.remote import asked, at_server
+from app.inbound import queries, scam_reports
 from app.inbound.queries import InboundMessageView
+from app.inbound.reply_kinds import ReplyKind
+from app.security import phone_disclosure
+from app.security.phone_disclosure import DisclosurePlace
 
 app = typer.Typer(no_args_is_help=True, help="Messages to us: what subscribers have sent over the links.")
 
@@ -23,6 +29,7 @@ class _Line:
     received_at: datetime
     carrier: str
     link: str
+    kind: str | None
     phone: str
     destination: str
     part: str | None
@@ -40,12 +47,16 @@ def list_(
     carrier: Annotated[str | None, typer.Option(help="Only of this carrier.")] = None,
     after: After = 0,
     limit: Most = 1000,
+    kind: Annotated[ReplyKind | None, typer.Option(help="Only of this kind.")] = None,
     as_json: Json = False,
 ) -> None:
     """Show messages in the order of arrival, numbers masked."""
+    of_kind = cast("Any", kind and kind.value)
     found = asked(
-        lambda api: list(islice(api.list_inbound_messages(carrier=carrier, after=after), limit)),
-        lambda db: db.read(queries.page, after, limit, carrier),
+        lambda api: list(
+            islice(api.list_inbound_messages(carrier=carrier, kind=of_kind, after=after), limit)
+        ),
+        lambda db: db.read(queries.page, after, limit, carrier, kind),
         listed=None if after else carrier,
     )
     columns = tuple(_Line.__dataclass_fields__)
@@ -55,6 +66,29 @@ def list_(
 def _line(of: InboundMessageView) -> _Line:
     part = f"{of.part.number}/{of.part.total}" if of.part else None
     text = " ".join(of.text.split())
-    return _Line(
-        of.id, of.received_at, of.carrier, of.link, of.phone, of.destination, part, of.repeat_of, text
-    )
+    head = (of.id, of.received_at, of.carrier, of.link, of.kind, of.phone, of.destination)
+    return _Line(*head, part, of.repeat_of, text)
+
+
+@app.command()
+def reports(as_json: Json = False) -> None:
+    """Count the scams that citizens have reported, by day and area."""
+    found = asked(lambda api: api.count_scam_reports(), lambda db: db.read(scam_reports.counts))
+    listing(found, ("day", "area", "area_name", "form", "reports"), as_json)
+
+
+@app.command()
+def export(
+    out: Annotated[Path, typer.Option(help="Write CSV for Excel there.")],
+    whole_numbers: Annotated[bool, typer.Option(help="Do not mask numbers; the audit says so.")] = False,
+) -> None:
+    """Write the scams that citizens have reported; a server gives whole numbers, to administrators."""
+    if common.server is not None:
+        out.write_text(at_server(lambda api: api.download_scam_reports()), encoding="utf-8", newline="")
+        return
+    with open_db(looks=not whole_numbers) as (db, _):
+        if whole_numbers:
+            place, n = DisclosurePlace.SCAM_REPORTS_COMMAND, db.read(scam_reports.count)
+            db.write(phone_disclosure.note, whoami(), place, "inbound", n)
+        with out.open("w", encoding="utf-8", newline="") as target:
+            target.writelines(scam_reports.export(db, whole=whole_numbers))

@@ -49,6 +49,7 @@ _NOUNS = {
     "audit": "What people did: append-only, each act chained to the one before.",
     "addressee": "Whom a directive addresses, and what they report.",
     "batch": "Batches: subscribers of one carrier, from one file.",
+    "budget": "Budgets: what is spent, and ask for another one.",
     "campaign": "Campaigns: one text, one sender, one window.",
     "carrier": "Links to carriers: look at them, and try them out.",
     "compare": "Rounds, carriers and areas side by side.",

@@ -21,6 +21,8 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from app.core import setting_values as values
 from app.core.errors import SetupError
+from app.core.money_settings import MoneySettings
+from app.core.reply_settings import ReplySettings
 from app.core.setting_sources import SettingsFile, Variables, absent, file, sentence, strangers
 from app.core.setting_values import (
     Address,
@@ -79,7 +81,7 @@ class LinkSettings(BaseModel):
     kind: Name = "smpp"  # the adapter
     # The contract's rate in SMS parts. No default: a guessed rate would do harm or waste capacity.
     segments_per_second: float = Field(gt=0)
-    segment_price: float | None = Field(default=None, ge=0, le=1_000_000)  # đồng for an SMS part, by contract
+    segment_price: float | None = Field(default=None, ge=0, le=1_000_000)  # đồng for an SMS part, without VAT
     # Links whose receipts may arrive on each other share such a name; by default each has its own.
     receipt_group: Name | None = None
     # What to ask the carrier about, if the link can be asked: nothing, unknown deliveries, also a sample of
@@ -196,16 +198,16 @@ class Settings(BaseSettings):
     upload_limit_mb: int = Field(default=512, ge=1)  # the largest file that the API takes
     # The largest scan behind figures that no receipt measured; scans are kept in the database.
     attachment_limit_mb: int = Field(default=10, ge=1, le=100)
-    # Total of files and scans that one account may have stored.
-    account_limit_mb: int = Field(default=20_480, ge=1)
+    account_limit_mb: int = Field(default=20_480, ge=1)  # of files and scans that one account may store
     # Program that checks each uploaded file, whose path is appended to the arguments: 0 clean, 1 refused.
     scan_command: tuple[str, ...] = ()
     scan_seconds: float = Field(default=60, ge=0.1, le=3600)  # how long it may take for one file
     suspend: SuspendSettings = SuspendSettings()  # when a run pauses itself
+    money: MoneySettings = MoneySettings()  # what an SMS part costs
+    replies: ReplySettings = ReplySettings()  # what citizens may write back
     mail: MailSettings | None = None  # the SMTP server for reminders
     endpoints: dict[Name, EndpointSettings] = Field(default={})  # programs that are told of events
-    # Allow endpoints at private and loopback addresses, if you run them yourself.
-    private_endpoints: bool = False
+    private_endpoints: bool = False  # allow endpoints at private and loopback addresses, if you run them
     # Days before the deadline on which a missing report is called for; negative: after it.
     reminder_days: tuple[int, ...] = (7, 3, 1, 0, -1, -3)
     # Our own phones that are switched off and in carriers' lists: a receipt from one proves fabrication.
@@ -231,8 +233,7 @@ class Settings(BaseSettings):
     stranger_requests_per_minute: int = Field(default=600, ge=1, le=1_000_000)  # of one address
     # Number of `loa serve` processes behind one address: each grants its part of the limits.
     api_processes: int = Field(default=1, ge=1, le=100)
-    # Origins whose web pages may call the API from a browser.
-    cors_origins: tuple[Origin, ...] = ()
+    cors_origins: tuple[Origin, ...] = ()  # origins whose web pages may call the API from a browser
     # A proxy in front of Loa provides TLS to all callers; browsers are told to use https only, for a year.
     behind_tls: bool = False
     # How long an Idempotency-Key is remembered.
@@ -241,8 +242,9 @@ class Settings(BaseSettings):
     retention_days: int = Field(default=90, ge=1, le=3650)
     # When totals and audit rows are erased: months after the report, end or action; logs must last a year.
     records_months: int = Field(default=24, ge=12, le=1200)
-    # How often per minute one address may check whether a text is genuine; needs no key.
-    verify_per_minute: int = Field(default=30, ge=1, le=10_000)
+    verify_per_minute: int = Field(
+        default=30, ge=1, le=10_000
+    )  # genuine checks by one address, without a key
     # A webhook call not committed by then gets 503, and is repeated by the carrier.
     webhook_patience_s: float = Field(default=10.0, ge=0.1, le=300)
 

@@ -45,6 +45,11 @@ class SuspendCause(StrEnum):
     REFUSED = "refused"  # by the carrier, at once
     UNKNOWN = "unknown"  # without an answer
     DAILY = "daily"  # messages of the carrier on this day
+    BUDGET = "budget"  # SMS parts of the campaign
+    BUDGET_DONG = "budget_dong"  # their cost
+
+
+OF_BUDGET = (SuspendCause.BUDGET, SuspendCause.BUDGET_DONG)
 
 
 _SUSPENDED = {
@@ -62,6 +67,14 @@ _SUSPENDED = {
     SuspendCause.DAILY: Sentence(
         "its carrier was handed {bad} messages today, and {of} is the most",
         "hôm nay nhà mạng đã nhận {bad} tin; mức tối đa mỗi ngày là {of} tin",
+    ),
+    SuspendCause.BUDGET: Sentence(
+        "{bad} of the {of} SMS parts of its campaign's budget are sent or perhaps sent",
+        "hạn mức của chiến dịch là {of} bản tin, đã gửi hoặc có thể đã gửi {bad} bản tin",
+    ),
+    SuspendCause.BUDGET_DONG: Sentence(
+        "{bad} of the {of} đồng of its campaign's budget are spent or perhaps spent",
+        "hạn mức của chiến dịch là {of} đồng, đã chi hoặc có thể đã chi {bad} đồng",
     ),
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from app.core import clock
@@ -25,6 +25,9 @@ class HeldChunk:
     taken: tuple[datetime, float]  # time of the claim: the database's clock, monotonic seconds
     on_wire: int = 0
     retry_after_s: float = 0.0
+    asked: list[DeliveryToSend] = field(default_factory=list)  # the half whose reservation was asked for last
+    opted_out: set[int] = field(default_factory=set)  # phones put on the do-not-send list since the claim
+    most: int | None = None  # segments that the budget had left when it was too small for a half
 
     @property
     def over(self) -> bool:
@@ -35,6 +38,42 @@ class HeldChunk:
         self.lease = replace(self.lease, pass_no=self.lease.pass_no + 1, items=items)
         self.items.extend(items)
         self.retry_after_s = 0.0
+        self.opted_out = set()  # the pass was begun without those
+
+    def take(self, capacity: int) -> list[DeliveryToSend]:
+        """Take the next messages, at least one, of so many segments in all."""
+        self.asked = []
+        capacity = capacity if self.most is None else min(capacity, self.most)
+        while self.items and (not self.asked or capacity >= self.items[0].segments):
+            self.asked.append(self.items.popleft())
+            capacity -= self.asked[-1].segments
+        return self.asked
+
+    def refused(self, left: int | None) -> None:
+        """Send nothing more of it; or, where the budget was too small for the half, only what it has left.
+
+        What is on the wire is reserved, so it still goes.
+        """
+        if left is None:
+            self.items.clear()
+            self.permit.withdraw()
+            return
+        self.items.extendleft(reversed(self.asked))
+        self.most = left
+        if self.items and self.items[0].segments > left:
+            self.items.clear()
+
+    def sendable(
+        self, some: Sequence[DeliveryToSend]
+    ) -> tuple[Sequence[DeliveryToSend], Sequence[DeliveryToSend]]:
+        """Split reserved messages: what may go, and what was stopped or whose phone has opted out."""
+        if not self.permit.stands:
+            return (), some
+        if not self.opted_out:
+            return some, ()
+        return [i for i in some if i.phone not in self.opted_out], [
+            i for i in some if i.phone in self.opted_out
+        ]
 
     def now(self) -> datetime:
         """Return the database's time: this machine's clock may be wrong, and would then send at night."""

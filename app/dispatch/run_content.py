@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -13,12 +13,13 @@ from sqlalchemy import Connection, Row, Select, func, select
 from app.core import clock
 from app.core.sending_window import Window, open_at
 from app.core.states import CampaignState, LinkState, RunState
-from app.database.models import campaigns, link_health, links, runs
+from app.database.connection import shared_ms
+from app.database.models import campaigns, do_not_send, link_health, links, runs
 from app.database.models.sending import LINK_GONE_AFTER_MS
 from app.dispatch import link_store, restore_recovery
 from app.dispatch.run_sweeps import move
-from app.ledger import approval_digest
-from app.ledger.contract import SLOWEST, ChunkLease, DeliveryToSend, Ledger, Link
+from app.ledger import approval_digest, money
+from app.ledger.contract import SLOWEST, BudgetCharge, ChunkLease, DeliveryToSend, Ledger, Link
 from app.security import audit
 from carriers.contract import OutboundSms, Permit
 
@@ -39,6 +40,7 @@ class RunContent:
     texts: dict[str, str]
     window: Window
     share: float = 1.0  # of each link's rate, so that all of the carrier's together keep the run's own
+    budget: BudgetCharge | None = None
 
     def text(self, lang: str | None) -> str:
         return self.texts.get(lang or "", self.texts[""])
@@ -68,9 +70,14 @@ def run_contents(
     at_work = _running(carrier, clock.to_ms(now))
     if among is not None:
         at_work = at_work.where(runs.c.id.in_(among))
-    for row in connection.execute(at_work).all():
+    rows = connection.execute(at_work).all()
+    accounts = {account for row in rows if (account := money.account_of(row)) is not None}
+    spent = money.spent(connection, accounts) if accounts else set()
+    for row in rows:
         window = Window.of(row.window_start, row.window_end, row.day_starts, row.day_ends)
         if not open_at(window, now):
+            continue
+        if money.account_of(row) in spent:
             continue
         decision = approval_digest.approved(connection, row)
         if decision is None or not approval_digest.is_ordered(connection, row.run_id):
@@ -80,7 +87,8 @@ def run_contents(
             stop(connection, row.run_id, row.id, why=_OTHER_LINK)
             continue
         mark = f"{_base36(row.created_at)}-{row.id}"
-        found.append(RunContent(row.run_id, mark, row.sender, row.texts, window, _share(row)))
+        charge = money.charge_of(connection, row, carrier, money.day_of(clock.to_ms(now)))
+        found.append(RunContent(row.run_id, mark, row.sender, row.texts, window, _share(row), charge))
     return found
 
 
@@ -139,13 +147,27 @@ class ClaimedChunk:
     at: datetime
 
 
-def still_going(connection: Connection, link: Link, run_ids: Collection[int]) -> set[int]:
-    """Return those of the runs for which the link may go on sending what it holds."""
+# No chunk is held for longer without another claim or pass, which look at the whole list.
+_LISTED_MS = 3_600_000
+_MOST_LISTED = 5000
+
+
+def still_going(
+    connection: Connection, link: Link, run_ids: Collection[int]
+) -> tuple[set[int], Sequence[int]]:
+    """Return those of the runs for which the link may go on sending what it holds, and who has opted out.
+
+    The phones are those that were put on the carrier's do-not-send list lately.
+    """
+    n, newest = do_not_send.c, select(func.max(do_not_send.c.id)).scalar_subquery()
+    lately = (n.id > newest - _MOST_LISTED, n.added_at > shared_ms(connection) - _LISTED_MS)
+    query = select(n.phone).where(*lately, n.carrier == link.carrier)
+    phones = connection.execute(query).scalars().all()
     if link_store.state(connection, link.id) is not LinkState.RUNNING:
-        return set()
+        return set(), phones
     running = _running(link.carrier).where(runs.c.id.in_(run_ids)).with_only_columns(runs.c.id)
     found = connection.execute(running.order_by(None)).scalars().all()
-    return {run_id for run_id in found if approval_digest.is_ordered(connection, run_id)}
+    return {run_id for run_id in found if approval_digest.is_ordered(connection, run_id)}, phones
 
 
 def message(
@@ -188,4 +210,5 @@ def claim(
         stop(connection, lease.run_id, lease.campaign_id, batch=lease.batch_id)
         ledger.release(connection, lease, 0.0)
         return state
-    return ClaimedChunk(lease, open_now[lease.run_id], now)
+    script = open_now[lease.run_id]
+    return ClaimedChunk(replace(lease, budget=script.budget), script, now)

@@ -50,7 +50,7 @@ from carriers.contract import (
 log = structlog.get_logger(__name__)
 
 _TRY_AGAIN_S = 300.0
-_LOOK_EVERY_S = 1.0  # how often leases and orders of what is on the wire are checked
+_LOOK_EVERY_S = 0.5  # how often leases, orders and opt-outs of what is on the wire are checked
 
 
 @dataclass(slots=True)
@@ -203,8 +203,7 @@ class SendLoop:
         rate = self._pace.rate
         start = await self._record(chunk, outcomes, self._reservation(half, rate))
         if start is None:
-            chunk.items.clear()
-            self._chunk = None
+            self._chunk = chunk if chunk.items else None
             return
         chunk.on_wire += len(half)
         self.unrecorded += len(half)
@@ -212,7 +211,8 @@ class SendLoop:
         self._launch(chunk, self._send(chunk, half, start, rate))
 
     def _reservation(self, items: Sequence[DeliveryToSend], rate: float) -> Reservation:
-        return Reservation(items[-1].seq, segments_of(items), self._pace.segments_per_second / rate)
+        stretch = self._pace.segments_per_second / rate
+        return Reservation(items[-1].seq, segments_of(items), stretch, items[0].segments)
 
     def _launch(self, chunk: HeldChunk, work: Coroutine[None, None, list[SubmitOutcome]]) -> None:
         self._wire.append(HalfInFlight(chunk, asyncio.create_task(work)))
@@ -223,12 +223,7 @@ class SendLoop:
             chunk.permit.withdraw()
         if chunk.permit.withdrawn:
             chunk.items.clear()
-        capacity = self._capacity()
-        half: list[DeliveryToSend] = []
-        while chunk.items and (not half or capacity >= chunk.items[0].segments):
-            half.append(chunk.items.popleft())
-            capacity -= half[-1].segments
-        return half
+        return chunk.take(self._capacity())
 
     async def _record(
         self, chunk: HeldChunk, outcomes: Sequence[SubmitOutcome], then: Reservation | None
@@ -248,8 +243,7 @@ class SendLoop:
         if then is not None and grant.go:
             return grant.start
         if then is not None:
-            chunk.items.clear()
-            chunk.permit.withdraw()
+            chunk.refused(grant.left)
         if chunk.over and not is_last:
             await self._claims.release(chunk.lease, chunk.retry_after_s)
         return None
@@ -273,8 +267,9 @@ class SendLoop:
                     await self._pace.turn(slot.start + after)
                 self._pace.spend(slot.start + after, segments_of(some), rate)
                 handed += len(some)
-                if not chunk.permit.stands:
-                    outcomes += [SubmitOutcome(item, NOT_SENT) for item in some]
+                some, stopped = chunk.sendable(some)
+                outcomes += [SubmitOutcome(item, NOT_SENT) for item in stopped]
+                if not some:
                     continue
                 now = chunk.now()
                 messages = [message(chunk.script, chunk.lease, item, now, chunk.permit) for item in some]
@@ -384,9 +379,11 @@ class SendLoop:
             if chunks:
                 runs = {chunk.lease.run_id for chunk in chunks}
                 with suppress(DatabaseUnavailable):  # without it the leases expire
-                    going = await self.context.db.aread(still_going, self.link, runs)
-                    for chunk in [each for each in chunks if each.lease.run_id not in going]:
-                        chunk.permit.withdraw()
+                    going, listed = await self.context.db.aread(still_going, self.link, runs)
+                    for chunk in chunks:
+                        chunk.opted_out.update(listed)
+                        if chunk.lease.run_id not in going:
+                            chunk.permit.withdraw()
 
     async def _watch_deadlines(self) -> None:
         """Withdraw what waits in the adapter once its lease is over, even without the database."""

@@ -1,4 +1,4 @@
-"""Runs pause themselves when too many of their messages fail, or their carrier was handed too many today.
+"""Runs pause themselves: too many messages fail, the carrier was handed too many today, the budget is spent.
 
 Every second each running run's totals are noted. Failures that receipts tell later are counted under the
 time at which the message was sent (app/ledger/receipts.py), so they are compared with what was sent then,
@@ -16,17 +16,26 @@ from itertools import pairwise
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, delete, func, insert, or_, select, update
 
 from app.core import clock
 from app.core.cusum import first_rise
-from app.core.states import FAILED, SENT, DeliveryState, RunState, SuspendCause
+from app.core.states import FAILED, OF_BUDGET, SENT, DeliveryState, RunState, SuspendCause
 from app.core.suspend_settings import SuspendSettings
 from app.database.connection import Database, shared_ms
-from app.database.models import daily_counts, late_failures, outcome_counts, runs, tallies
+from app.database.models import (
+    campaigns,
+    chunks,
+    daily_counts,
+    late_failures,
+    outcome_counts,
+    runs,
+    tallies,
+)
 from app.dispatch.run_sweeps import held, move
-from app.ledger import approval_digest
-from app.ledger.contract import JUDGED_MS
+from app.ledger import approval_digest, money
+from app.ledger.contract import JUDGED_MS, ChunkState
+from app.ledger.money import Budget
 from app.security import audit
 from carriers.contract import Reason
 
@@ -43,7 +52,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Why a run is to pause: `bad` of the last `of` messages, as app/campaigns/suspensions.py tells it."""
+    """Why a run is to pause: `bad` of `of` messages, SMS parts or đồng, by app/campaigns/suspensions.py."""
 
     cause: SuspendCause
     bad: int
@@ -67,6 +76,7 @@ def look(connection: Connection, settings: SuspendSettings, db: Database) -> lis
     totals = _totals(connection, [run.id for run in found])
     _note(connection, found, totals, now)
     findings = _over_day(connection, found, totals, settings.daily_messages, now)
+    findings |= _over_budget(connection, found, now)
     for run in found:
         if run.id not in findings and (one := _judged(connection, run, settings, now)):
             findings[run.id] = one
@@ -214,12 +224,49 @@ def _day(ms: int) -> int:
     return clock.local(clock.from_ms(ms)).date().toordinal()
 
 
+# ---- What a campaign may cost
+
+
+def _over_budget(connection: Connection, found: Sequence[Row[Any]], now: int) -> dict[int, Finding]:
+    """Return the runs whose budget has no room for the next message, once nothing is under way any more.
+
+    What is under way may come back unsent, and then there is room again.
+    """
+    c = campaigns.c
+    query = select(c.id, c.budget_segments, c.budget_dong, c.budget_of)
+    rows = connection.execute(query.where(c.id.in_({run.campaign_id for run in found}))).all()
+    of = {row.id: row for row in rows if money.account_of(row) is not None}
+    spent = money.spent(connection, {account for row in of.values() if (account := money.account_of(row))})
+    full = {account for account in spent if not _is_under_way(connection, account, now)}
+    why = {}
+    for row in of.values():
+        if money.account_of(row) in full and (budget := money.budget_of(connection, row)):
+            why[row.id] = _spent(budget)
+    return {run.id: why[run.campaign_id] for run in found if run.campaign_id in why}
+
+
+def _is_under_way(connection: Connection, account: int, now: int) -> bool:
+    k, c = chunks.c, campaigns.c
+    leased = select(k.first_seq).join(runs, runs.c.id == k.run_id).join(campaigns, c.id == runs.c.campaign_id)
+    own = or_(c.id == account, c.budget_of == account)
+    held = leased.where(own, k.state == ChunkState.LEASED, k.lease_until > now)
+    return connection.execute(held.limit(1)).first() is not None
+
+
+def _spent(of: Budget) -> Finding:
+    """Name the limit that is nearer to what is spent of it."""
+    left = [] if of.segments is None else [(of.segments - of.spent_segments) / max(of.segments, 1)]
+    if of.segments is None or (of.dong is not None and (of.dong - of.spent_dong) / max(of.dong, 1) < left[0]):
+        return Finding(SuspendCause.BUDGET_DONG, of.spent_dong, of.dong or 0)
+    return Finding(SuspendCause.BUDGET, of.spent_segments, of.segments)
+
+
 # ---- The pause
 
 
 def _suspend(connection: Connection, run: Row[Any], why: Finding, now: int) -> bool:
     """Pause the run, as the system's own act; whether it was running still."""
-    reasons = {} if why.cause is SuspendCause.DAILY else _reasons(connection, run.id)
+    reasons = {} if why.cause in (SuspendCause.DAILY, *OF_BUDGET) else _reasons(connection, run.id)
     said = {"cause": why.cause.value, "bad": why.bad, "of": why.of, "reasons": reasons}
     if not move(connection, run.id, RunState.RUNNING, RunState.PAUSED, suspended={**said, "at": now}):
         return False

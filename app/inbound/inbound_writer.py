@@ -18,10 +18,13 @@ from sqlalchemy.exc import DBAPIError
 from app.core.clock import DAY_MS
 from app.core.errors import DatabaseUnavailable
 from app.core.phone import normalise
+from app.core.reply_settings import ReplySettings
 from app.database.connection import Database, one_at_a_time
 from app.database.models import inbound_messages
+from app.inbound.reply_kinds import ReplyKind, kind_of
 from app.ledger.contract import Ledger, Link
 from app.observability.metrics import Metrics
+from app.security import audit
 from carriers.contract import Acknowledge
 from carriers.inbound import InboundMessage, InboundSink
 
@@ -36,11 +39,19 @@ _INSERT = text(
     """
     INSERT INTO inbound_messages
       (received_at, link_id, phone, source, destination, coding, text, octets,
-       part_reference, part_number, part_total, repeat_of, digest, arrival)
+       part_reference, part_number, part_total, repeat_of, digest, kind, arrival)
     VALUES
       (:received_at, :link_id, :phone, :source, :destination, :coding, :text, :octets,
-       :part_reference, :part_number, :part_total, :repeat_of, :digest, :arrival)
+       :part_reference, :part_number, :part_total, :repeat_of, :digest, :kind, :arrival)
     ON CONFLICT (arrival) DO NOTHING
+    """
+)
+
+
+_OPT_OUT = text(
+    """
+    INSERT INTO do_not_send (carrier, phone, added_at, added_by) VALUES (:carrier, :phone, :at, 'reply')
+    ON CONFLICT (carrier, phone) DO NOTHING
     """
 )
 
@@ -54,8 +65,15 @@ class IncomingMessage:
     arrival: str
 
 
-def keep(connection: Connection, ledger: Ledger, group: Sequence[IncomingMessage]) -> Counter[str]:
+def keep(
+    connection: Connection,
+    ledger: Ledger,
+    group: Sequence[IncomingMessage],
+    opt_out: Sequence[str] = ReplySettings().opt_out,
+) -> Counter[str]:
     """Store them, safe to run twice; return by link name how many repeat a recent message's content.
+
+    Who opts out is on the do-not-send list of the link's carrier by the same commit.
 
     Whether the carrier repeats what was not acknowledged or a person wrote the same twice cannot be told:
     both are stored, and the later one refers to the first.
@@ -65,13 +83,38 @@ def keep(connection: Connection, ledger: Ledger, group: Sequence[IncomingMessage
     firsts: dict[int, Row] = {}
     repeats: list[Row] = []
     for each in group:
-        row = _row(each, now)
+        row = _row(each, now) | {"kind": _kind(each.message, opt_out).value}
         if firsts.setdefault(row["digest"], row) is not row:
             repeats.append(row)
     _write(connection, list(firsts.values()), now)
     _write(connection, repeats, now)
+    _list(connection, group, (*firsts.values(), *repeats), now)
     links = {each.arrival: each.link.name for each in group}
     return Counter(links[row["arrival"]] for row in (*firsts.values(), *repeats) if row["repeat_of"])
+
+
+def _kind(message: InboundMessage, opt_out: Sequence[str]) -> ReplyKind:
+    """Tell what a message asks for; a part of a long one is left to people."""
+    whole = message.part is None or message.part.total == 1
+    return kind_of(message.text, opt_out) if whole else ReplyKind.OTHER
+
+
+def _list(connection: Connection, group: Sequence[IncomingMessage], rows: Sequence[Row], now: int) -> None:
+    """Put who opts out on the carrier's list, once; an act of the audit says how many."""
+    carriers = {each.arrival: each.link.carrier for each in group}
+    asked = {
+        (carriers[row["arrival"]], row["phone"])
+        for row in rows
+        if row["kind"] == ReplyKind.OPT_OUT and row["phone"] is not None
+    }
+    for carrier in sorted({each[0] for each in asked}):
+        phones = sorted(phone for of, phone in asked if of == carrier)
+        added = sum(
+            connection.execute(_OPT_OUT, {"carrier": carrier, "phone": phone, "at": now}).rowcount
+            for phone in phones
+        )
+        if added:
+            audit.note(connection, "loa", "do-not-send.reply", f"carrier/{carrier}", changed=added)
 
 
 def _write(connection: Connection, rows: Sequence[Row], now: int) -> None:
@@ -137,6 +180,7 @@ class InboundWriter:
     most: int = 2000
     wait_s: float = 0.02
     room: int = 32_000_000
+    opt_out: Sequence[str] = ReplySettings().opt_out
     refused: int = 0  # messages given back when the process ended without its database
     _waiting: deque[_Waiting] = field(default_factory=deque)
     _weight: int = 0
@@ -213,7 +257,7 @@ class InboundWriter:
         acknowledge(False)
 
     async def _keep(self, taken: Sequence[_Waiting]) -> None:
-        repeated = await self.db.insist(keep, self.ledger, [came for came, _ in taken])
+        repeated = await self.db.insist(keep, self.ledger, [came for came, _ in taken], self.opt_out)
         for came, acknowledge in taken:
             acknowledge(True)
             self.metrics.inbound(came.link.name, "kept", 1)

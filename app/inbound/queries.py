@@ -13,6 +13,7 @@ from app.core import clock
 from app.core.phone import mask
 from app.database.listing import ListColumns, ListPart, ListRequest, part
 from app.database.models import inbound_messages, links
+from app.inbound.reply_kinds import ReplyKind
 from app.observability.logs import masked
 
 _M = inbound_messages.c
@@ -33,7 +34,7 @@ class InboundMessageView:
 
     phone: the sender, or its address if it is no number; destination: the number that it was sent to; exact:
     the text is all that was sent; repeat_of: an earlier one with the same words of the same sender, which the
-    carrier has perhaps repeated.
+    carrier has perhaps repeated; kind: what it asks for, null for messages of an older Loa.
     """
 
     id: int
@@ -47,26 +48,36 @@ class InboundMessageView:
     exact: bool
     part: MessagePart | None
     repeat_of: int | None
+    kind: ReplyKind | None = None
 
 
 def page(
-    connection: Connection, after: int, limit: int, carrier: str | None = None
+    connection: Connection,
+    after: int,
+    limit: int,
+    carrier: str | None = None,
+    kind: ReplyKind | None = None,
 ) -> list[InboundMessageView]:
     """Return messages in commit order: whoever continues after the last ID it read misses none."""
-    return _read(connection, _query(carrier).where(_M.id > after).order_by(_M.id).limit(limit))
+    return _read(connection, _query(carrier, kind).where(_M.id > after).order_by(_M.id).limit(limit))
 
 
 def listed(
-    connection: Connection, asked: ListRequest, limit: int, carrier: str | None = None
+    connection: Connection,
+    asked: ListRequest,
+    limit: int,
+    carrier: str | None = None,
+    kind: ReplyKind | None = None,
 ) -> ListPart[InboundMessageView]:
     columns = ListColumns(_M.id, _M.received_at, orders={"came": _M.id})
-    return part(connection, _query(carrier), columns, asked, limit).of(_shown)
+    return part(connection, _query(carrier, kind), columns, asked, limit).of(_shown)
 
 
-def _query(carrier: str | None) -> Select[Any]:
+def _query(carrier: str | None, kind: ReplyKind | None = None) -> Select[Any]:
     query = select(inbound_messages, links.c.name.label("link"), links.c.carrier).join(
         links, links.c.id == _M.link_id
     )
+    query = query if kind is None else query.where(_M.kind == kind.value)
     return query if carrier is None else query.where(links.c.carrier == carrier)
 
 
@@ -87,6 +98,7 @@ def _shown(row: Row[Any]) -> InboundMessageView:
         exact=row.octets is None,
         part=_part(row),
         repeat_of=row.repeat_of,
+        kind=None if row.kind is None else ReplyKind(row.kind),
     )
 
 

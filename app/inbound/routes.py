@@ -1,25 +1,32 @@
-"""API routes of inbound messages."""
+"""API routes of inbound messages, and of the scams that are reported by them."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Query
+from fastapi.responses import StreamingResponse
 
 from app.api.dependencies import Config, Db, Page, Paging, Routes, Who, page_of
 from app.core.errors import Forbidden
 from app.core.known_carriers import check_filter
-from app.inbound import queries
+from app.inbound import queries, scam_reports
 from app.inbound.queries import InboundMessageView
+from app.inbound.reply_kinds import ReplyKind
+from app.inbound.scam_reports import ScamReportCount
+from app.security import phone_disclosure
+from app.security.phone_disclosure import DisclosurePlace
 
 router = Routes(prefix="/v1/inbound-messages", tags=["inbound messages"])
 
 Carrier = Annotated[str | None, Query(description="only of this carrier", examples=["viettel"])]
+Kind = Annotated[ReplyKind | None, Query(description="only of this kind")]
+_CSV: dict[int | str, dict[str, Any]] = {200: {"content": {"text/csv": {"schema": {"type": "string"}}}}}
 
 
 @router.get("")
 def list_inbound_messages(
-    db: Db, who: Who, settings: Config, paging: Paging, carrier: Carrier = None
+    db: Db, who: Who, settings: Config, paging: Paging, carrier: Carrier = None, kind: Kind = None
 ) -> Page[InboundMessageView]:
     """List what was sent to us over the links, numbers masked; an operator sees its own carrier's.
 
@@ -27,6 +34,22 @@ def list_inbound_messages(
     """
     if who.carrier is not None and carrier not in (None, who.carrier):
         raise Forbidden(f"Your key is for {who.carrier} only.", field="carrier")
-    found = db.read(queries.page, paging.after, paging.limit, who.carrier or carrier)
+    found = db.read(queries.page, paging.after, paging.limit, who.carrier or carrier, kind)
     check_filter(settings, carrier, found, paging.after)
     return page_of(found, paging)
+
+
+@router.get("/scam-reports")
+def count_scam_reports(db: Db, who: Who) -> list[ScamReportCount]:
+    """Count the scams that citizens have reported (LD, S or V with number and content), by day and area."""
+    return db.read(scam_reports.counts, who.carrier)
+
+
+@router.get("/scam-reports.csv", response_class=StreamingResponse, responses=_CSV)
+def download_scam_reports(db: Db, who: Who) -> StreamingResponse:
+    """Download the reports as CSV with whole numbers, for those who investigate; the audit says so."""
+    n = db.read(scam_reports.count)
+    db.write(phone_disclosure.note, who.name, DisclosurePlace.SCAM_REPORTS, "inbound", n)
+    headers = {"Content-Disposition": 'attachment; filename="scam-reports.csv"'}
+    pieces = scam_reports.export(db, whole=True)
+    return StreamingResponse(pieces, media_type="text/csv; charset=utf-8", headers=headers)

@@ -20,6 +20,7 @@ from app.database.models import (
     audiences,
     audit,
     batches,
+    campaigns,
     chunks,
     deliveries,
     links,
@@ -58,8 +59,15 @@ def _digest(campaign: Record, audience: dict[str, list[str]], algorithm: str) ->
         "window": [campaign.window_start, campaign.window_end],
         "day": [campaign.day_starts, campaign.day_ends],
         "runs": audience,
-    }
+    } | _budget(campaign)
     return hashing.digest(canonical(content), algorithm)
+
+
+def _budget(campaign: Record) -> dict[str, Any]:
+    """Return the budget, if there is one: approvals of before there were any hold as they are."""
+    said = {"segments": campaign.budget_segments, "dong": campaign.budget_dong, "of": campaign.budget_of}
+    given = {name: value for name, value in said.items() if value is not None}
+    return {"budget": given} if given else {}
 
 
 def holds(connection: Connection, campaign: Record, signed: str) -> bool:
@@ -78,7 +86,15 @@ def approved(connection: Connection, campaign: Record) -> Record | None:
         return None
     if not is_stamped(connection, last) or not _is_last_in_audit(connection, last):
         return None
+    if campaign.budget_of is not None and not _is_budget_approved(connection, campaign.budget_of):
+        return None
     return last if holds(connection, campaign, last.digest) else None
+
+
+def _is_budget_approved(connection: Connection, campaign_id: int) -> bool:
+    """Return whether the campaign whose budget another one shares still has what was approved."""
+    row = connection.execute(select(campaigns).where(campaigns.c.id == campaign_id)).first()
+    return row is not None and row.budget_of is None and approved(connection, row) is not None
 
 
 def stamp(connection: Connection, decision: Mapping[str, Any]) -> str | None:

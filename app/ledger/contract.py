@@ -98,6 +98,17 @@ class DeliveryToSend(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class BudgetCharge:
+    """The campaign whose budget a chunk is counted against, and what an SMS part of it costs.
+
+    price: hundredths of a đồng, as on the day of the claim.
+    """
+
+    campaign_id: int
+    price: int
+
+
+@dataclass(frozen=True, slots=True)
 class ChunkLease:
     """A chunk leased to one send loop; `items` are still to be sent.
 
@@ -115,6 +126,7 @@ class ChunkLease:
     items: Sequence[DeliveryToSend]
     lost: int = 0  # deliveries that a dead holder had reserved and never recorded: now unknown
     owner: str = ""
+    budget: BudgetCharge | None = None  # None: the campaign has no budget
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,11 +134,13 @@ class Reservation:
     """The next sub-batch: deliveries up to `upto`, and `segments` of the link's rate.
 
     stretch: factor on the time that each segment takes at the contract's rate (2, 4 ... while throttled).
+    least: segments of the first of these deliveries.
     """
 
     upto: int
     segments: int
     stretch: float = 1.0
+    least: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,12 +148,14 @@ class ReservationResult:
     """Answer to a reservation. The sub-batch may be sent only if `go` is true.
 
     held: the lease still stands; start: monotonic seconds at which the first reserved segment may go, fixed
-    before the commit so that a slow one does not delay it.
+    before the commit so that a slow one does not delay it. left: segments that the campaign's budget has
+    left, if it is too small for the sub-batch: the next may have as many.
     """
 
     held: bool
     go: bool
     start: float = 0.0
+    left: int | None = None
 
 
 class MarkedUnknown(NamedTuple):
@@ -254,8 +270,9 @@ class Ledger(Protocol):
     ) -> ReservationResult:
         """Write results, submissions and tallies, and reserve the next sub-batch, in one commit.
 
-        Reserve nothing if the run or the link has stopped, or if the database was restored or failed over
-        and no person has confirmed it yet. Results of a lost lease are written if they settle an unknown.
+        Reserve nothing if the run or the link has stopped, if the campaign's budget is too small for it, or
+        if the database was restored or failed over and no person has confirmed it yet. Results of a lost
+        lease are written if they settle an unknown.
         """
 
     def next_pass(self, connection: Connection, lease: ChunkLease, carrier: str) -> Sequence[DeliveryToSend]:

@@ -10,6 +10,7 @@ from app.core import clock
 from app.core.invariants import require
 from app.core.states import DeliveryState, DeliveryStatus, LinkState, NotSent, apply_answer
 from app.database.models import deliveries, links, submissions, tallies
+from app.ledger import money
 from app.ledger.contract import (
     ChunkLease,
     DeliveryKey,
@@ -71,13 +72,18 @@ class SubmitResults(ReceiptOperations, UnknownDecisions):
         _require_sound(lease, outcomes, then)
         halted = next((o.result for o in outcomes if isinstance(o.result, Halted)), None)
         upto = then.upto if then is not None and halted is None else None
+        taken = (
+            money.take(connection, lease, then) if then is not None and upto is not None else money.Taken()
+        )
+        upto = upto if taken.left is None else None
         lease_check = self.check_lease(connection, link, lease, round(lease_s * 1000), upto)
         if outcomes:
             self._write_results(connection, link, lease, outcomes, lease_check)
         if halted is not None:
             _halt(connection, link, halted, lease_check.now)
         if then is None or upto is None or not (lease_check.held and lease_check.goes_on):
-            return ReservationResult(lease_check.held, go=False)
+            money.give_back(connection, lease, taken.segments)
+            return ReservationResult(lease_check.held, go=False, left=taken.left)
         wait_s = self.reserve(connection, link.id, then.segments * then.stretch)
         return ReservationResult(lease_check.held, go=True, start=clock.monotonic() + wait_s)
 
@@ -99,6 +105,8 @@ class SubmitResults(ReceiptOperations, UnknownDecisions):
             given = _with_receipts(connection, lease, old, given)
         pairs, early, references = self._write_pairs(connection, where, old, given)
         self._list_unknowns(connection, link, lease, pairs)
+        free = [outcome.item.segments for outcome, new in pairs if new.state in _NOT_CHARGED]
+        money.give_back(connection, lease, sum(free))
         for outcome, new in pairs:
             if isinstance(outcome.result, Partial):
                 event = JournalEvent(StateEvent.PARTLY, new.reason)
@@ -121,9 +129,9 @@ class SubmitResults(ReceiptOperations, UnknownDecisions):
         only: a person may have sent the message again, and that sending may be the unknown one now.
         """
         others = [o for o in outcomes if not isinstance(o.result, Accepted)]
-        self.take_back(
-            connection, lease, [_key(lease, o) for o in others if isinstance(o.result, _NOT_TAKEN)]
-        )
+        kept = [_key(lease, o) for o in others if isinstance(o.result, _NOT_TAKEN)]
+        back = {key.seq for key in self.take_back(connection, lease, kept)}
+        money.give_back(connection, lease, sum(o.item.segments for o in others if o.item.seq in back))
         told = [_key(lease, o) for o in others if isinstance(o.result, Partial | Rejected)]
         own = own_unknown(connection, lease, told)
         return [o for o in outcomes if isinstance(o.result, Accepted) or _key(lease, o) in own]
@@ -216,6 +224,7 @@ def _side_writes(where: _Context, old: DeliveryState, pairs: _Pairs) -> SideWrit
 
 # The carrier itself says that it has not taken them, so sending again is safe.
 _NOT_TAKEN = Deferred | Halted
+_NOT_CHARGED = (DeliveryState.QUEUED, DeliveryState.REJECTED)
 
 
 def _key(lease: ChunkLease, outcome: SubmitOutcome) -> DeliveryKey:

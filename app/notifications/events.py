@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, select
 from app.core import clock
 from app.core.config import Settings
 from app.core.phone import network
-from app.core.states import LinkState, RunState, SuspendCause, suspended_because
+from app.core.states import OF_BUDGET, LinkState, RunState, SuspendCause, suspended_because
 from app.database.models import audit, campaigns, frozen_reports, links, runs
 from app.notifications.outbox import Notice, NotificationChannel
 
@@ -76,9 +76,12 @@ def _mails(settings: Settings, event: NotificationEvent) -> Iterator[Notice]:
     name = f"Đợt gửi {data['run_id']} (nhà mạng {network(data['carrier'])})"
     why = suspended_because(SuspendCause(data["cause"]), data["bad"], data["of"], "vi")
     at = clock.local(clock.from_ms(event.at)).strftime("%H:%M ngày %d/%m/%Y")
+    todo = "kiểm tra nguyên nhân, sau đó gửi tiếp hoặc hủy"
+    if data["cause"] in OF_BUDGET:
+        todo = "xin hạn mức cao hơn để người khác duyệt, hoặc hủy"
     lines = (
         f"{name} đã tự tạm dừng lúc {at}: {why}.",
-        f"Đề nghị kiểm tra nguyên nhân, sau đó gửi tiếp hoặc hủy: trang /runs/{data['run_id']}.",
+        f"Đề nghị {todo}: trang /runs/{data['run_id']}.",
         "Thư do hệ thống Loa gửi tự động.",
         "",
     )

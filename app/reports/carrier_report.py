@@ -23,8 +23,10 @@ from app.database.models import (
     subscribers,
     tallies,
 )
+from app.ledger import money
 from app.ledger.approval_digest import STOPPED, SUSPENDED
 from app.ledger.contract import ResultKind, TallyCount
+from app.ledger.money import SentCost
 from app.reports import as_of, by_area, carrier_statement, erased_run_snapshot, labels, scope, tally, timeline
 from app.reports.as_of import Past
 from app.reports.figures import (
@@ -200,9 +202,30 @@ def _build(connection: Connection, of: Scope, cutoff_ms: int, *, brief: bool = F
         steps=timeline.steps(sent),
         reasons=_reasons(counts),
         networks=() if brief else networks(connection, of, cutoff_ms),
+        cost=_cost(connection, of, cutoff_ms, back, counts),
     )
     _check(of, report)
     return replace(report, header=header(connection, report, of))
+
+
+def _cost(
+    connection: Connection, of: Scope, cutoff_ms: int, back: Past, counts: Sequence[TallyCount]
+) -> SentCost | None:
+    """Return what was handed over by then has cost; None without a price of each day, or if nothing was."""
+    purpose = select(campaigns.c.purpose).where(campaigns.c.id == of.run.campaign_id)
+    whose = (of.run.carrier, str(connection.scalar(purpose)))
+    last = money.day_of(cutoff_ms)
+    known = [each for each in money.prices(connection, [whose])[whose] if each.day <= last]
+    charged = [count for count in counts if count.state in money.BILLED]
+    if not known or not charged:
+        return None
+    by_day = Counter(money.segments_by_day(connection, *of.within(deliveries)))
+    by_day.update(back.charged)
+    unknown = sum(count.segments for count in charged if count.state == DeliveryState.UNKNOWN)
+    cost = money.priced({day: n for day, n in by_day.items() if n}, unknown, known)
+    if cost is not None:
+        agree(of.name, "what is charged", cost.segments, sum(count.segments for count in charged))
+    return cost
 
 
 def _empty(of: Scope, rows: Iterable[AreaRow], on: date) -> tuple[NamedArea, ...]:

@@ -14,6 +14,7 @@ from app.core import clock
 from app.core.errors import Conflict
 from app.database.models import kept_reports, runs
 from app.ledger import erasure_state
+from app.ledger.money import SentCost
 from app.reports.archive import Spoilt
 from app.reports.figures import (
     AreaRow,
@@ -91,7 +92,8 @@ def _read(row: Row[Any]) -> CarrierReport:
         areas=_areas(said["areas"]),
         places=_areas(said["places"]),
         outside_areas=said["outside_areas"],
-        empty=tuple(NamedArea(**each) for each in said.get("empty", ())),  # older snapshots lack it
+        empty=tuple(NamedArea(**each) for each in said.get("empty", ())),  # older snapshots lack these two
+        cost=SentCost(**cost) if (cost := said.get("cost")) else None,
         **lists,
     )
 

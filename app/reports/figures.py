@@ -7,6 +7,7 @@ from operator import add, attrgetter
 
 from app.core.errors import AppError
 from app.core.states import RunState
+from app.ledger.money import SentCost
 from carriers.contract import ReceiptLevel
 
 OVER = (RunState.SENT, RunState.FINISHED, RunState.CANCELLED)
@@ -241,6 +242,7 @@ class CarrierReport:
     steps: tuple[TimeStep, ...] = ()  # form 3 in equal time steps, for its chart
     networks: tuple[Cause, ...] = ()  # those rejected as another carrier's, by network where named
     empty: tuple[NamedArea, ...] = ()  # areas of its day without subscribers; none if no area is known
+    cost: SentCost | None = None  # at the prices of the days; None where one of them has none
 
     @property
     def cutoff_ms(self) -> int:

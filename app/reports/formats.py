@@ -175,7 +175,7 @@ def tables_of(report: Report, version: Version = PREVIEW) -> tuple[ReportTable, 
         areas = directive_areas.of_directive(report)
         found = (comparison_tables.head(report), *comparison_tables.of_directive(report))
         found += (areas,) if areas.rows else ()
-        found += comparison_tables.reach(report)
+        found += (*comparison_tables.reach(report), *comparison_tables.cost(report))
     elif isinstance(report, StatedReport):
         found = stated_forms.of_run(report)
     else:

@@ -13,6 +13,7 @@ import structlog
 
 from app.api import idempotency_store
 from app.batches.follow_up_job import FollowUpJob
+from app.campaigns import prices
 from app.core.clock import DAY_MS
 from app.core.config import LinkSettings, Settings
 from app.core.errors import DatabaseUnavailable, SetupError
@@ -123,10 +124,11 @@ class Worker:
             Sweep("clock", ClockSteps(self.db).step),
             Sweep("rates", self._count, EVERY_MS / 1000),
             Sweep("suspension", self._look, suspend_sweep.EVERY_MS / 1000),
+            Sweep("prices", self._keep_prices, _FOLD_EVERY_S),
             Sweep("answers", self._forget_answers, _FOLD_EVERY_S),
         ]
         self._health = HealthSweep(self.db, self._links, list(s.links))
-        self.inbound = InboundWriter(self.db, self.ledger, self.metrics)
+        self.inbound = InboundWriter(self.db, self.ledger, self.metrics, opt_out=s.replies.opt_out)
 
     def stop(self) -> None:
         """Stop sending; run() returns once all that is under way is recorded."""
@@ -244,6 +246,12 @@ class Worker:
         """Pause runs that do harm, unless another process has just looked."""
         if await self.db.insist_reading(suspend_sweep.is_due):
             await self.db.insist(suspend_sweep.look, self.settings.suspend, self.db)
+        return False
+
+    async def _keep_prices(self) -> bool:
+        """Keep what an SMS part costs today."""
+        if await self.db.insist_reading(prices.is_due, self.settings):
+            await self.db.insist(prices.keep, self.settings)
         return False
 
     async def _fold(self) -> bool:

@@ -35,7 +35,7 @@ _CHAIN = 4917  # advisory lock for appending a row
 # After these actions the chain's head is kept outside at once: permissions, approvals and orders.
 _DECIDED = tuple(f"campaign.{each}" for each in ("approved", "rejected", "returned", "voided"))
 _ORDERED = tuple(f"run.{each}" for each in ("start", "resume", "pause", "cancel", "stopped", "suspended"))
-_KEPT = (*_DECIDED, *_ORDERED, "approval.", "rejected.", "person.", "key.", "audit.", "ledger.")
+_KEPT = (*_DECIDED, *_ORDERED, "approval.", "budget.", "rejected.", "person.", "key.", "audit.", "ledger.")
 _UNSEALED = (
     "Row {} bears no seal: it is from before there was a secret_key, or was put in by somebody who has only "
     "the database. Compare the chain with a head that was kept elsewhere; where it is right: `loa audit seal "

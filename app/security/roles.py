@@ -50,6 +50,7 @@ _MAY: tuple[tuple[frozenset[Role], str], ...] = (
     (
         _AUTHORS,
         """create_directive put_off_deadline create_plan set_round follow_up_round create_campaign follow_up
+        ask_budget approve_budget
         edit_campaign submit_campaign withdraw_campaign add_run add_held_run remove_run approve_rejected
         approve_campaign reject_campaign return_campaign set_addressee report_outreach return_report_form""",
     ),
@@ -65,13 +66,13 @@ _MAY: tuple[tuple[frozenset[Role], str], ...] = (
         ask_rejected add_do_not_send remove_do_not_send""",
     ),
     # Citizens' messages are for the addressee only.
-    (_SENDERS, "list_inbound_messages page_inbound"),
+    (_SENDERS, "list_inbound_messages page_inbound count_scam_reports"),
     # Who looks for a person is in the audit: app/dispatch/find_person.py.
     (_SENDERS, "find_person page_find_person"),
     (
         _ADMIN,
         """list_users add_user disable_user set_user_password sign_out_user list_keys add_key rotate_key
-        revoke_key replay_notice replay_failed_notices""",
+        revoke_key replay_notice replay_failed_notices download_scam_reports""",
     ),
     (frozenset({Role.ADMIN, Role.AUDITOR}), "list_acts verify_audit"),
     # Pages that read. page_do_<operation> is for the roles of that operation.

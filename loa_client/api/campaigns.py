@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
@@ -34,6 +34,9 @@ class Campaign:
     created_at: datetime
     created_by: str
     submitted_by: str | None
+    budget_segments: int | None = None
+    budget_dong: int | None = None
+    budget_of: int | None = None
 
 
 TextForm = Literal["accented", "unaccented"]
@@ -69,7 +72,7 @@ class Audience:
     estimated: int
 
 
-SuspendCause = Literal["failed", "refused", "unknown", "daily"]
+SuspendCause = Literal["failed", "refused", "unknown", "daily", "budget", "budget_dong"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +83,14 @@ class Suspension:
     reasons: dict[str, int]
     at: datetime
     sentence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SentCost:
+    segments: int
+    unknown_segments: int
+    dong: int
+    dong_with_vat: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +113,7 @@ class RunSummary:
     segments_per_second: int | None = None
     other_range: int = 0
     suspended: Suspension | None = None
+    cost: SentCost | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +137,30 @@ class FollowUp:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetOrder:
+    number: int
+    campaign_id: int
+    budget_segments: int | None
+    budget_dong: int | None
+    because: str
+    asked_by: str
+    asked_at: datetime
+    approved_by: str | None = None
+    open: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetStatus:
+    campaign_id: int
+    segments: int | None
+    dong: int | None
+    spent_segments: int
+    spent_dong: int
+    shared_by: list[int] = field(default_factory=list)
+    orders: list[BudgetOrder] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Dossier:
     campaign: Campaign
     digest: str
@@ -132,6 +168,7 @@ class Dossier:
     runs: list[RunSummary]
     advice: dict[str, list[Advice]]
     follow_up: FollowUp | None = None
+    budget: BudgetStatus | None = None
 
 
 class CampaignsOperations:
@@ -172,6 +209,8 @@ class CampaignsOperations:
         window_end: datetime | None = None,
         day_starts: str | None = None,
         day_ends: str | None = None,
+        budget_segments: int | None = None,
+        budget_dong: int | None = None,
         idempotency_key: str | None = None,
     ) -> Call[Campaign]:
         """Create a campaign as a draft."""
@@ -192,6 +231,8 @@ class CampaignsOperations:
                 window_end=window_end,
                 day_starts=day_starts,
                 day_ends=day_ends,
+                budget_segments=budget_segments,
+                budget_dong=budget_dong,
             ),
             key=idempotency_key or new_key(),
         )
@@ -259,6 +300,8 @@ class CampaignsOperations:
         window_end: datetime | None = None,
         day_starts: str | None = None,
         day_ends: str | None = None,
+        budget_segments: int | None = None,
+        budget_dong: int | None = None,
         if_match: str | None = None,
     ) -> Call[Dossier]:
         """Replace the content."""
@@ -279,6 +322,8 @@ class CampaignsOperations:
                 window_end=window_end,
                 day_starts=day_starts,
                 day_ends=day_ends,
+                budget_segments=budget_segments,
+                budget_dong=budget_dong,
             ),
             headers=given(**{"If-Match": if_match}),
         )
@@ -364,6 +409,45 @@ class CampaignsOperations:
             path=place("/v1/campaigns/{}/return", campaign_id),
             answer=Dossier,
             json=given(reason=reason),
+            key=idempotency_key or new_key(),
+            headers=given(**{"If-Match": if_match}),
+        )
+
+    @Operation
+    def ask_budget(
+        self,
+        campaign_id: int,
+        *,
+        because: str,
+        budget_segments: int | None = None,
+        budget_dong: int | None = None,
+        if_match: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> Call[BudgetOrder]:
+        """Ask for another budget of an approved campaign."""
+        return Call(
+            method="POST",
+            path=place("/v1/campaigns/{}/budget", campaign_id),
+            answer=BudgetOrder,
+            json=given(budget_segments=budget_segments, budget_dong=budget_dong, because=because),
+            key=idempotency_key or new_key(),
+            headers=given(**{"If-Match": if_match}),
+        )
+
+    @Operation
+    def approve_budget(
+        self,
+        campaign_id: int,
+        order_id: int,
+        *,
+        if_match: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> Call[BudgetOrder]:
+        """Approve somebody else's request."""
+        return Call(
+            method="POST",
+            path=place("/v1/campaigns/{}/budget/{}/approve", campaign_id, order_id),
+            answer=BudgetOrder,
             key=idempotency_key or new_key(),
             headers=given(**{"If-Match": if_match}),
         )

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
-from loa_client.operation import Call, Iteration
+from loa_client.operation import Call, Iteration, Operation
 from loa_client.values import given
+
+ReplyKind = Literal["opt_out", "report", "other"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,17 +32,43 @@ class InboundMessageView:
     exact: bool
     part: MessagePart | None
     repeat_of: int | None
+    kind: ReplyKind | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScamReportCount:
+    day: str
+    area: str | None
+    area_name: str | None
+    form: str
+    reports: int
 
 
 class InboundMessagesOperations:
     @Iteration
     def list_inbound_messages(
-        self, *, carrier: str | None = None, after: int | None = None, limit: int | None = None
+        self,
+        *,
+        carrier: str | None = None,
+        kind: ReplyKind | None = None,
+        after: int | None = None,
+        limit: int | None = None,
     ) -> Call[InboundMessageView]:
         """List what was sent to us over the links, numbers masked."""
         return Call(
             method="GET",
             path="/v1/inbound-messages",
             answer=InboundMessageView,
-            query=given(carrier=carrier, after=after, limit=limit),
+            query=given(carrier=carrier, kind=kind, after=after, limit=limit),
         )
+
+    @Operation
+    def count_scam_reports(self) -> Call[list[ScamReportCount]]:
+        """Count the scams that citizens have reported (LD, S or V with number and content), by day and
+        area."""
+        return Call(method="GET", path="/v1/inbound-messages/scam-reports", answer=list[ScamReportCount])
+
+    @Operation
+    def download_scam_reports(self) -> Call[str]:
+        """Download the reports as CSV with whole numbers, for those who investigate."""
+        return Call(method="GET", path="/v1/inbound-messages/scam-reports.csv", answer=str)

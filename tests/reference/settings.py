@@ -11,8 +11,10 @@ from typing import Any, get_args
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from app.core import config, suspend_settings
+from app.core import config, money_settings, reply_settings, suspend_settings
 from app.core.config import EndpointSettings, LinkSettings, MailSettings, Settings, WebhookSettings
+from app.core.money_settings import MoneySettings, PriceSettings
+from app.core.reply_settings import ReplySettings
 from app.core.suspend_settings import SuspendSettings
 from tests.reference.tables import sentence, table
 
@@ -32,6 +34,9 @@ _TABLES: Sequence[tuple[str, type[BaseModel]]] = (
     ("Links: [links.NAME]", LinkSettings),
     ("Webhooks of a link: [links.NAME.webhook]", WebhookSettings),
     ("Pauses by itself: [suspend]", SuspendSettings),
+    ("Money: [money]", MoneySettings),
+    ("Prices: [money.prices.NAME]", PriceSettings),
+    ("Replies: [replies]", ReplySettings),
     ("Mail: [mail]", MailSettings),
     ("Endpoints: [endpoints.NAME]", EndpointSettings),
 )
@@ -44,6 +49,7 @@ _MORE = {
     "letterheads": "../reports.md#names-addressees-laws",
     "log_to": "../operations.md#logs-elsewhere",
     "mail": "../deadline.md#settings",
+    "money": "../money.md",
     "map": "../webhooks.md#a-shape-of-ones-own",
     "migration_database_url": "../operations.md#two-accounts-of-postgresql",
     "password_words": "../access.md#people-and-keys",
@@ -51,6 +57,7 @@ _MORE = {
     "private_line": "../operations.md#tls",
     "private_lines": "../operations.md#tls",
     "records_months": "../privacy.md#totals-and-the-audit",
+    "replies": "../replies.md",
     "retention_days": "../privacy.md#erasure",
     "scan_command": "../operations.md#files-that-come-in",
     "secret_key": "../operations.md#the-key-of-second-factors",
@@ -115,7 +122,8 @@ def _literals(annotation: Any) -> list[str]:
 @cache
 def _comments() -> dict[tuple[str, str], str]:
     """The comment above or behind each field."""
-    sources = [inspect.getsource(module) for module in (config, suspend_settings)]
+    modules = (config, money_settings, reply_settings, suspend_settings)
+    sources = [inspect.getsource(module) for module in modules]
     return {
         (model.name, field.target.id): " ".join(_comment(source.splitlines(), field))
         for source in sources

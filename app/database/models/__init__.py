@@ -38,6 +38,7 @@ from app.database.models.campaigns import (
     runs,
     subscribers,
 )
+from app.database.models.money import budgets, segment_prices
 from app.database.models.outcomes import daily_counts, late_failures, outcome_counts
 from app.database.models.reporting import (
     addressees,
@@ -82,6 +83,7 @@ __all__ = [
     "audit",
     "bad_lines",
     "batches",
+    "budgets",
     "campaigns",
     "chunks",
     "daily_counts",
@@ -123,6 +125,7 @@ __all__ = [
     "run_batches",
     "run_counts",
     "runs",
+    "segment_prices",
     "sessions",
     "signed_papers",
     "state_events",

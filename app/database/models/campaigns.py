@@ -54,6 +54,10 @@ campaigns = Table(
     Column("window_end", Ms),
     Column("day_starts", String(5), nullable=False),
     Column("day_ends", String(5), nullable=False),
+    # The most that may be spent, both of which the approval signs; NULL: as much as it takes.
+    Column("budget_segments", BigInteger),
+    Column("budget_dong", BigInteger),  # without VAT
+    Column("budget_of", Integer),  # the campaign whose budget a follow-up shares
     Column("state", String(12), nullable=False),
     Column("version", Integer, nullable=False, server_default="1"),
     Column("created_at", Ms, nullable=False),

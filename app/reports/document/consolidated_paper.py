@@ -217,7 +217,8 @@ def _judgement() -> Iterator[Block]:
 def _carriers(report: ConsolidatedReport, form: ReportTable) -> Annex:
     source = f"{form.source} Số liệu chốt đến {hour(report.cutoff_ms)}."
     blocks: tuple[Block, ...] = (Table(form, source, size=8.5), *chart_images.draw_all(form))
-    blocks += tuple(Table(each, each.source, size=10) for each in comparison_tables.reach(report))
+    more = (*comparison_tables.reach(report), *comparison_tables.cost(report))
+    blocks += tuple(Table(each, each.source, size=10) for each in more)
     return Annex("carriers", "KẾT QUẢ CỦA DOANH NGHIỆP VIỄN THÔNG", blocks, landscape=True)
 
 

@@ -205,11 +205,27 @@ def _beside(report: CarrierReport) -> list[TableRow]:
         TableRow("delivered_ratio", received),
         TableRow("relayed_ratio", taken),
         TableRow("segments", ("(8)", "Tổng số bản tin quy đổi của tin đã gửi", "bản tin", g.segments, None)),
+        *_cost(report),
         TableRow("resent", ("(9a)", "Số lần gửi lại do người vận hành quyết định", "lần", resent, None)),
         TableRow(
             "deferred", ("(9b)", "Số lần nhà mạng hoãn nhận (sau đó gửi tiếp)", "lần", extra.deferred, None)
         ),
         TableRow("partly", ("(10)", "Tin nhiều phần mới có biên nhận một phần", "tin", extra.partly, None)),
+    ]
+
+
+def _cost(report: CarrierReport) -> list[TableRow]:
+    """Rows on money, where the price of each day is known: its contract's, set by who sends."""
+    if report.cost is None:
+        return []
+    cost, why = report.cost, "theo đơn giá hợp đồng của ngày gửi, không tính tin bị từ chối ngay"
+    maybe = (
+        f" (trong đó {count(cost.unknown_segments)} bản tin có thể đã gửi)" if cost.unknown_segments else ""
+    )
+    return [
+        TableRow("charged", ("(8a)", f"Bản tin tính tiền{maybe}", "bản tin", cost.segments, None)),
+        TableRow("dong", ("(8b)", f"Chi phí chưa gồm thuế VAT, {why}", "đồng", cost.dong, None)),
+        TableRow("dong_with_vat", ("(8c)", "Chi phí gồm thuế VAT", "đồng", cost.dong_with_vat, None)),
     ]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from app.ledger.money import SentCost
 from app.reports import labels
 from app.reports.addressees import CHANNELS, KINDS, AddresseeStatus
 from app.reports.carrier_statement import FigureSource as Source
@@ -93,6 +94,40 @@ def reach_by_area(report: ConsolidatedReport) -> tuple[ReportTable, ...]:
     title = "Số người đã nhận ít nhất một lần, theo địa bàn"
     source = "Nguồn số liệu: biên nhận của máy thuê bao. Địa bàn là nơi ghi trong danh sách."
     return (ReportTable("Số người theo địa bàn", title, columns, tuple(rows), source),)
+
+
+def cost(report: ConsolidatedReport) -> tuple[ReportTable, ...]:
+    """Return what was handed over has cost, by campaign and carrier; nothing where no price is known."""
+    priced = [(line, line.report.cost) for line in report.lines if line.report.cost is not None]
+    if not priced:
+        return ()
+    columns = (
+        TableColumn("campaign", "Chiến dịch", CellKind.TEXT, 40),
+        TableColumn("name", "Doanh nghiệp", CellKind.TEXT, 16),
+        TableColumn("segments", "Bản tin tính tiền", CellKind.COUNT, 16),
+        TableColumn("unknown", "Trong đó có thể đã gửi", CellKind.COUNT, 16),
+        TableColumn("dong", "Chưa gồm VAT (đồng)", CellKind.COUNT, 18),
+        TableColumn("dong_with_vat", "Gồm VAT (đồng)", CellKind.COUNT, 18),
+    )
+    rows = [
+        TableRow(f"run_{line.run_id}", (line.campaign, carrier_name(line.carrier), *_money(each)))
+        for line, each in priced
+    ]
+    sums = [sum(column) for column in zip(*(_money(each) for _, each in priced), strict=True)]
+    rows.append(TableRow("total", ("Cộng", "", *sums), strong=True))
+    source = (
+        "Nguồn số liệu: số tin Loa đã gửi, theo đơn giá hợp đồng của ngày gửi ghi trong cấu hình; không tính "
+        "tin bị từ chối ngay."
+    )
+    without = [line for line in report.lines if line.report.cost is None and line.kind is not None]
+    if without:
+        names = ", ".join(dict.fromkeys(carrier_name(line.carrier) for line in without))
+        source += f" Chưa gồm {len(without)} đợt không có đơn giá hoặc do doanh nghiệp tự gửi ({names})."
+    return (ReportTable("Chi phí", "Chi phí gửi tin", columns, tuple(rows), source),)
+
+
+def _money(of: SentCost) -> tuple[int, int, int, int]:
+    return of.segments, of.unknown_segments, of.dong, of.dong_with_vat
 
 
 def head(report: ConsolidatedReport) -> ReportTable:

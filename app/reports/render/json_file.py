@@ -17,7 +17,9 @@ from app.reports.unique_reach import UniqueReach
 from carriers.contract import ReceiptLevel
 
 # Keys added after some reports had been frozen: those are rebuilt without them.
-ADDED = frozenset({"areas_without_subscribers", "areas_not_stated", "sent_in_time", "reported_in_time"})
+ADDED = frozenset(
+    {"areas_without_subscribers", "areas_not_stated", "sent_in_time", "reported_in_time", "cost"}
+)
 
 
 def as_kept(again: Any, kept: Any) -> Any:
@@ -45,6 +47,7 @@ def of_run(report: CarrierReport) -> dict[str, Any]:
         "excluded_subscribers": {cause.key: cause.n for cause in report.excluded},
         "deferred_times": report.extra.deferred,
         "resent_times": report.extra.resent,
+        **({"cost": asdict(report.cost)} if report.cost else {}),
         "partly_received_messages": report.extra.partly,
         "unknown_written_off_messages": report.extra.written_off,
         "oldest_without_receipt_sent_at": iso(report.extra.oldest_ms),

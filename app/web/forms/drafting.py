@@ -73,6 +73,7 @@ def draft(fields: FormData, kept: Mapping[str, str] | None = None) -> Draft:
     said["form"] = fields.get("form") or TextForm.UNACCENTED
     said["directive_id"] = fields.raw("directive_id") or None
     said |= {name: read_fields.moment(fields, name) for name in ("window_start", "window_end")}
+    said |= {name: read_fields.number(fields, name) for name in ("budget_segments", "budget_dong")}
     return replace(filled(CampaignBody, said).draft(), languages=dict(kept or {}))
 
 
@@ -90,6 +91,8 @@ def values(of: queries.Campaign) -> dict[str, str]:
         "window_end": f"{of.window_end:%Y-%m-%dT%H:%M}" if of.window_end else "",
         "day_starts": of.day_starts,
         "day_ends": of.day_ends,
+        "budget_segments": str(of.budget_segments or ""),
+        "budget_dong": str(of.budget_dong or ""),
         "version": str(of.version),
     }
 

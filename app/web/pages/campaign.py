@@ -6,12 +6,16 @@ from typing import Annotated, Any
 
 from fastapi import Header, Response
 
+from app.api.bodies import filled
 from app.api.dependencies import Id, Routes
-from app.campaigns import lifecycle
+from app.campaigns import budget_orders, lifecycle
+from app.campaigns.schemas import BudgetBody
+from app.core.errors import AppError
 from app.core.states import RunState
 from app.security import tenant_scope
 from app.web import display_names
-from app.web.rendering import Visit, redirect_with_flash, render
+from app.web.forms import read_fields
+from app.web.rendering import Fields, FormState, PageRequest, Visit, redirect_with_flash, refused, render
 from app.web.translations import say
 from app.web.view_models import live_stream
 from app.web.view_models.area_map import area_map
@@ -28,6 +32,10 @@ LastId = Annotated[str, Header(alias="Last-Event-ID", max_length=64)]
 @router.get("/campaigns/{campaign_id}")
 async def page_campaign(campaign_id: Id, visit: Visit, area: str = "") -> Response:
     """Show the campaign, and of its areas this one, if it is named."""
+    return await _page(visit, campaign_id, area, FormState())
+
+
+async def _page(visit: PageRequest, campaign_id: int, area: str, entered: FormState) -> Response:
     await visit.db.aread(tenant_scope.require, visit.who, campaign_id=campaign_id)
     scene = await visit.db.aread(campaign_scene, campaign_id, visit.who)
     shape = live_stream.shape(scene.dossier.campaign.state, scene.runs)
@@ -36,7 +44,7 @@ async def page_campaign(campaign_id: Id, visit: Visit, area: str = "") -> Respon
     chosen = [each for each in scene.areas if area and each.code == area]
     values: dict[str, Any] = {"map": area_map(scene.areas), "chosen": chosen, "carriers": carriers}
     values |= {"outcomes": OUTCOMES, "followable": any(map(_is_over, scene.runs))}
-    return render(visit, "campaign.html", scene=scene, shape=shape, **values)
+    return render(visit, "campaign.html", entered.status, scene=scene, shape=shape, entered=entered, **values)
 
 
 def _is_over(run: RunView) -> bool:
@@ -56,3 +64,29 @@ async def page_do_withdraw_campaign(campaign_id: Id, visit: Visit) -> Response:
     await visit.db.aread(tenant_scope.require, visit.who, campaign_id=campaign_id)
     await visit.db.awrite(lifecycle.withdraw, campaign_id, visit.who.name)
     return redirect_with_flash(visit, "/campaigns", say("The campaign is withdrawn. An edit reopens it."))
+
+
+@router.post("/campaigns/{campaign_id}/budget")
+async def page_do_ask_budget(campaign_id: Id, visit: Visit, fields: Fields) -> Response:
+    """Ask for another budget."""
+    await visit.db.aread(tenant_scope.require, visit.who, campaign_id=campaign_id)
+    try:
+        said = {name: read_fields.number(fields, name) for name in ("budget_segments", "budget_dong")}
+        body = filled(BudgetBody, said | {"because": fields.get("because")})
+        await visit.db.awrite(budget_orders.ask, campaign_id, body.limits(), body.because, visit.who.name)
+    except AppError as error:
+        return await _page(visit, campaign_id, "", refused(error, fields))
+    place = f"/campaigns/{campaign_id}#budget"
+    return redirect_with_flash(visit, place, say("It is asked for; another person approves it."))
+
+
+@router.post("/campaigns/{campaign_id}/budget/{order_id}/approve")
+async def page_do_approve_budget(campaign_id: Id, order_id: Id, visit: Visit, fields: Fields) -> Response:
+    """Approve the budget that somebody else has asked for."""
+    await visit.db.aread(tenant_scope.require, visit.who, campaign_id=campaign_id)
+    try:
+        await visit.db.awrite(budget_orders.approve_waking, visit.db, campaign_id, order_id, visit.who)
+    except AppError as error:
+        return await _page(visit, campaign_id, "", refused(error, fields))
+    place = f"/campaigns/{campaign_id}#budget"
+    return redirect_with_flash(visit, place, say("The budget is approved."))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 
 from sqlalchemy import Connection, func, or_, select
 
@@ -112,7 +113,7 @@ class Case:
     changes: Sequence[CampaignChange]
     compared: Sequence[ContentComparison]
     outlooks: Mapping[int, RunOutlook]
-    prices: Mapping[str, float]
+    prices: Mapping[str, Decimal]
     areas: Sequence[AreaShare] | None
 
     @property
@@ -167,7 +168,7 @@ def case(
         changes=_changes(connection, dossier, since) if since else [],
         compared=content_differences.compared(connection, campaign_id),
         outlooks=_outlooks(connection, dossier, settings.rates),
-        prices=prices(settings),
+        prices=prices(settings, dossier.campaign.purpose, {run.carrier for run in dossier.runs}),
         areas=area_shares.shares(connection, dossier, counts=counts),
     )
 

@@ -19,6 +19,8 @@ SENTENCES: Mapping[str, Said] = {
     "batch.discard": say("threw {subject} away"),
     "batch.import": say("had {subject} imported"),
     "batch.register": say("uploaded {subject}"),
+    "budget.ask": say("asked for another budget of {subject}"),
+    "budget.raise": say("approved another budget of {subject}"),
     "campaign.approved": say("approved {subject}"),
     "campaign.create": say("wrote {subject}"),
     "campaign.edit": say("changed {subject}"),
@@ -33,6 +35,7 @@ SENTENCES: Mapping[str, Said] = {
     "directive.create": say("entered {subject}"),
     "directive.deadline": say("changed the deadline of {subject}"),
     "do-not-send.add": say("put numbers on the do-not-send list of {subject}"),
+    "do-not-send.reply": say("put numbers on the do-not-send list of {subject}, whose holders asked for it"),
     "do-not-send.remove": say("took numbers off the do-not-send list of {subject}"),
     "erasure": say("erased by the rules of retention: {subject}"),
     "key.add": say("made {subject}"),
@@ -77,7 +80,9 @@ SENTENCES: Mapping[str, Said] = {
     "run.start": say("started {subject}"),
     "run.stated": say("entered figures of the carrier for {subject}"),
     "run.stopped": say("stopped {subject}, because it differs from what was approved"),
-    "run.suspended": say("paused {subject}, because too many messages failed or were sent today"),
+    "run.suspended": say(
+        "paused {subject}, because too many messages failed or were sent today, or its budget is spent"
+    ),
     "tallies.repaired": say("counted {subject} anew"),
     "unknown.resend": say("sent messages of unknown outcome of {subject} again"),
     "unknown.write_off": say("wrote messages of unknown outcome of {subject} off"),
@@ -85,6 +90,7 @@ SENTENCES: Mapping[str, Said] = {
 # Kinds of acts to choose from, by the beginning of their names.
 KINDS: Mapping[str, Said] = {
     "campaign.": say("campaigns and approvals"),
+    "budget.": say("budgets"),
     "run.": say("runs"),
     "batch.": say("batches"),
     "unknown.": say("unknown outcomes"),

@@ -19,7 +19,9 @@ CONTENT: dict[str, Said] = {
     "purpose": say("Purpose"),
     "window": say("Sending window"),
     "day": say("Hours of each day"),
+    "budget": say("Budget"),
 }
+_NO_BUDGET = [None, None, None]  # as acts of older versions, which name none
 PEOPLE: Said = say("Subscribers")
 
 
@@ -100,9 +102,9 @@ def word_differences(before: str, now: str) -> Iterator[WordDifference]:
 def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[ContentDifference]:
     """Compare all but the texts; moments become ISO strings of Viet Nam, numbers stay digits."""
     found = [
-        ContentDifference(said, None, _shown(key, before[key]), _shown(key, now[key]))
+        ContentDifference(said, None, _shown(key, before.get(key, _NO_BUDGET)), _shown(key, now[key]))
         for key, said in CONTENT.items()
-        if before[key] != now[key]
+        if before.get(key, _NO_BUDGET) != now[key]
     ]
     carriers = sorted({*before["people"], *now["people"]})
     pairs = {each: (before["people"].get(each, 0), now["people"].get(each, 0)) for each in carriers}
@@ -117,4 +119,6 @@ def _shown(key: str, value: Any) -> str:
     if key == "window":
         ends = [f"{clock.local(clock.from_ms(ms)):%H:%M %d/%m/%Y}" if ms else "…" for ms in value]
         return " – ".join(ends)
+    if key == "budget":
+        return " – ".join("…" if each is None else str(each) for each in value[:2])
     return "–".join(value) if isinstance(value, list) else str(value)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 
 from sqlalchemy import Connection, select
 
 from app.campaigns import forecast, text_cost
 from app.campaigns.drafts import TextForm
 from app.campaigns.forecast import Deadlines, Load, Rate
+from app.campaigns.prices import price
 from app.campaigns.text_cost import Preview
 from app.core import clock, sending_window
 from app.core.config import Settings
@@ -154,13 +156,10 @@ def _wrong(done: datetime | None, rate: Rate, due: Deadlines) -> Said | None:
     return AFTER_REPORT if due.report is not None and done > due.report else None
 
 
-def prices(settings: Settings) -> dict[str, float]:
-    """Return đồng for an SMS part by carrier: of its dearest link; none where none is set."""
-    found: dict[str, float] = {}
-    for link in settings.links.values():
-        if link.segment_price is not None:
-            found[link.carrier] = max(found.get(link.carrier, 0.0), link.segment_price)
-    return found
+def prices(settings: Settings, purpose: str, carriers: Iterable[str]) -> dict[str, Decimal]:
+    """Return đồng for an SMS part of today, without VAT, by carrier; none where none is set."""
+    found = {carrier: price(settings, carrier, purpose) for carrier in carriers}
+    return {carrier: each for carrier, each in found.items() if each is not None}
 
 
 def _by_itself(carrier: str, n: int, parts: Mapping[str, int]) -> CarrierEstimate:

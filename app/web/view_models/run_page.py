@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row, func, select
 
 from app.campaigns import optimistic_lock, queries, text_cost
 from app.campaigns.forecast import forecast
+from app.campaigns.prices import price
 from app.campaigns.queries import Campaign, MessageCount, RunSummary
 from app.campaigns.runs import Verb, open_to
 from app.campaigns.text_cost import Preview
@@ -25,7 +26,6 @@ from app.security.principal import Caller
 from app.security.roles import may
 from app.web.translations import Said
 from app.web.view_models import delivery_labels, run_status
-from app.web.view_models.estimate import prices
 from app.web.view_models.run_status import RunView
 
 MOST_BATCHES = 50
@@ -130,7 +130,7 @@ def _verbs(run: RunSummary, campaign_state: str, who: Caller) -> list[Verb]:
 
 def outlook(connection: Connection, run: RunSummary, campaign: Row[Any], settings: Settings) -> Outlook:
     """Say what an order would cause, from rates and prices of the settings where no link has its own."""
-    now, price = clock.now(), prices(settings).get(run.carrier)
+    now, asked = clock.now(), price(settings, run.carrier, campaign.purpose)
     found = forecast(connection, run.id, now, settings.rates)
     links = link_store.all_links(connection, run.carrier)
     letter = select(directives.c.report_deadline).where(directives.c.id == campaign.directive_id)
@@ -150,7 +150,7 @@ def outlook(connection: Connection, run: RunSummary, campaign: Row[Any], setting
         links=len(links),
         unopened=not links and run.carrier in settings.rates,
         halted=sum(link.state == LinkState.HALTED for link in links),
-        cost=None if price is None else round(found.segments_left * price),
+        cost=None if asked is None else round(found.segments_left * asked),
     )
 
 

@@ -78,6 +78,8 @@ def test_a_draft_becomes_columns_with_the_default_hours() -> None:
         "window_end": None,
         "day_starts": "07:00",
         "day_ends": "21:00",
+        "budget_segments": None,
+        "budget_dong": None,
     }
 
 

@@ -30,6 +30,7 @@ HERE = {
 # Commands that ask the server for what other commands stand for in tests/parity.py.
 ALSO = {
     ("addressee", "channels"): "addressee channels 1",
+    ("budget", "show"): "budget show 1",
     ("do-not-send", "import"): "do-not-send import list.csv --carrier vnpt",
 }
 

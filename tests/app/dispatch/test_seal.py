@@ -34,6 +34,9 @@ COLUMNS: dict[str, Any] = {
     "day_starts": "00:01",
     "day_ends": "23:59",
     "state": "draft",
+    "budget_segments": 1_000_000,
+    "budget_dong": 1_000_000,
+    "budget_of": 1,
 }
 HARMLESS = {
     "id": "the key that everything hangs on",

@@ -24,6 +24,8 @@ put_off_deadline        401  in   in   403  403  403
 list_rejected           401  in   in   in   in   404
 ask_rejected            401  in   403  403  in   404
 approve_rejected        401  in   in   403  403  403
+ask_budget              401  in   in   403  403  403
+approve_budget          401  in   in   403  403  403
 discard_batch           401  in   in   403  in   404
 list_bad_lines          401  in   in   in   in   404
 download_bad_lines      401  in   in   in   in   404
@@ -110,6 +112,8 @@ list_do_not_send        401  in   in   in   in   in
 add_do_not_send         401  in   403  403  in   in
 remove_do_not_send      401  in   403  403  in   in
 list_inbound_messages   401  in   403  403  in   in
+count_scam_reports      401  in   403  403  in   in
+download_scam_reports   401  in   403  403  403  403
 find_person             401  in   403  403  in   in
 list_erasures           401  in   in   in   403  403
 get_erasure             401  in   in   in   403  403
@@ -163,6 +167,8 @@ page_do_write_off_unknown 303  in   403  403  in   404
 page_rejected           303  in   in   in   in   404
 page_do_ask_rejected    303  in   403  403  in   404
 page_do_approve_rejected 303  in   in   403  403  403
+page_do_ask_budget      303  in   in   403  403  403
+page_do_approve_budget  303  in   in   403  403  403
 page_do_discard_batch   303  in   in   403  in   404
 page_batch              303  in   in   in   in   404
 page_delivery           303  404  404  404  404  404

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import astuple, replace
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import delete, insert, update
@@ -13,10 +14,12 @@ from app.core.states import NotSent
 from app.database import models as m
 from app.database.connection import Database
 from app.dispatch import link_store
+from app.ledger import money
 from app.ledger.contract import ResultKind
+from app.reports import consolidated
 from app.reports.carrier_report import build, build_batch, build_campaign
 from app.reports.figures import CarrierReport, Cause, DayRow, Figures, Unbalanced
-from app.reports.render import carrier_tables
+from app.reports.render import carrier_tables, comparison_tables
 from app.security import audit
 from carriers.contract import Reason, ReceiptLevel
 from tests.engines import by_default
@@ -341,3 +344,42 @@ def test_a_brief_report_differs_in_what_it_leaves_out_alone(
     left_out = {"extra": brief.extra, "days": brief.days, "steps": (), "networks": ()}
     assert brief == replace(whole, **left_out)
     assert brief.extra.written_off == whole.extra.written_off
+
+
+def test_what_was_handed_over_is_priced_at_its_day_and_what_was_refused_costs_nothing(db: Database) -> None:
+    scene = Scene()
+    for state in (S.DELIVERED, S.UNDELIVERED, S.REJECTED, S.UNKNOWN):
+        scene.message(state, submitted_at=T0)
+    later = T0 + DAY
+    scene.message(S.DELIVERED, submitted_at=later, done_at=later + 5000)
+    scene.rows[m.submissions][-1]["at"] = scene.rows[m.receipts][-1]["received_at"] = later
+    scene.save(db)
+    assert report_of(db).cost is None
+    first = clock.local(clock.from_ms(T0)).date()
+    for days, price in ((0, 25_050), (1, 30_000), (4, 1)):  # the last one comes after the cut-off
+        whose = ("vnpt", "tuyen_truyen")
+        db.write(money.note_price, whose, first + timedelta(days), price, 1000)
+    report = report_of(db)
+    assert report.cost == money.SentCost(4, 1, 1052, 1157)  # 3 * 250.50 + 300, and 10 % on it
+    form = next(form for form in carrier_tables.of_run(report) if form.name == "Biểu 1")
+    rows = {row.key: row.cells[3] for row in form.rows}
+    assert (rows["charged"], rows["dong"], rows["dong_with_vat"]) == (4, 1052, 1157)
+    early = db.read(build, 1, T0 + HOUR)  # as it was then
+    assert early.cost
+    assert (early.cost.segments, early.cost.dong) == (3, 752)
+
+
+def test_the_consolidated_report_says_what_was_sent_cost_and_whom_that_leaves_out(sound: Database) -> None:
+    assert comparison_tables.cost(sound.read(consolidated.build, 1, CUTOFF)) == ()
+    first = clock.local(clock.from_ms(T0)).date()
+    sound.write(money.note_price, ("vnpt", "tuyen_truyen"), first, 25_050, 800)
+    (form,) = comparison_tables.cost(sound.read(consolidated.build, 1, CUTOFF))
+    cost = report_of(sound).cost
+    assert cost
+    assert form.rows[-1].cells[2:] == (
+        cost.segments,
+        cost.unknown_segments,
+        cost.dong,
+        cost.dong_with_vat,
+    )
+    assert "Chưa gồm" in form.source

@@ -1,0 +1,121 @@
+"""Another budget for an approved campaign: one person asks for it, another approves it.
+
+The approval is one of the campaign with the new budget, so that its digest binds it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sqlalchemy import Connection, or_, select, update
+
+from app.campaigns import approval, budgets, optimistic_lock
+from app.campaigns.budgets import BudgetOrder
+from app.campaigns.optimistic_lock import Record
+from app.campaigns.runs import Verb, act
+from app.core.errors import Conflict, Invalid
+from app.core.states import OF_BUDGET, CampaignState, RunState
+from app.database.connection import Database
+from app.database.models import budgets as spending
+from app.database.models import campaigns, runs
+from app.ledger import approval_digest, erasure_state, money
+from app.security import Caller, audit
+from app.security.credential_provenance import behind, shared
+from app.security.principal import base_name
+
+
+def ask(
+    connection: Connection, campaign_id: int, limits: Mapping[str, int | None], because: str, who: str
+) -> BudgetOrder:
+    """Ask for another budget of an approved campaign. limits: budget_segments, budget_dong."""
+    campaign = _own(connection, campaign_id)
+    wanted = {name: limits.get(name) for name in ("budget_segments", "budget_dong")}
+    _check(connection, campaign, wanted)
+    if not because.strip():
+        raise Invalid("Say why; who approves reads it.", field="because")
+    audit.note(connection, who, budgets.ASKED, f"campaign/{campaign_id}", **wanted, because=because.strip())
+    return budgets.orders(connection, campaign_id)[-1]
+
+
+def approve(connection: Connection, campaign_id: int, number: int, caller: Caller) -> BudgetOrder:
+    """Approve somebody else's request: the campaign has that budget, and its paused runs go on."""
+    campaign = _own(connection, campaign_id)
+    order = next((each for each in budgets.orders(connection, campaign_id) if each.number == number), None)
+    if order is None:
+        raise Invalid(f"Campaign {campaign_id} has no request {number} for a budget.", field="order_id")
+    if order.approved_by is not None:
+        return order
+    _check_approver(connection, caller, campaign, order)
+    if not order.open:
+        raise Conflict(f"Request {number} is not the newest one any more; look again.")
+    wanted = {"budget_segments": order.budget_segments, "budget_dong": order.budget_dong}
+    _check(connection, campaign, wanted)
+    before = approval.require_approved(connection, campaign)
+    optimistic_lock.change_campaign(connection, campaign, **wanted)
+    fresh = optimistic_lock.campaign(connection, campaign_id)
+    digest = approval_digest.digest(connection, fresh, audit.present(connection))
+    told = {"digest": digest, "decision": "approved", "reason": order.because, "links": before.links}
+    approval.write(connection, campaign_id, caller.name, **told)
+    audit.note(connection, caller.name, budgets.RAISED, f"campaign/{campaign_id}", order=number, **wanted)
+    money.open_budget(connection, campaign_id)
+    cleared = update(spending).where(spending.c.campaign_id == campaign_id)
+    connection.execute(cleared.values(wanted=None, wanted_cost=None))
+    _resume(connection, campaign_id, caller.name)
+    return budgets.orders(connection, campaign_id)[-1]
+
+
+def approve_waking(
+    connection: Connection, db: Database, campaign_id: int, number: int, caller: Caller
+) -> BudgetOrder:
+    """Do `approve`, and wake the workers when it is committed."""
+    found = approve(connection, campaign_id, number, caller)
+    db.wake(connection)
+    return found
+
+
+def _resume(connection: Connection, campaign_id: int, who: str) -> None:
+    """Let the runs go on that have paused themselves because the budget was spent."""
+    r, c = runs.c, campaigns.c
+    own = or_(c.id == campaign_id, c.budget_of == campaign_id)
+    query = select(r.id, r.suspended).join(campaigns, c.id == r.campaign_id)
+    paused = query.where(own, r.state == RunState.PAUSED.value, r.suspended.is_not(None)).order_by(r.id)
+    for row in connection.execute(paused).all():
+        if row.suspended["cause"] in OF_BUDGET:
+            act(connection, Verb.RESUME, row.id, who)
+
+
+def _own(connection: Connection, campaign_id: int) -> Record:
+    """Return the approved campaign that has a budget of its own. Raises Conflict."""
+    campaign = optimistic_lock.campaign(connection, campaign_id)
+    if campaign.budget_of is not None:
+        raise Conflict(
+            f"Campaign {campaign_id} shares the budget of campaign {campaign.budget_of}; ask there."
+        )
+    if campaign.state != CampaignState.APPROVED:
+        raise Conflict(f"The campaign is {campaign.state}; edit it to give it another budget.")
+    if money.account_of(campaign) is None:
+        raise Conflict(f"Campaign {campaign_id} has no budget, so nothing stops it but its size.")
+    erasure_state.require_rows(connection, campaign_id)
+    return campaign
+
+
+def _check(connection: Connection, campaign: Record, wanted: Mapping[str, int | None]) -> None:
+    """Raise Invalid unless the wanted budget differs, and is no less than what is spent already."""
+    found = money.budget_of(connection, campaign)
+    if dict(wanted) == {name: getattr(campaign, name) for name in wanted}:
+        raise Invalid("The campaign has this budget already.", field="budget_segments")
+    if all(limit is None for limit in wanted.values()):
+        raise Invalid("Name the SMS parts or the đồng that may be spent.", field="budget_segments")
+    spent = {"budget_segments": found.spent_segments, "budget_dong": found.spent_dong} if found else {}
+    for name, limit in wanted.items():
+        if limit is not None and limit < spent.get(name, 0):
+            raise Invalid(f"{spent[name]} are spent already; name at least as much.", field=name)
+
+
+def _check_approver(connection: Connection, caller: Caller, campaign: Record, order: BudgetOrder) -> None:
+    approval.check_approver(connection, caller, campaign)
+    own, theirs = {base_name(caller.name)}, {base_name(order.asked_by)}
+    if shared(own | behind(connection, caller.name), theirs | behind(connection, order.asked_by)):
+        raise approval.FourEyes(
+            "You have asked for this budget, or stand behind who did; somebody else must approve it."
+        )

@@ -1,0 +1,114 @@
+"""A campaign's budget: what is spent of it, who has asked for another one, and whether a run may go on.
+
+The audit holds the requests (app/campaigns/budget_orders.py), as it does for rejected messages.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, or_, select
+
+from app.campaigns.optimistic_lock import Record
+from app.core import clock
+from app.core.errors import Conflict
+from app.database.models import audit as acts
+from app.database.models import campaigns
+from app.ledger import money
+
+ASKED, RAISED = "budget.ask", "budget.raise"
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetOrder:
+    """A request for another budget. number: its act in the audit; null: no limit of this kind.
+
+    open: it waits for somebody else's approval; only the newest one can be approved.
+    """
+
+    number: int
+    campaign_id: int
+    budget_segments: int | None
+    budget_dong: int | None
+    because: str
+    asked_by: str
+    asked_at: datetime
+    approved_by: str | None = None
+    open: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetStatus:
+    """Whose budget it is, the most that may be spent (null: no limit of this kind), and what is spent.
+
+    spent: sent, perhaps sent, or about to be, by this campaign and all that share the budget; without VAT.
+    shared_by: the campaigns that are counted against it. orders: requests for another one.
+    """
+
+    campaign_id: int
+    segments: int | None
+    dong: int | None
+    spent_segments: int
+    spent_dong: int
+    shared_by: list[int] = field(default_factory=list)
+    orders: list[BudgetOrder] = field(default_factory=list)
+
+
+def status(connection: Connection, campaign: Record) -> BudgetStatus | None:
+    found = money.budget_of(connection, campaign)
+    if found is None:
+        return None
+    c = campaigns.c
+    sharing = select(c.id).where(or_(c.id == found.campaign_id, c.budget_of == found.campaign_id))
+    return BudgetStatus(
+        found.campaign_id,
+        found.segments,
+        found.dong,
+        found.spent_segments,
+        found.spent_dong,
+        list(connection.execute(sharing.order_by(c.id)).scalars()),
+        orders(connection, found.campaign_id),
+    )
+
+
+def orders(connection: Connection, campaign_id: int) -> list[BudgetOrder]:
+    """Return the requests about a campaign's budget, in order."""
+    a = acts.c
+    query = select(a.id, a.who, a.action, a.at, a.detail).where(a.subject == f"campaign/{campaign_id}")
+    found: dict[int, dict[str, Any]] = {}
+    for row in connection.execute(query.where(a.action.in_((ASKED, RAISED))).order_by(a.id)):
+        if row.action == ASKED:
+            asked = {"asked_by": row.who, "asked_at": clock.local(clock.from_ms(row.at))}
+            found[row.id] = {"number": row.id, "campaign_id": campaign_id} | dict(row.detail) | asked
+        elif row.detail["order"] in found:
+            found[row.detail["order"]]["approved_by"] = row.who
+    if found and "approved_by" not in (newest := found[max(found)]):
+        newest["open"] = True
+    return [BudgetOrder(**each) for each in found.values()]
+
+
+# ---- Whether a run may go on
+
+
+def require_room(connection: Connection, campaign: Record) -> None:
+    """Raise Conflict while the budget has no room for the next message."""
+    account = money.account_of(campaign)
+    if account is not None and money.spent(connection, [account]):
+        raise Conflict(
+            f"The budget of campaign {account} is spent: ask for a higher one, which another person approves."
+        )
+
+
+def require_price(connection: Connection, campaign: Record, carrier: str) -> None:
+    """Raise Conflict if the budget is in đồng and nobody knows what an SMS part costs."""
+    budget = money.budget_of(connection, campaign)
+    if budget is None or budget.dong is None:
+        return
+    whose = (carrier, str(campaign.purpose))
+    if not money.prices(connection, [whose])[whose]:
+        raise Conflict(
+            f"No price of {carrier} is known, so a budget in đồng can't be kept: set one under [money] in "
+            "the settings of the worker, and start it."
+        )

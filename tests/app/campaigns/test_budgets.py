@@ -1,0 +1,229 @@
+"""A campaign's budget: the approval binds it, a run pauses when it is spent, and two persons raise it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from sqlalchemy import select, update
+
+from app.campaigns import approval, budget_orders, lifecycle, prices, queries
+from app.campaigns import runs as orders
+from app.campaigns.runs import Verb
+from app.core.config import LinkSettings, Settings
+from app.core.errors import Conflict, Forbidden, Invalid
+from app.core.money_settings import MoneySettings, PriceSettings
+from app.core.states import RunState
+from app.core.suspend_settings import SuspendSettings
+from app.database.connection import Database, shared_ms
+from app.database.models import campaigns, chunks, runs
+from app.dispatch import suspend_sweep
+from app.ledger import money
+from app.ledger.contract import BudgetCharge, Reservation
+from app.security import Caller, audit
+from tests.app.campaigns.past import D, follow, sent
+from tests.app.campaigns.rows import DRAFT, HOURS, whole_run
+from tests.app.ledger.test_money import TODAY, budgeted, held, record
+from tests.app.world import World, accepted
+from tests.engines import each_engine, on_sqlite
+
+database_url = each_engine
+CHIEF, BOSS = Caller("chief", "admin"), Caller("boss", "approver")
+OFF = SuspendSettings(failed_percent=0, refused_percent=0, unknown_percent=0)
+
+
+def approved(db: Database, **budget: Any) -> int:
+    campaign_id, _ = db.write(whole_run)
+    draft = replace(DRAFT, **budget)
+    db.write(lambda c: lifecycle.edit(c, campaign_id, 2, draft, HOURS, "author"))
+    db.write(lifecycle.submit, campaign_id, "author")
+    db.write(approval.approve, campaign_id, CHIEF)
+    return campaign_id
+
+
+def ask(db: Database, campaign_id: int, segments: int | None = None, dong: int | None = None) -> int:
+    limits = {"budget_segments": segments, "budget_dong": dong}
+    return db.write(budget_orders.ask, campaign_id, limits, "more people", "author").number
+
+
+def paused(db: Database, ceiling: int = 20) -> World:
+    """A run that has paused itself because the budget was spent."""
+    world = budgeted(db, 50, ceiling)
+    db.write(lambda c: c.execute(update(runs).values(started_at=shared_ms(c))))
+    lease = held(world)
+    assert record(world, lease, [], ceiling + 1, ceiling).go
+    record(world, lease, accepted(lease.items[:ceiling]))
+    assert not db.write(world.ledger.record, world.link, lease, [], Reservation(50, 5), 30.0).go
+    assert look(db) == []  # something is under way
+    db.write(world.ledger.release, lease, 0.0)
+    assert look(db) == [world.run]
+    return world
+
+
+def look(db: Database) -> list[int]:
+    return db.write(suspend_sweep.look, OFF, db)
+
+
+@on_sqlite
+@pytest.mark.parametrize("change", [{"budget_segments": 101}, {"budget_dong": 9}, {"budget_of": 1}])
+def test_the_approval_binds_the_budget(db: Database, change: dict[str, int]) -> None:
+    campaign_id = approved(db, budget_segments=100)
+    row = db.read(lambda c: c.execute(select(campaigns)).one())
+    assert db.read(lambda c: approval.approved(c, row)) is not None
+    db.write(lambda c: c.execute(update(campaigns).values(change)))
+    row = db.read(lambda c: c.execute(select(campaigns).where(campaigns.c.id == campaign_id)).one())
+    assert db.read(lambda c: approval.approved(c, row)) is None
+
+
+def test_a_run_whose_budget_is_spent_pauses_itself_with_one_sentence(db: Database) -> None:
+    world = paused(db)
+    found = db.read(queries.run, world.run)
+    assert found.state == RunState.PAUSED
+    assert found.suspended
+    assert found.suspended.sentence == (
+        "The run has paused itself: 20 of the 20 SMS parts of its campaign's budget are sent or perhaps "
+        "sent. Ask for a higher budget, which another person approves, or cancel the run."
+    )
+    with pytest.raises(Conflict, match="The budget of campaign 1 is spent"):
+        orders.order(db, Verb.RESUME, world.run, "Lan")
+
+
+def test_a_budget_in_dong_says_dong(db: Database) -> None:
+    world = budgeted(db, 50, None, budget_dong=50)
+    lease = replace(held(world), budget=BudgetCharge(world.campaign, 250))
+    record(world, lease, [], 21, 20)
+    record(world, lease, [], 22, 1)
+    db.write(world.ledger.release, lease, 0.0)
+    db.write(lambda c: c.execute(update(chunks).values(lease_until=1)))
+    assert look(db) == [world.run]
+    found = db.read(queries.run, world.run).suspended
+    assert found
+    assert "50 of the 50 đồng of its campaign's budget" in found.sentence
+
+
+def test_two_persons_raise_it_and_the_run_goes_on(db: Database) -> None:
+    world = paused(db)
+    number = ask(db, world.campaign, 30)
+    with pytest.raises(Forbidden, match="You have asked for this budget"):
+        db.write(budget_orders.approve, world.campaign, number, Caller("author", "admin"))
+    with pytest.raises(Forbidden, match="decided on by approvers"):
+        db.write(budget_orders.approve, world.campaign, number, Caller("Hoa", "operator"))
+    done = db.write(budget_orders.approve, world.campaign, number, BOSS)
+    assert (done.approved_by, done.open) == ("boss", False)
+    assert db.write(budget_orders.approve, world.campaign, number, BOSS) == done  # a second click
+    found = db.read(queries.run, world.run)
+    assert (found.state, found.suspended) == (RunState.RUNNING, None)
+    dossier = db.read(queries.dossier, world.campaign)
+    assert dossier.budget
+    assert (dossier.budget.segments, dossier.budget.spent_segments) == (30, 20)
+    assert [each.decision for each in dossier.decisions][-1] == "approved"
+    assert dossier.digest == dossier.decisions[-1].digest != dossier.decisions[-2].digest
+    acts = [each.action for each in db.read(audit.acts, 0, 100)]
+    assert acts[-4:] == ["budget.ask", "campaign.approved", "budget.raise", "run.resume"]
+    lease = held(world, "b")
+    assert record(world, lease, [], 31, 10).go
+    assert record(world, lease, [], 32, 1).left == 0
+
+
+def test_only_the_newest_request_is_approved_and_never_less_than_is_spent(db: Database) -> None:
+    world = paused(db)
+    first, second = ask(db, world.campaign, 30), ask(db, world.campaign, 40)
+    with pytest.raises(Conflict, match=f"Request {first} is not the newest"):
+        db.write(budget_orders.approve, world.campaign, first, BOSS)
+    with pytest.raises(Invalid, match="20 are spent already"):
+        ask(db, world.campaign, 19)
+    with pytest.raises(Invalid, match="has this budget already"):
+        ask(db, world.campaign, 20)
+    with pytest.raises(Invalid, match="Name the SMS parts or the đồng"):
+        ask(db, world.campaign)
+    with pytest.raises(Invalid, match="no request 99"):
+        db.write(budget_orders.approve, world.campaign, 99, BOSS)
+    db.write(budget_orders.approve, world.campaign, second, BOSS)
+
+
+@on_sqlite
+def test_a_campaign_without_a_budget_or_not_approved_is_told_what_to_do(db: Database) -> None:
+    with pytest.raises(Conflict, match="has no budget"):
+        ask(db, approved(db), 30)
+    campaign_id, _ = db.write(whole_run, "viettel")
+    with pytest.raises(Conflict, match="edit it to give it another budget"):
+        ask(db, campaign_id, 30)
+
+
+def test_a_follow_up_shares_the_budget_of_what_it_follows(db: Database) -> None:
+    one = sent(db, {1: D.UNDELIVERED, 2: D.DELIVERED}, draft=replace(DRAFT, budget_segments=10))
+    db.write(money.open_budget, one)
+    made = follow(db, one)
+    found = db.read(queries.dossier, made)
+    assert found.budget
+    assert (found.campaign.budget_of, found.budget.campaign_id, found.budget.segments) == (one, one, 10)
+    assert found.budget.shared_by == [one, made]
+    with pytest.raises(Invalid, match="shares the budget of campaign"):
+        follow(db, one, changes={"budget_segments": 5})
+    db.write(lifecycle.submit, made, "lan")
+    db.write(approval.approve, made, BOSS)
+    with pytest.raises(Conflict, match="ask there"):
+        ask(db, made, 30)
+    db.write(lambda c: c.execute(update(runs).values(state="finished", started_at=1, ended_at=2)))
+    assert db.read(queries.dossier, follow(db, one, made)).campaign.budget_of == one
+    # Whoever raises the source's budget in the database alone voids the follow-up's approval too.
+    db.write(lambda c: c.execute(update(campaigns).where(campaigns.c.id == one).values(budget_segments=11)))
+    row = db.read(lambda c: c.execute(select(campaigns).where(campaigns.c.id == made)).one())
+    assert db.read(lambda c: approval.approved(c, row)) is None
+
+
+@on_sqlite
+def test_a_budget_in_dong_needs_a_price_before_the_start(db: Database) -> None:
+    campaign_id = approved(db, budget_dong=1000)
+    run = db.read(queries.dossier, campaign_id).runs[0].id
+    with pytest.raises(Conflict, match="No price of vnpt is known"):
+        orders.order(db, Verb.START, run, "operator")
+    db.write(prices.keep, SET)
+    assert orders.order(db, Verb.START, run, "operator") == RunState.RUNNING
+
+
+def price(since: int, dong: str, purpose: Any = None) -> PriceSettings:
+    return PriceSettings(carrier="vnpt", purpose=purpose, since=date(2024, 2, since), dong=Decimal(dong))
+
+
+LINKS = {"a": LinkSettings(carrier="vnpt", segments_per_second=5, segment_price=100)}
+SET = Settings(links=LINKS)
+
+
+@on_sqlite
+def test_a_price_is_that_of_carrier_purpose_and_day(db: Database) -> None:
+    own = {"a": price(1, "250.5"), "b": price(6, "260"), "c": price(3, "300", "canh_bao_khan")}
+    settings = Settings(links=LINKS, money=MoneySettings(prices=own))
+    asked = [prices.price(settings, "vnpt", "tuyen_truyen", date(2024, 2, day)) for day in (5, 6)]
+    assert asked == [Decimal("250.5"), Decimal(260)]
+    assert prices.price(settings, "vnpt", "canh_bao_khan", date(2024, 2, 7)) == 300
+    assert prices.price(settings, "vnpt", "tuyen_truyen", date(2024, 1, 31)) == 100  # the link's
+    assert prices.price(settings, "viettel", "tuyen_truyen", TODAY) is None
+
+
+@on_sqlite
+def test_the_price_of_a_day_stays_whatever_the_settings_say_later(db: Database) -> None:
+    assert db.read(prices.is_due, SET)
+    db.write(prices.keep, SET)
+    assert not db.read(prices.is_due, SET)
+    dearer = Settings(links={"a": LinkSettings(carrier="vnpt", segments_per_second=5, segment_price=200)})
+    db.write(prices.keep, dearer)
+    assert not db.read(prices.is_due, dearer)  # it counts from tomorrow on
+    whose = ("vnpt", "tuyen_truyen")
+    assert [each.price for each in db.read(money.prices, [whose])[whose]] == [10_000]
+
+
+def test_what_a_run_has_cost_so_far_counts_what_the_carrier_took_and_what_it_perhaps_took(
+    db: Database,
+) -> None:
+    one = sent(db, {1: D.DELIVERED, 2: D.REJECTED, 3: D.UNKNOWN, 4: D.UNDELIVERED, 5: D.NOT_SENT})
+    assert db.read(queries.dossier, one).runs[0].cost is None
+    db.write(money.note_price, ("vnpt", "tuyen_truyen"), date(1970, 1, 1), 25_050, 1000)
+    run = db.read(queries.dossier, one).runs[0]
+    assert run.cost == money.SentCost(3, 1, 752, 827)
+    # Another price meanwhile: then each day by its own.
+    db.write(money.note_price, ("vnpt", "tuyen_truyen"), date(1970, 1, 2), 50_000, 1000)
+    assert db.read(queries.run, run.id).cost == money.SentCost(3, 1, 752, 827)

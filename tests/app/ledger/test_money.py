@@ -1,0 +1,314 @@
+"""A budget: what is reserved is counted once, what was not taken comes back, and nothing goes beyond it."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from dataclasses import replace
+from datetime import date
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select, update
+
+from app.core.states import DeliveryState, RunState
+from app.database.connection import Database
+from app.database.models import budgets, campaigns, chunks, deliveries, links, runs
+from app.dispatch.run_content import ClaimedChunk, claim, run_contents
+from app.dispatch.send_loop import SendLoop
+from app.ledger import money
+from app.ledger.contract import (
+    BudgetCharge,
+    ChunkLease,
+    DeliveryKey,
+    Reservation,
+    ReservationResult,
+    SubmitOutcome,
+)
+from carriers.contract import (
+    NOT_SENT,
+    Accepted,
+    Deferred,
+    OutboundSms,
+    Reason,
+    Rejected,
+    SubmitResult,
+    Unknown,
+)
+from tests.app.dispatch.paper import PaperCarrier, loop_for, until
+from tests.app.world import World, accepted, build
+
+S, U, R, Q = (
+    DeliveryState.SUBMITTED,
+    DeliveryState.UNKNOWN,
+    DeliveryState.REJECTED,
+    DeliveryState.QUEUED,
+)
+TODAY = date(2024, 2, 5)
+
+
+def budgeted(db: Database, count: int, segments: int | None = None, **more: Any) -> World:
+    """A run of so many, with a budget of so many SMS parts."""
+    world = build(db, count, chunk=more.pop("chunk", 50))
+    world.fan_out()
+    db.write(money.open_budget, world.campaign)
+    world.rewrite(budget_segments=segments, **more)
+    db.write(lambda c: c.execute(update(links).values(segments_per_second=1_000_000.0)))
+    return world
+
+
+def held(world: World, owner: str = "a", price: int = 0, lease_s: float = 30.0) -> ChunkLease:
+    lease = world.claim(owner, lease_s)
+    assert lease
+    return replace(lease, budget=BudgetCharge(world.campaign, price))
+
+
+def record(
+    world: World, lease: ChunkLease, outcomes: list[SubmitOutcome], upto: int = 0, segments: int = 0
+) -> ReservationResult:
+    then = Reservation(upto, segments) if upto else None
+    return world.db.write(world.ledger.record, world.link, lease, outcomes, then, 30.0)
+
+
+def spent(world: World) -> tuple[int, int]:
+    return world.db.read(lambda c: tuple(c.execute(select(budgets.c.segments, budgets.c.cost)).one()))  # type: ignore[return-value]
+
+
+def told(lease: ChunkLease, result: SubmitResult, n: int) -> list[SubmitOutcome]:
+    return [SubmitOutcome(item, result) for item in lease.items[:n]]
+
+
+def test_a_reservation_is_counted_once_however_often_its_commit_is_repeated(db: Database) -> None:
+    world = budgeted(db, 50, 100)
+    lease = held(world, price=250)
+    for _ in range(3):
+        assert record(world, lease, [], 21, 20).go
+    assert spent(world) == (20, 5000)
+    for _ in range(2):  # its results, and the next half, repeated as well
+        assert record(world, lease, accepted(lease.items[:20]), 41, 20).go
+    assert spent(world) == (40, 10_000)
+
+
+def test_what_does_not_fit_is_not_reserved_and_says_how_much_would(db: Database) -> None:
+    world = budgeted(db, 50, 30)
+    lease = held(world)
+    assert record(world, lease, [], 21, 20).go
+    grant = record(world, lease, [], 41, 20)
+    assert (grant.held, grant.go, grant.left) == (True, False, 10)
+    assert spent(world) == (20, 0)
+    assert world.db.read(lambda c: c.execute(select(chunks.c.watermark)).scalar_one()) == 21
+    assert record(world, lease, [], 31, 10).go
+    assert record(world, lease, [], 32, 1).left == 0
+    assert db.read(money.spent, [world.campaign]) == {world.campaign}
+
+
+@pytest.mark.parametrize(
+    ("result", "left"),
+    [
+        (Accepted(("m",)), 20),
+        (Unknown("no answer"), 20),
+        (Rejected("8", Reason.FILTERED), 0),
+        (Deferred("0x58"), 0),
+        (NOT_SENT, 0),
+    ],
+)
+def test_what_the_carrier_has_not_taken_comes_back_once(
+    db: Database, result: SubmitResult, left: int
+) -> None:
+    world = budgeted(db, 50, 100)
+    lease = held(world, price=100)
+    record(world, lease, [], 21, 20)
+    for _ in range(2):
+        record(world, lease, told(lease, result, 20))
+    assert spent(world) == (left, left * 100)
+
+
+def test_what_a_dead_holder_had_reserved_stays_spent_and_is_not_counted_again(db: Database) -> None:
+    world = budgeted(db, 50, 100)
+    lease = held(world, lease_s=0.0)
+    record(world, lease, [], 21, 20)
+    world.db.write(lambda c: c.execute(update(chunks).values(lease_until=1)))
+    again = held(world, "b")
+    assert again.lost == 20
+    assert record(world, again, [], 51, 30).go
+    assert spent(world) == (50, 0)
+    world.check()
+
+
+def test_what_a_frozen_holder_certainly_did_not_send_comes_back_when_it_says_so(db: Database) -> None:
+    world = budgeted(db, 50, 100)
+    lease = held(world)
+    record(world, lease, [], 21, 20)
+    world.db.write(lambda c: c.execute(update(chunks).values(lease_until=1)))
+    held(world, "b")
+    assert world.states() == {Q: 30, U: 20}
+    outcomes = told(lease, NOT_SENT, 12) + accepted(lease.items[12:20])
+    for _ in range(2):
+        assert not record(world, lease, outcomes).held
+    assert world.states() == {Q: 42, S: 8}
+    assert spent(world) == (8, 0)
+
+
+def test_a_lost_lease_and_a_paused_run_reserve_nothing_and_spend_nothing(db: Database) -> None:
+    world = budgeted(db, 50, 100)
+    lease = held(world)
+    assert not record(world, replace(lease, attempt=7), [], 21, 20).held
+    db.write(lambda c: c.execute(update(runs).values(state=RunState.PAUSED.value)))
+    assert not record(world, lease, [], 21, 20).go
+    assert spent(world) == (0, 0)
+
+
+def test_what_a_person_sends_again_is_counted_again(db: Database) -> None:
+    world = budgeted(db, 5, 100)
+    lease = held(world)
+    record(world, lease, [], 6, 5)
+    record(world, lease, told(lease, Unknown("no answer"), 5))
+    world.db.write(world.ledger.release, lease, 0.0)
+    keys = [DeliveryKey(world.campaign, world.batch, item.seq) for item in lease.items[:3]]
+    assert world.db.write(world.ledger.resend, keys) == 3
+    again = held(world, "b")
+    assert record(world, again, [], again.items[-1].seq, 3).go
+    assert spent(world) == (8, 0)
+
+
+def test_a_deferred_message_is_counted_again_in_its_next_pass(db: Database) -> None:
+    world = budgeted(db, 5, 5)
+    lease = held(world)
+    record(world, lease, [], 6, 5)
+    record(world, lease, told(lease, Deferred("0x58"), 5))
+    world.db.write(world.ledger.release, lease, 0.0)
+    again = held(world, "b")
+    assert again.pass_no == 2
+    assert record(world, again, [], 6, 5).go
+    assert spent(world) == (5, 0)
+
+
+def test_a_budget_in_dong_holds_as_well_and_what_a_thief_deletes_leaves_no_room(db: Database) -> None:
+    world = budgeted(db, 50, None, budget_dong=100)
+    lease = held(world, price=333)
+    grant = record(world, lease, [], 41, 40)
+    assert (grant.go, grant.left) == (False, 30)  # 30 * 3.33 is 99.90
+    assert record(world, lease, [], 31, 30).go
+    world.db.write(lambda c: c.execute(budgets.delete()))
+    assert record(world, lease, [], 32, 1).left == 0
+
+
+def test_two_campaigns_that_share_a_budget_are_counted_together(db: Database) -> None:
+    world = budgeted(db, 50, 30)
+    lease = held(world)
+    assert record(world, lease, [], 21, 20).go
+    own = dict(db.read(lambda c: c.execute(select(campaigns)).one())._mapping)
+    follow_up = own | {"id": 77, "budget_segments": None, "budget_of": world.campaign}
+    db.write(lambda c: c.execute(campaigns.insert().values(follow_up)))
+    row = db.read(lambda c: c.execute(select(campaigns).where(campaigns.c.id == 77)).one())
+    assert money.account_of(row) == world.campaign
+    budget = db.read(money.budget_of, row)
+    assert budget
+    assert (budget.campaign_id, budget.segments, budget.spent_segments) == (world.campaign, 30, 20)
+
+
+# ---- The send loop, several at once
+
+
+def answers(seed: int) -> Any:
+    """A carrier that refuses, puts off and loses some."""
+    place = random.Random(seed)
+
+    def answer(sms: OutboundSms) -> SubmitResult:
+        dice = place.random()
+        if dice < 0.1:
+            return Deferred("0x58", throttled=False)
+        if dice < 0.15:
+            return Rejected("8", Reason.FILTERED)
+        return Unknown("no answer") if dice < 0.2 else Accepted((f"r{sms.phone}",))
+
+    return answer
+
+
+async def at_work(loops: list[SendLoop], ends: Any) -> None:
+    tasks = [asyncio.create_task(loop.run()) for loop in loops]
+    try:
+        await until(ends, 30)
+    finally:
+        for loop in loops:
+            loop.stop()
+        await asyncio.wait_for(asyncio.gather(*tasks), 20)
+
+
+LEASED = select(func.count()).select_from(chunks).where(chunks.c.state == 1)
+
+
+@pytest.mark.parametrize(("ceiling", "parts"), [(300, 1), (299, 1), (301, 2), (1, 1)])
+async def test_four_senders_spend_the_budget_to_the_last_message_and_not_one_more(
+    db: Database, ceiling: int, parts: int
+) -> None:
+    world = budgeted(db, 800, ceiling, chunk=40)
+    db.write(lambda c: c.execute(update(deliveries).values(segments=parts)))
+    carriers = [PaperCarrier(delay_s=0.002) for _ in range(4)]
+    for seed, carrier in enumerate(carriers):
+        carrier.answer = answers(seed)
+        await carrier.open()
+    full = ceiling - ceiling % parts
+
+    def over() -> bool:
+        """All is spent and nothing under way, at one moment: what is under way may come back."""
+        return db.read(lambda c: (c.scalar(select(budgets.c.segments)), c.scalar(LEASED))) == (full, 0)
+
+    await at_work([loop_for(world, carrier) for carrier in carriers], over)
+    states = world.states()
+    assert parts * (states.get(S, 0) + states.get(U, 0)) == full
+    assert spent(world) == (full, 0)
+    assert sum(sum(carrier.copies.values()) for carrier in carriers) == states.get(S, 0)
+
+
+async def test_a_budget_of_exactly_all_sends_all_and_stops_nothing(db: Database) -> None:
+    world = budgeted(db, 200, 200, chunk=40)
+    carriers = [PaperCarrier(delay_s=0.002) for _ in range(4)]
+    for carrier in carriers:
+        await carrier.open()
+    await at_work([loop_for(world, c) for c in carriers], lambda: world.states() == {S: 200})
+    assert db.read(money.spent, [world.campaign]) == set()
+
+
+def test_a_spent_budget_is_not_claimed_from_and_room_opens_it_again(db: Database) -> None:
+    world = budgeted(db, 50, 10)
+    found = db.write(claim, world.ledger, world.link, "a", 30.0)
+    assert isinstance(found, ClaimedChunk)
+    assert found.lease.budget == BudgetCharge(world.campaign, 0)
+    record(world, found.lease, [], 11, 10)
+    assert record(world, found.lease, [], 12, 1).left == 0
+    now = found.at
+    assert db.write(run_contents, "viettel", now) == []
+    record(world, found.lease, told(found.lease, NOT_SENT, 1))
+    assert len(db.write(run_contents, "viettel", now)) == 1
+
+
+def test_a_raised_budget_in_the_database_alone_stops_the_run(db: Database) -> None:
+    world = budgeted(db, 50, 10)
+    db.write(lambda c: c.execute(update(campaigns).values(budget_segments=11)))
+    found = db.write(claim, world.ledger, world.link, "a", 30.0)
+    assert not isinstance(found, ClaimedChunk)
+    assert db.read(lambda c: c.execute(select(runs.c.state)).scalar_one()) == RunState.PAUSED
+
+
+# ---- Prices
+
+
+def test_a_price_counts_from_its_day_until_the_next_and_a_day_keeps_its_first(db: Database) -> None:
+    whose = ("vnpt", "tuyen_truyen")
+    for day, price in ((5, 25_000), (5, 30_000), (6, 25_000), (8, 30_000), (7, 1)):
+        db.write(money.note_price, whose, date(2024, 2, day), price, 1000)
+    known = db.read(money.prices, [whose])[whose]
+    assert [(each.day - TODAY.toordinal(), each.price) for each in known] == [
+        (0, 25_000),
+        (2, 1),
+        (3, 30_000),
+    ]
+    assert money.price_on(known, TODAY.toordinal() - 1) is None
+
+
+def test_what_was_sent_is_priced_at_its_day_with_and_without_tax() -> None:
+    known = [money.Price(10, 25_050, 1000), money.Price(12, 30_000, 800)]
+    assert money.priced({10: 3, 11: 1, 12: 2}, 1, known) == money.SentCost(6, 1, 1602, 1750)
+    assert money.priced({9: 1}, 0, known) is None
+    assert money.priced({}, 0, known) == money.SentCost(0, 0, 0, 0)
