@@ -94,8 +94,7 @@ class LinkSettings(BaseModel):
     reconcile: bool = False
     # Words of the carrier's own result files, in addition to the common ones, and what they mean.
     status_words: dict[str, ReceiptStatus] = Field(default_factory=dict)
-    # The only numbers that `loa carrier test-send` may send to.
-    test_numbers: tuple[TestNumber, ...] = ()
+    test_numbers: tuple[TestNumber, ...] = ()  # the only numbers that `loa carrier test-send` may send to
     password: SecretStr | None = None  # from the environment or a secret file alone
     webhook: WebhookSettings | None = None  # how its carrier calls with receipts
     private_line: Why | None = None  # why a line without TLS may be plain, in words
@@ -221,8 +220,7 @@ class Settings(BaseSettings):
     receipts_wait_ms: int = Field(default=20, ge=1, le=1000)  # how long a group waits to be full
     # Proxies whose X-Forwarded-For is trusted; without any, the connection's address counts.
     trusted_proxies: Networks = ()
-    # Where /readyz and /metrics may be requested from; anywhere if empty.
-    monitor_networks: Networks = ()
+    monitor_networks: Networks = ()  # where /readyz and /metrics may be requested from; anywhere if empty
     webhook_limit_kb: int = Field(default=4096, ge=1, le=65_536)  # the largest body of a webhook
     # Open client connections (never more than half of the process's descriptors).
     connection_limit: int = Field(default=1000, ge=8, le=30_000)
@@ -236,8 +234,7 @@ class Settings(BaseSettings):
     cors_origins: tuple[Origin, ...] = ()  # origins whose web pages may call the API from a browser
     # A proxy in front of Loa provides TLS to all callers; browsers are told to use https only, for a year.
     behind_tls: bool = False
-    # How long an Idempotency-Key is remembered.
-    idempotency_hours: float = Field(default=24, ge=1, le=720)
+    idempotency_hours: float = Field(default=24, ge=1, le=720)  # how long an Idempotency-Key is remembered
     # When numbers are erased: days after the campaign's report, or after its end if it has none.
     retention_days: int = Field(default=90, ge=1, le=3650)
     # When totals and audit rows are erased: months after the report, end or action; logs must last a year.
