@@ -26,6 +26,7 @@ COMMANDS = {
     "get_order": "run order 1",
     "get_order_paper": "run order 1 --out order.docx",
     "find_person": "delivery find 0912345678",
+    "read_person_data": "privacy person 0912345678",
     "list_links": "link list",
     "list_unknown": "unknown list 1",
     "download_unknown": "unknown export 1 --out unknown.csv",

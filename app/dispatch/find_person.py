@@ -20,7 +20,7 @@ from app.database.models import campaigns, deliveries, do_not_send, erasures, li
 from app.security import Caller, audit, row_stamps
 from app.security.tenant_scope import own_campaigns
 
-ACTION = "person.find"
+ACTION, READ = "person.find", "person.data"  # READ: app/privacy/person_data.py
 _AT_ONCE = 500  # campaigns asked in one statement
 A_MINUTE, A_DAY = 30, 500  # questions of one person or key: who needs more is guessing numbers
 _NEWEST = 20_000  # acts of the audit that are searched for them, by their ids
@@ -75,7 +75,7 @@ def find_person(connection: Connection, number: str, who: Caller) -> FoundPerson
     phone = normalise(number.strip())
     if isinstance(phone, str):
         raise Invalid(REASONS[phone].en, field="phone")
-    _require_few(connection, who.name)
+    require_few(connection, who.name)
     e = erasures.c
     erased = exists().where(e.kind == "campaign", e.subject_id == campaigns.c.id)
     query = select(campaigns.c.id).where(~erased).order_by(campaigns.c.id.desc())
@@ -97,11 +97,11 @@ def number_tag(connection: Connection, phone: int) -> str | None:
     return row_stamps.make(connection, f"{ACTION} {phone}".encode())
 
 
-def _require_few(connection: Connection, who: str) -> None:
+def require_few(connection: Connection, who: str) -> None:
     """Raise TooOften if the last question that may still count is too recent; the audit has them all."""
     a, now = acts.c, clock.now_ms()
     newest = connection.scalar(select(func.max(a.id))) or 0
-    asked = select(a.at).where(a.id > newest - _NEWEST, a.who == who, a.action == ACTION)
+    asked = select(a.at).where(a.id > newest - _NEWEST, a.who == who, a.action.in_((ACTION, READ)))
     for most, span_ms in ((A_MINUTE, 60_000), (A_DAY, 86_400_000)):
         last = asked.where(a.at > now - span_ms).order_by(a.id.desc()).offset(most - 1).limit(1)
         at = connection.scalar(last)

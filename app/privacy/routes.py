@@ -9,12 +9,14 @@ from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.api.dependencies import Config, Db, Id, Page, Paging, Routes, Who, page_of
-from app.api.idempotent_route import Acts
+from app.api.idempotent_route import Acts, unkeyed
 from app.core.errors import Forbidden, Invalid
 from app.core.known_carriers import check_carrier, check_filter
+from app.dispatch.schemas import NumberBody
 from app.privacy import certificates, do_not_send
 from app.privacy.certificates import Certificate
 from app.privacy.do_not_send import LONGEST, MOST, Changed, DoNotSendEntry
+from app.privacy.person_data import PersonData, person_data
 from app.security import Caller
 
 router = Routes(prefix="/v1", tags=["privacy"], route_class=Acts)
@@ -32,6 +34,16 @@ class Numbers(BaseModel):
 
     carrier: str | None = Field(None, max_length=40)
     numbers: list[Number] = Field(min_length=1, max_length=MOST)
+
+
+@router.post("/privacy/person")
+@unkeyed
+def read_person_data(body: NumberBody, db: Db, who: Who) -> PersonData:
+    """Read what is held on one exact number: where, since when, why, and who has looked for it.
+
+    The answer to who asks for their own data, masked, with a paper; the audit keeps each reading.
+    """
+    return person_data(db, body.phone, who)
 
 
 @router.get("/do-not-send")

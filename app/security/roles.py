@@ -72,7 +72,7 @@ _MAY: tuple[tuple[frozenset[Role], str], ...] = (
     (
         _ADMIN,
         """list_users add_user disable_user set_user_password sign_out_user list_keys add_key rotate_key
-        revoke_key replay_notice replay_failed_notices download_scam_reports""",
+        revoke_key replay_notice replay_failed_notices download_scam_reports read_person_data""",
     ),
     (frozenset({Role.ADMIN, Role.AUDITOR}), "list_acts verify_audit"),
     # Pages that read. page_do_<operation> is for the roles of that operation.

@@ -9,6 +9,40 @@ from typing import Literal
 from loa_client.operation import Call, Iteration, Operation, new_key, place
 from loa_client.values import given
 
+HeldKind = Literal["list", "message", "receipts", "result_file", "quarantine", "inbound", "do_not_send"]
+
+HeldWhy = Literal["task", "proof", "request"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldData:
+    kind: HeldKind
+    why: HeldWhy
+    name: str
+    carrier: str
+    n: int
+    since: datetime
+    area: str | None = None
+    by: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NumberSighting:
+    who: str
+    at: datetime
+    action: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PersonData:
+    phone: str
+    at: datetime
+    held: list[HeldData]
+    seen: list[NumberSighting] | None
+    paper: str = ""
+    sha256: str = ""
+    seal: str | None = None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DoNotSendEntry:
@@ -61,6 +95,11 @@ class Certificate:
 
 
 class PrivacyOperations:
+    @Operation
+    def read_person_data(self, *, phone: str) -> Call[PersonData]:
+        """Read what is held on one exact number."""
+        return Call(method="POST", path="/v1/privacy/person", answer=PersonData, json=given(phone=phone))
+
     @Iteration
     def list_do_not_send(
         self, *, carrier: str | None = None, after: int | None = None, limit: int | None = None

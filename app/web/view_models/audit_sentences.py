@@ -48,6 +48,7 @@ SENTENCES: Mapping[str, Said] = {
     "numbers.shown": say("was shown whole numbers of {subject}"),
     "outreach.reported": say("entered a report of an addressee of {subject}"),
     "person.add": say("let {subject} in"),
+    "person.data": say("read what is held on {subject}"),
     "person.disable": say("shut {subject} out"),
     "person.factor.ask": say("began to set a second factor"),
     "person.factor.remove": say("took the second factor of {subject} away"),

@@ -114,6 +114,8 @@ remove_do_not_send      401  in   403  403  in   in
 list_inbound_messages   401  in   403  403  in   in
 count_scam_reports      401  in   403  403  in   in
 download_scam_reports   401  in   403  403  403  403
+read_person_data        401  in   403  403  403  403
+page_do_read_person_data 303  in   403  403  403  403
 find_person             401  in   403  403  in   in
 list_erasures           401  in   in   in   403  403
 get_erasure             401  in   in   in   403  403

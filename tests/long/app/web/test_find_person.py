@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from app.database.connection import Database
 from app.dispatch.find_person import A_MINUTE
+from tests.app.world import build
 from tests.e2e import scene
 from tests.long.app.web.conftest import Paper, text
 
@@ -53,3 +54,17 @@ def test_who_guesses_numbers_is_told_to_wait_on_the_page_and_by_the_api(
     asked = {"Cookie": cookie, "X-CSRF-Token": csrf}
     answer = paper.client.post("/v1/deliveries/find", json={"phone": "0911000099"}, headers=asked)
     assert (answer.status_code, answer.json()["title"]) == (429, "Too many requests")
+
+
+def test_an_administrator_sees_what_is_held_and_an_operator_is_offered_nothing_of_it(
+    pages_db: Database, signed_in: In
+) -> None:
+    build(pages_db, 3)
+    paper = signed_in("admin")
+    shown = text(paper.send("/find", "/find/data", phone="0912000000").text)
+    for words in ("danh sách thuê bao", "thực hiện chiến dịch theo công văn", "không xác định được"):
+        assert words in shown.casefold()
+    assert "0912000000" not in shown
+    operator = signed_in("operator", "viettel")
+    assert "Dữ liệu đang lưu" not in text(operator.get("/find").text)
+    assert operator.send("/find", "/find/data", phone="0912000000").status_code == 403

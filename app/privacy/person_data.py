@@ -1,0 +1,254 @@
+"""What is held on one number: where, since when, why, and who has looked for it; audited, and as a paper.
+
+Lists are searched row by row, since no index has their numbers: seconds for millions, and no writer waits.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Connection, Select, func, select
+
+from app.core import areas, clock
+from app.core.errors import Invalid
+from app.core.phone import REASONS, mask, normalise
+from app.database.connection import Database
+from app.database.models import (
+    audit,
+    batches,
+    campaigns,
+    deliveries,
+    do_not_send,
+    inbound_messages,
+    links,
+    quarantine,
+    receipt_files,
+    receipt_lines,
+    receipts,
+    runs,
+    subscribers,
+)
+from app.dispatch.find_person import ACTION, READ, number_tag, require_few
+from app.security import Caller, row_stamps
+from app.security import audit as acts
+
+
+class HeldKind(StrEnum):
+    """Where a number is held."""
+
+    LIST = "list"  # a file of numbers that was handed in
+    MESSAGE = "message"  # a message to it
+    RECEIPTS = "receipts"  # what the carrier said of such a message
+    RESULT_FILE = "result_file"  # a line of a carrier's file
+    QUARANTINE = "quarantine"  # a receipt that matches no message
+    INBOUND = "inbound"  # a message from it
+    DO_NOT_SEND = "do_not_send"  # that it wants none
+
+
+class HeldWhy(StrEnum):
+    """Why it is held."""
+
+    TASK = "task"  # to carry out an official letter's campaign, and to report on it
+    PROOF = "proof"  # to prove what was sent and received, until the report's term is over
+    REQUEST = "request"  # to heed what its holder asked for
+
+
+_WHY = {
+    HeldKind.LIST: HeldWhy.TASK,
+    HeldKind.MESSAGE: HeldWhy.TASK,
+    HeldKind.RECEIPTS: HeldWhy.PROOF,
+    HeldKind.RESULT_FILE: HeldWhy.PROOF,
+    HeldKind.QUARANTINE: HeldWhy.PROOF,
+    HeldKind.INBOUND: HeldWhy.REQUEST,
+    HeldKind.DO_NOT_SEND: HeldWhy.REQUEST,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class HeldData:
+    """One place. name: of the list, campaign, file or carrier; n: rows there; area: as the list has it.
+
+    by: who handed it in; null where a carrier or its holder did.
+    """
+
+    kind: HeldKind
+    why: HeldWhy
+    name: str
+    carrier: str
+    n: int
+    since: datetime
+    area: str | None = None
+    by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NumberSighting:
+    """Who has looked for the number, or read what is held on it."""
+
+    who: str
+    at: datetime
+    action: str
+
+
+@dataclass(frozen=True, slots=True)
+class PersonData:
+    """All that is held on a number, masked. seen: who has looked for it; null without a secret_key, since
+    the audit has no number then. paper: the same for who asks, in Vietnamese; sha256, seal: over it; seal: by
+    the key, null without one."""
+
+    phone: str
+    at: datetime
+    held: list[HeldData]
+    seen: list[NumberSighting] | None
+    paper: str = ""
+    sha256: str = ""
+    seal: str | None = None
+
+
+def person_data(db: Database, number: str, who: Caller) -> PersonData:
+    """Return what is held on this exact number; the audit has who asked before the answer is given."""
+    phone = normalise(number.strip())
+    if isinstance(phone, str):
+        raise Invalid(REASONS[phone].en, field="phone")
+    db.read(require_few, who.name)
+    held = db.read(lambda c: sorted(_held(c, phone), key=lambda each: each.since))
+    return db.write(_noted, phone, held, who)
+
+
+def _noted(connection: Connection, phone: int, held: list[HeldData], who: Caller) -> PersonData:
+    seen, tag = _seen(connection, phone), number_tag(connection, phone)
+    told = {"tag": tag} if tag else {}
+    acts.note(connection, who.name, READ, f"phone/{mask(phone)}", places=len(held), **told)
+    now = clock.local(clock.now())
+    found = PersonData(mask(phone), now, held, seen)
+    text = "\n".join(_paper(found)) + "\n"
+    seal = row_stamps.make(connection, f"{READ} {text}".encode())
+    return replace(found, paper=text, sha256=hashlib.sha256(text.encode()).hexdigest(), seal=seal)
+
+
+def _seen(connection: Connection, phone: int) -> list[NumberSighting] | None:
+    """Return who has looked for the number, by its keyed tag."""
+    tag = number_tag(connection, phone)
+    if tag is None:
+        return None
+    a = audit.c
+    query = select(a.who, a.at, a.action, a.detail).where(a.action.in_((ACTION, READ)))
+    masked = query.where(a.subject == f"phone/{mask(phone)}").order_by(a.id)
+    return [
+        NumberSighting(row.who, _moment(row.at), row.action)
+        for row in connection.execute(masked)
+        if row.detail.get("tag") == tag
+    ]
+
+
+def _held(connection: Connection, phone: int) -> Iterator[HeldData]:
+    yield from _lists(connection, phone)
+    yield from _messages(connection, phone)
+    for kind, query in _others(phone):
+        for row in connection.execute(query):
+            yield _place(kind, row.name, row.carrier, row.n, row.since)
+    n = do_not_send.c
+    for row in connection.execute(select(do_not_send).where(n.phone == phone).order_by(n.carrier)):
+        yield _place(HeldKind.DO_NOT_SEND, row.carrier, row.carrier, 1, row.added_at, by=row.added_by)
+
+
+def _place(kind: HeldKind, name: str, carrier: str, n: int, since: int, **more: str | None) -> HeldData:
+    return HeldData(kind, _WHY[kind], name, carrier, n, _moment(since), **more)
+
+
+def _lists(connection: Connection, phone: int) -> Iterator[HeldData]:
+    s, b = subscribers.c, batches.c
+    query = select(b.name, b.carrier, b.created_at, b.created_by, s.area).join(batches, b.id == s.batch_id)
+    today = clock.local(clock.now()).date()
+    for row in connection.execute(query.where(s.phone == phone).order_by(b.id)):
+        area = None if row.area is None else areas.name(row.area, today)
+        yield _place(HeldKind.LIST, row.name, row.carrier, 1, row.created_at, area=area, by=row.created_by)
+
+
+def _messages(connection: Connection, phone: int) -> Iterator[HeldData]:
+    """Ask each campaign by (campaign, phone), which is an index, and its receipts by the message."""
+    d, r, c = deliveries.c, receipts.c, campaigns.c
+    every = connection.execute(select(c.id, c.name).order_by(c.id)).all()
+    for campaign in every:
+        own = select(d.batch_id, d.seq, d.run_id, d.submitted_at)
+        row = connection.execute(own.where(d.campaign_id == campaign.id, d.phone == phone)).first()
+        if row is None:
+            continue
+        run: Any = connection.execute(select(runs).where(runs.c.id == row.run_id)).one()
+        since = row.submitted_at or run.started_at or run.created_at
+        yield _place(HeldKind.MESSAGE, campaign.name, run.carrier, 1, since)
+        these = (r.campaign_id == campaign.id, r.batch_id == row.batch_id, r.seq == row.seq)
+        n, first = connection.execute(select(func.count(), func.min(r.received_at)).where(*these)).one()
+        if n:
+            yield _place(HeldKind.RECEIPTS, campaign.name, run.carrier, n, first)
+
+
+def _others(phone: int) -> Iterator[tuple[HeldKind, Select[Any]]]:
+    f, line, m, q = receipt_files.c, receipt_lines.c, inbound_messages.c, quarantine.c
+    found = select(f.name, f.carrier, func.count().label("n"), f.created_at.label("since"))
+    of_files = found.join(receipt_lines, line.file_id == f.id).where(line.phone == phone)
+    yield HeldKind.RESULT_FILE, of_files.group_by(f.id, f.name, f.carrier, f.created_at).order_by(f.id)
+    for kind, column in ((HeldKind.QUARANTINE, q), (HeldKind.INBOUND, m)):
+        said = (func.count().label("n"), func.min(column.received_at).label("since"))
+        query = select(links.c.name, links.c.carrier, *said).join(links, links.c.id == column.link_id)
+        yield kind, query.where(column.phone == phone).group_by(links.c.name, links.c.carrier)
+
+
+# ---- The paper
+
+_KINDS = {
+    HeldKind.LIST: "Danh sách thuê bao",
+    HeldKind.MESSAGE: "Tin nhắn gửi đến số này",
+    HeldKind.RECEIPTS: "Biên nhận của tin đã gửi",
+    HeldKind.RESULT_FILE: "Tệp kết quả của nhà mạng",
+    HeldKind.QUARANTINE: "Biên nhận chưa khớp tin nào",
+    HeldKind.INBOUND: "Tin nhắn từ số này",
+    HeldKind.DO_NOT_SEND: "Danh sách không gửi",
+}
+_WHYS = {
+    HeldWhy.TASK: "thực hiện chiến dịch theo công văn",
+    HeldWhy.PROOF: "chứng minh kết quả gửi, đến hết thời hạn lưu",
+    HeldWhy.REQUEST: "thực hiện yêu cầu của chủ thuê bao",
+}
+
+
+def _paper(of: PersonData) -> list[str]:
+    """Return the lines of the paper for who asks what is held on the number."""
+    lines = [
+        "DỮ LIỆU CÁ NHÂN ĐANG LƯU VỀ MỘT SỐ THUÊ BAO",
+        f"Số thuê bao: {of.phone}",
+        f"Thời điểm tra cứu: {of.at:%H:%M:%S %d/%m/%Y}",
+        "",
+        f"Đang lưu ở {len(of.held)} nơi:" if of.held else "Không lưu dữ liệu nào về số này.",
+    ]
+    for n, each in enumerate(of.held, 1):
+        area = f"; địa bàn: {each.area}" if each.area else ""
+        by = f"; người nhập: {each.by}" if each.by else ""
+        lines.append(
+            f"{n}. {_KINDS[each.kind]}: {each.name} ({each.carrier}), {each.n} dòng, từ "
+            f"{each.since:%H:%M %d/%m/%Y}{area}{by}; mục đích: {_WHYS[each.why]}."
+        )
+    return [*lines, "", *_who(of.seen)]
+
+
+def _who(seen: Sequence[NumberSighting] | None) -> list[str]:
+    if seen is None:
+        return ["Ai đã tra cứu số này: không xác định được, vì chưa đặt secret_key."]
+    if not seen:
+        return ["Chưa ai tra cứu số này trước lần này."]
+    return ["Đã tra cứu số này:", *(f"- {each.who}, {each.at:%H:%M %d/%m/%Y}" for each in seen)]
+
+
+def whole_paper(of: PersonData) -> str:
+    """Return the paper with its digest and seal."""
+    end = [f"SHA-256: {of.sha256}", f"Dấu xác nhận: {of.seal or 'không có khóa'}"]
+    return "\n".join([of.paper, *end]) + "\n"
+
+
+def _moment(ms: int) -> datetime:
+    return clock.local(clock.from_ms(ms))
