@@ -162,6 +162,26 @@ def budget_of(connection: Connection, campaign: Any) -> Budget | None:
     return Budget(account, row.budget_segments, row.budget_dong, row.segments or 0, _dong(row.cost or 0))
 
 
+def differences(connection: Connection) -> list[str]:
+    """Return a sentence for each budget of which less is counted than the tallies say was handed over."""
+    c, t = campaigns.c, tallies.c
+    account = func.coalesce(c.budget_of, c.id)
+    billed = select(account.label("id"), func.sum(t.segments).label("n")).join(
+        campaigns, c.id == t.campaign_id
+    )
+    sums = billed.where(t.state.in_(BILLED)).group_by(account).subquery().c
+    query = select(budgets.c.campaign_id, budgets.c.segments, sums.n).join(
+        budgets, budgets.c.campaign_id == sums.id
+    )
+    return [
+        f"The budget of campaign {row.campaign_id} counts {row.segments} SMS parts as spent, and "
+        f"{int(row.n)} were handed over. Somebody has altered the database: compare it with a backup."
+        for row in connection.execute(
+            query.where(sums.n > budgets.c.segments).order_by(budgets.c.campaign_id)
+        )
+    ]
+
+
 # ---- Prices
 
 

@@ -31,7 +31,7 @@ from app.database.models import (
     subscribers,
     unknowns,
 )
-from app.ledger import erasure_state
+from app.ledger import erasure_state, money
 from app.ledger.contract import Ledger
 from app.reports import carrier_statement, checks, unique_reach
 from app.reports import erasure_checks as erased
@@ -155,6 +155,7 @@ def examine(db: Database, ledger: Ledger, campaign_id: int | None = None) -> Ver
     if campaign_id is None:  # a result file may cover several campaigns
         found += [Difference(None, sentence) for sentence in db.read(_file_differences)]
         found += [Difference(None, sentence) for sentence in db.read(unique_reach.differences)]
+        found += [Difference(None, sentence) for sentence in db.read(money.differences)]
     for number in ids:
         found += [Difference(number, sentence) for sentence in db.read(campaign_differences, number, ledger)]
         found += [Difference(number, sentence) for sentence in db.read(_not_as_approved, number)]

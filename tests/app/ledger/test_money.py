@@ -291,6 +291,17 @@ def test_a_raised_budget_in_the_database_alone_stops_the_run(db: Database) -> No
     assert db.read(lambda c: c.execute(select(runs.c.state)).scalar_one()) == RunState.PAUSED
 
 
+def test_a_counter_that_somebody_has_set_back_is_a_difference(db: Database) -> None:
+    world = budgeted(db, 50, 30)
+    lease = held(world)
+    record(world, lease, [], 21, 20)
+    record(world, lease, accepted(lease.items[:20]))
+    assert db.read(money.differences) == []
+    db.write(lambda c: c.execute(update(budgets).values(segments=19)))
+    (sentence,) = db.read(money.differences)
+    assert "counts 19 SMS parts as spent, and 20 were handed over" in sentence
+
+
 # ---- Prices
 
 
