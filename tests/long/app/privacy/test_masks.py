@@ -51,6 +51,7 @@ ALLOWED = {
     ),
 }
 WHOLE = [where.removeprefix("GET ") for where, _ in ALLOWED.values() if where.startswith("GET ")]
+OF_ADMINISTRATORS = ["/v1/inbound-messages/scam-reports.csv"]
 STRAY = "84912345678"
 SLIPPED = "84987654321"  # what somebody types where it does not belong
 SPELLINGS = (SLIPPED, f"0{SLIPPED[2:]}", f"+84 {SLIPPED[2:5]} {SLIPPED[5:8]} {SLIPPED[8:]}")
@@ -85,6 +86,7 @@ def _written_to_us(connection: Connection) -> None:
         for n, sender in enumerate(({"phone": int(STRAY)}, {"source": f"+{STRAY}"})):
             row = said | sender | {"link_id": link_id, "arrival": f"{link_id}-{n}"}
             connection.execute(insert(m.inbound_messages).values(row))
+    connection.execute(update(m.inbound_messages).values(kind="report"))
 
 
 def spoken(text: str) -> str:
@@ -130,7 +132,7 @@ def test_no_reading_gives_a_whole_number_to_anybody_but_where_it_may(
             for who in (client, operator):
                 answer = who.get(place, params=_needed(operation))
                 read += answer.status_code == 200
-                allowed = who is operator and path in WHOLE
+                allowed = path in WHOLE and (who is client) == (path in OF_ADMINISTRATORS)
                 assert bool(leaks(said(answer), numbers)) == allowed, f"{path}: {answer.text[:300]}"
     assert read > 50
     assert leaks(heard.getvalue(), numbers) == []
