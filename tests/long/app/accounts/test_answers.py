@@ -24,7 +24,7 @@ from tests.long.app.accounts.test_spelled_ids import OFTEN, rows
 # Whose use is written down, and the record that the audit keeps of looks at whole numbers.
 USED = {"api_keys", "sessions", "audit"}
 LOOKS = {"page_audit_export", "download_bad_lines", "download_receipt_lines", "download_reconciliation"} | {
-    "download_unknown"
+    *("download_unknown", "download_scam_reports")
 }
 
 
