@@ -131,6 +131,7 @@ _REFUSALS: dict[str, tuple[str, str, str]] = {
     "500": ("Unbalanced", "Figures that do not add up are not given out", "report-unbalanced"),
     "503": ("Away", "The database is away; Retry-After says when to come again", "database-away"),
 }
+_LOOK_UP = ("verify_report",)  # by a parameter, not by a number in the path
 _NEED_IF_MATCH = ("edit_campaign", "set_addressee")
 _WEBHOOK = ("400", "403", "413", "415", "422", "503")
 _UNCHANGED = {"description": "Nothing has changed since the ETag that If-None-Match names"}
@@ -206,6 +207,7 @@ def _statuses(path: str, method: str, operation: Operation) -> set[str]:
     headers = {each["name"].lower() for each in operation.get("parameters", []) if each["in"] == "header"}
     found = {"401", "403", "429", "503"}
     found |= {"404", "409", "422"} if "{" in path else set()
+    found |= {"404"} if operation["operationId"] in _LOOK_UP else set()
     found |= {"422"} if operation.get("parameters") or body else set()
     found |= {"400", "413"} if body else set()
     found |= {"404", "409", "422"} if method != "get" else set()
