@@ -102,7 +102,7 @@ COMMANDS = {
     "ask_rejected": "rejected ask 1 --reason filtered --because mended",
     "approve_rejected": "rejected approve 1 1",
     "freeze_report": "report freeze --run 2",
-    "keep_signed_paper": "report signed 1 signed.pdf",
+    "keep_signed_paper": "report signed 1 scan.pdf",
     "issue_report": "report issue 1 --number 1 --on 2024-02-09 --signer An",
     "keep_attachment": "statement add 1 figures.json --manual --scan scan.pdf",
     "state_figures": "statement add 1 figures.json",

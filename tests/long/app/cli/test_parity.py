@@ -63,7 +63,6 @@ def server(
     Path("results.csv").write_text("phone,status,time\n0912345678,DELIVRD,2024-02-05 08:00\n", "utf-8")
     Path("figures.json").write_text(json.dumps(body()), encoding="utf-8")
     Path("scan.pdf").write_bytes(PDF)
-    Path("signed.pdf").write_bytes(PDF)
     with served(application) as address:
         yield address
     common.server = None
