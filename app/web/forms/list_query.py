@@ -20,7 +20,10 @@ _LONGEST = 100
 
 
 class ListQuery(BaseModel):
-    """What a list's URL says. nth: how many rows stand before this part; what can't be read is left out."""
+    """What a list's URL says. nth: how many rows stand before this part; format: "csv" for a file.
+
+    What can't be read is left out.
+    """
 
     q: str = ""
     since: str = ""
@@ -28,6 +31,7 @@ class ListQuery(BaseModel):
     sort: str = ""
     after: str = ""
     nth: str = ""
+    format: str = ""
 
     def request(self, orders: Collection[str] = ()) -> ListRequest:
         """Return what is asked of a list that can be put in these orders."""

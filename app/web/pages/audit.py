@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Annotated
 
 from fastapi import Depends, Query, Response
@@ -15,8 +16,10 @@ from pydantic_core import to_json
 from app.api.dependencies import Routes
 from app.database.connection import Database
 from app.security import audit
+from app.web.forms.list_export import ListFile, list_file, wants_file
 from app.web.forms.list_query import ListQuery, list_view
 from app.web.rendering import Visit, render
+from app.web.translations import Speaker, say
 from app.web.view_models import audit_sentences
 
 router = Routes(include_in_schema=False)
@@ -40,11 +43,36 @@ class Asked(BaseModel):
         return {name: value.strip().replace("\x00", "") for name, value in self.model_dump().items()}
 
 
+def _happened(act: audit.Act, speaker: Speaker) -> str:
+    said, name, _ = audit_sentences.subject_of(act)
+    subject = speaker.say(said, name=name).unescape() if said else name
+    sentence = audit_sentences.SENTENCES.get(act.action)
+    return speaker.say(sentence, subject=subject).unescape() if sentence else f"{act.action} {subject}"
+
+
+FILE = ListFile(
+    "audit",
+    {
+        say("No."): "id",
+        say("When"): "at",
+        say("By whom"): "who",
+        say("What happened"): _happened,
+        say("Act"): "action",
+        say("On what"): "subject",
+        say("As it is kept"): lambda act, _: _with_detail(act)[1],
+        say("From where"): "origin",
+        say("Hash"): "hash",
+    },
+)
+
+
 @router.get("/audit")
 def page_audit(
     visit: Visit, own: Annotated[Asked, Depends()], query: Annotated[ListQuery, Depends()]
 ) -> Response:
     said = own.said()
+    if wants_file(query):
+        return list_file(visit, FILE, query.request(["at"]), partial(audit.listed, wanted=own.wanted()))
     found = visit.db.read(audit.listed, query.request(["at"]), _PIECE, own.wanted())
     shown = list_view(visit, query, found.of(_with_detail), said)
     return render(visit, "audit.html", list=shown, sentences=audit_sentences)

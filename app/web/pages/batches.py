@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import Depends, Response
@@ -17,6 +18,7 @@ from app.core.known_carriers import check_carrier
 from app.core.states import BatchState
 from app.file_import.spool import spool_path
 from app.web import query_params
+from app.web.forms.list_export import ListFile, carrier_name, list_file, wants_file
 from app.web.forms.list_query import ListQuery, list_view
 from app.web.rendering import FormData, FormState, PageRequest, Visit, redirect_with_flash, refused, render
 from app.web.translations import say
@@ -24,6 +26,21 @@ from app.web.view_models import traffic_light
 
 router = Routes(include_in_schema=False)
 ON_A_PAGE = 50
+FILE = ListFile(
+    "batches",
+    {
+        say("No."): "id",
+        say("Batch"): "name",
+        say("Carrier"): carrier_name,
+        say("State"): "state",
+        say("Lines"): "lines",
+        say("Subscribers"): "accepted",
+        say("Bad lines"): "rejected",
+        say("Repeated in the file"): "repeated",
+        say("Uploaded at"): "created_at",
+        say("Uploaded by"): "created_by",
+    },
+)
 
 
 @router.get("/batches")
@@ -36,7 +53,10 @@ async def page_batches(
     wanted = queries.BatchFilter(
         asked["carrier"] or None, BatchState(asked["state"]) if asked["state"] else None
     )
-    found = await visit.db.aread(queries.listed, query.request(queries.COLUMNS.orders), ON_A_PAGE, wanted)
+    request = query.request(queries.COLUMNS.orders)
+    if wants_file(query):
+        return list_file(visit, FILE, request, partial(queries.listed, wanted=wanted))
+    found = await visit.db.aread(queries.listed, request, ON_A_PAGE, wanted)
     known = {} if own else query_params.carriers(visit.settings)
     asked = asked | {"carrier": ""} if own else asked
     shown = list_view(visit, query, found, asked)

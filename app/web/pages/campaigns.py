@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Annotated
 
 from fastapi import Depends, Response
@@ -17,8 +18,10 @@ from app.core.states import CampaignState
 from app.database.listing import ListPart, ListRequest
 from app.database.models import directives, links, runs
 from app.web import display_names, query_params
+from app.web.forms.list_export import ListFile, list_file, wants_file
 from app.web.forms.list_query import ListQuery, list_view
 from app.web.rendering import Visit, render
+from app.web.translations import Speaker, say
 
 router = Routes(include_in_schema=False)
 ON_A_PAGE = 30
@@ -50,9 +53,18 @@ class CampaignList:
 def listing(
     connection: Connection, wanted: WantedCampaigns, asked: ListRequest, operator: str | None
 ) -> CampaignList:
-    found = queries.campaigns_listed(connection, asked, ON_A_PAGE, wanted)
-    members = _runs(connection, [each.id for each in found.items], operator)
     letters = _letters(connection)
+    found = _part(connection, asked, ON_A_PAGE, wanted)
+    offered = _carriers(connection) if operator is None else {}
+    return CampaignList(found, offered, letters if operator is None else {})
+
+
+def _part(
+    connection: Connection, asked: ListRequest, limit: int, wanted: WantedCampaigns
+) -> ListPart[CampaignRow]:
+    found = queries.campaigns_listed(connection, asked, limit, wanted)
+    members = _runs(connection, [each.id for each in found.items], wanted.operator)
+    letters = _numbers(connection, {each.directive_id for each in found.items})
 
     def shown(each: Campaign) -> CampaignRow:
         return CampaignRow(
@@ -66,8 +78,7 @@ def listing(
             members.get(each.id, []),
         )
 
-    offered = _carriers(connection) if operator is None else {}
-    return CampaignList(found.of(shown), offered, letters if operator is None else {})
+    return found.of(shown)
 
 
 def _runs(
@@ -87,9 +98,36 @@ def _letters(connection: Connection) -> dict[int, str]:
     return {row.id: row.number for row in connection.execute(query)}
 
 
+def _numbers(connection: Connection, ids: Collection[int | None]) -> dict[int, str]:
+    query = select(directives.c.id, directives.c.number).where(directives.c.id.in_(ids))
+    return {row.id: row.number for row in connection.execute(query)}
+
+
 def _carriers(connection: Connection) -> dict[str, str]:
     query = select(links.c.carrier).union(select(runs.c.carrier))
     return {name: display_names.network(name) for name in sorted(connection.execute(query).scalars())}
+
+
+def _shares(row: CampaignRow, speaker: Speaker) -> str:
+    said = display_names.STATES
+    return "; ".join(
+        f"{display_names.network(of)}: {speaker.say(said[state]).unescape()}" for _, of, state in row.runs
+    )
+
+
+FILE = ListFile(
+    "campaigns",
+    {
+        say("No."): "id",
+        say("Campaign"): "name",
+        say("State"): "state",
+        say("Directive"): "letter",
+        say("Sender ID"): "sender",
+        say("Runs"): _shares,
+        say("Made"): "created_at",
+        say("Made by"): "created_by",
+    },
+)
 
 
 @router.get("/campaigns")
@@ -111,6 +149,9 @@ async def page_campaigns(
         operator=who.carrier,
         directive_id=letter or None,
     )
-    found = await visit.db.aread(listing, wanted, query.request(queries.COLUMNS.orders), who.carrier)
+    request = query.request(queries.COLUMNS.orders)
+    if wants_file(query):
+        return list_file(visit, FILE, request, partial(_part, wanted=wanted))
+    found = await visit.db.aread(listing, wanted, request, who.carrier)
     shown = list_view(visit, query, found.part, asked)
     return render(visit, "campaigns.html", found=found, list=shown, states=list(CampaignState))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import Depends, Response
@@ -19,6 +20,7 @@ from app.reports.intake.schemas import AddresseeBody
 from app.security import tenant_scope
 from app.security.roles import may
 from app.web.forms import outreach_fields, purposes, read_fields
+from app.web.forms.list_export import ListFile, list_file, wants_file
 from app.web.forms.list_query import ListQuery, list_view
 from app.web.rendering import (
     Fields,
@@ -35,6 +37,13 @@ from app.web.view_models import directive_view
 
 router = Routes(include_in_schema=False)
 
+_LETTER = {
+    say("Number"): "number",
+    say("Issued by"): "issuer",
+    say("Subject"): "subject",
+    say("Report due"): "deadline",
+}
+_OFFICE = {say("Addressees"): "addressees", say("Addressees that have reported"): "reported"}
 _PLAIN = ("number", "issued_on", "issuer", "subject", "legal_basis", "contact")
 
 
@@ -42,7 +51,10 @@ _PLAIN = ("number", "issued_on", "issuer", "subject", "legal_basis", "contact")
 async def page_directives(visit: Visit, query: Annotated[ListQuery, Depends()]) -> Response:
     """List directives, newest first, with the addressees' progress."""
     asked = query.request(directive_view.COLUMNS.orders)
-    found = await visit.db.aread(directive_view.listing, asked, visit.who.carrier)
+    if wants_file(query):
+        file = ListFile("directives", _LETTER if visit.who.carrier else _LETTER | _OFFICE)
+        return list_file(visit, file, asked, partial(directive_view.listing, operator=visit.who.carrier))
+    found = await visit.db.aread(directive_view.listing, asked, directive_view.ON_A_PAGE, visit.who.carrier)
     writes = may(visit.who.role, "create_directive")
     return render(visit, "directives.html", list=list_view(visit, query, found), writes=writes)
 

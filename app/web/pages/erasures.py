@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Annotated
 
 from fastapi import Depends, Response
@@ -16,6 +17,7 @@ from app.privacy import certificates, retention_due
 from app.privacy.certificates import Certificate
 from app.privacy.erasable import Erasable, ErasureKind, RetentionTerms
 from app.web import query_params
+from app.web.forms.list_export import ListFile, list_file, wants_file
 from app.web.forms.list_query import ListQuery, ListView, list_view
 from app.web.rendering import Visit, render
 from app.web.translations import Said, say
@@ -33,6 +35,26 @@ KINDS: dict[ErasureKind, Said] = {
     ErasureKind.NOTICES: say("notices"),
     ErasureKind.AUDIT: say("acts of the audit"),
 }
+
+
+FILE = ListFile(
+    "erasures",
+    {
+        say("Certificate"): "id",
+        say("Called"): "name",
+        say("Sort"): lambda each, speaker: speaker.say(KINDS[each.kind]),
+        say("Erased"): "ended_at",
+        say("Rows"): lambda each, _: sum(each.rows.values()),
+        say("By whom"): "by",
+        say("State"): lambda each, speaker: speaker.say(_state(each)),
+    },
+)
+
+
+def _state(of: Certificate) -> Said:
+    if not of.ended_at:
+        return say("being erased")
+    return say("as it was made") if of.intact else say("altered")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +80,10 @@ async def page_erasures(
     settings, place = visit.settings, query_params.number(kept_after or kept_nth)
     terms = RetentionTerms(settings.retention_days, settings.records_months)
     only = ErasureKind(kind) if kind in list(ErasureKind) else None
+    if wants_file(query):
+        return list_file(
+            visit, FILE, query.request(certificates.ORDERS), partial(certificates.listed, kind=only)
+        )
 
     def work(connection: Connection) -> tuple[ListPart[Certificate], ListPart[KeptItem]]:
         made = certificates.listed(connection, query.request(certificates.ORDERS), ON_A_PAGE, only)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Annotated
 
 from fastapi import Depends, Response
 from sqlalchemy import Connection
 
 from app.api.dependencies import Routes
-from app.database.listing import ListPart
 from app.inbound import queries
-from app.inbound.queries import InboundMessageView
 from app.inbound.reply_kinds import ReplyKind
+from app.web.forms.list_export import ListFile, carrier_name, list_file, wants_file
 from app.web.forms.list_query import ListQuery, list_view
 from app.web.rendering import Visit, render
 from app.web.translations import Said, say
@@ -24,6 +24,19 @@ KINDS: dict[str, Said] = {
     ReplyKind.REPORT: say("reports a scam"),
     ReplyKind.OTHER: say("something else: read it"),
 }
+FILE = ListFile(
+    "inbound",
+    {
+        say("Entry number"): "id",
+        say("Came at"): "received_at",
+        say("From"): "phone",
+        say("Sent to"): "destination",
+        say("Text"): "text",
+        say("Sort"): lambda each, speaker: speaker.say(KINDS[each.kind]) if each.kind else "",
+        say("Carrier"): carrier_name,
+        say("Link"): "link",
+    },
+)
 
 
 @router.get("/inbound")
@@ -33,19 +46,16 @@ async def page_inbound(
     """List messages, newest first; an operator sees its own carrier's."""
     asked, of_kind = visit.who.carrier or carrier[:40], kind if kind in KINDS else ""
 
-    def work(connection: Connection) -> tuple[Sequence[str], str, ListPart[InboundMessageView]]:
+    def carriers(connection: Connection) -> tuple[Sequence[str], str]:
         known = [] if visit.who.carrier else queries.carriers_of(connection)
-        only = asked if visit.who.carrier or asked in known else ""
-        found = queries.listed(
-            connection,
-            query.request(["came"]),
-            ON_A_PAGE,
-            only or None,
-            ReplyKind(of_kind) if of_kind else None,
-        )
-        return known, only, found
+        return known, asked if visit.who.carrier or asked in known else ""
 
-    known, only, found = await visit.db.aread(work)
+    known, only = await visit.db.aread(carriers)
+    read = partial(queries.listed, carrier=only or None, kind=ReplyKind(of_kind) if of_kind else None)
+    request = query.request(["came"])
+    if wants_file(query):
+        return list_file(visit, FILE, request, read)
+    found = await visit.db.aread(read, request, ON_A_PAGE)
     shown = list_view(visit, query, found, {"carrier": "" if visit.who.carrier else only, "kind": of_kind})
     days = visit.settings.retention_days
     return render(visit, "inbound.html", list=shown, carriers=known, days=days, kinds=KINDS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import Depends, Response
@@ -11,6 +12,7 @@ from app.api.dependencies import Id, Routes
 from app.notifications import outbox
 from app.notifications.outbox import NoticeState, NotificationChannel
 from app.security.roles import may
+from app.web.forms.list_export import ListFile, list_file, wants_file
 from app.web.forms.list_query import ListQuery, list_view
 from app.web.rendering import Fields, Visit, redirect_with_flash, render
 from app.web.translations import Said, say
@@ -29,10 +31,29 @@ CHANNELS: dict[NotificationChannel, Said] = {
 }
 
 
+FILE = ListFile(
+    "notices",
+    {
+        say("No."): "id",
+        say("What"): "kind",
+        say("By way of"): lambda each, speaker: speaker.say(CHANNELS[each.channel]),
+        say("To"): "target",
+        say("State"): lambda each, speaker: speaker.say(STATES[each.state][1]),
+        say("Written"): "created_at",
+        say("Taken"): "sent_at",
+        say("Tries in vain"): "tries",
+        say("Last error"): "error",
+    },
+)
+
+
 @router.get("/notices")
 async def page_notices(visit: Visit, query: Annotated[ListQuery, Depends()], state: str = "") -> Response:
     asked = NoticeState(state) if state in list(NoticeState) else None
-    found = await visit.db.aread(outbox.listed, query.request(["made"]), ON_A_PAGE, asked)
+    request = query.request(["made"])
+    if wants_file(query):
+        return list_file(visit, FILE, request, partial(outbox.listed, state=asked))
+    found = await visit.db.aread(outbox.listed, request, ON_A_PAGE, asked)
     shown = list_view(visit, query, found, {"state": asked or ""})
     values: dict[str, Any] = {
         "states": STATES,

@@ -18,6 +18,7 @@ from app.privacy.do_not_send import Changed
 from app.privacy.routes import Numbers, named
 from app.security.roles import may
 from app.web import query_params
+from app.web.forms.list_export import ListFile, carrier_name, list_file, wants_file
 from app.web.forms.list_query import ListQuery, list_view
 from app.web.rendering import (
     Fields,
@@ -33,6 +34,15 @@ from app.web.translations import Said, say
 
 router = Routes(include_in_schema=False)
 ON_A_PAGE = 100
+FILE = ListFile(
+    "do-not-send",
+    {
+        say("Telephone"): "phone",
+        say("Carrier"): carrier_name,
+        say("Since"): "added_at",
+        say("Entered by"): "added_by",
+    },
+)
 _BETWEEN = re.compile(r"[\n,;]+")
 _SHOWN = 20  # unreadable places listed
 
@@ -49,7 +59,11 @@ _REMOVED: tuple[Said, Said] = (
 @router.get("/do-not-send")
 async def page_opt_outs(visit: Visit, query: Annotated[ListQuery, Depends()], carrier: str = "") -> Response:
     """List entries, newest first; an operator sees its own carrier's."""
-    return await _page(visit, visit.who.carrier or carrier[:40], query, FormState())
+    only = visit.who.carrier or carrier[:40]
+    if wants_file(query):
+        asked = query.request(["since"])
+        return list_file(visit, FILE, asked, partial(do_not_send.listed, carrier=only or None))
+    return await _page(visit, only, query, FormState())
 
 
 @router.post("/do-not-send/add")

@@ -17,6 +17,7 @@ from app.deadline import plan_status
 from app.ledger.unreached import USUAL
 from app.security.roles import may
 from app.web.forms import area_choice, drafting, read_fields
+from app.web.forms.list_export import ListFile, list_file, wants_file
 from app.web.forms.list_query import UNASKED, ListQuery, list_view
 from app.web.rendering import (
     Fields,
@@ -39,11 +40,23 @@ PHASES: dict[str, Said] = {
     Phase.AFTER: say("after Tet"),
 }
 _ON_A_PAGE = 30
+FILE = ListFile(
+    "plans",
+    {
+        say("No."): "id",
+        say("Plan"): "name",
+        say("Directive"): "directive",
+        say("Rounds"): "rounds",
+        say("Rounds with a campaign"): "campaigns",
+    },
+)
 
 
 @router.get("/plans")
 async def page_plans(visit: Visit, query: Annotated[ListQuery, Depends()]) -> Response:
     """List the plans, with the form of a new one."""
+    if wants_file(query):
+        return list_file(visit, FILE, query.request(plan_status.ORDERS), plan_status.listed)
     return await _list(visit, FormState(), query)
 
 

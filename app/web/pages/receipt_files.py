@@ -26,6 +26,7 @@ from app.receipts.result_files.status_words import words_of
 from app.receipts.result_files.verdicts import WORDS, ResultVerdict
 from app.security.roles import may
 from app.web import query_params
+from app.web.forms.list_export import ListFile, carrier_name, list_file, wants_file
 from app.web.forms.list_query import ListQuery, list_view
 from app.web.rendering import FormData, FormState, PageRequest, Visit, redirect_with_flash, refused, render
 from app.web.translations import Said, say
@@ -54,9 +55,26 @@ VERDICTS: Mapping[str, Said] = {
 }
 
 
+FILE = ListFile(
+    "result-files",
+    {
+        say("No."): "id",
+        say("File"): "name",
+        say("Carrier"): carrier_name,
+        say("State"): "state",
+        say("Lines"): "lines",
+        **{words: f"reconciliation.{verdict}" for verdict, words in VERDICTS.items()},
+        say("Came at"): "created_at",
+        say("Entered by"): "created_by",
+    },
+)
+
+
 @router.get("/receipt-files")
 async def page_receipt_files(visit: Visit, query: Annotated[ListQuery, Depends()]) -> Response:
     asked = query.request(queries.ORDERS)
+    if wants_file(query):
+        return list_file(visit, FILE, asked, partial(queries.listed, carrier=visit.who.carrier))
     found = await visit.db.aread(queries.listed, asked, ON_A_PAGE, visit.who.carrier)
     sends = may(visit.who.role, "upload_receipt_file")
     return render(visit, "receipt_files.html", list=list_view(visit, query, found), sends=sends)

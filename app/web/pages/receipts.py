@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import Depends, Response
@@ -11,7 +12,8 @@ from app.api.dependencies import Routes
 from app.database.listing import ListPart, ListRequest
 from app.receipts import receipt_log
 from app.receipts.receipt_log import Before, QuarantineReason
-from app.web import query_params
+from app.web import display_names, query_params
+from app.web.forms.list_export import Column, ListFile, list_file, wants_file
 from app.web.forms.list_query import ListQuery, list_view
 from app.web.rendering import Visit, render
 from app.web.translations import Said, say
@@ -35,6 +37,38 @@ WHY: dict[QuarantineReason, Said] = {
 }
 
 
+_TOLD: dict[Said, Column] = {
+    say("Came at"): "told.received_at",
+    say("Link"): "told.link",
+    say("Carrier"): lambda each, _: display_names.network(each.told.carrier),
+    say("What it says"): lambda each, speaker: speaker.say(delivery_labels.RECEIPTS[each.told.status]),
+    say("Reason"): lambda each, speaker: speaker.say(delivery_labels.REASONS.get(each.told.reason, "")),
+    say("Level"): lambda each, speaker: speaker.say(delivery_labels.LEVELS[each.told.level]),
+    say("Carrier's code"): "told.code",
+    say("Reference"): "told.reference",
+    say("Telephone"): "told.phone",
+    say("Carrier's own time"): "told.done_at",
+}
+MATCHED = ListFile(
+    "receipts",
+    _TOLD
+    | {
+        say("Campaign"): "campaign_id",
+        say("Batch"): "batch_id",
+        say("Line"): "line",
+    },
+)
+WAITING = ListFile(
+    "quarantine",
+    _TOLD
+    | {
+        say("Why it waits"): lambda each, speaker: speaker.say(WHY[each.why]),
+        say("Next look"): "try_at",
+        say("As it came"): "told.raw",
+    },
+)
+
+
 @router.get("/receipts")
 async def page_receipts(
     visit: Visit, query: Annotated[ListQuery, Depends()], link: str = "", kind: str = ""
@@ -42,32 +76,39 @@ async def page_receipts(
     """List receipts of one link or all, newest first; invalid parameters are ignored."""
     quarantined = kind == "quarantine"
 
-    def work(connection: Connection) -> tuple[dict[str, Any], ListPart[Any], dict[str, str]]:
+    def links(connection: Connection) -> tuple[receipt_log.Names, receipt_log.Names]:
         known = receipt_log.links_of(connection, visit.who.carrier)
-        chosen = {number: row for number, row in known.items() if number == query_params.number(link)}
-        asked = {"link": link if chosen else "", "kind": "quarantine" if quarantined else ""}
-        part = _waiting if quarantined else _matched
-        values = {"links": known, "waiting": receipt_log.how_many_wait(connection, known)}
-        return values, part(connection, chosen or known, query.request()), asked
+        return known, {number: row for number, row in known.items() if number == query_params.number(link)}
 
+    def work(connection: Connection) -> tuple[dict[str, Any], ListPart[Any], dict[str, str]]:
+        known, chosen = links(connection)
+        asked = {"link": link if chosen else "", "kind": "quarantine" if quarantined else ""}
+        values = {"links": known, "waiting": receipt_log.how_many_wait(connection, known)}
+        return values, part(connection, query.request(), ON_A_PAGE, chosen or known), asked
+
+    part = _waiting if quarantined else _matched
+    if wants_file(query):
+        known, chosen = await visit.db.aread(links)
+        file = WAITING if quarantined else MATCHED
+        return list_file(visit, file, query.request(), partial(part, of=chosen or known))
     values, found, asked = await visit.db.aread(work)
     values |= {"why": WHY, "days": visit.settings.retention_days, "fates": delivery_labels}
     shown = list_view(visit, query, found, asked)
     return render(visit, "receipts.html", quarantined=quarantined, list=shown, **values)
 
 
-def _matched(connection: Connection, of: receipt_log.Names, asked: ListRequest) -> ListPart[Any]:
+def _matched(connection: Connection, asked: ListRequest, limit: int, of: receipt_log.Names) -> ListPart[Any]:
     at, _, skip = asked.after.partition("-")
     last = _last(asked)
     place = Before(min(_number(at) or last, last), query_params.number(skip))
-    found, following = receipt_log.matched(connection, of, place, ON_A_PAGE, asked.since_ms)
+    found, following = receipt_log.matched(connection, of, place, limit, asked.since_ms)
     total = receipt_log.how_many(connection, of, asked.since_ms, last)
     return ListPart(found, total, f"{following.at}-{following.skip}" if following else "")
 
 
-def _waiting(connection: Connection, of: receipt_log.Names, asked: ListRequest) -> ListPart[Any]:
+def _waiting(connection: Connection, asked: ListRequest, limit: int, of: receipt_log.Names) -> ListPart[Any]:
     times, below = (asked.since_ms, _last(asked)), _number(asked.after) or receipt_log.LATEST
-    found, following = receipt_log.waiting(connection, of, below, ON_A_PAGE, times)
+    found, following = receipt_log.waiting(connection, of, below, limit, times)
     return ListPart(found, receipt_log.how_many_wait(connection, of, times), str(following or ""))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import Depends, Query, Response
@@ -45,6 +46,7 @@ from app.security import tenant_scope
 from app.security.roles import may
 from app.web import display_names
 from app.web.forms import read_fields
+from app.web.forms.list_export import ListFile, list_file, wants_file
 from app.web.forms.list_query import ListQuery, list_view
 from app.web.rendering import (
     Fields,
@@ -56,7 +58,7 @@ from app.web.rendering import (
     refused,
     render,
 )
-from app.web.translations import say
+from app.web.translations import Speaker, say
 from app.web.view_models.report_tables import sheets
 
 router = Routes(include_in_schema=False)
@@ -68,6 +70,27 @@ _MANY = (None, None)  # a campaign's runs differ: each line tells
 _Building = Callable[[Connection, int], Report]
 
 
+def _shares(row: index.Reported, speaker: Speaker) -> str:
+    said = (
+        f"{display_names.network(run.carrier)}: {speaker.say(say('version {n}'), n=run.version)}"
+        if run.version
+        else f"{display_names.network(run.carrier)}: {speaker.say(say('not frozen yet'))}"
+        for run in row.runs
+    )
+    return "; ".join(said)
+
+
+FILE = ListFile(
+    "reports",
+    {
+        say("No."): "id",
+        say("Campaign"): "name",
+        say("Directive"): "number",
+        say("Frozen"): _shares,
+    },
+)
+
+
 @router.get("/reports")
 def page_reports(
     visit: Visit,
@@ -77,6 +100,8 @@ def page_reports(
 ) -> Response:
     """List campaigns to report on, and frozen versions."""
     carrier, second = visit.who.carrier, ListQuery(after=frozen_after, nth=frozen_nth)
+    if wants_file(query):
+        return list_file(visit, FILE, query.request(index.ORDERS), partial(index.listed, carrier=carrier))
     found = visit.db.read(index.listed, query.request(index.ORDERS), _PIECE, carrier)
     versions = visit.db.read(archive.listed, second.request(), _PIECE, carrier)
     values: dict[str, Any] = {

@@ -87,10 +87,12 @@ COLUMNS = ListColumns(
 )
 
 
-def listing(connection: Connection, asked_of: ListRequest, operator: str | None) -> ListPart[DirectiveRow]:
+def listing(
+    connection: Connection, asked_of: ListRequest, limit: int, operator: str | None
+) -> ListPart[DirectiveRow]:
     """List directives; an operator sees those behind its carrier's runs."""
     query = select(letters) if operator is None else select(letters).where(own_directives(operator))
-    found = part(connection, query, COLUMNS, asked_of, ON_A_PAGE)
+    found = part(connection, query, COLUMNS, asked_of, limit)
     ids = [row.id for row in found.items]
     asked = _asked(connection, ids) if operator is None else {}
     reported = _reported(connection, ids) if operator is None else {}
