@@ -82,12 +82,29 @@ class Forecast:
     warnings: list[str]
 
 
+@dataclass(frozen=True, slots=True)
+class LinkUse:
+    """What forecasts of several runs at one moment have in common: rates by carrier, and who goes first."""
+
+    rates: Mapping[str, Rate]
+    queue: Sequence[Queued]
+
+
+def link_use(connection: Connection, now: datetime) -> LinkUse:
+    return LinkUse(rates(connection), send_queue(connection, now))
+
+
 def forecast(
-    connection: Connection, run_id: int, now: datetime, planned: Mapping[str, float] | None = None
+    connection: Connection,
+    run_id: int,
+    now: datetime,
+    planned: Mapping[str, float] | None = None,
+    use: LinkUse | None = None,
 ) -> Forecast:
     """Forecast a run as if it continued, or began, at `now` (aware).
 
     planned: the rate of each carrier's links by the settings, for a carrier whose links no worker has opened.
+    use: link_use at `now`, for a caller that asks of many runs.
     """
     run = optimistic_lock.run(connection, run_id)
     campaign = optimistic_lock.campaign(connection, run.campaign_id)
@@ -97,10 +114,11 @@ def forecast(
     load, deadlines = _load(connection, run, campaign), _deadlines(connection, campaign)
     found = measured(connection, [run_id]).get(run_id, NOTHING)
     sends = run.state == RunState.RUNNING and sending_window.open_at(deadlines.window, now)
-    links = rates(connection).get(run.carrier, _NO_LINK)
+    use = use or link_use(connection, now)
+    links = use.rates.get(run.carrier, _NO_LINK)
     if links.links == 0 and planned and run.carrier in planned:
         links = replace(links, segments_per_second=planned[run.carrier], unopened=True)
-    ahead = before(send_queue(connection, now), run.carrier, run.priority, run.id)
+    ahead = before(use.queue, run.carrier, run.priority, run.id)
     rate = paced(links, run.segments_per_second, found if sends else NOTHING, ahead)
     return conclude(run_id, load, rate, deadlines, now)
 

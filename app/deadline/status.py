@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row, select
 
 from app.campaigns import directives, forecast
 from app.campaigns.directives import Directive
+from app.campaigns.forecast import Forecast
 from app.core import clock
 from app.core.states import RunState
 from app.database.models import audiences, campaigns, runs
@@ -121,16 +122,24 @@ def _runs(connection: Connection, letter: Directive, now: datetime) -> Iterator[
         .where(campaigns.c.directive_id == letter.id, counted(clock.to_ms(now)))
         .order_by(runs.c.campaign_id, runs.c.id)
     )
-    for row in connection.execute(query).all():
-        yield _run(connection, row, letter.report_deadline, now)
+    rows = connection.execute(query).all()
+    last = carrier_statement.of_runs(connection, [row.id for row in rows])
+    ends = {row.id: _ended(row, last.get(row.id)) for row in rows}
+    use = None if all(ends.values()) else forecast.link_use(connection, now)
+    for row in rows:
+        looked = None if ends[row.id] else forecast.forecast(connection, row.id, now, use=use)
+        yield _run(row, last.get(row.id), looked, letter.report_deadline, now)
+
+
+def _ended(row: Row[Any], last: Statement | None) -> int | None:
+    ended: int | None = row.ended_at
+    return ended if row.held is None else carrier_statement.ended_ms(last, ended)
 
 
 def _run(
-    connection: Connection, row: Row[Any], deadline: datetime | None, now: datetime
+    row: Row[Any], last: Statement | None, looked: Forecast | None, deadline: datetime | None, now: datetime
 ) -> RunDeadlineStatus:
-    held, last = row.held is not None, carrier_statement.latest(connection, row.id)
-    ended = carrier_statement.ended_ms(last, row.ended_at) if held else row.ended_at
-    looked = None if ended else forecast.forecast(connection, row.id, now)
+    held, ended = row.held is not None, _ended(row, last)
     done = looked.finishes_at if looked else _local(ended)
     reported = _local(last.first_ms) if last else None
     return RunDeadlineStatus(

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Row, select
 
 from app.database.models import erasures
+
+_AT_ONCE = 100
 
 
 class ErasureKind(StrEnum):
@@ -43,6 +46,11 @@ class Erasable:
     first_at: int | None = None  # the period it covers
     last_at: int | None = None
     months: int | None = None  # the term, if it is in months
+
+
+def in_pieces(rows: Sequence[Row[Any]]) -> Iterator[Sequence[Row[Any]]]:
+    """Yield rows by the hundred: who needs the first one only does not wait for what all need."""
+    return (rows[first : first + _AT_ONCE] for first in range(0, len(rows), _AT_ONCE))
 
 
 def erased(connection: Connection, kind: ErasureKind, ids: Sequence[int]) -> set[int]:

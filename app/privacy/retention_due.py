@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, exists, func, select
+from sqlalchemy import Connection, Row, Select, and_, exists, func, or_, select
 
 from app.core import clock
 from app.core.clock import DAY_MS
@@ -27,7 +28,7 @@ from app.database.models import (
 )
 from app.file_import.lease import is_free
 from app.privacy import rules, totals_retention
-from app.privacy.erasable import Erasable, ErasureKind, RetentionTerms, erased
+from app.privacy.erasable import Erasable, ErasureKind, RetentionTerms, erased, in_pieces
 
 _HOLDING = (BatchState.READY.value, BatchState.IMPORTING.value)
 _OVER = (RunState.SENT.value, RunState.FINISHED.value, RunState.CANCELLED.value)
@@ -40,8 +41,9 @@ def subjects(connection: Connection, terms: RetentionTerms, by_ms: int | None = 
     its cost must not grow with all that ever was.
     """
     days = terms.days
-    for campaign in connection.execute(_campaigns(days, by_ms)).all():
-        yield _campaign(connection, campaign, days)
+    for some in in_pieces(connection.execute(_campaigns(days, by_ms)).all()):
+        past = _past(connection, some)
+        yield from (_campaign(campaign, past, days) for campaign in some)
     yield from _batches(connection, days, by_ms)
     yield from _files(connection, days, by_ms)
     yield from _came(connection, days)
@@ -57,10 +59,6 @@ def due(
     """Return the first subject that is due, skipping those in `but`."""
     found = (each for each in subjects(connection, terms, now_ms) if (each.kind, each.id) not in but)
     return next((each for each in found if each.due_at is not None and each.due_at <= now_ms), None)
-
-
-def _erased(connection: Connection, kind: ErasureKind, subject_id: int) -> bool:
-    return subject_id in erased(connection, kind, [subject_id])
 
 
 # ---- Campaigns: due so many days after the report, or after the end if there is none
@@ -82,34 +80,69 @@ def _campaigns(days: int, by_ms: int | None) -> Select[Any]:
     return query.where(~exists().where(r.campaign_id == c.id, end > by_ms - days * DAY_MS, ~held))
 
 
-def _campaign(connection: Connection, campaign: Row[Any], days: int) -> Erasable:
-    found = Erasable(ErasureKind.CAMPAIGN, campaign.id, campaign.name, "")
+@dataclass(frozen=True, slots=True)
+class _Past:
+    """Of several campaigns: runs with numbers, follow-ups at work, reports and deadlines.
+
+    reports: (kind, subject) -> rows in the order in which they were frozen.
+    """
+
+    runs: dict[int, list[Row[Any]]]
+    followed_by: dict[int, Row[Any]]
+    reports: dict[tuple[str, int], list[Row[Any]]]
+    deadlines: dict[int, int | None]
+
+
+def _past(connection: Connection, some: Sequence[Row[Any]]) -> _Past:
+    """Read it by as many queries for a hundred campaigns as for one."""
+    ids, letters = [each.id for each in some], {each.directive_id for each in some} - {None}
     held = exists().where(audiences.c.run_id == runs.c.id)
-    query = select(runs).where(runs.c.campaign_id == campaign.id, ~held).order_by(runs.c.id)
-    own = connection.execute(query).all()
+    query = select(runs).where(runs.c.campaign_id.in_(ids), ~held).order_by(runs.c.id)
+    own: dict[int, list[Row[Any]]] = {}
+    for run in connection.execute(query):
+        own.setdefault(run.campaign_id, []).append(run)
+    f, run_ids = frozen_reports.c, [run.id for each in own.values() for run in each]
+    of = or_(
+        and_(f.kind == "run", f.subject_id.in_(run_ids)),
+        and_(f.kind == "directive", f.subject_id.in_(letters)),
+    )
+    frozen: Select[Any] = (
+        select(f.id, f.kind, f.subject_id, f.created_at).where(of).order_by(f.created_at, f.id)
+    )
+    reports: dict[tuple[str, int], list[Row[Any]]] = {}
+    for report in connection.execute(frozen):
+        reports.setdefault((report.kind, report.subject_id), []).append(report)
+    due = select(directives.c.id, directives.c.report_deadline).where(directives.c.id.in_(letters))
+    followed = {row.source: row for row in reversed(connection.execute(_followed_by(ids)).all())}
+    return _Past(own, followed, reports, {row.id: row.report_deadline for row in connection.execute(due)})
+
+
+def _campaign(campaign: Row[Any], past: _Past, days: int) -> Erasable:
+    found = Erasable(ErasureKind.CAMPAIGN, campaign.id, campaign.name, "")
+    own = past.runs.get(campaign.id, [])
     ends = [_end(run, campaign) for run in own]
     for run, end in zip(own, ends, strict=True):
         if end is None:
             return _with(found, held=f"Run {run.id} ({run.carrier}) is {run.state}.")
     if not own:
         return _with(found, held="It has no run with numbers.")
-    following = connection.execute(_followed_by(campaign.id)).first()
+    following = past.followed_by.get(campaign.id)
     if following is not None:
         told = f"Run {following.id} of campaign {following.campaign_id} sends to those whom it did not reach."
         return _with(found, held=told)
     end = max(each for each in ends if each is not None)
-    at, rule = _reported(connection, campaign, [run.id for run in own], end, days)
+    at, rule = _reported(campaign, past, end, days)
     starts = [run.started_at for run in own if run.started_at is not None]
     return _with(found, rule=rule, due_at=at + days * DAY_MS, first_at=min(starts, default=None), last_at=end)
 
 
-def _followed_by(campaign_id: int) -> Select[Any]:
-    """Select a follow-up's run at work, which looks up who has been reached since."""
+def _followed_by(ids: Sequence[int]) -> Select[Any]:
+    """Select follow-ups' runs at work, which look up who has been reached since."""
     s, b, r = follow_up_sources.c, run_batches.c, runs.c
     at_work = r.state.in_([RunState.RUNNING.value, RunState.PAUSED.value, RunState.CANCELLING.value])
-    joined = select(r.id, r.campaign_id).join(run_batches, b.run_id == r.id)
+    joined = select(r.id, r.campaign_id, s.campaign_id.label("source")).join(run_batches, b.run_id == r.id)
     joined = joined.join(follow_up_sources, s.batch_id == b.batch_id)
-    return joined.where(s.campaign_id == campaign_id, at_work).order_by(r.id).limit(1)
+    return joined.where(s.campaign_id.in_(ids), at_work).order_by(r.id)
 
 
 def _with(subject: Erasable, **values: Any) -> Erasable:
@@ -127,22 +160,16 @@ def _end(run: Row[Any], campaign: Row[Any]) -> int | None:
     return None
 
 
-def _reported(
-    connection: Connection, campaign: Row[Any], run_ids: Sequence[int], end: int, days: int
-) -> tuple[int, str]:
+def _reported(campaign: Row[Any], past: _Past, end: int, days: int) -> tuple[int, str]:
     """Return from when the days are counted, and the rule in words."""
-    f = frozen_reports.c
-    query = select(f.id, f.created_at)
-    of_runs = query.where(f.kind == "run", f.subject_id.in_(run_ids)).order_by(f.created_at.desc())
-    report = connection.execute(of_runs.where(f.created_at >= end).limit(1)).first()
-    if report is None:  # the first consolidated one that could cover the whole campaign
-        over_all = query.where(f.kind == "directive", f.subject_id == campaign.directive_id)
-        over_all = over_all.where(f.created_at >= end).order_by(f.created_at)
-        report = connection.execute(over_all.limit(1)).first()
+    of_runs = [each for run in past.runs[campaign.id] for each in past.reports.get(("run", run.id), ())]
+    report = max(of_runs, key=lambda each: each.created_at, default=None)
+    if report is None or report.created_at < end:  # the first consolidated one that could cover all of it
+        over_all = past.reports.get(("directive", campaign.directive_id), ())
+        report = next((each for each in over_all if each.created_at >= end), None)
     if report is not None:
         return report.created_at, rules.FROZEN.en.format(days=days, report=report.id)
-    deadline = select(directives.c.report_deadline).where(directives.c.id == campaign.directive_id)
-    asked: int | None = connection.execute(deadline).scalar()
+    asked = past.deadlines.get(campaign.directive_id)
     if asked is not None and asked > end:
         return asked, rules.DEADLINE.en.format(days=days)
     return end, rules.END.en.format(days=days)
@@ -158,17 +185,31 @@ def _batches(connection: Connection, days: int, by_ms: int | None) -> Iterator[E
         query = query.where(~exists().where(u.batch_id == b.id, u.campaign_id.not_in(_gone())))
     idle = list(filter(_idle, connection.execute(query).all()))
     imports = _imports(connection) if idle else {}
-    for batch in idle:
-        own = select(run_batches.c.campaign_id).where(run_batches.c.batch_id == batch.id)
-        using = connection.execute(own.order_by(run_batches.c.campaign_id)).scalars().all()
+    for some in in_pieces(idle):
+        yield from _idle_batches(connection, some, imports, days)
+
+
+def _idle_batches(
+    connection: Connection, some: Sequence[Row[Any]], imports: dict[str, int], days: int
+) -> Iterator[Erasable]:
+    u, ids, users = run_batches.c, [batch.id for batch in some], dict[int, list[int]]()
+    own = select(u.batch_id, u.campaign_id).where(u.batch_id.in_(ids)).order_by(u.campaign_id)
+    for batch_id, campaign_id in connection.execute(own):
+        users.setdefault(batch_id, []).append(campaign_id)
+    over = erased(
+        connection, ErasureKind.CAMPAIGN, sorted({each for using in users.values() for each in using})
+    )
+    gone = erased(connection, ErasureKind.BATCH, ids)
+    for batch in some:
+        using = users.get(batch.id, [])
         imported = max(batch.created_at, imports.get(f"batch/{batch.id}", 0))
         found = Erasable(
             ErasureKind.BATCH, batch.id, batch.name, "", first_at=batch.created_at, last_at=imported
         )
-        open_ = [each for each in using if not _erased(connection, ErasureKind.CAMPAIGN, each)]
+        open_ = [each for each in using if each not in over]
         if open_:
             yield _with(found, held=f"Campaign {open_[0]} uses it.")
-        elif using and not _erased(connection, ErasureKind.BATCH, batch.id):
+        elif using and batch.id not in gone:
             yield _with(found, rule=rules.LAST_USE.en, due_at=imported)
         else:
             rule = rules.UNUSED.en.format(days=days)
@@ -190,17 +231,25 @@ def _files(connection: Connection, days: int, by_ms: int | None) -> Iterator[Era
     query = select(receipt_files).where(receipt_files.c.state.in_(_HOLDING))
     if by_ms is not None:
         query = query.where(receipt_files.c.created_at <= by_ms - days * DAY_MS)
-    for file in filter(_idle, connection.execute(query.order_by(receipt_files.c.id)).all()):
-        spoken_of = {run["campaign_id"] for run in file.runs or ()} | {file.campaign_id} - {None}
-        ended = file.ended_at or file.created_at
-        found = Erasable(
-            ErasureKind.RECEIPT_FILE, file.id, file.name, "", first_at=file.first_at, last_at=file.last_at
-        )
-        open_ = [each for each in sorted(spoken_of) if not _erased(connection, ErasureKind.CAMPAIGN, each)]
-        if open_:
-            yield _with(found, held=f"It speaks of campaign {open_[0]}.")
-        else:
-            yield _with(found, rule=rules.APPLIED.en.format(days=days), due_at=ended + days * DAY_MS)
+    files = list(filter(_idle, connection.execute(query.order_by(receipt_files.c.id)).all()))
+    for some in in_pieces(files):
+        spoken_of = {file.id: _spoken_of(file) for file in some}
+        over = erased(connection, ErasureKind.CAMPAIGN, sorted(set[int]().union(*spoken_of.values())))
+        yield from (_file(file, sorted(spoken_of[file.id] - over), days) for file in some)
+
+
+def _spoken_of(file: Row[Any]) -> set[int]:
+    return {run["campaign_id"] for run in file.runs or ()} | {file.campaign_id} - {None}
+
+
+def _file(file: Row[Any], open_: Sequence[int], days: int) -> Erasable:
+    ended = file.ended_at or file.created_at
+    found = Erasable(
+        ErasureKind.RECEIPT_FILE, file.id, file.name, "", first_at=file.first_at, last_at=file.last_at
+    )
+    if open_:
+        return _with(found, held=f"It speaks of campaign {open_[0]}.")
+    return _with(found, rule=rules.APPLIED.en.format(days=days), due_at=ended + days * DAY_MS)
 
 
 def _came(connection: Connection, days: int) -> Iterator[Erasable]:

@@ -5,7 +5,7 @@ Frozen reports, incoming documents and certificates belong to the agency's files
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import takewhile
 from typing import Any
 
@@ -25,7 +25,7 @@ from app.database.models import (
     tallies,
 )
 from app.privacy import rules
-from app.privacy.erasable import Erasable, ErasureKind, erased
+from app.privacy.erasable import Erasable, ErasureKind, erased, in_pieces
 
 _ROWS = 2000
 _MAY_DELETE = text("SELECT has_table_privilege('audit', 'DELETE')")
@@ -57,21 +57,28 @@ def _all_totals(connection: Connection, months: int) -> Iterator[Erasable]:
     rows = connection.execute(numbers.order_by(e.subject_id)).all()
     gone = erased(connection, ErasureKind.TOTALS, [row.subject_id for row in rows])
     since = {row.subject_id: row.due_at - row.days * DAY_MS for row in rows}
-    for row in rows:
-        if row.subject_id not in gone:
-            yield _totals(connection, row, since, months)
+    for some in in_pieces([row for row in rows if row.subject_id not in gone]):
+        together = _together(connection, [row.subject_id for row in some])
+        yield from (_totals(row, together.get(row.subject_id, set()), since, months) for row in some)
 
 
-def _totals(connection: Connection, numbers: Row[Any], since: dict[int, int], months: int) -> Erasable:
+def _together(connection: Connection, ids: Sequence[int]) -> dict[int, set[int]]:
+    """Return which campaigns with numbers are under the directive of each of these."""
+    c, under = campaigns.c, dict[int, set[int]]()
+    own = select(c.id, c.directive_id).where(c.id.in_(ids), c.directive_id.is_not(None))
+    letters = {row.id: row.directive_id for row in connection.execute(own)}
+    same = select(c.id, c.directive_id).where(c.directive_id.in_(set(letters.values())))
+    for row in connection.execute(same.where(c.id.in_(select(run_batches.c.campaign_id)))):
+        under.setdefault(row.directive_id, set()).add(row.id)
+    return {each: under.get(letter, set()) for each, letter in letters.items()}
+
+
+def _totals(numbers: Row[Any], under: set[int], since: dict[int, int], months: int) -> Erasable:
     """Make totals due with those of the same directive, since one consolidated report covers them all.
 
     since: campaign -> the start of its numbers' term.
     """
-    c = campaigns.c
-    directive = select(c.directive_id).where(c.id == numbers.subject_id).scalar_subquery()
-    measured = select(run_batches.c.campaign_id)
-    same = select(c.id).where(c.directive_id == directive, c.id.in_(measured)).order_by(c.id)
-    together = {numbers.subject_id, *connection.execute(same).scalars()}
+    together = {numbers.subject_id, *under}
     found = Erasable(
         ErasureKind.TOTALS,
         numbers.subject_id,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -147,6 +147,11 @@ def versions(connection: Connection, run_id: int) -> list[Statement]:
 def latest(connection: Connection, run_id: int, until_ms: int | None = None) -> Statement | None:
     """Return the statement in force now, or at `until_ms` (ms since 1970); None if there is none."""
     return _latest(connection, _query().where(statements.c.run_id == run_id), until_ms).get(run_id)
+
+
+def of_runs(connection: Connection, run_ids: Sequence[int]) -> dict[int, Statement]:
+    """Return the statements in force now, by run."""
+    return _latest(connection, _query().where(statements.c.run_id.in_(run_ids)), None)
 
 
 def of_campaign(

@@ -96,6 +96,8 @@ def build(db: Database) -> None:
     """Fill the tables."""
     for person in PEOPLE.values():
         db.write(add_person, person, PASSWORD, at_keyboard("host"))  # who stands behind nobody
+    for campaign_id in (1, 2):
+        db.write(ledger_for(db).open_campaign, campaign_id)
     db.write(_letters)
     db.write(_first_campaign)
     db.write(_second_campaign)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from fastapi import FastAPI
-from sqlalchemy import Connection, insert, update
+from sqlalchemy import Connection, event, insert, update
 
 from app.cli import directive_commands
 from app.core.errors import NotFound
@@ -150,3 +150,34 @@ def test_the_status_on_the_command_line(db: Database, database_url: str, tmp_pat
     said = Shell(database_url, tmp_path)(directive_commands.app, "status", "1")
     assert said.startswith("303/CAT-PA05: đã quá hạn")
     assert "- Sở Tư pháp: chưa báo cáo (quá hạn)" in said
+
+
+def test_a_status_asks_no_more_for_forty_runs_than_for_one(db: Database) -> None:
+    """Each run was once asked for its statement by itself: 163 ms for a directive of 500 campaigns."""
+
+    def more(c: Connection) -> None:
+        own = {"campaign_id": 1, "state": "finished", "created_at": 1, "started_at": 1, "ended_at": 2}
+        c.execute(insert(runs), [own | {"carrier": f"carrier{n}"} for n in range(40)])
+
+    letter(db)
+    db.write(lambda c: c.execute(update(runs).values(ended_at=2)))
+    asked = [_asked(db)]
+    db.write(more)
+    asked.append(_asked(db))
+    assert len(looked(db).runs) == 42
+    assert asked[0] == asked[1]
+
+
+def _asked(db: Database) -> int:
+    """How many statements a status takes."""
+    found: list[object] = []
+
+    def before(*call: object) -> None:
+        found.append(call)
+
+    event.listen(db.engine, "before_cursor_execute", before)
+    try:
+        looked(db)
+    finally:
+        event.remove(db.engine, "before_cursor_execute", before)
+    return len(found)

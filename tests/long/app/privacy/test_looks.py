@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -105,7 +106,11 @@ def _some_more(connection: Connection, numbers: range) -> None:
             connection.execute(own.values(state="erased"))
 
 
-def _statements(db: Database) -> int:
+def _nothing_due(connection: Connection) -> None:
+    assert retention_due.due(connection, TERMS, NOW) is None
+
+
+def _statements(db: Database, work: Callable[[Connection], object] = _nothing_due) -> int:
     count = [0]
 
     def before(*call: object) -> None:
@@ -114,7 +119,16 @@ def _statements(db: Database) -> int:
     engine: Engine = db.engine
     event.listen(engine, "before_cursor_execute", before)
     try:
-        assert db.read(retention_due.due, TERMS, NOW) is None
+        db.read(work)
     finally:
         event.remove(engine, "before_cursor_execute", before)
     return count[0]
+
+
+def test_the_whole_list_asks_no_more_for_a_hundred_campaigns_than_for_ten(db: Database) -> None:
+    """The page of erasures shows them all, with what their runs, reports and directives say."""
+    asked = []
+    for first, last in ((1, 10), (11, 50)):
+        db.write(_some_more, range(first, last + 1))
+        asked.append(_statements(db, lambda c: list(retention_due.subjects(c, TERMS))))
+    assert asked[0] == asked[1] < 30
