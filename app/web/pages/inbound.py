@@ -32,7 +32,7 @@ FILE = ListFile(
         say("From"): "phone",
         say("Sent to"): "destination",
         say("Text"): "text",
-        say("Sort"): lambda each, speaker: speaker.say(KINDS[each.kind]) if each.kind else "",
+        say("What it asks for"): lambda each, speaker: speaker.say(KINDS[each.kind]) if each.kind else "",
         say("Carrier"): carrier_name,
         say("Link"): "link",
     },

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from functools import partial
-from typing import cast
+from typing import Any, cast
 
 from fastapi import Response
 
@@ -14,18 +15,21 @@ from app.core.errors import AppError, Invalid
 from app.dispatch import rejected_orders
 from app.ledger.contract import Ledger
 from app.security.roles import may
+from app.web import query_params
+from app.web.forms.list_query import ListView
 from app.web.rendering import Fields, FormState, PageRequest, Visit, redirect_with_flash, refused, render
 from app.web.translations import say
 from app.web.view_models import delivery_labels
 from carriers.contract import Reason
 
 router = Routes(include_in_schema=False)
+ON_A_PAGE = 30
 REASONS = {each.name.lower(): delivery_labels.REASONS[each] for each in Reason if each}
 
 
 @router.get("/runs/{run_id}/rejected")
-async def page_rejected(run_id: Id, visit: Visit) -> Response:
-    return await _page(visit, run_id, FormState())
+async def page_rejected(run_id: Id, visit: Visit, after: str = "", orders_after: str = "") -> Response:
+    return await _page(visit, run_id, FormState(), (after, orders_after))
 
 
 @router.post("/runs/{run_id}/rejected")
@@ -57,10 +61,23 @@ async def page_do_approve_rejected(run_id: Id, order_id: Id, visit: Visit, field
     return redirect_with_flash(visit, f"/runs/{run_id}/rejected", said, n=done.sent_again)
 
 
-async def _page(visit: PageRequest, run_id: int, entered: FormState) -> Response:
+async def _page(
+    visit: PageRequest, run_id: int, entered: FormState, places: tuple[str, str] = ("", "")
+) -> Response:
     run = await visit.db.aread(queries.run, run_id, visit.who.carrier)
     found = await visit.db.aread(rejected_orders.rejected, run_id)
     orders = await visit.db.aread(rejected_orders.orders, run_id)
     may_do = {verb: may(visit.who.role, f"{verb}_rejected") for verb in ("ask", "approve")}
-    values = {"run": run, "found": found, "orders": orders, "reasons": REASONS, "may_do": may_do}
+    values: dict[str, Any] = {"run": run, "reasons": REASONS, "may_do": may_do}
+    values["found"] = _view(visit, found, places[0], "")
+    values["orders"] = _view(visit, orders[::-1], places[1], "orders_")
     return render(visit, "rejected.html", entered.status, entered=entered, **values)
+
+
+def _view(visit: PageRequest, rows: Sequence[Any], place: str, prefix: str) -> ListView:
+    """Return a part of rows that are read whole: there are as many as there are causes, or orders."""
+    first = query_params.number(place)
+    end = first + ON_A_PAGE
+    path = visit.path if visit.request.method == "GET" else visit.back
+    following = str(end) if end < len(rows) else ""
+    return ListView(rows[first:end], path, {}, frozenset(), len(rows), first, following, prefix)

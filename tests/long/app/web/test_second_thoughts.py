@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from html import unescape
 
 from sqlalchemy import select, update
 
@@ -11,8 +13,10 @@ from app.database.connection import Database
 from app.database.models import batches, campaigns, directives, links, runs
 from app.dispatch import rejected_orders
 from app.security.principal import at_keyboard
+from carriers.contract import Reason, Rejected
 from tests.app.campaigns.rows import new_batch, new_run
-from tests.app.dispatch.test_rejected_orders import WHY, refused
+from tests.app.dispatch.test_rejected_orders import WHY, answered, asked, refused
+from tests.app.world import build
 from tests.long.app.reports.scene import T0, Scene
 from tests.long.app.web.conftest import PASSWORD, Paper, text
 
@@ -78,3 +82,29 @@ def test_an_order_about_refused_messages_needs_two_persons(pages_db: Database, s
     assert paper.send(here, f"{here}/{number}/approve").status_code == 303
     assert "Đã đưa lại vào hàng đợi 10 tin từng bị từ chối." in text(paper.get(here).text)
     assert paper.send(f"/runs/{world.run}", f"{here}/999/approve").status_code == 422
+
+
+def test_many_causes_and_many_orders_go_on_below(pages_db: Database, signed_in: In) -> None:
+    """Each message of another code, and an order about the first of them many times: 30 are on a page."""
+    world = build(pages_db, 40)
+    world.fan_out()
+    answered(world, lambda nth, _: Rejected(f"c{nth:03}", Reason.FILTERED))
+    pages_db.write(lambda c: c.execute(update(runs).values(state="sent")))
+    orders = [asked(world, code="c000") for _ in range(33)]
+    paper, here = signed_in("auditor"), f"/runs/{world.run}/rejected"
+    first = paper.get(here).text
+    assert re.findall(r"<td [^>]*><code>[^<]*(c\d{3})", first) == [f"c{n:03}" for n in range(30)]
+    assert "Dòng 1–30 trong 40 dòng." in text(first)
+    assert "Dòng 1–30 trong 33 dòng." in text(first)
+    causes, later = (unescape(each) for each in re.findall(r'rel="next" href="([^"]+)"', first))
+    page = paper.get(causes).text
+    assert re.findall(r"<td [^>]*><code>[^<]*(c\d{3})", page) == [f"c{n:03}" for n in range(30, 40)]
+    assert "Dòng 31–40 trong 40 dòng." in text(page)
+    assert "Dòng 31–33 trong 33 dòng." in text(paper.get(later).text)
+    chief = signed_in("approver")
+    seen = [
+        int(n) for each in (here, later) for n in re.findall(r"rejected/(\d+)/approve", chief.get(each).text)
+    ]
+    assert seen == orders[::-1], "the newest first, none left out"
+    for hostile in ("after=-1", "after=x", "after=" + "9" * 40, "orders_after=5000", "after=%00"):
+        assert paper.get(f"{here}?{hostile}").status_code == 200, hostile
