@@ -92,8 +92,10 @@ a whole; the page has what each gave last, with the same sizes.
   it. **empty**: the same posts to an endpoint that authenticates in the same way, gives the same answer,
   reads nothing and writes nothing; single and empty posts take turns. Every receipt has its delivery and
   is applied exactly once, counted in the ledger and recounted from its rows. server_cpu is the API's.
-- **page**: the median of 30 readings of the overview and of a campaign's page over {reported:,} deliveries,
-  over HTTP, beside the page to sign in by, which asks the database nothing.
+- **page**: the median and the best of 30 times to the first byte of the overview and of a campaign's page
+  over {reported:,} deliveries with their receipts, beside 500 campaigns, over HTTP; and of the page to sign
+  in by, which asks the database nothing. **person found**: one person, who is in 50 campaigns, among
+  {people:,} deliveries (part **person**: 5 million), beside a `SELECT 1`.
 - **report**: a finished run of {reported:,} one-segment messages in 75 communes, one submission and one
   receipt each: the carrier's report built with its identities checked, and rendered as docx, pdf, xlsx,
   csv, json and the document system's fields, in a process of its own whose peak memory is shown.

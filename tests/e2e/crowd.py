@@ -32,7 +32,7 @@ COMMUNES = sorted(each.code for each in areas.AREAS if each.valid(clock.local(cl
 def crowded(db: Database) -> None:
     """Fill the tables with the scene and all that can be too much for a page."""
     scene.build(db)
-    for fill in (_campaigns, _communes, _bad_lines, _dead_link):
+    for fill in (many_campaigns, _communes, _bad_lines, _dead_link):
         db.write(fill)
 
 
@@ -41,8 +41,8 @@ def long_name(n: int) -> str:
     return f"Cảnhbáo{n}".ljust(LONG, "x")
 
 
-def _campaigns(c: Connection) -> None:
-    """Copies of the second campaign, in every state, each with a run over a batch of its own."""
+def many_campaigns(c: Connection) -> None:
+    """Copies of the last campaign, in every state, each with a run over a batch of its own."""
     models = {table: _row(c, table) for table in (campaigns, batches, runs)}
     now = clock.now_ms()
     first = int(c.execute(select(func.max(campaigns.c.id))).scalar_one()) + 1
