@@ -12,8 +12,8 @@ from app.core.states import DeliveryState
 from app.database.models import deliveries, faults, quarantine, receipts
 from app.ledger.factory import ledger_for
 from app.reports.verify import examine
-from tests.simulate.start import LEFT_OUT, PARTS, TEXTS
-from tests.simulate.world import World
+from tests.simulate.start import LEFT_OUT, LIMITED, PARTS
+from tests.simulate.world import World, which_text
 
 _TAKEN = {
     DeliveryState.SUBMITTED,
@@ -49,31 +49,28 @@ def _copies(world: World) -> Iterator[str]:
     """Taken by the centre, and what the ledger has of it: accepted <= taken <= accepted + unknown."""
     took: Counter[tuple[int, int]] = Counter()
     for (phone, text), _ in world.taken.items():
-        took[_campaign(text), phone] += 1
+        took[which_text(text) + 1, phone] += 1
     rows = world.desk.read(_states)
     # A receipt for a number with an id that no answer had is taken for that of a message whose answer was
     # lost: nobody could tell them apart.
     kinds = {each.kind for each in world.script.events}
     foreign, refused = "reports foreign ids" in kinds, "refuses some" in kinds
-    parts = {1: 1, 2: PARTS}
     for (campaign, phone), state in rows.items():
         has = took.pop((campaign, phone), 0)
         said = f"{mask(phone)} of campaign {campaign} is {DeliveryState(state).name}"
-        least = 1 if refused else parts[campaign]  # where one part was refused, the others are on their way
+        least = (
+            1 if refused else PARTS[campaign - 1]
+        )  # where one part was refused, the others are on their way
         if state in _TAKEN and has < least and not foreign:
-            yield f"{said}, and the centre took {has} of {parts[campaign]} parts"
-        if has and state in (DeliveryState.QUEUED, DeliveryState.NOT_SENT) and has == parts[campaign]:
+            yield f"{said}, and the centre took {has} of {PARTS[campaign - 1]} parts"
+        if has and state in (DeliveryState.QUEUED, DeliveryState.NOT_SENT) and has == PARTS[campaign - 1]:
             yield f"{said}, and the centre has taken all its parts"
-        if state == DeliveryState.QUEUED:
+        if state == DeliveryState.QUEUED and campaign != LIMITED - 1:
             yield f"{said} at the end"
         if phone == LEFT_OUT and has:
             yield f"{said}, who had asked for no messages, and got {has} parts"
     if took:
         yield f"the centre took messages that no delivery has: {dict(took)}"
-
-
-def _campaign(text: bytes) -> int:
-    return 1 if TEXTS[0].encode().startswith(text) else 2
 
 
 def _states(c: Connection) -> dict[tuple[int, int], int]:

@@ -12,14 +12,17 @@ from app.core.states import BatchState, CampaignState, RunState
 from app.database import schema
 from app.database.connection import Database
 from app.database.models import batches, campaigns, do_not_send, run_batches, runs, subscribers
+from app.ledger import money
 from tests.app import world as tables
 
 CARRIERS = ("viettel", "vnpt")
 PORTS = (2775, 2776)
-TEXTS = ("Canh giac lua dao", "Cong an khong goi dien yeu cau chuyen tien. " * 5)
-PARTS = 2  # of the second
+# The second has two parts; the third campaign has a budget that its run can't keep within.
+TEXTS = ("Canh giac lua dao", "Cong an khong goi dien yeu cau chuyen tien. " * 5, "Goi 113 khi bi de doa")
+PARTS = (1, 2, 1)
+BUDGET, LIMITED = 3, 4  # SMS parts of the third campaign, and its run
 # (campaign, carrier, subscribers): two campaigns have numbers in common, so that a phone tells nothing.
-PLAN = ((0, 0, 12), (0, 1, 6), (1, 0, 5))
+PLAN = ((0, 0, 12), (0, 1, 6), (1, 0, 5), (2, 1, 5))
 BEHIND = (84_912_000_100, 84_912_000_101)  # in the second file of the first run alone
 LEFT_OUT = BEHIND[0]  # who has asked for no messages
 RATE = 6.0
@@ -40,6 +43,7 @@ def prepare(file: Path) -> None:
 def _fill(c: Connection) -> None:
     for number, text in enumerate(TEXTS):
         row = {"name": f"Tet {number}", "purpose": "tuyen_truyen", "sender": "CA SONLA", "texts": {"": text}}
+        row |= {"budget_segments": BUDGET} if number == 2 else {}
         row |= {"day_starts": "07:00", "day_ends": "21:00", "state": CampaignState.APPROVED.value}
         c.execute(insert(campaigns).values(row | {"created_at": 0, "created_by": "test"}))
     for campaign, carrier, count in PLAN:
@@ -50,6 +54,7 @@ def _fill(c: Connection) -> None:
         _add_batch(c, campaign + 1, int(run), CARRIERS[carrier], phones)
         if run == 1:  # a second file that repeats some of the first
             _add_batch(c, campaign + 1, int(run), CARRIERS[carrier], [*phones[:3], *BEHIND])
+    money.open_budget(c, 3)
     left_out = {"carrier": CARRIERS[0], "phone": LEFT_OUT, "added_at": 0, "added_by": "test"}
     c.execute(insert(do_not_send).values(left_out))
 

@@ -24,6 +24,7 @@ from app.database.models import (
     unknowns,
 )
 from app.dispatch import link_store, unknown_decisions
+from app.ledger import money
 from app.ledger.factory import ledger_for
 from app.observability.metrics import Metrics
 from app.privacy import do_not_send
@@ -33,7 +34,7 @@ from tests.simulate.database import Disk, SimulatedDatabase
 from tests.simulate.network import Network
 from tests.simulate.power import Power
 from tests.simulate.script import MANNERS, Event, Script
-from tests.simulate.start import PLAN, PORTS, RATE, SUB_BATCH, TEXTS, settings
+from tests.simulate.start import BUDGET, LIMITED, PLAN, PORTS, RATE, SUB_BATCH, TEXTS, settings
 from tests.simulate.virtual_loop import Program, VirtualLoop, WallClock
 
 BUSY = ("queueing", "closing", "runs", "quarantine")  # the sweeps that look again every 2 s
@@ -78,6 +79,7 @@ class World:
     came: list[tuple[float, int]] = field(default_factory=list)  # when a part came, and for whom
     left_out: dict[int, float] = field(default_factory=dict)  # who asked for no messages, and when
     ended: list[Program] = field(default_factory=list)  # kept, so that nothing of theirs is collected
+    spent: int = 0  # parts of the campaign with a budget
     broken: list[str] = field(default_factory=list)
     still: dict[int, float] = field(default_factory=dict)  # runs that people have stopped, and when
     _latest: tuple[deque[float], deque[float]] = field(default_factory=lambda: (deque(), deque()))
@@ -95,6 +97,10 @@ class World:
     def saw(self, part: tuple[int, bytes]) -> None:
         copies = self.taken[part] = self.taken.get(part, 0) + 1
         self.came.append((self.loop.now, part[0]))
+        if which_text(part[1]) == 2:
+            self.spent += 1
+            if self.spent > BUDGET:
+                self.broken.append(f"at {self.loop.now:.3f} s part {self.spent} of a budget of {BUDGET} came")
         if copies > 1 + self.allowed.get(part[0], 0):
             self.broken.append(
                 f"at {self.loop.now:.3f} s the centre took a copy of {part[1]!r} for {part[0]}"
@@ -115,7 +121,7 @@ class World:
             self.broken.append(f"at {now:.3f} s {len(latest)} parts came within {PACE_S:g} s")
         if now > self.left_out.get(part[0], now) + CHUNK_S:
             self.broken.append(f"at {now:.3f} s a part came for {part[0]}, who had asked for none")
-        run = 2 if part[0] < 84_900_000_000 else 1 if TEXTS[0].encode().startswith(part[1]) else 3
+        run = 2 if (text := which_text(part[1])) == 0 and part[0] < 84_900_000_000 else (1, 3, LIMITED)[text]
         if now > self.still.get(run, now) + LATE_S:
             self.broken.append(f"at {now:.3f} s a part of run {run} came, which has been told to stop")
 
@@ -332,15 +338,20 @@ class World:
         paused = select(runs.c.id).where(runs.c.state == RunState.PAUSED.value)
         for run in c.execute(paused).scalars().all():
             c.execute(update(runs).where(runs.c.id == run).values(segments_per_second=None))
-            run_orders.act(c, Verb.RESUME, run, "people")
-            self.still.pop(run, None)
+            with suppress(AppError):  # of the one whose budget is spent
+                run_orders.act(c, Verb.RESUME, run, "people")
+                self.still.pop(run, None)
         c.execute(update(runs).values(segments_per_second=None))
         self.desk.wake(c)
 
     def _is_at_rest(self) -> bool:
-        states = self.desk.read(lambda c: c.execute(select(runs.c.state)).scalars().all())
+        states = dict(
+            self.desk.read(lambda c: [tuple(row) for row in c.execute(select(runs.c.id, runs.c.state))])
+        )
+        if self.desk.read(money.spent, [3]):
+            del states[LIMITED]  # it waits for a larger budget
         at_rest = {RunState.SENT, RunState.FINISHED, RunState.CANCELLED}
-        return at_rest.issuperset(states) and not any(each.outstanding() for each in self.centres)
+        return at_rest.issuperset(states.values()) and not any(each.outstanding() for each in self.centres)
 
     def _waits(self) -> str:
         states = self.desk.read(lambda c: c.execute(select(runs.c.state)).scalars().all())
@@ -354,6 +365,11 @@ async def _run(worker: Worker) -> None:
 
 async def _opened(centre: Smsc) -> None:
     await centre.__aenter__()
+
+
+def which_text(start: bytes) -> int:
+    """Return whose text begins so, or goes on so: the second alone has another part."""
+    return next((n for n, text in enumerate(TEXTS) if text.encode().startswith(start)), 1)
 
 
 def _all_of(run: int) -> unknown_decisions.UnknownOrder:
