@@ -162,7 +162,7 @@ def dossier(connection: Connection, campaign_id: int, operator: str | None = Non
             Decision(each.decision, each.by, _time(each.at), each.digest, each.reason)
             for each in connection.execute(query)
         ],
-        runs=runs_of(connection, RunFilter(operator=operator).of(members)),
+        runs=_with_costs(connection, runs_of(connection, RunFilter(operator=operator).of(members))),
         advice={language: found for language, text in row.texts.items() if (found := advice(text))},
         follow_up=follow_ups.of_campaign(connection, campaign_id, operator),
         budget=None if operator else budgets.status(connection, row),
@@ -228,7 +228,7 @@ def campaigns_listed(
 def run(connection: Connection, run_id: int, operator: str | None = None) -> RunSummary:
     """Return one run with its progress. Raises NotFound, also for a run that is not of `operator`."""
     query = RunFilter(operator=operator).of(select(runs).where(runs.c.id == run_id))
-    found = runs_of(connection, query)
+    found = _with_costs(connection, runs_of(connection, query))
     if not found:
         raise no_such("run", run_id)
     return found[0]
@@ -238,22 +238,24 @@ def runs_page(
     connection: Connection, after: int, limit: int, wanted: RunFilter = RunFilter()
 ) -> Sequence[RunSummary]:
     query = select(runs).where(runs.c.id > after).order_by(runs.c.id).limit(limit)
-    return runs_of(connection, wanted.of(query))
+    return _with_costs(connection, runs_of(connection, wanted.of(query)))
+
+
+def _with_costs(connection: Connection, found: Sequence[RunSummary]) -> list[RunSummary]:
+    """Add what was spent so far: apart, since it may read every delivery of a run whose price has changed."""
+    spent = money.costs(connection, [each.id for each in found if each.audience is None])
+    return [replace(each, cost=spent.get(each.id)) for each in found]
 
 
 def runs_of(connection: Connection, query: Select[Any]) -> list[RunSummary]:
+    """Return these runs with their progress, without costs."""
     rows = connection.execute(query).all()
     ids = [row.id for row in rows]
     members, counts = _batches(connection, ids), _progress(connection, ids)
     held = carrier_audience.of_runs(connection, ids)
     gone = erasure_state.without_totals(connection, {row.campaign_id for row in rows})
-    spent = money.costs(connection, [each for each in ids if each not in held])
     found = [
-        replace(
-            _run(row, members.get(row.id, {}), counts.get(row.id, {})),
-            audience=held.get(row.id),
-            cost=spent.get(row.id),
-        )
+        replace(_run(row, members.get(row.id, {}), counts.get(row.id, {})), audience=held.get(row.id))
         for row in rows
     ]
     return [

@@ -147,6 +147,28 @@ async def advance_due(db: Database, ledger: Ledger, aside: Aside, patience_ms: i
     return taken
 
 
+async def settle_dead(db: Database, ledger: Ledger, aside: Aside) -> bool:
+    """Call unknown what a dead process may have sent, also where no link claims it; return False."""
+    for run_id in await db.insist_reading(_with_dead_holders, ledger):
+        if run_id not in aside.resting():
+            work = db.insist(ledger.settle_dead, run_id, _CHUNKS_AT_ONCE)
+            await aside.result(run_id, f"run {run_id}", work)
+    return False
+
+
+def _with_dead_holders(connection: Connection, ledger: Ledger) -> list[int]:
+    """Return the open runs with chunks whose lease has run out; by the small index of open chunks."""
+    c, now = chunks.c, ledger.now_ms(connection)
+    dead = (
+        c.run_id == runs.c.id,
+        text("chunks.state < 2"),
+        c.state == ChunkState.LEASED,
+        c.lease_until < now,
+    )
+    open_ = runs.c.state.in_([RunState.RUNNING.value, RunState.PAUSED.value])
+    return list(connection.execute(select(runs.c.id).where(open_, _any(chunks, *dead))).scalars())
+
+
 def take_step(connection: Connection, ledger: Ledger, step: RunMove, patience_ms: int) -> bool:
     """Move the run, where that is still its next step; whether it was."""
     return step in due_steps(connection, ledger, patience_ms) and _take(connection, ledger, step)

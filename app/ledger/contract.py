@@ -292,6 +292,9 @@ class Ledger(Protocol):
     def reclaim(self, connection: Connection) -> int:
         """End every lease at once. Only if no other process can hold one (SQLite at start-up)."""
 
+    def settle_dead(self, connection: Connection, run_id: int, limit: int) -> int:
+        """Take back the run's chunks whose dead holders nobody follows; return how many are unknown now."""
+
     def apply(self, connection: Connection, arrivals: Sequence[Arrival]) -> Applied:
         """Write receipts: matched ones to the journal and their deliveries, others to quarantine.
 

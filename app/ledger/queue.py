@@ -102,6 +102,8 @@ _PROGRESS = text(
     """
 )
 
+# Longer than a live link takes to claim what a dead one has left.
+SETTLED_AFTER_MS = 10_000
 _DIED = "the process that was sending it stopped"
 _LOST = "the database lost the answer after it was recorded"
 _WENT_BACK = "the database was put back to a time before it may have been sent"
@@ -253,6 +255,26 @@ class ChunkQueue(EngineBase):
     def reclaim(self, connection: Connection) -> int:
         leased = update(chunks).where(chunks.c.state == ChunkState.LEASED)
         return connection.execute(leased.values(lease_until=0)).rowcount
+
+    def settle_dead(self, connection: Connection, run_id: int, limit: int) -> int:
+        """Take back chunks whose lease ran out SETTLED_AFTER_MS ago and which no link has claimed since.
+
+        Links don't claim for a run that is paused, or whose link is halted; meanwhile what a dead holder had
+        reserved is unknown, and nothing else.
+        """
+        c, now = chunks.c, self.now_ms(connection)
+        over = (c.run_id == run_id, text("chunks.state < 2"), c.state == ChunkState.LEASED)
+        late = c.lease_until < now - SETTLED_AFTER_MS
+        query = select(chunks).where(*over, late).limit(limit).with_for_update(skip_locked=True)
+        lost = 0
+        for row in connection.execute(query).all():
+            key = (c.campaign_id == row.campaign_id, c.batch_id == row.batch_id, c.first_seq == row.first_seq)
+            free = {"state": ChunkState.READY, "owner": None, "lease_until": None, "attempt": row.attempt + 1}
+            connection.execute(update(chunks).where(*key, c.attempt == row.attempt).values(free))
+            own = (row.campaign_id, row.batch_id, row.run_id, row.first_seq, row.last_seq, row.watermark)
+            chunk = OpenChunk(*own, row.pass_no, row.attempt + 1, row.link_id, dead=True)
+            lost += self._mark_reserved_unknown(connection, chunk)
+        return lost
 
     def close_unsent(self, connection: Connection, run_id: int, reason: int, limit: int) -> Closed:
         taken = self.take_chunks(connection, run_id, _CLOSER, limit)

@@ -24,7 +24,7 @@ from app.dispatch import link_store, suspend_sweep
 from app.dispatch.claims import SendContext
 from app.dispatch.fan_out_job import FanOutJob
 from app.dispatch.link_health import HealthSweep, OpenLink
-from app.dispatch.run_sweeps import advance_due, close_due
+from app.dispatch.run_sweeps import advance_due, close_due, settle_dead
 from app.dispatch.send_loop import SendLoop
 from app.inbound.inbound_writer import InboundWriter
 from app.ledger.contract import Ledger
@@ -120,6 +120,7 @@ class Worker:
             Sweep("runs", self._advance),
             Sweep("quarantine", self._settle),
             Sweep("tallies", self._fold, _FOLD_EVERY_S),
+            Sweep("leases", self._settle_leases, _FOLD_EVERY_S),
             Sweep("links", self._say_health),
             Sweep("clock", ClockSteps(self.db).step),
             Sweep("rates", self._count, EVERY_MS / 1000),
@@ -235,6 +236,9 @@ class Worker:
     async def _settle(self) -> bool:
         await settle(self.db, self.ledger, self.faults)
         return False
+
+    async def _settle_leases(self) -> bool:
+        return await settle_dead(self.db, self.ledger, self._advancing)
 
     async def _count(self) -> bool:
         """Sample what running runs have sent, unless another process has just done so."""

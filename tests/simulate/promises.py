@@ -9,7 +9,8 @@ from sqlalchemy import Connection, func, select, union_all
 
 from app.core.phone import mask
 from app.core.states import DeliveryState
-from app.database.models import deliveries, faults, quarantine, receipts
+from app.database.models import budgets, deliveries, faults, quarantine, receipts
+from app.ledger import money
 from app.ledger.factory import ledger_for
 from app.reports.verify import examine
 from tests.simulate.start import LEFT_OUT, LIMITED, PARTS
@@ -27,7 +28,14 @@ _SHOWN = 3
 
 def broken(world: World) -> list[str]:
     """Return a sentence for each promise that is broken."""
-    return [*world.broken, *_faults(world), *_copies(world), *_receipts(world), *_recounted(world)]
+    return [
+        *world.broken,
+        *_faults(world),
+        *_copies(world),
+        *_receipts(world),
+        *_budget(world),
+        *_recounted(world),
+    ]
 
 
 def _faults(world: World) -> Iterator[str]:
@@ -77,6 +85,20 @@ def _states(c: Connection) -> dict[tuple[int, int], int]:
     d = deliveries.c
     rows = c.execute(select(d.campaign_id, d.phone, d.state))
     return {(row.campaign_id, row.phone): row.state for row in rows}
+
+
+def _budget(world: World) -> Iterator[str]:
+    """What is spent of the budget is what was sent, or perhaps sent: no more, and no less."""
+    kinds = {each.kind for each in world.script.events}
+    spent, sent = world.desk.read(_spent)
+    if spent != sent and "resend" not in kinds:
+        yield f"{spent} parts of the budget are spent, and {sent} were sent or are unknown"
+
+
+def _spent(c: Connection) -> tuple[int, int]:
+    d = deliveries.c
+    sent = select(func.coalesce(func.sum(d.segments), 0)).where(d.campaign_id == 3, d.state.in_(money.BILLED))
+    return c.execute(select(budgets.c.segments)).scalar_one(), c.execute(sent).scalar_one()
 
 
 def _receipts(world: World) -> Iterator[str]:

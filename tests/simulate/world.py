@@ -18,6 +18,7 @@ from app.core.errors import AppError, DatabaseUnavailable
 from app.core.states import LinkState, RunState
 from app.database.connection import Database
 from app.database.models import (
+    chunks,
     deliveries,
     links,
     runs,
@@ -25,6 +26,7 @@ from app.database.models import (
 )
 from app.dispatch import link_store, unknown_decisions
 from app.ledger import money
+from app.ledger.contract import ChunkState
 from app.ledger.factory import ledger_for
 from app.observability.metrics import Metrics
 from app.privacy import do_not_send
@@ -37,7 +39,7 @@ from tests.simulate.script import MANNERS, Event, Script
 from tests.simulate.start import BUDGET, LIMITED, PLAN, PORTS, RATE, SUB_BATCH, TEXTS, settings
 from tests.simulate.virtual_loop import Program, VirtualLoop, WallClock
 
-BUSY = ("queueing", "closing", "runs", "quarantine")  # the sweeps that look again every 2 s
+BUSY = ("queueing", "closing", "runs", "quarantine", "leases")  # the sweeps that look again every 2 s
 PACE_S = 2.0
 CHUNK_S = 4.0  # how long what a worker has claimed may still be on its way
 LATE_S = 1.5  # how long after an order, or the end of the hours, a part may still come
@@ -349,7 +351,9 @@ class World:
             self.desk.read(lambda c: [tuple(row) for row in c.execute(select(runs.c.id, runs.c.state))])
         )
         if self.desk.read(money.spent, [3]):
-            del states[LIMITED]  # it waits for a larger budget
+            held = select(chunks.c.run_id).where(chunks.c.state == ChunkState.LEASED)
+            if LIMITED not in self.desk.read(lambda c: c.execute(held).scalars().all()):
+                del states[LIMITED]  # it waits for a larger budget
         at_rest = {RunState.SENT, RunState.FINISHED, RunState.CANCELLED}
         return at_rest.issuperset(states.values()) and not any(each.outstanding() for each in self.centres)
 
