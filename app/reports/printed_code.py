@@ -29,10 +29,6 @@ _GROUP = 4
 _LETTERS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's: none that looks like another
 _READ_AS = str.maketrans("OIL", "011")
 _SHOWN = ("sent", "delivered", "relayed", "failed", "no_receipt")
-_NO_CODE = (
-    "No report has this code. Compare it letter by letter with the last page of the paper; if it is the "
-    "same, the paper is not one of ours."
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,10 +107,10 @@ def look(connection: Connection, text: str) -> PrintedReport:
     code = typed(text)
     r = frozen_reports.c
     if len(code) != LENGTH:
-        raise NotFound(_NO_CODE, field="code")
+        raise _no_code()
     row = connection.execute(select(r.id, r.code_salt).where(r.code == code)).first()
     if row is None:
-        raise NotFound(_NO_CODE, field="code")
+        raise _no_code()
     report = archive.get(connection, row.id)
     subject, cutoff_ms = ReportSubject(report.subject, report.subject_id), clock.to_ms(report.cut_off_at)
     if _code(row.code_salt, subject, (report.version, cutoff_ms, report.sha256)) != code:
@@ -124,6 +120,14 @@ def look(connection: Connection, text: str) -> PrintedReport:
         )
     return _shown(
         report, json.loads(archive.figures(connection, report)), archive.newest(connection, subject)
+    )
+
+
+def _no_code() -> NotFound:
+    return NotFound(
+        "No report has this code: spell it exactly as the last page of the paper does. If it is the same, "
+        "the paper is not one of ours.",
+        field="code",
     )
 
 
