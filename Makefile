@@ -102,7 +102,7 @@ lint: $(VENV)/.ready  ## format, lint, types, import contracts
 	$(BIN)/lint-imports
 
 # The drills and the demo are measured as well, in their own processes, not in those that they start; the
-# second drill has a cluster of its own, from the programs of a server. Beside them: a tenth of `make simulate`.
+# second drill has a cluster of its own, from the programs of a server. Beside them: a few of `make simulate`.
 MEASURED := $(BIN)/coverage run --parallel-mode -m app.cli
 INITDB   := $(wildcard /usr/lib/postgresql/*/bin/initdb)
 check: $(VENV)/.ready  ## lint beside `make test`, then short drills and a demo, with the branch coverage of it all
@@ -111,7 +111,7 @@ check: $(VENV)/.ready  ## lint beside `make test`, then short drills and a demo,
 	@.ci/beside '$(MEASURED) demo --subscribers 300' \
 		'$(MEASURED) drill --messages 900 --seed 32 --faults 7 --engine sqlite' \
 		$(if $(INITDB),'$(MEASURED) drill --messages 900 --seed 32 --faults 7 --engine postgresql') \
-		'$(BIN)/python -m tests.simulate --seeds 100'
+		'$(BIN)/python -m tests.simulate --seeds 50'
 	$(BIN)/coverage combine --append --quiet
 	$(BIN)/coverage report --fail-under=95
 

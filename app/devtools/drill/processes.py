@@ -93,6 +93,12 @@ class DrillProcess:
         self.signal(signal.SIGKILL)
         await self.ended()
 
+    def has_begun(self) -> bool:
+        """Whether a worker has said so: before, SIGTERM ends it as it ends any program that starts."""
+        if self.name != "worker" or not self.alive():
+            return True
+        return f'"pid": {self.pid}, "event": "worker started"' in self.log.read_text("utf-8", "replace")
+
     def last_words(self) -> str:
         with suppress(FileNotFoundError):
             return self.log.read_text("utf-8", "replace")[-2000:]
@@ -151,8 +157,9 @@ class ProcessGroup:
             process.start()
 
     async def stop(self) -> None:
-        """Send SIGTERM to all; raises Stuck if one does not end with status 0."""
+        """Send SIGTERM to all, once they have begun; raises Stuck if one does not end with status 0."""
         for process in self.members:
+            await until(process.has_begun, f"the start of `loa {process.name}`", PATIENCE_S)
             process.clear()
             process.signal(signal.SIGTERM)
         for process in self.members:
