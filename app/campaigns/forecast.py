@@ -11,11 +11,13 @@ from sqlalchemy import Connection, func, select
 
 from app.campaigns import carrier_audience, optimistic_lock, queries
 from app.campaigns.optimistic_lock import Record
+from app.campaigns.queries import RunSummary
 from app.core import clock, sending_window
 from app.core.states import DeliveryState, LinkState, RunState
-from app.database.models import batches, campaigns, directives, links, run_batches, runs, subscribers, tallies
+from app.database.models import batches, campaigns, directives, run_batches, runs, subscribers, tallies
 from app.ledger.contract import SLOWEST
 from app.observability import link_status
+from app.observability.link_status import LinksNow
 from app.observability.send_rate import NOTHING, Measured, measured
 from carriers import text as sms
 
@@ -84,14 +86,26 @@ class Forecast:
 
 @dataclass(frozen=True, slots=True)
 class LinkUse:
-    """What forecasts of several runs at one moment have in common: rates by carrier, and who goes first."""
+    """What forecasts of several runs at one moment have in common.
 
+    links: all of them; rates: of the links by carrier; queue: running runs, who goes first; measured: what
+    each running run sends.
+    """
+
+    links: LinksNow
     rates: Mapping[str, Rate]
     queue: Sequence[Queued]
+    measured: Mapping[int, Measured]
 
 
-def link_use(connection: Connection, now: datetime) -> LinkUse:
-    return LinkUse(rates(connection), send_queue(connection, now))
+def link_use(connection: Connection, now: datetime, running: Sequence[RunSummary] | None = None) -> LinkUse:
+    """Read what links and running runs do; running: all running runs, for a caller that has read them."""
+    links = link_status.links_now(connection)
+    if running is None:
+        of = select(runs).where(runs.c.state == RunState.RUNNING).order_by(runs.c.id)
+        running = queries.runs_of(connection, of)
+    found = measured(connection, [run.id for run in running], links.at) if running else {}
+    return LinkUse(links, rates(links), _send_queue(connection, now, running, found), found)
 
 
 def forecast(
@@ -112,9 +126,9 @@ def forecast(
     if held is not None:
         return _of_carrier(run, held.estimated, campaign, _deadlines(connection, campaign))
     load, deadlines = _load(connection, run, campaign), _deadlines(connection, campaign)
-    found = measured(connection, [run_id]).get(run_id, NOTHING)
     sends = run.state == RunState.RUNNING and sending_window.open_at(deadlines.window, now)
     use = use or link_use(connection, now)
+    found = use.measured.get(run_id, NOTHING)
     links = use.rates.get(run.carrier, _NO_LINK)
     if links.links == 0 and planned and run.carrier in planned:
         links = replace(links, segments_per_second=planned[run.carrier], unopened=True)
@@ -300,14 +314,16 @@ class Queued:
     found: Measured
 
 
-def send_queue(connection: Connection, now: datetime) -> list[Queued]:
+def _send_queue(
+    connection: Connection, now: datetime, running: Sequence[RunSummary], rate_of: Mapping[int, Measured]
+) -> list[Queued]:
     """Return all running runs within their hours that have something left, as their links send them."""
+    if not running:
+        return []
     c = campaigns.c
-    running = queries.runs_of(connection, select(runs).where(runs.c.state == RunState.RUNNING))
     query = select(c.id, c.texts, c.window_start, c.window_end, c.day_starts, c.day_ends)
     rows = connection.execute(query.where(c.id.in_({run.campaign_id for run in running})))
     of: dict[int, Any] = {row.id: row for row in rows}
-    rate_of = measured(connection, [run.id for run in running])
     found = [
         Queued(
             run.id,
@@ -330,7 +346,7 @@ def before(queue: Sequence[Queued], carrier: str, priority: int, run_id: int) ->
     return [each for each in queue if each.carrier == carrier and (-each.priority, each.id) < own]
 
 
-def load_of_run(run: queries.RunSummary, texts: Mapping[str, str]) -> Load:
+def load_of_run(run: RunSummary, texts: Mapping[str, str]) -> Load:
     """Return the load of a run that can still send, from its counts alone."""
     counted = {int(DeliveryState[name.upper()]): (n.messages, n.segments) for name, n in run.progress.items()}
     each = parts_each(counted) or sms.segments(texts[""])
@@ -339,22 +355,20 @@ def load_of_run(run: queries.RunSummary, texts: Mapping[str, str]) -> Load:
 
 def rate_at(connection: Connection, carrier: str, now: datetime | None = None) -> Rate:
     """Return the rate of a carrier's links; now: for a new run, behind those that are being sent then."""
-    found = rates(connection).get(carrier, _NO_LINK)
     if now is None:
-        return found
-    return paced(found, None, NOTHING, before(send_queue(connection, now), carrier, 0, _NEWEST))
+        return rates(link_status.links_now(connection)).get(carrier, _NO_LINK)
+    use = link_use(connection, now)
+    return paced(use.rates.get(carrier, _NO_LINK), None, NOTHING, before(use.queue, carrier, 0, _NEWEST))
 
 
-def rates(connection: Connection) -> dict[str, Rate]:
+def rates(of: LinksNow) -> dict[str, Rate]:
     """Return the rate of the links by carrier, whatever runs share them."""
-    known, found = link_status.facts(connection), dict[str, Rate]()
-    for link in connection.execute(
-        select(links.c.id, links.c.carrier, links.c.state, links.c.segments_per_second)
-    ):
-        if known[link.id].state is link_status.LinkHealthState.LEFT:
+    found = dict[str, Rate]()
+    for link in of.rows:
+        if of.status[link.id].state is link_status.LinkHealthState.LEFT:
             continue
         have, halted = found.get(link.carrier, _NO_LINK), link.state == LinkState.HALTED
-        away = not halted and link_status.is_away(known[link.id])
+        away = not halted and link_status.is_away(of.status[link.id])
         speed = have.segments_per_second + (0.0 if halted or away else link.segments_per_second)
         found[link.carrier] = Rate(speed, have.links + 1, have.halted + halted, 0, have.away + away)
     return found

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Any
 
 from sqlalchemy import Connection, Row, and_, or_, select
 
@@ -75,7 +76,23 @@ class Standstill:
     since: int | None
 
 
-def facts(connection: Connection) -> dict[int, LinkStatus]:
+@dataclass(frozen=True, slots=True)
+class LinksNow:
+    """All links as they are at one moment: their rows, the oldest first, and the state of each by id.
+
+    at: ms since 1970 by the shared clock.
+    """
+
+    at: int
+    rows: Sequence[Row[Any]]
+    status: Mapping[int, LinkStatus]
+
+
+def facts(connection: Connection) -> Mapping[int, LinkStatus]:
+    return links_now(connection).status
+
+
+def links_now(connection: Connection) -> LinksNow:
     now = shared_ms(connection)
     by_link: dict[int, list[Row[tuple[object, ...]]]] = {}
     for row in connection.execute(select(link_health).order_by(link_health.c.seen_at)):
@@ -84,12 +101,13 @@ def facts(connection: Connection) -> dict[int, LinkStatus]:
     joined = links.outerjoin(webhook_clocks, and_(webhook_clocks.c.link_id == links.c.id, wrong))
     told = (webhook_clocks.c.times, webhook_clocks.c.ahead_s, webhook_clocks.c.first_at)
     known: dict[int, LinkStatus] = {}
-    for link in connection.execute(select(links.c.id, links.c.left_at, *told).select_from(joined)):
+    rows = connection.execute(select(links, *told).select_from(joined).order_by(links.c.id)).all()
+    for link in rows:
         known[link.id] = _combined(by_link.get(link.id, []), now, link.left_at)
         if link.times is not None:
             remark = receipts_refused(link.times, link.ahead_s)
             known[link.id] = replace(known[link.id], remark=remark, remark_since=link.first_at)
-    return known
+    return LinksNow(now, rows, known)
 
 
 def receipts_refused(times: int, ahead_s: int) -> str:
@@ -165,12 +183,11 @@ def since(of: LinkStatus) -> int | None:
     return of.answered_at or of.connected_since if of.state is LinkHealthState.HELD else of.lost_since
 
 
-def standstills(connection: Connection) -> dict[str, Standstill]:
+def standstills(of: LinksNow) -> dict[str, Standstill]:
     """Map each carrier whose links are all halted or away to the reason."""
-    known, going = facts(connection), set[str]()
-    found: dict[str, Standstill] = {}
-    for link in connection.execute(select(links).order_by(links.c.id)):
-        status, halted = known[link.id], link.state == LinkState.HALTED
+    going, found = set[str](), dict[str, Standstill]()
+    for link in of.rows:
+        status, halted = of.status[link.id], link.state == LinkState.HALTED
         if status.state is LinkHealthState.LEFT:
             continue
         if halted:

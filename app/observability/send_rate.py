@@ -61,8 +61,9 @@ def count(connection: Connection) -> None:
         connection.execute(insert(run_counts), rows)
 
 
-def measured(connection: Connection, run_ids: Collection[int]) -> dict[int, Measured]:
-    now, c = shared_ms(connection), run_counts.c
+def measured(connection: Connection, run_ids: Collection[int], now: int | None = None) -> dict[int, Measured]:
+    """Return what these runs send, of those that are measured; now: shared_ms, if the caller has read it."""
+    now, c = now or shared_ms(connection), run_counts.c
     looks: dict[int, list[tuple[int, int]]] = {}
     query = select(c.run_id, c.at, c.segments).where(c.run_id.in_(run_ids), c.at >= now - SPAN_MS - EVERY_MS)
     for run_id, at, segments in connection.execute(query.order_by(c.at, c.id)):
@@ -70,9 +71,9 @@ def measured(connection: Connection, run_ids: Collection[int]) -> dict[int, Meas
     return {run_id: _speed(found) for run_id, found in looks.items() if now - found[-1][0] <= _STALE_MS}
 
 
-def by_minute(connection: Connection, run_ids: Collection[int]) -> list[int]:
+def by_minute(connection: Connection, run_ids: Collection[int], now: int | None = None) -> list[int]:
     """Return the SMS parts that these runs have sent in each of the last MINUTES, oldest first."""
-    now, c = shared_ms(connection), run_counts.c
+    now, c = now or shared_ms(connection), run_counts.c
     begin, found, before = now - _KEPT_MS, [0] * MINUTES, dict[int, int]()
     query = select(c.run_id, c.at, c.segments).where(c.run_id.in_(run_ids), c.at >= begin, c.at <= now)
     for run_id, at, segments in connection.execute(query.order_by(c.at, c.id)):

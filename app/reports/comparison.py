@@ -17,7 +17,7 @@ from app.ledger import erasure_state
 from app.reports import by_area, carrier_report, carrier_statement, tally
 from app.reports.by_area import MixedRow, Pair, Sources
 from app.reports.carrier_statement import AreaCounts, FigureSource, Statement
-from app.reports.scope import counted, proved
+from app.reports.scope import counted, levels_proved, proved
 from app.security import tenant_scope
 from carriers.contract import ReceiptLevel
 
@@ -252,8 +252,8 @@ def _sources(connection: Connection, campaign_id: int, only: str | None) -> Sour
     said = [
         each for each in carrier_statement.of_campaign(connection, campaign_id).values() if each.run_id in ids
     ]
-    now_ms = clock.now_ms()
-    proving = {row.id for row in rows if proved(connection, row, now_ms) == ReceiptLevel.HANDSET}
+    levels = levels_proved(connection, rows, clock.now_ms())
+    proving = {row.id for row in rows if levels[row.id] == ReceiptLevel.HANDSET}
     return Sources(
         on=on,
         measured=carrier_report.areas_of(counts, on),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -43,45 +43,73 @@ def proved(connection: Connection, run: Row[Any] | SentRun, cutoff_ms: int) -> i
 
     By what its carrier's links proved while it was sent: whoever changes a link later changes no report.
     """
-    of_links = _of_links(connection, run, cutoff_ms)
+    return levels_proved(connection, [run], cutoff_ms)[run.id]
+
+
+def levels_proved(
+    connection: Connection, of: Sequence[Row[Any] | SentRun], cutoff_ms: int
+) -> dict[int, int | None]:
+    """Return `proved` of each run by its id, in two queries."""
+    carriers = {run.carrier for run in of}
+    if not carriers:
+        return {}
+    steps, c = _levels_of_links(connection, carriers), receipt_files.c
+    came = (c.carrier.in_(carriers), c.state != BatchState.FAILED, c.created_at <= cutoff_ms)
+    query = select(c.carrier, c.level, c.campaign_id, c.runs)
+    files: list[Row[Any]] = list(connection.execute(query.where(*came)))
+    return {
+        run.id: _with_files(
+            _of_links(steps[run.carrier], run, cutoff_ms),
+            [file.level for file in files if file.carrier == run.carrier and _concerns(file, run)],
+        )
+        for run in of
+    }
+
+
+def _with_files(of_links: int | None, levels: Sequence[int | None]) -> int | None:
+    """A file without a level proves as much as the link, at least acceptance by the operator."""
     if of_links is None:
         return None
-    c = receipt_files.c
-    came = (c.carrier == run.carrier, c.state != BatchState.FAILED, c.created_at <= cutoff_ms)
-    files = connection.execute(select(c.level, c.campaign_id, c.runs).where(*came))
-    levels = [level for level, campaign_id, runs in files if _concerns(campaign_id, runs, run)]
-    # A file without a level proves as much as the link, at least acceptance by the operator.
     return max([of_links, *(level or of_links or ReceiptLevel.OPERATOR for level in levels)])
 
 
-def _of_links(connection: Connection, run: Row[Any] | SentRun, cutoff_ms: int) -> int | None:
-    """Return the most that one of the links proved all the time; a link without a history as it is now."""
+# The levels of one carrier's links, each with when it began: (ms since 1970, level), the oldest first.
+_Steps = Sequence[Sequence[tuple[int, int]]]
+
+
+def _levels_of_links(connection: Connection, carriers: Collection[str]) -> Mapping[str, _Steps]:
+    """Return the levels of the links by carrier; a link without a history as it is now."""
+    c, found = link_levels.c, defaultdict[str, dict[int, list[tuple[int, int]]]](dict)
+    joined = links.outerjoin(link_levels, c.link_id == links.c.id)
+    query = select(links.c.id, links.c.carrier, links.c.receipt_level, c.since, c.level).select_from(joined)
+    own = query.where(links.c.carrier.in_(carriers)).order_by(links.c.id, c.since)
+    for row in connection.execute(own):
+        level = row.receipt_level if row.level is None else row.level
+        found[row.carrier].setdefault(row.id, []).append((row.since or 0, level))
+    return {carrier: list(found[carrier].values()) for carrier in carriers}
+
+
+def _of_links(of: _Steps, run: Row[Any] | SentRun, cutoff_ms: int) -> int | None:
+    """Return the most that one of the links proved all the time."""
     begun = run.started_at or cutoff_ms
     ended = min(run.ended_at or cutoff_ms, cutoff_ms)
-    c, levels = link_levels.c, defaultdict[int, list[tuple[int, int]]](list)
-    joined = links.outerjoin(link_levels, c.link_id == links.c.id)
-    query = select(links.c.id, links.c.receipt_level, c.since, c.level).select_from(joined)
-    for row in connection.execute(query.where(links.c.carrier == run.carrier).order_by(links.c.id, c.since)):
-        levels[row.id].append((row.since or 0, row.receipt_level if row.level is None else row.level))
     sent = [
         [
             level
             for (since, level), (end, _) in zip(steps, [*steps[1:], (None, 0)], strict=True)
             if since <= ended and (end is None or end > begun)
         ]
-        for steps in levels.values()
+        for steps in of
     ]
-    now = [steps[-1][1] for steps in levels.values()]  # no link was there: it may be about to be
+    now = [steps[-1][1] for steps in of]  # no link was there: it may be about to be
     return max([min(each) for each in sent if each] or now, default=None)
 
 
-def _concerns(
-    campaign_id: int | None, runs: Sequence[dict[str, int]] | None, run: Row[Any] | SentRun
-) -> bool:
+def _concerns(file: Row[Any], run: Row[Any] | SentRun) -> bool:
     """Return whether a file names messages of the run; while it is being applied, whether it may."""
-    if runs is None:
-        return campaign_id in (None, run.campaign_id)
-    return any(each["run_id"] == run.id and each["named"] for each in runs)
+    if file.runs is None:
+        return file.campaign_id in (None, run.campaign_id)
+    return any(each["run_id"] == run.id and each["named"] for each in file.runs)
 
 
 # Runs that a report counts

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 
 from babel.dates import format_date
 from babel.numbers import format_decimal
@@ -15,11 +16,17 @@ NOTHING = numbers.NOTHING
 _DATE = {"vi": "dd/MM/yyyy", "en": "d MMM yyyy"}
 
 
+# A page has hundreds of numbers, most of them small and the same; formatting one takes 50 µs.
+_KNOWN = 4096
+
+
+@lru_cache(_KNOWN)
 def count(number: float | None, language: str) -> str:
     """1234567 -> 1.234.567; a dash for None."""
     return NOTHING if number is None else str(format_decimal(number, "#,##0", language))
 
 
+@lru_cache(_KNOWN)
 def rate(number: float | None, language: str) -> str:
     """1234.56 -> 1.234,6; a dash for None."""
     return NOTHING if number is None else str(format_decimal(number, "#,##0.0", language))
@@ -36,6 +43,11 @@ def day(at: date | datetime | None, language: str) -> str:
     if at is None:
         return NOTHING
     on = clock.local(at).date() if isinstance(at, datetime) else at
+    return _date(on, language)
+
+
+@lru_cache(_KNOWN)
+def _date(on: date, language: str) -> str:
     return str(format_date(on, _DATE[language], language))
 
 

@@ -90,6 +90,7 @@ def _crowd(url: str) -> None:
     db = Database(url)
     try:
         db.write(many_campaigns)
+        analyze(db)  # as autovacuum does while campaigns come one by one
     finally:
         db.close()
 

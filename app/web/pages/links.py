@@ -14,7 +14,7 @@ from app.core import clock
 from app.core.states import LinkState
 from app.dispatch import link_store
 from app.observability import link_status
-from app.observability.link_status import LinkHealthState, LinkStatus
+from app.observability.link_status import LinkHealthState, LinksNow, LinkStatus
 from app.security.roles import may
 from app.web.rendering import Visit, redirect_with_flash, render
 from app.web.translations import Said, say
@@ -77,8 +77,8 @@ class LinkPageView:
 @router.get("/links")
 async def page_links(visit: Visit) -> Response:
     """List all links, halted ones first."""
-    rows, known, shape = await visit.db.aread(_load, visit.who.carrier)
-    views = [_view(row, known[row.id]) for row in rows]
+    rows, now, shape = await visit.db.aread(_load, visit.who.carrier)
+    views = [_view(row, now.status[row.id]) for row in rows]
     found = sorted(
         views, key=lambda each: (each.left, each.state != LinkState.HALTED, each.tone != "bad", each.id)
     )
@@ -99,10 +99,10 @@ async def page_do_resume_link(link_id: Id, visit: Visit) -> Response:
     )
 
 
-def _load(connection: Connection, carrier: str | None) -> tuple[list[Row[Any]], dict[int, LinkStatus], str]:
-    found = link_store.all_links(connection, carrier)
-    known = link_status.facts(connection)
-    return found, known, links_shape(found, known)
+def _load(connection: Connection, carrier: str | None) -> tuple[list[Row[Any]], LinksNow, str]:
+    now = link_status.links_now(connection)
+    found = [row for row in now.rows if carrier in (None, row.carrier)]
+    return found, now, links_shape(found, now.status)
 
 
 def _at(ms: int | None) -> datetime | None:

@@ -66,8 +66,8 @@ class ChiefPanel:
     bar: Mapping[str, Span]
 
 
-def panel(connection: Connection, shown: Sequence[RunView]) -> ChiefPanel | None:
-    """Sum up the runs of approved campaigns; None without any."""
+def panel(connection: Connection, shown: Sequence[RunView], now: int | None = None) -> ChiefPanel | None:
+    """Sum up the runs of approved campaigns; None without any; now: shared_ms, if it is known."""
     if not shown:
         return None
     going = [run for run in shown if run.state in traffic_light.UNDER_WAY]
@@ -76,7 +76,7 @@ def panel(connection: Connection, shown: Sequence[RunView]) -> ChiefPanel | None
     counted = [run for run in of if not run.held]
     total, handset = _sum(counted), _sum(run for run in counted if run.level == "handset")
     rates = [run.rate for run in of if run.rate is not None]
-    minutes = send_rate.by_minute(connection, [run.id for run in of])
+    minutes = send_rate.by_minute(connection, [run.id for run in of], now)
     people = total.eligible - total.excluded
     return ChiefPanel(
         going=bool(going),

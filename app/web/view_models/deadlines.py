@@ -10,12 +10,11 @@ from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection, Engine, Row, case, func, select
 
-from app.campaigns import queries
 from app.core import clock
 from app.core.states import CampaignState, RunState
 from app.database.models import campaigns, directives, runs
 from app.security.tenant_scope import own_directives
-from app.web.view_models import run_status, traffic_light
+from app.web.view_models import traffic_light
 from app.web.view_models.run_status import RunView
 from app.web.view_models.traffic_light import Judged
 
@@ -36,76 +35,6 @@ class DirectiveDeadline:
     judged: Judged
 
 
-def directive_deadlines(
-    connection: Connection, carrier: str | None, shown: Mapping[int, int], of: Sequence[RunView]
-) -> list[DirectiveDeadline]:
-    """Return directives of campaigns on the page or with a recent deadline, nearest first.
-
-    shown: the directive of each approved campaign on the page; of: their runs. All other runs approved under
-    a directive are judged as well, however long ago they ended.
-    """
-    d, own = directives.c, set(shown.values())
-    fresh = d.report_deadline.is_(None) | (d.report_deadline >= clock.now_ms() - SHOWN_MS)
-    query = (
-        select(directives)
-        .where(d.id.in_(own) | fresh)
-        .order_by(d.id.in_(own).desc(), d.id.desc())
-        .limit(MOST)
-    )
-    query = query if carrier is None else query.where(own_directives(carrier))
-    rows = connection.execute(query).all()
-    work = _work(connection, [row.id for row in rows], carrier)
-    judged = _judged(connection, carrier, [row.id for row in rows], shown, of)
-    found = [_letter(row, judged[row.id], work.get(row.id, _NO_WORK), clock.now()) for row in rows]
-    return sorted(found, key=_urgency)
-
-
-def _judged(
-    connection: Connection,
-    carrier: str | None,
-    ids: Collection[int],
-    shown: Mapping[int, int],
-    of: Sequence[RunView],
-) -> dict[int, list[Judged]]:
-    """Return the lights of every run approved under each directive."""
-    c, r, d = campaigns.c, runs.c, directives.c
-    columns: tuple[Any, ...] = (r.id, r.campaign_id, r.state, r.ended_at, c.directive_id, d.report_deadline)
-    query = select(*columns).join(campaigns, c.id == r.campaign_id).join(directives, d.id == c.directive_id)
-    query = query.where(c.directive_id.in_(ids), c.state == CampaignState.APPROVED)
-    query = query if carrier is None else query.where(r.carrier == carrier)
-    others = connection.execute(query.where(c.id.not_in(list(shown)))).all()
-    lights = _lights(connection, others)
-    found: dict[int, list[Judged]] = {each: [] for each in ids}
-    for run in of:
-        if shown.get(run.campaign_id) in found:
-            found[shown[run.campaign_id]].append(Judged(run.light, run.said))
-    for row in others:
-        found[row.directive_id].append(lights[row.id])
-    return found
-
-
-# Lights of runs that ended long ago, by database and by what they were judged from. A late receipt or
-# statement may still change one: each is looked at once a minute, not at every poll of an open overview.
-_KEPT_S = 60.0
-_Kept = dict[tuple[Any, ...], tuple[float, Judged]]
-_kept: WeakKeyDictionary[Engine, _Kept] = WeakKeyDictionary()
-
-
-def _lights(connection: Connection, rows: Sequence[Row[Any]]) -> dict[int, Judged]:
-    kept, now, long_ago = _kept.get(connection.engine, {}), clock.monotonic(), clock.now_ms() - SHOWN_MS
-    still = {key: each for key, each in kept.items() if now - each[0] < _KEPT_S}
-    found = {row.id: still[tuple(row)][1] for row in rows if tuple(row) in still}
-    rest = [row for row in rows if row.id not in found]
-    if rest:
-        of = select(campaigns).where(campaigns.c.id.in_({row.campaign_id for row in rest}))
-        members = queries.runs_of(connection, select(runs).where(runs.c.id.in_([row.id for row in rest])))
-        views = run_status.views(connection, connection.execute(of).all(), members)
-        found |= {view.id: Judged(view.light, view.said) for view in views}
-    old = [row for row in rest if row.ended_at is not None and row.ended_at < long_ago]
-    _kept[connection.engine] = still | {tuple(row): (now, found[row.id]) for row in old}
-    return found
-
-
 @dataclass(frozen=True, slots=True)
 class _Work:
     """Work approved under a directive: campaigns, open runs, and when the last one ended."""
@@ -116,6 +45,94 @@ class _Work:
 
 
 _NO_WORK = _Work(0, 0, None)
+
+
+@dataclass(frozen=True, slots=True)
+class DueDirectives:
+    """Directives of the page, and the runs approved under them of campaigns that the page does not show.
+
+    shown: the directive of each approved campaign on the page; others: the other runs, however long ago they
+    ended; known: the lights of some of them, by run.
+    """
+
+    rows: Sequence[Row[Any]]
+    work: Mapping[int, _Work]
+    shown: Mapping[int, int]
+    others: Sequence[Row[Any]]
+    known: Mapping[int, Judged]
+
+    @property
+    def unjudged(self) -> dict[int, int]:
+        """Return the campaign of each of the other runs whose light is to be found."""
+        return {row.id: row.campaign_id for row in self.others if row.id not in self.known}
+
+
+def due_directives(connection: Connection, carrier: str | None, shown: Mapping[int, int]) -> DueDirectives:
+    """Find directives of campaigns on the page or with a recent deadline."""
+    d, own = directives.c, set(shown.values())
+    fresh = d.report_deadline.is_(None) | (d.report_deadline >= clock.now_ms() - SHOWN_MS)
+    query = (
+        select(directives)
+        .where(d.id.in_(own) | fresh)
+        .order_by(d.id.in_(own).desc(), d.id.desc())
+        .limit(MOST)
+    )
+    query = query if carrier is None else query.where(own_directives(carrier))
+    rows = connection.execute(query).all()
+    ids = [row.id for row in rows]
+    if not ids:
+        return DueDirectives([], {}, shown, [], {})
+    others = _others(connection, carrier, ids, shown)
+    return DueDirectives(rows, _work(connection, ids, carrier), shown, others, _known(connection, others))
+
+
+def deadlines(connection: Connection, of: DueDirectives, views: Sequence[RunView]) -> list[DirectiveDeadline]:
+    """Judge the directives, nearest first, by all runs of the page and of `of.unjudged`."""
+    lights = {**of.known} | {view.id: Judged(view.light, view.said) for view in views}
+    _keep(connection, of.others, lights)
+    judged: dict[int, list[Judged]] = {row.id: [] for row in of.rows}
+    for run in views:
+        if of.shown.get(run.campaign_id) in judged:
+            judged[of.shown[run.campaign_id]].append(lights[run.id])
+    for row in of.others:
+        judged[row.directive_id].append(lights[row.id])
+    found = [_letter(row, judged[row.id], of.work.get(row.id, _NO_WORK), clock.now()) for row in of.rows]
+    return sorted(found, key=_urgency)
+
+
+def _others(
+    connection: Connection, carrier: str | None, ids: Collection[int], shown: Mapping[int, int]
+) -> Sequence[Row[Any]]:
+    """Return the runs approved under these directives of campaigns that the page does not show."""
+    c, r, d = campaigns.c, runs.c, directives.c
+    columns: tuple[Any, ...] = (r.id, r.campaign_id, r.state, r.ended_at, c.directive_id, d.report_deadline)
+    query = select(*columns).join(campaigns, c.id == r.campaign_id).join(directives, d.id == c.directive_id)
+    query = query.where(c.directive_id.in_(ids), c.state == CampaignState.APPROVED)
+    query = query if carrier is None else query.where(r.carrier == carrier)
+    return connection.execute(query.where(c.id.not_in(list(shown)))).all()
+
+
+# Lights of runs that ended long ago, by database and by what they were judged from. A late receipt or
+# statement may still change one: each is looked at once a minute, not at every poll of an open overview.
+_KEPT_S = 60.0
+_Kept = dict[tuple[Any, ...], tuple[float, Judged]]
+_kept: WeakKeyDictionary[Engine, _Kept] = WeakKeyDictionary()
+
+
+def _known(connection: Connection, rows: Sequence[Row[Any]]) -> dict[int, Judged]:
+    kept = _still_kept(connection)
+    return {row.id: kept[tuple(row)][1] for row in rows if tuple(row) in kept}
+
+
+def _still_kept(connection: Connection) -> _Kept:
+    now = clock.monotonic()
+    return {key: each for key, each in _kept.get(connection.engine, {}).items() if now - each[0] < _KEPT_S}
+
+
+def _keep(connection: Connection, rows: Sequence[Row[Any]], lights: Mapping[int, Judged]) -> None:
+    now, long_ago, kept = clock.monotonic(), clock.now_ms() - SHOWN_MS, _still_kept(connection)
+    old = [row for row in rows if row.ended_at is not None and row.ended_at < long_ago]
+    _kept[connection.engine] = {tuple(row): (now, lights[row.id]) for row in old} | kept
 
 
 def _work(connection: Connection, ids: Collection[int], carrier: str | None) -> dict[int, _Work]:

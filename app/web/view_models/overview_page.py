@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,12 +12,12 @@ from pydantic import TypeAdapter
 from sqlalchemy import ColumnElement, Connection, Row, case, exists, func, select
 
 from app.api.event_streams import StateSnapshot
-from app.campaigns import queries
+from app.campaigns import forecast, queries
+from app.campaigns.forecast import LinkUse
 from app.core import clock
 from app.core.states import CampaignState, LinkState, RunState
 from app.database.models import campaigns, quarantine, runs, unknowns
 from app.database.models import links as links_table
-from app.dispatch import link_store
 from app.observability import faults
 from app.observability import link_status as links
 from app.observability.link_status import LinkStatus
@@ -25,7 +25,7 @@ from app.security.tenant_scope import own_campaigns
 from app.web import nav
 from app.web.view_models import chief_panel, run_status, todo, traffic_light
 from app.web.view_models.chief_panel import ChiefPanel
-from app.web.view_models.deadlines import SHOWN_MS, DirectiveDeadline, directive_deadlines
+from app.web.view_models.deadlines import SHOWN_MS, DirectiveDeadline, deadlines, due_directives
 from app.web.view_models.run_status import RunView
 from app.web.view_models.svg_charts import Span
 from app.web.view_models.traffic_light import Judged
@@ -161,15 +161,14 @@ _LIVE = TypeAdapter(Live)
 def scene(connection: Connection, carrier: str | None) -> OverviewView:
     """Load the overview for a carrier's operator, or for anybody else (None)."""
     rows, found_in_all = _chosen(connection, carrier)
-    members = select(runs).where(runs.c.campaign_id.in_([row.id for row in rows])).order_by(runs.c.id)
-    own = members if carrier is None else members.where(runs.c.carrier == carrier)
-    found = run_status.views(connection, rows, queries.runs_of(connection, own))
-    every = [_campaign(row, found) for row in rows]
-    own_links, known = link_store.all_links(connection, carrier), links.facts(connection)
+    due = due_directives(connection, carrier, _directives(rows))
+    views, use = _views(connection, carrier, rows, due.unjudged)
+    every = [_campaign(row, views) for row in rows]
+    own_links, known = [row for row in use.links.rows if carrier in (None, row.carrier)], use.links.status
     approved = [run for each in every if each.state is CampaignState.APPROVED for run in each.runs]
     return OverviewView(
-        panel=chief_panel.panel(connection, approved),
-        letters=directive_deadlines(connection, carrier, _directives(every), approved),
+        panel=chief_panel.panel(connection, approved, use.links.at),
+        letters=deadlines(connection, due, views),
         campaigns=every[:MOST],
         faults=_faults(connection, carrier),
         halted=[
@@ -193,6 +192,28 @@ def scene(connection: Connection, carrier: str | None) -> OverviewView:
         any=bool(rows) or connection.execute(select(campaigns.c.id).limit(1)).first() is not None,
         links=links_shape(own_links, known),
     )
+
+
+def _views(
+    connection: Connection, carrier: str | None, rows: Sequence[Row[Any]], others: Mapping[int, int]
+) -> tuple[list[RunView], LinkUse]:
+    """Load the runs of these campaigns and, by id, those of `others`, and what links and running runs do.
+
+    All runs are read at once: each read costs more than its rows.
+    """
+    shown, r = {row.id for row in rows}, runs.c
+    wanted = r.campaign_id.in_(shown) | r.id.in_(others) | (r.state == RunState.RUNNING)
+    found = queries.runs_of(connection, select(runs).where(wanted).order_by(r.id))
+    running = [run for run in found if run.state is RunState.RUNNING]
+    own = [
+        run
+        for run in found
+        if run.id in others or (run.campaign_id in shown and carrier in (None, run.carrier))
+    ]
+    use, elsewhere = forecast.link_use(connection, clock.now(), running), set(others.values())
+    if elsewhere:
+        rows = [*rows, *connection.execute(select(campaigns).where(campaigns.c.id.in_(elsewhere)))]
+    return run_status.views(connection, rows, own, use), use
 
 
 def links_shape(found: Iterable[Row[Any]], known: Mapping[int, LinkStatus]) -> str:
@@ -317,13 +338,10 @@ def _campaign(row: Row[Any], found: Iterable[RunView]) -> CampaignView:
     return CampaignView(row.id, row.name, row.sender, state, row.directive_id, own)
 
 
-def _directives(shown: Iterable[CampaignView]) -> dict[int, int]:
+def _directives(rows: Iterable[Row[Any]]) -> dict[int, int]:
     """Return the directive of each approved campaign under one."""
-    return {
-        each.id: each.directive_id
-        for each in shown
-        if each.directive_id is not None and each.state is CampaignState.APPROVED
-    }
+    approved = [row for row in rows if row.state == CampaignState.APPROVED]
+    return {row.id: row.directive_id for row in approved if row.directive_id is not None}
 
 
 def _unknown(connection: Connection, carrier: str | None) -> list[Unknown]:

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, select
 
 from app.campaigns import forecast
-from app.campaigns.forecast import Deadlines, Load, Queued, Rate
+from app.campaigns.forecast import Deadlines, LinkUse, Load, Queued, Rate
 from app.campaigns.queries import RunSummary
 from app.core import clock, sending_window
 from app.core.states import DeliveryState, RunState
@@ -18,12 +18,12 @@ from app.database.models import directives
 from app.ledger.contract import TallyCount
 from app.observability import link_status
 from app.observability.link_status import LinkHealthState, Standstill
-from app.observability.send_rate import NOTHING, Measured, measured
+from app.observability.send_rate import NOTHING, Measured
 from app.reports import carrier_statement, comparison
 from app.reports.carrier_report import figures_of
 from app.reports.carrier_statement import Statement
 from app.reports.figures import Figures
-from app.reports.scope import SentRun, proved
+from app.reports.scope import SentRun, levels_proved
 from app.web.translations import Said
 from app.web.view_models import svg_charts, traffic_light
 from app.web.view_models.svg_charts import Span
@@ -74,19 +74,23 @@ def bar_of(figures: Figures) -> dict[str, int]:
 
 
 def views(
-    connection: Connection, campaigns: Sequence[Row[Any]], found: Sequence[RunSummary]
+    connection: Connection,
+    campaigns: Sequence[Row[Any]],
+    found: Sequence[RunSummary],
+    use: LinkUse | None = None,
 ) -> list[RunView]:
-    """Load the status of these runs in a fixed number of queries."""
+    """Load the status of these runs in a fixed number of queries; use: for a caller that has read it."""
+    now, sent = clock.now(), [_sent_run(run) for run in found if run.audience is None]
+    use = use or forecast.link_use(connection, now)
     of = _PageData(
-        now=clock.now(),
+        now=now,
         campaigns={row.id: row for row in campaigns},
         deadlines=_report_deadlines(connection, campaigns),
-        rates=forecast.rates(connection),
-        queue=forecast.send_queue(connection, clock.now()),
-        measured=measured(connection, [run.id for run in found if run.state is RunState.RUNNING]),
-        stops=link_status.standstills(connection),
+        use=use,
+        stops=link_status.standstills(use.links),
+        levels=levels_proved(connection, sent, clock.to_ms(now)),
     )
-    return [(_view if run.audience is None else _held)(connection, run, of) for run in found]
+    return [_view(run, of) if run.audience is None else _held(connection, run, of) for run in found]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +100,9 @@ class _PageData:
     now: datetime
     campaigns: Mapping[int, Row[Any]]
     deadlines: Mapping[int | None, datetime]
-    rates: Mapping[str, Rate]
-    queue: Sequence[Queued]
-    measured: Mapping[int, Measured]
+    use: LinkUse
     stops: Mapping[str, Standstill]
+    levels: Mapping[int, int | None]
 
     def window(self, run: RunSummary) -> sending_window.Window:
         row = self.campaigns[run.campaign_id]
@@ -108,10 +111,10 @@ class _PageData:
     def lately(self, run: RunSummary) -> Measured:
         """Return its measured rate, while it may send."""
         sends = run.state is RunState.RUNNING and sending_window.open_at(self.window(run), self.now)
-        return self.measured.get(run.id, NOTHING) if sends else NOTHING
+        return self.use.measured.get(run.id, NOTHING) if sends else NOTHING
 
     def ahead(self, run: RunSummary) -> list[Queued]:
-        return forecast.before(self.queue, run.carrier, run.priority, run.id)
+        return forecast.before(self.use.queue, run.carrier, run.priority, run.id)
 
     def deadline(self, run: RunSummary) -> datetime | None:
         return self.deadlines.get(self.campaigns[run.campaign_id].directive_id)
@@ -119,15 +122,17 @@ class _PageData:
 
 def _report_deadlines(connection: Connection, campaigns: Iterable[Row[Any]]) -> dict[int | None, datetime]:
     ids = {row.directive_id for row in campaigns if row.directive_id is not None}
+    if not ids:
+        return {}
     query = select(directives.c.id, directives.c.report_deadline).where(directives.c.id.in_(ids))
     return {
         row.id: clock.from_ms(row.report_deadline) for row in connection.execute(query) if row.report_deadline
     }
 
 
-def _view(connection: Connection, run: RunSummary, of: _PageData) -> RunView:
+def _view(run: RunSummary, of: _PageData) -> RunView:
     figures = _figures(run)
-    level = proved(connection, _sent_run(run), clock.to_ms(of.now)) if figures.sent else None
+    level = of.levels[run.id] if figures.sent else None
     received = _received(figures, level)
     waiting = figures.no_receipt + figures.unknown + (figures.relayed if _by_handset(level) else 0)
     done = run.ended_at if run.state in _OVER else _forecast(run, of)
@@ -161,7 +166,7 @@ def _stops(run: RunSummary, figures: Figures, of: _PageData) -> Judged | None:
     """Say why nothing is sent now; None if something is, or nothing is left."""
     if not figures.waiting:
         return None
-    if run.carrier not in of.rates:
+    if run.carrier not in of.use.rates:
         return traffic_light.NO_LINK
     if run.carrier in of.stops:
         return STANDS[of.stops[run.carrier].state]
@@ -267,7 +272,7 @@ def _forecast(run: RunSummary, of: _PageData) -> datetime | None:
     """Forecast the end; None before the start, or while nothing can be sent."""
     if run.state is RunState.PLANNED:
         return None
-    of_links = of.rates.get(run.carrier, Rate(0.0, 0, 0, 0))
+    of_links = of.use.rates.get(run.carrier, Rate(0.0, 0, 0, 0))
     rate = forecast.paced(of_links, run.segments_per_second, of.lately(run), of.ahead(run))
     due = Deadlines(of.window(run), of.deadline(run))
     return forecast.conclude(run.id, _load(run, of), rate, due, of.now).finishes_at

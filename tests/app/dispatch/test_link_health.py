@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import Connection, delete, select, update
 
-from app.campaigns.forecast import rates
+from app.campaigns.forecast import Rate, rates
 from app.core import clock
 from app.core.states import DeliveryState, LinkState
 from app.database.connection import Database, shared_ms
@@ -21,7 +21,7 @@ from app.dispatch.claims import SendContext
 from app.dispatch.link_health import HealthSweep, say
 from app.dispatch.send_loop import SendLoop
 from app.observability import link_status
-from app.observability.link_status import LinkHealthState, LinkStatus, facts
+from app.observability.link_status import LinkHealthState, LinkStatus, Standstill, facts
 from app.observability.metrics import Metrics
 from carriers.contract import Halted, LinkHealth, LinkOptions, ReceiptLevel
 from carriers.simulators.smsc import Smsc, SmscBehaviour
@@ -43,6 +43,14 @@ def stand(db: Database, link: int, *found: LinkHealth) -> LinkStatus:
     for holder, health in zip("abc", found, strict=False):
         db.write(say, [(link, holder, health)])
     return db.read(facts)[link]
+
+
+def _standstills(connection: Connection) -> dict[str, Standstill]:
+    return link_status.standstills(link_status.links_now(connection))
+
+
+def _rates(connection: Connection) -> dict[str, Rate]:
+    return rates(link_status.links_now(connection))
 
 
 @pytest.mark.parametrize(
@@ -85,7 +93,7 @@ def test_a_link_that_puts_off_everything_is_no_link_at_work_after_a_while(db: Da
     text = Metrics(db).text().decode()
     (seconds,) = [line.split()[-1] for line in text.splitlines() if line.startswith("loa_link_refusing_")]
     assert 100 < float(seconds) < 300
-    assert db.read(link_status.standstills)["viettel"].state is LinkHealthState.REFUSING
+    assert db.read(_standstills)["viettel"].state is LinkHealthState.REFUSING
 
 
 def test_a_link_that_waits_for_answers_says_since_when_and_is_written_once(db: Database) -> None:
@@ -95,8 +103,8 @@ def test_a_link_that_waits_for_answers_says_since_when_and_is_written_once(db: D
     assert link_status.is_away(found)
     assert link_status.since(found) == found.waiting_since
     assert found.waiting_since is not None
-    assert db.read(link_status.standstills)["viettel"].state is LinkHealthState.WAITING
-    assert db.read(rates)["viettel"].segments_per_second == 0
+    assert db.read(_standstills)["viettel"].state is LinkHealthState.WAITING
+    assert db.read(_rates)["viettel"].segments_per_second == 0
     (shown,) = db.read(link_health.with_facts)
     assert (shown["health"], shown["since"]) == ("waiting", link_health._said(found.waiting_since))
     assert stand(db, world.link.id, replace(waits, waiting_since=None)).state is LinkHealthState.CONNECTED
@@ -118,7 +126,7 @@ def test_a_link_that_the_settings_no_longer_name_is_left_and_not_lost(db: Databa
     assert left(other, ["viettel-2"], 31_000) is LinkHealthState.CLOSED  # its own settings may name it
     assert left(here, ["viettel-2"], 31_000) is LinkHealthState.LEFT
     assert not link_status.is_away(db.read(facts)[world.link.id])
-    assert db.read(link_status.standstills) == {}
+    assert db.read(_standstills) == {}
     assert "viettel-1" not in "".join(
         line for line in Metrics(db).text().decode().splitlines() if line.startswith("loa_link_")
     )
@@ -141,7 +149,7 @@ def test_a_link_renamed_after_a_long_standstill_is_left_and_its_rate_counts_no_m
         db.write(say, [(link.id, f"{link_health.own_host()}:2:x", UP)])
         db.write(link_store.leave, ["viettel-2"], link_health.own_host())
     assert db.read(facts)[world.link.id].state is LinkHealthState.LEFT
-    assert db.read(rates)["viettel"].segments_per_second == 100.0
+    assert db.read(_rates)["viettel"].segments_per_second == 100.0
     assert db.read(lambda c: c.execute(select(table.c.link_id)).scalars().all()) == [link.id]
 
 
@@ -153,7 +161,7 @@ def test_a_link_that_no_process_has_had_for_long_is_away_and_its_rate_counts_no_
     other = link_store.LinkRecord("viettel-2", "viettel", "viettel-2", 100.0, ReceiptLevel.HANDSET)
     db.write(say, [(db.write(link_store.register, other).id, "b", UP)])
     assert link_status.is_away(db.read(facts)[world.link.id])
-    assert db.read(rates)["viettel"].segments_per_second == 100.0
+    assert db.read(_rates)["viettel"].segments_per_second == 100.0
 
 
 def test_moments_are_kept_by_the_shared_clock_and_the_newest_refusal_counts(db: Database) -> None:
