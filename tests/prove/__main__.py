@@ -36,6 +36,8 @@ _WHOLE = {
 }
 _FOREIGN = (
     "prove/test_foreign_ends.py",
+    "prove/test_office_files.py",
+    "prove/test_codes_read.py",
     "long/carriers/simulators/test_smsc_smpplib.py",
     "app/notifications/test_webhook.py",
 )
@@ -70,7 +72,9 @@ def parts() -> dict[str, Part]:
     power = (*_PYTEST, "-q", str(ROOT / "tests" / "prove" / "test_power.py"))
     found["power"] = Part("power failures within commits", power, needs=("gcc",))
     tests = (str(ROOT / "tests" / each) for each in _FOREIGN)
-    found["foreign"] = Part("SMPP and webhooks against programs of others", (*_PYTEST, "-q", *tests))
+    found["foreign"] = Part(
+        "SMPP, webhooks and office files against programs of others", (*_PYTEST, "-q", *tests)
+    )
     bench = (
         sys.executable,
         "-m",
