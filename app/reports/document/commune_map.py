@@ -9,6 +9,7 @@ import io
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from datetime import date
+from functools import lru_cache
 from math import ceil, floor
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -53,6 +54,12 @@ class _Line(NamedTuple):
 
 def draw(shares: Mapping[str, float], on: date) -> DocumentPicture | None:
     """Return the map of the day's communes by these shares (0 to 1); None where districts are reported."""
+    return _drawn(tuple(sorted(shares.items())), on)
+
+
+@lru_cache(8)  # each format and the page of its own show the same, and writing the picture takes 0.1 s
+def _drawn(pairs: tuple[tuple[str, float], ...], on: date) -> DocumentPicture | None:
+    shares = dict(pairs)
     communes = [area for area in areas.reported(on) if len(area.code) == 5]
     if not communes or not shares:
         return None

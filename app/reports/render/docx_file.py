@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+from copy import deepcopy
 from functools import singledispatch
 from typing import Any
 
@@ -51,7 +52,7 @@ def add_table(docx: Docx, block: Table, room: float) -> None:
     widths = layout.columns(form, room, block.size)
     for column, wide in zip(made.columns, widths, strict=True):
         column.width = Mm(wide)
-    rows = list(made.rows)
+    rows, like = list(made.rows), dict[tuple[object, ...], Any]()
     _head(rows[0], block, widths)
     for nth, (row, said) in enumerate(zip(rows[1:], form.rows, strict=True), 1):
         together = layout.stays(nth, len(form.rows))
@@ -59,7 +60,7 @@ def add_table(docx: Docx, block: Table, room: float) -> None:
         for cell, column, content, wide in cells:
             text = shown(column.kind, value(content))
             look = {"bold": said.strong, "align": _align(column.kind, value(content)), "keep": together}
-            _put(cell, text, block.size, wide, **look)
+            _put_like(like, cell, text, block.size, wide, **look)
         parts.whole(row)
     parts.line(docx, block.source, layout.SOURCE)
 
@@ -82,6 +83,27 @@ def _head(row: Any, block: Table, widths: list[float]) -> None:
         parts.shade(cell)
     row._tr.get_or_add_trPr().append(OxmlElement("w:tblHeader"))
     parts.whole(row)
+
+
+def _put_like(
+    like: dict[tuple[object, ...], Any], cell: _Cell, text: str, size: float, wide: float, **look: Any
+) -> None:
+    """Fill the cell as `_put` does, by a copy of one of the same look: a tenth of the time.
+
+    Only a text that stands in one element as it is: no break, tab or blank at an end, and not nothing.
+    """
+    key, said = (size, wide, *look.values()), printable(text)
+    known = like.get(key) if said.isprintable() and said and said == said.strip() else None
+    if known is None:
+        _put(cell, text, size, wide, **look)
+        if len(cell._tc.xpath("./w:p/w:r/w:t")) == 1:
+            like.setdefault(key, cell._tc)
+        return
+    made = deepcopy(known)
+    (words,) = made.xpath("./w:p/w:r/w:t")
+    words.text = said
+    words.attrib.clear()
+    cell._tc.getparent().replace(cell._tc, made)
 
 
 def _put(cell: _Cell, text: str, size: float, wide: float, **look: Any) -> None:

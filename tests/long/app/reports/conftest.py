@@ -21,6 +21,7 @@ from tests import conftest as databases
 from tests.long.app.reports import five_carriers
 from tests.long.app.reports.letter_2024 import replay
 from tests.long.app.reports.scene import varied
+from tests.made_once import database_made_once
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
@@ -59,14 +60,10 @@ def replayed(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) ->
 Two = tuple[Freezer, list[Frozen]]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def frozen_twice(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database with two versions of form B, made once for a module."""
-    folder = tmp_path_factory.mktemp("frozen")
-    shutil.copy(sqlite_template, folder / "loa.sqlite3")
-    with closing(Database(f"sqlite:///{folder / 'loa.sqlite3'}")) as db:
-        two_versions(db, folder)
-    return folder / "loa.sqlite3"
+    """A database with two versions of form B."""
+    return database_made_once(tmp_path_factory, "frozen-twice", sqlite_template, two_versions)
 
 
 @pytest.fixture
