@@ -15,7 +15,6 @@ from app.database.models import budgets, runs
 from app.ledger.money import BILLED
 from carriers.simulators.smsc import Smsc, SmscBehaviour
 from tests.app.world import build
-from tests.engines import other_by_hand
 from tests.faults.ending import verified
 from tests.faults.processes import Home, smpp_link
 from tests.faults.view import View
@@ -42,8 +41,7 @@ def run(view: View) -> tuple[str, dict[str, object] | None]:
     return str(state), why
 
 
-@other_by_hand
-@pytest.mark.slow
+@pytest.mark.prove  # simulated days with a budget and kills are in CI
 async def test_four_senders_that_are_killed_send_no_segment_beyond_the_budget(home: Home) -> None:
     home.measured = False  # who is killed could not say what it covered
     queued(home.url)

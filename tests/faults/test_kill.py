@@ -10,7 +10,6 @@ import pytest
 
 from app.core.states import DeliveryState
 from carriers.simulators.smsc import Smsc, SmscBehaviour
-from tests.engines import other_by_hand
 from tests.faults.ending import sent_again, settled
 from tests.faults.processes import Home, smpp_link
 from tests.faults.view import View, queue
@@ -24,8 +23,7 @@ def _count(home: Home) -> int:
     return int(os.environ.get("LOA_KILL_COUNT", "3000"))
 
 
-@other_by_hand
-@pytest.mark.slow
+@pytest.mark.prove  # kills at any moment are in the simulated days and in the drills of CI
 async def test_kills_double_nothing_and_leave_at_most_a_sub_batch_unknown_each(home: Home) -> None:
     """T08, T31, T34: and what nobody can know is sent again only because a person says so."""
     count, home.measured = _count(home), False  # who is killed could not say what it covered

@@ -12,7 +12,7 @@ from tests.year.rounds import live
 from tests.year.stores import Store
 
 
-@pytest.mark.slow
+@pytest.mark.prove  # `make simulate` has days of each kind in CI
 async def test_a_quarter_of_a_year_leaves_nothing_open_and_sends_nothing_twice(sqlite_home: Home) -> None:
     """Campaigns go after 40 days here, so that receipts that come after 80 find nothing any more."""
     sqlite_home.measured = False
