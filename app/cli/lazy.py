@@ -61,7 +61,7 @@ _NOUNS = {
     "key": "API keys: shown once, kept as hashes.",
     "link": "Links to carriers: which send, which are halted and why.",
     "plan": "Plans: rounds before, during and after Tet.",
-    "privacy": "What is held on one person.",
+    "privacy": "What is held on one person, and their requests.",
     "receipts": "Result files of carriers: receipts, and a reconciliation.",
     "rejected": "Rejected messages: why, and send them again.",
     "report": "Result reports.",

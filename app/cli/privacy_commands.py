@@ -1,26 +1,33 @@
-"""`loa privacy`: what is held on one person."""
+"""`loa privacy`: what is held on one person, and what persons ask about their own data."""
 
 from __future__ import annotations
 
 import sys
+from itertools import islice
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from app.api.bodies import filled
 from app.cli import common
-from app.cli.common import open_db
+from app.cli.common import ledger_for, open_db
 from app.cli.current_user import decider
-from app.cli.output import Json, listing, say
-from app.cli.remote import at_server
+from app.cli.output import After, Json, Most, Number, listing, say, shown
+from app.cli.remote import asked, at_server
+from app.core.errors import Invalid
+from app.privacy import person_requests
+from app.privacy.person_answers import PersonAnswer, PersonAnswers
 from app.privacy.person_data import PersonData, person_data, whole_paper
+from app.privacy.person_requests import NewPersonRequest, PersonRequest, RequestKind, RequestOutcome
+from app.privacy.routes import PersonAnswerBody, PersonRequestBody
 
-app = typer.Typer(no_args_is_help=True, help="What is held on one person.")
+app = typer.Typer(no_args_is_help=True, help="What is held on one person, and their requests.")
 
 
 @app.callback()
 def privacy() -> None:
-    """What is held on one person."""
+    """What is held on one person, and their requests."""
 
 
 @app.command()
@@ -53,3 +60,95 @@ def _found(number: str) -> PersonData:
         return there
     with open_db() as (db, _):
         return person_data(db, number, db.read(decider, "read_person_data"))
+
+
+@app.command("request")
+def request_(
+    kind: Annotated[RequestKind, typer.Option(help="What the person asks for.")],
+    came: Annotated[str, typer.Option(help="The day on which it came, as 2026-11-27.")],
+    reference: Annotated[str, typer.Option(help="How it came, such as number and day of the letter.")],
+    number: Annotated[
+        str | None, typer.Argument(help="In any usual spelling; from stdin, when not given.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Record what the holder of a number asks about their own data, with the day by which to answer."""
+    phone = (number if number is not None else sys.stdin.readline()).strip()
+    said = {"phone": phone, "kind": kind, "came_on": came, "reference": reference}
+    body = filled(PersonRequestBody, said)
+    wanted = NewPersonRequest(body.phone, body.kind, body.came_on, body.reference)
+    found: PersonRequest
+    if common.server is not None:
+        found = at_server(
+            lambda api: api.record_person_request(
+                phone=phone, kind=body.kind.value, came_on=body.came_on, reference=body.reference
+            )
+        )
+    else:
+        with open_db() as (db, settings):
+            who = db.read(decider, "record_person_request")
+            found = db.write(person_requests.record, wanted, who.name, settings.holidays)
+    say(found, as_json)
+
+
+@app.command("requests")
+def requests_(
+    open_only: Annotated[bool, typer.Option("--open", help="Only those that are open.")] = False,
+    after: After = 0,
+    limit: Most = 1000,
+    as_json: Json = False,
+) -> None:
+    """Show what persons have asked, by when it is to be answered, and by whom it was."""
+    found = asked(
+        lambda api: list(islice(api.list_person_requests(after=after, open_only=open_only), limit)),
+        lambda db: db.read(person_requests.page, after, limit, open_only=open_only),
+    )
+    listing(found, ("id", "kind", "phone", "came_on", "due_on", "overdue", "outcome", "answered_by"), as_json)
+
+
+@app.command()
+def answer(
+    request_id: Number,
+    why: Annotated[str, typer.Option(help="In words for who asked.")],
+    refuse: Annotated[bool, typer.Option("--refuse", help="Do nothing, and say why not.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Carry a request out, or refuse it: erase, list the number everywhere, or say what is held. Audited.
+
+    Who has recorded a request to erase does not carry it out.
+    """
+    outcome = RequestOutcome.REFUSED if refuse else RequestOutcome.DONE
+    body = filled(PersonAnswerBody, {"outcome": outcome, "why": why})
+    found: PersonRequest
+    if common.server is not None:
+        found = at_server(
+            lambda api: api.answer_person_request(request_id, outcome=outcome.value, why=body.why)
+        )
+    else:
+        with open_db() as (db, settings):
+            ledger, who = ledger_for(db, settings.chunk_size), db.read(decider, "answer_person_request")
+            answers = PersonAnswers(db, ledger, settings.retention_days, who)
+            found = answers.answer(request_id, PersonAnswer(outcome, body.why))
+    say(found, as_json)
+
+
+@app.command()
+def paper(
+    request_id: Number,
+    out: Annotated[Path | None, typer.Option(help="Write it there.")] = None,
+) -> None:
+    """Print the paper for who asked, with its digest and seal, or write it to a file."""
+    found = asked(
+        lambda api: api.get_person_request(request_id), lambda db: db.read(person_requests.get, request_id)
+    )
+    if not found.paper:
+        raise Invalid(f"Request {request_id} is not answered yet; `loa privacy answer` answers it.")
+    if not found.intact:
+        raise Invalid(f"The paper of request {request_id} was altered; compare the database with a backup.")
+    seal = found.seal or "không có khóa"
+    whole = f"{found.paper}SHA-256: {found.sha256}\nDấu xác nhận: {seal}\n"
+    if out is None:
+        typer.echo(shown(whole), nl=False)
+        return
+    out.write_text(whole, encoding="utf-8")
+    typer.echo(f"Wrote {out}.")

@@ -239,9 +239,8 @@ class Settings(BaseSettings):
     retention_days: int = Field(default=90, ge=1, le=3650)
     # When totals and audit rows are erased: months after the report, end or action; logs must last a year.
     records_months: int = Field(default=24, ge=12, le=1200)
-    verify_per_minute: int = Field(
-        default=30, ge=1, le=10_000
-    )  # genuine checks by one address, without a key
+    holidays: values.Days = ()  # public holidays that change each year, such as Tet and days in lieu
+    verify_per_minute: int = Field(default=30, ge=1, le=10_000)  # genuine checks by one address, no key
     # A webhook call not committed by then gets 503, and is repeated by the carrier.
     webhook_patience_s: float = Field(default=10.0, ge=0.1, le=300)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from base64 import b64decode, urlsafe_b64decode
+from datetime import date
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Annotated
@@ -185,6 +186,7 @@ def _picture(file: Path) -> Path:
 Picture = Annotated[Path, AfterValidator(_picture)]
 DatabaseUrl = Annotated[str, AfterValidator(database_url)]
 DayTime = Annotated[str, AfterValidator(_day_time)]
+Days = tuple[date, ...]
 EventKind = Annotated[str, AfterValidator(_event_kind)]
 Host = Annotated[str, AfterValidator(_host)]
 Address = Annotated[

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, func, or_, select, update
@@ -366,12 +366,14 @@ def look(connection: Connection, batch_id: int) -> Pieces | None:
     return pieces if wanted in (None, found) and not is_redefined(connection, batch_id) else None
 
 
-def hash_rows(connection: Connection, batch_id: int) -> tuple[Pieces, str]:
-    """Return the hashes of a batch's subscribers as they are now, by piece and of all."""
+def hash_rows(connection: Connection, batch_id: int, but: Collection[int] = ()) -> tuple[Pieces, str]:
+    """Return the hashes of a batch's subscribers now, by piece and of all; but: lines left out."""
     found, pieces, after = hashlib.sha256(), Pieces(), 0
     while rows := _piece(connection, batch_id, after):
-        _, *columns = zip(*rows, strict=True)
-        read = row_bytes(*columns)
+        read = b""
+        if counted := [row for row in rows if row.seq not in but]:
+            _, *columns = zip(*counted, strict=True)
+            read = row_bytes(*columns)
         found.update(read)
         pieces[after] = hashlib.sha256(read).digest()
         after = rows[-1].seq

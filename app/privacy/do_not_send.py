@@ -10,9 +10,9 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, select, text
 
 from app.core import clock
-from app.core.phone import REASONS, mask, normalise
+from app.core.phone import HOLDERS, REASONS, mask, normalise
 from app.database.listing import ListColumns, ListPart, ListRequest, part
-from app.database.models import do_not_send
+from app.database.models import batches, do_not_send, links
 from app.security import audit
 
 MOST = 10_000  # numbers of one request
@@ -63,6 +63,22 @@ def add(connection: Connection, carrier: str, numbers: Iterable[str], who: str) 
     if rows:
         connection.execute(_ADD, rows)
     return _noted(connection, (who, "do-not-send.add", carrier), Changed(len(fresh), len(known), refused))
+
+
+def add_everywhere(connection: Connection, phone: int, who: str) -> int:
+    """Put a number on the list of every carrier that there is or may be; return on how many it is new.
+
+    Its holder may have gone to another carrier with it. The caller's act of the audit says so.
+    """
+    known = {row.carrier for row in connection.execute(select(batches.c.carrier).distinct())}
+    known |= {row.carrier for row in connection.execute(select(links.c.carrier).distinct())}
+    now, c = clock.now_ms(), do_not_send.c
+    there = set(connection.execute(select(c.carrier).where(c.phone == phone)).scalars())
+    fresh = sorted((HOLDERS | known) - there)
+    rows = [{"carrier": carrier, "phone": phone, "at": now, "by": who[:80]} for carrier in fresh]
+    if rows:
+        connection.execute(_ADD, rows)
+    return len(fresh)
 
 
 def remove(connection: Connection, carrier: str, numbers: Iterable[str], who: str) -> Changed:

@@ -26,6 +26,7 @@ from app.database.models import (
     do_not_send,
     inbound_messages,
     links,
+    person_requests,
     quarantine,
     receipt_files,
     receipt_lines,
@@ -48,6 +49,7 @@ class HeldKind(StrEnum):
     QUARANTINE = "quarantine"  # a receipt that matches no message
     INBOUND = "inbound"  # a message from it
     DO_NOT_SEND = "do_not_send"  # that it wants none
+    ASKED = "asked"  # what its holder asks about it, as long as that is not answered
 
 
 class HeldWhy(StrEnum):
@@ -66,6 +68,7 @@ _WHY = {
     HeldKind.QUARANTINE: HeldWhy.PROOF,
     HeldKind.INBOUND: HeldWhy.REQUEST,
     HeldKind.DO_NOT_SEND: HeldWhy.REQUEST,
+    HeldKind.ASKED: HeldWhy.REQUEST,
 }
 
 
@@ -116,7 +119,7 @@ def person_data(db: Database, number: str, who: Caller) -> PersonData:
     if isinstance(phone, str):
         raise Invalid(REASONS[phone].en, field="phone")
     db.read(require_few, who.name)
-    held = db.read(lambda c: sorted(_held(c, phone), key=lambda each: each.since))
+    held = db.read(held_on, phone)
     return db.write(_noted, phone, held, who)
 
 
@@ -146,6 +149,11 @@ def _seen(connection: Connection, phone: int) -> list[NumberSighting] | None:
     ]
 
 
+def held_on(connection: Connection, phone: int) -> list[HeldData]:
+    """Return where this number is held, oldest first."""
+    return sorted(_held(connection, phone), key=lambda each: each.since)
+
+
 def _held(connection: Connection, phone: int) -> Iterator[HeldData]:
     yield from _lists(connection, phone)
     yield from _messages(connection, phone)
@@ -155,6 +163,9 @@ def _held(connection: Connection, phone: int) -> Iterator[HeldData]:
     n = do_not_send.c
     for row in connection.execute(select(do_not_send).where(n.phone == phone).order_by(n.carrier)):
         yield _place(HeldKind.DO_NOT_SEND, row.carrier, row.carrier, 1, row.added_at, by=row.added_by)
+    q = person_requests.c
+    for row in connection.execute(select(person_requests).where(q.phone == phone).order_by(q.id)):
+        yield _place(HeldKind.ASKED, row.reference, "", 1, row.recorded_at, by=row.recorded_by)
 
 
 def _place(kind: HeldKind, name: str, carrier: str, n: int, since: int, **more: str | None) -> HeldData:
@@ -201,7 +212,7 @@ def _others(phone: int) -> Iterator[tuple[HeldKind, Select[Any]]]:
 
 # ---- The paper
 
-_KINDS = {
+KINDS = {
     HeldKind.LIST: "Danh sách thuê bao",
     HeldKind.MESSAGE: "Tin nhắn gửi đến số này",
     HeldKind.RECEIPTS: "Biên nhận của tin đã gửi",
@@ -209,12 +220,18 @@ _KINDS = {
     HeldKind.QUARANTINE: "Biên nhận chưa khớp tin nào",
     HeldKind.INBOUND: "Tin nhắn từ số này",
     HeldKind.DO_NOT_SEND: "Danh sách không gửi",
+    HeldKind.ASKED: "Yêu cầu của chủ thuê bao, đang giải quyết",
 }
-_WHYS = {
+WHYS = {
     HeldWhy.TASK: "thực hiện chiến dịch theo công văn",
     HeldWhy.PROOF: "chứng minh kết quả gửi, đến hết thời hạn lưu",
     HeldWhy.REQUEST: "thực hiện yêu cầu của chủ thuê bao",
 }
+
+
+def place_name(of: HeldData) -> str:
+    """Return what a paper calls the place."""
+    return f"{KINDS[of.kind]}: {of.name}" + (f" ({of.carrier})" if of.carrier else "")
 
 
 def _paper(of: PersonData) -> list[str]:
@@ -230,8 +247,8 @@ def _paper(of: PersonData) -> list[str]:
         area = f"; địa bàn: {each.area}" if each.area else ""
         by = f"; người nhập: {each.by}" if each.by else ""
         lines.append(
-            f"{n}. {_KINDS[each.kind]}: {each.name} ({each.carrier}), {each.n} dòng, từ "
-            f"{each.since:%H:%M %d/%m/%Y}{area}{by}; mục đích: {_WHYS[each.why]}."
+            f"{n}. {place_name(each)}, {each.n} dòng, từ "
+            f"{each.since:%H:%M %d/%m/%Y}{area}{by}; mục đích: {WHYS[each.why]}."
         )
     return [*lines, "", *_who(of.seen)]
 

@@ -1,22 +1,26 @@
-"""API routes of privacy: do-not-send lists and erasure certificates."""
+"""API routes of privacy: a person's data and requests, do-not-send lists and erasure certificates."""
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Annotated
 
 from fastapi import Query
 from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.api.dependencies import Config, Db, Id, Page, Paging, Routes, Who, page_of
+from app.api.bodies import Line, Prose, StrictBody
+from app.api.dependencies import Config, Db, Id, LedgerDep, Page, Paging, Routes, Who, page_of
 from app.api.idempotent_route import Acts, unkeyed
 from app.core.errors import Forbidden, Invalid
 from app.core.known_carriers import check_carrier, check_filter
 from app.dispatch.schemas import NumberBody
-from app.privacy import certificates, do_not_send
+from app.privacy import certificates, do_not_send, person_requests
 from app.privacy.certificates import Certificate
 from app.privacy.do_not_send import LONGEST, MOST, Changed, DoNotSendEntry
+from app.privacy.person_answers import PersonAnswer, PersonAnswers
 from app.privacy.person_data import PersonData, person_data
+from app.privacy.person_requests import NewPersonRequest, PersonRequest, RequestKind, RequestOutcome
 from app.security import Caller
 
 router = Routes(prefix="/v1", tags=["privacy"], route_class=Acts)
@@ -44,6 +48,59 @@ def read_person_data(body: NumberBody, db: Db, who: Who) -> PersonData:
     The answer to who asks for their own data, masked, with a paper; the audit keeps each reading.
     """
     return person_data(db, body.phone, who)
+
+
+class PersonRequestBody(NumberBody):
+    """What the holder of a number asks about their own data. came_on: the day on which it came."""
+
+    kind: RequestKind
+    came_on: date = Field(examples=["2026-11-27"])
+    reference: Line = Field(examples=["Đơn số 12 ngày 27/11/2026"])
+
+
+class PersonAnswerBody(StrictBody):
+    """How the request is answered: done carries out what was asked, refused does nothing."""
+
+    outcome: RequestOutcome
+    why: Prose = Field(examples=["Đã xóa theo yêu cầu của chủ thuê bao."])
+
+
+@router.post("/privacy/requests")
+@unkeyed
+def record_person_request(body: PersonRequestBody, db: Db, settings: Config, who: Who) -> PersonRequest:
+    """Record what a person asks about their own data, to be answered within two working days.
+
+    The same number, kind and day again is the request that is there, as long as it is open.
+    """
+    wanted = NewPersonRequest(body.phone, body.kind, body.came_on, body.reference)
+    return db.write(person_requests.record, wanted, who.name, settings.holidays)
+
+
+@router.get("/privacy/requests")
+def list_person_requests(
+    db: Db, paging: Paging, open_only: Annotated[bool, Query(description="only those that are open")] = False
+) -> Page[PersonRequest]:
+    """List what persons have asked about their own data, numbers masked, without the papers."""
+    found = db.read(person_requests.page, paging.after, paging.limit, open_only=open_only)
+    return page_of(found, paging)
+
+
+@router.get("/privacy/requests/{request_id}")
+def get_person_request(request_id: Id, db: Db) -> PersonRequest:
+    """Get a request with the paper for who asked; `intact` says whether its seal still fits."""
+    return db.read(person_requests.get, request_id)
+
+
+@router.post("/privacy/requests/{request_id}/answer")
+def answer_person_request(
+    request_id: Id, body: PersonAnswerBody, db: Db, ledger: LedgerDep, settings: Config, who: Who
+) -> PersonRequest:
+    """Answer a request: erase, list the number everywhere, or say what is held; or refuse it.
+
+    Who has recorded a request to erase does not carry it out. The number is gone from an answered request.
+    """
+    answers = PersonAnswers(db, ledger, settings.retention_days, who)
+    return answers.answer(request_id, PersonAnswer(body.outcome, body.why))
 
 
 @router.get("/do-not-send")

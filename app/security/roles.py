@@ -45,14 +45,15 @@ _MAY: tuple[tuple[frozenset[Role], str], ...] = (
         """list_plans get_plan directive_report get_reach list_doubts get_status list_notices list_addressees
         list_outreach get_report_form""",
     ),
-    (_OFFICE, "list_erasures get_erasure print_erasure"),
+    (_OFFICE, "list_erasures get_erasure print_erasure list_person_requests get_person_request"),
     # Writing and approving campaigns (never one's own: app/campaigns/approval.py), and what belongs to it.
     (
         _AUTHORS,
         """create_directive put_off_deadline create_plan set_round follow_up_round create_campaign follow_up
         ask_budget approve_budget
         edit_campaign submit_campaign withdraw_campaign add_run add_held_run remove_run approve_rejected
-        approve_campaign reject_campaign return_campaign set_addressee report_outreach return_report_form""",
+        approve_campaign reject_campaign return_campaign set_addressee report_outreach return_report_form
+        record_person_request""",
     ),
     # Work of a carrier's operator, which the office may do for it.
     (
@@ -72,7 +73,8 @@ _MAY: tuple[tuple[frozenset[Role], str], ...] = (
     (
         _ADMIN,
         """list_users add_user disable_user set_user_password sign_out_user list_keys add_key rotate_key
-        revoke_key replay_notice replay_failed_notices download_scam_reports read_person_data""",
+        revoke_key replay_notice replay_failed_notices download_scam_reports read_person_data
+        answer_person_request""",
     ),
     (frozenset({Role.ADMIN, Role.AUDITOR}), "list_acts verify_audit"),
     # Pages that read. page_do_<operation> is for the roles of that operation.
@@ -84,6 +86,7 @@ _MAY: tuple[tuple[frozenset[Role], str], ...] = (
     (_OFFICE, "page_directive_report page_plans page_plan"),
     (_EVERYBODY, "page_batches page_texts page_directives page_directive page_receipts"),
     (_OFFICE, "page_approvals page_notices page_erasures page_erasure"),
+    (_OFFICE, "page_person_requests page_person_request"),
     (_EVERYBODY, "page_receipt_files page_receipt_file page_opt_outs"),
     (_WORKERS, "page_new_batch page_new_receipt_file"),
     (_AUTHORS, "page_compose page_follow_up page_edit page_new_directive page_outreach"),

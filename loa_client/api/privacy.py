@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Literal
 
 from loa_client.operation import Call, Iteration, Operation, new_key, place
 from loa_client.values import given
 
-HeldKind = Literal["list", "message", "receipts", "result_file", "quarantine", "inbound", "do_not_send"]
+HeldKind = Literal[
+    "list", "message", "receipts", "result_file", "quarantine", "inbound", "do_not_send", "asked"
+]
 
 HeldWhy = Literal["task", "proof", "request"]
 
@@ -42,6 +44,32 @@ class PersonData:
     paper: str = ""
     sha256: str = ""
     seal: str | None = None
+
+
+RequestKind = Literal["see", "erase", "restrict", "object"]
+
+RequestOutcome = Literal["done", "refused"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PersonRequest:
+    id: int
+    kind: RequestKind
+    phone: str
+    came_on: date
+    due_on: date
+    overdue: bool
+    reference: str
+    recorded_at: datetime
+    recorded_by: str
+    outcome: RequestOutcome | None
+    answered_at: datetime | None
+    answered_by: str | None
+    answer: str | None
+    sha256: str | None
+    seal: str | None
+    intact: bool
+    paper: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +127,48 @@ class PrivacyOperations:
     def read_person_data(self, *, phone: str) -> Call[PersonData]:
         """Read what is held on one exact number."""
         return Call(method="POST", path="/v1/privacy/person", answer=PersonData, json=given(phone=phone))
+
+    @Iteration
+    def list_person_requests(
+        self, *, open_only: bool | None = None, after: int | None = None, limit: int | None = None
+    ) -> Call[PersonRequest]:
+        """List what persons have asked about their own data, numbers masked, without the papers."""
+        return Call(
+            method="GET",
+            path="/v1/privacy/requests",
+            answer=PersonRequest,
+            query=given(open_only=open_only, after=after, limit=limit),
+        )
+
+    @Operation
+    def record_person_request(
+        self, *, phone: str, kind: RequestKind, came_on: date, reference: str
+    ) -> Call[PersonRequest]:
+        """Record what a person asks about their own data, to be answered within two working days."""
+        return Call(
+            method="POST",
+            path="/v1/privacy/requests",
+            answer=PersonRequest,
+            json=given(phone=phone, kind=kind, came_on=came_on, reference=reference),
+        )
+
+    @Operation
+    def get_person_request(self, request_id: int) -> Call[PersonRequest]:
+        """Get a request with the paper for who asked."""
+        return Call(method="GET", path=place("/v1/privacy/requests/{}", request_id), answer=PersonRequest)
+
+    @Operation
+    def answer_person_request(
+        self, request_id: int, *, outcome: RequestOutcome, why: str, idempotency_key: str | None = None
+    ) -> Call[PersonRequest]:
+        """Answer a request."""
+        return Call(
+            method="POST",
+            path=place("/v1/privacy/requests/{}/answer", request_id),
+            answer=PersonRequest,
+            json=given(outcome=outcome, why=why),
+            key=idempotency_key or new_key(),
+        )
 
     @Iteration
     def list_do_not_send(

@@ -49,6 +49,7 @@ VISITS = (
     Visit("receipts", "/receipts"),
     Visit("inbound", "/inbound", "viettel"),
     Visit("find-person", "/find", "viettel"),
+    Visit("person-requests", "/person-requests"),
     Visit("receipt-files", "/receipt-files", "vnpt"),
     Visit("receipt-file-new", "/receipt-files/new", "vnpt"),
     Visit("receipt-file", "/receipt-files/1", "vnpt"),

@@ -40,6 +40,7 @@ from app.database.models.campaigns import (
 )
 from app.database.models.money import budgets, segment_prices
 from app.database.models.outcomes import daily_counts, late_failures, outcome_counts
+from app.database.models.privacy import person_requests
 from app.database.models.reporting import (
     addressees,
     attachments,
@@ -113,6 +114,7 @@ __all__ = [
     "outcome_counts",
     "outreach",
     "people",
+    "person_requests",
     "plan_rounds",
     "plans",
     "polled_chunks",

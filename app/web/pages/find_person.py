@@ -27,6 +27,7 @@ KINDS: dict[str, Said] = {
     HeldKind.QUARANTINE: say("receipts that match no message"),
     HeldKind.INBOUND: say("messages from it"),
     HeldKind.DO_NOT_SEND: say("a do-not-send list"),
+    HeldKind.ASKED: say("a request of its holder, still open"),
 }
 WHYS: dict[str, Said] = {
     HeldWhy.TASK: say("to carry out an official letter's campaign"),

@@ -21,8 +21,8 @@ from app.database.models import links as links_table
 from app.observability import faults
 from app.observability import link_status as links
 from app.observability.link_status import LinkStatus
+from app.privacy.person_requests import PersonRequest
 from app.security.tenant_scope import own_campaigns
-from app.web import nav
 from app.web.view_models import chief_panel, run_status, todo, traffic_light
 from app.web.view_models.chief_panel import ChiefPanel
 from app.web.view_models.deadlines import SHOWN_MS, DirectiveDeadline, deadlines, due_directives
@@ -118,6 +118,7 @@ class OverviewView:
     awaiting: list[todo.Awaiting]  # the oldest of them
     to_start: list[todo.ToStart]
     suspended: list[todo.SuspendedRun]
+    requests: list[PersonRequest]  # of persons, open; the page shows them to who may answer
     more: int
     any: bool  # whether any campaign exists, drafts included
     links: str  # hash of all links' states
@@ -166,6 +167,7 @@ def scene(connection: Connection, carrier: str | None) -> OverviewView:
     every = [_campaign(row, views) for row in rows]
     own_links, known = [row for row in use.links.rows if carrier in (None, row.carrier)], use.links.status
     approved = [run for each in every if each.state is CampaignState.APPROVED for run in each.runs]
+    awaiting = todo.awaiting(connection, carrier)
     return OverviewView(
         panel=chief_panel.panel(connection, approved, use.links.at),
         letters=deadlines(connection, due, views),
@@ -184,10 +186,11 @@ def scene(connection: Connection, carrier: str | None) -> OverviewView:
         ],
         unknown=_unknown(connection, carrier),
         quarantine=_quarantined(connection, carrier),
-        waiting=nav.waiting(connection, carrier),
-        awaiting=todo.awaiting(connection, carrier),
+        waiting=awaiting[0].among if awaiting else 0,
+        awaiting=awaiting,
         to_start=todo.to_start(connection, carrier),
         suspended=todo.suspended(connection, carrier),
+        requests=todo.person_requests(connection, carrier),
         more=found_in_all - len(every[:MOST]),
         any=bool(rows) or connection.execute(select(campaigns.c.id).limit(1)).first() is not None,
         links=links_shape(own_links, known),
@@ -267,6 +270,7 @@ def shape(of: OverviewView) -> str:
     parts += [(each.id, each.judged.said) for each in of.away]
     parts += [(each.id, each.since) for each in of.remarked]  # repeated failures alone change nothing
     parts += [each.run_id for each in of.unknown] + [each.run_id for each in of.to_start]
+    parts += [(each.id, each.overdue) for each in of.requests]
     parts += [of.waiting, of.more, bool(of.quarantine)]
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:_TAG]
 

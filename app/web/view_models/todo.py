@@ -1,4 +1,4 @@
-"""Work that waits for a person: campaigns to approve, runs to start."""
+"""Work that waits for a person: campaigns to approve, runs to start, requests to answer."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from sqlalchemy import Connection, func, select
 
 from app.core.states import CampaignState, RunState
 from app.database.models import audiences, batches, campaigns, run_batches, runs
+from app.privacy.person_requests import PersonRequest, open_ones
 from app.security.tenant_scope import own_campaigns
 from app.web.nav import planned
 
@@ -35,15 +36,23 @@ class SuspendedRun:
 
 @dataclass(frozen=True, slots=True)
 class Awaiting:
+    """A campaign that waits for approval. among: how many do, with those that are not listed."""
+
     id: int
     name: str
     submitted_by: str
+    among: int
 
 
 def awaiting(connection: Connection, carrier: str | None) -> list[Awaiting]:
     c = campaigns.c
     by = func.coalesce(c.submitted_by, c.created_by)
-    query = select(c.id, c.name, by).where(c.state == CampaignState.SUBMITTED).order_by(c.id).limit(3)
+    query = (
+        select(c.id, c.name, by, func.count().over())
+        .where(c.state == CampaignState.SUBMITTED)
+        .order_by(c.id)
+        .limit(3)
+    )
     query = query if carrier is None else query.where(own_campaigns(carrier))
     return [Awaiting(*row) for row in connection.execute(query)]
 
@@ -54,6 +63,11 @@ def suspended(connection: Connection, carrier: str | None) -> list[SuspendedRun]
     query = query.where(r.state == RunState.PAUSED.value, r.suspended.is_not(None))
     query = query if carrier is None else query.where(r.carrier == carrier)
     return [SuspendedRun(*row) for row in connection.execute(query.order_by(r.id).limit(MOST))]
+
+
+def person_requests(connection: Connection, carrier: str | None) -> list[PersonRequest]:
+    """Return the first open requests; an operator answers none."""
+    return [] if carrier is not None else list(open_ones(connection, MOST))
 
 
 def to_start(connection: Connection, carrier: str | None) -> list[ToStart]:

@@ -117,6 +117,10 @@ download_scam_reports   401  in   403  403  403  403
 read_person_data        401  in   403  403  403  403
 page_do_read_person_data 303  in   403  403  403  403
 find_person             401  in   403  403  in   in
+record_person_request   401  in   in   403  403  403
+list_person_requests    401  in   in   in   403  403
+get_person_request      401  in   in   in   403  403
+answer_person_request   401  in   403  403  403  403
 list_erasures           401  in   in   in   403  403
 get_erasure             401  in   in   in   403  403
 print_erasure           401  in   in   in   403  403
@@ -243,6 +247,10 @@ page_do_replay_failed_notices 303  in   403  403  403  403
 page_do_replay_notice   303  in   403  403  403  403
 page_erasures           303  in   in   in   403  403
 page_erasure            303  in   in   in   403  403
+page_person_requests    303  in   in   in   403  403
+page_person_request     303  in   in   in   403  403
+page_do_record_person_request 303  in   in   403  403  403
+page_do_answer_person_request 303  in   403  403  403  403
 page_audit              303  in   403  in   403  403
 page_audit_verification 303  in   403  in   403  403
 page_audit_export       303  in   403  in   403  403

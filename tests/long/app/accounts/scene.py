@@ -72,6 +72,7 @@ class Place(NamedTuple):
             "erasure",
             "order",
             "plan",
+            "request",
         )
         words |= {f"{each}_id": str(self.number) for each in numbers}
         return template.format_map(words)

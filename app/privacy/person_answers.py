@@ -1,0 +1,185 @@
+"""Answer what a person asks about their own data: carry it out or refuse it, and write the paper."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+from sqlalchemy import Connection, Row, update
+
+from app.campaigns.approval import FourEyes
+from app.core import clock
+from app.core.errors import Conflict
+from app.core.masking import mask_numbers
+from app.core.phone import mask
+from app.database.connection import Database
+from app.database.models import person_requests
+from app.ledger.contract import Ledger
+from app.privacy import certificates, do_not_send, person_erasure
+from app.privacy import person_requests as requests
+from app.privacy.person_data import WHYS, HeldData, person_data, place_name
+from app.privacy.person_requests import PersonRequest, RequestKind, RequestOutcome
+from app.security import Caller, audit
+from app.security.credential_provenance import behind, shared
+from app.security.principal import base_name
+
+_R = person_requests.c
+_LISTED_BY = "request"
+_TITLE = "TRẢ LỜI YÊU CẦU CỦA CHỦ THỂ DỮ LIỆU CÁ NHÂN"
+_KINDS = {
+    RequestKind.SEE: "cho biết dữ liệu đang lưu",
+    RequestKind.ERASE: "xóa dữ liệu",
+    RequestKind.RESTRICT: "hạn chế xử lý dữ liệu",
+    RequestKind.OBJECT: "phản đối việc gửi tin",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class PersonAnswer:
+    """How to answer. why: in words for who asked."""
+
+    outcome: RequestOutcome
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """What was done: rows erased by table, carriers' lists that are new, places kept, a paper."""
+
+    rows: Mapping[str, int] = field(default_factory=dict)
+    lists: int | None = None
+    kept: Sequence[HeldData] = ()
+    paper: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PersonAnswers:
+    """Answers requests in `who`'s name. days: the setting retention_days."""
+
+    db: Database
+    ledger: Ledger
+    days: int
+    who: Caller
+
+    def answer(self, number: int, said: PersonAnswer) -> PersonRequest:
+        """Answer a request; the same answer again changes nothing.
+
+        Raises FourEyes for who has recorded a request to erase, Conflict if it was answered otherwise.
+        """
+        row = self.db.read(requests.row_of, number)
+        if row.outcome is not None:
+            return self.db.read(_known, row, said)
+        if said.outcome is RequestOutcome.REFUSED:
+            return self.db.write(self._close, number, said, None)
+        match RequestKind(row.kind):
+            case RequestKind.SEE:
+                done = _Done(paper=person_data(self.db, str(row.phone), self.who).paper)
+                return self.db.write(self._close, number, said, done)
+            case RequestKind.ERASE:
+                self.db.read(_check_second, row, self.who)
+                found = self.db.read(person_erasure.find, row.phone)
+                return self.db.write(self._erase, number, said, found)
+            case RequestKind.RESTRICT | RequestKind.OBJECT:
+                return self.db.write(self._stop, number, said)
+
+    def _erase(
+        self, connection: Connection, number: int, said: PersonAnswer, found: person_erasure.ErasablePerson
+    ) -> PersonRequest:
+        if (row := requests.held(connection, number)).outcome is not None:
+            return _known(connection, row, said)
+        rows = person_erasure.erase(connection, self.ledger, found)
+        lists = do_not_send.add_everywhere(connection, found.phone, _by(number))
+        return self._close(connection, number, said, _Done(rows, lists, found.kept))
+
+    def _stop(self, connection: Connection, number: int, said: PersonAnswer) -> PersonRequest:
+        if (row := requests.held(connection, number)).outcome is not None:
+            return _known(connection, row, said)
+        lists = do_not_send.add_everywhere(connection, row.phone, _by(number))
+        return self._close(connection, number, said, _Done(lists=lists))
+
+    def _close(
+        self, connection: Connection, number: int, said: PersonAnswer, done: _Done | None
+    ) -> PersonRequest:
+        """Write the answer with its paper; the number goes from the request. done: None if it is refused."""
+        row = requests.held(connection, number)
+        if row.outcome is not None:
+            return _known(connection, row, said)
+        why, now = mask_numbers(said.why.strip()), clock.now_ms()
+        paper = "\n".join(_paper(row, why, done, (self.who.name, now, self.days))) + "\n"
+        sha256, seal = requests.stamp(connection, number, paper)
+        values: dict[str, Any] = {"outcome": said.outcome.value, "answer": why, "paper": paper}
+        values |= {"answered_at": now, "answered_by": self.who.name[:80], "sha256": sha256, "seal": seal}
+        self.ledger.forget_for_good(connection)
+        connection.execute(update(person_requests).where(_R.id == number).values(values | {"phone": None}))
+        told = {"kind": row.kind, "outcome": said.outcome.value, "sha256": sha256}
+        told |= {"rows": dict(done.rows), "lists": done.lists} if done else {}
+        audit.note(connection, self.who.name, "person-request.answer", f"{requests.SUBJECT}/{number}", **told)
+        return requests.get(connection, number)
+
+
+def _by(number: int) -> str:
+    return f"{_LISTED_BY} {number}"
+
+
+def _known(connection: Connection, row: Row[Any], said: PersonAnswer) -> PersonRequest:
+    """Return what was answered before. Raises Conflict if that was something else."""
+    if row.outcome != said.outcome.value:
+        raise Conflict(f"Request {row.id} was answered before ({row.outcome}); record a new one.")
+    return requests.get(connection, row.id)
+
+
+def _check_second(connection: Connection, row: Row[Any], who: Caller) -> None:
+    """Raise FourEyes unless somebody else has recorded the request: what is erased never comes back."""
+    own, theirs = {base_name(who.name)}, {base_name(row.recorded_by)}
+    if shared(own | behind(connection, who.name), theirs | behind(connection, row.recorded_by)):
+        raise FourEyes(
+            "You have recorded this request, or stand behind who did; somebody else must erase the data."
+        )
+
+
+# ---- The paper
+
+
+def _paper(row: Row[Any], why: str, done: _Done | None, by: tuple[str, int, int]) -> list[str]:
+    """Return the lines of the paper. by: who answered, when in ms, retention_days."""
+    who, at, days = by
+    came = date.fromordinal(row.came_on)
+    lines = [
+        _TITLE,
+        f"Yêu cầu số {row.id}: {_KINDS[RequestKind(row.kind)]}",
+        f"Số thuê bao: {mask(row.phone)}",
+        f"Ngày nhận: {came:%d/%m/%Y}; căn cứ: {row.reference}",
+        f"Kết quả: {'đã thực hiện' if done else 'từ chối'}",
+        f"Nội dung trả lời: {why}",
+    ]
+    if done is not None and row.kind == RequestKind.ERASE:
+        lines += ["", *_erased(done.rows), *_kept(done.kept, days)]
+    if done is not None and done.lists is not None:
+        lines += ["", "Số này nằm trong danh sách không gửi của mọi nhà mạng; không gửi tin nào nữa."]
+    if done is not None and done.paper:
+        lines += ["", done.paper.rstrip()]
+    return [*lines, "", f"Người trả lời: {who}, lúc {clock.local(clock.from_ms(at)):%H:%M:%S %d/%m/%Y}"]
+
+
+def _erased(rows: Mapping[str, int]) -> list[str]:
+    if not rows:
+        return ["Đã xóa: không có dữ liệu nào được phép xóa trước hạn."]
+    words = certificates.WORDS
+    return ["Đã xóa:", *(f"- {n:,} dòng: {words.get(table, table)}" for table, n in rows.items())]
+
+
+def _kept(kept: Sequence[HeldData], days: int) -> list[str]:
+    """Return what stays, each with its reason."""
+    lines = [f"- {place_name(each)}, {each.n} dòng: {WHYS[each.why]}." for each in kept]
+    rest = [
+        *("- Số này trong danh sách không gửi: để không gửi tin nữa.", "- Nhật ký, chỉ có số đã che."),
+        *("- Số tổng hợp và báo cáo đã chốt: không có số thuê bao.",),
+    ]
+    until = (
+        f"Tin đã gửi, biên nhận, tệp kết quả và danh sách đã duyệt bị xóa sau {days} ngày kể từ báo cáo của "
+        f"chiến dịch; tin báo lừa đảo sau {days} ngày kể từ khi nhận. Bản sao lưu hết hạn theo quy định của "
+        "đơn vị."
+    )
+    return ["", "Giữ lại, vì:", *lines, *rest, until]

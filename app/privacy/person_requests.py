@@ -1,0 +1,199 @@
+"""What persons ask about their own data: recorded with the day it came and the day by which to answer."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, insert, select
+
+from app.core import clock
+from app.core.errors import Conflict, Invalid, no_such
+from app.core.masking import mask_numbers
+from app.core.phone import REASONS, mask, normalise
+from app.core.working_days import working_days_after
+from app.database.connection import one_at_a_time
+from app.database.listing import ListColumns, ListPart, ListRequest, part
+from app.database.models import person_requests
+from app.security import audit, row_stamps
+
+ANSWER_DAYS = 2  # working days for an answer (Nghị định 356/2025/NĐ-CP)
+OLDEST = timedelta(days=366)  # a request that came earlier is mistyped
+_ONE = 4931  # the advisory lock for recording and for answering
+SUBJECT = "person-request"  # in the audit, and in seals
+_R = person_requests.c
+
+
+class RequestKind(StrEnum):
+    """What a person asks for. Values are stored."""
+
+    SEE = "see"  # what is held on their number
+    ERASE = "erase"
+    RESTRICT = "restrict"  # that nothing more is done with it
+    OBJECT = "object"  # to being written to
+
+
+class RequestOutcome(StrEnum):
+    """How a request was answered. Values are stored."""
+
+    DONE = "done"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class NewPersonRequest:
+    """A request to record. phone: in any usual spelling; reference: how it came, as a letter's number."""
+
+    phone: str
+    kind: RequestKind
+    came_on: date
+    reference: str
+
+
+@dataclass(frozen=True, slots=True)
+class PersonRequest:
+    """A request, its number masked. overdue: open, and due_on is over; outcome: null while it is open.
+
+    paper: for who asked, in Vietnamese, "" while it is open and in lists; sha256, seal: over it; intact:
+    whether they still fit.
+    """
+
+    id: int
+    kind: RequestKind
+    phone: str
+    came_on: date
+    due_on: date
+    overdue: bool
+    reference: str
+    recorded_at: datetime
+    recorded_by: str
+    outcome: RequestOutcome | None
+    answered_at: datetime | None
+    answered_by: str | None
+    answer: str | None
+    sha256: str | None
+    seal: str | None
+    intact: bool
+    paper: str = ""
+
+
+def record(
+    connection: Connection, wanted: NewPersonRequest, who: str, holidays: Collection[date] = ()
+) -> PersonRequest:
+    """Record a request. The same again, while it is open, is the one that is there."""
+    phone = normalise(wanted.phone.strip())
+    if isinstance(phone, str):
+        raise Invalid(REASONS[phone].en, field="phone")
+    _check_day(wanted.came_on)
+    one_at_a_time(connection, _ONE)
+    same = (_R.phone == phone, _R.kind == wanted.kind.value, _R.outcome.is_(None))
+    known = connection.execute(select(person_requests).where(*same)).first()
+    if known is not None and known.came_on == wanted.came_on.toordinal():
+        return _shown(connection, known)
+    if known is not None:
+        raise Conflict(f"Request {known.id} of this number for the same is still open; answer that one.")
+    due = working_days_after(wanted.came_on, ANSWER_DAYS, holidays)
+    row = {"kind": wanted.kind.value, "phone": phone, "masked": mask(phone), "recorded_by": who[:80]}
+    row |= {"came_on": wanted.came_on.toordinal(), "due_on": due.toordinal()}
+    row |= {"reference": mask_numbers(wanted.reference)[:200], "recorded_at": clock.now_ms()}
+    made = int(connection.execute(insert(person_requests).values(row).returning(_R.id)).scalar_one())
+    told = {"kind": wanted.kind.value, "came_on": wanted.came_on.isoformat(), "due_on": due.isoformat()}
+    audit.note(connection, who, "person-request.record", f"{SUBJECT}/{made}", **told)
+    return get(connection, made)
+
+
+def _check_day(came_on: date) -> None:
+    today = clock.local(clock.now()).date()
+    if came_on > today:
+        raise Invalid("The request can't have come after today; look at the date.", field="came_on")
+    if came_on < today - OLDEST:
+        raise Invalid("The request came more than a year ago; look at the date.", field="came_on")
+
+
+def held(connection: Connection, number: int) -> Row[Any]:
+    """Return the row to answer, which nobody else answers meanwhile."""
+    one_at_a_time(connection, _ONE)
+    return row_of(connection, number)
+
+
+def row_of(connection: Connection, number: int) -> Row[Any]:
+    row = connection.execute(select(person_requests).where(_R.id == number)).first()
+    if row is None:
+        raise no_such("request", number)
+    return row
+
+
+def get(connection: Connection, number: int) -> PersonRequest:
+    """Return a request with its paper. Raises NotFound."""
+    return _shown(connection, row_of(connection, number), paper=True)
+
+
+def page(connection: Connection, after: int, limit: int, *, open_only: bool = False) -> list[PersonRequest]:
+    query = _query(open_only).where(_R.id > after).order_by(_R.id).limit(limit)
+    return [_shown(connection, row) for row in connection.execute(query)]
+
+
+ORDERS = {"came": _R.came_on, "due": _R.due_on}
+
+
+def listed(
+    connection: Connection, asked: ListRequest, limit: int, *, open_only: bool = False
+) -> ListPart[PersonRequest]:
+    columns = ListColumns(_R.id, _R.recorded_at, names=[_R.reference], orders=ORDERS)
+    found = part(connection, _query(open_only), columns, asked, limit)
+    return found.of(lambda row: _shown(connection, row))
+
+
+def open_ones(connection: Connection, limit: int) -> Sequence[PersonRequest]:
+    """Return those that are open, the first to be answered first."""
+    query = _query(open_only=True).order_by(_R.due_on, _R.id).limit(limit)
+    return [_shown(connection, row) for row in connection.execute(query)]
+
+
+def stamp(connection: Connection, number: int, paper: str) -> tuple[str, str | None]:
+    """Return the paper's SHA-256, and its seal by the key, None without one."""
+    seal = row_stamps.make(connection, _sealed(number, paper))
+    return hashlib.sha256(paper.encode()).hexdigest(), seal
+
+
+def _sealed(number: int, paper: str) -> bytes:
+    return f"{SUBJECT} {number} {paper}".encode()
+
+
+def _query(open_only: bool) -> Select[Any]:
+    query = select(person_requests)
+    return query.where(_R.outcome.is_(None)) if open_only else query
+
+
+def _shown(connection: Connection, row: Row[Any], *, paper: bool = False) -> PersonRequest:
+    due, today = date.fromordinal(row.due_on), clock.local(clock.now()).date()
+    return PersonRequest(
+        id=row.id,
+        kind=RequestKind(row.kind),
+        phone=row.masked,
+        came_on=date.fromordinal(row.came_on),
+        due_on=due,
+        overdue=row.outcome is None and due < today,
+        reference=row.reference,
+        recorded_at=clock.local(clock.from_ms(row.recorded_at)),
+        recorded_by=row.recorded_by,
+        outcome=None if row.outcome is None else RequestOutcome(row.outcome),
+        answered_at=None if row.answered_at is None else clock.local(clock.from_ms(row.answered_at)),
+        answered_by=row.answered_by,
+        answer=row.answer,
+        sha256=row.sha256,
+        seal=row.seal,
+        intact=row.paper is None or _is_intact(connection, row),
+        paper=(row.paper or "") if paper else "",
+    )
+
+
+def _is_intact(connection: Connection, row: Row[Any]) -> bool:
+    """Return whether the paper is as it was written; one without a seal is judged by its digest."""
+    if hashlib.sha256(row.paper.encode()).hexdigest() != row.sha256:
+        return False
+    return row.seal is None or row_stamps.holds(connection, _sealed(row.id, row.paper), row.seal)

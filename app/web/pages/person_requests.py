@@ -1,0 +1,129 @@
+"""What persons ask about their own data: the list with its days, one request, and its answer."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from typing import Annotated
+
+from fastapi import Depends, Response
+
+from app.api.bodies import filled
+from app.api.dependencies import Id, LedgerDep, Routes
+from app.api.token_buckets import TooOften
+from app.core.errors import Conflict, Forbidden, Invalid
+from app.privacy import person_requests
+from app.privacy.person_answers import PersonAnswer, PersonAnswers
+from app.privacy.person_requests import NewPersonRequest, PersonRequest, RequestKind, RequestOutcome
+from app.privacy.routes import PersonAnswerBody, PersonRequestBody
+from app.security.roles import may
+from app.web.forms import read_fields
+from app.web.forms.list_export import ListFile, list_file, wants_file
+from app.web.forms.list_query import UNASKED, ListQuery, list_view
+from app.web.rendering import (
+    Fields,
+    FormState,
+    PageRequest,
+    Visit,
+    redirect_with_flash,
+    refused,
+    render,
+)
+from app.web.translations import Said, say
+
+router = Routes(include_in_schema=False)
+ON_A_PAGE = 50
+KINDS: dict[str, Said] = {
+    RequestKind.SEE: say("to see what is held"),
+    RequestKind.ERASE: say("to have it erased"),
+    RequestKind.RESTRICT: say("that nothing more is done with it"),
+    RequestKind.OBJECT: say("not to be written to"),
+}
+OUTCOMES: dict[str, Said] = {
+    RequestOutcome.DONE: say("carried out"),
+    RequestOutcome.REFUSED: say("refused"),
+}
+
+
+def _state(of: PersonRequest) -> Said:
+    if of.outcome is None:
+        return say("overdue") if of.overdue else say("not answered")
+    return OUTCOMES[of.outcome]
+
+
+FILE = ListFile(
+    "person-requests",
+    {
+        say("No."): "id",
+        say("Asks"): lambda each, speaker: speaker.say(KINDS[each.kind]),
+        say("Telephone"): "phone",
+        say("Came on"): lambda each, _: each.came_on.isoformat(),
+        say("To be answered by"): lambda each, _: each.due_on.isoformat(),
+        say("How it came"): "reference",
+        say("State"): lambda each, speaker: speaker.say(_state(each)),
+        say("Answered by"): "answered_by",
+        say("Answered at"): "answered_at",
+    },
+)
+
+
+@router.get("/person-requests")
+async def page_person_requests(
+    visit: Visit, query: Annotated[ListQuery, Depends()], state: str = ""
+) -> Response:
+    """List the requests, newest first, with the form of a new one."""
+    if wants_file(query):
+        read = partial(person_requests.listed, open_only=state == "open")
+        return list_file(visit, FILE, query.request(person_requests.ORDERS), read)
+    return await _list(visit, FormState(), query, state)
+
+
+@router.post("/person-requests")
+async def page_do_record_person_request(visit: Visit, fields: Fields) -> Response:
+    """Record a request as POST /v1/privacy/requests does; the number is not shown again."""
+    try:
+        said = {name: fields.get(name) for name in ("phone", "kind", "reference")}
+        body = filled(PersonRequestBody, said | {"came_on": read_fields.iso_day(fields.get("came_on"))})
+        wanted = NewPersonRequest(body.phone, body.kind, body.came_on, body.reference)
+        work = partial(person_requests.record, wanted=wanted, who=visit.who.name)
+        made = await visit.db.awrite(work, holidays=visit.settings.holidays)
+    except (Conflict, Invalid) as error:
+        return await _list(visit, refused(error, fields, "phone"))
+    return redirect_with_flash(visit, f"/person-requests/{made.id}", say("The request is recorded."))
+
+
+@router.get("/person-requests/{request_id}")
+async def page_person_request(request_id: Id, visit: Visit) -> Response:
+    """Show a request, its answer, and the paper for who asked."""
+    return await _one(visit, request_id, FormState())
+
+
+@router.post("/person-requests/{request_id}/answer")
+async def page_do_answer_person_request(
+    request_id: Id, visit: Visit, fields: Fields, ledger: LedgerDep
+) -> Response:
+    """Answer a request as POST /v1/privacy/requests/{request_id}/answer does."""
+    try:
+        body = filled(PersonAnswerBody, {"outcome": fields.get("outcome"), "why": fields.get("why")})
+        answers = PersonAnswers(visit.db, ledger, visit.settings.retention_days, visit.who)
+        await asyncio.to_thread(answers.answer, request_id, PersonAnswer(body.outcome, body.why))
+    except (Conflict, Forbidden, Invalid, TooOften) as error:
+        return await _one(visit, request_id, refused(error, fields))
+    return redirect_with_flash(visit, f"/person-requests/{request_id}", say("The request is answered."))
+
+
+async def _list(
+    visit: PageRequest, entered: FormState, query: ListQuery = UNASKED, state: str = ""
+) -> Response:
+    asked = query.request(person_requests.ORDERS)
+    only = state == "open"
+    found = await visit.db.aread(person_requests.listed, asked, ON_A_PAGE, open_only=only)
+    shown = list_view(visit, query, found, {"state": "open" if only else ""})
+    values = {"kinds": KINDS, "state_of": _state, "records": may(visit.who.role, "record_person_request")}
+    return render(visit, "person_requests.html", entered.status, list=shown, entered=entered, **values)
+
+
+async def _one(visit: PageRequest, number: int, entered: FormState) -> Response:
+    found = await visit.db.aread(person_requests.get, number)
+    values = {"kinds": KINDS, "state_of": _state, "answers": may(visit.who.role, "answer_person_request")}
+    return render(visit, "person_request.html", entered.status, of=found, entered=entered, **values)
