@@ -77,7 +77,7 @@ _SHOWN = {
     "person": "GET /v1/users and `loa user list` show those there are",
     "plan": "GET /v1/plans and `loa plan list` show those there are",
     "receipt file": "GET /v1/receipt-files and `loa receipts list` show those there are",
-    "request": "GET /v1/privacy/requests and `loa privacy requests` show those there are",
+    "request": "GET /v1/person-requests and `loa privacy requests` show those there are",
     "report": "GET /v1/reports and `loa report list` show those there are",
     "signed paper": "GET /v1/reports/1/signed and `loa report signed 1` show those of report 1",
     "run": "GET /v1/runs and `loa run list` show those there are",

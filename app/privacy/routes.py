@@ -65,7 +65,7 @@ class PersonAnswerBody(StrictBody):
     why: Prose = Field(examples=["Đã xóa theo yêu cầu của chủ thuê bao."])
 
 
-@router.post("/privacy/requests")
+@router.post("/person-requests")
 @unkeyed
 def record_person_request(body: PersonRequestBody, db: Db, settings: Config, who: Who) -> PersonRequest:
     """Record what a person asks about their own data, to be answered within two working days.
@@ -76,7 +76,7 @@ def record_person_request(body: PersonRequestBody, db: Db, settings: Config, who
     return db.write(person_requests.record, wanted, who.name, settings.holidays)
 
 
-@router.get("/privacy/requests")
+@router.get("/person-requests")
 def list_person_requests(
     db: Db, paging: Paging, open_only: Annotated[bool, Query(description="only those that are open")] = False
 ) -> Page[PersonRequest]:
@@ -85,13 +85,13 @@ def list_person_requests(
     return page_of(found, paging)
 
 
-@router.get("/privacy/requests/{request_id}")
+@router.get("/person-requests/{request_id}")
 def get_person_request(request_id: Id, db: Db) -> PersonRequest:
     """Get a request with the paper for who asked; `intact` says whether its seal still fits."""
     return db.read(person_requests.get, request_id)
 
 
-@router.post("/privacy/requests/{request_id}/answer")
+@router.post("/person-requests/{request_id}/answer")
 def answer_person_request(
     request_id: Id, body: PersonAnswerBody, db: Db, ledger: LedgerDep, settings: Config, who: Who
 ) -> PersonRequest:

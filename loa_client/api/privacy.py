@@ -135,7 +135,7 @@ class PrivacyOperations:
         """List what persons have asked about their own data, numbers masked, without the papers."""
         return Call(
             method="GET",
-            path="/v1/privacy/requests",
+            path="/v1/person-requests",
             answer=PersonRequest,
             query=given(open_only=open_only, after=after, limit=limit),
         )
@@ -147,7 +147,7 @@ class PrivacyOperations:
         """Record what a person asks about their own data, to be answered within two working days."""
         return Call(
             method="POST",
-            path="/v1/privacy/requests",
+            path="/v1/person-requests",
             answer=PersonRequest,
             json=given(phone=phone, kind=kind, came_on=came_on, reference=reference),
         )
@@ -155,7 +155,7 @@ class PrivacyOperations:
     @Operation
     def get_person_request(self, request_id: int) -> Call[PersonRequest]:
         """Get a request with the paper for who asked."""
-        return Call(method="GET", path=place("/v1/privacy/requests/{}", request_id), answer=PersonRequest)
+        return Call(method="GET", path=place("/v1/person-requests/{}", request_id), answer=PersonRequest)
 
     @Operation
     def answer_person_request(
@@ -164,7 +164,7 @@ class PrivacyOperations:
         """Answer a request."""
         return Call(
             method="POST",
-            path=place("/v1/privacy/requests/{}/answer", request_id),
+            path=place("/v1/person-requests/{}/answer", request_id),
             answer=PersonRequest,
             json=given(outcome=outcome, why=why),
             key=idempotency_key or new_key(),

@@ -80,7 +80,7 @@ async def page_person_requests(
 
 @router.post("/person-requests")
 async def page_do_record_person_request(visit: Visit, fields: Fields) -> Response:
-    """Record a request as POST /v1/privacy/requests does; the number is not shown again."""
+    """Record a request as POST /v1/person-requests does; the number is not shown again."""
     try:
         said = {name: fields.get(name) for name in ("phone", "kind", "reference")}
         body = filled(PersonRequestBody, said | {"came_on": read_fields.iso_day(fields.get("came_on"))})
@@ -102,7 +102,7 @@ async def page_person_request(request_id: Id, visit: Visit) -> Response:
 async def page_do_answer_person_request(
     request_id: Id, visit: Visit, fields: Fields, ledger: LedgerDep
 ) -> Response:
-    """Answer a request as POST /v1/privacy/requests/{request_id}/answer does."""
+    """Answer a request as POST /v1/person-requests/{request_id}/answer does."""
     try:
         body = filled(PersonAnswerBody, {"outcome": fields.get("outcome"), "why": fields.get("why")})
         answers = PersonAnswers(visit.db, ledger, visit.settings.retention_days, visit.who)

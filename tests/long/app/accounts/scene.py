@@ -21,6 +21,7 @@ from app.database.models import (
     erasures,
     frozen_reports,
     notices,
+    person_requests,
     plan_rounds,
     plans,
     receipt_files,
@@ -120,6 +121,8 @@ def _of(c: Connection, carrier: str) -> None:
     c.execute(
         insert(erasures).values(gone | {"counts": {}, "totals": [], "started_at": now, "ended_at": now})
     )
+    asked = {"kind": "see", "masked": "8491*****01", "came_on": 738_000, "due_on": 738_002, "reference": "x"}
+    c.execute(insert(person_requests).values(asked | {"recorded_at": now, "recorded_by": "author"}))
     add_person(c, NewPerson(f"{carrier} person", "admin"), PASSWORD, "test")
     create_key(c, f"{carrier} key")
 
