@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, Row, delete, insert, select
 
 from app.core.areas import Basis, normalise_area
 from app.core.errors import Invalid
@@ -54,10 +55,12 @@ def drop(connection: Connection, run_id: int) -> None:
 
 
 def of_run(connection: Connection, run_id: int) -> Audience | None:
-    return of_runs(connection, [run_id]).get(run_id)
+    row = connection.execute(select(audiences).where(audiences.c.run_id == run_id)).first()
+    return None if row is None else of_row(row)
 
 
-def of_runs(connection: Connection, run_ids: list[int]) -> dict[int, Audience]:
-    """Return the audiences of those runs whose carrier sends, by run ID."""
-    rows = connection.execute(select(audiences).where(audiences.c.run_id.in_(run_ids)))
-    return {row.run_id: Audience(tuple(row.areas), Basis(row.area_basis), row.estimated) for row in rows}
+def of_row(row: Row[Any]) -> Audience | None:
+    """Return the audience of a row with the columns of `audiences`; None where they are all empty."""
+    if row.estimated is None:
+        return None
+    return Audience(tuple(row.areas), Basis(row.area_basis), row.estimated)

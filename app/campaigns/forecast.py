@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import Connection, func, select
 
@@ -98,14 +97,27 @@ class LinkUse:
     measured: Mapping[int, Measured]
 
 
-def link_use(connection: Connection, now: datetime, running: Sequence[RunSummary] | None = None) -> LinkUse:
-    """Read what links and running runs do; running: all running runs, for a caller that has read them."""
+def link_use(
+    connection: Connection,
+    now: datetime,
+    running: Sequence[RunSummary] | None = None,
+    campaign_rows: Sequence[Record] = (),
+) -> LinkUse:
+    """Read what links and running runs do; running: all running runs, for a caller that has read them.
+
+    campaign_rows: rows of `campaigns` that it has read as well; those of other running runs are read here.
+    """
     links = link_status.links_now(connection)
     if running is None:
-        of = select(runs).where(runs.c.state == RunState.RUNNING).order_by(runs.c.id)
-        running = queries.runs_of(connection, of)
+        members = select(runs).where(runs.c.state == RunState.RUNNING).order_by(runs.c.id)
+        running = queries.runs_of(connection, members)
     found = measured(connection, [run.id for run in running], links.at) if running else {}
-    return LinkUse(links, rates(links), _send_queue(connection, now, running, found), found)
+    of = {row.id: row for row in campaign_rows}
+    if missing := {run.campaign_id for run in running} - set(of):
+        of |= {
+            row.id: row for row in connection.execute(select(campaigns).where(campaigns.c.id.in_(missing)))
+        }
+    return LinkUse(links, rates(links), _send_queue(running, of, found, now), found)
 
 
 def forecast(
@@ -315,15 +327,9 @@ class Queued:
 
 
 def _send_queue(
-    connection: Connection, now: datetime, running: Sequence[RunSummary], rate_of: Mapping[int, Measured]
+    running: Sequence[RunSummary], of: Mapping[int, Record], rate_of: Mapping[int, Measured], now: datetime
 ) -> list[Queued]:
     """Return all running runs within their hours that have something left, as their links send them."""
-    if not running:
-        return []
-    c = campaigns.c
-    query = select(c.id, c.texts, c.window_start, c.window_end, c.day_starts, c.day_ends)
-    rows = connection.execute(query.where(c.id.in_({run.campaign_id for run in running})))
-    of: dict[int, Any] = {row.id: row for row in rows}
     found = [
         Queued(
             run.id,

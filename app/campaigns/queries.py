@@ -20,7 +20,7 @@ from app.core import clock
 from app.core.errors import no_such
 from app.core.states import CampaignState, DeliveryState, NotSent, RunState
 from app.database.listing import ListColumns, ListPart, ListRequest, part, without_marks
-from app.database.models import approvals, batches, campaigns, run_batches, runs, tallies
+from app.database.models import approvals, audiences, batches, campaigns, run_batches, runs, tallies
 from app.ledger import approval_digest, erasure_state, money
 from app.ledger.money import SentCost
 from app.security import audit
@@ -249,18 +249,20 @@ def _with_costs(connection: Connection, found: Sequence[RunSummary]) -> list[Run
 
 def runs_of(connection: Connection, query: Select[Any]) -> list[RunSummary]:
     """Return these runs with their progress, without costs."""
-    rows = connection.execute(query).all()
+    a = audiences.c
+    gone = erasure_state.totals_are_gone(runs.c.campaign_id).label("gone")
+    query = query.add_columns(a.areas, a.area_basis, a.estimated, gone)
+    rows = connection.execute(query.outerjoin(audiences, a.run_id == runs.c.id)).all()
+    if not rows:
+        return []
     ids = [row.id for row in rows]
     members, counts = _batches(connection, ids), _progress(connection, ids)
-    held = carrier_audience.of_runs(connection, ids)
-    gone = erasure_state.without_totals(connection, {row.campaign_id for row in rows})
-    found = [
-        replace(_run(row, members.get(row.id, {}), counts.get(row.id, {})), audience=held.get(row.id))
-        for row in rows
-    ]
-    return [
-        replace(run, not_queued=0, totals_erased=True) if run.campaign_id in gone else run for run in found
-    ]
+    found = []
+    for row in rows:
+        run = _run(row, members.get(row.id, {}), counts.get(row.id, {}))
+        run = replace(run, audience=carrier_audience.of_row(row))
+        found.append(replace(run, not_queued=0, totals_erased=True) if row.gone else run)
+    return found
 
 
 def _batches(connection: Connection, run_ids: Iterable[int]) -> dict[int, dict[int, tuple[int, int]]]:

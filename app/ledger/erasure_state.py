@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import ColumnElement, Connection, Row, exists, select
 
 from app.core.errors import Conflict
 from app.database.models import erasures
@@ -30,10 +30,10 @@ def of_totals(connection: Connection, campaign_id: int) -> Row[Any] | None:
     return connection.execute(query.limit(1)).first()
 
 
-def without_totals(connection: Connection, campaign_ids: Collection[int]) -> set[int]:
+def totals_are_gone(campaign_id: ColumnElement[int]) -> ColumnElement[bool]:
+    """Build the condition that the totals of a campaign are erased or being erased."""
     e = erasures.c
-    query = select(e.subject_id).where(e.kind == "totals", e.subject_id.in_(campaign_ids))
-    return set(connection.execute(query).scalars())
+    return exists().where(e.kind == "totals", e.subject_id == campaign_id)
 
 
 def require_totals(connection: Connection, campaign_id: int) -> None:

@@ -90,10 +90,10 @@ def _over(connection: Connection, source: str, subject: str) -> None:
     connection.execute(own.values(red_until=shared_ms(connection)))
 
 
-def present(connection: Connection) -> list[Row[Any]]:
-    """Return the faults that are not over, newest first."""
+def present(connection: Connection, now: int | None = None) -> list[Row[Any]]:
+    """Return the faults that are not over, newest first; now: shared_ms, if the caller has read it."""
     f = faults.c
-    query = select(faults).where(f.red_until > shared_ms(connection))
+    query = select(faults).where(f.red_until > (now or shared_ms(connection)))
     return list(connection.execute(query.order_by(f.last_at.desc(), f.source, f.subject).limit(100)))
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import Connection, Engine, Row, case, func, select
+from sqlalchemy import Connection, Engine, Row, select
 
 from app.core import clock
 from app.core.states import CampaignState, RunState
@@ -82,8 +83,9 @@ def due_directives(connection: Connection, carrier: str | None, shown: Mapping[i
     ids = [row.id for row in rows]
     if not ids:
         return DueDirectives([], {}, shown, [], {})
-    others = _others(connection, carrier, ids, shown)
-    return DueDirectives(rows, _work(connection, ids, carrier), shown, others, _known(connection, others))
+    approved = _approved(connection, carrier, ids)
+    others = [row for row in approved if row.id is not None and row.campaign_id not in shown]
+    return DueDirectives(rows, _work(approved), shown, others, _known(connection, others))
 
 
 def deadlines(connection: Connection, of: DueDirectives, views: Sequence[RunView]) -> list[DirectiveDeadline]:
@@ -100,16 +102,14 @@ def deadlines(connection: Connection, of: DueDirectives, views: Sequence[RunView
     return sorted(found, key=_urgency)
 
 
-def _others(
-    connection: Connection, carrier: str | None, ids: Collection[int], shown: Mapping[int, int]
-) -> Sequence[Row[Any]]:
-    """Return the runs approved under these directives of campaigns that the page does not show."""
+def _approved(connection: Connection, carrier: str | None, ids: Collection[int]) -> Sequence[Row[Any]]:
+    """Return the runs approved under these directives; a campaign without runs has one row without a run."""
     c, r, d = campaigns.c, runs.c, directives.c
-    columns: tuple[Any, ...] = (r.id, r.campaign_id, r.state, r.ended_at, c.directive_id, d.report_deadline)
-    query = select(*columns).join(campaigns, c.id == r.campaign_id).join(directives, d.id == c.directive_id)
+    columns: tuple[Any, ...] = (r.id, r.state, r.ended_at, c.directive_id, d.report_deadline)
+    query = select(c.id.label("campaign_id"), *columns).select_from(campaigns)
+    query = query.join(directives, d.id == c.directive_id).outerjoin(runs, r.campaign_id == c.id)
     query = query.where(c.directive_id.in_(ids), c.state == CampaignState.APPROVED)
-    query = query if carrier is None else query.where(r.carrier == carrier)
-    return connection.execute(query.where(c.id.not_in(list(shown)))).all()
+    return connection.execute(query if carrier is None else query.where(r.carrier == carrier)).all()
 
 
 # Lights of runs that ended long ago, by database and by what they were judged from. A late receipt or
@@ -135,22 +135,22 @@ def _keep(connection: Connection, rows: Sequence[Row[Any]], lights: Mapping[int,
     _kept[connection.engine] = {tuple(row): (now, lights[row.id]) for row in old} | kept
 
 
-def _work(connection: Connection, ids: Collection[int], carrier: str | None) -> dict[int, _Work]:
-    c, r = campaigns.c, runs.c
-    going = case((r.state.in_([*map(str, traffic_light.UNDER_WAY), str(RunState.PLANNED)]), 1), else_=0)
-    query = (
-        select(
-            c.directive_id,
-            func.count(c.id.distinct()),
-            func.coalesce(func.sum(going), 0),
-            func.max(r.ended_at),
+_OPEN = frozenset({*map(str, traffic_light.UNDER_WAY), str(RunState.PLANNED)})
+
+
+def _work(approved: Iterable[Row[Any]]) -> dict[int, _Work]:
+    """Sum up these runs by directive."""
+    rows: defaultdict[int, list[Row[Any]]] = defaultdict(list)
+    for row in approved:
+        rows[row.directive_id].append(row)
+    return {
+        directive: _Work(
+            campaigns=len({row.campaign_id for row in own}),
+            open=sum(row.state in _OPEN for row in own),
+            ended_at=max((row.ended_at for row in own if row.ended_at is not None), default=None),
         )
-        .outerjoin(runs, r.campaign_id == c.id)
-        .where(c.directive_id.in_(ids), c.state == CampaignState.APPROVED)
-        .group_by(c.directive_id)
-    )
-    query = query if carrier is None else query.where(r.carrier == carrier)
-    return {row[0]: _Work(row[1], int(row[2]), row[3]) for row in connection.execute(query)}
+        for directive, own in rows.items()
+    }
 
 
 def _urgency(of: DirectiveDeadline) -> tuple[bool, bool, float]:

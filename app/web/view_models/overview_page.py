@@ -167,12 +167,12 @@ def scene(connection: Connection, carrier: str | None) -> OverviewView:
     every = [_campaign(row, views) for row in rows]
     own_links, known = [row for row in use.links.rows if carrier in (None, row.carrier)], use.links.status
     approved = [run for each in every if each.state is CampaignState.APPROVED for run in each.runs]
-    awaiting = todo.awaiting(connection, carrier)
+    waiting, awaiting = todo.awaiting(connection, carrier)
     return OverviewView(
         panel=chief_panel.panel(connection, approved, use.links.at),
         letters=deadlines(connection, due, views),
         campaigns=every[:MOST],
-        faults=_faults(connection, carrier),
+        faults=_faults(connection, carrier, use.links.at),
         halted=[
             HaltedLink(row.id, row.name, row.carrier, row.code, row.reason)
             for row in own_links
@@ -186,7 +186,7 @@ def scene(connection: Connection, carrier: str | None) -> OverviewView:
         ],
         unknown=_unknown(connection, carrier),
         quarantine=_quarantined(connection, carrier),
-        waiting=awaiting[0].among if awaiting else 0,
+        waiting=waiting,
         awaiting=awaiting,
         to_start=todo.to_start(connection, carrier),
         suspended=todo.suspended(connection, carrier),
@@ -213,7 +213,7 @@ def _views(
         for run in found
         if run.id in others or (run.campaign_id in shown and carrier in (None, run.carrier))
     ]
-    use, elsewhere = forecast.link_use(connection, clock.now(), running), set(others.values())
+    use, elsewhere = forecast.link_use(connection, clock.now(), running, rows), set(others.values())
     if elsewhere:
         rows = [*rows, *connection.execute(select(campaigns).where(campaigns.c.id.in_(elsewhere)))]
     return run_status.views(connection, rows, own, use), use
@@ -242,9 +242,9 @@ def _at(ms: int | None) -> datetime | None:
     return None if ms is None else clock.from_ms(ms)
 
 
-def _faults(connection: Connection, carrier: str | None) -> list[FaultView]:
+def _faults(connection: Connection, carrier: str | None, now: int) -> list[FaultView]:
     """Return faults, for callers of no single carrier: their sources name links of all."""
-    found = faults.present(connection) if carrier is None else []
+    found = faults.present(connection, now) if carrier is None else []
     return [FaultView(row.source, row.subject, row.reason, clock.from_ms(row.last_at)) for row in found]
 
 

@@ -36,25 +36,21 @@ class SuspendedRun:
 
 @dataclass(frozen=True, slots=True)
 class Awaiting:
-    """A campaign that waits for approval. among: how many do, with those that are not listed."""
+    """A campaign that waits for approval."""
 
     id: int
     name: str
     submitted_by: str
-    among: int
 
 
-def awaiting(connection: Connection, carrier: str | None) -> list[Awaiting]:
+def awaiting(connection: Connection, carrier: str | None) -> tuple[int, list[Awaiting]]:
+    """Return how many campaigns wait for approval, and the oldest of them."""
     c = campaigns.c
-    by = func.coalesce(c.submitted_by, c.created_by)
-    query = (
-        select(c.id, c.name, by, func.count().over())
-        .where(c.state == CampaignState.SUBMITTED)
-        .order_by(c.id)
-        .limit(3)
-    )
+    by, all_of_them = func.coalesce(c.submitted_by, c.created_by), func.count().over()
+    query = select(c.id, c.name, by, all_of_them).where(c.state == CampaignState.SUBMITTED)
     query = query if carrier is None else query.where(own_campaigns(carrier))
-    return [Awaiting(*row) for row in connection.execute(query)]
+    rows = connection.execute(query.order_by(c.id).limit(3)).all()
+    return (rows[0][3] if rows else 0), [Awaiting(*row[:3]) for row in rows]
 
 
 def suspended(connection: Connection, carrier: str | None) -> list[SuspendedRun]:
