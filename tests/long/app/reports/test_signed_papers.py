@@ -112,7 +112,9 @@ def test_another_authority_of_the_same_name_vouches_for_nobody(desk: Desk) -> No
     assert "does not lead to an authority" in said(kept)
 
 
-@pytest.mark.parametrize("days", [(-9, -1), (2, 9)], ids=["over", "not begun"])
+@pytest.mark.parametrize(
+    "days", [(-9, -1), pytest.param((2, 9), marks=pytest.mark.prove)], ids=["over", "not begun"]
+)
 def test_a_certificate_that_is_not_in_force_vouches_for_nobody(desk: Desk, days: tuple[int, int]) -> None:
     kept = desk.keep(sign(desk.paper, desk.authority.signer("An", days=days)))
     assert not kept.good
@@ -176,10 +178,9 @@ def test_a_certificate_may_name_anything_and_stays_one_plain_line(desk: Desk) ->
 
 def bomb() -> bytes:
     """A PDF whose cross-references are a gigabyte of blanks, in a few kilobytes."""
-    packed, packer = b"", zlib.compressobj(9)
-    for _ in range(1024):
-        packed += packer.compress(b" " * 1_048_576)
-    packed += packer.flush()
+    block, packer = b" " * 1_048_576, zlib.compressobj(9)
+    first, every = (packer.compress(block) + packer.flush(zlib.Z_FULL_FLUSH) for _ in range(2))
+    packed = first + 1023 * every  # each block after the first is packed alike; nobody comes to the checksum
     head = b"%PDF-1.5\n1 0 obj\n<< /Type /XRef /Size 9 /W [1 2 1] /Filter /FlateDecode /Length "
     body = head + str(len(packed)).encode() + b" >>\nstream\n" + packed + b"\nendstream\nendobj\n"
     return body + b"startxref\n9\n%%EOF\n"
@@ -190,8 +191,10 @@ def bomb() -> bytes:
     [
         (lambda paper: paper, "bears no digital signature"),
         (lambda paper: paper[:9000], "can't be read as a PDF"),
-        (lambda paper: b"", "can't be read as a PDF"),
-        (lambda paper: b"PK\x03\x04" + bytes(500), "can't be read as a PDF"),
+        pytest.param(lambda paper: b"", "can't be read as a PDF", marks=pytest.mark.prove),
+        pytest.param(
+            lambda paper: b"PK\x03\x04" + bytes(500), "can't be read as a PDF", marks=pytest.mark.prove
+        ),
         (lambda paper: b"%PDF-1.7\n" + b"<<" * 50_000, "can't be read as a PDF"),
         (lambda paper: bomb(), "can't be read as a PDF"),
     ],
@@ -239,23 +242,23 @@ def test_over_http_it_is_kept_listed_and_given_back_whole(desk: Desk, clients: d
     assert clients["auditor"].get(f"{place}/{sha256}").json()["type"] == "/docs/errors#report-spoilt"
 
 
-@pytest.mark.parametrize(
-    ("problem", "words"),
-    [
-        ("REVOKED_NO_POE", "was revoked"),
-        ("OUT_OF_BOUNDS_NOT_REVOKED", "not in force"),
-        ("NO_CERTIFICATE_CHAIN_FOUND", "does not lead to an authority"),
-        ("", "does not lead to an authority"),
-    ],
-)
-def test_each_doubt_about_a_certificate_has_its_words(desk: Desk, problem: str, words: str) -> None:
+DOUBTS = {
+    "REVOKED_NO_POE": "was revoked",
+    "OUT_OF_BOUNDS_NOT_REVOKED": "not in force",
+    "NO_CERTIFICATE_CHAIN_FOUND": "does not lead to an authority",
+    "": "does not lead to an authority",
+}
+
+
+def test_each_doubt_about_a_certificate_has_its_words(desk: Desk) -> None:
     kept = desk.keep(sign(desk.paper, Authority().signer("An")))
-    found = desk.freezer.db.read(lambda c: c.execute(table.select()).one().found)
-    found["signatures"][0]["chain_problem"] = problem
-    desk.freezer.db.write(lambda c: c.execute(update(table).values(found=found)))
-    told = desk.freezer.db.read(of_report, desk.report.id)
-    assert words in said(told[0])
     assert not kept.good
+    found = desk.freezer.db.read(lambda c: c.execute(table.select()).one().found)
+    for problem, words in DOUBTS.items():
+        found["signatures"][0]["chain_problem"] = problem
+        desk.freezer.db.write(lambda c: c.execute(update(table).values(found=found)))
+        told = desk.freezer.db.read(of_report, desk.report.id)
+        assert words in said(told[0]), problem
 
 
 def test_the_command_says_the_same_and_its_status_tells_of_doubts(
