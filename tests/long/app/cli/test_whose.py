@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -32,6 +33,8 @@ except Forbidden as error:
 
 
 def said(*command: str) -> str:
+    if shutil.which(command[0]) is None:
+        pytest.skip(f"{command[0]} is not on the path, so there is no user namespace to try it in")
     found = subprocess.run(command, capture_output=True, text=True, timeout=60)
     if found.returncode and command[0] == "unshare" and "unshare failed" in found.stderr:
         pytest.skip("this kernel gives no user namespaces")
