@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,6 +22,7 @@ from app.database.models import (
     state_events,
     tallies,
 )
+from app.devtools.drill import trace_check
 from app.ledger.contract import ChunkState, StateEvent
 
 _MANY = 10_000
@@ -81,6 +82,11 @@ class LedgerProbe:
     def leases(self) -> int:
         held = select(func.count()).select_from(chunks).where(chunks.c.state == ChunkState.LEASED)
         return self._one(held)
+
+    def traces(self, copies: Mapping[int, int], *, by_time: bool) -> tuple[int, list[str]]:
+        """Hold each message's journal against the model of sending; copies: at the carrier, by number."""
+        with self._engine.connect() as connection:
+            return trace_check.check(connection, copies, by_time=by_time)
 
     def declared(self) -> set[int]:
         """Return numbers that a send loop has reserved and that have no result yet."""

@@ -72,6 +72,10 @@ def conclude(
     finding = compare(numbers, book, kept, excuses)
     rows = tuple(_rows(done, seen.in_order(), book, kept))
     objections = [*finding.sentences(), *_verified(str(look.url))]
+    by_time = not any(each.event.fault is FaultKind.CLOCK for each in done)
+    looked, ways = look.traces(book.copies, by_time=by_time)
+    finding.figures["traces_looked_at"] = looked
+    objections += ways
     if open_ones := look.open():
         objections.append(f"{open_ones:,} deliveries were not sent in the end.")
     return DrillResult(done, rows, finding, tuple(objections), seconds)
@@ -188,7 +192,8 @@ def tell(order: DrillOrder, found: DrillResult) -> Iterator[str]:
         f"{figures['copies_max']} each; {figures['delivered']:,} delivered. Unknown were "
         f"{figures['unknown_ever']:,}, settled {figures['unknown_settled']:,}; "
         f"{figures['unknown_left']:,} never came to the carrier and wait for a person. "
-        f"{figures['in_quarantine']:,} numbers have a receipt in quarantine."
+        f"{figures['in_quarantine']:,} numbers have a receipt in quarantine. "
+        f"{figures['traces_looked_at']:,} journals were held against the model of sending."
     )
     yield from (f"FAILED: {sentence}" for sentence in found.objections)
     if not found.objections:
