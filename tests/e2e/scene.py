@@ -40,7 +40,8 @@ from app.ledger import approval_digest
 from app.ledger.factory import ledger_for
 from app.notifications import outbox
 from app.notifications.outbox import Notice, NotificationChannel
-from app.privacy import do_not_send
+from app.privacy import do_not_send, person_requests
+from app.privacy.person_requests import NewPersonRequest, RequestKind
 from app.reports.archive import ReportSubject, SubjectKind
 from app.reports.document import letterhead
 from app.reports.freeze import Freezer
@@ -206,6 +207,10 @@ def reported(db: Database) -> None:
     for cutoff_ms in (T0 + HOUR, None):
         freezer.freeze(ReportSubject(SubjectKind.RUN, 1), cutoff_ms)
     db.write(new_batch, "vnpt", name="thue-bao-cu.csv", sha256="9" * 64)
+    asked = NewPersonRequest(
+        "0981 000 037", RequestKind.ERASE, clock.local(clock.now()).date(), "đơn ngày 3/2"
+    )
+    db.write(person_requests.record, asked, AUTHOR)
     with ThreadPoolExecutor(1) as thread:  # in this one a browser's loop may stand still
         thread.submit(erase, db).result()  # what nobody has used for three months
 

@@ -50,6 +50,7 @@ VISITS = (
     Visit("inbound", "/inbound", "viettel"),
     Visit("find-person", "/find", "viettel"),
     Visit("person-requests", "/person-requests"),
+    Visit("person-request", "/person-requests/1", papers=True),
     Visit("receipt-files", "/receipt-files", "vnpt"),
     Visit("receipt-file-new", "/receipt-files/new", "vnpt"),
     Visit("receipt-file", "/receipt-files/1", "vnpt"),
