@@ -43,7 +43,7 @@ class Decision:
 class Campaign:
     """texts: language -> the exact text, "" for the default; segments: SMS parts of each. budget_segments,
     budget_dong: the most that may be spent, without VAT; budget_of: the campaign whose budget it shares.
-    wording: the author's own text with its diacritics; null for a text of messages/.
+    wording: the text with its diacritics, whichever form is sent; null if it is not kept.
     """
 
     id: int

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
@@ -301,6 +302,20 @@ def add_held_run(
         looks=False,
     )
     done(f"Run {made}", campaign=campaign_id, run=made)
+
+
+@app.command()
+def kit(campaign_id: Number, out: Annotated[Path, typer.Option(help="The zip to write.")]) -> None:
+    """Write the approved text for every other channel: page, articles, broadcast, poster, letter, CAP."""
+
+    def here(db: Database) -> bytes:
+        from app.core.config import load
+        from app.publication import kit as kits  # slow to import
+
+        return kits.build(db.read(kits.source, campaign_id, load()))
+
+    out.write_bytes(asked(lambda api: api.get_kit(campaign_id), here))
+    done(f"Wrote {out}.", campaign=campaign_id, file=str(out))
 
 
 @app.command()

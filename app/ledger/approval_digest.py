@@ -47,11 +47,11 @@ _MARK = (batches.c.sha256 + func.coalesce("+" + batches.c.rows_sha256, "")).labe
 
 
 def digest(connection: Connection, campaign: Record, algorithm: str = hashing.FIRST) -> str:
-    """Hash the canonical JSON of text, sender, purpose, window, hours, runs and their audiences."""
+    """Hash the canonical JSON of text, original, sender, purpose, window, hours, runs and their audiences."""
     return _digest(campaign, _by_run(connection, campaign.id), algorithm)
 
 
-def _digest(campaign: Record, audience: dict[str, list[str]], algorithm: str) -> str:
+def _digest(campaign: Record, audience: dict[str, list[str]], algorithm: str, old: bool = False) -> str:
     content = {
         "texts": campaign.texts,
         "sender": campaign.sender,
@@ -60,6 +60,8 @@ def _digest(campaign: Record, audience: dict[str, list[str]], algorithm: str) ->
         "day": [campaign.day_starts, campaign.day_ends],
         "runs": audience,
     } | _budget(campaign)
+    if not old and campaign.wording is not None:
+        content["original"] = campaign.wording
     return hashing.digest(canonical(content), algorithm)
 
 
@@ -75,8 +77,11 @@ def holds(connection: Connection, campaign: Record, signed: str) -> bool:
     algorithm = hashing.algorithm_of(signed)
     if hashing.rank(algorithm) < 0:
         return False
-    forms = (each(connection, campaign.id) for each in (_by_run, _by_carrier))
-    return any(_digest(campaign, audience, algorithm) == signed for audience in forms)
+    forms = [each(connection, campaign.id) for each in (_by_run, _by_carrier)]
+    if any(_digest(campaign, audience, algorithm) == signed for audience in forms):
+        return True
+    # Approvals of before the original with its diacritics was part of what is signed.
+    return any(_digest(campaign, audience, algorithm, old=True) == signed for audience in forms)
 
 
 def approved(connection: Connection, campaign: Record) -> Record | None:

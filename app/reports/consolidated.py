@@ -13,17 +13,18 @@ from sqlalchemy import Connection, Row, select
 from app.core.errors import no_such
 from app.database.models import campaigns, directives, frozen_reports, runs
 from app.ledger.directive_deadline import held_at
-from app.reports import addressees, carrier_report, carrier_statement, unique_reach
+from app.reports import addressees, carrier_report, carrier_statement, publications, unique_reach
 from app.reports.addressees import AddresseeStatus, ChannelTotal
 from app.reports.carrier_statement import FigureSource, Statement, by_deadline
 from app.reports.figures import CarrierReport
+from app.reports.publications import Publication
 from app.reports.scope import counted
 from app.reports.unique_reach import UniqueReach
 
 # A frozen report is rebuilt by the rules of its day. 1: every campaign under the directive, also drafts and
 # rejected ones; 2: those selected by `counted`, naming carrier reports frozen for its cut-off or earlier;
-# 3: with the unique reach.
-RULES = 3
+# 3: with the unique reach; 4: with addresses at which the text was published.
+RULES = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +127,7 @@ class ConsolidatedReport:
     silent: tuple[str, ...] = ()
     rules: int = RULES
     reach: UniqueReach | None = None  # None by the rules of before
+    published: tuple[Publication, ...] | None = None  # likewise
 
     @property
     def interim(self) -> bool:
@@ -156,6 +158,7 @@ def build(
         silent=_silent(connection, directive_id, {line.carrier for line in lines}),
         rules=terms.rules,
         reach=_reach(connection, directive_id, cutoff_ms, lines) if terms.counts_reach else None,
+        published=_published(connection, directive_id, cutoff_ms) if terms.rules >= 4 else None,
     )
 
 
@@ -167,6 +170,10 @@ def _reach(
         delivered[line.campaign_id] += line.report.general.delivered
     unique_reach.agrees(found, delivered)
     return found
+
+
+def _published(connection: Connection, directive_id: int, cutoff_ms: int) -> tuple[Publication, ...]:
+    return tuple(publications.of_directive(connection, directive_id, cutoff_ms))
 
 
 def _silent(connection: Connection, directive_id: int, sending: set[str]) -> tuple[str, ...]:

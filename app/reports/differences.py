@@ -59,6 +59,10 @@ _WORDS = {
     "by_carrier": "theo doanh nghiệp",
     "by_area": "theo địa bàn",
     "first": "nhận lần đầu",
+    "published": "nơi đã đăng",
+    "state": "tình trạng",
+    "since": "từ lúc",
+    "differences": "chữ khác",
     **{reason.name.lower(): label for reason, label in labels.REASONS.items()},
 }
 # Identifiers, not figures.

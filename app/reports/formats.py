@@ -20,6 +20,7 @@ from app.reports.render import (
     csv_file,
     directive_areas,
     json_file,
+    publication_tables,
     stated_forms,
     text,
 )
@@ -176,6 +177,7 @@ def tables_of(report: Report, version: Version = PREVIEW) -> tuple[ReportTable, 
         found = (comparison_tables.head(report), *comparison_tables.of_directive(report))
         found += (areas,) if areas.rows else ()
         found += (*comparison_tables.reach(report), *comparison_tables.cost(report))
+        found += (publication_tables.of_directive(report),) if report.published else ()
     elif isinstance(report, StatedReport):
         found = stated_forms.of_run(report)
     else:

@@ -32,6 +32,7 @@ from app.inbound import routes as inbound
 from app.ledger.factory import ledger_for
 from app.observability.metrics import Metrics
 from app.privacy import routes as privacy
+from app.publication import routes as publication
 from app.receipts import result_file_routes as receipt_files
 from app.receipts import routes as receipts
 from app.receipts.webhook_handler import WebhookHandler
@@ -65,6 +66,7 @@ ROUTERS: list[Routes] = [
     history.router,
     deadline.router,
     plan_routes.router,
+    publication.router,
     privacy.router,
     genuine.router,
     receipt_files.router,

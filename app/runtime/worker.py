@@ -33,6 +33,7 @@ from app.observability.metrics import Metrics
 from app.observability.send_rate import EVERY_MS, count, is_due
 from app.privacy.erasable import RetentionTerms
 from app.privacy.retention import Retention
+from app.publication.reading_sweep import ReadingSweep
 from app.receipts.failure_list_poller import Reconciliation
 from app.receipts.poll import Poll, askers
 from app.receipts.quarantine_sweep import settle
@@ -127,6 +128,7 @@ class Worker:
             Sweep("suspension", self._look, suspend_sweep.EVERY_MS / 1000),
             Sweep("prices", self._keep_prices, _FOLD_EVERY_S),
             Sweep("answers", self._forget_answers, _FOLD_EVERY_S),
+            Sweep("publications", ReadingSweep(self.db, s, Aside(self.faults, "publications")).step),
         ]
         self._health = HealthSweep(self.db, self._links, list(s.links))
         self.inbound = InboundWriter(self.db, self.ledger, self.metrics, opt_out=s.replies.opt_out)

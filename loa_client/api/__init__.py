@@ -13,6 +13,7 @@ from loa_client.api.health import HealthOperations
 from loa_client.api.inbound_messages import InboundMessagesOperations
 from loa_client.api.plans import PlansOperations
 from loa_client.api.privacy import PrivacyOperations
+from loa_client.api.publication import PublicationOperations
 from loa_client.api.receipt_files import ReceiptFilesOperations
 from loa_client.api.reports import ReportsOperations
 from loa_client.api.runs import RunsOperations
@@ -37,6 +38,7 @@ class Operations(
     ComparisonsOperations,
     DeadlineOperations,
     PlansOperations,
+    PublicationOperations,
     PrivacyOperations,
     ReceiptFilesOperations,
     InboundMessagesOperations,

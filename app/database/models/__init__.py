@@ -41,6 +41,7 @@ from app.database.models.campaigns import (
 from app.database.models.money import budgets, segment_prices
 from app.database.models.outcomes import daily_counts, late_failures, outcome_counts
 from app.database.models.privacy import person_requests
+from app.database.models.publication import publication_findings, publications
 from app.database.models.reporting import (
     addressees,
     attachments,
@@ -118,6 +119,8 @@ __all__ = [
     "plan_rounds",
     "plans",
     "polled_chunks",
+    "publication_findings",
+    "publications",
     "quarantine",
     "receipt_files",
     "receipt_lines",

@@ -47,7 +47,7 @@ campaigns = Table(
     Column("purpose", String(20), nullable=False),
     Column("sender", String(11), nullable=False),
     Column("text_key", String(60)),
-    # The author's own text with its diacritics, NFC; NULL: a text of messages/, or a row of before 0030.
+    # The Vietnamese text with its diacritics, NFC; NULL: an older row.
     Column("wording", Text),
     Column("texts", JSON, nullable=False),  # language -> exact text to send, pinned, NFC; derived from it
     Column("window_start", Ms),

@@ -25,7 +25,7 @@ from app.reports.document.model import (
     Title,
 )
 from app.reports.document.version import Version
-from app.reports.render import comparison_tables, directive_areas
+from app.reports.render import comparison_tables, directive_areas, publication_tables
 from app.reports.render.numbers import count, hour
 from app.reports.render.table_model import ReportTable
 from carriers.contract import ReceiptLevel
@@ -136,6 +136,10 @@ def _results(report: ConsolidatedReport, channels: ReportTable, at: Mapping[str,
     if channels.rows:
         yield Heading(2, "6. Tổng hợp các mục 1, 2 và 4 theo hình thức tuyên truyền")
         yield Table(channels, channels.source)
+    if report.published:
+        yield Heading(2, f"{6 + bool(channels.rows)}. Nơi đã đăng nội dung")
+        form = publication_tables.of_directive(report)
+        yield Table(form, form.source, size=9.5)
 
 
 def _reported(report: ConsolidatedReport, kinds: tuple[AddresseeKind, ...], more: str = "") -> Paragraph:

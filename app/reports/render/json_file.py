@@ -6,11 +6,13 @@ import json
 from dataclasses import asdict
 from typing import Any
 
+from app.core import clock
 from app.reports.addressees import AddresseeStatus
 from app.reports.carrier_statement import FigureSource as Source
 from app.reports.carrier_statement import StatedCounts, received_as
 from app.reports.consolidated import ConsolidatedReport, RunLine
 from app.reports.figures import FIGURES, CampaignReport, CarrierReport, DayRow, Figures, Header, provable
+from app.reports.publications import Publication
 from app.reports.render.numbers import iso
 from app.reports.stated_report import StatedReport
 from app.reports.unique_reach import UniqueReach
@@ -146,6 +148,19 @@ def of_directive(report: ConsolidatedReport) -> dict[str, Any]:
         "carriers_without_run": list(report.silent),
         "addressees": [_addressee(each) for each in report.others],
         "channels": [asdict(each) for each in report.channels],
+        **({"published": [_published(each) for each in report.published]} if report.published else {}),
+    }
+
+
+def _published(of: Publication) -> dict[str, Any]:
+    """Give what was found by the cut-off: not when it was read last, which changes with each reading."""
+    return {
+        "name": of.url,
+        "addressee": of.addressee,
+        "campaign_id": of.campaign_id,
+        "state": of.state.value,
+        "since": None if of.since is None else iso(clock.to_ms(of.since)),
+        "differences": [asdict(each) for each in of.differences],
     }
 
 

@@ -79,7 +79,7 @@ def draft(fields: FormData, kept: Mapping[str, str] | None = None) -> Draft:
 
 def values(of: queries.Campaign) -> dict[str, str]:
     plain = sms.unaccent(of.texts[""]) == of.texts[""]
-    own = {} if of.wording is None else {"text": of.wording}
+    own = {} if of.wording is None or of.text_key else {"text": of.wording}
     return own | {
         "name": of.name,
         "purpose": of.purpose,

@@ -100,11 +100,13 @@ class Case:
     last: the decision before; same: the content is unchanged since; changes: since then, or since it was
     first submitted. compared: with what was decided on and with what was submitted before. prices: carrier ->
     đồng for an SMS part; areas: where the subscribers are, None if they are too many to count unasked.
+    original: the text with its diacritics, where another form is sent.
     """
 
     dossier: Dossier
     letter: str | None
     wordings: Sequence[ApprovalText]
+    original: Preview | None
     files: Sequence[BatchView]
     barred: Forbidden | None
     night: bool
@@ -160,6 +162,7 @@ def case(
         dossier=dossier,
         letter=connection.scalar(letter),
         wordings=[_wording(*each) for each in sorted(dossier.campaign.texts.items())],
+        original=_original(dossier),
         files=_files(connection, dossier),
         barred=_barred(connection, caller, campaign_id),
         night=breaks_quiet_hours(dossier.campaign.day_starts, dossier.campaign.day_ends),
@@ -199,6 +202,11 @@ def _same(connection: Connection, campaign_id: int, last: Decision) -> bool:
 
 def _wording(language: str, text: str) -> ApprovalText:
     return ApprovalText(language, wordings.preview(nfc(text)), hints(text))
+
+
+def _original(of: Dossier) -> Preview | None:
+    written = of.campaign.wording
+    return None if written is None or written == of.campaign.texts[""] else wordings.preview(written)
 
 
 def _files(connection: Connection, of: Dossier) -> list[BatchView]:

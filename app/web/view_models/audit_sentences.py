@@ -62,6 +62,8 @@ SENTENCES: Mapping[str, Said] = {
     "person-request.record": say("recorded {subject}"),
     "plan.create": say("made {subject}"),
     "plan.round": say("changed a round of {subject}"),
+    "publication.report": say("entered where the text was published, for {subject}"),
+    "publication.withdraw": say("took back where the text was published, for {subject}"),
     "receipts.failure_list": say("had numbers on a failure list of {subject} counted"),
     "receipts.import": say("had {subject} read"),
     "receipts.register": say("uploaded {subject}"),

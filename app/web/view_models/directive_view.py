@@ -20,11 +20,14 @@ from app.database.models import campaigns, outreach
 from app.database.models import directives as letters
 from app.deadline import status
 from app.deadline.status import RunDeadlineStatus, Status
-from app.reports import addressees
+from app.reports import addressees, publications
 from app.reports.addressees import Addressee, AddresseeKind, AddresseeStatus, Outreach
+from app.reports.publications import Publication, PublicationState
 from app.security.tenant_scope import own_campaigns, own_directives
+from app.web.translations import Said, say
 
 ON_A_PAGE, NEWEST = 30, 5
+_MOST_CHOICES = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,7 @@ class DirectiveRow:
 
 @dataclass(frozen=True, slots=True)
 class DirectivePage:
-    """One directive. status, standings: for the office only.
+    """One directive. status, standings, published: for the office only; approved: id and name of campaigns.
 
     campaigns: id, name and state of the newest; under: how many there are, listing.COUNTED + 1 for more.
     """
@@ -52,6 +55,8 @@ class DirectivePage:
     left: timedelta | None
     status: Status | None
     standings: Sequence[AddresseeStatus]
+    published: Sequence[Publication]
+    approved: Sequence[tuple[int, str]]
     campaigns: Sequence[tuple[int, str, CampaignState]]
     under: int
 
@@ -74,6 +79,12 @@ class ReportForm:
     last: Outreach | None
 
 
+PUBLISHED: dict[PublicationState, tuple[str, Said]] = {
+    PublicationState.WAITING: ("plain", say("not read yet")),
+    PublicationState.PUBLISHED: ("good", say("stands as approved")),
+    PublicationState.CHANGED: ("bad", say("words differ")),
+    PublicationState.GONE: ("bad", say("no longer there")),
+}
 _NEVER = 2**53  # after any deadline
 COLUMNS = ListColumns(
     letters.c.id,
@@ -117,11 +128,20 @@ def directive_page(
         left=_left(found.report_deadline),
         status=status.status(connection, directive_id, now) if office else None,
         standings=addressees.addressee_statuses(connection, directive_id, clock.to_ms(now)) if office else (),
+        published=publications.of_directive(connection, directive_id) if office else (),
+        approved=_approved(connection, directive_id) if office else (),
         campaigns=[
             (row.id, row.name, CampaignState(row.state)) for row in connection.execute(query.limit(NEWEST))
         ],
         under=counted(connection, query),
     )
+
+
+def _approved(connection: Connection, directive_id: int) -> list[tuple[int, str]]:
+    c = campaigns.c
+    own = (c.directive_id == directive_id, c.state == CampaignState.APPROVED)
+    query = select(c.id, c.name).where(*own).order_by(c.id.desc()).limit(_MOST_CHOICES)
+    return [(row.id, row.name) for row in connection.execute(query)]
 
 
 def report_form(connection: Connection, directive_id: int, name: str) -> ReportForm:

@@ -61,6 +61,7 @@ WORDS = {
     " (command line)": _DATA,
     "run {}": _DATA,
     "batch {}": _DATA,
+    "publication {}": _DATA,
     "audience {} {}": _INSIDE,
     "file {}, line {}: {}": _DATA,
     "state {}": _DATA,

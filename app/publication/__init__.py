@@ -1,0 +1,1 @@
+"""The approved text for every other channel, and whether it stands where it was published."""
