@@ -9,6 +9,8 @@ import ssl
 from collections.abc import Callable, Collection
 from typing import Protocol
 
+import structlog
+
 from carriers.causes import cause_of
 from carriers.contract import CheckFinding, Halted, LinkError, LinkOptions
 from carriers.smpp import pdu
@@ -19,6 +21,7 @@ from carriers.smpp.settings import SmppSettings
 
 QUICK_S = 0.15  # the first pause after a connection that worked
 _random = random.SystemRandom()
+log = structlog.get_logger("loa.smpp")
 
 
 BINDS = {
@@ -49,7 +52,8 @@ class Reconnector:
         self.session: SmppSession | None = None
         self.command = command
         self._settings, self._link, self._tls = settings, link_owner, tls
-        self._leaving = False
+        self._pauses = Pauses(settings)
+        self._leaving = self._was_reported = False
         self._task = asyncio.create_task(self._run())
 
     def is_untried(self, down: Collection[int]) -> bool:
@@ -64,20 +68,41 @@ class Reconnector:
         await asyncio.wait([self._task])
 
     async def _run(self) -> None:
-        own, was_reported = self._settings, False
-        pauses = Pauses(own)
+        """Connect again and again; an unforeseen fault is said, and costs one round."""
         while True:
-            session = self.session = SmppSession(own, self.command, self._link)
-            end = await self._run_session(session)
-            if self._leaving:
+            (pause_s,) = await asyncio.gather(self._connect_once(), return_exceptions=True)
+            if isinstance(pause_s, BaseException):
+                fault, pause_s = pause_s, self._settings.reconnect_max_s
+                log.error("fault of a bind", bind=BINDS[self.command], exc_info=fault)
+                end = End(f"an unforeseen fault of Loa: {type(fault).__name__}")
+                await asyncio.gather(self._give_up(end), return_exceptions=True)
+            if pause_s is None:
                 return
-            halt = BIND_HALTS.get(end.refused or 0)
-            if halt is not None and self._link.halt(halt):
-                return
-            # Log an outage once, not at every retry.
-            self._link.down(self.command, end, is_news=session.bound_at is not None or not was_reported)
-            was_reported = True
-            await asyncio.sleep(pauses.after(session, end))
+            await asyncio.sleep(pause_s)
+
+    async def _connect_once(self) -> float | None:
+        """Connect, and wait for the end; return the seconds to the next try, None for none."""
+        session = self.session = SmppSession(self._settings, self.command, self._link)
+        end = await self._run_session(session)
+        if self._leaving:
+            return None
+        halt = BIND_HALTS.get(end.refused or 0)
+        if halt is not None and self._link.halt(halt):
+            return None
+        self._report(end)
+        return self._pauses.after(session, end)
+
+    async def _give_up(self, end: End) -> None:
+        """End what a fault has left, and say why the bind is down."""
+        if self.session is not None:
+            self.session.finish(end)
+        self._report(end)
+
+    def _report(self, end: End) -> None:
+        """Log an outage once, not at every retry."""
+        was_up = self.session is not None and self.session.bound_at is not None
+        is_news, self._was_reported = was_up or not self._was_reported, True
+        self._link.down(self.command, end, is_news=is_news)
 
     async def _run_session(self, session: SmppSession) -> End:
         own, loop = self._settings, asyncio.get_running_loop()

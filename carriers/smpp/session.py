@@ -75,12 +75,12 @@ class SmppSession(asyncio.Protocol):
         self._written = WriteBuffer(self._transport)
         own = self.settings
         self._heard = self._loop.time()
-        prepare_socket(self._transport, own.response_timeout_s)
         bind = pdu.Bind(
             own.system_id, own.password, own.system_type, own.addr_ton, own.addr_npi, own.address_range
         )
         self._request(self.command, bind.body())
         self._schedule_sweep()
+        prepare_socket(self._transport, own.response_timeout_s)  # last: the bind goes on if it fails
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.finish(End("the connection broke" if exc else "the carrier closed the connection"))
@@ -295,6 +295,7 @@ class SmppSession(asyncio.Protocol):
 
     def _sweep(self) -> None:
         """Handle overdue answers, silence and enquire_link on the bind's only timer."""
+        self._schedule_sweep()  # first: a fault below must not be the last sweep
         now = self._loop.time()
         deadline = now - self.settings.response_timeout_s
         overdue = self._overdue_control(deadline, now)
@@ -314,7 +315,6 @@ class SmppSession(asyncio.Protocol):
         if self.window.held:
             self.link.update()
         self.fill()
-        self._schedule_sweep()
 
     def _report_silence(self, now: float) -> None:
         """Report silence when enquire_link has waited a third of its time and nothing came since."""
@@ -387,6 +387,7 @@ class SmppSession(asyncio.Protocol):
             return
         self._flush()
         self.state = State.ENDED
+        self.end.set_result(end)  # before what may fail: the reconnector waits for it
         if self._timer is not None:
             self._timer.cancel()
         unsent = self._written.leave(self.settings.response_timeout_s) if self._written else ()
@@ -396,5 +397,4 @@ class SmppSession(asyncio.Protocol):
                 owner.unsent(index, NOT_SENT)
             else:
                 owner.lost(index, end.why)
-        self.end.set_result(end)
         self.link.ended()
