@@ -25,15 +25,15 @@ from dataclasses import dataclass, field
 import structlog
 
 from app.core import clock
-from app.core.errors import DatabaseUnavailable
 from app.core.sending_window import open_at
 from app.core.states import LinkState
 from app.dispatch import link_store
+from app.dispatch.chunk_watch import ChunkWatch
 from app.dispatch.claims import Claims, SendContext
 from app.dispatch.held_chunks import HalfInFlight, HeldChunk, segments_of
 from app.dispatch.link_health import halt_alone, own_host
 from app.dispatch.rate_limiter import Slot, ThrottleShare, pause_s
-from app.dispatch.run_content import ClaimedChunk, message, still_going
+from app.dispatch.run_content import ClaimedChunk, message
 from app.ledger.contract import DeliveryToSend, Link, Reservation, SubmitOutcome
 from carriers.causes import cause_of
 from carriers.contract import (
@@ -50,7 +50,6 @@ from carriers.contract import (
 log = structlog.get_logger(__name__)
 
 _TRY_AGAIN_S = 300.0
-_LOOK_EVERY_S = 0.5  # how often leases, orders and opt-outs of what is on the wire are checked
 
 
 @dataclass(slots=True)
@@ -88,8 +87,7 @@ class SendLoop:
     async def run(self) -> None:
         """Send until stop(). Raises DatabaseUnavailable if the database does not come back in time."""
         self._wire, self._chunk, self._reserved, self.unrecorded = deque(), None, 0, 0  # rerun after a fault
-        beside = [self._keep_leases(), self._watch_orders(), self._watch_deadlines()]
-        watching = [asyncio.create_task(each) for each in beside]
+        watching = ChunkWatch(self.link, self.context, self._chunks).begin()
         try:
             while not self._stopping.is_set():
                 await self._step()
@@ -358,39 +356,6 @@ class SendLoop:
         for kind, n in Counter(type(each.result).__name__.lower() for each in outcomes).items():
             self.context.metrics.submitted(self.link.name, kind, n)
         self.context.metrics.in_flight(self.link.name, self.unrecorded)
-
-    async def _keep_leases(self) -> None:
-        """Renew leases while a carrier is slow to answer."""
-        context = self.context
-        while True:
-            await asyncio.sleep(context.lease_s / 3)
-            for chunk in self._chunks():
-                asked = clock.monotonic()
-                if await context.db.insist(context.ledger.renew, chunk.lease, context.lease_s):
-                    chunk.permit.until = max(chunk.permit.until, asked + context.lease_s)
-                else:
-                    chunk.permit.withdraw()
-
-    async def _watch_orders(self) -> None:
-        """Withdraw what waits in the adapter once its run is paused or ended, or its link halted."""
-        while True:
-            await asyncio.sleep(_LOOK_EVERY_S)
-            chunks = self._chunks()
-            if chunks:
-                runs = {chunk.lease.run_id for chunk in chunks}
-                with suppress(DatabaseUnavailable):  # without it the leases expire
-                    going, listed = await self.context.db.aread(still_going, self.link, runs)
-                    for chunk in chunks:
-                        chunk.opted_out.update(listed)
-                        if chunk.lease.run_id not in going:
-                            chunk.permit.withdraw()
-
-    async def _watch_deadlines(self) -> None:
-        """Withdraw what waits in the adapter once its lease is over, even without the database."""
-        while True:
-            await asyncio.sleep(_LOOK_EVERY_S / 2)
-            for chunk in [each for each in self._chunks() if not each.permit.lasts]:
-                chunk.permit.withdraw()
 
     def _chunks(self) -> list[HeldChunk]:
         held = [self._chunk, *(flight.chunk for flight in self._wire), *self._claims.waiting]
