@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Generic, TypeVar
@@ -16,7 +16,9 @@ from sqlalchemy import Connection
 
 from app.core import clock
 from app.core.errors import AppError, DatabaseUnavailable
+from app.core.logger import get_logger
 from app.database.connection import Database
+from app.observability.faults import outcome
 from app.security.authorization import still_admitted
 
 MEDIA_TYPE = "text/event-stream"
@@ -26,6 +28,7 @@ HEADERS = {"X-Accel-Buffering": "no", "Cache-Control": "no-store"}
 _OLD_S = 5.0  # a query older than this is no sign of life
 _CHECK_S = 1.0  # between two checks of a subscriber's credentials
 
+log = get_logger(__name__)
 Target = TypeVar("Target")
 
 
@@ -172,19 +175,26 @@ class Hub(Generic[Target]):
                 del self._watchers[target]
 
     async def _poll(self) -> None:
+        """Query until nobody watches; while that fails, watchers get heartbeats without a time."""
         self._listen(asyncio.get_running_loop())
         while self._watchers and not self._closed:
             self._due.clear()
-            # While the database is unreachable, watchers keep getting heartbeats.
-            with suppress(DatabaseUnavailable):
-                snapshots = await self._db.aread(self._look, list(self._watchers))
-                self._polled_at = clock.now()
-                if snapshots != self._snapshots:
-                    self._snapshots = snapshots
-                    self._notify()
+            found = await outcome(self._db.aread(self._look, list(self._watchers)))
+            if isinstance(found, Mapping):
+                self._polled(found)
+            elif not isinstance(found, Exception):
+                raise found
+            elif not isinstance(found, DatabaseUnavailable):
+                log.error("figures for streams can't be read", exc_info=found)
             await asyncio.sleep(self.pace.at_least)
             await _wait(self._due, self.pace.every - self.pace.at_least)
         self._snapshots = {}
+
+    def _polled(self, snapshots: Mapping[Target, StateSnapshot]) -> None:
+        self._polled_at = clock.now()
+        if snapshots != self._snapshots:
+            self._snapshots = snapshots
+            self._notify()
 
     def _notify(self) -> None:
         waiting, self._changed = self._changed, asyncio.Event()

@@ -212,6 +212,33 @@ async def _some(lines: AsyncIterator[str], n: int, wanted: str) -> AsyncIterator
                 return
 
 
+@on_sqlite
+async def test_a_look_that_fails_for_a_reason_nobody_foresaw_is_not_the_last(
+    application: FastAPI, db: Database, run_id: int
+) -> None:
+    broken, failed = False, 0
+
+    def look(connection: Connection, targets: Any) -> Any:
+        nonlocal failed
+        if broken:
+            failed += 1
+            raise ZeroDivisionError
+        return live_status.look(connection, targets)
+
+    application.state.hub = Hub(db, look, StreamTiming(every=0.05, at_least=0.02, heartbeat=0.3))
+    with served(application) as address:
+        async with watcher(address, db, f"/v1/runs/{run_id}/events", role="admin") as (_, lines):
+            await heard(lines)
+            broken = True
+            async with asyncio.timeout(20):
+                while failed < 2:
+                    await asyncio.sleep(0.02)
+            broken = False
+            deliver(db)
+            name, _, figures = await heard(lines)
+            assert (name, figures["progress"]["delivered"]["messages"]) == ("progress", 1)
+
+
 async def test_a_stream_ends_after_its_time_so_that_rights_are_looked_at_anew(
     application: FastAPI, db: Database, run_id: int
 ) -> None:
