@@ -106,6 +106,8 @@ def _check(connection: Connection, campaign: Record, wanted: Mapping[str, int | 
         raise Invalid("The campaign has this budget already.", field="budget_segments")
     if all(limit is None for limit in wanted.values()):
         raise Invalid("Name the SMS parts or the đồng that may be spent.", field="budget_segments")
+    if wanted["budget_dong"] is not None:
+        budgets.require_prices(connection, campaign)
     spent = {"budget_segments": found.spent_segments, "budget_dong": found.spent_dong} if found else {}
     for name, limit in wanted.items():
         if limit is not None and limit < spent.get(name, 0):

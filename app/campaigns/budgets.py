@@ -15,7 +15,7 @@ from app.campaigns.optimistic_lock import Record
 from app.core import clock
 from app.core.errors import Conflict
 from app.database.models import audit as acts
-from app.database.models import campaigns
+from app.database.models import campaigns, runs
 from app.ledger import money
 
 ASKED, RAISED = "budget.ask", "budget.raise"
@@ -99,6 +99,21 @@ def require_room(connection: Connection, campaign: Record) -> None:
         raise Conflict(
             f"The budget of campaign {account} is spent: ask for a higher one, which another person approves."
         )
+
+
+def require_prices(connection: Connection, campaign: Record) -> None:
+    """Raise Conflict for a budget in đồng if nobody knows what a run that has begun has cost since then."""
+    r, c = runs.c, campaigns.c
+    sharing = or_(c.id == campaign.id, c.budget_of == campaign.id)
+    query = select(r.carrier, c.purpose, r.started_at).join(campaigns, c.id == r.campaign_id)
+    begun = connection.execute(query.where(sharing, r.started_at.is_not(None)).order_by(r.id)).all()
+    known = money.prices(connection, {(row.carrier, row.purpose) for row in begun})
+    for row in begun:
+        if money.price_on(known[row.carrier, row.purpose], money.day_of(row.started_at)) is None:
+            raise Conflict(
+                f"A run at {row.carrier} began without a price, so what is spent in đồng is not known: name "
+                "SMS parts alone."
+            )
 
 
 def require_price(connection: Connection, campaign: Record, carrier: str) -> None:

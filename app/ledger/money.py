@@ -93,6 +93,16 @@ def give_back(connection: Connection, lease: ChunkLease, segments: int) -> None:
         _count(connection, lease.budget, -segments)
 
 
+def charge(connection: Connection, run_id: int, segments: int, now_ms: int) -> None:
+    """Count what has become unknown without a reservation here: an earlier life may have sent it."""
+    campaign_of = select(runs.c.campaign_id).where(runs.c.id == run_id).scalar_subquery()
+    campaign = connection.execute(select(campaigns).where(campaigns.c.id == campaign_of)).one()
+    carrier = connection.execute(select(runs.c.carrier).where(runs.c.id == run_id)).scalar_one()
+    of = charge_of(connection, campaign, carrier, day_of(now_ms))
+    if of is not None and segments:
+        _count(connection, of, segments)
+
+
 def _count(connection: Connection, of: BudgetCharge, segments: int, only: Any = None) -> bool:
     b, cost = budgets.c, segments * of.price
     counted = update(budgets).where(b.campaign_id == of.campaign_id)

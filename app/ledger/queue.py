@@ -17,6 +17,7 @@ from sqlalchemy import (
     exists,
     func,
     literal,
+    not_,
     or_,
     select,
     text,
@@ -25,7 +26,7 @@ from sqlalchemy import (
 
 from app.core.states import DeliveryState, NotSent
 from app.database.models import chunks, deliveries, do_not_send, links, runs
-from app.ledger import approval_digest, unreached
+from app.ledger import approval_digest, money, unreached
 from app.ledger.contract import (
     ChunkLease,
     ChunkState,
@@ -212,9 +213,18 @@ class ChunkQueue(EngineBase):
         unknown = 0
         for chunk in self.take_chunks(connection, run_id, _CLOSER, limit):
             by = link_id if chunk.link_id is None else chunk.link_id
+            money.charge(connection, run_id, self._unreserved(connection, chunk), self.now_ms(connection))
             unknown += self._mark_unknown(connection, chunk._replace(link_id=by), None, _WENT_BACK)
             self._end(connection, [chunk])
         return MarkedUnknown(unknown, self._still_open(connection, run_id))
+
+    def _unreserved(self, connection: Connection, chunk: OpenChunk) -> int:
+        """Count the SMS parts of the chunk's queued messages that no reservation has counted."""
+        d = deliveries.c
+        query = select(func.coalesce(func.sum(d.segments), 0)).where(
+            *_inside(chunk), d.state == DeliveryState.QUEUED, not_(and_(*_reserved_unrecorded(chunk)))
+        )
+        return int(connection.execute(query).scalar_one())
 
     def renew(self, connection: Connection, lease: ChunkLease, lease_s: float) -> bool:
         return self.hold(connection, lease, round(lease_s * 1000), None)

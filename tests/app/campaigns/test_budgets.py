@@ -13,6 +13,7 @@ from sqlalchemy import select, update
 from app.campaigns import approval, budget_orders, lifecycle, prices, queries
 from app.campaigns import runs as orders
 from app.campaigns.runs import Verb
+from app.core import clock
 from app.core.config import LinkSettings, Settings
 from app.core.errors import Conflict, Forbidden, Invalid
 from app.core.money_settings import MoneySettings, PriceSettings
@@ -126,6 +127,20 @@ def test_two_persons_raise_it_and_the_run_goes_on(db: Database) -> None:
     lease = held(world, "b")
     assert record(world, lease, [], 31, 10).go
     assert record(world, lease, [], 32, 1).left == 0
+
+
+def test_a_budget_in_dong_is_refused_where_a_run_began_without_a_price(db: Database) -> None:
+    world = paused(db)
+    with pytest.raises(Conflict, match="A run at viettel began without a price"):
+        ask(db, world.campaign, dong=1_000_000)
+    number = ask(db, world.campaign, 30)
+    db.write(money.note_price, ("viettel", "tuyen_truyen"), clock.local(clock.now()).date(), 25_000, 1000)
+    db.write(lambda c: c.execute(update(runs).values(started_at=shared_ms(c) - clock.DAY_MS)))
+    with pytest.raises(Conflict, match="A run at viettel began without a price"):
+        ask(db, world.campaign, 40, dong=1_000_000)
+    db.write(budget_orders.approve, world.campaign, number, BOSS)
+    db.write(lambda c: c.execute(update(runs).values(started_at=shared_ms(c))))
+    ask(db, world.campaign, dong=1_000_000)
 
 
 def test_only_the_newest_request_is_approved_and_never_less_than_is_spent(db: Database) -> None:

@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select, update
 
+from app.core import clock
 from app.core.states import DeliveryState, RunState
 from app.database.connection import Database
 from app.database.models import budgets, campaigns, chunks, deliveries, links, runs
+from app.dispatch import restore_recovery
 from app.dispatch.run_content import ClaimedChunk, claim, run_contents
 from app.dispatch.send_loop import SendLoop
 from app.ledger import money
@@ -205,6 +207,28 @@ def test_two_campaigns_that_share_a_budget_are_counted_together(db: Database) ->
     budget = db.read(money.budget_of, row)
     assert budget
     assert (budget.campaign_id, budget.segments, budget.spent_segments) == (world.campaign, 30, 20)
+
+
+@pytest.mark.parametrize(("reserved", "taken", "put_off"), [(0, 0, 0), (20, 0, 0), (20, 5, 3)])
+def test_what_becomes_unknown_after_a_backup_was_put_back_is_spent(
+    db: Database, reserved: int, taken: int, put_off: int
+) -> None:
+    world = budgeted(db, 50, 30, chunk=25)
+    whose, today = ("viettel", "tuyen_truyen"), clock.local(clock.now()).date()
+    db.write(money.note_price, whose, today, 25_000, 1000)
+    lease = held(world, price=25_000)
+    if reserved:
+        assert record(world, lease, [], lease.items[reserved - 1].seq, reserved).go
+    outcomes = accepted(lease.items[:taken]) + told(lease, Deferred("0x58"), taken + put_off)[taken:]
+    record(world, lease, outcomes)
+    db.write(lambda c: c.execute(update(chunks).values(lease_until=1)))
+    restore_recovery.doubt(db, world.ledger, "root@host")
+    assert world.states() == ({U: 45, S: 5} if taken else {U: 50})
+    assert spent(world) == (50, 50 * 25_000)
+    assert db.read(money.differences) == []
+    again = [DeliveryKey(world.campaign, world.batch, item.seq) for item in lease.items[-2:]]
+    assert db.write(world.ledger.resend, again) == 2
+    assert record(world, held(world, "b"), [], lease.items[-1].seq, 2).left == 0
 
 
 # ---- The send loop, several at once

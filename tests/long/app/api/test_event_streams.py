@@ -27,6 +27,7 @@ from app.security.authorization import cookie_name, lifetime_of
 from tests.app.api.served import served
 from tests.app.campaigns.rows import new_run
 from tests.app.client import Client
+from tests.app.dispatch.paper import until
 from tests.engines import each_engine, on_sqlite
 
 pytestmark = pytest.mark.waits
@@ -230,9 +231,7 @@ async def test_a_look_that_fails_for_a_reason_nobody_foresaw_is_not_the_last(
         async with watcher(address, db, f"/v1/runs/{run_id}/events", role="admin") as (_, lines):
             await heard(lines)
             broken = True
-            async with asyncio.timeout(20):
-                while failed < 2:
-                    await asyncio.sleep(0.02)
+            await until(lambda: failed > 1, 20)
             broken = False
             deliver(db)
             name, _, figures = await heard(lines)
