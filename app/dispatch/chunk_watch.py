@@ -33,9 +33,9 @@ class ChunkWatch:
     def begin(self) -> list[asyncio.Task[None]]:
         """Start to watch; the tasks end when they are cancelled, not before."""
         looks = {
-            "leases of": (self.context.lease_s / 3, self.keep_leases),
-            "orders to": (_LOOK_EVERY_S, self.look_at_orders),
-            "deadlines of": (_LOOK_EVERY_S / 2, self.look_at_deadlines),
+            "leases": (self.context.lease_s / 3, self.keep_leases),
+            "orders": (_LOOK_EVERY_S, self.look_at_orders),
+            "deadlines": (_LOOK_EVERY_S / 2, self.look_at_deadlines),
         }
         return [asyncio.create_task(self._again_and_again(name, *each)) for name, each in looks.items()]
 

@@ -68,6 +68,7 @@ async def _page(visit: PageRequest, run_id: int, entered: FormState) -> Response
         ranks=may(visit.who.role, "set_priority"),
         slows=may(visit.who.role, "set_rate"),
         states=may(visit.who.role, "state_figures"),
+        raises=may(visit.who.role, "ask_budget"),
     )
 
 

@@ -17,9 +17,10 @@ from app.campaigns.runs import Verb, open_to
 from app.campaigns.text_cost import Preview
 from app.core import clock
 from app.core.config import Settings
-from app.core.states import FAILED, CampaignState, DeliveryState, LinkState
+from app.core.states import FAILED, CampaignState, DeliveryState, LinkState, RunState
 from app.database.models import batches, directives, unknowns
 from app.dispatch import link_store
+from app.ledger import money
 from app.reports import carrier_statement, tally
 from app.reports.carrier_statement import Statement
 from app.security.principal import Caller
@@ -74,7 +75,8 @@ class ReasonCount:
 class RunPageView:
     """The page. verbs: orders open to this caller now; open_unknown: outcomes to be decided.
 
-    texts: language -> the text as it is sent.
+    texts: language -> the text as it is sent. without_room: the campaign whose budget is spent, so that the
+    paused run can't be resumed; None if there is room.
     """
 
     run: RunSummary
@@ -83,6 +85,7 @@ class RunPageView:
     view: RunView
     outlook: Outlook
     verbs: list[Verb]
+    without_room: int | None
     batches: list[BatchRow]
     more_batches: int
     failed: list[ReasonCount]
@@ -103,13 +106,17 @@ def run_scene(connection: Connection, run_id: int, who: Caller, settings: Settin
     counts = tally.of_run(connection, run_id)
     ids = run.batch_ids[:MOST_BATCHES]
     said = carrier_statement.latest(connection, run_id) if run.audience else None
+    account = money.account_of(row) if run.state == RunState.PAUSED else None
+    without_room = account if account is not None and money.spent(connection, [account]) else None
+    verbs = _verbs(run, row.state, who)
     return RunPageView(
         run=run,
         campaign=queries.campaign(connection, run.campaign_id),
         texts={language: text_cost.preview(text) for language, text in sorted(row.texts.items())},
         view=run_status.views(connection, [row], [run])[0],
         outlook=outlook(connection, run, row, settings),
-        verbs=_verbs(run, row.state, who),
+        verbs=[verb for verb in verbs if without_room is None or verb is not Verb.RESUME],
+        without_room=without_room,
         batches=_batches(connection, ids),
         more_batches=len(run.batch_ids) - len(ids),
         failed=whys((c.reason, c.n) for c in counts if c.state in FAILED),

@@ -27,7 +27,7 @@ async def test_a_watch_goes_on_after_a_fault_and_says_it_until_it_is_over(db: Da
     watching = ChunkWatch(loop.link, loop.context, chunks).begin()
     await until(lambda: len(db.read(faults.present)) == 2)  # the leases are looked at every few seconds
     shown = {row.source: row.reason for row in db.read(faults.present)}
-    assert set(shown) == {f"orders to {loop.link.name}", f"deadlines of {loop.link.name}"}
+    assert set(shown) == {f"orders {loop.link.name}", f"deadlines {loop.link.name}"}
     assert all(reason.startswith("ZeroDivisionError") for reason in shown.values())
     broken, before = False, looks
     await until(lambda: not db.read(faults.present) and looks > before + 1)

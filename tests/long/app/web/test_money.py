@@ -12,8 +12,9 @@ from typing import Any
 from sqlalchemy import update
 
 from app.campaigns import approval, budget_orders, lifecycle
+from app.campaigns.budgets import orders
 from app.database.connection import Database, shared_ms
-from app.database.models import runs
+from app.database.models import budgets, runs
 from app.dispatch import suspend_sweep
 from app.ledger import money
 from app.ledger.contract import Reservation
@@ -71,10 +72,19 @@ def test_a_spent_budget_is_raised_on_the_campaigns_page(pages_db: Database, sign
     assert "đang gửi" in seen(asker.get("/runs/1"), "run-raised")
 
 
-def order(db: Database) -> int:
-    from app.campaigns import budgets
+def test_a_run_without_room_offers_to_raise_its_budget(pages_db: Database, signed_in: In) -> None:
+    campaign = spent(pages_db)
+    for role, carrier, said in (("approver", None, "Nâng hạn mức"), ("operator", "viettel", "Xem hạn mức")):
+        page = signed_in(role, carrier).get("/runs/1").text
+        assert f'href="/campaigns/{campaign}#budget">{said}' in page
+        assert "Hạn mức đã dùng hết nên chưa thể gửi tiếp." in text(page)
+        assert "/runs/1/resume" not in page
+    pages_db.write(lambda c: c.execute(update(budgets).values(segments=10, cost=0)))
+    assert "/runs/1/resume" in signed_in("admin").get("/runs/1").text
 
-    return db.read(budgets.orders, 1)[-1].number
+
+def order(db: Database) -> int:
+    return db.read(orders, 1)[-1].number
 
 
 def test_the_form_takes_a_budget_and_the_approver_sees_it(pages_db: Database, signed_in: In) -> None:
