@@ -35,7 +35,7 @@ def safe(cell: str) -> str:
     return f"'{inner}" if cell.startswith(_FORMULA_STARTS) else inner
 
 
-def csv_pieces(header: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[str]:
+def csv_pieces(header: Sequence[object], rows: Iterable[Sequence[object]]) -> Iterator[str]:
     """Yield a CSV file in pieces, starting with the byte order mark by which Excel recognizes UTF-8."""
     buffer = io.StringIO()
     writer = csv.writer(buffer)

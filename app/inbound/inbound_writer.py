@@ -124,7 +124,7 @@ def _write(connection: Connection, rows: Sequence[Row], now: int) -> None:
     c = inbound_messages.c
     digests = {row["digest"] for row in rows}
     earlier = select(c.digest, func.min(c.id)).where(c.digest.in_(digests), c.received_at >= now - AGAIN_MS)
-    first = {digest: number for digest, number in connection.execute(earlier.group_by(c.digest))}  # noqa: C416
+    first = dict(connection.execute(earlier.group_by(c.digest)).all())
     for row in rows:
         row["repeat_of"] = first.get(row["digest"])
     connection.execute(_INSERT, rows)

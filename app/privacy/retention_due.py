@@ -224,7 +224,7 @@ def _idle(row: Row[Any]) -> bool:
 def _imports(connection: Connection) -> dict[str, int]:
     """Return when batches were last imported: perhaps again, after an erasure."""
     query = select(audit.c.subject, func.max(audit.c.at)).where(audit.c.action == "batch.import")
-    return {subject: at for subject, at in connection.execute(query.group_by(audit.c.subject))}  # noqa: C416
+    return dict(connection.execute(query.group_by(audit.c.subject)).all())
 
 
 def _files(connection: Connection, days: int, by_ms: int | None) -> Iterator[Erasable]:

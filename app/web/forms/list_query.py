@@ -40,7 +40,7 @@ class ListQuery(BaseModel):
             since_ms=_midnight(self.since, 0),
             until_ms=_midnight(self.until, 1),
             order=self.sort if self.sort.removeprefix("-") in orders else "",
-            after=_printed(self.after)[:1000],
+            after=_storable(self.after)[:1000],
         )
 
 
@@ -133,6 +133,11 @@ def list_view(
 
 def _printed(said: str) -> str:
     return "".join(filter(str.isprintable, said)).strip()
+
+
+def _storable(said: str) -> str:
+    """Return a key as it was given out, which may end in a blank, without what no database takes."""
+    return "".join(each for each in said if each != "\0" and not "\ud800" <= each <= "\udfff")
 
 
 def _midnight(day: str, later: int) -> int:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from urllib.parse import urlencode
 
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, update
 
+from app.core import clock
 from app.database.connection import Database
+from app.database.models import inbound_messages
 from app.inbound.inbound_writer import IncomingMessage, keep
 from app.ledger.contract import Link
 from app.ledger.factory import ledger_for
@@ -83,3 +86,44 @@ def test_whatever_stands_in_the_address_is_a_page(kept: Database, signed_in: In)
     paper = signed_in("admin")
     for address in ("?after=x", "?after=-1", "?after=99999999999999999999", "?carrier=%00", "?after=1"):
         assert paper.get(f"/inbound{address}").status_code == 200, address
+
+
+def asked(**filters: str) -> str:
+    return f"/inbound?{urlencode(filters)}"
+
+
+ROWS = {"tu choi": 3, "Từ chối": 3, "goi": 1, "choi goi": 0, "": 55}
+
+
+@pytest.mark.parametrize(("words", "rows"), ROWS.items())
+def test_words_are_looked_for_in_messages_of_few_days(
+    kept: Database, signed_in: In, words: str, rows: int
+) -> None:
+    paper = signed_in("admin")
+    page, file = (paper.get(asked(q=words, format=form)) for form in ("", "csv"))
+    assert len(file.text.splitlines()) - 1 == rows
+    shown = text(page.text)
+    assert f"trong số {rows}" in shown or f"{rows} dòng" in shown or rows == 0
+    assert ("Chưa có tin" in shown) is False
+
+
+@pytest.mark.parametrize("words", ["0912345602", "0912", "goi 09", "９１２", "tin 9"])
+def test_a_masked_number_can_not_be_found_out_by_searching(kept: Database, signed_in: In, words: str) -> None:
+    paper = signed_in("admin")
+    letters = " ".join(word for word in words.split() if word.isalpha())
+    found = paper.get(asked(q=words, format="csv")).text
+    assert found == paper.get(asked(q=letters, format="csv")).text
+    assert "không tìm chữ số" in text(paper.get(asked(q=words)).text)
+
+
+def test_an_old_message_is_found_in_the_days_that_are_named(kept: Database, signed_in: In) -> None:
+    old = clock.now_ms() - 60 * clock.DAY_MS
+    kept.write(lambda c: c.execute(update(inbound_messages).values(received_at=old)))
+    paper = signed_in("admin")
+    day = clock.local(clock.from_ms(old)).date().isoformat()
+
+    def found(**filters: str) -> int:
+        return len(paper.get(asked(format="csv", **filters)).text.splitlines()) - 1
+
+    assert (found(q="goi"), found(q="goi", until=day), found(q="goi", since="2020-01-01")) == (0, 1, 0)
+    assert found(since="2020-01-01") == 55
