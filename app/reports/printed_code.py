@@ -16,7 +16,7 @@ from sqlalchemy import Connection, select
 from app.core import clock
 from app.core.errors import NotFound
 from app.database.models import frozen_reports
-from app.reports import archive, labels
+from app.reports import archive, freeze_record, labels
 from app.reports.archive import Frozen, ReportSubject, Spoilt, SubjectKind
 from app.reports.carrier_statement import FigureSource, StatedCounts
 from app.reports.document.version import PrintedCode
@@ -102,7 +102,8 @@ def typed(text: str) -> str:
 def look(connection: Connection, text: str) -> PrintedReport:
     """Return the report of a code; raises NotFound, and Spoilt where its figures are not the frozen ones.
 
-    The code itself was made of the figures' hash: whoever alters both in the database can't keep it.
+    The code itself was made of the figures' hash: whoever alters both in the database can't keep it. Whoever
+    writes a whole report there, with a code of its own, lacks the sealed act of the audit.
     """
     code = typed(text)
     r = frozen_reports.c
@@ -113,7 +114,8 @@ def look(connection: Connection, text: str) -> PrintedReport:
         raise _no_code()
     report = archive.get(connection, row.id)
     subject, cutoff_ms = ReportSubject(report.subject, report.subject_id), clock.to_ms(report.cut_off_at)
-    if _code(row.code_salt, subject, (report.version, cutoff_ms, report.sha256)) != code:
+    made = _code(row.code_salt, subject, (report.version, cutoff_ms, report.sha256))
+    if made != code or not freeze_record.is_witnessed(connection, report):
         raise Spoilt(
             "The figures behind this code are not those that were frozen, so they are not shown. Somebody "
             "has altered the database: compare it with a backup."

@@ -13,7 +13,7 @@ from dataclasses import replace
 import pytest
 from docx import Document
 from pypdf import PdfReader
-from sqlalchemy import select, update
+from sqlalchemy import Connection, select, update
 
 from app.core.config import Settings
 from app.core.errors import NotFound
@@ -25,6 +25,7 @@ from app.reports.freeze import Freezer
 from app.reports.issue import issue
 from app.reports.printed_code import grouped, look
 from app.runtime.api_app import create_app
+from app.security import audit as acts
 from tests.app.client import Client
 from tests.long.app.reports import five_carriers
 from tests.long.app.reports.conftest import Two
@@ -164,6 +165,35 @@ def test_figures_altered_with_their_hash_in_table_and_audit_are_not_shown(
     freezer.db.write(forge)
     with pytest.raises(Spoilt, match="not those that were frozen"):
         freezer.db.read(look, report.code or "")
+
+
+@pytest.mark.parametrize("witness", ["none", "another's", "unsealed"])
+def test_a_report_that_somebody_wrote_into_the_database_with_its_own_code_is_not_confirmed(
+    newest: tuple[Freezer, Frozen], witness: str
+) -> None:
+    freezer, report = newest
+    text = freezer.db.read(archive.figures, report).replace('"sent_messages": ', '"sent_messages": 1')
+    sha256 = hashlib.sha256(text.encode()).hexdigest()
+    drawn = printed_code.draw(ReportSubject(report.subject, report.subject_id), 7, 1000, sha256, "")
+
+    def keyed(c: Connection) -> Connection:
+        return c.execution_options(loa_keys=(b"a key of later",))
+
+    def forge(c: Connection) -> None:
+        acts.note(keyed(c), "Lan", "report.issue", f"report/{report.id}")
+        row = dict(c.execute(select(frozen_reports).where(frozen_reports.c.id == report.id)).one()._mapping)
+        row |= {"id": 999, "version": 7, "cutoff_at": 1000, "figures": text, "sha256": sha256}
+        c.execute(frozen_reports.insert().values(row | {"code": drawn.code, "code_salt": drawn.salt}))
+        if witness == "another's":
+            acts.note(c, "somebody", "report.freeze", "report/999", version=7, sha256=report.sha256)
+        if witness == "unsealed":
+            acts.note(c, "somebody", "report.freeze", "report/999", version=7, sha256=sha256)
+            c.execute(update(audit).where(audit.c.subject == "report/999").values(seal=None))
+
+    freezer.db.write(forge)
+    with pytest.raises(Spoilt, match="not those that were frozen"):
+        freezer.db.read(lambda c: look(keyed(c), drawn.code))
+    assert freezer.db.read(lambda c: look(keyed(c), report.code or "")).version == report.version
 
 
 @pytest.mark.parametrize("moved", ["version", "cutoff_at", "code"])
