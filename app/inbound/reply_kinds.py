@@ -28,7 +28,7 @@ class ScamReport(NamedTuple):
     content: str
 
 
-_LONGEST = 60  # a longer message is no opt-out word, and is not looked at
+_LONGEST = 500  # a longer message is no opt-out word, and is not looked at; one SMS has less, blanks included
 # S (0912345678) (content), with or without brackets. A number has at least three digits, as short codes have;
 # without brackets it has blanks only where a phone number has them, or it would swallow an amount after it.
 _NUMBER = (

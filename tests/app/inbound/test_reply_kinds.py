@@ -13,7 +13,17 @@ WORDS = ReplySettings().opt_out
 
 OPT_OUTS = (
     *("TU CHOI", "tu choi", "Tu choi", "TỪ CHỐI", "Từ chối", "từ chối", "tuchoi", "TUCHOI", "TừChối"),
-    *("  TU CHOI  ", "TU  CHOI", "TU\tCHOI", "TU CHOI\n", "\r\nTU CHOI", "TU-CHOI", "TU_CHOI", "TU.CHOI"),
+    *(
+        "  TU CHOI  ",
+        "TU  CHOI",
+        "TU\tCHOI",
+        "TU CHOI\n",
+        "\r\nTU CHOI",
+        "STOP" + " " * 156,
+        "TU-CHOI",
+        "TU_CHOI",
+        "TU.CHOI",
+    ),
     *("Tu choi!", "TU CHOI.", "“Từ chối”", "(TU CHOI)", "T U C H O I", "tư\u0300 chô\u0301i", "TU CHOI"),
     *("ＴＵ ＣＨＯＩ", "TU\u200b CHOI", "TU\u00a0CHOI", "*TU CHOI*", "tU cHoI", "từ chối!!!"),
     *(
