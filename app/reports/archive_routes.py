@@ -181,7 +181,7 @@ async def keep_signed_paper(
     async with uploads.taken(request, settings, folder, settings.attachment_limit_mb * 1_048_576) as upload:
         if known := await db.aread(taking.found, upload):
             return sent((known, True))
-        found = await run_in_threadpool(papers.check, report_id, upload.path)
+        found = await papers.checked(report_id, upload.path)
 
         def kept(connection: Connection) -> StoredAnswer:
             made = papers.keep(connection, report_id, upload.path, found, upload.file.name)

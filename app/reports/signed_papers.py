@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection, Row, insert, select, update
 
@@ -20,6 +22,7 @@ from app.reports.archive import Frozen
 from app.security import audit
 
 _NAME_LENGTH = 200
+_turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
 _ERRORS = {
     "unreadable": "This file can't be read as a PDF. Hand in the signed PDF as the signing program wrote it.",
     "encrypted": "This PDF is encrypted, so nobody can compare it. Hand it in without a password.",
@@ -99,6 +102,12 @@ class SignedPapers:
     roots: Path | None
     who: str
     carrier: str | None
+
+    async def checked(self, report_id: int, path: Path) -> dict[str, Any]:
+        """Do `check` when its turn comes; who waits holds no thread, which other requests need."""
+        turn = _turns.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(1))
+        async with turn:
+            return await asyncio.to_thread(self.check, report_id, path)
 
     def check(self, report_id: int, path: Path) -> dict[str, Any]:
         """Return what the file's signatures prove; raises Invalid for what is no signed PDF, and NotFound."""

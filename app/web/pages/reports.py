@@ -178,7 +178,7 @@ async def page_do_keep_signed_paper(report_id: Id, visit: Visit) -> Response:
     limit = settings.attachment_limit_mb * 1_048_576
     try:
         async with uploads.taken(visit.request, settings, folder, limit) as upload:
-            found = await run_in_threadpool(papers.check, report_id, upload.path)
+            found = await papers.checked(report_id, upload.path)
             await db.awrite(papers.keep, report_id, upload.path, found, upload.file.name)
     except (Conflict, Invalid, TooLarge) as error:
         return await run_in_threadpool(_frozen, visit, report_id, 0, False, refused(error, FormData()))

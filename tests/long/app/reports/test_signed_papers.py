@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import io
 import json
@@ -13,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+from fastapi.concurrency import run_in_threadpool
 from sqlalchemy import update
 from typer.testing import CliRunner
 
@@ -22,7 +24,7 @@ from app.core.errors import Invalid
 from app.database.connection import Database
 from app.database.models import signed_papers as table
 from app.ledger.factory import ledger_for
-from app.reports import archive
+from app.reports import archive, signature_check
 from app.reports.archive import Frozen
 from app.reports.document import letterhead
 from app.reports.freeze import Freezer
@@ -82,6 +84,23 @@ def desk(issued_once: Path, authority: Authority, tmp_path: Path) -> Iterator[De
 
 def said(paper: SignedPaper) -> str:
     return " ".join(paper.sentences)
+
+
+async def test_files_that_wait_for_their_check_keep_no_other_request_waiting(
+    desk: Desk, tmp_path: Path
+) -> None:
+    file = tmp_path / "x.pdf"
+    file.write_bytes(b"%PDF-1.7 no more than this")
+    papers = SignedPapers(desk.freezer.db, None, "officer", None)
+    with signature_check._ONE_AT_A_TIME:  # a file is being checked, and takes its time
+        waiting = [asyncio.create_task(papers.checked(1, file)) for _ in range(60)]
+        async with asyncio.timeout(20):
+            assert await asyncio.to_thread(int, "7") == 7
+            assert await run_in_threadpool(int, "7") == 7
+        for each in waiting[1:]:
+            each.cancel()
+    (first, *_) = await asyncio.gather(*waiting, return_exceptions=True)
+    assert isinstance(first, Invalid)
 
 
 def test_the_final_paper_signed_under_a_trusted_authority_is_good(desk: Desk) -> None:
