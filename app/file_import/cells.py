@@ -10,9 +10,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from app.core.phone import mask
 
 VALUE_LENGTH = 80
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+# Wide ones too: some spreadsheets read them as the narrow ones, and skip blanks that are before or not seen.
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+_SKIPPED = " \u00a0\u3000\u200b\u200c\u200d\u2060\ufeff"
 # Where the list separator is a semicolon, as in Viet Nam, programs split our cells there and at line ends.
-_BEGINS_ANEW = re.compile('(?<=[;\t\r\n])("*)(?=[=+@-])')
+_BEGINS_ANEW = re.compile('(?<=[;\t\r\n])("*)(?=[=+@\uff1d\uff0b\uff0d\uff20-])')
 # Characters that XML can't represent, and so neither documents nor workbooks.
 _CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 _ROWS = 500
@@ -32,7 +34,7 @@ def printable(text: str) -> str:
 def safe(cell: str) -> str:
     """Prevent spreadsheets from reading the cell as a formula."""
     inner = _BEGINS_ANEW.sub(r"\1'", cell)
-    return f"'{inner}" if cell.startswith(_FORMULA_STARTS) else inner
+    return f"'{inner}" if cell.lstrip(_SKIPPED).startswith(_FORMULA_STARTS) else inner
 
 
 def csv_pieces(header: Sequence[object], rows: Iterable[Sequence[object]]) -> Iterator[str]:

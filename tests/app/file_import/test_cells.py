@@ -50,3 +50,10 @@ def test_nor_is_one_that_a_program_cuts_where_its_own_separator_stands(end: str,
             for row in csv.reader([line], delimiter=between, quoting=quoting):
                 assert not [cell for cell in row if cell.strip('"').startswith(start)], row
     assert safe("a-b; c") == "a-b; c"
+
+
+@pytest.mark.parametrize("before", ["", " ", "\u00a0", "\u200b", "\ufeff", "  \u3000"])
+@pytest.mark.parametrize("start", ["=", "\uff1d", "\uff0b", "\uff0d", "\uff20"])
+def test_neither_blanks_before_nor_wide_signs_make_a_formula(before: str, start: str) -> None:
+    assert safe(f"{before}{start}1") == f"'{before}{start}1"
+    assert safe(f"{before}text {start} 1") == f"{before}text {start} 1"
