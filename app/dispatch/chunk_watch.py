@@ -30,7 +30,7 @@ class ChunkWatch:
     chunks: Callable[[], Sequence[HeldChunk]]
     _noted: dict[str, float] = field(default_factory=dict)  # lasting faults, by when they were shown
 
-    def begin(self) -> list[asyncio.Task[None]]:
+    def start(self) -> list[asyncio.Task[None]]:
         """Start to watch; the tasks end when they are cancelled, not before."""
         looks = {
             "leases": (self.context.lease_s / 3, self.keep_leases),

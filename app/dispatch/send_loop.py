@@ -87,7 +87,7 @@ class SendLoop:
     async def run(self) -> None:
         """Send until stop(). Raises DatabaseUnavailable if the database does not come back in time."""
         self._wire, self._chunk, self._reserved, self.unrecorded = deque(), None, 0, 0  # rerun after a fault
-        watching = ChunkWatch(self.link, self.context, self._chunks).begin()
+        watching = ChunkWatch(self.link, self.context, self._chunks).start()
         try:
             while not self._stopping.is_set():
                 await self._step()

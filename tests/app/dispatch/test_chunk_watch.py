@@ -24,7 +24,7 @@ async def test_a_watch_goes_on_after_a_fault_and_says_it_until_it_is_over(db: Da
         return []
 
     loop = loop_for(world, PaperCarrier())
-    watching = ChunkWatch(loop.link, loop.context, chunks).begin()
+    watching = ChunkWatch(loop.link, loop.context, chunks).start()
     await until(lambda: len(db.read(faults.present)) == 2)  # the leases are looked at every few seconds
     shown = {row.source: row.reason for row in db.read(faults.present)}
     assert set(shown) == {f"orders {loop.link.name}", f"deadlines {loop.link.name}"}
