@@ -29,9 +29,10 @@ _STORED = ("lines", "accepted", "rejected", "repeated", "other_range", "bytes_re
 class ImportCounts:
     """What became of the lines: accepted + rejected + repeated = lines. Blank lines are not counted.
 
-    other_range: accepted numbers in ranges of another carrier; bytes_read: of the file. unknown_areas and
-    unknown_languages: accepted lines that lost their area or language; short_rows: lines with a number and
-    fewer cells than the header; these three are only known at the end, and kept only in the audit.
+    other_range: accepted numbers in ranges of another carrier; bytes_read: of the file. unknown_areas:
+    accepted lines that lost their area; languages_ignored: lines with a language, which is not kept;
+    short_rows: lines with a number and fewer cells than the header; these three are only known at the end,
+    and kept only in the audit.
     """
 
     lines: int = 0
@@ -41,7 +42,7 @@ class ImportCounts:
     other_range: int = 0
     bytes_read: int = 0
     unknown_areas: int = 0
-    unknown_languages: int = 0
+    languages_ignored: int = 0
     short_rows: int = 0
 
     def plus(self, done: ParsedRows, position: int) -> ImportCounts:

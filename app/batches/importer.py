@@ -130,7 +130,7 @@ def _import(job: BatchImport, carrier: str, path: Path, progress: Progress) -> I
     counts = replace(
         counts,
         unknown_areas=part.unknown_areas,
-        unknown_languages=part.unknown_languages,
+        languages_ignored=part.languages_ignored,
         short_rows=part.short_rows,
     )
     job.finish(counts, part.rows_sha256)

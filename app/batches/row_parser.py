@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import compress
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from app.core import phone
-from app.core.areas import fold, normalise_area
+from app.core.areas import normalise_area
 from app.core.phone import RANGE, Sentence, normalise_all, ranges_of
 from app.file_import.bulk_insert import PhoneBitmap
 from app.file_import.cells import shown
@@ -59,22 +58,6 @@ def open_rows(path: Path) -> Reader:
     return Reader(path, SUBSCRIBERS)
 
 
-# ---- Languages
-
-_TAG = re.compile(r"[a-z]{2,3}(?:-[a-z0-9]{1,4})?")
-_NAMES = {
-    **dict.fromkeys(("vietnamese", "tiengviet", "viet", "kinh", "vn", "vie"), "vi"),
-    **dict.fromkeys(("hmong", "mong", "tiengmong", "tienghmong"), "hmn"),
-    **dict.fromkeys(("thai", "tiengthai", "thaiden", "taidam"), "blt"),  # the Thái of Sơn La, not of Thailand
-}
-
-
-def normalise_language(raw: str) -> str | None:
-    """Return the BCP 47 tag, None if unknown: then the subscriber gets the default text."""
-    tag = raw.strip().lower().replace("_", "-")
-    return _NAMES.get(fold(raw)) or (tag if _TAG.fullmatch(tag) else None)
-
-
 SLICE = 10_000  # lines of one transaction, for which other writers wait on SQLite
 # On PostgreSQL nobody waits, and each commit adds a version of the batch's row that the server has to search
 # for each subscriber's foreign key.
@@ -90,13 +73,12 @@ class Subscribers:
     lines: list[int] = field(default_factory=list)
     phones: list[int] = field(default_factory=list)
     areas: list[str | None] = field(default_factory=list)
-    languages: list[str | None] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.lines)
 
     def columns(self, batch_id: int) -> tuple[Sequence[Any], ...]:
-        return ([batch_id] * len(self), self.lines, self.phones, self.areas, self.languages)
+        return ([batch_id] * len(self), self.lines, self.phones, self.areas)
 
 
 @dataclass(slots=True)
@@ -145,7 +127,7 @@ class RowParser:
         self._rows = hashlib.sha256()
         self._kept = 0
         self._areas = _Column(normalise_area)
-        self._languages = _Column(normalise_language)
+        self.languages_ignored = 0  # lines with a language, which nobody keeps
 
     @property
     def rows_sha256(self) -> str:
@@ -156,11 +138,6 @@ class RowParser:
     def unknown_areas(self) -> int:
         """Subscribers of unknown areas; they are accepted without one."""
         return self._areas.unknown
-
-    @property
-    def unknown_languages(self) -> int:
-        """Subscribers of unknown languages; they get the default text."""
-        return self._languages.unknown
 
     def slices(self, blocks: Iterable[Block | UnreadableLine], size: int = SLICE) -> Iterator[ParsedRows]:
         """Yield every row in exactly one slice, as a subscriber or as a bad line."""
@@ -183,13 +160,13 @@ class RowParser:
 
     def _take(self, current: ParsedRows, block: Block) -> None:
         cells, areas, languages = block.cells
+        self.languages_ignored += sum(map(bool, map(str.strip, languages)))
         phones, refused = normalise_all(cells)
         new = self._seen.add_all(phones)
         good = current.good
         good.lines.extend(compress(block.numbers, new))
         good.phones.extend(compress(phones, new))
         good.areas.extend(map(self._areas.__getitem__, compress(areas, new)))
-        good.languages.extend(map(self._languages.__getitem__, compress(languages, new)))
         for place in [place for place, fresh in enumerate(new) if not fresh]:
             if place not in refused:
                 current.repeated += 1
@@ -206,7 +183,7 @@ class RowParser:
 
     def _finish(self, done: ParsedRows) -> ParsedRows:
         good = done.good
-        self._rows.update(row_bytes(good.lines, good.phones, good.areas, good.languages))
+        self._rows.update(row_bytes(good.lines, good.phones, good.areas))
         if self._ranges:
             held = map(self._ranges.__contains__, [phone // RANGE for phone in good.phones])
             done.other_range = len(good) - sum(held)
@@ -219,7 +196,7 @@ class Totals:
 
     rows_sha256: str
     unknown_areas: int
-    unknown_languages: int
+    languages_ignored: int
     short_rows: int  # accepted with fewer cells than the header
 
 
@@ -233,4 +210,4 @@ def parsed_rows(
     parser, reader = RowParser(batch_id, carrier), open_rows(path)
     for done in parser.slices(reader.blocks(), size):
         yield done, reader.position
-    yield Totals(parser.rows_sha256, parser.unknown_areas, parser.unknown_languages, reader.short)
+    yield Totals(parser.rows_sha256, parser.unknown_areas, parser.languages_ignored, reader.short)

@@ -31,6 +31,7 @@ class OrderedText:
     text: str
     sha256: str
     segments: int
+    areas: tuple[str, ...] = ()  # names of the areas that get it; none: all others
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,7 @@ def order(connection: Connection, run_id: int) -> CarrierOrder:
         report_deadline=_time(letter.report_deadline) if letter else None,
         sender=campaign.sender,
         purpose=campaign.purpose,
-        texts=[_text(language, text) for language, text in sorted(campaign.texts.items())],
+        texts=_texts(campaign),
         areas=_areas(held, campaign),
         area_basis=held.area_basis,
         estimated=held.estimated,
@@ -120,7 +121,8 @@ def as_text(of: CarrierOrder) -> str:
         f"mỗi ngày {of.day_starts}–{of.day_ends}",
     ]
     for each in of.texts:
-        lines += ["", f"Nội dung{f' ({each.language})' if each.language else ''}:", each.text]
+        whose = f" ({each.language}), cho địa bàn {', '.join(each.areas)}" if each.language else ""
+        lines += ["", f"Nội dung{whose}:", each.text]
         lines += [f"Số bản tin/tin: {each.segments}; mã băm (SHA-256): {each.sha256}"]
     lines += [
         "",
@@ -155,8 +157,16 @@ def _number(n: int) -> str:
     return f"{n:,}".replace(",", ".")
 
 
-def _text(language: str, wording: str) -> OrderedText:
-    return OrderedText(language, wording, hashlib.sha256(wording.encode()).hexdigest(), sms.segments(wording))
+def _text(language: str, campaign: Record) -> OrderedText:
+    wording, today = campaign.texts[language], clock.local(clock.now()).date()
+    whose = tuple(areas.name(code, today) for code in campaign.text_areas.get(language, ()))
+    digest = hashlib.sha256(wording.encode()).hexdigest()
+    return OrderedText(language, wording, digest, sms.segments(wording), whose)
+
+
+def _texts(campaign: Record) -> list[OrderedText]:
+    """Return the default text, and each that some areas get."""
+    return [_text(language, campaign) for language in ("", *sorted(campaign.text_areas))]
 
 
 def _areas(held: carrier_audience.Audience, campaign: Record) -> list[OrderedArea]:

@@ -13,8 +13,10 @@ from typing import Any
 from app.campaigns import quiet_hours, texts
 from app.campaigns.quiet_hours import DayHours
 from app.core import clock
+from app.core.areas import normalise_area
 from app.core.errors import Invalid
 from app.core.words import has_letters
+from app.ledger.area_texts import claimed_twice
 from carriers import text as sms
 
 MAX_SEGMENTS = 10
@@ -53,6 +55,7 @@ class Draft:
     text_key: str | None = None
     text: str | None = None
     languages: dict[str, str] = field(default_factory=dict)  # further texts by language code
+    language_areas: dict[str, list[str]] = field(default_factory=dict)  # areas that get each of them
     directive_id: int | None = None
     window_start: datetime | None = None
     window_end: datetime | None = None
@@ -80,6 +83,7 @@ def of_row(row: Any) -> Draft:
         text_key=row.text_key,
         text=None if row.text_key else row.wording or wording,
         languages=own_languages(row.text_key, row.texts),
+        language_areas=dict(row.text_areas),
         directive_id=row.directive_id,
         window_start=None if row.window_start is None else clock.from_ms(row.window_start),
         window_end=None if row.window_end is None else clock.from_ms(row.window_end),
@@ -107,6 +111,7 @@ def pin(draft: Draft, default: DayHours) -> dict[str, Any]:
         partial(_check_sender, draft.sender),
         partial(_check_window, draft.window_start, draft.window_end),
         partial(quiet_hours.check, day, default, draft.purpose, urgent=urgent),
+        partial(_areas, draft),
         partial(_wordings, draft),
     )
     return {
@@ -117,6 +122,7 @@ def pin(draft: Draft, default: DayHours) -> dict[str, Any]:
         "text_key": draft.text_key,
         "wording": _original(draft),
         "texts": wordings,
+        "text_areas": _areas(draft),
         "window_start": draft.window_start and clock.to_ms(draft.window_start),
         "window_end": draft.window_end and clock.to_ms(draft.window_end),
         "day_starts": day.starts,
@@ -204,7 +210,38 @@ def _default_wording(draft: Draft) -> str:
 def _known_languages(draft: Draft) -> dict[str, str]:
     if draft.text_key is None:
         return {}
-    return {each.language: each.text for each in texts.find(draft.text_key).languages if each.approved}
+    known, wanted = texts.find(draft.text_key).languages, draft.language_areas
+    return {each.language: each.text for each in known if each.approved and each.language in wanted}
+
+
+def _areas(draft: Draft) -> dict[str, list[str]]:
+    """Return by language the codes of the areas that get its wording, which nobody chooses by person."""
+    found = {language: sorted(map(_area, codes)) for language, codes in draft.language_areas.items()}
+    for language in draft.languages:
+        if not found.get(language):
+            raise Invalid(
+                f"Name in language_areas the areas that get languages.{language}; texts are chosen by area.",
+                field="language_areas",
+            )
+    for language in found:
+        if language not in draft.languages and language not in _known_languages(draft):
+            raise Invalid(
+                f"There is no wording in the language {language[:40]}; give it in languages.",
+                field="language_areas",
+            )
+    for code in claimed_twice(found):
+        raise Invalid(f"The area {code} has two languages; leave it in one.", field="language_areas")
+    return {language: codes for language, codes in found.items() if codes}
+
+
+def _area(raw: str) -> str:
+    code = normalise_area(raw)
+    if code is None:
+        raise Invalid(
+            f"There is no area “{raw[:40]}”; give codes of districts or communes, such as 116 or 03646.",
+            field="language_areas",
+        )
+    return code
 
 
 def _check_wording(name: str, wording: str) -> None:

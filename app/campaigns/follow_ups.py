@@ -193,7 +193,7 @@ def _draft(
     fresh: dict[str, Any] = {"name": name, "window_start": None, "window_end": None}
     fresh |= {"budget_segments": None, "budget_dong": None}
     if {"text", "text_key"} & changes.keys():
-        fresh["languages"] = {}
+        fresh |= {"languages": {}, "language_areas": {}}
     return lifecycle.create(connection, amended(same, fresh | dict(changes)), default, who)
 
 

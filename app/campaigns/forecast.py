@@ -14,6 +14,7 @@ from app.campaigns.queries import RunSummary
 from app.core import clock, sending_window
 from app.core.states import DeliveryState, LinkState, RunState
 from app.database.models import batches, campaigns, directives, run_batches, runs, subscribers, tallies
+from app.ledger.area_texts import wordings_by_area
 from app.ledger.contract import SLOWEST
 from app.observability import link_status
 from app.observability.link_status import LinksNow
@@ -259,7 +260,8 @@ def _obstacles(rate: Rate) -> list[str]:
 
 
 def _load(connection: Connection, run: Record, campaign: Record) -> Load:
-    parts = {language: sms.segments(wording) for language, wording in campaign.texts.items()}
+    wordings = wordings_by_area(campaign.texts, campaign.text_areas)
+    parts = {area: sms.segments(wording) for area, wording in wordings.items()}
     batch_ids = select(run_batches.c.batch_id).where(run_batches.c.run_id == run.id)
     accepted = select(func.coalesce(func.sum(batches.c.accepted), 0)).where(batches.c.id.in_(batch_ids))
     total = int(connection.scalar(accepted) or 0)
@@ -302,15 +304,15 @@ def _counted(connection: Connection, run_id: int) -> dict[int, tuple[int, int]]:
 
 
 def _average(connection: Connection, run_id: int, parts: dict[str, int]) -> float:
-    """Return the mean SMS parts per message of the run's subscribers, by their languages."""
+    """Return the mean SMS parts per message of the run's subscribers, by their areas."""
     query = (
-        select(subscribers.c.lang, func.count())
+        select(subscribers.c.area, func.count())
         .join(run_batches, run_batches.c.batch_id == subscribers.c.batch_id)
         .where(run_batches.c.run_id == run_id)
-        .group_by(subscribers.c.lang)
+        .group_by(subscribers.c.area)
     )
     counts: dict[str | None, int] = dict(tuple(row) for row in connection.execute(query))
-    total = sum(n * parts.get(language or "", parts[""]) for language, n in counts.items())
+    total = sum(n * parts.get(area or "", parts[""]) for area, n in counts.items())
     return total / sum(counts.values()) if counts else parts[""]
 
 

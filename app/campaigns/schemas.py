@@ -76,6 +76,9 @@ class CampaignBody(StrictBody):
     languages: dict[Language, Wording] = Field(
         default={}, max_length=20, description="further wordings", examples=[{}]
     )
+    language_areas: dict[Language, list[Line]] = Field(
+        default={}, max_length=20, description="which areas get which of them, by codes", examples=[{}]
+    )
     directive_id: Number | None = Field(None, examples=[1])
     window_start: AwareDatetime | None = Field(None, examples=["2024-02-02T07:00:00+07:00"])
     window_end: AwareDatetime | None = Field(None, examples=["2024-02-09T18:00:00+07:00"])

@@ -84,7 +84,8 @@ def _texts(order: CarrierOrder) -> Iterator[Block]:
 
 
 def _text(text: OrderedText) -> Iterator[Block]:
-    yield Paragraph(f"Nội dung{f' ({text.language})' if text.language else ''}:")
+    whose = f" ({text.language}), cho địa bàn {', '.join(text.areas)}" if text.language else ""
+    yield Paragraph(f"Nội dung{whose}:")
     yield Paragraph(text.text, Style.QUOTED)
     yield Paragraph(
         f"Số bản tin quy đổi của một tin: {text.segments}. Mã băm SHA-256: {text.sha256}.", Style.NOTE

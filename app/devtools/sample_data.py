@@ -10,9 +10,9 @@ from pathlib import Path
 
 from app.core import areas
 
-Line = tuple[str, str, str]
+Line = tuple[str, str]
 
-HEADER: Line = ("Số điện thoại", "Mã xã", "Ngôn ngữ")
+HEADER: Line = ("Số điện thoại", "Mã xã")
 SHARES = {"viettel": 0.65, "vnpt": 0.35, "mobifone": 0.12}  # relative sizes
 BAD_SHARE = 0.03
 REPEAT_SHARE = 0.01
@@ -35,7 +35,6 @@ _BAD = (
     *("0212{b}{c}", "1800{b}", "0140{c}", "067{b}{c}", "+856 20 {b}{c}", "0{a}{b}", "0{a}{b}{c}99", ""),
     *("O{a}{b}{c}", "031{b}{c}", "8.4{a}E+10", "không có", "113", "095{b}{c}"),
 )
-_LANGUAGES = ("",) * 17 + ("hmn", "blt", "vi")
 _STEP = 6_700_417  # prime to ten million, so its multiples visit every tail once
 
 
@@ -72,11 +71,11 @@ def sample_lines(carrier: str, count: int, seed: int) -> Iterator[Line]:
     for place in range(count):
         number = _number(carrier, offset, place)
         area = chance.choice(communes)
-        yield _spelling(number, chance), area if chance.random() < 0.98 else "", chance.choice(_LANGUAGES)
+        yield _spelling(number, chance), area if chance.random() < 0.98 else ""
         if chance.random() < BAD_SHARE:
-            yield chance.choice(_BAD).format_map(_parts(number)), area, ""
+            yield chance.choice(_BAD).format_map(_parts(number)), area
         if chance.random() < REPEAT_SHARE:
-            yield _spelling(_number(carrier, offset, chance.randrange(place + 1)), chance), area, ""
+            yield _spelling(_number(carrier, offset, chance.randrange(place + 1)), chance), area
 
 
 def _number(carrier: str, offset: int, place: int) -> str:

@@ -17,6 +17,7 @@ from app.core.phone import REASONS, mask, normalise
 from app.core.states import DeliveryState
 from app.database.models import audit as acts
 from app.database.models import campaigns, deliveries, do_not_send, erasures, links, runs
+from app.ledger.area_texts import wordings_by_area
 from app.security import Caller, audit, row_stamps
 from app.security.tenant_scope import own_campaigns
 
@@ -121,12 +122,14 @@ def _deliveries(
     Without joins, which PostgreSQL would plan for each partition.
     """
     d = deliveries.c
-    columns = (d.campaign_id, d.run_id, d.batch_id, d.seq, d.state, d.reason, d.lang, d.link_id)
+    columns = (d.campaign_id, d.run_id, d.batch_id, d.seq, d.state, d.reason, d.area, d.link_id)
     query = select(*columns, d.submitted_at, d.done_at).where(d.campaign_id.in_(ids), d.phone == phone)
     rows = sorted(connection.execute(query).all(), key=lambda row: -row.campaign_id)
     names = {row.id: row.name for row in connection.execute(select(links.c.id, links.c.name))}
     r = runs.c
-    about = select(r.id, r.carrier, campaigns.c.name, campaigns.c.sender, campaigns.c.texts)
+    about = select(
+        r.id, r.carrier, campaigns.c.name, campaigns.c.sender, campaigns.c.texts, campaigns.c.text_areas
+    )
     about = about.join(campaigns, campaigns.c.id == r.campaign_id).where(
         r.id.in_({row.run_id for row in rows})
     )
@@ -139,6 +142,7 @@ def _deliveries(
 
 
 def _found(row: Any, of: Any, link: str | None) -> FoundDelivery:
+    wordings = wordings_by_area(of.texts, of.text_areas)
     return FoundDelivery(
         campaign_id=row.campaign_id,
         campaign=of.name,
@@ -149,7 +153,7 @@ def _found(row: Any, of: Any, link: str | None) -> FoundDelivery:
         state=DeliveryState(row.state),
         reason=row.reason,
         sender=of.sender,
-        text=of.texts.get(row.lang or "", of.texts[""]),
+        text=wordings.get(row.area or "", wordings[""]),
         link=link,
         submitted_at=_moment(row.submitted_at),
         done_at=_moment(row.done_at),

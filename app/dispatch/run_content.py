@@ -19,6 +19,7 @@ from app.database.models.sending import LINK_GONE_AFTER_MS
 from app.dispatch import link_store, restore_recovery
 from app.dispatch.run_sweeps import move
 from app.ledger import approval_digest, money
+from app.ledger.area_texts import wordings_by_area
 from app.ledger.contract import SLOWEST, BudgetCharge, ChunkLease, DeliveryToSend, Ledger, Link
 from app.security import audit
 from carriers.contract import OutboundSms, Permit
@@ -32,7 +33,7 @@ _LONGEST_VALIDITY_S = 48 * 3600
 
 @dataclass(frozen=True, slots=True)
 class RunContent:
-    """What a run sends: text by language ("" is the default), sender ID, and its window."""
+    """What a run sends: text by area ("" is the default), sender ID, and its window."""
 
     run_id: int
     mark: str  # a name of the campaign that is unique across ledgers, for message keys
@@ -42,8 +43,8 @@ class RunContent:
     share: float = 1.0  # of each link's rate, so that all of the carrier's together keep the run's own
     budget: BudgetCharge | None = None
 
-    def text(self, lang: str | None) -> str:
-        return self.texts.get(lang or "", self.texts[""])
+    def text(self, area: str | None) -> str:
+        return self.texts.get(area or "", self.texts[""])
 
     def validity_s(self, now: datetime) -> int | None:
         """Return how long the carrier may try: until the window's end, in quarters of an hour."""
@@ -88,7 +89,8 @@ def run_contents(
             continue
         mark = f"{_base36(row.created_at)}-{row.id}"
         charge = money.charge_of(connection, row, carrier, money.day_of(clock.to_ms(now)))
-        found.append(RunContent(row.run_id, mark, row.sender, row.texts, window, _share(row), charge))
+        texts = wordings_by_area(row.texts, row.text_areas)
+        found.append(RunContent(row.run_id, mark, row.sender, texts, window, _share(row), charge))
     return found
 
 
@@ -177,7 +179,7 @@ def message(
     key = f"{script.mark}-{lease.batch_id}-{item.seq}-{lease.pass_no}"
     validity = script.validity_s(now)
     return OutboundSms(
-        str(item.phone), script.text(item.lang), script.sender, validity, key, item.resends > 0, permit
+        str(item.phone), script.text(item.area), script.sender, validity, key, item.resends > 0, permit
     )
 
 

@@ -29,6 +29,7 @@ from app.core.states import DeliveryState, NotSent, RunState, move_run
 from app.database.connection import Database
 from app.database.models import audiences, campaigns, chunks, run_batches, runs, statements, tallies
 from app.ledger import approval_digest
+from app.ledger.area_texts import wordings_by_area
 from app.ledger.contract import ChunkState, Closed, Ledger
 from app.observability.faults import Aside
 from carriers.text import segments
@@ -79,7 +80,7 @@ def next_due(
     """Return a batch to fan out, skipping runs in `but`; of cancelled runs too, so that all are counted."""
     b, r, c = run_batches.c, runs.c, campaigns.c
     query = (
-        select(r.id, r.state, b.campaign_id, b.batch_id, b.fanned_upto, c.texts)
+        select(r.id, r.state, b.campaign_id, b.batch_id, b.fanned_upto, c.texts, c.text_areas)
         .join(runs, r.id == b.run_id)
         .join(campaigns, c.id == b.campaign_id)
         .where(b.fanned_all.is_(False), r.state.in_([state.value for state in states]), r.id.not_in(but))
@@ -89,7 +90,8 @@ def next_due(
     row = connection.execute(query).first()
     if row is None:
         return None
-    parts = {lang: segments(wording) for lang, wording in row.texts.items()}
+    wordings = wordings_by_area(row.texts, row.text_areas)
+    parts = {area: segments(wording) for area, wording in wordings.items()}
     sent = row.state == RunState.RUNNING
     return DueBatch(row.id, row.campaign_id, row.batch_id, parts, row.fanned_upto, sent)
 

@@ -59,17 +59,18 @@ def _digest(campaign: Record, audience: dict[str, list[str]], algorithm: str, ol
         "window": [campaign.window_start, campaign.window_end],
         "day": [campaign.day_starts, campaign.day_ends],
         "runs": audience,
-    } | _budget(campaign)
+    } | _optional(campaign)
     if not old and campaign.wording is not None:
         content["original"] = campaign.wording
     return hashing.digest(canonical(content), algorithm)
 
 
-def _budget(campaign: Record) -> dict[str, Any]:
-    """Return the budget, if there is one: approvals of before there were any hold as they are."""
+def _optional(campaign: Record) -> dict[str, Any]:
+    """Return areas of languages and the budget, if there are any: older approvals hold as they are."""
     said = {"segments": campaign.budget_segments, "dong": campaign.budget_dong, "of": campaign.budget_of}
     given = {name: value for name, value in said.items() if value is not None}
-    return {"budget": given} if given else {}
+    areas = {"text_areas": campaign.text_areas} if campaign.text_areas else {}
+    return areas | ({"budget": given} if given else {})
 
 
 def holds(connection: Connection, campaign: Record, signed: str) -> bool:
@@ -272,7 +273,7 @@ def _count_strays(connection: Connection, chunk: Any) -> int:
     """Count deliveries of a chunk that are not to the batch's own subscribers; 0 unless altered."""
     d, s = deliveries.c, subscribers.c
     own = (s.batch_id == d.batch_id) & (s.seq == d.seq)
-    same = (s.phone == d.phone) & (func.coalesce(s.lang, "") == func.coalesce(d.lang, ""))
+    same = (s.phone == d.phone) & (func.coalesce(s.area, "") == func.coalesce(d.area, ""))
     query = select(func.count()).select_from(deliveries.outerjoin(subscribers, own & same))
     lines = d.seq.between(chunk.first_seq, chunk.last_seq)
     within = (d.campaign_id == chunk.campaign_id, d.batch_id == chunk.batch_id, lines)
@@ -320,40 +321,39 @@ def _chunk_key(chunk: Any) -> tuple[ColumnElement[bool], ...]:
 _LINES = {
     "sqlite": """
         SELECT group_concat(line, char(10)) FROM (
-          SELECT seq || ' ' || phone || ' ' || coalesce(lang, '') AS line FROM deliveries
+          SELECT seq || ' ' || phone || ' ' || CASE WHEN ? THEN coalesce(area, '') ELSE '' END AS line
+            FROM deliveries
            WHERE campaign_id = ? AND batch_id = ? AND seq BETWEEN ? AND ? ORDER BY seq)
     """,
     "postgresql": """
-        SELECT string_agg(seq || ' ' || phone || ' ' || coalesce(lang, ''), chr(10) ORDER BY seq)
+        SELECT string_agg(seq || ' ' || phone || ' ' || CASE WHEN %s THEN coalesce(area, '') ELSE '' END,
+                          chr(10) ORDER BY seq)
           FROM deliveries WHERE campaign_id = %s AND batch_id = %s AND seq BETWEEN %s AND %s
     """,
 }
 
 
 def _to_send(connection: Connection, chunk: Any) -> bytes:
-    """Return what a chunk sends: its run, and for each line number, phone and language."""
+    """Return what a chunk sends: its run, each line's number and phone, and its area where that counts."""
     place = (chunk.campaign_id, chunk.batch_id, chunk.first_seq, chunk.last_seq)
-    lines = connection.exec_driver_sql(_LINES[connection.dialect.name], place).scalar()
+    of = select(campaigns.c.text_areas).where(campaigns.c.id == chunk.campaign_id)
+    chooses = bool(connection.execute(of).scalar())
+    lines = connection.exec_driver_sql(_LINES[connection.dialect.name], (chooses, *place)).scalar()
     return "\n".join(map(str, ("chunk", chunk.run_id, *place, lines))).encode()
 
 
 # ---- rows of a batch
 
 
-def row_bytes(
-    lines: Sequence[int],
-    phones: Sequence[int],
-    areas: Sequence[str | None],
-    languages: Sequence[str | None],
-) -> bytes:
+def row_bytes(lines: Sequence[int], phones: Sequence[int], areas: Sequence[str | None]) -> bytes:
     """Return subscribers, given column by column, as the bytes that are hashed: a line of text for each."""
-    values: list[Any] = [None] * 4 * len(lines)
-    values[0::4], values[1::4] = lines, phones
-    values[2::4] = [area or "" for area in areas]
-    values[3::4] = [language or "" for language in languages]
+    values: list[Any] = [None] * 3 * len(lines)
+    values[0::3], values[1::3] = lines, phones
+    values[2::3] = [area or "" for area in areas]
     # Formatting all rows at once costs half as much as row by row. %s, not %d: someone altering a row in
-    # SQLite can put a fraction or text there.
-    return ("%s %s %s %s\n" * len(lines) % tuple(values)).encode()
+    # SQLite can put a fraction or text there. The blank at the end is from when rows had a language: hashes
+    # of lists without any still fit.
+    return ("%s %s %s \n" * len(lines) % tuple(values)).encode()
 
 
 def rows_altered(connection: Connection, batch_id: int) -> bool:
@@ -396,5 +396,5 @@ def is_piece(connection: Connection, batch_id: int, after: int, pieces: Pieces) 
 
 def _piece(connection: Connection, batch_id: int, after: int) -> Sequence[Any]:
     s = subscribers.c
-    query = select(s.batch_id, s.seq, s.phone, s.area, s.lang).where(s.batch_id == batch_id, s.seq > after)
+    query = select(s.batch_id, s.seq, s.phone, s.area).where(s.batch_id == batch_id, s.seq > after)
     return connection.execute(query.order_by(s.seq).limit(SLICE)).all()

@@ -90,7 +90,6 @@ class DeliveryToSend(NamedTuple):
 
     seq: int
     phone: int
-    lang: str | None
     area: str | None
     segments: int
     faults: int
@@ -244,7 +243,7 @@ class Ledger(Protocol):
     ) -> FanOutResult:
         """Turn the next `limit` subscribers of a run's batch into deliveries, chunks and tallies.
 
-        segments: SMS parts by language, "" for the default. A phone that the campaign already has, or that is
+        segments: SMS parts by area, "" for the default. A phone that the campaign already has, or that is
         on the do-not-send list of the run's carrier, is left out and counted; of a follow-up's batch also one
         that another round has reached, or may have (app/ledger/unreached.py).
         """

@@ -193,7 +193,7 @@ class MatchedDelivery(NamedTuple):
 
 # What is due in this pass of (campaign, batch, after, last, pass); {0} is the driver's placeholder.
 TO_SEND = f"""
-    SELECT seq, phone, lang, area, segments, faults, resends FROM deliveries
+    SELECT seq, phone, area, segments, faults, resends FROM deliveries
      WHERE campaign_id = {{0}} AND batch_id = {{0}} AND seq > {{0}} AND seq <= {{0}} AND attempts < {{0}}
        AND state = {int(DeliveryState.QUEUED)} ORDER BY seq
 """  # noqa: S608 - constants of ours; values are bound

@@ -42,8 +42,8 @@ from app.ledger.unknown_outcomes import NewUnknown, add_unknown
 from carriers.contract import Reason
 
 _DELIVERIES = """
-    INSERT INTO deliveries (campaign_id, batch_id, seq, phone, run_id, area, lang, segments, parts)
-    SELECT :campaign, batch_id, seq, phone, :run, area, lang, {segments}, {segments}
+    INSERT INTO deliveries (campaign_id, batch_id, seq, phone, run_id, area, segments, parts)
+    SELECT :campaign, batch_id, seq, phone, :run, area, {segments}, {segments}
       FROM subscribers s WHERE batch_id = :batch AND seq > :after AND seq <= :upto
        AND NOT EXISTS (SELECT 1 FROM do_not_send n WHERE n.carrier = :carrier AND n.phone = s.phone)
        {unless} ORDER BY seq ON CONFLICT DO NOTHING
@@ -372,16 +372,16 @@ def _this(chunk: OpenChunk | ChunkLease) -> list[ColumnElement[bool]]:
 
 
 def _insert_deliveries(segments: dict[str, int], values: dict[str, object], follows_up: bool) -> TextClause:
-    """Return the INSERT, with a CASE for languages that have their own text; adds to `values`.
+    """Return the INSERT, with a CASE for areas that have their own text; adds to `values`.
 
     follows_up: the batch is a follow-up's; leave out what is noted in left_out already.
     """
     cases = ""
-    for number, (lang, count) in enumerate(sorted(segments.items())):
-        if lang:
-            cases += f" WHEN :lang{number} THEN {count:d}"
-            values[f"lang{number}"] = lang
+    for number, (area, count) in enumerate(sorted(segments.items())):
+        if area and count != segments[""]:
+            cases += f" WHEN :area{number} THEN {count:d}"
+            values[f"area{number}"] = area
     default = f"{segments['']:d}"
-    expression = f"CASE lang{cases} ELSE {default} END" if cases else default
+    expression = f"CASE area{cases} ELSE {default} END" if cases else default
     unless = _UNLESS_LEFT_OUT if follows_up else ""
     return text(_DELIVERIES.format(segments=expression, unless=unless))

@@ -254,7 +254,7 @@ def add_unreached(connection: Connection, batch_id: int, stretch: Stretch, made:
     carrier = connection.execute(select(batches.c.carrier).where(batches.c.id == batch_id)).scalar_one()
     found = Rounds(connection, chosen)
     fresh = insert(subscribers).from_select(
-        ["batch_id", "seq", "phone", "area", "lang"], _unreached(found, batch_id, stretch, made, carrier)
+        ["batch_id", "seq", "phone", "area"], _unreached(found, batch_id, stretch, made, carrier)
     )
     return connection.execute(fresh.execution_options(preserve_rowcount=True)).rowcount
 
@@ -264,7 +264,7 @@ def _unreached(found: Rounds, batch_id: int, stretch: Stretch, made: int, carrie
     asked = _found(do_not_send, n.carrier == carrier, n.phone == d.phone)
     lines = and_(d.seq > stretch.after, d.seq <= stretch.upto)
     return (
-        select(literal(batch_id), made + at, d.phone, d.area, d.lang)
+        select(literal(batch_id), made + at, d.phone, d.area)
         .where(d.campaign_id == stretch.campaign_id, d.batch_id == stretch.batch_id, lines)
         .where(d.run_id == stretch.run_id, found.takes(d), ~asked)
         .where(~found.barred(d, stretch.campaign_id), ~found.repeated(d, stretch.campaign_id))

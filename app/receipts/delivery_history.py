@@ -13,8 +13,18 @@ from app.core import clock
 from app.core.errors import NotFound
 from app.core.phone import mask
 from app.core.states import DeliveryState
-from app.database.models import deliveries, links, receipts, runs, state_events, submissions, unknowns
+from app.database.models import (
+    campaigns,
+    deliveries,
+    links,
+    receipts,
+    runs,
+    state_events,
+    submissions,
+    unknowns,
+)
 from app.ledger import erasure_state
+from app.ledger.area_texts import languages_by_area
 from app.ledger.contract import ResultKind, StateEvent
 from carriers.contract import ReceiptLevel
 
@@ -74,7 +84,8 @@ def story(connection: Connection, campaign_id: int, batch_id: int, line: int) ->
             f"GET /v1/batches/{batch_id} counts its lines.",
             field="line",
         )
-    carrier = connection.execute(select(runs.c.carrier).where(runs.c.id == row.run_id)).scalar_one()
+    own = select(runs.c.carrier, campaigns.c.text_areas).where(campaigns.c.id == runs.c.campaign_id)
+    of = connection.execute(own.where(runs.c.id == row.run_id)).one()
     lost = connection.execute(_own(unknowns, key)).first()
     events = sorted(_events(connection, key), key=lambda each: each.at)
     return Story(
@@ -82,13 +93,13 @@ def story(connection: Connection, campaign_id: int, batch_id: int, line: int) ->
         batch_id=batch_id,
         line=line,
         run_id=row.run_id,
-        carrier=carrier,
+        carrier=of.carrier,
         phone=mask(row.phone),
         state=DeliveryState(row.state),
         reason=row.reason,
         segments=row.segments,
         area=row.area,
-        language=row.lang,
+        language=languages_by_area(of.text_areas).get(row.area or ""),
         attempts=row.attempts,
         resends=row.resends,
         submitted_at=_time_or_none(row.submitted_at),

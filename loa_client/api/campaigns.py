@@ -24,6 +24,7 @@ class Campaign:
     text_key: str | None
     wording: str | None
     texts: dict[str, str]
+    text_areas: dict[str, list[str]]
     segments: dict[str, int]
     window_start: datetime | None
     window_end: datetime | None
@@ -204,6 +205,7 @@ class CampaignsOperations:
         text_key: str | None = None,
         text: str | None = None,
         languages: dict[str, str] | None = None,
+        language_areas: dict[str, list[str]] | None = None,
         directive_id: int | None = None,
         window_start: datetime | None = None,
         window_end: datetime | None = None,
@@ -226,6 +228,7 @@ class CampaignsOperations:
                 text_key=text_key,
                 text=text,
                 languages=languages,
+                language_areas=language_areas,
                 directive_id=directive_id,
                 window_start=window_start,
                 window_end=window_end,
@@ -295,6 +298,7 @@ class CampaignsOperations:
         text_key: str | None = None,
         text: str | None = None,
         languages: dict[str, str] | None = None,
+        language_areas: dict[str, list[str]] | None = None,
         directive_id: int | None = None,
         window_start: datetime | None = None,
         window_end: datetime | None = None,
@@ -317,6 +321,7 @@ class CampaignsOperations:
                 text_key=text_key,
                 text=text,
                 languages=languages,
+                language_areas=language_areas,
                 directive_id=directive_id,
                 window_start=window_start,
                 window_end=window_end,

@@ -132,7 +132,7 @@ def add_batch(c: Connection, campaign_id: int, run_id: int, phones: list[int]) -
     batch_id = c.execute(insert(batches).values(batch)).inserted_primary_key[0]
     areas = ("03646", "03664", None)
     rows = [
-        {"batch_id": batch_id, "seq": n + 2, "phone": phone, "area": areas[n % 3], "lang": None}
+        {"batch_id": batch_id, "seq": n + 2, "phone": phone, "area": areas[n % 3]}
         for n, phone in enumerate(phones)
     ]
     if rows:

@@ -110,9 +110,7 @@ def _never_approved(c: Connection, world: World) -> None:
 def _rows_hash(c: Connection, world: World) -> None:
     """The hash of the batch's rows as they are now, as its column has it."""
     s = subscribers.c
-    rows = c.execute(
-        select(s.seq, s.phone, s.area, s.lang).where(s.batch_id == world.batch).order_by(s.seq)
-    ).all()
+    rows = c.execute(select(s.seq, s.phone, s.area).where(s.batch_id == world.batch).order_by(s.seq)).all()
     found = hashlib.sha256(approval_digest.row_bytes(*zip(*rows, strict=True)))
     c.execute(update(batches).where(batches.c.id == world.batch).values(rows_sha256=found.hexdigest()))
 
@@ -173,9 +171,9 @@ def _delivery_and_subscriber(c: Connection, world: World) -> None:
     _phone(c, world, 15)
 
 
-def _language(c: Connection, world: World) -> None:
+def _area(c: Connection, world: World) -> None:
     for table in (deliveries, subscribers):
-        c.execute(update(table).where(table.c.seq == 15).values(lang="hmn"))
+        c.execute(update(table).where(table.c.seq == 15).values(area="03650"))
 
 
 def _chunk_added(c: Connection, world: World) -> None:
@@ -347,7 +345,7 @@ MIDDLE: dict[str, Change] = {
     "the text in the middle": _text,
     "the number of a delivery": _delivery,
     "the number of a delivery and of its subscriber": _delivery_and_subscriber,
-    "the language of a delivery and of its subscriber": _language,
+    "the area of a delivery and of its subscriber": _area,
     "a chunk more": _chunk_added,
     "a chunk with a line more": _chunk_widened,
     "a run that its operator has paused": _going_again,

@@ -9,8 +9,8 @@ from tests.bench.machinery import fresh_url, now
 from tests.bench.path_bench import filled
 
 _BARE = """
-    INSERT INTO deliveries (campaign_id, batch_id, seq, phone, run_id, area, lang, segments, parts)
-    SELECT campaign_id + 1, batch_id, seq, phone, run_id, area, lang, segments, parts FROM deliveries
+    INSERT INTO deliveries (campaign_id, batch_id, seq, phone, run_id, area, segments, parts)
+    SELECT campaign_id + 1, batch_id, seq, phone, run_id, area, segments, parts FROM deliveries
      WHERE campaign_id = 1
 """
 

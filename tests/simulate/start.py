@@ -70,7 +70,7 @@ def _add_batch(c: Connection, campaign: int, run: int, carrier: str, phones: lis
     batch |= {"state": BatchState.READY.value, "accepted": len(phones), "created_at": 0, "created_by": "test"}
     batch_id = c.execute(insert(batches).values(batch)).inserted_primary_key[0]
     rows = [
-        {"batch_id": batch_id, "seq": n + 2, "phone": phone, "area": ("03646", None)[n % 2], "lang": None}
+        {"batch_id": batch_id, "seq": n + 2, "phone": phone, "area": ("03646", None)[n % 2]}
         for n, phone in enumerate(phones)
     ]
     c.execute(insert(subscribers), rows)

@@ -50,6 +50,7 @@ campaigns = Table(
     # The Vietnamese text with its diacritics, NFC; NULL: an older row.
     Column("wording", Text),
     Column("texts", JSON, nullable=False),  # language -> exact text to send, pinned, NFC; derived from it
+    Column("text_areas", JSON, nullable=False, server_default="{}"),  # language -> areas that get its text
     Column("window_start", Ms),
     Column("window_end", Ms),
     Column("day_starts", String(5), nullable=False),
@@ -181,7 +182,6 @@ subscribers = Table(
     Column("seq", Integer, primary_key=True, autoincrement=False),  # line number in the file
     Column("phone", BigInteger, nullable=False),
     Column("area", String(5)),
-    Column("lang", String(8)),
     sqlite_with_rowid=False,
 )
 

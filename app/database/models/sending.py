@@ -130,7 +130,6 @@ deliveries = Table(
     Column("faults", SmallInteger, nullable=False, server_default="0"),
     Column("link_id", SmallInteger),
     Column("area", String(5)),
-    Column("lang", String(8)),
     # How often a person had it sent again while unknown: the maximum number of extra copies.
     Column("resends", SmallInteger, nullable=False, server_default="0"),
     UniqueConstraint("campaign_id", "phone"),

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, select
 
 from app.api.bodies import filled
 from app.campaigns import queries, texts
-from app.campaigns.drafts import Draft, TextForm
+from app.campaigns.drafts import Draft, TextForm, own_languages
 from app.campaigns.schemas import CampaignBody
 from app.core import clock, sending_window
 from app.core.config import Settings
@@ -65,8 +65,8 @@ def letters(connection: Connection) -> dict[int, str]:
     return {row.id: row.number for row in connection.execute(newest)}
 
 
-def draft(fields: FormData, kept: Mapping[str, str] | None = None) -> Draft:
-    """Build the draft; raises Invalid per unreadable field. kept: texts in other languages."""
+def draft(fields: FormData, kept: queries.Campaign | None = None) -> Draft:
+    """Build the draft; raises Invalid per unreadable field. kept: whose texts in other languages stay."""
     said: dict[str, Any] = {name: fields.get(name) for name in ("name", "purpose", "sender")}
     said |= {name: fields.get(name) or None for name in ("text_key", "day_starts", "day_ends")}
     said["text"] = fields.raw("text").strip().replace("\r\n", "\n") or None
@@ -74,7 +74,11 @@ def draft(fields: FormData, kept: Mapping[str, str] | None = None) -> Draft:
     said["directive_id"] = fields.raw("directive_id") or None
     said |= {name: read_fields.moment(fields, name) for name in ("window_start", "window_end")}
     said |= {name: read_fields.number(fields, name) for name in ("budget_segments", "budget_dong")}
-    return replace(filled(CampaignBody, said).draft(), languages=dict(kept or {}))
+    found = filled(CampaignBody, said).draft()
+    if kept is None or not kept.text_areas:
+        return found
+    own = own_languages(kept.text_key, kept.texts)
+    return replace(found, languages=own, language_areas=kept.text_areas)
 
 
 def values(of: queries.Campaign) -> dict[str, str]:

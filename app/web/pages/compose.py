@@ -14,7 +14,6 @@ from app.api.bodies import filled
 from app.api.dependencies import Id, Routes
 from app.api.idempotency_store import IdempotencyClaim, KeyReused, StoredAnswer, once
 from app.campaigns import lifecycle, queries
-from app.campaigns.drafts import own_languages
 from app.campaigns.queries import Dossier
 from app.campaigns.quiet_hours import DayHours
 from app.campaigns.schemas import HeldRunBody, RunBody
@@ -142,8 +141,7 @@ async def page_do_edit_campaign(campaign_id: Id, visit: Visit, fields: Fields) -
 
 def _replace(connection: Connection, campaign_id: int, fields: FormData, who: str, default: DayHours) -> None:
     of = queries.campaign(connection, campaign_id)
-    kept = own_languages(of.text_key, of.texts)
-    draft, version = drafting.draft(fields, kept), read_fields.exact(fields, "version")
+    draft, version = drafting.draft(fields, of), read_fields.exact(fields, "version")
     lifecycle.edit(connection, campaign_id, version, draft, default, who)
 
 
@@ -238,7 +236,7 @@ async def _edit(
     fields = fields or FormData({name: [value] for name, value in shown.items()})
     choices = await visit.db.aread(drafting.choices)
     found = await visit.db.aread(drafting.preview, fields, visit.settings, _sizes(dossier))
-    kept = own_languages(dossier.campaign.text_key, dossier.campaign.texts)
+    kept = list(dossier.campaign.text_areas)
     shown_too: dict[str, Any] = {
         "choices": choices,
         "estimate": found,

@@ -15,6 +15,7 @@ from app.campaigns.queries import Decision, Dossier, RunSummary
 from app.campaigns.quiet_hours import breaks_quiet_hours
 from app.campaigns.text_cost import Preview
 from app.core import clock
+from app.core.areas import name as area_name
 from app.core.config import Settings
 from app.core.errors import Forbidden
 from app.core.states import CampaignState
@@ -60,9 +61,10 @@ class CampaignChange:
 
 @dataclass(frozen=True, slots=True)
 class ApprovalText:
-    """A text as sent ("" for all languages) with hints for the approver."""
+    """A text as sent with hints for the approver. areas: who gets it; none: all others."""
 
     language: str
+    areas: Sequence[str]
     shown: Preview
     hints: Sequence[Hint]
 
@@ -161,7 +163,7 @@ def case(
     return Case(
         dossier=dossier,
         letter=connection.scalar(letter),
-        wordings=[_wording(*each) for each in sorted(dossier.campaign.texts.items())],
+        wordings=[_wording(each, dossier.campaign) for each in ("", *sorted(dossier.campaign.text_areas))],
         original=_original(dossier),
         files=_files(connection, dossier),
         barred=_barred(connection, caller, campaign_id),
@@ -200,8 +202,10 @@ def _same(connection: Connection, campaign_id: int, last: Decision) -> bool:
     return approval_digest.holds(connection, optimistic_lock.campaign(connection, campaign_id), last.digest)
 
 
-def _wording(language: str, text: str) -> ApprovalText:
-    return ApprovalText(language, wordings.preview(nfc(text)), hints(text))
+def _wording(language: str, of: queries.Campaign) -> ApprovalText:
+    text, today = of.texts[language], clock.local(clock.now()).date()
+    areas = [area_name(code, today) for code in of.text_areas.get(language, ())]
+    return ApprovalText(language, areas, wordings.preview(nfc(text)), hints(text))
 
 
 def _original(of: Dossier) -> Preview | None:

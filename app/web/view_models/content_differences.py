@@ -15,13 +15,15 @@ from app.database.models import approvals, audit
 from app.web.translations import Said, say
 
 CONTENT: dict[str, Said] = {
+    "text_areas": say("Areas of languages"),
     "sender": say("Sender ID"),
     "purpose": say("Purpose"),
     "window": say("Sending window"),
     "day": say("Hours of each day"),
     "budget": say("Budget"),
 }
-_NO_BUDGET = [None, None, None]  # as acts of older versions, which name none
+# What acts of older versions, which have none, mean.
+_LACKING: Mapping[str, Any] = {"budget": [None, None, None], "text_areas": {}}
 PEOPLE: Said = say("Subscribers")
 
 
@@ -102,9 +104,9 @@ def word_differences(before: str, now: str) -> Iterator[WordDifference]:
 def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[ContentDifference]:
     """Compare all but the texts; moments become ISO strings of Viet Nam, numbers stay digits."""
     found = [
-        ContentDifference(said, None, _shown(key, before.get(key, _NO_BUDGET)), _shown(key, now[key]))
+        ContentDifference(said, None, _shown(key, before.get(key, _LACKING.get(key))), _shown(key, now[key]))
         for key, said in CONTENT.items()
-        if before.get(key, _NO_BUDGET) != now[key]
+        if before.get(key, _LACKING.get(key)) != now[key]
     ]
     carriers = sorted({*before["people"], *now["people"]})
     pairs = {each: (before["people"].get(each, 0), now["people"].get(each, 0)) for each in carriers}
@@ -119,6 +121,8 @@ def _shown(key: str, value: Any) -> str:
     if key == "window":
         ends = [f"{clock.local(clock.from_ms(ms)):%H:%M %d/%m/%Y}" if ms else "…" for ms in value]
         return " – ".join(ends)
+    if key == "text_areas":
+        return "; ".join(f"{language}: {', '.join(codes)}" for language, codes in sorted(value.items()))
     if key == "budget":
         return " – ".join("…" if each is None else str(each) for each in value[:2])
     return "–".join(value) if isinstance(value, list) else str(value)

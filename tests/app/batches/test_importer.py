@@ -28,7 +28,7 @@ def test_every_line_is_accounted_for(db: Database, tmp_path: Path) -> None:
     batch = registered(db, file)
     counts = import_batch(db, batch.id, path)
     stored = ImportCounts(lines=10, accepted=5, rejected=3, repeated=2, other_range=2, bytes_read=file.size)
-    assert counts == replace(stored, unknown_areas=1, unknown_languages=1)
+    assert counts == replace(stored, unknown_areas=1, languages_ignored=3)
     assert db.read(kept, batch.id) == (MESSY_GOOD, MESSY_BAD)
     row = db.read(batch_row, batch.id)
     assert {name: row[name] for name in stored.stored()} == stored.stored()

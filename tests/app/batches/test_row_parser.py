@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.batches.row_parser import RowParser, normalise_language
+from app.batches.row_parser import RowParser
 from app.file_import.row_blocks import Block, UnreadableLine
 
 Row = tuple[int, str, str, str]
@@ -19,7 +19,7 @@ def test_one_number_in_all_its_spellings_is_one_subscriber_and_the_rest_repeats(
     spellings = ["0322000004", "84322000004", "+84322000004", "0084322000004", "01622000004", "322000004"]
     rows = [(line, raw, "", "") for line, raw in enumerate(spellings, 2)]
     (found,) = RowParser(1, "viettel").slices([block(*rows)])
-    assert found.good.columns(1) == ([1], [2], [84_322_000_004], [None], [None])
+    assert found.good.columns(1) == ([1], [2], [84_322_000_004], [None])
     assert [bad[2] for bad in found.bad] == ["repeated"] * 5
     assert found.repeated == 5
 
@@ -66,12 +66,12 @@ def test_a_row_without_a_number_is_a_line_that_says_so() -> None:
     assert found.bad == [(1, 2, "empty", ""), (1, 3, "empty", "-")]
 
 
-def test_unknown_areas_and_languages_are_counted_and_reject_nobody() -> None:
+def test_unknown_areas_and_languages_that_nobody_keeps_are_counted_and_reject_nobody() -> None:
     sifter = RowParser(1, "vnpt")
     rows = [(line, f"09120000{line:02d}", "99999", "Klingon") for line in range(10, 13)]
     (found,) = sifter.slices([block(*rows, (13, "0912000013", " ", ""))])
     assert len(found.good) == 4
-    assert (sifter.unknown_areas, sifter.unknown_languages) == (3, 3)
+    assert (sifter.unknown_areas, sifter.languages_ignored) == (3, 3)
 
 
 @pytest.mark.parametrize(("carrier", "others"), [("vnpt", 2), ("viettel", 1), ("itel", 3), ("lab", 0)])
@@ -85,21 +85,3 @@ def test_numbers_of_other_ranges_are_counted_for_carriers_that_hold_ranges(carri
 def test_lines_that_the_reader_refused_are_kept_masked() -> None:
     (found,) = RowParser(1, "vnpt").slices([UnreadableLine(7, "quotes", '"0912000001')])
     assert found.bad == [(1, 7, "quotes", '"0912****01')]
-
-
-@pytest.mark.parametrize(
-    ("raw", "tag"),
-    [
-        ("vi", "vi"),
-        ("Tiếng Việt", "vi"),
-        ("Mông", "hmn"),
-        ("H'Mông", "hmn"),
-        ("Thái", "blt"),
-        ("HMN", "hmn"),
-        ("zh_Hans", "zh-hans"),
-        ("Klingon", None),
-        ("", None),
-    ],
-)
-def test_languages_are_known_by_tag_and_by_name(raw: str, tag: str | None) -> None:
-    assert normalise_language(raw) == tag

@@ -47,8 +47,20 @@ NOON = datetime(2024, 2, 5, 12, tzinfo=VIETNAM)
         ({"text": "a\uffff"}, "text", "half a character"),
         ({"text": "a\tb"}, "text", "control character"),
         ({"text": "a" * 1531}, "text", "11 SMS parts; 10 is the most"),
-        ({"languages": {"x": "a"}}, "languages", "2 or 3 letters"),
-        ({"languages": {"hmn": ""}}, "languages.hmn", "is empty"),
+        ({"languages": {"x": "a"}, "language_areas": {"x": ["116"]}}, "languages", "2 or 3 letters"),
+        ({"languages": {"hmn": ""}, "language_areas": {"hmn": ["116"]}}, "languages.hmn", "is empty"),
+        ({"languages": {"hmn": "a"}}, "language_areas", "areas that get languages.hmn"),
+        ({"languages": {"hmn": "a"}, "language_areas": {"hmn": []}}, "language_areas", "chosen by area"),
+        ({"language_areas": {"hmn": ["116"]}}, "language_areas", "no wording in the language hmn"),
+        ({"languages": {"hmn": "a"}, "language_areas": {"hmn": ["99999"]}}, "language_areas", "no area"),
+        (
+            {
+                "languages": {"hmn": "a", "blt": "b"},
+                "language_areas": {"hmn": ["125"], "blt": ["03808", "125"]},
+            },
+            "language_areas",
+            "has two languages",
+        ),
     ],
 )
 def test_a_wrong_draft_is_refused_with_field_and_remedy(
@@ -78,6 +90,7 @@ def test_a_draft_becomes_columns_with_the_default_hours() -> None:
         "window_end": None,
         "day_starts": "07:00",
         "day_ends": "21:00",
+        "text_areas": {},
         "budget_segments": None,
         "budget_dong": None,
     }
@@ -103,7 +116,9 @@ def test_own_wording_goes_out_in_the_form_asked_for(form: TextForm, sent: str) -
 
 
 def test_other_languages_are_kept_beside_the_default() -> None:
-    pinned = pin(replace(DRAFT, languages={"hmn": "Tsis txhob xa nyiaj."}), HOURS)
+    own = {"hmn": "Tsis txhob xa nyiaj."}
+    pinned = pin(replace(DRAFT, languages=own, language_areas={"hmn": ["3646", "116"]}), HOURS)
+    assert pinned["text_areas"] == {"hmn": ["03646", "116"]}
     assert pinned["texts"] == {"": "Canh giac lua dao.", "hmn": "Tsis txhob xa nyiaj."}
 
 

@@ -65,18 +65,20 @@ def test_a_run_that_sends_no_more_has_nothing_left(db: Database, state: str) -> 
     assert (found.seconds, found.finishes_at, found.warnings) == (0.0, EIGHT, [])
 
 
-def test_languages_count_with_their_own_parts(db: Database) -> None:
-    _, run_id = db.write(new_run, replace(DRAFT, languages={"hmn": "a" * 400}), accepted=4)
+def test_areas_count_with_their_own_parts(db: Database) -> None:
+    own = replace(DRAFT, languages={"hmn": "a" * 400}, language_areas={"hmn": ["125"]})
+    _, run_id = db.write(new_run, own, accepted=4)
     rows = [
-        {"batch_id": 1, "seq": n, "phone": 84_912_000_000 + n, "lang": lang}
-        for n, lang in enumerate(["hmn", None, "tai", None])
+        {"batch_id": 1, "seq": n, "phone": 84_912_000_000 + n, "area": area}
+        for n, area in enumerate(["125", None, "128", None])
     ]
     db.write(lambda c: c.execute(insert(subscribers), rows))
     assert db.read(forecast, run_id, EIGHT).segments == 3 + 1 + 1 + 1
 
 
-def test_languages_without_subscribers_fall_back_to_the_default(db: Database) -> None:
-    _, run_id = db.write(new_run, replace(DRAFT, languages={"hmn": "a" * 400}), accepted=10)
+def test_areas_without_subscribers_fall_back_to_the_default(db: Database) -> None:
+    own = replace(DRAFT, languages={"hmn": "a" * 400}, language_areas={"hmn": ["125"]})
+    _, run_id = db.write(new_run, own, accepted=10)
     assert db.read(forecast, run_id, EIGHT).segments == 10
 
 

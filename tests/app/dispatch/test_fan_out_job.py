@@ -23,7 +23,7 @@ from app.reports.verify import verify
 from tests.app.batches.files import put, registered
 from tests.app.world import World, approve, aside, build
 
-CSV = "phone,area,lang\n0912345678,Mường La,\n0912345679,,\nnothing,,\n0912345680,,\n"
+CSV = "phone,area\n0912345678,Mường La\n0912345679,\nnothing,\n0912345680,\n"
 LAST = subscribers.c.seq == 5
 
 
@@ -72,10 +72,6 @@ def another_area(c: Connection) -> None:
     c.execute(update(subscribers).where(LAST).values(area="03646"))
 
 
-def another_language(c: Connection) -> None:
-    c.execute(update(subscribers).where(LAST).values(lang="hmn"))
-
-
 def one_more(c: Connection) -> None:
     batch = c.execute(select(func.max(batches.c.id))).scalar_one()
     c.execute(insert(subscribers).values(batch_id=batch, seq=6, phone=84_912_345_699))
@@ -98,7 +94,7 @@ def no_number(c: Connection) -> None:
     c.execute(text("UPDATE subscribers SET phone = phone || 'x' WHERE seq = 5"))
 
 
-ALTERED = [one_digit, another_area, another_language, one_more, one_fewer, exchanged, a_fraction, no_number]
+ALTERED = [one_digit, another_area, one_more, one_fewer, exchanged, a_fraction, no_number]
 
 
 @pytest.mark.longer

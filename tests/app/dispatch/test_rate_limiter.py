@@ -13,7 +13,7 @@ from carriers.contract import Deferred
 
 
 def items(count: int, segments: int = 1) -> list[DeliveryToSend]:
-    return [DeliveryToSend(seq, 84_912_000_000 + seq, None, None, segments, 0) for seq in range(count)]
+    return [DeliveryToSend(seq, 84_912_000_000 + seq, None, segments, 0) for seq in range(count)]
 
 
 def second(pace: ThrottleShare, answers: int, throttled: int) -> float:

@@ -27,6 +27,7 @@ Change = Callable[[Connection, World], Any]
 # Every column of a campaign: what it is replaced by, or why no message depends on it.
 COLUMNS: dict[str, Any] = {
     "texts": {"": "Canh giac lua dao."},
+    "text_areas": {"hmn": ["125"]},
     "sender": "CA SONLB",
     "purpose": "tuyen_truyem",
     "window_start": 1,

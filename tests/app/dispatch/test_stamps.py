@@ -173,9 +173,7 @@ QUEUED: dict[str, Callable[[Connection], Any]] = {
     "another number": lambda c: c.execute(
         update(deliveries).where(deliveries.c.seq == 5).values(phone=84_999_999_999)
     ),
-    "another language": lambda c: c.execute(
-        update(deliveries).where(deliveries.c.seq == 5).values(lang="hmn")
-    ),
+    "another area": lambda c: c.execute(update(deliveries).where(deliveries.c.seq == 5).values(area="128")),
     "a line that was never there": lambda c: c.execute(
         update(deliveries).where(deliveries.c.seq == 5).values(seq=31)
     ),

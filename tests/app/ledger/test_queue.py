@@ -56,13 +56,13 @@ def test_a_batch_of_another_run_is_not_fanned_out(db: Database) -> None:
     assert db.write(world.ledger.fan_out, world.run + 1, world.batch, {"": 1}, 10).queued == 0
 
 
-def test_segments_follow_the_language(db: Database) -> None:
+def test_segments_follow_the_area(db: Database) -> None:
     world = build(db, 3)
     db.write(world.ledger.open_campaign, world.campaign)
     from app.database.models import deliveries, subscribers
 
-    db.write(lambda c: c.execute(update(subscribers).where(subscribers.c.seq == 3).values(lang="thai")))
-    db.write(world.ledger.fan_out, world.run, world.batch, {"": 2, "thai": 4}, 10)
+    db.write(lambda c: c.execute(update(subscribers).where(subscribers.c.seq == 3).values(area="125")))
+    db.write(world.ledger.fan_out, world.run, world.batch, {"": 2, "125": 4, "128": 2}, 10)
     found = db.read(
         lambda c: c.execute(select(deliveries.c.segments).order_by(deliveries.c.seq)).scalars().all()
     )

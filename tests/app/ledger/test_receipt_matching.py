@@ -154,7 +154,7 @@ def test_a_link_with_one_receipt_for_a_message_expects_one_of_an_unknown_message
     lease = world.claim()
     assert lease
     db.write(lambda c: c.execute(update(deliveries).values(segments=4, parts=4)))
-    first = DeliveryToSend(*lease.items[0][:4], 4, *lease.items[0][5:])
+    first = DeliveryToSend(*lease.items[0][:3], 4, *lease.items[0][4:])
     db.write(
         world.ledger.record, world.link, lease, [SubmitOutcome(first, Unknown("lost", ("r-1",)))], None, 30.0
     )

@@ -77,14 +77,9 @@ async def test_everybody_gets_the_text_once_and_the_wire_holds_a_sub_batch_at_mo
     world.check()
 
 
-async def test_each_language_gets_its_own_wording(db: Database) -> None:
-    from app.database.models import deliveries, subscribers
-
+async def test_each_area_gets_its_own_wording(db: Database) -> None:
     world, carrier = ready(db, 10), PaperCarrier()
-    for table in (subscribers, deliveries):
-        rows = update(table).where(table.c.seq <= 4)
-        db.write(lambda c, rows=rows: c.execute(rows.values(lang="thai")))
-    world.rewrite(texts={"": "a", "thai": "b"})
+    world.rewrite(texts={"": "a", "blt": "b", "hmn": "c"}, text_areas={"blt": ["03664"]})
     await carrier.open()
     async with running(loop_for(world, carrier)):
         await until(lambda: world.states() == {S: 10})

@@ -79,7 +79,7 @@ class Scene:
         self.seqs[batch] += 1
         seq = self.seqs[batch]
         number = phone or 84_910_000_000 + batch * 100_000 + seq
-        row = {"batch_id": batch, "seq": seq, "phone": number, "area": area, "lang": None}
+        row = {"batch_id": batch, "seq": seq, "phone": number, "area": area}
         self.add(m.subscribers, **row)
         return row
 
