@@ -309,7 +309,12 @@ def is_altered(connection: Connection, chunk: Any) -> bool:
     if not keys_of(connection):
         return _count_strays(connection, chunk) > 0
     stamp = connection.execute(select(chunks.c.stamp).where(*_chunk_key(chunk))).scalar()
-    return not row_stamps.holds(connection, _to_send(connection, chunk), stamp)
+    if row_stamps.holds(connection, _to_send(connection, chunk), stamp):
+        return False
+    # Stamps of before texts were chosen by area bind no area.
+    by_area = select(campaigns.c.text_areas).where(campaigns.c.id == chunk.campaign_id)
+    older = not connection.execute(by_area).scalar()
+    return not (older and row_stamps.holds(connection, _to_send(connection, chunk, areas=False), stamp))
 
 
 def _chunk_key(chunk: Any) -> tuple[ColumnElement[bool], ...]:
@@ -333,12 +338,10 @@ _LINES = {
 }
 
 
-def _to_send(connection: Connection, chunk: Any) -> bytes:
-    """Return what a chunk sends: its run, each line's number and phone, and its area where that counts."""
+def _to_send(connection: Connection, chunk: Any, *, areas: bool = True) -> bytes:
+    """Return what a chunk sends: its run, and for each line number, phone and area."""
     place = (chunk.campaign_id, chunk.batch_id, chunk.first_seq, chunk.last_seq)
-    of = select(campaigns.c.text_areas).where(campaigns.c.id == chunk.campaign_id)
-    chooses = bool(connection.execute(of).scalar())
-    lines = connection.exec_driver_sql(_LINES[connection.dialect.name], (chooses, *place)).scalar()
+    lines = connection.exec_driver_sql(_LINES[connection.dialect.name], (areas, *place)).scalar()
     return "\n".join(map(str, ("chunk", chunk.run_id, *place, lines))).encode()
 
 

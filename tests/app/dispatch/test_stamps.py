@@ -21,6 +21,7 @@ from app.database.models import approvals, audit, campaigns, chunks, deliveries,
 from app.dispatch.run_content import claim, run_contents, still_going
 from app.ledger import approval_digest
 from app.security import audit as record
+from app.security import row_stamps
 from app.security.secret_encryption import signing_keys, vault_of
 from tests.app.world import World, build
 
@@ -198,6 +199,41 @@ def test_a_delivery_that_is_altered_after_the_queueing_stops_its_run(db: Databas
     )
     leased = select(func.count()).select_from(chunks).where(chunks.c.owner.is_not(None))
     assert db.read(lambda c: c.execute(leased).scalar_one()) == 0
+
+
+@pytest.mark.parametrize("by_area", [{}, {"hmn": ["125"]}])
+def test_an_area_that_is_altered_in_list_and_message_alike_is_found_by_the_key(
+    keyed: Callable[..., Database], by_area: dict[str, list[str]]
+) -> None:
+    """It would choose another text."""
+    db = keyed(ONE)
+    world = build(db, 29)
+    world.rewrite(texts={"": "a", "hmn": "b"}, text_areas=by_area)
+    world.fan_out()
+    chunk = db.read(lambda c: c.execute(select(chunks)).one())
+    db.write(approval_digest.bind, world.campaign, world.batch, 0, 100)
+    assert not db.read(approval_digest.is_altered, chunk)
+    for table in (deliveries, subscribers):
+        db.write(lambda c, of=table: c.execute(update(of).where(of.c.seq == 5).values(area="125")))
+    assert db.read(approval_digest.is_altered, chunk)
+
+
+@pytest.mark.parametrize(("by_area", "altered"), [({}, False), ({"hmn": ["125"]}, True)])
+def test_a_stamp_of_before_areas_chose_texts_holds_where_they_choose_none(
+    keyed: Callable[..., Database], by_area: dict[str, list[str]], altered: bool
+) -> None:
+    db = keyed(ONE)
+    world = build(db, 29)
+    world.rewrite(texts={"": "a", "hmn": "b"}, text_areas=by_area)
+    world.fan_out()
+    chunk = db.read(lambda c: c.execute(select(chunks)).one())
+
+    def older(c: Connection) -> None:
+        stamp = row_stamps.make(c, approval_digest._to_send(c, chunk, areas=False))
+        c.execute(update(chunks).values(stamp=stamp))
+
+    db.write(older)
+    assert db.read(approval_digest.is_altered, chunk) is altered
 
 
 def test_and_one_that_is_as_it_was_queued_goes_out(db: Database) -> None:
