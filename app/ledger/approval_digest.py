@@ -312,9 +312,8 @@ def is_altered(connection: Connection, chunk: Any) -> bool:
     if row_stamps.holds(connection, _to_send(connection, chunk), stamp):
         return False
     # Stamps of before texts were chosen by area bind no area.
-    by_area = select(campaigns.c.text_areas).where(campaigns.c.id == chunk.campaign_id)
-    older = not connection.execute(by_area).scalar()
-    return not (older and row_stamps.holds(connection, _to_send(connection, chunk, areas=False), stamp))
+    by_area = connection.scalar(select(campaigns.c.text_areas).where(campaigns.c.id == chunk.campaign_id))
+    return not (not by_area and row_stamps.holds(connection, _to_send(connection, chunk, areas=False), stamp))
 
 
 def _chunk_key(chunk: Any) -> tuple[ColumnElement[bool], ...]:
@@ -353,9 +352,8 @@ def row_bytes(lines: Sequence[int], phones: Sequence[int], areas: Sequence[str |
     values: list[Any] = [None] * 3 * len(lines)
     values[0::3], values[1::3] = lines, phones
     values[2::3] = [area or "" for area in areas]
-    # Formatting all rows at once costs half as much as row by row. %s, not %d: someone altering a row in
-    # SQLite can put a fraction or text there. The blank at the end is from when rows had a language: hashes
-    # of lists without any still fit.
+    # All rows at once cost half as much as row by row. %s, not %d: SQLite takes a fraction or text for a number.
+    # The blank at the end is from when rows had a language: hashes of lists without any still fit.
     return ("%s %s %s \n" * len(lines) % tuple(values)).encode()
 
 

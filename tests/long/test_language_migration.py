@@ -34,7 +34,7 @@ def marked(db: Database, *, altered: bool = False, started: bool = False) -> Wor
         lines = "".join(f"{each.seq} {each.phone} {each.area or ''} {each.lang or ''}\n" for each in rows)
         return hashlib.sha256(lines.encode()).hexdigest()
 
-    db.write(lambda c: command.downgrade(schema._config(c), "0044"))
+    db.write(lambda c: command.downgrade(schema._config(c), "0045"))
     for table in ("subscribers", "deliveries"):
         db.write(lambda c, of=table: c.execute(text(f"UPDATE {of} SET lang = 'hmn' WHERE seq = 2")))
     db.write(mark)
