@@ -352,8 +352,8 @@ def row_bytes(lines: Sequence[int], phones: Sequence[int], areas: Sequence[str |
     values: list[Any] = [None] * 3 * len(lines)
     values[0::3], values[1::3] = lines, phones
     values[2::3] = [area or "" for area in areas]
-    # All rows at once cost half as much as row by row. %s, not %d: SQLite takes a fraction or text for a number.
-    # The blank at the end is from when rows had a language: hashes of lists without any still fit.
+    # All rows at once cost half as much as row by row. %s, not %d: SQLite may hold a fraction or text.
+    # The blank at the end is from when rows had a language, so that hashes of lists without any still fit.
     return ("%s %s %s \n" * len(lines) % tuple(values)).encode()
 
 
