@@ -15,7 +15,7 @@ from app.core.states import BatchState
 from app.database.connection import Database
 from app.database.models import batches, follow_ups
 from app.file_import.lease import is_waiting
-from app.ledger import approval_digest, erasure_state, unreached
+from app.ledger import batch_rows, erasure_state, unreached
 from app.ledger.unreached import Stretch
 from app.observability.faults import Aside
 
@@ -77,7 +77,7 @@ class _FollowUpImport(BatchImport):
                 f"Nobody is left at {batch.carrier}: all of the chosen outcomes and areas are reached, "
                 "or perhaps, or on the do-not-send list. Remove this run, or withdraw the campaign."
             )
-        _, rows_sha256 = self.db.read(approval_digest.hash_rows, self.batch_id)
+        _, rows_sha256 = self.db.read(batch_rows.hash_rows, self.batch_id)
         self.finish(counts, rows_sha256)
 
     def _add(self, connection: Connection, stretch: Stretch, before: ImportCounts) -> int:

@@ -17,7 +17,7 @@ from app.file_import.cells import shown
 from app.file_import.columns import PHONE_NAMES, Columns, FileColumn, names
 from app.file_import.reader import Reader
 from app.file_import.row_blocks import LINE_REASONS, Block, UnreadableLine
-from app.ledger.approval_digest import row_bytes
+from app.ledger.batch_rows import row_bytes
 
 # ---- Reasons why a line gave no subscriber
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from app.core.errors import DatabaseUnavailable
 from app.database.connection import Database
 from app.dispatch import run_content, run_sweeps
-from app.ledger import approval_digest
+from app.ledger import batch_rows
 from app.ledger.contract import Ledger
 from app.observability.faults import Aside
 
@@ -17,7 +17,7 @@ class FanOutJob:
 
     def __init__(self, db: Database, ledger: Ledger, aside: Aside) -> None:
         self._db, self._ledger, self._aside = db, ledger, aside
-        self._looked: dict[int, approval_digest.Pieces] = {}
+        self._looked: dict[int, batch_rows.Pieces] = {}
 
     async def next(self) -> bool:
         """Queue one slice of one run; return whether there may be more. A run that fails rests."""
@@ -32,7 +32,7 @@ class FanOutJob:
         if due.sent and due.batch_id not in self._looked:
             try:
                 # By a reader, since it takes seconds: once per batch and process.
-                pieces = await self._db.aread(approval_digest.look, due.batch_id)
+                pieces = await self._db.aread(batch_rows.look, due.batch_id)
             except DatabaseUnavailable:
                 return False
             if pieces is None:

@@ -15,7 +15,7 @@ from app.database.models import audit as acts
 from app.database.models import campaigns, database_identity, links, runs, tallies
 from app.dispatch import link_store
 from app.dispatch.run_sweeps import fan_out, next_due
-from app.ledger import approval_digest
+from app.ledger import batch_rows
 from app.ledger.contract import Ledger
 from app.security import audit
 
@@ -83,7 +83,7 @@ def doubt(db: Database, ledger: Ledger, who: str) -> list[DoubtfulRun]:
     if db.sqlite:
         db.write(ledger.reclaim)
     while due := db.read(next_due, _LIVE_STATES):
-        if due.first and db.read(approval_digest.rows_altered, due.batch_id):
+        if due.first and db.read(batch_rows.rows_altered, due.batch_id):
             raise Conflict(
                 f"Batch {due.batch_id} was altered after its import: cancel run {due.run_id} first."
             )

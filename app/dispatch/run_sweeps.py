@@ -28,7 +28,7 @@ from app.core import clock
 from app.core.states import DeliveryState, NotSent, RunState, move_run
 from app.database.connection import Database
 from app.database.models import audiences, campaigns, chunks, run_batches, runs, statements, tallies
-from app.ledger import approval_digest
+from app.ledger import batch_rows
 from app.ledger.area_texts import wordings_by_area
 from app.ledger.contract import ChunkState, Closed, Ledger
 from app.observability.faults import Aside
@@ -54,14 +54,14 @@ class DueBatch:
 def fan_out_next(
     connection: Connection,
     ledger: Ledger,
-    looked: Mapping[int, approval_digest.Pieces],
+    looked: Mapping[int, batch_rows.Pieces],
     but: Sequence[int] = (),
 ) -> DueBatch | None:
     """Queue one slice of one run, unless its batch is not `looked` at; return the batch if it was altered."""
     due = next_due(connection, but=but)
     if due is None or (due.sent and due.batch_id not in looked):
         return None
-    if due.sent and not approval_digest.is_piece(connection, due.batch_id, due.after, looked[due.batch_id]):
+    if due.sent and not batch_rows.is_piece(connection, due.batch_id, due.after, looked[due.batch_id]):
         return due
     fan_out(connection, ledger, due)
     return None
@@ -69,7 +69,7 @@ def fan_out_next(
 
 def fan_out(connection: Connection, ledger: Ledger, due: DueBatch) -> None:
     ledger.open_campaign(connection, due.campaign_id)
-    ledger.fan_out(connection, due.run_id, due.batch_id, due.segments, approval_digest.SLICE)
+    ledger.fan_out(connection, due.run_id, due.batch_id, due.segments, batch_rows.SLICE)
 
 
 def next_due(

@@ -16,7 +16,7 @@ from app.core.errors import Conflict
 from app.core.states import BatchState
 from app.database.models import batches, follow_ups, inbound_messages, quarantine, run_batches, subscribers
 from app.inbound.reply_kinds import ReplyKind
-from app.ledger import approval_digest
+from app.ledger import batch_rows
 from app.ledger.contract import Ledger
 from app.privacy.person_data import HeldData, HeldKind, held_on
 
@@ -67,12 +67,12 @@ def _unused(connection: Connection, phone: int) -> list[UnusedLine]:
     return [
         UnusedLine(row.batch_id, row.seq, row.rows_sha256, _without(connection, row.batch_id, row.seq))
         for row in connection.execute(mine).all()
-        if not approval_digest.rows_altered(connection, row.batch_id)
+        if not batch_rows.rows_altered(connection, row.batch_id)
     ]
 
 
 def _without(connection: Connection, batch_id: int, seq: int) -> str:
-    return approval_digest.hash_rows(connection, batch_id, {seq})[1]
+    return batch_rows.hash_rows(connection, batch_id, {seq})[1]
 
 
 def _kept(connection: Connection, phone: int, lines: Sequence[UnusedLine]) -> list[HeldData]:

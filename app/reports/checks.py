@@ -24,7 +24,7 @@ from app.database.models import (
     subscribers,
     unknowns,
 )
-from app.ledger import approval_digest
+from app.ledger import approval_digest, batch_rows
 from app.ledger.contract import ChunkState, Ledger, TallyCount
 from app.reports import carrier_report, tally
 from app.reports.figures import OVER, Unbalanced
@@ -50,7 +50,7 @@ def batch_counts(connection: Connection, batch_id: int) -> Iterator[str]:
     for what, counter, rows in pairs:
         if counter != rows:
             yield f"Batch {batch_id}: its counter of {what} is {counter}, its rows give {rows}."
-    if approval_digest.rows_altered(connection, batch_id):
+    if batch_rows.rows_altered(connection, batch_id):
         yield f"Batch {batch_id}: its subscribers are not those that were imported."
 
 

@@ -30,7 +30,7 @@ from app.database.models import (
     sessions,
     subscribers,
 )
-from app.ledger import approval_digest
+from app.ledger import approval_digest, batch_rows
 from app.security import audit, audit_chain
 from tests.app.world import World
 
@@ -111,7 +111,7 @@ def _rows_hash(c: Connection, world: World) -> None:
     """The hash of the batch's rows as they are now, as its column has it."""
     s = subscribers.c
     rows = c.execute(select(s.seq, s.phone, s.area).where(s.batch_id == world.batch).order_by(s.seq)).all()
-    found = hashlib.sha256(approval_digest.row_bytes(*zip(*rows, strict=True)))
+    found = hashlib.sha256(batch_rows.row_bytes(*zip(*rows, strict=True)))
     c.execute(update(batches).where(batches.c.id == world.batch).values(rows_sha256=found.hexdigest()))
 
 

@@ -12,7 +12,7 @@ from app.core.errors import Conflict
 from app.database import schema
 from app.database.connection import Database
 from app.database.models import batches, deliveries, runs
-from app.ledger import approval_digest
+from app.ledger import batch_rows
 from tests.app.world import World, build
 from tests.engines import each_engine
 
@@ -49,14 +49,14 @@ def test_a_list_has_the_digest_of_what_is_left(db: Database) -> None:
     world = marked(db)
     up(db)
     assert schema.differences(db) == []
-    assert not db.read(approval_digest.rows_altered, world.batch)
+    assert not db.read(batch_rows.rows_altered, world.batch)
     assert db.read(lambda c: c.scalar(select(func.count()).select_from(deliveries))) == 3
 
 
 def test_a_list_that_was_altered_is_still_found_to_be(db: Database) -> None:
     world = marked(db, altered=True)
     up(db)
-    assert db.read(approval_digest.rows_altered, world.batch)
+    assert db.read(batch_rows.rows_altered, world.batch)
 
 
 def test_a_run_at_work_that_chooses_by_person_is_named_and_nothing_is_changed(db: Database) -> None:

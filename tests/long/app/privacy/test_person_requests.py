@@ -24,7 +24,7 @@ from app.database.models import (
     run_batches,
     subscribers,
 )
-from app.ledger import approval_digest
+from app.ledger import batch_rows
 from app.privacy import person_erasure
 from app.privacy import person_requests as requests
 from app.privacy.person_answers import PersonAnswer, PersonAnswers
@@ -66,7 +66,7 @@ def unused_batch(db: Database) -> int:
         made = c.execute(insert(batches).values(row).returning(batches.c.id)).scalar_one()
         lines = [{"batch_id": made, "seq": n, "phone": FIRST_PHONE + n - 1} for n in (1, 2)]
         c.execute(insert(subscribers), lines)
-        _, digest = approval_digest.hash_rows(c, made)
+        _, digest = batch_rows.hash_rows(c, made)
         c.execute(update(batches).where(batches.c.id == made).values(rows_sha256=digest))
         return made
 
@@ -149,7 +149,7 @@ def test_a_list_without_the_line_is_whole_and_still_bound(world: World) -> None:
     answering(world).answer(ask(db, RequestKind.ERASE).id, DONE)
     batch = db.read(lambda c: c.execute(select(batches).where(batches.c.name == "chua dung.csv")).one())
     assert (batch.accepted, batch.lines) == (1, 1)
-    assert not db.read(approval_digest.rows_altered, batch.id)
+    assert not db.read(batch_rows.rows_altered, batch.id)
     assert db.read(get_batch, batch.id).accepted == 1
 
 
