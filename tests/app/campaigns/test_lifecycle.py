@@ -200,6 +200,20 @@ def test_a_removed_run_leaves_room_for_another(db: Database) -> None:
     assert db.read(queries.run, again).batch_ids == batch_ids
 
 
+def test_the_number_of_a_removed_run_is_given_to_no_other(db: Database) -> None:
+    """An order that was written for the removed one would start another."""
+    campaign_id, first = db.write(new_run)
+    batch_ids = db.read(queries.run, first).batch_ids
+    had = [first]
+    for _ in range(11):  # 9 and 10 are numbers, not words
+        db.write(lifecycle.remove_run, had[-1], "author")
+        had.append(db.write(lifecycle.add_run, campaign_id, "vnpt", batch_ids, "author"))
+    db.write(lifecycle.withdraw, campaign_id, "author")
+    _, other = db.write(new_run, carrier="viettel")
+    assert len({*had, other}) == len(had) + 1
+    assert [*had, other] == sorted([*had, other])
+
+
 def test_a_campaign_is_withdrawn_with_its_runs_and_an_edit_reopens_it(db: Database) -> None:
     campaign_id, run_id = db.write(new_run)
     batch_ids = db.read(queries.run, run_id).batch_ids
