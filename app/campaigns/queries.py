@@ -276,7 +276,7 @@ def _batches(connection: Connection, run_ids: Iterable[int]) -> dict[int, dict[i
         .order_by(batches.c.id)
     )
     found: dict[int, dict[int, tuple[int, int]]] = {}
-    for run_id, batch_id, *counts in connection.execute(query):
+    for run_id, batch_id, *counts in connection.execute(query).all():
         found.setdefault(run_id, {})[batch_id] = (counts[0], counts[1])
     return found
 
@@ -290,7 +290,7 @@ def _progress(connection: Connection, run_ids: Iterable[int]) -> dict[int, dict[
         .order_by(tallies.c.run_id, tallies.c.state)
     )
     found: dict[int, dict[str, MessageCount]] = {}
-    for run_id, state, n, segments in connection.execute(query):
+    for run_id, state, n, segments in connection.execute(query).all():
         if n:
             found.setdefault(run_id, {})[DeliveryState(state).name.lower()] = MessageCount(
                 int(n), int(segments)

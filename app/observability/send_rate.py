@@ -66,7 +66,7 @@ def measured(connection: Connection, run_ids: Collection[int], now: int | None =
     now, c = now or shared_ms(connection), run_counts.c
     looks: dict[int, list[tuple[int, int]]] = {}
     query = select(c.run_id, c.at, c.segments).where(c.run_id.in_(run_ids), c.at >= now - SPAN_MS - EVERY_MS)
-    for run_id, at, segments in connection.execute(query.order_by(c.at, c.id)):
+    for run_id, at, segments in connection.execute(query.order_by(c.at, c.id)).all():
         looks.setdefault(run_id, []).append((at, segments))
     return {run_id: _speed(found) for run_id, found in looks.items() if now - found[-1][0] <= _STALE_MS}
 
@@ -76,7 +76,7 @@ def by_minute(connection: Connection, run_ids: Collection[int], now: int | None 
     now, c = now or shared_ms(connection), run_counts.c
     begin, found, before = now - _KEPT_MS, [0] * MINUTES, dict[int, int]()
     query = select(c.run_id, c.at, c.segments).where(c.run_id.in_(run_ids), c.at >= begin, c.at <= now)
-    for run_id, at, segments in connection.execute(query.order_by(c.at, c.id)):
+    for run_id, at, segments in connection.execute(query.order_by(c.at, c.id)).all():
         minute = min((at - begin) * MINUTES // _KEPT_MS, MINUTES - 1)
         found[minute] += max(segments - before.get(run_id, segments), 0)
         before[run_id] = segments

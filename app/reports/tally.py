@@ -13,7 +13,7 @@ def sums(connection: Connection, *where: ColumnElement[bool]) -> list[TallyCount
     t = tallies.c
     key = (t.run_id, t.batch_id, t.area, t.state, t.reason)
     query = select(*key, func.sum(t.n), func.sum(t.segments)).where(*where).group_by(*key)
-    counts = (TallyCount(*row[:5], int(row[5]), int(row[6])) for row in connection.execute(query))
+    counts = (TallyCount(*row[:5], int(row[5]), int(row[6])) for row in connection.execute(query).all())
     # The engines order NULL differently.
     return sorted((c for c in counts if c.n or c.segments), key=lambda c: (*c[:2], c.area or "", *c[3:5]))
 

@@ -91,7 +91,8 @@ def due_directives(connection: Connection, carrier: str | None, shown: Mapping[i
 def deadlines(connection: Connection, of: DueDirectives, views: Sequence[RunView]) -> list[DirectiveDeadline]:
     """Judge the directives, nearest first, by all runs of the page and of `of.unjudged`."""
     lights = {**of.known} | {view.id: Judged(view.light, view.said) for view in views}
-    _keep(connection, of.others, lights)
+    if new := [row for row in of.others if row.id not in of.known]:
+        _keep(connection, new, lights)
     judged: dict[int, list[Judged]] = {row.id: [] for row in of.rows}
     for run in views:
         if of.shown.get(run.campaign_id) in judged:

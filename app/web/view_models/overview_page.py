@@ -313,7 +313,8 @@ def _chosen(connection: Connection, carrier: str | None) -> tuple[list[Row[Any]]
         c.state.in_((CampaignState.APPROVED, CampaignState.SUBMITTED))
     )
     places = places if carrier is None else places.where(own_campaigns(carrier))
-    found = [row for row in connection.execute(places.order_by(rank, c.id.desc())) if row.rank is not None]
+    every = connection.execute(places.order_by(rank, c.id.desc())).all()
+    found = [row for row in every if row.rank is not None]
     under_way = sum(row.rank == 0 for row in found)
     ids = [row.id for row in found[: max(MOST, under_way)]]
     rows = {row.id: row for row in connection.execute(select(campaigns).where(c.id.in_(ids)))}
