@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from xml.etree.ElementTree import Element
 
-from app.publication.cap import NAMESPACE
+from app.directives.publication.cap import NAMESPACE
 
 _ONE, _MAYBE, _MANY, _SOME = (1, 1), (0, 1), (0, 10**6), (1, 10**6)
 _AT_ALERT = {

@@ -310,7 +310,7 @@ def kit(campaign_id: Number, out: Annotated[Path, typer.Option(help="The zip to 
 
     def here(db: Database) -> bytes:
         from app.core.config import load
-        from app.publication import kit as kits  # slow to import
+        from app.directives.publication import kit as kits  # slow to import
 
         return kits.build(db.read(kits.source, campaign_id, load()))
 

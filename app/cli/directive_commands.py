@@ -16,7 +16,7 @@ from app.cli.remote import asked
 from app.core import clock
 from app.core.errors import Invalid
 from app.core.masking import escaped
-from app.deadline.status import status as status_of
+from app.directives.status import status as status_of
 from app.notifications import outbox
 from app.reports import unique_reach
 

@@ -16,7 +16,7 @@ from app.cli.common import open_db
 from app.cli.output import Json, Number, done, instant, listing, say, whoami, whole
 from app.cli.remote import asked, at_server
 from app.core.errors import Invalid
-from app.deadline import plan_status
+from app.directives import plan_status
 from app.ledger.unreached import USUAL, Outcome
 
 app = typer.Typer(no_args_is_help=True, help="Plans: rounds before, during and after Tet.")

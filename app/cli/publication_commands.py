@@ -11,8 +11,8 @@ from app.cli import common
 from app.cli.common import open_db
 from app.cli.output import Json, Number, done, listing, whoami, whole
 from app.cli.remote import asked, at_server
-from app.publication import published
-from app.publication.schemas import PublicationBody
+from app.directives.publication import published
+from app.directives.publication.schemas import PublicationBody
 from app.reports import publications
 
 app = typer.Typer(

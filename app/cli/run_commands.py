@@ -82,7 +82,7 @@ def cancel(run_id: Number) -> None:
 
 
 def _paper(run_id: int, out: Path) -> bytes:
-    from app.deadline import order_document  # slow to import
+    from app.directives import order_document  # slow to import
     from app.reports.document import letterhead
     from app.reports.formats import PAPERS, Format
 

@@ -32,7 +32,7 @@ STATES: dict[PublicationState, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class WordDifference:
+class PublishedDifference:
     """Words of the approved text, and what stands in their place; "" for nothing. Numbers are masked."""
 
     approved: str
@@ -55,7 +55,7 @@ class Publication:
     reported_at: datetime
     state: PublicationState
     since: datetime | None
-    differences: tuple[WordDifference, ...]
+    differences: tuple[PublishedDifference, ...]
     read_at: datetime | None
     sha256: str | None
     failing_since: datetime | None
@@ -100,7 +100,7 @@ def _publication(row: Row[Any], last: Row[Any] | None) -> Publication:
         reported_at=clock.local(clock.from_ms(row.reported_at)),
         state=PublicationState(last.state) if last else PublicationState.WAITING,
         since=_time(last.at) if last else None,
-        differences=tuple(WordDifference(**each) for each in last.differences) if last else (),
+        differences=tuple(PublishedDifference(**each) for each in last.differences) if last else (),
         read_at=_time(row.read_at),
         sha256=row.sha256,
         failing_since=_time(row.failing_since),

@@ -25,14 +25,14 @@ from app.campaigns import routes as campaigns
 from app.campaigns import run_routes as runs
 from app.core.config import Settings
 from app.database.connection import Database
-from app.deadline import plan_routes
-from app.deadline import routes as deadline
+from app.directives import plan_routes
+from app.directives import routes as deadline
+from app.directives.publication import routes as publication
 from app.dispatch import routes as dispatch
 from app.inbound import routes as inbound
 from app.ledger.factory import ledger_for
 from app.observability.metrics import Metrics
 from app.privacy import routes as privacy
-from app.publication import routes as publication
 from app.receipts import result_file_routes as receipt_files
 from app.receipts import routes as receipts
 from app.receipts.webhook_handler import WebhookHandler

@@ -19,7 +19,8 @@ from app.core.config import LinkSettings, Settings
 from app.core.errors import DatabaseUnavailable, SetupError
 from app.database import audit_heads
 from app.database.connection import Database
-from app.deadline.notification_loop import NotificationLoop
+from app.directives.notification_loop import NotificationLoop
+from app.directives.publication.reading_sweep import ReadingSweep
 from app.dispatch import link_store, suspend_sweep
 from app.dispatch.claims import SendContext
 from app.dispatch.fan_out_job import FanOutJob
@@ -33,7 +34,6 @@ from app.observability.metrics import Metrics
 from app.observability.send_rate import EVERY_MS, count, is_due
 from app.privacy.erasable import RetentionTerms
 from app.privacy.retention import Retention
-from app.publication.reading_sweep import ReadingSweep
 from app.receipts.failure_list_poller import Reconciliation
 from app.receipts.poll import Poll, askers
 from app.receipts.quarantine_sweep import settle

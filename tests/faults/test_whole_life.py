@@ -26,7 +26,7 @@ from app.core.states import DeliveryState
 from app.database.connection import Database
 from app.database.models import deliveries, do_not_send
 from carriers.simulators.smsc import Smsc, SmscBehaviour
-from tests.app.publication.pages import served
+from tests.app.directives.publication.pages import served
 from tests.engines import each_engine
 from tests.faults.journey import CAMPAIGN, LETTER, Api
 from tests.faults.processes import Home, smpp_link

@@ -13,8 +13,8 @@ import pytest
 
 from app.core.config import Settings
 from app.database.connection import Database
-from app.publication import cap
-from tests.app.publication.test_kit import KEYED, OWN, source
+from app.directives.publication import cap
+from tests.app.directives.publication.test_kit import KEYED, OWN, source
 
 _ASK = "import sys; from capvalidator import Validator; print(Validator(sys.stdin.buffer.read()).schema()[0])"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app.core import clock
 from app.reports.consolidated import ConsolidatedReport
-from app.reports.publications import STATES, Publication, WordDifference
+from app.reports.publications import STATES, Publication, PublishedDifference
 from app.reports.render.numbers import moment
 from app.reports.render.table_model import CellKind, ReportTable, TableColumn, TableRow
 
@@ -33,7 +33,7 @@ def _row(nth: int, of: Publication) -> TableRow:
     return TableRow(f"published_{nth}", cells)
 
 
-def in_words(of: WordDifference) -> str:
+def in_words(of: PublishedDifference) -> str:
     if not of.found:
         return f"thiếu “{of.approved}”"
     return f"“{of.approved}” thành “{of.found}”" if of.approved else f"thêm “{of.found}”"

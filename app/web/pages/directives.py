@@ -13,9 +13,9 @@ from app.campaigns import directives
 from app.campaigns.schemas import DeadlineBody, DirectiveBody
 from app.core import clock
 from app.core.errors import AppError, Conflict, Invalid
-from app.publication import published
-from app.publication.published import PublicationClaim
-from app.publication.schemas import PublicationBody
+from app.directives.publication import published
+from app.directives.publication.published import PublicationClaim
+from app.directives.publication.schemas import PublicationBody
 from app.reports.addressees import Addressee
 from app.reports.document_meta import EntrySource
 from app.reports.intake import external_activity

@@ -13,7 +13,7 @@ from app.campaigns.plans import Phase
 from app.campaigns.quiet_hours import DayHours
 from app.campaigns.schemas import PlanBody, RoundCampaignBody, RoundFollowUpBody
 from app.core.errors import Conflict, Invalid, NotFound
-from app.deadline import plan_status
+from app.directives import plan_status
 from app.ledger.unreached import USUAL
 from app.security.roles import may
 from app.web.forms import area_choice, drafting, read_fields

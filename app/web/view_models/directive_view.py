@@ -18,8 +18,8 @@ from app.database.listing import ListColumns, ListPart, ListRequest, counted, pa
 from app.database.models import addressees as registered
 from app.database.models import campaigns, outreach
 from app.database.models import directives as letters
-from app.deadline import status
-from app.deadline.status import RunDeadlineStatus, Status
+from app.directives import status
+from app.directives.status import RunDeadlineStatus, Status
 from app.reports import addressees, publications
 from app.reports.addressees import Addressee, AddresseeKind, AddresseeStatus, Outreach
 from app.reports.publications import Publication, PublicationState

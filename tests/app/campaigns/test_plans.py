@@ -15,8 +15,8 @@ from app.campaigns.plans import Phase, PlanFields, RoundWindow
 from app.core.errors import Conflict, Invalid, NotFound
 from app.database.connection import Database
 from app.database.models import batches, campaigns, directives, runs
-from app.deadline import plan_status
-from app.deadline.plan_status import Plan
+from app.directives import plan_status
+from app.directives.plan_status import Plan
 from app.security import create_key
 from tests.app.campaigns import past
 from tests.app.campaigns.past import D, change, sent

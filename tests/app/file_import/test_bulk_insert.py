@@ -16,7 +16,7 @@ from tests.app.batches.files import registered
 def test_as_many_rows_as_there_are_come_back_as_they_were(db: Database, count: int) -> None:
     batch = registered(db, UploadedFile("a.csv", "0" * 64, 1)).id
     rows = [
-        (batch, n, 84_912_000_000 + n, f"{n:05d}" if n % 3 else None, "vi\\" if n % 5 else None)
+        (batch, n, 84_912_000_000 + n, None if n % 3 == 0 else f"{n:05d}" if n % 5 else "vi\\")
         for n in range(count)
     ]
     db.write(store, subscribers, by_column(rows))

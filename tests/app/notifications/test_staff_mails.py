@@ -18,15 +18,15 @@ from app.core.config import Settings
 from app.core.errors import SetupError
 from app.database.connection import Database
 from app.database.models import audit, links, notices
-from app.deadline import reminders
-from app.deadline.notification_loop import NotificationLoop
+from app.directives import reminders
+from app.directives.notification_loop import NotificationLoop
 from app.dispatch import link_store
 from app.notifications import outbox, staff_mails
 from app.notifications.outbox import Notice
 from app.security.principal import Caller, at_keyboard
 from carriers.contract import Halted
 from tests.app.campaigns.rows import new_link, whole_run
-from tests.app.deadline.scene import DEADLINE, letter
+from tests.app.directives.scene import DEADLINE, letter
 from tests.app.dispatch.paper import until
 from tests.app.notifications.servers import smtp_server
 from tests.engines import by_default, on_sqlite

@@ -22,7 +22,7 @@ from app.database import audit_heads
 from app.database.connection import Database
 from app.database.models import campaigns, people, runs
 from app.dispatch.fan_out_job import FanOutJob
-from app.ledger import approval_digest
+from app.ledger import approval_digest, batch_rows
 from app.security import audit, keys, login, sessions
 from app.security.login import Login
 from app.security.principal import Caller
@@ -101,7 +101,7 @@ def test_in_the_middle(scene: Scene, way: str) -> None:
 
 def test_a_list_that_is_altered_between_two_slices(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first slice is queued; of the second nothing is, though deliveries would fit their subscribers."""
-    monkeypatch.setattr(approval_digest, "SLICE", 20)
+    monkeypatch.setattr(batch_rows, "SLICE", 20)
     scene.start()
     queueing = FanOutJob(scene.db, scene.world.ledger, aside(scene.db))
     assert asyncio.run(queueing.next())

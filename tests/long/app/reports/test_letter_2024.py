@@ -9,7 +9,7 @@ import pytest
 from app.core import clock
 from app.database import models as m
 from app.database.connection import Database
-from app.deadline.status import status
+from app.directives.status import status
 from app.ledger.factory import ledger_for
 from app.reports import archive, carrier_statement, comparison, consolidated
 from app.reports.addressees import OutreachChannel

@@ -17,7 +17,7 @@ from app.core.errors import Conflict
 from app.core.states import DeliveryState as S
 from app.database import models as m
 from app.database.connection import Database
-from app.deadline.status import status
+from app.directives.status import status
 from app.ledger.factory import ledger_for
 from app.reports import archive, comparison, consolidated
 from app.reports.archive import ReportSubject, SubjectKind

@@ -18,7 +18,7 @@ from app.core.states import DeliveryState as State
 from app.core.states import RunState
 from app.database.connection import Database
 from app.database.models import campaigns, directives, links, run_counts, runs, tallies
-from app.deadline.status import status
+from app.directives.status import status
 from app.observability.faults import Faults
 from app.observability.metrics import Metrics
 from app.reports.comparison import NormVerdict

@@ -10,9 +10,9 @@ import httpx
 from app.campaigns import approval, lifecycle
 from app.core.publication_settings import PublicationSettings
 from app.database.connection import Database
-from app.publication import published
+from app.directives.publication import published
 from app.reports import publications
-from app.reports.publications import PublicationState, WordDifference
+from app.reports.publications import PublicationState, PublishedDifference
 from app.security import Caller
 from tests.app.campaigns.rows import DRAFT, new_campaign
 from tests.app.campaigns.test_held_runs import AUDIENCE
@@ -44,7 +44,7 @@ def test_an_address_is_reported_shown_and_taken_back(pages_db: Database, signed_
     assert "chưa đọc" in text(paper.get("/directives/1").text)
     own = PublicationSettings()
     (due,) = pages_db.write(published.claim_due, own, 8)
-    found = (PublicationState.CHANGED, (WordDifference("lừa", "lưa"),))
+    found = (PublicationState.CHANGED, (PublishedDifference("lừa", "lưa"),))
     pages_db.write(published.keep_found, due, "0" * 64, found, own)
     pages_db.write(published.keep_failure, due, "The server answers 500.", own)
     page = paper.get("/directives/1").text

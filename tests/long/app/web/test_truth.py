@@ -23,7 +23,7 @@ from app.database.models import (
     sessions,
     webhook_clocks,
 )
-from app.deadline.status import status
+from app.directives.status import status
 from app.reports import consolidated, latency_sample
 from tests.app.campaigns.rows import new_batch, new_campaign
 from tests.e2e import scene

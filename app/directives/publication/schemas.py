@@ -6,7 +6,7 @@ from pydantic import Field
 
 from app.api.bodies import Line, StrictBody
 from app.core.ids import Number
-from app.publication.published import PublicationClaim
+from app.directives.publication.published import PublicationClaim
 
 
 class PublicationBody(StrictBody):

@@ -27,10 +27,10 @@ from app.core.config import Settings
 from app.core.errors import Conflict
 from app.database.connection import Database
 from app.database.models import campaigns
+from app.directives.publication import cap, form_words, kit, spoken
+from app.directives.publication.form_words import words_of
+from app.directives.publication.kit_source import KitSource
 from app.ledger import approval_digest
-from app.publication import cap, form_words, kit, spoken
-from app.publication.form_words import words_of
-from app.publication.kit_source import KitSource
 from app.security import Caller, create_key
 from carriers import text as sms
 from tests.app.campaigns.rows import DRAFT, new_campaign
@@ -44,6 +44,7 @@ database_url = by_default
 pytestmark = pytest.mark.longer
 TEXT = "Cảnh giác lừa đảo: KHÔNG chuyển 500.000đ, không đọc mã OTP. Gọi 113 trước 9/2/2031, 24/7."
 OWN = replace(DRAFT, name="Bí mật nội bộ", text=TEXT, languages={"hmn": "Tsis txhob ntseeg <b>& lwm tus"})
+OWN = replace(OWN, language_areas={"hmn": ["03646"]})
 HOST = {"Host": "loa.example.vn"}
 KEYED = Draft(name="Tet", purpose="canh_bao_khan", sender="CA SON LA", text_key="gia-danh-cong-an")
 
@@ -195,7 +196,7 @@ def test_the_bytes_are_the_same_each_time(db: Database, settings: Settings) -> N
 
 @pytest.mark.parametrize("text", ["Ngắn.", "Cảnh giác với lừa đảo qua mạng. " * 20])
 def test_the_poster_is_one_page_of_a4(db: Database, settings: Settings, text: str) -> None:
-    of = source(db, settings, replace(OWN, text=text.strip(), languages={}))
+    of = source(db, settings, replace(OWN, text=text.strip(), languages={}, language_areas={}))
     pages = PdfReader(io.BytesIO(unpacked(kit.build(of))["ap-phich.pdf"])).pages
     assert len(pages) == 1
     assert [round(float(side) * 25.4 / 72) for side in pages[0].mediabox[2:]] == [210, 297]
@@ -205,12 +206,17 @@ def test_the_poster_is_one_page_of_a4(db: Database, settings: Settings, text: st
 def test_the_longest_text_fits_on_the_poster(db: Database, settings: Settings) -> None:
     text = "Cảnh giác với kẻ gian giả danh. " * 20
     languages = dict.fromkeys(("hmn", "blt"), "Txhob ntseeg tus neeg dag ntxias " * 40)
-    of = source(db, settings, replace(OWN, text=text.strip(), languages=languages))
+    areas = {"hmn": ["03646"], "blt": ["03808"]}
+    of = source(db, settings, replace(OWN, text=text.strip(), languages=languages, language_areas=areas))
     assert len(PdfReader(io.BytesIO(unpacked(kit.build(of))["ap-phich.pdf"])).pages) == 1
 
 
 def test_articles_keep_to_their_lengths(db: Database, settings: Settings) -> None:
-    of = source(db, settings, replace(OWN, text="Cảnh giác với lừa đảo qua mạng. " * 20, languages={}))
+    of = source(
+        db,
+        settings,
+        replace(OWN, text="Cảnh giác với lừa đảo qua mạng. " * 20, languages={}, language_areas={}),
+    )
     lines = unpacked(kit.build(of))["zalo.txt"].decode().splitlines()
     assert len(lines[lines.index("TIÊU ĐỀ") + 1]) <= 150
     summary = lines[lines.index("TÓM TẮT") + 1]

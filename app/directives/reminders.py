@@ -13,7 +13,7 @@ from app.core import clock
 from app.core.config import Settings
 from app.core.masking import one_line
 from app.database.models import directives as table
-from app.deadline.status import Missing, Status, countdown, days_left, status
+from app.directives.status import Missing, Status, countdown, days_left, status
 from app.notifications import staff_mails
 from app.notifications.outbox import Notice, NotificationChannel
 

@@ -7,14 +7,14 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher
 
-from app.reports.publications import PublicationState, WordDifference
+from app.reports.publications import PublicationState, PublishedDifference
 from app.text_verification.tokens import Word, words
 
 MOST_WORDS = 300_000
 MOST_DIFFERENCES = 30
 _ALIKE = 0.5  # of the text's words, in a row of about its length: below, it is another text
 _DIGIT = re.compile(r"\d")
-Found = tuple[PublicationState, tuple[WordDifference, ...]]
+Found = tuple[PublicationState, tuple[PublishedDifference, ...]]
 
 
 def compare(page: str, forms: Sequence[str]) -> Found:
@@ -62,7 +62,7 @@ def _nearest(page: Sequence[str], text: Sequence[str]) -> tuple[int, int] | None
     return max(0, at - size - len(text)), min(len(page), at + len(text))
 
 
-def _differences(text: Sequence[Word], part: Sequence[Word]) -> Iterator[WordDifference]:
+def _differences(text: Sequence[Word], part: Sequence[Word]) -> Iterator[PublishedDifference]:
     """Yield what differs; words before and after the text on the page are not of it."""
     matcher = SequenceMatcher(
         None, [word.letters for word in text], [word.letters for word in part], autojunk=False
@@ -78,7 +78,7 @@ def _differences(text: Sequence[Word], part: Sequence[Word]) -> Iterator[WordDif
             mine = mine[: i2 - i1]
         if i1 == i2 and not mine:
             continue
-        yield WordDifference(_joined(text[i1:i2]), _DIGIT.sub("*", _joined(mine)))
+        yield PublishedDifference(_joined(text[i1:i2]), _DIGIT.sub("*", _joined(mine)))
 
 
 def _joined(some: Sequence[Word]) -> str:

@@ -18,12 +18,12 @@ from app.core import clock
 from app.core.config import Settings
 from app.database.connection import Database
 from app.database.models import directives as table
-from app.deadline import reminders
-from app.deadline.notification_loop import NotificationLoop
+from app.directives import reminders
+from app.directives.notification_loop import NotificationLoop
 from app.notifications import outbox
 from app.notifications.outbox import NotificationChannel
 from app.reports import consolidated
-from tests.app.deadline.scene import DEADLINE, letter
+from tests.app.directives.scene import DEADLINE, letter
 from tests.app.notifications.servers import endpoint, smtp_server
 from tests.engines import by_default
 

@@ -14,8 +14,8 @@ from app.core.errors import Conflict, Invalid, NotFound
 from app.core.masking import holds_number
 from app.core.publication_settings import PublicationSettings
 from app.database.models import publication_findings, publications
-from app.publication import fetching, kit_source
-from app.publication.comparing import Found
+from app.directives.publication import fetching, kit_source
+from app.directives.publication.comparing import Found
 from app.reports import addressees
 from app.reports import publications as known
 from app.reports.publications import Publication

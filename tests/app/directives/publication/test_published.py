@@ -24,10 +24,10 @@ from app.core.errors import Conflict, Invalid, NotFound
 from app.core.publication_settings import PublicationSettings
 from app.database.connection import Database
 from app.database.models import audit, publication_findings, publications
-from app.publication import fetching, published
-from app.publication.fetching import NotRead, ReadPage
-from app.publication.published import PublicationClaim
-from app.publication.reading_sweep import ReadingSweep
+from app.directives.publication import fetching, published
+from app.directives.publication.fetching import NotRead, ReadPage
+from app.directives.publication.published import PublicationClaim
+from app.directives.publication.reading_sweep import ReadingSweep
 from app.reports import consolidated
 from app.reports import publications as known
 from app.reports.formats import document
@@ -38,7 +38,7 @@ from tests.app.campaigns.rows import DRAFT, new_campaign
 from tests.app.campaigns.test_held_runs import AUDIENCE
 from tests.app.cli.test_campaign_commands import Shell
 from tests.app.client import Client
-from tests.app.publication.pages import Pages, served
+from tests.app.directives.publication.pages import Pages, served
 from tests.app.world import aside
 from tests.engines import on_sqlite
 

@@ -6,10 +6,10 @@ import time
 
 import pytest
 
-from app.publication.comparing import compare
-from app.publication.fetching import ReadPage
-from app.publication.visible_words import visible
-from app.reports.publications import PublicationState, WordDifference
+from app.directives.publication.comparing import compare
+from app.directives.publication.fetching import ReadPage
+from app.directives.publication.visible_words import visible
+from app.reports.publications import PublicationState, PublishedDifference
 
 TEXT = "Công an tỉnh cảnh báo: KHÔNG chuyển tiền, không đọc mã OTP cho người lạ. Báo công an: 113."
 AROUND = "<p>Trang chủ. Tin mới: 12 bài.</p>{}<footer>Liên hệ 0912 345 678</footer>"
@@ -146,4 +146,4 @@ def test_strange_marks_hide_nothing_else() -> None:
 def test_differences_have_an_end() -> None:
     _, found = compare("công an tỉnh " * 50, [" ".join(f"công an {n}" for n in range(200))])
     assert len(found) <= 30
-    assert all(isinstance(each, WordDifference) for each in found)
+    assert all(isinstance(each, PublishedDifference) for each in found)

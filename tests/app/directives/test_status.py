@@ -13,7 +13,7 @@ from app.cli import directive_commands
 from app.core.errors import NotFound
 from app.database.connection import Database
 from app.database.models import links, runs, tallies
-from app.deadline.status import Status, countdown, status
+from app.directives.status import Status, countdown, status
 from app.reports.addressees import Addressee, AddresseeKind
 from app.reports.carrier_statement import FigureSource
 from app.reports.document_meta import EntrySource
@@ -22,7 +22,7 @@ from app.reports.intake.schemas import StatementBody
 from app.security import create_key
 from tests.app.cli.test_campaign_commands import Shell
 from tests.app.client import Client
-from tests.app.deadline.scene import DEADLINE, letter
+from tests.app.directives.scene import DEADLINE, letter
 from tests.long.app.reports.intake.scene import body
 
 

@@ -12,8 +12,8 @@ from typing import Any
 from sqlalchemy import Connection
 
 from app.core.config import Settings
-from app.publication import cap, kit_source, official_letter, plain_texts, poster, web_page
-from app.publication.kit_source import KitSource
+from app.directives.publication import cap, kit_source, official_message, plain_texts, poster, web_page
+from app.directives.publication.kit_source import KitSource
 from app.reports.formats import PAPERS, Format
 from carriers import text as sms
 
@@ -50,7 +50,7 @@ def _files(of: KitSource) -> Iterator[tuple[str, bytes]]:
     yield "phat-thanh.txt", plain_texts.broadcast(of).encode()
     yield "trang-web.html", web_page.page(of).encode()
     yield "ap-phich.pdf", poster.render(of)
-    yield "cong-van.docx", PAPERS[Format.DOCX](official_letter.compose(of))
+    yield "cong-van.docx", PAPERS[Format.DOCX](official_message.compose(of))
     yield "cap-1.2.xml", cap.message(of)
 
 

@@ -11,8 +11,8 @@ from app.api.idempotent_route import Acts
 from app.campaigns import plans
 from app.campaigns.quiet_hours import DayHours
 from app.campaigns.schemas import PlanBody, RoundCampaignBody, RoundFollowUpBody
-from app.deadline import plan_status
-from app.deadline.plan_status import Plan, PlanLine
+from app.directives import plan_status
+from app.directives.plan_status import Plan, PlanLine
 
 router = Routes(prefix="/v1/plans", tags=["plans"], route_class=Acts)
 

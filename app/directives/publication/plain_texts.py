@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from app.core import clock
-from app.publication import form_words as words
-from app.publication import spoken
-from app.publication.kit_source import KitSource
+from app.directives.publication import form_words as words
+from app.directives.publication import spoken
+from app.directives.publication.kit_source import KitSource
 from carriers import text as sms
 
 # What the editor of a Zalo OA article takes, and a post of Facebook, in characters.

@@ -11,7 +11,7 @@ from app.core import clock
 from app.core.config import Settings
 from app.core.states import RunState
 from app.database.models import campaigns, directives, runs
-from app.deadline.status import RunDeadlineStatus, status
+from app.directives.status import RunDeadlineStatus, status
 from app.notifications.events import AT_RISK, NotificationEvent, notices
 from app.notifications.outbox import Notice
 

@@ -6,8 +6,8 @@ from fastapi import Response
 
 from app.api.dependencies import Config, Db, Id, Routes, Who
 from app.api.idempotent_route import Acts
-from app.publication import kit, published
-from app.publication.schemas import PublicationBody
+from app.directives.publication import kit, published
+from app.directives.publication.schemas import PublicationBody
 from app.reports import addressees, publications
 from app.reports.publications import Publication
 from app.security import tenant_scope

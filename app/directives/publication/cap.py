@@ -7,9 +7,9 @@ from datetime import datetime
 from xml.etree import ElementTree
 
 from app.core import clock
-from app.publication import form_words as words
-from app.publication.kit_source import KitSource
-from app.publication.plain_texts import title
+from app.directives.publication import form_words as words
+from app.directives.publication.kit_source import KitSource
+from app.directives.publication.plain_texts import title
 from carriers.text import nfc
 
 NAMESPACE = "urn:oasis:names:tc:emergency:cap:1.2"

@@ -10,9 +10,9 @@ from importlib.resources import as_file, files
 from pathlib import Path
 
 from app.core import clock
-from app.publication import form_words as words
-from app.publication.kit_source import KitSource
-from app.publication.plain_texts import day, title
+from app.directives.publication import form_words as words
+from app.directives.publication.kit_source import KitSource
+from app.directives.publication.plain_texts import day, title
 from app.reports.render.pdf_text import flowing
 
 

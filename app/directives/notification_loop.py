@@ -12,8 +12,8 @@ from app.core import clock
 from app.core.config import Settings
 from app.core.errors import DatabaseUnavailable
 from app.database.connection import Database
-from app.deadline import reminders
-from app.deadline.risk import at_risk
+from app.directives import reminders
+from app.directives.risk import at_risk
 from app.notifications import events, outbox, staff_mails
 from app.notifications.sender import Sender
 

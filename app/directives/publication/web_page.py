@@ -7,9 +7,9 @@ from html import escape
 from importlib.resources import files
 from string import Template
 
-from app.publication import form_words as words
-from app.publication.kit_source import KitSource
-from app.publication.plain_texts import day, title
+from app.directives.publication import form_words as words
+from app.directives.publication.kit_source import KitSource
+from app.directives.publication.plain_texts import day, title
 
 
 def page(of: KitSource) -> str:

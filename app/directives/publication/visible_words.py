@@ -10,7 +10,7 @@ import html
 import re
 from collections.abc import Iterator
 
-from app.publication.fetching import ReadPage
+from app.directives.publication.fetching import ReadPage
 
 _RAW = "script|style|noscript|textarea|title|iframe|xmp|noframes|noembed"  # their content has no tags
 _TOKEN = re.compile(

@@ -14,7 +14,7 @@ from app.campaigns import carrier_orders
 from app.cli import run_commands
 from app.core.errors import Invalid
 from app.database.connection import Database
-from app.deadline import order_document
+from app.directives import order_document
 from app.reports.document import letterhead
 from app.reports.formats import PAPERS, Format
 from app.security import create_key

@@ -13,8 +13,8 @@ from app.api.idempotent_route import Acts
 from app.campaigns import queries
 from app.campaigns.carrier_orders import order
 from app.core import clock
-from app.deadline import order_document
-from app.deadline.status import Status, status
+from app.directives import order_document
+from app.directives.status import Status, status
 from app.notifications import outbox
 from app.notifications.outbox import NoticeState, NoticeView
 from app.reports.document import letterhead

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from app.core import clock
-from app.publication import form_words as words
-from app.publication.kit_source import KitSource
-from app.publication.plain_texts import day
+from app.directives.publication import form_words as words
+from app.directives.publication.kit_source import KitSource
+from app.directives.publication.plain_texts import day
 from app.reports.document.annexes import BLANK_NUMBER
 from app.reports.document.carrier_paper import DRAFT
 from app.reports.document.citation import named_as_stored

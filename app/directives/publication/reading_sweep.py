@@ -11,12 +11,12 @@ from sqlalchemy import Connection
 from app.core.config import Settings
 from app.core.errors import AppError
 from app.database.connection import Database
+from app.directives.publication import fetching, kit_source, published
+from app.directives.publication.comparing import Found, compare
+from app.directives.publication.fetching import NotRead, ReadPage
+from app.directives.publication.published import DueReading
+from app.directives.publication.visible_words import visible
 from app.observability.faults import Aside
-from app.publication import fetching, kit_source, published
-from app.publication.comparing import Found, compare
-from app.publication.fetching import NotRead, ReadPage
-from app.publication.published import DueReading
-from app.publication.visible_words import visible
 from app.reports.publications import PublicationState
 
 AT_ONCE = 8
