@@ -193,7 +193,7 @@ PublicationState = Literal["waiting", "published", "changed", "gone"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WordDifference:
+class PublishedDifference:
     approved: str
     found: str
 
@@ -208,7 +208,7 @@ class Publication:
     reported_at: datetime
     state: PublicationState
     since: datetime | None
-    differences: list[WordDifference]
+    differences: list[PublishedDifference]
     read_at: datetime | None
     sha256: str | None
     failing_since: datetime | None
