@@ -52,8 +52,7 @@ class SmppSession(asyncio.Protocol):
         self.end: asyncio.Future[End] = asyncio.get_running_loop().create_future()
         self.in_flight: dict[int, tuple[float, Owner, int]] = {}  # in the order of sending
         self.window = Window(settings.window, settings.reconnect_min_s, settings.probe_max_s)
-        self.submits = 0
-        self.sequence = 0
+        self.submits = self.sequence = 0
         self.bound_at: float | None = None
         self.silent = False  # nothing is heard although answers are overdue
         self._loop = asyncio.get_running_loop()
@@ -387,7 +386,8 @@ class SmppSession(asyncio.Protocol):
             return
         self._flush()
         self.state = State.ENDED
-        self.end.set_result(end)  # before what may fail: the reconnector waits for it
+        if not self.end.done():  # the reconnector waits for it, and may have been cancelled
+            self.end.set_result(end)
         if self._timer is not None:
             self._timer.cancel()
         unsent = self._written.leave(self.settings.response_timeout_s) if self._written else ()

@@ -126,6 +126,19 @@ async def test_a_fault_in_a_timed_look_is_not_the_last_look(unhandled: list[obje
     assert len(unhandled) == 1
 
 
+async def test_an_end_that_nobody_waits_for_any_more_is_told_to_the_link(unhandled: list[object]) -> None:
+    """A reconnector that is cancelled, as when a worker is stopped hard, takes what it waits for with it."""
+    owner = FaultyOwner("", 0)
+    async with Peer() as peer:
+        bind = bind_to(peer, owner)
+        await until(lambda: "bound" in owner.calls)
+        bind.session.end.cancel()
+        drop(peer.wires[0])
+        await until(lambda: "ended" in owner.calls)
+        await bind.leave()
+    assert unhandled == []
+
+
 @pytest.fixture
 async def unhandled() -> list[object]:
     """What the loop itself was told of, in place of its log."""
