@@ -115,7 +115,7 @@ class PersonAnswers:
         connection.execute(update(person_requests).where(_R.id == number).values(values | {"phone": None}))
         told = {"kind": row.kind, "outcome": said.outcome.value, "sha256": sha256}
         told |= {"rows": dict(done.rows), "lists": done.lists} if done else {}
-        audit.note(connection, self.who.name, "person-request.answer", f"{requests.SUBJECT}/{number}", **told)
+        audit.note(connection, self.who.name, requests.ANSWERED, f"{requests.SUBJECT}/{number}", **told)
         return requests.get(connection, number)
 
 

@@ -19,12 +19,13 @@ from app.core.working_days import working_days_after
 from app.database.connection import one_at_a_time
 from app.database.listing import ListColumns, ListPart, ListRequest, part
 from app.database.models import person_requests
-from app.security import audit, row_stamps
+from app.security import audit, audit_chain, row_stamps
 
 ANSWER_DAYS = 2  # working days for an answer (Nghị định 356/2025/NĐ-CP)
 OLDEST = timedelta(days=366)  # a request that came earlier is mistyped
 _ONE = 4931  # the advisory lock for recording and for answering
 SUBJECT = "person-request"  # in the audit, and in seals
+ANSWERED = "person-request.answer"
 _R = person_requests.c
 
 
@@ -193,7 +194,11 @@ def _shown(connection: Connection, row: Row[Any], *, paper: bool = False) -> Per
 
 
 def _is_intact(connection: Connection, row: Row[Any]) -> bool:
-    """Return whether the paper is as it was written; one without a seal is judged by its digest."""
+    """Return whether the paper is as it was written: its digest stands in the sealed act of the audit.
+
+    Not by the paper's own seal: that is printed, and of a key that may have been changed twice since.
+    """
     if hashlib.sha256(row.paper.encode()).hexdigest() != row.sha256:
         return False
-    return row.seal is None or row_stamps.holds(connection, _sealed(row.id, row.paper), row.seal)
+    place = (f"{SUBJECT}/{row.id}", ANSWERED)
+    return audit_chain.is_on_record(connection, place, {"sha256": row.sha256}, row.answered_at)

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, select
 from app.core import clock
 from app.database.models import audit
 from app.reports.archive import Frozen
-from app.security.audit_chain import ACT, is_sealed
+from app.security import audit_chain
 
 FROZEN = "report.freeze"
 ISSUED = "issued-"  # before the format of a paper with number, day and signer, which come later
@@ -39,24 +39,11 @@ def altered(connection: Connection, report: Frozen) -> str | None:
     )
 
 
-def is_witnessed(connection: Connection, report: Frozen) -> bool:
-    """Return whether the audit has that these figures were frozen as this version, as the key sealed it.
-
-    An act from before there was a key has no seal, nor has any before it; the audit's oldest acts are erased.
-    """
-    a = audit.c
-    query = select(*ACT).where(a.subject == f"report/{report.id}", a.action == FROZEN).order_by(a.id)
-    act = connection.execute(query.limit(1)).first()
-    if act is None:
-        oldest = connection.execute(select(a.id, a.at).order_by(a.id).limit(1)).first()
-        return oldest is not None and oldest.id > 1 and clock.to_ms(report.created_at) <= oldest.at
-    said = json.loads(act.stored)
-    if (said.get("version"), said.get("sha256")) != (report.version, report.sha256):
-        return False
-    sealed_before = select(a.id).where(a.id < act.id, a.seal.is_not(None)).limit(1)
-    if act.seal is None and connection.execute(sealed_before).first() is None:
-        return True
-    return is_sealed(connection, act)
+def is_frozen(connection: Connection, report: Frozen) -> bool:
+    """Return whether the audit has that these figures were frozen as this version."""
+    said = {"version": report.version, "sha256": report.sha256}
+    place = (f"report/{report.id}", FROZEN)
+    return audit_chain.is_on_record(connection, place, said, clock.to_ms(report.created_at))
 
 
 def _digest(report: Frozen) -> str:

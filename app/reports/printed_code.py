@@ -115,7 +115,7 @@ def look(connection: Connection, text: str) -> PrintedReport:
     report = archive.get(connection, row.id)
     subject, cutoff_ms = ReportSubject(report.subject, report.subject_id), clock.to_ms(report.cut_off_at)
     made = _code(row.code_salt, subject, (report.version, cutoff_ms, report.sha256))
-    if made != code or not freeze_record.is_witnessed(connection, report):
+    if made != code or not freeze_record.is_frozen(connection, report):
         raise Spoilt(
             "The figures behind this code are not those that were frozen, so they are not shown. Somebody "
             "has altered the database: compare it with a backup."

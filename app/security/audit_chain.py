@@ -7,7 +7,7 @@ rows off or restore rows with valid seals, but not so that they fit what a proce
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, Text, cast, select
@@ -30,6 +30,29 @@ Record = Row[Any]
 def is_sealed(connection: Connection, act: Record) -> bool:
     """Return whether a process with the key wrote the row; True if this one has no key to check."""
     return row_stamps.holds(connection, sealed_content(act), act.seal)
+
+
+def is_on_record(
+    connection: Connection, place: tuple[str, str], said: Mapping[str, object], at_ms: int
+) -> bool:
+    """Return whether the first act of this (subject, action) says so, as a process with the key sealed it.
+
+    said: what its detail must have; at_ms: when it was done. An act from before there was a key has no seal,
+    nor has any before it; the audit's oldest acts are erased.
+    """
+    a, (subject, action) = audit.c, place
+    query = select(*ACT).where(a.subject == subject, a.action == action).order_by(a.id)
+    act = connection.execute(query.limit(1)).first()
+    if act is None:
+        oldest = connection.execute(select(a.id, a.at).order_by(a.id).limit(1)).first()
+        return oldest is not None and oldest.id > 1 and at_ms <= oldest.at
+    stored = json.loads(act.stored)
+    if any(stored.get(name) != value for name, value in said.items()):
+        return False
+    sealed_before = select(a.id).where(a.id < act.id, a.seal.is_not(None)).limit(1)
+    if act.seal is None and connection.execute(sealed_before).first() is None:
+        return True
+    return is_sealed(connection, act)
 
 
 def sealed_content(act: Record) -> bytes:

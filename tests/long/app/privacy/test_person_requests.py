@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import date, timedelta
 
 import pytest
@@ -261,6 +262,28 @@ def test_a_seal_is_missed_by_who_has_the_database_alone(sealed: Database) -> Non
     sha256 = hashlib.sha256(b"x").hexdigest()
     sealed.write(lambda c: c.execute(update(person_requests).values(paper="x", sha256=sha256)))
     assert not sealed.read(requests.get, number).intact
+
+
+def test_a_paper_without_its_seal_is_not_taken_for_one_from_before_there_was_a_key(sealed: Database) -> None:
+    world = build(sealed, 1)
+    number = ask(sealed, RequestKind.OBJECT).id
+    answering(world).answer(number, DONE)
+    forged = {"paper": "x", "sha256": hashlib.sha256(b"x").hexdigest(), "seal": None}
+    sealed.write(lambda c: c.execute(update(person_requests).values(forged)))
+    assert not sealed.read(requests.get, number).intact
+
+
+def test_a_paper_is_still_whole_when_the_key_was_changed_twice(database_url: str) -> None:
+    """Its printed seal is by a key that is gone; the audit's seals go over to each new one."""
+    number, old = 0, b"a" * 32
+    for new in (b"b" * 32, b"c" * 32, b"d" * 32):
+        with closing(Database(database_url, keys=[new, old])) as db:
+            if not number:
+                number = ask(db, RequestKind.OBJECT).id
+                answering(build(db, 1)).answer(number, DONE)
+            db.write(audit.reseal)
+            assert db.read(requests.get, number).intact
+        old = new
 
 
 def test_there_is_no_such_request(world: World) -> None:
