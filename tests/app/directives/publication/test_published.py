@@ -241,7 +241,7 @@ def test_what_can_not_be_reported(db: Database, settings: Settings) -> None:
         ),
         *("http://u:p@a.vn/", "http://u@a.vn/", "http://a.vn:22/", "http://a.vn:8080/", "http://a .vn/"),
         *("http://a.vn/\n", "http://a.vn/\u200b ", "http://a.vn:99999/", "http://[::1/", "gopher://a.vn/"),
-        *("http://a.vn\\@b.vn/", f"http://a.vn/{'x' * 2000}"),
+        *("http://a.vn\\@b.vn/", f"http://a.vn/{'x' * 2000}", f"http://a.vn/{'đ' * 1000}"),
     ],
 )
 def test_an_address_that_is_never_read_is_refused(url: str) -> None:
