@@ -8,7 +8,7 @@ from contextlib import closing
 from datetime import date, timedelta
 
 import pytest
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from app.batches.queries import get as get_batch
 from app.campaigns.approval import FourEyes
@@ -61,7 +61,7 @@ def answering(world: World, who: Caller = MAI) -> PersonAnswers:
 def unused_batch(db: Database) -> int:
     """A list that no campaign uses, with the number and its neighbour."""
 
-    def work(c):  # type: ignore[no-untyped-def]
+    def work(c: Connection) -> int:
         row = {"carrier": "vnpt", "name": "chua dung.csv", "sha256": "f" * 64, "state": "ready"}
         row |= {"lines": 2, "accepted": 2, "created_at": clock.now_ms(), "created_by": "hoa"}
         made = c.execute(insert(batches).values(row).returning(batches.c.id)).scalar_one()
@@ -69,9 +69,9 @@ def unused_batch(db: Database) -> int:
         c.execute(insert(subscribers), lines)
         _, digest = batch_rows.hash_rows(c, made)
         c.execute(update(batches).where(batches.c.id == made).values(rows_sha256=digest))
-        return made
+        return int(made)
 
-    return int(db.write(work))
+    return db.write(work)
 
 
 @pytest.fixture
