@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, bindparam, func, select
 
 from app.campaigns import carrier_audience, optimistic_lock, queries
 from app.campaigns.optimistic_lock import Record
@@ -25,6 +25,7 @@ _OVER = (RunState.SENT, RunState.FINISHED, RunState.CANCELLING, RunState.CANCELL
 _SURE_MS = 15_000  # a rate measured over less is not reliable
 _NEWEST = 2**63
 _NEVER_SENT = (DeliveryState.NOT_SENT, DeliveryState.EXCLUDED)
+_CAMPAIGNS = select(campaigns).where(campaigns.c.id.in_(bindparam("ids", expanding=True)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,9 +116,7 @@ def link_use(
     found = measured(connection, [run.id for run in running], links.at) if running else {}
     of = {row.id: row for row in campaign_rows}
     if missing := {run.campaign_id for run in running} - set(of):
-        of |= {
-            row.id: row for row in connection.execute(select(campaigns).where(campaigns.c.id.in_(missing)))
-        }
+        of |= {row.id: row for row in connection.execute(_CAMPAIGNS, {"ids": list(missing)}).all()}
     return LinkUse(links, rates(links), _send_queue(running, of, found, now), found)
 
 

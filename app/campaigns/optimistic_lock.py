@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, Table, select, update
+from sqlalchemy import Connection, Row, Select, Table, bindparam, select, update
 
 from app.core.errors import Conflict, no_such
 from app.database.models import campaigns, runs
@@ -21,10 +22,16 @@ def run(connection: Connection, run_id: int) -> Record:
 
 
 def _find(connection: Connection, table: Table, row_id: int, what: str) -> Record:
-    row = connection.execute(select(table).where(table.c.id == row_id)).first()
+    row = connection.execute(_by_id(table), {"given": row_id}).first()
     if row is None:
         raise no_such(what, row_id)
     return row
+
+
+@cache
+def _by_id(table: Table) -> Select[Any]:
+    """Ask for the row of the id `given`; built once, since nearly every request asks it."""
+    return select(table).where(table.c.id == bindparam("given"))
 
 
 def change_campaign(connection: Connection, row: Record, **values: Any) -> None:

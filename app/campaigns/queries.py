@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, false, func, select
+from sqlalchemy import Connection, Select, bindparam, false, func, select
 
 from app.campaigns import budgets, carrier_audience, follow_ups, optimistic_lock
 from app.campaigns.budgets import BudgetStatus
@@ -267,30 +267,33 @@ def runs_of(connection: Connection, query: Select[Any]) -> list[RunSummary]:
     return found
 
 
+# Built once: every poll of every open page asks them.
+_BATCHES = (
+    select(run_batches.c.run_id, batches.c.id, batches.c.accepted, batches.c.other_range)
+    .join(batches, batches.c.id == run_batches.c.batch_id)
+    .where(run_batches.c.run_id.in_(bindparam("runs", expanding=True)))
+    .order_by(batches.c.id)
+)
+_PROGRESS = (
+    select(tallies.c.run_id, tallies.c.state, func.sum(tallies.c.n), func.sum(tallies.c.segments))
+    .where(tallies.c.run_id.in_(bindparam("runs", expanding=True)))
+    .group_by(tallies.c.run_id, tallies.c.state)
+    .order_by(tallies.c.run_id, tallies.c.state)
+)
+
+
 def _batches(connection: Connection, run_ids: Iterable[int]) -> dict[int, dict[int, tuple[int, int]]]:
     """Return run -> batch -> (valid numbers, those in another carrier's range)."""
-    query = (
-        select(run_batches.c.run_id, batches.c.id, batches.c.accepted, batches.c.other_range)
-        .join(batches, batches.c.id == run_batches.c.batch_id)
-        .where(run_batches.c.run_id.in_(run_ids))
-        .order_by(batches.c.id)
-    )
     found: dict[int, dict[int, tuple[int, int]]] = {}
-    for run_id, batch_id, *counts in connection.execute(query).all():
+    for run_id, batch_id, *counts in connection.execute(_BATCHES, {"runs": list(run_ids)}).all():
         found.setdefault(run_id, {})[batch_id] = (counts[0], counts[1])
     return found
 
 
 def _progress(connection: Connection, run_ids: Iterable[int]) -> dict[int, dict[str, MessageCount]]:
     """Return run -> delivery state -> count. Tallies are changes, so their sum is the present state."""
-    query = (
-        select(tallies.c.run_id, tallies.c.state, func.sum(tallies.c.n), func.sum(tallies.c.segments))
-        .where(tallies.c.run_id.in_(run_ids))
-        .group_by(tallies.c.run_id, tallies.c.state)
-        .order_by(tallies.c.run_id, tallies.c.state)
-    )
     found: dict[int, dict[str, MessageCount]] = {}
-    for run_id, state, n, segments in connection.execute(query).all():
+    for run_id, state, n, segments in connection.execute(_PROGRESS, {"runs": list(run_ids)}).all():
         if n:
             found.setdefault(run_id, {})[DeliveryState(state).name.lower()] = MessageCount(
                 int(n), int(segments)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from app.core import clock
 
@@ -87,6 +88,7 @@ def _hours(window: Window, at: datetime) -> tuple[datetime, datetime]:
     return midnight + _since_midnight(window.day_starts), midnight + _since_midnight(window.day_ends)
 
 
+@lru_cache(maxsize=256)
 def _since_midnight(time: str) -> timedelta:
     hours, _, minutes = time.partition(":")
     return timedelta(hours=int(hours), minutes=int(minutes))

@@ -72,6 +72,7 @@ def postgresql_engine(url: str, threads: int, by_key: bool = False) -> Engine:
         pool_size=threads + 4,
         max_overflow=20,
         pool_timeout=10,
+        pool_use_lifo=True,  # the same connections stay in use, with the statements that they have prepared
         connect_args={"options": options, "application_name": WRITER if by_key else "loa", **_DEAD_PEER},
     )
 

@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, bindparam, func, or_, select, update
 
 from app.core import hashing
 from app.core.states import CampaignState
@@ -212,14 +212,35 @@ def _last_act(connection: Connection, subject: str, actions: Sequence[str]) -> R
 
 
 def last_decision(connection: Connection, campaign_id: int) -> Record | None:
-    query = select(approvals).where(approvals.c.campaign_id == campaign_id).order_by(approvals.c.id.desc())
-    return connection.execute(query.limit(1)).first()
+    return connection.execute(_LAST, {"of": campaign_id}).first()
+
+
+# Built once: every page of a campaign, and every start, asks them.
+_LAST = (
+    select(approvals)
+    .where(approvals.c.campaign_id == bindparam("of"))
+    .order_by(approvals.c.id.desc())
+    .limit(1)
+)
+_RUNS = select(runs.c.id, runs.c.carrier).where(runs.c.campaign_id == bindparam("of"))
+_BATCHES = (
+    select(runs.c.id, runs.c.carrier, _MARK, runs.c.campaign_id, run_batches.c.campaign_id)
+    .join(run_batches, run_batches.c.run_id == runs.c.id)
+    .join(batches, batches.c.id == run_batches.c.batch_id)
+    .where(or_(runs.c.campaign_id == bindparam("of"), run_batches.c.campaign_id == bindparam("of")))
+    .order_by(runs.c.carrier, batches.c.sha256)
+)
+_AUDIENCES = (
+    select(runs.c.id, runs.c.carrier, *(audiences.c[name] for name in ("areas", "area_basis", "estimated")))
+    .join(audiences, audiences.c.run_id == runs.c.id)
+    .where(runs.c.campaign_id == bindparam("of"))
+)
 
 
 def _by_run(connection: Connection, campaign_id: int) -> dict[str, list[str]]:
     """Return hashes of files, rows and carrier audiences by "run carrier"; a run may have both kinds."""
-    query = select(runs.c.id, runs.c.carrier).where(runs.c.campaign_id == campaign_id)
-    found: dict[str, list[str]] = {f"{run} {carrier}": [] for run, carrier in connection.execute(query)}
+    own = connection.execute(_RUNS, {"of": campaign_id})
+    found: dict[str, list[str]] = {f"{run} {carrier}": [] for run, carrier in own}
     for run, carrier, mark in _marks(connection, campaign_id):
         found.setdefault(f"{run} {carrier}", []).append(mark)
     return found
@@ -240,25 +261,12 @@ def _marks(connection: Connection, campaign_id: int) -> Iterator[tuple[int, str,
 
 def _batch_marks(connection: Connection, campaign_id: int) -> Iterator[tuple[int, str, str]]:
     """Mark links whose campaign differs from their run's; nobody has approved such a link."""
-    named = or_(runs.c.campaign_id == campaign_id, run_batches.c.campaign_id == campaign_id)
-    query = (
-        select(runs.c.id, runs.c.carrier, _MARK, runs.c.campaign_id, run_batches.c.campaign_id)
-        .join(run_batches, run_batches.c.run_id == runs.c.id)
-        .join(batches, batches.c.id == run_batches.c.batch_id)
-        .where(named)
-        .order_by(runs.c.carrier, batches.c.sha256)
-    )
-    for run, carrier, sha256, of_run, of_link in connection.execute(query):
+    for run, carrier, sha256, of_run, of_link in connection.execute(_BATCHES, {"of": campaign_id}):
         yield run, carrier, sha256 if of_run == of_link else f"{sha256} {of_run} {of_link}"
 
 
 def _audience_marks(connection: Connection, campaign_id: int) -> Iterator[tuple[int, str, str]]:
-    query = (
-        select(runs.c.id, runs.c.carrier, audiences.c.areas, audiences.c.area_basis, audiences.c.estimated)
-        .join(audiences, audiences.c.run_id == runs.c.id)
-        .where(runs.c.campaign_id == campaign_id)
-    )
-    for run, carrier, areas, area_basis, estimated in connection.execute(query):
+    for run, carrier, areas, area_basis, estimated in connection.execute(_AUDIENCES, {"of": campaign_id}):
         said = {"areas": areas, "area_basis": area_basis, "estimated": estimated}
         yield run, carrier, f"held:{hashlib.sha256(canonical(said)).hexdigest()}"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, exists, select
+from sqlalchemy import ColumnElement, Connection, Row, bindparam, exists, select
 
 from app.core.errors import Conflict
 from app.database.models import erasures
@@ -15,19 +15,23 @@ NO_SOURCE = (
     "another campaign."
 )
 
+# Built once: nearly every page of a campaign asks it.
+_FIRST = (
+    select(erasures)
+    .where(erasures.c.kind == bindparam("what"), erasures.c.subject_id == bindparam("of"))
+    .order_by(erasures.c.id)
+    .limit(1)
+)
+
 
 def of_campaign(connection: Connection, campaign_id: int) -> Row[Any] | None:
     """Return the row of `erasures` of a campaign whose erasure has begun, or None."""
-    e = erasures.c
-    query = select(erasures).where(e.kind == "campaign", e.subject_id == campaign_id)
-    return connection.execute(query.order_by(e.id).limit(1)).first()
+    return connection.execute(_FIRST, {"what": "campaign", "of": campaign_id}).first()
 
 
 def of_totals(connection: Connection, campaign_id: int) -> Row[Any] | None:
     """Return the row of `erasures` of a campaign whose totals are erased or being erased, or None."""
-    e = erasures.c
-    query = select(erasures).where(e.kind == "totals", e.subject_id == campaign_id)
-    return connection.execute(query.limit(1)).first()
+    return connection.execute(_FIRST, {"what": "totals", "of": campaign_id}).first()
 
 
 def totals_are_gone(campaign_id: ColumnElement[int]) -> ColumnElement[bool]:

@@ -14,7 +14,7 @@ from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, func, or_, select, text, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, func, or_, select, text, update
 
 from app.core import clock
 from app.core.clock import DAY_MS, VIETNAM_OFFSET_MS
@@ -271,17 +271,30 @@ def _dong(hundredths: int, whole: int = 100) -> int:
     return int((Decimal(hundredths) / whole).quantize(Decimal(1), ROUND_HALF_UP))
 
 
+# Built once: every page of a campaign or run asks them.
+_SAME_PRICE = and_(
+    segment_prices.c.carrier == runs.c.carrier, segment_prices.c.purpose == campaigns.c.purpose
+)
+_PRICES_OF = (
+    select(*(runs.c[name] for name in ("id", "campaign_id", "started_at")))
+    .add_columns(*(segment_prices.c[name] for name in ("day", "price", "vat")))
+    .join(campaigns, campaigns.c.id == runs.c.campaign_id)
+    .join(segment_prices, _SAME_PRICE)
+    .where(runs.c.id.in_(bindparam("runs", expanding=True)), runs.c.started_at.is_not(None))
+    .order_by(runs.c.id, segment_prices.c.day)
+)
+_BILLED_OF = (
+    select(tallies.c.run_id, tallies.c.state, func.sum(tallies.c.segments))
+    .where(tallies.c.run_id.in_(bindparam("runs", expanding=True)), tallies.c.state.in_(BILLED))
+    .group_by(tallies.c.run_id, tallies.c.state)
+)
+
+
 def costs(connection: Connection, run_ids: Sequence[int]) -> dict[int, SentCost]:
     """Return what these runs have cost so far, without those of which no price is known."""
-    r, c, p = runs.c, campaigns.c, segment_prices.c
-    query = select(r.id, r.campaign_id, r.started_at, p.day, p.price, p.vat)
-    priced_runs = query.join(campaigns, c.id == r.campaign_id).join(
-        segment_prices, and_(p.carrier == r.carrier, p.purpose == c.purpose)
-    )
     of: dict[int, Any] = {}
     known: dict[int, list[Price]] = {}
-    where = (r.id.in_(run_ids), r.started_at.is_not(None))
-    for row in connection.execute(priced_runs.where(*where).order_by(r.id, p.day)) if run_ids else ():
+    for row in connection.execute(_PRICES_OF, {"runs": list(run_ids)}) if run_ids else ():
         of[row.id] = row
         known.setdefault(row.id, []).append(Price(row.day, row.price, row.vat))
     sums = _sums(connection, list(of)) if of else {}
@@ -291,9 +304,8 @@ def costs(connection: Connection, run_ids: Sequence[int]) -> dict[int, SentCost]
 
 def _sums(connection: Connection, run_ids: Sequence[int]) -> dict[int, tuple[int, int]]:
     """Return run -> SMS parts that are charged, and of these the unknown ones."""
-    t, found = tallies.c, dict[int, tuple[int, int]]()
-    query = select(t.run_id, t.state, func.sum(t.segments)).where(t.run_id.in_(run_ids), t.state.in_(BILLED))
-    for run_id, state, segments in connection.execute(query.group_by(t.run_id, t.state)):
+    found = dict[int, tuple[int, int]]()
+    for run_id, state, segments in connection.execute(_BILLED_OF, {"runs": list(run_ids)}):
         whole, unknown = found.get(run_id, (0, 0))
         more = int(segments) if state == DeliveryState.UNKNOWN else 0
         found[run_id] = whole + int(segments), unknown + more

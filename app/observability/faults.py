@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
 from sqlalchemy.exc import DBAPIError
 
 from app.core import clock
@@ -92,9 +92,15 @@ def _over(connection: Connection, source: str, subject: str) -> None:
 
 def present(connection: Connection, now: int | None = None) -> list[Row[Any]]:
     """Return the faults that are not over, newest first; now: shared_ms, if the caller has read it."""
-    f = faults.c
-    query = select(faults).where(f.red_until > (now or shared_ms(connection)))
-    return list(connection.execute(query.order_by(f.last_at.desc(), f.source, f.subject).limit(100)))
+    return list(connection.execute(_PRESENT, {"now": now or shared_ms(connection)}))
+
+
+_PRESENT = (
+    select(faults)
+    .where(faults.c.red_until > bindparam("now"))
+    .order_by(faults.c.last_at.desc(), faults.c.source, faults.c.subject)
+    .limit(100)
+)
 
 
 @dataclass(slots=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, or_, select
+from sqlalchemy import Connection, Row, and_, bindparam, or_, select
 
 from app.core.states import LinkState
 from app.database.connection import shared_ms
@@ -88,6 +88,16 @@ class LinksNow:
     status: Mapping[int, LinkStatus]
 
 
+# Built once: every poll of every open page asks them.
+_HEALTH = select(link_health).order_by(link_health.c.seen_at)
+_WRONG_CLOCK = or_(webhook_clocks.c.over_at.is_(None), webhook_clocks.c.last_at > bindparam("clock_said"))
+_LINKS = (
+    select(links, webhook_clocks.c.times, webhook_clocks.c.ahead_s, webhook_clocks.c.first_at)
+    .select_from(links.outerjoin(webhook_clocks, and_(webhook_clocks.c.link_id == links.c.id, _WRONG_CLOCK)))
+    .order_by(links.c.id)
+)
+
+
 def facts(connection: Connection) -> Mapping[int, LinkStatus]:
     return links_now(connection).status
 
@@ -95,13 +105,10 @@ def facts(connection: Connection) -> Mapping[int, LinkStatus]:
 def links_now(connection: Connection) -> LinksNow:
     now = shared_ms(connection)
     by_link: dict[int, list[Row[tuple[object, ...]]]] = {}
-    for row in connection.execute(select(link_health).order_by(link_health.c.seen_at)):
+    for row in connection.execute(_HEALTH).all():
         by_link.setdefault(row.link_id, []).append(row)
-    wrong = or_(webhook_clocks.c.over_at.is_(None), webhook_clocks.c.last_at > now - CLOCK_SAID_MS)
-    joined = links.outerjoin(webhook_clocks, and_(webhook_clocks.c.link_id == links.c.id, wrong))
-    told = (webhook_clocks.c.times, webhook_clocks.c.ahead_s, webhook_clocks.c.first_at)
     known: dict[int, LinkStatus] = {}
-    rows = connection.execute(select(links, *told).select_from(joined).order_by(links.c.id)).all()
+    rows = connection.execute(_LINKS, {"clock_said": now - CLOCK_SAID_MS}).all()
     for link in rows:
         known[link.id] = _combined(by_link.get(link.id, []), now, link.left_at)
         if link.times is not None:

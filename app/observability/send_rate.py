@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy import Connection, bindparam, delete, func, insert, select
 
 from app.core.states import SENT, RunState
 from app.database.connection import shared_ms
@@ -32,6 +32,15 @@ class Measured:
 
 
 NOTHING = Measured(None, 0)
+
+_NO_END = 2**62
+# Built once: every poll of every open page asks it.
+_COUNTS = (
+    select(run_counts.c.run_id, run_counts.c.at, run_counts.c.segments)
+    .where(run_counts.c.run_id.in_(bindparam("runs", expanding=True)))
+    .where(run_counts.c.at.between(bindparam("since"), bindparam("until")))
+    .order_by(run_counts.c.at, run_counts.c.id)
+)
 
 
 def is_due(connection: Connection) -> bool:
@@ -63,20 +72,20 @@ def count(connection: Connection) -> None:
 
 def measured(connection: Connection, run_ids: Collection[int], now: int | None = None) -> dict[int, Measured]:
     """Return what these runs send, of those that are measured; now: shared_ms, if the caller has read it."""
-    now, c = now or shared_ms(connection), run_counts.c
+    now = now or shared_ms(connection)
     looks: dict[int, list[tuple[int, int]]] = {}
-    query = select(c.run_id, c.at, c.segments).where(c.run_id.in_(run_ids), c.at >= now - SPAN_MS - EVERY_MS)
-    for run_id, at, segments in connection.execute(query.order_by(c.at, c.id)).all():
+    given = {"runs": list(run_ids), "since": now - SPAN_MS - EVERY_MS, "until": _NO_END}
+    for run_id, at, segments in connection.execute(_COUNTS, given).all():
         looks.setdefault(run_id, []).append((at, segments))
     return {run_id: _speed(found) for run_id, found in looks.items() if now - found[-1][0] <= _STALE_MS}
 
 
 def by_minute(connection: Connection, run_ids: Collection[int], now: int | None = None) -> list[int]:
     """Return the SMS parts that these runs have sent in each of the last MINUTES, oldest first."""
-    now, c = now or shared_ms(connection), run_counts.c
+    now = now or shared_ms(connection)
     begin, found, before = now - _KEPT_MS, [0] * MINUTES, dict[int, int]()
-    query = select(c.run_id, c.at, c.segments).where(c.run_id.in_(run_ids), c.at >= begin, c.at <= now)
-    for run_id, at, segments in connection.execute(query.order_by(c.at, c.id)).all():
+    given = {"runs": list(run_ids), "since": begin, "until": now}
+    for run_id, at, segments in connection.execute(_COUNTS, given).all():
         minute = min((at - begin) * MINUTES // _KEPT_MS, MINUTES - 1)
         found[minute] += max(segments - before.get(run_id, segments), 0)
         before[run_id] = segments

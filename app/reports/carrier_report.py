@@ -262,13 +262,14 @@ def _not_queued(connection: Connection, of: Scope, cutoff_ms: int) -> list[Tally
 
 def figures_of(counts: Iterable[TallyCount]) -> Figures:
     """Sum counts into the report's figures; lines left out at import are not among them."""
-    sums: Counter[str] = Counter()
+    sums: dict[str, int] = {}
     for count in counts:
-        sums["eligible"] += count.n
-        sums[_OUTCOME[DeliveryState(count.state)]] += count.n
+        sums["eligible"] = sums.get("eligible", 0) + count.n
+        outcome = _OUTCOME[DeliveryState(count.state)]
+        sums[outcome] = sums.get(outcome, 0) + count.n
         if count.state in SENT:
-            sums["sent"] += count.n
-            sums["segments"] += count.segments
+            sums["sent"] = sums.get("sent", 0) + count.n
+            sums["segments"] = sums.get("segments", 0) + count.segments
     return Figures(**sums)
 
 

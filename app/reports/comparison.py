@@ -14,6 +14,7 @@ from app.core import clock
 from app.core.errors import no_such
 from app.database.models import audiences, campaigns, runs, tallies
 from app.ledger import erasure_state
+from app.ledger.contract import TallyCount
 from app.reports import by_area, carrier_report, carrier_statement, tally
 from app.reports.by_area import MixedRow, Pair, Sources
 from app.reports.carrier_statement import AreaCounts, FigureSource, Statement
@@ -116,9 +117,17 @@ def rounds(connection: Connection, campaign_id: int, only: str | None = None) ->
     return [Round(nth, row.id, row.name, begun, own) for nth, (begun, row, own) in enumerate(found, 1)]
 
 
-def areas_of(connection: Connection, campaign_id: int, only: str | None = None) -> list[MixedRow]:
-    """Return a campaign by the areas of its day: 12 districts until 06-2025, 75 communes since."""
-    return list(by_area.rows_of(_sources(connection, campaign_id, only)))
+def areas_of(
+    connection: Connection,
+    campaign_id: int,
+    only: str | None = None,
+    counts: Sequence[TallyCount] | None = None,
+) -> list[MixedRow]:
+    """Return a campaign by the areas of its day: 12 districts until 06-2025, 75 communes since.
+
+    counts: of the same runs, for a caller that has read them.
+    """
+    return list(by_area.rows_of(_sources(connection, campaign_id, only, counts)))
 
 
 def compare_areas(connection: Connection, first: int, second: int, only: str | None = None) -> AreasCompared:
@@ -241,14 +250,17 @@ def _time(ms: int | None) -> datetime | None:
 # Areas
 
 
-def _sources(connection: Connection, campaign_id: int, only: str | None) -> Sources:
+def _sources(
+    connection: Connection, campaign_id: int, only: str | None, counts: Sequence[TallyCount] | None = None
+) -> Sources:
     campaign = _campaign(connection, campaign_id)
     erasure_state.require_totals(connection, campaign_id)
     query = select(runs).where(runs.c.campaign_id == campaign_id)
     rows = connection.execute(query.where(runs.c.carrier == only) if only else query).all()
     on = _day(campaign, rows)
     ids = [row.id for row in rows]
-    counts = tally.sums(connection, tallies.c.campaign_id == campaign_id, tallies.c.run_id.in_(ids))
+    if counts is None:
+        counts = tally.sums(connection, tallies.c.campaign_id == campaign_id, tallies.c.run_id.in_(ids))
     said = [
         each for each in carrier_statement.of_campaign(connection, campaign_id).values() if each.run_id in ids
     ]

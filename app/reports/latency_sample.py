@@ -30,7 +30,7 @@ from app.core.states import RECEIVED, SENT
 from app.database.models import deliveries, receipts, run_batches
 
 _SENT, _RECEIVED = frozenset(map(int, SENT)), frozenset(map(int, RECEIVED))
-STRETCHES, ROWS = 60, 20  # sampled places of a run, and adjacent rows at each
+STRETCHES, ROWS = 60, 10  # sampled places of a run, and adjacent rows at each
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Row, Table, and_, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, Table, and_, bindparam, or_, select
 
 from app.core.errors import NotFound, no_such
 from app.core.states import BatchState, RunState
@@ -53,10 +53,8 @@ def levels_proved(
     carriers = {run.carrier for run in of}
     if not carriers:
         return {}
-    steps, c = _levels_of_links(connection, carriers), receipt_files.c
-    came = (c.carrier.in_(carriers), c.state != BatchState.FAILED, c.created_at <= cutoff_ms)
-    query = select(c.carrier, c.level, c.campaign_id, c.runs)
-    files: list[Row[Any]] = list(connection.execute(query.where(*came)))
+    steps, given = _levels_of_links(connection, carriers), {"carriers": list(carriers), "cutoff": cutoff_ms}
+    files: Sequence[Row[Any]] = connection.execute(_FILES, given).all()
     return {
         run.id: _with_files(
             _of_links(steps[run.carrier], run, cutoff_ms),
@@ -64,6 +62,20 @@ def levels_proved(
         )
         for run in of
     }
+
+
+# Built once: every poll of every open page asks them.
+_LEVELS = (
+    select(links.c.id, links.c.carrier, links.c.receipt_level, link_levels.c.since, link_levels.c.level)
+    .select_from(links.outerjoin(link_levels, link_levels.c.link_id == links.c.id))
+    .where(links.c.carrier.in_(bindparam("carriers", expanding=True)))
+    .order_by(links.c.id, link_levels.c.since)
+)
+_FILES = (
+    select(*(receipt_files.c[name] for name in ("carrier", "level", "campaign_id", "runs")))
+    .where(receipt_files.c.carrier.in_(bindparam("carriers", expanding=True)))
+    .where(receipt_files.c.state != BatchState.FAILED, receipt_files.c.created_at <= bindparam("cutoff"))
+)
 
 
 def _with_files(of_links: int | None, levels: Sequence[int | None]) -> int | None:
@@ -79,11 +91,8 @@ _Steps = Sequence[Sequence[tuple[int, int]]]
 
 def _levels_of_links(connection: Connection, carriers: Collection[str]) -> Mapping[str, _Steps]:
     """Return the levels of the links by carrier; a link without a history as it is now."""
-    c, found = link_levels.c, defaultdict[str, dict[int, list[tuple[int, int]]]](dict)
-    joined = links.outerjoin(link_levels, c.link_id == links.c.id)
-    query = select(links.c.id, links.c.carrier, links.c.receipt_level, c.since, c.level).select_from(joined)
-    own = query.where(links.c.carrier.in_(carriers)).order_by(links.c.id, c.since)
-    for row in connection.execute(own):
+    found = defaultdict[str, dict[int, list[tuple[int, int]]]](dict)
+    for row in connection.execute(_LEVELS, {"carriers": list(carriers)}).all():
         level = row.receipt_level if row.level is None else row.level
         found[row.carrier].setdefault(row.id, []).append((row.since or 0, level))
     return {carrier: list(found[carrier].values()) for carrier in carriers}

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
+from app.ledger.contract import TallyCount
 from app.reports import comparison
 from app.reports.by_area import MixedRow
 from app.reports.comparison import NormVerdict
@@ -41,9 +43,14 @@ class AreaView:
     part: int | None = None
 
 
-def by_area(connection: Connection, campaign_id: int, carrier: str | None) -> list[AreaView]:
-    """Return the areas, the smallest share first; those without one last."""
-    found = [_area(each) for each in comparison.areas_of(connection, campaign_id, carrier)]
+def by_area(
+    connection: Connection, campaign_id: int, carrier: str | None, counts: Sequence[TallyCount] | None = None
+) -> list[AreaView]:
+    """Return the areas, the smallest share first; those without one last.
+
+    counts: of the runs that this carrier may see, for a caller that has read them.
+    """
+    found = [_area(each) for each in comparison.areas_of(connection, campaign_id, carrier, counts)]
     return sorted(found, key=lambda each: (each.ratio is None, each.ratio or 0.0))
 
 

@@ -90,7 +90,7 @@ def campaign_scene(connection: Connection, campaign_id: int, who: Caller) -> Cam
         letter=base.letter,
         words=words,
         runs=views,
-        areas=campaign_areas.by_area(connection, campaign_id, who.carrier),
+        areas=campaign_areas.by_area(connection, campaign_id, who.carrier, counts),
         failed=run_scene.whys((c.reason, c.n) for c in counts if c.state in FAILED),
         waits=_waits(samples),
         curve=_curve(views, samples),

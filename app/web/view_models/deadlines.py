@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import Connection, Engine, Row, select
+from sqlalchemy import ColumnElement, Connection, Engine, Row, Select, bindparam, func, select
 
 from app.core import clock
 from app.core.states import CampaignState, RunState
@@ -38,91 +39,137 @@ class DirectiveDeadline:
 
 @dataclass(frozen=True, slots=True)
 class _Work:
-    """Work approved under a directive: campaigns, open runs, and when the last one ended."""
+    """Work approved under a directive: campaigns, open runs, and when the last one ended.
+
+    past: what tells the runs that ended long ago, of campaigns that the page does not show, from any others.
+    """
 
     campaigns: int
     open: int
     ended_at: int | None
+    past: tuple[Any, ...]
 
 
-_NO_WORK = _Work(0, 0, None)
+_NO_WORK = _Work(0, 0, None, ())
 
 
 @dataclass(frozen=True, slots=True)
 class DueDirectives:
     """Directives of the page, and the runs approved under them of campaigns that the page does not show.
 
-    shown: the directive of each approved campaign on the page; others: the other runs, however long ago they
-    ended; known: the lights of some of them, by run.
+    shown: the directive of each approved campaign on the page; others: the other runs, but for those that
+    ended long ago under a directive whose lights are known; known: those lights, by directive.
     """
 
     rows: Sequence[Row[Any]]
     work: Mapping[int, _Work]
     shown: Mapping[int, int]
     others: Sequence[Row[Any]]
-    known: Mapping[int, Judged]
+    known: Mapping[int, tuple[Judged, ...]]
 
     @property
     def unjudged(self) -> dict[int, int]:
         """Return the campaign of each of the other runs whose light is to be found."""
-        return {row.id: row.campaign_id for row in self.others if row.id not in self.known}
+        return {row.id: row.campaign_id for row in self.others}
 
 
 def due_directives(connection: Connection, carrier: str | None, shown: Mapping[int, int]) -> DueDirectives:
     """Find directives of campaigns on the page or with a recent deadline."""
-    d, own = directives.c, set(shown.values())
-    fresh = d.report_deadline.is_(None) | (d.report_deadline >= clock.now_ms() - SHOWN_MS)
-    query = (
-        select(directives)
-        .where(d.id.in_(own) | fresh)
-        .order_by(d.id.in_(own).desc(), d.id.desc())
-        .limit(MOST)
-    )
-    query = query if carrier is None else query.where(own_directives(carrier))
-    rows = connection.execute(query).all()
-    ids = [row.id for row in rows]
-    if not ids:
+    given: dict[str, Any] = {"shown": list(shown), "long_ago": clock.now_ms() - SHOWN_MS}
+    rows = connection.execute(_due(carrier), given | {"own": list(set(shown.values()))}).all()
+    if not rows:
         return DueDirectives([], {}, shown, [], {})
-    approved = _approved(connection, carrier, ids)
-    others = [row for row in approved if row.id is not None and row.campaign_id not in shown]
-    return DueDirectives(rows, _work(approved), shown, others, _known(connection, others))
+    given["ids"] = [row.id for row in rows]
+    work = {
+        directive: _Work(n, open_, ended_at, (carrier, directive, deadline, *past))
+        for directive, deadline, n, open_, ended_at, *past in connection.execute(_sums(carrier), given).all()
+    }
+    kept = _still_kept(connection)
+    known = {each: kept[of.past][1] for each, of in work.items() if of.past in kept}
+    others = connection.execute(_others(carrier), given | {"known": list(known)}).all()
+    return DueDirectives(rows, work, shown, others, known)
 
 
 def deadlines(connection: Connection, of: DueDirectives, views: Sequence[RunView]) -> list[DirectiveDeadline]:
     """Judge the directives, nearest first, by all runs of the page and of `of.unjudged`."""
-    lights = {**of.known} | {view.id: Judged(view.light, view.said) for view in views}
-    if new := [row for row in of.others if row.id not in of.known]:
-        _keep(connection, new, lights)
-    judged: dict[int, list[Judged]] = {row.id: [] for row in of.rows}
+    lights = {view.id: Judged(view.light, view.said) for view in views}
+    judged: dict[int, list[Judged]] = {row.id: [*of.known.get(row.id, ())] for row in of.rows}
     for run in views:
         if of.shown.get(run.campaign_id) in judged:
             judged[of.shown[run.campaign_id]].append(lights[run.id])
+    past: defaultdict[int, list[Judged]] = defaultdict(list)
     for row in of.others:
-        judged[row.directive_id].append(lights[row.id])
-    found = [_letter(row, judged[row.id], of.work.get(row.id, _NO_WORK), clock.now()) for row in of.rows]
-    return sorted(found, key=_urgency)
+        (past if row.past else judged)[row.directive_id].append(lights[row.id])
+    for directive, found in past.items():
+        judged[directive] += found
+    _keep(connection, {of.work[directive].past: tuple(found) for directive, found in past.items()})
+    letters = [_letter(row, judged[row.id], of.work.get(row.id, _NO_WORK), clock.now()) for row in of.rows]
+    return sorted(letters, key=_urgency)
 
 
-def _approved(connection: Connection, carrier: str | None, ids: Collection[int]) -> Sequence[Row[Any]]:
-    """Return the runs approved under these directives; a campaign without runs has one row without a run."""
-    c, r, d = campaigns.c, runs.c, directives.c
-    columns: tuple[Any, ...] = (r.id, r.state, r.ended_at, c.directive_id, d.report_deadline)
-    query = select(c.id.label("campaign_id"), *columns).select_from(campaigns)
-    query = query.join(directives, d.id == c.directive_id).outerjoin(runs, r.campaign_id == c.id)
-    query = query.where(c.directive_id.in_(ids), c.state == CampaignState.APPROVED)
-    return connection.execute(query if carrier is None else query.where(r.carrier == carrier)).all()
+# Each poll of an open page asks these, and to build one costs as much as to ask it: they are built once.
 
 
-# Lights of runs that ended long ago, by database and by what they were judged from. A late receipt or
+@cache
+def _due(carrier: str | None) -> Select[Any]:
+    """Ask for the directives `own`, and for others with a deadline that is not `long_ago`."""
+    d = directives.c
+    own = d.id.in_(bindparam("own", expanding=True))
+    fresh = d.report_deadline.is_(None) | (d.report_deadline >= bindparam("long_ago"))
+    query = select(directives).where(own | fresh).order_by(own.desc(), d.id.desc()).limit(MOST)
+    return query if carrier is None else query.where(own_directives(carrier))
+
+
+@cache
+def _sums(carrier: str | None) -> Select[Any]:
+    """Ask for the work under the directives `ids`."""
+    c, r, d, past = campaigns.c, runs.c, directives.c, _past()
+    sums = func.count(c.id.distinct()), func.count(r.id).filter(r.state.in_(_OPEN)), func.max(r.ended_at)
+    told = func.count(r.id).filter(past), func.sum(r.id).filter(past), func.max(r.ended_at).filter(past)
+    query = _approved(select(d.id, d.report_deadline, *sums, *told), carrier)
+    return query.join(directives, d.id == c.directive_id).group_by(d.id, d.report_deadline)
+
+
+@cache
+def _others(carrier: str | None) -> Select[Any]:
+    """Ask for the runs under the directives `ids` of campaigns that are not `shown`.
+
+    Without those that ended `long_ago` under one of the directives `known`.
+    """
+    c, r, past = campaigns.c, runs.c, _past()
+    columns = r.id, c.id.label("campaign_id"), c.directive_id, past.label("past")
+    wanted = ~past | c.directive_id.not_in(bindparam("known", expanding=True))
+    return _approved(select(*columns), carrier).where(r.id.is_not(None), _elsewhere(), wanted)
+
+
+def _past() -> ColumnElement[bool]:
+    """Match runs that ended `long_ago`, of campaigns that the page does not show."""
+    ended = runs.c.ended_at.is_not(None) & (runs.c.ended_at < bindparam("long_ago"))
+    return ended & _elsewhere()
+
+
+def _elsewhere() -> ColumnElement[bool]:
+    return campaigns.c.id.not_in(bindparam("shown", expanding=True))
+
+
+def _approved(query: Select[Any], carrier: str | None) -> Select[Any]:
+    """Ask of the runs approved under the directives `ids`; one row without a run for a campaign without."""
+    c, r = campaigns.c, runs.c
+    query = query.select_from(campaigns).outerjoin(runs, r.campaign_id == c.id)
+    query = query.where(
+        c.directive_id.in_(bindparam("ids", expanding=True)), c.state == CampaignState.APPROVED
+    )
+    return query if carrier is None else query.where(r.carrier == carrier)
+
+
+_OPEN = [*map(str, traffic_light.UNDER_WAY), str(RunState.PLANNED)]
+
+
+# Lights of runs that ended long ago, by database and by what tells them from any others. A late receipt or
 # statement may still change one: each is looked at once a minute, not at every poll of an open overview.
 _KEPT_S = 60.0
-_Kept = dict[tuple[Any, ...], tuple[float, Judged]]
+_Kept = dict[tuple[Any, ...], tuple[float, tuple[Judged, ...]]]
 _kept: WeakKeyDictionary[Engine, _Kept] = WeakKeyDictionary()
-
-
-def _known(connection: Connection, rows: Sequence[Row[Any]]) -> dict[int, Judged]:
-    kept = _still_kept(connection)
-    return {row.id: kept[tuple(row)][1] for row in rows if tuple(row) in kept}
 
 
 def _still_kept(connection: Connection) -> _Kept:
@@ -130,28 +177,10 @@ def _still_kept(connection: Connection) -> _Kept:
     return {key: each for key, each in _kept.get(connection.engine, {}).items() if now - each[0] < _KEPT_S}
 
 
-def _keep(connection: Connection, rows: Sequence[Row[Any]], lights: Mapping[int, Judged]) -> None:
-    now, long_ago, kept = clock.monotonic(), clock.now_ms() - SHOWN_MS, _still_kept(connection)
-    old = [row for row in rows if row.ended_at is not None and row.ended_at < long_ago]
-    _kept[connection.engine] = {tuple(row): (now, lights[row.id]) for row in old} | kept
-
-
-_OPEN = frozenset({*map(str, traffic_light.UNDER_WAY), str(RunState.PLANNED)})
-
-
-def _work(approved: Iterable[Row[Any]]) -> dict[int, _Work]:
-    """Sum up these runs by directive."""
-    rows: defaultdict[int, list[Row[Any]]] = defaultdict(list)
-    for row in approved:
-        rows[row.directive_id].append(row)
-    return {
-        directive: _Work(
-            campaigns=len({row.campaign_id for row in own}),
-            open=sum(row.state in _OPEN for row in own),
-            ended_at=max((row.ended_at for row in own if row.ended_at is not None), default=None),
-        )
-        for directive, own in rows.items()
-    }
+def _keep(connection: Connection, found: Mapping[tuple[Any, ...], tuple[Judged, ...]]) -> None:
+    if found:
+        now, kept = clock.monotonic(), _still_kept(connection)
+        _kept[connection.engine] = {key: (now, lights) for key, lights in found.items()} | kept
 
 
 def _urgency(of: DirectiveDeadline) -> tuple[bool, bool, float]:

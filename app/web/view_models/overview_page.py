@@ -6,10 +6,11 @@ import hashlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import ColumnElement, Connection, Row, case, exists, func, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, case, exists, func, select
 
 from app.api.event_streams import StateSnapshot
 from app.campaigns import forecast, queries
@@ -308,17 +309,25 @@ def _chosen(connection: Connection, carrier: str | None) -> tuple[list[Row[Any]]
 
     All that are under way are among them; drafts and rejected ones concern only their authors.
     """
+    rows = connection.execute(_places(carrier), {"lately": clock.now_ms() - SHOWN_MS}).all()
+    return list(rows), rows[0].all if rows else 0
+
+
+@cache
+def _places(carrier: str | None) -> Select[Any]:
+    """Ask for the campaigns of the page in their order, with how many have a place at all."""
     c, rank = campaigns.c, _rank()
     places = select(c.id, rank.label("rank")).where(
         c.state.in_((CampaignState.APPROVED, CampaignState.SUBMITTED))
     )
     places = places if carrier is None else places.where(own_campaigns(carrier))
-    every = connection.execute(places.order_by(rank, c.id.desc())).all()
-    found = [row for row in every if row.rank is not None]
-    under_way = sum(row.rank == 0 for row in found)
-    ids = [row.id for row in found[: max(MOST, under_way)]]
-    rows = {row.id: row for row in connection.execute(select(campaigns).where(c.id.in_(ids)))}
-    return [rows[each] for each in ids], len(found)
+    p = places.subquery().c
+    order = func.row_number().over(order_by=(p.rank, p.id.desc())).label("place")
+    queue = (
+        select(p.id, p.rank, order, func.count().over().label("all")).where(p.rank.is_not(None)).subquery()
+    )
+    query = select(campaigns, queue.c.all).join(queue, queue.c.id == c.id)
+    return query.where((queue.c.place <= MOST) | (queue.c.rank == 0)).order_by(queue.c.place)
 
 
 def _rank() -> ColumnElement[int | None]:
@@ -326,7 +335,7 @@ def _rank() -> ColumnElement[int | None]:
     own = runs.c.campaign_id == campaigns.c.id
     under_way = exists().where(own, runs.c.state.in_([str(state) for state in traffic_light.UNDER_WAY]))
     planned = exists().where(own, runs.c.state == RunState.PLANNED)
-    lately = runs.c.ended_at >= clock.now_ms() - SHOWN_MS
+    lately = runs.c.ended_at >= bindparam("lately")
     over = exists().where(own, (runs.c.state == RunState.SENT) | lately)
     return case(
         (campaigns.c.state == CampaignState.SUBMITTED, 2),
@@ -350,6 +359,11 @@ def _directives(rows: Iterable[Row[Any]]) -> dict[int, int]:
 
 
 def _unknown(connection: Connection, carrier: str | None) -> list[Unknown]:
+    return [Unknown(*row) for row in connection.execute(_unknown_of(carrier))]
+
+
+@cache
+def _unknown_of(carrier: str | None) -> Select[Any]:
     query = (
         select(unknowns.c.run_id, runs.c.carrier, campaigns.c.name, func.count())
         .join(runs, runs.c.id == unknowns.c.run_id)
@@ -358,13 +372,17 @@ def _unknown(connection: Connection, carrier: str | None) -> list[Unknown]:
         .group_by(unknowns.c.run_id, runs.c.carrier, campaigns.c.name)
         .order_by(unknowns.c.run_id)
     )
-    query = query if carrier is None else query.where(runs.c.carrier == carrier)
-    return [Unknown(*row) for row in connection.execute(query)]
+    return query if carrier is None else query.where(runs.c.carrier == carrier)
 
 
 def _quarantined(connection: Connection, carrier: str | None) -> int:
+    return int(connection.scalar(_quarantined_of(carrier)) or 0)
+
+
+@cache
+def _quarantined_of(carrier: str | None) -> Select[Any]:
     query = select(quarantine.c.id)
     if carrier is not None:
         own = select(links_table.c.id).where(links_table.c.carrier == carrier)
         query = query.where(quarantine.c.link_id.in_(own))
-    return int(connection.scalar(select(func.count()).select_from(query.limit(MANY).subquery())) or 0)
+    return select(func.count()).select_from(query.limit(MANY).subquery())

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, bindparam, select
 
 from app.campaigns import forecast
 from app.campaigns.forecast import Deadlines, LinkUse, Load, Queued, Rate
@@ -124,10 +124,13 @@ def _report_deadlines(connection: Connection, campaigns: Iterable[Row[Any]]) -> 
     ids = {row.directive_id for row in campaigns if row.directive_id is not None}
     if not ids:
         return {}
-    query = select(directives.c.id, directives.c.report_deadline).where(directives.c.id.in_(ids))
-    return {
-        row.id: clock.from_ms(row.report_deadline) for row in connection.execute(query) if row.report_deadline
-    }
+    rows = connection.execute(_REPORT_DEADLINES, {"ids": list(ids)})
+    return {row.id: clock.from_ms(row.report_deadline) for row in rows if row.report_deadline}
+
+
+_REPORT_DEADLINES = select(directives.c.id, directives.c.report_deadline).where(
+    directives.c.id.in_(bindparam("ids", expanding=True))
+)
 
 
 def _view(run: RunSummary, of: _PageData) -> RunView:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Select, func, select
 
 from app.core.states import CampaignState, RunState
 from app.database.models import audiences, batches, campaigns, run_batches, runs
@@ -45,20 +47,33 @@ class Awaiting:
 
 def awaiting(connection: Connection, carrier: str | None) -> tuple[int, list[Awaiting]]:
     """Return how many campaigns wait for approval, and the oldest of them."""
+    rows = connection.execute(_awaiting(carrier)).all()
+    return (rows[0][3] if rows else 0), [Awaiting(*row[:3]) for row in rows]
+
+
+# Each poll of an open page asks these, and to build one costs as much as to ask it: they are built once.
+
+
+@cache
+def _awaiting(carrier: str | None) -> Select[Any]:
     c = campaigns.c
     by, all_of_them = func.coalesce(c.submitted_by, c.created_by), func.count().over()
     query = select(c.id, c.name, by, all_of_them).where(c.state == CampaignState.SUBMITTED)
     query = query if carrier is None else query.where(own_campaigns(carrier))
-    rows = connection.execute(query.order_by(c.id).limit(3)).all()
-    return (rows[0][3] if rows else 0), [Awaiting(*row[:3]) for row in rows]
+    return query.order_by(c.id).limit(3)
 
 
 def suspended(connection: Connection, carrier: str | None) -> list[SuspendedRun]:
+    return [SuspendedRun(*row) for row in connection.execute(_suspended(carrier))]
+
+
+@cache
+def _suspended(carrier: str | None) -> Select[Any]:
     r = runs.c
     query = select(r.id, r.carrier, campaigns.c.name).join(campaigns, campaigns.c.id == r.campaign_id)
     query = query.where(r.state == RunState.PAUSED.value, r.suspended.is_not(None))
     query = query if carrier is None else query.where(r.carrier == carrier)
-    return [SuspendedRun(*row) for row in connection.execute(query.order_by(r.id).limit(MOST))]
+    return query.order_by(r.id).limit(MOST)
 
 
 def person_requests(connection: Connection, carrier: str | None) -> list[PersonRequest]:
@@ -67,6 +82,11 @@ def person_requests(connection: Connection, carrier: str | None) -> list[PersonR
 
 
 def to_start(connection: Connection, carrier: str | None) -> list[ToStart]:
+    return [ToStart(*row) for row in connection.execute(_to_start(carrier))]
+
+
+@cache
+def _to_start(carrier: str | None) -> Select[Any]:
     r = runs.c
     accepted = (
         select(func.coalesce(func.sum(batches.c.accepted), 0))
@@ -80,4 +100,4 @@ def to_start(connection: Connection, carrier: str | None) -> list[ToStart]:
         .outerjoin(audiences, audiences.c.run_id == r.id)
         .where(planned(carrier))
     )
-    return [ToStart(*row) for row in connection.execute(query.order_by(r.id).limit(MOST))]
+    return query.order_by(r.id).limit(MOST)
