@@ -17,9 +17,9 @@ from app.cli.remote import asked, at_server
 from app.cli.statement_commands import attach
 from app.core import clock
 from app.database.connection import Database
-from app.reports import addressees
-from app.reports.addressees import Addressee, AddresseeKind, OutreachChannel
-from app.reports.document_meta import EntrySource
+from app.reports.figures import addressees
+from app.reports.figures.addressees import Addressee, AddresseeKind, OutreachChannel
+from app.reports.figures.document_meta import EntrySource
 from app.reports.intake import external_activity, views
 from app.reports.intake.schemas import AddresseeBody, OutreachBody
 

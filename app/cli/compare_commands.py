@@ -10,10 +10,10 @@ import typer
 from app.cli.output import Json, Number, listing, say, whole
 from app.cli.remote import asked
 from app.core.masking import escaped
-from app.reports import comparison
-from app.reports.by_area import Mixed
-from app.reports.comparison import RunShare
-from app.reports.render.numbers import percent
+from app.reports.build import comparison
+from app.reports.build.comparison import RunShare
+from app.reports.figures.by_area import Mixed
+from app.reports.figures.numbers import percent
 
 app = typer.Typer(no_args_is_help=True, help="Rounds, carriers and areas side by side.")
 

@@ -13,7 +13,7 @@ from app.cli.output import Json, Number, done, listing, whoami, whole
 from app.cli.remote import asked, at_server
 from app.directives.publication import published
 from app.directives.publication.schemas import PublicationBody
-from app.reports import publications
+from app.reports.figures import publications
 
 app = typer.Typer(
     no_args_is_help=True, help="Where the text was published, and whether it still stands there."

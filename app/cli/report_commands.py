@@ -22,17 +22,19 @@ from app.core.config import Settings
 from app.core.errors import Invalid, no_such
 from app.database.connection import Database
 from app.database.models import campaigns, runs
-from app.reports import archive, consolidated, scope, stated_report, verify_archive
-from app.reports import fraud_signals as doubting
-from app.reports import freeze as freezing
-from app.reports import issue as issuing
-from app.reports.archive import Frozen, ReportSubject, SubjectKind
-from app.reports.carrier_report import build_batch, build_campaign
-from app.reports.document import letterhead
-from app.reports.document.final_paper import REMARK_KEYS, REMARKS, Issue
-from app.reports.document.version import PREVIEW
-from app.reports.formats import BINARY, Format, Report, file_name, render
-from app.reports.freeze import Freezer, name_of
+from app.reports.build import consolidated, scope, stated_report
+from app.reports.build import fraud_signals as doubting
+from app.reports.build.carrier_report import build_batch, build_campaign
+from app.reports.export.formats import BINARY, Format, Report, file_name, render
+from app.reports.figures.version import PREVIEW
+from app.reports.forms import letterhead
+from app.reports.frozen import archive
+from app.reports.frozen.archive import Frozen, ReportSubject, SubjectKind
+from app.reports.papers.final_paper import REMARK_KEYS, REMARKS, Issue
+from app.reports.release import freeze as freezing
+from app.reports.release import issue as issuing
+from app.reports.release import verify_archive
+from app.reports.release.freeze import Freezer, name_of
 from app.reports.schemas import IssueBody
 
 if TYPE_CHECKING:

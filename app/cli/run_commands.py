@@ -83,8 +83,8 @@ def cancel(run_id: Number) -> None:
 
 def _paper(run_id: int, out: Path) -> bytes:
     from app.directives import order_document  # slow to import
-    from app.reports.document import letterhead
-    from app.reports.formats import PAPERS, Format
+    from app.reports.export.formats import PAPERS, Format
+    from app.reports.forms import letterhead
 
     suffix = out.suffix.lower().removeprefix(".")
     if suffix not in ("docx", "pdf"):

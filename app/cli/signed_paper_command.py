@@ -10,8 +10,8 @@ import typer
 from app.cli import common, remote
 from app.cli.common import open_db
 from app.cli.output import Json, Number, say, shown, whoami
-from app.reports import archive, signed_papers
-from app.reports.signed_papers import SignedPaper, SignedPapers
+from app.reports.frozen import archive, signed_papers
+from app.reports.frozen.signed_papers import SignedPaper, SignedPapers
 
 if TYPE_CHECKING:
     from loa_client import LoaClient

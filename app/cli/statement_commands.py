@@ -18,9 +18,9 @@ from app.cli.remote import asked, at_server
 from app.core.errors import Invalid
 from app.database.connection import Database
 from app.file_import.upload import UploadedFile, shown_name
-from app.reports import carrier_statement
-from app.reports.carrier_statement import FigureSource
-from app.reports.document_meta import EntrySource
+from app.reports.figures import carrier_statement
+from app.reports.figures.carrier_statement import FigureSource
+from app.reports.figures.document_meta import EntrySource
 from app.reports.intake import attachments, statement_service, views
 from app.reports.intake.schemas import StatementBody
 from app.reports.intake.statement_input import StatementInput

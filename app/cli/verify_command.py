@@ -11,8 +11,8 @@ import typer
 from app.cli.common import open_db
 from app.cli.output import keep, whoami, whole
 from app.ledger.factory import ledger_for
-from app.reports.repair import Repair, repair
-from app.reports.verify import Verification, examine
+from app.reports.verification.repair import Repair, repair
+from app.reports.verification.verify import Verification, examine
 
 # Enough to recognise the problem; --json has all.
 _SHOWN = 50

@@ -7,12 +7,14 @@ from collections.abc import Iterator
 from app.campaigns.carrier_orders import BASES, CarrierOrder, OrderedText, areas_in_words, moment
 from app.core import clock
 from app.core.areas import Basis
-from app.reports import labels
-from app.reports.document.annexes import BLANK_NUMBER
-from app.reports.document.carrier_paper import DRAFT
-from app.reports.document.citation import named_as_stored
-from app.reports.document.letterhead import POLICE, Letterhead, Letterheads
-from app.reports.document.model import (
+from app.reports.figures import labels
+from app.reports.figures.numbers import count
+from app.reports.figures.table_model import CellKind, ReportTable, TableColumn, TableRow
+from app.reports.forms.citation import named_as_stored
+from app.reports.forms.letterhead import POLICE, Letterhead, Letterheads
+from app.reports.papers.annexes import BLANK_NUMBER
+from app.reports.papers.carrier_paper import DRAFT
+from app.reports.papers.model import (
     Block,
     Heading,
     PaperDocument,
@@ -24,8 +26,6 @@ from app.reports.document.model import (
     Table,
     Title,
 )
-from app.reports.render.numbers import count
-from app.reports.render.table_model import CellKind, ReportTable, TableColumn, TableRow
 
 _SUBJECT = "nhắn tin tuyên truyền đến thuê bao do doanh nghiệp quản lý"
 

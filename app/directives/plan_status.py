@@ -19,8 +19,8 @@ from app.database.connection import shared_ms
 from app.database.listing import ListColumns, ListPart, ListRequest, part, without_marks
 from app.database.models import campaigns, directives, plan_rounds, runs, tallies
 from app.database.models import plans as plan_rows
-from app.reports import unique_reach
-from app.reports.unique_reach import ReachCount
+from app.reports.build import unique_reach
+from app.reports.build.unique_reach import ReachCount
 
 _PLANS = select(plan_rows.c.id, plan_rows.c.name, plan_rows.c.directive_id, directives.c.number).join(
     directives

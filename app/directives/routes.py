@@ -17,8 +17,8 @@ from app.directives import order_document
 from app.directives.status import Status, status
 from app.notifications import outbox
 from app.notifications.outbox import NoticeState, NoticeView
-from app.reports.document import letterhead
-from app.reports.formats import MEDIA_TYPES, PAPERS, Format
+from app.reports.export.formats import MEDIA_TYPES, PAPERS, Format
+from app.reports.forms import letterhead
 from app.security import tenant_scope
 
 PaperForm = Annotated[Literal["docx", "pdf"], Query(alias="format")]

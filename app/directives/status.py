@@ -15,10 +15,10 @@ from app.campaigns.forecast import Forecast
 from app.core import clock
 from app.core.states import RunState
 from app.database.models import audiences, campaigns, runs
-from app.reports import addressees, carrier_statement
-from app.reports.addressees import Addressee, AddresseeKind, AddresseeStatus, ChannelTotal, is_late
-from app.reports.carrier_statement import FigureSource, Statement
-from app.reports.scope import counted
+from app.reports.build.scope import counted
+from app.reports.figures import addressees, carrier_statement
+from app.reports.figures.addressees import Addressee, AddresseeKind, AddresseeStatus, ChannelTotal, is_late
+from app.reports.figures.carrier_statement import FigureSource, Statement
 
 _UNDER_WAY = (RunState.RUNNING, RunState.PAUSED, RunState.CANCELLING)
 

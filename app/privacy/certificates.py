@@ -21,7 +21,7 @@ from app.ledger.contract import Ledger
 from app.privacy import rules
 from app.privacy.erasable import Erasable, ErasureKind, RetentionTerms
 from app.privacy.retention_due import due
-from app.reports import tally
+from app.reports.figures import tally
 from app.security import audit
 
 _ONE = 4921  # the advisory lock for beginning an erasure

@@ -33,8 +33,8 @@ from app.privacy import certificates, totals_retention
 from app.privacy.certificates import EraserIdentity
 from app.privacy.erasable import ErasureKind, RetentionTerms
 from app.privacy.retention_due import due
-from app.reports import carrier_report, erased_run_snapshot, unique_reach
-from app.reports.figures import Unbalanced
+from app.reports.build import carrier_report, erased_run_snapshot, unique_reach
+from app.reports.figures.figures import Unbalanced
 
 log = structlog.get_logger(__name__)
 

@@ -23,15 +23,16 @@ from app.core.errors import Conflict, Invalid, no_such
 from app.core.ids import Number
 from app.database.models import runs
 from app.file_import.spool import folder_of
-from app.reports import archive, issue, printed_code, signed_papers, verify_archive
-from app.reports.archive import Frozen, ReportSubject, SubjectKind
-from app.reports.formats import MEDIA_TYPES
-from app.reports.freeze import SIDECAR, Freezer, freezer_of
-from app.reports.freeze_record import ISSUED
-from app.reports.printed_code import PrintedReport
+from app.reports.export.formats import MEDIA_TYPES
+from app.reports.frozen import archive, printed_code, signed_papers
+from app.reports.frozen.archive import Frozen, ReportSubject, SubjectKind
+from app.reports.frozen.freeze_record import ISSUED
+from app.reports.frozen.printed_code import PrintedReport
+from app.reports.frozen.signed_papers import SignedPaper, SignedPapers
+from app.reports.release import issue, verify_archive
+from app.reports.release.freeze import SIDECAR, Freezer, freezer_of
+from app.reports.release.verify_archive import Proof
 from app.reports.schemas import FreezeBody, IssueBody
-from app.reports.signed_papers import SignedPaper, SignedPapers
-from app.reports.verify_archive import Proof
 from app.security import Caller
 
 router = Routes(prefix="/v1/reports", tags=["reports"])

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from app.api.dependencies import Db, Id, Routes, Who
-from app.reports import comparison
-from app.reports.by_area import MixedRow
+from app.reports.build import comparison
+from app.reports.figures.by_area import MixedRow
 from app.security import tenant_scope
 
 router = Routes(prefix="/v1/campaigns/{campaign_id}", tags=["comparisons"])

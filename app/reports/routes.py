@@ -12,12 +12,13 @@ from app.core import clock
 from app.core.config import Settings
 from app.core.errors import NotFound, no_such
 from app.core.ids import LARGEST, Exact
-from app.reports import carrier_report, consolidated, freeze, scope, unique_reach
-from app.reports.document import letterhead
-from app.reports.figures import CarrierReport
-from app.reports.formats import MEDIA_TYPES, Format, OfRun, Report, file_name, render
-from app.reports.fraud_signals import FraudSignal, doubts
-from app.reports.unique_reach import UniqueReach
+from app.reports.build import carrier_report, consolidated, scope, unique_reach
+from app.reports.build.fraud_signals import FraudSignal, doubts
+from app.reports.build.unique_reach import UniqueReach
+from app.reports.export.formats import MEDIA_TYPES, Format, OfRun, Report, file_name, render
+from app.reports.figures.figures import CarrierReport
+from app.reports.forms import letterhead
+from app.reports.release import freeze
 from app.security import Caller, tenant_scope
 
 router = Routes(tags=["reports"])

@@ -9,8 +9,8 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstrai
 
 from app.api.bodies import PROSE, AnyLine
 from app.core.ids import Number
-from app.reports.archive import ReportSubject, SubjectKind
-from app.reports.document.final_paper import REMARK_KEYS, REMARK_LENGTH, SIGNER_LENGTH, Issue
+from app.reports.frozen.archive import ReportSubject, SubjectKind
+from app.reports.papers.final_paper import REMARK_KEYS, REMARK_LENGTH, SIGNER_LENGTH, Issue
 
 Remark = Annotated[str, StringConstraints(max_length=REMARK_LENGTH, pattern=PROSE)]
 

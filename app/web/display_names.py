@@ -7,8 +7,8 @@ from datetime import date
 
 from app.core import areas, clock
 from app.core.states import BatchState, CampaignState, LinkState, RunState
-from app.reports.carrier_statement import FigureSource
-from app.reports.labels import network
+from app.reports.figures.carrier_statement import FigureSource
+from app.reports.figures.labels import network
 from app.security.roles import Role
 from app.web.translations import Said, say
 from carriers.contract import ReceiptLevel

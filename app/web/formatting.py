@@ -10,7 +10,7 @@ from babel.dates import format_date
 from babel.numbers import format_decimal
 
 from app.core import clock
-from app.reports.render import numbers
+from app.reports.figures import numbers
 
 NOTHING = numbers.NOTHING
 _DATE = {"vi": "dd/MM/yyyy", "en": "d MMM yyyy"}

@@ -19,7 +19,7 @@ from app.database.connection import Database
 from app.database.models import api_keys, campaigns, people, runs
 from app.dispatch.fan_out_job import FanOutJob
 from app.dispatch.run_content import ClaimedChunk, claim
-from app.reports.verify import verify
+from app.reports.verification.verify import verify
 from app.security import account_stamps, audit
 from app.security.audit import KeptHeads
 from app.security.secret_encryption import vault_of

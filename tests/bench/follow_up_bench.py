@@ -19,7 +19,7 @@ from app.database.connection import Database
 from app.database.models import runs
 from app.dispatch.fan_out_job import FanOutJob
 from app.ledger.factory import ledger_for
-from app.reports import unique_reach
+from app.reports.build import unique_reach
 from app.security import Caller
 from tests.app.world import World, aside
 from tests.bench.machinery import analyze, fresh_url, now

@@ -14,10 +14,10 @@ from app.core import areas, clock
 from app.database.connection import Database
 from app.database.models import batches, campaigns, directives, links, run_batches, runs
 from app.ledger.factory import ledger_for
-from app.reports import freeze
-from app.reports.archive import ReportSubject, SubjectKind
-from app.reports.document import letterhead
-from app.reports.document.version import PREVIEW
+from app.reports.figures.version import PREVIEW
+from app.reports.forms import letterhead
+from app.reports.frozen.archive import ReportSubject, SubjectKind
+from app.reports.release import freeze
 from tests.bench.import_bench import peak_kb
 from tests.bench.machinery import analyze
 

@@ -42,9 +42,9 @@ from app.notifications import outbox
 from app.notifications.outbox import Notice, NotificationChannel
 from app.privacy import do_not_send, person_requests
 from app.privacy.person_requests import NewPersonRequest, RequestKind
-from app.reports.archive import ReportSubject, SubjectKind
-from app.reports.document import letterhead
-from app.reports.freeze import Freezer
+from app.reports.forms import letterhead
+from app.reports.frozen.archive import ReportSubject, SubjectKind
+from app.reports.release.freeze import Freezer
 from app.security.principal import at_keyboard
 from carriers.contract import Reason
 from tests.app.campaigns.rows import HOURS, new_batch, new_link

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from openpyxl import load_workbook
 
-from app.reports.render import xlsx_file
-from app.reports.render.table_model import ReportTable, value
+from app.reports.export import xlsx_file
+from app.reports.figures.table_model import ReportTable, value
 from tests.long.app.reports.five_carriers import forms_of
 
 SOFFICE = shutil.which("soffice")

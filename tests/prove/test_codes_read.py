@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from app.reports import archive
-from app.reports.issue import issue
+from app.reports.frozen import archive
+from app.reports.release.issue import issue
 from tests.long.app.reports.conftest import Two, frozen, frozen_twice
 from tests.long.app.reports.test_issue import SIGNED
 from tests.long.app.reports.test_printed_code import PLACE

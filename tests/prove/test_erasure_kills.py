@@ -15,8 +15,8 @@ from app.database.connection import Database
 from app.ledger.factory import ledger_for
 from app.privacy import certificates
 from app.privacy.erasable import ErasureKind
-from app.reports import erased_run_snapshot
-from app.reports.verify import verify
+from app.reports.build import erased_run_snapshot
+from app.reports.verification.verify import verify
 from tests.app.world import accepted
 from tests.engines import each_engine
 from tests.long.app.privacy.past import rows

@@ -12,7 +12,7 @@ from app.core.states import DeliveryState
 from app.database.models import budgets, deliveries, faults, quarantine, receipts
 from app.ledger import money
 from app.ledger.factory import ledger_for
-from app.reports.verify import examine
+from app.reports.verification.verify import examine
 from tests.simulate.start import LEFT_OUT, LIMITED, PARTS
 from tests.simulate.world import World, which_text
 

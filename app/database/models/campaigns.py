@@ -280,7 +280,7 @@ kept_reports = Table(
     metadata,
     Column("run_id", Integer, primary_key=True, autoincrement=False),
     Column("cutoff_at", Ms, nullable=False),
-    Column("figures", Text, nullable=False),  # JSON of app/reports/figures.py: CarrierReport, as it is hashed
+    Column("figures", Text, nullable=False),  # JSON of figures/figures.py: CarrierReport, as hashed
     Column("sha256", String(64), nullable=False),
 )
 

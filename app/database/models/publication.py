@@ -45,7 +45,7 @@ publication_findings = Table(
     new_id(),
     Column("publication_id", Integer, ForeignKey("publications.id"), nullable=False, index=True),
     Column("at", Ms, nullable=False),
-    Column("state", String(10), nullable=False),  # app/reports/publications.py: PublicationState
+    Column("state", String(10), nullable=False),  # app/reports/figures/publications.py: PublicationState
     Column("sha256", String(64), nullable=False),  # of the bytes that were read
     Column("differences", JSON, nullable=False),  # of the words, numbers masked
 )

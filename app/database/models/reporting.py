@@ -102,7 +102,7 @@ statements = Table(
     Column("run_id", Integer, ForeignKey("runs.id"), nullable=False),
     Column("kind", String(8), nullable=False),  # stated | manual; measured figures are in the tallies
     Column("level", SmallInteger, nullable=False),  # the most its receipts prove, by the carrier's word
-    Column("figures", JSON, nullable=False),  # app/reports/carrier_statement.py: Figures of forms 1 to 4
+    Column("figures", JSON, nullable=False),  # Figures of forms 1 to 4 (carrier_statement.py)
     Column("began_at", Ms),
     Column("ended_at", Ms),
     Column("cutoff_at", Ms, nullable=False),
@@ -117,7 +117,7 @@ addressees = Table(
     new_id(),
     Column("directive_id", Integer, ForeignKey("directives.id"), nullable=False),
     Column("name", String(200), nullable=False),
-    Column("kind", String(12), nullable=False),  # app/reports/addressees.py: AddresseeKind
+    Column("kind", String(12), nullable=False),  # app/reports/figures/addressees.py: AddresseeKind
     Column("carrier", String(40)),  # carrier whose runs are its contribution
     Column("email", String(254)),  # for reminders
     UniqueConstraint("directive_id", "name"),
@@ -189,7 +189,7 @@ signed_papers = Table(
     Column("name", String(200), nullable=False),
     Column("size", Integer, nullable=False),
     Column("content", LargeBinary, nullable=False),
-    Column("found", JSON, nullable=False),  # app/reports/signature_check.py
+    Column("found", JSON, nullable=False),  # app/reports/frozen/signature_check.py
     Column("checked_at", Ms, nullable=False),
     Column("at", Ms, nullable=False),
     Column("by", String(80), nullable=False),

@@ -12,11 +12,11 @@ from app.core import clock
 from app.database.connection import Database
 from app.devtools.demo.sending import count
 from app.ledger.factory import ledger_for
-from app.reports.carrier_report import build_campaign
-from app.reports.document import letterhead
-from app.reports.figures import CampaignReport, CarrierReport
-from app.reports.formats import PAPERS, Format, render
-from app.reports.verify import Verification, examine
+from app.reports.build.carrier_report import build_campaign
+from app.reports.export.formats import PAPERS, Format, render
+from app.reports.figures.figures import CampaignReport, CarrierReport
+from app.reports.forms import letterhead
+from app.reports.verification.verify import Verification, examine
 
 Seen = Mapping[str, Mapping[str, Any]]  # carrier -> its simulator's report
 

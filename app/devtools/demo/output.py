@@ -11,7 +11,7 @@ from app.campaigns.forecast import Forecast
 from app.devtools.demo.outcome import DemoOutcome, Seen
 from app.devtools.demo.progress_board import ProgressBoard
 from app.devtools.demo.scenario_smpp import DemoCarrier
-from app.reports.formats import Format, render
+from app.reports.export.formats import Format, render
 
 
 def tell_roles(board: ProgressBoard, roles: Mapping[str, DemoCarrier]) -> None:

@@ -20,7 +20,7 @@ from app.devtools.drill.plan import Engine
 from app.devtools.drill.processes import ProcessGroup, Stuck, comes_true
 from app.devtools.drill.run_drill import FIRST
 from app.ledger.factory import ledger_for
-from app.reports.verify import examine
+from app.reports.verification.verify import examine
 
 _EVERY_S = 0.2
 _WINDOWS = 12

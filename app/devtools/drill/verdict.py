@@ -19,7 +19,7 @@ from app.devtools.drill.reconciliation import (
     compare,
 )
 from app.ledger.factory import ledger_for
-from app.reports.verify import examine
+from app.reports.verification.verify import examine
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher
 
-from app.reports.publications import PublicationState, PublishedDifference
+from app.reports.figures.publications import PublicationState, PublishedDifference
 from app.text_verification.tokens import Word, words
 
 MOST_WORDS = 300_000

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from app.core.config import Settings
 from app.directives.publication import cap, kit_source, official_message, plain_texts, poster, web_page
 from app.directives.publication.kit_source import KitSource
-from app.reports.formats import PAPERS, Format
+from app.reports.export.formats import PAPERS, Format
 from carriers import text as sms
 
 MANIFEST = "manifest.json"

@@ -15,8 +15,8 @@ from app.core.config import Settings
 from app.core.errors import Conflict
 from app.database.models import directives, runs
 from app.ledger.approval_digest import digest
-from app.reports.document import letterhead
-from app.reports.document.letterhead import POLICE, Letterhead
+from app.reports.forms import letterhead
+from app.reports.forms.letterhead import POLICE, Letterhead
 from carriers import text as sms
 
 

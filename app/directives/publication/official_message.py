@@ -8,10 +8,10 @@ from app.core import clock
 from app.directives.publication import form_words as words
 from app.directives.publication.kit_source import KitSource
 from app.directives.publication.plain_texts import day
-from app.reports.document.annexes import BLANK_NUMBER
-from app.reports.document.carrier_paper import DRAFT
-from app.reports.document.citation import named_as_stored
-from app.reports.document.model import (
+from app.reports.forms.citation import named_as_stored
+from app.reports.papers.annexes import BLANK_NUMBER
+from app.reports.papers.carrier_paper import DRAFT
+from app.reports.papers.model import (
     Block,
     PaperDocument,
     PaperHead,

@@ -13,7 +13,7 @@ from app.core import clock
 from app.directives.publication import form_words as words
 from app.directives.publication.kit_source import KitSource
 from app.directives.publication.plain_texts import day, title
-from app.reports.render.pdf_text import flowing
+from app.reports.export.pdf_text import flowing
 
 
 def render(of: KitSource) -> bytes:

@@ -16,9 +16,9 @@ from app.core.publication_settings import PublicationSettings
 from app.database.models import publication_findings, publications
 from app.directives.publication import fetching, kit_source
 from app.directives.publication.comparing import Found
-from app.reports import addressees
-from app.reports import publications as known
-from app.reports.publications import Publication
+from app.reports.figures import addressees
+from app.reports.figures import publications as known
+from app.reports.figures.publications import Publication
 from app.security import audit
 
 LEASE_MS = 60_000  # how long one reading has the address for itself

@@ -17,7 +17,7 @@ from app.directives.publication.fetching import NotRead, ReadPage
 from app.directives.publication.published import DueReading
 from app.directives.publication.visible_words import visible
 from app.observability.faults import Aside
-from app.reports.publications import PublicationState
+from app.reports.figures.publications import PublicationState
 
 AT_ONCE = 8
 

@@ -8,8 +8,8 @@ from app.api.dependencies import Config, Db, Id, Routes, Who
 from app.api.idempotent_route import Acts
 from app.directives.publication import kit, published
 from app.directives.publication.schemas import PublicationBody
-from app.reports import addressees, publications
-from app.reports.publications import Publication
+from app.reports.figures import addressees, publications
+from app.reports.figures.publications import Publication
 from app.security import tenant_scope
 
 router = Routes(prefix="/v1", tags=["publication"], route_class=Acts)

@@ -12,7 +12,7 @@ from app.core import clock
 from app.core.errors import Invalid, no_such
 from app.database.models import attachments
 from app.file_import.upload import UploadedFile
-from app.reports.document_meta import Attachment
+from app.reports.figures.document_meta import Attachment
 from app.security import audit, tenant_scope
 
 _KINDS = ((b"%PDF-", "application/pdf"), (b"\x89PNG\r\n\x1a\n", "image/png"), (b"\xff\xd8\xff", "image/jpeg"))

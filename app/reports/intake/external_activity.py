@@ -12,8 +12,8 @@ from sqlalchemy import Connection, func, insert, select, update
 from app.core import clock
 from app.core.errors import Invalid, NotFound
 from app.database.models import addressees, outreach
-from app.reports import addressees as known
-from app.reports.addressees import Addressee, AddresseeKind, Outreach, OutreachItem
+from app.reports.figures import addressees as known
+from app.reports.figures.addressees import Addressee, AddresseeKind, Outreach, OutreachItem
 from app.reports.intake.statement_input import Circumstances, InputFault, PaperClaim, refusal
 from app.reports.intake.statement_rules import fault, paper_faults, range_faults, word_faults
 from app.reports.intake.statement_service import paper_columns

@@ -22,14 +22,14 @@ from app.database.connection import Database
 from app.file_import.form_reader import SIZE_LIMIT
 from app.file_import.spool import folder_of
 from app.file_import.upload import Upload
-from app.reports import addressees
-from app.reports.addressees import (
+from app.reports.figures import addressees
+from app.reports.figures.addressees import (
     Addressee,
     AddresseeStatus,
     ChannelTotal,
     OutreachItem,
 )
-from app.reports.document_meta import EntrySource
+from app.reports.figures.document_meta import EntrySource
 from app.reports.intake import external_activity, external_activity_workbook, views
 from app.reports.intake.routes import FOLDER, XLSX, workbook
 from app.reports.intake.schemas import AddresseeBody, OutreachBody

@@ -11,9 +11,9 @@ from sqlalchemy import Connection
 from app.core import clock
 from app.file_import.form_reader import CellFault, FormReader, load, refusal, tidy
 from app.file_import.form_writer import FormSheet, new_workbook, saved
-from app.reports import addressees as known
-from app.reports.addressees import CHANNELS, KINDS, Addressee, AddresseeKind, Outreach, OutreachItem
-from app.reports.document_meta import EntrySource
+from app.reports.figures import addressees as known
+from app.reports.figures.addressees import CHANNELS, KINDS, Addressee, AddresseeKind, Outreach, OutreachItem
+from app.reports.figures.document_meta import EntrySource
 from app.reports.intake.external_activity import OutreachClaim, faults
 from app.reports.intake.statement_input import Circumstances, PaperClaim, Place
 

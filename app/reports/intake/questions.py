@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from app.core import clock
 from app.core.phone import Sentence
+from app.reports.figures.numbers import count
 from app.reports.intake.statement_input import Circumstances, InputFault, StatementInput
-from app.reports.render.numbers import count
 
 _FAR = 10  # ratio; "12.000" entered where a point means decimals is 12
 _FEW = 100  # below this a tenfold difference proves nothing

@@ -18,9 +18,9 @@ from app.database.connection import Database
 from app.file_import.form_reader import SIZE_LIMIT
 from app.file_import.spool import folder_of
 from app.file_import.upload import Upload
-from app.reports import carrier_statement
-from app.reports.carrier_statement import FigureSource
-from app.reports.document_meta import Attachment, EntrySource
+from app.reports.figures import carrier_statement
+from app.reports.figures.carrier_statement import FigureSource
+from app.reports.figures.document_meta import Attachment, EntrySource
 from app.reports.intake import attachments, statement_service, views, workbook_reader, workbook_writer
 from app.reports.intake.schemas import StatementBody
 from app.reports.intake.statement_input import StatementInput

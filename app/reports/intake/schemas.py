@@ -9,9 +9,9 @@ from pydantic import AwareDatetime, Field, StringConstraints
 
 from app.api.bodies import AnyLine, AnyProse, Line, StrictBody
 from app.core import clock
-from app.reports import by_area
-from app.reports.addressees import AddresseeKind, OutreachChannel, OutreachItem
-from app.reports.carrier_statement import (
+from app.reports.figures import by_area
+from app.reports.figures.addressees import AddresseeKind, OutreachChannel, OutreachItem
+from app.reports.figures.carrier_statement import (
     AreaCounts,
     CauseCounts,
     DayCounts,
@@ -19,8 +19,8 @@ from app.reports.carrier_statement import (
     StatedCounts,
     StatedFigures,
 )
-from app.reports.document_meta import EntrySource
-from app.reports.figures import Cause
+from app.reports.figures.document_meta import EntrySource
+from app.reports.figures.figures import Cause
 from app.reports.intake import external_activity
 from app.reports.intake.external_activity import OutreachClaim
 from app.reports.intake.statement_input import EXCLUDED, REASONS, PaperClaim, StatementInput

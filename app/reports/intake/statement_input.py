@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 from app.core.errors import Invalid
 from app.core.phone import Sentence
-from app.reports import labels
-from app.reports.carrier_statement import FigureSource, StatedFigures
-from app.reports.document_meta import EntrySource
+from app.reports.figures import labels
+from app.reports.figures.carrier_statement import FigureSource, StatedFigures
+from app.reports.figures.document_meta import EntrySource
 from carriers.contract import Reason, ReceiptLevel
 
 # Causes of (2) in form 1, and of form 4: keys and Vietnamese labels, in the order of the forms.

@@ -9,7 +9,7 @@ from datetime import date
 from app.core import areas, clock
 from app.core.masking import holds_number
 from app.core.phone import Sentence
-from app.reports.carrier_statement import (
+from app.reports.figures.carrier_statement import (
     AreaCounts,
     DayCounts,
     FigureSource,
@@ -17,6 +17,7 @@ from app.reports.carrier_statement import (
     StatedFigures,
     add,
 )
+from app.reports.figures.numbers import count
 from app.reports.intake import questions
 from app.reports.intake.statement_input import (
     EXCLUDED,
@@ -27,7 +28,6 @@ from app.reports.intake.statement_input import (
     Place,
     StatementInput,
 )
-from app.reports.render.numbers import count
 from carriers.contract import ReceiptLevel
 
 MOST = 200_000_000  # exceeds the country's number of subscribers

@@ -11,8 +11,8 @@ from app.core import clock
 from app.core.errors import Conflict, Forbidden, no_such
 from app.core.states import RunState
 from app.database.models import approvals, audiences, campaigns, runs, statements
-from app.reports import carrier_statement
-from app.reports.carrier_statement import FigureSource, Statement
+from app.reports.figures import carrier_statement
+from app.reports.figures.carrier_statement import FigureSource, Statement
 from app.reports.intake import attachments, statement_rules
 from app.reports.intake.statement_input import Circumstances, PaperClaim, StatementInput, refusal
 from app.security import audit

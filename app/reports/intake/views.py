@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from app.core import clock
-from app.reports.carrier_statement import StatedFigures, Statement
-from app.reports.document_meta import Attachment, PaperMeta
+from app.reports.figures.carrier_statement import StatedFigures, Statement
+from app.reports.figures.document_meta import Attachment, PaperMeta
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from datetime import datetime
 from app.core import areas, clock
 from app.core.errors import Invalid
 from app.file_import.form_reader import CellFault, FormReader, load, refusal, tidy
-from app.reports.carrier_statement import (
+from app.reports.figures.carrier_statement import (
     AreaCounts,
     CauseCounts,
     DayCounts,
@@ -17,8 +17,8 @@ from app.reports.carrier_statement import (
     StatedCounts,
     StatedFigures,
 )
-from app.reports.document_meta import EntrySource
-from app.reports.figures import Cause
+from app.reports.figures.document_meta import EntrySource
+from app.reports.figures.figures import Cause
 from app.reports.intake import statement_rules
 from app.reports.intake import workbook_layout as at
 from app.reports.intake.statement_input import (

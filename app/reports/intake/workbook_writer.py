@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, select
 from app.core import areas, clock
 from app.database.models import audiences
 from app.file_import.form_writer import FormSheet, new_workbook, saved
-from app.reports import labels
+from app.reports.figures import labels
 from app.reports.intake import workbook_layout as at
 from app.reports.intake.statement_input import REASONS
 from app.reports.intake.statement_service import open_run

@@ -7,7 +7,7 @@ from typing import Any
 from app.api.bodies import filled
 from app.core import ids
 from app.core.errors import AppError
-from app.reports.addressees import Outreach
+from app.reports.figures.addressees import Outreach
 from app.reports.intake.schemas import OutreachBody
 from app.web.forms import read_fields
 from app.web.rendering import FormData, FormState

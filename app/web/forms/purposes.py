@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app.campaigns.drafts import Purpose, TextForm
 from app.core.areas import Basis
-from app.reports.addressees import AddresseeKind, OutreachChannel
+from app.reports.figures.addressees import AddresseeKind, OutreachChannel
 from app.web.translations import Said, say
 
 PURPOSES: dict[str, Said] = {

@@ -8,8 +8,8 @@ from sqlalchemy import Connection
 
 from app.core import clock
 from app.core.errors import Invalid
-from app.reports.carrier_statement import FigureSource, StatedCounts, StatedFigures
-from app.reports.document_meta import EntrySource
+from app.reports.figures.carrier_statement import FigureSource, StatedCounts, StatedFigures
+from app.reports.figures.document_meta import EntrySource
 from app.reports.intake import statement_service
 from app.reports.intake.statement_input import PaperClaim, StatementInput
 from app.security.principal import Caller

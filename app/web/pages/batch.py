@@ -18,7 +18,7 @@ from app.database.listing import COUNTED, ListPart
 from app.database.models import campaigns, run_batches, runs, tallies
 from app.dispatch import deliveries
 from app.dispatch.deliveries import DeliveryPage, DeliveryView
-from app.reports import tally
+from app.reports.figures import tally
 from app.web import query_params
 from app.web.forms.list_query import ListQuery, list_view
 from app.web.rendering import Visit, redirect_with_flash, render

@@ -16,8 +16,8 @@ from app.core.errors import AppError, Conflict, Invalid
 from app.directives.publication import published
 from app.directives.publication.published import PublicationClaim
 from app.directives.publication.schemas import PublicationBody
-from app.reports.addressees import Addressee
-from app.reports.document_meta import EntrySource
+from app.reports.figures.addressees import Addressee
+from app.reports.figures.document_meta import EntrySource
 from app.reports.intake import external_activity
 from app.reports.intake.schemas import AddresseeBody
 from app.security import tenant_scope

@@ -19,29 +19,23 @@ from app.core import clock, ids
 from app.core.errors import Conflict, Invalid, TooLarge, no_such
 from app.core.ids import LARGEST, Exact
 from app.file_import.spool import folder_of
-from app.reports import (
-    archive,
-    carrier_report,
-    carrier_statement,
-    differences,
-    freeze,
-    index,
-    issue,
-    signed_papers,
-    verify_archive,
-)
-from app.reports.archive import Frozen, ReportSubject, SubjectKind
+from app.reports import index
 from app.reports.archive_routes import require_own
-from app.reports.document.final_paper import REMARK_KEYS, REMARKS
-from app.reports.document.version import FigureChange
-from app.reports.figures import CarrierReport
-from app.reports.formats import Report
-from app.reports.fraud_signals import FraudSignal, doubts
-from app.reports.freeze import freezer_of
+from app.reports.build import carrier_report, differences
+from app.reports.build.fraud_signals import FraudSignal, doubts
+from app.reports.build.stated_report import StatedReport
+from app.reports.export.formats import Report
+from app.reports.figures import carrier_statement
+from app.reports.figures.figures import CarrierReport
+from app.reports.figures.version import FigureChange
+from app.reports.frozen import archive, signed_papers
+from app.reports.frozen.archive import Frozen, ReportSubject, SubjectKind
+from app.reports.frozen.signed_papers import SignedPapers
 from app.reports.intake.routes import FOLDER
+from app.reports.papers.final_paper import REMARK_KEYS, REMARKS
+from app.reports.release import freeze, issue, verify_archive
+from app.reports.release.freeze import freezer_of
 from app.reports.schemas import IssueBody
-from app.reports.signed_papers import SignedPapers
-from app.reports.stated_report import StatedReport
 from app.security import tenant_scope
 from app.security.roles import may
 from app.web import display_names

@@ -13,9 +13,9 @@ from app.api.rate_limit import admit_stranger
 from app.api.token_buckets import TooOften
 from app.core import clock
 from app.core.errors import AppError, Invalid, NotFound
-from app.reports import printed_code
-from app.reports.archive import Spoilt
-from app.reports.document import letterhead
+from app.reports.forms import letterhead
+from app.reports.frozen import printed_code
+from app.reports.frozen.archive import Spoilt
 from app.text_verification import routes as genuine
 from app.text_verification.advice import ADVICE, LONGEST
 from app.text_verification.compare import TextComparison, TextVerdict

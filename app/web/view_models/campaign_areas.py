@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from app.ledger.contract import TallyCount
-from app.reports import comparison
-from app.reports.by_area import MixedRow
-from app.reports.comparison import NormVerdict
-from app.reports.figures import Figures
+from app.reports.build import comparison
+from app.reports.build.comparison import NormVerdict
+from app.reports.figures.by_area import MixedRow
+from app.reports.figures.figures import Figures
 from app.web.translations import say
 from app.web.view_models.traffic_light import MISSED, Judged, Light
 from carriers.contract import ReceiptLevel

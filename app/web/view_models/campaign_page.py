@@ -15,8 +15,9 @@ from app.core import clock
 from app.core.states import FAILED
 from app.database.models import directives, tallies
 from app.ledger import erasure_state
-from app.reports import latency_sample, tally
-from app.reports.latency_sample import Latency, LatencySample
+from app.reports.build import latency_sample
+from app.reports.build.latency_sample import Latency, LatencySample
+from app.reports.figures import tally
 from app.security.principal import Caller
 from app.web.view_models import campaign_areas, run_status, svg_charts
 from app.web.view_models import run_page as run_scene

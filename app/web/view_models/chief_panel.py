@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from app.core.states import RunState
 from app.observability import send_rate
-from app.reports.figures import Figures
+from app.reports.figures.figures import Figures
 from app.web.view_models import run_status, svg_charts, traffic_light
 from app.web.view_models.run_status import RunView
 from app.web.view_models.svg_charts import Span

@@ -20,9 +20,9 @@ from app.database.models import campaigns, outreach
 from app.database.models import directives as letters
 from app.directives import status
 from app.directives.status import RunDeadlineStatus, Status
-from app.reports import addressees, publications
-from app.reports.addressees import Addressee, AddresseeKind, AddresseeStatus, Outreach
-from app.reports.publications import Publication, PublicationState
+from app.reports.figures import addressees, publications
+from app.reports.figures.addressees import Addressee, AddresseeKind, AddresseeStatus, Outreach
+from app.reports.figures.publications import Publication, PublicationState
 from app.security.tenant_scope import own_campaigns, own_directives
 from app.web.translations import Said, say
 

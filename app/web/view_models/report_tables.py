@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
-from app.reports.figures import CampaignReport
-from app.reports.formats import Report, tables_of
-from app.reports.render import carrier_tables, directive_areas, numbers
-from app.reports.render.table_model import CellKind, ReportTable, value
+from app.reports.export.formats import Report, tables_of
+from app.reports.figures import numbers
+from app.reports.figures.figures import CampaignReport
+from app.reports.figures.table_model import CellKind, ReportTable, value
+from app.reports.forms import carrier_tables, directive_areas
 
 
 @dataclass(frozen=True, slots=True)

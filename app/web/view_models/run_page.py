@@ -21,8 +21,8 @@ from app.core.states import FAILED, CampaignState, DeliveryState, LinkState, Run
 from app.database.models import batches, directives, unknowns
 from app.dispatch import link_store
 from app.ledger import money
-from app.reports import carrier_statement, tally
-from app.reports.carrier_statement import Statement
+from app.reports.figures import carrier_statement, tally
+from app.reports.figures.carrier_statement import Statement
 from app.security.principal import Caller
 from app.security.roles import may
 from app.web.translations import Said

@@ -19,11 +19,12 @@ from app.ledger.contract import TallyCount
 from app.observability import link_status
 from app.observability.link_status import LinkHealthState, Standstill
 from app.observability.send_rate import NOTHING, Measured
-from app.reports import carrier_statement, comparison
-from app.reports.carrier_report import figures_of
-from app.reports.carrier_statement import Statement
-from app.reports.figures import Figures
-from app.reports.scope import SentRun, levels_proved
+from app.reports.build import comparison
+from app.reports.build.carrier_report import figures_of
+from app.reports.build.scope import SentRun, levels_proved
+from app.reports.figures import carrier_statement
+from app.reports.figures.carrier_statement import Statement
+from app.reports.figures.figures import Figures
 from app.web.translations import Said
 from app.web.view_models import svg_charts, traffic_light
 from app.web.view_models.svg_charts import Span

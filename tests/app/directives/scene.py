@@ -9,8 +9,8 @@ from sqlalchemy import Connection, update
 from app.core.clock import VIETNAM, to_ms
 from app.database.connection import Database
 from app.database.models import directives, runs
-from app.reports.addressees import Addressee, AddresseeKind, OutreachChannel, OutreachItem
-from app.reports.document_meta import EntrySource
+from app.reports.figures.addressees import Addressee, AddresseeKind, OutreachChannel, OutreachItem
+from app.reports.figures.document_meta import EntrySource
 from app.reports.intake import external_activity
 from app.reports.intake.external_activity import OutreachClaim
 from app.reports.intake.statement_input import PaperClaim

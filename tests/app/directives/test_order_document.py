@@ -15,8 +15,8 @@ from app.cli import run_commands
 from app.core.errors import Invalid
 from app.database.connection import Database
 from app.directives import order_document
-from app.reports.document import letterhead
-from app.reports.formats import PAPERS, Format
+from app.reports.export.formats import PAPERS, Format
+from app.reports.forms import letterhead
 from app.security import create_key
 from tests.app.campaigns.test_held_runs import approved
 from tests.app.cli.test_campaign_commands import Shell

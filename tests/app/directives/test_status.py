@@ -14,9 +14,9 @@ from app.core.errors import NotFound
 from app.database.connection import Database
 from app.database.models import links, runs, tallies
 from app.directives.status import Status, countdown, status
-from app.reports.addressees import Addressee, AddresseeKind
-from app.reports.carrier_statement import FigureSource
-from app.reports.document_meta import EntrySource
+from app.reports.figures.addressees import Addressee, AddresseeKind
+from app.reports.figures.carrier_statement import FigureSource
+from app.reports.figures.document_meta import EntrySource
 from app.reports.intake import external_activity, statement_service
 from app.reports.intake.schemas import StatementBody
 from app.security import create_key

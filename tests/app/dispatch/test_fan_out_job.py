@@ -19,7 +19,7 @@ from app.database.models import audit, batches, campaigns, deliveries, run_batch
 from app.dispatch.fan_out_job import FanOutJob
 from app.ledger import approval_digest
 from app.ledger.factory import ledger_for
-from app.reports.verify import verify
+from app.reports.verification.verify import verify
 from tests.app.batches.files import put, registered
 from tests.app.world import World, approve, aside, build
 

@@ -21,7 +21,7 @@ from app.database.models import campaigns, erasures, runs
 from app.dispatch import rejected_orders
 from app.dispatch.unknown_decisions import Progress
 from app.ledger.contract import DeliveryToSend, SubmitOutcome
-from app.reports.verify import verify
+from app.reports.verification.verify import verify
 from app.security import Caller, create_key
 from carriers.contract import Accepted, Reason, Rejected, SubmitResult
 from carriers.viettel.carrier import ViettelCarrier

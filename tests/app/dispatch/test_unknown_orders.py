@@ -15,7 +15,7 @@ from app.dispatch import run_sweeps as sweeps
 from app.dispatch import unknown_decisions
 from app.dispatch.unknown_decisions import SLICE, UnknownOrder
 from app.ledger.contract import DeliveryKey, SubmitOutcome
-from app.reports.verify import verify
+from app.reports.verification.verify import verify
 from carriers.contract import Unknown
 from tests.app.client import Client
 from tests.app.world import World, build

@@ -12,7 +12,7 @@ from app.database.connection import Database
 from app.database.models import chunks, runs, submissions, unknowns
 from app.dispatch import run_sweeps as sweeps
 from app.ledger.contract import ChunkLease, DeliveryKey, Reservation, SubmitOutcome
-from app.reports.verify import verify
+from app.reports.verification.verify import verify
 from carriers.contract import (
     Accepted,
     Deferred,

@@ -16,8 +16,8 @@ from app.database.models import quarantine, runs, unknowns
 from app.dispatch.link_store import LinkRecord, register
 from app.ledger.contract import Arrival, DeliveryKey, Link, Reservation, SubmitOutcome
 from app.ledger.receipt_times import EVER
-from app.reports.carrier_report import build_batch
-from app.reports.verify import verify
+from app.reports.build.carrier_report import build_batch
+from app.reports.verification.verify import verify
 from carriers.contract import (
     Accepted,
     Deferred,

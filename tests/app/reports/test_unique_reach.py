@@ -14,10 +14,10 @@ from app.core.states import DeliveryState
 from app.database.connection import Database
 from app.database.models import deliveries, directives, erasures, kept_reach, receipts
 from app.ledger.factory import ledger_for
-from app.reports import consolidated, unique_reach
-from app.reports.figures import Unbalanced
-from app.reports.formats import Format, render
-from app.reports.unique_reach import UniqueReach
+from app.reports.build import consolidated, unique_reach
+from app.reports.build.unique_reach import UniqueReach
+from app.reports.export.formats import Format, render
+from app.reports.figures.figures import Unbalanced
 from tests.app.campaigns import past
 from tests.app.campaigns.past import D, sent
 from tests.app.campaigns.rows import DRAFT

@@ -44,8 +44,8 @@ from app.devtools.demo.scenario_smpp import scenario
 from app.devtools.demo.sending import send
 from app.devtools.demo.simulator_processes import running_simulators
 from app.ledger.factory import ledger_for
-from app.reports.figures import CampaignReport
-from app.reports.verify import Verification, examine
+from app.reports.figures.figures import CampaignReport
+from app.reports.verification.verify import Verification, examine
 
 SUBSCRIBERS = 600
 PATIENCE_S = 100

@@ -9,7 +9,7 @@ import pytest
 from app.directives.publication.comparing import compare
 from app.directives.publication.fetching import ReadPage
 from app.directives.publication.visible_words import visible
-from app.reports.publications import PublicationState, PublishedDifference
+from app.reports.figures.publications import PublicationState, PublishedDifference
 
 TEXT = "Công an tỉnh cảnh báo: KHÔNG chuyển tiền, không đọc mã OTP cho người lạ. Báo công an: 113."
 AROUND = "<p>Trang chủ. Tin mới: 12 bài.</p>{}<footer>Liên hệ 0912 345 678</footer>"

@@ -28,11 +28,11 @@ from app.directives.publication import fetching, published
 from app.directives.publication.fetching import NotRead, ReadPage
 from app.directives.publication.published import PublicationClaim
 from app.directives.publication.reading_sweep import ReadingSweep
-from app.reports import consolidated
-from app.reports import publications as known
-from app.reports.formats import document
-from app.reports.publications import Publication, PublicationState
-from app.reports.render import publication_tables
+from app.reports.build import consolidated
+from app.reports.export.formats import document
+from app.reports.figures import publications as known
+from app.reports.figures.publications import Publication, PublicationState
+from app.reports.forms import publication_tables
 from app.security import Caller, create_key
 from tests.app.campaigns.rows import DRAFT, new_campaign
 from tests.app.campaigns.test_held_runs import AUDIENCE

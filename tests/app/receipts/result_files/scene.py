@@ -21,7 +21,7 @@ from app.receipts.result_files.register import FileClaim, RegisteredFile, regist
 from app.receipts.result_files.result_importer import import_file
 from app.receipts.result_files.status_words import StatusWords
 from app.receipts.result_files.verdicts import OF_LINES
-from app.reports.verify import verify
+from app.reports.verification.verify import verify
 from carriers.contract import Accepted, Reason, Rejected, SubmitResult, Unknown
 from tests.app.world import FIRST_PHONE, World, add_batch, build
 

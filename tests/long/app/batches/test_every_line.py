@@ -15,7 +15,7 @@ from app.cli import batch_commands
 from app.database.connection import Database
 from app.file_import.row_blocks import LINE_REASONS
 from app.file_import.upload import UploadedFile
-from app.reports.labels import bad_line
+from app.reports.figures.labels import bad_line
 from tests.app.batches.files import kept
 from tests.app.cli.test_campaign_commands import Shell
 from tests.engines import other_by_hand

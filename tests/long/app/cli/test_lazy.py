@@ -21,7 +21,7 @@ from tests.ports import refusing
 
 ROOT = Path(__file__).parents[4]
 _HEAVY = ("alembic", "docx", "fastapi", "httpx", "openpyxl", "typst", "xlsxwriter")
-_PAPERS = ("PIL", "app.reports.document", "app.reports.render", "app.web", "cryptography")
+_PAPERS = ("PIL", "app.reports.papers", "app.reports.export", "app.web", "cryptography")
 
 
 def test_every_noun_and_verb_is_found_and_says_what_it_is() -> None:

@@ -11,7 +11,7 @@ from app.database.connection import Database
 from app.database.models import chunks, erasures, quarantine, runs, submissions, unknowns
 from app.ledger.contract import DeliveryKey, Reservation, SubmitOutcome
 from app.receipts import receipt_log
-from app.reports.verify import verify
+from app.reports.verification.verify import verify
 from carriers.contract import Accepted, ReceiptStatus, Unknown
 from tests.app.ledger.test_receipt_matching import again, answer, count, sent, state
 from tests.app.ledger.times import apply, killed, look_again, notice, passes, said

@@ -14,7 +14,7 @@ from app.database import models as m
 from app.database.connection import Database
 from app.ledger.factory import ledger_for
 from app.ledger.transfer import copy_ledger
-from app.reports.verify import verify
+from app.reports.verification.verify import verify
 from app.security import audit
 from tests.long.app.reports.scene import T0, varied
 

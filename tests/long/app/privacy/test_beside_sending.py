@@ -19,7 +19,7 @@ from app.ledger.contract import ChunkLease, Reservation, SubmitOutcome
 from app.ledger.factory import ledger_for
 from app.privacy import certificates
 from app.privacy.erasable import ErasureKind
-from app.reports.verify import verify
+from app.reports.verification.verify import verify
 from tests.app.world import FIRST_PHONE, World, accepted, add_batch, build
 from tests.engines import other_by_hand
 from tests.long.app.privacy.past import erase, eraser, rows

@@ -17,7 +17,7 @@ from app.database import models as m
 from app.database.connection import Database
 from app.privacy import certificates
 from app.privacy.erasable import ErasureKind
-from app.reports.verify import verify
+from app.reports.verification.verify import verify
 from tests.app.world import World, accepted, receipt
 from tests.engines import other_by_hand
 from tests.long.app.privacy.past import eraser, rows

@@ -31,8 +31,8 @@ from app.privacy import person_requests as requests
 from app.privacy.person_answers import PersonAnswer, PersonAnswers
 from app.privacy.person_data import HeldKind, person_data
 from app.privacy.person_requests import NewPersonRequest, PersonRequest, RequestKind, RequestOutcome
-from app.reports import tally
-from app.reports.verify import verify
+from app.reports.figures import tally
+from app.reports.verification.verify import verify
 from app.security import Caller, audit
 from tests.app.inbound.test_inbound_writer import message, write
 from tests.app.world import FIRST_PHONE, World, accepted, build, receipt

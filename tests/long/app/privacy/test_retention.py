@@ -16,7 +16,6 @@ from app.campaigns import runs
 from app.campaigns.runs import Verb
 from app.cli import app
 from app.core import clock
-from app.core.clock import DAY_MS
 from app.core.config import Settings
 from app.core.errors import Conflict
 from app.core.states import BatchState
@@ -31,12 +30,14 @@ from app.observability.metrics import Metrics
 from app.privacy import certificates, retention_due
 from app.privacy.erasable import ErasureKind
 from app.privacy.retention import Retention
-from app.reports import archive, carrier_report, verify_archive
-from app.reports.archive import ReportSubject, SubjectKind
-from app.reports.document.letterhead import Letterheads
-from app.reports.freeze import Freezer
-from app.reports.render import json_file
-from app.reports.verify import examine
+from app.reports.build import carrier_report
+from app.reports.export import json_file
+from app.reports.forms.letterhead import Letterheads
+from app.reports.frozen import archive
+from app.reports.frozen.archive import ReportSubject, SubjectKind
+from app.reports.release import verify_archive
+from app.reports.release.freeze import Freezer
+from app.reports.verification.verify import examine
 from app.runtime.worker import Worker
 from app.security import audit
 from tests.app.world import receipt
@@ -152,10 +153,10 @@ def test_days_count_from_the_report_or_else_from_the_end(
     db: Database, reported_days_ago: int | None, ended_days_ago: int, is_due: bool
 ) -> None:
     now = clock.now_ms()
-    over(db, now - ended_days_ago * DAY_MS)
+    over(db, now - ended_days_ago * clock.DAY_MS)
     if reported_days_ago is not None:
         Freezer(db, ledger_for(db), Letterheads(()), "an").freeze(ReportSubject(SubjectKind.RUN, 1))
-        at = now - reported_days_ago * DAY_MS
+        at = now - reported_days_ago * clock.DAY_MS
         db.write(lambda c: c.execute(update(m.frozen_reports).values(created_at=at)))
     erase(db)
     assert (rows(db, m.deliveries) == 0) == is_due

@@ -21,12 +21,14 @@ from app.ledger.factory import ledger_for
 from app.privacy import certificates, retention_due
 from app.privacy.certificates import Certificate
 from app.privacy.erasable import Erasable, ErasureKind, RetentionTerms
-from app.reports import archive, carrier_report, comparison, consolidated, verify_archive
-from app.reports.archive import ReportSubject as Reported
-from app.reports.archive import SubjectKind
-from app.reports.document.letterhead import Letterheads
-from app.reports.freeze import Freezer
-from app.reports.verify import examine
+from app.reports.build import carrier_report, comparison, consolidated
+from app.reports.forms.letterhead import Letterheads
+from app.reports.frozen import archive
+from app.reports.frozen.archive import ReportSubject as Reported
+from app.reports.frozen.archive import SubjectKind
+from app.reports.release import verify_archive
+from app.reports.release.freeze import Freezer
+from app.reports.verification.verify import examine
 from app.security import audit
 from tests.app.client import Client
 from tests.engines import sqlite_alone

@@ -13,8 +13,8 @@ from docx import Document
 from openpyxl import load_workbook
 from pypdf import PdfReader
 
-from app.reports.render.numbers import shown
-from app.reports.render.table_model import CellKind, ReportTable, TableRow, value
+from app.reports.figures.numbers import shown
+from app.reports.figures.table_model import CellKind, ReportTable, TableRow, value
 
 
 def words(form: ReportTable, row: TableRow) -> list[str]:

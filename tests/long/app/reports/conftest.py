@@ -13,10 +13,10 @@ import pytest
 
 from app.database.connection import Database
 from app.ledger.factory import ledger_for
-from app.reports import archive
-from app.reports.archive import Frozen, ReportSubject, SubjectKind
-from app.reports.document import letterhead
-from app.reports.freeze import Freezer
+from app.reports.forms import letterhead
+from app.reports.frozen import archive
+from app.reports.frozen.archive import Frozen, ReportSubject, SubjectKind
+from app.reports.release.freeze import Freezer
 from tests import conftest as databases
 from tests.long.app.reports import five_carriers
 from tests.long.app.reports.letter_2024 import replay

@@ -21,17 +21,17 @@ from app.core.states import DeliveryState as S
 from app.database import models as m
 from app.database.connection import Database
 from app.file_import.upload import UploadedFile
-from app.reports import consolidated
-from app.reports.addressees import OutreachChannel, OutreachItem
-from app.reports.consolidated import ConsolidatedReport
-from app.reports.document_meta import EntrySource
-from app.reports.formats import tables_of
-from app.reports.freeze import of_run
+from app.reports.build import consolidated
+from app.reports.build.consolidated import ConsolidatedReport
+from app.reports.export.formats import tables_of
+from app.reports.figures.addressees import OutreachChannel, OutreachItem
+from app.reports.figures.document_meta import EntrySource
+from app.reports.figures.table_model import ReportTable
 from app.reports.intake import attachments, external_activity, statement_service
 from app.reports.intake.external_activity import OutreachClaim
 from app.reports.intake.schemas import StatementBody
 from app.reports.intake.statement_input import PaperClaim
-from app.reports.render.table_model import ReportTable
+from app.reports.release.freeze import of_run
 from tests.long.app.reports.intake.scene import PDF
 from tests.long.app.reports.scene import HOUR, Scene
 

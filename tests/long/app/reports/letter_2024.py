@@ -18,9 +18,9 @@ from app.core.states import DeliveryState as S
 from app.database import models as m
 from app.database.connection import Database
 from app.file_import.upload import UploadedFile
-from app.reports.addressees import Addressee, AddresseeKind, OutreachChannel, OutreachItem
-from app.reports.carrier_statement import FigureSource
-from app.reports.document_meta import EntrySource
+from app.reports.figures.addressees import Addressee, AddresseeKind, OutreachChannel, OutreachItem
+from app.reports.figures.carrier_statement import FigureSource
+from app.reports.figures.document_meta import EntrySource
 from app.reports.intake import (
     attachments,
     external_activity,

@@ -5,12 +5,12 @@ from __future__ import annotations
 from app.core import areas, clock
 from app.database import models as m
 from app.database.connection import Database
-from app.reports.carrier_report import build
-from app.reports.document import letterhead
-from app.reports.document.version import PREVIEW, Version
-from app.reports.figures import CarrierReport
-from app.reports.formats import Format, Report, render
-from app.reports.freeze import FORMATS
+from app.reports.build.carrier_report import build
+from app.reports.export.formats import Format, Report, render
+from app.reports.figures.figures import CarrierReport
+from app.reports.figures.version import PREVIEW, Version
+from app.reports.forms import letterhead
+from app.reports.release.freeze import FORMATS
 from tests.long.app.reports.scene import DAY, S, Scene
 
 HEADS = letterhead.load(None)

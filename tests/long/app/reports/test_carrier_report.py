@@ -16,10 +16,10 @@ from app.database.connection import Database
 from app.dispatch import link_store
 from app.ledger import money
 from app.ledger.contract import ResultKind
-from app.reports import consolidated
-from app.reports.carrier_report import build, build_batch, build_campaign
-from app.reports.figures import CarrierReport, Cause, DayRow, Figures, Unbalanced
-from app.reports.render import carrier_tables, comparison_tables
+from app.reports.build import consolidated
+from app.reports.build.carrier_report import build, build_batch, build_campaign
+from app.reports.figures.figures import CarrierReport, Cause, DayRow, Figures, Unbalanced
+from app.reports.forms import carrier_tables, comparison_tables
 from app.security import audit
 from carriers.contract import Reason, ReceiptLevel
 from tests.engines import by_default

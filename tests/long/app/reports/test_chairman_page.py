@@ -15,12 +15,13 @@ from docx import Document
 from pypdf import PdfReader
 
 from app.database.connection import Database
-from app.reports import consolidated
-from app.reports.consolidated import ConsolidatedReport, RunLine
-from app.reports.document import consolidated_paper, letterhead
-from app.reports.document.model import Paragraph
-from app.reports.document.version import PREVIEW, PrintedCode, Version
-from app.reports.render import comparison_tables, docx_file, pdf_file
+from app.reports.build import consolidated
+from app.reports.build.consolidated import ConsolidatedReport, RunLine
+from app.reports.export import docx_file, pdf_file
+from app.reports.figures.version import PREVIEW, PrintedCode, Version
+from app.reports.forms import comparison_tables, letterhead
+from app.reports.papers import consolidated_paper
+from app.reports.papers.model import Paragraph
 from tests.long.app.reports import five_carriers
 
 HEAD = letterhead.load(None).of("", date(2025, 11, 14))

@@ -7,8 +7,8 @@ import io
 import pytest
 from PIL import Image
 
-from app.reports.document import chart_images
-from app.reports.render.table_model import Cell, CellKind, ReportTable, TableChart, TableColumn, TableRow
+from app.reports.figures.table_model import Cell, CellKind, ReportTable, TableChart, TableColumn, TableRow
+from app.reports.papers import chart_images
 
 _COLUMNS = (
     TableColumn("name", "Địa bàn", CellKind.TEXT, 20),

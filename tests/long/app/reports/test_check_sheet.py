@@ -12,8 +12,9 @@ import pytest
 from openpyxl import load_workbook
 from openpyxl.utils import range_boundaries
 
-from app.reports.render import check_sheet, xlsx_file
-from app.reports.render.table_model import ReportTable, value
+from app.reports.export import xlsx_file
+from app.reports.figures.table_model import ReportTable, value
+from app.reports.forms import check_sheet
 from tests.long.app.reports.five_carriers import forms_of
 
 REFERENCE = re.compile(r"'([^']+)'!([A-Z]+\d+(?::(?:'[^']+'!)?[A-Z]+\d+)?)")

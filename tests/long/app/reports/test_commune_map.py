@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from app.core import areas
-from app.reports.document import commune_map
+from app.reports.papers import commune_map
 
 TODAY, BEFORE = date(2025, 11, 3), date(2024, 2, 5)
 CODES = [area.code for area in areas.reported(TODAY)]

@@ -13,10 +13,10 @@ from app.core.errors import NotFound
 from app.core.states import DeliveryState as S
 from app.database import models as m
 from app.database.connection import Database
-from app.reports import comparison
-from app.reports.carrier_statement import FigureSource
-from app.reports.comparison import NormVerdict, judge
-from app.reports.document_meta import EntrySource
+from app.reports.build import comparison
+from app.reports.build.comparison import NormVerdict, judge
+from app.reports.figures.carrier_statement import FigureSource
+from app.reports.figures.document_meta import EntrySource
 from app.reports.intake import statement_service
 from app.reports.intake.schemas import StatementBody
 from app.security import create_key

@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 from app.core import areas
-from app.reports.carrier_statement import AreaCounts, FigureSource
-from app.reports.consolidated import ConsolidatedReport
-from app.reports.document import consolidated_paper, letterhead
-from app.reports.document.model import Paragraph, Title
-from app.reports.document.version import PREVIEW
-from app.reports.formats import tables_of
-from app.reports.render import directive_areas
-from app.reports.render.table_model import ReportTable, value
+from app.reports.build.consolidated import ConsolidatedReport
+from app.reports.export.formats import tables_of
+from app.reports.figures.carrier_statement import AreaCounts, FigureSource
+from app.reports.figures.table_model import ReportTable, value
+from app.reports.figures.version import PREVIEW
+from app.reports.forms import directive_areas, letterhead
+from app.reports.papers import consolidated_paper
+from app.reports.papers.model import Paragraph, Title
 from tests.long.app.reports import five_carriers
 
 HEAD = letterhead.load(None).of("", date(2025, 11, 14))

@@ -15,14 +15,14 @@ from pypdf import PdfReader
 
 from app.database import models as m
 from app.database.connection import Database
-from app.reports import consolidated
-from app.reports.carrier_report import build
-from app.reports.document import carrier_paper
-from app.reports.document.version import PREVIEW, ChangedRow, FigureChange, Version
-from app.reports.figures import CarrierReport
-from app.reports.formats import Format, document, paper, render, tables_of
-from app.reports.render import carrier_tables
-from app.reports.render.table_model import CellKind, ReportTable, value
+from app.reports.build import consolidated
+from app.reports.build.carrier_report import build
+from app.reports.export.formats import Format, document, paper, render, tables_of
+from app.reports.figures.figures import CarrierReport
+from app.reports.figures.table_model import CellKind, ReportTable, value
+from app.reports.figures.version import PREVIEW, ChangedRow, FigureChange, Version
+from app.reports.forms import carrier_tables
+from app.reports.papers import carrier_paper
 from tests.engines import sqlite_alone
 from tests.long.app.reports import cells
 from tests.long.app.reports.conftest import sound_on_sqlite

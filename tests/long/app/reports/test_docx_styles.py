@@ -12,8 +12,8 @@ import pytest
 from docx import Document
 from docx.oxml.ns import qn
 
-from app.reports import archive
-from app.reports.render import layout
+from app.reports.forms import layout
+from app.reports.frozen import archive
 from tests.long.app.reports.conftest import Two
 
 W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"

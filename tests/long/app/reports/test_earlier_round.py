@@ -12,11 +12,12 @@ from sqlalchemy import insert, select, update
 
 from app.core.errors import Invalid, NotFound
 from app.database.models import frozen_reports
-from app.reports import archive, earlier_round
-from app.reports.archive import Frozen, ReportSubject, Spoilt, SubjectKind
-from app.reports.document.annexes import signed
-from app.reports.freeze import Freezer
-from app.reports.issue import issue
+from app.reports.frozen import archive
+from app.reports.frozen.archive import Frozen, ReportSubject, Spoilt, SubjectKind
+from app.reports.papers.annexes import signed
+from app.reports.release import earlier_round
+from app.reports.release.freeze import Freezer
+from app.reports.release.issue import issue
 from tests.long.app.reports import five_carriers
 from tests.long.app.reports.conftest import Two
 from tests.long.app.reports.scene import DAY

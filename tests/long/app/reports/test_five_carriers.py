@@ -23,15 +23,16 @@ from pypdf import PdfReader
 from app.database import schema
 from app.database.connection import Database
 from app.ledger.factory import ledger_for
-from app.reports import archive, consolidated
-from app.reports.archive import Frozen, ReportSubject, SubjectKind
-from app.reports.document import consolidated_paper, letterhead
-from app.reports.document.citation import kind_of, topic
-from app.reports.document.version import PREVIEW
-from app.reports.formats import PAPERS, Format, tables_of
-from app.reports.freeze import Freezer, build
-from app.reports.render import layout
-from app.reports.render.table_model import Cell, CellKind, ReportTable, TableRow, value
+from app.reports.build import consolidated
+from app.reports.export.formats import PAPERS, Format, tables_of
+from app.reports.figures.table_model import Cell, CellKind, ReportTable, TableRow, value
+from app.reports.figures.version import PREVIEW
+from app.reports.forms import layout, letterhead
+from app.reports.forms.citation import kind_of, topic
+from app.reports.frozen import archive
+from app.reports.frozen.archive import Frozen, ReportSubject, SubjectKind
+from app.reports.papers import consolidated_paper
+from app.reports.release.freeze import Freezer, build
 from tests.long.app.reports import cells, five_carriers
 from tests.long.app.reports.five_carriers import FIRST, SECOND, THIRD
 from tests.long.app.reports.reading import words

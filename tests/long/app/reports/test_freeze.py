@@ -15,13 +15,14 @@ from app.core.states import RunState
 from app.database import models as m
 from app.database.connection import Database
 from app.ledger.contract import DeliveryKey, Link, SubmitOutcome
-from app.reports import archive, verify_archive
-from app.reports.archive import Frozen, ReportSubject, Spoilt, SubjectKind
-from app.reports.carrier_report import build
-from app.reports.document import letterhead
-from app.reports.document.version import Version
-from app.reports.figures import Unbalanced
-from app.reports.freeze import FORMATS, SIDECAR, Freezer
+from app.reports.build.carrier_report import build
+from app.reports.figures.figures import Unbalanced
+from app.reports.figures.version import Version
+from app.reports.forms import letterhead
+from app.reports.frozen import archive
+from app.reports.frozen.archive import Frozen, ReportSubject, Spoilt, SubjectKind
+from app.reports.release import verify_archive
+from app.reports.release.freeze import FORMATS, SIDECAR, Freezer
 from carriers.contract import Accepted, Reason, ReceiptStatus, Unknown
 from tests.app import world
 from tests.app.world import World

@@ -14,10 +14,10 @@ from app.core.states import DeliveryState, NotSent
 from app.database.connection import Database
 from app.database.models import deliveries, quarantine, runs, submissions, unknowns
 from app.ledger.contract import Arrival, DeliveryKey, DeliveryToSend, Reservation, SubmitOutcome
-from app.reports.carrier_report import build as report
-from app.reports.carrier_report import build_batch, build_campaign
-from app.reports.figures import CarrierReport
-from app.reports.verify import verify
+from app.reports.build.carrier_report import build as report
+from app.reports.build.carrier_report import build_batch, build_campaign
+from app.reports.figures.figures import CarrierReport
+from app.reports.verification.verify import verify
 from carriers.contract import (
     Accepted,
     Deferred,

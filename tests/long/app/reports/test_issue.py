@@ -22,12 +22,13 @@ from app.core import clock
 from app.core.errors import AppError, Conflict
 from app.database.connection import Database
 from app.database.models import directives, frozen_reports, issued_reports, report_files, statements
-from app.reports import archive, verify_archive
-from app.reports.archive import Frozen, ReportSubject, SubjectKind
-from app.reports.document import letterhead
-from app.reports.document.final_paper import Issue
-from app.reports.freeze import Freezer
-from app.reports.issue import issue
+from app.reports.forms import letterhead
+from app.reports.frozen import archive
+from app.reports.frozen.archive import Frozen, ReportSubject, SubjectKind
+from app.reports.papers.final_paper import Issue
+from app.reports.release import verify_archive
+from app.reports.release.freeze import Freezer
+from app.reports.release.issue import issue
 from tests.long.app.reports import five_carriers
 from tests.long.app.reports.conftest import Two, two_versions
 

@@ -11,15 +11,18 @@ from app.database import models as m
 from app.database.connection import Database
 from app.directives.status import status
 from app.ledger.factory import ledger_for
-from app.reports import archive, carrier_statement, comparison, consolidated
-from app.reports.addressees import OutreachChannel
-from app.reports.archive import Frozen, ReportSubject, SubjectKind
-from app.reports.carrier_statement import FigureSource
-from app.reports.comparison import NormVerdict
-from app.reports.document import consolidated_paper, letterhead
-from app.reports.document.model import Paragraph
-from app.reports.document.version import PREVIEW
-from app.reports.freeze import Freezer
+from app.reports.build import comparison, consolidated
+from app.reports.build.comparison import NormVerdict
+from app.reports.figures import carrier_statement
+from app.reports.figures.addressees import OutreachChannel
+from app.reports.figures.carrier_statement import FigureSource
+from app.reports.figures.version import PREVIEW
+from app.reports.forms import letterhead
+from app.reports.frozen import archive
+from app.reports.frozen.archive import Frozen, ReportSubject, SubjectKind
+from app.reports.papers import consolidated_paper
+from app.reports.papers.model import Paragraph
+from app.reports.release.freeze import Freezer
 from tests.long.app.reports.letter_2024 import AFTER, DEADLINE, NAMES, at
 from tests.long.app.reports.reading import words
 from tests.long.app.reports.scene import Scene

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from app.core.errors import SetupError
-from app.reports.document import edoc_metadata, letterhead
-from app.reports.document.letterhead import POLICE
-from app.reports.document.model import PaperDocument
-from app.reports.document.version import PREVIEW
+from app.reports.figures.version import PREVIEW
+from app.reports.forms import letterhead
+from app.reports.forms.letterhead import POLICE
+from app.reports.papers import edoc_metadata
+from app.reports.papers.model import PaperDocument
 
 OWN = """
 [[letterhead]]

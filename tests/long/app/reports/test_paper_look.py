@@ -20,9 +20,9 @@ from pypdf import PdfReader
 
 from app.core import clock
 from app.database.connection import Database
-from app.reports.figures import CarrierReport
-from app.reports.formats import Format
-from app.reports.render import carrier_tables, layout
+from app.reports.export.formats import Format
+from app.reports.figures.figures import CarrierReport
+from app.reports.forms import carrier_tables, layout
 from tests.long.app.reports import cells
 from tests.long.app.reports.long_paper import files, many_areas
 

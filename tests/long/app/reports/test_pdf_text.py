@@ -8,7 +8,10 @@ import time
 import pytest
 from pypdf import PdfReader
 
-from app.reports.document.model import (
+from app.reports.export.pdf_file import render
+from app.reports.export.pdf_text import clean, flowing
+from app.reports.figures.table_model import CellKind, ReportTable, TableColumn, TableRow
+from app.reports.papers.model import (
     Block,
     Heading,
     PaperDocument,
@@ -20,9 +23,6 @@ from app.reports.document.model import (
     Table,
     Title,
 )
-from app.reports.render.pdf_file import render
-from app.reports.render.pdf_text import clean, flowing
-from app.reports.render.table_model import CellKind, ReportTable, TableColumn, TableRow
 
 COLUMN = (TableColumn("a", "A", CellKind.TEXT, 20),)
 

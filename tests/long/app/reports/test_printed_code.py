@@ -19,11 +19,11 @@ from app.core.config import Settings
 from app.core.errors import NotFound
 from app.database.models import audit, frozen_reports
 from app.observability import logs
-from app.reports import archive, printed_code
-from app.reports.archive import Frozen, ReportSubject, Spoilt, SubjectKind
-from app.reports.freeze import Freezer
-from app.reports.issue import issue
-from app.reports.printed_code import grouped, look
+from app.reports.frozen import archive, printed_code
+from app.reports.frozen.archive import Frozen, ReportSubject, Spoilt, SubjectKind
+from app.reports.frozen.printed_code import grouped, look
+from app.reports.release.freeze import Freezer
+from app.reports.release.issue import issue
 from app.runtime.api_app import create_app
 from app.security import audit as acts
 from tests.app.client import Client

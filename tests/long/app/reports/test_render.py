@@ -17,14 +17,15 @@ from sqlalchemy import Connection, update
 
 from app.database.connection import Database
 from app.database.models import batches, campaigns, directives
-from app.reports import consolidated
-from app.reports.carrier_report import build, build_batch, build_campaign
-from app.reports.differences import differences
-from app.reports.figures import FIGURES, CampaignReport, CarrierReport
-from app.reports.formats import MEDIA_TYPES, Format, Report, document, render, sheets_of, tables_of
-from app.reports.freeze import FORMATS
-from app.reports.render import carrier_tables, numbers
-from app.reports.render.table_model import CellKind, value
+from app.reports.build import consolidated
+from app.reports.build.carrier_report import build, build_batch, build_campaign
+from app.reports.build.differences import differences
+from app.reports.export.formats import MEDIA_TYPES, Format, Report, document, render, sheets_of, tables_of
+from app.reports.figures import numbers
+from app.reports.figures.figures import FIGURES, CampaignReport, CarrierReport
+from app.reports.figures.table_model import CellKind, value
+from app.reports.forms import carrier_tables
+from app.reports.release.freeze import FORMATS
 from tests.engines import sqlite_alone
 from tests.long.app.reports.conftest import sound_on_sqlite
 from tests.long.app.reports.scene import DAY, T0, S, Scene

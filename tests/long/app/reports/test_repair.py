@@ -12,12 +12,12 @@ from app.core.errors import Conflict, NotFound
 from app.database import models as m
 from app.database.connection import Database
 from app.ledger.factory import ledger_for
-from app.reports.archive import ReportSubject, SubjectKind
-from app.reports.document import letterhead
-from app.reports.figures import Unbalanced
-from app.reports.freeze import Freezer
-from app.reports.repair import ACTION, repair
-from app.reports.verify import verify
+from app.reports.figures.figures import Unbalanced
+from app.reports.forms import letterhead
+from app.reports.frozen.archive import ReportSubject, SubjectKind
+from app.reports.release.freeze import Freezer
+from app.reports.verification.repair import ACTION, repair
+from app.reports.verification.verify import verify
 from tests.app.world import World, accepted, build, receipt
 from tests.engines import each_engine
 from tests.long.app.reports.scene import varied

@@ -24,12 +24,12 @@ from app.core.errors import Invalid
 from app.database.connection import Database
 from app.database.models import signed_papers as table
 from app.ledger.factory import ledger_for
-from app.reports import archive, signature_check
-from app.reports.archive import Frozen
-from app.reports.document import letterhead
-from app.reports.freeze import Freezer
-from app.reports.issue import issue
-from app.reports.signed_papers import SignedPaper, SignedPapers, of_report
+from app.reports.forms import letterhead
+from app.reports.frozen import archive, signature_check
+from app.reports.frozen.archive import Frozen
+from app.reports.frozen.signed_papers import SignedPaper, SignedPapers, of_report
+from app.reports.release.freeze import Freezer
+from app.reports.release.issue import issue
 from app.runtime.api_app import create_app
 from app.security import create_key
 from tests.app.client import Client

@@ -16,17 +16,19 @@ from app.core.errors import Conflict
 from app.database.connection import Database
 from app.database.models import attachments
 from app.ledger.factory import ledger_for
-from app.reports import archive, carrier_report, consolidated, freeze, stated_report, verify
-from app.reports.archive import ReportSubject, SubjectKind
-from app.reports.document import letterhead
-from app.reports.document_meta import EntrySource
-from app.reports.formats import Format, render
-from app.reports.freeze import Freezer
+from app.reports.build import carrier_report, consolidated, stated_report
+from app.reports.build.stated_report import StatedReport
+from app.reports.export.formats import Format, render
+from app.reports.figures.document_meta import EntrySource
+from app.reports.forms import comparison_tables, letterhead
+from app.reports.frozen import archive
+from app.reports.frozen.archive import ReportSubject, SubjectKind
 from app.reports.intake import statement_service
 from app.reports.intake.schemas import StatementBody
-from app.reports.render import comparison_tables
-from app.reports.stated_report import StatedReport
-from app.reports.verify_archive import prove
+from app.reports.release import freeze
+from app.reports.release.freeze import Freezer
+from app.reports.release.verify_archive import prove
+from app.reports.verification import verify
 from app.security import create_key
 from tests.app.client import Client
 from tests.long.app.reports.intake.scene import PDF, body, held

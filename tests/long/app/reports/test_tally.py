@@ -7,7 +7,7 @@ from sqlalchemy import Connection, insert
 from app.database import models as m
 from app.database.connection import Database
 from app.ledger.contract import TallyCount
-from app.reports import tally
+from app.reports.figures import tally
 
 
 def test_changes_are_summed_by_key_and_keys_that_are_spent_are_left_out(db: Database) -> None:

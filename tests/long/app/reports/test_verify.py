@@ -12,7 +12,7 @@ from app.database import models as m
 from app.database.connection import Database
 from app.ledger.contract import ChunkState, ResultKind
 from app.ledger.factory import ledger_for
-from app.reports.verify import batch_differences, campaign_differences, examine, verify
+from app.reports.verification.verify import batch_differences, campaign_differences, examine, verify
 from carriers.contract import Reason
 from tests.engines import each_engine
 from tests.long.app.reports.scene import T0, S, Scene, varied

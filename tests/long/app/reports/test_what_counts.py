@@ -19,15 +19,16 @@ from app.database import models as m
 from app.database.connection import Database
 from app.directives.status import status
 from app.ledger.factory import ledger_for
-from app.reports import archive, comparison, consolidated
-from app.reports.archive import ReportSubject, SubjectKind
-from app.reports.consolidated import ConsolidationTerms
-from app.reports.differences import differences
-from app.reports.document import letterhead
-from app.reports.document.version import Version
-from app.reports.formats import Format, document, render
-from app.reports.freeze import Freezer, build
-from app.reports.verify_archive import prove
+from app.reports.build import comparison, consolidated
+from app.reports.build.consolidated import ConsolidationTerms
+from app.reports.build.differences import differences
+from app.reports.export.formats import Format, document, render
+from app.reports.figures.version import Version
+from app.reports.forms import letterhead
+from app.reports.frozen import archive
+from app.reports.frozen.archive import ReportSubject, SubjectKind
+from app.reports.release.freeze import Freezer, build
+from app.reports.release.verify_archive import prove
 from tests.long.app.reports.letter_2024 import AFTER, DEADLINE
 from tests.long.app.reports.scene import DAY, HOUR, T0, Scene
 

@@ -17,17 +17,18 @@ from app.core import areas, clock
 from app.core.states import DeliveryState as S
 from app.database import models as m
 from app.database.connection import Database
-from app.reports import carrier_report, comparison, consolidated, erased_run_snapshot, freeze
-from app.reports.document import carrier_paper, chart_images, consolidated_paper, letterhead
-from app.reports.document.model import DocumentPicture, Heading, PaperDocument, Paragraph, Table
-from app.reports.document.version import PREVIEW
-from app.reports.document_meta import EntrySource
-from app.reports.formats import Format, Report, render
+from app.reports.build import carrier_report, comparison, consolidated, erased_run_snapshot
+from app.reports.build.stated_report import StatedReport
+from app.reports.export.formats import Format, Report, render
+from app.reports.figures.document_meta import EntrySource
+from app.reports.figures.table_model import ReportTable, value
+from app.reports.figures.version import PREVIEW
+from app.reports.forms import carrier_tables, comparison_tables, letterhead, stated_forms
 from app.reports.intake import statement_service
 from app.reports.intake.schemas import StatementBody
-from app.reports.render import carrier_tables, comparison_tables, stated_forms
-from app.reports.render.table_model import ReportTable, value
-from app.reports.stated_report import StatedReport
+from app.reports.papers import carrier_paper, chart_images, consolidated_paper
+from app.reports.papers.model import DocumentPicture, Heading, PaperDocument, Paragraph, Table
+from app.reports.release import freeze
 from tests.long.app.reports.intake.scene import body, held
 from tests.long.app.reports.letter_2024 import AFTER
 from tests.long.app.reports.reading import words

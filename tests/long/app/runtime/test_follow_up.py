@@ -18,7 +18,7 @@ from app.database.connection import Database
 from app.database.models import campaigns, deliveries
 from app.database.models import runs as run_rows
 from app.observability.metrics import Metrics
-from app.reports.verify import verify
+from app.reports.verification.verify import verify
 from app.runtime.worker import Worker
 from app.security import Caller
 from carriers.simulators.smsc import Smsc, SmscBehaviour

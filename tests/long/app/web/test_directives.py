@@ -8,7 +8,7 @@ import pytest
 
 from app.campaigns import directives
 from app.database.connection import Database
-from app.reports import addressees
+from app.reports.figures import addressees
 from app.web.view_models.directive_view import ON_A_PAGE
 from tests.e2e import scene
 from tests.long.app.web.conftest import Paper, text

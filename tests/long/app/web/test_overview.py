@@ -21,8 +21,8 @@ from app.database.models import campaigns, directives, links, run_counts, runs, 
 from app.directives.status import status
 from app.observability.faults import Faults
 from app.observability.metrics import Metrics
-from app.reports.comparison import NormVerdict
-from app.reports.document_meta import EntrySource
+from app.reports.build.comparison import NormVerdict
+from app.reports.figures.document_meta import EntrySource
 from app.reports.intake import statement_service
 from app.reports.intake.schemas import StatementBody
 from app.web.view_models import overview_page as overview_scene

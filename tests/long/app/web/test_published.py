@@ -11,8 +11,8 @@ from app.campaigns import approval, lifecycle
 from app.core.publication_settings import PublicationSettings
 from app.database.connection import Database
 from app.directives.publication import published
-from app.reports import publications
-from app.reports.publications import PublicationState, PublishedDifference
+from app.reports.figures import publications
+from app.reports.figures.publications import PublicationState, PublishedDifference
 from app.security import Caller
 from tests.app.campaigns.rows import DRAFT, new_campaign
 from tests.app.campaigns.test_held_runs import AUDIENCE

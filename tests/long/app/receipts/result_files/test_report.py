@@ -11,9 +11,9 @@ from app.core import clock
 from app.database.connection import Database
 from app.database.models import links
 from app.receipts.result_files.register import FileClaim
-from app.reports import carrier_report
-from app.reports.figures import CarrierReport
-from app.reports.verify import verify
+from app.reports.build import carrier_report
+from app.reports.figures.figures import CarrierReport
+from app.reports.verification.verify import verify
 from carriers.contract import ReceiptLevel
 from tests.app.receipts.result_files import scene
 from tests.app.receipts.result_files.scene import TAKEN, another, at, csv_file, load, phone, sent

@@ -20,8 +20,8 @@ from app.core.config import Settings
 from app.core.errors import Invalid
 from app.database.connection import Database
 from app.database.models import audit, directives
-from app.reports import addressees
-from app.reports.addressees import Addressee, AddresseeKind, OutreachChannel, guessed
+from app.reports.figures import addressees
+from app.reports.figures.addressees import Addressee, AddresseeKind, OutreachChannel, guessed
 from app.reports.intake import external_activity, external_activity_workbook
 from app.runtime.api_app import create_app
 from app.security import create_key

@@ -10,8 +10,8 @@ from sqlalchemy import insert, update
 from app.core.errors import Invalid
 from app.database import models as m
 from app.database.connection import Database
-from app.reports.carrier_statement import FigureSource
-from app.reports.document_meta import EntrySource
+from app.reports.figures.carrier_statement import FigureSource
+from app.reports.figures.document_meta import EntrySource
 from app.reports.intake import statement_service, workbook_reader, workbook_writer
 from app.reports.intake.schemas import StatementBody
 from tests.long.app.reports.intake.forms import NOW, filled

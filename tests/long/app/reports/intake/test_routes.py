@@ -12,8 +12,8 @@ from sqlalchemy import func, select, update
 
 from app.database.connection import Database
 from app.database.models import attachments, audit, runs, statements
-from app.reports import carrier_statement
-from app.reports.carrier_statement import FigureSource
+from app.reports.figures import carrier_statement
+from app.reports.figures.carrier_statement import FigureSource
 from app.reports.intake import workbook_writer
 from app.security import create_key
 from tests.app.client import Client

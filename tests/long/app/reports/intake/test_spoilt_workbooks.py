@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from app.core.errors import Invalid
-from app.reports.carrier_statement import FigureSource
+from app.reports.figures.carrier_statement import FigureSource
 from app.reports.intake.workbook_reader import Handed, read
 from tests.long.app.reports.intake.forms import FILLED, HEAD, NOW, filled
 from tests.long.app.reports.intake.spoilt import ANYWHERE, GENERAL, REFUSED, TAKEN

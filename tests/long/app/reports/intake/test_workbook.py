@@ -12,7 +12,7 @@ import pytest
 
 from app.core.clock import VIETNAM, to_ms
 from app.core.errors import Invalid
-from app.reports.carrier_statement import FigureSource, StatedCounts
+from app.reports.figures.carrier_statement import FigureSource, StatedCounts
 from app.reports.intake import workbook_writer
 from app.reports.intake.workbook_reader import Handed, read
 from app.reports.intake.workbook_writer import FormHead

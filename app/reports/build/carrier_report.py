@@ -1,0 +1,328 @@
+"""One carrier's result report, forms 1 to 4, from the tallies and rows of one moment, checked to add up."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import date
+from typing import Any
+
+from sqlalchemy import Connection, and_, func, or_, select
+
+from app.core import clock
+from app.core.errors import Conflict, no_such
+from app.core.states import FAILED, RECEIVED, SENT, DeliveryState, NotSent, RunState
+from app.database.models import (
+    audit,
+    bad_lines,
+    campaigns,
+    deliveries,
+    runs,
+    submissions,
+    subscribers,
+    tallies,
+)
+from app.ledger import money
+from app.ledger.approval_digest import STOPPED, SUSPENDED
+from app.ledger.contract import ResultKind, TallyCount
+from app.ledger.money import SentCost
+from app.reports.build import as_of, erased_run_snapshot, scope, timeline
+from app.reports.figures import by_area, carrier_statement, labels, tally
+from app.reports.build.as_of import Past
+from app.reports.figures.figures import (
+    AreaRow,
+    CampaignReport,
+    CarrierReport,
+    Cause,
+    Extra,
+    Figures,
+    Header,
+    NamedArea,
+    agree,
+)
+from app.reports.build.scope import Scope
+from carriers.contract import Reason
+
+# Figures counted from rows
+
+RESENT = "unknown.resend"  # an audit action; `n` in its detail counts messages
+
+
+# `Extra` holds what tallies cannot tell: deferrals, messages sent again, partly delivered or ported.
+def beside(connection: Connection, scope: Scope, cutoff_ms: int, back: Past) -> Extra:
+    d = deliveries.c
+    some_part = (d.state.not_in(RECEIVED), d.delivered + d.relayed > 0)
+    partly = select(func.count()).where(*scope.within(deliveries), *some_part)
+    return Extra(
+        deferred=connection.execute(_deferred(scope, cutoff_ms)).scalar_one(),
+        resent=_resent(connection, scope.run.id, cutoff_ms) if scope.whole else None,
+        partly=connection.execute(partly).scalar_one() + back.partly,
+        oldest_ms=as_of.oldest(connection, scope, cutoff_ms, back),
+    )
+
+
+def _deferred(scope: Scope, cutoff_ms: int) -> Any:
+    s = submissions.c
+    where = (*scope.within(submissions), s.result == ResultKind.DEFERRED, s.at <= cutoff_ms)
+    # A message is deferred as a whole, however many of its parts were.
+    whole = select(s.batch_id, s.seq, s.attempt).where(*where).distinct().subquery()
+    return select(func.count()).select_from(whole)
+
+
+def networks(connection: Connection, scope: Scope, cutoff_ms: int) -> tuple[Cause, ...]:
+    """Count messages rejected because another network serves the number, by the network the carrier names."""
+    d, s = deliveries.c, submissions.c
+    own = and_(s.campaign_id == d.campaign_id, s.batch_id == d.batch_id, s.seq == d.seq)
+    ported = (d.state == DeliveryState.REJECTED, d.reason == Reason.OTHER_NETWORK)
+    query = select(s.network, func.count()).select_from(deliveries).join(submissions, own)
+    query = query.where(*scope.within(deliveries), *ported, s.network.is_not(None), s.at <= cutoff_ms)
+    found = connection.execute(query.group_by(s.network).order_by(s.network)).all()
+    return tuple(Cause(network, labels.network(network), n) for network, n in found)
+
+
+def _resent(connection: Connection, run_id: int, cutoff_ms: int) -> int:
+    """Count messages a person sent again, by the audit: after a crash there is no submission."""
+    query = select(audit.c.detail).where(audit.c.action == RESENT, audit.c.subject == f"run/{run_id}")
+    query = query.where(audit.c.at <= cutoff_ms)
+    return sum(int(detail["n"]) for detail in connection.execute(query).scalars())
+
+
+# Run state at the cut-off, derived from figures: the run's own row knows only the present
+
+_CANCELLED = NotSent.CANCELLED.name.lower()
+_PAUSES = ("run.pause", STOPPED, SUSPENDED)
+_ORDERS = ("run.start", "run.resume", *_PAUSES)  # audit actions on a run
+
+
+def header(connection: Connection, report: CarrierReport, of: Scope) -> Header:
+    head = report.header
+    state = _state(connection, report, of)
+    started = head.started_ms if head.started_ms is not None and head.started_ms <= head.cutoff_ms else None
+    last = max((day.last_ms for day in report.days if day.last_ms is not None), default=None)
+    return replace(head, run_state=state, started_ms=started, ended_ms=None if _open(state) else last)
+
+
+def _open(state: RunState) -> bool:
+    return state in (RunState.PLANNED, RunState.RUNNING, RunState.PAUSED)
+
+
+def _state(connection: Connection, report: CarrierReport, of: Scope) -> RunState:
+    g = report.general
+    if not of.begun(report.cutoff_ms):
+        return RunState.PLANNED
+    if g.waiting:
+        return RunState.PAUSED if _paused(connection, of, report.cutoff_ms) else RunState.RUNNING
+    if any(cause.key == _CANCELLED for cause in report.excluded):
+        return RunState.CANCELLED
+    unsettled = g.no_receipt + g.unknown - report.extra.written_off
+    finished_at = of.run.finished_at  # set once the grace has passed, even with receipts missing
+    over = finished_at is not None and finished_at <= report.cutoff_ms
+    return RunState.FINISHED if over or not unsettled else RunState.SENT
+
+
+def _paused(connection: Connection, of: Scope, cutoff_ms: int) -> bool:
+    a = audit.c
+    own = (a.subject == f"run/{of.run.id}", a.action.in_(_ORDERS), a.at <= cutoff_ms)
+    last = connection.execute(select(a.action).where(*own).order_by(a.id.desc()).limit(1)).scalar()
+    return last in _PAUSES
+
+
+REPEATED = "repeated"  # bad line that repeats another one of its batch
+
+_OUTCOME = {
+    DeliveryState.QUEUED: "waiting",
+    DeliveryState.SUBMITTED: "no_receipt",
+    DeliveryState.UNKNOWN: "unknown",
+    DeliveryState.RELAYED: "relayed",
+    DeliveryState.DELIVERED: "delivered",
+    DeliveryState.NOT_SENT: "excluded",
+    DeliveryState.EXCLUDED: "excluded",
+    **dict.fromkeys(FAILED, "failed"),
+}
+
+
+def build(connection: Connection, run_id: int, cutoff_ms: int, *, brief: bool = False) -> CarrierReport:
+    """Return the report of a run as of `cutoff_ms` (ms since 1970), ignoring everything later.
+
+    brief: with one row for all days, and without `Extra`, networks and time steps, which take most of the
+    time. Raises NotFound, or Unbalanced if its identities do not hold. Call through db.read (one snapshot).
+    """
+    erased = erased_run_snapshot.of_run(connection, run_id, cutoff_ms)
+    return erased or _build(connection, scope.of_run(connection, run_id), cutoff_ms, brief=brief)
+
+
+def build_batch(connection: Connection, campaign_id: int, batch_id: int, cutoff_ms: int) -> CarrierReport:
+    """Return the report of one batch in one campaign; otherwise as `build`."""
+    of = scope.of_batch(connection, campaign_id, batch_id)
+    if erased_run_snapshot.of_run(connection, of.run.id, cutoff_ms) is not None:
+        raise Conflict(
+            f"The rows of campaign {campaign_id} are erased, so no batch of it has a report any more; the "
+            f"report of run {of.run.id} is kept.",
+            field="batch_id",
+        )
+    return _build(connection, of, cutoff_ms)
+
+
+def build_campaign(
+    connection: Connection, campaign_id: int, cutoff_ms: int, carrier: str | None = None
+) -> CampaignReport:
+    """Return the runs of a campaign side by side, all or one carrier's; otherwise as `build`.
+
+    Runs whose carrier sends itself are left out: nothing is measured on them, and sources are never added up.
+    """
+    name = connection.execute(select(campaigns.c.name).where(campaigns.c.id == campaign_id)).scalar()
+    if name is None:
+        raise no_such("campaign", campaign_id, field="campaign_id")
+    query = select(runs.c.id, runs.c.carrier).where(runs.c.campaign_id == campaign_id).order_by(runs.c.id)
+    found = connection.execute(query.where(runs.c.carrier == carrier) if carrier else query).all()
+    held = carrier_statement.held_runs(connection, campaign_id)
+    parts = tuple(build(connection, row.id, cutoff_ms) for row in found if row.id not in held)
+    themselves = tuple(row.carrier for row in found if row.id in held)
+    return CampaignReport(campaign_id, name, cutoff_ms, parts, themselves)
+
+
+def _build(connection: Connection, of: Scope, cutoff_ms: int, *, brief: bool = False) -> CarrierReport:
+    back = as_of.past(connection, of, cutoff_ms)
+    counts = _counts(connection, of, cutoff_ms, back)
+    on = clock.local(clock.from_ms(of.run.started_at or cutoff_ms)).date()
+    areas = areas_of(counts, on)
+    outside = sum(batch.lines - batch.accepted for batch in of.batches)
+    sent = (timeline.whole if brief else timeline.flow)(connection, of, cutoff_ms, back)
+    extra = Extra() if brief else beside(connection, of, cutoff_ms, back)
+    report = CarrierReport(
+        header=scope.header(connection, of, cutoff_ms),
+        general=sum((row.figures for row in areas), Figures(eligible=outside, excluded=outside)),
+        excluded=(*_excluded_lines(connection, of), *_not_sent(counts)),
+        extra=replace(extra, written_off=_written_off(counts)),
+        areas=areas,
+        places=by_area.measured(areas, on),
+        empty=_empty(of, areas, on),
+        outside_areas=outside,
+        days=timeline.days(sent),
+        steps=timeline.steps(sent),
+        reasons=_reasons(counts),
+        networks=() if brief else networks(connection, of, cutoff_ms),
+        cost=_cost(connection, of, cutoff_ms, back, counts),
+    )
+    _check(of, report)
+    return replace(report, header=header(connection, report, of))
+
+
+def _cost(
+    connection: Connection, of: Scope, cutoff_ms: int, back: Past, counts: Sequence[TallyCount]
+) -> SentCost | None:
+    """Return what was handed over by then has cost; None without a price of each day, or if nothing was."""
+    purpose = select(campaigns.c.purpose).where(campaigns.c.id == of.run.campaign_id)
+    whose = (of.run.carrier, str(connection.scalar(purpose)))
+    last = money.day_of(cutoff_ms)
+    known = [each for each in money.prices(connection, [whose])[whose] if each.day <= last]
+    charged = [count for count in counts if count.state in money.BILLED]
+    if not known or not charged:
+        return None
+    by_day = Counter(money.segments_by_day(connection, *of.within(deliveries)))
+    by_day.update(back.charged)
+    unknown = sum(count.segments for count in charged if count.state == DeliveryState.UNKNOWN)
+    cost = money.priced({day: n for day, n in by_day.items() if n}, unknown, known)
+    if cost is not None:
+        agree(of.name, "what is charged", cost.segments, sum(count.segments for count in charged))
+    return cost
+
+
+def _empty(of: Scope, rows: Iterable[AreaRow], on: date) -> tuple[NamedArea, ...]:
+    return by_area.empty((row.code for row in by_area.measured(rows, on)), on) if of.whole else ()
+
+
+def _counts(connection: Connection, of: Scope, cutoff_ms: int, back: Past) -> list[TallyCount]:
+    present = tally.sums(connection, *of.within(tallies), tallies.c.run_id == of.run.id)
+    counts = back.corrected(present, of.run.id)
+    if not of.begun(cutoff_ms):  # repeated numbers are found at queueing only
+        unseen = (DeliveryState.EXCLUDED, DeliveryState.QUEUED)
+        counts = [c._replace(state=unseen[1], reason=0) if c.state == unseen[0] else c for c in counts]
+    return [*counts, *_not_queued(connection, of, cutoff_ms)]
+
+
+def _written_off(counts: Iterable[TallyCount]) -> int:
+    left = (DeliveryState.UNKNOWN, NotSent.WRITTEN_OFF)
+    return sum(c.n for c in counts if (c.state, c.reason) == left)
+
+
+def _not_queued(connection: Connection, of: Scope, cutoff_ms: int) -> list[TallyCount]:
+    """Count subscribers not yet turned into deliveries as queued, or as not sent if the run was closed."""
+    s = subscribers.c
+    beyond = [and_(s.batch_id == batch.id, s.seq > batch.fanned_upto) for batch in of.batches]
+    if not beyond:
+        return []
+    query = select(s.batch_id, s.area, func.count()).where(or_(*beyond)).group_by(s.batch_id, s.area)
+    closed = of.closed(cutoff_ms)
+    state = DeliveryState.NOT_SENT if closed else DeliveryState.QUEUED
+    reason = of.run.closing if closed else 0
+    rows = connection.execute(query)
+    return [TallyCount(of.run.id, batch_id, area, state, reason, n, 0) for batch_id, area, n in rows]
+
+
+def figures_of(counts: Iterable[TallyCount]) -> Figures:
+    """Sum counts into the report's figures; lines left out at import are not among them."""
+    sums: dict[str, int] = {}
+    for count in counts:
+        sums["eligible"] = sums.get("eligible", 0) + count.n
+        outcome = _OUTCOME[DeliveryState(count.state)]
+        sums[outcome] = sums.get(outcome, 0) + count.n
+        if count.state in SENT:
+            sums["sent"] = sums.get("sent", 0) + count.n
+            sums["segments"] = sums.get("segments", 0) + count.segments
+    return Figures(**sums)
+
+
+def areas_of(counts: Sequence[TallyCount], on: date) -> tuple[AreaRow, ...]:
+    """Return counts by area, named as on that day; unknown area last."""
+    by_area: defaultdict[str | None, list[TallyCount]] = defaultdict(list)
+    for count in counts:
+        by_area[count.area].append(count)
+    codes = sorted(by_area, key=lambda code: (code is None, code))
+    return tuple(AreaRow(code, labels.area(code, on), figures_of(by_area[code])) for code in codes)
+
+
+def _excluded_lines(connection: Connection, of: Scope) -> list[Cause]:
+    ids = [batch.id for batch in of.batches]
+    query = select(bad_lines.c.reason, func.count()).where(bad_lines.c.batch_id.in_(ids))
+    rows = connection.execute(query.group_by(bad_lines.c.reason)).all()
+    wrong = [(key, n) for key, n in sorted(rows) if key != REPEATED]
+    causes = [Cause(REPEATED, labels.REPEATED_IN_BATCH, sum(batch.repeated for batch in of.batches))]
+    causes += [Cause(key, labels.bad_line(key), n) for key, n in wrong]
+    # Bad lines may have been purged; the batch still has their number.
+    purged = sum(batch.rejected for batch in of.batches) - sum(n for _, n in wrong)
+    causes += [Cause("wrong_number", labels.WRONG_NUMBER, purged)] if purged > 0 else []
+    return [cause for cause in causes if cause.n]
+
+
+def _not_sent(counts: Iterable[TallyCount]) -> list[Cause]:
+    sums: Counter[int] = Counter()
+    for count in counts:
+        if count.state in (DeliveryState.EXCLUDED, DeliveryState.NOT_SENT):
+            sums[count.reason] += count.n
+    return [Cause(labels.not_sent_key(r), labels.not_sent(r), n) for r, n in sorted(sums.items()) if n]
+
+
+def _reasons(counts: Iterable[TallyCount]) -> tuple[Cause, ...]:
+    """Return form 4: every group of the form in its order, zeros too."""
+    sums: Counter[int] = Counter()
+    for count in counts:
+        if count.state in FAILED:
+            sums[labels.group(count.reason)] += count.n
+    return tuple(Cause(reason.name.lower(), label, sums[reason]) for reason, label in labels.REASONS.items())
+
+
+def _check(of: Scope, report: CarrierReport) -> None:
+    """Check both identities for every row, and that figures counted in two ways agree."""
+    general = report.general
+    general.check(of.name)
+    for row in report.areas:
+        row.figures.check(f"{of.name}, area {row.code or 'unknown'}")
+    agree(of.name, "the number of lines", general.eligible, sum(batch.lines for batch in of.batches))
+    agree(of.name, "what was excluded", sum(c.n for c in report.excluded), general.excluded)
+    agree(of.name, "what failed", sum(c.n for c in report.reasons), general.failed)
+    for name in ("sent", "delivered", "relayed"):
+        agree(
+            of.name, f"{name} by day", sum(getattr(day, name) for day in report.days), getattr(general, name)
+        )

@@ -1,0 +1,218 @@
+"""The consolidated report of a directive: every run, measured or stated, and other addressees' work."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from sqlalchemy import Connection, Row, select
+
+from app.core.errors import no_such
+from app.database.models import campaigns, directives, frozen_reports, runs
+from app.ledger.directive_deadline import held_at
+from app.reports.build import carrier_report, unique_reach
+from app.reports.figures import addressees, carrier_statement, publications
+from app.reports.figures.addressees import AddresseeStatus, ChannelTotal
+from app.reports.figures.carrier_statement import FigureSource, Statement, by_deadline
+from app.reports.figures.figures import CarrierReport
+from app.reports.figures.publications import Publication
+from app.reports.build.scope import counted
+from app.reports.build.unique_reach import UniqueReach
+
+# A frozen report is rebuilt by the rules of its day. 1: every campaign under the directive, also drafts and
+# rejected ones; 2: those selected by `counted`, naming carrier reports frozen for its cut-off or earlier;
+# 3: with the unique reach; 4: with addresses at which the text was published.
+RULES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class ConsolidationTerms:
+    """known_ms: when it was frozen (ms since 1970); carrier reports frozen later are ignored.
+
+    brief: without the unique reach, days and what else the chairman's page does not show.
+    """
+
+    rules: int = RULES
+    known_ms: int | None = None
+    brief: bool = False
+
+    @property
+    def counts_reach(self) -> bool:
+        return self.rules >= 3 and not self.brief
+
+
+PRESENT, BRIEF = ConsolidationTerms(), ConsolidationTerms(brief=True)
+
+
+@dataclass(frozen=True, slots=True)
+class DirectiveSummary:
+    """Facts from the directive; deadline_ms: when reports are due, ms since 1970."""
+
+    id: int
+    number: str
+    issued_on: date
+    issuer: str
+    subject: str
+    deadline_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunLine:
+    """One carrier's part of one campaign; `kind` tells whether the report's or the statement's figures count.
+
+    kind None: no figures yet; version: of the frozen report in force at the cut-off, 0 for none.
+    """
+
+    run_id: int
+    campaign_id: int
+    campaign: str
+    carrier: str
+    kind: FigureSource | None
+    report: CarrierReport
+    statement: Statement | None
+    version: int
+
+    @property
+    def ended_ms(self) -> int | None:
+        if self.kind is FigureSource.MEASURED:
+            return self.report.header.ended_ms
+        return self.statement.ended_ms if self.statement else None
+
+    @property
+    def interim(self) -> bool:
+        """Whether figures may still change, or there are none yet."""
+        if self.kind is FigureSource.MEASURED:
+            return self.report.interim
+        return self.statement is None or self.statement.interim
+
+    def late(self, deadline_ms: int | None, cutoff_ms: int) -> bool:
+        """Whether it was not sent (measured) or not reported (stated) by the deadline."""
+        if deadline_ms is None:
+            return False
+        done = self.ended_ms if self.kind is FigureSource.MEASURED else self._received_ms
+        return (cutoff_ms if done is None else done) > deadline_ms
+
+    def sent_in_time(self, deadline_ms: int | None, cutoff_ms: int) -> bool | None:
+        """Return whether sending ended by the deadline; None while unknown or without a deadline."""
+        if self.kind is FigureSource.MEASURED:
+            return by_deadline(self.ended_ms, deadline_ms, cutoff_ms)
+        # Unless the carrier said it ended, it had not ended when the figures were drawn up.
+        return by_deadline(self.ended_ms, deadline_ms, self.statement.cutoff_ms) if self.statement else None
+
+    def reported_in_time(self, deadline_ms: int | None, cutoff_ms: int) -> bool | None:
+        """Return whether the carrier's figures came by the deadline; None if measured, or as above."""
+        if self.kind is FigureSource.MEASURED:
+            return None
+        return by_deadline(self._received_ms, deadline_ms, cutoff_ms)
+
+    @property
+    def _received_ms(self) -> int | None:
+        return self.statement.first_ms if self.statement else None
+
+
+@dataclass(frozen=True, slots=True)
+class ConsolidatedReport:
+    """Everything done under one directive, as of the cut-off (ms since 1970).
+
+    silent: carriers named in the directive without a run under it.
+    """
+
+    letter: DirectiveSummary
+    cutoff_ms: int
+    lines: tuple[RunLine, ...]
+    others: tuple[AddresseeStatus, ...]
+    channels: tuple[ChannelTotal, ...]
+    silent: tuple[str, ...] = ()
+    rules: int = RULES
+    reach: UniqueReach | None = None  # None by the rules of before
+    published: tuple[Publication, ...] | None = None  # likewise
+
+    @property
+    def interim(self) -> bool:
+        """Whether figures may still change, or a carrier has not reported yet."""
+        open_ = (line for line in self.lines if line.interim)
+        return any(self.rules > 1 or line.kind in (None, FigureSource.MEASURED) for line in open_)
+
+    def of(self, kind: FigureSource) -> tuple[RunLine, ...]:
+        """Return the lines with figures of one source: sources are never added up."""
+        return tuple(line for line in self.lines if line.kind is kind)
+
+
+def build(
+    connection: Connection, directive_id: int, cutoff_ms: int, terms: ConsolidationTerms = PRESENT
+) -> ConsolidatedReport:
+    """Return the report of a directive; raises NotFound, Unbalanced. Call through db.read (one snapshot)."""
+    row = connection.execute(select(directives).where(directives.c.id == directive_id)).first()
+    if row is None:
+        raise no_such("directive", directive_id, field="directive_id")
+    others = tuple(addressees.addressee_statuses(connection, directive_id, cutoff_ms, cutoff_ms))
+    lines = tuple(_lines(connection, directive_id, cutoff_ms, terms))
+    return ConsolidatedReport(
+        letter=_letter(row, held_at(connection, row.id, row.report_deadline, cutoff_ms)),
+        cutoff_ms=cutoff_ms,
+        lines=lines,
+        others=others,
+        channels=tuple(addressees.totals(others)),
+        silent=_silent(connection, directive_id, {line.carrier for line in lines}),
+        rules=terms.rules,
+        reach=_reach(connection, directive_id, cutoff_ms, lines) if terms.counts_reach else None,
+        published=_published(connection, directive_id, cutoff_ms) if terms.rules >= 4 else None,
+    )
+
+
+def _reach(
+    connection: Connection, directive_id: int, cutoff_ms: int, lines: Sequence[RunLine]
+) -> UniqueReach:
+    found, delivered = unique_reach.of_directive(connection, directive_id, cutoff_ms), Counter[int]()
+    for line in lines:
+        delivered[line.campaign_id] += line.report.general.delivered
+    unique_reach.agrees(found, delivered)
+    return found
+
+
+def _published(connection: Connection, directive_id: int, cutoff_ms: int) -> tuple[Publication, ...]:
+    return tuple(publications.of_directive(connection, directive_id, cutoff_ms))
+
+
+def _silent(connection: Connection, directive_id: int, sending: set[str]) -> tuple[str, ...]:
+    asked = addressees.of_directive(connection, directive_id)
+    return tuple(each.name for each in asked if each.carrier is not None and each.carrier not in sending)
+
+
+def _letter(row: Row[Any], deadline_ms: int | None) -> DirectiveSummary:
+    issued = date.fromisoformat(row.issued_on)
+    return DirectiveSummary(row.id, row.number, issued, row.issuer, row.subject, deadline_ms)
+
+
+def _lines(
+    connection: Connection, directive_id: int, cutoff_ms: int, terms: ConsolidationTerms
+) -> list[RunLine]:
+    r, c = runs.c, campaigns.c
+    query = select(r.id, r.carrier, c.id, c.name).join(campaigns, c.id == r.campaign_id)
+    asked = query.where(c.directive_id == directive_id, c.created_at <= cutoff_ms).order_by(c.id, r.id)
+    asked = asked if terms.rules < 2 else asked.where(counted(cutoff_ms))
+    found = []
+    for run_id, carrier, campaign_id, name in connection.execute(asked).all():
+        statement = carrier_statement.latest(connection, run_id, cutoff_ms)
+        held = run_id in carrier_statement.held_runs(connection, campaign_id)
+        report = carrier_report.build(connection, run_id, cutoff_ms, brief=terms.brief)
+        version = _version(connection, run_id, cutoff_ms, terms)
+        kind = carrier_statement.basis(held, statement)
+        found.append(RunLine(run_id, campaign_id, name, carrier, kind, report, statement, version))
+    return found
+
+
+def _version(connection: Connection, run_id: int, cutoff_ms: int, terms: ConsolidationTerms) -> int:
+    """Return the last version of the run's report in force at the cut-off; 0 for none.
+
+    A run frozen together with its directive has the same cut-off but is written later.
+    """
+    t = frozen_reports.c
+    by = t.created_at if terms.rules < 2 else t.cutoff_at
+    own = [t.kind == "run", t.subject_id == run_id, by <= cutoff_ms]
+    if terms.rules >= 2 and terms.known_ms is not None:
+        own.append(t.created_at <= terms.known_ms)
+    return connection.execute(select(t.version).where(*own).order_by(t.version.desc())).scalar() or 0

@@ -1,0 +1,148 @@
+"""Signs that a carrier's receipts are fabricated or missing. They change nothing: a person must ask.
+
+Real receipts are uneven: some handsets are off, some slow, and none has a message before it was sent. Only
+receipts of handset level are examined; the others claim no handset.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sqlalchemy import ColumnElement, Connection, func, select
+
+from app.core import clock
+from app.core.states import SENT, DeliveryState
+from app.database.models import deliveries
+from app.reports.build import scope
+from app.reports.figures.figures import OVER
+from app.reports.build.scope import Scope, proved
+from carriers.contract import ReceiptLevel
+
+_ENOUGH = 1000  # below this an even result may be chance
+_EVEN = 0.99  # share within 1.5 s of each other: no network is so even
+_HALF_S = 500  # ms
+_EARLY_MS = 65_000  # many carriers state only the minute, and clocks differ by seconds
+_MOST_EARLY = 0.01
+
+_d = deliveries.c
+_DELAY = _d.done_at - _d.submitted_at
+
+
+class Sign(StrEnum):
+    ALL_DELIVERED = "all_delivered"
+    NONE_DELIVERED = "none_delivered"
+    EVEN_DELAY = "even_delay"
+    EARLY = "early"
+    SWITCHED_OFF = "switched_off"
+
+
+@dataclass(frozen=True, slots=True)
+class FraudSignal:
+    """One sign, shown by `messages` of `of` possible ones; `detail`: what it means."""
+
+    sign: Sign
+    messages: int
+    of: int
+    detail: str
+
+
+def doubts(connection: Connection, run_id: int, switched_off: Collection[int] = ()) -> list[FraudSignal]:
+    """Return the signs found among all messages of the run; raises NotFound.
+
+    switched_off: numbers (84xxxxxxxxx) of our own test handsets that are off and stand in carriers' lists.
+    """
+    of = scope.of_run(connection, run_id)
+    sent, delivered = _counts(connection, *_where(of))
+    found = [
+        _all_delivered(sent, delivered),
+        _none_delivered(connection, of, sent, delivered),
+        _even(connection, of, delivered),
+        _early(connection, of, delivered),
+        _off(connection, of, switched_off),
+    ]
+    return [doubt for doubt in found if doubt is not None]
+
+
+def _where(of: Scope, *more: ColumnElement[bool]) -> list[ColumnElement[bool]]:
+    return [*of.within(deliveries), _d.run_id == of.run.id, *more]
+
+
+def _received(of: Scope, *more: ColumnElement[bool]) -> list[ColumnElement[bool]]:
+    return _where(of, _d.state == int(DeliveryState.DELIVERED), *more)
+
+
+def _counts(connection: Connection, *where: ColumnElement[bool]) -> tuple[int, int]:
+    """Return (messages sent, those reported on their handset)."""
+    query = select(_d.state, func.count()).where(*where).group_by(_d.state)
+    by_state = {int(state): int(n) for state, n in connection.execute(query)}
+    return sum(by_state.get(int(state), 0) for state in SENT), by_state.get(int(DeliveryState.DELIVERED), 0)
+
+
+def _all_delivered(sent: int, delivered: int) -> FraudSignal | None:
+    if sent < _ENOUGH or delivered < sent:
+        return None
+    detail = (
+        "Every single message is said to be on its telephone; in any real list some are off or out of use."
+    )
+    return FraudSignal(Sign.ALL_DELIVERED, delivered, sent, detail)
+
+
+def _none_delivered(connection: Connection, of: Scope, sent: int, delivered: int) -> FraudSignal | None:
+    """Flag a finished run that reached no handset although its receipts come from handsets."""
+    if sent < _ENOUGH or delivered or of.run.state not in OVER:
+        return None
+    if proved(connection, of.run, clock.now_ms()) != ReceiptLevel.HANDSET:
+        return None
+    relayed = select(func.count()).where(*_where(of, _d.state == int(DeliveryState.RELAYED)))
+    if connection.execute(relayed).scalar_one():
+        return None  # the centre accepted them, so handset receipts may be late
+    detail = (
+        "Not one message is said to be on its telephone: the carrier has sent none of them on, or its "
+        "receipts do not come here."
+    )
+    return FraudSignal(Sign.NONE_DELIVERED, sent, sent, detail)
+
+
+def _even(connection: Connection, of: Scope, delivered: int) -> FraudSignal | None:
+    """Flag a run where nearly all delays lie in three adjacent half seconds."""
+    if delivered < _ENOUGH:
+        return None
+    at = _DELAY // _HALF_S
+    query = select(at, func.count()).where(*_received(of, _d.submitted_at.is_not(None))).group_by(at)
+    steps = {int(step): int(n) for step, n in connection.execute(query)}
+    middle = max(steps, key=lambda at: _around(steps, at), default=0)
+    alike = _around(steps, middle)
+    if alike < _EVEN * delivered:
+        return None
+    seconds = middle * _HALF_S / 1000
+    detail = (
+        f"The delays are all alike, about {seconds:g} s: telephones answer when they can, not by a clock."
+    )
+    return FraudSignal(Sign.EVEN_DELAY, alike, delivered, detail)
+
+
+def _around(steps: dict[int, int], at: int) -> int:
+    return sum(steps.get(near, 0) for near in (at - 1, at, at + 1))
+
+
+def _early(connection: Connection, of: Scope, delivered: int) -> FraudSignal | None:
+    query = select(func.count()).where(*_received(of, _DELAY < -_EARLY_MS))
+    early = int(connection.execute(query).scalar_one())
+    if early <= _MOST_EARLY * delivered:
+        return None
+    detail = (
+        "They are said to have come before they were sent; the carrier's clock or time zone may be wrong."
+    )
+    return FraudSignal(Sign.EARLY, early, delivered, detail)
+
+
+def _off(connection: Connection, of: Scope, switched_off: Collection[int]) -> FraudSignal | None:
+    if not switched_off:
+        return None
+    sent, said = _counts(connection, *_where(of, _d.phone.in_(sorted(switched_off))))
+    if not said:
+        return None
+    detail = "A telephone of ours that is switched off is said to have it."
+    return FraudSignal(Sign.SWITCHED_OFF, said, sent, detail)

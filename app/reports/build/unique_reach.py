@@ -1,0 +1,261 @@
+"""Unique reach: persons whom the campaigns of a directive reached at least once; parts of it.
+
+A person is a number, and reached once its telephone has proved a message. Each counts once, for the earliest
+campaign that reached them and its carrier, so the parts add up to the whole; later ones are repeats.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import date
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, case, func, insert, literal, select
+
+from app.core import areas, clock
+from app.core.errors import no_such
+from app.core.states import DeliveryState
+from app.database.connection import shared_ms
+from app.database.models import campaigns, deliveries, directives, kept_reach, receipts, runs
+from app.ledger import erasure_state
+from app.ledger.contract import TallyCount
+from app.reports.figures import labels, tally
+from app.reports.figures.figures import agree
+from carriers.contract import ReceiptLevel, ReceiptStatus
+
+
+@dataclass(frozen=True, slots=True)
+class ReachCount:
+    """Persons of one campaign, carrier and area code: first reached by it, and reached before as well."""
+
+    campaign_id: int
+    carrier: str
+    area: str | None
+    first: int
+    repeated: int
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignReach:
+    """first + repeated are all whom the campaign reached. kept: counted when numbers were erased."""
+
+    campaign_id: int
+    name: str
+    first: int
+    repeated: int
+    kept: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CarrierReach:
+    carrier: str
+    persons: int
+
+
+@dataclass(frozen=True, slots=True)
+class AreaReach:
+    """code: null for persons of unknown area."""
+
+    code: str | None
+    name: str
+    persons: int
+
+
+@dataclass(frozen=True, slots=True)
+class UniqueReach:
+    """Persons reached at least once under a directive, as of cutoff_ms (ms since 1970).
+
+    by_carrier and by_area each add up to persons; so do the `first` of by_campaign.
+    """
+
+    directive_id: int
+    cutoff_ms: int
+    persons: int
+    by_campaign: tuple[CampaignReach, ...]
+    by_carrier: tuple[CarrierReach, ...]
+    by_area: tuple[AreaReach, ...]
+
+
+def of_directive(connection: Connection, directive_id: int, cutoff_ms: int) -> UniqueReach:
+    """Count the reach as of the cut-off. Call through db.read (one snapshot)."""
+    c = campaigns.c
+    own = select(c.id, c.name).where(c.directive_id == directive_id, c.created_at <= cutoff_ms)
+    names = {row.id: row.name for row in connection.execute(own.order_by(c.id))}
+    found, kept = list(_counts(connection, list(names), cutoff_ms)), _kept(connection, list(names))
+    by_campaign = [
+        CampaignReach(
+            number, name, *_sums(each for each in found if each.campaign_id == number), number in kept
+        )
+        for number, name in names.items()
+    ]
+    on = _day(connection, list(names), cutoff_ms)
+    return UniqueReach(
+        directive_id=directive_id,
+        cutoff_ms=cutoff_ms,
+        persons=sum(each.first for each in found),
+        by_campaign=tuple(each for each in by_campaign if each.first or each.repeated),
+        by_carrier=tuple(_by_carrier(found)),
+        by_area=tuple(_by_area(found, on)),
+    )
+
+
+def _day(connection: Connection, ids: Sequence[int], cutoff_ms: int) -> date:
+    """Return the day by whose areas persons are told: of the first start of a run, as in other reports."""
+    first = select(func.min(runs.c.started_at)).where(runs.c.campaign_id.in_(ids))
+    begun: int | None = connection.execute(first).scalar()
+    return clock.local(clock.from_ms(cutoff_ms if begun is None else min(begun, cutoff_ms))).date()
+
+
+def present(connection: Connection, directive_id: int) -> UniqueReach:
+    """Count the reach as of now. Raises NotFound."""
+    if connection.execute(select(directives.c.id).where(directives.c.id == directive_id)).first() is None:
+        raise no_such("directive", directive_id)
+    return of_directive(connection, directive_id, shared_ms(connection))
+
+
+def of_campaigns(connection: Connection, ids: Sequence[int], cutoff_ms: int) -> list[ReachCount]:
+    """Count among these campaigns only, such as the rounds of a plan."""
+    return list(_counts(connection, sorted(ids), cutoff_ms))
+
+
+def _sums(of: Iterable[ReachCount]) -> tuple[int, int]:
+    counts = list(of)
+    return sum(each.first for each in counts), sum(each.repeated for each in counts)
+
+
+def _by_carrier(of: Iterable[ReachCount]) -> Iterator[CarrierReach]:
+    found: Counter[str] = Counter()
+    for each in of:
+        found[each.carrier] += each.first
+    return (CarrierReach(carrier, n) for carrier, n in sorted(found.items()) if n)
+
+
+def _by_area(of: Iterable[ReachCount], on: date) -> Iterator[AreaReach]:
+    """Sum by the areas of that day, those of unknown area last."""
+    found: Counter[str | None] = Counter()
+    for each in of:
+        found[each.area and (areas.place(each.area, on) or each.area)] += each.first
+    rows = sorted(found.items(), key=lambda row: (row[0] is None, row[0] or ""))
+    return (AreaReach(code, labels.area(code, on), n) for code, n in rows if n)
+
+
+# ---- Counting
+
+
+def _counts(connection: Connection, ids: Sequence[int], cutoff_ms: int) -> Iterator[ReachCount]:
+    """Count campaign by campaign; what was kept when numbers were erased stays as it was."""
+    k, kept = kept_reach.c, _kept(connection, ids)
+    query = select(kept_reach).where(k.campaign_id.in_(ids)).order_by(k.campaign_id, k.carrier, k.area)
+    for row in connection.execute(query).all():
+        yield ReachCount(row.campaign_id, row.carrier, row.area or None, row.first, row.repeated)
+    living = [each for each in ids if each not in kept]
+    for nth, campaign_id in enumerate(living):
+        for row in _count(connection, campaign_id, living[:nth], cutoff_ms):
+            yield ReachCount(campaign_id, row.carrier, row.area, int(row.first), int(row.repeated))
+
+
+def _kept(connection: Connection, ids: Sequence[int]) -> set[int]:
+    k = kept_reach.c.campaign_id
+    return set(connection.execute(select(k).where(k.in_(ids)).distinct()).scalars())
+
+
+def _count(connection: Connection, campaign_id: int, before: Sequence[int], cutoff_ms: int) -> Sequence[Any]:
+    d, e, r = deliveries.c, deliveries.alias("e"), runs.c
+    reached = [d.campaign_id == campaign_id, *_reached(connection, d, [campaign_id], cutoff_ms)]
+    again: ColumnElement[bool] = literal(1) == 0
+    if before:
+        known = select(literal(1)).where(e.c.campaign_id.in_(before), e.c.phone == d.phone)
+        known = known.where(*_reached(connection, e.c, before, cutoff_ms)).limit(1)
+        again = known.scalar_subquery().is_not(None)
+    each = select(d.run_id, d.area, case((again, 1), else_=0).label("again")).where(*reached).subquery().c
+    first, repeated = func.sum(1 - each.again).label("first"), func.sum(each.again).label("repeated")
+    query = select(r.carrier, each.area, first, repeated).join(runs, r.id == each.run_id)
+    return connection.execute(query.group_by(r.carrier, each.area).order_by(r.carrier, each.area)).all()
+
+
+def _reached(connection: Connection, d: Any, ids: Sequence[int], cutoff_ms: int) -> list[ColumnElement[bool]]:
+    """Select what had been delivered by then; it stays so, and its last good receipt says when."""
+    delivered = d.state == DeliveryState.DELIVERED
+    r = receipts.c
+    came = (r.changed, r.status == ReceiptStatus.DELIVERED.value, r.level == ReceiptLevel.HANDSET)
+    later = (*came, func.coalesce(r.matched_at, r.received_at) > cutoff_ms)
+    if connection.execute(select(r.seq).where(r.campaign_id.in_(ids), *later).limit(1)).first() is None:
+        return [delivered]
+    own = (r.campaign_id == d.campaign_id, r.batch_id == d.batch_id, r.seq == d.seq)
+    return [delivered, select(literal(1)).where(*own, *later).limit(1).scalar_subquery().is_(None)]
+
+
+# ---- Keeping, and checking
+
+
+def to_keep(connection: Connection, campaign_id: int, cutoff_ms: int) -> list[ReachCount]:
+    """Count for all campaigns under this one's directive: its numbers are about to be erased.
+
+    For the others too, since nobody could tell any more whom they reached for the second time.
+    """
+    directive = select(campaigns.c.directive_id).where(campaigns.c.id == campaign_id)
+    of = connection.execute(directive).scalar()
+    own = campaigns.c.id == campaign_id if of is None else campaigns.c.directive_id == of
+    ids = list(connection.execute(select(campaigns.c.id).where(own).order_by(campaigns.c.id)).scalars())
+    known = _kept(connection, ids)
+    return [each for each in _counts(connection, ids, cutoff_ms) if each.campaign_id not in known]
+
+
+def keep(connection: Connection, counts: Sequence[ReachCount]) -> None:
+    """Keep these counts, unless they were kept meanwhile."""
+    for each in counts:
+        row = asdict(each) | {"area": each.area or ""}
+        key = (kept_reach.c[name] == row[name] for name in ("campaign_id", "carrier", "area"))
+        if connection.execute(select(kept_reach.c.first).where(*key)).first() is None:
+            connection.execute(insert(kept_reach).values(row))
+
+
+def differences(connection: Connection) -> list[str]:
+    """Recount each directive's reach in another way, and what was kept by its tallies; return differences."""
+    found: list[str] = []
+    for directive_id in connection.execute(select(directives.c.id).order_by(directives.c.id)).scalars().all():
+        own = select(campaigns.c.id).where(campaigns.c.directive_id == directive_id)
+        ids = list(connection.execute(own.order_by(campaigns.c.id)).scalars())
+        kept = _kept(connection, ids)
+        found += _recounted(connection, directive_id, [each for each in ids if each not in kept])
+        for number in sorted(kept):
+            found += _as_kept(connection, number)
+    return found
+
+
+def _recounted(connection: Connection, directive_id: int, ids: Sequence[int]) -> Iterator[str]:
+    d = deliveries.c
+    each = select(d.phone).where(d.campaign_id.in_(ids), d.state == DeliveryState.DELIVERED)
+    distinct = select(func.count()).select_from(each.distinct().subquery())
+    persons = sum(of.first for of in _counts(connection, ids, clock.now_ms() + clock.DAY_MS))
+    counted = connection.execute(distinct).scalar_one()
+    if persons != counted:
+        yield f"Directive {directive_id}: its reach is {persons} persons, its rows have {counted} numbers."
+
+
+def _as_kept(connection: Connection, campaign_id: int) -> Iterator[str]:
+    """Compare what was kept with the tallies, which stand still once the rows are erased."""
+    row = erasure_state.of_campaign(connection, campaign_id)
+    if row is None or row.ended_at is None or erasure_state.of_totals(connection, campaign_id):
+        return
+    first, repeated = _sums(_counts(connection, [campaign_id], clock.now_ms()))
+    said = sum(map(_delivered, tally.of_campaign(connection, campaign_id)))
+    if first + repeated != said:
+        yield (
+            f"Campaign {campaign_id}: {first} persons were kept as reached first and {repeated} again; its "
+            f"tallies have delivered {said}."
+        )
+
+
+def agrees(reach: UniqueReach, delivered: Mapping[int, int]) -> None:
+    """Raise Unbalanced unless each campaign's persons are the messages that its reports have delivered."""
+    for each in reach.by_campaign:
+        if not each.kept:
+            said = delivered.get(each.campaign_id, 0)
+            agree(f"Campaign {each.campaign_id}", "unique reach", each.first + each.repeated, said)
+
+
+def _delivered(count: TallyCount) -> int:
+    return count.n if count.state == DeliveryState.DELIVERED else 0

@@ -1,0 +1,1 @@
+"""Papers and tables as files: docx, pdf, xlsx, csv, json and plain text."""

@@ -1,0 +1,190 @@
+"""Renders a report in any format; all formats print the same figures."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from app.core.errors import Invalid
+from app.reports.build.consolidated import ConsolidatedReport
+from app.reports.build.stated_report import StatedReport
+from app.reports.build.stated_report import first_day as stated_day
+from app.reports.export import csv_file, json_file, text
+from app.reports.figures.figures import CampaignReport, CarrierReport
+from app.reports.figures.table_model import ReportTable, TableRow
+from app.reports.figures.version import PREVIEW, Version
+from app.reports.forms import (
+    carrier_tables,
+    comparison_tables,
+    directive_areas,
+    publication_tables,
+    stated_forms,
+)
+from app.reports.forms.letterhead import POLICE, Letterhead, Letterheads
+from app.reports.papers import annexes, carrier_paper, consolidated_paper, stated_paper
+from app.reports.papers.model import PaperDocument
+
+OfRun = CarrierReport | StatedReport
+Report = OfRun | CampaignReport | ConsolidatedReport
+
+
+class Format(StrEnum):
+    JSON = "json"
+    CSV = "csv"
+    XLSX = "xlsx"
+    TEXT = "text"
+    DOCX = "docx"
+    PDF = "pdf"
+    SUMMARY = "summary"  # one page of PDF for the chairman, of a directive
+
+
+_OFFICE = "application/vnd.openxmlformats-officedocument"
+MEDIA_TYPES = {
+    Format.JSON: "application/json",
+    Format.CSV: "text/csv; charset=utf-8",
+    Format.XLSX: f"{_OFFICE}.spreadsheetml.sheet",
+    Format.TEXT: "text/plain; charset=utf-8",
+    Format.DOCX: f"{_OFFICE}.wordprocessingml.document",
+    Format.PDF: "application/pdf",
+    Format.SUMMARY: "application/pdf",
+}
+BINARY = (Format.XLSX, Format.DOCX, Format.PDF, Format.SUMMARY)
+
+
+# Imported on use: the document and workbook libraries are a fifth of what the API loads, and a process that
+# starts or recovers must not wait for them.
+
+
+def _docx(said: PaperDocument) -> bytes:
+    from app.reports.export import docx_file
+
+    return docx_file.render(said)
+
+
+def _pdf(said: PaperDocument) -> bytes:
+    from app.reports.export import pdf_file
+
+    return pdf_file.render(said)
+
+
+def _xlsx(tables: tuple[ReportTable, ...], cutoff_ms: int) -> bytes:
+    from app.reports.export import xlsx_file
+
+    return xlsx_file.render(tables, cutoff_ms)
+
+
+PAPERS: dict[Format, Callable[[PaperDocument], bytes]] = {Format.DOCX: _docx, Format.PDF: _pdf}
+
+
+def file_name(stem: str, form: Format) -> str:
+    return f"{stem}-summary.pdf" if form is Format.SUMMARY else f"{stem}.{form}"
+
+
+class Rendered(NamedTuple):
+    content: bytes
+    media_type: str
+
+
+def render(
+    report: Report, form: Format, letterheads: Letterheads | None = None, version: Version = PREVIEW
+) -> Rendered:
+    """Render the report. A campaign's XLSX and CSV hold form 5 and then every run's forms, its text only form
+    5; it has no document of its own (raises Invalid).
+    """
+    if form is Format.SUMMARY:
+        content = _pdf(_summary(report, letterheads or Letterheads(()), version))
+    elif form in PAPERS:
+        content = PAPERS[form](paper(report, letterheads or Letterheads(()), version))
+    else:
+        content = _content(report, form, version)
+    return Rendered(content, MEDIA_TYPES[form])
+
+
+def paper(report: Report, letterheads: Letterheads, version: Version = PREVIEW) -> PaperDocument:
+    return annexes.with_code(_composed(report, letterheads, version), version.printed)
+
+
+def _composed(report: Report, letterheads: Letterheads, version: Version) -> PaperDocument:
+    if isinstance(report, CarrierReport):
+        return carrier_paper.compose(report, head_of(report, letterheads), version)
+    if isinstance(report, ConsolidatedReport):
+        return consolidated_paper.compose(report, head_of(report, letterheads), version)
+    if isinstance(report, StatedReport):
+        return stated_paper.compose(report, head_of(report, letterheads), version)
+    raise Invalid("Papers (docx, pdf) are written of a run, a batch or a directive.", field="format")
+
+
+def _summary(report: Report, letterheads: Letterheads, version: Version) -> PaperDocument:
+    if not isinstance(report, ConsolidatedReport):
+        raise Invalid("A summary is written of a directive.", field="format")
+    return consolidated_paper.summary(report, head_of(report, letterheads), version)
+
+
+def head_of(report: OfRun | ConsolidatedReport, letterheads: Letterheads) -> Letterhead:
+    """Return the author's letterhead, by the first day of the campaign."""
+    if isinstance(report, CarrierReport):
+        return letterheads.of(report.header.carrier, carrier_paper.first_day(report))
+    if isinstance(report, StatedReport):
+        return letterheads.of(report.header.carrier, stated_day(report.header))
+    return letterheads.of(POLICE, consolidated_paper.first_day(report))
+
+
+def document(report: Report) -> dict[str, Any]:
+    """Return the report as parsed JSON, comparable with a stored one."""
+    read: dict[str, Any] = json.loads(json_file.render(_document(report)))
+    return read
+
+
+def _document(report: Report) -> dict[str, Any]:
+    if isinstance(report, ConsolidatedReport):
+        return json_file.of_directive(report)
+    if isinstance(report, StatedReport):
+        return json_file.of_stated(report)
+    return json_file.of_campaign(report) if isinstance(report, CampaignReport) else json_file.of_run(report)
+
+
+def _content(report: Report, form: Format, version: Version) -> bytes:
+    if form is Format.JSON:
+        return json_file.render(document(report))
+    if form is Format.XLSX:
+        return _xlsx(sheets_of(report, version), report.cutoff_ms)
+    if form is Format.CSV:
+        return csv_file.render(sheets_of(report, version))
+    return text.render(_for_reading(report, tables_of(report, version))).encode()
+
+
+def _for_reading(report: Report, tables: tuple[ReportTable, ...]) -> tuple[ReportTable, ...]:
+    """Leave out the time steps: they serve the chart only."""
+    if isinstance(report, CampaignReport):
+        return tables[:1]
+    return tuple(form for form in tables if form.name != carrier_tables.STEPS)
+
+
+def sheets_of(report: Report, version: Version = PREVIEW) -> tuple[ReportTable, ...]:
+    """Return the tables of workbook and CSV: every form, and those that are too long for a paper."""
+    longer = comparison_tables.reach_by_area(report) if isinstance(report, ConsolidatedReport) else ()
+    return (*tables_of(report, version), *longer)
+
+
+def tables_of(report: Report, version: Version = PREVIEW) -> tuple[ReportTable, ...]:
+    """Return every form of the report, and the changes since the version before."""
+    if isinstance(report, ConsolidatedReport):
+        areas = directive_areas.of_directive(report)
+        found = (comparison_tables.head(report), *comparison_tables.of_directive(report))
+        found += (areas,) if areas.rows else ()
+        found += (*comparison_tables.reach(report), *comparison_tables.cost(report))
+        found += (publication_tables.of_directive(report),) if report.published else ()
+    elif isinstance(report, StatedReport):
+        found = stated_forms.of_run(report)
+    else:
+        found = (
+            carrier_tables.of_campaign(report)
+            if isinstance(report, CampaignReport)
+            else carrier_tables.of_run(report)
+        )
+    if version.number:
+        row = TableRow("version", ("Bản", str(version.number)))
+        found = tuple(t._replace(rows=(row, *t.rows)) if t.name == "Thông tin" else t for t in found)
+    return (*found, carrier_tables.changes(version)) if version.since else found

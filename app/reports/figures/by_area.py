@@ -1,0 +1,169 @@
+"""Group figures by area: districts until 06-2025, communes since, and both by old district."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Generic, TypeVar
+
+from app.core import areas
+from app.reports.figures import carrier_statement as stated
+from app.reports.figures import labels
+from app.reports.figures.carrier_statement import AreaCounts, StatedCounts
+from app.reports.figures.figures import AreaRow, Figures, NamedArea
+
+Place = Callable[[str], str | None]  # code -> code of its row; None: cannot be placed
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class _Part(Generic[T]):
+    code: str | None
+    figures: T
+
+
+def measured(rows: Iterable[AreaRow], on: date) -> tuple[AreaRow, ...]:
+    """Sum measured rows by the areas in force on that day; unknown area last."""
+    parts = [_Part(row.code, row.figures) for row in rows]
+    found = _grouped(parts, lambda code: areas.place(code, on))
+    return tuple(AreaRow(code, label(code, on), sum(own, Figures())) for code, own in found.items())
+
+
+def stated_rows(rows: Iterable[AreaCounts], on: date) -> tuple[AreaCounts, ...]:
+    parts = [_Part(row.code, row.counts) for row in rows]
+    found = _grouped(parts, lambda code: areas.place(code, on))
+    return tuple(AreaCounts(code, label(code, on), stated.add(own)) for code, own in found.items())
+
+
+def empty(codes: Iterable[str | None], on: date, within: Iterable[str] = ()) -> tuple[NamedArea, ...]:
+    """Return the areas of that day missing from `codes`, all or those `within`; none if no code is known."""
+    found = {code for code in codes if code is not None}
+    if not found:
+        return ()
+    asked = {row for code in within for row in areas.rows_of(code, on)}
+    every = [area.code for area in areas.reported(on)]
+    return tuple(
+        NamedArea(code, label(code, on))
+        for code in every
+        if code not in found and (not asked or code in asked)
+    )
+
+
+def label(code: str | None, on: date) -> str:
+    return labels.NO_AREA if code is None else areas.name(code, on)
+
+
+def _grouped(parts: Sequence[_Part[T]], place: Place) -> dict[str | None, list[T]]:
+    """Group by row, sorted by code, None last. A code without a place keeps a row of its own."""
+    found: defaultdict[str | None, list[T]] = defaultdict(list)
+    for part in parts:
+        code = part.code
+        found[None if code is None else place(code) or code].append(part.figures)
+    return {code: found[code] for code in sorted(found, key=lambda code: (code is None, code or ""))}
+
+
+@dataclass(frozen=True, slots=True)
+class Mixed:
+    """Figures of one area, each source apart; None: nothing from that source.
+
+    handset: the measured figures of links with handset receipts; the share received uses only these.
+    """
+
+    measured: Figures | None = None
+    stated: StatedCounts | None = None
+    manual: StatedCounts | None = None
+    handset: Figures | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Area rows of one campaign by source, and the day whose areas name them."""
+
+    on: date
+    measured: tuple[AreaRow, ...]
+    stated: tuple[AreaCounts, ...]
+    manual: tuple[AreaCounts, ...]
+    handset: tuple[AreaRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MixedRow:
+    code: str | None
+    name: str
+    figures: Mixed
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One area in two campaigns."""
+
+    code: str | None
+    name: str
+    first: Mixed
+    second: Mixed
+
+
+def rows_of(sources: Sources) -> tuple[MixedRow, ...]:
+    found = _mixed(sources, lambda code: areas.place(code, sources.on))
+    return tuple(MixedRow(code, label(code, sources.on), mixed) for code, mixed in _sorted(found))
+
+
+def on_same_areas(first: Sources, second: Sources) -> tuple[Pair, ...]:
+    """Pair two campaigns by the areas of their day where these agree, else by old districts."""
+    same = areas.reported(first.on) == areas.reported(second.on)
+    earlier = min(first.on, second.on)
+
+    def placed(of: Sources) -> dict[str | None, Mixed]:
+        return _mixed(of, lambda code: areas.place(code, of.on) if same else _home(code, of.on))
+
+    left, right = placed(first), placed(second)
+    codes = sorted({*left, *right}, key=lambda code: (code is None, code or ""))
+    nothing = Mixed()
+    return tuple(
+        Pair(code, label(code, earlier), left.get(code, nothing), right.get(code, nothing)) for code in codes
+    )
+
+
+def _home(code: str, on: date) -> str | None:
+    return next(iter(areas.old_districts(code, on)), None)
+
+
+def footnotes(*days: date) -> list[str]:
+    """Explain, in Vietnamese, communes that cross the borders of old districts."""
+    if len({tuple(areas.reported(day)) for day in days}) < 2:
+        return []
+    notes = []
+    for area in areas.crossing():
+        home, *others = areas.old_districts(area.code, area.since)
+        before = max(min(days), date(2024, 1, 1))
+        names = ", ".join(areas.name(code, before) for code in others)
+        notes.append(
+            f"{area.name} ({area.code}) gồm cả một phần của {names} trước đây; "
+            f"số liệu của xã này xếp vào {areas.name(home, before)}."
+        )
+    return notes
+
+
+def _mixed(sources: Sources, place: Place) -> dict[str | None, Mixed]:
+    kinds = (
+        _grouped([_Part(row.code, row.figures) for row in sources.measured], place),
+        _grouped([_Part(row.code, row.counts) for row in sources.stated], place),
+        _grouped([_Part(row.code, row.counts) for row in sources.manual], place),
+    )
+    counted, said, entered = kinds
+    proved = _grouped([_Part(row.code, row.figures) for row in sources.handset], place)
+    return {
+        code: Mixed(
+            measured=sum(counted[code], Figures()) if code in counted else None,
+            stated=stated.add(said[code]) if code in said else None,
+            manual=stated.add(entered[code]) if code in entered else None,
+            handset=sum(proved[code], Figures()) if code in proved else None,
+        )
+        for code in {**counted, **said, **entered}
+    }
+
+
+def _sorted(found: dict[str | None, Mixed]) -> list[tuple[str | None, Mixed]]:
+    return sorted(found.items(), key=lambda pair: (pair[0] is None, pair[0] or ""))

@@ -1,0 +1,71 @@
+"""Vietnamese number and time formats: 1.234.567 and 92,5 %, dd/mm/yyyy hh:mm."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from app.core import clock
+from app.reports.figures.table_model import CellKind
+
+NOTHING = "–"
+
+
+def count(number: int) -> str:
+    """1234567 -> 1.234.567"""
+    return f"{number:,}".replace(",", ".")
+
+
+def percent(ratio: float | None) -> str:
+    """0.925 -> 92,5 %; a dash for None.
+
+    Never rounded up to 100 % or down to 0 %, which would claim all or nothing.
+    """
+    if ratio is None:
+        return NOTHING
+    tenths = round(ratio * 1000)
+    if ratio < 1:
+        tenths = min(tenths, 999)
+    if ratio > 0:
+        tenths = max(tenths, 1)
+    return f"{tenths / 10:.1f}\u00a0%".replace(".", ",")
+
+
+def rate(per_second: float | None) -> str:
+    """1234.5 -> 1.234,5; a dash for None."""
+    if per_second is None:
+        return NOTHING
+    whole, _, tenth = f"{per_second:.1f}".partition(".")
+    return f"{count(int(whole))},{tenth}"
+
+
+def moment(ms: int | None) -> str:
+    """Format ms since 1970 as dd/mm/yyyy hh:mm:ss in Viet Nam time; a dash for None."""
+    return NOTHING if ms is None else clock.local(clock.from_ms(ms)).strftime("%d/%m/%Y %H:%M:%S")
+
+
+def hour(ms: int | None) -> str:
+    """Format ms since 1970 as official papers say it: 17 giờ 00 ngày 09/02/2024; a dash for None."""
+    if ms is None:
+        return NOTHING
+    at = clock.local(clock.from_ms(ms))
+    return f"{at:%H} giờ {at:%M} ngày {at:%d/%m/%Y}".replace(" giờ ", "\u00a0giờ\u00a0")
+
+
+def day_of(value: str | None) -> str:
+    """Format an ISO date as dd/mm/yyyy; "" for None."""
+    return "" if value is None else f"{date.fromisoformat(value):%d/%m/%Y}"
+
+
+def iso(ms: int | None) -> str | None:
+    """Format ms since 1970 as ISO 8601 with Viet Nam's offset."""
+    return None if ms is None else clock.local(clock.from_ms(ms)).isoformat(timespec="seconds")
+
+
+def shown(kind: CellKind, value: str | int | float | None) -> str:
+    if isinstance(value, str):
+        return value
+    if kind is CellKind.RATIO:
+        return percent(value)
+    if kind is CellKind.RATE:
+        return rate(value)
+    return "" if value is None else count(int(value))

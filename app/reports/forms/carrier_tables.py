@@ -1,0 +1,347 @@
+"""Forms of the result report (Biểu 1 to 5) with Vietnamese labels, filled from a report."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from datetime import date
+
+from app.reports.figures import labels
+from app.reports.figures.carrier_statement import FigureSource
+from app.reports.figures.figures import (
+    CampaignReport,
+    CarrierReport,
+    Cause,
+    DayRow,
+    Figures,
+    Header,
+    NamedArea,
+    TimeStep,
+)
+from app.reports.figures.numbers import NOTHING, count, moment
+from app.reports.figures.table_model import (
+    Cell,
+    CellKind,
+    Formula,
+    ReportTable,
+    TableChart,
+    TableColumn,
+    TableRow,
+    ratio,
+    total,
+    value,
+)
+from app.reports.figures.version import Version
+from app.reports.forms.citation import named_as_stored
+from app.reports.forms.count_columns import LEVELS, cells, columns, measured, part, totals, unproved, whose
+from carriers.contract import Reason
+
+INTERIM = "SỐ LIỆU TẠM THỜI: còn tin đang chờ gửi, chưa có biên nhận hoặc chưa rõ kết quả"
+FINAL = "Số liệu cuối cùng"
+STEPS = "Diễn biến"
+_SERIES = ("sent", "delivered", "relayed")
+
+
+def of_run(report: CarrierReport) -> tuple[ReportTable, ...]:
+    """Return the header, forms 1 to 4, and the time steps."""
+    head = _head(report.header, report.interim, report.extra.oldest_ms)
+    return head, _general(report), _areas(report), _days(report), _reasons(report), _steps(report)
+
+
+def of_campaign(report: CampaignReport) -> tuple[ReportTable, ...]:
+    """Return form 5, the runs side by side, followed by each run's forms."""
+    return _side_by_side(report), *(form for run in report.runs for form in _named(run))
+
+
+def _named(run: CarrierReport) -> list[ReportTable]:
+    head = run.header
+    return [
+        form._replace(
+            name=f"{form.name} ({head.run_id})", title=f"{form.title} – {labels.network(head.carrier)}"
+        )
+        for form in of_run(run)
+    ]
+
+
+def _side_by_side(report: CampaignReport) -> ReportTable:
+    first = (
+        TableColumn("nth", "TT", CellKind.TEXT, 5),
+        TableColumn("name", "Doanh nghiệp", CellKind.TEXT, 24),
+        TableColumn("state", "Số liệu", CellKind.TEXT, 12),
+        TableColumn("level", "Biên nhận", CellKind.TEXT, 18),
+    )
+    rows = [_run_row(n, run) for n, run in enumerate(report.runs, 1)]
+    title = (
+        f"Biểu 5 – Tổng hợp theo doanh nghiệp: {report.campaign} (chốt số liệu {moment(report.cutoff_ms)})"
+    )
+    source = measured(report.receipt_level)
+    if len(report.by_level) > 1:
+        source = (
+            f"Nguồn số liệu: {whose(FigureSource.MEASURED, *report.by_level)}; mỗi dòng ghi mức biên nhận. "
+            f"Tỷ lệ chỉ tính trong cùng một mức.{unproved(*report.by_level)}"
+        )
+    if report.held:
+        names = ", ".join(labels.network(carrier) for carrier in report.held)
+        source += f" Chưa gồm đợt do doanh nghiệp tự gửi ({names}): xem báo cáo của đợt đó."
+    return ReportTable("Biểu 5", title, first + columns(), (*rows, *_sums(report)), source)
+
+
+def _run_row(n: int, run: CarrierReport) -> TableRow:
+    level = run.header.receipt_level
+    first = (str(n), labels.network(run.header.carrier), _settled(run.interim), LEVELS[level])
+    return TableRow(f"run_{n}", (*first, *cells(run.general, level).values()))
+
+
+def _sums(report: CampaignReport) -> list[TableRow]:
+    by_level, settled = report.by_level, _settled(report.interim)
+    one = len(by_level) < 2
+    first = ("", labels.TOTAL, settled, LEVELS[report.receipt_level] if one else "")
+    total_cells = totals(report.total, report.receipt_level, one).values()
+    rows = [TableRow("total", (*first, *total_cells), strong=True)]
+    if not one:
+        for level, figures in by_level.items():
+            own = ("", part(level), "", LEVELS[level], *cells(figures, level).values())
+            rows.append(TableRow(f"total_{level}", own, strong=True))
+    return rows
+
+
+def _settled(interim: bool) -> str:
+    return "tạm thời" if interim else "cuối cùng"
+
+
+def _head(head: Header, interim: bool, oldest_ms: int | None) -> ReportTable:
+    columns = (
+        TableColumn("name", "Mục", CellKind.TEXT, 34),
+        TableColumn("value", "Nội dung", CellKind.TEXT, 90),
+    )
+    pairs = [
+        ("Tình trạng số liệu", INTERIM if interim else FINAL),
+        ("Thời điểm chốt số liệu", moment(head.cutoff_ms)),
+        ("Văn bản yêu cầu", named_as_stored(head.directive) if head.directive else NOTHING),
+        ("Chiến dịch", f"{head.campaign} (số {head.campaign_id})"),
+        (
+            "Doanh nghiệp",
+            f"{labels.network(head.carrier)} (đợt {head.run_id}, {labels.RUN_STATES[head.run_state]})",
+        ),
+        ("Lô", ", ".join(str(batch) for batch in head.batches) or NOTHING),
+        ("Tên định danh", head.sender),
+        ("Bắt đầu gửi", moment(head.started_ms)),
+        ("Kết thúc gửi", moment(head.ended_ms)),
+        ("Mức biên nhận", labels.RECEIPT_LEVELS[head.receipt_level]),
+        ("Tin chưa có biên nhận lâu nhất gửi lúc", moment(oldest_ms)),
+    ]
+    for lang, wording in sorted(head.texts.items()):
+        pairs.append((f"Nội dung tin{f' ({lang})' if lang else ''}", wording))
+        pairs.append(("Mã băm nội dung (SHA-256)", hashlib.sha256(wording.encode()).hexdigest()))
+    rows = tuple(TableRow(f"head_{n}", pair) for n, pair in enumerate(pairs))
+    return ReportTable("Thông tin", "Kết quả nhắn tin tuyên truyền", columns, rows)
+
+
+# Form 1
+
+
+def _general(report: CarrierReport) -> ReportTable:
+    columns = (
+        TableColumn("nth", "TT", CellKind.TEXT, 8),
+        TableColumn("name", "Chỉ tiêu", CellKind.TEXT, 62),
+        TableColumn("unit", "Đơn vị", CellKind.TEXT, 10),
+        TableColumn("n", "Số lượng", CellKind.COUNT, 14),
+        TableColumn("ratio", "Tỷ lệ so với đã gửi (%)", CellKind.RATIO, 14),
+    )
+    rows = (*_before(report.general, report.excluded), *_outcomes(report), *_beside(report))
+    source = measured(report.header.receipt_level)
+    return ReportTable("Biểu 1", "Biểu 1 – Kết quả chung", columns, rows, source)
+
+
+def _before(g: Figures, causes: Iterable[Cause]) -> list[TableRow]:
+    lines = [
+        TableRow(f"cause_{n}", (f"(2.{n})", f"– {cause.label}", "thuê bao", cause.n, None))
+        for n, cause in enumerate(causes, 1)
+    ]
+    excluded = Formula(g.excluded, f"SUM({{cause_1}}:{{cause_{len(lines)}}})") if lines else g.excluded
+    sent = Formula(g.sent, "{eligible}-{excluded}-{waiting}")
+    return [
+        TableRow("eligible", ("(1)", "Thuê bao thuộc diện gửi", "thuê bao", g.eligible, None)),
+        TableRow("excluded", ("(2)", "Loại trước khi gửi", "thuê bao", excluded, None)),
+        *lines,
+        TableRow("waiting", ("(2')", "Đang chờ gửi", "thuê bao", g.waiting, None)),
+        TableRow("sent", ("(3)", "Đã gửi = (1) − (2) − (2')", "tin", sent, None), strong=True),
+    ]
+
+
+def _outcomes(report: CarrierReport) -> list[TableRow]:
+    g, level = report.general, report.header.receipt_level
+    named = (
+        ("delivered", "(4a)", "Đã nhận (có biên nhận của máy thuê bao)"),
+        ("relayed", "(4b)", "Nhà mạng đã tiếp nhận/chuyển (chưa có biên nhận của máy)"),
+        ("failed", "(5)", "Không nhận được"),
+        ("no_receipt", "(6a)", "Chưa có biên nhận = (3) − (4a) − (4b) − (5) − (6b)"),
+        ("unknown", "(6b)", "Chưa rõ kết quả (có thể đã gửi, không gửi lại tự động)"),
+    )
+    rest = Formula(g.no_receipt, "{sent}-SUM({delivered}:{failed})-{unknown}")
+    rows, found = [], cells(g, level) | {"no_receipt": rest}
+    for key, nth, name in named:
+        cell = labels.NO_RECEIPTS if found[key] == labels.UNPROVED else found[key]
+        n = value(cell)
+        share = ratio(key, "sent", n / g.sent if isinstance(n, int) and g.sent else None)
+        rows.append(TableRow(key, (nth, name, "tin", cell, share)))
+    written_off = (
+        "",
+        "– trong đó: người vận hành chốt không xử lý tiếp",
+        "tin",
+        report.extra.written_off,
+        None,
+    )
+    return [*rows, TableRow("written_off", written_off)]
+
+
+def _beside(report: CarrierReport) -> list[TableRow]:
+    g, extra, level = report.general, report.extra, report.header.receipt_level
+    resent = extra.resent if extra.resent is not None else "theo đợt"
+    shares = cells(g, level)
+    received = ("(7a)", "Tỷ lệ đã nhận = (4a)/(3)", "%", None, shares["delivered_ratio"])
+    taken = ("(7b)", "Tỷ lệ nhà mạng tiếp nhận = (4b)/(3)", "%", None, shares["relayed_ratio"])
+    return [
+        TableRow("delivered_ratio", received),
+        TableRow("relayed_ratio", taken),
+        TableRow("segments", ("(8)", "Tổng số bản tin quy đổi của tin đã gửi", "bản tin", g.segments, None)),
+        *_cost(report),
+        TableRow("resent", ("(9a)", "Số lần gửi lại do người vận hành quyết định", "lần", resent, None)),
+        TableRow(
+            "deferred", ("(9b)", "Số lần nhà mạng hoãn nhận (sau đó gửi tiếp)", "lần", extra.deferred, None)
+        ),
+        TableRow("partly", ("(10)", "Tin nhiều phần mới có biên nhận một phần", "tin", extra.partly, None)),
+    ]
+
+
+def _cost(report: CarrierReport) -> list[TableRow]:
+    """Rows on money, where the price of each day is known: its contract's, set by who sends."""
+    if report.cost is None:
+        return []
+    cost, why = report.cost, "theo đơn giá hợp đồng của ngày gửi, không tính tin bị từ chối ngay"
+    maybe = (
+        f" (trong đó {count(cost.unknown_segments)} bản tin có thể đã gửi)" if cost.unknown_segments else ""
+    )
+    return [
+        TableRow("charged", ("(8a)", f"Bản tin tính tiền{maybe}", "bản tin", cost.segments, None)),
+        TableRow("dong", ("(8b)", f"Chi phí chưa gồm thuế VAT, {why}", "đồng", cost.dong, None)),
+        TableRow("dong_with_vat", ("(8c)", "Chi phí gồm thuế VAT", "đồng", cost.dong_with_vat, None)),
+    ]
+
+
+# Forms 2 to 4
+
+
+def _areas(report: CarrierReport) -> ReportTable:
+    first = (
+        TableColumn("nth", "TT", CellKind.TEXT, 5),
+        TableColumn("code", "Mã", CellKind.TEXT, 8),
+        TableColumn("name", "Huyện/thành phố, xã/phường", CellKind.TEXT, 40),
+    )
+    level = report.header.receipt_level
+    rows = [
+        TableRow(
+            f"area_{n}",
+            (str(n), row.code or "", row.name, *cells(row.figures, level).values()),
+            aside=row.code is None,
+        )
+        for n, row in enumerate(report.places, 1)
+    ]
+    if report.outside_areas:
+        outside = Figures(eligible=report.outside_areas, excluded=report.outside_areas)
+        left_out = ("", "", labels.OUTSIDE_AREAS, *cells(outside, level).values())
+        rows.append(TableRow("outside", left_out, aside=True))
+    sums = totals(report.general, level).values()
+    last = TableRow("total", ("", "", labels.TOTAL, *sums), strong=True)
+    title = "Biểu 2 – Kết quả theo địa bàn"
+    chart = TableChart("Kết quả theo địa bàn", "name", _SERIES, across=True, what="địa bàn")
+    source = f"{measured(level)}{nobody_in(report.empty)}"
+    return ReportTable("Biểu 2", title, first + columns(), (*rows, last), source, chart)
+
+
+def nobody_in(empty: Sequence[NamedArea]) -> str:
+    """List the areas of the report's day without any row; "" for none."""
+    names = ", ".join(area.name for area in empty)
+    return f" {len(empty)} địa bàn không có thuê bao nào trong danh sách gửi: {names}." if empty else ""
+
+
+def _days(report: CarrierReport) -> ReportTable:
+    shown = (
+        TableColumn("day", "Ngày", CellKind.TEXT, 20),
+        TableColumn("hours", "Khung giờ", CellKind.TEXT, 20),
+        TableColumn("batches", "Số lô", CellKind.COUNT, 8),
+        *columns(*_SERIES),
+        TableColumn("rate", "Tốc độ TB (tin/giây)", CellKind.RATE, 12),
+    )
+    level = report.header.receipt_level
+    rows = [TableRow(f"day_{n}", _day(day, level)) for n, day in enumerate(report.days)]
+    sums = totals(report.general, level)
+    last = TableRow("total", (labels.TOTAL, "", None, *(sums[key] for key in _SERIES), None), strong=True)
+    return ReportTable("Biểu 3", "Biểu 3 – Kết quả theo ngày", shown, (*rows, last), measured(level))
+
+
+def _day(day: DayRow, level: int | None) -> tuple[Cell, ...]:
+    name = date.fromisoformat(day.day).strftime("%d/%m/%Y") if day.day else labels.NO_DAY
+    hours = "" if day.first_ms is None else f"{moment(day.first_ms)[11:16]}–{moment(day.last_ms)[11:16]}"
+    return (name, hours, day.batches, *_series(day, level), day.messages_per_second)
+
+
+def changes(version: Version) -> ReportTable:
+    columns = (
+        TableColumn("where", "Số liệu", CellKind.TEXT, 56),
+        TableColumn("before", "Bản trước", CellKind.COUNT, 14),
+        TableColumn("after", "Bản này", CellKind.COUNT, 14),
+        TableColumn("difference", "Chênh lệch", CellKind.COUNT, 14),
+    )
+    rows = tuple(
+        TableRow(f"change_{n}", (each.where, each.before, each.after, each.difference))
+        for n, each in enumerate(version.changes, 1)
+    )
+    return ReportTable("Thay đổi", "Số liệu thay đổi so với bản trước", columns, rows)
+
+
+def _steps(report: CarrierReport) -> ReportTable:
+    shown = (
+        TableColumn("from", "Từ", CellKind.TEXT, 20),
+        TableColumn("minutes", "Số phút", CellKind.COUNT, 10),
+        *columns(*_SERIES),
+    )
+    level = report.header.receipt_level
+    rows = tuple(
+        TableRow(f"step_{n}", (moment(step.start_ms)[:16], step.minutes, *_series(step, level)))
+        for n, step in enumerate(report.steps)
+    )
+    chart = TableChart("Diễn biến gửi và nhận theo thời gian", "from", _SERIES) if rows else None
+    return ReportTable(STEPS, "Diễn biến gửi và nhận theo thời gian", shown, rows, measured(level), chart)
+
+
+def _series(of: DayRow | TimeStep, level: int | None) -> tuple[Cell, ...]:
+    found = cells(Figures(sent=of.sent, delivered=of.delivered, relayed=of.relayed), level)
+    return (of.sent, *(found[key] for key in _SERIES[1:]))
+
+
+def _reasons(report: CarrierReport) -> ReportTable:
+    columns = (
+        TableColumn("nth", "TT", CellKind.TEXT, 5),
+        TableColumn("name", "Nguyên nhân", CellKind.TEXT, 48),
+        TableColumn("n", "Số lượng", CellKind.COUNT, 12),
+        TableColumn("ratio", "Tỷ lệ (%)", CellKind.RATIO, 10),
+        TableColumn("remedy", "Biện pháp", CellKind.TEXT, 40),
+    )
+    failed = report.general.failed
+    rows = []
+    for n, cause in enumerate(report.reasons, 1):
+        share = Formula(cause.n / failed if failed else None, 'IF({total}=0,"",{n}/{total})')
+        rows.append(
+            TableRow(cause.key, (str(n), cause.label, cause.n, share, _remedy(cause, report.networks)))
+        )
+    last = TableRow("total", ("", labels.TOTAL, total(failed), None, ""), strong=True)
+    title, source = "Biểu 4 – Tin không đến: nguyên nhân", measured(report.header.receipt_level)
+    return ReportTable("Biểu 4", title, columns, (*rows, last), source)
+
+
+def _remedy(cause: Cause, networks: Sequence[Cause]) -> str:
+    """Name the networks to ask instead, where the carrier told who serves the numbers."""
+    if cause.key != Reason.OTHER_NETWORK.name.lower() or not networks:
+        return ""
+    return "Thuộc mạng " + "; ".join(f"{each.label}: {count(each.n)}" for each in networks)

@@ -1,0 +1,1 @@
+"""Reports as they were frozen: stored, found again, known by a printed code, and signed."""

@@ -1,0 +1,221 @@
+"""Checks the signatures of a PDF, in a process of its own: a hostile file may want any time and memory."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import resource
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from app.core import clock
+
+_MEMORY, _SECONDS, _PATIENCE_S = 2 << 30, 30, 60
+_ONE_AT_A_TIME = threading.Lock()  # in this process: each may take seconds and memory
+_UNCHECKED, _TRUSTED = "unchecked", "trusted"
+
+
+def check(pdf: Path, roots: Path | None, papers: Mapping[str, tuple[int, str]]) -> dict[str, Any]:
+    """Return what the file's signatures prove, or an error by its key; never raises for the file's sake.
+
+    roots: a PEM file with the certificates that are trusted; papers: size and SHA-256 of the frozen papers.
+    """
+    asked = {"roots": str(roots.resolve()) if roots else None, "papers": papers}
+    # -P: no module of the folder in which Loa happens to run.
+    command = [sys.executable, "-P", "-m", "app.reports.frozen.signature_check", str(pdf.resolve())]
+    try:
+        with _ONE_AT_A_TIME:
+            done = subprocess.run(  # noqa: S603 - this module, without a shell
+                command,
+                input=json.dumps(asked).encode(),
+                capture_output=True,
+                timeout=_PATIENCE_S,
+                check=True,
+            )
+    except (subprocess.TimeoutExpired, subprocess.CalledProcessError):
+        return {"error": "unreadable"}
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def _checked(content: bytes, roots: str | None, papers: Mapping[str, tuple[int, str]]) -> dict[str, Any]:
+    from pyhanko.pdf_utils.reader import PdfFileReader
+
+    try:
+        reader = PdfFileReader(io.BytesIO(content), strict=False)
+        if reader.encrypted:
+            return {"error": "encrypted"}
+        signatures = reader.embedded_regular_signatures
+    except _wrong():
+        return {"error": "unreadable"}
+    if not signatures:
+        return {"error": "unsigned"}
+    found = [_signature(each, _certificates(roots)) for each in signatures]
+    return {
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "signatures": found,
+        **_content(reader, content, papers),
+    }
+
+
+def _wrong() -> tuple[type[Exception], ...]:
+    """Return what the library raises for a file that was made or altered by hand."""
+    from pyhanko.pdf_utils.misc import PdfError
+
+    return (PdfError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
+
+
+def _certificates(roots: str | None) -> list[Any] | None:
+    from pyhanko import keys
+
+    load: Any = keys.load_certs_from_pemder  # it has no types
+    return list(load([roots])) if roots else None
+
+
+def _signature(embedded: Any, roots: list[Any] | None) -> dict[str, Any]:
+    """Return one signature's facts. What can't be read is told as not intact, not left out."""
+    from pyhanko.sign.validation import validate_pdf_signature
+    from pyhanko.sign.validation.settings import KeyUsageConstraints
+    from pyhanko_certvalidator import ValidationContext
+
+    # The trade's certificates for signing have one or both of these.
+    usage = KeyUsageConstraints(
+        key_usage={"digital_signature", "non_repudiation"}, match_all_key_usages=False
+    )
+    # Nothing is fetched: who is asked about a certificate would learn of the paper.
+    trust = ValidationContext(trust_roots=roots or [], allow_fetching=False, revocation_mode="soft-fail")
+    facts: dict[str, Any] = {"signer": "", "issuer": "", "organisation": "", "signed_at": None}
+    nothing = {"timestamped_at": None, "intact": False, "whole": False, "later": "changed"}
+    try:
+        facts |= _names(embedded.signer_cert)
+        status = validate_pdf_signature(embedded, trust, key_usage_settings=usage)
+    except _wrong():
+        return facts | nothing | {"chain": _UNCHECKED, "chain_problem": "unreadable"}
+    return facts | _said(status, roots)
+
+
+def _said(status: Any, roots: list[Any] | None) -> dict[str, Any]:
+    from pyhanko.sign.validation.status import SignatureCoverageLevel as Coverage
+
+    stamp = status.timestamp_validity
+    stamped = stamp.timestamp if stamp and stamp.valid and stamp.intact else None
+    problem = status.trust_problem_indic
+    chain = _TRUSTED if status.trusted else "untrusted"
+    return {
+        "signed_at": status.signer_reported_dt.isoformat() if status.signer_reported_dt else None,
+        "timestamped_at": stamped.isoformat() if stamped else None,
+        "timestamp_trusted": bool(stamped and stamp.trusted),
+        "intact": bool(status.intact and status.valid),
+        "whole": status.coverage in (Coverage.ENTIRE_FILE, Coverage.ENTIRE_REVISION),
+        "later": _later(status, status.coverage is Coverage.ENTIRE_FILE),
+        "chain": chain if roots else _UNCHECKED,
+        "chain_problem": problem.name if problem and roots else "",
+    }
+
+
+def _later(status: Any, last: bool) -> str:
+    from pyhanko.sign.diff_analysis import ModificationLevel
+
+    if last:
+        return "nothing"
+    level = status.modification_level
+    harmless = level is not None and level <= ModificationLevel.FORM_FILLING and status.docmdp_ok
+    return "signatures" if harmless else "changed"
+
+
+def _names(certificate: Any) -> dict[str, Any]:
+    own, issuer = certificate.subject.native, certificate.issuer.native
+    return {
+        "in_force": certificate.not_valid_before <= clock.now() <= certificate.not_valid_after,
+        "signer": _name(own, "common_name"),
+        "organisation": _name(own, "organization_name"),
+        "issuer": _name(issuer, "common_name") or _name(issuer, "organization_name"),
+    }
+
+
+def _name(parts: Mapping[str, Any], key: str) -> str:
+    """Return a name of a certificate as one plain line: anybody may write anything into his own."""
+    said = parts.get(key, "")
+    text = ", ".join(map(str, said)) if isinstance(said, list) else str(said)
+    return " ".join("".join(char if char.isprintable() else " " for char in text).split())[:200]
+
+
+def _content(reader: Any, content: bytes, papers: Mapping[str, tuple[int, str]]) -> dict[str, Any]:
+    """Return with which frozen paper the file begins, and whether its pages are still that paper's."""
+    for form, (size, sha256) in papers.items():
+        if size <= len(content) and hashlib.sha256(content[:size]).hexdigest() == sha256:
+            return {"paper": form, "paper_sha256": sha256, "same_pages": _same_pages(reader, content[:size])}
+    return {"paper": None, "paper_sha256": None, "same_pages": False}
+
+
+def _same_pages(reader: Any, paper: bytes) -> bool:
+    """Return whether the pages show what the paper's did, but for what signatures themselves show.
+
+    pyHanko compares revisions of files that had a form before, which a paper has not.
+    """
+    from pyhanko.pdf_utils.reader import PdfFileReader
+
+    before, after = PdfFileReader(io.BytesIO(paper)).root, reader.root
+    try:
+        form = _at(after, "/AcroForm", {})
+        return (
+            all(_digest(before.get(key)) == _digest(after.get(key)) for key in _SHOWN)
+            and "/XFA" not in form
+            and all(_is_signature(field) for field in _at(form, "/Fields", ()))
+            and all(
+                _is_signature(note) for page in _pages(after["/Pages"]) for note in _at(page, "/Annots", ())
+            )
+        )
+    except _wrong():
+        return False
+
+
+_SHOWN = ("/Pages", "/OCProperties", "/OpenAction", "/AA", "/Names")  # of a file, what decides on its looks
+_ASIDE = ("/Parent", "/P", "/Annots", "/StructParents", "/Tabs")
+
+
+def _at(node: Any, key: str, default: Any) -> Any:
+    return node[key] if key in node else default  # noqa: SIM401 - .get() follows no reference
+
+
+def _pages(node: Any) -> Iterator[Any]:
+    if "/Kids" not in node:
+        yield node
+    for kid in _at(node, "/Kids", ()):
+        yield from _pages(kid.get_object())
+
+
+def _is_signature(entry: Any) -> bool:
+    own = entry.get_object()
+    return bool(_at(own, "/FT", _at(_at(own, "/Parent", {}), "/FT", None)) == "/Sig")
+
+
+def _digest(value: Any, above: tuple[Any, ...] = ()) -> str:
+    """Hash a value of a PDF with all that it refers to."""
+    from pyhanko.pdf_utils import generic
+
+    target: Any = value
+    if isinstance(value, generic.IndirectObject):
+        place = (value.idnum, value.generation)
+        return "above" if place in above else _digest(target.get_object(), (*above, place))
+    parts: list[str] = []
+    if isinstance(value, generic.StreamObject):
+        parts.append(hashlib.sha256(value.encoded_data).hexdigest())
+    if isinstance(value, generic.DictionaryObject):
+        parts += [f"{key} {_digest(value.raw_get(key), above)}" for key in sorted(value) if key not in _ASIDE]
+    elif isinstance(value, generic.ArrayObject):
+        parts += [_digest(value.raw_get(nth), above) for nth in range(len(value))]
+    else:
+        parts.append(repr(value))
+    return hashlib.sha256("\n".join(parts).encode("utf-8", "replace")).hexdigest()
+
+
+if __name__ == "__main__":
+    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
+    resource.setrlimit(resource.RLIMIT_CPU, (_SECONDS, _SECONDS))
+    sys.stdout.write(json.dumps(_checked(Path(sys.argv[1]).read_bytes(), **json.load(sys.stdin))))

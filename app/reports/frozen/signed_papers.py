@@ -1,0 +1,256 @@
+"""Signed PDFs that come back: kept byte for byte, with what their signatures prove, in sentences."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from sqlalchemy import Connection, Row, insert, select, update
+
+from app.core import clock
+from app.core.errors import Invalid, no_such
+from app.database.connection import Database
+from app.database.models import report_files, signed_papers
+from app.reports.frozen import archive, signature_check
+from app.reports.frozen.archive import Frozen
+from app.security import audit
+
+_NAME_LENGTH = 200
+_turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
+_ERRORS = {
+    "unreadable": "This file can't be read as a PDF. Hand in the signed PDF as the signing program wrote it.",
+    "encrypted": "This PDF is encrypted, so nobody can compare it. Hand it in without a password.",
+    "unsigned": (
+        "This PDF bears no digital signature. Hand in the file that the signing program wrote; a scan of a "
+        "paper signed by hand proves nothing here."
+    ),
+}
+_PAPERS = ("issued-pdf", "issued-summary", "pdf", "summary")
+_CHAIN = {
+    "unchecked": (
+        "Nobody has checked whose certificate it is: the setting signature_roots names no authority that you "
+        "trust."
+    ),
+    "trusted": (
+        "Its certificate was issued under an authority in signature_roots and was in force when this was "
+        "checked; whether it was revoked was not asked."
+    ),
+}
+_LATER = {
+    "nothing": "Nothing was added to the file after it.",
+    "signatures": "After it only further signatures were added.",
+    "changed": "After it the file was changed: what it shows now is not what was signed.",
+}
+
+_FORMER = "That paper was written anew since, so what was signed is not the final paper of today."
+
+
+@dataclass(frozen=True, slots=True)
+class PaperSignature:
+    """One signature. signer, issuer: as the certificate names them, which proves nothing without its chain.
+
+    chain: trusted, untrusted or unchecked; good: intact, over the whole document, unchanged since, trusted.
+    """
+
+    signer: str
+    organisation: str
+    issuer: str
+    signed_at: datetime | None
+    timestamped_at: datetime | None
+    intact: bool
+    whole: bool
+    later: str
+    chain: str
+    good: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SignedPaper:
+    """A signed PDF as it came back. paper: the frozen file that it begins with; None: none of them.
+
+    same_pages: whether its pages are still that paper's; good: the issued paper, unchanged, with good
+    signatures alone; sentences: all that was found, in words.
+    """
+
+    sha256: str
+    name: str
+    size: int
+    at: datetime
+    by: str
+    checked_at: datetime
+    paper: str | None
+    same_pages: bool
+    signatures: Sequence[PaperSignature]
+    good: bool
+    sentences: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class SignedPapers:
+    """Keeps signed papers in `who`'s name. carrier: whose reports the caller may see, None for all.
+
+    roots: the setting signature_roots.
+    """
+
+    db: Database
+    roots: Path | None
+    who: str
+    carrier: str | None
+
+    async def checked(self, report_id: int, path: Path) -> dict[str, Any]:
+        """Do `check` when its turn comes; who waits holds no thread, which other requests need."""
+        turn = _turns.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(1))
+        async with turn:
+            return await asyncio.to_thread(self.check, report_id, path)
+
+    def check(self, report_id: int, path: Path) -> dict[str, Any]:
+        """Return what the file's signatures prove; raises Invalid for what is no signed PDF, and NotFound."""
+        report = self.db.read(archive.get, report_id, self.carrier)
+        papers = {each.format: (each.size, each.sha256) for each in report.files if each.format in _PAPERS}
+        ordered = {form: papers[form] for form in _PAPERS if form in papers}
+        found = signature_check.check(path, self.roots, ordered)
+        if "error" in found:
+            raise Invalid(_ERRORS[found["error"]], field="file")
+        return found
+
+    def keep(
+        self, connection: Connection, report_id: int, path: Path, found: Mapping[str, Any], name: str = ""
+    ) -> SignedPaper:
+        """Keep the file; the same bytes again are the same paper, checked anew. found: of `check`."""
+        archive.get(connection, report_id, self.carrier)
+        content = path.read_bytes()
+        sha256 = hashlib.sha256(content).hexdigest()
+        if sha256 != found["sha256"]:
+            raise Invalid("The file changed while it was read; send it again.", field="file")
+        s, now = signed_papers.c, clock.now_ms()
+        own = (s.report_id == report_id, s.sha256 == sha256)
+        checked = {"found": dict(found), "checked_at": now}
+        if connection.execute(select(s.id).where(*own)).first() is not None:
+            connection.execute(update(signed_papers).where(*own).values(checked))
+        else:
+            row = {"report_id": report_id, "sha256": sha256, "name": _clean(name or path.name), "at": now}
+            row |= {"size": len(content), "content": content, "by": self.who, **checked}
+            connection.execute(insert(signed_papers).values(row))
+        audit.note(connection, self.who, "report.signed", f"report/{report_id}", sha256=sha256)
+        return next(each for each in of_report(connection, report_id) if each.sha256 == sha256)
+
+
+def _clean(name: str) -> str:
+    said = "".join(char if char.isprintable() else " " for char in name).strip()[: _NAME_LENGTH - 4] or "file"
+    return said if said.lower().endswith(".pdf") else f"{said}.pdf"
+
+
+def of_report(connection: Connection, report_id: int) -> list[SignedPaper]:
+    """Return a report's signed papers, oldest first, without their bytes."""
+    s, f = signed_papers.c, report_files.c
+    query = select(*(each for each in s if each.name != "content")).where(s.report_id == report_id)
+    now = connection.execute(select(f.format, f.sha256).where(f.report_id == report_id))
+    today = {row.format: row.sha256 for row in now}
+    return [_paper(row, today) for row in connection.execute(query.order_by(s.id))]
+
+
+def fetch(connection: Connection, report: Frozen, sha256: str) -> tuple[str, bytes]:
+    """Return a signed paper's name and bytes; raises NotFound, and Spoilt if they are no longer those."""
+    s = signed_papers.c
+    query = select(s.name, s.content).where(s.report_id == report.id, s.sha256 == sha256)
+    row = connection.execute(query).first()
+    if row is None:
+        raise no_such("signed paper", "of this sha256", field="sha256")
+    archive.require_bytes(bytes(row.content), sha256, f"The signed paper of report {report.id}")
+    return row.name, bytes(row.content)
+
+
+def _paper(row: Row[Any], today: Mapping[str, str]) -> SignedPaper:
+    """Return a signed paper; today: the hashes of the report's files, since issuing again replaces some."""
+    found = row.found
+    former = found["paper"] is not None and today.get(found["paper"]) != found["paper_sha256"]
+    signatures = tuple(_signature(each) for each in found["signatures"])
+    about = (each for pair in zip(signatures, found["signatures"], strict=True) for each in _words(*pair))
+    return SignedPaper(
+        sha256=row.sha256,
+        name=row.name,
+        size=row.size,
+        at=clock.local(clock.from_ms(row.at)),
+        by=row.by,
+        checked_at=clock.local(clock.from_ms(row.checked_at)),
+        paper=found["paper"],
+        same_pages=found["same_pages"],
+        signatures=signatures,
+        good=found["paper"] == "issued-pdf"
+        and found["same_pages"]
+        and not former
+        and all(each.good for each in signatures),
+        sentences=(*about, _content(found["paper"], found["same_pages"]), *([_FORMER] if former else [])),
+    )
+
+
+def _signature(found: Mapping[str, Any]) -> PaperSignature:
+    whole, later, chain = found["whole"], found["later"], found["chain"]
+    return PaperSignature(
+        signer=found["signer"] or "?",
+        organisation=found["organisation"],
+        issuer=found["issuer"] or "?",
+        signed_at=_moment(found["signed_at"]),
+        timestamped_at=_moment(found["timestamped_at"]),
+        intact=found["intact"],
+        whole=whole,
+        later=later,
+        chain=chain,
+        good=found["intact"] and whole and later != "changed" and chain == "trusted",
+    )
+
+
+def _moment(text: str | None) -> datetime | None:
+    return clock.local(datetime.fromisoformat(text)) if text else None
+
+
+def _words(one: PaperSignature, found: Mapping[str, Any]) -> Iterator[str]:
+    of = f" ({one.organisation})" if one.organisation else ""
+    yield f"Signed in the name of {one.signer}{of}, with a certificate of {one.issuer}."
+    yield from _when(one, bool(found.get("timestamp_trusted")))
+    if not one.intact:
+        yield "The signature does not fit the file: the file was altered, or the signature is forged."
+        return
+    if not one.whole:
+        yield "The signature covers a part of the file only, so it does not vouch for what the pages show."
+    yield _LATER[one.later]
+    yield _CHAIN.get(one.chain) or _untrusted(found["chain_problem"], bool(found.get("in_force", True)))
+
+
+def _when(one: PaperSignature, trusted: bool) -> Iterator[str]:
+    if one.timestamped_at and trusted:
+        yield f"A time stamp of an authority that you trust says {one.timestamped_at:%d/%m/%Y %H:%M:%S}."
+    elif one.signed_at or one.timestamped_at:
+        at = one.signed_at or one.timestamped_at
+        yield f"By the signer's own clock it was signed at {at:%d/%m/%Y %H:%M:%S}; nobody vouches for that."
+    else:
+        yield "It does not say when it was signed."
+
+
+def _untrusted(problem: str, in_force: bool) -> str:
+    if problem.startswith("REVOKED_"):
+        return "Its certificate was revoked: do not rely on it."
+    if not in_force or problem.startswith("OUT_OF_BOUNDS"):
+        return "Its certificate was not in force when this was checked, so nobody vouches for who signed."
+    return (
+        "Its certificate does not lead to an authority in signature_roots, so nobody vouches for who signed."
+    )
+
+
+def _content(paper: str | None, same_pages: bool) -> str:
+    if paper is None:
+        return (
+            "The file is not made of a frozen paper of this version: compare its pages by eye, and by the "
+            "code on its last page."
+        )
+    if not same_pages:
+        return (
+            f"The file begins as the frozen paper {paper}, but its pages were changed since: compare by eye."
+        )
+    return f"Its pages are those of the frozen paper {paper}, but for what the signatures themselves show."

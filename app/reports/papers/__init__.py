@@ -1,0 +1,1 @@
+"""Reports as papers: letterhead to annexes, pages, charts and maps, without a file format."""

@@ -1,0 +1,251 @@
+"""The consolidated report (form B): carriers by form 5, other addressees, who has not reported."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import date
+
+from app.core import clock
+from app.reports.build.consolidated import ConsolidatedReport, RunLine
+from app.reports.figures.addressees import AddresseeKind
+from app.reports.figures.carrier_statement import FigureSource
+from app.reports.figures.numbers import count, hour
+from app.reports.figures.table_model import ReportTable
+from app.reports.figures.version import Version
+from app.reports.forms import citation, comparison_tables, directive_areas, publication_tables
+from app.reports.forms.letterhead import Letterhead
+from app.reports.papers import annexes, chairman_page, chart_images
+from app.reports.papers.annexes import Annex
+from app.reports.papers.carrier_paper import DRAFT, blank, top
+from app.reports.papers.model import (
+    Block,
+    Heading,
+    PaperDocument,
+    Paragraph,
+    Section,
+    Signature,
+    Style,
+    Table,
+    Title,
+)
+from carriers.contract import ReceiptLevel
+
+_PRESS, _BANKS = (AddresseeKind.PRESS,), (AddresseeKind.BANK,)
+_BODIES = (AddresseeKind.DEPARTMENT, AddresseeKind.LOCALITY, AddresseeKind.UNION, AddresseeKind.OTHER)
+
+
+_SAID = {
+    FigureSource.STATED: "Theo số liệu doanh nghiệp báo",
+    FigureSource.MANUAL: "Theo số liệu nhập từ báo cáo giấy của doanh nghiệp",
+}
+
+
+def compose(report: ConsolidatedReport, head: Letterhead, version: Version) -> PaperDocument:
+    form_5, channels, others = comparison_tables.of_directive(report)
+    areas = directive_areas.of_directive(report)
+    kept = (
+        _carriers(report, form_5),
+        _units(others),
+        annexes.texts_annex(_texts(report)),
+        *_areas(areas, tuple(chairman_page.communes(report))),
+        *annexes.changes_annex(version, _reasons(report, version)),
+        *annexes.earlier_round(version),
+    )
+    at = annexes.references(kept)
+    body = (
+        *_top(report, head, version),
+        *annexes.replaces(version, head, at),
+        *_directions(report, head),
+        *_results(report, channels, at),
+        *_judgement(),
+        Signature(head.recipients, head.post, head.signer),
+    )
+    first = chairman_page.blocks(report, form_5, version.words(report.cutoff_ms))
+    sections = (Section(tuple(first)), Section(body), *annexes.sections(kept, head, report.cutoff_ms))
+    return PaperDocument(_subject(report), head.name, DRAFT, report.cutoff_ms, sections)
+
+
+def summary(report: ConsolidatedReport, head: Letterhead, version: Version) -> PaperDocument:
+    """Return the chairman's page, the first one of the report, as a paper of its own."""
+    form_5 = comparison_tables.of_directive(report)[0]
+    last = annexes.code_line(version.printed)
+    page = chairman_page.blocks(report, form_5, version.words(report.cutoff_ms), last)
+    section = Section((top(head, report.cutoff_ms), *page))
+    return PaperDocument(f"Tóm tắt: {_subject(report)}", head.name, DRAFT, report.cutoff_ms, (section,))
+
+
+def _subject(report: ConsolidatedReport) -> str:
+    return f"Tổng hợp kết quả {citation.topic(report.letter.subject)}"
+
+
+def _reasons(report: ConsolidatedReport, version: Version) -> Iterator[str]:
+    """Yield why carriers and addressees corrected what they had reported before the version before."""
+    since = version.since[1] if version.since else 0
+    papers = [
+        (comparison_tables.carrier_name(x.carrier), x.statement.paper) for x in report.lines if x.statement
+    ]
+    papers += [(each.addressee.name, each.report.paper) for each in report.others if each.report]
+    for name, paper in papers:
+        if paper.reason and paper.at_ms > since:
+            yield f"Lý do đính chính của {name}: {paper.reason}"
+
+
+def first_day(report: ConsolidatedReport) -> date:
+    """Return the day for names and legal bases: the first start of a run, else the directive's."""
+    started = [ms for line in report.lines if (ms := line.report.header.started_ms) is not None]
+    return clock.local(clock.from_ms(min(started))).date() if started else report.letter.issued_on
+
+
+def _top(report: ConsolidatedReport, head: Letterhead, version: Version) -> Iterator[Block]:
+    yield top(head, report.cutoff_ms)
+    notes = (f"({version.words(report.cutoff_ms)})",)
+    yield Title("BÁO CÁO", _subject(report), notes, f"Kính gửi: {head.to}")
+
+
+def _directions(report: ConsolidatedReport, head: Letterhead) -> Iterator[Block]:
+    yield Heading(1, "I. CÔNG TÁC CHỈ ĐẠO, TRIỂN KHAI")
+    yield Paragraph(_basis(report, head))
+    letter = report.letter
+    due = f"Hạn báo cáo: {hour(letter.deadline_ms)}. " if letter.deadline_ms is not None else ""
+    yield Paragraph(f"{due}Thời điểm chốt số liệu: {hour(report.cutoff_ms)}.")
+    yield Paragraph(f"{comparison_tables.settled(report)}.")
+
+
+def _basis(report: ConsolidatedReport, head: Letterhead) -> str:
+    """An agency issues its own directive and carries out another's."""
+    letter, bases = report.letter, "; ".join(head.bases)
+    if citation.is_own(letter.number, letter.issuer, head):
+        own = citation.named(letter.number, letter.issued_on, subject=letter.subject)
+        return f"{f'Thực hiện {bases}, ' if bases else ''}{head.name} đã ban hành {own}."
+    named = citation.named(letter.number, letter.issued_on, letter.issuer, letter.subject)
+    return f"Thực hiện {f'{bases}; ' if bases else ''}{named}, {head.name} báo cáo kết quả như sau."
+
+
+def _results(report: ConsolidatedReport, channels: ReportTable, at: Mapping[str, str]) -> Iterator[Block]:
+    yield Heading(1, "II. KẾT QUẢ")
+    yield Heading(2, "1. Sở, ngành, địa phương, đoàn thể")
+    yield _reported(report, _BODIES, f" Tình hình báo cáo của từng đơn vị: {at['units']}.")
+    yield Heading(2, "2. Báo, đài")
+    yield _reported(report, _PRESS)
+    yield Heading(2, "3. Doanh nghiệp viễn thông")
+    yield from (Paragraph(words) for words in _carriers_in_words(report, at))
+    yield Heading(2, "4. Ngân hàng")
+    yield _reported(report, _BANKS)
+    yield Heading(2, "5. Đơn vị chưa báo cáo")
+    yield from _missing(report)
+    if channels.rows:
+        yield Heading(2, "6. Tổng hợp các mục 1, 2 và 4 theo hình thức tuyên truyền")
+        yield Table(channels, channels.source)
+    if report.published:
+        yield Heading(2, f"{6 + bool(channels.rows)}. Nơi đã đăng nội dung")
+        form = publication_tables.of_directive(report)
+        yield Table(form, form.source, size=9.5)
+
+
+def _reported(report: ConsolidatedReport, kinds: tuple[AddresseeKind, ...], more: str = "") -> Paragraph:
+    asked = [each for each in report.others if each.addressee.kind in kinds]
+    if not asked:
+        return Paragraph(f"Văn bản không nêu đơn vị nào thuộc nhóm này.{more}")
+    told = [each for each in asked if each.report]
+    items = [item for each in told if each.report for item in each.report.items]
+    pieces, reach = sum(item.pieces for item in items), sum(item.reach or 0 for item in items)
+    minutes, late = sum(item.minutes or 0 for item in items), sum(each.late for each in told)
+    spoken = sorted({item.languages for item in items if item.languages})
+    words = f"{count(len(told))}/{count(len(asked))} đơn vị đã báo cáo ({count(late)} trễ hạn): "
+    words += f"{count(pieces)} tin, bài, buổi; {count(reach)} lượt tiếp cận theo số các đơn vị báo"
+    words += f"; thời lượng {count(minutes)} phút" if minutes else ""
+    words += f"; ngôn ngữ: {'; '.join(spoken)}" if spoken else ""
+    return Paragraph(f"{words}.{more}")
+
+
+def _carriers_in_words(report: ConsolidatedReport, at: Mapping[str, str]) -> Iterator[str]:
+    """Yield one sentence per source of figures; sources are never added up."""
+    measured = report.of(FigureSource.MEASURED)
+    if measured:
+        sent = sum(line.report.general.sent for line in measured)
+        segments = sum(line.report.general.segments for line in measured)
+        levels = map(comparison_tables.level, measured)
+        said = "số đo bằng biên nhận" if all(levels) else "số đo, có đợt không có biên nhận"
+        yield (
+            f"Theo {said} ({count(len(measured))} đợt gửi): đã gửi {count(sent)} tin, "
+            f"{count(segments)} bản tin quy đổi."
+        )
+    if report.reach and report.reach.persons:
+        yield (
+            f"Tính theo người, {count(report.reach.persons)} người đã nhận ít nhất một lần (biên nhận của "
+            f"máy thuê bao), qua {count(len(report.reach.by_campaign))} chiến dịch."
+        )
+    for kind in (FigureSource.STATED, FigureSource.MANUAL):
+        lines = [line for line in report.of(kind) if line.statement]
+        if lines:
+            sent = sum(line.statement.figures.general.sent for line in lines if line.statement)
+            yield f"{_SAID[kind]} ({count(len(lines))} đợt gửi): đã gửi {count(sent)} tin."
+    unproved = [words for line in report.lines if (words := _none_received(line))]
+    if unproved:
+        yield f"Chưa có tin nào được máy thuê bao xác nhận đã nhận: {'; '.join(unproved)}."
+    if not report.lines:
+        yield "Chưa có đợt gửi nào theo văn bản này."
+    areas = f"; theo địa bàn: {directive_areas.NAME}, {at['areas']}" if "areas" in at else ""
+    beside = f"; so sánh với đợt trước: {at['earlier']}" if "earlier" in at else ""
+    yield f"Chi tiết: Biểu 5, {at['carriers']}{areas}; toàn văn tin nhắn: {at['texts']}{beside}."
+
+
+def _none_received(line: RunLine) -> str | None:
+    """Describe a carrier with handset receipts of which none has arrived; None for any other."""
+    found = comparison_tables.figures(line)
+    sent, delivered = found.get("sent"), found.get("delivered")
+    if delivered != 0 or not isinstance(sent, int) or not sent:
+        return None
+    if comparison_tables.level(line) != ReceiptLevel.HANDSET:
+        return None
+    return f"{comparison_tables.carrier_name(line.carrier)} (đã gửi {count(sent)} tin)"
+
+
+def _missing(report: ConsolidatedReport) -> Iterator[Block]:
+    names = comparison_tables.missing(report)
+    if not names:
+        yield Paragraph("Không có.")
+    for name in names:
+        yield Paragraph(f"{name};" if name is not names[-1] else f"{name}.", Style.ITEM)
+
+
+def _judgement() -> Iterator[Block]:
+    yield Heading(1, "III. ĐÁNH GIÁ")
+    for title, key in (("1. Ưu điểm", "strengths"), ("2. Hạn chế, nguyên nhân", "shortcomings")):
+        yield Heading(2, title)
+        yield from blank(key)
+    yield Heading(1, "IV. PHƯƠNG HƯỚNG, KIẾN NGHỊ")
+    yield from blank("proposals")
+
+
+def _carriers(report: ConsolidatedReport, form: ReportTable) -> Annex:
+    source = f"{form.source} Số liệu chốt đến {hour(report.cutoff_ms)}."
+    blocks: tuple[Block, ...] = (Table(form, source, size=8.5), *chart_images.draw_all(form))
+    more = (*comparison_tables.reach(report), *comparison_tables.cost(report))
+    blocks += tuple(Table(each, each.source, size=10) for each in more)
+    return Annex("carriers", "KẾT QUẢ CỦA DOANH NGHIỆP VIỄN THÔNG", blocks, landscape=True)
+
+
+def _units(form: ReportTable) -> Annex:
+    none = Paragraph("Văn bản không nêu cơ quan, đơn vị nào khác.")
+    blocks: tuple[Block, ...] = (Table(form, form.source, size=10) if form.rows else none,)
+    title = "TÌNH HÌNH BÁO CÁO CỦA CÁC CƠ QUAN, ĐƠN VỊ"
+    return Annex("units", title, blocks, landscape=bool(form.rows))
+
+
+def _areas(form: ReportTable, picture: tuple[Block, ...]) -> tuple[Annex, ...]:
+    """Return form 6, across where it has many columns, and the map; nothing without figures by area."""
+    wide = len(form.columns) > annexes.MOST_UPRIGHT
+    blocks = (Table(form, form.source, size=8.5), *picture)
+    found = Annex("areas", "KẾT QUẢ THEO ĐỊA BÀN CỦA CÁC DOANH NGHIỆP", blocks, landscape=wide)
+    return (found,) if form.rows else ()
+
+
+def _texts(report: ConsolidatedReport) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for line in report.lines:
+        for lang, wording in line.report.header.texts.items():
+            name = f"chiến dịch “{line.campaign}”{f', {lang}' if lang else ''}"
+            same = found.get(name, wording) == wording
+            found[name if same else f"{name} (số {line.campaign_id})"] = wording
+    return found

@@ -1,0 +1,292 @@
+"""Freezes a report: built for a cut-off, checked, hashed, stored with its files, never changed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
+from datetime import date
+from typing import Any
+
+from sqlalchemy import Connection, insert, select
+from sqlalchemy.exc import IntegrityError
+
+from app.core import clock
+from app.core.config import Settings
+from app.core.errors import Conflict, Invalid, no_such
+from app.core.states import RunState
+from app.database.connection import Database
+from app.database.models import campaigns, directives, frozen_reports, report_files, run_batches, runs
+from app.ledger.contract import Ledger
+from app.reports.build import carrier_report, consolidated, differences, scope, stated_report
+from app.reports.build.consolidated import PRESENT, ConsolidatedReport, ConsolidationTerms
+from app.reports.export import json_file
+from app.reports.export.formats import PAPERS, Format, OfRun, document, head_of, paper, render
+from app.reports.figures.figures import Unbalanced
+from app.reports.figures.version import Version
+from app.reports.forms import letterhead
+from app.reports.forms.letterhead import Letterheads
+from app.reports.frozen import archive, freeze_record, printed_code
+from app.reports.frozen.archive import Frozen, ReportSubject, SubjectKind
+from app.reports.frozen.freeze_record import ISSUED
+from app.reports.papers import edoc_metadata
+from app.reports.verification import verify
+from app.security import audit
+
+Built = OfRun | ConsolidatedReport
+FORMATS = (Format.DOCX, Format.PDF, Format.XLSX, Format.CSV, Format.JSON)
+SIDECAR = "meta"
+_MOVING = (RunState.RUNNING.value, RunState.PAUSED.value, RunState.CANCELLING.value)
+
+
+@dataclass(frozen=True, slots=True)
+class Freezer:
+    """Freezes in `who`'s name; `along` runs in the transaction of a new version, with its id.
+
+    place: where printed copies are checked (`printed_code.public_place`).
+    """
+
+    db: Database
+    ledger: Ledger
+    letterheads: Letterheads
+    who: str
+    along: Callable[[Connection, int], None] | None = None
+    place: str = ""
+
+    def freeze(
+        self, subject: ReportSubject, cutoff_ms: int | None = None, now_ms: int | None = None
+    ) -> tuple[Frozen, bool]:
+        """Return the version of that cut-off (ms since 1970; None: now), and whether it is new.
+
+        The same cut-off gives the same version; without one, the last version while its figures hold. now_ms:
+        a common moment for reports frozen together (see `settled`). Raises Invalid, NotFound, Conflict,
+        Unbalanced.
+        """
+        asked = cutoff_ms if now_ms is None else now_ms
+        until = settled(self.db, asked)
+        self.db.read(_require_begun, subject, until)
+        last, same = self.db.read(lambda c: (archive.newest(c, subject), archive.at(c, subject, until)))
+        if same:
+            return same, False
+        if last and clock.to_ms(last.cut_off_at) > until:
+            raise Conflict(
+                f"Version {last.version} has a later cut-off ({last.cut_off_at:%d/%m/%Y %H:%M:%S}); "
+                "a new version can't go back behind it.",
+                field="cut_off_at",
+            )
+        self.db.read(_require_queued, subject)
+        self.db.read(_require_recount, subject, self.ledger)
+        report = self.db.read(build, subject, until)
+        if isinstance(report, ConsolidatedReport) and not (report.lines or report.channels):
+            raise Conflict(
+                f"Under directive {subject.id} nobody has sent or reported anything yet, so there is nothing "
+                "to freeze; approve a campaign or enter a report first."
+            )
+        version, alike = self.next_version(report, last)
+        if last and cutoff_ms is None and alike:
+            return last, False
+        return self._keep(report, subject, version), True
+
+    def next_version(self, report: Built, last: Frozen | None) -> tuple[Version, bool]:
+        """Return the version that follows `last`, with what has changed since, and whether nothing has."""
+        if last is None:
+            return Version(1), False
+        old, new = json.loads(self.db.read(archive.figures, last)), document(report)
+        since = (last.version, clock.to_ms(last.cut_off_at))
+        changes = (differences.differences(old, new), differences.changed_rows(old, new))
+        alike = not changes[0] and differences.judged_alike(old, new)
+        return Version(last.version + 1, since, *changes), alike
+
+    def _keep(self, report: Built, subject: ReportSubject, version: Version) -> Frozen:
+        drawn = printed_code.draw(subject, version.number, report.cutoff_ms, _digest(report), self.place)
+        version = replace(version, printed=drawn)
+        files = dict(made(report, self.letterheads, version))
+        try:
+            report_id = self.db.write(self._write, report, subject, version, files)
+        except IntegrityError:
+            raise Conflict("Somebody has frozen this report at the same moment; look at the list.") from None
+        return self.db.read(archive.get, report_id)
+
+    def _write(
+        self,
+        connection: Connection,
+        report: Built,
+        subject: ReportSubject,
+        version: Version,
+        files: dict[str, bytes],
+    ) -> int:
+        report_id = _insert(connection, report, subject, version, (files, self.who))
+        if self.along is not None:
+            self.along(connection, report_id)
+        return report_id
+
+
+def freezer_of(db: Database, ledger: Ledger, settings: Settings, who: str) -> Freezer:
+    place = printed_code.public_place(settings.public_hosts)
+    return Freezer(db, ledger, letterhead.load(settings.letterheads), who, place=place)
+
+
+def settled(db: Database, cutoff_ms: int | None) -> int:
+    """Return a moment up to which everything is committed; raises Invalid for one in the future."""
+    try:
+        return db.settle(cutoff_ms)
+    except ValueError:
+        raise Invalid(
+            "The cut-off has not come yet; give a past one, or none for now.", field="cut_off_at"
+        ) from None
+
+
+def build(
+    connection: Connection, subject: ReportSubject, cutoff_ms: int, terms: ConsolidationTerms = PRESENT
+) -> Built:
+    if subject.kind is SubjectKind.RUN:
+        return of_run(connection, subject.id, cutoff_ms)
+    return consolidated.build(connection, subject.id, cutoff_ms, terms)
+
+
+def of_run(connection: Connection, run_id: int, cutoff_ms: int) -> OfRun:
+    """Return the report of a run: measured, or stated where its carrier sends to its own subscribers."""
+    if stated_report.is_held(connection, run_id):
+        return stated_report.build(connection, run_id, cutoff_ms)
+    return carrier_report.build(connection, run_id, cutoff_ms)
+
+
+def made(report: Built, letterheads: Letterheads, version: Version) -> Iterator[tuple[str, bytes]]:
+    """Yield every file by its format, documents first, the document system's metadata last."""
+    said = paper(report, letterheads, version)
+    papers = {form: write(said) for form, write in PAPERS.items()}
+    for form in FORMATS:
+        content = papers[form] if form in papers else render(report, form, letterheads, version).content
+        yield form.value, content
+    if isinstance(report, ConsolidatedReport):
+        yield Format.SUMMARY.value, render(report, Format.SUMMARY, letterheads, version).content
+    yield SIDECAR, edoc_metadata.render(said, head_of(report, letterheads), version, papers[Format.PDF])
+
+
+def name_of(subject: ReportSubject, version: int, form: str) -> str:
+    which = f"v{version}" if version else "xem-truoc"
+    form, final = form.removeprefix(ISSUED), "-phat-hanh" if form.startswith(ISSUED) else ""
+    tail = {SIDECAR: "-van-ban.json", Format.SUMMARY.value: "-tom-tat.pdf"}.get(form, f".{form}")
+    return f"bao-cao-{subject.kind}-{subject.id}-{which}{final}{tail}"
+
+
+def _campaigns(connection: Connection, subject: ReportSubject) -> list[int]:
+    if subject.kind is SubjectKind.RUN:
+        query = select(runs.c.campaign_id).where(runs.c.id == subject.id)
+    else:
+        query = select(campaigns.c.id).where(campaigns.c.directive_id == subject.id)
+    found = list(connection.execute(query).scalars())
+    if not found and subject.kind is SubjectKind.RUN:
+        raise no_such("run", subject.id, field="run_id")
+    return found
+
+
+def _require_begun(connection: Connection, subject: ReportSubject, cutoff_ms: int) -> None:
+    """Raise Conflict for a cut-off before anything was sent, or before the directive was issued."""
+    required = _require_started if subject.kind is SubjectKind.RUN else _require_issued
+    required(connection, subject.id, cutoff_ms)  # a missing subject is reported by the next step
+
+
+def _require_started(connection: Connection, run_id: int, cutoff_ms: int) -> None:
+    r = runs.c
+    query = select(r.started_at, scope.begun(cutoff_ms).label("begun")).where(r.id == run_id)
+    found = connection.execute(query).first()
+    if found is None or found.begun:
+        return
+    if found.started_at is None:
+        raise Conflict(f"Run {run_id} has not been started, so there is nothing to freeze; start it first.")
+    at = clock.local(clock.from_ms(found.started_at))
+    raise Conflict(
+        f"Run {run_id} was started on {at:%d/%m/%Y %H:%M:%S}, after this cut-off; give a later one.",
+        field="cut_off_at",
+    )
+
+
+def _require_issued(connection: Connection, directive_id: int, cutoff_ms: int) -> None:
+    issued = connection.execute(
+        select(directives.c.issued_on).where(directives.c.id == directive_id)
+    ).scalar()
+    day = clock.local(clock.from_ms(cutoff_ms)).date()
+    if issued is not None and day < date.fromisoformat(issued):
+        raise Conflict(
+            f"Directive {directive_id} is of {issued}, after this cut-off; give a later one.",
+            field="cut_off_at",
+        )
+
+
+def _require_queued(connection: Connection, subject: ReportSubject) -> None:
+    """Raise Conflict while a run is queued: repeated numbers are known only afterwards."""
+    b, r = run_batches.c, runs.c
+    moving = select(r.id).join(run_batches, b.run_id == r.id)
+    moving = moving.where(b.fanned_all.is_(False), r.state.in_(_MOVING))
+    own = r.id == subject.id if subject.kind is SubjectKind.RUN else None
+    where = own if own is not None else r.campaign_id.in_(_campaigns(connection, subject))
+    run_id = connection.execute(moving.where(where).limit(1)).scalar()
+    if run_id is not None:
+        raise Conflict(
+            f"Run {run_id} is still being queued; freeze its report in a minute (if it is paused, resume or "
+            "cancel it first)."
+        )
+
+
+def _require_recount(connection: Connection, subject: ReportSubject, ledger: Ledger) -> None:
+    for campaign_id in _campaigns(connection, subject):
+        found = verify.campaign_differences(connection, campaign_id, ledger)
+        if found:
+            raise Unbalanced(
+                f"The recount finds {len(found)} differences, so nothing is frozen. The first: {found[0]} "
+                "See all by `loa verify`; `loa verify --repair` puts tallies right."
+            )
+
+
+def _digest(report: Built) -> str:
+    return hashlib.sha256(json_file.render(document(report))).hexdigest()
+
+
+def _insert(
+    connection: Connection,
+    report: Built,
+    subject: ReportSubject,
+    version: Version,
+    kept: tuple[dict[str, bytes], str],
+) -> int:
+    files, who = kept
+    text = json_file.render(document(report))
+    row = {
+        "kind": subject.kind.value,
+        "subject_id": subject.id,
+        "carrier": None if isinstance(report, ConsolidatedReport) else report.header.carrier,
+        "version": version.number,
+        "cutoff_at": report.cutoff_ms,
+        "interim": int(report.interim),
+        "figures": text.decode(),
+        "sha256": hashlib.sha256(text).hexdigest(),
+        "changes": [asdict(each) for each in version.changes],
+        "created_at": clock.now_ms(),
+        "created_by": who,
+        "code": version.printed.code if version.printed else None,
+        "code_salt": version.printed.salt if version.printed else None,
+    }
+    report_id: int = connection.execute(
+        insert(frozen_reports).values(row).returning(frozen_reports.c.id)
+    ).scalar_one()
+    connection.execute(
+        insert(report_files),
+        [file_row(report_id, subject, version.number, each) for each in files.items()],
+    )
+    detail = freeze_record.detail(archive.get(connection, report_id))
+    audit.note(connection, who, freeze_record.FROZEN, f"report/{report_id}", **detail)
+    return report_id
+
+
+def file_row(report_id: int, subject: ReportSubject, version: int, file: tuple[str, bytes]) -> dict[str, Any]:
+    form, content = file
+    return {
+        "report_id": report_id,
+        "format": form,
+        "name": name_of(subject, version, form),
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "size": len(content),
+        "content": content,
+    }

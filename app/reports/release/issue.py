@@ -1,0 +1,125 @@
+"""Issues a frozen report: the papers anew with number, day and signer, beside the draft that stays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+from sqlalchemy import Connection, delete, insert
+from sqlalchemy.exc import IntegrityError
+
+from app.core import clock
+from app.core.errors import Conflict, Invalid
+from app.database.connection import one_at_a_time
+from app.database.models import issued_reports, report_files
+from app.reports.build.consolidated import ConsolidatedReport
+from app.reports.export.formats import PAPERS, Format, head_of, paper
+from app.reports.figures.version import PrintedCode, Version
+from app.reports.forms.letterhead import Letterheads
+from app.reports.frozen import archive
+from app.reports.frozen.archive import Frozen, ReportIssue, ReportSubject
+from app.reports.frozen.freeze_record import ISSUED
+from app.reports.papers import consolidated_paper, edoc_metadata, final_paper
+from app.reports.papers.final_paper import Issue, fill
+from app.reports.release import earlier_round, freeze, verify_archive
+from app.reports.release.freeze import SIDECAR, Built, Freezer
+from app.reports.verification import erasure_checks
+from app.security import audit
+
+_VERSIONS = 1000  # more than any report has
+_ONE = 4923  # advisory lock of whoever issues a report
+_AT_ONCE = "Somebody has issued this report at the same moment; look at it again."
+
+
+def issue(freezer: Freezer, report_id: int, carrier: str | None, wanted: Issue) -> Frozen:
+    """Write the final papers; issuing again replaces them, since a number can be mistyped.
+
+    They tell the changes since the version that was issued last: whoever reads them knows no other. carrier:
+    whose reports the caller may see, None for all. Raises NotFound, Invalid, and Conflict where the ledger no
+    longer gives the frozen figures, a later version is issued, or blanks would be left.
+    """
+    final_paper.require(wanted)
+    db = freezer.db
+    report = db.read(archive.get, report_id, carrier)
+    _require_day(wanted, report)
+    last = db.read(_issued_before, report)
+    proof, gone = verify_archive.prove(db, report), db.read(erasure_checks.of_report, report)
+    for why in (*proof.sentences, *filter(None, [gone])):
+        raise Conflict(f"The papers of report {report_id} can't be written anew: {why}")
+    built = db.read(verify_archive.rebuilt, report)
+    printed = PrintedCode(report.code, "", report.sha256, freezer.place) if report.code else None
+    earlier = db.read(earlier_round.find, report, wanted.compare_with, carrier)
+    version = freezer.next_version(built, last)[0]
+    version = replace(version, number=report.version, printed=printed, earlier=earlier)
+    files = dict(_made(built, freezer.letterheads, version, (wanted, last.issued if last else None)))
+    try:
+        db.write(_keep, (report, last), files, wanted, freezer.who)
+    except IntegrityError:
+        raise Conflict(_AT_ONCE) from None
+    return db.read(archive.get, report_id)
+
+
+def _require_day(wanted: Issue, report: Frozen) -> None:
+    if wanted.dated_on > clock.local(clock.now()).date():
+        raise Invalid("A paper can't be dated in the future.", field="dated_on")
+    first = max(report.cut_off_at, report.created_at).date()
+    if wanted.dated_on < first:
+        raise Invalid(
+            f"The figures were frozen on {first:%d/%m/%Y}, so the paper can't be dated before that day.",
+            field="dated_on",
+        )
+
+
+def _made(
+    built: Built, letterheads: Letterheads, version: Version, issues: tuple[Issue, ReportIssue | None]
+) -> Iterator[tuple[str, bytes]]:
+    head, (wanted, before) = head_of(built, letterheads), issues
+    final_paper.require_whole(head)
+    final = fill(paper(built, letterheads, version), wanted, before)
+    papers = {form: write(final) for form, write in PAPERS.items()}
+    yield from ((form.value, content) for form, content in papers.items())
+    if isinstance(built, ConsolidatedReport):
+        page = fill(consolidated_paper.summary(built, head, version), replace(wanted, remarks={}), before)
+        yield Format.SUMMARY.value, PAPERS[Format.PDF](page)
+    yield SIDECAR, edoc_metadata.render(final, head, version, papers[Format.PDF], wanted)
+
+
+def _issued_before(connection: Connection, report: Frozen) -> Frozen | None:
+    """Return the version that was issued last before this one; Conflict if a later one is issued.
+
+    The later one tells its readers which paper it replaces, and that can't be told otherwise any more.
+    """
+    subject = ReportSubject(report.subject, report.subject_id)
+    issued = [each for each in archive.recent(connection, 0, _VERSIONS, None, subject) if each.issued]
+    if issued and issued[0].version > report.version and issued[0].issued:
+        later = issued[0]
+        raise Conflict(
+            f"Version {later.version} is issued already, as number {issued[0].issued.number}, so version "
+            f"{report.version} can't be issued any more. Freeze a new version and issue that."
+        )
+    return next((each for each in issued if each.version < report.version), None)
+
+
+def _keep(
+    connection: Connection,
+    seen: tuple[Frozen, Frozen | None],
+    files: Mapping[str, bytes],
+    wanted: Issue,
+    who: str,
+) -> None:
+    """Keep the papers unless a report was issued since `seen`: this one, or the one before it."""
+    report, _ = seen
+    one_at_a_time(connection, _ONE)
+    if (archive.get(connection, report.id), _issued_before(connection, report)) != seen:
+        raise Conflict(_AT_ONCE)
+    f, subject = report_files.c, ReportSubject(report.subject, report.subject_id)
+    connection.execute(delete(report_files).where(f.report_id == report.id, f.format.startswith(ISSUED)))
+    connection.execute(delete(issued_reports).where(issued_reports.c.report_id == report.id))
+    said = {"number": wanted.number, "dated_on": wanted.dated_on.isoformat(), "signer": wanted.signer.strip()}
+    own = {"report_id": report.id, "at": clock.now_ms(), "by": who}
+    connection.execute(insert(issued_reports).values(own | said))
+    named = [(f"{ISSUED}{form}", content) for form, content in files.items()]
+    rows = [freeze.file_row(report.id, subject, report.version, each) for each in named]
+    connection.execute(insert(report_files), rows)
+    digest = next(row["sha256"] for row in rows if row["format"] == f"{ISSUED}{Format.PDF}")
+    audit.note(connection, who, "report.issue", f"report/{report.id}", **said, sha256=digest)

@@ -1,0 +1,105 @@
+"""Proves frozen reports: bytes unchanged, and the ledger still gives the same figures."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from app.core import clock
+from app.core.errors import Conflict, NotFound
+from app.database.connection import Database
+from app.reports.build import differences
+from app.reports.build.consolidated import ConsolidationTerms
+from app.reports.export import json_file
+from app.reports.export.formats import document
+from app.reports.figures.figures import Unbalanced
+from app.reports.figures.version import FigureChange
+from app.reports.frozen import archive, freeze_record
+from app.reports.frozen.archive import Frozen, ReportSubject, Spoilt
+from app.reports.release import freeze
+from app.reports.verification import erasure_checks
+
+# Rows that only Loa writes, and that it can't read: no words of Python for people.
+_ALTERED = (
+    "a row that it is made of holds something that Loa never writes. Somebody has altered the database: "
+    "compare it with a backup."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """Findings on one report: no sentences mean that it is as frozen.
+
+    note: why only its bytes could be checked (rows erased), or that only labels have changed.
+    """
+
+    report_id: int
+    sentences: tuple[str, ...]
+    note: str | None = None
+
+    @property
+    def sound(self) -> bool:
+        return not self.sentences
+
+
+def prove(db: Database, report: Frozen) -> Proof:
+    """Check the hashes of figures and files, and rebuild the report from the ledger for its cut-off."""
+    return db.read(_prove, report)
+
+
+def _prove(connection: Connection, report: Frozen) -> Proof:
+    beside = freeze_record.altered(connection, report)
+    spoilt = (*_bytes(connection, report), *filter(None, [beside]))
+    gone = erasure_checks.of_report(connection, report)
+    if gone or spoilt:
+        return Proof(report.id, spoilt, gone)
+    return _rebuilt(connection, report)
+
+
+def _bytes(connection: Connection, report: Frozen) -> Iterator[str]:
+    for file in report.files:
+        try:
+            archive.content(connection, report, file.format)
+        except Spoilt as error:
+            yield error.detail
+    try:
+        archive.figures(connection, report)
+    except Spoilt as error:
+        yield error.detail
+
+
+def _rebuilt(connection: Connection, report: Frozen) -> Proof:
+    kept = archive.figures(connection, report)
+    try:
+        again = document(rebuilt(connection, report))
+    except (Conflict, NotFound, Unbalanced) as error:
+        return Proof(report.id, (f"Report {report.id} can't be built again: {error.detail}",))
+    except (ValueError, LookupError, TypeError):
+        return Proof(report.id, (f"Report {report.id} can't be built again: {_ALTERED}",))
+    again = json_file.as_kept(again, json.loads(kept))
+    if json_file.render(again).decode() == kept:
+        return Proof(report.id, ())
+    differing = tuple(_differing(report, differences.differences(json.loads(kept), again)))
+    beside = f"Report {report.id}: its figures are the same; words that stand beside them are others now."
+    return Proof(report.id, differing, None if differing else beside)
+
+
+def rebuilt(connection: Connection, report: Frozen) -> freeze.Built:
+    """Build the report again from the ledger for its cut-off, by the rules of its day."""
+    subject = ReportSubject(report.subject, report.subject_id)
+    terms = _terms(report, archive.figures(connection, report))
+    return freeze.build(connection, subject, clock.to_ms(report.cut_off_at), terms)
+
+
+def _terms(report: Frozen, kept: str) -> ConsolidationTerms:
+    return ConsolidationTerms(int(json.loads(kept).get("rules", 1)), clock.to_ms(report.created_at))
+
+
+def _differing(report: Frozen, changes: Sequence[FigureChange]) -> Iterator[str]:
+    """Yield changed counts; one that is merely no longer provable, and was 0, is no difference."""
+    for each in changes:
+        if each.difference:
+            yield f"Report {report.id}: {each.where} was {each.before} and comes to {each.after} now."

@@ -1,0 +1,1 @@
+"""Recount what was counted: identities, states, statements and what erasure has left."""

@@ -1,0 +1,118 @@
+"""Checks of erased campaigns: no rows left, totals unaltered."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, select
+
+from app.core import clock
+from app.database.models import (
+    campaigns,
+    chunks,
+    deliveries,
+    erasures,
+    kept_reports,
+    receipts,
+    runs,
+    submissions,
+    tallies,
+    unknowns,
+)
+from app.ledger import erasure_state
+from app.reports.build import erased_run_snapshot
+from app.reports.figures import tally
+from app.reports.frozen.archive import Frozen, SubjectKind
+
+_GONE = (deliveries, submissions, receipts, chunks, unknowns)
+
+
+def erasure_notices(connection: Connection, campaign_ids: Sequence[int]) -> tuple[str, ...]:
+    """Return a sentence for each of these campaigns whose rows are, or are being, erased."""
+    return tuple(_notices(connection, campaign_ids))
+
+
+def _notices(connection: Connection, campaign_ids: Sequence[int]) -> Iterator[str]:
+    for number in campaign_ids:
+        row = erasure_state.of_campaign(connection, number)
+        if row is not None and row.ended_at is None:
+            yield f"Campaign {number}: its rows are being erased (certificate {row.id}), no recount."
+        elif row is not None:
+            yield (
+                f"Campaign {number}: {row.counts.get('deliveries', 0)} deliveries were erased on "
+                f"{_day(row.ended_at)} (certificate {row.id}); its totals are those of the certificate."
+            )
+        if totals := erasure_state.of_totals(connection, number):
+            yield f"Campaign {number}: its totals are erased as well (certificate {totals.id})."
+
+
+def differences(connection: Connection, row: Row[Any]) -> Iterator[str]:
+    """Yield differences of an erased campaign; `row`: of `erasures`. Nothing during erasure."""
+    if row.ended_at is None:
+        return
+    campaign_id = row.subject_id
+    for table in _GONE:
+        query = select(func.count()).select_from(table).where(table.c.campaign_id == campaign_id)
+        if n := connection.execute(query).scalar_one():
+            yield f"Campaign {campaign_id} is erased, and {n} rows of {table.name} are there."
+    totals = erasure_state.of_totals(connection, campaign_id)
+    if totals is None:
+        yield from _unlike(connection, row)
+    elif totals.ended_at is not None:
+        yield from _still_there(connection, campaign_id)
+
+
+def _unlike(connection: Connection, row: Row[Any]) -> Iterator[str]:
+    """Compare totals and kept reports with the certificate."""
+    campaign_id = row.subject_id
+    if tally.totals(connection, campaign_id) != row.totals:
+        yield f"Campaign {campaign_id}: its tallies are not the totals of certificate {row.id}."
+    for run_id in connection.execute(select(runs.c.id).where(runs.c.campaign_id == campaign_id)).scalars():
+        if not erased_run_snapshot.intact(connection, run_id, row.kept.get(str(run_id))):
+            yield f"Run {run_id}: its kept report is missing or has been altered."
+
+
+def _still_there(connection: Connection, campaign_id: int) -> Iterator[str]:
+    own = select(runs.c.id).where(runs.c.campaign_id == campaign_id)
+    for table in (tallies, kept_reports):
+        query = select(func.count()).select_from(table).where(table.c.run_id.in_(own))
+        if n := connection.execute(query).scalar_one():
+            yield f"The totals of campaign {campaign_id} are erased, and {n} rows of {table.name} are there."
+
+
+def of_report(connection: Connection, report: Frozen) -> str | None:
+    """Say why a frozen report cannot be rebuilt, its rows being erased; None if it can."""
+    if certificate := _totals_of(connection, report):
+        return (
+            f"Report {report.id}: the totals behind it are erased (certificate {certificate}), so only its "
+            "bytes are compared with what was frozen."
+        )
+    k, c = kept_reports.c, campaigns.c
+    query = select(func.max(k.cutoff_at)).join(runs, runs.c.id == k.run_id)
+    if report.subject is SubjectKind.RUN:
+        query = query.where(k.run_id == report.subject_id)
+    else:
+        query = query.join(campaigns, c.id == runs.c.campaign_id).where(c.directive_id == report.subject_id)
+    at: int | None = connection.execute(query).scalar()
+    if at is None or clock.to_ms(report.cut_off_at) >= at:
+        return None
+    return (
+        f"Report {report.id}: the rows behind it were erased by {_day(at)}, so only its bytes are compared "
+        "with what was frozen."
+    )
+
+
+def _totals_of(connection: Connection, report: Frozen) -> int | None:
+    c, e = campaigns.c, erasures.c
+    if report.subject is SubjectKind.RUN:
+        own = select(runs.c.campaign_id).where(runs.c.id == report.subject_id)
+    else:
+        own = select(c.id).where(c.directive_id == report.subject_id)
+    query = select(func.min(e.id)).where(e.kind == "totals", e.subject_id.in_(own))
+    found: int | None = connection.execute(query).scalar()
+    return found
+
+
+def _day(ms: int) -> str:
+    return f"{clock.local(clock.from_ms(ms)):%d/%m/%Y}"

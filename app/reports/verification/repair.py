@@ -1,0 +1,117 @@
+"""Repairs tallies by a recount of the rows (`loa verify --repair`), batch by batch, during sending.
+
+A delivery and its tally change in one transaction, so the error of a tally is constant. It is read in one
+snapshot, however long that takes, and added afterwards: nothing waits, and concurrent changes are kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, func, select, union
+
+from app.core.errors import Conflict, no_such
+from app.database.connection import Database, one_at_a_time
+from app.database.models import audit as acts
+from app.database.models import campaigns, run_batches, tallies
+from app.ledger import erasure_state
+from app.ledger.contract import Ledger, TallyCount
+from app.reports.figures import tally
+from app.security import audit
+
+ACTION = "tallies.repaired"
+_ONE = 4921  # advisory lock of whoever adds a correction
+_IN_THE_AUDIT = 50  # keys listed; the total number stands beside them
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """One corrected batch: `counts` were added, one per key."""
+
+    campaign_id: int
+    batch_id: int
+    counts: tuple[TallyCount, ...]
+
+
+Say = Callable[[Repair], None]
+
+
+def repair(
+    db: Database, ledger: Ledger, who: str, campaign_id: int | None = None, say: Say = lambda _: None
+) -> list[Repair]:
+    """Recount the tallies of one campaign or all from their rows, and add the differences.
+
+    Each batch is one short transaction and one audit entry. Raises NotFound, and Conflict for an erased
+    campaign, whose tallies are all that is left.
+    """
+    done = []
+    for number, batch_id in db.read(_batches, campaign_id):
+        while (off := db.read(_off, ledger, number, batch_id)) and off.counts:
+            if db.write(_add, ledger, who, off):
+                done.append(Repair(number, batch_id, off.counts))
+                say(done[-1])
+                break
+    return done
+
+
+@dataclass(frozen=True, slots=True)
+class _Off:
+    """The error of a batch's tallies; act: id of the last repair before it was counted."""
+
+    campaign_id: int
+    batch_id: int
+    counts: tuple[TallyCount, ...]
+    act: int | None
+
+
+def _batches(connection: Connection, campaign_id: int | None) -> Sequence[tuple[int, int]]:
+    """Return (campaign, batch) of all rows and tallies; erased campaigns are skipped unless named."""
+    if campaign_id is not None:
+        if connection.execute(select(campaigns.c.id).where(campaigns.c.id == campaign_id)).first() is None:
+            raise no_such("campaign", campaign_id, field="campaign")
+        if erasure_state.of_campaign(connection, campaign_id) is not None:
+            raise Conflict(
+                f"The rows of campaign {campaign_id} are erased, or being erased: its tallies are what is "
+                "left, and nothing can be counted anew."
+            )
+    parts = [select(t.c.campaign_id, t.c.batch_id) for t in (run_batches, tallies)]
+    if campaign_id is not None:
+        parts = [part.where(part.selected_columns.campaign_id == campaign_id) for part in parts]
+    found = sorted(tuple(row) for row in connection.execute(union(*parts)))
+    gone = {number for number, _ in found if erasure_state.of_campaign(connection, number) is not None}
+    return [(number, batch_id) for number, batch_id in found if number not in gone]
+
+
+def _off(connection: Connection, ledger: Ledger, campaign_id: int, batch_id: int) -> _Off:
+    """Count the error in this snapshot; none once the erasure of its rows has begun."""
+    if erasure_state.of_campaign(connection, campaign_id) is not None:
+        return _Off(campaign_id, batch_id, (), None)
+    t = tallies.c
+    off: dict[tuple[int, str | None, int, int], list[int]] = {}
+    tallied = tally.sums(connection, t.campaign_id == campaign_id, t.batch_id == batch_id)
+    for sign, counts in ((1, ledger.recount(connection, campaign_id, batch_id)), (-1, tallied)):
+        for count in counts:
+            have = off.setdefault((count.run_id, *count[2:5]), [0, 0])
+            have[0] += sign * int(count.n)
+            have[1] += sign * int(count.segments)
+    counts = [TallyCount(key[0], batch_id, *key[1:], *have) for key, have in off.items() if any(have)]
+    return _Off(campaign_id, batch_id, tuple(counts), _last(connection, campaign_id))
+
+
+def _last(connection: Connection, campaign_id: int) -> int | None:
+    mine = (acts.c.action == ACTION, acts.c.subject == f"campaign/{campaign_id}")
+    return connection.execute(select(func.max(acts.c.id)).where(*mine)).scalar()
+
+
+def _add(connection: Connection, ledger: Ledger, who: str, off: _Off) -> bool:
+    """Add the error; False if the campaign was repaired since, or its erasure has begun."""
+    one_at_a_time(connection, _ONE)
+    begun = erasure_state.of_campaign(connection, off.campaign_id) is not None
+    if begun or _last(connection, off.campaign_id) != off.act:
+        return False
+    ledger.correct(connection, off.campaign_id, off.counts)
+    keys = [[c.run_id, c.area, c.state, c.reason, c.n, c.segments] for c in off.counts[:_IN_THE_AUDIT]]
+    said = {"batch": off.batch_id, "keys": len(off.counts), "added": keys}
+    audit.note(connection, who, ACTION, f"campaign/{off.campaign_id}", **said)
+    return True
