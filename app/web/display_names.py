@@ -8,12 +8,30 @@ from datetime import date
 from app.core import areas, clock
 from app.core.states import BatchState, CampaignState, LinkState, RunState
 from app.reports.figures.carrier_statement import FigureSource
+from app.reports.figures.figures import FIGURES
 from app.reports.figures.labels import network
 from app.security.roles import Role
 from app.web.translations import Said, say
 from carriers.contract import ReceiptLevel
 
-__all__ = ["LEVELS", "PROBLEMS", "ROLES", "SOURCES", "STATES", "TONES", "network", "places", "problem"]
+__all__ = [
+    "LEVELS",
+    "PROBLEMS",
+    "ROLES",
+    "SOURCES",
+    "STATES",
+    "TONES",
+    "figure",
+    "network",
+    "places",
+    "problem",
+]
+
+
+def figure(key: str) -> Said:
+    """Return what a page calls the figure of this key."""
+    return Said(FIGURES[key].english)
+
 
 # By value: equal values share one label.
 STATES: dict[str, Said] = {

@@ -10,6 +10,8 @@ from babel.messages.catalog import Catalog
 from babel.messages.pofile import read_po
 from markupsafe import Markup, escape
 
+from app.reports.figures.figures import FIGURES
+
 FOLDER = Path(__file__).with_name("words")
 DEFAULT = "vi"
 LANGUAGES = {"vi": "Tiếng Việt", "en": "English"}  # each in its own language
@@ -25,8 +27,11 @@ def say(sentence: str) -> Said:
 
 @cache
 def catalogue(language: str) -> dict[str, str]:
-    """Return English sentence -> translation, of all areas; empty for English."""
-    found: dict[str, str] = {}
+    """Return English sentence -> translation, of all areas; empty for English.
+
+    Figures are called on pages as in forms and papers: by the one table of them.
+    """
+    found = {each.english: each.label for each in FIGURES.values()} if language == DEFAULT else {}
     for file in sorted((FOLDER / language).glob("*.po")):
         found |= {
             _first(message.id): _first(message.string) for message in read(file, language) if message.id

@@ -62,7 +62,7 @@ def test_each_role_has_its_three_answers_without_scrolling(windows: Windows, who
     total = page.locator("section.chief")
     sent = above(total.locator("dl.big > div", has_text="Đã gửi, trên"))
     assert sent.locator("[data-live='total.sent']").inner_text().replace(".", "").isdecimal()
-    above(total.locator("dl.big > div", has_text="Máy đã nhận"))
+    above(total.locator("dl.big > div", has_text="Đã nhận (biên nhận máy)"))
     above(total.locator("h2", has_text="đang gửi"))
     above(total.locator("dl.big > div", has_text="Dự kiến xong"))
     above(page.get_by_role("heading", name="Việc cần làm"))

@@ -72,34 +72,56 @@ _COUNTS = attrgetter(*(each.name for each in fields(Figures)))
 class Figure:
     """A figure as every form, file and page names it, in the order of the forms.
 
-    key: attribute of Figures; name: in JSON; label: Vietnamese; needs: what its receipts must prove;
-    part: of a ratio, the figure that is divided by `sent`. A total sums a count over the rows that can prove
-    it; its ratio is that of the sums, only where all rows are of one receipt level.
+    key: attribute of Figures; name: in JSON; label: Vietnamese, in forms and on pages; english: on pages;
+    needs: what its receipts must prove; part: of a ratio, the figure that is divided by `sent`. A total
+    sums a count over the rows that can prove it; its ratio is that of the sums, only where all rows are of
+    one receipt level.
     """
 
     key: str
     name: str
     label: str
+    english: str
     needs: ReceiptLevel = ReceiptLevel.NONE
     part: str = ""
 
 
 _FIGURES = (
-    Figure("eligible", "eligible_subscribers", "Thuộc diện"),
-    Figure("excluded", "excluded_subscribers", "Loại trước khi gửi"),
-    Figure("waiting", "waiting_subscribers", "Đang chờ gửi"),
-    Figure("sent", "sent_messages", "Đã gửi"),
-    Figure("delivered", "received_by_handset_messages", "Đã nhận (biên nhận máy)", ReceiptLevel.HANDSET),
-    Figure("relayed", "taken_by_operator_messages", "Nhà mạng đã tiếp nhận", ReceiptLevel.OPERATOR),
-    Figure("failed", "failed_messages", "Không nhận được"),
-    Figure("no_receipt", "no_receipt_messages", "Chưa có biên nhận"),
-    Figure("unknown", "unknown_messages", "Chưa rõ kết quả"),
-    Figure("segments", "sent_segments", "Bản tin quy đổi"),
-    Figure("delivered_ratio", "received_by_handset_ratio", "Tỷ lệ nhận", ReceiptLevel.HANDSET, "delivered"),
+    Figure("eligible", "eligible_subscribers", "Thuộc diện", "Eligible"),
+    Figure("excluded", "excluded_subscribers", "Loại trước khi gửi", "Left out before sending"),
+    Figure("waiting", "waiting_subscribers", "Đang chờ gửi", "Waiting"),
+    Figure("sent", "sent_messages", "Đã gửi", "Sent"),
+    Figure(
+        "delivered",
+        "received_by_handset_messages",
+        "Đã nhận (biên nhận máy)",
+        "Received by the telephone",
+        ReceiptLevel.HANDSET,
+    ),
+    Figure(
+        "relayed",
+        "taken_by_operator_messages",
+        "Nhà mạng đã tiếp nhận",
+        "Taken by the centre",
+        ReceiptLevel.OPERATOR,
+    ),
+    Figure("failed", "failed_messages", "Không nhận được", "Not received"),
+    Figure("no_receipt", "no_receipt_messages", "Chưa có biên nhận", "No receipt"),
+    Figure("unknown", "unknown_messages", "Chưa rõ kết quả", "Unknown"),
+    Figure("segments", "sent_segments", "Bản tin quy đổi", "SMS parts"),
+    Figure(
+        "delivered_ratio",
+        "received_by_handset_ratio",
+        "Tỷ lệ nhận",
+        "Share received",
+        ReceiptLevel.HANDSET,
+        "delivered",
+    ),
     Figure(
         "relayed_ratio",
         "taken_by_operator_ratio",
         "Tỷ lệ nhà mạng tiếp nhận",
+        "Share taken by the centre",
         ReceiptLevel.OPERATOR,
         "relayed",
     ),

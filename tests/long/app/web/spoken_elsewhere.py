@@ -47,6 +47,7 @@ MODULES = {
     "carriers/vnpt/account_check.py": _HOST,
     "carriers/vnpt/status_queries.py": _HOST,
     "app/ledger/": _SQL,
+    "app/reports/figures/figures.py": "figures are told by their own table, in both languages",
     "app/reports/export/": _PAPER,
     "app/reports/forms/": _PAPER,
     "app/file_import/form_writer.py": _PAPER,

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from app.reports.figures.figures import FIGURES
 from app.web.translations import FOLDER, LANGUAGES, Speaker, catalogue, read
 from tests.long.app.web.sentences import (
     TEMPLATES,
@@ -73,6 +74,9 @@ def test_sentences_of_the_code_are_not_bare() -> None:
 def test_every_sentence_has_its_vietnamese_and_none_is_left_over() -> None:
     wanted = {each.one for each in used()}
     assert len(wanted) > 80
+    figures = {each.english for each in FIGURES.values()}  # told by their own table, and nowhere else
+    assert not figures & wanted
+    wanted |= figures
     known = set(catalogue("vi"))
     missing = sorted(f"{each.place}: {each.one}" for each in used() if each.one not in known)
     assert (missing, sorted(known - wanted)) == ([], [])
