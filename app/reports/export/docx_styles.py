@@ -49,7 +49,7 @@ def set_styles(docx: Docx) -> None:
         style.font.bold, style.font.italic = True, italic
         style.font.color.rgb = RGBColor(0, 0, 0)
         spaced = style.paragraph_format
-        spaced.space_before, spaced.space_after, spaced.keep_with_next = Pt(8), Pt(4), True
+        spaced.space_before, spaced.space_after, spaced.keep_with_next = _before(8), Pt(4), True
         spaced.first_line_indent = Mm(layout.INDENT)
     for look in layout.LINES:
         _add_line(docx, look)
@@ -90,11 +90,18 @@ def _add_line(docx: Docx, look: layout.LineStyle) -> None:
     style.font.size, style.font.bold, style.font.italic = Pt(look.size), look.bold, look.italic
     spaced = style.paragraph_format
     spaced.alignment = ALIGN.CENTER if look.centred else ALIGN.LEFT
-    spaced.space_before, spaced.space_after = Pt(look.before), Pt(look.after)
+    before = _before(look.before) if look is layout.CAPTION else Pt(look.before)
+    after = layout.AFTER if look is layout.SOURCE else look.after
+    spaced.space_before, spaced.space_after = before, Pt(after)
     spaced.keep_with_next, spaced.line_spacing = look.keep, 1.0
     if heading:
         spaced.first_line_indent = Mm(0)
         style.element.get_or_add_pPr().append(parse_xml(f'<w:outlineLvl {nsdecls("w")} w:val="0"/>'))
+
+
+def _before(points: float) -> Pt:
+    """Return what is added to the space after prose: Word adds the two up, papers have the larger one."""
+    return Pt(max(points - layout.AFTER, 0))
 
 
 def _add_prose(docx: Docx) -> None:
@@ -112,11 +119,13 @@ def _add_prose(docx: Docx) -> None:
     quoted.paragraph_format.space_after = Pt(10)
     edge = 'w:val="single" w:sz="4" w:space="4" w:color="808080"'
     _frame(quoted, "".join(f"<w:{side} {edge}/>" for side in ("top", "left", "bottom", "right")))
-    blank = _new(docx, PROSE[Style.BLANK]).paragraph_format
+    dotted = _new(docx, PROSE[Style.BLANK])
+    dotted.font.size = Pt(12)  # lines as far apart as in the PDF
+    blank = dotted.paragraph_format
     blank.tab_stops.add_tab_stop(
         Mm(layout.width(landscape=False)), WD_TAB_ALIGNMENT.RIGHT, WD_TAB_LEADER.DOTS
     )
-    blank.space_after, blank.line_spacing = Pt(2), 1.0
+    blank.space_after, blank.line_spacing = Pt(0), 1.0
 
 
 def _add_rest(docx: Docx) -> None:

@@ -87,6 +87,15 @@ def test_the_papers_are_short(kept: Kept) -> None:
     }
 
 
+@pytest.mark.prove
+def test_they_are_as_short_in_an_office_program(kept: Kept, tmp_path: Path) -> None:
+    found = [
+        len(PdfReader(opened(kept.file(each, "docx"), tmp_path, "docx", "pdf")).pages)
+        for each in (*kept.directive, *kept.runs.values())
+    ]
+    assert [n <= most for n, most in zip(found, (10, 10, 10, 7, 7), strict=True)] == [True] * 5, found
+
+
 @pytest.mark.parametrize("version", [3, *(pytest.param(each, marks=pytest.mark.prove) for each in (1, 2))])
 def test_every_format_has_every_cell_of_every_version(kept: Kept, version: int) -> None:
     frozen = kept.directive[version - 1]
@@ -144,19 +153,21 @@ def test_the_chairman_s_page_stands_alone_and_before_the_report(kept: Kept) -> N
     assert shares == sorted(shares)
 
 
-def computed(content: bytes, folder: Path) -> dict[str, bool]:
-    """What LibreOffice computes on the sheet of checks; openpyxl keeps no results."""
+def opened(content: bytes, folder: Path, form: str, into: str) -> Path:
+    """The file as LibreOffice writes it again."""
     soffice = shutil.which("soffice")
     if soffice is None:
-        pytest.skip("LibreOffice (soffice) is not installed, so no formula is computed by it")
-    (folder / "a.xlsx").write_bytes(content)
-    command = [soffice, f"-env:UserInstallation=file://{folder}/office", "--headless", "--convert-to"]
-    subprocess.run(
-        [*command, "xlsx", "--outdir", str(folder / "out"), str(folder / "a.xlsx")],
-        check=True,
-        capture_output=True,
-    )
-    sheet = load_workbook(folder / "out" / "a.xlsx", data_only=True)["Kiểm tra"]
+        pytest.skip("LibreOffice (soffice) is not installed, so no file is opened in it")
+    (folder / f"a.{form}").write_bytes(content)
+    command = [soffice, f"-env:UserInstallation=file://{folder}/office", "--headless", "--convert-to", into]
+    command += ["--outdir", str(folder / "out"), str(folder / f"a.{form}")]
+    subprocess.run(command, check=True, capture_output=True)
+    return folder / "out" / f"a.{into}"
+
+
+def computed(content: bytes, folder: Path) -> dict[str, bool]:
+    """What LibreOffice computes on the sheet of checks; openpyxl keeps no results."""
+    sheet = load_workbook(opened(content, folder, "xlsx", "xlsx"), data_only=True)["Kiểm tra"]
     return {row[0]: row[1] for row in sheet.iter_rows(min_row=4, values_only=True)}
 
 
