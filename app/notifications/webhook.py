@@ -8,7 +8,7 @@ import hashlib
 import hmac
 import json
 import socket
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -20,8 +20,10 @@ from app.notifications.outbox import Later, Never, Notice, Outcome, Sent
 from carriers.causes import cause_of
 
 _NAT64 = IPv6Network("64:ff9b::/96")
-# Notations of IPv4 or internal addresses that is_global misses in some Python versions.
+# Notations of IPv4, internal and special addresses that is_global misses in some Python versions (RFC 6890,
+# RFC 7526), and two where clouds tell a machine its secrets.
 _ODD = tuple(map(IPv6Network, ("::/96", "::ffff:0:0:0/96", "64:ff9b:1::/48", "fec0::/10")))
+_ODD_4 = tuple(map(IPv4Network, ("192.0.0.0/24", "192.88.99.0/24", "168.63.129.16/32", "100.100.100.200/32")))
 
 
 class AddressRefused(Exception):
@@ -53,6 +55,8 @@ def is_open(address: IPv4Address | IPv6Address) -> bool:
             return is_open(within)
         if address.teredo is not None or any(address in network for network in _ODD):
             return False
+    elif any(address in network for network in _ODD_4):
+        return False
     return address.is_global and not address.is_multicast
 
 
