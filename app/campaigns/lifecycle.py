@@ -7,7 +7,7 @@ from dataclasses import asdict
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Integer, cast, delete, func, insert, select
+from sqlalchemy import Connection, delete, func, insert, select
 
 from app.campaigns import approval, carrier_audience, optimistic_lock
 from app.campaigns.carrier_audience import Audience
@@ -17,7 +17,6 @@ from app.campaigns.quiet_hours import DayHours
 from app.core import clock
 from app.core.errors import Conflict, Invalid, VersionChanged
 from app.core.states import BatchState, CampaignState, RunState, move_campaign
-from app.database.models import audit as audit_table
 from app.database.models import batches, campaigns, directives, run_batches, runs
 from app.security import audit
 from app.security.credential_provenance import behind
@@ -175,13 +174,8 @@ def _unused_id(connection: Connection) -> dict[str, int]:
     """
     if connection.dialect.name != "sqlite":
         return {}
-    said = audit_table.c.subject
-    number = cast(func.substr(said, len("run/") + 1), Integer)
-    named = select(func.coalesce(func.max(number), 0)).where(
-        said >= "run/", said < "run0"
-    )  # "0" is after "/"
-    there = select(func.coalesce(func.max(runs.c.id), 0))
-    return {"id": 1 + max(int(connection.scalar(each) or 0) for each in (named, there))}
+    there = connection.scalar(select(func.max(runs.c.id))) or 0
+    return {"id": 1 + max(there, audit.highest_number(connection, "run"))}
 
 
 def _check_batches(

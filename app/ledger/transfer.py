@@ -31,8 +31,9 @@ from app.core.errors import SetupError
 from app.database import schema
 from app.database.connection import Database
 from app.database.driver_errors import translated
-from app.database.models import campaigns, deliveries, metadata, tallies
+from app.database.models import campaigns, deliveries, metadata, runs, tallies
 from app.ledger.engines.postgresql import PostgresqlLedger
+from app.security import audit
 
 # Marks a file as a copy, so that it does not send before a person confirms; the table was renamed by 0029.
 _MARKS = {
@@ -116,7 +117,7 @@ def _copy(new: Connection, old: Connection, progress: Progress) -> dict[str, int
         if table is deliveries:
             _make_partitions(new, old, ledger)
         rows[table.name] = _copy_table(new, old, table, ledger, progress)
-        _set_sequence(new, table)
+        _set_sequence(new, old, table)
     _compare(old, new)
     return rows
 
@@ -163,11 +164,14 @@ def _slice(table: Table) -> int:
     return _FILES_AT_ONCE if has_files else _SLICE
 
 
-def _set_sequence(new: Connection, table: Table) -> None:
+def _set_sequence(new: Connection, old: Connection, table: Table) -> None:
+    """Let ids go on after the highest there was; that of a removed run is in the audit only."""
     column = table.autoincrement_column
     if column is None:
         return
     highest = new.execute(select(func.max(column))).scalar()
+    if table is runs:
+        highest = max(highest or 0, audit.highest_number(old, "run")) or None
     if highest is not None:
         new.execute(select(func.setval(func.pg_get_serial_sequence(table.name, column.name), highest)))
 

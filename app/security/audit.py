@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, insert, select, update
+from sqlalchemy import Connection, Integer, Row, Select, cast, func, insert, select, update
 
 from app.core import clock, hashing
 from app.core.config import Settings
@@ -115,6 +115,14 @@ def go_over(connection: Connection, who: str, algorithm: str) -> None:
         raise Conflict(f"The chain goes by {now} already, and never back to an older algorithm.")
     said = {"before": now, "after": algorithm}
     _add(connection, algorithm, (who, "audit.algorithm", "audit"), said)
+
+
+def highest_number(connection: Connection, noun: str) -> int:
+    """Return the highest number of a subject "noun/number" in a SQLite audit, also of what is gone; or 0."""
+    said = audit.c.subject
+    number = cast(func.substr(said, len(noun) + 2), Integer)
+    own = said >= f"{noun}/", said < f"{noun}0"  # "0" is after "/"
+    return int(connection.scalar(select(func.max(number)).where(*own)) or 0)
 
 
 def present(connection: Connection) -> str:

@@ -81,6 +81,20 @@ def test_the_copy_verifies_and_goes_on_with_new_ids(source: Database, target: Da
     assert [act.id for act in target.read(audit.acts, 40, 10)] == [41, 42]
 
 
+def test_the_number_of_a_removed_run_is_given_to_no_other(source: Database, target: Database) -> None:
+    source.write(audit.note, "an", "run.remove", "run/1234")
+    copy_ledger(source, target)
+    new = target.write(
+        lambda c: (
+            c.execute(
+                insert(m.runs).values(campaign_id=1, carrier="gmobile", state="planned", created_at=0)
+            ).inserted_primary_key
+        )
+    )
+    assert new is not None
+    assert new[0] == 1235
+
+
 def test_campaigns_get_partitions_of_their_own(source: Database, target: Database) -> None:
     copy_ledger(source, target)
     own = text("SELECT count(*) FROM deliveries_c1")
