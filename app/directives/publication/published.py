@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from typing import Any
+from urllib.parse import unquote
 
 from sqlalchemy import Connection, insert, select, update
 
@@ -43,6 +44,13 @@ class DueReading:
     ends_at: int  # ms since 1970
 
 
+def _names_a_number(url: str) -> bool:
+    """Return whether a telephone number stands in the address, also coded once or more."""
+    for _ in range(3):
+        url = unquote(url)
+    return holds_number(url)
+
+
 def report(
     connection: Connection, directive_id: int, claim: PublicationClaim, settings: Settings, who: str
 ) -> Publication:
@@ -54,7 +62,7 @@ def report(
             field="addressee",
         )
     url = fetching.check(claim.url.strip(), settings.publication)
-    if holds_number(url):
+    if _names_a_number(url):
         raise Invalid("The web address has a phone number in it; give one without.", field="url")
     campaign = optimistic_lock.campaign(connection, claim.campaign_id)
     if campaign.directive_id != directive_id:

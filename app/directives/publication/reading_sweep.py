@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 
@@ -12,10 +12,10 @@ from app.core.config import Settings
 from app.core.errors import AppError
 from app.database.connection import Database
 from app.directives.publication import fetching, kit_source, published
-from app.directives.publication.comparing import Found, compare
+from app.directives.publication.comparing import Found
 from app.directives.publication.fetching import NotRead, ReadPage
+from app.directives.publication.judging import judge
 from app.directives.publication.published import DueReading
-from app.directives.publication.visible_words import visible
 from app.observability.faults import Aside
 from app.reports.figures.publications import PublicationState
 
@@ -29,6 +29,7 @@ class ReadingSweep:
     db: Database
     settings: Settings
     aside: Aside
+    turn: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))  # one page judged at a time
 
     async def step(self) -> bool:
         """Return whether there may be more to read at once."""
@@ -54,15 +55,19 @@ class ReadingSweep:
         if isinstance(page, NotRead):
             await self.db.insist(published.keep_failure, of, page.why, own)
             return
-        found = await asyncio.to_thread(judge, page, forms)
+        async with self.turn:
+            found = await _judged(page, forms)
+        if found is None:
+            await self.db.insist(published.keep_failure, of, "The page takes too long to compare.", own)
+            return
         sha256 = hashlib.sha256(page.body).hexdigest()
         await self.db.insist(published.keep_found, of, sha256, found, own)
 
 
-def judge(page: ReadPage, forms: list[str]) -> Found:
+async def _judged(page: ReadPage, forms: list[str]) -> Found | None:
     if page.status != 200:
         return PublicationState.GONE, ()
-    return compare(visible(page), forms)
+    return await judge(page.body, page.charset, page.plain, forms)
 
 
 def _forms(connection: Connection, campaign_id: int, settings: Settings) -> list[str]:

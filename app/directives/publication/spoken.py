@@ -13,9 +13,21 @@ _SPELLED = "a bê xê đê e ép gờ hát i gi ca lờ mờ nờ o pê quy rờ
 _LETTERS = dict(zip("abcdefghijklmnopqrstuvwxyz", _SPELLED.split(" "), strict=True))
 _SIGNS = {".": "chấm", "/": "gạch chéo", "-": "gạch ngang", "_": "gạch dưới", "@": "a còng", "?": "hỏi"}
 _SIGNS |= {"=": "bằng", "&": "và", ":": "hai chấm", "#": "thăng", "%": "phần trăm", "+": "cộng"}
+_SIGNS |= {
+    "!": "chấm than",
+    "$": "đô la",
+    "'": "nháy đơn",
+    "*": "sao",
+    "^": "mũ",
+    "|": "gạch đứng",
+    "~": "ngã",
+}
+_SIGNS |= {"`": "nháy ngược", "<": "nhỏ hơn", ">": "lớn hơn", "\\": "gạch chéo ngược"}
+_SIGNS |= {"[": "mở ngoặc vuông", "]": "đóng ngoặc vuông", "{": "mở ngoặc nhọn", "}": "đóng ngoặc nhọn"}
+_AFTER = ".?:!'*)]}>"  # at the end these belong to the sentence, not to the address
 _ADDRESS = r"(?:https?://)?(?:[\w.+-]+@)?(?:[a-z0-9-]+\.)+[a-z]{2,}(?:/[^\s,;()“”\"]*)?"
-_DAY = r"(?:(?P<day_word>[Nn]gày)\s+)?(?P<day>\d{1,2})[/-](?P<month>\d{1,2})[/-](?P<year>\d{4})"
-_BEFORE_DAY = "[Nn]gày|[Tt]ừ|[Đđ]ến|[Tt]rước|[Ss]au|[Hh]ết"
+_DAY = r"(?:(?P<day_word>[Nn]g[àa]y)\s+)?(?P<day>\d{1,2})[/-](?P<month>\d{1,2})[/-](?P<year>\d{4})"
+_BEFORE_DAY = "[Nn]g[àa]y|[Tt][ừu]|[ĐđDd][ếe]n|[Tt]r[ướu][ớo]c|[Ss]au|[Hh][ếe]t"
 _SHORT_DAY = (
     rf"(?P<short_word>{_BEFORE_DAY})\s+(?P<short_day>\d{{1,2}})[/-](?P<short_month>\d{{1,2}})(?![/\d])"
 )
@@ -23,9 +35,14 @@ _TIME = r"(?P<hour>\d{1,2})(?:h|:|g)(?P<minute>\d{2})(?!\d)|(?P<hour_alone>\d{1,
 _PHONE = r"(?P<phone>\+?(?<!\d)(?:0|84)(?:[ .-]?\d){8,11}(?!\d)|1[89]00(?:[ .-]?\d){4,6}(?!\d))"
 _THOUSANDS = r"(?P<thousands>\d{1,3}(?:\.\d{3})+)(?!\d)"
 _FRACTION = r"(?P<whole>\d+)[,](?P<part>\d+)(?!\d)"
+# A zero before one of the two is written in days only: 02/9, 9/02.
+_BARE_DAY = (
+    r"(?P<bare_day>0[1-9])/(?P<bare_month>1[0-2]|0?[1-9])(?![/\d])"
+    r"|(?P<day_2>[12]\d|3[01]|[1-9])/(?P<month_2>0[1-9])(?![/\d])"
+)
 _PLAIN = r"(?P<plain>\d+)(?P<over>/(?=\d))?"
 _RULES = "|".join(
-    (f"(?P<address>{_ADDRESS})", _DAY, _SHORT_DAY, _TIME, _PHONE, _THOUSANDS, _FRACTION, _PLAIN)
+    (f"(?P<address>{_ADDRESS})", _DAY, _SHORT_DAY, _BARE_DAY, _TIME, _PHONE, _THOUSANDS, _FRACTION, _PLAIN)
 )
 _FOUND = re.compile(f"(?:{_RULES})(?P<percent>\\s?%)?")
 
@@ -33,7 +50,8 @@ _FOUND = re.compile(f"(?:{_RULES})(?P<percent>\\s?%)?")
 def aloud(text: str) -> str:
     """Return the text as it is spoken; words stay as they are."""
     dong = re.sub(r"(?<=\d)\s?(?:đ|₫)(?!\w)", " đồng", text)
-    return re.sub(r"[^\S\n]+", " ", _FOUND.sub(_read, dong)).replace("%", " phần trăm").strip()
+    said = re.sub(r"%(\w?)", r" phần trăm \1", _FOUND.sub(_read, dong))
+    return re.sub(r" (?=[.,;:!?])", "", re.sub(r"[^\S\n]+", " ", said)).strip()
 
 
 def _read(found: re.Match[str]) -> str:
@@ -47,13 +65,15 @@ def _read(found: re.Match[str]) -> str:
 
 def _words(found: re.Match[str]) -> Iterator[str]:
     if found["address"]:
-        tail = found["address"][len(found["address"].rstrip(".?:")) :]
-        yield " ".join(_address(found["address"].rstrip(".?:"))) + tail
+        address = found["address"].rstrip(_AFTER)
+        yield " ".join(_address(address)) + found["address"][len(address) :]
     elif found["year"]:
         yield from _day(found["day_word"], found["day"], found["month"])
         yield f"năm {number(int(found['year']))}"
     elif found["short_day"]:
         yield from _day(found["short_word"], found["short_day"], found["short_month"])
+    elif found["bare_day"] or found["day_2"]:
+        yield from _day("", found["bare_day"] or found["day_2"], found["bare_month"] or found["month_2"])
     elif found["hour"] or found["hour_alone"]:
         yield f"{number(int(found['hour'] or found['hour_alone']))} giờ"
         if found["minute"] and int(found["minute"]):
@@ -63,7 +83,7 @@ def _words(found: re.Match[str]) -> Iterator[str]:
 
 
 def _day(word: str | None, day: str, month: str) -> Iterator[str]:
-    said = word if word and word.casefold() == "ngày" else f"{word} ngày" if word else "ngày"
+    said = word if word and word.casefold() in ("ngày", "ngay") else f"{word} ngày" if word else "ngày"
     yield f"{said} {number(int(day))} tháng {number(int(month))}"
 
 
@@ -130,7 +150,7 @@ def _address(address: str) -> Iterator[str]:
             yield by_digit(piece)
         elif piece in _SIGNS:
             yield _SIGNS[piece]
-        elif piece.isascii() and not re.search("[aeiouy]", piece.lower()):
+        elif piece.isascii() and piece.isalpha() and not re.search("[aeiouy]", piece.lower()):
             yield " ".join(_LETTERS[each] for each in piece.lower())
         else:
             yield piece

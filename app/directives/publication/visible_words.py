@@ -10,8 +10,6 @@ import html
 import re
 from collections.abc import Iterator
 
-from app.directives.publication.fetching import ReadPage
-
 _RAW = "script|style|noscript|textarea|title|iframe|xmp|noframes|noembed"  # their content has no tags
 _TOKEN = re.compile(
     rf"<!--.*?(?:-->|\Z)|<(?P<raw>{_RAW})\b[^<>]*>.*?(?:</(?P=raw)\b[^<>]*>|\Z)|<[!?][^>]*(?:>|\Z)"
@@ -19,7 +17,10 @@ _TOKEN = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _UNSEEN = frozenset(
-    {"template", "head", "option", "svg", "math", "object", "audio", "video", "canvas", "datalist"}
+    {
+        *("template", "head", "option", "svg", "math", "object", "audio", "video", "canvas", "datalist"),
+        *("del", "s", "strike"),  # struck out: the page takes these words back
+    }
 )
 _INLINE = frozenset(
     {
@@ -43,23 +44,26 @@ _HIDING = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden|font-size\s*:\
 _CHARSET = re.compile(rb"<meta[^>]{0,300}?charset\s*=\s*[\"']?\s*([\w.:-]{2,40})", re.IGNORECASE)
 
 
-def visible(page: ReadPage) -> str:
-    """Return the text; parts of one line stay together, all else is parted by blanks."""
-    text = _decoded(page)
-    return text if page.plain else "".join(_seen(text))
+def visible(body: bytes, said: str = "", plain: bool = False) -> str:
+    """Return the text of a page; parts of one line stay together, all else is parted by blanks.
+
+    said: the charset that the server names, or ""; plain: the body is text, not HTML.
+    """
+    text = _decoded(body, said)
+    return text if plain else "".join(_seen(text))
 
 
-def _decoded(page: ReadPage) -> str:
-    if page.body.startswith(codecs.BOM_UTF8):
-        return page.body.decode("utf-8-sig", "replace")
-    named = _CHARSET.search(page.body[:4096])
-    for charset in (page.charset, named[1].decode("ascii") if named else ""):
+def _decoded(body: bytes, said: str) -> str:
+    if body.startswith(codecs.BOM_UTF8):
+        return body.decode("utf-8-sig", "replace")
+    named = _CHARSET.search(body[:4096])
+    for charset in (said, named[1].decode("ascii") if named else ""):
         try:
             if charset and codecs.lookup(charset)._is_text_encoding:
-                return page.body.decode(charset, "replace")
+                return body.decode(charset, "replace")
         except (LookupError, UnicodeError):
             continue
-    return page.body.decode("utf-8", "replace")
+    return body.decode("utf-8", "replace")
 
 
 def _seen(text: str) -> Iterator[str]:

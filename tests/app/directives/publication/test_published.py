@@ -216,11 +216,23 @@ def test_what_can_not_be_reported(db: Database, settings: Settings) -> None:
         (replace(good, campaign_id=draft), Conflict, "draft"),
         (replace(good, campaign_id=99), NotFound, "99"),
         (replace(good, campaign_id=db.write(new_campaign)), Invalid, "not under this directive"),
-        (replace(good, url="https://a.vn/?sdt=0912345678"), Invalid, "phone number"),
+        *(
+            (replace(good, url=f"https://a.vn/{part}"), Invalid, "phone number")
+            for part in (
+                "?sdt=0912345678",
+                "%30912345678",
+                "%253091%32345678",
+                "0912.345.678",
+            )
+        ),
     ]
     for claim, kind, words in wrong:
         with pytest.raises(kind, match=words):
             db.write(published.report, directive_id, claim, settings, "author")
+    for at, part in enumerate(("tin-20251128093015.html", "a-4837123.html", "x0f0143856475bd2")):
+        db.write(
+            published.report, directive_id, replace(good, url=f"https://b{at}.vn/{part}"), settings, "author"
+        )
     db.write(published.report, directive_id, good, settings, "author")
     with pytest.raises(Conflict, match="already"):
         db.write(published.report, directive_id, good, settings, "author")
