@@ -20,8 +20,8 @@ POLICE = ""  # key of the author of the consolidated report
 class Letterhead:
     """An organisation's letterhead from `since` on.
 
-    signer: rank and name below the signature, "" to leave it to the office; organ_id: its code in document
-    systems, "" if unknown.
+    signer: rank and name below the signature, "" to leave it to the office; organ_id, to_organ_id: the codes
+    of itself and of `to` in document systems, "" if unknown.
     """
 
     carrier: str
@@ -36,6 +36,7 @@ class Letterhead:
     bases: tuple[str, ...] = ()
     area_basis: str = ""
     organ_id: str = ""
+    to_organ_id: str = ""
     signer: str = ""
     since: date = field(default=date.min)
 

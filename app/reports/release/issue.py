@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
@@ -19,14 +20,16 @@ from app.reports.forms.letterhead import Letterheads
 from app.reports.frozen import archive
 from app.reports.frozen.archive import Frozen, ReportIssue, ReportSubject
 from app.reports.frozen.freeze_record import ISSUED
-from app.reports.papers import consolidated_paper, edoc_metadata, final_paper
+from app.reports.papers import consolidated_paper, edoc_metadata, edxml_envelope, final_paper
+from app.reports.papers.edxml_envelope import Attached, Replaced
 from app.reports.papers.final_paper import Issue, fill
 from app.reports.release import earlier_round, freeze, verify_archive
-from app.reports.release.freeze import SIDECAR, Built, Freezer
+from app.reports.release.freeze import ENVELOPE, SIDECAR, Built, Freezer
 from app.reports.verification import erasure_checks
 from app.security import audit
 
 _VERSIONS = 1000  # more than any report has
+_PLAIN = re.compile(r"[^\w.-]+")  # what a file's name can't have everywhere
 _ONE = 4923  # advisory lock of whoever issues a report
 _AT_ONCE = "Somebody has issued this report at the same moment; look at it again."
 
@@ -82,6 +85,10 @@ def _made(
         page = fill(consolidated_paper.summary(built, head, version), replace(wanted, remarks={}), before)
         yield Format.SUMMARY.value, PAPERS[Format.PDF](page)
     yield SIDECAR, edoc_metadata.render(final, head, version, papers[Format.PDF], wanted)
+    if head.organ_id and head.to_organ_id:
+        files = [Attached(f"{wanted.number}-{_PLAIN.sub('-', head.symbol)}.pdf", papers[Format.PDF])]
+        replaced = Replaced(before.number, before.dated_on) if before else None
+        yield ENVELOPE, edxml_envelope.render(final, head, wanted, files, replaced)
 
 
 def _issued_before(connection: Connection, report: Frozen) -> Frozen | None:
