@@ -16,6 +16,7 @@ from app.database.models.accounts import (
     recovery_codes,
     sessions,
 )
+from app.database.models.answers import answers
 from app.database.models.base import Ms, metadata
 from app.database.models.campaigns import (
     approvals,
@@ -78,6 +79,7 @@ from app.database.models.sending import (
 __all__ = [
     "Ms",
     "addressees",
+    "answers",
     "api_keys",
     "approvals",
     "attachments",

@@ -66,6 +66,10 @@ campaigns = Table(
     Column("submitted_by", String(80)),
     Column("editors", JSON, nullable=False, server_default="[]"),  # who changed it and so may not approve it
     Column("behind", JSON, nullable=False, server_default="[]"),  # who stood behind them then; likewise
+    # app/core/answer_kinds.py: AnswerKind. With answers_of: answers of a week, under that approved text;
+    # alone: an answer text, which has no run of its own; NULL: no answer.
+    Column("answers_to", String(12), index=True),
+    Column("answers_of", Integer),
 )
 
 # A plan is rounds under one directive, each with a window and, once there is one, its campaign.

@@ -394,5 +394,6 @@ inbound_messages = Table(
     Index("ix_inbound_messages_digest", "digest"),
     Index("ix_inbound_messages_link_id_id", "link_id", "id"),
     Index("ix_inbound_messages_kind_id", "kind", "id"),
+    Index("ix_inbound_messages_phone_received_at", "phone", "received_at"),
     sqlite_autoincrement=True,  # ids of erased rows are not reused
 )
