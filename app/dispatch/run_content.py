@@ -11,6 +11,7 @@ import structlog
 from sqlalchemy import Connection, Row, Select, func, select
 
 from app.core import clock
+from app.core.answer_kinds import AnswerKind
 from app.core.sending_window import Window, open_at
 from app.core.states import CampaignState, LinkState, RunState
 from app.database.connection import shared_ms
@@ -42,6 +43,8 @@ class RunContent:
     window: Window
     share: float = 1.0  # of each link's rate, so that all of the carrier's together keep the run's own
     budget: BudgetCharge | None = None
+    # Confirms opt-outs: the claim has left out who may get none, and a new entry of the list stops nobody.
+    confirms: bool = False
 
     def text(self, area: str | None) -> str:
         return self.texts.get(area or "", self.texts[""])
@@ -90,7 +93,8 @@ def run_contents(
         mark = f"{_base36(row.created_at)}-{row.id}"
         charge = money.charge_of(connection, row, carrier, money.day_of(clock.to_ms(now)))
         texts = wordings_by_area(row.texts, row.text_areas)
-        found.append(RunContent(row.run_id, mark, row.sender, texts, window, _share(row), charge))
+        confirms = row.answers_of is not None and row.answers_to == AnswerKind.OPT_OUT
+        found.append(RunContent(row.run_id, mark, row.sender, texts, window, _share(row), charge, confirms))
     return found
 
 

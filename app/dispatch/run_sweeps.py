@@ -119,7 +119,8 @@ def due_steps(connection: Connection, ledger: Ledger, patience_ms: int) -> list[
     steps += [
         RunMove(run_id, RunState.SENT, RunState.RUNNING) for run_id in connection.execute(again).scalars()
     ]
-    for row in connection.execute(settling, {"old": ledger.now_ms(connection) - patience_ms}).all():
+    now = ledger.now_ms(connection)
+    for row in connection.execute(settling, {"old": now - patience_ms, "now": now}).all():
         waiting = _OPEN[:1] if row.over else _OPEN
         if not _count(connection, row.id, waiting):
             steps.append(RunMove(row.id, RunState.SENT, RunState.FINISHED))
@@ -216,8 +217,14 @@ def _settling() -> Select[Any]:
     )
     over = and_(~held(), r.ended_at <= bindparam("old"))
     known = or_(~held(), _any(statements, statements.c.run_id == r.id))
+    # Answers of a week stay open for those of its last day.
+    c = campaigns.c
+    takes_more = _any(
+        campaigns, c.id == r.campaign_id, c.answers_of.is_not(None), c.window_end > bindparam("now")
+    )
     may = or_(came, ~_any(tallies, *open_), over)
-    return select(r.id, over.label("over")).where(r.state == RunState.SENT.value, known, may).order_by(r.id)
+    sent = (r.state == RunState.SENT.value, known, may, ~takes_more)
+    return select(r.id, over.label("over")).where(*sent).order_by(r.id)
 
 
 def _any(table: Table, *where: ColumnElement[bool] | TextClause) -> ColumnElement[bool]:

@@ -28,6 +28,7 @@ from app.database.models import (
     runs,
     subscribers,
 )
+from app.ledger import answers
 from app.security import row_stamps
 from app.security.audit_chain import ACT, bears, is_sealed
 from app.security.row_stamps import canonical
@@ -67,6 +68,7 @@ def _optional(campaign: Record) -> dict[str, Any]:
     said = {"segments": campaign.budget_segments, "dong": campaign.budget_dong, "of": campaign.budget_of}
     given = {name: value for name, value in said.items() if value is not None}
     areas = {"text_areas": campaign.text_areas} if campaign.text_areas else {}
+    areas |= {"answers_to": campaign.answers_to} if campaign.answers_to else {}
     return areas | ({"budget": given} if given else {})
 
 
@@ -83,7 +85,14 @@ def holds(connection: Connection, campaign: Record, signed: str) -> bool:
 
 
 def approved(connection: Connection, campaign: Record) -> Record | None:
-    """Return the approval of exactly this content, if it is the last decision on the campaign."""
+    """Return the approval of exactly this content, if it is the last decision on the campaign.
+
+    Answers to citizens stand under the approval of their text.
+    """
+    if campaign.answers_of is not None:
+        of = answers.source(connection, campaign)
+        alive = of is not None and campaign.state == CampaignState.APPROVED
+        return approved(connection, of) if of is not None and alive else None
     last = last_decision(connection, campaign.id)
     if last is None or last.decision != "approved" or campaign.state != CampaignState.APPROVED:
         return None
@@ -129,7 +138,9 @@ def _signed(decision: Mapping[str, Any]) -> bytes:
 def saying_of_links(connection: Connection, campaign_id: int) -> dict[str, list[str]] | None:
     """Return what each carrier's links make of a text, as far as any was ever open; None if none was."""
     own = select(runs.c.carrier).where(runs.c.campaign_id == campaign_id)
-    query = select(links.c.carrier, links.c.says).where(links.c.carrier.in_(own), links.c.says.is_not(None))
+    answer = select(campaigns.c.id).where(campaigns.c.id == campaign_id, campaigns.c.answers_to.is_not(None))
+    own_links = or_(links.c.carrier.in_(own), answer.exists())  # an answer goes out over any carrier
+    query = select(links.c.carrier, links.c.says).where(own_links, links.c.says.is_not(None))
     found: dict[str, list[str]] = {}
     for carrier, says in connection.execute(query.distinct().order_by(links.c.carrier, links.c.says)):
         found.setdefault(carrier, []).append(says)
@@ -191,10 +202,22 @@ def authors(connection: Connection, campaign_id: int) -> set[str]:
 
 def stands(connection: Connection, campaign: Record, *, alive: bool) -> bool:
     """Return whether it is still what was approved; approvals of finished campaigns may lack a stamp."""
+    if campaign.answers_of is not None and not alive:
+        return _was_approved(connection, answers.source(connection, campaign))
     last = last_decision(connection, campaign.id)
     if alive or last is None or last.stamp is not None:
         return approved(connection, campaign) is not None
     return last.decision == "approved" and holds(connection, campaign, last.digest)
+
+
+def _was_approved(connection: Connection, of: Record | None) -> bool:
+    """Return whether an answer text, perhaps withdrawn since, was once approved as it is."""
+    if of is None:
+        return False
+    a = approvals.c
+    query = select(approvals).where(a.campaign_id == of.id, a.decision == "approved")
+    rows = connection.execute(query).all()
+    return any(is_stamped(connection, row) and holds(connection, of, row.digest) for row in rows)
 
 
 def altered_chunks(connection: Connection, campaign_id: int) -> Iterator[Record]:

@@ -14,7 +14,6 @@ from sqlalchemy import (
     TextClause,
     and_,
     case,
-    exists,
     func,
     literal,
     not_,
@@ -26,7 +25,7 @@ from sqlalchemy import (
 
 from app.core.states import DeliveryState, NotSent
 from app.database.models import chunks, deliveries, do_not_send, links, runs
-from app.ledger import approval_digest, money, unreached
+from app.ledger import answers, approval_digest, money, unreached
 from app.ledger.contract import (
     ChunkLease,
     ChunkState,
@@ -45,8 +44,7 @@ _DELIVERIES = """
     INSERT INTO deliveries (campaign_id, batch_id, seq, phone, run_id, area, segments, parts)
     SELECT :campaign, batch_id, seq, phone, :run, area, {segments}, {segments}
       FROM subscribers s WHERE batch_id = :batch AND seq > :after AND seq <= :upto
-       AND NOT EXISTS (SELECT 1 FROM do_not_send n WHERE n.carrier = :carrier AND n.phone = s.phone)
-       {unless} ORDER BY seq ON CONFLICT DO NOTHING
+       AND NOT {listed} {unless} ORDER BY seq ON CONFLICT DO NOTHING
 """
 _UNLESS_LEFT_OUT = """AND NOT EXISTS (
            SELECT 1 FROM left_out l WHERE l.campaign_id = :campaign AND l.batch_id = :batch AND l.seq = s.seq)
@@ -68,15 +66,12 @@ _QUEUED = text(
     """
 )
 # Only those without a delivery. Stored, since the list may have changed by the time figures are recounted.
-_LEFT_OUT = text(
-    """
+_LEFT_OUT = """
     INSERT INTO left_out (campaign_id, batch_id, seq, reason)
     SELECT :campaign, :batch, seq, :refused FROM subscribers s
-     WHERE batch_id = :batch AND seq > :after AND seq <= :upto
-       AND EXISTS (SELECT 1 FROM do_not_send n WHERE n.carrier = :carrier AND n.phone = s.phone)
+     WHERE batch_id = :batch AND seq > :after AND seq <= :upto AND {listed}
         ON CONFLICT DO NOTHING
-    """
-)
+"""
 _EXCLUDED = text(
     """
     INSERT INTO tallies (campaign_id, run_id, batch_id, area, state, reason, n, segments)
@@ -133,12 +128,13 @@ class ChunkQueue(EngineBase):
         values |= {"excluded": int(DeliveryState.EXCLUDED), "repeated": int(NotSent.REPEATED)}
         values |= {"carrier": carrier, "refused": int(NotSent.DO_NOT_SEND)}
         follows_up = unreached.leave_out(connection, campaign_id, batch_id, after, upto)
-        queued = connection.execute(_insert_deliveries(segments, values, follows_up), values).rowcount
+        listed = answers.listed_sql(connection, campaign_id)
+        queued = connection.execute(_insert_deliveries(segments, values, listed, follows_up), values).rowcount
         for statement in (_CHUNKS, _QUEUED, _PROGRESS):
             connection.execute(statement, values)
         approval_digest.bind(connection, campaign_id, batch_id, after, upto)
         if queued < taken:
-            connection.execute(_LEFT_OUT, values)
+            connection.execute(text(_LEFT_OUT.format(listed=listed)), values)
             connection.execute(_EXCLUDED, values)
         return FanOutResult(queued, taken - queued, more=not done)
 
@@ -160,11 +156,14 @@ class ChunkQueue(EngineBase):
         """
         n = do_not_send.c
         if connection.execute(select(n.id).where(n.carrier == carrier).limit(1)).first():
-            asked = exists().where(n.carrier == carrier, n.phone == deliveries.c.phone)
+            asked = answers.listed(connection, chunk.campaign_id, carrier)
             self._end_queued(connection, [chunk], NotSent.DO_NOT_SEND, asked)
         reached = unreached.reached_since(connection, chunk.campaign_id, chunk.batch_id)
         if reached is not None:
             self._end_queued(connection, [chunk], NotSent.OTHER_ROUND, reached)
+        late = answers.too_late(connection, chunk.campaign_id, self.now_ms(connection))
+        if late is not None:
+            self._end_queued(connection, [chunk], NotSent.WINDOW_CLOSED, late)
 
     def _mark_reserved_unknown(self, connection: Connection, chunk: OpenChunk) -> int:
         """Mark as unknown what was reserved and not recorded, as the holder died or a commit was lost."""
@@ -371,10 +370,13 @@ def _this(chunk: OpenChunk | ChunkLease) -> list[ColumnElement[bool]]:
     ]
 
 
-def _insert_deliveries(segments: dict[str, int], values: dict[str, object], follows_up: bool) -> TextClause:
+def _insert_deliveries(
+    segments: dict[str, int], values: dict[str, object], listed: str, follows_up: bool
+) -> TextClause:
     """Return the INSERT, with a CASE for areas that have their own text; adds to `values`.
 
-    follows_up: the batch is a follow-up's; leave out what is noted in left_out already.
+    listed: who is left out by the do-not-send list. follows_up: the batch is a follow-up's; leave out what is
+    noted in left_out already.
     """
     cases = ""
     for number, (area, count) in enumerate(sorted(segments.items())):
@@ -384,4 +386,4 @@ def _insert_deliveries(segments: dict[str, int], values: dict[str, object], foll
     default = f"{segments['']:d}"
     expression = f"CASE area{cases} ELSE {default} END" if cases else default
     unless = _UNLESS_LEFT_OUT if follows_up else ""
-    return text(_DELIVERIES.format(segments=expression, unless=unless))
+    return text(_DELIVERIES.format(segments=expression, listed=listed, unless=unless))
