@@ -35,6 +35,7 @@ _ORDER = 4922
 # How long after the first one a carrier may repeat what was not acknowledged.
 AGAIN_MS = 3 * DAY_MS
 Row = dict[str, Any]
+_USUAL = ReplySettings()
 _INSERT = text(
     """
     INSERT INTO inbound_messages
@@ -69,7 +70,7 @@ def keep(
     connection: Connection,
     ledger: Ledger,
     group: Sequence[IncomingMessage],
-    opt_out: Sequence[str] = ReplySettings().opt_out,
+    words: ReplySettings = _USUAL,
 ) -> Counter[str]:
     """Store them, safe to run twice; return by link name how many repeat a recent message's content.
 
@@ -83,7 +84,7 @@ def keep(
     firsts: dict[int, Row] = {}
     repeats: list[Row] = []
     for each in group:
-        row = _row(each, now) | {"kind": _kind(each.message, opt_out).value}
+        row = _row(each, now) | {"kind": _kind(each.message, words).value}
         if firsts.setdefault(row["digest"], row) is not row:
             repeats.append(row)
     _write(connection, list(firsts.values()), now)
@@ -93,10 +94,10 @@ def keep(
     return Counter(links[row["arrival"]] for row in (*firsts.values(), *repeats) if row["repeat_of"])
 
 
-def _kind(message: InboundMessage, opt_out: Sequence[str]) -> ReplyKind:
-    """Tell what a message asks for; a part of a long one is left to people."""
+def _kind(message: InboundMessage, words: ReplySettings) -> ReplyKind:
+    """Tell what a message asks for; a part of a long one can't be told by itself."""
     whole = message.part is None or message.part.total == 1
-    return kind_of(message.text, opt_out) if whole else ReplyKind.OTHER
+    return kind_of(message.text, words.opt_out, words.check) if whole else ReplyKind.OTHER
 
 
 def _list(connection: Connection, group: Sequence[IncomingMessage], rows: Sequence[Row], now: int) -> None:
@@ -180,7 +181,7 @@ class InboundWriter:
     most: int = 2000
     wait_s: float = 0.02
     room: int = 32_000_000
-    opt_out: Sequence[str] = ReplySettings().opt_out
+    words: ReplySettings = _USUAL
     refused: int = 0  # messages given back when the process ended without its database
     _waiting: deque[_Waiting] = field(default_factory=deque)
     _weight: int = 0
@@ -257,7 +258,7 @@ class InboundWriter:
         acknowledge(False)
 
     async def _keep(self, taken: Sequence[_Waiting]) -> None:
-        repeated = await self.db.insist(keep, self.ledger, [came for came, _ in taken], self.opt_out)
+        repeated = await self.db.insist(keep, self.ledger, [came for came, _ in taken], self.words)
         for came, acknowledge in taken:
             acknowledge(True)
             self.metrics.inbound(came.link.name, "kept", 1)

@@ -17,6 +17,7 @@ class ReplyKind(StrEnum):
 
     OPT_OUT = "opt_out"  # its sender wants no more messages
     REPORT = "report"  # a scam or spam, in the form of 156 and 5656: LD, V or S, number, content
+    CHECK = "check"  # whether the text of an SMS, which follows the word, is genuine
     OTHER = "other"
 
 
@@ -42,11 +43,43 @@ _REPORT = re.compile(
 )
 
 
-def kind_of(text: str, opt_out: Iterable[str]) -> ReplyKind:
+# What a message centre writes of a message, in the form of SMPP's appendix B; no person writes it.
+_RECEIPT = re.compile(r"\bid:\S+.*\bstat:[A-Z]{5,8}\b", re.IGNORECASE | re.DOTALL)
+
+
+def kind_of(text: str, opt_out: Iterable[str], check: Iterable[str] = ()) -> ReplyKind:
     """Tell what a whole message asks for. Only one that has nothing but the word is an opt-out."""
     if len(text) <= _LONGEST and _letters(text) in _words(tuple(opt_out)):
         return ReplyKind.OPT_OUT
-    return ReplyKind.REPORT if report(text) else ReplyKind.OTHER
+    if report(text):
+        return ReplyKind.REPORT
+    return ReplyKind.CHECK if text_to_check(text, check) is not None else ReplyKind.OTHER
+
+
+def text_to_check(text: str, check: Iterable[str]) -> str | None:
+    """Return what follows the word by which somebody asks whether a text is genuine; None without it."""
+    for word in sorted(check, key=len, reverse=True):
+        rest = _after(unicodedata.normalize("NFC", text), _letters(word))
+        if rest is not None and any(each.isalnum() for each in rest):
+            return rest.strip(' \t\r\n:.,;-–()"“”')
+    return None
+
+
+def _after(text: str, word: str) -> str | None:
+    """Return the text after the letters of a word, which has to end where they do; None without them."""
+    read = ""
+    for at, each in enumerate(text):
+        if read == word:
+            return None if each.isalnum() or unicodedata.combining(each) else text[at:]
+        read += _letters(each)
+        if not word.startswith(read):
+            return None
+    return None
+
+
+def is_receipt(text: str) -> bool:
+    """Return whether a message has the form of a delivery receipt: it changes nothing, and gets no answer."""
+    return _RECEIPT.search(text) is not None
 
 
 def report(text: str) -> ScamReport | None:
