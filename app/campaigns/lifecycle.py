@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, select
 
-from app.campaigns import approval, carrier_audience, optimistic_lock
+from app.campaigns import answers, approval, carrier_audience, optimistic_lock
 from app.campaigns.carrier_audience import Audience
 from app.campaigns.drafts import Draft, amended, of_row, pin
 from app.campaigns.optimistic_lock import Record
@@ -66,7 +66,10 @@ def edit(
         raise VersionChanged(
             f"The campaign has version {campaign.version} now, not {version}; read it again and repeat."
         )
-    values = pin(draft, default)
+    answers.check_edit(campaign, draft)
+    values = pin(draft, default, at_night=campaign.answers_to is not None)
+    if campaign.answers_to is not None:
+        values |= {"texts": {"": values["texts"][""]}}
     _check_directive(connection, draft.directive_id)
     _reopen(connection, campaign, who, **values)
     audit.note(connection, who, "campaign.edit", f"campaign/{campaign_id}", version=version + 1)
@@ -153,7 +156,9 @@ def add_held_run(connection: Connection, campaign_id: int, carrier: str, audienc
 
 def _reopen_for_run(connection: Connection, campaign_id: int, carrier: str, who: str) -> None:
     """Reopen the campaign. Raises Conflict if it has a run at this carrier."""
-    _reopen(connection, optimistic_lock.campaign(connection, campaign_id), who)
+    campaign = optimistic_lock.campaign(connection, campaign_id)
+    answers.refuse(campaign)
+    _reopen(connection, campaign, who)
     known = select(runs.c.id).where(runs.c.campaign_id == campaign_id, runs.c.carrier == carrier)
     if connection.execute(known).first():
         raise Conflict(
@@ -235,6 +240,7 @@ def withdraw(connection: Connection, campaign_id: int, who: str) -> None:
     draft = optimistic_lock.campaign(connection, campaign_id)
     new = move_campaign(draft.state, CampaignState.WITHDRAWN)
     optimistic_lock.change_campaign(connection, draft, state=new)
+    answers.stop(connection, campaign_id, who)
     audit.note(connection, who, "campaign.withdraw", f"campaign/{campaign_id}")
 
 
@@ -258,7 +264,8 @@ def submit(connection: Connection, campaign_id: int, who: str) -> None:
     if campaign.state == CampaignState.SUBMITTED:
         return
     new = move_campaign(campaign.state, CampaignState.SUBMITTED)
-    if connection.execute(select(runs.c.id).where(runs.c.campaign_id == campaign_id)).first() is None:
+    own = select(runs.c.id).where(runs.c.campaign_id == campaign_id)
+    if campaign.answers_to is None and connection.execute(own).first() is None:
         raise Conflict("The campaign has no run; add one for each carrier first.")
     _check_made(connection, campaign_id)
     check_window_ahead(campaign, clock.now_ms())

@@ -46,6 +46,7 @@ _VERBS = {
     ),
 }
 _NOUNS = {
+    "answer": "Answer texts: what citizens get back when they write to us.",
     "audit": "What people did: append-only, each act chained to the one before.",
     "addressee": "Whom a directive addresses, and what they report.",
     "batch": "Batches: subscribers of one carrier, from one file.",

@@ -9,7 +9,7 @@ from typing import Literal
 from loa_client.operation import Call, Iteration, Operation
 from loa_client.values import given
 
-ReplyKind = Literal["opt_out", "report", "other"]
+ReplyKind = Literal["opt_out", "report", "check", "other"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
