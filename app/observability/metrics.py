@@ -34,12 +34,10 @@ class Metrics:
         self._receipts = Counter(
             "loa_receipts", "Receipts by what became of them", ["outcome"], registry=self.registry
         )
-        self._inbound = Counter(
-            "loa_inbound_messages",
-            "Messages to us, by what became of them",
-            ["link", "outcome"],
-            registry=self.registry,
-        )
+        came = "Messages to us, by what became of them"
+        self._inbound = Counter("loa_inbound_messages", came, ["link", "outcome"], registry=self.registry)
+        said = "Messages to us that were decided on, by kind and by what they got"
+        self._answers = Counter("loa_answers", said, ["kind", "outcome"], registry=self.registry)
         self._webhooks = Counter(
             "loa_webhooks", "Calls of carriers, by what was answered", ["answer"], registry=self.registry
         )
@@ -55,12 +53,8 @@ class Metrics:
             buckets=_LATENCY_S,
             registry=self.registry,
         )
-        self._faults = Counter(
-            "loa_faults",
-            "Faults that nobody foresaw, by the part that met them",
-            ["source"],
-            registry=self.registry,
-        )
+        met = "Faults that nobody foresaw, by the part that met them"
+        self._faults = Counter("loa_faults", met, ["source"], registry=self.registry)
         self._in_flight = Gauge(
             "loa_in_flight", "Messages waiting for the carrier's answer", ["link"], registry=self.registry
         )
@@ -78,6 +72,10 @@ class Metrics:
     def inbound(self, link: str, outcome: str, n: int) -> None:
         """Count inbound messages: kept, repeated (same content as an earlier one) or refused for now."""
         self._inbound.labels(link, outcome).inc(n)
+
+    def answers(self, kind: str, outcome: str, n: int) -> None:
+        """Count messages to us by kind: answered, or why they are not (Unanswered)."""
+        self._answers.labels(kind, outcome).inc(n)
 
     def webhook(self, answer: str) -> None:
         """Count a carrier's call: taken, refused (credentials), unreadable or busy (to be repeated)."""

@@ -38,6 +38,7 @@ from app.receipts.failure_list_poller import Reconciliation
 from app.receipts.poll import Poll, askers
 from app.receipts.quarantine_sweep import settle
 from app.receipts.receipt_writer import Inbox
+from app.runtime.answer_job import AnswerJob
 from app.runtime.clock_steps import ClockSteps
 from app.security import audit
 from carriers import registry
@@ -128,10 +129,16 @@ class Worker:
             Sweep("suspension", self._look, suspend_sweep.EVERY_MS / 1000),
             Sweep("prices", self._keep_prices, _FOLD_EVERY_S),
             Sweep("answers", self._forget_answers, _FOLD_EVERY_S),
+            Sweep(
+                "answering",
+                AnswerJob(
+                    self.db, self.ledger, s.replies, Aside(self.faults, "answering"), self.metrics
+                ).step,
+            ),
             Sweep("publications", ReadingSweep(self.db, s, Aside(self.faults, "publications")).step),
         ]
         self._health = HealthSweep(self.db, self._links, list(s.links))
-        self.inbound = InboundWriter(self.db, self.ledger, self.metrics, opt_out=s.replies.opt_out)
+        self.inbound = InboundWriter(self.db, self.ledger, self.metrics, words=s.replies)
 
     def stop(self) -> None:
         """Stop sending; run() returns once all that is under way is recorded."""

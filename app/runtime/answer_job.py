@@ -1,0 +1,274 @@
+"""Answer messages from citizens: what each asks for, whether it gets an answer, and the queue of answers.
+
+Each message is decided on once, in the transaction that queues its answer: a row of its own says so.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Row, exists, insert, select
+
+from app.campaigns import answer_runs, answers
+from app.campaigns.answer_runs import AnswerTerms, Question
+from app.core import clock
+from app.core.answer_kinds import AnswerKind, Unanswered
+from app.core.reply_settings import ReplySettings
+from app.database.connection import Database, one_at_a_time
+from app.database.models import answers as decided
+from app.database.models import inbound_messages, links
+from app.dispatch import restore_recovery
+from app.inbound.reply_kinds import ReplyKind, is_receipt, kind_of, text_to_check
+from app.ledger import answers as rules
+from app.ledger.contract import Ledger
+from app.observability.faults import Aside
+from app.observability.metrics import Metrics
+from app.text_verification.compare import Texts
+from app.text_verification.sent_texts import sent_texts
+
+Record = Row[Any]
+_LOCK = 4973  # one process at a time decides
+AT_ONCE = 100
+_HOUR_MS = 3_600_000
+# For so long the other parts of a long message are waited for; carriers bring them within seconds.
+PARTS_MS = 300_000
+_FRESH_S = 10.0
+_ANSWERED = "answered"  # as the metric has it
+_KINDS = {
+    ReplyKind.OPT_OUT: AnswerKind.OPT_OUT,
+    ReplyKind.REPORT: AnswerKind.REPORT,
+    ReplyKind.OTHER: AnswerKind.OTHER,
+}
+
+
+class _Asked(NamedTuple):
+    """A message to us, whole or as far as it came; rows: of its other parts."""
+
+    row: Record
+    text: str
+    kind: ReplyKind
+    whole: bool = True
+    rows: Sequence[Record] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """Up to which message each was looked at, and which parts wait for the others, until when, by the texts
+    in use then."""
+
+    in_use: tuple[int, ...] = ()
+    after: int = 0
+    waiting: tuple[tuple[int, int], ...] = ()
+    more: bool = False
+    counts: Counter[tuple[str, str]] = field(default_factory=Counter)  # (kind, outcome) of this step
+
+
+class _Read(NamedTuple):
+    """Messages that can be decided on, parts that wait, and the last row that was looked at."""
+
+    asked: list[_Asked]
+    waiting: list[tuple[int, int]]
+    upto: int
+    more: bool
+
+
+@dataclass(slots=True)
+class AnswerJob:
+    """One per process. Looks again at messages without a text for their kind once a text is approved."""
+
+    db: Database
+    ledger: Ledger
+    words: ReplySettings
+    aside: Aside
+    metrics: Metrics
+    _seen: _Seen = field(default_factory=_Seen)
+    _texts: Texts | None = None
+    _read_at: float = field(default_factory=clock.monotonic)
+
+    async def step(self) -> bool:
+        """Decide on some messages; return whether there may be more."""
+        if self.aside.resting() or not await self.db.insist_reading(self._is_due):
+            return False
+        seen = await self.aside.result(0, "answers", self.db.insist(self.decide))
+        if seen is not None:
+            self._seen = seen  # not before the commit, or what was rolled back would not be looked at again
+            for (kind, outcome), n in seen.counts.items():
+                self.metrics.answers(kind, outcome, n)
+        return seen is not None and seen.more
+
+    def _is_due(self, connection: Connection) -> bool:
+        """Return whether a message has come that was not looked at, or other texts are in use."""
+        m, now = inbound_messages.c, self.ledger.now_ms(connection)
+        if _ids(answers.approved_texts(connection)) != self._seen.in_use:
+            return True
+        if not self._seen.in_use:
+            return False
+        fresh = (m.id > self._seen.after, m.received_at > now - self._within_ms)
+        came = connection.execute(select(m.id).where(*fresh).limit(1)).first() is not None
+        return came or any(due <= now for due, _ in self._seen.waiting)
+
+    def decide(self, connection: Connection) -> _Seen:
+        """Decide on the next messages; return what was looked at. Safe to run twice."""
+        one_at_a_time(connection, _LOCK)
+        if restore_recovery.moved(connection, self.ledger):
+            return replace(
+                self._seen, more=False, counts=Counter()
+            )  # nothing is sent, until a person has said what this database is
+        in_use = answers.approved_texts(connection)
+        ids = _ids(in_use)
+        seen = replace(self._seen, more=False, counts=Counter()) if ids == self._seen.in_use else _Seen(ids)
+        if not in_use:
+            return seen
+        now = self.ledger.now_ms(connection)
+        due = [row_id for at, row_id in seen.waiting if at <= now]
+        found = _read(connection, self.words, (seen.after, due), now)
+        counts = self._decide(connection, in_use, found.asked, now)
+        later = [each for each in seen.waiting if each[0] > now]
+        return _Seen(ids, found.upto, (*later, *found.waiting), found.more, counts)
+
+    @property
+    def _within_ms(self) -> int:
+        return self.words.answer_within_hours * _HOUR_MS
+
+    def _decide(
+        self, connection: Connection, in_use: Mapping[AnswerKind, Record], some: Sequence[_Asked], now: int
+    ) -> Counter[tuple[str, str]]:
+        back, counts = restore_recovery.restored_at(connection), Counter[tuple[str, str]]()
+        terms = AnswerTerms(now, self.words.answer_segments_per_second, back)
+        day = clock.to_ms(clock.midnight(clock.local(clock.from_ms(now)).date()))
+        phones = {each.row.phone for each in some if each.row.phone is not None}
+        given = Counter(rules.answered_since(connection, phones, day))
+        queued: defaultdict[tuple[AnswerKind, str], list[Question]] = defaultdict(list)
+        for each in some:
+            kind = self._kind(connection, each)
+            if kind not in in_use:
+                continue
+            why = self._why_not(connection, each, (in_use[kind], kind), terms, given)
+            counts[kind.value, why or _ANSWERED] += 1
+            if why is None:
+                given[each.row.phone] += 1
+                late = each.row.received_at + self._within_ms
+                queued[kind, each.row.carrier].append(Question(each.row.id, each.row.phone, late))
+            else:
+                _note(connection, each.row, kind, why, now)
+            for part in each.rows:
+                _note(connection, part, kind, Unanswered.PART, now)
+        for (kind, carrier), questions in queued.items():
+            answer_runs.add(connection, self.ledger, in_use[kind], carrier, questions, terms)
+        if queued:
+            self.db.wake(connection)
+        return counts
+
+    def _kind(self, connection: Connection, of: _Asked) -> AnswerKind:
+        if of.kind is not ReplyKind.CHECK:
+            return _KINDS[of.kind]
+        text = text_to_check(of.text, self.words.check)
+        if not of.whole or text is None:
+            return AnswerKind.INCOMPLETE
+        if self._texts is None or clock.monotonic() - self._read_at >= _FRESH_S:
+            self._texts, self._read_at = Texts(sent_texts(connection)), clock.monotonic()
+        return AnswerKind(self._texts.look(text).verdict.value)
+
+    def _why_not(
+        self,
+        connection: Connection,
+        of: _Asked,
+        wanted: tuple[Record, AnswerKind],
+        terms: AnswerTerms,
+        given: Counter[int],
+    ) -> Unanswered | None:
+        """Return why a message gets no answer; None if it gets one."""
+        (text, kind), row = wanted, of.row
+        if row.repeat_of is not None:
+            return Unanswered.REPEATED
+        if row.phone is None:
+            return Unanswered.NO_NUMBER
+        if is_receipt(of.text):
+            return Unanswered.RECEIPT
+        if not of.whole and kind is not AnswerKind.INCOMPLETE:
+            return Unanswered.PART
+        if row.received_at <= terms.after_ms:
+            return Unanswered.RESTORED
+        if not _may_be_written_to(connection, row, kind):
+            return Unanswered.LISTED
+        if given[row.phone] >= self.words.answers_per_day:
+            return Unanswered.CEILING
+        return Unanswered.STOPPED if answer_runs.is_stopped(connection, text, row.carrier, terms) else None
+
+
+def _may_be_written_to(connection: Connection, row: Record, kind: AnswerKind) -> bool:
+    """Return whether the sender is not on the carrier's list, or was put there by this very message."""
+    if kind is AnswerKind.OPT_OUT:
+        return rules.is_first_opt_out(connection, row, row.carrier)
+    return not rules.is_listed(connection, row.phone, row.carrier)
+
+
+def _note(connection: Connection, row: Record, kind: AnswerKind, why: Unanswered, now: int) -> None:
+    values = {"inbound_id": row.id, "at": now, "kind": kind.value, "why": why.value}
+    connection.execute(insert(decided).values(values))
+
+
+# ---- What has come
+
+
+def _ids(in_use: Mapping[AnswerKind, Record]) -> tuple[int, ...]:
+    return tuple(sorted(row.id for row in in_use.values()))
+
+
+def _read(connection: Connection, words: ReplySettings, where: tuple[int, Sequence[int]], now: int) -> _Read:
+    """Read the next messages that are not decided on; a part waits for the others of its message.
+
+    where: the ID after which they begin, and those of parts that have waited long enough.
+    """
+    (after, due), m = where, inbound_messages.c
+    known = exists().where(decided.c.inbound_id == m.id)
+    since = now - words.answer_within_hours * _HOUR_MS
+    query = select(inbound_messages, links.c.carrier).join(links, links.c.id == m.link_id)
+    query = query.where(m.received_at > since, ~known).order_by(m.id)
+    fresh = connection.execute(query.where(m.id > after).limit(AT_ONCE)).all()
+    late = connection.execute(query.where(m.id.in_(due))).all() if due else ()
+    asked: list[_Asked] = []
+    waiting, seen = list[tuple[int, int]](), set[int]()
+    for row in (*late, *fresh):
+        if row.part_total is None or row.part_total == 1:
+            asked.append(_Asked(row, row.text, ReplyKind(row.kind or ReplyKind.OTHER)))
+        elif row.id not in seen:
+            parts = _parts(connection, row)
+            whole = {each.part_number for each in parts} >= set(range(1, row.part_total + 1))
+            if not whole and row.received_at > now - PARTS_MS:
+                waiting.append((row.received_at + PARTS_MS, row.id))
+                continue
+            seen |= {each.id for each in parts}
+            asked.append(_joined(parts, words, whole))
+    return _Read(asked, waiting, fresh[-1].id if fresh else after, len(fresh) == AT_ONCE)
+
+
+def _parts(connection: Connection, row: Record) -> Sequence[Record]:
+    """Return the rows of one long message that are not decided on, in the order of its parts."""
+    m = inbound_messages.c
+    known = exists().where(decided.c.inbound_id == m.id)
+    same = (
+        m.source.is_not_distinct_from(row.source),
+        m.phone.is_not_distinct_from(row.phone),
+        m.destination == row.destination,
+        m.part_reference == row.part_reference,
+        m.part_total == row.part_total,
+        m.received_at.between(row.received_at - PARTS_MS, row.received_at + PARTS_MS),
+    )
+    query = select(inbound_messages, links.c.carrier).join(links, links.c.id == m.link_id)
+    own = query.where(*same, ~known, links.c.carrier == row.carrier)
+    return connection.execute(own.order_by(m.part_number, m.id)).all()
+
+
+def _joined(parts: Sequence[Record], words: ReplySettings, whole: bool) -> _Asked:
+    """Make one message of its parts. What can't be told of one that came in part only is left to people."""
+    firsts: dict[int, Record] = {}
+    for each in parts:
+        firsts.setdefault(each.part_number, each)
+    text = "".join(each.text for each in firsts.values())
+    kind = kind_of(text, (), words.check)
+    head = next(iter(firsts.values()))
+    return _Asked(head, text, kind, whole, [each for each in parts if each.id != head.id])
