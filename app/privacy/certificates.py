@@ -47,6 +47,7 @@ WORDS = {
     "receipt_lines": "dòng của tệp kết quả",
     "quarantine": "biên nhận không khớp tin nào",
     "inbound_messages": "tin nhắn đến",
+    "answers": "ghi nhận trả lời tin đến",
     "partitions": "phân vùng đã hủy",
     "tallies": "số tổng hợp",
     "kept_reports": "báo cáo giữ lại",

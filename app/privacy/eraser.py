@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -16,6 +17,7 @@ from app.core.errors import DatabaseUnavailable
 from app.core.states import BatchState
 from app.database.connection import Database
 from app.database.models import (
+    answers,
     bad_lines,
     batches,
     erasures,
@@ -224,6 +226,11 @@ def _erase_old(connection: Connection, row: Row[Any], table: Table) -> dict[str,
     t, before = table.c, row.started_at - row.days * DAY_MS
     old = select(t.id).where(t.received_at <= before).order_by(t.id).limit(_ROWS)
     ids = connection.execute(old).scalars().all()
+    counts = Counter({table.name: len(ids)})
     for start in range(0, len(ids), 500):
-        connection.execute(delete(table).where(t.id.in_(ids[start : start + 500])))
-    return {table.name: len(ids)} if ids else {}
+        some = ids[start : start + 500]
+        connection.execute(delete(table).where(t.id.in_(some)))
+        if table is inbound_messages:
+            of = delete(answers).where(answers.c.inbound_id.in_(some))
+            counts[answers.name] += connection.execute(of).rowcount
+    return {name: n for name, n in counts.items() if n}

@@ -14,7 +14,15 @@ from sqlalchemy import delete as delete_from
 
 from app.core.errors import Conflict
 from app.core.states import BatchState
-from app.database.models import batches, follow_ups, inbound_messages, quarantine, run_batches, subscribers
+from app.database.models import (
+    answers,
+    batches,
+    follow_ups,
+    inbound_messages,
+    quarantine,
+    run_batches,
+    subscribers,
+)
 from app.inbound.reply_kinds import ReplyKind
 from app.ledger import batch_rows
 from app.ledger.contract import Ledger
@@ -101,6 +109,9 @@ def erase(connection: Connection, ledger: Ledger, found: ErasablePerson) -> dict
             some = table.c.id.in_(ids[start : start + _AT_ONCE])
             gone = connection.execute(delete_from(table).where(some, table.c.phone == found.phone))
             counts[table.name] += gone.rowcount
+            if table is inbound_messages:  # what became of them says nothing without them
+                of = answers.c.inbound_id.in_(ids[start : start + _AT_ONCE])
+                counts[answers.name] += connection.execute(delete_from(answers).where(of)).rowcount
     for line in found.lines:
         counts[subscribers.name] += _erase_line(connection, found.phone, line)
     return {name: n for name, n in sorted(counts.items()) if n}

@@ -72,7 +72,8 @@ def _gone() -> Select[Any]:
 def _campaigns(days: int, by_ms: int | None) -> Select[Any]:
     """Select campaigns with numbers; by_ms: without those of which a run ended within `days` before."""
     c, r = campaigns.c, runs.c
-    query = select(campaigns).where(c.id.not_in(_gone())).order_by(c.id)
+    text = and_(c.answers_to.is_not(None), c.answers_of.is_(None))  # an answer text has no numbers itself
+    query = select(campaigns).where(c.id.not_in(_gone()), ~text).order_by(c.id)
     if by_ms is None:
         return query
     end = func.coalesce(r.ended_at, c.window_end, r.created_at)
