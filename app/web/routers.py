@@ -10,6 +10,7 @@ from app.database.connection import Database
 from app.web import assets
 from app.web.pages import (
     account,
+    answers,
     approvals,
     audit,
     batch,
@@ -69,6 +70,7 @@ ROUTERS: list[Routes] = [
     receipts.router,
     receipt_files.router,
     inbound.router,
+    answers.router,
     find_person.router,
     person_requests.router,
     sign_in.router,

@@ -48,6 +48,7 @@ VISITS = (
     Visit("links", "/links"),
     Visit("receipts", "/receipts"),
     Visit("inbound", "/inbound", "viettel"),
+    Visit("answers", "/answers"),
     Visit("find-person", "/find", "viettel"),
     Visit("person-requests", "/person-requests"),
     Visit("person-request", "/person-requests/1", papers=True),

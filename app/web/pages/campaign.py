@@ -15,6 +15,7 @@ from app.core.states import RunState
 from app.security import tenant_scope
 from app.web import display_names
 from app.web.forms import read_fields
+from app.web.forms.purposes import ANSWERS
 from app.web.rendering import Fields, FormState, PageRequest, Visit, redirect_with_flash, refused, render
 from app.web.translations import say
 from app.web.view_models import live_stream
@@ -43,7 +44,8 @@ async def _page(visit: PageRequest, campaign_id: int, area: str, entered: FormSt
     carriers = {carrier: display_names.network(carrier) for carrier in drawn}
     chosen = [each for each in scene.areas if area and each.code == area]
     values: dict[str, Any] = {"map": area_map(scene.areas), "chosen": chosen, "carriers": carriers}
-    values |= {"outcomes": OUTCOMES, "followable": any(map(_is_over, scene.runs))}
+    values |= {"outcomes": OUTCOMES, "answers": ANSWERS}
+    values |= {"followable": not scene.dossier.campaign.answers_to and any(map(_is_over, scene.runs))}
     return render(visit, "campaign.html", entered.status, scene=scene, shape=shape, entered=entered, **values)
 
 

@@ -24,6 +24,7 @@ SEARCHED_DAYS = 31  # in which words are looked for: no index has them
 KINDS: dict[str, Said] = {
     ReplyKind.OPT_OUT: say("wants no more messages"),
     ReplyKind.REPORT: say("reports a scam"),
+    ReplyKind.CHECK: say("asks whether a text is genuine"),
     ReplyKind.OTHER: say("something else: read it"),
 }
 FILE = ListFile(

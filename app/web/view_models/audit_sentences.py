@@ -21,6 +21,7 @@ SENTENCES: Mapping[str, Said] = {
     "batch.register": say("uploaded {subject}"),
     "budget.ask": say("asked for another budget of {subject}"),
     "budget.raise": say("approved another budget of {subject}"),
+    "campaign.answers": say("made {subject} for this week's answers"),
     "campaign.approved": say("approved {subject}"),
     "campaign.create": say("wrote {subject}"),
     "campaign.edit": say("changed {subject}"),
