@@ -38,6 +38,8 @@ COLUMNS: dict[str, Any] = {
     "budget_segments": 1_000_000,
     "budget_dong": 1_000_000,
     "budget_of": 1,
+    "answers_to": "other",
+    "answers_of": 1,
 }
 HARMLESS = {
     "id": "the key that everything hangs on",
