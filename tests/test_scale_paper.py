@@ -23,8 +23,9 @@ def test_the_paper_names_every_table_that_has_a_row_for_each_message() -> None:
     keyed = {
         name for name, table in metadata.tables.items() if {"campaign_id", "batch_id"} <= {*table.c.keys()}
     }
-    # Of a campaign's batches, what those are made of, and a carrier's file: none is of its messages.
-    made = {"run_batches", "follow_ups", "follow_up_sources", "receipt_lines"}
+    # Of a campaign's batches, what those are made of, a carrier's file, and who wrote to us: none is of its
+    # messages.
+    made = {"run_batches", "follow_ups", "follow_up_sources", "receipt_lines", "answers"}
     assert keyed - made == set(distributed())
 
 
