@@ -25,6 +25,7 @@ _OVER = (RunState.SENT, RunState.FINISHED, RunState.CANCELLING, RunState.CANCELL
 _SURE_MS = 15_000  # a rate measured over less is not reliable
 _NEWEST = 2**63
 _NEVER_SENT = (DeliveryState.NOT_SENT, DeliveryState.EXCLUDED)
+_RUNNING = select(runs).where(runs.c.state == RunState.RUNNING).order_by(runs.c.id)
 _CAMPAIGNS = select(campaigns).where(campaigns.c.id.in_(bindparam("ids", expanding=True)))
 
 
@@ -111,8 +112,7 @@ def link_use(
     """
     links = link_status.links_now(connection)
     if running is None:
-        members = select(runs).where(runs.c.state == RunState.RUNNING).order_by(runs.c.id)
-        running = queries.runs_of(connection, members)
+        running = queries.runs_of(connection, _RUNNING)
     found = measured(connection, [run.id for run in running], links.at) if running else {}
     of = {row.id: row for row in campaign_rows}
     if missing := {run.campaign_id for run in running} - set(of):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cache, lru_cache
 from typing import Any
 
 from sqlalchemy import Connection, Select, bindparam, false, func, select
@@ -158,21 +159,32 @@ def campaign(connection: Connection, campaign_id: int) -> Campaign:
 
 def dossier(connection: Connection, campaign_id: int, operator: str | None = None) -> Dossier:
     """Return a campaign with all that its approval needs; an operator sees only its own runs."""
-    row = optimistic_lock.campaign(connection, campaign_id)
-    members = select(runs).where(runs.c.campaign_id == campaign_id).order_by(runs.c.id)
-    query = select(approvals).where(approvals.c.campaign_id == campaign_id).order_by(approvals.c.id)
+    row, given = optimistic_lock.campaign(connection, campaign_id), {"campaign": campaign_id}
+    own = runs_of(connection, _members(operator), given)
     return Dossier(
         campaign=_campaign(row),
         digest=_digest(connection, row),
         decisions=[
             Decision(each.decision, each.by, _time(each.at), each.digest, each.reason)
-            for each in connection.execute(query)
+            for each in connection.execute(_DECISIONS, given)
         ],
-        runs=_with_costs(connection, runs_of(connection, RunFilter(operator=operator).of(members))),
+        runs=_with_costs(connection, own),
         advice={language: found for language, text in row.texts.items() if (found := advice(text))},
         follow_up=follow_ups.of_campaign(connection, campaign_id, operator),
         budget=None if operator else budgets.status(connection, row),
     )
+
+
+# Built once: every page of a campaign asks them.
+_DECISIONS = (
+    select(approvals).where(approvals.c.campaign_id == bindparam("campaign")).order_by(approvals.c.id)
+)
+
+
+@cache
+def _members(operator: str | None) -> Select[Any]:
+    members = select(runs).where(runs.c.campaign_id == bindparam("campaign")).order_by(runs.c.id)
+    return RunFilter(operator=operator).of(members)
 
 
 def _digest(connection: Connection, row: Record) -> str:
@@ -253,12 +265,11 @@ def _with_costs(connection: Connection, found: Sequence[RunSummary]) -> list[Run
     return [replace(each, cost=spent.get(each.id)) for each in found]
 
 
-def runs_of(connection: Connection, query: Select[Any]) -> list[RunSummary]:
-    """Return these runs with their progress, without costs."""
-    a = audiences.c
-    gone = erasure_state.totals_are_gone(runs.c.campaign_id).label("gone")
-    query = query.add_columns(a.areas, a.area_basis, a.estimated, gone)
-    rows = connection.execute(query.outerjoin(audiences, a.run_id == runs.c.id)).all()
+def runs_of(
+    connection: Connection, query: Select[Any], given: Mapping[str, Any] | None = None
+) -> list[RunSummary]:
+    """Return these runs with their progress, without costs; given: values of the query's parameters."""
+    rows = connection.execute(_with_audiences(query), given).all()
     if not rows:
         return []
     ids = [row.id for row in rows]
@@ -269,6 +280,14 @@ def runs_of(connection: Connection, query: Select[Any]) -> list[RunSummary]:
         run = replace(run, audience=carrier_audience.of_row(row))
         found.append(replace(run, not_queued=0, totals_erased=True) if row.gone else run)
     return found
+
+
+@lru_cache(maxsize=32)  # by the query itself: what asks often gives the same one
+def _with_audiences(query: Select[Any]) -> Select[Any]:
+    a = audiences.c
+    gone = erasure_state.totals_are_gone(runs.c.campaign_id).label("gone")
+    query = query.add_columns(a.areas, a.area_basis, a.estimated, gone)
+    return query.outerjoin(audiences, a.run_id == runs.c.id)
 
 
 # Built once: every poll of every open page asks them.

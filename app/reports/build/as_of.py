@@ -20,7 +20,15 @@ from app.core.states import RECEIVED, SENT, DeliveryState
 from app.database.models import deliveries, links, receipts, state_events, submissions
 from app.ledger.contract import StateEvent, TallyCount
 from app.ledger.money import BILLED, day_of
-from app.reports.build.event_replay import Fixed, PastDelivery, ReceiptEvent, Sub, Turned, replay_events, unsent
+from app.reports.build.event_replay import (
+    Fixed,
+    PastDelivery,
+    ReceiptEvent,
+    Sub,
+    Turned,
+    replay_events,
+    unsent,
+)
 from app.reports.build.scope import Scope
 
 MINUTE_MS = 60_000

@@ -28,8 +28,9 @@ from app.ledger.approval_digest import STOPPED, SUSPENDED
 from app.ledger.contract import ResultKind, TallyCount
 from app.ledger.money import SentCost
 from app.reports.build import as_of, erased_run_snapshot, scope, timeline
-from app.reports.figures import by_area, carrier_statement, labels, tally
 from app.reports.build.as_of import Past
+from app.reports.build.scope import Scope
+from app.reports.figures import by_area, carrier_statement, labels, tally
 from app.reports.figures.figures import (
     AreaRow,
     CampaignReport,
@@ -41,7 +42,6 @@ from app.reports.figures.figures import (
     NamedArea,
     agree,
 )
-from app.reports.build.scope import Scope
 from carriers.contract import Reason
 
 # Figures counted from rows

@@ -8,7 +8,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, select
+from sqlalchemy import ColumnElement, Connection, Row, bindparam, select
 
 from app.core import clock
 from app.core.errors import no_such
@@ -16,10 +16,10 @@ from app.database.models import audiences, campaigns, runs, tallies
 from app.ledger import erasure_state
 from app.ledger.contract import TallyCount
 from app.reports.build import carrier_report
+from app.reports.build.scope import counted, levels_proved, proved
 from app.reports.figures import by_area, carrier_statement, tally
 from app.reports.figures.by_area import MixedRow, Pair, Sources
 from app.reports.figures.carrier_statement import AreaCounts, FigureSource, Statement
-from app.reports.build.scope import counted, levels_proved, proved
 from app.security import tenant_scope
 from carriers.contract import ReceiptLevel
 
@@ -138,10 +138,15 @@ def compare_areas(connection: Connection, first: int, second: int, only: str | N
 
 
 def _campaign(connection: Connection, campaign_id: int) -> Row[Any]:
-    row = connection.execute(select(campaigns).where(campaigns.c.id == campaign_id)).first()
+    row = connection.execute(_CAMPAIGN, {"given": campaign_id}).first()
     if row is None:
         raise no_such("campaign", campaign_id, field="campaign_id")
     return row
+
+
+# Built once: every page of a campaign asks them.
+_CAMPAIGN = select(campaigns).where(campaigns.c.id == bindparam("given"))
+_RUNS = select(runs).where(runs.c.campaign_id == bindparam("given"))
 
 
 def _same_words(connection: Connection, of: Row[Any], only: str | None) -> list[Row[Any]]:
@@ -256,8 +261,8 @@ def _sources(
 ) -> Sources:
     campaign = _campaign(connection, campaign_id)
     erasure_state.require_totals(connection, campaign_id)
-    query = select(runs).where(runs.c.campaign_id == campaign_id)
-    rows = connection.execute(query.where(runs.c.carrier == only) if only else query).all()
+    rows = connection.execute(_RUNS, {"given": campaign_id}).all()
+    rows = [row for row in rows if only in (None, row.carrier)]
     on = _day(campaign, rows)
     ids = [row.id for row in rows]
     if counts is None:
@@ -267,10 +272,12 @@ def _sources(
     ]
     levels = levels_proved(connection, rows, clock.now_ms())
     proving = {row.id for row in rows if levels[row.id] == ReceiptLevel.HANDSET}
+    measured = carrier_report.areas_of(counts, on)
+    by_handset = [each for each in counts if each.run_id in proving]
     return Sources(
         on=on,
-        measured=carrier_report.areas_of(counts, on),
-        handset=carrier_report.areas_of([each for each in counts if each.run_id in proving], on),
+        measured=measured,
+        handset=measured if len(by_handset) == len(counts) else carrier_report.areas_of(by_handset, on),
         stated=_area_rows(each for each in said if each.kind is FigureSource.STATED),
         manual=_area_rows(each for each in said if each.kind is FigureSource.MANUAL),
     )

@@ -14,13 +14,13 @@ from app.core.errors import no_such
 from app.database.models import campaigns, directives, frozen_reports, runs
 from app.ledger.directive_deadline import held_at
 from app.reports.build import carrier_report, unique_reach
+from app.reports.build.scope import counted
+from app.reports.build.unique_reach import UniqueReach
 from app.reports.figures import addressees, carrier_statement, publications
 from app.reports.figures.addressees import AddresseeStatus, ChannelTotal
 from app.reports.figures.carrier_statement import FigureSource, Statement, by_deadline
 from app.reports.figures.figures import CarrierReport
 from app.reports.figures.publications import Publication
-from app.reports.build.scope import counted
-from app.reports.build.unique_reach import UniqueReach
 
 # A frozen report is rebuilt by the rules of its day. 1: every campaign under the directive, also drafts and
 # rejected ones; 2: those selected by `counted`, naming carrier reports frozen for its cut-off or earlier;

@@ -8,8 +8,8 @@ from typing import Any
 
 from app.reports.figures import labels
 from app.reports.figures.carrier_statement import FigureSource, StatedCounts
-from app.reports.figures.version import ChangedRow, FigureChange
 from app.reports.figures.figures import FIGURES
+from app.reports.figures.version import ChangedRow, FigureChange
 from carriers.contract import ReceiptLevel
 
 _WORDS = {

@@ -15,7 +15,6 @@ from app.core.errors import Conflict
 from app.database.models import kept_reports, runs
 from app.ledger import erasure_state
 from app.ledger.money import SentCost
-from app.reports.frozen.archive import Spoilt
 from app.reports.figures.figures import (
     AreaRow,
     CarrierReport,
@@ -27,6 +26,7 @@ from app.reports.figures.figures import (
     NamedArea,
     TimeStep,
 )
+from app.reports.frozen.archive import Spoilt
 
 
 def keep(connection: Connection, report: CarrierReport) -> str:

@@ -16,8 +16,8 @@ from app.core import clock
 from app.core.states import SENT, DeliveryState
 from app.database.models import deliveries
 from app.reports.build import scope
-from app.reports.figures.figures import OVER
 from app.reports.build.scope import Scope, proved
+from app.reports.figures.figures import OVER
 from carriers.contract import ReceiptLevel
 
 _ENOUGH = 1000  # below this an even result may be chance

@@ -1,6 +1,6 @@
 """Send times and latencies of a run from an even sample of its rows.
 
-A report counts every row; a page that reloads often samples a thousand.
+A report counts every row; a page that reloads often samples six hundred.
 """
 
 from __future__ import annotations

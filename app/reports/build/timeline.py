@@ -14,8 +14,8 @@ from app.core.states import RECEIVED, DeliveryState
 from app.database.models import deliveries
 from app.reports.build import as_of
 from app.reports.build.as_of import MINUTE_MS, Past
-from app.reports.figures.figures import DayRow, TimeStep
 from app.reports.build.scope import Scope
+from app.reports.figures.figures import DayRow, TimeStep
 
 _EPOCH = date(1970, 1, 1)
 _DAY = 1440  # minutes

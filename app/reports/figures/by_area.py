@@ -28,7 +28,7 @@ def measured(rows: Iterable[AreaRow], on: date) -> tuple[AreaRow, ...]:
     """Sum measured rows by the areas in force on that day; unknown area last."""
     parts = [_Part(row.code, row.figures) for row in rows]
     found = _grouped(parts, lambda code: areas.place(code, on))
-    return tuple(AreaRow(code, label(code, on), sum(own, Figures())) for code, own in found.items())
+    return tuple(AreaRow(code, label(code, on), _total(own)) for code, own in found.items())
 
 
 def stated_rows(rows: Iterable[AreaCounts], on: date) -> tuple[AreaCounts, ...]:
@@ -49,6 +49,11 @@ def empty(codes: Iterable[str | None], on: date, within: Iterable[str] = ()) -> 
         for code in every
         if code not in found and (not asked or code in asked)
     )
+
+
+def _total(parts: Sequence[Figures]) -> Figures:
+    """Add them up; most areas have one part only, and a page has hundreds of areas."""
+    return parts[0] if len(parts) == 1 else sum(parts, Figures())
 
 
 def label(code: str | None, on: date) -> str:
@@ -156,10 +161,10 @@ def _mixed(sources: Sources, place: Place) -> dict[str | None, Mixed]:
     proved = _grouped([_Part(row.code, row.figures) for row in sources.handset], place)
     return {
         code: Mixed(
-            measured=sum(counted[code], Figures()) if code in counted else None,
+            measured=_total(counted[code]) if code in counted else None,
             stated=stated.add(said[code]) if code in said else None,
             manual=stated.add(entered[code]) if code in entered else None,
-            handset=sum(proved[code], Figures()) if code in proved else None,
+            handset=_total(proved[code]) if code in proved else None,
         )
         for code in {**counted, **said, **entered}
     }

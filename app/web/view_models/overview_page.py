@@ -205,9 +205,8 @@ def _views(
 
     All runs are read at once: each read costs more than its rows.
     """
-    shown, r = {row.id for row in rows}, runs.c
-    wanted = r.campaign_id.in_(shown) | r.id.in_(others) | (r.state == RunState.RUNNING)
-    found = queries.runs_of(connection, select(runs).where(wanted).order_by(r.id))
+    shown = {row.id for row in rows}
+    found = queries.runs_of(connection, _WANTED, {"shown": list(shown), "others": list(others)})
     running = [run for run in found if run.state is RunState.RUNNING]
     own = [
         run
@@ -218,6 +217,17 @@ def _views(
     if elsewhere:
         rows = [*rows, *connection.execute(select(campaigns).where(campaigns.c.id.in_(elsewhere)))]
     return run_status.views(connection, rows, own, use), use
+
+
+_WANTED = (
+    select(runs)
+    .where(
+        runs.c.campaign_id.in_(bindparam("shown", expanding=True))
+        | runs.c.id.in_(bindparam("others", expanding=True))
+        | (runs.c.state == RunState.RUNNING)
+    )
+    .order_by(runs.c.id)
+)
 
 
 def links_shape(found: Iterable[Row[Any]], known: Mapping[int, LinkStatus]) -> str:
