@@ -35,6 +35,8 @@ AT_ONCE = 100
 _HOUR_MS = 3_600_000
 # For so long the other parts of a long message are waited for; carriers bring them within seconds.
 PARTS_MS = 300_000
+# A message that another process stores may be committed after ones with higher IDs; it is waited for so long.
+_GAP_MS, _MOST_GAPS = 60_000, 1_000
 _FRESH_S = 10.0
 _ANSWERED = "answered"  # as the metric has it
 _KINDS = {
@@ -57,11 +59,12 @@ class _Asked(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class _Seen:
     """Up to which message each was looked at, and which parts wait for the others, until when, by the texts
-    in use then."""
+    in use then. gaps: IDs below `after` that had no message, and until when one is looked for."""
 
     in_use: tuple[int, ...] = ()
     after: int = 0
     waiting: tuple[tuple[int, int], ...] = ()
+    gaps: tuple[tuple[int, int], ...] = ()
     more: bool = False
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)  # (kind, outcome) of this step
 
@@ -107,7 +110,11 @@ class AnswerJob:
         if not self._seen.in_use:
             return False
         fresh = (m.id > self._seen.after, m.received_at > now - self._within_ms)
-        came = connection.execute(select(m.id).where(*fresh).limit(1)).first() is not None
+        gaps = [row_id for _, row_id in self._seen.gaps]
+        came = any(
+            connection.execute(select(m.id).where(*own).limit(1)).first() is not None
+            for own in (fresh, *([(m.id.in_(gaps),)] if gaps else []))
+        )
         return came or any(due <= now for due, _ in self._seen.waiting)
 
     def decide(self, connection: Connection) -> _Seen:
@@ -123,11 +130,14 @@ class AnswerJob:
         if not in_use:
             return seen
         now = self.ledger.now_ms(connection)
-        due = [row_id for at, row_id in seen.waiting if at <= now]
+        due = [row_id for at, row_id in seen.waiting if at <= now] + [row_id for _, row_id in seen.gaps]
         found = _read(connection, self.words, (seen.after, due), now)
         counts = self._decide(connection, in_use, found.asked, now)
         later = [each for each in seen.waiting if each[0] > now]
-        return _Seen(ids, found.upto, (*later, *found.waiting), found.more, counts)
+        gaps = [each for each in seen.gaps if each[0] > now]
+        gaps += [(now + _GAP_MS, row_id) for row_id in _gaps(connection, seen.after, found.upto)]
+        waiting = dict.fromkeys((*later, *found.waiting))
+        return _Seen(ids, found.upto, tuple(waiting), tuple(gaps), found.more, counts)
 
     @property
     def _within_ms(self) -> int:
@@ -244,6 +254,13 @@ def _read(connection: Connection, words: ReplySettings, where: tuple[int, Sequen
             seen |= {each.id for each in parts}
             asked.append(_joined(parts, words, whole))
     return _Read(asked, waiting, fresh[-1].id if fresh else after, len(fresh) == AT_ONCE)
+
+
+def _gaps(connection: Connection, after: int, upto: int) -> list[int]:
+    """Return the IDs in between that no message has: each is one that is being stored, or never will be."""
+    low, m = max(after, upto - _MOST_GAPS), inbound_messages.c
+    there = set(connection.execute(select(m.id).where(m.id > low, m.id <= upto)).scalars())
+    return [row_id for row_id in range(low + 1, upto) if row_id not in there]
 
 
 def _parts(connection: Connection, row: Record) -> Sequence[Record]:
