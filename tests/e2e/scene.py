@@ -11,9 +11,11 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, delete, insert, select, update
 
 from app.accounts.service import NewPerson, add_person
-from app.campaigns import approval, lifecycle
+from app.campaigns import answers, approval, lifecycle
+from app.campaigns.answers import AnswerRequest
 from app.campaigns.drafts import Draft, TextForm
 from app.core import clock
+from app.core.answer_kinds import AnswerKind
 from app.core.states import DeliveryState as State
 from app.database.connection import Database
 from app.database.models import (
@@ -36,6 +38,7 @@ from app.database.models import (
     tallies,
     unknowns,
 )
+from app.database.models import answers as decided
 from app.ledger import approval_digest
 from app.ledger.factory import ledger_for
 from app.notifications import outbox
@@ -45,6 +48,7 @@ from app.privacy.person_requests import NewPersonRequest, RequestKind
 from app.reports.forms import letterhead
 from app.reports.frozen.archive import ReportSubject, SubjectKind
 from app.reports.release.freeze import Freezer
+from app.security import Caller
 from app.security.principal import at_keyboard
 from carriers.contract import Reason
 from tests.app.campaigns.rows import HOURS, new_batch, new_link
@@ -105,6 +109,7 @@ def build(db: Database) -> None:
     db.write(_plan)
     db.write(_still)
     db.write(_inbound)
+    db.write(_answers)
     db.write(_history)
     db.write(_outside)
     db.write(links_up)
@@ -256,6 +261,17 @@ def _inbound(c: Connection) -> None:
         for n, each in enumerate(said)
     ]
     c.execute(insert(inbound_messages), rows)
+
+
+def _answers(c: Connection) -> None:
+    """The confirmation of opt-outs, in use, and two messages that were decided on."""
+    said = "So cua Ong/Ba da duoc dua vao danh sach tu choi nhan tin. Can ho tro, goi 113."
+    made = answers.create(c, AnswerRequest(AnswerKind.OPT_OUT, "CA SON LA", said), HOURS, AUTHOR)
+    lifecycle.submit(c, made, AUTHOR)
+    approval.approve(c, made, Caller("host", "approver"), acknowledged=True)
+    noted = {"at": clock.now_ms(), "kind": "opt_out"}
+    rows = [{"inbound_id": 1, "why": "listed"}, {"inbound_id": 2, "why": "repeated"}]
+    c.execute(insert(decided), [noted | each for each in rows])
 
 
 def _history(c: Connection) -> None:

@@ -8,7 +8,7 @@ from fastapi import Header, Response
 
 from app.api.bodies import filled
 from app.api.dependencies import Id, Routes
-from app.campaigns import budget_orders, lifecycle
+from app.campaigns import budget_orders, lifecycle, queries
 from app.campaigns.schemas import BudgetBody
 from app.core.errors import AppError
 from app.core.states import RunState
@@ -65,6 +65,9 @@ async def page_do_withdraw_campaign(campaign_id: Id, visit: Visit) -> Response:
     """Give the campaign up before anything of it was sent."""
     await visit.db.aread(tenant_scope.require, visit.who, campaign_id=campaign_id)
     await visit.db.awrite(lifecycle.withdraw, campaign_id, visit.who.name)
+    of = await visit.db.aread(queries.campaign, campaign_id)
+    if of.answers_to is not None:
+        return redirect_with_flash(visit, "/answers", say("The answer text is withdrawn."))
     return redirect_with_flash(visit, "/campaigns", say("The campaign is withdrawn. An edit reopens it."))
 
 

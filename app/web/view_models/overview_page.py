@@ -352,7 +352,8 @@ def _rank() -> ColumnElement[int | None]:
         (under_way, 0),
         (planned, 1),
         (over, 3),
-        (~exists().where(own), 1),
+        # An answer text never has one.
+        (~exists().where(own) & campaigns.c.answers_to.is_(None), 1),
     )
 
 
