@@ -17,6 +17,7 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 
 from app.core.errors import AppError, Invalid, TooLarge
 from app.core.masking import escaped
+from app.core.written_numbers import mask_name
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
@@ -66,11 +67,15 @@ def shown_name(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class UploadedFile:
-    """A received file; `sha256` in hexadecimal, `size` in bytes."""
+    """A received file; `sha256` in hexadecimal, `size` in bytes. Phone numbers in its name are masked."""
 
     name: str
     sha256: str
     size: int
+
+    def __post_init__(self) -> None:
+        # Names stand in lists, papers and certificates, and outlive the rows of the file.
+        object.__setattr__(self, "name", mask_name(self.name))
 
     def lock(self, whose: str) -> int:
         """Return the advisory lock number for this content and its owner: 8 bytes, signed."""

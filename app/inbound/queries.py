@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row, Select, select
 
 from app.core import clock
 from app.core.phone import mask
+from app.core.written_numbers import mask_written
 from app.database.listing import ListColumns, ListPart, ListRequest, part
 from app.database.models import inbound_messages, links
 from app.inbound.reply_kinds import ReplyKind
@@ -94,7 +95,7 @@ def _shown(row: Row[Any]) -> InboundMessageView:
         carrier=row.carrier,
         phone=mask(row.phone if row.phone is not None else row.source),
         destination=mask(row.destination),
-        text=masked(row.text, row.phone),
+        text=mask_written(masked(row.text, row.phone)),
         data_coding=row.coding,
         exact=row.octets is None,
         part=_part(row),

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row, Select, func, select
 
 from app.core import areas, clock
 from app.core.phone import mask
+from app.core.written_numbers import mask_written
 from app.database.connection import Database
 from app.database.models import campaigns, deliveries, inbound_messages, links
 from app.file_import.cells import csv_pieces, safe
@@ -90,7 +91,7 @@ def _row(row: Row[Any], area: str | None, whole: bool) -> Sequence[object]:
     form, number, content = told if told is not None else ("", "", row.text)
     if not whole:
         sender, number = mask(row.phone if row.phone is not None else sender), mask(number)
-        content = masked(content, row.phone)
+        content = mask_written(masked(content, row.phone))
     again = f"{row.id} (trùng {row.repeat_of})" if row.repeat_of else row.id
     shown = (safe(sender), safe(_name(area) or ""), form, safe(number), safe(content), again)
     return f"{at:%d/%m/%Y %H:%M:%S}", safe(row.carrier), *shown

@@ -169,7 +169,7 @@ class _Work:
             case ErasureKind.BATCH:
                 return _erase_batch(connection, row)
             case ErasureKind.RECEIPT_FILE:
-                _mark(connection, receipt_files, row.subject_id)
+                _mark(connection, receipt_files, row.subject_id, applied_upto=None)
                 return _slice(connection, receipt_lines, row.subject_id, "file_id", "line")
             case ErasureKind.QUARANTINE | ErasureKind.INBOUND as kind:
                 return _erase_old(connection, row, _BY_AGE[kind])
@@ -190,9 +190,10 @@ def _without_report(connection: Connection, campaign_id: int) -> list[int]:
     ]
 
 
-def _mark(connection: Connection, table: Table, row_id: int) -> None:
+def _mark(connection: Connection, table: Table, row_id: int, **values: None) -> None:
     """Mark as erased: nothing builds on it any more, and the same file is imported again."""
-    connection.execute(update(table).where(table.c.id == row_id).values(state=BatchState.ERASED.value))
+    erased = {"state": BatchState.ERASED.value, **values}
+    connection.execute(update(table).where(table.c.id == row_id).values(erased))
 
 
 def _erase_batch(connection: Connection, row: Row[Any]) -> dict[str, int]:

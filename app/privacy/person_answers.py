@@ -12,8 +12,8 @@ from sqlalchemy import Connection, Row, update
 from app.campaigns.approval import FourEyes
 from app.core import clock
 from app.core.errors import Conflict
-from app.core.masking import mask_numbers
 from app.core.phone import mask
+from app.core.written_numbers import mask_written
 from app.database.connection import Database
 from app.database.models import person_requests
 from app.ledger.contract import Ledger
@@ -106,7 +106,7 @@ class PersonAnswers:
         row = requests.held(connection, number)
         if row.outcome is not None:
             return _known(connection, row, said)
-        why, now = mask_numbers(said.why.strip()), clock.now_ms()
+        why, now = mask_written(said.why.strip()), clock.now_ms()
         paper = "\n".join(_paper(row, why, done, (self.who.name, now, self.days))) + "\n"
         sha256, seal = requests.stamp(connection, number, paper)
         values: dict[str, Any] = {"outcome": said.outcome.value, "answer": why, "paper": paper}

@@ -13,9 +13,9 @@ from sqlalchemy import Connection, Row, Select, insert, select
 
 from app.core import clock
 from app.core.errors import Conflict, Invalid, no_such
-from app.core.masking import mask_numbers
 from app.core.phone import REASONS, mask, normalise
 from app.core.working_days import working_days_after
+from app.core.written_numbers import mask_written
 from app.database.connection import one_at_a_time
 from app.database.listing import ListColumns, ListPart, ListRequest, part
 from app.database.models import person_requests
@@ -100,7 +100,7 @@ def record(
     due = working_days_after(wanted.came_on, ANSWER_DAYS, holidays)
     row = {"kind": wanted.kind.value, "phone": phone, "masked": mask(phone), "recorded_by": who[:80]}
     row |= {"came_on": wanted.came_on.toordinal(), "due_on": due.toordinal()}
-    row |= {"reference": mask_numbers(wanted.reference)[:200], "recorded_at": clock.now_ms()}
+    row |= {"reference": mask_written(wanted.reference)[:200], "recorded_at": clock.now_ms()}
     made = int(connection.execute(insert(person_requests).values(row).returning(_R.id)).scalar_one())
     told = {"kind": wanted.kind.value, "came_on": wanted.came_on.isoformat(), "due_on": due.isoformat()}
     audit.note(connection, who, "person-request.record", f"{SUBJECT}/{made}", **told)

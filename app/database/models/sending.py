@@ -307,7 +307,7 @@ receipt_files = Table(
     Column("error", Text),
     Column("bytes", BigInteger, nullable=False, server_default="0"),
     Column("bytes_read", BigInteger, nullable=False, server_default="0"),
-    # The last phone whose lines have been applied; NULL while lines are still being read.
+    # The last phone whose lines have been applied; NULL while lines are being read, and after the import.
     Column("applied_upto", BigInteger),
     Column("lines", Integer, nullable=False, server_default="0"),
     # Lines by verdict (app/receipts/result_files/verdicts.py); together they count all lines.

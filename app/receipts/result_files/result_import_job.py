@@ -192,7 +192,9 @@ class ResultFileImport:
 
     def _finish(self, connection: Connection, runs: Sequence[dict[str, int]]) -> None:
         file = self.row(connection)
+        # The number up to which it was applied would outlive the lines and the person's erasure.
         values = {"state": BatchState.READY, "runs": list(runs), "ended_at": clock.now_ms()}
+        values["applied_upto"] = None
         if self._lease.end(connection, **values):
             counts = {verdict.value: getattr(file, verdict.value) for verdict in OF_LINES}
             detail = {"lines": file.lines, **counts}

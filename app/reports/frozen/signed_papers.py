@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Row, insert, select, update
 
 from app.core import clock
 from app.core.errors import Invalid, no_such
+from app.core.written_numbers import mask_name
 from app.database.connection import Database
 from app.database.models import report_files, signed_papers
 from app.reports.frozen import archive, signature_check
@@ -142,7 +143,8 @@ class SignedPapers:
 
 
 def _clean(name: str) -> str:
-    said = "".join(char if char.isprintable() else " " for char in name).strip()[: _NAME_LENGTH - 4] or "file"
+    masked = mask_name("".join(char if char.isprintable() else " " for char in name))
+    said = masked.strip()[: _NAME_LENGTH - 4] or "file"
     return said if said.lower().endswith(".pdf") else f"{said}.pdf"
 
 

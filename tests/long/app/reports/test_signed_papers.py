@@ -103,6 +103,11 @@ async def test_files_that_wait_for_their_check_keep_no_other_request_waiting(
     assert isinstance(first, Invalid)
 
 
+def test_a_number_in_its_name_is_masked(desk: Desk) -> None:
+    pdf = sign(desk.paper, desk.authority.signer("Nguyễn Văn A", "Công an tỉnh Sơn La", with_rsa=True))
+    assert desk.keep(pdf, name="ký so0912345678.pdf").name == "ký so8491*****78.pdf"
+
+
 def test_the_final_paper_signed_under_a_trusted_authority_is_good(desk: Desk) -> None:
     pdf = sign(desk.paper, desk.authority.signer("Nguyễn Văn A", "Công an tỉnh Sơn La", with_rsa=True))
     kept = desk.keep(pdf)

@@ -1,0 +1,174 @@
+"""Mask phone numbers in what people write by hand: names of files, texts of citizens.
+
+Masks what `mask_numbers` does, and mobile numbers that touch letters or other digits, that have any one mark
+between their groups, or that begin without the 0. Amounts, times and words of hexadecimal digits stay.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+from app.core.masking import mask_numbers
+from app.core.phone import mask, normalise
+
+_FEWEST = 9  # digits of a number without its 0
+_MOST = 13  # with 0084
+_DIGITS = re.compile("[0-9]+")
+_GAP = re.compile(r"[^0-9A-Za-z]{1,8}")  # between two groups of one number
+_MARKS = 3  # of them at most are no blanks
+_UNSEEN = re.compile("[\\s\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufe0f\u20e3\ufeff]+")
+_USUAL = frozenset(".'()-\u00b7\uff0e\uff08\uff09\u2010\u2011\u2012\u2013\u2014\u2015\u2212\uff0d")
+_HEXADECIMAL = re.compile("(?:0x)?(?=[0-9]*[A-Fa-f])[0-9A-Fa-f]+")
+_UUID = re.compile("[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_WORD = re.compile("[0-9A-Za-z]*[A-Za-z][0-9A-Za-z]*")
+_NAMED = 24  # in a name, a shorter word of digits and letters from a to f is none of hexadecimal digits
+_TIME = re.compile("(?:19|20)[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])[0-9]{2,9}")
+_DATE = re.compile(
+    r"0[1-9]([-./])(?:0[1-9]|1[0-2])\1(?:19|20)[0-9]{2}|(?:19|20)[0-9]{2}([-./])(?:0[1-9]|1[0-2])\2"
+)
+_AMOUNT = re.compile(r"[1-9][0-9]{0,2}(?:[.,][0-9]{3})+")
+
+
+def mask_written(text: str) -> str:
+    """Mask each number in a person's text, in any spelling; the length may change."""
+    return _mask(mask_numbers(text), 0)
+
+
+def mask_name(name: str) -> str:
+    """Mask each number in the name of a file; also one that touches letters from a to f."""
+    return _mask(mask_numbers(name), _NAMED)
+
+
+def _mask(text: str, hexadecimal: int) -> str:
+    plain = text if text.isascii() else "".join(map(_plain, text))
+    groups = [(found.start(), found.end()) for found in _DIGITS.finditer(plain)]
+    if sum(end - start for start, end in groups) < _FEWEST:
+        return text
+    kept = _kept(plain, hexadecimal)
+    pieces, done = list[str](), 0
+    for chain in _chains(plain, [group for group in groups if not kept[group[0]]]):
+        for start, end, number in _numbers(plain, chain):
+            if start >= done:
+                pieces += (text[done:start], mask(number))
+                done = end
+    return "".join((*pieces, text[done:]))
+
+
+def _plain(char: str) -> str:
+    """Return the digit that the character means, in whatever script or circle, or the character."""
+    digit = unicodedata.digit(char, None)
+    return char if digit is None else str(digit)
+
+
+def _kept(text: str, hexadecimal: int) -> bytearray:
+    """Mark the characters of words that are no numbers: hexadecimal ones and UUIDs."""
+    kept = bytearray(len(text))
+    words = (found for found in _WORD.finditer(text) if _HEXADECIMAL.fullmatch(found[0]))
+    spans = [found.span() for found in words if len(found[0]) >= hexadecimal]
+    for start, end in (*spans, *(found.span() for found in _UUID.finditer(text))):
+        kept[start:end] = b"\1" * (end - start)
+    return kept
+
+
+def _chains(text: str, groups: Sequence[tuple[int, int]]) -> Iterator[list[tuple[int, int]]]:
+    """Yield groups of digits that may be one number: the same marks, or blanks, between each two."""
+    chain, marks = list(groups[:1]), ""
+    for before, group in pairwise(groups):
+        gap = text[before[1] : group[0]]
+        mark = _UNSEEN.sub("", gap)
+        fits = _GAP.fullmatch(gap) and len(mark) <= _MARKS and not any(map(str.isalnum, mark))
+        if fits and (len(chain) == 1 or mark == marks):
+            chain.append(group)
+        else:
+            yield chain
+            chain = [before, group] if fits and mark else [group]
+        marks = mark
+    if chain:
+        yield chain
+
+
+def _numbers(text: str, chain: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int, int]]:
+    """Yield where a number begins and ends, and which, from left to right."""
+    first = 0
+    while first < len(chain):
+        for last in _longest_first(chain, first):
+            start, end = chain[first][0], chain[last][1]
+            number = _joined(text, chain[first : last + 1]) if last > first else _alone(text, start, end)
+            if number is not None:
+                yield start, end, number
+                first = last
+                break
+        else:
+            yield from _within(text, *chain[first])
+        first += 1
+
+
+def _longest_first(chain: Sequence[tuple[int, int]], first: int) -> Iterator[int]:
+    last, digits = first, 0
+    for last in range(first, len(chain)):
+        digits += chain[last][1] - chain[last][0]
+        if digits > _MOST:
+            last -= 1
+            break
+    return reversed(range(first, max(first, last) + 1))
+
+
+def _joined(text: str, groups: Sequence[tuple[int, int]]) -> int | None:
+    """Return the number that these groups are, unless they are a date, an amount, or spaced as usual."""
+    start, end = groups[0][0], groups[-1][1]
+    marks = {char for (_, left), (right, _) in pairwise(groups) for char in _UNSEEN.sub("", text[left:right])}
+    if marks <= _USUAL and not _touches_letter(text, start, end):
+        return None
+    whole = text[start:end]
+    if _DATE.match(whole) or (_AMOUNT.fullmatch(whole) and text[start - 1 : start] != "+"):
+        return None
+    digits = "".join(text[left:right] for left, right in groups)
+    return _number(digits) if digits.startswith(("0", "84")) else None
+
+
+def _alone(text: str, start: int, end: int) -> int | None:
+    """Return the number that one group of digits is, with or without its 0."""
+    digits = text[start:end]
+    if digits.startswith(("0", "84")) and len(digits) > _FEWEST:
+        return _number(digits)
+    is_fraction_or_amount = text[start - 1 : start] in (".", ",") or digits.endswith("000")
+    return None if len(digits) != _FEWEST or is_fraction_or_amount else _number(digits)
+
+
+def _within(text: str, start: int, end: int) -> Iterator[tuple[int, int, int]]:
+    """Yield the numbers with which a longer row of digits begins and ends."""
+    digits, at = text[start:end], start
+    if len(digits) <= _FEWEST + 1 or _TIME.fullmatch(digits):
+        return
+    for length in (11, 10):
+        while end - at >= length and (number := _led(text[at : at + length])) is not None:
+            yield at, at + length, number
+            at += length
+    for length in (11, 10):
+        if end - at >= length and (number := _led(text[end - length : end])) is not None:
+            yield end - length, end, number
+            return
+
+
+def _led(digits: str) -> int | None:
+    return _number(digits) if digits.startswith("84" if len(digits) == 11 else "0") else None
+
+
+def _number(digits: str) -> int | None:
+    """Return 84 and the national number if it is one of a mobile or, with its 0 or 84, a fixed line."""
+    found = normalise(digits)
+    if isinstance(found, int):
+        return found
+    return (
+        int(f"84{digits.lstrip('0').removeprefix('84')}")
+        if found == "fixed_line" and len(digits) > 9
+        else None
+    )
+
+
+def _touches_letter(text: str, start: int, end: int) -> bool:
+    around = text[max(0, start - 1) : start] + text[end : end + 1]
+    return any(char.isascii() and char.isalpha() for char in around)

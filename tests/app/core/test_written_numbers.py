@@ -1,0 +1,113 @@
+"""In people's texts and names of files numbers are masked in any spelling; digests, ids and amounts stay.
+
+LOA_TEST_EXAMPLES=12500 tries a million words.
+"""
+
+from __future__ import annotations
+
+import random
+import uuid
+
+import pytest
+from hypothesis import settings
+
+from app.core.written_numbers import mask_name, mask_written
+from tests.app.core.test_masking import plain
+
+ROUNDS = 80 * settings.default.max_examples
+NUMBER = "0967123456"
+A, B, C = NUMBER[:4], NUMBER[4:7], NUMBER[7:]
+SPELT = [
+    *(NUMBER, f"{A} {B} {C}", NUMBER[1:], f"+84{NUMBER[1:]}", f"84 {NUMBER[1:]}", f"({A}){B}{C}"),
+    *(mark.join((A, B, C)) for mark in (",", "_", "/", ":", ";", "*", "|", "...", " - ", " , ", "=", "~")),
+    *(mark.join(NUMBER) for mark in (" ", ".", "-", ",", "*", "\u200b", "\u00a0", "\u2060")),
+    *(f"{A}{mark}{B}{C}" for mark in (",", "*", "|", "\u2013", "\u00b7", "\n")),
+    *(f"so{NUMBER}nhe", f"so{NUMBER[1:]}nhe", f"x{A}.{B}.{C}y", f"KH{A} {B} {C}", f"so{A},{B},{C}"),
+    *(f"O{NUMBER[1:]}", f"o{NUMBER[1:]}", f"0o{NUMBER[1:]}"),
+    *(NUMBER * 2, NUMBER * 3, f"84{NUMBER[1:]}{NUMBER}", f"{NUMBER}123456", f"1{NUMBER}"),
+    *(f"5,{A},{B},{C}", f"5;{NUMBER};7"),
+    *("".join(chr(zero + int(digit)) for digit in NUMBER) for zero in (0xFF10, 0x660, 0x1D7CE)),
+    "".join(f"{digit}\ufe0f\u20e3" for digit in NUMBER),
+    "".join("⓪①②③④⑤⑥⑦⑧⑨"[int(digit)] for digit in NUMBER),
+]
+
+
+@pytest.mark.parametrize("number", SPELT)
+@pytest.mark.parametrize("sentence", ["{}", "goi {} nhe", "({})", "danh sach {}.csv"])
+def test_a_number_is_masked_in_any_spelling(number: str, sentence: str) -> None:
+    for mask in (mask_written, mask_name):
+        masked = mask(sentence.replace("{}", number))
+        assert NUMBER[1:] not in plain(masked), masked
+        assert "*" in masked
+        assert mask(masked) == masked
+
+
+@pytest.mark.parametrize("name", [f"a{NUMBER}", f"{NUMBER}d.csv", f"DC{NUMBER}.xlsx", f"bad{NUMBER}fed"])
+def test_a_name_has_no_number_beside_letters_of_hexadecimal_digits(name: str) -> None:
+    assert NUMBER[1:] not in plain(mask_name(name))
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        (f"so{NUMBER}nhe", "so8496*****56nhe"),
+        (f"{A},{B},{C}!", "8496*****56!"),
+        ("x02123856789y", "x8421******89y"),
+        (f"{NUMBER}{NUMBER}", "8496*****568496*****56"),
+    ],
+)
+def test_it_is_shown_by_its_first_and_last_digits(written: str, read: str) -> None:
+    assert mask_written(written) == read
+
+
+LEFT = [
+    "chuyen 350000000d va 1.500.000.000 dong",
+    "84,912,345,678 dong",
+    "05/02/2024 07:30:15",
+    "ngay09.11.2026 15h",
+    "20261109150312",
+    "2020-08-17T15:43:55.847356123+07:00",
+    "12345678-0912-3456-8412-841234567890",
+    "f0143856475b",
+    "0x0967123456",
+    "8496*****56 12 34",
+    "",
+    "1800 1234 and 1900 1234 56",
+    "ds-so-12-2026-11-27.csv",
+]
+
+
+@pytest.mark.parametrize("text", LEFT)
+def test_what_is_no_number_is_left_as_it_is(text: str) -> None:
+    assert mask_written(text) == text
+
+
+def _word(chance: random.Random) -> str:
+    hexadecimal = f"{chance.getrandbits(160):040x}"[: chance.randint(8, 40)]
+    return chance.choice(
+        [
+            hexadecimal if not hexadecimal.isdecimal() else f"{hexadecimal}f",
+            chance.randbytes(chance.choice([16, 20, 32])).hex() + "f",
+            f"sha256:{chance.randbytes(32).hex()}a",
+            f"00-{chance.randbytes(16).hex()}f-{chance.randbytes(8).hex()}c-01",
+            str(uuid.UUID(int=chance.getrandbits(128))),
+            f"{{{uuid.UUID(int=chance.getrandbits(128))}}}".upper(),
+        ]
+    )
+
+
+@pytest.mark.parametrize("seeded", [True, False])
+def test_no_digest_hexadecimal_word_or_uuid_is_touched(seeded: bool) -> None:
+    seed = 13 if seeded else random.SystemRandom().getrandbits(32)
+    chance = random.Random(seed)
+    words = (chance.choice(["{}", "ma {} nhe", "a={};"]).replace("{}", _word(chance)) for _ in range(ROUNDS))
+    touched = [word for word in words if mask_written(word) != word]
+    assert not touched, f"seed {seed}: {touched[:9]}"
+
+
+@pytest.mark.parametrize(
+    "piece", ["0 8 4 ", "0912345678a ", "0,9,1,2,", "0" * 9, "0967*", "1,", "0912-3456-8412-"]
+)
+def test_a_long_text_costs_as_many_steps_as_it_has_characters(piece: str) -> None:
+    masked = mask_written(piece * (200_000 // len(piece)))
+    assert "0912345678 " not in masked
