@@ -17,6 +17,7 @@ from app.core.phone import mask, normalise
 _FEWEST = 9  # digits of a number without its 0
 _MOST = 13  # with 0084
 _DIGITS = re.compile("[0-9]+")
+_NO_DIGITS = re.compile("[^0-9]+")
 _GAP = re.compile(r"[^0-9A-Za-z]{1,8}")  # between two groups of one number
 _MARKS = 3  # of them at most are no blanks
 _UNSEEN = re.compile("[\\s\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufe0f\u20e3\ufeff]+")
@@ -40,6 +41,12 @@ def mask_written(text: str) -> str:
 def mask_name(name: str) -> str:
     """Mask each number in the name of a file; also one that touches letters from a to f."""
     return _mask(mask_numbers(name), _NAMED)
+
+
+def names(text: str, phone: int) -> bool:
+    """Return whether a text has this number, however its digits are spaced, marked or led."""
+    plain = text if text.isascii() else "".join(map(_plain, text))
+    return str(phone)[-_FEWEST:] in _NO_DIGITS.sub("", plain)
 
 
 def _mask(text: str, hexadecimal: int) -> str:

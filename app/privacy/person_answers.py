@@ -19,7 +19,7 @@ from app.database.models import person_requests
 from app.ledger.contract import Ledger
 from app.privacy import certificates, do_not_send, person_erasure
 from app.privacy import person_requests as requests
-from app.privacy.person_data import WHYS, HeldData, person_data, place_name
+from app.privacy.person_data import WHYS, HeldData, asked, person_data, place_name
 from app.privacy.person_requests import PersonRequest, RequestKind, RequestOutcome
 from app.security import Caller, audit
 from app.security.credential_provenance import behind, shared
@@ -66,7 +66,8 @@ class PersonAnswers:
     def answer(self, number: int, said: PersonAnswer) -> PersonRequest:
         """Answer a request; the same answer again changes nothing.
 
-        Raises FourEyes for who has recorded a request to erase, Conflict if it was answered otherwise.
+        Raises FourEyes for who has recorded a request to erase, Conflict if it was answered otherwise, or if
+        a file is being imported that may have the number to be erased.
         """
         row = self.db.read(requests.row_of, number)
         if row.outcome is not None:
@@ -91,7 +92,8 @@ class PersonAnswers:
             return _known(connection, row, said)
         rows = person_erasure.erase(connection, self.ledger, found)
         lists = do_not_send.add_everywhere(connection, found.phone, _by(number))
-        return self._close(connection, number, said, _Done(rows, lists, found.kept))
+        kept = [*found.kept, *asked(connection, found.phone, but=number)]
+        return self._close(connection, number, said, _Done(rows, lists, kept))
 
     def _stop(self, connection: Connection, number: int, said: PersonAnswer) -> PersonRequest:
         if (row := requests.held(connection, number)).outcome is not None:
@@ -106,7 +108,7 @@ class PersonAnswers:
         row = requests.held(connection, number)
         if row.outcome is not None:
             return _known(connection, row, said)
-        why, now = mask_written(said.why.strip()), clock.now_ms()
+        why, now = _words(said), clock.now_ms()
         paper = "\n".join(_paper(row, why, done, (self.who.name, now, self.days))) + "\n"
         sha256, seal = requests.stamp(connection, number, paper)
         values: dict[str, Any] = {"outcome": said.outcome.value, "answer": why, "paper": paper}
@@ -119,14 +121,21 @@ class PersonAnswers:
         return requests.get(connection, number)
 
 
+def _words(said: PersonAnswer) -> str:
+    return mask_written(said.why.strip())
+
+
 def _by(number: int) -> str:
     return f"{_LISTED_BY} {number}"
 
 
 def _known(connection: Connection, row: Row[Any], said: PersonAnswer) -> PersonRequest:
-    """Return what was answered before. Raises Conflict if that was something else."""
-    if row.outcome != said.outcome.value:
-        raise Conflict(f"Request {row.id} was answered before ({row.outcome}); record a new one.")
+    """Return what was answered before. Raises Conflict if that was something else, or in other words."""
+    if (row.outcome, row.answer) != (said.outcome.value, _words(said)):
+        raise Conflict(
+            f"Request {row.id} was answered before ({row.outcome}) by {row.answered_by}: “{row.answer}”. "
+            "To answer otherwise, record a new one."
+        )
     return requests.get(connection, row.id)
 
 
@@ -179,7 +188,8 @@ def _kept(kept: Sequence[HeldData], days: int) -> list[str]:
     ]
     until = (
         f"Tin đã gửi, biên nhận, tệp kết quả và danh sách đã duyệt bị xóa sau {days} ngày kể từ báo cáo của "
-        f"chiến dịch; tin báo lừa đảo sau {days} ngày kể từ khi nhận. Bản sao lưu hết hạn theo quy định của "
+        f"chiến dịch; tin báo lừa đảo và tin của người khác sau {days} ngày kể từ khi nhận; số trong yêu cầu "
+        "đang giải quyết khi yêu cầu đó được trả lời. Bản sao lưu hết hạn theo quy định của "
         "đơn vị."
     )
     return ["", "Giữ lại, vì:", *lines, *rest, until]

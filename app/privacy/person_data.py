@@ -12,11 +12,12 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, select
+from sqlalchemy import Connection, Select, func, or_, select
 
 from app.core import areas, clock
 from app.core.errors import Invalid
 from app.core.phone import REASONS, mask, normalise
+from app.core.written_numbers import names
 from app.database.connection import Database
 from app.database.models import (
     audit,
@@ -38,6 +39,8 @@ from app.dispatch.find_person import ACTION, READ, number_tag, require_few
 from app.security import Caller, row_stamps
 from app.security import audit as acts
 
+_SLICE = 10_000  # texts of one query
+
 
 class HeldKind(StrEnum):
     """Where a number is held."""
@@ -50,6 +53,7 @@ class HeldKind(StrEnum):
     INBOUND = "inbound"  # a message from it
     DO_NOT_SEND = "do_not_send"  # that it wants none
     ASKED = "asked"  # what its holder asks about it, as long as that is not answered
+    NAMED = "named"  # a message of somebody else that has it in its text
 
 
 class HeldWhy(StrEnum):
@@ -58,6 +62,7 @@ class HeldWhy(StrEnum):
     TASK = "task"  # to carry out an official letter's campaign, and to report on it
     PROOF = "proof"  # to prove what was sent and received, until the report's term is over
     REQUEST = "request"  # to heed what its holder asked for
+    OTHERS = "others"  # words of somebody else, until their own term is over
 
 
 _WHY = {
@@ -69,6 +74,7 @@ _WHY = {
     HeldKind.INBOUND: HeldWhy.REQUEST,
     HeldKind.DO_NOT_SEND: HeldWhy.REQUEST,
     HeldKind.ASKED: HeldWhy.REQUEST,
+    HeldKind.NAMED: HeldWhy.OTHERS,
 }
 
 
@@ -160,11 +166,18 @@ def _held(connection: Connection, phone: int) -> Iterator[HeldData]:
     for kind, query in _others(phone):
         for row in connection.execute(query):
             yield _place(kind, row.name, row.carrier, row.n, row.since)
+    yield from _named(connection, phone)
     n = do_not_send.c
     for row in connection.execute(select(do_not_send).where(n.phone == phone).order_by(n.carrier)):
         yield _place(HeldKind.DO_NOT_SEND, row.carrier, row.carrier, 1, row.added_at, by=row.added_by)
+    yield from asked(connection, phone)
+
+
+def asked(connection: Connection, phone: int, but: int | None = None) -> Iterator[HeldData]:
+    """Yield the open requests about the number, each of which has it. but: the one that is being answered."""
     q = person_requests.c
-    for row in connection.execute(select(person_requests).where(q.phone == phone).order_by(q.id)):
+    query = select(person_requests).where(q.phone == phone, q.id.is_distinct_from(but)).order_by(q.id)
+    for row in connection.execute(query):
         yield _place(HeldKind.ASKED, row.reference, "", 1, row.recorded_at, by=row.recorded_by)
 
 
@@ -210,6 +223,22 @@ def _others(phone: int) -> Iterator[tuple[HeldKind, Select[Any]]]:
         yield kind, query.where(column.phone == phone).group_by(links.c.name, links.c.carrier)
 
 
+def _named(connection: Connection, phone: int) -> Iterator[HeldData]:
+    """Read the texts of all others, slice by slice: a number is spelt in too many ways to ask for it."""
+    m, after, found = inbound_messages.c, 0, dict[int, list[int]]()
+    others = or_(m.phone.is_(None), m.phone != phone)
+    query = select(m.id, m.link_id, m.received_at, m.text).where(others).order_by(m.id).limit(_SLICE)
+    while rows := connection.execute(query.where(m.id > after)).all():
+        for row in rows:
+            if names(row.text, phone):
+                found.setdefault(row.link_id, []).append(row.received_at)
+        after = rows[-1].id
+    own = select(links.c.id, links.c.name, links.c.carrier).where(links.c.id.in_(found))
+    for link in connection.execute(own.order_by(links.c.id)):
+        times = found[link.id]
+        yield _place(HeldKind.NAMED, link.name, link.carrier, len(times), min(times))
+
+
 # ---- The paper
 
 KINDS = {
@@ -221,11 +250,13 @@ KINDS = {
     HeldKind.INBOUND: "Tin nhắn từ số này",
     HeldKind.DO_NOT_SEND: "Danh sách không gửi",
     HeldKind.ASKED: "Yêu cầu của chủ thuê bao, đang giải quyết",
+    HeldKind.NAMED: "Tin nhắn của người khác có nêu số này",
 }
 WHYS = {
     HeldWhy.TASK: "thực hiện chiến dịch theo công văn",
     HeldWhy.PROOF: "chứng minh kết quả gửi, đến hết thời hạn lưu",
     HeldWhy.REQUEST: "thực hiện yêu cầu của chủ thuê bao",
+    HeldWhy.OTHERS: "là lời của người khác, lưu đến hết thời hạn của tin đó",
 }
 
 

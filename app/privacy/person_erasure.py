@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from sqlalchemy import Connection, exists, func, or_, select, update
+from sqlalchemy import Connection, Table, exists, func, or_, select, update
 from sqlalchemy import delete as delete_from
 
 from app.core.errors import Conflict
@@ -20,6 +20,7 @@ from app.database.models import (
     follow_ups,
     inbound_messages,
     quarantine,
+    receipt_files,
     run_batches,
     subscribers,
 )
@@ -29,7 +30,7 @@ from app.ledger.contract import Ledger
 from app.privacy.person_data import HeldData, HeldKind, held_on
 
 _AT_ONCE = 500
-_STAY = (HeldKind.MESSAGE, HeldKind.RECEIPTS, HeldKind.RESULT_FILE)
+_STAY = (HeldKind.MESSAGE, HeldKind.RECEIPTS, HeldKind.RESULT_FILE, HeldKind.NAMED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,16 +52,51 @@ class ErasablePerson:
     quarantine: Sequence[int]
     lines: Sequence[UnusedLine]
     kept: Sequence[HeldData]
+    imported: frozenset[tuple[str, int]]  # the files that were looked through
 
 
 def find(connection: Connection, phone: int) -> ErasablePerson:
-    """Find what can be erased of this number, and what has to be kept."""
+    """Find what can be erased of this number, and what has to be kept.
+
+    Raises Conflict while a file is imported, which may have the number.
+    """
+    imported = _imported(connection)  # first: what comes in during the look is missing here
     m, q = inbound_messages.c, quarantine.c
     mine = or_(m.kind.is_(None), m.kind != ReplyKind.REPORT.value)
     came = connection.execute(select(m.id).where(m.phone == phone, mine)).scalars().all()
     waits = connection.execute(select(q.id).where(q.phone == phone)).scalars().all()
     lines = _unused(connection, phone)
-    return ErasablePerson(phone, came, waits, lines, _kept(connection, phone, lines))
+    return ErasablePerson(phone, came, waits, lines, _kept(connection, phone, lines), imported)
+
+
+def _imported(connection: Connection) -> frozenset[tuple[str, int]]:
+    """Return the files whose import is over. Raises Conflict for one that is at work or was broken off."""
+    _require_none_importing(connection)
+    return frozenset(
+        (table.name, row_id)
+        for table in (batches, receipt_files)
+        for row_id in connection.execute(
+            select(table.c.id).where(table.c.state == BatchState.READY)
+        ).scalars()
+    )
+
+
+def _require_none_importing(connection: Connection) -> None:
+    if (batch := _first_importing(connection, batches)) is not None:
+        raise Conflict(
+            f"Batch {batch} is being imported and may have the number: answer once more when that is over; "
+            "if it stands still, upload the same file again."
+        )
+    if (file := _first_importing(connection, receipt_files)) is not None:
+        raise Conflict(
+            f"Receipt file {file} is being imported and may have the number: answer once more when that is "
+            "over; if it stands still, upload the same file again."
+        )
+
+
+def _first_importing(connection: Connection, table: Table) -> int | None:
+    query = select(table.c.id).where(table.c.state == BatchState.IMPORTING).order_by(table.c.id).limit(1)
+    return connection.execute(query).scalar()
 
 
 def _unused(connection: Connection, phone: int) -> list[UnusedLine]:
@@ -87,7 +123,7 @@ def _kept(connection: Connection, phone: int, lines: Sequence[UnusedLine]) -> li
     """Return the places that stay: what was sent or bound, proofs, reports of scams, and the lists."""
     b, m = batches.c, inbound_messages.c
     of = select(b.name, b.carrier).where(b.id.in_([each.batch_id for each in lines]))
-    unused = {(row.name, row.carrier) for row in connection.execute(of)}
+    unused = Counter((row.name, row.carrier) for row in connection.execute(of))
     reports = connection.scalar(
         select(func.count()).where(m.phone == phone, m.kind == ReplyKind.REPORT.value)
     )
@@ -95,13 +131,20 @@ def _kept(connection: Connection, phone: int, lines: Sequence[UnusedLine]) -> li
     for each in held_on(connection, phone):
         if each.kind is HeldKind.INBOUND and reports:
             found.append(replace(each, n=reports))
-        elif each.kind in _STAY or (each.kind is HeldKind.LIST and (each.name, each.carrier) not in unused):
+        elif each.kind is HeldKind.LIST and unused[each.name, each.carrier]:
+            unused[each.name, each.carrier] -= 1  # of two lists of one name the other one may stay
+        elif each.kind in _STAY or each.kind is HeldKind.LIST:
             found.append(each)
     return found
 
 
 def erase(connection: Connection, ledger: Ledger, found: ErasablePerson) -> dict[str, int]:
-    """Erase what was found; return the rows by table. Raises Conflict if a list was changed or used since."""
+    """Erase what was found; return the rows by table.
+
+    Raises Conflict if a list was changed or used since, or a file has come in.
+    """
+    if _imported(connection) - found.imported:
+        raise Conflict("A file has come in while the number was looked for; answer once more.")
     ledger.forget_for_good(connection)
     counts: Counter[str] = Counter()
     for table, ids in ((inbound_messages, found.inbound), (quarantine, found.quarantine)):

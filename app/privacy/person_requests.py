@@ -93,14 +93,18 @@ def record(
     one_at_a_time(connection, _ONE)
     same = (_R.phone == phone, _R.kind == wanted.kind.value, _R.outcome.is_(None))
     known = connection.execute(select(person_requests).where(*same)).first()
-    if known is not None and known.came_on == wanted.came_on.toordinal():
+    reference = mask_written(wanted.reference)[:200]
+    if known is not None and (known.came_on, known.reference) == (wanted.came_on.toordinal(), reference):
         return _shown(connection, known)
     if known is not None:
-        raise Conflict(f"Request {known.id} of this number for the same is still open; answer that one.")
+        raise Conflict(
+            f"Request {known.id} of this number for the same is still open, by “{known.reference}”; answer "
+            "that one, and name what came since in the answer."
+        )
     due = working_days_after(wanted.came_on, ANSWER_DAYS, holidays)
     row = {"kind": wanted.kind.value, "phone": phone, "masked": mask(phone), "recorded_by": who[:80]}
     row |= {"came_on": wanted.came_on.toordinal(), "due_on": due.toordinal()}
-    row |= {"reference": mask_written(wanted.reference)[:200], "recorded_at": clock.now_ms()}
+    row |= {"reference": reference, "recorded_at": clock.now_ms()}
     made = int(connection.execute(insert(person_requests).values(row).returning(_R.id)).scalar_one())
     told = {"kind": wanted.kind.value, "came_on": wanted.came_on.isoformat(), "due_on": due.isoformat()}
     audit.note(connection, who, "person-request.record", f"{SUBJECT}/{made}", **told)

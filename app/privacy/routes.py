@@ -70,7 +70,7 @@ class PersonAnswerBody(StrictBody):
 def record_person_request(body: PersonRequestBody, db: Db, settings: Config, who: Who) -> PersonRequest:
     """Record what a person asks about their own data, to be answered within two working days.
 
-    The same number, kind and day again is the request that is there, as long as it is open.
+    The same number, kind, day and reference again is the request that is there, as long as it is open.
     """
     wanted = NewPersonRequest(body.phone, body.kind, body.came_on, body.reference)
     return db.write(person_requests.record, wanted, who.name, settings.holidays)

@@ -28,11 +28,13 @@ KINDS: dict[str, Said] = {
     HeldKind.INBOUND: say("messages from it"),
     HeldKind.DO_NOT_SEND: say("a do-not-send list"),
     HeldKind.ASKED: say("a request of its holder, still open"),
+    HeldKind.NAMED: say("messages of somebody else that name it"),
 }
 WHYS: dict[str, Said] = {
     HeldWhy.TASK: say("to carry out an official letter's campaign"),
     HeldWhy.PROOF: say("to prove what was sent and received, until its term is over"),
     HeldWhy.REQUEST: say("to heed what its holder asked for"),
+    HeldWhy.OTHERS: say("words of somebody else, until their term is over"),
 }
 
 

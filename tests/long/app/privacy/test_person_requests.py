@@ -8,7 +8,7 @@ from contextlib import closing
 from datetime import date, timedelta
 
 import pytest
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, Table, func, insert, select, update
 
 from app.batches.queries import get as get_batch
 from app.campaigns.approval import FourEyes
@@ -22,6 +22,7 @@ from app.database.models import (
     inbound_messages,
     person_requests,
     quarantine,
+    receipt_files,
     run_batches,
     subscribers,
 )
@@ -29,7 +30,7 @@ from app.ledger import batch_rows
 from app.privacy import person_erasure
 from app.privacy import person_requests as requests
 from app.privacy.person_answers import PersonAnswer, PersonAnswers
-from app.privacy.person_data import HeldKind, person_data
+from app.privacy.person_data import HeldKind, HeldWhy, person_data
 from app.privacy.person_requests import NewPersonRequest, PersonRequest, RequestKind, RequestOutcome
 from app.reports.figures import tally
 from app.reports.verification.verify import verify
@@ -289,3 +290,72 @@ def test_a_paper_is_still_whole_when_the_key_was_changed_twice(database_url: str
 def test_there_is_no_such_request(world: World) -> None:
     with pytest.raises(NotFound):
         answering(world).answer(7, DONE)
+
+
+def _importing(db: Database, table: Table, **more: object) -> int:
+    row = {"carrier": "vnpt", "name": "dang nhap.csv", "sha256": "d" * 64, "state": "importing"}
+    row |= {"created_at": clock.now_ms(), "created_by": "hoa", **more}
+    return int(db.write(lambda c: c.execute(insert(table).values(row).returning(table.c.id)).scalar_one()))
+
+
+@pytest.mark.parametrize(("table", "noun"), [(batches, "Batch"), (receipt_files, "Receipt file")])
+def test_an_erasure_waits_for_a_file_that_is_being_imported(world: World, table: Table, noun: str) -> None:
+    db = world.db
+    number, made = ask(db, RequestKind.ERASE).id, _importing(db, table)
+    with pytest.raises(Conflict, match=f"{noun} {made} is being imported"):
+        answering(world).answer(number, DONE)
+    assert count(db, person_requests, phone=FIRST_PHONE) == 1
+    assert count(db, inbound_messages, phone=FIRST_PHONE) == 2
+    db.write(lambda c: c.execute(update(table).where(table.c.id == made).values(state="ready")))
+    assert answering(world).answer(number, DONE).outcome is RequestOutcome.DONE
+
+
+@pytest.mark.parametrize("state", ["importing", "ready"])
+def test_a_file_that_comes_in_during_the_look_is_looked_through_as_well(world: World, state: str) -> None:
+    found = world.db.read(person_erasure.find, FIRST_PHONE)
+    _importing(world.db, batches, state=state)
+    with pytest.raises(Conflict, match="answer once more"):
+        world.db.write(person_erasure.erase, world.ledger, found)
+    assert count(world.db, inbound_messages, phone=FIRST_PHONE) == 2
+
+
+def test_the_certificate_names_other_open_requests_and_texts_of_others_that_name_the_number(
+    world: World,
+) -> None:
+    db, spelt = world.db, f"{NUMBER[:4]},{NUMBER[4:7]},{NUMBER[7:]}"
+    write(world, message(f"so{NUMBER}nhe", str(FIRST_PHONE + 1)), message(spelt, "1414"), name="c")
+    number = ask(db, RequestKind.ERASE).id
+    other = NewPersonRequest(NUMBER, RequestKind.SEE, today(), "Đơn số 77")
+    db.write(requests.record, other, LAN.name)
+    named = next(each for each in person_data(db, NUMBER, LAN).held if each.kind is HeldKind.NAMED)
+    assert (named.n, named.why) == (2, HeldWhy.OTHERS)
+    paper = answering(world).answer(number, DONE).paper
+    kept = paper.split("Giữ lại, vì:")[1]
+    assert "Yêu cầu của chủ thuê bao, đang giải quyết: Đơn số 77" in kept
+    assert "Tin nhắn của người khác có nêu số này: viettel-1 (viettel), 2 dòng" in kept
+    assert kept.count("đang giải quyết:") == 1
+
+
+def test_a_used_list_with_the_name_of_an_unused_one_is_named_as_kept(world: World) -> None:
+    world.db.write(lambda c: c.execute(update(batches).values(name="KH.csv", carrier="viettel")))
+    done = answering(world).answer(ask(world.db, RequestKind.ERASE).id, DONE)
+    assert done.paper.count("Danh sách thuê bao: KH.csv") == 1
+    assert count(world.db, subscribers, phone=FIRST_PHONE) == 1
+
+
+def test_a_second_letter_is_not_lost_in_the_first_one(world: World) -> None:
+    found = ask(world.db, RequestKind.ERASE)
+    second = NewPersonRequest(NUMBER, RequestKind.ERASE, today(), "Đơn số 13")
+    with pytest.raises(Conflict, match=f"Request {found.id} .* by “Đơn số 12”"):
+        world.db.write(requests.record, second, LAN.name)
+
+
+def test_who_refuses_in_other_words_is_told_the_first_ones(world: World) -> None:
+    number = ask(world.db, RequestKind.SEE).id
+    answering(world, LAN).answer(number, REFUSED)
+    other = PersonAnswer(RequestOutcome.REFUSED, "Thiếu giấy tờ.")
+    with pytest.raises(Conflict, match=r"answered before \(refused\) by lan: “Không phải chủ thuê bao.”"):
+        answering(world).answer(number, other)
+    with pytest.raises(Conflict, match="answered before"):
+        world.db.write(answering(world)._close, number, other, None)
+    assert answering(world).answer(number, REFUSED).answered_by == "lan"
