@@ -18,6 +18,7 @@ from app.database import audit_heads
 from app.database.connection import Database
 from app.dispatch import restore_recovery
 from app.dispatch import restore_recovery as dispatch
+from app.ledger import entered_again
 from app.ledger.transfer import back_up, copy_ledger
 from app.security import audit
 
@@ -109,6 +110,22 @@ def restored(
             f"Run {run} ({carrier}): no order sends its {n:,} rejected messages again, as one may have."
         )
     typer.echo("Nothing of this is sent again by itself. Bring the carriers' result files in, then decide.")
+    typer.echo(entered_again.AWAITED)
+
+
+@app.command("entered-again")
+def confirm_entered() -> None:
+    """Say that do-not-send lists and requests of persons since the backup were entered again.
+
+    After `loa database restored` no run is started or resumed, and no unknown message is sent again, before
+    somebody has said so: the backup does not know who was erased or has objected after it.
+    """
+    with open_db() as (db, _):
+        awaited = db.write(entered_again.enter, whoami())
+    done(
+        "Runs may be started and resumed." if awaited else "Nothing was waiting for it.",
+        awaited=awaited,
+    )
 
 
 def _branch(db: Database, settings: Settings) -> None:

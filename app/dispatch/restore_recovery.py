@@ -17,6 +17,7 @@ from app.dispatch import link_store
 from app.dispatch.run_sweeps import fan_out, next_due
 from app.ledger import batch_rows
 from app.ledger.contract import Ledger
+from app.ledger.entered_again import LISTS, RESTORED
 from app.security import audit
 
 # ---- Identity of the database
@@ -51,14 +52,12 @@ def restored_at(connection: Connection) -> int:
     What an order sent again meanwhile, this database takes for rejected still.
     """
     a = acts.c
-    query = select(a.detail, a.at).where(a.subject == "database", a.action == _RESTORED)
+    query = select(a.detail, a.at).where(a.subject == "database", a.action == RESTORED)
     act = connection.execute(query.order_by(a.id.desc()).limit(1)).first()
     return int(act.detail.get("at", act.at)) if act else 0  # older acts have the host's clock alone
 
 
 # ---- Decisions after a restore
-
-_RESTORED = "database.restored"
 
 _LIVE_STATES = (RunState.RUNNING, RunState.PAUSED)
 _CHUNKS_AT_ONCE = 2  # a thousand deliveries each: short, so that webhooks can be stored in between
@@ -140,7 +139,8 @@ def trust(connection: Connection, ledger: Ledger, who: str) -> None:
 
 def _note(connection: Connection, ledger: Ledger, who: str, found: list[DoubtfulRun]) -> None:
     unknown = {str(each.run_id): each.unknown for each in found}
-    audit.note(connection, who, _RESTORED, "database", unknown=unknown, at=ledger.now_ms(connection))
+    said = {"unknown": unknown, "at": ledger.now_ms(connection), LISTS: True}
+    audit.note(connection, who, RESTORED, "database", **said)
     _resume(connection, ledger, who)
 
 

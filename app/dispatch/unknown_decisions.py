@@ -17,7 +17,7 @@ from app.database import listing
 from app.database.connection import Database
 from app.database.models import runs, unknowns
 from app.dispatch.run_sweeps import move
-from app.ledger import erasure_state
+from app.ledger import entered_again, erasure_state
 from app.ledger.contract import DeliveryKey, Ledger
 from app.security import audit
 
@@ -65,10 +65,12 @@ def resend(db: Database, ledger: Ledger, order: UnknownOrder, say: Progress = la
     """Send unknown deliveries of the run again, which may make second copies; return how many.
 
     Works in slices of one transaction each, so that nobody else waits long, and calls `say(done, total)`
-    after each. After an interruption what is done stays done; repeat the order for the rest.
+    after each. After an interruption what is done stays done; repeat the order for the rest. Raises Conflict
+    after a restore, until lists and requests are entered again.
     """
 
     def step(connection: Connection, keys: Sequence[DeliveryKey]) -> int:
+        entered_again.require_entered(connection)
         erasure_state.require_rows(connection, find_run(connection, order.run_id).campaign_id)
         done = ledger.resend(connection, keys)
         set_going(connection, order.run_id, done)

@@ -292,6 +292,7 @@ async def _person_speaks(year: Year) -> None:
     await year.until(lambda: "restored" in year.link_codes(), "the links are halted", dead=True)
     assert await sender.stop() == 0, sender.words()
     await year.home.command("database", "restored")
+    await year.home.command("database", "entered-again")
     assert year.carriers.vnpt.taken() == before
     await year.start()
 

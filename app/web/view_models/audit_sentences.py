@@ -32,6 +32,7 @@ SENTENCES: Mapping[str, Said] = {
     "campaign.voided": say("voided the approval of {subject} by an edit"),
     "campaign.withdraw": say("withdrew {subject}"),
     "database.restored": say("said that the database was put back from a backup"),
+    "database.entered-again": say("said that lists and requests since the backup were entered again"),
     "database.trusted": say("took the database of another host over"),
     "directive.create": say("entered {subject}"),
     "directive.deadline": say("changed the deadline of {subject}"),

@@ -22,7 +22,7 @@ HERE = {
     *(("up",), ("serve",), ("worker",), ("migrate",), ("verify",), ("doctor",)),
     *(("demo",), ("drill",), ("soak",), ("retention", "run"), ("campaign", "sign"), ("report", "build")),
     *(("carrier", verb) for verb in ("list", "check", "test-send", "figures", "failures")),
-    *(("database", verb) for verb in ("backup", "copy", "restored")),
+    *(("database", verb) for verb in ("backup", "copy", "entered-again", "restored")),
     *(("user", verb) for verb in ("totp", "reseal", "sign")),
     *(("audit", verb) for verb in ("algorithm", "seal")),
     *(("simulate", verb) for verb in ("smsc", "viettel", "vnpt", "mobifone")),

@@ -13,15 +13,18 @@ from pathlib import Path
 
 import pytest
 from alembic import command
-from sqlalchemy import insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 
+from app.campaigns.runs import Verb, order
 from app.core.errors import Conflict, SetupError
 from app.core.states import DeliveryState, LinkState, RunState
 from app.database import schema
 from app.database.connection import Database
 from app.database.models import audit, batches, chunks, links, run_batches, runs, subscribers, unknowns
 from app.database.models import database_identity as kept
-from app.dispatch import link_store, rejected_orders, restore_recovery, run_content
+from app.dispatch import link_store, rejected_orders, restore_recovery, run_content, unknown_decisions
+from app.dispatch.unknown_decisions import UnknownOrder
+from app.ledger import entered_again
 from app.ledger.contract import Reservation
 from app.ledger.factory import ledger_for
 from app.ledger.transfer import back_up
@@ -267,3 +270,35 @@ def test_there_is_no_copy_of_a_ledger_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(SetupError, match="There is no ledger"):
         back_up(tmp_path / "none.sqlite3", tmp_path / "copy", WHO)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_after_a_restore_nothing_is_started_or_sent_again_until_lists_are_entered_again(world: World) -> None:
+    put_back(world)
+    restore_recovery.doubt(world.db, world.ledger, WHO)
+    planned = world.db.write(_planned)
+    for run_id, verb in ((planned, Verb.START), (world.run, Verb.RESUME)):
+        with pytest.raises(Conflict, match="loa database entered-again"):
+            order(world.db, verb, run_id, WHO)
+        world.db.write(lambda c: c.execute(update(runs).where(runs.c.id == world.run).values(state="paused")))
+    with pytest.raises(Conflict, match="loa database entered-again"):
+        unknown_decisions.resend(world.db, world.ledger, UnknownOrder(world.run, WHO))
+    assert world.db.write(entered_again.enter, WHO)
+    assert not world.db.write(entered_again.enter, WHO)
+    world.db.write(lambda c: c.execute(delete(runs).where(runs.c.id == planned)))  # nobody has approved it
+    assert order(world.db, Verb.RESUME, world.run, WHO) is RunState.RUNNING
+    assert unknown_decisions.resend(world.db, world.ledger, UnknownOrder(world.run, WHO)) == 20
+
+
+def test_a_restore_by_an_older_loa_and_a_failover_without_loss_ask_for_nothing(world: World) -> None:
+    restore_recovery.doubt(world.db, world.ledger, WHO)
+    world.db.write(lambda c: c.execute(update(audit).values(detail={})))
+    assert not world.db.read(entered_again.is_awaited)
+    world.db.write(restore_recovery.trust, world.ledger, WHO)
+    assert not world.db.read(entered_again.is_awaited)
+
+
+def _planned(c: Connection) -> int:
+    of = c.execute(select(runs)).first()
+    assert of is not None
+    row = {"campaign_id": of.campaign_id, "carrier": "vnpt", "state": "planned", "created_at": 1}
+    return int(c.execute(insert(runs).values(row).returning(runs.c.id)).scalar_one())
