@@ -45,6 +45,14 @@ _WORDS = {
     "counts": "số liệu",
     "reasons": "Biểu 4",
     "n": "số lượng",
+    "announcements": "thông báo thoại",
+    "calls": "cuộc gọi",
+    "placed_calls": "đã gọi",
+    "answered_calls": "có người nghe máy",
+    "unanswered_calls": "không nghe máy",
+    "calls_of_unknown_outcome": "chưa rõ kết quả",
+    "repeated_calls": "số lần gọi lại",
+    "unanswered_calls_by_reason": "Biểu 4",
     "repeated": "trùng",
     "repeated_in_campaign": "trùng với lô khác",
     "repeated_in_batch": "trùng trong lô",
@@ -68,6 +76,7 @@ _WORDS = {
 # Identifiers, not figures.
 _NO_FIGURES = frozenset(
     {"campaign_id", "run_id", "directive_id", "version", "report_version", "batch_ids", "rules"}
+    | {"statement_version", "duration_ms"}
 )
 _JUDGED = frozenset(
     {"report_deadline", "sent_in_time", "reported_in_time", "late", "receipt_level", "interim"}
