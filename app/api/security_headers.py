@@ -18,10 +18,10 @@ HEADERS = {
 HSTS = {"Strict-Transport-Security": "max-age=31536000; includeSubDomains"}
 # Documentation pages: a style sheet of our own, no script.
 PAGE_POLICY = _NOTHING.replace(";", "; style-src 'self';", 1)
-# Pages of app/web: scripts, styles and images from here, and forms and streams to here only.
+# Pages of app/web: scripts, styles, images and sound from here, and forms and streams to here only.
 PAPER_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-    "form-action 'self'; object-src 'none'; frame-ancestors 'none'; base-uri 'none'"
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; media-src 'self'; "
+    "connect-src 'self'; form-action 'self'; object-src 'none'; frame-ancestors 'none'; base-uri 'none'"
 )
 # Sent when a session ends, so that browsers drop cached pages.
 FORGET = {"Clear-Site-Data": '"cache", "storage"'}

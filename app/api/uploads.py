@@ -28,7 +28,8 @@ from app.core.config import Settings
 from app.core.errors import AppError, Invalid
 from app.core.states import BatchState
 from app.database.connection import Database
-from app.database.models import attachments, batches, receipt_files, signed_papers
+from app.database.models import attachments, batches, receipt_files, recordings, signed_papers
+from app.file_import.spool import folder_of
 from app.file_import.upload import Admit, NoRoom, Upload, received, require_room
 from app.security import Caller, sessions
 from app.security.authorization import CSRF_FIELD, OWED
@@ -105,18 +106,28 @@ async def _run(command: tuple[str, ...], seconds: float) -> tuple[int | None, st
 
 BODY_LIMIT = 1_048_576  # bytes of an ordinary body, and of everything around an upload's file
 _LINE = 40  # bytes of a line in the ledger
+FOLDER = "uploads"
 LIMIT = "loa_body_limit"  # key in a request's scope that raises the limit
 
 
+def small_files(settings: Settings) -> Path:
+    """Return the folder where files are received that are kept in the database; leftovers go at a start."""
+    return folder_of(settings.data, FOLDER)
+
+
 @asynccontextmanager
-async def taken(request: Request, settings: Settings, folder: Path, limit: int) -> AsyncIterator[Upload]:
+async def taken(
+    request: Request, settings: Settings, folder: Path, limit: int, **more: int
+) -> AsyncIterator[Upload]:
     """Receive the request's upload into `folder`, deleted after the block; `limit`: bytes of its file.
+
+    more: `field_limit`, bytes of all fields beside the file, where they hold more than names.
 
     A page's form must show its CSRF token before any byte is stored; a complete file must pass the scanner.
     """
     kind = request.headers.get("content-type", "")
     await _require_room(request, settings, folder)
-    async with received(_body(request, limit), folder, kind, limit, _admit(request)) as upload:
+    async with received(_body(request, limit), folder, kind, limit, _admit(request), **more) as upload:
         await require_clean(settings, upload.path)
         yield upload
 
@@ -135,14 +146,14 @@ async def _require_room(request: Request, settings: Settings, folder: Path) -> N
 
 
 def stored_by(connection: Connection, who: str) -> int:
-    """Return the bytes of this account's stored uploads: files as their lines, scans, signed papers."""
+    """Return the bytes of this account's stored uploads: files as their lines, scans, papers, recordings."""
     total = 0
     for table in (batches, receipt_files):
         size = case((table.c.bytes > _LINE * table.c.lines, table.c.bytes), else_=_LINE * table.c.lines)
         kept = table.c.created_by == who, table.c.state != BatchState.ERASED
         total += int(connection.execute(select(func.coalesce(func.sum(size), 0)).where(*kept)).scalar_one())
-    a, p = attachments.c, signed_papers.c
-    for stored, by in ((a.size, a.created_by), (p.size, p.by)):
+    a, p, r = attachments.c, signed_papers.c, recordings.c
+    for stored, by in ((a.size, a.created_by), (p.size, p.by), (r.size, r.created_by)):
         scans = select(func.coalesce(func.sum(stored), 0)).where(by == who)
         total += int(connection.execute(scans).scalar_one())
     return total

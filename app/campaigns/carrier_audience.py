@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row, delete, insert, select
 
 from app.core.areas import Basis, normalise_area
 from app.core.errors import Invalid
-from app.database.models import audiences
+from app.database.models import audiences, runs
 
 MOST_SUBSCRIBERS = 200_000_000  # more than the country has
 
@@ -21,9 +21,10 @@ class Audience:
     areas: tuple[str, ...]  # codes, none for the whole province
     area_basis: Basis
     estimated: int  # subscribers, roughly
+    spoken: bool = False  # it calls them and plays the campaign's recording
 
 
-def checked(areas: tuple[str, ...], area_basis: Basis, estimated: int) -> Audience:
+def checked(areas: tuple[str, ...], area_basis: Basis, estimated: int, spoken: bool = False) -> Audience:
     """Return the audience as stored: codes sorted and unique. Raises Invalid."""
     codes = []
     for raw in areas:
@@ -42,11 +43,11 @@ def checked(areas: tuple[str, ...], area_basis: Basis, estimated: int) -> Audien
             "empty, or say how it tells them.",
             field="area_basis",
         )
-    return Audience(tuple(sorted(set(codes))), area_basis, estimated)
+    return Audience(tuple(sorted(set(codes))), area_basis, estimated, spoken)
 
 
 def keep(connection: Connection, run_id: int, audience: Audience) -> None:
-    row = {"areas": list(audience.areas), "area_basis": str(audience.area_basis)}
+    row = {"areas": list(audience.areas), "area_basis": str(audience.area_basis), "spoken": audience.spoken}
     connection.execute(insert(audiences).values(run_id=run_id, estimated=audience.estimated, **row))
 
 
@@ -59,8 +60,14 @@ def of_run(connection: Connection, run_id: int) -> Audience | None:
     return None if row is None else of_row(row)
 
 
+def of_campaign(connection: Connection, campaign_id: int) -> list[Audience]:
+    query = select(audiences).join(runs, runs.c.id == audiences.c.run_id)
+    rows = connection.execute(query.where(runs.c.campaign_id == campaign_id).order_by(runs.c.id))
+    return [found for row in rows if (found := of_row(row)) is not None]
+
+
 def of_row(row: Row[Any]) -> Audience | None:
     """Return the audience of a row with the columns of `audiences`; None where they are all empty."""
     if row.estimated is None:
         return None
-    return Audience(tuple(row.areas), Basis(row.area_basis), row.estimated)
+    return Audience(tuple(row.areas), Basis(row.area_basis), row.estimated, bool(row.spoken))

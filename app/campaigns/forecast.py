@@ -8,7 +8,8 @@ from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, func, select
 
-from app.campaigns import carrier_audience, optimistic_lock, queries
+from app.campaigns import optimistic_lock, queries
+from app.campaigns.carrier_audience import Audience, of_run
 from app.campaigns.optimistic_lock import Record
 from app.campaigns.queries import RunSummary
 from app.core import clock, sending_window
@@ -134,9 +135,8 @@ def forecast(
     """
     run = optimistic_lock.run(connection, run_id)
     campaign = optimistic_lock.campaign(connection, run.campaign_id)
-    held = carrier_audience.of_run(connection, run_id)
-    if held is not None:
-        return _of_carrier(run, held.estimated, campaign, _deadlines(connection, campaign))
+    if (held := of_run(connection, run_id)) is not None:
+        return _of_carrier(run, held, campaign, _deadlines(connection, campaign))
     load, deadlines = _load(connection, run, campaign), _deadlines(connection, campaign)
     sends = run.state == RunState.RUNNING and sending_window.open_at(deadlines.window, now)
     use = use or link_use(connection, now)
@@ -196,10 +196,10 @@ def conclude(run_id: int, load: Load, rate: Rate, deadlines: Deadlines, now: dat
     )
 
 
-def _of_carrier(run: Record, estimated: int, campaign: Record, deadlines: Deadlines) -> Forecast:
-    """Forecast a run whose carrier sends: only its size and its window are known."""
-    left = 0 if run.state in _OVER else estimated
-    parts = sms.segments(campaign.texts[""])
+def _of_carrier(run: Record, held: Audience, campaign: Record, deadlines: Deadlines) -> Forecast:
+    """Forecast a run whose carrier sends or calls: only its size and its window are known."""
+    left = 0 if run.state in _OVER else held.estimated
+    parts = 0 if held.spoken else sms.segments(campaign.texts[""])
     end = deadlines.window.end
     warnings = ["The carrier holds the audience and sends by itself: its pace is not known here."]
     if end is None:
@@ -208,9 +208,9 @@ def _of_carrier(run: Record, estimated: int, campaign: Record, deadlines: Deadli
         warnings += _late(end, deadlines)
     return Forecast(
         run_id=run.id,
-        subscribers=estimated,
+        subscribers=held.estimated,
         subscribers_left=left,
-        segments=estimated * parts,
+        segments=held.estimated * parts,
         segments_left=left * parts,
         segments_per_second=0.0,
         seconds=None,

@@ -284,9 +284,13 @@ def add_held_run(
     estimated: Annotated[int, typer.Option(help="Subscribers, roughly.")],
     area_basis: Annotated[Basis, typer.Option(help="How the carrier tells areas.")] = Basis.REGISTERED,
     area: Annotated[list[str] | None, typer.Option(help="A code; again for each; none: all.")] = None,
+    spoken: Annotated[
+        bool, typer.Option("--spoken", help="It calls them and plays the campaign's recordings.")
+    ] = False,
 ) -> None:
-    """Add the campaign's run at a carrier that sends to its own subscribers."""
+    """Add the campaign's run at a carrier that sends to its own subscribers, or calls them."""
     asked_of = {"carrier": carrier, "areas": area or [], "area_basis": area_basis, "estimated": estimated}
+    asked_of |= {"spoken": spoken}
     audience = filled(HeldRunBody, asked_of).audience()
     made = asked(
         lambda api: (
@@ -296,6 +300,7 @@ def add_held_run(
                 areas=area,
                 area_basis=cast("Any", area_basis),
                 estimated=estimated,
+                spoken=spoken,
             ).id
         ),
         lambda db: db.write(lifecycle.add_held_run, campaign_id, carrier, audience, whoami()),

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from app.campaigns.carrier_orders import BASES, CarrierOrder, OrderedText, areas_in_words, moment
+from app.campaigns.carrier_orders import (
+    BASES,
+    CarrierOrder,
+    OrderedRecording,
+    OrderedText,
+    areas_in_words,
+    file_in_words,
+    heard_where,
+    moment,
+)
 from app.core import clock
 from app.core.areas import Basis
 from app.reports.figures import labels
@@ -28,6 +37,7 @@ from app.reports.papers.model import (
 )
 
 _SUBJECT = "nhắn tin tuyên truyền đến thuê bao do doanh nghiệp quản lý"
+_CALLS = "gọi, phát thông báo thoại đến thuê bao do doanh nghiệp quản lý"
 
 
 def compose(order: CarrierOrder, letterheads: Letterheads) -> PaperDocument:
@@ -35,26 +45,31 @@ def compose(order: CarrierOrder, letterheads: Letterheads) -> PaperDocument:
     approved = clock.local(order.approved_at)
     head = letterheads.of(POLICE, approved.date())
     body = (*_top(order, head, approved.year), *_asked(order), *_texts(order), *_after(order), _signed(head))
-    return PaperDocument(
-        f"V/v {_SUBJECT}", head.name, DRAFT, clock.to_ms(order.approved_at), (Section(body),)
-    )
+    about = f"V/v {_subject(order)}"
+    return PaperDocument(about, head.name, DRAFT, clock.to_ms(order.approved_at), (Section(body),))
+
+
+def _subject(order: CarrierOrder) -> str:
+    return _CALLS if order.recordings else _SUBJECT
 
 
 def _top(order: CarrierOrder, head: Letterhead, year: int) -> Iterator[Block]:
     dated = f"{head.place}, ngày …… tháng …… năm {year}"
     number = f"Số:{BLANK_NUMBER}/{head.symbol.removeprefix('BC-')}"
-    yield PaperHead(head.superior, head.agency, number, dated, f"V/v {_SUBJECT}")
+    yield PaperHead(head.superior, head.agency, number, dated, f"V/v {_subject(order)}")
     yield Title("", "", (), f"Kính gửi: {labels.network(order.carrier)}")
     if order.directive:
         yield Paragraph(
-            f"Theo {named_as_stored(order.directive)}, {head.name} đề nghị doanh nghiệp {_SUBJECT} như sau."
+            f"Theo {named_as_stored(order.directive)}, {head.name} đề nghị doanh nghiệp {_subject(order)} "
+            "như sau."
         )
 
 
 def _asked(order: CarrierOrder) -> Iterator[Block]:
     yield Heading(1, "I. NỘI DUNG YÊU CẦU")
+    act = "phát đúng tệp ghi âm" if order.recordings else "gửi đúng nội dung tin"
     yield Paragraph(
-        "Đề nghị doanh nghiệp gửi đúng nội dung tin dưới đây đến thuê bao của mình; không chuyển số thuê bao "
+        f"Đề nghị doanh nghiệp {act} dưới đây đến thuê bao của mình; không chuyển số thuê bao "
         "cho cơ quan, tổ chức nào; chỉ báo lại số liệu tổng hợp."
     )
     columns = (
@@ -78,9 +93,11 @@ def _asked(order: CarrierOrder) -> Iterator[Block]:
 
 
 def _texts(order: CarrierOrder) -> Iterator[Block]:
-    yield Heading(1, "II. NỘI DUNG TIN NHẮN")
+    yield Heading(1, "II. TỆP GHI ÂM VÀ LỜI ĐỌC" if order.recordings else "II. NỘI DUNG TIN NHẮN")
     for text in order.texts:
         yield from _text(text)
+    for recording in order.recordings:
+        yield from _recording(recording)
 
 
 def _text(text: OrderedText) -> Iterator[Block]:
@@ -90,6 +107,12 @@ def _text(text: OrderedText) -> Iterator[Block]:
     yield Paragraph(
         f"Số bản tin quy đổi của một tin: {text.segments}. Mã băm SHA-256: {text.sha256}.", Style.NOTE
     )
+
+
+def _recording(recording: OrderedRecording) -> Iterator[Block]:
+    yield Paragraph(f"Lời đọc {heard_where(recording)}:")
+    yield Paragraph(recording.text, Style.QUOTED)
+    yield Paragraph(f"{file_in_words(recording)}.", Style.NOTE)
 
 
 def _after(order: CarrierOrder) -> Iterator[Block]:

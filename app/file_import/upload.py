@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 # Checks the fields before the file and raises to refuse the upload; may remove some of them.
 Admit = Callable[[dict[str, bytes]], None]
 PART = ".part"  # suffix of an upload that is being received
-_FIELD_LIMIT = 1000  # bytes
+_FIELD_LIMIT = 1000  # bytes, unless the caller takes more
 _ROOM = 256 * 1024**2  # bytes to keep free
 _MALFORMED = "The body is no well-formed multipart/form-data. Send the file in the field “file”."
 
@@ -98,16 +98,21 @@ class Upload:
 
 @asynccontextmanager
 async def received(
-    body: AsyncIterable[bytes], folder: Path, content_type: str, limit: int, admit: Admit | None = None
+    body: AsyncIterable[bytes],
+    folder: Path,
+    content_type: str,
+    limit: int,
+    admit: Admit | None = None,
+    field_limit: int = _FIELD_LIMIT,
 ) -> AsyncIterator[Upload]:
     """Receive the upload in a request body; its file is deleted at the end unless it was moved.
 
-    limit: bytes of the file; admit: called once, before any byte of the file is stored. Invalid or TooLarge
-    if the body can't be accepted.
+    limit: bytes of the file; field_limit: of all fields beside it; admit: called once, before any byte of the
+    file is stored. Invalid or TooLarge if the body can't be accepted.
     """
     from starlette.concurrency import run_in_threadpool  # imported late; the command line does not use it
 
-    receiver = await run_in_threadpool(Receiver, folder, content_type, limit, admit)
+    receiver = await run_in_threadpool(Receiver, folder, content_type, limit, admit, field_limit)
     try:
         async for piece in body:
             await run_in_threadpool(receiver.feed, piece)
@@ -119,11 +124,18 @@ async def received(
 class Receiver:
     """Parse the body piece by piece; `limit`: bytes of the file. Blocking: call it off the event loop."""
 
-    def __init__(self, folder: Path, content_type: str, limit: int, admit: Admit | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        content_type: str,
+        limit: int,
+        admit: Admit | None = None,
+        field_limit: int = _FIELD_LIMIT,
+    ) -> None:
         kind, options = parse_options_header(content_type)
         if kind != b"multipart/form-data" or b"boundary" not in options:
             raise Invalid(_MALFORMED)
-        self._limit = limit
+        self._limit, self._field_limit = limit, field_limit
         self._admit = admit
         self._size = 0
         self._hash = hashlib.sha256()
@@ -212,7 +224,7 @@ class Receiver:
         piece = data[start:end]
         if self._field is not None:
             self._fields[self._field] += piece
-            if sum(map(len, self._fields.values())) > _FIELD_LIMIT:
+            if sum(map(len, self._fields.values())) > self._field_limit:
                 raise TooLarge("The fields beside the file are too long.", field=self._field)
             return
         self._size += len(piece)

@@ -29,6 +29,7 @@ from app.database.models import (
     subscribers,
 )
 from app.ledger import answers
+from app.ledger.recordings import recordings_of
 from app.security import row_stamps
 from app.security.audit_chain import ACT, bears, is_sealed
 from app.security.row_stamps import canonical
@@ -46,10 +47,17 @@ _MARK = (batches.c.sha256 + func.coalesce("+" + batches.c.rows_sha256, "")).labe
 
 def digest(connection: Connection, campaign: Record, algorithm: str = hashing.FIRST) -> str:
     """Hash the canonical JSON of text, original, sender, purpose, window, hours, runs and their audiences."""
-    return _digest(campaign, _by_run(connection, campaign.id), algorithm)
+    audience = _by_run(connection, campaign.id)
+    return _digest(campaign, audience, _recordings(connection, campaign.id), algorithm)
 
 
-def _digest(campaign: Record, audience: dict[str, list[str]], algorithm: str, old: bool = False) -> str:
+def _digest(
+    campaign: Record,
+    audience: dict[str, list[str]],
+    spoken: dict[str, Any],
+    algorithm: str,
+    old: bool = False,
+) -> str:
     content = {
         "texts": campaign.texts,
         "sender": campaign.sender,
@@ -57,7 +65,8 @@ def _digest(campaign: Record, audience: dict[str, list[str]], algorithm: str, ol
         "window": [campaign.window_start, campaign.window_end],
         "day": [campaign.day_starts, campaign.day_ends],
         "runs": audience,
-    } | _optional(campaign)
+    }
+    content |= _optional(campaign) | spoken
     if not old and campaign.wording is not None:
         content["original"] = campaign.wording
     return hashing.digest(canonical(content), algorithm)
@@ -78,10 +87,17 @@ def holds(connection: Connection, campaign: Record, signed: str) -> bool:
     if hashing.rank(algorithm) < 0:
         return False
     forms = [each(connection, campaign.id) for each in (_by_run, _by_carrier)]
-    if any(_digest(campaign, audience, algorithm) == signed for audience in forms):
+    spoken = _recordings(connection, campaign.id)
+    if any(_digest(campaign, audience, spoken, algorithm) == signed for audience in forms):
         return True
     # Approvals of before the original with its diacritics was part of what is signed.
-    return any(_digest(campaign, audience, algorithm, old=True) == signed for audience in forms)
+    return any(_digest(campaign, audience, spoken, algorithm, old=True) == signed for audience in forms)
+
+
+def _recordings(connection: Connection, campaign_id: int) -> dict[str, Any]:
+    """Return the recordings, if there are any: approvals of campaigns without one hold as they are."""
+    found = recordings_of(connection, campaign_id)
+    return {"recordings": found} if found else {}
 
 
 def approved(connection: Connection, campaign: Record) -> Record | None:
@@ -253,8 +269,13 @@ _BATCHES = (
     .where(or_(runs.c.campaign_id == bindparam("of"), run_batches.c.campaign_id == bindparam("of")))
     .order_by(runs.c.carrier, batches.c.sha256)
 )
+_HELD = ("areas", "area_basis", "estimated", "spoken")
 _AUDIENCES = (
-    select(runs.c.id, runs.c.carrier, *(audiences.c[name] for name in ("areas", "area_basis", "estimated")))
+    select(
+        runs.c.id,
+        runs.c.carrier,
+        *(audiences.c[name] for name in ("areas", "area_basis", "estimated", "spoken")),
+    )
     .join(audiences, audiences.c.run_id == runs.c.id)
     .where(runs.c.campaign_id == bindparam("of"))
 )
@@ -289,9 +310,10 @@ def _batch_marks(connection: Connection, campaign_id: int) -> Iterator[tuple[int
 
 
 def _audience_marks(connection: Connection, campaign_id: int) -> Iterator[tuple[int, str, str]]:
-    for run, carrier, areas, area_basis, estimated in connection.execute(_AUDIENCES, {"of": campaign_id}):
-        said = {"areas": areas, "area_basis": area_basis, "estimated": estimated}
-        yield run, carrier, f"held:{hashlib.sha256(canonical(said)).hexdigest()}"
+    for row in connection.execute(_AUDIENCES, {"of": campaign_id}):
+        said = {"areas": row.areas, "area_basis": row.area_basis, "estimated": row.estimated}
+        said |= {"spoken": True} if row.spoken else {}
+        yield row.id, row.carrier, f"held:{hashlib.sha256(canonical(said)).hexdigest()}"
 
 
 # ---- rows of a chunk

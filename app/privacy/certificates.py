@@ -41,6 +41,7 @@ WORDS = {
     "chunks": "phần việc gửi",
     "polled_chunks": "phần việc hỏi",
     "left_out": "thuê bao không gửi",
+    "recordings": "tệp ghi âm",
     "kept_reach": "số người đã nhận",
     "subscribers": "thuê bao",
     "bad_lines": "dòng không hợp lệ",

@@ -31,7 +31,8 @@ _MAY: tuple[tuple[frozenset[Role], str], ...] = (
         _EVERYBODY,
         """list_batches get_batch list_bad_lines download_bad_lines batch_report
         list_directives get_directive list_texts get_text
-        list_campaigns get_campaign campaign_report get_rounds compare_carriers get_areas compare_areas
+        list_campaigns get_campaign list_recordings get_recording_file campaign_report get_rounds
+        compare_carriers get_areas compare_areas
         watch_run watch_campaign
         list_runs get_run get_forecast get_order get_order_paper run_report list_statements get_statement_form
         list_links list_unknown list_rejected list_reports get_report get_report_file prove_report
@@ -51,7 +52,8 @@ _MAY: tuple[tuple[frozenset[Role], str], ...] = (
         _AUTHORS,
         """create_directive put_off_deadline create_plan set_round follow_up_round create_campaign follow_up
         ask_budget approve_budget
-        edit_campaign submit_campaign withdraw_campaign add_run add_held_run remove_run approve_rejected
+        edit_campaign submit_campaign withdraw_campaign add_run add_held_run remove_run
+        add_recording remove_recording approve_rejected
         approve_campaign reject_campaign return_campaign set_addressee report_outreach return_report_form
         record_person_request report_publication withdraw_publication create_answer""",
     ),

@@ -72,11 +72,11 @@ def _begun() -> Subquery:
     """Select each campaign's first and last moment, and how many of its runs were not cancelled.
 
     An order to start sends nothing yet: the window may open days later, and the run be cancelled before. For
-    a run that its carrier sends, only the operator's word tells that it began.
+    a run that its carrier sends, only the operator's word tells that it began; one that calls sends no text.
     """
     r, t = runs.c, tallies.c
     out = exists().where(t.run_id == r.id, t.state.in_(SENT), t.n > 0)
-    held = exists().where(audiences.c.run_id == r.id)
+    held = exists().where(audiences.c.run_id == r.id, ~audiences.c.spoken)
     erased = and_(r.state == RunState.FINISHED.value, ~exists().where(t.run_id == r.id))
     taken = select(func.min(chunks.c.taken_at)).where(chunks.c.run_id == r.id).scalar_subquery()
     first, last = func.coalesce(taken, r.started_at), func.coalesce(r.ended_at, _OPEN)

@@ -23,6 +23,7 @@ class FrozenTotals:
     relayed: int | None
     failed: int | None
     no_receipt: int | None
+    spoken: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -62,6 +62,7 @@ LEVEL_WORDS: dict[int | None, str] = {
     ReceiptLevel.HANDSET: "mức máy: máy thuê bao đã nhận",
 }
 NO_RECEIPTS = "không có biên nhận"  # shown for a number that no receipt can prove
+NO_CALL_RECORDS = "không có số liệu"  # the same of calls
 NOT_SAID = "không báo"  # shown for what a carrier's own report leaves out
 UNPROVED = "…"  # the same in wide tables, explained below them; as in Vietnamese statistics
 

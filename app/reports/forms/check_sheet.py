@@ -12,7 +12,6 @@ from typing import NamedTuple
 from xlsxwriter.utility import xl_col_to_name
 
 from app.reports.figures import labels
-from app.reports.figures.figures import FIGURES
 from app.reports.figures.numbers import NOTHING
 from app.reports.figures.table_model import CellKind, Formula, ReportTable, TableColumn, TableRow, value
 
@@ -99,17 +98,17 @@ def _label(row: TableRow) -> str:
 
 def _within(form: ReportTable, first_row: int) -> Iterator[tuple[str, Formula]]:
     """Check that each row's columns agree, in the rows that have all of them; and form 1's rows."""
-    keys = {column.key for column in form.columns}
+    keys = {column.key: column.title.lower() for column in form.columns}
     outcomes = tuple(key for key in _OUTCOMES if key in keys)
     for whole, parts in (("eligible", _LEFT), ("sent", outcomes)):
-        if not {whole, *parts} <= keys or len(parts) < 3:
+        if not {whole, *parts} <= keys.keys() or len(parts) < 3:
             continue
-        words = " + ".join(FIGURES[key].label.lower() for key in parts)
+        words = " + ".join(keys[key] for key in parts)
         rows = [at for at in _plain(form) if not _unsaid(form, at, (whole, *parts))]
         each = [
             _equal(_sum(form, (whole,), first_row, [at]), _sum(form, parts, first_row, [at])) for at in rows
         ]
-        yield from _all(f"{form.name}, từng dòng: {FIGURES[whole].label.lower()} = {words}", each)
+        yield from _all(f"{form.name}, từng dòng: {keys[whole]} = {words}", each)
     if form.name.startswith("Biểu 1"):
         yield from _general(form, first_row)
 
@@ -205,7 +204,8 @@ def _plain(form: ReportTable) -> list[int]:
 def _unsaid(form: ReportTable, at: int, keys: Sequence[str]) -> bool:
     """Return whether one of these figures of the row is proved by no receipt, or was not said."""
     cells = [value(form.rows[at].cells[form.place(key)]) for key in keys]
-    return any(cell in (labels.UNPROVED, labels.NOT_SAID, labels.NO_RECEIPTS, None) for cell in cells)
+    never = (labels.UNPROVED, labels.NOT_SAID, labels.NO_RECEIPTS, labels.NO_CALL_RECORDS, None)
+    return any(cell in never for cell in cells)
 
 
 def _sum(

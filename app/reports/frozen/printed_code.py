@@ -7,7 +7,7 @@ import json
 import secrets
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
 
@@ -19,6 +19,7 @@ from app.database.models import frozen_reports
 from app.reports.figures import labels
 from app.reports.figures.carrier_statement import FigureSource, StatedCounts
 from app.reports.figures.figures import FIGURES
+from app.reports.figures.spoken import NAMES
 from app.reports.figures.version import PrintedCode
 from app.reports.frozen import archive, freeze_record
 from app.reports.frozen.archive import Frozen, ReportSubject, Spoilt, SubjectKind
@@ -44,6 +45,7 @@ class FrozenTotals:
     relayed: int | None
     failed: int | None
     no_receipt: int | None
+    spoken: bool = False  # these are calls, not messages
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,8 +158,12 @@ def _shown(report: Frozen, figures: Mapping[str, Any], newest: Frozen | None) ->
 def totals(kind: SubjectKind, figures: Mapping[str, Any]) -> Iterator[FrozenTotals]:
     """Yield each run's totals from the frozen JSON of a report."""
     if kind is SubjectKind.RUN:
-        level = figures["receipt_level"]
-        yield _totals(figures["carrier"], FigureSource(figures["source"]), level, _named(figures["general"]))
+        level, general = figures.get("receipt_level"), figures["general"]
+        whose = FigureSource(figures["source"])
+        if figures.get("channel") == "call":
+            yield replace(_totals(figures["carrier"], whose, level, _called(general)), spoken=True)
+        else:
+            yield _totals(figures["carrier"], whose, level, _named(general))
         return
     for line in figures["runs"]:
         source = FigureSource(line["source"]) if line["source"] else None
@@ -176,7 +182,12 @@ def _named(general: Mapping[str, Any]) -> dict[str, Any]:
     return {key: general.get(FIGURES[key].name) for key in _SHOWN}
 
 
+def _called(general: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: general.get(NAMES.get(FIGURES[key].name, FIGURES[key].name)) for key in _SHOWN}
+
+
 def _totals(
     carrier: str, source: FigureSource | None, level: str | None, counts: Mapping[str, Any]
 ) -> FrozenTotals:
-    return FrozenTotals(labels.network(carrier), source, level, *(counts.get(key) for key in _SHOWN))
+    shown: dict[str, Any] = {key: counts.get(key) for key in _SHOWN}
+    return FrozenTotals(labels.network(carrier), source, level, **shown)

@@ -69,7 +69,7 @@ class Circumstances:
     """What the checks need besides the claim.
 
     estimated: subscribers by the order; before: messages sent, by the last version; parts: fewest and most
-    SMS parts of the approved texts; approved_ms: when the campaign was approved.
+    SMS parts of the approved texts; approved_ms: when the campaign was approved; spoken: these are calls.
     """
 
     now_ms: int
@@ -78,6 +78,7 @@ class Circumstances:
     before: int | None = None
     parts: tuple[int, int] | None = None
     approved_ms: int | None = None
+    spoken: bool = False
 
 
 def refusal(faults: Iterable[InputFault]) -> Invalid:

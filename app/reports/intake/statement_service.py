@@ -11,7 +11,7 @@ from app.core import clock
 from app.core.errors import Conflict, Forbidden, no_such
 from app.core.states import RunState
 from app.database.models import approvals, audiences, campaigns, runs, statements
-from app.reports.figures import carrier_statement
+from app.reports.figures import carrier_statement, spoken
 from app.reports.figures.carrier_statement import FigureSource, Statement
 from app.reports.intake import attachments, statement_rules
 from app.reports.intake.statement_input import Circumstances, PaperClaim, StatementInput, refusal
@@ -79,6 +79,7 @@ def circumstances(connection: Connection, run_id: int) -> Circumstances:
         before=last.figures.general.sent if last else None,
         parts=_parts(connection, run_id),
         approved_ms=_approved_ms(connection, run_id),
+        spoken=spoken.is_spoken(connection, run_id),
     )
 
 

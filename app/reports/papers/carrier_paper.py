@@ -76,14 +76,18 @@ def top(head: Letterhead, cutoff_ms: int) -> PaperHead:
     return PaperHead(head.superior, head.agency, f"Số:{BLANK_NUMBER}/{head.symbol}", dated)
 
 
-def subject(directive: str | None) -> str:
-    return f"{SUBJECT} theo {named_as_stored(directive)}" if directive else SUBJECT
+def subject(directive: str | None, what: str = SUBJECT) -> str:
+    return f"{what} theo {named_as_stored(directive)}" if directive else what
 
 
-def title(head: Letterhead, directive: str | None, version: Version, cutoff_ms: int) -> Iterator[Block]:
+def title(
+    head: Letterhead, directive: str | None, version: Version, cutoff_ms: int, what: str = SUBJECT
+) -> Iterator[Block]:
     """Yield the top of a carrier's report: letterhead, subject, version, addressee."""
     yield top(head, cutoff_ms)
-    yield Title("BÁO CÁO", subject(directive), (f"({version.words(cutoff_ms)})",), f"Kính gửi: {head.to}")
+    yield Title(
+        "BÁO CÁO", subject(directive, what), (f"({version.words(cutoff_ms)})",), f"Kính gửi: {head.to}"
+    )
 
 
 def basis(directive: str | None, head: Letterhead) -> Paragraph:

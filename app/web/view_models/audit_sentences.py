@@ -69,6 +69,8 @@ SENTENCES: Mapping[str, Said] = {
     "receipts.failure_list": say("had numbers on a failure list of {subject} counted"),
     "receipts.import": say("had {subject} read"),
     "receipts.register": say("uploaded {subject}"),
+    "recording.add": say("added a recording to {subject}"),
+    "recording.remove": say("removed a recording of {subject}"),
     "rejected.approve": say("approved an order to send refused messages of {subject} again"),
     "rejected.ask": say("ordered that refused messages of {subject} be sent again"),
     "rejected.end": say("ended an order about refused messages of {subject}"),

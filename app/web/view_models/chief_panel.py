@@ -21,13 +21,16 @@ SPARKLINE = (300, 48)  # units of the picture of the last hour
 
 @dataclass(frozen=True, slots=True)
 class StatedShare:
-    """What a carrier that sends by itself has stated; received: as `level` proves, None without receipts."""
+    """What a carrier that sends or calls by itself has stated; received: as `level` proves, None without
+    receipts. spoken: these are calls.
+    """
 
     run_id: int
     carrier: str
     sent: int
     received: int | None
     level: str | None
+    spoken: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +113,7 @@ def _sum(of: Iterable[RunView]) -> Figures:
 
 
 def _stated(run: RunView) -> StatedShare:
-    return StatedShare(run.id, run.carrier, run.figures.sent, run.received, run.level)
+    return StatedShare(run.id, run.carrier, run.figures.sent, run.received, run.level, run.spoken)
 
 
 def _end(going: Sequence[RunView]) -> datetime | None:

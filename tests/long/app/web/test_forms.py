@@ -22,7 +22,17 @@ FORMS = {
     for route in router.routes
     if isinstance(route, APIRoute) and route.name.startswith(PAGE_DOES) and route.name not in OPEN
 }
-_IDS = ("run_id", "batch_id", "campaign_id", "directive_id", "link_id", "report_id", "notice_id", "order_id")
+_IDS = (
+    "run_id",
+    "batch_id",
+    "campaign_id",
+    "directive_id",
+    "link_id",
+    "report_id",
+    "notice_id",
+    "order_id",
+    "recording_id",
+)
 _IDS += ("plan_id", "request_id", "nth")
 NUMBERS = dict.fromkeys(_IDS, "1")
 
