@@ -22,9 +22,9 @@ _GAP = re.compile(r"[^0-9A-Za-z]{1,8}")  # between two groups of one number
 _MARKS = 3  # of them at most are no blanks
 _UNSEEN = re.compile("[\\s\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufe0f\u20e3\ufeff]+")
 _USUAL = frozenset(".'()-\u00b7\uff0e\uff08\uff09\u2010\u2011\u2012\u2013\u2014\u2015\u2212\uff0d")
-_HEXADECIMAL = re.compile("(?:0x)?(?=[0-9]*[A-Fa-f])[0-9A-Fa-f]+")
+_HEXADECIMAL = re.compile("0x[0-9A-Fa-f]+|(?=[0-9]*[A-Fa-f])[0-9A-Fa-f]+")
 _UUID = re.compile("[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-_WORD = re.compile("[0-9A-Za-z]*[A-Za-z][0-9A-Za-z]*")
+_WORD = re.compile("[0-9A-Za-z]+")
 _NAMED = 24  # in a name, a shorter word of digits and letters from a to f is none of hexadecimal digits
 _TIME = re.compile("(?:19|20)[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])[0-9]{2,9}")
 _DATE = re.compile(
@@ -166,6 +166,8 @@ def _led(digits: str) -> int | None:
 
 def _number(digits: str) -> int | None:
     """Return 84 and the national number if it is one of a mobile or, with its 0 or 84, a fixed line."""
+    if len(digits) > _MOST:
+        return None
     found = normalise(digits)
     if isinstance(found, int):
         return found

@@ -44,7 +44,8 @@ _REPORT = re.compile(
 
 
 # What a message centre writes of a message, in the form of SMPP's appendix B; no person writes it.
-_RECEIPT = re.compile(r"\bid:\S+.*\bstat:[A-Z]{5,8}\b", re.IGNORECASE | re.DOTALL)
+_RECEIPT_ID = re.compile(r"\bid:\S", re.IGNORECASE)
+_RECEIPT_STATE = re.compile(r"\bstat:[A-Z]{5,8}\b", re.IGNORECASE)
 
 
 def kind_of(text: str, opt_out: Iterable[str], check: Iterable[str] = ()) -> ReplyKind:
@@ -79,7 +80,8 @@ def _after(text: str, word: str) -> str | None:
 
 def is_receipt(text: str) -> bool:
     """Return whether a message has the form of a delivery receipt: it changes nothing, and gets no answer."""
-    return _RECEIPT.search(text) is not None
+    found = _RECEIPT_ID.search(text)
+    return found is not None and _RECEIPT_STATE.search(text, found.end()) is not None
 
 
 def report(text: str) -> ScamReport | None:

@@ -11,7 +11,10 @@ from fastapi import FastAPI
 from app.api.openapi import operations, sample
 from tests.app.client import Client
 
-BINARY = ("application/pdf", "application/vnd.", "*/*", "application/octet-stream", "application/zip")
+BINARY = (
+    *("application/pdf", "application/vnd.", "*/*", "application/octet-stream", "application/zip"),
+    *("application/xml", "audio/"),
+)
 
 
 @pytest.fixture

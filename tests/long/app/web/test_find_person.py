@@ -27,7 +27,7 @@ def test_a_person_is_found_and_led_to_what_happened(pages_db: Database, signed_i
     assert 'href="/deliveries/1/2/19"' in answer.text
     assert "911000019" not in answer.text.replace(" ", "")
     none = text(paper.send("/find", "/find", phone="0918 999 999").text)
-    assert "Trong 1 chiến dịch, không chiến dịch nào có tin tới số này" in none
+    assert "Trong 2 chiến dịch, không chiến dịch nào có tin tới số này" in none
 
 
 def test_a_part_of_a_number_finds_nobody_and_others_may_not_look(pages_db: Database, signed_in: In) -> None:
