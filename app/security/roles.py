@@ -91,7 +91,7 @@ _MAY: tuple[tuple[frozenset[Role], str], ...] = (
     (_OFFICE, "page_person_requests page_person_request"),
     (_EVERYBODY, "page_receipt_files page_receipt_file page_opt_outs"),
     (_WORKERS, "page_new_batch page_new_receipt_file"),
-    (_AUTHORS, "page_compose page_follow_up page_edit page_new_directive page_outreach"),
+    (_AUTHORS, "page_compose page_follow_up page_edit page_recordings page_new_directive page_outreach"),
     (frozenset({Role.ADMIN, Role.AUDITOR}), "page_audit page_audit_verification page_audit_export"),
     (_ADMIN, "page_people page_person page_keys page_key"),
     (_EVERYBODY, "page_account"),

@@ -29,6 +29,7 @@ VISITS = (
     Visit("campaign-edit", "/campaigns/2/edit"),
     Visit("campaign-spoken", "/campaigns/4"),
     Visit("campaign-spoken-edit", "/campaigns/4/edit"),
+    Visit("recordings", "/campaigns/4/recordings"),
     Visit("compose", "/compose?text=gia-danh-cong-an"),
     Visit("approvals", "/approvals?campaign=2", "approver"),
     Visit("follow-up", "/campaigns/1/follow-up"),

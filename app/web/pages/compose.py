@@ -5,25 +5,20 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 from fastapi import Response
-from fastapi.concurrency import run_in_threadpool
 from sqlalchemy import Connection
 
-from app.api import uploads
 from app.api.bodies import filled
 from app.api.dependencies import Id, Routes
 from app.api.idempotency_store import IdempotencyClaim, KeyReused, StoredAnswer, once
 from app.campaigns import lifecycle, queries
 from app.campaigns.queries import Dossier
 from app.campaigns.quiet_hours import DayHours
-from app.campaigns.recording_routes import FIELDS, read_recording
 from app.campaigns.schemas import HeldRunBody, RunBody
-from app.core import audio
 from app.core.config import Settings
-from app.core.errors import AppError, Conflict, Invalid, TooLarge, VersionChanged
+from app.core.errors import AppError, Conflict, Invalid, VersionChanged
 from app.core.states import RunState
 from app.database.models import batches
 from app.security import tenant_scope
@@ -46,7 +41,6 @@ from app.web.view_models.estimate import Sizes
 
 router = Routes(include_in_schema=False)
 _REFUSALS = (Invalid, Conflict, VersionChanged)
-_PLAYED_IN = "played_in"  # areas of a recording; another form of the page has `areas`
 _ONCE = "once"  # hidden field that serves as Idempotency-Key of the form
 
 # New campaign
@@ -193,48 +187,6 @@ async def page_do_add_held_run(
     return _done(visit, campaign_id, say("The run is added."))
 
 
-@router.post("/campaigns/{campaign_id}/recordings")
-async def page_do_add_recording(campaign_id: Id, visit: Visit, version: Version = "") -> Response:
-    """Take a recording as POST /v1/campaigns/{id}/recordings does."""
-    await visit.db.aread(tenant_scope.require, visit.who, campaign_id=campaign_id)
-    request, settings, entered = visit.request, visit.settings, FormData()
-    folder = await run_in_threadpool(uploads.small_files, settings)
-    try:
-        async with uploads.taken(request, settings, folder, audio.MOST_BYTES, field_limit=FIELDS) as upload:
-            entered = FormData({name: [value] for name, value in upload.fields.items()})
-            content = await run_in_threadpool(upload.path.read_bytes)
-            fields = upload.fields | {"areas": upload.fields.get(_PLAYED_IN, "")}
-            new = await run_in_threadpool(read_recording, fields, content)
-
-            def work(connection: Connection) -> None:
-                as_read(connection, campaign_id, version)
-                lifecycle.add_recording(connection, campaign_id, new, visit.who.name)
-
-            await visit.db.awrite(work)
-    except (*_REFUSALS, TooLarge) as error:
-        again = refused(error, entered)
-        wrong = {_PLAYED_IN if name == "areas" else name: said for name, said in again.errors.items()}
-        return await _edit(visit, campaign_id, _above(error), spoken=replace(again, errors=wrong))
-    return _done(visit, campaign_id, say("The recording is added."))
-
-
-@router.post("/campaigns/{campaign_id}/recordings/{recording_id}/remove")
-async def page_do_remove_recording(
-    campaign_id: Id, recording_id: Id, visit: Visit, version: Version = ""
-) -> Response:
-    await visit.db.aread(tenant_scope.require, visit.who, campaign_id=campaign_id)
-
-    def work(connection: Connection) -> None:
-        as_read(connection, campaign_id, version)
-        lifecycle.remove_recording(connection, campaign_id, recording_id, visit.who.name)
-
-    try:
-        await visit.db.awrite(work)
-    except _REFUSALS as error:
-        return await _edit(visit, campaign_id, _above(error))
-    return _done(visit, campaign_id, say("The recording is removed."))
-
-
 @router.post("/runs/{run_id}/remove")
 async def page_do_remove_run(run_id: Id, visit: Visit, version: Version = "") -> Response:
     await visit.db.aread(tenant_scope.require, visit.who, run_id=run_id)
@@ -275,12 +227,8 @@ async def _edit(
     fields: FormData | None = None,
     held: FormState | None = None,
     areas: Sequence[str] = (),
-    **refused_too: FormState,
 ) -> Response:
-    """Show the form again. held, areas: the form of a run at a carrier that sends itself, as refused.
-
-    refused_too: `spoken`, the form of a recording.
-    """
+    """Show the form again. held, areas: the form of a run at a carrier that sends itself, as refused."""
     dossier = await visit.db.aread(queries.dossier, campaign_id)
     shown = drafting.values(dossier.campaign)
     # An error in another form of the page leaves the stored content shown.
@@ -295,7 +243,6 @@ async def _edit(
         "ticked": set[int](),
         "dossier": dossier,
     }
-    shown_too |= {"spoken": FormState()} | refused_too
     shown_too |= {"groups": area_choice.offered(), "picked": set(areas)}
     return _render(visit, entered, kept=kept, blank=held or FormState(), **shown_too)
 

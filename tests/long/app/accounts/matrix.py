@@ -224,6 +224,7 @@ page_do_create_campaign     303  in   in   403  403  403
 page_do_follow_up           303  in   in   403  403  403
 page_edit                   303  in   in   403  403  403
 page_follow_up              303  in   in   403  403  403
+page_recordings             303  in   in   403  403  403
 page_do_edit_campaign       303  in   in   403  403  403
 page_do_add_run             303  in   in   403  403  403
 page_do_add_held_run        303  in   in   403  403  403

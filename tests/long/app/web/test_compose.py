@@ -282,7 +282,7 @@ def test_every_form_of_the_page_names_the_version_that_it_shows(pages_db: Databa
     actions = re.findall(r'action="(/(?:campaigns/1|runs)/[^"]*)"', paper.get("/campaigns/1/edit").text)
     own = [each for each in actions if each != "/campaigns/1/edit"]
     verbs = {each.partition("?")[0].rpartition("/")[2] for each in own}
-    assert verbs == {"submit", "runs", "held-runs", "recordings", "remove"}
+    assert verbs == {"submit", "runs", "held-runs", "remove"}
     assert {each.partition("?")[2] for each in own} == {f"version={version}"}
     assert len(set(re.findall(r'name="once" value="([^"]{16,})"', paper.get("/compose").text))) == 1
 

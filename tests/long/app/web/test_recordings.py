@@ -1,4 +1,4 @@
-"""Recordings on pages: handed in on the edit page, heard where it is decided, downloaded to be played."""
+"""Recordings on pages: handed in on their own, heard where it is decided, downloaded to be played."""
 
 from __future__ import annotations
 
@@ -29,11 +29,12 @@ from tests.sounds import wav
 
 In = Callable[..., Paper]
 EDIT = "/campaigns/1/edit"
-FIELDS = {"language": "vi", "wording": WORDS, "played_in": "116 125"}
+OWN = "/campaigns/1/recordings"
+FIELDS = {"language": "vi", "wording": WORDS, "areas": "116 125"}
 
 
 def handed_in(paper: Paper, content: bytes, **fields: str) -> httpx.Response:
-    page = paper.get(EDIT).text
+    page = paper.get(OWN).text
     version = re.findall(r'action="/campaigns/1/recordings\?version=(\d+)"', page)[0]
     return posted(paper, version, {"csrf": token(page)} | FIELDS | fields, content)
 
@@ -55,24 +56,25 @@ def sounds(page: str) -> list[str]:
     return re.findall(r'<audio [^>]*src="([^"]+)"', page)
 
 
-def test_a_recording_is_handed_in_heard_and_removed_on_the_edit_page(
+def test_a_recording_is_handed_in_heard_and_removed_on_a_page_of_its_own(
     pages_db: Database, signed_in: In
 ) -> None:
     pages_db.write(new_campaign)
     paper = signed_in("approver")
     content = wav(2, value=9)
     answer = handed_in(paper, content)
-    assert (answer.status_code, answer.headers["location"]) == (303, EDIT)
-    page = paper.get(EDIT).text
+    assert (answer.status_code, answer.headers["location"]) == (303, OWN)
+    page = paper.get(OWN).text
     assert "Đã thêm bản ghi âm." in text(page)
-    for shown in (WORDS, "Bản ghi âm được phát", "Thành phố Sơn La"):
+    for shown in (WORDS, "Thành phố Sơn La"):
         assert shown in text(page)
+    assert "1 bản ghi âm cho nhà mạng gọi" in text(paper.get(EDIT).text)
     (place,) = sounds(page)
     heard = paper.get(place)
     assert (heard.status_code, heard.content) == (200, content)
     known = pages_db.read(recordings.of_campaign, 1)[0]
     assert (known.areas, known.created_by) == (("116", "125"), "approver person")
-    gone = paper.send(EDIT, f"/campaigns/1/recordings/{known.id}/remove")
+    gone = paper.send(OWN, f"/campaigns/1/recordings/{known.id}/remove")
     assert (gone.status_code, pages_db.read(recordings.of_campaign, 1)) == (303, [])
 
 
@@ -87,7 +89,7 @@ def test_the_pages_policy_lets_sound_of_this_server_be_heard_and_no_other(signed
     [
         ({}, b"<html></html>", "file", "Tệp không phải bản ghi âm WAV hoặc MP3"),
         ({}, wav(0.3), "file", "Bản ghi âm dài 0.3 giây"),
-        ({"played_in": "zzz"}, wav(2), "played_in", "Không có địa bàn “zzz”"),
+        ({"areas": "zzz"}, wav(2), "areas", "Không có địa bàn “zzz”"),
         ({"wording": " "}, wav(2), "wording", ""),
     ],
 )
@@ -107,7 +109,7 @@ def test_a_refused_recording_says_why_at_its_field_and_keeps_what_was_written(
 def test_a_page_that_is_older_than_the_campaign_adds_nothing(pages_db: Database, signed_in: In) -> None:
     pages_db.write(new_campaign)
     paper = signed_in()
-    fields = {"csrf": token(paper.get(EDIT).text)} | FIELDS
+    fields = {"csrf": token(paper.get(OWN).text)} | FIELDS
     pages_db.write(lifecycle.add_held_run, 1, "vnpt", SPOKEN, "another")
     assert posted(paper, "1", fields, wav(2)).status_code == 412
     assert pages_db.read(recordings.of_campaign, 1) == []
@@ -116,7 +118,7 @@ def test_a_page_that_is_older_than_the_campaign_adds_nothing(pages_db: Database,
 def test_nothing_is_taken_without_the_forms_token(pages_db: Database, signed_in: In) -> None:
     pages_db.write(new_campaign)
     paper = signed_in()
-    paper.get(EDIT)
+    paper.get(OWN)
     assert posted(paper, "1", FIELDS, wav(2)).status_code == 403
     assert pages_db.read(recordings.of_campaign, 1) == []
 
