@@ -46,6 +46,7 @@ class Pool:
 
     def __init__(self, connect: Connect, template: str) -> None:
         self._connect, self._template = connect, template
+        self.prefix = "loa_test"
         self._free: list[str] = []
         self._shape = ""
 
@@ -53,7 +54,7 @@ class Pool:
         """The name of an empty, migrated database."""
         if self._free:
             return self._free.pop()
-        name = f"loa_test_{uuid.uuid4().hex[:12]}"
+        name = f"{self.prefix}_{uuid.uuid4().hex[:12]}"
         with self._connect() as admin:
             admin.execute(f"CREATE DATABASE {name} TEMPLATE {self._template}")
             # No test here stops the server: those that do have a cluster of their own.

@@ -1,0 +1,72 @@
+"""Choose the tests that may find a mutant, in the order in which they are to try."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Sequence
+from functools import cache
+from itertools import chain, zip_longest
+from pathlib import PurePath
+
+from tests.mutation.mutants import ROOT, Mutant
+from tests.mutation.reach import Reach
+
+
+def choose_tests(mutant: Mutant, reach: Reach, longest_s: float) -> list[str]:
+    """Tests of the lines of a mutant, the likeliest first: as many as take `longest_s` without it."""
+    chosen, left = [], longest_s
+    for test in _in_order(mutant.file, _that_run(mutant, reach), reach):
+        left -= reach.seconds[test]
+        if left < 0 and chosen:
+            break
+        chosen.append(test)
+    modules = list(dict.fromkeys(test.partition("::")[0] for test in chosen))
+    return sorted(chosen, key=lambda test: modules.index(test.partition("::")[0]))  # one set-up for each
+
+
+def runs_at_import(mutant: Mutant, reach: Reach) -> bool:
+    """Whether the mutant's line runs as its module is imported, so that later it is too late for it."""
+    return not mutant.function[0] or not {*mutant.lines[0]}.isdisjoint(reach.at_import.get(mutant.file, ()))
+
+
+def _that_run(mutant: Mutant, reach: Reach) -> list[set[str]]:
+    """The tests in two groups at most; those of the first come first."""
+    if not mutant.function[0]:
+        users = reach.tests_of(mutant.file, _used(mutant.file, mutant.names)) if mutant.names else set()
+        return [users, reach.all_of(mutant.file) - users]
+    for lines in mutant.lines:
+        if found := reach.tests_of(mutant.file, lines):
+            return [found]
+    return []
+
+
+def _used(file: str, names: Sequence[str]) -> list[int]:
+    return [node.lineno for node in _names(file) if node.id in names and isinstance(node.ctx, ast.Load)]
+
+
+@cache
+def _names(file: str) -> list[ast.Name]:
+    tree = ast.parse((ROOT / file).read_text("utf-8"))
+    return [node for node in ast.walk(tree) if isinstance(node, ast.Name)]
+
+
+def _in_order(file: str, groups: Iterable[set[str]], reach: Reach) -> Iterable[str]:
+    return chain.from_iterable(_group(file, tests, reach) for tests in groups)
+
+
+def _group(file: str, tests: set[str], reach: Reach) -> Iterable[str]:
+    """Own module, own folder, others; in each of these a test of every module in turn, quickest first."""
+    near: tuple[dict[str, list[str]], ...] = ({}, {}, {})
+    for test in sorted(tests, key=lambda each: (reach.seconds[each], each)):
+        module = test.partition("::")[0]
+        near[_distance(file, module)].setdefault(module, []).append(test)
+    for modules in near:
+        for turn in zip_longest(*modules.values()):
+            yield from (test for test in turn if test is not None)
+
+
+def _distance(file: str, module: str) -> int:
+    own, tested = PurePath(file), PurePath(module.removeprefix("tests/").removeprefix("long/"))
+    if own.parent != tested.parent:
+        return 2
+    return int(tested.stem != f"test_{own.stem}")

@@ -1,0 +1,91 @@
+"""Mutants: which changes are made, and that the list of those judged speaks of the code of today."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from tests.mutation.choice import choose_tests
+from tests.mutation.mutants import Mutant, mutants, planted
+from tests.mutation.reach import Reach
+from tests.mutation.targets import TARGETS, equivalents, files_of, mutants_of
+
+_SOURCE = '''
+LIMIT = 3
+
+
+@cached(size=4)
+def most(given: int, least: int = 1) -> int:
+    """Return it."""
+    log.info("asked", number=2)
+    if given > LIMIT and least:
+        raise TooMany(field="given")
+    return max(given, least)
+'''
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    (tmp_path / "one.py").write_text(_SOURCE, encoding="utf-8")
+    return tmp_path
+
+
+def test_a_change_is_made_of_each_operator_constant_argument_and_statement(root: Path) -> None:
+    names = [mutant.id.removeprefix("one.py:").rpartition(" [")[0] for mutant in mutants("one.py", root)]
+    assert names == [
+        "module: 3 => 4",
+        "module: 3 => 2",
+        "most: 1 => 2",
+        "most: 1 => 0",
+        "most: given > LIMIT and least => given > LIMIT or least",
+        "most: given > LIMIT and least => not (given > LIMIT and least)",
+        "most: given > LIMIT => given >= LIMIT",
+        "most: raise TooMany(field='given') => pass",
+        "most: TooMany(field='given') => TooMany()",
+        "most: max(given, least) => None",
+    ]
+
+
+def test_a_mutant_differs_from_the_file_by_its_change_alone(root: Path) -> None:
+    sound = ast.unparse(ast.parse(_SOURCE)).splitlines()
+    for mutant in mutants("one.py", root):
+        changed = ast.unparse(planted(mutant, root)).splitlines()
+        assert len([1 for old, new in zip(sound, changed, strict=True) if old != new]) == 1, mutant.id
+
+
+def test_an_id_stays_when_lines_above_it_change(root: Path) -> None:
+    before = [mutant.id for mutant in mutants("one.py", root)]
+    (root / "one.py").write_text(_SOURCE.replace("LIMIT = 3", "LIMIT = 3\nOTHER = LIMIT"), encoding="utf-8")
+    assert [mutant.id for mutant in mutants("one.py", root)] == before
+
+
+def test_what_was_judged_stands_in_the_code_of_today() -> None:
+    judged = equivalents()
+    today = {mutant.id for file in {each.partition(":")[0] for each in judged} for mutant in mutants(file)}
+    assert sorted(judged.keys() - today) == []
+    assert all(judged.values())
+
+
+def test_every_package_has_files_and_a_sample_is_the_same_each_time() -> None:
+    assert all(files_of(target) for target in TARGETS.values())
+    some, size = mutants_of(TARGETS["hours"], 7, 20)
+    assert (len(some), size > 90) == (20, True)
+    assert mutants_of(TARGETS["hours"], 7, 20)[0] == some
+    assert mutants_of(TARGETS["hours"], 8, 20)[0] != some
+
+
+def test_tests_of_its_own_module_try_a_mutant_first_and_modules_stay_together() -> None:
+    seconds = {
+        "tests/app/api/test_b.py::x": 0.1,
+        "tests/app/core/test_areas.py::x": 0.2,
+        "tests/app/core/test_areas.py::y": 0.3,
+        "tests/app/core/test_states.py::x": 0.9,
+    }
+    reach = Reach(seconds, {"app/core/states.py": {"5": list(seconds)}})
+    mutant = Mutant("id", "app/core/states.py", 0, ("f", 4), ((5,),))
+    own, areas = "tests/app/core/test_states.py::x", "tests/app/core/test_areas.py::"
+    assert choose_tests(mutant, reach, 9) == [own, f"{areas}x", f"{areas}y", "tests/app/api/test_b.py::x"]
+    assert choose_tests(mutant, reach, 1.2) == [own, f"{areas}x"]
+    assert choose_tests(mutant, reach, 0.1) == [own]
