@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -13,8 +13,9 @@ from app.campaigns import directives, forecast
 from app.campaigns.directives import Directive
 from app.campaigns.forecast import Forecast
 from app.core import clock
-from app.core.states import RunState
+from app.core.states import NotSent, RunState
 from app.database.models import audiences, campaigns, runs
+from app.ledger import tallies
 from app.reports.build.scope import counted
 from app.reports.figures import addressees, carrier_statement
 from app.reports.figures.addressees import Addressee, AddresseeKind, AddresseeStatus, ChannelTotal, is_late
@@ -28,8 +29,8 @@ class RunDeadlineStatus:
     """One carrier's share. basis: which figures count for it, None while there are none.
 
     done_at: when it ended, or will by the forecast; in_time: whether that, and a held run's figures, keep the
-    deadline, None without a deadline or a forecast, or while a held run still may keep it; missing: what is
-    still to come, in Vietnamese.
+    deadline, None without a deadline or a forecast, or while a held run still may keep it; False where its
+    time ended before all was sent. missing: what is still to come, in Vietnamese.
     """
 
     run_id: int
@@ -123,12 +124,22 @@ def _runs(connection: Connection, letter: Directive, now: datetime) -> Iterator[
         .order_by(runs.c.campaign_id, runs.c.id)
     )
     rows = connection.execute(query).all()
+    cut_off = tallies.cut_off(connection, [row.id for row in rows if row.closing == NotSent.WINDOW_CLOSED])
     last = carrier_statement.of_runs(connection, [row.id for row in rows])
     ends = {row.id: _ended(row, last.get(row.id)) for row in rows}
     use = None if all(ends.values()) else forecast.link_use(connection, now)
     for row in rows:
         looked = None if ends[row.id] else forecast.forecast(connection, row.id, now, use=use)
-        yield _run(row, last.get(row.id), looked, letter.report_deadline, now)
+        yield _less(_run(row, last.get(row.id), looked, letter.report_deadline, now), cut_off.get(row.id, 0))
+
+
+def _less(run: RunDeadlineStatus, cut_off: int) -> RunDeadlineStatus:
+    """Say of a run that is over whom its time left without a message: it was not sent by the deadline."""
+    if not cut_off or run.state not in (RunState.SENT, RunState.FINISHED):
+        return run
+    warning = f"Its time ended with {cut_off} subscribers not sent to; a follow-up reaches them."
+    in_time = None if run.in_time is None else False
+    return replace(run, in_time=in_time, warnings=[*run.warnings, warning])
 
 
 def _ended(row: Row[Any], last: Statement | None) -> int | None:

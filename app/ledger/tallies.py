@@ -6,12 +6,29 @@ from abc import abstractmethod
 from collections import defaultdict
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, bindparam, func, select, text
 
 from app.core.states import DeliveryState, NotSent
 from app.database.models import tallies
 from app.ledger.contract import TallyCount
 from app.ledger.engine_base import TALLY, EngineBase, Row
+
+
+def cut_off(connection: Connection, run_ids: Sequence[int]) -> dict[int, int]:
+    """Count by run, where there are any, the subscribers whom the end of its time left without a message."""
+    if not run_ids:
+        return {}
+    return {row.run_id: int(row.n) for row in connection.execute(_CUT_OFF, {"ids": list(run_ids)})}
+
+
+_T = tallies.c
+_CUT_OFF = (
+    select(_T.run_id, func.sum(_T.n).label("n"))
+    .where(_T.run_id.in_(bindparam("ids", expanding=True)))
+    .where(_T.state == DeliveryState.NOT_SENT, _T.reason == NotSent.WINDOW_CLOSED)
+    .group_by(_T.run_id)
+    .having(func.sum(_T.n) > 0)
+)
 
 
 class Changes:

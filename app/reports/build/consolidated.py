@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, select
 
 from app.core.errors import no_such
+from app.core.states import NotSent
 from app.database.models import campaigns, directives, frozen_reports, runs
 from app.ledger.directive_deadline import held_at
 from app.reports.build import carrier_report, unique_reach
@@ -59,6 +60,9 @@ class DirectiveSummary:
     deadline_ms: int | None
 
 
+_CUT_OFF = NotSent.WINDOW_CLOSED.name.lower()
+
+
 @dataclass(frozen=True, slots=True)
 class RunLine:
     """One carrier's part of one campaign; `kind` tells whether the report's or the statement's figures count.
@@ -93,12 +97,16 @@ class RunLine:
         """Whether it was not sent (measured) or not reported (stated) by the deadline."""
         if deadline_ms is None:
             return False
+        if self.kind is FigureSource.MEASURED and self._cut_off:
+            return True
         done = self.ended_ms if self.kind is FigureSource.MEASURED else self._received_ms
         return (cutoff_ms if done is None else done) > deadline_ms
 
     def sent_in_time(self, deadline_ms: int | None, cutoff_ms: int) -> bool | None:
-        """Return whether sending ended by the deadline; None while unknown or without a deadline."""
+        """Return whether all was sent by the deadline; None while unknown or without a deadline."""
         if self.kind is FigureSource.MEASURED:
+            if deadline_ms is not None and self._cut_off:
+                return False
             return by_deadline(self.ended_ms, deadline_ms, cutoff_ms)
         # Unless the carrier said it ended, it had not ended when the figures were drawn up.
         return by_deadline(self.ended_ms, deadline_ms, self.statement.cutoff_ms) if self.statement else None
@@ -108,6 +116,11 @@ class RunLine:
         if self.kind is FigureSource.MEASURED:
             return None
         return by_deadline(self._received_ms, deadline_ms, cutoff_ms)
+
+    @property
+    def _cut_off(self) -> bool:
+        """Whether the end of its time left subscribers without a message."""
+        return any(cause.key == _CUT_OFF and cause.n for cause in self.report.excluded)
 
     @property
     def _received_ms(self) -> int | None:

@@ -13,8 +13,9 @@ from app.campaigns import forecast
 from app.campaigns.forecast import Deadlines, LinkUse, Load, Queued, Rate
 from app.campaigns.queries import RunSummary
 from app.core import clock, sending_window
-from app.core.states import DeliveryState, RunState
+from app.core.states import DeliveryState, NotSent, RunState
 from app.database.models import directives
+from app.ledger import tallies
 from app.ledger.contract import TallyCount
 from app.observability import link_status
 from app.observability.link_status import LinkHealthState, Standstill
@@ -32,6 +33,8 @@ from app.web.view_models.svg_charts import Span
 from app.web.view_models.traffic_light import Due, Judged, Light
 from carriers.contract import ReceiptLevel
 
+_CUT_OFF = NotSent.WINDOW_CLOSED.name.lower()
+_UNCLEAR = 1 - comparison.NORM  # a run of which so many messages are unknown can't be said to keep the norm
 _OVER = (RunState.SENT, RunState.FINISHED, RunState.CANCELLING, RunState.CANCELLED)
 
 
@@ -92,6 +95,7 @@ def views(
         use=use,
         stops=link_status.standstills(use.links),
         levels=levels_proved(connection, sent, clock.to_ms(now)),
+        cut_off=tallies.cut_off(connection, [run.id for run in found if run.closing == _CUT_OFF]),
     )
     return [_view(run, of) if run.audience is None else _held(connection, run, of) for run in found]
 
@@ -106,6 +110,7 @@ class _PageData:
     use: LinkUse
     stops: Mapping[str, Standstill]
     levels: Mapping[int, int | None]
+    cut_off: Mapping[int, int]  # by run: subscribers whom its time left without a message
 
     def window(self, run: RunSummary) -> sending_window.Window:
         row = self.campaigns[run.campaign_id]
@@ -143,7 +148,8 @@ def _view(run: RunSummary, of: _PageData) -> RunView:
     waiting = figures.no_receipt + figures.unknown + (figures.relayed if _by_handset(level) else 0)
     done = run.ended_at if run.state in _OVER else _forecast(run, of)
     norm = comparison.judge(level, figures.sent, received, waiting)
-    stops = _stops(run, figures, of)
+    over = run.state in (RunState.SENT, RunState.FINISHED)
+    stops = _lacks(run, figures, of) if over else _stops(run, figures, of)
     judged = traffic_light.judge(run.state, done, _due(run, figures, of), norm, of.now, stops)
     return replace(_made(run, figures, level, done, judged, of), **_standstill(run, judged, of))
 
@@ -152,6 +158,15 @@ def _due(run: RunSummary, figures: Figures, of: _PageData) -> Due:
     """Return by when the run must be done; the window's end matters while something is to be sent."""
     sends = figures.waiting or run.state is RunState.PLANNED
     return Due(of.deadline(run), of.window(run).end if sends else None)
+
+
+def _lacks(run: RunSummary, figures: Figures, of: _PageData) -> Judged | None:
+    """Say why a run that is over can't be said to have been sent; None if it was."""
+    if of.cut_off.get(run.id):
+        return traffic_light.CUT_OFF
+    if figures.unknown > _UNCLEAR * figures.eligible:
+        return traffic_light.UNCLEAR
+    return None if figures.sent or not figures.eligible else traffic_light.NONE_SENT
 
 
 def _sent_run(run: RunSummary) -> SentRun:

@@ -63,6 +63,9 @@ LATE = Judged(Light.BAD, say("after the deadline"))
 AFTER_WINDOW = Judged(Light.BAD, say("after the window's end"))
 PASSED = Judged(Light.BAD, say("the deadline has passed"))
 MISSED = Judged(Light.BAD, say("below the norm of 92 %"))
+CUT_OFF = Judged(Light.BAD, say("its time ended before all was sent"))
+NONE_SENT = Judged(Light.BAD, say("no message went out"))
+UNCLEAR = Judged(Light.WAIT, say("of many messages nobody knows whether they went out"))
 NO_FORECAST = Judged(Light.WAIT, say("no forecast: nothing can be sent now"))
 NOT_YET = Judged(Light.WAIT, say("waits for its hours"))
 TURN = Judged(Light.WAIT, say("waits for its turn: another run is sent first"))
@@ -84,6 +87,9 @@ ADVICE: dict[Judged, Said] = {
     REFUSING: say("It is tried again by itself, slowly; ask the carrier about its limits if it lasts."),
     CLOSED: say("Tell those who run Loa that its worker must be started."),
     STILL: say("Look at the links; tell those who run Loa if they are at work."),
+    CUT_OFF: say("A follow-up reaches those who got nothing."),
+    NONE_SENT: say("A follow-up reaches those who got nothing."),
+    UNCLEAR: say("Ask the carrier about them, then send them again or leave them."),
 }
 NO_END = Judged(Light.WAIT, say("the carrier has not said that it has ended"))
 NO_FIGURES = Judged(Light.WAIT, say("the carrier's figures are still to come"))
@@ -106,12 +112,16 @@ def judge(
     now: datetime,
     stops: Judged | None = None,
 ) -> Judged:
-    """Return the worst that applies to a run. done: its end, or the forecast; stops: why nothing is sent."""
+    """Return the worst that applies to a run. done: its end, or the forecast.
+
+    stops: why nothing of a running one is sent, or why one that is over can't be said to have been sent.
+    """
     if state is RunState.CANCELLED:
         return CANCELLED
     if state is RunState.PLANNED:
         return _not_begun(due, now)
-    if state is RunState.RUNNING and stops is not None and stops.light is Light.BAD:
+    told = state in (RunState.RUNNING, RunState.SENT, RunState.FINISHED)
+    if told and stops is not None and stops.light is Light.BAD:
         return stops
     late = None if done is None else _late(state, done, due)
     if late is not None:
@@ -120,7 +130,7 @@ def judge(
         return MISSED
     if state in UNDER_WAY and done is None:
         return NO_FORECAST
-    if state is RunState.RUNNING and stops is not None:
+    if told and stops is not None:
         return stops
     return _good(norm, due.deadline is not None)
 

@@ -15,6 +15,7 @@ from sqlalchemy import update
 
 from app.core import areas, clock
 from app.core.states import DeliveryState as S
+from app.core.states import NotSent
 from app.database import models as m
 from app.database.connection import Database
 from app.reports.build import carrier_report, comparison, consolidated, erased_run_snapshot
@@ -172,6 +173,22 @@ def test_in_time_is_said_when_it_is_known(db: Database) -> None:
     assert told(NOW + DAY, "run_2") == ("Chưa đến hạn", NOTHING)
     assert told(NOW - HOUR, "run_2") == ("Không", NOTHING)
     assert told(T0 - 1, "run_1") == ("Không", NOTHING)
+
+
+@pytest.mark.parametrize("unsent", [0, 3])
+def test_what_its_time_left_unsent_was_not_sent_in_time(db: Database, unsent: int) -> None:
+    scene = Scene("finished")
+    for _ in range(9):
+        scene.message(S.DELIVERED)
+    for _ in range(unsent):
+        scene.message(S.NOT_SENT, reason=NotSent.WINDOW_CLOSED)
+    scene.save(db)
+    ended = update(m.runs).values(ended_at=T0 + HOUR, closing=NotSent.WINDOW_CLOSED)
+    db.write(lambda c: c.execute(ended))
+    due(db, NOW + DAY)
+    assert said(form_5(db), "run_1")["sent_in_time"] == ("Không" if unsent else "Có")
+    line = json.loads(render(db.read(consolidated.build, 1, NOW), Format.JSON).content)["runs"][0]
+    assert (line["sent_in_time"], line["late"]) == (not unsent, bool(unsent))
 
 
 def test_of_a_carrier_that_has_said_nothing_nothing_is_known(db: Database) -> None:

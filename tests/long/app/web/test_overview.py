@@ -15,7 +15,7 @@ from app.campaigns import lifecycle
 from app.campaigns.carrier_audience import Audience, Basis
 from app.core import clock
 from app.core.states import DeliveryState as State
-from app.core.states import RunState
+from app.core.states import NotSent, RunState
 from app.database.connection import Database
 from app.database.models import campaigns, directives, links, run_counts, runs, tallies
 from app.directives.status import status
@@ -235,6 +235,45 @@ def done_runs(db: Database, ago_ms: int = 0) -> None:
     db.write(write)
 
 
+@pytest.mark.parametrize(
+    ("closing", "state", "reason", "light", "words"),
+    [
+        (
+            NotSent.WINDOW_CLOSED,
+            State.NOT_SENT,
+            NotSent.WINDOW_CLOSED,
+            Light.BAD,
+            "hết thời gian gửi khi chưa gửi hết",
+        ),
+        (None, State.UNKNOWN, 0, Light.WAIT, "nhiều tin chưa rõ đã được gửi đi hay chưa"),
+        (None, State.NOT_SENT, NotSent.DO_NOT_SEND, Light.BAD, "không tin nào được gửi đi"),
+    ],
+)
+def test_a_run_that_is_over_and_was_not_sent_is_not_green(
+    pages_db: Database,
+    signed_in: In,
+    closing: NotSent | None,
+    state: State,
+    reason: int,
+    light: Light,
+    words: str,
+) -> None:
+    scene.build(pages_db)
+    done_runs(pages_db)
+    pages_db.write(
+        lambda c: c.execute(update(directives).values(report_deadline=clock.now_ms() + 9 * scene.DAY))
+    )
+    assert lights(pages_db, 1) == (Light.GOOD, True)
+    ended = update(runs).where(runs.c.id == 1).values(closing=closing)
+    pages_db.write(lambda c: c.execute(ended))
+    counts = update(tallies).where(tallies.c.run_id == 1).values(state=int(state), reason=int(reason))
+    pages_db.write(lambda c: c.execute(counts))
+    assert lights(pages_db, 1) == (light, closing is None)
+    paper = signed_in("auditor")
+    for path in ("/", "/campaigns/1", "/runs/1"):
+        assert words in text(paper.get(path).text), path
+
+
 @pytest.mark.parametrize("third", ["planned", "cancelled"])
 def test_two_good_runs_of_three_are_said_to_be_that_and_not_green(
     pages_db: Database, signed_in: In, third: str
@@ -285,6 +324,8 @@ def test_a_letter_whose_work_ended_long_ago_is_judged_by_it(
     assert (letter.judged.light, letter.judged.part) == (Light.OFF, (2, 3))
     done = {"state": "finished", "ended_at": clock.now_ms() - 8 * scene.DAY}
     pages_db.write(lambda c: c.execute(update(runs).where(runs.c.id == 3).values(done)))
+    sent = {"campaign_id": 1, "run_id": 3, "batch_id": 4, "state": int(State.SUBMITTED), "reason": 0, "n": 9}
+    pages_db.write(lambda c: c.execute(insert(tallies).values(sent | {"segments": 9})))
     found = pages_db.read(overview_scene.scene, None)
     (letter,) = [each for each in found.letters if each.number == "303/CAT-PA05"]
     assert letter.judged == traffic_light.IN_TIME  # the norm is not met by all
