@@ -32,7 +32,7 @@ from app.database.models import attachments, batches, receipt_files, recordings,
 from app.file_import.spool import folder_of
 from app.file_import.upload import Admit, NoRoom, Upload, received, require_room
 from app.security import Caller, sessions
-from app.security.authorization import CSRF_FIELD, OWED
+from app.security.authorization import CSRF_FIELD, OWED, require_still
 
 _CLEAN, _FOUND = 0, 1  # exit status of clamscan and clamdscan; wrappers of other scanners return the same
 _SAID = 300  # characters of its output that are logged
@@ -123,12 +123,14 @@ async def taken(
 
     more: `field_limit`, bytes of all fields beside the file, where they hold more than names.
 
-    A page's form must show its CSRF token before any byte is stored; a complete file must pass the scanner.
+    A page's form must show its CSRF token before any byte is stored; a complete file must pass the scanner,
+    and its sender must still have the right to hand it in.
     """
     kind = request.headers.get("content-type", "")
     await _require_room(request, settings, folder)
     async with received(_body(request, limit), folder, kind, limit, _admit(request), **more) as upload:
         await require_clean(settings, upload.path)
+        await require_still(request)
         yield upload
 
 

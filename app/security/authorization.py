@@ -96,6 +96,13 @@ async def still_admitted(request: Request) -> bool:
     return True
 
 
+async def require_still(request: Request) -> None:
+    """Raise as `permit` does, once a body has come that took its time: rights may have ended meanwhile."""
+    operation = str(request.scope["route"].name)
+    asked = replace(_asked(request, operation), csrf=None)
+    await cast(Database, request.app.state.db).aread(_admit, asked, {})
+
+
 async def _require_token(request: Request, operation: str, token: str) -> None:
     """Raise CsrfRefused unless the form repeats the session's token; streamed forms are checked later."""
     if operation in _STREAMED and request.headers.get("content-type", "").startswith("multipart/"):
