@@ -20,8 +20,8 @@ from app.campaigns.quiet_hours import DayHours
 from app.core import clock
 from app.core.answer_kinds import AnswerKind, Unanswered
 from app.core.errors import Conflict, Invalid
-from app.core.states import CampaignState, NotSent, RunState, move_run
-from app.database.models import answers, campaigns, runs
+from app.core.states import CampaignState, DeliveryState, NotSent, RunState, move_run
+from app.database.models import answers, campaigns, runs, tallies
 from app.ledger import approval_digest
 from app.security import audit
 from app.security.credential_provenance import behind
@@ -59,8 +59,9 @@ class AnswerRequest:
 class AnswerText:
     """An answer text. id: of the campaign by which it is submitted, approved and withdrawn.
 
-    in_use: messages of its kind are answered with it now; answered: messages that it was sent or queued for;
-    unanswered: of its kind, by why they get no answer, whichever text was in use.
+    in_use: messages of its kind are answered with it now; answered: messages that it was sent or queued for,
+    without those for which it could not go out; unanswered: of its kind, by why they get no answer,
+    whichever text was in use.
     """
 
     id: int
@@ -137,6 +138,10 @@ def _shown(connection: Connection, rows: Sequence[Record]) -> list[AnswerText]:
     whys = select(a.kind, a.why, func.count()).where(a.why.is_not(None)).group_by(a.kind, a.why)
     for kind, why, n in connection.execute(whys.order_by(a.kind, a.why)):
         not_given.setdefault(kind, {})[Unanswered(why)] = int(n)
+    for row in connection.execute(_NOT_SENT):
+        given[row.answers_of] = given.get(row.answers_of, 0) - row.n
+        whys_of, why = not_given.setdefault(row.answers_to, {}), _WHY.get(row.reason, Unanswered.LATE)
+        whys_of[why] = whys_of.get(why, 0) + int(row.n)
     return [
         AnswerText(
             id=row.id,
@@ -153,6 +158,18 @@ def _shown(connection: Connection, rows: Sequence[Record]) -> list[AnswerText]:
         )
         for row in rows
     ]
+
+
+# Answers that were queued and did not go out.
+_NOT_SENT = (
+    select(campaigns.c.answers_of, campaigns.c.answers_to, tallies.c.reason, func.sum(tallies.c.n).label("n"))
+    .join(tallies, tallies.c.campaign_id == campaigns.c.id)
+    .where(campaigns.c.answers_of.is_not(None))
+    .where(tallies.c.state.in_((DeliveryState.NOT_SENT, DeliveryState.EXCLUDED)))
+    .group_by(campaigns.c.answers_of, campaigns.c.answers_to, tallies.c.reason)
+    .having(func.sum(tallies.c.n) > 0)
+)
+_WHY = {NotSent.CANCELLED: Unanswered.STOPPED, NotSent.DO_NOT_SEND: Unanswered.LISTED}
 
 
 # ---- What the life of a campaign asks

@@ -243,10 +243,11 @@ def show(campaign_id: Number, as_json: Json = False) -> None:
             db.read(queries.dossier, campaign_id), lambda run: db.read(forecast, run, clock.now())
         ),
     )
+    calls = {run.id for run in found.runs if run.audience is not None and run.audience.spoken}
     cost = {
-        "subscribers": sum(each.subscribers for each in forecasts),
+        "subscribers": sum(each.subscribers for each in forecasts if each.run_id not in calls),
         "sms_parts": sum(each.segments for each in forecasts),
-    }
+    } | ({"called": sum(each.subscribers for each in forecasts if each.run_id in calls)} if calls else {})
     shown = to_jsonable_python(found)
     for language, advice in () if as_json else shown["advice"].items():
         shown["advice"][language] = [f"{kind} at character {at + 1}: {words}" for at, kind, words in advice]

@@ -32,3 +32,4 @@ class Unanswered(StrEnum):
     PART = "part"  # one part of a long message, which is answered as a whole or not at all
     RESTORED = "restored"  # it came before the database was put back: perhaps it was answered
     STOPPED = "stopped"  # a person has cancelled the run of these answers
+    LATE = "late"  # it was queued, and could not go out within its time

@@ -35,6 +35,7 @@ UNANSWERED: dict[str, Said] = {
     Unanswered.PART: say("a part of a long message"),
     Unanswered.RESTORED: say("came before the database was put back"),
     Unanswered.STOPPED: say("a person has cancelled the run"),
+    Unanswered.LATE: say("could not go out in time"),
 }
 DECISIONS: dict[str, Said] = {
     "approved": say("approved"),

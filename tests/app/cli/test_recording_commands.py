@@ -52,7 +52,7 @@ def test_a_run_that_calls_is_added_and_not_submitted_without_a_recording(
     shell(campaign_commands.app, "submit", campaign)
     shown = json.loads(shell(campaign_commands.app, "show", campaign, "--json"))
     assert [each["wording"] for each in shown["recordings"]] == [WORDS]
-    assert shown["cost"]["sms_parts"] == 0
+    assert shown["cost"] == {"subscribers": 0, "sms_parts": 0, "called": 9000}
 
 
 @pytest.mark.parametrize("content", [None, b"<html></html>"])

@@ -186,6 +186,8 @@ async def test_an_answer_that_could_not_go_out_in_time_is_not_sent_any_more(worl
     assert send(world) == [(int(OTHERS), TEXTS[OTHER])]
     closed = select(deliveries.c.phone).where(deliveries.c.reason == NotSent.WINDOW_CLOSED)
     assert world.db.read(lambda c: c.execute(closed).scalars().all()) == [int(PHONE)]
+    (told,) = world.db.read(answers.page)
+    assert (told.answered, told.unanswered) == (1, {Unanswered.LATE: 1})
 
 
 async def test_forged_receipts_and_senders_without_a_number_get_no_answer(world: World) -> None:
