@@ -19,21 +19,23 @@ MOST = 20
 
 @dataclass(frozen=True, slots=True)
 class ToStart:
-    """An approved run that nobody has started. people: who will get the text."""
+    """An approved run that nobody has started. people: who will get the text; of: the number of such runs."""
 
     run_id: int
     carrier: str
     campaign: str
     people: int
+    of: int
 
 
 @dataclass(frozen=True, slots=True)
 class SuspendedRun:
-    """A run that has paused itself, and that a person must look at."""
+    """A run that has paused itself, and that a person must look at; of: how many such runs there are."""
 
     run_id: int
     carrier: str
     campaign: str
+    of: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,8 @@ def suspended(connection: Connection, carrier: str | None) -> list[SuspendedRun]
 @cache
 def _suspended(carrier: str | None) -> Select[Any]:
     r = runs.c
-    query = select(r.id, r.carrier, campaigns.c.name).join(campaigns, campaigns.c.id == r.campaign_id)
+    query = select(r.id, r.carrier, campaigns.c.name, func.count().over())
+    query = query.join(campaigns, campaigns.c.id == r.campaign_id)
     query = query.where(r.state == RunState.PAUSED.value, r.suspended.is_not(None))
     query = query if carrier is None else query.where(r.carrier == carrier)
     return query.order_by(r.id).limit(MOST)
@@ -95,7 +98,11 @@ def _to_start(carrier: str | None) -> Select[Any]:
         .scalar_subquery()
     )
     query = (
-        select(r.id, r.carrier, campaigns.c.name, func.coalesce(audiences.c.estimated, accepted))
+        select(
+            *(r.id, r.carrier, campaigns.c.name),
+            func.coalesce(audiences.c.estimated, accepted),
+            func.count().over(),
+        )
         .join(campaigns, campaigns.c.id == r.campaign_id)
         .outerjoin(audiences, audiences.c.run_id == r.id)
         .where(planned(carrier))

@@ -263,6 +263,20 @@ def test_each_role_is_told_what_to_press(province: Database, signed_in: In) -> N
     assert "Bắt đầu gửi cho" not in todo  # an approver starts nothing
 
 
+def test_runs_that_found_no_place_are_counted(province: Database, signed_in: In) -> None:
+    """Twenty are named."""
+    paper = signed_in("admin")
+    row = province.read(lambda c: c.execute(select(runs).where(runs.c.id == 3)).one())._asdict()
+    more = [row | {"id": 100 + n, "carrier": f"carrier{n}"} for n in range(24)]
+    province.write(lambda c: c.execute(insert(runs), more))
+    todo = re.findall(r'id="todo".*?</section>', paper.get("/").text, re.S)[0]
+    assert "Còn 5 đợt gửi nữa đã được duyệt, chưa ai bắt đầu." in text(todo)
+    paused = update(runs).where(runs.c.id >= 100).values(state="paused", suspended="failed")
+    province.write(lambda c: c.execute(paused))
+    todo = re.findall(r'id="todo".*?</section>', paper.get("/").text, re.S)[0]
+    assert "Còn 4 đợt gửi nữa đã tự tạm dừng." in text(todo)
+
+
 def test_a_letter_leads_to_its_page(province: Database, signed_in: In) -> None:
     assert '<h3><a href="/directives/1">303/CAT-PA05</a></h3>' in signed_in("admin").get("/").text
 
