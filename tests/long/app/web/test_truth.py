@@ -271,7 +271,8 @@ def test_runs_that_found_no_place_are_counted(province: Database, signed_in: In)
     province.write(lambda c: c.execute(insert(runs), more))
     todo = re.findall(r'id="todo".*?</section>', paper.get("/").text, re.S)[0]
     assert "Còn 5 đợt gửi nữa đã được duyệt, chưa ai bắt đầu." in text(todo)
-    paused = update(runs).where(runs.c.id >= 100).values(state="paused", suspended="failed")
+    why = {"cause": "failed", "bad": 61, "of": 300, "reasons": {}, "at": 1_706_000_000_000}
+    paused = update(runs).where(runs.c.id >= 100).values(state="paused", suspended=why)
     province.write(lambda c: c.execute(paused))
     todo = re.findall(r'id="todo".*?</section>', paper.get("/").text, re.S)[0]
     assert "Còn 4 đợt gửi nữa đã tự tạm dừng." in text(todo)
