@@ -88,6 +88,18 @@ def test_work_is_done_after_so_many_open_hours(
     assert finish(window, at(start), open_hours * 3600) == (end and at(end))
 
 
+def test_hours_begin_and_end_on_the_minute_whatever_the_second_now() -> None:
+    odd = timedelta(seconds=30, microseconds=7)
+    assert next_change(DAILY, at("0 08:00") + odd) == at("0 21:00")
+    assert next_change(DAILY, at("0 22:00") + odd) == at("1 07:00")
+    assert finish(DAILY, at("0 03:00") + odd, 3600) == at("0 08:00")
+
+
+def test_less_than_a_second_of_work_waits_for_the_opening_as_well() -> None:
+    assert finish(DAILY, at("0 03:00"), 0.5) == at("0 07:00") + timedelta(seconds=0.5)
+    assert finish(DAILY, at("0 03:00"), 0.0) == at("0 03:00")
+
+
 def test_a_finish_beyond_the_calendar_is_none() -> None:
     assert finish(DAILY, MONDAY, 1e13) is None
     assert finish(DAILY, MONDAY, float("1e300")) is None

@@ -10,12 +10,15 @@ from hypothesis import strategies as st
 
 from app.core.errors import Conflict
 from app.core.states import (
+    MAX_PARTS,
     CampaignState,
     DeliveryState,
     DeliveryStatus,
     NotSent,
     RunState,
+    apply_answer,
     apply_receipt,
+    kept_reason,
     move_campaign,
     move_run,
 )
@@ -90,3 +93,180 @@ def test_only_the_written_moves_are_moves() -> None:
         move_run("finished", RunState.PAUSED)
     with pytest.raises(Conflict, match="rejected; it can't become approved"):
         move_campaign("rejected", CampaignState.APPROVED)
+
+
+def test_what_is_stored_has_the_numbers_that_are_stored() -> None:
+    assert {state.name: state.value for state in DeliveryState} == {
+        "QUEUED": 0,
+        "SUBMITTED": 1,
+        "UNKNOWN": 2,
+        "REJECTED": 3,
+        "UNDELIVERED": 4,
+        "EXPIRED": 5,
+        "RELAYED": 6,
+        "DELIVERED": 7,
+        "NOT_SENT": 8,
+        "EXCLUDED": 9,
+    }
+    assert {why.name: why.value for why in NotSent} == {
+        "CANCELLED": 20,
+        "WINDOW_CLOSED": 21,
+        "REPEATED": 22,
+        "WRITTEN_OFF": 23,
+        "DO_NOT_SEND": 24,
+        "OTHER_ROUND": 25,
+    }
+    assert max(Reason) < min(NotSent), "they share a column"
+
+
+def test_the_bits_of_all_parts_fit_a_small_integer_of_either_engine() -> None:
+    assert (1 << MAX_PARTS) - 1 == 0x7FFF
+
+
+HANDSET = (ReceiptStatus.DELIVERED, ReceiptLevel.HANDSET, Reason.NONE)
+OPERATOR = (ReceiptStatus.DELIVERED, ReceiptLevel.OPERATOR, Reason.NONE)
+FAILED = (ReceiptStatus.UNDELIVERED, ReceiptLevel.HANDSET, Reason.BARRED)
+EXPIRED = (ReceiptStatus.EXPIRED, ReceiptLevel.HANDSET, Reason.NONE)
+ON_WAY = (ReceiptStatus.IN_TRANSIT, ReceiptLevel.OPERATOR, Reason.NONE)
+
+
+@pytest.mark.parametrize(
+    ("receipts", "state", "reason"),
+    [
+        ([HANDSET, HANDSET], DeliveryState.DELIVERED, Reason.NONE),
+        ([OPERATOR, OPERATOR], DeliveryState.RELAYED, Reason.NONE),
+        ([HANDSET, OPERATOR], DeliveryState.RELAYED, Reason.NONE),
+        ([OPERATOR, HANDSET], DeliveryState.RELAYED, Reason.NONE),
+        ([HANDSET, FAILED], DeliveryState.UNDELIVERED, Reason.BARRED),
+        ([OPERATOR, FAILED], DeliveryState.UNDELIVERED, Reason.BARRED),
+        ([OPERATOR, EXPIRED], DeliveryState.EXPIRED, Reason.EXPIRED),
+        ([FAILED, EXPIRED], DeliveryState.UNDELIVERED, Reason.BARRED),
+        ([OPERATOR], DeliveryState.SUBMITTED, Reason.NONE),
+        ([ON_WAY, ON_WAY], DeliveryState.SUBMITTED, Reason.NONE),
+    ],
+)
+def test_a_message_is_what_all_of_its_parts_are(
+    receipts: list[tuple[ReceiptStatus, ReceiptLevel, Reason]], state: DeliveryState, reason: Reason
+) -> None:
+    standing = after([(part, *receipt) for part, receipt in enumerate(receipts)], 2)
+    assert (standing.state, standing.reason) == (state, reason)
+
+
+def test_each_receipt_is_a_bit_of_its_part() -> None:
+    standing = after([(0, *OPERATOR), (1, *HANDSET), (2, *FAILED)])
+    assert (standing.delivered, standing.relayed, standing.failed, standing.on_way) == (
+        0b010,
+        0b001,
+        0b100,
+        0,
+    )
+
+
+@pytest.mark.parametrize("others", [HANDSET, OPERATOR, FAILED, ON_WAY])
+def test_an_unknown_message_was_accepted_once_the_carrier_speaks_of_every_part(
+    others: tuple[ReceiptStatus, ReceiptLevel, Reason],
+) -> None:
+    standing = after([(0, *others)], 2, DeliveryState.UNKNOWN)
+    assert standing.state == DeliveryState.UNKNOWN
+    standing = apply_receipt(standing, 1, *ON_WAY)
+    assert standing.state == DeliveryState.SUBMITTED
+    assert standing.reason == (Reason.BARRED if others is FAILED else Reason.NONE)
+
+
+def test_what_is_on_its_way_says_nothing_of_a_message_that_was_accepted() -> None:
+    accepted = DeliveryStatus(DeliveryState.SUBMITTED, Reason.NONE, 1)
+    assert apply_receipt(accepted, 0, *ON_WAY) is accepted
+
+
+def test_what_was_refused_stays_so_until_all_of_it_has_arrived() -> None:
+    refused = DeliveryStatus(DeliveryState.REJECTED, Reason.FILTERED, 2)
+    half = apply_receipt(refused, 0, *HANDSET)
+    assert (half.state, half.reason) == (DeliveryState.REJECTED, Reason.FILTERED)
+    assert apply_receipt(half, 1, *FAILED).state == DeliveryState.REJECTED
+    assert apply_receipt(half, 1, *OPERATOR).state == DeliveryState.RELAYED
+
+
+@pytest.mark.parametrize(("reason", "kept"), [(Reason.WRONG_REQUEST, 9), (19, 19), (20, 1), (25, 1)])
+def test_a_reason_of_ours_goes_and_a_carrier_s_is_kept(reason: int, kept: int) -> None:
+    assert kept_reason(reason, Reason.OTHER) == kept
+
+
+SUBMITTED, UNKNOWN, REJECTED, QUEUED = (
+    DeliveryState.SUBMITTED,
+    DeliveryState.UNKNOWN,
+    DeliveryState.REJECTED,
+    DeliveryState.QUEUED,
+)
+
+
+def status(state: DeliveryState, parts: int = 2, reason: int = 0, **bits: int) -> DeliveryStatus:
+    return DeliveryStatus(state, reason, parts, **bits)
+
+
+@pytest.mark.parametrize(
+    ("earlier", "answer", "resent", "then"),
+    [
+        # An answer after receipts: what they said counts.
+        (status(UNKNOWN), status(SUBMITTED), False, status(SUBMITTED)),
+        (
+            status(UNKNOWN, delivered=0b11),
+            status(SUBMITTED),
+            False,
+            status(DeliveryState.DELIVERED, delivered=0b11),
+        ),
+        (
+            status(UNKNOWN, delivered=0b01, relayed=0b10),
+            status(SUBMITTED),
+            False,
+            status(DeliveryState.RELAYED, delivered=0b01, relayed=0b10),
+        ),
+        (
+            status(UNKNOWN, reason=Reason.BARRED, failed=0b01),
+            status(SUBMITTED, failed=0b10),
+            False,
+            status(DeliveryState.UNDELIVERED, reason=Reason.BARRED, failed=0b11),
+        ),
+        (status(UNKNOWN, reason=NotSent.WRITTEN_OFF), status(SUBMITTED), False, status(SUBMITTED)),
+        # Sent again: failures of the earlier sending are those of the earlier sending.
+        (
+            status(DeliveryState.UNDELIVERED, reason=Reason.BARRED, failed=0b11),
+            status(SUBMITTED),
+            True,
+            status(SUBMITTED),
+        ),
+        # Never fewer parts than before.
+        (status(UNKNOWN, 3), status(SUBMITTED, 2), True, status(SUBMITTED, 3)),
+        (status(UNKNOWN, 2), status(SUBMITTED, 3), True, status(SUBMITTED, 3)),
+        (status(UNKNOWN, 3), status(SUBMITTED, 2), False, status(SUBMITTED, 2)),
+        (
+            status(UNKNOWN, 3, delivered=0b001),
+            status(REJECTED, 1, Reason.FILTERED),
+            False,
+            status(REJECTED, 3, Reason.FILTERED, delivered=0b001),
+        ),
+        (
+            status(UNKNOWN, 3, relayed=0b001),
+            status(REJECTED, 1, Reason.FILTERED),
+            False,
+            status(REJECTED, 3, Reason.FILTERED, relayed=0b001),
+        ),
+        (
+            status(UNKNOWN, 3),
+            status(REJECTED, 1, Reason.FILTERED),
+            False,
+            status(REJECTED, 1, Reason.FILTERED),
+        ),
+        (
+            status(UNKNOWN, 3, delivered=0b001),
+            status(SUBMITTED, 2),
+            False,
+            status(SUBMITTED, 2, delivered=0b001),
+        ),
+        # Put off: nothing is sent, and its parts are those it had.
+        (status(UNKNOWN, 3), status(QUEUED, 1), True, status(QUEUED, 3)),
+    ],
+)
+def test_an_answer_counts_with_what_receipts_have_said_before_it(
+    earlier: DeliveryStatus, answer: DeliveryStatus, resent: bool, then: DeliveryStatus
+) -> None:
+    assert apply_answer(earlier, answer, resent) == then
