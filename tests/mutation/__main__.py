@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 
 from tests.mutation.choice import choose_tests, runs_at_import
-from tests.mutation.mutants import ROOT
+from tests.mutation.mutants import ROOT, Mutant
 from tests.mutation.reach import ARGUMENTS, Reach, digest, look
 from tests.mutation.targets import TARGETS, TESTS, Target, all_files, equivalents, mutants_of
 from tests.mutation.trial import Outcome, Trial, Try, try_at_import
@@ -63,12 +63,14 @@ def reached() -> Reach:
     """Which test runs which line; taken where it is not known, or files have changed since."""
     file, files = BUILD / "reach.json", all_files()
     reach = Reach.read(file)
-    if reach.changed(files):
-        reach = Reach()
     modules = sorted(
         path.relative_to(ROOT).as_posix() for folder in TESTS for path in (ROOT / folder).rglob("test_*.py")
     )
-    if changed := reach.changed(modules):
+    other = reach.changed(files)
+    if any(each not in reach.digests for each in other):
+        reach = Reach()  # a file that nobody has looked at
+    again = {*reach.changed(modules), *reach.forget_files(other)}
+    if changed := sorted(again.intersection(modules)):
         print(f"Looking which lines {len(changed)} modules of tests run", flush=True)
         reach.forget(changed)
 
@@ -81,19 +83,29 @@ def reached() -> Reach:
     return Reach.read(file)
 
 
-def tried(tries: Sequence[Try], reach: Reach, file: Path) -> list[Outcome]:
-    """Try all of them; outcomes are written to the file one by one."""
+def tried(chosen: Sequence[Mutant], reach: Reach, longest_s: float, file: Path) -> list[Outcome]:
+    """Try all of them, by the tests of their own modules first; keep outcomes in the file."""
+    file.unlink(missing_ok=True)
+    outcomes: dict[str, Outcome] = {}
+    for own in (True, False):
+        tries = [Try(each, choose_tests(each, reach, longest_s, own=own)) for each in chosen]
+        if own:
+            tries = [one for one in tries if one.tests]
+        for outcome in _tried(tries, reach, file):
+            outcomes[outcome.id] = outcome
+        chosen = [each for each in chosen if each.id not in outcomes or outcomes[each.id].outcome != "found"]
+    return list(outcomes.values())
+
+
+def _tried(tries: Sequence[Try], reach: Reach, file: Path) -> list[Outcome]:
     late = [one for one in tries if one.tests and not runs_at_import(one.mutant, reach)]
     early = [one for one in tries if one not in late]
     left = file.with_suffix(".left")
-    file.unlink(missing_ok=True)
     left.write_text("[]", encoding="utf-8")
 
     def report(outcome: Outcome) -> None:
         with file.open("a", encoding="utf-8") as lines:
             lines.write(json.dumps(asdict(outcome)) + "\n")
-        if outcome.outcome != "found":
-            print(f"{outcome.outcome:8} {outcome.seconds:6.1f} s  {outcome.id}  ({outcome.by})", flush=True)
 
     def run() -> None:
         trial = Trial(late, all_files(), reach, report)
@@ -104,10 +116,16 @@ def tried(tries: Sequence[Try], reach: Reach, file: Path) -> list[Outcome]:
     if late:
         in_fork(run)
     again = set(json.loads(left.read_text("utf-8")))
+    left.unlink()
     for one in [*(one for one in late if one.mutant.id in again), *early]:
         report(try_at_import(one, reach))
+    return read(file)
+
+
+def read(file: Path) -> list[Outcome]:
+    """The outcomes in a file, the last of each mutant."""
     lines = file.read_text("utf-8").splitlines() if file.exists() else []
-    return [Outcome(**json.loads(line)) for line in lines]
+    return list({each["id"]: Outcome(**each) for each in map(json.loads, lines)}.values())
 
 
 def score(outcomes: Sequence[Outcome], size: int) -> dict[str, Any]:
@@ -123,6 +141,14 @@ def score(outcomes: Sequence[Outcome], size: int) -> dict[str, Any]:
     figures["raw"] = round(100 * count["found"] / max(1, count["found"] + count["lives"]), 1)
     figures["within"] = [round(100 * bound, 1) for bound in _interval(share, real, rest)]
     return figures
+
+
+def show(outcomes: Sequence[Outcome]) -> None:
+    """Print those that were not found and are not judged."""
+    known = equivalents()
+    for each in outcomes:
+        if each.outcome != "found" and each.id not in known:
+            print(f"{each.outcome:8} {each.seconds:6.1f} s  {each.id}  ({each.by})", flush=True)
 
 
 def _interval(share: float, count: int, rest: float) -> tuple[float, float]:
@@ -144,13 +170,16 @@ def main(given: argparse.Namespace) -> int:
         target = TARGETS.get(name) or Target((name,))
         chosen, size = mutants_of(target, given.seed, given.sample)
         file = BUILD / f"{name.replace('/', '-')}.jsonl"
+        found: dict[str, Outcome] = {}
         if given.living:
-            lines = map(json.loads, file.read_text("utf-8").splitlines())
-            living = {each["id"] for each in lines if each["outcome"] != "found"}
-            chosen, file = [each for each in chosen if each.id in living], file.with_suffix(".again.jsonl")
-        tries = [Try(each, choose_tests(each, reach, given.longest)) for each in chosen]
-        print(f"{name}: {len(chosen)} of {size} mutants", flush=True)
-        figures[name] = score(tried(tries, reach, file), size)
+            found = {each.id: each for each in read(file) if each.outcome == "found"}
+        print(f"{name}: {len(chosen)} of {size} mutants, {len(found)} found before", flush=True)
+        again = [each for each in chosen if each.id not in found]
+        new = tried(again, reach, given.longest, BUILD / "now.jsonl")
+        kept = [found[each.id] for each in chosen if each.id in found] + new
+        file.write_text("".join(json.dumps(asdict(each)) + "\n" for each in kept), encoding="utf-8")
+        figures[name] = score(kept, size)
+        show(kept)
         print(f"{name}: {json.dumps(figures[name])}", flush=True)
     figures_file = Path(given.out)
     figures_file.parent.mkdir(parents=True, exist_ok=True)

@@ -12,10 +12,16 @@ from tests.mutation.mutants import ROOT, Mutant
 from tests.mutation.reach import Reach
 
 
-def choose_tests(mutant: Mutant, reach: Reach, longest_s: float) -> list[str]:
-    """Tests of the lines of a mutant, the likeliest first: as many as take `longest_s` without it."""
+def choose_tests(mutant: Mutant, reach: Reach, longest_s: float, *, own: bool = False) -> list[str]:
+    """Tests of the lines of a mutant, the likeliest first: as many as take `longest_s` without it.
+
+    own: of its file's own module of tests alone, if it has one that runs it.
+    """
+    groups = _that_run(mutant, reach)
+    if own:
+        groups = [{test for test in tests if _is_own(mutant.file, test)} for tests in groups]
     chosen, left = [], longest_s
-    for test in _in_order(mutant.file, _that_run(mutant, reach), reach):
+    for test in _in_order(mutant.file, groups, reach):
         left -= reach.seconds[test]
         if left < 0 and chosen:
             break
@@ -63,6 +69,10 @@ def _group(file: str, tests: set[str], reach: Reach) -> Iterable[str]:
     for modules in near:
         for turn in zip_longest(*modules.values()):
             yield from (test for test in turn if test is not None)
+
+
+def _is_own(file: str, test: str) -> bool:
+    return _distance(file, test.partition("::")[0]) == 0
 
 
 def _distance(file: str, module: str) -> int:

@@ -49,14 +49,36 @@ class Reach:
 
     @classmethod
     def read(cls, file: Path) -> Reach:
-        return cls(**json.loads(file.read_text("utf-8"))) if file.exists() else cls()
+        if not file.exists():
+            return cls()
+        kept = json.loads(file.read_text("utf-8"))
+        names = kept.pop("names")
+        for lines in kept["lines"].values():
+            lines.update({line: [names[at] for at in tests] for line, tests in lines.items()})
+        return cls(**kept)
 
     def write(self, file: Path) -> None:
+        """Write it with numbers for tests: most lines are run by thousands of them."""
+        names = sorted({each for lines in self.lines.values() for tests in lines.values() for each in tests})
+        number = {name: at for at, name in enumerate(names)}
+        kept = asdict(self) | {"names": names}
+        kept["lines"] = {
+            each: {line: [number[test] for test in tests] for line, tests in lines.items()}
+            for each, lines in self.lines.items()
+        }
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps(asdict(self)), encoding="utf-8")
+        file.write_text(json.dumps(kept), encoding="utf-8")
 
     def changed(self, files: Sequence[str]) -> list[str]:
         return [file for file in files if self.digests.get(file) != digest(file)]
+
+    def forget_files(self, files: Sequence[str]) -> list[str]:
+        """Drop what is known of these files of the program; the modules of tests that run them."""
+        tests = {test for file in files for test in (*self.all_of(file), *self.failed)}
+        for file in files:
+            self.lines.pop(file, None)
+            self.at_import.pop(file, None)
+        return sorted({test.partition("::")[0] for test in tests})
 
     def forget(self, modules: Sequence[str]) -> None:
         """Drop what is known of these modules of tests."""
@@ -131,8 +153,8 @@ class Look:
         for file in self._files:
             known = self._reach.lines.setdefault(file, {})
             for line, contexts in data.contexts_by_lineno(str(ROOT / file)).items():
-                if "" in contexts:
-                    self._reach.at_import.setdefault(file, []).append(line)
+                if "" in contexts and line not in self._reach.at_import.setdefault(file, []):
+                    self._reach.at_import[file].append(line)
                 known[str(line)] = sorted({*known.get(str(line), ()), *contexts} - {""})
 
 

@@ -28,6 +28,20 @@ def test_the_pace_comes_down_by_the_part_refused_and_by_half_at_the_most() -> No
     assert second(ThrottleShare(100.0), 100, 90) == pytest.approx(0.55, abs=0.01)
 
 
+def test_each_second_is_judged_by_its_own_answers() -> None:
+    pace = ThrottleShare(100.0)
+    assert second(pace, 4, 1) == pytest.approx(0.80, abs=0.01)
+    assert second(pace, 4, 1) == pytest.approx(0.65, abs=0.01)
+    assert second(pace, 4, 0) == pytest.approx(0.70, abs=0.01)
+
+
+def test_the_pace_climbs_by_time_and_not_without_an_answer() -> None:
+    pace = ThrottleShare(100.0, share=0.5)
+    assert second(pace, 0, 0) == 0.5
+    pace._since -= 2.0
+    assert second(pace, 1, 0) == pytest.approx(0.5 + 4 * 0.05, abs=0.02)
+
+
 def test_within_a_second_the_answers_speak_of_one_moment() -> None:
     pace = ThrottleShare(100.0)
     for _ in range(50):
@@ -79,6 +93,17 @@ def test_slices_hold_everything_in_order_at_the_rate(
     for after, some in slices:
         assert after == pytest.approx(sent / pace.rate)
         sent += len(some) * segments
+
+
+@pytest.mark.parametrize(
+    ("segments", "per_submit", "sizes"),
+    [(1, 1, [10, 10, 4]), (1, 20, [20, 4]), (3, 1, [3] * 8), (10, 1, [1] * 24), (40, 1, [1] * 24)],
+)
+def test_a_slice_is_five_thousandths_of_a_second_or_one_call(
+    segments: int, per_submit: int, sizes: list[int]
+) -> None:
+    slices = ThrottleShare.slices(items(24, segments), per_submit, 2000.0)
+    assert [len(some) for _, some in slices] == sizes
 
 
 def test_a_run_s_share_slows_what_is_declared_reserved_and_sent() -> None:
@@ -144,7 +169,18 @@ def test_what_is_refused_by_chance_has_its_turn_soon(result: Deferred, pass_no: 
 
 @pytest.mark.parametrize(
     ("share", "answers", "throttled", "chance"),
-    [(1.0, 100, 1, True), (1.0, 10, 1, True), (1.0, 100, 50, False), (0.6, 100, 1, False)],
+    [
+        (1.0, 100, 1, True),
+        (1.0, 10, 1, True),
+        (1.0, 5, 1, True),
+        (1.0, 5, 2, False),
+        (1.0, 100, 10, True),
+        (1.0, 100, 11, False),
+        (1.0, 100, 50, False),
+        (0.9, 100, 1, True),
+        (0.89, 100, 1, False),
+        (0.6, 100, 1, False),
+    ],
 )
 def test_a_few_refusals_are_chance_while_the_pace_holds(
     share: float, answers: int, throttled: int, chance: bool
@@ -162,6 +198,17 @@ def test_what_is_late_moves_on_within_its_slot_and_not_behind_it() -> None:
     assert over.overrun(0.1)
 
 
+@pytest.mark.parametrize(("after", "over"), [(0.1, False), (0.495, False), (0.505, False), (0.52, True)])
+def test_a_slot_is_over_a_hundredth_of_a_second_behind_its_end(after: float, over: bool) -> None:
+    slot = Slot.of(clock.monotonic() + 60.0, 100, 200.0)
+    assert slot.overrun(after) is over
+
+
+@pytest.mark.parametrize(("end", "is_long"), [(0.049, False), (0.05, False), (0.051, True)])
+def test_a_slot_is_long_above_a_twentieth_of_a_second(end: float, is_long: bool) -> None:
+    assert Slot(0.0, end).is_long is is_long
+
+
 def test_a_fast_link_makes_up_for_what_is_late() -> None:
     now = clock.monotonic()
     slot = Slot.of(now - 0.01, 100, 10_000.0)
@@ -175,3 +222,20 @@ async def test_turns_come_no_quicker_than_the_rate() -> None:
         await pace.turn(started)
         pace.spend(started, 1, pace.rate)
     assert clock.monotonic() - started >= 49 / 1000 - 0.004
+
+
+def test_what_is_handed_over_takes_its_time_of_the_contract_s_rate() -> None:
+    pace = ThrottleShare(1000.0)
+    taken = 10 / (1000.0 * 0.9975)
+    ahead = clock.monotonic() + 60.0
+    pace.spend(ahead, 10, pace.rate)
+    assert pace._free == pytest.approx(ahead + taken, abs=1e-6)
+    pace.spend(ahead, 10, pace.rate)
+    assert pace._free == pytest.approx(ahead + 2 * taken, abs=1e-6)
+
+
+def test_of_what_is_late_three_thousandths_of_a_second_are_made_up_for() -> None:
+    pace, before = ThrottleShare(1000.0), clock.monotonic()
+    pace.spend(before - 60.0, 10, pace.rate)
+    since = pace._free - 10 / (1000.0 * 0.9975)
+    assert before - 0.003 - 1e-6 <= since <= clock.monotonic() - 0.003 + 1e-6

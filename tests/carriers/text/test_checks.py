@@ -24,6 +24,7 @@ def kinds(text: str) -> list[str]:
         ("https://congan.gov.vn@evil.top/a", "evil.top"),
         ("http://evil.top\\@congan.gov.vn", "evil.top"),
         ("https://evil.top:8443#congan.gov.vn", "evil.top"),
+        ("https://evil.top/://congan.gov.vn", "evil.top"),
         ("Thư gửi ai@evil.com", "evil.com"),
         ("Nhóm T.ME/VIECNHE", "t.me"),
         ("lừa.Co nguoi", "lừa.co"),  # telephones make a link of a forgotten blank as well
@@ -32,7 +33,7 @@ def kinds(text: str) -> list[str]:
 def test_a_link_is_an_error_that_names_the_host_a_browser_would_open(text: str, host: str) -> None:
     (finding,) = lint(text)
     assert (finding.kind, finding.severity) == ("link", Severity.ERROR)
-    assert f"links to {host}:" in finding.message
+    assert f"links to {host}: a link" in finding.message
 
 
 def test_a_link_is_marked_where_it_stands_without_the_full_stop_behind_it() -> None:
@@ -69,6 +70,7 @@ def test_a_full_stop_without_a_blank_is_no_link(text: str) -> None:
         ("SDT0912345601", "8491*****01"),
         ("Gọi (0212) 385 2001", "8421******01"),
         ("Gọi +44 20 7946 0018", "4420******18"),
+        ("Gọi 0912 345 67", "8491****67"),
         ("Gọi 1900 1234", "19001234"),
         ("Gọi tổng đài 18001234", "18001234"),
         ("Soạn tin gửi 8088", "8088"),
@@ -121,8 +123,17 @@ def test_a_demand_for_data_is_a_warning(text: str) -> None:
     assert (finding.kind, finding.severity) == ("data_request", Severity.WARNING)
 
 
-def test_a_demand_is_quoted_as_it_was_written() -> None:
-    assert '"OTP"' in lint("Hãy đọc mã OTP")[0].message
+def test_a_demand_is_quoted_as_it_was_written_and_marked_from_its_verb() -> None:
+    text = "Hãy đọc mã OTP"
+    (finding,) = lint(text)
+    assert '"OTP"' in finding.message
+    assert text[finding.position : finding.position + finding.length] == "đọc mã OTP"
+
+
+def test_a_short_number_is_marked_without_the_words_before_it() -> None:
+    text = "Soạn tin gửi 8088 ngay"
+    (finding,) = lint(text)
+    assert text[finding.position : finding.position + finding.length] == "8088"
 
 
 @pytest.mark.parametrize(
@@ -147,6 +158,7 @@ def test_a_warning_of_demands_is_no_demand(text: str) -> None:
         ("quang cao giam gia", ["quang cao", "giam gia"]),
         ("Không tin lời mời khuyến mại, quà tặng.", []),
         ("Kẻ gian giả danh ưu đãi để lừa", []),
+        ("Không nghe kẻ gian. Nhận quà tặng", ["quà tặng"]),
         ("Công an cảnh báo lừa đảo", []),
     ],
 )
@@ -176,7 +188,7 @@ def test_a_chain_of_exclamation_marks_is_one_warning(text: str, marks: int) -> N
 )
 def test_a_letter_that_only_looks_right_is_an_error_by_name(text: str, name: str) -> None:
     (finding,) = lint(text)
-    assert (finding.kind, finding.severity) == ("false_letter", Severity.ERROR)
+    assert (finding.kind, finding.severity, finding.length) == ("false_letter", Severity.ERROR, 1)
     assert name in finding.message
 
 

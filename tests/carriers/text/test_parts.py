@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from carriers.contract import Encoding
 from carriers.text import STANDARD, Table, Tables, encoding_of, gsm7, nfc, segments, split, ucs2, unaccent
-from carriers.text.parts import preview
+from carriers.text.parts import preview, units
 from tests.carriers.text import alphabets
 
 LABELLED = Tables(Table(123, 153, reserved=38), Table(70, 67))
@@ -73,6 +73,23 @@ def test_a_letter_keeps_its_marks_and_a_joined_emoji_its_members(cluster: str) -
     assert cut.parts[1].startswith(cluster)
 
 
+@pytest.mark.parametrize(("marks", "first"), [(66, 10), (67, 67)])
+def test_a_letter_that_fills_a_part_stays_whole_and_a_longer_one_is_cut(marks: int, first: int) -> None:
+    cut = split("ạ" * 10 + "q" + "\u0321" * marks)
+    assert len(cut.parts[0]) == first
+
+
+def test_marks_too_many_for_a_labelled_part_are_cut_to_its_room() -> None:
+    tables = Tables(Table(160, 153), Table(70, 67, reserved=30))
+    cut = split("q" + "\u0321" * 80, tables)
+    assert [len(part) for part in cut.parts] == [37, 44]
+
+
+def test_the_last_character_of_the_first_plane_is_one_unit() -> None:
+    assert units("\uffff", Encoding.UCS2) == 1
+    assert units("\U00010000", Encoding.UCS2) == 2
+
+
 def test_marks_too_many_for_one_part_are_cut_all_the_same() -> None:
     cut = split("x" + "\u0323\u0321" * 100)
     assert "".join(cut.parts) == nfc("x" + "\u0323\u0321" * 100)
@@ -125,6 +142,7 @@ def test_a_preview_multiplies_parts_by_subscribers() -> None:
 def test_a_preview_without_price_has_no_cost() -> None:
     assert preview("a", 0, 10).cost is None
     assert preview("a", 0, 10).duration_s == 0
+    assert preview("a", 10, 0.5).duration_s == 20
 
 
 @pytest.mark.parametrize(("subscribers", "rate"), [(10, 0), (10, -1), (-1, 10)])

@@ -32,6 +32,8 @@ NO_COST_HERE = "costs nothing beside accented letters, but turns the unaccented 
         ("a\r\nb\rc\u2028d", "a\nb\nc\nd"),
         ("Nguy hiểm 🚨👮🏽\u200d♂\ufe0f!", "Nguy hiểm !"),
         ("1\ufe0f\u20e3", "1"),
+        ("a\ufe00b", "ab"),
+        ("👮\U0001f3fb👮\U0001f3ff!", "!"),
         ("Ðã ðổi", "Đã đổi"),
         ("a\x00b\x1bc", "abc"),
     ],
