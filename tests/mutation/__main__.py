@@ -87,13 +87,15 @@ def tried(chosen: Sequence[Mutant], reach: Reach, longest_s: float, file: Path) 
     """Try all of them, by the tests of their own modules first; keep outcomes in the file."""
     file.unlink(missing_ok=True)
     outcomes: dict[str, Outcome] = {}
+    known = equivalents()
     for own in (True, False):
         tries = [Try(each, choose_tests(each, reach, longest_s, own=own)) for each in chosen]
         if own:
             tries = [one for one in tries if one.tests]
         for outcome in _tried(tries, reach, file):
             outcomes[outcome.id] = outcome
-        chosen = [each for each in chosen if each.id not in outcomes or outcomes[each.id].outcome != "found"]
+        done = {each.id for each in outcomes.values() if each.outcome == "found" or each.id in known}
+        chosen = [each for each in chosen if each.id not in done]
     return list(outcomes.values())
 
 

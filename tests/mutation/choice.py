@@ -9,6 +9,7 @@ from itertools import chain, zip_longest
 from pathlib import PurePath
 
 from tests.mutation.mutants import ROOT, Mutant
+from tests.mutation.planting import assignment
 from tests.mutation.reach import Reach
 
 
@@ -32,7 +33,9 @@ def choose_tests(mutant: Mutant, reach: Reach, longest_s: float, *, own: bool = 
 
 def runs_at_import(mutant: Mutant, reach: Reach) -> bool:
     """Whether the mutant's line runs as its module is imported, so that later it is too late for it."""
-    return not mutant.function[0] or not {*mutant.lines[0]}.isdisjoint(reach.at_import.get(mutant.file, ()))
+    if not mutant.function[0]:
+        return assignment(mutant)[1] is None
+    return not {*mutant.lines[0]}.isdisjoint(reach.at_import.get(mutant.file, ()))
 
 
 def _that_run(mutant: Mutant, reach: Reach) -> list[set[str]]:

@@ -5,6 +5,7 @@ Both happen in a fork of its own, so nothing has to be taken out again.
 
 from __future__ import annotations
 
+import ast
 import gc
 import sys
 from collections.abc import Iterator, Sequence
@@ -35,7 +36,9 @@ class Functions:
         gc.freeze()
 
     def plant(self, mutant: Mutant) -> bool:
-        """Give the function its changed code; False where that can't be done after the import."""
+        """Give the function its changed code, or the name its value; False where it is too late for that."""
+        if not mutant.function[0]:
+            return _assign(mutant)
         file = str(ROOT / mutant.file)
         code = next(
             (each for each in _codes(_compiled(mutant)) if _key(each) == (file, *mutant.function)), None
@@ -52,6 +55,35 @@ class Functions:
         return True
 
 
+def _assign(mutant: Mutant) -> bool:
+    """Assign in the mutant's module, and wherever the name was imported from it, the changed value."""
+    number, statement = assignment(mutant)
+    module = sys.modules.get(module_of(mutant.file))
+    if module is None or statement is None:
+        return False
+    changed = planted(mutant).body[number]
+    before = {name: vars(module)[name] for name in mutant.names}
+    exec(compile(ast.Module([changed], []), mutant.file, "exec", dont_inherit=True), vars(module))
+    for name, old in before.items():
+        for each in list(sys.modules.values()):
+            if vars(each).get(name) is old and each is not module:
+                setattr(each, name, vars(module)[name])
+    return True
+
+
+def assignment(mutant: Mutant) -> tuple[int, ast.stmt | None]:
+    """Which statement of its module it changes, where that assigns one name a value."""
+    for number, node in enumerate(ast.parse((ROOT / mutant.file).read_text("utf-8")).body):
+        if isinstance(node, ast.Assign) and node.lineno <= mutant.lines[0][0] <= (node.end_lineno or 0):
+            return number, node
+    return 0, None
+
+
+def module_of(file: str) -> str:
+    parts = Path(file).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
 def plant_at_import(mutant: Mutant) -> None:
     """Have the mutant's module imported with the change in it."""
     sys.meta_path.insert(0, _Planter(mutant))
@@ -60,8 +92,7 @@ def plant_at_import(mutant: Mutant) -> None:
 class _Planter(MetaPathFinder):
     def __init__(self, mutant: Mutant) -> None:
         self._code = _compiled(mutant)
-        parts = Path(mutant.file).with_suffix("").parts
-        self._module = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+        self._module = module_of(mutant.file)
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None

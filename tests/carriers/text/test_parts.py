@@ -129,6 +129,10 @@ def test_a_table_without_room_for_a_character_is_refused(sizes: tuple[int, int, 
         Table(*sizes)
 
 
+def test_a_table_may_have_room_for_a_single_character() -> None:
+    assert split("ab", Tables(gsm7=Table(1, 2))).parts == ("ab",)
+
+
 def test_a_preview_multiplies_parts_by_subscribers() -> None:
     accented = preview(WARNING, 1_100_000, 80, Decimal("350"))
     plain = preview(unaccent(WARNING), 1_100_000, 80, Decimal("350"))
