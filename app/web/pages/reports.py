@@ -19,7 +19,7 @@ from app.core import clock, ids
 from app.core.errors import Conflict, Invalid, TooLarge, no_such
 from app.core.ids import LARGEST, Exact
 from app.file_import.spool import folder_of
-from app.reports import index
+from app.reports import report_list
 from app.reports.archive_routes import require_own
 from app.reports.build import carrier_report, differences
 from app.reports.build.fraud_signals import FraudSignal, doubts
@@ -64,7 +64,7 @@ _MANY = (None, None)  # a campaign's runs differ: each line tells
 _Building = Callable[[Connection, int], Report]
 
 
-def _shares(row: index.Reported, speaker: Speaker) -> str:
+def _shares(row: report_list.Reported, speaker: Speaker) -> str:
     said = (
         f"{display_names.network(run.carrier)}: {speaker.say(say('version {n}'), n=run.version)}"
         if run.version
@@ -95,8 +95,9 @@ def page_reports(
     """List campaigns to report on, and frozen versions."""
     carrier, second = visit.who.carrier, ListQuery(after=frozen_after, nth=frozen_nth)
     if wants_file(query):
-        return list_file(visit, FILE, query.request(index.ORDERS), partial(index.listed, carrier=carrier))
-    found = visit.db.read(index.listed, query.request(index.ORDERS), _PIECE, carrier)
+        read = partial(report_list.listed, carrier=carrier)
+        return list_file(visit, FILE, query.request(report_list.ORDERS), read)
+    found = visit.db.read(report_list.listed, query.request(report_list.ORDERS), _PIECE, carrier)
     versions = visit.db.read(archive.listed, second.request(), _PIECE, carrier)
     values: dict[str, Any] = {
         "list": list_view(visit, query, found),
@@ -270,7 +271,7 @@ def _subject_page(
 
 def _build(visit: PageRequest, build: _Building, asked: FormData, of: tuple[str, int]) -> _Built:
     kept = FormState({"at": asked.get("at")})
-    size = visit.db.read(index.messages, *of)
+    size = visit.db.read(report_list.messages, *of)
     if not asked.lists and size > AT_ONCE:
         return _Built(None, kept, waiting=size)
     try:

@@ -1,4 +1,4 @@
-"""What reports can be made of: campaigns with their runs, newest first, and what is frozen of each."""
+"""The list of reports: campaigns with their runs, newest first, and what is frozen of each."""
 
 from __future__ import annotations
 
