@@ -1,4 +1,8 @@
-"""Sending hours: when a campaign's window is open, when that changes, and when work will be finished."""
+"""Sending hours: when a campaign's window is open, when that changes, and when work will be finished.
+
+Default hours: `day_starts` and `day_ends` of config.py. Their limits: app/campaigns/quiet_hours.py. Enforced
+by app/dispatch/run_content.py, before a chunk is claimed, and send_loop.py, before each half is reserved.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Store the links: one row per configured link, its state, and halting and resuming it."""
+"""Store the links: one row per configured link, its state, and halting and resuming it.
+
+A link is also halted by `_halt` of app/ledger/submit_results.py, in the commit that records why.
+"""
 
 from __future__ import annotations
 

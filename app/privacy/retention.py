@@ -1,4 +1,7 @@
-"""The worker's retention: erase what is due, a little at a time, in one process at once."""
+"""The worker's retention: erase what is due, a little at a time, in one process at once.
+
+What is due, and when: retention_due.py.
+"""
 
 from __future__ import annotations
 
