@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from types import SimpleNamespace
 from typing import Any
 
-from sqlalchemy import Connection, exists, func, select
+from sqlalchemy import Connection, and_, exists, func, select
 
 from app.api.token_buckets import TooOften
 from app.core import clock
@@ -16,7 +17,17 @@ from app.core.errors import Invalid
 from app.core.phone import REASONS, mask, normalise
 from app.core.states import DeliveryState
 from app.database.models import audit as acts
-from app.database.models import campaigns, deliveries, do_not_send, erasures, links, runs
+from app.database.models import (
+    campaigns,
+    deliveries,
+    do_not_send,
+    erasures,
+    left_out,
+    links,
+    run_batches,
+    runs,
+    subscribers,
+)
 from app.ledger.area_texts import wordings_by_area
 from app.security import Caller, audit, row_stamps
 from app.security.tenant_scope import own_campaigns
@@ -31,6 +42,7 @@ _NEWEST = 20_000  # acts of the audit that are searched for them, by their ids
 class FoundDelivery:
     """One campaign's delivery to the person. reason: why not, as in the reports; 0 if none.
 
+    Also a line that was left out when the campaign was queued: excluded, with the reason of that time.
     text: what was, or is to be, sent; link: through which it went, None if it has not gone out.
     """
 
@@ -124,7 +136,9 @@ def _deliveries(
     d = deliveries.c
     columns = (d.campaign_id, d.run_id, d.batch_id, d.seq, d.state, d.reason, d.area, d.link_id)
     query = select(*columns, d.submitted_at, d.done_at).where(d.campaign_id.in_(ids), d.phone == phone)
-    rows = sorted(connection.execute(query).all(), key=lambda row: -row.campaign_id)
+    rows: list[Any] = [*connection.execute(query).all()]
+    without = set(ids) - {row.campaign_id for row in rows}
+    rows = sorted([*rows, *_left_out(connection, phone, without)], key=lambda row: -row.campaign_id)
     names = {row.id: row.name for row in connection.execute(select(links.c.id, links.c.name))}
     r = runs.c
     about = select(
@@ -139,6 +153,25 @@ def _deliveries(
         for row in rows
         if carrier in (None, of[row.run_id].carrier)
     ]
+
+
+def _left_out(connection: Connection, phone: int, ids: Collection[int]) -> Iterator[Any]:
+    """Yield the number's line in each campaign that left it out when it was queued, as a delivery's row.
+
+    By the lines that were left out, which are few, since subscribers have no index by number. The reason is
+    that of the queueing: the do-not-send list may have changed since.
+    """
+    o, s, b = left_out.c, subscribers.c, run_batches.c
+    query = select(o.campaign_id, b.run_id, o.batch_id, o.seq, o.reason, s.area)
+    query = query.join(subscribers, and_(s.batch_id == o.batch_id, s.seq == o.seq))
+    query = query.join(run_batches, and_(b.campaign_id == o.campaign_id, b.batch_id == o.batch_id))
+    query = query.where(o.campaign_id.in_(ids), s.phone == phone).order_by(o.batch_id)
+    seen: set[int] = set()
+    for row in connection.execute(query):
+        if row.campaign_id not in seen:
+            seen.add(row.campaign_id)
+            nothing = {"link_id": None, "submitted_at": None, "done_at": None}
+            yield SimpleNamespace(**row._mapping, state=int(DeliveryState.EXCLUDED), **nothing)
 
 
 def _found(row: Any, of: Any, link: str | None) -> FoundDelivery:

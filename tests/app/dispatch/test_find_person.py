@@ -12,13 +12,13 @@ from app.core import clock
 from app.core.errors import Invalid, NotFound
 from app.core.states import DeliveryState, NotSent
 from app.database.connection import Database
-from app.database.models import audit, deliveries, erasures
+from app.database.models import audit, deliveries, erasures, left_out
 from app.dispatch.find_person import A_DAY, A_MINUTE, find_person, number_tag
 from app.privacy import do_not_send
 from app.receipts import delivery_history
 from app.security import Caller
 from tests.app.client import Client
-from tests.app.world import World, build
+from tests.app.world import FIRST_PHONE, World, build
 
 ADMIN = Caller("lan", "admin")
 VIETTEL, VNPT = (Caller(name, "operator", name) for name in ("viettel", "vnpt"))
@@ -56,6 +56,22 @@ def test_a_person_is_found_with_text_link_state_and_reason(world: World, db: Dat
     assert (one.text, one.sender, one.link) == ("Canh giac lua dao", "CA SONLA", "viettel-1")
     assert [each.carrier for each in found.do_not_send] == ["viettel"]
     assert number[1:] not in str(found)
+
+
+def test_who_was_left_out_at_queueing_is_found_with_the_reason_of_that_time(db: Database) -> None:
+    world = build(db, 3)
+    number = f"0{FIRST_PHONE - 84 * 10**9}"
+    db.write(do_not_send.add, "viettel", [number], "lan")
+    world.fan_out()
+    db.write(do_not_send.remove, "viettel", [number], "lan")
+    found = db.write(find_person, number, ADMIN)
+    (one,) = found.deliveries
+    assert (one.state, one.reason) == (DeliveryState.EXCLUDED, NotSent.DO_NOT_SEND)
+    assert (one.run_id, one.carrier, one.line, one.link) == (world.run, "viettel", 2, None)
+    assert not found.do_not_send
+    assert list(db.write(find_person, number, VNPT).deliveries) == []
+    db.write(lambda c: c.execute(update(left_out).values(reason=int(NotSent.OTHER_ROUND))))
+    assert db.write(find_person, number, ADMIN).deliveries[0].reason == NotSent.OTHER_ROUND
 
 
 def test_an_operator_finds_its_own_carrier_s_and_who_looks_is_noted(world: World, db: Database) -> None:
