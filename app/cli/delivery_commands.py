@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
-from typing import Annotated
+from dataclasses import asdict
+from types import SimpleNamespace
+from typing import Annotated, Any
 
 import typer
 
@@ -13,6 +14,7 @@ from app.cli.output import Json, listing, say
 from app.cli.remote import asked
 from app.core.states import DeliveryState
 from app.dispatch.find_person import find_person
+from app.web.view_models.delivery_labels import REASONS
 
 app = typer.Typer(no_args_is_help=True, help="Deliveries: what one person got.")
 _COLUMNS = (
@@ -20,6 +22,7 @@ _COLUMNS = (
     "campaign",
     "carrier",
     "state",
+    "reason",
     "link",
     "submitted_at",
     "done_at",
@@ -50,10 +53,15 @@ def find(
     if as_json:
         say(found, as_json)
         return
-    rows = [replace(each, state=DeliveryState(each.state)) for each in found.deliveries]
-    listing(rows, _COLUMNS, as_json)
+    listing([_in_words(asdict(each)) for each in found.deliveries], _COLUMNS, as_json)
     for each in found.do_not_send:
         since = each.added_at.isoformat(sep=" ", timespec="minutes")
         typer.echo(f"{found.phone} is on the do-not-send list of {each.carrier} since {since}.")
     if not found.deliveries:
         typer.echo(f"None of {found.campaigns} campaigns has a delivery to {found.phone}.")
+
+
+def _in_words(of: dict[str, Any]) -> SimpleNamespace:
+    """Give the reason in the words of the page; none where nothing went wrong."""
+    of |= {"state": DeliveryState(of["state"]), "reason": REASONS.get(of["reason"])}
+    return SimpleNamespace(**of)

@@ -8,13 +8,15 @@ from pathlib import Path
 
 import pytest
 import typer
+from sqlalchemy import update
 from typer.testing import CliRunner
 
 from app.cli import app as loa
 from app.cli import delivery_commands, link_commands, unknown_commands
 from app.core.errors import Invalid, SetupError
-from app.core.states import DeliveryState
+from app.core.states import DeliveryState, NotSent
 from app.database.connection import Database
+from app.database.models import deliveries
 from app.dispatch import link_store
 from app.ledger.contract import SubmitOutcome
 from carriers.contract import Halted, Unknown
@@ -108,6 +110,13 @@ def test_sqlite_has_no_parts_that_run_apart(
 
 def test_migrate_says_the_revision(shell: Shell) -> None:
     assert shell(loa, "migrate").startswith("The schema is at revision 0")
+
+
+def test_why_a_person_got_nothing_is_said_in_words(shell: Shell, db: Database) -> None:
+    why = {"state": int(DeliveryState.EXCLUDED), "reason": int(NotSent.DO_NOT_SEND)}
+    db.write(lambda c: c.execute(update(deliveries).values(why)))
+    said = shell(delivery_commands.app, "find", f"0{str(FIRST_PHONE)[2:]}")
+    assert "excluded  on the do-not-send list" in said
 
 
 def test_a_person_is_found_by_the_exact_number(shell: Shell) -> None:
