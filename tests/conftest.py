@@ -19,7 +19,7 @@ from hypothesis.strategies import text
 from app.core.config import normal_url
 from app.database import schema
 from app.database.connection import Database
-from tests import measured, passwords, plain_logs
+from tests import compiled_once, measured, passwords, plain_logs
 from tests.engines import by_default
 from tests.pool import Pool
 
@@ -34,9 +34,10 @@ hypothesis_settings.register_profile(
 hypothesis_settings.load_profile("loa")
 
 # What a test leaves behind is little: to look for it after every 700 objects costs a fifth of all time.
-gc.set_threshold(20_000)
+gc.set_threshold(50_000, 20)
 
 plain_logs.configure()
+compiled_once.configure()
 
 # In memory where the system has room for files there: hundreds of databases wait for no disk.
 _MEMORY = Path("/dev/shm")
