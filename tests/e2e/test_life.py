@@ -154,6 +154,7 @@ def _submit(cast: Cast) -> None:
         page.get_by_role("button", name="Thêm đợt gửi").first.click()
     page.locator("summary", has_text="Trình phê duyệt").click()
     page.get_by_role("button", name="Đồng ý trình").click()
+    page.wait_for_url("**/campaigns/1")  # a page that is left before would take the order along
     page.goto("/approvals?campaign=1")
     expect(page.get_by_text("Cần người khác quyết định.")).to_be_visible()
     expect(page.locator("summary", has_text="Phê duyệt nội dung này")).to_have_count(0)
