@@ -68,7 +68,14 @@ class HealthSweep:
         return news or not 0 <= clock.now_ms() - at < SAY_EVERY_MS
 
     async def leave(self) -> None:
-        await self._db.insist(leave, [owner for _, owner, _ in self._links()])
+        """Report the links a last time, with answers since the last report, then as closed."""
+        open_links = list(self._links())
+        found = [
+            (link_id, owner, carrier.health())
+            for link_id, owner, carrier in open_links
+            if isinstance(carrier, ReportsHealth)
+        ]
+        await self._db.insist(_say_and_leave, found, [owner for _, owner, _ in open_links])
 
 
 def own_host() -> str:
@@ -107,11 +114,21 @@ def _values(health: LinkHealth, now: int) -> dict[str, object]:
 
 
 def leave(connection: Connection, holders: Sequence[str]) -> None:
-    row = update(link_health).where(link_health.c.holder.in_(holders))
-    gone = shared_ms(connection) - GONE_AFTER_MS
-    over = ("connected_since", "lost_since", "held", "refusing_since", "waiting_since")
+    """Mark the links of these holders as closed from now on.
+
+    seen_at is set back, so that nobody waits for the process; lost_since has the moment.
+    """
+    row, now = update(link_health).where(link_health.c.holder.in_(holders)), shared_ms(connection)
+    over = ("connected_since", "held", "refusing_since", "waiting_since")
     nothing: dict[str, None] = dict.fromkeys(over)
-    connection.execute(row.values(seen_at=gone, **nothing))
+    connection.execute(row.values(seen_at=now - GONE_AFTER_MS, lost_since=now, **nothing))
+
+
+def _say_and_leave(
+    connection: Connection, found: Sequence[tuple[int, str, LinkHealth]], holders: Sequence[str]
+) -> None:
+    say(connection, found)
+    leave(connection, holders)
 
 
 # Fields of health that lists show of a link.

@@ -149,7 +149,8 @@ def _combined(rows: Sequence[Row[tuple[object, ...]]], now: int, left_at: int | 
     if state is LinkHealthState.CLOSED and left_at is not None:
         state = LinkHealthState.LEFT
     refused = max((row for row in rows if row.refused_at), key=lambda row: row.refused_at, default=None)
-    newest_gone = max((row.seen_at for row in rows), default=None)
+    # Who closed the link in order said when; of who died the last report is all there is.
+    newest_gone = max((max(row.seen_at, row.lost_since or 0) for row in rows), default=None)
     return LinkStatus(
         state,
         min((row.connected_since for row in up), default=None),

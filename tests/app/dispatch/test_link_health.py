@@ -188,6 +188,24 @@ def test_a_process_that_is_gone_has_the_link_no_more(db: Database) -> None:
     assert db.read(facts)[world.link.id].state is LinkHealthState.CLOSED
 
 
+async def test_a_link_that_was_closed_in_order_says_when_and_which_answer_was_its_last(db: Database) -> None:
+    world, carrier = build(db, 1), unopened()
+    sweep = HealthSweep(db, lambda: [(world.link.id, "a", carrier)])
+    await sweep.step()
+    opened = db.write(shared_ms)
+    carrier.answered()  # by itself no news
+    await sweep.leave()
+    closed = db.write(shared_ms)
+    found = db.read(facts)[world.link.id]
+    assert found.state is LinkHealthState.CLOSED
+    assert found.lost_since is not None
+    assert opened <= found.lost_since <= closed
+    assert found.answered_at is not None
+    assert opened - 1000 <= found.answered_at <= closed + 1000
+    db.write(say, [(world.link.id, "b", UP)])
+    assert db.read(facts)[world.link.id].state is LinkHealthState.CONNECTED
+
+
 def test_rows_of_processes_that_are_long_gone_are_forgotten(db: Database) -> None:
     world = build(db, 1)
     stand(db, world.link.id, UP)
