@@ -26,6 +26,7 @@ def doctor(
     if as_json:
         typer.echo(to_json([each._asdict() for each in found], indent=2).decode())
     for each in () if as_json else found:
-        typer.echo(f"{'good' if each.good else alarm('BAD ')}  {shown(f'{each.about}: {each.what}')}")
+        level = "note" if each.note else "good" if each.good else alarm("BAD ")
+        typer.echo(f"{level}  {shown(f'{each.about}: {each.what}')}")
     if not all(each.good for each in found):
         raise typer.Exit(1)

@@ -40,16 +40,8 @@ _LEAST_FREE = 2 * 1024**3  # bytes: a campaign of a million takes about one
 _CLOCKS_MS = 2000
 _CONTAINER = Path("/run/secrets")
 _MUST_BE_ON = ("fsync", "full_page_writes", "synchronous_commit", "autovacuum")
-_SECRETS = {
-    "password",
-    "hmac_secret",
-    "basic_password",
-    "token",
-    "database_url",
-    "migration_database_url",
-    "smtp_password",
-}
-_SECRETS |= {"secret_key", "previous_secret_key"}
+_SECRETS = {"password", "hmac_secret", "basic_password", "token", "database_url", "migration_database_url"}
+_SECRETS |= {"smtp_password", "secret_key", "previous_secret_key"}
 
 
 _NOT_AS_APPROVED = (
@@ -64,11 +56,12 @@ _BARE, _OTHER = "bears no stamp of secret_key", "bears a stamp that is not over 
 
 
 class Symptom(NamedTuple):
-    """One check: `good`, or what is wrong and what to do."""
+    """One check: `good`, or what is wrong and what to do. note: no fault, but worth knowing."""
 
     about: str
     good: bool
     what: str
+    note: bool = False
 
 
 def settings_file(path: Path) -> Iterator[Symptom]:
@@ -103,7 +96,7 @@ def wiring(settings: Settings) -> Iterator[Symptom]:
         what = (
             "environment is development: webhooks may be open to anybody. Set production before real links."
         )
-        yield Symptom("settings", not settings.links, what)
+        yield Symptom("settings", not settings.links, what, note=not settings.links)
     if not settings.links:
         yield Symptom("links", False, "No link is configured, so nothing can be sent: see loa.example.toml.")
 
@@ -129,10 +122,10 @@ def connections(settings: Settings) -> Iterator[Symptom]:
 
 # Protections without a default, since each needs something of this installation.
 _OPTIONAL = {
-    "scan_command": ((), "files that come in are scanned by nobody"),
-    "log_to": (None, "who takes this host can change its log"),
-    "monitor_networks": ((), "anybody who reaches the API may ask for /metrics and /readyz"),
-    "totp_late_steps": (1, "a code of the second factor lives for its half minute and the next one"),
+    "scan_command": ((), "uploaded files are not scanned for malware"),
+    "log_to": (None, "whoever takes over this host can alter its log"),
+    "monitor_networks": ((), "anybody who can reach the API can read /metrics and /readyz"),
+    "totp_late_steps": (1, "a second-factor code is accepted for its half minute and for the next one"),
 }
 
 
@@ -140,7 +133,7 @@ def optional(settings: Settings) -> Iterator[Symptom]:
     """Report optional protections that are off: no fault, but worth knowing."""
     for name, (unset, what) in _OPTIONAL.items():
         if getattr(settings, name) == unset and settings.environment == "production":
-            yield Symptom("protection", True, f"As {name} stands, {what}.")
+            yield Symptom("protection", True, f"With {name} as it is, {what}.", note=True)
 
 
 def disk(settings: Settings) -> Iterator[Symptom]:
@@ -281,7 +274,7 @@ def _rights(connection: Connection) -> Symptom:
     asked = "SELECT pg_has_role(current_user, relowner, 'member') FROM pg_class WHERE oid = 'audit'::regclass"
     if connection.exec_driver_sql(asked).scalar_one():
         what = "This account owns the tables or may do all: docs/operations.md, “Two accounts of PostgreSQL”."
-        return Symptom("protection", True, what)
+        return Symptom("protection", True, what, note=True)
     return Symptom("protection", True, "The account that works does not own the tables.")
 
 
@@ -290,7 +283,7 @@ def _factors(connection: Connection, settings: Settings) -> list[Symptom]:
     if not users.any_known(connection):
         return []
     if settings.secret_key is None:
-        return [Symptom("second factors", settings.environment == "development", NO_KEY)]
+        return [_unkeyed("second factors", settings, NO_KEY)]
     old = totp.unsealed(connection, vault_of(settings))
     if old:
         what = f"{len(old)} are not sealed with the present secret_key: run `loa user reseal`."
@@ -298,11 +291,17 @@ def _factors(connection: Connection, settings: Settings) -> list[Symptom]:
     return [Symptom("second factors", True, "All are sealed with the present secret_key.")]
 
 
+def _unkeyed(about: str, settings: Settings, what: str, used: bool = True) -> Symptom:
+    """Judge a missing secret_key: a fault where links or accounts need one, elsewhere a note."""
+    fault = used and settings.environment != "development"
+    return Symptom(about, not fault, what, note=not fault)
+
+
 def _accounts(connection: Connection) -> list[Symptom]:
     """Check for accounts, recovery codes and sessions that were written into the database from outside."""
     found = list(account_stamps.doubted(connection))
     if not found:
-        return [Symptom("accounts", True, "No account was changed behind Loa's back, as far as stamps show.")]
+        return [Symptom("accounts", True, "No stamp shows a change of an account from outside Loa.")]
     said = sorted({f"{each.kind} {each.name} {_doubt(each)}" for each in found})
     what = "look at role and carrier; `loa user sign NAME` where all is right, else disable or revoke it."
     return [Symptom("accounts", False, f"{', '.join(said)}: {what}")]
@@ -349,8 +348,9 @@ def _audit(db: Database, settings: Settings) -> Iterator[Symptom]:
     chain = db.read(audit.verify, audit.kept(settings))
     yield Symptom("audit", not chain.fault, chain.fault or f"{chain.rows} acts, all as they were written.")
     if not chain.sealed:
-        what = "There is no secret_key, so who writes the database can write approvals and the audit anew."
-        yield Symptom("seals", not settings.links or settings.environment == "development", what)
+        what = "There is no secret_key: whoever writes to the database can forge approvals and the audit."
+        used = bool(settings.links) or db.read(users.any_known)
+        yield _unkeyed("seals", settings, what, used)
     kept = f"{chain.compared} heads of the audit in {settings.audit_heads} are compared."
     none = f"{settings.audit_heads} has no head yet of the audit of {settings.ledger_name}."
     yield Symptom("heads", True, kept if chain.compared else none)

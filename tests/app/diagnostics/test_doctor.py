@@ -284,9 +284,21 @@ def test_the_command_says_it_and_exits_with_1(tmp_path: Path, monkeypatch: pytes
     assert '"about": "disk"' in CliRunner().invoke(commands, ["doctor", "--offline", "--json"]).output
 
 
+def test_a_missing_secret_key_is_the_same_fault_for_second_factors_and_for_the_audit(
+    db: Database, tmp_path: Path
+) -> None:
+    db.write(add_person, NewPerson("lan", "admin"), "bon tu chang lien quan", "test")
+    for environment, good in (("production", False), ("development", True)):
+        settings = settings_of(db, tmp_path, environment=environment)
+        about = {each.about: each for each in ledger(settings)}
+        keyless = [about["second factors"], about["seals"]]
+        assert [(each.good, each.note) for each in keyless] == [(good, good)] * 2
+
+
 def test_protections_that_are_not_set_are_named_and_no_fault() -> None:
     found = list(optional(Settings()))
     assert bad(found) == []
+    assert all(each.note for each in found)
     named = {"scan_command", "log_to", "monitor_networks", "totp_late_steps"}
     assert {each.what.split()[1] for each in found} == named
     own = {"scan_command": ["clamdscan"], "log_to": "tls://logs.example:6514"}
