@@ -289,6 +289,8 @@ def list_(
         return
     for report in found:
         _tell(report, "interim" if report.interim else "final")
+    if not found:
+        typer.echo("No report is frozen here; `loa report freeze --run NUMBER` freezes one.")
 
 
 @app.command()
@@ -323,9 +325,9 @@ def verify(
     if any(proof.sentences for proof in proofs):
         raise typer.Exit(1)
     but = ", but where it is said above that only bytes are compared" if notes else ""
-    typer.echo(
-        f"Verified: {len(proofs)} frozen reports are as they were, and the ledger gives their figures{but}."
-    )
+    one = len(proofs) == 1
+    said = "1 frozen report is as it was" if one else f"{len(proofs)} frozen reports are as they were"
+    typer.echo(f"Verified: {said}, and the ledger gives {'its' if one else 'their'} figures{but}.")
 
 
 @contextmanager

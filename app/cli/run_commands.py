@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
@@ -202,7 +203,16 @@ def _following(run_id: int, every_s: float) -> Iterator[queries.RunSummary]:
 def forecast(run_id: Number, as_json: Json = False) -> None:
     """Show how long the run takes, when it is done, and what prevents that."""
     if common.server is not None:
-        say(at_server(lambda api: api.get_forecast(run_id)), as_json)
+        say(_ahead(at_server(lambda api: api.get_forecast(run_id)), as_json), as_json)
         return
     with open_db(looks=True) as (db, settings):
-        say(db.read(forecast_run, run_id, clock.now(), settings.rates), as_json)
+        say(_ahead(db.read(forecast_run, run_id, clock.now(), settings.rates), as_json), as_json)
+
+
+def _ahead(found: Any, as_json: bool) -> Any:
+    """Give times to the second to people: a forecast is no better than that."""
+    if as_json:
+        return found
+    times = {name: getattr(found, name) for name in ("begins_at", "finishes_at")}
+    told = {name: at and at.isoformat(sep=" ", timespec="seconds") for name, at in times.items()}
+    return asdict(found) | told | {"seconds": None if found.seconds is None else round(found.seconds, 1)}

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
+import shutil
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -30,7 +33,7 @@ def tell_import(board: ProgressBoard, counts: Mapping[str, ImportCounts]) -> Non
 def tell_forecast(board: ProgressBoard, forecasts: Mapping[str, Forecast]) -> None:
     board.say("\nForecast, at the rates of the links:")
     for carrier, found in forecasts.items():
-        done = "" if found.finishes_at is None else f", done at {found.finishes_at:%H:%M:%S}"
+        done = "" if found.finishes_at is None else f", done at {found.finishes_at:%H:%M:%S} in Viet Nam"
         line = (
             f"{carrier}: {found.subscribers:,} messages of {found.segments:,} segments at "
             f"{found.segments_per_second:,.0f} segments/s: {found.seconds or 0:,.1f} s{done}"
@@ -43,14 +46,14 @@ def tell_outcome(board: ProgressBoard, outcome: DemoOutcome, seen: Seen) -> None
     board.say("\n" + render(outcome.report, Format.TEXT).content.decode())
     for carrier, each in seen.items():
         board.say(
-            f"{carrier}'s simulator took {each['messages']:,} messages; it throttled {each['throttled']:,}, "
+            f"{carrier}'s simulator took {messages(each['messages'])}; it throttled {each['throttled']:,}, "
             f"refused {each['refused']:,}, and left {each['never_answered']:,} unanswered."
         )
     open_ones = outcome.report.total
     if open_ones.no_receipt or open_ones.unknown:
         board.say(
-            f"{open_ones.no_receipt:,} messages are without a receipt, {open_ones.unknown:,} are unknown: "
-            "the report counts them as that."
+            f"Without a receipt: {messages(open_ones.no_receipt)}; with an unknown outcome: "
+            f"{messages(open_ones.unknown)}. The report counts them as such."
         )
     board.say(f"Recounted {sum(outcome.verdict.counted.values()):,} rows of the ledger.")
     for sentence in outcome.objections:
@@ -63,6 +66,15 @@ def tell_end(board: ProgressBoard, found: Mapping[str, Any], folder: Path, recor
             f"Verified: every figure agrees, and the simulators saw {found['simulators_distinct_numbers']:,} "
             "numbers, none of them twice."
         )
-    board.say(f"Reports: {folder / 'reports'}   Figures: {record}   Log: loa.log there")
+    board.say(f"Reports: {folder / 'reports'}   Figures: {record}   Log: {folder / 'loa.log'}")
     if (folder / "loa.sqlite3").exists():
-        board.say(f"Look around: LOA_DATA={folder} loa campaign show 1")
+        board.say(f"Look around: LOA_DATA={shlex.quote(str(folder))} {_program()} campaign show 1")
+
+
+def messages(n: int) -> str:
+    return f"{n:,} message" if n == 1 else f"{n:,} messages"
+
+
+def _program() -> str:
+    """Name this program as the shell finds it: by its path, where no loa stands on PATH."""
+    return "loa" if shutil.which("loa") == sys.argv[0] else shlex.quote(sys.argv[0])

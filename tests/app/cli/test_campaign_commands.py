@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pwd
+import re
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from app.cli import (
     directive_commands,
     key_commands,
     plan_commands,
+    report_commands,
     text_commands,
 )
 from app.cli import run_commands as run
@@ -125,7 +127,11 @@ def test_lists_are_tables_for_people_and_json_for_programs(shell: Shell, databas
     assert "1/CAT" in shell(directive_commands.app, "list")
     assert "issuer: CAT" in shell(directive_commands.app, "show", "1")
     assert "batch_ids: 1\n" in shell(run.app, "show", "1")
-    assert "The carrier has no link" in shell(run.app, "forecast", "1")
+    told = shell(run.app, "forecast", "1")
+    assert "The carrier has no link" in told
+    assert re.search(r"^begins_at: \d{4}-\d\d-\d\d \d\d:\d\d:\d\d\+07:00$", told, re.MULTILINE)
+    assert "No report is frozen here" in shell(report_commands.app, "list")
+    assert json.loads(shell(report_commands.app, "list", "--json")) == []
     assert "The carrier has no link" in shell(run.app, "show", "1")
     assert shell(run.app, "priority", "1", "5") == "Run 1 has priority 5."
     assert shell(run.app, "rate", "1", "40") == "Run 1 has a rate of 40 SMS parts a second."
