@@ -12,9 +12,9 @@ import typer
 from app.cli.current_user import decider
 from app.cli.output import Json, listing, say
 from app.cli.remote import asked
-from app.core.states import DeliveryState
+from app.core.states import DeliveryState, NotSent
 from app.dispatch.find_person import find_person
-from app.web.view_models.delivery_labels import REASONS
+from carriers.contract import Reason
 
 app = typer.Typer(no_args_is_help=True, help="Deliveries: what one person got.")
 _COLUMNS = (
@@ -29,6 +29,13 @@ _COLUMNS = (
     "batch_id",
     "line",
 )
+
+_REASONS = {
+    int(each): each.name.lower().replace("_", " ")
+    for reasons in (Reason, NotSent)
+    for each in reasons
+    if each
+}
 
 
 @app.callback()
@@ -62,6 +69,6 @@ def find(
 
 
 def _in_words(of: dict[str, Any]) -> SimpleNamespace:
-    """Give the reason in the words of the page; none where nothing went wrong."""
-    of |= {"state": DeliveryState(of["state"]), "reason": REASONS.get(of["reason"])}
+    """Give the reason in words; none where nothing went wrong."""
+    of |= {"state": DeliveryState(of["state"]), "reason": _REASONS.get(of["reason"])}
     return SimpleNamespace(**of)

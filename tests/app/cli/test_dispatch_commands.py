@@ -116,7 +116,7 @@ def test_why_a_person_got_nothing_is_said_in_words(shell: Shell, db: Database) -
     why = {"state": int(DeliveryState.EXCLUDED), "reason": int(NotSent.DO_NOT_SEND)}
     db.write(lambda c: c.execute(update(deliveries).values(why)))
     said = shell(delivery_commands.app, "find", f"0{str(FIRST_PHONE)[2:]}")
-    assert "excluded  on the do-not-send list" in said
+    assert "excluded  do not send" in said
 
 
 def test_a_person_is_found_by_the_exact_number(shell: Shell) -> None:
