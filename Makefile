@@ -36,10 +36,11 @@ help:            ## show this list
 LOCKED := --quiet --require-hashes --no-deps -r requirements.lock
 $(VENV)/.ready: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Loa needs Python 3.11 or newer; name it with: make PYTHON=python3.12"; exit 1; }
-	$(PYTHON) -m venv $(VENV)
+	@echo "Setting up the environment in $(VENV), which takes about a minute ..."
+	@$(PYTHON) -m venv $(VENV)
 	@sed -n '/^uv==/,/[^\\]$$/p' requirements.lock >$(VENV)/uv.lock
 	@$(PIP) install --quiet --require-hashes --no-deps -r $(VENV)/uv.lock 2>/dev/null || echo "no uv here: pip does its work, in a minute"
-	$(BIN)/uv pip install --python $(BIN)/python $(LOCKED) 2>/dev/null || $(PIP) install $(LOCKED)
+	@$(BIN)/uv pip install --python $(BIN)/python $(LOCKED) 2>/dev/null || $(PIP) install $(LOCKED)
 	@PYTHONWARNINGS=ignore $(PIP) install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
