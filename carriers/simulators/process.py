@@ -33,14 +33,14 @@ def add_flags(parser: argparse.ArgumentParser, port: int, out: Path, at: str) ->
     add("--host", default="127.0.0.1")
     given = "0: one that the system gives; the first line printed names it"
     add("--port", type=_port, default=port, help=given)
-    add("--for", type=float, dest="for_s", metavar="SECONDS", help="stop after so long")
+    add("--for", type=float, dest="for_s", metavar="SECONDS", help="stop after this many seconds")
     add(
         "--until-idle",
         type=float,
         dest="idle_s",
         default=math.inf,
         metavar="SECONDS",
-        help="stop after so long without a word",
+        help="stop after this many seconds without a request",
     )
     add("--at", action="append", default=[], metavar="SECONDS:NAME=VALUE|ACTION", help=f"later: {at}")
     add("--json", action="store_true", help="the last line printed is the report as one JSON object")

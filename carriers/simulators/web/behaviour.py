@@ -61,7 +61,7 @@ class WebBehaviour:
     garbage: float = flag(0.0, "share taken, answered with random bytes as the body")
     noise: float = flag(0.0, "share taken, answered with random bytes that are no HTTP")
     answer_delay_s: float = flag(0.0, "seconds before each answer")
-    answer_spread_s: float = flag(0.0, "up to so many seconds more, at random")
+    answer_spread_s: float = flag(0.0, "up to this many seconds more, at random")
     keep_alive_s: float = flag(60.0, "seconds after which an idle connection is closed")
     # Messages
     account: str = flag("", "USER:PASSWORD that is let in; without it everybody is")
@@ -72,7 +72,7 @@ class WebBehaviour:
     delivered: str = flag("DELIVRD", "the status of what does not fail: SENT where no more is proved")
     # Receipts
     receipt_delay_s: float = flag(0.0, "seconds from the answer to the fate, and to its receipt")
-    receipt_spread_s: float = flag(0.0, "up to so many seconds more, at random")
+    receipt_spread_s: float = flag(0.0, "up to this many seconds more, at random")
     unreported: float = flag(0.0, "share of messages never reported")
     early: float = flag(0.0, "share of messages reported before they are answered")
     twice: float = flag(0.0, "share of messages reported twice")
