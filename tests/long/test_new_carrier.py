@@ -17,11 +17,15 @@ ROOT = Path(__file__).parent.parent.parent
 NAME = "heron"
 FOLDERS = ("app", "carriers", "docs", "messages", "migrations", "tests")
 LEFT_OUT = shutil.ignore_patterns("__pycache__", ".mypy_cache", ".hypothesis")
+TOLD = "tests/long/app/web/test_error_translation.py"
 TESTS = [
     f"tests/carriers/{NAME}",
+    "tests/app/cli/test_every_command.py::test_each_command_is_known_to_ask_a_server_or_to_work_here",
+    f"{TOLD}::test_every_sentence_of_the_code_is_told_in_vietnamese",
     "tests/carriers/test_registry.py",
     "tests/long/test_structure.py",
     "tests/long/test_papers.py::test_the_page_of_a_kind_has_every_setting",
+    "tests/long/test_papers.py::test_every_page_stands_in_the_index",
     f"tests/long/test_papers.py::test_every_link_leads_somewhere[docs/carriers/{NAME}.md]",
 ]
 
@@ -60,14 +64,17 @@ def is_same(one: Path, other: Path) -> bool:
     return other.exists() and one.read_bytes() == other.read_bytes()
 
 
-def test_nothing_is_changed_but_one_line_of_the_registry(tree: Path) -> None:
+def test_nothing_is_changed_but_a_line_of_the_registry_and_of_the_index(tree: Path) -> None:
     folders = ("carriers", "carriers/simulators", "tests/carriers")
     ours = [
         path for path in changed(tree) if not path.startswith(tuple(f"{each}/{NAME}/" for each in folders))
     ]
-    assert sorted(ours) == ["carriers/registry.py", f"docs/carriers/{NAME}.md"]
+    told = f"app/web/refusals/vi/{NAME}.po"
+    assert sorted(ours) == [told, "carriers/registry.py", "docs/README.md", f"docs/carriers/{NAME}.md"]
     before, after = ((each / "carriers/registry.py").read_text("utf-8") for each in (ROOT, tree))
     assert after.replace(f'    "{NAME}",\n', "") == before
+    before, after = ((each / "docs/README.md").read_text("utf-8") for each in (ROOT, tree))
+    assert after.replace(f", [{NAME.capitalize()}](carriers/{NAME}.md)", "") == before
 
 
 @pytest.mark.prove

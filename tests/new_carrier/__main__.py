@@ -12,8 +12,9 @@ from pathlib import Path
 from string import Template
 
 TEMPLATES = Path(__file__).parent / "templates"
-REGISTRY = Path("carriers/registry.py")
+REGISTRY, INDEX = Path("carriers/registry.py"), Path("docs/README.md")
 _OWN = re.compile(r"^OWN = \(\n((?:    \"\w+\",\n)*)\)$", re.MULTILINE)
+_LINKS = re.compile(r"^- Links: .*$", re.MULTILINE)
 
 
 def main() -> int:
@@ -30,13 +31,14 @@ def main() -> int:
     for path, text in files.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
-    REGISTRY.write_text(registered(REGISTRY.read_text("utf-8"), name), encoding="utf-8")
+    for path, changed in ((REGISTRY, registered), (INDEX, indexed)):
+        path.write_text(changed(path.read_text("utf-8"), name), encoding="utf-8")
     # The order of imports depends on the name.
     python = [str(path) for path in files if path.suffix == ".py"]
     for command in (["check", "--quiet", "--select", "I", "--fix"], ["format", "--quiet"]):
         subprocess.run([sys.executable, "-m", "ruff", *command, *python], check=True)
-    print("\n".join(map(str, [*files, REGISTRY])))
-    print(f"\nNext: pytest tests/carriers/{name}, and the seven steps of carriers/README.md.")
+    print("\n".join(map(str, [*files, REGISTRY, INDEX])))
+    print(f"\nNext: make reference, pytest tests/carriers/{name}, and the seven steps of carriers/README.md.")
     return 0
 
 
@@ -54,6 +56,14 @@ def registered(registry: str, name: str) -> str:
         raise SystemExit(f"{REGISTRY} has no list OWN of one adapter a line.")
     lines = sorted([*own[1].splitlines(keepends=True), f'    "{name}",\n'])
     return registry[: own.start(1)] + "".join(lines) + registry[own.end(1) :]
+
+
+def indexed(index: str, name: str) -> str:
+    """The list of documents with the carrier's page behind those of the others."""
+    links = _LINKS.search(index)
+    if links is None:
+        raise SystemExit(f"{INDEX} has no line of links.")
+    return f"{index[: links.end()]}, [{name.capitalize()}](carriers/{name}.md){index[links.end() :]}"
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import typer
 
 from app.cli import app as loa
 from app.cli import common
+from carriers import registry
 from tests import parity
 from tests.app.cli.test_wrong import folder, refused
 from tests.ports import refusing
@@ -26,7 +27,7 @@ HERE = {
     *(("database", verb) for verb in ("backup", "copy", "entered-again", "restored")),
     *(("user", verb) for verb in ("totp", "reseal", "sign")),
     *(("audit", verb) for verb in ("algorithm", "seal")),
-    *(("simulate", verb) for verb in ("smsc", "viettel", "vnpt", "mobifone")),
+    *(("simulate", verb) for verb in ("smsc", *registry.OWN) if verb != "smpp"),
 }
 # Commands that ask the server for what other commands stand for in tests/parity.py.
 ALSO = {
