@@ -16,8 +16,8 @@ RESTORED, ENTERED = "database.restored", "database.entered-again"
 LISTS = "lists"  # in the detail of RESTORED: whether lists and requests are to be entered again
 AWAITED = (
     "The database was put back to an earlier state: enter again what came since on do-not-send lists and in "
-    "requests of persons, then say `loa database entered-again`; until then no run is started or resumed "
-    "and no unknown message sent again."
+    "requests of persons, then say `loa database entered-again`; until then no run is started or resumed, "
+    "no unknown message sent again and no citizen answered."
 )
 
 

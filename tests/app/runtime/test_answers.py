@@ -31,10 +31,10 @@ from app.database.models import (
     subscribers,
 )
 from app.dispatch import run_sweeps
-from app.ledger import approval_digest
+from app.ledger import approval_digest, entered_again
 from app.privacy import do_not_send as lists
 from app.reports.verification import checks
-from app.security import Caller
+from app.security import Caller, audit
 from tests.app.inbound.test_inbound_writer import PHONE, message, write
 from tests.app.runtime.citizens import (
     CHIEF,
@@ -188,6 +188,20 @@ async def test_an_answer_that_could_not_go_out_in_time_is_not_sent_any_more(worl
     assert world.db.read(lambda c: c.execute(closed).scalars().all()) == [int(PHONE)]
     (told,) = world.db.read(answers.page)
     assert (told.answered, told.unanswered) == (1, {Unanswered.LATE: 1})
+
+
+async def test_after_a_restore_nobody_is_answered_until_lists_are_entered_again(world: World) -> None:
+    """Who had opted out or was erased after the backup is on no list of it."""
+    approved(world.db, OTHER)
+    world.db.write(lambda c: audit.note(c, "host", entered_again.RESTORED, "database", lists=True))
+    own = job(world)
+    write(world, message("Alo"))
+    await answer(own)
+    world.db.write(own.decide)
+    assert (send(world), decisions(world.db)) == ([], [])
+    assert world.db.write(entered_again.enter, "officer")
+    await answer(own)
+    assert send(world) == [(int(PHONE), TEXTS[OTHER])]
 
 
 async def test_forged_receipts_and_senders_without_a_number_get_no_answer(world: World) -> None:
