@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
+from sqlalchemy import update
 
 from app.campaigns import directives
+from app.database import models
 from app.database.connection import Database
 from app.reports.figures import addressees
 from app.web.view_models.directive_view import ON_A_PAGE
@@ -149,3 +152,19 @@ def test_the_list_goes_on(pages_db: Database, signed_in: In) -> None:
     assert ">0/CV<" not in first
     assert f'href="/directives?after=2&amp;nth={ON_A_PAGE}"' in first
     assert ">0/CV<" in paper.get("/directives?after=2").text
+
+
+def test_the_list_of_letters_and_the_letter_count_the_same_addressees(
+    pages_db: Database, signed_in: In
+) -> None:
+    scene.build(pages_db)
+    named = ["VNPT", "Sở Tư pháp", "Báo Sơn La", "Ngân hàng Nhà nước tỉnh", "Viettel"]
+    pages_db.write(
+        lambda c: c.execute(
+            update(models.directives).where(models.directives.c.id == 1).values(addressees=named)
+        )
+    )
+    paper = signed_in("admin")
+    (listed,) = re.findall(r"303/CAT-PA05.*?(\d+ / \d+)", text(paper.get("/directives").text))
+    assert listed in text(paper.get("/directives/1").text)
+    assert listed == "0 / 3"

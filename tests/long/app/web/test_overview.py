@@ -6,7 +6,6 @@ import asyncio
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import Connection, event, insert, update
@@ -15,26 +14,23 @@ from app.campaigns import lifecycle
 from app.campaigns.carrier_audience import Audience, Basis
 from app.core import clock
 from app.core.states import DeliveryState as State
-from app.core.states import NotSent, RunState
+from app.core.states import NotSent
 from app.database.connection import Database
 from app.database.models import campaigns, directives, links, run_counts, runs, tallies
 from app.directives.status import status
 from app.observability.faults import Faults
 from app.observability.metrics import Metrics
-from app.reports.build.comparison import NormVerdict
 from app.reports.figures.document_meta import EntrySource
 from app.reports.intake import statement_service
 from app.reports.intake.schemas import StatementBody
 from app.web.view_models import overview_page as overview_scene
-from app.web.view_models import svg_charts, traffic_light
+from app.web.view_models import traffic_light
 from app.web.view_models.overview_page import Watch
-from app.web.view_models.traffic_light import Due, Light
+from app.web.view_models.traffic_light import Light
 from tests.e2e import scene
 from tests.long.app.web.conftest import Paper, text
 
 In = Callable[..., Paper]
-NOW = datetime(2024, 2, 9, tzinfo=UTC)
-DAY = timedelta(days=1)
 HOUR = 3_600_000
 
 
@@ -390,45 +386,3 @@ def test_a_letter_whose_deadline_has_passed_is_red_until_all_is_done(
     going, passed = found.letters
     assert (passed.number, passed.judged.light) == ("412/CAT-PA05", Light.BAD)
     assert (going.number, going.judged) == ("303/CAT-PA05", wanted)
-
-
-@pytest.mark.parametrize(
-    ("state", "done", "deadline", "norm", "wanted"),
-    [
-        (RunState.RUNNING, NOW + DAY, NOW + 2 * DAY, NormVerdict.OPEN, traffic_light.IN_TIME),
-        (RunState.RUNNING, NOW + 3 * DAY, NOW + 2 * DAY, NormVerdict.OPEN, traffic_light.LATE),
-        (RunState.RUNNING, None, NOW + DAY, NormVerdict.OPEN, traffic_light.NO_FORECAST),
-        (RunState.FINISHED, NOW, NOW + DAY, NormVerdict.MISSED, traffic_light.MISSED),
-        (RunState.FINISHED, NOW, NOW + DAY, NormVerdict.MET, traffic_light.MET),
-        (RunState.SENT, NOW, NOW, NormVerdict.UNPROVED, traffic_light.UNPROVED),
-        (RunState.SENT, NOW, None, NormVerdict.UNPROVED, traffic_light.NORM_UNPROVED),
-        (RunState.FINISHED, NOW, None, NormVerdict.MET, traffic_light.NORM_MET),
-        (RunState.RUNNING, NOW + DAY, None, NormVerdict.OPEN, traffic_light.NO_DEADLINE),
-        (RunState.PLANNED, None, NOW + DAY, NormVerdict.OPEN, traffic_light.NOT_BEGUN),
-        (RunState.PLANNED, None, NOW - DAY, NormVerdict.OPEN, traffic_light.PASSED),
-        (RunState.CANCELLED, None, NOW - DAY, NormVerdict.MISSED, traffic_light.CANCELLED),
-    ],
-)
-def test_the_light_says_the_worst_that_is_true(
-    state: RunState,
-    done: datetime | None,
-    deadline: datetime | None,
-    norm: NormVerdict,
-    wanted: traffic_light.Judged,
-) -> None:
-    assert traffic_light.judge(state, done, Due(deadline), norm, NOW) == wanted
-
-
-def test_the_parts_of_a_bar_are_seen_and_fill_it() -> None:
-    found = svg_charts.stacked({"a": 1_000_000, "b": 1, "c": 0, "d": 500_000})
-    assert [span.width for span in found.values()][1:3] == [4, 0]
-    assert sum(span.width for span in found.values()) == svg_charts.WIDTH
-    assert found["d"].x == found["a"].width + 4
-    assert all(span.width == 0 for span in svg_charts.stacked({"a": 0, "b": 0}).values())
-
-
-def test_a_course_of_time_has_a_round_scale() -> None:
-    found = svg_charts.course({"sent": [0, 3, 7]}, 100, 50)
-    assert found.ticks[-1] == (0, 10)
-    assert found.lines[0].points == "0.0,50.0 50.0,35.0 100.0,15.0"
-    assert svg_charts.course({"sent": []}).lines == []

@@ -15,7 +15,6 @@ from app.core import clock
 from app.database.connection import Database
 from app.database.models import (
     campaigns,
-    directives,
     link_health,
     links,
     receipts,
@@ -397,16 +396,3 @@ def test_a_file_with_some_mistakes_needs_no_tick(pages_db: Database, signed_in: 
     paper = signed_in("admin")
     assert 'class="refusal"' not in paper.get("/batches/1").text
     assert "Tôi đã xem lô" not in text(paper.get("/compose").text)
-
-
-def test_the_list_of_letters_and_the_letter_count_the_same_addressees(
-    province: Database, signed_in: In
-) -> None:
-    named = ["VNPT", "Sở Tư pháp", "Báo Sơn La", "Ngân hàng Nhà nước tỉnh", "Viettel"]
-    province.write(
-        lambda c: c.execute(update(directives).where(directives.c.id == 1).values(addressees=named))
-    )
-    paper = signed_in("admin")
-    (listed,) = re.findall(r"303/CAT-PA05.*?(\d+ / \d+)", text(paper.get("/directives").text))
-    assert listed in text(paper.get("/directives/1").text)
-    assert listed == "0 / 3"

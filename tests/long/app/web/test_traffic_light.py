@@ -1,0 +1,57 @@
+"""The light of a run by its state, its forecast and its deadline; bars and courses as pictures."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from app.core.states import RunState
+from app.reports.build.comparison import NormVerdict
+from app.web.view_models import svg_charts, traffic_light
+from app.web.view_models.traffic_light import Due
+
+NOW = datetime(2024, 2, 9, tzinfo=UTC)
+DAY = timedelta(days=1)
+
+
+@pytest.mark.parametrize(
+    ("state", "done", "deadline", "norm", "wanted"),
+    [
+        (RunState.RUNNING, NOW + DAY, NOW + 2 * DAY, NormVerdict.OPEN, traffic_light.IN_TIME),
+        (RunState.RUNNING, NOW + 3 * DAY, NOW + 2 * DAY, NormVerdict.OPEN, traffic_light.LATE),
+        (RunState.RUNNING, None, NOW + DAY, NormVerdict.OPEN, traffic_light.NO_FORECAST),
+        (RunState.FINISHED, NOW, NOW + DAY, NormVerdict.MISSED, traffic_light.MISSED),
+        (RunState.FINISHED, NOW, NOW + DAY, NormVerdict.MET, traffic_light.MET),
+        (RunState.SENT, NOW, NOW, NormVerdict.UNPROVED, traffic_light.UNPROVED),
+        (RunState.SENT, NOW, None, NormVerdict.UNPROVED, traffic_light.NORM_UNPROVED),
+        (RunState.FINISHED, NOW, None, NormVerdict.MET, traffic_light.NORM_MET),
+        (RunState.RUNNING, NOW + DAY, None, NormVerdict.OPEN, traffic_light.NO_DEADLINE),
+        (RunState.PLANNED, None, NOW + DAY, NormVerdict.OPEN, traffic_light.NOT_BEGUN),
+        (RunState.PLANNED, None, NOW - DAY, NormVerdict.OPEN, traffic_light.PASSED),
+        (RunState.CANCELLED, None, NOW - DAY, NormVerdict.MISSED, traffic_light.CANCELLED),
+    ],
+)
+def test_the_light_says_the_worst_that_is_true(
+    state: RunState,
+    done: datetime | None,
+    deadline: datetime | None,
+    norm: NormVerdict,
+    wanted: traffic_light.Judged,
+) -> None:
+    assert traffic_light.judge(state, done, Due(deadline), norm, NOW) == wanted
+
+
+def test_the_parts_of_a_bar_are_seen_and_fill_it() -> None:
+    found = svg_charts.stacked({"a": 1_000_000, "b": 1, "c": 0, "d": 500_000})
+    assert [span.width for span in found.values()][1:3] == [4, 0]
+    assert sum(span.width for span in found.values()) == svg_charts.WIDTH
+    assert found["d"].x == found["a"].width + 4
+    assert all(span.width == 0 for span in svg_charts.stacked({"a": 0, "b": 0}).values())
+
+
+def test_a_course_of_time_has_a_round_scale() -> None:
+    found = svg_charts.course({"sent": [0, 3, 7]}, 100, 50)
+    assert found.ticks[-1] == (0, 10)
+    assert found.lines[0].points == "0.0,50.0 50.0,35.0 100.0,15.0"
+    assert svg_charts.course({"sent": []}).lines == []
