@@ -32,7 +32,7 @@ _MEMORY = 8 << 30
 _SLICE_S = 0.5
 _TIMES, _MORE_S = 10, 2
 _IMPORT_S = 60  # of processor time, for all that a run does beside its tests
-_WAITING_S = 60  # a fork that computes nothing, and is not stopped, for so long hangs
+_WAITING_S = 20  # a fork that sleeps for so long hangs; one that is stopped, or has no processor, does not
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +201,7 @@ def _heard(pipe: int, pid: int) -> tuple[bytes, bool]:
         if state == "Z":
             os.close(pipe)
             return bytes(said), False
-        waited = waited + _SLICE_S if state != "T" and now == used else 0.0
+        waited = waited + _SLICE_S if state == "S" and now == used else 0.0
         used = now
         if waited > _WAITING_S:
             os.close(pipe)

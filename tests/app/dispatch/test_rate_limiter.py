@@ -129,6 +129,8 @@ def test_a_half_that_is_late_is_followed_by_smaller_ones_until_one_goes_in_its_t
     assert pace.sub_batch(100) == 100
     pace.went(12, is_whole=False)
     assert pace.sub_batch(100) == 12
+    pace.went(5, is_whole=True)
+    assert pace.sub_batch(100) == 12, "a small one in its time says nothing of larger ones"
     pace.went(0, is_whole=False)
     assert pace.sub_batch(100) == 1
     for went, fits in ((1, 2), (2, 4), (1, 4), (4, 8)):
