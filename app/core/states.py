@@ -237,7 +237,7 @@ def apply_answer(earlier: DeliveryStatus, answer: DeliveryStatus, resent: bool) 
         answer = answer._replace(parts=earlier.parts)
     elif resent or (answer.state == DeliveryState.REJECTED and earlier.delivered | earlier.relayed):
         answer = answer._replace(parts=max(earlier.parts, answer.parts))
-    return conclude(answer._replace(reason=reason), earlier.delivered, earlier.relayed, failed, reason)
+    return conclude(answer, earlier.delivered, earlier.relayed, failed, reason)
 
 
 def kept_reason(reason: int, otherwise: int = Reason.NONE) -> int:

@@ -42,6 +42,8 @@ def _that_run(mutant: Mutant, reach: Reach) -> list[set[str]]:
     """The tests in two groups at most; those of the first come first."""
     if not mutant.function[0]:
         users = reach.tests_of(mutant.file, _used(mutant.file, mutant.names)) if mutant.names else set()
+        # A table or the values of an enumeration are looked at without a line being run.
+        users |= {test for test in reach.seconds if _is_own(mutant.file, test)}.difference(reach.failed)
         return [users, reach.all_of(mutant.file) - users]
     for lines in mutant.lines:
         if found := reach.tests_of(mutant.file, lines):

@@ -173,6 +173,15 @@ def test_an_unknown_message_was_accepted_once_the_carrier_speaks_of_every_part(
     assert standing.reason == (Reason.BARRED if others is FAILED else Reason.NONE)
 
 
+def test_an_unknown_message_stays_so_while_any_part_is_unspoken_of() -> None:
+    assert after([(1, *ON_WAY)], 2, DeliveryState.UNKNOWN).state == DeliveryState.UNKNOWN
+
+
+def test_a_written_off_message_that_the_carrier_has_loses_that_reason() -> None:
+    standing = apply_receipt(DeliveryStatus(DeliveryState.UNKNOWN, NotSent.WRITTEN_OFF, 1), 0, *ON_WAY)
+    assert (standing.state, standing.reason) == (DeliveryState.SUBMITTED, Reason.NONE)
+
+
 def test_what_is_on_its_way_says_nothing_of_a_message_that_was_accepted() -> None:
     accepted = DeliveryStatus(DeliveryState.SUBMITTED, Reason.NONE, 1)
     assert apply_receipt(accepted, 0, *ON_WAY) is accepted
