@@ -6,7 +6,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from carriers.simulators.smsc import Smsc, SmscBehaviour
-from carriers.smpp.id_bases import ENOUGH, REMEMBERED, SURE, IdBases
+from carriers.smpp.id_bases import ENOUGH, REMEMBERED, SELDOM, SURE, IdBases
 from carriers.smpp.receipt import canonical
 from tests.carriers.smpp.peer import Inbox, Link, many, until
 
@@ -73,3 +73,21 @@ def test_what_is_remembered_has_a_bound_and_a_mode_that_fits_is_looked_at_seldom
     newest = bases._newest[-1]
     bases.answered("abc0123")
     assert bases._newest[-1] == newest
+
+
+def test_another_mode_is_named_once_enough_receipts_fit_it_alone() -> None:
+    bases = IdBases("same")
+    named = []
+    for number in range(0xA000, 0xA000 + ENOUGH):
+        bases.answered(f"{number:x}")
+        written = str(number)
+        named.append(bases.received(canonical(written, "same", "receipt"), lambda one=written: [one]))
+    assert named == [None] * (ENOUGH - 1) + ["hex_dec"]
+
+
+def test_of_a_sure_mode_s_receipts_one_in_so_many_is_compared() -> None:
+    bases, compared = IdBases("same"), []
+    bases.answered("abc1")
+    for _ in range(SURE + 10 * SELDOM):
+        bases.received("abc1", lambda: compared.append(1) or [])
+    assert len(compared) == SURE + 10

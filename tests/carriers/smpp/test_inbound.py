@@ -40,6 +40,8 @@ CODINGS = [
     ("half a unit", TEXT.encode("utf-16-be")[:-1], 8, TEXT[:-1] + "\ufffd", False),
     ("half a surrogate pair", "😀".encode("utf-16-be")[:2], 8, "\ufffd", False),
     ("message class, gsm7", b"OK", 0xF0, "OK", True),
+    ("message waiting, discarded, gsm7", b"\x00K", 0xC0, "@K", True),
+    ("message waiting, stored, gsm7", b"\x00K", 0xDF, "@K", True),
     ("message waiting, ucs-2", TEXT.encode("utf-16-be"), 0xE0, TEXT, True),
     ("binary that is words", b"DUNG GUI", 4, "DUNG GUI", False),
     ("binary", b"\x01\x02\xff\x00", 4, "", False),

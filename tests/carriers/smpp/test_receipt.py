@@ -373,3 +373,17 @@ def test_a_receipt_names_its_sender_and_says_whether_a_subscriber_may_have_writt
     written = message("id:12345 stat:DELIVRD err:000", {}, esm_class=0)
     assert is_receipt(written)
     assert read_receipt(written, SETTINGS).by_id_only
+
+
+@pytest.mark.parametrize(
+    ("text", "fields"),
+    [
+        ("stat:DELIVRD id:12 text:err:045 done date:2402051200", ("12", "DELIVRD", "", "")),
+        ("id:12 text:stat:UNDELIV err:045", ("12", "UNDELIV", "045", "")),
+        ("stat:DELIVRD text:id:12 stat:UNDELIV", ("12", "DELIVRD", "", "")),
+    ],
+)
+def test_the_quoted_message_is_asked_only_for_what_the_carrier_left_out(
+    text: str, fields: tuple[str, str, str, str]
+) -> None:
+    assert tuple(read_fields(text)) == fields
