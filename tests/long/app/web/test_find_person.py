@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 from app.database.connection import Database
 from app.dispatch.find_person import A_MINUTE
-from tests.app.world import build
+from app.privacy import do_not_send
+from tests.app.world import FIRST_PHONE, build
 from tests.e2e import scene
 from tests.long.app.web.conftest import Paper, text
 
@@ -28,6 +29,19 @@ def test_a_person_is_found_and_led_to_what_happened(pages_db: Database, signed_i
     assert "911000019" not in answer.text.replace(" ", "")
     none = text(paper.send("/find", "/find", phone="0918 999 999").text)
     assert "Trong 2 chiến dịch, không chiến dịch nào có tin tới số này" in none
+
+
+def test_who_was_left_out_at_queueing_is_told_why_and_is_led_nowhere(
+    pages_db: Database, signed_in: In
+) -> None:
+    world = build(pages_db, 2)
+    number = f"0{FIRST_PHONE - 84 * 10**9}"
+    pages_db.write(do_not_send.add, "viettel", [number], "lan")
+    world.fan_out()
+    pages_db.write(do_not_send.remove, "viettel", [number], "lan")
+    page = signed_in("operator", "viettel").send("/find", "/find", phone=number).text
+    assert "Lý do: thuê bao từ chối nhận (danh sách không gửi)." in text(page)
+    assert "/deliveries/" not in page
 
 
 def test_a_part_of_a_number_finds_nobody_and_others_may_not_look(pages_db: Database, signed_in: In) -> None:
