@@ -105,7 +105,7 @@ def _end(run: RunSummary, left: int, rate: float) -> str:
     if not rate:
         return f"{left:,} to go"
     done = clock.local(clock.now() + timedelta(seconds=left / rate))
-    return f"{rate:,.0f}/s till {done:%H:%M:%S}"
+    return f"{rate:,.0f}/s till {done:%H:%M:%S} in Viet Nam"
 
 
 def count(run: RunSummary, *states: str) -> int:
