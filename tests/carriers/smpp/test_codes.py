@@ -39,3 +39,17 @@ def test_a_refused_account_stops_the_link(status: int) -> None:
 
 def test_every_status_there_is_has_a_word_with_its_own_code() -> None:
     assert all(refusal(status).code == code(status) for status in range(1, 0x600))
+
+
+# SMPP v3.4 issue 1.2, table 5-2, and 0x63, 0x65 of a Vietnamese aggregator.
+WRONG = {0x01, 0x02, 0x03, 0x06, 0x07, 0x0C, 0x15, 0x43, 0x48, 0x49, 0x50, 0x51, 0x61, 0x62, 0x63, 0x65}
+WRONG |= {0xC0, 0xC1, 0xC2, 0xC3, 0xC4}
+
+
+def test_no_other_status_says_that_we_asked_wrongly() -> None:
+    said = {
+        status
+        for status in range(1, 0x500)
+        if refusal(status) == Rejected(code(status), Reason.WRONG_REQUEST)
+    }
+    assert said == WRONG

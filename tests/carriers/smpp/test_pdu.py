@@ -107,3 +107,9 @@ def test_a_bind_is_read_as_it_was_written() -> None:
 def test_a_question_and_its_answer_are_read_as_they_were_written() -> None:
     assert pdu.query_body(b"7f", (5, 0, b"CONGAN")) == b"7f\0\x05\0CONGAN\0"
     assert pdu.read_query_resp(b"7f\x00240129100500028+\0\x02\0") == (b"7f", b"240129100500028+", 2, 0)
+
+
+def test_a_string_ends_within_256_octets_with_its_nul() -> None:
+    assert pdu.cstring(b"x" + b"a" * 255 + b"\0", 1) == (b"a" * 255, 257)
+    with pytest.raises(pdu.PduError, match="no end of the string at byte 1"):
+        pdu.cstring(b"x" + b"a" * 256 + b"\0", 1)

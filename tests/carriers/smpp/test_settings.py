@@ -87,3 +87,70 @@ def test_a_ca_file_that_is_not_there_is_named_when_the_link_is_built() -> None:
 
 def test_the_password_does_not_show_when_settings_are_printed() -> None:
     assert "s3cr3t" not in repr(read())
+
+
+@pytest.mark.parametrize(
+    ("option", "least", "most"),
+    [
+        ("port", 1, 65535),
+        ("addr_ton", 0, 255),
+        ("addr_npi", 0, 255),
+        ("binds", 1, 16),
+        ("window", 1, 1000),
+        ("enquire_link_s", 0.05, 3600),
+        ("response_timeout_s", 0.05, 600),
+        ("reconnect_min_s", 0.01, 8),
+        ("reconnect_max_s", 1, 600),
+        ("probe_max_s", 0.01, 3600),
+        ("source_ton", 0, 255),
+        ("source_npi", 0, 255),
+        ("dest_ton", 0, 255),
+        ("dest_npi", 0, 255),
+        ("gsm_data_coding", 0, 255),
+        ("max_segments", 1, 255),
+        ("part_retries", 0, 20),
+        ("queries_per_second", 0.01, 1000),
+        ("part_retry_s", 0.001, 60),
+        ("strange_in_a_row", 1, 1_000_000),
+    ],
+)
+def test_a_number_is_taken_from_its_least_to_its_most(option: str, least: float, most: float) -> None:
+    assert getattr(read(**{option: least}), option) == least
+    assert getattr(read(**{option: most}), option) == most
+    below = least - 1 if isinstance(least, int) else least / 2
+    for beyond in (below, most + 1):
+        with pytest.raises(LinkError, match=r"must (be|not)"):
+            read(**{option: beyond})
+
+
+def test_a_reconnection_waits_from_a_hundredth_of_a_second_to_ten_minutes() -> None:
+    assert read(reconnect_min_s=600, reconnect_max_s=600).reconnect_min_s == 600
+    assert read(reconnect_min_s=0.01, reconnect_max_s=0.01).reconnect_max_s == 0.01
+    for bounds in ((601, 601), (0.005, 0.005)):
+        with pytest.raises(LinkError, match="reconnect_m"):
+            read(reconnect_min_s=bounds[0], reconnect_max_s=bounds[1])
+
+
+def test_what_is_not_named_has_its_default() -> None:
+    own = read()
+    assert (own.addr_ton, own.addr_npi, own.system_type, own.address_range) == (0, 0, "", "")
+    assert (own.reconnect_min_s, own.reconnect_max_s, own.probe_max_s) == (1.0, 8.0, 60.0)
+    assert (own.max_segments, own.part_retries, own.part_retry_s) == (10, 5, 0.5)
+    assert (own.queries_per_second, own.service_type, own.validity) == (5.0, "", "none")
+
+
+@pytest.mark.parametrize(
+    ("option", "most"),
+    [
+        ("host", 255),
+        ("system_id", 64),
+        ("password", 64),
+        ("system_type", 64),
+        ("address_range", 64),
+        ("service_type", 5),
+    ],
+)
+def test_a_word_has_its_length(option: str, most: int) -> None:
+    assert getattr(read(**{option: "a" * most}), option) == "a" * most
+    with pytest.raises(LinkError, match=f"{option} must be plain text of"):
+        read(**{option: "a" * (most + 1)})
