@@ -9,7 +9,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, Row, bindparam, select, update
 
 from app.core import clock
 from app.core.errors import Conflict, no_such
@@ -136,7 +136,10 @@ def resettle(connection: Connection) -> None:
 
 
 def state(connection: Connection, link_id: int) -> LinkState:
-    return LinkState(connection.execute(select(links.c.state).where(links.c.id == link_id)).scalar_one())
+    return LinkState(connection.execute(_STATE, {"id": link_id}).scalar_one())
+
+
+_STATE = select(links.c.state).where(links.c.id == bindparam("id"))  # asked at every claim
 
 
 def all_links(connection: Connection, carrier: str | None = None) -> list[Row[tuple[object, ...]]]:

@@ -42,8 +42,11 @@ def settle(connection: Connection, ledger: Ledger, who: str) -> None:
 
 
 def _newest(connection: Connection) -> str | None:
-    i = database_identity.c
-    return connection.execute(select(i.home).order_by(i.id.desc()).limit(1)).scalar()
+    return connection.execute(_NEWEST).scalar()
+
+
+# Asked at every claim.
+_NEWEST = select(database_identity.c.home).order_by(database_identity.c.id.desc()).limit(1)
 
 
 def restored_at(connection: Connection) -> int:

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection, Row, Select, func, select
+from sqlalchemy import BindParameter, Connection, Row, Select, bindparam, func, select
 
 from app.core import clock
 from app.core.answer_kinds import AnswerKind
@@ -71,10 +71,11 @@ def run_contents(
     (`says`) would change differently than at approval.
     """
     found = []
-    at_work = _running(carrier, clock.to_ms(now))
-    if among is not None:
-        at_work = at_work.where(runs.c.id.in_(among))
-    rows = connection.execute(at_work).all()
+    given: dict[str, Any] = {"carrier": carrier, "gone": clock.to_ms(now) - LINK_GONE_AFTER_MS}
+    if among is None:
+        rows = connection.execute(_AT_WORK, given).all()
+    else:
+        rows = connection.execute(_AMONG, given | {"ids": list(among)}).all()
     accounts = {account for row in rows if (account := money.account_of(row)) is not None}
     spent = money.spent(connection, accounts) if accounts else set()
     for row in rows:
@@ -98,26 +99,36 @@ def run_contents(
     return found
 
 
-def _running(carrier: str, now_ms: int = 0) -> Select[Any]:
+def _at_work() -> Select[Any]:
     """Select running runs of approved campaigns, with the campaign and the summed rate of the links at work.
 
-    Renamed or removed links keep their rows: only recently reported ones count, or all if there are none.
+    Renamed or removed links keep their rows: only ones reported after `gone` count, or all if there are none.
     """
-    r, h, at_work = (
-        runs.c,
-        link_health.c,
-        (links.c.carrier == carrier, links.c.state == LinkState.RUNNING.value),
-    )
-    total = select(func.sum(links.c.segments_per_second)).where(*at_work)
-    spoke = select(h.link_id).where(h.seen_at > now_ms - LINK_GONE_AFTER_MS)
+    r, h = runs.c, link_health.c
+    own: BindParameter[str] = bindparam("carrier")
+    total = select(func.sum(links.c.segments_per_second))
+    total = total.where(links.c.carrier == own, links.c.state == LinkState.RUNNING.value)
+    spoke = select(h.link_id).where(h.seen_at > bindparam("gone"))
     rate = func.coalesce(total.where(links.c.id.in_(spoke)).scalar_subquery(), total.scalar_subquery())
+    columns = r.id.label("run_id"), r.segments_per_second, rate.label("rate"), *campaigns.c
+    return _of_running(select(*columns)).order_by(r.priority.desc(), r.id)
+
+
+def _of_running(query: Select[Any]) -> Select[Any]:
+    r = runs.c
     return (
-        select(r.id.label("run_id"), r.segments_per_second, rate.label("rate"), *campaigns.c)
-        .join(campaigns, campaigns.c.id == r.campaign_id)
-        .where(r.carrier == carrier, r.state == RunState.RUNNING.value)
+        query.select_from(runs.join(campaigns, campaigns.c.id == r.campaign_id))
+        .where(r.carrier == bindparam("carrier"), r.state == RunState.RUNNING.value)
         .where(campaigns.c.state == CampaignState.APPROVED.value)
-        .order_by(r.priority.desc(), r.id)
     )
+
+
+# Each link asks these at every claim and twice a second, and to build one costs as much as to ask it.
+_THESE = runs.c.id.in_(bindparam("ids", expanding=True))
+_AT_WORK = _at_work()
+_AMONG = _AT_WORK.where(_THESE)
+_RUNNING = _of_running(select(runs.c.id)).order_by(runs.c.priority.desc(), runs.c.id)
+_STILL_RUNNING = _of_running(select(runs.c.id)).where(_THESE)
 
 
 def _share(row: Row[Any]) -> float:
@@ -158,6 +169,14 @@ _LISTED_MS = 3_600_000
 _MOST_LISTED = 5000
 
 
+_N = do_not_send.c
+_LISTED_LATELY = select(_N.phone).where(
+    _N.id > select(func.max(_N.id)).scalar_subquery() - _MOST_LISTED,
+    _N.added_at > bindparam("since"),
+    _N.carrier == bindparam("carrier"),
+)
+
+
 def still_going(
     connection: Connection, link: Link, run_ids: Collection[int]
 ) -> tuple[set[int], Sequence[int]]:
@@ -165,14 +184,12 @@ def still_going(
 
     The phones are those that were put on the carrier's do-not-send list lately.
     """
-    n, newest = do_not_send.c, select(func.max(do_not_send.c.id)).scalar_subquery()
-    lately = (n.id > newest - _MOST_LISTED, n.added_at > shared_ms(connection) - _LISTED_MS)
-    query = select(n.phone).where(*lately, n.carrier == link.carrier)
-    phones = connection.execute(query).scalars().all()
+    lately = {"carrier": link.carrier, "since": shared_ms(connection) - _LISTED_MS}
+    phones = connection.execute(_LISTED_LATELY, lately).scalars().all()
     if link_store.state(connection, link.id) is not LinkState.RUNNING:
         return set(), phones
-    running = _running(link.carrier).where(runs.c.id.in_(run_ids)).with_only_columns(runs.c.id)
-    found = connection.execute(running.order_by(None)).scalars().all()
+    given = {"carrier": link.carrier, "ids": list(run_ids)}
+    found = connection.execute(_STILL_RUNNING, given).scalars().all()
     return {run_id for run_id in found if approval_digest.is_ordered(connection, run_id)}, phones
 
 
@@ -188,7 +205,7 @@ def message(
 
 
 def running(connection: Connection, carrier: str) -> list[int]:
-    return list(connection.execute(_running(carrier).with_only_columns(runs.c.id)).scalars())
+    return list(connection.execute(_RUNNING, {"carrier": carrier}).scalars())
 
 
 def claim(
