@@ -113,3 +113,30 @@ def test_a_string_ends_within_256_octets_with_its_nul() -> None:
     assert pdu.cstring(b"x" + b"a" * 255 + b"\0", 1) == (b"a" * 255, 257)
     with pytest.raises(pdu.PduError, match="no end of the string at byte 1"):
         pdu.cstring(b"x" + b"a" * 256 + b"\0", 1)
+
+
+def test_the_numbers_on_the_wire_are_those_of_the_specification() -> None:
+    """SMPP v3.4 issue 1.2, tables 5-1, 5-2 and 5-7, and section 5.2.12."""
+    assert (pdu.BIND_RECEIVER, pdu.BIND_TRANSMITTER, pdu.BIND_TRANSCEIVER) == (0x01, 0x02, 0x09)
+    assert (pdu.QUERY_SM, pdu.SUBMIT_SM, pdu.DELIVER_SM, pdu.UNBIND, pdu.ENQUIRE_LINK) == (3, 4, 5, 6, 0x15)
+    assert (pdu.RESPONSE, pdu.GENERIC_NACK, pdu.MAX_SEQUENCE) == (0x80000000, 0x80000000, 0x7FFFFFFF)
+    answers = (pdu.SUBMIT_SM_RESP, pdu.DELIVER_SM_RESP, pdu.QUERY_SM_RESP)
+    assert answers == (0x80000004, 0x80000005, 0x80000003)
+    assert (pdu.TAG_RECEIPTED_MESSAGE_ID, pdu.TAG_MESSAGE_STATE) == (0x001E, 0x0427)
+    assert (pdu.TAG_MESSAGE_PAYLOAD, pdu.TAG_NETWORK_ERROR_CODE) == (0x0424, 0x0423)
+    assert (pdu.TAG_SAR_REF, pdu.TAG_SAR_TOTAL, pdu.TAG_SAR_SEQ) == (0x020C, 0x020E, 0x020F)
+    assert (pdu.ESM_UDHI, pdu.ESM_RECEIPT_MASK, pdu.ESM_RECEIPT, pdu.ESM_NOTIFICATION) == (
+        0x40,
+        0x3C,
+        4,
+        0x20,
+    )
+    assert (pdu.ESME_ROK, pdu.ESME_RINVMSGLEN, pdu.ESME_RINVCMDLEN, pdu.ESME_RINVCMDID) == (0, 1, 2, 3)
+    assert (pdu.ESME_RINVBNDSTS, pdu.ESME_RSYSERR, pdu.ESME_RINVSRCADR, pdu.ESME_RINVDSTADR) == (
+        4,
+        8,
+        0x0A,
+        0x0B,
+    )
+    assert (pdu.ESME_RBINDFAIL, pdu.ESME_RINVPASWD, pdu.ESME_RINVSYSID) == (0x0D, 0x0E, 0x0F)
+    assert (pdu.ESME_RMSGQFUL, pdu.ESME_RTHROTTLED, pdu.ESME_RX_T_APPN) == (0x14, 0x58, 0x64)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from carriers.contract import LinkOptions, Reason, Receipt, ReceiptLevel, ReceiptStatus
 from carriers.smpp import pdu
 from carriers.smpp.receipt import (
+    STATES,
     absolute_time,
     canonical,
     is_receipt,
@@ -387,3 +388,8 @@ def test_the_quoted_message_is_asked_only_for_what_the_carrier_left_out(
     text: str, fields: tuple[str, str, str, str]
 ) -> None:
     assert tuple(read_fields(text)) == fields
+
+
+def test_each_message_state_of_the_specification_has_the_word_of_its_appendix() -> None:
+    words = ("ENROUTE", "DELIVRD", "EXPIRED", "DELETED", "UNDELIV", "ACCEPTD", "UNKNOWN", "REJECTD")
+    assert dict(enumerate(words, 1)) == STATES
