@@ -12,7 +12,7 @@ import typer
 from app.api.bodies import filled
 from app.cli import common
 from app.cli.common import open_db
-from app.cli.output import Json, Number, done, instant, listing, say, whoami
+from app.cli.output import Json, Number, counted, done, instant, listing, say, whoami
 from app.cli.remote import asked, at_server
 from app.cli.statement_commands import attach
 from app.core import clock
@@ -170,4 +170,4 @@ def import_(
         return len(db.write(external_activity.report_all, directive_id, claims, whoami()))
 
     kept = asked(lambda api: len(api.return_report_form(directive_id, file=file)), here, looks=False)
-    done(f"{kept} reports are kept.", reports=kept)
+    done(f"{counted(kept, 'report is', 'reports are')} kept.", reports=kept)

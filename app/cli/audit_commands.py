@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from app.cli import common
 from app.cli.common import open_db
-from app.cli.output import Json, done, position, say, whoami
+from app.cli.output import Json, counted, done, position, say, whoami
 from app.cli.remote import client
 from app.core import hashing, ids
 from app.core.errors import Conflict, Invalid
@@ -49,7 +49,8 @@ def verify(
     found = _verified(earlier)
     if as_json or found.fault is None:
         gone = f" (1 to {found.erased} erased by certificate {found.certificate})" if found.erased else ""
-        said = f"{found.rows} acts{gone}, all as they were written{_proof(found)}."
+        said = counted(found.rows, f"act{gone}, as it was", f"acts{gone}, all as they were")
+        said += f" written{_proof(found)}."
         said += f" Head: {found.rows}:{found.head}"
         say(found, as_json) if as_json else typer.echo(said)
     if found.fault:
@@ -77,7 +78,7 @@ def _first(api: LoaClient, earlier: tuple[int, str] | None) -> Iterable[Any]:
 
 def _proof(found: Chain) -> str:
     seals = "each sealed by secret_key" if found.sealed else ""
-    kept = f"as are the {found.compared} heads kept outside" if found.compared else ""
+    kept = f"compared with {counted(found.compared, 'head', 'heads')} kept outside" if found.compared else ""
     return "".join(f", {each}" for each in (seals, kept) if each)
 
 
@@ -127,7 +128,8 @@ def seal(
     """Seal by secret_key the acts from before there was one, after you have compared the chain's head."""
     with open_db() as (db, _):
         count = db.write(audit.seal_all, whoami(), head)
-    done(f"{count} acts are sealed." if count else "Every act is sealed already.", sealed=count)
+    said = f"{counted(count, 'act is', 'acts are')} sealed." if count else "Every act is sealed already."
+    done(said, sealed=count)
 
 
 @app.command()

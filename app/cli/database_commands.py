@@ -9,7 +9,7 @@ import typer
 from sqlalchemy import make_url
 
 from app.cli.common import ledger_for, open_db
-from app.cli.output import done, whoami
+from app.cli.output import counted, done, whoami
 from app.core import config
 from app.core.config import Settings, normal_url
 from app.core.errors import Invalid
@@ -101,7 +101,8 @@ def restored(
             return
         _branch(db, settings)
         for each in dispatch.doubt(db, ledger, whoami()):
-            typer.echo(f"Run {each.run_id} ({each.carrier}): {each.unknown:,} deliveries are unknown now.")
+            unknown = counted(each.unknown, "delivery is", "deliveries are")
+            typer.echo(f"Run {each.run_id} ({each.carrier}): {unknown} unknown now.")
         planned, refused = db.read(dispatch.planned), db.read(dispatch.refused, ledger)
     for run in planned:
         typer.echo(f"Run {run} is planned here. Was it started since? Then do not start it, but cancel it.")

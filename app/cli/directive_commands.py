@@ -11,7 +11,7 @@ import typer
 from app.api.bodies import Receiver, checked, filled
 from app.campaigns import directives
 from app.campaigns.schemas import DeadlineBody, DirectiveBody
-from app.cli.output import Json, Number, done, instant, listing, say, whoami, whole
+from app.cli.output import Json, Number, counted, done, instant, listing, say, whoami, whole
 from app.cli.remote import asked
 from app.core import clock
 from app.core.errors import Invalid
@@ -157,7 +157,7 @@ def replay(
         lambda db: db.write(outbox.replay_failed, target, whoami()),
         looks=False,
     )
-    done(f"{count} notices to {target} will be sent again.", notices=count)
+    done(f"{counted(count, 'notice', 'notices')} to {target} will be sent again.", notices=count)
 
 
 @app.command()

@@ -165,6 +165,11 @@ def done(sentence: str, **facts: Any) -> None:
     typer.echo(to_json(facts, indent=2).decode() if _json else shown(sentence))
 
 
+def counted(n: int, one: str, many: str) -> str:
+    """Return the count with what is counted, and its verb, in singular or plural."""
+    return f"{n:,} {one if n == 1 else many}"
+
+
 def shown(text: str) -> str:
     """Return lines for a terminal: what people or carriers wrote in them commands it nothing."""
     return "\n".join(map(escaped, text.split("\n")))

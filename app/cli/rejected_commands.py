@@ -10,7 +10,7 @@ from app.api.bodies import filled
 from app.cli import common
 from app.cli.common import ledger_for, open_db
 from app.cli.current_user import decider
-from app.cli.output import Json, Number, done, listing, say, whoami, whole
+from app.cli.output import Json, Number, counted, done, listing, say, whoami, whole
 from app.cli.remote import asked, at_server
 from app.core.errors import Invalid, meant
 from app.dispatch import rejected_orders
@@ -85,9 +85,11 @@ def approve(
 ) -> None:
     """Approve an order of somebody else: its messages are queued again, which costs as at first."""
     found = _approved(run_id, order)
-    said = f"{found.sent_again} messages of run {run_id} are queued again."
+    messages = counted(found.sent_again, f"message of run {run_id} is", f"messages of run {run_id} are")
+    said = f"{messages} queued again."
     if found.left_out:
-        said += f" {found.left_out} are left out: a result file says that the carrier has them."
+        left_out = counted(found.left_out, "is left out", "are left out")
+        said += f" {left_out}: a result file says that the carrier has what is left out."
     done(said, run=run_id, order=order, messages=found.sent_again, left_out=found.left_out)
 
 

@@ -14,7 +14,7 @@ from sqlalchemy import Row
 
 from app.cli import common
 from app.cli.common import ledger_for, open_db
-from app.cli.output import Json, Number, done, listing, whoami
+from app.cli.output import Json, Number, counted, done, listing, whoami
 from app.cli.remote import asked, at_server
 from app.core import clock, ids
 from app.core.errors import Invalid
@@ -84,7 +84,8 @@ def resend(run_id: Number, lines: Lines = None, everything: All = False) -> None
     """Queue unknown deliveries again; a second copy may come of it."""
     chosen = _chosen(lines, everything)
     moved = _decided("resend", unknown_decisions.resend, run_id, chosen)
-    done(f"{moved} deliveries of run {run_id} are queued again.", run=run_id, deliveries=moved)
+    said = counted(moved, f"delivery of run {run_id} is", f"deliveries of run {run_id} are")
+    done(f"{said} queued again.", run=run_id, deliveries=moved)
 
 
 @app.command("write-off")
@@ -92,7 +93,8 @@ def write_off(run_id: Number, lines: Lines = None, everything: All = False) -> N
     """Leave unknown deliveries unknown for good; the report counts them under their own heading."""
     chosen = _chosen(lines, everything)
     moved = _decided("write_off", unknown_decisions.write_off, run_id, chosen)
-    done(f"{moved} deliveries of run {run_id} are written off.", run=run_id, deliveries=moved)
+    said = counted(moved, f"delivery of run {run_id} is", f"deliveries of run {run_id} are")
+    done(f"{said} written off.", run=run_id, deliveries=moved)
 
 
 _Decide = Callable[[Database, Ledger, unknown_decisions.UnknownOrder, unknown_decisions.Progress], int]

@@ -13,7 +13,7 @@ from app.accounts.service import NewPerson
 from app.api.bodies import AnyLine, checked
 from app.cli import common
 from app.cli.common import open_db
-from app.cli.output import Json, done, listing, whoami
+from app.cli.output import Json, counted, done, listing, whoami
 from app.cli.remote import asked, at_server
 from app.core.errors import Invalid
 from app.core.known_carriers import check_own
@@ -120,7 +120,8 @@ def reseal() -> None:
     """Encrypt secrets of second factors with the present secret_key, after it was set or changed."""
     with open_db() as (db, settings):
         count = db.write(service.reseal, whoami(), vault_of(settings))
-    done(f"{count} secrets were sealed anew; all are sealed with the present key.", sealed=count)
+    said = counted(count, "secret was", "secrets were")
+    done(f"{said} sealed anew; all are sealed with the present key.", sealed=count)
 
 
 @app.command()

@@ -346,12 +346,12 @@ def _links(connection: Connection) -> Iterator[str]:
 def _audit(db: Database, settings: Settings) -> Iterator[Symptom]:
     """Check the chain of the audit, its seals, and the heads kept outside the database."""
     chain = db.read(audit.verify, audit.kept(settings))
-    yield Symptom("audit", not chain.fault, chain.fault or f"{chain.rows} acts, all as they were written.")
+    yield Symptom("audit", not chain.fault, chain.fault or f"All acts are as written: {chain.rows}.")
     if not chain.sealed:
         what = "There is no secret_key: whoever writes to the database can forge approvals and the audit."
         used = bool(settings.links) or db.read(users.any_known)
         yield _unkeyed("seals", settings, what, used)
-    kept = f"{chain.compared} heads of the audit in {settings.audit_heads} are compared."
+    kept = f"Heads in {settings.audit_heads} that agree with the audit: {chain.compared}."
     none = f"{settings.audit_heads} has no head yet of the audit of {settings.ledger_name}."
     yield Symptom("heads", True, kept if chain.compared else none)
 
@@ -369,10 +369,10 @@ def _rows(connection: Connection) -> list[Symptom]:
     listed = select(func.count()).select_from(unknowns).where(unknowns.c.written_off_by.is_(None))
     unknown = connection.execute(listed).scalar_one()
     if unknown:
-        what = f"{unknown} deliveries are unknown: `loa unknown list` shows them, a person decides."
+        what = f"Deliveries of unknown outcome: {unknown}. `loa unknown list` shows them; a person decides."
         found.append(Symptom("unknown", False, what))
     waiting = connection.execute(select(func.count()).select_from(quarantine)).scalar_one()
-    words = f"{waiting} receipts wait for a message that they fit." if waiting else "No receipt waits."
+    words = f"Receipts that wait for a message they fit: {waiting}." if waiting else "No receipt waits."
     found.append(Symptom("quarantine", True, words))
     return found
 

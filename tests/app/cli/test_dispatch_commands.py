@@ -76,10 +76,9 @@ def test_unknown_deliveries_are_listed_sent_again_and_written_off(shell: Shell, 
     assert "8491*****00" in listed
     assert "84912000000" not in listed
     assert (
-        shell(unknown_commands.app, "resend", "1", "--line", "1:2")
-        == "1 deliveries of run 1 are queued again."
+        shell(unknown_commands.app, "resend", "1", "--line", "1:2") == "1 delivery of run 1 is queued again."
     )
-    assert shell(unknown_commands.app, "write-off", "1", "--all") == "1 deliveries of run 1 are written off."
+    assert shell(unknown_commands.app, "write-off", "1", "--all") == "1 delivery of run 1 is written off."
     assert states(database_url) == {int(DeliveryState.QUEUED): 1, int(DeliveryState.UNKNOWN): 1}
 
 

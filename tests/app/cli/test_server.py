@@ -122,9 +122,9 @@ def test_links_and_unknown_messages_are_decided_on_there(server: str, db: Databa
     assert said(server, "link", "resume", "1") == "Link 1 is running.\n"
     assert " unknown " in said(server, "delivery", "find", f"0{str(FIRST_PHONE)[2:]}")
     one = said(server, "unknown", "resend", "1", "--line", f"{world.batch}:2")
-    assert one == "1 deliveries of run 1 are queued again.\n"
+    assert one == "1 delivery of run 1 is queued again.\n"
     rest = said(server, "unknown", "write-off", "1", "--all")
-    assert rest == "1 deliveries of run 1 are written off.\n"
+    assert rest == "1 delivery of run 1 is written off.\n"
 
 
 @pytest.mark.longer

@@ -246,7 +246,7 @@ def test_secrets_are_sealed_anew_at_the_command_line(shell: Shell, database_url:
     db.write(lambda c: c.execute(update(people_table).values(totp_secret=stored, totp_since=1)))
     db.close()
     shell.env |= {"LOA_SECRET_KEY": KEY, "LOA_PREVIOUS_SECRET_KEY": before}
-    assert shell(user_commands.app, "reseal").startswith("1 secrets were sealed anew")
+    assert shell(user_commands.app, "reseal").startswith("1 secret was sealed anew")
     db = Database(database_url)
     assert db.read(users.row_of, "lan").totp_secret.startswith("sealed:")
     db.close()
