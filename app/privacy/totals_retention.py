@@ -9,10 +9,11 @@ from collections.abc import Iterator, Sequence
 from itertools import takewhile
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, Row, cast, delete, func, select, text, update
+from sqlalchemy import BigInteger, Connection, Row, cast, delete, exists, func, select, text, update
 
 from app.core import clock
 from app.core.clock import DAY_MS
+from app.core.states import SENT
 from app.database.models import (
     audit,
     campaigns,
@@ -152,6 +153,7 @@ def _open_since(connection: Connection) -> int | None:
 def erase_totals(connection: Connection, campaign_id: int) -> dict[str, int]:
     """Erase the tallies of one batch, then the kept reports; return rows by table, {} once all are gone."""
     t = tallies.c
+    _note_sent(connection, campaign_id)
     run_ids = select(runs.c.id).where(runs.c.campaign_id == campaign_id)
     first = select(t.run_id, t.batch_id).where(t.run_id.in_(run_ids)).limit(1)
     if row := connection.execute(first).first():
@@ -162,6 +164,14 @@ def erase_totals(connection: Connection, campaign_id: int) -> dict[str, int]:
         return {"kept_reports": n}
     n = connection.execute(delete(kept_reach).where(kept_reach.c.campaign_id == campaign_id)).rowcount
     return {"kept_reach": n} if n else {}
+
+
+def _note_sent(connection: Connection, campaign_id: int) -> None:
+    """Note once, before the first tally goes, which runs sent anything: /verify is told by it."""
+    r, t = runs.c, tallies.c
+    sent = exists().where(t.run_id == r.id, t.state.in_(SENT), t.n > 0)
+    mine = update(runs).where(r.campaign_id == campaign_id, r.any_sent.is_(None))
+    connection.execute(mine.values(any_sent=sent))
 
 
 def erase_notices(connection: Connection, of: Row[Any]) -> dict[str, int]:

@@ -8,11 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date
 
-from sqlalchemy import Connection, Subquery, and_, case, exists, func, or_, select
+from sqlalchemy import Connection, Subquery, case, exists, func, or_, select
 
 from app.api.token_buckets import Buckets, TooOften, subscriber
 from app.core import clock
-from app.core.states import SENT, NotSent, RunState
+from app.core.states import SENT, NotSent
 from app.database.connection import Database
 from app.database.models import audiences, campaigns, chunks, runs, tallies
 from app.text_verification.compare import Known, TextComparison, Texts, TextUse, in_order
@@ -71,13 +71,13 @@ def sent_texts(connection: Connection) -> list[Known]:
 def _begun() -> Subquery:
     """Select each campaign's first and last moment, and how many of its runs were not cancelled.
 
-    An order to start sends nothing yet: the window may open days later, and the run be cancelled before. For
-    a run that its carrier sends, only the operator's word tells that it began; one that calls sends no text.
+    An order to start sends nothing yet: the window may open days later, and the run be cancelled before. Once
+    its totals are erased, the run itself says whether it sent anything. For a run that its carrier sends,
+    only the operator's word tells that it began; one that calls sends no text.
     """
     r, t = runs.c, tallies.c
     out = exists().where(t.run_id == r.id, t.state.in_(SENT), t.n > 0)
     held = exists().where(audiences.c.run_id == r.id, ~audiences.c.spoken)
-    erased = and_(r.state == RunState.FINISHED.value, ~exists().where(t.run_id == r.id))
     taken = select(func.min(chunks.c.taken_at)).where(chunks.c.run_id == r.id).scalar_subquery()
     first, last = func.coalesce(taken, r.started_at), func.coalesce(r.ended_at, _OPEN)
     going = case((or_(r.closing.is_(None), r.closing != NotSent.CANCELLED), 1), else_=0)
@@ -88,7 +88,7 @@ def _begun() -> Subquery:
             func.max(last).label("last"),
             func.sum(going).label("going"),
         )
-        .where(r.started_at.is_not(None), or_(out, held, erased))
+        .where(r.started_at.is_not(None), or_(out, held, r.any_sent))
         .group_by(r.campaign_id)
         .subquery()
     )

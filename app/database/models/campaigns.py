@@ -126,6 +126,8 @@ runs = Table(
     Column("finished_at", Ms),  # when it was first finished
     # Why it has paused itself (app/campaigns/suspensions.py); NULL: it has not, or goes on since.
     Column("suspended", JSON(none_as_null=True)),
+    # Whether a message of it went out, noted as its totals are erased; NULL: its tallies tell.
+    Column("any_sent", Boolean),
     Column("judged_from", Ms),  # when it last went on: what was sent before is not judged again
     Column("created_at", Ms, nullable=False),
     UniqueConstraint("campaign_id", "carrier"),

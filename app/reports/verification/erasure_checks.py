@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, select
 
 from app.core import clock
+from app.core.states import SENT
 from app.database.models import (
     campaigns,
     chunks,
@@ -61,6 +62,7 @@ def differences(connection: Connection, row: Row[Any]) -> Iterator[str]:
         yield from _unlike(connection, row)
     elif totals.ended_at is not None:
         yield from _still_there(connection, campaign_id)
+        yield from _noted_otherwise(connection, row)
 
 
 def _unlike(connection: Connection, row: Row[Any]) -> Iterator[str]:
@@ -79,6 +81,18 @@ def _still_there(connection: Connection, campaign_id: int) -> Iterator[str]:
         query = select(func.count()).select_from(table).where(table.c.run_id.in_(own))
         if n := connection.execute(query).scalar_one():
             yield f"The totals of campaign {campaign_id} are erased, and {n} rows of {table.name} are there."
+
+
+def _noted_otherwise(connection: Connection, row: Row[Any]) -> Iterator[str]:
+    """Compare what the runs note with the certificate of the numbers: whether anything was sent at all."""
+    sent = any(state in SENT and n > 0 for state, _, n, _ in row.totals)
+    noted = select(runs.c.id).where(runs.c.campaign_id == row.subject_id, runs.c.any_sent).limit(1)
+    if sent != (connection.execute(noted).first() is not None):
+        yield (
+            f"Campaign {row.subject_id}: what its runs note as sent is not what certificate {row.id} has, so "
+            "a text may be called genuine that is not, or unknown that is genuine; compare the database with "
+            "a backup."
+        )
 
 
 def of_report(connection: Connection, report: Frozen) -> str | None:
