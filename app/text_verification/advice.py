@@ -21,8 +21,10 @@ ADVICE = {
         "có sai sót. Đừng làm theo tin này; hãy hỏi Công an nơi gần nhất.",
     ),
     TextVerdict.INCOMPLETE: Sentence(
-        "This is only a part of a text that was sent. Paste the whole of it and check again.",
-        "Đây chỉ là một phần của một tin đã gửi. Hãy dán đủ cả tin rồi kiểm tra lại.",
+        "This is only a part of a text that was sent. Paste the whole of it and check again; until then do "
+        "not open its links, do not call its numbers.",
+        "Đây chỉ là một phần của một tin đã gửi. Hãy dán đủ cả tin rồi kiểm tra lại; chưa kiểm tra lại thì "
+        "đừng bấm đường dẫn, đừng gọi số trong tin.",
     ),
     TextVerdict.ALTERED: Sentence(
         "WARNING: much like a text that was sent, but not word for word, so it is probably a forgery. Do not "

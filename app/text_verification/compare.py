@@ -21,7 +21,9 @@ _PREFIXES_AT_ONCE = 2
 class TextVerdict(StrEnum):
     GENUINE = "genuine"  # word for word one that was sent
     WITHDRAWN = "withdrawn"  # the same, but its sending was cancelled each time
-    INCOMPLETE = "incomplete"  # the start or end of a sent text is missing, and nothing else differs
+    # The start or end of a sent text is missing, and nothing else differs. Phones cut at a length, so the end
+    # may be missing from the middle of a word on.
+    INCOMPLETE = "incomplete"
     ALTERED = "altered"  # similar to a sent text, but not the same: probably a forgery
     UNKNOWN = "unknown"
 
@@ -84,6 +86,18 @@ class Known:
             return word.bare == original.bare and word.vietnamese
         return word.copies(original)
 
+    def begins_with(self, pasted: Sequence[Word]) -> bool:
+        """Return whether the text goes on after these words, the last of which may be cut off."""
+        last = len(pasted) - 1
+        if self.bare[:last] != tuple(word.bare for word in pasted[:last]) or last >= len(self.words):
+            return False
+        if not all(map(self.same, pasted[:last], self.words)):
+            return False
+        mine, original = pasted[last], self.words[last]
+        if self.same(mine, original):
+            return last + 1 < len(self.words)
+        return mine.begins(original, self.plain)
+
 
 @dataclass(frozen=True, slots=True)
 class TextComparison:
@@ -113,6 +127,11 @@ class Texts:
             uses = in_order(use for known in self._same(some) for use in known.uses)
             if uses:
                 return TextComparison(_by_uses(uses), uses)
+        for some in self._without_prefix(pasted):
+            if cut := [known for known in self._known if len(some) > _FEWEST and known.begins_with(some)]:
+                parts = (TextPart(WordChange.SAME, _joined(some)), _GAP)
+                uses = in_order(use for known in cut for use in known.uses)
+                return TextComparison(TextVerdict.INCOMPLETE, uses, parts)
         near = self._nearest(pasted)
         return TextComparison(TextVerdict.UNKNOWN) if near is None else _compared(near, pasted)
 

@@ -15,6 +15,7 @@ _BETWEEN = re.compile(
 )
 _DASHES = re.compile("[\u2010-\u2015\u2212\u00ad\ufe58\ufe63\uff0d]")
 _EDGES = ".:-_/"
+_OF_ADDRESSES = frozenset(".:/@")
 _BAR = "\u0335"  # stands for the bar of đ, which Unicode does not decompose
 _MARKS = frozenset("\u0300\u0301\u0303\u0309\u0323\u0302\u0306\u031b" + _BAR)
 # Invisible too, but they show what follows from right to left: a number would read as another one.
@@ -41,6 +42,18 @@ class Word(NamedTuple):
         """Return whether it has the same letters, each with the original's marks or none, as in copies."""
         pairs = zip(self.letters, original.letters, strict=False)
         return self.bare == original.bare and all(not mine[1] or mine[1] == its[1] for mine, its in pairs)
+
+    def begins(self, original: Word, plain: bool) -> bool:
+        """Return whether it is the beginning of a longer word; plain: of a text sent without diacritics.
+
+        Half of an address is none: what has a full stop may be the whole address of somebody else.
+        """
+        if not _OF_ADDRESSES.isdisjoint(self.raw) or len(self.letters) >= len(original.letters):
+            return False
+        return all(
+            mine == its and (marks <= _MARKS if plain else not marks or marks == other)
+            for (mine, marks), (its, other) in zip(self.letters, original.letters, strict=False)
+        )
 
 
 def words(text: str) -> list[Word]:

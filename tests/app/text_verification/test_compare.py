@@ -106,6 +106,48 @@ def test_a_part_of_a_text_is_not_called_genuine_nor_forged(part: str) -> None:
     assert verdict(part) is TextVerdict.INCOMPLETE
 
 
+@pytest.mark.parametrize("sent", [ACCENTED, BARE])
+@pytest.mark.parametrize("before", ["", "(TB) ", "CA SONLA: "])
+def test_a_text_that_is_cut_off_anywhere_is_incomplete(sent: str, before: str) -> None:
+    """As a phone does with one of 160 letters behind `KT `."""
+    texts = known(sent)
+    for length in range(len("Công an tỉnh cảnh báo: k"), len(sent.rstrip("."))):
+        found = texts.look(before + sent[:length])
+        assert found.verdict is TextVerdict.INCOMPLETE, sent[:length]
+        assert (found.uses, [part.change.value for part in found.parts]) == ((USE,), ["same", "missing"])
+        assert texts.look(unaccent(before + sent[:length])).verdict is TextVerdict.INCOMPLETE
+
+
+def test_a_cut_text_that_was_sent_without_marks_may_have_them() -> None:
+    assert verdict(ACCENTED[:100], BARE) is TextVerdict.INCOMPLETE
+
+
+ENDING = "Công an tỉnh cảnh báo kẻ gian, xem congan.sonla.gov.vn/bao hoặc gọi 0692680188"
+
+
+@pytest.mark.parametrize(
+    ("pasted", "sent"),
+    [
+        (ACCENTED[:99] + "o", ACCENTED),  # one letter of the half word is another
+        (ACCENTED[:99] + "q", ACCENTED),
+        (ACCENTED[:99].replace("cảnh", "cành"), ACCENTED),
+        ("Công an tỉnh cảnh báo: kẻ gián", ACCENTED),  # all letters of the word, other marks
+        ("Công an tỉnh cảnh báo: kẻ giàn", ACCENTED),
+        ("Công an tỉnh cảnh báo: kẻ già", ACCENTED),
+        ("Công an tỉnh cảnh báo: kẻ giang", ACCENTED),  # longer than the word
+        ("Công an tỉnh cảnh báo kẻ gian, xem congan.sonla", ENDING),  # may be an address of its own
+        ("Công an tỉnh cảnh báo kẻ gian, xem congan.sonla.gov.vn", ENDING),
+        (ENDING[:-3] + "9", ENDING),
+        (ENDING + "1", ENDING),
+        ("Công an tỉnh cảnh bá", ENDING[:28]),  # too few words before it
+    ],
+)
+def test_a_last_word_that_is_no_beginning_of_the_true_one_is_another(pasted: str, sent: str) -> None:
+    assert verdict(pasted, sent) in (TextVerdict.ALTERED, TextVerdict.UNKNOWN)
+    if len(pasted.split()) > 5:
+        assert verdict(pasted, sent) is TextVerdict.ALTERED
+
+
 @pytest.mark.parametrize(
     "other", ["", "   ", "....", "Chúc mừng năm mới, an khang thịnh vượng!", "công an", "a" * 2000]
 )
