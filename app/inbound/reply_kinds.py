@@ -57,21 +57,25 @@ def kind_of(text: str, opt_out: Iterable[str], check: Iterable[str] = ()) -> Rep
     return ReplyKind.CHECK if text_to_check(text, check) is not None else ReplyKind.OTHER
 
 
-def text_to_check(text: str, check: Iterable[str]) -> str | None:
-    """Return what follows the word by which somebody asks whether a text is genuine; None without it."""
+def text_to_check(text: str, check: Iterable[str], joined: bool = False) -> str | None:
+    """Return what follows the word by which somebody asks whether a text is genuine; None without it.
+
+    joined: also what follows without a blank, which other words begin with: KTCong an, but KTX as well.
+    """
     for word in sorted(check, key=len, reverse=True):
-        rest = _after(unicodedata.normalize("NFC", text), _letters(word))
+        rest = _after(unicodedata.normalize("NFC", text), _letters(word), joined)
         if rest is not None and any(each.isalnum() for each in rest):
             return rest.strip(' \t\r\n:.,;-–()"“”')
     return None
 
 
-def _after(text: str, word: str) -> str | None:
-    """Return the text after the letters of a word, which has to end where they do; None without them."""
+def _after(text: str, word: str, joined: bool) -> str | None:
+    """Return the text after the letters of a word, which ends where they do unless joined; else None."""
     read = ""
     for at, each in enumerate(text):
         if read == word:
-            return None if each.isalnum() or unicodedata.combining(each) else text[at:]
+            goes_on = (each.isalnum() and not joined) or unicodedata.combining(each)
+            return None if goes_on else text[at:]
         read += _letters(each)
         if not word.startswith(read):
             return None

@@ -177,11 +177,17 @@ class AnswerJob:
         return counts
 
     def _kind(self, connection: Connection, of: _Asked) -> AnswerKind:
+        if of.kind is ReplyKind.OTHER and of.whole:
+            joined = text_to_check(of.text, self.words.check, joined=True)
+            verdict = AnswerKind.UNKNOWN if joined is None else self._verdict(connection, joined)
+            # Without a blank only a text that is known tells KTCong an from other words that begin so.
+            return AnswerKind.OTHER if verdict is AnswerKind.UNKNOWN else verdict
         if of.kind is not ReplyKind.CHECK:
             return _KINDS[of.kind]
         text = text_to_check(of.text, self.words.check)
-        if not of.whole or text is None:
-            return AnswerKind.INCOMPLETE
+        return AnswerKind.INCOMPLETE if not of.whole or text is None else self._verdict(connection, text)
+
+    def _verdict(self, connection: Connection, text: str) -> AnswerKind:
         if self._texts is None or clock.monotonic() - self._read_at >= _FRESH_S:
             self._texts, self._read_at = Texts(sent_texts(connection)), clock.monotonic()
         return AnswerKind(self._texts.look(text).verdict.value)

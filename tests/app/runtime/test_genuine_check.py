@@ -51,6 +51,12 @@ def sent(world: World) -> World:
         ("KT Ban da trung thuong mot xe may, hay goi ngay so nay de nhan", "unknown"),
         ("KT", "other"),
         ("KTX o dau", "other"),
+        ("KTX cua toi o dau, co ai biet khong, xin chi giup", "other"),
+        ("KTCong an tinh canh bao ke gian gia danh cong an goi dien yeu cau chuyen tien", "genuine"),
+        ("kiemtraCong an tinh canh bao ke gian gia danh cong an goi dien yeu cau chuyen tien", "genuine"),
+        ("KTCong an tinh canh bao ke gian gia danh cong an goi dien yeu cau nap tien ngay", "altered"),
+        ("KT Cong an tinh canh bao ke gian gia danh cong an goi dien yeu cau chuyen ti", "incomplete"),
+        ("KTCong an tinh canh bao ke gian gia danh cong an goi dien yeu cau chuyen ti", "incomplete"),
     ],
 )
 async def test_a_citizen_is_told_what_the_text_is(sent: World, asked: str, kind: str) -> None:
