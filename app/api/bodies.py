@@ -9,10 +9,12 @@ from collections.abc import Mapping
 from string import Formatter
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, StringConstraints, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, TypeAdapter, ValidationError
+from pydantic_core import PydanticCustomError
 
 from app.core import hashing
 from app.core.errors import Invalid
+from app.core.written_numbers import NO_MOBILE, holds_mobile
 
 # For logs, papers, mails and terminals: no control characters, and no marks that turn a line round.
 _CONTROL = r"\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufffe\uffff"
@@ -23,6 +25,21 @@ Prose = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, ma
 # The same where nothing need be said.
 AnyLine = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200, pattern=LINE)]
 AnyProse = Annotated[str, StringConstraints(strip_whitespace=True, max_length=2000, pattern=PROSE)]
+
+
+def without_mobile(said: str) -> str:
+    """Refuse a mobile number: what people write here is kept for good and shown to others."""
+    if holds_mobile(said):
+        raise PydanticCustomError(_MOBILE, _MOBILE)  # said by SENTENCES
+    return said
+
+
+_MOBILE = "mobile_number"
+NoMobile = AfterValidator(without_mobile)  # last among the rules of a field
+# The same for names, reasons and letters, which are kept for good.
+KeptLine = Annotated[Line, NoMobile]
+KeptProse = Annotated[Prose, NoMobile]
+AnyKeptProse = Annotated[AnyProse, NoMobile]
 Receiver = Annotated[Line, StringConstraints(max_length=254)]  # an endpoint's name, or an e-mail address
 
 
@@ -51,6 +68,7 @@ SENTENCES = {
     "string_too_short": "{field} needs {min_length} or more characters.",
     "string_too_long": "{field} may have {max_length} characters at most.",
     "string_pattern_mismatch": _FORM,
+    _MOBILE: NO_MOBILE,
     "too_short": "{field} needs {min_length} or more entries.",
     "too_long": "{field} may have {max_length} entries at most.",
     "greater_than": "{field} must be more than {gt}.",

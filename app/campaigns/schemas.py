@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import AwareDatetime, Field, StringConstraints
 
-from app.api.bodies import AnyLine, AnyProse, Line, Prose, StrictBody
+from app.api.bodies import AnyKeptProse, AnyLine, KeptLine, KeptProse, Line, NoMobile, Prose, StrictBody
 from app.campaigns.carrier_audience import Audience, checked
 from app.campaigns.directives import DirectiveFields
 from app.campaigns.drafts import Draft, TextForm
@@ -32,13 +32,13 @@ Carrier = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$"
 class DirectiveBody(StrictBody):
     """An official letter."""
 
-    number: Annotated[Line, Field(max_length=60, examples=["303/CAT-PA05"])]
+    number: Annotated[Line, Field(max_length=60, examples=["303/CAT-PA05"]), NoMobile]
     issued_on: date = Field(examples=["2024-01-29"])
-    issuer: Line = Field(examples=["Công an tỉnh Sơn La"])
-    subject: Prose = Field(examples=["Phối hợp tuyên truyền phòng, chống lừa đảo trên không gian mạng"])
+    issuer: KeptLine = Field(examples=["Công an tỉnh Sơn La"])
+    subject: KeptProse = Field(examples=["Phối hợp tuyên truyền phòng, chống lừa đảo trên không gian mạng"])
     report_deadline: AwareDatetime | None = Field(None, examples=["2024-02-24T17:00:00+07:00"])
-    addressees: list[Line] = Field(default=[], max_length=200, examples=[["VNPT", "Viettel", "MobiFone"]])
-    legal_basis: AnyProse = Field("", examples=["Kế hoạch 12/KH-UBND ngày 10/01/2024"])
+    addressees: list[KeptLine] = Field(default=[], max_length=200, examples=[["VNPT", "Viettel", "MobiFone"]])
+    legal_basis: AnyKeptProse = Field("", examples=["Kế hoạch 12/KH-UBND ngày 10/01/2024"])
     contact: Contact = Field("", description="whom addressees may ask, in reminders")
 
     def letter(self) -> DirectiveFields:
@@ -58,13 +58,13 @@ class DeadlineBody(StrictBody):
     """Another report deadline, or none, and why: the letter's history keeps both."""
 
     report_deadline: AwareDatetime | None = Field(examples=["2024-02-28T17:00:00+07:00"])
-    reason: Line = Field(examples=["Put off by letter 311/CAT-PA05 of 2024-02-20"])
+    reason: KeptLine = Field(examples=["Put off by letter 311/CAT-PA05 of 2024-02-20"])
 
 
 class CampaignBody(StrictBody):
     """One text, one sender, one purpose, one window. Give `text_key`, or your own text as `text`."""
 
-    name: Line = Field(examples=["Phòng lừa đảo trước Tết"])
+    name: KeptLine = Field(examples=["Phòng lừa đảo trước Tết"])
     purpose: str = Field(
         max_length=20, description="tuyen_truyen or canh_bao_khan", examples=["tuyen_truyen"]
     )
@@ -111,7 +111,7 @@ class RoundFollowUpBody(StrictBody):
     areas: list[Line] = Field(
         default=[], max_length=300, description="codes; empty: everywhere", examples=[["116", "125"]]
     )
-    name: Line | None = Field(None, examples=["Phòng lừa đảo trước Tết – gửi tiếp"])
+    name: KeptLine | None = Field(None, examples=["Phòng lừa đảo trước Tết – gửi tiếp"])
     sender: str | None = Field(None, max_length=100, examples=[None])
     form: TextForm | None = Field(None, description="of a fresh text", examples=[None])
     text_key: Line | None = Field(None, description="another text of messages/", examples=[None])
@@ -149,7 +149,7 @@ class RoundBody(StrictBody):
 class PlanBody(StrictBody):
     """Rounds in order of time."""
 
-    name: Line = Field(examples=["Tết Giáp Thìn 2024"])
+    name: KeptLine = Field(examples=["Tết Giáp Thìn 2024"])
     directive_id: Number = Field(examples=[1])
     rounds: list[RoundBody] = Field(min_length=1, max_length=MOST_ROUNDS)
 
@@ -219,7 +219,7 @@ class ApprovalBody(StrictBody):
     digest: str = Field(
         pattern=hashing.PATTERN, examples=["2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae"]
     )
-    reason: AnyProse | None = Field(
+    reason: AnyKeptProse | None = Field(
         None, description="needed where the sending hours reach into the night", examples=[None]
     )
     acknowledged: bool = Field(
@@ -236,7 +236,7 @@ class BudgetBody(StrictBody):
     budget_dong: BudgetDong | None = Field(
         None, description="the most that it may cost, without VAT", examples=[None]
     )
-    because: Prose = Field(examples=["Two districts were added to the list."])
+    because: KeptProse = Field(examples=["Two districts were added to the list."])
 
     def limits(self) -> dict[str, int | None]:
         return {"budget_segments": self.budget_segments, "budget_dong": self.budget_dong}
@@ -245,7 +245,7 @@ class BudgetBody(StrictBody):
 class ReasonBody(StrictBody):
     """The reason for a decision."""
 
-    reason: Prose = Field(examples=["Sai tên định danh."])
+    reason: KeptProse = Field(examples=["Sai tên định danh."])
 
 
 class PriorityBody(StrictBody):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 from pydantic_core import to_jsonable_python
 
-from app.api.bodies import AnyProse, checked, filled
+from app.api.bodies import AnyKeptProse, checked, filled
 from app.campaigns import approval, drafts, follow_ups, lifecycle, queries
 from app.campaigns.drafts import TextForm
 from app.campaigns.forecast import Forecast, forecast
@@ -345,7 +345,7 @@ def approve(
     ] = False,
 ) -> None:
     """Approve exactly what was submitted; not by whoever wrote, changed or submitted it."""
-    reason = None if reason is None else checked(AnyProse, "reason", reason)
+    reason = None if reason is None else checked(AnyKeptProse, "reason", reason)
 
     def here(db: Database) -> None:
         who = db.read(decider, "approve_campaign")

@@ -97,6 +97,12 @@ def holds_number(text: str) -> bool:
     return next(_numbers(_NUMBER_CODED.search(_in_plain_digits(text))), None) is not None
 
 
+def numbers_in(text: str) -> Iterator[str]:
+    """Yield the digits of each phone number in a text: 84 before a national one, + before a foreign one."""
+    for found in _numbers(_NUMBER_CODED.search(_in_plain_digits(text))):
+        yield _digits(found)
+
+
 def _in_plain_digits(text: str) -> str:
     """Replace digits of other scripts and full-width digits by ASCII, keeping the length."""
     return _OTHER_DIGIT.sub(lambda digit: str(int(digit[0])), text) if _OTHER_DIGIT.search(text) else text
@@ -126,13 +132,16 @@ def _is_number(found: re.Match[str]) -> bool:
 
 
 def _masked(found: re.Match[str]) -> str:
-    whole = found[0]
-    national = found[found.lastindex or 0]
-    lead = "+" if found.lastindex == found.re.groups else "84"
-    digits = lead + (national if national.isdecimal() else _NO_DIGITS.sub("", national))
-    shown = 4 if lead == "84" else 5
+    whole, digits = found[0], _digits(found)
+    shown = 5 if digits.startswith("+") else 4
     brackets = whole.count(")") - whole.count("(")
     return f"{digits[:shown]}{'*' * (len(digits) - shown - 2)}{digits[-2:]}{')' * brackets}{'(' * -brackets}"
+
+
+def _digits(found: re.Match[str]) -> str:
+    national = found[found.lastindex or 0]
+    lead = "+" if found.lastindex == found.re.groups else "84"
+    return lead + (national if national.isdecimal() else _NO_DIGITS.sub("", national))
 
 
 def one_line(text: str) -> str:

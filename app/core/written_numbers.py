@@ -11,7 +11,8 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-from app.core.masking import mask_numbers
+from app.core.errors import Invalid
+from app.core.masking import mask_numbers, numbers_in
 from app.core.phone import mask, normalise
 
 _FEWEST = 9  # digits of a number without its 0
@@ -49,19 +50,59 @@ def names(text: str, phone: int) -> bool:
     return str(phone)[-_FEWEST:] in _NO_DIGITS.sub("", plain)
 
 
+# What is written by hand and kept for good; the field is named by who refuses it.
+NO_MOBILE = (
+    "{field} has a mobile number, which is personal data, and this is kept for years and shown to others: "
+    "take the number out. Hotlines and fixed lines may stay."
+)
+
+
+def holds_mobile(text: str) -> bool:
+    """Return whether a text has a whole Vietnamese mobile number, with 0 or 84, in any spelling.
+
+    It may touch letters. Services, fixed lines and a part of a longer row of digits are none.
+    """
+    if any(isinstance(normalise(digits), int) for digits in numbers_in(text)):
+        return True
+    return any(map(_is_mobile, _rows(mask_numbers(text))))
+
+
+def require_no_mobile(text: str, field: str) -> None:
+    """Raise Invalid for a text with a mobile number in it."""
+    if holds_mobile(text):
+        raise Invalid(NO_MOBILE.format(field=field), field=field)
+
+
+def _rows(text: str) -> Iterator[str]:
+    """Yield the digits of each number that is not a part of a longer row of digits."""
+    plain = text if text.isascii() else "".join(map(_plain, text))
+    for start, end, _ in _found(plain, _NAMED):
+        if not plain[start - 1 : start].isdecimal() and not plain[end : end + 1].isdecimal():
+            yield _NO_DIGITS.sub("", plain[start:end])
+
+
+def _is_mobile(digits: str) -> bool:
+    return len(digits) > _FEWEST and isinstance(normalise(digits), int)
+
+
 def _mask(text: str, hexadecimal: int) -> str:
     plain = text if text.isascii() else "".join(map(_plain, text))
+    pieces, done = list[str](), 0
+    for start, end, number in _found(plain, hexadecimal):
+        if start >= done:
+            pieces += (text[done:start], mask(number))
+            done = end
+    return "".join((*pieces, text[done:]))
+
+
+def _found(plain: str, hexadecimal: int) -> Iterator[tuple[int, int, int]]:
+    """Yield where each number begins and ends, and which it is."""
     groups = [(found.start(), found.end()) for found in _DIGITS.finditer(plain)]
     if sum(end - start for start, end in groups) < _FEWEST:
-        return text
+        return
     kept = _kept(plain, hexadecimal)
-    pieces, done = list[str](), 0
     for chain in _chains(plain, [group for group in groups if not kept[group[0]]]):
-        for start, end, number in _numbers(plain, chain):
-            if start >= done:
-                pieces += (text[done:start], mask(number))
-                done = end
-    return "".join((*pieces, text[done:]))
+        yield from _numbers(plain, chain)
 
 
 def _plain(char: str) -> str:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from app.api.bodies import AnyLine, Prose, StrictBody
+from app.api.bodies import AnyLine, NoMobile, Prose, StrictBody
 from app.core.ids import Number, Position
 
 
@@ -50,6 +50,6 @@ class RejectedBody(BaseModel):
     code: Annotated[AnyLine, StringConstraints(max_length=80)] | None = Field(
         default=None, description="Where the reason has several codes."
     )
-    because: Annotated[Prose, StringConstraints(max_length=500)] = Field(
+    because: Annotated[Prose, StringConstraints(max_length=500), NoMobile] = Field(
         examples=["The sender was not registered; it is since today."]
     )

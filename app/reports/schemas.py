@@ -5,14 +5,21 @@ from __future__ import annotations
 from datetime import date
 from typing import Annotated
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
 
-from app.api.bodies import PROSE, AnyLine
+from app.api.bodies import PROSE, AnyLine, NoMobile
 from app.core.ids import Number
 from app.reports.frozen.archive import ReportSubject, SubjectKind
 from app.reports.papers.final_paper import REMARK_KEYS, REMARK_LENGTH, SIGNER_LENGTH, Issue
 
-Remark = Annotated[str, StringConstraints(max_length=REMARK_LENGTH, pattern=PROSE)]
+Remark = Annotated[str, StringConstraints(max_length=REMARK_LENGTH, pattern=PROSE), NoMobile]
 
 
 class FreezeBody(BaseModel):
@@ -47,9 +54,9 @@ class IssueBody(BaseModel):
         },
     )
 
-    number: Annotated[AnyLine, Field(max_length=30, description="before the slash of its symbol")]
+    number: Annotated[AnyLine, Field(max_length=30, description="before the slash of its symbol"), NoMobile]
     dated_on: date
-    signer: Annotated[AnyLine, Field(max_length=SIGNER_LENGTH, description="rank and name")]
+    signer: Annotated[AnyLine, Field(max_length=SIGNER_LENGTH, description="rank and name"), NoMobile]
     difficulties: Remark = ""
     proposals: Remark = ""
     strengths: Remark = ""

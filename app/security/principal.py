@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, select
 
 from app.core.errors import Conflict, Invalid
+from app.core.written_numbers import require_no_mobile
 from app.database.models import api_keys, people
 from app.security.roles import Role
 
@@ -54,6 +55,7 @@ def check_name(connection: Connection, name: str, kind: str) -> None:
         raise Invalid("A name begins with a letter or digit, and goes on with these, blanks or . , ' @ -")
     if not all(each.isascii() or unicodedata.name(each, "").startswith("LATIN") for each in name):
         raise Invalid("A name has Latin letters: those of other scripts look like them in the audit.")
+    require_no_mobile(name, "name")
     for table, what in ((api_keys, "key"), (people, "person")):
         # Compare with all of them, which are few: nobody may pass for another by case or blanks.
         for known in connection.execute(select(table.c.name)).scalars():

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, Field, StringConstraints
 
-from app.api.bodies import AnyLine, AnyProse, Line, StrictBody
+from app.api.bodies import AnyLine, AnyProse, KeptLine, NoMobile, StrictBody
 from app.core import clock
 from app.reports.figures import by_area
 from app.reports.figures.addressees import AddresseeKind, OutreachChannel, OutreachItem
@@ -38,7 +38,7 @@ Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 class PaperBody(StrictBody):
     """Metadata of the document behind a report."""
 
-    number: Annotated[AnyLine, StringConstraints(max_length=60)] | None = Field(
+    number: Annotated[AnyLine, StringConstraints(max_length=60), NoMobile] | None = Field(
         None, examples=["125/BC-VNPT-SLA"]
     )
     dated_on: date | None = Field(None, examples=["2024-02-22"])
@@ -165,7 +165,7 @@ class StatementBody(PaperBody):
 class AddresseeBody(StrictBody):
     """What the directive's list of names leaves open."""
 
-    name: Line = Field(description="as in the letter; a new name is added", examples=["Sở Tư pháp"])
+    name: KeptLine = Field(description="as in the letter; a new name is added", examples=["Sở Tư pháp"])
     kind: AddresseeKind = Field(examples=["department"])
     carrier: Carrier | None = None
     email: Email | None = Field(None, description="where it is reminded")
@@ -186,7 +186,7 @@ class ItemBody(StrictBody):
 class OutreachBody(PaperBody):
     """An addressee's own report."""
 
-    addressee: Line = Field(examples=["Sở Tư pháp"])
+    addressee: KeptLine = Field(examples=["Sở Tư pháp"])
     items: list[ItemBody] = Field(min_length=1, max_length=200)
 
     def claim(self, source: EntrySource) -> OutreachClaim:

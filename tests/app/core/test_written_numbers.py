@@ -11,7 +11,8 @@ import uuid
 import pytest
 from hypothesis import settings
 
-from app.core.written_numbers import mask_name, mask_written
+from app.core.errors import Invalid
+from app.core.written_numbers import holds_mobile, mask_name, mask_written, require_no_mobile
 from tests.app.core.test_masking import plain
 
 ROUNDS = 80 * settings.default.max_examples
@@ -120,3 +121,58 @@ def test_no_digest_hexadecimal_word_or_uuid_is_touched(seeded: bool) -> None:
 def test_a_long_text_costs_as_many_steps_as_it_has_characters(piece: str, length: int) -> None:
     masked = mask_written(piece * (length // len(piece)))
     assert "0912345678 " not in masked
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        *(
+            f"Gọi {NUMBER}",
+            f"goi {A}.{B}.{C} nhe",
+            f"+84 {NUMBER[1:]}",
+            f"84{NUMBER[1:]}",
+            f"0084{NUMBER[1:]}",
+        ),
+        *(f"so{NUMBER}nhe", f"a{NUMBER}", f"key-{NUMBER}", f"{A}_{B}_{C}", f"{A}/{B}/{C}"),
+        " ".join(NUMBER),
+        "".join(chr(0xFF10 + int(digit)) for digit in NUMBER),
+        f"hotline 1900 1234, hoặc {NUMBER}",
+        "01267123456",  # as it was before 2018
+    ],
+)
+def test_a_whole_mobile_number_is_found_in_what_is_kept(written: str) -> None:
+    assert holds_mobile(written)
+    with pytest.raises(Invalid, match=r"^reason has a mobile number.*take the number out") as refused:
+        require_no_mobile(written, "reason")
+    assert refused.value.field == "reason"
+    assert NUMBER[4:] not in refused.value.detail
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        *(
+            "113",
+            "1900 1234",
+            "18001234",
+            "1800 599 920",
+            "0212 3852 321",
+            "(0212) 3.852.321",
+            "069 2680 188",
+        ),
+        *(
+            "303/CAT-PA05",
+            "138/CV-2024",
+            "28/11/2026 08:30",
+            "09/02/2026",
+            "01/2026 - 12/2026",
+            "+85620551234",
+        ),
+        *("10.000.000.000", "1.967.123.456 đồng", "967123456", "20261128 1234", f"{NUMBER}123456", A + B),
+        f"sha256 {'0123456789abcdef' * 4}",
+        f"3f2b8a6e-0912-4345-9678-{NUMBER}ab",
+    ],
+)
+def test_hotlines_amounts_days_and_digests_are_no_mobile_number(written: str) -> None:
+    assert not holds_mobile(written)
+    require_no_mobile(written, "reason")

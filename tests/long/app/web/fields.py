@@ -107,6 +107,8 @@ def parts(schema: Any) -> Iterator[Mapping[str, Any]]:
 
 def errors_of(part: Mapping[str, Any]) -> set[str]:
     """Which errors this field can give; KeyError for a kind or a limit that nobody has thought of."""
+    if part["type"] == "function-after" and part["function"]["function"] is bodies.without_mobile:
+        return {"mobile_number"}
     found = set(KINDS[part["type"]])
     for limit in set(part) - QUIET:
         found |= LIMITS[limit]

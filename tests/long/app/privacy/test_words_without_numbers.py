@@ -1,0 +1,109 @@
+"""What people write and Loa keeps has no mobile number, at every door: the field and the remedy are said."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+from app.accounts import service
+from app.accounts.service import NewKey, NewPerson
+from app.api.bodies import filled
+from app.cli import campaign_commands, key_commands, report_commands
+from app.core.errors import Invalid
+from app.database.connection import Database
+from app.dispatch.schemas import RejectedBody
+from app.reports.intake.schemas import OutreachBody
+from tests.app.cli.test_campaign_commands import Shell
+from tests.app.client import Client
+from tests.engines import sqlite_alone
+from tests.long.app.web.fields import models
+
+database_url = sqlite_alone
+
+WORDS = "Gọi 0912.345.678 nhé"
+HOTLINES = "113, 1900 1234, 0212 3852 321"
+ISSUED = {"number": "125", "dated_on": "2024-02-09", "signer": "Đại tá A"}
+PAPER = ("--number", "125", "--on", "2024-02-09", "--signer", "Đại tá A")
+
+
+@pytest.fixture
+def shell(database_url: str, tmp_path: Path) -> Shell:
+    return Shell(database_url, tmp_path)
+
+
+# Fields that take it, and why: the rest of the text fields of all forms refuse it.
+ELSEWHERE = {
+    "contact": "whom addressees may ask: an office says how it is reached",
+    "phone": "the number that is meant",
+    "numbers": "those that are meant",
+    "reference": "masked as it is stored",
+    "why": "masked as it is stored",
+    "note": "refused by app/reports/intake/statement_rules.py",
+    "url": "refused by app/directives/publication/published.py",
+    "text": "approved by a second person, and sent",
+    **dict.fromkeys(
+        ("purpose", "sender", "text_key", "carrier", "areas", "code"), "one of those that there are"
+    ),
+}
+
+
+def faults(model: type[BaseModel], name: str, value: Any) -> list[str]:
+    """What is wrong with this field."""
+    try:
+        filled(model, {name: value})
+    except Invalid as error:
+        return [said for field, said in error.faults if field.split(".")[0] == name]
+    return []
+
+
+@pytest.mark.parametrize("model", [*models(), RejectedBody], ids=lambda model: model.__name__)
+def test_every_field_of_words_refuses_a_mobile_number_and_takes_a_hotline(model: type[BaseModel]) -> None:
+    for name in model.model_fields:
+        for value in (WORDS, [WORDS]):
+            said = faults(model, name, value)
+            assert said or name in ELSEWHERE or (model, name) == (OutreachBody, "reason"), name
+            if any("has a mobile number" in each for each in said):
+                assert "912" not in said[0]
+                assert faults(model, name, HOTLINES if value is WORDS else [HOTLINES]) == []
+
+
+DOORS: list[tuple[str, str, dict[str, Any], str]] = [
+    ("POST", "/campaigns", {"name": WORDS, "purpose": "tuyen_truyen", "sender": "CA"}, "name"),
+    ("POST", "/campaigns/1/reject", {"reason": WORDS}, "reason"),
+    ("PUT", "/directives/1/addressees", {"name": WORDS, "kind": "department"}, "name"),
+    ("POST", "/keys", {"name": "key 0912345678", "role": "auditor"}, "name"),
+    ("POST", "/users", {"name": "0912345678", "role": "auditor", "password": "xanh la cay cau vong"}, "name"),
+    ("POST", "/reports/1/issue", ISSUED | {"proposals": WORDS}, "proposals"),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "body", "field"), DOORS)
+def test_the_api_names_field_and_remedy_and_repeats_no_number(
+    client: Client, method: str, path: str, body: dict[str, Any], field: str
+) -> None:
+    answer = client.request(method, f"/v1{path}", json=body)
+    assert answer.status_code == 422, answer.text
+    said = {each["field"].removeprefix("body."): each["detail"] for each in answer.json()["errors"]}
+    assert "take the number out" in said[field]
+    assert not {"345", "912"} & set(re.findall("[0-9]+", answer.text))
+
+
+def test_nobody_and_no_key_is_named_by_a_number(db: Database) -> None:
+    with pytest.raises(Invalid, match="name has a mobile number"):
+        db.write(service.add_key, NewKey("lan 0912345678"), "an")
+    with pytest.raises(Invalid, match="name has a mobile number"):
+        db.write(service.add_hashed, NewPerson("0912.345.678", "auditor"), "x", "an")
+
+
+def test_the_commands_say_the_same(shell: Shell) -> None:
+    for app, arguments in (
+        (campaign_commands.app, ("reject", "1", "--reason", WORDS)),
+        (key_commands.app, ("add", "key 0912345678")),
+        (report_commands.app, ("issue", "1", *PAPER, "--remark", f"proposals={WORDS}")),
+    ):
+        with pytest.raises(Invalid, match=r"has a mobile number.*take the number out"):
+            shell(app, *arguments)
