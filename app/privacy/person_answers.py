@@ -19,7 +19,7 @@ from app.database.models import person_requests
 from app.ledger.contract import Ledger
 from app.privacy import certificates, do_not_send, person_erasure
 from app.privacy import person_requests as requests
-from app.privacy.person_data import WHYS, HeldData, asked, person_data, place_name
+from app.privacy.person_data import WHYS, HeldData, HeldKind, asked, person_data, place_name
 from app.privacy.person_requests import PersonRequest, RequestKind, RequestOutcome
 from app.security import Caller, audit
 from app.security.credential_provenance import behind, shared
@@ -182,9 +182,11 @@ def _erased(rows: Mapping[str, int]) -> list[str]:
 def _kept(kept: Sequence[HeldData], days: int) -> list[str]:
     """Return what stays, each with its reason."""
     lines = [f"- {place_name(each)}, {each.n} dòng: {WHYS[each.why]}." for each in kept]
+    but = " ngoài các hồ sơ nêu trên" if any(each.kind is HeldKind.WRITTEN for each in kept) else ""
     rest = [
-        *("- Số này trong danh sách không gửi: để không gửi tin nữa.", "- Nhật ký, chỉ có số đã che."),
-        *("- Số tổng hợp và báo cáo đã chốt: không có số thuê bao.",),
+        "- Số này trong danh sách không gửi: để không gửi tin nữa.",
+        f"- Nhật ký, chỉ có số đã che{but}.",
+        f"- Số tổng hợp và báo cáo đã chốt: không có số thuê bao{but}.",
     ]
     until = (
         f"Tin đã gửi, biên nhận, tệp kết quả và danh sách đã duyệt bị xóa sau {days} ngày kể từ báo cáo của "

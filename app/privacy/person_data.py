@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Select, func, or_, select
 from app.core import areas, clock
 from app.core.errors import Invalid
 from app.core.phone import REASONS, mask, normalise
-from app.core.written_numbers import names
+from app.core.written_numbers import mask_written, names
 from app.database.connection import Database
 from app.database.models import (
     audit,
@@ -36,6 +36,7 @@ from app.database.models import (
     subscribers,
 )
 from app.dispatch.find_person import ACTION, READ, number_tag, require_few
+from app.privacy import written_places
 from app.security import Caller, row_stamps
 from app.security import audit as acts
 
@@ -54,6 +55,7 @@ class HeldKind(StrEnum):
     DO_NOT_SEND = "do_not_send"  # that it wants none
     ASKED = "asked"  # what its holder asks about it, as long as that is not answered
     NAMED = "named"  # a message of somebody else that has it in its text
+    WRITTEN = "written"  # a name, reason, letter or paper of the agency that has it in its words
 
 
 class HeldWhy(StrEnum):
@@ -63,6 +65,7 @@ class HeldWhy(StrEnum):
     PROOF = "proof"  # to prove what was sent and received, until the report's term is over
     REQUEST = "request"  # to heed what its holder asked for
     OTHERS = "others"  # words of somebody else, until their own term is over
+    RECORDS = "records"  # part of the agency's records, which the program does not erase
 
 
 _WHY = {
@@ -75,6 +78,7 @@ _WHY = {
     HeldKind.DO_NOT_SEND: HeldWhy.REQUEST,
     HeldKind.ASKED: HeldWhy.REQUEST,
     HeldKind.NAMED: HeldWhy.OTHERS,
+    HeldKind.WRITTEN: HeldWhy.RECORDS,
 }
 
 
@@ -167,6 +171,8 @@ def _held(connection: Connection, phone: int) -> Iterator[HeldData]:
         for row in connection.execute(query):
             yield _place(kind, row.name, row.carrier, row.n, row.since)
     yield from _named(connection, phone)
+    for record in written_places.find(connection, phone):
+        yield _place(HeldKind.WRITTEN, record.name, "", record.n, record.since)
     n = do_not_send.c
     for row in connection.execute(select(do_not_send).where(n.phone == phone).order_by(n.carrier)):
         yield _place(HeldKind.DO_NOT_SEND, row.carrier, row.carrier, 1, row.added_at, by=row.added_by)
@@ -205,11 +211,12 @@ def _messages(connection: Connection, phone: int) -> Iterator[HeldData]:
             continue
         run: Any = connection.execute(select(runs).where(runs.c.id == row.run_id)).one()
         since = row.submitted_at or run.started_at or run.created_at
-        yield _place(HeldKind.MESSAGE, campaign.name, run.carrier, 1, since)
+        name = mask_written(campaign.name)  # it may have a number from before names took none
+        yield _place(HeldKind.MESSAGE, name, run.carrier, 1, since)
         these = (r.campaign_id == campaign.id, r.batch_id == row.batch_id, r.seq == row.seq)
         n, first = connection.execute(select(func.count(), func.min(r.received_at)).where(*these)).one()
         if n:
-            yield _place(HeldKind.RECEIPTS, campaign.name, run.carrier, n, first)
+            yield _place(HeldKind.RECEIPTS, name, run.carrier, n, first)
 
 
 def _others(phone: int) -> Iterator[tuple[HeldKind, Select[Any]]]:
@@ -251,12 +258,14 @@ KINDS = {
     HeldKind.DO_NOT_SEND: "Danh sách không gửi",
     HeldKind.ASKED: "Yêu cầu của chủ thuê bao, đang giải quyết",
     HeldKind.NAMED: "Tin nhắn của người khác có nêu số này",
+    HeldKind.WRITTEN: "Hồ sơ của đơn vị có nêu số này",
 }
 WHYS = {
     HeldWhy.TASK: "thực hiện chiến dịch theo công văn",
     HeldWhy.PROOF: "chứng minh kết quả gửi, đến hết thời hạn lưu",
     HeldWhy.REQUEST: "thực hiện yêu cầu của chủ thuê bao",
     HeldWhy.OTHERS: "là lời của người khác, lưu đến hết thời hạn của tin đó",
+    HeldWhy.RECORDS: "là hồ sơ của đơn vị, chương trình không xóa",
 }
 
 

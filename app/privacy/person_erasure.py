@@ -30,7 +30,7 @@ from app.ledger.contract import Ledger
 from app.privacy.person_data import HeldData, HeldKind, held_on
 
 _AT_ONCE = 500
-_STAY = (HeldKind.MESSAGE, HeldKind.RECEIPTS, HeldKind.RESULT_FILE, HeldKind.NAMED)
+_STAY = (HeldKind.MESSAGE, HeldKind.RECEIPTS, HeldKind.RESULT_FILE, HeldKind.NAMED, HeldKind.WRITTEN)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,19 @@ from loa_client.operation import Call, Iteration, Operation, new_key, place
 from loa_client.values import given
 
 HeldKind = Literal[
-    "list", "message", "receipts", "result_file", "quarantine", "inbound", "do_not_send", "asked", "named"
+    "list",
+    "message",
+    "receipts",
+    "result_file",
+    "quarantine",
+    "inbound",
+    "do_not_send",
+    "asked",
+    "named",
+    "written",
 ]
 
-HeldWhy = Literal["task", "proof", "request", "others"]
+HeldWhy = Literal["task", "proof", "request", "others", "records"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,12 +29,14 @@ KINDS: dict[str, Said] = {
     HeldKind.DO_NOT_SEND: say("a do-not-send list"),
     HeldKind.ASKED: say("a request of its holder, still open"),
     HeldKind.NAMED: say("messages of somebody else that name it"),
+    HeldKind.WRITTEN: say("a record of the agency that names it"),
 }
 WHYS: dict[str, Said] = {
     HeldWhy.TASK: say("to carry out an official letter's campaign"),
     HeldWhy.PROOF: say("to prove what was sent and received, until its term is over"),
     HeldWhy.REQUEST: say("to heed what its holder asked for"),
     HeldWhy.OTHERS: say("words of somebody else, until their term is over"),
+    HeldWhy.RECORDS: say("part of the agency's records, which the program does not erase"),
 }
 
 
