@@ -295,8 +295,10 @@ def submit(connection: Connection, campaign_id: int, who: str) -> None:
     if campaign.answers_to is None and connection.execute(own).first() is None:
         raise Conflict("The campaign has no run; add one for each carrier first.")
     _check_made(connection, campaign_id)
-    for audience in carrier_audience.of_campaign(connection, campaign_id):
+    audiences = carrier_audience.of_campaign(connection, campaign_id)
+    for audience in audiences:
         recordings.require(connection, campaign_id, audience)
+    recordings.require_heard(connection, campaign_id, audiences)
     check_window_ahead(campaign, clock.now_ms())
     by = {"submitted_by": who, "behind": _behind(connection, campaign, who)}
     optimistic_lock.change_campaign(connection, campaign, state=new, **by)

@@ -180,8 +180,8 @@ def dossier(connection: Connection, campaign_id: int, operator: str | None = Non
 
 
 def _recordings(connection: Connection, campaign_id: int, operator: str | None) -> list[Recording]:
-    if operator is not None and not recordings.is_played_at(connection, campaign_id, operator):
-        return []
+    if operator is not None:
+        return recordings.played_at(connection, campaign_id, operator)
     return recordings.of_campaign(connection, campaign_id)
 
 

@@ -48,8 +48,8 @@ def list_recordings(campaign_id: Id, db: Db, who: Who) -> list[Recording]:
 
 def _listed(connection: Connection, campaign_id: int, who: Caller) -> list[Recording]:
     optimistic_lock.campaign(connection, campaign_id)
-    if who.carrier is not None and not recordings.is_played_at(connection, campaign_id, who.carrier):
-        return []
+    if who.carrier is not None:
+        return recordings.played_at(connection, campaign_id, who.carrier)
     return recordings.of_campaign(connection, campaign_id)
 
 
@@ -100,7 +100,8 @@ def _handed_out(
 ) -> tuple[Recording, bytes]:
     """Return the file. Raises NotFound for an operator whose carrier doesn't play it; Conflict too early."""
     if who.carrier is not None:
-        if not recordings.is_played_at(connection, campaign_id, who.carrier):
+        own = recordings.played_at(connection, campaign_id, who.carrier)
+        if all(each.id != recording_id for each in own):
             raise no_such("recording", recording_id)
         approval.require_approved(connection, optimistic_lock.campaign(connection, campaign_id))
     return recordings.fetch(connection, campaign_id, recording_id)

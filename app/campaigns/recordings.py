@@ -13,6 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, delete, insert, select
 
+from app.campaigns import carrier_audience
 from app.campaigns.carrier_audience import Audience
 from app.core import audio, clock
 from app.core.areas import Basis, normalise_area
@@ -226,8 +227,33 @@ def require(connection: Connection, campaign_id: int, audience: Audience) -> Non
             _bytes(connection, each)
 
 
-def is_played_at(connection: Connection, campaign_id: int, carrier: str) -> bool:
-    """Return whether the carrier has a spoken run of the campaign."""
+def require_heard(connection: Connection, campaign_id: int, of: Sequence[Audience]) -> None:
+    """Raise Conflict for a recording of some areas that nobody in the campaign's spoken runs hears."""
+    spoken = [each for each in of if each.spoken]
+    found = of_campaign(connection, campaign_id)
+    heard = {each.id for audience in spoken for each in played(found, audience)}
+    for each in found if spoken else ():
+        if each.areas and each.id not in heard:
+            raise Conflict(
+                f"Nobody hears the recording in the language {each.language}: no run has its areas, or the "
+                "carrier can't tell them (khong_phan_dia_ban). Remove the recording, or change the run."
+            )
+
+
+def played_at(connection: Connection, campaign_id: int, carrier: str) -> list[Recording]:
+    """Return the recordings that a carrier's spoken run plays, with all their areas; none without such a run.
+
+    None either as long as somebody in it would hear none, which no approval lets pass.
+    """
     own = (runs.c.campaign_id == campaign_id, runs.c.carrier == carrier, audiences.c.spoken)
-    joined = select(runs.c.id).join(audiences, audiences.c.run_id == runs.c.id)
-    return connection.execute(joined.where(*own).limit(1)).first() is not None
+    query = select(audiences).join(runs, runs.c.id == audiences.c.run_id).where(*own)
+    row = connection.execute(query).first()
+    audience = None if row is None else carrier_audience.of_row(row)
+    if audience is None:
+        return []
+    found = of_campaign(connection, campaign_id)
+    try:
+        heard = {each.id for each in played(found, audience)}
+    except Conflict:
+        return []
+    return [each for each in found if each.id in heard]

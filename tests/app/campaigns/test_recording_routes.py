@@ -40,6 +40,27 @@ def sent(client: Client, campaign_id: int, content: bytes, **fields: str) -> Any
     return client.post(place, files=files | {"file": ("voice.wav", content)}, headers=headers)
 
 
+def test_an_operator_gets_no_recording_for_areas_that_its_run_has_not(
+    application: FastAPI, operator: Client, db: Database
+) -> None:
+    campaign_id, _ = spoken_run(
+        db, recorded("hmn", "116", sound=wav(3)), recorded("vi", "125"), recorded("dao", "118", sound=wav(4))
+    )
+    other = Audience(("118",), Basis.REGISTERED, 10, spoken=True)
+    db.write(lifecycle.add_held_run, campaign_id, "viettel", other, "author")
+    approved(db, campaign_id)
+    place = f"/v1/campaigns/{campaign_id}/recordings"
+    ids = {each.language: each.id for each in db.read(recordings.of_campaign, campaign_id)}
+    with Client(application, db.write(create_key, "viettel desk", "operator", "viettel")) as second:
+        for client, played in ((operator, {"hmn", "vi"}), (second, {"dao"})):
+            assert {each["language"] for each in client.get(place).json()} == played
+            shown = client.get(f"/v1/campaigns/{campaign_id}").json()["recordings"]
+            assert {each["language"] for each in shown} == played
+            for language, number in ids.items():
+                got = client.get(f"{place}/{number}/file").status_code
+                assert got == (200 if language in played else 404), language
+
+
 @pytest.mark.longer
 def test_a_recording_over_http_from_upload_to_the_operators_exact_bytes(
     client: Client, chief: Client, operator: Client, application: FastAPI, db: Database

@@ -218,6 +218,23 @@ def test_a_run_that_calls_needs_a_recording_for_everybody(db: Database) -> None:
     db.write(lifecycle.submit, campaign_id, "author")
 
 
+@pytest.mark.parametrize(
+    "audience", [SPOKEN, Audience((), Basis.UNDIVIDED, 350_000, spoken=True), replace(SPOKEN, areas=("125",))]
+)
+@on_sqlite
+def test_a_recording_that_nobody_would_hear_is_not_submitted(db: Database, audience: Audience) -> None:
+    of_116 = recorded("hmn", "116", wording=HMONG, sound=wav(3))
+    campaign_id, _ = spoken_run(db, recorded(), of_116, audience=audience)
+    if audience is SPOKEN:
+        db.write(lifecycle.submit, campaign_id, "author")
+        return
+    with pytest.raises(Conflict, match=r"Nobody hears the recording in the language hmn.*Remove"):
+        db.write(lifecycle.submit, campaign_id, "author")
+    found = db.read(recordings.of_campaign, campaign_id)
+    db.write(lifecycle.remove_recording, campaign_id, found[0].id, "author")
+    db.write(lifecycle.submit, campaign_id, "author")
+
+
 def test_a_run_that_calls_has_the_life_of_any_whose_carrier_sends(db: Database) -> None:
     campaign_id, run_id = spoken_run(db, recorded())
     with pytest.raises(Conflict, match="once it is approved"):
