@@ -38,7 +38,7 @@ def render(
             "Position": _fitting(head.post, 100),
             "FullName": _fitting(signer, SIGNER_LENGTH),
         },
-        "To": [{"OrganId": "", "OrganName": _fitting(head.to, 200)}],
+        "To": [{"OrganId": head.to_organ_id[:13], "OrganName": _fitting(head.to, 200)}],
         "Priority": "",
         "IssuedAmount": "",
         "DueDate": "",

@@ -13,18 +13,19 @@ import io
 import uuid
 import zipfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from xml.etree import ElementTree as ET
 
 from app.core import clock
 from app.reports.forms.letterhead import Letterhead
 from app.reports.papers.edoc_metadata import pages
-from app.reports.papers.final_paper import Issue
+from app.reports.papers.final_paper import Issue, ReplacedPaper
 from app.reports.papers.model import PaperDocument
 
 NAMESPACE = "http://www.mic.gov.vn/TBT/QCVN_102_2016"
 PDF = "application/pdf"
+_AS_ABOVE = "Như trên"  # in a list of recipients: whom the paper is addressed to
 _NEW, _REPLACES = "0", "3"
 _REASON = "Cập nhật số liệu báo cáo."
 _SAME_TIME = (1980, 1, 1, 0, 0, 0)  # in every ZIP, so that the same paper gives the same bytes
@@ -43,16 +44,12 @@ class Attached:
         return f"cid:{uuid.uuid5(uuid.NAMESPACE_OID, hashlib.sha256(self.content).hexdigest())}"
 
 
-@dataclass(frozen=True, slots=True)
-class Replaced:
-    """The number and day of the paper that this one replaces."""
-
-    number: str
-    dated_on: date
-
-
 def render(
-    paper: PaperDocument, head: Letterhead, issue: Issue, files: Sequence[Attached], before: Replaced | None
+    paper: PaperDocument,
+    head: Letterhead,
+    issue: Issue,
+    files: Sequence[Attached],
+    before: ReplacedPaper | None,
 ) -> bytes:
     """Write the envelope. head: with the codes of the sender and of the addressee."""
     root = ET.Element(_named("edXML"))
@@ -69,7 +66,9 @@ def render(
     _fill(_add(message, "DocumentType"), Type="1", TypeDetail="0", TypeName="Báo cáo")
     _fill(message, Subject=paper.title, Content=paper.title)
     _fill(_add(message, "SignerInfo"), Competence="", Position=head.post, FullName=issue.signer.strip())
-    _fill(_add(message, "ToPlaces"), Place=head.to)
+    places = _add(message, "ToPlaces")
+    for place in _places(head):
+        _fill(places, Place=place)
     sheets = str(sum(pages(each.content) for each in files))
     _fill(_add(message, "OtherInfo"), Priority="0", PromulgationAmount="1", PageAmount=sheets)
     _fill(message, SteeringType="0", DocumentId=_document(head, issue.number, issue.dated_on))
@@ -79,7 +78,13 @@ def render(
     return f"{ET.tostring(root, 'unicode', xml_declaration=True)}\n".encode()
 
 
-def _add_trace(header: ET.Element, head: Letterhead, before: Replaced | None) -> None:
+def _places(head: Letterhead) -> list[str]:
+    """Return the addressee and all others in the list at the paper's end."""
+    listed = (head.to if each == _AS_ABOVE else each for each in head.recipients)
+    return list(dict.fromkeys((head.to, *listed)))
+
+
+def _add_trace(header: ET.Element, head: Letterhead, before: ReplacedPaper | None) -> None:
     traces = _add(header, "TraceHeaderList")
     now = clock.local(clock.now())
     _fill(_add(traces, "TraceHeader"), OrganId=head.organ_id, Timestamp=f"{now:%Y/%m/%d %H:%M:%S}")
@@ -90,7 +95,8 @@ def _add_trace(header: ET.Element, head: Letterhead, before: Replaced | None) ->
     _fill(business, Paper="0")
     if before:
         replaced = _add(_add(business, "ReplacementInfoList"), "ReplacementInfo")
-        _fill(replaced, DocumentId=_document(head, before.number, before.dated_on))
+        own = replace(head, organ_id=before.organ_id or head.organ_id, symbol=before.symbol)
+        _fill(replaced, DocumentId=_document(own, before.number, before.dated_on))
         _fill(_add(replaced, "OrganIdList"), OrganId=head.to_organ_id)
 
 

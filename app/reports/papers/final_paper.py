@@ -58,6 +58,17 @@ def require(wanted: Issue) -> None:
             raise Invalid(f"A remark may have {REMARK_LENGTH} characters at most.", field=key)
 
 
+@dataclass(frozen=True, slots=True)
+class ReplacedPaper:
+    """The paper that another one replaces, as it was issued. organ_id: its agency's code, or none."""
+
+    number: str
+    dated_on: date
+    symbol: str
+    organ_name: str
+    organ_id: str = ""
+
+
 class Numbered(Protocol):
     """Number and day of a paper."""
 
@@ -67,8 +78,8 @@ class Numbered(Protocol):
     def dated_on(self) -> date: ...
 
 
-def fill(paper: PaperDocument, issue: Issue, before: Numbered | None) -> PaperDocument:
-    """Return the final paper; before: number and day of the one that it replaces, if it replaces any.
+def fill(paper: PaperDocument, issue: Issue, before: ReplacedPaper | None) -> PaperDocument:
+    """Return the final paper; before: the one that it replaces, if it replaces any.
 
     Raises Invalid for a remark that the paper has no place for, Conflict where blanks are left.
     """
@@ -97,7 +108,7 @@ def require_whole(head: Letterhead) -> None:
                 raise Conflict(_DOTS_LEFT.format(left=text[:80]))
 
 
-def _filled(block: Block, issue: Issue, before: Numbered | None) -> Iterator[Block]:
+def _filled(block: Block, issue: Issue, before: ReplacedPaper | None) -> Iterator[Block]:
     if isinstance(block, PaperHead):
         yield replace(block, number=_numbered(block.number, issue), dated=_dated(block.dated, issue))
     elif isinstance(block, Title):
@@ -109,9 +120,19 @@ def _filled(block: Block, issue: Issue, before: Numbered | None) -> Iterator[Blo
         lines = [line.strip() for line in said.splitlines()] if block.text else []
         yield from (Paragraph(line) for line in lines if line)
     elif isinstance(block, Paragraph) and block.text.startswith(_REPLACES) and before is not None:
-        yield replace(block, text=_dated(_numbered(block.text, before), before))
+        yield replace(block, text=_replacing(block.text, before))
     else:
         yield block
+
+
+def _replacing(text: str, before: ReplacedPaper) -> str:
+    """Name the earlier paper, as annexes.replaces has it, by symbol and agency of then: either may change."""
+    start, _, rest = text.partition(f"{BLANK_NUMBER}/")
+    _, blank, rest = rest.partition(" ngày ……")
+    day, of, rest = rest.partition(" của ")
+    _, last, rest = rest.partition(" (bản số ")
+    named = f"{start} {before.number}/{before.symbol}{blank}{day}{of}{before.organ_name}{last}{rest}"
+    return _dated(named, before)
 
 
 def _numbered(text: str, issue: Numbered) -> str:

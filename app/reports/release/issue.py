@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -16,13 +17,13 @@ from app.database.models import issued_reports, report_files
 from app.reports.build.consolidated import ConsolidatedReport
 from app.reports.export.formats import PAPERS, Format, head_of, paper
 from app.reports.figures.version import PrintedCode, Version
-from app.reports.forms.letterhead import Letterheads
+from app.reports.forms.letterhead import Letterhead, Letterheads
 from app.reports.frozen import archive
-from app.reports.frozen.archive import Frozen, ReportIssue, ReportSubject
+from app.reports.frozen.archive import Frozen, ReportSubject
 from app.reports.frozen.freeze_record import ISSUED
 from app.reports.papers import consolidated_paper, edoc_metadata, edxml_envelope, final_paper
-from app.reports.papers.edxml_envelope import Attached, Replaced
-from app.reports.papers.final_paper import Issue, fill
+from app.reports.papers.edxml_envelope import Attached
+from app.reports.papers.final_paper import Issue, ReplacedPaper, fill
 from app.reports.release import earlier_round, freeze, verify_archive
 from app.reports.release.freeze import ENVELOPE, SIDECAR, Built, Freezer
 from app.reports.verification import erasure_checks
@@ -54,7 +55,8 @@ def issue(freezer: Freezer, report_id: int, carrier: str | None, wanted: Issue) 
     earlier = db.read(earlier_round.find, report, wanted.compare_with, carrier)
     version = freezer.next_version(built, last)[0]
     version = replace(version, number=report.version, printed=printed, earlier=earlier)
-    files = dict(_made(built, freezer.letterheads, version, (wanted, last.issued if last else None)))
+    before = db.read(_replaced, last, head_of(built, freezer.letterheads)) if last else None
+    files = dict(_made(built, freezer.letterheads, version, (wanted, before)))
     try:
         db.write(_keep, (report, last), files, wanted, freezer.who)
     except IntegrityError:
@@ -74,7 +76,7 @@ def _require_day(wanted: Issue, report: Frozen) -> None:
 
 
 def _made(
-    built: Built, letterheads: Letterheads, version: Version, issues: tuple[Issue, ReportIssue | None]
+    built: Built, letterheads: Letterheads, version: Version, issues: tuple[Issue, ReplacedPaper | None]
 ) -> Iterator[tuple[str, bytes]]:
     head, (wanted, before) = head_of(built, letterheads), issues
     final_paper.require_whole(head)
@@ -87,8 +89,28 @@ def _made(
     yield SIDECAR, edoc_metadata.render(final, head, version, papers[Format.PDF], wanted)
     if head.organ_id and head.to_organ_id:
         files = [Attached(f"{wanted.number}-{_PLAIN.sub('-', head.symbol)}.pdf", papers[Format.PDF])]
-        replaced = Replaced(before.number, before.dated_on) if before else None
-        yield ENVELOPE, edxml_envelope.render(final, head, wanted, files, replaced)
+        yield ENVELOPE, edxml_envelope.render(final, head, wanted, files, before)
+
+
+def _replaced(connection: Connection, last: Frozen, head: Letterhead) -> ReplacedPaper | None:
+    """Return how a version was issued: symbol and agency are those of its own fields file, not of today."""
+    if last.issued is None:
+        return None
+    named = ReplacedPaper(last.issued.number, last.issued.dated_on, head.symbol, head.name, head.organ_id)
+    if all(each.format != f"{ISSUED}{SIDECAR}" for each in last.files):  # issued before there were any
+        return named
+    said = json.loads(archive.content(connection, last, f"{ISSUED}{SIDECAR}")[1])
+    return replace(
+        named,
+        symbol=_uncut(said["CodeNotation"], head.symbol),
+        organ_name=_uncut(said["OrganName"], head.name),
+        organ_id=said["OrganId"] or head.organ_id,
+    )
+
+
+def _uncut(kept: str, now: str) -> str:
+    """Return what the fields file has, or today's words where it has them only to the decree's length."""
+    return now if kept.endswith("…") and now.startswith(kept[:-1]) else kept
 
 
 def _issued_before(connection: Connection, report: Frozen) -> Frozen | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import re
 import zipfile
 from dataclasses import replace
@@ -15,7 +16,7 @@ from app.reports.frozen import archive
 from app.reports.release.freeze import Freezer
 from app.reports.release.issue import issue
 from tests.long.app.reports.conftest import Two
-from tests.long.app.reports.test_issue import SIGNED, TODAY
+from tests.long.app.reports.test_issue import DATED, SIGNED, TODAY, text_of
 
 NS = {"ed": "http://www.mic.gov.vn/TBT/QCVN_102_2016"}
 HEADER = "ed:edXMLEnvelope/ed:edXMLHeader/"
@@ -41,7 +42,8 @@ def coded(freezer: Freezer, folder: Path, to: str = "000.00.00.H52") -> Freezer:
     """The letterhead of the police with the codes of both agencies; `&` must not spoil the XML."""
     own = ['carrier = ""\nsuperior = "BỘ CÔNG AN"\nagency = "CÔNG AN & TỈNH"\nname = "Công an tỉnh Sơn La"']
     own += ['symbol = "BC-CAT-PA05"\nplace = "Sơn La"\nto = "Chủ tịch UBND tỉnh <Sơn La>"']
-    own += [f'recipients = ["Lưu: VT"]\npost = "GIÁM ĐỐC"\norgan_id = "000.00.12.G01"\nto_organ_id = "{to}"']
+    own += ['recipients = ["Như trên", "Bộ Công an", "Lưu: VT"]\npost = "GIÁM ĐỐC"']
+    own += [f'organ_id = "000.00.12.G01"\nto_organ_id = "{to}"']
     (folder / "heads.toml").write_text("[[letterhead]]\n" + "\n".join(own) + "\n", "utf-8")
     return Freezer(freezer.db, freezer.ledger, letterhead.load(folder / "heads.toml"), "officer")
 
@@ -59,6 +61,11 @@ def test_the_envelope_says_what_the_paper_says_and_holds_it(frozen: Two, tmp_pat
     assert said(root, MESSAGE + "ed:From/ed:OrganId") == "000.00.12.G01"
     assert said(root, MESSAGE + "ed:To/ed:OrganId") == "000.00.00.H52"
     assert said(root, MESSAGE + "ed:To/ed:OrganName") == "Chủ tịch UBND tỉnh <Sơn La>"
+    assert [each.text for each in root.iterfind(f"{MESSAGE}ed:ToPlaces/ed:Place", NS)] == [
+        *("Chủ tịch UBND tỉnh <Sơn La>", "Bộ Công an", "Lưu: VT")
+    ]
+    beside = json.loads(freezer.db.read(archive.content, issued, "issued-meta")[1])
+    assert beside["To"] == [{"OrganId": "000.00.00.H52", "OrganName": "Chủ tịch UBND tỉnh <Sơn La>"}]
     assert said(root, MESSAGE + "ed:Code/ed:CodeNumber") == "125"
     assert said(root, MESSAGE + "ed:DocumentId") == f"000.00.12.G01,{TODAY:%Y/%m/%d},125/BC-CAT-PA05"
     assert said(root, MESSAGE + "ed:SignerInfo/ed:FullName") == "Đại tá Nguyễn Văn A"
@@ -83,3 +90,23 @@ def test_without_the_codes_of_both_agencies_there_is_no_envelope(frozen: Two, tm
     freezer, (first, _) = frozen
     issued = issue(coded(freezer, tmp_path, to=""), first.id, None, SIGNED)
     assert "issued-edxml" not in {each.format for each in issued.files}
+
+
+def test_what_is_replaced_is_named_as_it_was_issued_though_the_letterhead_was_corrected(
+    frozen: Two, tmp_path: Path
+) -> None:
+    freezer, (first, second) = frozen
+    issue(coded(freezer, tmp_path), first.id, None, SIGNED)
+    (heads,) = tmp_path.glob("heads.toml")
+    for was, now in (("BC-CAT-PA05", "BC-CAT-PX03"), ("000.00.12.G01", "000.00.99.G01"), ("tỉnh Sơn", "Sơn")):
+        heads.write_text(heads.read_text("utf-8").replace(was, now), "utf-8")
+    now = Freezer(freezer.db, freezer.ledger, letterhead.load(heads), "officer")
+    later = issue(now, second.id, None, replace(SIGNED, number="130", remarks={}))
+    root = ET.fromstring(now.db.read(archive.content, later, "issued-edxml")[1])
+    assert said(root, MESSAGE + "ed:DocumentId") == f"000.00.99.G01,{TODAY:%Y/%m/%d},130/BC-CAT-PX03"
+    replaced = HEADER + "ed:TraceHeaderList/ed:Bussiness/ed:ReplacementInfoList/ed:ReplacementInfo/"
+    assert said(root, replaced + "ed:DocumentId") == f"000.00.12.G01,{TODAY:%Y/%m/%d},125/BC-CAT-PA05"
+    for form in ("issued-docx", "issued-pdf"):
+        paper = text_of(now, later, form)
+        assert f"thay thế Báo cáo số 125/BC-CAT-PA05 {DATED} của Công an tỉnh Sơn La (bản số 1" in paper
+        assert "Số: 130/BC-CAT-PX03" in paper
