@@ -67,7 +67,8 @@ class RequestContext:
             taken = round((clock.monotonic() - started) * 1000, 1)
             path = _shown(scope["path"], status, self.names)
             whose = {"who": scope.get("caller", ""), "origin": audit.origin.get()}
-            log.info("request", method=scope["method"], path=path, status=status, ms=taken, **whose)
+            method = scope["method"] if scope["method"].isalpha() else "other"  # a number could stand in it
+            log.info("request", method=method, path=path, status=status, ms=taken, **whose)
 
     def _add_headers(self, message: Message, request_id: str) -> None:
         headers = MutableHeaders(scope=message)

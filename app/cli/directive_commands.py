@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import date
 from typing import Annotated
 
 import typer
@@ -11,7 +10,7 @@ import typer
 from app.api.bodies import Receiver, checked, filled
 from app.campaigns import directives
 from app.campaigns.schemas import DeadlineBody, DirectiveBody
-from app.cli.output import Json, Number, counted, done, instant, listing, say, whoami, whole
+from app.cli.output import Json, Number, counted, day, done, instant, listing, say, whoami, whole
 from app.cli.remote import asked
 from app.core import clock
 from app.core.errors import Invalid
@@ -37,7 +36,7 @@ def create(  # noqa: PLR0913 - every option of the command line is a parameter
     """Store a directive."""
     said = {
         "number": number,
-        "issued_on": _day(issued_on),
+        "issued_on": day("issued-on", issued_on),
         "issuer": issuer,
         "subject": subject,
         "report_deadline": instant("report-deadline", report_deadline),
@@ -62,7 +61,7 @@ def deadline(
     reason: Annotated[str, typer.Option(help="Why; the letter's history keeps it.")],
 ) -> None:
     """Set another report deadline; the one before stays in the history, and in reports up to then."""
-    at = None if until == "none" else instant("until", until)
+    at = None if until == "none" else instant("UNTIL", until)
     reason = filled(DeadlineBody, {"report_deadline": at, "reason": reason}).reason
     asked(
         lambda api: api.put_off_deadline(directive_id, report_deadline=at, reason=reason),
@@ -72,13 +71,6 @@ def deadline(
     done(
         f"Reports under directive {directive_id} are due {until}.", directive=directive_id, report_deadline=at
     )
-
-
-def _day(value: str) -> date:
-    try:
-        return date.fromisoformat(value)
-    except ValueError:
-        raise Invalid("--issued-on needs a date, as in 2024-01-29.") from None
 
 
 @app.command("list")

@@ -8,9 +8,9 @@ import os
 import pwd
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import date, datetime
 from enum import IntEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -137,7 +137,7 @@ def whoami() -> str:
 
 
 def instant(option: str, value: str | None) -> datetime | None:
-    """Parse an ISO 8601 instant with zone; raises Invalid that names the option."""
+    """Parse an ISO 8601 instant with zone; raises Invalid that names the option, or the ARGUMENT."""
     if value is None:
         return None
     try:
@@ -145,8 +145,17 @@ def instant(option: str, value: str | None) -> datetime | None:
     except ValueError:
         at = None
     if at is None or at.tzinfo is None:
-        raise Invalid(f"--{option} needs a date, a time and a zone, as in 2024-02-09T07:00+07:00.")
+        named = option if option.isupper() else f"--{option}"
+        raise Invalid(f"{named} needs a date, a time and a zone, as in 2024-02-09T07:00+07:00.")
     return at
+
+
+def day(option: str, value: str) -> date:
+    """Parse an ISO 8601 date; raises Invalid that names the option."""
+    try:
+        return date.fromisoformat(value)
+    except ValueError:
+        raise Invalid(f"--{option} needs a date, as in 2024-01-29.") from None
 
 
 def _ask_json(wanted: bool) -> None:
@@ -232,4 +241,6 @@ def _cell(value: Any) -> str:
         return (clock.local(value) if value.tzinfo else value).isoformat(sep=" ", timespec="minutes")
     if isinstance(value, IntEnum):
         return value.name.lower()
+    if isinstance(value, Mapping):
+        return ", ".join(f"{_cell(name)} {_cell(n)}" for name, n in value.items()) or "-"
     return "-" if value is None else escaped(str(value))

@@ -13,7 +13,7 @@ from app.api.bodies import filled
 from app.cli import common
 from app.cli.common import ledger_for, open_db
 from app.cli.current_user import decider
-from app.cli.output import After, Json, Most, Number, listing, say, shown
+from app.cli.output import After, Json, Most, Number, day, listing, say, shown
 from app.cli.remote import asked, at_server
 from app.core.errors import Invalid
 from app.privacy import person_requests
@@ -74,7 +74,7 @@ def request_(
 ) -> None:
     """Record what the holder of a number asks about their own data, with the day by which to answer."""
     phone = (number if number is not None else sys.stdin.readline()).strip()
-    said = {"phone": phone, "kind": kind, "came_on": came, "reference": reference}
+    said = {"phone": phone, "kind": kind, "came_on": day("came", came), "reference": reference}
     body = filled(PersonRequestBody, said)
     wanted = NewPersonRequest(body.phone, body.kind, body.came_on, body.reference)
     found: PersonRequest

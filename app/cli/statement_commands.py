@@ -144,6 +144,12 @@ def _body(file: Path) -> StatementBody:
     except ValidationError as error:
         from app.api.problems import field_error  # imports the API's libraries
 
+        if any(item["type"] == "json_invalid" for item in error.errors()):
+            raise Invalid(
+                f"{file} is no JSON; hand in the filled form (`loa statement form` writes an empty one) as "
+                ".xlsx or .ods, or JSON as the API takes it.",
+                field="file",
+            ) from None
         sentences = [field_error(dict(item)).detail for item in error.errors()]
         raise Invalid(f"{file.name}: {' '.join(sentences[:10])}") from None
 

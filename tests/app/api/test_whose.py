@@ -64,3 +64,13 @@ def test_signing_in_is_logged_and_what_was_typed_in_vain_is_not(db: Database) ->
             client.post("/v1/session", json={"name": name, "password": password})
     assert [(line["status"], line["who"]) for line in lines(stream)] == [(201, "binh"), (401, ""), (401, "")]
     assert "my-password-1" not in stream.getvalue()
+
+
+def test_a_method_that_is_none_stands_in_no_log(db: Database) -> None:
+    stream = io.StringIO()
+    logs.configure(Settings(), stream)
+    with Client(create_app(Settings(), db)) as client:
+        for method in ("GET0912345678", "GET"):
+            client.request(method, "/healthz")
+    assert [line["method"] for line in lines(stream)] == ["other", "GET"]
+    assert "0912345678" not in stream.getvalue()

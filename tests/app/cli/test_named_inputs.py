@@ -1,0 +1,56 @@
+"""What is typed wrongly is named as it was typed: an argument by its name, an option with its dashes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from typer import Typer
+
+from app.cli import directive_commands, privacy_commands, statement_commands
+from app.cli.output import listing
+from app.core.answer_kinds import Unanswered
+from app.core.errors import Invalid
+from tests.app.cli.test_campaign_commands import Shell
+
+REQUEST = ("request", "0912345678", "--kind", "see", "--reference", "x")
+
+
+@pytest.fixture
+def shell(database_url: str, tmp_path: Path) -> Shell:
+    return Shell(database_url, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("app", "words", "said"),
+    [
+        (
+            directive_commands.app,
+            ("deadline", "1", "yesterday", "--reason", "x"),
+            r"^UNTIL needs a date",
+        ),
+        (privacy_commands.app, (*REQUEST, "--came", "2026-13-99"), r"^--came needs a date, as in"),
+        (privacy_commands.app, (*REQUEST, "--came", ""), r"^--came needs a date, as in"),
+        (
+            statement_commands.app,
+            ("add", "1", "/dev/null"),
+            r"^/dev/null is no JSON; hand in the filled form .*as \.xlsx or \.ods, or JSON",
+        ),
+    ],
+)
+def test_a_wrong_input_is_named_with_its_remedy(
+    shell: Shell, app: Typer, words: tuple[str, ...], said: str
+) -> None:
+    with pytest.raises(Invalid, match=said):
+        shell(app, *words)
+
+
+@dataclass(frozen=True)
+class Row:
+    unanswered: dict[Unanswered, int]
+
+
+def test_counts_by_reason_are_listed_in_words(capsys: pytest.CaptureFixture[str]) -> None:
+    listing([Row({Unanswered.CEILING: 2, Unanswered.LISTED: 1}), Row({})], ("unanswered",), False)
+    assert capsys.readouterr().out.splitlines() == ["UNANSWERED", "ceiling 2, listed 1", "-"]
