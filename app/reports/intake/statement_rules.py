@@ -9,6 +9,7 @@ from datetime import date
 from app.core import areas, clock
 from app.core.masking import holds_number
 from app.core.phone import Sentence
+from app.core.written_numbers import holds_mobile
 from app.reports.figures.carrier_statement import (
     AreaCounts,
     DayCounts,
@@ -344,6 +345,8 @@ def paper_faults(paper: PaperClaim, around: Circumstances) -> Iterator[InputFaul
             f"The number has {_NUMBER_LENGTH} characters at most, on one line.",
             f"Số văn bản dài tối đa {_NUMBER_LENGTH} ký tự, trên một dòng.",
         )
+    if holds_mobile(paper.number or ""):
+        yield _numbered(("number",))
     yield from word_faults(("note",), paper.note or "")
     yield from word_faults(("reason",), paper.reason or "")
     if around.correcting and not (paper.reason or "").strip():
@@ -362,12 +365,16 @@ def word_faults(place: Place, words: str) -> Iterator[InputFault]:
             f"{NOTE_LENGTH} characters at most.",
             f"Dài quá {NOTE_LENGTH} ký tự; hãy rút gọn hoặc đính kèm tệp.",
         )
-    if holds_number(words):
-        yield fault(
-            place,
-            "No phone number belongs here: it is personal data, and reports are passed on.",
-            "Không ghi số điện thoại ở đây: đó là dữ liệu cá nhân; hãy xóa số.",
-        )
+    if holds_number(words) or holds_mobile(words):
+        yield _numbered(place)
+
+
+def _numbered(place: Place) -> InputFault:
+    return fault(
+        place,
+        "No phone number belongs here: it is personal data, and reports are passed on.",
+        "Không ghi số điện thoại ở đây: đó là dữ liệu cá nhân; hãy xóa số.",
+    )
 
 
 def _attached(claim: StatementInput) -> Iterator[InputFault]:

@@ -16,7 +16,10 @@ from app.cli import campaign_commands, key_commands, report_commands
 from app.core.errors import Invalid
 from app.database.connection import Database
 from app.dispatch.schemas import RejectedBody
+from app.reports.figures.document_meta import EntrySource
 from app.reports.intake.schemas import OutreachBody
+from app.reports.intake.statement_input import Circumstances, PaperClaim
+from app.reports.intake.statement_rules import paper_faults
 from tests.app.cli.test_campaign_commands import Shell
 from tests.app.client import Client
 from tests.engines import sqlite_alone
@@ -107,3 +110,14 @@ def test_the_commands_say_the_same(shell: Shell) -> None:
     ):
         with pytest.raises(Invalid, match=r"has a mobile number.*take the number out"):
             shell(app, *arguments)
+
+
+@pytest.mark.parametrize("field", ["number", "note", "reason"])
+def test_a_workbook_takes_no_number_in_any_spelling_either(field: str) -> None:
+    """What is read from a carrier's or addressee's form passes no body of the API."""
+    around = Circumstances(now_ms=1, correcting=False)
+    for said, wrong in ((WORDS, True), ("so0912345678nhe", True), ("125/BC-STP", False)):
+        paper = PaperClaim(EntrySource.WORKBOOK, **{field: said})
+        found = list(paper_faults(paper, around))
+        assert (["No phone number" in each.sentence.en for each in found] == [True]) == wrong, said
+        assert bool(found) == wrong
