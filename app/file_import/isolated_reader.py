@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Generator, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
@@ -47,7 +48,8 @@ def read_isolated(path: Path, work: Callable[[], Iterator[T]]) -> Generator[T]:
         return
     process = _start()
     try:
-        with _open_pipe(process.stdin) as asked:
+        # One that has ended before it was asked gives no results either, which says why.
+        with suppress(BrokenPipeError), _open_pipe(process.stdin) as asked:
             pickle.dump((work, _CPU_S + 2 * path.stat().st_size // 1024**2), asked)
         yield from _results(process)
     finally:
