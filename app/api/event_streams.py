@@ -88,6 +88,8 @@ class Hub(Generic[Target]):
         self._listening = False
         self._open: Counter[str] = Counter()  # by name of the caller
         self._polled_at: datetime | None = None
+        self._asked_at = 0.0  # when the query for the snapshots began
+        self._joined = False  # whether somebody has begun to watch since the last query began
         self._valid_at: dict[tuple[str, str], float] = {}  # credentials -> time of their last check
 
     def close(self) -> None:
@@ -133,14 +135,19 @@ class Hub(Generic[Target]):
         return valid
 
     async def stream(self, target: Target, known: str) -> AsyncIterator[bytes]:
-        """Yield encoded events for one watcher. known: the tag of what it already has, or ""."""
+        """Yield encoded events for one watcher. known: the tag of what it already has, or "".
+
+        A page has figures from when it was loaded: it gets none that were asked for before that.
+        """
         time, before = asyncio.get_running_loop().time, ""
+        since = time() if self.pace.stamped else 0.0
         ends = time() + self.pace.longest
         yield b": here it comes\n\n"
         with self._watching(target):
             sent_at = time()
             while not self._closed and time() < ends:
-                changed, snapshot = self._changed, self._snapshots.get(target)
+                changed = self._changed
+                snapshot = self._snapshots.get(target) if self._asked_at >= since else None
                 if snapshot is not None and snapshot.tag != known:
                     pieces = b"".join(_events(snapshot, before))
                     yield (b"" if before else b"retry: 2000\n") + pieces + self._stamp()
@@ -163,6 +170,7 @@ class Hub(Generic[Target]):
     @contextmanager
     def _watching(self, target: Target) -> Iterator[None]:
         self._watchers[target] += 1
+        self._joined = True
         if target not in self._snapshots:
             self._due.set()
         if self._task is None or self._task.done():
@@ -179,9 +187,10 @@ class Hub(Generic[Target]):
         self._listen(asyncio.get_running_loop())
         while self._watchers and not self._closed:
             self._due.clear()
+            asked, joined, self._joined = asyncio.get_running_loop().time(), self._joined, False
             found = await outcome(self._db.aread(self._look, list(self._watchers)))
             if isinstance(found, Mapping):
-                self._polled(found)
+                self._polled(found, asked, joined)
             elif not isinstance(found, Exception):
                 raise found
             elif not isinstance(found, DatabaseUnavailable):
@@ -190,9 +199,10 @@ class Hub(Generic[Target]):
             await _wait(self._due, self.pace.every - self.pace.at_least)
         self._snapshots = {}
 
-    def _polled(self, snapshots: Mapping[Target, StateSnapshot]) -> None:
-        self._polled_at = clock.now()
-        if snapshots != self._snapshots:
+    def _polled(self, snapshots: Mapping[Target, StateSnapshot], asked: float, joined: bool) -> None:
+        """Keep what was found. asked: when the query began; joined: somebody waits for the first one."""
+        self._polled_at, self._asked_at = clock.now(), asked
+        if joined or snapshots != self._snapshots:
             self._snapshots = snapshots
             self._notify()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
 
@@ -15,7 +15,7 @@ from fastapi import FastAPI
 from sqlalchemy import Connection, event, insert, update
 
 from app.accounts.service import NewPerson, add_person, disable_person, end_sessions, revoke_key
-from app.api.event_streams import Hub, StreamTiming
+from app.api.event_streams import Hub, StateSnapshot, StreamTiming
 from app.campaigns import live_status
 from app.core.errors import DatabaseUnavailable
 from app.core.states import DeliveryState, RunState
@@ -315,6 +315,30 @@ def test_the_description_knows_the_events(client: Client) -> None:
 
 
 # ---- a stream ends with what it was opened by -----------------------------------------------------------
+
+
+@on_sqlite
+async def test_a_page_gets_no_figures_from_before_it_was_loaded(db: Database) -> None:
+    """Another page has been open since before a change, and the next query is to come."""
+    figures = [1]
+
+    def look(_: Connection, targets: Collection[str]) -> dict[str, StateSnapshot]:
+        n = figures[0]
+        return {target: StateSnapshot("open", b"%d" % n, f"tag {n}", over=False) for target in targets}
+
+    hub = Hub(db, look, StreamTiming(every=1.0, at_least=0.2, heartbeat=0.5, stamped=True))
+    first, second = hub.stream("", ""), hub.stream("", "tag 2")
+    while b"data: 1\n" not in await anext(first):
+        pass
+    figures[0] = 2  # and now the second page is loaded, with these figures
+    heard = [await anext(second) for _ in range(3)]
+    assert not any(b"data: 1\n" in each for each in heard), heard
+    figures[0] = 3
+    while b"data: 3\n" not in await anext(second):
+        pass
+    hub.close()
+    await first.aclose()
+    await second.aclose()
 
 
 async def test_a_stream_tells_nothing_more_once_its_key_is_revoked(
