@@ -166,6 +166,11 @@ def refused(error: AppError, fields: FormData, *secret: str) -> FormState:
     return FormState(kept, errors, sentences, error.slug, error.status, error.retry_after_s)
 
 
+def above(error: AppError) -> FormState:
+    """Return an empty form with an error that belongs to none of its fields above it."""
+    return FormState(sentences=[error.detail], slug=error.slug, status=error.status)
+
+
 # Responses
 
 

@@ -18,7 +18,7 @@ from app.campaigns.queries import Dossier
 from app.campaigns.quiet_hours import DayHours
 from app.campaigns.schemas import HeldRunBody, RunBody
 from app.core.config import Settings
-from app.core.errors import AppError, Conflict, Invalid, VersionChanged
+from app.core.errors import Conflict, Invalid, VersionChanged
 from app.core.states import RunState
 from app.database.models import batches
 from app.security import tenant_scope
@@ -32,6 +32,7 @@ from app.web.rendering import (
     FormState,
     PageRequest,
     Visit,
+    above,
     redirect_with_flash,
     refused,
     render,
@@ -160,7 +161,7 @@ async def page_do_add_run(campaign_id: Id, visit: Visit, fields: Fields, version
     try:
         await visit.db.awrite(work)
     except _REFUSALS as error:
-        return await _edit(visit, campaign_id, _above(error))
+        return await _edit(visit, campaign_id, above(error))
     return _done(visit, campaign_id, say("The run is added."))
 
 
@@ -183,7 +184,7 @@ async def page_do_add_held_run(
         await visit.db.awrite(work)
     except _REFUSALS as error:
         ticked = fields.all("area")
-        return await _edit(visit, campaign_id, _above(error), held=refused(error, fields), areas=ticked)
+        return await _edit(visit, campaign_id, above(error), held=refused(error, fields), areas=ticked)
     return _done(visit, campaign_id, say("The run is added."))
 
 
@@ -199,7 +200,7 @@ async def page_do_remove_run(run_id: Id, visit: Visit, version: Version = "") ->
     try:
         await visit.db.awrite(work)
     except _REFUSALS as error:
-        return await _edit(visit, campaign_id, _above(error))
+        return await _edit(visit, campaign_id, above(error))
     return _done(visit, campaign_id, say("The run is removed."))
 
 
@@ -214,7 +215,7 @@ async def page_do_submit_campaign(campaign_id: Id, visit: Visit, version: Versio
     try:
         await visit.db.awrite(work)
     except _REFUSALS as error:
-        return await _edit(visit, campaign_id, _above(error))
+        return await _edit(visit, campaign_id, above(error))
     return redirect_with_flash(
         visit, f"/campaigns/{campaign_id}", say("The campaign is submitted; another person decides now.")
     )
@@ -286,11 +287,6 @@ def _offered(visit: PageRequest, of: Choices) -> dict[str, dict[str, str]]:
 
 def _as_entered(fields: FormData) -> FormState:
     return FormState({name: fields.raw(name) for name in fields.lists})
-
-
-def _above(error: AppError) -> FormState:
-    """Show an error that belongs to no field above the form."""
-    return FormState(sentences=[error.detail], slug=error.slug, status=error.status)
 
 
 def _with(entered: FormState, shown: dict[str, str]) -> FormState:

@@ -11,11 +11,20 @@ from app.api.dependencies import Id, Routes
 from app.campaigns import lifecycle, queries
 from app.campaigns.recording_routes import FIELDS, read_recording
 from app.core import audio
-from app.core.errors import AppError, Conflict, Invalid, TooLarge, VersionChanged
+from app.core.errors import Conflict, Invalid, TooLarge, VersionChanged
 from app.core.states import RunState
 from app.security import tenant_scope
 from app.web.forms.read_fields import Version, as_read
-from app.web.rendering import FormData, FormState, PageRequest, Visit, redirect_with_flash, refused, render
+from app.web.rendering import (
+    FormData,
+    FormState,
+    PageRequest,
+    Visit,
+    above,
+    redirect_with_flash,
+    refused,
+    render,
+)
 from app.web.translations import Said, say
 
 router = Routes(include_in_schema=False)
@@ -63,7 +72,7 @@ async def page_do_remove_recording(
     try:
         await visit.db.awrite(work)
     except _REFUSALS as error:
-        return await _page(visit, campaign_id, _above(error))
+        return await _page(visit, campaign_id, above(error))
     return _done(visit, campaign_id, say("The recording is removed."))
 
 
@@ -72,10 +81,6 @@ async def _page(visit: PageRequest, campaign_id: int, entered: FormState) -> Res
     begun = any(run.state != RunState.PLANNED for run in dossier.runs)
     shown = {"campaign": dossier.campaign, "found": dossier.recordings, "begun": begun}
     return render(visit, "recordings.html", entered.status, entered=entered, **shown)
-
-
-def _above(error: AppError) -> FormState:
-    return FormState(sentences=[error.detail], slug=error.slug, status=error.status)
 
 
 def _done(visit: PageRequest, campaign_id: int, sentence: Said) -> Response:
