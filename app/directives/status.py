@@ -22,6 +22,7 @@ from app.reports.figures.addressees import Addressee, AddresseeKind, AddresseeSt
 from app.reports.figures.carrier_statement import FigureSource, Statement
 
 _UNDER_WAY = (RunState.RUNNING, RunState.PAUSED, RunState.CANCELLING)
+_ENDED = (RunState.SENT, RunState.FINISHED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +30,9 @@ class RunDeadlineStatus:
     """One carrier's share. basis: which figures count for it, None while there are none.
 
     done_at: when it ended, or will by the forecast; in_time: whether that, and a held run's figures, keep the
-    deadline, None without a deadline or a forecast, or while a held run still may keep it; False where its
-    time ended before all was sent. missing: what is still to come, in Vietnamese.
+    deadline, None without a deadline or a forecast, while a held run still may keep it, and for a cancelled
+    run; False where its time ended before all was sent, or nothing went out. missing: what is still to come,
+    in Vietnamese.
     """
 
     run_id: int
@@ -124,22 +126,34 @@ def _runs(connection: Connection, letter: Directive, now: datetime) -> Iterator[
         .order_by(runs.c.campaign_id, runs.c.id)
     )
     rows = connection.execute(query).all()
-    cut_off = tallies.cut_off(connection, [row.id for row in rows if row.closing == NotSent.WINDOW_CLOSED])
+    over = [row for row in rows if row.state in _ENDED and row.held is None]
+    cut_off = tallies.cut_off(connection, [row.id for row in over if row.closing == NotSent.WINDOW_CLOSED])
+    unsent = tallies.none_sent(connection, [row.id for row in over])
     last = carrier_statement.of_runs(connection, [row.id for row in rows])
     ends = {row.id: _ended(row, last.get(row.id)) for row in rows}
     use = None if all(ends.values()) else forecast.link_use(connection, now)
     for row in rows:
         looked = None if ends[row.id] else forecast.forecast(connection, row.id, now, use=use)
-        yield _less(_run(row, last.get(row.id), looked, letter.report_deadline, now), cut_off.get(row.id, 0))
+        found = _run(row, last.get(row.id), looked, letter.report_deadline, now)
+        yield _less(found, _unsent(row, cut_off.get(row.id, 0), row.id in unsent, clock.to_ms(now)))
 
 
-def _less(run: RunDeadlineStatus, cut_off: int) -> RunDeadlineStatus:
-    """Say of a run that is over whom its time left without a message: it was not sent by the deadline."""
-    if not cut_off or run.state not in (RunState.SENT, RunState.FINISHED):
+def _unsent(row: Row[Any], cut_off: int, nothing: bool, now_ms: int) -> str | None:
+    """Say why a run that is not going on was not sent by the deadline, whenever it ended; None if it was."""
+    if row.state == RunState.PLANNED and row.window_end is not None and row.window_end <= now_ms:
+        return "Its time ended before anybody started it; only another campaign can be sent now."
+    if cut_off:
+        return f"Its time ended with {cut_off} subscribers not sent to; a follow-up reaches them."
+    return "No message of it went out for certain; a follow-up reaches who got none." if nothing else None
+
+
+def _less(run: RunDeadlineStatus, unsent: str | None) -> RunDeadlineStatus:
+    if run.state is RunState.CANCELLED:
+        return replace(run, in_time=None)
+    if unsent is None or run.basis is FigureSource.STATED:
         return run
-    warning = f"Its time ended with {cut_off} subscribers not sent to; a follow-up reaches them."
     in_time = None if run.in_time is None else False
-    return replace(run, in_time=in_time, warnings=[*run.warnings, warning])
+    return replace(run, in_time=in_time, warnings=[*run.warnings, unsent])
 
 
 def _ended(row: Row[Any], last: Statement | None) -> int | None:

@@ -6,9 +6,9 @@ from abc import abstractmethod
 from collections import defaultdict
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, bindparam, func, select, text
+from sqlalchemy import Connection, bindparam, case, func, select, text
 
-from app.core.states import DeliveryState, NotSent
+from app.core.states import SENT, DeliveryState, NotSent
 from app.database.models import tallies
 from app.ledger.contract import TallyCount
 from app.ledger.engine_base import TALLY, EngineBase, Row
@@ -21,7 +21,21 @@ def cut_off(connection: Connection, run_ids: Sequence[int]) -> dict[int, int]:
     return {row.run_id: int(row.n) for row in connection.execute(_CUT_OFF, {"ids": list(run_ids)})}
 
 
+def none_sent(connection: Connection, run_ids: Sequence[int]) -> set[int]:
+    """Return those of the runs that have subscribers and of which no message went out for certain."""
+    if not run_ids:
+        return set()
+    return set(connection.execute(_NONE_SENT, {"ids": list(run_ids)}).scalars())
+
+
 _T = tallies.c
+_TAKEN = set(SENT) - {DeliveryState.UNKNOWN, DeliveryState.REJECTED}  # by the carrier, for certain
+_NONE_SENT = (
+    select(_T.run_id)
+    .where(_T.run_id.in_(bindparam("ids", expanding=True)))
+    .group_by(_T.run_id)
+    .having(func.sum(_T.n) > 0, func.sum(case((_T.state.in_(_TAKEN), _T.n), else_=0)) == 0)
+)
 _CUT_OFF = (
     select(_T.run_id, func.sum(_T.n).label("n"))
     .where(_T.run_id.in_(bindparam("ids", expanding=True)))

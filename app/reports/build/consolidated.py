@@ -107,6 +107,8 @@ class RunLine:
         if self.kind is FigureSource.MEASURED:
             if deadline_ms is not None and self._cut_off:
                 return False
+            if self.report.general.sent == self.report.general.unknown > 0:
+                return None  # of none of its messages anybody knows that it was sent
             return by_deadline(self.ended_ms, deadline_ms, cutoff_ms)
         # Unless the carrier said it ended, it had not ended when the figures were drawn up.
         return by_deadline(self.ended_ms, deadline_ms, self.statement.cutoff_ms) if self.statement else None

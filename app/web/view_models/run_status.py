@@ -34,7 +34,6 @@ from app.web.view_models.traffic_light import Due, Judged, Light
 from carriers.contract import ReceiptLevel
 
 _CUT_OFF = NotSent.WINDOW_CLOSED.name.lower()
-_UNCLEAR = 1 - comparison.NORM  # a run of which so many messages are unknown can't be said to keep the norm
 _OVER = (RunState.SENT, RunState.FINISHED, RunState.CANCELLING, RunState.CANCELLED)
 
 
@@ -164,7 +163,8 @@ def _lacks(run: RunSummary, figures: Figures, of: _PageData) -> Judged | None:
     """Say why a run that is over can't be said to have been sent; None if it was."""
     if of.cut_off.get(run.id):
         return traffic_light.CUT_OFF
-    if figures.unknown > _UNCLEAR * figures.eligible:
+    # The norm can't be said to be kept.
+    if figures.eligible - figures.unknown < comparison.NORM * figures.eligible:
         return traffic_light.UNCLEAR
     return None if figures.sent or not figures.eligible else traffic_light.NONE_SENT
 

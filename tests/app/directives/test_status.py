@@ -10,9 +10,10 @@ from fastapi import FastAPI
 from sqlalchemy import Connection, event, insert, update
 
 from app.cli import directive_commands
+from app.core import clock
 from app.core.errors import NotFound
 from app.database.connection import Database
-from app.database.models import links, runs, tallies
+from app.database.models import campaigns, links, runs, tallies
 from app.directives.status import Status, countdown, status
 from app.reports.figures.addressees import Addressee, AddresseeKind
 from app.reports.figures.carrier_statement import FigureSource
@@ -181,3 +182,22 @@ def _asked(db: Database) -> int:
     finally:
         event.remove(db.engine, "before_cursor_execute", before)
     return len(found)
+
+
+@pytest.mark.parametrize(
+    ("changes", "in_time", "said"),
+    [
+        ({"state": "cancelled"}, None, []),
+        ({"state": "planned", "ended_at": None}, False, ["before anybody started it"]),
+    ],
+)
+def test_what_was_cancelled_or_never_started_is_not_in_time(
+    db: Database, changes: dict[str, object], in_time: bool | None, said: list[str]
+) -> None:
+    letter(db)
+    window = update(campaigns).values(window_end=clock.to_ms(DEADLINE - timedelta(days=9)))
+    db.write(lambda c: c.execute(window))
+    db.write(lambda c: c.execute(update(runs).where(runs.c.id == 1).values(changes)))
+    run = looked(db, days=1).runs[0]
+    assert (run.state, run.in_time) == (changes["state"], in_time)
+    assert [words for words in said if not any(words in each for each in run.warnings)] == []

@@ -191,6 +191,15 @@ def test_what_its_time_left_unsent_was_not_sent_in_time(db: Database, unsent: in
     assert (line["sent_in_time"], line["late"]) == (not unsent, bool(unsent))
 
 
+def test_nobody_knows_that_unknown_messages_were_sent_in_time(db: Database) -> None:
+    scene = Scene("finished")
+    scene.message(S.UNKNOWN)
+    scene.save(db)
+    db.write(lambda c: c.execute(update(m.runs).values(ended_at=T0 + HOUR)))
+    due(db, T0 + 2 * HOUR)
+    assert said(form_5(db), "run_1")["sent_in_time"] == NOTHING
+
+
 def test_of_a_carrier_that_has_said_nothing_nothing_is_known(db: Database) -> None:
     held(db)
     due(db, NOW + DAY)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import Connection, delete, insert, update
 
 from app.core.states import DeliveryState as State
 from app.core.states import NotSent, RunState
 from app.database.connection import Database
-from app.database.models import campaigns, tallies
+from app.database.models import batches, campaigns, tallies
 from app.reports.build.comparison import NormVerdict
 from app.web.view_models import svg_charts, traffic_light
 from app.web.view_models.traffic_light import Due
@@ -76,3 +76,22 @@ def test_nobody_is_told_to_follow_up_answers_that_did_not_go_out(pages_db: Datab
     page = text(paper.get("/runs/1").text)
     assert "không tin nào được gửi đi" in page
     assert advice not in page
+
+
+@pytest.mark.parametrize(("unknown", "is_amber"), [(2, False), (3, True)])  # 8 and 12 %
+def test_a_run_is_amber_from_where_its_unknown_messages_put_the_norm_in_doubt(
+    pages_db: Database, signed_in: In, unknown: int, is_amber: bool
+) -> None:
+    scene.build(pages_db)
+    done_runs(pages_db)
+
+    def write(c: Connection) -> None:
+        c.execute(delete(tallies).where(tallies.c.run_id == 1))
+        c.execute(update(batches).where(batches.c.id == 1).values(accepted=25))
+        of = {"campaign_id": 1, "run_id": 1, "batch_id": 1, "area": "119", "reason": 0}
+        for state, n in ((State.DELIVERED, 25 - unknown), (State.UNKNOWN, unknown)):
+            c.execute(insert(tallies).values(of | {"state": int(state), "n": n, "segments": n}))
+
+    pages_db.write(write)
+    page = text(signed_in("auditor").get("/runs/1").text)
+    assert ("nhiều tin chưa rõ đã được gửi đi hay chưa" in page) is is_amber
