@@ -13,7 +13,7 @@ from app.accounts.service import NewKey, NewPerson
 from app.api.dependencies import Config, Db, Routes, Who
 from app.api.idempotent_route import Acts, shows_secret, unkeyed
 from app.api.if_match import keys_version, people_version
-from app.core.known_carriers import check_own
+from app.core.carrier_check import check_own
 from app.security import ApiKeyView, keys, users
 from app.security.passwords import hash_password
 from app.security.users import Person

@@ -18,8 +18,8 @@ from app.api.uploads import Intake, Taking, answer, sent
 from app.batches import queries
 from app.batches.importer import RegisteredBatch, discard, folder_of, import_spooled, register
 from app.batches.queries import bad_lines_csv
+from app.core.carrier_check import check_carrier, check_filter
 from app.core.errors import Forbidden, Invalid
-from app.core.known_carriers import check_carrier, check_filter
 from app.core.states import BatchState
 from app.database.connection import Database
 from app.file_import.spool import in_turn, spool_path

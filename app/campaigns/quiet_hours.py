@@ -24,7 +24,7 @@ class DayHours(NamedTuple):
 
 
 def check(day: DayHours, default: DayHours, purpose: str, *, urgent: bool) -> None:
-    """Raise Invalid for hours that are none, or reach into the night though the campaign is not urgent."""
+    """Raise Invalid for values that are no times of day, or night hours of a campaign that is not urgent."""
     for name, time in (("day_starts", day.starts), ("day_ends", day.ends)):
         if not clock.is_time(time):
             raise Invalid(f"{name} is a time of the day as HH:MM, 00:00 to 24:00.", field=name)

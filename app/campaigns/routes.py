@@ -35,9 +35,9 @@ from app.campaigns.schemas import (
     WordingBody,
 )
 from app.core import ids
+from app.core.carrier_check import check_filter
 from app.core.errors import Invalid, VersionWanted
 from app.core.ids import Number
-from app.core.known_carriers import check_filter
 from app.core.states import CampaignState
 from app.security import tenant_scope
 

@@ -18,8 +18,8 @@ from app.campaigns.carrier_orders import CarrierOrder, as_text, order
 from app.campaigns.forecast import Forecast, forecast
 from app.campaigns.schemas import MomentBody, PriorityBody, RateBody
 from app.core import clock
+from app.core.carrier_check import check_filter
 from app.core.ids import Number
-from app.core.known_carriers import check_filter
 from app.core.states import RunState
 from app.security import tenant_scope
 

@@ -18,7 +18,7 @@ from app.batches.row_parser import KEPT
 from app.cli import common, remote
 from app.cli.common import open_db
 from app.cli.output import Json, Number, as_file, bar, done, listing, say, whoami, whole
-from app.core.known_carriers import check_own
+from app.core.carrier_check import check_own
 from app.core.masking import escaped
 
 app = typer.Typer(no_args_is_help=True, help="Batches: subscribers of one carrier, from one file.")

@@ -12,9 +12,7 @@ import typer
 from app.cli.current_user import decider
 from app.cli.output import Json, listing, say
 from app.cli.remote import asked
-from app.core.states import DeliveryState, NotSent
 from app.dispatch.find_person import find_person
-from carriers.contract import Reason
 
 app = typer.Typer(no_args_is_help=True, help="Deliveries: what one person got.")
 _COLUMNS = (
@@ -29,13 +27,6 @@ _COLUMNS = (
     "batch_id",
     "line",
 )
-
-_REASONS = {
-    int(each): each.name.lower().replace("_", " ")
-    for reasons in (Reason, NotSent)
-    for each in reasons
-    if each
-}
 
 
 @app.callback()
@@ -65,10 +56,14 @@ def find(
         since = each.added_at.isoformat(sep=" ", timespec="minutes")
         typer.echo(f"{found.phone} is on the do-not-send list of {each.carrier} since {since}.")
     if not found.deliveries:
-        typer.echo(f"None of {found.campaigns} campaigns has a delivery to {found.phone}.")
+        typer.echo(
+            f"None of {found.campaigns} campaigns has a delivery to {found.phone}: it was in none of "
+            "their files, is not queued yet, or its rows are erased."
+        )
 
 
 def _in_words(of: dict[str, Any]) -> SimpleNamespace:
-    """Give the reason in words; none where nothing went wrong."""
-    of |= {"state": DeliveryState(of["state"]), "reason": _REASONS.get(of["reason"])}
+    """Give state and reason as words with blanks."""
+    for name in ("state", "reason"):
+        of[name] = of[name] and of[name].replace("_", " ")
     return SimpleNamespace(**of)

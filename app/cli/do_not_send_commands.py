@@ -16,8 +16,8 @@ from app.batches.row_parser import open_rows
 from app.cli.current_user import decider
 from app.cli.output import After, Json, Most, as_file, listing, say
 from app.cli.remote import RequestRefused, asked
+from app.core.carrier_check import check_own
 from app.core.errors import Forbidden, Invalid
-from app.core.known_carriers import check_own
 from app.database.connection import Database
 from app.file_import.row_blocks import UnreadableLine
 from app.privacy import do_not_send

@@ -15,8 +15,8 @@ from app.accounts.service import NewKey
 from app.cli.output import Json, done, listing, whoami
 from app.cli.remote import asked
 from app.core import clock
+from app.core.carrier_check import check_own
 from app.core.errors import Invalid
-from app.core.known_carriers import check_own
 from app.security.roles import Role
 
 app = typer.Typer(no_args_is_help=True, help="API keys: shown once, kept as hashes.")

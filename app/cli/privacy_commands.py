@@ -35,7 +35,9 @@ def person(
     number: Annotated[
         str | None, typer.Argument(help="In any usual spelling; from stdin, when not given.")
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Write the paper for who asks there.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Write the document for the person who asked there.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Show where this exact number is held, since when, why, and who has looked for it. Audited."""

@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 
 from app.cli import common
 from app.cli.common import open_db
+from app.core.carrier_check import check_filter
 from app.core.errors import AppError, Invalid
-from app.core.known_carriers import check_filter
 from app.core.states import BatchState
 from app.database.connection import Database
 

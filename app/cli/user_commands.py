@@ -15,8 +15,8 @@ from app.cli import common
 from app.cli.common import open_db
 from app.cli.output import Json, counted, done, listing, whoami
 from app.cli.remote import asked, at_server
+from app.core.carrier_check import check_own
 from app.core.errors import Invalid
-from app.core.known_carriers import check_own
 from app.security import users
 from app.security.roles import Role
 from app.security.secret_encryption import NO_KEY, vault_of

@@ -38,6 +38,11 @@ class NotSent(IntEnum):
     OTHER_ROUND = 25  # another campaign of the same rounds reached the number, or may have
 
 
+REASON_NAMES: dict[int, str] = {
+    int(each): each.name.lower() for kind in (Reason, NotSent) for each in kind if each
+}
+
+
 class SuspendCause(StrEnum):
     """What was too much, so that a run has paused itself."""
 

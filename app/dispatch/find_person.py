@@ -15,7 +15,7 @@ from app.api.token_buckets import TooOften
 from app.core import clock
 from app.core.errors import Invalid
 from app.core.phone import REASONS, mask, normalise
-from app.core.states import DeliveryState
+from app.core.states import REASON_NAMES, DeliveryState
 from app.database.models import audit as acts
 from app.database.models import (
     campaigns,
@@ -40,10 +40,12 @@ _NEWEST = 20_000  # acts of the audit that are searched for them, by their ids
 
 @dataclass(frozen=True, slots=True)
 class FoundDelivery:
-    """One campaign's delivery to the person. reason: why not, as in the reports; 0 if none.
+    """One campaign's delivery to the person.
 
     Also a line that was left out when the campaign was queued: excluded, with the reason of that time.
-    text: what was, or is to be, sent; link: through which it went, None if it has not gone out.
+    state: a DeliveryState in lower case. reason: why it was not sent or did not arrive, a NotSent or Reason
+    in lower case; None if nothing went wrong. text: what was, or is to be, sent; link: through which it went,
+    None if it has not gone out.
     """
 
     campaign_id: int
@@ -52,8 +54,8 @@ class FoundDelivery:
     carrier: str
     batch_id: int
     line: int
-    state: DeliveryState
-    reason: int
+    state: str
+    reason: str | None
     sender: str
     text: str
     link: str | None
@@ -83,7 +85,7 @@ def find_person(connection: Connection, number: str, who: Caller) -> FoundPerson
     """Look the number up in every campaign that the caller may see, and note that in the audit.
 
     Not in campaigns whose erasure has begun. Raises Invalid unless it is one exact mobile number, TooOften
-    for who has asked too often.
+    for a caller who asks too often.
     """
     phone = normalise(number.strip())
     if isinstance(phone, str):
@@ -106,7 +108,7 @@ def find_person(connection: Connection, number: str, who: Caller) -> FoundPerson
 
 
 def number_tag(connection: Connection, phone: int) -> str | None:
-    """Return what stands for a number in the audit, where who has it and the secret_key can look for it."""
+    """Return the keyed hash of a number in the audit: only who has number and secret_key can look for it."""
     return row_stamps.make(connection, f"{ACTION} {phone}".encode())
 
 
@@ -121,7 +123,7 @@ def require_few(connection: Connection, who: str) -> None:
         if at is not None:
             seconds = math.ceil((at + span_ms - now) / 1000)
             raise TooOften(
-                f"One may look for {A_MINUTE} people a minute and {A_DAY} a day; wait {seconds} seconds.",
+                f"You may look up {A_MINUTE} people a minute and {A_DAY} a day; wait {seconds} seconds.",
                 retry_after_s=seconds,
             )
 
@@ -183,8 +185,8 @@ def _found(row: Any, of: Any, link: str | None) -> FoundDelivery:
         carrier=of.carrier,
         batch_id=row.batch_id,
         line=row.seq,
-        state=DeliveryState(row.state),
-        reason=row.reason,
+        state=DeliveryState(row.state).name.lower(),
+        reason=REASON_NAMES.get(row.reason),
         sender=of.sender,
         text=wordings.get(row.area or "", wordings[""]),
         link=link,

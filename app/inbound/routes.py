@@ -8,8 +8,8 @@ from fastapi import Query
 from fastapi.responses import StreamingResponse
 
 from app.api.dependencies import Config, Db, Page, Paging, Routes, Who, page_of
+from app.core.carrier_check import check_filter
 from app.core.errors import Forbidden
-from app.core.known_carriers import check_filter
 from app.inbound import queries, scam_reports
 from app.inbound.queries import InboundMessageView
 from app.inbound.reply_kinds import ReplyKind

@@ -275,7 +275,7 @@ def place_name(of: HeldData) -> str:
 
 
 def _paper(of: PersonData) -> list[str]:
-    """Return the lines of the paper for who asks what is held on the number."""
+    """Return the lines of the document for the person who asked what is held on the number."""
     lines = [
         "DỮ LIỆU CÁ NHÂN ĐANG LƯU VỀ MỘT SỐ THUÊ BAO",
         f"Số thuê bao: {of.phone}",

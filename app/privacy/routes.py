@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from app.api.bodies import Line, Prose, StrictBody
 from app.api.dependencies import Config, Db, Id, LedgerDep, Page, Paging, Routes, Who, page_of
 from app.api.idempotent_route import Acts, unkeyed
+from app.core.carrier_check import check_carrier, check_filter
 from app.core.errors import Forbidden, Invalid
-from app.core.known_carriers import check_carrier, check_filter
 from app.dispatch.schemas import NumberBody
 from app.privacy import certificates, do_not_send, person_requests
 from app.privacy.certificates import Certificate

@@ -16,8 +16,8 @@ from app.api.dependencies import Config, Db, Id, LedgerDep, Page, Paging, Routes
 from app.api.idempotency_store import StoredAnswer
 from app.api.uploads import Intake, Taking, answer, sent
 from app.core import ids
+from app.core.carrier_check import check_filter
 from app.core.errors import Forbidden, Invalid
-from app.core.known_carriers import check_filter
 from app.core.states import BatchState
 from app.file_import.spool import in_turn, spool_path
 from app.file_import.upload import Upload

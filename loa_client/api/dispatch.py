@@ -9,8 +9,6 @@ from typing import Literal
 from loa_client.operation import Call, Iteration, Operation, new_key, place
 from loa_client.values import given
 
-DeliveryState = Literal[0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundDelivery:
@@ -20,8 +18,8 @@ class FoundDelivery:
     carrier: str
     batch_id: int
     line: int
-    state: DeliveryState
-    reason: int
+    state: str
+    reason: str | None
     sender: str
     text: str
     link: str | None

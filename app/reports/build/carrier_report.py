@@ -212,7 +212,7 @@ def _build(connection: Connection, of: Scope, cutoff_ms: int, *, brief: bool = F
 def _cost(
     connection: Connection, of: Scope, cutoff_ms: int, back: Past, counts: Sequence[TallyCount]
 ) -> SentCost | None:
-    """Return what was handed over by then has cost; None without a price of each day, or if nothing was."""
+    """Return the cost of what was handed over by then; None if a day has no price, or nothing was."""
     purpose = select(campaigns.c.purpose).where(campaigns.c.id == of.run.campaign_id)
     whose = (of.run.carrier, str(connection.scalar(purpose)))
     last = money.day_of(cutoff_ms)

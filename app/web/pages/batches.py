@@ -13,8 +13,8 @@ from app.api.dependencies import Routes
 from app.batches import queries
 from app.batches.importer import folder_of, register
 from app.batches.routes import begin, carrier_of
+from app.core.carrier_check import check_carrier
 from app.core.errors import Forbidden, Invalid, TooLarge
-from app.core.known_carriers import check_carrier
 from app.core.states import BatchState
 from app.file_import.spool import spool_path
 from app.web import query_params

@@ -1,4 +1,4 @@
-"""Find what one person got: an exact number in, every campaign's delivery out; the number in no address."""
+"""Look one exact number up and list its deliveries; the number is never part of an address."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from fastapi import Response
 from app.api.dependencies import Routes
 from app.api.token_buckets import TooOften
 from app.core.errors import Invalid
+from app.core.states import REASON_NAMES, DeliveryState
 from app.dispatch import find_person
 from app.privacy import person_data
 from app.privacy.person_data import HeldKind, HeldWhy, PersonData
@@ -19,6 +20,8 @@ from app.web.translations import Said, say
 from app.web.view_models import delivery_labels
 
 router = Routes(include_in_schema=False)
+STATES = {each.name.lower(): each for each in DeliveryState}
+REASONS = {name: delivery_labels.REASONS[each] for each, name in REASON_NAMES.items()}
 KINDS: dict[str, Said] = {
     HeldKind.LIST: say("a list of numbers"),
     HeldKind.MESSAGE: say("a message to it"),
@@ -75,6 +78,7 @@ def _page(
     data: PersonData | None = None,
 ) -> Response:
     of: dict[str, Any] = {"found": found, "data": data, "labels": delivery_labels}
+    of |= {"states": STATES, "reasons": REASONS}
     of["sheet"] = person_data.whole_paper(data) if data else ""
     of |= {"kinds": KINDS, "whys": WHYS, "reads": may(visit.who.role, "read_person_data")}
     return render(visit, "find_person.html", entered.status, entered=entered, **of)

@@ -10,8 +10,8 @@ from fastapi import Path, Response
 from app.accounts import service
 from app.accounts.service import NewKey
 from app.api.dependencies import Routes
+from app.core.carrier_check import check_own
 from app.core.errors import Conflict, Invalid
-from app.core.known_carriers import check_own
 from app.security import keys, sessions
 from app.security.authorization import WALL, cookie_name
 from app.security.roles import Role

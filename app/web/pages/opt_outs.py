@@ -11,8 +11,8 @@ from fastapi import Depends, Response
 
 from app.api.bodies import filled
 from app.api.dependencies import Routes
+from app.core.carrier_check import check_carrier
 from app.core.errors import AppError, Forbidden, Invalid
-from app.core.known_carriers import check_carrier
 from app.privacy import do_not_send
 from app.privacy.do_not_send import Changed
 from app.privacy.routes import Numbers, named

@@ -11,8 +11,8 @@ from pydantic import TypeAdapter, ValidationError
 from app.accounts import schemas, service
 from app.accounts.service import NewPerson
 from app.api.dependencies import Routes
+from app.core.carrier_check import check_own
 from app.core.errors import Conflict, Invalid
-from app.core.known_carriers import check_own
 from app.security import users
 from app.security.passwords import hash_password
 from app.security.roles import OF_PEOPLE, Role

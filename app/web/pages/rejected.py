@@ -12,6 +12,7 @@ from fastapi import Response
 from app.api.dependencies import Id, Routes
 from app.campaigns import queries
 from app.core.errors import AppError, Invalid
+from app.core.states import REASON_NAMES
 from app.dispatch import rejected_orders
 from app.ledger.contract import Ledger
 from app.security.roles import may
@@ -24,7 +25,7 @@ from carriers.contract import Reason
 
 router = Routes(include_in_schema=False)
 ON_A_PAGE = 30
-REASONS = {each.name.lower(): delivery_labels.REASONS[each] for each in Reason if each}
+REASONS = {REASON_NAMES[each]: delivery_labels.REASONS[each] for each in Reason if each}
 
 
 @router.get("/runs/{run_id}/rejected")
