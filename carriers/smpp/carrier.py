@@ -390,7 +390,7 @@ class SmppCarrier:
         """Return why nothing may be sent now; None if it may."""
         if self._halted is not None or self._up.is_set():
             return self._halted
-        if not any(session.sends() for session in self._sessions()):
+        if self._closing or not any(session.sends() for session in self._sessions()):
             return LINK_DOWN
         return PAUSED if self._refusals.why_paused else NO_ANSWERS
 
