@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -231,6 +231,31 @@ def test_what_becomes_unknown_after_a_backup_was_put_back_is_spent(
     assert record(world, held(world, "b"), [], lease.items[-1].seq, 2).left == 0
 
 
+@pytest.mark.parametrize(
+    ("segments", "dong", "price", "fits"),
+    [(None, 100, 2500, 4), (None, 100, 101, 99), (7, 100, 2500, 4), (3, 100, 2500, 3), (7, 100, 0, 7)],
+)
+def test_of_two_limits_the_tighter_one_holds_to_its_end(
+    db: Database, segments: int | None, dong: int, price: int, fits: int
+) -> None:
+    world = budgeted(db, 120, segments, chunk=120, budget_dong=dong)
+    lease = held(world, price=price)
+    assert record(world, lease, [], fits + 2, fits + 1).left == fits
+    assert spent(world) == (0, 0)
+    assert record(world, lease, [], fits + 1, fits).go
+    assert spent(world) == (fits, fits * price)
+
+
+@pytest.mark.parametrize(("segments", "dong"), [(None, None), (5, None), (None, 5)])
+def test_a_campaign_has_a_budget_where_it_has_a_limit(
+    db: Database, segments: int | None, dong: int | None
+) -> None:
+    world = budgeted(db, 1, segments, budget_dong=dong)
+    budget = db.read(lambda c: money.budget_of(c, c.execute(select(campaigns)).one()))
+    own = money.Budget(world.campaign, segments, dong, 0, 0)
+    assert budget == (own if segments or dong else None)
+
+
 # ---- The send loop, several at once
 
 
@@ -346,4 +371,25 @@ def test_what_was_sent_is_priced_at_its_day_with_and_without_tax() -> None:
     known = [money.Price(10, 25_050, 1000), money.Price(12, 30_000, 800)]
     assert money.priced({10: 3, 11: 1, 12: 2}, 1, known) == money.SentCost(6, 1, 1602, 1750)
     assert money.priced({9: 1}, 0, known) is None
+    assert money.priced({11: 100_000}, 0, known) == money.SentCost(100_000, 0, 25_050_000, 27_555_000)
     assert money.priced({}, 0, known) == money.SentCost(0, 0, 0, 0)
+
+
+def test_a_run_that_went_on_over_a_change_of_price_costs_each_day_its_own(db: Database) -> None:
+    world, whose = build(db, 6), ("viettel", "tuyen_truyen")
+    world.fan_out()
+    lease = world.claim()
+    assert lease
+    db.write(world.ledger.record, world.link, lease, told(lease, Accepted(("m",)), 4), None, 30.0)
+    lost = [SubmitOutcome(lease.items[4], Unknown("no answer"))]
+    db.write(world.ledger.record, world.link, lease, lost, None, 30.0)
+    today, before = clock.local(clock.now()).date(), clock.now_ms() - clock.DAY_MS
+    db.write(lambda c: c.execute(update(runs).values(started_at=before)))
+    assert db.read(money.costs, [world.run]) == {}
+    db.write(money.note_price, whose, today.replace(day=1) - timedelta(days=40), 10_000, 0)
+    assert db.read(money.costs, [world.run]) == {world.run: money.SentCost(5, 1, 500, 500)}
+    db.write(lambda c: c.execute(update(deliveries).where(deliveries.c.seq < 4).values(submitted_at=before)))
+    db.write(money.note_price, whose, today, 20_000, 1000)
+    assert db.read(money.costs, [world.run]) == {world.run: money.SentCost(5, 1, 800, 860)}
+    db.write(lambda c: c.execute(deliveries.delete().where(deliveries.c.seq == 2)))
+    assert db.read(money.costs, [world.run]) == {}  # its rows are erased, so nobody knows the days

@@ -1,0 +1,59 @@
+"""What the tallies say of runs: whose time was over, and of which no message went out for certain."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.core.states import NotSent
+from app.database.connection import Database
+from app.ledger import tallies
+from app.ledger.contract import SubmitOutcome
+from carriers.contract import Accepted, Reason, Rejected, SubmitResult, Unknown
+from tests.app.world import build
+
+
+@pytest.mark.parametrize(("reason", "counted"), [(NotSent.WINDOW_CLOSED, True), (NotSent.CANCELLED, False)])
+def test_only_what_the_end_of_its_time_left_is_cut_off(db: Database, reason: NotSent, counted: bool) -> None:
+    world = build(db, 7)
+    world.fan_out()
+    runs = [world.run, world.run + 1]
+    assert db.read(tallies.cut_off, runs) == {}
+    db.write(world.ledger.close_unsent, world.run, reason, 10)
+    assert db.read(tallies.cut_off, runs) == ({world.run: 7} if counted else {})
+    assert db.read(tallies.cut_off, [world.run + 1]) == {}
+    assert db.read(tallies.cut_off, []) == {}
+
+
+@pytest.mark.parametrize(
+    ("result", "none"),
+    [
+        (Accepted(("m",)), False),
+        (Unknown("no answer"), True),
+        (Rejected("11", Reason.FILTERED), True),
+        (None, True),
+    ],
+)
+def test_only_what_the_carrier_has_taken_went_out_for_certain(
+    db: Database, result: SubmitResult | None, none: bool
+) -> None:
+    world = build(db, 2)
+    assert db.read(tallies.none_sent, [world.run]) == set()  # it has no subscribers yet
+    world.fan_out()
+    lease = world.claim()
+    assert lease
+    outcomes = [SubmitOutcome(lease.items[0], result)] if result is not None else []
+    db.write(world.ledger.record, world.link, lease, outcomes, None, 30.0)
+    assert db.read(tallies.none_sent, [world.run, world.run + 1]) == ({world.run} if none else set())
+    assert db.read(tallies.none_sent, []) == set()
+
+
+def test_the_tallies_are_folded_once_and_only_where_there_is_something_new(db: Database) -> None:
+    world = build(db, 4)
+    assert not db.read(world.ledger.to_fold)
+    world.fan_out()
+    assert db.read(world.ledger.to_fold)
+    before = world.tallied()
+    db.write(world.ledger.fold_tallies)
+    assert not db.read(world.ledger.to_fold)
+    assert world.tallied() == before
+    world.check()
