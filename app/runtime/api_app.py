@@ -35,6 +35,7 @@ from app.observability.metrics import Metrics
 from app.privacy import routes as privacy
 from app.receipts import result_file_routes as receipt_files
 from app.receipts import routes as receipts
+from app.receipts.plain_route import PlainRoute
 from app.receipts.webhook_handler import WebhookHandler
 from app.reports import archive_routes as frozen
 from app.reports import comparison_routes as history
@@ -137,6 +138,7 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
     whose = partial(peer_of, trusted=settings.trusted_proxies)
     cookie, refuse = cookie_name(settings), problems.respond
     app.add_middleware(Rates, limits=limits, address=whose, refuse=refuse, cookie=cookie)
+    app.add_middleware(PlainRoute, owner=app)
     if settings.cors_origins:
         app.add_middleware(CORSMiddleware, allow_origins=settings.cors_origins, **security_headers.CORS)
     names = {link.carrier for link in settings.links.values()} | set(settings.links)

@@ -1,4 +1,4 @@
-"""Receipts by webhook, one in a post and 500, beside an endpoint that authenticates and does nothing."""
+"""Receipts by webhook, one in a post and 500, beside an empty endpoint and a bare application."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.bench.webhook_server import LINK, SECRET
 
 CLIENTS = 50
 PER_ARRAY = 500
-# Empty and single posts take turns, so that a neighbour on the machine weighs on both.
+# Bare, empty and single posts take turns, so that a neighbour on the machine weighs on both.
 _TURNS = 5
 _FIRST_SEQ = 2
 
@@ -40,6 +40,11 @@ class Sum:
         """Receipts, or empty posts, in a second."""
         return self.receipts / self.seconds
 
+    @property
+    def cpu_ms(self) -> float:
+        """CPU of the server's process for one, in milliseconds."""
+        return self.server_cpu_s / self.receipts * 1000
+
     def figures(self) -> dict[str, float]:
         """All but the rate, by name."""
         ms, thousands = sorted(self.ms), self.receipts / 1000
@@ -58,8 +63,8 @@ def webhooks(engine: str, count: int) -> dict[str, Sum]:
         db = Database(url)
         world = _sent(db, 2 * count)
         db.close()
-        with _server(url) as (process, port):
-            found = _measure(process, port, count)
+        with _server(url) as (process, ports):
+            found = _measure(process, ports, count)
         db = Database(url)
         try:
             world.db = db
@@ -91,23 +96,26 @@ def _check(world: World, count: int) -> None:
 
 
 @contextlib.contextmanager
-def _server(url: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
+def _server(url: str) -> Iterator[tuple[subprocess.Popen[str], list[int]]]:
+    """Loa and the bare application in one process, each at a port of its own."""
     command = [sys.executable, "-m", "tests.bench.webhook_server", url]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     try:
-        port = process.stdout.readline() if process.stdout else ""
-        yield process, int(port)
+        ports = process.stdout.readline() if process.stdout else ""
+        yield process, [int(port) for port in ports.split()]
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(timeout=60)
 
 
-def _measure(server: subprocess.Popen[str], port: int, count: int) -> dict[str, Sum]:
-    found = {"empty": Sum(), "single": Sum(), "array": Sum()}
+def _measure(server: subprocess.Popen[str], ports: list[int], count: int) -> dict[str, Sum]:
+    found = {kind: Sum() for kind in ("bare", "empty", "single", "array")}
+    port, bare = ports
     path, size = f"viettel/{LINK}", max(1, count // _TURNS)
     base = Round(port, "", SECRET, CLIENTS, _FIRST_SEQ, size, 1, FIRST_PHONE - _FIRST_SEQ)
     for start in range(_FIRST_SEQ, _FIRST_SEQ + count, size):
         some = replace(base, first=start, count=min(size, _FIRST_SEQ + count - start))
+        _round(server, replace(some, path=f"/webhooks/{path}", port=bare), found["bare"])
         _round(server, replace(some, path=f"/webhooks/{path}/empty/post"), found["empty"])
         _round(server, replace(some, path=f"/webhooks/{path}"), found["single"])
     arrays = replace(

@@ -114,10 +114,16 @@ def problem(answer: httpx.Response, status: int, slug: str) -> dict[str, Any]:
 @contextmanager
 def served(db: Database, world: World, settings: Settings | None = None, **inbox: Any) -> Iterator[str]:
     """The door behind a real server, in a thread with a loop of its own; its address."""
-    settings, stop = settings or settings_of(), threading.Event()
-    socket = listen("127.0.0.1", 0)
+    settings = settings or settings_of()
     box = Inbox(db, world.ledger, Metrics(), **inbox)
-    app = create_app(settings, db, box.metrics, reception(settings, db, box))
+    with serving(create_app(settings, db, box.metrics, reception(settings, db, box)), box) as address:
+        yield address
+
+
+@contextmanager
+def serving(app: FastAPI, box: Inbox) -> Iterator[str]:
+    """This application and its inbox behind a real server; its address."""
+    stop, socket = threading.Event(), listen("127.0.0.1", 0)
 
     async def serve() -> None:
         server = server_of(app)

@@ -36,6 +36,7 @@ MODULES = {
     "app/campaigns/suspensions.py": _PROGRAMS,  # the run's page has its own words for the counts
     "app/observability/metrics.py": _PROGRAMS,
     "app/receipts/routes.py": _PROGRAMS,
+    "app/receipts/webhook_calls.py": _PROGRAMS,
     "app/receipts/webhook_handler.py": _PROGRAMS,
     "carriers/webhook/": _PROGRAMS,
     "app/security/roles.py": _NAMES,

@@ -1,0 +1,193 @@
+"""Take one call of a carrier: authenticate, parse, commit, and only then acknowledge as the carrier wants.
+
+Free of the framework, so that an answer differs in nothing whether app/receipts/routes.py gave it or
+app/receipts/plain_route.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import NamedTuple
+
+from starlette.datastructures import State
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive, Scope
+
+from app.api.client_address import peer_of
+from app.api.token_buckets import TooOften
+from app.core import clock
+from app.core.errors import DatabaseUnavailable, Encoded, Forbidden, Invalid, TooLarge
+from app.observability.metrics import Metrics
+from app.receipts.webhook_handler import WebhookHandler, sound
+from carriers.contract import Misread, WebhookAnswer, WebhookReceipts, WebhookRequest
+
+_FAULTS_SHOWN = 20  # the rest is counted
+_PLAIN = ("", "identity")
+
+
+class Stranger(Forbidden):
+    """A webhook without the credentials of its link, with wrong ones, or for a link that is not there: the
+    answer is the same, so that nobody learns which links exist. docs/webhooks.md says what can be wrong.
+    """
+
+    slug, title = "webhook-refused", "These are not the credentials of this webhook"
+
+
+class WrongClock(DatabaseUnavailable):
+    """A webhook that its carrier has signed, with a time further from ours than `replay_window_s`: one of the
+    two clocks is wrong. Nothing of it was taken; a carrier that repeats with a new time and signature
+    loses nothing. The link's row on the page of links is red with the difference, since when, and how many
+    calls.
+    """
+
+    slug, title = "webhook-clock", "The clocks differ too much"
+
+
+class Unreadable(Invalid):
+    """Some of a webhook's events can't be read; `errors` names the place in the array and the field of the
+    first twenty, such as `[17].status`. Those that can be read are committed, so the whole may be sent
+    again once it is mended: what has been taken changes nothing when it comes twice.
+    """
+
+    slug, title = "webhook-unreadable", "Not everything can be read"
+
+
+class Busy(DatabaseUnavailable):
+    """Receipts can't be committed now: the database is away, too many are waiting, or the link has never been
+    opened by a worker. None counts as taken; send them again after `Retry-After` seconds.
+    """
+
+    slug, title = "receipts-busy", "Receipts can't be taken now"
+
+
+class Door(NamedTuple):
+    """What a webhook's path names; token: "" if it has none."""
+
+    carrier: str
+    link: str
+    token: str = ""
+
+
+async def answer(state: State, scope: Scope, receive: Receive, door: Door) -> WebhookAnswer:
+    """Take a carrier's receipts; whatever gets an answer has been committed. state: the application's."""
+    reception: WebhookHandler = state.reception
+    metrics: Metrics = state.metrics
+    hook, asked = await known(state, scope, receive, door)
+    if asked.headers.get("content-encoding", "").lower() not in _PLAIN:
+        raise Encoded("Send the body as it is, without Content-Encoding.")
+    take = partial(_take, reception, metrics, (door.link, hook, asked))
+    if await reception.once(door.link, hook, asked, take) is None:
+        metrics.webhook("repeated")
+    return hook.acknowledgement
+
+
+async def _take(
+    reception: WebhookHandler, metrics: Metrics, call: tuple[str, WebhookReceipts, WebhookRequest]
+) -> bool:
+    link, hook, asked = call
+    told = sound(hook.parse_receipts(asked))
+    if told.receipts and not await reception.take(link, asked, told.receipts):
+        metrics.webhook("busy")
+        raise Busy("These receipts can't be committed now; send them again.")
+    if told.misread:
+        metrics.webhook("unreadable")
+        raise _unreadable(told.misread, len(told.receipts))
+    metrics.webhook("taken")
+    return True
+
+
+async def known(
+    state: State, scope: Scope, receive: Receive, door: Door
+) -> tuple[WebhookReceipts, WebhookRequest]:
+    """Return the link's webhook and the call. Raises Stranger unless its carrier calls.
+
+    Everything else is checked before a byte of the body is read.
+    """
+    reception: WebhookHandler = state.reception
+    carrier, link, token = door
+    head = _head(scope, reception, token)
+    caller = reception.caller(carrier, link, head.peer)
+    _slow_down(state.metrics, reception.refused.wait(caller))
+    if reception.may_call(carrier, link, head):
+        asked = _with_body(head, await _body(receive, head.headers, reception.limit))
+        hook = reception.admit(carrier, link, asked)
+        if hook is not None:
+            await reception.note_clock(link, None)
+            return hook, asked
+        ahead_s = reception.clock_ahead_s(carrier, link, asked)
+        if ahead_s is not None:
+            await reception.note_clock(link, ahead_s)
+            state.metrics.webhook("clock")
+            raise _wrong_clock(ahead_s)
+    reception.refused.take(caller)
+    state.metrics.webhook("refused")
+    raise Stranger("These are not the credentials of this webhook, or there is no such link.")
+
+
+def _wrong_clock(ahead_s: int) -> WrongClock:
+    """Tell by how much the clocks differ; safe, since the caller has signed the call."""
+    way = "after" if ahead_s > 0 else "before"
+    return WrongClock(
+        f"This call's time is {abs(ahead_s)} seconds {way} ours: set the clocks right by NTP, and send it "
+        "again with a new time and signature.",
+        retry_after_s=60,
+    )
+
+
+def _slow_down(metrics: Metrics, seconds: int) -> None:
+    if seconds:
+        metrics.webhook("slowed")
+        told = f"Too many calls with wrong credentials; wait {seconds} seconds."
+        raise TooOften(told, retry_after_s=seconds)
+
+
+def _unreadable(misread: Sequence[Misread], taken: int) -> Unreadable:
+    """Name what can't be read, by place and field. The rest is committed; repeating it changes nothing."""
+    faults = [(one.field, f"{one.field} {one.what}".strip()) for one in misread[:_FAULTS_SHOWN]]
+    words = [sentence for _, sentence in faults]
+    if len(misread) > _FAULTS_SHOWN:
+        words.append(f"{len(misread) - _FAULTS_SHOWN} more can't be read.")
+    if taken:
+        words.append(f"The other {taken} are taken.")
+    return Unreadable(" ".join(words), faults=[fault for fault in faults if fault[0]])
+
+
+def _head(scope: Scope, reception: WebhookHandler, token: str) -> WebhookRequest:
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in scope["headers"]:
+        name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    connected = scope["client"][0] if scope.get("client") else ""
+    return WebhookRequest(
+        scope["method"],
+        scope["query_string"].decode("latin-1"),
+        headers,
+        b"",
+        peer_of(connected, headers.get("x-forwarded-for", ""), reception.trusted),
+        clock.now().timestamp(),
+        token,
+    )
+
+
+def _with_body(head: WebhookRequest, body: bytes) -> WebhookRequest:
+    return WebhookRequest(head.method, head.query, head.headers, body, head.peer, head.at, head.token)
+
+
+async def _body(receive: Receive, headers: Mapping[str, str], limit: int) -> bytes:
+    too_large = f"The body is larger than {limit} bytes."
+    length = headers.get("content-length", "")
+    if length.isdecimal() and int(length) > limit:
+        raise TooLarge(too_large)
+    chunks, seen, more = list[bytes](), 0, True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        chunk = message.get("body", b"")
+        seen += len(chunk)
+        if seen > limit:
+            raise TooLarge(too_large)
+        chunks.append(chunk)
+        more = message.get("more_body", False)
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
