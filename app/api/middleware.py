@@ -6,23 +6,22 @@ import re
 import uuid
 from collections.abc import Collection, Mapping
 
-import structlog
-from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from structlog.contextvars import bind_contextvars, reset_contextvars
 
 from app.api.rate_limit import Address, peer
 from app.api.uploads import BODY_LIMIT, LIMIT
 from app.core import clock
+from app.observability import request_line
 from app.observability.logs import REDACTED
 from app.security import audit
 
 WEBHOOKS = "/webhooks/"
 _LINK = 3  # position of the link's name in a webhook's path
 _TOKEN = 16  # minimum length of a path token
+_OURS = b"x-request-id"
 _ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-
-log = structlog.get_logger()
 
 
 class RequestContext:
@@ -37,7 +36,7 @@ class RequestContext:
     ) -> None:
         self.app = app
         self.names = names
-        self.headers = headers
+        self.headers = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
         self.address = address
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -45,11 +44,15 @@ class RequestContext:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        asked = Headers(scope=scope).get("x-request-id", "")
+        said = next((value for name, value in scope["headers"] if name == _OURS), b"")
+        asked = said.decode("latin-1")
         scope["request_id"] = asked if _ID.fullmatch(asked) else uuid.uuid4().hex
         audit.origin.set(peer(scope, self.address))
-        with structlog.contextvars.bound_contextvars(request_id=scope["request_id"]):
+        bound = bind_contextvars(request_id=scope["request_id"])
+        try:
             await self._serve(scope, receive, send)
+        finally:
+            reset_contextvars(**bound)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         started, status = clock.monotonic(), 0
@@ -68,13 +71,13 @@ class RequestContext:
             path = _shown(scope["path"], status, self.names)
             whose = {"who": scope.get("caller", ""), "origin": audit.origin.get()}
             method = scope["method"] if scope["method"].isalpha() else "other"  # a number could stand in it
-            log.info("request", method=method, path=path, status=status, ms=taken, **whose)
+            request_line.write({"method": method, "path": path, "status": status, "ms": taken, **whose})
 
     def _add_headers(self, message: Message, request_id: str) -> None:
-        headers = MutableHeaders(scope=message)
-        headers["X-Request-Id"] = request_id
-        for name, value in self.headers.items():
-            headers.setdefault(name, value)
+        given = [each for each in message["headers"] if each[0] != _OURS]
+        names = {name for name, _ in given}
+        ours = [(_OURS, request_id.encode("latin-1")), *self.headers]
+        message["headers"] = given + [each for each in ours if each[0] not in names]
 
 
 def _shown(path: str, status: int, names: Collection[str]) -> str:

@@ -7,7 +7,8 @@ import logging
 import re
 import sys
 from collections.abc import Iterator, MutableMapping
-from typing import Any, TextIO
+from functools import lru_cache
+from typing import Any, TextIO, cast
 
 import structlog
 from structlog.typing import Processor
@@ -20,6 +21,7 @@ from app.core.phone import mask
 from app.observability.syslog import Syslog, place_of
 
 REDACTED = "[redacted]"
+READY = "loa_ready"  # attribute of records whose `msg` is an event as the renderer takes it
 _SECRET_KEY = re.compile(
     r"passw|secret|authori[sz]ation|token|cookie|api_?key|api_?pass|csrf|otp|recovery|^session$|^sid$",
     re.IGNORECASE,
@@ -30,7 +32,8 @@ _SECRET_VALUE = re.compile(
     r"|(?<=\bb)(?:earer|asic) (?!loa_\.\.\.)|(?<=:)//[^\s:/@]*:(?=[^\s/@]*@)))(?P<secret>[^\s'\"@,;]+)"
 )
 # The head of the audit's hash chain: a masked head would prove nothing, and its digits are not a number.
-_HEAD = re.compile(rf"\d{{1,9}}:{hashing.PATTERN.strip('^$')}")
+# Nor are those of a long hexadecimal id, as each request has one.
+_SAFE = re.compile(rf"\d{{1,9}}:{hashing.PATTERN.strip('^$')}|[0-9a-f]{{32}}")
 _PHONE_NUMBERS = range(84_100_000_000, 84_999_999_999 + 1)
 # A national number without the 0 or 84 by which app/core/masking.py recognizes one.
 _BARE = re.compile(r"(?<![0-9A-Za-z.])[35789][0-9]{8}(?![0-9A-Za-z])")
@@ -56,10 +59,7 @@ def configure(settings: Settings, stream: TextIO | None = None) -> None:
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
     )
-    formatter = structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=shared,
-        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _renderer(settings)],
-    )
+    formatter = Lines(shared, _renderer(settings))
     handlers = [logging.StreamHandler(stream or sys.stderr), *_elsewhere(settings)]
     for handler in handlers:
         handler.setFormatter(formatter)
@@ -75,16 +75,34 @@ def _elsewhere(settings: Settings) -> list[logging.Handler]:
         raise SetupError("log_ca_file can't be read; it must be a PEM file with an authority.") from None
 
 
+class Lines(structlog.stdlib.ProcessorFormatter):
+    """Write records as lines, by one renderer whoever logs."""
+
+    def __init__(self, shared: list[Processor], renderer: Processor) -> None:
+        meta = structlog.stdlib.ProcessorFormatter.remove_processors_meta
+        super().__init__(foreign_pre_chain=shared, processors=[meta, renderer])
+        self._render = renderer
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line; a record that is READY needs no chain, only its renderer."""
+        if READY in record.__dict__:
+            return str(self._render(None, "info", {**cast(dict[str, Any], record.msg)}))
+        return super().format(record)
+
+
 def _renderer(settings: Settings) -> Processor:
     if settings.log_format == "json":
-        return structlog.processors.JSONRenderer(_as_json, ensure_ascii=False, default=str)
+        return structlog.processors.JSONRenderer(_as_json)
     words = structlog.dev.ConsoleRenderer(colors=False, pad_event_to=0)
     return lambda logger, method, event: words(logger, method, _in_lines(event))
 
 
-def _as_json(event: Any, **options: Any) -> str:
+_encode = json.JSONEncoder(ensure_ascii=False, default=str).encode
+
+
+def _as_json(event: Any, **_options: Any) -> str:
     """Write one line; json itself leaves Unicode line ends as they are."""
-    return escaped(json.dumps(event, **options), _UNICODE_END)
+    return escaped(_encode(event), _UNICODE_END)
 
 
 def _in_lines(event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -118,14 +136,19 @@ def clean(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mutabl
     for key, value in event.items():
         # structlog's own keys are dropped before rendering
         if not key.startswith("_"):
-            event[key] = REDACTED if _SECRET_KEY.search(key) else _clean(value)
+            event[key] = REDACTED if _is_secret(key) else _clean(value)
     return event
+
+
+@lru_cache(maxsize=512)
+def _is_secret(key: str) -> bool:
+    return _SECRET_KEY.search(key) is not None
 
 
 def _clean(value: Any) -> Any:
     match value:
         case str():
-            return value if _HEAD.fullmatch(value) else mask_text(value)
+            return value if not value or value.isalpha() or _SAFE.fullmatch(value) else mask_text(value)
         case bool() | float() | None:
             return value
         case int():

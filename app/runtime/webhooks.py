@@ -18,7 +18,6 @@ from app.receipts.webhook_handler import WebhookHandler
 from carriers import registry
 from carriers.contract import Receipt, ReceiptsRead, WebhookAnswer, WebhookReceipts, WebhookRequest
 from carriers.webhook import MappedWebhook, WebhookCredentials, shape_of
-from carriers.webhook.head import WebhookHead
 
 log = structlog.get_logger(__name__)
 
@@ -41,10 +40,10 @@ class Canonical:
         return self.hook.acknowledgement
 
     def may_call(self, request: WebhookRequest) -> bool:
-        return not isinstance(self.hook, WebhookHead) or self.hook.may_call(request)
+        return self.hook.may_call(request)
 
     def once(self, request: WebhookRequest) -> tuple[str, float]:
-        return self.hook.once(request) if isinstance(self.hook, WebhookHead) else ("", 0.0)
+        return self.hook.once(request)
 
     def authenticate(self, request: WebhookRequest) -> bool:
         return self.hook.authenticate(request)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network, ip_address
 
 from carriers.contract import WebhookRequest
-from carriers.signature import fresh, is_signature, same, seconds_of, signed
+from carriers.signature import digest, fresh, is_secret, is_signature, seconds_of, signed
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,12 @@ class WebhookCredentials:
     basic: str = field(default="", repr=False)
     token: str = field(default="", repr=False)
     networks: tuple[IPv4Network | IPv6Network, ...] = ()
+    _basic_digest: bytes = field(default=b"", init=False, repr=False, compare=False)
+    _token_digest: bytes = field(default=b"", init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_basic_digest", digest(self.basic))
+        object.__setattr__(self, "_token_digest", digest(self.token))
 
     def any(self) -> bool:
         """Whether any credential is configured."""
@@ -86,10 +92,11 @@ class WebhookCredentials:
         return signed(self.hmac_secret, timestamp, payload, signature)
 
     def _basic(self, request: WebhookRequest) -> bool:
-        return same(_login(request.headers.get("authorization", "")), self.basic) or not self.basic
+        given = _login(request.headers.get("authorization", ""))
+        return is_secret(given, self._basic_digest) or not self.basic
 
     def _token(self, request: WebhookRequest) -> bool:
-        return same(request.token, self.token) or not self.token
+        return is_secret(request.token, self._token_digest) or not self.token
 
     def _in_networks(self, request: WebhookRequest) -> bool:
         if not self.networks:

@@ -32,6 +32,9 @@ _YEARS = range(2000, 2100)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+
+
 class _Wrong(ValueError):
     """A field that can't be parsed: its name, and what it must be."""
 
@@ -167,6 +170,6 @@ _READERS: dict[str, Callable[[object], datetime]] = {"iso": _iso, "unix": _unix,
 
 def _raw(event: object) -> str:
     try:
-        return json.dumps(event, separators=(",", ":"))[:RAW_LIMIT]
+        return _encode(event)[:RAW_LIMIT]
     except RecursionError:
         return ""
