@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import ip_address, ip_network
 
 from app.core import clock
@@ -73,6 +74,7 @@ class Buckets:
         return found if left >= 1 else found | {RETRY: str(math.ceil((1 - left) / rate))}
 
 
+@lru_cache(maxsize=1024)  # callers come again
 def subscriber(address: str) -> str:
     """Return what identifies one subscriber of a network: the IPv4 address, or the IPv6 /64 prefix."""
     try:
