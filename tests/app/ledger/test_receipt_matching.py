@@ -13,6 +13,7 @@ from app.core.states import DeliveryState, RunState
 from app.database.connection import Database
 from app.database.models import (
     campaigns,
+    chunks,
     deliveries,
     links,
     quarantine,
@@ -185,6 +186,18 @@ def test_a_message_of_a_dead_process_is_settled_and_says_whence_it_is_known(db: 
     assert state(world) == DELIVERED
     assert count(db, submissions, submissions.c.result == ResultKind.SETTLED) == 1
     world.check()
+
+
+def test_an_unknown_message_was_not_sent_before_its_chunk_was_first_taken(db: Database) -> None:
+    """Its run has gone on for days; what is said of yesterday is of another message."""
+    world = sent(db, Unknown("no answer"))
+    days_ago = clock.now_ms() - 10 * clock.DAY_MS
+    db.write(lambda c: c.execute(update(runs).values(started_at=days_ago)))
+    assert apply(world, said(world, minutes=-1440)) == (0, 0, 1)
+    assert state(world) == UNKNOWN
+    db.write(lambda c: c.execute(update(chunks).values(taken_at=None)))  # of before chunks had the time
+    assert apply(world, said(world, minutes=-1440)) == (1, 1, 0)
+    assert state(world) == DELIVERED
 
 
 def test_of_two_rounds_the_time_tells_which_is_meant(db: Database) -> None:

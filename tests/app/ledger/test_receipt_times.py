@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from app.core.clock import DAY_MS
 from app.core.states import DeliveryState, DeliveryStatus
 from app.ledger.candidates import repeated
-from app.ledger.contract import JUDGED_MS
+from app.ledger.contract import JUDGED_MS, Arrival, Link
 from app.ledger.engine_base import MatchedDelivery
-from app.ledger.receipt_times import CLOCKS_MS, RECORDED_MS, VALIDITY_MS, ReceiptRow
+from app.ledger.receipt_times import CLOCKS_MS, RECORDED_MS, VALIDITY_MS, ReceiptRow, storable
 from app.ledger.receipts import _failures, _pause, _Update
+from carriers.contract import Receipt, ReceiptLevel, ReceiptStatus
 
 NOW = 1_700_000_000_000
 SUBMITTED, DELIVERED, FAILED = DeliveryState.SUBMITTED, DeliveryState.DELIVERED, DeliveryState.UNDELIVERED
@@ -106,3 +109,28 @@ def test_what_was_sent_long_ago_or_never_is_not_judged() -> None:
     old = [moved(1, long_ago, SUBMITTED, FAILED), moved(1, None, SUBMITTED, FAILED)]
     assert _failures(old, NOW) == []
     assert [row[2] for row in _failures([moved(1, just, SUBMITTED, FAILED)], NOW)] == [1]
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ({"phone": "84912000001"}, {"phone": 84_912_000_001}),
+        ({"phone": "9" * 15}, {"phone": 10**15 - 1}),
+        ({"phone": "9" * 16}, {"phone": None}),  # no number of the database's is so long
+        ({"phone": "CONGAN"}, {"phone": None}),
+        ({"phone": ""}, {"phone": None}),
+        ({"phone": None}, {"phone": None}),
+        ({"reference": None}, {"reference": None}),
+        ({"reference": "r" * 150}, {"reference": "r" * 100}),
+        ({"reference": "a\0b"}, {"reference": "a?b"}),
+        ({"code": "c" * 90}, {"code": "c" * 80}),
+        ({"code": "\0", "raw": "x\0\udc80"}, {"code": "?", "raw": "x??"}),
+        ({"raw": "Đã nhận"}, {"raw": "Đã nhận"}),
+    ],
+)
+def test_whatever_a_receipt_has_can_be_stored(given: dict[str, Any], kept: dict[str, Any]) -> None:
+    receipt = Receipt("m1", None, ReceiptStatus.DELIVERED, ReceiptLevel.HANDSET)._replace(**given)
+    found = storable(Arrival(Link(3, "viettel-1", "viettel", 4), receipt), NOW)
+    assert {name: getattr(found, name) for name in kept} == kept
+    assert (found.received_at, found.done_at, found.link_id, found.group_id) == (NOW, None, 3, 4)
+    assert (found.level, found.status) == (ReceiptLevel.HANDSET, "delivered")
