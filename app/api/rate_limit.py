@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from fastapi.security.utils import get_authorization_scheme_param
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -72,7 +72,8 @@ class Rates:
 
 def peer(scope: Scope, address: Address) -> str:
     connected = scope["client"][0] if scope.get("client") else ""
-    return address(connected, ", ".join(Headers(scope=scope).getlist("x-forwarded-for")))
+    forwarded = [value.decode("latin-1") for name, value in scope["headers"] if name == b"x-forwarded-for"]
+    return address(connected, ", ".join(forwarded))
 
 
 def admit_stranger(request: Request) -> None:

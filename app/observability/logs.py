@@ -64,6 +64,8 @@ def configure(settings: Settings, stream: TextIO | None = None) -> None:
     for handler in handlers:
         handler.setFormatter(formatter)
     _take_over(handlers, settings.log_level.upper())
+    # No line has them, and each record would ask for them.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
 
 
 def _elsewhere(settings: Settings) -> list[logging.Handler]:

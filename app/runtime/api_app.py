@@ -7,6 +7,7 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
+from fastapi.telemetry import TelemetryConfig
 
 from app.accounts import admin_routes, audit_routes, session_routes
 from app.api import api_docs, health, problems, security_headers
@@ -84,6 +85,9 @@ _DESCRIPTION = (
     "errors are problem+json (RFC 9457) in sentences; lists are paged by `after` and `next`."
 )
 
+# Else each request asks the libraries of OpenTelemetry whether somebody has configured them.
+_NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
+
 
 class Application(FastAPI):
     """FastAPI with an OpenAPI description that has every status, examples, and the shape of errors."""
@@ -110,6 +114,7 @@ def create_app(
         description=_DESCRIPTION,
         docs_url=None,  # FastAPI's pages load scripts from another host
         redoc_url=None,
+        telemetry=_NO_TELEMETRY,
         redirect_slashes=False,  # it would redirect to whatever Host the caller names
         routes=[route for each in ROUTERS for route in each.routes],
     )
