@@ -89,12 +89,12 @@ a whole; the page has what each gave last, with the same sizes.
 - **webhook**: {receipts:,} signed receipts as JSON, by {clients} keep-alive clients over bare sockets in
   a process of their own, each posting, waiting for the acknowledgement, posting the next: **single**, one
   in a post; **array**, {per_array} in a post. The server is the API with its inbox, as `loa serve` runs
-  it. **empty**: the same posts to an endpoint of the framework that authenticates in the same way, gives the
-  same answer, reads nothing and writes nothing. **bare**: the same posts to the least application on the same
-  server in the same process, which checks the signature and answers. Bare, empty and single posts take
-  turns. **cpu_ms_above_bare**: CPU of the API's process for a single post, its database threads among it,
-  less that for a bare one. Every receipt has its delivery and is applied exactly once, counted in the ledger and
-  recounted from its rows. server_cpu is the API's.
+  it. **empty**: the same posts to an endpoint of the framework that authenticates in the same way, gives
+  the same answer, reads nothing and writes nothing. **bare**: the same posts to the least application on
+  the same server in the same process, which checks the signature and answers. Bare, empty and single posts
+  take turns. **cpu_ms_above_bare**: CPU of the API's process for a single post, its database threads among
+  it, less that for a bare one. Every receipt has its delivery and is applied exactly once, counted in the
+  ledger and recounted from its rows. server_cpu is the API's.
 - **page**: the median and the best of 30 times to the first byte of the overview and of a campaign's page
   over {reported:,} deliveries with their receipts, beside 500 campaigns, over HTTP; and of the page to sign
   in by, which asks the database nothing. **person found**: one person, who is in 50 campaigns, among
