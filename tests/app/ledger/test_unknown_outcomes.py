@@ -58,6 +58,7 @@ def test_unknowns_of_many_chunks_and_batches_are_sent_again_and_no_other_one(db:
     assert {row.state for row in rows(db, chunks)} == {ChunkState.READY}
     row = world.delivery(6)
     assert (row["resends"], row["faults"], row["submitted_at"], row["failed"]) == (1, 0, None, 0)
+    assert (row["delivered"], row["relayed"], row["reason"], row["done_at"]) == (0, 0, 0, None)
     requeued = events(db, StateEvent.REQUEUED)
     assert len(requeued) == 7
     assert all(row.submitted_at and row.reason == 0 for row in requeued)

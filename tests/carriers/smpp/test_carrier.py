@@ -214,6 +214,7 @@ async def test_a_cancelled_submit_leaves_no_part_that_could_go_out_later() -> No
         under_way.cancel()
         await asyncio.wait([under_way])
         await asyncio.sleep(0.1)
+        assert under_way.cancelled()
         assert len(peer.of(pdu.SUBMIT_SM)) == 3
 
 

@@ -163,3 +163,24 @@ async def test_a_check_waits_for_a_slow_bind_and_no_longer(status: int, good: bo
     ):
         (found,) = await asyncio.wait_for(carrier.check(), 10)
     assert found.good == good
+
+
+async def test_a_link_that_was_never_opened_is_down() -> None:
+    carrier = Link(1).carrier
+    assert await carrier.submit([sms()]) == [Deferred("link down", 1.0)]
+    assert await carrier.check() == []
+
+
+async def test_a_link_whose_every_message_is_put_off_sends_none_from_then_on() -> None:
+    options = {"strange_in_a_row": 2, "window": 1}
+    async with Peer({pdu.SUBMIT_SM: refuse(0x08)}) as peer, Link(peer.port, **options) as carrier:
+        await carrier.ready()
+        first = await carrier.submit(many(3))
+        assert [(type(each), getattr(each, "counts", None)) for each in first] == [
+            (Deferred, True),
+            (Deferred, True),
+            (Deferred, False),  # by now it is the carrier's trouble, and not the message's
+        ]
+        assert await carrier.submit([sms()]) == [Deferred("held: every message is put off", 1.0)]
+        assert carrier.health().held == "every message is put off (0x08)"
+        assert len(peer.of(pdu.SUBMIT_SM)) == 3
