@@ -19,7 +19,7 @@ from hypothesis.strategies import text
 from app.core.config import normal_url
 from app.database import schema
 from app.database.connection import Database
-from tests import compiled_once, measured, passwords, plain_logs
+from tests import compiled_once, passwords, plain_logs
 from tests.engines import by_default
 from tests.pool import Pool
 
@@ -54,7 +54,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     What one worker does for minutes begins first: nobody is to wait for it at the end.
     """
-    measured.choose(items)
     for item in items:
         if "[postgresql" in item.name:
             item.add_marker("postgresql")  # which `make test-fast` leaves out

@@ -26,6 +26,8 @@ from typing import Any, NoReturn
 
 import pytest
 
+from tests import covered
+
 _SIZE = struct.Struct("=I")
 
 Unit = list[pytest.Item]
@@ -166,6 +168,8 @@ class _Workers:
         hook = self.config.hook
         if kind == "unit":
             worker.left = list(self.units[what])
+        elif kind == "seen":
+            covered.add(self.config, what)
         elif kind == "start":
             hook.pytest_runtest_logstart(nodeid=worker.left[0].nodeid, location=worker.left[0].location)
         elif kind == "report":
@@ -196,26 +200,19 @@ class _Workers:
 
 
 class _Reporter:
-    """Tells the parent of each test, in place of a terminal; takes no coverage of those with `no_cover`."""
+    """Tells the parent of each test, in place of a terminal."""
 
     def __init__(self, config: pytest.Config, pipe: int) -> None:
         self.config, self.pipe = config, pipe
         plugin = config.pluginmanager.unregister(name="_cov")  # pytest-cov
         controller = getattr(plugin, "cov_controller", None)
         self.coverage = controller.cov if controller is not None else None
-        self._traced = True
 
     def tell(self, kind: str, what: object = None) -> None:
         data = pickle.dumps((kind, what))
         left = memoryview(_SIZE.pack(len(data)) + data)
         while left:
             left = left[os.write(self.pipe, left) :]
-
-    def trace(self, wanted: bool) -> None:
-        """Take coverage from here on, or none."""
-        if self.coverage is not None and wanted != self._traced:
-            self._traced = wanted
-            (self.coverage.start if wanted else self.coverage.stop)()
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logstart(self) -> None:
@@ -259,7 +256,7 @@ def _run_units(workers: _Workers, reporter: _Reporter) -> None:
                 _run_unit(session, workers.units[_SIZE.unpack(number)[0]], reporter, _SIZE.unpack(number)[0])
         finally:
             session._setupstate.teardown_exact(None)
-    reporter.trace(True)
+    reporter.tell("seen", covered.seen(config))
     if reporter.coverage is not None:
         reporter.coverage.stop()
         reporter.coverage.save()
@@ -270,5 +267,4 @@ def _run_unit(session: pytest.Session, unit: Unit, reporter: _Reporter, number: 
     for item, following in zip(
         unit, [*unit[1:], session], strict=True
     ):  # after it only the session's own stays
-        reporter.trace(item.get_closest_marker("no_cover") is None)
         session.config.hook.pytest_runtest_protocol(item=item, nextitem=following)

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from tests import measured, structure
+from tests import structure
 
 pytestmark = pytest.mark.unit("guards")
 
@@ -74,10 +74,3 @@ def test_no_module_class_or_function_bears_a_metaphor(package: str) -> None:
 def test_a_cycle_would_be_seen() -> None:
     assert structure.cycle({"a": {"b"}, "b": {"c"}, "c": {"a"}}) != []
     assert words("SendLoop") == words("send_loop") == {"send", "loop"}
-
-
-def test_the_modules_that_coverage_is_not_taken_from_exist() -> None:
-    tests = structure.ROOT / "tests"
-    assert [
-        name for name in sorted(measured.WITHOUT | measured.POSTGRESQL) if not (tests / name).exists()
-    ] == []
