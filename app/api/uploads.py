@@ -24,6 +24,7 @@ from sqlalchemy import Connection, case, func, select
 from app.api.dependencies import Config, Who
 from app.api.idempotency_store import IdempotencyClaim, StoredAnswer, find, once
 from app.api.idempotent_route import Key, respond
+from app.core import clock
 from app.core.config import Settings
 from app.core.errors import AppError, Invalid
 from app.core.states import BatchState
@@ -105,6 +106,7 @@ async def _run(command: tuple[str, ...], seconds: float) -> tuple[int | None, st
 
 
 BODY_LIMIT = 1_048_576  # bytes of an ordinary body, and of everything around an upload's file
+_LOOK_S = 10.0  # between two looks at a sender's right while a file comes in
 _LINE = 40  # bytes of a line in the ledger
 FOLDER = "uploads"
 LIMIT = "loa_body_limit"  # key in a request's scope that raises the limit
@@ -169,13 +171,18 @@ def _admit(request: Request) -> Admit | None:
     return lambda fields: sessions.require_csrf(token, fields.pop(CSRF_FIELD, b"").decode("utf-8", "replace"))
 
 
-def _body(request: Request, limit: int) -> AsyncIterator[bytes]:
-    """Return the body of an upload whose file may have `limit` bytes.
+async def _body(request: Request, limit: int) -> AsyncIterator[bytes]:
+    """Yield the body of an upload whose file may have `limit` bytes; raise once its sender lost the right.
 
     Only here, after admission, may a body exceed BODY_LIMIT; nothing in the request itself raises it.
     """
     request.scope[LIMIT] = limit + BODY_LIMIT
-    return request.stream()
+    looked = clock.monotonic()
+    async for part in request.stream():
+        if clock.monotonic() - looked >= _LOOK_S:
+            looked = clock.monotonic()
+            await require_still(request)
+        yield part
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,10 +97,16 @@ async def still_admitted(request: Request) -> bool:
 
 
 async def require_still(request: Request) -> None:
-    """Raise as `permit` does, once a body has come that took its time: rights may have ended meanwhile."""
+    """Raise as `permit` does while a body comes that takes its time: rights may have ended meanwhile.
+
+    It counts as a use, so that nobody's session is over for being idle while a file comes in.
+    """
     operation = str(request.scope["route"].name)
-    asked = replace(_asked(request, operation), csrf=None)
-    await cast(Database, request.app.state.db).aread(_admit, asked, {})
+    asked, db = replace(_asked(request, operation), csrf=None), cast(Database, request.app.state.db)
+    _, due = await db.aread(_admit, asked, {})
+    if due is not None:
+        touch, number = due
+        await db.awrite(touch, number)
 
 
 async def _require_token(request: Request, operation: str, token: str) -> None:

@@ -92,7 +92,8 @@ def find_session(connection: Connection, token: str, lifetime: Lifetime) -> Sess
     ends_at = clock.from_ms(row.created_at) + lifetime.longest
     factor = person.totp_since is not None
     caller = Caller(person.name, person.role, person.carrier, person=True, factor=factor)
-    return Session(row.id, caller, ends_at, now - row.seen_at >= TOUCH_MS)
+    often = min(TOUCH_MS, lifetime.idle.total_seconds() * 1000 / 4)
+    return Session(row.id, caller, ends_at, now - row.seen_at >= often)
 
 
 def _genuine(connection: Connection, row: Row[Any], person: Row[Any]) -> bool:

@@ -9,12 +9,17 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import Connection, delete, func, select, update
 
+from app.accounts import service
+from app.accounts.service import NewPerson
+from app.api import uploads
 from app.core import clock
 from app.core.config import Settings
 from app.database.connection import Database
 from app.database.models import api_keys, attachments, batches
+from app.database.models import sessions as open_sessions
 from app.runtime.api_app import create_app
-from app.security import create_key
+from app.security import create_key, sessions
+from app.security.authorization import cookie_name, lifetime_of
 from tests.app.client import Client
 
 EDGE = "b0undary"
@@ -25,7 +30,7 @@ TAIL = f"0912000001\n\r\n--{EDGE}--\r\n"
 
 @pytest.fixture
 def app(db: Database, tmp_path: Path) -> FastAPI:
-    return create_app(Settings(data=tmp_path / "data"), db)
+    return create_app(Settings(data=tmp_path / "data", second_factor_roles=()), db)
 
 
 def revoked(connection: Connection) -> None:
@@ -56,3 +61,28 @@ def test_an_upload_is_refused_whose_sender_lost_the_right_in_its_middle(
     assert refused.status_code == status, refused.text
     for table in (batches, attachments):
         assert db.read(lambda c, t=table: c.execute(select(func.count()).select_from(t)).scalar_one()) == 0
+
+
+def test_a_session_is_not_idle_while_its_file_comes_in(
+    app: FastAPI, db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each part comes 20 minutes after the one before, and idle is 30."""
+    monkeypatch.setattr(uploads, "_LOOK_S", 0.0)
+    db.write(service.add_hashed, NewPerson("lan", "operator", "vnpt"), "x", "test")
+    token = db.write(sessions.open_for, "lan", lifetime_of(Settings()))
+    later = update(open_sessions).values(seen_at=open_sessions.c.seen_at - 20 * 60_000)
+
+    async def body() -> AsyncIterator[bytes]:
+        for part in (HEAD, "phone\n", "0912000002\n", "0912000003\n", TAIL):
+            yield part.encode()
+            await db.awrite(lambda c: c.execute(later))
+
+    kind = {
+        "Content-Type": f"multipart/form-data; boundary={EDGE}",
+        "Cookie": f"{cookie_name(Settings())}={token}",
+    }
+    with Client(app) as client:
+        taken = client.post(
+            "/v1/batches", content=body(), headers=kind | {"X-CSRF-Token": sessions.csrf_token(token)}
+        )
+    assert taken.status_code == 202, taken.text
