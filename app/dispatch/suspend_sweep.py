@@ -23,6 +23,7 @@ from app.core.cusum import first_rise
 from app.core.states import FAILED, OF_BUDGET, SENT, DeliveryState, RunState, SuspendCause
 from app.core.suspend_settings import SuspendSettings
 from app.database.connection import Database, shared_ms
+from app.database.engines import insert_new
 from app.database.models import (
     campaigns,
     chunks,
@@ -208,7 +209,8 @@ def _over_day(
         sent, row = totals[run.id][0], known.get(run.id)
         if row is None:
             before = 0 if _day(run.started_at or 0) == day else sent
-            connection.execute(insert(daily_counts).values(run_id=run.id, day=day, before=before, sent=sent))
+            values = {"run_id": run.id, "day": day, "before": before, "sent": sent}
+            connection.execute(insert_new(connection, daily_counts).values(values))  # of several workers one
         elif row.day != day or row.sent != sent:
             values = {"sent": sent} if row.day == day else {"day": day, "before": row.sent, "sent": sent}
             connection.execute(update(daily_counts).where(d.run_id == run.id).values(values))

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 
 import pytest
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, Engine, event, func, insert, select, update
 
 from app.campaigns import queries
 from app.campaigns import runs as orders
@@ -219,6 +219,28 @@ def test_a_carrier_is_handed_no_more_messages_a_day_than_the_ceiling(db: Databas
     run.second(taken)
     db.write(lambda c: c.execute(update(daily_counts).values(day=daily_counts.c.day - 1)))
     assert run.until_paused(taken, 1000) == 200  # of the next day
+
+
+def test_two_workers_that_look_at_a_new_run_at_once_both_go_on(db: Database) -> None:
+    """The other one's row comes after this one has seen none and before it writes its own."""
+    if db.engine.dialect.name == "sqlite":
+        pytest.skip("SQLite has one writer at a time")
+    run, others = Running(db, 100), Database(db.engine.url.render_as_string(hide_password=False))
+    looked: list[object] = []
+
+    def first(_c: object, _cursor: object, statement: str, *_: object) -> None:
+        if statement.startswith("INSERT INTO daily_counts") and not looked:
+            looked.append(statement)
+            others.write(suspend_sweep.look, ON, others)
+
+    event.listen(Engine, "before_cursor_execute", first)
+    try:
+        run.second(taken)
+    finally:
+        event.remove(Engine, "before_cursor_execute", first)
+        others.close()
+    assert looked
+    assert db.read(lambda c: c.execute(select(daily_counts.c.sent)).scalars().all()) == [CHUNK]
 
 
 @on_sqlite
