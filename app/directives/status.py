@@ -135,7 +135,8 @@ def _runs(connection: Connection, letter: Directive, now: datetime) -> Iterator[
     for row in rows:
         looked = None if ends[row.id] else forecast.forecast(connection, row.id, now, use=use)
         found = _run(row, last.get(row.id), looked, letter.report_deadline, now)
-        yield _less(found, _unsent(row, cut_off.get(row.id, 0), row.id in unsent, clock.to_ms(now)))
+        why = _unsent(row, cut_off.get(row.id, 0), row.id in unsent, clock.to_ms(now))
+        yield _less(found, why, unsent.get(row.id, 0))
 
 
 def _unsent(row: Row[Any], cut_off: int, nothing: bool, now_ms: int) -> str | None:
@@ -147,12 +148,13 @@ def _unsent(row: Row[Any], cut_off: int, nothing: bool, now_ms: int) -> str | No
     return "No message of it went out for certain; a follow-up reaches who got none." if nothing else None
 
 
-def _less(run: RunDeadlineStatus, unsent: str | None) -> RunDeadlineStatus:
+def _less(run: RunDeadlineStatus, unsent: str | None, unknown: int) -> RunDeadlineStatus:
+    """Judge as the consolidated report does (`RunLine.sent_in_time`). unknown: messages, if none is sure."""
     if run.state is RunState.CANCELLED:
         return replace(run, in_time=None)
     if unsent is None or run.basis is FigureSource.STATED:
         return run
-    in_time = None if run.in_time is None else False
+    in_time = None if run.in_time is None or unknown else False
     return replace(run, in_time=in_time, warnings=[*run.warnings, unsent])
 
 

@@ -21,17 +21,20 @@ def cut_off(connection: Connection, run_ids: Sequence[int]) -> dict[int, int]:
     return {row.run_id: int(row.n) for row in connection.execute(_CUT_OFF, {"ids": list(run_ids)})}
 
 
-def none_sent(connection: Connection, run_ids: Sequence[int]) -> set[int]:
-    """Return those of the runs that have subscribers and of which no message went out for certain."""
+def none_sent(connection: Connection, run_ids: Sequence[int]) -> dict[int, int]:
+    """Return, of those of the runs of which no message went out for certain, how many are unknown.
+
+    Only runs with subscribers.
+    """
     if not run_ids:
-        return set()
-    return set(connection.execute(_NONE_SENT, {"ids": list(run_ids)}).scalars())
+        return {}
+    return {row.run_id: row.unknown for row in connection.execute(_NONE_SENT, {"ids": list(run_ids)})}
 
 
 _T = tallies.c
 _TAKEN = set(SENT) - {DeliveryState.UNKNOWN, DeliveryState.REJECTED}  # by the carrier, for certain
 _NONE_SENT = (
-    select(_T.run_id)
+    select(_T.run_id, func.sum(case((_T.state == DeliveryState.UNKNOWN, _T.n), else_=0)).label("unknown"))
     .where(_T.run_id.in_(bindparam("ids", expanding=True)))
     .group_by(_T.run_id)
     .having(func.sum(_T.n) > 0, func.sum(case((_T.state.in_(_TAKEN), _T.n), else_=0)) == 0)

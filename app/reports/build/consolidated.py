@@ -60,7 +60,7 @@ class DirectiveSummary:
     deadline_ms: int | None
 
 
-_CUT_OFF = NotSent.WINDOW_CLOSED.name.lower()
+_CUT_OFF, _CANCELLED = (each.name.lower() for each in (NotSent.WINDOW_CLOSED, NotSent.CANCELLED))
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,15 +97,16 @@ class RunLine:
         """Whether it was not sent (measured) or not reported (stated) by the deadline."""
         if deadline_ms is None:
             return False
-        if self.kind is FigureSource.MEASURED and self._cut_off:
-            return True
-        done = self.ended_ms if self.kind is FigureSource.MEASURED else self._received_ms
-        return (cutoff_ms if done is None else done) > deadline_ms
+        if self.kind is FigureSource.MEASURED:
+            return self.sent_in_time(deadline_ms, cutoff_ms) is False
+        return (cutoff_ms if self._received_ms is None else self._received_ms) > deadline_ms
 
     def sent_in_time(self, deadline_ms: int | None, cutoff_ms: int) -> bool | None:
-        """Return whether all was sent by the deadline; None while unknown or without a deadline."""
+        """Return whether all was sent by the deadline; None if unknown, cancelled, or without a deadline."""
         if self.kind is FigureSource.MEASURED:
-            if deadline_ms is not None and self._cut_off:
+            if self.cancelled:
+                return None  # somebody decided that it need not be sent
+            if deadline_ms is not None and self._leaves(_CUT_OFF):
                 return False
             if self.report.general.sent == self.report.general.unknown > 0:
                 return None  # of none of its messages anybody knows that it was sent
@@ -120,9 +121,13 @@ class RunLine:
         return by_deadline(self._received_ms, deadline_ms, cutoff_ms)
 
     @property
-    def _cut_off(self) -> bool:
-        """Whether the end of its time left subscribers without a message."""
-        return any(cause.key == _CUT_OFF and cause.n for cause in self.report.excluded)
+    def cancelled(self) -> bool:
+        """Whether a person stopped it before everybody was sent the message."""
+        return self.kind is FigureSource.MEASURED and self._leaves(_CANCELLED)
+
+    def _leaves(self, cause: str) -> bool:
+        """Whether this has left subscribers without a message."""
+        return any(each.key == cause and each.n for each in self.report.excluded)
 
     @property
     def _received_ms(self) -> int | None:

@@ -44,6 +44,7 @@ _SOURCE = (
     "chỉ tính trên tin của những đợt có biên nhận của máy thuê bao."
 )
 NOTHING_YET = "chưa báo cáo"
+CANCELLED = "Đã hủy"
 OF = " của "  # between words and names in `settled`
 
 
@@ -185,7 +186,7 @@ def _row(first: tuple[str, str], line: RunLine, report: ConsolidatedReport) -> T
     when = (report.letter.deadline_ms, report.cutoff_ms)
     found = figures(line)
     counts = (found.get(column.key) for column in _COUNTS)
-    sent = _in_time(line.sent_in_time(*when), *when)
+    sent = CANCELLED if line.cancelled else _in_time(line.sent_in_time(*when), *when)
     reported = NOTHING if line.kind is Source.MEASURED else _in_time(line.reported_in_time(*when), *when)
     cells_ = (*first, _paper(line), source_of(line), *counts, _span(line), sent, reported)
     return TableRow(f"run_{line.run_id}", cells_)

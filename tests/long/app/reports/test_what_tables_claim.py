@@ -18,6 +18,7 @@ from app.core.states import DeliveryState as S
 from app.core.states import NotSent
 from app.database import models as m
 from app.database.connection import Database
+from app.directives.status import status
 from app.reports.build import carrier_report, comparison, consolidated, erased_run_snapshot
 from app.reports.build.stated_report import StatedReport
 from app.reports.export.formats import Format, Report, render
@@ -191,6 +192,22 @@ def test_what_its_time_left_unsent_was_not_sent_in_time(db: Database, unsent: in
     assert (line["sent_in_time"], line["late"]) == (not unsent, bool(unsent))
 
 
+@pytest.mark.parametrize("sent", [0, 3])
+def test_what_a_person_cancelled_is_neither_in_time_nor_late(db: Database, sent: int) -> None:
+    scene = Scene("cancelled")
+    for _ in range(sent):
+        scene.message(S.DELIVERED)
+    for _ in range(4):
+        scene.message(S.NOT_SENT, reason=NotSent.CANCELLED)
+    scene.save(db)
+    db.write(lambda c: c.execute(update(m.runs).values(ended_at=T0 + HOUR)))
+    for deadline in (NOW + DAY, NOW - HOUR, T0):
+        due(db, deadline)
+        assert said(form_5(db), "run_1")["sent_in_time"] == "Đã hủy"
+        line = json.loads(render(db.read(consolidated.build, 1, NOW), Format.JSON).content)["runs"][0]
+        assert (line["sent_in_time"], line["late"]) == (None, False)
+
+
 def test_nobody_knows_that_unknown_messages_were_sent_in_time(db: Database) -> None:
     scene = Scene("finished")
     scene.message(S.UNKNOWN)
@@ -198,6 +215,10 @@ def test_nobody_knows_that_unknown_messages_were_sent_in_time(db: Database) -> N
     db.write(lambda c: c.execute(update(m.runs).values(ended_at=T0 + HOUR)))
     due(db, T0 + 2 * HOUR)
     assert said(form_5(db), "run_1")["sent_in_time"] == NOTHING
+    due(db, T0 + HOUR // 2)
+    line = json.loads(render(db.read(consolidated.build, 1, NOW), Format.JSON).content)["runs"][0]
+    assert (line["sent_in_time"], line["late"]) == (None, False)
+    assert db.read(status, 1, clock.from_ms(NOW)).runs[0].in_time is None
 
 
 def test_of_a_carrier_that_has_said_nothing_nothing_is_known(db: Database) -> None:
