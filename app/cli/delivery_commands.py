@@ -58,7 +58,8 @@ def find(
     if not found.deliveries:
         typer.echo(
             f"None of {found.campaigns} campaigns has a delivery to {found.phone}: it was in none of "
-            "their files, is not queued yet, or its rows are erased."
+            "their files, another list of the campaign had it too, it is not queued yet, or its rows "
+            "are erased."
         )
 
 

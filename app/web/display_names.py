@@ -62,8 +62,8 @@ TONES: dict[str, str] = {
     RunState.CANCELLING: "wait",
     CampaignState.APPROVED: "good",
     BatchState.READY: "good",
-    RunState.SENT: "good",
-    RunState.FINISHED: "good",
+    RunState.SENT: "plain",  # that it has ended says nothing of how: its light does
+    RunState.FINISHED: "plain",
     BatchState.FAILED: "bad",
     CampaignState.REJECTED: "bad",
     LinkState.HALTED: "bad",

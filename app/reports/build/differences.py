@@ -22,7 +22,7 @@ _WORDS = {
     "measured": "số đo",
     "stated": "số doanh nghiệp báo",
     "batches": "số lô",
-    "deferred_times": "số lần nhà mạng hoãn nhận",
+    "deferred_times": "số lần hoãn gửi",
     "resent_times": "số lần gửi lại",
     "partly_received_messages": "tin mới nhận một phần",
     "unknown_written_off_messages": "chưa rõ, đã chốt không xử lý tiếp",

@@ -208,7 +208,14 @@ def _beside(report: CarrierReport) -> list[TableRow]:
         *_cost(report),
         TableRow("resent", ("(9a)", "Số lần gửi lại do người vận hành quyết định", "lần", resent, None)),
         TableRow(
-            "deferred", ("(9b)", "Số lần nhà mạng hoãn nhận (sau đó gửi tiếp)", "lần", extra.deferred, None)
+            "deferred",
+            (
+                "(9b)",
+                "Số lần hoãn gửi (nhà mạng hoãn nhận hoặc tin chưa chuyển đi)",
+                "lần",
+                extra.deferred,
+                None,
+            ),
         ),
         TableRow("partly", ("(10)", "Tin nhiều phần mới có biên nhận một phần", "tin", extra.partly, None)),
     ]

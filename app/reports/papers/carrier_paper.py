@@ -152,7 +152,8 @@ def _technical(report: CarrierReport) -> str:
     g, extra = report.general, report.extra
     resent = NOTHING if extra.resent is None else count(extra.resent)
     return (
-        f"Số lần nhà mạng hoãn nhận, sau đó gửi tiếp: {count(extra.deferred)}. Tin chưa rõ kết quả (có thể "
+        f"Số lần hoãn gửi (nhà mạng hoãn nhận hoặc tin chưa chuyển đi): {count(extra.deferred)}. "
+        f"Tin chưa rõ kết quả (có thể "
         f"đã gửi, không tự gửi lại): {count(g.unknown)}. Tin gửi lại theo quyết định của người vận hành: "
         f"{resent}."
     )
