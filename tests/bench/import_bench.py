@@ -53,7 +53,7 @@ def write_messy(file: Path, lines: int, seed: int) -> None:
 
 
 def _executemany(connection: Connection, rows: list[tuple[object, ...]]) -> None:
-    connection.exec_driver_sql("INSERT INTO subscribers VALUES (?, ?, ?, ?, ?)", rows)
+    connection.exec_driver_sql("INSERT INTO subscribers VALUES (?, ?, ?, ?)", rows)
 
 
 def _copy(connection: Connection, rows: list[tuple[object, ...]]) -> None:
