@@ -81,6 +81,16 @@ def test_whatever_decides_who_gets_what_is_part_of_what_is_signed(
     assert holds(world, signed) == ("wording" in values)
 
 
+@pytest.mark.parametrize("limit", ["budget_segments", "budget_dong", "budget_of"])
+def test_another_ceiling_is_another_content_and_none_is_as_before_there_were_any(
+    db: Database, limit: str
+) -> None:
+    world = build(db, 1)
+    digests = {signed_by(world, **{limit: most}) for most in (None, 0, 1, 2)}
+    assert len(digests) == 4
+    assert signed_by(world, **{limit: 1, "answers_of": 5}) in digests
+
+
 def test_what_is_over_stands_by_its_approval_and_what_is_alive_must_be_approved_now(db: Database) -> None:
     world = build(db, 2)
     assert stands(world, alive=True)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from app.core import clock
 from app.core.states import DeliveryState
 from app.database.connection import Database
 from app.database.models import chunks, links, unknowns
+from app.dispatch import restore_recovery
 from app.ledger.contract import ChunkLease, Reservation, SubmitOutcome
 from carriers.contract import Deferred
+from tests.app.ledger.test_money import budgeted, record, spent
+from tests.app.ledger.test_money import held as in_budget
 from tests.app.world import FIRST_PHONE, World, accepted, build
 
 LONG_S = 3000.0  # so long that a thousandth of it is more than a step takes
@@ -84,3 +87,13 @@ def test_a_chunk_that_was_taken_back_goes_on_where_its_holder_had_recorded(db: D
     heir = held(world)
     assert (heir.attempt, heir.pass_no, heir.lost) == (2, 1, 1)
     assert [item.seq for item in heir.items] == [4]
+
+
+def test_a_chunk_whose_messages_were_all_answered_costs_nothing_more_after_a_backup(db: Database) -> None:
+    world = budgeted(db, 5, 30)
+    lease = in_budget(world, price=7)
+    assert record(world, lease, [], 6, 5).go
+    record(world, lease, accepted([*lease.items]))
+    db.write(lambda c: c.execute(update(chunks).values(lease_until=1)))
+    restore_recovery.doubt(db, world.ledger, "root@host")
+    assert (world.states(), spent(world)) == ({DeliveryState.SUBMITTED: 5}, (5, 35))

@@ -307,6 +307,16 @@ def test_an_unbind_without_an_answer_is_waited_for_two_seconds_at_most(
 
 
 @at_once
+async def test_leaving_gives_the_last_message_and_then_the_unbind_all_of_their_time() -> None:
+    session, pipe, link = up(response_timeout_s=1)
+    work = send(session, link, 1)
+    await session.leave()
+    assert (passed(), work.fates) == (2.0, {0: "no answer within 1 s"})
+    assert written(pipe) == [pdu.SUBMIT_SM, pdu.UNBIND]
+    assert (await session.end).why == "no answer to unbind within 1 s"
+
+
+@at_once
 async def test_leaving_waits_for_an_answer_that_comes_in_time() -> None:
     session, pipe, link = up()
     work = send(session, link, 1)
