@@ -15,6 +15,12 @@ _BETWEEN = re.compile(
 )
 _DASHES = re.compile("[\u2010-\u2015\u2212\u00ad\ufe58\ufe63\uff0d]")
 _EDGES = ".:-_/"
+_SPACE = re.compile("[\\s\\x00-\\x1f\\x7f]+")
+# What stands before the path of a link: a scheme and a host, or a host alone.
+_HOST = re.compile(
+    r"(?:://[^\s/?#]+|\w\.[^\W\d_][\w-]+|(?<![\w.])[0-9]{1,3}(?:\.[0-9]{1,3}){3})(?::[0-9]+)?(?=[/?#])"
+)
+_AFTER_LINK = ".:,;!\"')]}>|*`\u00b4\u2018\u2019\u201c\u201d\u203a\u00bb"  # at its end, no part of it
 _OF_ADDRESSES = frozenset(".:/@")
 _BAR = "\u0335"  # stands for the bar of đ, which Unicode does not decompose
 _MARKS = frozenset("\u0300\u0301\u0303\u0309\u0323\u0302\u0306\u031b" + _BAR)
@@ -24,7 +30,10 @@ _VARIANTS = range(0xFE00, 0xFE10)  # variation selectors, which are invisible
 
 
 class Word(NamedTuple):
-    """One word. raw: as written; bare: lower-case without marks; letters: each with its marks."""
+    """One word. raw: as written; bare: lower-case without marks; letters: each with its marks.
+
+    Path and query of a link stay as they are written, for another case leads to another place.
+    """
 
     raw: str
     bare: str
@@ -58,18 +67,37 @@ class Word(NamedTuple):
 
 def words(text: str) -> list[Word]:
     """Return the words of a text in order; whatever is visible and no separator belongs to one."""
-    visible = "".join(char for char in text.translate(_TURNING) if not _invisible(char))
+    return [word for written in _SPACE.split(text.translate(_TURNING)) for word in _between_spaces(written)]
+
+
+def _between_spaces(written: str) -> Iterator[Word]:
+    visible = "".join(char for char in written if not _invisible(char))
     normal = _DASHES.sub("-", unicodedata.normalize("NFKC", visible))
-    return [_word(raw) for piece in _BETWEEN.split(normal) if (raw := piece.strip(_EDGES))]
+    host = _HOST.search(normal)
+    path = _path(normal[host.end() :], written) if host else ""
+    if not host or not path:
+        yield from (_word(raw) for piece in _BETWEEN.split(normal) if (raw := piece.strip(_EDGES)))
+        return
+    *before, first = _BETWEEN.split(normal[: host.end()])
+    yield from (_word(raw) for piece in before if (raw := piece.strip(_EDGES)))
+    yield _word(first.lstrip(_EDGES), path)
+
+
+def _path(rest: str, written: str) -> str:
+    """Return the path and query with which a link goes on; another one if copying has changed its signs."""
+    path = rest.rstrip(_AFTER_LINK)
+    if path in ("", "/", "?", "#"):
+        return ""
+    return path if path in unicodedata.normalize("NFC", written) else f"\ufffd{written}"
 
 
 def _invisible(char: str) -> bool:
     return unicodedata.category(char) == "Cf" or ord(char) in _VARIANTS
 
 
-def _word(raw: str) -> Word:
+def _word(raw: str, path: str = "") -> Word:
     small = unicodedata.normalize("NFC", raw.casefold())
-    return Word(raw, unaccent(small), tuple(_letters(small)))
+    return Word(raw + path, unaccent(small) + path, tuple(_letters(small + path)))
 
 
 def _letters(small: str) -> Iterator[tuple[str, frozenset[str]]]:

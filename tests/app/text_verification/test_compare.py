@@ -148,6 +148,47 @@ def test_a_last_word_that_is_no_beginning_of_the_true_one_is_another(pasted: str
         assert verdict(pasted, sent) is TextVerdict.ALTERED
 
 
+LINKED = "Công an tỉnh cảnh báo kẻ gian, xem (https://Bit.ly/aBcD9) để biết thêm."
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        "https://bit.ly/AbCd9",
+        "https://bit.ly/abcd9",
+        "https://Bit.ly/aBcD9?",
+        "https://Bit.ly/aBcD9?a",
+        "https://Bit.ly/aBcD9/",
+        "https://Bit.ly/aBcD9-",
+        "https://Bit.ly/aBcD9#x",
+        "https://Bit.ly/aBcD\u200b9",  # phones end the link here
+        "https://Bit.ly/aBcD\uff19",  # the sign of full width is another one in a path
+        "https://Bit.ly/aBçD9",
+    ],
+)
+def test_a_link_to_another_place_is_no_copy(link: str) -> None:
+    """Path and query know case: another case leads to another place."""
+    for sent in (LINKED, unaccent(LINKED)):
+        assert verdict(sent.replace("https://Bit.ly/aBcD9", link), sent) is TextVerdict.ALTERED
+
+
+@pytest.mark.parametrize(
+    "link", ["HTTPS://BIT.LY/aBcD9", "https://bit.ly/aBcD9", "\u200bhttps://bit.ly/aBcD9."]
+)
+def test_scheme_and_host_know_no_case(link: str) -> None:
+    assert verdict(LINKED.replace("https://Bit.ly/aBcD9", link), LINKED) is TextVerdict.GENUINE
+    assert (
+        verdict(unaccent(LINKED).upper().replace("HTTPS://BIT.LY/ABCD9", link), LINKED) is TextVerdict.GENUINE
+    )
+
+
+@pytest.mark.parametrize("address", ["congan.vn:8080/aB", "10.0.0.1/aB", "congan.vn?aB", "http://congan/aB"])
+def test_the_path_of_any_address_knows_case(address: str) -> None:
+    sent = f"Công an tỉnh cảnh báo kẻ gian, xem {address} nhé"
+    assert verdict(sent, sent) is TextVerdict.GENUINE
+    assert verdict(sent.replace("aB", "ab"), sent) is TextVerdict.ALTERED
+
+
 @pytest.mark.parametrize(
     "other", ["", "   ", "....", "Chúc mừng năm mới, an khang thịnh vượng!", "công an", "a" * 2000]
 )
