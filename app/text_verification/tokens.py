@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from carriers.text import unaccent
 
-# Never part of an address or a number, so nothing that can be tapped hides behind them.
-_BETWEEN = re.compile(
-    "[\\s\\x00-\\x1f\\x7f,;!?\"'()\\[\\]{}<>|`*\u00b4\u2018-\u201f\u2022\u2039\u203a\u00ab\u00bb\u00b7]+"
-)
+# Between words; between two digits part of the number: 1,5 is neither 1 5 nor 1;5. Never part of
+# an address, so nothing that can be tapped hides behind them.
+_SIGNS = ",;!?\"'()\\[\\]{}<>|`*\u00b4\u2018-\u201f\u2022\u2039\u203a\u00ab\u00bb\u00b7"
+_PIECE = re.compile(rf"(?:[^\s{_SIGNS}]|(?<=\d)[{_SIGNS}]+(?=\d))+")
 _DASHES = re.compile("[\u2010-\u2015\u2212\u00ad\ufe58\ufe63\uff0d]")
 _EDGES = ".:-_/"
 _SPACE = re.compile("[\\s\\x00-\\x1f\\x7f]+")
@@ -76,11 +76,15 @@ def _between_spaces(written: str) -> Iterator[Word]:
     host = _HOST.search(normal)
     path = _path(normal[host.end() :], written) if host else ""
     if not host or not path:
-        yield from (_word(raw) for piece in _BETWEEN.split(normal) if (raw := piece.strip(_EDGES)))
+        yield from _plain_words(_PIECE.findall(normal))
         return
-    *before, first = _BETWEEN.split(normal[: host.end()])
-    yield from (_word(raw) for piece in before if (raw := piece.strip(_EDGES)))
+    *before, first = _PIECE.findall(normal[: host.end()]) or [""]
+    yield from _plain_words(before)
     yield _word(first.lstrip(_EDGES), path)
+
+
+def _plain_words(pieces: Iterable[str]) -> Iterator[Word]:
+    return (_word(raw) for piece in pieces if (raw := piece.strip(_EDGES)))
 
 
 def _path(rest: str, written: str) -> str:

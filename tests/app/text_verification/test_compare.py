@@ -189,6 +189,17 @@ def test_the_path_of_any_address_knows_case(address: str) -> None:
     assert verdict(sent.replace("aB", "ab"), sent) is TextVerdict.ALTERED
 
 
+AMOUNT = "Công an tỉnh cảnh báo kẻ gian đòi nộp 1,5 triệu đồng (phạt), gọi 113, 114 báo ngay"
+
+
+@pytest.mark.parametrize("other", ["1 5", "1;5", "1(5)", "1'5", "1, 5", "1\n5", "15", "1.5", '1"5', "1\x075"])
+@pytest.mark.parametrize("sent", [AMOUNT, unaccent(AMOUNT)])
+def test_a_sign_between_two_digits_belongs_to_the_number(sent: str, other: str) -> None:
+    assert verdict(sent.replace("1,5", other), sent) is TextVerdict.ALTERED
+    assert verdict(sent.replace("113, 114", "113,114"), sent) is TextVerdict.ALTERED
+    assert verdict(sent.replace("(phạt)", "phạt").replace("(phat)", "'phat'"), sent) is TextVerdict.GENUINE
+
+
 @pytest.mark.parametrize(
     "other", ["", "   ", "....", "Chúc mừng năm mới, an khang thịnh vượng!", "công an", "a" * 2000]
 )
