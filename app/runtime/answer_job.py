@@ -27,8 +27,7 @@ from app.ledger import entered_again
 from app.ledger.contract import Ledger
 from app.observability.faults import Aside
 from app.observability.metrics import Metrics
-from app.text_verification.compare import Texts
-from app.text_verification.sent_texts import sent_texts
+from app.text_verification.sent_texts import FreshTexts, read_sent
 
 Record = Row[Any]
 _LOCK = 4973  # one process at a time decides
@@ -38,7 +37,6 @@ _HOUR_MS = 3_600_000
 PARTS_MS = 300_000
 # A message that another process stores may be committed after ones with higher IDs; it is waited for so long.
 _GAP_MS, _MOST_GAPS = 60_000, 1_000
-_FRESH_S = 10.0
 _ANSWERED = "answered"  # as the metric has it
 _KINDS = {
     ReplyKind.OPT_OUT: AnswerKind.OPT_OUT,
@@ -89,8 +87,7 @@ class AnswerJob:
     aside: Aside
     metrics: Metrics
     _seen: _Seen = field(default_factory=_Seen)
-    _texts: Texts | None = None
-    _read_at: float = field(default_factory=clock.monotonic)
+    _texts: FreshTexts = field(default_factory=FreshTexts)
 
     async def step(self) -> bool:
         """Decide on some messages; return whether there may be more."""
@@ -188,9 +185,7 @@ class AnswerJob:
         return AnswerKind.INCOMPLETE if not of.whole or text is None else self._verdict(connection, text)
 
     def _verdict(self, connection: Connection, text: str) -> AnswerKind:
-        if self._texts is None or clock.monotonic() - self._read_at >= _FRESH_S:
-            self._texts, self._read_at = Texts(sent_texts(connection)), clock.monotonic()
-        return AnswerKind(self._texts.look(text).verdict.value)
+        return AnswerKind(self._texts.look(text, lambda: read_sent(connection)).verdict.value)
 
     def _why_not(
         self,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -15,13 +15,50 @@ from app.core import clock
 from app.core.states import SENT, NotSent
 from app.database.connection import Database
 from app.database.models import audiences, campaigns, chunks, runs, tallies
-from app.text_verification.compare import Known, TextComparison, Texts, TextUse, in_order
+from app.text_verification.compare import Known, TextComparison, Texts, TextUse, TextVerdict, in_order
 from app.text_verification.tokens import words
 
 _FRESH_S = 10.0
 _RETRY = "Retry-After"
 _OPEN = 2**62  # the end of a run that has not ended
 Address = Callable[[str, str], str]
+Sent = frozenset[tuple[str, TextUse]]
+# What is said of a text only when none of those that were sent by then is the same.
+_NOT_SENT = (TextVerdict.ALTERED, TextVerdict.INCOMPLETE, TextVerdict.UNKNOWN)
+
+
+@dataclass(slots=True)
+class FreshTexts:
+    """The texts that were sent, read again every ten seconds, and before a text is called anything but sent.
+
+    What began to be sent a second ago would else look like a forgery of an earlier text.
+    """
+
+    _sent: Sent = frozenset()
+    _texts: Texts | None = None
+    _read_at: float = 0.0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def look(self, text: str, read: Callable[[], Sent]) -> TextComparison:
+        """Compare a pasted text to those that were sent; read: returns all of them."""
+        asked_at = clock.monotonic()
+        known = self._since(asked_at - _FRESH_S, read)
+        found = known.look(text)
+        if found.verdict not in _NOT_SENT:
+            return found
+        newer = self._since(asked_at, read)
+        return found if newer is known else newer.look(text)
+
+    def _since(self, moment: float, read: Callable[[], Sent]) -> Texts:
+        """Return the texts as they were read at that moment or later; the same object if none has changed."""
+        with self._lock:
+            if self._texts is None or self._read_at < moment:
+                began = clock.monotonic()
+                sent = read()
+                if self._texts is None or sent != self._sent:
+                    self._texts, self._sent = Texts(_known(sent)), sent
+                self._read_at = began
+            return self._texts
 
 
 @dataclass(slots=True)
@@ -32,9 +69,7 @@ class VerificationService:
     per_minute: int
     address: Address
     _buckets: Buckets = field(init=False)
-    _texts: Texts | None = None
-    _read_at: float = 0.0
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _texts: FreshTexts = field(default_factory=FreshTexts)
 
     def __post_init__(self) -> None:
         self._buckets = Buckets(self.per_minute)
@@ -47,25 +82,32 @@ class VerificationService:
             raise TooOften(f"Too many questions; wait {seconds} seconds.", retry_after_s=seconds)
 
     def look(self, text: str) -> TextComparison:
-        """Compare a pasted text to those that were sent, which are read again every ten seconds."""
-        with self._lock:
-            if self._texts is None or clock.monotonic() - self._read_at >= _FRESH_S:
-                self._texts = Texts(self.db.read(sent_texts))
-                self._read_at = clock.monotonic()
-            texts = self._texts
-        return texts.look(text)
+        return self._texts.look(text, lambda: self.db.read(read_sent))
 
 
 def sent_texts(connection: Connection) -> list[Known]:
     """Return every text of every campaign that has sent at least one message."""
+    return list(_known(read_sent(connection)))
+
+
+def read_sent(connection: Connection) -> Sent:
+    """Return each text that was sent with a use of it, as the rows have them."""
     begun = _begun()
     query = select(campaigns.c.sender, campaigns.c.texts, begun.c.first, begun.c.last, begun.c.going)
-    uses: defaultdict[str, set[TextUse]] = defaultdict(set)
+    uses = set[tuple[str, TextUse]]()
     for row in connection.execute(query.join(begun, begun.c.campaign_id == campaigns.c.id)):
         last = None if row.last == _OPEN else _day(row.last)
-        for text in row.texts.values():
-            uses[text].add(TextUse(_day(row.first), row.sender, last, not row.going))
-    return [Known(tuple(words(text)), in_order(found)) for text, found in uses.items()]
+        use = TextUse(_day(row.first), row.sender, last, not row.going)
+        uses |= {(text, use) for text in row.texts.values()}
+    return frozenset(uses)
+
+
+def _known(sent: Sent) -> Iterator[Known]:
+    uses: defaultdict[str, set[TextUse]] = defaultdict(set)
+    for text, use in sent:
+        uses[text].add(use)
+    for text in sorted(uses):
+        yield Known(tuple(words(text)), in_order(uses[text]))
 
 
 def _begun() -> Subquery:

@@ -100,6 +100,30 @@ def test_a_text_that_was_called_off_is_not_called_genuine(citizen: Client, db: D
     assert "được gửi qua hệ thống" not in page
 
 
+def test_a_text_that_has_just_begun_is_no_forgery_of_an_earlier_one(citizen: Client, db: Database) -> None:
+    """Whichever texts were read before the question: "altered" is never said from an old list."""
+    later = f"Lan 57: {TEXT}"
+    assert asked(citizen, later)["verdict"] == "altered"
+    begin(db, later)
+    assert asked(citizen, later)["verdict"] == "genuine"
+    assert asked(citizen, f"Lan 12: {TEXT}")["verdict"] == "altered"
+
+
+def test_a_text_that_has_just_begun_is_known(citizen: Client, db: Database) -> None:
+    assert asked(citizen, "Hop to dan pho toi nay")["verdict"] == "unknown"
+    begin(db, "Hop to dan pho toi nay")
+    assert asked(citizen, "Hop to dan pho toi nay")["verdict"] == "genuine"
+
+
+def begin(db: Database, text: str) -> None:
+    """Another campaign sends this text."""
+    row = db.read(lambda c: dict(c.execute(select(m.campaigns)).one()._mapping))
+    run = db.read(lambda c: dict(c.execute(select(m.runs)).one()._mapping))
+    db.write(lambda c: c.execute(m.campaigns.insert().values(row | {"id": 7, "texts": {"": text}})))
+    db.write(lambda c: c.execute(m.runs.insert().values(run | {"id": 7, "campaign_id": 7})))
+    db.write(lambda c: went_out(c, 7))
+
+
 def test_another_run_that_was_not_called_off_keeps_it_genuine(citizen: Client, db: Database) -> None:
     run = db.read(lambda c: dict(c.execute(select(m.runs)).one()._mapping))
     db.write(lambda c: c.execute(m.runs.insert().values(run | {"id": 2, "carrier": "vnpt"})))
