@@ -15,6 +15,7 @@ MOST_WORDS = 800  # ten SMS parts have fewer
 _FEWEST = 5  # words of a text below which similarity means nothing
 _ALIKE = 0.4  # least share of common word pairs, of those of the shorter text
 _PREFIXES = (("tb",), ("qc",), ("thong", "bao"))  # what carriers put before a text
+_FROM = ("tin", "nhan", "tu")  # the sender's name behind it
 _PREFIXES_AT_ONCE = 2
 
 
@@ -67,10 +68,11 @@ def in_order(uses: Iterable[TextUse]) -> tuple[TextUse, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A text that was sent, with its uses."""
+    """A text that was sent, with its uses. copies: its words as its parts show them, if they are others."""
 
     words: tuple[Word, ...]
     uses: tuple[TextUse, ...]
+    copies: tuple[tuple[Word, ...], ...] = ()
     bare: tuple[str, ...] = field(init=False)
     pairs: frozenset[tuple[str, str]] = field(init=False)
     plain: bool = field(init=False)  # sent without diacritics, which people who copy it may add
@@ -113,11 +115,13 @@ class Texts:
 
     def __init__(self, known: Iterable[Known]) -> None:
         self._known = [each for each in known if each.words]
+        self._copies = [Known(copy, each.uses) for each in self._known for copy in each.copies]
         self._exact: dict[tuple[str, ...], list[Known]] = {}
-        for each in self._known:
+        for each in (*self._known, *self._copies):
             self._exact.setdefault(each.bare, []).append(each)
         senders = {tuple(w.bare for w in words(use.sender)) for each in self._known for use in each.uses}
-        self._prefixes = sorted({*senders, *_PREFIXES} - {()})
+        introduced = {(*_FROM, *sender) for sender in senders}
+        self._prefixes = sorted({*senders, *introduced, *_PREFIXES} - {()})
 
     def look(self, text: str) -> TextComparison:
         pasted = words(text)[: MOST_WORDS + 1]
@@ -128,7 +132,7 @@ class Texts:
             if uses:
                 return TextComparison(_by_uses(uses), uses)
         for some in self._without_prefix(pasted):
-            if cut := [known for known in self._known if len(some) > _FEWEST and known.begins_with(some)]:
+            if cut := self._cut(some):
                 parts = (TextPart(WordChange.SAME, _joined(some)), _GAP)
                 uses = in_order(use for known in cut for use in known.uses)
                 return TextComparison(TextVerdict.INCOMPLETE, uses, parts)
@@ -138,6 +142,11 @@ class Texts:
     def _same(self, pasted: Sequence[Word]) -> list[Known]:
         found = self._exact.get(tuple(word.bare for word in pasted), ())
         return [known for known in found if all(map(known.same, pasted, known.words))]
+
+    def _cut(self, pasted: Sequence[Word]) -> list[Known]:
+        if len(pasted) <= _FEWEST:
+            return []
+        return [known for known in (*self._known, *self._copies) if known.begins_with(pasted)]
 
     def _without_prefix(self, pasted: list[Word]) -> Iterator[list[Word]]:
         """Yield the text as it is, then without what a carrier or a phone has put before it."""

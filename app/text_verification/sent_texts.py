@@ -16,6 +16,7 @@ from app.core.states import SENT, NotSent
 from app.database.connection import Database
 from app.database.models import audiences, campaigns, chunks, runs, tallies
 from app.text_verification.compare import Known, TextComparison, Texts, TextUse, TextVerdict, in_order
+from app.text_verification.part_copies import copied
 from app.text_verification.tokens import words
 
 _FRESH_S = 10.0
@@ -107,7 +108,7 @@ def _known(sent: Sent) -> Iterator[Known]:
     for text, use in sent:
         uses[text].add(use)
     for text in sorted(uses):
-        yield Known(tuple(words(text)), in_order(uses[text]))
+        yield Known(tuple(words(text)), in_order(uses[text]), copied(text))
 
 
 def _begun() -> Subquery:

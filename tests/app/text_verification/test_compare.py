@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from app.campaigns import texts
 from app.text_verification.compare import Known, Texts, TextUse, TextVerdict, WordChange
+from app.text_verification.part_copies import copied
 from app.text_verification.tokens import words
-from carriers.text import unaccent
+from carriers.text import split, unaccent
 
 USE = TextUse(date(2024, 1, 29), "CA SONLA", date(2024, 2, 9))
 ACCENTED = (
@@ -24,7 +25,7 @@ BARE = unaccent(ACCENTED)
 
 
 def known(*all_texts: str) -> Texts:
-    return Texts([Known(tuple(words(text)), (USE,)) for text in all_texts])
+    return Texts([Known(tuple(words(text)), (USE,), copied(text)) for text in all_texts])
 
 
 def verdict(pasted: str, *of: str) -> TextVerdict:
@@ -146,6 +147,48 @@ def test_a_last_word_that_is_no_beginning_of_the_true_one_is_another(pasted: str
     assert verdict(pasted, sent) in (TextVerdict.ALTERED, TextVerdict.UNKNOWN)
     if len(pasted.split()) > 5:
         assert verdict(pasted, sent) is TextVerdict.ALTERED
+
+
+LONG = (
+    "Công an tỉnh cảnh báo: kẻ gian gọi điện xưng công an, dọa bắt (gọi 113) để ép chuyển tiền 1,5 triệu. Công "
+    "an KHÔNG làm vậy, và khôngchuyển tiền qua điện thoại bao giờ, xin mọi người nhớ cho kỹ."
+)
+COUNTED = {
+    "lines": "{part}\n",
+    "blanks": "{part} ",
+    "Windows": "{part}\r\n",
+    "brackets": "({nth}/{n}) {part}\n",
+    "colons": "{nth}/{n}: {part} ",
+    "behind": "{part} ({nth}/{n})\n",
+}
+
+
+@pytest.mark.parametrize("how", COUNTED)
+@pytest.mark.parametrize("sent", [LONG, unaccent(LONG)])
+@pytest.mark.parametrize("before", ["", "(TB) ", "Tin nhan tu CA SONLA: "])
+@pytest.mark.parametrize("shift", range(12))
+def test_a_copy_of_the_parts_is_genuine_wherever_one_ends(
+    shift: int, before: str, sent: str, how: str
+) -> None:
+    sent = "x" * shift + sent
+    parts = split(sent).parts
+    n = len(parts)
+    assert n > 1
+    copied_parts = [COUNTED[how].format(part=part, nth=nth, n=n) for nth, part in enumerate(parts, 1)]
+    assert verdict(before + "".join(copied_parts), sent) is TextVerdict.GENUINE
+    if words(parts[-1]):
+        assert verdict(before + "".join(copied_parts[:-1]), sent) is not TextVerdict.GENUINE
+
+
+@pytest.mark.parametrize("sent", [LONG, unaccent(LONG)])
+def test_a_break_anywhere_else_is_no_copy(sent: str) -> None:
+    ends = {sum(map(len, split(sent).parts[:nth])) for nth in range(len(split(sent).parts))}
+    texts = known(sent)
+    for at in range(1, len(sent)):
+        if sent[at - 1].isalnum() and sent[at].isalnum():
+            found = texts.look(f"{sent[:at]}\n{sent[at:]}").verdict
+            assert (found is TextVerdict.GENUINE) == (at in ends), sent[:at]
+    assert texts.look(f"(1/3) {sent}").verdict is TextVerdict.ALTERED
 
 
 LINKED = "Công an tỉnh cảnh báo kẻ gian, xem (https://Bit.ly/aBcD9) để biết thêm."
