@@ -17,6 +17,23 @@ _MOST_BESIDE = 65_536  # bytes of what is no sound: tags and notes of the progra
 _WAV, _MP3 = "audio/wav", "audio/mpeg"
 ENDINGS = {_WAV: "wav", _MP3: "mp3"}
 _RATES = range(8000, 48_001)
+# Chunks with which programs end a file: notes, marks, loops, room; no player takes them for sound.
+_BEHIND = frozenset(
+    (
+        b"LIST",
+        b"id3 ",
+        b"ID3 ",
+        b"bext",
+        b"iXML",
+        b"_PMX",
+        b"cue ",
+        b"smpl",
+        b"inst",
+        b"fact",
+        b"JUNK",
+        b"junk",
+    )
+)
 _PCM, _CHANNELS, _BITS = 1, (1, 2), (8, 16, 24)
 # MPEG Layer III: kbit/s by index for version 1, and for 2 and 2.5; samples a second of version 1.
 _KBITS = {
@@ -77,11 +94,22 @@ def _wav(content: bytes) -> Sound:
         elif name == b"data" and length is None and byte_rate is not None:
             length = size
         else:
+            _check_other(name, byte_rate, length)
             beside += 8 + size
             _check_beside(beside)
     if byte_rate is None or length is None:
         raise _broken("there is no sound in it")
     return Sound(_WAV, length * 1000 // byte_rate)
+
+
+def _check_other(name: bytes, byte_rate: int | None, length: int | None) -> None:
+    """Raise Invalid for a chunk that some players would play and others not."""
+    if name == b"data" and byte_rate is None:
+        raise _broken("there is no sound in it")
+    if name in (b"fmt ", b"data"):
+        raise _broken("it has two heads or two sounds, and players differ in which of them they play")
+    if length is not None and name not in _BEHIND:
+        raise _broken("behind its sound stands what belongs to no recording")
 
 
 def _chunks(content: bytes) -> Iterator[tuple[bytes, int, int]]:

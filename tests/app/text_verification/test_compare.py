@@ -150,8 +150,8 @@ def test_a_last_word_that_is_no_beginning_of_the_true_one_is_another(pasted: str
 
 
 LONG = (
-    "Công an tỉnh cảnh báo: kẻ gian gọi điện xưng công an, dọa bắt (gọi 113) để ép chuyển tiền 1,5 triệu. Công "
-    "an KHÔNG làm vậy, và khôngchuyển tiền qua điện thoại bao giờ, xin mọi người nhớ cho kỹ."
+    "Công an tỉnh cảnh báo: kẻ gian gọi điện xưng công an, dọa bắt (gọi 113) để ép chuyển tiền 1,5 triệu. "
+    "Công an KHÔNG làm vậy, và khôngchuyển tiền qua điện thoại bao giờ, xin mọi người nhớ cho kỹ."
 )
 COUNTED = {
     "lines": "{part}\n",
