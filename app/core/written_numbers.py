@@ -34,6 +34,24 @@ _DATE = re.compile(
 _AMOUNT = re.compile(r"[1-9][0-9]{0,2}(?:[.,][0-9]{3})+")
 
 
+# An amount by its unit, which else reads like a number in groups: 84.912.345.678 đồng.
+_MONEY = re.compile(
+    r"(?<![0-9.,+])[1-9][0-9]{0,2}([.,])[0-9]{3}(?:\1[0-9]{3})+(?=\s*(?:(?:đồng|dong|vnd|vnđ|đ|d)\b|₫))"
+    r"|(?<=\bVND )[1-9][0-9]{0,2}([.,])[0-9]{3}(?:\2[0-9]{3})+(?![0-9.,]*[0-9])",
+    re.IGNORECASE,
+)
+_LINE = re.compile(r"(?<=[0-9])\s+([-\u2010-\u2015.*~=_])\1+\s+(?=[0-9])")  # drawn between two groups
+# Letters for digits, told from words by the real digits among them.
+_LETTERED = re.compile(
+    r"(?<![0-9A-Za-z])(?=([0Oo](?:[\s._-]{0,3}[0-9OolI]){9})(?![0-9A-Za-z])"
+    r"|(84(?:[\s._-]{0,3}[0-9OolI]){9})(?![0-9A-Za-z]))"
+)
+_BETWEEN_DIGITS = re.compile(r"[\s._-]+")
+_READS_AS = str.maketrans("OolI", "0011")
+_REAL_DIGITS = 7
+_OFFICES = ("fixed_line", "short_code")
+
+
 def mask_written(text: str) -> str:
     """Mask each number in a person's text, in any spelling; the length may change."""
     return _mask(mask_numbers(text), 0)
@@ -62,9 +80,22 @@ def holds_mobile(text: str) -> bool:
 
     It may touch letters. Services, fixed lines and a part of a longer row of digits are none.
     """
-    if any(isinstance(normalise(digits), int) for digits in numbers_in(text)):
-        return True
-    return any(map(_is_mobile, _rows(mask_numbers(text))))
+    plain = _MONEY.sub(" ", text if text.isascii() else "".join(map(_plain, text)))
+    for said in dict.fromkeys((text if plain == text else plain, _LINE.sub(" ", plain))):
+        if any(isinstance(normalise(digits), int) for digits in numbers_in(said)):
+            return True
+        if any(map(_is_mobile, _rows(mask_numbers(said)))):
+            return True
+    return any(map(_is_mobile, _lettered(plain)))
+
+
+def holds_person(text: str) -> bool:
+    """Return whether a text has a number that may be somebody's: also a foreign one or one of no range.
+
+    Fixed lines and services belong to offices, so they are none.
+    """
+    found = (normalise(digits) for digits in numbers_in(_MONEY.sub(" ", text)))
+    return any(each not in _OFFICES for each in found) or holds_mobile(text)
 
 
 def require_no_mobile(text: str, field: str) -> None:
@@ -79,6 +110,14 @@ def _rows(text: str) -> Iterator[str]:
     for start, end, _ in _found(plain, _NAMED):
         if not plain[start - 1 : start].isdecimal() and not plain[end : end + 1].isdecimal():
             yield _NO_DIGITS.sub("", plain[start:end])
+
+
+def _lettered(plain: str) -> Iterator[str]:
+    """Yield the digits of what reads as a number with O for some 0 and l or I for some 1."""
+    for found in _LETTERED.finditer(plain):
+        written = _BETWEEN_DIGITS.sub("", found[1] or found[2])
+        if sum(map(str.isdecimal, written)) >= _REAL_DIGITS:
+            yield written.translate(_READS_AS)
 
 
 def _is_mobile(digits: str) -> bool:

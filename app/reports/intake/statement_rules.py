@@ -7,9 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 
 from app.core import areas, clock
-from app.core.masking import holds_number
 from app.core.phone import Sentence
-from app.core.written_numbers import holds_mobile
+from app.core.written_numbers import holds_mobile, holds_person
 from app.reports.figures.carrier_statement import (
     AreaCounts,
     DayCounts,
@@ -365,7 +364,7 @@ def word_faults(place: Place, words: str) -> Iterator[InputFault]:
             f"{NOTE_LENGTH} characters at most.",
             f"Dài quá {NOTE_LENGTH} ký tự; hãy rút gọn hoặc đính kèm tệp.",
         )
-    if holds_number(words) or holds_mobile(words):
+    if holds_person(words):
         yield _numbered(place)
 
 

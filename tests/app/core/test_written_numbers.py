@@ -12,7 +12,7 @@ import pytest
 from hypothesis import settings
 
 from app.core.errors import Invalid
-from app.core.written_numbers import holds_mobile, mask_name, mask_written, require_no_mobile
+from app.core.written_numbers import holds_mobile, holds_person, mask_name, mask_written, require_no_mobile
 from tests.app.core.test_masking import plain
 
 ROUNDS = 80 * settings.default.max_examples
@@ -59,6 +59,31 @@ def test_a_name_has_no_number_beside_letters_of_hexadecimal_digits(name: str) ->
 )
 def test_it_is_shown_by_its_first_and_last_digits(written: str, read: str) -> None:
     assert mask_written(written) == read
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        *("84.912.345.678 đồng", "84,912,345,678 VND", "VND 84.912.345.678", "84.912.345.678đ nop phat"),
+        *("Oi 12345678", "kho 0l2 34 o", "OOOOOlllll", "0Oo0Il 1234", "so 1O912345678"),
+        *(
+            "0212 3 852 123",
+            "02123852123",
+            "(0212) 3852123",
+            "+84 212 3852 123",
+            "1900 1234",
+            "05/02 -- 09/02",
+        ),
+    ],
+)
+def test_amounts_fixed_lines_and_words_are_nobody(written: str) -> None:
+    assert not holds_mobile(written)
+    assert not holds_person(written)
+
+
+@pytest.mark.parametrize("written", [f"Gọi {NUMBER}", "+85620555512", "0912 --- 345 678"])
+def test_what_may_be_somebody_is_found(written: str) -> None:
+    assert holds_person(written)
 
 
 LEFT = [
@@ -138,6 +163,9 @@ def test_a_long_text_costs_as_many_steps_as_it_has_characters(piece: str, length
         "".join(chr(0xFF10 + int(digit)) for digit in NUMBER),
         f"hotline 1900 1234, hoặc {NUMBER}",
         "01267123456",  # as it was before 2018
+        *(f"O{NUMBER[1:]}", f"o{NUMBER[1:3]} {NUMBER[3:]}", "O9l2345678", "ma O9I2 345 678."),
+        *(f"{A} {mark * 3} {B} {C}" for mark in "-.*=~_"),
+        *(f"84.{NUMBER[1:4]}.{B}.{C}", f"{A}.{B}.{C} dong chi Ba", "1.500.000 đồng, 84 967123456"),
     ],
 )
 def test_a_whole_mobile_number_is_found_in_what_is_kept(written: str) -> None:
