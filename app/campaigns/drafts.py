@@ -15,12 +15,15 @@ from app.campaigns.quiet_hours import DayHours
 from app.core import clock
 from app.core.areas import normalise_area
 from app.core.errors import Invalid
+from app.core.phone import normalise
 from app.core.words import has_letters
+from app.core.written_numbers import NO_MOBILE, holds_mobile
 from app.ledger.area_texts import claimed_twice
 from carriers import text as sms
 
 MAX_SEGMENTS = 10
 # The rule for a registered sender name in Vietnam: at most 11 characters, never digits alone.
+_NO_DIGITS = re.compile("[^0-9]+")
 _SENDER = re.compile(r"(?!\d+$)[A-Za-z0-9._\- ]{1,11}")
 # Controls, marks that turn a line round, surrogates.
 _NO_LETTERS = re.compile(
@@ -175,6 +178,8 @@ def _check_sender(sender: str) -> None:
             "not digits alone, for example CA SON LA.",
             field="sender",
         )
+    if holds_mobile(sender) or isinstance(normalise(_NO_DIGITS.sub("", sender)), int):
+        raise Invalid(NO_MOBILE.format(field="sender"), field="sender")
 
 
 def _check_window(start: datetime | None, end: datetime | None) -> None:

@@ -19,6 +19,7 @@ from app.core import audio, clock
 from app.core.areas import Basis, normalise_area
 from app.core.errors import Conflict, Invalid, no_such
 from app.core.words import has_letters
+from app.core.written_numbers import require_no_mobile
 from app.database.models import audiences, recordings, runs
 from app.ledger.area_texts import claimed_twice
 from app.ledger.unreached import covered
@@ -76,6 +77,7 @@ def checked(language: str, areas: Sequence[str], wording: str, content: bytes) -
         codes.append(code)
     if not has_letters(wording):
         raise Invalid("Write down what is spoken; who approves reads it.", field="wording")
+    require_no_mobile(wording, "wording")
     digest = hashlib.sha256(content).hexdigest()
     sound = audio.read(content)
     return NewRecording(language.lower(), tuple(sorted(set(codes))), sms.nfc(wording), content, digest, sound)

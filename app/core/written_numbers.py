@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from urllib.parse import unquote
 
 from app.core.errors import Invalid
 from app.core.masking import mask_numbers, numbers_in
@@ -87,6 +88,15 @@ def holds_mobile(text: str) -> bool:
         if any(map(_is_mobile, _rows(mask_numbers(said)))):
             return True
     return any(map(_is_mobile, _lettered(plain)))
+
+
+def names_mobile(url: str) -> bool:
+    """Return whether an address on the web has a mobile number in it, also coded once or more."""
+    for _ in range(3):
+        if holds_mobile(url):
+            return True
+        url = unquote(url)
+    return holds_mobile(url)
 
 
 def holds_person(text: str) -> bool:

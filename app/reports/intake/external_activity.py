@@ -11,11 +11,13 @@ from sqlalchemy import Connection, func, insert, select, update
 
 from app.core import clock
 from app.core.errors import Invalid, NotFound
+from app.core.phone import normalise
+from app.core.written_numbers import NO_MOBILE, holds_mobile, names_mobile, require_no_mobile
 from app.database.models import addressees, outreach
 from app.reports.figures import addressees as known
 from app.reports.figures.addressees import Addressee, AddresseeKind, Outreach, OutreachItem
 from app.reports.intake.statement_input import Circumstances, InputFault, PaperClaim, refusal
-from app.reports.intake.statement_rules import fault, paper_faults, range_faults, word_faults
+from app.reports.intake.statement_rules import fault, numbered, paper_faults, range_faults, word_faults
 from app.reports.intake.statement_service import paper_columns
 from app.security import audit
 
@@ -60,6 +62,9 @@ def _check(of: Addressee) -> None:
     """Raise Invalid for a name that no document can hold, or a malformed e-mail address."""
     if not re.fullmatch(NAME, of.name):
         raise Invalid("A name has no control characters and no line breaks.", field="name")
+    require_no_mobile(of.email or "", "email")
+    if of.carrier is not None and isinstance(normalise(of.carrier), int):
+        raise Invalid(NO_MOBILE.format(field="carrier"), field="carrier")
     if of.email is not None and not (len(of.email) <= _LONGEST_EMAIL and re.fullmatch(EMAIL, of.email)):
         raise Invalid("An e-mail address is one of the kind vanthu@example.gov.vn.", field="email")
 
@@ -137,6 +142,10 @@ def _item(n: int, item: OutreachItem) -> Iterator[InputFault]:
     yield from range_faults(("items", n, "reach"), item.reach, MOST_REACHED)
     yield from range_faults(("items", n, "minutes"), item.minutes)
     yield from word_faults(("items", n, "note"), item.note)
+    if holds_mobile(item.languages):
+        yield numbered(("items", n, "languages"))
+    if names_mobile(item.url):
+        yield numbered(("items", n, "url"))
     if len(item.languages) > 200:
         yield fault(("items", n, "languages"), "200 characters at most.", "Dài quá 200 ký tự; hãy rút gọn.")
     if item.url and not _URL.fullmatch(item.url):

@@ -17,6 +17,7 @@ from app.api.idempotent_route import Acts, get_if_match
 from app.api.if_match import addressees_version
 from app.api.uploads import Intake, Taking, answer, file_body, sent
 from app.core import clock
+from app.core.carrier_check import check_own
 from app.core.errors import VersionWanted
 from app.database.connection import Database
 from app.file_import.form_reader import SIZE_LIMIT
@@ -76,12 +77,15 @@ def list_addressees(directive_id: Id, db: Db, who: Who, response: Response) -> A
 
 
 @router.put("/addressees")
-def set_addressee(directive_id: Id, body: AddresseeBody, db: Db, who: Who, read: Read) -> Addressee:
+def set_addressee(
+    directive_id: Id, body: AddresseeBody, db: Db, settings: Config, who: Who, read: Read
+) -> Addressee:
     """Set an addressee's kind and where to remind it; or add an addressee missing from the directive.
 
     Replacing an earlier registration needs If-Match with the list's ETag.
     """
     db.read(tenant_scope.require, who, directive_id=directive_id)
+    check_own(settings, body.carrier)
     of = Addressee(None, directive_id, body.name, body.kind, body.carrier, body.email)
     if read is None and db.read(external_activity.would_replace, of):
         raise VersionWanted(

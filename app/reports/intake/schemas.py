@@ -168,7 +168,7 @@ class AddresseeBody(StrictBody):
     name: KeptLine = Field(description="as in the letter; a new name is added", examples=["Sở Tư pháp"])
     kind: AddresseeKind = Field(examples=["department"])
     carrier: Carrier | None = None
-    email: Email | None = Field(None, description="where it is reminded")
+    email: Annotated[Email, NoMobile] | None = Field(None, description="where it is reminded")
 
 
 class ItemBody(StrictBody):

@@ -345,7 +345,7 @@ def paper_faults(paper: PaperClaim, around: Circumstances) -> Iterator[InputFaul
             f"Số văn bản dài tối đa {_NUMBER_LENGTH} ký tự, trên một dòng.",
         )
     if holds_mobile(paper.number or ""):
-        yield _numbered(("number",))
+        yield numbered(("number",))
     yield from word_faults(("note",), paper.note or "")
     yield from word_faults(("reason",), paper.reason or "")
     if around.correcting and not (paper.reason or "").strip():
@@ -365,10 +365,10 @@ def word_faults(place: Place, words: str) -> Iterator[InputFault]:
             f"Dài quá {NOTE_LENGTH} ký tự; hãy rút gọn hoặc đính kèm tệp.",
         )
     if holds_person(words):
-        yield _numbered(place)
+        yield numbered(place)
 
 
-def _numbered(place: Place) -> InputFault:
+def numbered(place: Place) -> InputFault:
     return fault(
         place,
         "No phone number belongs here: it is personal data, and reports are passed on.",

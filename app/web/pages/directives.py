@@ -12,6 +12,7 @@ from app.api.dependencies import Id, Routes
 from app.campaigns import directives
 from app.campaigns.schemas import DeadlineBody, DirectiveBody
 from app.core import clock
+from app.core.carrier_check import check_own
 from app.core.errors import AppError, Conflict, Invalid
 from app.directives.publication import published
 from app.directives.publication.published import PublicationClaim
@@ -106,6 +107,7 @@ async def page_do_set_addressee(directive_id: Id, visit: Visit, fields: Fields) 
         said: dict[str, Any] = {name: fields.get(name) or None for name in ("carrier", "email")}
         said |= {name: fields.get(name) for name in ("name", "kind")}
         body = filled(AddresseeBody, said)
+        check_own(visit.settings, body.carrier)
         of = Addressee(None, directive_id, body.name, body.kind, body.carrier, body.email)
         await visit.db.awrite(external_activity.register, of, visit.who.name)
     except (Conflict, Invalid) as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,15 @@ from pydantic import BaseModel
 from app.accounts import service
 from app.accounts.service import NewKey, NewPerson
 from app.api.bodies import filled
+from app.campaigns import recordings
 from app.cli import campaign_commands, key_commands, report_commands
 from app.core.errors import Invalid
 from app.database.connection import Database
 from app.dispatch.schemas import RejectedBody
+from app.reports.figures.addressees import OutreachChannel, OutreachItem
 from app.reports.figures.document_meta import EntrySource
+from app.reports.intake import external_activity
+from app.reports.intake.external_activity import OutreachClaim
 from app.reports.intake.schemas import OutreachBody
 from app.reports.intake.statement_input import Circumstances, PaperClaim
 from app.reports.intake.statement_rules import paper_faults
@@ -24,6 +29,7 @@ from tests.app.cli.test_campaign_commands import Shell
 from tests.app.client import Client
 from tests.engines import sqlite_alone
 from tests.long.app.web.fields import models
+from tests.sounds import wav
 
 database_url = sqlite_alone
 
@@ -74,10 +80,12 @@ def test_every_field_of_words_refuses_a_mobile_number_and_takes_a_hotline(model:
                 assert faults(model, name, HOTLINES if value is WORDS else [HOTLINES]) == []
 
 
+SO = {"name": "So Tu phap", "kind": "department"}
 DOORS: list[tuple[str, str, dict[str, Any], str]] = [
     ("POST", "/campaigns", {"name": WORDS, "purpose": "tuyen_truyen", "sender": "CA"}, "name"),
     ("POST", "/campaigns/1/reject", {"reason": WORDS}, "reason"),
     ("PUT", "/directives/1/addressees", {"name": WORDS, "kind": "department"}, "name"),
+    ("PUT", "/directives/1/addressees", SO | {"email": "0912345678@gmail.com"}, "email"),
     ("POST", "/keys", {"name": "key 0912345678", "role": "auditor"}, "name"),
     ("POST", "/users", {"name": "0912345678", "role": "auditor", "password": "xanh la cay cau vong"}, "name"),
     ("POST", "/reports/1/issue", ISSUED | {"proposals": WORDS}, "proposals"),
@@ -95,6 +103,49 @@ def test_the_api_names_field_and_remedy_and_repeats_no_number(
     assert "take the number out" in said[field]
     del problem["request_id"]  # hexadecimal by chance, so it may hold any three digits
     assert not {"345", "912"} & set(re.findall("[0-9]+", str(problem)))
+
+
+@pytest.mark.parametrize("carrier", ["0912345678", "0912-345-678", "viettell"])
+def test_an_addressee_has_no_carrier_that_there_is_not(client: Client, carrier: str) -> None:
+    answer = client.put("/v1/directives/1/addressees", json=SO | {"kind": "carrier", "carrier": carrier})
+    assert answer.status_code == 422, answer.text
+    assert answer.json()["errors"][0]["field"].removeprefix("body.") == "carrier"
+    told = client.put("/v1/directives/1/addressees", json=SO | {"carrier": "vnpt"})
+    assert told.status_code == 404  # a carrier that there is; only the directive is none
+
+
+@pytest.mark.parametrize(
+    "sender",
+    ["0912 345678", "0912.345678", "0912-345678", "0912_345678", "A0912345678", "CA912345678", "O912345678"],
+)
+def test_no_sender_is_a_number_in_any_spelling(client: Client, sender: str) -> None:
+    asked = {"name": "x", "purpose": "tuyen_truyen", "sender": sender, "text": "Canh giac lua dao"}
+    answer = client.post("/v1/campaigns", json=asked)
+    assert answer.status_code == 422, answer.text
+    assert [each["field"].removeprefix("body.") for each in answer.json()["errors"]] == ["sender"]
+
+
+@pytest.mark.parametrize(
+    ("field", "said"),
+    [
+        ("languages", WORDS),
+        *(("url", f"https://zalo.me/{each}") for each in ("0912345678", "%30912345678", "0912_345_678")),
+        ("url", "https://zalo.me/%2530912345678"),
+    ],
+)
+def test_an_addressees_report_has_none_in_languages_and_addresses(field: str, said: str) -> None:
+    item = OutreachItem(OutreachChannel.LOUDSPEAKER, 1)
+    around = Circumstances(now_ms=1, correcting=False)
+    for value, wrong in ((said, True), ("https://congan.gov.vn/02123852123", False)):
+        claim = OutreachClaim("A", (replace(item, **{field: value}),), PaperClaim(EntrySource.API))
+        found = [each.sentence.en for each in external_activity.faults(claim, around)]
+        assert any("No phone number" in each for each in found) == wrong, found
+
+
+def test_what_a_recording_says_has_none() -> None:
+    with pytest.raises(Invalid, match="wording has a mobile number"):
+        recordings.checked("vi", (), WORDS, wav(2))
+    assert recordings.checked("vi", (), f"Goi {HOTLINES}", wav(2)).sound.duration_ms == 2000
 
 
 def test_nobody_and_no_key_is_named_by_a_number(db: Database) -> None:
