@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Connection, delete, insert, select
 
 from app.core import clock
 from app.core.errors import AppError
+from app.core.written_numbers import holds_mobile
 from app.database.connection import one_at_a_time
 from app.database.models import idempotency_keys
 
@@ -79,7 +80,7 @@ def _store(connection: Connection, claim: IdempotencyClaim, answer: StoredAnswer
     connection.execute(
         insert(idempotency_keys).values(
             caller=claim.caller,
-            key=claim.key,
+            key=_kept(claim.key),
             request=claim.request,
             status=answer.status,
             headers=answer.headers,
@@ -112,7 +113,12 @@ def find(connection: Connection, claim: IdempotencyClaim, keep_ms: int) -> Store
 
 
 def _own(claim: IdempotencyClaim) -> tuple[ColumnElement[bool], ...]:
-    return idempotency_keys.c.caller == claim.caller, idempotency_keys.c.key == claim.key
+    return idempotency_keys.c.caller == claim.caller, idempotency_keys.c.key == _kept(claim.key)
+
+
+def _kept(key: str) -> str:
+    """Return the key as it is stored: of one with a mobile number in it, the digest alone."""
+    return f"sha256:{hashlib.sha256(key.encode()).hexdigest()}" if holds_mobile(key) else key
 
 
 def _lock(claim: IdempotencyClaim) -> int:

@@ -53,6 +53,17 @@ def test_the_same_key_and_body_are_carried_out_once_and_answered_alike(client: C
     assert again.headers["Idempotency-Replayed"] == "true"
 
 
+@pytest.mark.parametrize("key", ["0912345678", "remind-0912.345.678", "so0912345678nhe"])
+def test_a_key_with_a_number_in_it_is_not_stored_as_it_is(client: Client, db: Database, key: str) -> None:
+    answers = [client.post("/v1/campaigns", json=CAMPAIGN, headers={"Idempotency-Key": key}) for _ in "ab"]
+    assert [each.content for each in answers] == [answers[0].content] * 2
+    assert count(db, campaigns) == 1
+    (kept,) = db.read(lambda c: c.execute(select(idempotency_keys.c.key)).scalars().all())
+    assert kept.startswith("sha256:")
+    other = client.post("/v1/campaigns", json=CAMPAIGN | {"name": "x"}, headers={"Idempotency-Key": key})
+    assert other.status_code == 422
+
+
 def test_an_answer_under_a_key_is_the_one_that_there_is_without(client: Client) -> None:
     plain = client.post("/v1/directives", json=LETTER)
     keyed = client.post("/v1/directives", json=LETTER | {"number": "304/CAT"}, headers=KEY)
