@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from tests.bench.fan_out_bench import fan_out
 from tests.bench.figures import Figure, Limit
 from tests.bench.follow_up_bench import follow_up
+from tests.bench.http_bench import IN_FLIGHT, KINDS, NUMBERS, filled, paced
 from tests.bench.import_bench import run as import_lines
 from tests.bench.machinery import fresh_url
 from tests.bench.orders_bench import orders
@@ -37,6 +38,9 @@ _SHORT_MS = 200.0  # the longest transaction of an order
 _LEFT = 0.7  # of others' rates beside it
 _CLOSED_S = 5.0
 _DROPS, _DROPPED, _FULL = 10, 0.5, 0.85  # drops in a campaign; of the rate without them; without refusals
+_ANSWERS_MS = (20, 100, 400)
+_IN_FLIGHT = 0.95  # of a bare client with as many requests in flight
+_FAST = 2000.0  # messages/s of a contract
 _WIDEST = 0.01  # of the contract's rate
 
 
@@ -259,6 +263,22 @@ def _whole(engine: str, sizes: Sizes) -> Iterator[Figure]:
     yield Figure(f"{name}_simulator_cpu_ms_per_subscriber", got.per_subscriber_ms(got.simulator_s))
 
 
+def _http(engine: str, sizes: Sizes) -> Iterator[Figure]:
+    """Each kind of link at three round trips; then by a contract for less than its requests would carry."""
+    for kind in KINDS:
+        for answer_ms in _ANSWERS_MS:
+            loa, bare = filled(engine, kind, answer_ms / 1000, sizes.seconds / 3)
+            name = f"{engine}_http_{kind}_{answer_ms}_ms"
+            bar = _IN_FLIGHT if answer_ms == 100 else None
+            limit = Limit(f"{name}_bare_requests_per_second", bare, bar)
+            yield Figure(f"{name}_requests_per_second", loa, limit)
+        contract = min(5 * IN_FLIGHT * NUMBERS[kind], _FAST)
+        mean, name = paced(engine, kind, contract, sizes.seconds), f"{engine}_http_{kind}_paced_{{}}"
+        for word, bar, ceiling in (("most", 1 + _WIDEST, True), ("least", 1 - _WIDEST, False)):
+            limit = Limit("contract_segments_per_second", contract, bar, ceiling=ceiling)
+            yield Figure(name.format(word), mean, limit)
+
+
 def _year(engine: str, sizes: Sizes) -> Iterator[Figure]:
     """Receipts beside the campaigns of a year and alone, in turns; the sweeps that look at all, at rest."""
     got = year(engine, sizes.past, sizes.keys, sizes.groups)
@@ -329,6 +349,7 @@ PARTS = {
     "pages": Part("pages beside 500 campaigns; a person among {people:,} deliveries", _pages),
     "person": Part("a person found among the most deliveries", _large_person, long=True),
     "pace": Part("a link's rate held for {seconds} s, by one worker and by four", _pace),
+    "http": Part("links over HTTP with 8 requests in flight, beside a bare client", _http),
     "year": Part("200 receipts beside {past} campaigns of the past, and alone", _year),
     "orders": Part(
         "{decided:,} messages sent again, and a run of {cancelled:,} cancelled", _orders, long=True
