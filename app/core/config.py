@@ -168,7 +168,7 @@ class Settings(BaseSettings):
     # File that keeps heads of the audit's hash chain; by default audit-heads in the data folder.
     audit_head_file: Path | None = None
     links: dict[Name, LinkSettings] = Field(default_factory=dict)  # one table for each link
-    # Messages that a link may have on the wire without a recorded result, which a crash makes unknown.
+    # Messages a link may have on the wire unrecorded: unknown after a crash. Lists in flight come on top.
     sub_batch: int = Field(default=200, ge=2, le=1000)
     chunk_size: int = Field(default=1000, ge=10, le=10_000)  # deliveries that a link leases at once
     lease_seconds: float = Field(default=8.0, ge=1, le=300)  # silence after which a process loses chunks

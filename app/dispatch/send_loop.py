@@ -66,7 +66,8 @@ class SendLoop:
     _claims: Claims = field(init=False)
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
     _wire: deque[HalfInFlight] = field(default_factory=deque)
-    _reserved: int = 0  # segments on the wire
+    _reserved: int = 0  # segments on the wire, and those whose time has not come
+    _early: int = 0  # of these, the segments whose time has not come
     _chunk: HeldChunk | None = None
     _closed: bool = False
     _tried_at: float = field(default_factory=clock.monotonic)  # when this process last opened a refused link
@@ -86,7 +87,8 @@ class SendLoop:
 
     async def run(self) -> None:
         """Send until stop(). Raises DatabaseUnavailable if the database does not come back in time."""
-        self._wire, self._chunk, self._reserved, self.unrecorded = deque(), None, 0, 0  # rerun after a fault
+        self._wire, self._chunk = deque(), None  # rerun after a fault
+        self._reserved = self._early = self.unrecorded = 0
         watching = ChunkWatch(self.link, self.context, self._chunks).start()
         try:
             while not self._stopping.is_set():
@@ -109,15 +111,22 @@ class SendLoop:
             await self._idle()
             return
         self._pace.most = self._chunk.script.share
-        if self._capacity() and not self._waits_long():
+        if self._capacity(self._chunk) and not self._waits_long():
             await self._reserve_next(self._chunk, [])
         else:
             await self._take_answers(self._chunk)
 
-    def _capacity(self) -> int:
-        """Return how many segments the next half may have; 0 while too many are on the wire."""
-        half = 1 if self._is_held() else self._pace.sub_batch(self.context.sub_batch // 2)
-        capacity = min(half, 2 * half - self._reserved)
+    def _capacity(self, chunk: HeldChunk) -> int:
+        """Return how many segments the next half may have; 0 while too many are on the wire.
+
+        Two halves of `sub_batch`; for a link that hands over lists, as many as its requests in flight hold,
+        and the two halves that follow: else two requests of eight would ask a carrier with lists of 100.
+        """
+        limits, held = self.carrier.limits, self._is_held()
+        call = limits.per_submit * chunk.lease.items[0].segments if limits.per_submit > 1 else 0
+        half = 1 if held else self._pace.sub_batch(max(self.context.sub_batch // 2, call))
+        most = 2 * half if held else max(2 * half, limits.in_flight * call + 2 * half)
+        capacity = min(half, most - self._reserved, 2 * half - self._early)
         return capacity if 2 * capacity >= half or not self._wire else 0
 
     def _waits_long(self) -> bool:
@@ -206,6 +215,7 @@ class SendLoop:
         chunk.on_wire += len(half)
         self.unrecorded += len(half)
         self._reserved += segments_of(half)
+        self._early += segments_of(half)
         self._launch(chunk, self._send(chunk, half, start, rate))
 
     def _reservation(self, items: Sequence[DeliveryToSend], rate: float) -> Reservation:
@@ -221,7 +231,7 @@ class SendLoop:
             chunk.permit.withdraw()
         if chunk.permit.withdrawn:
             chunk.items.clear()
-        return chunk.take(self._capacity())
+        return chunk.take(self._capacity(chunk))
 
     async def _record(
         self, chunk: HeldChunk, outcomes: Sequence[SubmitOutcome], then: Reservation | None
@@ -265,6 +275,7 @@ class SendLoop:
                     await self._pace.turn(slot.start + after)
                 self._pace.spend(slot.start + after, segments_of(some), rate)
                 handed += len(some)
+                self._early -= segments_of(some)
                 some, stopped = chunk.sendable(some)
                 outcomes += [SubmitOutcome(item, NOT_SENT) for item in stopped]
                 if not some:
@@ -293,12 +304,14 @@ class SendLoop:
     ) -> list[SubmitOutcome]:
         """Reserve new time for what a busy machine did not send in its own; not for what was stopped."""
         if not chunk.permit.stands:
+            self._early -= segments_of(items)
             return [SubmitOutcome(item, NOT_SENT) for item in items]
         context, reservation = self.context, self._reservation(items, rate)
         grant = await context.db.insist(
             context.ledger.record, self.link, chunk.lease, [], reservation, context.lease_s
         )
         if not grant.go:
+            self._early -= segments_of(items)
             return [SubmitOutcome(item, NOT_SENT) for item in items]
         return await self._send(chunk, items, grant.start, rate)
 
@@ -317,7 +330,7 @@ class SendLoop:
     async def _take_answers(self, current: HeldChunk) -> None:
         """Record the older half; if it is of this chunk, reserve the next one in that commit."""
         chunk, outcomes = await self._oldest()
-        if chunk is current and self._capacity():
+        if chunk is current and self._capacity(current):
             await self._reserve_next(current, outcomes)
         else:
             await self._record(chunk, outcomes, None)
