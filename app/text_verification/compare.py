@@ -46,6 +46,7 @@ class TextPart:
     text: str
 
 
+Ends = tuple[bool, bool]  # whether words are missing before, and behind
 _GAP = TextPart(WordChange.MISSING, "…")
 
 
@@ -88,17 +89,27 @@ class Known:
             return word.bare == original.bare and word.vietnamese
         return word.copies(original)
 
-    def begins_with(self, pasted: Sequence[Word]) -> bool:
-        """Return whether the text goes on after these words, the last of which may be cut off."""
-        last = len(pasted) - 1
-        if self.bare[:last] != tuple(word.bare for word in pasted[:last]) or last >= len(self.words):
-            return False
-        if not all(map(self.same, pasted[:last], self.words)):
-            return False
-        mine, original = pasted[last], self.words[last]
-        if self.same(mine, original):
-            return last + 1 < len(self.words)
-        return mine.begins(original, self.plain)
+    def part(self, pasted: Sequence[Word]) -> Ends | None:
+        """Return what is missing before and behind these words if they are a part of the text, never all.
+
+        The first and the last of them may be cut; five words or more have to be whole.
+        """
+        inner = tuple(word.bare for word in pasted[1:-1])
+        for at in range(len(self.bare) - len(pasted) + 1):
+            if self.bare[at + 1 : at + 1 + len(inner)] == inner and (found := self._part_at(at, pasted)):
+                return found
+        return None
+
+    def _part_at(self, at: int, pasted: Sequence[Word]) -> Ends | None:
+        end = at + len(pasted)
+        own = self.words[at:end]
+        same = list(map(self.same, pasted, own))
+        whole = sum(same) >= _FEWEST and all(same[1:-1])
+        first = same[0] or pasted[0].ends(own[0], self.plain)
+        if not (whole and first and (same[-1] or pasted[-1].begins(own[-1], self.plain))):
+            return None
+        missing = (at > 0 or not same[0], end < len(self.words) or not same[-1])
+        return missing if any(missing) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,9 +144,7 @@ class Texts:
                 return TextComparison(_by_uses(uses), uses)
         for some in self._without_prefix(pasted):
             if cut := self._cut(some):
-                parts = (TextPart(WordChange.SAME, _joined(some)), _GAP)
-                uses = in_order(use for known in cut for use in known.uses)
-                return TextComparison(TextVerdict.INCOMPLETE, uses, parts)
+                return cut
         near = self._nearest(pasted)
         return TextComparison(TextVerdict.UNKNOWN) if near is None else _compared(near, pasted)
 
@@ -143,10 +152,17 @@ class Texts:
         found = self._exact.get(tuple(word.bare for word in pasted), ())
         return [known for known in found if all(map(known.same, pasted, known.words))]
 
-    def _cut(self, pasted: Sequence[Word]) -> list[Known]:
+    def _cut(self, pasted: Sequence[Word]) -> TextComparison | None:
         if len(pasted) <= _FEWEST:
-            return []
-        return [known for known in (*self._known, *self._copies) if known.begins_with(pasted)]
+            return None
+        found = [(each, ends) for each in self._known if (ends := each.part(pasted))]
+        found = found or [(each, ends) for each in self._copies if (ends := each.part(pasted))]
+        if not found:
+            return None
+        before, behind = (any(ends[side] for _, ends in found) for side in (0, 1))
+        parts = (*[_GAP] * before, TextPart(WordChange.SAME, _joined(pasted)), *[_GAP] * behind)
+        uses = in_order(use for each, _ in found for use in each.uses)
+        return TextComparison(TextVerdict.INCOMPLETE, uses, parts)
 
     def _without_prefix(self, pasted: list[Word]) -> Iterator[list[Word]]:
         """Yield the text as it is, then without what a carrier or a phone has put before it."""

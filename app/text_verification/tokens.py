@@ -22,11 +22,15 @@ _HOST = re.compile(
 )
 _AFTER_LINK = ".:,;!\"')]}>|*`\u00b4\u2018\u2019\u201c\u201d\u203a\u00bb"  # at its end, no part of it
 _OF_ADDRESSES = frozenset(".:/@")
+_NUMERIC = re.compile(r"[0-9]+(?:[-./:,][0-9]+)*")  # a date, a time, an amount: half of it is no address
 _BAR = "\u0335"  # stands for the bar of đ, which Unicode does not decompose
 _MARKS = frozenset("\u0300\u0301\u0303\u0309\u0323\u0302\u0306\u031b" + _BAR)
 # Invisible too, but they show what follows from right to left: a number would read as another one.
 _TURNING = dict.fromkeys((0x202B, 0x202E, 0x2067), "\ufffd")
 _VARIANTS = range(0xFE00, 0xFE10)  # variation selectors, which are invisible
+
+
+Letter = tuple[str, frozenset[str]]
 
 
 class Word(NamedTuple):
@@ -37,7 +41,7 @@ class Word(NamedTuple):
 
     raw: str
     bare: str
-    letters: tuple[tuple[str, frozenset[str]], ...]
+    letters: tuple[Letter, ...]
 
     @property
     def plain(self) -> bool:
@@ -57,11 +61,20 @@ class Word(NamedTuple):
 
         Half of an address is none: what has a full stop may be the whole address of somebody else.
         """
-        if not _OF_ADDRESSES.isdisjoint(self.raw) or len(self.letters) >= len(original.letters):
+        return self._is_half(original, original.letters[: len(self.letters)], plain)
+
+    def ends(self, original: Word, plain: bool) -> bool:
+        """Return whether it is the end of a longer word, likewise."""
+        return self._is_half(original, original.letters[len(original.letters) - len(self.letters) :], plain)
+
+    def _is_half(self, original: Word, half: tuple[Letter, ...], plain: bool) -> bool:
+        if len(self.letters) >= len(original.letters):
+            return False
+        if not _NUMERIC.fullmatch(original.raw) and not _OF_ADDRESSES.isdisjoint(self.raw):
             return False
         return all(
             mine == its and (marks <= _MARKS if plain else not marks or marks == other)
-            for (mine, marks), (its, other) in zip(self.letters, original.letters, strict=False)
+            for (mine, marks), (its, other) in zip(self.letters, half, strict=False)
         )
 
 
@@ -104,7 +117,7 @@ def _word(raw: str, path: str = "") -> Word:
     return Word(raw + path, unaccent(small) + path, tuple(_letters(small + path)))
 
 
-def _letters(small: str) -> Iterator[tuple[str, frozenset[str]]]:
+def _letters(small: str) -> Iterator[Letter]:
     letter, marks = "", set[str]()
     for char in unicodedata.normalize("NFD", small.replace("đ", "d" + _BAR)):
         if unicodedata.combining(char):

@@ -243,6 +243,31 @@ def test_a_sign_between_two_digits_belongs_to_the_number(sent: str, other: str) 
     assert verdict(sent.replace("(phạt)", "phạt").replace("(phat)", "'phat'"), sent) is TextVerdict.GENUINE
 
 
+DATED = "Công an tỉnh cảnh báo từ ngày 24/02/2034 nộp phạt 1.500.000 đồng lúc 07:30, số 0692680188"
+
+
+@pytest.mark.parametrize("sent", [DATED, unaccent(DATED)])
+def test_a_text_that_is_cut_within_a_date_or_a_word_is_incomplete(sent: str) -> None:
+    texts = known(sent)
+    for length in range(len("Công an tỉnh cảnh báo t"), len(sent)):
+        assert texts.look(sent[:length]).verdict is TextVerdict.INCOMPLETE, sent[:length]
+    for start in range(1, 60):
+        if sent[start:][0] not in ".:/":
+            found = texts.look(sent[start:])
+            assert found.verdict is TextVerdict.INCOMPLETE, sent[start:]
+            assert [part.change.value for part in found.parts] == ["missing", "same"]
+
+
+@pytest.mark.parametrize(
+    "altered",
+    ["1.500.00", "1.500", "150.000", "1.500.000.000", "500.000"],
+)
+def test_a_shortened_amount_within_a_text_is_a_forgery(altered: str) -> None:
+    assert verdict(DATED.replace("1.500.000", altered), DATED) is TextVerdict.ALTERED
+    sent = DATED[: DATED.index(" đồng")]
+    assert verdict(sent.replace("1.500.000", altered), sent) is not TextVerdict.GENUINE
+
+
 @pytest.mark.parametrize(
     "other", ["", "   ", "....", "Chúc mừng năm mới, an khang thịnh vượng!", "công an", "a" * 2000]
 )
