@@ -43,7 +43,8 @@ class Bounds:
 
     connections: open ones; bodies, body_bytes: incomplete request bodies and their bytes received so far;
     request_s: time for the headers, and again for the body; stalled_s: time for a client to read a response.
-    An upload by an admitted caller counts as a connection only, and may last as long as data keeps coming.
+    An upload by an admitted caller counts as a connection only, and may last as long as it never pauses for
+    three times request_s.
     """
 
     connections: int = 1000
@@ -202,12 +203,17 @@ class Connection(H11Protocol):
             self.transport.abort()
             return
         stage = self.stage
-        moved = self._received if stage in (Stage.UPLOAD, Stage.REST) and LIMIT in self.scope else 0
+        admitted = stage in (Stage.UPLOAD, Stage.REST) and LIMIT in self.scope
+        moved = self._received if admitted else 0
         seen = (stage, self._requests, moved)
         if seen != self._seen:
             self._seen, self._since = seen, now
-        elif stage is not Stage.ANSWER and now - self._since > self.callers.bounds.request_s:
+        elif stage is not Stage.ANSWER and now - self._since > self._patience_s(admitted=admitted):
             self.cut()
+
+    def _patience_s(self, *, admitted: bool) -> float:
+        """Return how long nothing may come: three times as long for an admitted upload, over a weak link."""
+        return (3 if admitted else 1) * self.callers.bounds.request_s
 
     def cut(self) -> None:
         """Close the connection, explaining why if a request is under way."""
