@@ -32,8 +32,8 @@ async def test_as_many_lists_are_on_the_wire_as_requests_may_be(db: Database, te
 
 
 async def test_a_slow_contract_reserves_half_a_second_of_its_pace_and_no_more(db: Database) -> None:
-    world, carrier = ready(db, 60, rate=40.0), PaperCarrier(delay_s=0.1)
-    carrier.limits = replace(carrier.limits, segments_per_second=40.0, in_flight=IN_FLIGHT, per_submit=LIST)
+    world, carrier = ready(db, 200, rate=100.0), PaperCarrier(delay_s=0.1)
+    carrier.limits = replace(carrier.limits, segments_per_second=100.0, in_flight=IN_FLIGHT, per_submit=LIST)
     await carrier.open()
     loop, most = loop_for(world, carrier, sub_batch=20), 0
 
@@ -44,5 +44,5 @@ async def test_a_slow_contract_reserves_half_a_second_of_its_pace_and_no_more(db
 
     async with running(loop):
         await until(all_sent)
-    assert most <= 60, "two halves whose time has not come, and one whose answer has not"
+    assert most <= 3 * LIST, "two halves whose time has not come, and one whose answer has not"
     world.check()
