@@ -11,7 +11,6 @@ from functools import lru_cache
 from typing import cast
 
 from starlette.applications import Starlette
-from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -69,9 +68,6 @@ def _door(scope: Scope) -> Door | None:
     steps = path[len(_PREFIX) :].split("/")
     if len(steps) not in (2, 3) or "" in steps:
         return None
-    if len(steps) == 2 and scope["query_string"]:
-        # Where the path has no token, the framework reads one from the query.
-        steps.append(QueryParams(scope["query_string"]).get("token", ""))
     return Door(*steps)
 
 

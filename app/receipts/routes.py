@@ -74,21 +74,29 @@ ANSWERS: dict[int | str, dict[str, Any]] = {
 router = Routes(tags=["webhooks"])
 
 
-async def receive(request: Request, carrier: str, link: str, token: str = "") -> Response:
+async def receive(request: Request, carrier: str, link: str) -> Response:
     """Take a carrier's receipts; whatever is answered with 200 has been committed."""
-    door = webhook_calls.Door(carrier, link, token)
+    return await _answer(request, webhook_calls.Door(carrier, link))
+
+
+async def receive_by_token(request: Request, carrier: str, link: str, token: str) -> Response:
+    """Take a carrier's receipts, as above; the token is a step of the path, never of the query."""
+    return await _answer(request, webhook_calls.Door(carrier, link, token))
+
+
+async def _answer(request: Request, door: webhook_calls.Door) -> Response:
     said = await webhook_calls.answer(request.app.state, request.scope, request.receive, door)
     return Response(said.body, headers={"Content-Type": said.content_type})
 
 
 for _method, _extra in (("POST", POST), ("GET", GET)):
-    for _path, _with in (
-        ("/webhooks/{carrier}/{link}", ""),
-        ("/webhooks/{carrier}/{link}/{token}", "_token"),
+    for _path, _take, _with in (
+        ("/webhooks/{carrier}/{link}", receive, ""),
+        ("/webhooks/{carrier}/{link}/{token}", receive_by_token, "_token"),
     ):
         router.add_api_route(
             _path,
-            receive,
+            _take,
             methods=[_method],
             name=f"{_method.lower()}_webhook{_with}",
             summary="Receipts from a carrier",

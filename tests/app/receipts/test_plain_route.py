@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import re
@@ -271,3 +272,16 @@ async def test_other_routes_of_the_same_beginning_are_the_framework_s(db: Databa
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://loa") as http:
         assert (await http.get("/webhooks/viettel/a/b/c")).json() == {"here": True}
+
+
+@pytest.mark.parametrize("plain", [True, False])
+async def test_a_token_in_the_query_opens_nothing(db: Database, plain: bool) -> None:
+    """Aggregators append fields to addresses, and proxies write queries down (decision 25)."""
+    world = sent(db, 1)
+    app, box = made(db, world, settings_of({"token": TOKEN}), plain=plain)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://loa") as http:
+        assert (await http.post(f"{DOOR}?token={TOKEN}", content=GOOD)).status_code == 403
+        async with asyncio.TaskGroup() as group:
+            group.create_task(box.run())
+            assert (await http.post(f"{DOOR}/{TOKEN}", content=GOOD)).status_code == 200
+            box.stop()
