@@ -22,8 +22,8 @@ from app.ledger.area_texts import claimed_twice
 from carriers import text as sms
 
 MAX_SEGMENTS = 10
-# The rule for a registered sender name in Vietnam: at most 11 characters, never digits alone.
 _NO_DIGITS = re.compile("[^0-9]+")
+# The rule for a registered sender name in Vietnam: at most 11 characters, never digits alone.
 _SENDER = re.compile(r"(?!\d+$)[A-Za-z0-9._\- ]{1,11}")
 # Controls, marks that turn a line round, surrogates.
 _NO_LETTERS = re.compile(

@@ -82,7 +82,7 @@ def holds_mobile(text: str) -> bool:
     It may touch letters. Services, fixed lines and a part of a longer row of digits are none.
     """
     plain = _MONEY.sub(" ", text if text.isascii() else "".join(map(_plain, text)))
-    for said in dict.fromkeys((text if plain == text else plain, _LINE.sub(" ", plain))):
+    for said in dict.fromkeys((plain, _LINE.sub(" ", plain))):
         if any(isinstance(normalise(digits), int) for digits in numbers_in(said)):
             return True
         if any(map(_is_mobile, _rows(mask_numbers(said)))):

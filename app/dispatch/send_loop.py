@@ -123,9 +123,9 @@ class SendLoop:
         and the two halves that follow: else two requests of eight would ask a carrier with lists of 100.
         """
         limits, held = self.carrier.limits, self._is_held()
-        call = limits.per_submit * chunk.lease.items[0].segments if limits.per_submit > 1 else 0
-        half = 1 if held else self._pace.sub_batch(max(self.context.sub_batch // 2, call))
-        most = 2 * half if held else max(2 * half, limits.in_flight * call + 2 * half)
+        request = limits.per_submit * chunk.lease.items[0].segments if limits.per_submit > 1 else 0
+        half = 1 if held else self._pace.sub_batch(max(self.context.sub_batch // 2, request))
+        most = 2 * half if held else max(2 * half, limits.in_flight * request + 2 * half)
         capacity = min(half, most - self._reserved, 2 * half - self._early)
         return capacity if 2 * capacity >= half or not self._wire else 0
 
