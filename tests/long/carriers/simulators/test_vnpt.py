@@ -90,7 +90,7 @@ class Desk:
 
 @asynccontextmanager
 async def desk(**changed: Any) -> AsyncIterator[Desk]:
-    client = httpx.AsyncClient(trust_env=False, timeout=2)
+    client = httpx.AsyncClient(trust_env=False, timeout=10)
     async with Vnpt(VnptBehaviour(**{**MANNERS, **changed})) as vnpt, client:
         yield Desk(vnpt, client)
 
