@@ -23,7 +23,7 @@ _FRESH_S = 10.0
 _RETRY = "Retry-After"
 _OPEN = 2**62  # the end of a run that has not ended
 Address = Callable[[str, str], str]
-Sent = frozenset[tuple[str, TextUse]]
+Sent = frozenset[tuple[str, str, TextUse]]  # as it was sent, as its author wrote it, a use
 # What is said of a text only when none of those that were sent by then is the same.
 _NOT_SENT = (TextVerdict.ALTERED, TextVerdict.INCOMPLETE, TextVerdict.UNKNOWN)
 
@@ -57,7 +57,7 @@ class FreshTexts:
                 began = clock.monotonic()
                 sent = read()
                 if self._texts is None or sent != self._sent:
-                    self._texts, self._sent = Texts(_known(sent)), sent
+                    self._texts, self._sent = Texts(known_texts(sent)), sent
                 self._read_at = began
             return self._texts
 
@@ -86,29 +86,28 @@ class VerificationService:
         return self._texts.look(text, lambda: self.db.read(read_sent))
 
 
-def sent_texts(connection: Connection) -> list[Known]:
-    """Return every text of every campaign that has sent at least one message."""
-    return list(_known(read_sent(connection)))
-
-
 def read_sent(connection: Connection) -> Sent:
     """Return each text that was sent with a use of it, as the rows have them."""
     begun = _begun()
-    query = select(campaigns.c.sender, campaigns.c.texts, begun.c.first, begun.c.last, begun.c.going)
-    uses = set[tuple[str, TextUse]]()
-    for row in connection.execute(query.join(begun, begun.c.campaign_id == campaigns.c.id)):
+    p = campaigns.c
+    query = select(p.sender, p.texts, p.wording, begun.c.first, begun.c.last, begun.c.going)
+    uses = set[tuple[str, str, TextUse]]()
+    for row in connection.execute(query.join(begun, begun.c.campaign_id == p.id)):
         last = None if row.last == _OPEN else _day(row.last)
         use = TextUse(_day(row.first), row.sender, last, not row.going)
-        uses |= {(text, use) for text in row.texts.values()}
+        uses |= {(text, (not key and row.wording) or text, use) for key, text in row.texts.items()}
     return frozenset(uses)
 
 
-def _known(sent: Sent) -> Iterator[Known]:
-    uses: defaultdict[str, set[TextUse]] = defaultdict(set)
-    for text, use in sent:
-        uses[text].add(use)
-    for text in sorted(uses):
-        yield Known(tuple(words(text)), in_order(uses[text]), copied(text))
+def known_texts(sent: Sent) -> Iterator[Known]:
+    """Yield each text with the diacritics of its author, if it is the same without them."""
+    uses: defaultdict[tuple[str, str], set[TextUse]] = defaultdict(set)
+    for text, wording, use in sent:
+        uses[text, wording].add(use)
+    for text, wording in sorted(uses):
+        plain, written = tuple(words(text)), tuple(words(wording))
+        same = [word.bare for word in plain] == [word.bare for word in written]
+        yield Known(written if same else plain, in_order(uses[text, wording]), copied(text))
 
 
 def _begun() -> Subquery:

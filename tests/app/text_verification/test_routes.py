@@ -56,6 +56,32 @@ def test_a_genuine_text_is_known_by_sender_and_days(citizen: Client) -> None:
     assert citizen.post("/v1/verify", json={"text": "Ceev faj"}).json()["verdict"] == "genuine"
 
 
+ACCENTED = "Cảnh giác lừa đảo: không đọc mã OTP cho người lạ, báo công an gần nhất"
+
+
+@pytest.mark.parametrize(
+    ("pasted", "verdict"),
+    [
+        (TEXT, "genuine"),
+        (ACCENTED, "genuine"),
+        (ACCENTED.replace("giác lừa", "giac lừa"), "genuine"),
+        (ACCENTED.replace("lừa đảo", "lửa đảo"), "altered"),
+        (ACCENTED.replace("báo công an", "bảo công an"), "altered"),
+    ],
+)
+def test_diacritics_are_held_against_those_of_the_author(
+    citizen: Client, db: Database, pasted: str, verdict: str
+) -> None:
+    """It went out without any, and its copy may have some or all of the author's, and no others."""
+    db.write(lambda c: c.execute(update(m.campaigns).values(wording=ACCENTED)))
+    assert citizen.post("/v1/verify", json={"text": pasted}).json()["verdict"] == verdict
+
+
+def test_an_author_s_text_that_is_another_one_counts_for_nothing(citizen: Client, db: Database) -> None:
+    db.write(lambda c: c.execute(update(m.campaigns).values(wording=ACCENTED.replace("gần nhất", "gần nhà"))))
+    assert citizen.post("/v1/verify", json={"text": TEXT}).json()["verdict"] == "genuine"
+
+
 def test_a_forged_text_is_marked_on_the_page(citizen: Client) -> None:
     page = citizen.post("/verify", data={"text": FORGED}).text
     assert "CẢNH BÁO" in page

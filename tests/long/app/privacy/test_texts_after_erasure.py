@@ -17,7 +17,7 @@ from app.ledger.factory import ledger_for
 from app.privacy.erasable import RetentionTerms
 from app.reports.verification.verify import examine
 from app.text_verification.compare import Texts
-from app.text_verification.sent_texts import sent_texts
+from app.text_verification.sent_texts import known_texts, read_sent
 from tests.engines import each_engine, on_sqlite
 from tests.long.app.privacy.past import DAYS, erase
 from tests.long.app.reports.scene import DAY, T0, S, Scene
@@ -45,7 +45,7 @@ def campaign(db: Database, *ran: Ran) -> None:
 
 def verdict(db: Database) -> str:
     text = "Công an không làm việc qua điện thoại. KHÔNG chuyển tiền, KHÔNG đọc OTP cho ai."
-    return Texts(db.read(sent_texts)).look(text).verdict.value
+    return Texts(known_texts(db.read(read_sent))).look(text).verdict.value
 
 
 CASES = [

@@ -30,7 +30,7 @@ from app.reports.intake import statement_service, workbook_writer
 from app.reports.intake.schemas import StatementBody
 from app.reports.release import freeze
 from app.reports.verification.verify import recordings_kept, verify
-from app.text_verification.sent_texts import sent_texts
+from app.text_verification.sent_texts import read_sent
 from tests.engines import each_engine, on_sqlite
 from tests.long.app.reports.intake.scene import body
 from tests.long.app.reports.reading import words
@@ -217,9 +217,9 @@ def test_the_totals_behind_a_printed_code_are_told_as_calls(db: Database) -> Non
 @on_sqlite
 def test_a_text_that_was_only_played_is_no_text_that_was_sent(db: Database) -> None:
     called(db, texted=False)
-    assert db.read(sent_texts) == []
+    assert not db.read(read_sent)
     db.write(lambda c: c.execute(update(m.audiences).values(spoken=False)))
-    assert len(db.read(sent_texts)) == 1
+    assert len(db.read(read_sent)) == 1
 
 
 # ---- Recounting and erasing
