@@ -41,7 +41,7 @@ def _leased(world: World) -> bool:
 
 
 async def test_a_pause_stops_within_a_sub_batch_and_the_resume_goes_on_at_the_next(db: Database) -> None:
-    """T24, and design.md: at most what was declared before the pause still goes out."""
+    """T24: at most what was declared before the pause still goes out."""
     world = build(db, 3000)
     async with (
         Smsc(SmscBehaviour(answer_delay_s=0.05)) as smsc,

@@ -210,7 +210,7 @@ def _item(stored: Mapping[str, Any]) -> OutreachItem:
 def addressee_statuses(
     connection: Connection, directive_id: int, now_ms: int, until_ms: int | None = None
 ) -> list[AddresseeStatus]:
-    """Return every addressee but the carriers, whose part comes from their runs (app/reports/deadline.py)."""
+    """Return every addressee but the carriers, whose part app/directives/status.py reads from runs."""
     query = select(directives.c.report_deadline).where(directives.c.id == directive_id)
     found, deadline = reports(connection, directive_id, until_ms), connection.execute(query).scalar()
     deadline = held_at(connection, directive_id, deadline, now_ms)

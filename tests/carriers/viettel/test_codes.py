@@ -18,7 +18,7 @@ from tests.carriers.viettel.answers import PASSWORD, TAKEN, detail, link, listed
 
 OURS = "Loa did not fill a field as this link wants it: compare the settings with the contract."
 NO_NUMBER, FILTERED, ELSEWHERE = Reason.NO_SUCH_NUMBER, Reason.FILTERED, Reason.OTHER_NETWORK
-# What the service says, in its full and its bare forms (carriers.md 2.3), and what it becomes.
+# What the service says, in its full and its bare forms, and what it becomes.
 MESSAGES: list[tuple[str, SubmitResult]] = [
     (
         "Authenticate: Cp_code: NULL_OR_BLANK",
