@@ -25,7 +25,7 @@ from app.core.errors import Conflict, Invalid
 from app.core.states import NotSent, RunState, SuspendCause, move_run
 from app.database.connection import Database, shared_ms
 from app.database.models import daily_counts, runs
-from app.ledger import entered_again, erasure_state
+from app.ledger import erasure_state, restore_acknowledgement
 from app.ledger.contract import SLOWEST
 from app.ledger.unreached import sources_of
 from app.security import audit
@@ -123,7 +123,7 @@ def _moment(connection: Connection, verb: Verb, run: Record, at: datetime | None
 def _along_with(connection: Connection, verb: Verb, run: Record, at_ms: int, stated: bool) -> dict[str, Any]:
     """Check what the verb requires; return what else it changes. stated: a person gave the time."""
     if verb in (Verb.START, Verb.RESUME):
-        entered_again.require_entered(connection)
+        restore_acknowledgement.require_entered(connection)
     match verb:
         case Verb.START:
             campaign = optimistic_lock.campaign(connection, run.campaign_id)

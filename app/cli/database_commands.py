@@ -18,7 +18,7 @@ from app.database import audit_heads
 from app.database.connection import Database
 from app.dispatch import restore_recovery
 from app.dispatch import restore_recovery as dispatch
-from app.ledger import entered_again
+from app.ledger import restore_acknowledgement
 from app.ledger.transfer import back_up, copy_ledger
 from app.security import audit
 
@@ -111,7 +111,7 @@ def restored(
             f"Run {run} ({carrier}): no order sends its {n:,} rejected messages again, as one may have."
         )
     typer.echo("Nothing of this is sent again by itself. Bring the carriers' result files in, then decide.")
-    typer.echo(entered_again.AWAITED)
+    typer.echo(restore_acknowledgement.AWAITED)
 
 
 @app.command("entered-again")
@@ -122,7 +122,7 @@ def confirm_entered() -> None:
     somebody has said so: the backup does not know who was erased or has objected after it.
     """
     with open_db() as (db, _):
-        awaited = db.write(entered_again.enter, whoami())
+        awaited = db.write(restore_acknowledgement.enter, whoami())
     done(
         "Runs may be started and resumed." if awaited else "Nothing was waiting for it.",
         awaited=awaited,

@@ -27,7 +27,7 @@ from app.diagnostics import certificate
 from app.diagnostics.links import check, check_endpoints
 from app.dispatch import restore_recovery
 from app.dispatch.link_store import RESTORED, all_links
-from app.ledger import approval_digest, entered_again
+from app.ledger import approval_digest, restore_acknowledgement
 from app.ledger.contract import Ledger
 from app.ledger.factory import ledger_for
 from app.notifications.outbox import NoticeState
@@ -243,8 +243,8 @@ def _answers(db: Database) -> Symptom:
 def _home(connection: Connection, ledger: Ledger) -> Symptom:
     """Check that the database is the one that last sent."""
     moved = restore_recovery.moved(connection, ledger)
-    if not moved and entered_again.is_awaited(connection):
-        return Symptom("home", False, entered_again.AWAITED)
+    if not moved and restore_acknowledgement.is_awaited(connection):
+        return Symptom("home", False, restore_acknowledgement.AWAITED)
     return Symptom("home", not moved, RESTORED.reason if moved else "The ledger was not put back.")
 
 

@@ -17,7 +17,7 @@ from app.dispatch import link_store
 from app.dispatch.run_sweeps import fan_out, next_due
 from app.ledger import batch_rows
 from app.ledger.contract import Ledger
-from app.ledger.entered_again import LISTS, RESTORED
+from app.ledger.restore_acknowledgement import LISTS, RESTORED
 from app.security import audit
 
 # ---- Identity of the database

@@ -17,7 +17,7 @@ from app.database import listing
 from app.database.connection import Database
 from app.database.models import runs, unknowns
 from app.dispatch.run_sweeps import move
-from app.ledger import entered_again, erasure_state
+from app.ledger import erasure_state, restore_acknowledgement
 from app.ledger.contract import DeliveryKey, Ledger
 from app.security import audit
 
@@ -70,7 +70,7 @@ def resend(db: Database, ledger: Ledger, order: UnknownOrder, say: Progress = la
     """
 
     def step(connection: Connection, keys: Sequence[DeliveryKey]) -> int:
-        entered_again.require_entered(connection)
+        restore_acknowledgement.require_entered(connection)
         erasure_state.require_rows(connection, find_run(connection, order.run_id).campaign_id)
         done = ledger.resend(connection, keys)
         set_going(connection, order.run_id, done)

@@ -23,7 +23,7 @@ from app.database.models import inbound_messages, links
 from app.dispatch import restore_recovery
 from app.inbound.reply_kinds import ReplyKind, is_receipt, kind_of, text_to_check
 from app.ledger import answers as rules
-from app.ledger import entered_again
+from app.ledger import restore_acknowledgement
 from app.ledger.contract import Ledger
 from app.observability.faults import Aside
 from app.observability.metrics import Metrics
@@ -102,7 +102,7 @@ class AnswerJob:
 
     def _is_due(self, connection: Connection) -> bool:
         """Return whether there is something to decide on, and messages may be sent at all."""
-        return self._came(connection) and not entered_again.is_awaited(connection)
+        return self._came(connection) and not restore_acknowledgement.is_awaited(connection)
 
     def _came(self, connection: Connection) -> bool:
         """Return whether a message has come that was not looked at, or other texts are in use."""
@@ -123,7 +123,7 @@ class AnswerJob:
         """Decide on the next messages; return what was looked at. Safe to run twice."""
         one_at_a_time(connection, _LOCK)
         # Nothing is sent until a person has said what this database is, and which lists are in it again.
-        if restore_recovery.moved(connection, self.ledger) or entered_again.is_awaited(connection):
+        if restore_recovery.moved(connection, self.ledger) or restore_acknowledgement.is_awaited(connection):
             return replace(self._seen, more=False, counts=Counter())
         in_use = answers.approved_texts(connection)
         ids = _ids(in_use)

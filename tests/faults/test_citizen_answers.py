@@ -20,7 +20,7 @@ from app.core.states import DeliveryState, RunState
 from app.database.connection import Database
 from app.database.models import answers, campaigns, deliveries, inbound_messages, runs
 from app.dispatch import restore_recovery
-from app.ledger import entered_again
+from app.ledger import restore_acknowledgement
 from app.ledger.factory import ledger_for
 from app.reports.verification.verify import verify
 from carriers.simulators.smsc import Smsc, SmscBehaviour
@@ -184,7 +184,7 @@ async def test_answers_of_a_restored_database_are_not_sent_again(db: Database, s
 
     db.write(lambda c: c.execute(answers.delete()))  # the backup was made before the answer
     restore_recovery.doubt(db, ledger_for(db), "root")
-    assert db.write(entered_again.enter, "root")
+    assert db.write(restore_acknowledgement.enter, "root")
     async with working(world, smsc, segments_per_second=200):
         await until(lambda: smsc.binds() > 0, "the link is up")
         smsc.write(str(FIRST + 1), "8088", "Alo")

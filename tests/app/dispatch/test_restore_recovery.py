@@ -24,7 +24,7 @@ from app.database.models import audit, batches, chunks, links, run_batches, runs
 from app.database.models import database_identity as kept
 from app.dispatch import link_store, rejected_orders, restore_recovery, run_content, unknown_decisions
 from app.dispatch.unknown_decisions import UnknownOrder
-from app.ledger import entered_again
+from app.ledger import restore_acknowledgement
 from app.ledger.contract import Reservation
 from app.ledger.factory import ledger_for
 from app.ledger.transfer import back_up
@@ -282,8 +282,8 @@ def test_after_a_restore_nothing_is_started_or_sent_again_until_lists_are_entere
         world.db.write(lambda c: c.execute(update(runs).where(runs.c.id == world.run).values(state="paused")))
     with pytest.raises(Conflict, match="loa database entered-again"):
         unknown_decisions.resend(world.db, world.ledger, UnknownOrder(world.run, WHO))
-    assert world.db.write(entered_again.enter, WHO)
-    assert not world.db.write(entered_again.enter, WHO)
+    assert world.db.write(restore_acknowledgement.enter, WHO)
+    assert not world.db.write(restore_acknowledgement.enter, WHO)
     world.db.write(lambda c: c.execute(delete(runs).where(runs.c.id == planned)))  # nobody has approved it
     assert order(world.db, Verb.RESUME, world.run, WHO) is RunState.RUNNING
     assert unknown_decisions.resend(world.db, world.ledger, UnknownOrder(world.run, WHO)) == 20
@@ -292,9 +292,9 @@ def test_after_a_restore_nothing_is_started_or_sent_again_until_lists_are_entere
 def test_a_restore_by_an_older_loa_and_a_failover_without_loss_ask_for_nothing(world: World) -> None:
     restore_recovery.doubt(world.db, world.ledger, WHO)
     world.db.write(lambda c: c.execute(update(audit).values(detail={})))
-    assert not world.db.read(entered_again.is_awaited)
+    assert not world.db.read(restore_acknowledgement.is_awaited)
     world.db.write(restore_recovery.trust, world.ledger, WHO)
-    assert not world.db.read(entered_again.is_awaited)
+    assert not world.db.read(restore_acknowledgement.is_awaited)
 
 
 def _planned(c: Connection) -> int:

@@ -32,7 +32,7 @@ from app.database.models import (
     subscribers,
 )
 from app.dispatch import run_sweeps
-from app.ledger import approval_digest, entered_again
+from app.ledger import approval_digest, restore_acknowledgement
 from app.privacy import do_not_send as lists
 from app.reports.verification import checks
 from app.security import Caller, audit
@@ -194,7 +194,7 @@ async def test_an_answer_that_could_not_go_out_in_time_is_not_sent_any_more(worl
 async def test_after_a_restore_nobody_is_answered_until_lists_are_entered_again(world: World) -> None:
     """Who had opted out or was erased after the backup is on no list of it."""
     approved(world.db, OTHER)
-    world.db.write(lambda c: audit.note(c, "host", entered_again.RESTORED, "database", lists=True))
+    world.db.write(lambda c: audit.note(c, "host", restore_acknowledgement.RESTORED, "database", lists=True))
     # What came in the millisecond of the restore counts as before it.
     world.db.write(lambda c: c.execute(update(acts).values(at=acts.c.at - 1)))
     own = job(world)
@@ -202,7 +202,7 @@ async def test_after_a_restore_nobody_is_answered_until_lists_are_entered_again(
     await answer(own)
     world.db.write(own.decide)
     assert (send(world), decisions(world.db)) == ([], [])
-    assert world.db.write(entered_again.enter, "officer")
+    assert world.db.write(restore_acknowledgement.enter, "officer")
     await answer(own)
     assert send(world) == [(int(PHONE), TEXTS[OTHER])]
 
