@@ -11,7 +11,7 @@ import typer
 from app.cli.common import open_db
 from app.cli.output import keep, whoami, whole
 from app.ledger.factory import ledger_for
-from app.reports.verification.repair import Repair, repair
+from app.reports.verification.tally_repair import Repair, repair
 from app.reports.verification.verify import Verification, examine
 
 # Enough to recognise the problem; --json has all.

@@ -16,7 +16,7 @@ from app.reports.figures.figures import Unbalanced
 from app.reports.forms import letterhead
 from app.reports.frozen.archive import ReportSubject, SubjectKind
 from app.reports.release.freeze import Freezer
-from app.reports.verification.repair import ACTION, repair
+from app.reports.verification.tally_repair import ACTION, repair
 from app.reports.verification.verify import verify
 from tests.app.world import World, accepted, build, receipt
 from tests.engines import each_engine
