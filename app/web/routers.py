@@ -46,7 +46,7 @@ from app.web.pages import (
     wall,
 )
 from app.web.problem_page import problem_page
-from app.web.view_models.live_stream import Follow
+from app.web.view_models.campaign_stream import Follow
 from app.web.view_models.overview_page import Watch
 
 ROUTERS: list[Routes] = [

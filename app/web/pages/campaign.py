@@ -18,11 +18,11 @@ from app.web.forms import read_fields
 from app.web.forms.purposes import ANSWERS
 from app.web.rendering import Fields, FormState, PageRequest, Visit, redirect_with_flash, refused, render
 from app.web.translations import say
-from app.web.view_models import live_stream
+from app.web.view_models import campaign_stream
 from app.web.view_models.area_map import area_map
 from app.web.view_models.campaign_page import campaign_scene
+from app.web.view_models.campaign_stream import Followed
 from app.web.view_models.follow_up_view import OUTCOMES
-from app.web.view_models.live_stream import Followed
 from app.web.view_models.run_status import RunView
 
 router = Routes(include_in_schema=False)
@@ -39,7 +39,7 @@ async def page_campaign(campaign_id: Id, visit: Visit, area: str = "") -> Respon
 async def _page(visit: PageRequest, campaign_id: int, area: str, entered: FormState) -> Response:
     await visit.db.aread(tenant_scope.require, visit.who, campaign_id=campaign_id)
     scene = await visit.db.aread(campaign_scene, campaign_id, visit.who)
-    shape = live_stream.shape(scene.dossier.campaign.state, scene.runs)
+    shape = campaign_stream.shape(scene.dossier.campaign.state, scene.runs)
     drawn = scene.curve.points[0][1] if scene.curve else ()
     carriers = {carrier: display_names.network(carrier) for carrier in drawn}
     chosen = [each for each in scene.areas if area and each.code == area]
@@ -57,7 +57,8 @@ def _is_over(run: RunView) -> bool:
 async def page_campaign_events(campaign_id: Id, visit: Visit, last_id: LastId = "") -> Response:
     """Stream the runs' figures on change, until all runs are over."""
     await visit.db.aread(tenant_scope.require, visit.who, campaign_id=campaign_id)
-    return await live_stream.stream(visit.request, Followed(campaign_id, None, visit.who.carrier), last_id)
+    of = Followed(campaign_id, None, visit.who.carrier)
+    return await campaign_stream.stream(visit.request, of, last_id)
 
 
 @router.post("/campaigns/{campaign_id}/withdraw")

@@ -26,8 +26,8 @@ from app.web.rendering import (
     render,
 )
 from app.web.translations import Said, say
-from app.web.view_models import live_stream
-from app.web.view_models.live_stream import Followed
+from app.web.view_models import campaign_stream
+from app.web.view_models.campaign_stream import Followed
 from app.web.view_models.run_page import run_scene
 
 router = Routes(include_in_schema=False)
@@ -52,7 +52,7 @@ async def page_run_events(run_id: Id, visit: Visit, last_id: LastId = "") -> Res
     """Stream the page's figures on change, until the run is over."""
     run = await visit.db.aread(queries.run, run_id, visit.who.carrier)
     of = Followed(run.campaign_id, run_id, visit.who.carrier)
-    return await live_stream.stream(visit.request, of, last_id)
+    return await campaign_stream.stream(visit.request, of, last_id)
 
 
 async def _page(visit: PageRequest, run_id: int, entered: FormState) -> Response:
@@ -63,7 +63,7 @@ async def _page(visit: PageRequest, run_id: int, entered: FormState) -> Response
         entered.status,
         scene=scene,
         entered=entered,
-        shape=live_stream.shape(scene.campaign.state, [scene.view]),
+        shape=campaign_stream.shape(scene.campaign.state, [scene.view]),
         priorities=runs.PRIORITIES,
         ranks=may(visit.who.role, "set_priority"),
         slows=may(visit.who.role, "set_rate"),

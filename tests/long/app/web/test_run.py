@@ -20,8 +20,8 @@ from app.database.connection import Database
 from app.database.models import audit, campaigns, runs, statements, submissions, unknowns
 from app.ledger.contract import SubmitOutcome
 from app.security import audit as acts
-from app.web.view_models import live_stream
-from app.web.view_models.live_stream import Follow, Followed
+from app.web.view_models import campaign_stream
+from app.web.view_models.campaign_stream import Follow, Followed
 from carriers.contract import Unknown
 from tests.app import world
 from tests.app.campaigns.rows import new_campaign, new_run
@@ -299,7 +299,7 @@ def test_the_stream_has_the_page_s_shape_and_ends_with_the_run(ready: World, sig
     assert not picture[of].over
     assert (
         picture[Followed(1, None, "vnpt")].body
-        == b'{"shape":"%s","runs":{}}' % live_stream.shape("approved", []).encode()
+        == b'{"shape":"%s","runs":{}}' % campaign_stream.shape("approved", []).encode()
     )
     assert Followed(9) not in picture
     _set(db, state="cancelled")
