@@ -2,7 +2,7 @@
 
 An answer text is a campaign without runs. Its approval signs the text and what it answers; it never changes
 afterwards: it is withdrawn, and another one entered. Its answers are campaigns of their own, one a week
-(app/campaigns/answer_runs.py).
+(app/campaigns/weekly_answers.py).
 """
 
 from __future__ import annotations

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, exists, insert, select
 
-from app.campaigns import answer_runs, answers
-from app.campaigns.answer_runs import AnswerTerms, Question
+from app.campaigns import answers, weekly_answers
+from app.campaigns.weekly_answers import AnswerTerms, Question
 from app.core import clock
 from app.core.answer_kinds import AnswerKind, Unanswered
 from app.core.reply_settings import ReplySettings
@@ -168,7 +168,7 @@ class AnswerJob:
             for part in each.rows:
                 _note(connection, part, kind, Unanswered.PART, now)
         for (kind, carrier), questions in queued.items():
-            answer_runs.add(connection, self.ledger, in_use[kind], carrier, questions, terms)
+            weekly_answers.add(connection, self.ledger, in_use[kind], carrier, questions, terms)
         if queued:
             self.db.wake(connection)
         return counts
@@ -211,7 +211,7 @@ class AnswerJob:
             return Unanswered.LISTED
         if given[row.phone] >= self.words.answers_per_day:
             return Unanswered.CEILING
-        return Unanswered.STOPPED if answer_runs.is_stopped(connection, text, row.carrier, terms) else None
+        return Unanswered.STOPPED if weekly_answers.is_stopped(connection, text, row.carrier, terms) else None
 
 
 def _may_be_written_to(connection: Connection, row: Record, kind: AnswerKind) -> bool:
