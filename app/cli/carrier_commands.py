@@ -18,7 +18,7 @@ from app.core import config
 from app.core.config import LinkSettings, Settings
 from app.core.errors import Invalid
 from app.core.phone import mask
-from app.diagnostics import carrier_totals, links, message
+from app.diagnostics import carrier_totals, link_checks, message
 from app.diagnostics import carrier_totals as own
 from app.diagnostics.message import wording
 from app.observability import logs
@@ -35,7 +35,7 @@ Day = Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="A day in Viet
 @app.command("list")
 def list_(as_json: Json = False) -> None:
     """Show the links of the settings and what can be done with each."""
-    found = links.listed(config.load())
+    found = link_checks.listed(config.load())
     columns = ("link", "carrier", "kind", "segments_per_second", "receipts", "poll", "test_numbers", "can")
     listing(found, columns, as_json)
 
@@ -46,7 +46,7 @@ def check(
     as_json: Json = False,
 ) -> None:
     """Ask whether a link works and the account is in order; sends nothing. Exit status 1 if not."""
-    found = asyncio.run(links.check(links.chosen(_settings(), name)))
+    found = asyncio.run(link_checks.check(link_checks.chosen(_settings(), name)))
     if as_json:
         typer.echo(to_json(found, indent=2).decode())
     for finding in () if as_json else found:

@@ -14,7 +14,7 @@ from app.core.config import LinkSettings
 from app.core.errors import Invalid
 from app.core.states import SENT, DeliveryState
 from app.database.models import deliveries, links, runs
-from app.diagnostics.links import reading
+from app.diagnostics.link_checks import reading
 from app.dispatch.link_store import register
 from app.receipts import failure_list
 from app.receipts.failure_list import FailureListCounts

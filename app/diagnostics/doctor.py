@@ -24,7 +24,7 @@ from app.database.models import audit as acts
 from app.database.models import links, notices, quarantine, runs, unknowns
 from app.database.sqlite_file import damaged, faults, is_shared
 from app.diagnostics import certificate
-from app.diagnostics.links import check, check_endpoints
+from app.diagnostics.link_checks import check, check_endpoints
 from app.dispatch import restore_recovery
 from app.dispatch.link_store import RESTORED, all_links
 from app.ledger import approval_digest, restore_acknowledgement

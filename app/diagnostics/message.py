@@ -17,7 +17,7 @@ from app.core.errors import Conflict, Invalid
 from app.core.phone import REASONS, mask, normalise
 from app.database.connection import Database
 from app.diagnostics import result_text
-from app.diagnostics.links import came_up, opened
+from app.diagnostics.link_checks import came_up, opened
 from app.diagnostics.test_receipts import Following, Say
 from app.dispatch import link_store
 from app.ledger.contract import Ledger, Link

@@ -1,4 +1,4 @@
-"""Resolve link names, and open one link for a short while outside any worker."""
+"""Check links for `loa carrier`: resolve their names, and open one for a short while outside any worker."""
 
 from __future__ import annotations
 
