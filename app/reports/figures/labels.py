@@ -1,4 +1,4 @@
-"""Vietnamese labels of the reports, one table per kind of cause, in the order of the forms."""
+"""Vietnamese labels of the reports: causes in the order of the forms, areas, states. Of figures: figures.py."""
 
 from __future__ import annotations
 
