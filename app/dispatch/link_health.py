@@ -155,7 +155,7 @@ def _said(ms: int | None) -> str:
     return "" if ms is None else clock.local(clock.from_ms(ms)).isoformat(timespec="seconds")
 
 
-def halt_alone(connection: Connection, link_id: int, holder: str, halted: Halted) -> bool:
+def halt_unless_up_elsewhere(connection: Connection, link_id: int, holder: str, halted: Halted) -> bool:
     """Halt the link for all, unless another process has it up: then only this one may not send.
 
     So a wrong password on one host stops no other. Return False if the link goes on elsewhere.

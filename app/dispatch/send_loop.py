@@ -31,7 +31,7 @@ from app.dispatch import link_store
 from app.dispatch.chunk_watch import ChunkWatch
 from app.dispatch.claims import Claims, SendContext
 from app.dispatch.held_chunks import HalfInFlight, HeldChunk, segments_of
-from app.dispatch.link_health import halt_alone, own_host
+from app.dispatch.link_health import halt_unless_up_elsewhere, own_host
 from app.dispatch.rate_limiter import Slot, ThrottleShare, pause_s
 from app.dispatch.run_content import ClaimedChunk, message
 from app.ledger.contract import DeliveryToSend, Link, Reservation, SubmitOutcome
@@ -143,7 +143,7 @@ class SendLoop:
             await self._sync_state(await self.context.db.insist(link_store.state, self.link.id))
             return None
         if halted is not None:
-            if not await self.context.db.insist(halt_alone, self.link.id, self.owner, halted):
+            if not await self.context.db.insist(halt_unless_up_elsewhere, self.link.id, self.owner, halted):
                 await self._stand_aside()
                 return None
         elif not await self._link_ready():

@@ -245,9 +245,11 @@ def test_a_refusal_of_one_host_halts_nobody_while_another_has_the_link_up(db: Da
     world = build(db, 1)
     refused = Halted("0x0E", "the carrier does not take the password")
     stand(db, world.link.id, LinkHealth(), UP)
-    assert not db.write(link_health.halt_alone, world.link.id, "a", refused)
+    assert not db.write(link_health.halt_unless_up_elsewhere, world.link.id, "a", refused)
     assert db.read(link_store.state, world.link.id) is LinkState.RUNNING
-    assert db.write(link_health.halt_alone, world.link.id, "b", refused)  # its own connection is no other's
+    assert db.write(
+        link_health.halt_unless_up_elsewhere, world.link.id, "b", refused
+    )  # its own connection is no other's
     assert db.read(link_store.state, world.link.id) is LinkState.HALTED
 
 
