@@ -49,14 +49,14 @@ class Inbox:
     _calls: dict[Hashable, asyncio.Future[bool]] = field(default_factory=dict)
 
     def sink(self, link: Link) -> ReceiptSink:
-        def drop(receipt: Receipt, acknowledge: Acknowledge) -> None:
+        def enqueue(receipt: Receipt, acknowledge: Acknowledge) -> None:
             if self._stopping or len(self._waiting) >= self.room:
                 acknowledge(False)
                 return
             self._waiting.append((Arrival(link, receipt), acknowledge))
             self._arrived()
 
-        return drop
+        return enqueue
 
     def _arrived(self) -> None:
         self._some.set()
