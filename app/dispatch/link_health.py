@@ -20,7 +20,7 @@ from app.observability import link_status
 from app.observability.link_status import LinkStatus, facts
 from carriers.contract import Carrier, Halted, LinkHealth, ReportsHealth
 
-SAY_EVERY_MS = 10_000  # without news; news is written at the next step
+WRITE_EVERY_MS = 10_000  # without news; news is written at the next step
 OpenLink = tuple[int, str, Carrier]  # link ID, the send loop's owner name, adapter
 _MOMENTS = ("connected_since", "lost_since", "answered_at", "refused_at", "refusing_since", "waiting_since")
 
@@ -44,13 +44,13 @@ class HealthSweep:
                 if self._is_due(owner, found):
                     due.append((link_id, owner, found))
         if due:
-            await self._db.insist(self._say, due)
+            await self._db.insist(self._write, due)
             now = clock.now_ms()
             self._said |= {owner: (found, now) for _, owner, found in due}
         return False
 
-    def _say(self, connection: Connection, due: Sequence[tuple[int, str, LinkHealth]]) -> None:
-        say(connection, due)
+    def _write(self, connection: Connection, due: Sequence[tuple[int, str, LinkHealth]]) -> None:
+        write_health(connection, due)
         if self._named is not None:
             link_store.leave(connection, self._named, own_host())
 
@@ -65,7 +65,7 @@ class HealthSweep:
             if each.name not in quiet
         )
         news = news or (found.waiting_since is None) != (before.waiting_since is None)
-        return news or not 0 <= clock.now_ms() - at < SAY_EVERY_MS
+        return news or not 0 <= clock.now_ms() - at < WRITE_EVERY_MS
 
     async def leave(self) -> None:
         """Report the links a last time, with answers since the last report, then as closed."""
@@ -75,14 +75,14 @@ class HealthSweep:
             for link_id, owner, carrier in open_links
             if isinstance(carrier, ReportsHealth)
         ]
-        await self._db.insist(_say_and_leave, found, [owner for _, owner, _ in open_links])
+        await self._db.insist(_write_and_close, found, [owner for _, owner, _ in open_links])
 
 
 def own_host() -> str:
     return socket.gethostname()[:30]
 
 
-def say(connection: Connection, found: Iterable[tuple[int, str, LinkHealth]]) -> None:
+def write_health(connection: Connection, found: Iterable[tuple[int, str, LinkHealth]]) -> None:
     now, c = shared_ms(connection), link_health.c
     for link_id, holder, health in found:
         values = _values(health, now)
@@ -124,10 +124,10 @@ def leave(connection: Connection, holders: Sequence[str]) -> None:
     connection.execute(row.values(seen_at=now - GONE_AFTER_MS, lost_since=now, **nothing))
 
 
-def _say_and_leave(
+def _write_and_close(
     connection: Connection, found: Sequence[tuple[int, str, LinkHealth]], holders: Sequence[str]
 ) -> None:
-    say(connection, found)
+    write_health(connection, found)
     leave(connection, holders)
 
 

@@ -1,4 +1,4 @@
-"""Vietnamese labels of the reports: causes in the order of the forms, areas, states. Of figures: figures.py."""
+"""Vietnamese labels of the reports: causes in the order of the forms, areas, states; figures.py has its own."""
 
 from __future__ import annotations
 

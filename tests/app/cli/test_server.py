@@ -113,7 +113,7 @@ def test_links_and_unknown_messages_are_decided_on_there(server: str, db: Databa
         pass
     db.write(link_store.halt, world.link.id, Halted("0x0E", "the password is wrong"))
     lost = LinkHealth(refused_at=clock.monotonic() - 1, lost_since=clock.monotonic() - 9, refusal="0x58")
-    db.write(link_health.say, [(world.link.id, "a", lost)])
+    db.write(link_health.write_health, [(world.link.id, "a", lost)])
     assert "the password is wrong" in said(server, "link", "list")
     (there,), (here,) = json.loads(said(server, "link", "list", "--json")), db.read(link_health.with_facts)
     assert {name: there[name] for name in link_health.SHOWN} == {

@@ -18,7 +18,7 @@ from app.database.models import link_health as table
 from app.database.models import links as links_table
 from app.dispatch import link_health, link_store
 from app.dispatch.claims import SendContext
-from app.dispatch.link_health import HealthSweep, say
+from app.dispatch.link_health import HealthSweep, write_health
 from app.dispatch.send_loop import SendLoop
 from app.observability import link_status
 from app.observability.link_status import LinkHealthState, LinkStatus, Standstill, facts
@@ -41,7 +41,7 @@ UP, LOST = LinkHealth(connected_since=0.0), LinkHealth(lost_since=0.0, refusal="
 def stand(db: Database, link: int, *found: LinkHealth) -> LinkStatus:
     """How the link stands when processes a, b ... have said these."""
     for holder, health in zip("abc", found, strict=False):
-        db.write(say, [(link, holder, health)])
+        db.write(write_health, [(link, holder, health)])
     return db.read(facts)[link]
 
 
@@ -116,7 +116,7 @@ def test_a_link_that_the_settings_no_longer_name_is_left_and_not_lost(db: Databa
 
     def left(holder: str, named: list[str], age_ms: int) -> LinkHealthState:
         db.write(lambda c: c.execute(delete(table)))
-        db.write(say, [(world.link.id, f"{holder}:1:x", UP)])
+        db.write(write_health, [(world.link.id, f"{holder}:1:x", UP)])
         db.write(lambda c: c.execute(update(table).values(seen_at=table.c.seen_at - age_ms)))
         db.write(link_store.leave, named, here)
         return db.read(facts)[world.link.id].state
@@ -141,12 +141,12 @@ def test_a_link_renamed_after_a_long_standstill_is_left_and_its_rate_counts_no_m
 ) -> None:
     """Loa stood still for longer than rows of processes are kept, then began with another name."""
     world = build(db, 1)
-    db.write(say, [(world.link.id, f"{host or link_health.own_host()}:1:x", UP)])
+    db.write(write_health, [(world.link.id, f"{host or link_health.own_host()}:1:x", UP)])
     db.write(lambda c: c.execute(update(table).values(seen_at=table.c.seen_at - days * 86_400_000)))
     renamed = link_store.LinkRecord("viettel-2", "viettel", "viettel-2", 100.0, ReceiptLevel.HANDSET)
     link = db.write(link_store.register, renamed)
     for _ in range(2):
-        db.write(say, [(link.id, f"{link_health.own_host()}:2:x", UP)])
+        db.write(write_health, [(link.id, f"{link_health.own_host()}:2:x", UP)])
         db.write(link_store.leave, ["viettel-2"], link_health.own_host())
     assert db.read(facts)[world.link.id].state is LinkHealthState.LEFT
     assert db.read(_rates)["viettel"].segments_per_second == 100.0
@@ -159,7 +159,7 @@ def test_a_link_that_no_process_has_had_for_long_is_away_and_its_rate_counts_no_
     stand(db, world.link.id, UP)
     db.write(lambda c: c.execute(update(table).values(seen_at=table.c.seen_at - 8 * 86_400_000)))
     other = link_store.LinkRecord("viettel-2", "viettel", "viettel-2", 100.0, ReceiptLevel.HANDSET)
-    db.write(say, [(db.write(link_store.register, other).id, "b", UP)])
+    db.write(write_health, [(db.write(link_store.register, other).id, "b", UP)])
     assert link_status.is_away(db.read(facts)[world.link.id])
     assert db.read(_rates)["viettel"].segments_per_second == 100.0
 
@@ -183,7 +183,7 @@ def test_a_process_that_is_gone_has_the_link_no_more(db: Database) -> None:
     found = db.read(facts)[world.link.id]
     assert (found.state, found.processes, found.connected_since) == (LinkHealthState.CLOSED, 0, None)
     assert found.lost_since is not None
-    db.write(say, [(world.link.id, "b", UP)])
+    db.write(write_health, [(world.link.id, "b", UP)])
     db.write(link_health.leave, ["b"])
     assert db.read(facts)[world.link.id].state is LinkHealthState.CLOSED
 
@@ -202,7 +202,7 @@ async def test_a_link_that_was_closed_in_order_says_when_and_which_answer_was_it
     assert opened <= found.lost_since <= closed
     assert found.answered_at is not None
     assert opened - 1000 <= found.answered_at <= closed + 1000
-    db.write(say, [(world.link.id, "b", UP)])
+    db.write(write_health, [(world.link.id, "b", UP)])
     assert db.read(facts)[world.link.id].state is LinkHealthState.CONNECTED
 
 
@@ -210,7 +210,7 @@ def test_rows_of_processes_that_are_long_gone_are_forgotten(db: Database) -> Non
     world = build(db, 1)
     stand(db, world.link.id, UP)
     db.write(lambda c: c.execute(update(table).values(seen_at=table.c.seen_at - 8 * 86_400_000)))
-    db.write(say, [(world.link.id, "b", UP)])
+    db.write(write_health, [(world.link.id, "b", UP)])
     assert db.read(lambda c: c.execute(select(table.c.holder)).scalars().all()) == ["b"]
 
 
@@ -247,9 +247,8 @@ def test_a_refusal_of_one_host_halts_nobody_while_another_has_the_link_up(db: Da
     stand(db, world.link.id, LinkHealth(), UP)
     assert not db.write(link_health.halt_unless_up_elsewhere, world.link.id, "a", refused)
     assert db.read(link_store.state, world.link.id) is LinkState.RUNNING
-    assert db.write(
-        link_health.halt_unless_up_elsewhere, world.link.id, "b", refused
-    )  # its own connection is no other's
+    # Its own connection is no other's.
+    assert db.write(link_health.halt_unless_up_elsewhere, world.link.id, "b", refused)
     assert db.read(link_store.state, world.link.id) is LinkState.HALTED
 
 
