@@ -372,7 +372,7 @@ def rates(of: LinksNow) -> dict[str, Rate]:
     """Return the rate of the links by carrier, whatever runs share them."""
     found = dict[str, Rate]()
     for link in of.rows:
-        if of.status[link.id].state is link_status.LinkHealthState.LEFT:
+        if of.status[link.id].state is link_status.LinkHealthState.REMOVED:
             continue
         have, halted = found.get(link.carrier, _NO_LINK), link.state == LinkState.HALTED
         away = not halted and link_status.is_away(of.status[link.id])

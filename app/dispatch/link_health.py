@@ -52,7 +52,7 @@ class HealthSweep:
     def _write(self, connection: Connection, due: Sequence[tuple[int, str, LinkHealth]]) -> None:
         write_health(connection, due)
         if self._named is not None:
-            link_store.leave(connection, self._named, own_host())
+            link_store.mark_removed(connection, self._named, own_host())
 
     def _is_due(self, owner: str, found: LinkHealth) -> bool:
         if owner not in self._said:
@@ -67,7 +67,7 @@ class HealthSweep:
         news = news or (found.waiting_since is None) != (before.waiting_since is None)
         return news or not 0 <= clock.now_ms() - at < WRITE_EVERY_MS
 
-    async def leave(self) -> None:
+    async def close(self) -> None:
         """Report the links a last time, with answers since the last report, then as closed."""
         open_links = list(self._links())
         found = [
@@ -113,7 +113,7 @@ def _values(health: LinkHealth, now: int) -> dict[str, object]:
     return values
 
 
-def leave(connection: Connection, holders: Sequence[str]) -> None:
+def mark_closed(connection: Connection, holders: Sequence[str]) -> None:
     """Mark the links of these holders as closed from now on.
 
     seen_at is set back, so that nobody waits for the process; lost_since has the moment.
@@ -128,7 +128,7 @@ def _write_and_close(
     connection: Connection, found: Sequence[tuple[int, str, LinkHealth]], holders: Sequence[str]
 ) -> None:
     write_health(connection, found)
-    leave(connection, holders)
+    mark_closed(connection, holders)
 
 
 # Fields of health that lists show of a link.

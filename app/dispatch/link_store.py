@@ -77,7 +77,7 @@ def _note_level(connection: Connection, link_id: int, level: int) -> None:
         connection.execute(insert_new(connection, link_levels).values(row))
 
 
-def leave(connection: Connection, named: Collection[str], host: str) -> None:
+def mark_removed(connection: Connection, named: Collection[str], host: str) -> None:
     """Mark the links that this host had open last and its settings no longer name, if nobody has them open.
 
     What another host opened last may be in that host's settings, as long as that host reports anything at

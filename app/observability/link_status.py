@@ -25,7 +25,7 @@ class LinkHealthState(StrEnum):
     LOST = "lost"
     UNTRIED = "untried"  # open, but nothing has been sent yet (HTTP)
     CLOSED = "closed"  # no process has it open
-    LEFT = "left"  # removed from the settings, and no process has it open
+    REMOVED = "left"  # removed from the settings, and no process has it open
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +147,7 @@ def _combined(rows: Sequence[Row[tuple[object, ...]]], now: int, left_at: int | 
     elif state is LinkHealthState.CONNECTED and waiting is not None:
         state = LinkHealthState.WAITING
     if state is LinkHealthState.CLOSED and left_at is not None:
-        state = LinkHealthState.LEFT
+        state = LinkHealthState.REMOVED
     refused = max((row for row in rows if row.refused_at), key=lambda row: row.refused_at, default=None)
     # Who closed the link in order said when; of who died the last report is all there is.
     newest_gone = max((max(row.seen_at, row.lost_since or 0) for row in rows), default=None)
@@ -196,7 +196,7 @@ def standstills(of: LinksNow) -> dict[str, Standstill]:
     going, found = set[str](), dict[str, Standstill]()
     for link in of.rows:
         status, halted = of.status[link.id], link.state == LinkState.HALTED
-        if status.state is LinkHealthState.LEFT:
+        if status.state is LinkHealthState.REMOVED:
             continue
         if halted:
             found.setdefault(link.carrier, Standstill(link.name, None, link.changed_at))

@@ -167,7 +167,7 @@ class Worker:
             self.inbox.stop()
             self.inbound.stop()
             ends += await asyncio.gather(*background, return_exceptions=True)
-            ends += await asyncio.gather(self._health.leave(), return_exceptions=True)
+            ends += await asyncio.gather(self._health.close(), return_exceptions=True)
         self._raise_failures(ends)
 
     def _supervised(self, works: Mapping[str, Work]) -> list[asyncio.Task[None]]:

@@ -42,7 +42,7 @@ STANDS: dict[LinkHealthState, tuple[str, Said]] = {
     LinkHealthState.LOST: ("bad", say("no connection")),
     LinkHealthState.UNTRIED: ("off", say("nothing sent yet")),
     LinkHealthState.CLOSED: ("off", say("opened by no process")),
-    LinkHealthState.LEFT: ("off", say("no longer in the settings")),
+    LinkHealthState.REMOVED: ("off", say("no longer in the settings")),
 }
 # Up, and yet nothing gets through.
 _STANDING = (LinkHealthState.HELD, LinkHealthState.WAITING, LinkHealthState.REFUSING)
@@ -130,5 +130,5 @@ def _view(row: Row[Any], link: LinkStatus) -> LinkPageView:
         "bad" if link_status.is_away(link) else STANDS[link.state][0],
         STANDS[link.state][1],
         traffic_light.ADVICE[STOPS[link.state]] if link_status.is_away(link) else None,
-        link.state is LinkHealthState.LEFT,
+        link.state is LinkHealthState.REMOVED,
     )

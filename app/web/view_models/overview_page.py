@@ -177,7 +177,7 @@ def scene(connection: Connection, carrier: str | None) -> OverviewView:
         halted=[
             HaltedLink(row.id, row.name, row.carrier, row.code, row.reason)
             for row in own_links
-            if row.state == LinkState.HALTED and known[row.id].state is not links.LinkHealthState.LEFT
+            if row.state == LinkState.HALTED and known[row.id].state is not links.LinkHealthState.REMOVED
         ],
         away=_away_links(own_links, known),
         remarked=[

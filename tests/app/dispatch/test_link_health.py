@@ -118,13 +118,13 @@ def test_a_link_that_the_settings_no_longer_name_is_left_and_not_lost(db: Databa
         db.write(lambda c: c.execute(delete(table)))
         db.write(write_health, [(world.link.id, f"{holder}:1:x", UP)])
         db.write(lambda c: c.execute(update(table).values(seen_at=table.c.seen_at - age_ms)))
-        db.write(link_store.leave, named, here)
+        db.write(link_store.mark_removed, named, here)
         return db.read(facts)[world.link.id].state
 
     assert left(here, ["viettel-1"], 31_000) is LinkHealthState.CLOSED
     assert left(here, ["viettel-2"], 0) is LinkHealthState.CONNECTED
     assert left(other, ["viettel-2"], 31_000) is LinkHealthState.CLOSED  # its own settings may name it
-    assert left(here, ["viettel-2"], 31_000) is LinkHealthState.LEFT
+    assert left(here, ["viettel-2"], 31_000) is LinkHealthState.REMOVED
     assert not link_status.is_away(db.read(facts)[world.link.id])
     assert db.read(_standstills) == {}
     assert "viettel-1" not in "".join(
@@ -147,8 +147,8 @@ def test_a_link_renamed_after_a_long_standstill_is_left_and_its_rate_counts_no_m
     link = db.write(link_store.register, renamed)
     for _ in range(2):
         db.write(write_health, [(link.id, f"{link_health.own_host()}:2:x", UP)])
-        db.write(link_store.leave, ["viettel-2"], link_health.own_host())
-    assert db.read(facts)[world.link.id].state is LinkHealthState.LEFT
+        db.write(link_store.mark_removed, ["viettel-2"], link_health.own_host())
+    assert db.read(facts)[world.link.id].state is LinkHealthState.REMOVED
     assert db.read(_rates)["viettel"].segments_per_second == 100.0
     assert db.read(lambda c: c.execute(select(table.c.link_id)).scalars().all()) == [link.id]
 
@@ -184,7 +184,7 @@ def test_a_process_that_is_gone_has_the_link_no_more(db: Database) -> None:
     assert (found.state, found.processes, found.connected_since) == (LinkHealthState.CLOSED, 0, None)
     assert found.lost_since is not None
     db.write(write_health, [(world.link.id, "b", UP)])
-    db.write(link_health.leave, ["b"])
+    db.write(link_health.mark_closed, ["b"])
     assert db.read(facts)[world.link.id].state is LinkHealthState.CLOSED
 
 
@@ -194,7 +194,7 @@ async def test_a_link_that_was_closed_in_order_says_when_and_which_answer_was_it
     await sweep.step()
     opened = db.write(shared_ms)
     carrier.answered()  # by itself no news
-    await sweep.leave()
+    await sweep.close()
     closed = db.write(shared_ms)
     found = db.read(facts)[world.link.id]
     assert found.state is LinkHealthState.CLOSED
@@ -262,7 +262,7 @@ async def test_a_host_with_a_wrong_password_stands_aside_and_halts_once_it_is_al
     try:
         await asyncio.sleep(0.5)
         assert db.read(link_store.state, world.link.id) is LinkState.RUNNING
-        db.write(link_health.leave, ["a"])
+        db.write(link_health.mark_closed, ["a"])
         await until(lambda: db.read(link_store.state, world.link.id) is LinkState.HALTED)
     finally:
         loop.stop()

@@ -8,7 +8,7 @@ from app.core import clock
 from app.database.connection import Database
 from app.database.models import runs
 from app.dispatch import link_store
-from app.dispatch.link_health import leave, write_health
+from app.dispatch.link_health import mark_closed, write_health
 from app.dispatch.run_content import run_contents
 from carriers.contract import LinkHealth, ReceiptLevel
 from tests.app.world import build
@@ -28,6 +28,6 @@ def test_a_link_that_was_renamed_takes_no_part_of_a_run_s_own_rate(db: Database)
     assert share(db) == 0.125, "nobody has spoken of any link yet"
     db.write(write_health, [(world.link.id, "a", LinkHealth()), (old.id, "a", LinkHealth())])
     assert share(db) == 0.125
-    db.write(leave, ["a"])
+    db.write(mark_closed, ["a"])
     db.write(write_health, [(world.link.id, "b", LinkHealth())])
     assert share(db) == 0.5
