@@ -1,4 +1,4 @@
-"""Vietnamese labels of the reports: causes in the order of the forms, areas, states; figures.py has its own."""
+"""Vietnamese labels of the reports: causes in the order of the forms, areas, states. Figures: figures.py."""
 
 from __future__ import annotations
 
