@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.receipts.webhook_calls import Door, answer
+from app.receipts.webhook_calls import WebhookPath, answer
 from carriers.contract import WebhookAnswer
 
 _PREFIX = "/webhooks/"
@@ -40,12 +40,12 @@ class PlainRoute:
         self.kinds = tuple(self.handlers)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        door = _door(scope)
-        if door is None:
+        called = _webhook_path(scope)
+        if called is None:
             await self.app(scope, receive, send)
             return
         try:
-            said = await answer(self.owner.state, scope, receive, door)
+            said = await answer(self.owner.state, scope, receive, called)
         except self.kinds as error:
             await self._problem(scope, receive, error)(scope, receive, send)
             return
@@ -58,7 +58,7 @@ class PlainRoute:
         return self.handlers[kind](Request(scope, receive), error)
 
 
-def _door(scope: Scope) -> Door | None:
+def _webhook_path(scope: Scope) -> WebhookPath | None:
     """Return what the path names, as the framework would match it; None for what it has to answer."""
     if scope["type"] != "http" or scope["method"] not in _METHODS or scope.get("root_path"):
         return None
@@ -68,7 +68,7 @@ def _door(scope: Scope) -> Door | None:
     steps = path[len(_PREFIX) :].split("/")
     if len(steps) not in (2, 3) or "" in steps:
         return None
-    return Door(*steps)
+    return WebhookPath(*steps)
 
 
 @lru_cache(maxsize=64)

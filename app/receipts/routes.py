@@ -76,16 +76,16 @@ router = Routes(tags=["webhooks"])
 
 async def receive(request: Request, carrier: str, link: str) -> Response:
     """Take a carrier's receipts; whatever is answered with 200 has been committed."""
-    return await _answer(request, webhook_calls.Door(carrier, link))
+    return await _answer(request, webhook_calls.WebhookPath(carrier, link))
 
 
 async def receive_by_token(request: Request, carrier: str, link: str, token: str) -> Response:
     """Take a carrier's receipts, as above; the token is a step of the path, never of the query."""
-    return await _answer(request, webhook_calls.Door(carrier, link, token))
+    return await _answer(request, webhook_calls.WebhookPath(carrier, link, token))
 
 
-async def _answer(request: Request, door: webhook_calls.Door) -> Response:
-    said = await webhook_calls.answer(request.app.state, request.scope, request.receive, door)
+async def _answer(request: Request, path: webhook_calls.WebhookPath) -> Response:
+    said = await webhook_calls.answer(request.app.state, request.scope, request.receive, path)
     return Response(said.body, headers={"Content-Type": said.content_type})
 
 

@@ -26,7 +26,7 @@ _FAULTS_SHOWN = 20  # the rest is counted
 _PLAIN = ("", "identity")
 
 
-class Stranger(Forbidden):
+class WebhookRefused(Forbidden):
     """A webhook without the credentials of its link, with wrong ones, or for a link that is not there: the
     answer is the same, so that nobody learns which links exist. docs/webhooks.md says what can be wrong.
     """
@@ -61,7 +61,7 @@ class Busy(DatabaseUnavailable):
     slug, title = "receipts-busy", "Receipts can't be taken now"
 
 
-class Door(NamedTuple):
+class WebhookPath(NamedTuple):
     """What a webhook's path names; token: "" if it has none."""
 
     carrier: str
@@ -69,15 +69,15 @@ class Door(NamedTuple):
     token: str = ""
 
 
-async def answer(state: State, scope: Scope, receive: Receive, door: Door) -> WebhookAnswer:
+async def answer(state: State, scope: Scope, receive: Receive, path: WebhookPath) -> WebhookAnswer:
     """Take a carrier's receipts; whatever gets an answer has been committed. state: the application's."""
     reception: WebhookHandler = state.reception
     metrics: Metrics = state.metrics
-    hook, asked = await known(state, scope, receive, door)
+    hook, asked = await known(state, scope, receive, path)
     if asked.headers.get("content-encoding", "").lower() not in _PLAIN:
         raise Encoded("Send the body as it is, without Content-Encoding.")
-    take = partial(_take, reception, metrics, (door.link, hook, asked))
-    if await reception.once(door.link, hook, asked, take) is None:
+    take = partial(_take, reception, metrics, (path.link, hook, asked))
+    if await reception.once(path.link, hook, asked, take) is None:
         metrics.webhook("repeated")
     return hook.acknowledgement
 
@@ -98,14 +98,14 @@ async def _take(
 
 
 async def known(
-    state: State, scope: Scope, receive: Receive, door: Door
+    state: State, scope: Scope, receive: Receive, path: WebhookPath
 ) -> tuple[WebhookReceipts, WebhookRequest]:
-    """Return the link's webhook and the call. Raises Stranger unless its carrier calls.
+    """Return the link's webhook and the call. Raises WebhookRefused unless its carrier calls.
 
     Everything else is checked before a byte of the body is read.
     """
     reception: WebhookHandler = state.reception
-    carrier, link, token = door
+    carrier, link, token = path
     head = _head(scope, reception, token)
     caller = reception.caller(carrier, link, head.peer)
     _slow_down(state.metrics, reception.refused.wait(caller))
@@ -122,7 +122,7 @@ async def known(
             raise _wrong_clock(ahead_s)
     reception.refused.take(caller)
     state.metrics.webhook("refused")
-    raise Stranger("These are not the credentials of this webhook, or there is no such link.")
+    raise WebhookRefused("These are not the credentials of this webhook, or there is no such link.")
 
 
 def _wrong_clock(ahead_s: int) -> WrongClock:

@@ -21,7 +21,7 @@ from app.observability import logs
 from app.observability.metrics import Metrics
 from app.receipts.receipt_writer import Inbox
 from app.receipts.routes import router
-from app.receipts.webhook_calls import Door, known
+from app.receipts.webhook_calls import WebhookPath, known
 from app.runtime.api_app import create_app
 from app.runtime.http_server import listen, server_of
 from app.runtime.webhooks import reception
@@ -88,7 +88,7 @@ class Bare:
 @router.post("/webhooks/{carrier}/{link}/empty/post", name="post_webhook", include_in_schema=False)
 async def _empty(request: Request, carrier: str, link: str) -> Response:
     """The same framework, the same authentication, the same answer; nothing read, nothing written."""
-    hook, _ = await known(request.app.state, request.scope, request.receive, Door(carrier, link))
+    hook, _ = await known(request.app.state, request.scope, request.receive, WebhookPath(carrier, link))
     return Response(hook.acknowledgement.body, headers={"Content-Type": hook.acknowledgement.content_type})
 
 
