@@ -50,7 +50,7 @@ RESENT = "unknown.resend"  # an audit action; `n` in its detail counts messages
 
 
 # `Extra` holds what tallies cannot tell: deferrals, messages sent again, partly delivered or ported.
-def beside(connection: Connection, scope: Scope, cutoff_ms: int, back: Past) -> Extra:
+def extra_figures(connection: Connection, scope: Scope, cutoff_ms: int, back: Past) -> Extra:
     d = deliveries.c
     some_part = (d.state.not_in(RECEIVED), d.delivered + d.relayed > 0)
     partly = select(func.count()).where(*scope.within(deliveries), *some_part)
@@ -189,7 +189,7 @@ def _build(connection: Connection, of: Scope, cutoff_ms: int, *, brief: bool = F
     areas = areas_of(counts, on)
     outside = sum(batch.lines - batch.accepted for batch in of.batches)
     sent = (timeline.whole if brief else timeline.flow)(connection, of, cutoff_ms, back)
-    extra = Extra() if brief else beside(connection, of, cutoff_ms, back)
+    extra = Extra() if brief else extra_figures(connection, of, cutoff_ms, back)
     report = CarrierReport(
         header=scope.header(connection, of, cutoff_ms),
         general=sum((row.figures for row in areas), Figures(eligible=outside, excluded=outside)),

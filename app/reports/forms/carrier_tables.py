@@ -148,7 +148,7 @@ def _general(report: CarrierReport) -> ReportTable:
         TableColumn("n", "Số lượng", CellKind.COUNT, 14),
         TableColumn("ratio", "Tỷ lệ so với đã gửi (%)", CellKind.RATIO, 14),
     )
-    rows = (*_before(report.general, report.excluded), *_outcomes(report), *_beside(report))
+    rows = (*_before(report.general, report.excluded), *_outcomes(report), *_extra_rows(report))
     source = measured(report.header.receipt_level)
     return ReportTable("Biểu 1", "Biểu 1 – Kết quả chung", columns, rows, source)
 
@@ -195,7 +195,7 @@ def _outcomes(report: CarrierReport) -> list[TableRow]:
     return [*rows, TableRow("written_off", written_off)]
 
 
-def _beside(report: CarrierReport) -> list[TableRow]:
+def _extra_rows(report: CarrierReport) -> list[TableRow]:
     g, extra, level = report.general, report.extra, report.header.receipt_level
     resent = extra.resent if extra.resent is not None else "theo đợt"
     shares = cells(g, level)
