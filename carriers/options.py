@@ -28,17 +28,17 @@ class Adapter(NamedTuple):
     canonical: Callable[[LinkOptions], Callable[[str], str]] | None = None
 
 
-def by(read: Read, *, says: bool = False) -> Mapping[str, Any]:
+def by(read: Read, *, content: bool = False) -> Mapping[str, Any]:
     """Return field metadata with the reader of one setting.
 
-    says: the setting changes what is sent or as whom, so an approval covers its value.
+    content: the setting changes what is sent or as whom, so an approval covers its value.
     """
-    return {"read": read, "says": says}
+    return {"read": read, "content": content}
 
 
-def saying(settings: type, options: Mapping[str, object]) -> dict[str, object]:
+def content_options(settings: type, options: Mapping[str, object]) -> dict[str, object]:
     """Return the options that change what is sent or as whom."""
-    names = {each.name for each in fields(settings) if each.metadata.get("says")}
+    names = {each.name for each in fields(settings) if each.metadata.get("content")}
     return {name: value for name, value in options.items() if name in names}
 
 

@@ -9,7 +9,7 @@ from importlib.metadata import entry_points
 
 from carriers.contract import Carrier, LinkError, LinkOptions, WebhookReceipts
 from carriers.options import Adapter
-from carriers.options import saying as options_that_say
+from carriers.options import content_options as own_content_options
 
 GROUP = "loa.carriers"
 # Our own adapters, one line each: the kind in the settings, which is also the folder. Imported when needed.
@@ -53,10 +53,10 @@ def canonical(kind: str, link: LinkOptions) -> Callable[[str], str] | None:
     return None if make is None else make(link)
 
 
-def saying(kind: str, options: Mapping[str, object]) -> dict[str, object]:
+def content_options(kind: str, options: Mapping[str, object]) -> dict[str, object]:
     """Return the options that change what is sent or as whom; for third-party kinds all but credentials."""
     if kind in OWN:
-        return options_that_say(adapter(kind).settings, options)
+        return own_content_options(adapter(kind).settings, options)
     return {name: value for name, value in options.items() if not _SECRET.search(name)}
 
 

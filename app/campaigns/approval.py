@@ -22,7 +22,7 @@ from app.ledger.approval_digest import (
     holds,
     is_stamped,
     last_decision,
-    saying_of_links,
+    link_contents,
     stamp,
 )
 from app.ledger.recordings import recordings_of
@@ -164,7 +164,7 @@ def write(connection: Connection, campaign_id: int, who: str, **decision: Any) -
     if row["decision"] != "approved":
         row["links"] = None
     elif "links" not in row:
-        row["links"] = saying_of_links(connection, campaign_id)
+        row["links"] = link_contents(connection, campaign_id)
     row["content"] = None if row["decision"] == "voided" else content(connection, campaign_id)
     connection.execute(insert(approvals).values(row | {"stamp": stamp(connection, row)}))
     told = {name: value for name, value in decision.items() if name != "links"}
@@ -203,7 +203,7 @@ def sign(connection: Connection, campaign_id: int, digest: str, who: str) -> Non
     Raises Conflict unless the last decision is such an approval with this digest.
     """
     last = last_decision(connection, campaign_id)
-    now = saying_of_links(connection, campaign_id)
+    now = link_contents(connection, campaign_id)
     waits = last is not None and (last.stamp is None or (is_stamped(connection, last) and last.links != now))
     if last is None or last.decision != "approved" or not waits or last.digest != digest:
         raise Conflict(f"Campaign {campaign_id} has no approval of this digest that waits for its stamp.")

@@ -40,7 +40,7 @@ class LinkRecord:
     receipt_level: ReceiptLevel
     one_receipt: bool = False
     account: str | None = None  # where it connects and as whom, independent of its name
-    says: str | None = None  # hash of what its settings make of a text
+    content_hash: str | None = None  # hash of what its settings make of a text
 
 
 def register(connection: Connection, link: LinkRecord) -> Link:
@@ -53,7 +53,7 @@ def register(connection: Connection, link: LinkRecord) -> Link:
         "receipt_level": int(link.receipt_level),
         "one_receipt": link.one_receipt,
         "account": link.account,
-        "says": link.says,
+        "says": link.content_hash,
         "left_at": None,
     }
     new = {"name": link.name, "group_id": 0, "state": LinkState.RUNNING.value, "changed_at": clock.now_ms()}
@@ -65,7 +65,7 @@ def register(connection: Connection, link: LinkRecord) -> Link:
         known = connection.execute(own).scalar_one()
     _note_level(connection, known, int(link.receipt_level))
     group = _regroup(connection, link.carrier)[known]
-    return Link(known, link.name, link.carrier, group, link.one_receipt, link.says or "")
+    return Link(known, link.name, link.carrier, group, link.one_receipt, link.content_hash or "")
 
 
 def _note_level(connection: Connection, link_id: int, level: int) -> None:

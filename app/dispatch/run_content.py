@@ -62,13 +62,13 @@ def run_contents(
     connection: Connection,
     carrier: str,
     now: datetime,
-    says: str = "",
+    content_hash: str = "",
     among: Collection[int] | None = None,
 ) -> list[RunContent]:
     """Return the carrier's running runs (of `among`) within their sending hours, most urgent first.
 
     Pauses a run whose campaign differs by a byte from what was approved, or whose text this link's settings
-    (`says`) would change differently than at approval.
+    (`content_hash`) would change differently than at approval.
     """
     found = []
     given: dict[str, Any] = {"carrier": carrier, "gone": clock.to_ms(now) - LINK_GONE_AFTER_MS}
@@ -88,7 +88,7 @@ def run_contents(
         if decision is None or not approval_digest.is_ordered(connection, row.run_id):
             stop(connection, row.run_id, row.id)
             continue
-        if not approval_digest.covers(decision, carrier, says):
+        if not approval_digest.covers(decision, carrier, content_hash):
             stop(connection, row.run_id, row.id, why=_OTHER_LINK)
             continue
         mark = f"{_base36(row.created_at)}-{row.id}"
@@ -224,7 +224,7 @@ def claim(
         link_store.halt(connection, link.id, link_store.RESTORED)
         return LinkState.HALTED
     now = clock.from_ms(ledger.now_ms(connection))
-    able = run_contents(connection, link.carrier, now, link.says, among)
+    able = run_contents(connection, link.carrier, now, link.content_hash, among)
     open_now = {script.run_id: script for script in able}
     lease = ledger.claim(connection, link, list(open_now), owner, lease_s)
     if lease is None:

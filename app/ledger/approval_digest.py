@@ -151,22 +151,22 @@ def _signed(decision: Mapping[str, Any]) -> bytes:
     return canonical({name: decision[name] for name in _SIGNED} | links)
 
 
-def saying_of_links(connection: Connection, campaign_id: int) -> dict[str, list[str]] | None:
+def link_contents(connection: Connection, campaign_id: int) -> dict[str, list[str]] | None:
     """Return what each carrier's links make of a text, as far as any was ever open; None if none was."""
     own = select(runs.c.carrier).where(runs.c.campaign_id == campaign_id)
     answer = select(campaigns.c.id).where(campaigns.c.id == campaign_id, campaigns.c.answers_to.is_not(None))
     own_links = or_(links.c.carrier.in_(own), answer.exists())  # an answer goes out over any carrier
     query = select(links.c.carrier, links.c.says).where(own_links, links.c.says.is_not(None))
     found: dict[str, list[str]] = {}
-    for carrier, says in connection.execute(query.distinct().order_by(links.c.carrier, links.c.says)):
-        found.setdefault(carrier, []).append(says)
+    for carrier, content_hash in connection.execute(query.distinct().order_by(links.c.carrier, links.c.says)):
+        found.setdefault(carrier, []).append(content_hash)
     return found or None
 
 
-def covers(decision: Record, carrier: str, says: str) -> bool:
+def covers(decision: Record, carrier: str, content_hash: str) -> bool:
     """Return whether this link makes of the text what some link of its carrier did at the approval."""
     then = (decision.links or {}).get(carrier)
-    return not says or not then or says in then
+    return not content_hash or not then or content_hash in then
 
 
 def _is_last_in_audit(connection: Connection, decision: Record) -> bool:

@@ -59,7 +59,7 @@ class Link:
     """A link as the ledger knows it. Links whose receipts may arrive on each other share a `group_id`.
 
     one_receipt: the carrier gives one reference and one receipt per message, whatever its number of parts.
-    says: hash of what the link's settings make of a text; empty if unknown.
+    content_hash: hash of what the link's settings make of a text; empty if unknown.
     """
 
     id: int
@@ -67,7 +67,7 @@ class Link:
     carrier: str
     group_id: int
     one_receipt: bool = False
-    says: str = ""
+    content_hash: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -327,13 +327,13 @@ def facts(name: str, link: LinkSettings, carrier: Carrier) -> link_store.LinkRec
         carrier.receipt_level,
         limits.one_receipt,
         account(link),
-        says(link),
+        content_hash(link),
     )
 
 
-def says(link: LinkSettings) -> str:
+def content_hash(link: LinkSettings) -> str:
     """Return a hash of what the link's settings make of a text: an approval holds only for that."""
-    own = registry.saying(link.kind, link.model_extra or {})
+    own = registry.content_options(link.kind, link.model_extra or {})
     content = json.dumps({"kind": link.kind} | own, sort_keys=True, default=str)
     return hashlib.sha256(content.encode()).hexdigest()
 

@@ -42,10 +42,10 @@ class MobifoneSettings(HttpSettings):
     user: str = field(metadata=by(string(64, 1)))
     # POST keeps the password and the session out of URLs, which proxies and servers log.
     method: str = field(default="POST", metadata=by(one_of("POST", "GET")))
-    bind_mode: str = field(default="T", metadata=by(string(32, 1), says=True))
+    bind_mode: str = field(default="T", metadata=by(string(32, 1), content=True))
     # One client keeps a session for five minutes (M5); MobiFone's own limit is not documented.
     session_s: float = field(default=300.0, metadata=by(seconds(0.05, 86_400)))
-    ucs2: bool = field(default=True, metadata=by(flag, says=True))
+    ucs2: bool = field(default=True, metadata=by(flag, content=True))
     statuses: Mapping[str, Refusal] = field(default_factory=dict, metadata=by(_statuses))
     receipt_level: ReceiptLevel = field(default=ReceiptLevel.NONE, metadata=by(level))
     login_tries: int = field(default=2, metadata=by(whole(1, 10)))

@@ -69,17 +69,17 @@ class SmppSettings:
     reconnect_max_s: float = field(default=8.0, metadata=by(seconds(0.01, 600)))
     # The longest pause between tries of a refused bind, and between probes of an unanswered link.
     probe_max_s: float = field(default=60.0, metadata=by(seconds(0.01, 3600)))
-    source_ton: int = field(default=5, metadata=by(whole(0, 255), says=True))
-    source_npi: int = field(default=0, metadata=by(whole(0, 255), says=True))
+    source_ton: int = field(default=5, metadata=by(whole(0, 255), content=True))
+    source_npi: int = field(default=0, metadata=by(whole(0, 255), content=True))
     dest_ton: int = field(default=1, metadata=by(whole(0, 255)))
     dest_npi: int = field(default=1, metadata=by(whole(0, 255)))
-    service_type: str = field(default="", metadata=by(string(5), says=True))
+    service_type: str = field(default="", metadata=by(string(5), content=True))
     validity: str = field(default="none", metadata=by(one_of("none", "relative")))
     long_text: str = field(default="udh", metadata=by(one_of("udh", "sar", "udh+sar", "payload")))
-    ucs2: bool = field(default=True, metadata=by(flag, says=True))
-    gsm_data_coding: int = field(default=0, metadata=by(whole(0, 255), says=True))
+    ucs2: bool = field(default=True, metadata=by(flag, content=True))
+    gsm_data_coding: int = field(default=0, metadata=by(whole(0, 255), content=True))
     # How the carrier reads data_coding 0: differs for @ $ _ and the brackets.
-    gsm_alphabet: str = field(default="gsm7", metadata=by(one_of("gsm7", "latin1"), says=True))
+    gsm_alphabet: str = field(default="gsm7", metadata=by(one_of("gsm7", "latin1"), content=True))
     max_segments: int = field(default=10, metadata=by(whole(1, 255)))
     # Retries of a part refused for now while others of its message were taken, and the first pause.
     part_retries: int = field(default=5, metadata=by(whole(0, 20)))

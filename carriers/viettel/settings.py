@@ -81,15 +81,15 @@ class ViettelSettings(HttpSettings):
     """Validated settings of one link; the password never shows in its repr."""
 
     user: str = field(metadata=by(string(64, 1)))
-    cp_code: str = field(metadata=by(string(64, 1), says=True))
+    cp_code: str = field(metadata=by(string(64, 1), content=True))
     operation: str = field(default=LIST, metadata=by(one_of(LIST, ONE, WITH_RECEIPT)))
     per_submit: int = field(default=50, metadata=by(whole(1, 1000)))
     msg_id: str = field(default="key", metadata=by(one_of("key", "number")))
     request_id: str = field(default="1", metadata=by(_digits))
-    command_code: str = field(default="bulksms", metadata=by(string(32, 1), says=True))
+    command_code: str = field(default="bulksms", metadata=by(string(32, 1), content=True))
     max_bytes: int = field(default=480, metadata=by(whole(1, 10_000)))
-    accented: bool = field(default=True, metadata=by(flag, says=True))
-    plain_type: str = field(default="0", metadata=by(one_of("0", "F"), says=True))
+    accented: bool = field(default=True, metadata=by(flag, content=True))
+    plain_type: str = field(default="0", metadata=by(one_of("0", "F"), content=True))
     messages: Mapping[str, Refusal] = field(default_factory=dict, metadata=by(_messages))
     # Later queries. None of this is evidenced, so the contract must state it.
     receipt_level: ReceiptLevel = field(default=ReceiptLevel.NONE, metadata=by(level))

@@ -60,11 +60,11 @@ class VnptSettings(HttpSettings):
     user: str = field(metadata=by(string(64, 1)))  # APIUSER
     portal_user: str = field(metadata=by(string(64, 1)))  # USERNAME
     agent_id: str = field(metadata=by(_id))
-    contract_id: str = field(metadata=by(_id, says=True))
-    label_id: str = field(metadata=by(_id, says=True))
-    label: str = field(metadata=by(string(11, 1), says=True))  # the sender ID that label_id stands for
-    traffic: str = field(metadata=by(one_of(CSKH, QC), says=True))
-    templates: tuple[Template, ...] = field(metadata=by(_templates, says=True))
+    contract_id: str = field(metadata=by(_id, content=True))
+    label_id: str = field(metadata=by(_id, content=True))
+    label: str = field(metadata=by(string(11, 1), content=True))  # the sender ID that label_id stands for
+    traffic: str = field(metadata=by(one_of(CSKH, QC), content=True))
+    templates: tuple[Template, ...] = field(metadata=by(_templates, content=True))
     format: str = field(default=JSON, metadata=by(one_of(JSON, XML)))
     xml_name: str = field(default=ATTRIBUTE, metadata=by(one_of(ATTRIBUTE, ELEMENT)))
     schedule_format: str = field(default="%d-%m-%Y", metadata=by(_day))

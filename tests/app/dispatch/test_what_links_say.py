@@ -17,14 +17,14 @@ from app.database.models import approvals, runs
 from app.dispatch import link_store
 from app.dispatch.run_content import ClaimedChunk, claim
 from app.ledger import approval_digest
-from app.runtime.worker import says
+from app.runtime.worker import content_hash
 from app.security import audit
 from carriers import registry
 from carriers.contract import ReceiptLevel
 from tests.app.world import World, build
 
 FACTS = link_store.LinkRecord(
-    "viettel-1", "viettel", "viettel-1", 100.0, ReceiptLevel.OPERATOR, says="a" * 64
+    "viettel-1", "viettel", "viettel-1", 100.0, ReceiptLevel.OPERATOR, content_hash="a" * 64
 )
 
 
@@ -51,7 +51,7 @@ def test_a_link_that_says_the_same_sends(db: Database) -> None:
 
 def test_one_that_says_something_else_stops_the_run(db: Database) -> None:
     world = ready(db)
-    world.link = db.write(link_store.register, replace(FACTS, says="b" * 64))
+    world.link = db.write(link_store.register, replace(FACTS, content_hash="b" * 64))
     assert not sends(world)
     assert db.read(lambda c: c.execute(select(runs.c.state)).scalar_one()) == "paused"
     assert db.read(audit.acts, 0, 100)[-1].detail["why"] == "link"
@@ -65,7 +65,7 @@ def test_a_second_link_of_the_same_settings_sends_beside_it(db: Database) -> Non
 
 def test_what_is_written_in_the_row_of_a_link_afterwards_changes_nothing(db: Database) -> None:
     world = ready(db)
-    world.link = db.write(link_store.register, replace(FACTS, says="b" * 64))
+    world.link = db.write(link_store.register, replace(FACTS, content_hash="b" * 64))
     db.write(lambda c: c.execute(update(link_store.links).values(says="a" * 64)))
     assert not sends(world)
 
@@ -77,7 +77,7 @@ def test_it_goes_on_once_somebody_on_the_host_has_signed(db: Database) -> None:
     try:
         world = ready(keyed)
         keyed.write(audit.note, "operator", "run.start", f"run/{world.run}")
-        world.link = keyed.write(link_store.register, replace(FACTS, says="b" * 64))
+        world.link = keyed.write(link_store.register, replace(FACTS, content_hash="b" * 64))
         assert not sends(world)
         digest = keyed.read(approval_digest.last_decision, world.campaign).digest
         keyed.write(approval.sign, world.campaign, digest, "host")
@@ -109,12 +109,12 @@ KINDS = {"source_ton": "smpp", "cp_code": "viettel"}  # others are VNPT's
 @pytest.mark.parametrize("name", CHANGES)
 def test_each_of_these_settings_counts(name: str) -> None:
     kind = {"kind": KINDS[name]} if name in KINDS else {}
-    assert says(link(**kind | {name: CHANGES[name]})) != says(link(**kind))
+    assert content_hash(link(**kind | {name: CHANGES[name]})) != content_hash(link(**kind))
 
 
 def test_speed_addresses_and_secrets_do_not() -> None:
     others = {"base_url": "https://b.example.vn", "password": "x" * 8, "user": "u", "per_submit": 5}
-    assert says(link(**others)) == says(link(segments_per_second=9))
+    assert content_hash(link(**others)) == content_hash(link(segments_per_second=9))
 
 
 # What each adapter's settings say, and the rest: a new setting must be put on one side.
@@ -145,10 +145,10 @@ SILENT = {
 @pytest.mark.parametrize("kind", SAY)
 def test_of_every_setting_it_is_known_whether_it_bears_on_text_or_sender(kind: str) -> None:
     names = [each.name for each in fields(registry.adapter(kind).settings)]
-    assert registry.saying(kind, dict.fromkeys(names)).keys() == SAY[kind]
+    assert registry.content_options(kind, dict.fromkeys(names)).keys() == SAY[kind]
     assert set(names) - SAY[kind] <= SILENT
 
 
 def test_of_a_third_party_s_kind_every_setting_counts_but_who_signs_in() -> None:
     given = {"sender": "A", "password": "p", "api_token": "t", "user": "u", "label": "b"}
-    assert registry.saying("another", given) == {"sender": "A", "label": "b"}
+    assert registry.content_options("another", given) == {"sender": "A", "label": "b"}
