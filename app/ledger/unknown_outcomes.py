@@ -38,7 +38,7 @@ _COLUMNS = (
     "since",
     "why",
 )
-_TURN = ("campaign_id", "batch_id", "seq", "at", "kind", "reason", "submitted_at")
+_STATE_EVENT = ("campaign_id", "batch_id", "seq", "at", "kind", "reason", "submitted_at")
 
 
 class NewUnknown(NamedTuple):
@@ -82,7 +82,7 @@ def record_event(
 ) -> None:
     """Write events that no submission or receipt records to the journal."""
     values = (store.now_ms(connection), int(event.event), int(event.reason), event.submitted_at)
-    store.add_missing(connection, state_events, _TURN, [(*key, *values) for key in keys])
+    store.add_missing(connection, state_events, _STATE_EVENT, [(*key, *values) for key in keys])
 
 
 def remove_unknown(connection: Connection, keys: Sequence[DeliveryKey]) -> None:
@@ -152,7 +152,7 @@ class UnknownDecisions(EngineBase):
                 done.append(DeliveryKey(*row[:3]))
                 events.append((*row[:3], now, int(StateEvent.REQUEUED), refused, row.submitted_at))
         changes.write(connection, self)
-        self.add_missing(connection, state_events, _TURN, events)
+        self.add_missing(connection, state_events, _STATE_EVENT, events)
         remove_unknown(connection, done)
         return done
 
@@ -170,7 +170,7 @@ class UnknownDecisions(EngineBase):
                 new = (DeliveryState.UNKNOWN, int(NotSent.WRITTEN_OFF))
                 changes.move(where, (row.state, row.reason), new, row.segments)
             events = [(*key, now, int(StateEvent.WRITTEN_OFF), 0, None) for key in mine]
-            self.add_missing(connection, state_events, _TURN, events)
+            self.add_missing(connection, state_events, _STATE_EVENT, events)
             done += len(mine)
         changes.write(connection, self)
         return done

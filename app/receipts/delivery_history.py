@@ -36,7 +36,7 @@ class DeliveryEvent:
     """One event of a delivery."""
 
     at: datetime
-    kind: str  # submission, receipt or turn
+    kind: str  # submission, receipt or state_change
     what: str  # the word of that kind
     part: int | None = None  # of the message, from 0
     link: str | None = None
@@ -118,7 +118,7 @@ def _own(table: Table, key: tuple[int, int, int]) -> Any:
 
 def _events(connection: Connection, key: tuple[int, int, int]) -> Iterator[DeliveryEvent]:
     names = {row.id: row.name for row in connection.execute(select(links.c.id, links.c.name))}
-    for table, told in ((submissions, _submission), (receipts, _receipt), (state_events, _turn)):
+    for table, told in ((submissions, _submission), (receipts, _receipt), (state_events, _state_change)):
         for row in connection.execute(_own(table, key).limit(_MOST + 1)):
             yield told(row, names)
 
@@ -151,9 +151,9 @@ def _receipt(row: Row[Any], links_by_id: dict[int, str]) -> DeliveryEvent:
     )
 
 
-def _turn(row: Row[Any], _links: dict[int, str]) -> DeliveryEvent:
+def _state_change(row: Row[Any], _links: dict[int, str]) -> DeliveryEvent:
     return DeliveryEvent(
-        at=_time(row.at), kind="turn", what=StateEvent(row.kind).name.lower(), reason=row.reason
+        at=_time(row.at), kind="state_change", what=StateEvent(row.kind).name.lower(), reason=row.reason
     )
 
 

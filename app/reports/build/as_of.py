@@ -24,8 +24,8 @@ from app.reports.build.event_replay import (
     Fixed,
     PastDelivery,
     ReceiptEvent,
+    StateChange,
     Sub,
-    Turned,
     replay_events,
     unsent,
 )
@@ -142,29 +142,29 @@ def _at_cutoff(
 ) -> Iterator[tuple[Row[Any], PastDelivery]]:
     subs = _events(of.rows(connection, _submitted(cutoff_ms), submissions), Sub)
     received = _events(of.rows(connection, _receipts(cutoff_ms), receipts), ReceiptEvent)
-    turned = _events(of.rows(connection, _turns(), state_events), Turned)
+    changes = _events(of.rows(connection, _state_changes(), state_events), StateChange)
     d = deliveries.c
     columns = (d.batch_id, d.seq, d.area, d.state, d.reason, d.segments, d.submitted_at, d.done_at)
     masks = (d.delivered, d.relayed, d.link_id, d.resends)
     for row in of.rows(connection, select(*columns, *masks), deliveries):
-        if not (row.seq in subs or row.seq in received or row.seq in turned):
+        if not (row.seq in subs or row.seq in received or row.seq in changes):
             yield row, unsent(row.segments)  # the usual case while a run is being sent
             continue
-        again = tuple((turn.at, turn.reason) for turn in turned.get(row.seq, ()) if _was_refused(turn))
+        again = tuple((one.at, one.reason) for one in changes.get(row.seq, ()) if _was_refused(one))
         fixed = Fixed(row.segments, row.reason, row.link_id or 0, whole, again, row.resends > 0)
-        known = [turn for turn in turned.get(row.seq, ()) if turn.at <= cutoff_ms]
+        known = [one for one in changes.get(row.seq, ()) if one.at <= cutoff_ms]
         before = replay_events(fixed, subs.get(row.seq, ()), received.get(row.seq, ()), known)
-        taken_back = _taken_back(turned.get(row.seq, ()), cutoff_ms)
+        taken_back = _taken_back(changes.get(row.seq, ()), cutoff_ms)
         yield row, before if taken_back is None else before._replace(submitted_at=taken_back)
 
 
-def _was_refused(turn: Turned) -> bool:
-    return turn.kind in (StateEvent.REQUEUED, StateEvent.REFUSED) and turn.reason > 0
+def _was_refused(change: StateChange) -> bool:
+    return change.kind in (StateEvent.REQUEUED, StateEvent.REFUSED) and change.reason > 0
 
 
-def _taken_back(turned: Iterable[Turned], cutoff_ms: int) -> int | None:
+def _taken_back(changes: Iterable[StateChange], cutoff_ms: int) -> int | None:
     """Return the submission time that a later requeue erased from the row, to the millisecond."""
-    later = (t for t in turned if t.at > cutoff_ms and t.submitted_at is not None)
+    later = (t for t in changes if t.at > cutoff_ms and t.submitted_at is not None)
     found = next(later, None)
     at = found.submitted_at if found else None
     return at if at is not None and at <= cutoff_ms else None
@@ -190,7 +190,7 @@ def _receipts(cutoff_ms: int) -> Select[Any]:
     return select(*columns).where(at <= cutoff_ms)
 
 
-def _turns() -> Select[Any]:
+def _state_changes() -> Select[Any]:
     t = state_events.c
     return select(t.seq, t.at, t.kind, t.reason, t.submitted_at).order_by(t.at)
 

@@ -44,7 +44,7 @@ class ReceiptEvent(NamedTuple):
     done_at: int
 
 
-class Turned(NamedTuple):
+class StateChange(NamedTuple):
     """A state event other than an answer or a receipt."""
 
     at: int
@@ -95,22 +95,22 @@ class PastDelivery(NamedTuple):
 
 
 def replay_events(
-    fixed: Fixed, subs: Sequence[Sub], receipts: Sequence[ReceiptEvent], turned: Sequence[Turned]
+    fixed: Fixed, subs: Sequence[Sub], receipts: Sequence[ReceiptEvent], changes: Sequence[StateChange]
 ) -> PastDelivery:
-    """Replay these rows by time; at equal times answers come before turns, and turns before receipts."""
+    """Replay these rows by time; at equal times answers come before changes, these before receipts."""
     replay = _Replay(fixed, _fresh(fixed), link_id=fixed.link_id)
     passes = [subs] if len(subs) == 1 else _passes(subs)
-    events: list[tuple[int, int, int, Sequence[Sub] | ReceiptEvent | Turned]] = [
+    events: list[tuple[int, int, int, Sequence[Sub] | ReceiptEvent | StateChange]] = [
         *((rows[0].at, 0, nth, rows) for nth, rows in enumerate(passes)),
-        *((each.at, 1, nth, each) for nth, each in enumerate(turned)),
+        *((each.at, 1, nth, each) for nth, each in enumerate(changes)),
         *((each.at, 2, nth, each) for nth, each in enumerate(receipts)),
     ]
     for event in sorted(events, key=lambda event: event[:3]):
         what = event[3]
         if isinstance(what, ReceiptEvent):
             _receive(replay, what)
-        elif isinstance(what, Turned):
-            _turn(replay, what)
+        elif isinstance(what, StateChange):
+            _apply_change(replay, what)
         else:
             _answer(replay, what)
     return PastDelivery(replay.standing, replay.submitted_at, replay.done_at)
@@ -168,22 +168,22 @@ def _learn(replay: _Replay, rows: Sequence[Sub]) -> None:
         replay.standing = replay.standing._replace(state=DeliveryState.SUBMITTED, reason=reason)
 
 
-def _turn(replay: _Replay, turned: Turned) -> None:
-    match StateEvent(turned.kind):
+def _apply_change(replay: _Replay, change: StateChange) -> None:
+    match StateEvent(change.kind):
         case StateEvent.LOST if replay.standing.state == DeliveryState.QUEUED:
             parts = 1 if replay.link_id in replay.fixed.whole else replay.fixed.segments
             parts = max(parts, replay.standing.parts) if replay.again else parts
             replay.standing = replay.standing._replace(state=DeliveryState.UNKNOWN, parts=parts)
-            replay.submitted_at = turned.at
+            replay.submitted_at = change.at
         case StateEvent.REQUEUED:
             replay.standing = _fresh(replay.fixed)._replace(parts=replay.standing.parts)
-            replay.again |= replay.fixed.resent and turned.reason == Reason.NONE
+            replay.again |= replay.fixed.resent and change.reason == Reason.NONE
             replay.submitted_at = replay.done_at = None
         case StateEvent.WRITTEN_OFF:
             replay.standing = replay.standing._replace(reason=NotSent.WRITTEN_OFF)
         case StateEvent.PARTLY:
             old = replay.standing
-            worst = max(old.reason, turned.reason)
+            worst = max(old.reason, change.reason)
             replay.standing = conclude(
                 old._replace(reason=worst), old.delivered, old.relayed, old.failed, worst
             )

@@ -63,7 +63,7 @@ RECEIPTS: dict[str, Said] = {
     ReceiptStatus.IN_TRANSIT.value: say("receipt: on its way"),
     ReceiptStatus.UNKNOWN.value: say("receipt: the carrier does not know"),
 }
-TURNS: dict[str, Said] = {
+STATE_CHANGES: dict[str, Said] = {
     StateEvent.LOST.name.lower(): say("the answer was lost: the outcome is unknown"),
     StateEvent.REQUEUED.name.lower(): say("queued again"),
     StateEvent.WRITTEN_OFF.name.lower(): say("written off: it stays unknown"),
@@ -75,4 +75,8 @@ LEVELS: dict[str, Said] = {
     "operator": say("of the carrier's centre"),
     "handset": say("of the telephone"),
 }
-EVENTS: dict[str, dict[str, Said]] = {"submission": RESULTS, "receipt": RECEIPTS, "turn": TURNS}
+EVENTS: dict[str, dict[str, Said]] = {
+    "submission": RESULTS,
+    "receipt": RECEIPTS,
+    "state_change": STATE_CHANGES,
+}
