@@ -222,7 +222,7 @@ class Carrier(Protocol):
         """Return why the link needs a person (a wrong password, say), or None."""
         ...
 
-    async def submit(self, parcel: Sequence[OutboundSms]) -> Sequence[SubmitResult]:
+    async def submit(self, messages: Sequence[OutboundSms]) -> Sequence[SubmitResult]:
         """Send the messages and return one result for each, in order. No answer of a carrier raises."""
         ...
 

@@ -78,10 +78,10 @@ class RefusalStreak:
         self._until = 0.0
         self._code = ""
 
-    def weigh(self, parcel: Sequence[OutboundSms], results: Sequence[SubmitResult]) -> list[SubmitResult]:
+    def weigh(self, messages: Sequence[OutboundSms], results: Sequence[SubmitResult]) -> list[SubmitResult]:
         """Return the results to record, with Halted in place of one refusal too many."""
         note_results(self._health, results)
-        return [self._weigh_one(sms, result) for sms, result in zip(parcel, results, strict=True)]
+        return [self._weigh_one(sms, result) for sms, result in zip(messages, results, strict=True)]
 
     def reopened(self) -> None:
         """Tolerate a few more refusals after a person resumed the link, then halt again."""

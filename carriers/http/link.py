@@ -166,10 +166,10 @@ class HttpCarrier(ABC):
         address = httpx.URL(self._http.base_url)
         return [] if address.scheme == "https" else [address.host]
 
-    async def submit(self, parcel: Sequence[OutboundSms]) -> Sequence[SubmitResult]:
+    async def submit(self, messages: Sequence[OutboundSms]) -> Sequence[SubmitResult]:
         """Return one result for each message, in order; a cancelled call sends nothing that has not begun."""
         tasks = []
-        for some in _alike(parcel, self.per_submit):
+        for some in _alike(messages, self.per_submit):
             task = asyncio.create_task(self._submit_some(some))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
@@ -367,15 +367,15 @@ class HttpCarrier(ABC):
         return answer
 
 
-def _alike(parcel: Sequence[OutboundSms], most: int) -> Iterator[Sequence[OutboundSms]]:
+def _alike(messages: Sequence[OutboundSms], most: int) -> Iterator[Sequence[OutboundSms]]:
     """Split into runs of messages with equal text, sender, `again` and permit, at most `most` each."""
     start = 0
-    for index in range(1, len(parcel) + 1):
-        first = parcel[start]
-        if index < len(parcel) and index - start < most:
-            here = parcel[index]
+    for index in range(1, len(messages) + 1):
+        first = messages[start]
+        if index < len(messages) and index - start < most:
+            here = messages[index]
             alike = (here.text, here.sender, here.again) == (first.text, first.sender, first.again)
             if alike and here.permit is first.permit:
                 continue
-        yield parcel[start:index]
+        yield messages[start:index]
         start = index

@@ -34,7 +34,7 @@ from carriers.smpp.encoding import TextEncoder
 from carriers.smpp.id_bases import IdBases, wrong_mode
 from carriers.smpp.inbound import one_text, read_inbound
 from carriers.smpp.interfaces import Counters, End
-from carriers.smpp.pending import MultipartMessage, PendingMessage, PendingQuery, id_reader
+from carriers.smpp.pending import MultipartMessage, PendingQuery, PendingSubmit, id_reader
 from carriers.smpp.piece_queue import PieceQueue
 from carriers.smpp.receipt import canonical_ids, is_receipt, read_answer, read_receipt, spellings, written_ids
 from carriers.smpp.reconnect import BINDS, Reconnector, check_bind, tls_context, wait_while
@@ -126,17 +126,17 @@ class SmppCarrier:
         """SMS parts of the text. With long_text = "payload" a longer text still has only one reference."""
         return segments(text)
 
-    async def submit(self, parcel: Sequence[OutboundSms]) -> Sequence[SubmitResult]:
+    async def submit(self, messages: Sequence[OutboundSms]) -> Sequence[SubmitResult]:
         """Return one result for each message, in order; a cancelled call leaves nothing in the queue."""
-        if not parcel:
+        if not messages:
             return []
-        waiting, down = PendingMessage(len(parcel), self._read_id), self._why_not()
+        waiting, down = PendingSubmit(len(messages), self._read_id), self._why_not()
         probes = down is None and bool(self._refusals.why_paused)
         try:
             with contextlib.ExitStack() as listening:
-                for permit in {sms.permit for sms in parcel if sms.permit}:
+                for permit in {sms.permit for sms in messages if sms.permit}:
                     listening.enter_context(permit.told(self.give_back))
-                for index, sms in enumerate(parcel):
+                for index, sms in enumerate(messages):
                     if down is not None:
                         waiting.settle(index, down)
                         continue
@@ -151,14 +151,14 @@ class SmppCarrier:
                 self._forget(waiting)
             self._probing = self._probing and not probes
         return self._count_refusals(
-            parcel, [result for result in waiting.results if result is not None], probes
+            messages, [result for result in waiting.results if result is not None], probes
         )
 
     def _count_refusals(
-        self, parcel: Sequence[OutboundSms], answers: Sequence[SubmitResult], probes: bool
+        self, messages: Sequence[OutboundSms], answers: Sequence[SubmitResult], probes: bool
     ) -> Sequence[SubmitResult]:
         """Return the results; too many refusals in a row halt or pause the link."""
-        results = self._refusals.weigh(parcel, answers)
+        results = self._refusals.weigh(messages, answers)
         halted = next((result for result in results if isinstance(result, Halted)), None)
         if halted is not None and self._halted is None:
             self._stop(halted)
@@ -221,7 +221,7 @@ class SmppCarrier:
 
     # Sending
 
-    def _enqueue(self, waiting: PendingMessage, index: int, sms: OutboundSms) -> None:
+    def _enqueue(self, waiting: PendingSubmit, index: int, sms: OutboundSms) -> None:
         templates, phone = self._encoder.templates(sms), sms.phone
         if isinstance(templates, Rejected):
             waiting.settle(index, templates)
@@ -256,10 +256,10 @@ class SmppCarrier:
         for owner, index in self.queue.remove_unless(lambda owner, index: owner.may_go(index)):
             owner.unsent(index, NOT_SENT)
 
-    def _forget(self, waiting: PendingMessage) -> None:
+    def _forget(self, waiting: PendingSubmit) -> None:
         """Drop what nobody waits for any more: it must not go out later."""
-        self.queue.remove_unless(lambda owner, index: owner.parcel is not waiting)
-        for multipart in [multipart for multipart in self._parked if multipart.parcel is waiting]:
+        self.queue.remove_unless(lambda owner, index: owner.submit_call is not waiting)
+        for multipart in [multipart for multipart in self._parked if multipart.submit_call is waiting]:
             self._parked.pop(multipart)[0].cancel()
 
     def _retry(self, multipart: MultipartMessage, parts: Sequence[int]) -> bool:
@@ -267,7 +267,7 @@ class SmppCarrier:
         if (
             self._closing
             or multipart.tries >= self.settings.part_retries
-            or multipart.parcel.done.cancelled()
+            or multipart.submit_call.done.cancelled()
         ):
             return False
         wait = self.settings.part_retry_s * 2**multipart.tries

@@ -55,7 +55,7 @@ def nack(status: int) -> Refusal | Unknown:
     return refusal(status)
 
 
-class PendingMessage:
+class PendingSubmit:
     """The messages of one submit() call: results by index, one future for all."""
 
     __slots__ = ("_left", "_read_id", "done", "permits", "phones", "results", "templates")
@@ -70,7 +70,7 @@ class PendingMessage:
         self._read_id = read_id
 
     @property
-    def parcel(self) -> PendingMessage:
+    def submit_call(self) -> PendingSubmit:
         return self
 
     def settle(self, index: int, result: SubmitResult) -> None:
@@ -116,15 +116,20 @@ class MultipartMessage:
         "_waiting",
         "answers",
         "index",
-        "parcel",
+        "submit_call",
         "templates",
         "tries",
     )
 
     def __init__(
-        self, parcel: PendingMessage, index: int, templates: Sequence[Template], read_id: ReadId, retry: Retry
+        self,
+        submit_call: PendingSubmit,
+        index: int,
+        templates: Sequence[Template],
+        read_id: ReadId,
+        retry: Retry,
     ) -> None:
-        self.parcel, self.index, self.templates = parcel, index, templates
+        self.submit_call, self.index, self.templates = submit_call, index, templates
         self.answers: list[PartAnswer | None] = [None] * len(templates)
         self.tries = 0
         self._has_begun = False
@@ -133,12 +138,12 @@ class MultipartMessage:
 
     def may_go(self, part: int) -> bool:
         """Once a part was written the others go too: half a message is worse than a late end."""
-        permit = self.parcel.permits[self.index]
+        permit = self.submit_call.permits[self.index]
         return permit is None or (permit.lasts if self._has_begun else permit.stands)
 
     def pdu(self, part: int, sequence: int) -> bytes:
         self._has_begun = True
-        return submit_sm(self.templates[part], self.parcel.phones[self.index], sequence)
+        return submit_sm(self.templates[part], self.submit_call.phones[self.index], sequence)
 
     def answered(self, part: int, status: int, body: bytes) -> None:
         self._note(part, refusal(status) if status else Accepted((self._read_id(body),)))
@@ -169,7 +174,7 @@ class MultipartMessage:
         return [part for part, answer in enumerate(self.answers) if not isinstance(answer, Accepted)]
 
     def give_up(self) -> None:
-        self.parcel.settle(self.index, whole([answer for answer in self.answers if answer is not None]))
+        self.submit_call.settle(self.index, whole([answer for answer in self.answers if answer is not None]))
 
 
 def whole(answers: Sequence[PartAnswer]) -> SubmitResult:
@@ -200,7 +205,7 @@ def _rank(answer: Refusal) -> int:
 class PendingQuery:
     """One query_sm: `done` gets the response's body or None; `refused` distinguishes refusal from silence."""
 
-    parcel = None
+    submit_call = None
 
     def __init__(self, body: bytes) -> None:
         self.done: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()

@@ -14,7 +14,7 @@ class Owner(Protocol):
     """Owns pieces in the queue; exactly one callback is called for each piece."""
 
     @property
-    def parcel(self) -> object:
+    def submit_call(self) -> object:
         """The submit() call that the piece belongs to; None for a query."""
         ...
 

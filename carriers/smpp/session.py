@@ -143,7 +143,7 @@ class SmppSession(asyncio.Protocol):
 
     def waited_s(self) -> float:
         """Return for how long messages have waited without any answer."""
-        sent = next((at for at, owner, _ in self.in_flight.values() if owner.parcel is not None), None)
+        sent = next((at for at, owner, _ in self.in_flight.values() if owner.submit_call is not None), None)
         since = self.window.waits_since(sent)
         return 0.0 if since is None else self._loop.time() - since
 
@@ -225,7 +225,7 @@ class SmppSession(asyncio.Protocol):
             self._control_answered(waiting[1], command, status)
         elif command in (pdu.QUERY_SM_RESP, pdu.GENERIC_NACK) and sequence in self.in_flight:
             _, owner, index = self.in_flight.pop(sequence)
-            if owner.parcel is not None:
+            if owner.submit_call is not None:
                 self._answers_came(1)
             if command == pdu.GENERIC_NACK:
                 owner.nacked(index, status)
@@ -347,7 +347,7 @@ class SmppSession(asyncio.Protocol):
         newest = 0.0
         for sequence in overdue:
             newest, owner, index = self.in_flight.pop(sequence)
-            if owner.parcel is not None:
+            if owner.submit_call is not None:
                 self.window.given_up(newest, now)
             owner.lost(index, f"no answer within {self.settings.response_timeout_s:g} s")
         return newest

@@ -60,23 +60,23 @@ class PaperCarrier:
     def segments(self, text: str) -> int:
         return 1
 
-    async def submit(self, parcel: Sequence[OutboundSms]) -> Sequence[SubmitResult]:
+    async def submit(self, messages: Sequence[OutboundSms]) -> Sequence[SubmitResult]:
         async with self.change:
-            self.waiting += len(parcel)
-            await self.change.wait_for(lambda: self.on_wire + len(parcel) <= self.places)
-            self.waiting -= len(parcel)
-            self.on_wire += len(parcel)
+            self.waiting += len(messages)
+            await self.change.wait_for(lambda: self.on_wire + len(messages) <= self.places)
+            self.waiting -= len(messages)
+            self.on_wire += len(messages)
             self.change.notify_all()
-        self.arrivals += [clock.monotonic()] * len(parcel)
+        self.arrivals += [clock.monotonic()] * len(messages)
         self.most_on_wire = max(self.most_on_wire, self.on_wire)
         await asyncio.sleep(self.delay_s)
         async with self.change:
-            self.on_wire -= len(parcel)
+            self.on_wire -= len(messages)
             self.change.notify_all()
         if self.broken:
             raise self.broken
-        results = [self.answer(sms) for sms in parcel]
-        for sms, result in zip(parcel, results, strict=True):
+        results = [self.answer(sms) for sms in messages]
+        for sms, result in zip(messages, results, strict=True):
             self.copies[sms.phone] += isinstance(result, Accepted)
             self.texts[sms.text] += 1
         return results

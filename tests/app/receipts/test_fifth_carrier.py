@@ -45,8 +45,8 @@ class PigeonCarrier:
     def halted(self): return None
     def segments(self, text): return 1
 
-    async def submit(self, parcel):
-        return [Accepted((f"pigeon-{sms.phone}",)) for sms in parcel]
+    async def submit(self, messages):
+        return [Accepted((f"pigeon-{sms.phone}",)) for sms in messages]
 
     def authenticate(self, request):
         return request.headers.get("x-ring") == self.ring

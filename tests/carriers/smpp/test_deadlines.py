@@ -25,7 +25,7 @@ ALIVE = pdu.ENQUIRE_LINK | pdu.RESPONSE
 class Messages(Pieces):
     """Work of a submit() call."""
 
-    parcel = "a parcel"  # type: ignore[assignment]
+    submit_call = "a call"  # type: ignore[assignment]
 
 
 class Notes(Table):

@@ -49,7 +49,7 @@ class Pipe(asyncio.Transport):
 class Pieces:
     """Work that notes what became of it."""
 
-    parcel = None
+    submit_call = None
 
     def __init__(self) -> None:
         self.fates: dict[int, str] = {}
