@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
 
-from sqlalchemy import Connection, Subquery, case, exists, func, or_, select
+from sqlalchemy import Connection, Subquery, case, exists, func, literal_column, or_, select
 
 from app.api.token_buckets import Buckets, TooOften, subscriber
 from app.core import clock
@@ -21,6 +21,7 @@ from app.text_verification.tokens import words
 
 _FRESH_S = 10.0
 _RETRY = "Retry-After"
+_LEASED = 1  # ledger.contract.ChunkState.LEASED: this folder sees the tables alone
 _OPEN = 2**62  # the end of a run that has not ended
 Address = Callable[[str, str], str]
 Sent = frozenset[tuple[str, str, TextUse]]  # as it was sent, as its author wrote it, a use
@@ -113,14 +114,17 @@ def known_texts(sent: Sent) -> Iterator[Known]:
 def _begun() -> Subquery:
     """Select each campaign's first and last moment, and how many of its runs were not cancelled.
 
-    An order to start sends nothing yet: the window may open days later, and the run be cancelled before. Once
-    its totals are erased, the run itself says whether it sent anything. For a run that its carrier sends,
-    only the operator's word tells that it began; one that calls sends no text.
+    An order to start sends nothing yet: the window may open days later, and the run be cancelled before. A
+    leased chunk may be on telephones before the carrier answers. Once the totals are erased, the run itself
+    says whether it sent anything. For a run that its carrier sends, only the operator's word tells that it
+    began; one that calls sends no text.
     """
-    r, t = runs.c, tallies.c
+    r, t, k = runs.c, tallies.c, chunks.c
     out = exists().where(t.run_id == r.id, t.state.in_(SENT), t.n > 0)
     held = exists().where(audiences.c.run_id == r.id, ~audiences.c.spoken)
-    taken = select(func.min(chunks.c.taken_at)).where(chunks.c.run_id == r.id).scalar_subquery()
+    is_open = k.state < literal_column("2")  # in the words of its index
+    leased = exists().where(k.run_id == r.id, is_open, k.state == _LEASED)
+    taken = select(func.min(k.taken_at)).where(k.run_id == r.id).scalar_subquery()
     first, last = func.coalesce(taken, r.started_at), func.coalesce(r.ended_at, _OPEN)
     going = case((or_(r.closing.is_(None), r.closing != NotSent.CANCELLED), 1), else_=0)
     return (
@@ -130,7 +134,7 @@ def _begun() -> Subquery:
             func.max(last).label("last"),
             func.sum(going).label("going"),
         )
-        .where(r.started_at.is_not(None), or_(out, held, r.any_sent))
+        .where(r.started_at.is_not(None), or_(out, leased, held, r.any_sent))
         .group_by(r.campaign_id)
         .subquery()
     )

@@ -15,6 +15,7 @@ from app.core.config import Settings
 from app.core.states import DeliveryState, NotSent
 from app.database import models as m
 from app.database.connection import Database
+from app.ledger.contract import ChunkState
 from app.observability import logs
 from app.runtime.api_app import create_app
 from tests.app.client import Client
@@ -112,6 +113,19 @@ def test_a_text_that_was_ordered_to_go_out_and_has_not_is_not_known(
         db.write(went_out, 1, state)
     for text in (TEXT, "Canh giac lua dao: khong doc ma OTP"):
         assert asked(citizen, text) == asked(citizen, "x y z a b c") | {"parts": [], "uses": []}
+
+
+@pytest.mark.parametrize(
+    ("state", "verdict"), [(ChunkState.LEASED, "genuine"), (ChunkState.READY, "unknown")]
+)
+def test_a_text_is_known_while_the_carrier_has_yet_to_answer(
+    citizen: Client, db: Database, state: ChunkState, verdict: str
+) -> None:
+    """What a worker has may be on telephones before its answer is written; what waits is on none."""
+    db.write(lambda c: c.execute(m.tallies.delete()))
+    chunk = {"campaign_id": 1, "batch_id": 1, "run_id": 1, "first_seq": 2, "last_seq": 2, "state": state}
+    db.write(lambda c: c.execute(m.chunks.insert().values(chunk | {"watermark": 1})))
+    assert asked(citizen, TEXT)["verdict"] == verdict
 
 
 @pytest.mark.parametrize("sent", [True, False])
