@@ -23,6 +23,8 @@ from app.reports.figures.carrier_statement import FigureSource, Statement
 
 _UNDER_WAY = (RunState.RUNNING, RunState.PAUSED, RunState.CANCELLING)
 _ENDED = (RunState.SENT, RunState.FINISHED)
+_WAITING = (RunState.PLANNED, RunState.PAUSED)  # until a person starts or resumes it: nobody has said when
+_OURS = (FigureSource.MEASURED, None)  # not the carrier's figures, which say themselves what was sent
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +32,10 @@ class RunDeadlineStatus:
     """One carrier's share. basis: which figures count for it, None while there are none.
 
     done_at: when it ended, or will by the forecast; in_time: whether that, and a held run's figures, keep the
-    deadline, None without a deadline or a forecast, while a held run still may keep it, and for a cancelled
-    run; False where its time ended before all was sent, or nothing went out. missing: what is still to come,
-    in Vietnamese.
+    deadline; False where its time ended before all was sent, or nothing was handed over. None without a
+    deadline or a forecast, while somebody is to start or resume it, while a held run still may keep it, where
+    no message is known to have arrived, and for a cancelled run. missing: what is still to come, in
+    Vietnamese.
     """
 
     run_id: int
@@ -128,15 +131,15 @@ def _runs(connection: Connection, letter: Directive, now: datetime) -> Iterator[
     rows = connection.execute(query).all()
     over = [row for row in rows if row.state in _ENDED and row.held is None]
     cut_off = tallies.cut_off(connection, [row.id for row in over if row.closing == NotSent.WINDOW_CLOSED])
-    unsent = tallies.none_sent(connection, [row.id for row in over])
+    handed = tallies.none_sent(connection, [row.id for row in over if row.id not in cut_off])
     last = carrier_statement.of_runs(connection, [row.id for row in rows])
     ends = {row.id: _ended(row, last.get(row.id)) for row in rows}
     use = None if all(ends.values()) else forecast.link_use(connection, now)
     for row in rows:
         looked = None if ends[row.id] else forecast.forecast(connection, row.id, now, use=use)
         found = _run(row, last.get(row.id), looked, letter.report_deadline, now)
-        why = _unsent(row, cut_off.get(row.id, 0), row.id in unsent, clock.to_ms(now))
-        yield _less(found, why, unsent.get(row.id, 0))
+        why = _unsent(row, cut_off.get(row.id, 0), row.id in handed, clock.to_ms(now))
+        yield _less(found, why, handed.get(row.id, 0))
 
 
 def _unsent(row: Row[Any], cut_off: int, nothing: bool, now_ms: int) -> str | None:
@@ -145,17 +148,23 @@ def _unsent(row: Row[Any], cut_off: int, nothing: bool, now_ms: int) -> str | No
         return "Its time ended before anybody started it; only another campaign can be sent now."
     if cut_off:
         return f"Its time ended with {cut_off} subscribers not sent to; a follow-up reaches them."
-    return "No message of it went out for certain; a follow-up reaches who got none." if nothing else None
+    if nothing:
+        return "No message of it is known to have arrived; a follow-up reaches who got none."
+    return None
 
 
-def _less(run: RunDeadlineStatus, unsent: str | None, unknown: int) -> RunDeadlineStatus:
-    """Judge as the consolidated report does (`RunLine.sent_in_time`). unknown: messages, if none is sure."""
+def _less(run: RunDeadlineStatus, unsent: str | None, handed: int) -> RunDeadlineStatus:
+    """Judge as the consolidated report does (`RunLine.sent_in_time`).
+
+    handed: messages that the carrier was given, if none of them is known to have arrived.
+    """
     if run.state is RunState.CANCELLED:
         return replace(run, in_time=None)
-    if unsent is None or run.basis is FigureSource.STATED:
-        return run
-    in_time = None if run.in_time is None or unknown else False
-    return replace(run, in_time=in_time, warnings=[*run.warnings, unsent])
+    if unsent is not None and run.basis in _OURS:
+        in_time = None if run.in_time is None or handed else False
+        return replace(run, in_time=in_time, warnings=[*run.warnings, unsent])
+    waits = run.in_time and run.state in _WAITING and run.basis is FigureSource.MEASURED
+    return replace(run, in_time=None) if waits else run
 
 
 def _ended(row: Row[Any], last: Statement | None) -> int | None:
@@ -179,7 +188,7 @@ def _run(
         stated_version=last.paper.version if last else None,
         reported_at=reported,
         done_at=done,
-        in_time=_held_in_time(row, last, ended, deadline, now) if held else _in_time(done, deadline),
+        in_time=_held_in_time(row, last, ended, deadline, now) if held else _in_time(done, deadline, now),
         missing=_lacking(row, held, last, done),
         warnings=looked.warnings if looked else [],
     )
@@ -189,8 +198,9 @@ def _local(ms: int | None) -> datetime | None:
     return None if ms is None else clock.local(clock.from_ms(ms))
 
 
-def _in_time(done: datetime | None, deadline: datetime | None) -> bool | None:
-    return None if done is None or deadline is None else done <= deadline
+def _in_time(done: datetime | None, deadline: datetime | None, now: datetime) -> bool | None:
+    due, end = (None if at is None else clock.to_ms(at) for at in (deadline, done))
+    return carrier_statement.by_deadline(end, due, clock.to_ms(now))
 
 
 def _held_in_time(
@@ -209,7 +219,8 @@ def _lacking(row: Row[Any], held: bool, last: Statement | None, done: datetime |
         return "chưa bắt đầu gửi"
     if state in _UNDER_WAY:
         until = f", dự kiến xong {_moment(done)}" if done else ""
-        return f"đang gửi{until}" + ("; doanh nghiệp chưa báo kết thúc" if held else "")
+        sends = "tạm dừng gửi" if state is RunState.PAUSED else f"đang gửi{until}"
+        return sends + ("; doanh nghiệp chưa báo kết thúc" if held else "")
     return "đã gửi, doanh nghiệp chưa báo số liệu" if held else None
 
 

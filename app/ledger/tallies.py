@@ -22,19 +22,19 @@ def cut_off(connection: Connection, run_ids: Sequence[int]) -> dict[int, int]:
 
 
 def none_sent(connection: Connection, run_ids: Sequence[int]) -> dict[int, int]:
-    """Return, of those of the runs of which no message went out for certain, how many are unknown.
+    """Return how many messages were handed over of each run of which none is known to have arrived.
 
-    Only runs with subscribers.
+    Known, or awaited: what the carrier has taken may still bring a receipt. Only runs with subscribers.
     """
     if not run_ids:
         return {}
-    return {row.run_id: row.unknown for row in connection.execute(_NONE_SENT, {"ids": list(run_ids)})}
+    return {row.run_id: int(row.handed) for row in connection.execute(_NONE_SENT, {"ids": list(run_ids)})}
 
 
 _T = tallies.c
-_TAKEN = set(SENT) - {DeliveryState.UNKNOWN, DeliveryState.REJECTED}  # by the carrier, for certain
+_TAKEN = {DeliveryState.SUBMITTED, DeliveryState.RELAYED, DeliveryState.DELIVERED}
 _NONE_SENT = (
-    select(_T.run_id, func.sum(case((_T.state == DeliveryState.UNKNOWN, _T.n), else_=0)).label("unknown"))
+    select(_T.run_id, func.sum(case((_T.state.in_(SENT), _T.n), else_=0)).label("handed"))
     .where(_T.run_id.in_(bindparam("ids", expanding=True)))
     .group_by(_T.run_id)
     .having(func.sum(_T.n) > 0, func.sum(case((_T.state.in_(_TAKEN), _T.n), else_=0)) == 0)

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, select
 
 from app.core.errors import no_such
-from app.core.states import NotSent
+from app.core.states import NotSent, RunState
 from app.database.models import campaigns, directives, frozen_reports, runs
 from app.ledger.directive_deadline import held_at
 from app.reports.build import carrier_report, unique_reach
@@ -25,8 +25,9 @@ from app.reports.figures.publications import Publication
 
 # A frozen report is rebuilt by the rules of its day. 1: every campaign under the directive, also drafts and
 # rejected ones; 2: those selected by `counted`, naming carrier reports frozen for its cut-off or earlier;
-# 3: with the unique reach; 4: with addresses at which the text was published.
-RULES = 4
+# 3: with the unique reach; 4: with addresses at which the text was published; 5: of a run of which no message
+# is known to have arrived nobody says that it was sent in time.
+RULES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,7 @@ class RunLine:
     statement: Statement | None
     version: int
     spoken: bool = False  # it calls, and its figures are calls
+    rules: int = RULES
 
     @property
     def ended_ms(self) -> int | None:
@@ -102,14 +104,19 @@ class RunLine:
         return (cutoff_ms if self._received_ms is None else self._received_ms) > deadline_ms
 
     def sent_in_time(self, deadline_ms: int | None, cutoff_ms: int) -> bool | None:
-        """Return whether all was sent by the deadline; None if unknown, cancelled, or without a deadline."""
+        """Return whether all was sent by the deadline; None if unknown, cancelled, or without a deadline.
+
+        The directive's status judges in the same way (app/directives/status.py).
+        """
         if self.kind is FigureSource.MEASURED:
             if self.cancelled:
                 return None  # somebody decided that it need not be sent
             if deadline_ms is not None and self._leaves(_CUT_OFF):
                 return False
-            if self.report.general.sent == self.report.general.unknown > 0:
-                return None  # of none of its messages anybody knows that it was sent
+            if self._is_unclear:
+                return None
+            if deadline_ms is not None and self._sent_nothing:
+                return False
             return by_deadline(self.ended_ms, deadline_ms, cutoff_ms)
         # Unless the carrier said it ended, it had not ended when the figures were drawn up.
         return by_deadline(self.ended_ms, deadline_ms, self.statement.cutoff_ms) if self.statement else None
@@ -124,6 +131,21 @@ class RunLine:
     def cancelled(self) -> bool:
         """Whether a person stopped it before everybody was sent the message."""
         return self.kind is FigureSource.MEASURED and self._leaves(_CANCELLED)
+
+    @property
+    def _is_unclear(self) -> bool:
+        """Whether messages were handed over, and none is known to have arrived or may still be confirmed."""
+        general = self.report.general
+        if self.rules < 5:
+            return general.sent == general.unknown > 0
+        return general.sent > 0 == general.delivered + general.relayed + general.no_receipt
+
+    @property
+    def _sent_nothing(self) -> bool:
+        """Whether it is over, had subscribers, and none of them was sent anything."""
+        general, outside = self.report.general, self.report.outside_areas
+        none = self.rules >= 5 and general.eligible > outside and general.sent == 0
+        return none and self.report.header.run_state in (RunState.SENT, RunState.FINISHED)
 
     def _leaves(self, cause: str) -> bool:
         """Whether this has left subscribers without a message."""
@@ -226,7 +248,8 @@ def _lines(
         version = _version(connection, run_id, cutoff_ms, terms)
         kind = carrier_statement.basis(held, statement)
         calls = run_id in spoken.runs_of(connection, campaign_id)
-        found.append(RunLine(run_id, campaign_id, name, carrier, kind, report, statement, version, calls))
+        of = (run_id, campaign_id, name, carrier)
+        found.append(RunLine(*of, kind, report, statement, version, calls, terms.rules))
     return found
 
 

@@ -91,6 +91,7 @@ ADVICE: dict[Judged, Said] = {
     NONE_SENT: say("A follow-up reaches those who got nothing."),
     UNCLEAR: say("Ask the carrier about them, then send them again or leave them."),
 }
+PAUSED = Judged(Light.WAIT, say("paused: nothing is sent until somebody resumes it"))
 NO_END = Judged(Light.WAIT, say("the carrier has not said that it has ended"))
 NO_FIGURES = Judged(Light.WAIT, say("the carrier's figures are still to come"))
 UNPROVED = Judged(
@@ -98,6 +99,7 @@ UNPROVED = Judged(
 )
 MET = Judged(Light.GOOD, say("in time, above the norm of 92 %"))
 IN_TIME = Judged(Light.GOOD, say("in time"))
+_IN_TIME = (UNPROVED, MET, IN_TIME)
 NORM_UNPROVED = Judged(Light.WAIT, say("receipts do not reach the telephone, so the norm can't be judged"))
 NORM_MET = Judged(Light.GOOD, say("above the norm of 92 %"))
 SOME_GOOD: Said = say("good: {n} of {total} runs")
@@ -132,7 +134,8 @@ def judge(
         return NO_FORECAST
     if told and stops is not None:
         return stops
-    return _good(norm, due.deadline is not None)
+    good = _good(norm, due.deadline is not None)
+    return PAUSED if state is RunState.PAUSED and good in _IN_TIME else good
 
 
 def _late(state: RunState, done: datetime, due: Due) -> Judged | None:

@@ -117,6 +117,23 @@ def test_a_running_run_is_forecast_against_the_deadline(db: Database) -> None:
     assert "dự kiến xong" in str(late.runs[0].missing)
 
 
+@pytest.mark.parametrize(
+    ("state", "in_time", "words"),
+    [("running", True, "đang gửi, dự kiến xong"), ("paused", None, "tạm dừng gửi")],
+)
+def test_nobody_promises_when_a_paused_run_is_done(
+    db: Database, state: str, in_time: bool | None, words: str
+) -> None:
+    """Its forecast holds from when somebody resumes it; that it is late already holds all the same."""
+    letter(db)
+    db.write(lambda c: c.execute(update(runs).where(runs.c.id == 1).values(state=state, ended_at=None)))
+    db.write(_queued, 10_000_000)
+    early, late = looked(db, days=20).runs[0], looked(db, days=1).runs[0]
+    assert (early.in_time, late.in_time) == (in_time, False)
+    assert words in str(early.missing)
+    assert ("dự kiến xong" in str(early.missing)) is (state == "running")
+
+
 def _queued(c: Connection, n: int) -> None:
     c.execute(update(links).values(segments_per_second=100.0))
     row = {"campaign_id": 1, "run_id": 1, "batch_id": 1, "n": n, "segments": n, "state": 0, "reason": 0}

@@ -1,4 +1,4 @@
-"""What the tallies say of runs: whose time was over, and of which no message went out for certain."""
+"""What the tallies say of runs: whose time was over, and of which no message is known to have arrived."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ def test_only_what_the_end_of_its_time_left_is_cut_off(db: Database, reason: Not
 
 
 @pytest.mark.parametrize(
-    ("result", "none"),
+    ("result", "handed"),
     [
-        (Accepted(("m",)), False),
-        (Unknown("no answer"), True),
-        (Rejected("11", Reason.FILTERED), True),
-        (None, True),
+        (Accepted(("m",)), None),
+        (Unknown("no answer"), 1),
+        (Rejected("11", Reason.FILTERED), 1),
+        (None, 0),
     ],
 )
-def test_only_what_the_carrier_has_taken_went_out_for_certain(
-    db: Database, result: SubmitResult | None, none: bool
+def test_of_a_run_of_which_nothing_is_known_to_have_arrived_what_was_handed_over_counts(
+    db: Database, result: SubmitResult | None, handed: int | None
 ) -> None:
     world = build(db, 2)
     assert db.read(tallies.none_sent, [world.run]) == {}  # it has no subscribers yet
@@ -43,8 +43,8 @@ def test_only_what_the_carrier_has_taken_went_out_for_certain(
     assert lease
     outcomes = [SubmitOutcome(lease.items[0], result)] if result is not None else []
     db.write(world.ledger.record, world.link, lease, outcomes, None, 30.0)
-    unknown = int(isinstance(result, Unknown))
-    assert db.read(tallies.none_sent, [world.run, world.run + 1]) == ({world.run: unknown} if none else {})
+    found = {} if handed is None else {world.run: handed}
+    assert db.read(tallies.none_sent, [world.run, world.run + 1]) == found
     assert db.read(tallies.none_sent, []) == {}
 
 
