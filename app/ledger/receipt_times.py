@@ -92,12 +92,15 @@ class ReceiptRow(NamedTuple):
 
 
 def said(arrival: Arrival, now: int) -> ReceiptRow:
-    """Convert an arrival to a row; without a stated time that is yet to come: its arrival counts."""
+    """Convert an arrival to a row; without a stated time that is yet to come: its arrival counts.
+
+    Of a carrier's fast clock too: nobody has received a message at a moment that has not been.
+    """
     receipt, link = arrival.receipt, arrival.link
     done_at = clock.to_ms_or_none(receipt.done_at)
     return ReceiptRow(
         now,
-        None if done_at is not None and done_at - now > CLOCKS_MS else done_at,
+        None if done_at is not None and done_at > now else done_at,
         int(receipt.phone) if receipt.phone else None,
         link.id,
         link.group_id,
