@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from importlib.resources import files
 from typing import NamedTuple
 
+from app.core.errors import Invalid
+
 
 class Sentence(NamedTuple):
     """A sentence in both languages."""
@@ -125,6 +127,18 @@ def normalise(raw: str) -> int | str:
         if digits // RANGE in _DISTANCES:
             return digits + _DISTANCES[digits // RANGE]
     return _normalise_rare(raw)
+
+
+def one_mobile(text: str) -> int:
+    """Return the number that somebody entered as 84xxxxxxxxx; raise Invalid, with a remedy, if it is none."""
+    found = normalise(text.strip())
+    if isinstance(found, int):
+        return found
+    reason = REASONS[found].en
+    raise Invalid(
+        f"{reason} Enter one mobile number of Viet Nam: ten digits with 0, or eleven with 84 in front.",
+        field="phone",
+    )
 
 
 def normalise_all(cells: Sequence[str]) -> tuple[list[int], dict[int, str]]:

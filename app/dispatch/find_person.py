@@ -13,8 +13,7 @@ from sqlalchemy import Connection, and_, exists, func, select
 
 from app.api.token_buckets import TooOften
 from app.core import clock
-from app.core.errors import Invalid
-from app.core.phone import REASONS, mask, normalise
+from app.core.phone import mask, one_mobile
 from app.core.states import REASON_NAMES, DeliveryState
 from app.database.models import audit as acts
 from app.database.models import (
@@ -87,9 +86,7 @@ def find_person(connection: Connection, number: str, who: Caller) -> FoundPerson
     Not in campaigns whose erasure has begun. Raises Invalid unless it is one exact mobile number, TooOften
     for a caller who asks too often.
     """
-    phone = normalise(number.strip())
-    if isinstance(phone, str):
-        raise Invalid(REASONS[phone].en, field="phone")
+    phone = one_mobile(number)
     require_few(connection, who.name)
     e = erasures.c
     erased = exists().where(e.kind == "campaign", e.subject_id == campaigns.c.id)

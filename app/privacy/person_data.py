@@ -15,8 +15,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, func, or_, select
 
 from app.core import areas, clock
-from app.core.errors import Invalid
-from app.core.phone import REASONS, mask, normalise
+from app.core.phone import mask, one_mobile
 from app.core.written_numbers import mask_written, names
 from app.database.connection import Database
 from app.database.models import (
@@ -125,9 +124,7 @@ class PersonData:
 
 def person_data(db: Database, number: str, who: Caller) -> PersonData:
     """Return what is held on this exact number; the audit has who asked before the answer is given."""
-    phone = normalise(number.strip())
-    if isinstance(phone, str):
-        raise Invalid(REASONS[phone].en, field="phone")
+    phone = one_mobile(number)
     db.read(require_few, who.name)
     held = db.read(held_on, phone)
     return db.write(_noted, phone, held, who)

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Row, Select, insert, select
 
 from app.core import clock
 from app.core.errors import Conflict, Invalid, no_such
-from app.core.phone import REASONS, mask, normalise
+from app.core.phone import mask, one_mobile
 from app.core.working_days import working_days_after
 from app.core.written_numbers import mask_written
 from app.database.connection import one_at_a_time
@@ -86,9 +86,7 @@ def record(
     connection: Connection, wanted: NewPersonRequest, who: str, holidays: Collection[date] = ()
 ) -> PersonRequest:
     """Record a request. The same again, while it is open, is the one that is there."""
-    phone = normalise(wanted.phone.strip())
-    if isinstance(phone, str):
-        raise Invalid(REASONS[phone].en, field="phone")
+    phone = one_mobile(wanted.phone)
     _check_day(wanted.came_on)
     one_at_a_time(connection, _ONE)
     same = (_R.phone == phone, _R.kind == wanted.kind.value, _R.outcome.is_(None))

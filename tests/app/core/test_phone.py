@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from phonenumbers import PhoneNumberType
 
-from app.core.phone import HOLDERS, REASONS, mask, normalise, normalise_all, range_holder
+from app.core.errors import Invalid
+from app.core.phone import HOLDERS, REASONS, mask, normalise, normalise_all, one_mobile, range_holder
 
 GOOD = 84_912_345_678
 
@@ -253,3 +254,10 @@ def test_a_mask_leaves_the_first_four_and_the_last_two_digits(text: int | str, m
 
 def test_every_reason_is_told_in_both_languages() -> None:
     assert all(sentence.en.endswith(".") and sentence.vi.endswith(".") for sentence in REASONS.values())
+
+
+def test_one_mobile_number_is_read_as_it_was_typed_and_else_it_is_said_what_to_enter() -> None:
+    assert one_mobile(" 0912 345 678\n") == 84_912_345_678
+    with pytest.raises(Invalid, match=r"too few digits\. Enter one mobile number") as refused:
+        one_mobile("0912")
+    assert refused.value.field == "phone"

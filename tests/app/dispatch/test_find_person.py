@@ -125,7 +125,7 @@ def test_the_audit_can_be_asked_for_a_known_number_by_who_has_the_key(database_u
 
 @pytest.mark.parametrize("said", ["", "0912", "091234567x", "0912345678 0912345679", "8491*****01"])
 def test_only_one_exact_number_is_looked_for(db: Database, said: str) -> None:
-    with pytest.raises(Invalid):
+    with pytest.raises(Invalid, match="Enter one mobile number of Viet Nam"):
         db.write(find_person, said, ADMIN)
     assert not db.read(lambda c: c.execute(select(audit).where(audit.c.action == "person.find")).all())
 

@@ -117,7 +117,7 @@ def test_the_same_request_twice_is_one_and_another_day_is_told_which_is_open(db:
     ("number", "days"), [("0912", 0), ("", 0), (NUMBER, -1), (NUMBER, 400), ("8088", 0), ("VIETTEL", 0)]
 )
 def test_what_is_no_request_is_refused_and_leaves_nothing(db: Database, number: str, days: int) -> None:
-    with pytest.raises(Invalid):
+    with pytest.raises(Invalid, match="look at the date" if days else "Enter one mobile number"):
         ask(db, RequestKind.SEE, number, today() - timedelta(days=days))
     assert count(db, person_requests) == 0
 

@@ -161,6 +161,11 @@ def test_each_sentence_is_known_by_its_own_pattern_and_no_other() -> None:
             "Đã có khóa API tên &lt;b&gt;",
         ),
         (
+            "A spreadsheet has shortened the number (8.49E+10): format the column as text and export again. "
+            "Enter one mobile number of Viet Nam: ten digits with 0, or eleven with 84 in front.",
+            "Bảng tính đã rút gọn số (8.49E+10): định dạng cột là văn bản rồi xuất lại. Hãy nhập một số",
+        ),
+        (
             "body.items.0.reach must be 9 or less.",
             "Mục lượt tiếp cận nhiều nhất là 9.",
         ),
