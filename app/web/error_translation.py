@@ -20,7 +20,7 @@ from app.core.phone import Sentence
 from app.privacy import rules
 from app.receipts.result_files import line_parser
 from app.web import display_names
-from app.web.translations import Speaker, read
+from app.web.translations import Speaker, read, say
 
 FOLDER = Path(__file__).with_name("refusals")
 PLACE = re.compile(r"\{(\w+)\}")
@@ -28,6 +28,8 @@ PLACE = re.compile(r"\{(\w+)\}")
 BOTH: tuple[Sentence, ...] = (*row_parser.REASONS.values(), *line_parser.REASONS.values(), *rules.ALL)
 _BETWEEN = re.compile(r"(,\s|\sor\s|\sand\s)")  # separators between several states or columns
 _PATH = re.compile(r"[a-z]\w*(\.\w+)*\.(?P<last>[a-z]\w*)")  # body.items.0.reach
+_ROW = re.compile(r"(\w+\.)*(?P<list>[a-z]\w*)\.(?P<row>\d{1,6})")  # body.addressees.0
+_NTH = say("{name}, no. {n}")
 # A value ends at the sentence's next fixed part; the second form is tried if the first fails.
 _PART, _ANYTHING = "(?:(?!; ).)+?", ".+?"
 _KEPT = 4096  # cached sentences; pages repeat the same ones
@@ -110,6 +112,9 @@ def _value(language: str, value: str) -> Markup:
 
 
 def _word(language: str, word: str) -> Markup | None:
+    row = _ROW.fullmatch(word)
+    if row and (of := _word(language, row["list"])):
+        return Speaker(language).say(_NTH, name=of, n=int(row["row"]) + 1)
     path = _PATH.fullmatch(word)
     name = path["last"] if path else word
     if found := _found(language, name):

@@ -58,6 +58,10 @@ def test_what_is_wrong_stands_at_its_field(pages_db: Database, signed_in: In) ->
     assert 'aria-describedby="d-issued_on"' in answer.text
     assert 'value="303/CAT-PA05"' in answer.text
     assert "Sở Tư pháp" in answer.text
+    long = LETTER | {"addressees": f"Sở Tư pháp\r\n{'Báo ' * 200}"}
+    assert "Mục nơi nhận thứ 2 có nhiều nhất" in text(
+        paper.send("/directives/new", "/directives/new", **long).text
+    )
     paper.send("/directives/new", "/directives/new", **LETTER)
     again = paper.send("/directives/new", "/directives/new", **LETTER)
     assert again.status_code == 409

@@ -169,6 +169,11 @@ def test_each_sentence_is_known_by_its_own_pattern_and_no_other() -> None:
             "body.items.0.reach must be 9 or less.",
             "Mục lượt tiếp cận nhiều nhất là 9.",
         ),
+        ("body.addressees.0 must be text.", "Mục nơi nhận thứ 1 phải là chữ."),
+        (
+            "addressees.11 may have 200 characters at most.",
+            "Mục nơi nhận thứ 12 có nhiều nhất 200 ký tự.",
+        ),
         (
             "Report 3 can't be built again: The rows of run 2 are erased, so its report can't be built for a "
             "moment before 09/02/2024 17:00:00. Reports that were frozen before are as they were.",
