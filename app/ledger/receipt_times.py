@@ -92,15 +92,15 @@ class ReceiptRow(NamedTuple):
 
 
 def said(arrival: Arrival, now: int) -> ReceiptRow:
-    """Convert an arrival to a row; without a stated time that is yet to come: its arrival counts.
+    """Convert an arrival to a row. A stated time that is yet to come: its arrival counts.
 
-    Of a carrier's fast clock too: nobody has received a message at a moment that has not been.
+    Where the carrier's clock may be as fast as that, it has stated the present; else it has stated nothing.
     """
     receipt, link = arrival.receipt, arrival.link
     done_at = clock.to_ms_or_none(receipt.done_at)
     return ReceiptRow(
         now,
-        None if done_at is not None and done_at > now else done_at,
+        _past(done_at, now),
         int(receipt.phone) if receipt.phone else None,
         link.id,
         link.group_id,
@@ -111,6 +111,12 @@ def said(arrival: Arrival, now: int) -> ReceiptRow:
         receipt.code[:80],
         receipt.raw,
     )
+
+
+def _past(done_at: int | None, now: int) -> int | None:
+    if done_at is None or done_at - now > CLOCKS_MS:
+        return None
+    return min(done_at, now)
 
 
 def storable(arrival: Arrival, now: int) -> ReceiptRow:
