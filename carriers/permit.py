@@ -1,4 +1,4 @@
-"""Until when a message may be written to the wire: the end of its lease, or an earlier stop."""
+"""Until when a message may be written to the wire: the end of its lease or the sending hours, or a stop."""
 
 from __future__ import annotations
 
@@ -17,14 +17,16 @@ def since_boot() -> float:
 class Permit:
     """Until when (`since_boot`) messages may be written; checked again right before each write.
 
-    The send loop prolongs it together with its lease. When it is withdrawn, unwritten messages are returned
-    at once; the remaining parts of a long message whose first part was written still go while the time lasts.
+    The send loop prolongs it together with its lease. No message is started at `closes`, the end of the
+    sending hours, or later. When it is withdrawn, unwritten messages are returned at once; the remaining
+    parts of a long message whose first part was written still go while the time lasts.
     """
 
-    __slots__ = ("_listeners", "until", "withdrawn")
+    __slots__ = ("_listeners", "closes", "until", "withdrawn")
 
-    def __init__(self, until: float = math.inf) -> None:
+    def __init__(self, until: float = math.inf, closes: float = math.inf) -> None:
         self.until = until
+        self.closes = closes
         self.withdrawn = False
         self._listeners: list[Callable[[], object]] = []
 
@@ -35,7 +37,7 @@ class Permit:
     @property
     def stands(self) -> bool:
         """Whether a message may be started now."""
-        return not self.withdrawn and self.lasts
+        return not self.withdrawn and since_boot() < min(self.until, self.closes)
 
     def withdraw(self) -> None:
         """Allow nothing more to be started, and have queued messages returned now."""

@@ -1,7 +1,8 @@
 """Sending hours: when a campaign's window is open, when that changes, and when work will be finished.
 
 Default hours: `day_starts` and `day_ends` of config.py. Their limits: app/campaigns/quiet_hours.py. Enforced
-by app/dispatch/run_content.py, before a chunk is claimed, and send_loop.py, before each half is reserved.
+by app/dispatch/run_content.py, before a chunk is claimed, by send_loop.py, before each half is reserved, and
+by the permit of each message (carriers/permit.py), right before it is written.
 """
 
 from __future__ import annotations
@@ -39,6 +40,11 @@ def open_at(window: Window, now: datetime) -> bool:
         return False
     opens, closes = _hours(window, now)
     return opens <= now < closes
+
+
+def closes_at(window: Window, now: datetime) -> datetime | None:
+    """Return when an open window closes next, `now` for one that is closed; None if it never does."""
+    return _closing(window, now) if open_at(window, now) else now
 
 
 def next_change(window: Window, now: datetime) -> datetime | None:

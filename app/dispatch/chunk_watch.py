@@ -82,6 +82,6 @@ class ChunkWatch:
                 chunk.permit.withdraw()
 
     async def look_at_deadlines(self) -> None:
-        """Withdraw what waits in the adapter once its lease is over, even without the database."""
-        for chunk in [each for each in self.chunks() if not each.permit.lasts]:
+        """Withdraw what waits in the adapter once its lease or the sending hours are over; asks nobody."""
+        for chunk in [each for each in self.chunks() if not (each.permit.stands or each.permit.withdrawn)]:
             chunk.permit.withdraw()

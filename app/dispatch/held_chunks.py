@@ -9,7 +9,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from app.core import clock
-from app.dispatch.run_content import RunContent
+from app.core.sending_window import closes_at
+from app.dispatch.run_content import ClaimedChunk, RunContent
 from app.ledger.contract import ChunkLease, DeliveryToSend, SubmitOutcome
 from carriers.contract import Permit
 
@@ -28,6 +29,15 @@ class HeldChunk:
     asked: list[DeliveryToSend] = field(default_factory=list)  # the half whose reservation was asked for last
     opted_out: set[int] = field(default_factory=set)  # phones put on the do-not-send list since the claim
     most: int | None = None  # segments that the budget had left when it was too small for a half
+
+    @classmethod
+    def of(cls, found: ClaimedChunk, until: float) -> HeldChunk:
+        """Hold a chunk that was claimed now. until: the end of its lease, in monotonic seconds."""
+        now, closes = clock.monotonic(), closes_at(found.script.window, found.at)
+        permit = Permit(until)
+        if closes is not None:
+            permit.closes = now + (closes - found.at).total_seconds()
+        return cls(found.lease, found.script, deque(found.lease.items), permit, (found.at, now))
 
     @property
     def over(self) -> bool:

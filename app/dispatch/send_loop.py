@@ -41,7 +41,6 @@ from carriers.contract import (
     Carrier,
     Deferred,
     OutboundSms,
-    Permit,
     ReportsHealth,
     SubmitResult,
     Unknown,
@@ -155,10 +154,10 @@ class SendLoop:
             return None
         if found.lease.lost:
             log.warning("deliveries of a dead holder are unknown", link=self.link.name, n=found.lease.lost)
-        permit, taken = Permit(asked + context.lease_s), (found.at, clock.monotonic())
+        chunk = HeldChunk.of(found, asked + context.lease_s)
         if self._stopping.is_set():
-            permit.withdraw()
-        return HeldChunk(found.lease, found.script, deque(found.lease.items), permit, taken)
+            chunk.permit.withdraw()
+        return chunk
 
     async def _stand_aside(self) -> None:
         """Retry the link now and then: this process is refused while another one has it up."""

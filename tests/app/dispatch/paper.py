@@ -10,7 +10,7 @@ from app.core import clock
 from app.dispatch.claims import SendContext
 from app.dispatch.send_loop import SendLoop
 from app.observability.metrics import Metrics
-from carriers.contract import Accepted, Halted, Limits, OutboundSms, ReceiptLevel, SubmitResult
+from carriers.contract import NOT_SENT, Accepted, Halted, Limits, OutboundSms, ReceiptLevel, SubmitResult
 from tests.app.world import World
 
 
@@ -67,7 +67,8 @@ class PaperCarrier:
             self.waiting -= len(messages)
             self.on_wire += len(messages)
             self.change.notify_all()
-        self.arrivals += [clock.monotonic()] * len(messages)
+        going = [sms for sms in messages if sms.may_go]
+        self.arrivals += [clock.monotonic()] * len(going)
         self.most_on_wire = max(self.most_on_wire, self.on_wire)
         await asyncio.sleep(self.delay_s)
         async with self.change:
@@ -75,7 +76,7 @@ class PaperCarrier:
             self.change.notify_all()
         if self.broken:
             raise self.broken
-        results = [self.answer(sms) for sms in messages]
+        results = [self.answer(sms) if sms in going else NOT_SENT for sms in messages]
         for sms, result in zip(messages, results, strict=True):
             self.copies[sms.phone] += isinstance(result, Accepted)
             self.texts[sms.text] += 1
