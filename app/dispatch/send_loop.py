@@ -7,8 +7,9 @@ commit records the results of the other and reserves the next:
     wire                   A: submit ... results ^         C: submit ........ results ^
                                       B: submit ............ results ^            D: submit ... results
 
-So the carrier's window stays full, and a crash leaves at most one sub-batch (both halves) unknown: nothing is
-submitted before its reservation is committed. What a half cannot send within its reserved time is reserved
+So the carrier's window stays full, and a crash leaves at most what is in flight unknown: one sub-batch (both
+halves), on a link that hands over lists `in_flight` of them as well. Nothing is submitted before its
+reservation is committed. What a half cannot send within its reserved time is reserved
 again and sent as a small half of its own (`_send_late`).
 """
 
