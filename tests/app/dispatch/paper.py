@@ -76,11 +76,11 @@ class PaperCarrier:
             self.change.notify_all()
         if self.broken:
             raise self.broken
-        results = [self.answer(sms) if sms in going else NOT_SENT for sms in messages]
-        for sms, result in zip(messages, results, strict=True):
-            self.copies[sms.phone] += isinstance(result, Accepted)
+        answers = {sms.phone: self.answer(sms) for sms in going}
+        for sms in going:
+            self.copies[sms.phone] += isinstance(answers[sms.phone], Accepted)
             self.texts[sms.text] += 1
-        return results
+        return [answers.get(sms.phone, NOT_SENT) for sms in messages]
 
 
 def loop_for(world: World, carrier: PaperCarrier, *, sub_batch: int = 20, lease_s: float = 8.0) -> SendLoop:

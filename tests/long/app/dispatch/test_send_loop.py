@@ -139,22 +139,6 @@ async def test_when_the_sending_hours_end_the_link_stops_in_mid_chunk(db: Databa
     assert world.states() == {S: sent, Q: 50 - sent}
 
 
-@pytest.mark.parametrize("places", [1, 1_000_000])
-async def test_what_is_reserved_is_not_begun_after_the_sending_hours(db: Database, places: int) -> None:
-    """A half of 20 at 10/s lasts two seconds, and what waits for a place at the carrier longer."""
-    world, carrier = ready(db, 40, rate=10.0), PaperCarrier(segments_per_second=10, delay_s=0.3)
-    carrier.places = places
-    await carrier.open()
-    world.rewrite(window_end=clock.now_ms() + 900)
-    closes = clock.monotonic() + 0.9
-    async with running(loop_for(world, carrier, sub_batch=40)):
-        await until(lambda: clock.monotonic() > closes and leased(db) == 0)
-    assert carrier.arrivals
-    assert max(carrier.arrivals) < closes + 0.05
-    assert world.states() == {S: len(carrier.arrivals), Q: 40 - len(carrier.arrivals)}
-    world.check()
-
-
 async def test_a_campaign_that_loses_its_approval_stops_in_mid_chunk(db: Database) -> None:
     world, carrier = ready(db, 50, rate=50.0), PaperCarrier(segments_per_second=50)
     await carrier.open()
