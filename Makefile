@@ -109,11 +109,10 @@ MEASURED  = $(BIN)/python -m slipcover --json --out $(COVERED)/$(1).json -m app.
 INITDB   := $(wildcard /usr/lib/postgresql/*/bin/initdb)
 check: $(VENV)/.ready  ## lint beside `make test`, then short drills and a demo, with the branch coverage of it all
 	@rm -rf $(COVERED) && mkdir -p $(COVERED)
-	@.ci/beside '$(MAKE) --no-print-directory lint' '$(BIN)/python -m pytest -n $(WORKERS) $(TESTS) --covered $(COVERED)/tests.json'
+	@.ci/beside '$(MAKE) --no-print-directory lint && $(BIN)/python -m tests.simulate --seeds 50' '$(BIN)/python -m pytest -n $(WORKERS) $(TESTS) --covered $(COVERED)/tests.json'
 	@.ci/beside '$(call MEASURED,demo) demo --subscribers 300' \
 		'$(call MEASURED,sqlite) drill --messages 900 --seed 32 --faults 7 --engine sqlite' \
-		$(if $(INITDB),'$(call MEASURED,postgresql) drill --messages 900 --seed 32 --faults 7 --engine postgresql') \
-		'$(BIN)/python -m tests.simulate --seeds 50'
+		$(if $(INITDB),'$(call MEASURED,postgresql) drill --messages 900 --seed 32 --faults 7 --engine postgresql')
 	$(BIN)/python -m slipcover --merge $(COVERED)/*.json --out $(COVERED)/all.json --skip-covered --fail-under 95
 
 bench: $(VENV)/.ready  ## speed, each figure beside its limit (SIZE=full: with millions; PART="path pace"; PEER=kannel)
