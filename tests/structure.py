@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from statistics import median
@@ -29,6 +30,7 @@ def modules(package: str) -> dict[str, Path]:
     return found
 
 
+@cache
 def imports(package: str) -> dict[str, set[str]]:
     """Which modules of the package each of its modules imports."""
     known = modules(package)

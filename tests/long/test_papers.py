@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 import shlex
-import subprocess
-import sys
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, Field, fields
@@ -17,6 +15,7 @@ import click
 import pytest
 import typer
 import yaml
+from click.testing import CliRunner
 
 from app.cli import app as commands
 from app.core.config import Settings, load
@@ -149,8 +148,7 @@ def known(words: list[str]) -> bool:
 @cache
 def simulator_options(simulator: str) -> set[str]:
     """Each simulator has a parser of its own."""
-    arguments = [sys.executable, "-m", "app.cli", "simulate", simulator, "--help"]
-    said = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    said = CliRunner().invoke(all_commands(), ["simulate", simulator, "--help"]).output
     return set(re.findall(r"--[a-z0-9-]+", said))
 
 
