@@ -22,6 +22,7 @@ def test_a_table_counts_what_is_broken() -> None:
     assert said.endswith("2 attacks, 13 tries: 1 BROKEN.")
 
 
+@pytest.mark.prove
 @pytest.mark.longer
 @pytest.mark.parametrize("held", [True, False])
 def test_any_success_of_the_attacker_is_an_exit_status(
@@ -38,6 +39,7 @@ def test_any_success_of_the_attacker_is_an_exit_status(
     assert (kept["broken"], kept["attacks"][0]["held"]) == (int(not held), held)
 
 
+@pytest.mark.prove
 def test_an_attack_that_can_not_be_made_keeps_no_other_from_being_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -61,6 +61,7 @@ def test_an_id_stays_when_lines_above_it_change(root: Path) -> None:
     assert [mutant.id for mutant in mutants("one.py", root)] == before
 
 
+@pytest.mark.longer
 def test_what_was_judged_stands_in_the_code_of_today() -> None:
     judged = equivalents()
     today = {mutant.id for file in {each.partition(":")[0] for each in judged} for mutant in mutants(file)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from sqlalchemy import insert, select, update
 
 from app.core.clock import DAY_MS
@@ -19,6 +20,7 @@ def test_every_column_of_eight_bytes_is_a_time_or_named_as_none() -> None:
     assert len(named) > 80
 
 
+@pytest.mark.longer
 def test_a_ledger_that_is_moved_back_is_older_and_verifies(db: Database) -> None:
     world = build(db, 20)
     world.fan_out()

@@ -225,6 +225,7 @@ def test_acts_of_before_the_key_are_sealed_on_the_word_of_who_has_compared_the_h
         opened(None).write(audit.seal_all, "host", head.said)
 
 
+@pytest.mark.longer
 def test_and_nothing_is_sealed_that_does_not_fit(opened: Open) -> None:
     db = opened()
     written(db)

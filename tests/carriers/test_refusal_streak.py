@@ -80,6 +80,7 @@ def test_nothing_but_one_that_is_taken_hides_refusals_for_a_reason_of_ours(
         row.reopened()
 
 
+@pytest.mark.longer
 @pytest.mark.parametrize("texts", [1, 100, 101, 1000])
 def test_many_texts_in_turn_that_are_refused_halt_as_well(texts: int) -> None:
     row, results = counting(), list[SubmitResult]()
@@ -96,6 +97,7 @@ def test_a_thousand_texts_that_ended_with_a_dead_number_cost_others_one_refusal_
     assert kinds(weigh(row, *[SENDER] * 50))[Rejected] >= MOST - 1
 
 
+@pytest.mark.longer
 @pytest.mark.parametrize("reason", [Reason.NO_SUCH_NUMBER, Reason.OTHER, Reason.WRONG_REQUEST])
 def test_a_list_of_which_some_are_taken_never_halts(reason: Reason) -> None:
     """Dead and ported numbers, one in twenty that the carrier calls wrong, and some trouble, in any order."""

@@ -54,6 +54,7 @@ def test_a_timestamp_is_fresh_within_the_window_on_either_side(timestamp: str, g
     assert fresh(timestamp, 1000.0, 300) is good
 
 
+@pytest.mark.longer
 @given(st.text(), st.text())
 def test_only_equal_texts_are_the_same(one: str, other: str) -> None:
     assert same(one, other) is (one == other)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
 from playwright.sync_api import Page, expect
 from sqlalchemy import select
 
 from app.database.connection import Database
 from app.database.models import runs
+
+pytestmark = pytest.mark.prove
 
 In = Callable[..., Page]
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Page, expect
 from sqlalchemy import delete
 
@@ -15,6 +16,8 @@ from app.database.models import sessions
 from tests.app.campaigns.rows import new_batch
 from tests.e2e.look import reads
 from tests.e2e.scene import AUTHOR, FIRST, HOURS, PASSWORD, PEOPLE, TEXT
+
+pytestmark = pytest.mark.prove
 
 In = Callable[..., Page]
 

@@ -16,6 +16,8 @@ from tests.e2e.conftest import opened
 from tests.e2e.crowd import crowded
 from tests.e2e.look import People
 
+pytestmark = pytest.mark.prove
+
 WIDTH, HEIGHT = 1366, 768
 THUMB = {"width": 390, "height": 844}
 # What waits for whom in the crowd, and where it leads.

@@ -153,6 +153,7 @@ def after_a_year(chromium: Browser, sqlite_template: Path, tmp_path: Path) -> It
         people.close()
 
 
+@pytest.mark.prove
 def test_after_a_year_no_page_is_cut_endless_or_too_small_for_a_thumb(after_a_year: Page) -> None:
     for path in ("/", "/campaigns/1", "/directives/1", "/batches/2?campaign=1"):
         after_a_year.goto(path)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
 from playwright.sync_api import Page
 
 from tests.e2e.look import reads
+
+pytestmark = pytest.mark.prove
 
 In = Callable[..., Page]
 LENGTH = """of => new Promise((heard, failed) => {

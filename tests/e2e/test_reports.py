@@ -11,6 +11,8 @@ from tests.e2e import scene
 from tests.e2e.conftest import Served
 from tests.e2e.look import People
 
+pytestmark = pytest.mark.prove
+
 
 @pytest.fixture
 def people(chromium: Browser, papers: Served) -> Iterator[People]:

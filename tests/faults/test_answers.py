@@ -9,6 +9,7 @@ import httpx
 from sqlalchemy import Engine, Table, create_engine, func, select
 
 from app.database.models import campaigns, idempotency_keys
+from tests.engines import other_by_hand
 from tests.faults.processes import Home, Program, smpp_link
 
 BODY = {"name": "Before Tet", "purpose": "tuyen_truyen", "sender": "CA SON LA", "text": "Canh giac lua dao."}
@@ -16,6 +17,7 @@ KEY = {"Idempotency-Key": "order-1"}
 ORDERS = 3
 
 
+@other_by_hand
 async def test_kill_9_between_commit_and_answer_changes_nothing(home: Home) -> None:
     """The client's connection is read no more; the process dies as soon as another one sees the commit."""
     headers = await _client_of(home)
@@ -34,6 +36,7 @@ async def test_kill_9_between_commit_and_answer_changes_nothing(home: Home) -> N
     watch.dispose()
 
 
+@other_by_hand
 async def test_kill_9_at_any_moment_of_an_order_leaves_one_or_none(home: Home) -> None:
     """Whatever was reached, asking again ends in exactly one."""
     headers = await _client_of(home)

@@ -26,6 +26,7 @@ def vnpt_link(vnpt: Vnpt) -> dict[str, object]:
     return own | {"queries_per_second": 40}
 
 
+@pytest.mark.prove
 @pytest.mark.parametrize(
     "killed", [True, pytest.param(False, marks=pytest.mark.prove)], ids=["killed", "stopped"]
 )

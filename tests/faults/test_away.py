@@ -42,6 +42,7 @@ def server() -> Iterator[Server]:
         yield found
 
 
+@pytest.mark.prove
 async def test_postgresql_away_in_mid_run_loses_and_doubles_nothing(server: Server, tmp_path: Path) -> None:
     """T11, T12: stopped as by a power cut; API and worker live on, and say 503 meanwhile."""
     home = Home(tmp_path, server.url)
@@ -92,6 +93,7 @@ async def _stands(smsc: Smsc) -> int:
     return last
 
 
+@pytest.mark.prove
 async def test_a_locked_sqlite_file_in_mid_run_loses_and_doubles_nothing(sqlite_home: Home) -> None:
     """Another program, a backup say, holds the file; writes over HTTP are refused in words meanwhile."""
     home = sqlite_home

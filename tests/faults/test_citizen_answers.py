@@ -59,6 +59,7 @@ def answered(view: View) -> int:
     return int(view.rows(select(func.count()).where(answers.c.why.is_(None)))[0][0])
 
 
+@other_by_hand
 async def test_citizens_are_answered_over_the_link_that_brought_what_they_wrote(
     db: Database, smsc: Smsc
 ) -> None:
@@ -82,6 +83,8 @@ async def test_citizens_are_answered_over_the_link_that_brought_what_they_wrote(
         assert verify(db, world.ledger, own) == []  # by `loa verify`
 
 
+@pytest.mark.prove
+@other_by_hand
 async def test_two_machines_that_answer_one_another_end(db: Database, smsc: Smsc) -> None:
     """Each answer at the centre brings a message back from the same number: three answers, and no more."""
     world = idle(db)
@@ -102,6 +105,8 @@ async def test_two_machines_that_answer_one_another_end(db: Database, smsc: Smsc
     assert smsc.taken() == 3
 
 
+@pytest.mark.prove
+@other_by_hand
 async def test_answers_keep_their_own_pace(db: Database, smsc: Smsc) -> None:
     """A hundred who write at once are answered at the run's rate, not at that of the link."""
     world = idle(db)
@@ -118,6 +123,7 @@ async def test_answers_keep_their_own_pace(db: Database, smsc: Smsc) -> None:
     assert taken_s >= 30 / own * 0.6
 
 
+@other_by_hand
 async def test_answers_end_with_the_budget_that_was_approved_with_their_text(
     db: Database, smsc: Smsc
 ) -> None:
@@ -173,6 +179,7 @@ async def test_kills_double_no_answer_and_lose_none(home: Home) -> None:
     assert len({row[0] for row in view.rows(first)}) == COUNT
 
 
+@other_by_hand
 async def test_answers_of_a_restored_database_are_not_sent_again(db: Database, smsc: Smsc) -> None:
     """What came before the backup and was answered after it: the restored database does not know it."""
     world = idle(db)

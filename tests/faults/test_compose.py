@@ -45,6 +45,7 @@ def test_the_services_start_by_these_settings(monkeypatch: pytest.MonkeyPatch) -
     assert json.loads(own["LOA_TRUSTED_PROXIES"]) == [network["gateway"]]
 
 
+@pytest.mark.prove
 async def test_loa_works_by_two_accounts_of_which_neither_is_a_superuser(tmp_path: Path) -> None:
     if shutil.which("psql") is None:
         pytest.skip("psql is not installed")

@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections import Counter
 
+import pytest
 from sqlalchemy import select
 
 from app.database.models import inbound_messages
@@ -24,6 +25,7 @@ def kept(view: View) -> list[tuple[int, str, int | None]]:
     return [(row[0], row[1], row[2]) for row in view.rows(select(c.id, c.text, c.repeat_of).order_by(c.id))]
 
 
+@pytest.mark.prove
 @other_by_hand
 async def test_kills_in_the_middle_lose_no_message_to_us_and_say_which_came_twice(home: Home) -> None:
     home.measured = False  # who is killed could not say what it covered

@@ -12,6 +12,7 @@ import httpx
 from app.core.states import DeliveryState
 from app.devtools.sample_data import write_sample
 from carriers.simulators.smsc import Smsc, SmscBehaviour
+from tests.engines import other_by_hand
 from tests.faults.journey import Api, reported
 from tests.faults.processes import Home, smpp_link
 from tests.faults.view import View
@@ -33,6 +34,7 @@ async def centres() -> AsyncIterator[dict[str, Smsc]]:
         yield {name: await stack.enter_async_context(Smsc(manners)) for name, manners in MANNERS.items()}
 
 
+@other_by_hand
 async def test_a_campaign_goes_from_three_files_to_a_verified_report(home: Home) -> None:
     files = write_sample(home.folder / "files", SUBSCRIBERS, seed=3)
     async with centres() as smscs:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import httpx
+import pytest
 from sqlalchemy import select
 
 from app.core.config import Settings
@@ -21,6 +22,7 @@ from tests.faults.processes import Home
 KEY = "K" * 43 + "="
 
 
+@pytest.mark.prove
 @other_by_hand
 async def test_a_service_stamps_its_approvals_seals_its_audit_and_keeps_its_heads(home: Home) -> None:
     home.configure({}, secret_key=KEY)

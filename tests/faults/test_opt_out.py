@@ -31,6 +31,7 @@ async def smsc() -> AsyncIterator[Smsc]:
         yield found
 
 
+@other_by_hand
 async def test_whoever_opts_out_while_a_link_holds_the_message_gets_none(db: Database, smsc: Smsc) -> None:
     world = build(db, 400, chunk=400)
     world.fan_out()
@@ -54,6 +55,7 @@ async def acknowledged_by(smsc: Smsc, n: float) -> None:
     await until(lambda: smsc.report()["inbound_acknowledged"] >= n, f"{n:.0f} are acknowledged", within_s=600)
 
 
+@pytest.mark.prove
 @other_by_hand
 @pytest.mark.slow
 @pytest.mark.timeout(60 + COUNT // 50)

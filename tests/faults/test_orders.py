@@ -6,6 +6,7 @@ import asyncio
 import time
 
 import httpx
+import pytest
 from sqlalchemy import Connection, select, update
 
 from app.core.states import DeliveryState, RunState
@@ -66,6 +67,7 @@ async def test_a_pause_stops_within_a_sub_batch_and_the_resume_goes_on_at_the_ne
         assert smsc.report()["submits"] == 3000
 
 
+@pytest.mark.prove
 async def test_a_carrier_that_is_away_costs_no_processor_and_few_words(home: Home) -> None:
     """T10, T32: held in the ledger, without spinning; sending goes on by itself when the carrier is back."""
     queue(home.url, 5000)
@@ -86,6 +88,7 @@ async def test_a_carrier_that_is_away_costs_no_processor_and_few_words(home: Hom
         await all_delivered_by(home, smsc, 5000)
 
 
+@pytest.mark.prove
 async def test_an_upload_that_was_acknowledged_survives_kill_9(home: Home) -> None:
     """T34: the answer 202 means that the file is safe; the next start finishes the import."""
     content = "phone\n" + "".join(f"0912{n:06d}\n" for n in range(40_000))

@@ -54,6 +54,7 @@ async def test_receipts_of_a_link_that_is_gone_come_by_another_of_its_group(db: 
             await all_delivered(world, smsc, COUNT)
 
 
+@pytest.mark.prove
 async def test_messages_that_are_never_answered_are_settled_by_their_receipts(db: Database) -> None:
     """T09: no second submit for want of an answer."""
     world = build(db, COUNT)
@@ -64,6 +65,7 @@ async def test_messages_that_are_never_answered_are_settled_by_their_receipts(db
         assert smsc.report()["submits"] == COUNT
 
 
+@pytest.mark.prove
 async def test_answers_later_than_the_patience_double_nothing(db: Database) -> None:
     """T16: a full window and answers of 0 to 2 s, where we wait for one."""
     world = build(db, 300)
@@ -89,6 +91,7 @@ async def test_what_is_neither_answered_nor_reported_stays_unknown_and_is_not_se
     world.check()
 
 
+@pytest.mark.prove
 async def test_receipts_for_nothing_we_know_are_kept_and_harm_nothing(db: Database) -> None:
     """T13, T56: they wait in the database, not in memory, and are acknowledged."""
     world = build(db, COUNT)

@@ -47,6 +47,7 @@ async def _resume(world: World, smsc: Smsc) -> None:
     world.db.write(lambda c: links_of.resume(c, world.link.id, "op", None))
 
 
+@pytest.mark.prove
 @pytest.mark.parametrize("status", ["0x0A", "0x450"])
 async def test_an_smpp_centre_that_refuses_everything_for_our_sake_halts_the_link(
     db: Database, smsc: Smsc, status: str
@@ -72,6 +73,7 @@ async def test_an_smpp_centre_that_refuses_everything_for_our_sake_halts_the_lin
     world.check()
 
 
+@pytest.mark.prove
 async def test_a_centre_in_trouble_is_asked_by_single_messages_and_rejects_none(
     db: Database, smsc: Smsc
 ) -> None:
@@ -94,6 +96,7 @@ async def test_a_centre_in_trouble_is_asked_by_single_messages_and_rejects_none(
     world.check()
 
 
+@pytest.mark.prove
 async def test_a_link_in_trouble_is_red_as_refusing_with_its_code_and_since_when(
     db: Database, smsc: Smsc
 ) -> None:
@@ -112,6 +115,7 @@ async def test_a_link_in_trouble_is_red_as_refusing_with_its_code_and_since_when
         assert link_status.since(found) is not None
 
 
+@pytest.mark.prove
 async def test_a_list_with_a_stretch_of_dead_numbers_goes_on(db: Database, smsc: Smsc) -> None:
     world = build(db, COUNT)
     world.fan_out()

@@ -45,6 +45,7 @@ def _keep_connections(call: Callable[..., object]) -> None:
         thread.join()
 
 
+@pytest.mark.prove
 @pytest.mark.parametrize("how", [pytest.param("fast", marks=pytest.mark.prove), "immediate"])
 def test_what_was_kept_from_before_a_restart_refuses_nobody(server: Server, how: str) -> None:
     """The server said something before it hung up, which is not yet its end."""

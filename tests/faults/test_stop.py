@@ -15,6 +15,7 @@ from tests.faults.processes import Home, smpp_link
 from tests.faults.view import View, queue
 
 
+@other_by_hand
 async def test_sigterm_in_mid_run_leaves_no_claim_and_nothing_unknown(home: Home) -> None:
     queue(home.url, 1500)
     view = View(home.url)
@@ -61,6 +62,7 @@ async def test_sigterm_before_anything_is_ready_ends_in_order(home: Home) -> Non
         assert await program.stop() == 0, program.words()
 
 
+@pytest.mark.prove
 @pytest.mark.parametrize("second", [("up",), ("database", "restored")])
 async def test_a_second_loa_that_sends_or_restores_on_one_sqlite_folder_is_refused_in_words(
     sqlite_home: Home, second: tuple[str, ...]
@@ -79,6 +81,7 @@ async def test_a_second_loa_that_sends_or_restores_on_one_sqlite_folder_is_refus
     assert await home.command("key", "list") is not None
 
 
+@pytest.mark.prove
 async def test_commands_work_beside_a_loa_that_sends_from_a_sqlite_folder(
     sqlite_home: Home, tmp_path: Path
 ) -> None:

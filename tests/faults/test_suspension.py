@@ -32,6 +32,7 @@ def sent(world: World) -> int:
     return sum(n for state, n in world.states().items() if state != DeliveryState.QUEUED)
 
 
+@pytest.mark.prove
 @other_by_hand
 async def test_a_run_pauses_itself_and_is_let_go_on(db: Database, smsc: Smsc) -> None:
     world = build(db, 1500)

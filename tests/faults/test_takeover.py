@@ -18,7 +18,10 @@ LEASE_S = 2
 MANNERS = SmscBehaviour(answer_delay_s=0.02, receipt_delay_s=0.5, receipt_window=500)
 
 
-@pytest.mark.parametrize("fault", [signal.SIGKILL, signal.SIGSTOP], ids=lambda fault: fault.name)
+STOPPED = pytest.param(signal.SIGSTOP, marks=pytest.mark.prove, id="SIGSTOP")
+
+
+@pytest.mark.parametrize("fault", [pytest.param(signal.SIGKILL, id="SIGKILL"), STOPPED])
 async def test_the_other_worker_takes_over_and_doubles_nothing(
     new_postgresql_url: str, tmp_path: Path, fault: signal.Signals
 ) -> None:

@@ -20,6 +20,7 @@ from tests.faults.server import Server, own_server
 ALIVE = [sys.executable, "-m", "app.diagnostics.healthcheck"]
 
 
+@pytest.mark.prove
 @other_by_hand
 async def test_what_listens_to_others_does_so_by_tls_or_not_at_all(home: Home) -> None:
     port = home.port if home.sqlite else free_port()
@@ -89,6 +90,7 @@ def address(server: Server, folder: Path, stem: str) -> str:
     )
 
 
+@pytest.mark.prove
 async def test_postgresql_knows_loa_by_its_certificate_and_no_password(
     server: Server, tmp_path: Path
 ) -> None:

@@ -71,6 +71,7 @@ def two(accounts: Accounts, tmp_path: Path) -> Iterator[Home]:
         home.end()
 
 
+@pytest.mark.prove
 async def test_one_account_migrates_and_another_without_rights_sends_a_campaign(
     two: Home, accounts: Accounts
 ) -> None:

@@ -72,6 +72,7 @@ async def ready(home: Home) -> None:
     await home.until(lambda: "listening" in program.words(), "the API listens")
 
 
+@other_by_hand
 async def test_what_was_acknowledged_before_kill_9_is_in_the_ledger(home: Home) -> None:
     """T55, T58: and what was not is taken when the carrier repeats it."""
     seeded(home.url, 900)
@@ -124,6 +125,7 @@ def server() -> Iterator[Server]:
         yield found
 
 
+@pytest.mark.prove
 async def test_while_postgresql_is_away_carriers_are_asked_to_repeat(server: Server, tmp_path: Path) -> None:
     """T12, T55: no acknowledgement without a commit; the repetition is taken once it is back."""
     seeded(server.url, 200)

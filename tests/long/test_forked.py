@@ -73,6 +73,7 @@ def test_nothing_more_is_begun_after_the_first_failure_that_is_allowed(tmp_path:
     assert "1 failed, 1 passed in" in words
 
 
+@pytest.mark.prove
 @pytest.mark.parametrize("count", ["0", "3"])
 def test_all_good_is_status_0_and_its_folders_are_gone(tmp_path: Path, count: str) -> None:
     good = "def test_it(tmp_path): (tmp_path / 'file').write_text('x')\n"
@@ -80,6 +81,7 @@ def test_all_good_is_status_0_and_its_folders_are_gone(tmp_path: Path, count: st
     assert (status, "2 passed" in words) == (0, True), words
 
 
+@pytest.mark.prove
 def test_a_seed_makes_the_order(tmp_path: Path) -> None:
     modules = {f"m{n}": "".join(f"def test_{k}(): ...\n" for k in range(5)) for n in range(4)}
     orders = [run(tmp_path, "-v", "--shuffle", seed, **modules)[1] for seed in ("1", "1", "2")]

@@ -14,7 +14,7 @@ from app.database.connection import Database
 from app.database.models import batches, deliveries, runs
 from app.ledger import batch_rows
 from tests.app.world import World, build
-from tests.engines import each_engine
+from tests.engines import each_engine, other_by_hand
 
 database_url = each_engine
 
@@ -45,6 +45,7 @@ def up(db: Database) -> None:
     db.write(lambda c: command.upgrade(schema._config(c), "head"))
 
 
+@other_by_hand
 def test_a_list_has_the_digest_of_what_is_left(db: Database) -> None:
     world = marked(db)
     up(db)

@@ -31,7 +31,7 @@ from app.database import schema
 from app.database.connection import Database
 from app.database.models import metadata
 from app.ledger.factory import ledger_for
-from tests.engines import each_engine
+from tests.engines import each_engine, other_by_hand
 
 database_url = each_engine
 
@@ -45,6 +45,7 @@ def test_the_number_of_the_last_file_is_the_newest_revision() -> None:
     assert schema.newest() == ScriptDirectory.from_config(schema._config()).get_current_head()
 
 
+@other_by_hand
 def test_down_leaves_nothing_and_up_brings_all_back(db: Database) -> None:
     config = schema._config
     db.write(lambda c: command.downgrade(config(c), "base"))
@@ -57,6 +58,7 @@ def test_down_leaves_nothing_and_up_brings_all_back(db: Database) -> None:
     assert schema.differences(db) == []
 
 
+@other_by_hand
 def test_a_filled_database_goes_down_step_by_step_and_up_again(db: Database) -> None:
     db.write(ledger_for(db).open_campaign, 1)
     for table in metadata.sorted_tables:
@@ -129,6 +131,7 @@ def test_a_partition_is_no_difference(db: Database) -> None:
     assert schema.differences(db) == []
 
 
+@other_by_hand
 def test_scans_of_each_account_go_down_to_one_and_what_names_them_goes_along(db: Database) -> None:
     def second(c: Connection) -> None:
         scan = {each.name: _value(each) for each in metadata.tables["attachments"].columns}

@@ -134,6 +134,7 @@ def test_every_wrong_import_of_a_new_carrier_is_found(tree: Path) -> None:
         assert f"{importer} -> {module} (l." in broken, broken
 
 
+@pytest.mark.prove
 def test_it_can_be_simulated_and_is_a_kind_of_link(tree: Path) -> None:
     asked = run(tree, "-m", "app.cli", "simulate", NAME, "--help")
     assert "--throttle" in asked.stdout

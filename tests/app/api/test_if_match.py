@@ -60,6 +60,7 @@ def test_an_order_to_a_run_may_name_what_was_read_whatever_its_progress(client: 
     assert client.delete(url, headers={"If-Match": "*"}).status_code == 204
 
 
+@pytest.mark.longer
 def test_what_was_said_of_an_addressee_is_replaced_only_by_who_has_read_it(client: Client) -> None:
     place = client.post("/v1/directives", json=LETTER).headers["Location"] + "/addressees"
     body = {"name": "Sở Tư pháp", "kind": "department"}

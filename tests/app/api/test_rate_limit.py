@@ -65,6 +65,7 @@ def test_a_key_has_a_share_of_its_own_and_a_guessed_one_has_none(
     assert client.get("/v1/texts").status_code == 200
 
 
+@pytest.mark.longer
 @pytest.mark.parametrize("path", ["/v1/session", "/v1/nothing", "/sign-in"])
 def test_what_is_open_to_all_gives_a_made_up_key_no_share(stranger: Client, path: str) -> None:
     statuses = [
@@ -92,6 +93,7 @@ def test_one_key_has_one_share_however_it_is_written(application: FastAPI, db: D
         assert ways[-1] == 429
 
 
+@pytest.mark.longer
 def test_a_stranger_with_many_addresses_of_one_network_has_one_share(db: Database) -> None:
     settings = Settings(stranger_requests_per_minute=10, trusted_proxies=("127.0.0.1",))
 

@@ -21,6 +21,7 @@ from app.database.connection import Database
 from app.database.models import audit, batches
 from app.file_import.upload import UploadedFile
 from tests.app.batches.files import MESSY, MESSY_BAD, MESSY_GOOD, batch_row, kept, many, put, registered
+from tests.engines import other_by_hand
 
 
 def test_every_line_is_accounted_for(db: Database, tmp_path: Path) -> None:
@@ -80,6 +81,7 @@ def test_the_same_file_from_many_at_once_is_one_batch_and_refused_to_none(db: Da
             assert [each.created for each in found].count(True) == 1
 
 
+@other_by_hand
 @pytest.mark.longer
 def test_progress_is_told_for_every_slice_and_always_adds_up(db: Database, tmp_path: Path) -> None:
     size = lines_at_once(db)

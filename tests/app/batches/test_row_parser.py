@@ -47,6 +47,7 @@ def test_a_number_that_is_met_again_in_a_later_block_is_a_repeat() -> None:
     assert (len(found.good), found.bad) == (1, [(1, 3, "repeated", "8491*****02")])
 
 
+@pytest.mark.longer
 def test_the_hash_of_the_rows_is_the_same_in_slices_of_any_size() -> None:
     rows = [(line, "x" if line % 5 else f"09120{line:05d}", "", "") for line in range(2, 60)]
     hashes = set()

@@ -168,6 +168,7 @@ def test_a_campaign_without_a_budget_or_not_approved_is_told_what_to_do(db: Data
         ask(db, campaign_id, 30)
 
 
+@pytest.mark.longer
 def test_a_follow_up_shares_the_budget_of_what_it_follows(db: Database) -> None:
     one = sent(db, {1: D.UNDELIVERED, 2: D.DELIVERED}, draft=replace(DRAFT, budget_segments=10))
     db.write(money.open_budget, one)

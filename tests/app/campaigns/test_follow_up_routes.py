@@ -34,6 +34,7 @@ def made(client: Client, *sources: int, **more: Any) -> dict[str, Any]:
     return dict(answer.json())
 
 
+@pytest.mark.longer
 def test_one_request_makes_a_draft_that_somebody_else_approves(
     client: Client, chief: Client, db: Database
 ) -> None:
@@ -104,6 +105,7 @@ def test_only_authors_make_one(application: FastAPI, db: Database) -> None:
             assert client.post(URL, json={"campaign_ids": [one]}).status_code == 403
 
 
+@pytest.mark.longer
 def test_no_number_is_in_any_answer_log_page_or_audit(
     client: Client, chief: Client, db: Database, settings: Settings
 ) -> None:
@@ -126,6 +128,7 @@ def test_no_number_is_in_any_answer_log_page_or_audit(
     assert [n for n in range(40) if str(past.number(n))[-9:] in said] == []
 
 
+@pytest.mark.longer
 def test_a_command_says_which_carrier_has_nobody_left(database_url: str, tmp_path: Path) -> None:
     db = Database(database_url)
     one, two = sent(db, {1: D.UNDELIVERED}), sent(db, {1: D.DELIVERED}, "viettel")

@@ -42,6 +42,7 @@ def test_a_campaign_is_followed_up_only_when_its_runs_are_over(db: Database, sta
         follow(db, one)
 
 
+@pytest.mark.longer
 def test_a_cancelled_one_is_followed_up_when_no_receipt_can_come_any_more(db: Database) -> None:
     settled = sent(db, {1: D.UNDELIVERED, 2: (D.NOT_SENT, NotSent.CANCELLED)}, state="cancelled")
     assert audience(db, follow(db, settled)) == [1]
@@ -108,6 +109,7 @@ def erase(db: Database, campaign: int) -> None:
     db.write(lambda c: c.execute(insert(erasures).values(row)))
 
 
+@pytest.mark.longer
 @on_sqlite
 def test_an_erased_campaign_is_no_source_before_making_nor_before_the_start(db: Database) -> None:
     one, two = sent(db, {1: D.UNDELIVERED}), sent(db, {2: D.UNDELIVERED}, "viettel")
@@ -169,6 +171,7 @@ def test_an_audience_altered_in_the_database_is_never_queued(db: Database, alter
     assert db.read(queries.dossier, made).runs[0].state == RunState.PAUSED
 
 
+@pytest.mark.longer
 def test_many_lines_are_taken_stretch_by_stretch_once_each(db: Database, monkeypatch: Any) -> None:
     one = sent(db, {n: D.UNDELIVERED if n % 3 else D.DELIVERED for n in range(50)})
     two = sent(db, dict.fromkeys(range(25, 60), D.EXPIRED), "viettel")

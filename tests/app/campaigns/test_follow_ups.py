@@ -54,6 +54,7 @@ def sound(db: Database) -> None:
         assert {key: n for key, n in sums.items() if n} == counts
 
 
+@pytest.mark.longer
 @other_by_hand
 @pytest.mark.parametrize(
     ("outcomes", "whom"),
@@ -79,6 +80,7 @@ def test_each_outcome_is_chosen_by_name_and_unknown_ones_never(
     sound(db)
 
 
+@pytest.mark.longer
 def test_without_a_word_it_says_the_same_as_the_newest_and_has_a_window_of_its_own(db: Database) -> None:
     first = sent(db, {1: D.UNDELIVERED})
     second = sent(db, {2: D.EXPIRED}, draft=replace(DRAFT, name="After", text="Nho: khong chuyen tien."))
@@ -105,6 +107,7 @@ def test_areas_with_nobody_and_areas_that_are_none_are_refused(db: Database) -> 
         follow(db, one, areas=("999",))
 
 
+@pytest.mark.longer
 def test_each_carrier_has_its_own_run_and_batch(db: Database) -> None:
     one = sent(db, {1: D.UNDELIVERED, 2: D.DELIVERED}, "vnpt")
     sent(db, {3: D.EXPIRED}, "viettel", into=one)
@@ -118,6 +121,7 @@ def test_each_carrier_has_its_own_run_and_batch(db: Database) -> None:
     assert (seen.subscribers, [each.carrier for each in seen.batches]) == (1, ["vnpt"])
 
 
+@pytest.mark.longer
 def test_a_number_reached_by_another_source_or_unknown_there_is_not_in_it(db: Database) -> None:
     first = sent(db, dict.fromkeys(range(5), D.UNDELIVERED))
     second = sent(db, {0: D.DELIVERED, 1: D.UNKNOWN, 2: D.RELAYED, 3: D.UNDELIVERED}, "viettel")
@@ -131,6 +135,7 @@ def test_a_number_reached_by_another_source_or_unknown_there_is_not_in_it(db: Da
     sound(db)
 
 
+@pytest.mark.longer
 def test_a_later_round_counts_though_only_the_first_is_named(db: Database) -> None:
     first = sent(db, dict.fromkeys(range(4), D.UNDELIVERED))
     second = follow(db, first)
@@ -141,6 +146,7 @@ def test_a_later_round_counts_though_only_the_first_is_named(db: Database) -> No
     assert audience(db, third) == [2]
 
 
+@pytest.mark.longer
 def test_a_follow_up_of_a_follow_up_leaves_out_who_was_reached_in_either(db: Database) -> None:
     first = sent(db, dict.fromkeys(range(4), D.UNDELIVERED))
     second = follow(db, first)
@@ -157,6 +163,7 @@ def test_a_follow_up_of_a_follow_up_leaves_out_who_was_reached_in_either(db: Dat
     sound(db)
 
 
+@pytest.mark.longer
 def test_who_is_reached_between_approval_and_queueing_is_left_out_and_counted(db: Database) -> None:
     one = sent(db, dict.fromkeys(range(6), D.UNDELIVERED))
     made = follow(db, one)
@@ -183,6 +190,7 @@ def test_nobody_is_added_after_the_audience_is_made(db: Database) -> None:
     assert in_state(db, made) == [1]
 
 
+@pytest.mark.longer
 def test_who_is_reached_after_queueing_is_not_sent_to(db: Database) -> None:
     one = sent(db, dict.fromkeys(range(4), D.UNDELIVERED))
     made = follow(db, one)
@@ -199,6 +207,7 @@ def test_who_is_reached_after_queueing_is_not_sent_to(db: Database) -> None:
     sound(db)
 
 
+@pytest.mark.longer
 def test_two_follow_ups_of_one_campaign_never_both_take_a_number(db: Database) -> None:
     one = sent(db, dict.fromkeys(range(4), D.UNDELIVERED))
     mine, theirs = follow(db, one, who="lan"), follow(db, one, who="minh")
@@ -212,6 +221,7 @@ def test_two_follow_ups_of_one_campaign_never_both_take_a_number(db: Database) -
     sound(db)
 
 
+@pytest.mark.longer
 def test_two_rounds_that_are_both_queued_again_do_not_leave_a_number_out_of_each_other(db: Database) -> None:
     one = sent(db, {0: D.REJECTED})
     second = follow(db, one, outcomes=(Outcome.REJECTED,))
@@ -231,6 +241,7 @@ def test_two_rounds_that_are_both_queued_again_do_not_leave_a_number_out_of_each
     assert sent_to == [0, 1]
 
 
+@pytest.mark.longer
 @other_by_hand
 @pytest.mark.parametrize("came", [D.DELIVERED, D.SUBMITTED, D.UNKNOWN, D.QUEUED, D.UNDELIVERED])
 def test_what_an_order_sends_again_in_a_source_is_left_out_where_its_follow_up_has_come_first(

@@ -162,6 +162,7 @@ def test_keys_that_were_made_at_the_host_for_two_are_two(db: Database) -> None:
     both(db, "author", "chief")
 
 
+@pytest.mark.longer
 def test_another_password_from_somebody_else_is_another_beginning(db: Database) -> None:
     for name in ("hoa", "mai", "nga"):
         person(db, name, "lan")
@@ -182,6 +183,7 @@ def test_who_gives_a_password_anew_stands_behind_it(db: Database) -> None:
         both(db, "lan", "mai")
 
 
+@pytest.mark.longer
 def test_whoever_has_a_secret_of_a_key_that_is_good_stands_behind_it(db: Database) -> None:
     key(db, "chief", at_keyboard("root"))
     db.write(acts.rotate_key, "chief", timedelta(hours=24), "lan")

@@ -200,6 +200,7 @@ def test_a_removed_run_leaves_room_for_another(db: Database) -> None:
     assert db.read(queries.run, again).batch_ids == batch_ids
 
 
+@pytest.mark.longer
 def test_the_number_of_a_removed_run_is_given_to_no_other(db: Database) -> None:
     """An order that was written for the removed one would start another."""
     campaign_id, first = db.write(new_run)

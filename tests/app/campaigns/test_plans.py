@@ -57,6 +57,7 @@ def seen(db: Database, plan: int) -> Plan:
     return db.read(plan_status.plan, plan)
 
 
+@pytest.mark.longer
 def test_a_plan_of_four_rounds_from_the_first_sending_to_those_never_reached(
     db: Database, letter: int
 ) -> None:
@@ -189,6 +190,7 @@ def body(letter: int) -> dict[str, Any]:
     return {"name": "Tết Tân Hợi", "directive_id": letter, "rounds": rounds}
 
 
+@pytest.mark.longer
 @on_sqlite
 def test_over_http_a_plan_is_made_once_per_key_and_by_authors(
     application: FastAPI, client: Client, db: Database, letter: int

@@ -40,6 +40,7 @@ def sent(client: Client, campaign_id: int, content: bytes, **fields: str) -> Any
     return client.post(place, files=files | {"file": ("voice.wav", content)}, headers=headers)
 
 
+@pytest.mark.longer
 def test_an_operator_gets_no_recording_for_areas_that_its_run_has_not(
     application: FastAPI, operator: Client, db: Database
 ) -> None:

@@ -126,6 +126,7 @@ def test_a_wrong_campaign_is_refused_with_its_field(
     assert [each["field"] for each in response.json()["errors"]] == [field]
 
 
+@pytest.mark.longer
 def test_a_lone_surrogate_is_refused_before_it_reaches_the_database(client: Client) -> None:
     body = '{"name": "a\\ud800", "purpose": "tuyen_truyen", "sender": "CA", "text": "x"}'
     response = client.post("/v1/campaigns", content=body, headers={"Content-Type": "application/json"})

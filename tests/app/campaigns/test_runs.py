@@ -138,6 +138,7 @@ def test_an_order_over_a_run_that_has_moved_is_refused(db: Database) -> None:
         db.write(optimistic_lock.change_run, seen, priority=3)
 
 
+@pytest.mark.longer
 def test_many_starts_at_once_are_one_start(db: Database) -> None:
     run_id = approved(db)
     outcomes: list[str] = []

@@ -20,7 +20,7 @@ from app.database.models import audit, campaigns, directives, runs
 from app.file_import.upload import shown_name
 from tests.app.campaigns.rows import new_batch, whole_run
 from tests.app.cli.test_wrong import folder, refused
-from tests.engines import each_engine, on_sqlite
+from tests.engines import each_engine, on_sqlite, other_by_hand
 
 __all__ = ["folder"]
 database_url = each_engine
@@ -180,6 +180,7 @@ def held(db: Database) -> Database:
     return db
 
 
+@other_by_hand
 @pytest.mark.parametrize(("words", "said"), LONG, ids=[f"{' '.join(w[:2])} {s.split()[0]}" for w, s in LONG])
 def test_what_is_too_long_is_refused_in_a_sentence(
     folder: Path,
@@ -196,6 +197,7 @@ def test_what_is_too_long_is_refused_in_a_sentence(
     assert "xxxxxxxxxxxxxxxxxxxx" not in told.replace("x" * 41, "")
 
 
+@pytest.mark.longer
 @on_sqlite
 @pytest.mark.parametrize(("build", "field"), ONE_LINE, ids=[f"{b('x')[0]} {f}" for b, f in ONE_LINE])
 def test_a_line_has_no_line_ends_and_no_control_characters(
@@ -232,6 +234,7 @@ def test_a_text_of_several_lines_has_no_control_characters(
             assert (status, field in told) == (1, True), (bad, told)
 
 
+@pytest.mark.longer
 @on_sqlite
 def test_bytes_that_are_no_utf_8_are_refused(
     folder: Path,

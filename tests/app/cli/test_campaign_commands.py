@@ -238,6 +238,7 @@ def test_a_letter_needs_a_real_date(shell: Shell) -> None:
         )
 
 
+@pytest.mark.longer
 def test_a_key_is_printed_once_and_can_be_revoked(shell: Shell) -> None:
     secret = shell(key_commands.app, "add", "phone room")
     assert secret.startswith("loa_")

@@ -109,6 +109,7 @@ def test_postgresql_is_backed_up_by_its_own_means(loa: Loa, monkeypatch: pytest.
     assert "base backup" in error.detail
 
 
+@pytest.mark.prove
 @pytest.mark.longer
 @pytest.mark.parametrize("copied", [False, True])
 def test_a_ledger_that_moves_to_postgresql_is_at_home_there_unless_it_was_put_back(

@@ -19,6 +19,7 @@ LISTS = ["do-not-send", "inbound", "run"]
 PATHS = ["batches", "campaigns", "do-not-send", "inbound-messages", "receipt-files", "runs"]
 
 
+@pytest.mark.longer
 @pytest.mark.parametrize("noun", LISTS)
 @pytest.mark.parametrize("there", [False, True])
 def test_a_list_of_an_unknown_carrier_is_refused_with_the_nearest_name(

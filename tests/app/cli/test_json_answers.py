@@ -45,6 +45,7 @@ def ran(
     return int(end.value.code or 0), said.out, said.err
 
 
+@pytest.mark.longer
 def test_every_command_that_makes_or_changes_something_answers_with_json_if_asked() -> None:
     found = commands()
     without = {name for name, each in found.items() if not any("--json" in one.opts for one in each.params)}
@@ -52,6 +53,7 @@ def test_every_command_that_makes_or_changes_something_answers_with_json_if_aske
     assert len(found) > 80
 
 
+@pytest.mark.prove
 @pytest.mark.longer
 def test_what_is_made_is_told_as_facts(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -26,6 +26,7 @@ def campaign(shell: Shell) -> str:
     return made.removeprefix("Campaign ")
 
 
+@pytest.mark.longer
 def test_a_recording_is_added_listed_saved_and_removed(shell: Shell, campaign: str, tmp_path: Path) -> None:
     voice, out = tmp_path / "voice.mp3", tmp_path / "out.mp3"
     voice.write_bytes(mp3(80))
@@ -39,6 +40,7 @@ def test_a_recording_is_added_listed_saved_and_removed(shell: Shell, campaign: s
     assert json.loads(shell(app, "list", campaign, "--json")) == []
 
 
+@pytest.mark.longer
 def test_a_run_that_calls_is_added_and_not_submitted_without_a_recording(
     shell: Shell, campaign: str, tmp_path: Path
 ) -> None:
@@ -55,6 +57,7 @@ def test_a_run_that_calls_is_added_and_not_submitted_without_a_recording(
     assert shown["cost"] == {"subscribers": 0, "sms_parts": 0, "called": 9000}
 
 
+@pytest.mark.longer
 @pytest.mark.parametrize("content", [None, b"<html></html>"])
 def test_what_is_no_recording_is_refused(
     shell: Shell, campaign: str, tmp_path: Path, content: bytes | None

@@ -100,6 +100,7 @@ def test_a_key_of_a_file_likewise(
     assert "abcd" not in said
 
 
+@pytest.mark.longer
 def test_a_mark_before_the_key_of_a_file_is_taken_off(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -85,6 +85,7 @@ def test_a_held_run_from_draft_to_its_end(shell: Shell, database_url: str) -> No
     assert "2024-02-07T17:00:00+07:00" in shell(run_commands.app, "show", "1")
 
 
+@pytest.mark.prove
 @pytest.mark.longer
 def test_a_statement_by_the_workbook(shell: Shell, scene: None, tmp_path: Path) -> None:
     form = tmp_path / "form.xlsx"

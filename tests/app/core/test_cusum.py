@@ -27,6 +27,7 @@ def sent(place: random.Random, total: int, slice_: int, share: float) -> list[tu
     return [(slice_, min(bisect(known, place.random()), slice_)) for _ in range(total // slice_)]
 
 
+@pytest.mark.longer
 @pytest.mark.parametrize("before", [0, 50, 600, 20_000])
 def test_a_share_of_a_fifth_is_told_within_500_messages_of_its_rise(before: int) -> None:
     place, waits = random.Random(before), []
@@ -39,6 +40,7 @@ def test_a_share_of_a_fifth_is_told_within_500_messages_of_its_rise(before: int)
     assert sorted(waits)[100] <= 260
 
 
+@pytest.mark.longer
 def test_a_hundred_honest_runs_with_one_in_twenty_failing_are_never_told() -> None:
     place = random.Random(5)
     for run in range(100):

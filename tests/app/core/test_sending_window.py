@@ -149,6 +149,7 @@ def test_nothing_changes_before_the_next_change(window: Window, now: datetime) -
         moment += timedelta(minutes=15)
 
 
+@pytest.mark.longer
 @given(windows(), instants, st.integers(1, 400))
 def test_between_start_and_finish_lie_exactly_the_open_seconds(
     window: Window, start: datetime, minutes: int

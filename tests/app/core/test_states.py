@@ -65,6 +65,7 @@ def test_a_delivered_message_stays_delivered(receipts: list[Said]) -> None:
     assert (end.state, end.reason) == (DeliveryState.DELIVERED, Reason.NONE)
 
 
+@pytest.mark.longer
 @given(st.lists(said, max_size=10))
 def test_no_receipt_makes_an_operators_word_the_handsets(receipts: list[Said]) -> None:
     at_most_operator = [(p, s, ReceiptLevel.OPERATOR, r) for p, s, _, r in receipts]

@@ -52,6 +52,7 @@ def through(db: Database, asked: ListRequest, limit: int = 7) -> list[int]:
     raise AssertionError("the list has no end")
 
 
+@pytest.mark.longer
 @pytest.mark.parametrize("order", ["", "name", "-name", "when", "-when"])
 def test_each_row_comes_once_in_every_order_and_in_parts_of_any_size(letters: Database, order: str) -> None:
     rows = letters.read(lambda c: c.execute(select(D.id, without_marks(D.subject), D.created_at)).all())

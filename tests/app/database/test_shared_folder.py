@@ -87,6 +87,7 @@ def test_both_work_with_it_in_turns_and_a_third_may_not_open_it(folder: Path) ->
     assert {each.stat().st_mode & 0o777 for each in folder.glob("loa.*")} == {0o660}
 
 
+@pytest.mark.longer
 def test_a_folder_that_is_not_shared_stays_its_owner_s(folder: Path) -> None:
     folder.chmod(0o700)
     assert as_account(LAN, OFFICE, noting(folder, 84_912_000_002)) == 0

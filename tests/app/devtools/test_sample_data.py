@@ -16,6 +16,7 @@ def sifted(path: Path) -> ParsedRows:
     return found
 
 
+@pytest.mark.longer
 @pytest.mark.parametrize("subscribers", [0, 1, 7, 5000])
 def test_there_are_as_many_subscribers_as_asked_for(tmp_path: Path, subscribers: int) -> None:
     found = [sifted(path) for path in write_sample(tmp_path, subscribers, seed=1).values()]

@@ -265,6 +265,7 @@ async def test_endpoints_are_looked_up_and_notices_that_failed_are_said(db: Data
     assert "--failed-to desk" in failed[0]
 
 
+@pytest.mark.longer
 def test_a_ledger_of_a_newer_program_has_the_remedy_of_one(tmp_path: Path) -> None:
     db = Database(f"sqlite:///{tmp_path / 'loa.sqlite3'}")
     schema.upgrade(db)
@@ -284,6 +285,7 @@ def test_the_command_says_it_and_exits_with_1(tmp_path: Path, monkeypatch: pytes
     assert '"about": "disk"' in CliRunner().invoke(commands, ["doctor", "--offline", "--json"]).output
 
 
+@pytest.mark.longer
 def test_a_missing_secret_key_is_the_same_fault_for_second_factors_and_for_the_audit(
     db: Database, tmp_path: Path
 ) -> None:

@@ -120,6 +120,7 @@ async def test_a_receipt_that_comes_before_the_answer_is_its_own_all_the_same(db
     assert rows(db, receipts, quarantine) == 0
 
 
+@pytest.mark.longer
 async def test_receipts_of_other_messages_on_the_bind_go_to_the_ledger(db: Database) -> None:
     world = build(db, 20)
     world.fan_out()

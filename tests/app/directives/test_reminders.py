@@ -77,6 +77,7 @@ def test_a_reminder_says_what_the_letter_rests_on_and_whom_to_ask(db: Database) 
     assert said.items() <= found[3].payload["data"].items()
 
 
+@pytest.mark.longer
 def test_a_field_writes_no_lines_of_the_mail_and_no_second_full_stop(db: Database) -> None:
     letter(db)
     said = {"legal_basis": "Kế hoạch 12/KH-UBND.", "contact": "An\n\nĐã gia hạn.\x1b[0m", "subject": "a\r\nb"}
@@ -123,6 +124,7 @@ def test_mail_and_event_say_the_same_number_of_days(db: Database, day: int, late
     assert (len(days), said) == (1, {1})
 
 
+@pytest.mark.longer
 def test_another_deadline_is_reminded_of_anew_and_past_reports_go_by_the_one_before(db: Database) -> None:
     letter(db)
     at = clock.to_ms(DEADLINE + timedelta(hours=1))

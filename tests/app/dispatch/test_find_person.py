@@ -97,6 +97,7 @@ def test_once_the_erasure_of_a_campaign_has_begun_nothing_of_it_is_shown(world: 
         db.read(delivery_history.story, one.campaign_id, one.batch_id, one.line)
 
 
+@pytest.mark.longer
 def test_who_guesses_numbers_is_stopped_by_the_minute_and_the_day(db: Database) -> None:
     for n in range(A_MINUTE):
         db.write(find_person, f"09110000{n:02d}", VNPT)

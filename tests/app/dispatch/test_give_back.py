@@ -25,6 +25,7 @@ from carriers.simulators.smsc import Smsc, SmscBehaviour
 from carriers.smpp.carrier import SmppCarrier
 from tests.app.dispatch.paper import until
 from tests.app.world import World, build
+from tests.engines import other_by_hand
 
 pytestmark = pytest.mark.waits
 
@@ -80,6 +81,7 @@ def leased(db: Database) -> int:
     return int(db.read(lambda c: c.execute(query).scalar_one()))
 
 
+@other_by_hand
 @pytest.mark.longer
 @pytest.mark.parametrize("order", [stop, pause, halt])
 async def test_what_waits_in_the_link_s_queue_is_never_sent_after_the_order(
@@ -99,6 +101,7 @@ async def test_what_waits_in_the_link_s_queue_is_never_sent_after_the_order(
     world.check()
 
 
+@other_by_hand
 @pytest.mark.longer
 async def test_after_the_lease_s_end_nothing_goes_out_of_the_link_s_queue(db: Database) -> None:
     """Cut off from the database with a slow carrier: another host may have the chunk by now."""

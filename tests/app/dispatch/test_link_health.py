@@ -110,6 +110,7 @@ def test_a_link_that_waits_for_answers_says_since_when_and_is_written_once(db: D
     assert stand(db, world.link.id, replace(waits, waiting_since=None)).state is LinkHealthState.CONNECTED
 
 
+@pytest.mark.longer
 def test_a_link_that_the_settings_no_longer_name_is_left_and_not_lost(db: Database) -> None:
     world = build(db, 1)
     here, other = link_health.own_host(), "elsewhere"

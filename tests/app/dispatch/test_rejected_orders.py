@@ -77,6 +77,7 @@ def order_of(world: World) -> tuple[str | None, int | None, int]:
     return order.approved_by, order.sent_again, order.messages
 
 
+@pytest.mark.longer
 def test_the_messages_of_one_reason_are_queued_again_and_counted(db: Database) -> None:
     world = refused(db)
     found = db.read(rejected_orders.rejected, world.run)
@@ -96,6 +97,7 @@ def test_the_messages_of_one_reason_are_queued_again_and_counted(db: Database) -
     assert verify(db, world.ledger, world.campaign) == []
 
 
+@pytest.mark.longer
 def test_an_order_is_carried_out_once_and_takes_no_later_refusal(db: Database) -> None:
     world = refused(db)
     number = asked(world)
@@ -141,6 +143,7 @@ def by_viettel(*words: str) -> Callable[[int, DeliveryToSend], SubmitResult]:
     return lambda nth, item: CodeTable({}, ()).verdict("0", words[nth], item.resends > 0)
 
 
+@pytest.mark.longer
 def test_what_the_carrier_calls_a_duplicate_is_in_no_order(db: Database) -> None:
     world = build(db, 2)
     world.fan_out()
@@ -191,6 +194,7 @@ def all_refused(db: Database, count: int) -> World:
     return world
 
 
+@pytest.mark.longer
 def test_what_was_interrupted_goes_on_and_is_counted_whole(db: Database) -> None:
     world = all_refused(db, 250)  # two slices
     number = asked(world)
@@ -266,6 +270,7 @@ def apart(request: pytest.FixtureRequest, new_postgresql_url: str) -> Iterator[t
             db.write(lambda c, statement=statement: c.exec_driver_sql(statement))
 
 
+@pytest.mark.longer
 def test_an_order_goes_by_the_clock_of_the_database(apart: tuple[Database, int]) -> None:
     db, hours = apart
     world = build(db, 20, chunk=10)
@@ -297,6 +302,7 @@ def test_an_order_of_which_nothing_is_left_is_neither_approved_nor_closed(db: Da
     )
 
 
+@pytest.mark.longer
 @pytest.mark.parametrize(
     ("word", "skipped"), [("DELIVRD", 1), ("ENROUTE", 1), ("REJECTD", 0), ("EXPIRED", 0)]
 )
@@ -341,6 +347,7 @@ def test_nothing_goes_out_again_after_the_window(db: Database) -> None:
         asked(world)
 
 
+@pytest.mark.longer
 def test_it_is_asked_for_and_approved_over_http(application: FastAPI, db: Database) -> None:
     world = refused(db)
     path = f"/v1/runs/{world.run}/rejected"
@@ -362,6 +369,7 @@ def test_it_is_asked_for_and_approved_over_http(application: FastAPI, db: Databa
         assert other.get(path).status_code == 404
 
 
+@pytest.mark.longer
 @on_sqlite
 def test_it_is_asked_for_and_approved_at_the_keyboard(
     db: Database, database_url: str, tmp_path: Path

@@ -124,6 +124,7 @@ def test_what_was_queued_is_unknown_then_and_the_link_goes_on_with_nothing(world
     assert (who, detail["unknown"]) == (WHO, {str(world.run): 20})
 
 
+@pytest.mark.longer
 @pytest.mark.parametrize("state", [RunState.RUNNING, RunState.PAUSED])
 def test_what_was_not_even_queued_may_have_been_sent_as_well(world: World, state: RunState) -> None:
     def half_queued(c) -> None:  # type: ignore[no-untyped-def]
@@ -213,6 +214,7 @@ def test_a_copy_of_a_sqlite_ledger_knows_that_it_is_one(sqlite_url: str, tmp_pat
         other.close()
 
 
+@pytest.mark.prove
 @pytest.mark.longer
 @pytest.mark.parametrize("revision", ["0013", "0028"])
 def test_a_copy_of_an_older_schema_is_marked_and_stays_so_when_migrated(

@@ -20,7 +20,7 @@ from app.dispatch.run_content import claim, run_contents
 from app.ledger import approval_digest
 from tests.app.dispatch.paper import PaperCarrier, loop_for, until
 from tests.app.world import World, add_batch, approve, build
-from tests.engines import on_sqlite
+from tests.engines import on_sqlite, other_by_hand
 
 Change = Callable[[Connection, World], Any]
 
@@ -127,6 +127,7 @@ def tampered(db: Database, change: str) -> World:
     return world
 
 
+@other_by_hand
 @pytest.mark.parametrize("change", TAMPERED)
 def test_a_running_run_that_was_tampered_with_gets_no_chunk(db: Database, change: str) -> None:
     world = tampered(db, change)
@@ -171,6 +172,7 @@ def test_each_single_character_of_text_and_sender_counts(db: Database) -> None:
     assert world.campaign == first.id
 
 
+@pytest.mark.longer
 async def test_a_link_at_work_stops_at_the_next_chunk_with_nothing_of_the_new_text(db: Database) -> None:
     world, carrier = build(db, 400, chunk=50), PaperCarrier(delay_s=0.02)
     world.fan_out()

@@ -24,6 +24,7 @@ from app.security import audit as record
 from app.security import row_stamps
 from app.security.secret_encryption import signing_keys, vault_of
 from tests.app.world import World, build
+from tests.engines import other_by_hand
 
 ONE, TWO = ("A" * 43 + "=", "B" * 43 + "=")
 
@@ -99,6 +100,7 @@ FORGED: dict[str, Callable[[Connection], Any]] = {
 }
 
 
+@other_by_hand
 @pytest.mark.parametrize("how", FORGED)
 def test_a_forged_approval_sends_nothing(keyed: Callable[..., Database], how: str) -> None:
     db = keyed(ONE)

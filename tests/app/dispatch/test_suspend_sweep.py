@@ -106,6 +106,7 @@ def failures(told: Sequence[Arrival]) -> list[Arrival]:
     return [each for each in told if each.receipt.status is not ReceiptStatus.DELIVERED]
 
 
+@pytest.mark.longer
 @pytest.mark.parametrize("before", [0, 500])
 def test_a_fifth_that_the_carrier_refuses_pauses_the_run_within_500_messages(
     db: Database, before: int
@@ -127,6 +128,7 @@ def test_a_fifth_that_the_carrier_refuses_pauses_the_run_within_500_messages(
     run.world.check()
 
 
+@pytest.mark.longer
 def test_a_fifth_that_receipts_tell_late_and_out_of_order_pauses_the_run(db: Database) -> None:
     run, place, late = Running(db, 1200), random.Random(3), deque[list[DeliveryToSend]]()
     for second in range(24):
@@ -140,6 +142,7 @@ def test_a_fifth_that_receipts_tell_late_and_out_of_order_pauses_the_run(db: Dat
     assert run.acts()[0].detail["cause"] == "failed"
 
 
+@pytest.mark.longer
 @on_sqlite
 def test_failures_that_come_before_slow_deliveries_are_no_rise(db: Database) -> None:
     """One in twenty fails, and is told at once; what is delivered is told half a minute later, or never."""
@@ -151,6 +154,7 @@ def test_failures_that_come_before_slow_deliveries_are_no_rise(db: Database) -> 
     assert run.state == RunState.RUNNING
 
 
+@pytest.mark.longer
 @on_sqlite
 def test_failures_that_come_when_nothing_is_sent_any_more_are_no_rise(db: Database) -> None:
     run, place = Running(db, 1000), random.Random(5)
@@ -160,6 +164,7 @@ def test_failures_that_come_when_nothing_is_sent_any_more_are_no_rise(db: Databa
     assert run.state == RunState.RUNNING
 
 
+@pytest.mark.longer
 def test_an_honest_run_with_one_in_twenty_failing_goes_on(db: Database) -> None:
     run, place = Running(db, 1000), random.Random(6)
     sent: list[DeliveryToSend] = []
@@ -169,6 +174,7 @@ def test_an_honest_run_with_one_in_twenty_failing_goes_on(db: Database) -> None:
     assert run.acts() == []
 
 
+@pytest.mark.longer
 def test_a_person_lets_it_go_on_and_what_was_before_is_not_judged_again(db: Database) -> None:
     run = Running(db, 1500)
     assert run.until_paused(some(0.3), 500)
@@ -200,6 +206,7 @@ def test_what_a_dead_process_leaves_unknown_is_no_rise_and_answers_that_stay_awa
     assert run.acts()[0].detail["cause"] == "unknown"
 
 
+@pytest.mark.longer
 @on_sqlite
 def test_checks_are_off_where_the_settings_say_so(db: Database) -> None:
     off = SuspendSettings(failed_percent=0, refused_percent=0, unknown_percent=0, daily_messages=0)
@@ -207,6 +214,7 @@ def test_checks_are_off_where_the_settings_say_so(db: Database) -> None:
     assert run.until_paused(some(0.9), 600) is None
 
 
+@pytest.mark.longer
 def test_a_carrier_is_handed_no_more_messages_a_day_than_the_ceiling(db: Database) -> None:
     run = Running(db, 1000, SuspendSettings(daily_messages=200))
     assert run.until_paused(taken, 1000) == 200
@@ -266,6 +274,7 @@ def test_a_run_whose_carrier_sends_itself_is_left_alone(db: Database) -> None:
     assert run.until_paused(some(1.0), 100) is None
 
 
+@pytest.mark.longer
 @on_sqlite
 def test_what_is_noted_does_not_grow_with_the_years(db: Database) -> None:
     run, place = Running(db, 500), random.Random(7)

@@ -80,6 +80,7 @@ HOSTILE = {
 }
 
 
+@pytest.mark.prove
 @pytest.mark.longer
 @pytest.mark.parametrize("rows", HOSTILE.values(), ids=HOSTILE.keys())
 def test_no_form_takes_long_or_much_memory(rows: str) -> None:
@@ -198,6 +199,7 @@ def test_a_text_without_end_is_said_with_its_cell() -> None:
     assert "ô A1: Dài quá 2000 ký tự; hãy rút gọn" in reader.faults[0].words
 
 
+@pytest.mark.longer
 def test_a_workbook_whose_list_names_one_sheet_as_thousands_is_refused_at_once(tmp_path: Path) -> None:
     WORKBOOKS["50,000 sheets"](tmp_path / "form.xlsx")
     begun = time.process_time()
@@ -206,6 +208,7 @@ def test_a_workbook_whose_list_names_one_sheet_as_thousands_is_refused_at_once(t
     assert time.process_time() - begun < 5
 
 
+@pytest.mark.prove
 @pytest.mark.longer
 def test_formulas_that_share_a_long_one_are_not_written_out(tmp_path: Path) -> None:
     formula = b"SUM(" + b"A1+" * 8000 + b"A1)"

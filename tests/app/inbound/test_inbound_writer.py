@@ -135,6 +135,7 @@ async def test_parts_over_a_real_link_are_kept_with_their_numbers_and_acknowledg
     assert (found[3].text, found[3].source) == ("Xin chao", "191")
 
 
+@pytest.mark.longer
 async def test_what_was_not_acknowledged_before_the_end_comes_again_and_nothing_is_lost(db: Database) -> None:
     world = build(db, 1)
     stuck = InboundWriter(db, world.ledger, Metrics())  # nobody commits: as if killed in the middle
@@ -171,6 +172,7 @@ async def test_a_flood_takes_no_more_memory_than_was_set_aside_for_it(db: Databa
     await running
 
 
+@pytest.mark.longer
 async def test_what_has_piled_up_is_kept_in_few_commits_so_that_a_flood_ends(db: Database) -> None:
     world, answers = build(db, 1), list[bool]()
     intake = InboundWriter(db, world.ledger, Metrics())

@@ -18,6 +18,7 @@ from carriers.inbound import MessagePart
 from tests.app.dispatch.paper import PaperCarrier, loop_for, until
 from tests.app.inbound.test_inbound_writer import PHONE, message, write
 from tests.app.world import FIRST_PHONE, World, build
+from tests.engines import other_by_hand
 
 
 def listed(db: Database) -> list[tuple[str, int, str]]:
@@ -70,6 +71,8 @@ def test_a_message_in_the_form_of_a_receipt_is_kept_and_changes_nothing(db: Data
     assert (kinds(db), world.states()) == (["other"], before)
 
 
+@pytest.mark.longer
+@other_by_hand
 async def test_what_is_held_and_not_handed_over_is_stopped_within_a_second(db: Database) -> None:
     """A slow link holds a chunk of a hundred; whoever opts out meanwhile gets nothing."""
     world = build(db, 100)

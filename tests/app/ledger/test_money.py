@@ -137,6 +137,7 @@ def test_what_a_dead_holder_had_reserved_stays_spent_and_is_not_counted_again(db
     world.check()
 
 
+@pytest.mark.longer
 def test_what_a_frozen_holder_certainly_did_not_send_comes_back_when_it_says_so(db: Database) -> None:
     world = budgeted(db, 50, 100)
     lease = held(world)
@@ -287,6 +288,7 @@ async def at_work(loops: list[SendLoop], ends: Any) -> None:
 LEASED = select(func.count()).select_from(chunks).where(chunks.c.state == 1)
 
 
+@pytest.mark.longer
 @pytest.mark.parametrize(("ceiling", "parts"), [(300, 1), (299, 1), (301, 2), (1, 1)])
 async def test_four_senders_spend_the_budget_to_the_last_message_and_not_one_more(
     db: Database, ceiling: int, parts: int
@@ -310,6 +312,7 @@ async def test_four_senders_spend_the_budget_to_the_last_message_and_not_one_mor
     assert sum(sum(carrier.copies.values()) for carrier in carriers) == states.get(S, 0)
 
 
+@pytest.mark.longer
 async def test_a_budget_of_exactly_all_sends_all_and_stops_nothing(db: Database) -> None:
     world = budgeted(db, 200, 200, chunk=40)
     carriers = [PaperCarrier(delay_s=0.002) for _ in range(4)]

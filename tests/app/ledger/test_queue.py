@@ -70,6 +70,7 @@ def test_segments_follow_the_area(db: Database) -> None:
     world.check()
 
 
+@pytest.mark.longer
 def test_two_links_never_hold_one_chunk(db: Database) -> None:
     world = build(db, 200)
     world.fan_out()

@@ -287,6 +287,7 @@ def test_receipts_of_a_campaign_under_way_open_no_other_ones_tables(new_postgres
         db.close()
 
 
+@pytest.mark.prove
 @pytest.mark.longer
 def test_a_receipt_costs_the_same_however_far_the_campaign_has_grown(new_postgresql_url: str) -> None:
     """Plans are kept from when it was small, and made without statistics where autovacuum is off."""

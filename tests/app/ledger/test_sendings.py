@@ -121,6 +121,7 @@ def sent_again(world: World, result: SubmitResult) -> None:
     world.db.write(world.ledger.release, lease, 0.0)
 
 
+@pytest.mark.longer
 def test_a_part_that_arrived_before_the_second_sending_was_refused_is_not_the_message(db: Database) -> None:
     world = resent(db)
     assert apply(world, said(world, "a")) == (1, 1, 0)
@@ -135,6 +136,7 @@ def test_a_part_that_arrived_before_the_second_sending_was_refused_is_not_the_me
     world.check()
 
 
+@pytest.mark.longer
 def test_a_second_sending_refused_in_part_is_settled_by_the_part_that_arrived(db: Database) -> None:
     world = resent(db)
     assert apply(world, said(world, "a")) == (1, 1, 0)
@@ -146,6 +148,7 @@ def test_a_second_sending_refused_in_part_is_settled_by_the_part_that_arrived(db
     world.check()
 
 
+@pytest.mark.longer
 @pytest.mark.parametrize("early", [True, False])
 def test_one_part_of_the_first_sending_is_not_a_second_one_without_parts(db: Database, early: bool) -> None:
     """A run's links may differ in whether they split a long message."""
@@ -158,6 +161,7 @@ def test_one_part_of_the_first_sending_is_not_a_second_one_without_parts(db: Dat
     world.check()
 
 
+@pytest.mark.longer
 def test_what_arrived_whole_is_not_sent_a_second_time(db: Database) -> None:
     """Of a link with one receipt for a message: that of the first sending is for all of it."""
     world = resent(db, one_receipt=True)
@@ -169,6 +173,7 @@ def test_what_arrived_whole_is_not_sent_a_second_time(db: Database) -> None:
     world.check()
 
 
+@pytest.mark.longer
 @pytest.mark.parametrize("parts", [1, 2])
 def test_the_recount_bears_with_the_reason_that_a_write_off_took_from_a_failed_part(
     db: Database, parts: int
@@ -189,6 +194,7 @@ def sent_two(world: World, result: SubmitResult, parts: int = 2) -> None:
     sent_again(world, result)
 
 
+@pytest.mark.longer
 def test_a_late_answer_is_taken_where_a_receipt_told_of_a_failed_part(db: Database) -> None:
     world = build(db, 1)
     db.write(world.ledger.open_campaign, world.campaign)
@@ -224,6 +230,7 @@ def test_a_row_of_quarantine_that_is_being_looked_at_keeps_no_link_waiting(new_p
         db.close()
 
 
+@pytest.mark.longer
 def test_receipts_of_a_run_that_is_sent_long_since_are_looked_for_last(new_postgresql_url: str) -> None:
     """A run that waits for one receipt for ever costs no other run's receipts anything."""
     db = Database(new_postgresql_url)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from sqlalchemy import select
 
 from app.core.states import DeliveryState
@@ -47,6 +48,7 @@ def claimed(world: World) -> set[tuple[int, int]]:
     return found
 
 
+@pytest.mark.longer
 def test_unknowns_of_many_chunks_and_batches_are_sent_again_and_no_other_one(db: Database) -> None:
     world, keys = two_batches(db, Unknown("no answer"))
     assert world.states() == {U: 8}
@@ -116,6 +118,7 @@ def test_what_is_written_off_names_who_did_it_and_leaves_the_others(db: Database
     world.check()
 
 
+@pytest.mark.longer
 def test_an_order_for_nothing_changes_nothing(db: Database) -> None:
     world, _ = two_batches(db, Unknown("no answer"))
     assert db.write(world.ledger.resend, []) == db.write(world.ledger.write_off, [], "an officer") == 0

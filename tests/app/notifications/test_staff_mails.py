@@ -71,6 +71,7 @@ def submitted(c: Connection) -> None:
     lifecycle.submit(c, campaign_id, at_keyboard("lan"))
 
 
+@pytest.mark.longer
 def test_a_submission_is_told_to_who_may_decide_and_had_no_hand_in_it(db: Database) -> None:
     staffed(db)
     db.write(submitted)
@@ -119,6 +120,7 @@ def test_who_is_left_out_or_shut_out_gets_none(db: Database) -> None:
     assert told(db) == {}
 
 
+@pytest.mark.longer
 def test_a_deadline_is_told_to_who_decides_and_to_the_operator_that_is_missing(db: Database) -> None:
     staffed(db)
     letter(db)
@@ -136,6 +138,7 @@ def test_an_address_that_is_none_is_refused_at_the_start() -> None:
         Settings.model_validate({"mail": mail})
 
 
+@pytest.mark.longer
 @on_sqlite
 def test_a_look_costs_the_same_after_years_of_acts(db: Database) -> None:
     staffed(db)

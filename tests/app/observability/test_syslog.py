@@ -188,6 +188,7 @@ def test_a_name_that_is_none_is_a_server_that_is_away_and_ends_no_thread(tls: bo
     to.close()
 
 
+@pytest.mark.longer
 @pytest.mark.usefixtures("restored")
 @pytest.mark.parametrize("algorithm", ["sha256", "sha3-256"])
 def test_the_head_of_the_audit_is_logged_whole_and_is_the_one_that_a_verification_finds(

@@ -27,6 +27,7 @@ from carriers.contract import Halted, ReadError, Reason, Receipt, ReceiptLevel, 
 from tests.app.dispatch.paper import until
 from tests.app.receipts.oracle import Oracle, lost, sent, taken
 from tests.app.world import FIRST_PHONE, World, add_batch, receipt
+from tests.engines import other_by_hand
 
 pytestmark = pytest.mark.waits
 
@@ -202,6 +203,7 @@ def lease(db: Database) -> int:
     return db.read(lambda c: c.execute(query).scalar_one())
 
 
+@other_by_hand
 @pytest.mark.longer
 async def test_two_processes_read_a_list_once_and_one_goes_on_for_a_dead_one(db: Database) -> None:
     world = started(db, sent(db, [taken("a")]))

@@ -204,6 +204,7 @@ def heard(db: Database, world: World, calls: list[bytes], *, plain: bool) -> tup
     )
 
 
+@pytest.mark.longer
 @pytest.mark.parametrize("many", [paths, methods, fields, bodies], ids=lambda many: many.__name__)
 def test_the_plain_route_says_to_a_byte_what_the_framework_says(db: Database, many: Any) -> None:
     world, calls = sent(db, 8), list(many())

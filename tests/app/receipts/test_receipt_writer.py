@@ -72,6 +72,7 @@ async def test_beyond_its_room_the_carrier_is_asked_to_repeat_later(db: Database
     assert acknowledged == [False, True, True]
 
 
+@pytest.mark.longer
 async def test_a_webhook_may_put_and_wait(db: Database) -> None:
     world = sent(db, 3)
     inbox = Inbox(db, world.ledger, Metrics())
@@ -99,6 +100,7 @@ async def test_the_sweep_looks_again_at_all_that_is_due(db: Database) -> None:
     assert world.states() == {int(DeliveryState.DELIVERED): 700}
 
 
+@pytest.mark.longer
 async def test_a_flood_of_foreign_receipts_does_not_hide_those_that_match(db: Database) -> None:
     world = sent(db, 3)
     db.write(world.ledger.apply, [receipt(world.link, f"foreign{n}") for n in range(1200)])

@@ -212,6 +212,7 @@ async def test_no_secret_and_no_phone_reaches_the_log(db: Database, log: io.Stri
     assert not [secret for secret in secrets if secret in said]
 
 
+@pytest.mark.longer
 async def test_a_secret_in_the_wrong_place_of_the_path_is_not_logged_either(
     db: Database, log: io.StringIO
 ) -> None:

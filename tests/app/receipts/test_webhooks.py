@@ -80,6 +80,7 @@ async def test_json_form_and_query_are_all_taken(db: Database, carried: str) -> 
     assert world.delivery(3)["state"] == STATE["DELIVERED"]
 
 
+@pytest.mark.longer
 async def test_an_array_is_acknowledged_once_all_of_it_is_committed(db: Database) -> None:
     world = sent(db, 450)
     async with door(db, world, group=100) as there:
@@ -233,6 +234,7 @@ async def test_what_can_be_read_is_taken_and_what_can_t_is_named(db: Database) -
     world.check()
 
 
+@pytest.mark.longer
 async def test_a_thousand_faults_are_counted_and_not_all_told(db: Database) -> None:
     world = sent(db, 1)
     async with door(db, world) as there:

@@ -102,6 +102,7 @@ def test_what_was_delivered_later_is_not_in_the_reach_of_before(db: Database, le
     assert db.read(unique_reach.of_directive, letter, until + 1).persons == 9
 
 
+@pytest.mark.longer
 def test_what_was_kept_at_an_erasure_stays_when_the_rows_are_gone(db: Database, letter: int) -> None:
     ids = three_rounds(db, letter)
     until = db.read(ledger_for(db).now_ms)
@@ -123,6 +124,7 @@ def test_what_was_kept_at_an_erasure_stays_when_the_rows_are_gone(db: Database, 
     assert said.startswith(f"Campaign {ids[0]}: ")
 
 
+@pytest.mark.longer
 def test_the_consolidated_report_has_it_in_every_format(db: Database, letter: int) -> None:
     three_rounds(db, letter)
     report = db.read(consolidated.build, letter, db.read(ledger_for(db).now_ms))

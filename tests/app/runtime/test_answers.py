@@ -53,6 +53,7 @@ from tests.app.runtime.citizens import (
 from tests.app.world import FIRST_PHONE, World, build
 from tests.engines import each_engine
 
+pytestmark = pytest.mark.longer
 database_url = each_engine
 HOUR_MS = 3_600_000
 OTHERS = "84912345602"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from sqlalchemy import func, insert, select, update
 
 from app.core import clock
@@ -93,6 +94,7 @@ async def test_a_lease_of_a_holder_that_is_gone_ends_and_a_new_one_stands(db: Da
     assert world.states()[DeliveryState.QUEUED] == 4
 
 
+@pytest.mark.longer
 async def test_what_was_unknown_when_the_clock_was_set_back_is_settled_and_can_be_sent_again(
     db: Database,
 ) -> None:
@@ -119,6 +121,7 @@ async def test_what_was_unknown_when_the_clock_was_set_back_is_settled_and_can_b
     world.check()
 
 
+@pytest.mark.longer
 async def test_a_clock_that_was_set_back_while_nobody_was_at_work_is_noticed_at_the_start(
     db: Database,
 ) -> None:

@@ -12,7 +12,7 @@ from carriers.inbound import MessagePart
 from tests.app.inbound.test_inbound_writer import PHONE, message, write
 from tests.app.runtime.citizens import TEXTS, age, answer, approved, decisions, job, send
 from tests.app.world import World, build
-from tests.engines import each_engine
+from tests.engines import each_engine, other_by_hand
 
 database_url = each_engine
 OTHERS = "84912345602"
@@ -38,6 +38,8 @@ def sent(world: World) -> World:
     return world
 
 
+@pytest.mark.longer
+@other_by_hand
 @pytest.mark.parametrize(
     ("asked", "kind"),
     [
@@ -68,6 +70,7 @@ async def test_a_citizen_is_told_what_the_text_is(sent: World, asked: str, kind:
 LONG = "KT Cong an tinh canh bao ke gian gia danh cong an goi dien yeu cau chuyen tien"
 
 
+@pytest.mark.longer
 async def test_the_parts_of_a_long_question_are_joined_and_get_one_answer(sent: World) -> None:
     at_work = job(sent)
     write(sent, message(LONG[40:], part=MessagePart(7, 2, 2)))
@@ -80,6 +83,7 @@ async def test_the_parts_of_a_long_question_are_joined_and_get_one_answer(sent: 
     assert decisions(sent.db) == [("genuine", "part"), ("genuine", None)]
 
 
+@pytest.mark.longer
 async def test_a_long_question_of_which_a_part_never_comes_is_called_incomplete(sent: World) -> None:
     at_work = job(sent)
     write(

@@ -18,7 +18,7 @@ from app.database.connection import Database
 from app.database.models import audit as table
 from app.security import audit
 from tests.app.client import Client
-from tests.engines import each_engine
+from tests.engines import each_engine, other_by_hand
 
 database_url = each_engine
 
@@ -60,6 +60,7 @@ def test_a_number_in_what_people_wrote_is_kept_and_shown_masked(db: Database) ->
     assert db.read(audit.verify).fault is None
 
 
+@other_by_hand
 @pytest.mark.parametrize("column", COLUMNS)
 def test_any_single_changed_byte_of_any_column_is_found(db: Database, column: str) -> None:
     written(db)
@@ -112,6 +113,7 @@ def tampered(db: Database, column: str, old: str, new: str) -> bool:
     return True
 
 
+@other_by_hand
 @pytest.mark.parametrize("column", COLUMNS)
 def test_the_chain_goes_over_to_another_algorithm_and_every_byte_still_counts(
     db: Database, column: str
@@ -156,6 +158,7 @@ def test_a_row_taken_out_put_in_or_exchanged_is_named(db: Database) -> None:
     assert "Row 6" in fault(db)
 
 
+@pytest.mark.longer
 def test_a_head_kept_elsewhere_shows_that_the_end_was_cut_off(
     db: Database, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

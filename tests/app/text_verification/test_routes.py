@@ -140,6 +140,7 @@ def test_a_text_that_was_called_off_is_not_called_genuine(citizen: Client, db: D
     assert "được gửi qua hệ thống" not in page
 
 
+@pytest.mark.longer
 def test_a_text_that_has_just_begun_is_no_forgery_of_an_earlier_one(citizen: Client, db: Database) -> None:
     """Whichever texts were read before the question: "altered" is never said from an old list."""
     later = f"Lan 57: {TEXT}"
@@ -259,6 +260,7 @@ def test_an_address_that_asks_too_often_has_to_wait(db: Database, settings: Sett
         assert citizen.get("/verify").status_code == 200
 
 
+@pytest.mark.longer
 def test_nothing_of_it_is_stored_or_logged(citizen: Client, db: Database, settings: Settings) -> None:
     stream = io.StringIO()
     logs.configure(settings, stream)
@@ -281,6 +283,7 @@ def _rows(db: Database) -> dict[str, int]:
     return counts
 
 
+@pytest.mark.prove
 @pytest.mark.longer
 def test_a_question_costs_little_among_many_texts(citizen: Client, db: Database) -> None:
     row = db.read(lambda c: dict(c.execute(select(m.campaigns)).one()._mapping))

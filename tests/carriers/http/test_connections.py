@@ -66,6 +66,7 @@ async def test_an_answer_too_many_is_nobodys_and_the_next_message_is_unknown(
         assert len(peer.requests) == 4
 
 
+@pytest.mark.longer
 async def test_answers_that_come_in_pieces_or_at_once_are_no_answers_too_many() -> None:
     async def in_pieces(wire: Wire, request: Request) -> None:
         for n in range(len(OK)):

@@ -175,6 +175,7 @@ async def test_after_a_pause_one_message_goes_alone_until_a_verdict_comes() -> N
         assert await carrier.submit(letters(12)) == [Accepted()] * 12
 
 
+@pytest.mark.longer
 async def test_lost_answers_among_others_hold_nothing_back() -> None:
     async def every_third(wire: Wire, request: Request) -> None:
         if len(peer.requests) % 3 == 0:

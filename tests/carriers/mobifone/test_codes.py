@@ -216,6 +216,7 @@ async def test_one_message_taken_ends_the_row() -> None:
     assert not any(isinstance(each, Halted) for each in results)
 
 
+@pytest.mark.longer
 @given(st.integers(200, 599), st.binary(max_size=200) | st.text(max_size=80).map(str.encode))
 def test_no_answer_raises_and_only_status_200_is_taken(status: int, body: bytes) -> None:
     answer = HttpAnswer(status, body)

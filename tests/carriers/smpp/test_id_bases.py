@@ -63,6 +63,7 @@ def test_receipts_of_messages_that_nobody_remembers_say_nothing() -> None:
         assert bases.received(canonical(str(number), "same", "receipt"), lambda n=number: [str(n)]) is None
 
 
+@pytest.mark.longer
 def test_what_is_remembered_has_a_bound_and_a_mode_that_fits_is_looked_at_seldom() -> None:
     bases = IdBases("same")
     for number in range(2 * REMEMBERED):

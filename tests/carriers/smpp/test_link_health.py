@@ -75,6 +75,7 @@ async def test_a_refused_bind_is_tried_less_and_less_often_up_to_its_own_limit()
 # ---- connections that drop
 
 
+@pytest.mark.longer
 async def test_a_connection_that_worked_is_back_at_once_however_often_it_drops() -> None:
     """With pauses of half a minute, each of these would wait longer than `until` does."""
     async with (
@@ -99,6 +100,7 @@ async def test_a_connection_that_does_nothing_is_back_at_once_the_first_time_onl
         assert len(peer.of(pdu.BIND_TRANSCEIVER)) == 2
 
 
+@pytest.mark.longer
 async def test_sessions_that_die_at_their_first_submit_cost_one_message_each() -> None:
     async with Peer({pdu.SUBMIT_SM: drop}) as peer, Link(peer.port, window=100, probe_max_s=0.05) as carrier:
         found: list[object] = []
@@ -156,6 +158,7 @@ async def test_a_full_window_without_one_answer_holds_the_link_and_single_messag
         assert kinds(list(await carrier.submit(many(50)))) == {Accepted: 50}
 
 
+@pytest.mark.longer
 async def test_a_centre_that_falls_silent_after_one_late_answer_costs_one_window_too() -> None:
     """The answer to the last message of a window says nothing of the nine before it: one more is to tell."""
     options = {"window": 10, "reconnect_min_s": 20, "reconnect_max_s": 20, "response_timeout_s": 0.3}

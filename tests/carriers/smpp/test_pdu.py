@@ -34,6 +34,7 @@ def test_a_stream_cut_at_every_byte_gives_the_same_pdus() -> None:
         assert not buffer
 
 
+@pytest.mark.longer
 @given(st.lists(st.integers(1, 40), min_size=1))
 def test_a_stream_in_any_pieces_gives_the_same_pdus(sizes: list[int]) -> None:
     buffer, found, at, turn = bytearray(), [], 0, 0
@@ -59,6 +60,7 @@ def test_a_buffer_never_holds_more_than_one_whole_pdu_and_what_came_last() -> No
     assert not buffer
 
 
+@pytest.mark.longer
 def test_every_cut_of_a_body_is_refused_or_read_and_never_raises_anything_else() -> None:
     body = deliver_body(tlvs=pdu.tlv(0x1E, b"7f\0"))
     mandatory = len(deliver_body())

@@ -211,6 +211,7 @@ def test_findings_come_in_order_of_position() -> None:
     assert [f.position for f in found] == sorted(f.position for f in found)
 
 
+@pytest.mark.longer
 @given(alphabets.anything)
 def test_every_finding_lies_within_the_text(text: str) -> None:
     for finding in lint(text):

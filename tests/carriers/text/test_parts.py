@@ -96,6 +96,7 @@ def test_marks_too_many_for_one_part_are_cut_all_the_same() -> None:
     assert all(length(part, cut.encoding) <= 67 for part in cut.parts)
 
 
+@pytest.mark.longer
 @given(alphabets.anything, st.sampled_from([STANDARD, LABELLED, NARROW]))
 @example("a" * 152 + "€" + "a" * 10, STANDARD)
 @example("ạ" * 66 + "🚨" + "ạ" * 10, STANDARD)

@@ -42,6 +42,7 @@ def pages(*content: Sequence[tuple[str, str]]) -> Service:
 # ---- failures of a day
 
 
+@pytest.mark.longer
 async def test_failures_are_undelivered_and_have_a_number_and_no_reference() -> None:
     service = pages([("84981230001", "Thue bao tat may"), ("0981230002", "002"), ("+84981230003", "")])
     async with link(service, reasons={"2": "barred"}) as carrier:
@@ -77,6 +78,7 @@ async def test_failures_are_undelivered_and_have_a_number_and_no_reference() -> 
     ]
 
 
+@pytest.mark.longer
 async def test_pages_are_read_until_one_is_short() -> None:
     service = pages(numbered(0, 3), numbered(3, 3), numbered(6, 1))
     async with link(service, failure_page=3, failure_date="yyyyMMdd") as carrier:

@@ -149,6 +149,7 @@ async def test_throttling_defers_the_whole_list(words: str) -> None:
         assert service.report()["messages"] == 0
 
 
+@pytest.mark.longer
 async def test_failures_of_the_day_are_those_of_the_carrier() -> None:
     async with working(
         {"outcomes": "UNDELIV/027=0.3"}, failure_page=7, reasons={"UNDELIV/027": "expired"}

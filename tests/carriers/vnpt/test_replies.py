@@ -58,6 +58,7 @@ async def test_an_answer_without_a_verdict_is_unknown(body: bytes, respx_mock: r
     assert route.call_count == 1
 
 
+@pytest.mark.longer
 @given(body=st.binary(max_size=200))
 @settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_random_bytes_are_never_a_verdict(body: bytes) -> None:

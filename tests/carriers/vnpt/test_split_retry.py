@@ -41,6 +41,7 @@ class Model:
         return Verdict(Accepted(("x",)))
 
 
+@pytest.mark.longer
 @given(
     sizes=st.lists(st.integers(1, 60), max_size=3),
     culprits=st.dictionaries(st.integers(0, 179), CULPRITS),
@@ -61,6 +62,7 @@ async def test_every_good_number_is_sent_once_and_every_culprit_named(
     assert len(model.asked) <= sum(2 * size - 1 for size in sizes)
 
 
+@pytest.mark.longer
 @given(
     size=st.integers(1, 100),
     culprits=st.dictionaries(st.integers(0, 99), CULPRITS, max_size=20),

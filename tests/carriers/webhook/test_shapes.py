@@ -209,6 +209,7 @@ def test_each_hears_what_it_wants_to_hear(format_: str, body: bytes, kind: str) 
     assert (answer.body, answer.content_type) == (body, kind)
 
 
+@pytest.mark.longer
 def test_a_carrier_of_ones_own_is_described_by_a_table() -> None:
     own: dict[str, Any] = {
         "events": "report.items",

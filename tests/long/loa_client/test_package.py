@@ -23,6 +23,7 @@ database_url = sqlite_alone
 ROOT = Path(__file__).parents[3]
 
 
+@pytest.mark.prove
 def test_the_wheel_has_the_client_alone_and_asks_for_httpx_alone(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "loa_client", tmp_path / "loa_client")  # the build writes beside its source
     offline = ["--quiet", "--wheel", "--offline", "--no-build-isolation", "--python", sys.executable]

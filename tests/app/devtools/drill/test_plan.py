@@ -13,6 +13,7 @@ from app.devtools.drill.plan import DrillOrder, FaultKind, make_plan
 ORDER = DrillOrder(7, 20_000, 60, "postgresql", "short")
 
 
+@pytest.mark.longer
 def test_the_same_seed_gives_the_same_plan_and_another_one_another() -> None:
     assert make_plan(ORDER) == make_plan(replace(ORDER))
     plans = {make_plan(replace(ORDER, seed=seed)).events for seed in range(20)}
@@ -39,6 +40,7 @@ def test_no_fault_comes_twice_before_each_has_come() -> None:
     assert {event.fault for event in on_sqlite.events} == set(FaultKind) - {FaultKind.KILL_DATABASE}
 
 
+@pytest.mark.longer
 def test_a_long_plan_kills_at_every_point_and_has_one_outage_of_five_minutes() -> None:
     order = DrillOrder(1, 1_000_000, 300, "postgresql", "long")
     plan = make_plan(order)

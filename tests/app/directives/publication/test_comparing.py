@@ -118,6 +118,7 @@ def test_letters_are_read_by_the_charset_that_is_named(charset: str) -> None:
     assert TEXT in seen(f'<meta charset="utf-8"><p>{TEXT}</p>'.encode(), "x-unknown")
 
 
+@pytest.mark.longer
 def test_a_page_as_deep_or_long_as_it_likes_is_read() -> None:
     assert judged("<div>" * 20_000 + f"<p>{TEXT}</p>")[0] is PublicationState.PUBLISHED
     assert judged("<p>một hai ba </p>" * 3_000 + f"<p>{TEXT}</p>")[0] is PublicationState.PUBLISHED

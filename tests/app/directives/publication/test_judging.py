@@ -27,6 +27,7 @@ from tests.engines import on_sqlite
 __all__ = ["pages", "server", "settings"]
 
 
+@pytest.mark.prove
 @on_sqlite
 def test_a_hostile_page_takes_the_time_of_another_process(
     db: Database, settings: Settings, pages: Pages
@@ -39,11 +40,13 @@ def test_a_hostile_page_takes_the_time_of_another_process(
     assert own < after.ru_utime - before[1].ru_utime
 
 
+@pytest.mark.prove
 def test_a_page_that_takes_longer_than_it_may_is_not_judged() -> None:
     body = " ".join(f"chuyen{n}" for n in range(100_000)).encode()
     assert asyncio.run(judging.judge(body, "utf-8", True, [TEXT], seconds=1)) is None
 
 
+@pytest.mark.longer
 @on_sqlite
 def test_such_a_page_was_not_read_and_is_no_finding(
     db: Database, settings: Settings, pages: Pages, monkeypatch: pytest.MonkeyPatch

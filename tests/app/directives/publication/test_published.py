@@ -40,7 +40,7 @@ from tests.app.cli.test_campaign_commands import Shell
 from tests.app.client import Client
 from tests.app.directives.publication.pages import Pages, served
 from tests.app.world import aside
-from tests.engines import on_sqlite
+from tests.engines import on_sqlite, other_by_hand
 
 TEXT = "Cảnh giác lừa đảo: KHÔNG chuyển tiền, không đọc mã OTP. Gọi 113."
 UNIT = "Sở Tư pháp"
@@ -102,6 +102,8 @@ def findings(db: Database) -> list[str]:
     return list(db.read(lambda c: c.execute(select(f.state).order_by(f.id)).scalars().all()))
 
 
+@pytest.mark.prove
+@other_by_hand
 def test_what_becomes_of_a_page_is_said_within_an_interval(
     db: Database, settings: Settings, pages: Pages
 ) -> None:
@@ -128,6 +130,8 @@ def test_what_becomes_of_a_page_is_said_within_an_interval(
     assert findings(db) == ["published", "changed", "changed", "gone", "published", "gone"]
 
 
+@pytest.mark.longer
+@other_by_hand
 def test_the_same_finding_is_kept_once(db: Database, settings: Settings, pages: Pages) -> None:
     for n in range(3):
         pages.put(f"<p>{TEXT}</p><p>Lượt xem: {n}</p>")
@@ -142,6 +146,8 @@ def test_the_same_finding_is_kept_once(db: Database, settings: Settings, pages: 
     assert found.read_at >= found.since
 
 
+@pytest.mark.prove
+@other_by_hand
 def test_a_server_that_is_away_is_not_a_page_that_is_gone(
     db: Database, settings: Settings, pages: Pages
 ) -> None:
@@ -170,6 +176,8 @@ def test_a_server_that_is_away_is_not_a_page_that_is_gone(
     assert findings(db) == ["published"]
 
 
+@pytest.mark.longer
+@other_by_hand
 def test_reading_ends(db: Database, settings: Settings, pages: Pages) -> None:
     pages.put(f"<p>{TEXT}</p>")
     reported(db, settings, pages.url())
@@ -319,6 +327,7 @@ def test_the_server_learns_nothing_of_us(pages: Pages) -> None:
     ] * 2
 
 
+@pytest.mark.longer
 def test_what_is_read_has_an_end(pages: Pages, monkeypatch: pytest.MonkeyPatch) -> None:
     pages.put("x" * (fetching.MOST_BYTES + 1))
     assert fetched(pages.url(), OPEN) == NotRead("The page is too large.")
@@ -334,6 +343,8 @@ def test_what_is_read_has_an_end(pages: Pages, monkeypatch: pytest.MonkeyPatch) 
         assert fetched(f"http://127.0.0.1:{port}/", OPEN) == NotRead("The server took too long.")
 
 
+@pytest.mark.prove
+@other_by_hand
 def test_the_consolidated_report_has_what_was_found_by_its_cut_off(
     db: Database, settings: Settings, pages: Pages
 ) -> None:
@@ -359,6 +370,7 @@ def test_the_consolidated_report_has_what_was_found_by_its_cut_off(
     assert "published" not in document(old)
 
 
+@pytest.mark.longer
 @on_sqlite
 def test_over_http_and_the_command_line(
     application: FastAPI, client: Client, db: Database, database_url: str, tmp_path: Path

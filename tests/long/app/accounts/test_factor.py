@@ -351,6 +351,7 @@ def test_in_production_a_secret_that_nobody_has_sealed_opens_for_nobody(
         db.write(reseal, "host", vault_of(keyed(Settings(), OLD)))
 
 
+@pytest.mark.prove
 @pytest.mark.parametrize("way", ["/v1/me/totp/confirm", "/second-factor/confirm"])
 def test_guessing_the_code_that_confirms_a_factor_is_slowed_like_a_sign_in(
     browser: Browser, add: Add, db: Database, way: str

@@ -63,6 +63,7 @@ async def test_an_id_of_another_carrier_is_no_more_there_than_one_that_nobody_ha
     assert rows(db) == before
 
 
+@pytest.mark.prove
 @pytest.mark.parametrize("spelling", SPELLED[:-1])
 async def test_nor_for_anybody_else_is_an_id_there_that_is_not_written_in_digits(
     asker: Asker, db: Database, spelling: str
@@ -90,6 +91,7 @@ QUERIES = (
 )
 
 
+@pytest.mark.prove
 @pytest.mark.parametrize("query", QUERIES)
 async def test_an_address_names_things_in_digits(asker: Asker, db: Database, query: str) -> None:
     key = build(db)["admin"]
@@ -167,6 +169,7 @@ def numbered() -> list[tuple[list[str], list[str]]]:
     return found
 
 
+@pytest.mark.prove
 @pytest.mark.parametrize(("words", "needed"), numbered(), ids=str)
 def test_the_command_line_names_things_in_digits(words: list[str], needed: list[str]) -> None:
     for said in ("+2", "２"):

@@ -183,6 +183,7 @@ ROWS = '<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/m
 ROWS += '<c r="A1" t="inlineStr"><is><t>&x;</t></is></c></row></sheetData></worksheet>'
 
 
+@pytest.mark.prove
 @pytest.mark.parametrize(
     "head",
     [

@@ -228,6 +228,7 @@ asyncio.run(server_of(app, bounds=Bounds()).serve([door]))
 """
 
 
+@pytest.mark.prove
 def test_a_shortage_of_descriptors_is_one_line_of_log_and_passes(tmp_path: Path) -> None:
     with (tmp_path / "log").open("w+b") as log:
         command = [sys.executable, "-c", _SERVER]

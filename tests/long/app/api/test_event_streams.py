@@ -28,7 +28,7 @@ from tests.app.api.served import served
 from tests.app.campaigns.rows import new_run
 from tests.app.client import Client
 from tests.app.dispatch.paper import until
-from tests.engines import each_engine, on_sqlite
+from tests.engines import each_engine, on_sqlite, other_by_hand
 
 pytestmark = pytest.mark.waits
 
@@ -274,6 +274,8 @@ async def test_the_server_stops_at_once_though_somebody_watches(
     assert time.monotonic() - began < 5
 
 
+@pytest.mark.prove
+@other_by_hand
 async def test_200_watchers_cost_the_database_no_more_than_one(
     address: str, db: Database, run_id: int
 ) -> None:
@@ -309,6 +311,7 @@ async def test_200_watchers_cost_the_database_no_more_than_one(
     assert 0 < quiet <= (looks + 2) * 6  # a look is five statements, however many watch
 
 
+@other_by_hand
 def test_the_description_knows_the_events(client: Client) -> None:
     found = client.get("/openapi.json").json()["paths"]
     assert "text/event-stream" in found["/v1/runs/{run_id}/events"]["get"]["responses"]["200"]["content"]

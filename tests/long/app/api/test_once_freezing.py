@@ -37,6 +37,7 @@ async def test_who_freezes_at_once_under_one_key_makes_one_version(db: Database,
     assert frozen(db) == 1
 
 
+@pytest.mark.prove
 def test_a_freeze_whose_answer_was_lost_is_answered_as_it_was(db: Database, settings: Settings) -> None:
     """The answer is kept with the version, so it is there when nothing after the commit was."""
     varied(db)
@@ -52,6 +53,7 @@ def test_a_freeze_whose_answer_was_lost_is_answered_as_it_was(db: Database, sett
     assert frozen(db) == 1
 
 
+@pytest.mark.prove
 def test_an_unchanged_report_is_answered_alike_under_its_key(db: Database, settings: Settings) -> None:
     varied(db)
     db.write(lambda c: c.execute(update(run_batches).values(fanned_all=True)))

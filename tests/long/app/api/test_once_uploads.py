@@ -102,6 +102,7 @@ def test_a_result_file_has_its_key_too(client: Client, db: Database) -> None:
     imported(client, first.headers["Location"])
 
 
+@pytest.mark.prove
 def test_a_workbook_that_is_sent_twice_is_answered_with_what_it_changed(client: Client) -> None:
     """Without the key the second answer would be that nothing is new."""
     place = client.post("/v1/directives", json=LETTER).headers["Location"] + "/report-form"

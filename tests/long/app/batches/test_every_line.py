@@ -106,6 +106,7 @@ def test_rows_that_are_all_short_are_taken_and_counted(db: Database, tmp_path: P
     assert (counts.accepted, counts.short_rows) == (50, 50)
 
 
+@other_by_hand
 def test_a_note_of_many_lines_is_one_row_wherever_the_file_is_read_in_two(
     db: Database, tmp_path: Path
 ) -> None:
@@ -142,6 +143,7 @@ def test_every_row_of_a_workbook_is_in_one_of_three_counts(db: Database, tmp_pat
     assert reasons == expected
 
 
+@other_by_hand
 @pytest.mark.parametrize("kind", ["csv", "xlsx"])
 def test_the_command_says_the_three_counts_of_a_file_with_every_kind_of_line(
     database_url: str, tmp_path: Path, kind: str

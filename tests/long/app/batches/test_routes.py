@@ -69,6 +69,7 @@ def test_the_same_file_again_is_answered_with_its_batch(client: Client) -> None:
     assert again.json() == first
 
 
+@pytest.mark.prove
 def test_a_packed_file_is_taken_and_may_be_given_a_name(client: Client) -> None:
     files = {"file": ("x.csv.gz", gzip.compress(MESSY.encode()))}
     answer = client.post("/v1/batches", files=files, data={"carrier": "vnpt", "name": "Đợt 1"})

@@ -85,6 +85,7 @@ def test_a_command_that_asks_the_database_imports_no_more_than_that_needs(
     assert len(loaded) < modules
 
 
+@pytest.mark.prove
 @pytest.mark.parametrize(
     ("module", "absent"),
     [
@@ -108,6 +109,7 @@ def test_a_command_does_not_wait_for_what_it_has_no_use_for(module: str, absent:
     assert said.split() == []
 
 
+@pytest.mark.prove
 @pytest.mark.parametrize(
     ("words", "more", "status", "sentence"),
     [

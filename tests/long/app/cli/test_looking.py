@@ -34,6 +34,7 @@ def stamp(shell: Shell, revision: str | None = None) -> str:
         db.close()
 
 
+@pytest.mark.prove
 @pytest.mark.parametrize(
     ("app", "words"),
     [
@@ -57,6 +58,7 @@ def test_looking_where_no_ledger_is_makes_none(tmp_path: Path) -> None:
     assert not (tmp_path / "far").exists()
 
 
+@pytest.mark.prove
 @pytest.mark.parametrize("words", [["migrate"], ["run", "list"], ["key", "add", "mai"]])
 def test_a_ledger_of_a_newer_program_is_not_touched(shell: Shell, words: list[str]) -> None:
     stamp(shell, "9999")

@@ -140,6 +140,7 @@ SAME = [
 ]
 
 
+@pytest.mark.prove
 def test_what_a_command_shows_is_the_same_from_a_server(server: str) -> None:
     for command in SAME:
         here, there = (said(*way, *command.split(), "--json") for way in ((), ("--server", server)))

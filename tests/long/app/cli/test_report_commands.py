@@ -43,6 +43,7 @@ def test_reports_are_printed_for_programs(loa: Loa, words: list[str]) -> None:
     assert json.loads(result.stdout)["campaign_id"] == 1
 
 
+@pytest.mark.prove
 @pytest.mark.parametrize("form", ["csv", "xlsx"])
 def test_a_report_is_written_to_a_file(loa: Loa, tmp_path: Path, form: str) -> None:
     file = tmp_path / f"report.{form}"
@@ -60,6 +61,7 @@ def test_a_run_that_does_not_exist_is_named(loa: Loa) -> None:
     assert isinstance(loa("report", "run", "9").exception, NotFound)
 
 
+@pytest.mark.prove
 def test_every_paper_of_a_campaign_is_written_at_once(loa: Loa, tmp_path: Path) -> None:
     result = loa("report", "build", "--campaign", "1", "--folder", "out")
     assert result.exit_code == 0, result.output
@@ -84,6 +86,7 @@ def test_a_cut_off_needs_its_zone(loa: Loa) -> None:
     assert "--cut-off" in wrong.detail
 
 
+@pytest.mark.prove
 def test_versions_are_frozen_listed_saved_and_proved(loa: Loa, tmp_path: Path, database_url: str) -> None:
     with closing(Database(database_url)) as db:
         db.write(lambda c: c.execute(update(m.run_batches).values(fanned_all=True)))
@@ -111,6 +114,7 @@ def test_a_spoilt_version_fails_the_proof(loa: Loa, database_url: str) -> None:
     assert "DIFFERENCE: The file csv of report 1 is not what was frozen" in result.stdout
 
 
+@pytest.mark.prove
 def test_frozen_reports_move_to_postgresql_with_the_ledger(
     sqlite_url: str, new_postgresql_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -173,6 +177,7 @@ def test_verify_shows_the_first_differences_of_very_many(loa: Loa, database_url:
     assert "... and 10 more" in result.stdout
 
 
+@pytest.mark.prove
 def test_a_sqlite_ledger_moves_to_postgresql(
     sqlite_url: str, new_postgresql_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -42,11 +42,13 @@ def said(*command: str) -> str:
     return found.stdout.strip()
 
 
+@pytest.mark.prove
 def test_a_number_that_was_taken_in_a_user_namespace_is_nobody_s_name() -> None:
     assert said(*MAPPED, sys.executable, "-c", _WHO).startswith("uid 1 in a user namespace")
     assert "namespace" not in said(sys.executable, "-c", _WHO)
 
 
+@pytest.mark.prove
 def test_nothing_is_decided_in_a_user_namespace(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'loa.sqlite3'}"
     db = Database(url)
@@ -61,6 +63,7 @@ def test_nothing_is_decided_in_a_user_namespace(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.prove
 def test_no_other_account_may_open_what_a_command_writes(tmp_path: Path) -> None:
     own = {**os.environ, "LOA_DATA": str(tmp_path / "data"), "LOA_CONFIG": ""}
     command = [sys.executable, "-m", "app.cli", "key", "add", "lan"]

@@ -81,6 +81,7 @@ def read(path: Path) -> Iterator[object]:
     return read_isolated(path, partial(parsed_rows, path, 1, "vnpt", 10_000))
 
 
+@pytest.mark.prove
 @pytest.mark.parametrize(
     "poison", [pytest.param(each, marks=() if each in QUICK else pytest.mark.prove) for each in POISON]
 )
@@ -92,6 +93,7 @@ def test_each_ends_with_a_sentence_and_within_bounds(tmp_path: Path, poison: str
     assert peak_mb < MOST_MB
 
 
+@pytest.mark.prove
 def test_endless_bad_lines_are_counted_and_so_many_kept(tmp_path: Path) -> None:
     path = tmp_path / "bad.csv.gz"
     path.write_bytes(gzip.compress(b"phone\n" + b"x\n" * (KEPT + 50_000)))
@@ -107,6 +109,7 @@ def test_an_honest_workbook_with_coloured_cells_to_its_right_is_read(tmp_path: P
     assert [(len(each.good), len(each.bad)) for each in slices] == [(1, 19)]
 
 
+@pytest.mark.prove
 @pytest.mark.parametrize(
     "rows",
     [

@@ -66,6 +66,7 @@ def everything(connection: Connection) -> dict[str, list[tuple[object, ...]]]:
     }
 
 
+@pytest.mark.prove
 def test_every_row_arrives_with_the_same_values(source: Database, target: Database) -> None:
     seen: dict[str, int] = {}
     rows = copy_ledger(source, target, seen.__setitem__)
@@ -87,6 +88,7 @@ def test_the_copy_verifies_and_goes_on_with_new_ids(source: Database, target: Da
     assert [act.id for act in target.read(audit.acts, 40, 10)] == [41, 42]
 
 
+@pytest.mark.prove
 def test_the_number_of_a_removed_run_is_given_to_no_other(source: Database, target: Database) -> None:
     source.write(audit.note, "an", "run.remove", "run/1234")
     copy_ledger(source, target)
@@ -107,6 +109,7 @@ def test_campaigns_get_partitions_of_their_own(source: Database, target: Databas
     assert target.read(lambda c: c.execute(own).scalar_one()) == len(source.read(everything)["deliveries"])
 
 
+@pytest.mark.prove
 def test_a_source_that_says_nothing_for_longer_than_writers_may_is_waited_for(
     source: Database, target: Database
 ) -> None:
@@ -152,6 +155,7 @@ def test_only_sqlite_is_copied_and_only_to_postgresql(source: Database, target: 
             copy_ledger(*pair)
 
 
+@pytest.mark.prove
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
@@ -169,6 +173,7 @@ def test_a_copy_that_differs_is_not_kept(source: Database, target: Database, spo
     assert not any(target.read(everything).values())
 
 
+@pytest.mark.prove
 def test_tallies_that_differ_only_in_their_keys_are_not_kept(source: Database, target: Database) -> None:
     swap = "IF NEW.state = 7 THEN NEW.state = 3; ELSIF NEW.state = 3 THEN NEW.state = 7; END IF; RETURN NEW"
     extra = [{"campaign_id": 1, "run_id": 1, "batch_id": 1, "state": s, "reason": 0} for s in (3, 7)]

@@ -87,6 +87,7 @@ async def _both(world: World) -> Sender:
     return sender
 
 
+@pytest.mark.prove
 @other_by_hand
 def test_the_writer_is_shared_slice_by_slice(db: Database) -> None:
     world = two_campaigns(db)

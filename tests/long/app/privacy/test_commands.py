@@ -16,6 +16,7 @@ from app.database import models as m
 from app.database.connection import Database
 from app.security.phone_disclosure import ACTION
 from tests.app.cli.test_campaign_commands import Shell
+from tests.engines import other_by_hand
 from tests.long.app.privacy.past import over
 
 
@@ -27,6 +28,7 @@ def shell(database_url: str, tmp_path: Path) -> Shell:
     return Shell(database_url, tmp_path)
 
 
+@other_by_hand
 def test_what_is_due_is_listed_erased_and_certified(shell: Shell) -> None:
     listed = {
         (each["kind"], each["id"]): each
@@ -45,6 +47,7 @@ def test_what_is_due_is_listed_erased_and_certified(shell: Shell) -> None:
         shell(retention_commands.app, "certificate", "7")
 
 
+@other_by_hand
 def test_an_altered_certificate_ends_in_status_1(shell: Shell, database_url: str) -> None:
     shell(retention_commands.app, "run")
     db = Database(database_url)

@@ -167,6 +167,7 @@ def _needed(operation: dict[str, Any]) -> dict[str, str]:
     return {each["name"]: "1" for each in asked if each["in"] == "query" and each.get("required")}
 
 
+@pytest.mark.prove
 @pytest.mark.parametrize("turn", [0, *(pytest.param(n, marks=pytest.mark.prove) for n in (1, 2))])
 def test_what_slips_into_a_field_is_neither_answered_nor_logged(
     application: FastAPI, client: Client, db: Database, heard: io.StringIO, turn: int

@@ -33,6 +33,7 @@ from tests.app.inbound.test_inbound_writer import message, write
 from tests.app.receipts.result_files.scene import TAKEN, csv_file, load, phone, sent
 from tests.app.receipts.result_files.scene import at as said_at
 from tests.app.world import FIRST_PHONE
+from tests.engines import other_by_hand
 from tests.long.app.privacy.past import erase, over, stray
 from tests.long.app.reports.scene import T0
 
@@ -92,6 +93,7 @@ def _named(db: Database, tmp_path: Path, number: str) -> None:
     db.write(attachments.keep, scan, UploadedFile(name, own, 13), "an")
 
 
+@other_by_hand
 def test_after_retention_no_column_has_a_number(db: Database, tmp_path: Path) -> None:
     over(db)
     stray(db, T0)
@@ -119,6 +121,7 @@ def _ask(db: Database, number: str, kind: RequestKind, reference: str) -> int:
     return db.write(record, NewPersonRequest(number, kind, today, reference), "lan").id
 
 
+@other_by_hand
 @pytest.mark.parametrize("spelling", ["{}", "so{}nhe", "KH{}"])
 def test_after_a_persons_erasure_only_what_the_answer_keeps_has_the_number(
     db: Database, tmp_path: Path, spelling: str

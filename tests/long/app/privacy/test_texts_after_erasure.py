@@ -64,6 +64,7 @@ NOTED = [
 ]
 
 
+@pytest.mark.prove
 @on_sqlite
 @pytest.mark.parametrize(("said", "ran"), [*CASES, *NOTED[:1]])
 def test_a_text_is_what_it_was_before_its_totals_were_erased(db: Database, said: str, ran: list[Ran]) -> None:
@@ -83,6 +84,7 @@ def erased_alike(db: Database, said: str, ran: list[Ran]) -> None:
     assert examine(db, ledger_for(db)).differences == ()
 
 
+@pytest.mark.prove
 @on_sqlite
 @pytest.mark.parametrize(("said", "ran"), CASES)
 def test_totals_that_were_erased_before_are_told_from_the_certificate(

@@ -83,6 +83,7 @@ def test_months_go_by_the_calendar_and_are_never_short(start: str, months: int, 
     assert clock.local(clock.from_ms(later)) == datetime.fromisoformat(end)
 
 
+@pytest.mark.prove
 def test_totals_go_after_their_months_and_all_that_is_left_agrees(each_engine: str) -> None:
     db = over(Database(each_engine))
     heads = Letterheads(())

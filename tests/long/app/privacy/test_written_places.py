@@ -18,7 +18,7 @@ from app.reports.papers.final_paper import Issue
 from app.reports.release.issue import issue
 from app.security import audit
 from tests.app.world import FIRST_PHONE, build
-from tests.engines import each_engine
+from tests.engines import each_engine, other_by_hand
 from tests.long.app.privacy.test_person_requests import DONE, LAN, NUMBER, answering, ask
 from tests.long.app.reports.conftest import two_versions
 
@@ -84,6 +84,8 @@ def test_the_certificate_names_them_and_says_what_the_audit_has(db: Database) ->
     assert NUMBER[1:] not in paper.replace(".", "")
 
 
+@pytest.mark.prove
+@other_by_hand
 def test_a_remark_in_an_issued_paper_is_found(db: Database, tmp_path: Path) -> None:
     freezer, (first, _) = two_versions(db, tmp_path)
     today = clock.local(clock.now()).date()

@@ -134,6 +134,7 @@ async def test_without_a_reference_and_after_a_persons_decision_nothing_is_asked
     assert oracle.asked == []
 
 
+@pytest.mark.prove
 async def test_sample_asks_evenly_over_the_run_and_all_asks_everybody(db: Database) -> None:
     world, oracle = sent(db, [taken()] * 400, chunk=50), Oracle()
     async with at_work(poll(world, oracle, "sample", sample=20)):

@@ -110,6 +110,7 @@ def test_good_receipts_among_any_junk_are_all_applied(carrier: httpx.Client, wor
     world.check()
 
 
+@pytest.mark.prove
 @pytest.mark.parametrize("method", ["POST", "GET"])
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_what_the_description_allows_and_what_it_forbids(carrier: httpx.Client, method: str) -> None:

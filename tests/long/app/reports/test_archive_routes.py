@@ -67,6 +67,7 @@ def test_a_spoilt_file_is_a_problem_and_not_a_file(clients: Clients, db: Databas
     assert "not what was frozen" in clients["anyone"].get(f"/v1/reports/{report['id']}/proof").text
 
 
+@pytest.mark.prove
 def test_each_sees_its_own(clients: Clients) -> None:
     own, other = freeze(clients["anyone"], run_id=1), freeze(clients["anyone"], run_id=2)
     whole = freeze(clients["anyone"], directive_id=1)

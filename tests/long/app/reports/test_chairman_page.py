@@ -48,6 +48,7 @@ def about(report: ConsolidatedReport, subject: str) -> ConsolidatedReport:
     return replace(report, letter=replace(report.letter, subject=subject))
 
 
+@pytest.mark.prove
 def test_what_has_no_room_is_counted_and_its_place_is_said(report: ConsolidatedReport) -> None:
     silent = tuple(f"{UNIT}{nth}" for nth in range(60))
     many = replace(report, silent=silent, lines=runs(report, *[*range(5)] * 8))
@@ -122,6 +123,7 @@ def test_with_its_code_it_is_one_page_however_full(report: ConsolidatedReport, t
 MID_SENDING = five_carriers.BEGAN + 30 * 60_000
 
 
+@pytest.mark.prove
 @pytest.mark.parametrize("cutoff_ms", [MID_SENDING, five_carriers.FIRST, five_carriers.SECOND])
 def test_the_page_alone_is_built_without_what_it_does_not_show(
     sqlite_template: Path, tmp_path: Path, cutoff_ms: int

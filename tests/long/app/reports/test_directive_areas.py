@@ -38,6 +38,7 @@ def total(form: ReportTable, column: str) -> object:
     return value(form.rows[-1].cells[form.place(column)])
 
 
+@pytest.mark.prove
 def test_each_source_has_its_columns_and_adds_up_to_its_runs(report: ConsolidatedReport) -> None:
     form = directive_areas.of_directive(report)
     assert [column.key for column in form.columns[3:]] == [

@@ -65,17 +65,20 @@ def check_all_formats(report: CarrierReport) -> None:
     assert json.loads(made[Format.JSON])["areas"][0]["sent_messages"] == report.places[0].figures.sent
 
 
+@pytest.mark.prove
 def test_every_format_says_what_the_ledger_says(sound: Database) -> None:
     for run in (1, 2):
         check_all_formats(sound.read(build, run, CUTOFF))
 
 
+@pytest.mark.prove
 def test_long_tables_say_the_same_in_every_format(db: Database) -> None:
     report = many_areas(db)
     assert len(report.places) == 75
     check_all_formats(report)
 
 
+@pytest.mark.prove
 @pytest.mark.parametrize("form", [Format.DOCX, Format.PDF, Format.XLSX, Format.CSV, Format.JSON])
 def test_the_same_report_is_the_same_file(sound: Database, form: Format) -> None:
     first, second = (render(sound.read(build, 1, CUTOFF), form, HEADS).content for _ in range(2))
@@ -105,6 +108,7 @@ def test_files_made_at_the_same_moment_are_as_those_made_one_by_one(sound: Datab
 # ---- what no receipt proves -----------------------------------------------------------------------------
 
 
+@pytest.mark.prove
 @pytest.mark.parametrize(("level", "delivered", "relayed"), [(2, "0", "–"), (1, None, "0"), (0, None, None)])
 def test_what_receipts_cannot_prove_is_no_number(
     db: Database, level: int, delivered: str | None, relayed: str | None

@@ -53,6 +53,7 @@ def local(element: Any) -> str:
     return str(element.tag).rpartition("}")[2]
 
 
+@pytest.mark.prove
 def test_elements_stand_in_the_order_of_the_schema(parts: dict[str, bytes]) -> None:
     looked = 0
     for name in (each for each in parts if re.fullmatch(r"word/(document|header\d+)\.xml", each)):
@@ -67,6 +68,7 @@ def test_elements_stand_in_the_order_of_the_schema(parts: dict[str, bytes]) -> N
     assert looked > 1000
 
 
+@pytest.mark.prove
 def test_styles_stand_in_the_order_of_the_schema(parts: dict[str, bytes]) -> None:
     for style in ElementTree.fromstring(parts["word/styles.xml"]).iter(f"{W}style"):
         order = ORDER["style"].split()

@@ -50,6 +50,7 @@ def rounds(frozen: Two) -> tuple[Freezer, Frozen, int]:
     return freezer, second, earlier(freezer, first, viettel=246)
 
 
+@pytest.mark.prove
 def test_final_papers_have_the_annex_that_was_asked_for(rounds: tuple[Freezer, Frozen, int]) -> None:
     freezer, report, other = rounds
     issued = issue(freezer, report.id, None, replace(SIGNED, compare_with=other))
@@ -77,6 +78,7 @@ def test_ratios_are_compared_where_telephones_prove_both(rounds: tuple[Freezer, 
     assert [signed(n) for n in (207, -5, 0)] == ["+20,7", "−0,5", "0,0"]
 
 
+@pytest.mark.prove
 def test_what_is_no_earlier_round_is_refused(rounds: tuple[Freezer, Frozen, int], frozen: Two) -> None:
     freezer, report, other = rounds
     later = earlier(freezer, report, days=-30, subject_id=3)

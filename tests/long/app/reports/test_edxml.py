@@ -11,6 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
+import pytest
+
 from app.reports.forms import letterhead
 from app.reports.frozen import archive
 from app.reports.release.freeze import Freezer
@@ -92,6 +94,7 @@ def test_without_the_codes_of_both_agencies_there_is_no_envelope(frozen: Two, tm
     assert "issued-edxml" not in {each.format for each in issued.files}
 
 
+@pytest.mark.prove
 def test_what_is_replaced_is_named_as_it_was_issued_though_the_letterhead_was_corrected(
     frozen: Two, tmp_path: Path
 ) -> None:

@@ -96,6 +96,7 @@ def test_they_are_as_short_in_an_office_program(kept: Kept, tmp_path: Path) -> N
     assert [n <= most for n, most in zip(found, (10, 10, 10, 7, 7), strict=True)] == [True] * 5, found
 
 
+@pytest.mark.prove
 @pytest.mark.parametrize("version", [3, *(pytest.param(each, marks=pytest.mark.prove) for each in (1, 2))])
 def test_every_format_has_every_cell_of_every_version(kept: Kept, version: int) -> None:
     frozen = kept.directive[version - 1]
@@ -171,6 +172,7 @@ def computed(content: bytes, folder: Path) -> dict[str, bool]:
     return {row[0]: row[1] for row in sheet.iter_rows(min_row=4, values_only=True)}
 
 
+@pytest.mark.prove
 @pytest.mark.parametrize("of", ["run", pytest.param("directive", marks=pytest.mark.prove)])
 def test_the_workbook_checks_itself_and_lists_every_number(kept: Kept, tmp_path: Path, of: str) -> None:
     content = kept.file(kept.runs[VIETTEL] if of == "run" else kept.directive[-1], "xlsx")
@@ -221,6 +223,7 @@ def test_no_list_of_changes_has_a_word_of_the_program(kept: Kept) -> None:
 # ---- subject, kind, annexes, signature ------------------------------------------------------------------
 
 
+@pytest.mark.prove
 @pytest.mark.parametrize("form", ["docx", "pdf"])
 def test_the_directive_is_named_by_its_kind_and_its_own_subject(kept: Kept, form: str) -> None:
     text = words(form, kept.file(kept.directive[0], form)).replace("\u00a0", " ")
@@ -299,6 +302,7 @@ def test_annexes_have_roman_numbers_their_own_pages_and_are_named_in_the_body(ke
     ]
 
 
+@pytest.mark.prove
 @pytest.mark.parametrize("form", [Format.DOCX, Format.PDF])
 def test_the_signer_stands_below_the_post_as_written(kept: Kept, form: Format) -> None:
     report = kept.db.read(consolidated.build, 1, FIRST)

@@ -89,6 +89,7 @@ def test_asked_again_it_is_the_same_one(story: Story) -> None:
     assert (same, newer, newest) == (first, False, False)
 
 
+@pytest.mark.prove
 def test_late_receipts_make_a_version_with_exactly_that_difference(story: Story) -> None:
     story.receive(*story.sent[:10])
     first = story.freeze()
@@ -101,6 +102,7 @@ def test_late_receipts_make_a_version_with_exactly_that_difference(story: Story)
     assert {each.where.split(", ")[0] for each in second.changes} == {"Biểu 1", "Biểu 2", "Biểu 3"}
 
 
+@pytest.mark.prove
 def test_an_older_version_is_built_again_byte_for_byte(story: Story, db: Database) -> None:
     story.receive(*story.sent[:5])
     first = story.freeze()
@@ -117,6 +119,7 @@ def test_an_older_version_is_built_again_byte_for_byte(story: Story, db: Databas
     assert again.general.delivered == 5
 
 
+@pytest.mark.prove
 def test_a_decision_of_a_person_after_the_freeze_is_set_back_too(story: Story, db: Database) -> None:
     first = story.freeze()
     keys = db.read(lambda c: [DeliveryKey(*row[:3]) for row in c.execute(m.unknowns.select())])
@@ -183,6 +186,7 @@ def test_what_does_not_exist_is_not_frozen(story: Story, kind: SubjectKind) -> N
         story.freezer.freeze(ReportSubject(kind, 99))
 
 
+@pytest.mark.prove
 def test_an_order_of_receipts_does_not_matter_to_the_figures(story: Story, db: Database) -> None:
     """A failure first and a delivery later: at each cut-off what was known then."""
     story.receive(story.sent[0], status=ReceiptStatus.UNDELIVERED)

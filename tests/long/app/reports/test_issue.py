@@ -75,6 +75,7 @@ def test_final_papers_have_no_blank_and_no_mark_and_the_draft_stays(
     assert verify_archive.prove(freezer.db, issued).sound
 
 
+@pytest.mark.prove
 def test_a_version_names_the_signed_one_that_it_replaces(frozen: Two) -> None:
     freezer, (first, second) = frozen
     later = replace(SIGNED, number="140", remarks={})
@@ -88,6 +89,7 @@ def test_a_version_names_the_signed_one_that_it_replaces(frozen: Two) -> None:
             issue(freezer, earlier.id, None, replace(SIGNED, number="126"))
 
 
+@pytest.mark.prove
 def test_a_version_of_which_no_earlier_one_was_issued_replaces_none(frozen: Two) -> None:
     freezer, (_, second) = frozen
     alone = text_of(freezer, issue(freezer, second.id, None, replace(SIGNED, remarks={})), "issued-pdf")
@@ -95,6 +97,7 @@ def test_a_version_of_which_no_earlier_one_was_issued_replaces_none(frozen: Two)
     assert "THAY ĐỔI SO VỚI" not in alone
 
 
+@pytest.mark.prove
 def test_a_mistyped_number_is_written_anew_and_both_are_in_the_audit(
     frozen: Two,
 ) -> None:
@@ -143,6 +146,7 @@ def test_what_can_not_stand_on_a_paper_is_refused_and_nothing_is_kept(
     assert freezer.db.read(archive.get, first.id).issued is None
 
 
+@pytest.mark.prove
 def test_words_of_others_may_have_dots_and_those_of_the_letterhead_may_not(
     frozen: Two, tmp_path: Path
 ) -> None:
@@ -203,6 +207,7 @@ def test_what_was_altered_in_the_database_is_not_issued(frozen: Two, what: str) 
     assert not freezer.db.read(lambda c: c.execute(select(issued_reports)).all())
 
 
+@pytest.mark.prove
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)  # SQLite has one writer
 def test_of_four_who_issue_at_once_one_does_and_the_others_are_told(db: Database, tmp_path: Path) -> None:
     freezer, (first, _) = two_versions(db, tmp_path)

@@ -53,6 +53,7 @@ def draft(long_files: dict[Format, bytes]) -> Any:
     return Document(io.BytesIO(long_files[Format.DOCX]))
 
 
+@pytest.mark.prove
 def test_pages_are_a4_with_the_margins_of_the_decree(draft: Any) -> None:
     first, across = draft.sections[0], draft.sections[1]
     assert (round(first.page_width.mm), round(first.page_height.mm)) == (210, 297)
@@ -65,6 +66,7 @@ def test_pages_are_a4_with_the_margins_of_the_decree(draft: Any) -> None:
         assert 15 <= section.right_margin.mm <= 20
 
 
+@pytest.mark.prove
 def test_pages_are_numbered_from_the_second_and_marked_as_draft(draft: Any) -> None:
     first = draft.sections[0]
     assert first.different_first_page_header_footer
@@ -240,6 +242,7 @@ def test_pdf_text_stays_within_the_margins(printed: PdfReader) -> None:
         assert max(places) <= float(page.mediabox[2]) - layout.RIGHT * mm
 
 
+@pytest.mark.prove
 @pytest.mark.skipif(
     SOFFICE is None, reason="LibreOffice (soffice) is not installed, so the .docx is not opened in it"
 )

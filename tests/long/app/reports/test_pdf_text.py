@@ -67,6 +67,7 @@ TYPED = {
 }
 
 
+@pytest.mark.prove
 @pytest.mark.parametrize("text", TYPED.values(), ids=TYPED.keys())
 def test_a_paper_is_made_of_whatever_is_typed_and_soon(text: str) -> None:
     begun = time.process_time()

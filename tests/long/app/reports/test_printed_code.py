@@ -52,6 +52,7 @@ def last_page(freezer: Freezer, report: Frozen, form: str) -> str:
     return re.sub(r"\s+", " ", page.extract_text())
 
 
+@pytest.mark.prove
 def test_the_last_page_bears_code_address_and_hash_and_the_final_paper_the_same(frozen: Two) -> None:
     freezer, (first, _) = frozen
     freezer = replace(freezer, place=PLACE)
@@ -212,6 +213,7 @@ def test_a_code_moved_to_another_version_shows_nothing(frozen: Two, moved: str) 
         freezer.db.read(look, (first if moved == "code" else second).code or "")
 
 
+@pytest.mark.prove
 def test_a_report_of_before_has_no_code_and_its_final_paper_neither(frozen: Two) -> None:
     freezer, (first, _) = frozen
     before = {"code": None, "code_salt": None}

@@ -86,6 +86,7 @@ def said(paper: SignedPaper) -> str:
     return " ".join(paper.sentences)
 
 
+@pytest.mark.prove
 async def test_files_that_wait_for_their_check_keep_no_other_request_waiting(
     desk: Desk, tmp_path: Path
 ) -> None:
@@ -103,6 +104,7 @@ async def test_files_that_wait_for_their_check_keep_no_other_request_waiting(
     assert isinstance(first, Invalid)
 
 
+@pytest.mark.prove
 def test_a_number_in_its_name_is_masked(desk: Desk) -> None:
     pdf = sign(desk.paper, desk.authority.signer("Nguyễn Văn A", "Công an tỉnh Sơn La", with_rsa=True))
     assert desk.keep(pdf, name="ký so0912345678.pdf").name == "ký so8491*****78.pdf"
@@ -122,6 +124,7 @@ def test_the_final_paper_signed_under_a_trusted_authority_is_good(desk: Desk) ->
     assert kept.sha256 == hashlib.sha256(pdf).hexdigest()
 
 
+@pytest.mark.prove
 def test_without_roots_nobody_has_checked_whose_it_is(desk: Desk) -> None:
     kept = desk.keep(sign(desk.paper, desk.authority.signer("An")), trusts=False)
     assert not kept.good
@@ -130,12 +133,14 @@ def test_without_roots_nobody_has_checked_whose_it_is(desk: Desk) -> None:
     assert "trust" not in said(kept).replace("authority that you trust", "")
 
 
+@pytest.mark.prove
 def test_another_authority_of_the_same_name_vouches_for_nobody(desk: Desk) -> None:
     kept = desk.keep(sign(desk.paper, Authority(desk.authority.name).signer("Nguyễn Văn A")))
     assert (kept.signatures[0].chain, kept.good) == ("untrusted", False)
     assert "does not lead to an authority" in said(kept)
 
 
+@pytest.mark.prove
 @pytest.mark.parametrize(
     "days", [(-9, -1), pytest.param((2, 9), marks=pytest.mark.prove)], ids=["over", "not begun"]
 )
@@ -154,12 +159,14 @@ def test_a_byte_altered_after_signing_is_told(desk: Desk) -> None:
     assert "not made of a frozen paper" in said(kept)
 
 
+@pytest.mark.prove
 def test_words_put_over_the_pages_after_signing_are_told(desk: Desk) -> None:
     kept = desk.keep(scribble(sign(desk.paper, desk.authority.signer("An"))))
     assert (kept.signatures[0].later, kept.same_pages, kept.good) == ("changed", False, False)
     assert "what it shows now is not what was signed" in said(kept)
 
 
+@pytest.mark.prove
 def test_words_put_over_the_frozen_pages_before_signing_are_told(desk: Desk) -> None:
     kept = desk.keep(sign(scribble(desk.paper), desk.authority.signer("An")))
     assert kept.signatures[0].good
@@ -167,6 +174,7 @@ def test_words_put_over_the_frozen_pages_before_signing_are_told(desk: Desk) -> 
     assert "its pages were changed since" in said(kept)
 
 
+@pytest.mark.prove
 def test_two_who_sign_are_both_told_and_the_first_was_not_changed(desk: Desk) -> None:
     once = sign(desk.paper, desk.authority.signer("An"))
     kept = desk.keep(sign(once, desk.authority.signer("Công an tỉnh Sơn La"), "Chuky2"))
@@ -175,6 +183,7 @@ def test_two_who_sign_are_both_told_and_the_first_was_not_changed(desk: Desk) ->
     assert kept.good
 
 
+@pytest.mark.prove
 def test_a_paper_that_was_issued_anew_after_it_was_signed_is_told(desk: Desk) -> None:
     assert desk.keep(sign(desk.paper, desk.authority.signer("An"))).good
     issue(desk.freezer, desk.report.id, None, replace(SIGNED, number="126"))
@@ -183,18 +192,21 @@ def test_a_paper_that_was_issued_anew_after_it_was_signed_is_told(desk: Desk) ->
     assert "That paper was written anew since" in said(kept)
 
 
+@pytest.mark.prove
 def test_the_draft_signed_is_said_to_be_the_draft(desk: Desk) -> None:
     draft = desk.freezer.db.read(archive.content, desk.report, "pdf")[1]
     kept = desk.keep(sign(draft, desk.authority.signer("An")))
     assert (kept.paper, kept.good) == ("pdf", False)
 
 
+@pytest.mark.prove
 def test_another_version_s_paper_is_no_paper_of_this_one(desk: Desk) -> None:
     second = desk.freezer.db.read(archive.get, 2)
     other = desk.freezer.db.read(archive.content, second, "pdf")[1]
     assert desk.keep(sign(other, desk.authority.signer("An"))).paper is None
 
 
+@pytest.mark.prove
 def test_a_certificate_may_name_anything_and_stays_one_plain_line(desk: Desk) -> None:
     kept = desk.keep(sign(desk.paper, desk.authority.signer("An\n\x1b[31m\u202eBộ trưởng")), trusts=False)
     assert all(each.isprintable() for each in kept.sentences)
@@ -210,6 +222,7 @@ def bomb() -> bytes:
     return body + b"startxref\n9\n%%EOF\n"
 
 
+@pytest.mark.prove
 @pytest.mark.parametrize(
     ("content", "why"),
     [
@@ -229,6 +242,7 @@ def test_what_is_no_signed_pdf_is_refused(desk: Desk, content: object, why: str)
         desk.keep(content(desk.paper))  # type: ignore[operator]
 
 
+@pytest.mark.prove
 def test_the_same_file_again_is_one_paper_checked_anew(desk: Desk) -> None:
     pdf = sign(desk.paper, desk.authority.signer("An"))
     before = desk.keep(pdf, trusts=False)
@@ -274,6 +288,7 @@ DOUBTS = {
 }
 
 
+@pytest.mark.prove
 def test_each_doubt_about_a_certificate_has_its_words(desk: Desk) -> None:
     kept = desk.keep(sign(desk.paper, Authority().signer("An")))
     assert not kept.good
@@ -285,6 +300,7 @@ def test_each_doubt_about_a_certificate_has_its_words(desk: Desk) -> None:
         assert words in said(told[0]), problem
 
 
+@pytest.mark.prove
 def test_the_command_says_the_same_and_its_status_tells_of_doubts(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -31,7 +31,7 @@ from app.reports.intake.schemas import StatementBody
 from app.reports.release import freeze
 from app.reports.verification.verify import recordings_kept, verify
 from app.text_verification.sent_texts import read_sent
-from tests.engines import each_engine, on_sqlite
+from tests.engines import each_engine, on_sqlite, other_by_hand
 from tests.long.app.reports.intake.scene import body
 from tests.long.app.reports.reading import words
 from tests.long.app.reports.scene import DAY, T0, Scene
@@ -244,6 +244,7 @@ def test_a_recount_finds_a_recording_that_is_not_what_came(db: Database, words: 
     assert db.read(recordings_kept, 2) == []
 
 
+@other_by_hand
 @pytest.mark.parametrize("texted", [True, False])
 def test_a_voice_is_erased_with_the_campaigns_rows_and_its_hash_stays(db: Database, texted: bool) -> None:
     called(db, texted=texted)

@@ -19,7 +19,7 @@ from app.reports.release.freeze import Freezer
 from app.reports.verification.tally_repair import ACTION, repair
 from app.reports.verification.verify import verify
 from tests.app.world import World, accepted, build, receipt
-from tests.engines import each_engine
+from tests.engines import each_engine, other_by_hand
 from tests.long.app.reports.scene import varied
 
 database_url = each_engine
@@ -41,6 +41,8 @@ def acts(db: Database) -> list[tuple[str, str]]:
     return [tuple(row) for row in db.read(lambda c: c.execute(query).all())]
 
 
+@pytest.mark.prove
+@other_by_hand
 def test_what_drifted_is_put_right_and_then_a_report_is_frozen_again(db: Database) -> None:
     varied(db)
     ledger = ledger_for(db)
@@ -76,6 +78,8 @@ def sent(db: Database, count: int) -> World:
     return world
 
 
+@pytest.mark.prove
+@other_by_hand
 def test_receipts_that_come_meanwhile_are_neither_lost_nor_counted_twice(db: Database) -> None:
     world, stop = sent(db, 300), threading.Event()
     db.write(drift)
@@ -98,6 +102,7 @@ def test_receipts_that_come_meanwhile_are_neither_lost_nor_counted_twice(db: Dat
     world.check()
 
 
+@other_by_hand
 def test_two_people_at_once_add_it_once(db: Database) -> None:
     world = sent(db, 100)
     for _ in range(5):

@@ -50,6 +50,7 @@ def test_a_directive_with_stated_figures_frozen_again_is_the_same_version(replay
     assert (new, newer, again.id) == (True, False, first.id)
 
 
+@pytest.mark.prove
 def test_another_deadline_makes_another_version_though_no_figure_has_changed(replayed: Database) -> None:
     freezer(replayed).freeze(DIRECTIVE, AFTER)
     later = clock.now() + timedelta(days=3)
@@ -124,6 +125,7 @@ def test_a_draft_is_no_round(db: Database) -> None:
     assert [each.campaign_id for each in db.read(comparison.rounds, 1)] == [1, 4]
 
 
+@pytest.mark.prove
 def test_a_report_of_before_is_proved_by_the_rules_of_before(db: Database) -> None:
     drafts(db)
     until = db.settle(None)
@@ -142,6 +144,7 @@ def test_a_report_of_before_is_proved_by_the_rules_of_before(db: Database) -> No
 # ---- one cut-off, and none before the beginning ---------------------------------------------------------
 
 
+@pytest.mark.prove
 def test_reports_of_a_campaign_that_are_frozen_together_have_one_cut_off(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

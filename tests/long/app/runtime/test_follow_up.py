@@ -24,7 +24,7 @@ from app.security import Caller
 from carriers.simulators.smsc import Smsc, SmscBehaviour
 from tests.app.dispatch.paper import until
 from tests.app.world import build
-from tests.engines import each_engine
+from tests.engines import each_engine, other_by_hand
 
 pytestmark = pytest.mark.waits
 database_url = each_engine
@@ -37,6 +37,7 @@ def states(db: Database) -> list[str]:
     return list(db.read(lambda c: c.execute(select(run_rows.c.state).order_by(run_rows.c.id)).scalars()))
 
 
+@other_by_hand
 async def test_two_rounds_reach_each_person_at_most_once(db: Database) -> None:
     world = build(db, PEOPLE)
     async with Smsc(FAILING) as smsc:

@@ -20,7 +20,7 @@ from carriers.simulators.smsc import Smsc, SmscBehaviour
 from tests.app.dispatch.paper import until
 from tests.app.world import World
 from tests.app.world import build as build_world
-from tests.engines import each_engine
+from tests.engines import each_engine, other_by_hand
 
 pytestmark = pytest.mark.waits
 
@@ -57,6 +57,7 @@ def _run_state(db: Database) -> str:
     return str(db.read(lambda c: c.execute(select(runs.c.state)).scalar_one()))
 
 
+@other_by_hand
 async def test_a_stop_in_the_middle_drains_and_a_new_worker_goes_on(db: Database) -> None:
     world = build_world(db, 400)
     async with Smsc(SmscBehaviour(answer_delay_s=0.02, receipt_delay_s=0.05)) as smsc:
@@ -104,6 +105,7 @@ async def test_only_the_named_carriers_links_are_opened(db: Database) -> None:
         await asyncio.wait_for(running, 20)
 
 
+@other_by_hand
 async def test_parts_that_fail_are_shown_and_go_on_when_the_cause_is_gone(db: Database) -> None:
     world = build_world(db, 5)
     db.write(lambda c: c.execute(update(runs).values(state=RunState.PAUSED.value)))

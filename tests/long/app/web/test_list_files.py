@@ -92,6 +92,7 @@ def test_a_name_in_a_file_is_no_formula(many: Database, signed_in: In) -> None:
     assert row[-1] == "'+x"
 
 
+@pytest.mark.prove
 def test_a_file_that_is_too_long_says_that_it_is_cut(many: Database, signed_in: In) -> None:
     def work(c: Connection, first: int, n: int) -> None:
         more = {"carrier": "vnpt", "added_at": clock.now_ms(), "added_by": "x"}

@@ -118,6 +118,7 @@ def test_a_refusal_stands_on_the_form(
     assert pages_db.read(queries.page, 0, 10) == []
 
 
+@pytest.mark.prove
 def test_a_file_is_taken_as_large_as_the_settings_say_and_no_larger(world: World, signed_in: In) -> None:
     paper = signed_in()
     large = content("DELIVRD") + b"\n" * 1_048_000

@@ -198,6 +198,7 @@ def test_stated_calls_are_told_as_calls_and_beside_every_total(pages_db: Databas
     assert "350.000 cuộc, 300.000 cuộc có người nghe" in head
 
 
+@pytest.mark.prove
 def test_a_printed_code_of_calls_says_that_they_are_no_messages(pages_db: Database, paper: Paper) -> None:
     called(pages_db)
     told(pages_db)

@@ -81,6 +81,7 @@ def test_a_version_is_frozen_once_and_its_files_are_there(signed_in: In) -> None
     assert first in paper.get("/reports").text
 
 
+@pytest.mark.prove
 def test_a_version_is_issued_on_its_page_and_a_mistake_keeps_what_was_written(signed_in: In) -> None:
     paper = signed_in("admin")
     page = freeze(paper)
@@ -103,6 +104,7 @@ def test_a_version_is_issued_on_its_page_and_a_mistake_keeps_what_was_written(si
     assert foreign.send("/reports/runs/2", f"{page}/issue", **said).status_code == 404
 
 
+@pytest.mark.prove
 def test_versions_are_compared_and_proved(pages_db: Database, signed_in: In) -> None:
     paper = signed_in("admin")
     first = freeze(paper, at="2024-01-29T09:00")
@@ -127,6 +129,7 @@ def test_a_refused_freezing_is_told_on_the_page(pages_db: Database, signed_in: I
     assert paper.send("/reports", "/reports/freeze", kind="village", id=1).status_code == 422
 
 
+@pytest.mark.prove
 def test_an_operator_freezes_its_own_and_finds_no_other(pages_db: Database, signed_in: In) -> None:
     foreign = freeze(signed_in("admin"))
     paper = signed_in("operator", "viettel")
@@ -167,6 +170,7 @@ def test_signs_that_receipts_were_made_up_are_shown_to_the_office(pages_db: Data
     assert "không thật" not in carrier
 
 
+@pytest.mark.prove
 def test_a_signed_pdf_is_handed_in_on_the_page_and_told_in_words(signed_in: In) -> None:
     paper = signed_in("admin")
     page = freeze(paper)

@@ -194,6 +194,7 @@ def test_a_cookie_of_another_name_says_nothing_in_production(pages_db: Database,
             assert '<html lang="vi">' in page
 
 
+@pytest.mark.prove
 def test_every_page_of_who_has_signed_in_has_the_way_out(pages_db: Database, signed_in: In) -> None:
     build(pages_db)
     paper, seen = signed_in("admin"), 0

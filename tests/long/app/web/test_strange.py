@@ -58,6 +58,7 @@ def fields() -> list[str]:
     return sorted({*found, "digest", "line", "session", "batch", "at", "kind", "id", "once"})
 
 
+@pytest.mark.prove
 @pytest.mark.parametrize("seed", range(ROUNDS))
 def test_strange_words_break_no_page(pages_db: Database, tmp_path: Path, seed: int) -> None:
     varied(pages_db)

@@ -125,6 +125,7 @@ def _furnish(visitors: Callable[[str], Paper], db: Database) -> None:
     applied(db)
 
 
+@pytest.mark.prove
 def test_no_page_of_reports_and_erasures_has_english(
     pages_db: Database, visitors: Callable[[str], Paper]
 ) -> None:

@@ -34,6 +34,7 @@ async def test_an_answer_of_ten_megabytes_is_unknown_and_not_kept() -> None:
     assert peak < 25 * MEGABYTE  # the answer itself, twice: as this test holds it and as the peer sends it
 
 
+@pytest.mark.prove
 async def test_a_bomb_of_gzip_is_not_unpacked() -> None:
     bomb = page(gzip.compress(b"ok" + b" " * 200 * MEGABYTE, 9), GZIP)
     tracemalloc.start()
@@ -95,6 +96,7 @@ STATUSES = [
 ]
 
 
+@pytest.mark.prove
 @pytest.mark.parametrize(("status", "kind"), STATUSES)
 async def test_every_status_says_of_messages_what_it_says_everywhere(status: int, kind: type) -> None:
     result = await result_of(page(b"", status=f"{status} Whatever"))

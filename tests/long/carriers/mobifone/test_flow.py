@@ -32,6 +32,7 @@ def mobifone(**manners: object) -> Mobifone:
     return Mobifone(MobifoneBehaviour(account=ACCOUNT, **manners))  # type: ignore[arg-type]
 
 
+@pytest.mark.prove
 async def test_many_messages_at_once_cause_one_login() -> None:
     async with mobifone(answer_delay_s=0.02) as carrier, link(carrier.url, in_flight=50) as mobi:
         parcels = await asyncio.gather(*(mobi.submit(letters(20)) for _ in range(5)))

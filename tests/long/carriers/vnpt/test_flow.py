@@ -38,6 +38,7 @@ def question(message: OutboundSms, result: SubmitResult, at: datetime = MORNING)
     return Question(result.refs[0], message.phone, message.sender, at)
 
 
+@pytest.mark.prove
 @pytest.mark.parametrize("form", ["json", "xml"])
 @pytest.mark.parametrize("as_number", [False, True])
 async def test_a_list_is_taken_once_with_the_text_as_written(form: str, as_number: bool) -> None:
@@ -52,6 +53,7 @@ async def test_a_list_is_taken_once_with_the_text_as_written(form: str, as_numbe
     assert (report["distinct_numbers"], report["copies_max"]) == (250, 1)
 
 
+@pytest.mark.prove
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 async def test_every_good_number_is_sent_once_whoever_the_culprits_are(data: st.DataObject) -> None:

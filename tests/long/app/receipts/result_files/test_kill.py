@@ -62,6 +62,7 @@ def ran_out(db: Database) -> None:
     db.write(lambda c: c.execute(update(receipt_files).values(lease_until=clock.now_ms() - 1)))
 
 
+@pytest.mark.prove
 def test_an_import_that_died_while_applying_goes_on_after_what_it_had_applied(
     db: Database, tmp_path: Path
 ) -> None:
@@ -86,6 +87,7 @@ def test_an_import_that_died_while_applying_goes_on_after_what_it_had_applied(
         dead.clear()
 
 
+@pytest.mark.prove
 def test_an_import_that_died_while_reading_begins_again(db: Database, tmp_path: Path) -> None:
     world, path, file_id = prepared(db, tmp_path, SLICE + 100)
     dead = ResultFileImport(db, file_id)
@@ -125,6 +127,7 @@ def test_an_interrupted_import_lets_the_file_go_at_once(db: Database, tmp_path: 
     finished(world, file_id)
 
 
+@pytest.mark.prove
 @pytest.mark.slow
 def test_a_killed_process_leaves_nothing_that_the_next_does_not_mend(
     database_url: str, tmp_path: Path

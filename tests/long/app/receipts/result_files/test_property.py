@@ -37,6 +37,7 @@ def path(tmp_path: Path) -> Iterator[Callable[[], Path]]:
     return lambda: tmp_path / f"{next(numbers)}.csv"
 
 
+@pytest.mark.prove
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(ROWS, BETWEEN, LEVELS)
 def test_counts_add_up_whatever_a_file_says_and_receipts_say_before(

@@ -143,6 +143,7 @@ def test_of_several_lines_for_one_message_the_last_by_its_time_counts(
 FIRST, SECOND = -120, -1  # minutes from now, around an order to send again
 
 
+@pytest.mark.prove
 @pytest.mark.parametrize(
     ("lines", "verdicts", "state"),
     [

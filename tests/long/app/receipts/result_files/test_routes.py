@@ -122,6 +122,7 @@ def test_the_same_bytes_again_are_answered_with_their_file_and_applied_once(
     assert (other.status_code, other.json()["type"].rpartition("#")[2]) == (409, "conflict")
 
 
+@pytest.mark.prove
 def test_a_packed_file_is_taken(client: Client, world: World) -> None:
     assert settle(client, send(client, gzip.compress(content())))["lines"] == 3
 

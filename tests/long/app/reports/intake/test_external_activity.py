@@ -206,6 +206,7 @@ def send(client: Client, directive: str) -> Callable[[dict[int, dict[str, Any]]]
     return sent
 
 
+@pytest.mark.prove
 def test_the_workbook_comes_back_with_a_report_for_each(
     client: Client, directive: str, send: Callable[..., Any]
 ) -> None:
@@ -217,6 +218,7 @@ def test_the_workbook_comes_back_with_a_report_for_each(
     assert (found[NAMES[1]]["late"], found[NAMES[2]]["report"]) == (True, None)
 
 
+@pytest.mark.prove
 def test_the_same_workbook_again_changes_nothing_and_a_change_needs_its_reason(
     send: Callable[..., Any],
 ) -> None:

@@ -50,6 +50,7 @@ def test_a_form_saved_as_ods_says_the_same(as_ods: list[bytes]) -> None:
     assert read(as_ods[0], HEAD, STATED, NOW) == read(filled(), HEAD, STATED, NOW)
 
 
+@pytest.mark.prove
 @pytest.mark.parametrize("nth", range(len(WRONG)))
 def test_a_wrong_cell_is_named_as_in_excel(as_ods: list[bytes], nth: int) -> None:
     cell, typed = WRONG[nth]

@@ -63,6 +63,7 @@ def test_it_is_refused_with_its_place_and_the_remedy(name: str) -> None:
 AS_ODS = ("cells merged", "a number in per cent", "notes on a sheet of their own", "a column deleted")
 
 
+@pytest.mark.prove
 @pytest.mark.skipif(SOFFICE is None, reason="LibreOffice (soffice) is not installed")
 def test_it_is_refused_alike_when_it_is_saved_as_ods(tmp_path: Path) -> None:
     files = [tmp_path / f"{nth}.xlsx" for nth in range(len(AS_ODS))]
@@ -92,11 +93,13 @@ def saved_elsewhere(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes
     return {form: Path(folder / form / f"form.{form}").read_bytes() for form in CONVERTED}
 
 
+@pytest.mark.prove
 @pytest.mark.parametrize("form", ["xlsx", "ods"])
 def test_what_libreoffice_saves_is_the_same(saved_elsewhere: dict[str, bytes], form: str) -> None:
     assert read(saved_elsewhere[form], HEAD, STATED, NOW) == meant(())
 
 
+@pytest.mark.prove
 @pytest.mark.parametrize("form", ["xls", "csv", "html", "fods"])
 def test_what_libreoffice_saves_as_no_form_is_refused(saved_elsewhere: dict[str, bytes], form: str) -> None:
     with pytest.raises(Invalid, match=r"hãy lưu lại thành \.xlsx|[Hh]ãy điền vào biểu mẫu"):
