@@ -83,11 +83,11 @@ def test_a_page_that_has_changed_is_loaded_again_by_itself(
     page.set_viewport_size({"width": 390, "height": 800})
     for _ in range(2):  # to unfold the menu of a telephone and fold it is not to write
         page.locator("label[for=menu]").click()
-    expect(page.get_by_text("tạm dừng")).to_have_count(0)
+    expect(page.get_by_text("tạm dừng", exact=True)).to_have_count(0)
     turn = update(runs).where(runs.c.id == 1)
     db.write(lambda c: c.execute(turn.values(state="paused")))  # once, and soon after the page was loaded
     try:
-        expect(page.get_by_text("tạm dừng")).to_be_visible()
+        expect(page.get_by_text("tạm dừng", exact=True)).to_be_visible()
     finally:
         db.write(lambda c: c.execute(turn.values(state="running")))
 
