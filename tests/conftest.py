@@ -28,7 +28,7 @@ SERVER = os.environ.get("LOA_TEST_DATABASE_URL", "")
 hypothesis_settings.register_profile(
     "loa",
     deadline=None,
-    max_examples=int(os.environ.get("LOA_TEST_EXAMPLES", "40")),
+    max_examples=int(os.environ.get("LOA_TEST_EXAMPLES", "20")),
     suppress_health_check=[HealthCheck.too_slow],
 )
 hypothesis_settings.load_profile("loa")

@@ -69,6 +69,7 @@ def test_what_was_judged_stands_in_the_code_of_today() -> None:
     assert all(judged.values())
 
 
+@pytest.mark.longer
 def test_every_package_has_files_and_a_sample_is_the_same_each_time() -> None:
     assert all(files_of(target) for target in TARGETS.values())
     some, size = mutants_of(TARGETS["hours"], 7, 20)

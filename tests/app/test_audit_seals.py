@@ -144,6 +144,7 @@ def test_an_act_of_a_process_without_the_key_is_named(opened: Open) -> None:
     assert fault(opened()).startswith("Row 6 bears no seal")
 
 
+@pytest.mark.longer
 def test_an_end_that_was_cut_off_is_found_by_what_is_kept_outside(opened: Open, file: Path) -> None:
     db = opened()
     build(db, 3)  # approved: that act's head is kept at once
@@ -202,6 +203,7 @@ def test_rows_that_are_said_to_be_erased_before_their_time_are_named(opened: Ope
     assert "was to be kept for 24 months" in fault(db, file)
 
 
+@pytest.mark.longer
 def test_the_key_is_changed_and_every_seal_goes_over_to_it(opened: Open) -> None:
     written(opened())
     assert fault(opened(TWO, ONE)) == ""
@@ -211,6 +213,7 @@ def test_the_key_is_changed_and_every_seal_goes_over_to_it(opened: Open) -> None
     assert (found(db).rows, fault(db)) == (6, "")  # the act that says so is the sixth
 
 
+@pytest.mark.longer
 def test_acts_of_before_the_key_are_sealed_on_the_word_of_who_has_compared_the_head(opened: Open) -> None:
     written(opened(None))
     db = opened()
@@ -254,6 +257,7 @@ def test_a_line_that_was_half_written_is_no_head(db: Database, file: Path) -> No
     assert audit_heads.kept(file.parent / "none") == ()
 
 
+@pytest.mark.prove
 @pytest.mark.longer
 def test_two_databases_of_one_data_folder_do_not_warn_of_each_other(
     tmp_path: Path, new_postgresql_url: str, monkeypatch: pytest.MonkeyPatch

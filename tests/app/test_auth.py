@@ -78,6 +78,7 @@ def test_other_credentials_are_refused(stranger: Client, header: str) -> None:
     assert stranger.get("/v1/runs", headers={"Authorization": header}).status_code == 401
 
 
+@pytest.mark.longer
 def test_a_new_database_lets_nobody_in(db: Database, application: FastAPI) -> None:
     for table in (api_keys, people, sessions):
         assert db.read(lambda c, table=table: c.execute(select(table)).all()) == []

@@ -168,6 +168,7 @@ def test_what_says_nothing_of_the_trouble_does_not_end_it(other: SubmitResult) -
     assert row.why_paused
 
 
+@pytest.mark.longer
 @given(st.lists(st.sampled_from([TAKEN, LOST, TROUBLE, TOO_FAST, SENDER, DEAD]), max_size=400))
 def test_nothing_that_was_or_may_have_been_taken_is_called_otherwise(results: list[SubmitResult]) -> None:
     """And of what was certainly not taken, only a refusal becomes a halt, which is sent again."""

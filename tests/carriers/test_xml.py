@@ -33,6 +33,7 @@ carried = st.text(
 )
 
 
+@pytest.mark.longer
 @given(carried, carried)
 def test_texts_and_attributes_come_back_as_they_were(text: str, value: str) -> None:
     root = read_xml(document(write("a", text, attributes={"b": value})))

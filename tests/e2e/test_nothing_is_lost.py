@@ -13,6 +13,8 @@ from app.campaigns import lifecycle
 from app.database.connection import Database
 from tests.e2e.scene import AUTHOR, FIRST, HOURS, TEXT
 
+pytestmark = pytest.mark.prove
+
 In = Callable[..., Page]
 # A form, one of its fields, and who writes there.
 FORMS = {

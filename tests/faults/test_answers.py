@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 
 import httpx
+import pytest
 from sqlalchemy import Engine, Table, create_engine, func, select
 
 from app.database.models import campaigns, idempotency_keys
@@ -17,6 +18,7 @@ KEY = {"Idempotency-Key": "order-1"}
 ORDERS = 3
 
 
+@pytest.mark.prove
 @other_by_hand
 async def test_kill_9_between_commit_and_answer_changes_nothing(home: Home) -> None:
     """The client's connection is read no more; the process dies as soon as another one sees the commit."""

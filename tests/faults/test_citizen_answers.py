@@ -59,6 +59,7 @@ def answered(view: View) -> int:
     return int(view.rows(select(func.count()).where(answers.c.why.is_(None)))[0][0])
 
 
+@pytest.mark.prove
 @other_by_hand
 async def test_citizens_are_answered_over_the_link_that_brought_what_they_wrote(
     db: Database, smsc: Smsc
@@ -179,6 +180,7 @@ async def test_kills_double_no_answer_and_lose_none(home: Home) -> None:
     assert len({row[0] for row in view.rows(first)}) == COUNT
 
 
+@pytest.mark.prove
 @other_by_hand
 async def test_answers_of_a_restored_database_are_not_sent_again(db: Database, smsc: Smsc) -> None:
     """What came before the backup and was answered after it: the restored database does not know it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import httpx
+import pytest
 
 from carriers.simulators.smsc import Smsc
 from tests.engines import other_by_hand
@@ -24,6 +25,7 @@ def _receipts(told: str) -> float:
     return sum(map(float, re.findall(r'loa_receipts_total\{outcome="\w+"\} ([\d.]+)', told)))
 
 
+@pytest.mark.prove
 @other_by_hand
 async def test_the_sender_tells_of_its_links_results_and_receipts(home: Home) -> None:
     queue(home.url, 50)

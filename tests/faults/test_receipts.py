@@ -43,6 +43,7 @@ async def test_each_receipt_finds_its_message(
         await until(lambda: smsc.report()["receipts_outstanding"] == 0, "all receipts are acknowledged")
 
 
+@pytest.mark.prove
 async def test_receipts_of_a_link_that_is_gone_come_by_another_of_its_group(db: Database) -> None:
     """T03, T53: sent by one process and link, reported to the next process by another link."""
     world = build(db, COUNT)

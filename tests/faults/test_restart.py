@@ -116,6 +116,7 @@ def _line(server: Server) -> Iterator[Line]:
     line.door.close()
 
 
+@pytest.mark.prove
 def test_a_server_that_came_back_without_a_word_refuses_nobody(server: Server) -> None:
     """After a power cut nobody has told the connections: a read is done again, a write asks beforehand."""
     with _line(server) as line:

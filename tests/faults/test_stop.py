@@ -55,6 +55,7 @@ async def test_sigterm_beside_a_centre_that_answers_no_message_sends_nothing_mor
     assert view.leases() == 0
 
 
+@other_by_hand
 async def test_sigterm_before_anything_is_ready_ends_in_order(home: Home) -> None:
     home.configure({})
     for program in home.all():

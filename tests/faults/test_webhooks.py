@@ -99,6 +99,7 @@ async def test_what_was_acknowledged_before_kill_9_is_in_the_ledger(home: Home) 
     assert len(View(home.url).rows(changed)) == 900
 
 
+@pytest.mark.prove
 @other_by_hand
 async def test_sigterm_answers_what_it_has_taken(home: Home) -> None:
     seeded(home.url, 300)

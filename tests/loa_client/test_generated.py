@@ -45,6 +45,7 @@ def test_every_operation_is_a_method_with_its_parameters(document: dict[str, Any
         assert inspect.getattr_static(AsyncLoaClient, name).build is build
 
 
+@pytest.mark.longer
 def test_it_needs_httpx_alone() -> None:
     folder = FOLDER.parent
     assert imported(folder) == {"httpx"}

@@ -34,6 +34,7 @@ def test_what_is_no_etag_of_ours_is_refused(header: str) -> None:
         versions_of(header)
 
 
+@pytest.mark.longer
 def test_an_order_to_a_campaign_may_name_what_was_read(client: Client, db: Database) -> None:
     campaign_id, _ = db.write(new_run)
     url = f"/v1/campaigns/{campaign_id}"
@@ -46,6 +47,7 @@ def test_an_order_to_a_campaign_may_name_what_was_read(client: Client, db: Datab
     assert (done.status_code, done.json()["campaign"]["state"]) == (200, "submitted")
 
 
+@pytest.mark.longer
 def test_an_order_to_a_run_may_name_what_was_read_whatever_its_progress(client: Client, db: Database) -> None:
     campaign_id, run_id = db.write(new_run)
     url = f"/v1/runs/{run_id}"
@@ -86,6 +88,7 @@ def test_what_has_not_changed_is_not_sent_again(client: Client, db: Database) ->
         assert client.get(url, headers={"If-None-Match": '"x"'}).content == first.content
 
 
+@pytest.mark.longer
 def test_a_campaign_has_another_etag_when_anything_of_it_is_another(client: Client, db: Database) -> None:
     campaign_id, run_id = db.write(new_run)
     url = f"/v1/campaigns/{campaign_id}"

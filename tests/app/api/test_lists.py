@@ -34,6 +34,7 @@ def ids(client: Client, url: str) -> list[int]:
     return [each["id"] for each in answer.json()["items"]]
 
 
+@pytest.mark.longer
 @pytest.mark.parametrize("noun", ["campaigns", "runs", "batches"])
 @pytest.mark.parametrize(
     ("query", "found"),
@@ -50,12 +51,14 @@ def test_a_list_is_narrowed(three: Client, noun: str, query: str, found: list[in
     assert ids(three, f"/v1/{noun}{query}") == found
 
 
+@pytest.mark.longer
 def test_runs_are_sought_by_campaign_and_state(three: Client) -> None:
     assert ids(three, "/v1/runs?campaign_id=2") == [2]
     assert ids(three, "/v1/runs?campaign_id=2&state=running") == []
     assert ids(three, "/v1/campaigns?state=draft&directive_id=1") == []
 
 
+@pytest.mark.longer
 @pytest.mark.parametrize(
     ("url", "hint"),
     [
@@ -72,11 +75,13 @@ def test_a_misspelt_filter_is_refused_and_never_ignored(three: Client, url: str,
     assert stranger.get(url).status_code == 401
 
 
+@pytest.mark.longer
 def test_a_time_without_its_zone_is_refused(three: Client) -> None:
     refused = three.get("/v1/runs?since=2024-01-01T00:00:00")
     assert (refused.status_code, "time zone" in refused.json()["detail"]) == (422, True)
 
 
+@pytest.mark.longer
 def test_the_header_link_leads_through_all_pages_and_keeps_what_is_sought(
     three: Client, db: Database
 ) -> None:

@@ -30,6 +30,7 @@ def test_a_key_is_made_once_and_asked_again_its_name_is_said(client: Client, db:
     assert secret not in kept[0].body
 
 
+@pytest.mark.longer
 def test_a_key_is_rotated_once(client: Client, db: Database) -> None:
     client.post("/v1/keys", json=ROOM)
     place = "/v1/keys/phone room/rotate"
@@ -50,6 +51,7 @@ def test_a_password_leaves_no_hash_of_its_request(client: Client, db: Database) 
     assert client.post("/v1/users", json=person, headers=KEY).status_code == 409
 
 
+@pytest.mark.longer
 @pytest.mark.parametrize(
     ("listed", "edit", "then"),
     [

@@ -52,6 +52,7 @@ def test_too_many_requests_are_refused_until_some_time_has_passed(client: Client
     assert refused[0].headers["X-Request-Id"]
 
 
+@pytest.mark.longer
 def test_a_key_has_a_share_of_its_own_and_a_guessed_one_has_none(
     application: FastAPI, client: Client, stranger: Client, db: Database
 ) -> None:
@@ -106,6 +107,7 @@ def test_a_stranger_with_many_addresses_of_one_network_has_one_share(db: Databas
         assert ask(client, "1:2")[0] == 401
 
 
+@pytest.mark.longer
 @pytest.mark.parametrize("path", ["/v1/session", "/sign-in", "/language"])
 def test_a_request_that_calls_itself_an_upload_is_counted_and_bounded(stranger: Client, path: str) -> None:
     kind = {"Content-Type": "multipart/form-data; boundary=x"}
@@ -130,6 +132,7 @@ def test_three_processes_together_give_out_no_more_than_one_limit(db: Database) 
     assert 30 <= passed <= 33 + filled_up + 1  # the first at each is not yet known to be good
 
 
+@pytest.mark.longer
 def test_health_and_webhooks_are_not_counted(stranger: Client) -> None:
     for _ in range(40):
         answer = stranger.get("/healthz")

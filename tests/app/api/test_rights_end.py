@@ -63,6 +63,7 @@ def test_an_upload_is_refused_whose_sender_lost_the_right_in_its_middle(
         assert db.read(lambda c, t=table: c.execute(select(func.count()).select_from(t)).scalar_one()) == 0
 
 
+@pytest.mark.longer
 def test_a_session_is_not_idle_while_its_file_comes_in(
     app: FastAPI, db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:

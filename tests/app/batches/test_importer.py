@@ -139,6 +139,7 @@ def _crash_after(db: Database, batch_id: int, path: Path, slices: int) -> BatchI
     return job
 
 
+@other_by_hand
 @pytest.mark.longer
 def test_an_import_that_died_is_begun_again_and_leaves_no_trace(db: Database, tmp_path: Path) -> None:
     size = lines_at_once(db)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.app.client import Client
 
 BODY = {"answers_to": "other", "sender": "CA SON LA", "text": "Day la so tra loi tu dong; goi 113."}
 
 
+@pytest.mark.longer
 def test_an_answer_text_goes_its_way_over_the_api(client: Client, chief: Client) -> None:
     made = client.post("/v1/answers", json=BODY)
     assert (made.status_code, made.headers["location"]) == (201, "/v1/campaigns/1")

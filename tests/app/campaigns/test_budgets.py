@@ -105,6 +105,7 @@ def test_a_budget_in_dong_says_dong(db: Database) -> None:
     assert "50 of the 50 đồng of its campaign's budget" in found.sentence
 
 
+@pytest.mark.longer
 def test_two_persons_raise_it_and_the_run_goes_on(db: Database) -> None:
     world = paused(db)
     number = ask(db, world.campaign, 30)
@@ -129,6 +130,7 @@ def test_two_persons_raise_it_and_the_run_goes_on(db: Database) -> None:
     assert record(world, lease, [], 32, 1).left == 0
 
 
+@pytest.mark.longer
 def test_a_budget_in_dong_is_refused_where_a_run_began_without_a_price(db: Database) -> None:
     world = paused(db)
     with pytest.raises(Conflict, match="A run at viettel began without a price"):
@@ -143,6 +145,7 @@ def test_a_budget_in_dong_is_refused_where_a_run_began_without_a_price(db: Datab
     ask(db, world.campaign, dong=1_000_000)
 
 
+@pytest.mark.longer
 def test_only_the_newest_request_is_approved_and_never_less_than_is_spent(db: Database) -> None:
     world = paused(db)
     first, second = ask(db, world.campaign, 30), ask(db, world.campaign, 40)
@@ -191,6 +194,7 @@ def test_a_follow_up_shares_the_budget_of_what_it_follows(db: Database) -> None:
     assert db.read(lambda c: approval.approved(c, row)) is None
 
 
+@pytest.mark.longer
 @on_sqlite
 def test_a_budget_in_dong_needs_a_price_before_the_start(db: Database) -> None:
     campaign_id = approved(db, budget_dong=1000)

@@ -65,6 +65,7 @@ def test_one_request_makes_a_draft_that_somebody_else_approves(
     assert chief.post(f"{place}/approve", json={"digest": seen["digest"]}).status_code == 200
 
 
+@pytest.mark.longer
 def test_the_same_key_makes_one(client: Client, db: Database) -> None:
     one = sent(db, {1: D.UNDELIVERED})
     key = {"Idempotency-Key": "follow-1"}
@@ -98,6 +99,7 @@ def test_what_is_wrong_is_said_by_its_field(
     assert [each["field"].removeprefix("body.").split(".")[0] for each in answer.json()["errors"]] == [field]
 
 
+@pytest.mark.longer
 def test_only_authors_make_one(application: FastAPI, db: Database) -> None:
     one = sent(db, {1: D.UNDELIVERED})
     for name, role, carrier in (("op", "operator", "vnpt"), ("aud", "auditor", None)):

@@ -55,6 +55,7 @@ def test_a_cancelled_one_is_followed_up_when_no_receipt_can_come_any_more(db: Da
         follow(db, open_)
 
 
+@pytest.mark.longer
 def test_a_carrier_without_receipts_proves_nothing_so_its_messages_are_accepted_ones(db: Database) -> None:
     one = sent(db, {1: D.SUBMITTED})
     db.write(lambda c: c.execute(update(links).values(receipt_level=0)))
@@ -63,6 +64,7 @@ def test_a_carrier_without_receipts_proves_nothing_so_its_messages_are_accepted_
     assert audience(db, follow(db, one, outcomes=(Outcome.ACCEPTED,))) == [1]
 
 
+@pytest.mark.longer
 def test_an_empty_audience_is_said_and_is_never_submitted(db: Database) -> None:
     one, two = sent(db, {1: D.UNDELIVERED}), sent(db, {1: D.DELIVERED}, "viettel")
     made = follow(db, one, two)
@@ -128,6 +130,7 @@ def test_an_erased_campaign_is_no_source_before_making_nor_before_the_start(db: 
     assert f"campaign {two} are erased" in (found.batches[0].error or "")
 
 
+@pytest.mark.longer
 @on_sqlite
 def test_neither_who_made_it_nor_who_gave_the_lists_approves_it(db: Database) -> None:
     made = follow(db, sent(db, {1: D.UNDELIVERED}))
@@ -138,6 +141,7 @@ def test_neither_who_made_it_nor_who_gave_the_lists_approves_it(db: Database) ->
     db.write(approval.approve, made, Caller("boss", "approver"))
 
 
+@pytest.mark.longer
 @on_sqlite
 def test_an_edit_after_the_approval_voids_it(db: Database) -> None:
     made = follow(db, sent(db, {1: D.UNDELIVERED}))
@@ -160,6 +164,7 @@ def other_sources(c: Any) -> None:
     c.execute(delete(follow_up_sources))
 
 
+@pytest.mark.longer
 @on_sqlite
 @pytest.mark.parametrize("alter", [other_rows, other_outcomes, other_sources])
 def test_an_audience_altered_in_the_database_is_never_queued(db: Database, alter: Any) -> None:
@@ -183,6 +188,7 @@ def test_many_lines_are_taken_stretch_by_stretch_once_each(db: Database, monkeyp
     assert all(row.accepted == row.lines for row in rows)
 
 
+@pytest.mark.longer
 def test_a_made_audience_is_not_made_again_and_a_broken_off_one_from_the_beginning(db: Database) -> None:
     one = sent(db, dict.fromkeys(range(5), D.UNDELIVERED))
     made = db.write(follow_ups.create, FollowUpRequest((one,)), HOURS, "lan")

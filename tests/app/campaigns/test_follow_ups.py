@@ -91,6 +91,7 @@ def test_without_a_word_it_says_the_same_as_the_newest_and_has_a_window_of_its_o
     assert (fresh.texts, fresh.name) == ({"": "Canh giac."}, "B")
 
 
+@pytest.mark.longer
 def test_areas_are_those_chosen_and_all_that_lie_in_them_or_became_part_of_them(db: Database) -> None:
     outcome = dict.fromkeys(range(6), D.UNDELIVERED)
     one = sent(db, outcome, areas=("116", "03646", "03808", None, "119", "120"))
@@ -181,6 +182,7 @@ def test_who_is_reached_between_approval_and_queueing_is_left_out_and_counted(db
     sound(db)
 
 
+@pytest.mark.longer
 def test_nobody_is_added_after_the_audience_is_made(db: Database) -> None:
     one = sent(db, {1: D.UNDELIVERED, 2: D.DELIVERED, 3: D.UNKNOWN})
     made = follow(db, one)

@@ -62,6 +62,7 @@ def edit(db: Database, campaign_id: int, who: str, **changes: Any) -> None:
     db.write(lifecycle.edit, campaign_id, version, replace(DRAFT, **changes), HOURS, who)
 
 
+@pytest.mark.longer
 @pytest.mark.parametrize(("decide", "more"), DECISIONS, ids=("approve", "reject", "return"))
 @pytest.mark.parametrize("role", ["approver", "admin"])
 def test_neither_author_nor_editor_nor_submitter_decides(
@@ -77,6 +78,7 @@ def test_neither_author_nor_editor_nor_submitter_decides(
     db.write(decide, campaign_id, Caller("chief", role), *more)
 
 
+@pytest.mark.longer
 def test_who_only_adds_or_takes_away_a_run_has_had_a_hand_in_it(db: Database) -> None:
     campaign_id = submitted(db)
     other = db.write(new_batch, carrier="viettel")
@@ -146,6 +148,7 @@ def test_two_accounts_of_one_giver_are_one_pair_of_eyes(
     both(db, "hoa", "chi")
 
 
+@pytest.mark.longer
 def test_a_chain_of_makers_has_one_beginning(db: Database) -> None:
     key(db, "first", "lan")
     key(db, "second", "first")
@@ -212,6 +215,7 @@ def test_only_approvers_and_admins_decide(db: Database, role: str) -> None:
         db.write(approval.approve, submitted(db), Caller("chief", role))
 
 
+@pytest.mark.longer
 def test_an_edit_after_the_approval_voids_it_and_says_so(db: Database) -> None:
     campaign_id = submitted(db)
     db.write(approval.approve, campaign_id, Caller("chief", "approver"))
@@ -252,6 +256,7 @@ def test_approvals_go_by_the_algorithm_of_the_chain_and_old_ones_hold(db: Databa
     assert db.read(audit.verify).fault is None
 
 
+@pytest.mark.longer
 def test_an_urgent_warning_at_night_needs_a_named_approver_and_a_reason(db: Database) -> None:
     campaign_id = submitted(db)
     edit(db, campaign_id, "author", **NIGHT)

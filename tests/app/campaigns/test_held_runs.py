@@ -84,6 +84,7 @@ def test_a_held_run_needs_its_approval(db: Database) -> None:
         db.read(carrier_orders.order, run_id)
 
 
+@pytest.mark.longer
 def test_it_stays_running_until_its_operator_says_the_end_and_is_finished_by_its_figures(
     db: Database,
 ) -> None:
@@ -110,6 +111,7 @@ def test_the_windows_end_does_not_close_what_another_sends(db: Database) -> None
     assert state(db, run_id) == RunState.RUNNING
 
 
+@pytest.mark.longer
 def test_a_held_run_is_cancelled_like_any_other(db: Database) -> None:
     run_id = approved(db)
     order(db, Verb.START, run_id, "operator")

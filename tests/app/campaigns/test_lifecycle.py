@@ -108,6 +108,7 @@ def test_a_change_of_the_audience_voids_an_approval_too(db: Database, change: st
     assert decisions(db, campaign_id) == ["approved", "voided"]
 
 
+@pytest.mark.longer
 def test_nothing_can_be_edited_once_a_run_has_started(db: Database) -> None:
     campaign_id, run_id = db.write(new_run)
     db.write(lifecycle.submit, campaign_id, "author")

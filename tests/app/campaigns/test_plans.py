@@ -137,6 +137,7 @@ def test_rounds_are_in_order_of_time_and_tet(db: Database, letter: int) -> None:
         seen(db, 9)
 
 
+@pytest.mark.longer
 @on_sqlite
 def test_a_round_takes_a_campaign_of_its_directive_and_window_once(db: Database, letter: int) -> None:
     plan = made(db, letter)

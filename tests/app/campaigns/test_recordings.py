@@ -101,6 +101,7 @@ def test_nobody_would_hear_two_recordings(
     assert len(db.read(recordings.of_campaign, campaign_id)) == 1
 
 
+@pytest.mark.longer
 @on_sqlite
 def test_a_campaign_has_ten_recordings_at_the_most(db: Database) -> None:
     campaign_id = db.write(new_campaign)
@@ -125,6 +126,7 @@ def test_a_wrong_recording_is_refused_with_its_field(changed: dict[str, Any], fi
 # ---- Approval
 
 
+@pytest.mark.longer
 def test_the_approval_signs_sound_words_language_areas_and_that_the_carrier_calls(db: Database) -> None:
     kinds = [
         (recorded(), SPOKEN),
@@ -277,6 +279,7 @@ def test_each_area_hears_the_recording_that_is_for_it(db: Database) -> None:
         _heard([each for each in known if each.areas], basis=Basis.UNDIVIDED)
 
 
+@pytest.mark.longer
 def test_the_order_names_each_recording_and_no_text_to_send(db: Database) -> None:
     campaign_id, run_id = spoken_run(db, recorded(), recorded("hmn", "116", wording=HMONG, sound=mp3(80)))
     approved(db, campaign_id)

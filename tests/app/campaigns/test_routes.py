@@ -68,6 +68,7 @@ def test_a_campaign_goes_from_the_letter_to_a_running_run(
     assert again.json() == started.json()
 
 
+@pytest.mark.longer
 def test_letters_are_listed_page_by_page(client: Client) -> None:
     for n in range(5):
         client.post("/v1/directives", json=LETTER | {"number": f"{n}/CAT"})
@@ -133,6 +134,7 @@ def test_a_lone_surrogate_is_refused_before_it_reaches_the_database(client: Clie
     assert response.status_code == 422
 
 
+@pytest.mark.longer
 def test_an_edit_needs_the_version_that_was_read(client: Client) -> None:
     campaign = client.post("/v1/campaigns", json=CAMPAIGN)
     url, etag = campaign.headers["Location"], campaign.headers["ETag"]
@@ -160,6 +162,7 @@ def test_a_refusal_over_http_needs_a_reason(
     assert (found["campaign"]["state"], found["decisions"][0]["reason"]) == (state, "wrong sender")
 
 
+@pytest.mark.longer
 @pytest.mark.parametrize("body", [None, {}, {"reason": "x"}, {"digest": None}, {"digest": ""}])
 def test_nobody_approves_without_the_digest_of_what_was_read(
     client: Client, chief: Client, db: Database, body: Any

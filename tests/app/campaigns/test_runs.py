@@ -166,6 +166,7 @@ def test_a_priority_is_kept_within_its_bounds(db: Database) -> None:
         db.write(runs.set_priority, run_id, 101, "operator")
 
 
+@pytest.mark.longer
 def test_a_rate_is_a_tenth_of_the_links_at_least_and_kept_with_who_set_it(db: Database) -> None:
     run_id = approved(db)
     carrier = db.read(optimistic_lock.run, run_id).carrier

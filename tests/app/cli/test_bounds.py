@@ -217,6 +217,7 @@ def test_a_line_has_no_line_ends_and_no_control_characters(
             assert not {"\x1b", "\x9b", "\u202e"} & set(told)
 
 
+@pytest.mark.longer
 @on_sqlite
 @pytest.mark.parametrize(("build", "field"), PROSE, ids=[f"{b('x')[0]} {f}" for b, f in PROSE])
 def test_a_text_of_several_lines_has_no_control_characters(
@@ -257,6 +258,7 @@ def test_a_name_of_a_file_is_kept_on_one_line(tmp_path: Path) -> None:
     assert shown_name("\udcff") == "?"
 
 
+@pytest.mark.longer
 @on_sqlite
 def test_what_stands_in_older_rows_commands_no_terminal(
     folder: Path,

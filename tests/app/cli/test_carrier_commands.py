@@ -75,6 +75,7 @@ def test_the_command_is_one_of_loas(shell: Desk) -> None:
     assert "test-send" in shell(loa, "carrier", "--help")
 
 
+@pytest.mark.longer
 def test_the_list_says_what_can_be_done_with_each_link(shell: Desk) -> None:
     with served(Smsc()) as centre, served(Viettel()) as soap:
         shell.links(smpp_1=smpp(centre, poll="all"), soap_1=viettel(soap))
@@ -227,6 +228,7 @@ def test_the_carriers_own_figures_stand_beside_ours(shell: Desk, database_url: s
     assert shown.index("The carrier's own figures") < shown.index("Our ledger")
 
 
+@pytest.mark.longer
 def test_links_without_figures_or_lists_say_so(shell: Desk) -> None:
     with served(Smsc()) as centre:
         shell.links(smpp_1=smpp(centre))

@@ -90,6 +90,7 @@ def test_a_copy_that_is_put_back_has_its_open_work_made_unknown_by_one_command(
     assert loa("entered-again").stdout == "Nothing was waiting for it.\n"
 
 
+@pytest.mark.longer
 def test_with_nothing_lost_the_work_stands_as_it_was(
     loa: Loa, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -56,6 +56,7 @@ def states(url: str) -> dict[int, int]:
     return found
 
 
+@pytest.mark.longer
 def test_a_halted_link_is_shown_and_resumed(shell: Shell) -> None:
     assert "the password is wrong" in shell(link_commands.app, "list")
     assert json.loads(shell(link_commands.app, "list", "--json"))[0]["state"] == "halted"
@@ -71,6 +72,7 @@ def test_what_is_wrong_is_red_on_a_terminal_alone(shell: Shell, monkeypatch: pyt
     assert "\x1b" not in shown(color=True).stdout
 
 
+@pytest.mark.longer
 def test_unknown_deliveries_are_listed_sent_again_and_written_off(shell: Shell, database_url: str) -> None:
     listed = shell(unknown_commands.app, "list", "1")
     assert "8491*****00" in listed
@@ -111,6 +113,7 @@ def test_migrate_says_the_revision(shell: Shell) -> None:
     assert shell(loa, "migrate").startswith("The schema is at revision 0")
 
 
+@pytest.mark.longer
 def test_why_a_person_got_nothing_is_said_in_words(shell: Shell, db: Database) -> None:
     why = {"state": int(DeliveryState.EXCLUDED), "reason": int(NotSent.DO_NOT_SEND)}
     db.write(lambda c: c.execute(update(deliveries).values(why)))
@@ -118,6 +121,7 @@ def test_why_a_person_got_nothing_is_said_in_words(shell: Shell, db: Database) -
     assert "excluded  do not send" in said
 
 
+@pytest.mark.longer
 def test_a_person_is_found_by_the_exact_number(shell: Shell) -> None:
     found = json.loads(shell(delivery_commands.app, "find", f"0{str(FIRST_PHONE)[2:]}", "--json"))
     assert [(each["campaign"], each["line"]) for each in found["deliveries"]] == [("Tet", 2)]

@@ -100,6 +100,7 @@ def test_an_error_is_json_as_well_with_the_same_status(
     assert list(folder.iterdir()) == []
 
 
+@pytest.mark.longer
 def test_it_says_its_version_and_helps_by_a_letter(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

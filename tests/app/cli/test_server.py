@@ -127,6 +127,7 @@ def test_links_and_unknown_messages_are_decided_on_there(server: str, db: Databa
     assert rest == "1 delivery of run 1 is written off.\n"
 
 
+@pytest.mark.prove
 @pytest.mark.longer
 def test_figures_and_their_scan_are_handed_in_there(server: str, db: Database, tmp_path: Path) -> None:
     held(db)
@@ -141,6 +142,7 @@ def test_figures_and_their_scan_are_handed_in_there(server: str, db: Database, t
     assert "manual  handset  970   900" in said(server, "statement", "list", "2")
 
 
+@pytest.mark.longer
 def test_a_bad_file_is_refused_in_the_server_s_words(server: str, tmp_path: Path) -> None:
     file = tmp_path / "vnpt.csv"
     file.write_text("no numbers here\n1\n", encoding="utf-8")
@@ -148,6 +150,7 @@ def test_a_bad_file_is_refused_in_the_server_s_words(server: str, tmp_path: Path
         said(server, "batch", "import", str(file), "--carrier", "vnpt")
 
 
+@pytest.mark.longer
 def test_a_command_for_the_database_alone_says_so(server: str) -> None:
     with pytest.raises(Invalid, match="without --server"):
         said(server, "retention", "run")

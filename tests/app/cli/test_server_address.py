@@ -132,6 +132,7 @@ def cutting() -> Iterator[int]:
     thread.join(10)
 
 
+@pytest.mark.longer
 def test_an_act_whose_answer_was_cut_off_may_have_been_done(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -104,6 +104,7 @@ def test_a_statement_by_the_workbook(shell: Shell, scene: None, tmp_path: Path) 
     )
 
 
+@pytest.mark.longer
 def test_figures_by_hand_with_their_scan(shell: Shell, scene: None, tmp_path: Path) -> None:
     figures, scan = tmp_path / "figures.json", tmp_path / "scan.pdf"
     figures.write_text(json.dumps(body()))
@@ -116,6 +117,7 @@ def test_figures_by_hand_with_their_scan(shell: Shell, scene: None, tmp_path: Pa
     assert kept["paper"]["attachment"]["name"] == "scan.pdf"
 
 
+@pytest.mark.longer
 def test_a_file_that_is_no_statement_is_refused_in_sentences(
     shell: Shell, scene: None, tmp_path: Path
 ) -> None:

@@ -120,6 +120,7 @@ def test_what_is_no_recording_is_refused_with_a_sentence(content: bytes, words: 
     assert caught.value.field == "file"
 
 
+@pytest.mark.longer
 @given(some.binary(max_size=2000), some.sampled_from([b"", b"RIFF", b"ID3", FRAME, wav(1), mp3(40)]))
 def test_no_file_does_more_than_be_refused(rest: bytes, head: bytes) -> None:
     try:

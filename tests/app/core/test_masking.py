@@ -122,6 +122,7 @@ def _hidden(national: str, number: str, sentence: str) -> None:
     assert letters(masked) == letters(sentence), (sentence, number, masked)
 
 
+@pytest.mark.longer
 @given(
     st.integers(100_000_000, 999_999_999),
     st.sampled_from(LEADS),
@@ -134,6 +135,7 @@ def test_gaps_may_differ_within_a_number(national: int, lead: str, gaps: list[st
     assert digits not in plain(mask_numbers(sentence.replace("{}", number)))
 
 
+@pytest.mark.longer
 @given(
     st.sampled_from(["0", "84", "+84", "0084", "840", "+840"]),
     st.lists(st.text(" .()'\u00a0-\u2013", max_size=1), min_size=10, max_size=10),
@@ -327,6 +329,7 @@ def _words(chance: random.Random, count: int) -> Iterator[str]:
         yield chance.choice(AROUND).replace("{}", MAKERS[nth % len(MAKERS)](chance))
 
 
+@pytest.mark.longer
 @pytest.mark.parametrize("seeded", [True, False])
 def test_no_digest_key_id_time_or_amount_is_touched(seeded: bool) -> None:
     seed = 13 if seeded else random.SystemRandom().getrandbits(32)

@@ -122,6 +122,7 @@ def _word(chance: random.Random) -> str:
     )
 
 
+@pytest.mark.longer
 @pytest.mark.parametrize("seeded", [True, False])
 def test_no_digest_hexadecimal_word_or_uuid_is_touched(seeded: bool) -> None:
     seed = 13 if seeded else random.SystemRandom().getrandbits(32)

@@ -77,6 +77,7 @@ def noting(data: Path, phone: int) -> Callable[[], None]:
     return act
 
 
+@pytest.mark.prove
 @pytest.mark.longer
 def test_both_work_with_it_in_turns_and_a_third_may_not_open_it(folder: Path) -> None:
     turns = [

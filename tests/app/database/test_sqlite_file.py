@@ -60,6 +60,7 @@ def look(file: Path) -> Symptom:
     return next(each for each in ledger(Settings(data=file.parent)) if each.about == "database")
 
 
+@pytest.mark.longer
 async def test_a_link_that_meets_a_damaged_page_ends_in_a_sentence_and_has_sent_nothing(world: World) -> None:
     carrier = PaperCarrier()
     await carrier.open()

@@ -63,6 +63,7 @@ def settings_of(db: Database, tmp_path: Path, **more: object) -> Settings:
     return Settings(data=tmp_path, database_url=url, **more)  # type: ignore[arg-type]
 
 
+@pytest.mark.longer
 def test_a_sound_ledger_is_good_and_what_wants_a_person_is_named(db: Database, tmp_path: Path) -> None:
     build(db, 3)
     db.write(audit.note, "Lan", "x", "y")
@@ -246,6 +247,7 @@ async def test_links_are_looked_at_over_the_network(tmp_path: Path) -> None:
     assert any(each.about == "link viettel-1" and each.good for each in found)
 
 
+@pytest.mark.longer
 async def test_endpoints_are_looked_up_and_notices_that_failed_are_said(db: Database, tmp_path: Path) -> None:
     secret = "whsec_" + base64.b64encode(b"an invented secret of 32 bytes!!").decode()
     urls = {"inner": "http://127.0.0.1:9/", "lost": "https://nowhere.invalid/", "good": "https://8.8.8.8/"}

@@ -145,6 +145,7 @@ async def test_receipts_of_other_messages_on_the_bind_go_to_the_ledger(db: Datab
     world.check()
 
 
+@pytest.mark.longer
 async def test_a_link_that_brings_nothing_is_asked(db: Database) -> None:
     async with Vnpt(VnptBehaviour(stage_s=0.1)) as vnpt:
         told, said = await try_out(db, vnpt_link(vnpt))

@@ -47,6 +47,7 @@ def due(db: Database, now: datetime, of: Settings | None = None) -> list[str]:
     return [each.key for each in db.read(reminders.due, of or settings(), now)]
 
 
+@pytest.mark.longer
 def test_everybody_who_lacks_something_is_told_and_the_desk_and_the_endpoint(db: Database) -> None:
     letter(db)
     found = db.read(reminders.due, settings(), DEADLINE - timedelta(days=3) + timedelta(hours=1))
@@ -66,6 +67,7 @@ def test_everybody_who_lacks_something_is_told_and_the_desk_and_the_endpoint(db:
     assert "liên hệ" not in text
 
 
+@pytest.mark.longer
 def test_a_reminder_says_what_the_letter_rests_on_and_whom_to_ask(db: Database) -> None:
     letter(db)
     said = {"legal_basis": "Kế hoạch 12/KH-UBND", "contact": "đ/c An, Phòng PA05"}
@@ -157,6 +159,7 @@ def test_an_addressee_has_one_mail_for_all_that_it_lacks(db: Database) -> None:
     assert mails[0].payload["text"].startswith("Kính gửi: Viettel, Sở Tư pháp\n")
 
 
+@pytest.mark.longer
 def test_nothing_is_said_without_a_deadline_or_twice(db: Database) -> None:
     letter(db)
     found = db.read(reminders.due, settings(), DEADLINE)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+import pytest
+
 from app.database.connection import Database
 from app.dispatch.chunk_watch import ChunkWatch
 from app.dispatch.held_chunks import HeldChunk
@@ -13,6 +15,7 @@ from tests.app.dispatch.paper import PaperCarrier, loop_for, until
 from tests.app.world import build
 
 
+@pytest.mark.longer
 async def test_a_watch_goes_on_after_a_fault_and_says_it_until_it_is_over(db: Database) -> None:
     world, looks, broken = build(db, 3), 0, True
 

@@ -11,6 +11,7 @@ from app.database.models import chunks, runs, submissions
 from app.dispatch import unknown_decisions
 from carriers.contract import Accepted, Deferred, OutboundSms, Reason, Rejected, SubmitResult, Unknown
 from tests.app.dispatch.paper import PaperCarrier, loop_for, until
+from tests.engines import other_by_hand
 from tests.long.app.dispatch.test_send_loop import ready, running
 
 pytestmark = pytest.mark.waits
@@ -31,6 +32,7 @@ class Heard:
         return self.first if seen <= self.times else Accepted((sms.key,))
 
 
+@other_by_hand
 @pytest.mark.longer
 async def test_each_sending_has_a_name_of_its_own_that_the_ledger_keeps(db: Database) -> None:
     world, carrier = ready(db, 30), PaperCarrier()

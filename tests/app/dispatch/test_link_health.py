@@ -253,6 +253,7 @@ def test_a_refusal_of_one_host_halts_nobody_while_another_has_the_link_up(db: Da
     assert db.read(link_store.state, world.link.id) is LinkState.HALTED
 
 
+@pytest.mark.longer
 async def test_a_host_with_a_wrong_password_stands_aside_and_halts_once_it_is_alone(db: Database) -> None:
     world, carrier = build(db, 3), PaperCarrier()
     world.fan_out()

@@ -80,6 +80,7 @@ def test_a_carrier_that_refuses_all_is_asked_at_a_tenth_of_the_rate() -> None:
     assert pace.share == pytest.approx(0.1, abs=0.02)
 
 
+@pytest.mark.longer
 @given(st.floats(1, 20_000), st.integers(1, 4), st.integers(1, 200), st.integers(1, 100))
 def test_slices_hold_everything_in_order_at_the_rate(
     rate: float, segments: int, count: int, per_submit: int

@@ -172,6 +172,7 @@ def test_other_codes_are_no_duplicates(code: str) -> None:
     assert not rejected_orders.says_duplicate(code)
 
 
+@pytest.mark.longer
 def test_an_order_takes_one_code_of_a_reason(db: Database) -> None:
     world = build(db, 5)
     world.fan_out()
@@ -212,6 +213,7 @@ def test_what_was_interrupted_goes_on_and_is_counted_whole(db: Database) -> None
         carried_out(world, number)
 
 
+@pytest.mark.longer
 def test_of_several_who_approve_at_once_the_order_counts_each_message_once(db: Database) -> None:
     world = refused(db)
     number = asked(world)
@@ -222,6 +224,7 @@ def test_of_several_who_approve_at_once_the_order_counts_each_message_once(db: D
     assert world.states() == {Q: 10, S: 5, R: 5}
 
 
+@pytest.mark.longer
 @pytest.mark.parametrize(
     "change", ["the window ends", "the numbers are being erased", "the run is cancelled"]
 )
@@ -288,6 +291,7 @@ def test_an_order_goes_by_the_clock_of_the_database(apart: tuple[Database, int])
         carried_out(world, asked(world))
 
 
+@pytest.mark.longer
 def test_an_order_of_which_nothing_is_left_is_neither_approved_nor_closed(db: Database) -> None:
     world = refused(db)
     first, second = asked(world), asked(world)
@@ -323,6 +327,7 @@ def test_whom_a_result_file_claims_gets_nothing_again(
     assert all(item.phone != FIRST_PHONE for item in lease.items) is bool(skipped)
 
 
+@pytest.mark.longer
 def test_if_a_result_file_claims_all_nothing_can_be_asked_for(db: Database, tmp_path: Path) -> None:
     world = all_refused(db, 1)
     claim = scene.csv_file(tmp_path / "result.csv", [(scene.phone(0), "DELIVRD", scene.at(0), "0")])

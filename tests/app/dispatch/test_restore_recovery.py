@@ -75,6 +75,7 @@ def test_a_link_of_a_ledger_that_was_put_back_is_halted_and_not_to_be_resumed_by
     assert claimed(world) is LinkState.HALTED
 
 
+@pytest.mark.longer
 def test_a_link_in_mid_chunk_is_granted_nothing_more_before_a_person_has_spoken(world: World) -> None:
     """A replica took over while it was sending: its answers are written down, and nothing new goes out."""
     work = claimed(world)
@@ -107,6 +108,7 @@ def test_of_two_who_were_given_one_attempt_only_the_present_owner_holds_the_chun
     world.db.write(record, world.link, second, accepted(list(second.items)), None, 30.0)
 
 
+@pytest.mark.longer
 def test_what_was_queued_is_unknown_then_and_the_link_goes_on_with_nothing(world: World) -> None:
     put_back(world)
     claimed(world)
@@ -150,6 +152,7 @@ def test_a_run_that_was_planned_is_named_and_one_that_is_over_is_left_alone(worl
     assert world.states() == {DeliveryState.SUBMITTED: 10, DeliveryState.QUEUED: 20}
 
 
+@pytest.mark.longer
 @pytest.mark.parametrize("nothing_lost", [False, True])
 def test_what_was_rejected_before_the_database_was_put_back_is_in_no_order(
     db: Database, nothing_lost: bool
@@ -194,6 +197,7 @@ def test_a_batch_that_was_altered_is_not_queued_for_it(db: Database) -> None:
         restore_recovery.doubt(db, world.ledger, WHO)
 
 
+@pytest.mark.longer
 def test_a_copy_of_a_sqlite_ledger_knows_that_it_is_one(sqlite_url: str, tmp_path: Path) -> None:
     db, copy = Database(sqlite_url), tmp_path / "copy" / "loa.sqlite3"
     world = build(db, 3)
@@ -274,6 +278,7 @@ def test_there_is_no_copy_of_a_ledger_that_is_not_there(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.longer
 def test_after_a_restore_nothing_is_started_or_sent_again_until_lists_are_entered_again(world: World) -> None:
     put_back(world)
     restore_recovery.doubt(world.db, world.ledger, WHO)

@@ -33,6 +33,7 @@ def world(db: Database) -> World:
     return made
 
 
+@pytest.mark.longer
 def test_a_halted_link_says_why_and_is_resumed_once(client: Client, world: World, db: Database) -> None:
     db.write(link_store.halt, world.link.id, Halted("0x0E", "the password is wrong"))
     link = client.get("/v1/links").json()[0]
@@ -56,6 +57,7 @@ def test_the_list_masks_phones_and_goes_page_by_page(client: Client, world: Worl
     assert client.get(f"/v1/runs/{world.run}/unknown", params={"after": "x"}).status_code == 422
 
 
+@pytest.mark.longer
 def test_chosen_ones_are_sent_again_and_the_others_written_off(client: Client, world: World) -> None:
     run = f"/v1/runs/{world.run}/unknown"
     assert client.post(f"{run}/resend", json={}).status_code == 422
@@ -67,6 +69,7 @@ def test_chosen_ones_are_sent_again_and_the_others_written_off(client: Client, w
     assert set(world.db.read(lambda c: c.execute(query).scalars().all())) == {"tester"}
 
 
+@pytest.mark.longer
 def test_another_carriers_operator_finds_nothing_here(
     application: FastAPI, world: World, db: Database
 ) -> None:

@@ -61,6 +61,7 @@ def test_a_started_run_is_fanned_out_and_a_planned_one_is_not(db: Database) -> N
     assert db.read(lambda c: c.execute(select(run_batches.c.fanned_all)).scalar_one())
 
 
+@pytest.mark.longer
 def test_a_run_is_sent_when_nothing_is_left_and_finished_when_nothing_is_open(db: Database) -> None:
     world = build(db, 5)
     sweep(world)
@@ -217,6 +218,7 @@ def test_receipts_finish_a_run_before_and_after_its_tallies_were_folded(db: Data
     assert state(db) == RunState.FINISHED
 
 
+@pytest.mark.longer
 def test_runs_and_tallies_at_rest_write_nothing(db: Database) -> None:
     """Runs that wait for receipts, and sums of all that ever was: nobody writes while nothing comes."""
     world = build(db, 30)
@@ -263,6 +265,7 @@ def test_windows_go_by_the_databases_clock(db: Database, at: str, monkeypatch: p
     assert (work is LinkState.RUNNING) == (at == "sent")
 
 
+@pytest.mark.longer
 def test_a_chunk_in_slow_hands_keeps_no_other_run_waiting(db: Database) -> None:
     world = build(db, 250)
     sweep(world)

@@ -21,7 +21,7 @@ from app.ledger.contract import Arrival, DeliveryToSend, SubmitOutcome
 from app.security import audit
 from carriers.contract import Accepted, Reason, ReceiptStatus, Rejected, SubmitResult, Unknown
 from tests.app.world import World, build, receipt
-from tests.engines import on_sqlite
+from tests.engines import on_sqlite, other_by_hand
 
 ON = SuspendSettings()
 CHUNK = 50
@@ -128,6 +128,7 @@ def test_a_fifth_that_the_carrier_refuses_pauses_the_run_within_500_messages(
     run.world.check()
 
 
+@other_by_hand
 @pytest.mark.longer
 def test_a_fifth_that_receipts_tell_late_and_out_of_order_pauses_the_run(db: Database) -> None:
     run, place, late = Running(db, 1200), random.Random(3), deque[list[DeliveryToSend]]()
@@ -164,6 +165,7 @@ def test_failures_that_come_when_nothing_is_sent_any_more_are_no_rise(db: Databa
     assert run.state == RunState.RUNNING
 
 
+@other_by_hand
 @pytest.mark.longer
 def test_an_honest_run_with_one_in_twenty_failing_goes_on(db: Database) -> None:
     run, place = Running(db, 1000), random.Random(6)
@@ -251,6 +253,7 @@ def test_two_workers_that_look_at_a_new_run_at_once_both_go_on(db: Database) -> 
     assert db.read(lambda c: c.execute(select(daily_counts.c.sent)).scalars().all()) == [CHUNK]
 
 
+@pytest.mark.longer
 @on_sqlite
 @pytest.mark.parametrize(("state", "more"), [(RunState.PAUSED, 200), (RunState.FINISHED, 250)])
 def test_what_was_sent_yesterday_evening_is_not_of_today(db: Database, state: RunState, more: int) -> None:

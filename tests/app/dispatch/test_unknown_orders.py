@@ -98,6 +98,7 @@ def test_what_is_lost_again_meanwhile_is_not_sent_again_by_the_same_order(db: Da
     world.check()
 
 
+@pytest.mark.longer
 def test_an_order_that_is_broken_off_says_what_is_done_and_is_said_again_for_the_rest(db: Database) -> None:
     world = all_lost(db)
 

@@ -167,6 +167,7 @@ def test_an_endless_line_is_one_bad_line(tmp_path: Path, length: int) -> None:
     assert len(found[1].value) <= LINE_LIMIT
 
 
+@pytest.mark.longer
 def test_a_file_of_many_blocks_keeps_its_line_numbers(tmp_path: Path) -> None:
     text = "phone,name\r\n" + "".join(f"09{number:08d},Lò Thị Hương Giang\r\n" for number in range(40_000))
     found = rows(tmp_path, text)
@@ -216,6 +217,7 @@ def test_a_missing_file_is_refused_in_words(tmp_path: Path) -> None:
         list(read_rows(tmp_path / "none.csv"))
 
 
+@pytest.mark.longer
 def test_a_bomb_is_stopped_at_the_limit(tmp_path: Path) -> None:
     file = tmp_path / "bomb.gz"
     file.write_bytes(gzip.compress(b"phone\n" + b"0912345678\n" * 200_000))

@@ -14,6 +14,7 @@ from tests.app.file_import.layouts import read_rows
 LINE = st.text(st.sampled_from('0912,"; á'), min_size=1, max_size=10)
 
 
+@pytest.mark.longer
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(LINE, max_size=20))
 def test_every_line_with_anything_in_it_is_found_once_in_order(tmp_path: Path, lines: list[str]) -> None:

@@ -79,6 +79,7 @@ def test_a_zip_that_is_no_workbook_is_refused(tmp_path: Path) -> None:
         list(read_rows(tmp_path / "file.zip"))
 
 
+@pytest.mark.longer
 def test_a_workbook_that_unpacks_to_too_much_is_refused(tmp_path: Path) -> None:
     file = workbook(tmp_path, S=[["phone"], *([912345678] for _ in range(500))])
     with pytest.raises(Invalid, match="too large"):

@@ -85,6 +85,7 @@ def test_numbers_are_masked_in_the_text_too(kept: Database, client: Client) -> N
     assert "8491*****02" in text
 
 
+@pytest.mark.longer
 def test_an_operator_sees_the_own_carriers_and_nobody_but_the_admin_the_others(
     kept: Database, application: FastAPI, client: Client
 ) -> None:

@@ -69,6 +69,7 @@ def counted(db: Database, world: World) -> dict[str, int]:
     }
 
 
+@pytest.mark.longer
 def test_all_rows_of_a_campaign_go_and_none_of_another(db: Database) -> None:
     world, other = under_way(db)
     there, theirs = counted(db, world), counted(db, other)

@@ -31,6 +31,7 @@ def test_another_sender_s_receipt_settles_no_unknown(
     world.check()
 
 
+@pytest.mark.longer
 @pytest.mark.parametrize("sender", ["CA SONLA", "ca sonla", "CASONLA", "CA SON", ""])
 def test_our_own_sender_s_receipt_settles_it_however_the_centre_spells_it(db: Database, sender: str) -> None:
     world = sent(db, Unknown("no answer"), count=1)

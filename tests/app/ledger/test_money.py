@@ -80,6 +80,7 @@ def told(lease: ChunkLease, result: SubmitResult, n: int) -> list[SubmitOutcome]
     return [SubmitOutcome(item, result) for item in lease.items[:n]]
 
 
+@pytest.mark.longer
 def test_a_reservation_is_counted_once_however_often_its_commit_is_repeated(db: Database) -> None:
     world = budgeted(db, 50, 100)
     lease = held(world, price=250)
@@ -210,6 +211,7 @@ def test_two_campaigns_that_share_a_budget_are_counted_together(db: Database) ->
     assert (budget.campaign_id, budget.segments, budget.spent_segments) == (world.campaign, 30, 20)
 
 
+@pytest.mark.longer
 @pytest.mark.parametrize(("reserved", "taken", "put_off"), [(0, 0, 0), (20, 0, 0), (20, 5, 3)])
 def test_what_becomes_unknown_after_a_backup_was_put_back_is_spent(
     db: Database, reserved: int, taken: int, put_off: int

@@ -96,6 +96,7 @@ def test_a_result_is_recorded_once_however_often_its_commit_is_repeated(db: Data
     world.check()
 
 
+@pytest.mark.longer
 def test_a_chunk_released_in_the_middle_goes_on_at_the_exact_next_one(db: Database) -> None:
     world = build(db, 100)
     world.fan_out()

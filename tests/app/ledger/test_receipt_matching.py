@@ -188,6 +188,7 @@ def test_a_message_of_a_dead_process_is_settled_and_says_whence_it_is_known(db: 
     world.check()
 
 
+@pytest.mark.longer
 def test_an_unknown_message_was_not_sent_before_its_chunk_was_first_taken(db: Database) -> None:
     """Its run has gone on for days; what is said of yesterday is of another message."""
     world = sent(db, Unknown("no answer"))
@@ -200,6 +201,7 @@ def test_an_unknown_message_was_not_sent_before_its_chunk_was_first_taken(db: Da
     assert state(world) == DELIVERED
 
 
+@pytest.mark.longer
 def test_of_two_rounds_the_time_tells_which_is_meant(db: Database) -> None:
     world = sent(db, Accepted())
     hour = 3_600_000
@@ -215,6 +217,7 @@ def test_of_two_rounds_the_time_tells_which_is_meant(db: Database) -> None:
     assert (state(world), state(second)) == (DELIVERED, DeliveryState.UNDELIVERED)
 
 
+@pytest.mark.longer
 def test_of_two_that_wait_neither_is_guessed(db: Database) -> None:
     world = sent(db, Accepted())
     second = again(world, Accepted())
@@ -231,6 +234,7 @@ def test_without_a_time_a_repetition_is_not_taken_for_the_next_round(db: Databas
     assert state(second) == SUBMITTED
 
 
+@pytest.mark.longer
 def test_what_was_refused_or_sent_weeks_ago_is_not_meant(db: Database) -> None:
     world = sent(db, Rejected("11", 0))  # type: ignore[arg-type]
     assert apply(world, said(world)) == (0, 0, 1)

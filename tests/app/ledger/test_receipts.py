@@ -118,6 +118,7 @@ def test_a_receipt_that_raced_the_record_is_found_by_the_sweep(db: Database) -> 
     assert count(db, quarantine) == 0
 
 
+@pytest.mark.longer
 def test_a_receipt_for_nobody_is_kept_and_asked_for_less_and_less_often(db: Database) -> None:
     world = sent(db)
     db.write(world.ledger.apply, [receipt(world.link, "foreign"), receipt(world.link, None)])
@@ -235,6 +236,7 @@ def test_a_phone_with_two_unknowns_is_left_to_a_person(db: Database) -> None:
     assert count(db, quarantine) == 1
 
 
+@pytest.mark.longer
 def test_a_receipt_of_another_link_settles_nothing(db: Database) -> None:
     world = lost(db)
     other = world.link.__class__(9, "vnpt-1", "vnpt", 9)
@@ -297,6 +299,7 @@ def test_an_unknown_of_a_chunk_at_work_is_sent_again_in_its_next_pass(db: Databa
     world.check()
 
 
+@pytest.mark.longer
 def test_a_written_off_unknown_stays_unknown_and_a_receipt_still_settles_it(db: Database) -> None:
     world = lost(db)
     key = DeliveryKey(world.campaign, world.batch, 2)

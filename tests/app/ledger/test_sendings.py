@@ -81,6 +81,7 @@ def test_the_failure_of_an_earlier_sending_does_not_cancel_the_one_ordered_since
     assert state(world) == DELIVERED
 
 
+@pytest.mark.longer
 @pytest.mark.parametrize("refused", [False, True])
 @pytest.mark.parametrize(("minutes", "now"), [(-5, SUBMITTED), (1, UNDELIVERED)])
 def test_a_failure_without_a_reference_is_of_the_sending_of_its_time(

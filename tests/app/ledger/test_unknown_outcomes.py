@@ -68,6 +68,7 @@ def test_unknowns_of_many_chunks_and_batches_are_sent_again_and_no_other_one(db:
     world.check()
 
 
+@pytest.mark.longer
 def test_a_refusal_is_sent_again_by_its_reason_and_time_and_keeps_no_fault(db: Database) -> None:
     world, keys = two_batches(db, Rejected("11", Reason.FILTERED))
     at = int(str(world.delivery(6)["submitted_at"]))
@@ -101,6 +102,7 @@ def test_what_a_carriers_trouble_had_refused_has_all_its_tries_again(db: Databas
     assert world.delivery(2)["faults"] == 0
 
 
+@pytest.mark.longer
 def test_what_is_written_off_names_who_did_it_and_leaves_the_others(db: Database) -> None:
     world, keys = two_batches(db, Unknown("no answer"))
     some = [keys[0], keys[2], keys[6]]

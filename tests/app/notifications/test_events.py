@@ -44,6 +44,7 @@ def run_of(db: Database, **values: Any) -> World:
     return world
 
 
+@pytest.mark.longer
 def test_a_runs_life_is_told_in_its_order(db: Database) -> None:
     settings = settings_for("https://desk.example.vn/loa")
     now = clock.now_ms()
@@ -96,6 +97,7 @@ def link_rows_halt(db: Database, world: World) -> None:
     db.write(link_rows.halt, world.link.id, Halted("1", "Wrong password."))
 
 
+@pytest.mark.longer
 def test_a_run_that_will_miss_its_deadline_is_told_once(db: Database) -> None:
     settings = settings_for("https://desk.example.vn")
     world = run_of(db, started_at=clock.now_ms())

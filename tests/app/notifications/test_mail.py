@@ -126,6 +126,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return self_signed(tmp_path_factory.mktemp("tls"))
 
 
+@pytest.mark.longer
 def test_an_encrypted_server_must_be_vouched_for(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     context = server_context(certificate)
     with smtp_server(tls_context=context, require_starttls=True) as (post, port):

@@ -85,6 +85,7 @@ def test_the_usual_pauses_grow() -> None:
     assert 3 * 86_400 < sum(outbox.WAITS) < 5 * 86_400
 
 
+@pytest.mark.longer
 async def test_the_sender_sends_by_both_ways(db: Database) -> None:
     with smtp_server() as (post, port), endpoint() as told:
         mail = {"host": "127.0.0.1", "port": port, "security": "none", "sender": "loa@x.example"}

@@ -84,6 +84,7 @@ def test_a_submission_is_told_to_who_may_decide_and_had_no_hand_in_it(db: Databa
     assert found(db, later=timedelta(hours=2)) == []
 
 
+@pytest.mark.longer
 def test_what_is_decided_meanwhile_sends_nobody_to_look_in_vain(db: Database) -> None:
     staffed(db)
     db.write(submitted)
@@ -93,6 +94,7 @@ def test_what_is_decided_meanwhile_sends_nobody_to_look_in_vain(db: Database) ->
     assert told(db) == {"minh": ["campaign.submitted"]}
 
 
+@pytest.mark.longer
 def test_an_approval_is_told_to_the_operator_whose_run_may_begin(db: Database) -> None:
     staffed(db)
     db.write(submitted)
@@ -101,6 +103,7 @@ def test_an_approval_is_told_to_the_operator_whose_run_may_begin(db: Database) -
     assert "Đợt gửi tại VNPT VinaPhone chưa bắt đầu" in found(db)[0].payload["text"]
 
 
+@pytest.mark.longer
 def test_a_halted_link_is_told_to_its_operator_and_the_administrator(db: Database) -> None:
     staffed(db)
     db.write(new_link)
@@ -111,6 +114,7 @@ def test_a_halted_link_is_told_to_its_operator_and_the_administrator(db: Databas
     assert found(db) == []
 
 
+@pytest.mark.longer
 def test_who_is_left_out_or_shut_out_gets_none(db: Database) -> None:
     staffed(db)
     db.write(submitted)

@@ -174,6 +174,7 @@ def test_uvicorn_speaks_through_the_same_handler() -> None:
 FORGED = '{"event": "request", "who": "admin", "status": 200}'
 
 
+@pytest.mark.longer
 @pytest.mark.parametrize("log_format", ["json", "text"])
 @pytest.mark.parametrize("end", ["\n", "\r", "\r\n", "\u2028", "\x85", "\x0b", "\x1b[2K", "\x00"])
 def test_nobody_writes_a_line_of_log(stranger: Client, log_format: str, end: str) -> None:

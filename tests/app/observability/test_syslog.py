@@ -128,6 +128,7 @@ def say(to: syslog.Syslog, text: str) -> None:
     to.handle(logging.makeLogRecord({"msg": text, "levelno": logging.INFO}))
 
 
+@pytest.mark.prove
 @pytest.mark.longer
 def test_while_the_server_is_away_lines_are_kept_and_nobody_waits() -> None:
     away = socket.socket()

@@ -72,6 +72,7 @@ async def tell(world: World, *found: Receipt, day: date | None = None) -> Failur
     return await failure_list.tell(inbox, world.link, (SENDER, day or today()), found)
 
 
+@pytest.mark.longer
 async def test_an_entry_becomes_a_receipt_once_however_often_the_list_is_read(db: Database) -> None:
     world, oracle = started(db, sent(db, [taken(f"m{n}") for n in range(4)])), Oracle()
     oracle.lists[SENDER, today()] = [entry(0), entry(3)]
@@ -99,6 +100,7 @@ async def test_who_is_not_on_the_list_stays_as_he_was(db: Database) -> None:
     assert world.states() == {S: 1, int(DeliveryState.UNKNOWN): 1}
 
 
+@pytest.mark.longer
 async def test_a_handset_receipt_is_stronger_than_the_list(db: Database) -> None:
     world = sent(db, [taken("a")])
     db.write(world.ledger.apply, [receipt(world.link, "a")])
@@ -121,6 +123,7 @@ async def test_a_message_of_a_later_day_is_not_meant(db: Database) -> None:
     assert world.states() == {F: 1}
 
 
+@pytest.mark.longer
 async def test_of_two_campaigns_the_one_of_that_day_is_meant_and_a_doubt_is_left_open(db: Database) -> None:
     world = sent(db, [taken("a")])
     _second_campaign(db, world)
@@ -153,6 +156,7 @@ def _second_campaign(db: Database, world: World) -> None:
     db.write(world.ledger.record, world.link, lease, outcomes, None, 30.0)
 
 
+@pytest.mark.longer
 async def test_each_day_of_a_run_is_read_until_three_days_after(db: Database) -> None:
     world, oracle = started(db, sent(db, [taken("a")]), days_ago=9, ended_days_ago=2), Oracle()
     async with reading(world, oracle):
@@ -162,6 +166,7 @@ async def test_each_day_of_a_run_is_read_until_three_days_after(db: Database) ->
     assert set(oracle.read.values()) == {1}  # again in an hour only
 
 
+@pytest.mark.longer
 async def test_a_run_that_was_over_before_is_not_read(db: Database) -> None:
     world, oracle = started(db, sent(db, [taken("a")]), days_ago=9, ended_days_ago=4), Oracle()
     async with reading(world, oracle):
@@ -169,6 +174,7 @@ async def test_a_run_that_was_over_before_is_not_read(db: Database) -> None:
     assert not oracle.read
 
 
+@pytest.mark.longer
 async def test_a_list_that_can_not_be_read_is_told_and_read_an_hour_later(db: Database) -> None:
     world, oracle = started(db, sent(db, [taken("a")])), Oracle()
     oracle.lists[SENDER, today()] = ReadError("the carrier answers with a fault")

@@ -248,6 +248,7 @@ ERRORS = [
 ]
 
 
+@pytest.mark.longer
 @pytest.mark.parametrize("error", ERRORS, ids=repr)
 async def test_a_fault_within_is_answered_and_logged_alike(db: Database, error: Exception) -> None:
     world, found = sent(db, 1), []

@@ -32,6 +32,7 @@ def delivered(reference: str) -> Receipt:
     return Receipt(reference, None, ReceiptStatus.DELIVERED, ReceiptLevel.HANDSET)
 
 
+@pytest.mark.longer
 async def test_a_receipt_is_acknowledged_only_when_it_is_committed(db: Database) -> None:
     world = sent(db, 50)
     inbox = Inbox(db, world.ledger, Metrics(), group=20)

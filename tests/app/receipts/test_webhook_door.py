@@ -89,6 +89,7 @@ async def test_a_signed_call_is_taken_and_its_repetition_is_harmless(db: Databas
     world.check()
 
 
+@pytest.mark.longer
 async def test_a_signature_is_refused_when_body_or_time_are_not_its_own(db: Database) -> None:
     world = sent(db, 1)
     old = signed(BODY, clock.now().timestamp() - 400)
@@ -300,6 +301,7 @@ async def test_an_inbox_that_closes_asks_the_carrier_to_repeat(db: Database) -> 
         problem(await there.post(event(2)), 503, "receipts-busy")
 
 
+@pytest.mark.longer
 async def test_a_link_whose_receipts_prove_nothing_is_named_in_the_log_once(
     db: Database, log: io.StringIO
 ) -> None:

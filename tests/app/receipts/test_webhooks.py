@@ -103,6 +103,7 @@ async def test_receipts_of_many_requests_share_commits(db: Database) -> None:
     assert world.states() == {STATE["DELIVERED"]: 60}
 
 
+@pytest.mark.longer
 async def test_repeated_receipts_are_acknowledged_kept_and_change_nothing(db: Database) -> None:
     world = sent(db, 2)
     async with door(db, world) as there:
@@ -118,6 +119,7 @@ async def test_repeated_receipts_are_acknowledged_kept_and_change_nothing(db: Da
 WORDS = ("SENT", "DELIVRD", "DELIVRD", "UNDELIV", "UNKNOWN")
 
 
+@pytest.mark.longer
 async def test_a_final_state_is_the_same_in_every_order_and_never_goes_back(db: Database) -> None:
     orders = sorted(set(permutations(WORDS)))
     world = sent(db, len(orders))
@@ -129,6 +131,7 @@ async def test_a_final_state_is_the_same_in_every_order_and_never_goes_back(db: 
     world.check()
 
 
+@pytest.mark.longer
 async def test_late_words_after_the_final_one_change_nothing(db: Database) -> None:
     world = sent(db, 1)
     async with door(db, world) as there:
@@ -138,6 +141,7 @@ async def test_late_words_after_the_final_one_change_nothing(db: Database) -> No
     assert kept(db) == (6, 0)
 
 
+@pytest.mark.longer
 async def test_unknown_ids_are_kept_in_quarantine_and_acknowledged(db: Database) -> None:
     world = sent(db, 1)
     unknown = [{"message_id": f"foreign{n}", "status": "DELIVRD"} for n in range(300)]
@@ -188,6 +192,7 @@ async def test_sent_is_on_its_way_and_no_delivery(db: Database, level: ReceiptLe
     assert world.delivery(2)["state"] == STATE["SUBMITTED"]
 
 
+@pytest.mark.longer
 async def test_a_phone_that_is_not_the_message_s_does_not_match_it(db: Database) -> None:
     world = sent(db, 1)
     async with door(db, world) as there:
@@ -243,6 +248,7 @@ async def test_a_thousand_faults_are_counted_and_not_all_told(db: Database) -> N
     assert found["detail"].endswith("980 more can't be read.")
 
 
+@pytest.mark.longer
 @pytest.mark.parametrize("count", [5001, 6000])
 async def test_more_than_the_limit_of_events_is_refused_whole(db: Database, count: int) -> None:
     world = sent(db, 1)
@@ -260,6 +266,7 @@ async def test_an_unknown_link_is_asked_to_come_again(db: Database) -> None:
     assert kept(db) == (0, 0)
 
 
+@pytest.mark.longer
 @pytest.mark.parametrize("ids", [{}, {"request_id": "an id that is the carrier's own"}])
 async def test_where_the_link_has_no_references_the_phone_names_the_message(
     db: Database, ids: dict[str, str]

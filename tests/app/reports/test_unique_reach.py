@@ -49,6 +49,7 @@ def of(db: Database, letter: int) -> UniqueReach:
     return db.read(unique_reach.present, letter)
 
 
+@pytest.mark.longer
 def test_each_person_counts_once_where_they_were_reached_first(db: Database, letter: int) -> None:
     ids = three_rounds(db, letter)
     found = of(db, letter)
@@ -72,12 +73,14 @@ def test_a_directive_without_anything_reaches_nobody_and_an_unknown_one_is_said(
         of(db, 77)
 
 
+@pytest.mark.longer
 def test_campaigns_of_another_directive_are_apart(db: Database, letter: int) -> None:
     three_rounds(db, letter)
     sent(db, {30: D.DELIVERED}, "mobifone")
     assert of(db, letter).persons == 9
 
 
+@pytest.mark.longer
 @pytest.mark.parametrize("lost", [False, True])
 def test_a_figure_that_differs_from_its_rows_is_not_given_out(db: Database, letter: int, lost: bool) -> None:
     ids = three_rounds(db, letter)
@@ -88,6 +91,7 @@ def test_a_figure_that_differs_from_its_rows_is_not_given_out(db: Database, lett
         db.read(consolidated.build, letter, db.read(ledger_for(db).now_ms))
 
 
+@pytest.mark.longer
 def test_what_was_delivered_later_is_not_in_the_reach_of_before(db: Database, letter: int) -> None:
     ids = three_rounds(db, letter)
     until = db.read(ledger_for(db).now_ms)

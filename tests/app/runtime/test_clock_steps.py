@@ -55,6 +55,7 @@ def put_off(db: Database) -> World:
     return world
 
 
+@pytest.mark.longer
 async def test_what_was_put_off_waits_no_hour(db: Database) -> None:
     hands = Hands()
     sweep = hands.of(db)

@@ -70,6 +70,7 @@ async def test_a_citizen_is_told_what_the_text_is(sent: World, asked: str, kind:
 LONG = "KT Cong an tinh canh bao ke gian gia danh cong an goi dien yeu cau chuyen tien"
 
 
+@other_by_hand
 @pytest.mark.longer
 async def test_the_parts_of_a_long_question_are_joined_and_get_one_answer(sent: World) -> None:
     at_work = job(sent)

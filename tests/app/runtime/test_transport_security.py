@@ -165,6 +165,7 @@ def test_files_that_are_no_certificate_are_said_so(tmp_path: Path) -> None:
         Settings(tls_certificate=tmp_path / "cert.pem")
 
 
+@pytest.mark.longer
 def test_the_api_speaks_tls_itself_and_nothing_older_than_1_2(db: Database, tmp_path: Path) -> None:
     self_signed(tmp_path)
     settings = Settings(tls_certificate=tmp_path / "cert.pem", tls_key=tmp_path / "key.pem")

@@ -60,6 +60,7 @@ def test_a_number_in_what_people_wrote_is_kept_and_shown_masked(db: Database) ->
     assert db.read(audit.verify).fault is None
 
 
+@pytest.mark.longer
 @other_by_hand
 @pytest.mark.parametrize("column", COLUMNS)
 def test_any_single_changed_byte_of_any_column_is_found(db: Database, column: str) -> None:
@@ -113,6 +114,7 @@ def tampered(db: Database, column: str, old: str, new: str) -> bool:
     return True
 
 
+@pytest.mark.longer
 @other_by_hand
 @pytest.mark.parametrize("column", COLUMNS)
 def test_the_chain_goes_over_to_another_algorithm_and_every_byte_still_counts(
@@ -207,6 +209,7 @@ def test_it_is_exported_act_by_act(db: Database, monkeypatch: pytest.MonkeyPatch
     assert len(said("export", "--after", "2")[1].splitlines()) == 1
 
 
+@pytest.mark.longer
 def test_acts_at_the_same_time_stand_one_behind_the_other(db: Database) -> None:
     with ThreadPoolExecutor(8) as many:
         list(many.map(lambda n: db.write(audit.note, f"person {n}", "x", "y"), range(60)))

@@ -183,6 +183,7 @@ def test_a_copy_of_the_parts_is_genuine_wherever_one_ends(
         assert verdict(before + "".join(copied_parts[:-1]), sent) is not TextVerdict.GENUINE
 
 
+@pytest.mark.longer
 @pytest.mark.parametrize("sent", [LONG, unaccent(LONG)])
 def test_a_break_anywhere_else_is_no_copy(sent: str) -> None:
     ends = {sum(map(len, split(sent).parts[:nth])) for nth in range(len(split(sent).parts))}

@@ -60,6 +60,7 @@ def test_a_genuine_text_is_known_by_sender_and_days(citizen: Client) -> None:
 ACCENTED = "Cảnh giác lừa đảo: không đọc mã OTP cho người lạ, báo công an gần nhất"
 
 
+@pytest.mark.longer
 @pytest.mark.parametrize(
     ("pasted", "verdict"),
     [
@@ -83,6 +84,7 @@ def test_an_author_s_text_that_is_another_one_counts_for_nothing(citizen: Client
     assert citizen.post("/v1/verify", json={"text": TEXT}).json()["verdict"] == "genuine"
 
 
+@pytest.mark.longer
 def test_a_forged_text_is_marked_on_the_page(citizen: Client) -> None:
     page = citizen.post("/verify", data={"text": FORGED}).text
     assert "CẢNH BÁO" in page
@@ -101,6 +103,7 @@ def asked(citizen: Client, text: str) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.longer
 @pytest.mark.parametrize(
     "state", [None, DeliveryState.QUEUED, DeliveryState.NOT_SENT, DeliveryState.EXCLUDED]
 )
@@ -128,6 +131,7 @@ def test_a_text_is_known_while_the_carrier_has_yet_to_answer(
     assert asked(citizen, TEXT)["verdict"] == verdict
 
 
+@pytest.mark.longer
 @pytest.mark.parametrize("sent", [True, False])
 def test_a_text_that_was_called_off_is_not_called_genuine(citizen: Client, db: Database, sent: bool) -> None:
     values = {"state": "cancelled", "closing": int(NotSent.CANCELLED)}
@@ -248,6 +252,7 @@ def test_a_refusal_is_a_page_too(citizen: Client, sent: dict[str, object], statu
     assert "Hãy dán nội dung của một tin nhắn" in page.text
 
 
+@pytest.mark.longer
 def test_an_address_that_asks_too_often_has_to_wait(db: Database, settings: Settings) -> None:
     with Client(create_app(settings.model_copy(update={"verify_per_minute": 3}), db)) as citizen:
         answers = [citizen.post("/v1/verify", json={"text": "x"}).status_code for _ in range(5)]

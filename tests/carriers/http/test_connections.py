@@ -87,6 +87,7 @@ async def test_a_connection_is_left_before_the_carrier_closes_it() -> None:
         assert peer.connections == 3
 
 
+@pytest.mark.longer
 async def test_no_more_requests_are_under_way_than_the_link_may_have() -> None:
     under_way, most = 0, 0
 

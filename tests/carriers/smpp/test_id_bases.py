@@ -11,6 +11,7 @@ from carriers.smpp.receipt import canonical
 from tests.carriers.smpp.peer import Inbox, Link, many, until
 
 
+@pytest.mark.longer
 @pytest.mark.parametrize(
     ("mode", "answer", "receipt", "right"),
     [

@@ -280,6 +280,7 @@ async def test_a_bind_on_which_nothing_is_heard_is_said_before_it_is_given_up(co
         await under_way
 
 
+@pytest.mark.longer
 async def test_a_silent_bind_that_is_heard_again_goes_on_at_once() -> None:
     async with (
         Peer({pdu.ENQUIRE_LINK: ignore}) as peer,

@@ -17,6 +17,7 @@ STOP = Halted("0x0E", "the carrier does not take the password")
 LOST = Unknown("the connection broke")
 
 
+@pytest.mark.longer
 @pytest.mark.parametrize("count", [1, 2, 3, 4])
 def test_every_subset_of_answers_gives_the_documented_result(count: int) -> None:
     for answers in product((TAKEN, GONE, BUSY, TROUBLE, STOP, LOST), repeat=count):

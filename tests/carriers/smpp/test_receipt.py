@@ -350,6 +350,7 @@ def test_the_answer_of_a_question_reads_as_a_receipt(
 # ---- anything
 
 
+@pytest.mark.longer
 @given(
     st.binary(max_size=300),
     st.dictionaries(st.sampled_from([0x1E, 0x427, 0x423, 0x1401]), st.binary(max_size=80)),

@@ -48,6 +48,7 @@ def about(*seconds: float) -> list[object]:
     return [pytest.approx(each, rel=0.1) for each in seconds]
 
 
+@pytest.mark.longer
 @pytest.mark.parametrize(
     ("end", "submits", "pauses_s"),
     [

@@ -98,6 +98,7 @@ def test_the_whole_basic_alphabet_is_in_the_order_of_the_standard() -> None:
     assert gsm7(alphabets.GSM_BASIC) == bytes(codes)
 
 
+@pytest.mark.longer
 @given(alphabets.gsm)
 def test_gsm7_reads_back_and_each_octet_is_a_septet(text: str) -> None:
     assert ungsm7(gsm7(text)) == nfc(text)

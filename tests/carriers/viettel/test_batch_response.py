@@ -131,6 +131,7 @@ DETAIL = st.tuples(
 )
 
 
+@pytest.mark.longer
 @given(st.lists(DETAIL, max_size=12), st.sampled_from(["1", "0", ""]), st.sampled_from(["", BAD, TAKEN]))
 def test_only_an_exact_and_uncontradicted_detail_of_a_taken_list_is_accepted(
     drawn: list[tuple[int, int, str, str]], top: str, words: str

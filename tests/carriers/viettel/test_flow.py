@@ -124,6 +124,7 @@ async def test_faults_of_the_service(code: str, kind: type) -> None:
         assert service.report()["messages"] == (3 if kind is Unknown else 0)
 
 
+@pytest.mark.longer
 async def test_an_empty_account_halts_after_some_messages_whatever_its_words() -> None:
     async with working({"balance": 10}, strange_in_a_row=5) as (carrier, service):
         results = await carrier.submit(parcel(40))

@@ -72,6 +72,7 @@ async def test_figures_by_day_keep_the_carriers_own_names() -> None:
     ]
 
 
+@pytest.mark.longer
 async def test_figures_by_hour_are_asked_hour_by_hour() -> None:
     def answer(said: dict[str, str]) -> bytes:
         count = int(said["timeReport"][-2:])

@@ -147,6 +147,7 @@ def test_any_document_gives_receipts_or_faults(format_: str, document: object) -
     assert found.receipts or found.misread or no_events
 
 
+@pytest.mark.longer
 @given(st.sampled_from(list(SHIPPED)), st.binary(), st.text(), st.sampled_from([FORM, "text/plain", ""]))
 def test_any_bytes_give_receipts_or_faults(format_: str, body: bytes, query: str, kind: str) -> None:
     storable(told(format_, asked(body=body, query=query, content_type=kind)))

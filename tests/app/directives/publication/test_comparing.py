@@ -42,6 +42,7 @@ def test_the_text_is_found_however_it_is_set(inside: str) -> None:
     assert judged(AROUND.format(inside)) == (PublicationState.PUBLISHED, [])
 
 
+@pytest.mark.longer
 @pytest.mark.parametrize("struck", ["del", "s", "strike"])
 def test_words_that_the_page_takes_back_are_not_said(struck: str) -> None:
     state, differences = judged(f"<p>{TEXT.replace('KHÔNG', f'<{struck}>KHÔNG</{struck}>')}</p>")

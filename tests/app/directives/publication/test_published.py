@@ -214,6 +214,7 @@ def test_a_reading_that_ends_after_its_withdrawal_keeps_nothing(
     db.write(published.report, directive_id, claim, settings, "author")  # it was none after all
 
 
+@pytest.mark.longer
 @on_sqlite
 def test_what_can_not_be_reported(db: Database, settings: Settings) -> None:
     directive_id, campaign_id = set_up(db)
@@ -370,7 +371,6 @@ def test_the_consolidated_report_has_what_was_found_by_its_cut_off(
     assert "published" not in document(old)
 
 
-@pytest.mark.longer
 @on_sqlite
 def test_over_http_and_the_command_line(
     application: FastAPI, client: Client, db: Database, database_url: str, tmp_path: Path

@@ -17,6 +17,7 @@ from carriers.contract import Accepted
 from tests.app.receipts.result_files import scene
 from tests.app.receipts.result_files.scene import TAKEN, another, at, csv_file, load, phone, sent
 from tests.app.world import World
+from tests.engines import other_by_hand
 
 DAY = 1440
 HEADER = (*scene.HEADER, "Mã tin")
@@ -47,6 +48,7 @@ def test_of_two_campaigns_the_only_one_of_those_days_is_meant(db: Database, tmp_
     ]
 
 
+@other_by_hand
 @pytest.mark.longer
 def test_of_two_campaigns_of_the_same_days_none_is_guessed(db: Database, tmp_path: Path) -> None:
     first = sent(db, [TAKEN] * 3)
@@ -133,6 +135,7 @@ def test_what_was_said_of_a_file_stays_and_nothing_said_is_no_contradiction(
         scene.registered(db, path, FileClaim("viettel", world.campaign + 1))
 
 
+@pytest.mark.longer
 def test_the_same_file_from_many_at_once_is_one_file_and_refused_to_none(
     db: Database, tmp_path: Path
 ) -> None:

@@ -59,6 +59,7 @@ def test_a_file_is_applied_and_told_of_in_a_table(file: str) -> None:
     assert run("show", "1").stdout.splitlines() == said
 
 
+@pytest.mark.longer
 def test_words_of_the_link_are_read(file: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     link = {"carrier": "viettel", "segments_per_second": 1, "status_words": {"Khóa": "undelivered"}}
     monkeypatch.setenv("LOA_LINKS", json.dumps({"v": link}))

@@ -16,6 +16,7 @@ from tests.long.app.dispatch.test_send_loop import Q, S, ready, running
 IN_FLIGHT, LIST = 4, 25
 
 
+@pytest.mark.prove
 @pytest.mark.parametrize("text", ["Canh giac lua dao", 3 * "Canh giac lua dao qua mang. " * 5])
 async def test_as_many_lists_are_on_the_wire_as_requests_may_be(db: Database, text: str) -> None:
     world, carrier = build(db, 600, chunk=50), PaperCarrier(delay_s=0.1)

@@ -105,6 +105,7 @@ def test_the_writer_is_shared_slice_by_slice(db: Database) -> None:
     assert made[ErasureKind.BATCH].rows["subscribers"] == _OLD
 
 
+@pytest.mark.prove
 @other_by_hand
 def test_a_campaign_that_sends_is_left_alone(db: Database) -> None:
     world = two_campaigns(db)

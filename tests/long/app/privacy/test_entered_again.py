@@ -70,6 +70,7 @@ def world(db: Database) -> World:
     return world
 
 
+@pytest.mark.prove
 @other_by_hand  # make prove has more kills (test_erasure_kills)
 @pytest.mark.parametrize("seed", range(14, 14 + ERASURES))
 def test_an_erasure_killed_between_any_two_statements_stops_nobody(world: World, seed: int) -> None:

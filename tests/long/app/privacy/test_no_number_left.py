@@ -64,6 +64,7 @@ def tail(number: int | str) -> str:
     return str(number)[-9:]
 
 
+@other_by_hand
 def test_the_look_sees_a_number_in_any_spelling_and_column(db: Database) -> None:
     over(db)
     db.write(lambda c: c.execute(update(m.campaigns).values(name="gọi 0912 345.678")))

@@ -18,7 +18,7 @@ from app.privacy.erasable import RetentionTerms
 from app.reports.verification.verify import examine
 from app.text_verification.compare import Texts
 from app.text_verification.sent_texts import known_texts, read_sent
-from tests.engines import each_engine, on_sqlite
+from tests.engines import each_engine, on_sqlite, other_by_hand
 from tests.long.app.privacy.past import DAYS, erase
 from tests.long.app.reports.scene import DAY, T0, S, Scene
 
@@ -71,6 +71,7 @@ def test_a_text_is_what_it_was_before_its_totals_were_erased(db: Database, said:
     erased_alike(db, said, ran)
 
 
+@other_by_hand
 def test_that_holds_of_each_run_on_each_engine(db: Database) -> None:
     erased_alike(db, *NOTED[1])
 

@@ -68,6 +68,7 @@ def total(db: Database, table: object) -> int:
     return int(db.read(lambda c: c.execute(select(func.count()).select_from(table)).scalar_one()))  # type: ignore[arg-type]
 
 
+@pytest.mark.prove
 async def test_lists_that_vnpt_took_without_an_answer_are_settled_by_asking(db: Database) -> None:
     world = build(db, 60, chunk=30)
     async with Vnpt(VnptBehaviour(next_troubles="hang=2,cut=1", stage_s=0.1)) as vnpt:

@@ -99,6 +99,7 @@ def test_who_may_freeze_what(clients: Clients, who: str, body: dict[str, object]
     assert clients[who].post("/v1/reports", json=body).status_code == status
 
 
+@pytest.mark.prove
 def test_the_list_is_paged_and_asks_for_one_subject(clients: Clients) -> None:
     for run in (1, 2):
         freeze(clients["anyone"], run_id=run)

@@ -157,6 +157,7 @@ def test_the_annex_has_the_message_word_for_word_with_its_hash_and_parts(sound: 
     assert "Công an không làm việc qua điện thoại." in cells.pdf_text(made[Format.PDF])
 
 
+@pytest.mark.prove
 def test_a_later_version_prints_what_has_changed(sound: Database) -> None:
     rows = (ChangedRow("Viettel", {"sent": 9, "delivered": 7}, {"sent": 9, "delivered": 9}),)
     version = Version(3, (2, CUTOFF - DAY), (FigureChange("Biểu 1, đã nhận", 7, 9),), rows)

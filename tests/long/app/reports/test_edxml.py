@@ -88,6 +88,7 @@ def test_the_envelope_says_what_the_paper_says_and_holds_it(frozen: Two, tmp_pat
     )
 
 
+@pytest.mark.prove
 def test_without_the_codes_of_both_agencies_there_is_no_envelope(frozen: Two, tmp_path: Path) -> None:
     freezer, (first, _) = frozen
     issued = issue(coded(freezer, tmp_path, to=""), first.id, None, SIGNED)

@@ -68,6 +68,7 @@ def test_the_last_page_bears_code_address_and_hash_and_the_final_paper_the_same(
     assert f"{PLACE}?code={first.code}" in pictures[len(pictures) - 1]._inline.docPr.get("descr")
 
 
+@pytest.mark.prove
 def test_the_chairman_s_page_bears_it_in_one_line_and_stays_one_page(frozen: Two) -> None:
     freezer, (first, _) = frozen
     issued = issue(replace(freezer, place=PLACE), first.id, None, SIGNED)
@@ -95,6 +96,7 @@ def test_a_code_shows_version_day_and_the_totals_as_they_were_frozen(newest: tup
     assert len({each.source for each in found.carriers}) >= 3
 
 
+@pytest.mark.prove
 def test_a_run_s_code_shows_its_carrier(frozen: Two) -> None:
     freezer, _ = frozen
     report = freezer.freeze(RUN, five_carriers.FIRST)[0]
@@ -228,6 +230,7 @@ def test_codes_are_drawn_anew_and_never_told_by_the_figures(newest: tuple[Freeze
     assert set("".join(codes)) == set("0123456789ABCDEFGHJKMNPQRSTVWXYZ")
 
 
+@pytest.mark.prove
 def test_everybody_may_ask_and_learns_no_person(citizen: Client, newest: tuple[Freezer, Frozen]) -> None:
     freezer, report = newest
     issue(freezer, report.id, None, replace(SIGNED, remarks={}))

@@ -263,6 +263,7 @@ def clients(desk: Desk, settings: Settings) -> Iterator[dict[str, Client]]:
         yield {who: opened.enter_context(Client(app, key)) for who, key in keys.items()}
 
 
+@pytest.mark.prove
 def test_over_http_it_is_kept_listed_and_given_back_whole(desk: Desk, clients: dict[str, Client]) -> None:
     pdf = sign(desk.paper, desk.authority.signer("An"))
     place = f"/v1/reports/{desk.report.id}/signed"

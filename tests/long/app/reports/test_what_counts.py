@@ -44,6 +44,7 @@ def freezer(db: Database) -> Freezer:
 # ---- what has changed since the version before ----------------------------------------------------------
 
 
+@pytest.mark.prove
 def test_a_directive_with_stated_figures_frozen_again_is_the_same_version(replayed: Database) -> None:
     first, new = freezer(replayed).freeze(DIRECTIVE, AFTER)
     again, newer = freezer(replayed).freeze(DIRECTIVE)

@@ -62,6 +62,7 @@ def test_the_script_is_small() -> None:
     assert len(assets()["live.js"].body) < 5120
 
 
+@pytest.mark.prove
 def test_the_menu_has_what_the_role_may_look_at_and_marks_where_one_is(signed_in: In) -> None:
     for role, carrier, never in (
         ("operator", "vnpt", {"/compose", "/approvals", "/audit", "/people", "/erasures"}),

@@ -112,6 +112,7 @@ def test_a_file_whose_lines_were_erased_is_read_anew_when_it_comes_again(
     assert found.counts == {"agreed": 1000, "unknown": 1}
 
 
+@pytest.mark.prove
 @pytest.mark.parametrize("judged", [0, 1])
 def test_an_interrupted_import_lets_the_file_go_at_once(db: Database, tmp_path: Path, judged: int) -> None:
     world, path, file_id = prepared(db, tmp_path)

@@ -38,6 +38,7 @@ def told(world: World, n: int, status: ReceiptStatus = ReceiptStatus.DELIVERED) 
     world.db.write(world.ledger.apply, [receipt(world.link, None, status, phone=FIRST_PHONE + n)])
 
 
+@pytest.mark.prove
 @WRITERS
 def test_every_kind_of_line_gets_its_verdict(
     db: Database, tmp_path: Path, write: Callable[..., Path]
