@@ -103,16 +103,18 @@ lint: $(VENV)/.ready  ## format, lint, types, import contracts
 	$(BIN)/lint-imports
 
 # The drills and the demo are measured as well, in their own processes, not in those that they start; the
-# second drill has a cluster of its own, from the programs of a server. Beside them: a few of `make simulate`.
+# second drill has a cluster of its own, from the programs of a server. They wait for most of their time, so they
+# run beside the tests, one after the other, behind a few of `make simulate`.
 COVERED  := build/coverage
 MEASURED  = $(BIN)/python -m slipcover --json --out $(COVERED)/$(1).json -m app.cli
 INITDB   := $(wildcard /usr/lib/postgresql/*/bin/initdb)
-check: $(VENV)/.ready  ## lint beside `make test`, then short drills and a demo, with the branch coverage of it all
+check: $(VENV)/.ready  ## `make test`, beside it lint, short drills and a demo, with the branch coverage of it all
 	@rm -rf $(COVERED) && mkdir -p $(COVERED)
-	@.ci/beside '$(MAKE) --no-print-directory lint && $(BIN)/python -m tests.simulate --seeds 50' '$(BIN)/python -m pytest -n $(WORKERS) $(TESTS) --covered $(COVERED)/tests.json'
-	@.ci/beside '$(call MEASURED,demo) demo --subscribers 300' \
-		'$(call MEASURED,sqlite) drill --messages 900 --seed 32 --faults 7 --engine sqlite' \
-		$(if $(INITDB),'$(call MEASURED,postgresql) drill --messages 900 --seed 32 --faults 7 --engine postgresql')
+	@.ci/beside '$(BIN)/python -m pytest -n $(WORKERS) $(TESTS) --covered $(COVERED)/tests.json' \
+		'$(MAKE) --no-print-directory lint && $(BIN)/python -m tests.simulate --seeds 50 && \
+		$(call MEASURED,demo) demo --subscribers 300 && \
+		$(call MEASURED,sqlite) drill --messages 900 --seed 32 --faults 7 --engine sqlite \
+		$(if $(INITDB),&& $(call MEASURED,postgresql) drill --messages 900 --seed 32 --faults 7 --engine postgresql)'
 	$(BIN)/python -m slipcover --merge $(COVERED)/*.json --out $(COVERED)/all.json --skip-covered --fail-under 95
 
 bench: $(VENV)/.ready  ## speed, each figure beside its limit (SIZE=full: with millions; PART="path pace"; PEER=kannel)

@@ -30,9 +30,9 @@ from app.security import audit
 from app.security.audit import Chain, KeptHeads
 from app.security.secret_encryption import signing_keys, vault_of
 from tests.app.world import build
-from tests.engines import each_engine, on_sqlite
+from tests.engines import by_default, on_sqlite
 
-database_url = each_engine
+database_url = by_default
 
 ONE, TWO = ("A" * 43 + "=", "B" * 43 + "=")
 Open = Callable[..., Database]

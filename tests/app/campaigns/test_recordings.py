@@ -27,10 +27,10 @@ from app.database.models import recordings as rows
 from app.ledger.unreached import covered
 from app.security import Caller
 from tests.app.campaigns.rows import DRAFT, new_campaign
-from tests.engines import each_engine, on_sqlite
+from tests.engines import by_default, on_sqlite
 from tests.sounds import mp3, wav
 
-database_url = each_engine
+database_url = by_default
 
 SPOKEN = Audience(("116", "125"), Basis.REGISTERED, 350_000, spoken=True)
 WORDS = "Công an không làm việc qua điện thoại."

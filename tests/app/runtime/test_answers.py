@@ -51,10 +51,10 @@ from tests.app.runtime.citizens import (
     send,
 )
 from tests.app.world import FIRST_PHONE, World, build
-from tests.engines import each_engine
+from tests.engines import by_default
 
 pytestmark = pytest.mark.longer
-database_url = each_engine
+database_url = by_default
 HOUR_MS = 3_600_000
 OTHERS = "84912345602"
 OPT_OUT, REPORT, OTHER = AnswerKind.OPT_OUT, AnswerKind.REPORT, AnswerKind.OTHER

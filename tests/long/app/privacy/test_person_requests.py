@@ -37,9 +37,9 @@ from app.reports.verification.verify import verify
 from app.security import Caller, audit
 from tests.app.inbound.test_inbound_writer import message, write
 from tests.app.world import FIRST_PHONE, World, accepted, build, receipt
-from tests.engines import each_engine
+from tests.engines import by_default
 
-database_url = each_engine
+database_url = by_default
 LAN, MAI = Caller("lan", "admin"), Caller("mai", "admin")
 NUMBER = f"0{str(FIRST_PHONE)[2:]}"
 DONE = PersonAnswer(RequestOutcome.DONE, "Theo yêu cầu của chủ thuê bao.")

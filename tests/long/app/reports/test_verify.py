@@ -14,10 +14,10 @@ from app.ledger.contract import ChunkState, ResultKind
 from app.ledger.factory import ledger_for
 from app.reports.verification.verify import batch_differences, campaign_differences, examine, verify
 from carriers.contract import Reason
-from tests.engines import each_engine
+from tests.engines import by_default
 from tests.long.app.reports.scene import T0, S, Scene, varied
 
-database_url = each_engine
+database_url = by_default
 
 D, B = m.deliveries.c, m.batches.c
 
