@@ -23,8 +23,8 @@ class DeliveryState(IntEnum):
     EXPIRED = 5  # by a receipt: the validity ran out
     RELAYED = 6  # by a receipt of operator level: delivered to the carrier's centre, unproved for the handset
     DELIVERED = 7  # by a receipt of handset level
-    NOT_SENT = 8  # cancelled, or the window closed first
-    EXCLUDED = 9  # never queued: repeated in the campaign (counted in tallies, no delivery row)
+    NOT_SENT = 8  # cancelled, the window closed first, do-not-send, or reached by another round
+    EXCLUDED = 9  # never queued, so no delivery row: counted in tallies; why, in left_out
 
 
 class NotSent(IntEnum):
