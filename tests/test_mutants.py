@@ -3,6 +3,13 @@
 from __future__ import annotations
 
 import ast
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -11,6 +18,7 @@ from tests.mutation.choice import choose_tests
 from tests.mutation.mutants import Mutant, mutants, planted
 from tests.mutation.reach import Reach
 from tests.mutation.targets import TARGETS, equivalents, files_of, mutants_of
+from tests.mutation.trial import heard
 
 _SOURCE = '''
 LIMIT = 3
@@ -91,3 +99,28 @@ def test_tests_of_its_own_module_try_a_mutant_first_and_modules_stay_together() 
     assert choose_tests(mutant, reach, 9) == [own, f"{areas}x", f"{areas}y", "tests/app/api/test_b.py::x"]
     assert choose_tests(mutant, reach, 1.2) == [own, f"{areas}x"]
     assert choose_tests(mutant, reach, 0.1) == [own]
+
+
+@contextmanager
+def running(program: str, for_s: float) -> Iterator[tuple[int, int]]:
+    """A process of this program: its output, and its id; it is ended after that time."""
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        end = threading.Timer(for_s, process.kill)
+        end.start()
+        yield os.dup(process.stdout.fileno()), process.pid
+        end.cancel()
+        process.kill()
+
+
+def test_a_fork_hangs_that_sleeps_on_although_its_timers_wake_it() -> None:
+    with running("import time\nwhile True:\n time.sleep(0.005)", 30) as (output, pid):
+        assert heard(output, pid, asleep_s=1) == (b"", True)
+
+
+def test_a_fork_that_is_stopped_or_goes_on_to_other_tests_does_not_hang() -> None:
+    with running(f"import os\nos.kill(os.getpid(), {signal.SIGSTOP:d})", 3) as (output, pid):
+        assert heard(output, pid, asleep_s=1) == (b"", False)
+    speaks = "import time\nfor _ in range(4):\n time.sleep(0.7)\n print(end='.', flush=True)"
+    with running(speaks, 30) as (output, pid):
+        assert heard(output, pid, asleep_s=1) == (b"....", False)

@@ -33,6 +33,7 @@ _SLICE_S = 0.5
 _TIMES, _MORE_S = 10, 2
 _IMPORT_S = 60  # of processor time, for all that a run does beside its tests
 _WAITING_S = 20  # a fork that sleeps for so long hangs; one that is stopped, or has no processor, does not
+_ASLEEP_S = 120  # so does one that has slept so long in one test, although its timers wake it
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +168,7 @@ def _forked(
         os.close(ours)
         _child(theirs, run)
     os.close(theirs)
-    said, hangs = _heard(ours, pid)
+    said, hangs = heard(ours, pid)
     with contextlib.suppress(ProcessLookupError):
         os.killpg(pid, signal.SIGKILL)
     status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
@@ -186,13 +187,14 @@ def _forked(
     return Outcome(one.mutant.id, "lives", f"{len(one.tests)} tests", seconds), free
 
 
-def _heard(pipe: int, pid: int) -> tuple[bytes, bool]:
-    """All that the fork says until it ends; True where it hangs."""
-    said, waited, used = bytearray(), 0.0, -1
+def heard(pipe: int, pid: int, asleep_s: float = _ASLEEP_S) -> tuple[bytes, bool]:
+    """All that the fork says until it ends; True where it hangs. It speaks as each of its tests begins."""
+    said, waited, asleep, used = bytearray(), 0.0, 0.0, -1
     while True:
         if select.select([pipe], [], [], _SLICE_S)[0]:
             data = os.read(pipe, 1 << 16)
             said += data
+            asleep = 0.0
             if not data:
                 os.close(pipe)
                 return bytes(said), False
@@ -202,8 +204,9 @@ def _heard(pipe: int, pid: int) -> tuple[bytes, bool]:
             os.close(pipe)
             return bytes(said), False
         waited = waited + _SLICE_S if state == "S" and now == used else 0.0
+        asleep += _SLICE_S if state == "S" else 0.0
         used = now
-        if waited > _WAITING_S:
+        if waited > _WAITING_S or asleep > asleep_s:
             os.close(pipe)
             return bytes(said), True
 
@@ -254,6 +257,7 @@ class _First:
         same_examples()
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
+        self._tell({"begins": nodeid})
         _bound(self._reach.seconds.get(nodeid, 1.0) * _TIMES + self._more_s)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
