@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,11 +10,14 @@ import pytest
 from sqlalchemy import delete, insert, select, update
 
 from app.campaigns import approval
+from app.core import hashing
 from app.core.states import CampaignState
 from app.database.connection import Database
-from app.database.models import approvals, campaigns, deliveries
+from app.database.models import approvals, campaigns, chunks, deliveries
 from app.ledger import approval_digest
-from tests.app.world import World, approve, build
+from app.ledger.contract import ChunkState
+from app.security.row_stamps import canonical
+from tests.app.world import FIRST_PHONE, World, add_batch, approve, build
 from tests.engines import by_default
 
 database_url = by_default
@@ -81,6 +85,22 @@ def test_whatever_decides_who_gets_what_is_part_of_what_is_signed(
     assert holds(world, signed) == ("wording" in values)
 
 
+def test_a_campaign_without_any_option_is_signed_as_it_was_before_there_were_options(db: Database) -> None:
+    world = build(db, 2)
+    plain: dict[str, Any] = {
+        "texts": {"": "Canh giac lua dao"},
+        "sender": "CA SONLA",
+        "purpose": "tuyen_truyen",
+    }
+    plain |= {"window": [None, None], "day": ["00:00", "24:00"]}
+    plain |= {"runs": {f"{world.run} viettel": [f"{FIRST_PHONE}-2"]}}
+    assert signed_by(world) == hashing.digest(canonical(plain))
+    options = {"text_areas": {"thai": ["03646"]}, "answers_to": "report"}
+    changed(world, **options, budget_segments=9, budget_of=4)
+    budget = {"segments": 9, "of": 4}
+    assert signed_by(world) == hashing.digest(canonical(plain | options | {"budget": budget}))
+
+
 @pytest.mark.parametrize("limit", ["budget_segments", "budget_dong", "budget_of"])
 def test_another_ceiling_is_another_content_and_none_is_as_before_there_were_any(
     db: Database, limit: str
@@ -145,3 +165,66 @@ def test_a_chunk_that_somebody_has_altered_is_named_while_it_is_to_be_sent(db: D
     assert lease
     db.write(world.ledger.close_unsent, world.run, 101, 10)
     assert altered() == [2]
+
+
+@pytest.fixture
+def keyed(db: Database, database_url: str) -> Iterator[Database]:
+    """The same database as a process with a key has it."""
+    db.close()  # SQLite takes one process at a time
+    own = Database(database_url, keys=(b"a key of thirty-two octets in all",))
+    yield own
+    own.close()
+
+
+def stamped(db: Database) -> list[tuple[int, int]]:
+    """Batch and first line of each chunk with a stamp."""
+    c = chunks.c
+    query = select(c.batch_id, c.first_seq).where(c.stamp.is_not(None)).order_by(c.batch_id, c.first_seq)
+    return [
+        (row.batch_id, row.first_seq) for row in db.read(lambda connection: connection.execute(query).all())
+    ]
+
+
+def two_batches(db: Database) -> tuple[World, int]:
+    """Two batches of four, each message a chunk by itself, all without a stamp; the other batch."""
+    world = build(db, 4, chunk=1)
+    world.fan_out()
+    other = db.write(add_batch, world.campaign, world.run, [FIRST_PHONE + 100 + n for n in range(4)])
+    db.write(world.ledger.fan_out, world.run, other, {"": 1}, 10)
+    db.write(lambda c: c.execute(update(chunks).values(stamp=None)))
+    return world, other
+
+
+def test_only_the_chunks_that_were_queued_just_now_are_stamped(keyed: Database) -> None:
+    world, other = two_batches(keyed)
+    keyed.write(approval_digest.bind, world.campaign + 1, other, 0, 100)
+    assert stamped(keyed) == []
+    keyed.write(approval_digest.bind, world.campaign, other, 2, 4)
+    assert stamped(keyed) == [(other, 3), (other, 4)]
+
+
+def test_chunks_of_before_the_key_are_stamped_if_they_are_to_be_sent_and_as_they_were_queued(
+    keyed: Database,
+) -> None:
+    world, other = two_batches(keyed)
+
+    def alter(where: Any, table: Any, **values: Any) -> None:
+        keyed.write(lambda c: c.execute(update(table).where(*where).values(values)))
+
+    own = (chunks.c.batch_id == world.batch,)
+    alter((*own, chunks.c.first_seq == 2), chunks, state=int(ChunkState.DONE))
+    alter((*own, chunks.c.first_seq == 3), chunks, state=int(ChunkState.LEASED))
+    alter((deliveries.c.batch_id == world.batch, deliveries.c.seq == 4), deliveries, phone=FIRST_PHONE + 500)
+    alter((chunks.c.batch_id == other, chunks.c.first_seq > 2), chunks, stamp="of before")
+    assert keyed.write(approval_digest.bind_open, world.campaign + 1) == 0
+    assert keyed.write(approval_digest.bind_open, world.campaign) == 3
+    left = [(other, 3), (other, 4), (other, 5)]
+    assert stamped(keyed) == [(world.batch, 3), (world.batch, 5), (other, 2), *left]
+    alter((chunks.c.batch_id == other,), chunks, stamp=None)
+    assert keyed.write(approval_digest.bind_open) == 4
+
+
+def test_without_a_key_nothing_is_stamped(db: Database) -> None:
+    two_batches(db)
+    assert db.write(approval_digest.bind_open) == 0
+    assert stamped(db) == []
