@@ -8,7 +8,7 @@ import pytest
 
 from carriers.contract import LinkOptions, OutboundSms, Reason, Rejected
 from carriers.smpp import pdu
-from carriers.smpp.encoding import EncodedText, encode_text, validity
+from carriers.smpp.encoding import EncodedText, TextEncoder, encode_text, validity
 from carriers.smpp.settings import SmppSettings, read_settings
 from carriers.text import ucs2, ungsm7
 
@@ -72,6 +72,29 @@ def test_a_payload_carries_the_whole_text_in_one_pdu() -> None:
     (part,) = sent(settings(long_text="payload"), ACCENTED)
     assert part.message == ucs2(ACCENTED)
     assert pdu.TAG_MESSAGE_PAYLOAD in part.tlvs
+
+
+def numbers(own: SmppSettings, count: int) -> list[tuple[int, int | None]]:
+    """The reference of each of so many long messages, by its SAR parameter and by its header."""
+    encoder, found = TextEncoder(own), []
+    for _ in range(count):
+        templates = encoder.templates(OutboundSms("", LONG, "CONGAN"))
+        assert not isinstance(templates, Rejected)
+        parts = [pdu.read_short_message(head + b"84912345601" + tail) for head, tail in templates]
+        said = {
+            (part.tlvs[pdu.TAG_SAR_REF], part.message[3] if part.esm_class == pdu.ESM_UDHI else None)
+            for part in parts
+        }
+        ((reference, header),) = said
+        found.append((int.from_bytes(reference, "big"), header))
+    return found
+
+
+def test_the_parts_of_a_message_bear_one_number_and_those_of_the_next_another() -> None:
+    both = numbers(settings(long_text="udh+sar"), 300)
+    assert all(reference == header for reference, header in both)
+    assert len(set(both)) == len(set(both[:256])) == 256
+    assert len(set(numbers(settings(long_text="sar"), 300))) == 300
 
 
 def test_a_link_may_read_octets_as_latin_1() -> None:

@@ -111,6 +111,14 @@ def test_a_question_and_its_answer_are_read_as_they_were_written() -> None:
     assert pdu.read_query_resp(b"7f\x00240129100500028+\0\x02\0") == (b"7f", b"240129100500028+", 2, 0)
 
 
+def test_the_id_of_an_answer_ends_with_its_nul_or_with_the_body_and_has_a_length() -> None:
+    assert pdu.message_id(b"m17\0") == pdu.message_id(b"m17") == pdu.message_id(b"m17\0more\0") == b"m17"
+    assert pdu.message_id(b"") == pdu.message_id(b"\0m17") == b""
+    longest = b"7" * pdu.MESSAGE_ID_LIMIT
+    assert pdu.message_id(longest + b"\0") == longest
+    assert pdu.message_id(longest + b"7\0") == b""
+
+
 def test_a_string_ends_within_256_octets_with_its_nul() -> None:
     assert pdu.cstring(b"x" + b"a" * 255 + b"\0", 1) == (b"a" * 255, 257)
     with pytest.raises(pdu.PduError, match="no end of the string at byte 1"):

@@ -184,6 +184,11 @@ def test_a_network_error_of_another_network_type_is_kept_without_a_reason() -> N
     assert (receipt.code, receipt.reason) == ("UNDELIV/6", Reason.OTHER)
 
 
+def test_both_octets_of_a_network_error_count() -> None:
+    assert read("id:7f stat:UNDELIV", {0x0423: b"\x03\x01\x00"}).code == "UNDELIV/256"
+    assert read("id:7f stat:UNDELIV", {0x0423: b"\x03\x02\x06"}).code == "UNDELIV/518"
+
+
 def test_tlvs_alone_are_enough_and_are_kept_as_raw() -> None:
     receipt = read(b"", {0x001E: b"ab\0", 0x0427: b"\x02"})
     assert (receipt.reference, receipt.status) == ("ab", ReceiptStatus.DELIVERED)
@@ -385,6 +390,7 @@ def test_a_receipt_names_its_sender_and_says_whether_a_subscriber_may_have_writt
         ("stat:DELIVRD id:12 text:err:045 done date:2402051200", ("12", "DELIVRD", "", "")),
         ("id:12 text:stat:UNDELIV err:045", ("12", "UNDELIV", "045", "")),
         ("stat:DELIVRD text:id:12 stat:UNDELIV", ("12", "DELIVRD", "", "")),
+        ("id:12 text:Nhan text: moi stat:UNDELIV err:045", ("12", "UNDELIV", "045", "")),
     ],
 )
 def test_the_quoted_message_is_asked_only_for_what_the_carrier_left_out(
