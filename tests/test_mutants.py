@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import os
 import signal
 import subprocess
@@ -16,6 +17,7 @@ import pytest
 
 from tests.mutation.choice import choose_tests
 from tests.mutation.mutants import Mutant, mutants, planted
+from tests.mutation.planting import assign
 from tests.mutation.reach import Reach
 from tests.mutation.targets import TARGETS, equivalents, files_of, mutants_of
 from tests.mutation.trial import heard
@@ -67,6 +69,13 @@ def test_an_id_stays_when_lines_above_it_change(root: Path) -> None:
     before = [mutant.id for mutant in mutants("one.py", root)]
     (root / "one.py").write_text(_SOURCE.replace("LIMIT = 3", "LIMIT = 3\nOTHER = LIMIT"), encoding="utf-8")
     assert [mutant.id for mutant in mutants("one.py", root)] == before
+
+
+def test_a_constant_that_the_change_makes_impossible_is_left_to_the_import() -> None:
+    every = mutants("carriers/smpp/codes.py")
+    (impossible,) = [each for each in every if "Rejected | Deferred => Rejected & Deferred" in each.id]
+    assert importlib.import_module("carriers.smpp.codes")
+    assert not assign(impossible)
 
 
 @pytest.mark.longer

@@ -38,7 +38,7 @@ class Functions:
     def plant(self, mutant: Mutant) -> bool:
         """Give the function its changed code, or the name its value; False where it is too late for that."""
         if not mutant.function[0]:
-            return _assign(mutant)
+            return assign(mutant)
         file = str(ROOT / mutant.file)
         code = next(
             (each for each in _codes(_compiled(mutant)) if _key(each) == (file, *mutant.function)), None
@@ -55,7 +55,7 @@ class Functions:
         return True
 
 
-def _assign(mutant: Mutant) -> bool:
+def assign(mutant: Mutant) -> bool:
     """Assign in the mutant's module, and wherever the name was imported from it, the changed value."""
     number, statement = assignment(mutant)
     module = sys.modules.get(module_of(mutant.file))
@@ -63,7 +63,10 @@ def _assign(mutant: Mutant) -> bool:
         return False
     changed = planted(mutant).body[number]
     before = {name: vars(module)[name] for name in mutant.names}
-    exec(compile(ast.Module([changed], []), mutant.file, "exec", dont_inherit=True), vars(module))
+    try:
+        exec(compile(ast.Module([changed], []), mutant.file, "exec", dont_inherit=True), vars(module))
+    except Exception:
+        return False  # so would the import fail, which is then tried
     for name, old in before.items():
         for each in list(sys.modules.values()):
             if vars(each).get(name) is old and each is not module:
