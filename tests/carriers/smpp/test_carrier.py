@@ -92,6 +92,12 @@ async def test_a_check_says_what_is_wrong_with_a_bind(handle: dict[int, Handle],
     assert "s3cr3t" not in found.what
 
 
+async def test_a_check_goes_on_as_soon_as_the_bind_is_up() -> None:
+    async with Peer() as peer, Link(peer.port, response_timeout_s=60) as carrier:
+        (found,) = await asyncio.wait_for(carrier.check(), 10)
+    assert found.good
+
+
 async def test_a_check_of_a_host_where_nobody_listens_says_so_at_once() -> None:
     async with Peer() as peer:
         port = peer.port

@@ -50,6 +50,25 @@ async def test_a_link_that_refusals_have_halted_begins_anew_with_some_patience_w
         assert kinds(await carrier.submit(many(3))) == [Accepted] * 3
 
 
+async def test_a_link_that_was_never_opened_defers_what_it_is_given() -> None:
+    carrier = Link(1).carrier
+    assert await carrier.submit([sms()]) == [Deferred("link down", 1.0)]
+    await carrier.close()
+    assert await carrier.submit([sms()]) == [Deferred("link down", 1.0)]
+
+
+async def test_a_check_of_a_link_that_is_opened_again_waits_for_it_whatever_went_wrong_before() -> None:
+    refused = {pdu.BIND_TRANSCEIVER: answer(pdu.BIND_TRANSCEIVER, status=0x08)}
+    async with Peer(refused) as peer, Link(peer.port) as carrier:
+        await until(lambda: peer.of(pdu.BIND_TRANSCEIVER))
+        peer.handle[pdu.BIND_TRANSCEIVER] = answer(pdu.BIND_TRANSCEIVER, b"peer\0")
+        await carrier.ready()
+        await carrier.close()
+        await carrier.open()
+        (found,) = await carrier.check()
+    assert found.good
+
+
 async def test_the_binds_that_send_leave_before_those_that_receive() -> None:
     left: list[int] = []
 
