@@ -293,6 +293,13 @@ async def test_a_question_without_a_usable_answer_brings_nothing(handle: Handle)
     assert await carrier.query(QUESTION) is None
 
 
+async def test_a_question_that_is_not_answered_is_not_asked_in_other_spellings() -> None:
+    async with Peer({pdu.QUERY_SM: ignore}) as peer, Link(peer.port, enquire_link_s=60) as carrier:
+        await carrier.ready()
+        assert await carrier.query(QUESTION) is None
+        assert len(peer.of(pdu.QUERY_SM)) == 1
+
+
 async def test_a_nacked_question_brings_nothing() -> None:
     def nack(wire: Wire, sequence: int, _: bytes) -> None:
         wire.send(pdu.GENERIC_NACK, sequence, status=3)

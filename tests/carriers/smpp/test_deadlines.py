@@ -349,3 +349,11 @@ async def test_whether_a_bind_lives_is_asked_once_and_its_end_is_an_answer_too()
     session.connection_lost(None)
     assert not await asks
     assert not await session.enquire()
+
+
+@at_once
+async def test_a_nack_is_an_answer_and_opens_the_window_by_one() -> None:
+    session, _, link = up()
+    work = send(session, link, 3, wide=1)
+    session.data_received(pdu.frame(pdu.GENERIC_NACK, 2, status=3))
+    assert (work.fates, session.window.answers, len(session.in_flight)) == ({0: "nacked"}, 1, 2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import struct
 
 import pytest
@@ -95,6 +96,19 @@ def test_the_parts_of_a_message_bear_one_number_and_those_of_the_next_another() 
     assert all(reference == header for reference, header in both)
     assert len(set(both)) == len(set(both[:256])) == 256
     assert len(set(numbers(settings(long_text="sar"), 300))) == 300
+
+
+def test_the_numbers_of_16_bits_begin_again_at_0() -> None:
+    encoder = TextEncoder(settings(long_text="sar"))
+    encoder._references = itertools.count(0xFFFF)
+    found = []
+    for _ in range(2):
+        ((_, first), *_) = encoder.templates(OutboundSms("", LONG, "CONGAN"))
+        found.append(first)
+    assert [
+        pdu.tlv(pdu.TAG_SAR_REF, number) in tail
+        for number, tail in zip((b"\xff\xff", b"\0\0"), found, strict=True)
+    ] == [True, True]
 
 
 def test_a_link_may_read_octets_as_latin_1() -> None:

@@ -35,6 +35,8 @@ CODINGS = [
     ("gsm7", b"STOP \x00 \x1b\x65", 0, "STOP @ €", True),
     ("ascii", b"TU CHOI $", 1, "TU CHOI $", True),
     ("latin-1", "à é".encode("latin-1"), 3, "à é", True),
+    ("iso8859-5", "Да".encode("iso8859-5"), 6, "Да", True),
+    ("iso8859-8", "שלום".encode("iso8859-8"), 7, "שלום", True),
     ("ucs-2", TEXT.encode("utf-16-be"), 8, TEXT, True),
     ("beyond the BMP", "Xin chào 😀".encode("utf-16-be"), 8, "Xin chào 😀", True),
     ("half a unit", TEXT.encode("utf-16-be")[:-1], 8, TEXT[:-1] + "\ufffd", False),
@@ -61,6 +63,10 @@ def test_every_data_coding_is_read_as_what_it_is(octets: bytes, coding: int, tex
     found = read(octets, coding)
     assert (found.text, found.is_exact, found.octets) == (text, exact, octets)
     assert (found.source, found.destination, found.data_coding) == ("84912345601", "8088", coding)
+
+
+def test_data_coding_0_is_the_default_alphabet_beside_another_number_that_the_link_has_for_it() -> None:
+    assert [read(b"STOP \x00", coding, gsm_data_coding="1").text for coding in (0, 1)] == ["STOP @"] * 2
 
 
 def test_a_link_whose_default_alphabet_is_latin_1_says_so() -> None:

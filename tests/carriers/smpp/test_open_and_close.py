@@ -50,13 +50,6 @@ async def test_a_link_that_refusals_have_halted_begins_anew_with_some_patience_w
         assert kinds(await carrier.submit(many(3))) == [Accepted] * 3
 
 
-async def test_a_link_that_was_never_opened_defers_what_it_is_given() -> None:
-    carrier = Link(1).carrier
-    assert await carrier.submit([sms()]) == [Deferred("link down", 1.0)]
-    await carrier.close()
-    assert await carrier.submit([sms()]) == [Deferred("link down", 1.0)]
-
-
 async def test_a_check_of_a_link_that_is_opened_again_waits_for_it_whatever_went_wrong_before() -> None:
     refused = {pdu.BIND_TRANSCEIVER: answer(pdu.BIND_TRANSCEIVER, status=0x08)}
     async with Peer(refused) as peer, Link(peer.port) as carrier:
@@ -203,3 +196,21 @@ async def test_a_link_whose_every_message_is_put_off_sends_none_from_then_on() -
         assert await carrier.submit([sms()]) == [Deferred("held: every message is put off", 1.0)]
         assert carrier.health().held == "every message is put off (0x08)"
         assert len(peer.of(pdu.SUBMIT_SM)) == 3
+
+
+async def test_a_paused_link_sends_one_message_alone_until_one_is_taken() -> None:
+    options = {"strange_in_a_row": 2, "window": 1, "probe_max_s": 0.05, "response_timeout_s": 30}
+    asked: list[tuple[Wire, int, bytes]] = []
+    async with Peer({pdu.SUBMIT_SM: refuse(0x08)}) as peer, Link(peer.port, **options) as carrier:
+        await carrier.ready()
+        await carrier.submit(many(3))
+        peer.handle[pdu.SUBMIT_SM] = lambda *one: asked.append(one)
+        await carrier.ready()  # its pause is over
+        alone = asyncio.create_task(submit(carrier, [sms()]))
+        await until(lambda: asked)
+        assert await carrier.submit([sms()]) == [Deferred("held: every message is put off", 1.0)]
+        peer.handle[pdu.SUBMIT_SM] = take
+        take(*asked[0])
+        assert kinds(await alone) == [Accepted]
+        await carrier.ready()
+        assert kinds(await carrier.submit(many(3))) == [Accepted] * 3

@@ -10,6 +10,7 @@ from carriers.smpp.interfaces import Counters
 from carriers.smpp.piece_queue import PieceQueue
 from carriers.smpp.session import UNREAD_LIMIT, SmppSession, State
 from carriers.smpp.settings import read_settings
+from tests.carriers.smpp.peer import deliver_body
 
 
 class Pipe(asyncio.Transport):
@@ -114,6 +115,20 @@ def answer(session: SmppSession, *sequences: int) -> None:
     session.data_received(
         b"".join(pdu.frame(pdu.SUBMIT_SM_RESP, sequence, b"7f\0") for sequence in sequences)
     )
+
+
+async def test_an_acknowledgement_is_written_as_soon_as_it_is_given() -> None:
+    session, pipe, table = bound()
+    waiting: list[Acknowledge] = []
+    table.deliver = lambda message, acknowledge: waiting.append(acknowledge)  # type: ignore[method-assign]
+    for number in (7, 8):
+        session.data_received(pdu.frame(pdu.DELIVER_SM, number, deliver_body()))
+        assert pipe.take() == []
+        waiting.pop()(True)
+        await asyncio.sleep(0)
+        assert [(command, sequence) for command, _, sequence, _ in pipe.take()] == [
+            (pdu.DELIVER_SM_RESP, number)
+        ]
 
 
 async def test_sequence_numbers_begin_again_at_1_and_pass_over_those_in_flight() -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from datetime import timedelta
 
 import pytest
 
 from carriers.contract import LinkError, LinkOptions, Reason, ReceiptLevel
+from carriers.options import saying
 from carriers.smpp.carrier import SmppCarrier
 from carriers.smpp.settings import SmppSettings, read_settings
 
@@ -129,6 +131,12 @@ def test_a_reconnection_waits_from_a_hundredth_of_a_second_to_ten_minutes() -> N
     for bounds in ((601, 601), (0.005, 0.005)):
         with pytest.raises(LinkError, match="reconnect_m"):
             read(reconnect_min_s=bounds[0], reconnect_max_s=bounds[1])
+
+
+def test_an_approval_covers_the_settings_that_change_what_is_sent_or_as_whom() -> None:
+    given = {each.name: 1 for each in fields(SmppSettings)}
+    own = {"source_ton", "source_npi", "service_type", "ucs2", "gsm_data_coding", "gsm_alphabet"}
+    assert saying(SmppSettings, given).keys() == own
 
 
 def test_what_is_not_named_has_its_default() -> None:
