@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import insert, select, update
 
 from app.core import clock
-from app.core.states import DeliveryState
+from app.core.states import DeliveryState, NotSent
 from app.database.connection import Database
-from app.database.models import chunks, links, unknowns
+from app.database.models import chunks, do_not_send, links, unknowns
 from app.dispatch import restore_recovery
 from app.ledger.contract import ChunkLease, Reservation, SubmitOutcome
 from carriers.contract import Deferred
@@ -61,6 +61,28 @@ def test_the_first_of_a_chunk_is_in_its_next_pass(db: Database) -> None:
     items = db.write(world.ledger.next_pass, lease, "viettel")
     assert [item.seq for item in items] == [2, 3, 4]
     assert chunk(world).watermark == 1
+
+
+def test_a_number_that_asks_for_nothing_more_while_it_is_queued_gets_nothing_in_any_pass(
+    db: Database,
+) -> None:
+    world = build(db, 3)
+    world.fan_out()
+
+    def asks(phone: int) -> None:
+        row = {"carrier": "viettel", "phone": phone, "added_at": 1, "added_by": "test"}
+        db.write(lambda c: c.execute(insert(do_not_send).values(row)))
+
+    asks(FIRST_PHONE)
+    lease = held(world)
+    assert [item.seq for item in lease.items] == [3, 4]
+    put_off = [SubmitOutcome(item, Deferred("0x58")) for item in lease.items]
+    db.write(world.ledger.record, world.link, lease, put_off, None, 30.0)
+    asks(FIRST_PHONE + 1)
+    assert [item.seq for item in db.write(world.ledger.next_pass, lease, "viettel")] == [4]
+    assert world.states() == {DeliveryState.QUEUED: 1, DeliveryState.NOT_SENT: 2}
+    assert [world.delivery(seq)["reason"] for seq in (2, 3)] == [NotSent.DO_NOT_SEND] * 2
+    world.check()
 
 
 def test_an_unknown_of_a_dead_holder_says_over_which_link_and_since_when(db: Database) -> None:

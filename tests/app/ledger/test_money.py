@@ -398,3 +398,5 @@ def test_a_run_that_went_on_over_a_change_of_price_costs_each_day_its_own(db: Da
     assert db.read(money.costs, [world.run]) == {world.run: money.SentCost(5, 1, 800, 860)}
     db.write(lambda c: c.execute(deliveries.delete().where(deliveries.c.seq == 2)))
     assert db.read(money.costs, [world.run]) == {}  # its rows are erased, so nobody knows the days
+    db.write(lambda c: c.execute(update(runs).values(started_at=clock.now_ms())))  # of one price
+    assert db.read(money.costs, [world.run]) == {world.run: money.SentCost(5, 1, 1000, 1100)}

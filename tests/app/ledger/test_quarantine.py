@@ -11,7 +11,7 @@ from sqlalchemy import select, update
 from app.core import clock
 from app.core.states import DeliveryState
 from app.database.connection import Database
-from app.database.models import quarantine, receipts, submissions
+from app.database.models import deliveries, quarantine, receipts, submissions
 from app.ledger.contract import Applied, Arrival, ResultKind
 from carriers.contract import Receipt, ReceiptLevel, ReceiptStatus
 from tests.app.ledger.test_receipts import ON_ITS_WAY, lost, parts, receipt, sent
@@ -103,6 +103,20 @@ def test_a_person_may_have_one_looked_at_though_it_is_not_due(db: Database) -> N
     assert db.write(world.ledger.rematch, 100).matched == 0
     assert db.write(world.ledger.rematch, 100, [one.id]).matched == 1
     assert [row.reference for row in rows(db, quarantine)] == ["m3"]
+
+
+def test_a_message_of_weeks_ago_is_looked_for_after_many_tries_alone(db: Database) -> None:
+    world = sent(db)
+    weeks_ago = clock.now_ms() - 20 * clock.DAY_MS
+    db.write(lambda c: c.execute(update(submissions).values(at=weeks_ago)))
+    db.write(lambda c: c.execute(update(deliveries).values(submitted_at=weeks_ago)))
+    db.write(world.ledger.apply, [receipt(world.link, "m2", phone=FIRST_PHONE)])
+    found = []
+    for tries in (11, 12):
+        db.write(lambda c, so_many=tries: c.execute(update(quarantine).values(tries=so_many)))
+        found.append(look(world).matched)
+    assert found == [0, 1]
+    assert world.delivery(2)["state"] == DeliveryState.DELIVERED
 
 
 def test_a_receipt_counts_its_tries_up_to_a_bound(db: Database) -> None:

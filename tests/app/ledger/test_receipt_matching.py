@@ -201,6 +201,17 @@ def test_an_unknown_message_was_not_sent_before_its_chunk_was_first_taken(db: Da
     assert state(world) == DELIVERED
 
 
+def test_an_unknown_message_may_be_meant_until_days_after_it_was_found_to_be_one(db: Database) -> None:
+    world = sent(db, Unknown("no answer"))
+    days_ago = clock.now_ms() - 6 * clock.DAY_MS
+    db.write(lambda c: c.execute(update(deliveries).values(submitted_at=days_ago)))
+    db.write(lambda c: c.execute(update(chunks).values(taken_at=days_ago)))
+    assert apply(world, said(world, minutes=-5)) == (1, 1, 0)
+    db.write(lambda c: c.execute(update(unknowns).values(since=days_ago)))
+    assert apply(world, said(world, phone=FIRST_PHONE + 1, minutes=-5)) == (0, 0, 1)
+    assert [state(world, seq) for seq in (2, 3)] == [DELIVERED, UNKNOWN]
+
+
 @pytest.mark.longer
 def test_of_two_rounds_the_time_tells_which_is_meant(db: Database) -> None:
     world = sent(db, Accepted())
