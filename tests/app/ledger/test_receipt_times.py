@@ -39,6 +39,14 @@ def test_a_stated_time_is_taken_where_it_can_be(done_at: int | None, stated: boo
     assert row(done_at).made == (done_at if stated else NOW)
 
 
+def test_a_stated_time_may_be_of_another_zone_and_a_day_off() -> None:
+    hour = 3_600_000
+    stated = row(NOW - 25 * hour)
+    assert stated.window == (stated.made - VALIDITY_MS, NOW + hour)
+    unnamed = row(NOW - 25 * hour, phone=None)
+    assert unnamed.window == (stated.made - VALIDITY_MS, stated.made + CLOCKS_MS)
+
+
 @pytest.mark.parametrize(
     ("sent_after", "noticed", "about"),
     [

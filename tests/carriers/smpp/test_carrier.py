@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from collections import defaultdict
 from datetime import UTC, datetime
@@ -113,6 +114,16 @@ async def test_a_check_says_that_a_name_can_t_be_looked_up() -> None:
 
 
 # ---- several binds
+
+
+async def test_the_system_keeps_no_message_for_long_after_its_answer_was_due() -> None:
+    async with Peer() as peer, Link(peer.port, response_timeout_s=3) as carrier:
+        await carrier.ready()
+        (session,) = carrier._sessions()
+        assert session._transport is not None
+        sock = session._transport.get_extra_info("socket")
+        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 5000
+        assert session._transport.get_write_buffer_limits() == (0, 0)
 
 
 async def test_binds_share_the_work_and_the_end_of_one_costs_the_others_nothing() -> None:
