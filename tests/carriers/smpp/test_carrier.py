@@ -64,6 +64,10 @@ def test_the_link_keeps_the_protocols_of_the_contract() -> None:
     assert "s3cr3t" not in repr(carrier.settings)
 
 
+def test_the_figures_of_a_link_begin_at_nothing() -> None:
+    assert set(Link(1).carrier.stats().values()) == {0}
+
+
 # ---- a look at the link
 
 
