@@ -9,8 +9,9 @@ from sqlalchemy import insert, select, update
 from app.core import clock
 from app.core.states import DeliveryState, NotSent
 from app.database.connection import Database
-from app.database.models import chunks, do_not_send, links, unknowns
+from app.database.models import budgets, chunks, do_not_send, links, unknowns
 from app.dispatch import restore_recovery
+from app.ledger import money
 from app.ledger.contract import ChunkLease, Reservation, SubmitOutcome
 from carriers.contract import Deferred
 from tests.app.ledger.test_money import budgeted, record, spent
@@ -98,6 +99,7 @@ def test_an_unknown_of_a_dead_holder_says_over_which_link_and_since_when(db: Dat
     group = db.read(lambda c: c.execute(select(links.c.group_id)).scalar_one())
     assert {(each.link_id, each.group_id, each.attempt) for each in listed} == {(world.link.id, group, 1)}
     assert sorted(each.phone for each in listed) == [FIRST_PHONE, FIRST_PHONE + 1]
+    assert {each.why for each in listed} == {"the process that was sending it stopped"}
     assert world.delivery(4)["link_id"] is None
 
 
@@ -119,3 +121,11 @@ def test_a_chunk_whose_messages_were_all_answered_costs_nothing_more_after_a_bac
     db.write(lambda c: c.execute(update(chunks).values(lease_until=1)))
     restore_recovery.doubt(db, world.ledger, "root@host")
     assert (world.states(), spent(world)) == ({DeliveryState.SUBMITTED: 5}, (5, 35))
+
+
+def test_what_may_have_been_sent_in_an_earlier_life_is_charged_to_no_campaign_without_a_budget(
+    db: Database,
+) -> None:
+    world = build(db, 2)
+    db.write(money.charge, world.run, 5, clock.now_ms())
+    assert db.read(lambda c: c.execute(select(budgets)).all()) == []
