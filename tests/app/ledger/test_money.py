@@ -211,7 +211,6 @@ def test_two_campaigns_that_share_a_budget_are_counted_together(db: Database) ->
     assert (budget.campaign_id, budget.segments, budget.spent_segments) == (world.campaign, 30, 20)
 
 
-@pytest.mark.longer
 @pytest.mark.parametrize(("reserved", "taken", "put_off"), [(0, 0, 0), (20, 0, 0), (20, 5, 3)])
 def test_what_becomes_unknown_after_a_backup_was_put_back_is_spent(
     db: Database, reserved: int, taken: int, put_off: int
@@ -290,7 +289,6 @@ async def at_work(loops: list[SendLoop], ends: Any) -> None:
 LEASED = select(func.count()).select_from(chunks).where(chunks.c.state == 1)
 
 
-@pytest.mark.longer
 @pytest.mark.parametrize(("ceiling", "parts"), [(300, 1), (299, 1), (301, 2), (1, 1)])
 async def test_four_senders_spend_the_budget_to_the_last_message_and_not_one_more(
     db: Database, ceiling: int, parts: int
@@ -314,7 +312,6 @@ async def test_four_senders_spend_the_budget_to_the_last_message_and_not_one_mor
     assert sum(sum(carrier.copies.values()) for carrier in carriers) == states.get(S, 0)
 
 
-@pytest.mark.longer
 async def test_a_budget_of_exactly_all_sends_all_and_stops_nothing(db: Database) -> None:
     world = budgeted(db, 200, 200, chunk=40)
     carriers = [PaperCarrier(delay_s=0.002) for _ in range(4)]

@@ -76,7 +76,6 @@ def test_every_dialect_says_the_same(text: str) -> None:
     assert (receipt.reason, receipt.code, receipt.done_at) == (Reason.NONE, "DELIVRD", DONE)
 
 
-@pytest.mark.longer
 def test_fields_may_come_in_any_order() -> None:
     fields = ("id:7f", "submit date:2401291005", "done date:2401291006", "stat:DELIVRD", "err:000")
     for order in permutations(fields):
@@ -100,7 +99,6 @@ def test_any_field_may_be_missing(missing: str, expected: dict[str, object]) -> 
     assert {name: getattr(receipt, name) for name in expected} == expected
 
 
-@pytest.mark.longer
 @given(
     st.from_regex(r"\A[0-9A-Fa-f-]{1,70}\Z"),
     st.sampled_from(["DELIVRD", "UNDELIV", "expired", "HELD"]),
@@ -354,7 +352,6 @@ def test_the_answer_of_a_question_reads_as_a_receipt(
 # ---- anything
 
 
-@pytest.mark.longer
 @given(
     st.binary(max_size=300),
     st.dictionaries(st.sampled_from([0x1E, 0x427, 0x423, 0x1401]), st.binary(max_size=80)),

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from carriers.contract import LinkError, LinkOptions, Reason, ReceiptLevel
-from carriers.options import saying
+from carriers.options import content_options
 from carriers.smpp.carrier import SmppCarrier
 from carriers.smpp.settings import SmppSettings, read_settings
 
@@ -136,7 +136,7 @@ def test_a_reconnection_waits_from_a_hundredth_of_a_second_to_ten_minutes() -> N
 def test_an_approval_covers_the_settings_that_change_what_is_sent_or_as_whom() -> None:
     given = {each.name: 1 for each in fields(SmppSettings)}
     own = {"source_ton", "source_npi", "service_type", "ucs2", "gsm_data_coding", "gsm_alphabet"}
-    assert saying(SmppSettings, given).keys() == own
+    assert content_options(SmppSettings, given).keys() == own
 
 
 def test_what_is_not_named_has_its_default() -> None:
