@@ -112,7 +112,7 @@ check: $(VENV)/.ready  ## `make test`, beside it lint, short drills and a demo, 
 	@rm -rf $(COVERED) && mkdir -p $(COVERED)
 	@.ci/beside '$(BIN)/python -m pytest -n $(WORKERS) $(TESTS) --covered $(COVERED)/tests.json' \
 		'$(MAKE) --no-print-directory lint && $(BIN)/python -m tests.simulate --seeds 50 && \
-		$(call MEASURED,demo) demo --subscribers 300 && \
+		$(call MEASURED,demo) demo --subscribers 300 --folder build/checked-demo && \
 		$(call MEASURED,sqlite) drill --messages 900 --seed 32 --faults 7 --engine sqlite \
 		$(if $(INITDB),&& $(call MEASURED,postgresql) drill --messages 900 --seed 32 --faults 7 --engine postgresql)'
 	$(BIN)/python -m slipcover --merge $(COVERED)/*.json --out $(COVERED)/all.json --skip-covered --fail-under 95

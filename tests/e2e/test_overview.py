@@ -110,7 +110,9 @@ def test_a_click_is_not_lost_to_a_page_that_is_loaded_again(
         db.write(lambda c: c.execute(turn.values(state="running")))
 
 
-@pytest.mark.parametrize("path", ["/", "/runs/1", "/links"])
+@pytest.mark.parametrize(
+    "path", ["/", *(pytest.param(path, marks=pytest.mark.prove) for path in ("/runs/1", "/links"))]
+)
 def test_the_death_of_a_link_is_seen_on_an_open_page_within_15_s(
     signed_in: In, province: tuple[str, Database], path: str
 ) -> None:
