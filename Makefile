@@ -111,10 +111,10 @@ INITDB   := $(wildcard /usr/lib/postgresql/*/bin/initdb)
 check: $(VENV)/.ready  ## `make test`, beside it lint, short drills and a demo, with the branch coverage of it all
 	@rm -rf $(COVERED) && mkdir -p $(COVERED)
 	@.ci/beside '$(BIN)/python -m pytest -n $(WORKERS) $(TESTS) --covered $(COVERED)/tests.json' \
-		'$(MAKE) --no-print-directory lint && $(BIN)/python -m tests.simulate --seeds 50 && \
+		'$(MAKE) --no-print-directory lint && $(BIN)/python -m tests.simulate --seeds 30 && \
 		$(call MEASURED,demo) demo --subscribers 300 --folder build/checked-demo && \
-		$(call MEASURED,sqlite) drill --messages 900 --seed 32 --faults 7 --engine sqlite \
-		$(if $(INITDB),&& $(call MEASURED,postgresql) drill --messages 900 --seed 32 --faults 7 --engine postgresql)'
+		$(call MEASURED,sqlite) drill --messages 600 --seed 32 --faults 7 --engine sqlite \
+		$(if $(INITDB),&& $(call MEASURED,postgresql) drill --messages 600 --seed 32 --faults 7 --engine postgresql)'
 	$(BIN)/python -m slipcover --merge $(COVERED)/*.json --out $(COVERED)/all.json --skip-covered --fail-under 95
 
 bench: $(VENV)/.ready  ## speed, each figure beside its limit (SIZE=full: with millions; PART="path pace"; PEER=kannel)

@@ -117,6 +117,7 @@ async def handshake(client: Client, version: ssl.TLSVersion, certificate: Path) 
             await asyncio.gather(calling, return_exceptions=True)
 
 
+@pytest.mark.longer
 @each_client
 async def test_nothing_older_than_tls_1_2_is_spoken(client: Client, certificate: Path) -> None:
     assert await handshake(client, OLD, certificate) == "UNSUPPORTED_PROTOCOL"
@@ -128,6 +129,7 @@ async def test_tls_1_2_is_spoken(client: Client, certificate: Path) -> None:
     assert await handshake(client, NEW, certificate) != "UNSUPPORTED_PROTOCOL"
 
 
+@pytest.mark.longer
 async def test_an_endpoint_whose_certificate_nobody_vouches_for_is_told_nothing(certificate: Path) -> None:
     async with serving(only(NEW, certificate)) as server:
         url = f"https://127.0.0.1:{server.port}/"

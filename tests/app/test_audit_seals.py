@@ -138,6 +138,7 @@ def test_a_chain_that_was_computed_again_is_found(opened: Open, how: str) -> Non
     assert fault(opened(None)) == ""  # by the chain alone it is whole: the seals show it
 
 
+@pytest.mark.longer
 def test_an_act_of_a_process_without_the_key_is_named(opened: Open) -> None:
     written(opened())
     written(opened(None), 1)
@@ -167,6 +168,7 @@ def test_what_an_order_about_rejected_messages_says_is_kept_outside_at_once(open
     assert [each.row for each in audit_heads.kept(file)] == [1, 3]
 
 
+@pytest.mark.longer
 def test_a_database_that_was_put_back_is_compared_from_there_on(opened: Open, file: Path) -> None:
     db = opened()
     written(db)
@@ -184,6 +186,7 @@ def test_a_database_that_was_put_back_is_compared_from_there_on(opened: Open, fi
     assert "Rows after 5 are cut off" in fault(db, file)
 
 
+@pytest.mark.longer
 def test_rows_that_are_said_to_be_erased_before_their_time_are_named(opened: Open, file: Path) -> None:
     db = opened()
     written(db)
@@ -238,6 +241,7 @@ def test_and_nothing_is_sealed_that_does_not_fit(opened: Open) -> None:
         db.write(audit.seal_all, "host", head.said)
 
 
+@pytest.mark.longer
 @on_sqlite
 def test_a_head_that_can_not_be_kept_or_read_keeps_nobody_from_work(opened: Open, file: Path) -> None:
     file.mkdir(parents=True)
@@ -286,6 +290,7 @@ def test_two_databases_of_one_data_folder_do_not_warn_of_each_other(
     assert "3 acts, all as they were written" in run("audit", "verify", server=False)
 
 
+@pytest.mark.longer
 def test_an_endpoint_that_names_it_is_told_the_head_at_each_approval(db: Database) -> None:
     def told(*kinds: str) -> list[dict[str, Any]]:
         secret = "whsec_" + "QUJD" * 8

@@ -53,6 +53,7 @@ def test_a_name_is_taken_once(db: Database) -> None:
         db.write(create_key, "phone room")
 
 
+@pytest.mark.longer
 def test_a_revoked_key_is_over_at_once(db: Database, client: Client) -> None:
     assert client.get("/v1/runs").status_code == 200
     db.write(revoke_key, "tester")

@@ -90,6 +90,7 @@ async def test_real_connections_that_are_refused_are_told_alike_by_asyncio_and_h
     ]
 
 
+@pytest.mark.longer
 def test_no_name_of_a_class_is_a_cause_that_people_read() -> None:
     root = Path(__file__).parents[2]
     told = re.compile(r"type\((error|exc|answer|err)\)\.__name__|\{error!r\}|repr\(error\)")

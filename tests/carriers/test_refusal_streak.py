@@ -90,6 +90,7 @@ def test_many_texts_in_turn_that_are_refused_halt_as_well(texts: int) -> None:
     assert kinds(results[:2001])[Halted] > 0
 
 
+@pytest.mark.longer
 def test_a_thousand_texts_that_ended_with_a_dead_number_cost_others_one_refusal_at_most() -> None:
     row = counting()
     for n in range(1000):
@@ -182,6 +183,7 @@ def test_nothing_that_was_or_may_have_been_taken_is_called_otherwise(results: li
             assert after is before
 
 
+@pytest.mark.longer
 @given(st.lists(st.sampled_from([SENDER, TROUBLE, TOO_FAST, LOST]), max_size=400))
 def test_without_one_that_is_taken_no_more_than_so_many_are_refused(results: list[SubmitResult]) -> None:
     assert kinds(weigh(counting(), *results))[Rejected] <= MOST

@@ -61,6 +61,7 @@ def test_only_equal_texts_are_the_same(one: str, other: str) -> None:
     assert same(one, one)
 
 
+@pytest.mark.longer
 @given(st.text(), st.binary(), st.text())
 def test_nothing_that_is_sent_raises(timestamp: str, body: bytes, signature: str) -> None:
     assert not signed("s3cret", timestamp, body, signature)

@@ -21,6 +21,7 @@ from tests.e2e.scene import links_up, move
 In = Callable[..., Page]
 
 
+@pytest.mark.prove
 def test_a_refused_sign_in_can_be_read_by_everybody(people: People) -> None:
     page = people.stranger()
     page.goto("/sign-in")
@@ -61,6 +62,7 @@ def test_what_a_page_shows_goes_from_the_screen_with_its_session(
     expect(page.locator("tr.run")).to_have_count(0)
 
 
+@pytest.mark.prove
 def test_figures_move_while_the_overview_is_open(signed_in: In, province: tuple[str, Database]) -> None:
     page, db = signed_in("auditor"), province[1]
     sent = page.locator("[data-live='runs.1.sent']")
@@ -92,6 +94,7 @@ def test_a_page_that_has_changed_is_loaded_again_by_itself(
         db.write(lambda c: c.execute(turn.values(state="running")))
 
 
+@pytest.mark.prove
 def test_a_click_is_not_lost_to_a_page_that_is_loaded_again(
     signed_in: In, province: tuple[str, Database]
 ) -> None:
@@ -140,6 +143,7 @@ def test_a_page_whose_stream_has_fallen_silent_is_grey_and_says_so(signed_in: In
     expect(page.get_by_text("Mất kết nối")).to_be_visible()
 
 
+@pytest.mark.prove
 def test_the_time_of_the_figures_moves_with_them(signed_in: In) -> None:
     page = signed_in("viettel")
     stamp = page.locator("[data-stamp]")
@@ -162,6 +166,7 @@ def test_after_a_year_no_page_is_cut_endless_or_too_small_for_a_thumb(after_a_ye
         fits(after_a_year)
 
 
+@pytest.mark.prove
 def test_the_chief_s_and_the_operator_s_questions_are_answered_above_the_fold(signed_in: In) -> None:
     for who in ("admin", "viettel"):
         page = signed_in(who)

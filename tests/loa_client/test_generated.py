@@ -32,6 +32,7 @@ def test_it_is_what_the_api_s_description_makes(document: dict[str, Any]) -> Non
     assert there == written(document), "say `make client`"
 
 
+@pytest.mark.longer
 def test_every_operation_is_a_method_with_its_parameters(document: dict[str, Any]) -> None:
     generator = Generator(document)
     for _, _, operation in operations(document):

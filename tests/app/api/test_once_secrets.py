@@ -14,6 +14,7 @@ KEY = {"Idempotency-Key": "9d01"}
 ROOM = {"name": "phone room", "role": "operator", "carrier": "vnpt"}
 
 
+@pytest.mark.longer
 def test_a_key_is_made_once_and_asked_again_its_name_is_said(client: Client, db: Database) -> None:
     made = client.post("/v1/keys", json=ROOM, headers=KEY)
     assert made.status_code == 201
@@ -44,6 +45,7 @@ def test_a_key_is_rotated_once(client: Client, db: Database) -> None:
     assert client.post(place, headers=KEY).status_code == 200
 
 
+@pytest.mark.longer
 def test_a_password_leaves_no_hash_of_its_request(client: Client, db: Database) -> None:
     person = {"name": "lan", "role": "approver", "password": "bốn từ chẳng liên quan"}
     assert client.post("/v1/users", json=person, headers=KEY).status_code == 201

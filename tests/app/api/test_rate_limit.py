@@ -32,6 +32,7 @@ def client(application: FastAPI, db: Database) -> Iterator[Client]:
         yield client
 
 
+@pytest.mark.longer
 def test_answers_say_what_is_left(client: Client) -> None:
     client.get("/v1/texts")
     answers = [client.get("/v1/texts") for _ in range(3)]
@@ -140,6 +141,7 @@ def test_health_and_webhooks_are_not_counted(stranger: Client) -> None:
     assert stranger.post("/webhooks/vnpt/vnpt-1").status_code == 403
 
 
+@pytest.mark.longer
 def test_other_origins_may_not_call_unless_the_settings_say_so(stranger: Client, db: Database) -> None:
     asked = {"Origin": "https://office.example", "Access-Control-Request-Method": "GET"}
     assert "Access-Control-Allow-Origin" not in stranger.get("/healthz", headers=asked).headers
@@ -152,6 +154,7 @@ def test_other_origins_may_not_call_unless_the_settings_say_so(stranger: Client,
         assert "Access-Control-Allow-Origin" not in other.headers
 
 
+@pytest.mark.longer
 def test_browsers_are_told_to_stay_with_https_where_there_is_tls(stranger: Client, db: Database) -> None:
     assert "Strict-Transport-Security" not in stranger.get("/healthz").headers
     with Client(create_app(Settings(behind_tls=True), db)) as there:

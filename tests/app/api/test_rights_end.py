@@ -45,6 +45,7 @@ def demoted(connection: Connection) -> None:
     connection.execute(update(api_keys).values(role="auditor"))
 
 
+@pytest.mark.longer
 @pytest.mark.parametrize(("change", "status"), [(revoked, 401), (gone, 401), (demoted, 403)])
 @pytest.mark.parametrize("path", ["/v1/batches", "/v1/attachments"])
 def test_an_upload_is_refused_whose_sender_lost_the_right_in_its_middle(

@@ -68,6 +68,7 @@ def left(tmp_path: Path) -> list[Path]:
     return [path for path in (tmp_path / "data").rglob("*") if path.is_file() and "sqlite" not in path.name]
 
 
+@pytest.mark.longer
 def test_a_clean_file_is_taken_and_the_scanner_was_asked_by_its_path(
     client: Client, db: Database, tmp_path: Path
 ) -> None:
@@ -98,6 +99,7 @@ def test_harm_is_refused_by_every_operation_that_takes_a_file_and_nothing_is_kep
     assert left(tmp_path) == []
 
 
+@pytest.mark.longer
 @pytest.mark.parametrize("content", [b"broken", b"slow"])
 def test_what_the_scanner_does_not_answer_is_not_taken(
     client: Client, db: Database, tmp_path: Path, content: bytes
@@ -108,6 +110,7 @@ def test_what_the_scanner_does_not_answer_is_not_taken(
     assert left(tmp_path) == []
 
 
+@pytest.mark.longer
 def test_what_a_scanner_has_started_ends_with_it(client: Client, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "line")
     line = os.open(tmp_path / "line", os.O_RDONLY | os.O_NONBLOCK)
@@ -118,6 +121,7 @@ def test_what_a_scanner_has_started_ends_with_it(client: Client, tmp_path: Path)
         assert said.read() == b"began\n"  # until the last that could write is gone
 
 
+@pytest.mark.longer
 def test_what_a_scanner_leaves_behind_is_not_waited_for(client: Client) -> None:
     kept = client.post("/v1/attachments", files={"file": ("a.pdf", PDF + b"left")})
     assert kept.status_code == 201

@@ -55,6 +55,7 @@ def test_refusals_are_logged_with_who_asked(db: Database) -> None:
     assert found == [(403, "anh", "127.0.0.1"), (404, "anh", "127.0.0.1"), (401, "", "127.0.0.1")]
 
 
+@pytest.mark.longer
 def test_signing_in_is_logged_and_what_was_typed_in_vain_is_not(db: Database) -> None:
     db.write(service.add_person, NewPerson("binh", "approver"), "bốn từ chẳng liên quan", "tester")
     stream = io.StringIO()

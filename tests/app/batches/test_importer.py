@@ -71,6 +71,7 @@ def test_the_same_file_again_is_the_same_batch(db: Database, tmp_path: Path) -> 
     assert registered(db, file, carrier="viettel").id != first.id
 
 
+@pytest.mark.longer
 def test_the_same_file_from_many_at_once_is_one_batch_and_refused_to_none(db: Database) -> None:
     with ThreadPoolExecutor(8) as many_at_once:
         for n in range(5):
@@ -196,6 +197,7 @@ def test_an_interrupted_import_lets_the_batch_go_at_once(db: Database, tmp_path:
     assert import_batch(db, batch.id, path).lines == 10
 
 
+@pytest.mark.longer
 def test_the_same_file_imported_twice_at_once_is_imported_once(db: Database, tmp_path: Path) -> None:
     path, file = put(tmp_path / "many.csv", many(3000))
     batch, ends = registered(db, file), list[str]()

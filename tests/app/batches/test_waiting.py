@@ -36,6 +36,7 @@ def test_only_what_is_not_ready_waits(db: Database, tmp_path: Path) -> None:
     assert not waiting(db, "elsewhere:1:abcd:ef", HOUR_MS)
 
 
+@pytest.mark.longer
 def test_the_import_of_a_process_that_is_gone_is_taken_over_at_once(db: Database, tmp_path: Path) -> None:
     path, file = put(tmp_path / "messy.csv", MESSY)
     batch = registered(db, file).id
@@ -61,6 +62,7 @@ def test_an_import_that_dies_each_time_is_given_up_with_a_sentence(db: Database,
     assert import_batch(db, batch, path).accepted == 5  # by whoever sends it again
 
 
+@pytest.mark.longer
 def test_an_import_that_is_put_off_by_itself_counts_as_no_try(db: Database, tmp_path: Path) -> None:
     path, file = put(tmp_path / "messy.csv", MESSY)
     batch = registered(db, file).id

@@ -37,6 +37,7 @@ def test_an_answer_text_goes_its_way_over_the_api(client: Client, chief: Client)
     assert (shown["state"], shown["in_use"]) == ("withdrawn", False)
 
 
+@pytest.mark.longer
 def test_an_answer_text_is_entered_once_for_one_key(client: Client) -> None:
     key = {"Idempotency-Key": "8e03978e-40d5-43e8-bc93-6894a57f9324"}
     first, second = (client.post("/v1/answers", json=BODY, headers=key) for _ in range(2))

@@ -36,6 +36,7 @@ def digest(db: Database, campaign_id: int) -> str:
 LINK = replace(DRAFT, text="Bam http://bit.ly/x, goi 0912345678.")
 
 
+@pytest.mark.longer
 def test_a_link_or_a_number_in_the_text_is_acknowledged_by_who_approves(db: Database) -> None:
     campaign_id, _ = db.write(new_run, LINK)
     db.write(lifecycle.submit, campaign_id, "author")
@@ -78,6 +79,7 @@ def test_the_digest_changes_with_all_that_decides_what_is_sent(db: Database, cha
     assert digest(db, campaign_id) != before
 
 
+@pytest.mark.longer
 def test_the_digest_changes_with_the_audience(db: Database) -> None:
     campaign_id, run_id = db.write(new_run)
     seen = [digest(db, campaign_id)]
@@ -109,12 +111,14 @@ def test_an_approval_keeps_digest_time_and_person(db: Database) -> None:
     assert (decision.decision, decision.by, decision.digest) == ("approved", "chief", found.digest)
 
 
+@pytest.mark.longer
 def test_an_approver_who_has_read_something_else_is_told(db: Database) -> None:
     campaign_id = submitted(db)
     with pytest.raises(Conflict, match="no longer the one that you have read"):
         db.write(approval.approve, campaign_id, CHIEF, "0" * 64)
 
 
+@pytest.mark.longer
 @pytest.mark.parametrize(
     ("verb", "decision", "state"),
     [(approval.reject, "rejected", "rejected"), (approval.send_back, "returned", "draft")],
@@ -135,6 +139,7 @@ def test_only_what_was_submitted_is_decided_on(db: Database) -> None:
         db.write(approval.approve, campaign_id, CHIEF)
 
 
+@pytest.mark.longer
 def test_content_that_differs_from_the_approved_one_is_found_out(db: Database) -> None:
     campaign_id = submitted(db)
     db.write(approval.approve, campaign_id, CHIEF)

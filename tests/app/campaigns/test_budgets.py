@@ -68,6 +68,7 @@ def look(db: Database) -> list[int]:
     return db.write(suspend_sweep.look, OFF, db)
 
 
+@pytest.mark.longer
 @on_sqlite
 @pytest.mark.parametrize("change", [{"budget_segments": 101}, {"budget_dong": 9}, {"budget_of": 1}])
 def test_the_approval_binds_the_budget(db: Database, change: dict[str, int]) -> None:
@@ -79,6 +80,7 @@ def test_the_approval_binds_the_budget(db: Database, change: dict[str, int]) -> 
     assert db.read(lambda c: approval.approved(c, row)) is None
 
 
+@pytest.mark.longer
 def test_a_run_whose_budget_is_spent_pauses_itself_with_one_sentence(db: Database) -> None:
     world = paused(db)
     found = db.read(queries.run, world.run)
@@ -92,6 +94,7 @@ def test_a_run_whose_budget_is_spent_pauses_itself_with_one_sentence(db: Databas
         orders.order(db, Verb.RESUME, world.run, "Lan")
 
 
+@pytest.mark.longer
 def test_a_budget_in_dong_says_dong(db: Database) -> None:
     world = budgeted(db, 50, None, budget_dong=50)
     lease = replace(held(world), budget=BudgetCharge(world.campaign, 250))
@@ -162,6 +165,7 @@ def test_only_the_newest_request_is_approved_and_never_less_than_is_spent(db: Da
     db.write(budget_orders.approve, world.campaign, second, BOSS)
 
 
+@pytest.mark.longer
 @on_sqlite
 def test_a_campaign_without_a_budget_or_not_approved_is_told_what_to_do(db: Database) -> None:
     with pytest.raises(Conflict, match="has no budget"):
@@ -236,6 +240,7 @@ def test_the_price_of_a_day_stays_whatever_the_settings_say_later(db: Database) 
     assert [each.price for each in db.read(money.prices, [whose])[whose]] == [10_000]
 
 
+@pytest.mark.longer
 def test_what_a_run_has_cost_so_far_counts_what_the_carrier_took_and_what_it_perhaps_took(
     db: Database,
 ) -> None:

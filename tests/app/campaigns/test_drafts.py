@@ -122,6 +122,7 @@ def test_other_languages_are_kept_beside_the_default() -> None:
     assert pinned["texts"] == {"": "Canh giac lua dao.", "hmn": "Tsis txhob xa nyiaj."}
 
 
+@pytest.mark.longer
 @given(st.text(alphabet="ăâđêôơưạảấầớợ abc.", min_size=1, max_size=60).filter(str.strip))
 def test_wordings_are_pinned_in_normal_form_whatever_form_they_come_in(wording: str) -> None:
     decomposed: Draft = replace(DRAFT, form=TextForm.ACCENTED, text=unicodedata.normalize("NFD", wording))

@@ -78,6 +78,7 @@ def test_an_empty_audience_is_said_and_is_never_submitted(db: Database) -> None:
     assert db.read(queries.dossier, made).follow_up is None
 
 
+@pytest.mark.longer
 @on_sqlite
 def test_it_is_not_submitted_before_its_audience_is_made(db: Database) -> None:
     made = db.write(follow_ups.create, FollowUpRequest((sent(db, {1: D.EXPIRED}),)), HOURS, "lan")
@@ -87,6 +88,7 @@ def test_it_is_not_submitted_before_its_audience_is_made(db: Database) -> None:
     db.write(lifecycle.submit, made, "lan")
 
 
+@pytest.mark.longer
 @on_sqlite
 def test_what_can_be_no_source_is_refused_in_a_sentence(db: Database) -> None:
     one = sent(db, {1: D.UNDELIVERED})

@@ -99,6 +99,7 @@ def test_areas_are_those_chosen_and_all_that_lie_in_them_or_became_part_of_them(
     assert audience(db, follow(db, one, areas=("03646", "120"))) == [1, 2, 5]
 
 
+@pytest.mark.longer
 @on_sqlite
 def test_areas_with_nobody_and_areas_that_are_none_are_refused(db: Database) -> None:
     one = sent(db, {1: D.UNDELIVERED}, areas=("116",))

@@ -42,6 +42,7 @@ def test_a_planned_run_counts_its_batches(db: Database) -> None:
     assert found.warnings == []
 
 
+@pytest.mark.longer
 def test_a_running_run_counts_what_the_tallies_leave(db: Database) -> None:
     _, run_id = db.write(new_run, TWO_PARTS, accepted=1000)
     db.write(new_link)
@@ -82,6 +83,7 @@ def test_areas_without_subscribers_fall_back_to_the_default(db: Database) -> Non
     assert db.read(forecast, run_id, EIGHT).segments == 10
 
 
+@pytest.mark.longer
 def test_halted_links_and_runs_before_it_are_named(db: Database) -> None:
     _, other = db.write(new_run)
     _, run_id = db.write(new_run, sha256="1" * 64)
@@ -96,6 +98,7 @@ def test_halted_links_and_runs_before_it_are_named(db: Database) -> None:
     ]
 
 
+@pytest.mark.longer
 @pytest.mark.parametrize(("priority", "seconds"), [(0, 360.0), (1, 60.0)])
 def test_runs_of_one_carrier_share_its_links(db: Database, priority: int, seconds: float) -> None:
     """600 messages at 10 a second, behind 3,000 of a run that began before, unless its turn is earlier."""
@@ -118,6 +121,7 @@ def test_without_a_link_at_work_there_is_no_finish(db: Database, state: str | No
     assert [words in warning for warning in found.warnings] == [True]
 
 
+@pytest.mark.longer
 def test_links_that_no_worker_has_opened_have_the_rate_of_the_settings(db: Database) -> None:
     link = {"carrier": "vnpt", "segments_per_second": 5}
     rates = Settings(links={"vnpt-1": link, "vnpt-2": link, "v": link | {"carrier": "viettel"}}).rates

@@ -90,6 +90,7 @@ def test_who_only_adds_or_takes_away_a_run_has_had_a_hand_in_it(db: Database) ->
             db.write(approval.approve, campaign_id, Caller(name, "approver"))
 
 
+@pytest.mark.longer
 def test_at_the_keyboard_somebody_is_no_second_person(db: Database) -> None:
     campaign_id = submitted(db)
     with pytest.raises(FourEyes):
@@ -106,6 +107,7 @@ def test_nobody_approves_by_a_key_of_the_own_making(db: Database) -> None:
         db.write(approval.approve, campaign_id, db.read(find_caller, key))
 
 
+@pytest.mark.longer
 def test_nobody_approves_what_a_key_of_the_own_making_has_written(db: Database) -> None:
     db.write(create_key, "author", made_by="lan")
     campaign_id = submitted(db)
@@ -200,6 +202,7 @@ def test_whoever_has_a_secret_of_a_key_that_is_good_stands_behind_it(db: Databas
         both(db, "tam", "chief")
 
 
+@pytest.mark.longer
 def test_a_password_given_anew_later_does_not_wash_the_campaign(db: Database) -> None:
     person(db, "hoa", at_keyboard("root"))
     db.write(acts.set_password, "hoa", PASSWORD, "lan")
@@ -269,6 +272,7 @@ def test_an_urgent_warning_at_night_needs_a_named_approver_and_a_reason(db: Data
     assert (decision.by, decision.reason) == ("chief", "the dam is breaking")
 
 
+@pytest.mark.longer
 @pytest.mark.parametrize("hours", [("06:59", "21:00"), ("07:00", "22:01"), ("00:00", "06:00")])
 def test_the_night_begins_at_ten_and_ends_at_seven(db: Database, hours: tuple[str, str]) -> None:
     campaign_id = submitted(db)
@@ -284,6 +288,7 @@ def test_only_an_urgent_warning_may_go_out_at_night_at_all(db: Database) -> None
         edit(db, campaign_id, "author", **NIGHT | {"purpose": "tuyen_truyen"})
 
 
+@pytest.mark.longer
 def test_a_paused_run_goes_on_only_as_it_was_approved(db: Database) -> None:
     campaign_id = submitted(db)
     db.write(approval.approve, campaign_id, Caller("chief", "approver"))

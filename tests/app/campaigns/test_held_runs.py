@@ -102,6 +102,7 @@ def test_it_stays_running_until_its_operator_says_the_end_and_is_finished_by_its
     assert order(db, Verb.END, run_id, "operator") == RunState.FINISHED
 
 
+@pytest.mark.longer
 def test_the_windows_end_does_not_close_what_another_sends(db: Database) -> None:
     run_id = approved(db, window_end=clock.now() + timedelta(hours=1))
     order(db, Verb.START, run_id, "operator")
@@ -134,6 +135,7 @@ def test_the_carriers_own_times_are_kept_and_audited(db: Database) -> None:
     ]
 
 
+@pytest.mark.longer
 def test_times_that_can_not_be_are_refused(db: Database) -> None:
     run_id = approved_for(db, 3)
     now = clock.now()
@@ -209,6 +211,7 @@ def test_the_forecast_says_that_the_pace_is_the_carriers(db: Database) -> None:
     assert "sends by itself" in found.warnings[0]
 
 
+@pytest.mark.longer
 def test_the_order_says_all_that_the_operator_needs(db: Database) -> None:
     run_id = approved(db, text="Công an không làm việc qua điện thoại.")
     found = db.read(carrier_orders.order, run_id)

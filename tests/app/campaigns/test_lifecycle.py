@@ -94,6 +94,7 @@ def test_any_edit_makes_the_campaign_a_draft_again(db: Database, before: str) ->
     assert decisions(db, campaign_id)[1:] == (["voided"] if before == "approved" else [])
 
 
+@pytest.mark.longer
 @pytest.mark.parametrize("change", ["add a run", "remove a run"])
 def test_a_change_of_the_audience_voids_an_approval_too(db: Database, change: str) -> None:
     campaign_id, run_id = db.write(new_run)
@@ -191,6 +192,7 @@ def test_a_batch_that_is_in_the_campaign_is_not_taken_twice(db: Database) -> Non
         db.write(lifecycle._check_batches, campaign_id, "vnpt", [batch_id], ())
 
 
+@pytest.mark.longer
 def test_a_removed_run_leaves_room_for_another(db: Database) -> None:
     campaign_id, run_id = db.write(new_run)
     batch_ids = db.read(queries.run, run_id).batch_ids
@@ -216,6 +218,7 @@ def test_the_number_of_a_removed_run_is_given_to_no_other(db: Database) -> None:
     assert [*had, other] == sorted([*had, other])
 
 
+@pytest.mark.longer
 def test_a_campaign_is_withdrawn_with_its_runs_and_an_edit_reopens_it(db: Database) -> None:
     campaign_id, run_id = db.write(new_run)
     batch_ids = db.read(queries.run, run_id).batch_ids
@@ -234,6 +237,7 @@ def test_a_campaign_is_withdrawn_with_its_runs_and_an_edit_reopens_it(db: Databa
     db.write(lifecycle.add_run, campaign_id, "vnpt", batch_ids, "author")
 
 
+@pytest.mark.longer
 def test_what_has_begun_is_not_withdrawn(db: Database) -> None:
     campaign_id, run_id = db.write(new_run)
     db.write(lifecycle.submit, campaign_id, "author")
@@ -267,6 +271,7 @@ def test_a_campaign_whose_window_is_over_is_not_submitted(db: Database) -> None:
         db.write(lifecycle.submit, campaign_id, "author")
 
 
+@pytest.mark.longer
 def test_an_approved_campaign_is_not_submitted_again(db: Database) -> None:
     campaign_id, _ = db.write(new_run)
     db.write(lifecycle.submit, campaign_id, "author")

@@ -90,6 +90,7 @@ def test_a_plan_of_four_rounds_from_the_first_sending_to_those_never_reached(
     assert found.rounds[2].follows_up == [first, second]
 
 
+@pytest.mark.longer
 def test_persons_are_counted_again_only_when_more_were_reached(db: Database, letter: int) -> None:
     plan = made(db, letter)
     first = sent_in(db, letter, ROUNDS[0], {n: D.DELIVERED if n < 6 else D.SUBMITTED for n in range(10)})
@@ -160,6 +161,7 @@ def test_a_round_takes_a_campaign_of_its_directive_and_window_once(db: Database,
         db.write(plans.set_round, plan, 5, fits, "lan")
 
 
+@pytest.mark.longer
 @on_sqlite
 def test_a_round_whose_campaign_was_edited_out_of_its_window_is_marked(db: Database, letter: int) -> None:
     plan = made(db, letter)
@@ -171,6 +173,7 @@ def test_a_round_whose_campaign_was_edited_out_of_its_window_is_marked(db: Datab
     assert seen(db, plan).rounds[0].outside
 
 
+@pytest.mark.longer
 @on_sqlite
 def test_a_round_before_which_nothing_was_sent_has_nobody_to_follow_up(db: Database, letter: int) -> None:
     plan = made(db, letter)

@@ -60,6 +60,7 @@ def digest(db: Database, campaign_id: int) -> str:
     return db.read(queries.dossier, campaign_id).digest
 
 
+@pytest.mark.longer
 def test_a_recording_is_kept_with_its_bytes_its_hash_and_its_length(db: Database) -> None:
     campaign_id = db.write(new_campaign)
     content = mp3(80)
@@ -72,6 +73,7 @@ def test_a_recording_is_kept_with_its_bytes_its_hash_and_its_length(db: Database
     assert db.read(queries.dossier, campaign_id).recordings == [found]
 
 
+@pytest.mark.longer
 def test_the_same_recording_again_changes_nothing_and_voids_no_approval(db: Database) -> None:
     campaign_id, _ = spoken_run(db, recorded())
     approved(db, campaign_id)
@@ -152,6 +154,7 @@ def test_a_campaign_without_recordings_has_the_digest_that_it_always_had(db: Dat
     assert digest(db, campaign_id) == before
 
 
+@pytest.mark.longer
 @pytest.mark.parametrize("change", ["add", "remove"])
 def test_a_changed_recording_voids_the_approval(db: Database, change: str) -> None:
     campaign_id, run_id = spoken_run(db, recorded())
@@ -175,6 +178,7 @@ def test_who_hands_in_a_recording_does_not_approve_it(db: Database) -> None:
         db.write(approval.approve, campaign_id, Caller("speaker", "admin"))
 
 
+@pytest.mark.longer
 @pytest.mark.parametrize("column", ["wording", "sha256", "areas", "duration_ms", "language"])
 def test_a_row_that_is_altered_behind_loa_is_no_longer_what_was_approved(db: Database, column: str) -> None:
     campaign_id, run_id = spoken_run(db, recorded())
@@ -187,6 +191,7 @@ def test_a_row_that_is_altered_behind_loa_is_no_longer_what_was_approved(db: Dat
         db.read(carrier_orders.order, run_id)
 
 
+@pytest.mark.longer
 def test_a_run_that_calls_is_not_made_one_that_sends_behind_the_approval(db: Database) -> None:
     campaign_id, run_id = spoken_run(db, recorded())
     approved(db, campaign_id)
@@ -195,6 +200,7 @@ def test_a_run_that_calls_is_not_made_one_that_sends_behind_the_approval(db: Dat
         order(db, Verb.START, run_id, "operator")
 
 
+@pytest.mark.longer
 def test_other_sound_under_the_approved_hash_is_neither_started_nor_handed_out(db: Database) -> None:
     campaign_id, run_id = spoken_run(db, recorded())
     approved(db, campaign_id)
@@ -209,6 +215,7 @@ def test_other_sound_under_the_approved_hash_is_neither_started_nor_handed_out(d
 # ---- Start, and who hears what
 
 
+@pytest.mark.longer
 def test_a_run_that_calls_needs_a_recording_for_everybody(db: Database) -> None:
     campaign_id, _ = spoken_run(db)
     with pytest.raises(Conflict, match="no recording for all of its areas"):
@@ -220,6 +227,7 @@ def test_a_run_that_calls_needs_a_recording_for_everybody(db: Database) -> None:
     db.write(lifecycle.submit, campaign_id, "author")
 
 
+@pytest.mark.longer
 @pytest.mark.parametrize(
     "audience", [SPOKEN, Audience((), Basis.UNDIVIDED, 350_000, spoken=True), replace(SPOKEN, areas=("125",))]
 )
@@ -237,6 +245,7 @@ def test_a_recording_that_nobody_would_hear_is_not_submitted(db: Database, audie
     db.write(lifecycle.submit, campaign_id, "author")
 
 
+@pytest.mark.longer
 def test_a_run_that_calls_has_the_life_of_any_whose_carrier_sends(db: Database) -> None:
     campaign_id, run_id = spoken_run(db, recorded())
     with pytest.raises(Conflict, match="once it is approved"):
@@ -248,6 +257,7 @@ def test_a_run_that_calls_has_the_life_of_any_whose_carrier_sends(db: Database) 
     assert order(db, Verb.END, run_id, "operator") == RunState.SENT
 
 
+@pytest.mark.longer
 def test_a_budget_in_dong_does_not_keep_calls_from_beginning(db: Database) -> None:
     campaign_id = db.write(new_campaign, replace(DRAFT, budget_dong=1000))
     db.write(lifecycle.add_recording, campaign_id, recorded(), "author")
@@ -332,6 +342,7 @@ def test_a_campaign_that_answers_citizens_takes_no_recording(db: Database) -> No
         db.write(lifecycle.add_recording, campaign_id, recorded(), "author")
 
 
+@pytest.mark.longer
 def test_a_recording_of_another_campaign_is_not_found(db: Database) -> None:
     first, _ = spoken_run(db, recorded())
     second = db.write(new_campaign)

@@ -78,6 +78,7 @@ def test_letters_are_listed_page_by_page(client: Client) -> None:
     assert ([each["id"] for each in rest["items"]], rest["next"]) == ([4, 5], None)
 
 
+@pytest.mark.longer
 def test_a_letter_comes_back_as_it_was_given(client: Client) -> None:
     client.post("/v1/directives", json=LETTER)
     found = client.get("/v1/directives/1").json()
@@ -85,6 +86,7 @@ def test_a_letter_comes_back_as_it_was_given(client: Client) -> None:
     assert client.get("/v1/directives/2").status_code == 404
 
 
+@pytest.mark.longer
 @pytest.mark.parametrize(
     ("change", "status", "words"),
     [
@@ -184,6 +186,7 @@ def test_campaigns_are_listed_by_state(client: Client, db: Database) -> None:
     assert len(client.get("/v1/campaigns").json()["items"]) == 2
 
 
+@pytest.mark.longer
 def test_a_run_shows_its_progress_by_state(client: Client, db: Database) -> None:
     campaign_id, run_id = db.write(new_run, accepted=1000)
     key = {"campaign_id": campaign_id, "run_id": run_id, "batch_id": 1, "reason": 0}
@@ -253,6 +256,7 @@ def test_a_rate_over_http_changes_the_forecast(client: Client, db: Database) -> 
     assert client.get(f"{url}/forecast").json()["seconds"] == before["seconds"]
 
 
+@pytest.mark.longer
 def test_texts_show_what_each_form_costs(client: Client) -> None:
     listed = client.get("/v1/texts").json()
     one = client.get("/v1/texts/gia-danh-cong-an").json()

@@ -88,6 +88,7 @@ def test_an_order_that_makes_no_sense_is_refused(db: Database, before: str, verb
     assert orders(db) == 0
 
 
+@pytest.mark.longer
 def test_a_start_says_when_and_a_cancel_says_why(db: Database) -> None:
     run_id = approved(db)
     runs.order(db, Verb.START, run_id, "operator")
@@ -102,6 +103,7 @@ def test_a_start_needs_an_approval(db: Database) -> None:
         runs.order(db, Verb.START, run_id, "operator")
 
 
+@pytest.mark.longer
 def test_a_start_after_an_edit_is_refused(db: Database) -> None:
     run_id = approved(db)
     campaign = db.read(optimistic_lock.campaign, db.read(optimistic_lock.run, run_id).campaign_id)
@@ -110,6 +112,7 @@ def test_a_start_after_an_edit_is_refused(db: Database) -> None:
         runs.order(db, Verb.START, run_id, "operator")
 
 
+@pytest.mark.longer
 def test_a_start_after_the_window_is_refused(db: Database) -> None:
     campaign_id, run_id = db.write(new_run)
     db.write(lifecycle.submit, campaign_id, "author")
@@ -130,6 +133,7 @@ def test_an_order_wakes_whoever_waits(db: Database) -> None:
     assert woken.is_set()
 
 
+@pytest.mark.longer
 def test_an_order_over_a_run_that_has_moved_is_refused(db: Database) -> None:
     run_id = approved(db)
     seen = db.read(optimistic_lock.run, run_id)

@@ -180,6 +180,7 @@ def held(db: Database) -> Database:
     return db
 
 
+@pytest.mark.longer
 @other_by_hand
 @pytest.mark.parametrize(("words", "said"), LONG, ids=[f"{' '.join(w[:2])} {s.split()[0]}" for w, s in LONG])
 def test_what_is_too_long_is_refused_in_a_sentence(

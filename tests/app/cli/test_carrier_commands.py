@@ -87,6 +87,7 @@ def test_the_list_says_what_can_be_done_with_each_link(shell: Desk) -> None:
     assert "s3cr3t" not in "".join(table)
 
 
+@pytest.mark.longer
 def test_a_check_that_finds_all_well_ends_well(shell: Desk) -> None:
     with served(Smsc()) as centre, served(Vnpt(VnptBehaviour(adser_id="500"))) as simulated:
         shell.links(smpp_1=smpp(centre), api_1=vnpt(simulated))
@@ -126,6 +127,7 @@ def test_an_unknown_name_is_answered_with_those_there_are(shell: Desk) -> None:
         assert "loa carrier list" in refusal(shell, "test-send", "x", *SEND[2:])
 
 
+@pytest.mark.longer
 def test_a_test_message_is_sent_and_followed(shell: Desk) -> None:
     with served(Smsc()) as centre:
         shell.links(smpp_1=smpp(centre))
@@ -170,6 +172,7 @@ def test_what_may_not_be_sent_is_refused_in_words(shell: Desk, words: list[str],
         assert centre.report()["binds"] == 0
 
 
+@pytest.mark.longer
 def test_a_text_of_messages_goes_out_in_the_form_that_is_asked_for(shell: Desk) -> None:
     key = [*SEND[:5], "--text-key", "gia-danh-cong-an", "--wait", "5"]
     with served(Smsc()) as centre:
@@ -240,6 +243,7 @@ def test_links_without_figures_or_lists_say_so(shell: Desk) -> None:
         assert "has no list of failures" in refusal(shell, *list_)
 
 
+@pytest.mark.longer
 def test_a_carrier_that_can_not_be_read_is_a_sentence(shell: Desk) -> None:
     with served(Viettel(ViettelBehaviour(account="other:password"))) as soap:
         shell.links(soap_1=viettel(soap))

@@ -63,6 +63,7 @@ def test_a_halted_link_is_shown_and_resumed(shell: Shell) -> None:
     assert shell(link_commands.app, "resume", "1") == "Link 1 is running."
 
 
+@pytest.mark.longer
 def test_what_is_wrong_is_red_on_a_terminal_alone(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not in a pipe, nor for who wants no colours."""
     shown = partial(CliRunner().invoke, link_commands.app, ["list"], env=shell.env)
@@ -90,6 +91,7 @@ def test_an_unclear_choice_is_refused_in_words(shell: Shell, words: list[str]) -
         shell(unknown_commands.app, "resend", "1", *words)
 
 
+@pytest.mark.longer
 @pytest.mark.parametrize("order", ["resend", "write-off"])
 def test_an_order_that_moves_nothing_is_refused(shell: Shell, order: str) -> None:
     with pytest.raises(Invalid, match="Nothing of 4:4, 4:999999 is unknown in run 1"):
@@ -109,6 +111,7 @@ def test_sqlite_has_no_parts_that_run_apart(
     assert "`loa up`" in result.exception.detail
 
 
+@pytest.mark.longer
 def test_migrate_says_the_revision(shell: Shell) -> None:
     assert shell(loa, "migrate").startswith("The schema is at revision 0")
 

@@ -42,6 +42,7 @@ def test_a_list_of_an_unknown_carrier_is_refused_with_the_nearest_name(
 _LETTER = ("--issued-on", "2024-01-29", "--issuer", "CAT", "--subject", "Tet")
 
 
+@pytest.mark.longer
 @pytest.mark.parametrize("path", PATHS)
 def test_a_list_of_the_api_refuses_an_unknown_carrier(client: Client, path: str) -> None:
     answer = client.get(f"/v1/{path}?carrier=viettell")

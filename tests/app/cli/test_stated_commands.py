@@ -154,6 +154,7 @@ def test_addressees_are_described_report_and_are_listed(shell: Shell, tmp_path: 
         shell(addressee_commands.app, "report", "1", "Sở lạ", *what)
 
 
+@pytest.mark.longer
 def test_there_is_nothing_of_a_run_that_is_not_there(shell: Shell) -> None:
     for words in (("list", "9"), ("form", "9", "--out", "x.xlsx")):
         with pytest.raises(AppError):

@@ -140,6 +140,7 @@ def test_a_wrong_setting_is_refused_in_a_sentence_and_nothing_is_made(
     assert sorted(folder.rglob("*")) == before
 
 
+@pytest.mark.longer
 def test_all_that_is_wrong_is_said_at_once_fields_links_and_lines(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -130,6 +130,7 @@ def test_no_file_does_more_than_be_refused(rest: bytes, head: bytes) -> None:
     assert audio.SHORTEST_S * 1000 <= found.duration_ms <= audio.LONGEST_S * 1000
 
 
+@pytest.mark.longer
 @given(some.integers(0, len(wav(1)) - 1), some.integers(0, 255))
 def test_one_changed_byte_of_a_head_never_makes_another_length_of_a_wav(at: int, value: int) -> None:
     content = bytearray(wav(1.5))

@@ -338,6 +338,7 @@ def test_no_digest_key_id_time_or_amount_is_touched(seeded: bool) -> None:
     assert not touched, f"seed {seed}: {touched[:9]}"
 
 
+@pytest.mark.longer
 @pytest.mark.parametrize(
     "piece", ["0 8 4 ", "0912345678a ", "84.200.123.101 ", "0" * 9, "+84", "(0)(", "0912-3456-8412-"]
 )

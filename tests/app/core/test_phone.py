@@ -164,6 +164,7 @@ def _is_mobile(raw: str) -> bool:
     return mobile and phonenumbers.is_valid_number(number)
 
 
+@pytest.mark.longer
 def test_the_oracle_and_we_differ_only_where_no_ordinary_subscriber_is() -> None:
     prefixes = range(100, 1000)
     theirs = {p for p in prefixes if _is_mobile(f"0{p}123456")}
@@ -184,6 +185,7 @@ def test_the_oracle_does_not_know_old_numbers() -> None:
     assert not phonenumbers.is_valid_number(phonenumbers.parse("01691234567", "VN"))
 
 
+@pytest.mark.longer
 @given(st.integers(0, 10**9 - 1), st.sampled_from(["0{}", "84{}", "+84{}", "0084{}", "{}", "+84 0{}"]))
 def test_a_number_means_the_same_in_every_spelling(national: int, spelling: str) -> None:
     digits = f"{national:09d}"

@@ -189,6 +189,7 @@ async def test_a_transaction_cut_in_the_middle_is_away_and_not_committed(new_pos
     db.close()
 
 
+@pytest.mark.longer
 def test_a_writer_that_falls_silent_lets_others_go_on(new_postgresql_url: str) -> None:
     """A host without power or cable: the server hears nothing from it, and frees its rows in seconds."""
     silent, other = Database(new_postgresql_url), Database(new_postgresql_url)
@@ -225,6 +226,7 @@ def test_an_error_of_the_driver_itself_is_away_as_well() -> None:
         raise PoolTimeout
 
 
+@pytest.mark.longer
 async def test_the_listener_comes_back_after_its_connection_is_cut(new_postgresql_url: str) -> None:
     db, heard = Database(new_postgresql_url), threading.Event()
     db.on_wake(heard.set)
@@ -268,6 +270,7 @@ def test_a_moment_to_come_is_not_settled(db: Database) -> None:
     assert db.settle(1000) == 1000
 
 
+@pytest.mark.longer
 def test_a_lock_in_the_way_is_no_outage(new_postgresql_url: str) -> None:
     """It is waited for, and nobody is told meanwhile that the database is away."""
     db = Database(new_postgresql_url)

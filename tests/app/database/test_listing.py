@@ -66,6 +66,7 @@ def test_each_row_comes_once_in_every_order_and_in_parts_of_any_size(letters: Da
             assert found == (wanted if order or not dated else sorted(wanted, reverse=True))
 
 
+@pytest.mark.longer
 def test_rows_that_come_and_go_meanwhile_move_no_others(letters: Database) -> None:
     first = read(letters, ListRequest())
     letters.write(fill, 5, "later ")
@@ -118,6 +119,7 @@ def test_rows_are_counted_up_to_a_bound(letters: Database, monkeypatch: pytest.M
     assert read(letters, ListRequest()).total == 21
 
 
+@pytest.mark.longer
 def test_a_far_part_is_read_by_its_key(letters: Database) -> None:
     """No row before the place is read: the plan begins at it, in the order of the list."""
     asked: list[tuple[str, object]] = []

@@ -69,6 +69,7 @@ async def test_a_link_that_meets_a_damaged_page_ends_in_a_sentence_and_has_sent_
     assert carrier.copies == {}
 
 
+@pytest.mark.longer
 def test_nothing_is_written_once_damage_was_met_and_what_can_be_read_is(world: World) -> None:
     with pytest.raises(Damaged, match=MALFORMED):
         world.db.read(lambda c: c.execute(select(func.sum(deliveries.c.parts))).scalar_one())
@@ -77,6 +78,7 @@ def test_nothing_is_written_once_damage_was_met_and_what_can_be_read_is(world: W
     assert world.db.read(lambda c: c.execute(select(campaigns.c.name)).scalar_one()) == "Tet"
 
 
+@pytest.mark.longer
 def test_a_start_after_it_is_refused_until_a_sound_file_is_in_its_place(
     world: World, file: Path, database_url: str
 ) -> None:
@@ -97,6 +99,7 @@ def test_a_start_after_it_is_refused_until_a_sound_file_is_in_its_place(
         good.soundness.look(good.read)  # the mark is gone: no start reads the whole file for nothing
 
 
+@pytest.mark.longer
 def test_the_doctor_reads_every_page(world: World, file: Path) -> None:
     world.db.close()
     found = look(file)
@@ -115,6 +118,7 @@ def test_a_file_that_is_no_ledger_at_all_is_refused_in_words(file: Path, databas
         db.read(lambda c: c.execute(text("SELECT 1 FROM runs")))
 
 
+@pytest.mark.longer
 def test_a_command_says_it_in_one_sentence(world: World, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     world.db.close()
     monkeypatch.setenv("LOA_DATA", str(file.parent))

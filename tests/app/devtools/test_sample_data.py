@@ -38,6 +38,7 @@ def test_carriers_faults_and_repeats_are_in_proportion(tmp_path: Path) -> None:
     assert {bad[2] for each in found.values() for bad in each.bad} == {*REASONS, "repeated"}
 
 
+@pytest.mark.longer
 def test_the_areas_are_known_and_nobody_has_a_language(tmp_path: Path) -> None:
     for carrier, path in write_sample(tmp_path, 2000, seed=1).items():
         sifter = RowParser(1, carrier)

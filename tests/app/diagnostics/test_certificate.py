@@ -19,6 +19,7 @@ def settings(folder: Path, *names: str, **more: object) -> Settings:
     return Settings(public_hosts=names, **files, **more)  # type: ignore[arg-type]
 
 
+@pytest.mark.longer
 def test_one_of_an_authority_for_our_name_and_long_enough_is_good(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

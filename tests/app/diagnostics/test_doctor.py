@@ -102,6 +102,7 @@ def test_a_run_that_was_stopped_is_named_until_somebody_has_decided(db: Database
     assert any("the settings of a link" in each for each in bad(list(ledger(settings))))
 
 
+@pytest.mark.longer
 def test_a_server_that_may_lose_what_was_committed_is_named(new_postgresql_url: str, tmp_path: Path) -> None:
     db = Database(new_postgresql_url)
     settings = settings_of(db, tmp_path)
@@ -137,6 +138,7 @@ def test_second_factors_want_a_key_and_to_be_sealed_with_it(db: Database, tmp_pa
     assert any("`loa user reseal`" in each for each in bad(list(ledger(keyed))))
 
 
+@pytest.mark.longer
 def test_a_clock_that_was_set_back_is_noticed(db: Database, tmp_path: Path) -> None:
     row = {"id": 1, "at": 9_999_999_999_999, "who": "a", "action": "b", "subject": "c", "detail": {}}
     db.write(lambda c: c.execute(insert(acts).values(row | {"hash": "h"})))
@@ -278,6 +280,7 @@ def test_a_ledger_of_a_newer_program_has_the_remedy_of_one(tmp_path: Path) -> No
     assert not any("Run `loa migrate`" in each for each in said)
 
 
+@pytest.mark.longer
 def test_the_command_says_it_and_exits_with_1(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOA_DATA", str(tmp_path))
     monkeypatch.setenv("LOA_CONFIG", "")

@@ -17,6 +17,7 @@ from tests.app.api.served import served
 from tests.certificates import self_signed
 
 
+@pytest.mark.longer
 @pytest.mark.parametrize("tls", [False, True])
 @pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
 def test_it_is_alive_while_it_answers_under_whatever_certificate(

@@ -174,6 +174,7 @@ async def test_a_lost_answer_is_perhaps_taken_and_asked_about(db: Database) -> N
     assert said[2].startswith("Handed to the operator")
 
 
+@pytest.mark.longer
 async def test_a_message_that_fails_later_is_not_good(db: Database) -> None:
     async with Smsc(SmscBehaviour(outcomes="UNDELIV/001=1")) as centre:
         told, said = await try_out(db, smpp_link(centre))

@@ -92,6 +92,7 @@ def test_a_field_writes_no_lines_of_the_mail_and_no_second_full_stop(db: Databas
             assert any("về việc “a b”" in line for line in lines)
 
 
+@pytest.mark.longer
 @pytest.mark.parametrize(
     ("before", "days"),
     [
@@ -114,6 +115,7 @@ def test_a_reminder_has_its_day(db: Database, before: timedelta, days: int | Non
     assert {key.split("/")[3] for key in keys} == ({str(days)} if days is not None else set())
 
 
+@pytest.mark.longer
 @pytest.mark.parametrize("late", [timedelta(0), timedelta(minutes=1), timedelta(hours=8)])
 @pytest.mark.parametrize("day", [7, 3, -3])
 def test_mail_and_event_say_the_same_number_of_days(db: Database, day: int, late: timedelta) -> None:
@@ -141,6 +143,7 @@ def test_another_deadline_is_reminded_of_anew_and_past_reports_go_by_the_one_bef
     assert not again & keys
 
 
+@pytest.mark.longer
 def test_the_settings_choose_the_days(db: Database) -> None:
     letter(db)
     only = settings(reminder_days=(5,))
@@ -149,6 +152,7 @@ def test_the_settings_choose_the_days(db: Database) -> None:
     assert due(db, DEADLINE - timedelta(days=5), settings(reminder_days=())) == []
 
 
+@pytest.mark.longer
 def test_an_addressee_has_one_mail_for_all_that_it_lacks(db: Database) -> None:
     letter(db)
     again = "UPDATE addressees SET email = 'same@x.example'"

@@ -55,6 +55,7 @@ def test_what_is_missing_is_named_with_whom_to_ask(db: Database) -> None:
     assert not any(each.late for each in found.missing)
 
 
+@pytest.mark.longer
 def test_a_carrier_that_the_letter_names_twice_is_missed_under_both_names(db: Database) -> None:
     letter(db)
     for name, carrier in (("Viettel Sơn La", "viettel"), ("MobiFone Sơn La", "mobifone")):
@@ -64,6 +65,7 @@ def test_a_carrier_that_the_letter_names_twice_is_missed_under_both_names(db: Da
     assert named == ["Viettel", "Viettel Sơn La", "MobiFone", "MobiFone Sơn La", "Sở Tư pháp"]
 
 
+@pytest.mark.longer
 def test_after_the_deadline_everything_missing_is_late(db: Database) -> None:
     letter(db)
     found = looked(db, hours=-30)
@@ -72,6 +74,7 @@ def test_after_the_deadline_everything_missing_is_late(db: Database) -> None:
     assert [(run.carrier, run.in_time) for run in found.runs] == [("vnpt", True), ("viettel", False)]
 
 
+@pytest.mark.longer
 def test_a_statement_in_time_completes_a_held_run(db: Database) -> None:
     letter(db)
     state_run(db)
@@ -89,6 +92,7 @@ def test_a_statement_that_came_after_the_deadline_is_late(db: Database) -> None:
     assert looked(db, hours=-100).runs[1].in_time is False
 
 
+@pytest.mark.longer
 @pytest.mark.parametrize(
     ("state", "words"),
     [
@@ -162,6 +166,7 @@ def test_the_status_over_http_is_for_officers(client: Client, application: FastA
         assert operator.get("/v1/notices").status_code == 403
 
 
+@pytest.mark.longer
 def test_the_status_on_the_command_line(db: Database, database_url: str, tmp_path: Path) -> None:
     letter(db)
     db.close()
@@ -170,6 +175,7 @@ def test_the_status_on_the_command_line(db: Database, database_url: str, tmp_pat
     assert "- Sở Tư pháp: chưa báo cáo (quá hạn)" in said
 
 
+@pytest.mark.longer
 def test_a_status_asks_no_more_for_forty_runs_than_for_one(db: Database) -> None:
     """Each run was once asked for its statement by itself: 163 ms for a directive of 500 campaigns."""
 
@@ -201,6 +207,7 @@ def _asked(db: Database) -> int:
     return len(found)
 
 
+@pytest.mark.longer
 @pytest.mark.parametrize(
     ("changes", "in_time", "said"),
     [

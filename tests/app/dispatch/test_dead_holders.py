@@ -52,6 +52,7 @@ async def look(world: World) -> dict[int, int]:
     return world.states()
 
 
+@pytest.mark.longer
 @pytest.mark.parametrize("state", [RunState.PAUSED, RunState.RUNNING])
 async def test_what_a_dead_holder_had_reserved_is_unknown_and_the_rest_stays_queued(
     world: World, state: RunState
@@ -66,6 +67,7 @@ async def test_what_a_dead_holder_had_reserved_is_unknown_and_the_rest_stays_que
     assert await look(world) == {Q: 26, U: 4}  # once
 
 
+@pytest.mark.longer
 async def test_a_holder_that_was_only_slow_settles_its_own_and_sends_nothing_more(world: World) -> None:
     lease = reserved(world)
     become(world, RunState.PAUSED)
@@ -82,6 +84,7 @@ async def test_a_holder_that_was_only_slow_settles_its_own_and_sends_nothing_mor
     assert [item.seq for item in again.items] == [item.seq for item in lease.items[4:]]
 
 
+@pytest.mark.longer
 async def test_a_lease_that_has_just_ended_is_left_to_a_link(world: World) -> None:
     reserved(world)
     become(world, RunState.PAUSED)
@@ -97,6 +100,7 @@ async def test_a_run_that_is_closed_has_sweeps_of_its_own(world: World, state: R
     assert await look(world) == {Q: 30}
 
 
+@pytest.mark.longer
 async def test_who_holds_a_lease_keeps_it_and_who_reserved_nothing_leaves_nothing(world: World) -> None:
     lease = reserved(world)
     assert await look(world) == {Q: 30}
@@ -109,6 +113,7 @@ async def test_who_holds_a_lease_keeps_it_and_who_reserved_nothing_leaves_nothin
     assert owners == {"dead", None}
 
 
+@pytest.mark.longer
 async def test_a_halted_link_hides_nothing(world: World) -> None:
     reserved(world)
     world.db.write(lambda c: c.execute(update(links).values(state="halted")))

@@ -56,6 +56,7 @@ def state(db: Database) -> str:
     return str(db.read(lambda c: c.execute(select(runs.c.state)).scalar_one()))
 
 
+@pytest.mark.longer
 def test_what_was_imported_is_queued(db: Database, tmp_path: Path) -> None:
     started(db, tmp_path)
     query = select(batches.c.rows_sha256).order_by(batches.c.id)
@@ -131,6 +132,7 @@ def test_the_hash_of_the_rows_is_part_of_what_was_approved(
     db.close()
 
 
+@pytest.mark.longer
 def test_a_batch_from_before_is_bound_by_its_file_and_its_approval_holds(sqlite_url: str) -> None:
     db = Database(sqlite_url)
     world = build(db, 30)
@@ -143,6 +145,7 @@ def test_a_batch_from_before_is_bound_by_its_file_and_its_approval_holds(sqlite_
     db.close()
 
 
+@pytest.mark.longer
 def test_a_cancelled_run_is_counted_all_the_same(sqlite_url: str, tmp_path: Path) -> None:
     db = Database(sqlite_url)
     world = started(db, tmp_path)

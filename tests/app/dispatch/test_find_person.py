@@ -36,6 +36,7 @@ def phone(db: Database) -> str:
     return f"0{db.read(lambda c: c.execute(select(deliveries.c.phone).limit(1)).scalar_one()) - 84 * 10**9}"
 
 
+@pytest.mark.longer
 def test_a_person_is_found_with_text_link_state_and_reason(world: World, db: Database) -> None:
     number = phone(db)
     gone = {
@@ -85,6 +86,7 @@ def test_an_operator_finds_its_own_carrier_s_and_who_looks_is_noted(world: World
     assert all("*****" in act.subject and number[1:] not in act.subject for act in acts)
 
 
+@pytest.mark.longer
 def test_once_the_erasure_of_a_campaign_has_begun_nothing_of_it_is_shown(world: World, db: Database) -> None:
     number = phone(db)
     (one,) = db.write(find_person, number, ADMIN).deliveries
@@ -115,6 +117,7 @@ def test_who_guesses_numbers_is_stopped_by_the_minute_and_the_day(db: Database) 
     assert 3600 < (stopped.value.retry_after_s or 0) <= 23 * 3600
 
 
+@pytest.mark.longer
 def test_the_audit_can_be_asked_for_a_known_number_by_who_has_the_key(database_url: str) -> None:
     keyed = Database(database_url, keys=[b"k" * 32])
     keyed.write(find_person, "0911 000 019", ADMIN)
@@ -157,6 +160,7 @@ def test_it_is_found_by_the_index_of_each_campaign_and_never_by_reading_all(
     assert "Seq Scan on deliveries" not in found
 
 
+@pytest.mark.longer
 def test_the_number_is_in_the_body_alone_and_masked_in_the_answer(
     client: Client, world: World, db: Database
 ) -> None:

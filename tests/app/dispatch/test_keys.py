@@ -67,6 +67,7 @@ async def test_a_message_that_a_person_sends_again_says_so_and_has_another_name(
     assert world.delivery(2)["resends"] == 1
 
 
+@pytest.mark.longer
 async def test_the_network_that_a_refusal_names_is_kept(db: Database) -> None:
     world, carrier = ready(db, 2), PaperCarrier()
     carrier.answer = lambda _: Rejected("25", Reason.OTHER_NETWORK, "viettel")

@@ -78,6 +78,7 @@ def test_a_link_stands_as_the_best_of_its_processes(
     assert stand(db, world.link.id, *found).state is state
 
 
+@pytest.mark.longer
 def test_a_link_that_puts_off_everything_is_no_link_at_work_after_a_while(db: Database) -> None:
     world, here = build(db, 1), clock.monotonic()
     refusal = {"connected_since": here - 900, "refused_at": here - 1, "refusal": "0x58"}
@@ -96,6 +97,7 @@ def test_a_link_that_puts_off_everything_is_no_link_at_work_after_a_while(db: Da
     assert db.read(_standstills)["viettel"].state is LinkHealthState.REFUSING
 
 
+@pytest.mark.longer
 def test_a_link_that_waits_for_answers_says_since_when_and_is_written_once(db: Database) -> None:
     world, here = build(db, 1), clock.monotonic()
     waits = LinkHealth(connected_since=here - 900, answered_at=here - 12, waiting_since=here - 11)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from sqlalchemy import update
 
 from app.core import clock
@@ -19,6 +20,7 @@ def share(db: Database) -> float:
     return script.share
 
 
+@pytest.mark.longer
 def test_a_link_that_was_renamed_takes_no_part_of_a_run_s_own_rate(db: Database) -> None:
     world = build(db, 10)  # a link of 100 segments/s
     db.write(lambda c: c.execute(update(runs).values(segments_per_second=50)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from sqlalchemy import Connection, func, insert, select, update
 
 from app.core import clock
@@ -37,6 +38,7 @@ def looks(c: Connection) -> int:
     return int(c.scalar(select(func.count()).select_from(run_counts)) or 0)
 
 
+@pytest.mark.longer
 def test_the_rate_is_what_went_out_between_two_looks(db: Database) -> None:
     build(db, 3)
     db.write(sent, 100)
@@ -88,6 +90,7 @@ def test_looks_of_a_worker_that_is_gone_say_nothing(db: Database) -> None:
     assert db.read(looks) == 1  # what is too old is forgotten
 
 
+@pytest.mark.longer
 def test_an_hour_is_kept_by_one_look_a_minute(db: Database) -> None:
     build(db, 3)
     now = clock.now_ms() // SPAN_MS * SPAN_MS

@@ -248,6 +248,7 @@ def test_each_slice_looks_again_whether_it_may(db: Database, change: str) -> Non
     assert order_of(world) == ("chief", 200, 250)
 
 
+@pytest.mark.longer
 def test_a_run_that_is_cancelled_has_no_order_and_none_of_its_is_approved(db: Database) -> None:
     world = refused(db, 4)
     number = asked(world)

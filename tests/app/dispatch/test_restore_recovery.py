@@ -58,6 +58,7 @@ def put_back(world: World) -> None:
     world.db.write(lambda c: c.execute(update(kept).values(home="another")))
 
 
+@pytest.mark.longer
 def test_a_ledger_that_has_never_sent_is_at_home_and_stays_there(world: World) -> None:
     assert world.db.read(restore_recovery.moved, world.ledger) is False
     assert isinstance(claimed(world), run_content.ClaimedChunk)
@@ -92,6 +93,7 @@ def test_a_link_in_mid_chunk_is_granted_nothing_more_before_a_person_has_spoken(
     assert world.db.write(record, world.link, work.lease, [], rest, 30.0).go
 
 
+@pytest.mark.longer
 def test_of_two_who_were_given_one_attempt_only_the_present_owner_holds_the_chunk(world: World) -> None:
     """The failover lost the first one's claim, and a person trusted that nothing was lost."""
     claim, record = world.ledger.claim, world.ledger.record
@@ -143,6 +145,7 @@ def test_what_was_not_even_queued_may_have_been_sent_as_well(world: World, state
     assert world.db.read(lambda c: c.execute(select(run_batches.c.fanned_all)).scalar_one()) is True
 
 
+@pytest.mark.longer
 def test_a_run_that_was_planned_is_named_and_one_that_is_over_is_left_alone(world: World) -> None:
     world.db.write(lambda c: c.execute(update(runs).values(state=RunState.PLANNED.value)))
     assert world.db.read(restore_recovery.planned) == [world.run]
@@ -179,6 +182,7 @@ def test_what_was_rejected_before_the_database_was_put_back_is_in_no_order(
     assert world.states() == {DeliveryState.SUBMITTED: 5, DeliveryState.REJECTED: 15}
 
 
+@pytest.mark.longer
 def test_with_a_persons_word_that_nothing_is_lost_all_goes_on_where_it_stood(world: World) -> None:
     put_back(world)
     claimed(world)
@@ -296,6 +300,7 @@ def test_after_a_restore_nothing_is_started_or_sent_again_until_lists_are_entere
     assert unknown_decisions.resend(world.db, world.ledger, UnknownOrder(world.run, WHO)) == 20
 
 
+@pytest.mark.longer
 def test_a_restore_by_an_older_loa_and_a_failover_without_loss_ask_for_nothing(world: World) -> None:
     restore_recovery.doubt(world.db, world.ledger, WHO)
     world.db.write(lambda c: c.execute(update(audit).values(detail={})))

@@ -50,6 +50,7 @@ def send_all(world: World) -> None:
         world.db.write(world.ledger.release, lease, 0.0)
 
 
+@pytest.mark.longer
 def test_a_started_run_is_fanned_out_and_a_planned_one_is_not(db: Database) -> None:
     world = build(db, 25)
     set_run(db, state=RunState.PLANNED.value)
@@ -74,6 +75,7 @@ def test_a_run_is_sent_when_nothing_is_left_and_finished_when_nothing_is_open(db
     assert state(db) == RunState.FINISHED
 
 
+@pytest.mark.longer
 def test_a_run_whose_every_number_is_refused_is_finished(db: Database) -> None:
     world = build(db, 3)
     sweep(world)
@@ -103,6 +105,7 @@ def test_a_cancelled_run_waits_for_its_link_and_counts_everybody(db: Database) -
     world.check()
 
 
+@pytest.mark.longer
 def test_a_run_cancelled_before_its_start_counts_everybody_as_not_sent(db: Database) -> None:
     world = build(db, 30)
     set_run(db, state=RunState.CANCELLING.value, closing=int(NotSent.CANCELLED))
@@ -186,6 +189,7 @@ def test_a_run_whose_receipts_never_come_is_finished_and_a_later_one_still_count
     world.check()
 
 
+@pytest.mark.longer
 def test_a_message_that_is_still_queued_keeps_its_run_from_being_finished(db: Database) -> None:
     world = build(db, 5)
     sweep(world)

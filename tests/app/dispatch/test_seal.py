@@ -197,6 +197,7 @@ def test_what_is_not_tampered_with_is_sent(db: Database) -> None:
     assert [each.run_id for each in db.write(run_contents, "viettel", clock.now())] == [world.run]
 
 
+@pytest.mark.longer
 def test_a_run_that_its_carrier_sends_is_not_given_numbers_after_the_approval(db: Database) -> None:
     world = build(db, 30)
     db.write(lambda c: c.execute(delete(run_batches)))
@@ -210,6 +211,7 @@ def test_a_run_that_its_carrier_sends_is_not_given_numbers_after_the_approval(db
         db.write(act, Verb.RESUME, world.run, "operator")
 
 
+@pytest.mark.longer
 @on_sqlite
 def test_an_approval_of_before_runs_stood_in_it_still_holds(db: Database) -> None:
     world = build(db, 30)

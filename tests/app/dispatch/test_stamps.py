@@ -100,6 +100,7 @@ FORGED: dict[str, Callable[[Connection], Any]] = {
 }
 
 
+@pytest.mark.longer
 @other_by_hand
 @pytest.mark.parametrize("how", FORGED)
 def test_a_forged_approval_sends_nothing(keyed: Callable[..., Database], how: str) -> None:
@@ -125,6 +126,7 @@ def test_without_a_key_the_audit_is_still_asked(db: Database) -> None:
     )
 
 
+@pytest.mark.longer
 def test_an_approval_that_was_taken_back_is_none_though_its_row_be_removed(
     keyed: Callable[..., Database],
 ) -> None:
@@ -151,6 +153,7 @@ def test_the_key_is_changed_without_a_gap(keyed: Callable[..., Database]) -> Non
     assert [sends(keyed(*each)) for each in ((TWO, ONE), (TWO,), (ONE,))] == [True, True, False]
 
 
+@pytest.mark.longer
 def test_an_approval_of_before_the_key_goes_on_once_somebody_on_the_host_has_signed_it(
     db: Database, keyed: Callable[..., Database]
 ) -> None:
@@ -203,6 +206,7 @@ def test_a_delivery_that_is_altered_after_the_queueing_stops_its_run(db: Databas
     assert db.read(lambda c: c.execute(leased).scalar_one()) == 0
 
 
+@pytest.mark.longer
 @pytest.mark.parametrize("by_area", [{}, {"hmn": ["125"]}])
 def test_an_area_that_is_altered_in_list_and_message_alike_is_found_by_the_key(
     keyed: Callable[..., Database], by_area: dict[str, list[str]]
@@ -220,6 +224,7 @@ def test_an_area_that_is_altered_in_list_and_message_alike_is_found_by_the_key(
     assert db.read(approval_digest.is_altered, chunk)
 
 
+@pytest.mark.longer
 @pytest.mark.parametrize(("by_area", "altered"), [({}, False), ({"hmn": ["125"]}, True)])
 def test_a_stamp_of_before_areas_chose_texts_holds_where_they_choose_none(
     keyed: Callable[..., Database], by_area: dict[str, list[str]], altered: bool
@@ -266,6 +271,7 @@ def altered(c: Connection, action: str) -> None:
     c.execute(update(audit).where(audit.c.id == row.id).values(values))
 
 
+@pytest.mark.longer
 @pytest.mark.parametrize("seen", [True, False])
 def test_a_pause_that_is_made_another_act_in_the_middle_stays_a_pause(
     keyed: Callable[..., Database], seen: bool
@@ -285,6 +291,7 @@ def test_a_pause_that_is_made_another_act_in_the_middle_stays_a_pause(
     assert not db.write(approval_digest.is_ordered, world.run)
 
 
+@pytest.mark.longer
 def test_an_order_holds_while_others_act_and_until_the_next(keyed: Callable[..., Database]) -> None:
     db = keyed(ONE)
     world = started(db)

@@ -187,6 +187,7 @@ def test_a_person_lets_it_go_on_and_what_was_before_is_not_judged_again(db: Data
     assert len(run.acts()) == 2
 
 
+@pytest.mark.longer
 @on_sqlite
 def test_many_looks_at_once_pause_it_once(db: Database) -> None:
     run = Running(db, 500)
@@ -298,6 +299,7 @@ def counts(db: Database) -> Iterator[int]:
         yield db.read(lambda c, of=table: int(c.execute(select(func.count()).select_from(of)).scalar_one()))  # type: ignore[misc]
 
 
+@pytest.mark.longer
 def test_a_failure_that_turns_out_to_be_none_is_taken_back(db: Database) -> None:
     run = Running(db, 100)
     sent = run.second(taken)

@@ -31,6 +31,7 @@ def lost(db: Database, count: int = 4) -> World:
     return world
 
 
+@pytest.mark.longer
 def test_the_list_goes_page_by_page_in_order(db: Database) -> None:
     world = lost(db)
     first = db.read(unknown_decisions.listed, world.run, (0, 0), 3)
@@ -39,6 +40,7 @@ def test_the_list_goes_page_by_page_in_order(db: Database) -> None:
     assert [row.seq for row in rest] == [5]
 
 
+@pytest.mark.longer
 def test_sending_again_is_recorded_and_sets_the_run_going(db: Database) -> None:
     world = lost(db)
     assert (
@@ -54,6 +56,7 @@ def test_sending_again_is_recorded_and_sets_the_run_going(db: Database) -> None:
     world.check()
 
 
+@pytest.mark.longer
 def test_an_empty_choice_is_all_of_them(db: Database) -> None:
     world = lost(db)
     assert (
@@ -70,6 +73,7 @@ def test_a_cancelled_run_sends_nothing_again(db: Database) -> None:
         unknown_decisions.resend(db, world.ledger, unknown_decisions.UnknownOrder(world.run, "Lan"))
 
 
+@pytest.mark.longer
 def test_a_run_that_is_not_there_is_named(db: Database) -> None:
     world = lost(db)
     with pytest.raises(NotFound, match="run 99"):

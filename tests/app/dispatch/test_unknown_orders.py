@@ -71,6 +71,7 @@ def test_all_are_written_off_in_slices(db: Database) -> None:
     assert verify(db, world.ledger, world.campaign) == []
 
 
+@pytest.mark.longer
 def test_named_lines_are_decided_on_and_no_others(db: Database) -> None:
     world = all_lost(db, 40)
     lines = [(world.batch, 41), (world.batch, 2), (world.batch, 2), (world.batch, 99_999), (77, 3)]

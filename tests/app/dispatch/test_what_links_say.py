@@ -45,6 +45,7 @@ def sends(world: World) -> bool:
     return isinstance(world.db.write(claim, world.ledger, world.link, "link", 8.0), ClaimedChunk)
 
 
+@pytest.mark.longer
 def test_a_link_that_says_the_same_sends(db: Database) -> None:
     assert sends(ready(db))
 
@@ -57,6 +58,7 @@ def test_one_that_says_something_else_stops_the_run(db: Database) -> None:
     assert db.read(audit.acts, 0, 100)[-1].detail["why"] == "link"
 
 
+@pytest.mark.longer
 def test_a_second_link_of_the_same_settings_sends_beside_it(db: Database) -> None:
     world = ready(db)
     world.link = db.write(link_store.register, replace(FACTS, name="viettel-2"))
@@ -70,6 +72,7 @@ def test_what_is_written_in_the_row_of_a_link_afterwards_changes_nothing(db: Dat
     assert not sends(world)
 
 
+@pytest.mark.longer
 def test_it_goes_on_once_somebody_on_the_host_has_signed(db: Database) -> None:
     """Without a key nothing is stamped, so the test has one."""
     db.close()

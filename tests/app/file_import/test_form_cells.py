@@ -228,6 +228,7 @@ def test_formulas_that_share_a_short_one_are_read_as_each_stands(tmp_path: Path)
     assert [found["B1"].value, found["B3"].value] == ["=A1-C1", "=A3-C3"]
 
 
+@pytest.mark.longer
 def test_rows_that_are_missing_cost_nothing() -> None:
     """Some programs write a last row of every sheet; twenty million empty ones took seconds."""
     made, file = openpyxl.Workbook(), io.BytesIO()

@@ -237,6 +237,7 @@ def test_the_position_grows_to_the_size_of_the_file(tmp_path: Path) -> None:
     assert places[1] < places[-1] == file.stat().st_size
 
 
+@pytest.mark.longer
 @given(st.lists(st.text(st.sampled_from('0912,;"\n\r áđ'), max_size=12), max_size=30))
 def test_every_line_that_is_not_blank_gives_one_row_in_order(lines: list[str]) -> None:
     text = "\n".join(lines)

@@ -63,6 +63,7 @@ async def bound(smsc: Smsc, intake: InboundWriter, link: Link) -> AsyncIterator[
     await carrier.close()
 
 
+@pytest.mark.longer
 async def test_a_message_is_acknowledged_only_when_it_is_a_row(db: Database) -> None:
     world, seen = build(db, 1), list[tuple[bool, bool]]()
     async with taking(world, group=20) as intake:
@@ -184,6 +185,7 @@ async def test_what_has_piled_up_is_kept_in_few_commits_so_that_a_flood_ends(db:
     assert len({row.received_at for row in rows(db)}) == 1  # one commit has one time
 
 
+@pytest.mark.longer
 async def test_a_shortage_is_answered_for_now_over_the_wire_and_the_centre_brings_it_again(
     db: Database,
 ) -> None:
@@ -202,6 +204,7 @@ async def test_a_shortage_is_answered_for_now_over_the_wire_and_the_centre_bring
     assert len(rows(db)) == 10
 
 
+@pytest.mark.longer
 async def test_whatever_a_centre_sends_is_kept(db: Database) -> None:
     world = build(db, 1)
     odd = [

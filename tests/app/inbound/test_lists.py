@@ -60,6 +60,7 @@ def kept(db: Database) -> Database:
     return db
 
 
+@pytest.mark.longer
 def test_the_list_is_read_on_from_the_last_id(kept: Database, client: Client) -> None:
     found, after = [], 0
     while True:
@@ -100,6 +101,7 @@ def test_an_operator_sees_the_own_carriers_and_nobody_but_the_admin_the_others(
             assert other.get("/v1/inbound-messages").status_code == 403
 
 
+@pytest.mark.longer
 def test_the_command_lists_them_for_people_and_for_programs(database_url: str, tmp_path: Path) -> None:
     db = Database(database_url)
     fill(db)
@@ -133,6 +135,7 @@ def test_what_a_subscriber_writes_gives_the_terminal_no_orders(database_url: str
     assert [line for line in shown.splitlines() if line.startswith("issuer:")] == ["issuer: CAT"]
 
 
+@pytest.mark.longer
 def test_they_are_erased_so_many_days_after_they_came_with_a_certificate(kept: Database) -> None:
     assert erase(kept) == 0
     old = update(inbound_messages).where(inbound_messages.c.id <= 3)
@@ -148,6 +151,7 @@ def test_they_are_erased_so_many_days_after_they_came_with_a_certificate(kept: D
     assert erase(kept) == 0  # once a day
 
 
+@pytest.mark.longer
 def test_ids_go_on_after_an_erasure(kept: Database) -> None:
     """A reader that goes on after the last id that it has seen must not be given that id again."""
     kept.write(lambda c: c.execute(update(inbound_messages).values(received_at=T0)))

@@ -65,6 +65,7 @@ def sent(world: World) -> list[int]:
     return [item.seq for item in lease.items] if lease else []
 
 
+@pytest.mark.longer
 def test_an_answer_in_time_is_sent_and_one_too_late_is_not(db: Database) -> None:
     world = answering(db, 4)
     d, m = decided.c, inbound_messages.c

@@ -129,6 +129,7 @@ def test_what_is_over_stands_by_its_approval_and_what_is_alive_must_be_approved_
     assert not stands(world, alive=False)
 
 
+@pytest.mark.longer
 def test_answers_that_are_over_stand_by_what_their_text_once_was_approved_for(db: Database) -> None:
     world = build(db, 2)
     changed(world, answers_to="report")

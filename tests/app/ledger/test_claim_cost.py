@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from sqlalchemy import Connection, text
 
 from app.database.connection import Database
@@ -49,6 +50,7 @@ def test_the_next_chunk_is_found_by_the_index_in_its_order(db: Database) -> None
     assert "Seq Scan on chunks" not in found
 
 
+@pytest.mark.longer
 @on_sqlite
 def test_on_sqlite_a_claim_takes_as_many_steps_among_many_chunks_as_among_few(db: Database) -> None:
     world = build(db, 500)

@@ -105,6 +105,7 @@ def test_each_row_that_is_erased_is_counted_in_its_table(db: Database) -> None:
         assert gone[table.name] == there[table.name], table.name
 
 
+@pytest.mark.longer
 @on_sqlite
 @pytest.mark.parametrize("limit", [1, 100])
 def test_what_is_erased_is_written_over_in_the_file(db: Database, limit: int) -> None:

@@ -51,6 +51,7 @@ def test_two_answers_for_one_message_are_both_refused(world: World) -> None:
     assert untouched(world)
 
 
+@pytest.mark.longer
 def test_an_answer_for_a_message_of_another_chunk_is_refused(world: World) -> None:
     lease, other = claimed(world), claimed(world)
     with pytest.raises(Impossible, match=FOREIGN_RESULT):

@@ -79,6 +79,7 @@ def test_not_sent_of_an_earlier_sending_has_nothing_sent_again(db: Database) -> 
     assert verify(db, world.ledger, world.campaign) == []
 
 
+@pytest.mark.longer
 @pytest.mark.parametrize(
     "result", [Rejected("13", Reason.OTHER), Partial(("a", "b"), (1,), "13", Reason.OTHER)]
 )
@@ -93,6 +94,7 @@ def test_a_refusal_of_an_earlier_sending_says_nothing_of_the_later_one(
     world.check()
 
 
+@pytest.mark.longer
 def test_what_was_taken_stays_taken_whichever_sending_it_was(db: Database) -> None:
     world, frozen = sent_again_and_lost(db)
     late(world, frozen, Accepted(("first",)))
@@ -101,6 +103,7 @@ def test_what_was_taken_stays_taken_whichever_sending_it_was(db: Database) -> No
     world.check()
 
 
+@pytest.mark.longer
 def test_a_late_not_sent_that_is_said_twice_has_one_sending_more(db: Database) -> None:
     """The commit's answer was lost, so it is repeated after another holder has sent the message."""
     world, frozen = frozen_with(db, 2)
@@ -166,6 +169,7 @@ def test_a_finished_run_takes_nothing_back_into_its_queue(db: Database) -> None:
     assert world.states() == {U: 2} == world.tallied()
 
 
+@pytest.mark.longer
 def test_nothing_said_from_before_a_restore_has_anything_sent_again(db: Database) -> None:
     world, frozen = frozen_with(db, 2)
     db.write(world.ledger.doubt, world.run, world.link.id, 20)
@@ -199,6 +203,7 @@ def test_a_lost_answer_of_a_chunk_handed_back_is_unknown_and_the_run_goes_on(db:
     assert verify(db, world.ledger, world.campaign) == []
 
 
+@pytest.mark.longer
 def test_a_lost_answer_of_a_chunk_handed_back_is_not_called_not_sent(db: Database) -> None:
     world = lost_commit(db)
     assert db.write(world.ledger.close_unsent, world.run, NotSent.CANCELLED, 10).left == 0
@@ -253,6 +258,7 @@ def two_parts_of_which_one_has_failed(db: Database) -> World:
     return world
 
 
+@pytest.mark.longer
 def test_the_answer_to_one_whose_first_sending_failed_in_part_is_written(db: Database) -> None:
     world = two_parts_of_which_one_has_failed(db)
     again = world.claim()
@@ -268,6 +274,7 @@ def test_the_answer_to_one_whose_first_sending_failed_in_part_is_written(db: Dat
     world.check()
 
 
+@pytest.mark.longer
 def test_closing_one_whose_first_sending_failed_in_part_keeps_the_figures(db: Database) -> None:
     world = two_parts_of_which_one_has_failed(db)
     assert db.write(world.ledger.close_unsent, world.run, NotSent.CANCELLED, 10).left == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from sqlalchemy import insert, select, update
 
 from app.core import clock
@@ -35,6 +36,7 @@ def held(world: World, lease_s: float = 30.0) -> ChunkLease:
     return lease
 
 
+@pytest.mark.longer
 def test_a_lease_and_a_pause_last_as_long_as_was_asked(db: Database) -> None:
     world = build(db, 2)
     world.fan_out()
@@ -113,6 +115,7 @@ def test_a_chunk_that_was_taken_back_goes_on_where_its_holder_had_recorded(db: D
     assert [item.seq for item in heir.items] == [4]
 
 
+@pytest.mark.longer
 def test_a_chunk_whose_messages_were_all_answered_costs_nothing_more_after_a_backup(db: Database) -> None:
     world = budgeted(db, 5, 30)
     lease = in_budget(world, price=7)

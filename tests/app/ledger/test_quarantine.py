@@ -35,6 +35,7 @@ def done(world: World, reference: str, seconds: float, status: ReceiptStatus) ->
     return Arrival(world.link, Receipt(reference, None, status, ReceiptLevel.HANDSET, done_at=at))
 
 
+@pytest.mark.longer
 def test_an_unknown_is_settled_at_the_second_look_and_counted_as_found(db: Database) -> None:
     world = lost(db)
     strange = receipt(world.link, "x1", phone=FIRST_PHONE), receipt(world.link, "foreign")
@@ -119,6 +120,7 @@ def test_a_message_of_weeks_ago_is_looked_for_after_many_tries_alone(db: Databas
     assert world.delivery(2)["state"] == DeliveryState.DELIVERED
 
 
+@pytest.mark.longer
 def test_a_receipt_counts_its_tries_up_to_a_bound(db: Database) -> None:
     world = sent(db)
     db.write(world.ledger.apply, [receipt(world.link, "foreign")])

@@ -24,6 +24,7 @@ Q, S, U, N, X = (
 )
 
 
+@pytest.mark.longer
 def test_every_subscriber_becomes_one_delivery_in_chunks_that_cover_them(db: Database) -> None:
     world = build(db, 250)
     assert world.fan_out(limit=120) == 250
@@ -40,6 +41,7 @@ def test_fanning_out_twice_makes_nothing_twice(db: Database) -> None:
     assert world.states() == {Q: 30}
 
 
+@pytest.mark.longer
 def test_a_phone_of_another_batch_of_the_campaign_is_left_out_and_counted(db: Database) -> None:
     world = build(db, 10)
     world.fan_out()
@@ -120,6 +122,7 @@ def test_a_finished_chunk_is_not_given_out_again(db: Database) -> None:
     assert world.claim() is None
 
 
+@pytest.mark.longer
 def test_only_what_was_deferred_is_sent_in_the_next_pass(db: Database) -> None:
     world = build(db, 50)
     world.fan_out()
@@ -209,6 +212,7 @@ def test_what_a_dead_holder_declared_and_did_not_record_is_unknown_and_the_rest_
     world.check()
 
 
+@pytest.mark.longer
 def test_a_deferred_one_of_a_dead_holder_is_not_unknown(db: Database) -> None:
     world = build(db, 20)
     world.fan_out()
@@ -250,6 +254,7 @@ def test_the_late_results_of_a_lost_lease_settle_its_unknowns_and_declare_nothin
     world.check()
 
 
+@pytest.mark.longer
 def test_late_results_of_what_a_person_has_sent_again_change_nothing(db: Database) -> None:
     """With a receipt in quarantine that names one of their references; the worker lives on."""
     world = build(db, 10)
@@ -266,6 +271,7 @@ def test_late_results_of_what_a_person_has_sent_again_change_nothing(db: Databas
     world.check()
 
 
+@pytest.mark.longer
 def test_every_lease_can_be_ended_at_the_start(db: Database) -> None:
     world = build(db, 10)
     world.fan_out()
@@ -275,6 +281,7 @@ def test_every_lease_can_be_ended_at_the_start(db: Database) -> None:
     assert world.claim()
 
 
+@pytest.mark.longer
 def test_a_paused_run_grants_nothing_more(db: Database) -> None:
     world = build(db, 10)
     world.fan_out()
@@ -353,6 +360,7 @@ def test_a_clock_that_is_set_back_does_not_hold_the_link_up_for_as_long(db: Data
     assert again.start - grant.start == pytest.approx(1.0, abs=0.5)
 
 
+@pytest.mark.longer
 def test_closing_a_run_counts_what_was_not_sent(db: Database) -> None:
     world = build(db, 250)
     world.fan_out()
@@ -366,6 +374,7 @@ def test_closing_a_run_counts_what_was_not_sent(db: Database) -> None:
     world.check()
 
 
+@pytest.mark.longer
 def test_closing_a_dead_holders_chunk_leaves_its_unknowns_unknown(db: Database) -> None:
     world = build(db, 50)
     world.fan_out()

@@ -112,6 +112,7 @@ def test_a_listed_reference_with_a_strange_phone_is_nobodys(db: Database) -> Non
     assert world.states() == {int(SUBMITTED): 3}
 
 
+@pytest.mark.longer
 def test_a_receipt_without_a_reference_is_matched_by_its_phone(db: Database) -> None:
     world = sent(db, Accepted())
     assert apply(world, said(world), said(world, BAD, phone=FIRST_PHONE + 1, minutes=None)) == (2, 2, 0)
@@ -120,12 +121,14 @@ def test_a_receipt_without_a_reference_is_matched_by_its_phone(db: Database) -> 
     world.check()
 
 
+@pytest.mark.longer
 def test_a_carriers_own_id_that_we_were_never_told_is_matched_by_the_phone(db: Database) -> None:
     world = sent(db, Accepted())
     assert apply(world, said(world, reference="theirs-1")) == (1, 1, 0)
     assert state(world) == DELIVERED
 
 
+@pytest.mark.longer
 def test_but_not_where_we_know_the_ids_of_the_messages(db: Database) -> None:
     world = sent(db, Accepted(("ours",)))
     assert apply(world, said(world, reference="theirs-1")) == (0, 0, 1)
@@ -169,6 +172,7 @@ def test_a_link_with_one_receipt_for_a_message_expects_one_of_an_unknown_message
     assert (world.delivery(3)["state"], world.delivery(3)["parts"]) == (UNKNOWN, 1)
 
 
+@pytest.mark.longer
 @pytest.mark.parametrize("result", [Unknown("lost"), Unknown("lost", ("ours",))], ids=["bare", "named"])
 def test_an_unknown_message_that_is_on_its_way_was_taken(db: Database, result: SubmitResult) -> None:
     world = sent(db, result)
@@ -179,6 +183,7 @@ def test_an_unknown_message_that_is_on_its_way_was_taken(db: Database, result: S
     world.check()
 
 
+@pytest.mark.longer
 def test_a_message_of_a_dead_process_is_settled_and_says_whence_it_is_known(db: Database) -> None:
     world = sent(db, Unknown("lost"))
     db.write(lambda c: c.execute(submissions.delete()))
@@ -237,6 +242,7 @@ def test_of_two_that_wait_neither_is_guessed(db: Database) -> None:
     assert count(db, quarantine) == 1
 
 
+@pytest.mark.longer
 def test_without_a_time_a_repetition_is_not_taken_for_the_next_round(db: Database) -> None:
     world = sent(db, Accepted())
     assert apply(world, said(world, minutes=None)) == (1, 1, 0)
@@ -256,6 +262,7 @@ def test_what_was_refused_or_sent_weeks_ago_is_not_meant(db: Database) -> None:
     assert state(second) == SUBMITTED
 
 
+@pytest.mark.longer
 def test_another_carriers_receipt_moves_nothing(db: Database) -> None:
     world = sent(db, Accepted())
     other = type(world.link)(99, "vnpt-1", "vnpt", 99)
@@ -271,6 +278,7 @@ def finish(world: World) -> None:
     world.db.write(lambda c: c.execute(done))
 
 
+@pytest.mark.longer
 def test_a_receipt_of_a_campaign_that_is_over_is_found_beside_those_under_way(db: Database) -> None:
     over = sent(db, Accepted(("old",)))
     finish(over)
@@ -343,6 +351,7 @@ def _looked_at(connection: Connection, world: World) -> int:
     return int(connection.exec_driver_sql(counted, name).scalar_one())
 
 
+@pytest.mark.longer
 def test_an_early_receipt_waits_until_its_message_is_recorded(db: Database) -> None:
     world = build(db, 3)
     world.fan_out()
@@ -354,6 +363,7 @@ def test_an_early_receipt_waits_until_its_message_is_recorded(db: Database) -> N
     world.check()
 
 
+@pytest.mark.longer
 def test_a_receipt_about_a_named_delivery_goes_there_whatever_else_fits(db: Database) -> None:
     world = sent(db, Accepted(("m",)))
     second = again(world, Accepted(("m",)))

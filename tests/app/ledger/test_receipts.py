@@ -177,6 +177,7 @@ def test_a_message_with_a_refused_part_is_never_delivered(db: Database) -> None:
     world.check()
 
 
+@pytest.mark.longer
 def test_a_correction_after_delivery_is_kept_and_takes_nothing_back(db: Database) -> None:
     world = sent(db)
     for status in (GOOD, BAD, ON_ITS_WAY):

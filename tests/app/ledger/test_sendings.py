@@ -53,6 +53,7 @@ def test_one_part_on_its_way_is_not_the_whole_message(db: Database) -> None:
     assert verify(db, world.ledger) == []
 
 
+@pytest.mark.longer
 def test_a_part_delivered_and_the_other_on_its_way_were_taken(db: Database) -> None:
     world = sent(db, Unknown("no answer", ("a", "b")), count=1)
     apply(world, said(world, "b", ON_ITS_WAY))
@@ -277,6 +278,7 @@ def by(link: Link, world: World, reference: str, place: int) -> Arrival:
     return said(world, reference, phone=FIRST_PHONE + place)._replace(link=link)
 
 
+@pytest.mark.longer
 def test_a_mended_receipt_group_holds_for_what_was_sent_and_received_before(db: Database) -> None:
     first, second = link(db, "viettel-a"), link(db, "viettel-b")
     world = sent_over(db, second)
@@ -287,6 +289,7 @@ def test_a_mended_receipt_group_holds_for_what_was_sent_and_received_before(db: 
     assert world.states() == {int(DELIVERED): 4}
 
 
+@pytest.mark.longer
 def test_what_a_link_sent_under_its_old_name_is_found_under_the_new_one(db: Database) -> None:
     old = link(db, "viettel-a", account="smpp loa@smsc.viettel:2775")
     world = sent_over(db, old)
@@ -296,6 +299,7 @@ def test_what_a_link_sent_under_its_old_name_is_found_under_the_new_one(db: Data
     assert apply(world, *[by(new, world, f"m{n + 2}", n) for n in range(4)]) == (4, 4, 0)
 
 
+@pytest.mark.longer
 def test_an_unknown_message_of_the_old_name_is_settled_over_the_new_one(db: Database) -> None:
     old = link(db, "viettel-a", account="smpp loa@smsc.viettel:2775")
     world = build(db, 1)

@@ -48,6 +48,7 @@ def test_of_a_run_of_which_nothing_is_known_to_have_arrived_what_was_handed_over
     assert db.read(tallies.none_sent, []) == {}
 
 
+@pytest.mark.longer
 def test_the_tallies_are_folded_once_and_only_where_there_is_something_new(db: Database) -> None:
     world = build(db, 4)
     assert not db.read(world.ledger.to_fold)

@@ -85,6 +85,7 @@ def test_a_refusal_is_sent_again_by_its_reason_and_time_and_keeps_no_fault(db: D
     assert claimed(world) == {(world.batch, 6)}
 
 
+@pytest.mark.longer
 def test_what_a_carriers_trouble_had_refused_has_all_its_tries_again(db: Database) -> None:
     world = build(db, 1)
     world.fan_out()

@@ -82,6 +82,7 @@ def test_a_run_that_has_paused_itself_is_told_by_webhook_and_mail(db: Database) 
     assert len(db.read(events.happened, for_mail, clock.now())) == 4
 
 
+@pytest.mark.longer
 def test_only_what_an_endpoint_wants_is_told_and_old_news_is_none(db: Database) -> None:
     world = run_of(db, started_at=clock.now_ms())
     link_rows_halt(db, world)
@@ -138,6 +139,7 @@ async def test_the_herald_brings_them_to_a_real_endpoint_once_and_again_when_ask
         db.write(outbox.replay, 999, "Lan")
 
 
+@pytest.mark.longer
 def test_all_that_failed_to_one_receiver_is_sent_again_by_one_order(db: Database) -> None:
     of = outbox.NotificationChannel.WEBHOOK
     db.write(outbox.put, [outbox.Notice(f"{name}/{n}", "x", of, name, {}) for name in "ab" for n in range(2)])

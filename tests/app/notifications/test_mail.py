@@ -41,6 +41,7 @@ def settings(port: int, **more: object) -> MailSettings:
     return MailSettings.model_validate(base | more)
 
 
+@pytest.mark.longer
 def test_a_message_arrives_as_it_was_written() -> None:
     with smtp_server() as (post, port):
         assert mail.send(settings(port), NOTICE) == Sent()
@@ -68,6 +69,7 @@ def test_no_blank_of_a_subject_is_lost(number: str) -> None:
     assert max(map(len, raw.split(b"\n"))) <= 78
 
 
+@pytest.mark.longer
 def test_what_the_server_says_is_told_without_numbers_and_with_the_id_of_its_journal() -> None:
     with smtp_server() as (post, port):
         post.data = "550 5.7.1 4f0143856475b77: 0912 345 678 is blocked " + "x" * 270 + " 0912345678"
@@ -101,6 +103,7 @@ def test_what_the_server_answers_decides(where: str, answer: str, outcome: type)
     assert "0912345678" not in str(found)
 
 
+@pytest.mark.longer
 def test_a_login_is_made_and_a_refused_one_is_tried_again_later() -> None:
     with smtp_server(auth=True) as (post, port):
         right = settings(port, username="loa", password="right")
@@ -112,6 +115,7 @@ def test_a_login_is_made_and_a_refused_one_is_tried_again_later() -> None:
     assert "hunter2" not in wrong.reason
 
 
+@pytest.mark.longer
 def test_a_server_without_encryption_gets_nothing_when_it_is_asked_for() -> None:
     with smtp_server() as (post, port):
         found = mail.send(settings(port, security="starttls"), NOTICE)

@@ -42,6 +42,7 @@ def test_the_same_key_is_put_in_once(db: Database) -> None:
     assert db.write(outbox.put, [notice(), notice("c")]) == 1
 
 
+@pytest.mark.longer
 def test_a_notice_is_taken_by_one_and_comes_back_when_its_holder_is_dead(db: Database) -> None:
     db.write(outbox.put, [notice()])
     first = db.write(outbox.take, "one")

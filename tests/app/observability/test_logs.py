@@ -139,6 +139,7 @@ def test_the_level_is_the_setting_s(level: str, lines: int) -> None:
     assert len(stream.getvalue().splitlines()) == lines
 
 
+@pytest.mark.longer
 def test_requests_are_logged_with_their_id_and_without_what_is_private(
     stranger: Client, db: Database
 ) -> None:

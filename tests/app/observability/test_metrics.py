@@ -67,6 +67,7 @@ def fill(connection: Connection) -> None:
     connection.execute(insert(quarantine).values(receipt | {"status": "delivered"}))
 
 
+@pytest.mark.longer
 def test_gauges_are_read_from_the_tables_at_the_scrape(stranger: Client, db: Database) -> None:
     db.write(fill)
     response = stranger.get("/metrics")
@@ -90,6 +91,7 @@ def test_gauges_are_read_from_the_tables_at_the_scrape(stranger: Client, db: Dat
     assert figures(stranger.get("/metrics").text)["loa_link_running['vnpt', 'vnpt-2']"] == 1
 
 
+@pytest.mark.longer
 @pytest.mark.parametrize("name", ["phone", "84912000001"])
 def test_no_phone_number_is_a_figure(stranger: Client, db: Database, name: str) -> None:
     db.write(fill)

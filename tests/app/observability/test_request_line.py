@@ -75,6 +75,7 @@ def test_who_captures_logs_gets_the_line_too() -> None:
     assert found == [{**FIELDS[0], "event": "request", "log_level": "info"}]
 
 
+@pytest.mark.longer
 @given(st.text("0123456789abcdef", min_size=32, max_size=32))
 def test_a_hexadecimal_id_is_never_a_number(said: str) -> None:
     assert logs.mask_text(said) == said

@@ -107,6 +107,7 @@ def test_each_line_goes_by_tls_as_it_is_on_stderr_with_time_level_and_process(tm
     server.stop()
 
 
+@pytest.mark.longer
 @pytest.mark.usefixtures("restored")
 def test_a_server_whose_certificate_nobody_vouches_for_is_told_nothing(tmp_path: Path) -> None:
     self_signed(tmp_path)

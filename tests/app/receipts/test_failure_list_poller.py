@@ -109,12 +109,14 @@ async def test_a_handset_receipt_is_stronger_than_the_list(db: Database) -> None
     assert world.states() == {D: 1}
 
 
+@pytest.mark.longer
 async def test_others_messages_under_the_same_sender_are_counted_and_left_alone(db: Database) -> None:
     world = sent(db, [taken("a")])
     assert await tell(world, entry(0), entry(7000)) == FailureListCounts(entries=2, new=1, foreign=1)
     assert db.read(lambda c: c.execute(select(func.count()).select_from(quarantine)).scalar_one()) == 0
 
 
+@pytest.mark.longer
 async def test_a_message_of_a_later_day_is_not_meant(db: Database) -> None:
     world = sent(db, [taken("a")])
     assert (await tell(world, entry(0), day=today() - timedelta(days=1))).foreign == 1

@@ -111,6 +111,7 @@ async def test_what_its_adapter_can_t_have_meant_stops_nobody_else_s_receipts(db
     await working
 
 
+@pytest.mark.longer
 async def test_its_own_webhook_and_a_configured_one_exclude_each_other(db: Database) -> None:
     own = settings(webhook={"token": "path-token-0123456"})
     worker = Worker(db, build(db, 1).ledger, own, Metrics())

@@ -267,6 +267,7 @@ async def test_a_fault_within_is_answered_and_logged_alike(db: Database, error: 
     assert found[0][0] >= 400
 
 
+@pytest.mark.longer
 async def test_other_routes_of_the_same_beginning_are_the_framework_s(db: Database) -> None:
     world = sent(db, 1)
     app, _ = made(db, world, settings_of(), plain=True)
@@ -276,6 +277,7 @@ async def test_other_routes_of_the_same_beginning_are_the_framework_s(db: Databa
         assert (await http.get("/webhooks/viettel/a/b/c")).json() == {"here": True}
 
 
+@pytest.mark.longer
 @pytest.mark.parametrize("plain", [True, False])
 async def test_a_token_in_the_query_opens_nothing(db: Database, plain: bool) -> None:
     """Aggregators append fields to addresses, and proxies write queries down (decision 25)."""

@@ -51,6 +51,7 @@ def read(db: Database, size: int, carrier: str | None = None) -> list[receipt_lo
     return found
 
 
+@pytest.mark.longer
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 50])
 def test_every_receipt_is_there_once_the_newest_first_however_it_is_paged(links: Database, size: int) -> None:
     def work(c: Connection) -> None:
@@ -66,6 +67,7 @@ def test_every_receipt_is_there_once_the_newest_first_however_it_is_paged(links:
     assert len(read(links, size, "viettel")) == 12
 
 
+@pytest.mark.longer
 def test_what_is_in_quarantine_says_why(links: Database) -> None:
     def work(c: Connection) -> None:
         lost = {"link_id": 1, "received_at": 1, "try_at": 5000, "tries": 2} | SAID

@@ -49,6 +49,7 @@ async def test_a_receipt_is_acknowledged_only_when_it_is_committed(db: Database)
     world.check()
 
 
+@pytest.mark.longer
 async def test_what_was_taken_is_committed_even_while_the_door_closes(db: Database) -> None:
     world = sent(db, 5)
     inbox = Inbox(db, world.ledger, Metrics(), wait_s=10.0)

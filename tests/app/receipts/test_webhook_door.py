@@ -50,6 +50,7 @@ def text_of(answer: Any) -> dict[str, Any]:
     return {name: value for name, value in answer.json().items() if name != "request_id"}
 
 
+@pytest.mark.longer
 async def test_a_forged_call_is_refused_counted_and_changes_nothing(db: Database) -> None:
     world = sent(db, 1)
     async with door(db, world) as there:
@@ -60,6 +61,7 @@ async def test_a_forged_call_is_refused_counted_and_changes_nothing(db: Database
     assert kept(db) == (0, 0)
 
 
+@pytest.mark.longer
 async def test_nobody_learns_which_links_there_are(db: Database) -> None:
     world = sent(db, 1)
     paths = [DOOR, f"/webhooks/viettel/other/{TOKEN}", f"/webhooks/vnpt/viettel-1/{TOKEN}", "/webhooks/x/y/z"]
@@ -70,6 +72,7 @@ async def test_nobody_learns_which_links_there_are(db: Database) -> None:
     assert all(set(answer.headers) == set(answers[0].headers) for answer in answers)
 
 
+@pytest.mark.longer
 async def test_a_stranger_s_body_is_not_even_looked_at(db: Database) -> None:
     world = sent(db, 1)
     async with door(db, world) as there:
@@ -244,6 +247,7 @@ async def test_a_body_beyond_the_limit_is_refused_as_it_comes_in(db: Database) -
         assert (await there.http.post(f"{DOOR}/{TOKEN}", content=BODY)).content == ACKNOWLEDGED
 
 
+@pytest.mark.longer
 async def test_webhooks_may_be_larger_than_other_bodies(db: Database) -> None:
     world = sent(db, 1)
     padded = BODY + b" " * 2_000_000
@@ -276,6 +280,7 @@ async def test_a_full_inbox_asks_the_carrier_to_repeat(db: Database) -> None:
         assert kept(db) == (0, 0)
 
 
+@pytest.mark.longer
 async def test_what_is_not_committed_in_time_is_not_acknowledged_and_not_lost(db: Database) -> None:
     world = sent(db, 1)
     async with door(db, world, settings_of(webhook_patience_s=0.1), running=False) as there:
@@ -313,6 +318,7 @@ async def test_a_link_whose_receipts_prove_nothing_is_named_in_the_log_once(
     assert log.getvalue().count("receipts of this link claim nothing") == 1
 
 
+@pytest.mark.longer
 async def test_a_call_that_comes_again_while_it_waits_adds_no_work(db: Database) -> None:
     world = sent(db, 4)
     impatient = settings_of(webhook_patience_s=0.1)
@@ -340,6 +346,7 @@ async def test_a_signed_call_that_comes_many_times_at_once_is_one_row(db: Databa
     assert kept(db) == (1, 0)
 
 
+@pytest.mark.longer
 async def test_what_was_not_committed_may_come_again_with_its_signature(db: Database) -> None:
     world = sent(db, 1)
     headers = signed(BODY)

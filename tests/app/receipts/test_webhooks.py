@@ -49,6 +49,7 @@ class Watched:
 STATE = {name: int(state) for name, state in DeliveryState.__members__.items()}
 
 
+@pytest.mark.longer
 async def test_a_receipt_is_committed_when_it_is_acknowledged(db: Database) -> None:
     world = sent(db, 3)
     async with door(db, world) as there:
@@ -60,6 +61,7 @@ async def test_a_receipt_is_committed_when_it_is_acknowledged(db: Database) -> N
     world.check()
 
 
+@pytest.mark.longer
 @pytest.mark.parametrize("carried", ["json", "form", "query", "query of a post"])
 async def test_json_form_and_query_are_all_taken(db: Database, carried: str) -> None:
     world = sent(db, 3)
@@ -151,6 +153,7 @@ async def test_unknown_ids_are_kept_in_quarantine_and_acknowledged(db: Database)
     assert world.states() == {STATE["SUBMITTED"]: 1}
 
 
+@pytest.mark.longer
 async def test_a_receipt_before_its_submission_finds_it_when_that_is_recorded(db: Database) -> None:
     world = build(db, 40, chunk=1000)
     world.fan_out()
@@ -164,6 +167,7 @@ async def test_a_receipt_before_its_submission_finds_it_when_that_is_recorded(db
     world.check()
 
 
+@pytest.mark.longer
 @pytest.mark.parametrize(
     ("level", "state"),
     [
@@ -183,6 +187,7 @@ async def test_no_more_is_claimed_than_the_link_s_receipts_prove(
     assert kept(db) == (1, 0)
 
 
+@pytest.mark.longer
 @pytest.mark.parametrize("level", ReceiptLevel)
 async def test_sent_is_on_its_way_and_no_delivery(db: Database, level: ReceiptLevel) -> None:
     world = sent(db, 1)
@@ -201,6 +206,7 @@ async def test_a_phone_that_is_not_the_message_s_does_not_match_it(db: Database)
     assert kept(db) == (0, 1)
 
 
+@pytest.mark.longer
 async def test_a_total_of_esms_is_kept_and_moves_nothing(db: Database) -> None:
     world = sent(db, 1)
     said = {"SMSID": "m2", "SendStatus": "5", "SendSuccess": "900", "SendFailed": "100", "TotalSent": "1000"}
@@ -213,6 +219,7 @@ async def test_a_total_of_esms_is_kept_and_moves_nothing(db: Database) -> None:
     assert '"SendSuccess":"900"' in row.raw
 
 
+@pytest.mark.longer
 async def test_each_carrier_hears_its_own_answer(db: Database) -> None:
     world = sent(db, 1)
     said = {"SMSGUID": "m2", "SMSSTATUS": "3", "SECRECTSIGN": "x"}
@@ -223,6 +230,7 @@ async def test_each_carrier_hears_its_own_answer(db: Database) -> None:
     assert world.delivery(2)["state"] == STATE["DELIVERED"]
 
 
+@pytest.mark.longer
 async def test_what_can_be_read_is_taken_and_what_can_t_is_named(db: Database) -> None:
     world = sent(db, 4)
     mixed = [event(2), {"message_id": "m3"}, event(4), event(5, msisdn="12")]
@@ -258,6 +266,7 @@ async def test_more_than_the_limit_of_events_is_refused_whole(db: Database, coun
     assert kept(db) == (0, 0)
 
 
+@pytest.mark.longer
 async def test_an_unknown_link_is_asked_to_come_again(db: Database) -> None:
     world = sent(db, 1)
     db.write(lambda c: c.execute(delete(links)))
@@ -285,6 +294,7 @@ async def test_where_the_link_has_no_references_the_phone_names_the_message(
     world.check()
 
 
+@pytest.mark.longer
 @pytest.mark.parametrize(
     ("mode", "kept", "brought"),
     [

@@ -75,6 +75,7 @@ async def test_what_was_put_off_waits_no_hour(db: Database) -> None:
     assert world.claim() is not None
 
 
+@pytest.mark.longer
 async def test_a_lease_of_a_holder_that_is_gone_ends_and_a_new_one_stands(db: Database) -> None:
     hands = Hands()
     sweep = hands.of(db)
@@ -139,6 +140,7 @@ async def test_a_clock_that_was_set_back_while_nobody_was_at_work_is_noticed_at_
     assert clock.now_ms() - 60_000 < waits < clock.now_ms() + 5000
 
 
+@pytest.mark.longer
 async def test_a_clock_that_goes_as_it_should_moves_nothing(db: Database) -> None:
     hands = Hands()
     hands.set_back()

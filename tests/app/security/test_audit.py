@@ -199,6 +199,7 @@ def where(db: Database) -> str:
     return str(db.url.database).removesuffix("/loa.sqlite3") if db.sqlite else url(db)
 
 
+@pytest.mark.longer
 def test_it_is_exported_act_by_act(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     written(db, 3)
     monkeypatch.setenv("LOA_DATABASE_URL" if not db.sqlite else "LOA_DATA", where(db))
@@ -226,6 +227,7 @@ def test_an_act_says_where_it_came_from(db: Database) -> None:
     assert db.read(audit.acts, 0, 1)[0].origin == "10.1.2.3"
 
 
+@pytest.mark.longer
 def test_the_api_shows_the_acts_and_their_verification(client: Client, db: Database) -> None:
     db.write(audit.note, "Lan", "run.start", "run/1")
     page = client.get("/v1/audit?limit=1").json()

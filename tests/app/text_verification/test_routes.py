@@ -46,6 +46,7 @@ def citizen(db: Database, settings: Settings) -> Iterator[Client]:
         yield client
 
 
+@pytest.mark.longer
 def test_a_genuine_text_is_known_by_sender_and_days(citizen: Client) -> None:
     answer = citizen.post("/v1/verify", json={"text": f"(TB) {TEXT.upper()}"})
     assert answer.status_code == 200
@@ -79,6 +80,7 @@ def test_diacritics_are_held_against_those_of_the_author(
     assert citizen.post("/v1/verify", json={"text": pasted}).json()["verdict"] == verdict
 
 
+@pytest.mark.longer
 def test_an_author_s_text_that_is_another_one_counts_for_nothing(citizen: Client, db: Database) -> None:
     db.write(lambda c: c.execute(update(m.campaigns).values(wording=ACCENTED.replace("gần nhất", "gần nhà"))))
     assert citizen.post("/v1/verify", json={"text": TEXT}).json()["verdict"] == "genuine"
@@ -154,6 +156,7 @@ def test_a_text_that_has_just_begun_is_no_forgery_of_an_earlier_one(citizen: Cli
     assert asked(citizen, f"Lan 12: {TEXT}")["verdict"] == "altered"
 
 
+@pytest.mark.longer
 def test_a_text_that_has_just_begun_is_known(citizen: Client, db: Database) -> None:
     assert asked(citizen, "Hop to dan pho toi nay")["verdict"] == "unknown"
     begin(db, "Hop to dan pho toi nay")
@@ -179,6 +182,7 @@ def test_another_run_that_was_not_called_off_keeps_it_genuine(citizen: Client, d
     assert asked(citizen, TEXT)["verdict"] == "genuine"
 
 
+@pytest.mark.longer
 @pytest.mark.parametrize(
     "typed",
     [
@@ -199,6 +203,7 @@ def test_what_a_stranger_typed_is_never_completed(citizen: Client, typed: str) -
         assert f"<del>{word}" not in page
 
 
+@pytest.mark.longer
 def test_the_page_needs_no_script_and_nothing_from_elsewhere(citizen: Client) -> None:
     page = citizen.get("/verify")
     assert page.status_code == 200
@@ -221,6 +226,7 @@ def test_what_is_pasted_comes_back_escaped(citizen: Client) -> None:
     assert "alert" in page
 
 
+@pytest.mark.longer
 @pytest.mark.parametrize(
     ("sent", "status"),
     [

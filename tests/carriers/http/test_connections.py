@@ -15,6 +15,7 @@ from tests.carriers.smpp.peer import until
 from tests.certificates import HERE, self_signed, server_context
 
 
+@pytest.mark.longer
 async def test_one_connection_serves_one_message_after_the_other() -> None:
     async with Peer() as peer, link(peer.url) as carrier:
         for _ in range(5):

@@ -161,6 +161,7 @@ async def test_the_pause_grows_until_a_verdict_comes() -> None:
         assert carrier.refusal() is None
 
 
+@pytest.mark.longer
 async def test_after_a_pause_one_message_goes_alone_until_a_verdict_comes() -> None:
     async with Peer(UNCLEAR["another page"]) as peer, link(peer.url, in_flight=4) as carrier:
         await carrier.submit(letters(20))

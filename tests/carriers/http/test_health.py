@@ -24,6 +24,7 @@ from tests.carriers.smpp.peer import until
 pytestmark = pytest.mark.waits
 
 
+@pytest.mark.longer
 async def test_the_facts_of_a_link_follow_what_happens_to_it() -> None:
     async with Peer() as peer, link(peer.url) as carrier:
         assert carrier.health() == LinkHealth()  # before the first request nobody knows

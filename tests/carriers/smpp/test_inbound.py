@@ -113,6 +113,7 @@ def test_a_part_knows_its_place_and_loses_nothing(
     assert (found.part, found.octets) == (part, rest)
 
 
+@pytest.mark.longer
 @given(
     octets=st.binary(max_size=140),
     coding=st.integers(0, 255),

@@ -84,6 +84,7 @@ def test_noise_is_refused_or_read_and_never_raises_anything_else(noise: bytes) -
 addresses = st.binary(max_size=21).map(lambda octets: octets.replace(b"\0", b"1"))
 
 
+@pytest.mark.longer
 @given(addresses, addresses, st.binary(max_size=254), st.binary(min_size=1, max_size=600))
 def test_what_is_written_is_read_again(source: bytes, to: bytes, message: bytes, payload: bytes) -> None:
     envelope = pdu.Envelope((5, 0, source), (1, 1), b"QC", b"000002000000000R", 1)

@@ -208,6 +208,7 @@ async def test_a_silent_peer_loses_one_window_and_no_more() -> None:
         await until(lambda: peer.of(pdu.ENQUIRE_LINK))
 
 
+@pytest.mark.longer
 async def test_an_idle_link_that_does_not_answer_enquire_link_is_bound_anew() -> None:
     async with Peer({pdu.ENQUIRE_LINK: ignore}) as peer, Link(peer.port, enquire_link_s=0.1) as carrier:
         with capture_logs() as logs:

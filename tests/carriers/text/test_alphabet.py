@@ -43,6 +43,7 @@ def test_unaccenting_keeps_the_base_letters_and_leaves_other_scripts_alone(accen
     assert unaccent(unicodedata.normalize("NFD", accented)) == unicodedata.normalize("NFC", plain)
 
 
+@pytest.mark.longer
 @given(alphabets.vietnamese | alphabets.decomposed)
 def test_unaccented_vietnamese_is_ascii_of_the_same_length_and_stays_so(text: str) -> None:
     plain = unaccent(text)

@@ -73,6 +73,7 @@ def test_letters_of_any_script_and_the_gsm_alphabet_are_left_alone(text: str) ->
     assert apply_fixes(text) == text
 
 
+@pytest.mark.longer
 @given(alphabets.anything)
 def test_a_fixed_text_has_nothing_left_to_fix_and_is_composed(text: str) -> None:
     fixed = apply_fixes(text)

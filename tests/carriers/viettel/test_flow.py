@@ -107,6 +107,7 @@ async def test_a_person_sends_an_unknown_message_again_and_nobody_gets_it_twice(
         assert await carrier.submit([sms(1, key="third")]) == [Rejected("DUPLICATE_MESSAGE", Reason.FILTERED)]
 
 
+@pytest.mark.longer
 async def test_an_answer_that_leaves_messages_out_makes_exactly_those_unknown() -> None:
     messages = parcel(100)
     async with working({"details_missing": 0.2}) as (carrier, service):
@@ -172,6 +173,7 @@ async def test_failures_of_the_day_are_those_of_the_carrier() -> None:
     assert counts[f"{SENDER} mtFailure"] == len(failed)
 
 
+@pytest.mark.longer
 @pytest.mark.parametrize("where", ["result", "message"])
 async def test_a_registered_message_is_asked_about_by_the_id_it_got(where: str) -> None:
     options = {"operation": "wsCpMtRegDlr", "dlr_statuses": DLR, "receipt_level": "handset"}
@@ -186,6 +188,7 @@ async def test_a_registered_message_is_asked_about_by_the_id_it_got(where: str) 
     assert [each.status for each in found if each] == [ReceiptStatus.IN_TRANSIT, ReceiptStatus.DELIVERED]
 
 
+@pytest.mark.longer
 async def test_a_list_with_numbers_as_ids_can_be_asked_about() -> None:
     options = {"msg_id": "number", "dlr_statuses": DLR, "receipt_level": "operator"}
     async with working(**options) as (carrier, service):
@@ -206,6 +209,7 @@ async def _ask(carrier: QueriedViettel, result: object) -> Receipt | None:
     return await carrier.query(Question(reference, sms().phone, SENDER, datetime.now(UTC)))
 
 
+@pytest.mark.longer
 async def test_a_check_of_the_link_sends_nothing_and_names_no_secret() -> None:
     with capture_logs() as logs:
         async with working({"seen_ip": "203.0.113.9"}, tax_code="5500123456") as (carrier, service):

@@ -124,6 +124,7 @@ async def test_a_fault_is_quoted_without_our_secrets() -> None:
     assert PASSWORD not in str(logs)
 
 
+@pytest.mark.longer
 @pytest.mark.parametrize(
     ("status", "kind"),
     [
@@ -146,6 +147,7 @@ async def test_an_answer_may_be_packed_or_called_anything() -> None:
     assert await one(lambda _: packed, **SINGLE) == Accepted()
 
 
+@pytest.mark.longer
 async def test_prefixes_and_namespaces_do_not_matter() -> None:
     body = TAKEN_BODY.replace(b"ns2", b"n").replace(b"S:", b"soapenv:").replace(b":S=", b":soapenv=")
     assert await one(body, **SINGLE) == Accepted()
@@ -205,6 +207,7 @@ async def test_what_the_link_can_not_carry_is_refused_without_a_request(
     assert results == [Rejected(code, Reason.WRONG_REQUEST)] * 2
 
 
+@pytest.mark.longer
 async def test_480_bytes_are_carried() -> None:
     assert await one(single(TAKEN, 1), **SINGLE) == Accepted()
     async with link(TAKEN_BODY, **SINGLE) as carrier:

@@ -89,6 +89,7 @@ async def test_a_text_that_fits_no_template_halts_the_link_before_anything_is_se
     assert not route.called
 
 
+@pytest.mark.longer
 async def test_another_sender_id_than_the_label_halts_the_link(respx_mock: respx.MockRouter) -> None:
     route = respx_mock.post(URL).mock(return_value=OK)
     async with open_link() as carrier:
@@ -147,6 +148,7 @@ async def test_accents_go_to_ranges_of_vinaphone_alone(respx_mock: respx.MockRou
     assert route.call_count == 1
 
 
+@pytest.mark.longer
 async def test_lists_have_one_network_each_as_far_as_ranges_tell(respx_mock: respx.MockRouter) -> None:
     route = respx_mock.post(URL).mock(return_value=OK)
     messages = [
@@ -190,6 +192,7 @@ async def test_a_list_holds_no_more_numbers_than_the_link_takes(respx_mock: resp
     ]
 
 
+@pytest.mark.longer
 async def test_without_a_key_a_list_gets_a_name_that_no_other_has(respx_mock: respx.MockRouter) -> None:
     route = respx_mock.post(URL).mock(return_value=OK)
     async with open_link(per_submit=1) as carrier:

@@ -103,6 +103,7 @@ def test_no_secret_is_in_a_repr() -> None:
     assert not any(secret in shown for secret in (SECRET, LOGIN, "basic-password-01", TOKEN))
 
 
+@pytest.mark.longer
 @given(st.text(), st.text(), st.text(), st.text(), st.text())
 def test_no_stranger_gets_in(stamp: str, signature: str, authorization: str, token: str, peer: str) -> None:
     request = right(

@@ -88,6 +88,7 @@ def test_steps_of_one_millisecond_may_stand_in_any_order_and_others_only_where_a
     assert is_allowed(backwards, 1, by_time=False)
 
 
+@pytest.mark.longer
 def test_the_ledger_s_own_journal_is_read_and_wrong_ones_are_told_without_their_numbers(db: Database) -> None:
     world = build(db, 4)
     world.fan_out()

@@ -125,6 +125,7 @@ def test_a_page_as_deep_or_long_as_it_likes_is_read() -> None:
     assert judged("<p>một hai ba </p>" * 3_000 + f"<p>{TEXT}</p>")[0] is PublicationState.PUBLISHED
 
 
+@pytest.mark.longer
 @pytest.mark.parametrize(
     "piece",
     ["<!--", "<![", "<a ", "<a b='", '<a "', "<script", "<script>", "</", "<p hidden>", "<?", "&#", "<"],
