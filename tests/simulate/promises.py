@@ -63,12 +63,14 @@ def _copies(world: World) -> Iterator[str]:
     # lost: nobody could tell them apart.
     kinds = {each.kind for each in world.script.events}
     foreign, refused = "reports foreign ids" in kinds, "refuses some" in kinds
+    full = "queue is full" in kinds
     for (campaign, phone), state in rows.items():
         has = took.pop((campaign, phone), 0)
         said = f"{mask(phone)} of campaign {campaign} is {DeliveryState(state).name}"
-        least = (
-            1 if refused else PARTS[campaign - 1]
-        )  # where one part was refused, the others are on their way
+        # Where one part was refused, the others are on their way. Where the queue stayed full for longer than
+        # a part is tried again, what came of the message is no message, and is not called delivered.
+        incomplete = refused or (full and state == DeliveryState.UNDELIVERED)
+        least = 1 if incomplete else PARTS[campaign - 1]
         if state in _TAKEN and has < least and not foreign:
             yield f"{said}, and the centre took {has} of {PARTS[campaign - 1]} parts"
         if has and state in (DeliveryState.QUEUED, DeliveryState.NOT_SENT) and has == PARTS[campaign - 1]:
