@@ -31,13 +31,17 @@ class HeldChunk:
     most: int | None = None  # segments that the budget had left when it was too small for a half
 
     @classmethod
-    def of(cls, found: ClaimedChunk, until: float) -> HeldChunk:
-        """Hold a chunk that was claimed now. until: the end of its lease, in monotonic seconds."""
-        now, closes = clock.monotonic(), closes_at(found.script.window, found.at)
-        permit = Permit(until)
+    def of(cls, found: ClaimedChunk, asked: float, lease_s: float) -> HeldChunk:
+        """Hold a chunk that was claimed now. asked: when its claim began, in monotonic seconds.
+
+        The hours are counted from then: the database told its time at some moment of the claim.
+        """
+        closes = closes_at(found.script.window, found.at)
+        permit = Permit(asked + lease_s)
         if closes is not None:
-            permit.closes = now + (closes - found.at).total_seconds()
-        return cls(found.lease, found.script, deque(found.lease.items), permit, (found.at, now))
+            permit.closes = asked + (closes - found.at).total_seconds()
+        taken = (found.at, clock.monotonic())
+        return cls(found.lease, found.script, deque(found.lease.items), permit, taken)
 
     @property
     def over(self) -> bool:

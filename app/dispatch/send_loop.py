@@ -155,7 +155,7 @@ class SendLoop:
             return None
         if found.lease.lost:
             log.warning("deliveries of a dead holder are unknown", link=self.link.name, n=found.lease.lost)
-        chunk = HeldChunk.of(found, asked + context.lease_s)
+        chunk = HeldChunk.of(found, asked, context.lease_s)
         if self._stopping.is_set():
             chunk.permit.withdraw()
         return chunk

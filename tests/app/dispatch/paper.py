@@ -67,8 +67,9 @@ class PaperCarrier:
             self.waiting -= len(messages)
             self.on_wire += len(messages)
             self.change.notify_all()
+        now = clock.monotonic()  # before the look: this process may stand still after it
         going = [sms for sms in messages if sms.may_go]
-        self.arrivals += [clock.monotonic()] * len(going)
+        self.arrivals += [now] * len(going)
         self.most_on_wire = max(self.most_on_wire, self.on_wire)
         await asyncio.sleep(self.delay_s)
         async with self.change:
