@@ -40,8 +40,9 @@ class ChiefPanel:
     Totals and bar are measured; stated: what carriers that send by themselves say, never added to them.
     Messages delivered to the telephone (of `handset_sent`), taken by the carrier's centre, and without any
     proof are three numbers. rate: SMS parts per second now, None if nothing is measured; last_hour: SMS
-    parts. finishes_at: of the last run that has begun, None if any of them can't be forecast; planned: runs
-    not begun; endless: carriers that send by themselves and have stated no end. worst: the worst run's light.
+    parts. finishes_at: of the last run that has begun, None if any of them can't be forecast; paused: how
+    many runs are taken in it to go on at once; planned: runs not begun; endless: carriers that send by
+    themselves and have stated no end. worst: the worst run's light.
     """
 
     going: bool
@@ -62,6 +63,7 @@ class ChiefPanel:
     last_hour: int
     sparkline: str
     finishes_at: datetime | None
+    paused: int
     planned: int
     endless: tuple[str, ...]
     stated: tuple[StatedShare, ...]
@@ -80,7 +82,7 @@ def panel(connection: Connection, shown: Sequence[RunView], now: int | None = No
     total, handset = _sum(counted), _sum(run for run in counted if run.level == "handset")
     rates = [run.rate for run in of if run.rate is not None]
     minutes = send_rate.by_minute(connection, [run.id for run in of], now)
-    people = total.eligible - total.excluded
+    people, ends = total.eligible - total.excluded, _end(going)
     return ChiefPanel(
         going=bool(going),
         campaigns=len({run.campaign_id for run in of}),
@@ -99,7 +101,8 @@ def panel(connection: Connection, shown: Sequence[RunView], now: int | None = No
         rate=sum(rates) if rates else None,
         last_hour=sum(minutes),
         sparkline=svg_charts.sparkline(minutes, *SPARKLINE),
-        finishes_at=_end(going),
+        finishes_at=ends,
+        paused=0 if ends is None else sum(run.state is RunState.PAUSED for run in going),
         planned=sum(run.state is RunState.PLANNED for run in of),
         endless=tuple(dict.fromkeys(run.carrier for run in going if run.held and run.finishes_at is None)),
         stated=tuple(_stated(run) for run in of if run.held and run.level is not None),

@@ -270,7 +270,8 @@ def shape(of: OverviewView) -> str:
     """Hash everything on the page except figures."""
     parts: list[Any] = [(each.id, each.judged) for each in of.letters]
     if of.panel:
-        parts += [(of.panel.going, of.panel.worst, of.panel.planned, of.panel.endless, of.panel.stated)]
+        parts += [(of.panel.going, of.panel.worst, of.panel.stated)]
+        parts += [(of.panel.paused, of.panel.planned, of.panel.endless)]
     for campaign in of.campaigns:
         parts += [
             (campaign.id, campaign.state),

@@ -91,7 +91,7 @@ ADVICE: dict[Judged, Said] = {
     NONE_SENT: say("A follow-up reaches those who got nothing."),
     UNCLEAR: say("Ask the carrier about them, then send them again or leave them."),
 }
-PAUSED = Judged(Light.WAIT, say("paused: nothing is sent until somebody resumes it"))
+PAUSED = Judged(Light.WAIT, say("paused: it waits for somebody to resume it"))
 NO_END = Judged(Light.WAIT, say("the carrier has not said that it has ended"))
 NO_FIGURES = Judged(Light.WAIT, say("the carrier's figures are still to come"))
 UNPROVED = Judged(
@@ -99,7 +99,6 @@ UNPROVED = Judged(
 )
 MET = Judged(Light.GOOD, say("in time, above the norm of 92 %"))
 IN_TIME = Judged(Light.GOOD, say("in time"))
-_IN_TIME = (UNPROVED, MET, IN_TIME)
 NORM_UNPROVED = Judged(Light.WAIT, say("receipts do not reach the telephone, so the norm can't be judged"))
 NORM_MET = Judged(Light.GOOD, say("above the norm of 92 %"))
 SOME_GOOD: Said = say("good: {n} of {total} runs")
@@ -134,8 +133,8 @@ def judge(
         return NO_FORECAST
     if told and stops is not None:
         return stops
-    good = _good(norm, due.deadline is not None)
-    return PAUSED if state is RunState.PAUSED and good in _IN_TIME else good
+    # Nobody has said when it goes on, so its forecast proves nothing, with a deadline or without.
+    return PAUSED if state is RunState.PAUSED else _good(norm, due.deadline is not None)
 
 
 def _late(state: RunState, done: datetime, due: Due) -> Judged | None:
