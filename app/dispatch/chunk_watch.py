@@ -82,6 +82,9 @@ class ChunkWatch:
                 chunk.permit.withdraw()
 
     async def look_at_deadlines(self) -> None:
-        """Withdraw what waits in the adapter once its lease or the sending hours are over; asks nobody."""
+        """Have what waits in the adapter given back once its lease or the sending hours are over.
+
+        Asks nobody: the permit knows both ends, and is looked at before each write in any case.
+        """
         for chunk in [each for each in self.chunks() if not (each.permit.stands or each.permit.withdrawn)]:
             chunk.permit.withdraw()

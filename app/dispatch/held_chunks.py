@@ -90,7 +90,7 @@ class HeldChunk:
         ]
 
     def now(self) -> datetime:
-        """Return the database's time: this machine's clock may be wrong, and would then send at night."""
+        """Return the database's time: by this machine's clock, if it is wrong, messages would lapse early."""
         at, then = self.taken
         return at + timedelta(seconds=clock.monotonic() - then)
 

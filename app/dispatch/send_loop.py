@@ -26,7 +26,6 @@ from dataclasses import dataclass, field
 import structlog
 
 from app.core import clock
-from app.core.sending_window import open_at
 from app.core.states import LinkState
 from app.dispatch import link_store
 from app.dispatch.chunk_watch import ChunkWatch
@@ -226,10 +225,9 @@ class SendLoop:
         self._wire.append(HalfInFlight(chunk, asyncio.create_task(work)))
 
     def _next_half(self, chunk: HeldChunk) -> list[DeliveryToSend]:
-        """Take the next half to reserve; none after the sending hours, so the rest is queued again."""
-        if not open_at(chunk.script.window, chunk.now()):
+        """Take the next half to reserve; none once the permit has ended, so the rest is queued again."""
+        if not chunk.permit.stands:
             chunk.permit.withdraw()
-        if chunk.permit.withdrawn:
             chunk.items.clear()
         return chunk.take(self._capacity(chunk))
 
