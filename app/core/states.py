@@ -27,6 +27,14 @@ class DeliveryState(IntEnum):
     EXCLUDED = 9  # never queued, so no delivery row: counted in tallies; why, in left_out
 
 
+class ChunkState(IntEnum):
+    """State of a chunk. Values are stored: never renumber."""
+
+    READY = 0
+    LEASED = 1
+    DONE = 2
+
+
 class NotSent(IntEnum):
     """Why a subscriber got nothing; shares the reason column with carriers.contract.Reason, from 20 up."""
 

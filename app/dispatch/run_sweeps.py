@@ -25,12 +25,12 @@ from sqlalchemy import (
 )
 
 from app.core import clock
-from app.core.states import DeliveryState, NotSent, RunState, move_run
+from app.core.states import ChunkState, DeliveryState, NotSent, RunState, move_run
 from app.database.connection import Database
 from app.database.models import audiences, campaigns, chunks, run_batches, runs, statements, tallies
 from app.ledger import batch_rows
 from app.ledger.area_texts import wordings_by_area
-from app.ledger.contract import ChunkState, Closed, Ledger
+from app.ledger.contract import Closed, Ledger
 from app.observability.faults import Aside
 from carriers.text import segments
 

@@ -20,7 +20,7 @@ from sqlalchemy import Connection, Row, delete, func, insert, or_, select, updat
 
 from app.core import clock
 from app.core.cusum import first_rise
-from app.core.states import FAILED, OF_BUDGET, SENT, DeliveryState, RunState, SuspendCause
+from app.core.states import FAILED, OF_BUDGET, SENT, ChunkState, DeliveryState, RunState, SuspendCause
 from app.core.suspend_settings import SuspendSettings
 from app.database.connection import Database, shared_ms
 from app.database.engines import insert_new
@@ -35,7 +35,7 @@ from app.database.models import (
 )
 from app.dispatch.run_sweeps import held, move
 from app.ledger import approval_digest, money
-from app.ledger.contract import JUDGED_MS, ChunkState
+from app.ledger.contract import JUDGED_MS
 from app.ledger.money import Budget
 from app.security import audit
 from carriers.contract import Reason

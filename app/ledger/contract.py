@@ -21,14 +21,6 @@ SLOWEST = 0.1
 JUDGED_MS = 900_000
 
 
-class ChunkState(IntEnum):
-    """State of a chunk. Values are stored: never renumber."""
-
-    READY = 0
-    LEASED = 1
-    DONE = 2
-
-
 class ResultKind(IntEnum):
     """What a submission row records. Values are stored: never renumber."""
 

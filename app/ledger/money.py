@@ -18,9 +18,9 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, func, or
 
 from app.core import clock
 from app.core.clock import DAY_MS, VIETNAM_OFFSET_MS
-from app.core.states import SENT, DeliveryState
+from app.core.states import SENT, ChunkState, DeliveryState
 from app.database.models import budgets, campaigns, chunks, deliveries, runs, segment_prices, tallies
-from app.ledger.contract import BudgetCharge, ChunkLease, ChunkState, Reservation
+from app.ledger.contract import BudgetCharge, ChunkLease, Reservation
 
 _EPOCH = date(1970, 1, 1).toordinal()
 # What the carrier charges, or may: all that was handed over, but for what it refused at once.

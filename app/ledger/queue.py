@@ -23,18 +23,10 @@ from sqlalchemy import (
     update,
 )
 
-from app.core.states import DeliveryState, NotSent
+from app.core.states import ChunkState, DeliveryState, NotSent
 from app.database.models import chunks, deliveries, do_not_send, links, runs
 from app.ledger import answers, approval_digest, money, unreached
-from app.ledger.contract import (
-    ChunkLease,
-    ChunkState,
-    Closed,
-    DeliveryToSend,
-    FanOutResult,
-    Link,
-    MarkedUnknown,
-)
+from app.ledger.contract import ChunkLease, Closed, DeliveryToSend, FanOutResult, Link, MarkedUnknown
 from app.ledger.engine_base import ChunkClaim, EngineBase, OpenChunk
 from app.ledger.tallies import Changes
 from app.ledger.unknown_outcomes import NewUnknown, add_unknown

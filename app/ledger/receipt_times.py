@@ -92,9 +92,9 @@ class ReceiptRow(NamedTuple):
 
 
 def said(arrival: Arrival, now: int) -> ReceiptRow:
-    """Convert an arrival to a row. A stated time that is yet to come: its arrival counts.
+    """Return the row of an arrival at `now`. Its done_at is the stated time, and never later than `now`.
 
-    Where the carrier's clock may be as fast as that, it has stated the present; else it has stated nothing.
+    A time up to CLOCKS_MS ahead, as by a fast clock, becomes `now`; one further ahead becomes None.
     """
     receipt, link = arrival.receipt, arrival.link
     done_at = clock.to_ms_or_none(receipt.done_at)

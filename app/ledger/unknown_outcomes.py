@@ -19,9 +19,9 @@ from sqlalchemy import (
     update,
 )
 
-from app.core.states import DeliveryState, NotSent, RunState
+from app.core.states import ChunkState, DeliveryState, NotSent, RunState
 from app.database.models import chunks, deliveries, links, quarantine, runs, state_events, unknowns
-from app.ledger.contract import ChunkLease, ChunkState, DeliveryKey, StateEvent
+from app.ledger.contract import ChunkLease, DeliveryKey, StateEvent
 from app.ledger.engine_base import EngineBase, Row
 from app.ledger.tallies import Changes
 from carriers.contract import Reason

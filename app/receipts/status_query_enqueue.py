@@ -8,9 +8,9 @@ from typing import Any
 from sqlalchemy import Connection, Row, select, text
 
 from app.core import clock
-from app.core.states import DeliveryState
+from app.core.states import ChunkState, DeliveryState
 from app.database.models import batches, deliveries, run_batches, submissions
-from app.ledger.contract import ChunkState, Ledger, Link
+from app.ledger.contract import Ledger, Link
 from app.receipts.status_queries import LONGEST_MS, QueryPlan
 
 _UNKNOWN_AT_ONCE = 1000

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Subquery, case, exists, func, literal_column,
 
 from app.api.token_buckets import Buckets, TooOften, subscriber
 from app.core import clock
-from app.core.states import SENT, NotSent
+from app.core.states import SENT, ChunkState, NotSent
 from app.database.connection import Database
 from app.database.models import audiences, campaigns, chunks, runs, tallies
 from app.text_verification.compare import Known, TextComparison, Texts, TextUse, TextVerdict, in_order
@@ -21,7 +21,6 @@ from app.text_verification.tokens import words
 
 _FRESH_S = 10.0
 _RETRY = "Retry-After"
-_LEASED = 1  # ledger.contract.ChunkState.LEASED: this folder sees the tables alone
 _OPEN = 2**62  # the end of a run that has not ended
 Address = Callable[[str, str], str]
 Sent = frozenset[tuple[str, str, TextUse]]  # as it was sent, as its author wrote it, a use
@@ -123,7 +122,7 @@ def _begun() -> Subquery:
     out = exists().where(t.run_id == r.id, t.state.in_(SENT), t.n > 0)
     held = exists().where(audiences.c.run_id == r.id, ~audiences.c.spoken)
     is_open = k.state < literal_column("2")  # in the words of its index
-    leased = exists().where(k.run_id == r.id, is_open, k.state == _LEASED)
+    leased = exists().where(k.run_id == r.id, is_open, k.state == ChunkState.LEASED)
     taken = select(func.min(k.taken_at)).where(k.run_id == r.id).scalar_subquery()
     first, last = func.coalesce(taken, r.started_at), func.coalesce(r.ended_at, _OPEN)
     going = case((or_(r.closing.is_(None), r.closing != NotSent.CANCELLED), 1), else_=0)

@@ -9,10 +9,9 @@ import httpx
 import pytest
 from sqlalchemy import Connection, select, update
 
-from app.core.states import DeliveryState, RunState
+from app.core.states import ChunkState, DeliveryState, RunState
 from app.database.connection import Database
 from app.database.models import chunks, runs
-from app.ledger.contract import ChunkState
 from carriers.simulators.smsc import Smsc, SmscBehaviour
 from tests.app.world import World, build
 from tests.bench.machinery import cpu_of

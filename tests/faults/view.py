@@ -9,10 +9,9 @@ from typing import Any
 from sqlalchemy import Engine, NullPool, Select, column, create_engine, func, select, table
 from sqlalchemy.exc import DBAPIError
 
-from app.core.states import DeliveryState, RunState
+from app.core.states import ChunkState, DeliveryState, RunState
 from app.database.connection import Database
 from app.database.models import chunks, deliveries, runs, tallies, unknowns
-from app.ledger.contract import ChunkState
 from tests.app.world import build
 
 _ENDS = (RunState.FINISHED.value, RunState.CANCELLED.value)

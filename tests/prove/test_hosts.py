@@ -15,11 +15,10 @@ import httpx
 import pytest
 from sqlalchemy import select
 
-from app.core.states import DeliveryState
+from app.core.states import ChunkState, DeliveryState
 from app.database import schema
 from app.database.connection import Database
 from app.database.models import chunks, unknowns
-from app.ledger.contract import ChunkState
 from carriers.simulators.smsc import Smsc, SmscBehaviour
 from tests.faults.ending import sent_again, settled
 from tests.faults.hosts import PRIVATE, WHY, Host, Network, own_network

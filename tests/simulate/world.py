@@ -15,7 +15,7 @@ from sqlalchemy import Connection, select, update
 from app.campaigns import runs as run_orders
 from app.campaigns.runs import Verb
 from app.core.errors import AppError, DatabaseUnavailable
-from app.core.states import LinkState, RunState
+from app.core.states import ChunkState, LinkState, RunState
 from app.database.connection import Database
 from app.database.models import (
     chunks,
@@ -26,7 +26,6 @@ from app.database.models import (
 )
 from app.dispatch import link_store, unknown_decisions
 from app.ledger import money
-from app.ledger.contract import ChunkState
 from app.ledger.factory import ledger_for
 from app.observability.metrics import Metrics
 from app.privacy import do_not_send

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Engine, NullPool, Table, create_engine, func,
 
 from app.core import clock
 from app.core.clock import DAY_MS
-from app.core.states import DeliveryState, RunState
+from app.core.states import ChunkState, DeliveryState, RunState
 from app.database.connection import Database
 from app.database.models import (
     batches,
@@ -25,7 +25,7 @@ from app.database.models import (
 from app.dispatch import run_sweeps
 from app.dispatch import run_sweeps as sweeps
 from app.ledger import erasure_state
-from app.ledger.contract import ChunkState, Ledger
+from app.ledger.contract import Ledger
 from app.ledger.engines.postgresql import PostgresqlLedger
 from app.ledger.engines.sqlite import SqliteLedger
 from app.privacy.erasable import RetentionTerms

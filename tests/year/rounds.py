@@ -7,10 +7,9 @@ from typing import Any
 
 from sqlalchemy import Select, select
 
-from app.core.states import DeliveryState
+from app.core.states import ChunkState, DeliveryState
 from app.database.connection import Database
 from app.database.models import chunks, deliveries, unknowns
-from app.ledger.contract import ChunkState
 from tests.year import checks
 from tests.year.carriers import Late, dated
 from tests.year.costs import Costs

@@ -145,7 +145,7 @@ chunks = Table(
     Column("first_seq", Integer, primary_key=True, autoincrement=False),
     Column("last_seq", Integer, nullable=False),
     Column("run_id", Integer, nullable=False),
-    Column("state", SmallInteger, nullable=False, server_default="0"),  # ledger.contract.ChunkState
+    Column("state", SmallInteger, nullable=False, server_default="0"),  # core.states.ChunkState
     Column("watermark", Integer, nullable=False),  # last seq reserved for sending in this pass
     Column("pass_no", Integer, nullable=False, server_default="1"),
     Column("attempt", Integer, nullable=False, server_default="0"),  # fencing: counts claims

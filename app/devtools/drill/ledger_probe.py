@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, NullPool, Select, create_engine, func, select, text, union_all
 from sqlalchemy.exc import DBAPIError
 
-from app.core.states import DeliveryState, RunState
+from app.core.states import ChunkState, DeliveryState, RunState
 from app.database.models import (
     chunks,
     deliveries,
@@ -23,7 +23,7 @@ from app.database.models import (
     tallies,
 )
 from app.devtools.drill import trace_check
-from app.ledger.contract import ChunkState, StateEvent
+from app.ledger.contract import StateEvent
 
 _MANY = 10_000
 _SEGMENTS = 1000

@@ -137,8 +137,9 @@ class RunLine:
         """Whether messages were handed over, and none is known to have arrived or may still be confirmed."""
         general = self.report.general
         if self.rules < 5:
-            return general.sent == general.unknown > 0
-        return general.sent > 0 == general.delivered + general.relayed + general.no_receipt
+            return general.sent > 0 and general.sent == general.unknown
+        open_or_arrived = general.delivered + general.relayed + general.no_receipt
+        return general.sent > 0 and open_or_arrived == 0
 
     @property
     def _sent_nothing(self) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, and_, case, exists, func, select
 
 from app.core import clock
-from app.core.states import BatchState, CampaignState, DeliveryState, RunState
+from app.core.states import BatchState, CampaignState, ChunkState, DeliveryState, RunState
 from app.database.models import (
     bad_lines,
     batches,
@@ -25,7 +25,7 @@ from app.database.models import (
     unknowns,
 )
 from app.ledger import approval_digest, batch_rows
-from app.ledger.contract import ChunkState, Ledger, TallyCount
+from app.ledger.contract import Ledger, TallyCount
 from app.reports.build import carrier_report
 from app.reports.figures import tally
 from app.reports.figures.figures import OVER, Unbalanced

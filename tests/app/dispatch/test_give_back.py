@@ -11,14 +11,13 @@ import pytest
 from sqlalchemy import Connection, func, select, text, update
 
 from app.core import clock
-from app.core.states import DeliveryState, RunState
+from app.core.states import ChunkState, DeliveryState, RunState
 from app.database.connection import Database
 from app.database.models import chunks, runs
 from app.database.models import links as links_table
 from app.dispatch import link_store
 from app.dispatch.claims import SendContext
 from app.dispatch.send_loop import SendLoop
-from app.ledger.contract import ChunkState
 from app.observability.metrics import Metrics
 from carriers.contract import Halted, LinkOptions
 from carriers.simulators.smsc import Smsc, SmscBehaviour

@@ -11,11 +11,10 @@ from sqlalchemy import delete, insert, select, update
 
 from app.campaigns import approval
 from app.core import hashing
-from app.core.states import CampaignState
+from app.core.states import CampaignState, ChunkState
 from app.database.connection import Database
 from app.database.models import approvals, campaigns, chunks, deliveries
 from app.ledger import approval_digest
-from app.ledger.contract import ChunkState
 from app.security.row_stamps import canonical
 from tests.app.world import FIRST_PHONE, World, add_batch, approve, build
 from tests.engines import by_default

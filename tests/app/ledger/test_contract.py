@@ -6,12 +6,12 @@ from enum import IntEnum
 
 import pytest
 
+from app.core.states import ChunkState
 from app.ledger.contract import (
     JUDGED_MS,
     SLOWEST,
     Applied,
     ChunkLease,
-    ChunkState,
     DeliveryToSend,
     Link,
     Reservation,

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from app.core.states import DeliveryState
+from app.core.states import ChunkState, DeliveryState
 from app.database.connection import Database
 from app.database.models import chunks, state_events, unknowns
-from app.ledger.contract import ChunkState, DeliveryKey, StateEvent, SubmitOutcome
+from app.ledger.contract import DeliveryKey, StateEvent, SubmitOutcome
 from carriers.contract import Deferred, Reason, Rejected, SubmitResult, Unknown
 from tests.app.world import FIRST_PHONE, World, add_batch, build
 

@@ -12,10 +12,9 @@ import pytest
 from sqlalchemy import Connection, func, select, update
 
 from app.core.config import Settings
-from app.core.states import DeliveryState, NotSent
+from app.core.states import ChunkState, DeliveryState, NotSent
 from app.database import models as m
 from app.database.connection import Database
-from app.ledger.contract import ChunkState
 from app.observability import logs
 from app.runtime.api_app import create_app
 from tests.app.client import Client

@@ -12,14 +12,14 @@ import pytest
 from sqlalchemy import func, select, update
 
 from app.core import clock
-from app.core.states import CampaignState, DeliveryState, LinkState, RunState
+from app.core.states import CampaignState, ChunkState, DeliveryState, LinkState, RunState
 from app.database.connection import Database
 from app.database.models import campaigns, chunks, runs, submissions, unknowns
 from app.database.models import links as links_table
 from app.dispatch import link_store
 from app.dispatch.run_content import run_contents
 from app.dispatch.send_loop import SendLoop
-from app.ledger.contract import ChunkState, ReservationResult, ResultKind
+from app.ledger.contract import ReservationResult, ResultKind
 from carriers.contract import (
     Accepted,
     Halted,

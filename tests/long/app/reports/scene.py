@@ -8,11 +8,11 @@ from typing import Any
 from sqlalchemy import Connection, Table, insert, select, update
 
 from app.campaigns import approval
-from app.core.states import DeliveryState, NotSent
+from app.core.states import ChunkState, DeliveryState, NotSent
 from app.database import models as m
 from app.database.connection import Database
 from app.ledger.approval_digest import digest
-from app.ledger.contract import ChunkState, ResultKind
+from app.ledger.contract import ResultKind
 from app.ledger.factory import ledger_for
 from app.security import audit
 from carriers.contract import Reason

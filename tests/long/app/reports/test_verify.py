@@ -7,10 +7,10 @@ from sqlalchemy import Connection, Executable, delete, insert, text, update
 
 from app.core import clock
 from app.core.errors import NotFound
-from app.core.states import NotSent
+from app.core.states import ChunkState, NotSent
 from app.database import models as m
 from app.database.connection import Database
-from app.ledger.contract import ChunkState, ResultKind
+from app.ledger.contract import ResultKind
 from app.ledger.factory import ledger_for
 from app.reports.verification.verify import batch_differences, campaign_differences, examine, verify
 from carriers.contract import Reason

@@ -9,10 +9,9 @@ from sqlalchemy import select, update
 
 from app.core.config import LinkSettings, Settings
 from app.core.errors import SetupError
-from app.core.states import DeliveryState, RunState
+from app.core.states import ChunkState, DeliveryState, RunState
 from app.database.connection import Database
 from app.database.models import chunks, links, runs
-from app.ledger.contract import ChunkState
 from app.observability import faults
 from app.observability.metrics import Metrics
 from app.runtime.worker import Worker, build
