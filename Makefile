@@ -104,14 +104,15 @@ lint: $(VENV)/.ready  ## format, lint, types, import contracts
 
 # The drills and the demo are measured as well, in their own processes, not in those that they start; the
 # second drill has a cluster of its own, from the programs of a server. They wait for most of their time, so they
-# run beside the tests, one after the other, behind a few of `make simulate`.
+# run beside the tests, one after the other, behind a few of `make simulate`. A line with $(MAKE) in it is run by
+# `make -n` as well, so lint is asked for by its plain name.
 COVERED  := build/coverage
 MEASURED  = $(BIN)/python -m slipcover --json --out $(COVERED)/$(1).json -m app.cli
 INITDB   := $(wildcard /usr/lib/postgresql/*/bin/initdb)
 check: $(VENV)/.ready  ## `make test`, beside it lint, short drills and a demo, with the branch coverage of it all
 	@rm -rf $(COVERED) && mkdir -p $(COVERED)
 	@.ci/beside '$(BIN)/python -m pytest -n $(WORKERS) $(TESTS) --covered $(COVERED)/tests.json' \
-		'$(MAKE) --no-print-directory lint && $(BIN)/python -m tests.simulate --seeds 30 && \
+		'make --no-print-directory lint && $(BIN)/python -m tests.simulate --seeds 30 && \
 		$(call MEASURED,demo) demo --subscribers 300 --folder build/checked-demo && \
 		$(call MEASURED,sqlite) drill --messages 600 --seed 32 --faults 7 --engine sqlite \
 		$(if $(INITDB),&& $(call MEASURED,postgresql) drill --messages 600 --seed 32 --faults 7 --engine postgresql)'

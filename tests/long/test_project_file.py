@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
+import shutil
+import subprocess
 import sys
 import tomllib
 from importlib.metadata import packages_distributions
@@ -49,6 +51,20 @@ def test_the_tools_look_at_the_code_as_the_oldest_reads_it() -> None:
     assert tools["mypy"]["python_version"] == OLDEST
     assert tools["ruff"]["target-version"] == f"py{OLDEST.replace('.', '')}"
     assert f"--python-version {OLDEST}" in (ROOT / "Makefile").read_text("utf-8")
+
+
+def test_a_dry_run_of_make_runs_nothing(tmp_path: Path) -> None:
+    """In a folder with nothing that could be run, so that what is run all the same fails, or leaves files."""
+    wants = ["Makefile", "docs/site/requirements.txt", "pyproject.toml", "requirements.lock"]
+    (tmp_path / "docs/site").mkdir(parents=True)
+    for each in wants:
+        shutil.copy(ROOT / each, tmp_path / each)
+    targets = re.findall(r"^([a-z-]+):.*  ## ", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+    assert {"check", "lint"} <= set(targets)
+    said = subprocess.run(["make", "-n", *targets], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (said.returncode, said.stderr) == (0, "")
+    left = sorted(each.relative_to(tmp_path).as_posix() for each in tmp_path.rglob("*") if each.is_file())
+    assert left == wants
 
 
 def imported(folder: Path) -> set[str]:
