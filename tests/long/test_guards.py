@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import statistics
 from collections.abc import Iterator
 from functools import cache
@@ -12,6 +13,7 @@ from typing import NamedTuple
 import pytest
 
 from app.core.config import Settings
+from app.core.setting_sources import strangers
 from app.database import schema
 from app.database.connection import Database
 from app.runtime.api_app import create_app
@@ -277,3 +279,12 @@ def test_every_route_wants_credentials(db: Database) -> None:
                     assert answer.status_code == wanted, f"{method} {path} answers {answer.status_code}"
                     guarded += 1
     assert guarded > 20
+
+
+def test_commands_that_tests_start_refuse_no_variable_of_the_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    read = re.compile(r'environ(?:\.get\(|\[)"(LOA_\w+)"|"(LOA_\w+)" in os\.environ')
+    names = {one or other for source in sources("tests") for one, other in read.findall(source.text)}
+    assert len(names) > 10
+    for name in names:
+        monkeypatch.setenv(name, "1")
+    assert [each for each in strangers(Settings) if each.partition(":")[0] in names] == []

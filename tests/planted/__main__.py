@@ -25,7 +25,7 @@ from typing import Any
 from tests.planted.bugs import Bug, planted
 
 ROOT = Path(__file__).parents[2]
-_LONGEST_S = int(os.environ.get("LOA_PLANTED_LONGEST_S", "100"))  # of one bug's tests; more beside other work
+_LONGEST_S = int(os.environ.get("LOA_TEST_PLANTED_S", "100"))  # of one bug's tests; more beside other work
 _BROKEN = re.compile(r"^Seed (\d+) broke a promise:\n(.*)", re.MULTILINE)
 _FOUND = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.MULTILINE)
 

@@ -1,7 +1,7 @@
 """A centre that answers binds and enquire_link, and from some moment on no message, for as long as it likes.
 
-LOA_SILENT_MINUTES says how long it is silent (60: the hour of the bar). In the middle the sender is stopped
-and started again; at the end the centre answers again, and all the rest goes out.
+LOA_TEST_SILENT_MINUTES says how long it is silent (60: the hour of the bar). In the middle the sender is
+stopped and started again; at the end the centre answers again, and all the rest goes out.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from tests.faults.processes import Home, Program
 from tests.faults.view import View, queue
 
 BUILD = Path(__file__).parents[2] / "build"
-SILENT_S = 60 * float(os.environ.get("LOA_SILENT_MINUTES", "3"))
+SILENT_S = 60 * float(os.environ.get("LOA_TEST_SILENT_MINUTES", "3"))
 COUNT, WINDOW = 8_000, 100
 # The defaults of a link, which are what the bar is about.
 ANSWER_S, FIRST_PAUSE_S, LONGEST_PAUSE_S = 15.0, 1.0, 60.0

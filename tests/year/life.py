@@ -249,5 +249,5 @@ class Year:
         """One line of what is done."""
         line = json.dumps({"s": round(time.monotonic() - self.began, 1)} | words, ensure_ascii=False)
         self.said.append(line)
-        if "LOA_YEAR_SAYS" in os.environ:
+        if "LOA_TEST_YEAR_SAYS" in os.environ:
             print(line, flush=True)

@@ -23,7 +23,7 @@ from tests.engines import other_by_hand
 from tests.long.app.privacy.past import eraser, rows
 from tests.long.app.privacy.test_beside_sending import two_campaigns
 
-ERASURES = int(os.environ.get("LOA_ERASURES", "1"))  # each is killed four times at the least
+ERASURES = int(os.environ.get("LOA_TEST_ERASURES", "1"))  # each is killed four times at the least
 
 
 class Killed(Exception):
