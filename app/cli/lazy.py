@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from functools import wraps
+from functools import cache, wraps
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
@@ -93,7 +93,7 @@ _NO_JSON = {("audit", "export"), ("batch", "bad-lines"), ("database", "restored"
 
 
 class _Found(Mapping[str, Any]):
-    """Commands by name, each imported at its first use."""
+    """Commands by name, each imported and built at its first use; `in` and `get` ask for it as well."""
 
     def __getitem__(self, name: str) -> Any:
         if not _is_here(name):
@@ -159,6 +159,7 @@ def _left_out(name: str) -> Any:
     return typer.main.get_command(one)
 
 
+@cache
 def _verb(name: str) -> Any:
     one = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     one.command(name)(getattr(import_module(_module_of(name)), name))
@@ -166,6 +167,7 @@ def _verb(name: str) -> Any:
     return _with_json(command) if name == "migrate" else command
 
 
+@cache
 def _noun(name: str) -> Any:
     group = typer.main.get_group(import_module(_module_of(name)).app)
     group.name = name
