@@ -14,7 +14,7 @@ from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from statistics import median
 
-from tests.trees import parsed
+from tests.trees import nodes, parsed
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("app", "carriers", "loa_client")
@@ -38,7 +38,7 @@ def imports(package: str) -> dict[str, set[str]]:
 
 
 def _imported(path: Path, known: Mapping[str, Path]) -> Iterator[str]:
-    for node in ast.walk(parsed(path.read_text("utf-8"))):
+    for node in nodes(path.read_text("utf-8")):
         if isinstance(node, ast.Import):
             yield from (each.name for each in node.names if each.name in known)
         elif isinstance(node, ast.ImportFrom) and node.module:

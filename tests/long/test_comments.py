@@ -12,6 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.trees import nodes
+
+# All by one worker, which reads every file once.
+pytestmark = pytest.mark.unit("sources")
+
 ROOT = Path(__file__).parent.parent.parent
 FILE = re.compile(r"(?<![\w./-])([\w/]+\.(?:py|md|html|po))\b")
 # `run_status.bar_of`, in a template: its comments name functions of Python in no other way.
@@ -41,8 +46,8 @@ def in_python(text: str) -> list[str]:
     tokens = tokenize.generate_tokens(io.StringIO(text).readline)
     comments = [token.string for token in tokens if token.type == tokenize.COMMENT]
     documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
-    nodes = (node for node in ast.walk(ast.parse(text)) if isinstance(node, documented))
-    return [*comments, *filter(None, map(ast.get_docstring, nodes))]
+    places = (node for node in nodes(text) if isinstance(node, documented))
+    return [*comments, *filter(None, map(ast.get_docstring, places))]
 
 
 def in_template(text: str) -> list[str]:

@@ -19,12 +19,13 @@ from app.database.connection import Database
 from app.runtime.api_app import create_app
 from app.security import authorization
 from tests.app.client import Client
+from tests.app.described import described
 from tests.engines import sqlite_alone
-from tests.trees import parsed
+from tests.trees import nodes, parsed
 
 database_url = sqlite_alone
 # All by one worker, which reads every file once.
-pytestmark = pytest.mark.unit("guards")
+pytestmark = pytest.mark.unit("sources")
 
 ROOT = Path(__file__).parent.parent.parent
 PRODUCT = ("app", "carriers")
@@ -51,7 +52,7 @@ class Source(NamedTuple):
     path: str
     text: str
     tree: ast.Module
-    nodes: list[ast.AST]
+    nodes: tuple[ast.AST, ...]
 
     def inside(self, *places: str) -> bool:
         return any(self.path == place or self.path.startswith(place + "/") for place in places)
@@ -68,8 +69,7 @@ def _all_in(folder: Path) -> list[Source]:
     found = []
     for file in sorted(folder.rglob("*.py")):
         text = file.read_text("utf-8")
-        tree = parsed(text)
-        found.append(Source(file.relative_to(ROOT).as_posix(), text, tree, [*ast.walk(tree)]))
+        found.append(Source(file.relative_to(ROOT).as_posix(), text, parsed(text), nodes(text)))
     return found
 
 
@@ -268,7 +268,7 @@ def test_models_and_migrations_agree(db: Database) -> None:
 def test_every_route_wants_credentials(db: Database) -> None:
     guarded, application = 0, create_app(Settings(), db)
     with Client(application) as stranger:
-        for path, operations in application.openapi()["paths"].items():
+        for path, operations in described(application)["paths"].items():
             for method in operations:
                 answer = stranger.request(method.upper(), path.replace("{", "").replace("}", ""))
                 if (operation := f"{method} {path}") in OPEN_TO_ALL:

@@ -9,7 +9,7 @@ import pytest
 
 from tests import structure
 
-pytestmark = pytest.mark.unit("guards")
+pytestmark = pytest.mark.unit("sources")
 
 # Words that say nothing to whoever does not know the authors: no module, class or function bears one.
 METAPHORS = frozenset(

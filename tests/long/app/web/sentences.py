@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from jinja2 import Environment, nodes
 
+from tests.trees import nodes as all_nodes
 from tests.trees import parsed
 
 WEB = Path(__file__).parents[4] / "app" / "web"
@@ -53,7 +54,7 @@ def of_template(source: str, place: str) -> Iterator[Sentence]:
 
 def of_module(source: str, place: str) -> Iterator[Sentence]:
     """What stands in say("...")."""
-    for node in ast.walk(parsed(source)):
+    for node in all_nodes(source):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "say":
             (argument,) = node.args
             assert isinstance(argument, ast.Constant), f"{place}:{node.lineno} say() wants a plain sentence"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -18,7 +18,10 @@ from tests.long.app.web.fields import SENTENCES as FIELDS
 from tests.long.app.web.fields import names_of_fields
 from tests.long.app.web.spoken import ROOT, Spoken, said_in, shape, spoken
 from tests.long.app.web.spoken_elsewhere import MODULES, WORDS
-from tests.trees import parsed
+from tests.trees import nodes
+
+# All by one worker, which reads every file once.
+pytestmark = pytest.mark.unit("sources")
 
 FILES = sorted((error_translation.FOLDER / "vi").glob("*.po"))
 NOUNS = {"batch", "receipt file"}  # what is imported: at a sentence's beginning, too
@@ -32,8 +35,8 @@ def shapes() -> set[str]:
     return found | set(_of_forms()) | FIELDS | names_of_fields() | set(DeliveryState.__members__)
 
 
-def _nodes(file: Path) -> Iterator[ast.AST]:
-    return ast.walk(parsed(file.read_text("utf-8")))
+def _nodes(file: Path) -> Iterable[ast.AST]:
+    return nodes(file.read_text("utf-8"))
 
 
 def _of_forms() -> Iterator[str]:
