@@ -19,7 +19,7 @@ from hypothesis.strategies import text
 from app.core.config import normal_url
 from app.database import schema
 from app.database.connection import Database
-from tests import compiled_once, passwords, plain_logs
+from tests import compiled_once, made_once, passwords, plain_logs
 from tests.engines import by_default
 from tests.pool import Pool
 
@@ -34,7 +34,7 @@ hypothesis_settings.register_profile(
 hypothesis_settings.load_profile("loa")
 
 # What a test leaves behind is little: to look for it after every 700 objects costs a fifth of all time.
-gc.set_threshold(50_000, 20)
+gc.set_threshold(200_000, 20)
 
 plain_logs.configure()
 compiled_once.configure()
@@ -46,6 +46,7 @@ if _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > 2 * 1024**3:
 
 _HERE = Path(__file__).parent
 _FAULTS = _HERE / "faults"
+_NAME = "name-of-a-database"  # a file that has it
 NO_SERVER = "LOA_TEST_DATABASE_URL names no PostgreSQL server, so this test runs on SQLite only"
 
 
@@ -101,32 +102,44 @@ def _admin(**other: str) -> psycopg.Connection:
 
 @pytest.fixture(scope="session")
 def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A migrated, empty SQLite file, made once."""
-    file = tmp_path_factory.mktemp("template") / "loa.sqlite3"
-    db = Database(f"sqlite:///{file}")
+    """A migrated, empty SQLite file, made once for all workers."""
+    return made_once.made_once(tmp_path_factory, "sqlite-template", _migrated_file) / "loa.sqlite3"
+
+
+def _migrated_file(folder: Path) -> None:
+    db = Database(f"sqlite:///{folder / 'loa.sqlite3'}")
     schema.upgrade(db)
     with db.engine.connect() as connection:
         connection.connection.driver_connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     db.close()
-    return file
 
 
 @pytest.fixture(scope="session")
-def postgresql_template() -> Iterator[str]:
-    """The name of a migrated, empty PostgreSQL database, made once."""
+def postgresql_template(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The name of a migrated, empty PostgreSQL database, made once for all workers."""
     if not SERVER:
         pytest.skip(NO_SERVER)
+    folder = made_once.made_once(tmp_path_factory, "postgresql-template", _migrated_database)
+    return (folder / _NAME).read_text("ascii")
+
+
+def _migrated_database(folder: Path) -> None:
     name = f"loa_template_{uuid.uuid4().hex[:12]}"
     with _admin() as admin:
         admin.execute(f"CREATE DATABASE {name}")
-    try:
-        db = Database(postgresql_url(name))
-        schema.upgrade(db)
-        db.close()
-        yield name
-    finally:
+    (folder / _NAME).write_text(name, "ascii")
+    db = Database(postgresql_url(name))
+    schema.upgrade(db)
+    db.close()
+
+
+@pytest.hookimpl(tryfirst=True)  # pytest's own removes the folder
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Drop the template when all workers have ended."""
+    factory: pytest.TempPathFactory = session.config._tmp_path_factory  # type: ignore[attr-defined]
+    for file in factory.getbasetemp().glob(f"{made_once.FOLDER}/*/{_NAME}"):
         with _admin() as admin:
-            admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+            admin.execute(f"DROP DATABASE IF EXISTS {file.read_text('ascii')} WITH (FORCE)")
 
 
 def postgresql_url(name: str) -> str:
