@@ -207,6 +207,8 @@ class _Reporter:
         plugin = config.pluginmanager.unregister(name="_cov")  # pytest-cov
         controller = getattr(plugin, "cov_controller", None)
         self.coverage = controller.cov if controller is not None else None
+        # Lists of times and files for other programs are made of set-up and tear-down as well.
+        self.tells_all = bool(config.getoption("durations") or config.getoption("xmlpath", None))
 
     def tell(self, kind: str, what: object = None) -> None:
         data = pickle.dumps((kind, what))
@@ -219,6 +221,8 @@ class _Reporter:
         self.tell("start")
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.passed and report.when != "call" and not self.tells_all:
+            return  # it says nothing, and would cost the first process a third of a millisecond
         data = self.config.hook.pytest_report_to_serializable(config=self.config, report=report)
         self.tell("report", data)
 
