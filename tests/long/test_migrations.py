@@ -58,7 +58,7 @@ def test_down_leaves_nothing_and_up_brings_all_back(db: Database) -> None:
     assert schema.differences(db) == []
 
 
-@other_by_hand
+@pytest.mark.prove
 def test_a_filled_database_goes_down_step_by_step_and_up_again(db: Database) -> None:
     db.write(ledger_for(db).open_campaign, 1)
     for table in metadata.sorted_tables:

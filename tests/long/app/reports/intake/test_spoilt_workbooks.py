@@ -20,6 +20,7 @@ from app.reports.intake.workbook_reader import Handed, read
 from tests.long.app.reports.intake.forms import FILLED, HEAD, NOW, filled
 from tests.long.app.reports.intake.spoilt import ANYWHERE, GENERAL, REFUSED, TAKEN
 from tests.long.app.reports.intake.test_wrong_cells import WRONG
+from tests.sampled import each_third
 
 STATED = Handed(FigureSource.STATED)
 SOFFICE = shutil.which("soffice")
@@ -35,7 +36,7 @@ def meant(changes: tuple[Any, ...]) -> Any:
     return read(filled(dict(changes)), HEAD, STATED, NOW)
 
 
-@pytest.mark.parametrize("name", TAKEN)
+@pytest.mark.parametrize("name", each_third(TAKEN))
 def test_it_is_taken_as_it_was_meant(name: str) -> None:
     make, changes = TAKEN[name]
     assert read(make(), HEAD, STATED, NOW) == meant(tuple(changes.items()))
@@ -55,7 +56,7 @@ def is_refused(content: bytes, name: str) -> None:
     assert found["!".join(place)].startswith(f"Trang “{place[0]}”, ô {place[1]}: ")
 
 
-@pytest.mark.parametrize("name", REFUSED)
+@pytest.mark.parametrize("name", each_third(REFUSED))
 def test_it_is_refused_with_its_place_and_the_remedy(name: str) -> None:
     is_refused(REFUSED[name][0](), name)
 
