@@ -102,10 +102,10 @@ lint: $(VENV)/.ready  ## format, lint, types, import contracts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# The drills and the demo are measured as well, in their own processes, not in those that they start; the
-# second drill has a cluster of its own, from the programs of a server. They wait for most of their time, so they
-# run beside the tests, one after the other, behind a few of `make simulate`. A line with $(MAKE) in it is run by
-# `make -n` as well, so lint is asked for by its plain name.
+# The first drill is measured as well, in its own process, not in those that it starts: to be measured costs ten
+# seconds. The second has a cluster of its own, from the programs of a server. Drills and demo wait for most of
+# their time, so they run beside the tests, one after the other, behind a few of `make simulate`. A line with
+# $(MAKE) in it is run by `make -n` as well, so lint is asked for by its plain name.
 COVERED  := build/coverage
 MEASURED  = $(BIN)/python -m slipcover --json --out $(COVERED)/$(1).json -m app.cli
 INITDB   := $(wildcard /usr/lib/postgresql/*/bin/initdb)
@@ -113,9 +113,9 @@ check: $(VENV)/.ready  ## `make test`, beside it lint, short drills and a demo, 
 	@rm -rf $(COVERED) && mkdir -p $(COVERED)
 	@.ci/beside '$(BIN)/python -m pytest -n $(WORKERS) $(TESTS) --covered $(COVERED)/tests.json' \
 		'make --no-print-directory lint && $(BIN)/python -m tests.simulate --seeds 30 && \
-		$(call MEASURED,demo) demo --subscribers 300 --folder build/checked-demo && \
+		$(BIN)/loa demo --subscribers 300 --folder build/checked-demo && \
 		$(call MEASURED,sqlite) drill --messages 600 --seed 32 --faults 7 --engine sqlite \
-		$(if $(INITDB),&& $(call MEASURED,postgresql) drill --messages 600 --seed 32 --faults 7 --engine postgresql)'
+		$(if $(INITDB),&& $(BIN)/loa drill --messages 600 --seed 32 --faults 7 --engine postgresql)'
 	$(BIN)/python -m slipcover --merge $(COVERED)/*.json --out $(COVERED)/all.json --skip-covered --fail-under 95
 
 bench: $(VENV)/.ready  ## speed, each figure beside its limit (SIZE=full: with millions; PART="path pace"; PEER=kannel)
