@@ -16,15 +16,18 @@ from app.core.config import Settings
 from app.database.connection import Database
 from app.runtime.api_app import create_app
 from tests.app.client import Client
-from tests.trees import parsed
+from tests.app.described import described
+from tests.trees import nodes
 
+# All by one worker, which reads every file once.
+pytestmark = pytest.mark.unit("sources")
 REMEDY = re.compile(r"GET /v1/|/docs lists |POST /v1/|`loa |there are: |the links are: |it has |spell it ")
 
 
 @pytest.mark.longer
 def test_every_sentence_names_a_list_and_a_command_that_there_are(sqlite_url: str) -> None:
     db = Database(sqlite_url)
-    paths = create_app(Settings(), db).openapi()["paths"]
+    paths = described(create_app(Settings(), db))["paths"]
     db.close()
     for what in errors._SHOWN:
         sentence = errors.no_such(what, 9).detail
@@ -41,7 +44,7 @@ def test_nothing_is_missing_without_a_remedy() -> None:
         (file.relative_to(root).as_posix(), ast.unparse(call.args[0]))
         for file in root.rglob("*.py")
         if "web" not in file.relative_to(root).parts  # pages show their own way back
-        for call in ast.walk(parsed(file.read_text("utf-8")))
+        for call in nodes(file.read_text("utf-8"))
         if isinstance(call, ast.Call) and ast.unparse(call.func) == "NotFound" and call.args
     ]
     assert len(found) > 3

@@ -23,6 +23,7 @@ from app.database.connection import Database
 from app.runtime.api_app import create_app
 from carriers import registry
 from carriers.contract import ReceiptLevel
+from tests.app.described import described
 from tests.reference.__main__ import PAGES, made
 
 ROOT = Path(__file__).parent.parent.parent
@@ -241,11 +242,11 @@ def test_every_decision_has_its_parts_its_number_and_its_line_in_the_index() -> 
 def test_every_path_of_the_api_page_exists(sqlite_url: str) -> None:
     db = Database(sqlite_url)
     try:
-        described = create_app(Settings(), db).openapi()["paths"]
+        paths = described(create_app(Settings(), db))["paths"]
     finally:
         db.close()
     there = {
-        (verb.upper(), re.sub(r"{\w+}", "{id}", path)) for path, verbs in described.items() for verb in verbs
+        (verb.upper(), re.sub(r"{\w+}", "{id}", path)) for path, verbs in paths.items() for verb in verbs
     }
     named = re.findall(r"\b(GET|POST|PUT|DELETE)\s+(/[a-z/{}0-9-]+)", text("docs/api.md"))
     assert len(named) > 10

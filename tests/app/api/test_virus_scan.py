@@ -17,6 +17,7 @@ from app.database.models import attachments, batches
 from app.runtime.api_app import create_app
 from app.security import create_key
 from tests.app.client import Client
+from tests.app.described import described
 
 CSV = b"phone\n0912000001\n"
 PDF = b"%PDF-1.7 "
@@ -86,7 +87,7 @@ def test_harm_is_refused_by_every_operation_that_takes_a_file_and_nothing_is_kep
 ) -> None:
     takes = [
         path.format_map(dict.fromkeys(re.findall(r"{(\w+)}", path), "1"))
-        for path, verbs in client.app.openapi()["paths"].items()
+        for path, verbs in described(client.app)["paths"].items()
         if "multipart/form-data" in verbs.get("post", {}).get("requestBody", {}).get("content", {})
     ]
     assert len(takes) == 7

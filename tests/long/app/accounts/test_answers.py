@@ -17,6 +17,7 @@ from app.database.connection import Database
 from app.database.models import audit
 from app.runtime.api_app import create_app
 from app.web import assets
+from tests.app.described import described
 from tests.long.app.accounts.scene import OTHER, OWN, UNKNOWN, Answer, Asker, build
 from tests.long.app.accounts.test_matrix import Operation, operations
 from tests.long.app.accounts.test_spelled_ids import OFTEN, rows
@@ -125,7 +126,7 @@ async def test_words_of_sql_find_nothing_and_break_nothing(
     db = Database(request.getfixturevalue("sqlite_url" if engine == "sqlite" else "new_postgresql_url"))
     keys, app = build(db), create_app(Settings(data=tmp_path, **OFTEN), db)
     asker, before, seen = Asker(app), rows(db), 0
-    for path, methods in app.openapi()["paths"].items():
+    for path, methods in described(app)["paths"].items():
         for name in [p["name"] for p in methods.get("get", {}).get("parameters", []) if p["in"] == "query"]:
             if path.startswith("/webhooks/"):
                 continue
@@ -163,7 +164,7 @@ async def test_numbers_that_nothing_holds_are_refused_or_are_nothing(
                 answer = await asker.ask(each.method, OWN.path(path), keys["admin"])
                 assert answer.status in (404, 422), (each, number, answer)
                 seen += 1
-    for path, methods in app.openapi()["paths"].items():
+    for path, methods in described(app)["paths"].items():
         asked = [p["name"] for p in methods.get("get", {}).get("parameters", []) if p["in"] == "query"]
         for name, number in product(asked, TOO_LARGE):
             answer = await asker.ask("GET", f"{OWN.path(path)}?{name}={number}", keys["admin"])

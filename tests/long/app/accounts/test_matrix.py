@@ -13,6 +13,7 @@ from app.database.connection import Database
 from app.runtime.api_app import ROUTERS, create_app
 from app.security.roles import OPEN, PAGE, PAGE_DOES, PERMISSIONS
 from app.web import routers
+from tests.app.described import described
 from tests.engines import by_default
 from tests.long.app.accounts.matrix import EXPECTED
 from tests.long.app.accounts.scene import OTHER, OWN, Answer, Asker, build
@@ -33,7 +34,7 @@ class Operation(NamedTuple):
 
 def operations(settings: Settings, db: Database) -> list[Operation]:
     found = []
-    for path, methods in create_app(settings, db).openapi()["paths"].items():
+    for path, methods in described(create_app(settings, db))["paths"].items():
         for method, said in methods.items():
             body = said.get("requestBody", {}).get("content", {})
             multipart = "multipart/form-data" in body

@@ -33,6 +33,7 @@ from app.security import Caller
 from app.security.roles import PAGE_DOES, PERMISSIONS
 from app.security.tenant_scope import RULES
 from app.web.rendering import FormData, visiting
+from tests.app.described import described
 from tests.attack.spelling import FORM, SPELLED, rows, spell, with_ids, without_id
 from tests.long.app.accounts.scene import NOWHERE, OTHER, Asker, build
 
@@ -52,7 +53,7 @@ async def test_an_id_of_another_carrier_is_no_more_there_than_one_that_nobody_ha
     key = build(db)["vnpt"]
     assert (await asker.ask("GET", "/v1/me", key)).status == 200
     before, found = rows(db), 0
-    for number, each in enumerate(with_ids(asker.app.openapi(), asker.app.routes), turn):
+    for number, each in enumerate(with_ids(described(asker.app), asker.app.routes), turn):
         nobodys = without_id(await each.by(asker, key, str(NOWHERE)), str(NOWHERE))
         for spelling in (SPELLED[-1], *SPELLED[number % 4 : -1 : 4]):
             said = spell(spelling, OTHER.number)

@@ -19,6 +19,7 @@ from app.database.models import audit
 from app.runtime.api_app import create_app
 from app.security.roles import PERMISSIONS
 from app.security.tenant_scope import RULES
+from tests.app.described import described
 from tests.long.app.accounts.scene import NOWHERE, OTHER, OWN, UNKNOWN, Answer, Asker, Place, build
 
 OFTEN = {"requests_per_minute": 1_000_000, "stranger_requests_per_minute": 1_000_000}
@@ -54,7 +55,7 @@ def keys(db: Database) -> dict[str, str]:
 def with_ids(asker: Asker) -> list[Asked]:
     found = [
         Asked(method.upper(), path, "multipart/form-data" in said.get("requestBody", {}).get("content", {}))
-        for path, methods in asker.app.openapi()["paths"].items()
+        for path, methods in described(asker.app)["paths"].items()
         for method, said in methods.items()
         if any(mark in path for mark in IDS)
     ]
@@ -65,7 +66,7 @@ def with_ids(asker: Asker) -> list[Asked]:
 def test_every_id_that_an_operator_may_name_has_its_rule(asker: Asker) -> None:
     named = {
         word
-        for path, methods in asker.app.openapi()["paths"].items()
+        for path, methods in described(asker.app)["paths"].items()
         for each in methods.values()
         if "operator" in PERMISSIONS.get(each["operationId"], ())
         for word in re.findall(r"{(\w+)}", path)

@@ -20,6 +20,7 @@ from app.runtime.api_app import create_app
 from tests.app.api.served import served
 from tests.app.batches.files import MESSY
 from tests.app.client import Client
+from tests.app.described import described
 from tests.polling import imported
 
 CHUNKED = b"0\r\n\r\n"
@@ -117,11 +118,11 @@ def test_the_server_says_neither_its_name_nor_its_version(address: tuple[str, in
 
 def test_every_field_of_a_body_is_named_and_others_are_refused(application: FastAPI) -> None:
     """No field can be set that the operation does not mean to set."""
-    described = application.openapi()
-    shapes = described["components"]["schemas"]
+    document = described(application)
+    shapes = document["components"]["schemas"]
     bodies = {
         name: shapes[name].get("additionalProperties")
-        for operations in described["paths"].values()
+        for operations in document["paths"].values()
         for operation in operations.values()
         for name in _named(operation.get("requestBody", {}))
     }

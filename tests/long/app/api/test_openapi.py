@@ -12,6 +12,7 @@ from fastapi import FastAPI
 
 from app.api.openapi import operations, sample
 from tests.app.client import Client
+from tests.app.described import described
 
 BINARY = (
     *("application/pdf", "application/vnd.", "*/*", "application/octet-stream", "application/zip"),
@@ -21,7 +22,7 @@ BINARY = (
 
 @pytest.fixture
 def document(application: FastAPI) -> dict[str, Any]:
-    return application.openapi()
+    return described(application)
 
 
 def places(document: dict[str, Any], operation: dict[str, Any]) -> list[dict[str, Any]]:

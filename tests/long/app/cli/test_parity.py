@@ -21,6 +21,7 @@ from app.runtime.api_app import ROUTERS
 from loa_client import LoaClient
 from tests import parity
 from tests.app.api.served import served
+from tests.app.described import described
 from tests.engines import sqlite_alone
 from tests.loa_client.generator import LEFT_OUT
 from tests.long.app.accounts.scene import build
@@ -77,7 +78,7 @@ def said(*arguments: str) -> str:
 
 
 def test_each_operation_has_a_command_and_an_act_or_a_reason(application: FastAPI) -> None:
-    every = {each["operationId"]: method for _, method, each in operations(application.openapi())}
+    every = {each["operationId"]: method for _, method, each in operations(described(application))}
     assert parity.COMMANDS.keys() | parity.NO_COMMAND.keys() == every.keys()
     assert parity.COMMANDS.keys() & parity.NO_COMMAND.keys() == set()
     assert {name for name in every if not hasattr(LoaClient, name)} == LEFT_OUT

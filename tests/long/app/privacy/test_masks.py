@@ -23,6 +23,7 @@ from app.security import audit, create_key, phone_disclosure
 from app.security.phone_disclosure import DisclosurePlace
 from app.web import routers
 from tests.app.client import Client
+from tests.app.described import described
 from tests.engines import sqlite_alone
 from tests.long.app.privacy.past import over, stray
 from tests.long.app.reports.scene import T0
@@ -108,7 +109,7 @@ def said(answer: httpx.Response) -> str:
 
 
 def operations(application: FastAPI) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    for path, methods in application.openapi()["paths"].items():
+    for path, methods in described(application)["paths"].items():
         for method, operation in methods.items():
             yield method.upper(), path, operation
 
@@ -203,7 +204,7 @@ def _fields(application: FastAPI, operation: dict[str, Any]) -> list[str]:
     """The fields of the body that an operation takes."""
     body = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema", {})
     if "$ref" in body:
-        body = application.openapi()["components"]["schemas"][body["$ref"].rpartition("/")[2]]
+        body = described(application)["components"]["schemas"][body["$ref"].rpartition("/")[2]]
     return list(body.get("properties", {}))
 
 
