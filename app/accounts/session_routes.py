@@ -34,7 +34,7 @@ from app.security.sessions import OpenSession
 router = Routes(prefix="/v1", tags=["access"])
 
 
-def get_address(request: Request, settings: Config) -> str:
+async def get_address(request: Request, settings: Config) -> str:
     """Return the caller's address, as far as trusted proxies report it."""
     connected = request.client.host if request.client else ""
     return peer_of(connected, request.headers.get("x-forwarded-for", ""), settings.trusted_proxies)
@@ -50,14 +50,14 @@ class Present(NamedTuple):
     address: str
 
 
-def get_person(who: Who, address: Address) -> Present:
+async def get_person(who: Who, address: Address) -> Present:
     """Return the user. Raises Forbidden for the holder of a key."""
     if not who.person:
         raise Forbidden("This is for people who have signed in, not for API keys.")
     return Present(who.name, address)
 
 
-def get_token(request: Request, settings: Config) -> str:
+async def get_token(request: Request, settings: Config) -> str:
     return request.cookies.get(cookie_name(settings), "")
 
 

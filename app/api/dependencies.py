@@ -1,4 +1,7 @@
-"""FastAPI dependencies shared by all routes: database, settings, caller and paging."""
+"""FastAPI dependencies shared by all routes: database, settings, caller and paging.
+
+They are coroutines although they wait for nothing: FastAPI runs a plain function in a thread, at every call.
+"""
 
 from __future__ import annotations
 
@@ -82,15 +85,15 @@ class Routes(APIRouter):
         super().__init__(dependencies=gate, responses=_ERRORS, generate_unique_id_function=_name, **more)
 
 
-def get_db(request: Request) -> Database:
+async def get_db(request: Request) -> Database:
     return cast(Database, request.app.state.db)
 
 
-def get_settings(request: Request) -> Settings:
+async def get_settings(request: Request) -> Settings:
     return cast(Settings, request.app.state.settings)
 
 
-def get_ledger(request: Request) -> Ledger:
+async def get_ledger(request: Request) -> Ledger:
     return cast(Ledger, request.app.state.ledger)
 
 
@@ -99,7 +102,7 @@ LedgerDep = Annotated[Ledger, Depends(get_ledger)]
 Config = Annotated[Settings, Depends(get_settings)]
 
 
-def get_caller(
+async def get_caller(
     found: Annotated[Caller | None, Depends(permit)],
     _by_key: Annotated[object, Depends(_bearer)],
     _by_session: Annotated[object, Depends(_cookie)],
@@ -153,7 +156,7 @@ class Page(Generic[Item]):
     next: int | None
 
 
-def get_paging(request: Request, response: Response, after: After = 0, limit: Limit = 100) -> Cursor:
+async def get_paging(request: Request, response: Response, after: After = 0, limit: Limit = 100) -> Cursor:
     return Cursor(after, limit, request.url, response.headers)
 
 

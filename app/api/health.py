@@ -81,7 +81,7 @@ def _require(db: Database) -> str:
     return schema.newest()
 
 
-def _monitor(request: Request, settings: Config) -> None:
+async def _monitor(request: Request, settings: Config) -> None:
     """Raise NotFound for callers outside `monitor_networks`, if that is set."""
     own = settings.monitor_networks
     forwarded = ", ".join(request.headers.getlist("x-forwarded-for"))

@@ -104,7 +104,7 @@ async def get_claim(request: Request, who: Who, key: Key = None) -> IdempotencyC
     return IdempotencyClaim(who.name, key, hashlib.sha256(asked + await request.body()).hexdigest())
 
 
-def get_if_match(if_match: IfMatch = None) -> str | None:
+async def get_if_match(if_match: IfMatch = None) -> str | None:
     return if_match
 
 

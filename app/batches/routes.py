@@ -100,7 +100,7 @@ def carrier_of(who: Caller, upload: Upload) -> str:
     return carrier
 
 
-def get_wanted(
+async def get_wanted(
     who: Who, carrier: Carrier = None, state: State = None, since: Since = None
 ) -> queries.BatchFilter:
     """Return the filter of the list. Raises Forbidden for another's carrier."""

@@ -39,7 +39,7 @@ _STREAM: dict[int | str, dict[str, Any]] = {
 _OPTIONS: dict[str, Any] = {"response_class": StreamingResponse, "responses": _STREAM}
 
 
-def get_hub(request: Request) -> Hub[Watched]:
+async def get_hub(request: Request) -> Hub[Watched]:
     return cast(Hub[Watched], request.app.state.hub)
 
 

@@ -55,7 +55,7 @@ class Edition(NamedTuple):
     version: int
 
 
-def get_edition(campaign_id: Id, if_match: IfMatch = None) -> Edition:
+async def get_edition(campaign_id: Id, if_match: IfMatch = None) -> Edition:
     """Return the path's campaign and the version of If-Match. Raises VersionWanted without one."""
     if if_match is None:
         raise VersionWanted(
@@ -67,7 +67,7 @@ def get_edition(campaign_id: Id, if_match: IfMatch = None) -> Edition:
     return Edition(campaign_id, found[0])
 
 
-def get_sought(
+async def get_sought(
     state: Annotated[CampaignState | None, Query(description="only in this state")] = None,
     carrier: Annotated[str | None, Query(description="with a run there", examples=["viettel"])] = None,
     directive_id: Annotated[Number | None, Query(description="under this letter")] = None,

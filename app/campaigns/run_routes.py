@@ -32,7 +32,7 @@ def get_own_run(run_id: Id, db: Db, who: Who) -> int:
     return run_id
 
 
-def get_sought(
+async def get_sought(
     state: Annotated[RunState | None, Query(description="only in this state")] = None,
     carrier: Annotated[str | None, Query(description="only of this carrier", examples=["viettel"])] = None,
     campaign_id: Annotated[Number | None, Query(description="only of this one")] = None,

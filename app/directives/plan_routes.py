@@ -17,7 +17,7 @@ from app.directives.plan_status import Plan, PlanLine
 router = Routes(prefix="/v1/plans", tags=["plans"], route_class=Acts)
 
 
-def get_place(plan_id: Id, nth: Id) -> tuple[int, int]:
+async def get_place(plan_id: Id, nth: Id) -> tuple[int, int]:
     """Return the path's plan and round."""
     return plan_id, nth
 

@@ -15,7 +15,7 @@ from app.web.view_models import traffic_light
 router = Routes(include_in_schema=False)
 
 
-def get_overview(request: Request) -> Hub[str]:
+async def get_overview(request: Request) -> Hub[str]:
     return cast(Hub[str], request.app.state.overview)
 
 
