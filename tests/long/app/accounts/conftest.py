@@ -23,12 +23,14 @@ database_url = sqlite_alone
 
 PASSWORD = "bon tu chang lien quan"
 COOKIE = "loa_session"
+# Read once, as in tests/app/conftest.py.
+_DEVELOPED = Settings(environment="development")
 
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     """Development: the cookie goes over plain HTTP, as between a test and its application."""
-    return Settings(data=tmp_path, environment="development")
+    return _DEVELOPED.model_copy(update={"data": tmp_path})
 
 
 @dataclass

@@ -67,6 +67,10 @@ def text(page: str) -> str:
     return " ".join(unescape(re.sub(r"<[^>]*>", " ", page)).split())
 
 
+# Read once, as in tests/app/conftest.py.
+_DEVELOPED = Settings(environment="development")
+
+
 @pytest.fixture
 def pages_db(sqlite_url: str) -> Iterator[Database]:
     database = Database(sqlite_url)
@@ -77,7 +81,7 @@ def pages_db(sqlite_url: str) -> Iterator[Database]:
 @pytest.fixture
 def pages_app(pages_db: Database, tmp_path: Path) -> FastAPI:
     """Development: the cookie goes over plain HTTP."""
-    return create_app(Settings(data=tmp_path, environment="development"), pages_db)
+    return create_app(_DEVELOPED.model_copy(update={"data": tmp_path}), pages_db)
 
 
 @pytest.fixture
