@@ -14,7 +14,6 @@ from app.runtime.api_app import create_app
 from app.security import create_key
 from tests.app.client import Client
 
-
 # Read once: to look through the environment for every setting takes 3 ms.
 _AS_SHIPPED = Settings()
 
