@@ -23,18 +23,22 @@ from tests.bench.pump_bench import ROUNDS
 ENGINES = ("sqlite", "postgresql")
 PEERS = ("kannel",)
 LEFT_OUT = "PostgreSQL is left out: LOA_TEST_DATABASE_URL names no server."
+LOST = "docs/performance.md would lose {}: measure these as well, or put their figures into {} first."
 NOT_JUDGED = "A quick run is too short to be judged: the bars are shown, and missing one is no failure."
 _PEER_MESSAGES = {True: 500, False: 50_000}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure, print, and write build/bench.json after each part; 0, or 1 where a bar is missed."""
-    options = _parser().parse_args(argv)
+    parser = _parser()
+    options = parser.parse_args(argv)
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
     sizes, found = _sizes(options), list[Figure]()
+    if options.write_docs and (lost := page.lost(_shelf(options, sizes), _measured(options))):
+        parser.error(LOST.format(", ".join(lost), _shelf(options, sizes).file))
     for some in _peer(options, sizes) if options.peer else _measure(options, sizes):
         found += some
         _say(figures.as_text(some))
@@ -75,16 +79,22 @@ def _sizes(options: argparse.Namespace) -> Sizes:
 
 def _measure(options: argparse.Namespace, sizes: Sizes) -> Iterator[list[Figure]]:
     """The figures of each part and engine as they come, which are kept for the page."""
-    engines, load = _engines(options.engine), page.load_average()
+    load = page.load_average()
+    for name in _measured(options):
+        part, _, engine = name.partition(" ")
+        _say(f"{name}: {PARTS[part].said.format(**asdict(sizes))}")
+        some = list(PARTS[part].measure(engine, sizes))
+        _keep(options, sizes, name, Kept(page.today(), load, asdict(sizes), some))
+        yield some
+
+
+def _measured(options: argparse.Namespace) -> list[str]:
+    """The parts, each with its engine, that these options ask for."""
+    if options.peer:
+        return [options.peer]
     long = options.size == "full"
     wanted = options.part or [name for name, part in PARTS.items() if part.long is long]
-    for name in _names(engines):
-        part, _, engine = name.partition(" ")
-        if part in wanted:
-            _say(f"{name}: {PARTS[part].said.format(**asdict(sizes))}")
-            some = list(PARTS[part].measure(engine, sizes))
-            _keep(options, sizes, name, Kept(page.today(), load, asdict(sizes), some))
-            yield some
+    return [name for name in _names(_engines(options.engine)) if name.partition(" ")[0] in wanted]
 
 
 def _shelf(options: argparse.Namespace, sizes: Sizes) -> Shelf:

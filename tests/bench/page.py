@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import sqlite3
+from collections.abc import Collection
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -124,6 +126,12 @@ All share the cores above, with whatever else the machine did (see its load befo
 of its own each part is faster. SQLite runs with synchronous=FULL,
 PostgreSQL as its server is configured.
 """
+
+
+def lost(shelf: Shelf, measured: Collection[str]) -> list[str]:
+    """Return the parts that stand on the page, but would not on a new one: kept nowhere and not measured."""
+    there = re.findall(r"^\| (.+): date, load before", PAGE.read_text("utf-8"), re.MULTILINE)
+    return [name for name in there if name not in shelf.held and name not in measured]
 
 
 def write(shelf: Shelf, sizes: Sizes) -> None:
