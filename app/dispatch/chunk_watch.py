@@ -76,7 +76,7 @@ class ChunkWatch:
         runs = {chunk.lease.run_id for chunk in chunks}
         going, listed = await self.context.db.aread(still_going, self.link, runs)
         for chunk in chunks:
-            if not chunk.script.confirms:
+            if not chunk.content.confirms:
                 chunk.opted_out.update(listed)
             if chunk.lease.run_id not in going:
                 chunk.permit.withdraw()

@@ -20,7 +20,7 @@ class HeldChunk:
     """A leased chunk: what is still to be sent, and the permit that limits writing it to the wire."""
 
     lease: ChunkLease
-    script: RunContent
+    content: RunContent
     items: deque[DeliveryToSend]
     permit: Permit
     taken: tuple[datetime, float]  # time of the claim: the database's clock, monotonic seconds
@@ -36,12 +36,12 @@ class HeldChunk:
 
         The hours are counted from then: the database told its time at some moment of the claim.
         """
-        closes = closes_at(found.script.window, found.at)
+        closes = closes_at(found.content.window, found.at)
         permit = Permit(asked + lease_s)
         if closes is not None:
             permit.closes = asked + (closes - found.at).total_seconds()
         taken = (found.at, clock.monotonic())
-        return cls(found.lease, found.script, deque(found.lease.items), permit, taken)
+        return cls(found.lease, found.content, deque(found.lease.items), permit, taken)
 
     @property
     def over(self) -> bool:

@@ -160,7 +160,7 @@ class ClaimedChunk:
     """A leased chunk, its content, and the time of the claim by the database's clock."""
 
     lease: ChunkLease
-    script: RunContent
+    content: RunContent
     at: datetime
 
 
@@ -194,13 +194,13 @@ def still_going(
 
 
 def message(
-    script: RunContent, lease: ChunkLease, item: DeliveryToSend, now: datetime, permit: Permit
+    content: RunContent, lease: ChunkLease, item: DeliveryToSend, now: datetime, permit: Permit
 ) -> OutboundSms:
     """Build the carrier's message for one delivery; its key is unique to this pass and never used twice."""
-    key = f"{script.mark}-{lease.batch_id}-{item.seq}-{lease.pass_no}"
-    validity = script.validity_s(now)
+    key = f"{content.mark}-{lease.batch_id}-{item.seq}-{lease.pass_no}"
+    validity = content.validity_s(now)
     return OutboundSms(
-        str(item.phone), script.text(item.area), script.sender, validity, key, item.resends > 0, permit
+        str(item.phone), content.text(item.area), content.sender, validity, key, item.resends > 0, permit
     )
 
 
@@ -225,7 +225,7 @@ def claim(
         return LinkState.HALTED
     now = clock.from_ms(ledger.now_ms(connection))
     able = run_contents(connection, link.carrier, now, link.content_hash, among)
-    open_now = {script.run_id: script for script in able}
+    open_now = {content.run_id: content for content in able}
     lease = ledger.claim(connection, link, list(open_now), owner, lease_s)
     if lease is None:
         return state
@@ -233,5 +233,5 @@ def claim(
         stop(connection, lease.run_id, lease.campaign_id, batch=lease.batch_id)
         ledger.release(connection, lease, 0.0)
         return state
-    script = open_now[lease.run_id]
-    return ClaimedChunk(replace(lease, budget=script.budget), script, now)
+    content = open_now[lease.run_id]
+    return ClaimedChunk(replace(lease, budget=content.budget), content, now)

@@ -109,7 +109,7 @@ class SendLoop:
             await self._drain(waiting=bool(self.carrier.halted()) or self._closed)
             await self._idle()
             return
-        self._pace.most = self._chunk.script.share
+        self._pace.most = self._chunk.content.share
         if self._capacity(self._chunk) and not self._waits_long():
             await self._reserve_next(self._chunk, [])
         else:
@@ -279,7 +279,7 @@ class SendLoop:
                 if not some:
                     continue
                 now = chunk.now()
-                messages = [message(chunk.script, chunk.lease, item, now, chunk.permit) for item in some]
+                messages = [message(chunk.content, chunk.lease, item, now, chunk.permit) for item in some]
                 sending.append((some, asyncio.create_task(self._submit(messages))))
             self._pace.went(segments_of(items[:handed]), is_whole=handed == len(items))
             for some, task in sending:

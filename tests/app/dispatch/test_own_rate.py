@@ -16,8 +16,8 @@ from tests.app.world import build
 
 
 def share(db: Database) -> float:
-    (script,) = db.read(run_contents, "viettel", clock.now())
-    return script.share
+    (content,) = db.read(run_contents, "viettel", clock.now())
+    return content.share
 
 
 @pytest.mark.longer

@@ -78,7 +78,7 @@ def send(world: World) -> list[tuple[int, str]]:
     got: list[tuple[int, str]] = []
     while (chunk := claimed(world)) is not None:
         lease = chunk.lease
-        got += [(each.phone, chunk.script.text(each.area)) for each in lease.items]
+        got += [(each.phone, chunk.content.text(each.area)) for each in lease.items]
         outcomes = accepted(list(lease.items), f"r{lease.campaign_id}-")
         world.db.write(world.ledger.record, world.link, lease, outcomes, None, 30.0)
         world.db.write(world.ledger.release, lease, 0.0)

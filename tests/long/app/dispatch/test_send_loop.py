@@ -274,8 +274,8 @@ async def test_two_links_share_a_run_s_own_rate_by_their_rates(db: Database) -> 
     )
     for own, share in ((None, 1.0), (100, 0.25), (1000, 1.0), (1, 0.1)):
         db.write(lambda c, own=own: c.execute(update(runs).values(segments_per_second=own)))
-        (script,) = db.read(run_contents, "viettel", clock.now())
-        assert script.share == share
+        (content,) = db.read(run_contents, "viettel", clock.now())
+        assert content.share == share
     assert world.states() == {Q: 10}
 
 
