@@ -53,7 +53,7 @@ def register(connection: Connection, link: LinkRecord) -> Link:
         "receipt_level": int(link.receipt_level),
         "one_receipt": link.one_receipt,
         "account": link.account,
-        "says": link.content_hash,
+        "content_hash": link.content_hash,
         "left_at": None,
     }
     new = {"name": link.name, "group_id": 0, "state": LinkState.RUNNING.value, "changed_at": clock.now_ms()}

@@ -156,9 +156,11 @@ def link_contents(connection: Connection, campaign_id: int) -> dict[str, list[st
     own = select(runs.c.carrier).where(runs.c.campaign_id == campaign_id)
     answer = select(campaigns.c.id).where(campaigns.c.id == campaign_id, campaigns.c.answers_to.is_not(None))
     own_links = or_(links.c.carrier.in_(own), answer.exists())  # an answer goes out over any carrier
-    query = select(links.c.carrier, links.c.says).where(own_links, links.c.says.is_not(None))
+    query = select(links.c.carrier, links.c.content_hash).where(own_links, links.c.content_hash.is_not(None))
     found: dict[str, list[str]] = {}
-    for carrier, content_hash in connection.execute(query.distinct().order_by(links.c.carrier, links.c.says)):
+    for carrier, content_hash in connection.execute(
+        query.distinct().order_by(links.c.carrier, links.c.content_hash)
+    ):
         found.setdefault(carrier, []).append(content_hash)
     return found or None
 

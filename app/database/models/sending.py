@@ -34,7 +34,7 @@ links = Table(
     Column("receipt_group", String(40), nullable=False),
     Column("account", String(200)),  # address and login; links with the same ones are the same account
     # Hash of what the link's settings make of a text (app/runtime/worker.py); NULL: older row.
-    Column("says", String(64)),
+    Column("content_hash", String(64)),
     Column("group_id", SmallInteger, nullable=False),  # id of the first link of the receipt group or account
     Column("segments_per_second", Float, nullable=False),
     Column("receipt_level", SmallInteger, nullable=False),

@@ -68,7 +68,7 @@ def test_a_second_link_of_the_same_settings_sends_beside_it(db: Database) -> Non
 def test_what_is_written_in_the_row_of_a_link_afterwards_changes_nothing(db: Database) -> None:
     world = ready(db)
     world.link = db.write(link_store.register, replace(FACTS, content_hash="b" * 64))
-    db.write(lambda c: c.execute(update(link_store.links).values(says="a" * 64)))
+    db.write(lambda c: c.execute(update(link_store.links).values(content_hash="a" * 64)))
     assert not sends(world)
 
 
