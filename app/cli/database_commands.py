@@ -100,7 +100,7 @@ def restored(
             typer.echo("The links go on where they stood.")
             return
         _branch(db, settings)
-        for each in dispatch.doubt(db, ledger, whoami()):
+        for each in dispatch.mark_live_runs_unknown(db, ledger, whoami()):
             unknown = counted(each.unknown, "delivery is", "deliveries are")
             typer.echo(f"Run {each.run_id} ({each.carrier}): {unknown} unknown now.")
         planned, refused = db.read(dispatch.planned), db.read(dispatch.refused, ledger)

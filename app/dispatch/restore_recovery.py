@@ -68,7 +68,7 @@ _PATIENCE_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class DoubtfulRun:
+class RunMarkedUnknown:
     """A run that was alive in the backup, and how many of its deliveries became unknown."""
 
     run_id: int
@@ -76,7 +76,7 @@ class DoubtfulRun:
     unknown: int
 
 
-def doubt(db: Database, ledger: Ledger, who: str) -> list[DoubtfulRun]:
+def mark_live_runs_unknown(db: Database, ledger: Ledger, who: str) -> list[RunMarkedUnknown]:
     """Mark as unknown all that live runs still had to send; return the count for each run.
 
     What was not yet queued is queued first, since it may have been queued and sent as well. No worker may run
@@ -120,15 +120,15 @@ def refused(connection: Connection, ledger: Ledger) -> list[tuple[int, str, int]
     return [(run_id, carrier, int(count)) for run_id, carrier, count in rows]
 
 
-def _mark_unknown(db: Database, ledger: Ledger, run_id: int, carrier: str) -> DoubtfulRun:
+def _mark_unknown(db: Database, ledger: Ledger, run_id: int, carrier: str) -> RunMarkedUnknown:
     first = select(links.c.id).where(links.c.carrier == carrier).order_by(links.c.id).limit(1)
     link_id = db.read(lambda connection: connection.execute(first).scalar())
     ends, unknown = clock.monotonic() + _PATIENCE_S, 0
     while True:
-        step = db.write(ledger.doubt, run_id, link_id, _CHUNKS_AT_ONCE)
+        step = db.write(ledger.mark_waiting_unknown, run_id, link_id, _CHUNKS_AT_ONCE)
         unknown += step.unknown
         if not step.left:
-            return DoubtfulRun(run_id, carrier, unknown)
+            return RunMarkedUnknown(run_id, carrier, unknown)
         if clock.monotonic() > ends:
             raise Conflict(f"Somebody is at work on run {run_id}: stop every worker, and say it again.")
         time.sleep(0.0 if step.unknown else 0.5)  # leases from before the backup expire soon
@@ -140,7 +140,7 @@ def trust(connection: Connection, ledger: Ledger, who: str) -> None:
     _resume(connection, ledger, who)
 
 
-def _note(connection: Connection, ledger: Ledger, who: str, found: list[DoubtfulRun]) -> None:
+def _note(connection: Connection, ledger: Ledger, who: str, found: list[RunMarkedUnknown]) -> None:
     unknown = {str(each.run_id): each.unknown for each in found}
     said = {"unknown": unknown, "at": ledger.now_ms(connection), LISTS: True}
     audit.note(connection, who, RESTORED, "database", **said)

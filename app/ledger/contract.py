@@ -302,7 +302,9 @@ class Ledger(Protocol):
     def close_unsent(self, connection: Connection, run_id: int, reason: int, limit: int) -> Closed:
         """Close the queued deliveries of up to `limit` idle chunks as not sent."""
 
-    def doubt(self, connection: Connection, run_id: int, link_id: int | None, limit: int) -> MarkedUnknown:
+    def mark_waiting_unknown(
+        self, connection: Connection, run_id: int, link_id: int | None, limit: int
+    ) -> MarkedUnknown:
         """Mark the queued deliveries of up to `limit` idle chunks as unknown, since they may have been sent.
 
         link_id: the link to blame when the chunk names none.

@@ -200,7 +200,9 @@ class ChunkQueue(EngineBase):
         add_unknown(connection, self, lost, chunk.link_id, why)
         return len(rows)
 
-    def doubt(self, connection: Connection, run_id: int, link_id: int | None, limit: int) -> MarkedUnknown:
+    def mark_waiting_unknown(
+        self, connection: Connection, run_id: int, link_id: int | None, limit: int
+    ) -> MarkedUnknown:
         unknown = 0
         for chunk in self.take_chunks(connection, run_id, _CLOSER, limit):
             by = link_id if chunk.link_id is None else chunk.link_id

@@ -293,7 +293,7 @@ class HttpCarrier(ABC):
     async def hand_over(self, some: Sequence[OutboundSms]) -> Sequence[SubmitResult]:
         """Send these (one text, one sender, at most `per_submit`) and parse the answer."""
 
-    async def doubt(self) -> Unknown | None:
+    async def why_uncertain(self) -> Unknown | None:
         """Return why the latest answer may not be the message's own; ask this before sending it once more."""
         kept = self._own_kept()
         return None if kept is None else await self._surplus(kept, self._times.patience_s)

@@ -115,7 +115,7 @@ class MobifoneCarrier(HttpCarrier):
         result = await self._send(sms)
         if result is codes.SessionState.ENDED:
             # The answer named the session and no reason about the message, so it was not sent: send again.
-            result = await self.doubt() or await self._send(sms)
+            result = await self.why_uncertain() or await self._send(sms)
         if isinstance(result, codes.SessionState):
             return [ENDED_TWICE]
         return [result]

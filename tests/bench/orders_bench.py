@@ -91,7 +91,7 @@ def _resend(engine: str, url: str, decided: int, rounds: int) -> dict[str, float
         lost = build(db, 1, chunk=_CHUNK)
         db.write(_more, lost.batch, decided)
         lost.fan_out()
-        while db.write(lost.ledger.doubt, lost.run, lost.link.id, 20).left:
+        while db.write(lost.ledger.mark_waiting_unknown, lost.run, lost.link.id, 20).left:
             pass
         db.write(lambda c: c.execute(update(runs).values(state=RunState.SENT.value)))
         traffic = Traffic.prepare(lost, stretches)

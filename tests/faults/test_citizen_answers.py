@@ -192,7 +192,7 @@ async def test_answers_of_a_restored_database_are_not_sent_again(db: Database, s
         await until(lambda: smsc.taken() == 1, "it is answered")
 
     db.write(lambda c: c.execute(answers.delete()))  # the backup was made before the answer
-    restore_recovery.doubt(db, ledger_for(db), "root")
+    restore_recovery.mark_live_runs_unknown(db, ledger_for(db), "root")
     assert db.write(restore_acknowledgement.enter, "root")
     async with working(world, smsc, segments_per_second=200):
         await until(lambda: smsc.binds() > 0, "the link is up")

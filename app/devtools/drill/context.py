@@ -69,7 +69,7 @@ class DrillContext:
             return True
         return await asyncio.to_thread(self.look.open) == 0 and await self.client.ready()
 
-    async def doubt(self) -> frozenset[int]:
+    async def newly_in_flight(self) -> frozenset[int]:
         """Return numbers newly reserved by a sender that has just died: they may be unknown."""
         found = frozenset(await asyncio.to_thread(self.look.declared)) - self.declared
         self.declared |= found

@@ -31,7 +31,7 @@ async def _await_death(context: DrillContext, process: DrillProcess) -> str:
 async def _restart(context: DrillContext, process: DrillProcess, words: str) -> FaultOutcome:
     """Note which numbers may be unknown, restart the process like a supervisor, and measure."""
     died = clock.monotonic()
-    declared = await context.doubt()
+    declared = await context.newly_in_flight()
     if len(declared) > SUB_BATCH:
         raise Stuck(f"A killed sender had {len(declared)} messages on the wire; {SUB_BATCH} are allowed.")
     process.start()
@@ -133,7 +133,7 @@ async def frozen(context: DrillContext, event: PlannedFault) -> FaultOutcome:
     """Stop the sender for longer than its lease; on PostgreSQL another takes over. Then continue it."""
     process, extra = context.processes.sender, context.processes.create("worker", 3)
     process.signal(signal.SIGSTOP)
-    declared = await context.doubt()
+    declared = await context.newly_in_flight()
     context.allowed += SUB_BATCH
     if not context.processes.sqlite:
         extra.start()

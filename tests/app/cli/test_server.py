@@ -109,7 +109,7 @@ def test_a_campaign_goes_from_draft_to_running_there_by_two_keys(
 def test_links_and_unknown_messages_are_decided_on_there(server: str, db: Database) -> None:
     world = build(db, 2)
     world.fan_out()
-    while db.write(world.ledger.doubt, world.run, world.link.id, 20).left:
+    while db.write(world.ledger.mark_waiting_unknown, world.run, world.link.id, 20).left:
         pass
     db.write(link_store.halt, world.link.id, Halted("0x0E", "the password is wrong"))
     lost = LinkHealth(refused_at=clock.monotonic() - 1, lost_since=clock.monotonic() - 9, refusal="0x58")

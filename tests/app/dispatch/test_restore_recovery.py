@@ -114,8 +114,8 @@ def test_of_two_who_were_given_one_attempt_only_the_present_owner_holds_the_chun
 def test_what_was_queued_is_unknown_then_and_the_link_goes_on_with_nothing(world: World) -> None:
     put_back(world)
     claimed(world)
-    assert restore_recovery.doubt(world.db, world.ledger, WHO) == [
-        restore_recovery.DoubtfulRun(world.run, "viettel", 20)
+    assert restore_recovery.mark_live_runs_unknown(world.db, world.ledger, WHO) == [
+        restore_recovery.RunMarkedUnknown(world.run, "viettel", 20)
     ]
     assert world.states() == {DeliveryState.SUBMITTED: 10, DeliveryState.UNKNOWN: 20}
     assert claimed(world) is LinkState.RUNNING
@@ -140,7 +140,7 @@ def test_what_was_not_even_queued_may_have_been_sent_as_well(world: World, state
 
     world.db.write(half_queued)
     put_back(world)
-    assert restore_recovery.doubt(world.db, world.ledger, WHO)[0].unknown == 25
+    assert restore_recovery.mark_live_runs_unknown(world.db, world.ledger, WHO)[0].unknown == 25
     assert world.states() == {DeliveryState.SUBMITTED: 10, DeliveryState.UNKNOWN: 25}
     assert world.db.read(lambda c: c.execute(select(run_batches.c.fanned_all)).scalar_one()) is True
 
@@ -151,7 +151,7 @@ def test_a_run_that_was_planned_is_named_and_one_that_is_over_is_left_alone(worl
     assert world.db.read(restore_recovery.planned) == [world.run]
     world.db.write(lambda c: c.execute(update(runs).values(state=RunState.CANCELLING.value)))
     put_back(world)
-    assert restore_recovery.doubt(world.db, world.ledger, WHO) == []
+    assert restore_recovery.mark_live_runs_unknown(world.db, world.ledger, WHO) == []
     assert world.states() == {DeliveryState.SUBMITTED: 10, DeliveryState.QUEUED: 20}
 
 
@@ -172,7 +172,7 @@ def test_what_was_rejected_before_the_database_was_put_back_is_in_no_order(
         rejected.carried_out(world, number)
         assert rejected.order_of(world) == ("chief", 10, 10)
         return
-    restore_recovery.doubt(db, world.ledger, WHO)
+    restore_recovery.mark_live_runs_unknown(db, world.ledger, WHO)
     assert db.read(restore_recovery.refused, world.ledger) == [(world.run, "viettel", 15)]
     with pytest.raises(Conflict, match=f"Nothing of order {number} can be sent again any more"):
         rejected.carried_out(world, number)
@@ -198,7 +198,7 @@ def test_a_batch_that_was_altered_is_not_queued_for_it(db: Database) -> None:
     changed = update(batches).values(rows_sha256="0" * 64)
     db.write(lambda c: c.execute(changed))
     with pytest.raises(Conflict, match="altered after its import"):
-        restore_recovery.doubt(db, world.ledger, WHO)
+        restore_recovery.mark_live_runs_unknown(db, world.ledger, WHO)
 
 
 @pytest.mark.longer
@@ -285,7 +285,7 @@ def test_there_is_no_copy_of_a_ledger_that_is_not_there(tmp_path: Path) -> None:
 @pytest.mark.longer
 def test_after_a_restore_nothing_is_started_or_sent_again_until_lists_are_entered_again(world: World) -> None:
     put_back(world)
-    restore_recovery.doubt(world.db, world.ledger, WHO)
+    restore_recovery.mark_live_runs_unknown(world.db, world.ledger, WHO)
     planned = world.db.write(_planned)
     for run_id, verb in ((planned, Verb.START), (world.run, Verb.RESUME)):
         with pytest.raises(Conflict, match="loa database entered-again"):
@@ -302,7 +302,7 @@ def test_after_a_restore_nothing_is_started_or_sent_again_until_lists_are_entere
 
 @pytest.mark.longer
 def test_a_restore_by_an_older_loa_and_a_failover_without_loss_ask_for_nothing(world: World) -> None:
-    restore_recovery.doubt(world.db, world.ledger, WHO)
+    restore_recovery.mark_live_runs_unknown(world.db, world.ledger, WHO)
     world.db.write(lambda c: c.execute(update(audit).values(detail={})))
     assert not world.db.read(restore_acknowledgement.is_awaited)
     world.db.write(restore_recovery.trust, world.ledger, WHO)

@@ -28,7 +28,7 @@ DAY_MS = 86_400_000
 def all_lost(db: Database, count: int = MANY) -> World:
     world = build(db, count, chunk=300)
     world.fan_out()
-    while db.write(world.ledger.doubt, world.run, world.link.id, 20).left:
+    while db.write(world.ledger.mark_waiting_unknown, world.run, world.link.id, 20).left:
         pass
     db.write(lambda c: c.execute(update(runs).values(state=RunState.SENT.value)))
     return world

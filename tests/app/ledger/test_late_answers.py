@@ -172,7 +172,7 @@ def test_a_finished_run_takes_nothing_back_into_its_queue(db: Database) -> None:
 @pytest.mark.longer
 def test_nothing_said_from_before_a_restore_has_anything_sent_again(db: Database) -> None:
     world, frozen = frozen_with(db, 2)
-    db.write(world.ledger.doubt, world.run, world.link.id, 20)
+    db.write(world.ledger.mark_waiting_unknown, world.run, world.link.id, 20)
     late(world, frozen, NOT_TAKEN, 0, 2)
     assert world.states() == {U: 2} == world.tallied()
 

@@ -122,7 +122,7 @@ def test_a_chunk_whose_messages_were_all_answered_costs_nothing_more_after_a_bac
     assert record(world, lease, [], 6, 5).go
     record(world, lease, accepted([*lease.items]))
     db.write(lambda c: c.execute(update(chunks).values(lease_until=1)))
-    restore_recovery.doubt(db, world.ledger, "root@host")
+    restore_recovery.mark_live_runs_unknown(db, world.ledger, "root@host")
     assert (world.states(), spent(world)) == ({DeliveryState.SUBMITTED: 5}, (5, 35))
 
 

@@ -225,7 +225,7 @@ def test_what_becomes_unknown_after_a_backup_was_put_back_is_spent(
     outcomes = accepted(lease.items[:taken]) + told(lease, Deferred("0x58"), taken + put_off)[taken:]
     record(world, lease, outcomes)
     db.write(lambda c: c.execute(update(chunks).values(lease_until=1)))
-    restore_recovery.doubt(db, world.ledger, "root@host")
+    restore_recovery.mark_live_runs_unknown(db, world.ledger, "root@host")
     assert world.states() == ({U: 45, S: 5} if taken else {U: 50})
     assert spent(world) == (50, 50 * 25_000)
     assert db.read(money.differences) == []
