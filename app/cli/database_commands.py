@@ -50,7 +50,7 @@ def copy(
         try:
             rows = copy_ledger(source, target, _say)
             if not source.read(restore_recovery.moved, ledger_for(source)):
-                target.write(restore_recovery.settle, ledger_for(target), whoami())
+                target.write(restore_recovery.record_identity, ledger_for(target), whoami())
             head, name = target.read(audit.head), ledger_name(normal_url(to))
             audit_heads.keep(
                 settings.audit_heads, head, name

@@ -43,7 +43,7 @@ def demo(
     Nothing leaves this machine. Uses SQLite in the folder, or the empty PostgreSQL database that
     LOA_DATABASE_URL names. Exit status 1 when any figure differs or any number was sent twice.
     """
-    gc_tuning.settle()
+    gc_tuning.exempt_loaded()
     with _terminable():
         found = run_demo(DemoOptions(subscribers, folder, seed, keep, carriers.value), ProgressBoard())
     if as_json:

@@ -162,7 +162,7 @@ def build(
 ) -> None:
     """Write a preview in every format, with a directive's summary and the document system's metadata."""
     with open_db(working="Counting the report") as (db, settings):
-        until = freezing.settled(db, _cutoff(cut_off))
+        until = freezing.committed_until(db, _cutoff(cut_off))
         heads = letterhead.load(settings.letterheads)
         for subject in _subjects(db, run_id, directive_id, campaign_id):
             report = db.read(freezing.build, subject, until)
@@ -186,7 +186,7 @@ def freeze(
         return
     with _freezer() as (freezer, _):
         asked = _cutoff(cut_off)
-        until = freezing.settled(freezer.db, asked)  # one cut-off for all reports of a campaign
+        until = freezing.committed_until(freezer.db, asked)  # one cut-off for all reports of a campaign
         for subject in _subjects(freezer.db, run_id, directive_id, campaign_id, begun_by=until):
             report, new = freezer.freeze(subject, asked, until)
             _tell(report, "frozen" if new else "frozen before")

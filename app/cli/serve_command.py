@@ -167,7 +167,7 @@ async def _api(settings: Settings, db: Database) -> None:
     metrics = Metrics(db)
     inbox = _inbox(settings, db, metrics)
     server = web.server(settings, db, metrics, inbox)
-    gc_tuning.settle()
+    gc_tuning.exempt_loaded()
     resuming = web.resume(settings, db)
     serving = asyncio.create_task(server.serve([listener]))
     stopping = asyncio.Event()
@@ -198,7 +198,7 @@ async def _links(settings: Settings, db: Database, only: str | None) -> None:
                 "give each worker of a host a metrics_port of its own, or 0."
             ) from None
     _on_signals(sender.stop)
-    gc_tuning.settle()
+    gc_tuning.exempt_loaded()
     log.info("worker started", links=sorted(settings.links), pid=os.getpid())
     await sender.run()
     log.info("worker stopped")
@@ -213,7 +213,7 @@ async def _all(settings: Settings, db: Database) -> None:
     metrics = Metrics(db)
     sender = _worker(settings, db, metrics)
     server = web.server(settings, db, metrics, sender.inbox)
-    gc_tuning.settle()
+    gc_tuning.exempt_loaded()
     resuming = web.resume(settings, db)
     sending = asyncio.create_task(sender.run())
     serving = asyncio.create_task(server.serve([listener]))

@@ -23,7 +23,7 @@ def load() -> None:
     gc.set_threshold(_LOADING)
 
 
-def settle() -> None:
+def exempt_loaded() -> None:
     """Call when all modules are loaded: exempts existing objects from garbage collection."""
     sys.setswitchinterval(_SWITCH_S)
     gc.set_threshold(_YOUNGEST, 20, 20)

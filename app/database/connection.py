@@ -219,7 +219,7 @@ class Database:
                 self._wake()
             audit_memory.tell(connection, self.chain_memory, self._on_head)
 
-    def settle(self, until_ms: int | None) -> int:
+    def wait_for_commits(self, until_ms: int | None) -> int:
         """Wait until everything with a time up to `until_ms` is committed; return that time.
 
         Times are in ms since 1970 by the ledger's clock; None means now. Raises ValueError for a future time,
@@ -278,7 +278,7 @@ class Database:
 
 
 class Joined(Database):
-    """The database in one of its write transactions; not for work that waits for others, like `settle`."""
+    """The database in one of its write transactions; not for what waits for others (`wait_for_commits`)."""
 
     def __init__(self, whole: Database, connection: Connection) -> None:
         self.url, self.sqlite, self.engine = whole.url, whole.sqlite, whole.engine

@@ -128,7 +128,7 @@ def halt(connection: Connection, link_id: int, halted: Halted) -> None:
     connection.execute(row.values(**values, changed_at=clock.now_ms()))
 
 
-def resettle(connection: Connection) -> None:
+def end_restore_halts(connection: Connection) -> None:
     """Resume the links that were halted because the database had been restored."""
     own = update(links).where(links.c.state == LinkState.HALTED.value, links.c.code == RESTORED.code)
     values = {"state": LinkState.RUNNING.value, "code": None, "reason": None, "changed_at": clock.now_ms()}

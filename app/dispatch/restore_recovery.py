@@ -32,11 +32,11 @@ def moved(connection: Connection, ledger: Ledger) -> bool:
 def at_home(connection: Connection, ledger: Ledger) -> bool:
     """Return whether it may send; a ledger that has never sent is confirmed where it is."""
     if _newest(connection) is None:
-        settle(connection, ledger, "loa")
+        record_identity(connection, ledger, "loa")
     return not moved(connection, ledger)
 
 
-def settle(connection: Connection, ledger: Ledger, who: str) -> None:
+def record_identity(connection: Connection, ledger: Ledger, who: str) -> None:
     here = {"home": ledger.home(connection), "since": ledger.now_ms(connection), "by": who}
     connection.execute(insert(database_identity).values(here))
 
@@ -148,5 +148,5 @@ def _note(connection: Connection, ledger: Ledger, who: str, found: list[RunMarke
 
 
 def _resume(connection: Connection, ledger: Ledger, who: str) -> None:
-    settle(connection, ledger, who)
-    link_store.resettle(connection)
+    record_identity(connection, ledger, who)
+    link_store.end_restore_halts(connection)

@@ -183,7 +183,9 @@ def _notice(row: Any) -> Notice:
     return Notice(row.key, row.kind, NotificationChannel(row.channel), row.target, row.payload)
 
 
-def settle(connection: Connection, due: DueNotice, outcome: Outcome, waits: Sequence[float] = WAITS) -> None:
+def record_outcome(
+    connection: Connection, due: DueNotice, outcome: Outcome, waits: Sequence[float] = WAITS
+) -> None:
     """Record the outcome, unless the lease has passed to another owner."""
     now = clock.now_ms()
     own = and_(

@@ -32,7 +32,7 @@ class Sender:
             outcome = await self._send(due)
             if not isinstance(outcome, Sent):
                 log.warning("notice not sent", id=due.id, kind=due.notice.kind, reason=outcome.reason)
-            await self.db.insist(outbox.settle, due, outcome, self.waits)
+            await self.db.insist(outbox.record_outcome, due, outcome, self.waits)
             tried += 1
         return tried
 

@@ -137,7 +137,7 @@ class _Work:
         """Keep reports of a moment when every receipt has moved its delivery or found the campaign closed."""
         db = self.eraser.db
         missing = await db.aread(_without_report, campaign_id)
-        until = await asyncio.to_thread(db.settle, None) if missing else 0
+        until = await asyncio.to_thread(db.wait_for_commits, None) if missing else 0
         if missing:
             counts = await db.aread(unique_reach.to_keep, campaign_id, until)
             await self.write(unique_reach.keep, counts)

@@ -17,7 +17,7 @@ ASIDE_MS = 3_600_000  # before a receipt that failed is tried again
 _ALL = 20  # failures in a row that cannot be the fault of single receipts
 
 
-async def settle(db: Database, ledger: Ledger, faults: Faults) -> int:
+async def match_quarantined(db: Database, ledger: Ledger, faults: Faults) -> int:
     """Match the quarantined receipts that are due, slice by slice; return how many matched."""
     matched, ends = 0, clock.monotonic() + _MOST_S
     while clock.monotonic() < ends:

@@ -36,7 +36,7 @@ from app.privacy.erasable import RetentionTerms
 from app.privacy.retention import Retention
 from app.receipts.failure_list_poller import Reconciliation
 from app.receipts.poll import Poll, askers
-from app.receipts.quarantine_sweep import settle
+from app.receipts.quarantine_sweep import match_quarantined
 from app.receipts.receipt_writer import Inbox
 from app.runtime.answer_job import AnswerJob
 from app.runtime.clock_steps import ClockSteps
@@ -243,7 +243,7 @@ class Worker:
         return await advance_due(self.db, self.ledger, self._advancing, patience_ms)
 
     async def _settle(self) -> bool:
-        await settle(self.db, self.ledger, self.faults)
+        await match_quarantined(self.db, self.ledger, self.faults)
         return False
 
     async def _settle_leases(self) -> bool:

@@ -54,7 +54,7 @@ class Verdict:
 Send = Callable[[Sequence[int]], Awaitable[Verdict]]
 
 
-async def settle(lists: Iterable[Sequence[int]], send: Send) -> dict[int, SubmitResult]:
+async def send_lists(lists: Iterable[Sequence[int]], send: Send) -> dict[int, SubmitResult]:
     """Send the lists and return one result for each index.
 
     A list refused because of one number is halved until that number is found. A half is sent only after its
@@ -124,7 +124,7 @@ class VnptCarrier(HttpCarrier):
             name = key if requests == 1 else f"{key}-{requests}"
             return await self._send(request_text, [some[index].phone for index in indices], name)
 
-        results |= await settle(lists, send)
+        results |= await send_lists(lists, send)
         return [results[index] for index in range(len(some))]
 
     async def query(self, question: Question) -> Receipt | None:

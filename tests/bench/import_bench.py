@@ -119,5 +119,5 @@ def peak_kb() -> int:
 
 
 if __name__ == "__main__":
-    gc_tuning.settle()  # as `loa up` and `loa serve` do
+    gc_tuning.exempt_loaded()  # as `loa up` and `loa serve` do
     print(json.dumps(import_here(sys.argv[1], Path(sys.argv[2]))))

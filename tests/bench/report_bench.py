@@ -155,7 +155,7 @@ def report_here(url: str) -> dict[str, float]:
     try:
         bare_s = _timed(lambda: db.read(_bare))
         heads, subject = letterhead.load(None), ReportSubject(SubjectKind.RUN, 1)
-        now = freeze.settled(db, None)
+        now = freeze.committed_until(db, None)
         last_sent = db.read(
             lambda c: c.execute(text("SELECT max(submitted_at) FROM deliveries")).scalar_one()
         )

@@ -39,7 +39,7 @@ def main() -> None:
     logs.configure(settings)
     db = Database(sys.argv[1])
     try:
-        gc_tuning.settle()
+        gc_tuning.exempt_loaded()
         asyncio.run(_serve(settings, db))
     finally:
         db.close()

@@ -45,7 +45,7 @@ _SOURCE = (
 )
 NOTHING_YET = "chưa báo cáo"
 CANCELLED = "Đã hủy"
-OF = " của "  # between words and names in `settled`
+OF = " của "  # between words and names in `finality`
 
 
 def of_directive(report: ConsolidatedReport) -> tuple[ReportTable, ...]:
@@ -137,7 +137,7 @@ def head(report: ConsolidatedReport) -> ReportTable:
     """Return subject and cut-off of the tables; documents have them in their text."""
     letter = report.letter
     pairs = (
-        ("Tình trạng số liệu", settled(report)),
+        ("Tình trạng số liệu", finality(report)),
         ("Thời điểm chốt số liệu", moment(report.cutoff_ms)),
         ("Văn bản", citation.named(letter.number, letter.issued_on)),
         ("Cơ quan ban hành", letter.issuer),
@@ -198,7 +198,7 @@ def _in_time(kept: bool | None, deadline_ms: int | None, cutoff_ms: int) -> str:
     return "Chưa đến hạn" if deadline_ms is not None and cutoff_ms <= deadline_ms else NOTHING
 
 
-def settled(report: ConsolidatedReport) -> str:
+def finality(report: ConsolidatedReport) -> str:
     """Say whether figures may still change, and whose."""
     every = (*report.lines, *report.announcements)
     names = dict.fromkeys(carrier_name(line.carrier) for line in every if line.interim)

@@ -64,7 +64,7 @@ def received_words(level: ReceiptLevel) -> str:
     return FIGURES[received_as(level)].label
 
 
-def settled(report: StatedReport) -> str:
+def finality(report: StatedReport) -> str:
     """Say whether the carrier's figures may still change, and why."""
     if not report.interim:
         return FINAL
@@ -89,7 +89,7 @@ def _head(report: StatedReport) -> ReportTable:
     )
     head, of = report.header, report.statement
     pairs = [
-        ("Tình trạng số liệu", settled(report)),
+        ("Tình trạng số liệu", finality(report)),
         ("Thời điểm chốt số liệu", moment(head.cutoff_ms)),
         ("Văn bản yêu cầu", named_as_stored(head.directive) if head.directive else NOTHING),
         ("Chiến dịch", f"{head.campaign} (số {head.campaign_id})"),

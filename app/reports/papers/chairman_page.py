@@ -69,7 +69,7 @@ def _topic(subject: str) -> str:
 
 def _settled(report: ConsolidatedReport) -> str:
     """Say whether figures may still change, and whose."""
-    words, sign, names = comparison_tables.settled(report).partition(comparison_tables.OF)
+    words, sign, names = comparison_tables.finality(report).partition(comparison_tables.OF)
     return f"{words}{sign}{_listed(names.split(', '), 'doanh nghiệp', 'Biểu 5')}" if sign else words
 
 

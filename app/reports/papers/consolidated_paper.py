@@ -108,7 +108,7 @@ def _directions(report: ConsolidatedReport, head: Letterhead) -> Iterator[Block]
     letter = report.letter
     due = f"Hạn báo cáo: {hour(letter.deadline_ms)}. " if letter.deadline_ms is not None else ""
     yield Paragraph(f"{due}Thời điểm chốt số liệu: {hour(report.cutoff_ms)}.")
-    yield Paragraph(f"{comparison_tables.settled(report)}.")
+    yield Paragraph(f"{comparison_tables.finality(report)}.")
 
 
 def _basis(report: ConsolidatedReport, head: Letterhead) -> str:

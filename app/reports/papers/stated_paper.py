@@ -77,7 +77,7 @@ def _scope(report: StatedReport, head: Letterhead, at: Mapping[str, str]) -> Ite
         f"Bắt đầu {act}: {hour(of.began_ms)}; kết thúc {act}: {hour(of.ended_ms)}; doanh nghiệp chốt số "
         f"liệu: {hour(of.cutoff_ms)}. Thời điểm chốt của báo cáo này: {hour(h.cutoff_ms)}."
     )
-    yield Paragraph(f"{stated_forms.settled(report)}.")
+    yield Paragraph(f"{stated_forms.finality(report)}.")
     yield Paragraph(stated_forms.source(report))
 
 

@@ -60,11 +60,11 @@ class Freezer:
         """Return the version of that cut-off (ms since 1970; None: now), and whether it is new.
 
         The same cut-off gives the same version; without one, the last version while its figures hold. now_ms:
-        a common moment for reports frozen together (see `settled`). Raises Invalid, NotFound, Conflict,
-        Unbalanced.
+        a common moment for reports frozen together (see `committed_until`). Raises Invalid, NotFound,
+        Conflict, Unbalanced.
         """
         asked = cutoff_ms if now_ms is None else now_ms
-        until = settled(self.db, asked)
+        until = committed_until(self.db, asked)
         self.db.read(_require_begun, subject, until)
         last, same = self.db.read(lambda c: (archive.newest(c, subject), archive.at(c, subject, until)))
         if same:
@@ -129,10 +129,10 @@ def freezer_of(db: Database, ledger: Ledger, settings: Settings, who: str) -> Fr
     return Freezer(db, ledger, letterhead.load(settings.letterheads), who, place=place)
 
 
-def settled(db: Database, cutoff_ms: int | None) -> int:
+def committed_until(db: Database, cutoff_ms: int | None) -> int:
     """Return a moment up to which everything is committed; raises Invalid for one in the future."""
     try:
-        return db.settle(cutoff_ms)
+        return db.wait_for_commits(cutoff_ms)
     except ValueError:
         raise Invalid(
             "The cut-off has not come yet; give a past one, or none for now.", field="cut_off_at"

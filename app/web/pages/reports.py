@@ -276,7 +276,9 @@ def _build(visit: PageRequest, build: _Building, asked: FormData, of: tuple[str,
         return _Built(None, kept, waiting=size)
     try:
         at = read_fields.moment(asked, "at")
-        return _Built(visit.db.read(build, freeze.settled(visit.db, clock.to_ms(at) if at else None)), kept)
+        return _Built(
+            visit.db.read(build, freeze.committed_until(visit.db, clock.to_ms(at) if at else None)), kept
+        )
     except Conflict as error:  # no statement by then, which is no error
         return _Built(None, kept, error.detail)
     except Invalid as error:

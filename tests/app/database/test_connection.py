@@ -256,7 +256,7 @@ def test_a_moment_is_settled_once_nothing_older_is_being_written(db: Database) -
     with ThreadPoolExecutor(2) as pool:
         writing = pool.submit(db.write, slow)
         assert begun.wait(5)
-        settled = pool.submit(db.settle, None)
+        settled = pool.submit(db.wait_for_commits, None)
         time.sleep(0.2)
         assert not settled.done()
         may_end.set()
@@ -266,8 +266,8 @@ def test_a_moment_is_settled_once_nothing_older_is_being_written(db: Database) -
 
 def test_a_moment_to_come_is_not_settled(db: Database) -> None:
     with pytest.raises(ValueError, match="not come yet"):
-        db.settle(clock.now_ms() + 60_000)
-    assert db.settle(1000) == 1000
+        db.wait_for_commits(clock.now_ms() + 60_000)
+    assert db.wait_for_commits(1000) == 1000
 
 
 @pytest.mark.longer

@@ -162,7 +162,7 @@ def test_what_was_rejected_before_the_database_was_put_back_is_in_no_order(
 ) -> None:
     """The order was given after the backup as well, and what it sent then is rejected here still."""
     world = rejected.refused(db)
-    db.write(restore_recovery.settle, world.ledger, "loa")
+    db.write(restore_recovery.record_identity, world.ledger, "loa")
     number = rejected.asked(world)
     put_back(world)
     with pytest.raises(Conflict, match="loa database restored"):

@@ -130,7 +130,7 @@ def test_a_part_that_arrived_before_the_second_sending_was_refused_is_not_the_me
     sent_again(world, Rejected("11", Reason.NO_SUCH_NUMBER))
     assert apply(world, said(world, "a")) == (1, 0, 0)
     assert (state(world), verify(db, world.ledger)) == (DeliveryState.REJECTED, [])
-    then = db.settle(None)
+    then = db.wait_for_commits(None)
     before = db.read(build_batch, world.campaign, world.batch, then)
     assert apply(world, said(world, "b")) == (1, 1, 0)
     assert (state(world), verify(db, world.ledger)) == (DELIVERED, [])
@@ -144,7 +144,7 @@ def test_a_second_sending_refused_in_part_is_settled_by_the_part_that_arrived(db
     assert apply(world, said(world, "a")) == (1, 1, 0)
     sent_again(world, Partial(("c", None), (1,), "11", Reason.FILTERED))
     assert (state(world), verify(db, world.ledger)) == (UNDELIVERED, [])
-    assert db.read(build_batch, world.campaign, world.batch, db.settle(None)).general.failed == 1
+    assert db.read(build_batch, world.campaign, world.batch, db.wait_for_commits(None)).general.failed == 1
     assert apply(world, said(world, "b")) == (1, 1, 0)
     assert (state(world), verify(db, world.ledger)) == (DELIVERED, [])
     world.check()

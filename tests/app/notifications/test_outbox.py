@@ -51,9 +51,9 @@ def test_a_notice_is_taken_by_one_and_comes_back_when_its_holder_is_dead(db: Dat
     hurry(db, lease_until=clock.now_ms() - 1)
     second = db.write(outbox.take, "two")
     assert second is not None
-    db.write(outbox.settle, first, Never("too late"))  # the first one has lost it
+    db.write(outbox.record_outcome, first, Never("too late"))  # the first one has lost it
     assert row(db).state == NoticeState.WAITING
-    db.write(outbox.settle, second, Sent())
+    db.write(outbox.record_outcome, second, Sent())
     assert (row(db).state, row(db).owner) == (NoticeState.SENT, None)
     assert db.write(outbox.take, "one") is None
 
@@ -65,7 +65,7 @@ def test_failures_wait_longer_and_end_at_last(db: Database) -> None:
         due = db.write(outbox.take, "one")
         assert due is not None
         before = clock.now_ms()
-        db.write(outbox.settle, due, Later("away"), (10.0, 60.0))
+        db.write(outbox.record_outcome, due, Later("away"), (10.0, 60.0))
         pauses.append(round((row(db).due_at - before) / 1000))
         hurry(db, due_at=0)
     assert pauses[:2] == [10, 60]
@@ -77,7 +77,7 @@ def test_the_other_side_may_ask_for_a_longer_pause(db: Database) -> None:
     due = db.write(outbox.take, "one")
     assert due is not None
     before = clock.now_ms()
-    db.write(outbox.settle, due, Later("busy", 500.0), (10.0,))
+    db.write(outbox.record_outcome, due, Later("busy", 500.0), (10.0,))
     assert 499 <= (row(db).due_at - before) / 1000 <= 510
 
 

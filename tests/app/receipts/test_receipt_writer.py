@@ -12,7 +12,7 @@ from app.database.connection import Database
 from app.database.models import quarantine
 from app.observability.faults import Faults
 from app.observability.metrics import Metrics
-from app.receipts.quarantine_sweep import settle
+from app.receipts.quarantine_sweep import match_quarantined
 from app.receipts.receipt_writer import Inbox
 from carriers.contract import Receipt, ReceiptLevel, ReceiptStatus
 from tests.app.dispatch.paper import until
@@ -94,10 +94,10 @@ async def test_the_sweep_looks_again_at_all_that_is_due(db: Database) -> None:
     db.write(world.ledger.apply, early)
     db.write(lambda c: c.execute(update(quarantine).values(reference=quarantine.c.reference + "?")))
     db.write(world.ledger.record, world.link, lease, accepted(lease.items, "m"), None, 30.0)
-    assert await settle(db, world.ledger, Faults(db, Metrics())) == 0
+    assert await match_quarantined(db, world.ledger, Faults(db, Metrics())) == 0
     mended = func.replace(quarantine.c.reference, "?", "")
     db.write(lambda c: c.execute(update(quarantine).values(reference=mended, try_at=0)))
-    matched = [await settle(db, world.ledger, Faults(db, Metrics())) for _ in range(2)]
+    matched = [await match_quarantined(db, world.ledger, Faults(db, Metrics())) for _ in range(2)]
     assert sum(matched) == 700, "a sweep ends after half a second, the next one goes on"
     assert world.states() == {int(DeliveryState.DELIVERED): 700}
 
@@ -112,6 +112,6 @@ async def test_a_flood_of_foreign_receipts_does_not_hide_those_that_match(db: Da
     db.write(
         lambda c: c.execute(update(quarantine).values(reference=mended, try_at=quarantine.c.id - 10_000))
     )
-    matched = [await settle(db, world.ledger, Faults(db, Metrics())) for _ in range(3)]
+    matched = [await match_quarantined(db, world.ledger, Faults(db, Metrics())) for _ in range(3)]
     assert sum(matched) == 3, "a sweep ends after half a second, the next one goes on"
     assert world.states() == {int(DeliveryState.DELIVERED): 3}

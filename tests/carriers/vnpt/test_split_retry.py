@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carriers.contract import Accepted, Deferred, Halted, Reason, Rejected, SubmitResult, Unknown
-from carriers.vnpt.carrier import NOT_SENT, Verdict, settle
+from carriers.vnpt.carrier import NOT_SENT, Verdict, send_lists
 
 INVALID = Rejected("23", Reason.NO_SUCH_NUMBER)
 PORTED = Rejected("25", Reason.OTHER_NETWORK, "viettel")
@@ -54,7 +54,7 @@ async def test_every_good_number_is_sent_once_and_every_culprit_named(
         start = sum(map(len, lists))
         lists.append(range(start, start + size))
     model = Model(culprits)
-    results = await settle(lists, model.send)
+    results = await send_lists(lists, model.send)
     assert sorted(results) == list(range(total))
     for index in range(total):
         assert model.taken[index] == (index not in culprits)
@@ -73,7 +73,7 @@ async def test_when_the_carrier_stops_nothing_more_is_sent_and_nothing_claimed(
     size: int, culprits: dict[int, SubmitResult], stop: SubmitResult, after: int
 ) -> None:
     model = Model(culprits, stop, after)
-    results = await settle([range(size)], model.send)
+    results = await send_lists([range(size)], model.send)
     assert sorted(results) == list(range(size))
     assert len(model.asked) <= after + 1
     for index, result in results.items():
@@ -93,11 +93,11 @@ async def test_when_the_carrier_stops_nothing_more_is_sent_and_nothing_claimed(
 async def test_one_culprit_costs_about_two_requests_for_each_halving(size: int) -> None:
     for culprit in {0, size // 2, size - 1}:
         model = Model({culprit: INVALID})
-        await settle([range(size)], model.send)
+        await send_lists([range(size)], model.send)
         assert len(model.asked) <= 1 + 2 * math.ceil(math.log2(size))
 
 
 async def test_nobody_is_asked_about_no_lists() -> None:
     model = Model({})
-    assert await settle([], model.send) == {}
+    assert await send_lists([], model.send) == {}
     assert model.asked == []

@@ -10,7 +10,7 @@ _SETTLED = """
 import gc, json, sys
 from app.core import gc_tuning
 made = [[] for _ in range(1000)]
-gc_tuning.settle()
+gc_tuning.exempt_loaded()
 left = [*made]
 del made
 print(json.dumps([gc.get_freeze_count(), gc.isenabled(), gc.get_threshold()[0], sys.getswitchinterval()]))

@@ -20,7 +20,7 @@ from app.ledger.contract import Arrival
 from app.observability import faults as kept
 from app.observability.faults import Faults, Supervisor
 from app.observability.metrics import KEPT_S, Metrics
-from app.receipts.quarantine_sweep import settle
+from app.receipts.quarantine_sweep import match_quarantined
 from app.receipts.receipt_writer import Inbox
 from app.runtime.api_app import create_app
 from carriers.contract import Receipt, ReceiptLevel, ReceiptStatus
@@ -88,7 +88,7 @@ async def test_a_receipt_that_cannot_be_applied_is_set_aside_and_all_others_are(
     assert b'loa_faults_total{source="receipts"} 1.0' in inbox.metrics.text()
     antidote(db, "deliveries")
     db.write(lambda c: c.execute(update(quarantine).values(try_at=0)))
-    await settle(db, world.ledger, inbox_faults(db))
+    await match_quarantined(db, world.ledger, inbox_faults(db))
     assert world.states() == {D: 50}
     world.check()
 
@@ -153,10 +153,10 @@ async def test_a_receipt_in_quarantine_that_fails_keeps_no_other_waiting(db: Dat
     early = func.replace(quarantine.c.reference, "x", "m")
     db.write(lambda c: c.execute(update(quarantine).values(try_at=0, reference=early)))
     poison(db, "UPDATE", "deliveries", "NEW.seq = 7")
-    await settle(db, world.ledger, inbox_faults(db))
+    await match_quarantined(db, world.ledger, inbox_faults(db))
     assert world.states() == {D: 29, S: 1}
     assert quarantined(db) == 1
-    assert await settle(db, world.ledger, inbox_faults(db)) == 0, "it is left alone for a while"
+    assert await match_quarantined(db, world.ledger, inbox_faults(db)) == 0, "it is left alone for a while"
     [(source, subject)] = shown(db)
     assert (source, subject[:8]) == ("quarantine", "receipt ")
 

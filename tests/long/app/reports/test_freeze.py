@@ -208,7 +208,7 @@ def test_a_link_that_proves_less_since_then_is_no_difference(story: Story, db: D
 
 
 def test_of_two_who_freeze_at_the_same_moment_one_is_told(story: Story, db: Database) -> None:
-    report = db.read(build, story.world.run, db.settle(None))
+    report = db.read(build, story.world.run, db.wait_for_commits(None))
     story.freezer._keep(report, story.subject, Version(1))
     with pytest.raises(Conflict, match="at the same moment"):
         story.freezer._keep(report, story.subject, Version(1))

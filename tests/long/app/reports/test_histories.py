@@ -211,7 +211,7 @@ def test_any_moment_can_be_built_again_when_much_has_happened_since(db: Database
     for _ in range(8):
         for _ in range(4):
             history.random.choice(steps)()
-        moment = db.settle(None)
+        moment = db.wait_for_commits(None)
         moments.append((moment, *(db.read(each, moment) for each in history.reports())))
     history.close()
     history.receive()

@@ -129,12 +129,12 @@ def test_a_draft_is_no_round(db: Database) -> None:
 @pytest.mark.prove
 def test_a_report_of_before_is_proved_by_the_rules_of_before(db: Database) -> None:
     drafts(db)
-    until = db.settle(None)
+    until = db.wait_for_commits(None)
     old = db.read(consolidated.build, 1, until, ConsolidationTerms(rules=1))
     assert len(old.lines) == 5
     first = freezer(db)._keep(old, DIRECTIVE, Version(1))
     assert "rules" not in json.loads(db.read(archive.figures, first))
-    second, new = freezer(db).freeze(DIRECTIVE, db.settle(None))
+    second, new = freezer(db).freeze(DIRECTIVE, db.wait_for_commits(None))
     assert new
     assert {each.where.split(", ")[1].split(" ")[0] for each in second.changes} >= {"Viettel"}
     for each in (first, second):

@@ -254,8 +254,8 @@ def test_every_provisional_paper_says_so(db: Database, form: Format, which: str)
     claim = StatementBody.model_validate(body()).claim(EntrySource.API)
     db.write(statement_service.state, 2, claim, "viettel")
     build: dict[str, Callable[[], Report]] = {
-        "form B": lambda: db.read(consolidated.build, 1, db.settle(None)),
-        "stated": lambda: db.read(freeze.of_run, 2, db.settle(None)),
+        "form B": lambda: db.read(consolidated.build, 1, db.wait_for_commits(None)),
+        "stated": lambda: db.read(freeze.of_run, 2, db.wait_for_commits(None)),
     }
     report = build[which]()
     assert report.interim
@@ -342,7 +342,7 @@ def test_a_picture_in_the_workbook_skips_rows_of_another_kind(db: Database) -> N
     mixed(db)
     claim = StatementBody.model_validate(body(areas=[], days=[], reasons=[])).claim(EntrySource.API)
     db.write(statement_service.state, 1, claim, "vnpt")
-    content = render(db.read(consolidated.build, 1, db.settle(None)), Format.XLSX).content
+    content = render(db.read(consolidated.build, 1, db.wait_for_commits(None)), Format.XLSX).content
     with zipfile.ZipFile(io.BytesIO(content)) as book:
         drawn = book.read("xl/charts/chart1.xml").decode()
     assert "('Biểu 5'!$H$4,'Biểu 5'!$H$6,'Biểu 5'!$H$7,'Biểu 5'!$H$8)" in drawn
