@@ -12,6 +12,7 @@ from itertools import pairwise
 from app.text_verification.tokens import Word, words
 
 MOST_WORDS = 800  # ten SMS parts have fewer
+_MOST_LINES = 20  # that may be parts of one text, some of them pasted twice
 _FEWEST = 5  # words of a text below which similarity means nothing
 _ALIKE = 0.4  # least share of common word pairs, of those of the shorter text
 _PREFIXES = (("tb",), ("qc",), ("thong", "bao"))  # what carriers put before a text
@@ -94,22 +95,34 @@ class Known:
 
         The first and the last of them may be cut; five words or more have to be whole.
         """
-        inner = tuple(word.bare for word in pasted[1:-1])
-        for at in range(len(self.bare) - len(pasted) + 1):
-            if self.bare[at + 1 : at + 1 + len(inner)] == inner and (found := self._part_at(at, pasted)):
+        for at in self._places(pasted):
+            if sum(map(self.same, pasted, self.words[at:])) >= _FEWEST and (
+                found := self._missing(at, pasted)
+            ):
                 return found
         return None
 
-    def _part_at(self, at: int, pasted: Sequence[Word]) -> Ends | None:
-        end = at + len(pasted)
-        own = self.words[at:end]
+    def place(self, pasted: Sequence[Word]) -> int | None:
+        """Return where these words first stand in the text, the first and the last of them maybe cut."""
+        return next(self._places(pasted), None)
+
+    def _places(self, pasted: Sequence[Word]) -> Iterator[int]:
+        inner = tuple(word.bare for word in pasted[1:-1])
+        for at in range(len(self.bare) - len(pasted) + 1):
+            if self.bare[at + 1 : at + 1 + len(inner)] == inner and self._stands_at(at, pasted):
+                yield at
+
+    def _stands_at(self, at: int, pasted: Sequence[Word]) -> bool:
+        own = self.words[at : at + len(pasted)]
         same = list(map(self.same, pasted, own))
-        whole = sum(same) >= _FEWEST and all(same[1:-1])
         first = same[0] or pasted[0].ends(own[0], self.plain)
-        if not (whole and first and (same[-1] or pasted[-1].begins(own[-1], self.plain))):
-            return None
-        missing = (at > 0 or not same[0], end < len(self.words) or not same[-1])
-        return missing if any(missing) else None
+        return all(same[1:-1]) and first and (same[-1] or pasted[-1].begins(own[-1], self.plain))
+
+    def _missing(self, at: int, pasted: Sequence[Word]) -> Ends | None:
+        end = at + len(pasted)
+        before = at > 0 or not self.same(pasted[0], self.words[at])
+        behind = end < len(self.words) or not self.same(pasted[-1], self.words[end - 1])
+        return (before, behind) if before or behind else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +158,15 @@ class Texts:
         for some in self._without_prefix(pasted):
             if cut := self._cut(some):
                 return cut
+        if parts := self._of_parts(text):
+            return parts
         near = self._nearest(pasted)
-        return TextComparison(TextVerdict.UNKNOWN) if near is None else _compared(near, pasted)
+        found = TextComparison(TextVerdict.UNKNOWN) if near is None else _compared(near, pasted)
+        if found.verdict is TextVerdict.ALTERED and any(self._place(each, pasted) for each in self._all()):
+            return TextComparison(
+                TextVerdict.UNKNOWN
+            )  # some words with a cut one: too little to say anything
+        return found
 
     def _same(self, pasted: Sequence[Word]) -> list[Known]:
         found = self._exact.get(tuple(word.bare for word in pasted), ())
@@ -163,6 +183,38 @@ class Texts:
         parts = (*[_GAP] * before, TextPart(WordChange.SAME, _joined(pasted)), *[_GAP] * behind)
         uses = in_order(use for each, _ in found for use in each.uses)
         return TextComparison(TextVerdict.INCOMPLETE, uses, parts)
+
+    def _of_parts(self, text: str) -> TextComparison | None:
+        """Judge lines that are parts of one text each: phones list parts apart, maybe the newest first."""
+        lines = [line for each in text.splitlines() if (line := words(each))]
+        if not 1 < len(lines) <= _MOST_LINES:
+            return None
+        for known in self._all():
+            places = [self._place(known, line) for line in lines]
+            own = {place[0]: place[1] for place in places if place}
+            if None in places or max(map(len, own.values())) <= _FEWEST:
+                continue
+            ordered = [word for _, line in sorted(own.items()) for word in line]
+            if ordered == [word for line in lines for word in line]:
+                return None  # judged already, as it stands
+            if uses := in_order(use for same in self._same(ordered) for use in same.uses):
+                return TextComparison(_by_uses(uses), uses)
+            shown = [
+                part for line in own.values() for part in (_GAP, TextPart(WordChange.SAME, _joined(line)))
+            ]
+            return TextComparison(TextVerdict.INCOMPLETE, known.uses, (*shown, _GAP))
+        return None
+
+    def _place(self, known: Known, line: list[Word]) -> tuple[int, list[Word]] | None:
+        """Return where the line stands in the text, and the line without what stands before each part."""
+        for some in self._without_prefix(line):
+            if some and (at := known.place(some)) is not None:
+                return at, some
+        return None
+
+    def _all(self) -> Iterator[Known]:
+        yield from self._known
+        yield from self._copies
 
     def _without_prefix(self, pasted: list[Word]) -> Iterator[list[Word]]:
         """Yield the text as it is, then without what a carrier or a phone has put before it."""

@@ -333,3 +333,37 @@ def test_nothing_with_an_inserted_link_or_number_is_called_genuine(
 @given(st.text(max_size=300))
 def test_any_text_at_all_gets_an_answer(pasted: str) -> None:
     assert SENT.look(pasted).verdict in TextVerdict
+
+
+LONG = (
+    "Canh bao lua dao qua mang: khong chuyen tien cho nguoi la, khong doc ma OTP, khong bam vao duong link "
+    "la, khong cai ung dung la vao dien thoai cua minh nhe ba con. Dt 113."
+)
+MARKED = ACCENTED.replace(
+    "gần nhất.", "gần nhất. Không chuyển tiền cho người lạ, không đọc mã OTP cho ai. Gọi 113."
+)
+
+
+@pytest.mark.parametrize("text", [LONG, MARKED])
+@pytest.mark.parametrize("before", ["", "CA SONLA: ", "(TB) "])
+def test_parts_in_any_order_are_the_text_or_a_part_of_it(text: str, before: str) -> None:
+    """Phones that list parts apart may show the newest first."""
+    parts = split(text).parts
+    assert len(parts) > 1
+    told = [f"{before}{part}" for part in parts]
+    assert verdict("\n".join(reversed(told)), text) is TextVerdict.GENUINE
+    assert verdict("\n".join([*told, *told]), text) is TextVerdict.GENUINE
+    forged = [*told[:-1], told[-1].replace("113", "0912"), "hay goi so 0912"]
+    assert verdict("\n".join(forged), text) is TextVerdict.ALTERED
+
+
+def test_the_first_and_the_last_of_three_parts_are_incomplete() -> None:
+    first, _, *others = split(MARKED).parts
+    assert others
+    assert verdict("\n".join([*others, first]), MARKED) is TextVerdict.INCOMPLETE
+
+
+def test_a_scrap_of_a_text_is_no_forgery() -> None:
+    """Of a last part there may be a few words, the first of them cut: nothing can be said of so little."""
+    assert verdict("he ba con. Dt 113.", LONG) is TextVerdict.UNKNOWN
+    assert verdict("he ba con. Dt 114.", LONG) is TextVerdict.ALTERED
