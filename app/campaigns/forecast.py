@@ -58,6 +58,7 @@ class Rate:
 
 
 _NO_LINK = Rate(0.0, 0, 0, 0)
+_PAUSED = "The run is paused: these times hold only if somebody resumes it now."
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +147,9 @@ def forecast(
         links = replace(links, segments_per_second=planned[run.carrier], unopened=True)
     ahead = before(use.queue, run.carrier, run.priority, run.id)
     rate = paced(links, run.segments_per_second, found if sends else NOTHING, ahead)
-    return conclude(run_id, load, rate, deadlines, now)
+    told = conclude(run_id, load, rate, deadlines, now)
+    paused = run.state == RunState.PAUSED and load.segments_left
+    return replace(told, warnings=[_PAUSED, *told.warnings]) if paused else told
 
 
 def paced(rate: Rate, limit: int | None, found: Measured, ahead: Sequence[Queued] = ()) -> Rate:
@@ -180,6 +183,7 @@ def conclude(run_id: int, load: Load, rate: Rate, deadlines: Deadlines, now: dat
     # Without the window's end, so that a run that is too late still gets a date, with a warning.
     endless = replace(deadlines.window, end=None)
     done = None if seconds is None else sending_window.finish(endless, now, seconds)
+    opened = sending_window.open_at(endless, now)
     return Forecast(
         run_id=run_id,
         subscribers=load.subscribers,
@@ -188,9 +192,7 @@ def conclude(run_id: int, load: Load, rate: Rate, deadlines: Deadlines, now: dat
         segments_left=load.segments_left,
         segments_per_second=rate.segments_per_second,
         seconds=seconds,
-        begins_at=_local(
-            now if sending_window.open_at(endless, now) else sending_window.next_change(endless, now)
-        ),
+        begins_at=_local(now if opened else sending_window.next_change(endless, now)),
         finishes_at=_local(done),
         warnings=[*_late(done, deadlines), *_shortfalls(rate)] if load.segments_left else [],
     )
@@ -226,10 +228,9 @@ def _late(done: datetime | None, deadlines: Deadlines) -> list[str]:
     end, found = deadlines.window.end, []
     if end is not None and done > end:
         found.append(f"The run ends at {_words(done)}, after the window's end at {_words(end)}.")
-    if deadlines.report is not None and done > deadlines.report:
-        found.append(
-            f"The run ends at {_words(done)}, after the report is due at {_words(deadlines.report)}."
-        )
+    due = deadlines.report
+    if due is not None and done > due:
+        found.append(f"The run ends at {_words(done)}, after the report is due at {_words(due)}.")
     return found
 
 

@@ -55,6 +55,17 @@ def test_a_running_run_counts_what_the_tallies_leave(db: Database) -> None:
     assert numbers(db.read(forecast, run_id, EIGHT)) == (1000, 850, 1900, 1700)
 
 
+def test_a_paused_run_s_end_is_told_for_the_case_that_somebody_resumes_it(db: Database) -> None:
+    _, run_id = db.write(new_run, TWO_PARTS, accepted=1000)
+    db.write(new_link)
+    db.write(lambda c: c.execute(update(runs).values(state="paused")))
+    found = db.read(forecast, run_id, EIGHT)
+    assert found.finishes_at
+    assert found.warnings[0] == "The run is paused: these times hold only if somebody resumes it now."
+    db.write(lambda c: c.execute(update(runs).values(state="running")))
+    assert not any("paused" in each for each in db.read(forecast, run_id, EIGHT).warnings)
+
+
 @pytest.mark.parametrize("state", ["cancelling", "cancelled", "sent", "finished"])
 def test_a_run_that_sends_no_more_has_nothing_left(db: Database, state: str) -> None:
     _, run_id = db.write(new_run, accepted=1000)
