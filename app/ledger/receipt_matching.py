@@ -214,10 +214,14 @@ def requeued_at(of: Any) -> ColumnElement[int]:
 
 
 def _only(wanted: MatchQuery, rows: Sequence[Any]) -> Any:
-    """Return the only possible delivery. If the receipt states its time, those still open go first."""
+    """Return the only possible delivery. If the receipt states its time, those still open go first.
+
+    Unless one has ended at that very time: then this is its receipt once more, without the id.
+    """
     near = [row for row in rows if _fits(wanted.said, row, wanted.to_come)]
     if len(near) > 1 and wanted.said.stated:
-        near = [row for row in near if row.state in _OPEN]
+        ended = [row for row in near if row.state not in _OPEN and row.done_at == wanted.said.done_at]
+        near = ended or [row for row in near if row.state in _OPEN]
     return near[0] if len(near) == 1 else None
 
 
