@@ -22,10 +22,15 @@ _PROCESSORS = [
 ]
 
 
+def _to_stderr(*_: object) -> structlog.PrintLogger:
+    """Write where stderr goes now: each test has another one."""
+    return structlog.PrintLogger(sys.stderr)
+
+
 def configure() -> None:
     """Say it as a test does."""
     structlog.reset_defaults()
-    structlog.configure(processors=_PROCESSORS, logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
+    structlog.configure(processors=_PROCESSORS, logger_factory=_to_stderr)
 
 
 @contextmanager
@@ -38,5 +43,6 @@ def kept() -> Iterator[None]:
         root.handlers[:] = handlers
         root.setLevel(level)
         logging.getLogger("uvicorn.access").disabled = False
-    if structlog.get_config()["processors"] is not _PROCESSORS:
+    now = structlog.get_config()
+    if now["processors"] is not _PROCESSORS or now["logger_factory"] is not _to_stderr:
         configure()
