@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from difflib import SequenceMatcher
 from enum import StrEnum
 from itertools import pairwise
 
+from app.text_verification.pasted_parts import PastedParts
 from app.text_verification.tokens import Word, words
 
 MOST_WORDS = 800  # ten SMS parts have fewer
@@ -70,11 +71,15 @@ def in_order(uses: Iterable[TextUse]) -> tuple[TextUse, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A text that was sent, with its uses. copies: its words as its parts show them, if they are others."""
+    """A text that was sent, with its uses.
+
+    copies: its words as its SMS parts show them, if they are others; parts: the words of each part.
+    """
 
     words: tuple[Word, ...]
     uses: tuple[TextUse, ...]
     copies: tuple[tuple[Word, ...], ...] = ()
+    parts: tuple[tuple[Word, ...], ...] = ()
     bare: tuple[str, ...] = field(init=False)
     pairs: frozenset[tuple[str, str]] = field(init=False)
     plain: bool = field(init=False)  # sent without diacritics, which people who copy it may add
@@ -86,9 +91,7 @@ class Known:
         object.__setattr__(self, "plain", all(word.plain for word in self.words))
 
     def same(self, word: Word, original: Word) -> bool:
-        if self.plain:
-            return word.bare == original.bare and word.vietnamese
-        return word.copies(original)
+        return word.stands_for(original, self.plain)
 
     def part(self, pasted: Sequence[Word]) -> Ends | None:
         """Return what is missing before and behind these words if they are a part of the text, never all.
@@ -102,9 +105,9 @@ class Known:
                 return found
         return None
 
-    def place(self, pasted: Sequence[Word]) -> int | None:
-        """Return where these words first stand in the text, the first and the last of them maybe cut."""
-        return next(self._places(pasted), None)
+    def has(self, pasted: Sequence[Word]) -> bool:
+        """Return whether these words stand in the text, the first and the last of them maybe cut."""
+        return next(self._places(pasted), None) is not None
 
     def _places(self, pasted: Sequence[Word]) -> Iterator[int]:
         inner = tuple(word.bare for word in pasted[1:-1])
@@ -143,6 +146,7 @@ class Texts:
         self._exact: dict[tuple[str, ...], list[Known]] = {}
         for each in (*self._known, *self._copies):
             self._exact.setdefault(each.bare, []).append(each)
+        self._parts = PastedParts(each.parts for each in self._known)
         senders = {tuple(w.bare for w in words(use.sender)) for each in self._known for use in each.uses}
         introduced = {(*_FROM, *sender) for sender in senders}
         self._prefixes = sorted({*senders, *introduced, *_PREFIXES} - {()})
@@ -162,11 +166,14 @@ class Texts:
             return parts
         near = self._nearest(pasted)
         found = TextComparison(TextVerdict.UNKNOWN) if near is None else _compared(near, pasted)
-        if found.verdict is TextVerdict.ALTERED and any(self._place(each, pasted) for each in self._all()):
-            return TextComparison(
-                TextVerdict.UNKNOWN
-            )  # some words with a cut one: too little to say anything
+        if found.verdict is TextVerdict.ALTERED and self._is_scrap(pasted):
+            return TextComparison(TextVerdict.UNKNOWN)
         return found
+
+    def _is_scrap(self, pasted: list[Word]) -> bool:
+        """Return whether it is some words of a text, with a cut one: too few to say anything of them."""
+        known = (*self._known, *self._copies)
+        return any(some and each.has(some) for some in self._without_prefix(pasted) for each in known)
 
     def _same(self, pasted: Sequence[Word]) -> list[Known]:
         found = self._exact.get(tuple(word.bare for word in pasted), ())
@@ -185,36 +192,20 @@ class Texts:
         return TextComparison(TextVerdict.INCOMPLETE, uses, parts)
 
     def _of_parts(self, text: str) -> TextComparison | None:
-        """Judge lines that are parts of one text each: phones list parts apart, maybe the newest first."""
+        """Judge lines of which each is an SMS part of the same text."""
         lines = [line for each in text.splitlines() if (line := words(each))]
         if not 1 < len(lines) <= _MOST_LINES:
             return None
-        for known in self._all():
-            places = [self._place(known, line) for line in lines]
-            own = {place[0]: place[1] for place in places if place}
-            if None in places or max(map(len, own.values())) <= _FEWEST:
-                continue
-            ordered = [word for _, line in sorted(own.items()) for word in line]
-            if ordered == [word for line in lines for word in line]:
-                return None  # judged already, as it stands
-            if uses := in_order(use for same in self._same(ordered) for use in same.uses):
-                return TextComparison(_by_uses(uses), uses)
-            shown = [
-                part for line in own.values() for part in (_GAP, TextPart(WordChange.SAME, _joined(line)))
-            ]
-            return TextComparison(TextVerdict.INCOMPLETE, known.uses, (*shown, _GAP))
+        found = self._parts.look(map(self._without_prefix, lines))
+        whole = [number for number, own in found.items() if len(own) == len(self._known[number].parts)]
+        if whole:
+            uses = in_order(use for number in whole for use in self._known[number].uses)
+            return TextComparison(_by_uses(uses), uses)
+        for number, own in sorted(found.items()):
+            if max(map(len, own.values())) > _FEWEST:
+                shown = tuple(_shown(own, len(self._known[number].parts)))
+                return TextComparison(TextVerdict.INCOMPLETE, self._known[number].uses, shown)
         return None
-
-    def _place(self, known: Known, line: list[Word]) -> tuple[int, list[Word]] | None:
-        """Return where the line stands in the text, and the line without what stands before each part."""
-        for some in self._without_prefix(line):
-            if some and (at := known.place(some)) is not None:
-                return at, some
-        return None
-
-    def _all(self) -> Iterator[Known]:
-        yield from self._known
-        yield from self._copies
 
     def _without_prefix(self, pasted: list[Word]) -> Iterator[list[Word]]:
         """Yield the text as it is, then without what a carrier or a phone has put before it."""
@@ -238,6 +229,15 @@ class Texts:
             if alike > best:
                 best, found = alike, known
         return found if best >= _ALIKE else None
+
+
+def _shown(own: Mapping[int, Sequence[Word]], count: int) -> Iterator[TextPart]:
+    """Yield the parts that are there in their order, with a gap where others are missing."""
+    for nth in range(count):
+        if nth in own:
+            yield TextPart(WordChange.SAME, _joined(own[nth]))
+        elif nth == 0 or nth - 1 in own:
+            yield _GAP
 
 
 def _by_uses(uses: Sequence[TextUse]) -> TextVerdict:

@@ -21,6 +21,11 @@ def copied(text: str) -> tuple[tuple[Word, ...], ...]:
     return tuple(each for each in found if each != own)
 
 
+def parts_of(text: str) -> tuple[tuple[Word, ...], ...]:
+    """Return the words of each SMS part."""
+    return tuple(tuple(words(part)) for part in split(text).parts)
+
+
 def _broken(parts: Sequence[str], own: tuple[Word, ...]) -> Iterator[str]:
     """Yield the text with line ends between parts, wherever one of them changes a word."""
     within = [end for end in range(1, len(parts)) if tuple(words(_joined(parts, (end,)))) != own]

@@ -56,6 +56,10 @@ class Word(NamedTuple):
         pairs = zip(self.letters, original.letters, strict=False)
         return self.bare == original.bare and all(not mine[1] or mine[1] == its[1] for mine, its in pairs)
 
+    def stands_for(self, original: Word, plain: bool) -> bool:
+        """Return whether it is a copy; plain: of a text sent without diacritics, which a copy may have."""
+        return self.bare == original.bare and self.vietnamese if plain else self.copies(original)
+
     def begins(self, original: Word, plain: bool) -> bool:
         """Return whether it is the beginning of a longer word; plain: of a text sent without diacritics.
 
