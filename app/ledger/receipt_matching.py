@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, case, exists, func, or_, select, tuple_
@@ -14,6 +14,7 @@ from app.database.models import (
     chunks,
     deliveries,
     links,
+    receipts,
     runs,
     state_events,
     submissions,
@@ -21,7 +22,7 @@ from app.database.models import (
 )
 from app.ledger.contract import DeliveryKey, StateEvent
 from app.ledger.engine_base import WHOLE, EngineBase, MatchedDelivery, Snapshot
-from app.ledger.receipt_times import VALIDITY_MS, ReceiptRow
+from app.ledger.receipt_times import CLOCKS_MS, VALIDITY_MS, ReceiptRow
 from carriers.contract import Receipt
 
 # An account may be shared with other programs, and subscribers can write texts that look like receipts. Such
@@ -30,14 +31,14 @@ from carriers.contract import Receipt
 _SHORTEST = 3  # letters of a sender ID that a truncating centre leaves at least
 
 
-def matched_by_id_only(connection: Connection, receipts: Sequence[Receipt]) -> frozenset[int]:
+def matched_by_id_only(connection: Connection, arrived: Sequence[Receipt]) -> frozenset[int]:
     """Return the indexes of receipts that may be matched by id only, never by phone."""
-    foreign = {nth for nth, receipt in enumerate(receipts) if receipt.by_id_only}
-    names = {receipt.sender for receipt in receipts} - {""}
+    foreign = {nth for nth, receipt in enumerate(arrived) if receipt.by_id_only}
+    names = {receipt.sender for receipt in arrived} - {""}
     if names:
         own = {_plain(name) for name in connection.execute(select(campaigns.c.sender).distinct()).scalars()}
         others = {name for name in names if not any(_alike(_plain(name), each) for each in own)}
-        foreign |= {nth for nth, receipt in enumerate(receipts) if receipt.sender in others}
+        foreign |= {nth for nth, receipt in enumerate(arrived) if receipt.sender in others}
     return frozenset(foreign)
 
 
@@ -55,6 +56,9 @@ def _alike(one: str, other: str) -> bool:
 _AT_ONCE = 500
 _OPEN = (DeliveryState.SUBMITTED, DeliveryState.UNKNOWN)
 _TAKEN = (*_OPEN, DeliveryState.UNDELIVERED, DeliveryState.EXPIRED, *RECEIVED)
+
+
+Told = Mapping[DeliveryKey, Sequence[Any]]  # rows of the journal
 
 
 class MatchQuery(NamedTuple):
@@ -124,9 +128,10 @@ def _by_phone(
             for row in connection.execute(_locked(*own)):
                 rows[row.phone].append(row)
     doubted: list[tuple[MatchQuery, Any]] = []
+    told = _told(connection, [row for mine in rows.values() if len(mine) > 1 for row in mine])
     for each in wanted:
         mine = rows.get(each.said.phone or 0, ())
-        row = _only(each, mine)
+        row = _only(each, mine, told)
         if row is not None:
             yield _hit(each.nth, row)
         elif each.said.reference is not None:
@@ -213,16 +218,50 @@ def requeued_at(of: Any) -> ColumnElement[int]:
     return select(func.max(t.at)).where(*own, t.kind == int(StateEvent.REQUEUED)).scalar_subquery()
 
 
-def _only(wanted: MatchQuery, rows: Sequence[Any]) -> Any:
+def _told(connection: Connection, rows: Sequence[Any]) -> Told:
+    """Return what receipts have told of these deliveries."""
+    r, found = receipts.c, defaultdict[DeliveryKey, list[Any]](list)
+    batches: defaultdict[tuple[int, int], set[int]] = defaultdict(set)
+    for row in rows:
+        batches[row.campaign_id, row.batch_id].add(row.seq)
+    for (campaign_id, batch_id), seqs in sorted(batches.items()):
+        for some in _slices(sorted(seqs)):
+            own = (r.campaign_id == campaign_id, r.batch_id == batch_id, r.seq.in_(some))
+            for one in connection.execute(select(r.seq, r.status, r.done_at, r.received_at).where(*own)):
+                found[DeliveryKey(campaign_id, batch_id, one.seq)].append(one)
+    return found
+
+
+def _only(wanted: MatchQuery, rows: Sequence[Any], told: Told) -> Any:
     """Return the only possible delivery. If the receipt states its time, those still open go first.
 
-    Unless one has ended at that very time: then this is its receipt once more, without the id.
+    Unless a receipt of the same moment is known of one: then this is that one once more, without its id. It
+    says nothing of other messages, nor of the other parts of a message that waits for them.
     """
-    near = [row for row in rows if _fits(wanted.said, row, wanted.to_come)]
-    if len(near) > 1 and wanted.said.stated:
-        ended = [row for row in near if row.state not in _OPEN and row.done_at == wanted.said.done_at]
-        near = ended or [row for row in near if row.state in _OPEN]
+    one = wanted.said
+    near = [row for row in rows if _fits(one, row, wanted.to_come)]
+    if len(near) > 1 and one.stated:
+        if again := [row for row in near if _statuses(one, row, told)]:
+            whole = again[0].state not in _OPEN or again[0].segments == 1
+            sure = len(again) == 1 and one.status in _statuses(one, again[0], told) and whole
+            return again[0] if sure else None
+        near = [row for row in near if row.state in _OPEN]
     return near[0] if len(near) == 1 else None
+
+
+def _statuses(one: ReceiptRow, row: Any, told: Told) -> set[str]:
+    """Return what receipts that state the same moment have said of the delivery."""
+    key = DeliveryKey(row.campaign_id, row.batch_id, row.seq)
+    return {each.status for each in told.get(key, ()) if _same_moment(one, each)}
+
+
+def _same_moment(one: ReceiptRow, other: Any) -> bool:
+    """Return whether two receipts state one time, one yet to come being kept as that of its arrival."""
+    if one.done_at is None or other.done_at is None:
+        return False
+    early, late = sorted((one, other), key=lambda each: int(each.done_at))
+    apart = int(late.done_at - early.done_at)
+    return apart == 0 or (early.done_at == early.received_at and apart <= CLOCKS_MS)
 
 
 def _fits(one: ReceiptRow, row: Any, to_come: int) -> bool:
