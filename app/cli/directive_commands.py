@@ -103,6 +103,9 @@ def status(directive_id: Number, as_json: Json = False) -> None:
     number = escaped(found.number)
     typer.echo(f"{number}: {found.countdown}; {found.reported}/{found.asked} đơn vị đã báo cáo.")
     listing(found.runs, ("run_id", "carrier", "state", "basis", "done_at", "in_time"), as_json)
+    for run in found.runs:
+        for warning in run.warnings:
+            typer.echo(escaped(f"! run {run.run_id} ({run.carrier}): {warning}"))
     for each in found.missing:
         typer.echo(escaped(f"- {each.who}: {each.what}{' (quá hạn)' if each.late else ''}"))
 
