@@ -46,7 +46,10 @@ def _name(route: APIRoute) -> str:
 
 
 async def known_query(request: Request) -> None:
-    """Raise Invalid for a parameter that this operation of the API does not know: it would filter nothing."""
+    """Raise Invalid for a parameter that this operation of the API does not know, and for one given twice.
+
+    The first would filter nothing; of the second all but the last would be ignored.
+    """
     if not request.url.path.startswith("/v1/"):
         return
     for name in request.query_params:
@@ -55,6 +58,8 @@ async def known_query(request: Request) -> None:
             near = meant(name, known)
             hint = f"do you mean {near}?" if near else "/docs lists those that there are."
             raise Invalid(f"query.{name[:40]} is no parameter here; {hint}", field=f"query.{name[:40]}")
+        if len(request.query_params.getlist(name)) > 1:
+            raise Invalid(f"query.{name} stands there twice: name it once.", field=f"query.{name}")
 
 
 _known: dict[tuple[str, str], frozenset[str]] = {}  # by path and operation; a route can't be a key
