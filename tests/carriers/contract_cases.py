@@ -65,8 +65,13 @@ class Harness(Protocol):
 
     secrets: tuple[str, ...]  # what must never be logged
 
-    def link(self, behaviour: Behaviour) -> AbstractAsyncContextManager[Carrier]:
-        """An open link to a far end that behaves so; ready, where it ever gets ready."""
+    def link(
+        self, behaviour: Behaviour, answer_s: float | None = None
+    ) -> AbstractAsyncContextManager[Carrier]:
+        """An open link to a far end that behaves so; ready, where it ever gets ready.
+
+        answer_s: how long it waits for an answer, in place of well under a second.
+        """
         ...
 
     def messages_read(self) -> int:
@@ -152,7 +157,8 @@ class ContractCases:
         self, harness: Harness
     ) -> None:
         permit = Permit()
-        async with harness.link(Behaviour.SILENT) as carrier, asyncio.timeout(20):
+        # What is on its way when a busy machine stands still would be given up before the far end has read it.
+        async with harness.link(Behaviour.SILENT, answer_s=2.0) as carrier, asyncio.timeout(20):
             count = 2 * carrier.limits.in_flight * carrier.limits.per_submit
             under_way = asyncio.create_task(_submit(carrier, count, permit))
             await _until(lambda: harness.messages_read() > 0)

@@ -55,8 +55,10 @@ class HttpHarness:
         return self.simulator.report()["submits"] if self.simulator else 0
 
     @asynccontextmanager
-    async def link(self, behaviour: Behaviour) -> AsyncIterator[Carrier]:
+    async def link(self, behaviour: Behaviour, answer_s: float | None = None) -> AsyncIterator[Carrier]:
         deadlines = DEADLINES.get(behaviour, PATIENT)
+        if answer_s is not None:
+            deadlines = {**deadlines, "answer_timeout_s": answer_s}
         if behaviour is Behaviour.MUTE:
             async with mute() as port, self._open(f"https://127.0.0.1:{port}/", deadlines) as carrier:
                 yield carrier

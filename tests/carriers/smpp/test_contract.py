@@ -64,14 +64,15 @@ class SmppHarness:
         return len(self._peer.of(pdu.SUBMIT_SM))
 
     @asynccontextmanager
-    async def link(self, behaviour: Behaviour) -> AsyncIterator[Carrier]:
+    async def link(self, behaviour: Behaviour, answer_s: float | None = None) -> AsyncIterator[Carrier]:
         handle = {pdu.SUBMIT_SM: SUBMIT.get(behaviour, take)}
         if behaviour is Behaviour.WRONG_PASSWORD:
             handle[pdu.BIND_TRANSCEIVER] = answer(pdu.BIND_TRANSCEIVER, status=pdu.ESME_RINVPASWD)
         if behaviour is Behaviour.MUTE:
             handle[pdu.BIND_TRANSCEIVER] = ignore
         self._peer = Peer(handle)
-        async with self._peer as peer, Link(peer.port) as carrier:
+        waits = {} if answer_s is None else {"response_timeout_s": answer_s}
+        async with self._peer as peer, Link(peer.port, **waits) as carrier:
             if behaviour is Behaviour.AWAY:
                 peer.server.close()
                 for wire in list(peer.wires):
