@@ -157,7 +157,7 @@ class ContractCases:
         self, harness: Harness
     ) -> None:
         permit = Permit()
-        # What is on its way when a busy machine stands still would be given up before the far end has read it.
+        # Else a busy machine that stands still gives up what is on its way, before the far end has read it.
         async with harness.link(Behaviour.SILENT, answer_s=2.0) as carrier, asyncio.timeout(20):
             count = 2 * carrier.limits.in_flight * carrier.limits.per_submit
             under_way = asyncio.create_task(_submit(carrier, count, permit))
