@@ -1,17 +1,20 @@
 # One image; the command chooses what it does: up (the default), serve, worker, migrate.
-FROM python:3.12-slim AS build
+# BASE: any Debian with Python 3.11 or newer and its venv.
+ARG BASE=python:3.12-slim
+FROM ${BASE} AS build
 WORKDIR /src
 COPY requirements.lock ./
 # Hashes are checked here; the image itself then takes only what Loa needs to run, from these files.
-RUN pip wheel --no-cache-dir --require-hashes --no-deps --requirement requirements.lock --wheel-dir /wheels
+RUN python3 -m venv /opt/build \
+    && /opt/build/bin/pip wheel --no-cache-dir --require-hashes --no-deps --requirement requirements.lock --wheel-dir /wheels
 COPY . ./
 # What builds Loa is of these files too: without isolation pip fetches nothing beside them.
-RUN pip install --no-cache-dir --no-index --find-links /wheels setuptools \
-    && pip wheel --no-cache-dir --no-deps --no-build-isolation --no-index --wheel-dir /wheels . \
-    && python -m venv /opt/loa \
+RUN /opt/build/bin/pip install --no-cache-dir --no-index --find-links /wheels setuptools \
+    && /opt/build/bin/pip wheel --no-cache-dir --no-deps --no-build-isolation --no-index --wheel-dir /wheels . \
+    && python3 -m venv /opt/loa \
     && /opt/loa/bin/pip install --no-cache-dir --no-index --find-links /wheels loa
 
-FROM python:3.12-slim
+FROM ${BASE}
 COPY --from=build /opt/loa /opt/loa
 RUN useradd --system --uid 10001 --home-dir /data --shell /usr/sbin/nologin loa \
     && install --directory --owner=loa --mode=0700 /data

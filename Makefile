@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo drill simulate soak attack test-fast test prove check bench run wheel guide client reference docs new-carrier lint lock audit sbom clean
+.PHONY: help setup demo drill simulate soak attack test-fast test prove check bench run wheel guide client reference docs new-carrier lint lock audit sbom image clean
 
 PYTHON ?= python3
 VENV   := .venv
@@ -126,6 +126,9 @@ wheel: $(VENV)/.ready  ## build the package, with migrations, texts and pages, i
 	@rm -rf build/lib build/wheel
 	$(PIP) wheel --quiet --no-deps --no-build-isolation --wheel-dir build/wheel .
 	@ls build/wheel/*.whl
+
+image:           ## build the image `loa` with docker, podman or buildah (BASE: what it is built on)
+	BASE='$(BASE)' .ci/image
 
 run: $(VENV)/.ready  ## run Loa in one process on SQLite, in ./data
 	$(BIN)/loa up

@@ -86,10 +86,15 @@ class Network:
 
 
 @contextmanager
-def own_network() -> Iterator[Network]:
-    """A network without hosts so far, removed afterwards; skips where this machine allows none."""
+def own_network(prefix: str = "") -> Iterator[Network]:
+    """A network without hosts so far, removed afterwards; skips where this machine allows none.
+
+    prefix: the first three bytes of its addresses, where a file names them.
+    """
     # 198.18.0.0/15 is for tests of networks (RFC 2544): no host of the world has these addresses.
-    network = Network(secrets.token_hex(3), f"198.{18 + secrets.randbelow(2)}.{secrets.randbelow(256)}")
+    network = Network(
+        secrets.token_hex(3), prefix or f"198.{18 + secrets.randbelow(2)}.{secrets.randbelow(256)}"
+    )
     if os.geteuid() != 0 or shutil.which("ip") is None or not _allowed(network):
         pytest.skip(_NONE)
     try:

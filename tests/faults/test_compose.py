@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import shutil
-import subprocess
 from pathlib import Path
 
 import psycopg
@@ -17,13 +15,13 @@ from psycopg.errors import InsufficientPrivilege
 from app.core.config import Settings
 from app.runtime.transport_security import faults
 from tests.engines import sqlite_alone
+from tests.faults.accounts import two_accounts
 from tests.faults.processes import Home
 from tests.faults.server import own_server
 
 database_url = sqlite_alone
 
 ROOT = Path(__file__).parents[2]
-WORDS = {"loa_owner_password": "owners0word", "loa_password": "workers0word"}
 
 
 def composed() -> dict[str, object]:
@@ -47,28 +45,8 @@ def test_the_services_start_by_these_settings(monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.mark.prove
 async def test_loa_works_by_two_accounts_of_which_neither_is_a_superuser(tmp_path: Path) -> None:
-    if shutil.which("psql") is None:
-        pytest.skip("psql is not installed")
-    secrets = tmp_path / "secrets"
-    secrets.mkdir()
-    for name, word in WORDS.items():
-        (secrets / name).write_text(word)
-    script = tmp_path / "accounts.sh"
-    script.write_text((ROOT / "compose.accounts.sh").read_text("utf-8").replace("/run/secrets", str(secrets)))
     with own_server() as server:
-        plain = server.url.replace("+psycopg", "")
-        with psycopg.connect(plain, autocommit=True) as admin:
-            admin.execute("CREATE ROLE postgres SUPERUSER LOGIN")
-        as_admin = plain.replace("//loa@", "//postgres@")
-        with psycopg.connect(as_admin, autocommit=True) as admin:
-            admin.execute("ALTER ROLE loa RENAME TO first")
-        own = {"POSTGRES_USER": "postgres", "PGHOST": server.host, "PGPORT": str(server.port)}
-        done = await asyncio.to_thread(
-            subprocess.run, ["sh", str(script)], env={**os.environ, **own}, capture_output=True, text=True
-        )
-        assert done.returncode == 0, done.stderr
-        worker = plain.removesuffix("/postgres") + "/loa"
-        owner = worker.replace("//loa@", "//loa_owner@")
+        worker, owner = await asyncio.to_thread(two_accounts, server, tmp_path)
         home = Home(tmp_path, worker)
         home.configure({}, migration_database_url=owner)
         assert "has the rights to work with it" in await home.command("migrate")

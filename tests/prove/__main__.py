@@ -76,6 +76,10 @@ def parts() -> dict[str, Part]:
     found["foreign"] = Part(
         "SMPP, webhooks and office files against programs of others", (*_PYTEST, "-q", *tests)
     )
+    container = str(ROOT / "tests" / "prove" / "test_container.py")
+    found["image"] = Part(
+        "the image, built and run, and compose.yaml's services", (*_PYTEST, "-q", container)
+    )
     bench = (
         sys.executable,
         "-m",
