@@ -150,6 +150,7 @@ def describe(document: Document, titles: dict[str, str]) -> None:
     components["responses"] = {
         name: _refusal(status, words, kind, titles[kind]) for status, (name, words, kind) in _REFUSALS.items()
     }
+    _title(components["schemas"])
     for path, method, operation in operations(document):
         _summarise(operation)
         _answers(path, method, operation)
@@ -162,6 +163,13 @@ def operations(document: Document) -> Iterator[tuple[str, str, Operation]]:
         for method in _METHODS:
             if method in methods:
                 yield path, method, methods[method]
+
+
+def _title(schemas: dict[str, Any]) -> None:
+    """Title pages of lists by what they list: generators of clients name classes by titles, each once."""
+    for name, schema in schemas.items():
+        if name.startswith("Page_"):
+            schema["title"] = f"Page of {name.removeprefix('Page_').removesuffix('_')}"
 
 
 def _refusal(status: str, words: str, kind: str, title: str) -> dict[str, Any]:

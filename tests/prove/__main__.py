@@ -36,6 +36,7 @@ _WHOLE = {
 }
 _FOREIGN = (
     "prove/test_foreign_ends.py",
+    "prove/test_generated_client.py",
     "prove/test_office_files.py",
     "prove/test_codes_read.py",
     "long/carriers/simulators/test_smsc_smpplib.py",
@@ -74,7 +75,7 @@ def parts() -> dict[str, Part]:
     found["power"] = Part("power failures within commits", power, needs=("gcc",))
     tests = (str(ROOT / "tests" / each) for each in _FOREIGN)
     found["foreign"] = Part(
-        "SMPP, webhooks and office files against programs of others", (*_PYTEST, "-q", *tests)
+        "SMPP, webhooks, the API and office files against programs of others", (*_PYTEST, "-q", *tests)
     )
     container = str(ROOT / "tests" / "prove" / "test_container.py")
     found["image"] = Part(

@@ -49,6 +49,12 @@ def test_every_operation_has_a_name_a_summary_and_its_statuses(document: dict[st
     assert len(names) == len(set(names)) > 70
 
 
+def test_every_schema_has_a_title_of_its_own(document: dict[str, Any]) -> None:
+    """Programs that make clients name a class by it, and leave out the second of a name."""
+    titles = [schema["title"] for schema in document["components"]["schemas"].values() if "title" in schema]
+    assert len(set(titles)) == len(titles) > 100
+
+
 def test_every_request_and_answer_has_an_example(document: dict[str, Any]) -> None:
     for path, method, operation in operations(document):
         for place in places(document, operation):
