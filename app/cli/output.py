@@ -215,6 +215,16 @@ def keep(name: str, figures: str) -> None:
         (folder / f"{name}.json").write_text(figures + "\n", encoding="utf-8")
 
 
+def usable(folder: Path | None) -> Path | None:
+    """Make the folder of an option and try a file in it, before the work whose files go there is stored."""
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / f".loa-{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    return folder
+
+
 # States that want a person; red where a terminal shows them.
 _WRONG = {"halted", "failed", "held", "refusing", "lost", "closed", "left", "late", "unknown", "rejected"}
 

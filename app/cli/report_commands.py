@@ -16,7 +16,7 @@ from sqlalchemy import Connection, select
 from app.api.bodies import filled
 from app.cli import common, remote, signed_paper_command
 from app.cli.common import ledger_for, open_db
-from app.cli.output import After, Json, Most, Number, instant, say, shown, whoami, whole
+from app.cli.output import After, Json, Most, Number, instant, say, shown, usable, whoami, whole
 from app.core import clock
 from app.core.config import Settings
 from app.core.errors import Invalid, no_such
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Result reports.")
 
+_PAPERS = "write the final papers there as well"
 Form = Annotated[
     Format,
     typer.Option("--format", help="text, json, csv, xlsx, docx or pdf; summary: one page, of a directive"),
@@ -176,7 +177,9 @@ def freeze(
     directive_id: Directive = None,
     campaign_id: Campaign = None,
     cut_off: CutOff = None,
-    folder: Annotated[Path | None, typer.Option(help="write the files there as well")] = None,
+    folder: Annotated[
+        Path | None, typer.Option(callback=usable, help="write the files there as well")
+    ] = None,
 ) -> None:
     """Recount, then store a version that never changes; while its figures hold, the last one again."""
     if common.server is not None:
@@ -207,7 +210,7 @@ def issue(  # noqa: PLR0913
     compare_with: Annotated[
         int | None, typer.Option(parser=whole, help="a frozen report of an earlier directive, for an annex")
     ] = None,
-    folder: Annotated[Path | None, typer.Option(help="write the final papers there as well")] = None,
+    folder: Annotated[Path | None, typer.Option(callback=usable, help=_PAPERS)] = None,
 ) -> None:
     """Write the papers of a frozen report with number, day and signer; the draft stays beside them."""
     remarks = dict(map(_remark, remark or ()))

@@ -19,6 +19,7 @@ from app.database.connection import Database
 from tests.long.app.reports.scene import varied
 
 Loa = Callable[..., Result]
+ISSUED = ["--number", "125", "--on", "2024-02-09", "--signer", "Đại tá Nguyễn Văn An"]
 
 
 @pytest.fixture
@@ -191,3 +192,18 @@ def test_a_sqlite_ledger_moves_to_postgresql(
         assert db.read(lambda c: c.execute(select(func.count()).select_from(m.deliveries)).scalar_one()) == 15
     again = CliRunner().invoke(app, ["database", "copy", "--to", new_postgresql_url])
     assert isinstance(again.exception, SetupError)
+
+
+@pytest.mark.parametrize("words", [["freeze", "--run", "1"], ["issue", "1", *ISSUED]])
+def test_nothing_is_stored_whose_files_can_not_be_written(
+    loa: Loa, database_url: str, tmp_path: Path, words: list[str]
+) -> None:
+    (tmp_path / "taken").write_text("a file, and no folder")
+    if words[0] == "issue":
+        assert loa("report", "freeze", "--run", "1").exit_code == 0
+    refused = loa("report", *words, "--folder", str(tmp_path / "taken" / "papers"))
+    assert isinstance(refused.exception, OSError)
+    with closing(Database(database_url)) as db:
+        frozen = db.read(lambda c: c.execute(select(func.count()).select_from(m.frozen_reports)).scalar_one())
+        issued = db.read(lambda c: c.execute(select(func.count()).select_from(m.issued_reports)).scalar_one())
+    assert (frozen, issued) == (int(words[0] == "issue"), 0)
