@@ -17,6 +17,6 @@ passed=$(env | grep -E '^(PIP_|SSL_|[a-zA-Z]+_proxy=)' | grep -v -E '^PIP_(FIND_
 mapfile -t own <<<"$passed"
 # Mounts of its own, which are gone with it.
 unshare --mount bash -euc '
-  mount --bind /dev "$0/dev"; mount -t proc proc "$0/proc"; mount -t tmpfs tmpfs "$0/tmp"
+  mount --rbind /dev "$0/dev"; mount -t proc proc "$0/proc"; mount -t tmpfs tmpfs "$0/tmp"
   exec chroot "$0" env -i HOME=/root LANG=C.UTF-8 PATH=/usr/sbin:/usr/bin:/sbin:/bin "$@"
 ' "$bare" "${own[@]}" bash -euc 'cd /loa && make demo N=3000 && make test'
