@@ -44,7 +44,8 @@ def run(folder: Path, *arguments: str, **modules: str) -> tuple[int, str]:
         (folder / f"test_{name}.py").write_text(source)
     (folder / "pytest.ini").write_text("[pytest]\naddopts = -p tests.forked\n")
     command = [sys.executable, "-W", "ignore", "-m", "pytest", "-ra", *arguments, str(folder)]
-    bare = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # other plugins take a second to load
+    # Other plugins take a second to load, and options of this run are none of that one's.
+    bare = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": ""}
     found = subprocess.run(command, cwd=ROOT, env=bare, capture_output=True, text=True, timeout=60)
     return found.returncode, found.stdout + found.stderr
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from uuid import uuid4
 
 import pytest
 from fastapi import FastAPI
@@ -25,8 +26,9 @@ PATHS = ["/v1/runs/1/report", "/v1/batches/1/report?campaign=1", "/v1/campaigns/
 def readers(sound: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Client]]:
     """A client for each kind of caller."""
     app: FastAPI = create_app(Settings(data=tmp_path_factory.mktemp("data")), sound)
-    anyone = sound.write(create_key, "anyone")
-    vnpt = sound.write(create_key, "vnpt", "operator", "vnpt")
+    mark = uuid4().hex  # in an order by chance they are made again on the same database
+    anyone = sound.write(create_key, f"anyone-{mark}")
+    vnpt = sound.write(create_key, f"vnpt-{mark}", "operator", "vnpt")
     keys = {"anyone": anyone, "vnpt": vnpt, "stranger": None}
     with Client(app, anyone) as first, Client(app, vnpt) as second, Client(app) as third:
         yield dict(zip(keys, (first, second, third), strict=True))
