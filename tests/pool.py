@@ -9,6 +9,8 @@ import psycopg
 
 Connect = Callable[..., psycopg.Connection]
 
+NAME = "pool of tests"  # application_name of the pool's own connections
+
 # What a database is made of: a test that has changed it must not leave that to the next one.
 _SHAPE = """
     SELECT md5(string_agg(what, ' ' ORDER BY what)) FROM (
@@ -92,7 +94,7 @@ class Pool:
                 return own
         except psycopg.OperationalError:
             """A test has ended all connections but its own."""
-        self._own[name] = self._connect(dbname=name)
+        self._own[name] = self._connect(dbname=name, application_name=NAME)
         return self._own[name]
 
     def _drop(self, name: str) -> None:

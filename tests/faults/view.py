@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from app.core.states import ChunkState, DeliveryState, RunState
 from app.database.connection import Database
 from app.database.models import chunks, deliveries, runs, tallies, unknowns
+from tests import pool
 from tests.app.world import build
 
 _ENDS = (RunState.FINISHED.value, RunState.CANCELLED.value)
@@ -76,6 +77,7 @@ class View:
     def others(self) -> int:
         """How many connections to this database the server still serves; SQLite has no server."""
         own = (column("datname") == func.current_database()) & (column("backend_type") == "client backend")
+        own &= column("application_name") != pool.NAME
         seen = select(func.count()).select_from(table("pg_stat_activity")).where(own)
         # One of them asks.
         return 0 if self.url.startswith("sqlite") else int(self.rows(seen)[0][0]) - 1
