@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, NamedTuple
 
+import structlog
 from sqlalchemy import (
     ColumnElement,
     Connection,
@@ -33,6 +34,8 @@ from app.ledger.area_texts import wordings_by_area
 from app.ledger.contract import Closed, Ledger
 from app.observability.faults import Aside
 from carriers.text import segments
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +158,8 @@ async def settle_dead(db: Database, ledger: Ledger, aside: Aside) -> bool:
     for run_id in await db.insist_reading(_with_dead_holders, ledger):
         if run_id not in aside.resting():
             work = db.insist(ledger.settle_dead, run_id, _CHUNKS_AT_ONCE)
-            await aside.result(run_id, f"run {run_id}", work)
+            if lost := await aside.result(run_id, f"run {run_id}", work):
+                log.warning("deliveries of a dead holder are unknown", run=run_id, n=lost)
     return False
 
 

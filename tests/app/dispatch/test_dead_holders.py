@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from sqlalchemy import Connection, select, update
+from structlog.testing import capture_logs
 
 from app.core.states import DeliveryState, RunState
 from app.database.connection import Database, shared_ms
@@ -60,7 +61,9 @@ async def test_what_a_dead_holder_had_reserved_is_unknown_and_the_rest_stays_que
     lease = reserved(world)
     become(world, state)
     over_since(world, SETTLED_AFTER_MS + 1)
-    assert await look(world) == {Q: 26, U: 4}
+    with capture_logs() as logs:
+        assert await look(world) == {Q: 26, U: 4}
+    assert [(each["event"], each["n"]) for each in logs] == [("deliveries of a dead holder are unknown", 4)]
     listed = world.db.read(lambda c: c.execute(select(unknowns.c.seq, unknowns.c.why)).all())
     assert {seq for seq, _ in listed} == {item.seq for item in lease.items[:4]}
     assert {why for _, why in listed} == {"the process that was sending it stopped"}
