@@ -67,8 +67,9 @@ async def _journey(api: Api, file: Path) -> None:
 
 
 def _only_the_ledger_is_left(data: Path) -> None:
+    """And heads of the audit, each with its time."""
     found = [each for each in data.rglob("*") if each.is_file()]
-    assert {each.name.partition(".")[0] for each in found} == {"loa"}
+    assert {each.name.partition(".")[0] for each in found} == {"loa", "audit-heads"}
     assert {each.stat().st_uid for each in found} == {ACCOUNT}
     # Nothing in it is anybody else's to read.
     assert oct(os.stat(data).st_mode & 0o077) == "0o0"
