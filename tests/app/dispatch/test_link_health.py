@@ -280,7 +280,8 @@ async def sending(db: Database, smsc: Smsc) -> AsyncIterator[tuple[World, Health
     world.fan_out()
     db.write(lambda c: c.execute(update(links_table).values(segments_per_second=100_000.0)))
     options: dict[str, object] = {"host": "127.0.0.1", "port": smsc.port, "system_id": "loa", "password": "x"}
-    options |= {"window": 10, "response_timeout_s": 0.5, "reconnect_min_s": 0.3, "probe_max_s": 1.0}
+    # Longer than a busy machine stands still: what is not answered then is unknown, whoever was silent.
+    options |= {"window": 10, "response_timeout_s": 1.5, "reconnect_min_s": 0.3, "probe_max_s": 1.0}
     carrier = SmppCarrier(LinkOptions("viettel-1", "viettel", 100_000.0, options))
     loop = SendLoop(world.link, carrier, SendContext(db, world.ledger, Metrics(), 100, 8.0))
     await carrier.open()
