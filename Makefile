@@ -128,7 +128,7 @@ wheel: $(VENV)/.ready  ## build the package, with migrations, texts and pages, i
 	@ls build/wheel/*.whl
 
 image:           ## build the image `loa` with docker, podman or buildah (BASE: what it is built on)
-	BASE='$(BASE)' .ci/image
+	@BASE='$(BASE)' .ci/image
 
 run: $(VENV)/.ready  ## run Loa in one process on SQLite, in ./data
 	$(BIN)/loa up

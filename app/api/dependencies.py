@@ -46,9 +46,9 @@ def _name(route: APIRoute) -> str:
 
 
 async def known_query(request: Request) -> None:
-    """Raise Invalid for a parameter that this operation of the API does not know, and for one given twice.
+    """Raise Invalid for a query parameter that this operation does not have, and for one given twice.
 
-    The first would filter nothing; of the second all but the last would be ignored.
+    An unknown one would filter nothing; of one given twice only the last value would count.
     """
     if not request.url.path.startswith("/v1/"):
         return
@@ -59,7 +59,7 @@ async def known_query(request: Request) -> None:
             hint = f"do you mean {near}?" if near else "/docs lists those that there are."
             raise Invalid(f"query.{name[:40]} is no parameter here; {hint}", field=f"query.{name[:40]}")
         if len(request.query_params.getlist(name)) > 1:
-            raise Invalid(f"query.{name} stands there twice: name it once.", field=f"query.{name}")
+            raise Invalid(f"query.{name} is given twice: give it once.", field=f"query.{name}")
 
 
 _known: dict[tuple[str, str], frozenset[str]] = {}  # by path and operation; a route can't be a key

@@ -166,7 +166,7 @@ def operations(document: Document) -> Iterator[tuple[str, str, Operation]]:
 
 
 def _title(schemas: dict[str, Any]) -> None:
-    """Title pages of lists by what they list: generators of clients name classes by titles, each once."""
+    """Give each page of a list a title of its own: generators of clients name classes by titles."""
     for name, schema in schemas.items():
         if name.startswith("Page_"):
             schema["title"] = f"Page of {name.removeprefix('Page_').removesuffix('_')}"

@@ -73,7 +73,9 @@ def main() -> None:
     except OSError as error:  # such as a file for --out in a folder that is not there
         where = f"{error.filename} can't be read or written" if error.filename else "The system refuses"
         remedy = (
-            _PORT if error.errno in (EADDRINUSE, EADDRNOTAVAIL) else "name a file that this account may use"
+            _PORT
+            if error.errno in (EADDRINUSE, EADDRNOTAVAIL)
+            else "name a file or folder that this account may use"
         )
         _fail(Invalid(f"{where} ({error.strerror}); {remedy}."), as_json)
     except _WrongUse as error:

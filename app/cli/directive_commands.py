@@ -10,7 +10,7 @@ import typer
 from app.api.bodies import Receiver, checked, filled
 from app.campaigns import directives
 from app.campaigns.schemas import DeadlineBody, DirectiveBody
-from app.cli.output import Json, Number, counted, day, done, instant, listing, say, whoami, whole
+from app.cli.output import Json, Number, alarm, counted, day, done, instant, listing, say, whoami, whole
 from app.cli.remote import asked
 from app.core import clock
 from app.core.errors import Invalid
@@ -105,7 +105,7 @@ def status(directive_id: Number, as_json: Json = False) -> None:
     listing(found.runs, ("run_id", "carrier", "state", "basis", "done_at", "in_time"), as_json)
     for run in found.runs:
         for warning in run.warnings:
-            typer.echo(escaped(f"! run {run.run_id} ({run.carrier}): {warning}"))
+            typer.echo(alarm(escaped(f"! run {run.run_id} ({run.carrier}): {warning}")))
     for each in found.missing:
         typer.echo(escaped(f"- {each.who}: {each.what}{' (quá hạn)' if each.late else ''}"))
 

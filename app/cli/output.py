@@ -216,12 +216,18 @@ def keep(name: str, figures: str) -> None:
 
 
 def usable(folder: Path | None) -> Path | None:
-    """Make the folder of an option and try a file in it, before the work whose files go there is stored."""
+    """Return the folder of an option; raises OSError if no file can be written there.
+
+    Called before the work whose files go there is stored. Leaves nothing: a folder is made for files alone.
+    """
     if folder is not None:
+        made = [each for each in (folder, *folder.parents) if not each.exists()]
         folder.mkdir(parents=True, exist_ok=True)
         probe = folder / f".loa-{os.getpid()}"
         probe.touch()
         probe.unlink()
+        for each in made:
+            each.rmdir()
     return folder
 
 

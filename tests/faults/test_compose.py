@@ -9,28 +9,21 @@ from pathlib import Path
 
 import psycopg
 import pytest
-import yaml
 from psycopg.errors import InsufficientPrivilege
 
 from app.core.config import Settings
 from app.runtime.transport_security import faults
 from tests.engines import sqlite_alone
-from tests.faults.accounts import two_accounts
+from tests.faults.compose import composed, two_accounts
 from tests.faults.processes import Home
 from tests.faults.server import own_server
 
 database_url = sqlite_alone
 
-ROOT = Path(__file__).parents[2]
-
-
-def composed() -> dict[str, object]:
-    return dict(yaml.safe_load((ROOT / "compose.yaml").read_text("utf-8")))
-
 
 def test_the_services_start_by_these_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     found = composed()
-    own = found["x-loa"]["environment"]  # type: ignore[index]
+    own = found["x-loa"]["environment"]
     for name in [each for each in os.environ if each.startswith("LOA_")]:
         monkeypatch.delenv(name)
     for name, value in own.items():
@@ -39,7 +32,7 @@ def test_the_services_start_by_these_settings(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("LOA_CONFIG", "")
     settings = Settings(database_url="postgresql://loa:x@postgres:5432/loa")
     assert list(faults(settings)) == []
-    (network,) = found["networks"]["default"]["ipam"]["config"]  # type: ignore[index]
+    (network,) = found["networks"]["default"]["ipam"]["config"]
     assert json.loads(own["LOA_TRUSTED_PROXIES"]) == [network["gateway"]]
 
 

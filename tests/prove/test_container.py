@@ -13,24 +13,23 @@ import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
-import yaml
 
 from app.devtools.sample_data import write_sample
 from carriers.simulators.smsc import Smsc, SmscBehaviour
 from tests.engines import sqlite_alone
-from tests.faults.accounts import two_accounts
+from tests.faults.compose import composed, two_accounts
 from tests.faults.hosts import WHY, Host, own_network
 from tests.faults.journey import Api, reported
 from tests.faults.processes import Home, Program, free_port, smpp_link
 from tests.faults.server import own_server
 
 database_url = sqlite_alone
+# The image is built first: minutes, where its base is made here.
+pytestmark = pytest.mark.timeout(1800)
 
 ROOT = Path(__file__).parents[2]
 UID = 10001
@@ -38,11 +37,6 @@ SUBSCRIBERS = 60
 QUIET = {"PODMAN_IGNORE_CGROUPSV1_WARNING": "1"}
 # A program of tests is `PYTHON -m app.cli ...`; in a container only what follows is said.
 _WITHIN = '#!/bin/sh\nshift 3\nexec {words} "$@"\n'
-
-
-@cache
-def composed() -> dict[str, Any]:
-    return dict(yaml.safe_load((ROOT / "compose.yaml").read_text("utf-8")))
 
 
 def said(words: Sequence[str], *, status: int | None = 0) -> subprocess.CompletedProcess[str]:
@@ -83,7 +77,7 @@ class Containers(Home):
         script.write_text(_WITHIN.format(words=" ".join(f"'{word}'" for word in words)))
         return Home.start(self, *arguments, within=("sh", str(script)))
 
-    def within(self, *words: str, status: int | None = 0) -> subprocess.CompletedProcess[str]:
+    def inside(self, *words: str, status: int | None = 0) -> subprocess.CompletedProcess[str]:
         """Run this in the container that was started last."""
         return said([*self.engine, "exec", self.names[-1], *words], status=status)
 
@@ -156,27 +150,29 @@ async def test_the_image_sends_a_campaign_as_nobody_on_a_root_that_is_read_only(
         author, chief = await keys(home)
         program = home.start("up")
         await home.until(lambda: "listening" in program.words(), "the API listens")
-        check = composed_check()
-        await home.until(lambda: not home.within(*check, status=None).returncode, "the health check is green")
-        assert home.within("id", "-u").stdout.strip() == str(UID)
-        refused = home.within("sh", "-c", "echo x > /opt/loa/x", status=None)
+        check = health_check(home.engine)
+        await home.until(lambda: not home.inside(*check, status=None).returncode, "the health check is green")
+        assert home.inside("id", "-u").stdout.strip() == str(UID)
+        refused = home.inside("sh", "-c", "echo x > /opt/loa/x", status=None)
         assert "Read-only file system" in refused.stderr
-        status = home.within("sh", "-c", "grep -E '^(CapEff|NoNewPrivs)' /proc/1/status").stdout.split()
+        status = home.inside("sh", "-c", "grep -E '^(CapEff|NoNewPrivs)' /proc/1/status").stdout.split()
         assert status == ["CapEff:", "0000000000000000", "NoNewPrivs:", "1"]
-        doctor = await asyncio.to_thread(home.within, "loa", "doctor", status=None)
+        doctor = await asyncio.to_thread(home.inside, "loa", "doctor", status=None)
         assert (doctor.returncode, "BAD" in doctor.stdout) == (0, False), doctor.stdout + doctor.stderr
         await campaign_goes_through(home, smsc, author, chief, home.base)
         assert await program.stop() == 0, program.words()
-        assert home.within(*check, status=None).returncode != 0
+        assert home.inside(*check, status=None).returncode != 0
     assert json.loads((await home.command("verify", "--json")).splitlines()[-1])["differences"] == []
 
 
-def composed_check() -> list[str]:
-    """The command of the image's HEALTHCHECK."""
-    line = next(
-        each for each in (ROOT / "Dockerfile").read_text("utf-8").splitlines() if "healthcheck" in each
-    )
-    return list(json.loads(line.partition("CMD ")[2]))
+def health_check(engine: Sequence[str]) -> list[str]:
+    """Return the command by which the image as built is checked: OCI's format would have lost it."""
+    (image,) = json.loads(said([*engine, "image", "inspect", "loa"]).stdout)
+    check = image.get("Healthcheck") or image["Config"].get("Healthcheck")  # podman's place, docker's
+    assert check, "The image has no health check."
+    form, *words = check["Test"]
+    assert form == "CMD"
+    return list(words)
 
 
 # ---- As compose.yaml starts its services

@@ -166,9 +166,7 @@ def _known(form: str, keys: Sequence[str], known: Iterable[str]) -> Iterator[Inp
             names = ", ".join(known)
             yield fault((form, n, "key"), f"There is no {key}; use {names}.", f"Không có mục “{key}”.")
         elif key in keys[:n]:
-            yield fault(
-                (form, n, "key"), f"{key} stands there twice.", f"Mục “{key}” lặp lại; chỉ ghi một dòng."
-            )
+            yield fault((form, n, "key"), f"{key} is given twice.", f"Mục “{key}” lặp lại; chỉ ghi một dòng.")
 
 
 def _agree(
@@ -251,7 +249,7 @@ def _day(n: int, row: DayCounts, again: bool, claim: StatementInput) -> Iterator
     if again:
         yield fault(
             ("days", n, "day"),
-            f"{row.day} stands there twice; put the rows together or give their hours.",
+            f"{row.day} is given twice; put the rows together or give their hours.",
             f"Ngày {_vi(row.day)} lặp lại; hãy gộp lại hoặc ghi rõ khung giờ của từng dòng.",
         )
     first, last = _span(claim)

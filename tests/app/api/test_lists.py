@@ -66,8 +66,8 @@ def test_runs_are_sought_by_campaign_and_state(three: Client) -> None:
         ("/v1/campaigns?sate=draft", "do you mean state?"),
         ("/v1/batches?zzzzz=1&carrier=vnpt", "/docs lists those that there are."),
         ("/v1/campaigns/1?full=yes", "query.full is no parameter here"),
-        ("/v1/runs?carrier=vnpt&carrier=viettel", "query.carrier stands there twice: name it once."),
-        ("/v1/runs?limit=1&limit=2", "query.limit stands there twice: name it once."),
+        ("/v1/runs?carrier=vnpt&carrier=viettel", "query.carrier is given twice: give it once."),
+        ("/v1/runs?limit=1&limit=2", "query.limit is given twice: give it once."),
     ],
 )
 def test_a_misspelt_filter_is_refused_and_never_ignored(three: Client, url: str, hint: str) -> None:

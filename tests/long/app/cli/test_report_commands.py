@@ -207,3 +207,11 @@ def test_nothing_is_stored_whose_files_can_not_be_written(
         frozen = db.read(lambda c: c.execute(select(func.count()).select_from(m.frozen_reports)).scalar_one())
         issued = db.read(lambda c: c.execute(select(func.count()).select_from(m.issued_reports)).scalar_one())
     assert (frozen, issued) == (int(words[0] == "issue"), 0)
+
+
+def test_a_folder_is_made_for_files_alone(loa: Loa, tmp_path: Path) -> None:
+    refused = loa("report", "freeze", "--run", "404", "--folder", str(tmp_path / "new" / "papers"))
+    assert refused.exit_code != 0
+    assert not (tmp_path / "new").exists()
+    assert loa("report", "freeze", "--run", "1", "--folder", str(tmp_path / "new" / "papers")).exit_code == 0
+    assert list((tmp_path / "new" / "papers").iterdir())

@@ -1,19 +1,27 @@
-"""The two accounts of compose.yaml's PostgreSQL, made by the script that its image runs."""
+"""compose.yaml as read, and the two accounts of its PostgreSQL, made by the script that its image runs."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import subprocess
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
+import yaml
 
 from tests.faults.server import Server
 
 ROOT = Path(__file__).parents[2]
 OWNER, WORKER = "owners0word", "workers0word"
+
+
+@cache
+def composed() -> dict[str, Any]:
+    return dict(yaml.safe_load((ROOT / "compose.yaml").read_text("utf-8")))
 
 
 def two_accounts(server: Server, folder: Path) -> tuple[str, str]:
