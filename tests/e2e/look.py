@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any, Literal
 
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, Response
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 SCREENS = Path(__file__).parents[2] / "build" / "screens"
 WIDTHS = {1920: 1080, 1440: 900, 1366: 768, 1280: 800, 1024: 768, 390: 844}
@@ -161,4 +163,11 @@ class People:
                 context.close()
         self.contexts = kept
         for page in [page for context in kept for page in context.pages]:
-            page.close()
+            _close(page)
+
+
+def _close(page: Page) -> None:
+    """Close it, and ask again each second: what is asked amid a navigation Chromium affirms and forgets."""
+    while not page.is_closed():
+        with suppress(PlaywrightTimeout), page.expect_event("close", timeout=1000):
+            page.close(run_before_unload=True)  # the plain one waits for that event without an end
