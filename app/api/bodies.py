@@ -5,7 +5,10 @@ Free of FastAPI, because commands read the same bodies from files.
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from string import Formatter
 from typing import Annotated, Any, TypeVar
 
@@ -76,7 +79,7 @@ SENTENCES = {
     "less_than": "{field} must be less than {lt}.",
     "less_than_equal": "{field} must be {le} or less.",
     **dict.fromkeys(("int_type", "int_parsing", "int_from_float"), _WHOLE),
-    "int_parsing_size": "{field} is too large a number.",
+    "int_parsing_size": "{field} is too large or too small a number.",
     **dict.fromkeys(("float_type", "float_parsing", "finite_number"), _NUMBER),
     **dict.fromkeys(("bool_type", "bool_parsing"), "{field} must be true or false."),
     **dict.fromkeys(("enum", "literal_error"), "{field} must be {expected}."),
@@ -111,6 +114,27 @@ def sentence(item: Mapping[str, Any]) -> str:
     if said is None or not {name for _, name, *_ in Formatter().parse(said) if name} <= named.keys():
         return f"{field}: {item['msg'].removeprefix('Value error, ').rstrip('.')}."
     return said.format_map(named)
+
+
+GIVEN_TWICE = "{field} is given twice: give it once."
+
+
+def refuse_repeated(content: bytes) -> None:
+    """Raise Invalid for a name that an object of this JSON has twice; readers would take the last in silence.
+
+    What is no JSON is passed: whoever reads it has the words for it.
+    """
+    with suppress(ValueError, RecursionError):
+        json.loads(content, object_pairs_hook=_object)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = Counter(name for name, _ in pairs)
+        name = next(name for name, times in names.items() if times > 1)[:40]
+        raise Invalid(GIVEN_TWICE.format(field=f"body.{name}"), field=f"body.{name}")
+    return found
 
 
 Body = TypeVar("Body", bound=BaseModel)

@@ -16,6 +16,7 @@ from fastapi.security import APIKeyCookie, HTTPBearer
 from pydantic import AwareDatetime
 from starlette.datastructures import URL, MutableHeaders
 
+from app.api.bodies import GIVEN_TWICE, refuse_repeated
 from app.core.config import Settings
 from app.core.errors import Invalid, Unauthorised, meant
 from app.core.ids import LARGEST, Exact
@@ -59,9 +60,26 @@ async def known_query(request: Request) -> None:
             hint = f"do you mean {near}?" if near else "/docs lists those that there are."
             raise Invalid(f"query.{name[:40]} is no parameter here; {hint}", field=f"query.{name[:40]}")
         if len(request.query_params.getlist(name)) > 1:
-            raise Invalid(f"query.{name} is given twice: give it once.", field=f"query.{name}")
+            raise Invalid(GIVEN_TWICE.format(field=f"query.{name}"), field=f"query.{name}")
 
 
+async def known_body(request: Request) -> None:
+    """Raise Invalid for a name given twice in a JSON body, and for a body where an act takes none.
+
+    Uploads are read by app/api/uploads.py, which streams them; of what only reads a body means nothing.
+    """
+    route: APIRoute = request.scope["route"]
+    is_skipped = request.method in ("GET", "HEAD") or "requestBody" in (route.openapi_extra or {})
+    if is_skipped or not request.url.path.startswith("/v1/"):
+        return
+    content = await request.body()
+    if route.body_field is None and content.strip() not in _NOTHING:
+        raise Invalid("This operation takes no body: leave it out.", field="body")
+    if "json" in request.headers.get("content-type", "json"):
+        refuse_repeated(content)
+
+
+_NOTHING = (b"", b"{}", b"null")  # what clients send that always have a body
 _known: dict[tuple[str, str], frozenset[str]] = {}  # by path and operation; a route can't be a key
 
 
@@ -86,7 +104,7 @@ class Routes(APIRouter):
     """
 
     def __init__(self, **more: Any) -> None:
-        gate = [Depends(permit), Depends(known_query)]
+        gate = [Depends(permit), Depends(known_query), Depends(known_body)]
         super().__init__(dependencies=gate, responses=_ERRORS, generate_unique_id_function=_name, **more)
 
 

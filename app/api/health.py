@@ -98,7 +98,11 @@ def readyz(request: Request, db: Db) -> dict[str, str]:
 
 
 @router.get(
-    "/metrics", summary="Prometheus metrics", response_class=Response, dependencies=[Depends(_monitor)]
+    "/metrics",
+    summary="Prometheus metrics",
+    response_class=Response,
+    responses={200: {"content": {CONTENT_TYPE_LATEST: {}}}},
+    dependencies=[Depends(_monitor)],
 )
 def metrics(request: Request) -> Response:
     """Return counters of this process, and gauges read from the database at most a second ago."""

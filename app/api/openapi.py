@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from prometheus_client import CONTENT_TYPE_LATEST
+
 # Examples are made from schemas, so that every operation has one and none is outdated.
 
 Schema = Mapping[str, Any]
@@ -112,7 +114,11 @@ _RANGES = ("4XX", "5XX")
 _PROBLEM = "application/problem+json"
 _JSON = "application/json"
 _MULTIPART = "multipart/form-data"
-_TEXTS = {"text/csv": "line,reason\n4,not a mobile number\n", "text/plain": "YÊU CẦU NHẮN TIN ...\n"}
+_TEXTS = {
+    "text/csv": "line,reason\n4,not a mobile number\n",
+    "text/plain": "YÊU CẦU NHẮN TIN ...\n",
+    CONTENT_TYPE_LATEST: "loa_database_up 1.0\n",
+}
 _BYTES = {"type": "string", "format": "binary"}
 
 # Status -> component name, description, and problem kind of its example.
@@ -213,12 +219,11 @@ def _statuses(path: str, method: str, operation: Operation) -> set[str]:
         return {"503"} if path == "/readyz" else set()
     body = operation.get("requestBody")
     headers = {each["name"].lower() for each in operation.get("parameters", []) if each["in"] == "header"}
-    found = {"401", "403", "429", "503"}
-    found |= {"404", "409", "422"} if "{" in path else set()
+    found = {"401", "403", "422", "429", "503"}  # 422: of a parameter that it does not have
+    found |= {"404", "409"} if "{" in path else set()
     found |= {"404"} if operation["operationId"] in _LOOK_UP else set()
-    found |= {"422"} if operation.get("parameters") or body else set()
     found |= {"400", "413"} if body else set()
-    found |= {"404", "409", "422"} if method != "get" else set()
+    found |= {"404", "409"} if method != "get" else set()
     found |= {"412"} if "if-match" in headers else set()
     found |= {"428"} if operation["operationId"] in _NEED_IF_MATCH else set()
     return found | ({"500"} if "report" in operation["operationId"] else set())
@@ -236,7 +241,7 @@ def _exemplify(media: str, content: dict[str, Any], schemas: dict[str, Any]) -> 
     kind = media.partition(";")[0]
     if kind in _TEXTS:
         content.setdefault("schema", {"type": "string"})
-        content["example"] = _TEXTS[kind]
+        content["example"] = _TEXTS.get(media, _TEXTS[kind])
     elif content.get("schema") and (kind in (_JSON, _MULTIPART) or "form" in kind):
         content["example"] = sample(content["schema"], schemas)
     elif kind == _JSON:

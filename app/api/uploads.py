@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
@@ -26,7 +26,7 @@ from app.api.idempotency_store import IdempotencyClaim, StoredAnswer, find, once
 from app.api.idempotent_route import Key, respond
 from app.core import clock
 from app.core.config import Settings
-from app.core.errors import AppError, Invalid
+from app.core.errors import AppError, Invalid, meant
 from app.core.states import BatchState
 from app.database.connection import Database
 from app.database.models import attachments, batches, receipt_files, recordings, signed_papers
@@ -133,7 +133,21 @@ async def taken(
     async with received(_body(request, limit), folder, kind, limit, _admit(request), **more) as upload:
         await require_clean(settings, upload.path)
         await require_still(request)
+        _require_known(request, upload.fields)
         yield upload
+
+
+def _require_known(request: Request, fields: Iterable[str]) -> None:
+    """Raise Invalid for a field that the API's description of this upload does not have."""
+    described = getattr(request.scope["route"], "openapi_extra", None) or {}
+    for form in described.get("requestBody", {}).get("content", {}).values():
+        known = form["schema"]["properties"]
+        for name in fields:
+            if name not in known:
+                near = meant(name, known)
+                hint = f"do you mean {near}?" if near else "/docs lists those that there are."
+                said = f"body.{name[:40]}"
+                raise Invalid(f"{said} is no field of this form; {hint}", field=said)
 
 
 async def _require_room(request: Request, settings: Settings, folder: Path) -> None:

@@ -148,8 +148,7 @@ def forecast(
     ahead = before(use.queue, run.carrier, run.priority, run.id)
     rate = paced(links, run.segments_per_second, found if sends else NOTHING, ahead)
     told = conclude(run_id, load, rate, deadlines, now)
-    paused = run.state == RunState.PAUSED and load.segments_left
-    return replace(told, warnings=[_PAUSED, *told.warnings]) if paused else told
+    return replace(told, warnings=[_PAUSED, *told.warnings]) if run.state == RunState.PAUSED else told
 
 
 def paced(rate: Rate, limit: int | None, found: Measured, ahead: Sequence[Queued] = ()) -> Rate:

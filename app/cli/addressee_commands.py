@@ -12,7 +12,7 @@ import typer
 from app.api.bodies import filled
 from app.cli import common
 from app.cli.common import open_db
-from app.cli.output import Json, Number, counted, done, instant, listing, say, whoami
+from app.cli.output import Json, Number, counted, done, instant, listing, readable, say, whoami
 from app.cli.remote import asked, at_server
 from app.cli.statement_commands import attach
 from app.core import clock
@@ -104,7 +104,7 @@ def report(  # noqa: PLR0913 - every option of the command line is a parameter
     number: Annotated[str | None, typer.Option(help="Of its report.")] = None,
     received: Annotated[str | None, typer.Option(help="When it came, with a zone; now.")] = None,
     reason: Annotated[str | None, typer.Option(help="Why it corrects the version before.")] = None,
-    scan: Annotated[Path | None, typer.Option(help="The paper: PDF, PNG or JPEG.")] = None,
+    scan: Annotated[Path | None, typer.Option(callback=readable, help="The paper: PDF, PNG or JPEG.")] = None,
 ) -> None:
     """Store what an addressee did through one channel; for several at once use the workbook or the API."""
     at = instant("received", received)
@@ -158,7 +158,8 @@ def form_(directive_id: Number, out: Out) -> None:
 
 @app.command("import")
 def import_(
-    directive_id: Number, file: Annotated[Path, typer.Argument(help="The filled workbook, .xlsx or .ods.")]
+    directive_id: Number,
+    file: Annotated[Path, typer.Argument(callback=readable, help="The filled workbook, .xlsx or .ods.")],
 ) -> None:
     """Import the filled workbook, all or nothing; reports that are known already are skipped."""
 

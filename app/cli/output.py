@@ -215,12 +215,20 @@ def keep(name: str, figures: str) -> None:
         (folder / f"{name}.json").write_text(figures + "\n", encoding="utf-8")
 
 
+def readable(path: Path | None) -> Path | None:
+    """Return the file of an argument; raises Invalid for a device, which need not have an end."""
+    if path is not None and (path.is_char_device() or path.is_block_device()):
+        raise Invalid(f"{path} is a device; name a file.", field="file")
+    return path
+
+
 def usable(folder: Path | None) -> Path | None:
-    """Return the folder of an option; raises OSError if no file can be written there.
+    """Return the folder of an option, ~ read as home; raises OSError if no file can be written there.
 
     Called before the work whose files go there is stored. Leaves nothing: a folder is made for files alone.
     """
     if folder is not None:
+        folder = folder.expanduser()
         made = [each for each in (folder, *folder.parents) if not each.exists()]
         folder.mkdir(parents=True, exist_ok=True)
         probe = folder / f".loa-{os.getpid()}"
@@ -229,6 +237,22 @@ def usable(folder: Path | None) -> Path | None:
         for each in made:
             each.rmdir()
     return folder
+
+
+def write_whole(file: Path, content: bytes) -> None:
+    """Write the file, or nothing: under its own name no part of it is ever seen. Tells the name and size."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    target = file.resolve()
+    if target.exists() and not target.is_file():  # a device such as /dev/stdout, or a folder in its place
+        target.write_bytes(content)
+    else:
+        part = target.with_name(f".{target.name}.part")
+        try:
+            part.write_bytes(content)
+            part.replace(target)
+        finally:
+            part.unlink(missing_ok=True)
+    typer.echo(f"Wrote {file} ({len(content)} bytes).")
 
 
 # States that want a person; red where a terminal shows them.

@@ -11,7 +11,7 @@ from app.api.bodies import filled
 from app.campaigns import lifecycle, recordings
 from app.campaigns.recordings import NewRecording
 from app.campaigns.schemas import RecordingBody
-from app.cli.output import Json, Number, done, listing, whoami
+from app.cli.output import Json, Number, done, listing, readable, whoami
 from app.cli.remote import asked
 from app.core import audio
 from app.core.errors import Invalid
@@ -22,7 +22,9 @@ app = typer.Typer(no_args_is_help=True, help="Recordings: what a carrier plays t
 @app.command()
 def add(
     campaign_id: Number,
-    file: Annotated[Path, typer.Argument(help="WAV (PCM) or MP3, 1 to 180 s, 10 MB at the most.")],
+    file: Annotated[
+        Path, typer.Argument(callback=readable, help="WAV (PCM) or MP3, 1 to 180 s, 10 MB at the most.")
+    ],
     wording: Annotated[str, typer.Option(help="What is spoken, word for word.")],
     language: Annotated[str, typer.Option(help="The language's code, such as vi or hmn.")] = "vi",
     area: Annotated[

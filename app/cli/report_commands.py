@@ -16,7 +16,8 @@ from sqlalchemy import Connection, select
 from app.api.bodies import filled
 from app.cli import common, remote, signed_paper_command
 from app.cli.common import ledger_for, open_db
-from app.cli.output import After, Json, Most, Number, instant, say, shown, usable, whoami, whole
+from app.cli.output import After, Json, Most, Number, instant, say, shown, usable, whoami, whole, write_whole
+from app.cli.report_files import save_here, save_there
 from app.core import clock
 from app.core.config import Settings
 from app.core.errors import Invalid, no_such
@@ -29,7 +30,7 @@ from app.reports.export.formats import BINARY, Format, Report, file_name, render
 from app.reports.figures.version import PREVIEW
 from app.reports.forms import letterhead
 from app.reports.frozen import archive
-from app.reports.frozen.archive import Frozen, ReportSubject, SubjectKind
+from app.reports.frozen.archive import ReportSubject, SubjectKind
 from app.reports.papers.final_paper import REMARK_KEYS, REMARKS, Issue
 from app.reports.release import freeze as freezing
 from app.reports.release import issue as issuing
@@ -57,7 +58,7 @@ Campaign = Annotated[
 CutOff = Annotated[
     str | None, typer.Option(help="as of when, as in 2024-02-09T17:00+07:00; now, if not given")
 ]
-Folder = Annotated[Path, typer.Option(help="where the files go")]
+Folder = Annotated[Path, typer.Option(callback=usable, help="where the files go")]
 Builder = Callable[[Connection, int], Report]
 
 
@@ -112,7 +113,7 @@ def _give(build_at: Builder, place: ReportPath, form: Format, out: Path | None) 
         text = content.decode("utf-8-sig")
         typer.echo(shown(text) if form is Format.TEXT else text, nl=False)
     else:
-        _write(out, content)
+        write_whole(out, content)
 
 
 def _built(build_at: Builder, form: Format) -> bytes:
@@ -126,12 +127,6 @@ def _fetched(place: ReportPath, form: Format) -> bytes:
         lambda api: getattr(api, f"{place.noun}_report")(place.number, format=form.value, **place.query)
     )
     return content
-
-
-def _write(file: Path, content: bytes) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_bytes(content)
-    typer.echo(f"Wrote {file} ({len(content)} bytes).")
 
 
 @app.command()
@@ -168,7 +163,7 @@ def build(
         for subject in _subjects(db, run_id, directive_id, campaign_id):
             report = db.read(freezing.build, subject, until)
             for form, content in freezing.made(report, heads, PREVIEW):
-                _write(folder / name_of(subject, 0, form), content)
+                write_whole(folder / name_of(subject, 0, form), content)
 
 
 @app.command()
@@ -194,7 +189,7 @@ def freeze(
             report, new = freezer.freeze(subject, asked, until)
             _tell(report, "frozen" if new else "frozen before")
             if folder:
-                _save(freezer.db, report, folder)
+                save_here(freezer.db, report, folder)
 
 
 @app.command()
@@ -224,7 +219,7 @@ def issue(  # noqa: PLR0913
         report = issuing.issue(freezer, report_id, None, wanted)
         _tell(report, f"issued as number {number}")
         if folder:
-            _save(freezer.db, report, folder)
+            save_here(freezer.db, report, folder)
 
 
 app.command()(signed_paper_command.signed)
@@ -240,7 +235,7 @@ def _issue_there(report_id: int, wanted: Issue, folder: Path | None) -> None:
         report = api.issue_report(report_id, **body)
         _tell(report, f"issued as number {wanted.number}")
         if folder:
-            _save_there(api, report, folder)
+            save_there(api, report, folder)
 
 
 def _day(value: str) -> date:
@@ -263,12 +258,7 @@ def _freeze_there(subject: ReportSubject, at: datetime | None, folder: Path | No
         report = api.freeze_report(**of, cut_off_at=at)
         _tell(report, "frozen")
         if folder:
-            _save_there(api, report, folder)
-
-
-def _save_there(api: LoaClient, report: Any, folder: Path) -> None:
-    for file in report.files:
-        _write(folder / file.name, api.get_report_file(report.id, file.format))
+            save_there(api, report, folder)
 
 
 @app.command("list")
@@ -300,8 +290,8 @@ def list_(
 def save(report_id: Number, folder: Folder = Path("reports")) -> None:
     """Write the files of a frozen report as they were; their hashes are checked first."""
     remote.asked(
-        lambda api: _save_there(api, api.get_report(report_id), folder),
-        lambda db: _save(db, db.read(archive.get, report_id), folder),
+        lambda api: save_there(api, api.get_report(report_id), folder),
+        lambda db: save_here(db, db.read(archive.get, report_id), folder),
     )
 
 
@@ -337,11 +327,6 @@ def verify(
 def _freezer() -> Iterator[tuple[Freezer, Settings]]:
     with open_db(working="Counting the report") as (db, settings):
         yield freezing.freezer_of(db, ledger_for(db, settings.chunk_size), settings, whoami()), settings
-
-
-def _save(db: Database, report: Frozen, folder: Path) -> None:
-    for file in report.files:
-        _write(folder / file.name, db.read(archive.content, report, file.format)[1])
 
 
 def _tell(report: Any, words: str) -> None:

@@ -9,7 +9,7 @@ import typer
 
 from app.cli import common, remote
 from app.cli.common import open_db
-from app.cli.output import Json, Number, say, shown, whoami
+from app.cli.output import Json, Number, readable, say, shown, whoami
 from app.reports.frozen import archive, signed_papers
 from app.reports.frozen.signed_papers import SignedPaper, SignedPapers
 
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 def signed(
     report_id: Number,
-    file: Annotated[Path | None, typer.Argument(help="the signed PDF; without one, those are listed")] = None,
+    file: Annotated[
+        Path | None, typer.Argument(callback=readable, help="the signed PDF; without one, those are listed")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Keep a signed PDF that came back and say what its signatures prove. Status 1 if any is in doubt."""

@@ -11,9 +11,10 @@ import typer
 from pydantic import ValidationError
 from sqlalchemy import Connection
 
+from app.api.bodies import refuse_repeated
 from app.cli import common
 from app.cli.common import open_db
-from app.cli.output import Json, Number, done, listing, say, whoami
+from app.cli.output import Json, Number, done, listing, readable, say, whoami
 from app.cli.remote import asked, at_server
 from app.core.errors import Invalid
 from app.database.connection import Database
@@ -60,10 +61,13 @@ def form_(run_id: Number, out: Annotated[Path, typer.Option(help="The workbook t
 def add(
     run_id: Number,
     file: Annotated[
-        Path, typer.Argument(help="The filled workbook (.xlsx, .ods), or JSON as the API takes it.")
+        Path,
+        typer.Argument(
+            callback=readable, help="The filled workbook (.xlsx, .ods), or JSON as the API takes it."
+        ),
     ],
     manual: Annotated[bool, typer.Option(help="Copied by hand from a paper; needs --scan.")] = False,
-    scan: Annotated[Path | None, typer.Option(help="The paper: PDF, PNG or JPEG.")] = None,
+    scan: Annotated[Path | None, typer.Option(callback=readable, help="The paper: PDF, PNG or JPEG.")] = None,
 ) -> None:
     """State the figures of a run; a further statement is a correction and needs a reason."""
     kind = FigureSource.MANUAL if manual else FigureSource.STATED
@@ -139,8 +143,10 @@ def _claim(db: Database, run_id: int, file: Path, kind: FigureSource, sha256: st
 
 
 def _body(file: Path) -> StatementBody:
+    content = file.read_bytes()
+    refuse_repeated(content)
     try:
-        return StatementBody.model_validate_json(file.read_bytes())
+        return StatementBody.model_validate_json(content)
     except ValidationError as error:
         from app.api.problems import field_error  # imports the API's libraries
 

@@ -14,6 +14,8 @@ from pydantic_core import PydanticKnownError
 
 LARGEST = 2**31 - 1  # limit of an id column
 _DIGITS = re.compile("0|[1-9][0-9]{0,9}")
+_OUT_OF_RANGE = re.compile("-?[1-9][0-9]*")
+_MOST_DIGITS = 18
 _ODD = re.compile(r"[^0-9A-Za-z+_.-]")
 _SHOWN = 20
 
@@ -29,13 +31,22 @@ def shown(said: str) -> str:
 
 
 def exact(said: object) -> int:
-    """Validate for pydantic: an integer in JSON, or digits in a path or form."""
+    """Validate for pydantic: an integer in JSON, or digits in a path or form.
+
+    A number out of range is returned, for the limits beside this validator, whose sentences name them.
+    """
     if isinstance(said, int) and not isinstance(said, bool):
         return said
-    number = read(said) if isinstance(said, str) else None
-    if number is None:
-        raise PydanticKnownError("int_parsing" if isinstance(said, str) else "int_type")
-    return number
+    if not isinstance(said, str):
+        raise PydanticKnownError("int_type")
+    number = read(said)
+    if number is not None:
+        return number
+    if not _OUT_OF_RANGE.fullmatch(said):
+        raise PydanticKnownError("int_parsing")
+    if len(said) > _MOST_DIGITS:
+        raise PydanticKnownError("int_parsing_size")
+    return int(said)
 
 
 Exact = BeforeValidator(exact)

@@ -248,7 +248,7 @@ def _missing(
         missing += [_of_run(run, of, late) for of in named or [None]] if run.missing else []
     with_runs = {run.carrier for run in found}
     missing += [
-        Missing(each.name, "chưa có đợt gửi nào", late, each.email)
+        Missing(each.name, "chưa có đợt gửi nào được duyệt", late, each.email)
         for each in carriers
         if each.carrier not in with_runs
     ]

@@ -211,8 +211,10 @@ class Receiver:
         _, options = parse_options_header(self._disposition)
         name = options.get(b"name", b"").decode("utf-8", "replace")
         if b"filename" not in options:
-            self._field = name
-            self._fields.setdefault(name, b"")
+            if name in self._fields:
+                field = f"body.{name[:40]}"
+                raise Invalid(f"{field} is given twice: give it once.", field=field)
+            self._field, self._fields[name] = name, b""
             return
         if self._file_name is not None:
             raise Invalid("There are two files in the upload. Send one file at a time.", field=name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -17,8 +18,12 @@ _MOST_LINES = 20  # that may be parts of one text, some of them pasted twice
 _FEWEST = 5  # words of a text below which similarity means nothing
 _ALIKE = 0.4  # least share of common word pairs, of those of the shorter text
 _PREFIXES = (("tb",), ("qc",), ("thong", "bao"))  # what carriers put before a text
+_FORWARDED = (("fwd",), ("fw",), ("chuyen", "tiep"))  # and who passes it on
 _FROM = ("tin", "nhan", "tu")  # the sender's name behind it
-_PREFIXES_AT_ONCE = 2
+# The day and the time that messengers put beside the sender.
+_WHEN = re.compile(r"(?:[01]?\d|2[0-3])(?::[0-5]\d){1,2}|(?:0?[1-9]|[12]\d|3[01])(?:[/.-]\d{1,4}){2}")
+_PREFIXES_AT_ONCE = 5  # a day, a time, a sender, what the carrier and who forwards it add
+_MOST_TIMES = 5  # that one text is pasted on end
 
 
 class TextVerdict(StrEnum):
@@ -149,14 +154,14 @@ class Texts:
         self._parts = PastedParts(each.parts for each in self._known)
         senders = {tuple(w.bare for w in words(use.sender)) for each in self._known for use in each.uses}
         introduced = {(*_FROM, *sender) for sender in senders}
-        self._prefixes = sorted({*senders, *introduced, *_PREFIXES} - {()})
+        self._prefixes = sorted({*senders, *introduced, *_PREFIXES, *_FORWARDED} - {()})
 
     def look(self, text: str) -> TextComparison:
         pasted = words(text)[: MOST_WORDS + 1]
         if not pasted:
             return TextComparison(TextVerdict.UNKNOWN)
         for some in self._without_prefix(pasted):
-            uses = in_order(use for known in self._same(some) for use in known.uses)
+            uses = in_order(use for known in self._same(some) or self._repeated(some) for use in known.uses)
             if uses:
                 return TextComparison(_by_uses(uses), uses)
         for some in self._without_prefix(pasted):
@@ -178,6 +183,16 @@ class Texts:
     def _same(self, pasted: Sequence[Word]) -> list[Known]:
         found = self._exact.get(tuple(word.bare for word in pasted), ())
         return [known for known in found if all(map(known.same, pasted, known.words))]
+
+    def _repeated(self, pasted: Sequence[Word]) -> list[Known]:
+        """Return the texts that stand there several times on end, and nothing else."""
+        for times in range(2, _MOST_TIMES + 1):
+            size, rest = divmod(len(pasted), times)
+            if size and not rest:
+                found = [self._same(pasted[at : at + size]) for at in range(0, len(pasted), size)]
+                if every := [each for each in found[0] if all(each in other for other in found)]:
+                    return every
+        return []
 
     def _cut(self, pasted: Sequence[Word]) -> TextComparison | None:
         if len(pasted) <= _FEWEST:
@@ -208,14 +223,16 @@ class Texts:
         return None
 
     def _without_prefix(self, pasted: list[Word]) -> Iterator[list[Word]]:
-        """Yield the text as it is, then without what a carrier or a phone has put before it."""
+        """Yield the text as it is, then without what carriers, phones or messengers have put before it."""
         yield pasted
         for _ in range(_PREFIXES_AT_ONCE):
             bare = tuple(word.bare for word in pasted)
-            own = [prefix for prefix in self._prefixes if bare[: len(prefix)] == prefix]
+            own = [len(prefix) for prefix in self._prefixes if bare[: len(prefix)] == prefix]
+            if bare and _WHEN.fullmatch(bare[0]):
+                own.append(1)
             if not own:
                 return
-            pasted = pasted[max(map(len, own)) :]
+            pasted = pasted[max(own) :]
             yield pasted
 
     def _nearest(self, pasted: Sequence[Word]) -> Known | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from typing import NamedTuple
 
 from carriers.text import unaccent
@@ -23,6 +24,8 @@ _HOST = re.compile(
 _AFTER_LINK = ".:,;!\"')]}>|*`\u00b4\u2018\u2019\u201c\u201d\u203a\u00bb"  # at its end, no part of it
 _OF_ADDRESSES = frozenset(".:/@")
 _NUMERIC = re.compile(r"[0-9]+(?:[-./:,][0-9]+)*")  # a date, a time, an amount: half of it is no address
+_TONES = frozenset("\u0300\u0301\u0303\u0309\u0323")
+_EITHER = frozenset({("o", "a"), ("o", "e"), ("u", "y")})  # vowels of which either may bear the tone
 _BAR = "\u0335"  # stands for the bar of đ, which Unicode does not decompose
 _MARKS = frozenset("\u0300\u0301\u0303\u0309\u0323\u0302\u0306\u031b" + _BAR)
 # Invisible too, but they show what follows from right to left: a number would read as another one.
@@ -118,7 +121,16 @@ def _invisible(char: str) -> bool:
 
 def _word(raw: str, path: str = "") -> Word:
     small = unicodedata.normalize("NFC", raw.casefold())
-    return Word(raw + path, unaccent(small) + path, tuple(_letters(small + path)))
+    return Word(raw + path, unaccent(small) + path, tuple(_one_spelling([*_letters(small + path)])))
+
+
+def _one_spelling(letters: list[Letter]) -> list[Letter]:
+    """Move the tone of doạ to where dọa has it: both are in use, and keyboards change one into the other."""
+    for n, ((first, marks), (second, more)) in enumerate(pairwise(letters)):
+        tone = more & _TONES
+        if tone and (first, second) in _EITHER and not marks & _TONES:
+            letters[n], letters[n + 1] = (first, marks | tone), (second, more - tone)
+    return letters
 
 
 def _letters(small: str) -> Iterator[Letter]:

@@ -66,6 +66,15 @@ def test_a_paused_run_s_end_is_told_for_the_case_that_somebody_resumes_it(db: Da
     assert not any("paused" in each for each in db.read(forecast, run_id, EIGHT).warnings)
 
 
+def test_a_paused_run_with_nothing_left_is_not_called_done_without_a_condition(db: Database) -> None:
+    _, run_id = db.write(new_run, accepted=10)
+    db.write(tally, run_id, DeliveryState.SUBMITTED, 10, 10)
+    db.write(lambda c: c.execute(update(runs).values(state="paused")))
+    found = db.read(forecast, run_id, EIGHT)
+    assert found.finishes_at
+    assert found.warnings == ["The run is paused: these times hold only if somebody resumes it now."]
+
+
 @pytest.mark.parametrize("state", ["cancelling", "cancelled", "sent", "finished"])
 def test_a_run_that_sends_no_more_has_nothing_left(db: Database, state: str) -> None:
     _, run_id = db.write(new_run, accepted=1000)

@@ -34,8 +34,8 @@ def shell(database_url: str, tmp_path: Path) -> Shell:
         (privacy_commands.app, (*REQUEST, "--came", ""), r"^--came needs a date, as in"),
         (
             statement_commands.app,
-            ("add", "1", "/dev/null"),
-            r"^/dev/null is no JSON; hand in the filled form .*as \.xlsx or \.ods, or JSON",
+            ("add", "1", __file__),
+            r"^/.*/test_named_inputs\.py is no JSON; hand in the filled form .*as \.xlsx or \.ods, or JSON",
         ),
     ],
 )

@@ -48,7 +48,7 @@ def test_what_is_missing_is_named_with_whom_to_ask(db: Database) -> None:
     assert (found.countdown, found.seconds_left) == ("còn 3 ngày", 3 * 86_400)
     assert lacking(found) == [
         ("Viettel", "Phòng, chống lừa đảo (đợt 2): đã gửi, doanh nghiệp chưa báo số liệu"),
-        ("MobiFone", "chưa có đợt gửi nào"),
+        ("MobiFone", "chưa có đợt gửi nào được duyệt"),
         ("Sở Tư pháp", "chưa báo cáo"),
     ]
     assert [each.email for each in found.missing] == ["carrier@x.example", None, "department@x.example"]

@@ -45,6 +45,13 @@ COPIES = {
     "quoted by a mail": lambda t: "> " + t.replace(", ", ",\n> "),
     "with invisible characters": lambda t: t.replace("o", "o\u200b").replace(" ", " \ufeff"),
     "with its last full stop lost": lambda t: t.rstrip("."),
+    "pasted twice on end": lambda t: f"{t} {t}",
+    "pasted three times, with the sender before the first": lambda t: f"CA SONLA\n{t} {t} {t}",
+    "with the sender and the time before it": lambda t: f"CA SONLA 13:11\n{t}",
+    "as a messenger copies it": lambda t: f"[29/11/2026, 13:11] CA SONLA: {t}",
+    "as another does": lambda t: f"CA SONLA, [29.11.26 07:05:10]\n(TB) {t}",
+    "passed on": lambda t: f"Fwd: {t}",
+    "with the tone on the other vowel": lambda t: t.replace("dọa", "doạ"),
     "with some marks lost, as GSM 03.38 has them": lambda t: t.replace("ỉ", "i").replace("ế", "e"),
 }
 
@@ -74,6 +81,13 @@ def test_a_text_that_was_sent_without_marks_is_recognised_with_them() -> None:
         ACCENTED.replace("bắt", "bát"),
         ACCENTED.replace("Công an tỉnh", "С\u00f4ng an tỉnh"),  # a letter of another alphabet
         f"{ACCENTED} 113",
+        f"{ACCENTED} 113 {ACCENTED}",
+        f"{ACCENTED} {ACCENTED.replace('KHÔNG', 'luôn')}",
+        f"13:11 {ACCENTED.replace('KHÔNG', 'luôn')}",
+        f"113/114/115 {ACCENTED}",
+        f"3/2 {ACCENTED}",
+        f"29/11/2026 gọi 113 {ACCENTED}",
+        ACCENTED.replace("dọa", "dòa"),
         f"1900 {ACCENTED}",
         f"bit.ly/x {ACCENTED}",
         ACCENTED.replace(" tiền", " tiền ①②③"),

@@ -43,9 +43,9 @@ def test_every_operation_has_a_name_a_summary_and_its_statuses(document: dict[st
         assert any(status[0] == "2" for status in statuses), path
         assert all(status.isdecimal() for status in statuses), path
         if path.startswith("/v1/"):
-            assert {"401", "403", "429", "503"} <= set(statuses), path
+            assert {"401", "403", "422", "429", "503"} <= set(statuses), path
         if "{" in path and path.startswith("/v1/"):
-            assert {"404", "422"} <= set(statuses), path
+            assert "404" in statuses, path
     assert len(names) == len(set(names)) > 70
 
 

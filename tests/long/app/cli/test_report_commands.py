@@ -215,3 +215,32 @@ def test_a_folder_is_made_for_files_alone(loa: Loa, tmp_path: Path) -> None:
     assert not (tmp_path / "new").exists()
     assert loa("report", "freeze", "--run", "1", "--folder", str(tmp_path / "new" / "papers")).exit_code == 0
     assert list((tmp_path / "new" / "papers").iterdir())
+
+
+@pytest.mark.parametrize("in_the_way", ["a folder", "a full disk"])
+def test_a_report_whose_files_can_not_be_written_is_told_to_be_stored(
+    loa: Loa, database_url: str, tmp_path: Path, in_the_way: str
+) -> None:
+    name = "bao-cao-run-1-v1.docx"
+    if in_the_way == "a folder":
+        (tmp_path / "papers" / name).mkdir(parents=True)
+    else:
+        (tmp_path / "papers").mkdir()
+        (tmp_path / "papers" / name).symlink_to("/dev/full")
+    refused = loa("report", "freeze", "--run", "1", "--folder", str(tmp_path / "papers"))
+    assert isinstance(refused.exception, Invalid)
+    assert str(refused.exception).startswith("Report 1 is stored, but ")
+    assert "`loa report save 1 --folder FOLDER`" in str(refused.exception)
+    assert loa("report", "save", "1", "--folder", str(tmp_path / "other")).exit_code == 0
+    written = {each.name: each.read_bytes() for each in (tmp_path / "papers").iterdir() if each.is_file()}
+    assert (
+        written.items() <= {each.name: each.read_bytes() for each in (tmp_path / "other").iterdir()}.items()
+    )
+
+
+def test_a_folder_by_the_sign_for_home_is_there(
+    loa: Loa, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    assert loa("report", "build", "--run", "1", "--folder", "~/papers").exit_code == 0
+    assert list((tmp_path / "home" / "papers").iterdir())

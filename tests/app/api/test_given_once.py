@@ -1,0 +1,80 @@
+"""What a caller sends is read as meant or refused: nothing of it is dropped in silence."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from sqlalchemy import select, update
+
+from app.database.connection import Database
+from app.database.models import directives, runs
+from tests.app.campaigns.rows import new_run
+from tests.app.client import Client
+
+LETTER = {"number": "303/CAT-PA05", "issued_on": "2024-01-29", "issuer": "PA05", "subject": "Tin nhắn"}
+CSV = b"phone\n0912000001\n"
+JSON = {"Content-Type": "application/json"}
+
+
+def said(client: Client, method: str, url: str, content: str) -> tuple[int, str]:
+    answer = client.request(method, url, content=content, headers=JSON)
+    return answer.status_code, answer.json().get("detail", "")
+
+
+def test_a_name_given_twice_in_json_is_refused(client: Client, db: Database) -> None:
+    assert client.post("/v1/directives", json=LETTER).status_code == 201
+    twice = json.dumps({"report_deadline": None, "reason": "late"}).replace("{", '{"reason": "first", ', 1)
+    refused = said(client, "PUT", "/v1/directives/1/deadline", twice)
+    assert refused == (422, "body.reason is given twice: give it once.")
+    assert db.read(lambda c: c.execute(select(directives.c.report_deadline)).scalar_one()) is None
+    within = json.dumps(LETTER | {"addressees": ["x"]}).replace('["x"]', '[{"name": "x", "name": "y"}]')
+    assert said(client, "POST", "/v1/directives", within) == (422, "body.name is given twice: give it once.")
+
+
+@pytest.mark.parametrize("content", ['{"reason": "x"}', '"now"', "[]", "7", "pause it", "a=1"])
+def test_a_body_is_refused_where_none_is_read(client: Client, db: Database, content: str) -> None:
+    run, _ = db.write(new_run)
+    db.write(lambda c: c.execute(update(runs).values(state="running")))
+    url = f"/v1/runs/{run}/pause"
+    assert said(client, "POST", url, content) == (422, "This operation takes no body: leave it out.")
+    assert db.read(lambda c: c.execute(select(runs.c.state)).scalar_one()) == "running"
+    for nothing in ("", "{}", "null"):
+        assert said(client, "POST", url, nothing)[0] in (200, 409)
+
+
+@pytest.mark.parametrize(
+    ("fields", "hint"),
+    [
+        ({"carrier": "vnpt", "carier": "vnpt"}, "body.carier is no field of this form; do you mean carrier?"),
+        ({"carrier": "vnpt", "zzz": "1"}, "body.zzz is no field of this form; /docs lists those that there"),
+        ({"carrier": ["vnpt", "vnpt"]}, "body.carrier is given twice: give it once."),
+        ({"carrier": ["vnpt", ""]}, "body.carrier is given twice: give it once."),
+    ],
+)
+def test_a_field_of_an_upload_is_known_and_given_once(client: Client, fields: object, hint: str) -> None:
+    refused = client.post("/v1/batches", files={"file": ("a.csv", CSV)}, data=fields)
+    assert (refused.status_code, hint in refused.json()["detail"]) == (422, True), refused.text
+    assert client.get("/v1/batches").json()["items"] == []
+
+
+@pytest.mark.parametrize(
+    ("query", "why"),
+    [
+        ("limit=-1", "query.limit must be 1 or more."),
+        ("limit=0", "query.limit must be 1 or more."),
+        ("limit=1001", "query.limit must be 1000 or less."),
+        ("limit=99999999999", "query.limit must be 1000 or less."),
+        ("after=-1", "query.after must be 0 or more."),
+        ("after=9223372036854775807", "query.after is too large or too small a number."),
+        ("after=99999999999", "query.after must be 2147483647 or less."),
+        ("after=" + "9" * 5000, "query.after is too large or too small a number."),
+        ("after=1.5", "query.after must be a whole number."),
+        ("after=%2B1", "query.after must be a whole number."),
+        ("after=-0", "query.after must be a whole number."),
+        ("after=007", "query.after must be a whole number."),
+    ],
+)
+def test_a_number_out_of_range_is_told_its_range(client: Client, query: str, why: str) -> None:
+    refused = client.get(f"/v1/runs?{query}")
+    assert (refused.status_code, refused.json()["detail"]) == (422, why)
