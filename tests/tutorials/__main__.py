@@ -25,6 +25,7 @@ _PATIENCE_S = 220
 def main() -> int:
     """Run the blocks of the document one after the other."""
     signal.alarm(_PATIENCE_S)  # the test run allows 240 s
+    os.umask(0o022)  # other accounts are to enter the folders that are made here
     _set_apart()
     commands.install(OURS)
     terminals: dict[str, subprocess.Popen[str]] = {}

@@ -38,12 +38,8 @@ def refused(
     """Run `loa WORDS` as from a shell: its exit status and what it says on stderr."""
     monkeypatch.setattr(sys, "argv", ["loa", *words])
     monkeypatch.setattr(common, "server", None)
-    mask = os.umask(0o077)
-    try:
-        with pytest.raises(SystemExit) as end:
-            cli.main()
-    finally:
-        os.umask(mask)
+    with pytest.raises(SystemExit) as end:
+        cli.main()
     return int(end.value.code or 0), re.sub(r"[│╭╮╰╯─\s]+", " ", capsys.readouterr().err)
 
 
