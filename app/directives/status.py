@@ -64,7 +64,11 @@ class Missing:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """A directive against its deadline. seconds_left: negative once it is over; None without a deadline."""
+    """A directive against its deadline. seconds_left: negative once it is over; None without a deadline.
+
+    asked, reported, late: addressees that report by themselves; carriers answer by their runs, so what they
+    owe stands in `missing` alone.
+    """
 
     directive_id: int
     number: str
