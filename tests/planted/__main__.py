@@ -25,7 +25,11 @@ from typing import Any
 from tests.planted.bugs import Bug, planted
 
 ROOT = Path(__file__).parents[2]
-_LONGEST_S = int(os.environ.get("LOA_TEST_PLANTED_S", "100"))  # of one bug's tests; more beside other work
+# Of tests without a bug; more beside other work.
+_LONGEST_S = int(os.environ.get("LOA_TEST_PLANTED_S", "300"))
+# With a bug the same tests may take so many times as long, and half a minute more; then they count as hanging.
+_TIMES = 3
+_MORE_S = 30.0
 _BROKEN = re.compile(r"^Seed (\d+) broke a promise:\n(.*)", re.MULTILINE)
 _FOUND = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.MULTILINE)
 
@@ -44,8 +48,11 @@ def copy_to(folder: Path) -> None:
         shutil.copy(ROOT / name, target)
 
 
-def look_for(bug: Bug, folder: Path, seeds: int = 0) -> dict[str, Any]:
-    """Plant the bug, run its tests (or so many seeds) until one fails, and take the bug out again."""
+def look_for(bug: Bug, folder: Path, longest_s: float, seeds: int = 0) -> dict[str, Any]:
+    """Plant the bug, run its tests (or so many seeds) until one fails, and take the bug out again.
+
+    longest_s: after which tests that go on are taken for hanging, by the bug.
+    """
     file = folder / bug.file
     sound = file.read_text("utf-8")
     if sound.count(bug.old) != 1:
@@ -53,18 +60,18 @@ def look_for(bug: Bug, folder: Path, seeds: int = 0) -> dict[str, Any]:
     began = time.monotonic()
     file.write_text(sound.replace(bug.old, bug.new), encoding="utf-8")
     try:
-        tried = _simulated(seeds, folder) if seeds else _tried(bug.tests, folder)
+        tried = _simulated(seeds, folder) if seeds else _tried(bug.tests, folder, longest_s)
         return tried | {"seconds": round(time.monotonic() - began)}
     finally:
         file.write_text(sound, encoding="utf-8")
 
 
-def _tried(tests: str, folder: Path) -> dict[str, Any]:
+def _tried(tests: str, folder: Path, longest_s: float) -> dict[str, Any]:
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-n", "3", "--timeout", "20", *tests.split()]
     environment = os.environ | {"PYTHONPATH": str(folder)}
-    out, ended = _run(command, folder, environment)
+    out, ended = _run(command, folder, environment, longest_s)
     if ended is None:
-        return {"outcome": "found", "found_by": f"no end within {_LONGEST_S} s"}
+        return {"outcome": "found", "found_by": f"no end within {longest_s:.0f} s"}
     first = _FOUND.search(out)
     if ended == 1 and first is not None:
         return {"outcome": "found", "found_by": first[1]}
@@ -85,7 +92,7 @@ def _simulated(seeds: int, folder: Path) -> dict[str, Any]:
 
 
 def _run(
-    command: Sequence[str], folder: Path, environment: Mapping[str, str], longest_s: float = _LONGEST_S
+    command: Sequence[str], folder: Path, environment: Mapping[str, str], longest_s: float
 ) -> tuple[str, int | None]:
     """What the tests said, and their exit status; None where they, and what they started, had to be ended."""
     process = subprocess.Popen(
@@ -114,13 +121,16 @@ def main(names: Sequence[str], out: Path, seeds: int) -> int:
     with tempfile.TemporaryDirectory(prefix="loa-planted-") as place:
         folder = Path(place)
         copy_to(folder)
+        longest = dict[str, float]()
         for tests in dict.fromkeys(bug.tests for bug in chosen if not seeds):
-            sound = _tried(tests, folder)
+            began = time.monotonic()
+            sound = _tried(tests, folder, _LONGEST_S)
             if sound["outcome"] != "lives":
                 print(f"Without any bug {tests} give: {sound}")
                 return 2
+            longest[tests] = _TIMES * (time.monotonic() - began) + _MORE_S
         for bug in chosen:
-            found[bug.name] = {"harm": bug.harm, **look_for(bug, folder, seeds)}
+            found[bug.name] = {"harm": bug.harm, **look_for(bug, folder, longest.get(bug.tests, 0.0), seeds)}
             one = found[bug.name]
             print(f"{one['outcome']:8} {one['seconds']:>4} s  {bug.name:32} {one['found_by']}", flush=True)
     out.parent.mkdir(exist_ok=True)
