@@ -27,7 +27,7 @@ from tests.planted.bugs import Bug, planted
 ROOT = Path(__file__).parents[2]
 # Of tests without a bug; more beside other work.
 _LONGEST_S = int(os.environ.get("LOA_TEST_PLANTED_S", "300"))
-# With a bug the same tests may take so many times as long, and half a minute more; then they count as hanging.
+# With a bug the same tests may take so many times as long and half a minute more, and then count as hanging.
 _TIMES = 3
 _MORE_S = 30.0
 _BROKEN = re.compile(r"^Seed (\d+) broke a promise:\n(.*)", re.MULTILINE)
