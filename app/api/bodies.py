@@ -16,7 +16,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, T
 from pydantic_core import PydanticCustomError
 
 from app.core import hashing
-from app.core.errors import Invalid
+from app.core.errors import GIVEN_TWICE, Invalid
 from app.core.written_numbers import NO_MOBILE, holds_mobile
 
 # For logs, papers, mails and terminals: no control characters, and no marks that turn a line round.
@@ -114,9 +114,6 @@ def sentence(item: Mapping[str, Any]) -> str:
     if said is None or not {name for _, name, *_ in Formatter().parse(said) if name} <= named.keys():
         return f"{field}: {item['msg'].removeprefix('Value error, ').rstrip('.')}."
     return said.format_map(named)
-
-
-GIVEN_TWICE = "{field} is given twice: give it once."
 
 
 def refuse_repeated(content: bytes) -> None:

@@ -5,7 +5,7 @@ They are coroutines although they wait for nothing: FastAPI runs a plain functio
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Generic, Protocol, TypeVar, cast
 
@@ -16,9 +16,9 @@ from fastapi.security import APIKeyCookie, HTTPBearer
 from pydantic import AwareDatetime
 from starlette.datastructures import URL, MutableHeaders
 
-from app.api.bodies import GIVEN_TWICE, refuse_repeated
+from app.api.bodies import refuse_repeated
 from app.core.config import Settings
-from app.core.errors import Invalid, Unauthorised, meant
+from app.core.errors import GIVEN_TWICE, Invalid, Unauthorised, meant
 from app.core.ids import LARGEST, Exact
 from app.database.connection import Database
 from app.ledger.contract import Ledger
@@ -46,6 +46,12 @@ def _name(route: APIRoute) -> str:
     return route.name
 
 
+def hint_of(name: str, known: Iterable[str]) -> str:
+    """Return what may be meant by a name that is not known."""
+    near = meant(name, known)
+    return f"do you mean {near}?" if near else "/docs lists those that there are."
+
+
 async def known_query(request: Request) -> None:
     """Raise Invalid for a query parameter that this operation does not have, and for one given twice.
 
@@ -56,8 +62,7 @@ async def known_query(request: Request) -> None:
     for name in request.query_params:
         known = _query_names(request.scope["route"])
         if name not in known:
-            near = meant(name, known)
-            hint = f"do you mean {near}?" if near else "/docs lists those that there are."
+            hint = hint_of(name, known)
             raise Invalid(f"query.{name[:40]} is no parameter here; {hint}", field=f"query.{name[:40]}")
         if len(request.query_params.getlist(name)) > 1:
             raise Invalid(GIVEN_TWICE.format(field=f"query.{name}"), field=f"query.{name}")
@@ -73,9 +78,9 @@ async def known_body(request: Request) -> None:
     if is_skipped or not request.url.path.startswith("/v1/"):
         return
     content = await request.body()
-    if route.body_field is None and content.strip() not in _NOTHING:
+    if route.body_field is None and b"".join(content.split()) not in _NOTHING:
         raise Invalid("This operation takes no body: leave it out.", field="body")
-    if "json" in request.headers.get("content-type", "json"):
+    if "json" in request.headers.get("content-type", "json").lower():
         refuse_repeated(content)
 
 

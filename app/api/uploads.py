@@ -21,12 +21,12 @@ from fastapi.concurrency import run_in_threadpool
 from pydantic import TypeAdapter
 from sqlalchemy import Connection, case, func, select
 
-from app.api.dependencies import Config, Who
+from app.api.dependencies import Config, Who, hint_of
 from app.api.idempotency_store import IdempotencyClaim, StoredAnswer, find, once
 from app.api.idempotent_route import Key, respond
 from app.core import clock
 from app.core.config import Settings
-from app.core.errors import AppError, Invalid, meant
+from app.core.errors import AppError, Invalid
 from app.core.states import BatchState
 from app.database.connection import Database
 from app.database.models import attachments, batches, receipt_files, recordings, signed_papers
@@ -144,10 +144,8 @@ def _require_known(request: Request, fields: Iterable[str]) -> None:
         known = form["schema"]["properties"]
         for name in fields:
             if name not in known:
-                near = meant(name, known)
-                hint = f"do you mean {near}?" if near else "/docs lists those that there are."
-                said = f"body.{name[:40]}"
-                raise Invalid(f"{said} is no field of this form; {hint}", field=said)
+                field, hint = f"body.{name[:40]}", hint_of(name, known)
+                raise Invalid(f"{field} is no field of this form; {hint}", field=field)
 
 
 async def _require_room(request: Request, settings: Settings, folder: Path) -> None:

@@ -230,12 +230,15 @@ def usable(folder: Path | None) -> Path | None:
     if folder is not None:
         folder = folder.expanduser()
         made = [each for each in (folder, *folder.parents) if not each.exists()]
-        folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / f".loa-{os.getpid()}"
-        probe.touch()
-        probe.unlink()
-        for each in made:
-            each.rmdir()
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            probe = folder / f".loa-{os.getpid()}"
+            probe.touch()
+            probe.unlink()
+        finally:
+            for each in made:
+                with contextlib.suppress(OSError):  # one that could not be made
+                    each.rmdir()
     return folder
 
 
@@ -246,7 +249,7 @@ def write_whole(file: Path, content: bytes) -> None:
     if target.exists() and not target.is_file():  # a device such as /dev/stdout, or a folder in its place
         target.write_bytes(content)
     else:
-        part = target.with_name(f".{target.name}.part")
+        part = target.with_name(f".{target.name}.{os.getpid()}.part")
         try:
             part.write_bytes(content)
             part.replace(target)

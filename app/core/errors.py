@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
+GIVEN_TWICE = "{field} is given twice: give it once."
+
 
 def meant(word: str, names: Iterable[str]) -> str | None:
     """Return the closest of these names, or None if none is close."""

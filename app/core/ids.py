@@ -15,7 +15,7 @@ from pydantic_core import PydanticKnownError
 LARGEST = 2**31 - 1  # limit of an id column
 _DIGITS = re.compile("0|[1-9][0-9]{0,9}")
 _OUT_OF_RANGE = re.compile("-?[1-9][0-9]*")
-_MOST_DIGITS = 18
+_MOST_DIGITS = 1000  # of a number whose range is told
 _ODD = re.compile(r"[^0-9A-Za-z+_.-]")
 _SHOWN = 20
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from app.core.errors import AppError, Invalid, TooLarge
+from app.core.errors import GIVEN_TWICE, AppError, Invalid, TooLarge
 from app.core.masking import escaped
 from app.core.written_numbers import mask_name
 
@@ -213,7 +213,7 @@ class Receiver:
         if b"filename" not in options:
             if name in self._fields:
                 field = f"body.{name[:40]}"
-                raise Invalid(f"{field} is given twice: give it once.", field=field)
+                raise Invalid(GIVEN_TWICE.format(field=field), field=field)
             self._field, self._fields[name] = name, b""
             return
         if self._file_name is not None:

@@ -19,11 +19,16 @@ _FEWEST = 5  # words of a text below which similarity means nothing
 _ALIKE = 0.4  # least share of common word pairs, of those of the shorter text
 _PREFIXES = (("tb",), ("qc",), ("thong", "bao"))  # what carriers put before a text
 _FORWARDED = (("fwd",), ("fw",), ("chuyen", "tiep"))  # and who passes it on
+_NEAR = (("hom", "nay"), ("hom", "qua"), ("am",), ("pm",), ("sa",), ("ch",))  # words beside a time
 _FROM = ("tin", "nhan", "tu")  # the sender's name behind it
-# The day and the time that messengers put beside the sender.
-_WHEN = re.compile(r"(?:[01]?\d|2[0-3])(?::[0-5]\d){1,2}|(?:0?[1-9]|[12]\d|3[01])(?:[/.-]\d{1,4}){2}")
-_PREFIXES_AT_ONCE = 5  # a day, a time, a sender, what the carrier and who forwards it add
-_MOST_TIMES = 5  # that one text is pasted on end
+# The time and the day that messengers put beside the sender; no telephone number is written so.
+_TIME = r"(?:[01]?\d|2[0-3])(?:[:h][0-5]\d|:[0-5]\d:[0-5]\d)"
+_DAY = r"(?:0?[1-9]|[12]\d|3[01])([/.-])(?:0?[1-9]|1[0-2])\1(?:20)?\d\d|20\d\d-(?:0[1-9]|1[0-2])-[0-3]\d"
+_WHEN = {"time": re.compile(_TIME), "day": re.compile(_DAY)}
+_PREFIXES_AT_ONCE = (
+    6  # a day, a time and a word beside it, a sender, what the carrier and who forwards it add
+)
+_MOST_TIMES = 20  # that one text is pasted on end
 
 
 class TextVerdict(StrEnum):
@@ -154,7 +159,7 @@ class Texts:
         self._parts = PastedParts(each.parts for each in self._known)
         senders = {tuple(w.bare for w in words(use.sender)) for each in self._known for use in each.uses}
         introduced = {(*_FROM, *sender) for sender in senders}
-        self._prefixes = sorted({*senders, *introduced, *_PREFIXES, *_FORWARDED} - {()})
+        self._prefixes = sorted({*senders, *introduced, *_PREFIXES, *_FORWARDED, *_NEAR} - {()})
 
     def look(self, text: str) -> TextComparison:
         pasted = words(text)[: MOST_WORDS + 1]
@@ -223,17 +228,25 @@ class Texts:
         return None
 
     def _without_prefix(self, pasted: list[Word]) -> Iterator[list[Word]]:
-        """Yield the text as it is, then without what carriers, phones or messengers have put before it."""
+        """Yield the text as it is, then without what carriers, phones or messengers have put before it.
+
+        One day and one time at the most: several might be a telephone number. Nor may what is left begin with
+        figures, to which they would belong.
+        """
         yield pasted
+        when = dict(_WHEN)
         for _ in range(_PREFIXES_AT_ONCE):
             bare = tuple(word.bare for word in pasted)
             own = [len(prefix) for prefix in self._prefixes if bare[: len(prefix)] == prefix]
-            if bare and _WHEN.fullmatch(bare[0]):
+            found = next((kind for kind, form in when.items() if bare and form.fullmatch(bare[0])), None)
+            if found:
+                del when[found]
                 own.append(1)
             if not own:
                 return
             pasted = pasted[max(own) :]
-            yield pasted
+            if not (found and pasted and pasted[0].bare[0].isdecimal()):
+                yield pasted
 
     def _nearest(self, pasted: Sequence[Word]) -> Known | None:
         mine = _pairs([word.bare for word in pasted])

@@ -49,6 +49,10 @@ COPIES = {
     "pasted three times, with the sender before the first": lambda t: f"CA SONLA\n{t} {t} {t}",
     "with the sender and the time before it": lambda t: f"CA SONLA 13:11\n{t}",
     "as a messenger copies it": lambda t: f"[29/11/2026, 13:11] CA SONLA: {t}",
+    "with half a day's clock": lambda t: f"CA SONLA, Hôm qua, 1:11 PM\n{t}",
+    "with hours as people write them": lambda t: f"Hôm nay 15h42\n{t}",
+    "pasted twelve times": lambda t: " ".join([t] * 12),
+    "with a day as machines write it": lambda t: f"2026-11-29 07:05\n{t}",
     "as another does": lambda t: f"CA SONLA, [29.11.26 07:05:10]\n(TB) {t}",
     "passed on": lambda t: f"Fwd: {t}",
     "with the tone on the other vowel": lambda t: t.replace("dọa", "doạ"),
@@ -86,6 +90,11 @@ def test_a_text_that_was_sent_without_marks_is_recognised_with_them() -> None:
         f"13:11 {ACCENTED.replace('KHÔNG', 'luôn')}",
         f"113/114/115 {ACCENTED}",
         f"3/2 {ACCENTED}",
+        *(f"{when} {ACCENTED}" for when in ("24/7/365", "19.00.1234", "1.9.1234", "09/12/3456 07:08")),
+        *(f"{when} {ACCENTED}" for when in ("09:12 03:45 06:07", "09/12/34 09/10/11", "07:08 0912345678")),
+        f"{ACCENTED}\n24/7/365\n{ACCENTED}",
+        *(f"{number} {ACCENTED}" for number in ("1.900.9999", "18.00.9090", "1-800-1234", "12.34.5678")),
+        *(f"{number} {ACCENTED}" for number in ("12/11-26", "24:00", "19:60", "9.12.345", "29/13/2026")),
         f"29/11/2026 gọi 113 {ACCENTED}",
         ACCENTED.replace("dọa", "dòa"),
         f"1900 {ACCENTED}",
@@ -158,3 +167,10 @@ def test_a_last_word_that_is_no_beginning_of_the_true_one_is_another(pasted: str
     assert verdict(pasted, sent) in (TextVerdict.ALTERED, TextVerdict.UNKNOWN)
     if len(pasted.split()) > 5:
         assert verdict(pasted, sent) is TextVerdict.ALTERED
+
+
+def test_a_time_before_a_text_that_begins_with_one_is_another_time() -> None:
+    sent = "19:00 ngày 12/02 mời bà con họp tại nhà văn hóa bản"
+    assert verdict(f"20:00 {sent}", sent) is TextVerdict.ALTERED
+    assert verdict(f"CA SONLA 07:05: {sent}", sent) is not TextVerdict.GENUINE
+    assert verdict(f"[11/02/2027, 07:05] CA SONLA: {sent}", sent) is TextVerdict.GENUINE
