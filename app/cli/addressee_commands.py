@@ -12,7 +12,7 @@ import typer
 from app.api.bodies import filled
 from app.cli import common
 from app.cli.common import open_db
-from app.cli.output import Json, Number, counted, done, instant, listing, readable, say, whoami
+from app.cli.output import Json, Number, counted, done, instant, listing, readable, replace_whole, say, whoami
 from app.cli.remote import asked, at_server
 from app.cli.statement_commands import attach
 from app.core import clock
@@ -152,7 +152,7 @@ def form_(directive_id: Number, out: Out) -> None:
         return external_activity_workbook.build(directive_id, of)
 
     content = asked(lambda api: api.get_report_form(directive_id), here)
-    out.write_bytes(content)
+    replace_whole(out, content)
     done(f"Wrote {out} ({len(content)} bytes).", file=out, bytes=len(content))
 
 

@@ -21,7 +21,7 @@ from app.campaigns.schemas import CampaignBody, FollowUpBody, HeldRunBody, Reaso
 from app.cli import common
 from app.cli.common import open_db
 from app.cli.current_user import decider
-from app.cli.output import Json, Number, done, instant, listing, say, whoami, whole
+from app.cli.output import Json, Number, done, instant, listing, replace_whole, say, whoami, whole
 from app.cli.remote import asked, at_server
 from app.core import clock
 from app.core.areas import Basis
@@ -320,7 +320,7 @@ def kit(campaign_id: Number, out: Annotated[Path, typer.Option(help="The zip to 
 
         return kits.build(db.read(kits.source, campaign_id, load()))
 
-    out.write_bytes(asked(lambda api: api.get_kit(campaign_id), here))
+    replace_whole(out, asked(lambda api: api.get_kit(campaign_id), here))
     done(f"Wrote {out}.", campaign=campaign_id, file=str(out))
 
 

@@ -245,17 +245,22 @@ def usable(folder: Path | None) -> Path | None:
 def write_whole(file: Path, content: bytes) -> None:
     """Write the file, or nothing: under its own name no part of it is ever seen. Tells the name and size."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    target = file.resolve()
-    if target.exists() and not target.is_file():  # a device such as /dev/stdout, or a folder in its place
-        target.write_bytes(content)
+    replace_whole(file, content)
+    typer.echo(f"Wrote {file} ({len(content)} bytes).")
+
+
+def replace_whole(file: Path, content: bytes) -> None:
+    """Write the file, or leave the one that is there; a device or pipe such as /dev/stdout is written to."""
+    if file.exists() and not file.is_file():
+        file.write_bytes(content)
     else:
+        target = file.resolve()
         part = target.with_name(f".{target.name}.{os.getpid()}.part")
         try:
             part.write_bytes(content)
             part.replace(target)
         finally:
             part.unlink(missing_ok=True)
-    typer.echo(f"Wrote {file} ({len(content)} bytes).")
 
 
 # States that want a person; red where a terminal shows them.

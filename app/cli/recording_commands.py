@@ -11,7 +11,7 @@ from app.api.bodies import filled
 from app.campaigns import lifecycle, recordings
 from app.campaigns.recordings import NewRecording
 from app.campaigns.schemas import RecordingBody
-from app.cli.output import Json, Number, done, listing, readable, whoami
+from app.cli.output import Json, Number, done, listing, readable, replace_whole, whoami
 from app.cli.remote import asked
 from app.core import audio
 from app.core.errors import Invalid
@@ -82,7 +82,7 @@ def save(
         lambda api: api.get_recording_file(campaign_id, recording_id),
         lambda db: db.read(recordings.fetch, campaign_id, recording_id)[1],
     )
-    out.write_bytes(content)
+    replace_whole(out, content)
     done(f"Wrote {out} ({len(content)} bytes).", file=out, bytes=len(content))
 
 

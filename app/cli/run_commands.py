@@ -17,7 +17,7 @@ from app.campaigns.forecast import forecast as forecast_run
 from app.campaigns.schemas import PriorityBody, RateBody
 from app.cli import common
 from app.cli.common import open_db
-from app.cli.output import Json, Number, done, instant, listing, say, shown, whoami, whole
+from app.cli.output import Json, Number, done, instant, listing, replace_whole, say, shown, whoami, whole
 from app.cli.remote import asked, at_server, client
 from app.core import clock
 from app.core.errors import Invalid
@@ -51,7 +51,7 @@ def order(
 ) -> None:
     """Print the order to a carrier that sends to its own subscribers, or write it as a document."""
     if out is not None:
-        out.write_bytes(_paper(run_id, out))
+        replace_whole(out, _paper(run_id, out))
         typer.echo(f"Wrote {out}.")
         return
     form: Literal["json", "txt"] = "json" if as_json else "txt"

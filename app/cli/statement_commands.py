@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from app.api.bodies import refuse_repeated
 from app.cli import common
 from app.cli.common import open_db
-from app.cli.output import Json, Number, done, listing, readable, say, whoami
+from app.cli.output import Json, Number, done, listing, readable, replace_whole, say, whoami
 from app.cli.remote import asked, at_server
 from app.core.errors import Invalid
 from app.database.connection import Database
@@ -53,7 +53,7 @@ def form_(run_id: Number, out: Annotated[Path, typer.Option(help="The workbook t
         return workbook_writer.build(db.read(workbook_writer.head, run_id))
 
     content = asked(lambda api: api.get_statement_form(run_id), here)
-    out.write_bytes(content)
+    replace_whole(out, content)
     done(f"Wrote {out} ({len(content)} bytes).", file=out, bytes=len(content))
 
 

@@ -28,6 +28,7 @@ _WHEN = {"time": re.compile(_TIME), "day": re.compile(_DAY)}
 _PREFIXES_AT_ONCE = (
     6  # a day, a time and a word beside it, a sender, what the carrier and who forwards it add
 )
+_READ_TOGETHER = 4  # words that a day or a time before them is read with
 _MOST_TIMES = 20  # that one text is pasted on end
 
 
@@ -230,8 +231,8 @@ class Texts:
     def _without_prefix(self, pasted: list[Word]) -> Iterator[list[Word]]:
         """Yield the text as it is, then without what carriers, phones or messengers have put before it.
 
-        One day and one time at the most: several might be a telephone number. Nor may what is left begin with
-        figures, to which they would belong.
+        One day and one time at the most: several might be a telephone number. Nor may figures be among the
+        first words of what is left: the day or time would be read with them.
         """
         yield pasted
         when = dict(_WHEN)
@@ -245,7 +246,7 @@ class Texts:
             if not own:
                 return
             pasted = pasted[max(own) :]
-            if not (found and pasted and pasted[0].bare[0].isdecimal()):
+            if not (found and any(word.bare[0].isdecimal() for word in pasted[:_READ_TOGETHER])):
                 yield pasted
 
     def _nearest(self, pasted: Sequence[Word]) -> Known | None:

@@ -172,5 +172,7 @@ def test_a_last_word_that_is_no_beginning_of_the_true_one_is_another(pasted: str
 def test_a_time_before_a_text_that_begins_with_one_is_another_time() -> None:
     sent = "19:00 ngày 12/02 mời bà con họp tại nhà văn hóa bản"
     assert verdict(f"20:00 {sent}", sent) is TextVerdict.ALTERED
+    dated = "Ngày 12/02 cấm đường qua cầu Bản Lầm, bà con đi lối khác"
+    assert verdict(f"13/02/2026 {dated}", dated) is TextVerdict.ALTERED
     assert verdict(f"CA SONLA 07:05: {sent}", sent) is not TextVerdict.GENUINE
     assert verdict(f"[11/02/2027, 07:05] CA SONLA: {sent}", sent) is TextVerdict.GENUINE

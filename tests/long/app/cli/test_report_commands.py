@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import resource
+import signal
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -13,6 +16,7 @@ from sqlalchemy import func, select, update
 from typer.testing import CliRunner
 
 from app.cli import app
+from app.cli.output import replace_whole
 from app.core.errors import Invalid, NotFound, SetupError
 from app.database import models as m
 from app.database.connection import Database
@@ -244,3 +248,29 @@ def test_a_folder_by_the_sign_for_home_is_there(
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     assert loa("report", "build", "--run", "1", "--folder", "~/papers").exit_code == 0
     assert list((tmp_path / "home" / "papers").iterdir())
+
+
+def test_a_report_goes_into_a_pipe(loa: Loa, tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    try:
+        said = loa("report", "run", "1", "--format", "csv", "--out", f"/dev/fd/{writing}")
+        assert said.exit_code == 0, said.output
+        assert os.read(reading, 100).startswith(b"\xef\xbb\xbf")
+    finally:
+        os.close(reading)
+        os.close(writing)
+
+
+def test_a_file_that_is_there_survives_a_full_disk(loa: Loa, tmp_path: Path) -> None:
+    (tmp_path / "whole.zip").write_bytes(b"whole")
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limit[1]))
+    try:
+        with pytest.raises(OSError, match="large"):
+            replace_whole(tmp_path / "whole.zip", bytes(50_000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+        signal.signal(signal.SIGXFSZ, ignored)
+    assert [each.name for each in tmp_path.glob("*whole*")] == ["whole.zip"]
+    assert (tmp_path / "whole.zip").read_bytes() == b"whole"
