@@ -102,21 +102,19 @@ lint: $(VENV)/.ready  ## format, lint, types, import contracts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# The first drill is measured as well, in its own process, not in those that it starts: to be measured costs ten
-# seconds. The second has a cluster of its own, from the programs of a server. Drills and demo wait for most of
-# their time, so they run beside the tests, one after the other, behind a few of `make simulate`. A line with
-# $(MAKE) in it is run by `make -n` as well, so lint is asked for by its plain name.
-COVERED  := build/coverage
-MEASURED  = $(BIN)/python -m slipcover --json --out $(COVERED)/$(1).json -m app.cli
-INITDB   := $(wildcard /usr/lib/postgresql/*/bin/initdb)
-check: $(VENV)/.ready  ## `make test`, beside it lint, short drills and a demo, with the branch coverage of it all
+# What processes run is measured in `make prove`: it costs a short drill ten seconds, and the tests alone have more
+# than 95 %. The second drill has a cluster of its own, from the programs of a server. Drills wait for most of their
+# time, so they run beside the tests, one after the other, behind a few of `make simulate`. A line with $(MAKE) in it
+# is run by `make -n` as well, so lint is asked for by its plain name.
+COVERED := build/coverage
+DRILL   := $(BIN)/loa drill --messages 300 --seed 32 --faults 7 --engine
+INITDB  := $(wildcard /usr/lib/postgresql/*/bin/initdb)
+check: $(VENV)/.ready  ## `make test` with its branch coverage, beside it lint, simulated days and short drills
 	@rm -rf $(COVERED) && mkdir -p $(COVERED)
 	@.ci/beside '$(BIN)/python -m pytest -n $(WORKERS) $(TESTS) --covered $(COVERED)/tests.json' \
 		'make --no-print-directory lint && $(BIN)/python -m tests.simulate --seeds 30 && \
-		$(BIN)/loa demo --subscribers 300 --folder build/checked-demo && \
-		$(call MEASURED,sqlite) drill --messages 600 --seed 32 --faults 7 --engine sqlite \
-		$(if $(INITDB),&& $(BIN)/loa drill --messages 600 --seed 32 --faults 7 --engine postgresql)'
-	$(BIN)/python -m slipcover --merge $(COVERED)/*.json --out $(COVERED)/all.json --skip-covered --fail-under 95
+		$(DRILL) sqlite $(if $(INITDB),&& $(DRILL) postgresql)'
+	$(BIN)/python -m slipcover --merge $(COVERED)/tests.json --out $(COVERED)/all.json --skip-covered --fail-under 95
 
 bench: $(VENV)/.ready  ## speed, each figure beside its limit (SIZE=full: with millions; PART="path pace"; PEER=kannel)
 	$(BIN)/python -m tests.bench $(if $(SIZE),--size $(SIZE)) $(if $(PART),--part $(PART)) \

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Sequence
-from typing import Any
+from copy import copy
+from typing import Any, NamedTuple
 
 from openpyxl.styles import Alignment, Border, Font, PatternFill, Protection, Side
 from openpyxl.workbook import Workbook
@@ -25,6 +26,28 @@ _FONT = "Times New Roman"
 # Shared, because creating a style is slow.
 _PLAIN, _BOLD = Font(name=_FONT, size=12), Font(name=_FONT, size=12, bold=True)
 _OPEN = Protection(locked=False)
+_TOP = Alignment(wrap_text=True, vertical="top")
+_MIDDLE = Alignment(wrap_text=True, horizontal="center", vertical="center")
+
+
+class _Kind(NamedTuple):
+    """What a boxed cell is for, which says how it looks."""
+
+    bold: bool = False
+    head: bool = False
+    label: bool = False
+    asked: bool = False
+    number_format: str = "General"
+
+    def dress(self, cell: Any) -> None:
+        cell.border, cell.font = _BOX, _BOLD if self.bold else _PLAIN
+        cell.number_format = self.number_format
+        if self.head:
+            cell.fill, cell.alignment = _HEAD, _MIDDLE
+        if self.label:
+            cell.alignment = _TOP
+        if self.asked:
+            cell.fill, cell.protection = _TO_FILL, _OPEN
 
 
 class FormSheet:
@@ -32,6 +55,7 @@ class FormSheet:
 
     def __init__(self, sheet: Worksheet, widths: Sequence[int]) -> None:
         self.sheet = sheet
+        self._looks: dict[_Kind, Any] = {}
         sheet.protection.sheet = True
         sheet.protection.formatColumns = False  # people may widen a column
         sheet.page_setup.paperSize = sheet.PAPERSIZE_A4
@@ -51,14 +75,11 @@ class FormSheet:
         self.sheet.freeze_panes = f"A{row + 1}"
         self.sheet.print_title_rows = f"{row}:{row}"
         for number, word in enumerate(words):
-            cell = self._boxed(f"{chr(ord('A') + number)}{row}", word, bold=True)
-            cell.fill = _HEAD
-            cell.alignment = Alignment(wrap_text=True, horizontal="center", vertical="center")
+            self._boxed(f"{chr(ord('A') + number)}{row}", word, _Kind(bold=True, head=True))
 
     def label(self, cell: str, value: str | int) -> None:
         """Write a locked text or number."""
-        found = self._boxed(cell, value)
-        found.alignment = Alignment(wrap_text=True, vertical="top")
+        found = self._boxed(cell, value, _Kind(label=True))
         if isinstance(value, str):
             found.data_type = "s"  # text that begins with = is not a formula
 
@@ -69,14 +90,11 @@ class FormSheet:
         self.sheet[cell].alignment = Alignment(wrap_text=True, horizontal="center", vertical="top")
 
     def formula(self, cell: str, text: str, number_format: str = "#,##0") -> None:
-        self._boxed(cell, text, bold=True).number_format = number_format
+        self._boxed(cell, text, _Kind(bold=True, number_format=number_format))
 
     def ask(self, cells: Iterable[str], number_format: str = "General") -> None:
         for cell in cells:
-            asked = self._boxed(cell, None)
-            asked.protection = _OPEN
-            asked.fill = _TO_FILL
-            asked.number_format = number_format
+            self._boxed(cell, None, _Kind(asked=True, number_format=number_format))
 
     def counts(self, cells: Sequence[str]) -> None:
         self.ask(cells, "#,##0")
@@ -106,11 +124,15 @@ class FormSheet:
         rule.sqref = MultiCellRange(" ".join(cells))  # rule.add() would compare with every earlier cell
         self.sheet.add_data_validation(rule)
 
-    def _boxed(self, cell: str, value: str | int | None, *, bold: bool = False) -> Any:
+    def _boxed(self, cell: str, value: str | int | None, kind: _Kind) -> Any:
+        """Fill one cell, with the look of the first of its kind: openpyxl seeks each new one among all."""
         found = self.sheet[cell]
         found.value = printable(value) if isinstance(value, str) else value
-        found.border = _BOX
-        found.font = _BOLD if bold else _PLAIN
+        if (look := self._looks.get(kind)) is None:
+            kind.dress(found)
+            self._looks[kind] = found._style
+        else:
+            found._style = copy(look)
         return found
 
 

@@ -142,6 +142,7 @@ async def _locked(file: Path) -> AsyncIterator[None]:
 # ---- the carrier ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.prove
 @other_by_hand
 async def test_every_bind_dropped_again_and_again_loses_and_doubles_nothing(home: Home) -> None:
     """What was on the wire is unknown; receipts settle it after the rebind, and a person what never came."""

@@ -54,6 +54,7 @@ def in_template(text: str) -> list[str]:
     return re.findall(r"\{#(.*?)#\}", text, re.DOTALL)
 
 
+@cache
 def is_there(name: str) -> bool:
     return any(file == name or file.endswith(f"/{name}") for file in files())
 

@@ -150,6 +150,7 @@ def test_a_peer_that_does_not_read_fills_the_writer(loop: VirtualLoop) -> None:
     loop.run_until_complete(work())
 
 
+@pytest.mark.prove
 @pytest.mark.parametrize("seed", [2, *(pytest.param(seed, marks=pytest.mark.prove) for seed in (3, 50549))])
 def test_a_simulated_day_holds_every_promise_and_is_the_same_again(runner: Runner, seed: int) -> None:
     first, again = (runner.try_one(script_of(seed)) for _ in range(2))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import as_file, files
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -74,20 +74,24 @@ def _draw(form: ReportTable, chart: TableChart) -> DocumentPicture | None:
     if not plot.most:
         return None
     height = _ROW_MM * len(plot.groups) + 2 * _LEGEND_MM if chart.across else _COLUMNS_MM
+    title = f"{chart.title}{_left_out(form, chart, rows)}"
+    image = _png(plot, chart.across, (_WIDTH_MM * _DPMM, round(height * _DPMM)))
+    return DocumentPicture(title, image, _WIDTH_MM, height, f"{title}. {_alt_text(form, chart, plot)}")
+
+
+@lru_cache(maxsize=32)  # each format of a report asks for the same few
+def _png(plot: _Plot, across: bool, size: tuple[int, int]) -> bytes:
     from PIL import Image, ImageDraw
 
-    image = Image.new("RGB", (_WIDTH_MM * _DPMM, round(height * _DPMM)), _PAPER)
+    image = Image.new("RGB", size, _PAPER)
     pen = ImageDraw.Draw(image)
-    (_horizontal if chart.across else _vertical)(pen, plot, image.size)
-    _legend(pen, plot, image.size)
+    (_horizontal if across else _vertical)(pen, plot, size)
+    _legend(pen, plot, size)
     file = io.BytesIO()
     made = image.quantize(64, dither=Image.Dither.NONE)
     # The ground is clear, so that the mark of a draft can be read through the picture.
     made.save(file, "PNG", optimize=True, transparency=made.getpixel((0, 0)))
-    title = f"{chart.title}{_left_out(form, chart, rows)}"
-    return DocumentPicture(
-        title, file.getvalue(), _WIDTH_MM, height, f"{title}. {_alt_text(form, chart, plot)}"
-    )
+    return file.getvalue()
 
 
 def _rows_of(form: ReportTable, chart: TableChart) -> tuple[TableRow, ...]:

@@ -204,6 +204,7 @@ def test_a_made_audience_is_not_made_again_and_a_broken_off_one_from_the_beginni
     assert audience(db, made) == [0, 1, 2, 3, 4]
 
 
+@pytest.mark.prove
 @pytest.mark.longer
 @on_sqlite
 def test_the_hundredth_round_knows_the_first(db: Database) -> None:

@@ -18,7 +18,7 @@ from app.database.models import audit, campaigns
 from app.database.models import runs as table
 from app.security import Caller
 from tests.app.campaigns.rows import DRAFT, HOURS, new_link, new_run
-from tests.engines import each_engine
+from tests.engines import each_engine, other_by_hand
 
 database_url = each_engine
 
@@ -40,6 +40,7 @@ def orders(db: Database) -> int:
     return int(db.read(lambda c: c.execute(query).scalar_one()))
 
 
+@other_by_hand
 @pytest.mark.parametrize(
     ("before", "verb", "after"),
     [
@@ -64,6 +65,7 @@ def test_an_order_moves_the_run_or_finds_it_obeyed(db: Database, before: str, ve
     assert orders(db) == (before != after)
 
 
+@other_by_hand
 @pytest.mark.parametrize(
     ("before", "verb"),
     [

@@ -30,7 +30,7 @@ from tests.app.cli.test_campaign_commands import Shell
 from tests.app.client import Client
 from tests.app.receipts.result_files import scene
 from tests.app.world import FIRST_PHONE, World, build
-from tests.engines import on_sqlite
+from tests.engines import on_sqlite, other_by_hand
 
 Q, S, R = int(DeliveryState.QUEUED), int(DeliveryState.SUBMITTED), int(DeliveryState.REJECTED)
 CHIEF = Caller("chief", "approver")
@@ -224,6 +224,7 @@ def test_of_several_who_approve_at_once_the_order_counts_each_message_once(db: D
     assert world.states() == {Q: 10, S: 5, R: 5}
 
 
+@other_by_hand
 @pytest.mark.longer
 @pytest.mark.parametrize(
     "change", ["the window ends", "the numbers are being erased", "the run is cancelled"]
@@ -307,6 +308,7 @@ def test_an_order_of_which_nothing_is_left_is_neither_approved_nor_closed(db: Da
     )
 
 
+@other_by_hand
 @pytest.mark.longer
 @pytest.mark.parametrize(
     ("word", "skipped"), [("DELIVRD", 1), ("ENROUTE", 1), ("REJECTD", 0), ("EXPIRED", 0)]

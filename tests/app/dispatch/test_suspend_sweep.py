@@ -106,6 +106,7 @@ def failures(told: Sequence[Arrival]) -> list[Arrival]:
     return [each for each in told if each.receipt.status is not ReceiptStatus.DELIVERED]
 
 
+@other_by_hand
 @pytest.mark.longer
 @pytest.mark.parametrize("before", [0, 500])
 def test_a_fifth_that_the_carrier_refuses_pauses_the_run_within_500_messages(
@@ -176,6 +177,7 @@ def test_an_honest_run_with_one_in_twenty_failing_goes_on(db: Database) -> None:
     assert run.acts() == []
 
 
+@other_by_hand
 @pytest.mark.longer
 def test_a_person_lets_it_go_on_and_what_was_before_is_not_judged_again(db: Database) -> None:
     run = Running(db, 1500)
@@ -217,6 +219,7 @@ def test_checks_are_off_where_the_settings_say_so(db: Database) -> None:
     assert run.until_paused(some(0.9), 600) is None
 
 
+@other_by_hand
 @pytest.mark.longer
 def test_a_carrier_is_handed_no_more_messages_a_day_than_the_ceiling(db: Database) -> None:
     run = Running(db, 1000, SuspendSettings(daily_messages=200))

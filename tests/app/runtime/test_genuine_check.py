@@ -13,6 +13,7 @@ from tests.app.inbound.test_inbound_writer import PHONE, message, write
 from tests.app.runtime.citizens import TEXTS, age, answer, approved, decisions, job, send
 from tests.app.world import World, build
 from tests.engines import each_engine, other_by_hand
+from tests.sampled import each_third
 
 database_url = each_engine
 OTHERS = "84912345602"
@@ -42,24 +43,29 @@ def sent(world: World) -> World:
 @other_by_hand
 @pytest.mark.parametrize(
     ("asked", "kind"),
-    [
-        ("KT Cong an tinh canh bao ke gian gia danh cong an goi dien yeu cau chuyen tien", "genuine"),
-        ("Kiểm tra: Cong an tinh canh bao ke gian gia danh cong an goi dien yeu cau chuyen tien", "genuine"),
-        ("kt ke gian gia danh cong an goi dien yeu cau chuyen tien", "incomplete"),
-        (
-            "KT Cong an tinh canh bao ke gian gia danh cong an goi dien bam vao http://x.vn yeu cau",
-            "altered",
-        ),
-        ("KT Ban da trung thuong mot xe may, hay goi ngay so nay de nhan", "unknown"),
-        ("KT", "other"),
-        ("KTX o dau", "other"),
-        ("KTX cua toi o dau, co ai biet khong, xin chi giup", "other"),
-        ("KTCong an tinh canh bao ke gian gia danh cong an goi dien yeu cau chuyen tien", "genuine"),
-        ("kiemtraCong an tinh canh bao ke gian gia danh cong an goi dien yeu cau chuyen tien", "genuine"),
-        ("KTCong an tinh canh bao ke gian gia danh cong an goi dien yeu cau nap tien ngay", "altered"),
-        ("KT Cong an tinh canh bao ke gian gia danh cong an goi dien yeu cau chuyen ti", "incomplete"),
-        ("KTCong an tinh canh bao ke gian gia danh cong an goi dien yeu cau chuyen ti", "incomplete"),
-    ],
+    each_third(
+        [
+            ("KT Cong an tinh canh bao ke gian gia danh cong an goi dien yeu cau chuyen tien", "genuine"),
+            (
+                "Kiểm tra: Cong an tinh canh bao ke gian gia danh cong an goi dien yeu cau chuyen tien",
+                "genuine",
+            ),
+            ("kt ke gian gia danh cong an goi dien yeu cau chuyen tien", "incomplete"),
+            (
+                "KT Cong an tinh canh bao ke gian gia danh cong an goi dien bam vao http://x.vn yeu cau",
+                "altered",
+            ),
+            ("KT Ban da trung thuong mot xe may, hay goi ngay so nay de nhan", "unknown"),
+            ("KT", "other"),
+            ("KTX o dau", "other"),
+            ("KTX cua toi o dau, co ai biet khong, xin chi giup", "other"),
+            ("KTCong an tinh canh bao ke gian gia danh cong an goi dien yeu cau chuyen tien", "genuine"),
+            ("kiemtraCong an tinh canh bao ke gian gia danh cong an goi dien yeu cau chuyen tien", "genuine"),
+            ("KTCong an tinh canh bao ke gian gia danh cong an goi dien yeu cau nap tien ngay", "altered"),
+            ("KT Cong an tinh canh bao ke gian gia danh cong an goi dien yeu cau chuyen ti", "incomplete"),
+            ("KTCong an tinh canh bao ke gian gia danh cong an goi dien yeu cau chuyen ti", "incomplete"),
+        ]
+    ),
 )
 async def test_a_citizen_is_told_what_the_text_is(sent: World, asked: str, kind: str) -> None:
     write(sent, message(asked))

@@ -108,6 +108,7 @@ def test_versions_are_frozen_listed_saved_and_proved(loa: Loa, tmp_path: Path, d
     assert "1 frozen report is as it was" in loa("report", "verify").stdout
 
 
+@pytest.mark.prove
 def test_a_spoilt_version_fails_the_proof(loa: Loa, database_url: str) -> None:
     with closing(Database(database_url)) as db:
         db.write(lambda c: c.execute(update(m.run_batches).values(fanned_all=True)))

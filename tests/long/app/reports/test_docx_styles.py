@@ -86,6 +86,7 @@ def test_styles_stand_in_the_order_of_the_schema(parts: dict[str, bytes]) -> Non
     assert all(each.isascii() for each in ids)
 
 
+@pytest.mark.prove
 def test_no_paragraph_is_plain_and_none_is_formatted_by_hand(document: Any) -> None:
     known = {look.name for look in layout.LINES}
     for paragraph in document.paragraphs:

@@ -129,6 +129,7 @@ def said(form: ReportTable, key: str, column: str) -> object:
     return value(row.cells[form.place(column)])
 
 
+@pytest.mark.prove
 def test_the_chairman_s_page_stands_alone_and_before_the_report(kept: Kept) -> None:
     """It says whose word each figure is, and takes a carrier's own word for no measured share."""
     report = kept.directive[-1]
@@ -190,6 +191,7 @@ def test_the_workbook_checks_itself_and_lists_every_number(kept: Kept, tmp_path:
     assert False in computed(again.getvalue(), tmp_path).values()
 
 
+@pytest.mark.prove
 def test_frozen_again_without_a_change_it_is_the_same_version(kept: Kept) -> None:
     again, new = Freezer(kept.db, ledger_for(kept.db), HEADS, "officer").freeze(DIRECTIVE)
     assert (again.id, new) == (kept.directive[-1].id, False)
@@ -198,6 +200,7 @@ def test_frozen_again_without_a_change_it_is_the_same_version(kept: Kept) -> Non
 # ---- what has changed -----------------------------------------------------------------------------------
 
 
+@pytest.mark.prove
 def test_changes_have_a_row_for_each_carrier_and_the_reason_above(kept: Kept) -> None:
     second = kept.directive[1]
     assert cells.docx_tables(kept.file(second, "docx"))["Số liệu nhắn tin thay đổi"] == [
@@ -212,6 +215,7 @@ def test_changes_have_a_row_for_each_carrier_and_the_reason_above(kept: Kept) ->
     assert len(rows) == len(second.changes)
 
 
+@pytest.mark.prove
 def test_no_list_of_changes_has_a_word_of_the_program(kept: Kept) -> None:
     for each in (*kept.directive, *kept.runs.values()):
         for change in each.changes:
@@ -269,6 +273,7 @@ def test_a_subject_fits_into_a_sentence(subject: str, said: str) -> None:
     assert topic(subject) == said
 
 
+@pytest.mark.prove
 def test_an_agency_issues_its_own_directive(kept: Kept) -> None:
     report = kept.db.read(consolidated.build, 1, FIRST)
     letter = replace(report.letter, number="303/CAT-PA05", issuer="Công an tỉnh Sơn La")
@@ -281,6 +286,7 @@ def test_an_agency_issues_its_own_directive(kept: Kept) -> None:
     ) in told
 
 
+@pytest.mark.prove
 def test_annexes_have_roman_numbers_their_own_pages_and_are_named_in_the_body(kept: Kept) -> None:
     found = pages(kept, kept.directive[1])
     heads = [re.search(r"Phụ lục (I|II|III|IV|V) (?=[A-ZĐÌ])", text) for text in found]
@@ -312,12 +318,14 @@ def test_the_signer_stands_below_the_post_as_written(kept: Kept, form: Format) -
     assert text.index("PHÓ GIÁM ĐỐC") < text.index("Đại tá Nguyễn Văn A")
 
 
+@pytest.mark.prove
 def test_the_last_section_alone_stays_with_the_signature(kept: Kept) -> None:
     document = Document(io.BytesIO(kept.file(kept.directive[1], "docx")))
     dots = [p.paragraph_format.keep_with_next for p in document.paragraphs if p.text == "\t"]
     assert dots == [None] * 4 + [True] * 2
 
 
+@pytest.mark.prove
 def test_the_mark_can_be_read_through_pictures(kept: Kept) -> None:
     with zipfile.ZipFile(io.BytesIO(kept.file(kept.directive[0], "docx"))) as archive_:
         pictures = [name for name in archive_.namelist() if name.endswith(".png")]
@@ -325,6 +333,7 @@ def test_the_mark_can_be_read_through_pictures(kept: Kept) -> None:
         assert all("transparency" in Image.open(archive_.open(name)).info for name in pictures)
 
 
+@pytest.mark.prove
 def test_one_command_of_word_removes_every_mark(kept: Kept) -> None:
     document = Document(io.BytesIO(kept.file(kept.directive[1], "docx")))
     for section in document.sections:
@@ -332,11 +341,13 @@ def test_one_command_of_word_removes_every_mark(kept: Kept) -> None:
             assert re.search(r'id="PowerPlusWaterMarkObject\d+"', header._element.xml)
 
 
+@pytest.mark.prove
 def test_what_a_carrier_did_not_say_by_day_is_not_called_without_receipts(kept: Kept) -> None:
     rows = cells.docx_tables(kept.file(kept.runs[VNPT], "docx"))["Biểu 3 – Kết quả theo ngày"]
     assert [row[-1] for row in rows] == ["không báo", "không báo"]
 
 
+@pytest.mark.prove
 def test_no_number_is_broken_over_two_lines(kept: Kept) -> None:
     bold = ImageFont.truetype("app/data/fonts/LiberationSerif-Bold.ttf", 100)
     report = kept.db.read(build, DIRECTIVE, FIRST)

@@ -78,6 +78,7 @@ def test_pages_are_numbered_from_the_second_and_marked_as_draft(draft: Any) -> N
     assert 'string="DỰ THẢO"' in first.first_page_header._element.xml
 
 
+@pytest.mark.prove
 def test_letters_are_times_new_roman_of_13_or_14(draft: Any) -> None:
     normal = draft.styles["Normal"]
     assert (normal.font.name, normal.font.size.pt) == ("Times New Roman", 14)

@@ -107,6 +107,7 @@ def test_a_run_s_code_shows_its_carrier(frozen: Two) -> None:
     ]
 
 
+@pytest.mark.prove
 def test_an_earlier_version_names_the_newer_one_and_whether_it_is_issued(frozen: Two) -> None:
     freezer, (first, second) = frozen
     newer = freezer.db.read(look, first.code or "").newer

@@ -150,6 +150,7 @@ def test_a_certificate_that_is_not_in_force_vouches_for_nobody(desk: Desk, days:
     assert "not in force when this was checked" in said(kept)
 
 
+@pytest.mark.prove
 def test_a_byte_altered_after_signing_is_told(desk: Desk) -> None:
     pdf = bytearray(sign(desk.paper, desk.authority.signer("An")))
     pdf[len(desk.paper) // 2] ^= 1

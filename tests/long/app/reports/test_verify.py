@@ -187,6 +187,9 @@ class Undo(Exception):
     """Takes a spoilt ledger back to what it was."""
 
 
+@pytest.mark.parametrize(
+    "sound", ["sqlite", pytest.param("postgresql", marks=pytest.mark.prove)], indirect=True
+)
 @pytest.mark.parametrize(("spoil", "said"), CASES, ids=[said for _, said in CASES])
 def test_a_difference_is_found_and_named(sound: Database, spoil: Executable, said: str) -> None:
     def work(connection: Connection) -> None:

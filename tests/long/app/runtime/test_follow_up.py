@@ -37,6 +37,7 @@ def states(db: Database) -> list[str]:
     return list(db.read(lambda c: c.execute(select(run_rows.c.state).order_by(run_rows.c.id)).scalars()))
 
 
+@pytest.mark.prove
 @other_by_hand
 async def test_two_rounds_reach_each_person_at_most_once(db: Database) -> None:
     world = build(db, PEOPLE)

@@ -7,6 +7,8 @@ import csv
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
 from carriers.simulators.smsc import Smsc
 from tests.long.carriers.simulators.esme import until
 from tests.long.carriers.simulators.plain import PHONE, phones, plain, send
@@ -82,6 +84,7 @@ async def test_numbers_are_refused_by_their_ending() -> None:
     }
 
 
+@pytest.mark.prove
 async def test_fates_follow_from_seed_and_number_whatever_the_order() -> None:
     fates = []
     for order in (1, -1):

@@ -9,6 +9,8 @@ from collections import Counter
 from datetime import datetime, timedelta
 from typing import Any
 
+import pytest
+
 from carriers.signature import fresh, signed
 from carriers.simulators.web.webhook import Webhook
 from tests.carriers.http.peer import Peer, Request, answering, page
@@ -137,6 +139,7 @@ async def test_an_early_receipt_is_there_before_the_answer() -> None:
         assert carrier.report()["receipts_acknowledged"] == 1
 
 
+@pytest.mark.prove
 async def test_some_are_never_reported_some_twice_and_some_are_foreign() -> None:
     manners = {"unreported": 0.3, "twice": 0.3, "foreign": 0.2}
     async with Peer(answering(TAKEN)) as peer, plain(Webhook(peer.url), **manners) as (carrier, client):

@@ -27,6 +27,7 @@ from app.runtime.api_app import create_app
 from app.security import create_key
 from tests.app.client import Client
 from tests.long.app.reports.intake.forms import naive
+from tests.sampled import each_third
 
 NAMES = ["Sở Tư pháp", "UBND huyện Mai Sơn", "Đài PT-TH tỉnh", "VNPT Sơn La"]
 LETTER = {
@@ -250,25 +251,27 @@ def refusing(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) ->
 
 @pytest.mark.parametrize(
     ("row", "changes", "cell", "words"),
-    [
-        (4, {"C": None}, "C4", "còn trống; hãy chọn một trong"),
-        (4, {"C": "Rải tờ rơi"}, "C4", "không có trong danh sách"),
-        (4, {"D": None}, "D4", "còn trống"),
-        (4, {"D": "vài"}, "D4", "không phải là số"),
-        (4, {"E": -3}, "E4", "số âm"),
-        (4, {"F": "=1"}, "F4", "dán giá trị"),
-        (4, {"H": "ftp://x"}, "H4", "phải bắt đầu bằng http://"),
-        (4, {"I": "Liên hệ 0912345678"}, "I4", "Không ghi số điện thoại"),
-        (4, {"J": "1" * 61}, "J4", "tối đa 60 ký tự"),
-        (4, {"K": "hôm nay"}, "K4", "không phải là ngày"),
-        (4, {"L": naive("2044-02-20")}, "L4", "ở tương lai"),
-        (9, {"B": "Sở lạ", "C": "Phát thanh", "D": 1}, "B9", "không có trong danh sách nhận văn bản"),
-        (9, {"B": None, "C": "Phát thanh", "D": 1}, "B9", "không có trong danh sách nhận văn bản"),
-        (9, {"B": NAMES[3], "C": "Phát thanh", "D": 1}, "B9", "không có trong danh sách nhận văn bản"),
-        (404, {"C": "Phát thanh", "D": 1}, "C404", "dưới dòng cuối (403) của biểu mẫu, không được đọc"),
-        (2, {"D": 99}, "D2", "ở đây phải là “1”"),
-        (3, {"D": "Số"}, "D3", "nội dung của biểu mẫu đã bị đổi"),
-    ],
+    each_third(
+        [
+            (4, {"C": None}, "C4", "còn trống; hãy chọn một trong"),
+            (4, {"C": "Rải tờ rơi"}, "C4", "không có trong danh sách"),
+            (4, {"D": None}, "D4", "còn trống"),
+            (4, {"D": "vài"}, "D4", "không phải là số"),
+            (4, {"E": -3}, "E4", "số âm"),
+            (4, {"F": "=1"}, "F4", "dán giá trị"),
+            (4, {"H": "ftp://x"}, "H4", "phải bắt đầu bằng http://"),
+            (4, {"I": "Liên hệ 0912345678"}, "I4", "Không ghi số điện thoại"),
+            (4, {"J": "1" * 61}, "J4", "tối đa 60 ký tự"),
+            (4, {"K": "hôm nay"}, "K4", "không phải là ngày"),
+            (4, {"L": naive("2044-02-20")}, "L4", "ở tương lai"),
+            (9, {"B": "Sở lạ", "C": "Phát thanh", "D": 1}, "B9", "không có trong danh sách nhận văn bản"),
+            (9, {"B": None, "C": "Phát thanh", "D": 1}, "B9", "không có trong danh sách nhận văn bản"),
+            (9, {"B": NAMES[3], "C": "Phát thanh", "D": 1}, "B9", "không có trong danh sách nhận văn bản"),
+            (404, {"C": "Phát thanh", "D": 1}, "C404", "dưới dòng cuối (403) của biểu mẫu, không được đọc"),
+            (2, {"D": 99}, "D2", "ở đây phải là “1”"),
+            (3, {"D": "Số"}, "D3", "nội dung của biểu mẫu đã bị đổi"),
+        ]
+    ),
 )
 def test_a_wrong_cell_is_named(
     refusing: Callable[..., Any], row: int, changes: dict[str, Any], cell: str, words: str
