@@ -224,7 +224,6 @@ def test_an_import_at_work_is_left_alone_and_one_that_was_left_half_done_is_not(
     assert ("batch", 1) in held(db)
 
 
-@other_by_hand
 def test_a_late_receipt_waits_in_quarantine_and_expires_there(db: Database) -> None:
     over(db)
     _refer(db, "late")
@@ -371,7 +370,6 @@ def test_a_reader_of_the_tables_puts_the_drop_off_and_holds_nobody_up(new_postgr
     db.close()
 
 
-@other_by_hand
 def test_a_worker_erases_by_itself(db: Database, settings: Settings) -> None:
     over(db)
 

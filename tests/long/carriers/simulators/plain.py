@@ -41,9 +41,10 @@ async def plain(
 ) -> AsyncIterator[tuple[Plain, httpx.AsyncClient]]:
     """A running carrier, and a client of it."""
     carrier = Plain(WebBehaviour(**manners), webhook=webhook)  # type: ignore[arg-type]
-    plainly = httpx.AsyncClient(base_url=carrier.url, timeout=10, trust_env=False, verify=False)
-    async with carrier, plainly as client:
-        yield carrier, client
+    async with carrier:
+        client = httpx.AsyncClient(base_url=carrier.url, timeout=10, trust_env=False, verify=False)
+        async with client:
+            yield carrier, client
 
 
 async def send(client: httpx.AsyncClient, phone: str = PHONE, text: str = "Canh bao", **more: str) -> str:
