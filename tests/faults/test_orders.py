@@ -40,6 +40,7 @@ def _leased(world: World) -> bool:
     return world.db.read(lambda c: c.execute(held).first()) is not None
 
 
+@pytest.mark.prove
 async def test_a_pause_stops_within_a_sub_batch_and_the_resume_goes_on_at_the_next(db: Database) -> None:
     """T24: at most what was declared before the pause still goes out."""
     world = build(db, 3000)

@@ -53,6 +53,7 @@ def loa(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(home / "bin/loa")
 
 
+@pytest.mark.prove
 def test_every_file_of_the_program_is_in_the_wheel(wheel: Path) -> None:
     with ZipFile(wheel) as packed:
         there = set(packed.namelist())

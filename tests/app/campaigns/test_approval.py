@@ -16,7 +16,7 @@ from app.database.connection import Database
 from app.database.models import audit, batches, campaigns
 from app.security import Caller
 from tests.app.campaigns.rows import DRAFT, HOURS, new_batch, new_run
-from tests.engines import each_engine
+from tests.engines import each_engine, other_by_hand
 
 database_url = each_engine
 
@@ -57,6 +57,7 @@ def test_a_sound_text_needs_no_acknowledgement(db: Database) -> None:
     db.write(approval.approve, campaign_id, CHIEF)
 
 
+@other_by_hand
 @pytest.mark.parametrize(
     "change",
     [

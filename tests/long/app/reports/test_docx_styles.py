@@ -102,6 +102,7 @@ def test_no_paragraph_is_plain_and_none_is_formatted_by_hand(document: Any) -> N
     assert all(p.style.name != "Normal" for p in heads)
 
 
+@pytest.mark.prove
 def test_the_paper_and_each_annex_are_headings(document: Any) -> None:
     def is_heading(style: Any) -> bool:
         while style is not None:

@@ -54,6 +54,7 @@ def said(root: ET.Element, path: str) -> str | None:
     return root.findtext(path, namespaces=NS)
 
 
+@pytest.mark.prove
 def test_the_envelope_says_what_the_paper_says_and_holds_it(frozen: Two, tmp_path: Path) -> None:
     freezer, (first, second) = frozen
     freezer = coded(freezer, tmp_path)

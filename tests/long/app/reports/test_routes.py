@@ -22,6 +22,12 @@ from tests.long.app.reports.scene import varied
 PATHS = ["/v1/runs/1/report", "/v1/batches/1/report?campaign=1", "/v1/campaigns/1/report"]
 
 
+# What lies above the database: the other engine in `make prove`.
+other_by_hand = pytest.mark.parametrize(
+    "sound", ["sqlite", pytest.param("postgresql", marks=pytest.mark.prove)], indirect=True, scope="module"
+)
+
+
 @pytest.fixture(scope="module")
 def readers(sound: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Client]]:
     """A client for each kind of caller."""
@@ -34,6 +40,7 @@ def readers(sound: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         yield dict(zip(keys, (first, second, third), strict=True))
 
 
+@other_by_hand
 @pytest.mark.parametrize("path", PATHS)
 def test_a_report_comes_as_json_by_default(readers: dict[str, Client], path: str) -> None:
     response = readers["anyone"].get(path)
@@ -43,6 +50,7 @@ def test_a_report_comes_as_json_by_default(readers: dict[str, Client], path: str
     assert response.json()["campaign_id"] == 1
 
 
+@other_by_hand
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize(("form", "start"), [("csv", b"\xef\xbb\xbf"), ("xlsx", b"PK")])
 def test_a_report_comes_as_a_file(readers: dict[str, Client], path: str, form: str, start: bytes) -> None:
@@ -54,17 +62,20 @@ def test_a_report_comes_as_a_file(readers: dict[str, Client], path: str, form: s
     assert response.headers["content-disposition"].endswith(f'.{form}"')
 
 
+@other_by_hand
 def test_the_workbook_opens(readers: dict[str, Client]) -> None:
     content = readers["anyone"].get(PATHS[0], params={"format": "xlsx"}).content
     names = load_workbook(io.BytesIO(content)).sheetnames
     assert names == ["Thông tin", "Biểu 1", "Biểu 2", "Biểu 3", "Biểu 4", "Diễn biến", "Kiểm tra", "Dữ liệu"]
 
 
+@other_by_hand
 @pytest.mark.parametrize("path", PATHS)
 def test_nobody_reads_a_report_without_a_key(readers: dict[str, Client], path: str) -> None:
     assert readers["stranger"].get(path).status_code == 401
 
 
+@other_by_hand
 @pytest.mark.parametrize(
     ("path", "status"),
     [
@@ -87,12 +98,14 @@ def test_an_operator_reads_its_own_carriers_reports(
     assert readers["vnpt"].get(path).status_code == status
 
 
+@other_by_hand
 def test_an_operator_sees_its_own_run_of_a_campaign(readers: dict[str, Client]) -> None:
     seen = {who: readers[who].get(PATHS[2]).json()["runs"] for who in ("anyone", "vnpt")}
     assert [run["carrier"] for run in seen["anyone"]] == ["vnpt", "viettel"]
     assert [run["carrier"] for run in seen["vnpt"]] == ["vnpt"]
 
 
+@other_by_hand
 def test_what_may_not_be_seen_and_what_does_not_exist_look_alike(readers: dict[str, Client]) -> None:
     hidden, absent = (readers["vnpt"].get(f"/v1/runs/{run}/report").json() for run in (2, 9))
     assert hidden["detail"].replace("2", "9") == absent["detail"]

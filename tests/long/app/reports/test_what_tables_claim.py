@@ -35,6 +35,7 @@ from tests.long.app.reports.intake.scene import body, held
 from tests.long.app.reports.letter_2024 import AFTER
 from tests.long.app.reports.reading import words
 from tests.long.app.reports.scene import DAY, HOUR, T0, Scene
+from tests.sampled import each_third
 
 HEADS = letterhead.load(None)
 NOW = T0 + DAY
@@ -247,7 +248,7 @@ def test_no_zero_stands_where_receipts_of_telephones_include_it(db: Database) ->
 # ---- provisional papers, order of the paper -------------------------------------------------------------
 
 
-@pytest.mark.parametrize("form", [Format.DOCX, Format.PDF, Format.XLSX, Format.CSV])
+@pytest.mark.parametrize("form", each_third([Format.DOCX, Format.PDF, Format.XLSX, Format.CSV]))
 @pytest.mark.parametrize("which", ["form B", "stated"])
 def test_every_provisional_paper_says_so(db: Database, form: Format, which: str) -> None:
     held(db)
@@ -319,6 +320,7 @@ def codes_of_today() -> list[str]:
 # ---- areas with nobody ----------------------------------------------------------------------------------
 
 
+@pytest.mark.prove
 def test_areas_with_nobody_in_them_are_named(db: Database) -> None:
     scene = Scene("finished")
     scene.rows[m.runs][0]["started_at"] = TODAY
