@@ -130,7 +130,7 @@ class FormSheet:
         found.value = printable(value) if isinstance(value, str) else value
         if (look := self._looks.get(kind)) is None:
             kind.dress(found)
-            self._looks[kind] = found._style
+            self._looks[kind] = copy(found._style)  # what is set on this cell afterwards is its own
         else:
             found._style = copy(look)
         return found
