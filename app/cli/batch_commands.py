@@ -17,7 +17,7 @@ from app.batches.queries import bad_lines_csv
 from app.batches.row_parser import KEPT
 from app.cli import common, remote
 from app.cli.common import open_db
-from app.cli.output import Json, Number, as_file, bar, done, listing, readable, say, whoami, whole
+from app.cli.output import Json, Number, as_file, bar, done, listing, read_twice, say, whoami, whole
 from app.core.carrier_check import check_own
 from app.core.masking import escaped
 
@@ -28,7 +28,7 @@ _COLUMNS = ("id", "carrier", "name", "state", "percent", "lines", "accepted", "r
 
 @app.command("import")
 def import_(
-    file: Annotated[Path, typer.Argument(callback=readable, help="CSV (also .gz) or XLSX.")],
+    file: Annotated[Path, typer.Argument(callback=read_twice, help="CSV (also .gz) or XLSX.")],
     carrier: Annotated[str, typer.Option(help="viettel, vnpt, mobifone ...")],
     name: Annotated[str | None, typer.Option(help="What people call it; else the file's name.")] = None,
     as_json: Json = False,

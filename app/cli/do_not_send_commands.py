@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from app.batches.row_parser import open_rows
 from app.cli.current_user import decider
-from app.cli.output import After, Json, Most, as_file, listing, readable, say
+from app.cli.output import After, Json, Most, as_file, listing, read_twice, say
 from app.cli.remote import RequestRefused, asked
 from app.core.carrier_check import check_own
 from app.core.errors import Forbidden, Invalid
@@ -44,7 +44,7 @@ def add(carrier: Carrier, numbers: Numbers = None, as_json: Json = False) -> Non
 @app.command("import")
 def import_(
     file: Annotated[
-        Path, typer.Argument(callback=readable, help="CSV (also .gz) or XLSX with a column of numbers.")
+        Path, typer.Argument(callback=read_twice, help="CSV (also .gz) or XLSX with a column of numbers.")
     ],
     carrier: Carrier,
     as_json: Json = False,

@@ -222,6 +222,14 @@ def readable(path: Path | None) -> Path | None:
     return path
 
 
+def read_twice(path: Path) -> Path:
+    """Return the file of an argument; raises Invalid for a pipe: its hash and its rows are read apart."""
+    if path.is_fifo() or path.is_socket():
+        raise Invalid(f"{path} is a pipe, and a list is read twice; save it and name the file.", field="file")
+    readable(path)
+    return path
+
+
 def usable(folder: Path | None) -> Path | None:
     """Return the folder of an option, ~ read as home; raises OSError if no file can be written there.
 

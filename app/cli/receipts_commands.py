@@ -11,7 +11,7 @@ from pydantic_core import to_json
 
 from app.cli import common
 from app.cli.common import ledger_for, open_db
-from app.cli.output import Json, as_file, bar, listing, readable, whoami, whole
+from app.cli.output import Json, as_file, bar, listing, read_twice, whoami, whole
 from app.cli.remote import asked, at_server, client, imported
 from app.core.errors import Invalid
 from app.receipts.result_files import queries
@@ -33,7 +33,7 @@ _COLUMNS = ("id", "carrier", "campaign_id", "name", "state", "percent", "lines",
 @app.command("import")
 def import_(
     file: Annotated[
-        Path, typer.Argument(callback=readable, help="CSV (also .gz) or XLSX: number, status, time.")
+        Path, typer.Argument(callback=read_twice, help="CSV (also .gz) or XLSX: number, status, time.")
     ],
     carrier: Annotated[str, typer.Option(help="viettel, vnpt, mobifone ...")],
     campaign: Annotated[

@@ -1,6 +1,9 @@
-"""A device for a file is refused before anything is read: it need not have an end."""
+"""A device, which need not have an end, and for a list a pipe are refused before anything is read."""
 
 from __future__ import annotations
+
+import os
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -27,3 +30,16 @@ def test_a_device_is_no_file(words: str) -> None:
     refused = CliRunner().invoke(app, words.split())
     assert isinstance(refused.exception, Invalid), refused.output
     assert " is a device; name a file." in str(refused.exception)
+
+
+@pytest.mark.parametrize("command", ["batch", "do-not-send", "receipts"])
+@pytest.mark.parametrize("server", [[], ["--server", "http://127.0.0.1:9"]])
+def test_a_list_comes_through_no_pipe_as_it_is_read_twice(
+    command: str, server: list[str], tmp_path: Path
+) -> None:
+    pipe = tmp_path / "pipe.csv"
+    os.mkfifo(pipe)  # as the shell's <(...), and /dev/stdin behind another program, are
+    words = [*server, command, "import", str(pipe), "--carrier", "viettel"]
+    refused = CliRunner().invoke(app, words)
+    assert isinstance(refused.exception, Invalid), refused.output
+    assert str(refused.exception) == f"{pipe} is a pipe, and a list is read twice; save it and name the file."
