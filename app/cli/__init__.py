@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from errno import EADDRINUSE, EADDRNOTAVAIL
+from errno import EADDRINUSE, EADDRNOTAVAIL, EDQUOT, ENOSPC
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -22,6 +22,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 _PORT = "stop what listens there, or choose another address or port"
+_FULL = "make room on that disk, or name a file on another one"
+_REMEDIES = {EADDRINUSE: _PORT, EADDRNOTAVAIL: _PORT, ENOSPC: _FULL, EDQUOT: _FULL}
 _WrongUse: Any = typer.BadParameter.__base__  # whatever is typed wrong
 
 
@@ -72,11 +74,7 @@ def main() -> None:
         _fail(Invalid(str(error)), as_json)
     except OSError as error:  # such as a file for --out in a folder that is not there
         where = f"{error.filename} can't be read or written" if error.filename else "The system refuses"
-        remedy = (
-            _PORT
-            if error.errno in (EADDRINUSE, EADDRNOTAVAIL)
-            else "name a file or folder that this account may use"
-        )
+        remedy = _REMEDIES.get(error.errno or 0, "name a file or folder that this account may use")
         _fail(Invalid(f"{where} ({error.strerror}); {remedy}."), as_json)
     except _WrongUse as error:
         _fail(Invalid(error.format_message()), as_json, error.exit_code)

@@ -17,7 +17,19 @@ from app.batches.queries import bad_lines_csv
 from app.batches.row_parser import KEPT
 from app.cli import common, remote
 from app.cli.common import open_db
-from app.cli.output import Json, Number, as_file, bar, done, listing, read_twice, say, whoami, whole
+from app.cli.output import (
+    Json,
+    Number,
+    as_file,
+    bar,
+    done,
+    listing,
+    read_twice,
+    replace_lines,
+    say,
+    whoami,
+    whole,
+)
 from app.core.carrier_check import check_own
 from app.core.masking import escaped
 
@@ -113,7 +125,7 @@ def bad_lines(
     if common.server is not None:
         with remote.client() as api:
             if out:
-                out.write_text(api.download_bad_lines(batch_id), encoding="utf-8", newline="")
+                replace_lines(out, [api.download_bad_lines(batch_id)])
             else:
                 _tell_bad(api.get_batch(batch_id), api.list_bad_lines(batch_id, limit=1000))
         return
@@ -121,8 +133,7 @@ def bad_lines(
         batch = db.read(queries.get, batch_id)
         lines = queries.all_bad_lines(db.read, batch_id)
         if out:
-            with out.open("w", encoding="utf-8", newline="") as file:
-                file.writelines(bad_lines_csv(lines, batch.lines - batch.accepted))
+            replace_lines(out, bad_lines_csv(lines, batch.lines - batch.accepted))
             return
         _tell_bad(batch, lines)
 

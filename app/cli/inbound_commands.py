@@ -12,7 +12,7 @@ import typer
 
 from app.cli import common
 from app.cli.common import open_db
-from app.cli.output import After, Json, Most, listing, whoami
+from app.cli.output import After, Json, Most, listing, replace_lines, whoami
 from app.cli.remote import asked, at_server
 from app.inbound import queries, scam_reports
 from app.inbound.queries import InboundMessageView
@@ -84,11 +84,10 @@ def export(
 ) -> None:
     """Write the scams that citizens have reported; a server gives whole numbers, to administrators."""
     if common.server is not None:
-        out.write_text(at_server(lambda api: api.download_scam_reports()), encoding="utf-8", newline="")
+        replace_lines(out, [at_server(lambda api: api.download_scam_reports())])
         return
     with open_db(looks=not whole_numbers) as (db, _):
         if whole_numbers:
             place, n = DisclosurePlace.SCAM_REPORTS_COMMAND, db.read(scam_reports.count)
             db.write(phone_disclosure.note, whoami(), place, "inbound", n)
-        with out.open("w", encoding="utf-8", newline="") as target:
-            target.writelines(scam_reports.export(db, whole=whole_numbers))
+        replace_lines(out, scam_reports.export(db, whole=whole_numbers))

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from datetime import date, datetime
 from enum import IntEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, BinaryIO
 
 import typer
 from pydantic_core import to_json, to_jsonable_python
@@ -259,15 +259,31 @@ def write_whole(file: Path, content: bytes) -> None:
 
 def replace_whole(file: Path, content: bytes) -> None:
     """Write the file, or leave the one that is there; a device or pipe such as /dev/stdout is written to."""
-    if file.exists() and not file.is_file():
-        file.write_bytes(content)
-    else:
-        target = file.resolve()
-        part = target.with_name(f".{target.name}.{os.getpid()}.part")
-        try:
-            part.write_bytes(content)
+    with _replacing(file) as target:
+        target.write(content)
+
+
+def replace_lines(file: Path, lines: Iterable[str]) -> None:
+    """Write the file line by line as `replace_whole` does; lines have their ends."""
+    with _replacing(file) as target:
+        target.writelines(line.encode() for line in lines)
+
+
+@contextmanager
+def _replacing(file: Path) -> Iterator[BinaryIO]:
+    """Open what takes the file's name once all is written; an OSError tells that name."""
+    is_special = file.exists() and not file.is_file()
+    target = file if is_special else file.resolve()
+    part = target if is_special else target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        with part.open("wb") as opened:
+            yield opened
+        if not is_special:
             part.replace(target)
-        finally:
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(file)) from None
+    finally:
+        if not is_special:
             part.unlink(missing_ok=True)
 
 

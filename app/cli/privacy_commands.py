@@ -13,7 +13,7 @@ from app.api.bodies import filled
 from app.cli import common
 from app.cli.common import ledger_for, open_db
 from app.cli.current_user import decider
-from app.cli.output import After, Json, Most, Number, day, listing, say, shown
+from app.cli.output import After, Json, Most, Number, day, listing, replace_lines, say, shown
 from app.cli.remote import asked, at_server
 from app.core.errors import Invalid
 from app.privacy import person_requests
@@ -43,7 +43,7 @@ def person(
     """Show where this exact number is held, since when, why, and who has looked for it. Audited."""
     found = _found((number if number is not None else sys.stdin.readline()).strip())
     if out is not None:
-        out.write_text(whole_paper(found), encoding="utf-8")
+        replace_lines(out, [whole_paper(found)])
     if as_json:
         say(found, as_json)
         return
@@ -152,5 +152,5 @@ def paper(
     if out is None:
         typer.echo(shown(whole), nl=False)
         return
-    out.write_text(whole, encoding="utf-8")
+    replace_lines(out, [whole])
     typer.echo(f"Wrote {out}.")

@@ -11,7 +11,7 @@ from pydantic_core import to_json
 
 from app.cli import common
 from app.cli.common import ledger_for, open_db
-from app.cli.output import Json, as_file, bar, listing, read_twice, whoami, whole
+from app.cli.output import Json, as_file, bar, listing, read_twice, replace_lines, whoami, whole
 from app.cli.remote import asked, at_server, client, imported
 from app.core.errors import Invalid
 from app.receipts.result_files import queries
@@ -90,7 +90,7 @@ def show(
             lambda api: api.download_reconciliation(file_id),
             lambda db: "".join(table_csv(db.read(queries.get, file_id))),
         )
-        out.write_text(counts, encoding="utf-8", newline="")
+        replace_lines(out, [counts])
         return
     file = asked(lambda api: api.get_receipt_file(file_id), lambda db: db.read(queries.get, file_id))
     _say(file, as_json)
@@ -110,7 +110,7 @@ def lines(
                 "A server gives whole numbers to the carrier's own operator alone, without this option."
             )
         content = at_server(lambda api: api.download_receipt_lines(file_id, verdict=cast("Any", verdict)))
-        out.write_text(content, encoding="utf-8", newline="")
+        replace_lines(out, [content])
         return
     with open_db(looks=True) as (db, _):
         db.read(queries.get, file_id)
@@ -118,8 +118,7 @@ def lines(
             n, what = db.read(queries.whole_numbers, file_id, verdict), f"receipt-file/{file_id}"
             db.write(phone_disclosure.note, whoami(), DisclosurePlace.RECEIPT_LINES_COMMAND, what, n)
         found = queries.everything(db.read, file_id, verdict, whole=whole_numbers)
-        with out.open("w", encoding="utf-8", newline="") as target:
-            target.writelines(lines_csv(found))
+        replace_lines(out, lines_csv(found))
 
 
 def _say(file: ReceiptFile, as_json: bool) -> None:

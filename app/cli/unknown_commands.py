@@ -14,7 +14,7 @@ from sqlalchemy import Row
 
 from app.cli import common
 from app.cli.common import ledger_for, open_db
-from app.cli.output import Json, Number, counted, done, listing, whoami
+from app.cli.output import Json, Number, counted, done, listing, replace_lines, whoami
 from app.cli.remote import asked, at_server
 from app.core import clock, ids
 from app.core.errors import Invalid
@@ -67,16 +67,14 @@ def export(
             raise Invalid(
                 "A server gives whole numbers to the carrier's own operator alone, without this option."
             )
-        content = at_server(lambda api: api.download_unknown(run_id))
-        out.write_text(content, encoding="utf-8", newline="")
+        replace_lines(out, [at_server(lambda api: api.download_unknown(run_id))])
         return
     with open_db(looks=True) as (db, _):
         n = db.read(unknown_export.count, run_id)
         if whole_numbers:
             place = DisclosurePlace.UNKNOWN_LIST_COMMAND
             db.write(phone_disclosure.note, whoami(), place, f"run/{run_id}", n)
-        with out.open("w", encoding="utf-8", newline="") as target:
-            target.writelines(unknown_export.carrier_list(db, run_id, whole=whole_numbers))
+        replace_lines(out, unknown_export.carrier_list(db, run_id, whole=whole_numbers))
 
 
 @app.command()

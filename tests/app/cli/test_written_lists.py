@@ -1,0 +1,62 @@
+"""A list in a file is whole or not there, and a disk that is full is said with its place and the remedy."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from app.cli.output import replace_lines
+from tests.app.cli.test_wrong import folder as folder
+from tests.app.cli.test_wrong import refused
+
+COMMANDS = Path(__file__).parents[3] / "app" / "cli"
+# Figures of a machine's own run, which nobody waits for.
+FIGURES = {"drill_command.py", "soak_command.py", "output.py"}
+
+
+def test_lists_that_break_off_leave_what_was_there(tmp_path: Path) -> None:
+    def lines() -> Iterator[str]:
+        yield "a\r\n" * 100_000
+        raise OSError(28, "No space left on device")
+
+    (tmp_path / "list.csv").write_text("whole")
+    with pytest.raises(OSError, match=re.escape(f"No space left on device: '{tmp_path / 'list.csv'}'")):
+        replace_lines(tmp_path / "list.csv", lines())
+    assert [each.name for each in tmp_path.iterdir()] == ["list.csv"]
+    assert (tmp_path / "list.csv").read_text() == "whole"
+
+
+def test_lists_keep_their_line_ends_and_go_to_devices(tmp_path: Path) -> None:
+    replace_lines(tmp_path / "list.csv", ["\ufeffsố\r\n", "1\r\n"])
+    assert (tmp_path / "list.csv").read_bytes() == "\ufeffsố\r\n1\r\n".encode()
+    replace_lines(Path("/dev/null"), ["x\r\n"])
+    assert Path("/dev/null").is_char_device()
+
+
+def test_a_full_disk_is_said_with_its_place_and_the_remedy(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "numbers.csv").write_text("phone\n0912000001\n1\n")
+    assert refused(monkeypatch, capsys, "migrate")[0] == 0
+    assert refused(monkeypatch, capsys, "batch", "import", "numbers.csv", "--carrier", "vnpt")[0] == 0
+    status, said = refused(monkeypatch, capsys, "batch", "bad-lines", "1", "--out", "/dev/full")
+    assert status == 1
+    assert said.strip() == (
+        "loa: /dev/full can't be read or written (No space left on device); make room on that disk, or name "
+        "a file on another one."
+    )
+
+
+def test_no_command_writes_a_file_bit_by_bit() -> None:
+    found = [
+        f"{file.name}:{node.lineno}"
+        for file in sorted(COMMANDS.glob("*.py"))
+        if file.name not in FIGURES
+        for node in ast.walk(ast.parse(file.read_text("utf-8")))
+        if isinstance(node, ast.Attribute) and node.attr in ("write_text", "write_bytes", "writelines")
+    ]
+    assert found == []
