@@ -52,13 +52,19 @@ def hint_of(name: str, known: Iterable[str]) -> str:
     return f"do you mean {near}?" if near else "/docs lists those that there are."
 
 
-async def known_query(request: Request) -> None:
-    """Raise Invalid for a query parameter that this operation does not have, and for one given twice.
+_ONCE = ("authorization", "idempotency-key", "content-type", "if-match", "if-none-match")
 
-    An unknown one would filter nothing; of one given twice only the last value would count.
+
+async def known_query(request: Request) -> None:
+    """Raise Invalid for a query parameter that this operation does not have; one or a header given twice.
+
+    An unknown one would filter nothing; of what is given twice only one value would count.
     """
     if not request.url.path.startswith("/v1/"):
         return
+    for name in _ONCE:
+        if len(request.headers.getlist(name)) > 1:
+            raise Invalid(GIVEN_TWICE.format(field=f"header.{name}"), field=f"header.{name}")
     for name in request.query_params:
         known = _query_names(request.scope["route"])
         if name not in known:

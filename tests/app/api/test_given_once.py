@@ -81,3 +81,20 @@ def test_a_field_of_an_upload_is_known_and_given_once(client: Client, fields: ob
 def test_a_number_out_of_range_is_told_its_range(client: Client, query: str, why: str) -> None:
     refused = client.get(f"/v1/runs?{query}")
     assert (refused.status_code, refused.json()["detail"]) == (422, why)
+
+
+@pytest.mark.parametrize("name", ["Authorization", "Idempotency-Key", "IDEMPOTENCY-KEY", "Content-Type"])
+def test_a_header_that_decides_is_given_once(client: Client, db: Database, name: str) -> None:
+    given = {"Authorization": client.headers["Authorization"], "Content-Type": "application/json"}
+    value = given.get(name, "a-key")
+    headers = [
+        *((key, said) for key, said in given.items() if key != name),
+        (name, value),
+        (name.lower(), "b"),
+    ]
+    refused = client.request("POST", "/v1/directives", content=json.dumps(LETTER), headers=headers)
+    assert refused.status_code == 422, refused.text
+    assert refused.json()["detail"] == f"header.{name.lower()} is given twice: give it once."
+    assert db.read(lambda c: c.execute(select(directives.c.id)).all()) == []
+    once = client.post("/v1/directives", json=LETTER, headers={"Idempotency-Key": "a-key"})
+    assert once.status_code == 201, once.text
