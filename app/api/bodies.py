@@ -7,12 +7,21 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from string import Formatter
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, TypeAdapter, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from app.core import hashing
@@ -47,9 +56,35 @@ Receiver = Annotated[Line, StringConstraints(max_length=254)]  # an endpoint's n
 
 
 class StrictBody(BaseModel):
-    """Refuse unknown fields, which are usually misspelt."""
+    """Refuse unknown fields, which are usually misspelt, and true for a number, which would be read as 1."""
 
     model_config = ConfigDict(extra="forbid")
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _number_for_number(cls, value: Any, of: ValidationInfo) -> Any:
+        if any(isinstance(each, bool) for each in _values(value)):
+            types = list(_types(cls.model_fields[of.field_name or ""].annotation))
+            if any(each is int for each in types) and not any(each is bool for each in types):
+                raise PydanticCustomError("int_type", "must be a whole number")
+        return value
+
+
+def _values(value: Any) -> Iterator[Any]:
+    """Yield the values in lists and objects, however deep."""
+    held = [value]
+    while held:
+        each = held.pop()
+        if isinstance(each, list | dict):
+            held += each.values() if isinstance(each, dict) else each
+        else:
+            yield each
+
+
+def _types(annotation: Any) -> Iterator[Any]:
+    """Yield the types that an annotation is put together from, such as int and NoneType of `int | None`."""
+    within = get_args(annotation)
+    yield from (annotation,) if not within else (found for each in within for found in _types(each))
 
 
 _WHOLE = "{field} must be a whole number."

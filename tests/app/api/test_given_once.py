@@ -98,3 +98,16 @@ def test_a_header_that_decides_is_given_once(client: Client, db: Database, name:
     assert db.read(lambda c: c.execute(select(directives.c.id)).all()) == []
     once = client.post("/v1/directives", json=LETTER, headers={"Idempotency-Key": "a-key"})
     assert once.status_code == 201, once.text
+
+
+def test_a_number_is_no_true_and_no_false(client: Client, db: Database) -> None:
+    run, _ = db.write(new_run)
+    url, whole = f"/v1/runs/{run}/priority", "body.priority must be a whole number."
+    for value in ("true", "false"):
+        assert said(client, "PUT", url, f'{{"priority": {value}}}') == (422, whole)
+    assert said(client, "PUT", url, '{"priority": 1}')[0] == 200
+    lines = said(client, "POST", f"/v1/runs/{run}/unknown/resend", '{"lines": [[2, true]]}')
+    assert lines[0] == 422
+    assert "must be a whole number" in lines[1]
+    letter = json.dumps(LETTER).replace('"2024-01-29"', "true")
+    assert said(client, "POST", "/v1/directives", letter)[0] == 422  # as before: a date is no truth either
