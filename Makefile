@@ -112,7 +112,7 @@ INITDB  := $(wildcard /usr/lib/postgresql/*/bin/initdb)
 check: $(VENV)/.ready  ## `make test` with its branch coverage, beside it lint, simulated days and short drills
 	@rm -rf $(COVERED) && mkdir -p $(COVERED)
 	@.ci/beside '$(BIN)/python -m pytest -n $(WORKERS) $(TESTS) --covered $(COVERED)/tests.json' \
-		'make --no-print-directory lint && $(BIN)/python -m tests.simulate --seeds 30 && \
+		'make --no-print-directory lint && $(BIN)/python -m tests.simulate --seeds 20 && \
 		$(DRILL) sqlite $(if $(INITDB),&& $(DRILL) postgresql)'
 	$(BIN)/python -m slipcover --merge $(COVERED)/tests.json --out $(COVERED)/all.json --skip-covered --fail-under 95
 
