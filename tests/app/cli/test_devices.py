@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from app.cli import app
+from app.cli import app, common
 from app.core.errors import Invalid
 
 
@@ -35,8 +35,9 @@ def test_a_device_is_no_file(words: str) -> None:
 @pytest.mark.parametrize("command", ["batch", "do-not-send", "receipts"])
 @pytest.mark.parametrize("server", [[], ["--server", "http://127.0.0.1:9"]])
 def test_a_list_comes_through_no_pipe_as_it_is_read_twice(
-    command: str, server: list[str], tmp_path: Path
+    command: str, server: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(common, "server", None)  # and again when this test ends
     pipe = tmp_path / "pipe.csv"
     os.mkfifo(pipe)  # as the shell's <(...), and /dev/stdin behind another program, are
     words = [*server, command, "import", str(pipe), "--carrier", "viettel"]
