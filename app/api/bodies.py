@@ -22,7 +22,7 @@ from pydantic import (
     ValidationInfo,
     field_validator,
 )
-from pydantic_core import PydanticCustomError
+from pydantic_core import PydanticCustomError, PydanticKnownError
 
 from app.core import hashing
 from app.core.errors import GIVEN_TWICE, Invalid
@@ -66,7 +66,7 @@ class StrictBody(BaseModel):
         if any(isinstance(each, bool) for each in _values(value)):
             types = list(_types(cls.model_fields[of.field_name or ""].annotation))
             if any(each is int for each in types) and not any(each is bool for each in types):
-                raise PydanticCustomError("int_type", "must be a whole number")
+                raise PydanticKnownError("int_type")
         return value
 
 
