@@ -228,13 +228,14 @@ async def test_a_cancelled_submit_leaves_nothing_that_could_go_out_later() -> No
 
 async def test_a_cancelled_submit_leaves_no_part_that_could_go_out_later() -> None:
     handle = by_part(take, refuse(0x58), take)
-    async with Peer({pdu.SUBMIT_SM: handle}) as peer, Link(peer.port, part_retry_s=0.05) as carrier:
+    pause_s = 2.0  # within which the answers are seen here, however little time this process gets
+    async with Peer({pdu.SUBMIT_SM: handle}) as peer, Link(peer.port, part_retry_s=pause_s) as carrier:
         await carrier.ready()
         under_way = asyncio.create_task(submit(carrier, [sms(text=LONG)]))
         await until(lambda: len(peer.of(pdu.SUBMIT_SM)) == 3 and not carrier.stats()["in_flight"])
         under_way.cancel()
         await asyncio.wait([under_way])
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(1.5 * pause_s)
         assert under_way.cancelled()
         assert len(peer.of(pdu.SUBMIT_SM)) == 3
 

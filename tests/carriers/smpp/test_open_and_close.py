@@ -120,14 +120,15 @@ async def test_a_closed_link_has_no_part_left_that_a_timer_or_a_second_close_wou
     faults: list[object] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, fault: faults.append(fault))
     handle = by_part(take, refuse(0x58), take)
-    async with Peer({pdu.SUBMIT_SM: handle}) as peer, Link(peer.port, part_retry_s=0.05) as carrier:
+    pause_s = 2.0  # within which the answers are seen here, however little time this process gets
+    async with Peer({pdu.SUBMIT_SM: handle}) as peer, Link(peer.port, part_retry_s=pause_s) as carrier:
         await carrier.ready()
         under_way = asyncio.create_task(submit(carrier, [sms(text=LONG)]))
         await until(lambda: len(peer.of(pdu.SUBMIT_SM)) == 3 and not carrier.stats()["in_flight"])
         await carrier.close()
         (result,) = await under_way
         await carrier.close()
-        await asyncio.sleep(0.06)
+        await asyncio.sleep(1.5 * pause_s)
         assert len(peer.of(pdu.SUBMIT_SM)) == 3
     assert isinstance(result, Partial)
     assert faults == []
