@@ -167,7 +167,12 @@ class People:
 
 
 def _close(page: Page) -> None:
-    """Close it, and ask again each second: what is asked amid a navigation Chromium affirms and forgets."""
+    """Close it unasked, and again each second: what comes amid a navigation Chromium affirms and forgets."""
+    browser = page.context.browser
+    assert browser
+    target = page.context.new_cdp_session(page).send("Target.getTargetInfo")["targetInfo"]["targetId"]
+    session = browser.new_browser_cdp_session()
     while not page.is_closed():
         with suppress(PlaywrightTimeout), page.expect_event("close", timeout=1000):
-            page.close(run_before_unload=True)  # the plain one waits for that event without an end
+            session.send("Target.closeTarget", {"targetId": target})  # page.close() waits without an end
+    session.detach()
