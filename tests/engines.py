@@ -10,16 +10,6 @@ import pytest
 @pytest.fixture(params=["sqlite", "postgresql"])
 def each_engine(request: pytest.FixtureRequest) -> str:
     """The URL of a migrated, empty database of its own; each test that asks runs once per engine."""
-    return _url(request)
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.prove)])
-def each_by_hand(request: pytest.FixtureRequest) -> str:
-    """The same for a module of plain SQL, whose other half `make prove` runs."""
-    return _url(request)
-
-
-def _url(request: pytest.FixtureRequest) -> str:
     if request.param == "sqlite":
         return str(request.getfixturevalue("sqlite_url"))
     return str(request.getfixturevalue("new_postgresql_url"))

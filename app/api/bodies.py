@@ -62,11 +62,13 @@ class StrictBody(BaseModel):
 
     @field_validator("*", mode="before")
     @classmethod
-    def _number_for_number(cls, value: Any, of: ValidationInfo) -> Any:
+    def _refuse_bool_for_number(cls, value: Any, of: ValidationInfo) -> Any:
         if any(isinstance(each, bool) for each in _values(value)):
             types = list(_types(cls.model_fields[of.field_name or ""].annotation))
-            if any(each is int for each in types) and not any(each is bool for each in types):
+            if bool not in types and int in types:
                 raise PydanticKnownError("int_type")
+            if bool not in types and float in types:
+                raise PydanticKnownError("float_type")
         return value
 
 

@@ -52,11 +52,12 @@ def hint_of(name: str, known: Iterable[str]) -> str:
     return f"do you mean {near}?" if near else "/docs lists those that there are."
 
 
+# Headers that decide what is done, and for whom.
 _ONCE = ("authorization", "idempotency-key", "content-type", "if-match", "if-none-match")
 
 
-async def known_query(request: Request) -> None:
-    """Raise Invalid for a query parameter that this operation does not have; one or a header given twice.
+async def known_parameters(request: Request) -> None:
+    """Raise Invalid for an unknown query parameter, and for one or a header that is given twice.
 
     An unknown one would filter nothing; of what is given twice only one value would count.
     """
@@ -115,7 +116,7 @@ class Routes(APIRouter):
     """
 
     def __init__(self, **more: Any) -> None:
-        gate = [Depends(permit), Depends(known_query), Depends(known_body)]
+        gate = [Depends(permit), Depends(known_parameters), Depends(known_body)]
         super().__init__(dependencies=gate, responses=_ERRORS, generate_unique_id_function=_name, **more)
 
 

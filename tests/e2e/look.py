@@ -167,12 +167,15 @@ class People:
 
 
 def _close(page: Page) -> None:
-    """Close it unasked, and again each second: what comes amid a navigation Chromium affirms and forgets."""
+    """Close it without its own question, and ask for that each second.
+
+    Chromium confirms a close amid a navigation and forgets it; `page.close()` would wait for ever.
+    """
     browser = page.context.browser
     assert browser
     target = page.context.new_cdp_session(page).send("Target.getTargetInfo")["targetInfo"]["targetId"]
     session = browser.new_browser_cdp_session()
     while not page.is_closed():
         with suppress(PlaywrightTimeout), page.expect_event("close", timeout=1000):
-            session.send("Target.closeTarget", {"targetId": target})  # page.close() waits without an end
+            session.send("Target.closeTarget", {"targetId": target})
     session.detach()

@@ -139,7 +139,6 @@ async def test_answers_end_with_the_budget_that_was_approved_with_their_text(
     assert smsc.taken() == 2
 
 
-@pytest.mark.prove
 @other_by_hand
 @pytest.mark.slow
 async def test_kills_double_no_answer_and_lose_none(home: Home) -> None:

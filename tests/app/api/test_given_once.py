@@ -109,5 +109,8 @@ def test_a_number_is_no_true_and_no_false(client: Client, db: Database) -> None:
     lines = said(client, "POST", f"/v1/runs/{run}/unknown/resend", '{"lines": [[2, true]]}')
     assert lines[0] == 422
     assert "must be a whole number" in lines[1]
+    client.post("/v1/keys", json={"name": "desk", "role": "operator", "carrier": "vnpt"})
+    hours = said(client, "POST", "/v1/keys/desk/rotate", '{"overlap_hours": true}')
+    assert hours == (422, "body.overlap_hours must be a number.")
     letter = json.dumps(LETTER).replace('"2024-01-29"', "true")
     assert said(client, "POST", "/v1/directives", letter)[0] == 422  # as before: a date is no truth either

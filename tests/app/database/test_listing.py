@@ -11,7 +11,7 @@ from app.database import listing
 from app.database.connection import Database
 from app.database.listing import ListColumns, ListPart, ListRequest, part, without_marks
 from app.database.models import directives
-from tests.engines import each_engine, other_by_hand
+from tests.engines import each_engine
 
 database_url = each_engine
 D = directives.c
@@ -103,7 +103,6 @@ def test_days_are_from_their_first_to_their_last_moment(letters: Database) -> No
     assert through(letters, ListRequest(since_ms=2000, until_ms=1000)) == []
 
 
-@other_by_hand
 @pytest.mark.parametrize(
     "after",
     ["x", "~", "-1", "1~2~3", "1~x", "9" * 30, "1~" + "9" * 30, "١", "0", "5~", "' OR 1=1", "9" * 19 + "~1"],

@@ -19,9 +19,6 @@ from app.receipts import delivery_history
 from app.security import Caller
 from tests.app.client import Client
 from tests.app.world import FIRST_PHONE, World, build
-from tests.engines import each_by_hand
-
-database_url = each_by_hand
 
 ADMIN = Caller("lan", "admin")
 VIETTEL, VNPT = (Caller(name, "operator", name) for name in ("viettel", "vnpt"))

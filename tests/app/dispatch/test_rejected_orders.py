@@ -30,9 +30,7 @@ from tests.app.cli.test_campaign_commands import Shell
 from tests.app.client import Client
 from tests.app.receipts.result_files import scene
 from tests.app.world import FIRST_PHONE, World, build
-from tests.engines import each_by_hand, on_sqlite, other_by_hand
-
-database_url = each_by_hand
+from tests.engines import on_sqlite, other_by_hand
 
 Q, S, R = int(DeliveryState.QUEUED), int(DeliveryState.SUBMITTED), int(DeliveryState.REJECTED)
 CHIEF = Caller("chief", "approver")

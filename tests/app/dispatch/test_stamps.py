@@ -24,9 +24,7 @@ from app.security import audit as record
 from app.security import row_stamps
 from app.security.secret_encryption import signing_keys, vault_of
 from tests.app.world import World, build
-from tests.engines import each_by_hand, other_by_hand
-
-database_url = each_by_hand
+from tests.engines import other_by_hand
 
 ONE, TWO = ("A" * 43 + "=", "B" * 43 + "=")
 

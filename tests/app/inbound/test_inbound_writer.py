@@ -24,9 +24,6 @@ from carriers.simulators.smsc.deliveries import body
 from carriers.smpp import pdu
 from tests.app.dispatch.paper import until
 from tests.app.world import World, build
-from tests.engines import each_by_hand
-
-database_url = each_by_hand
 
 PHONE = "84912345601"
 

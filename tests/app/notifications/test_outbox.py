@@ -17,9 +17,9 @@ from app.notifications import outbox
 from app.notifications.outbox import Later, Never, Notice, NoticeState, NotificationChannel, Sent
 from app.notifications.sender import Sender
 from tests.app.notifications.servers import endpoint, smtp_server
-from tests.engines import each_by_hand
+from tests.engines import each_engine
 
-database_url = each_by_hand
+database_url = each_engine
 
 SECRET = "whsec_" + base64.b64encode(b"an invented secret of 32 bytes!!").decode()
 

@@ -27,9 +27,7 @@ from carriers.contract import Halted, ReadError, Reason, Receipt, ReceiptLevel, 
 from tests.app.dispatch.paper import until
 from tests.app.receipts.oracle import Oracle, lost, sent, taken
 from tests.app.world import FIRST_PHONE, World, add_batch, receipt
-from tests.engines import each_by_hand, other_by_hand
-
-database_url = each_by_hand
+from tests.engines import other_by_hand
 
 pytestmark = pytest.mark.waits
 

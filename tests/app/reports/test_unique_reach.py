@@ -21,9 +21,9 @@ from app.reports.figures.figures import Unbalanced
 from tests.app.campaigns import past
 from tests.app.campaigns.past import D, sent
 from tests.app.campaigns.rows import DRAFT
-from tests.engines import each_by_hand
+from tests.engines import each_engine
 
-database_url = each_by_hand
+database_url = each_engine
 
 
 @pytest.fixture

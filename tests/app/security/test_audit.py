@@ -18,9 +18,9 @@ from app.database.connection import Database
 from app.database.models import audit as table
 from app.security import audit
 from tests.app.client import Client
-from tests.engines import each_by_hand, other_by_hand
+from tests.engines import each_engine, other_by_hand
 
-database_url = each_by_hand
+database_url = each_engine
 
 COLUMNS = ("id", "at", "who", "origin", "action", "subject", "detail", "hash")
 

@@ -114,7 +114,7 @@ def test_a_list_that_is_altered_between_two_slices(scene: Scene, monkeypatch: py
     assert any("not those that were imported" in each for each in scene.named())
 
 
-@pytest.mark.parametrize("way", each_third(tamper.ACCOUNTS))
+@pytest.mark.parametrize("way", tamper.ACCOUNTS)
 def test_accounts(scene: Scene, way: str) -> None:
     scene.db.write(lambda c: c.execute(update(campaigns).values(state=CampaignState.SUBMITTED.value)))
     scene.db.write(audit.note, "lan", "campaign.create", f"campaign/{scene.world.campaign}")

@@ -80,7 +80,6 @@ def test_a_hash_of_earlier_parameters_is_made_anew_at_the_sign_in(
     assert stored() == renewed
 
 
-@pytest.mark.prove
 def test_a_name_there_is_not_takes_as_long_as_a_wrong_password(
     browser: Browser, add: Add, db: Database
 ) -> None:

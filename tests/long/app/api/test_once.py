@@ -22,7 +22,7 @@ from app.security import create_key
 from tests.app.campaigns.rows import new_run
 from tests.app.campaigns.test_routes import CAMPAIGN, LETTER
 from tests.app.client import Client
-from tests.engines import each_engine, other_by_hand
+from tests.engines import each_engine
 
 database_url = each_engine
 
@@ -103,7 +103,6 @@ def test_a_key_that_is_none_is_refused(client: Client, db: Database, key: str) -
     assert (refused.status_code, count(db, campaigns)) == (422, 0)
 
 
-@other_by_hand
 async def test_200_who_create_the_same_campaign_at_once_make_one(application: FastAPI, db: Database) -> None:
     key = db.write(create_key, "many")
     found = await at_once(application, key, 200, "/v1/campaigns", json=CAMPAIGN, headers=KEY)
@@ -113,7 +112,6 @@ async def test_200_who_create_the_same_campaign_at_once_make_one(application: Fa
     assert count(db, campaigns) == 1
 
 
-@other_by_hand
 @pytest.mark.parametrize("headers", [KEY, pytest.param({}, marks=pytest.mark.prove)])
 async def test_200_who_start_the_same_run_at_once_start_it_once(
     application: FastAPI, db: Database, headers: dict[str, str]

@@ -35,7 +35,7 @@ KINDS: dict[str, set[str]] = {
     "enum": {"enum"},
     "function-before": {"int_type", "int_parsing"},
     "no-info": set(),  # app/core/ids.py alone
-    "with-info": set(),  # app/api/bodies.py: true for a number
+    "with-info": {"int_type", "float_type"},  # app/api/bodies.py: true for a number
     "int": {"int_type", "int_parsing", "int_parsing_size", "int_from_float", "finite_number"},
     "list": {"list_type"},
     "model": {"model_type"},

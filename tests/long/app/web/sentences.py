@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import NamedTuple
@@ -39,9 +40,15 @@ def modules() -> list[Path]:
     return sorted(WEB.rglob("*.py"))
 
 
+@cache
+def _calls(source: str) -> tuple[nodes.Call, ...]:
+    """Each call in a template, which several tests ask for: to parse them all takes half a second."""
+    return tuple(_JINJA.parse(source).find_all(nodes.Call))
+
+
 def of_template(source: str, place: str) -> Iterator[Sentence]:
     """What stands in `_("...")` and `_n("...", "...", n)`; a variable in there is said elsewhere."""
-    for call in _JINJA.parse(source).find_all(nodes.Call):
+    for call in _calls(source):
         if not isinstance(call.node, nodes.Name) or call.node.name not in ("_", "_n"):
             continue
         said = [each.value for each in call.args[:2] if isinstance(each, nodes.Const)]
