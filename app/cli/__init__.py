@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from errno import EADDRINUSE, EADDRNOTAVAIL, EDQUOT, ENOSPC
+from errno import EADDRINUSE, EADDRNOTAVAIL, EDQUOT, EFBIG, EISDIR, ELOOP, ENAMETOOLONG, ENOSPC
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -23,7 +23,14 @@ app = typer.Typer(
 )
 _PORT = "stop what listens there, or choose another address or port"
 _FULL = "make room on that disk, or name a file on another one"
-_REMEDIES = {EADDRINUSE: _PORT, EADDRNOTAVAIL: _PORT, ENOSPC: _FULL, EDQUOT: _FULL}
+_REMEDIES = {
+    **dict.fromkeys((EADDRINUSE, EADDRNOTAVAIL), _PORT),
+    **dict.fromkeys((ENOSPC, EDQUOT), _FULL),
+    EFBIG: "this account may write no file of that size (ulimit -f)",
+    EISDIR: "name a file in it",
+    ELOOP: "the link leads to itself; name a file",
+    ENAMETOOLONG: "choose a shorter name",
+}
 _WrongUse: Any = typer.BadParameter.__base__  # whatever is typed wrong
 
 

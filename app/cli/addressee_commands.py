@@ -12,7 +12,8 @@ import typer
 from app.api.bodies import filled
 from app.cli import common
 from app.cli.common import open_db
-from app.cli.output import Json, Number, counted, done, instant, listing, readable, replace_whole, say, whoami
+from app.cli.files import readable, replace_whole
+from app.cli.output import Json, Number, counted, done, instant, listing, say, whoami
 from app.cli.remote import asked, at_server
 from app.cli.statement_commands import attach
 from app.core import clock

@@ -17,19 +17,8 @@ from app.batches.queries import bad_lines_csv
 from app.batches.row_parser import KEPT
 from app.cli import common, remote
 from app.cli.common import open_db
-from app.cli.output import (
-    Json,
-    Number,
-    as_file,
-    bar,
-    done,
-    listing,
-    read_twice,
-    replace_lines,
-    say,
-    whoami,
-    whole,
-)
+from app.cli.files import as_file, read_twice, replace_lines
+from app.cli.output import Json, Number, bar, done, listing, say, whoami, whole
 from app.core.carrier_check import check_own
 from app.core.masking import escaped
 

@@ -21,7 +21,8 @@ from app.campaigns.schemas import CampaignBody, FollowUpBody, HeldRunBody, Reaso
 from app.cli import common
 from app.cli.common import open_db
 from app.cli.current_user import decider
-from app.cli.output import Json, Number, done, instant, listing, replace_whole, say, whoami, whole
+from app.cli.files import replace_whole
+from app.cli.output import Json, Number, done, instant, listing, say, whoami, whole
 from app.cli.remote import asked, at_server
 from app.core import clock
 from app.core.areas import Basis

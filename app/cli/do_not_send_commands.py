@@ -14,7 +14,8 @@ from sqlalchemy import Connection
 
 from app.batches.row_parser import open_rows
 from app.cli.current_user import decider
-from app.cli.output import After, Json, Most, as_file, listing, read_twice, say
+from app.cli.files import as_file, read_twice
+from app.cli.output import After, Json, Most, listing, say
 from app.cli.remote import RequestRefused, asked
 from app.core.carrier_check import check_own
 from app.core.errors import Forbidden, Invalid

@@ -12,7 +12,8 @@ import typer
 
 from app.cli import common
 from app.cli.common import open_db
-from app.cli.output import After, Json, Most, listing, replace_lines, whoami
+from app.cli.files import replace_lines
+from app.cli.output import After, Json, Most, listing, whoami
 from app.cli.remote import asked, at_server
 from app.inbound import queries, scam_reports
 from app.inbound.queries import InboundMessageView

@@ -1,9 +1,8 @@
-"""Input and output of commands: tables or JSON, timestamps, files, and the user's name."""
+"""Input and output of commands: tables or JSON, progress, timestamps, and the user's name."""
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import pwd
 import sys
@@ -13,33 +12,18 @@ from contextlib import contextmanager
 from datetime import date, datetime
 from enum import IntEnum
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO
+from typing import Annotated, Any
 
 import typer
 from pydantic_core import to_json, to_jsonable_python
 
-from app.api.bodies import Line, checked
 from app.core import clock, ids
 from app.core.errors import Invalid
 from app.core.masking import escaped
-from app.file_import.upload import UploadedFile, shown_name
 from app.security.principal import at_keyboard
-
-# Files
 
 Show = Callable[[str, int], None]
 _PATIENCE_S = 2.0  # for a command that says nothing meanwhile
-
-
-def as_file(path: Path, name: str | None) -> UploadedFile:
-    """Describe the file like an upload; raises Invalid if unreadable. `name`: its display name."""
-    own = shown_name(path.name) if name is None else checked(Line, "name", name)
-    try:
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise Invalid(f"{path} can't be read ({error.strerror}).", field="file") from None
-    return UploadedFile(own, digest, path.stat().st_size)
 
 
 @contextmanager
@@ -213,78 +197,6 @@ def keep(name: str, figures: str) -> None:
     with contextlib.suppress(OSError):  # read-only folder: stdout has the figures
         folder.mkdir(exist_ok=True)
         (folder / f"{name}.json").write_text(figures + "\n", encoding="utf-8")
-
-
-def readable(path: Path | None) -> Path | None:
-    """Return the file of an argument; raises Invalid for a device, which need not have an end."""
-    if path is not None and (path.is_char_device() or path.is_block_device()):
-        raise Invalid(f"{path} is a device; name a file.", field="file")
-    return path
-
-
-def read_twice(path: Path) -> Path:
-    """Return the file of an argument; raises Invalid for a pipe: its hash and its rows are read apart."""
-    if path.is_fifo() or path.is_socket():
-        raise Invalid(f"{path} is a pipe, and a list is read twice; save it and name the file.", field="file")
-    readable(path)
-    return path
-
-
-def usable(folder: Path | None) -> Path | None:
-    """Return the folder of an option, ~ read as home; raises OSError if no file can be written there.
-
-    Called before the work whose files go there is stored. Leaves nothing: a folder is made for files alone.
-    """
-    if folder is not None:
-        folder = folder.expanduser()
-        made = [each for each in (folder, *folder.parents) if not each.exists()]
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            probe = folder / f".loa-{os.getpid()}"
-            probe.touch()
-            probe.unlink()
-        finally:
-            for each in made:
-                with contextlib.suppress(OSError):  # one that could not be made
-                    each.rmdir()
-    return folder
-
-
-def write_whole(file: Path, content: bytes) -> None:
-    """Write the file, or nothing: under its own name no part of it is ever seen. Tells the name and size."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    replace_whole(file, content)
-    typer.echo(f"Wrote {file} ({len(content)} bytes).")
-
-
-def replace_whole(file: Path, content: bytes) -> None:
-    """Write the file, or leave the one that is there; a device or pipe such as /dev/stdout is written to."""
-    with _replacing(file) as target:
-        target.write(content)
-
-
-def replace_lines(file: Path, lines: Iterable[str]) -> None:
-    """Write the file line by line as `replace_whole` does; lines have their ends."""
-    with _replacing(file) as target:
-        target.writelines(line.encode() for line in lines)
-
-
-@contextmanager
-def _replacing(file: Path) -> Iterator[BinaryIO]:
-    """Open what takes the file's name once all is written; an OSError tells that name."""
-    is_special = file.exists() and not file.is_file()
-    target = file if is_special else file.resolve()
-    part = target if is_special else target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        with part.open("wb") as opened:
-            yield opened
-        if not is_special:
-            part.replace(target)
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, str(file)) from None
-    finally:
-        if not is_special:
-            part.unlink(missing_ok=True)
 
 
 # States that want a person; red where a terminal shows them.

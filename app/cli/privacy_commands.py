@@ -13,7 +13,8 @@ from app.api.bodies import filled
 from app.cli import common
 from app.cli.common import ledger_for, open_db
 from app.cli.current_user import decider
-from app.cli.output import After, Json, Most, Number, day, listing, replace_lines, say, shown
+from app.cli.files import replace_lines
+from app.cli.output import After, Json, Most, Number, day, listing, say, shown
 from app.cli.remote import asked, at_server
 from app.core.errors import Invalid
 from app.privacy import person_requests

@@ -11,7 +11,8 @@ from pydantic_core import to_json
 
 from app.cli import common
 from app.cli.common import ledger_for, open_db
-from app.cli.output import Json, as_file, bar, listing, read_twice, replace_lines, whoami, whole
+from app.cli.files import as_file, read_twice, replace_lines
+from app.cli.output import Json, bar, listing, whoami, whole
 from app.cli.remote import asked, at_server, client, imported
 from app.core.errors import Invalid
 from app.receipts.result_files import queries

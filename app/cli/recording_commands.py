@@ -11,7 +11,8 @@ from app.api.bodies import filled
 from app.campaigns import lifecycle, recordings
 from app.campaigns.recordings import NewRecording
 from app.campaigns.schemas import RecordingBody
-from app.cli.output import Json, Number, done, listing, readable, replace_whole, whoami
+from app.cli.files import readable, replace_whole
+from app.cli.output import Json, Number, done, listing, whoami
 from app.cli.remote import asked
 from app.core import audio
 from app.core.errors import Invalid

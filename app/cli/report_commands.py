@@ -16,7 +16,8 @@ from sqlalchemy import Connection, select
 from app.api.bodies import filled
 from app.cli import common, remote, signed_paper_command
 from app.cli.common import ledger_for, open_db
-from app.cli.output import After, Json, Most, Number, instant, say, shown, usable, whoami, whole, write_whole
+from app.cli.files import usable, write_whole
+from app.cli.output import After, Json, Most, Number, instant, say, shown, whoami, whole
 from app.cli.report_files import save_here, save_there
 from app.core import clock
 from app.core.config import Settings

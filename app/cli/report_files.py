@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from app.cli.output import write_whole
+from app.cli.files import write_whole
 from app.core.errors import Invalid
 from app.database.connection import Database
 from app.reports.frozen import archive

@@ -17,7 +17,8 @@ from app.campaigns.forecast import forecast as forecast_run
 from app.campaigns.schemas import PriorityBody, RateBody
 from app.cli import common
 from app.cli.common import open_db
-from app.cli.output import Json, Number, done, instant, listing, replace_whole, say, shown, whoami, whole
+from app.cli.files import replace_whole
+from app.cli.output import Json, Number, done, instant, listing, say, shown, whoami, whole
 from app.cli.remote import asked, at_server, client
 from app.core import clock
 from app.core.errors import Invalid

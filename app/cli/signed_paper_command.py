@@ -9,7 +9,8 @@ import typer
 
 from app.cli import common, remote
 from app.cli.common import open_db
-from app.cli.output import Json, Number, readable, say, shown, whoami
+from app.cli.files import readable
+from app.cli.output import Json, Number, say, shown, whoami
 from app.reports.frozen import archive, signed_papers
 from app.reports.frozen.signed_papers import SignedPaper, SignedPapers
 

@@ -14,7 +14,8 @@ from sqlalchemy import Connection
 from app.api.bodies import refuse_repeated
 from app.cli import common
 from app.cli.common import open_db
-from app.cli.output import Json, Number, done, listing, readable, replace_whole, say, whoami
+from app.cli.files import readable, replace_whole
+from app.cli.output import Json, Number, done, listing, say, whoami
 from app.cli.remote import asked, at_server
 from app.core.errors import Invalid
 from app.database.connection import Database

@@ -14,7 +14,8 @@ from sqlalchemy import Row
 
 from app.cli import common
 from app.cli.common import ledger_for, open_db
-from app.cli.output import Json, Number, counted, done, listing, replace_lines, whoami
+from app.cli.files import replace_lines
+from app.cli.output import Json, Number, counted, done, listing, whoami
 from app.cli.remote import asked, at_server
 from app.core import clock, ids
 from app.core.errors import Invalid

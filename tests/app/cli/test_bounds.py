@@ -14,7 +14,7 @@ from sqlalchemy import func, select
 from app import cli
 from app.campaigns.directives import DirectiveFields
 from app.campaigns.directives import create as create_directive
-from app.cli.output import as_file
+from app.cli.files import as_file
 from app.database.connection import Database
 from app.database.models import audit, campaigns, directives, runs
 from app.file_import.upload import shown_name

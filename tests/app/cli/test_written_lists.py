@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
+import signal
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from app.cli.output import replace_lines
+from app.cli.files import replace_lines
 from tests.app.cli.test_wrong import folder as folder
 from tests.app.cli.test_wrong import refused
 
 COMMANDS = Path(__file__).parents[3] / "app" / "cli"
 # Figures of a machine's own run, which nobody waits for.
-FIGURES = {"drill_command.py", "soak_command.py", "output.py"}
+FIGURES = {"drill_command.py", "soak_command.py", "output.py", "files.py"}
 
 
 def test_lists_that_break_off_leave_what_was_there(tmp_path: Path) -> None:
@@ -35,6 +38,62 @@ def test_lists_keep_their_line_ends_and_go_to_devices(tmp_path: Path) -> None:
     assert (tmp_path / "list.csv").read_bytes() == "\ufeffsố\r\n1\r\n".encode()
     replace_lines(Path("/dev/null"), ["x\r\n"])
     assert Path("/dev/null").is_char_device()
+
+
+def test_a_file_keeps_its_mode_and_what_killed_commands_left_is_gone(tmp_path: Path) -> None:
+    file, left, under_way = (tmp_path / name for name in ("list.csv", ".loa-1.part", ".loa-2.part"))
+    for each in (file, left, under_way):
+        each.write_text("0912000001")
+    file.chmod(0o640)
+    os.utime(left, (0, 0))
+    replace_lines(file, ["new"])
+    assert stat.S_IMODE(file.stat().st_mode) == 0o640
+    assert {each.name for each in tmp_path.iterdir()} == {"list.csv", ".loa-2.part"}
+    link = tmp_path / "link.csv"
+    link.symlink_to(file)
+    replace_lines(link, ["newer"])
+    assert link.is_symlink()
+    assert file.read_text() == "newer"
+
+
+@pytest.mark.parametrize("order", [signal.SIGTERM, signal.SIGHUP])
+def test_a_command_that_is_told_to_end_leaves_no_part(tmp_path: Path, order: signal.Signals) -> None:
+    def lines() -> Iterator[str]:
+        yield "a" * 10_000
+        os.kill(os.getpid(), order)
+        yield "b"
+
+    (tmp_path / "list.csv").write_text("whole")
+    with pytest.raises(SystemExit) as ended:
+        replace_lines(tmp_path / "list.csv", lines())
+    assert ended.value.code == 128 + order
+    assert signal.getsignal(order) is signal.SIG_DFL
+    assert [each.name for each in tmp_path.iterdir()] == ["list.csv"]
+    assert (tmp_path / "list.csv").read_text() == "whole"
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("a" * 255, ""),  # as long as the system takes
+        ("a" * 256, "(File name too long); choose a shorter name."),
+        ("loop", "(Too many levels of symbolic links); the link leads to itself; name a file."),
+        ("folder", "(Is a directory); name a file in it."),
+        ("nowhere/list.csv", "(No such file or directory); name a file or folder that this account may use."),
+    ],
+)
+def test_a_place_that_takes_no_list_is_named_as_it_was_given(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str, said: str
+) -> None:
+    (folder / "numbers.csv").write_text("phone\n0912000001\n1\n")
+    (folder / "loop").symlink_to(folder / "loop")
+    (folder / "folder").mkdir()
+    assert refused(monkeypatch, capsys, "migrate")[0] == 0
+    assert refused(monkeypatch, capsys, "batch", "import", "numbers.csv", "--carrier", "vnpt")[0] == 0
+    status, words = refused(monkeypatch, capsys, "batch", "bad-lines", "1", "--out", name)
+    assert status == (1 if said else 0), words
+    assert words.strip() == (f"loa: {name} can't be read or written {said}" if said else "")
+    assert [*folder.glob(".loa-*")] == []
 
 
 def test_a_full_disk_is_said_with_its_place_and_the_remedy(

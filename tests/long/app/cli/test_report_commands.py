@@ -16,7 +16,7 @@ from sqlalchemy import func, select, update
 from typer.testing import CliRunner
 
 from app.cli import app
-from app.cli.output import replace_whole
+from app.cli.files import replace_whole
 from app.core.errors import Invalid, NotFound, SetupError
 from app.database import models as m
 from app.database.connection import Database
