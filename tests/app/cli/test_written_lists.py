@@ -56,6 +56,29 @@ def test_a_file_keeps_its_mode_and_what_killed_commands_left_is_gone(tmp_path: P
     assert file.read_text() == "newer"
 
 
+@pytest.fixture
+def _as_in_a_shell() -> Iterator[None]:
+    """What asks a program to end does so here, though these tests may run under nohup."""
+    before = {order: signal.signal(order, signal.SIG_DFL) for order in (signal.SIGTERM, signal.SIGHUP)}
+    yield
+    for order, handler in before.items():
+        signal.signal(order, handler)
+
+
+@pytest.mark.usefixtures("_as_in_a_shell")
+def test_a_command_under_nohup_goes_on(tmp_path: Path) -> None:
+    def lines() -> Iterator[str]:
+        yield "a"
+        os.kill(os.getpid(), signal.SIGHUP)
+        yield "b"
+
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    replace_lines(tmp_path / "list.csv", lines())
+    assert (tmp_path / "list.csv").read_text() == "ab"
+    assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+
+
+@pytest.mark.usefixtures("_as_in_a_shell")
 @pytest.mark.parametrize("order", [signal.SIGTERM, signal.SIGHUP])
 def test_a_command_that_is_told_to_end_leaves_no_part(tmp_path: Path, order: signal.Signals) -> None:
     def lines() -> Iterator[str]:
