@@ -116,15 +116,27 @@ class Database:
         return await self._retrying(lambda: self.aread(work, *args, **kwargs))
 
     async def _retrying(self, once: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        try:  # nearly always; to set up the repetition costs a tenth of a short transaction
+            done = await once()
+        except DatabaseUnavailable as error:
+            if not error.passes:
+                raise
+            done = await self._repeated(once, error)
+        if self.unavailable:
+            self.unavailable = False
+            log.warning("the database is back")
+        return done
+
+    async def _repeated(self, once: Callable[[], Coroutine[Any, Any, T]], first: Exception) -> T:
+        """Repeat what has failed first by `first`, until it succeeds or fails by something that lasts."""
         waits = wait_random_exponential(0.05, max=2.0)
         async for attempt in AsyncRetrying(
             retry=retry_if_exception(passes), wait=waits, before_sleep=self._note_outage, reraise=True
         ):
             with attempt:
+                if attempt.retry_state.attempt_number == 1:
+                    raise first
                 done = await once()
-        if self.unavailable:
-            self.unavailable = False
-            log.warning("the database is back")
         return done
 
     @property

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import structlog
 from sqlalchemy import (
+    BindParameter,
     ColumnElement,
     Connection,
     Row,
@@ -81,22 +82,29 @@ def next_due(
     but: Sequence[int] = (),
 ) -> DueBatch | None:
     """Return a batch to fan out, skipping runs in `but`; of cancelled runs too, so that all are counted."""
-    b, r, c = run_batches.c, runs.c, campaigns.c
-    query = (
-        select(r.id, r.state, b.campaign_id, b.batch_id, b.fanned_upto, c.texts, c.text_areas)
-        .join(runs, r.id == b.run_id)
-        .join(campaigns, c.id == b.campaign_id)
-        .where(b.fanned_all.is_(False), r.state.in_([state.value for state in states]), r.id.not_in(but))
-        .order_by(r.priority.desc(), b.fanned_upto, b.batch_id)
-        .limit(1)
-    )
-    row = connection.execute(query).first()
+    row = connection.execute(_waiting_batches(), {"states": [*states], "but": [*but]}).first()
     if row is None:
         return None
     wordings = wordings_by_area(row.texts, row.text_areas)
     parts = {area: segments(wording) for area, wording in wordings.items()}
     sent = row.state == RunState.RUNNING
     return DueBatch(row.id, row.campaign_id, row.batch_id, parts, row.fanned_upto, sent)
+
+
+@cache
+def _waiting_batches() -> Select[Any]:
+    """Select the batch to be queued next, with its run's state and its campaign's texts."""
+    b, r, c = run_batches.c, runs.c, campaigns.c
+    among: BindParameter[list[str]] = bindparam("states", expanding=True)
+    but: BindParameter[list[int]] = bindparam("but", expanding=True)
+    return (
+        select(r.id, r.state, b.campaign_id, b.batch_id, b.fanned_upto, c.texts, c.text_areas)
+        .join(runs, r.id == b.run_id)
+        .join(campaigns, c.id == b.campaign_id)
+        .where(b.fanned_all.is_(False), r.state.in_(among), r.id.not_in(but))
+        .order_by(r.priority.desc(), b.fanned_upto, b.batch_id)
+        .limit(1)
+    )
 
 
 class RunMove(NamedTuple):
@@ -165,15 +173,20 @@ async def settle_dead(db: Database, ledger: Ledger, aside: Aside) -> bool:
 
 def _with_dead_holders(connection: Connection, ledger: Ledger) -> list[int]:
     """Return the open runs with chunks whose lease has run out; by the small index of open chunks."""
-    c, now = chunks.c, ledger.now_ms(connection)
+    return list(connection.execute(_died(), {"now": ledger.now_ms(connection)}).scalars())
+
+
+@cache
+def _died() -> Select[Any]:
+    c = chunks.c
     dead = (
         c.run_id == runs.c.id,
         text("chunks.state < 2"),
         c.state == ChunkState.LEASED,
-        c.lease_until < now,
+        c.lease_until < bindparam("now"),
     )
     open_ = runs.c.state.in_([RunState.RUNNING.value, RunState.PAUSED.value])
-    return list(connection.execute(select(runs.c.id).where(open_, _any(chunks, *dead))).scalars())
+    return select(runs.c.id).where(open_, _any(chunks, *dead))
 
 
 def take_step(connection: Connection, ledger: Ledger, step: RunMove, patience_ms: int) -> bool:
@@ -279,13 +292,18 @@ async def close_due(db: Database, ledger: Ledger, aside: Aside) -> bool:
 
 def to_close(connection: Connection, ledger: Ledger) -> list[int]:
     """Return the runs to close by the database's clock, oldest first."""
+    return list(connection.execute(_ending(), {"now": ledger.now_ms(connection)}).scalars())
+
+
+@cache
+def _ending() -> Select[Any]:
     r = runs.c
     living = r.state.in_([RunState.RUNNING.value, RunState.PAUSED.value])
-    past = and_(living, campaigns.c.window_end <= ledger.now_ms(connection), ~held())
+    past = and_(living, campaigns.c.window_end <= bindparam("now"), ~held())
     closing = and_(r.state == RunState.CANCELLING.value, or_(left(), fanned_out()))
     late = and_(r.state == RunState.CANCELLED.value, left())
     query = select(r.id).join(campaigns, campaigns.c.id == r.campaign_id).where(or_(past, closing, late))
-    return list(connection.execute(query.order_by(r.id)).scalars())
+    return query.order_by(r.id)
 
 
 def close(connection: Connection, ledger: Ledger, run_id: int) -> bool:

@@ -247,9 +247,7 @@ def altered_chunks(connection: Connection, campaign_id: int) -> Iterator[Record]
 
 
 def _last_act(connection: Connection, subject: str, actions: Sequence[str]) -> Record | None:
-    a = audit.c
-    query = select(*ACT).where(a.subject == subject, a.action.in_(actions)).order_by(a.id.desc()).limit(1)
-    return connection.execute(query).first()
+    return connection.execute(_LAST_ACT, {"about": subject, "among": list(actions)}).first()
 
 
 def last_decision(connection: Connection, campaign_id: int) -> Record | None:
@@ -261,6 +259,12 @@ _LAST = (
     select(approvals)
     .where(approvals.c.campaign_id == bindparam("of"))
     .order_by(approvals.c.id.desc())
+    .limit(1)
+)
+_LAST_ACT = (
+    select(*ACT)
+    .where(audit.c.subject == bindparam("about"), audit.c.action.in_(bindparam("among", expanding=True)))
+    .order_by(audit.c.id.desc())
     .limit(1)
 )
 _RUNS = select(runs.c.id, runs.c.carrier).where(runs.c.campaign_id == bindparam("of"))

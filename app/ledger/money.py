@@ -12,9 +12,24 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
+from functools import cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, func, or_, select, text, update
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    Update,
+    and_,
+    bindparam,
+    func,
+    or_,
+    select,
+    text,
+    update,
+)
 
 from app.core import clock
 from app.core.clock import DAY_MS, VIETNAM_OFFSET_MS
@@ -78,7 +93,7 @@ def take(connection: Connection, lease: ChunkLease, then: Reservation) -> Taken:
     reserved = connection.execute(select(c.watermark).where(*own, *held).with_for_update()).scalar()
     if reserved is None or reserved >= then.upto:  # the lease is lost, or this is a repetition
         return Taken()
-    if _count(connection, lease.budget, then.segments, _fits):
+    if _count(connection, lease.budget, then.segments, within=True):
         return Taken(then.segments)
     left = _left(connection, lease.budget)
     if left < then.least:
@@ -103,13 +118,20 @@ def charge(connection: Connection, run_id: int, segments: int, now_ms: int) -> N
         _count(connection, of, segments)
 
 
-def _count(connection: Connection, of: BudgetCharge, segments: int, only: Any = None) -> bool:
-    b, cost = budgets.c, segments * of.price
-    counted = update(budgets).where(b.campaign_id == of.campaign_id)
-    if only is not None:
-        counted = counted.where(only(segments, cost))
-    values = {"segments": b.segments + segments, "cost": b.cost + cost}
-    return connection.execute(counted.values(values)).rowcount == 1
+def _count(connection: Connection, of: BudgetCharge, segments: int, *, within: bool = False) -> bool:
+    """Count so many parts, or none of them where they are to stay within the budget and do not fit."""
+    more = {"account": of.campaign_id, "parts": segments, "hundredths": segments * of.price}
+    return connection.execute(_counted(within), more).rowcount == 1
+
+
+@cache
+def _counted(within: bool) -> Update:
+    b, parts = budgets.c, bindparam("parts", type_=BigInteger)
+    cost = bindparam("hundredths", type_=BigInteger)
+    counted = update(budgets).where(b.campaign_id == bindparam("account"))
+    if within:
+        counted = counted.where(_fits(parts, cost))
+    return counted.values(segments=b.segments + parts, cost=b.cost + cost)
 
 
 def _fits(segments: Any, cost: Any) -> ColumnElement[bool]:
@@ -151,13 +173,15 @@ def account_of(campaign: Any) -> int | None:
 
 def spent(connection: Connection, campaign_ids: Iterable[int]) -> set[int]:
     """Return those of these campaigns whose own budget has no room for the next message."""
+    return set(connection.execute(_full(), {"among": list(campaign_ids)}).scalars())
+
+
+@cache
+def _full() -> Select[Any]:
+    """Select spent budgets; every claim asks, and to build this costs more than to ask it."""
     b = budgets.c
-    full = (b.wanted.is_not(None), ~_fits(b.wanted, b.wanted_cost))
-    return set(
-        connection.execute(
-            select(b.campaign_id).where(b.campaign_id.in_(list(campaign_ids)), *full)
-        ).scalars()
-    )
+    among = b.campaign_id.in_(bindparam("among", expanding=True))
+    return select(b.campaign_id).where(among, b.wanted.is_not(None), ~_fits(b.wanted, b.wanted_cost))
 
 
 def budget_of(connection: Connection, campaign: Any) -> Budget | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Table, and_, func, select, update
+from sqlalchemy import ColumnElement, Connection, Table, and_, bindparam, func, select, update
 
 from app.core import clock
 from app.core.states import CampaignState, DeliveryState, LinkState, RunState
@@ -265,15 +265,18 @@ class SqliteLedger(ChunkQueue, SubmitResults, Tallies, EraseOperations):
 
 def _runs(connection: Connection, link: Link, lease: ChunkLease) -> bool:
     """Return whether link and run still run and the campaign is still approved, as committed."""
-    query = (
-        select(links.c.id)
-        .select_from(links)
-        .join(runs, and_(runs.c.id == lease.run_id, runs.c.state == RunState.RUNNING.value))
-        .join(campaigns, campaigns.c.id == runs.c.campaign_id)
-        .where(links.c.id == link.id, links.c.state == LinkState.RUNNING.value)
-        .where(campaigns.c.state == CampaignState.APPROVED.value)
-    )
-    return connection.execute(query).first() is not None
+    return connection.execute(_RUNS, {"run": lease.run_id, "link": link.id}).first() is not None
+
+
+# Each half asks it: built once.
+_RUNS = (
+    select(links.c.id)
+    .select_from(links)
+    .join(runs, and_(runs.c.id == bindparam("run"), runs.c.state == RunState.RUNNING.value))
+    .join(campaigns, campaigns.c.id == runs.c.campaign_id)
+    .where(links.c.id == bindparam("link"), links.c.state == LinkState.RUNNING.value)
+    .where(campaigns.c.state == CampaignState.APPROVED.value)
+)
 
 
 def _settled(connection: Connection) -> bool:
