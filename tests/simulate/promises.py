@@ -13,7 +13,7 @@ from app.database.models import budgets, deliveries, faults, quarantine, receipt
 from app.ledger import money
 from app.ledger.factory import ledger_for
 from app.reports.verification.verify import examine
-from tests.simulate.start import LEFT_OUT, LIMITED, PARTS
+from tests.simulate.start import CHUNK, LEFT_OUT, LIMITED, PARTS
 from tests.simulate.world import World, which_text
 
 _TAKEN = {
@@ -128,8 +128,8 @@ def _reported(c: Connection) -> dict[int, int]:
 
 def _recounted(world: World) -> Iterator[str]:
     """`loa verify`: tallies are what the rows make, and rows what the journal makes of them."""
-    world.desk.write(ledger_for(world.desk, 10).fold_tallies)
-    for difference in examine(world.desk, ledger_for(world.desk, 10)).differences:
+    world.desk.write(ledger_for(world.desk, CHUNK).fold_tallies)
+    for difference in examine(world.desk, ledger_for(world.desk, CHUNK)).differences:
         yield f"loa verify: {difference.sentence}"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +23,12 @@ TEXTS = ("Canh giac lua dao", "Cong an khong goi dien yeu cau chuyen tien. " * 5
 PARTS = (1, 2, 1)
 BUDGET, LIMITED = 3, 4  # SMS parts of the third campaign, and its run
 # (campaign, carrier, subscribers): two campaigns have numbers in common, so that a phone tells nothing.
-PLAN = ((0, 0, 12), (0, 1, 6), (1, 0, 5), (2, 1, 5))
+PLAN = ((0, 0, 9), (0, 1, 4), (1, 0, 4), (2, 1, 4))
 BEHIND = (84_912_000_100, 84_912_000_101)  # in the second file of the first run alone
 LEFT_OUT = BEHIND[0]  # who has asked for no messages
-RATE = 6.0
+RATE = 4.5
 SUB_BATCH = 4
+CHUNK = 6  # deliveries: the first run has two
 
 
 def prepare(file: Path) -> None:
@@ -78,7 +80,10 @@ def _add_batch(c: Connection, campaign: int, run: int, carrier: str, phones: lis
     tables.approve(c, campaign)
 
 
+@cache
 def settings() -> Settings:
+    """Return the settings of every worker, which changes none of them."""
+
     def link(carrier: str, port: int) -> dict[str, Any]:
         own = {
             "carrier": carrier,
@@ -103,7 +108,7 @@ def settings() -> Settings:
             "environment": "development",
             "links": known,
             "sub_batch": SUB_BATCH,
-            "chunk_size": 10,
+            "chunk_size": 10,  # the least that is taken; the ledgers here have CHUNK
             "lease_seconds": 4.0,
             "suspend": off,
             "audit_head_minutes": 0,

@@ -11,13 +11,14 @@ import heapq
 import os
 import random
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from contextvars import Context, ContextVar, copy_context
 from typing import Any
 
 _MIDNIGHT_S = 1_804_438_800.0  # 8 March 2027, 00:00 in Viet Nam
 DAY_S = 86_400.0
+_RESOLUTION_S = 1e-9
 _BOOT_S = 1000.0  # the clock since boot at the start
 
 
@@ -44,20 +45,10 @@ class Program:
 _owner: ContextVar[Program | None] = ContextVar("program", default=None)
 
 
-class _Handle(asyncio.Handle):
-    def _run(self) -> None:
-        _run(self, super()._run)
-
-
-class _TimerHandle(asyncio.TimerHandle):
-    def _run(self) -> None:
-        _run(self, super()._run)
-
-
-def _run(handle: asyncio.Handle, run: Callable[[], None]) -> None:
+def _run(handle: asyncio.Handle) -> None:
     owner = handle._context.get(_owner)
     if owner is None or not (owner.killed or owner.frozen):
-        run()
+        handle._run()
     elif owner.frozen and not owner.killed:
         owner.waiting.append(handle)
 
@@ -66,28 +57,14 @@ class Stalled(Exception):
     """Nothing is left to run, yet the simulation is not at its end."""
 
 
-class _Selector:
-    """Takes the place of the system's selector: waiting is a jump of the clock."""
-
-    def __init__(self, loop: VirtualLoop) -> None:
-        self._loop = loop
-
-    def select(self, timeout: float | None) -> list[object]:
-        if timeout is None:
-            raise Stalled("nothing is left to run")
-        self._loop.now += timeout
-        return []
-
-
 class VirtualLoop(asyncio.BaseEventLoop):
     """The loop of one simulation; `network` makes its connections (network.py)."""
 
     def __init__(self, network: Any) -> None:
         super().__init__()
         self.now = 0.0
+        self._number = 0
         self.network = network
-        self._selector = _Selector(self)
-        self._clock_resolution = 1e-9
         self.problems: list[dict[str, Any]] = []
         self.set_exception_handler(lambda _, problem: self.problems.append(problem))
 
@@ -112,19 +89,36 @@ class VirtualLoop(asyncio.BaseEventLoop):
             self._ready.append(handle)
         program.waiting.clear()
 
-    # Of BaseEventLoop: handles that know their program, no selector, no threads, no real network
+    # Of BaseEventLoop: no selector, no threads, no real network; a turn costs little, as there are thousands.
+
+    def _run_once(self) -> None:
+        """Run what is ready, or go on to the next timer: waiting is a jump of the clock."""
+        scheduled, ready = self._scheduled, self._ready
+        while scheduled and scheduled[0][2]._cancelled:
+            heapq.heappop(scheduled)
+        if not ready:
+            if not scheduled:
+                raise Stalled("nothing is left to run")
+            self.now = max(self.now, scheduled[0][0])
+        until = self.now + _RESOLUTION_S
+        while scheduled and scheduled[0][0] < until:
+            ready.append(heapq.heappop(scheduled)[2])
+        for _ in range(len(ready)):
+            handle = ready.popleft()
+            if not handle._cancelled:
+                _run(handle)
 
     def _call_soon(self, callback: Any, args: Any, context: Context | None) -> asyncio.Handle:
-        handle = _Handle(callback, args, self, context)
+        handle = asyncio.Handle(callback, args, self, context)
         self._ready.append(handle)
         return handle
 
     def call_at(
         self, when: float, callback: Any, *args: Any, context: Context | None = None
     ) -> asyncio.TimerHandle:
-        timer = _TimerHandle(when, callback, args, self, context)
-        heapq.heappush(self._scheduled, timer)
-        timer._scheduled = True
+        timer = asyncio.TimerHandle(when, callback, args, self, context)
+        self._number += 1  # those of one moment run in the order in which they were set
+        heapq.heappush(self._scheduled, (when, self._number, timer))
         return timer
 
     def call_soon_threadsafe(

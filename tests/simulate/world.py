@@ -35,7 +35,7 @@ from tests.simulate.database import Disk, SimulatedDatabase
 from tests.simulate.network import Network
 from tests.simulate.power import Power
 from tests.simulate.script import MANNERS, Event, Script
-from tests.simulate.start import BUDGET, LIMITED, PLAN, PORTS, RATE, SUB_BATCH, TEXTS, settings
+from tests.simulate.start import BUDGET, CHUNK, LIMITED, PLAN, PORTS, RATE, SUB_BATCH, TEXTS, settings
 from tests.simulate.virtual_loop import Program, VirtualLoop, WallClock
 
 BUSY = ("queueing", "closing", "runs", "quarantine", "leases")  # the sweeps that look again every 2 s
@@ -145,7 +145,7 @@ class World:
         if number in self.workers:
             return
         program, db = Program(f"worker {number}"), SimulatedDatabase(self.whole, self.disk)
-        worker = Worker(db, ledger_for(db, 10), settings(), Metrics())
+        worker = Worker(db, ledger_for(db, CHUNK), settings(), Metrics())
         for sweep in worker.sweeps:
             sweep.every_s = 2.0 if sweep.name in BUSY else 12.0
         self.workers[number] = (program, worker)
@@ -280,7 +280,7 @@ class World:
         await asyncio.sleep(event.lasts)
         self.allow(run)
         with suppress(AppError):
-            unknown_decisions.resend(self.desk, ledger_for(self.desk, 10), _all_of(run))
+            unknown_decisions.resend(self.desk, ledger_for(self.desk, CHUNK), _all_of(run))
 
     def allow(self, run: int) -> None:
         """A person sends again what is unknown now: one more copy of each of these may come."""
@@ -294,11 +294,12 @@ class World:
         await asyncio.sleep(event.lasts)
         with suppress(AppError):
             unknown_decisions.write_off(
-                self.desk, ledger_for(self.desk, 10), _all_of(event.which % len(PLAN) + 1)
+                self.desk, ledger_for(self.desk, CHUNK), _all_of(event.which % len(PLAN) + 1)
             )
 
     async def _do(self, event: Event) -> None:
-        numbers = [f"0912000{n:03}" for n in range(event.which, event.which + 3)]
+        first = event.which % PLAN[0][2]
+        numbers = [f"0912000{n:03}" for n in range(first, first + 3)]
         for number in numbers:
             self.left_out.setdefault(84_000_000_000 + int(number), self.loop.now)
         self.desk.write(do_not_send.add, "viettel", numbers, "people")
