@@ -104,16 +104,17 @@ lint: $(VENV)/.ready  ## format, lint, types, import contracts
 
 # What processes run is measured in `make prove`: it costs a short drill ten seconds, and the tests alone have more
 # than 95 %. The second drill has a cluster of its own, from the programs of a server. Drills wait for most of their
-# time, so they run beside the tests, one after the other, behind a few of `make simulate`. A line with $(MAKE) in it
-# is run by `make -n` as well, so lint is asked for by its plain name.
+# time, so they run beside the tests, one after the other. The simulated days come behind them, at a low priority, as
+# they take whatever is left. A line with $(MAKE) in it is run by `make -n` as well, so lint is asked for by its plain
+# name.
 COVERED := build/coverage
 DRILL   := $(BIN)/loa drill --messages 300 --seed 32 --faults 7 --engine
 INITDB  := $(wildcard /usr/lib/postgresql/*/bin/initdb)
 check: $(VENV)/.ready  ## `make test` with its branch coverage, beside it lint, simulated days and short drills
 	@rm -rf $(COVERED) && mkdir -p $(COVERED)
 	@.ci/beside '$(BIN)/python -m pytest -n $(WORKERS) $(TESTS) --covered $(COVERED)/tests.json' \
-		'make --no-print-directory lint && $(BIN)/python -m tests.simulate --seeds 20 && \
-		$(DRILL) sqlite $(if $(INITDB),&& $(DRILL) postgresql)'
+		'make --no-print-directory lint && $(DRILL) sqlite $(if $(INITDB),&& $(DRILL) postgresql) && \
+		nice -n 5 $(BIN)/python -m tests.simulate --seeds 1000'
 	$(BIN)/python -m slipcover --merge $(COVERED)/tests.json --out $(COVERED)/all.json --skip-covered --fail-under 95
 
 bench: $(VENV)/.ready  ## speed, each figure beside its limit (SIZE=full: with millions; PART="path pace"; PEER=kannel)
