@@ -12,7 +12,7 @@ from app.core.states import DeliveryState, kept_reason
 from app.database.models import deliveries, state_events, submissions, unknowns
 from app.ledger.contract import DeliveryKey, ResultKind, StateEvent
 from app.ledger.engine_base import SUBMISSION, Snapshot
-from app.ledger.receipt_matching import ReceiptMatching, sent_after
+from app.ledger.receipt_matching import ReceiptMatching, Rival, has_rival, rivals, sent_after
 from app.ledger.receipt_times import ReceiptRow
 from app.ledger.tallies import Changes
 from app.ledger.unknown_outcomes import remove_unknown
@@ -44,11 +44,31 @@ class LateReferences(ReceiptMatching):
         """
         found: dict[int, DeliveryPart] = {}
         listed = _listed(connection, [one.phone for one in said if one.phone is not None])
-        for index, one in enumerate(said):
-            key = _meant(one, listed.get(one.phone or 0, ()), snapshot)
-            place = self._learn(connection, key, one) if key is not None else None
+        meant = {
+            index: _meant(one, listed.get(one.phone or 0, ()), snapshot) for index, one in enumerate(said)
+        }
+        keys = {index: key for index, key in meant.items() if key is not None}
+        others = self._rivals(connection, [said[index] for index in keys], snapshot)
+        for index, key in keys.items():
+            one = said[index]
+            if has_rival(one, key, others.get((one.group_id, one.phone or 0), ())):
+                continue
+            place = self._learn(connection, key, one)
             if place is not None:
                 found[index] = place
+        return found
+
+    def _rivals(
+        self, connection: Connection, said: Sequence[ReceiptRow], snapshot: Snapshot
+    ) -> dict[tuple[int, int], list[Rival]]:
+        """Return by account and number what else these receipts may mean."""
+        found: dict[tuple[int, int], list[Rival]] = {}
+        for group_id in {one.group_id for one in said}:
+            mine = [one for one in said if one.group_id == group_id]
+            recent = self.recent_campaigns(connection, mine, snapshot)
+            phones = [one.phone for one in mine if one.phone is not None]
+            others = rivals(connection, group_id, recent, phones)
+            found |= {(group_id, phone): some for phone, some in others.items()}
         return found
 
     def _learn(self, connection: Connection, key: DeliveryKey, one: ReceiptRow) -> DeliveryPart | None:

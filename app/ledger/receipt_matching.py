@@ -6,9 +6,21 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, case, exists, func, or_, select, tuple_
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    ScalarSelect,
+    Select,
+    and_,
+    case,
+    exists,
+    func,
+    or_,
+    select,
+    tuple_,
+)
 
-from app.core.states import RECEIVED, DeliveryState, RunState
+from app.core.states import RECEIVED, ChunkState, DeliveryState, RunState
 from app.database.models import (
     campaigns,
     chunks,
@@ -22,7 +34,7 @@ from app.database.models import (
 )
 from app.ledger.contract import DeliveryKey, StateEvent
 from app.ledger.engine_base import WHOLE, EngineBase, MatchedDelivery, Snapshot
-from app.ledger.receipt_times import CLOCKS_MS, VALIDITY_MS, ReceiptRow
+from app.ledger.receipt_times import CLOCKS_MS, EVER, VALIDITY_MS, ReceiptRow
 from carriers.contract import Receipt
 
 # An account may be shared with other programs, and subscribers can write texts that look like receipts. Such
@@ -114,6 +126,50 @@ def _by_key(connection: Connection, known: Sequence[tuple[int, DeliveryKey]]) ->
                 yield from (_hit(nth, row) for nth in seqs[row.seq])
 
 
+class Rival(NamedTuple):
+    """A delivery that may have gone out without that its id is known, sent after `after`, before `until`."""
+
+    key: DeliveryKey
+    after: int
+    until: int
+
+
+def rivals(
+    connection: Connection, group_id: int, campaign_ids: Sequence[int], phones: Sequence[int]
+) -> dict[int, list[Rival]]:
+    """Return by number what else an unknown id may name, beside the deliveries that are listed as unknown.
+
+    That is what is reserved and has no recorded answer: on its way just now, or of a holder that died and
+    whose lease goes on. And the earlier sendings of what a person has sent again.
+    """
+    d, of_group = deliveries.c, select(links.c.id).where(links.c.group_id == group_id)
+    reserved, again = _reserved(of_group), and_(d.resends > 0, d.link_id.in_(of_group))
+    columns = (d.phone, d.campaign_id, d.batch_id, d.seq, reserved.label("reserved"))
+    times = (sent_after(d).label("sent_after"), func.coalesce(requeued_at(d), 0).label("requeued_at"))
+    found: defaultdict[int, list[Rival]] = defaultdict(list)
+    for campaign_id in campaign_ids:
+        for some in _slices(sorted(set(phones))):
+            numbers = _numbers(connection, campaign_id, some)
+            query = select(*columns, *times).where(numbers, or_(again, reserved.is_not(None)))
+            for row in connection.execute(query):
+                after, until = (row.sent_after, EVER) if row.reserved else (0, row.requeued_at)
+                found[row.phone].append(Rival(_key(row), after, until))
+    return found
+
+
+def _reserved(of_group: Select[int]) -> ScalarSelect[int]:
+    """Return an expression that is 1 for a delivery that is reserved without a recorded answer, else NULL.
+
+    A chunk that nobody holds has lost its link.
+    """
+    c, d = chunks.c, deliveries.c
+    over = or_(c.link_id.is_(None), c.link_id.in_(of_group))
+    mine = and_(d.state == DeliveryState.QUEUED, c.watermark >= d.seq, c.pass_no > d.attempts, over)
+    held = select(case((and_(mine, c.state < ChunkState.DONE), 1))).correlate(deliveries)
+    held = held.where(c.campaign_id == d.campaign_id, c.batch_id == d.batch_id, c.first_seq <= d.seq)
+    return held.where(c.last_seq >= d.seq).order_by(c.first_seq.desc()).limit(1).scalar_subquery()
+
+
 def _by_phone(
     connection: Connection, group_id: int, wanted: Sequence[MatchQuery]
 ) -> Iterable[MatchedDelivery]:
@@ -122,21 +178,34 @@ def _by_phone(
     of_group = select(links.c.id).where(links.c.group_id == group_id)
     earliest_to_come = min(each.to_come for each in wanted)
     said = [each.said for each in wanted]
-    for campaign_id in _campaigns(connection, group_id, said, earliest_to_come):
+    campaign_ids = _campaigns(connection, group_id, said, earliest_to_come)
+    for campaign_id in campaign_ids:
         for some in _slices(phones):
             own = _numbers(connection, campaign_id, some), d.link_id.in_(of_group)
             for row in connection.execute(_locked(*own)):
                 rows[row.phone].append(row)
     doubted: list[tuple[MatchQuery, Any]] = []
     told = _told(connection, [row for mine in rows.values() if len(mine) > 1 for row in mine])
+    chosen = {each.nth: _only(each, rows.get(each.said.phone or 0, ()), told) for each in wanted}
+    unknown = [row.phone for row in chosen.values() if row is not None and row.state == DeliveryState.UNKNOWN]
+    others = rivals(connection, group_id, campaign_ids, unknown) if unknown else {}
     for each in wanted:
-        mine = rows.get(each.said.phone or 0, ())
-        row = _only(each, mine, told)
+        row = chosen[each.nth]
         if row is not None:
-            yield _hit(each.nth, row)
+            if not has_rival(each.said, _key(row), others.get(row.phone, ())):
+                yield _hit(each.nth, row)
         elif each.said.reference is not None:
-            doubted += [(each, one) for one in mine if one.named]
+            doubted += [(each, one) for one in rows.get(each.said.phone or 0, ()) if one.named]
     yield from _parts(connection, doubted)
+
+
+def has_rival(one: ReceiptRow, key: DeliveryKey, others: Sequence[Rival]) -> bool:
+    """Return whether the receipt may as well be about another delivery than this unknown one."""
+    return any(each.key != key and one.about(each.after, each.until) for each in others)
+
+
+def _key(row: Any) -> DeliveryKey:
+    return DeliveryKey(row.campaign_id, row.batch_id, row.seq)
 
 
 def _parts(connection: Connection, doubted: Sequence[tuple[MatchQuery, Any]]) -> Iterable[MatchedDelivery]:

@@ -1,0 +1,105 @@
+"""A receipt with an unknown id settles an unknown message only where it can mean no other one."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.database.connection import Database
+from app.database.models import quarantine
+from app.ledger.contract import ChunkLease, DeliveryKey, Reservation
+from app.ledger.receipt_times import VALIDITY_MS
+from app.reports.verification.verify import verify
+from carriers.contract import Unknown
+from tests.app.ledger.test_receipt_matching import again, count, sent, state
+from tests.app.ledger.times import (
+    BAD,
+    DELIVERED,
+    GOOD,
+    QUEUED,
+    SUBMITTED,
+    UNKNOWN,
+    apply,
+    look_again,
+    passes,
+    said,
+)
+from tests.app.world import FIRST_PHONE, World, accepted, build
+
+NO_ANSWER = Unknown("no answer")
+DAYS = VALIDITY_MS / 86_400_000
+
+
+def on_its_way(db: Database, lease_s: float = 30.0) -> tuple[World, ChunkLease]:
+    """A message that is reserved, and of which no answer is recorded."""
+    world = build(db, 1)
+    world.fan_out()
+    lease = world.claim(lease_s=lease_s)
+    assert lease
+    db.write(world.ledger.record, world.link, lease, [], Reservation(2, 1), lease_s)
+    return world, lease
+
+
+def test_what_is_on_its_way_is_not_taken_for_another_campaigns_unknown_message(db: Database) -> None:
+    world, lease = on_its_way(db)
+    other = again(world, NO_ANSWER)
+    assert apply(world, said(world, "m2")) == (0, 0, 1)
+    look_again(world)
+    assert (state(world), state(other)) == (QUEUED, UNKNOWN)
+    db.write(world.ledger.record, world.link, lease, accepted(lease.items), None, 30.0)
+    assert (state(world), state(other), count(db, quarantine)) == (DELIVERED, UNKNOWN, 0)
+    assert verify(db, world.ledger) == []
+
+
+def test_what_a_dead_process_may_have_sent_is_not_taken_for_another_campaigns(db: Database) -> None:
+    world, _ = on_its_way(db, lease_s=-1.0)
+    other = again(world, NO_ANSWER)
+    apply(world, said(world, "m2"))
+    look_again(world)
+    assert (state(world), state(other)) == (QUEUED, UNKNOWN)
+    assert world.claim("heir")
+    look_again(world)
+    assert (state(world), state(other), count(db, quarantine)) == (UNKNOWN, UNKNOWN, 1)
+
+
+@pytest.mark.parametrize("status", [GOOD, BAD])
+def test_a_receipt_without_an_id_settles_no_unknown_message_while_another_is_on_its_way(
+    db: Database, status: object
+) -> None:
+    world, lease = on_its_way(db)
+    other = again(world, NO_ANSWER)
+    assert apply(world, said(world, None, status)) == (0, 0, 1)  # type: ignore[arg-type]
+    look_again(world)
+    assert (state(world), state(other)) == (QUEUED, UNKNOWN)
+    db.write(world.ledger.record, world.link, lease, [], None, 30.0)
+    assert (state(world), state(other)) == (QUEUED, UNKNOWN)
+
+
+def test_without_another_the_unknown_message_is_settled(db: Database) -> None:
+    world, lease = on_its_way(db)
+    other = again(world, NO_ANSWER)
+    db.write(world.ledger.record, world.link, lease, accepted(lease.items), None, 30.0)
+    apply(world, said(world, "late"))
+    look_again(world)
+    assert (state(world), state(other)) == (SUBMITTED, DELIVERED)
+    apply(world, said(world, None, phone=FIRST_PHONE + 1))  # of the other campaign alone
+    look_again(world)
+    assert state(other, 3) == DELIVERED
+    assert verify(db, world.ledger) == []
+
+
+@pytest.mark.parametrize(("days", "of_other"), [(0.01, UNKNOWN), (DAYS + 0.1, DELIVERED)])
+def test_the_first_copy_of_what_a_person_sent_again_may_be_meant_as_long_as_carriers_try(
+    db: Database, days: float, of_other: object
+) -> None:
+    world = sent(db, NO_ANSWER, count=1)
+    passes(db, 0.01)
+    assert db.write(world.ledger.resend, [DeliveryKey(world.campaign, world.batch, 2)]) == 1
+    lease = world.claim()
+    assert lease
+    db.write(world.ledger.record, world.link, lease, accepted(lease.items, "second"), None, 30.0)
+    passes(db, days)
+    other = again(world, NO_ANSWER)
+    apply(world, said(world, "first"))
+    look_again(world)
+    assert (state(world), state(other)) == (SUBMITTED, of_other)
+    assert verify(db, world.ledger) == []
