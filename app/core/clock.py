@@ -35,7 +35,24 @@ def now() -> datetime:
 
 def now_ms() -> int:
     """Return the current time in milliseconds since 1970, the ledger's representation."""
-    return time.time_ns() // 1_000_000
+    global _latest_ms
+    found = time.time_ns() // 1_000_000
+    _latest_ms = max(_latest_ms, found)
+    return found
+
+
+_latest_ms = 0
+
+
+def latest_ms() -> int:
+    """Return the latest time that `now_ms` has given since `forget_latest`: no later one was stored."""
+    return _latest_ms
+
+
+def forget_latest() -> None:
+    """Begin anew, once what was stored by a clock that was ahead has been moved back."""
+    global _latest_ms
+    _latest_ms = 0
 
 
 def monotonic() -> float:

@@ -42,7 +42,11 @@ _MOVED = (
 
 
 class ClockSteps:
-    """Compare the host's clock to a monotonic one. On PostgreSQL the server's clock counts instead."""
+    """Compare the host's clock to a monotonic one, and to the latest time that it has told this process.
+
+    The latter shows a clock that was ahead between two calls only. On PostgreSQL the server's clock counts
+    instead.
+    """
 
     def __init__(
         self,
@@ -51,6 +55,7 @@ class ClockSteps:
         monotonic: Callable[[], float] = clock.monotonic,
     ) -> None:
         self._db, self._wall_ms, self._monotonic = db, wall_ms, monotonic
+        clock.forget_latest()
         self._ahead_ms, self._is_first = self._look(), True
 
     def _look(self) -> float:
@@ -61,11 +66,12 @@ class ClockSteps:
         """Move what waits if the clock was set back since the last call; return False (nothing is left)."""
         before, now = self._ahead_ms, self._look()
         if self._db.sqlite:
-            by_ms = round(before - now)
+            by_ms = max(round(before - now), clock.latest_ms() - self._wall_ms())
             if self._is_first:
                 by_ms = max(by_ms, await self._since_the_last_process())
             if by_ms >= LEAST_MS:
                 log.error("this host's clock was set back", seconds=by_ms // 1000)
+                clock.forget_latest()
                 await self._db.insist(_move, self._wall_ms(), by_ms)
         self._ahead_ms, self._is_first = now, False
         return False

@@ -38,7 +38,14 @@ from tests.simulate.script import MANNERS, Event, Script
 from tests.simulate.start import BUDGET, CHUNK, LIMITED, PLAN, PORTS, RATE, SUB_BATCH, TEXTS, settings
 from tests.simulate.virtual_loop import Program, VirtualLoop, WallClock
 
-BUSY = ("queueing", "closing", "runs", "quarantine", "leases")  # the sweeps that look again every 2 s
+BUSY = (
+    "queueing",
+    "closing",
+    "runs",
+    "quarantine",
+    "leases",
+    "clock",
+)  # the sweeps that look again every 2 s
 PACE_S = 2.0
 CHUNK_S = 4.0  # how long what a worker has claimed may still be on its way
 LATE_S = 1.5  # how long after an order a part may still come

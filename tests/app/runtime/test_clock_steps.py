@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from sqlalchemy import func, insert, select, update
 
@@ -151,3 +153,24 @@ async def test_a_clock_that_goes_as_it_should_moves_nothing(db: Database) -> Non
         hands.ahead_ms = ahead
         await sweep.step()
     assert db.read(lambda c: c.execute(select(chunks.c.not_before)).all()) == before
+
+
+@pytest.mark.longer
+async def test_a_clock_that_is_ahead_between_two_looks_only_is_noticed(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is put ahead by an hour, a message is put off, and it is put right, all within a second."""
+    hands = Hands()
+    hands.set_back()
+    sweep = hands.of(db)
+    await sweep.step()
+    real = time.time_ns
+    with monkeypatch.context() as ahead:
+        ahead.setattr(time, "time_ns", lambda: real() + HOUR_MS * 1_000_000)
+        world = put_off(db)
+    for _ in range(2):  # one step is one step
+        await sweep.step()
+    waits = db.read(lambda c: c.scalar(select(func.max(chunks.c.not_before))))
+    assert clock.now_ms() - 60_000 < waits < clock.now_ms() + 5000
+    db.write(lambda c: c.execute(update(chunks).values(not_before=chunks.c.not_before - 5000)))
+    assert world.claim() is not None
