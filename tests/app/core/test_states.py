@@ -16,11 +16,13 @@ from app.core.states import (
     DeliveryStatus,
     NotSent,
     RunState,
+    SuspendCause,
     apply_answer,
     apply_receipt,
     kept_reason,
     move_campaign,
     move_run,
+    suspended_because,
 )
 from carriers.contract import Reason, ReceiptLevel, ReceiptStatus
 
@@ -280,3 +282,10 @@ def test_an_answer_counts_with_what_receipts_have_said_before_it(
     earlier: DeliveryStatus, answer: DeliveryStatus, resent: bool, then: DeliveryStatus
 ) -> None:
     assert apply_answer(earlier, answer, resent) == then
+
+
+def test_a_pause_is_told_with_the_numbers_of_each_language() -> None:
+    assert suspended_because(SuspendCause.FAILED, 1200, 30_000) == "1,200 of its last 30,000 messages failed"
+    assert suspended_because(SuspendCause.FAILED, 1200, 30_000, "vi") == (
+        "trong 30.000 tin gần nhất có 1.200 tin bị lỗi"
+    )
