@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
+from sqlalchemy import update
 
 from app.database.connection import Database
-from app.database.models import quarantine
+from app.database.models import links, quarantine
 from app.ledger.contract import ChunkLease, DeliveryKey, Reservation
 from app.ledger.receipt_times import VALIDITY_MS
 from app.reports.verification.verify import verify
@@ -103,3 +106,13 @@ def test_the_first_copy_of_what_a_person_sent_again_may_be_meant_as_long_as_carr
     look_again(world)
     assert (state(world), state(other)) == (SUBMITTED, of_other)
     assert verify(db, world.ledger) == []
+
+
+def test_a_receipt_that_waits_is_of_the_account_that_its_link_has_now(db: Database) -> None:
+    world, lease = on_its_way(db)
+    assert apply(world, said(world, "m2")) == (0, 0, 1)
+    db.write(lambda c: c.execute(update(links).values(group_id=7)))
+    link = replace(world.link, group_id=7)
+    db.write(world.ledger.record, link, lease, accepted(lease.items), None, 30.0)
+    look_again(world)
+    assert (state(world), count(db, quarantine)) == (DELIVERED, 0)
