@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Table, select
 
 from app.core.invariants import require
 from app.core.states import DeliveryState, DeliveryStatus
-from app.database.models import erasures, links, receipts, tallies
+from app.database.models import erasures, links
 from app.ledger.contract import ChunkLease, DeliveryKey, DeliveryToSend, Link
 
 Row = tuple[Any, ...]
@@ -292,10 +292,6 @@ class EngineBase(ABC):
     ) -> list[MatchedDelivery]:
         """Do `find` by phone, which every query must state, for references that many messages share."""
 
-    @abstractmethod
-    def write_standings(self, connection: Connection, rows: Sequence[Row]) -> None:
-        """Set (campaign_id, batch_id, seq, state, reason, delivered, relayed, failed, done_at) by key."""
-
     def snapshot(self, connection: Connection) -> Snapshot:
         """Read the snapshot that a group of receipts starts from."""
         e = erasures.c
@@ -303,16 +299,14 @@ class EngineBase(ABC):
         groups = {row.id: row.group_id for row in connection.execute(select(links.c.id, links.c.group_id))}
         return Snapshot(self.now_ms(connection), frozenset(connection.execute(closed).scalars()), groups)
 
+    @abstractmethod
     def write_applied(
         self, connection: Connection, standings: Sequence[Row], changes: Sequence[Row], journal: Sequence[Row]
     ) -> None:
-        """Write what a group of receipts changed: deliveries, tallies, and the receipts themselves."""
-        if standings:
-            self.write_standings(connection, standings)
-        if changes:
-            self.append(connection, tallies, TALLY, changes)
-        if journal:
-            self.append(connection, receipts, JOURNAL, journal)
+        """Write what a group of receipts changed: deliveries, tallies, and the receipts themselves.
+
+        A standing is (campaign_id, batch_id, seq, state, reason, delivered, relayed, failed, done_at).
+        """
 
     @abstractmethod
     def set_alike(

@@ -34,7 +34,7 @@ from app.database.models import (
 )
 from app.ledger.contract import DeliveryKey, StateEvent
 from app.ledger.engine_base import WHOLE, EngineBase, MatchedDelivery, Snapshot
-from app.ledger.receipt_times import CLOCKS_MS, EVER, VALIDITY_MS, ReceiptRow
+from app.ledger.receipt_times import CLOCKS_MS, EVER, RECORDED_MS, VALIDITY_MS, ReceiptRow
 from carriers.contract import Receipt
 
 # An account may be shared with other programs, and subscribers can write texts that look like receipts. Such
@@ -140,19 +140,21 @@ def rivals(
     """Return by number what else an unknown id may name, beside the deliveries that are listed as unknown.
 
     That is what is reserved and has no recorded answer: on its way just now, or of a holder that died and
-    whose lease goes on. And the earlier sendings of what a person has sent again.
+    whose lease goes on. And the earlier sendings of what a person has sent again, over whatever account:
+    nobody may know it any more.
     """
-    d, of_group = deliveries.c, select(links.c.id).where(links.c.group_id == group_id)
-    reserved, again = _reserved(of_group), and_(d.resends > 0, d.link_id.in_(of_group))
-    columns = (d.phone, d.campaign_id, d.batch_id, d.seq, reserved.label("reserved"))
+    d = deliveries.c
+    reserved = _reserved(select(links.c.id).where(links.c.group_id == group_id))
+    columns = (d.phone, d.campaign_id, d.batch_id, d.seq, d.resends, reserved.label("reserved"))
     times = (sent_after(d).label("sent_after"), func.coalesce(requeued_at(d), 0).label("requeued_at"))
     found: defaultdict[int, list[Rival]] = defaultdict(list)
     for campaign_id in campaign_ids:
         for some in _slices(sorted(set(phones))):
             numbers = _numbers(connection, campaign_id, some)
-            query = select(*columns, *times).where(numbers, or_(again, reserved.is_not(None)))
+            query = select(*columns, *times).where(numbers, or_(d.resends > 0, reserved.is_not(None)))
             for row in connection.execute(query):
-                after, until = (row.sent_after, EVER) if row.reserved else (0, row.requeued_at)
+                after = 0 if row.resends else row.sent_after
+                until = EVER if row.reserved else row.requeued_at
                 found[row.phone].append(Rival(_key(row), after, until))
     return found
 
@@ -200,8 +202,12 @@ def _by_phone(
 
 
 def has_rival(one: ReceiptRow, key: DeliveryKey, others: Sequence[Rival]) -> bool:
-    """Return whether the receipt may as well be about another delivery than this unknown one."""
-    return any(each.key != key and one.about(each.after, each.until) for each in others)
+    """Return whether the receipt may as well be about another delivery than this unknown one.
+
+    The time that a carrier states excludes none that is on its way: its clock or zone may be wrong.
+    """
+    latest, earliest = one.received_at + RECORDED_MS, one.made - VALIDITY_MS
+    return any(each.key != key and each.after <= latest and each.until >= earliest for each in others)
 
 
 def _key(row: Any) -> DeliveryKey:

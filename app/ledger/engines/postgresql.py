@@ -314,10 +314,6 @@ class PostgresqlLedger(ChunkQueue, SubmitResults, Tallies, EraseOperations):
     ) -> list[MatchedDelivery]:
         return _hits(connection, FIND_OF_PHONE, [f"_c{campaign:d}" for campaign in within], asked)
 
-    def write_standings(self, connection: Connection, rows: Sequence[Row]) -> None:
-        for sql, values in moved(rows):
-            _execute(connection, sql, values, rows=False)
-
     def snapshot(self, connection: Connection) -> Snapshot:
         now, closed, links, groups, lately = _execute(connection, MOMENT, {})[0]
         return Snapshot(now, frozenset(closed), dict(zip(links, groups, strict=True)), tuple(lately))

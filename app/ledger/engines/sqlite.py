@@ -9,11 +9,21 @@ from sqlalchemy import ColumnElement, Connection, Table, and_, bindparam, func, 
 
 from app.core import clock
 from app.core.states import CampaignState, DeliveryState, LinkState, RunState
-from app.database.models import campaigns, database_identity, deliveries, links, runs, submissions, tallies
+from app.database.models import (
+    campaigns,
+    database_identity,
+    deliveries,
+    links,
+    receipts,
+    runs,
+    submissions,
+    tallies,
+)
 from app.ledger.contract import ChunkLease, DeliveryToSend, Link, ResultKind
 from app.ledger.engine_base import (
     CROWD,
     FURTHEST_US,
+    JOURNAL,
     SUBMISSION,
     TALLY,
     TO_SEND,
@@ -223,8 +233,13 @@ class SqliteLedger(ChunkQueue, SubmitResults, Tallies, EraseOperations):
                 ]
         return found
 
-    def write_standings(self, connection: Connection, rows: Sequence[Row]) -> None:
-        connection.exec_driver_sql(_STANDING, [(*row[3:], *row[:3]) for row in rows])
+    def write_applied(
+        self, connection: Connection, standings: Sequence[Row], changes: Sequence[Row], journal: Sequence[Row]
+    ) -> None:
+        if standings:
+            connection.exec_driver_sql(_STANDING, [(*row[3:], *row[:3]) for row in standings])
+        self.append(connection, tallies, TALLY, changes)
+        self.append(connection, receipts, JOURNAL, journal)
 
     def set_alike(
         self, connection: Connection, which: Sequence[ColumnElement[bool]], values: Mapping[str, object]

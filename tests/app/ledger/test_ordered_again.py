@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from sqlalchemy import update
 
 from app.core.states import DeliveryState, NotSent
@@ -22,7 +20,7 @@ def test_what_has_failed_in_part_while_it_waits_is_ended_with_its_run(db: Databa
     assert db.write(world.ledger.resend, [DeliveryKey(world.campaign, world.batch, 2)]) == 1
     db.write(lambda c: c.execute(update(state_events).values(at=state_events.c.at + 3_600_000)))
     failed = said(world, "a", BAD)
-    failed = failed._replace(receipt=replace(failed.receipt, reason=Reason.NO_SUCH_NUMBER))
+    failed = failed._replace(receipt=failed.receipt._replace(reason=Reason.NO_SUCH_NUMBER))
     assert apply(world, failed) == (1, 1, 0)
     assert world.states() == {int(DeliveryState.QUEUED): 1}
     assert world.delivery(2)["reason"] == Reason.NO_SUCH_NUMBER
