@@ -7,14 +7,16 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 
 from app.campaigns import approval
 from app.core import hashing
 from app.core.states import CampaignState, ChunkState
 from app.database.connection import Database
 from app.database.models import approvals, campaigns, chunks, deliveries
+from app.database.models import audit as acts
 from app.ledger import approval_digest
+from app.security import audit
 from app.security.row_stamps import canonical
 from tests.app.world import FIRST_PHONE, World, add_batch, approve, build
 from tests.engines import by_default
@@ -228,3 +230,19 @@ def test_without_a_key_nothing_is_stamped(db: Database) -> None:
     two_batches(db)
     assert db.write(approval_digest.bind_open) == 0
     assert stamped(db) == []
+
+
+def test_an_approval_stands_though_the_beginning_of_the_audit_was_erased_with_it(db: Database) -> None:
+    world = build(db, 1)
+    db.write(lambda c: audit.note(c, "test", "account.create", "account/2"))
+    newest = db.read(lambda c: c.scalar(select(func.max(acts.c.id))))
+    assert stands(world, alive=True)
+    db.write(lambda c: c.execute(delete(acts).where(acts.c.id < newest)))
+    assert stands(world, alive=True)
+
+
+def test_an_approval_that_a_whole_audit_does_not_have_is_none(db: Database) -> None:
+    world = build(db, 1)
+    db.write(lambda c: c.execute(delete(acts).where(acts.c.id > 1)))
+    db.write(lambda c: c.execute(update(acts).values(subject="campaign/99")))
+    assert not stands(world, alive=True)

@@ -12,7 +12,7 @@ from app.core.errors import DatabaseUnavailable
 from app.core.states import DeliveryState, RunState
 from app.database.connection import Database
 from app.database.models import deliveries, runs, unknowns
-from app.ledger import unreached
+from app.ledger import directive_deadline, transfer, unreached
 from app.ledger.contract import DeliveryKey, FanOutResult, Reservation, SubmitOutcome
 from app.ledger.engine_base import SubmissionQuery
 from app.ledger.receipt_times import EVER, VALIDITY_MS
@@ -116,3 +116,19 @@ def test_a_late_answer_says_in_how_many_parts_the_message_went(db: Database) -> 
     assert world.delivery(2)["parts"] == 1
     apply(world, said(world, "whole"))
     assert state(world) == DELIVERED
+
+
+def test_the_deadline_of_a_past_moment_is_the_one_before_the_next_change(db: Database) -> None:
+    def held(at_ms: int) -> int | None:
+        return db.read(directive_deadline.held_at, 7, 3000, at_ms)
+
+    now = clock.now_ms()
+    assert held(now) == 3000
+    db.write(directive_deadline.note, 7, (1000, 2000), "flood", "admin")
+    db.write(directive_deadline.note, 8, (5, 6), "of another letter", "admin")
+    db.write(directive_deadline.note, 7, (2000, 3000), "flood again", "admin")
+    assert (held(now - 60_000), held(clock.now_ms() + 60_000)) == (1000, 3000)
+
+
+def test_a_copy_is_summed_over_every_column_of_a_delivery() -> None:
+    assert [column.name for column in deliveries.columns if not transfer._summable(column)] == []
