@@ -155,6 +155,7 @@ class FaultInjectingDatabase(Database):
 
 def skew(injector: FaultInjector) -> None:
     """Offset this process's wall clock as planned; monotonic time is unaffected."""
-    now, now_ms = clock.now, clock.now_ms
+    now, now_ms, latest_ms = clock.now, clock.now_ms, clock.latest_ms
     clock.now = lambda: now() + timedelta(seconds=injector.planned.skew_s)
     clock.now_ms = lambda: now_ms() + round(1000 * injector.planned.skew_s)
+    clock.latest_ms = lambda: latest_ms() + round(1000 * injector.planned.skew_s)
