@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import asdict
 from itertools import pairwise
 
 import pytest
 
 from carriers.contract import Accepted, Deferred, Halted, Partial, Rejected
 from carriers.smpp import pdu
+from carriers.smpp.interfaces import Counters
 from tests.carriers.smpp.peer import (
     LONG,
     Link,
@@ -215,3 +217,7 @@ async def test_a_paused_link_sends_one_message_alone_until_one_is_taken() -> Non
         assert kinds(await alone) == [Accepted]
         await carrier.ready()
         assert kinds(await carrier.submit(many(3))) == [Accepted] * 3
+
+
+def test_a_link_begins_with_nothing_counted() -> None:
+    assert set(asdict(Counters()).values()) == {0}
