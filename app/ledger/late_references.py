@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, func, select, update
@@ -11,9 +11,9 @@ from sqlalchemy import Connection, func, select, update
 from app.core.states import DeliveryState, kept_reason
 from app.database.models import deliveries, state_events, submissions, unknowns
 from app.ledger.contract import DeliveryKey, ResultKind, StateEvent
-from app.ledger.engine_base import SUBMISSION, Snapshot
+from app.ledger.engine_base import SUBMISSION, Snapshot, SubmissionQuery
 from app.ledger.receipt_matching import ReceiptMatching, Rival, has_rival, rivals, sent_after
-from app.ledger.receipt_times import ReceiptRow
+from app.ledger.receipt_times import EVER, ReceiptRow
 from app.ledger.tallies import Changes
 from app.ledger.unknown_outcomes import remove_unknown
 
@@ -49,13 +49,32 @@ class LateReferences(ReceiptMatching):
         }
         keys = {index: key for index, key in meant.items() if key is not None}
         others = self._rivals(connection, [said[index] for index in keys], snapshot)
+        bearers = self._bearers(connection, {index: said[index] for index in keys}, snapshot)
         for index, key in keys.items():
             one = said[index]
             if has_rival(one, key, others.get((one.group_id, one.phone or 0), ())):
                 continue
+            if bearers[index] - {key}:
+                continue
             place = self._learn(connection, key, one)
             if place is not None:
                 found[index] = place
+        return found
+
+    def _bearers(
+        self, connection: Connection, said: Mapping[int, ReceiptRow], snapshot: Snapshot
+    ) -> dict[int, set[DeliveryKey]]:
+        """Return by index which deliveries to the receipt's number bear its reference, whenever sent.
+
+        One that seems to be sent long after its receipt, by a clock that leapt ahead, is not matched by it;
+        but neither is the reference another one's.
+        """
+        found: dict[int, set[DeliveryKey]] = {index: set() for index in said}
+        indexes, rows = list(said), list(said.values())
+        asked = [SubmissionQuery(one.group_id, one.reference or "", one.phone, 0, EVER) for one in rows]
+        if asked:
+            for hit in self.find(connection, asked, self.recent_campaigns(connection, rows, snapshot)):
+                found[indexes[hit.nth]].add(hit.key)
         return found
 
     def _rivals(

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import update
 
 from app.database.connection import Database
-from app.database.models import deliveries, links, quarantine
+from app.database.models import chunks, deliveries, links, quarantine, unknowns
 from app.dispatch.link_store import LinkRecord, register
 from app.ledger.contract import ChunkLease, DeliveryKey, Reservation
 from app.ledger.receipt_times import VALIDITY_MS
@@ -163,3 +163,19 @@ def test_a_carriers_wrong_clock_does_not_tell_what_is_on_its_way_from_what_is_lo
     db.write(world.ledger.record, world.link, lease, accepted(lease.items), None, 30.0)
     look_again(world)
     assert (state(world), state(other)) == (DELIVERED, UNKNOWN)
+
+
+def test_an_id_that_another_message_bears_is_not_learnt_though_it_seems_to_be_sent_after_its_receipt(
+    db: Database,
+) -> None:
+    """The clock leapt ahead by half a day between the receipt and the record of its message's answer."""
+    world, lease = on_its_way(db)
+    other = again(world, NO_ANSWER)
+    assert apply(world, said(world, "m2")) == (0, 0, 1)
+    for column in (quarantine.c.received_at, quarantine.c.done_at, unknowns.c.since, chunks.c.taken_at):
+        earlier = {column.name: column - 43_200_000}
+        db.write(lambda c, of=column.table, to=earlier: c.execute(update(of).values(to)))
+    db.write(world.ledger.record, world.link, lease, accepted(lease.items), None, 30.0)
+    look_again(world)
+    assert (state(world), state(other), count(db, quarantine)) == (SUBMITTED, UNKNOWN, 1)
+    assert verify(db, world.ledger) == []
