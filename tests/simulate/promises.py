@@ -73,7 +73,9 @@ def _copies(world: World) -> Iterator[str]:
         least = 1 if incomplete else PARTS[campaign - 1]
         if state in _TAKEN and has < least and not foreign:
             yield f"{said}, and the centre took {has} of {PARTS[campaign - 1]} parts"
-        if has and state in (DeliveryState.QUEUED, DeliveryState.NOT_SENT) and has == PARTS[campaign - 1]:
+        # One that a person has ordered again may wait, or end unsent, after its first copy was taken.
+        unsent = state in (DeliveryState.QUEUED, DeliveryState.NOT_SENT) and not world.allowed.get(phone)
+        if unsent and has == PARTS[campaign - 1]:
             yield f"{said}, and the centre has taken all its parts"
         if state == DeliveryState.QUEUED and campaign != LIMITED - 1:
             yield f"{said} at the end"
