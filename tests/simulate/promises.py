@@ -23,7 +23,8 @@ _TAKEN = {
     DeliveryState.UNDELIVERED,
     DeliveryState.EXPIRED,
 }
-_SHOWN = 3
+# What a centre does that makes it put off one part of a message and take the other.
+_PUT_OFF = {"queue is full", "throttles", "takes little a second"}
 
 
 def broken(world: World) -> list[str]:
@@ -62,19 +63,22 @@ def _copies(world: World) -> Iterator[str]:
     # A receipt for a number with an id that no answer had is taken for that of a message whose answer was
     # lost: nobody could tell them apart.
     kinds = {each.kind for each in world.script.events}
-    foreign, refused = "reports foreign ids" in kinds, "refuses some" in kinds
-    full = "queue is full" in kinds
-    for (campaign, phone), state in rows.items():
+    foreign, refused, put_off = (
+        "reports foreign ids" in kinds,
+        "refuses some" in kinds,
+        bool(kinds & _PUT_OFF),
+    )
+    for (campaign, phone), (state, resends) in rows.items():
         has = took.pop((campaign, phone), 0)
         said = f"{mask(phone)} of campaign {campaign} is {DeliveryState(state).name}"
-        # Where one part was refused, the others are on their way. Where the queue stayed full for longer than
-        # a part is tried again, what came of the message is no message, and is not called delivered.
-        incomplete = refused or (full and state == DeliveryState.UNDELIVERED)
+        # Where one part was refused, the others are on their way. Where one was put off for longer than a
+        # part is tried again, what came of the message is no message, and is not called delivered.
+        incomplete = refused or (put_off and state == DeliveryState.UNDELIVERED)
         least = 1 if incomplete else PARTS[campaign - 1]
         if state in _TAKEN and has < least and not foreign:
             yield f"{said}, and the centre took {has} of {PARTS[campaign - 1]} parts"
         # One that a person has ordered again may wait, or end unsent, after its first copy was taken.
-        unsent = state in (DeliveryState.QUEUED, DeliveryState.NOT_SENT) and not world.allowed.get(phone)
+        unsent = state in (DeliveryState.QUEUED, DeliveryState.NOT_SENT) and not resends
         if unsent and has == PARTS[campaign - 1]:
             yield f"{said}, and the centre has taken all its parts"
         if state == DeliveryState.QUEUED and campaign != LIMITED - 1:
@@ -85,10 +89,11 @@ def _copies(world: World) -> Iterator[str]:
         yield f"the centre took messages that no delivery has: {dict(took)}"
 
 
-def _states(c: Connection) -> dict[tuple[int, int], int]:
+def _states(c: Connection) -> dict[tuple[int, int], tuple[int, int]]:
+    """Return each message's state, and how often a person has ordered it again."""
     d = deliveries.c
-    rows = c.execute(select(d.campaign_id, d.phone, d.state))
-    return {(row.campaign_id, row.phone): row.state for row in rows}
+    rows = c.execute(select(d.campaign_id, d.phone, d.state, d.resends))
+    return {(row.campaign_id, row.phone): (row.state, row.resends) for row in rows}
 
 
 def _budget(world: World) -> Iterator[str]:
