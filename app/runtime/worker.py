@@ -103,6 +103,7 @@ class Worker:
     sweeps: list[Sweep] = field(init=False)
     inbound: InboundWriter = field(init=False)
     _health: HealthSweep = field(init=False)
+    _clock: ClockSteps = field(init=False)
     faults: Faults = field(init=False)
     _fan_out: FanOutJob = field(init=False)
     _closing: Aside = field(init=False)
@@ -115,6 +116,7 @@ class Worker:
         self._closing = Aside(self.faults, "closing")
         self._advancing = Aside(self.faults, "runs")
         self.inbox = Inbox(self.db, self.ledger, self.metrics, s.receipts_group, s.receipts_wait_ms / 1000)
+        self._clock = ClockSteps(self.db)
         self.sweeps = [
             Sweep("queueing", self._queue),
             Sweep("follow-ups", FollowUpJob(self.db, Aside(self.faults, "follow-ups")).next),
@@ -124,7 +126,7 @@ class Worker:
             Sweep("tallies", self._fold, _FOLD_EVERY_S),
             Sweep("leases", self._settle_leases, _FOLD_EVERY_S),
             Sweep("links", self._say_health),
-            Sweep("clock", ClockSteps(self.db).step),
+            Sweep("clock", self._clock.step),
             Sweep("rates", self._count, EVERY_MS / 1000),
             Sweep("suspension", self._look, suspend_sweep.EVERY_MS / 1000),
             Sweep("prices", self._keep_prices, _FOLD_EVERY_S),
@@ -167,6 +169,8 @@ class Worker:
             self.inbox.stop()
             self.inbound.stop()
             ends += await asyncio.gather(*background, return_exceptions=True)
+            # What is seen now, no later process can see: it may be the last one for days.
+            ends += await asyncio.gather(self._look_at_clock(), return_exceptions=True)
             ends += await asyncio.gather(self._health.close(), return_exceptions=True)
         self._raise_failures(ends)
 
@@ -278,6 +282,9 @@ class Worker:
 
     def _links(self) -> list[OpenLink]:
         return [(loop.link.id, loop.owner, loop.carrier) for loop in self.loops]
+
+    async def _look_at_clock(self) -> None:
+        await self._clock.step()
 
     async def _say_health(self) -> bool:
         return await self._health.step()

@@ -8,12 +8,15 @@ import pytest
 from sqlalchemy import func, insert, select, update
 
 from app.core import clock
+from app.core.config import Settings
 from app.core.states import DeliveryState
 from app.database.connection import Database
 from app.database.models import chunks, link_health, quarantine
 from app.dispatch import unknown_decisions
 from app.ledger.contract import Reservation, SubmitOutcome
+from app.observability.metrics import Metrics
 from app.runtime.clock_steps import ClockSteps
+from app.runtime.worker import Worker
 from carriers.contract import Deferred
 from tests.app.ledger.times import apply, look_again, notice, passes, said
 from tests.app.world import World, build
@@ -174,3 +177,20 @@ async def test_a_clock_that_is_ahead_between_two_looks_only_is_noticed(
     assert clock.now_ms() - 60_000 < waits < clock.now_ms() + 5000
     db.write(lambda c: c.execute(update(chunks).values(not_before=chunks.c.not_before - 5000)))
     assert world.claim() is not None
+
+
+@pytest.mark.longer
+async def test_a_step_while_the_last_process_ends_is_seen_by_that_process(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is told to stop when it has looked at the clock for the last time; then the clock is set back."""
+    world = put_off(db)
+    later(db)
+    real = time.time_ns
+    monkeypatch.setattr(time, "time_ns", lambda: real() + HOUR_MS * 1_000_000)
+    worker = Worker(db, world.ledger, Settings(), Metrics())
+    worker.stop()
+    monkeypatch.setattr(time, "time_ns", real)
+    await worker.run()
+    waits = db.read(lambda c: c.scalar(select(func.max(chunks.c.not_before))))
+    assert clock.now_ms() - 60_000 < waits < clock.now_ms() + 5000
