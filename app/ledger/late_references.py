@@ -1,21 +1,29 @@
-"""Learn references from receipts for unknown deliveries, if only one delivery is possible."""
+"""Learn references from receipts for unknown deliveries, and number the parts of late answers by them."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, func, select, update
 
 from app.core.states import DeliveryState, kept_reason
 from app.database.models import deliveries, state_events, submissions, unknowns
-from app.ledger.contract import DeliveryKey, ResultKind, StateEvent
+from app.ledger.contract import ChunkLease, DeliveryKey, ResultKind, StateEvent, SubmitOutcome
 from app.ledger.engine_base import SUBMISSION, Snapshot, SubmissionQuery
-from app.ledger.receipt_matching import ReceiptMatching, Rival, has_rival, rivals, sent_after
+from app.ledger.receipt_matching import (
+    OtherSending,
+    ReceiptMatching,
+    may_be_about_another,
+    other_sendings,
+    sent_after,
+)
 from app.ledger.receipt_times import EVER, ReceiptRow
 from app.ledger.tallies import Changes
 from app.ledger.unknown_outcomes import remove_unknown
+from carriers.contract import Accepted, Partial, References, Unknown
 
 
 class DeliveryPart(NamedTuple):
@@ -48,20 +56,20 @@ class LateReferences(ReceiptMatching):
             index: _meant(one, listed.get(one.phone or 0, ()), snapshot) for index, one in enumerate(said)
         }
         keys = {index: key for index, key in meant.items() if key is not None}
-        others = self._rivals(connection, [said[index] for index in keys], snapshot)
-        bearers = self._bearers(connection, {index: said[index] for index in keys}, snapshot)
+        others = self._other_sendings(connection, [said[index] for index in keys], snapshot)
+        named = self._named(connection, {index: said[index] for index in keys}, snapshot)
         for index, key in keys.items():
             one = said[index]
-            if has_rival(one, key, others.get((one.group_id, one.phone or 0), ())):
+            if may_be_about_another(one, key, others.get((one.group_id, one.phone or 0), ())):
                 continue
-            if bearers[index] - {key}:
+            if named[index] - {key}:
                 continue
             place = self._learn(connection, key, one)
             if place is not None:
                 found[index] = place
         return found
 
-    def _bearers(
+    def _named(
         self, connection: Connection, said: Mapping[int, ReceiptRow], snapshot: Snapshot
     ) -> dict[int, set[DeliveryKey]]:
         """Return by index which deliveries to the receipt's number bear its reference, whenever sent.
@@ -77,16 +85,16 @@ class LateReferences(ReceiptMatching):
                 found[indexes[hit.nth]].add(hit.key)
         return found
 
-    def _rivals(
+    def _other_sendings(
         self, connection: Connection, said: Sequence[ReceiptRow], snapshot: Snapshot
-    ) -> dict[tuple[int, int], list[Rival]]:
+    ) -> dict[tuple[int, int], list[OtherSending]]:
         """Return by account and number what else these receipts may mean."""
-        found: dict[tuple[int, int], list[Rival]] = {}
+        found: dict[tuple[int, int], list[OtherSending]] = {}
         for group_id in {one.group_id for one in said}:
             mine = [one for one in said if one.group_id == group_id]
             recent = self.recent_campaigns(connection, mine, snapshot)
             phones = [one.phone for one in mine if one.phone is not None]
-            others = rivals(connection, group_id, recent, phones)
+            others = other_sendings(connection, group_id, recent, phones)
             found |= {(group_id, phone): some for phone, some in others.items()}
         return found
 
@@ -164,3 +172,67 @@ def _sending(connection: Connection, key: DeliveryKey) -> _Sending:
     named = select(s.reference, s.part).where(*mine, s.reference.is_not(None), s.at >= (since or 0))
     rows = connection.execute(named).all()
     return _Sending(number, {row.reference: row.part for row in rows}, frozenset(row.part for row in rows))
+
+
+# ---- Answers that come after receipts
+
+
+def in_learnt_order(
+    connection: Connection, lease: ChunkLease, outcomes: Sequence[SubmitOutcome]
+) -> list[SubmitOutcome]:
+    """Return late outcomes with their parts numbered as receipts have taught their references before.
+
+    A reference is learnt for the first part without one, whichever part the carrier means. Numbered in two
+    ways, one part would pass for two: a message of which half has arrived would be called delivered.
+    """
+    several = [outcome for outcome in outcomes if len(_references(outcome)) > 1]
+    learnt = _learnt_parts(connection, lease, [outcome.item.seq for outcome in several])
+    return [_renumbered(outcome, learnt.get(outcome.item.seq, {})) for outcome in outcomes]
+
+
+def _references(outcome: SubmitOutcome) -> References:
+    result = outcome.result
+    return result.refs if isinstance(result, Accepted | Partial | Unknown) else ()
+
+
+def _learnt_parts(
+    connection: Connection, lease: ChunkLease, seqs: Sequence[int]
+) -> dict[int, dict[str, int]]:
+    """Lock these deliveries, so that nobody is learning; return each one's learnt references by part."""
+    found: defaultdict[int, dict[str, int]] = defaultdict(dict)
+    if not seqs:
+        return found
+    d, s = deliveries.c, submissions.c
+    own = (d.campaign_id == lease.campaign_id, d.batch_id == lease.batch_id, d.seq.in_(seqs))
+    connection.execute(select(d.seq).where(*own).order_by(d.seq).with_for_update(key_share=True)).all()
+    mine = (s.campaign_id == lease.campaign_id, s.batch_id == lease.batch_id, s.seq.in_(seqs))
+    learnt = select(s.seq, s.part, s.reference).where(*mine, s.result == int(ResultKind.SETTLED))
+    for row in connection.execute(learnt.order_by(s.seq, s.at)):
+        found[row.seq][row.reference] = row.part
+    return found
+
+
+def _renumbered(outcome: SubmitOutcome, learnt: Mapping[str, int]) -> SubmitOutcome:
+    """Move what is learnt to its part; the others keep their order, those without an id come last.
+
+    The place of a learnt id that the answer does not name is left to one of the latter. An answer that
+    repeats an id, or names those of two sendings, stays as it is.
+    """
+    result, refs = outcome.result, _references(outcome)
+    named = [reference for reference in refs if reference]
+    inside = {reference: part for reference, part in learnt.items() if part < len(refs)}
+    places = {number: inside[each] for number, each in enumerate(refs) if each and each in inside}
+    taken = set(places.values())
+    if not inside or not isinstance(result, Accepted | Partial | Unknown):
+        return outcome
+    if len(set(named)) < len(named) or len(taken) < len(places):
+        return outcome
+    others = set(inside.values()) - taken
+    free = sorted(set(range(len(refs))) - taken, key=lambda part: (part in others, part))
+    rest = sorted(set(range(len(refs))) - set(places), key=lambda number: (not refs[number], number))
+    places |= dict(zip(rest, free, strict=True))
+    moved = tuple(refs[number] for number in sorted(places, key=lambda number: places[number]))
+    if isinstance(result, Partial):
+        refused = tuple(sorted(places[number] for number in result.refused))
+        return outcome._replace(result=replace(result, refs=moved, refused=refused))
+    return outcome._replace(result=replace(result, refs=moved))

@@ -126,7 +126,7 @@ def _by_key(connection: Connection, known: Sequence[tuple[int, DeliveryKey]]) ->
                 yield from (_hit(nth, row) for nth in seqs[row.seq])
 
 
-class Rival(NamedTuple):
+class OtherSending(NamedTuple):
     """A delivery that may have gone out without that its id is known, sent after `after`, before `until`."""
 
     key: DeliveryKey
@@ -134,9 +134,9 @@ class Rival(NamedTuple):
     until: int
 
 
-def rivals(
+def other_sendings(
     connection: Connection, group_id: int, campaign_ids: Sequence[int], phones: Sequence[int]
-) -> dict[int, list[Rival]]:
+) -> dict[int, list[OtherSending]]:
     """Return by number what else an unknown id may name, beside the deliveries that are listed as unknown.
 
     That is what is reserved and has no recorded answer: on its way just now, or of a holder that died and
@@ -147,7 +147,7 @@ def rivals(
     reserved = _reserved(select(links.c.id).where(links.c.group_id == group_id))
     columns = (d.phone, d.campaign_id, d.batch_id, d.seq, d.resends, reserved.label("reserved"))
     times = (sent_after(d).label("sent_after"), func.coalesce(requeued_at(d), 0).label("requeued_at"))
-    found: defaultdict[int, list[Rival]] = defaultdict(list)
+    found: defaultdict[int, list[OtherSending]] = defaultdict(list)
     for campaign_id in campaign_ids:
         for some in _slices(sorted(set(phones))):
             numbers = _numbers(connection, campaign_id, some)
@@ -155,7 +155,7 @@ def rivals(
             for row in connection.execute(query):
                 after = 0 if row.resends else row.sent_after
                 until = EVER if row.reserved else row.requeued_at
-                found[row.phone].append(Rival(_key(row), after, until))
+                found[row.phone].append(OtherSending(_key(row), after, until))
     return found
 
 
@@ -190,18 +190,18 @@ def _by_phone(
     told = _told(connection, [row for mine in rows.values() if len(mine) > 1 for row in mine])
     chosen = {each.nth: _only(each, rows.get(each.said.phone or 0, ()), told) for each in wanted}
     unknown = [row.phone for row in chosen.values() if row is not None and row.state == DeliveryState.UNKNOWN]
-    others = rivals(connection, group_id, campaign_ids, unknown) if unknown else {}
+    others = other_sendings(connection, group_id, campaign_ids, unknown) if unknown else {}
     for each in wanted:
         row = chosen[each.nth]
         if row is not None:
-            if not has_rival(each.said, _key(row), others.get(row.phone, ())):
+            if not may_be_about_another(each.said, _key(row), others.get(row.phone, ())):
                 yield _hit(each.nth, row)
         elif each.said.reference is not None:
             doubted += [(each, one) for one in rows.get(each.said.phone or 0, ()) if one.named]
     yield from _parts(connection, doubted)
 
 
-def has_rival(one: ReceiptRow, key: DeliveryKey, others: Sequence[Rival]) -> bool:
+def may_be_about_another(one: ReceiptRow, key: DeliveryKey, others: Sequence[OtherSending]) -> bool:
     """Return whether the receipt may as well be about another delivery than this unknown one.
 
     The time that a carrier states excludes none that is on its way: its clock or zone may be wrong.

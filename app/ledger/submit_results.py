@@ -22,6 +22,7 @@ from app.ledger.contract import (
     SubmitOutcome,
 )
 from app.ledger.engine_base import SUBMISSION, TALLY, LeaseCheck, Recorded, Row, SideWrites
+from app.ledger.late_references import in_learnt_order
 from app.ledger.receipts import ReceiptOperations
 from app.ledger.tallies import Changes
 from app.ledger.unknown_outcomes import (
@@ -98,7 +99,8 @@ class SubmitResults(ReceiptOperations, UnknownDecisions):
         """Write results. Those of a lost lease still count; its deliveries were marked unknown meanwhile."""
         old = DeliveryState.QUEUED if lease_check.held else DeliveryState.UNKNOWN
         if not lease_check.held:
-            outcomes = self._still_settling(connection, lease, outcomes)
+            own = self._still_settling(connection, lease, outcomes)
+            outcomes = in_learnt_order(connection, lease, own)
         where = (link, lease, lease_check.now)
         given: _Pairs = [(one, _recorded(one, lease.pass_no, link.one_receipt)) for one in outcomes]
         if not lease_check.held or any(outcome.item.resends for outcome in outcomes):

@@ -20,7 +20,7 @@ from sqlalchemy import (
 )
 
 from app.core.states import ChunkState, DeliveryState, NotSent, RunState
-from app.database.models import chunks, deliveries, links, quarantine, runs, state_events, unknowns
+from app.database.models import chunks, deliveries, links, quarantine, receipts, runs, state_events, unknowns
 from app.ledger.contract import ChunkLease, DeliveryKey, StateEvent
 from app.ledger.engine_base import EngineBase, Row
 from app.ledger.tallies import Changes
@@ -110,11 +110,14 @@ class UnknownDecisions(EngineBase):
         """Requeue what this lease, lost meanwhile, has certainly not sent; return what was requeued.
 
         Only what its own sending made unknown and nobody has decided on since, and only while the run is not
-        finished, because a finished run sends nothing more.
+        finished, because a finished run sends nothing more. What a receipt has told of was sent after all, by
+        whatever the carrier says now: it stays unknown.
         """
         if not keys or not self._may_go_on(connection, lease):
             return []
-        return self._requeue(connection, keys, {}, made_by(lease))
+        d, r = deliveries.c, receipts.c
+        same = (r.campaign_id == d.campaign_id, r.batch_id == d.batch_id, r.seq == d.seq)
+        return self._requeue(connection, keys, {}, made_by(lease), ~exists().where(*same))
 
     def _may_go_on(self, connection: Connection, lease: ChunkLease) -> bool:
         """Lock the chunk, then the run, in the usual order, so that no sweep ends the run meanwhile."""

@@ -13,7 +13,7 @@ from app.dispatch.link_store import LinkRecord, register
 from app.ledger.contract import ChunkLease, DeliveryKey, Reservation
 from app.ledger.receipt_times import VALIDITY_MS
 from app.reports.verification.verify import verify
-from carriers.contract import ReceiptLevel, Unknown
+from carriers.contract import ReceiptLevel, ReceiptStatus, Unknown
 from tests.app.ledger.test_receipt_matching import again, count, sent, state
 from tests.app.ledger.times import (
     BAD,
@@ -67,11 +67,11 @@ def test_what_a_dead_process_may_have_sent_is_not_taken_for_another_campaigns(db
 
 @pytest.mark.parametrize("status", [GOOD, BAD])
 def test_a_receipt_without_an_id_settles_no_unknown_message_while_another_is_on_its_way(
-    db: Database, status: object
+    db: Database, status: ReceiptStatus
 ) -> None:
     world, lease = on_its_way(db)
     other = again(world, NO_ANSWER)
-    assert apply(world, said(world, None, status)) == (0, 0, 1)  # type: ignore[arg-type]
+    assert apply(world, said(world, None, status)) == (0, 0, 1)
     look_again(world)
     assert (state(world), state(other)) == (QUEUED, UNKNOWN)
     db.write(world.ledger.record, world.link, lease, [], None, 30.0)
