@@ -151,11 +151,14 @@ def test_a_peer_that_does_not_read_fills_the_writer(loop: VirtualLoop) -> None:
 
 
 @pytest.mark.prove
-@pytest.mark.parametrize("seed", [2, *(pytest.param(seed, marks=pytest.mark.prove) for seed in (3, 50549))])
+@pytest.mark.parametrize(
+    "seed", [2, *(pytest.param(seed, marks=pytest.mark.prove) for seed in (3, 26, 50549))]
+)
 def test_a_simulated_day_holds_every_promise_and_is_the_same_again(runner: Runner, seed: int) -> None:
-    first, again = (runner.try_one(script_of(seed)) for _ in range(2))
+    """In 26 a centre restarts while two sessions are open: which ends first followed from no seed."""
+    first, *again = (runner.try_one(script_of(seed)) for _ in range(4))
     assert first.broken == ()
-    assert (first.fingerprint, first.parts) == (again.fingerprint, again.parts)
+    assert [first] * 3 == again
     assert first.parts >= 15
 
 

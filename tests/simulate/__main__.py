@@ -44,6 +44,7 @@ def main() -> int:
         )
         if out:
             figures = {"first": said.first, "broken": [each.seed for each in found], **runner.tally}
+            figures["fingerprint"] = f"{runner.fingerprint:012x}"
             out.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
     return int(bool(found))
 

@@ -65,6 +65,7 @@ class Runner:
     _home: str = field(init=False)
     _power: Power | None = field(init=False)
     tally: Counter[str] = field(default_factory=Counter)
+    fingerprint: int = 0  # of all that were tried, in whatever order
 
     def __enter__(self) -> Self:
         structlog.configure(processors=[_drop])
@@ -188,6 +189,7 @@ class Runner:
         self.tally.update({"tried": 1, "parts": found.parts, "unknown": found.unknown})
         self.tally.update({"virtual_s": round(found.virtual_s), "power_failures": found.power_failures})
         self.tally.update(f"event: {kind}" for kind in found.kinds)
+        self.fingerprint ^= int(hashlib.sha256(repr(found).encode()).hexdigest()[:12], 16)
 
     def figures(self) -> str:
         tally = self.tally
@@ -195,7 +197,8 @@ class Runner:
         said = (
             f"{tally['parts']:,} parts, {tally['unknown']:,} unknown at the end, {hours:,.1f} virtual hours"
         )
-        return said + (f", {tally['power_failures']:,} power failures" if self._power else "")
+        said += f", {tally['power_failures']:,} power failures" if self._power else ""
+        return f"{said}, fingerprint {self.fingerprint:012x}"
 
 
 async def _live(own: world.World) -> None:

@@ -43,7 +43,7 @@ class Centre:
         self.arrivals: list[float] | None = None  # moments of submits, once somebody asks
         self.texts: list[tuple[int, bytes]] | None = None  # numbers and starts of texts, likewise
         self.kept_back: list[SmscMessage] | None = None  # messages whose receipts are held back
-        self.sessions: set[SmscSession] = set()
+        self.sessions: dict[SmscSession, None] = {}  # in the order of their connections, as a set is not
         self.last_heard_s = loop.time()
         self.first_submit_s = 0.0
         self._passwords = accounts
@@ -108,12 +108,12 @@ class Centre:
 
     def joined(self, session: SmscSession) -> None:
         self.tally.connections += 1
-        self.sessions.add(session)
+        self.sessions[session] = None
         session.listen(not self.manners.deaf)
 
     def left(self, session: SmscSession) -> None:
         """Handle a lost connection: its receipts go to another bind of the account, or wait for one."""
-        self.sessions.discard(session)
+        self.sessions.pop(session, None)
         if not session.bound_as:
             return
         session.account.sessions.remove(session)
