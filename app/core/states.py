@@ -241,14 +241,15 @@ def apply_answer(earlier: DeliveryStatus, answer: DeliveryStatus, resent: bool) 
 
     That is a message sent again by a person's order, or one whose answer came after it was called unknown.
     Parts that arrived stay so; failures count only of the sending that the answer is about. A resent message
-    never has fewer parts than before, nor a refused one: the receipt of one part would pass for all of it.
+    never has fewer parts than before, nor one refused so late: the receipt of one part would pass for all.
     """
     failed, reason = answer.failed, answer.reason
+    told = earlier.state == DeliveryState.UNKNOWN or earlier.delivered | earlier.relayed
     if earlier.state == DeliveryState.UNKNOWN:
         failed, reason = failed | earlier.failed, max(reason, kept_reason(earlier.reason))
     if answer.state == DeliveryState.QUEUED:  # put off: nothing is sent yet
         answer = answer._replace(parts=earlier.parts)
-    elif resent or (answer.state == DeliveryState.REJECTED and earlier.delivered | earlier.relayed):
+    elif resent or (answer.state == DeliveryState.REJECTED and told):
         answer = answer._replace(parts=max(earlier.parts, answer.parts))
     return conclude(answer, earlier.delivered, earlier.relayed, failed, reason)
 

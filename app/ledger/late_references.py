@@ -23,7 +23,9 @@ from app.ledger.receipt_matching import (
 from app.ledger.receipt_times import EVER, ReceiptRow
 from app.ledger.tallies import Changes
 from app.ledger.unknown_outcomes import remove_unknown
-from carriers.contract import Accepted, Partial, References, Unknown
+from carriers.contract import Accepted, Partial, References
+
+_Learnt = dict[int, dict[str, int]]  # parts by reference, for each sending of a delivery
 
 
 class DeliveryPart(NamedTuple):
@@ -185,54 +187,54 @@ def in_learnt_order(
     A reference is learnt for the first part without one, whichever part the carrier means. Numbered in two
     ways, one part would pass for two: a message of which half has arrived would be called delivered.
     """
-    several = [outcome for outcome in outcomes if len(_references(outcome)) > 1]
-    learnt = _learnt_parts(connection, lease, [outcome.item.seq for outcome in several])
+    several = [outcome.item.seq for outcome in outcomes if len(_references(outcome)) > 1]
+    learnt = _learnt_parts(connection, lease, several)
     return [_renumbered(outcome, learnt.get(outcome.item.seq, {})) for outcome in outcomes]
 
 
 def _references(outcome: SubmitOutcome) -> References:
     result = outcome.result
-    return result.refs if isinstance(result, Accepted | Partial | Unknown) else ()
+    return result.refs if isinstance(result, Accepted | Partial) else ()
 
 
-def _learnt_parts(
-    connection: Connection, lease: ChunkLease, seqs: Sequence[int]
-) -> dict[int, dict[str, int]]:
-    """Lock these deliveries, so that nobody is learning; return each one's learnt references by part."""
-    found: defaultdict[int, dict[str, int]] = defaultdict(dict)
+def _learnt_parts(connection: Connection, lease: ChunkLease, seqs: Sequence[int]) -> dict[int, _Learnt]:
+    """Lock these deliveries, so that nobody is learning; return what is learnt, by sending."""
+    found: defaultdict[int, _Learnt] = defaultdict(lambda: defaultdict(dict))
     if not seqs:
         return found
     d, s = deliveries.c, submissions.c
     own = (d.campaign_id == lease.campaign_id, d.batch_id == lease.batch_id, d.seq.in_(seqs))
     connection.execute(select(d.seq).where(*own).order_by(d.seq).with_for_update(key_share=True)).all()
     mine = (s.campaign_id == lease.campaign_id, s.batch_id == lease.batch_id, s.seq.in_(seqs))
-    learnt = select(s.seq, s.part, s.reference).where(*mine, s.result == int(ResultKind.SETTLED))
-    for row in connection.execute(learnt.order_by(s.seq, s.at)):
-        found[row.seq][row.reference] = row.part
+    columns = (s.seq, s.attempt, s.part, s.reference)
+    for row in connection.execute(select(*columns).where(*mine, s.result == int(ResultKind.SETTLED))):
+        found[row.seq][row.attempt][row.reference] = row.part
     return found
 
 
-def _renumbered(outcome: SubmitOutcome, learnt: Mapping[str, int]) -> SubmitOutcome:
-    """Move what is learnt to its part; the others keep their order, those without an id come last.
+def _renumbered(outcome: SubmitOutcome, learnt: _Learnt) -> SubmitOutcome:
+    """Move the learnt references of one sending to their parts; the others keep their order.
 
-    The place of a learnt id that the answer does not name is left to one of the latter. An answer that
-    repeats an id, or names those of two sendings, stays as it is.
+    Those without a reference come last, where another learnt one may stand. An answer that names none of
+    these, or repeats one, stays as it is.
     """
     result, refs = outcome.result, _references(outcome)
     named = [reference for reference in refs if reference]
-    inside = {reference: part for reference, part in learnt.items() if part < len(refs)}
-    places = {number: inside[each] for number, each in enumerate(refs) if each and each in inside}
-    taken = set(places.values())
-    if not inside or not isinstance(result, Accepted | Partial | Unknown):
+    for of_sending in learnt.values():
+        inside = {reference: part for reference, part in of_sending.items() if part < len(refs)}
+        places = {number: inside[each] for number, each in enumerate(refs) if each and each in inside}
+        if places and len(set(named)) == len(named):
+            break
+    else:
         return outcome
-    if len(set(named)) < len(named) or len(taken) < len(places):
-        return outcome
-    others = set(inside.values()) - taken
-    free = sorted(set(range(len(refs))) - taken, key=lambda part: (part in others, part))
+    others = set(inside.values()) - set(places.values())
+    free = sorted(set(range(len(refs))) - set(places.values()), key=lambda part: (part in others, part))
     rest = sorted(set(range(len(refs))) - set(places), key=lambda number: (not refs[number], number))
     places |= dict(zip(rest, free, strict=True))
     moved = tuple(refs[number] for number in sorted(places, key=lambda number: places[number]))
     if isinstance(result, Partial):
         refused = tuple(sorted(places[number] for number in result.refused))
         return outcome._replace(result=replace(result, refs=moved, refused=refused))
-    return outcome._replace(result=replace(result, refs=moved))
+    if isinstance(result, Accepted):
+        return outcome._replace(result=replace(result, refs=moved))
+    return outcome

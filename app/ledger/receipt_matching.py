@@ -122,7 +122,7 @@ def _by_key(connection: Connection, known: Sequence[tuple[int, DeliveryKey]]) ->
     for (campaign_id, batch_id), seqs in sorted(batches.items()):
         for some in _slices(sorted(seqs)):
             own = (d.campaign_id == campaign_id, d.batch_id == batch_id, d.seq.in_(some))
-            for row in connection.execute(_locked(*own)):
+            for row in _locked(connection, *own):
                 yield from (_hit(nth, row) for nth in seqs[row.seq])
 
 
@@ -184,7 +184,7 @@ def _by_phone(
     for campaign_id in campaign_ids:
         for some in _slices(phones):
             own = _numbers(connection, campaign_id, some), d.link_id.in_(of_group)
-            for row in connection.execute(_locked(*own)):
+            for row in _locked(connection, *own):
                 rows[row.phone].append(row)
     doubted: list[tuple[MatchQuery, Any]] = []
     told = _told(connection, [row for mine in rows.values() if len(mine) > 1 for row in mine])
@@ -259,9 +259,16 @@ def _campaigns(
     return connection.execute(query.distinct().order_by(r.campaign_id)).scalars().all()
 
 
-def _locked(*where: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
-    """Select deliveries that carriers have or may have. Each statement locks its rows in key order."""
+def _locked(connection: Connection, *where: ColumnElement[bool]) -> list[Any]:
+    """Lock and return deliveries that carriers have or may have, in key order.
+
+    What other tables say of them is read when they are locked: a statement that waits for a lock goes on to
+    see those tables as they were before.
+    """
     d, s, u = deliveries.c, submissions.c, unknowns.c
+    keys, here = (d.campaign_id, d.batch_id, d.seq), (*where, d.state.in_(_TAKEN))
+    lock = select(*keys).where(*here).order_by(*keys).with_for_update(key_share=True)
+    locked = {DeliveryKey(*row) for row in connection.execute(lock)}
     own = and_(s.campaign_id == d.campaign_id, s.batch_id == d.batch_id, s.seq == d.seq)
     named = exists().where(own, s.reference.is_not(None)).label("named")
     submitted = exists().where(own).label("submitted")
@@ -269,8 +276,8 @@ def _locked(*where: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
     unknown = d.state == DeliveryState.UNKNOWN
     since = case((unknown, select(u.since).where(listed).scalar_subquery())).label("since")
     after = case((unknown, sent_after(d))).label("sent_after")
-    query = select(deliveries, named, submitted, since, after).where(*where, d.state.in_(_TAKEN))
-    return query.order_by(d.campaign_id, d.batch_id, d.seq).with_for_update(key_share=True, of=deliveries)
+    query = select(deliveries, named, submitted, since, after).where(*here).order_by(*keys)
+    return [row for row in connection.execute(query) if _key(row) in locked] if locked else []
 
 
 def sent_after(of: Any) -> ColumnElement[int]:

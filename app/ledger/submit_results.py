@@ -55,6 +55,9 @@ TWO_RESULTS = "Two answers came for one message; none was recorded. Tell the mak
 FOREIGN_RESULT = (
     "An answer came for a message of another part of the run; it was not recorded. Tell the makers of Loa."
 )
+FOREIGN_PART = (
+    "An answer refused a part that its message does not have; it was not recorded. Tell the makers of Loa."
+)
 FOREIGN_RESERVATION = (
     "Messages of another part of the run were to be reserved; nothing was sent. Tell the makers of Loa."
 )
@@ -187,11 +190,13 @@ class SubmitResults(ReceiptOperations, UnknownDecisions):
 
 
 def _require_sound(lease: ChunkLease, outcomes: Sequence[SubmitOutcome], then: Reservation | None) -> None:
-    """Raise Impossible for what would write about messages of others, or twice about one."""
+    """Raise Impossible for what would write about messages or parts of others, or twice about one."""
     seqs = {outcome.item.seq for outcome in outcomes}
     require(len(seqs) == len(outcomes), TWO_RESULTS)
     inside = not seqs or (lease.first_seq <= min(seqs) and max(seqs) <= lease.last_seq)
     require(inside, FOREIGN_RESULT)
+    partial = [outcome.result for outcome in outcomes if isinstance(outcome.result, Partial)]
+    require(all(set(one.refused) < set(range(len(one.refs))) for one in partial), FOREIGN_PART)
     require(then is None or lease.first_seq <= then.upto <= lease.last_seq, FOREIGN_RESERVATION)
 
 

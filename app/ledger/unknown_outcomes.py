@@ -23,6 +23,7 @@ from app.core.states import ChunkState, DeliveryState, NotSent, RunState
 from app.database.models import chunks, deliveries, links, quarantine, receipts, runs, state_events, unknowns
 from app.ledger.contract import ChunkLease, DeliveryKey, StateEvent
 from app.ledger.engine_base import EngineBase, Row
+from app.ledger.receipt_matching import sent_after
 from app.ledger.tallies import Changes
 from carriers.contract import Reason
 
@@ -110,14 +111,18 @@ class UnknownDecisions(EngineBase):
         """Requeue what this lease, lost meanwhile, has certainly not sent; return what was requeued.
 
         Only what its own sending made unknown and nobody has decided on since, and only while the run is not
-        finished, because a finished run sends nothing more. What a receipt has told of was sent after all, by
-        whatever the carrier says now: it stays unknown.
+        finished, because a finished run sends nothing more. What a receipt has told of, or may tell of as it
+        waits for its second look, was perhaps sent after all: it stays unknown.
         """
         if not keys or not self._may_go_on(connection, lease):
             return []
-        d, r = deliveries.c, receipts.c
-        same = (r.campaign_id == d.campaign_id, r.batch_id == d.batch_id, r.seq == d.seq)
-        return self._requeue(connection, keys, {}, made_by(lease), ~exists().where(*same))
+        d, r, q, u = deliveries.c, receipts.c, quarantine.c, unknowns.c
+        told = exists().where(r.campaign_id == d.campaign_id, r.batch_id == d.batch_id, r.seq == d.seq)
+        mine = (u.campaign_id == d.campaign_id, u.batch_id == d.batch_id, u.seq == d.seq)
+        waits = exists().where(*mine, q.phone == d.phone, q.group_id == u.group_id)
+        return self._requeue(
+            connection, keys, {}, made_by(lease), ~told, ~waits.where(q.received_at >= sent_after(d))
+        )
 
     def _may_go_on(self, connection: Connection, lease: ChunkLease) -> bool:
         """Lock the chunk, then the run, in the usual order, so that no sweep ends the run meanwhile."""
@@ -200,14 +205,20 @@ def _unknown(
 def _locked(
     connection: Connection, keys: Sequence[DeliveryKey], state: DeliveryState, *only: ColumnElement[bool]
 ) -> Sequence[Any]:
-    """Lock and return the deliveries in this state among these keys of one batch, in order."""
+    """Lock and return the deliveries in this state among these keys of one batch, in order.
+
+    `only` may ask other tables, so it is asked when they are locked: a statement that waits for a lock goes
+    on to see those tables as they were before.
+    """
     if not keys:
         return []
     d = deliveries.c
     columns = (d.campaign_id, d.batch_id, d.seq, d.run_id, d.area, d.segments, d.state, d.reason)
-    where = (_among(deliveries, keys), d.state == state, *only)
-    query = select(*columns, d.submitted_at).where(*where).order_by(d.seq)
-    return connection.execute(query.with_for_update(of=deliveries)).all()
+    here = (_among(deliveries, keys), d.state == state)
+    query = select(*columns, d.submitted_at).where(*here).order_by(d.seq)
+    rows = connection.execute(query.with_for_update(of=deliveries)).all()
+    fit = set(connection.execute(select(d.seq).where(*here, *only)).scalars()) if only else None
+    return [row for row in rows if fit is None or row.seq in fit]
 
 
 def _back_in(connection: Connection, chunk: Any, keys: Sequence[DeliveryKey], more: dict[str, Any]) -> None:

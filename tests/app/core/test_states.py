@@ -266,6 +266,12 @@ def status(state: DeliveryState, parts: int = 2, reason: int = 0, **bits: int) -
             status(UNKNOWN, 3),
             status(REJECTED, 1, Reason.FILTERED),
             False,
+            status(REJECTED, 3, Reason.FILTERED),
+        ),
+        (
+            status(QUEUED, 3),
+            status(REJECTED, 1, Reason.FILTERED),
+            False,
             status(REJECTED, 1, Reason.FILTERED),
         ),
         (

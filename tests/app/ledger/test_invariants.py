@@ -11,9 +11,9 @@ from app.database.connection import Database
 from app.database.models import chunks, submissions
 from app.ledger.contract import ChunkLease, Reservation, SubmitOutcome
 from app.ledger.engine_base import TAKEN_BACK, MatchedDelivery
-from app.ledger.submit_results import FOREIGN_RESERVATION, FOREIGN_RESULT, TWO_RESULTS
+from app.ledger.submit_results import FOREIGN_PART, FOREIGN_RESERVATION, FOREIGN_RESULT, TWO_RESULTS
 from app.observability.faults import described
-from carriers.contract import Accepted
+from carriers.contract import Accepted, Partial, Reason
 from tests.app.world import World, accepted, build
 
 
@@ -48,6 +48,21 @@ def test_two_answers_for_one_message_are_both_refused(world: World) -> None:
             world.ledger.record, world.link, lease, [one, one._replace(result=Accepted(("b",)))], None, 30.0
         )
     assert described(refused.value) == TWO_RESULTS
+    assert untouched(world)
+
+
+@pytest.mark.longer
+@pytest.mark.parametrize(("refs", "refused"), [(("a", None), (2,)), ((), (0,)), ((None,), (0,))])
+def test_a_part_that_the_message_does_not_have_cannot_be_refused_nor_all_of_them(
+    world: World, refs: tuple[str | None, ...], refused: tuple[int, ...]
+) -> None:
+    """Where all parts are refused, the answer is that the message was."""
+    lease = claimed(world)
+    partial = Partial(refs, refused, "0x45", Reason.OTHER)
+    with pytest.raises(Impossible, match=FOREIGN_PART):
+        world.db.write(
+            world.ledger.record, world.link, lease, [SubmitOutcome(lease.items[0], partial)], None, 30.0
+        )
     assert untouched(world)
 
 

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from collections.abc import Callable
+
 import pytest
+from sqlalchemy import Connection, update
 
 from app.core.states import DeliveryState
 from app.database.connection import Database
-from app.ledger.contract import ChunkLease, Reservation, SubmitOutcome
+from app.database.models import quarantine
+from app.ledger.contract import ChunkLease, DeliveryKey, Reservation, SubmitOutcome
 from app.reports.verification.verify import verify
-from carriers.contract import Accepted, Deferred, Partial, Reason, ReceiptStatus, SubmitResult, Unknown
+from carriers.contract import Accepted, Deferred, Partial, Reason, ReceiptStatus, Rejected, SubmitResult
 from tests.app.ledger.test_receipt_matching import state
 from tests.app.ledger.times import (
     BAD,
     DELIVERED,
     GOOD,
     ON_ITS_WAY,
+    QUEUED,
     SUBMITTED,
     UNDELIVERED,
     UNKNOWN,
@@ -23,7 +30,7 @@ from tests.app.ledger.times import (
     notice,
     said,
 )
-from tests.app.world import World, build
+from tests.app.world import FIRST_PHONE, World, build
 
 BOTH = Accepted(("a", "b"))
 
@@ -33,12 +40,16 @@ def lost(db: Database, parts: int = 2) -> tuple[World, ChunkLease]:
     world = build(db, 1)
     db.write(world.ledger.open_campaign, world.campaign)
     db.write(world.ledger.fan_out, world.run, world.batch, {"": parts}, 100)
+    return world, sent_and_lost(world, parts)
+
+
+def sent_and_lost(world: World, parts: int) -> ChunkLease:
     slow = world.claim("slow", lease_s=0.0)
     assert slow
-    db.write(world.ledger.record, world.link, slow, [], Reservation(2, parts), -1.0)
+    world.db.write(world.ledger.record, world.link, slow, [], Reservation(2, parts), -1.0)
     notice(world)
     assert state(world) == UNKNOWN
-    return world, slow
+    return slow
 
 
 def tells(world: World, reference: str, status: ReceiptStatus = GOOD) -> None:
@@ -95,32 +106,61 @@ def test_the_part_that_was_refused_is_the_one_that_the_answer_means(
     assert checked(world) == UNDELIVERED
 
 
-def test_an_answer_without_knowledge_numbers_its_parts_alike(db: Database) -> None:
-    world, slow = lost(db)
-    tells(world, "b")
-    answers(world, slow, Unknown("no answer to the last part", ("a", "b")))
-    tells(world, "b")
-    assert checked(world) == UNKNOWN
-    tells(world, "a")
-    assert checked(world) == DELIVERED
-
-
 def test_the_part_without_an_id_is_the_one_whose_id_a_receipt_has_taught(db: Database) -> None:
-    world, slow = lost(db)
-    tells(world, "b")
-    answers(world, slow, Unknown("no answer to the last part", ("a", None)))
-    tells(world, "b")
-    assert checked(world) == UNKNOWN
+    world, slow = lost(db, parts=3)
+    for reference in "bc":
+        tells(world, reference)
+    answers(world, slow, Accepted(("a", "b", None)))
+    for reference in "bc":
+        tells(world, reference)
+    assert checked(world) == SUBMITTED
     tells(world, "a")
     assert checked(world) == DELIVERED
 
 
-@pytest.mark.parametrize("refs", [("b", "b"), ("b",), ("b", "a", "c"), ("x", "y"), ()])
-def test_an_answer_that_fits_no_numbering_is_recorded_as_it_is(db: Database, refs: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    ("result", "then"),
+    [
+        (Accepted(("b", "b")), SUBMITTED),
+        (Accepted(("b",)), DELIVERED),
+        (Accepted(("b", "a", "c")), SUBMITTED),
+        (Accepted(("x", "y")), SUBMITTED),
+        (Accepted(()), DELIVERED),
+    ],
+)
+def test_an_answer_that_fits_no_numbering_is_recorded_as_it_is(
+    db: Database, result: SubmitResult, then: DeliveryState
+) -> None:
     world, slow = lost(db)
     tells(world, "b")
-    answers(world, slow, Accepted(refs))
-    assert checked(world) in (SUBMITTED, DELIVERED)
+    answers(world, slow, result)
+    assert checked(world) == then
+
+
+@pytest.mark.parametrize(
+    "result", [Accepted(("a2", "b2")), Partial(("a2", None), (1,), "0x45", Reason.OTHER)]
+)
+def test_what_is_learnt_of_one_sending_numbers_no_other_one(db: Database, result: SubmitResult) -> None:
+    """Its first part arrived twice, and the second one never."""
+    world, _ = lost(db)
+    tells(world, "a1")
+    assert db.write(world.ledger.resend, [DeliveryKey(world.campaign, world.batch, 2)]) == 1
+    slow = sent_and_lost(world, 2)
+    answers(world, slow, result)
+    for reference in ("a1", "a2"):
+        tells(world, reference)
+    assert checked(world) in (SUBMITTED, UNDELIVERED)
+
+
+@pytest.mark.parametrize("status", [BAD, ON_ITS_WAY])
+def test_what_was_refused_so_late_has_not_fewer_parts_than_receipts_were_learnt_by(
+    db: Database, status: ReceiptStatus
+) -> None:
+    world, slow = lost(db, parts=3)
+    tells(world, "a", status)
+    answers(world, slow, Rejected("11", Reason.OTHER))
+    tells(world, "a")
+    assert checked(world) == DeliveryState.REJECTED
 
 
 def test_an_answer_of_many_messages_numbers_each_by_its_own_receipts(db: Database) -> None:
@@ -146,14 +186,89 @@ def test_an_answer_of_many_messages_numbers_each_by_its_own_receipts(db: Databas
     world.check()
 
 
+NOT_TAKEN = Deferred("0x58", 1.0, throttled=True)
+
+
 @pytest.mark.parametrize("status", [GOOD, BAD, ON_ITS_WAY])
+@pytest.mark.parametrize("looks", [0, 1, 3])
 def test_what_a_receipt_told_of_is_not_sent_again_for_a_late_not_taken(
-    db: Database, status: ReceiptStatus
+    db: Database, status: ReceiptStatus, looks: int
 ) -> None:
-    """One of the two is wrong, and nobody knows which."""
+    """One of the two is wrong, and nobody knows which. A receipt is learnt from at the second look."""
     world, slow = lost(db)
-    tells(world, "b", status)
-    answers(world, slow, Deferred("0x58", 1.0, throttled=True))
+    apply(world, said(world, "b", status))
+    look_again(world, looks)
+    answers(world, slow, NOT_TAKEN)
     assert checked(world) == UNKNOWN
     assert world.claim("heir") is None
     assert world.states() == {int(DeliveryState.UNKNOWN): 1} == world.tallied()
+
+
+def test_a_receipt_of_before_it_or_to_another_number_does_not_keep_it(db: Database) -> None:
+    world, slow = lost(db)
+    apply(world, said(world, "old"), said(world, "another", phone=FIRST_PHONE + 1))
+    before = {"received_at": quarantine.c.received_at - 60_000}
+    db.write(lambda c: c.execute(update(quarantine).where(quarantine.c.phone == FIRST_PHONE).values(before)))
+    answers(world, slow, NOT_TAKEN)
+    assert checked(world) == QUEUED
+    assert world.claim("heir")
+
+
+# ---- While another process is at it: the one waits for the message that the other has locked
+
+
+def while_open(db: Database, first: Callable[[Connection], object], then: Callable[[], object]) -> None:
+    """Do `first` in a transaction, and `then` beside it before it is committed; on SQLite after it."""
+    done, errors = threading.Event(), list[BaseException]()
+
+    def work(connection: Connection) -> None:
+        first(connection)
+        done.set()
+        if not db.sqlite:
+            time.sleep(0.5)
+
+    def run() -> None:
+        try:
+            db.write(work)
+        except BaseException as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    assert done.wait(10)
+    then()
+    thread.join(10)
+    assert errors == []
+
+
+@pytest.mark.parametrize("status", [GOOD, BAD])
+def test_a_part_is_not_the_whole_because_its_answer_is_just_being_recorded(
+    db: Database, status: ReceiptStatus
+) -> None:
+    world, slow = lost(db, parts=3)
+    outcomes = [SubmitOutcome(slow.items[0], Accepted(("a", "b", "c")))]
+    while_open(
+        db,
+        lambda c: world.ledger.record(c, world.link, slow, outcomes, None, 30.0),
+        lambda: apply(world, said(world, "b", status)),
+    )
+    look_again(world)
+    assert checked(world) == SUBMITTED
+
+
+@pytest.mark.parametrize("status", [GOOD, BAD, ON_ITS_WAY])
+def test_what_is_just_being_learnt_is_not_sent_again(db: Database, status: ReceiptStatus) -> None:
+    world, slow = lost(db)
+    apply(world, said(world, "b", status))
+    look_again(world, 1)
+    db.write(lambda c: c.execute(update(quarantine).values(try_at=0)))
+    while_open(db, lambda c: world.ledger.rematch(c, 500), lambda: answers(world, slow, NOT_TAKEN))
+    assert checked(world) == UNKNOWN
+    assert world.states() == {int(DeliveryState.UNKNOWN): 1} == world.tallied()
+
+
+def test_what_is_just_being_written_off_stays_so(db: Database) -> None:
+    world, slow = lost(db)
+    key = DeliveryKey(world.campaign, world.batch, 2)
+    while_open(db, lambda c: world.ledger.write_off(c, [key], "Lan"), lambda: answers(world, slow, NOT_TAKEN))
+    assert checked(world) == UNKNOWN
