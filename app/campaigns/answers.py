@@ -211,7 +211,7 @@ def stop(connection: Connection, campaign_id: int, who: str) -> None:
     r, own = runs.c, select(campaigns.c.id).where(campaigns.c.answers_of == campaign_id)
     alive = (RunState.RUNNING, RunState.PAUSED)
     query = select(runs).where(r.campaign_id.in_(own), r.state.in_([each.value for each in alive]))
-    for run in connection.execute(query.order_by(r.id)).all():
+    for run in connection.execute(query.order_by(r.id).with_for_update()).all():
         values: dict[str, Any] = {"state": move_run(run.state, RunState.CANCELLING)}
         same = (r.id == run.id, r.state == run.state)
         connection.execute(update(runs).where(*same).values(values | {"closing": NotSent.CANCELLED}))

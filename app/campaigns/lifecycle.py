@@ -214,7 +214,9 @@ def _check_batches(
     """Return those whose file is plainly wrong, which is known. Raises unless each may be in the run."""
     if not batch_ids:
         raise Invalid("A run needs at least one batch.", field="batch_ids")
-    rows = connection.execute(select(batches).where(batches.c.id.in_(batch_ids)))
+    # Locked, so that none is erased meanwhile.
+    query = select(batches).where(batches.c.id.in_(batch_ids)).order_by(batches.c.id)
+    rows = connection.execute(query.with_for_update(read=True))
     found = {row.id: row for row in rows}
     for batch_id in batch_ids:
         if batch_id not in found:

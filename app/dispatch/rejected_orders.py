@@ -243,7 +243,8 @@ def approve(
     def step(connection: Connection, keys: Sequence[DeliveryKey]) -> int:
         still = _still_covered(connection, ledger, order, keys)
         by = clock.to_ms(order.asked_at)
-        moved = ledger.resend_rejected(connection, still, Reason[order.reason.upper()], by)
+        unclaimed = ~_claimed(find_run(connection, run_id))
+        moved = ledger.resend_rejected(connection, still, Reason[order.reason.upper()], by, unclaimed)
         set_going(connection, run_id, moved)
         if moved:
             audit.note(connection, caller.name, _QUEUED, f"run/{run_id}", order=number, n=moved)

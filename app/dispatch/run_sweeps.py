@@ -190,7 +190,8 @@ def _died() -> Select[Any]:
 
 
 def take_step(connection: Connection, ledger: Ledger, step: RunMove, patience_ms: int) -> bool:
-    """Move the run, where that is still its next step; whether it was."""
+    """Move the run, where that is still its next step once nobody else moves it; whether it was."""
+    connection.execute(select(runs.c.id).where(runs.c.id == step.run_id).with_for_update()).all()
     return step in due_steps(connection, ledger, patience_ms) and _take(connection, ledger, step)
 
 

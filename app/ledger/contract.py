@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import NamedTuple, Protocol
 
-from sqlalchemy import Connection
+from sqlalchemy import ColumnElement, Connection
 
 from carriers.contract import Receipt, SubmitResult
 
@@ -314,11 +314,17 @@ class Ledger(Protocol):
         """Queue unknown deliveries again: a person's recorded decision, never called by a sweep."""
 
     def resend_rejected(
-        self, connection: Connection, keys: Sequence[DeliveryKey], reason: int, by_ms: int
+        self,
+        connection: Connection,
+        keys: Sequence[DeliveryKey],
+        reason: int,
+        by_ms: int,
+        *only: ColumnElement[bool],
     ) -> int:
         """Queue again what was rejected for this reason by then: an order that two persons have given.
 
-        Not counted in `resends`: nothing of it was perhaps taken.
+        Not counted in `resends`: nothing of it was perhaps taken. only: what else must hold of a delivery
+        once it is locked.
         """
 
     def write_off(self, connection: Connection, keys: Sequence[DeliveryKey], who: str) -> int:

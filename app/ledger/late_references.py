@@ -182,7 +182,7 @@ def _sending(connection: Connection, key: DeliveryKey) -> _Sending:
 def in_learnt_order(
     connection: Connection, lease: ChunkLease, outcomes: Sequence[SubmitOutcome]
 ) -> list[SubmitOutcome]:
-    """Return late outcomes with their parts numbered as receipts have taught their references before.
+    """Return late outcomes of locked deliveries, numbered by parts as receipts have taught them before.
 
     A reference is learnt for the first part without one, whichever part the carrier means. Numbered in two
     ways, one part would pass for two: a message of which half has arrived would be called delivered.
@@ -198,13 +198,11 @@ def _references(outcome: SubmitOutcome) -> References:
 
 
 def _learnt_parts(connection: Connection, lease: ChunkLease, seqs: Sequence[int]) -> dict[int, _Learnt]:
-    """Lock these deliveries, so that nobody is learning; return what is learnt, by sending."""
+    """Return what is learnt of these lines, by sending."""
     found: defaultdict[int, _Learnt] = defaultdict(lambda: defaultdict(dict))
     if not seqs:
         return found
-    d, s = deliveries.c, submissions.c
-    own = (d.campaign_id == lease.campaign_id, d.batch_id == lease.batch_id, d.seq.in_(seqs))
-    connection.execute(select(d.seq).where(*own).order_by(d.seq).with_for_update(key_share=True)).all()
+    s = submissions.c
     mine = (s.campaign_id == lease.campaign_id, s.batch_id == lease.batch_id, s.seq.in_(seqs))
     columns = (s.seq, s.attempt, s.part, s.reference)
     for row in connection.execute(select(*columns).where(*mine, s.result == int(ResultKind.SETTLED))):

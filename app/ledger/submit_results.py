@@ -102,6 +102,7 @@ class SubmitResults(ReceiptOperations, UnknownDecisions):
         """Write results. Those of a lost lease still count; its deliveries were marked unknown meanwhile."""
         old = DeliveryState.QUEUED if lease_check.held else DeliveryState.UNKNOWN
         if not lease_check.held:
+            self.lock_late(connection, lease, [outcome.item.seq for outcome in outcomes])
             own = self._still_settling(connection, lease, outcomes)
             outcomes = in_learnt_order(connection, lease, own)
         where = (link, lease, lease_check.now)

@@ -98,10 +98,15 @@ class UnknownDecisions(EngineBase):
         return len(self._requeue(connection, keys, {"resends": deliveries.c.resends + 1}))
 
     def resend_rejected(
-        self, connection: Connection, keys: Sequence[DeliveryKey], reason: int, by_ms: int
+        self,
+        connection: Connection,
+        keys: Sequence[DeliveryKey],
+        reason: int,
+        by_ms: int,
+        *only: ColumnElement[bool],
     ) -> int:
         d = deliveries.c
-        only = (d.reason == reason, d.submitted_at <= by_ms)
+        only = (d.reason == reason, d.submitted_at <= by_ms, *only)
         # `resends` stays: a carrier that calls it a duplicate now has refused it before, not taken it.
         return len(self._requeue(connection, keys, {"faults": 0}, *only, state=DeliveryState.REJECTED))
 
@@ -123,6 +128,16 @@ class UnknownDecisions(EngineBase):
         return self._requeue(
             connection, keys, {}, made_by(lease), ~told, ~waits.where(q.received_at >= sent_after(d))
         )
+
+    def lock_late(self, connection: Connection, lease: ChunkLease, seqs: Sequence[int]) -> None:
+        """Lock what late answers of a lost lease move: chunk, run, then deliveries by line, as everywhere.
+
+        Whatever their state, so that none of them becomes unknown after its look.
+        """
+        self._may_go_on(connection, lease)
+        d = deliveries.c
+        own = (d.campaign_id == lease.campaign_id, d.batch_id == lease.batch_id, d.seq.in_(seqs))
+        connection.execute(select(d.seq).where(*own).order_by(d.seq).with_for_update()).all()
 
     def _may_go_on(self, connection: Connection, lease: ChunkLease) -> bool:
         """Lock the chunk, then the run, in the usual order, so that no sweep ends the run meanwhile."""

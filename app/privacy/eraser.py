@@ -198,6 +198,7 @@ def _mark(connection: Connection, table: Table, row_id: int, **values: None) -> 
 
 def _erase_batch(connection: Connection, row: Row[Any]) -> dict[str, int]:
     """Erase subscribers, then bad lines; nothing if a campaign took the batch at the last moment."""
+    connection.execute(select(batches.c.id).where(batches.c.id == row.subject_id).with_for_update()).all()
     if _taken_again(connection, row.subject_id):
         return {}
     _mark(connection, batches, row.subject_id)

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Callable
-
 import pytest
-from sqlalchemy import Connection, update
+from sqlalchemy import update
 
 from app.core.states import DeliveryState
 from app.database.connection import Database
@@ -212,63 +208,3 @@ def test_a_receipt_of_before_it_or_to_another_number_does_not_keep_it(db: Databa
     answers(world, slow, NOT_TAKEN)
     assert checked(world) == QUEUED
     assert world.claim("heir")
-
-
-# ---- While another process is at it: the one waits for the message that the other has locked
-
-
-def while_open(db: Database, first: Callable[[Connection], object], then: Callable[[], object]) -> None:
-    """Do `first` in a transaction, and `then` beside it before it is committed; on SQLite after it."""
-    done, errors = threading.Event(), list[BaseException]()
-
-    def work(connection: Connection) -> None:
-        first(connection)
-        done.set()
-        if not db.sqlite:
-            time.sleep(0.5)
-
-    def run() -> None:
-        try:
-            db.write(work)
-        except BaseException as error:
-            errors.append(error)
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    assert done.wait(10)
-    then()
-    thread.join(10)
-    assert errors == []
-
-
-@pytest.mark.parametrize("status", [GOOD, BAD])
-def test_a_part_is_not_the_whole_because_its_answer_is_just_being_recorded(
-    db: Database, status: ReceiptStatus
-) -> None:
-    world, slow = lost(db, parts=3)
-    outcomes = [SubmitOutcome(slow.items[0], Accepted(("a", "b", "c")))]
-    while_open(
-        db,
-        lambda c: world.ledger.record(c, world.link, slow, outcomes, None, 30.0),
-        lambda: apply(world, said(world, "b", status)),
-    )
-    look_again(world)
-    assert checked(world) == SUBMITTED
-
-
-@pytest.mark.parametrize("status", [GOOD, BAD, ON_ITS_WAY])
-def test_what_is_just_being_learnt_is_not_sent_again(db: Database, status: ReceiptStatus) -> None:
-    world, slow = lost(db)
-    apply(world, said(world, "b", status))
-    look_again(world, 1)
-    db.write(lambda c: c.execute(update(quarantine).values(try_at=0)))
-    while_open(db, lambda c: world.ledger.rematch(c, 500), lambda: answers(world, slow, NOT_TAKEN))
-    assert checked(world) == UNKNOWN
-    assert world.states() == {int(DeliveryState.UNKNOWN): 1} == world.tallied()
-
-
-def test_what_is_just_being_written_off_stays_so(db: Database) -> None:
-    world, slow = lost(db)
-    key = DeliveryKey(world.campaign, world.batch, 2)
-    while_open(db, lambda c: world.ledger.write_off(c, [key], "Lan"), lambda: answers(world, slow, NOT_TAKEN))
-    assert checked(world) == UNKNOWN

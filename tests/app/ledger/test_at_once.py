@@ -1,0 +1,184 @@
+"""Two processes at one message: it ends as if one of them had come wholly before the other."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+from sqlalchemy import Connection, exists, select, update
+
+from app.core import clock
+from app.core.states import DeliveryState, RunState
+from app.database.connection import Database
+from app.database.models import deliveries, quarantine, runs
+from app.dispatch.run_sweeps import RunMove, advance, take_step
+from app.ledger.contract import DeliveryKey, Reservation, SubmitOutcome
+from app.reports.verification.verify import verify
+from carriers.contract import Accepted, Partial, Reason, ReceiptStatus, Rejected, SubmitResult
+from tests.app.at_once import while_open
+from tests.app.ledger.test_learnt_parts import NOT_TAKEN, answers, checked, lost
+from tests.app.ledger.times import (
+    BAD,
+    GOOD,
+    ON_ITS_WAY,
+    QUEUED,
+    SUBMITTED,
+    UNKNOWN,
+    apply,
+    look_again,
+    notice,
+    said,
+)
+from tests.app.world import FIRST_PHONE, accepted, build
+
+
+@pytest.mark.parametrize("status", [GOOD, BAD])
+def test_a_part_is_not_the_whole_because_its_answer_is_just_being_recorded(
+    db: Database, status: ReceiptStatus
+) -> None:
+    world, slow = lost(db, parts=3)
+    outcomes = [SubmitOutcome(slow.items[0], Accepted(("a", "b", "c")))]
+    while_open(
+        db,
+        lambda c: world.ledger.record(c, world.link, slow, outcomes, None, 30.0),
+        lambda: apply(world, said(world, "b", status)),
+    )
+    look_again(world)
+    assert checked(world) == SUBMITTED
+
+
+@pytest.mark.parametrize("status", [GOOD, BAD, ON_ITS_WAY])
+def test_what_is_just_being_learnt_is_not_sent_again(db: Database, status: ReceiptStatus) -> None:
+    world, slow = lost(db)
+    apply(world, said(world, "b", status))
+    look_again(world, 1)
+    db.write(lambda c: c.execute(update(quarantine).values(try_at=0)))
+    while_open(db, lambda c: world.ledger.rematch(c, 500), lambda: answers(world, slow, NOT_TAKEN))
+    assert checked(world) == UNKNOWN
+    assert world.states() == {int(DeliveryState.UNKNOWN): 1} == world.tallied()
+
+
+def test_what_is_just_being_written_off_stays_so(db: Database) -> None:
+    world, slow = lost(db)
+    key = DeliveryKey(world.campaign, world.batch, 2)
+    while_open(db, lambda c: world.ledger.write_off(c, [key], "Lan"), lambda: answers(world, slow, NOT_TAKEN))
+    assert checked(world) == UNKNOWN
+
+
+def test_what_is_just_being_queued_again_keeps_its_run_from_being_finished(db: Database) -> None:
+    """The sweep has seen that nothing is queued, and waits for the run."""
+    world, slow = lost(db)
+    long_ago = clock.now_ms() - 5 * clock.DAY_MS
+    over = {"state": RunState.SENT.value, "started_at": long_ago, "ended_at": long_ago}
+    db.write(lambda c: c.execute(update(runs).values(over)))
+    step, outcomes = (
+        RunMove(world.run, RunState.SENT, RunState.FINISHED),
+        [SubmitOutcome(slow.items[0], NOT_TAKEN)],
+    )
+    while_open(
+        db,
+        lambda c: world.ledger.record(c, world.link, slow, outcomes, None, 30.0),
+        lambda: db.write(take_step, world.ledger, step, 1000),
+    )
+    assert db.write(advance, world.ledger, 86_400_000)
+    assert db.read(lambda c: c.execute(select(runs.c.state)).scalar_one()) == RunState.RUNNING
+    assert checked(world) == QUEUED
+    assert world.claim("heir")
+
+
+def test_what_else_must_hold_of_a_rejected_message_is_asked_once_it_is_locked(db: Database) -> None:
+    """An order waits for a chunk that its holder is recording; meanwhile a file claims the message."""
+    world = build(db, 2)
+    world.fan_out()
+    lease = world.claim()
+    assert lease
+    refused = [SubmitOutcome(lease.items[0], Rejected("11", Reason.OTHER))]
+    db.write(world.ledger.record, world.link, lease, [], Reservation(3, 2), 30.0)
+    db.write(world.ledger.record, world.link, lease, refused, None, 30.0)
+    by = int(str(world.delivery(2)["submitted_at"]))
+    unclaimed = ~exists().where(quarantine.c.phone == deliveries.c.phone)
+    key, moved = DeliveryKey(world.campaign, world.batch, 2), list[int]()
+
+    def order() -> None:
+        moved.append(db.write(world.ledger.resend_rejected, [key], Reason.OTHER, by, unclaimed))
+
+    def claimed_meanwhile() -> None:
+        apply(world, said(world, "file", phone=FIRST_PHONE + 9))
+        waiting = threading.Thread(target=order)
+        waiting.start()
+        time.sleep(0.1)
+        db.write(lambda c: c.execute(update(quarantine).values(phone=FIRST_PHONE)))
+        waiting.join(10)
+
+    rest = accepted(list(lease.items[1:]))
+    if db.sqlite:  # one writer: what comes first is over
+        claimed_meanwhile()
+        return
+    while_open(db, lambda c: world.ledger.record(c, world.link, lease, rest, None, 30.0), claimed_meanwhile)
+    assert moved == [0]
+    assert verify(db, world.ledger) == []
+
+
+@pytest.mark.parametrize("refs", [(), ("b",)])
+def test_a_late_answer_has_the_parts_of_what_becomes_unknown_beside_it(
+    db: Database, refs: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sent again by a person, and the second holder is dead as well: the sweep comes in between."""
+    world, slow = lost(db)
+    assert db.write(world.ledger.resend, [DeliveryKey(world.campaign, world.batch, 2)]) == 1
+    second = world.claim("second", lease_s=0.0)
+    assert second
+    db.write(world.ledger.record, world.link, second, [], Reservation(2, 2), -1000.0)
+    if db.sqlite:
+        answers(world, slow, Accepted(refs))
+    else:
+        real = world.ledger.write_outcomes
+
+        def after_the_sweep(connection: Connection, *given: object) -> object:
+            db.write(world.ledger.settle_dead, world.run, 10)
+            return real(connection, *given)  # type: ignore[arg-type]
+
+        with monkeypatch.context() as patched:
+            patched.setattr(world.ledger, "write_outcomes", after_the_sweep)
+            answers(world, slow, Accepted(refs))
+    notice(world)
+    assert world.delivery(2)["parts"] == 2
+    apply(world, said(world, "b"))
+    look_again(world)
+    assert checked(world) == UNKNOWN
+
+
+@pytest.mark.parametrize(
+    "second", [NOT_TAKEN, Rejected("11", Reason.OTHER), Partial(("a3", None), (1,), "0x45", Reason.OTHER)]
+)
+def test_late_answers_of_several_kinds_wait_for_nobody_who_waits_for_them(
+    db: Database, second: SubmitResult
+) -> None:
+    """They lock their messages by line, as everybody does."""
+    world = build(db, 2)
+    db.write(world.ledger.open_campaign, world.campaign)
+    db.write(world.ledger.fan_out, world.run, world.batch, {"": 2}, 100)
+    slow = world.claim("slow", lease_s=0.0)
+    assert slow
+    db.write(world.ledger.record, world.link, slow, [], Reservation(3, 4), -1.0)
+    notice(world)
+    results = [Accepted(("a2", "b2")), second]
+    outcomes = [SubmitOutcome(item, each) for item, each in zip(slow.items, results, strict=True)]
+    keys = [DeliveryKey(world.campaign, world.batch, seq) for seq in (2, 3)]
+
+    def by_line(connection: Connection) -> None:
+        d = deliveries.c
+        for seq in (2, 3):  # as a statement over both, which has got as far as the first
+            connection.execute(select(d.seq).where(d.seq == seq).with_for_update())
+            if seq == 2 and not db.sqlite:
+                time.sleep(0.3)
+        world.ledger.write_off(connection, keys, "Lan")
+
+    locking = threading.Thread(target=db.write, args=[by_line])
+    locking.start()
+    time.sleep(0.1)
+    db.write(world.ledger.record, world.link, slow, outcomes, None, 30.0)
+    locking.join(10)
+    assert verify(db, world.ledger) == []
+    assert world.states() == world.tallied()
