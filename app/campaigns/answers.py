@@ -23,6 +23,7 @@ from app.core.errors import Conflict, Invalid
 from app.core.states import CampaignState, DeliveryState, NotSent, RunState, move_run
 from app.database.models import answers, campaigns, runs, tallies
 from app.ledger import approval_digest
+from app.ledger.row_locking import lock_runs
 from app.security import audit
 from app.security.credential_provenance import behind
 from carriers import text as sms
@@ -210,8 +211,9 @@ def stop(connection: Connection, campaign_id: int, who: str) -> None:
     """Cancel what is still queued of an answer text that is withdrawn."""
     r, own = runs.c, select(campaigns.c.id).where(campaigns.c.answers_of == campaign_id)
     alive = (RunState.RUNNING, RunState.PAUSED)
+    lock_runs(connection, connection.execute(select(r.id).where(r.campaign_id.in_(own))).scalars().all())
     query = select(runs).where(r.campaign_id.in_(own), r.state.in_([each.value for each in alive]))
-    for run in connection.execute(query.order_by(r.id).with_for_update()).all():
+    for run in connection.execute(query.order_by(r.id)).all():
         values: dict[str, Any] = {"state": move_run(run.state, RunState.CANCELLING)}
         same = (r.id == run.id, r.state == run.state)
         connection.execute(update(runs).where(*same).values(values | {"closing": NotSent.CANCELLED}))

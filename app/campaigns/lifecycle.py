@@ -19,6 +19,7 @@ from app.core import clock
 from app.core.errors import Conflict, Invalid, VersionChanged
 from app.core.states import BatchState, CampaignState, RunState, move_campaign
 from app.database.models import batches, campaigns, directives, run_batches, runs
+from app.ledger.row_locking import lock_batches
 from app.security import audit
 from app.security.credential_provenance import behind
 
@@ -214,9 +215,8 @@ def _check_batches(
     """Return those whose file is plainly wrong, which is known. Raises unless each may be in the run."""
     if not batch_ids:
         raise Invalid("A run needs at least one batch.", field="batch_ids")
-    # Locked, so that none is erased meanwhile.
-    query = select(batches).where(batches.c.id.in_(batch_ids)).order_by(batches.c.id)
-    rows = connection.execute(query.with_for_update(read=True))
+    lock_batches(connection, batch_ids)  # none is erased meanwhile
+    rows = connection.execute(select(batches).where(batches.c.id.in_(batch_ids)))
     found = {row.id: row for row in rows}
     for batch_id in batch_ids:
         if batch_id not in found:

@@ -33,6 +33,7 @@ from app.database.models import audiences, campaigns, chunks, run_batches, runs,
 from app.ledger import batch_rows
 from app.ledger.area_texts import wordings_by_area
 from app.ledger.contract import Closed, Ledger
+from app.ledger.row_locking import lock_runs
 from app.observability.faults import Aside
 from carriers.text import segments
 
@@ -191,7 +192,7 @@ def _died() -> Select[Any]:
 
 def take_step(connection: Connection, ledger: Ledger, step: RunMove, patience_ms: int) -> bool:
     """Move the run, where that is still its next step once nobody else moves it; whether it was."""
-    connection.execute(select(runs.c.id).where(runs.c.id == step.run_id).with_for_update()).all()
+    lock_runs(connection, [step.run_id])
     return step in due_steps(connection, ledger, patience_ms) and _take(connection, ledger, step)
 
 

@@ -24,6 +24,7 @@ from app.ledger.contract import (
 from app.ledger.engine_base import SUBMISSION, TALLY, LeaseCheck, Recorded, Row, SideWrites
 from app.ledger.late_references import in_learnt_order
 from app.ledger.receipts import ReceiptOperations
+from app.ledger.row_locking import lock_chunk_and_run, lock_lines
 from app.ledger.tallies import Changes
 from app.ledger.unknown_outcomes import (
     JournalEvent,
@@ -102,7 +103,8 @@ class SubmitResults(ReceiptOperations, UnknownDecisions):
         """Write results. Those of a lost lease still count; its deliveries were marked unknown meanwhile."""
         old = DeliveryState.QUEUED if lease_check.held else DeliveryState.UNKNOWN
         if not lease_check.held:
-            self.lock_late(connection, lease, [outcome.item.seq for outcome in outcomes])
+            lock_chunk_and_run(connection, lease)
+            lock_lines(connection, lease, [outcome.item.seq for outcome in outcomes])
             own = self._still_settling(connection, lease, outcomes)
             outcomes = in_learnt_order(connection, lease, own)
         where = (link, lease, lease_check.now)

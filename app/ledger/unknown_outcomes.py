@@ -20,10 +20,11 @@ from sqlalchemy import (
 )
 
 from app.core.states import ChunkState, DeliveryState, NotSent, RunState
-from app.database.models import chunks, deliveries, links, quarantine, receipts, runs, state_events, unknowns
+from app.database.models import chunks, deliveries, links, quarantine, receipts, state_events, unknowns
 from app.ledger.contract import ChunkLease, DeliveryKey, StateEvent
 from app.ledger.engine_base import EngineBase, Row
 from app.ledger.receipt_matching import sent_after
+from app.ledger.row_locking import lock_chunk_and_run
 from app.ledger.tallies import Changes
 from carriers.contract import Reason
 
@@ -119,7 +120,7 @@ class UnknownDecisions(EngineBase):
         finished, because a finished run sends nothing more. What a receipt has told of, or may tell of as it
         waits for its second look, was perhaps sent after all: it stays unknown.
         """
-        if not keys or not self._may_go_on(connection, lease):
+        if not keys or lock_chunk_and_run(connection, lease) is RunState.FINISHED:
             return []
         d, r, q, u = deliveries.c, receipts.c, quarantine.c, unknowns.c
         told = exists().where(r.campaign_id == d.campaign_id, r.batch_id == d.batch_id, r.seq == d.seq)
@@ -128,25 +129,6 @@ class UnknownDecisions(EngineBase):
         return self._requeue(
             connection, keys, {}, made_by(lease), ~told, ~waits.where(q.received_at >= sent_after(d))
         )
-
-    def lock_late(self, connection: Connection, lease: ChunkLease, seqs: Sequence[int]) -> None:
-        """Lock what late answers of a lost lease move: chunk, run, then deliveries by line, as everywhere.
-
-        Whatever their state, so that none of them becomes unknown after its look.
-        """
-        self._may_go_on(connection, lease)
-        d = deliveries.c
-        own = (d.campaign_id == lease.campaign_id, d.batch_id == lease.batch_id, d.seq.in_(seqs))
-        connection.execute(select(d.seq).where(*own).order_by(d.seq).with_for_update()).all()
-
-    def _may_go_on(self, connection: Connection, lease: ChunkLease) -> bool:
-        """Lock the chunk, then the run, in the usual order, so that no sweep ends the run meanwhile."""
-        c = chunks.c
-        own = (c.campaign_id == lease.campaign_id, c.batch_id == lease.batch_id)
-        chunk = select(c.first_seq).where(*own, c.first_seq == lease.first_seq)
-        connection.execute(chunk.with_for_update())
-        state = select(runs.c.state).where(runs.c.id == lease.run_id).with_for_update(read=True)
-        return str(connection.execute(state).scalar_one()) != RunState.FINISHED
 
     def _requeue(
         self,

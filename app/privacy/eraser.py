@@ -31,6 +31,7 @@ from app.database.models import (
 )
 from app.file_import.lease import new_owner
 from app.ledger.contract import Ledger
+from app.ledger.row_locking import lock_batches
 from app.privacy import certificates, totals_retention
 from app.privacy.certificates import EraserIdentity
 from app.privacy.erasable import ErasureKind, RetentionTerms
@@ -198,7 +199,7 @@ def _mark(connection: Connection, table: Table, row_id: int, **values: None) -> 
 
 def _erase_batch(connection: Connection, row: Row[Any]) -> dict[str, int]:
     """Erase subscribers, then bad lines; nothing if a campaign took the batch at the last moment."""
-    connection.execute(select(batches.c.id).where(batches.c.id == row.subject_id).with_for_update()).all()
+    lock_batches(connection, [row.subject_id])
     if _taken_again(connection, row.subject_id):
         return {}
     _mark(connection, batches, row.subject_id)
