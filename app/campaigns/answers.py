@@ -207,15 +207,22 @@ def refuse(campaign: Record, field: str = "campaign_id") -> None:
         )
 
 
+def lock_live_runs(connection: Connection, campaign_id: int) -> None:
+    """Lock the runs of an answer text that can still be stopped, before anything is noted about it."""
+    lock_runs(connection, [run.id for run in _live_runs(connection, campaign_id)])
+
+
+def _live_runs(connection: Connection, campaign_id: int) -> Sequence[Record]:
+    r, own = runs.c, select(campaigns.c.id).where(campaigns.c.answers_of == campaign_id)
+    query = select(runs).where(r.campaign_id.in_(own), r.state.in_((RunState.RUNNING, RunState.PAUSED)))
+    return connection.execute(query.order_by(r.id)).all()
+
+
 def stop(connection: Connection, campaign_id: int, who: str) -> None:
     """Cancel what is still queued of an answer text that is withdrawn."""
-    r, own = runs.c, select(campaigns.c.id).where(campaigns.c.answers_of == campaign_id)
-    alive = (RunState.RUNNING, RunState.PAUSED)
-    lock_runs(connection, connection.execute(select(r.id).where(r.campaign_id.in_(own))).scalars().all())
-    query = select(runs).where(r.campaign_id.in_(own), r.state.in_([each.value for each in alive]))
-    for run in connection.execute(query.order_by(r.id)).all():
+    for run in _live_runs(connection, campaign_id):
         values: dict[str, Any] = {"state": move_run(run.state, RunState.CANCELLING)}
-        same = (r.id == run.id, r.state == run.state)
-        connection.execute(update(runs).where(*same).values(values | {"closing": NotSent.CANCELLED}))
+        values |= {"closing": NotSent.CANCELLED}
+        connection.execute(update(runs).where(runs.c.id == run.id).values(values))
         said = {"campaign": run.campaign_id, "carrier": run.carrier}
         audit.note(connection, who, "run.cancel", f"run/{run.id}", **said)

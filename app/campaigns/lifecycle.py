@@ -215,7 +215,7 @@ def _check_batches(
     """Return those whose file is plainly wrong, which is known. Raises unless each may be in the run."""
     if not batch_ids:
         raise Invalid("A run needs at least one batch.", field="batch_ids")
-    lock_batches(connection, batch_ids)  # none is erased meanwhile
+    lock_batches(connection, batch_ids)  # so that none is erased until this run is committed
     rows = connection.execute(select(batches).where(batches.c.id.in_(batch_ids)))
     found = {row.id: row for row in rows}
     for batch_id in batch_ids:
@@ -262,6 +262,7 @@ def withdraw(connection: Connection, campaign_id: int, who: str) -> None:
     campaign = optimistic_lock.campaign(connection, campaign_id)
     if campaign.state == CampaignState.WITHDRAWN:
         return
+    answers.lock_live_runs(connection, campaign_id)
     _reopen(connection, campaign, who)
     for run in connection.execute(select(runs).where(runs.c.campaign_id == campaign_id)).all():
         _drop(connection, run, who)

@@ -241,7 +241,8 @@ def apply_answer(earlier: DeliveryStatus, answer: DeliveryStatus, resent: bool) 
 
     That is a message sent again by a person's order, or one whose answer came after it was called unknown.
     Parts that arrived stay so; failures count only of the sending that the answer is about. A resent message
-    never has fewer parts than before, nor one refused so late: the receipt of one part would pass for all.
+    never has fewer parts than before, nor one that is refused after it was called unknown or a part arrived:
+    the receipt of one part would pass for all.
     """
     failed, reason = answer.failed, answer.reason
     told = earlier.state == DeliveryState.UNKNOWN or earlier.delivered | earlier.relayed

@@ -323,8 +323,8 @@ class Ledger(Protocol):
     ) -> int:
         """Queue again what was rejected for this reason by then: an order that two persons have given.
 
-        Not counted in `resends`: nothing of it was perhaps taken. only: what else must hold of a delivery
-        once it is locked.
+        Not counted in `resends`: nothing of it was perhaps taken. only: SQL conditions on `deliveries` that
+        must hold once they are locked; a subquery in them must correlate by itself.
         """
 
     def write_off(self, connection: Connection, keys: Sequence[DeliveryKey], who: str) -> int:

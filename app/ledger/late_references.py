@@ -25,7 +25,7 @@ from app.ledger.tallies import Changes
 from app.ledger.unknown_outcomes import remove_unknown
 from carriers.contract import Accepted, Partial, References
 
-_Learnt = dict[int, dict[str, int]]  # parts by reference, for each sending of a delivery
+_Learnt = dict[int, dict[str, int]]  # parts by reference, for each sending of a delivery by its attempt
 
 
 class DeliveryPart(NamedTuple):
@@ -59,19 +59,19 @@ class LateReferences(ReceiptMatching):
         }
         keys = {index: key for index, key in meant.items() if key is not None}
         others = self._other_sendings(connection, [said[index] for index in keys], snapshot)
-        named = self._named(connection, {index: said[index] for index in keys}, snapshot)
+        bearing = self._bearing_reference(connection, {index: said[index] for index in keys}, snapshot)
         for index, key in keys.items():
             one = said[index]
             if may_be_about_another(one, key, others.get((one.group_id, one.phone or 0), ())):
                 continue
-            if named[index] - {key}:
+            if bearing[index] - {key}:
                 continue
             place = self._learn(connection, key, one)
             if place is not None:
                 found[index] = place
         return found
 
-    def _named(
+    def _bearing_reference(
         self, connection: Connection, said: Mapping[int, ReceiptRow], snapshot: Snapshot
     ) -> dict[int, set[DeliveryKey]]:
         """Return by index which deliveries to the receipt's number bear its reference, whenever sent.
@@ -205,25 +205,23 @@ def _learnt_parts(connection: Connection, lease: ChunkLease, seqs: Sequence[int]
     s = submissions.c
     mine = (s.campaign_id == lease.campaign_id, s.batch_id == lease.batch_id, s.seq.in_(seqs))
     columns = (s.seq, s.attempt, s.part, s.reference)
-    for row in connection.execute(select(*columns).where(*mine, s.result == int(ResultKind.SETTLED))):
+    learnt = select(*columns).where(*mine, s.result == int(ResultKind.SETTLED), s.reference.is_not(None))
+    for row in connection.execute(learnt):
         found[row.seq][row.attempt][row.reference] = row.part
     return found
 
 
 def _renumbered(outcome: SubmitOutcome, learnt: _Learnt) -> SubmitOutcome:
-    """Move the learnt references of one sending to their parts; the others keep their order.
+    """Move the references that are learnt of the same sending to their parts; the others keep their order.
 
-    Those without a reference come last, where another learnt one may stand. An answer that names none of
-    these, or repeats one, stays as it is.
+    References of None get the last free parts, if possible those of learnt references that the answer does
+    not name. An answer that repeats a reference, or names no learnt one, stays as it is. Where it names
+    references of several sendings, it is about the one of which it names most, or the latest of these.
     """
     result, refs = outcome.result, _references(outcome)
-    named = [reference for reference in refs if reference]
-    for of_sending in learnt.values():
-        inside = {reference: part for reference, part in of_sending.items() if part < len(refs)}
-        places = {number: inside[each] for number, each in enumerate(refs) if each and each in inside}
-        if places and len(set(named)) == len(named):
-            break
-    else:
+    given = [reference for reference in refs if reference]
+    inside, places = _sending_of(refs, learnt)
+    if not places or len(set(given)) < len(given):
         return outcome
     others = set(inside.values()) - set(places.values())
     free = sorted(set(range(len(refs))) - set(places.values()), key=lambda part: (part in others, part))
@@ -233,6 +231,14 @@ def _renumbered(outcome: SubmitOutcome, learnt: _Learnt) -> SubmitOutcome:
     if isinstance(result, Partial):
         refused = tuple(sorted(places[number] for number in result.refused))
         return outcome._replace(result=replace(result, refs=moved, refused=refused))
-    if isinstance(result, Accepted):
-        return outcome._replace(result=replace(result, refs=moved))
-    return outcome
+    return outcome._replace(result=Accepted(moved))
+
+
+def _sending_of(refs: References, learnt: _Learnt) -> tuple[dict[str, int], dict[int, int]]:
+    """Return what is learnt of the sending that these references are of, and the part of each that is."""
+    found: tuple[dict[str, int], dict[int, int]] = ({}, {})
+    for attempt in sorted(learnt):  # the latest sending first: see LateReferences._record
+        inside = {reference: part for reference, part in learnt[attempt].items() if part < len(refs)}
+        places = {number: inside[each] for number, each in enumerate(refs) if each and each in inside}
+        found = max(found, (inside, places), key=lambda each: len(each[1]))
+    return found

@@ -287,9 +287,11 @@ def sent_after(of: Any) -> ColumnElement[int]:
     """
     c = chunks.c
     mine = (c.campaign_id == of.campaign_id, c.batch_id == of.batch_id)
-    holding = select(c.taken_at).where(*mine, c.first_seq <= of.seq, c.last_seq >= of.seq)
+    holding = (
+        select(c.taken_at).where(*mine, c.first_seq <= of.seq, c.last_seq >= of.seq).correlate(of.seq.table)
+    )
     taken = holding.order_by(c.first_seq.desc()).limit(1).scalar_subquery()
-    begun = select(runs.c.started_at).where(runs.c.id == of.run_id).scalar_subquery()
+    begun = select(runs.c.started_at).where(runs.c.id == of.run_id).correlate(of.seq.table).scalar_subquery()
     return func.coalesce(requeued_at(of), taken, begun, 0)
 
 
@@ -297,7 +299,8 @@ def requeued_at(of: Any) -> ColumnElement[int]:
     """Return an expression for when a delivery was last queued again; NULL if never."""
     t = state_events.c
     own = (t.campaign_id == of.campaign_id, t.batch_id == of.batch_id, t.seq == of.seq)
-    return select(func.max(t.at)).where(*own, t.kind == int(StateEvent.REQUEUED)).scalar_subquery()
+    query = select(func.max(t.at)).where(*own, t.kind == int(StateEvent.REQUEUED))
+    return query.correlate(of.seq.table).scalar_subquery()
 
 
 def _told(connection: Connection, rows: Sequence[Any]) -> Told:

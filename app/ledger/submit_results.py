@@ -8,7 +8,7 @@ from sqlalchemy import Connection, select, update
 
 from app.core import clock
 from app.core.invariants import require
-from app.core.states import DeliveryState, DeliveryStatus, LinkState, NotSent, apply_answer
+from app.core.states import DeliveryState, DeliveryStatus, LinkState, NotSent, RunState, apply_answer
 from app.database.models import deliveries, links, submissions, tallies
 from app.ledger import money
 from app.ledger.contract import (
@@ -24,7 +24,7 @@ from app.ledger.contract import (
 from app.ledger.engine_base import SUBMISSION, TALLY, LeaseCheck, Recorded, Row, SideWrites
 from app.ledger.late_references import in_learnt_order
 from app.ledger.receipts import ReceiptOperations
-from app.ledger.row_locking import lock_chunk_and_run, lock_lines
+from app.ledger.row_locking import lock_chunk, lock_lines, lock_run_state
 from app.ledger.tallies import Changes
 from app.ledger.unknown_outcomes import (
     JournalEvent,
@@ -57,7 +57,8 @@ FOREIGN_RESULT = (
     "An answer came for a message of another part of the run; it was not recorded. Tell the makers of Loa."
 )
 FOREIGN_PART = (
-    "An answer refused a part that its message does not have; it was not recorded. Tell the makers of Loa."
+    "An answer refused parts that its message does not have, or all of them; no answer was recorded. "
+    "Tell the makers of Loa."
 )
 FOREIGN_RESERVATION = (
     "Messages of another part of the run were to be reserved; nothing was sent. Tell the makers of Loa."
@@ -103,8 +104,6 @@ class SubmitResults(ReceiptOperations, UnknownDecisions):
         """Write results. Those of a lost lease still count; its deliveries were marked unknown meanwhile."""
         old = DeliveryState.QUEUED if lease_check.held else DeliveryState.UNKNOWN
         if not lease_check.held:
-            lock_chunk_and_run(connection, lease)
-            lock_lines(connection, lease, [outcome.item.seq for outcome in outcomes])
             own = self._still_settling(connection, lease, outcomes)
             outcomes = in_learnt_order(connection, lease, own)
         where = (link, lease, lease_check.now)
@@ -134,10 +133,15 @@ class SubmitResults(ReceiptOperations, UnknownDecisions):
         """Return those results of a lost lease that still settle an unknown; requeue what was not sent.
 
         An acceptance is true whatever happened later. Any other result concerns this lease's own sending
-        only: a person may have sent the message again, and that sending may be the unknown one now.
+        only: a person may have sent the message again, and that sending may be the unknown one now. A
+        finished run sends nothing more. All rows are locked first, in the order of row_locking.py.
         """
         others = [o for o in outcomes if not isinstance(o.result, Accepted)]
         kept = [_key(lease, o) for o in others if isinstance(o.result, _NOT_TAKEN)]
+        lock_chunk(connection, lease)
+        if kept and lock_run_state(connection, lease.run_id) is RunState.FINISHED:
+            kept = []
+        lock_lines(connection, lease, [outcome.item.seq for outcome in outcomes])
         back = {key.seq for key in self.take_back(connection, lease, kept)}
         money.give_back(connection, lease, sum(o.item.segments for o in others if o.item.seq in back))
         told = [_key(lease, o) for o in others if isinstance(o.result, Partial | Rejected)]
@@ -193,7 +197,7 @@ class SubmitResults(ReceiptOperations, UnknownDecisions):
 
 
 def _require_sound(lease: ChunkLease, outcomes: Sequence[SubmitOutcome], then: Reservation | None) -> None:
-    """Raise Impossible for what would write about messages or parts of others, or twice about one."""
+    """Raise Impossible for what is about other messages, parts that are not there, or twice about one."""
     seqs = {outcome.item.seq for outcome in outcomes}
     require(len(seqs) == len(outcomes), TWO_RESULTS)
     inside = not seqs or (lease.first_seq <= min(seqs) and max(seqs) <= lease.last_seq)

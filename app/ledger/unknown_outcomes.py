@@ -19,12 +19,11 @@ from sqlalchemy import (
     update,
 )
 
-from app.core.states import ChunkState, DeliveryState, NotSent, RunState
+from app.core.states import ChunkState, DeliveryState, NotSent
 from app.database.models import chunks, deliveries, links, quarantine, receipts, state_events, unknowns
 from app.ledger.contract import ChunkLease, DeliveryKey, StateEvent
 from app.ledger.engine_base import EngineBase, Row
 from app.ledger.receipt_matching import sent_after
-from app.ledger.row_locking import lock_chunk_and_run
 from app.ledger.tallies import Changes
 from carriers.contract import Reason
 
@@ -114,21 +113,18 @@ class UnknownDecisions(EngineBase):
     def take_back(
         self, connection: Connection, lease: ChunkLease, keys: Sequence[DeliveryKey]
     ) -> list[DeliveryKey]:
-        """Requeue what this lease, lost meanwhile, has certainly not sent; return what was requeued.
+        """Requeue what the carrier says it has not taken from this lease; return what was requeued.
 
-        Only what its own sending made unknown and nobody has decided on since, and only while the run is not
-        finished, because a finished run sends nothing more. What a receipt has told of, or may tell of as it
-        waits for its second look, was perhaps sent after all: it stays unknown.
+        Only what its own sending made unknown and nobody has decided on since. Not where a receipt, of
+        whichever sending, is known of the message, or one to its number has come since and waits: one of the
+        two is wrong, so it stays unknown.
         """
-        if not keys or lock_chunk_and_run(connection, lease) is RunState.FINISHED:
-            return []
         d, r, q, u = deliveries.c, receipts.c, quarantine.c, unknowns.c
         told = exists().where(r.campaign_id == d.campaign_id, r.batch_id == d.batch_id, r.seq == d.seq)
         mine = (u.campaign_id == d.campaign_id, u.batch_id == d.batch_id, u.seq == d.seq)
-        waits = exists().where(*mine, q.phone == d.phone, q.group_id == u.group_id)
-        return self._requeue(
-            connection, keys, {}, made_by(lease), ~told, ~waits.where(q.received_at >= sent_after(d))
-        )
+        since = (q.phone == d.phone, q.group_id == u.group_id, q.received_at >= sent_after(u))
+        waits = exists().where(*mine, *since).correlate(deliveries)
+        return self._requeue(connection, keys, {}, made_by(lease), ~told, ~waits)
 
     def _requeue(
         self,

@@ -27,6 +27,7 @@ from app.database.models import (
 from app.inbound.reply_kinds import ReplyKind
 from app.ledger import batch_rows
 from app.ledger.contract import Ledger
+from app.ledger.row_locking import lock_batches
 from app.privacy.person_data import HeldData, HeldKind, held_on
 
 _AT_ONCE = 500
@@ -155,6 +156,7 @@ def erase(connection: Connection, ledger: Ledger, found: ErasablePerson) -> dict
             if table is inbound_messages:  # what became of them says nothing without them
                 of = answers.c.inbound_id.in_(ids[start : start + _AT_ONCE])
                 counts[answers.name] += connection.execute(delete_from(answers).where(of)).rowcount
+    lock_batches(connection, [line.batch_id for line in found.lines])
     for line in found.lines:
         counts[subscribers.name] += _erase_line(connection, found.phone, line)
     return {name: n for name, n in sorted(counts.items()) if n}

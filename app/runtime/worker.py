@@ -169,7 +169,7 @@ class Worker:
             self.inbox.stop()
             self.inbound.stop()
             ends += await asyncio.gather(*background, return_exceptions=True)
-            # What is seen now, no later process can see: it may be the last one for days.
+            # No later process can see a step that happens now; this one may be the last for days.
             ends += await asyncio.gather(self._look_at_clock(), return_exceptions=True)
             ends += await asyncio.gather(self._health.close(), return_exceptions=True)
         self._raise_failures(ends)

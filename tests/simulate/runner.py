@@ -189,7 +189,8 @@ class Runner:
         self.tally.update({"tried": 1, "parts": found.parts, "unknown": found.unknown})
         self.tally.update({"virtual_s": round(found.virtual_s), "power_failures": found.power_failures})
         self.tally.update(f"event: {kind}" for kind in found.kinds)
-        self.fingerprint ^= int(hashlib.sha256(repr(found).encode()).hexdigest()[:12], 16)
+        own = int(hashlib.sha256(repr(found).encode()).hexdigest()[:12], 16)
+        self.fingerprint = (self.fingerprint + own) % 16**12
 
     def figures(self) -> str:
         tally = self.tally
@@ -215,6 +216,8 @@ async def _left(loop: VirtualLoop) -> None:
 
 
 def _read(answer: bytes, seed: int, status: int) -> Found:
+    if not answer and os.WIFSIGNALED(status) and os.WTERMSIG(status) in (signal.SIGPROF, signal.SIGALRM):
+        return Found(seed, (f"the simulation took longer than {_LONGEST_S} s of processor time",))
     if not answer:
         return Found(seed, (f"the simulation ended with status {status}",))
     found = pickle.loads(answer)

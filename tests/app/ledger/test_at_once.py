@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 
 import pytest
 from sqlalchemy import Connection, exists, select, update
@@ -16,7 +15,7 @@ from app.dispatch.run_sweeps import RunMove, advance, take_step
 from app.ledger.contract import DeliveryKey, Reservation, SubmitOutcome
 from app.reports.verification.verify import verify
 from carriers.contract import Accepted, Partial, Reason, ReceiptStatus, Rejected, SubmitResult
-from tests.app.at_once import while_open
+from tests.app.at_once import somebody_waits, until, while_open
 from tests.app.ledger.test_learnt_parts import NOT_TAKEN, answers, checked, lost
 from tests.app.ledger.times import (
     BAD,
@@ -99,23 +98,29 @@ def test_what_else_must_hold_of_a_rejected_message_is_asked_once_it_is_locked(db
     by = int(str(world.delivery(2)["submitted_at"]))
     unclaimed = ~exists().where(quarantine.c.phone == deliveries.c.phone)
     key, moved = DeliveryKey(world.campaign, world.batch, 2), list[int]()
+    apply(world, said(world, "file", phone=FIRST_PHONE + 9))
 
     def order() -> None:
         moved.append(db.write(world.ledger.resend_rejected, [key], Reason.OTHER, by, unclaimed))
 
+    waiting = threading.Thread(target=order)
+
     def claimed_meanwhile() -> None:
-        apply(world, said(world, "file", phone=FIRST_PHONE + 9))
-        waiting = threading.Thread(target=order)
-        waiting.start()
-        time.sleep(0.1)
+        if not db.sqlite:  # one writer: the order comes after the claim
+            waiting.start()
+            until(lambda: somebody_waits(db))
         db.write(lambda c: c.execute(update(quarantine).values(phone=FIRST_PHONE)))
-        waiting.join(10)
 
     rest = accepted(list(lease.items[1:]))
-    if db.sqlite:  # one writer: what comes first is over
-        claimed_meanwhile()
-        return
-    while_open(db, lambda c: world.ledger.record(c, world.link, lease, rest, None, 30.0), claimed_meanwhile)
+    while_open(
+        db,
+        lambda c: world.ledger.record(c, world.link, lease, rest, None, 30.0),
+        claimed_meanwhile,
+        to_the_end=True,
+    )
+    if db.sqlite:
+        waiting.start()
+    waiting.join(10)
     assert moved == [0]
     assert verify(db, world.ledger) == []
 
@@ -136,7 +141,7 @@ def test_a_late_answer_has_the_parts_of_what_becomes_unknown_beside_it(
         real = world.ledger.write_outcomes
 
         def after_the_sweep(connection: Connection, *given: object) -> object:
-            db.write(world.ledger.settle_dead, world.run, 10)
+            assert db.write(world.ledger.settle_dead, world.run, 10) == 0
             return real(connection, *given)  # type: ignore[arg-type]
 
         with monkeypatch.context() as patched:
@@ -166,19 +171,23 @@ def test_late_answers_of_several_kinds_wait_for_nobody_who_waits_for_them(
     results = [Accepted(("a2", "b2")), second]
     outcomes = [SubmitOutcome(item, each) for item, each in zip(slow.items, results, strict=True)]
     keys = [DeliveryKey(world.campaign, world.batch, seq) for seq in (2, 3)]
+    written_off = list[int]()
 
     def by_line(connection: Connection) -> None:
-        d = deliveries.c
-        for seq in (2, 3):  # as a statement over both, which has got as far as the first
-            connection.execute(select(d.seq).where(d.seq == seq).with_for_update())
-            if seq == 2 and not db.sqlite:
-                time.sleep(0.3)
-        world.ledger.write_off(connection, keys, "Lan")
+        """As one statement over both, which has got as far as the first when the answers come."""
+        first = select(deliveries.c.seq).where(deliveries.c.seq == 2).with_for_update()
+        connection.execute(first)
+        begun.set()
+        if not db.sqlite:
+            until(lambda: somebody_waits(db))
+        written_off.append(world.ledger.write_off(connection, keys, "Lan"))
 
+    begun = threading.Event()
     locking = threading.Thread(target=db.write, args=[by_line])
     locking.start()
-    time.sleep(0.1)
+    assert begun.wait(10)
     db.write(world.ledger.record, world.link, slow, outcomes, None, 30.0)
     locking.join(10)
+    assert written_off == [2]
     assert verify(db, world.ledger) == []
     assert world.states() == world.tallied()

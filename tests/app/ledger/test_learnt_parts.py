@@ -24,6 +24,7 @@ from tests.app.ledger.times import (
     apply,
     look_again,
     notice,
+    passes,
     said,
 )
 from tests.app.world import FIRST_PHONE, World, build
@@ -134,9 +135,15 @@ def test_an_answer_that_fits_no_numbering_is_recorded_as_it_is(
 
 
 @pytest.mark.parametrize(
-    "result", [Accepted(("a2", "b2")), Partial(("a2", None), (1,), "0x45", Reason.OTHER)]
+    ("result", "then"),
+    [
+        (Accepted(("a2", "b2")), SUBMITTED),
+        (Partial(("a2", None), (1,), "0x45", Reason.OTHER), UNDELIVERED),
+    ],
 )
-def test_what_is_learnt_of_one_sending_numbers_no_other_one(db: Database, result: SubmitResult) -> None:
+def test_what_is_learnt_of_one_sending_numbers_no_other_one(
+    db: Database, result: SubmitResult, then: DeliveryState
+) -> None:
     """Its first part arrived twice, and the second one never."""
     world, _ = lost(db)
     tells(world, "a1")
@@ -145,7 +152,20 @@ def test_what_is_learnt_of_one_sending_numbers_no_other_one(db: Database, result
     answers(world, slow, result)
     for reference in ("a1", "a2"):
         tells(world, reference)
-    assert checked(world) in (SUBMITTED, UNDELIVERED)
+    assert checked(world) == then
+
+
+def test_an_answer_with_ids_of_two_sendings_is_about_the_one_that_it_names_more_of(db: Database) -> None:
+    world, _ = lost(db, parts=3)
+    tells(world, "c")
+    assert db.write(world.ledger.resend, [DeliveryKey(world.campaign, world.batch, 2)]) == 1
+    slow = sent_and_lost(world, 3)
+    for reference in ("b", "d"):
+        tells(world, reference)
+    answers(world, slow, Accepted(("c", "d", "b")))
+    for reference in ("b", "d"):
+        tells(world, reference)
+    assert checked(world) == SUBMITTED
 
 
 @pytest.mark.parametrize("status", [BAD, ON_ITS_WAY])
@@ -208,3 +228,19 @@ def test_a_receipt_of_before_it_or_to_another_number_does_not_keep_it(db: Databa
     answers(world, slow, NOT_TAKEN)
     assert checked(world) == QUEUED
     assert world.claim("heir")
+
+
+def test_what_is_queued_again_of_another_message_makes_no_receipt_older(db: Database) -> None:
+    """And so does no other chunk, which nobody has taken yet."""
+    world = build(db, 4, chunk=2)
+    world.fan_out()
+    slow = world.claim("slow", lease_s=0.0)
+    assert slow
+    db.write(world.ledger.record, world.link, slow, [], Reservation(3, 2), -1.0)
+    notice(world)
+    passes(db, 0.01)
+    apply(world, said(world, "waits"))
+    assert db.write(world.ledger.resend, [DeliveryKey(world.campaign, world.batch, 3)]) == 1
+    answers(world, slow, NOT_TAKEN)
+    assert state(world) == UNKNOWN
+    world.check()
