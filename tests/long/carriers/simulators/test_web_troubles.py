@@ -76,7 +76,7 @@ async def test_garbage_is_random_and_the_same_for_the_same_request() -> None:
 async def test_a_hanging_answer_never_comes_and_its_message_was_taken() -> None:
     async with plain(hang=1.0) as (carrier, client):
         with pytest.raises(httpx.ReadTimeout):
-            await client.post("/send", data={"to": PHONE, "text": "a"}, timeout=0.2)
+            await client.post("/send", data={"to": PHONE, "text": "a"}, timeout=httpx.Timeout(10.0, read=0.2))
         assert carrier.copies(PHONE) == 1
         await asyncio.sleep(0.05)
         assert carrier.messages[0].status == "DELIVRD"  # its fate does not wait for the answer
