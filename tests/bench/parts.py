@@ -11,6 +11,7 @@ from tests.bench.figures import Figure, Limit
 from tests.bench.follow_up_bench import follow_up
 from tests.bench.http_bench import IN_FLIGHT, KINDS, NUMBERS, filled, paced
 from tests.bench.import_bench import run as import_lines
+from tests.bench.live_bench import live
 from tests.bench.machinery import fresh_url
 from tests.bench.orders_bench import orders
 from tests.bench.pace_bench import RATE, pace
@@ -41,6 +42,7 @@ _ANSWERS_MS = (20, 100, 400)
 _IN_FLIGHT = 0.95  # of a bare client with as many requests in flight
 _FAST = 2000.0  # messages/s of a contract
 _WIDEST = 0.01  # of the contract's rate
+_LIVE, _LIVE_LOG = 0.9, 1.1  # of the rate and of the log of a server that is left alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +231,26 @@ def _scale(engine: str, sizes: Sizes) -> Iterator[Figure]:
         before = after
 
 
+def _live(engine: str, sizes: Sizes) -> Iterator[Figure]:
+    """In turns: with autovacuum and a transaction held open, and without."""
+    alone, beside = list[dict[str, float]](), list[dict[str, float]]()
+    for _ in range(sizes.rounds if engine == "postgresql" else 0):
+        alone.append(complete(engine, sizes.large[0]))
+        beside.append(live(sizes.large[0]))
+    if not alone:
+        return
+    names = ("complete_messages_per_second", "wal_bytes_per_message")
+    for name, bar, ceiling in zip(names, (_LIVE, _LIVE_LOG), (False, True), strict=True):
+        limit = Limit(
+            f"{engine}_left_alone_{name}", statistics.median(each[name] for each in alone), bar, ceiling
+        )
+        yield Figure(f"{engine}_live_{name}", statistics.median(each[name] for each in beside), limit)
+    cpu = [statistics.median(map(_all_cpu, each)) for each in (beside, alone)]
+    yield Figure(
+        f"{engine}_live_all_cpu_s_per_1000", cpu[0], Limit(f"{engine}_left_alone_all_cpu_s_per_1000", cpu[1])
+    )
+
+
 def _small(engine: str, sizes: Sizes) -> float:
     """The mean of several small campaigns: one lasts seconds only, which may be fast or slow ones."""
     return statistics.mean(_all_cpu(complete(engine, sizes.messages)) for _ in range(sizes.rounds))
@@ -355,6 +377,9 @@ PARTS = {
     ),
     "hindered": Part(
         "{hindered:,} messages past drops and full queues, and smooth ones", _hindered, long=True
+    ),
+    "live": Part(
+        "large campaigns with autovacuum on and a transaction held open, and without", _live, long=True
     ),
     "scale": Part("complete with several workers, and larger campaigns with one", _scale, long=True),
     "whole": Part("{subscribers:,} subscribers from the file to the report", _whole, long=True),

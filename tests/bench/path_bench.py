@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, NullPool, create_engine, text, update
@@ -66,10 +68,16 @@ class _Spent:
         return cls(loa, smsc.cpu_s(), server_cpu_s(), log_bytes(home))
 
 
-def complete(engine: str, count: int, workers: int = 1) -> dict[str, float]:
+def complete(
+    engine: str,
+    count: int,
+    workers: int = 1,
+    beside: Callable[[str], AbstractContextManager[None]] = nullcontext,
+) -> dict[str, float]:
     """Send to the simulator until every receipt is committed, then recount.
 
     workers: `loa worker` processes on one link. SQLite serves one process, which is `loa up` with its API.
+    beside: what goes on at the database of this URL meanwhile.
     """
     with fresh_home(engine) as home, simulator(*RECEIPT_FLAGS) as smsc:
         db = Database(home.url)
@@ -81,9 +89,10 @@ def complete(engine: str, count: int, workers: int = 1) -> dict[str, float]:
         for _ in range(workers):
             home.sender()
         _bound(home)
-        before = _Spent.read(home, smsc)
-        seconds = _until_delivered(home, count)
-        after = _Spent.read(home, smsc)
+        with beside(home.url):
+            before = _Spent.read(home, smsc)
+            seconds = _until_delivered(home, count)
+            after = _Spent.read(home, smsc)
         if sum(asyncio.run(program.stop()) for program in home.programs):
             raise SystemExit(f"A sender ended badly: {home.programs[-1].words()}")
         _check(world, home.url)
