@@ -78,9 +78,9 @@ a whole; the page has what each gave last, with the same sizes.
   PostgreSQL (SQLite allows one sender, so it has no such figures); and {large} messages by one.
   **all_cpu_s_per_1000**: of Loa and of the database server, which may be 15% above what {messages:,} take:
   the mean of six such campaigns, three before and three after it, since so short a one varies by an eighth.
-- **live**: {large_first:,} messages on PostgreSQL as it lives: autovacuum is on, and a transaction that has read
-  the deliveries stays open for the whole run, so that no dead row can be removed; in turns with the same
-  campaign on a server that is **left alone**. The bars: 0.9 of its rate, 1.1 times its log.
+- **live**: {large_first:,} messages on PostgreSQL as it lives: autovacuum is on, and a transaction that has
+  read the deliveries stays open for the whole run, so that no dead row can be removed; in turns with the
+  same campaign on a server that is **left alone**. The bars: 0.9 of its rate, 1.1 times its log.
 - **pace**: how evenly a link of {rate} segments/s with a round trip of {round_trip} ms (so late the simulator
   answers) is held, by one worker and on PostgreSQL by four that share it. Looked at for {seconds} s, after
   all are bound and a second's worth was sent: **most and least in a second** are of all windows of one second

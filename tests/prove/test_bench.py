@@ -9,6 +9,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from tests.bench.figures import Figure, Limit, as_json, as_text, unmet
@@ -91,6 +92,18 @@ def test_several_workers_and_a_larger_campaign_give_every_figure() -> None:
     wanted = ["1k_complete_messages_per_second", "1k_all_cpu_s_per_1000", "1k_all_cpu_s_per_1000_ratio"]
     wanted += ["2_workers_complete_messages_per_second", "2_workers_wal_bytes_per_message"]
     assert [name for name in wanted if not found[f"postgresql_{name}"] > 0] == []
+
+
+@pytest.mark.skipif(not SERVER, reason="LOA_TEST_DATABASE_URL names no PostgreSQL server")
+def test_a_server_that_vacuums_beside_a_reader_is_left_as_it_was() -> None:
+    with psycopg.connect(SERVER, autocommit=True) as asked:
+        before = asked.execute("SHOW autovacuum").fetchone()
+        found = as_json(PARTS["live"].measure("postgresql", QUICK))
+        after = asked.execute("SHOW autovacuum").fetchone()
+    assert before == after
+    wanted = ["complete_messages_per_second", "wal_bytes_per_message", "all_cpu_s_per_1000"]
+    assert [name for name in wanted if not found[f"postgresql_live_{name}"] > 0] == []
+    assert not list(PARTS["live"].measure("sqlite", QUICK))
 
 
 @pytest.mark.parametrize("engine", ["sqlite", "postgresql"])
