@@ -6,6 +6,7 @@ import gc
 import os
 import shutil
 import uuid
+from collections import Counter
 from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
@@ -87,6 +88,18 @@ def pytest_collection_finish() -> None:
     text().validate()
     gc.collect()
     gc.freeze()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say once for each reason how many tests it skipped: without PostgreSQL they are hundreds."""
+    reports = terminalreporter.stats.get("skipped", [])
+    reasons = Counter(
+        report.longrepr[2].removeprefix("Skipped: ")
+        for report in reports
+        if isinstance(report, pytest.TestReport) and isinstance(report.longrepr, tuple)
+    )
+    for reason, n in reasons.most_common():
+        terminalreporter.write_line(f"{n:,} skipped: {reason}")
 
 
 @pytest.fixture(autouse=True)
