@@ -86,6 +86,17 @@ def test_what_is_just_being_queued_again_keeps_its_run_from_being_finished(db: D
     assert world.claim("heir")
 
 
+def test_what_is_just_being_sent_again_learns_nothing(db: Database) -> None:
+    """A receipt has found it on the list of what is unknown, and waits for it."""
+    world, _ = lost(db)
+    key = DeliveryKey(world.campaign, world.batch, 2)
+    apply(world, said(world, "b"))
+    look_again(world, 1)
+    db.write(lambda c: c.execute(update(quarantine).values(try_at=0)))
+    while_open(db, lambda c: world.ledger.resend(c, [key]), lambda: db.write(world.ledger.rematch, 500))
+    assert checked(world) == QUEUED
+
+
 def test_what_else_must_hold_of_a_rejected_message_is_asked_once_it_is_locked(db: Database) -> None:
     """An order waits for a chunk that its holder is recording; meanwhile a file claims the message."""
     world = build(db, 2)

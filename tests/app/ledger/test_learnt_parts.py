@@ -103,11 +103,14 @@ def test_the_part_that_was_refused_is_the_one_that_the_answer_means(
     assert checked(world) == UNDELIVERED
 
 
-def test_the_part_without_an_id_is_the_one_whose_id_a_receipt_has_taught(db: Database) -> None:
+@pytest.mark.parametrize("refs", [("a", "b", None), (None, "a", "b"), ("b", None, "a")])
+def test_the_part_without_an_id_is_the_one_whose_id_a_receipt_has_taught(
+    db: Database, refs: tuple[str | None, ...]
+) -> None:
     world, slow = lost(db, parts=3)
     for reference in "bc":
         tells(world, reference)
-    answers(world, slow, Accepted(("a", "b", None)))
+    answers(world, slow, Accepted(refs))
     for reference in "bc":
         tells(world, reference)
     assert checked(world) == SUBMITTED
@@ -156,14 +159,16 @@ def test_what_is_learnt_of_one_sending_numbers_no_other_one(
 
 
 def test_an_answer_with_ids_of_two_sendings_is_about_the_one_that_it_names_more_of(db: Database) -> None:
-    world, _ = lost(db, parts=3)
-    tells(world, "c")
-    assert db.write(world.ledger.resend, [DeliveryKey(world.campaign, world.batch, 2)]) == 1
-    slow = sent_and_lost(world, 3)
-    for reference in ("b", "d"):
+    """Of the first sending more is learnt, and less is named."""
+    world, _ = lost(db, parts=4)
+    for reference in "cef":
         tells(world, reference)
-    answers(world, slow, Accepted(("c", "d", "b")))
-    for reference in ("b", "d"):
+    assert db.write(world.ledger.resend, [DeliveryKey(world.campaign, world.batch, 2)]) == 1
+    slow = sent_and_lost(world, 4)
+    for reference in "bd":
+        tells(world, reference)
+    answers(world, slow, Accepted(("c", "d", "b", "g")))
+    for reference in "bdg":
         tells(world, reference)
     assert checked(world) == SUBMITTED
 

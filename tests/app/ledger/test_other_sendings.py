@@ -171,11 +171,12 @@ def test_an_id_that_another_message_bears_is_not_learnt_though_it_seems_to_be_se
     """The clock leapt ahead by half a day between the receipt and the record of its message's answer."""
     world, lease = on_its_way(db)
     other = again(world, NO_ANSWER)
-    assert apply(world, said(world, "m2")) == (0, 0, 1)
+    both = said(world, "m2"), said(world, "of another number", phone=FIRST_PHONE + 1)
+    assert apply(world, *both) == (0, 0, 2)
     for column in (quarantine.c.received_at, quarantine.c.done_at, unknowns.c.since, chunks.c.taken_at):
         earlier = {column.name: column - 43_200_000}
         db.write(lambda c, of=column.table, to=earlier: c.execute(update(of).values(to)))
     db.write(world.ledger.record, world.link, lease, accepted(lease.items), None, 30.0)
     look_again(world)
-    assert (state(world), state(other), count(db, quarantine)) == (SUBMITTED, UNKNOWN, 1)
-    assert verify(db, world.ledger) == []
+    assert (state(world), state(other), state(other, 3)) == (SUBMITTED, UNKNOWN, DELIVERED)
+    assert (count(db, quarantine), verify(db, world.ledger)) == (1, [])

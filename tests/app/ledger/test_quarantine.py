@@ -12,11 +12,11 @@ from app.core import clock
 from app.core.states import DeliveryState
 from app.database.connection import Database
 from app.database.models import deliveries, quarantine, receipts, submissions
-from app.ledger.contract import Applied, Arrival, ResultKind
+from app.ledger.contract import Applied, Arrival, Reservation, ResultKind
 from carriers.contract import Receipt, ReceiptLevel, ReceiptStatus
 from tests.app.ledger.test_receipts import ON_ITS_WAY, lost, parts, receipt, sent
 from tests.app.ledger.times import passes
-from tests.app.world import FIRST_PHONE, World
+from tests.app.world import FIRST_PHONE, World, build
 
 
 def look(world: World) -> Applied:
@@ -128,3 +128,20 @@ def test_a_receipt_counts_its_tries_up_to_a_bound(db: Database) -> None:
         db.write(lambda c, tries=tries: c.execute(update(quarantine).values(tries=tries)))
         look(world)
         assert rows(db, quarantine)[0].tries == then
+
+
+def test_a_receipt_that_waits_is_looked_at_again_once_a_message_to_its_number_is_unknown(
+    db: Database,
+) -> None:
+    """However long it was to rest: it may be about that one."""
+    world = build(db, 1)
+    world.fan_out()
+    slow = world.claim("slow", lease_s=0.0)
+    assert slow
+    db.write(world.ledger.record, world.link, slow, [], Reservation(2, 1), -1.0)
+    db.write(world.ledger.apply, [receipt(world.link, "strange", phone=FIRST_PHONE)])
+    tomorrow = clock.now_ms() + clock.DAY_MS
+    db.write(lambda c: c.execute(update(quarantine).values(try_at=tomorrow)))
+    heir = world.claim("heir")
+    assert heir
+    assert db.read(lambda c: c.execute(select(quarantine.c.try_at)).scalar_one()) <= clock.now_ms()
