@@ -22,18 +22,21 @@ def while_open(
     then: Callable[[], object],
     *,
     to_the_end: bool = False,
-) -> None:
+) -> bool:
     """Do `first` in a transaction, and `then` beside it before it is committed; on SQLite after it.
 
-    It is committed once `then` waits for it, or is done; to_the_end: not before `then` is done.
+    It is committed once `then` waits for it, or is done; to_the_end: not before `then` is done. Return
+    whether anybody waited.
     """
     done, over, errors = threading.Event(), threading.Event(), list[BaseException]()
+    waited = list[bool]()
 
     def work(connection: Connection) -> None:
         first(connection)
         done.set()
         if not db.sqlite:
             until(lambda: over.is_set() or (not to_the_end and somebody_waits(db)))
+            waited.append(somebody_waits(db))
 
     def run() -> None:
         try:
@@ -51,6 +54,7 @@ def while_open(
         over.set()
         thread.join(_LONGEST_S)
     assert errors == []
+    return waited == [True]
 
 
 def somebody_waits(db: Database) -> bool:

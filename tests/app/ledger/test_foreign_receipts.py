@@ -32,13 +32,21 @@ def test_another_sender_s_receipt_settles_no_unknown(
 
 
 @pytest.mark.longer
-@pytest.mark.parametrize("sender", ["CA SONLA", "ca sonla", "CASONLA", "CA SON", ""])
+@pytest.mark.parametrize("sender", ["CA SONLA", "ca sonla", "CASONLA", "CA SON", "CA S", ""])
 def test_our_own_sender_s_receipt_settles_it_however_the_centre_spells_it(db: Database, sender: str) -> None:
     world = sent(db, Unknown("no answer"), count=1)
     apply(world, named(said(world, "own"), sender))
     look_again(world)
     assert state(world) == DELIVERED
     world.check()
+
+
+@pytest.mark.longer
+def test_two_letters_are_too_few_to_be_a_part_of_our_name(db: Database) -> None:
+    world = sent(db, Unknown("no answer"), count=1)
+    apply(world, named(said(world, "another"), "CA"))
+    look_again(world)
+    assert state(world) == UNKNOWN
 
 
 @pytest.mark.longer
