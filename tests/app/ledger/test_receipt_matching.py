@@ -24,7 +24,6 @@ from app.database.models import (
 )
 from app.ledger.contract import Arrival, DeliveryKey, DeliveryToSend, ResultKind, SubmitOutcome
 from carriers.contract import Accepted, Receipt, ReceiptLevel, ReceiptStatus, Rejected, SubmitResult, Unknown
-from tests.app.ledger.times import passes
 from tests.app.world import FIRST_PHONE, World, add_batch, build
 
 GOOD, BAD = ReceiptStatus.DELIVERED, ReceiptStatus.UNDELIVERED
@@ -288,17 +287,6 @@ def test_a_receipt_of_a_campaign_that_is_over_is_found_beside_those_under_way(db
     assert (state(over), state(second)) == (DELIVERED, DELIVERED)
     finish(second)  # now none is under way
     assert apply(over, said(over, reference="old", phone=FIRST_PHONE + 1)) == (1, 1, 0)
-
-
-@pytest.mark.longer
-def test_a_receipt_without_an_id_is_about_a_run_that_ended_within_the_days_of_its_messages(
-    db: Database,
-) -> None:
-    world = sent(db, Accepted(()))
-    db.write(lambda c: c.execute(update(runs).values(state=RunState.FINISHED.value, ended_at=clock.now_ms())))
-    passes(db, 4)
-    assert apply(world, said(world)) == (1, 1, 0)
-    assert state(world) == DELIVERED
 
 
 @pytest.mark.longer

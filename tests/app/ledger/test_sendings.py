@@ -43,6 +43,18 @@ QUEUED, UNDELIVERED = DeliveryState.QUEUED, DeliveryState.UNDELIVERED
 
 
 @pytest.mark.longer
+def test_a_receipt_without_an_id_is_about_a_run_that_ended_within_the_days_of_its_messages(
+    db: Database,
+) -> None:
+    world = sent(db, Accepted(()))
+    over = {"state": RunState.FINISHED.value, "ended_at": clock.now_ms()}
+    db.write(lambda c: c.execute(update(runs).values(over)))
+    passes(db, 4)
+    assert apply(world, said(world, None)) == (1, 1, 0)
+    assert state(world) == DELIVERED
+
+
+@pytest.mark.longer
 def test_one_part_on_its_way_is_not_the_whole_message(db: Database) -> None:
     world = sent(db, Unknown("no answer", ("a", "b")), count=1)
     assert apply(world, said(world, "a", ON_ITS_WAY)) == (1, 1, 0)
