@@ -245,12 +245,12 @@ def apply_answer(earlier: DeliveryStatus, answer: DeliveryStatus, resent: bool) 
     the receipt of one part would pass for all.
     """
     failed, reason = answer.failed, answer.reason
-    told = earlier.state == DeliveryState.UNKNOWN or earlier.delivered | earlier.relayed
+    perhaps_taken = earlier.state == DeliveryState.UNKNOWN or earlier.delivered | earlier.relayed
     if earlier.state == DeliveryState.UNKNOWN:
         failed, reason = failed | earlier.failed, max(reason, kept_reason(earlier.reason))
     if answer.state == DeliveryState.QUEUED:  # put off: nothing is sent yet
         answer = answer._replace(parts=earlier.parts)
-    elif resent or (answer.state == DeliveryState.REJECTED and told):
+    elif resent or (answer.state == DeliveryState.REJECTED and perhaps_taken):
         answer = answer._replace(parts=max(earlier.parts, answer.parts))
     return conclude(answer, earlier.delivered, earlier.relayed, failed, reason)
 

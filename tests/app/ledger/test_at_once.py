@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection, exists, select, update
@@ -25,8 +26,10 @@ from tests.app.ledger.times import (
     SUBMITTED,
     UNKNOWN,
     apply,
+    gone,
     look_again,
     notice,
+    queued,
     said,
 )
 from tests.app.world import FIRST_PHONE, accepted, build
@@ -151,9 +154,9 @@ def test_a_late_answer_has_the_parts_of_what_becomes_unknown_beside_it(
     else:
         real = world.ledger.write_outcomes
 
-        def after_the_sweep(connection: Connection, *given: object) -> object:
+        def after_the_sweep(connection: Connection, *given: Any) -> Any:
             assert db.write(world.ledger.settle_dead, world.run, 10) == 0
-            return real(connection, *given)  # type: ignore[arg-type]
+            return real(connection, *given)
 
         with monkeypatch.context() as patched:
             patched.setattr(world.ledger, "write_outcomes", after_the_sweep)
@@ -172,12 +175,8 @@ def test_late_answers_of_several_kinds_wait_for_nobody_who_waits_for_them(
     db: Database, second: SubmitResult
 ) -> None:
     """They lock their messages by line, as everybody does."""
-    world = build(db, 2)
-    db.write(world.ledger.open_campaign, world.campaign)
-    db.write(world.ledger.fan_out, world.run, world.batch, {"": 2}, 100)
-    slow = world.claim("slow", lease_s=0.0)
-    assert slow
-    db.write(world.ledger.record, world.link, slow, [], Reservation(3, 4), -1.0)
+    world = queued(db, parts=2, count=2)
+    slow = gone(world, parts=2)
     notice(world)
     results = [Accepted(("a2", "b2")), second]
     outcomes = [SubmitOutcome(item, each) for item, each in zip(slow.items, results, strict=True)]

@@ -22,9 +22,11 @@ from tests.app.ledger.times import (
     UNDELIVERED,
     UNKNOWN,
     apply,
+    gone,
     look_again,
     notice,
     passes,
+    queued,
     said,
 )
 from tests.app.world import FIRST_PHONE, World, build
@@ -34,16 +36,12 @@ BOTH = Accepted(("a", "b"))
 
 def lost(db: Database, parts: int = 2) -> tuple[World, ChunkLease]:
     """One message of so many parts, unknown, and the lease of its sender, whose answer is yet to come."""
-    world = build(db, 1)
-    db.write(world.ledger.open_campaign, world.campaign)
-    db.write(world.ledger.fan_out, world.run, world.batch, {"": parts}, 100)
+    world = queued(db, parts)
     return world, sent_and_lost(world, parts)
 
 
 def sent_and_lost(world: World, parts: int) -> ChunkLease:
-    slow = world.claim("slow", lease_s=0.0)
-    assert slow
-    world.db.write(world.ledger.record, world.link, slow, [], Reservation(2, parts), -1.0)
+    slow = gone(world, parts)
     notice(world)
     assert state(world) == UNKNOWN
     return slow
@@ -185,12 +183,8 @@ def test_what_was_refused_so_late_has_not_fewer_parts_than_receipts_were_learnt_
 
 
 def test_an_answer_of_many_messages_numbers_each_by_its_own_receipts(db: Database) -> None:
-    world = build(db, 3)
-    db.write(world.ledger.open_campaign, world.campaign)
-    db.write(world.ledger.fan_out, world.run, world.batch, {"": 2}, 100)
-    slow = world.claim("slow", lease_s=0.0)
-    assert slow
-    db.write(world.ledger.record, world.link, slow, [], Reservation(4, 6), -1.0)
+    world = queued(db, parts=2, count=3)
+    slow = gone(world, parts=2)
     notice(world)
     for item in slow.items[1:]:
         apply(world, said(world, f"b{item.seq}", phone=item.phone))

@@ -23,12 +23,18 @@ from app.database.models import (
     unknowns,
 )
 from app.ledger.contract import Arrival, DeliveryKey, DeliveryToSend, ResultKind, SubmitOutcome
-from carriers.contract import Accepted, Receipt, ReceiptLevel, ReceiptStatus, Rejected, SubmitResult, Unknown
+from carriers.contract import (
+    Accepted,
+    Reason,
+    Receipt,
+    ReceiptLevel,
+    ReceiptStatus,
+    Rejected,
+    SubmitResult,
+    Unknown,
+)
+from tests.app.ledger.times import BAD, DELIVERED, GOOD, ON_ITS_WAY, SUBMITTED, UNKNOWN
 from tests.app.world import FIRST_PHONE, World, add_batch, build
-
-GOOD, BAD = ReceiptStatus.DELIVERED, ReceiptStatus.UNDELIVERED
-ON_ITS_WAY = ReceiptStatus.IN_TRANSIT
-SUBMITTED, DELIVERED, UNKNOWN = DeliveryState.SUBMITTED, DeliveryState.DELIVERED, DeliveryState.UNKNOWN
 
 
 def sent(db: Database, result: SubmitResult, count: int = 3) -> World:
@@ -55,14 +61,14 @@ def again(world: World, result: SubmitResult) -> World:
     return second
 
 
-def _second(c: object, world: World) -> tuple[int, int, int]:
-    old = c.execute(select(campaigns).where(campaigns.c.id == world.campaign)).one()._mapping  # type: ignore[attr-defined]
+def _second(c: Connection, world: World) -> tuple[int, int, int]:
+    old = c.execute(select(campaigns).where(campaigns.c.id == world.campaign)).one()._mapping
     new = {name: value for name, value in old.items() if name != "id"}
-    campaign = c.execute(insert(campaigns).values(new)).inserted_primary_key[0]  # type: ignore[attr-defined]
+    campaign = c.execute(insert(campaigns).values(new)).inserted_primary_key[0]
     run = {"campaign_id": campaign, "carrier": "viettel", "state": RunState.RUNNING.value, "created_at": 0}
-    run_id = c.execute(insert(runs).values(run)).inserted_primary_key[0]  # type: ignore[attr-defined]
+    run_id = c.execute(insert(runs).values(run)).inserted_primary_key[0]
     phones = [FIRST_PHONE + n for n in range(2)]
-    return campaign, run_id, add_batch(c, campaign, run_id, phones)  # type: ignore[arg-type]
+    return campaign, run_id, add_batch(c, campaign, run_id, phones)
 
 
 def said(
@@ -253,7 +259,7 @@ def test_without_a_time_a_repetition_is_not_taken_for_the_next_round(db: Databas
 
 @pytest.mark.longer
 def test_what_was_refused_or_sent_weeks_ago_is_not_meant(db: Database) -> None:
-    world = sent(db, Rejected("11", 0))  # type: ignore[arg-type]
+    world = sent(db, Rejected("11", Reason.NONE))
     assert apply(world, said(world)) == (0, 0, 1)
     second = again(world, Accepted())
     old = deliveries.c.submitted_at - 20 * 86_400_000

@@ -1,16 +1,18 @@
-"""A receipt that comes again without its id is about the message that has it, not about another round's."""
+"""A receipt without its id is about the message that has it, not about another round's."""
 
 from __future__ import annotations
 
 import pytest
 from sqlalchemy import select, update
 
-from app.core.states import DeliveryState
+from app.core import clock
+from app.core.states import DeliveryState, RunState
 from app.database.connection import Database
-from app.database.models import deliveries, quarantine
+from app.database.models import deliveries, quarantine, runs
 from app.ledger.contract import Arrival
 from carriers.contract import Accepted, ReceiptStatus
-from tests.app.ledger.test_receipt_matching import BAD, GOOD, SUBMITTED, again, apply, said, sent, state
+from tests.app.ledger.test_receipt_matching import again, apply, said, sent, state
+from tests.app.ledger.times import BAD, DELIVERED, GOOD, SUBMITTED, passes
 
 
 def without_id(arrival: Arrival) -> Arrival:
@@ -73,3 +75,15 @@ def test_another_word_of_the_same_moment_is_nobody_s(db: Database) -> None:
     bad = good._replace(receipt=good.receipt._replace(reference=None, status=BAD))
     assert apply(first, bad) == (0, 0, 1)
     assert (state(first), state(second)) == (SUBMITTED, DeliveryState.DELIVERED)
+
+
+@pytest.mark.longer
+def test_a_receipt_without_an_id_is_about_a_run_that_ended_within_the_days_of_its_messages(
+    db: Database,
+) -> None:
+    world = sent(db, Accepted(()))
+    over = {"state": RunState.FINISHED.value, "ended_at": clock.now_ms()}
+    db.write(lambda c: c.execute(update(runs).values(over)))
+    passes(db, 4)
+    assert apply(world, said(world)) == (1, 1, 0)
+    assert state(world) == DELIVERED

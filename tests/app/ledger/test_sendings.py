@@ -6,7 +6,7 @@ import time
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import Connection, select, update
 
 from app.core import clock
 from app.core.clock import DAY_MS
@@ -24,34 +24,29 @@ from carriers.contract import (
     Partial,
     Reason,
     ReceiptLevel,
-    ReceiptStatus,
     Rejected,
     SubmitResult,
     Unknown,
 )
 from tests.app.ledger.test_receipt_matching import again, count, sent, state
-from tests.app.ledger.times import apply, killed, look_again, passes, said
+from tests.app.ledger.times import (
+    BAD,
+    DELIVERED,
+    ON_ITS_WAY,
+    QUEUED,
+    SUBMITTED,
+    UNDELIVERED,
+    UNKNOWN,
+    apply,
+    killed,
+    look_again,
+    passes,
+    queued,
+    said,
+)
 from tests.app.world import FIRST_PHONE, World, accepted, build, receipt
 
-GOOD, BAD = ReceiptStatus.DELIVERED, ReceiptStatus.UNDELIVERED
-ON_ITS_WAY = ReceiptStatus.IN_TRANSIT
-SUBMITTED, DELIVERED, UNKNOWN = DeliveryState.SUBMITTED, DeliveryState.DELIVERED, DeliveryState.UNKNOWN
-QUEUED, UNDELIVERED = DeliveryState.QUEUED, DeliveryState.UNDELIVERED
-
-
 # ---- sendings --------------------------------------------------------------------------------------------
-
-
-@pytest.mark.longer
-def test_a_receipt_without_an_id_is_about_a_run_that_ended_within_the_days_of_its_messages(
-    db: Database,
-) -> None:
-    world = sent(db, Accepted(()))
-    over = {"state": RunState.FINISHED.value, "ended_at": clock.now_ms()}
-    db.write(lambda c: c.execute(update(runs).values(over)))
-    passes(db, 4)
-    assert apply(world, said(world, None)) == (1, 1, 0)
-    assert state(world) == DELIVERED
 
 
 @pytest.mark.longer
@@ -117,10 +112,8 @@ def test_a_failure_without_a_reference_is_of_the_sending_of_its_time(
 
 def resent(db: Database, *, one_receipt: bool = False) -> World:
     """A message of two parts without an answer, that a person has sent again."""
-    world = build(db, 1)
+    world = queued(db, parts=2)
     world.link = replace(world.link, one_receipt=one_receipt)
-    db.write(world.ledger.open_campaign, world.campaign)
-    db.write(world.ledger.fan_out, world.run, world.batch, {"": 2}, 10)
     sent_again(world, Unknown("no answer", ("a",) if one_receipt else ("a", "b")))
     passes(db, 0.01)
     assert db.write(world.ledger.resend, [DeliveryKey(world.campaign, world.batch, 2)]) == 1
@@ -255,10 +248,10 @@ def test_receipts_of_a_run_that_is_sent_long_since_are_looked_for_last(new_postg
         db.write(lambda c: c.execute(update(runs).values(ended)))
         new = again(old, Accepted(("new",)))
 
-        def opened(c: object) -> set[str]:
-            new.ledger.apply(c, [said(new, "new")])  # type: ignore[arg-type]
+        def opened(c: Connection) -> set[str]:
+            new.ledger.apply(c, [said(new, "new")])
             held = "SELECT relation::regclass::text FROM pg_locks WHERE pid = pg_backend_pid()"
-            return {str(row[0]) for row in c.exec_driver_sql(held)}  # type: ignore[attr-defined]
+            return {str(row[0]) for row in c.exec_driver_sql(held)}
 
         tables = db.write(opened)
         assert f"deliveries_c{new.campaign}" in tables

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from sqlalchemy import update
+from sqlalchemy import Connection, update
 
 from app.core import clock
 from app.core.clock import DAY_MS
@@ -20,7 +20,7 @@ from app.database.models import (
     submissions,
     unknowns,
 )
-from app.ledger.contract import Arrival, Reservation
+from app.ledger.contract import Arrival, ChunkLease, Reservation
 from carriers.contract import Receipt, ReceiptLevel, ReceiptStatus
 from tests.app.world import FIRST_PHONE, World, build
 
@@ -60,7 +60,7 @@ def passes(db: Database, days: float) -> None:
     """So many days go by: all that is stored was so much earlier."""
     back = round(days * DAY_MS)
 
-    def work(c: object) -> None:
+    def work(c: Connection) -> None:
         for table, names in (
             (quarantine, ("received_at", "done_at")),
             (receipts, ("received_at", "done_at", "matched_at")),
@@ -72,20 +72,33 @@ def passes(db: Database, days: float) -> None:
             (runs, ("started_at", "ended_at")),
         ):
             earlier = {name: table.c[name] - back for name in names}
-            c.execute(update(table).values(earlier))  # type: ignore[attr-defined]
+            c.execute(update(table).values(earlier))
 
     db.write(work)
 
 
 def killed(db: Database, parts: int = 1) -> World:
     """A world with one message of so many parts, whose sender was killed; nobody has noticed yet."""
-    world = build(db, 1)
+    world = queued(db, parts)
+    gone(world, parts)
+    return world
+
+
+def queued(db: Database, parts: int, count: int = 1) -> World:
+    """A world whose messages have so many parts each and wait."""
+    world = build(db, count)
     db.write(world.ledger.open_campaign, world.campaign)
     db.write(world.ledger.fan_out, world.run, world.batch, {"": parts}, 100)
-    dead = world.claim(lease_s=0.0)
-    assert dead
-    db.write(world.ledger.record, world.link, dead, [], Reservation(2, parts), -1.0)
     return world
+
+
+def gone(world: World, parts: int) -> ChunkLease:
+    """What a sender holds that has begun to send messages of so many parts each, and is heard of no more."""
+    lease = world.claim("slow", lease_s=0.0)
+    assert lease
+    reserved = Reservation(lease.items[-1].seq, parts * len(lease.items))
+    world.db.write(world.ledger.record, world.link, lease, [], reserved, -1.0)
+    return lease
 
 
 def notice(world: World) -> None:

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import delete, insert, select, update
 
 from app.core import clock
-from app.core.states import DeliveryState, RunState
+from app.core.states import RunState
 from app.database.connection import Database
 from app.database.models import chunks, erasures, quarantine, runs, submissions, unknowns
 from app.ledger.contract import DeliveryKey, Reservation, SubmitOutcome
@@ -14,16 +14,25 @@ from app.receipts import receipt_log
 from app.reports.verification.verify import verify
 from carriers.contract import Accepted, ReceiptStatus, Unknown
 from tests.app.ledger.test_receipt_matching import again, answer, count, sent, state
-from tests.app.ledger.times import apply, killed, look_again, notice, passes, said
+from tests.app.ledger.times import (
+    BAD,
+    DELIVERED,
+    GOOD,
+    ON_ITS_WAY,
+    SUBMITTED,
+    UNDELIVERED,
+    UNKNOWN,
+    apply,
+    killed,
+    look_again,
+    notice,
+    passes,
+    said,
+)
 from tests.app.world import FIRST_PHONE, accepted, build
 from tests.engines import by_default
 
 database_url = by_default
-
-GOOD, BAD = ReceiptStatus.DELIVERED, ReceiptStatus.UNDELIVERED
-ON_ITS_WAY = ReceiptStatus.IN_TRANSIT
-SUBMITTED, DELIVERED, UNKNOWN = DeliveryState.SUBMITTED, DeliveryState.DELIVERED, DeliveryState.UNKNOWN
-QUEUED, UNDELIVERED = DeliveryState.QUEUED, DeliveryState.UNDELIVERED
 
 
 # ---- one id for two messages -----------------------------------------------------------------------------
