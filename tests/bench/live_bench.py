@@ -10,7 +10,7 @@ import psycopg
 from tests.bench.machinery import SERVER
 from tests.bench.path_bench import complete
 
-_SETTING = """
+SETTING = """
     SELECT setting, coalesce(sourcefile LIKE '%postgresql.auto.conf', false) FROM pg_settings
      WHERE name = 'autovacuum'
 """
@@ -37,7 +37,7 @@ def held_open(url: str) -> Iterator[None]:
 def autovacuum() -> Iterator[None]:
     """Have the server vacuum by itself; afterwards it does as before."""
     with psycopg.connect(SERVER, autocommit=True) as admin:
-        row = admin.execute(_SETTING).fetchone()
+        row = admin.execute(SETTING).fetchone()
         was, set_here = row or ("off", False)
         _set(admin, "SET autovacuum = 'on'")
         try:

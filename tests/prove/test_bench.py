@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,11 +16,13 @@ import pytest
 
 from tests.bench.figures import Figure, Limit, as_json, as_text, unmet
 from tests.bench.kannel_bench import MISSING, installed, kannel
+from tests.bench.live_bench import SETTING
 from tests.bench.machinery import SERVER
 from tests.bench.pace_bench import held
 from tests.bench.parts import PARTS, QUICK
 
 ROOT = Path(__file__).parents[2]
+_DATABASES = "SELECT datname FROM pg_database WHERE datname LIKE 'loa\\_bench\\_%'"
 PUMP = ("pump_messages_per_second", "smpplib_messages_per_second", "pump_messages_per_second_ratio")
 OF_AN_ENGINE = (
     "import_lines_per_second",
@@ -104,6 +108,42 @@ def test_a_server_that_vacuums_beside_a_reader_is_left_as_it_was() -> None:
     wanted = ["complete_messages_per_second", "wal_bytes_per_message", "all_cpu_s_per_1000"]
     assert [name for name in wanted if not found[f"postgresql_live_{name}"] > 0] == []
     assert not list(PARTS["live"].measure("sqlite", QUICK))
+
+
+@pytest.mark.skipif(not SERVER, reason="LOA_TEST_DATABASE_URL names no PostgreSQL server")
+@pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGINT])
+def test_a_server_is_left_as_it_was_by_a_run_that_is_ended_in_the_middle(by: int, tmp_path: Path) -> None:
+    before, names = state_of_the_server(), databases()
+    command = [sys.executable, "-m", "tests.bench", "--quick", "--engine", "postgresql", "--part", "live"]
+    command += ["--build", str(tmp_path / "bench.json")]
+    running = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL, start_new_session=True)
+    try:
+        until = time.monotonic() + 60
+        while state_of_the_server() != ("on", True) or databases() == names:
+            assert running.poll() is None
+            assert time.monotonic() < until
+            time.sleep(0.02)
+        running.send_signal(by)
+        assert running.wait(60) != 0
+    finally:
+        running.kill()
+    assert databases() == names
+    assert state_of_the_server() == before
+
+
+def state_of_the_server() -> tuple[str, bool]:
+    """Whether it vacuums by itself, and whether a statement has set that."""
+    with psycopg.connect(SERVER, autocommit=True) as asked:
+        asked.execute("SELECT pg_sleep(0.1)")  # a new configuration takes a moment to be read
+        row = asked.execute(SETTING).fetchone()
+    assert row
+    return str(row[0]), bool(row[1])
+
+
+def databases() -> set[str]:
+    """Of benches, this one's and any other that happens to run."""
+    with psycopg.connect(SERVER, autocommit=True) as asked:
+        return {str(row[0]) for row in asked.execute(_DATABASES)}
 
 
 @pytest.mark.parametrize("engine", ["sqlite", "postgresql"])
