@@ -59,6 +59,13 @@ def shown(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
+def label(count: int) -> str:
+    """100k, 5m."""
+    if count % 1_000_000 == 0:
+        return f"{count // 1_000_000}m"
+    return f"{count // 1000}k" if count % 1000 == 0 else str(count)
+
+
 def as_json(figures: Iterable[Figure]) -> dict[str, float]:
     """Name and value of every figure, of every limit, and the ratios."""
     flat: dict[str, float] = {}

@@ -81,6 +81,11 @@ a whole; the page has what each gave last, with the same sizes.
 - **live**: {large_first:,} messages on PostgreSQL as it lives: autovacuum is on, and a transaction that has
   read the deliveries stays open for the whole run, so that no dead row can be removed; in turns with the
   same campaign on a server that is **left alone**. The bars: 0.9 of its rate, 1.1 times its log.
+- **packed**: claim, reserve, record, receipts, then tally, a person, report, verify and erase, of {large}
+  messages by one process that is fed from memory with ids of no order: **in rows** by today's ledger, and
+  **packed** by a prototype that is not shipped (decision 93). **synced**: what a file takes of as many
+  writes of as many bytes, each of them synced. **rebuilt**: what a process that starts has to read, and to
+  keep, while every message waits for its receipt.
 - **pace**: how evenly a link of {rate} segments/s with a round trip of {round_trip} ms (so late the simulator
   answers) is held, by one worker and on PostgreSQL by four that share it. Looked at for {seconds} s, after
   all are bound and a second's worth was sent: **most and least in a second** are of all windows of one second

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from tests.bench.fan_out_bench import fan_out
-from tests.bench.figures import Figure, Limit
+from tests.bench.figures import Figure, Limit, label
 from tests.bench.follow_up_bench import follow_up
 from tests.bench.http_bench import IN_FLIGHT, KINDS, NUMBERS, filled, paced
 from tests.bench.import_bench import run as import_lines
@@ -15,6 +15,7 @@ from tests.bench.live_bench import live
 from tests.bench.machinery import fresh_url
 from tests.bench.orders_bench import orders
 from tests.bench.pace_bench import RATE, pace
+from tests.bench.packed.part import figures as packed_figures
 from tests.bench.pages_bench import pages, person
 from tests.bench.path_bench import complete, hindered, path
 from tests.bench.pump_bench import ROUNDS, pump
@@ -197,7 +198,7 @@ def _person(engine: str, deliveries: int, name: str) -> Iterator[Figure]:
 
 
 def _large_person(engine: str, sizes: Sizes) -> Iterator[Figure]:
-    return _person(engine, sizes.large[-1], f"{_label(sizes.large[-1])}_person")
+    return _person(engine, sizes.large[-1], f"{label(sizes.large[-1])}_person")
 
 
 def _pace(engine: str, sizes: Sizes) -> Iterator[Figure]:
@@ -218,10 +219,10 @@ def _scale(engine: str, sizes: Sizes) -> Iterator[Figure]:
     """
     for workers in sizes.workers if engine == "postgresql" else ():
         yield from _path_by(f"{engine}_{_by(workers)}", complete(engine, sizes.messages, workers))
-    small = _label(sizes.messages)
+    small = label(sizes.messages)
     before = _small(engine, sizes)
     for count in sizes.large:
-        name, got = f"{engine}_{_label(count)}", complete(engine, count)
+        name, got = f"{engine}_{label(count)}", complete(engine, count)
         after = _small(engine, sizes)
         yield from _path_by(name, got)
         base = Limit(
@@ -249,6 +250,10 @@ def _live(engine: str, sizes: Sizes) -> Iterator[Figure]:
     yield Figure(
         f"{engine}_live_all_cpu_s_per_1000", cpu[0], Limit(f"{engine}_left_alone_all_cpu_s_per_1000", cpu[1])
     )
+
+
+def _packed(engine: str, sizes: Sizes) -> Iterator[Figure]:
+    return packed_figures(engine, sizes.large)
 
 
 def _small(engine: str, sizes: Sizes) -> float:
@@ -352,13 +357,6 @@ def _by(workers: int) -> str:
     return f"{workers}_worker{'s' if workers > 1 else ''}"
 
 
-def _label(count: int) -> str:
-    """100k, 5m."""
-    if count % 1_000_000 == 0:
-        return f"{count // 1_000_000}m"
-    return f"{count // 1000}k" if count % 1000 == 0 else str(count)
-
-
 PARTS = {
     "pump": Part("Loa's SMPP client and smpplib in turns, without a database", _pump, own=True),
     "import": Part("import of {lines:,} lines", _import),
@@ -381,6 +379,7 @@ PARTS = {
     "live": Part(
         "large campaigns with autovacuum on and a transaction held open, and without", _live, long=True
     ),
+    "packed": Part("the ledger's operations over rows and over packed journals", _packed, long=True),
     "scale": Part("complete with several workers, and larger campaigns with one", _scale, long=True),
     "whole": Part("{subscribers:,} subscribers from the file to the report", _whole, long=True),
 }
