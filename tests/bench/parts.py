@@ -43,6 +43,7 @@ _ANSWERS_MS = (20, 100, 400)
 _IN_FLIGHT = 0.95  # of a bare client with as many requests in flight
 _FAST = 2000.0  # messages/s of a contract
 _WIDEST = 0.01  # of the contract's rate
+_WRITTEN, _WRITTEN_LARGE = 3000.0, 5000.0  # bytes a message on SQLite, of 100 thousand and of 5 million
 _LIVE, _LIVE_LOG = 0.9, 1.1  # of the rate and of the log of a server that is left alone
 
 
@@ -131,7 +132,7 @@ def _path(engine: str, sizes: Sizes) -> list[Figure]:
     limit = Limit(f"{engine}_{alone}", got.pop(alone), bar=0.5)
     complete = "complete_messages_per_second"
     found = [Figure(f"{engine}_{complete}", got.pop(complete), limit)]
-    return found + [Figure(f"{engine}_{name}", value) for name, value in got.items()]
+    return found + _path_by(engine, got, _WRITTEN)
 
 
 def _report(engine: str, sizes: Sizes) -> list[Figure]:
@@ -261,8 +262,10 @@ def _small(engine: str, sizes: Sizes) -> float:
     return statistics.mean(_all_cpu(complete(engine, sizes.messages)) for _ in range(sizes.rounds))
 
 
-def _path_by(prefix: str, got: dict[str, float]) -> list[Figure]:
-    return [Figure(f"{prefix}_{name}", value) for name, value in got.items()]
+def _path_by(prefix: str, got: dict[str, float], most_written: float = _WRITTEN_LARGE) -> list[Figure]:
+    """All of them; what SQLite writes for a message has a bar."""
+    most = {"written_bytes_per_message": Limit("most_bytes_written", most_written, bar=1, ceiling=True)}
+    return [Figure(f"{prefix}_{name}", value, most.get(name)) for name, value in got.items()]
 
 
 def _all_cpu(got: dict[str, float]) -> float:

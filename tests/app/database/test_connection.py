@@ -87,6 +87,23 @@ def test_a_rolled_back_change_wakes_nobody(sqlite_url: str) -> None:
     db.close()
 
 
+@pytest.mark.parametrize("size", [None, 4096, 512])
+def test_a_file_keeps_its_pages_and_its_log_is_as_long_whatever_their_size(
+    tmp_path: Path, size: int | None
+) -> None:
+    """Small ones where Loa makes it: what a commit touches is written by whole pages."""
+    file = tmp_path / "loa.sqlite3"
+    if size:
+        with closing(sqlite3.connect(file)) as raw:
+            raw.execute(f"PRAGMA page_size={size}")
+            raw.execute("CREATE TABLE before (a)")
+    with closing(Database(f"sqlite:///{file}")) as db:
+        asked = [text("PRAGMA page_size"), text("PRAGMA wal_autocheckpoint")]
+        pages, log = (db.read(lambda c, each=each: c.execute(each).scalar_one()) for each in asked)
+    assert pages == (size or 1024)
+    assert log == 40_960_000 // pages
+
+
 def test_a_second_loa_on_one_folder_is_told_what_to_do(sqlite_url: str) -> None:
     db = Database(sqlite_url)
     with pytest.raises(SetupError, match=r"Another Loa \(process \d+\).*LOA_DATABASE_URL"):
