@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import _lru_cache_wrapper
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,7 @@ from tests.mutation.mutants import ROOT
 
 # A pytest within a fork finds plugins imported that it would have rewritten: nothing is asserted in them.
 _QUIET = ("-W", "ignore::pytest.PytestAssertRewriteWarning")
+_PROGRAM = ("app", "carriers", "loa_client")
 ARGUMENTS = ("-q", "-p", "no:cacheprovider", "-m", "not prove", "-o", "timeout=0", *_QUIET)
 
 
@@ -114,6 +117,7 @@ class Look:
         self._reach, self._now = reach, ""
         self._files = files
         self._modules = set[str]()
+        self._caches = list[_lru_cache_wrapper[object]]()
         self._coverage = Coverage(
             data_file=None, include=[str(ROOT / each) for each in files], config_file=False
         )
@@ -123,9 +127,19 @@ class Look:
     def pytest_collection(self) -> None:
         same_examples()
 
+    def pytest_collection_finish(self) -> None:
+        """Keep the program's caches: with what another test left in them, a test does not run their lines."""
+        self._caches = [
+            each
+            for each in gc.get_objects()
+            if isinstance(each, _lru_cache_wrapper) and each.__module__.partition(".")[0] in _PROGRAM
+        ]
+
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         """What the first test of a module sets up may be the whole module's."""
+        for cache in self._caches:
+            cache.cache_clear()
         module = item.nodeid.partition("::")[0]
         self._coverage.switch_context(item.nodeid if module in self._modules else module)
         self._modules.add(module)
