@@ -24,7 +24,7 @@ from app.core.config import Settings
 from app.core.errors import Invalid, no_such
 from app.database.connection import Database
 from app.database.models import campaigns, runs
-from app.reports.build import consolidated, scope, stated_report
+from app.reports.build import clock_check, consolidated, scope, stated_report
 from app.reports.build import fraud_signals as doubting
 from app.reports.build.carrier_report import build_batch, build_campaign
 from app.reports.export.formats import BINARY, Format, Report, file_name, render
@@ -109,7 +109,7 @@ def _give(build_at: Builder, place: ReportPath, form: Format, out: Path | None) 
         raise typer.BadParameter(
             f"this needs a file: add --out {file_name('FILE', form)}", param_hint="--format"
         )
-    content = _fetched(place, form) if common.server else _built(build_at, form)
+    content = _fetched(place, form) if common.server else _built(build_at, place, form)
     if out is None:
         text = content.decode("utf-8-sig")
         typer.echo(shown(text) if form is Format.TEXT else text, nl=False)
@@ -117,10 +117,19 @@ def _give(build_at: Builder, place: ReportPath, form: Format, out: Path | None) 
         write_whole(out, content)
 
 
-def _built(build_at: Builder, form: Format) -> bytes:
+def _built(build_at: Builder, place: ReportPath, form: Format) -> bytes:
     with open_db(working="Counting the report") as (db, settings):
+        db.read(_require_past, place)
         report = db.read(build_at, clock.now_ms())
     return render(report, form, letterhead.load(settings.letterheads)).content
+
+
+def _require_past(connection: Connection, place: ReportPath) -> None:
+    """Raise Conflict where the report would leave out what has a time in the future."""
+    if place.noun in list(SubjectKind):
+        freezing.require_past(connection, ReportSubject(SubjectKind(place.noun), place.number))
+    else:
+        clock_check.require_past(connection, [place.query.get("campaign", place.number)])
 
 
 def _fetched(place: ReportPath, form: Format) -> bytes:
@@ -162,6 +171,7 @@ def build(
         until = freezing.committed_until(db, _cutoff(cut_off))
         heads = letterhead.load(settings.letterheads)
         for subject in _subjects(db, run_id, directive_id, campaign_id):
+            db.read(freezing.require_past, subject)
             report = db.read(freezing.build, subject, until)
             for form, content in freezing.made(report, heads, PREVIEW):
                 write_whole(folder / name_of(subject, 0, form), content)
@@ -186,6 +196,8 @@ def freeze(
     with _freezer() as (freezer, _):
         asked = _cutoff(cut_off)
         until = freezing.committed_until(freezer.db, asked)  # one cut-off for all reports of a campaign
+        if campaign_id is not None:  # or a run that began in the future is taken for one not yet begun
+            freezer.db.read(clock_check.require_past, [campaign_id])
         for subject in _subjects(freezer.db, run_id, directive_id, campaign_id, begun_by=until):
             report, new = freezer.freeze(subject, asked, until)
             _tell(report, "frozen" if new else "frozen before")

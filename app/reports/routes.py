@@ -12,12 +12,13 @@ from app.core import clock
 from app.core.config import Settings
 from app.core.errors import NotFound, no_such
 from app.core.ids import LARGEST, Exact
-from app.reports.build import carrier_report, consolidated, scope, unique_reach
+from app.reports.build import carrier_report, clock_check, consolidated, scope, unique_reach
 from app.reports.build.fraud_signals import FraudSignal, doubts
 from app.reports.build.unique_reach import UniqueReach
 from app.reports.export.formats import MEDIA_TYPES, Format, OfRun, Report, file_name, render
 from app.reports.figures.figures import CarrierReport
 from app.reports.forms import letterhead
+from app.reports.frozen.archive import ReportSubject, SubjectKind
 from app.reports.release import freeze
 from app.security import Caller, tenant_scope
 
@@ -70,6 +71,7 @@ def campaign_report(
 ) -> Response:
     """The runs of a campaign side by side (form 5), then each; a carrier's operator sees its own."""
     db.read(tenant_scope.require, who, campaign_id=campaign_id)
+    db.read(clock_check.require_past, [campaign_id])
     report = db.read(carrier_report.build_campaign, campaign_id, clock.now_ms(), who.carrier)
     return _file(report, form, f"campaign-{campaign_id}", settings)
 
@@ -81,6 +83,7 @@ def directive_report(
     """The consolidated report: every carrier's run under the directive, and what other addressees did."""
     db.read(tenant_scope.require, who, directive_id=directive_id)
     terms = consolidated.BRIEF if form is Format.SUMMARY else consolidated.PRESENT
+    db.read(freeze.require_past, ReportSubject(SubjectKind.DIRECTIVE, directive_id))
     report = db.read(consolidated.build, directive_id, clock.now_ms(), terms)
     return _file(report, form, f"directive-{directive_id}", settings)
 
@@ -95,10 +98,12 @@ def get_reach(db: Db, who: Who, directive_id: Id) -> UniqueReach:
 def _run(connection: Connection, who: Caller, run_id: int) -> OfRun:
     if who.carrier not in (None, scope.of_run(connection, run_id).run.carrier):
         raise no_such("run", run_id)
+    freeze.require_past(connection, ReportSubject(SubjectKind.RUN, run_id))
     return freeze.of_run(connection, run_id, clock.now_ms())
 
 
 def _batch(connection: Connection, who: Caller, campaign_id: int, batch_id: int) -> CarrierReport:
+    clock_check.require_past(connection, [campaign_id])
     report = carrier_report.build_batch(connection, campaign_id, batch_id, clock.now_ms())
     return _visible(report, who, scope.not_part(campaign_id, batch_id))
 

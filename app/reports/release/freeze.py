@@ -19,7 +19,7 @@ from app.core.states import RunState
 from app.database.connection import Database
 from app.database.models import campaigns, directives, frozen_reports, report_files, run_batches, runs
 from app.ledger.contract import Ledger
-from app.reports.build import carrier_report, consolidated, differences, scope, stated_report
+from app.reports.build import carrier_report, clock_check, consolidated, differences, scope, stated_report
 from app.reports.build.consolidated import PRESENT, ConsolidatedReport, ConsolidationTerms
 from app.reports.export import json_file
 from app.reports.export.formats import PAPERS, Format, OfRun, document, head_of, paper, render
@@ -65,6 +65,7 @@ class Freezer:
         """
         asked = cutoff_ms if now_ms is None else now_ms
         until = committed_until(self.db, asked)
+        self.db.read(require_past, subject)
         self.db.read(_require_begun, subject, until)
         last, same = self.db.read(lambda c: (archive.newest(c, subject), archive.at(c, subject, until)))
         if same:
@@ -137,6 +138,11 @@ def committed_until(db: Database, cutoff_ms: int | None) -> int:
         raise Invalid(
             "The cut-off has not come yet; give a past one, or none for now.", field="cut_off_at"
         ) from None
+
+
+def require_past(connection: Connection, subject: ReportSubject) -> None:
+    """Raise Conflict where part of it has a time in the future, see app/reports/build/clock_check.py."""
+    clock_check.require_past(connection, _campaigns(connection, subject))
 
 
 def build(

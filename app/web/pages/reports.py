@@ -21,7 +21,7 @@ from app.core.ids import LARGEST, Exact
 from app.file_import.spool import folder_of
 from app.reports import report_list
 from app.reports.archive_routes import require_own
-from app.reports.build import carrier_report, differences
+from app.reports.build import carrier_report, clock_check, differences
 from app.reports.build.fraud_signals import FraudSignal, doubts
 from app.reports.build.stated_report import StatedReport
 from app.reports.export.formats import Report
@@ -125,6 +125,7 @@ def page_campaign_report(campaign_id: Id, visit: Visit) -> Response:
     carrier = visit.who.carrier
 
     def build(connection: Connection, cutoff_ms: int) -> Report:
+        clock_check.require_past(connection, [campaign_id])
         return carrier_report.build_campaign(connection, campaign_id, cutoff_ms, carrier)
 
     found = _build(visit, build, _asked(visit), ("campaign", campaign_id))
@@ -262,6 +263,7 @@ def _subject_page(
     visit: PageRequest, subject: ReportSubject, asked: FormData, entered: FormState | None = None
 ) -> Response:
     def build(connection: Connection, cutoff_ms: int) -> Report:
+        freeze.require_past(connection, subject)
         return freeze.build(connection, subject, cutoff_ms)
 
     found = _build(visit, build, asked, (subject.kind, subject.id))

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, update
 from app.core import clock
 from app.core.states import DeliveryState
 from app.database.connection import Database
-from app.database.models import audiences, deliveries, report_files, run_batches, tallies
+from app.database.models import audiences, deliveries, report_files, run_batches, runs, tallies
 from tests.long.app.reports.scene import varied
 from tests.long.app.reports.signing import Authority, sign
 from tests.long.app.web.conftest import Paper, text, token
@@ -56,6 +56,17 @@ def test_a_run_is_shown_with_what_its_receipts_prove(signed_in: In) -> None:
     assert "Chốt số liệu này" not in handset  # an auditor freezes nothing
     assert "Biểu 5" in text(paper.get("/reports/campaigns/1").text)
     assert "Biểu 5" in text(paper.get("/reports/directives/1").text)
+
+
+@pytest.mark.parametrize("path", ["runs/1", "campaigns/1", "directives/1"])
+def test_after_a_clock_was_ahead_no_page_leaves_out_what_was_done(
+    pages_db: Database, signed_in: In, path: str
+) -> None:
+    to_come = clock.now_ms() + 3_600_000
+    pages_db.write(lambda c: c.execute(update(runs).where(runs.c.id == 1).values(ended_at=to_come)))
+    page = text(signed_in("auditor").get(f"/reports/{path}").text)
+    assert "mang thời điểm ở tương lai" in page
+    assert "Biểu 5" not in page
 
 
 def test_a_cut_off_is_kept_to_and_a_wrong_one_told_at_its_field(signed_in: In) -> None:

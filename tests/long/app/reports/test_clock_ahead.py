@@ -1,0 +1,154 @@
+"""A clock was ahead, and is set right: no report of now is made that leaves out what was done by then."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Column, insert, update
+from typer.testing import CliRunner
+
+from app.cli import app as cli
+from app.core import clock
+from app.core.config import Settings
+from app.core.errors import Conflict
+from app.database import models as m
+from app.database.connection import Database
+from app.reports.frozen.archive import ReportSubject, SubjectKind
+from app.reports.release import verify_archive
+from app.reports.release.freeze import Freezer
+from app.runtime.api_app import create_app
+from app.security import create_key
+from carriers.contract import Accepted
+from tests.app import world
+from tests.app.client import Client
+from tests.app.ledger.test_receipt_matching import again
+from tests.app.ledger.times import passes
+from tests.app.world import World
+from tests.engines import by_default
+from tests.long.app.reports.test_freeze import HEADS
+
+database_url = by_default
+
+HOURS_3 = 3 / 24
+SENTENCE = r"has a time in the future, up to \d\d/\d\d/\d{4} .*after that time"
+RUN = ReportSubject(SubjectKind.RUN, 1)
+DIRECTIVE = ReportSubject(SubjectKind.DIRECTIVE, 1)
+
+
+@pytest.fixture
+def done(db: Database) -> World:
+    """A run under a directive, of which all was taken and one in two was received."""
+    made = world.build(db, 6)
+    made.fan_out()
+    lease = made.claim()
+    assert lease
+    db.write(made.ledger.record, made.link, lease, world.accepted(lease.items), None, 30.0)
+    db.write(made.ledger.release, lease, 0.0)
+    db.write(made.ledger.apply, [world.receipt(made.link, f"m{item.seq}") for item in lease.items[::2]])
+    now = clock.now_ms()
+    letter = {"id": 1, "number": "1/X", "issued_on": "2024-01-29", "issuer": "X", "subject": "X"}
+    db.write(
+        lambda c: c.execute(
+            insert(m.directives).values(letter | {"addressees": [], "created_at": now, "created_by": "x"})
+        )
+    )
+    db.write(lambda c: c.execute(update(m.campaigns).values(directive_id=1)))
+    db.write(lambda c: c.execute(update(m.runs).values(started_at=now - 1000)))
+    return made
+
+
+@pytest.fixture
+def freezer(done: World) -> Freezer:
+    return Freezer(done.db, done.ledger, HEADS, "tester")
+
+
+@pytest.mark.parametrize("subject", [RUN, DIRECTIVE])
+def test_nothing_is_frozen_while_all_was_done_at_a_time_to_come(
+    db: Database, freezer: Freezer, subject: ReportSubject
+) -> None:
+    passes(db, -HOURS_3)
+    with pytest.raises(Conflict, match=SENTENCE):
+        freezer.freeze(subject)
+    passes(db, HOURS_3 + 0.01)  # and that time has come
+    assert freezer.freeze(subject)[1]
+
+
+ANY = [
+    m.runs.c.started_at,
+    m.runs.c.ended_at,
+    m.campaigns.c.created_at,
+    m.approvals.c.at,
+    m.submissions.c.at,
+    m.receipts.c.received_at,
+    m.receipts.c.matched_at,
+    m.deliveries.c.submitted_at,
+]
+
+
+@pytest.mark.parametrize("column", ANY, ids=str)
+@pytest.mark.parametrize("subject", [RUN, DIRECTIVE])
+def test_one_time_to_come_is_enough(
+    db: Database, freezer: Freezer, subject: ReportSubject, column: Column[int]
+) -> None:
+    to_come = clock.now_ms() + 60_000
+    db.write(lambda c: c.execute(update(column.table).values({column.name: to_come})))
+    with pytest.raises(Conflict, match=SENTENCE):
+        freezer.freeze(subject)
+
+
+def test_a_clock_that_is_put_right_by_a_second_hinders_nobody(db: Database, freezer: Freezer) -> None:
+    passes(db, -1 / 86400)
+    assert freezer.freeze(RUN)[1]
+
+
+def test_times_to_come_of_another_campaign_hinder_nobody(db: Database, done: World, freezer: Freezer) -> None:
+    other = again(done, Accepted(()))
+    to_come = clock.now_ms() + 60_000
+    mine = m.runs.c.id == other.run
+    db.write(lambda c: c.execute(update(m.runs).where(mine).values(started_at=to_come)))
+    assert freezer.freeze(RUN)[1]
+
+
+def test_a_report_of_before_is_still_what_it_was(db: Database, freezer: Freezer) -> None:
+    report, _ = freezer.freeze(RUN)
+    to_come = clock.now_ms() + 3_600_000
+    db.write(lambda c: c.execute(update(m.runs).values(ended_at=to_come)))
+    assert verify_archive.prove(db, report).sound
+
+
+COMMANDS = [
+    ["run", "1"],
+    ["batch", "1", "1"],
+    ["campaign", "1"],
+    ["directive", "1"],
+    ["build", "--run", "1"],
+    ["freeze", "--campaign", "1"],
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_no_command_leaves_it_out(
+    db: Database, done: World, command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passes(db, -HOURS_3)
+    monkeypatch.chdir(tmp_path)
+    url = db.url.render_as_string(hide_password=False)
+    said = CliRunner().invoke(
+        cli, ["report", *command], env={"LOA_DATA": str(tmp_path), "LOA_DATABASE_URL": url}
+    )
+    assert said.exit_code == 1, said.output
+    assert "has a time in the future" in str(said.exception)
+
+
+PREVIEWS = ["runs/1/report", "campaigns/1/report", "batches/1/report?campaign=1", "directives/1/report"]
+
+
+@pytest.mark.parametrize("path", PREVIEWS)
+def test_no_preview_leaves_it_out(db: Database, done: World, tmp_path: Path, path: str) -> None:
+    with Client(create_app(Settings(data=tmp_path), db), db.write(create_key, "admin")) as client:
+        assert client.get(f"/v1/{path}").status_code == 200
+        passes(db, -HOURS_3)
+        answer = client.get(f"/v1/{path}")
+    assert answer.status_code == 409
+    assert "has a time in the future" in answer.json()["detail"]
