@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import ColumnElement, Connection, func, select
 
 from app.core import clock
 from app.core.errors import Conflict
@@ -43,7 +43,7 @@ def require_past(connection: Connection, campaign_ids: Sequence[int]) -> None:
 
 def _in_future(connection: Connection, ids: Sequence[int], after_ms: int) -> Iterator[int]:
     r, b = runs.c, run_batches.c
-    of_campaigns = [
+    of_campaigns: list[tuple[ColumnElement[int], ColumnElement[bool]]] = [
         (campaigns.c.created_at, campaigns.c.id.in_(ids)),
         (approvals.c.at, approvals.c.campaign_id.in_(ids)),
         *((column, r.campaign_id.in_(ids)) for column in (r.started_at, r.ended_at, r.finished_at)),
