@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, delete, insert, select
 
@@ -14,7 +16,9 @@ from app.core.written_numbers import holds_mobile
 from app.database.connection import one_at_a_time
 from app.database.models import idempotency_keys
 
-_UNSTORED = 0  # instead of a status: the response was not stored, and the body is a sentence that says why
+# Instead of a status: the response was not stored, and the body is a sentence that says why; or there is none
+# yet, and the body says how far an action in slices has come.
+_UNSTORED, _UNDER_WAY = 0, 1
 _SWEPT = 1000  # rows per transaction, so that the sweep never blocks the writer for long
 
 
@@ -90,6 +94,28 @@ def _store(connection: Connection, claim: IdempotencyClaim, answer: StoredAnswer
     )
 
 
+@dataclass(frozen=True, slots=True)
+class PositionUnderKey:
+    """Position of an action in slices, kept under its key until its response is; without a key, nowhere."""
+
+    claim: IdempotencyClaim | None = None
+    keep_ms: int = 0
+
+    def read(self, connection: Connection) -> list[Any] | None:
+        if self.claim is None:
+            return None
+        k = idempotency_keys.c
+        mine = (*_own(self.claim), k.status == _UNDER_WAY, k.at >= clock.now_ms() - self.keep_ms)
+        body = connection.execute(select(k.body).where(*mine)).scalar()
+        return None if body is None else list(json.loads(body))
+
+    def keep(self, connection: Connection, position: Sequence[Any]) -> None:
+        if self.claim is not None:
+            one_at_a_time(connection, _lock(self.claim))
+            connection.execute(delete(idempotency_keys).where(*_own(self.claim)))
+            _store(connection, self.claim, StoredAnswer(_UNDER_WAY, {}, json.dumps(position).encode()))
+
+
 def sweep(connection: Connection, keep_ms: int) -> int:
     """Delete expired responses, oldest first; return how many, at most _SWEPT."""
     k = idempotency_keys.c
@@ -107,6 +133,8 @@ def find(connection: Connection, claim: IdempotencyClaim, keep_ms: int) -> Store
         return None
     if row.request != claim.request:
         raise KeyReused("This Idempotency-Key was sent with another request; take a new key for each act.")
+    if row.status == _UNDER_WAY:
+        return None
     if row.status == _UNSTORED:
         raise DoneBefore(row.body.decode())
     return StoredAnswer(row.status, row.headers, row.body)

@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 
 from app.api import if_match as versions
 from app.api.dependencies import Config, Db, Who
-from app.api.idempotency_store import IdempotencyClaim, StoredAnswer, find, once
+from app.api.idempotency_store import IdempotencyClaim, PositionUnderKey, StoredAnswer, find, once
 from app.api.if_match import Target
 from app.database.connection import Database, Joined
 
@@ -74,10 +74,19 @@ def unkeyed(endpoint: E) -> E:
 def in_slices(endpoint: E) -> E:
     """Mark an action on very many rows: it uses its own transactions, and its response is stored at the end.
 
-    It may be interrupted and continues when repeated, so it must be safe to repeat.
+    It may be interrupted and continues when repeated, so it must be safe to repeat: a parameter `kept` of
+    type Kept keeps its position under the key.
     """
     setattr(endpoint, _SLICED, True)
     return endpoint
+
+
+async def get_position() -> PositionUnderKey:
+    """Return a place for the position of an action without a key, which is kept nowhere."""
+    return PositionUnderKey()
+
+
+Kept = Annotated[PositionUnderKey, Depends(get_position)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +191,8 @@ class _Work:
         return self.by(Joined(asked.db, connection), asked)
 
     def by(self, db: Database, asked: ActConditions) -> StoredAnswer:
-        found = self.endpoint(**self.given | {"db": db})
+        kept = {"kept": PositionUnderKey(asked.claim, asked.keep_ms)} if "kept" in self.given else {}
+        found = self.endpoint(**self.given | {"db": db} | kept)
         headers = {name: asked.response.headers[name] for name in _KEPT if name in asked.response.headers}
         body = b"" if found is None else _adapter(self.endpoint).dump_json(found)
         return StoredAnswer(asked.response.status_code or self.status, headers, body)

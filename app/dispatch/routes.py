@@ -11,7 +11,7 @@ from fastapi.responses import StreamingResponse
 from sqlalchemy import Connection, Row
 
 from app.api.dependencies import Db, Id, LedgerDep, Limit, Routes, Who
-from app.api.idempotent_route import Acts, in_slices, unkeyed
+from app.api.idempotent_route import Acts, Kept, in_slices, unkeyed
 from app.core import clock
 from app.core.errors import Invalid
 from app.core.phone import mask
@@ -142,23 +142,27 @@ def download_unknown(run_id: Id, db: Db, who: Who) -> StreamingResponse:
 
 @router.post("/v1/runs/{run_id}/unknown/resend")
 @in_slices
-def resend_unknown(run_id: Id, body: UnknownSelection, db: Db, ledger: LedgerDep, who: Who) -> Decided:
+def resend_unknown(
+    run_id: Id, body: UnknownSelection, db: Db, ledger: LedgerDep, who: Who, kept: Kept
+) -> Decided:
     """Send these again, accepting that some may arrive twice. Recorded under the caller's name.
 
     Many are done in slices. After an interruption, what is done stays done: repeat the request with the same
-    key for the rest.
+    key for the rest. `deliveries` counts all that were decided under the key.
     """
     db.read(unknown_decisions.find_run, run_id, who.carrier)
-    order = unknown_decisions.UnknownOrder(run_id, who.name, _chosen(body))
+    order = unknown_decisions.UnknownOrder(run_id, who.name, _chosen(body), kept=kept)
     return Decided(deliveries=unknown_decisions.resend(db, ledger, order))
 
 
 @router.post("/v1/runs/{run_id}/unknown/write-off")
 @in_slices
-def write_off_unknown(run_id: Id, body: UnknownSelection, db: Db, ledger: LedgerDep, who: Who) -> Decided:
+def write_off_unknown(
+    run_id: Id, body: UnknownSelection, db: Db, ledger: LedgerDep, who: Who, kept: Kept
+) -> Decided:
     """Leave these unknown for good, counted under their own heading. Recorded under the caller's name."""
     db.read(unknown_decisions.find_run, run_id, who.carrier)
-    order = unknown_decisions.UnknownOrder(run_id, who.name, _chosen(body))
+    order = unknown_decisions.UnknownOrder(run_id, who.name, _chosen(body), kept=kept)
     return Decided(deliveries=unknown_decisions.write_off(db, ledger, order))
 
 

@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, func, select, tuple_, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, select, tuple_, update
 
 from app.core import clock
 from app.core.errors import AppError, Conflict, Invalid, no_such
@@ -47,14 +47,39 @@ def how_many(connection: Connection, run_id: int) -> int:
     return listing.counted(connection, select(unknowns.c.seq).where(unknowns.c.run_id == run_id))
 
 
+class Position(NamedTuple):
+    """How far an order has come: what it means was unknown by then, decided up to this (batch, line).
+
+    given_at: ms since 1970 by the ledger's clock; done: how many deliveries are decided.
+    """
+
+    given_at: int
+    after: tuple[int, int] = (0, 0)
+    done: int = 0
+
+
+class KeptPosition(Protocol):
+    """Where an order's position is kept, so that its repetition goes on behind it."""
+
+    def read(self, connection: Connection) -> Sequence[Any] | None:
+        """Return what was kept last; None before the first slice."""
+
+    def keep(self, connection: Connection, position: Sequence[Any]) -> None:
+        """Keep it in the transaction of its slice."""
+
+
 @dataclass(frozen=True, slots=True)
 class UnknownOrder:
-    """A person's decision on unknown deliveries of one run: these (batch, line), or all listed by then."""
+    """A person's decision on unknown deliveries of one run: these (batch, line), or all listed by then.
+
+    kept: an order that is repeated after an interruption, and is the same one; None: each is a new one.
+    """
 
     run_id: int
     who: str
     lines: Sequence[tuple[int, int]] = ()
     reason: str | None = None  # of a write-off, kept in the audit
+    kept: KeptPosition | None = None
 
 
 Progress = Callable[[int, int], None]
@@ -65,7 +90,8 @@ def resend(db: Database, ledger: Ledger, order: UnknownOrder, say: Progress = la
     """Send unknown deliveries of the run again, which may make second copies; return how many.
 
     Works in slices of one transaction each, so that nobody else waits long, and calls `say(done, total)`
-    after each. After an interruption what is done stays done; repeat the order for the rest. Raises Conflict
+    after each. After an interruption what is done stays done; repeat the order for the rest. Where its
+    position is kept, that is what it has not decided yet, else all that is unknown by then. Raises Conflict
     after a restore, until lists and requests are entered again.
     """
 
@@ -115,35 +141,48 @@ def broken_off(error: AppError, done: int) -> AppError:
 
 
 def _in_slices(db: Database, ledger: Ledger, order: UnknownOrder, step: _Step, say: Progress) -> int:
-    given_at, total = db.read(_begin, ledger, order)
-    done, seen, slices = 0, 0, _slices(db, order, given_at)
+    position, total = db.read(_begin, ledger, order)
+    before, seen = position.done, 0
+
+    def decide(connection: Connection, keys: Sequence[DeliveryKey], after: tuple[int, int]) -> Position:
+        now = position._replace(after=after, done=position.done + step(connection, keys))
+        if order.kept is not None:
+            order.kept.keep(connection, now)
+        return now
+
     try:
-        for keys in slices:
+        for keys, after in _slices(db, order, position):
             began = clock.monotonic()
-            done, seen = done + db.write(step, keys), seen + len(keys)
+            position, seen = db.write(decide, keys, after), seen + len(keys)
             if total > SLICE:
                 say(seen, total)
                 time.sleep(REST * (clock.monotonic() - began))
     except AppError as error:
         if not seen:
             raise
-        raise broken_off(error, done) from error
-    return done
+        raise broken_off(error, position.done - before) from error
+    return position.done
 
 
-def _begin(connection: Connection, ledger: Ledger, order: UnknownOrder) -> tuple[int, int]:
-    run = find_run(connection, order.run_id)
-    if order.lines:
-        _require_some(connection, order)
+def _begin(connection: Connection, ledger: Ledger, order: UnknownOrder) -> tuple[Position, int]:
+    run, kept = find_run(connection, order.run_id), order.kept and order.kept.read(connection)
+    if kept:
+        given_at, after, done = kept
+        position = Position(given_at, (after[0], after[1]), done)
+    else:
+        position = Position(ledger.now_ms(connection))
+        if order.lines:
+            _require_some(connection, order, position)
     listed = select(func.count()).select_from(unknowns)
     total = len(order.lines) or connection.execute(_of_run(listed, run, ordered=False)).scalar_one()
-    return ledger.now_ms(connection), total
+    return position, total
 
 
-def _require_some(connection: Connection, order: UnknownOrder) -> None:
+def _require_some(connection: Connection, order: UnknownOrder, position: Position) -> None:
     """Raise Invalid if none of the named deliveries is on the list: the order would change nothing."""
     lines = sorted(set(order.lines))
-    if not any(_among(connection, order, lines[at : at + SLICE]) for at in range(0, len(lines), SLICE)):
+    some = (lines[at : at + SLICE] for at in range(0, len(lines), SLICE))
+    if not any(_among(connection, order, these, position.given_at) for these in some):
         named = ", ".join(f"{batch}:{seq}" for batch, seq in lines[:5])
         raise Invalid(
             f"Nothing of {named} is unknown in run {order.run_id}: it is settled, or not there. GET"
@@ -152,21 +191,26 @@ def _require_some(connection: Connection, order: UnknownOrder) -> None:
         )
 
 
-def _slices(db: Database, order: UnknownOrder, given_at: int) -> Iterator[Sequence[DeliveryKey]]:
-    """Yield the order's keys, each once: what becomes unknown again meanwhile is not decided twice."""
+def _slices(
+    db: Database, order: UnknownOrder, position: Position
+) -> Iterator[tuple[Sequence[DeliveryKey], tuple[int, int]]]:
+    """Yield the order's keys, each once, and the line up to which they are decided then.
+
+    What becomes unknown again meanwhile is not decided twice.
+    """
+    after = position.after
     if order.lines:
-        lines = iter(sorted(set(order.lines)))
+        lines = iter(sorted(line for line in set(order.lines) if line > after))
         while some := list(islice(lines, SLICE)):
-            yield db.read(_among, order, some)
+            yield db.read(_among, order, some, position.given_at), some[-1]
         return
-    after: Sequence[int] = (0, 0)
     while True:
-        keys = db.read(_next, order, after, given_at)
-        if keys or not any(after):  # an empty order is audited as well
-            yield keys
+        keys = db.read(_next, order, after, position.given_at)
+        begun, after = any(after), (keys[-1].batch_id, keys[-1].seq) if keys else after
+        if keys or not begun:  # an empty order is audited as well
+            yield keys, after
         if len(keys) < SLICE:
             return
-        after = keys[-1][1:]
 
 
 def _next(
@@ -178,10 +222,10 @@ def _next(
 
 
 def _among(
-    connection: Connection, order: UnknownOrder, lines: Sequence[tuple[int, int]]
+    connection: Connection, order: UnknownOrder, lines: Sequence[tuple[int, int]], given_at: int
 ) -> list[DeliveryKey]:
     u = unknowns.c
-    these = tuple_(u.batch_id, u.seq).in_(lines)
+    these = and_(tuple_(u.batch_id, u.seq).in_(lines), u.since <= given_at)
     query = _of_run(select(*_KEY), find_run(connection, order.run_id)).where(these)
     return [DeliveryKey(*row) for row in connection.execute(query)]
 

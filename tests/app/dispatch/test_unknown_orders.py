@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import threading
+from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, func, select, update
 
+from app.api.idempotency_store import IdempotencyClaim, PositionUnderKey
+from app.core.config import Settings
 from app.core.errors import Conflict
 from app.core.states import DeliveryState, RunState
 from app.database.connection import Database
@@ -16,6 +22,8 @@ from app.dispatch import unknown_decisions
 from app.dispatch.unknown_decisions import SLICE, UnknownOrder
 from app.ledger.contract import DeliveryKey, SubmitOutcome
 from app.reports.verification.verify import verify
+from app.runtime.api_app import create_app
+from app.security import create_key
 from carriers.contract import Unknown
 from tests.app.client import Client
 from tests.app.world import World, build
@@ -112,6 +120,49 @@ def test_an_order_that_is_broken_off_says_what_is_done_and_is_said_again_for_the
     db.write(lambda c: c.execute(update(runs).values(state=RunState.RUNNING.value)))
     assert unknown_decisions.resend(db, world.ledger, UnknownOrder(world.run, "Lan")) == MANY - SLICE
     world.check()
+
+
+class Killed(BaseException):
+    """The process is."""
+
+
+ALL, SOME = {"all": True}, {"lines": [[1, line] for line in range(2, SLICE + 50)]}
+
+
+@pytest.mark.longer
+@pytest.mark.parametrize("back_days", [0.0, 0.5], ids=["", "clock set back"])
+@pytest.mark.parametrize("body", [ALL, SOME], ids=["all", "some"])
+def test_a_repeated_key_sends_nothing_again_that_the_order_has_sent(
+    db: Database, tmp_path: Path, body: dict[str, Any], back_days: float
+) -> None:
+    """The API is killed between two slices, the worker after it has sent them, and the client repeats it."""
+    world, key = all_lost(db), db.write(create_key, "admin")
+    path, sent = f"/v1/runs/{world.run}/unknown/resend", json.dumps(body).encode()
+    claim = IdempotencyClaim("admin", "K", hashlib.sha256(f"POST {path}?\n".encode() + sent).hexdigest())
+    kept, wanted = PositionUnderKey(claim, DAY_MS), MANY if body is ALL else SLICE + 48
+    lines = [(batch, line) for batch, line in body.get("lines", ())]
+
+    def killed(done: int, of: int) -> None:
+        raise Killed
+
+    order = UnknownOrder(world.run, "admin", lines, kept=kept)
+    with pytest.raises(Killed):
+        unknown_decisions.resend(db, world.ledger, order, killed)
+    while lease := world.claim():
+        lost = [SubmitOutcome(item, Unknown("no answer")) for item in lease.items]
+        db.write(world.ledger.record, world.link, lease, lost, None, 30.0)
+        db.write(world.ledger.release, lease, 0.0)
+    assert world.states() == {U: MANY}
+    earlier = unknowns.c.since - round(back_days * DAY_MS)
+    db.write(lambda c: c.execute(update(unknowns).values(since=earlier)))
+    with Client(create_app(Settings(data=tmp_path), db), key) as client:
+        headers = {"Idempotency-Key": "K", "Content-Type": "application/json"}
+        answers = [client.post(path, content=sent, headers=headers).json() for _ in range(2)]
+    assert answers == [{"deliveries": wanted}] * 2
+    assert sum(decided(db, "unknown.resend")) == wanted
+    most = db.read(lambda c: c.execute(select(func.max(deliveries.c.resends))).scalar_one())
+    assert most == 1
+    assert verify(db, world.ledger, world.campaign) == []
 
 
 @pytest.mark.longer
