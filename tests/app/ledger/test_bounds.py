@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import select
 
 from app.core import clock
 from app.core.errors import DatabaseUnavailable
-from app.core.states import DeliveryState, RunState
+from app.core.states import ChunkState, DeliveryState, RunState
 from app.database.connection import Database
-from app.database.models import deliveries, runs, unknowns
-from app.ledger import directive_deadline, transfer, unreached
-from app.ledger.contract import DeliveryKey, FanOutResult, Reservation, SubmitOutcome
+from app.database.models import chunks, deliveries, links, runs, subscribers, unknowns
+from app.ledger import approval_digest, batch_rows, directive_deadline, transfer, unreached
+from app.ledger.contract import BudgetCharge, DeliveryKey, FanOutResult, Reservation, SubmitOutcome
 from app.ledger.engine_base import SubmissionQuery
+from app.ledger.factory import ledger_for
 from app.ledger.receipt_times import EVER, VALIDITY_MS
 from app.ledger.submit_results import MAX_FAULTS
-from carriers.contract import Accepted, Deferred, Unknown
+from carriers.contract import Accepted, Deferred, Halted, Unknown
+from tests.app.at_once import while_open
 from tests.app.ledger.test_receipt_matching import again, sent, state
-from tests.app.ledger.times import BAD, DELIVERED, apply, killed, notice, said
+from tests.app.ledger.times import BAD, DELIVERED, ON_ITS_WAY, apply, killed, notice, passes, said
 from tests.app.world import build
 
 
@@ -132,3 +135,87 @@ def test_the_deadline_of_a_past_moment_is_the_one_before_the_next_change(db: Dat
 
 def test_a_copy_is_summed_over_every_column_of_a_delivery() -> None:
     assert [column.name for column in deliveries.columns if not transfer._summable(column)] == []
+
+
+def test_an_approval_names_what_the_links_of_its_own_carriers_make_of_a_text(db: Database) -> None:
+    world = build(db, 1)
+    assert db.read(approval_digest.link_contents, world.campaign) is None
+    other = {
+        "name": "vnpt-1",
+        "carrier": "vnpt",
+        "receipt_group": "vnpt-1",
+        "group_id": 2,
+        "receipt_level": 2,
+    }
+    other |= {"segments_per_second": 1.0, "state": "running", "changed_at": 0, "content_hash": "of another"}
+    db.write(lambda c: c.execute(links.insert().values(other)))
+    assert db.read(approval_digest.link_contents, world.campaign) is None
+    own = links.update().where(links.c.id == world.link.id).values(content_hash="own")
+    db.write(lambda c: c.execute(own))
+    assert db.read(approval_digest.link_contents, world.campaign) == {"viettel": ["own"]}
+
+
+def test_another_area_is_another_list(db: Database) -> None:
+    """The area chooses the text."""
+    world = build(db, 3)
+    before = db.read(batch_rows.hash_rows, world.batch)
+    at_line_2 = subscribers.update().where(subscribers.c.seq == 2)
+    db.write(lambda c: c.execute(at_line_2.values(area="03664")))
+    after = db.read(batch_rows.hash_rows, world.batch)
+    assert before[0].keys() == after[0].keys()
+    assert before[1] != after[1]
+
+
+def test_a_link_that_halts_asks_for_no_more_of_a_spent_budget(db: Database) -> None:
+    world = build(db, 50)
+    world.rewrite(budget_segments=20)
+    world.fan_out()
+    lease = world.claim()
+    assert lease
+    lease = replace(lease, budget=BudgetCharge(world.campaign, 0))
+    db.write(world.ledger.record, world.link, lease, [], Reservation(21, 20), 30.0)
+    halted = [SubmitOutcome(lease.items[0], Halted("0x0E", "wrong password"))]
+    grant = db.write(world.ledger.record, world.link, lease, halted, Reservation(41, 20), 30.0)
+    assert (grant.held, grant.go, grant.left) == (True, False, None)
+
+
+@pytest.mark.parametrize("seq", [0, 1, 7, 99_999])
+def test_an_order_on_a_line_that_no_chunk_has_opens_none_again(db: Database, seq: int) -> None:
+    world = sent(db, Accepted(("m",)), count=4)
+    assert db.write(world.ledger.resend, [DeliveryKey(world.campaign, world.batch, seq)]) == 0
+    assert db.read(lambda c: c.execute(select(chunks.c.state)).scalars().all()) == [ChunkState.DONE]
+
+
+def test_the_list_of_unknowns_names_the_lease_that_may_have_sent_it(db: Database) -> None:
+    world = killed(db)
+    (attempt,) = db.read(lambda c: c.execute(select(chunks.c.attempt)).scalars())
+    passes(db, 1)
+    assert db.write(world.ledger.settle_dead, world.run, 10) == 1
+    assert db.read(lambda c: c.execute(select(unknowns.c.attempt)).scalars().all()) == [attempt]
+
+
+def test_a_batch_of_a_file_is_given_nobody_whom_another_campaign_did_not_reach(db: Database) -> None:
+    world = sent(db, Accepted(("m",)), count=2)
+    of = unreached.Stretch(world.campaign, world.run, world.batch, 0, 10)
+    assert db.write(unreached.add_unreached, world.batch, of, 0) == 0
+
+
+def test_a_link_is_reserved_by_the_clock_that_all_read(db: Database) -> None:
+    world = build(db, 1)
+    db.write(world.ledger.reserve, world.link.id, 1.0)  # type: ignore[attr-defined]
+    free_us = db.read(lambda c: c.execute(select(links.c.next_free_us)).scalar_one())
+    assert abs(free_us - clock.now_ms() * 1000) < 30_000_000
+
+
+def test_two_processes_may_make_room_for_one_campaign_at_once(db: Database) -> None:
+    ledger = ledger_for(db)
+    while_open(db, lambda c: ledger.open_campaign(c, 77), lambda: db.write(ledger.open_campaign, 77))
+    db.write(ledger.open_campaign, 77)
+
+
+def test_a_part_on_its_way_says_when_it_was_last_heard_of(db: Database) -> None:
+    world = sent(db, Unknown("no answer", ("a", "b")), count=1)
+    arrival = said(world, "a", ON_ITS_WAY, days=-0.001)
+    assert apply(world, arrival) == (1, 1, 0)
+    stated = clock.to_ms_or_none(arrival.receipt.done_at)
+    assert world.delivery(2)["done_at"] == stated
