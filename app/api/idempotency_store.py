@@ -94,6 +94,10 @@ def _store(connection: Connection, claim: IdempotencyClaim, answer: StoredAnswer
     )
 
 
+class Answered(Exception):
+    """The action was completed under its key meanwhile, and its response is stored."""
+
+
 @dataclass(frozen=True, slots=True)
 class PositionUnderKey:
     """Position of an action in slices, kept under its key until its response is; without a key, nowhere."""
@@ -101,9 +105,16 @@ class PositionUnderKey:
     claim: IdempotencyClaim | None = None
     keep_ms: int = 0
 
-    def read(self, connection: Connection) -> list[Any] | None:
+    def take(self, connection: Connection) -> list[Any] | None:
+        """Return the position, None before the first slice; the same action elsewhere waits for this one.
+
+        Raises Answered where that one has come to its end.
+        """
         if self.claim is None:
             return None
+        one_at_a_time(connection, _lock(self.claim))
+        if find(connection, self.claim, self.keep_ms):
+            raise Answered
         k = idempotency_keys.c
         mine = (*_own(self.claim), k.status == _UNDER_WAY, k.at >= clock.now_ms() - self.keep_ms)
         body = connection.execute(select(k.body).where(*mine)).scalar()
@@ -111,7 +122,6 @@ class PositionUnderKey:
 
     def keep(self, connection: Connection, position: Sequence[Any]) -> None:
         if self.claim is not None:
-            one_at_a_time(connection, _lock(self.claim))
             connection.execute(delete(idempotency_keys).where(*_own(self.claim)))
             _store(connection, self.claim, StoredAnswer(_UNDER_WAY, {}, json.dumps(position).encode()))
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any, NamedTuple, Protocol
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, select, tuple_, update
@@ -59,10 +58,10 @@ class Position(NamedTuple):
 
 
 class KeptPosition(Protocol):
-    """Where an order's position is kept, so that its repetition goes on behind it."""
+    """Where an order's position is kept, so that its repetition goes on behind it, also at the same time."""
 
-    def read(self, connection: Connection) -> Sequence[Any] | None:
-        """Return what was kept last; None before the first slice."""
+    def take(self, connection: Connection) -> Sequence[Any] | None:
+        """Return what was kept last, None before the first slice; others wait until the transaction ends."""
 
     def keep(self, connection: Connection, position: Sequence[Any]) -> None:
         """Keep it in the transaction of its slice."""
@@ -142,18 +141,12 @@ def broken_off(error: AppError, done: int) -> AppError:
 
 def _in_slices(db: Database, ledger: Ledger, order: UnknownOrder, step: _Step, say: Progress) -> int:
     position, total = db.read(_begin, ledger, order)
-    before, seen = position.done, 0
-
-    def decide(connection: Connection, keys: Sequence[DeliveryKey], after: tuple[int, int]) -> Position:
-        now = position._replace(after=after, done=position.done + step(connection, keys))
-        if order.kept is not None:
-            order.kept.keep(connection, now)
-        return now
-
+    before, seen, more = position.done, 0, True
     try:
-        for keys, after in _slices(db, order, position):
+        while more:
             began = clock.monotonic()
-            position, seen = db.write(decide, keys, after), seen + len(keys)
+            position, n, more = db.write(_decide, order, step, position)
+            seen += n
             if total > SLICE:
                 say(seen, total)
                 time.sleep(REST * (clock.monotonic() - began))
@@ -165,17 +158,44 @@ def _in_slices(db: Database, ledger: Ledger, order: UnknownOrder, step: _Step, s
 
 
 def _begin(connection: Connection, ledger: Ledger, order: UnknownOrder) -> tuple[Position, int]:
-    run, kept = find_run(connection, order.run_id), order.kept and order.kept.read(connection)
-    if kept:
-        given_at, after, done = kept
-        position = Position(given_at, (after[0], after[1]), done)
-    else:
-        position = Position(ledger.now_ms(connection))
-        if order.lines:
-            _require_some(connection, order, position)
+    run, position = find_run(connection, order.run_id), Position(ledger.now_ms(connection))
     listed = select(func.count()).select_from(unknowns)
     total = len(order.lines) or connection.execute(_of_run(listed, run, ordered=False)).scalar_one()
     return position, total
+
+
+def _kept(connection: Connection, order: UnknownOrder) -> Position | None:
+    found = order.kept and order.kept.take(connection)
+    if not found:
+        return None
+    given_at, after, done = found
+    return Position(given_at, (after[0], after[1]), done)
+
+
+def _decide(
+    connection: Connection, order: UnknownOrder, step: _Step, position: Position
+) -> tuple[Position, int, bool]:
+    """Decide on the next slice; return the position behind it, how many it had, and whether more may follow.
+
+    Each delivery comes once: what becomes unknown again meanwhile is not decided twice.
+    """
+    kept = _kept(connection, order)
+    position = kept or position
+    if order.lines and not any(position.after) and kept is None:
+        _require_some(connection, order, position)
+    if order.lines:
+        lines = sorted(line for line in set(order.lines) if line > position.after)[:SLICE]
+        keys, after = _among(connection, order, lines, position.given_at), (lines or [position.after])[-1]
+        more = len(lines) == SLICE
+    else:
+        keys = _next(connection, order, position)
+        after = (keys[-1].batch_id, keys[-1].seq) if keys else position.after
+        more = len(keys) == SLICE
+    if keys or not any(position.after):  # an empty order is audited as well
+        position = position._replace(after=after, done=position.done + step(connection, keys))
+        if order.kept is not None:
+            order.kept.keep(connection, position)
+    return position, len(keys), more
 
 
 def _require_some(connection: Connection, order: UnknownOrder, position: Position) -> None:
@@ -191,33 +211,10 @@ def _require_some(connection: Connection, order: UnknownOrder, position: Positio
         )
 
 
-def _slices(
-    db: Database, order: UnknownOrder, position: Position
-) -> Iterator[tuple[Sequence[DeliveryKey], tuple[int, int]]]:
-    """Yield the order's keys, each once, and the line up to which they are decided then.
-
-    What becomes unknown again meanwhile is not decided twice.
-    """
-    after = position.after
-    if order.lines:
-        lines = iter(sorted(line for line in set(order.lines) if line > after))
-        while some := list(islice(lines, SLICE)):
-            yield db.read(_among, order, some, position.given_at), some[-1]
-        return
-    while True:
-        keys = db.read(_next, order, after, position.given_at)
-        begun, after = any(after), (keys[-1].batch_id, keys[-1].seq) if keys else after
-        if keys or not begun:  # an empty order is audited as well
-            yield keys, after
-        if len(keys) < SLICE:
-            return
-
-
-def _next(
-    connection: Connection, order: UnknownOrder, after: Sequence[int], given_at: int
-) -> list[DeliveryKey]:
+def _next(connection: Connection, order: UnknownOrder, position: Position) -> list[DeliveryKey]:
     run = find_run(connection, order.run_id)
-    query = _of_run(select(*_KEY), run).where(_behind(after), unknowns.c.since <= given_at)
+    behind = (_behind(position.after), unknowns.c.since <= position.given_at)
+    query = _of_run(select(*_KEY), run).where(*behind)
     return [DeliveryKey(*row) for row in connection.execute(query.limit(SLICE))]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -162,6 +163,29 @@ def test_a_repeated_key_sends_nothing_again_that_the_order_has_sent(
     assert sum(decided(db, "unknown.resend")) == wanted
     most = db.read(lambda c: c.execute(select(func.max(deliveries.c.resends))).scalar_one())
     assert most == 1
+    assert verify(db, world.ledger, world.campaign) == []
+
+
+@pytest.mark.longer
+@pytest.mark.parametrize("lines", [(), tuple((1, line) for line in range(2, MANY + 2))], ids=["all", "some"])
+def test_the_same_key_at_the_same_time_shares_one_order(
+    db: Database, lines: Sequence[tuple[int, int]]
+) -> None:
+    world, told = all_lost(db), list[int]()
+    kept = PositionUnderKey(IdempotencyClaim("admin", "K", "the same"), DAY_MS)
+
+    def ask() -> None:
+        order = UnknownOrder(world.run, "admin", lines, kept=kept)
+        told.append(unknown_decisions.resend(db, world.ledger, order))
+
+    askers = [threading.Thread(target=ask) for _ in range(3)]
+    for each in askers:
+        each.start()
+    for each in askers:
+        each.join()
+    assert told == [MANY] * 3
+    assert sum(decided(db, "unknown.resend")) == MANY
+    assert world.states() == {Q: MANY} == world.tallied()
     assert verify(db, world.ledger, world.campaign) == []
 
 
