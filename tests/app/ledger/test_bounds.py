@@ -12,7 +12,7 @@ from app.core import clock
 from app.core.errors import DatabaseUnavailable
 from app.core.states import ChunkState, DeliveryState, RunState
 from app.database.connection import Database
-from app.database.models import chunks, deliveries, links, runs, subscribers, unknowns
+from app.database.models import chunks, deliveries, follow_ups, links, runs, subscribers, unknowns
 from app.ledger import approval_digest, batch_rows, directive_deadline, transfer, unreached
 from app.ledger.contract import BudgetCharge, DeliveryKey, FanOutResult, Reservation, SubmitOutcome
 from app.ledger.engine_base import SubmissionQuery
@@ -198,6 +198,17 @@ def test_a_batch_of_a_file_is_given_nobody_whom_another_campaign_did_not_reach(d
     world = sent(db, Accepted(("m",)), count=2)
     of = unreached.Stretch(world.campaign, world.run, world.batch, 0, 10)
     assert db.write(unreached.add_unreached, world.batch, of, 0) == 0
+
+
+def test_a_batch_of_a_file_has_no_definition_of_another_batch(db: Database) -> None:
+    world = build(db, 1)
+    other = again(world, Accepted()).batch
+    row = {"batch_id": other, "campaign_id": world.campaign, "outcomes": ["expired"], "areas": []}
+    db.write(lambda c: c.execute(follow_ups.insert().values(row)))
+    assert db.read(unreached.definition, world.batch) is None
+    assert db.read(unreached.definition, other) == unreached.FollowUpDefinition(
+        world.campaign, (), (unreached.Outcome.EXPIRED,), ()
+    )
 
 
 def test_a_link_is_reserved_by_the_clock_that_all_read(db: Database) -> None:
