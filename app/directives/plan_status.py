@@ -15,10 +15,10 @@ from app.campaigns.plans import Phase
 from app.campaigns.queries import RunFilter
 from app.core import clock
 from app.core.states import CampaignState, DeliveryState, RunState
-from app.database.connection import shared_ms
 from app.database.listing import ListColumns, ListPart, ListRequest, part, without_marks
 from app.database.models import campaigns, directives, plan_rounds, runs, tallies
 from app.database.models import plans as plan_rows
+from app.ledger.receipt_times import EVER
 from app.reports.build import unique_reach
 from app.reports.build.unique_reach import ReachCount
 
@@ -143,7 +143,7 @@ def _reach(connection: Connection, ids: Sequence[int]) -> Sequence[ReachCount]:
     key = (str(connection.engine.url), *map(tuple, rows))
     found = _counted.get(key)
     if found is None:
-        found = unique_reach.of_campaigns(connection, ids, shared_ms(connection))
+        found = unique_reach.of_campaigns(connection, ids, EVER)
         _counted[key] = found
         while len(_counted) > _MOST_COUNTED:
             _counted.popitem(last=False)

@@ -16,6 +16,7 @@ from app.core import clock
 from app.core.states import NotSent, RunState
 from app.database.models import audiences, campaigns, runs
 from app.ledger import tallies
+from app.ledger.receipt_times import EVER
 from app.reports.build.scope import counted
 from app.reports.figures import addressees, carrier_statement
 from app.reports.figures.addressees import Addressee, AddresseeKind, AddresseeStatus, ChannelTotal, is_late
@@ -129,7 +130,7 @@ def _runs(connection: Connection, letter: Directive, now: datetime) -> Iterator[
         select(runs, campaigns.c.name, campaigns.c.window_end, audiences.c.run_id.label("held"))
         .join(campaigns, campaigns.c.id == runs.c.campaign_id)
         .outerjoin(audiences, audiences.c.run_id == runs.c.id)
-        .where(campaigns.c.directive_id == letter.id, counted(clock.to_ms(now)))
+        .where(campaigns.c.directive_id == letter.id, counted(EVER))
         .order_by(runs.c.campaign_id, runs.c.id)
     )
     rows = connection.execute(query).all()

@@ -16,7 +16,7 @@ from app.core import clock
 from app.database.models import audit as acts
 from app.security import audit
 
-_ACTION = "directive.deadline"
+ACTION = "directive.deadline"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +36,14 @@ def note(
     """Record a change of the deadline from one time to another (ms since 1970)."""
     before, after = times
     about = f"directive/{directive_id}"
-    audit.note(connection, who, _ACTION, about, before=before, after=after, reason=reason)
+    audit.note(connection, who, ACTION, about, before=before, after=after, reason=reason)
 
 
 def changes(connection: Connection, directive_ids: Collection[int]) -> dict[int, list[DeadlineChange]]:
     """Return the changes of each directive that has any, in order."""
     subjects = [f"directive/{each}" for each in directive_ids]
     query = select(acts.c.subject, acts.c.who, acts.c.at, acts.c.detail).where(
-        acts.c.subject.in_(subjects), acts.c.action == _ACTION
+        acts.c.subject.in_(subjects), acts.c.action == ACTION
     )
     found: dict[int, list[DeadlineChange]] = {}
     for row in connection.execute(query.order_by(acts.c.id)):

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from sqlalchemy import ColumnElement, Connection, func, select
+from sqlalchemy import ColumnElement, Connection, Table, and_, func, select
 
 from app.core import clock
 from app.core.errors import Conflict
 from app.database.connection import shared_ms
 from app.database.models import (
+    addressees,
     approvals,
+    audit,
     campaigns,
     deliveries,
+    outreach,
+    publication_findings,
+    publications,
     receipts,
     run_batches,
     runs,
@@ -20,46 +25,59 @@ from app.database.models import (
     statements,
     submissions,
 )
+from app.ledger.directive_deadline import ACTION as DEADLINE
 
 # By so much a clock is put right while it runs; whoever reads a report is later than that.
 _STEP_MS = 2000
+_Times = Iterator[tuple[ColumnElement[int], ColumnElement[bool]]]
 
 
-def require_past(connection: Connection, campaign_ids: Sequence[int]) -> None:
-    """Raise Conflict where something of these campaigns has a time in the future, by the ledger's clock.
+def require_past(
+    connection: Connection, campaign_ids: Sequence[int], directive_id: int | None = None
+) -> None:
+    """Raise Conflict where part of these campaigns has a time in the future, by the ledger's clock.
 
-    Reads the journals of these campaigns once.
+    directive_id: and what addressees reported under it, and its deadlines. Reads the campaigns' journals.
     """
-    now = shared_ms(connection)
-    latest = max(_in_future(connection, campaign_ids, now + _STEP_MS), default=None)
+    after, times = shared_ms(connection) + _STEP_MS, list(_of_campaigns(campaign_ids))
+    if directive_id is not None:
+        times += _of_directive(directive_id)
+    found = [
+        connection.execute(select(func.max(at)).where(where, at > after)).scalar() for at, where in times
+    ]
+    latest = max((each for each in found if each is not None), default=None)
     if latest is not None:
-        at = clock.local(clock.from_ms(latest))
+        until = clock.local(clock.from_ms(latest))
         raise Conflict(
-            f"Part of what is to be reported has a time in the future, up to {at:%d/%m/%Y %H:%M:%S}: the "
+            f"Part of what is to be reported has a time in the future, up to {until:%d/%m/%Y %H:%M:%S}: the "
             "clock was ahead when it was recorded, and a report of now would leave it out. Set the clock "
             "right (`loa doctor` says whether it is), and make the report after that time."
         )
 
 
-def _in_future(connection: Connection, ids: Sequence[int], after_ms: int) -> Iterator[int]:
+def _of_campaigns(ids: Sequence[int]) -> _Times:
     r, b = runs.c, run_batches.c
-    of_campaigns: list[tuple[ColumnElement[int], ColumnElement[bool]]] = [
-        (campaigns.c.created_at, campaigns.c.id.in_(ids)),
-        (approvals.c.at, approvals.c.campaign_id.in_(ids)),
-        *((column, r.campaign_id.in_(ids)) for column in (r.started_at, r.ended_at, r.finished_at)),
-        (statements.c.at, statements.c.run_id.in_(select(r.id).where(r.campaign_id.in_(ids)))),
-    ]
-    journals = [
-        (receipts, func.coalesce(receipts.c.matched_at, receipts.c.received_at)),
-        (submissions, submissions.c.at),
-        (state_events, state_events.c.at),
-        (deliveries, deliveries.c.submitted_at),
-    ]
+    yield campaigns.c.created_at, campaigns.c.id.in_(ids)
+    yield approvals.c.at, approvals.c.campaign_id.in_(ids)
+    for at in (r.started_at, r.ended_at, r.finished_at):
+        yield at, r.campaign_id.in_(ids)
+    yield statements.c.at, statements.c.run_id.in_(select(r.id).where(r.campaign_id.in_(ids)))
     for campaign_id in ids:
         batches = select(b.batch_id).where(b.campaign_id == campaign_id)
-        for table, at in journals:
-            of_campaigns.append((at, (table.c.campaign_id == campaign_id) & table.c.batch_id.in_(batches)))
-    for at, where in of_campaigns:
-        found = connection.execute(select(func.max(at)).where(where, at > after_ms)).scalar()
-        if found is not None:
-            yield found
+        journals: list[tuple[Table, ColumnElement[int]]] = [
+            (receipts, func.coalesce(receipts.c.matched_at, receipts.c.received_at)),
+            (submissions, submissions.c.at),
+            (state_events, state_events.c.at),
+            (deliveries, deliveries.c.submitted_at),
+        ]
+        for table, said in journals:
+            yield said, and_(table.c.campaign_id == campaign_id, table.c.batch_id.in_(batches))
+
+
+def _of_directive(directive_id: int) -> _Times:
+    a, p, f = addressees.c, publications.c, publication_findings.c
+    yield audit.c.at, and_(audit.c.subject == f"directive/{directive_id}", audit.c.action == DEADLINE)
+    yield outreach.c.at, outreach.c.addressee_id.in_(select(a.id).where(a.directive_id == directive_id))
+    for at in (p.reported_at, p.withdrawn_at):
+        yield at, p.directive_id == directive_id
+    yield f.at, f.publication_id.in_(select(p.id).where(p.directive_id == directive_id))

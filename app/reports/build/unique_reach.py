@@ -21,6 +21,7 @@ from app.database.connection import shared_ms
 from app.database.models import audiences, campaigns, deliveries, directives, kept_reach, receipts, runs
 from app.ledger import erasure_state
 from app.ledger.contract import TallyCount
+from app.reports.build import clock_check
 from app.reports.figures import labels, tally
 from app.reports.figures.figures import agree
 from carriers.contract import ReceiptLevel, ReceiptStatus
@@ -120,9 +121,11 @@ def _day(connection: Connection, ids: Sequence[int], cutoff_ms: int) -> date:
 
 
 def present(connection: Connection, directive_id: int) -> UniqueReach:
-    """Count the reach as of now. Raises NotFound."""
+    """Count the reach as of now. Raises NotFound, Conflict where part of it has a time in the future."""
     if connection.execute(select(directives.c.id).where(directives.c.id == directive_id)).first() is None:
         raise no_such("directive", directive_id)
+    of = select(campaigns.c.id).where(campaigns.c.directive_id == directive_id)
+    clock_check.require_past(connection, connection.execute(of).scalars().all())
     return of_directive(connection, directive_id, shared_ms(connection))
 
 

@@ -142,7 +142,8 @@ def committed_until(db: Database, cutoff_ms: int | None) -> int:
 
 def require_past(connection: Connection, subject: ReportSubject) -> None:
     """Raise Conflict where part of it has a time in the future, see app/reports/build/clock_check.py."""
-    clock_check.require_past(connection, _campaigns(connection, subject))
+    directive_id = subject.id if subject.kind is SubjectKind.DIRECTIVE else None
+    clock_check.require_past(connection, _campaigns(connection, subject), directive_id)
 
 
 def build(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Column, insert, update
+from sqlalchemy import Column, Connection, insert, update
 from typer.testing import CliRunner
 
 from app.cli import app as cli
@@ -14,6 +14,9 @@ from app.core.config import Settings
 from app.core.errors import Conflict
 from app.database import models as m
 from app.database.connection import Database
+from app.directives.status import status
+from app.ledger import directive_deadline
+from app.reports.build import unique_reach
 from app.reports.frozen.archive import ReportSubject, SubjectKind
 from app.reports.release import verify_archive
 from app.reports.release.freeze import Freezer
@@ -95,6 +98,60 @@ def test_one_time_to_come_is_enough(
     db.write(lambda c: c.execute(update(column.table).values({column.name: to_come})))
     with pytest.raises(Conflict, match=SENTENCE):
         freezer.freeze(subject)
+
+
+def addressed(db: Database) -> None:
+    """An addressee has reported, a text was published, and the deadline was put off: all of it now."""
+    at = {"at": clock.now_ms(), "received_at": clock.now_ms(), "by": "x", "source": "api", "version": 1}
+    told = {"addressee_id": 1, "items": [], **at}
+    name = {"id": 1, "directive_id": 1, "name": "Sở Tư pháp", "kind": "department"}
+    page = {"directive_id": 1, "campaign_id": 1, "addressee": "Sở Tư pháp", "url": "https://x.vn"}
+    page |= {"id": 1, "reported_at": clock.now_ms(), "reported_by": "x"}
+
+    def work(c: Connection) -> None:
+        c.execute(insert(m.addressees).values(name))
+        c.execute(insert(m.outreach).values(told))
+        c.execute(insert(m.publications).values(page))
+        c.execute(
+            insert(m.publication_findings).values(
+                publication_id=1, at=clock.now_ms(), state="waiting", sha256="0" * 64, differences=[]
+            )
+        )
+        directive_deadline.note(c, 1, (None, clock.now_ms()), "flood", "x")
+
+    db.write(work)
+
+
+UNDER = [
+    m.outreach.c.at,
+    m.publications.c.reported_at,
+    m.publications.c.withdrawn_at,
+    m.publication_findings.c.at,
+    m.audit.c.at,
+]
+
+
+@pytest.mark.parametrize("column", UNDER, ids=str)
+def test_what_addressees_did_is_not_left_out_either(
+    db: Database, freezer: Freezer, column: Column[int]
+) -> None:
+    addressed(db)
+    assert freezer.freeze(DIRECTIVE)[1]
+    to_come = clock.now_ms() + 60_000
+    db.write(lambda c: c.execute(update(column.table).values({column.name: to_come})))
+    with pytest.raises(Conflict, match=SENTENCE):
+        freezer.freeze(DIRECTIVE)
+    assert not freezer.freeze(RUN)[0].version > 1
+
+
+def test_the_reach_is_not_told_and_the_status_has_every_run(db: Database, done: World) -> None:
+    assert db.read(unique_reach.present, 1).persons == 3
+    passes(db, -HOURS_3)
+    with pytest.raises(Conflict, match=SENTENCE):
+        db.read(unique_reach.present, 1)
+    to_come = clock.now_ms() + 3_600_000
+    db.write(lambda c: c.execute(update(m.approvals).values(at=to_come)))
+    assert [run.run_id for run in db.read(status, 1, clock.now()).runs] == [1]
 
 
 def test_a_clock_that_is_put_right_by_a_second_hinders_nobody(db: Database, freezer: Freezer) -> None:
