@@ -18,6 +18,7 @@ from starlette.datastructures import MutableHeaders
 from typer.testing import CliRunner
 
 from app.api.dependencies import Cursor
+from app.api.idempotency_store import PositionUnderKey
 from app.api.openapi import sample
 from app.campaigns.routes import Edition
 from app.cli import app as commands
@@ -231,7 +232,7 @@ class Hall:
         known |= {"ledger": ledger_for(self.db, 1000), "hub": self.app.state.hub, "read": None}
         known |= {"campaign": str(number) if "page" in route.name else number, "edited": Edition(number, 1)}
         known |= {"paging": Cursor(0, 10, request.url, MutableHeaders()), "form": "json", "addressee": "x"}
-        known |= {"sha256": "0" * 64}
+        known |= {"sha256": "0" * 64, "kept": PositionUnderKey()}
         wanted = inspect.signature(endpoint).parameters
         known |= {"body": body_of(endpoint)} if "body" in wanted else {}
         return {name: known[name] for name, of in wanted.items() if name in known or of.default is of.empty}
