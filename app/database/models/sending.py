@@ -105,7 +105,7 @@ database_identity = Table(
     Column("by", String(80), nullable=False),
 )
 
-# Eight-byte columns first. No index on changing columns, and half-full pages, keep updates HOT.
+# Eight-byte columns first. No index on changing columns, and pages a third full, keep updates HOT.
 deliveries = Table(
     "deliveries",
     metadata,
