@@ -140,11 +140,13 @@ async def test_binds_share_the_work_and_the_end_of_one_costs_the_others_nothing(
     async with Peer({pdu.SUBMIT_SM: handle}) as peer, Link(peer.port, binds=2, window=3) as carrier:
         await until(lambda: len(peer.of(pdu.BIND_TRANSCEIVER)) == 2)
         await asyncio.sleep(0.02)
+        first_two = [id(wire) for wire in peer.wires]
         results = await carrier.submit(many(60))
     kinds = {type(result) for result in results}
     assert kinds == {Accepted, Unknown}
     assert sum(isinstance(result, Unknown) for result in results) <= 3
-    assert min(per_wire.values()) >= 4
+    # A third, which comes back, may find little left.
+    assert min(per_wire[wire] for wire in first_two) >= 4
 
 
 async def test_receipts_come_by_a_bind_of_their_own_and_go_on_when_the_sender_is_gone() -> None:
