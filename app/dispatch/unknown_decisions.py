@@ -191,10 +191,11 @@ def _decide(
         keys = _next(connection, order, position)
         after = (keys[-1].batch_id, keys[-1].seq) if keys else position.after
         more = len(keys) == SLICE
-    if keys or not any(position.after):  # an empty order is audited as well
-        position = position._replace(after=after, done=position.done + step(connection, keys))
-        if order.kept is not None:
-            order.kept.keep(connection, position)
+    empty = not keys and any(position.after)  # an order that has nothing at all is audited as well
+    done = position.done + (0 if empty else step(connection, keys))
+    position = position._replace(after=after, done=done)
+    if order.kept is not None:
+        order.kept.keep(connection, position)
     return position, len(keys), more
 
 

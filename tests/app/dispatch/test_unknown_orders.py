@@ -123,6 +123,17 @@ def test_an_order_that_is_broken_off_says_what_is_done_and_is_said_again_for_the
     world.check()
 
 
+@pytest.mark.longer
+def test_named_lines_go_on_behind_a_slice_of_which_nothing_is_unknown_any_more(db: Database) -> None:
+    world = all_lost(db)
+    settled = [DeliveryKey(world.campaign, world.batch, seq) for seq in range(SLICE + 2, 2 * SLICE + 2)]
+    assert db.write(world.ledger.resend, settled) == SLICE
+    lines = [(world.batch, seq) for seq in range(2, MANY + 2)]
+    order = UnknownOrder(world.run, "Lan", lines)
+    assert unknown_decisions.resend(db, world.ledger, order) == MANY - SLICE
+    assert world.states() == {Q: MANY}
+
+
 class Killed(BaseException):
     """The process is."""
 
