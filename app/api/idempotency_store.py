@@ -95,7 +95,11 @@ def _store(connection: Connection, claim: IdempotencyClaim, answer: StoredAnswer
 
 
 class Answered(Exception):
-    """The action was completed under its key meanwhile, and its response is stored."""
+    """The action was completed under its key meanwhile; answer: its stored response."""
+
+    def __init__(self, answer: StoredAnswer) -> None:
+        super().__init__(answer.status)
+        self.answer = answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +117,8 @@ class PositionUnderKey:
         if self.claim is None:
             return None
         one_at_a_time(connection, _lock(self.claim))
-        if find(connection, self.claim, self.keep_ms):
-            raise Answered
+        if found := find(connection, self.claim, self.keep_ms):
+            raise Answered(found)
         k = idempotency_keys.c
         mine = (*_own(self.claim), k.status == _UNDER_WAY, k.at >= clock.now_ms() - self.keep_ms)
         body = connection.execute(select(k.body).where(*mine)).scalar()

@@ -219,8 +219,8 @@ def _in_own_transactions(work: _Work, asked: ActConditions) -> Response:
     asked.db.read(work.look, asked)
     try:
         answer = work.by(asked.db, asked)
-    except Answered:
-        answer = StoredAnswer(200, {}, b"")  # the stored one takes its place
+    except Answered as elsewhere:
+        return respond(elsewhere.answer, replayed=True)
     if claim is None:
         return respond(answer, replayed=False)
     return respond(*asked.db.write(once, claim, asked.keep_ms, lambda _: answer))
