@@ -128,9 +128,10 @@ async def test_outside_the_sending_hours_nothing_goes(db: Database) -> None:
 
 
 async def test_when_the_sending_hours_end_the_link_stops_in_mid_chunk(db: Database) -> None:
-    world, carrier = ready(db, 50, rate=50.0), PaperCarrier(segments_per_second=50)
+    """The chunk lasts ten seconds: a machine that stands still for some of them changes nothing."""
+    world, carrier = ready(db, 50, rate=5.0), PaperCarrier(segments_per_second=5)
     await carrier.open()
-    closes = clock.now_ms() + 500
+    closes = clock.now_ms() + 3000
     world.rewrite(window_end=closes)
     async with running(loop_for(world, carrier)):
         await until(lambda: clock.now_ms() > closes and leased(db) == 0)
