@@ -22,7 +22,7 @@ from app.cli.report_files import save_here, save_there
 from app.core import clock
 from app.core.config import Settings
 from app.core.errors import Invalid, no_such
-from app.database.connection import Database
+from app.database.connection import Database, shared_ms
 from app.database.models import campaigns, runs
 from app.reports.build import clock_check, consolidated, scope, stated_report
 from app.reports.build import fraud_signals as doubting
@@ -120,7 +120,7 @@ def _give(build_at: Builder, place: ReportPath, form: Format, out: Path | None) 
 def _built(build_at: Builder, place: ReportPath, form: Format) -> bytes:
     with open_db(working="Counting the report") as (db, settings):
         db.read(_require_past, place)
-        report = db.read(build_at, clock.now_ms())
+        report = db.read(lambda connection: build_at(connection, shared_ms(connection)))
     return render(report, form, letterhead.load(settings.letterheads)).content
 
 

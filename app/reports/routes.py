@@ -8,10 +8,10 @@ from fastapi import Query, Response
 from sqlalchemy import Connection
 
 from app.api.dependencies import Config, Db, Id, Routes, Who
-from app.core import clock
 from app.core.config import Settings
 from app.core.errors import NotFound, no_such
 from app.core.ids import LARGEST, Exact
+from app.database.connection import shared_ms
 from app.reports.build import carrier_report, clock_check, consolidated, scope, unique_reach
 from app.reports.build.fraud_signals import FraudSignal, doubts
 from app.reports.build.unique_reach import UniqueReach
@@ -72,7 +72,7 @@ def campaign_report(
     """The runs of a campaign side by side (form 5), then each; a carrier's operator sees its own."""
     db.read(tenant_scope.require, who, campaign_id=campaign_id)
     db.read(clock_check.require_past, [campaign_id])
-    report = db.read(carrier_report.build_campaign, campaign_id, clock.now_ms(), who.carrier)
+    report = db.read(carrier_report.build_campaign, campaign_id, db.read(shared_ms), who.carrier)
     return _file(report, form, f"campaign-{campaign_id}", settings)
 
 
@@ -84,7 +84,7 @@ def directive_report(
     db.read(tenant_scope.require, who, directive_id=directive_id)
     terms = consolidated.BRIEF if form is Format.SUMMARY else consolidated.PRESENT
     db.read(freeze.require_past, ReportSubject(SubjectKind.DIRECTIVE, directive_id))
-    report = db.read(consolidated.build, directive_id, clock.now_ms(), terms)
+    report = db.read(consolidated.build, directive_id, db.read(shared_ms), terms)
     return _file(report, form, f"directive-{directive_id}", settings)
 
 
@@ -99,12 +99,12 @@ def _run(connection: Connection, who: Caller, run_id: int) -> OfRun:
     if who.carrier not in (None, scope.of_run(connection, run_id).run.carrier):
         raise no_such("run", run_id)
     freeze.require_past(connection, ReportSubject(SubjectKind.RUN, run_id))
-    return freeze.of_run(connection, run_id, clock.now_ms())
+    return freeze.of_run(connection, run_id, shared_ms(connection))
 
 
 def _batch(connection: Connection, who: Caller, campaign_id: int, batch_id: int) -> CarrierReport:
     clock_check.require_past(connection, [campaign_id])
-    report = carrier_report.build_batch(connection, campaign_id, batch_id, clock.now_ms())
+    report = carrier_report.build_batch(connection, campaign_id, batch_id, shared_ms(connection))
     return _visible(report, who, scope.not_part(campaign_id, batch_id))
 
 

@@ -32,27 +32,38 @@ _STEP_MS = 2000
 _Times = Iterator[tuple[ColumnElement[int], ColumnElement[bool]]]
 
 
+class InFuture(Conflict):
+    """Part of what is to be reported has a time in the future: no report of now can have all of it."""
+
+
 def require_past(
     connection: Connection, campaign_ids: Sequence[int], directive_id: int | None = None
 ) -> None:
-    """Raise Conflict where part of these campaigns has a time in the future, by the ledger's clock.
+    """Raise InFuture where part of these campaigns has a time in the future, by the ledger's clock.
 
     directive_id: and what addressees reported under it, and its deadlines. Reads the campaigns' journals.
     """
-    after, times = shared_ms(connection) + _STEP_MS, list(_of_campaigns(campaign_ids))
+    latest = newest(connection, campaign_ids, directive_id, after=shared_ms(connection) + _STEP_MS)
+    if latest is not None:
+        until = clock.local(clock.from_ms(latest))
+        raise InFuture(
+            f"Part of what is to be reported has a time in the future, up to {until:%d/%m/%Y %H:%M:%S}: the "
+            "clock was ahead when it was recorded, and a report of now would leave it out. Set the clock "
+            "right (`loa doctor` says whether it is), and make the report after that time."
+        )
+
+
+def newest(
+    connection: Connection, campaign_ids: Sequence[int], directive_id: int | None = None, after: int = 0
+) -> int | None:
+    """Return the latest time later than `after` in these campaigns, and under the directive; None if none."""
+    times = list(_of_campaigns(campaign_ids))
     if directive_id is not None:
         times += _of_directive(directive_id)
     found = [
         connection.execute(select(func.max(at)).where(where, at > after)).scalar() for at, where in times
     ]
-    latest = max((each for each in found if each is not None), default=None)
-    if latest is not None:
-        until = clock.local(clock.from_ms(latest))
-        raise Conflict(
-            f"Part of what is to be reported has a time in the future, up to {until:%d/%m/%Y %H:%M:%S}: the "
-            "clock was ahead when it was recorded, and a report of now would leave it out. Set the clock "
-            "right (`loa doctor` says whether it is), and make the report after that time."
-        )
+    return max((each for each in found if each is not None), default=None)
 
 
 def _of_campaigns(ids: Sequence[int]) -> _Times:

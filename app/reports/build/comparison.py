@@ -15,6 +15,7 @@ from app.core.errors import no_such
 from app.database.models import audiences, campaigns, runs, tallies
 from app.ledger import erasure_state
 from app.ledger.contract import TallyCount
+from app.ledger.receipt_times import EVER
 from app.reports.build import carrier_report
 from app.reports.build.scope import counted, levels_proved, proved
 from app.reports.figures import by_area, carrier_statement, spoken, tally
@@ -160,7 +161,7 @@ def _same_words(connection: Connection, of: Row[Any], only: str | None) -> list[
 
 def _gone_out() -> ColumnElement[bool]:
     """Select campaigns that were approved: drafts and rejected ones reached nobody."""
-    own = select(runs.c.id).where(runs.c.campaign_id == campaigns.c.id, counted(clock.now_ms()))
+    own = select(runs.c.id).where(runs.c.campaign_id == campaigns.c.id, counted(EVER))
     return own.exists()
 
 

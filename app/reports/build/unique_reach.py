@@ -21,6 +21,7 @@ from app.database.connection import shared_ms
 from app.database.models import audiences, campaigns, deliveries, directives, kept_reach, receipts, runs
 from app.ledger import erasure_state
 from app.ledger.contract import TallyCount
+from app.ledger.receipt_times import EVER
 from app.reports.build import clock_check
 from app.reports.figures import labels, tally
 from app.reports.figures.figures import agree
@@ -243,7 +244,7 @@ def _recounted(connection: Connection, directive_id: int, ids: Sequence[int]) ->
     d = deliveries.c
     each = select(d.phone).where(d.campaign_id.in_(ids), d.state == DeliveryState.DELIVERED)
     distinct = select(func.count()).select_from(each.distinct().subquery())
-    persons = sum(of.first for of in _counts(connection, ids, clock.now_ms() + clock.DAY_MS))
+    persons = sum(of.first for of in _counts(connection, ids, EVER))
     counted = connection.execute(distinct).scalar_one()
     if persons != counted:
         yield f"Directive {directive_id}: its reach is {persons} persons, its rows have {counted} numbers."
@@ -254,7 +255,7 @@ def _as_kept(connection: Connection, campaign_id: int) -> Iterator[str]:
     row = erasure_state.of_campaign(connection, campaign_id)
     if row is None or row.ended_at is None or erasure_state.of_totals(connection, campaign_id):
         return
-    first, repeated = _sums(_counts(connection, [campaign_id], clock.now_ms()))
+    first, repeated = _sums(_counts(connection, [campaign_id], EVER))
     said = sum(map(_delivered, tally.of_campaign(connection, campaign_id)))
     if first + repeated != said:
         yield (

@@ -7,9 +7,10 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from app.core import clock
+from app.database.connection import shared_ms
 from app.database.models import audit
 from app.reports.frozen.archive import Frozen
 from app.security import audit_chain
@@ -37,6 +38,16 @@ def altered(connection: Connection, report: Frozen) -> str | None:
         f"What stands beside the figures of report {report.id} (version, cut-off, carrier, changes, list of "
         "files) is not what was frozen. Somebody has altered the database: compare it with a backup."
     )
+
+
+def set_back_since(connection: Connection, report: Frozen) -> bool:
+    """Return whether the clock has shown a time before the report's cut-off after it was frozen."""
+    a, cut_off = audit.c, clock.to_ms(report.cut_off_at)
+    if shared_ms(connection) < cut_off:
+        return True
+    here = select(func.min(a.id)).where(a.subject == f"report/{report.id}", a.action == FROZEN)
+    later = select(a.id).where(a.id > here.scalar_subquery(), a.at < cut_off)
+    return connection.execute(later.limit(1)).first() is not None
 
 
 def is_frozen(connection: Connection, report: Frozen) -> bool:

@@ -83,6 +83,14 @@ def _rebuilt(connection: Connection, report: Frozen) -> Proof:
     if json_file.render(again).decode() == kept:
         return Proof(report.id, ())
     differing = tuple(_differing(report, differences.differences(json.loads(kept), again)))
+    if differing and freeze_record.set_back_since(connection, report):
+        at = clock.local(report.cut_off_at)
+        ahead = (
+            f"Report {report.id}: the clock was set back after it was frozen, and what was recorded since "
+            "has times before its cut-off; so it differs, and can't be issued. Freeze a new version once "
+            f"that time ({at:%d/%m/%Y %H:%M:%S}) has passed."
+        )
+        differing = (ahead, *differing)
     beside = f"Report {report.id}: its figures are the same; words that stand beside them are others now."
     return Proof(report.id, differing, None if differing else beside)
 

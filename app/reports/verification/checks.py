@@ -7,8 +7,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, case, exists, func, select
 
-from app.core import clock
 from app.core.states import BatchState, CampaignState, ChunkState, DeliveryState, RunState
+from app.database.connection import shared_ms
 from app.database.models import (
     bad_lines,
     batches,
@@ -16,17 +16,14 @@ from app.database.models import (
     chunks,
     deliveries,
     left_out,
-    receipts,
     run_batches,
     runs,
-    state_events,
-    submissions,
     subscribers,
     unknowns,
 )
 from app.ledger import approval_digest, batch_rows
 from app.ledger.contract import Ledger, TallyCount
-from app.reports.build import carrier_report
+from app.reports.build import carrier_report, clock_check
 from app.reports.figures import tally
 from app.reports.figures.figures import OVER, Unbalanced
 
@@ -203,7 +200,7 @@ def runs_complete(connection: Connection, campaign_id: int) -> Iterator[str]:
 
 def reports_add_up(connection: Connection, campaign_id: int) -> Iterator[str]:
     """Check that every run's report adds up, even where another host's clock was ahead."""
-    at = max(clock.now_ms(), _newest(connection, campaign_id))
+    at = max(shared_ms(connection), clock_check.newest(connection, [campaign_id]) or 0)
     for run_id in (
         connection.execute(select(runs.c.id).where(runs.c.campaign_id == campaign_id)).scalars().all()
     ):
@@ -211,12 +208,6 @@ def reports_add_up(connection: Connection, campaign_id: int) -> Iterator[str]:
             carrier_report.build(connection, run_id, at)
         except Unbalanced as error:
             yield error.detail
-
-
-def _newest(connection: Connection, campaign_id: int) -> int:
-    journals = ((submissions, "at"), (receipts, "received_at"), (state_events, "at"))
-    queries = (select(func.max(t.c[at])).where(t.c.campaign_id == campaign_id) for t, at in journals)
-    return max(connection.execute(query).scalar_one() or 0 for query in queries)
 
 
 def _count(connection: Connection, query: Select[int]) -> int:

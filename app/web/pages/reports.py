@@ -22,6 +22,7 @@ from app.file_import.spool import folder_of
 from app.reports import report_list
 from app.reports.archive_routes import require_own
 from app.reports.build import carrier_report, clock_check, differences
+from app.reports.build.clock_check import InFuture
 from app.reports.build.fraud_signals import FraudSignal, doubts
 from app.reports.build.stated_report import StatedReport
 from app.reports.export.formats import Report
@@ -235,7 +236,7 @@ def _frozen(
 
 @dataclass(frozen=True, slots=True)
 class _Built:
-    """Figures for a cut-off; `missing` or `entered` tell why there are none.
+    """Figures for a cut-off; `missing`, `ahead` or `entered` tell why there are none.
 
     waiting: messages that would have to be read, if the report was not asked for yet.
     """
@@ -243,6 +244,7 @@ class _Built:
     report: Report | None
     entered: FormState
     missing: str = ""
+    ahead: str = ""
     waiting: int = 0
 
 
@@ -267,7 +269,7 @@ def _subject_page(
         return freeze.build(connection, subject, cutoff_ms)
 
     found = _build(visit, build, asked, (subject.kind, subject.id))
-    found = replace(found, entered=entered) if entered else found
+    found = replace(found, entered=entered, ahead="") if entered else found
     return _page(visit, f"{subject.kind}s/{subject.id}", found, subject)
 
 
@@ -281,6 +283,8 @@ def _build(visit: PageRequest, build: _Building, asked: FormData, of: tuple[str,
         return _Built(
             visit.db.read(build, freeze.committed_until(visit.db, clock.to_ms(at) if at else None)), kept
         )
+    except InFuture as error:
+        return _Built(None, kept, ahead=error.detail)
     except Conflict as error:  # no statement by then, which is no error
         return _Built(None, kept, error.detail)
     except Invalid as error:
@@ -297,6 +301,7 @@ def _page(visit: PageRequest, address: str, found: _Built, subject: ReportSubjec
         "report": found.report,
         "cut_off": clock.from_ms(found.report.cutoff_ms) if found.report else None,
         "missing": found.missing,
+        "ahead": found.ahead,
         "waiting": found.waiting,
         "sheets": sheets(found.report) if found.report else [],
         "doubts": _doubts(visit, found.report),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import time
 from pathlib import Path
 
 import pytest
@@ -209,3 +211,31 @@ def test_no_preview_leaves_it_out(db: Database, done: World, tmp_path: Path, pat
         answer = client.get(f"/v1/{path}")
     assert answer.status_code == 409
     assert "has a time in the future" in answer.json()["detail"]
+
+
+def test_a_report_that_was_frozen_ahead_says_why_it_differs_and_what_to_do(
+    db: Database, done: World, freezer: Freezer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = time.time_ns
+    with monkeypatch.context() as ahead:
+        ahead.setattr(time, "time_ns", lambda: real() + 3 * 3600 * 10**9)
+        report, _ = freezer.freeze(RUN)
+    clock.forget_latest()
+    assert verify_archive.prove(db, report).sound
+    rest = [world.receipt(done.link, f"m{seq}") for seq in range(1, 7)]
+    db.write(done.ledger.apply, rest)
+    first, *others = verify_archive.prove(db, report).sentences
+    assert re.search(
+        r"the clock was set back after it was frozen.*Freeze a new version once that time", first
+    )
+    assert others
+
+
+def test_a_report_that_differs_under_a_right_clock_blames_no_clock(
+    db: Database, done: World, freezer: Freezer
+) -> None:
+    report, _ = freezer.freeze(RUN)
+    db.write(lambda c: c.execute(update(m.receipts).values(matched_at=clock.now_ms() + 60_000)))
+    proof = verify_archive.prove(db, report)
+    assert not proof.sound
+    assert not any("set back" in each for each in proof.sentences)
