@@ -16,7 +16,7 @@ from app.core.errors import Conflict, no_such
 from app.core.states import LinkState
 from app.database.connection import shared_ms
 from app.database.engines import insert_new
-from app.database.models import link_health, link_levels, links
+from app.database.models import link_health, link_levels, link_pace, links
 from app.database.models.sending import LINK_FORGOTTEN_AFTER_MS, LINK_GONE_AFTER_MS
 from app.ledger.contract import Link
 from app.security import audit
@@ -63,6 +63,7 @@ def register(connection: Connection, link: LinkRecord) -> Link:
         # Workers that start at the same moment all find none.
         connection.execute(insert_new(connection, links).values(values | new))
         known = connection.execute(own).scalar_one()
+    connection.execute(insert_new(connection, link_pace).values(link_id=known))
     _note_level(connection, known, int(link.receipt_level))
     group = _regroup(connection, link.carrier)[known]
     return Link(known, link.name, link.carrier, group, link.one_receipt, link.content_hash or "")

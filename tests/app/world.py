@@ -10,7 +10,17 @@ from app.campaigns import approval
 from app.core import clock
 from app.core.states import BatchState, CampaignState, LinkState, RunState
 from app.database.connection import Database
-from app.database.models import batches, campaigns, deliveries, links, run_batches, runs, subscribers, tallies
+from app.database.models import (
+    batches,
+    campaigns,
+    deliveries,
+    link_pace,
+    links,
+    run_batches,
+    runs,
+    subscribers,
+    tallies,
+)
 from app.ledger import approval_digest
 from app.ledger.contract import Arrival, ChunkLease, DeliveryToSend, Ledger, Link, SubmitOutcome
 from app.ledger.factory import ledger_for
@@ -121,6 +131,7 @@ def _insert(c: Connection, count: int, phones: list[int] | None) -> tuple[int, i
         "changed_at": now,
     }
     link_id = c.execute(insert(links).values(link)).inserted_primary_key[0]
+    c.execute(insert(link_pace).values(link_id=link_id))
     return campaign_id, run_id, batch_id, link_id
 
 

@@ -45,7 +45,14 @@ links = Table(
     Column("reason", Text),
     Column("changed_at", Ms, nullable=False),
     Column("left_at", Ms),  # since when the settings of its host no longer name the link
-    # Pace: when the next segment may go
+)
+
+# The pace: when the link's next segment may go. Each half that is sent writes it, and while somebody keeps a
+# snapshot open PostgreSQL removes no version of the row: reads of `links` would have to pass them all.
+link_pace = Table(
+    "link_pace",
+    metadata,
+    Column("link_id", SmallInteger, ForeignKey("links.id"), primary_key=True, autoincrement=False),
     Column("next_free_us", BigInteger, nullable=False, server_default="0"),
 )
 

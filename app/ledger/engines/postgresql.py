@@ -90,10 +90,10 @@ _FURTHEST = f"(16 * {FURTHEST_US})::bigint"  # up to 16 processes may share a li
 # The wait counts from the moment we got the row's lock: others may have held it for a commit.
 _RESERVE = f"""
     WITH now AS (SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS us)
-    UPDATE links SET next_free_us = {_COST} + CASE
+    UPDATE link_pace SET next_free_us = {_COST} + CASE
            WHEN next_free_us > now.us + {_FURTHEST} THEN now.us + {_FURTHEST} / 2
            ELSE greatest(next_free_us, now.us) END
-      FROM now WHERE id = %(link)s
+      FROM now, links WHERE link_id = %(link)s AND links.id = link_id
     RETURNING (next_free_us - {_COST}) / 1e6 - extract(epoch FROM clock_timestamp())
 """  # noqa: S608 - constants of ours; values are bound
 _GRIP = f"""

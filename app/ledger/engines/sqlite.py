@@ -61,11 +61,13 @@ _HOLD = """
      WHERE campaign_id = ? AND batch_id = ? AND first_seq = ? AND attempt = ? AND state = 1
        AND owner = ?
 """
+_COST = "cast(?2 * 1e6 / (SELECT segments_per_second FROM links WHERE id = ?3) AS integer)"
 _RESERVE = f"""
-    UPDATE links SET next_free_us = cast(?2 * 1e6 / segments_per_second AS integer)
+    UPDATE link_pace SET next_free_us = {_COST}
          + CASE WHEN next_free_us > ?1 + {FURTHEST_US} THEN ?1 + cast({FURTHEST_US} / 2 AS integer)
                 ELSE max(next_free_us, ?1) END
-     WHERE id = ?3 RETURNING next_free_us - cast(?2 * 1e6 / segments_per_second AS integer)
+      FROM links WHERE link_id = ?3 AND links.id = ?3
+    RETURNING next_free_us - {_COST}
 """  # noqa: S608 - constants of ours; values are bound
 _OUTCOME = """
     UPDATE deliveries SET state = ?, reason = ?, parts = ?, failed = ?, attempts = ?, faults = ?, link_id = ?,

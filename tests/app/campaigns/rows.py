@@ -9,7 +9,7 @@ from sqlalchemy import Connection, func, insert, select
 from app.campaigns import lifecycle
 from app.campaigns.drafts import Draft
 from app.campaigns.quiet_hours import DayHours
-from app.database.models import batches, links, subscribers
+from app.database.models import batches, link_pace, links, subscribers
 
 HOURS = DayHours("07:00", "21:00")
 DRAFT = Draft(name="Before Tet", purpose="tuyen_truyen", sender="CA SON LA", text="Canh giac lua dao.")
@@ -65,4 +65,5 @@ def new_link(connection: Connection, name: str = "vnpt-1", rate: float = 10.0, *
         "state": "running",
         "changed_at": 0,
     }
-    connection.execute(insert(links).values(row | values))
+    link_id = connection.execute(insert(links).values(row | values)).inserted_primary_key[0]
+    connection.execute(insert(link_pace).values(link_id=link_id))

@@ -12,7 +12,7 @@ from app.core import clock
 from app.core.errors import DatabaseUnavailable
 from app.core.states import ChunkState, DeliveryState, RunState
 from app.database.connection import Database
-from app.database.models import chunks, deliveries, follow_ups, links, runs, subscribers, unknowns
+from app.database.models import chunks, deliveries, follow_ups, link_pace, links, runs, subscribers, unknowns
 from app.ledger import approval_digest, batch_rows, directive_deadline, transfer, unreached
 from app.ledger.contract import BudgetCharge, DeliveryKey, FanOutResult, Reservation, SubmitOutcome
 from app.ledger.engine_base import SubmissionQuery
@@ -214,7 +214,7 @@ def test_a_batch_of_a_file_has_no_definition_of_another_batch(db: Database) -> N
 def test_a_link_is_reserved_by_the_clock_that_all_read(db: Database) -> None:
     world = build(db, 1)
     db.write(world.ledger.reserve, world.link.id, 1.0)  # type: ignore[attr-defined]
-    free_us = db.read(lambda c: c.execute(select(links.c.next_free_us)).scalar_one())
+    free_us = db.read(lambda c: c.execute(select(link_pace.c.next_free_us)).scalar_one())
     assert abs(free_us - clock.now_ms() * 1000) < 30_000_000
 
 

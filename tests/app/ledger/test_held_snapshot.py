@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import Connection, text
 
 from app.database.connection import Database
+from app.ledger.contract import Reservation
 from tests.app.ledger.times import apply, said
 from tests.app.world import FIRST_PHONE, World, accepted, build
 
@@ -48,6 +49,18 @@ def test_links_are_read_once_however_many_receipts_come(world: World) -> None:
         return int(c.execute(text(asked)).scalar_one())
 
     assert world.db.write(looks) < 10
+
+
+def test_the_pace_leaves_the_row_of_its_link_alone(world: World) -> None:
+    """Whatever reads the link would have to pass one version for each half that was sent."""
+    asked = text("SELECT xmin::text, ctid::text FROM links")
+    before = world.db.read(lambda c: c.execute(asked).all())
+    lease = world.claim()
+    assert lease
+    for upto in range(10, 60, 10):
+        half = Reservation(lease.first_seq + upto, 10)
+        assert world.db.write(world.ledger.record, world.link, lease, [], half, 30.0).go
+    assert world.db.read(lambda c: c.execute(asked).all()) == before
 
 
 def test_most_deliveries_stay_on_their_page(world: World) -> None:

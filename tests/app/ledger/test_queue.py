@@ -10,7 +10,7 @@ from sqlalchemy import func, select, update
 from app.core import clock
 from app.core.states import DeliveryState, LinkState, NotSent, RunState
 from app.database.connection import Database
-from app.database.models import chunks, links, runs, submissions, unknowns
+from app.database.models import chunks, link_pace, links, runs, submissions, unknowns
 from app.ledger.contract import DeliveryKey, Reservation, SubmitOutcome
 from carriers.contract import Accepted, Deferred, Halted, Unknown
 from tests.app.world import FIRST_PHONE, accepted, add_batch, build, receipt
@@ -351,7 +351,7 @@ def test_a_clock_that_is_set_back_does_not_hold_the_link_up_for_as_long(db: Data
     lease = world.claim()
     assert lease
     db.write(world.ledger.record, world.link, lease, [], Reservation(11, 100), 30.0)
-    hour = update(links).values(next_free_us=links.c.next_free_us + 3_600_000_000)
+    hour = update(link_pace).values(next_free_us=link_pace.c.next_free_us + 3_600_000_000)
     db.write(lambda c: c.execute(hour))
     asked = clock.monotonic()
     grant = db.write(world.ledger.record, world.link, lease, [], Reservation(21, 100), 30.0)
