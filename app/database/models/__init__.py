@@ -44,6 +44,16 @@ from app.database.models.money import budgets, segment_prices
 from app.database.models.outcomes import daily_counts, late_failures, outcome_counts
 from app.database.models.privacy import person_requests
 from app.database.models.publication import publication_findings, publications
+from app.database.models.receipts import (
+    inbound_messages,
+    link_jobs,
+    polled_chunks,
+    quarantine,
+    receipt_files,
+    receipt_lines,
+    receipts,
+    status_queries,
+)
 from app.database.models.reporting import (
     addressees,
     attachments,
@@ -60,19 +70,11 @@ from app.database.models.sending import (
     chunks,
     database_identity,
     deliveries,
-    inbound_messages,
     link_health,
-    link_jobs,
     link_pace,
     links,
-    polled_chunks,
-    quarantine,
-    receipt_files,
-    receipt_lines,
-    receipts,
     run_counts,
     state_events,
-    status_queries,
     submissions,
     unknowns,
     webhook_clocks,
