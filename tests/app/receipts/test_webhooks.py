@@ -13,7 +13,7 @@ from sqlalchemy import Connection, delete, select, update
 
 from app.core.states import DeliveryState
 from app.database.connection import Database
-from app.database.models import links, receipts
+from app.database.models import link_pace, links, receipts
 from app.ledger.contract import Applied, Arrival, Ledger, SubmitOutcome
 from carriers.contract import Accepted, ReceiptLevel
 from tests.app.receipts.hooks import (
@@ -269,7 +269,8 @@ async def test_more_than_the_limit_of_events_is_refused_whole(db: Database, coun
 @pytest.mark.longer
 async def test_an_unknown_link_is_asked_to_come_again(db: Database) -> None:
     world = sent(db, 1)
-    db.write(lambda c: c.execute(delete(links)))
+    for table in (link_pace, links):
+        db.write(lambda c, rows=table: c.execute(delete(rows)))
     async with door(db, world) as there:
         problem(await there.post(event(2)), 503, "receipts-busy")
     assert kept(db) == (0, 0)
