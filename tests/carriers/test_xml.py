@@ -74,10 +74,10 @@ def test_a_name_that_is_none_is_refused(name: str) -> None:
     ids=["billion laughs", "external type", "external entity", "parameter entity", "entity", "bare type"],
 )
 def test_document_types_and_entities_are_refused_at_once(attack: bytes) -> None:
-    begun = time.perf_counter()
+    begun = time.process_time()
     with pytest.raises(XmlError, match="refused as XML"):
         read_xml(attack)
-    assert time.perf_counter() - begun < 1
+    assert time.process_time() - begun < 1
 
 
 @pytest.mark.parametrize(
