@@ -20,9 +20,9 @@ class LinkHealth:
 
     connected_since, lost_since: since when messages can go, or can't; both None before the first try and
     after close(); answered_at: the latest answer to a message; refusal: why the link was last refused or
-    lost; held: why only single probe messages go; refusing_since: since when every answer was "not now", the
-    last of them `refusal`; remark: what a person should look at although messages go; waiting_since: since
-    when messages have waited without any answer, once that is long.
+    lost; probing: why only single messages go, as probes; refusing_since: since when every answer was "not
+    now", the last of them `refusal`; remark: what a person should look at although messages go;
+    waiting_since: since when messages have waited without any answer, once that is long.
     """
 
     connected_since: float | None = None
@@ -30,7 +30,7 @@ class LinkHealth:
     answered_at: float | None = None
     refused_at: float | None = None
     refusal: str = ""
-    held: str = ""
+    probing: str = ""
     remark: str = ""
     refusing_since: float | None = None
     waiting_since: float | None = None
@@ -50,7 +50,7 @@ class HealthRecord:
     answered_at: float | None = None
     refused_at: float | None = None
     refusal: str = ""
-    held: str = ""
+    probing: str = ""
     remark: str = ""
     refusing_since: float | None = None
     _refuses_until: float = 0.0
@@ -63,11 +63,11 @@ class HealthRecord:
     def lost(self) -> None:
         """Note that no message can go; keep the earlier time if none could before."""
         if self.lost_since is None:
-            self.connected_since, self.lost_since, self.held = None, since_boot(), ""
+            self.connected_since, self.lost_since, self.probing = None, since_boot(), ""
             self.refusing_since = None
 
     def closed(self) -> None:
-        self.connected_since, self.lost_since, self.held = None, None, ""
+        self.connected_since, self.lost_since, self.probing = None, None, ""
         self.refusing_since = None
 
     def answered(self) -> None:
@@ -98,15 +98,15 @@ class HealthRecord:
         since = max(since_boot() - waited_s, self.answered_at or 0.0)
         return since if since_boot() - since >= said_after(patience_s) else None
 
-    def facts(self, *, is_held: bool = True) -> LinkHealth:
-        """Return a snapshot; is_held: whether a partial hold counts for the whole link."""
+    def facts(self, *, is_probing: bool = True) -> LinkHealth:
+        """Return a snapshot; is_probing: whether a part that probes counts for the whole link."""
         return LinkHealth(
             self.connected_since,
             self.lost_since,
             self.answered_at,
             self.refused_at,
             self.refusal,
-            self.held if is_held else "",
+            self.probing if is_probing else "",
             self.remark,
             self.refusing_since if since_boot() <= self._refuses_until else None,
         )

@@ -12,7 +12,7 @@ def note_results(health: HealthRecord, results: Iterable[SubmitResult]) -> None:
     """Note whether the carrier processes messages at all.
 
     One accepted or rejected message proves that it does; otherwise a refusal says that it takes none.
-    Deferrals decided on our side (link down or held) say nothing.
+    Deferrals decided on our side (link down or probing) say nothing.
     """
     refused: Deferred | None = None
     for result in results:

@@ -35,7 +35,7 @@ def list_(as_json: Json = False) -> None:
 
 def _as_here(of: dict[str, Any]) -> dict[str, Any]:
     """Add the columns that the list has of its own to what the API says of a link."""
-    refusal = of["held"] or of["refusal"]
+    refusal = of["probing"] or of["refusal"]
     refused = f"{_said(of['refused_at'])} {refusal}".strip() if refusal else None
     moments = (of[name] for name in ("refusing_since", "waiting_since", "connected_since", "lost_since"))
     since = _said(next((at for at in moments if at), None)) or None

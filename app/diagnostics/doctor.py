@@ -331,8 +331,8 @@ def _links(connection: Connection) -> Iterator[str]:
     known = link_status.facts(connection)
     for link in all_links(connection):
         status = known[link.id]
-        if status.state is link_status.LinkHealthState.HELD:
-            yield f"{link.name} is held: {status.held}. It is tried again by itself."
+        if status.state is link_status.LinkHealthState.PROBING:
+            yield f"{link.name} gets no answers: {status.probing}. It is tried again by itself."
         if status.state is link_status.LinkHealthState.WAITING:
             yield f"{link.name} waits for answers, and none has come for a while. It goes on by itself."
         if status.state is link_status.LinkHealthState.REFUSING:

@@ -119,7 +119,7 @@ def mark_closed(connection: Connection, holders: Sequence[str]) -> None:
     seen_at is set back, so that nobody waits for the process; lost_since has the moment.
     """
     row, now = update(link_health).where(link_health.c.holder.in_(holders)), shared_ms(connection)
-    over = ("connected_since", "held", "refusing_since", "waiting_since")
+    over = ("connected_since", "probing", "refusing_since", "waiting_since")
     nothing: dict[str, None] = dict.fromkeys(over)
     connection.execute(row.values(seen_at=now - GONE_AFTER_MS, lost_since=now, **nothing))
 
@@ -144,7 +144,7 @@ def with_facts(connection: Connection, carrier: str | None = None) -> list[dict[
 
 
 def _shown(of: LinkStatus) -> dict[str, object]:
-    refusal = of.held or of.refusal
+    refusal = of.probing or of.refusal
     refused = f"{_said(of.refused_at)} {refusal}".strip() if refusal else None
     since = _said(link_status.since(of) if link_status.is_away(of) else of.connected_since or of.lost_since)
     values = (of.state.value, since or None, _said(of.answered_at) or None, refused, of.remark)

@@ -32,7 +32,7 @@ _CSV: dict[int | str, dict[str, Any]] = {200: {"content": {"text/csv": {}}}}
 class LinkView:
     """One link: running, or halted with the carrier's code and reason; and its health.
 
-    health: connected, waiting (no answer has come for a while), held (no answers come, so single messages
+    health: connected, waiting (no answer has come for a while), probing (no answers come, so single messages
     ask), refusing (every answer is "not now"), lost, untried, closed (no process has it open) or left (the
     settings no longer name it); lost_since: also since when no process has it; refusal: why it was last
     refused or lost; remark: what to look at.
@@ -52,7 +52,7 @@ class LinkView:
     answered_at: datetime | None
     refused_at: datetime | None
     refusal: str | None
-    held: str | None
+    probing: str | None
     remark: str | None
     remark_since: datetime | None
     refusing_since: datetime | None
@@ -229,7 +229,7 @@ def _link(row: Row[Any], status: link_status.LinkStatus) -> LinkView:
         _moment(status.answered_at),
         _moment(status.refused_at),
         status.refusal,
-        status.held,
+        status.probing,
         status.remark,
         _moment(status.remark_since),
         _moment(status.refusing_since),

@@ -121,10 +121,10 @@ class SendLoop:
         Two halves of `sub_batch`; for a link that hands over lists, as many as its requests in flight hold,
         and the two halves that follow: else two requests of eight would ask a carrier with lists of 100.
         """
-        limits, held = self.carrier.limits, self._is_held()
+        limits, probing = self.carrier.limits, self._is_probing()
         request = limits.per_submit * chunk.lease.items[0].segments if limits.per_submit > 1 else 0
-        half = 1 if held else self._pace.sub_batch(max(self.context.sub_batch // 2, request))
-        most = 2 * half if held else max(2 * half, limits.in_flight * request + 2 * half)
+        half = 1 if probing else self._pace.sub_batch(max(self.context.sub_batch // 2, request))
+        most = 2 * half if probing else max(2 * half, limits.in_flight * request + 2 * half)
         capacity = min(half, most - self._reserved, 2 * half - self._early)
         return capacity if 2 * capacity >= half or not self._wire else 0
 
@@ -132,9 +132,9 @@ class SendLoop:
         """Return whether results wait behind many small halves; their receipts would come too early."""
         return len(self._wire) > 2 and self._wire[0].answers.done()
 
-    def _is_held(self) -> bool:
+    def _is_probing(self) -> bool:
         """Return whether the link takes single messages only, to test whether it answers again."""
-        return isinstance(self.carrier, ReportsHealth) and bool(self.carrier.health().held)
+        return isinstance(self.carrier, ReportsHealth) and bool(self.carrier.health().probing)
 
     async def _next_chunk(self) -> HeldChunk | None:
         halted = self.carrier.halted()

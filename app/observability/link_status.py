@@ -19,7 +19,7 @@ class LinkHealthState(StrEnum):
     """State of a link over all processes that have it open."""
 
     CONNECTED = "connected"
-    HELD = "held"  # no answers arrive; single messages test whether they do again
+    PROBING = "probing"  # no answers arrive; single messages test whether they do again
     WAITING = "waiting"  # messages wait for answers longer than usual, and none comes
     REFUSING = "refusing"  # every answer is "not now": throttled, or in trouble
     LOST = "lost"
@@ -42,7 +42,7 @@ class LinkStatus:
     answered_at: int | None = None
     refused_at: int | None = None
     refusal: str | None = None
-    held: str | None = None
+    probing: str | None = None
     remark: str | None = None
     processes: int = 0
     refusing_since: int | None = None
@@ -52,7 +52,7 @@ class LinkStatus:
 
 # In these states nothing gets through, although no person has halted the link.
 AWAY = (
-    LinkHealthState.HELD,
+    LinkHealthState.PROBING,
     LinkHealthState.WAITING,
     LinkHealthState.REFUSING,
     LinkHealthState.LOST,
@@ -135,8 +135,8 @@ def _combined(rows: Sequence[Row[tuple[object, ...]]], now: int, left_at: int | 
     here = [row for row in rows if row.seen_at > now - GONE_AFTER_MS]
     up = [row for row in here if row.connected_since is not None]
     lost = [row.lost_since for row in here if row.lost_since is not None]
-    # A link held because the carrier defers everything does get answers.
-    answering = [row for row in up if not row.held or row.refusing_since is not None]
+    # A link that probes because the carrier defers everything does get answers.
+    answering = [row for row in up if not row.probing or row.refusing_since is not None]
     going = [row for row in answering if row.refusing_since is None and row.waiting_since is None]
     refusing = [row.refusing_since for row in answering if row.refusing_since is not None]
     since = None if going else max(refusing, default=None)
@@ -158,7 +158,7 @@ def _combined(rows: Sequence[Row[tuple[object, ...]]], now: int, left_at: int | 
         max((row.answered_at for row in rows if row.answered_at), default=None),
         refused.refused_at if refused else None,
         refused.refusal if refused else None,
-        up[0].held if state is LinkHealthState.HELD else None,
+        up[0].probing if state is LinkHealthState.PROBING else None,
         next((row.remark for row in here if row.remark), None),
         len(here),
         since,
@@ -170,7 +170,7 @@ def _state(here: int, up: int, lost: int, going: int) -> LinkHealthState:
     if going:
         return LinkHealthState.CONNECTED
     if up:
-        return LinkHealthState.HELD
+        return LinkHealthState.PROBING
     if lost:
         return LinkHealthState.LOST
     return LinkHealthState.UNTRIED if here else LinkHealthState.CLOSED
@@ -188,7 +188,7 @@ def since(of: LinkStatus) -> int | None:
         return of.refusing_since
     if of.state is LinkHealthState.WAITING:
         return of.waiting_since
-    return of.answered_at or of.connected_since if of.state is LinkHealthState.HELD else of.lost_since
+    return of.answered_at or of.connected_since if of.state is LinkHealthState.PROBING else of.lost_since
 
 
 def standstills(of: LinksNow) -> dict[str, Standstill]:

@@ -185,10 +185,10 @@ def _links(connection: Connection) -> Iterator[Metric]:
 
 
 def _link_health(connection: Connection) -> Iterator[Metric]:
-    """Yield link gauges: alarms need only 0 connected processes, or a held one."""
+    """Yield link gauges: alarms need only 0 connected processes, or a probing one."""
     labels = ["link", "carrier"]
     connected = GaugeMetricFamily("loa_link_connected", "Processes that can send by the link", labels=labels)
-    held = GaugeMetricFamily("loa_link_held", "Processes to which no answers come", labels=labels)
+    probing = GaugeMetricFamily("loa_link_probing", "Processes to which no answers come", labels=labels)
     answered = GaugeMetricFamily(
         "loa_link_last_answer_timestamp_seconds", "The newest answer to a message", labels=labels
     )
@@ -200,7 +200,7 @@ def _link_health(connection: Connection) -> Iterator[Metric]:
     now, h = shared_ms(connection), link_health.c
     since = now - LINK_GONE_AFTER_MS
     here = and_(h.link_id == links.c.id, h.seen_at > since)
-    up, bad = func.count(h.connected_since), func.count(h.held)
+    up, bad = func.count(h.connected_since), func.count(h.probing)
     own = select(links.c.name, links.c.carrier, up, bad, func.max(h.answered_at), func.max(h.refusing_since))
     query = own.add_columns(func.count(h.refusing_since))
     joined = query.select_from(links).outerjoin(link_health, here).where(links.c.left_at.is_(None))
@@ -208,10 +208,10 @@ def _link_health(connection: Connection) -> Iterator[Metric]:
         joined.group_by(links.c.id).order_by(links.c.id)
     ):
         connected.add_metric([name, carrier], n)
-        held.add_metric([name, carrier], stuck)
+        probing.add_metric([name, carrier], stuck)
         refusing.add_metric(
             [name, carrier], max(0, now - put_off) / 1000 if refusers and refusers == n else 0
         )
         if at is not None:
             answered.add_metric([name, carrier], at / 1000)
-    yield from (connected, held, refusing, answered)
+    yield from (connected, probing, refusing, answered)

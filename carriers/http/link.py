@@ -148,7 +148,7 @@ class HttpCarrier(ABC):
     def health(self) -> LinkHealth:
         """Return the link's state; unknown before the first request."""
         found = self._waiting.beside(self._health.facts())
-        return replace(found, held=found.held or self._refusals.why_paused)
+        return replace(found, probing=found.probing or self._refusals.why_paused)
 
     def halted(self) -> Halted | None:
         return self._halted
@@ -258,7 +258,7 @@ class HttpCarrier(ABC):
         """
         if any(isinstance(result, Accepted | Partial | Rejected) for result in results):
             self._unclear_in_a_row = self._lost_probes = 0
-            self._health.held = ""
+            self._health.probing = ""
             self._health.answered()
         elif any(isinstance(result, Unknown) for result in results):
             self._unclear_in_a_row += 1
@@ -269,9 +269,9 @@ class HttpCarrier(ABC):
 
     def _mark_held(self) -> None:
         why = f"{self._unclear_in_a_row} requests in a row without a clear answer"
-        if not self._health.held:
-            self.log.error("link is held", why=why)
-        self._health.held, self._health.refusing_since = why, None
+        if not self._health.probing:
+            self.log.error("link is probing", why=why)
+        self._health.probing, self._health.refusing_since = why, None
 
     def refusal(self) -> Halted | Deferred | None:
         """Return why nothing may be sent now; None if it may."""

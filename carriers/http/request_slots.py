@@ -43,17 +43,19 @@ class Waiting:
         self._silent_since, self._begun = None, dict.fromkeys(self._begun, since_boot())
 
     def beside(self, facts: LinkHealth) -> LinkHealth:
-        """Add a long silence to the facts as `held`: without an answer nobody knows whether messages go."""
+        """Add a long silence to the facts, as `probing`: without an answer nobody knows whether they go."""
         since = self._silent_since
         if since is None:
             since = min(self._begun.values(), default=None)
-        if since is None or facts.held or since_boot() - since < self._waiting_said_after_s:
+        if since is None or facts.probing or since_boot() - since < self._waiting_said_after_s:
             return facts
         facts = replace(facts, waiting_since=since)
         if since_boot() - since < self._said_after_s:
             return facts
-        held = f"no answer for {self._said_after_s:g} s"
-        return replace(facts, held=held, connected_since=facts.connected_since or since, lost_since=None)
+        probing = f"no answer for {self._said_after_s:g} s"
+        return replace(
+            facts, probing=probing, connected_since=facts.connected_since or since, lost_since=None
+        )
 
 
 class RequestSlots:

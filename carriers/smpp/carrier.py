@@ -43,8 +43,8 @@ from carriers.smpp.settings import SmppSettings, limits, read_settings
 from carriers.text import segments
 
 LINK_DOWN = Deferred("link down", retry_after_s=1.0)
-NO_ANSWERS = Deferred("held: no answers come", retry_after_s=1.0)
-PAUSED = Deferred("held: every message is put off", retry_after_s=1.0)
+NO_ANSWERS = Deferred("probing: no answers come", retry_after_s=1.0)
+PAUSED = Deferred("probing: every message is put off", retry_after_s=1.0)
 BAD_PHONE = Rejected("phone: digits only", Reason.WRONG_REQUEST)
 
 
@@ -115,12 +115,12 @@ class SmppCarrier:
         return self._halted
 
     def health(self) -> LinkHealth:
-        """Return the link's state: held only if every bind that could send is held."""
-        going = [session for session in self._sessions() if session.sends() and not session.is_held]
-        found = self._health.facts(is_held=not going)
+        """Return the link's state: probing only if every bind that could send is."""
+        going = [session for session in self._sessions() if session.sends() and not session.is_probing]
+        found = self._health.facts(is_probing=not going)
         waited = max((session.waited_s() for session in going), default=0.0)
         waiting = self._health.waiting_since(waited, self.settings.response_timeout_s)
-        return replace(found, held=found.held or self._refusals.why_paused, waiting_since=waiting)
+        return replace(found, probing=found.probing or self._refusals.why_paused, waiting_since=waiting)
 
     def segments(self, text: str) -> int:
         """SMS parts of the text. With long_text = "payload" a longer text still has only one reference."""
@@ -243,7 +243,7 @@ class SmppCarrier:
             if not self.queue:
                 break
             session.fill()
-        if any(session.window.held for session in self._sessions()):
+        if any(session.window.probing for session in self._sessions()):
             self.update()
 
     def _flush_queue(self, why: Deferred | Halted) -> None:
@@ -297,17 +297,19 @@ class SmppCarrier:
     def ended(self) -> None:
         self.update()
 
-    def held(self, command: int, why: str, unanswered: int) -> None:
-        self._log.error("bind is held", link=self.name, bind=BINDS[command], why=why, unanswered=unanswered)
-        self._health.held, self._health.refusing_since = why, None
+    def probing(self, command: int, why: str, unanswered: int) -> None:
+        self._log.error(
+            "bind is probing", link=self.name, bind=BINDS[command], why=why, unanswered=unanswered
+        )
+        self._health.probing, self._health.refusing_since = why, None
         self.update()
 
     def answered(self) -> None:
         self._health.answered()
 
     def answers_again(self, command: int) -> None:
-        if not any(session.is_held for session in self._sessions()):
-            self._health.held = ""
+        if not any(session.is_probing for session in self._sessions()):
+            self._health.probing = ""
         self._log.info("bind answers again", link=self.name, bind=BINDS[command])
         self.update()
 
@@ -382,7 +384,7 @@ class SmppCarrier:
             self._flush_queue(self._why_not() or LINK_DOWN)
 
     def _record_loss(self) -> None:
-        """Record the link as lost, unless it was closed on purpose; a held bind still counts as up."""
+        """Record the link as lost, unless it was closed on purpose; a probing bind still counts as up."""
         if self._halted is not None or not any(session.sends() for session in self._sessions()):
             self._health.closed() if self._closing else self._health.lost()
 

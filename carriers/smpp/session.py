@@ -137,9 +137,9 @@ class SmppSession(asyncio.Protocol):
         return self.window.room(len(self.in_flight), self._loop.time())
 
     @property
-    def is_held(self) -> bool:
+    def is_probing(self) -> bool:
         """Whether answers are missing, so that at most a single message may go."""
-        return self.silent or self.window.held
+        return self.silent or self.window.probing
 
     def waited_s(self) -> float:
         """Return for how long messages have waited without any answer."""
@@ -148,14 +148,14 @@ class SmppSession(asyncio.Protocol):
         return 0.0 if since is None else self._loop.time() - since
 
     def takes(self) -> bool:
-        """Whether a message may go by this bind now or soon; not while it is held without answers."""
-        return self.sends() and not self.silent and (not self.window.held or self.room() > 0)
+        """Whether a message may go by this bind now or soon; not while it probes without answers."""
+        return self.sends() and not self.silent and (not self.window.probing or self.room() > 0)
 
     def _answers_came(self, count: int) -> None:
-        was_held = self.window.held
+        was_probing = self.window.probing
         self.window.answered(count, self._loop.time())
         self.link.answered()
-        if was_held:
+        if was_probing:
             self.link.answers_again(self.command)
 
     def fill(self) -> None:
@@ -306,12 +306,12 @@ class SmppSession(asyncio.Protocol):
         if self.window.begins_to_hold(len(self.in_flight), now):
             n = self.window.unanswered + len(self.in_flight)
             why = f"no answer to {n} messages within {self.settings.response_timeout_s:g} s"
-            self.link.held(self.command, why, n)
+            self.link.probing(self.command, why, n)
         silent = self._heard <= max(now - self.settings.enquire_link_s, silent_since)
         if silent and self.state is State.BOUND and not self._control:
             self._request(pdu.ENQUIRE_LINK)
         self._leave_when_idle()
-        if self.window.held:
+        if self.window.probing:
             self.link.update()
         self.fill()
 
@@ -322,7 +322,7 @@ class SmppSession(asyncio.Protocol):
         if not self.silent and self.sends() and enquired and self._heard <= enquired[0] <= long_ago:
             self.silent = True
             why = f"nothing was heard for {now - self._heard:.0f} s"
-            self.link.held(self.command, why, len(self.in_flight))
+            self.link.probing(self.command, why, len(self.in_flight))
 
     def _overdue_control(self, deadline: float, now: float) -> str:
         """Return which response the peer owes the bind since before the deadline; empty if none."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 class Window:
     """The window of one bind; times are the event loop's.
 
-    size: the contract's maximum; first_s, longest_s: pauses between probes of a held window.
+    size: the contract's maximum; first_s, longest_s: pauses between probes of a probing window.
     """
 
     size: int
@@ -23,26 +23,26 @@ class Window:
     allowed: int = 1
     answers: int = 0  # of submits, since the bind
     unanswered: int = 0  # timed out, without any answer since they were sent
-    held: bool = False
+    probing: bool = False
     unanswered_since: float | None = None  # when the first of them was sent
     _answered_at: float = -math.inf
     _pause_s: float = 0.0
     _probe_at: float = 0.0
 
     def room(self, in_flight: int, now: float) -> int:
-        if self.held:
+        if self.probing:
             return int(not in_flight and now >= self._probe_at)
         return self.allowed - self.unanswered - in_flight
 
     def sent(self) -> None:
-        """Note a write; on a held window it is a probe, and the next one waits longer."""
-        if self.held:
+        """Note a write; on a probing window it is a probe, and the next one waits longer."""
+        if self.probing:
             self._pause_s = min(2 * self._pause_s, self.longest_s)
 
     def answered(self, count: int, now: float) -> None:
         """Note answers to submits; the window grows by each, doubling every round trip."""
-        if self.held:
-            self.held, self.allowed = False, 1
+        if self.probing:
+            self.probing, self.allowed = False, 1
         self.answers += count
         self.unanswered, self.unanswered_since = 0, None
         self.allowed = min(self.size, self.allowed + count)
@@ -68,9 +68,9 @@ class Window:
         return max(oldest, self._answered_at)
 
     def begins_to_hold(self, in_flight: int, now: float) -> bool:
-        """Whether two (or all allowed) are unanswered, so that the window becomes held now."""
-        if self.held or not self.unanswered or min(self.allowed, 2) > self.unanswered + in_flight:
+        """Whether two (or all allowed) are unanswered, so that the window begins to probe."""
+        if self.probing or not self.unanswered or min(self.allowed, 2) > self.unanswered + in_flight:
             return False
-        self.held, self._pause_s = True, self.first_s
+        self.probing, self._pause_s = True, self.first_s
         self._probe_at = now + self.first_s
         return True

@@ -57,7 +57,7 @@ class LinkView:
     answered_at: datetime | None
     refused_at: datetime | None
     refusal: str | None
-    held: str | None
+    probing: str | None
     remark: str | None
     remark_since: datetime | None
     refusing_since: datetime | None

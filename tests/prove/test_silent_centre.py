@@ -63,7 +63,7 @@ class Scene:
     async def is_red(self) -> bool:
         """Whether the overview says why nothing goes, and since when, and the API as well."""
         (link,) = (await self.http.get("/v1/links")).json()
-        if link["health"] != "held":
+        if link["health"] != "probing":
             return False
         page = re.sub(r"\s+", " ", (await self.http.get("/")).text)
         since = datetime.fromisoformat(link["answered_at"])

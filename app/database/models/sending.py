@@ -67,7 +67,7 @@ link_health = Table(
     Column("answered_at", Ms),  # the newest answer to a message
     Column("refused_at", Ms),
     Column("refusal", String(200)),  # last reason for a refusal or loss
-    Column("held", String(200)),  # why only single messages are sent
+    Column("probing", String(200)),  # why only single messages are sent
     Column("remark", String(200)),  # what a person should look at although messages are sent
     Column("refusing_since", Ms),  # since when the carrier defers everything
     Column("waiting_since", Ms),  # since when messages wait for answers, once that is long

@@ -36,7 +36,7 @@ LEVELS: dict[str, Said] = {
 # Colour and label by state; green only with a connection.
 STANDS: dict[LinkHealthState, tuple[str, Said]] = {
     LinkHealthState.CONNECTED: ("good", say("at work")),
-    LinkHealthState.HELD: ("bad", say("no answers come")),
+    LinkHealthState.PROBING: ("bad", say("no answers come")),
     LinkHealthState.WAITING: ("bad", say("waits for answers")),
     LinkHealthState.REFUSING: ("bad", say("puts off all messages")),
     LinkHealthState.LOST: ("bad", say("no connection")),
@@ -45,7 +45,7 @@ STANDS: dict[LinkHealthState, tuple[str, Said]] = {
     LinkHealthState.REMOVED: ("off", say("no longer in the settings")),
 }
 # Up, and yet nothing gets through.
-_STANDING = (LinkHealthState.HELD, LinkHealthState.WAITING, LinkHealthState.REFUSING)
+_STANDING = (LinkHealthState.PROBING, LinkHealthState.WAITING, LinkHealthState.REFUSING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,7 @@ def _view(row: Row[Any], link: LinkStatus) -> LinkPageView:
         _at(link.lost_since),
         _at(link_status.since(link)) if link.state in _STANDING else None,
         _at(link.answered_at),
-        link.held or (None if link.state is LinkHealthState.CONNECTED else link.refusal),
+        link.probing or (None if link.state is LinkHealthState.CONNECTED else link.refusal),
         link.remark,
         _at(link.remark_since),
         "bad" if link_status.is_away(link) else STANDS[link.state][0],

@@ -176,7 +176,7 @@ def _sent_run(run: RunSummary) -> SentRun:
 STANDS: dict[LinkHealthState | None, Judged] = {
     None: traffic_light.HALTED,
     LinkHealthState.LOST: traffic_light.LOST,
-    LinkHealthState.HELD: traffic_light.HELD,
+    LinkHealthState.PROBING: traffic_light.PROBING,
     LinkHealthState.WAITING: traffic_light.WAITING,
     LinkHealthState.REFUSING: traffic_light.REFUSING,
     LinkHealthState.CLOSED: traffic_light.CLOSED,

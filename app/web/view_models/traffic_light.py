@@ -72,7 +72,7 @@ TURN = Judged(Light.WAIT, say("waits for its turn: another run is sent first"))
 NO_LINK = Judged(Light.BAD, say("the carrier has no link"))
 HALTED = Judged(Light.BAD, say("the link is halted"))
 LOST = Judged(Light.BAD, say("the link has no connection"))
-HELD = Judged(Light.BAD, say("the carrier answers no message"))
+PROBING = Judged(Light.BAD, say("the carrier answers no message"))
 WAITING = Judged(Light.BAD, say("no answer has come from the carrier for a while"))
 REFUSING = Judged(Light.BAD, say("the carrier puts off all messages"))
 CLOSED = Judged(Light.BAD, say("no worker has the link open"))
@@ -82,7 +82,7 @@ ADVICE: dict[Judged, Said] = {
     NO_LINK: say("Add the carrier's link to the settings and start a worker."),
     HALTED: say("Mend the cause with the carrier, then resume the link."),
     LOST: say("It is tried again by itself; call the carrier if it lasts."),
-    HELD: say("Single messages ask whether answers come again; call the carrier if it lasts."),
+    PROBING: say("Single messages ask whether answers come again; call the carrier if it lasts."),
     WAITING: say("What is not answered in time counts as unknown; call the carrier if it lasts."),
     REFUSING: say("It is tried again by itself, slowly; ask the carrier about its limits if it lasts."),
     CLOSED: say("Tell those who run Loa that its worker must be started."),

@@ -60,15 +60,15 @@ def _rates(connection: Connection) -> dict[str, Rate]:
         ([LinkHealth()], LinkHealthState.UNTRIED),
         ([UP], LinkHealthState.CONNECTED),
         ([LOST], LinkHealthState.LOST),
-        ([replace(UP, held="no answer")], LinkHealthState.HELD),
+        ([replace(UP, probing="no answer")], LinkHealthState.PROBING),
         ([LOST, UP], LinkHealthState.CONNECTED),
-        ([replace(UP, held="no answer"), UP], LinkHealthState.CONNECTED),
-        ([replace(UP, held="no answer"), LOST], LinkHealthState.HELD),
+        ([replace(UP, probing="no answer"), UP], LinkHealthState.CONNECTED),
+        ([replace(UP, probing="no answer"), LOST], LinkHealthState.PROBING),
         ([LOST, LinkHealth()], LinkHealthState.LOST),
         ([replace(UP, waiting_since=1.0)], LinkHealthState.WAITING),
         ([replace(UP, waiting_since=1.0), UP], LinkHealthState.CONNECTED),
         ([replace(UP, waiting_since=1.0), LOST], LinkHealthState.WAITING),
-        ([replace(UP, waiting_since=1.0, held="no answer")], LinkHealthState.HELD),
+        ([replace(UP, waiting_since=1.0, probing="no answer")], LinkHealthState.PROBING),
     ],
 )
 def test_a_link_stands_as_the_best_of_its_processes(
@@ -305,10 +305,10 @@ async def test_a_centre_that_answers_no_submit_costs_one_window_and_the_probes_a
         await asyncio.sleep(4)
         await sweep.step()
         found = db.read(facts)[world.link.id]
-        assert found.state is LinkHealthState.HELD
-        assert found.held is not None
-        assert "no answer to" in found.held
-        assert 'loa_link_held{carrier="viettel",link="viettel-1"} 1.0' in Metrics(db).text().decode()
+        assert found.state is LinkHealthState.PROBING
+        assert found.probing is not None
+        assert "no answer to" in found.probing
+        assert 'loa_link_probing{carrier="viettel",link="viettel-1"} 1.0' in Metrics(db).text().decode()
         unknown = world.states().get(U, 0)
         probes = clock.monotonic() - silent_since  # less than one a second
         assert 10 <= unknown <= 10 + 1 + probes + 1  # before, all 400

@@ -57,12 +57,12 @@ async def test_a_refused_account_is_a_lost_link_with_its_reason_until_it_is_open
 async def test_requests_without_a_clear_answer_hold_the_link_until_one_comes() -> None:
     async with Peer(silent) as peer, link(peer.url, in_flight=3, answer_timeout_s=0.1) as carrier:
         await carrier.submit(letters(3))
-        assert carrier.health().held == "3 requests in a row without a clear answer"
+        assert carrier.health().probing == "3 requests in a row without a clear answer"
         peer.handle = answering(OK)
         async with asyncio.timeout(20):
             await carrier.ready()
             assert await carrier.submit(letters(1)) == [Accepted()]
-        assert carrier.health().held == ""
+        assert carrier.health().probing == ""
 
 
 class SlowLogin(PlainCarrier):
@@ -93,16 +93,16 @@ async def test_a_link_that_hangs_at_its_first_request_says_so_while_it_waits() -
     async with Peer(silent) as peer, link(peer.url, answer_timeout_s=3) as carrier:
         under_way = asyncio.create_task(carrier.submit(letters(1)))
         await until(lambda: carrier.health().waiting_since)
-        await until(lambda: carrier.health().held)
+        await until(lambda: carrier.health().probing)
         found = carrier.health()
         assert not under_way.done()
-        assert found.held == "no answer for 2 s"
+        assert found.probing == "no answer for 2 s"
         assert (found.connected_since is None, found.lost_since) == (False, None)
         await under_way
-        assert carrier.health().held == found.held  # given up: nothing was heard since
+        assert carrier.health().probing == found.probing  # given up: nothing was heard since
         peer.handle = answering(OK)
         assert await carrier.submit(letters(1)) == [Accepted()]
-        assert (carrier.health().held, carrier.health().waiting_since) == ("", None)
+        assert (carrier.health().probing, carrier.health().waiting_since) == ("", None)
 
 
 async def test_a_link_with_much_patience_says_that_it_waits_before_it_sends_less() -> None:
@@ -111,7 +111,7 @@ async def test_a_link_with_much_patience_says_that_it_waits_before_it_sends_less
     assert waits.beside(LinkHealth()) == LinkHealth()
     waits._begun[begun] -= 11
     found = waits.beside(LinkHealth())
-    assert (found.waiting_since, found.held) == (waits._begun[begun], "")
+    assert (found.waiting_since, found.probing) == (waits._begun[begun], "")
     waits.heard()
     assert waits.beside(LinkHealth()) == LinkHealth()
 

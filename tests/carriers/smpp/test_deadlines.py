@@ -45,7 +45,7 @@ class Notes(Table):
     def ended(self) -> None:
         self.note("ended")
 
-    def held(self, command: int, why: str, unanswered: int) -> None:
+    def probing(self, command: int, why: str, unanswered: int) -> None:
         self.note((why, unanswered))
 
     def answers_again(self, command: int) -> None:
@@ -110,7 +110,12 @@ def written(pipe: Pipe) -> list[int]:
 @at_once
 async def test_a_bind_begins_with_number_1_and_tells_once_that_it_is_up() -> None:
     session, pipe, link = begun()
-    assert (session.submits, session.sends(), session.is_held, session.waited_s()) == (0, False, False, 0.0)
+    assert (session.submits, session.sends(), session.is_probing, session.waited_s()) == (
+        0,
+        False,
+        False,
+        0.0,
+    )
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     assert [(command, sequence) for command, _, sequence, _ in pipe.take()] == [(pdu.BIND_TRANSCEIVER, 1)]
@@ -181,10 +186,10 @@ async def test_a_silent_bind_is_said_after_a_third_of_its_time_and_ends_after_al
 async def test_a_silent_bind_takes_nothing_until_anything_is_heard() -> None:
     session, pipe, link = up(enquire_link_s=5, response_timeout_s=9)
     await asyncio.sleep(8.5)
-    assert (session.silent, session.is_held, session.takes()) == (True, True, False)
+    assert (session.silent, session.is_probing, session.takes()) == (True, True, False)
     (_, _, asked, _) = pipe.take()[-1]
     session.data_received(pdu.frame(pdu.ENQUIRE_LINK, 7))
-    assert (session.silent, session.is_held, session.takes()) == (False, False, True)
+    assert (session.silent, session.is_probing, session.takes()) == (False, False, True)
     await asyncio.sleep(4)
     session.data_received(pdu.frame(ALIVE, asked))
     assert [what for _, what in link.told[1:]] == [("nothing was heard for 8 s", 0), "answers again"]
@@ -240,7 +245,7 @@ async def test_a_question_without_an_answer_holds_no_window() -> None:
     assert session.waited_s() == 0.0
     await asyncio.sleep(9.5)
     assert work.fates == {0: "no answer within 9 s"}
-    assert (session.window.unanswered, session.is_held) == (0, False)
+    assert (session.window.unanswered, session.is_probing) == (0, False)
     session.finish(End("over"))
 
 
@@ -255,7 +260,7 @@ def test_messages_without_an_answer_hold_the_bind_and_say_how_many(more: int) ->
         pipe.take()
         await asyncio.sleep(5.5)
         assert link.told[1:] == [(9.0, (f"no answer to {2 + more} messages within 9 s", 2 + more))]
-        assert (session.is_held, session.takes(), link.updates) == (True, False, 1)
+        assert (session.is_probing, session.takes(), link.updates) == (True, False, 1)
         assert written(pipe) == [pdu.ENQUIRE_LINK]
         session.finish(End("over"))
 
@@ -263,7 +268,7 @@ def test_messages_without_an_answer_hold_the_bind_and_say_how_many(more: int) ->
 
 
 @at_once
-async def test_a_held_bind_sends_what_waits_as_a_probe_by_itself() -> None:
+async def test_a_probing_bind_sends_what_waits_as_a_probe_by_itself() -> None:
     session, pipe, link = up()
     send(session, link, 2)
     await asyncio.sleep(9.5)
@@ -273,12 +278,12 @@ async def test_a_held_bind_sends_what_waits_as_a_probe_by_itself() -> None:
     link.queue.extend((work, index) for index in range(3))
     await asyncio.sleep(2)
     assert written(pipe) == []
-    await asyncio.sleep(1)  # three seconds since it was held
+    await asyncio.sleep(1)  # three seconds since it probes
     assert written(pipe) == [pdu.SUBMIT_SM]
     answer(session, session.sequence)
     assert link.told[-1] == (12.5, "answers again")
     assert written(pipe) == [pdu.SUBMIT_SM] * 2
-    assert (session.is_held, session.takes()) == (False, True)
+    assert (session.is_probing, session.takes()) == (False, True)
     session.finish(End("over"))
 
 

@@ -37,8 +37,8 @@ class FaultyOwner:
     def ended(self) -> None:
         self._called("ended")
 
-    def held(self, command: int, why: str, unanswered: int) -> None:
-        self._called("held")
+    def probing(self, command: int, why: str, unanswered: int) -> None:
+        self._called("probing")
 
     def answers_again(self, command: int) -> None:
         self._called("answers_again")
@@ -117,7 +117,7 @@ async def test_a_fault_at_a_refused_bind_does_not_end_the_tries() -> None:
 
 
 async def test_a_fault_in_a_timed_look_is_not_the_last_look(unhandled: list[object]) -> None:
-    owner = FaultyOwner("held", 1)
+    owner = FaultyOwner("probing", 1)
     async with Peer({pdu.ENQUIRE_LINK: ignore}) as peer:
         bind = bind_to(peer, owner)
         await until(lambda: owner.calls.count("bound") == 2)

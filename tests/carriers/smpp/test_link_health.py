@@ -146,7 +146,7 @@ async def test_a_full_window_without_one_answer_holds_the_link_and_single_messag
         with capture_logs() as logs:
             results = list(await carrier.submit(many(100)))
         assert kinds(results) == {Unknown: 5, Deferred: 95}
-        assert [each["unanswered"] for each in logs if "held" in each["event"]] == [5]
+        assert [each["unanswered"] for each in logs if "probing" in each["event"]] == [5]
         for _ in range(3):  # each probe is one message
             await carrier.ready()
             assert kinds(list(await carrier.submit(many(50)))) == {Unknown: 1, Deferred: 49}
@@ -177,7 +177,7 @@ async def test_a_centre_that_falls_silent_after_one_late_answer_costs_one_window
         assert len(seen) == 12
 
 
-async def test_while_a_held_link_waits_nothing_at_all_goes_out() -> None:
+async def test_while_a_probing_link_waits_nothing_at_all_goes_out() -> None:
     options = {"window": 3, "reconnect_min_s": 20, "reconnect_max_s": 20, "response_timeout_s": 0.2}
     async with Peer({pdu.SUBMIT_SM: ignore}) as peer, Link(peer.port, **options) as carrier:
         await carrier.ready()
@@ -185,7 +185,7 @@ async def test_while_a_held_link_waits_nothing_at_all_goes_out() -> None:
             Unknown: 1,
             Deferred: 8,
         }  # the first after a bind
-        assert await carrier.submit([sms()]) == [Deferred("held: no answers come", 1.0)]
+        assert await carrier.submit([sms()]) == [Deferred("probing: no answers come", 1.0)]
         await asyncio.sleep(0.5)
         assert len(peer.of(pdu.SUBMIT_SM)) == 1
 
@@ -208,7 +208,7 @@ async def test_a_lost_answer_among_others_holds_nothing() -> None:
     assert 10 <= found[Unknown] <= 11
 
 
-async def test_one_bind_of_two_that_is_held_slows_the_other_down_in_nothing() -> None:
+async def test_one_bind_of_two_that_probes_slows_the_other_down_in_nothing() -> None:
     def deaf_by_one(wire: Wire, sequence: int, body: bytes) -> None:
         if wire is not peer.wires[0]:
             take(wire, sequence, body)
@@ -224,11 +224,11 @@ async def test_one_bind_of_two_that_is_held_slows_the_other_down_in_nothing() ->
         with capture_logs() as logs:
             first = kinds(list(await carrier.submit(many(50))))
         assert first == {Accepted: 49, Unknown: 1}
-        assert "bind is held" in str(logs)
+        assert "bind is probing" in str(logs)
         assert kinds(list(await carrier.submit(many(50)))) == {Accepted: 50}
-        assert (carrier.health().held, carrier.health().lost_since) == ("", None)
+        assert (carrier.health().probing, carrier.health().lost_since) == ("", None)
         drop(peer.wires[1], 0, b"")
-        await until(lambda: carrier.health().held)
+        await until(lambda: carrier.health().probing)
 
 
 async def test_the_facts_of_a_link_follow_what_happens_to_it() -> None:
@@ -272,11 +272,11 @@ async def test_a_bind_on_which_nothing_is_heard_is_said_before_it_is_given_up(co
     ):
         await carrier.ready()
         under_way = asyncio.create_task(submit(carrier, many(count)))
-        await until(lambda: carrier.health().held)
-        assert carrier.health().held.startswith("nothing was heard for ")
+        await until(lambda: carrier.health().probing)
+        assert carrier.health().probing.startswith("nothing was heard for ")
         assert carrier.health().lost_since is None
         assert len(peer.of(pdu.BIND_TRANSCEIVER)) == 1
-        assert await carrier.submit([sms()]) == [Deferred("held: no answers come", 1.0)]
+        assert await carrier.submit([sms()]) == [Deferred("probing: no answers come", 1.0)]
         await under_way
 
 
@@ -287,11 +287,11 @@ async def test_a_silent_bind_that_is_heard_again_goes_on_at_once() -> None:
         Link(peer.port, enquire_link_s=0.1, response_timeout_s=3.0) as carrier,
     ):
         await carrier.ready()
-        await until(lambda: carrier.health().held)
+        await until(lambda: carrier.health().probing)
         asked = peer.of(pdu.ENQUIRE_LINK)[0]
         peer.wires[0].send(pdu.ENQUIRE_LINK | pdu.RESPONSE, asked[2])
         await carrier.ready()
-        assert carrier.health().held == ""
+        assert carrier.health().probing == ""
         assert await carrier.submit([sms()]) != []
         assert len(peer.of(pdu.BIND_TRANSCEIVER)) == 1
 
@@ -306,8 +306,8 @@ async def test_a_wide_window_need_not_be_full_for_its_silence_to_be_seen() -> No
         await until(lambda: len(peer.of(pdu.SUBMIT_SM)) == 201)
         await submit(carrier, many(1))
         await first
-        await until(lambda: carrier.health().held)
-        assert carrier.health().held.startswith("no answer to ")
+        await until(lambda: carrier.health().probing)
+        assert carrier.health().probing.startswith("no answer to ")
 
 
 async def test_a_centre_that_throttles_everything_says_so_until_it_takes_a_message() -> None:

@@ -29,12 +29,12 @@ async def test_messages_without_an_answer_are_said_to_wait_long_before_they_are_
         await until(lambda: carrier.health().waiting_since)
         found = carrier.health()
         assert not under_way.done()
-        assert (found.held, found.lost_since) == ("", None)
+        assert (found.probing, found.lost_since) == ("", None)
         assert found.waiting_since is not None
         assert -0.2 < found.waiting_since - began < 0.2
         assert len(peer.submits()) == 25  # a window, as without it
         assert kinds(list(await under_way)) == {Unknown: 5, Deferred: 4}
-        assert carrier.health().held
+        assert carrier.health().probing
 
 
 async def test_a_single_message_given_up_waits_until_anything_is_answered() -> None:
@@ -44,7 +44,7 @@ async def test_a_single_message_given_up_waits_until_anything_is_answered() -> N
         peer.handle[pdu.SUBMIT_SM] = ignore
         assert kinds(list(await carrier.submit(many(1)))) == {Unknown: 1}
         found = carrier.health()
-        assert (found.waiting_since is None, found.held) == (False, "")
+        assert (found.waiting_since is None, found.probing) == (False, "")
         peer.handle[pdu.SUBMIT_SM] = take
         assert kinds(list(await carrier.submit(many(1)))) == {Accepted: 1}
         assert carrier.health().waiting_since is None

@@ -1,4 +1,4 @@
-"""The window of a bind: how it opens, when it is held, and how single messages probe a held one."""
+"""The window of a bind: how it opens, when it probes, and how single messages probe."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ def opened(size: int = 10, at: float = 4.0) -> Window:
     return window
 
 
-def held(at: float = 20.0) -> Window:
-    """A window that is held since then, as two messages were not answered."""
+def probing(at: float = 20.0) -> Window:
+    """A window that probes since then, as two messages were not answered."""
     window = opened()
     for sent in (5.0, 6.0):
         window.given_up(sent, at)
@@ -32,7 +32,7 @@ def test_one_goes_after_a_bind_and_one_more_with_each_answer_up_to_the_size() ->
     window.answered(5, 2.0)
     assert window.room(3, 2.0) == 4
     window.answered(50, 3.0)
-    assert (window.room(0, 3.0), window.answers, window.held) == (10, 56, False)
+    assert (window.room(0, 3.0), window.answers, window.probing) == (10, 56, False)
 
 
 def test_what_is_not_answered_keeps_its_place_until_anything_is() -> None:
@@ -66,9 +66,9 @@ def test_two_without_an_answer_hold_the_window_and_one_of_them_may_be_under_way(
     assert not window.begins_to_hold(5, 14.0)
     window.given_up(5.0, 15.0)
     assert not window.begins_to_hold(0, 15.0)
-    assert not window.held
+    assert not window.probing
     assert window.begins_to_hold(1, 15.0)
-    assert window.held
+    assert window.probing
     assert not window.begins_to_hold(1, 15.0)  # it is said once
 
 
@@ -78,14 +78,14 @@ def test_the_only_one_allowed_holds_the_window_alone() -> None:
     assert window.begins_to_hold(0, 10.5)
 
 
-def test_a_held_window_has_one_message_as_a_probe_after_a_pause_and_none_beside_it() -> None:
-    window = held(at=20.0)
+def test_a_probing_window_has_one_message_as_a_probe_after_a_pause_and_none_beside_it() -> None:
+    window = probing(at=20.0)
     assert (window.room(0, 20.0), window.room(0, 20.9), window.room(0, 21.0)) == (0, 0, 1)
     assert window.room(1, 30.0) == 0
 
 
 def test_each_probe_without_an_answer_doubles_the_pause_up_to_the_longest() -> None:
-    window, at = held(at=20.0), 21.0
+    window, at = probing(at=20.0), 21.0
     for pause_s in (2.0, 4.0, 4.0):
         window.sent()
         window.given_up(at, at + 10)
@@ -93,7 +93,7 @@ def test_each_probe_without_an_answer_doubles_the_pause_up_to_the_longest() -> N
         at += 10 + pause_s
 
 
-def test_sending_lengthens_no_pause_of_a_window_that_is_not_held() -> None:
+def test_sending_lengthens_no_pause_of_a_window_that_does_not_probe() -> None:
     window = opened()
     for _ in range(5):
         window.sent()
@@ -103,9 +103,9 @@ def test_sending_lengthens_no_pause_of_a_window_that_is_not_held() -> None:
 
 
 def test_an_answer_to_a_probe_lets_two_go_and_then_more() -> None:
-    window = held()
+    window = probing()
     window.answered(1, 25.0)
-    assert (window.held, window.room(0, 25.0)) == (False, 2)
+    assert (window.probing, window.room(0, 25.0)) == (False, 2)
     window.answered(2, 26.0)
     assert window.room(0, 26.0) == 4
 

@@ -196,7 +196,7 @@ async def test_a_carrier_in_trouble_is_asked_by_single_messages_and_gives_none_u
         assert [type(each) for each in results[4:]] == [Deferred] * 2
         assert all(each.code == "link held back" for each in results[4:] if isinstance(each, Deferred))
         assert carrier.halted() is None
-        assert carrier.health().held == "every message is put off (CHECK_INFORMATION_ERROR)"
+        assert carrier.health().probing == "every message is put off (CHECK_INFORMATION_ERROR)"
 
 
 async def test_a_refused_number_in_between_does_not_start_the_count_anew() -> None:

@@ -72,7 +72,7 @@ def test_a_run_whose_links_no_process_has_ever_opened_is_not_in_time(
 
 DEAD: Mapping[str, tuple[dict[str, Any], str]] = {
     "lost": ({"lost_since": 0, "refusal": "refused"}, "mất kết nối"),
-    "deaf": ({"connected_since": 0, "answered_at": 0, "held": "no answer"}, "nhà mạng không trả lời tin nào"),
+    "deaf": ({"connected_since": 0, "answered_at": 0, "probing": "silent"}, "nhà mạng không trả lời tin nào"),
     "waits": ({"connected_since": 0, "waiting_since": 0}, "đang chờ nhà mạng trả lời"),
     "puts off": (
         {"connected_since": 0, "answered_at": 0, "refusing_since": 0, "refusal": "0x58"},
