@@ -9,7 +9,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, select, update
+from sqlalchemy import BigInteger, Connection, Row, bindparam, cast, func, select, update
 
 from app.core import clock
 from app.core.errors import Conflict, no_such
@@ -57,6 +57,7 @@ def register(connection: Connection, link: LinkRecord) -> Link:
         "left_at": None,
     }
     new = {"name": link.name, "group_id": 0, "state": LinkState.RUNNING.value, "changed_at": clock.now_ms()}
+    before = connection.execute(select(c.segments_per_second).where(c.name == link.name)).scalar()
     own = update(links).where(c.name == link.name).values(values).returning(c.id)
     known = connection.execute(own).scalar()
     if known is None:
@@ -64,9 +65,20 @@ def register(connection: Connection, link: LinkRecord) -> Link:
         connection.execute(insert_new(connection, links).values(values | new))
         known = connection.execute(own).scalar_one()
     connection.execute(insert_new(connection, link_pace).values(link_id=known))
+    if before is not None and before != link.segments_per_second:
+        _rescale(connection, known, before / link.segments_per_second)
     _note_level(connection, known, int(link.receipt_level))
     group = _regroup(connection, link.carrier)[known]
-    return Link(known, link.name, link.carrier, group, link.one_receipt, link.content_hash or "")
+    alike = c.account == link.account if link.account else c.id == known
+    pace = connection.execute(select(func.min(c.id)).where(c.carrier == link.carrier, alike)).scalar()
+    return Link(known, link.name, link.carrier, group, link.one_receipt, link.content_hash or "", pace)
+
+
+def _rescale(connection: Connection, link_id: int, by: float) -> None:
+    """Let what is reserved to come take as long as it does at the new rate, so that a link is not silent."""
+    now, p = shared_ms(connection) * 1000, link_pace.c
+    ahead = update(link_pace).where(p.link_id == link_id, p.next_free_us > now)
+    connection.execute(ahead.values(next_free_us=now + cast((p.next_free_us - now) * by, BigInteger)))
 
 
 def _note_level(connection: Connection, link_id: int, level: int) -> None:

@@ -51,7 +51,8 @@ class Link:
     """A link as the ledger knows it. Links whose receipts may arrive on each other share a `group_id`.
 
     one_receipt: the carrier gives one reference and one receipt per message, whatever its number of parts.
-    content_hash: hash of what the link's settings make of a text; empty if unknown.
+    content_hash: hash of what the link's settings make of a text; empty if unknown. pace_id: the link by
+    whose row the pace is kept, the first one of its account; None: itself.
     """
 
     id: int
@@ -60,6 +61,7 @@ class Link:
     group_id: int
     one_receipt: bool = False
     content_hash: str = ""
+    pace_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -260,7 +260,7 @@ class EngineBase(ABC):
         """Extend the lease and, if run and link still run, raise its watermark to `upto`."""
 
     @abstractmethod
-    def reserve(self, connection: Connection, link_id: int, segments: float) -> float:
+    def reserve(self, connection: Connection, link: Link, segments: float) -> float:
         """Reserve the link for `segments`; return the seconds from now until the first may go."""
 
     @abstractmethod

@@ -90,7 +90,7 @@ class SubmitResults(ReceiptOperations, UnknownDecisions):
         if then is None or upto is None or not (lease_check.held and lease_check.goes_on):
             money.give_back(connection, lease, taken.segments)
             return ReservationResult(lease_check.held, go=False, left=taken.left)
-        wait_s = self.reserve(connection, link.id, then.segments * then.stretch)
+        wait_s = self.reserve(connection, link, then.segments * then.stretch)
         return ReservationResult(lease_check.held, go=True, start=clock.monotonic() + wait_s)
 
     def _write_results(

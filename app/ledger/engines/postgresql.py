@@ -93,7 +93,7 @@ _RESERVE = f"""
     UPDATE link_pace SET next_free_us = {_COST} + CASE
            WHEN next_free_us > now.us + {_FURTHEST} THEN now.us + {_FURTHEST} / 2
            ELSE greatest(next_free_us, now.us) END
-      FROM now, links WHERE link_id = %(link)s AND links.id = link_id
+      FROM now, links WHERE link_id = %(pace)s AND links.id = %(link)s
     RETURNING (next_free_us - {_COST}) / 1e6 - extract(epoch FROM clock_timestamp())
 """  # noqa: S608 - constants of ours; values are bound
 _GRIP = f"""
@@ -271,8 +271,8 @@ class PostgresqlLedger(ChunkQueue, SubmitResults, Tallies, EraseOperations):
         values |= {"owner": lease.owner}
         return LeaseCheck(*_execute(connection, _GRIP, values)[0])
 
-    def reserve(self, connection: Connection, link_id: int, segments: float) -> float:
-        values = {"n": segments, "link": link_id}
+    def reserve(self, connection: Connection, link: Link, segments: float) -> float:
+        values = {"n": segments, "link": link.id, "pace": link.pace_id or link.id}
         return max(0.0, float(connection.exec_driver_sql(_RESERVE, values).scalar_one()))
 
     def write_outcomes(

@@ -66,7 +66,7 @@ _RESERVE = f"""
     UPDATE link_pace SET next_free_us = {_COST}
          + CASE WHEN next_free_us > ?1 + {FURTHEST_US} THEN ?1 + cast({FURTHEST_US} / 2 AS integer)
                 ELSE max(next_free_us, ?1) END
-      FROM links WHERE link_id = ?3 AND links.id = ?3
+      FROM links WHERE link_id = ?4 AND links.id = ?3
     RETURNING next_free_us - {_COST}
 """  # noqa: S608 - constants of ours; values are bound
 _OUTCOME = """
@@ -181,9 +181,10 @@ class SqliteLedger(ChunkQueue, SubmitResults, Tallies, EraseOperations):
         held = self.hold(connection, lease, lease_ms, upto if goes_on else None)
         return LeaseCheck(held, goes_on, clock.now_ms())
 
-    def reserve(self, connection: Connection, link_id: int, segments: float) -> float:
+    def reserve(self, connection: Connection, link: Link, segments: float) -> float:
         now = clock.now_ms() * 1000
-        starts: int = connection.exec_driver_sql(_RESERVE, (now, segments, link_id)).scalar_one()
+        given = (now, segments, link.id, link.pace_id or link.id)
+        starts: int = connection.exec_driver_sql(_RESERVE, given).scalar_one()
         return max(0.0, (starts - now) / 1e6)
 
     def write_outcomes(

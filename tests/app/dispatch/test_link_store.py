@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
@@ -11,6 +12,8 @@ from app.core.states import LinkState
 from app.database.connection import Database
 from app.dispatch import link_store
 from app.dispatch.link_store import LinkRecord
+from app.ledger.contract import Link
+from app.ledger.factory import ledger_for
 from carriers.contract import Halted, ReceiptLevel
 
 
@@ -57,3 +60,37 @@ def test_only_a_halted_link_is_resumed(db: Database) -> None:
     assert db.read(link_store.state, link.id) is LinkState.RUNNING
     with pytest.raises(NotFound, match="no link 77"):
         db.write(link_store.resume, 77, "Lan")
+
+
+def starts(db: Database, link: Link, segments: float) -> float:
+    """Seconds until the first of so many segments may go."""
+    return float(db.write(ledger_for(db).reserve, link, segments))  # type: ignore[attr-defined]
+
+
+def test_links_of_one_account_keep_one_pace_as_while_a_link_is_renamed(db: Database) -> None:
+    """Some processes still have the old name."""
+    same = {"account": "smpp loa@10.0.0.1:2775"}
+    old = db.write(link_store.register, replace(facts("z", "z"), **same))
+    new = db.write(link_store.register, replace(facts("z_new", "z_new"), **same))
+    other = db.write(link_store.register, replace(facts("y", "y"), account="smpp loa@10.0.0.2:2775"))
+    assert starts(db, old, 300) == 0.0  # six seconds
+    assert starts(db, new, 300) == pytest.approx(6, abs=2)
+    assert starts(db, old, 300) == pytest.approx(12, abs=2)
+    assert starts(db, other, 300) == 0.0
+    assert (old.pace_id, new.pace_id) == (old.id, old.id)
+
+
+def test_links_without_an_account_keep_a_pace_each(db: Database) -> None:
+    links = [db.write(link_store.register, facts(name, name)) for name in "ab"]
+    assert [starts(db, link, 500) for link in links] == [0.0, 0.0]
+
+
+def test_what_was_reserved_at_a_low_rate_does_not_hold_a_faster_link_up(db: Database) -> None:
+    slow = replace(facts("a", "a"), segments_per_second=0.5)
+    link = db.write(link_store.register, slow)
+    starts(db, link, 50)  # a hundred seconds
+    assert starts(db, link, 1) == pytest.approx(100, abs=5)
+    link = db.write(link_store.register, replace(slow, segments_per_second=50.0))
+    assert starts(db, link, 1) == pytest.approx(1, abs=1)
+    link = db.write(link_store.register, slow)  # and back: what was reserved takes its time
+    assert starts(db, link, 1) > 2
