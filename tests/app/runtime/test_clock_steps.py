@@ -11,7 +11,7 @@ from app.core import clock
 from app.core.config import Settings
 from app.core.states import DeliveryState
 from app.database.connection import Database
-from app.database.models import chunks, link_health, quarantine
+from app.database.models import chunks, link_health, link_pace, quarantine
 from app.dispatch import unknown_decisions
 from app.ledger.contract import Reservation, SubmitOutcome
 from app.observability.metrics import Metrics
@@ -194,3 +194,42 @@ async def test_a_step_while_the_last_process_ends_is_seen_by_that_process(
     await worker.run()
     waits = db.read(lambda c: c.scalar(select(func.max(chunks.c.not_before))))
     assert clock.now_ms() - 60_000 < waits < clock.now_ms() + 5000
+
+
+@pytest.mark.parametrize("database_url", ["sqlite", "postgresql"], indirect=True)
+async def test_what_a_process_has_left_by_a_clock_that_was_ahead_ends_and_only_once(
+    database_url: str, db: Database
+) -> None:
+    """As after a kill, the clock being set right, and the ledger being copied to PostgreSQL in between."""
+    world = build(db, 4, chunk=2)
+    world.fan_out()
+    gone = world.claim("gone")
+    assert gone
+    db.write(world.ledger.record, world.link, gone, [], Reservation(gone.items[-1].seq, 2), 4.0)
+    later(db)
+    now = clock.now_ms()
+    said_last = {"link_id": world.link.id, "holder": "gone:1:x", "seen_at": now + HOUR_MS}
+    db.write(lambda c: c.execute(insert(link_health).values(said_last)))
+    db.write(lambda c: c.execute(update(link_pace).values(next_free_us=1000 * (now + HOUR_MS))))
+    sweeps = [ClockSteps(db), ClockSteps(db)]
+    for sweep in sweeps * 2:
+        await sweep.step()
+    until = db.read(lambda c: c.scalar(select(func.max(chunks.c.lease_until))))
+    free_us = db.read(lambda c: c.scalar(select(link_pace.c.next_free_us)))
+    assert now - 60_000 < until < now + 60_000
+    assert now - 60_000 < free_us / 1000 < now + 60_000
+    db.write(lambda c: c.execute(update(chunks).values(lease_until=0).where(chunks.c.owner == "gone")))
+    assert world.claim("next")
+    assert db.read(lambda c: c.scalar(select(func.count()).where(chunks.c.owner == "next"))) == 1
+
+
+@pytest.mark.parametrize("database_url", ["sqlite", "postgresql"], indirect=True)
+async def test_reports_of_now_move_nothing(database_url: str, db: Database) -> None:
+    world = build(db, 2)
+    now = clock.now_ms()
+    said_last = {"link_id": world.link.id, "holder": "here:1:x", "seen_at": now + 60_000}
+    db.write(lambda c: c.execute(insert(link_health).values(said_last)))
+    db.write(lambda c: c.execute(update(link_pace).values(next_free_us=1000 * (now + HOUR_MS))))
+    for _ in range(2):
+        await ClockSteps(db).step()
+    assert db.read(lambda c: c.scalar(select(link_pace.c.next_free_us))) == 1000 * (now + HOUR_MS)
