@@ -188,13 +188,20 @@ def ask(
         raise Conflict(f"Nothing of run {run_id} is rejected for the reason {wanted}; its reasons: {known}.")
     found = _only(same)
     said = {"reason": name, "code": found.code, "because": because.strip(), "messages": found.sendable}
-    return db.write(_note, run_id, who, said)
+    return db.write(_note, run_id, who, said | {"at": db.read(_latest, run_id)})
 
 
 def _note(connection: Connection, run_id: int, who: str, said: dict[str, Any]) -> RejectedOrder:
     _require_going(connection, find_run(connection, run_id))
-    audit.note(connection, who, _ASKED, f"run/{run_id}", **said, at=shared_ms(connection))
+    audit.note(connection, who, _ASKED, f"run/{run_id}", **said)
     return orders(connection, run_id)[-1]
+
+
+def _latest(connection: Connection, run_id: int) -> int:
+    """Return now, or when the last refused one was sent, where a clock was ahead: it is meant as well."""
+    run = find_run(connection, run_id)
+    last = connection.execute(select(func.max(deliveries.c.submitted_at)).where(*_refused(run))).scalar()
+    return max(shared_ms(connection), last or 0)
 
 
 def _only(same: Sequence[Rejected]) -> Rejected:

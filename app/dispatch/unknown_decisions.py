@@ -158,10 +158,11 @@ def _in_slices(db: Database, ledger: Ledger, order: UnknownOrder, step: _Step, s
 
 
 def _begin(connection: Connection, ledger: Ledger, order: UnknownOrder) -> tuple[Position, int]:
-    run, position = find_run(connection, order.run_id), Position(ledger.now_ms(connection))
-    listed = select(func.count()).select_from(unknowns)
-    total = len(order.lines) or connection.execute(_of_run(listed, run, ordered=False)).scalar_one()
-    return position, total
+    run, now = find_run(connection, order.run_id), ledger.now_ms(connection)
+    listed = _of_run(select(unknowns.c.since), run, ordered=False).subquery().c
+    total, latest = connection.execute(select(func.count(), func.max(listed.since))).one()
+    # By a clock that was ahead some have become unknown later than now: they are listed, so they are meant.
+    return Position(max(now, latest or 0)), len(order.lines) or total
 
 
 def _kept(connection: Connection, order: UnknownOrder) -> Position | None:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -17,7 +16,7 @@ from app.core import clock
 from app.core.errors import Conflict, Forbidden, Invalid
 from app.core.states import DeliveryState, RunState
 from app.database.connection import Database
-from app.database.models import campaigns, erasures, runs
+from app.database.models import campaigns, deliveries, erasures, runs
 from app.dispatch import rejected_orders
 from app.dispatch.unknown_decisions import Progress
 from app.ledger.contract import DeliveryToSend, SubmitOutcome
@@ -29,6 +28,7 @@ from carriers.viettel.codes import DUPLICATE, CodeTable
 from tests.app.cli.test_campaign_commands import Shell
 from tests.app.client import Client
 from tests.app.receipts.result_files import scene
+from tests.app.server_clock import apart as apart
 from tests.app.world import FIRST_PHONE, World, build
 from tests.engines import on_sqlite, other_by_hand
 
@@ -214,6 +214,18 @@ def test_what_was_interrupted_goes_on_and_is_counted_whole(db: Database) -> None
 
 
 @pytest.mark.longer
+@pytest.mark.longer
+def test_what_was_refused_by_a_clock_that_was_ahead_is_in_the_order(db: Database) -> None:
+    world = all_refused(db, 6)
+    ahead = deliveries.c.submitted_at + 480_000
+    db.write(lambda c: c.execute(update(deliveries).where(deliveries.c.seq < 5).values(submitted_at=ahead)))
+    number = asked(world)
+    carried_out(world, number)
+    assert order_of(world) == ("chief", 6, 6)
+    assert world.states() == {Q: 6}
+    world.check()
+
+
 def test_of_several_who_approve_at_once_the_order_counts_each_message_once(db: Database) -> None:
     world = refused(db)
     number = asked(world)
@@ -258,21 +270,6 @@ def test_a_run_that_is_cancelled_has_no_order_and_none_of_its_is_approved(db: Da
         with pytest.raises(Conflict, match="The run is cancelled"):
             attempt()
     assert order_of(world) == (None, 0, 2)
-
-
-@pytest.fixture(params=[1, -1])
-def apart(request: pytest.FixtureRequest, new_postgresql_url: str) -> Iterator[tuple[Database, int]]:
-    """A database whose server's clock is so many hours ahead of this host's."""
-    ahead = f"SELECT pg_catalog.clock_timestamp() + interval '{request.param} hours'"
-    make = f"CREATE FUNCTION public.clock_timestamp() RETURNS timestamptz LANGUAGE sql AS $${ahead}$$"
-    with closing(Database(new_postgresql_url)) as db:
-        own = f'ALTER DATABASE "{db.url.database}"'
-        for statement in (make, f"{own} SET search_path = public, pg_catalog"):
-            db.write(lambda c, statement=statement: c.exec_driver_sql(statement))
-    with closing(Database(new_postgresql_url)) as db:
-        yield db, request.param
-        for statement in (f"{own} RESET search_path", "DROP FUNCTION public.clock_timestamp()"):
-            db.write(lambda c, statement=statement: c.exec_driver_sql(statement))
 
 
 @pytest.mark.longer

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +87,19 @@ def test_named_lines_are_decided_on_and_no_others(db: Database) -> None:
     assert unknown_decisions.resend(db, world.ledger, UnknownOrder(world.run, "Lan", lines)) == 2
     assert {world.delivery(seq)["state"] for seq in (2, 41)} == {Q}
     assert world.states() == {Q: 2, U: 38} == world.tallied()
+
+
+@pytest.mark.longer
+@pytest.mark.parametrize("named", [False, True])
+@pytest.mark.parametrize("order", [unknown_decisions.resend, unknown_decisions.write_off])
+def test_what_is_unknown_by_a_clock_that_was_ahead_is_meant_as_well(
+    db: Database, order: Callable[..., int], named: bool
+) -> None:
+    world = all_lost(db, 30)
+    ahead = unknowns.c.since + 480_000
+    db.write(lambda c: c.execute(update(unknowns).where(unknowns.c.seq > 20).values(since=ahead)))
+    lines = [(world.batch, seq) for seq in range(2, 32)] if named else []
+    assert order(db, world.ledger, UnknownOrder(world.run, "Lan", lines)) == 30
 
 
 @pytest.mark.longer
