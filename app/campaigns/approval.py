@@ -9,9 +9,9 @@ from sqlalchemy import Connection, func, insert, select, update
 from app.campaigns import optimistic_lock, text_cost
 from app.campaigns.optimistic_lock import Record
 from app.campaigns.quiet_hours import breaks_quiet_hours
-from app.core import clock
 from app.core.errors import Conflict, Forbidden, Invalid
 from app.core.states import CampaignState, move_campaign
+from app.database.connection import shared_ms
 from app.database.models import approvals, audiences, batches, run_batches, runs
 from app.ledger import money
 from app.ledger.approval_digest import (
@@ -160,7 +160,7 @@ def _decide(
 
 
 def write(connection: Connection, campaign_id: int, who: str, **decision: Any) -> None:
-    row = {"campaign_id": campaign_id, "at": clock.now_ms(), "by": who, "reason": None} | decision
+    row = {"campaign_id": campaign_id, "at": shared_ms(connection), "by": who, "reason": None} | decision
     if row["decision"] != "approved":
         row["links"] = None
     elif "links" not in row:

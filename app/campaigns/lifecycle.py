@@ -18,6 +18,7 @@ from app.campaigns.recordings import NewRecording
 from app.core import clock
 from app.core.errors import Conflict, Invalid, VersionChanged
 from app.core.states import BatchState, CampaignState, RunState, move_campaign
+from app.database.connection import shared_ms
 from app.database.models import batches, campaigns, directives, run_batches, runs
 from app.ledger.row_locking import lock_batches
 from app.security import audit
@@ -50,7 +51,7 @@ def create(connection: Connection, draft: Draft, default: DayHours, who: str) ->
     _check_directive(connection, draft.directive_id)
     made = connection.execute(
         insert(campaigns)
-        .values(state=CampaignState.DRAFT, created_at=clock.now_ms(), created_by=who)
+        .values(state=CampaignState.DRAFT, created_at=shared_ms(connection), created_by=who)
         .values(behind=sorted(behind(connection, who)), **values)
         .returning(campaigns.c.id)
     )
@@ -194,7 +195,7 @@ def _reopen_for_run(connection: Connection, campaign_id: int, carrier: str, who:
 
 def _insert_run(connection: Connection, campaign_id: int, carrier: str) -> int:
     row = {"campaign_id": campaign_id, "carrier": carrier, "state": RunState.PLANNED}
-    row |= _unused_id(connection) | {"created_at": clock.now_ms()}
+    row |= _unused_id(connection) | {"created_at": shared_ms(connection)}
     return int(connection.execute(insert(runs).values(row).returning(runs.c.id)).scalar_one())
 
 

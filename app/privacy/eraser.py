@@ -15,7 +15,7 @@ from app.core import clock
 from app.core.clock import DAY_MS
 from app.core.errors import Conflict, DatabaseUnavailable
 from app.core.states import BatchState
-from app.database.connection import Database
+from app.database.connection import Database, shared_ms
 from app.database.models import (
     answers,
     bad_lines,
@@ -98,7 +98,7 @@ class Eraser:
                 break
             try:
                 await self.db.aread(clock_check.require_past, [subject.id])
-                await self.db.aread(carrier_report.build_campaign, subject.id, clock.now_ms())
+                await self.db.aread(_require_balance, subject.id)
                 break
             except (Unbalanced, Conflict) as error:
                 log.error("not erased: no true report can be kept", campaign=subject.id, reason=error.detail)
@@ -184,6 +184,11 @@ class _Work:
                 return totals_retention.erase_notices(connection, row)
             case ErasureKind.AUDIT:
                 return totals_retention.erase_acts(connection, row)
+
+
+def _require_balance(connection: Connection, campaign_id: int) -> None:
+    """Raise Unbalanced unless the report of now adds up."""
+    carrier_report.build_campaign(connection, campaign_id, shared_ms(connection))
 
 
 def _without_report(connection: Connection, campaign_id: int) -> list[int]:

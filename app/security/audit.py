@@ -23,7 +23,7 @@ from app.core.masking import mask_values
 from app.database import audit_heads as heads
 from app.database.audit_heads import AuditHead
 from app.database.audit_memory import note_after_commit
-from app.database.connection import keys_of, one_at_a_time
+from app.database.connection import keys_of, one_at_a_time, shared_ms
 from app.database.listing import ListColumns, ListPart, ListRequest, part
 from app.database.models import audit, erasures
 from app.security import audit_chain, row_stamps
@@ -139,7 +139,7 @@ def _add(
     last = connection.execute(select(audit.c.id, audit.c.hash).order_by(audit.c.id.desc()).limit(1)).first()
     number = last.id + 1 if last else 1
     who, action, subject = act
-    said = (number, clock.now_ms(), who[:80], origin.get()[:120], action, subject)
+    said = (number, shared_ms(connection), who[:80], origin.get()[:120], action, subject)
     row = dict(zip(SAID, said, strict=True)) | {"detail": detail}
     # Hash the detail as the column stores it, so that every byte of it counts.
     before = last.hash if last else START

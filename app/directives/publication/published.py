@@ -14,6 +14,7 @@ from app.core.config import Settings
 from app.core.errors import Conflict, Invalid, NotFound
 from app.core.masking import holds_number
 from app.core.publication_settings import PublicationSettings
+from app.database.connection import shared_ms
 from app.database.models import publication_findings, publications
 from app.directives.publication import fetching, kit_source
 from app.directives.publication.comparing import Found
@@ -70,7 +71,7 @@ def report(
     kit_source.read(connection, claim.campaign_id, settings)  # only what is approved is compared with
     if _row(connection, directive_id, claim.campaign_id, url) is not None:
         raise Conflict("This address is reported already for this campaign.", field="url")
-    now = clock.now_ms()
+    now = shared_ms(connection)
     row: dict[str, Any] = {"directive_id": directive_id, "campaign_id": claim.campaign_id, "url": url}
     row |= {"addressee": claim.addressee, "reported_at": now, "reported_by": who, "due_at": now}
     made = connection.execute(insert(publications).values(row).returning(publications.c.id)).scalar_one()
@@ -86,7 +87,7 @@ def withdraw(connection: Connection, directive_id: int, claim: PublicationClaim,
         raise NotFound(
             "No such address is reported; `loa publication list` shows those that are.", field="url"
         )
-    gone = {"withdrawn_at": clock.now_ms(), "due_at": None}
+    gone = {"withdrawn_at": shared_ms(connection), "due_at": None}
     connection.execute(update(publications).where(publications.c.id == row.id).values(gone))
     detail = {"addressee": row.addressee, "campaign": row.campaign_id, "url": row.url}
     audit.note(connection, who, "publication.withdraw", f"directive/{directive_id}", **detail)
@@ -102,13 +103,13 @@ def _row(connection: Connection, directive_id: int, campaign_id: int, url: str) 
 
 
 def is_due(connection: Connection) -> bool:
-    due = select(publications.c.id).where(publications.c.due_at <= clock.now_ms()).limit(1)
+    due = select(publications.c.id).where(publications.c.due_at <= shared_ms(connection)).limit(1)
     return connection.execute(due).first() is not None
 
 
 def claim_due(connection: Connection, settings: PublicationSettings, most: int) -> list[DueReading]:
     """Take addresses that are due, so that no other process reads them meanwhile."""
-    p, now = publications.c, clock.now_ms()
+    p, now = publications.c, shared_ms(connection)
     rows = connection.execute(
         select(publications).where(p.due_at <= now).order_by(p.due_at, p.id).limit(most)
     ).all()
@@ -126,7 +127,7 @@ def keep_found(
 ) -> None:
     """Keep what was read; a finding only if it is another one than before."""
     state, differences = found
-    now = clock.now_ms()
+    now = shared_ms(connection)
     read = {"read_at": now, "sha256": sha256, "failing_since": None, "failure": None}
     if not _advance(connection, of, read, settings):
         return
@@ -143,7 +144,7 @@ def keep_failure(connection: Connection, of: DueReading, why: str, settings: Pub
     """Keep that it could not be read, and since when; what was found before stands."""
     p = publications.c
     since = connection.execute(select(p.failing_since).where(p.id == of.id)).scalar()
-    failed = {"failing_since": clock.now_ms() if since is None else since, "failure": why}
+    failed = {"failing_since": shared_ms(connection) if since is None else since, "failure": why}
     _advance(connection, of, failed, settings)
 
 
@@ -151,7 +152,7 @@ def _advance(
     connection: Connection, of: DueReading, values: dict[str, Any], settings: PublicationSettings
 ) -> bool:
     """Set what was found and when it is read next; False if it was withdrawn meanwhile."""
-    p, now = publications.c, clock.now_ms()
+    p, now = publications.c, shared_ms(connection)
     due = None if now >= of.ends_at else now + round(settings.check_minutes * 60_000)
     still = update(publications).where(p.id == of.id, p.withdrawn_at.is_(None))
     return bool(connection.execute(still.values(values | {"due_at": due})).rowcount)

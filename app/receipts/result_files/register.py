@@ -7,10 +7,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, insert, select, update
 
-from app.core import clock
 from app.core.errors import Conflict, Invalid
 from app.core.states import BatchState
-from app.database.connection import one_at_a_time
+from app.database.connection import one_at_a_time, shared_ms
 from app.database.models import receipt_files, runs
 from app.file_import.lease import is_waiting
 from app.file_import.upload import UploadedFile
@@ -83,7 +82,7 @@ def _create(connection: Connection, claim: FileClaim, file: UploadedFile, who: s
         "sha256": file.sha256,
         "bytes": file.size,
         "state": BatchState.IMPORTING,
-        "created_at": clock.now_ms(),
+        "created_at": shared_ms(connection),
         "created_by": who,
     }
     file_id = connection.execute(insert(receipt_files).values(said | row).returning(_C.id)).scalar_one()

@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Connection, Row, bindparam, or_, select
 
 from app.core import clock
 from app.core.errors import no_such
+from app.database.connection import shared_ms
 from app.database.models import audiences, campaigns, runs, tallies
 from app.ledger import erasure_state
 from app.ledger.contract import TallyCount
@@ -191,7 +192,7 @@ def _of_run(connection: Connection, run: Row[Any]) -> Iterable[RunShare]:
 
 def _measured(connection: Connection, run: Row[Any]) -> RunShare:
     figures = carrier_report.figures_of(tally.of_run(connection, run.id))
-    level = proved(connection, run, clock.now_ms())
+    level = proved(connection, run, shared_ms(connection))
     handset = level == ReceiptLevel.HANDSET
     received = figures.delivered if handset else figures.relayed if level == ReceiptLevel.OPERATOR else None
     waiting = figures.no_receipt + figures.unknown + (figures.relayed if handset else 0)
@@ -273,7 +274,7 @@ def _sources(
     said = [
         each for each in carrier_statement.of_campaign(connection, campaign_id).values() if each.run_id in ids
     ]
-    levels = levels_proved(connection, rows, clock.now_ms())
+    levels = levels_proved(connection, rows, shared_ms(connection))
     proving = {row.id for row in rows if levels[row.id] == ReceiptLevel.HANDSET}
     measured = carrier_report.areas_of(counts, on)
     by_handset = [each for each in counts if each.run_id in proving]

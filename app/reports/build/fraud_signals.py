@@ -12,8 +12,8 @@ from enum import StrEnum
 
 from sqlalchemy import ColumnElement, Connection, func, select
 
-from app.core import clock
 from app.core.states import SENT, DeliveryState
+from app.database.connection import shared_ms
 from app.database.models import deliveries
 from app.reports.build import scope
 from app.reports.build.scope import Scope, proved
@@ -93,7 +93,7 @@ def _none_delivered(connection: Connection, of: Scope, sent: int, delivered: int
     """Flag a finished run that reached no handset although its receipts come from handsets."""
     if sent < _ENOUGH or delivered or of.run.state not in OVER:
         return None
-    if proved(connection, of.run, clock.now_ms()) != ReceiptLevel.HANDSET:
+    if proved(connection, of.run, shared_ms(connection)) != ReceiptLevel.HANDSET:
         return None
     relayed = select(func.count()).where(*_where(of, _d.state == int(DeliveryState.RELAYED)))
     if connection.execute(relayed).scalar_one():

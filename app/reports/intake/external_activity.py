@@ -9,10 +9,10 @@ from typing import Any
 
 from sqlalchemy import Connection, func, insert, select, update
 
-from app.core import clock
 from app.core.errors import Invalid, NotFound
 from app.core.phone import normalise
 from app.core.written_numbers import NO_MOBILE, holds_mobile, names_mobile, require_no_mobile
+from app.database.connection import shared_ms
 from app.database.models import addressees, outreach
 from app.reports.figures import addressees as known
 from app.reports.figures.addressees import Addressee, AddresseeKind, Outreach, OutreachItem
@@ -103,7 +103,7 @@ def report(connection: Connection, directive_id: int, claim: OutreachClaim, who:
         )
     of = of if of.id is not None else register(connection, of, who)
     version = _next_version(connection, of)
-    if found := list(faults(claim, Circumstances(clock.now_ms(), correcting=version > 1))):
+    if found := list(faults(claim, Circumstances(shared_ms(connection), correcting=version > 1))):
         raise refusal(found)
     row: dict[str, Any] = {"addressee_id": of.id, "items": [asdict(item) for item in claim.items]}
     row |= paper_columns(connection, claim.paper, version, who, None)

@@ -7,9 +7,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, select
 
-from app.core import clock
 from app.core.errors import Conflict, Forbidden, no_such
 from app.core.states import RunState
+from app.database.connection import shared_ms
 from app.database.models import approvals, audiences, campaigns, runs, statements
 from app.reports.figures import carrier_statement, spoken
 from app.reports.figures.carrier_statement import FigureSource, Statement
@@ -73,7 +73,7 @@ def circumstances(connection: Connection, run_id: int) -> Circumstances:
     last = carrier_statement.latest(connection, run_id)
     estimated = connection.execute(select(audiences.c.estimated).where(audiences.c.run_id == run_id)).scalar()
     return Circumstances(
-        clock.now_ms(),
+        shared_ms(connection),
         correcting=last is not None,
         estimated=estimated,
         before=last.figures.general.sent if last else None,
@@ -108,7 +108,7 @@ def paper_columns(
     connection: Connection, paper: PaperClaim, version: int, who: str, carrier: str | None
 ) -> dict[str, Any]:
     """Return the columns of every document; of two concurrent ones the version's unique key rejects one."""
-    now = clock.now_ms()
+    now = shared_ms(connection)
     return {
         "version": version,
         "reason": paper.reason if version > 1 else None,

@@ -16,7 +16,7 @@ from app.core import clock
 from app.core.config import Settings
 from app.core.errors import Conflict, Invalid, no_such
 from app.core.states import RunState
-from app.database.connection import Database
+from app.database.connection import Database, shared_ms
 from app.database.models import campaigns, directives, frozen_reports, report_files, run_batches, runs
 from app.ledger.contract import Ledger
 from app.reports.build import carrier_report, clock_check, consolidated, differences, scope, stated_report
@@ -274,7 +274,7 @@ def _insert(
         "figures": text.decode(),
         "sha256": hashlib.sha256(text).hexdigest(),
         "changes": [asdict(each) for each in version.changes],
-        "created_at": clock.now_ms(),
+        "created_at": shared_ms(connection),
         "created_by": who,
         "code": version.printed.code if version.printed else None,
         "code_salt": version.printed.salt if version.printed else None,

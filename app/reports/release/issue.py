@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 
 from app.core import clock
 from app.core.errors import Conflict, Invalid
-from app.database.connection import one_at_a_time
+from app.database.connection import one_at_a_time, shared_ms
 from app.database.models import issued_reports, report_files
 from app.reports.build.consolidated import ConsolidatedReport
 from app.reports.export.formats import PAPERS, Format, head_of, paper
@@ -145,7 +145,7 @@ def _keep(
     connection.execute(delete(report_files).where(f.report_id == report.id, f.format.startswith(ISSUED)))
     connection.execute(delete(issued_reports).where(issued_reports.c.report_id == report.id))
     said = {"number": wanted.number, "dated_on": wanted.dated_on.isoformat(), "signer": wanted.signer.strip()}
-    own = {"report_id": report.id, "at": clock.now_ms(), "by": who}
+    own = {"report_id": report.id, "at": shared_ms(connection), "by": who}
     connection.execute(insert(issued_reports).values(own | said))
     named = [(f"{ISSUED}{form}", content) for form, content in files.items()]
     rows = [freeze.file_row(report.id, subject, report.version, each) for each in named]

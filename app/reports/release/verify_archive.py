@@ -86,9 +86,10 @@ def _rebuilt(connection: Connection, report: Frozen) -> Proof:
     if differing and freeze_record.set_back_since(connection, report):
         at = clock.local(report.cut_off_at)
         ahead = (
-            f"Report {report.id}: the clock was set back after it was frozen, and what was recorded since "
-            "has times before its cut-off; so it differs, and can't be issued. Freeze a new version once "
-            f"that time ({at:%d/%m/%Y %H:%M:%S}) has passed."
+            f"Report {report.id}: the clock was set back after it was frozen. What was recorded since has "
+            "times before its cut-off and may be all that differs; if nothing was, somebody has altered the "
+            "database. It can't be issued: freeze a new version once that time "
+            f"({at:%d/%m/%Y %H:%M:%S}) has passed."
         )
         differing = (ahead, *differing)
     beside = f"Report {report.id}: its figures are the same; words that stand beside them are others now."

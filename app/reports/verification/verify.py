@@ -10,10 +10,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, select
 
-from app.core import audio, clock
+from app.core import audio
 from app.core.errors import Conflict, Invalid, no_such
 from app.core.states import BatchState
-from app.database.connection import Database, keys_of
+from app.database.connection import Database, keys_of, shared_ms
 from app.database.models import (
     attachments,
     bad_lines,
@@ -56,7 +56,7 @@ def statements_add_up(connection: Connection, campaign_id: int) -> Iterator[str]
             yield f"Run {run_id}: {altered.detail}"
             continue
         for each in versions:
-            around = Circumstances(clock.now_ms(), correcting=each.paper.version > 1)
+            around = Circumstances(shared_ms(connection), correcting=each.paper.version > 1)
             for fault in statement_rules.faults(_claim(each), around):
                 place = ".".join(str(step) for step in fault.place)
                 yield f"Run {run_id}, statement {each.paper.version}: {place}: {fault.sentence.en}"

@@ -226,7 +226,7 @@ def test_a_report_that_was_frozen_ahead_says_why_it_differs_and_what_to_do(
     db.write(done.ledger.apply, rest)
     first, *others = verify_archive.prove(db, report).sentences
     assert re.search(
-        r"the clock was set back after it was frozen.*Freeze a new version once that time", first
+        r"the clock was set back after it was frozen.*freeze a new version once that time", first
     )
     assert others
 
