@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Row, func, insert, select, update
 
 from app.core import clock
 from app.core.errors import Conflict, no_such
-from app.database.connection import one_at_a_time
+from app.database.connection import one_at_a_time, shared_ms
 from app.database.listing import ListColumns, ListPart, ListRequest, part, without_marks
 from app.database.models import erasures, kept_reports, runs
 from app.ledger.contract import Ledger
@@ -102,7 +102,7 @@ def waiting(connection: Connection, identity: EraserIdentity) -> bool:
     left = select(erasures.c.id).where(erasures.c.ended_at.is_(None)).limit(1)
     if connection.execute(left).first():
         return True
-    return due(connection, identity.terms, clock.now_ms(), identity.but) is not None
+    return due(connection, identity.terms, shared_ms(connection), identity.but) is not None
 
 
 def free_in_ms(connection: Connection, ledger: Ledger) -> int | None:

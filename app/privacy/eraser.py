@@ -92,8 +92,8 @@ class Eraser:
 
         Those as well of which something has a time in the future: the report that is kept would leave it out.
         """
-        found: set[tuple[ErasureKind, int | None]] = set()
-        while subject := await self.db.aread(due, self.terms, clock.now_ms(), frozenset(found)):
+        found, now = set[tuple[ErasureKind, int | None]](), await self.db.aread(shared_ms)
+        while subject := await self.db.aread(due, self.terms, now, frozenset(found)):
             if subject.kind is not ErasureKind.CAMPAIGN or subject.id is None:
                 break
             try:
