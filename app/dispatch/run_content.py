@@ -8,7 +8,19 @@ from datetime import datetime
 from typing import Any
 
 import structlog
-from sqlalchemy import BindParameter, Connection, Row, Select, bindparam, func, select
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Connection,
+    FromClause,
+    Row,
+    Select,
+    and_,
+    bindparam,
+    exists,
+    func,
+    select,
+)
 
 from app.core import clock
 from app.core.answer_kinds import AnswerKind
@@ -105,13 +117,23 @@ def _at_work() -> Select[Any]:
     Renamed or removed links keep their rows: only ones reported after `gone` count, or all if there are none.
     """
     r, h = runs.c, link_health.c
-    own: BindParameter[str] = bindparam("carrier")
-    total = select(func.sum(links.c.segments_per_second))
-    total = total.where(links.c.carrier == own, links.c.state == LinkState.RUNNING.value)
     spoke = select(h.link_id).where(h.seen_at > bindparam("gone"))
-    rate = func.coalesce(total.where(links.c.id.in_(spoke)).scalar_subquery(), total.scalar_subquery())
+    rate = func.coalesce(_rate(spoke).scalar_subquery(), _rate(None).scalar_subquery())
     columns = r.id.label("run_id"), r.segments_per_second, rate.label("rate"), *campaigns.c
     return _of_running(select(*columns)).order_by(r.priority.desc(), r.id)
+
+
+def _rate(among: Select[Any] | None) -> Select[Any]:
+    """Sum the rates of the carrier's running links; those of one account keep one pace, so it counts once."""
+    first = links.alias()
+
+    def works(link: FromClause) -> ColumnElement[bool]:
+        own: BindParameter[str] = bindparam("carrier")
+        running = and_(link.c.carrier == own, link.c.state == LinkState.RUNNING.value)
+        return running if among is None else and_(running, link.c.id.in_(among))
+
+    earlier = exists().where(works(first), first.c.account == links.c.account, first.c.id < links.c.id)
+    return select(func.sum(links.c.segments_per_second)).where(works(links), ~earlier.correlate(links))
 
 
 def _of_running(query: Select[Any]) -> Select[Any]:
