@@ -125,7 +125,7 @@ def set_going(connection: Connection, run_id: int, queued: int) -> None:
     state = connection.execute(held).scalar_one()
     require_live(state)
     if queued and state in (RunState.SENT, RunState.FINISHED):
-        move(connection, run_id, state, RunState.RUNNING)
+        move(connection, run_id, state, RunState.RUNNING, ended_at=None)
 
 
 def require_live(state: str) -> None:

@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy import Connection, func, select, update
 
 from app.api.idempotency_store import IdempotencyClaim, PositionUnderKey
+from app.core import clock
 from app.core.config import Settings
 from app.core.errors import Conflict
 from app.core.states import DeliveryState, RunState
@@ -25,8 +26,9 @@ from app.ledger.contract import DeliveryKey, SubmitOutcome
 from app.reports.verification.verify import verify
 from app.runtime.api_app import create_app
 from app.security import create_key
-from carriers.contract import Unknown
+from carriers.contract import Accepted, Unknown
 from tests.app.client import Client
+from tests.app.ledger.times import apply, said
 from tests.app.world import World, build
 
 Q, U = int(DeliveryState.QUEUED), int(DeliveryState.UNKNOWN)
@@ -100,6 +102,20 @@ def test_what_is_unknown_by_a_clock_that_was_ahead_is_meant_as_well(
     db.write(lambda c: c.execute(update(unknowns).where(unknowns.c.seq > 20).values(since=ahead)))
     lines = [(world.batch, seq) for seq in range(2, 32)] if named else []
     assert order(db, world.ledger, UnknownOrder(world.run, "Lan", lines)) == 30
+
+
+def test_what_is_sent_again_after_months_takes_receipts_that_name_the_phone_alone(db: Database) -> None:
+    """The run had ended long ago; it goes on, so it has no end until it ends again."""
+    world = all_lost(db, 2)
+    ended = clock.now_ms() - 60 * DAY_MS
+    db.write(lambda c: c.execute(update(runs).values(ended_at=ended, started_at=ended - 1000)))
+    unknown_decisions.resend(db, world.ledger, UnknownOrder(world.run, "Lan"))
+    lease = world.claim()
+    assert lease
+    taken = [SubmitOutcome(item, Accepted(())) for item in lease.items]
+    db.write(world.ledger.record, world.link, lease, taken, None, 30.0)
+    assert db.read(lambda c: c.execute(select(runs.c.state, runs.c.ended_at)).one()) == ("running", None)
+    assert apply(world, said(world, None, phone=lease.items[0].phone)) == (1, 1, 0)
 
 
 @pytest.mark.longer
