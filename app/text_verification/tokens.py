@@ -51,6 +51,11 @@ class Word(NamedTuple):
         return not any(marks for _, marks in self.letters)
 
     @property
+    def is_address(self) -> bool:
+        """Whether it may be tapped: another mark makes another host of it, which is somebody else's."""
+        return not _NUMERIC.fullmatch(self.raw) and not _OF_ADDRESSES.isdisjoint(self.raw)
+
+    @property
     def vietnamese(self) -> bool:
         return all(marks <= _MARKS for _, marks in self.letters)
 
@@ -60,8 +65,13 @@ class Word(NamedTuple):
         return self.bare == original.bare and all(not mine[1] or mine[1] == its[1] for mine, its in pairs)
 
     def stands_for(self, original: Word, plain: bool) -> bool:
-        """Return whether it is a copy; plain: of a text sent without diacritics, which a copy may have."""
-        return self.bare == original.bare and self.vietnamese if plain else self.copies(original)
+        """Return whether it is a copy; plain: of a text sent without diacritics, which a copy may have.
+
+        Not in an address.
+        """
+        if plain and not original.is_address:
+            return self.bare == original.bare and self.vietnamese
+        return self.copies(original)
 
     def begins(self, original: Word, plain: bool) -> bool:
         """Return whether it is the beginning of a longer word; plain: of a text sent without diacritics.
@@ -79,6 +89,7 @@ class Word(NamedTuple):
             return False
         if not _NUMERIC.fullmatch(original.raw) and not _OF_ADDRESSES.isdisjoint(self.raw):
             return False
+        plain = plain and not original.is_address
         return all(
             mine == its and (marks <= _MARKS if plain else not marks or marks == other)
             for (mine, marks), (its, other) in zip(self.letters, half, strict=False)

@@ -176,3 +176,27 @@ def test_a_time_before_a_text_that_begins_with_one_is_another_time() -> None:
     assert verdict(f"13/02/2026 {dated}", dated) is TextVerdict.ALTERED
     assert verdict(f"CA SONLA 07:05: {sent}", sent) is not TextVerdict.GENUINE
     assert verdict(f"[11/02/2027, 07:05] CA SONLA: {sent}", sent) is TextVerdict.GENUINE
+
+
+ADDRESSES = (
+    "Tai bieu mau tai https://loa.vn/AbCd?x=1 hoac viet cho a.b@loa.vn, xem congan.gov.vn va hoi cong an xa"
+)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        *(("https://loa.vn", f"https://{host}") for host in ("lòa.vn", "loạ.vn", "lơa.vn", "loã.vn")),
+        *(("@loa.vn", f"@{host}") for host in ("lòa.vn", "loạ.vn")),
+        *(("congan.gov.vn", host) for host in ("cóngan.gov.vn", "congàn.gov.vn", "congan.gòv.vn")),
+    ],
+)
+def test_marks_make_another_host_of_a_text_that_was_sent_without(old: str, new: str) -> None:
+    """Such a name can be registered by somebody else. Words may be typed with marks, as before."""
+    assert verdict(ADDRESSES, ADDRESSES) is TextVerdict.GENUINE
+    typed = ADDRESSES.replace("hoi cong an xa", "hỏi công an xã").replace("Tai bieu", "Tải biểu")
+    assert verdict(typed, ADDRESSES) is TextVerdict.GENUINE
+    for text in (ADDRESSES, typed):
+        forged = text.replace(old, new)
+        assert forged != text
+        assert verdict(forged, ADDRESSES) is TextVerdict.ALTERED
