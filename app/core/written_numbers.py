@@ -27,6 +27,7 @@ _USUAL = frozenset(".'()-\u00b7\uff0e\uff08\uff09\u2010\u2011\u2012\u2013\u2014\
 _HEXADECIMAL = re.compile("0x[0-9A-Fa-f]+|(?=[0-9]*[A-Fa-f])[0-9A-Fa-f]+")
 _UUID = re.compile("[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _WORD = re.compile("[0-9A-Za-z]+")
+_LETTERS_ON_IT = re.compile("[A-Fa-f]*((?:0|84)[0-9]{9,10})[A-Fa-f]*")  # ad0912...: a number all the same
 _NAMED = 24  # in a name, a shorter word of digits and letters from a to f is none of hexadecimal digits
 _TIME = re.compile("(?:19|20)[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])[0-9]{2,9}")
 _DATE = re.compile(
@@ -164,10 +165,15 @@ def _kept(text: str, hexadecimal: int) -> bytearray:
     """Mark the characters of words that are no numbers: hexadecimal ones and UUIDs."""
     kept = bytearray(len(text))
     words = (found for found in _WORD.finditer(text) if _HEXADECIMAL.fullmatch(found[0]))
-    spans = [found.span() for found in words if len(found[0]) >= hexadecimal]
+    spans = [found.span() for found in words if len(found[0]) >= hexadecimal and not _bears_number(found[0])]
     for start, end in (*spans, *(found.span() for found in _UUID.finditer(text))):
         kept[start:end] = b"\1" * (end - start)
     return kept
+
+
+def _bears_number(word: str) -> bool:
+    found = _LETTERS_ON_IT.fullmatch(word)
+    return found is not None and isinstance(normalise(found[1]), int)
 
 
 def _chains(text: str, groups: Sequence[tuple[int, int]]) -> Iterator[list[tuple[int, int]]]:

@@ -48,6 +48,15 @@ def test_a_name_has_no_number_beside_letters_of_hexadecimal_digits(name: str) ->
     assert NUMBER[1:] not in plain(mask_name(name))
 
 
+TOUCHED = [f"a{NUMBER}", f"ad{NUMBER}", f"LD ad{NUMBER} lua dao", f"fb84{NUMBER[1:]}", f"{NUMBER}abc"]
+
+
+@pytest.mark.parametrize("written", [*TOUCHED, f"cd{NUMBER} chuyen tien", f"bad{NUMBER}fed"])
+def test_nor_have_a_citizen_s_words(written: str) -> None:
+    """fb, ad, ba and da stand before numbers, as zalo does."""
+    assert NUMBER[1:] not in plain(mask_written(written))
+
+
 @pytest.mark.parametrize(
     ("written", "read"),
     [
