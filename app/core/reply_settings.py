@@ -17,7 +17,7 @@ class ReplySettings(BaseModel):
     # Whoever writes one of these alone gets no more messages through the carrier that brought it.
     opt_out: tuple[ReplyWord, ...] = (
         *("TU CHOI", "TC", "STOP", "UNSUBSCRIBE", "HUY NHAN TIN", "DUNG NHAN TIN", "NGUNG NHAN TIN"),
-        *("KHONG NHAN TIN", "DUNG GUI", "NGUNG GUI", "KHONG NHAN"),
+        *("TU CHOI NHAN TIN", "KHONG NHAN TIN", "DUNG GUI", "NGUNG GUI", "KHONG NHAN"),
     )
     # Whoever writes one of these and after it the text of an SMS asks whether that text is genuine.
     check: tuple[ReplyWord, ...] = ("KT", "KIEM TRA")
