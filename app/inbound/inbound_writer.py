@@ -154,9 +154,9 @@ def _row(came: IncomingMessage, now: int) -> Row:
 
 
 def _digest(came: IncomingMessage) -> int:
-    """Hash what a person wrote to one address, the same over whichever link of a group."""
+    """Hash what a person wrote to one address, the same over whichever link of the carrier."""
     m = came.message
-    said = (came.link.group_id, m.source, m.destination, m.data_coding, m.octets, m.part)
+    said = (came.link.carrier, m.source, m.destination, m.data_coding, m.octets, m.part)
     return int.from_bytes(hashlib.blake2b(repr(said).encode(), digest_size=8).digest(), signed=True)
 
 

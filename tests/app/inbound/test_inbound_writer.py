@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -112,6 +113,16 @@ async def test_the_same_words_again_are_kept_and_name_the_first(db: Database) ->
         first.id,
         None,
     ]
+
+
+async def test_what_comes_again_over_another_link_of_the_carrier_names_the_first(db: Database) -> None:
+    """The links are no receipt group: their ports differ. Another carrier's subscriber is another person."""
+    world = build(db, 1)
+    write(world, message())
+    second = replace(world.link, id=7, name="viettel-2", group_id=7)
+    write(world, message(), name="b", link=second)
+    write(world, message(), name="c", link=replace(second, id=8, name="vnpt-1", carrier="vnpt", group_id=8))
+    assert [row.repeat_of for row in rows(db)] == [None, rows(db)[0].id, None]
 
 
 async def test_a_commit_whose_answer_was_lost_is_done_again_and_keeps_each_once(db: Database) -> None:
