@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from app.core import clock
 from app.core.phone import Sentence
 from app.reports.figures.numbers import count
-from app.reports.intake.statement_input import Circumstances, InputFault, StatementInput
+from app.reports.intake.statement_input import Circumstances, InputFault, Place, StatementInput
 
 _FAR = 10  # ratio; "12.000" entered where a point means decimals is 12
 _FEW = 100  # below this a tenfold difference proves nothing
@@ -81,7 +81,12 @@ def _parts(claim: StatementInput, around: Circumstances) -> Iterator[InputFault]
 
 
 def _approval(claim: StatementInput, around: Circumstances) -> Iterator[InputFault]:
-    if claim.began_ms is None or around.approved_ms is None or claim.began_ms >= around.approved_ms:
+    if around.approved_ms is None:
+        return
+    if claim.began_ms is None:
+        yield from _before_approval(claim, around.approved_ms)
+        return
+    if claim.began_ms >= around.approved_ms:
         return
     began, approved = (_hour(ms) for ms in (claim.began_ms, around.approved_ms))
     if _answered(claim, began):
@@ -95,6 +100,30 @@ def _approval(claim: StatementInput, around: Circumstances) -> Iterator[InputFau
             f"“{began}” kèm lý do vào ô phản ánh, sự cố, khó khăn; nếu không, hãy sửa lại.",
         ),
     )
+
+
+def _before_approval(claim: StatementInput, approved_ms: int) -> Iterator[InputFault]:
+    """Question each time before the approval where the beginning, which bounds them, is not stated."""
+    approved, on = _hour(approved_ms), clock.local(clock.from_ms(approved_ms)).date().isoformat()
+    told: list[tuple[Place, str]] = [
+        ((name,), _hour(ms))
+        for name, ms in (("ended", claim.ended_ms), ("cutoff", claim.cutoff_ms))
+        if ms is not None and ms < approved_ms
+    ]
+    days = enumerate(claim.figures.days)
+    told += [(("days", n, "day"), "/".join(reversed(row.day.split("-")))) for n, row in days if row.day < on]
+    for place, at in told:
+        if _answered(claim, at):
+            continue
+        yield InputFault(
+            place,
+            Sentence(
+                f"{at} lies before the campaign was approved on {approved}: if it is right, write {at} into "
+                "the note with the reason; otherwise correct it.",
+                f"{at} là trước khi chiến dịch được duyệt lúc {approved}: nếu đúng, hãy ghi “{at}” kèm lý do "
+                "vào ô phản ánh, sự cố, khó khăn; nếu không, hãy sửa lại.",
+            ),
+        )
 
 
 def _hour(ms: int) -> str:

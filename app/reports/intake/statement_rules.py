@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import date
 
 from app.core import areas, clock
 from app.core.phone import Sentence
@@ -253,7 +252,13 @@ def _day(n: int, row: DayCounts, again: bool, claim: StatementInput) -> Iterator
             f"Ngày {_vi(row.day)} lặp lại; hãy gộp lại hoặc ghi rõ khung giờ của từng dòng.",
         )
     first, last = _span(claim)
-    if not first <= row.day <= last:
+    if first is None and row.day > last:
+        yield fault(
+            ("days", n, "day"),
+            f"{row.day} is after the end of sending, {last}.",
+            f"Ngày {_vi(row.day)} sau khi kết thúc gửi ({_vi(last)}); hãy sửa ngày.",
+        )
+    elif first is not None and not first <= row.day <= last:
         yield fault(
             ("days", n, "day"),
             f"{row.day} is outside the time of sending, {first} to {last}.",
@@ -271,9 +276,9 @@ def _day(n: int, row: DayCounts, again: bool, claim: StatementInput) -> Iterator
         yield from range_faults(("days", n, name), getattr(row, name))
 
 
-def _span(claim: StatementInput) -> tuple[str, str]:
-    """Return the first and last possible day of sending, as ISO dates."""
-    first = _day_of(claim.began_ms) if claim.began_ms is not None else date.min.isoformat()
+def _span(claim: StatementInput) -> tuple[str | None, str]:
+    """Return the first and last possible day of sending, as ISO dates; None: no beginning is stated."""
+    first = None if claim.began_ms is None else _day_of(claim.began_ms)
     return first, _day_of(claim.cutoff_ms if claim.ended_ms is None else claim.ended_ms)
 
 

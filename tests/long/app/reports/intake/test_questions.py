@@ -91,6 +91,40 @@ def test_sending_before_the_approval_is_asked_about(db: Database) -> None:
     state(db, note="Bắt đầu lúc 09:00 29/01/2024 theo chỉ đạo qua điện thoại, duyệt sau.")
 
 
+ONE_DAY = {"day": "1999-01-01", "hours": "", "sent": 970, "received": 900}
+EARLY: list[tuple[dict[str, Any], str, str]] = [
+    ({"days": [ONE_DAY]}, "01/01/1999 lies before the campaign was approved", "01/01/1999"),
+    (
+        {"ended_at": "2024-01-01T09:00:00+07:00", "days": []},
+        "09:00 01/01/2024 lies before",
+        "09:00 01/01/2024",
+    ),
+    (
+        {"ended_at": None, "cutoff_at": "2024-01-01T09:00:00+07:00", "days": []},
+        "09:00 01/01/2024 lies before",
+        "09:00 01/01/2024",
+    ),
+]
+
+
+@pytest.mark.parametrize(("times", "words", "answer"), EARLY)
+def test_without_a_beginning_each_time_before_the_approval_is_asked_about(
+    db: Database, times: dict[str, Any], words: str, answer: str
+) -> None:
+    held(db)
+    approve(db, T0 + 36 * 60_000)
+    with pytest.raises(Invalid, match=words):
+        state(db, began_at=None, **times)
+    state(db, began_at=None, **times, note=f"{answer} là đúng.")
+
+
+def test_a_day_after_the_end_is_told_by_the_end_where_there_is_no_beginning(db: Database) -> None:
+    held(db)
+    late = {"day": "2024-02-01", "hours": "", "sent": 970, "received": 900}
+    with pytest.raises(Invalid, match=r"2024-02-01 is after the end of sending, 2024-01-30\."):
+        state(db, began_at=None, days=[late])
+
+
 def test_the_workbook_names_the_cell_and_the_remedy(db: Database) -> None:
     held(db)
     estimate(db, 1_000_000)
