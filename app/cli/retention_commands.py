@@ -48,16 +48,23 @@ def list_(as_json: Json = False) -> None:
 
 @app.command()
 def run(as_json: Json = False) -> None:
-    """Erase everything that is due, like the workers do; print the certificates of it."""
+    """Erase all that is due, like the workers do; print the certificates. Status 1 if one is left."""
     with open_db(working="Erasing") as (db, settings):
-        last = db.read(_last)
-        eraser = Eraser(db, ledger_for(db, settings.chunk_size), _terms(settings), whoami())
-        asyncio.run(eraser.run(asyncio.Event()))
-        made = [each for each in db.read(certificates.page, 0, 10**6) if each.id > last and each.ended_at]
+        ledger, before = ledger_for(db, settings.chunk_size), db.read(_ended)
+        asyncio.run(Eraser(db, ledger, _terms(settings), whoami()).run(asyncio.Event()))
+        made = [each for number, each in db.read(_ended).items() if number not in before]
+        left_ms = db.read(certificates.free_in_ms, ledger)
     if as_json:
         say(made, True)
-        return
-    typer.echo("\n\n".join(certificates.text(each) for each in made) or "Nothing is due.")
+    elif made or left_ms is None:
+        typer.echo("\n\n".join(certificates.text(each) for each in made) or "Nothing is due.")
+    if left_ms is not None:
+        typer.echo(
+            "An erasure is unfinished: another process is at it, or was stopped. If that one does not go on, "
+            f"run this again in {left_ms // 1000 + 1} s, and it is completed.",
+            err=True,
+        )
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -84,8 +91,8 @@ def _everything(connection: Connection, terms: RetentionTerms) -> list[_Shown]:
     return [*_made(connection), *waiting]
 
 
-def _last(connection: Connection) -> int:
-    return max((each.id for each in certificates.page(connection, 0, 10**6)), default=0)
+def _ended(connection: Connection) -> dict[int, certificates.Certificate]:
+    return {each.id: each for each in certificates.page(connection, 0, 10**6) if each.ended_at}
 
 
 def _made(connection: Connection) -> Iterator[_Shown]:

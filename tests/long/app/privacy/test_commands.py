@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,10 @@ from app.cli import do_not_send_commands, receipts_commands, retention_commands,
 from app.core.errors import Invalid, NotFound
 from app.database import models as m
 from app.database.connection import Database
+from app.ledger.factory import ledger_for
+from app.privacy import certificates
+from app.privacy.certificates import EraserIdentity
+from app.privacy.erasable import RetentionTerms
 from app.security.phone_disclosure import ACTION
 from tests.app.cli.test_campaign_commands import Shell
 from tests.engines import other_by_hand
@@ -45,6 +50,22 @@ def test_what_is_due_is_listed_erased_and_certified(shell: Shell) -> None:
     assert json.loads(shell(retention_commands.app, "certificate", "1", "--json"))["intact"] is True
     with pytest.raises(NotFound, match="There is no erasure 7"):
         shell(retention_commands.app, "certificate", "7")
+
+
+@other_by_hand
+def test_an_erasure_that_was_stopped_is_not_told_as_nothing(shell: Shell, database_url: str) -> None:
+    """Somebody has killed the command, and gives it again before another process may take over."""
+    db = Database(database_url)
+    ledger = ledger_for(db)
+    gone = EraserIdentity("gone:1:x", "lan", 60_000, RetentionTerms(90, 120))
+    assert db.write(certificates.begin, ledger, gone)
+    result = shell.run(retention_commands.app, "run")
+    assert result.exit_code == 1
+    assert "Nothing is due" not in result.output
+    assert re.search(r"An erasure is unfinished.*run this again in \d+ s", result.output)
+    db.write(lambda c: c.execute(update(m.erasures).values(lease_until=0)))
+    db.close()
+    assert shell(retention_commands.app, "run").count("CHỨNG NHẬN XÓA DỮ LIỆU CÁ NHÂN") == 4
 
 
 @other_by_hand
