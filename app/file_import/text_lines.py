@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import gzip
 import io
+import re
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ _RATIO = 200
 _HEAD = 1 << 18  # bytes examined to detect the encoding
 _BLOCK = 1 << 15  # bytes per read, so that derived data stays in the CPU cache
 _BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+_SEPARATORS = re.compile(r"[,;\t|]")
 _SAVE_AS = "Save it as “CSV UTF-8” (or as .xlsx) and upload it again."
 
 
@@ -110,6 +112,6 @@ def _encoding(head: bytes, columns: Columns) -> str:
 
 def _has_cp1258_header(head: bytes, columns: Columns) -> bool:
     text = head.decode("cp1258", "replace")
-    rows = [line.replace(";", ",").replace("\t", ",").split(",") for line in text.splitlines()[:HEAD_ROWS]]
+    rows = [_SEPARATORS.split(line) for line in text.splitlines()[:HEAD_ROWS]]
     titled = [row for row in rows if columns.find([row]) and not all(cell.isascii() for cell in row)]
     return bool(titled)

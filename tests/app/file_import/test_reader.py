@@ -47,13 +47,16 @@ def test_every_delimiter_and_line_end_is_read(tmp_path: Path, delimiter: str, en
     "encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1258"], ids=["utf-8", "mark", "utf-16", "cp1258"]
 )
 @pytest.mark.parametrize("packed", [False, True], ids=["plain", "gz"])
-def test_every_encoding_is_recognised_also_in_gz(tmp_path: Path, encoding: str, packed: bool) -> None:
+@pytest.mark.parametrize("delimiter", [",", "|"])
+def test_every_encoding_is_recognised_also_in_gz(
+    tmp_path: Path, encoding: str, packed: bool, delimiter: str
+) -> None:
     header = "Số điện thoại,Mã xã,Ngôn ngữ"
     # CP1258 writes the tone as a mark of its own, after a letter that keeps its hat.
     if encoding == "cp1258":
         header = header.replace("ố", "ô\u0301").replace("ệ", "ê\u0323").replace("ạ", "a\u0323")
         header = header.replace("ã", "a\u0303").replace("ữ", "ư\u0303")
-    content = f"{header}\n0912345678,03646,hmn\n".encode(encoding)
+    content = f"{header}\n0912345678,03646,hmn\n".replace(",", delimiter).encode(encoding)
     assert rows(tmp_path, gzip.compress(content) if packed else content) == [ONE]
 
 
