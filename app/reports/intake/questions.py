@@ -86,7 +86,7 @@ def _approval(claim: StatementInput, around: Circumstances) -> Iterator[InputFau
     if claim.began_ms is None:
         yield from _before_approval(claim, around.approved_ms)
         return
-    if claim.began_ms >= around.approved_ms:
+    if claim.began_ms >= _minute(around.approved_ms):
         return
     began, approved = (_hour(ms) for ms in (claim.began_ms, around.approved_ms))
     if _answered(claim, began):
@@ -108,7 +108,7 @@ def _before_approval(claim: StatementInput, approved_ms: int) -> Iterator[InputF
     told: list[tuple[Place, str]] = [
         ((name,), _hour(ms))
         for name, ms in (("ended", claim.ended_ms), ("cutoff", claim.cutoff_ms))
-        if ms is not None and ms < approved_ms
+        if ms is not None and ms < _minute(approved_ms)
     ]
     days = enumerate(claim.figures.days)
     told += [(("days", n, "day"), "/".join(reversed(row.day.split("-")))) for n, row in days if row.day < on]
@@ -124,6 +124,11 @@ def _before_approval(claim: StatementInput, approved_ms: int) -> Iterator[InputF
                 "vào ô phản ánh, sự cố, khó khăn; nếu không, hãy sửa lại.",
             ),
         )
+
+
+def _minute(ms: int) -> int:
+    """Return the beginning of its minute: forms give times to the minute."""
+    return ms - ms % 60_000
 
 
 def _hour(ms: int) -> str:

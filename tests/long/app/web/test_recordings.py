@@ -188,6 +188,9 @@ def test_stated_calls_are_told_as_calls_and_beside_every_total(pages_db: Databas
     at = clock.local(clock.now()).strftime("%H:%M %d/%m/%Y")
     fields = {"eligible": "350.000", "sent": "350.000", "level": "handset", "received": "300000"}
     fields |= {"failed": "50.000", "cutoff": at}
+    few = fields | {"eligible": "3.500", "sent": "3.500", "received": "3000", "failed": "500"}
+    asked = paper.send(f"/runs/{run_id}", f"/runs/{run_id}/statements", **few)
+    assert "chênh lệch quá lớn so với số ước tính" in text(asked.text)  # a question, in the page's language
     stated = paper.send(f"/runs/{run_id}", f"/runs/{run_id}/statements", **fields)
     assert stated.status_code == 303, text(stated.text)
     assert pages_db.read(lambda c: c.execute(select(statements.c.run_id)).scalars().all()) == [run_id]

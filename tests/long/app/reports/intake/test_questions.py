@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import pytest
 from sqlalchemy import insert, update
 
+from app.core.clock import VIETNAM, to_ms
 from app.core.errors import Invalid
 from app.database import models as m
 from app.database.connection import Database
@@ -89,6 +91,12 @@ def test_sending_before_the_approval_is_asked_about(db: Database) -> None:
     with pytest.raises(Invalid, match="Sending began on 09:00 29/01/2024, before the campaign was approved"):
         state(db)
     state(db, note="Bắt đầu lúc 09:00 29/01/2024 theo chỉ đạo qua điện thoại, duyệt sau.")
+
+
+def test_a_form_s_minute_of_the_approval_is_not_before_it(db: Database) -> None:
+    held(db)
+    approve(db, to_ms(datetime(2024, 1, 29, 9, 0, 30, tzinfo=VIETNAM)))
+    state(db)
 
 
 ONE_DAY = {"day": "1999-01-01", "hours": "", "sent": 970, "received": 900}
