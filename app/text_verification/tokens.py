@@ -23,6 +23,7 @@ _HOST = re.compile(
 )
 _AFTER_LINK = ".:,;!\"')]}>|*`\u00b4\u2018\u2019\u201c\u201d\u203a\u00bb"  # at its end, no part of it
 _OF_ADDRESSES = frozenset(".:/@")
+_TAPPED = re.compile(r"\w\.\w|@|://")  # a host, a mail address, a scheme; va/hoac is none
 _NUMERIC = re.compile(r"[0-9]+(?:[-./:,][0-9]+)*")  # a date, a time, an amount: half of it is no address
 _TONES = frozenset("\u0300\u0301\u0303\u0309\u0323")
 _EITHER = frozenset({("o", "a"), ("o", "e"), ("u", "y")})  # vowels of which either may bear the tone
@@ -53,7 +54,7 @@ class Word(NamedTuple):
     @property
     def is_address(self) -> bool:
         """Whether it may be tapped: another mark makes another host of it, which is somebody else's."""
-        return not _NUMERIC.fullmatch(self.raw) and not _OF_ADDRESSES.isdisjoint(self.raw)
+        return not _NUMERIC.fullmatch(self.raw) and _TAPPED.search(self.raw) is not None
 
     @property
     def vietnamese(self) -> bool:
