@@ -29,7 +29,10 @@ def claim(fields: FormData) -> StatementInput:
         figures=StatedFigures(_counts(fields), segments=read_fields.number(fields, "segments")),
         cutoff_ms=clock.to_ms(cutoff),
         paper=PaperClaim(
-            EntrySource.API, number=fields.get("number") or None, reason=fields.get("reason") or None
+            EntrySource.API,
+            number=fields.get("number") or None,
+            note=fields.get("note") or None,
+            reason=fields.get("reason") or None,
         ),
         began_ms=_ms(read_fields.moment(fields, "began")),
         ended_ms=_ms(read_fields.moment(fields, "ended")),

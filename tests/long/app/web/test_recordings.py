@@ -191,9 +191,12 @@ def test_stated_calls_are_told_as_calls_and_beside_every_total(pages_db: Databas
     few = fields | {"eligible": "3.500", "sent": "3.500", "received": "3000", "failed": "500"}
     asked = paper.send(f"/runs/{run_id}", f"/runs/{run_id}/statements", **few)
     assert "chênh lệch quá lớn so với số ước tính" in text(asked.text)  # a question, in the page's language
-    stated = paper.send(f"/runs/{run_id}", f"/runs/{run_id}/statements", **fields)
+    assert 'name="note"' in asked.text  # where the question wants its answer
+    note = "Tổng đài gọi theo hai đợt"
+    stated = paper.send(f"/runs/{run_id}", f"/runs/{run_id}/statements", note=note, **fields)
     assert stated.status_code == 303, text(stated.text)
-    assert pages_db.read(lambda c: c.execute(select(statements.c.run_id)).scalars().all()) == [run_id]
+    kept = pages_db.read(lambda c: c.execute(select(statements.c.run_id, statements.c.note)).all())
+    assert kept == [(run_id, note)]
     said = text(paper.get(f"/runs/{run_id}").text)
     assert "không thể biết ai trong số đó cũng đã nhận tin nhắn" in said
     assert re.search(r"Cuộc gọi có người nghe\s*300\.000", said)
