@@ -13,7 +13,8 @@ from carriers.text import unaccent
 # Between words; between two digits part of the number: 1,5 is neither 1 5 nor 1;5. Never part of
 # an address, so nothing that can be tapped hides behind them.
 _SIGNS = ",;!?\"'()\\[\\]{}<>|`*\u00b4\u2018-\u201f\u2022\u2039\u203a\u00ab\u00bb\u00b7"
-_PIECE = re.compile(rf"(?:[^\s{_SIGNS}]|(?<=\d)[{_SIGNS}]+(?=\d))+")
+_DIALLED = r"(?<![\w*#])\*[0-9][0-9*]*#"  # a code that a telephone dials: *101# is none without its star
+_PIECE = re.compile(rf"{_DIALLED}|(?:[^\s{_SIGNS}]|(?<=\d)[{_SIGNS}]+(?=\d))+")
 _DASHES = re.compile("[\u2010-\u2015\u2212\u00ad\ufe58\ufe63\uff0d]")
 _EDGES = ".:-_/"
 _SPACE = re.compile("[\\s\\x00-\\x1f\\x7f]+")
@@ -116,7 +117,12 @@ def _between_spaces(written: str) -> Iterator[Word]:
 
 
 def _plain_words(pieces: Iterable[str]) -> Iterator[Word]:
-    return (_word(raw) for piece in pieces if (raw := piece.strip(_EDGES)))
+    return (_word(raw) for piece in pieces if (raw := _without_edges(piece)))
+
+
+def _without_edges(piece: str) -> str:
+    """Remove what touches a word; not a sign before a mail address, which makes another one of it."""
+    return piece.rstrip(_EDGES).lstrip(".:/" if "@" in piece else _EDGES)
 
 
 def _path(rest: str, written: str) -> str:

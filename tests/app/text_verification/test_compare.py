@@ -169,6 +169,14 @@ def test_a_last_word_that_is_no_beginning_of_the_true_one_is_another(pasted: str
         assert verdict(pasted, sent) is TextVerdict.ALTERED
 
 
+@pytest.mark.parametrize("pasted", ["101#", "*101", "**101#", "*101*2#", "#101#", "*101##", "*#101#"])
+def test_a_dialled_code_is_another_one_without_its_signs(pasted: str) -> None:
+    sent = "Kiểm tra thuê bao chính chủ: bấm *101# rồi gọi, miễn phí, theo hướng dẫn của nhà mạng"
+    assert verdict(sent, sent) is TextVerdict.GENUINE
+    assert verdict(sent.replace("*101#", "*101#,"), sent) is TextVerdict.GENUINE
+    assert verdict(sent.replace("*101#", pasted), sent) is TextVerdict.ALTERED
+
+
 def test_a_time_before_a_text_that_begins_with_one_is_another_time() -> None:
     sent = "19:00 ngày 12/02 mời bà con họp tại nhà văn hóa bản"
     assert verdict(f"20:00 {sent}", sent) is TextVerdict.ALTERED
@@ -188,6 +196,7 @@ ADDRESSES = (
     [
         *(("https://loa.vn", f"https://{host}") for host in ("lòa.vn", "loạ.vn", "lơa.vn", "loã.vn")),
         *(("@loa.vn", f"@{host}") for host in ("lòa.vn", "loạ.vn")),
+        *(("a.b@", f"{sign}a.b@") for sign in ("_", "-", "__")),
         *(("congan.gov.vn", host) for host in ("cóngan.gov.vn", "congàn.gov.vn", "congan.gòv.vn")),
     ],
 )
