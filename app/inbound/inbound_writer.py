@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import itertools
 import secrets
+import unicodedata
 from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -148,15 +149,19 @@ def _row(came: IncomingMessage, now: int) -> Row:
         "part_number": part.number if part else None,
         "part_total": part.total if part else None,
         "repeat_of": None,
-        "digest": _digest(came),
+        "digest": _digest(came, phone if known else message.source),
         "arrival": came.arrival,
     }
 
 
-def _digest(came: IncomingMessage) -> int:
-    """Hash what a person wrote to one address, the same over whichever link of the carrier."""
+def _digest(came: IncomingMessage, sender: int | str) -> int:
+    """Hash what a person wrote to one address, the same over whichever link of the carrier.
+
+    Links may differ in how they write numbers and encode text.
+    """
     m = came.message
-    said = (came.link.carrier, m.source, m.destination, m.data_coding, m.octets, m.part)
+    words = unicodedata.normalize("NFC", m.text) if m.is_exact else (m.data_coding, m.octets)
+    said = (came.link.carrier, sender, m.destination.removeprefix("+"), words, m.part)
     return int.from_bytes(hashlib.blake2b(repr(said).encode(), digest_size=8).digest(), signed=True)
 
 

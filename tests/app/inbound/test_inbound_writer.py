@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import unicodedata
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -123,6 +124,23 @@ async def test_what_comes_again_over_another_link_of_the_carrier_names_the_first
     write(world, message(), name="b", link=second)
     write(world, message(), name="c", link=replace(second, id=8, name="vnpt-1", carrier="vnpt", group_id=8))
     assert [row.repeat_of for row in rows(db)] == [None, rows(db)[0].id, None]
+
+
+async def test_links_may_write_a_number_and_encode_words_in_their_own_ways(db: Database) -> None:
+    world = build(db, 1)
+    national, plus = f"0{PHONE[2:]}", f"+{PHONE}"
+    write(world, message("Từ chối"), message("Từ chối", national), name="b")
+    decomposed = unicodedata.normalize("NFD", "Từ chối")
+    for n, other in enumerate(
+        [
+            message("Từ chối", plus),
+            InboundMessage(PHONE, "+8088", "Từ chối", 8, "Từ chối".encode("utf-16-be"), is_exact=True),
+            InboundMessage(PHONE, "8088", decomposed, 8, decomposed.encode("utf-16-be"), is_exact=True),
+        ]
+    ):
+        write(world, other, name=f"c{n}")
+    first, *later = rows(db)
+    assert [row.repeat_of for row in later] == [first.id] * 4
 
 
 async def test_a_commit_whose_answer_was_lost_is_done_again_and_keeps_each_once(db: Database) -> None:
