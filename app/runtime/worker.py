@@ -346,11 +346,14 @@ def content_hash(link: LinkSettings) -> str:
 
 
 def account(link: LinkSettings) -> str | None:
-    """Return where the link connects and as whom, None if its adapter's settings do not tell."""
+    """Return where the link connects and as whom, None if its adapter's settings do not tell.
+
+    Names of hosts know no case.
+    """
     own = link.model_extra or {}
     place = own.get("base_url") or (own.get("host") and f"{own['host']}:{own.get('port')}")
     who = own.get("system_id") or own.get("user")
-    return f"{link.kind} {who}@{place}"[:200] if place and who else None
+    return f"{link.kind} {who}@{str(place).lower()}"[:200] if place and who else None
 
 
 async def _all_or_first_failure(tasks: list[asyncio.Task[None]], stopping: asyncio.Event) -> None:

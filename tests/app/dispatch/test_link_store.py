@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from app.core.config import LinkSettings
 from app.core.errors import Conflict, NotFound
 from app.core.states import LinkState
 from app.database.connection import Database
@@ -14,6 +15,7 @@ from app.dispatch import link_store
 from app.dispatch.link_store import LinkRecord
 from app.ledger.contract import Link
 from app.ledger.factory import ledger_for
+from app.runtime.worker import account
 from carriers.contract import Halted, ReceiptLevel
 
 
@@ -94,3 +96,15 @@ def test_what_was_reserved_at_a_low_rate_does_not_hold_a_faster_link_up(db: Data
     assert starts(db, link, 1) == pytest.approx(1, abs=1)
     link = db.write(link_store.register, slow)  # and back: what was reserved takes its time
     assert starts(db, link, 1) > 2
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"host": "SMSC.vnpt.vn", "port": 2775, "system_id": "loa"},
+        {"host": "smsc.VNPT.vn", "port": 2775, "system_id": "loa"},
+    ],
+)
+def test_an_account_is_one_however_its_host_is_spelt(more: dict[str, object]) -> None:
+    link = LinkSettings(name="v", carrier="vnpt", kind="smpp", segments_per_second=50, **more)  # type: ignore[arg-type]
+    assert account(link) == "smpp loa@smsc.vnpt.vn:2775"
