@@ -1,7 +1,7 @@
 """Mask phone numbers in what people write by hand: names of files, texts of citizens.
 
 Masks what `mask_numbers` does, and mobile numbers that touch letters or other digits, that have any one mark
-between their groups, or that begin without the 0. Amounts, times and words of hexadecimal digits stay.
+between their groups, or that begin without the 0. Amounts, times and digests stay.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _HEXADECIMAL = re.compile("0x[0-9A-Fa-f]+|(?=[0-9]*[A-Fa-f])[0-9A-Fa-f]+")
 _UUID = re.compile("[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _WORD = re.compile("[0-9A-Za-z]+")
 _LETTERS_ON_IT = re.compile("[A-Fa-f]*((?:0|84)[0-9]{9,10})[A-Fa-f]*")  # ad0912...: a number all the same
-_NAMED = 24  # in a name, a shorter word of digits and letters from a to f is none of hexadecimal digits
+_DIGEST = 24  # signs of the shortest word of hexadecimal digits in which no number is looked for
 _TIME = re.compile("(?:19|20)[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])[0-9]{2,9}")
 _DATE = re.compile(
     r"0[1-9]([-./])(?:0[1-9]|1[0-2])\1(?:19|20)[0-9]{2}|(?:19|20)[0-9]{2}([-./])(?:0[1-9]|1[0-2])\2"
@@ -55,13 +55,8 @@ _OFFICES = ("fixed_line", "short_code")
 
 
 def mask_written(text: str) -> str:
-    """Mask each number in a person's text, in any spelling; the length may change."""
-    return _mask(mask_numbers(text), 0)
-
-
-def mask_name(name: str) -> str:
-    """Mask each number in the name of a file; also one that touches letters from a to f."""
-    return _mask(mask_numbers(name), _NAMED)
+    """Mask each number in a person's text or a file's name, in any spelling; the length may change."""
+    return _mask(mask_numbers(text))
 
 
 def names(text: str, phone: int) -> bool:
@@ -118,7 +113,7 @@ def require_no_mobile(text: str, field: str) -> None:
 def _rows(text: str) -> Iterator[str]:
     """Yield the digits of each number that is not a part of a longer row of digits."""
     plain = text if text.isascii() else "".join(map(_plain, text))
-    for start, end, _ in _found(plain, _NAMED):
+    for start, end, _ in _found(plain):
         if not plain[start - 1 : start].isdecimal() and not plain[end : end + 1].isdecimal():
             yield _NO_DIGITS.sub("", plain[start:end])
 
@@ -135,22 +130,22 @@ def _is_mobile(digits: str) -> bool:
     return len(digits) > _FEWEST and isinstance(normalise(digits), int)
 
 
-def _mask(text: str, hexadecimal: int) -> str:
+def _mask(text: str) -> str:
     plain = text if text.isascii() else "".join(map(_plain, text))
     pieces, done = list[str](), 0
-    for start, end, number in _found(plain, hexadecimal):
+    for start, end, number in _found(plain):
         if start >= done:
             pieces += (text[done:start], mask(number))
             done = end
     return "".join((*pieces, text[done:]))
 
 
-def _found(plain: str, hexadecimal: int) -> Iterator[tuple[int, int, int]]:
+def _found(plain: str) -> Iterator[tuple[int, int, int]]:
     """Yield where each number begins and ends, and which it is."""
     groups = [(found.start(), found.end()) for found in _DIGITS.finditer(plain)]
     if sum(end - start for start, end in groups) < _FEWEST:
         return
-    kept = _kept(plain, hexadecimal)
+    kept = _kept(plain)
     for chain in _chains(plain, [group for group in groups if not kept[group[0]]]):
         yield from _numbers(plain, chain)
 
@@ -161,11 +156,11 @@ def _plain(char: str) -> str:
     return char if digit is None else str(digit)
 
 
-def _kept(text: str, hexadecimal: int) -> bytearray:
-    """Mark the characters of words that are no numbers: hexadecimal ones and UUIDs."""
+def _kept(text: str) -> bytearray:
+    """Mark the characters of words that are no numbers: long hexadecimal ones and UUIDs."""
     kept = bytearray(len(text))
     words = (found for found in _WORD.finditer(text) if _HEXADECIMAL.fullmatch(found[0]))
-    spans = [found.span() for found in words if len(found[0]) >= hexadecimal and not _bears_number(found[0])]
+    spans = [found.span() for found in words if len(found[0]) >= _DIGEST and not _bears_number(found[0])]
     for start, end in (*spans, *(found.span() for found in _UUID.finditer(text))):
         kept[start:end] = b"\1" * (end - start)
     return kept

@@ -17,7 +17,7 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 
 from app.core.errors import GIVEN_TWICE, AppError, Invalid, TooLarge
 from app.core.masking import escaped
-from app.core.written_numbers import mask_name
+from app.core.written_numbers import mask_written
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
@@ -75,7 +75,7 @@ class UploadedFile:
 
     def __post_init__(self) -> None:
         # Names stand in lists, papers and certificates, and outlive the rows of the file.
-        object.__setattr__(self, "name", mask_name(self.name))
+        object.__setattr__(self, "name", mask_written(self.name))
 
     def lock(self, whose: str) -> int:
         """Return the advisory lock number for this content and its owner: 8 bytes, signed."""

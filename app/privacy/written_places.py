@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, FromClause, func, or_, select
 
-from app.core.written_numbers import mask_name, names
+from app.core.written_numbers import mask_written, names
 from app.database.models import (
     addressees,
     api_keys,
@@ -108,7 +108,7 @@ def _accounts(connection: Connection, phone: int) -> Iterator[WrittenPlace]:
         for row in connection.execute(select(table.c.name, table.c.created_at).order_by(table.c.name)):
             if names(row.name, phone):
                 called += (row.name, f"{noun}/{row.name}")
-                yield WrittenPlace(f"{noun}/{mask_name(row.name)}", 1, row.created_at)
+                yield WrittenPlace(f"{noun}/{mask_written(row.name)}", 1, row.created_at)
     if called:
         mine = or_(a.who.in_(called), a.subject.in_(called))
         n, first = connection.execute(select(func.count(), func.min(a.at)).where(mine)).one()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from app.core.written_numbers import mask_name
+from app.core.written_numbers import mask_written
 
 revision = "0048"
 down_revision = "0047"
@@ -31,7 +31,7 @@ def upgrade() -> None:
 
 def _mask(connection: sa.Connection, of: sa.TableClause, where: str = "1 = 1") -> None:
     for row in connection.execute(sa.select(of).where(sa.text(where)).order_by(of.c.id)).all():
-        masked = mask_name(row.name)[:_LONGEST]
+        masked = mask_written(row.name)[:_LONGEST]
         if masked != row.name:
             connection.execute(sa.update(of).where(of.c.id == row.id).values(name=masked))
 

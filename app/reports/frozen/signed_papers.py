@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Row, insert, select, update
 
 from app.core import clock
 from app.core.errors import Invalid, no_such
-from app.core.written_numbers import mask_name
+from app.core.written_numbers import mask_written
 from app.database.connection import Database
 from app.database.models import report_files, signed_papers
 from app.reports.frozen import archive, signature_check
@@ -143,7 +143,7 @@ class SignedPapers:
 
 
 def _clean(name: str) -> str:
-    masked = mask_name("".join(char if char.isprintable() else " " for char in name))
+    masked = mask_written("".join(char if char.isprintable() else " " for char in name))
     said = masked.strip()[: _NAME_LENGTH - 4] or "file"
     return said if said.lower().endswith(".pdf") else f"{said}.pdf"
 
