@@ -1,4 +1,4 @@
-"""Queued work that waits for the carrier's response: messages, parts of long messages, queries."""
+"""Queued work, until the carrier's response: messages, parts of long messages, queries; builds their PDUs."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ _pack = HEADER.pack
 
 
 def submit_sm(template: Template, phone: bytes, sequence: int) -> bytes:
+    """Return a whole submit_sm: what is the same for all around the one number."""
     head, tail = template
     return _pack(16 + len(head) + len(phone) + len(tail), SUBMIT_SM, 0, sequence) + head + phone + tail
 

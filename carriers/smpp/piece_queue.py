@@ -11,7 +11,10 @@ from carriers.contract import Deferred, Halted
 
 
 class Owner(Protocol):
-    """Owns pieces in the queue; exactly one callback is called for each piece."""
+    """Owns pieces in the queue; exactly one callback is called for each piece.
+
+    Those that own some: PendingSubmit, MultipartMessage and PendingQuery in pending.py.
+    """
 
     @property
     def submit_call(self) -> object:

@@ -1,4 +1,7 @@
-"""A result report as values, and the identities that each of its rows must keep."""
+"""A result report as values, and the identities that each of its rows must keep.
+
+What a new figure changes, file by file: "A new column of a report" in CONTRIBUTING.md.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Columns and cells of the table of figures (figures/figures.py), without what no receipt proves."""
+"""Columns and cells of the table of figures (figures/figures.py), without what no receipt proves.
+
+The other places of a new column: CONTRIBUTING.md.
+"""
 
 from __future__ import annotations
 
