@@ -46,7 +46,7 @@ class Permit:
             listener()
 
     @contextmanager
-    def told(self, listener: Callable[[], object]) -> Iterator[None]:
+    def when_withdrawn(self, listener: Callable[[], object]) -> Iterator[None]:
         self._listeners.append(listener)
         try:
             yield

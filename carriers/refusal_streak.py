@@ -56,7 +56,7 @@ class _Row:
 
 
 class RefusalStreak:
-    """Counts the answers to a link's messages by text and sender; results pass through `weigh`.
+    """Counts the answers to a link's messages by text and sender; results pass through `count`.
 
     most: tolerated refusals in a row; why: what an unknown reason may be; of_one_number: codes that concern
     one message whatever their reason, and are not counted; longest_s: the longest pause between probes.
@@ -78,10 +78,10 @@ class RefusalStreak:
         self._until = 0.0
         self._code = ""
 
-    def weigh(self, messages: Sequence[OutboundSms], results: Sequence[SubmitResult]) -> list[SubmitResult]:
+    def count(self, messages: Sequence[OutboundSms], results: Sequence[SubmitResult]) -> list[SubmitResult]:
         """Return the results to record, with Halted in place of one refusal too many."""
         note_results(self._health, results)
-        return [self._weigh_one(sms, result) for sms, result in zip(messages, results, strict=True)]
+        return [self._count_one(sms, result) for sms, result in zip(messages, results, strict=True)]
 
     def reopened(self) -> None:
         """Tolerate a few more refusals after a person resumed the link, then halt again."""
@@ -119,7 +119,7 @@ class RefusalStreak:
     def _recovered(self) -> None:
         self._trouble, self._pause_s, self._until = 0, FIRST_S, 0.0
 
-    def _weigh_one(self, sms: OutboundSms, result: SubmitResult) -> SubmitResult:
+    def _count_one(self, sms: OutboundSms, result: SubmitResult) -> SubmitResult:
         match result:
             case Accepted() | Partial():
                 self._recovered()

@@ -73,6 +73,20 @@ def cycle(graph: Graph) -> list[str]:
     return []
 
 
+def identifiers(source: str) -> set[str]:
+    """Every name that a module binds: classes, functions, parameters, variables, attributes, aliases."""
+    found = set()
+    for node in nodes(source):
+        match node:
+            case ast.ClassDef(name=name) | ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+                found.add(name)
+            case ast.arg(arg=name) | ast.alias(asname=str(name)):
+                found.add(name)
+            case ast.Name(id=name, ctx=ast.Store()) | ast.Attribute(attr=name, ctx=ast.Store()):
+                found.add(name)
+    return found
+
+
 def public_names(package: str, kinds: tuple[type[ast.stmt], ...]) -> dict[str, list[str]]:
     """Where each public top-level class or function of a package is defined: its name, and the modules."""
     found: dict[str, list[str]] = defaultdict(list)

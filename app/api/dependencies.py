@@ -116,8 +116,8 @@ class Routes(APIRouter):
     """
 
     def __init__(self, **more: Any) -> None:
-        gate = [Depends(permit), Depends(known_parameters), Depends(known_body)]
-        super().__init__(dependencies=gate, responses=_ERRORS, generate_unique_id_function=_name, **more)
+        checks = [Depends(permit), Depends(known_parameters), Depends(known_body)]
+        super().__init__(dependencies=checks, responses=_ERRORS, generate_unique_id_function=_name, **more)
 
 
 async def get_db(request: Request) -> Database:

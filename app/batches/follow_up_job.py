@@ -31,7 +31,7 @@ class FollowUpJob:
     async def next(self) -> bool:
         """Make one batch; return whether there may be more. One that fails rests."""
         resting = self._aside.resting()
-        batch_id = await self._db.insist_reading(next_waiting, resting)
+        batch_id = await self._db.read_with_retry(next_waiting, resting)
         if batch_id is None:
             return False
         making = asyncio.to_thread(make, self._db, batch_id)

@@ -75,12 +75,12 @@ def _take(
     """Register it every time: a repetition resumes an import that died with its process."""
     registered = register(connection, carrier, upload.named, who)
 
-    def told(connection: Connection) -> StoredAnswer:
+    def stored_answer(connection: Connection) -> StoredAnswer:
         batch = queries.get(connection, registered.id)
         status = 202 if registered.waiting else 200
         return answer(status, queries.Batch, batch, f"/v1/batches/{registered.id}")
 
-    return registered, taking.take(connection, upload, told)
+    return registered, taking.take(connection, upload, stored_answer)
 
 
 def begin(db: Database, registered: RegisteredBatch, upload: Upload, waiting_room: Path) -> None:

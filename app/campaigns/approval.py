@@ -167,8 +167,8 @@ def write(connection: Connection, campaign_id: int, who: str, **decision: Any) -
         row["links"] = link_contents(connection, campaign_id)
     row["content"] = None if row["decision"] == "voided" else content(connection, campaign_id)
     connection.execute(insert(approvals).values(row | {"stamp": stamp(connection, row)}))
-    told = {name: value for name, value in decision.items() if name != "links"}
-    audit.note(connection, who, f"campaign.{decision['decision']}", f"campaign/{campaign_id}", **told)
+    details = {name: value for name, value in decision.items() if name != "links"}
+    audit.note(connection, who, f"campaign.{decision['decision']}", f"campaign/{campaign_id}", **details)
 
 
 def content(connection: Connection, campaign_id: int) -> dict[str, Any]:

@@ -54,8 +54,8 @@ def approve(connection: Connection, campaign_id: int, number: int, caller: Calle
     optimistic_lock.change_campaign(connection, campaign, **wanted)
     fresh = optimistic_lock.campaign(connection, campaign_id)
     digest = approval_digest.digest(connection, fresh, audit.present(connection))
-    told = {"digest": digest, "decision": "approved", "reason": order.because, "links": before.links}
-    approval.write(connection, campaign_id, caller.name, **told)
+    details = {"digest": digest, "decision": "approved", "reason": order.because, "links": before.links}
+    approval.write(connection, campaign_id, caller.name, **details)
     audit.note(connection, caller.name, budgets.RAISED, f"campaign/{campaign_id}", order=number, **wanted)
     money.open_budget(connection, campaign_id)
     cleared = update(spending).where(spending.c.campaign_id == campaign_id)

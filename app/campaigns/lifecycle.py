@@ -143,8 +143,8 @@ def insert_run(
     run_id = _insert_run(connection, campaign_id, carrier)
     rows = [{"campaign_id": campaign_id, "batch_id": batch_id, "run_id": run_id} for batch_id in batch_ids]
     connection.execute(insert(run_batches), rows)
-    told = {"batches": list(batch_ids)} | ({"known": list(known)} if known else {})
-    audit.note(connection, who, "run.add", f"run/{run_id}", campaign=campaign_id, **told)
+    details = {"batches": list(batch_ids)} | ({"known": list(known)} if known else {})
+    audit.note(connection, who, "run.add", f"run/{run_id}", campaign=campaign_id, **details)
     return run_id
 
 

@@ -79,10 +79,10 @@ def try_out(  # noqa: PLR0913 - every option of the command line is a parameter
         phone = message.may_be_written_to(link, own_link, number)
         ledger = ledger_for(db, settings.chunk_size)
         context = message.MessageContext(db, ledger, whoami(), (lambda _: None) if as_json else typer.echo)
-        told = asyncio.run(message.send(context, link, own_link, OutboundSms(phone, said, sender), wait))
+        sent = asyncio.run(message.send(context, link, own_link, OutboundSms(phone, said, sender), wait))
     if as_json:
-        typer.echo(to_json(told.record(link, number), indent=2).decode())
-    if not told.good:
+        typer.echo(to_json(sent.record(link, number), indent=2).decode())
+    if not sent.good:
         raise typer.Exit(1)
 
 
@@ -140,10 +140,12 @@ def _entry(receipt: Receipt) -> _Entry:
 def _apply(link: str, what: tuple[str, date], found: Sequence[Receipt]) -> None:
     with open_db() as (db, settings):
         inbox = Inbox(db, ledger_for(db, settings.chunk_size), Metrics())
-        told = asyncio.run(carrier_totals.take_in(inbox, whoami(), link, _link(settings, link), what, found))
+        applied = asyncio.run(
+            carrier_totals.take_in(inbox, whoami(), link, _link(settings, link), what, found)
+        )
     typer.echo(
-        f"{told.entries} entries: {told.new} told to the ledger, {told.known} known already, "
-        f"{told.foreign} not ours, {told.unclear} that could mean several messages.",
+        f"{applied.entries} entries: {applied.new} new to the ledger, {applied.known} known already, "
+        f"{applied.foreign} not ours, {applied.unclear} that could mean several messages.",
         err=True,
     )
 

@@ -29,7 +29,7 @@ def demo(
     folder: Annotated[Path, typer.Option(help="Where its files go; a former demo's is emptied.")] = Path(
         "build/demo"
     ),
-    seed: Annotated[int, typer.Option(help="The same seed: the same numbers and fates.")] = 1,
+    seed: Annotated[int, typer.Option(help="The same seed: the same numbers and outcomes.")] = 1,
     keep: Annotated[
         bool, typer.Option("--keep/--tidy", help="Keep sample and SQLite ledger, or reports and log alone.")
     ] = True,

@@ -215,5 +215,7 @@ def _ahead(found: Any, as_json: bool) -> Any:
     if as_json:
         return found
     times = {name: getattr(found, name) for name in ("begins_at", "finishes_at")}
-    told = {name: at and at.isoformat(sep=" ", timespec="seconds") for name, at in times.items()}
-    return asdict(found) | told | {"seconds": None if found.seconds is None else round(found.seconds, 1)}
+    local_times = {name: at and at.isoformat(sep=" ", timespec="seconds") for name, at in times.items()}
+    return (
+        asdict(found) | local_times | {"seconds": None if found.seconds is None else round(found.seconds, 1)}
+    )

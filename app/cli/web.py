@@ -19,7 +19,7 @@ __all__ = ["listen", "resume", "server"]
 
 
 def server(settings: Settings, db: Database, metrics: Metrics, inbox: Inbox) -> Server:
-    application = create_app(settings, db, metrics, webhooks.reception(settings, db, inbox))
+    application = create_app(settings, db, metrics, webhooks.webhook_handler(settings, db, inbox))
     return server_of(application, transport_security.server_tls(settings))
 
 

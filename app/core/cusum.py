@@ -42,9 +42,9 @@ def first_rise(slices: Iterable[tuple[int, int]], limit: float, first: int = 0) 
     by_bad, by_good = log(1 / USUAL), log((1 - limit) / (1 - USUAL * limit))
     evidence, seen, left = 0.0, 0, 0
     bad_since = since = 0
-    for messages, told in slices:
-        bad = min(told + left, messages)
-        left += told - bad
+    for messages, bad_ones in slices:
+        bad = min(bad_ones + left, messages)
+        left += bad_ones - bad
         evidence += bad * by_bad + (messages - bad) * by_good
         seen, since, bad_since = seen + messages, since + messages, bad_since + bad
         if evidence <= 0:

@@ -100,7 +100,7 @@ class Database:
     ) -> T:
         return await asyncio.wrap_future(self._submit(work, *args, **kwargs))
 
-    async def insist(
+    async def write_with_retry(
         self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """Do `awrite`, repeated with growing pauses while the database is unreachable.
@@ -110,7 +110,7 @@ class Database:
         """
         return await self._retrying(lambda: self.awrite(work, *args, **kwargs))
 
-    async def insist_reading(
+    async def read_with_retry(
         self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
         return await self._retrying(lambda: self.aread(work, *args, **kwargs))
@@ -162,8 +162,8 @@ class Database:
         lost = [*self.is_lost.values()]
         if self._stop_order is None or not lost:
             return
-        told_at, seconds = self._stop_order
-        if clock.monotonic() > max(told_at, min(lost)) + seconds:
+        stopped_at, seconds = self._stop_order
+        if clock.monotonic() > max(stopped_at, min(lost)) + seconds:
             gone = DatabaseUnavailable(
                 f"The database did not come back within {seconds:g} s of the order to stop."
             )

@@ -45,10 +45,10 @@ async def take_in(
 ) -> FailureListCounts:
     """Store a list of (sender ID, day) in the ledger, each entry once; audited, as a person ordered it."""
     link = await inbox.db.awrite(register, facts(name, settings, build(name, settings)))
-    told = await failure_list.tell(inbox, link, what, found)
-    detail = {"sender": what[0], "day": str(what[1]), "new": told.new}
+    applied = await failure_list.tell(inbox, link, what, found)
+    detail = {"sender": what[0], "day": str(what[1]), "new": applied.new}
     await inbox.db.awrite(lambda c: audit.note(c, who, "receipts.failure_list", f"link/{name}", **detail))
-    return told
+    return applied
 
 
 @dataclass(frozen=True, slots=True)

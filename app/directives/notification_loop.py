@@ -50,7 +50,7 @@ class NotificationLoop:
             due = await self.db.aread(reminders.due, self.settings, clock.now())
             due += await self.db.aread(at_risk, self.settings, clock.now())
             if due:
-                await self.db.insist(outbox.put, due)
+                await self.db.write_with_retry(outbox.put, due)
 
     async def hear(self) -> None:
         """Enqueue recent events that are not in the outbox yet."""
@@ -58,4 +58,4 @@ class NotificationLoop:
             news = await self.db.aread(events.happened, self.settings, clock.now())
             news += await self.db.aread(staff_mails.happened, self.settings, clock.now())
             if await self.db.aread(outbox.unknown, news):
-                await self.db.insist(outbox.put, news)
+                await self.db.write_with_retry(outbox.put, news)

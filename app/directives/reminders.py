@@ -96,8 +96,8 @@ def _to_addressees(
 
 def _office(connection: Connection, settings: Settings) -> list[str]:
     """Return who gathers the reports, and the people who decide on campaigns; each address once."""
-    told = [each.address for each in staff_mails.staff(connection, settings) if each.carrier is None]
-    return list(dict.fromkeys([*(settings.mail.to if settings.mail else ()), *told]))
+    admins = [each.address for each in staff_mails.staff(connection, settings) if each.carrier is None]
+    return list(dict.fromkeys([*(settings.mail.to if settings.mail else ()), *admins]))
 
 
 def _to_office(

@@ -88,8 +88,8 @@ def status(connection: Connection, directive_id: int, now: datetime) -> Status:
     """Return the directive's status at `now` (aware). Raises NotFound."""
     letter = directives.get(connection, directive_id)
     now_ms = clock.to_ms(now)
-    standings = addressees.addressee_statuses(connection, directive_id, now_ms)
-    run_standings = list(_runs(connection, letter, now))
+    statuses = addressees.addressee_statuses(connection, directive_id, now_ms)
+    run_statuses = list(_runs(connection, letter, now))
     left = None if letter.report_deadline is None else letter.report_deadline - now
     return Status(
         directive_id=directive_id,
@@ -97,12 +97,12 @@ def status(connection: Connection, directive_id: int, now: datetime) -> Status:
         report_deadline=letter.report_deadline,
         seconds_left=None if left is None else int(left.total_seconds()),
         countdown=countdown(letter.report_deadline, now),
-        asked=len(standings),
-        reported=sum(each.report is not None for each in standings),
-        late=sum(each.late for each in standings),
-        runs=run_standings,
-        channels=addressees.totals(standings),
-        missing=_missing(connection, letter, standings, run_standings, now),
+        asked=len(statuses),
+        reported=sum(each.report is not None for each in statuses),
+        late=sum(each.late for each in statuses),
+        runs=run_statuses,
+        channels=addressees.totals(statuses),
+        missing=_missing(connection, letter, statuses, run_statuses, now),
     )
 
 
@@ -239,7 +239,7 @@ def _moment(at: datetime) -> str:
 def _missing(
     connection: Connection,
     letter: Directive,
-    standings: Sequence[AddresseeStatus],
+    statuses: Sequence[AddresseeStatus],
     found: Sequence[RunDeadlineStatus],
     now: datetime,
 ) -> list[Missing]:
@@ -259,7 +259,7 @@ def _missing(
     ]
     missing += [
         Missing(each.addressee.name, "chưa báo cáo", late, each.addressee.email)
-        for each in standings
+        for each in statuses
         if each.report is None
     ]
     return missing

@@ -63,7 +63,7 @@ class ChunkWatch:
         context = self.context
         for chunk in self.chunks():
             asked = clock.monotonic()
-            if await context.db.insist(context.ledger.renew, chunk.lease, context.lease_s):
+            if await context.db.write_with_retry(context.ledger.renew, chunk.lease, context.lease_s):
                 chunk.permit.until = max(chunk.permit.until, asked + context.lease_s)
             else:
                 chunk.permit.withdraw()

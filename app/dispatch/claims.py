@@ -60,26 +60,30 @@ class Claims:
         context, link, resting = self._context, self._link, self._aside.resting()
         if not resting:
             found = await outcome(
-                context.db.insist(claim, context.ledger, link, self._owner, context.lease_s)
+                context.db.write_with_retry(claim, context.ledger, link, self._owner, context.lease_s)
             )
             if isinstance(found, ClaimedChunk | LinkState):
                 return found
             if isinstance(found, DatabaseUnavailable) or not isinstance(found, Exception):
                 raise found
-        for run_id in await context.db.insist(running, link.carrier):
+        for run_id in await context.db.write_with_retry(running, link.carrier):
             if run_id not in resting:
-                work = context.db.insist(claim, context.ledger, link, self._owner, context.lease_s, [run_id])
+                work = context.db.write_with_retry(
+                    claim, context.ledger, link, self._owner, context.lease_s, [run_id]
+                )
                 one = await self._aside.result(run_id, _name(run_id), work)
                 if one is not None and one is not LinkState.RUNNING:
                     return one
-        return await context.db.insist(link_store.state, link.id)
+        return await context.db.write_with_retry(link_store.state, link.id)
 
     async def record(
         self, lease: ChunkLease, outcomes: Sequence[SubmitOutcome], then: Reservation | None
     ) -> ReservationResult:
         """Record results and reserve the next half."""
         context = self._context
-        work = context.db.insist(context.ledger.record, self._link, lease, outcomes, then, context.lease_s)
+        work = context.db.write_with_retry(
+            context.ledger.record, self._link, lease, outcomes, then, context.lease_s
+        )
         return await self._recorded(lease, work)
 
     async def record_last(self, chunk: HeldChunk, outcomes: Sequence[SubmitOutcome]) -> ReservationResult:
@@ -89,7 +93,9 @@ class Claims:
         was stopped is handed back at once.
         """
         soon = 0 < chunk.retry_after_s < _LOOK_EVERY_S and not chunk.permit.withdrawn
-        work = self._context.db.insist(self._finish, chunk.lease, outcomes, chunk.retry_after_s, soon)
+        work = self._context.db.write_with_retry(
+            self._finish, chunk.lease, outcomes, chunk.retry_after_s, soon
+        )
         grant, items = await self._recorded(chunk.lease, work)
         if items:
             heappush(self._waiting, (clock.monotonic() + chunk.retry_after_s, next(self._nth), chunk))
@@ -98,7 +104,7 @@ class Claims:
 
     async def release(self, lease: ChunkLease, retry_after_s: float) -> None:
         """Release a chunk whose results are all recorded; what was put off is due in `retry_after_s`."""
-        await self._context.db.insist(self._context.ledger.release, lease, retry_after_s)
+        await self._context.db.write_with_retry(self._context.ledger.release, lease, retry_after_s)
 
     @property
     def waiting(self) -> list[HeldChunk]:

@@ -22,7 +22,7 @@ class FanOutJob:
     async def next(self) -> bool:
         """Queue one slice of one run; return whether there may be more. A run that fails rests."""
         resting = self._aside.resting()
-        due = await self._db.insist_reading(run_sweeps.next_due, but=resting)
+        due = await self._db.read_with_retry(run_sweeps.next_due, but=resting)
         if due is None:
             self._looked.clear()
             return False
@@ -38,10 +38,10 @@ class FanOutJob:
             if pieces is None:
                 return await self._stop(due)
             self._looked[due.batch_id] = pieces
-        altered = await self._db.insist(run_sweeps.fan_out_next, self._ledger, self._looked, but)
+        altered = await self._db.write_with_retry(run_sweeps.fan_out_next, self._ledger, self._looked, but)
         return True if altered is None else await self._stop(altered)
 
     async def _stop(self, due: run_sweeps.DueBatch) -> bool:
         self._looked.pop(due.batch_id, None)
-        await self._db.insist(run_content.stop, due.run_id, due.campaign_id, batch=due.batch_id)
+        await self._db.write_with_retry(run_content.stop, due.run_id, due.campaign_id, batch=due.batch_id)
         return True

@@ -1,4 +1,9 @@
-"""Find what one person got: every campaign's delivery to an exact number, by an index, audited."""
+"""Find what one person got, or why not: every campaign's delivery to an exact number, by an index, audited.
+
+Asked by the page /find (app/web/pages/find_person.py), POST /v1/deliveries/find (routes.py) and
+`loa delivery find` (app/cli/delivery_commands.py). One delivery, step by step:
+app/receipts/delivery_history.py.
+"""
 
 from __future__ import annotations
 
@@ -99,8 +104,8 @@ def find_person(connection: Connection, number: str, who: Caller) -> FoundPerson
         for each in _deliveries(connection, phone, ids[begin : begin + _AT_ONCE], who.carrier)
     ]
     tag = number_tag(connection, phone)
-    told = {"tag": tag} if tag else {}
-    audit.note(connection, who.name, ACTION, f"phone/{mask(phone)}", found=len(found), **told)
+    details = {"tag": tag} if tag else {}
+    audit.note(connection, who.name, ACTION, f"phone/{mask(phone)}", found=len(found), **details)
     return FoundPerson(mask(phone), found, _listed(connection, phone, who.carrier), len(ids))
 
 

@@ -44,7 +44,7 @@ class HealthSweep:
                 if self._is_due(owner, found):
                     due.append((link_id, owner, found))
         if due:
-            await self._db.insist(self._write, due)
+            await self._db.write_with_retry(self._write, due)
             now = clock.now_ms()
             self._said |= {owner: (found, now) for _, owner, found in due}
         return False
@@ -75,7 +75,7 @@ class HealthSweep:
             for link_id, owner, carrier in open_links
             if isinstance(carrier, ReportsHealth)
         ]
-        await self._db.insist(_write_and_close, found, [owner for _, owner, _ in open_links])
+        await self._db.write_with_retry(_write_and_close, found, [owner for _, owner, _ in open_links])
 
 
 def own_host() -> str:

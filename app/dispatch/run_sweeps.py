@@ -155,18 +155,18 @@ async def advance_due(db: Database, ledger: Ledger, aside: Aside, patience_ms: i
     The writer is asked only where there are any. A run that fails keeps none of the others waiting.
     """
     taken = False
-    for step in await db.insist_reading(due_steps, ledger, patience_ms):
+    for step in await db.read_with_retry(due_steps, ledger, patience_ms):
         if step.run_id not in aside.resting():
-            work = db.insist(take_step, ledger, step, patience_ms)
+            work = db.write_with_retry(take_step, ledger, step, patience_ms)
             taken |= bool(await aside.result(step.run_id, f"run {step.run_id}", work))
     return taken
 
 
-async def settle_dead(db: Database, ledger: Ledger, aside: Aside) -> bool:
+async def expire_leases(db: Database, ledger: Ledger, aside: Aside) -> bool:
     """Call unknown what a dead process may have sent, also where no link claims it; return False."""
-    for run_id in await db.insist_reading(_with_dead_holders, ledger):
+    for run_id in await db.read_with_retry(_with_dead_holders, ledger):
         if run_id not in aside.resting():
-            work = db.insist(ledger.settle_dead, run_id, _CHUNKS_AT_ONCE)
+            work = db.write_with_retry(ledger.expire_leases, run_id, _CHUNKS_AT_ONCE)
             if lost := await aside.result(run_id, f"run {run_id}", work):
                 log.warning("deliveries of a dead holder are unknown", run=run_id, n=lost)
     return False
@@ -286,9 +286,9 @@ _CHUNKS_AT_ONCE = 4
 async def close_due(db: Database, ledger: Ledger, aside: Aside) -> bool:
     """Close a slice of each run to be closed, each by itself; return whether to go on at once."""
     more, resting = False, aside.resting()
-    for run_id in await db.insist_reading(to_close, ledger):
+    for run_id in await db.read_with_retry(to_close, ledger):
         if run_id not in resting:
-            more |= await aside.attempt(run_id, f"run {run_id}", db.insist(close, ledger, run_id))
+            more |= await aside.attempt(run_id, f"run {run_id}", db.write_with_retry(close, ledger, run_id))
     return more
 
 

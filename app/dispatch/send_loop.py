@@ -139,10 +139,12 @@ class SendLoop:
     async def _next_chunk(self) -> HeldChunk | None:
         halted = self.carrier.halted()
         if self._closed:
-            await self._sync_state(await self.context.db.insist(link_store.state, self.link.id))
+            await self._sync_state(await self.context.db.write_with_retry(link_store.state, self.link.id))
             return None
         if halted is not None:
-            if not await self.context.db.insist(halt_unless_up_elsewhere, self.link.id, self.owner, halted):
+            if not await self.context.db.write_with_retry(
+                halt_unless_up_elsewhere, self.link.id, self.owner, halted
+            ):
                 await self._stand_aside()
                 return None
         elif not await self._link_ready():
@@ -305,7 +307,7 @@ class SendLoop:
             self._early -= segments_of(items)
             return [SubmitOutcome(item, NOT_SENT) for item in items]
         context, reservation = self.context, self._reservation(items, rate)
-        grant = await context.db.insist(
+        grant = await context.db.write_with_retry(
             context.ledger.record, self.link, chunk.lease, [], reservation, context.lease_s
         )
         if not grant.go:

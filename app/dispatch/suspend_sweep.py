@@ -162,8 +162,8 @@ def _judged(connection: Connection, run: Row[Any], settings: SuspendSettings, no
         (SuspendCause.UNKNOWN, settings.unknown_percent, _lasting(_steps(unknown))),
     )
     for cause, percent, bad in shares:
-        told = percent and any(bad)
-        if told and (rise := first_rise(zip(messages, bad, strict=True), percent / 100, first)):
+        reported = percent and any(bad)
+        if reported and (rise := first_rise(zip(messages, bad, strict=True), percent / 100, first)):
             return Finding(cause, rise.bad, rise.of)
     return None
 
@@ -176,8 +176,8 @@ def _steps(totals: Sequence[int]) -> list[int]:
 def _late(connection: Connection, run_id: int, ends: Sequence[int]) -> list[int]:
     """Return how many of the messages sent in each step have failed by receipts."""
     f, late = late_failures.c, [0] * len(ends)
-    told = select(f.sent_at, func.sum(f.n)).where(f.run_id == run_id).group_by(f.sent_at)
-    for sent_at, n in connection.execute(told.where(f.sent_at > ends[0], f.sent_at <= ends[-1])):
+    reported = select(f.sent_at, func.sum(f.n)).where(f.run_id == run_id).group_by(f.sent_at)
+    for sent_at, n in connection.execute(reported.where(f.sent_at > ends[0], f.sent_at <= ends[-1])):
         late[bisect_left(ends, sent_at)] += int(n)
     return late[1:]
 

@@ -263,7 +263,7 @@ class InboundWriter:
         acknowledge(False)
 
     async def _keep(self, taken: Sequence[_Waiting]) -> None:
-        repeated = await self.db.insist(keep, self.ledger, [came for came, _ in taken], self.words)
+        repeated = await self.db.write_with_retry(keep, self.ledger, [came for came, _ in taken], self.words)
         for came, acknowledge in taken:
             acknowledge(True)
             self.metrics.inbound(came.link.name, "kept", 1)

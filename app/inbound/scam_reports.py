@@ -45,10 +45,10 @@ def counts(connection: Connection, carrier: str | None = None) -> list[ScamRepor
     while rows := _slice(connection, after, carrier):
         where = _areas(connection, rows)
         for row in rows:
-            told = report(row.text)
-            if told is not None and row.repeat_of is None:
+            scam = report(row.text)
+            if scam is not None and row.repeat_of is None:
                 day = clock.local(clock.from_ms(row.received_at)).date().isoformat()
-                found[day, where.get(row.phone), told.form] += 1
+                found[day, where.get(row.phone), scam.form] += 1
         after = rows[-1].id
     order = sorted(found, key=lambda key: (key[1] or "~", key[2]))
     return [
@@ -86,9 +86,9 @@ def _read(
 
 
 def _row(row: Row[Any], area: str | None, whole: bool) -> Sequence[object]:
-    told, at = report(row.text), clock.local(clock.from_ms(row.received_at))
+    scam, at = report(row.text), clock.local(clock.from_ms(row.received_at))
     sender = str(row.phone) if row.phone is not None else row.source or ""
-    form, number, content = told if told is not None else ("", "", row.text)
+    form, number, content = scam if scam is not None else ("", "", row.text)
     if not whole:
         sender, number = mask(row.phone if row.phone is not None else sender), mask(number)
         content = mask_written(masked(content, row.phone))

@@ -285,7 +285,7 @@ class Ledger(Protocol):
     def reclaim(self, connection: Connection) -> int:
         """End every lease at once. Only if no other process can hold one (SQLite at start-up)."""
 
-    def settle_dead(self, connection: Connection, run_id: int, limit: int) -> int:
+    def expire_leases(self, connection: Connection, run_id: int, limit: int) -> int:
         """Take back the run's chunks whose dead holders nobody follows; return how many are unknown now."""
 
     def apply(self, connection: Connection, arrivals: Sequence[Arrival]) -> Applied:

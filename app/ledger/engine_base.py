@@ -301,7 +301,7 @@ class EngineBase(ABC):
 
     @abstractmethod
     def write_applied(
-        self, connection: Connection, standings: Sequence[Row], changes: Sequence[Row], journal: Sequence[Row]
+        self, connection: Connection, statuses: Sequence[Row], changes: Sequence[Row], journal: Sequence[Row]
     ) -> None:
         """Write what a group of receipts changed: deliveries, tallies, and the receipts themselves.
 

@@ -91,7 +91,7 @@ _PROGRESS = text(
 )
 
 # Longer than a live link takes to claim what a dead one has left.
-SETTLED_AFTER_MS = 10_000
+LEASE_GRACE_MS = 10_000
 _DIED = "the process that was sending it stopped"
 _LOST = "the database lost the answer after it was recorded"
 _WENT_BACK = "the database was put back to a time before it may have been sent"
@@ -259,15 +259,15 @@ class ChunkQueue(EngineBase):
         leased = update(chunks).where(chunks.c.state == ChunkState.LEASED)
         return connection.execute(leased.values(lease_until=0)).rowcount
 
-    def settle_dead(self, connection: Connection, run_id: int, limit: int) -> int:
-        """Take back chunks whose lease ran out SETTLED_AFTER_MS ago and which no link has claimed since.
+    def expire_leases(self, connection: Connection, run_id: int, limit: int) -> int:
+        """Take back chunks whose lease ran out LEASE_GRACE_MS ago and which no link has claimed since.
 
         Links don't claim for a run that is paused, or whose link is halted; meanwhile what a dead holder had
         reserved is unknown, and nothing else.
         """
         c, now = chunks.c, self.now_ms(connection)
         over = (c.run_id == run_id, text("chunks.state < 2"), c.state == ChunkState.LEASED)
-        late = c.lease_until < now - SETTLED_AFTER_MS
+        late = c.lease_until < now - LEASE_GRACE_MS
         query = select(chunks).where(*over, late).limit(limit).with_for_update(skip_locked=True)
         lost = 0
         for row in connection.execute(query).all():

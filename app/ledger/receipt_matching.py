@@ -70,7 +70,7 @@ _OPEN = (DeliveryState.SUBMITTED, DeliveryState.UNKNOWN)
 _TAKEN = (*_OPEN, DeliveryState.UNDELIVERED, DeliveryState.EXPIRED, *RECEIVED)
 
 
-Told = Mapping[DeliveryKey, Sequence[Any]]  # rows of the journal
+JournalRows = Mapping[DeliveryKey, Sequence[Any]]  # rows of the journal
 
 
 class MatchQuery(NamedTuple):
@@ -187,8 +187,8 @@ def _by_phone(
             for row in _locked(connection, *own):
                 rows[row.phone].append(row)
     doubted: list[tuple[MatchQuery, Any]] = []
-    told = _told(connection, [row for mine in rows.values() if len(mine) > 1 for row in mine])
-    chosen = {each.nth: _only(each, rows.get(each.said.phone or 0, ()), told) for each in wanted}
+    journal = _journal_rows(connection, [row for mine in rows.values() if len(mine) > 1 for row in mine])
+    chosen = {each.nth: _only(each, rows.get(each.said.phone or 0, ()), journal) for each in wanted}
     unknown = [row.phone for row in chosen.values() if row is not None and row.state == DeliveryState.UNKNOWN]
     others = other_sendings(connection, group_id, campaign_ids, unknown) if unknown else {}
     for each in wanted:
@@ -303,7 +303,7 @@ def requeued_at(of: Any) -> ColumnElement[int]:
     return query.correlate(of.seq.table).scalar_subquery()
 
 
-def _told(connection: Connection, rows: Sequence[Any]) -> Told:
+def _journal_rows(connection: Connection, rows: Sequence[Any]) -> JournalRows:
     """Return what receipts have told of these deliveries."""
     r, found = receipts.c, defaultdict[DeliveryKey, list[Any]](list)
     batches: defaultdict[tuple[int, int], set[int]] = defaultdict(set)
@@ -317,7 +317,7 @@ def _told(connection: Connection, rows: Sequence[Any]) -> Told:
     return found
 
 
-def _only(wanted: MatchQuery, rows: Sequence[Any], told: Told) -> Any:
+def _only(wanted: MatchQuery, rows: Sequence[Any], journal: JournalRows) -> Any:
     """Return the only possible delivery. If the receipt states its time, those still open go first.
 
     Unless a receipt of the same moment is known of one: then this is that one once more, without its id. It
@@ -326,18 +326,18 @@ def _only(wanted: MatchQuery, rows: Sequence[Any], told: Told) -> Any:
     one = wanted.said
     near = [row for row in rows if _fits(one, row, wanted.to_come)]
     if len(near) > 1 and one.stated:
-        if again := [row for row in near if _statuses(one, row, told)]:
+        if again := [row for row in near if _statuses(one, row, journal)]:
             whole = again[0].state not in _OPEN or again[0].segments == 1
-            sure = len(again) == 1 and one.status in _statuses(one, again[0], told) and whole
+            sure = len(again) == 1 and one.status in _statuses(one, again[0], journal) and whole
             return again[0] if sure else None
         near = [row for row in near if row.state in _OPEN]
     return near[0] if len(near) == 1 else None
 
 
-def _statuses(one: ReceiptRow, row: Any, told: Told) -> set[str]:
+def _statuses(one: ReceiptRow, row: Any, journal: JournalRows) -> set[str]:
     """Return what receipts that state the same moment have said of the delivery."""
     key = DeliveryKey(row.campaign_id, row.batch_id, row.seq)
-    return {each.status for each in told.get(key, ()) if _same_moment(one, each)}
+    return {each.status for each in journal.get(key, ()) if _same_moment(one, each)}
 
 
 def _same_moment(one: ReceiptRow, other: Any) -> bool:

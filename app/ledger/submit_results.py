@@ -144,8 +144,8 @@ class SubmitResults(ReceiptOperations, UnknownDecisions):
         lock_lines(connection, lease, [outcome.item.seq for outcome in outcomes])
         back = {key.seq for key in self.take_back(connection, lease, kept)}
         money.give_back(connection, lease, sum(o.item.segments for o in others if o.item.seq in back))
-        told = [_key(lease, o) for o in others if isinstance(o.result, Partial | Rejected)]
-        own = own_unknown(connection, lease, told)
+        refused = [_key(lease, o) for o in others if isinstance(o.result, Partial | Rejected)]
+        own = own_unknown(connection, lease, refused)
         return [o for o in outcomes if isinstance(o.result, Accepted) or _key(lease, o) in own]
 
     def _write_pairs(

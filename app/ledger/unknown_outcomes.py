@@ -120,11 +120,11 @@ class UnknownDecisions(EngineBase):
         two is wrong, so it stays unknown.
         """
         d, r, q, u = deliveries.c, receipts.c, quarantine.c, unknowns.c
-        told = exists().where(r.campaign_id == d.campaign_id, r.batch_id == d.batch_id, r.seq == d.seq)
+        has_receipt = exists().where(r.campaign_id == d.campaign_id, r.batch_id == d.batch_id, r.seq == d.seq)
         mine = (u.campaign_id == d.campaign_id, u.batch_id == d.batch_id, u.seq == d.seq)
         since = (q.phone == d.phone, q.group_id == u.group_id, q.received_at >= sent_after(u))
         waits = exists().where(*mine, *since).correlate(deliveries)
-        return self._requeue(connection, keys, {}, made_by(lease), ~told, ~waits)
+        return self._requeue(connection, keys, {}, made_by(lease), ~has_receipt, ~waits)
 
     def _requeue(
         self,

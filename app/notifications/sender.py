@@ -28,11 +28,11 @@ class Sender:
     async def sweep(self) -> int:
         """Send due notices one after the other; return how many were tried."""
         tried = 0
-        while due := await self.db.insist(outbox.take, self.owner):
+        while due := await self.db.write_with_retry(outbox.take, self.owner):
             outcome = await self._send(due)
             if not isinstance(outcome, Sent):
                 log.warning("notice not sent", id=due.id, kind=due.notice.kind, reason=outcome.reason)
-            await self.db.insist(outbox.record_outcome, due, outcome, self.waits)
+            await self.db.write_with_retry(outbox.record_outcome, due, outcome, self.waits)
             tried += 1
         return tried
 

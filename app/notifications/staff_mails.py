@@ -52,14 +52,14 @@ def staff(connection: Connection, settings: Settings) -> list[Staff]:
 
 def happened(connection: Connection, settings: Settings, now: datetime) -> list[Notice]:
     """Return the mails about what has happened lately; the outbox drops known ones."""
-    told = staff(connection, settings)
-    if not told:
+    recipients = staff(connection, settings)
+    if not recipients:
         return []
     since = clock.to_ms(now - _NEWS)
-    return [*_of_campaigns(connection, told, since), *_of_links(connection, told, since)]
+    return [*_of_campaigns(connection, recipients, since), *_of_links(connection, recipients, since)]
 
 
-def _of_campaigns(connection: Connection, told: Sequence[Staff], since: int) -> Iterator[Notice]:
+def _of_campaigns(connection: Connection, recipients: Sequence[Staff], since: int) -> Iterator[Notice]:
     """Write about what still stands as the act left it: who decides at once sends nobody to look in vain."""
     last = {act.subject: act for act in reversed(recent_acts(connection, since, _ACTS))}
     for act in last.values():
@@ -68,12 +68,12 @@ def _of_campaigns(connection: Connection, told: Sequence[Staff], since: int) -> 
         if campaign is None:
             continue
         if act.action == "campaign.submit" and campaign.state == CampaignState.SUBMITTED:
-            yield from _submitted(act, campaign, told)
+            yield from _submitted(act, campaign, recipients)
         elif act.action == "campaign.approved" and campaign.state == CampaignState.APPROVED:
-            yield from _approved(connection, act, campaign, told)
+            yield from _approved(connection, act, campaign, recipients)
 
 
-def _submitted(act: Row[Any], campaign: Row[Any], told: Sequence[Staff]) -> Iterator[Notice]:
+def _submitted(act: Row[Any], campaign: Row[Any], recipients: Sequence[Staff]) -> Iterator[Notice]:
     """Write to who may decide: nobody who had a hand in it."""
     hands = {base_name(name) for name in (campaign.created_by, *campaign.editors, act.who)}
     text = (
@@ -81,18 +81,18 @@ def _submitted(act: Row[Any], campaign: Row[Any], told: Sequence[Staff]) -> Iter
         f"Tên người gửi: {one_line(campaign.sender)}.\n\n"
         "Đề nghị đăng nhập Loa, mục Phê duyệt, để xem và quyết định."
     )
-    for each in told:
+    for each in recipients:
         if may(each.role, "approve_campaign") and each.name not in hands:
             yield _mail(act, SUBMITTED, each, f"Chờ phê duyệt: {one_line(campaign.name)}", text)
 
 
 def _approved(
-    connection: Connection, act: Row[Any], campaign: Row[Any], told: Sequence[Staff]
+    connection: Connection, act: Row[Any], campaign: Row[Any], recipients: Sequence[Staff]
 ) -> Iterator[Notice]:
     """Write to the operators of the carriers whose runs may begin."""
     query = select(runs.c.carrier).where(runs.c.campaign_id == campaign.id, runs.c.state == RunState.PLANNED)
     carriers = set(connection.execute(query).scalars())
-    for each in told:
+    for each in recipients:
         if each.role is Role.OPERATOR and each.carrier and each.carrier in carriers:
             text = (
                 f"Chiến dịch “{one_line(campaign.name)}” đã được phê duyệt lúc {_moment(act.at)}.\n"
@@ -102,7 +102,7 @@ def _approved(
             yield _mail(act, APPROVED, each, f"Có thể bắt đầu gửi: {one_line(campaign.name)}", text)
 
 
-def _of_links(connection: Connection, told: Sequence[Staff], since: int) -> Iterator[Notice]:
+def _of_links(connection: Connection, recipients: Sequence[Staff], since: int) -> Iterator[Notice]:
     """Write to the carrier's operators and the administrators, who may resume it."""
     halted = select(links).where(links.c.state == LinkState.HALTED.value, links.c.changed_at >= since)
     for row in connection.execute(halted):
@@ -112,7 +112,7 @@ def _of_links(connection: Connection, told: Sequence[Staff], since: int) -> Iter
             "của nhà mạng này chờ đến khi có người cho chạy tiếp.\n\n"
             "Đề nghị cùng nhà mạng khắc phục nguyên nhân, rồi đăng nhập Loa, mục Kết nối, để cho chạy tiếp."
         )
-        for each in told:
+        for each in recipients:
             if may(each.role, "resume_link") and each.carrier in (None, row.carrier):
                 key = f"link/{row.id}/halted/{row.changed_at}/mail/{each.address}"
                 yield _notice(key, HALTED, each, f"Kết nối {row.name} đã dừng", text)

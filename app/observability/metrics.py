@@ -162,7 +162,9 @@ def _by_state(connection: Connection, name: str, what: str, query: Select[Any]) 
 def _waiting(connection: Connection) -> Iterator[Metric]:
     unknown = select(func.count()).select_from(unknowns).where(unknowns.c.written_off_by.is_(None))
     yield GaugeMetricFamily(
-        "loa_unknown_deliveries", "Deliveries whose fate is open", value=connection.scalar(unknown)
+        "loa_unknown_deliveries",
+        "Deliveries of which nobody knows what became",
+        value=connection.scalar(unknown),
     )
     yield GaugeMetricFamily(
         "loa_quarantined_receipts",

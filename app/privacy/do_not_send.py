@@ -139,6 +139,6 @@ def _slices(phones: Sequence[int]) -> Iterator[Sequence[int]]:
 
 def _noted(connection: Connection, act: tuple[str, str, str], done: Changed) -> Changed:
     who, action, carrier = act
-    told = {"changed": done.changed, "unchanged": done.unchanged, "refused": len(done.refused)}
-    audit.note(connection, who, action, f"carrier/{carrier}", **told)
+    details = {"changed": done.changed, "unchanged": done.unchanged, "refused": len(done.refused)}
+    audit.note(connection, who, action, f"carrier/{carrier}", **details)
     return done

@@ -74,7 +74,7 @@ class Eraser:
         identity = EraserIdentity(new_owner(), self.by, self.lease_ms, self.terms, unsound)
         if not await self.db.aread(certificates.waiting, identity):
             return False
-        number = await self.db.insist(certificates.begin, self.ledger, identity)
+        number = await self.db.write_with_retry(certificates.begin, self.ledger, identity)
         if number is None:
             return False
         work = _Work(self, number, identity)
@@ -118,7 +118,7 @@ class _Work:
         self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """Run one transaction, repeated while the database is away: every one is safe to run twice."""
-        return await self.eraser.db.insist(work, *args, **kwargs)
+        return await self.eraser.db.write_with_retry(work, *args, **kwargs)
 
     def _row(self, connection: Connection) -> Row[Any]:
         return certificates.hold(connection, self.eraser.ledger, self.number, self.identity)

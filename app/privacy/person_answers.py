@@ -115,9 +115,9 @@ class PersonAnswers:
         values |= {"answered_at": now, "answered_by": self.who.name[:80], "sha256": sha256, "seal": seal}
         self.ledger.forget_for_good(connection)
         connection.execute(update(person_requests).where(_R.id == number).values(values | {"phone": None}))
-        told = {"kind": row.kind, "outcome": said.outcome.value, "sha256": sha256}
-        told |= {"rows": dict(done.rows), "lists": done.lists} if done else {}
-        audit.note(connection, self.who.name, requests.ANSWERED, f"{requests.SUBJECT}/{number}", **told)
+        details = {"kind": row.kind, "outcome": said.outcome.value, "sha256": sha256}
+        details |= {"rows": dict(done.rows), "lists": done.lists} if done else {}
+        audit.note(connection, self.who.name, requests.ANSWERED, f"{requests.SUBJECT}/{number}", **details)
         return requests.get(connection, number)
 
 

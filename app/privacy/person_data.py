@@ -132,8 +132,8 @@ def person_data(db: Database, number: str, who: Caller) -> PersonData:
 
 def _noted(connection: Connection, phone: int, held: list[HeldData], who: Caller) -> PersonData:
     seen, tag = _seen(connection, phone), number_tag(connection, phone)
-    told = {"tag": tag} if tag else {}
-    acts.note(connection, who.name, READ, f"phone/{mask(phone)}", places=len(held), **told)
+    details = {"tag": tag} if tag else {}
+    acts.note(connection, who.name, READ, f"phone/{mask(phone)}", places=len(held), **details)
     now = clock.local(clock.now())
     found = PersonData(mask(phone), now, held, seen)
     text = "\n".join(_paper(found)) + "\n"

@@ -104,8 +104,8 @@ def record(
     row |= {"came_on": wanted.came_on.toordinal(), "due_on": due.toordinal()}
     row |= {"reference": reference, "recorded_at": clock.now_ms()}
     made = int(connection.execute(insert(person_requests).values(row).returning(_R.id)).scalar_one())
-    told = {"kind": wanted.kind.value, "came_on": wanted.came_on.isoformat(), "due_on": due.isoformat()}
-    audit.note(connection, who, "person-request.record", f"{SUBJECT}/{made}", **told)
+    details = {"kind": wanted.kind.value, "came_on": wanted.came_on.isoformat(), "due_on": due.isoformat()}
+    audit.note(connection, who, "person-request.record", f"{SUBJECT}/{made}", **details)
     return get(connection, made)
 
 

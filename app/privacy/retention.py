@@ -45,5 +45,5 @@ class Retention:
 
     async def _pause_s(self) -> float:
         """Return the pause before the next look: shorter if an erasure is open, whose process may be dead."""
-        free_in_ms = await self.db.insist_reading(certificates.free_in_ms, self.ledger)
+        free_in_ms = await self.db.read_with_retry(certificates.free_in_ms, self.ledger)
         return _LOOK_EVERY_S if free_in_ms is None else min(_LOOK_EVERY_S, free_in_ms / 1000 + _SLACK_S)

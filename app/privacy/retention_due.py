@@ -129,8 +129,10 @@ def _campaign(campaign: Row[Any], past: _Past, days: int) -> Erasable:
         return _with(found, held="It has no run with numbers.")
     following = past.followed_by.get(campaign.id)
     if following is not None:
-        told = f"Run {following.id} of campaign {following.campaign_id} sends to those whom it did not reach."
-        return _with(found, held=told)
+        reason = (
+            f"Run {following.id} of campaign {following.campaign_id} sends to those whom it did not reach."
+        )
+        return _with(found, held=reason)
     end = max(each for each in ends if each is not None)
     at, rule = _reported(campaign, past, end, days)
     starts = [run.started_at for run in own if run.started_at is not None]

@@ -198,8 +198,8 @@ def erase_acts(connection: Connection, of: Row[Any]) -> dict[str, int]:
     begun = _open_since(connection)
 
     def over(act: Row[Any]) -> bool:
-        still_told_from = begun is not None and act.at >= begun
-        return clock.plus_months(act.at, of.months) <= of.started_at and not still_told_from
+        still_reported = begun is not None and act.at >= begun
+        return clock.plus_months(act.at, of.months) <= of.started_at and not still_reported
 
     acts = list(takewhile(over, connection.execute(_oldest().limit(_ROWS))))
     if not acts:

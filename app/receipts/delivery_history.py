@@ -49,7 +49,7 @@ class DeliveryEvent:
 
 
 @dataclass(frozen=True, slots=True)
-class Story:
+class DeliveryHistory:
     """A delivery, its number masked, with its events. cut: there are more; why: it is unknown."""
 
     campaign_id: int
@@ -73,7 +73,7 @@ class Story:
     cut: bool
 
 
-def story(connection: Connection, campaign_id: int, batch_id: int, line: int) -> Story:
+def read_history(connection: Connection, campaign_id: int, batch_id: int, line: int) -> DeliveryHistory:
     """Return the delivery of that line of the batch in the campaign. Raises NotFound."""
     key = (campaign_id, batch_id, line)
     row = connection.execute(_own(deliveries, key)).first()
@@ -88,7 +88,7 @@ def story(connection: Connection, campaign_id: int, batch_id: int, line: int) ->
     of = connection.execute(own.where(runs.c.id == row.run_id)).one()
     lost = connection.execute(_own(unknowns, key)).first()
     events = sorted(_events(connection, key), key=lambda each: each.at)
-    return Story(
+    return DeliveryHistory(
         campaign_id=campaign_id,
         batch_id=batch_id,
         line=line,
@@ -118,9 +118,9 @@ def _own(table: Table, key: tuple[int, int, int]) -> Any:
 
 def _events(connection: Connection, key: tuple[int, int, int]) -> Iterator[DeliveryEvent]:
     names = {row.id: row.name for row in connection.execute(select(links.c.id, links.c.name))}
-    for table, told in ((submissions, _submission), (receipts, _receipt), (state_events, _state_change)):
+    for table, event_of in ((submissions, _submission), (receipts, _receipt), (state_events, _state_change)):
         for row in connection.execute(_own(table, key).limit(_MOST + 1)):
-            yield told(row, names)
+            yield event_of(row, names)
 
 
 def _submission(row: Row[Any], links_by_id: dict[int, str]) -> DeliveryEvent:

@@ -82,8 +82,8 @@ async def tell(
             mine = owners.get(int(phone), ())
             foreign += not mine
             unclear += len(mine) > 1
-            known += len(mine) == 1 and mine[0].told
-            if len(mine) == 1 and not mine[0].told:
+            known += len(mine) == 1 and mine[0].reported
+            if len(mine) == 1 and not mine[0].reported:
                 key = DeliveryKey(mine[0].campaign_id, mine[0].batch_id, mine[0].seq)
                 arrivals.append(Arrival(link, by_phone[phone], key))
     for start in range(0, len(arrivals), _AT_ONCE):
@@ -97,7 +97,7 @@ def _owners(
     """Return by phone the deliveries an entry may mean: sent over the group's links in the last days."""
     sender, day = what
     d, r = deliveries.c, receipts.c
-    told = exists().where(
+    reported = exists().where(
         and_(r.campaign_id == d.campaign_id, r.batch_id == d.batch_id, r.seq == d.seq),
         and_(r.link_id == link.id, r.reference.is_(None), r.status.in_(_FAILURES)),
         r.received_at >= d.submitted_at,
@@ -105,7 +105,7 @@ def _owners(
     of_group = select(links.c.id).where(links.c.group_id == link.group_id)
     found: defaultdict[int, list[Row[Any]]] = defaultdict(list)
     for campaign_id in _campaigns(connection, link.carrier, sender):
-        query = select(deliveries, told.label("told")).where(
+        query = select(deliveries, reported.label("reported")).where(
             d.campaign_id == campaign_id, d.phone.in_([int(phone) for phone in phones])
         )
         sent = (d.state.in_(SENT), d.submitted_at.is_not(None), d.link_id.in_(of_group))

@@ -29,7 +29,7 @@ async def match_quarantined(db: Database, ledger: Ledger, faults: Faults) -> int
 
 
 async def _slice(db: Database, ledger: Ledger, faults: Faults) -> Applied:
-    applied = await outcome(db.insist(ledger.rematch, _AT_ONCE))
+    applied = await outcome(db.write_with_retry(ledger.rematch, _AT_ONCE))
     if isinstance(applied, Applied):
         return applied
     if isinstance(applied, DatabaseUnavailable) or not isinstance(applied, Exception):
@@ -39,8 +39,8 @@ async def _slice(db: Database, ledger: Ledger, faults: Faults) -> Applied:
 
 async def _one_by_one(db: Database, ledger: Ledger, faults: Faults) -> Applied:
     total, in_a_row = Applied(), 0
-    for receipt_id in await db.insist_reading(_due, ledger):
-        applied = await outcome(db.insist(ledger.rematch, 1, [receipt_id]))
+    for receipt_id in await db.read_with_retry(_due, ledger):
+        applied = await outcome(db.write_with_retry(ledger.rematch, 1, [receipt_id]))
         if isinstance(applied, Applied):
             total.matched, in_a_row = total.matched + applied.matched, 0
             total.quarantined += applied.quarantined
@@ -48,7 +48,7 @@ async def _one_by_one(db: Database, ledger: Ledger, faults: Faults) -> Applied:
         in_a_row += 1
         if isinstance(applied, DatabaseUnavailable) or not isinstance(applied, Exception) or in_a_row == _ALL:
             raise applied
-        await db.insist(_postpone, ledger, receipt_id)
+        await db.write_with_retry(_postpone, ledger, receipt_id)
         await faults.note("quarantine", applied, f"receipt {receipt_id} in quarantine", 2 * ASIDE_MS)
     return total
 

@@ -60,7 +60,7 @@ class ReceiptView:
 class Matched:
     """A matched receipt. changed: it reported something new; matched_at: when it left quarantine."""
 
-    told: ReceiptView
+    receipt: ReceiptView
     campaign_id: int
     batch_id: int
     line: int
@@ -74,7 +74,7 @@ class QuarantinedReceipt:
     """A receipt in quarantine. tries: matches attempted in vain; try_at: the next attempt."""
 
     id: int
-    told: ReceiptView
+    receipt: ReceiptView
     why: QuarantineReason
     tries: int
     try_at: datetime
@@ -152,7 +152,7 @@ def _quarantined(of: Names, times: tuple[int, int]) -> Select[Any]:
 
 def _matched(row: Row[Any], of: Names) -> Matched:
     return Matched(
-        told=_view(row, of[row.link_id]),
+        receipt=_view(row, of[row.link_id]),
         campaign_id=row.campaign_id,
         batch_id=row.batch_id,
         line=row.seq,

@@ -150,7 +150,7 @@ class Inbox:
                 continue
 
     async def _commit(self, taken: Sequence[tuple[Arrival, Acknowledge]]) -> None:
-        applied = await outcome(self._apply([arrival for arrival, _ in taken], self.db.insist))
+        applied = await outcome(self._apply([arrival for arrival, _ in taken], self.db.write_with_retry))
         if isinstance(applied, DatabaseUnavailable):
             self._refuse(taken)
             raise applied

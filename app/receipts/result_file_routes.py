@@ -82,12 +82,12 @@ def _take(
     """Register it every time: a repetition resumes an import that died with its process."""
     known = register(connection, claim, upload.named, who)
 
-    def told(connection: Connection) -> StoredAnswer:
+    def stored_answer(connection: Connection) -> StoredAnswer:
         found = queries.get(connection, known.id)
         status = 202 if known.waiting else 200
         return answer(status, queries.ReceiptFile, found, f"/v1/receipt-files/{known.id}")
 
-    return known, taking.take(connection, upload, told)
+    return known, taking.take(connection, upload, stored_answer)
 
 
 def claim_of(who: Caller, upload: Upload) -> FileClaim:

@@ -95,12 +95,12 @@ def due(
     if state != LinkState.RUNNING:
         return DueQueries((), 0)
     found = _found(connection, ledger.now_ms(connection), link, _LOOK_AT_ONCE + len(out))
-    standings = {_key(row): row for row in _rows_of(connection, deliveries, found)}
-    gone = [key for key in found if not _open(standings.get(key), link)]
+    statuses = {_key(row): row for row in _rows_of(connection, deliveries, found)}
+    gone = [key for key in found if not _open(statuses.get(key), link)]
     if gone:
         connection.execute(_GONE, [_name(key, found[key].since) for key in gone])
-    chosen = [key for key in found if key not in out and _open(standings.get(key), link)][:most]
-    return DueQueries(_pending(connection, [found[key] for key in chosen], standings), len(gone))
+    chosen = [key for key in found if key not in out and _open(statuses.get(key), link)][:most]
+    return DueQueries(_pending(connection, [found[key] for key in chosen], statuses), len(gone))
 
 
 def put_off(
@@ -161,7 +161,7 @@ def _rows_of(connection: Connection, table: Table, keys: Iterable[DeliveryKey]) 
 
 
 def _pending(
-    connection: Connection, rows: Sequence[Row[Any]], standings: dict[DeliveryKey, Row[Any]]
+    connection: Connection, rows: Sequence[Row[Any]], statuses: dict[DeliveryKey, Row[Any]]
 ) -> list[Pending]:
     named: defaultdict[DeliveryKey, dict[int, Row[Any]]] = defaultdict(dict)
     keys = [_key(row) for row in rows]
@@ -172,7 +172,7 @@ def _pending(
     query = select(campaigns.c.id, campaigns.c.sender).where(campaigns.c.id.in_(campaign_ids))
     senders = {row.id: row.sender for row in connection.execute(query)}
     return [
-        _one(row, standings[key], named[key], senders[key.campaign_id])
+        _one(row, statuses[key], named[key], senders[key.campaign_id])
         for key, row in zip(keys, rows, strict=True)
     ]
 

@@ -71,28 +71,28 @@ class WebhookPath(NamedTuple):
 
 async def answer(state: State, scope: Scope, receive: Receive, path: WebhookPath) -> WebhookAnswer:
     """Take a carrier's receipts; whatever gets an answer has been committed. state: the application's."""
-    reception: WebhookHandler = state.reception
+    webhook_handler: WebhookHandler = state.webhook_handler
     metrics: Metrics = state.metrics
     hook, asked = await known(state, scope, receive, path)
     if asked.headers.get("content-encoding", "").lower() not in _PLAIN:
         raise Encoded("Send the body as it is, without Content-Encoding.")
-    take = partial(_take, reception, metrics, (path.link, hook, asked))
-    if await reception.once(path.link, hook, asked, take) is None:
+    take = partial(_take, webhook_handler, metrics, (path.link, hook, asked))
+    if await webhook_handler.once(path.link, hook, asked, take) is None:
         metrics.webhook("repeated")
     return hook.acknowledgement
 
 
 async def _take(
-    reception: WebhookHandler, metrics: Metrics, call: tuple[str, WebhookReceipts, WebhookRequest]
+    webhook_handler: WebhookHandler, metrics: Metrics, call: tuple[str, WebhookReceipts, WebhookRequest]
 ) -> bool:
     link, hook, asked = call
-    told = sound(hook.parse_receipts(asked))
-    if told.receipts and not await reception.take(link, asked, told.receipts):
+    parsed = sound(hook.parse_receipts(asked))
+    if parsed.receipts and not await webhook_handler.take(link, asked, parsed.receipts):
         metrics.webhook("busy")
         raise Busy("These receipts can't be committed now; send them again.")
-    if told.misread:
+    if parsed.misread:
         metrics.webhook("unreadable")
-        raise _unreadable(told.misread, len(told.receipts))
+        raise _unreadable(parsed.misread, len(parsed.receipts))
     metrics.webhook("taken")
     return True
 
@@ -104,23 +104,23 @@ async def known(
 
     Everything else is checked before a byte of the body is read.
     """
-    reception: WebhookHandler = state.reception
+    webhook_handler: WebhookHandler = state.webhook_handler
     carrier, link, token = path
-    head = _head(scope, reception, token)
-    caller = reception.caller(carrier, link, head.peer)
-    _slow_down(state.metrics, reception.refused.wait(caller))
-    if reception.may_call(carrier, link, head):
-        asked = _with_body(head, await _body(receive, head.headers, reception.limit))
-        hook = reception.admit(carrier, link, asked)
+    head = _head(scope, webhook_handler, token)
+    caller = webhook_handler.caller(carrier, link, head.peer)
+    _slow_down(state.metrics, webhook_handler.refused.wait(caller))
+    if webhook_handler.may_call(carrier, link, head):
+        asked = _with_body(head, await _body(receive, head.headers, webhook_handler.limit))
+        hook = webhook_handler.admit(carrier, link, asked)
         if hook is not None:
-            await reception.note_clock(link, None)
+            await webhook_handler.note_clock(link, None)
             return hook, asked
-        ahead_s = reception.clock_ahead_s(carrier, link, asked)
+        ahead_s = webhook_handler.clock_ahead_s(carrier, link, asked)
         if ahead_s is not None:
-            await reception.note_clock(link, ahead_s)
+            await webhook_handler.note_clock(link, ahead_s)
             state.metrics.webhook("clock")
             raise _wrong_clock(ahead_s)
-    reception.refused.take(caller)
+    webhook_handler.refused.take(caller)
     state.metrics.webhook("refused")
     raise WebhookRefused("These are not the credentials of this webhook, or there is no such link.")
 
@@ -138,8 +138,8 @@ def _wrong_clock(ahead_s: int) -> WrongClock:
 def _slow_down(metrics: Metrics, seconds: int) -> None:
     if seconds:
         metrics.webhook("slowed")
-        told = f"Too many calls with wrong credentials; wait {seconds} seconds."
-        raise TooOften(told, retry_after_s=seconds)
+        why = f"Too many calls with wrong credentials; wait {seconds} seconds."
+        raise TooOften(why, retry_after_s=seconds)
 
 
 def _unreadable(misread: Sequence[Misread], taken: int) -> Unreadable:
@@ -153,7 +153,7 @@ def _unreadable(misread: Sequence[Misread], taken: int) -> Unreadable:
     return Unreadable(" ".join(words), faults=[fault for fault in faults if fault[0]])
 
 
-def _head(scope: Scope, reception: WebhookHandler, token: str) -> WebhookRequest:
+def _head(scope: Scope, webhook_handler: WebhookHandler, token: str) -> WebhookRequest:
     headers: dict[str, str] = {}
     for raw_name, raw_value in scope["headers"]:
         name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
@@ -164,7 +164,7 @@ def _head(scope: Scope, reception: WebhookHandler, token: str) -> WebhookRequest
         scope["query_string"].decode("latin-1"),
         headers,
         b"",
-        peer_of(connected, headers.get("x-forwarded-for", ""), reception.trusted),
+        peer_of(connected, headers.get("x-forwarded-for", ""), webhook_handler.trusted),
         clock.now().timestamp(),
         token,
     )

@@ -192,13 +192,13 @@ def _has_head(kind: type[WebhookReceipts]) -> bool:
     return issubclass(kind, WebhookHead)
 
 
-def sound(told: ReceiptsRead) -> ReceiptsRead:
+def sound(parsed: ReceiptsRead) -> ReceiptsRead:
     """Return what an adapter parsed, without the receipts that no database would store."""
-    if all(map(_storable, told.receipts)):
-        return told
-    good = [receipt for receipt in told.receipts if _storable(receipt)]
-    bad = [place for place, receipt in enumerate(told.receipts) if not _storable(receipt)]
-    return ReceiptsRead(good, [*told.misread, *(Misread(f"[{place}]", _UNSTORABLE) for place in bad)])
+    if all(map(_storable, parsed.receipts)):
+        return parsed
+    good = [receipt for receipt in parsed.receipts if _storable(receipt)]
+    bad = [place for place, receipt in enumerate(parsed.receipts) if not _storable(receipt)]
+    return ReceiptsRead(good, [*parsed.misread, *(Misread(f"[{place}]", _UNSTORABLE) for place in bad)])
 
 
 def _storable(receipt: Receipt) -> bool:

@@ -91,9 +91,9 @@ class AnswerJob:
 
     async def step(self) -> bool:
         """Decide on some messages; return whether there may be more."""
-        if self.aside.resting() or not await self.db.insist_reading(self._is_due):
+        if self.aside.resting() or not await self.db.read_with_retry(self._is_due):
             return False
-        seen = await self.aside.result(0, "answers", self.db.insist(self.decide))
+        seen = await self.aside.result(0, "answers", self.db.write_with_retry(self.decide))
         if seen is not None:
             self._seen = seen  # not before the commit, or what was rolled back would not be looked at again
             for (kind, outcome), n in seen.counts.items():

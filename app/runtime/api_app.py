@@ -102,11 +102,14 @@ class Application(FastAPI):
 
 
 def create_app(
-    settings: Settings, db: Database, metrics: Metrics | None = None, reception: WebhookHandler | None = None
+    settings: Settings,
+    db: Database,
+    metrics: Metrics | None = None,
+    webhook_handler: WebhookHandler | None = None,
 ) -> FastAPI:
     """Create the application over an open and migrated database; metrics may be shared with links.
 
-    reception: the links' webhooks, None for no webhooks.
+    webhook_handler: the links' webhooks, None for no webhooks.
     """
     app = Application(
         title="Loa",
@@ -122,7 +125,7 @@ def create_app(
     app.state.db = db
     app.state.ledger = ledger_for(db, settings.chunk_size)
     app.state.metrics = metrics or Metrics(db)
-    app.state.reception = reception or WebhookHandler(db)
+    app.state.webhook_handler = webhook_handler or WebhookHandler(db)
     app.state.ready = health.Ready()
     app.state.hub = Hub(db, live_status.look)
     whose = partial(peer_of, trusted=settings.trusted_proxies)

@@ -76,20 +76,20 @@ class ClockSteps:
         if by_ms >= LEAST_MS:
             log.error("this host's clock was set back", seconds=by_ms // 1000)
             clock.forget_latest()
-            await self._db.insist(_move, self._wall_ms(), by_ms)
+            await self._db.write_with_retry(_move, self._wall_ms(), by_ms)
         self._ahead_ms, self._is_first = now, False
         return False
 
     async def _step_of_server(self) -> bool:
-        if await self._db.insist_reading(_reported_ahead) >= LEAST_MS:
-            by_ms = await self._db.insist(_move_by_reports)
+        if await self._db.read_with_retry(_reported_ahead) >= LEAST_MS:
+            by_ms = await self._db.write_with_retry(_move_by_reports)
             if by_ms:
                 log.error("the database's clock was set back", seconds=by_ms // 1000)
         return False
 
     async def _since_the_last_process(self) -> int:
         """Return how far the clock was set back while no worker ran, as far as link_health shows it."""
-        last = await self._db.insist_reading(lambda c: c.scalar(select(func.max(link_health.c.seen_at))))
+        last = await self._db.read_with_retry(lambda c: c.scalar(select(func.max(link_health.c.seen_at))))
         return int(last or 0) - self._wall_ms()
 
 

@@ -96,7 +96,7 @@ def _callers(settings: Settings) -> Iterator[PlainConnection]:
 
 def _database(settings: Settings) -> Iterator[PlainConnection]:
     """Yield PostgreSQL on other machines, also with `require`, which encrypts but authenticates nobody."""
-    told = "Put sslmode=verify-full and sslrootcert into its address"
+    remedy = "Put sslmode=verify-full and sslrootcert into its address"
     named = {"database_url": settings.url, "migration_database_url": settings.migration_url}
     for name in [each for each in named if getattr(settings, each)]:
         url = make_url(named[name])
@@ -104,7 +104,7 @@ def _database(settings: Settings) -> Iterator[PlainConnection]:
         if away:
             what = f"The way to PostgreSQL on {', '.join(away)} ({name})"
             yield PlainConnection(
-                what, told, "private_lines.database", settings.private_lines.get("database")
+                what, remedy, "private_lines.database", settings.private_lines.get("database")
             )
 
 

@@ -52,15 +52,15 @@ class Canonical:
         return self.hook.clock_ahead_s(request)
 
     def parse_receipts(self, request: WebhookRequest) -> ReceiptsRead:
-        told = self.hook.parse_receipts(request)
-        return ReceiptsRead([self._named(receipt) for receipt in told.receipts], told.misread)
+        parsed = self.hook.parse_receipts(request)
+        return ReceiptsRead([self._named(receipt) for receipt in parsed.receipts], parsed.misread)
 
     def _named(self, receipt: Receipt) -> Receipt:
         reference = self.canonical(receipt.reference) if receipt.reference else None
         return receipt._replace(reference=reference or None)
 
 
-def reception(settings: Settings, db: Database, inbox: Inbox) -> WebhookHandler:
+def webhook_handler(settings: Settings, db: Database, inbox: Inbox) -> WebhookHandler:
     """Return the handler of all links' webhooks. Raises SetupError for an open or misconfigured one."""
     found = {(link.carrier, name): _webhook(settings, name, link) for name, link in settings.links.items()}
     hooks = {key: webhook for key, webhook in found.items() if webhook is not None}
@@ -100,15 +100,15 @@ def _webhook(settings: Settings, name: str, link: LinkSettings) -> WebhookReceip
 
 
 def _mapped(settings: Settings, name: str, webhook: WebhookSettings) -> MappedWebhook:
-    locks = _locks(webhook)
-    if not locks.any():
+    credentials = _credentials(webhook)
+    if not credentials.any():
         if settings.environment != "development":
             raise SetupError(_OPEN.format(name))
         log.warning("a webhook is open to anybody", link=name)
-    return MappedWebhook(locks, shape_of(name, webhook.format, webhook.map))
+    return MappedWebhook(credentials, shape_of(name, webhook.format, webhook.map))
 
 
-def _locks(webhook: WebhookSettings) -> WebhookCredentials:
+def _credentials(webhook: WebhookSettings) -> WebhookCredentials:
     password = _plain(webhook.basic_password)
     return WebhookCredentials(
         hmac_secret=_plain(webhook.hmac_secret),
@@ -127,5 +127,7 @@ def _plain(secret: SecretStr | None) -> str:
 
 def _nobody() -> MappedWebhook:
     """Return a stand-in for links that do not exist: it checks everything, by secrets that nobody has."""
-    locks = WebhookCredentials(secrets.token_hex(), basic=secrets.token_hex(), token=secrets.token_hex())
-    return MappedWebhook(locks, shape_of("", "generic", {}))
+    credentials = WebhookCredentials(
+        secrets.token_hex(), basic=secrets.token_hex(), token=secrets.token_hex()
+    )
+    return MappedWebhook(credentials, shape_of("", "generic", {}))

@@ -25,7 +25,7 @@ from app.dispatch import link_store, suspend_sweep
 from app.dispatch.claims import SendContext
 from app.dispatch.fan_out_job import FanOutJob
 from app.dispatch.link_health import HealthSweep, OpenLink
-from app.dispatch.run_sweeps import advance_due, close_due, settle_dead
+from app.dispatch.run_sweeps import advance_due, close_due, expire_leases
 from app.dispatch.send_loop import SendLoop
 from app.inbound.inbound_writer import InboundWriter
 from app.ledger.contract import Ledger
@@ -122,9 +122,9 @@ class Worker:
             Sweep("follow-ups", FollowUpJob(self.db, Aside(self.faults, "follow-ups")).next),
             Sweep("closing", lambda: close_due(self.db, self.ledger, self._closing)),
             Sweep("runs", self._advance),
-            Sweep("quarantine", self._settle),
+            Sweep("quarantine", self._match_quarantined),
             Sweep("tallies", self._fold, _FOLD_EVERY_S),
-            Sweep("leases", self._settle_leases, _FOLD_EVERY_S),
+            Sweep("leases", self._expire_leases, _FOLD_EVERY_S),
             Sweep("links", self._say_health),
             Sweep("clock", self._clock.step),
             Sweep("rates", self._count, EVERY_MS / 1000),
@@ -211,14 +211,14 @@ class Worker:
     async def _open(self) -> None:
         if self.db.sqlite:
             # The folder's lock proves that no other process sends: every lease is a dead one's.
-            await self.db.insist(self.ledger.reclaim)
+            await self.db.write_with_retry(self.ledger.reclaim)
         context = SendContext(
             self.db, self.ledger, self.metrics, self.settings.sub_batch, self.settings.lease_seconds
         )
         for name, own in self.settings.links.items():
             if self.only in (None, own.carrier):
                 carrier = build(name, own)
-                link = await self.db.insist(link_store.register, facts(name, own, carrier))
+                link = await self.db.write_with_retry(link_store.register, facts(name, own, carrier))
                 self.loops.append(SendLoop(link, carrier, context))
                 self.askers += askers(link, carrier, own, self.inbox, self.settings.lease_seconds)
                 if isinstance(carrier, StreamReceipts):
@@ -246,38 +246,38 @@ class Worker:
         patience_ms = self.settings.receipt_days * DAY_MS
         return await advance_due(self.db, self.ledger, self._advancing, patience_ms)
 
-    async def _settle(self) -> bool:
+    async def _match_quarantined(self) -> bool:
         await match_quarantined(self.db, self.ledger, self.faults)
         return False
 
-    async def _settle_leases(self) -> bool:
-        return await settle_dead(self.db, self.ledger, self._advancing)
+    async def _expire_leases(self) -> bool:
+        return await expire_leases(self.db, self.ledger, self._advancing)
 
     async def _count(self) -> bool:
         """Sample what running runs have sent, unless another process has just done so."""
-        if await self.db.insist_reading(is_due):
-            await self.db.insist(count)
+        if await self.db.read_with_retry(is_due):
+            await self.db.write_with_retry(count)
         return False
 
     async def _look(self) -> bool:
         """Pause runs that do harm, unless another process has just looked."""
-        if await self.db.insist_reading(suspend_sweep.is_due):
-            await self.db.insist(suspend_sweep.look, self.settings.suspend, self.db)
+        if await self.db.read_with_retry(suspend_sweep.is_due):
+            await self.db.write_with_retry(suspend_sweep.look, self.settings.suspend, self.db)
         return False
 
     async def _keep_prices(self) -> bool:
         """Keep what an SMS part costs today."""
-        if await self.db.insist_reading(prices.is_due, self.settings):
-            await self.db.insist(prices.keep, self.settings)
+        if await self.db.read_with_retry(prices.is_due, self.settings):
+            await self.db.write_with_retry(prices.keep, self.settings)
         return False
 
     async def _fold(self) -> bool:
-        if await self.db.insist_reading(self.ledger.to_fold):
-            await self.db.insist(self.ledger.fold_tallies)
+        if await self.db.read_with_retry(self.ledger.to_fold):
+            await self.db.write_with_retry(self.ledger.fold_tallies)
         return False
 
     async def _forget_answers(self) -> bool:
-        await self.db.insist(idempotency_store.sweep, self.settings.idempotency_ms)
+        await self.db.write_with_retry(idempotency_store.sweep, self.settings.idempotency_ms)
         return False
 
     def _links(self) -> list[OpenLink]:
@@ -293,7 +293,7 @@ class Worker:
         """Log and store the head of the audit's chain regularly: a truncated chain shows by it."""
         every_s = self.settings.audit_head_minutes * 60
         while every_s and not self._stopping.is_set():
-            head = await self.db.insist_reading(audit.head)
+            head = await self.db.read_with_retry(audit.head)
             audit_heads.say(self.settings.audit_heads, head, self.settings.ledger_name)
             await _wait(self._stopping.wait, every_s)
         await self._stopping.wait()

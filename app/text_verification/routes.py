@@ -60,8 +60,8 @@ async def verify_text(request: Request) -> VerificationAnswer:
     try:
         pasted = Pasted.model_validate_json(await read_body(request))
     except ValidationError as error:
-        told = error.errors(include_input=False, include_url=False)
-        raise RequestValidationError([each | {"loc": ("body", *each["loc"])} for each in told]) from None
+        errors = error.errors(include_input=False, include_url=False)
+        raise RequestValidationError([each | {"loc": ("body", *each["loc"])} for each in errors]) from None
     found = await look(request, pasted.text)
     return VerificationAnswer(found.verdict, found.uses, found.parts, ADVICE[found.verdict].vi)
 

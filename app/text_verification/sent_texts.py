@@ -77,9 +77,9 @@ class VerificationService:
 
     def admit(self, connected: str, forwarded: str) -> None:
         """Raise TooOften for an address that asks too often; addresses are kept in memory only."""
-        told = self._buckets.take(subscriber(self.address(connected, forwarded)))
-        if _RETRY in told:
-            seconds = int(told[_RETRY])
+        headers = self._buckets.take(subscriber(self.address(connected, forwarded)))
+        if _RETRY in headers:
+            seconds = int(headers[_RETRY])
             raise TooOften(f"Too many questions; wait {seconds} seconds.", retry_after_s=seconds)
 
     def look(self, text: str) -> TextComparison:

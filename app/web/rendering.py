@@ -257,7 +257,7 @@ def _templates(language: str) -> Environment:
         "typed": formatting.typed,
         "places": display_names.places,
         "state": partial(_state, speaker),
-        "told": partial(error_translation.translate_error, speaker),
+        "translated": partial(error_translation.translate_error, speaker),
         "coded": partial(error_translation.coded, speaker),
     }
     return made

@@ -205,7 +205,7 @@ class HttpCarrier(ABC):
         finally:
             self._probing = self._probing and not probes
         self._pause_if_unclear(answers, probes)
-        results = self._refusals.weigh(some, answers)
+        results = self._refusals.count(some, answers)
         self.hold_back(self._refusals.pause_left_s)
         return results
 

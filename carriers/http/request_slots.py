@@ -81,7 +81,11 @@ class RequestSlots:
         slot: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._waiting.append(slot)
         try:
-            with nullcontext() if permit is None else permit.told(lambda: _settle(slot, has_slot=False)):
+            with (
+                nullcontext()
+                if permit is None
+                else permit.when_withdrawn(lambda: _settle(slot, has_slot=False))
+            ):
                 return await slot
         except asyncio.CancelledError:
             if slot.done() and not slot.cancelled() and slot.result():

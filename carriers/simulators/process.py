@@ -48,8 +48,8 @@ def add_flags(parser: argparse.ArgumentParser, port: int, out: Path, at: str) ->
     add("--tls-cert", metavar="FILE", help="certificate and key (PEM): speak TLS")
 
 
-def add_behaviour_flags(parser: argparse.ArgumentParser, manners: type) -> None:
-    for field in dataclasses.fields(manners):
+def add_behaviour_flags(parser: argparse.ArgumentParser, behaviour: type) -> None:
+    for field in dataclasses.fields(behaviour):
         named, kind = "--" + field.name.replace("_", "-"), argparse.BooleanOptionalAction
         extra: dict[str, Any] = {"action": kind} if isinstance(field.default, bool) else {"metavar": "X"}
         shown = field.metadata["help"].replace("%", "%%")
@@ -58,11 +58,11 @@ def add_behaviour_flags(parser: argparse.ArgumentParser, manners: type) -> None:
         )
 
 
-def read_behaviour(options: argparse.Namespace, manners: type) -> dict[str, Any]:
+def read_behaviour(options: argparse.Namespace, behaviour: type) -> dict[str, Any]:
     """Return the given behaviour flags by field; ValueError for an invalid value."""
-    given = {field.name: getattr(options, field.name) for field in dataclasses.fields(manners)}
+    given = {field.name: getattr(options, field.name) for field in dataclasses.fields(behaviour)}
     return {
-        name: randomness.parse(manners, name, value) if isinstance(value, str) else value
+        name: randomness.parse(behaviour, name, value) if isinstance(value, str) else value
         for name, value in given.items()
         if value is not None
     }
@@ -85,7 +85,7 @@ class Step:
     value: Any
 
 
-def read_step(text: str, manners: type, actions: tuple[str, ...]) -> Step:
+def read_step(text: str, behaviour: type, actions: tuple[str, ...]) -> Step:
     """Parse one --at; ValueError at once, not when it is due."""
     try:
         seconds, what = text.split(":", 1)
@@ -94,8 +94,8 @@ def read_step(text: str, manners: type, actions: tuple[str, ...]) -> Step:
         raise ValueError(f"--at {text!r} must be SECONDS:NAME=VALUE, or SECONDS:ACTION") from None
     name, equals, value = what.partition("=")
     if equals:
-        parsed = randomness.parse(manners, name, value)
-        manners(**{name: parsed})
+        parsed = randomness.parse(behaviour, name, value)
+        behaviour(**{name: parsed})
         return Step(at, name, parsed)
     if name not in actions:
         raise ValueError(f"--at {text!r}: {name!r} is no action; give one of {', '.join(actions)}")

@@ -135,7 +135,7 @@ class SmppCarrier:
         try:
             with contextlib.ExitStack() as listening:
                 for permit in {sms.permit for sms in messages if sms.permit}:
-                    listening.enter_context(permit.told(self.give_back))
+                    listening.enter_context(permit.when_withdrawn(self.give_back))
                 for index, sms in enumerate(messages):
                     if down is not None:
                         waiting.settle(index, down)
@@ -158,7 +158,7 @@ class SmppCarrier:
         self, messages: Sequence[OutboundSms], answers: Sequence[SubmitResult], probes: bool
     ) -> Sequence[SubmitResult]:
         """Return the results; too many refusals in a row halt or pause the link."""
-        results = self._refusals.weigh(messages, answers)
+        results = self._refusals.count(messages, answers)
         halted = next((result for result in results if isinstance(result, Halted)), None)
         if halted is not None and self._halted is None:
             self._stop(halted)

@@ -19,7 +19,7 @@ from carriers.options import (
     utc_offset,
     whole,
 )
-from carriers.webhook.presets import SHIPPED
+from carriers.webhook.presets import PRESETS
 
 # The path to a field: ("data", "status") for {"data": {"status": ...}}; () for none.
 Path = tuple[str, ...]
@@ -92,10 +92,10 @@ class FieldMapping:
 
 def shape_of(link: str, name: str, own: Mapping[str, Any]) -> FieldMapping:
     """Return the preset of this name, overridden by the link's own settings; LinkError says what is wrong."""
-    if name not in SHIPPED:
-        raise LinkError(f"Link {link}: there is no webhook format {name!r}; there are: {', '.join(SHIPPED)}.")
-    shipped = SHIPPED[name]
-    options = {**shipped, **{key: _over(shipped.get(key), value) for key, value in own.items()}}
+    if name not in PRESETS:
+        raise LinkError(f"Link {link}: there is no webhook format {name!r}; there are: {', '.join(PRESETS)}.")
+    preset = PRESETS[name]
+    options = {**preset, **{key: _over(preset.get(key), value) for key, value in own.items()}}
     shape = read_options(LinkOptions(link, "", 0, options), FieldMapping, "webhook.map")
     if not shape.statuses or not shape.status:
         raise LinkError(f"Link {link}: webhook.map needs status and statuses: the field and its words.")
@@ -104,6 +104,6 @@ def shape_of(link: str, name: str, own: Mapping[str, Any]) -> FieldMapping:
     return shape
 
 
-def _over(shipped: object, own: object) -> object:
+def _over(preset: object, own: object) -> object:
     """Return the link's own setting; a table is merged into the preset's."""
-    return {**shipped, **own} if isinstance(shipped, Mapping) and isinstance(own, Mapping) else own
+    return {**preset, **own} if isinstance(preset, Mapping) and isinstance(own, Mapping) else own

@@ -16,7 +16,7 @@ from carriers.webhook.receipt_parser import receipts_read
 class MappedWebhook:
     """contract.WebhookReceipts by configuration."""
 
-    locks: WebhookCredentials
+    credentials: WebhookCredentials
     shape: FieldMapping
     acknowledgement: WebhookAnswer = field(init=False)
 
@@ -27,21 +27,21 @@ class MappedWebhook:
     def may_call(self, request: WebhookRequest) -> bool:
         """Check the request without its body; if the query is what is signed, this is the whole check."""
         if self.shape.source != "query":
-            return self.locks.may_admit(request)
+            return self.credentials.may_admit(request)
         return self.authenticate(request) or self.clock_ahead_s(request) is not None
 
     def once(self, request: WebhookRequest) -> tuple[str, float]:
         """Return the signature, and how long to remember it: one replay window on either side of its time."""
-        locks = self.locks
-        signature = request.headers.get(locks.signature_header, "").lower().removeprefix("sha256=")
-        return (signature if locks.hmac_secret else "", 2 * locks.replay_window_s)
+        credentials = self.credentials
+        signature = request.headers.get(credentials.signature_header, "").lower().removeprefix("sha256=")
+        return (signature if credentials.hmac_secret else "", 2 * credentials.replay_window_s)
 
     def authenticate(self, request: WebhookRequest) -> bool:
-        return self.locks.admit(request, payload(request, self.shape))
+        return self.credentials.admit(request, payload(request, self.shape))
 
     def clock_ahead_s(self, request: WebhookRequest) -> int | None:
         """Return how far the caller's clock is ahead, if only its time is wrong; else None."""
-        return self.locks.clock_ahead_s(request, payload(request, self.shape))
+        return self.credentials.clock_ahead_s(request, payload(request, self.shape))
 
     def parse_receipts(self, request: WebhookRequest) -> ReceiptsRead:
         return receipts_read(request, self.shape)

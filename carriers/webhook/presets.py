@@ -88,7 +88,7 @@ _ABENLA: dict[str, Any] = {
     "answer_type": "application/xml",
 }
 
-SHIPPED: dict[str, dict[str, Any]] = {
+PRESETS: dict[str, dict[str, Any]] = {
     "generic": _GENERIC,
     "esms": _ESMS,
     "fpt": _FPT,

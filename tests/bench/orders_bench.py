@@ -72,7 +72,7 @@ class Timed:
         self.wall_ms.append((time.perf_counter() - began[0]) * 1000)
         return result
 
-    async def insist(self, work: Callable[..., Any], *args: Any) -> Any:
+    async def write_with_retry(self, work: Callable[..., Any], *args: Any) -> Any:
         """The same, from the event loop."""
         return await asyncio.to_thread(self.write, work, *args)
 

@@ -16,7 +16,7 @@ from tests.faults.processes import Home, smpp_link
 
 RATE = 200
 ROUND_TRIP_S = 0.1
-_MANNERS = SmscBehaviour(answer_delay_s=ROUND_TRIP_S, receipt_delay_s=0.5, receipt_window=2000)
+_BEHAVIOUR = SmscBehaviour(answer_delay_s=ROUND_TRIP_S, receipt_delay_s=0.5, receipt_window=2000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ async def arrivals_at(home: Home, workers: int, seconds: float) -> Held:
     world.fan_out()
     db.close()
     try:
-        async with Smsc(_MANNERS) as smsc:
+        async with Smsc(_BEHAVIOUR) as smsc:
             link = smpp_link("viettel", smsc.port, segments_per_second=RATE, window=200)
             home.configure({"viettel-1": link})
             for _ in range(workers):

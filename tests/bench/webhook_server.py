@@ -24,7 +24,7 @@ from app.receipts.routes import router
 from app.receipts.webhook_calls import WebhookPath, known
 from app.runtime.api_app import create_app
 from app.runtime.http_server import listen, server_of
-from app.runtime.webhooks import reception
+from app.runtime.webhooks import webhook_handler
 from carriers.signature import fresh, signed
 
 LINK = "viettel-1"
@@ -49,7 +49,7 @@ async def _serve(settings: Settings, db: Database) -> None:
     """As `loa serve` does."""
     metrics, stop = Metrics(db), asyncio.Event()
     inbox = Inbox(db, ledger_for(db), metrics, settings.receipts_group, settings.receipts_wait_ms / 1000)
-    app = create_app(settings, db, metrics, reception(settings, db, inbox))
+    app = create_app(settings, db, metrics, webhook_handler(settings, db, inbox))
     doors = [listen("127.0.0.1", 0) for _ in range(2)]
     servers = [server_of(app), server_of(cast(FastAPI, Bare(app.state)))]
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)

@@ -19,7 +19,7 @@ DEADLINES: Mapping[Behaviour, Mapping[str, object]] = {
     Behaviour.MUTE: {"connect_timeout_s": 0.3, "write_timeout_s": 0.3, "answer_timeout_s": 0.4},
 }
 
-MANNERS: Mapping[Behaviour, Mapping[str, Any]] = {
+BEHAVIOUR: Mapping[Behaviour, Mapping[str, Any]] = {
     Behaviour.TAKE: {},
     Behaviour.REFUSE_SEVENS: {"refused": "7"},
     Behaviour.THROTTLE: {"throttle": 1.0},
@@ -42,12 +42,12 @@ class HttpHarness:
         make: Callable[[LinkOptions], Carrier],
         simulator: type[WebSimulator],
         options: Mapping[str, object],
-        manners: Mapping[str, Any] | None = None,
+        given: Mapping[str, Any] | None = None,
         secrets: tuple[str, ...] = (),
     ) -> None:
         self.secrets = (PASSWORD, *secrets)
         self._make, self._simulator_type, self._options = make, simulator, options
-        self._manners = manners or {}
+        self._given = given or {}
         self.simulator: WebSimulator | None = None
 
     def messages_read(self) -> int:
@@ -63,8 +63,8 @@ class HttpHarness:
             async with mute() as port, self._open(f"https://127.0.0.1:{port}/", deadlines) as carrier:
                 yield carrier
             return
-        manners = {**self._manners, **MANNERS.get(behaviour, {})}
-        simulator = self._simulator_type(self._simulator_type.manners_type(**manners))
+        given = {**self._given, **BEHAVIOUR.get(behaviour, {})}
+        simulator = self._simulator_type(self._simulator_type.behaviour_type(**given))
         async with simulator, self._open(simulator.url, deadlines) as carrier:
             self.simulator = simulator
             if behaviour is Behaviour.AWAY:

@@ -37,10 +37,10 @@ class Living:
 
 
 @contextmanager
-def living(home: Home, manners: SmscBehaviour) -> Iterator[Living]:
-    """`loa up` with one link to a centre of these manners, and with the people of the scene."""
+def living(home: Home, behaviour: SmscBehaviour) -> Iterator[Living]:
+    """`loa up` with one link to a centre of this behaviour, and with the people of the scene."""
     _register(home.url)
-    with centre(manners) as smsc:
+    with centre(behaviour) as smsc:
         link = smpp_link("viettel", smsc.port, **_RATE)
         home.configure({"viettel-1": link}, environment="development", lease_seconds=2)
         found = Living(home, smsc)
@@ -57,10 +57,10 @@ def _register(url: str) -> None:
 
 
 @contextmanager
-def centre(manners: SmscBehaviour) -> Iterator[Smsc]:
+def centre(behaviour: SmscBehaviour) -> Iterator[Smsc]:
     """A message centre in a thread with a loop of its own: in this one a browser's loop may stand still."""
     ready, stop = threading.Event(), threading.Event()
-    smsc = Smsc(manners)
+    smsc = Smsc(behaviour)
 
     async def run() -> None:
         async with smsc:

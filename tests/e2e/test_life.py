@@ -62,9 +62,9 @@ class Cast:
 def loa(sqlite_url: str, tmp_path: Path) -> Iterator[Living]:
     """Loa with its worker, beside a centre whose receipts take a moment."""
     home = Home(tmp_path, sqlite_url)
-    manners = SmscBehaviour(by_number=True, receipt_delay_s=0.2, receipt_spread_s=1.0, out_of_order=True)
+    behaviour = SmscBehaviour(by_number=True, receipt_delay_s=0.2, receipt_spread_s=1.0, out_of_order=True)
     try:
-        with living(home, manners) as found:
+        with living(home, behaviour) as found:
             yield found
     finally:
         home.end()

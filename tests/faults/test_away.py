@@ -27,7 +27,7 @@ from tests.faults.view import View, queue
 AWAY_S = float(os.environ.get("LOA_AWAY_SECONDS", "8"))
 COUNT = 2000
 RATE = 1500
-MANNERS = SmscBehaviour(answer_delay_s=0.02, receipt_delay_s=0.5, receipt_window=500)
+BEHAVIOUR = SmscBehaviour(answer_delay_s=0.02, receipt_delay_s=0.5, receipt_window=500)
 
 
 # ---- the database -----------------------------------------------------------------------------------------
@@ -48,7 +48,7 @@ async def test_postgresql_away_in_mid_run_loses_and_doubles_nothing(server: Serv
     home = Home(tmp_path, server.url)
     queue(home.url, COUNT)
     try:
-        async with Smsc(MANNERS) as smsc:
+        async with Smsc(BEHAVIOUR) as smsc:
             # So slowly that much is left to send when the server has stopped, on a busy machine too.
             link = smpp_link("viettel", smsc.port, segments_per_second=RATE // 2)
             home.configure({"viettel-1": link}, lease_seconds=2)
@@ -98,7 +98,7 @@ async def test_a_locked_sqlite_file_in_mid_run_loses_and_doubles_nothing(sqlite_
     """Another program, a backup say, holds the file; writes over HTTP are refused in words meanwhile."""
     home = sqlite_home
     queue(home.url, COUNT)
-    async with Smsc(MANNERS) as smsc:
+    async with Smsc(BEHAVIOUR) as smsc:
         link = smpp_link("viettel", smsc.port, segments_per_second=RATE // 2)
         home.configure({"viettel-1": link})
         key = await home.command("key", "add", "clerk")
@@ -147,7 +147,7 @@ async def _locked(file: Path) -> AsyncIterator[None]:
 async def test_every_bind_dropped_again_and_again_loses_and_doubles_nothing(home: Home) -> None:
     """What was on the wire is unknown; receipts settle it after the rebind, and a person what never came."""
     queue(home.url, COUNT)
-    async with Smsc(MANNERS) as smsc:
+    async with Smsc(BEHAVIOUR) as smsc:
         link = smpp_link("viettel", smsc.port, segments_per_second=RATE, binds=2)
         home.configure({"viettel-1": link}, lease_seconds=2)
         home.sender()
@@ -164,7 +164,7 @@ async def test_a_carrier_that_throttles_nine_tenths_for_a_while_costs_time_only(
     """T04, T35, T38: throttling uses up no patience, and the final receipt is matched."""
     queue(home.url, 2000)
     view = View(home.url)
-    async with Smsc(MANNERS) as smsc:
+    async with Smsc(BEHAVIOUR) as smsc:
         home.configure({"viettel-1": smpp_link("viettel", smsc.port, segments_per_second=RATE)})
         home.sender()
         await home.until(lambda: smsc.taken() >= 500, "500 are sent")

@@ -36,11 +36,11 @@ def phones(view: View, campaign: int, *states: State) -> set[int]:
     return {row[0] for row in view.rows(query.where(d.state.in_(states)) if states else query)}
 
 
-async def send(home: Home, campaign: int, count: int, **manners: Any) -> Smsc:
+async def send(home: Home, campaign: int, count: int, **more: Any) -> Smsc:
     """Send the campaign's run while senders are killed; return its centre once all is settled."""
     view, chance = View(home.url), random.Random(campaign)
     slow: dict[str, Any] = {"answer_delay_s": 0.02, "receipt_delay_s": 0.3, "receipt_window": 2000}
-    behaviour = SmscBehaviour(**slow | manners)
+    behaviour = SmscBehaviour(**slow | more)
     async with Smsc(behaviour) as smsc:
         home.configure({"viettel-1": smpp_link("viettel", smsc.port)}, lease_seconds=1)
         sender = home.sender()

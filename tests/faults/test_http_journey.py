@@ -33,7 +33,7 @@ VNPT_ACCOUNT |= {"label_id": "900101", "label": "CA SON LA", "traffic": "cskh"}
 
 @contextlib.asynccontextmanager
 async def carriers(home: Home) -> AsyncIterator[dict[str, WebSimulator | Smsc]]:
-    """Every carrier with manners of its own; some answers are lost, some numbers are not theirs."""
+    """Every carrier with behaviour of its own; some answers are lost, some numbers are not theirs."""
     hook = Webhook(f"{home.base}/webhooks/viettel/viettel-1", SECRET)
     viettel = ViettelBehaviour(hang=0.01, early=0.1, twice=0.1, receipt_batch=20, gzip=0.3, **FAILS)
     vnpt = VnptBehaviour(hang=0.05, error_502=0.05, ported="07=3", refused="13", **FAILS)

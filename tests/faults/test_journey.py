@@ -18,7 +18,7 @@ from tests.faults.processes import Home, smpp_link
 from tests.faults.view import View
 
 SUBSCRIBERS = 600
-MANNERS = {
+BEHAVIOUR = {
     "viettel": SmscBehaviour(
         receipt_delay_s=0.2, outcomes="UNDELIV/001=0.05,EXPIRED/027=0.03", out_of_order=True
     ),
@@ -29,9 +29,11 @@ MANNERS = {
 
 @contextlib.asynccontextmanager
 async def centres() -> AsyncIterator[dict[str, Smsc]]:
-    """One message centre for each carrier, each with manners of its own."""
+    """One message centre for each carrier, each with behaviour of its own."""
     async with contextlib.AsyncExitStack() as stack:
-        yield {name: await stack.enter_async_context(Smsc(manners)) for name, manners in MANNERS.items()}
+        yield {
+            name: await stack.enter_async_context(Smsc(behaviour)) for name, behaviour in BEHAVIOUR.items()
+        }
 
 
 @other_by_hand

@@ -17,7 +17,7 @@ COUNT = 400
 
 
 @pytest.mark.parametrize(
-    ("manners", "link"),
+    ("behaviour", "link"),
     [
         pytest.param(SmscBehaviour(early=1.0), {}, id="T01 before the answer"),
         pytest.param(SmscBehaviour(twice=1.0, out_of_order=True), {}, id="T17 twice and out of order"),
@@ -34,10 +34,10 @@ COUNT = 400
     ],
 )
 async def test_each_receipt_finds_its_message(
-    db: Database, manners: SmscBehaviour, link: dict[str, object]
+    db: Database, behaviour: SmscBehaviour, link: dict[str, object]
 ) -> None:
     world = build(db, COUNT)
-    async with Smsc(manners) as smsc, working(world, smsc, **link):
+    async with Smsc(behaviour) as smsc, working(world, smsc, **link):
         await all_delivered(world, smsc, COUNT)
         await until(lambda: quarantined(world) == 0, "nothing waits for a match")
         await until(lambda: smsc.report()["receipts_outstanding"] == 0, "all receipts are acknowledged")
@@ -59,8 +59,8 @@ async def test_receipts_of_a_link_that_is_gone_come_by_another_of_its_group(db: 
 async def test_messages_that_are_never_answered_are_settled_by_their_receipts(db: Database) -> None:
     """T09: no second submit for want of an answer."""
     world = build(db, COUNT)
-    manners = SmscBehaviour(unanswered=0.05, receipt_delay_s=0.2)
-    async with Smsc(manners) as smsc, working(world, smsc, response_timeout_s=1.0):
+    behaviour = SmscBehaviour(unanswered=0.05, receipt_delay_s=0.2)
+    async with Smsc(behaviour) as smsc, working(world, smsc, response_timeout_s=1.0):
         await until(lambda: DeliveryState.UNKNOWN in world.states(), "some are unknown")
         await all_delivered(world, smsc, COUNT)
         assert smsc.report()["submits"] == COUNT
@@ -70,8 +70,8 @@ async def test_messages_that_are_never_answered_are_settled_by_their_receipts(db
 async def test_answers_later_than_the_patience_double_nothing(db: Database) -> None:
     """T16: a full window and answers of 0 to 2 s, where we wait for one."""
     world = build(db, 300)
-    manners = SmscBehaviour(answer_spread_s=2.0, receipt_delay_s=0.1)
-    async with Smsc(manners) as smsc, working(world, smsc, response_timeout_s=1.0, window=100):
+    behaviour = SmscBehaviour(answer_spread_s=2.0, receipt_delay_s=0.1)
+    async with Smsc(behaviour) as smsc, working(world, smsc, response_timeout_s=1.0, window=100):
         await all_delivered(world, smsc, 300)
         assert smsc.report()["submits"] == 300
 

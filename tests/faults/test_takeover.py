@@ -15,7 +15,7 @@ from tests.faults.view import queue
 
 COUNT = 2000
 LEASE_S = 2
-MANNERS = SmscBehaviour(answer_delay_s=0.02, receipt_delay_s=0.5, receipt_window=500)
+BEHAVIOUR = SmscBehaviour(answer_delay_s=0.02, receipt_delay_s=0.5, receipt_window=500)
 
 
 STOPPED = pytest.param(signal.SIGSTOP, marks=pytest.mark.prove, id="SIGSTOP")
@@ -29,7 +29,7 @@ async def test_the_other_worker_takes_over_and_doubles_nothing(
     home = Home(tmp_path, new_postgresql_url)
     queue(home.url, COUNT)
     try:
-        async with Smsc(MANNERS) as smsc:
+        async with Smsc(BEHAVIOUR) as smsc:
             link = smpp_link("viettel", smsc.port, segments_per_second=1000)
             home.configure({"viettel-1": link}, lease_seconds=LEASE_S)
             first, _ = home.start("worker"), home.start("worker")

@@ -79,8 +79,8 @@ async def office(home: Home) -> AsyncIterator[Office]:
     async with contextlib.AsyncExitStack() as stack:
         centres = {}
         for seed, name in enumerate(RANGES, 1):
-            manners = SmscBehaviour(seed=seed, outcomes="UNDELIV/001=0.4", receipt_delay_s=0.05)
-            centres[name] = await stack.enter_async_context(Smsc(manners))
+            behaviour = SmscBehaviour(seed=seed, outcomes="UNDELIV/001=0.4", receipt_delay_s=0.05)
+            centres[name] = await stack.enter_async_context(Smsc(behaviour))
         links = {
             f"{n}-1": smpp_link(n, c.port, receipt_level="handset", response_timeout_s=2.0)
             for n, c in centres.items()

@@ -35,7 +35,7 @@ SUB_BATCH = 200
 LEASE_S = 2
 # Of a second: how long a busy machine may keep a sender between its turn and the wire.
 JITTER = 0.02
-MANNERS = SmscBehaviour(
+BEHAVIOUR = SmscBehaviour(
     answer_delay_s=0.05, receipt_delay_s=0.3, receipt_window=500, receipts_on="any", receipt_timeout_s=1.0
 )
 
@@ -68,7 +68,7 @@ async def test_hosts_come_and_go_and_the_carrier_sees_one_sender(
     """T22, T31, T74: the fencing number keeps out a host that comes back, and the rate is shared by all."""
     queue(home.url, COUNT, CHUNK)
     view = View(home.url)
-    async with Smsc(MANNERS, host=network.address) as smsc:
+    async with Smsc(BEHAVIOUR, host=network.address) as smsc:
         link = smpp_link("viettel", smsc.port, host=network.address, segments_per_second=RATE, window=WINDOW)
         own = {"lease_seconds": LEASE_S, "sub_batch": SUB_BATCH, "host": "0.0.0.0", "behind_tls": True}
         own |= {"trusted_proxies": [network.address]}
@@ -102,7 +102,7 @@ async def test_what_a_cut_bind_had_under_way_never_comes_after_it_was_given_up(
     """T41: a person sends unknown messages again; the network must not bring the first copies after that."""
     queue(home.url, CHUNK, CHUNK)
     view = View(home.url)
-    async with Smsc(MANNERS, host=network.address) as smsc:
+    async with Smsc(BEHAVIOUR, host=network.address) as smsc:
         link = smpp_link("viettel", smsc.port, host=network.address, segments_per_second=100, window=WINDOW)
         slow = link | {"response_timeout_s": 1.0, "private_line": WHY}
         home.configure({"viettel-1": slow}, PRIVATE, lease_seconds=LEASE_S)

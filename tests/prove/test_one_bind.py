@@ -15,7 +15,7 @@ from tests.faults.view import View, queue
 COUNT = 4000
 RATE = 200
 SOME = 800  # four seconds' worth
-MANNERS = SmscBehaviour(max_binds=1, answer_delay_s=0.02, receipt_delay_s=0.5, receipt_window=500)
+BEHAVIOUR = SmscBehaviour(max_binds=1, answer_delay_s=0.02, receipt_delay_s=0.5, receipt_window=500)
 
 
 async def test_the_first_worker_keeps_its_rate_and_the_second_takes_over(
@@ -24,7 +24,7 @@ async def test_the_first_worker_keeps_its_rate_and_the_second_takes_over(
     home, view = Home(tmp_path, new_postgresql_url, measured=False), View(new_postgresql_url)
     queue(home.url, COUNT)
     try:
-        async with Smsc(MANNERS) as smsc:
+        async with Smsc(BEHAVIOUR) as smsc:
             link = smpp_link("viettel", smsc.port, segments_per_second=RATE, probe_max_s=1.0)
             home.configure({"viettel-1": link}, lease_seconds=2)
             arrivals = smsc.arrivals()

@@ -27,7 +27,7 @@ from tests.faults.view import View, queue
 
 COUNT = 1500
 RATE = 200
-MANNERS = SmscBehaviour(answer_delay_s=0.02, receipt_delay_s=0.2, receipt_window=500)
+BEHAVIOUR = SmscBehaviour(answer_delay_s=0.02, receipt_delay_s=0.2, receipt_window=500)
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ async def test_after_a_recovery_to_a_point_in_time_nobody_gets_it_twice(
     home, view = Home(tmp_path, archived.url, measured=False), View(archived.url)
     queue(home.url, COUNT, 200)
     try:
-        async with Smsc(MANNERS) as smsc:
+        async with Smsc(BEHAVIOUR) as smsc:
             link = smpp_link("viettel", smsc.port, segments_per_second=RATE)
             home.configure({"viettel-1": link}, lease_seconds=2)
             home.start("worker")
@@ -74,7 +74,7 @@ async def test_a_copy_of_the_sqlite_ledger_that_is_put_back_sends_nothing_by_its
     home.measured = False
     queue(home.url, COUNT, 200)
     copy, file = home.folder / "copy.sqlite3", home.folder / "loa.sqlite3"
-    async with Smsc(MANNERS) as smsc:
+    async with Smsc(BEHAVIOUR) as smsc:
         home.configure({"viettel-1": smpp_link("viettel", smsc.port, segments_per_second=RATE)})
         home.start("up")
         await home.until(lambda: smsc.taken() >= COUNT // 5, "a fifth is sent")

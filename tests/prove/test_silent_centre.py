@@ -32,7 +32,7 @@ COUNT, WINDOW = 8_000, 100
 ANSWER_S, FIRST_PAUSE_S, LONGEST_PAUSE_S = 15.0, 1.0, 60.0
 RED_WITHIN_S, ENDS_WITHIN_S = 30.0, 20.0
 REST_S = 2 * (ANSWER_S + LONGEST_PAUSE_S) + COUNT / 100  # until a probe is answered, and for the rest
-MANNERS = SmscBehaviour(answer_delay_s=0.2, receipt_delay_s=0.2)
+BEHAVIOUR = SmscBehaviour(answer_delay_s=0.2, receipt_delay_s=0.2)
 SAID = "nhà mạng không trả lời tin nào"
 
 
@@ -87,7 +87,7 @@ class Scene:
 @pytest.mark.timeout(SILENT_S + REST_S + 300)
 async def test_a_centre_that_answers_no_message_costs_one_window_and_the_probes(home: Home) -> None:
     queue(home.url, COUNT)
-    async with Smsc(MANNERS) as smsc:
+    async with Smsc(BEHAVIOUR) as smsc:
         link = {"carrier": "viettel", "kind": "smpp", "host": "127.0.0.1", "port": smsc.port}
         link |= {"system_id": "loa", "password": "loa", "segments_per_second": 500, "window": WINDOW}
         home.configure({"viettel-1": link})

@@ -24,7 +24,7 @@ COUNT = 1000
 ON_THE_WIRE = 200
 # Answers that let the window grow to its full size; then such as come when the wire is full, and nothing is
 # being written down.
-MANNERS = SmscBehaviour(answer_delay_s=0.5, receipt_delay_s=0.5)
+BEHAVIOUR = SmscBehaviour(answer_delay_s=0.5, receipt_delay_s=0.5)
 SLOW_S = 4.0
 
 
@@ -68,7 +68,7 @@ async def _away_in_mid_run(ground: Ground, patience_s: float) -> AsyncIterator[t
     """A sender whose wire is full; its database goes away, then it is told to stop."""
     home = ground.home
     queue(home.url, COUNT)
-    async with Smsc(MANNERS) as smsc:
+    async with Smsc(BEHAVIOUR) as smsc:
         home.configure(
             {"viettel-1": smpp_link("viettel", smsc.port, window=ON_THE_WIRE)}, stop_patience_s=patience_s
         )

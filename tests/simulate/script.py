@@ -12,7 +12,7 @@ RUNS = 3
 TROUBLE_S = 9.0  # events begin within this time; sending would take a third of it
 
 # Kinds of misbehaviour of a message centre, each with the values of its settings (carriers/simulators/smsc).
-MANNERS: dict[str, dict[str, object]] = {
+BEHAVIOUR: dict[str, dict[str, object]] = {
     "throttles": {"throttle": 0.5},
     "queue is full": {"queue_full": 0.6},
     "refuses some": {"refusals": "0x0B=0.2"},
@@ -36,7 +36,7 @@ MANNERS: dict[str, dict[str, object]] = {
     "refuses binds": {"refuse_binds": 0x05},
     "asks whether we live": {"enquire_link_s": 0.3},
 }
-CENTRE = ("partition", "reset", "restart", "unbind", *MANNERS)
+CENTRE = ("partition", "reset", "restart", "unbind", *BEHAVIOUR)
 WORKER = ("kill", "power", "freeze", "stop")
 DATABASE = ("disk full", "disk input or output", "disk locked", "disk slow")
 PEOPLE = ("pause", "cancel", "resend", "write off", "do not send", "rate", "priority")

@@ -34,7 +34,7 @@ from carriers.simulators.smsc import Smsc, SmscBehaviour
 from tests.simulate.database import Disk, SimulatedDatabase
 from tests.simulate.network import Network
 from tests.simulate.power import Power
-from tests.simulate.script import MANNERS, Event, Script
+from tests.simulate.script import BEHAVIOUR, Event, Script
 from tests.simulate.start import BUDGET, CHUNK, LIMITED, PLAN, PORTS, RATE, SUB_BATCH, TEXTS, settings
 from tests.simulate.virtual_loop import Program, VirtualLoop, WallClock
 
@@ -166,7 +166,7 @@ class World:
 
     async def _event(self, event: Event) -> None:
         await asyncio.sleep(event.at)
-        if event.kind in MANNERS:
+        if event.kind in BEHAVIOUR:
             await self._misbehave(event)
         else:
             await getattr(self, "_" + event.kind.split()[0])(event)
@@ -174,7 +174,7 @@ class World:
     async def _misbehave(self, event: Event) -> None:
         centre = self.centres[event.which % 2]
         usual = SmscBehaviour()
-        own = MANNERS[event.kind]
+        own = BEHAVIOUR[event.kind]
         with suppress(ValueError):  # two events whose shares are more than 1 together
             centre.change(**own)
         await asyncio.sleep(event.lasts)
@@ -329,7 +329,7 @@ class World:
         for number, port in enumerate(PORTS):
             self.network.heal(port)
             centre = self.centres[number]
-            centre.manners = self._usual(number)
+            centre.behaviour = self._usual(number)
             if centre._server is None:
                 await centre.start_accepting()
         if not 7 * 3600 <= self.clock.time_of_day_s() < 20 * 3600:

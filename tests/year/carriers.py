@@ -16,7 +16,7 @@ from tests.faults.processes import Home, smpp_link
 
 SECRET = "year-0123456789abcdef"  # of these tests alone
 FIRST = {"vnpt": 84_912_000_000, "mobifone": 84_901_000_000, "viettel": 84_962_000_000}
-MANNERS = SmscBehaviour(
+BEHAVIOUR = SmscBehaviour(
     answer_delay_s=0.01,
     receipt_delay_s=0.2,
     receipt_window=500,
@@ -46,16 +46,16 @@ class Carriers:
         hook = Webhook(f"{self.home.base}/webhooks/viettel/viettel-1", SECRET)
         web = ViettelBehaviour(receipt_delay_s=0.2, receipt_batch=20, outcomes="UNDELIV/001=0.03")
         self.viettel = await Viettel(replace(web, duplicate_min=0.0), webhook=hook).__aenter__()
-        self.vnpt = await self._centre("vnpt", MANNERS)
-        self.mobifone = await self._centre("mobifone", MANNERS)
+        self.vnpt = await self._centre("vnpt", BEHAVIOUR)
+        self.mobifone = await self._centre("mobifone", BEHAVIOUR)
         return self
 
     async def __aexit__(self, *_: object) -> None:
         for each in (self.viettel, self.vnpt, self.mobifone):
             await each.__aexit__()
 
-    async def _centre(self, name: str, manners: SmscBehaviour, port: int = 0) -> Smsc:
-        found = await Smsc(manners, port).__aenter__()
+    async def _centre(self, name: str, behaviour: SmscBehaviour, port: int = 0) -> Smsc:
+        found = await Smsc(behaviour, port).__aenter__()
         self._texts[name] = found.texts()
         return found
 
@@ -64,7 +64,7 @@ class Carriers:
         self._before += self._counted("mobifone")
         old = self.mobifone
         await old.__aexit__()
-        self.mobifone = await self._centre("mobifone", old.manners, old.port)
+        self.mobifone = await self._centre("mobifone", old.behaviour, old.port)
 
     def links(self) -> dict[str, dict[str, object]]:
         """One link to each, as loa.toml has them."""
@@ -109,7 +109,7 @@ class Carriers:
 @contextmanager
 def dated(centre: Smsc, days_ago: int) -> Iterator[None]:
     """Receipts that are written meanwhile bear a date of so many days ago."""
-    offset = centre.manners.utc_offset_h
+    offset = centre.behaviour.utc_offset_h
     centre.change(utc_offset_h=offset - days_ago * _DAY_H)
     try:
         yield

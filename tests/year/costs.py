@@ -123,13 +123,13 @@ class Costs:
     async def measure(self, number: int) -> None:
         """Send campaigns and take their receipts; none is repeated, or speaks of a message of nobody's."""
         centre = self.year.carriers.vnpt
-        usual = centre.manners
+        usual = centre.behaviour
         centre.change(foreign=0.0, twice=0.0)
         engine = create_engine(self.year.home.url, poolclass=NullPool)
         own = self.by_round.setdefault(number, {})
         idle = await self._idle(engine)
         found = [await self._campaign(self.year.plan.measured, engine, idle[0]) for _ in range(_TIMES)]
-        centre.manners = usual
+        centre.behaviour = usual
         own |= {"idle second": idle[0] * 1e6}
         least = {name: min(each[name] for each in found) for name in found[0]}
         own |= {name: least[name] * 1e6 for name in ("message", "receipt")}

@@ -21,7 +21,7 @@ from app.reports.verification.verify import Verification, examine
 Seen = Mapping[str, Mapping[str, Any]]  # carrier -> its simulator's report
 
 _FILES = (Format.JSON, Format.CSV, Format.XLSX)
-TOLD = (
+SHOWN = (
     "submits",
     "distinct_numbers",
     "copies_max",
@@ -100,7 +100,7 @@ def figures(outcome: DemoOutcome, seen: Seen) -> dict[str, Any]:
         "copies_max": max(each["copies_max"] for each in seen.values()),
         "verified": not outcome.objections,
         "objections": list(outcome.objections),
-        "simulators": {carrier: {name: each[name] for name in TOLD} for carrier, each in seen.items()},
+        "simulators": {carrier: {name: each[name] for name in SHOWN} for carrier, each in seen.items()},
     }
 
 

@@ -24,7 +24,7 @@ from app.receipts.result_files.result_importer import import_file
 from app.receipts.result_files.status_words import words_of
 from app.runtime.api_app import create_app
 from app.runtime.http_server import listen, server_of
-from app.runtime.webhooks import reception
+from app.runtime.webhooks import webhook_handler
 from app.runtime.worker import Worker
 from carriers.contract import ReceiptLevel
 
@@ -54,7 +54,7 @@ class ReceiptIngest:
     @asynccontextmanager
     async def open(self, settings: Settings, db: Database, worker: Worker) -> AsyncIterator[None]:
         """Run the API, whose webhooks deliver receipts to the worker's inbox."""
-        hooks = reception(settings, db, worker.inbox)
+        hooks = webhook_handler(settings, db, worker.inbox)
         server = server_of(create_app(settings, db, worker.metrics, hooks))
         serving = asyncio.create_task(server.serve([self.listener]))
         try:

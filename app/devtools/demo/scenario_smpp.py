@@ -32,7 +32,7 @@ class DemoCarrier:
     """
 
     words: str
-    manners: tuple[str, ...]
+    behaviour: tuple[str, ...]
     segments_per_second: float
     link: dict[str, object]
     kind: str = "smpp"
@@ -40,7 +40,7 @@ class DemoCarrier:
     receipts: Receipts = Receipts.LINK
 
     def flags(self, seed: int) -> list[str]:
-        return ["--port", "0", "--json", "--seed", str(seed), *_LAST_RESORT, *self.manners]
+        return ["--port", "0", "--json", "--seed", str(seed), *_LAST_RESORT, *self.behaviour]
 
     def settings(self, carrier: str, port: int, **more: object) -> LinkSettings:
         options = _SMPP if self.kind == "smpp" else {}

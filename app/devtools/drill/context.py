@@ -43,7 +43,7 @@ class DrillContext:
     look: LedgerProbe
     client: DrillClient
     cluster: Cluster | None
-    manners: SmscBehaviour
+    behaviour: SmscBehaviour
     declared: set[int] = field(default_factory=set)
     mistimed: set[int] = field(default_factory=set)  # numbers whose receipts came with a date of another day
     allowed: int = 0
@@ -75,12 +75,12 @@ class DrillContext:
         self.declared |= found
         return found
 
-    def told(self) -> set[int]:
+    def acknowledged(self) -> set[int]:
         """Return the numbers with a receipt that Loa has acknowledged."""
         return {number for number, _ in self.smsc.acknowledged()}
 
     def restore_behaviour(self) -> None:
-        self.smsc.manners = self.manners
+        self.smsc.behaviour = self.behaviour
 
 
 Act = Callable[[DrillContext, PlannedFault], Awaitable[FaultOutcome]]

@@ -53,7 +53,7 @@ def _count(context: DrillContext) -> _Counted:
 async def behave(context: DrillContext, event: PlannedFault) -> FaultOutcome:
     """Change the carrier's behaviour for a while; unanswered messages may be unknown."""
     before, wrong = _count(context), event.fault is FaultKind.CARRIER_CLOCK
-    told = context.told() if wrong else set[int]()
+    acknowledged = context.acknowledged() if wrong else set[int]()
     context.smsc.change(**BEHAVIOURS[event.fault])
     seconds = event.seconds + (RESPONSE_TIMEOUT_S if event.fault is FaultKind.SILENT else 0)
     await asyncio.sleep(seconds)
@@ -61,7 +61,7 @@ async def behave(context: DrillContext, event: PlannedFault) -> FaultOutcome:
     recovery = await context.recovered(clock.monotonic())
     if wrong:
         await asyncio.sleep(_ON_THE_WAY_S)
-        context.mistimed |= context.told() - told
+        context.mistimed |= context.acknowledged() - acknowledged
     after = _count(context)
     context.allowed += after.never_answered - before.never_answered
     context.allowed += SUB_BATCH * (after.garbage_sent - before.garbage_sent)

@@ -84,7 +84,7 @@ async def running_loa(
                 LedgerProbe(url),
                 DrillClient(http, author, chief),
                 cluster,
-                carrier.manners,
+                carrier.behaviour,
             )
     finally:
         processes.end()
@@ -92,10 +92,10 @@ async def running_loa(
 
 def simulator(seed: int, port: int) -> Smsc:
     """Create the simulator: quick answers, receipts after 0.3 to 0.6 s."""
-    manners = SmscBehaviour(
+    behaviour = SmscBehaviour(
         seed=seed, answer_delay_s=0.01, receipt_delay_s=0.3, receipt_spread_s=0.3, receipt_window=500
     )
-    return Smsc(manners, port)
+    return Smsc(behaviour, port)
 
 
 def _link(port: int, rate: float) -> dict[str, object]:

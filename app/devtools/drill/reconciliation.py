@@ -90,8 +90,8 @@ def compare(
     )
     lost = (phone for phone, ids in book.acknowledged.items() if kept.reported.get(phone, 0) < ids)
     found.note("numbers have a receipt that was acknowledged and is not in the ledger", lost)
-    told = {phone for phone, state in states.items() if state in _FINAL}
-    found.note("numbers have a final state without a receipt", told - set(book.acknowledged))
+    final = {phone for phone, state in states.items() if state in _FINAL}
+    found.note("numbers have a final state without a receipt", final - set(book.acknowledged))
     reported = unknown & set(book.acknowledged) - (excuses.mistimed & kept.waiting)
     found.note("numbers were reported and are still unknown", reported)
     open_ones = {phone for phone, state in states.items() if state == DeliveryState.SUBMITTED}

@@ -182,6 +182,6 @@ def _is_settled(context: DrillContext, strange: Set[int]) -> bool:
     if look.open() or smsc.outstanding() or look.leases():
         return False
     waiting = look.waiting()
-    if context.told() & look.within(DeliveryState.UNKNOWN) - (context.mistimed & waiting):
+    if context.acknowledged() & look.within(DeliveryState.UNKNOWN) - (context.mistimed & waiting):
         return False
     return not (look.within(DeliveryState.SUBMITTED) & waiting - strange)

@@ -129,9 +129,9 @@ def traces(connection: Connection) -> Iterator[Trace]:
     sent = _grouped(
         connection, select(s.campaign_id, s.batch_id, s.seq, s.attempt, s.at, s.result), submissions
     )
-    told = _grouped(connection, select(e.campaign_id, e.batch_id, e.seq, e.at, e.kind), state_events)
+    state_changes = _grouped(connection, select(e.campaign_id, e.batch_id, e.seq, e.at, e.kind), state_events)
     columns = (d.campaign_id, d.batch_id, d.seq, d.phone, d.state)
-    answers, events = next(sent, None), next(told, None)
+    answers, events = next(sent, None), next(state_changes, None)
     for row in _streamed(connection, select(*columns).order_by(*columns[:3])):
         steps: list[tuple[int, Step]] = []
         if answers is not None and answers[0] == key(row):
@@ -139,7 +139,7 @@ def traces(connection: Connection) -> Iterator[Trace]:
             answers = next(sent, None)
         if events is not None and events[0] == key(row):
             steps += [(event.at, _OF_EVENT[event.kind]) for event in events[1] if event.kind in _OF_EVENT]
-            events = next(told, None)
+            events = next(state_changes, None)
         yield Trace(row.phone, steps, State(row.state))
 
 

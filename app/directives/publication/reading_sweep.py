@@ -33,9 +33,9 @@ class ReadingSweep:
 
     async def step(self) -> bool:
         """Return whether there may be more to read at once."""
-        if not await self.db.insist_reading(published.is_due):
+        if not await self.db.read_with_retry(published.is_due):
             return False
-        due = await self.db.insist(published.claim_due, self.settings.publication, AT_ONCE)
+        due = await self.db.write_with_retry(published.claim_due, self.settings.publication, AT_ONCE)
         await asyncio.gather(*(self._attempt(each) for each in due))
         return len(due) == AT_ONCE
 
@@ -46,22 +46,24 @@ class ReadingSweep:
     async def _read(self, of: DueReading) -> None:
         own = self.settings.publication
         try:
-            forms = await self.db.insist_reading(_forms, of.campaign_id, self.settings)
+            forms = await self.db.read_with_retry(_forms, of.campaign_id, self.settings)
         except AppError:
             why = "The campaign is no longer as approved, so there is no text to compare with."
-            await self.db.insist(published.keep_failure, of, why, own)
+            await self.db.write_with_retry(published.keep_failure, of, why, own)
             return
         page = await fetching.fetch(of.url, own)
         if isinstance(page, NotRead):
-            await self.db.insist(published.keep_failure, of, page.why, own)
+            await self.db.write_with_retry(published.keep_failure, of, page.why, own)
             return
         async with self.turn:
             found = await _judged(page, forms)
         if found is None:
-            await self.db.insist(published.keep_failure, of, "The page takes too long to compare.", own)
+            await self.db.write_with_retry(
+                published.keep_failure, of, "The page takes too long to compare.", own
+            )
             return
         sha256 = hashlib.sha256(page.body).hexdigest()
-        await self.db.insist(published.keep_found, of, sha256, found, own)
+        await self.db.write_with_retry(published.keep_found, of, sha256, found, own)
 
 
 async def _judged(page: ReadPage, forms: list[str]) -> Found | None:

@@ -89,7 +89,7 @@ WHICH = {
     "reference": f"reference = ANY(%(all)s) AND {EARLY}",
     "id": "id = ANY(%(all)s)",
 }
-_STANDINGS = (
+_STATUS_VALUES = (
     "campaign_id",
     "batch_id",
     "seq",
@@ -109,6 +109,6 @@ def moved(rows: Sequence[Row]) -> list[tuple[str, dict[str, object]]]:
         of[row[0]].append(row)
     made = []
     for campaign, some in sorted(of.items()):
-        sql, values = spread(f"v{campaign:d}_", shape(deliveries, _STANDINGS), some)
+        sql, values = spread(f"v{campaign:d}_", shape(deliveries, _STATUS_VALUES), some)
         made.append((_STANDING.format(campaign=f"{campaign:d}", rows=sql), values))
     return made

@@ -320,11 +320,11 @@ class PostgresqlLedger(ChunkQueue, SubmitResults, Tallies, EraseOperations):
         return Snapshot(now, frozenset(closed), dict(zip(links, groups, strict=True)), tuple(lately))
 
     def write_applied(
-        self, connection: Connection, standings: Sequence[Row], changes: Sequence[Row], journal: Sequence[Row]
+        self, connection: Connection, statuses: Sequence[Row], changes: Sequence[Row], journal: Sequence[Row]
     ) -> None:
         """Write deliveries, tallies and receipts in one statement."""
         parts: list[tuple[str, dict[str, object]]] = []
-        parts += moved(standings)
+        parts += moved(statuses)
         if changes:
             parts.append(_insert(tallies, TALLY, changes, "t"))
         if len(journal) >= _COPY_FROM:

@@ -237,10 +237,10 @@ class SqliteLedger(ChunkQueue, SubmitResults, Tallies, EraseOperations):
         return found
 
     def write_applied(
-        self, connection: Connection, standings: Sequence[Row], changes: Sequence[Row], journal: Sequence[Row]
+        self, connection: Connection, statuses: Sequence[Row], changes: Sequence[Row], journal: Sequence[Row]
     ) -> None:
-        if standings:
-            connection.exec_driver_sql(_STANDING, [(*row[3:], *row[:3]) for row in standings])
+        if statuses:
+            connection.exec_driver_sql(_STANDING, [(*row[3:], *row[:3]) for row in statuses])
         self.append(connection, tallies, TALLY, changes)
         self.append(connection, receipts, JOURNAL, journal)
 

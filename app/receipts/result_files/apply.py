@@ -52,7 +52,7 @@ class ResultFile:
 class _Work:
     """What is to be applied for some numbers, and the states it should lead to."""
 
-    told: list[LineVerdict] = field(default_factory=list)
+    verdicts: list[LineVerdict] = field(default_factory=list)
     arrivals: list[Arrival] = field(default_factory=list)
     expected: dict[DeliveryKey, DeliveryStatus] = field(default_factory=dict)
     changes: int = 0
@@ -82,11 +82,11 @@ def apply_lines(
         or any(now[key] != then for key, then in work.expected.items())
     ):
         raise Moved
-    return work.told, applied
+    return work.verdicts, applied
 
 
-def counted(told: Iterable[LineVerdict]) -> Counter[str]:
-    return Counter(each.verdict.value for each in told)
+def counted(verdicts: Iterable[LineVerdict]) -> Counter[str]:
+    return Counter(each.verdict.value for each in verdicts)
 
 
 def _candidates(
@@ -105,7 +105,7 @@ def _judge_all(connection: Connection, source: ResultFile, lines: Sequence[Resul
         if isinstance(one, Candidate):
             meant[one].append(line)
         else:
-            work.told.append(LineVerdict(line.line, one, None))
+            work.verdicts.append(LineVerdict(line.line, one, None))
     for one, same in meant.items():
         _judge(work, source, one, same)
     return work
@@ -116,10 +116,10 @@ def _judge(work: _Work, source: ResultFile, one: Candidate, lines: Sequence[Resu
     link, own_level = source.links.get(one.link_id or 0) or next(iter(source.links.values()))
     level = source.level or own_level
     then = after(line, one.standing, level)
-    work.told += [
+    work.verdicts += [
         LineVerdict(each.line, ResultVerdict.REPEATED, one.key) for each in lines if each is not line
     ]
-    work.told.append(LineVerdict(line.line, verdict(line, one, then), one.key))
+    work.verdicts.append(LineVerdict(line.line, verdict(line, one, then), one.key))
     if of_earlier_sending(line, one):
         return
     work.arrivals.append(Arrival(link, _receipt(source.file_id, line, level), one.key))

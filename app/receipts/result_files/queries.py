@@ -311,7 +311,7 @@ def _run_row(run: RunMessages, name: str) -> tuple[object, ...]:
 
 def _row(line: ResultLineView) -> tuple[object, ...]:
     at = line.at.isoformat(sep=" ", timespec="seconds") if line.at else ""
-    told = (line.verdict, line.why, line.verdict_en, line.verdict_vi, line.campaign_id)
+    verdict = (line.verdict, line.why, line.verdict_en, line.verdict_vi, line.campaign_id)
     return (
         line.line,
         line.phone,
@@ -320,5 +320,5 @@ def _row(line: ResultLineView) -> tuple[object, ...]:
         line.reason,
         safe(line.code or ""),
         at,
-        *told,
+        *verdict,
     )

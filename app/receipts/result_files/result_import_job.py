@@ -171,11 +171,11 @@ class ResultFileImport:
         lines = self._next(connection, file.applied_upto)
         if not lines:
             return 0
-        told, _ = apply_lines(connection, ledger, source, lines)
-        counts = {name: getattr(file, name) + n for name, n in counted(told).items()}
+        verdicts, _ = apply_lines(connection, ledger, source, lines)
+        counts = {name: getattr(file, name) + n for name, n in counted(verdicts).items()}
         upto = {"applied_upto": lines[-1].phone}
         if self._lease.keep(connection, f.applied_upto == file.applied_upto, **upto, **counts):
-            connection.execute(_UPDATE, [self._row(each) for each in told])
+            connection.execute(_UPDATE, [self._row(each) for each in verdicts])
         return len(lines)
 
     def _next(self, connection: Connection, after: int) -> list[ResultLine]:
@@ -186,9 +186,9 @@ class ResultFileImport:
         cut = rows[-1].phone if len(rows) == PAGE else None  # may lack some of that number's lines
         return [ResultLine(*row) for row in rows if row.phone != cut]
 
-    def _row(self, told: LineVerdict) -> dict[str, Any]:
-        key = told.key._asdict() if told.key else {"campaign_id": None, "batch_id": None, "seq": None}
-        return {"of_file": self.file_id, "of_line": told.line, "verdict": told.verdict.value, **key}
+    def _row(self, of: LineVerdict) -> dict[str, Any]:
+        key = of.key._asdict() if of.key else {"campaign_id": None, "batch_id": None, "seq": None}
+        return {"of_file": self.file_id, "of_line": of.line, "verdict": of.verdict.value, **key}
 
     def _finish(self, connection: Connection, runs: Sequence[dict[str, int]]) -> None:
         file = self.row(connection)

@@ -68,9 +68,9 @@ def narrow(cell: _Cell) -> None:
 
 
 def shade(cell: _Cell) -> None:
-    ground = f'<w:shd {nsdecls("w")} w:val="clear" w:color="auto" w:fill="EEF2F7"/>'
+    shading = f'<w:shd {nsdecls("w")} w:val="clear" w:color="auto" w:fill="EEF2F7"/>'
     cell._tc.get_or_add_tcPr().insert_element_before(
-        parse_xml(ground), "w:noWrap", "w:tcMar", *_AFTER_MARGINS
+        parse_xml(shading), "w:noWrap", "w:tcMar", *_AFTER_MARGINS
     )
 
 

@@ -76,9 +76,9 @@ def of_stated(report: StatedReport) -> dict[str, Any]:
     found = _of_stated(report)
     if not report.spoken:
         return found
-    told = {"channel": "call", "recordings": [asdict(each) for each in report.recordings]}
+    calls = {"channel": "call", "recordings": [asdict(each) for each in report.recordings]}
     renamed: dict[str, Any] = as_calls(found)
-    return renamed | told
+    return renamed | calls
 
 
 def _of_stated(report: StatedReport) -> dict[str, Any]:

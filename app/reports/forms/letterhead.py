@@ -60,7 +60,7 @@ class Letterheads:
 
 def load(file: Path | None) -> Letterheads:
     """Load a file like app/data/letterheads.toml over the shipped one; raises SetupError."""
-    ours = _parse(_shipped(), "app/data/letterheads.toml")
+    ours = _parse(_packaged(), "app/data/letterheads.toml")
     if file is None:
         return Letterheads(ours)
     try:
@@ -73,7 +73,7 @@ def load(file: Path | None) -> Letterheads:
 
 
 @cache
-def _shipped() -> str:
+def _packaged() -> str:
     return (files("app") / "data" / "letterheads.toml").read_text("utf-8")
 
 

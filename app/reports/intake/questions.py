@@ -105,14 +105,14 @@ def _approval(claim: StatementInput, around: Circumstances) -> Iterator[InputFau
 def _before_approval(claim: StatementInput, approved_ms: int) -> Iterator[InputFault]:
     """Question each time before the approval where the beginning, which bounds them, is not stated."""
     approved, on = _hour(approved_ms), clock.local(clock.from_ms(approved_ms)).date().isoformat()
-    told: list[tuple[Place, str]] = [
+    times: list[tuple[Place, str]] = [
         ((name,), _hour(ms))
         for name, ms in (("ended", claim.ended_ms), ("cutoff", claim.cutoff_ms))
         if ms is not None and ms < _minute(approved_ms)
     ]
     days = enumerate(claim.figures.days)
-    told += [(("days", n, "day"), "/".join(reversed(row.day.split("-")))) for n, row in days if row.day < on]
-    for place, at in told:
+    times += [(("days", n, "day"), "/".join(reversed(row.day.split("-")))) for n, row in days if row.day < on]
+    for place, at in times:
         if _answered(claim, at):
             continue
         yield InputFault(

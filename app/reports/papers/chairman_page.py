@@ -139,14 +139,14 @@ def _sentences(report: ConsolidatedReport) -> Iterator[str]:
     for share, line in sorted(found, key=lambda each: each[0]):
         groups.setdefault(percent(share), []).append(line)
     runs = Counter(line.carrier for line in report.lines)
-    told = [_told(share, lines, runs) for share, lines in groups.items()]
-    if not told:
+    sentences = [_sentence(share, lines, runs) for share, lines in groups.items()]
+    if not sentences:
         yield "Chưa có tỷ lệ nhận: chưa doanh nghiệp nào có biên nhận của máy thuê bao"
-    elif len(told) == 1:
-        yield f"Tỷ lệ nhận{' bằng nhau' if len(found) > 1 else ''}: {told[0]}"
+    elif len(sentences) == 1:
+        yield f"Tỷ lệ nhận{' bằng nhau' if len(found) > 1 else ''}: {sentences[0]}"
     else:
-        yield f"Tỷ lệ nhận cao nhất: {told[-1]}"
-        yield f"Tỷ lệ nhận thấp nhất: {told[0]}"
+        yield f"Tỷ lệ nhận cao nhất: {sentences[-1]}"
+        yield f"Tỷ lệ nhận thấp nhất: {sentences[0]}"
     names = comparison_tables.missing(report)
     yield f"Chưa báo cáo: {_listed(names, 'đơn vị', 'đủ ở mục II.5') if names else 'không có'}"
 
@@ -160,7 +160,7 @@ def _share(line: RunLine) -> float | None:
     return delivered / sent if isinstance(sent, int) and isinstance(delivered, int) and sent else None
 
 
-def _told(share: str, lines: Sequence[RunLine], runs: Counter[str]) -> str:
+def _sentence(share: str, lines: Sequence[RunLine], runs: Counter[str]) -> str:
     """Name the runs of one share; a carrier with several runs by the number of the run."""
     named = []
     for line in lines[:_TIED]:

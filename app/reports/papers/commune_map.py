@@ -27,11 +27,11 @@ TITLE = "Tỷ lệ nhận theo xã, phường (%, làm tròn xuống; “–”:
 
 
 class _Class(NamedTuple):
-    """Shares from `least` on; ground: its grey, 255 is white; ink: of the words on it."""
+    """Shares from `least` on; fill: its grey, 255 is white; ink: of the words on it."""
 
     least: float
     words: str
-    ground: int
+    fill: int
     ink: int
 
 
@@ -111,7 +111,7 @@ def _draw_line(pen: ImageDraw.ImageDraw, line: _Line, at: tuple[float, float]) -
     if line.of is None:
         pen.text((left, middle), line.name, _INK, font(_SIZE, bold=True), anchor="lm")
         return
-    pen.rectangle((left, top + 1, left + wide, top + high - 1), fill=line.of.ground, outline=150)
+    pen.rectangle((left, top + 1, left + wide, top + high - 1), fill=line.of.fill, outline=150)
     pen.text((left + 6, middle), line.name, line.of.ink, font(_SIZE), anchor="lm")
     pen.text((left + wide - 6, middle), line.share, line.of.ink, font(_SIZE, bold=True), anchor="rm")
 
@@ -120,7 +120,7 @@ def _draw_legend(pen: ImageDraw.ImageDraw, top_mm: float) -> None:
     side, top = round(3 * _DPMM), round(top_mm * _DPMM)
     for nth, each in enumerate(_CLASSES):
         left = round(nth * _WIDTH_MM / len(_CLASSES) * _DPMM)
-        pen.rectangle((left, top, left + 2 * side, top + side), fill=each.ground, outline=_INK)
+        pen.rectangle((left, top, left + 2 * side, top + side), fill=each.fill, outline=_INK)
         pen.text((left + 2 * side + 8, top + side // 2), each.words, _INK, font(_SIZE), anchor="lm")
 
 

@@ -147,12 +147,12 @@ def _reported(report: ConsolidatedReport, kinds: tuple[AddresseeKind, ...], more
     asked = [each for each in report.others if each.addressee.kind in kinds]
     if not asked:
         return Paragraph(f"Văn bản không nêu đơn vị nào thuộc nhóm này.{more}")
-    told = [each for each in asked if each.report]
-    items = [item for each in told if each.report for item in each.report.items]
+    reported = [each for each in asked if each.report]
+    items = [item for each in reported if each.report for item in each.report.items]
     pieces, reach = sum(item.pieces for item in items), sum(item.reach or 0 for item in items)
-    minutes, late = sum(item.minutes or 0 for item in items), sum(each.late for each in told)
+    minutes, late = sum(item.minutes or 0 for item in items), sum(each.late for each in reported)
     spoken = sorted({item.languages for item in items if item.languages})
-    words = f"{count(len(told))}/{count(len(asked))} đơn vị đã báo cáo ({count(late)} trễ hạn): "
+    words = f"{count(len(reported))}/{count(len(asked))} đơn vị đã báo cáo ({count(late)} trễ hạn): "
     words += f"{count(pieces)} tin, bài, buổi; {count(reach)} lượt tiếp cận theo số các đơn vị báo"
     words += f"; thời lượng {count(minutes)} phút" if minutes else ""
     words += f"; ngôn ngữ: {'; '.join(spoken)}" if spoken else ""

@@ -85,16 +85,17 @@ def _results(report: StatedReport, found: dict[str, ReportTable], at: Mapping[st
     g = report.statement.figures.general
     if report.spoken:
         received = spoken_tables.UNKNOWN if g.received is None else f"{count(g.received)} cuộc gọi"
-        told = f"đã gọi {count(g.sent)} cuộc; có người nghe máy: {received}"
+        sentence = f"đã gọi {count(g.sent)} cuộc; có người nghe máy: {received}"
     else:
         received = labels.NO_RECEIPTS if g.received is None else f"{count(g.received)} tin"
         level = _lower(stated_forms.received_words(report.statement.level))
-        told = f"đã gửi {count(g.sent)} tin; {level}: {received}"
+        sentence = f"đã gửi {count(g.sent)} tin; {level}: {received}"
     act = "gọi" if report.spoken else "gửi"
     yield Heading(1, "II. KẾT QUẢ")
     yield Heading(2, _TITLES["Biểu 1"])
     yield Paragraph(
-        f"Thuộc diện {act} {count(g.eligible)} thuê bao; loại trước khi {act} {count(g.excluded)}; {told}."
+        f"Thuộc diện {act} {count(g.eligible)} thuê bao; "
+        f"loại trước khi {act} {count(g.excluded)}; {sentence}."
     )
     yield Table(found["Biểu 1"], found["Biểu 1"].source)
     yield Heading(2, "2. Kết quả theo địa bàn")

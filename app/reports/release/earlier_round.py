@@ -50,11 +50,11 @@ def find(
 
 
 def _beside(connection: Connection, earlier: Frozen, now: Frozen) -> EarlierRound:
-    told = [json.loads(archive.figures(connection, each)) for each in (earlier, now)]
-    before, after = (_by_carrier(totals(SubjectKind.DIRECTIVE, each)) for each in told)
+    reports = [json.loads(archive.figures(connection, each)) for each in (earlier, now)]
+    before, after = (_by_carrier(totals(SubjectKind.DIRECTIVE, each)) for each in reports)
     issued = f", số {earlier.issued.number} ngày {earlier.issued.dated_on:%d/%m/%Y}" if earlier.issued else ""
     words = (
-        f"báo cáo theo văn bản {told[0]['directive']}{issued} (bản số {earlier.version}, số liệu chốt đến "
+        f"báo cáo theo văn bản {reports[0]['directive']}{issued} (bản số {earlier.version}, số liệu chốt đến "
         f"{hour(clock.to_ms(earlier.cut_off_at))})"
     )
     names = dict.fromkeys((*before, *after))

@@ -111,8 +111,8 @@ class ListView:
         """Return the head of a sortable column; a second click turns the order round."""
         now = self.asked.get("sort", "")
         other = f"-{name}" if now == name else name
-        told = {name: "ascending", f"-{name}": "descending"}
-        return ListHead(label, self.url(sort=other), told.get(now, "none"))
+        words = {name: "ascending", f"-{name}": "descending"}
+        return ListHead(label, self.url(sort=other), words.get(now, "none"))
 
 
 def list_view(

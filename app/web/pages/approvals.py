@@ -85,13 +85,13 @@ async def page_do_reject_campaign(campaign_id: Id, visit: Visit, fields: Fields)
 
 
 async def _decide(
-    visit: PageRequest, campaign_id: int, fields: FormData, work: Callable[[Connection], None], told: Said
+    visit: PageRequest, campaign_id: int, fields: FormData, work: Callable[[Connection], None], flash: Said
 ) -> Response:
     try:
         await visit.db.awrite(work)
     except (Conflict, Forbidden, Invalid) as error:
         return await _page(visit, campaign_id, refused(error, fields))
-    return redirect_with_flash(visit, "/approvals", told)
+    return redirect_with_flash(visit, "/approvals", flash)
 
 
 async def _page(

@@ -76,7 +76,9 @@ class DeliveryFilter:
     after: int
 
 
-def scene(connection: Connection, batch_id: int, carrier: str | None, asked: DeliveryFilter) -> BatchPageView:
+def read_batch(
+    connection: Connection, batch_id: int, carrier: str | None, asked: DeliveryFilter
+) -> BatchPageView:
     batch = queries.get(connection, batch_id, carrier)
     uses = _uses(connection, batch_id)
     use = next((each for each in uses if each.campaign_id == asked.campaign), uses[0] if uses else None)
@@ -114,18 +116,18 @@ async def page_batch(
     asked = DeliveryFilter(
         query_params.number(campaign), state if state in FILTERS else "", query_params.number(after)
     )
-    found = await visit.db.aread(scene, batch_id, visit.who.carrier, asked)
+    found = await visit.db.aread(read_batch, batch_id, visit.who.carrier, asked)
     of = found.batch
     wrong = traffic_light.of_file(of.lines, of.accepted, of.rejected, of.other_range)
     words = {key: said for key, (said, _) in FILTERS.items()}
     chosen = {"campaign": str(found.use.campaign_id) if found.use else "", "state": asked.state}
     shown = list_view(visit, ListQuery(after=after, nth=nth), found.listed(asked.state), chosen)
     values: dict[str, Any] = {
-        "scene": found,
+        "page": found,
         "list": shown,
         "wrong": wrong,
         "filters": words,
-        "fates": delivery_labels,
+        "labels": delivery_labels,
     }
     return render(visit, "batch.html", **values)
 

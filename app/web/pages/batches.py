@@ -86,10 +86,10 @@ async def page_do_upload_batch(visit: Visit) -> Response:
             begin(visit.db, found, upload, spool_path(folder, carrier, upload.file.sha256))
     except (Invalid, Forbidden, TooLarge) as error:
         return _form(visit, refused(error, fields))
-    told = (
+    flash = (
         say("The file has come; it is being read.") if found.created else say("This file is known already.")
     )
-    return redirect_with_flash(visit, f"/batches/{found.id}", told)
+    return redirect_with_flash(visit, f"/batches/{found.id}", flash)
 
 
 def _form(visit: PageRequest, entered: FormState) -> Response:

@@ -20,7 +20,7 @@ from app.web.rendering import Fields, FormState, PageRequest, Visit, redirect_wi
 from app.web.translations import say
 from app.web.view_models import campaign_stream
 from app.web.view_models.area_map import area_map
-from app.web.view_models.campaign_page import campaign_scene
+from app.web.view_models.campaign_page import read_campaign
 from app.web.view_models.campaign_stream import Followed
 from app.web.view_models.follow_up_view import OUTCOMES
 from app.web.view_models.run_status import RunView
@@ -38,15 +38,15 @@ async def page_campaign(campaign_id: Id, visit: Visit, area: str = "") -> Respon
 
 async def _page(visit: PageRequest, campaign_id: int, area: str, entered: FormState) -> Response:
     await visit.db.aread(tenant_scope.require, visit.who, campaign_id=campaign_id)
-    scene = await visit.db.aread(campaign_scene, campaign_id, visit.who)
-    shape = campaign_stream.shape(scene.dossier.campaign.state, scene.runs)
-    drawn = scene.curve.points[0][1] if scene.curve else ()
+    page = await visit.db.aread(read_campaign, campaign_id, visit.who)
+    shape = campaign_stream.shape(page.dossier.campaign.state, page.runs)
+    drawn = page.curve.points[0][1] if page.curve else ()
     carriers = {carrier: display_names.network(carrier) for carrier in drawn}
-    chosen = [each for each in scene.areas if area and each.code == area]
-    values: dict[str, Any] = {"map": area_map(scene.areas), "chosen": chosen, "carriers": carriers}
+    chosen = [each for each in page.areas if area and each.code == area]
+    values: dict[str, Any] = {"map": area_map(page.areas), "chosen": chosen, "carriers": carriers}
     values |= {"outcomes": OUTCOMES, "answers": ANSWERS}
-    values |= {"followable": not scene.dossier.campaign.answers_to and any(map(_is_over, scene.runs))}
-    return render(visit, "campaign.html", entered.status, scene=scene, shape=shape, entered=entered, **values)
+    values |= {"followable": not page.dossier.campaign.answers_to and any(map(_is_over, page.runs))}
+    return render(visit, "campaign.html", entered.status, page=page, shape=shape, entered=entered, **values)
 
 
 def _is_over(run: RunView) -> bool:

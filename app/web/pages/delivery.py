@@ -26,8 +26,8 @@ async def page_delivery(campaign_id: Id, batch_id: Id, line: Line, visit: Visit)
     """Show the delivery of this line of the batch in this campaign."""
     await visit.db.aread(tenant_scope.require, visit.who, campaign_id=campaign_id, batch_id=batch_id)
 
-    def work(connection: Connection) -> tuple[delivery_history.Story, str]:
-        found = delivery_history.story(connection, campaign_id, batch_id, line)
+    def work(connection: Connection) -> tuple[delivery_history.DeliveryHistory, str]:
+        found = delivery_history.read_history(connection, campaign_id, batch_id, line)
         name = connection.execute(select(campaigns.c.name).where(campaigns.c.id == campaign_id)).scalar_one()
         return found, name
 
@@ -37,7 +37,7 @@ async def page_delivery(campaign_id: Id, batch_id: Id, line: Line, visit: Visit)
         "delivery.html",
         of=found,
         campaign=name,
-        fates=delivery_labels,
+        labels=delivery_labels,
         area=_area(found.area, found.submitted_at),
     )
 

@@ -190,7 +190,7 @@ async def _one(visit: PageRequest, directive_id: int, entered: FormState) -> Res
         "stands": directive_view.PUBLISHED,
         "approved": {str(id_): name for id_, name in found.approved},
     }
-    values |= {"addressees": {each.addressee.name: each.addressee.name for each in found.standings}}
+    values |= {"addressees": {each.addressee.name: each.addressee.name for each in found.statuses}}
     return render(visit, "directive.html", entered.status, entered=entered, **values)
 
 

@@ -79,7 +79,7 @@ async def page_do_remove_do_not_send(visit: Visit, fields: Fields) -> Response:
 
 
 async def _change(
-    visit: PageRequest, fields: FormData, verb: Callable[..., Changed], told: tuple[Said, Said]
+    visit: PageRequest, fields: FormData, verb: Callable[..., Changed], flash: tuple[Said, Said]
 ) -> Response:
     try:
         body = _body(fields)
@@ -92,7 +92,7 @@ async def _change(
     if done.refused:
         places = [str(each.place) for each in done.refused[:_SHOWN]]
         values["places"] = ", ".join(places) + (" …" if len(done.refused) > _SHOWN else "")
-    return redirect_with_flash(visit, f"/do-not-send?carrier={carrier}", told[bool(done.refused)], **values)
+    return redirect_with_flash(visit, f"/do-not-send?carrier={carrier}", flash[bool(done.refused)], **values)
 
 
 def _body(fields: FormData) -> Numbers:

@@ -9,8 +9,7 @@ from fastapi import Depends, Header, Request, Response
 from app.api.dependencies import Routes
 from app.api.event_streams import Hub
 from app.web.rendering import Visit, render
-from app.web.view_models import overview_page as overview_scene
-from app.web.view_models import traffic_light
+from app.web.view_models import overview_page, traffic_light
 
 router = Routes(include_in_schema=False)
 
@@ -21,10 +20,8 @@ async def get_overview(request: Request) -> Hub[str]:
 
 @router.get("/")
 async def page_overview(visit: Visit) -> Response:
-    scene = await visit.db.aread(overview_scene.scene, visit.who.carrier)
-    return render(
-        visit, "overview.html", scene=scene, lights=traffic_light, shape=overview_scene.shape(scene)
-    )
+    page = await visit.db.aread(overview_page.read_overview, visit.who.carrier)
+    return render(visit, "overview.html", page=page, lights=traffic_light, shape=overview_page.shape(page))
 
 
 @router.get("/overview/events")

@@ -98,10 +98,10 @@ async def page_do_upload_receipt_file(visit: Visit) -> Response:
             found = await _take(visit, upload)
     except (Conflict, Forbidden, Invalid, SetupError, TooLarge) as error:
         return await run_in_threadpool(_form, visit, refused(error, entered))
-    told = (
+    flash = (
         say("The file has come; it is being applied.") if found.created else say("This file has come before.")
     )
-    return redirect_with_flash(visit, f"/receipt-files/{found.id}", told)
+    return redirect_with_flash(visit, f"/receipt-files/{found.id}", flash)
 
 
 async def _take(visit: PageRequest, upload: Upload) -> RegisteredFile:

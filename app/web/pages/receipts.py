@@ -37,21 +37,21 @@ WHY: dict[QuarantineReason, Said] = {
 }
 
 
-_TOLD: dict[Said, Column] = {
-    say("Came at"): "told.received_at",
-    say("Link"): "told.link",
-    say("Carrier"): lambda each, _: display_names.network(each.told.carrier),
-    say("What it says"): lambda each, speaker: speaker.say(delivery_labels.RECEIPTS[each.told.status]),
-    say("Reason"): lambda each, speaker: speaker.say(delivery_labels.REASONS.get(each.told.reason, "")),
-    say("Level"): lambda each, speaker: speaker.say(delivery_labels.LEVELS[each.told.level]),
-    say("Carrier's code"): "told.code",
-    say("Reference"): "told.reference",
-    say("Telephone"): "told.phone",
-    say("Carrier's own time"): "told.done_at",
+_RECEIPT: dict[Said, Column] = {
+    say("Came at"): "receipt.received_at",
+    say("Link"): "receipt.link",
+    say("Carrier"): lambda each, _: display_names.network(each.receipt.carrier),
+    say("What it says"): lambda each, speaker: speaker.say(delivery_labels.RECEIPTS[each.receipt.status]),
+    say("Reason"): lambda each, speaker: speaker.say(delivery_labels.REASONS.get(each.receipt.reason, "")),
+    say("Level"): lambda each, speaker: speaker.say(delivery_labels.LEVELS[each.receipt.level]),
+    say("Carrier's code"): "receipt.code",
+    say("Reference"): "receipt.reference",
+    say("Telephone"): "receipt.phone",
+    say("Carrier's own time"): "receipt.done_at",
 }
 MATCHED = ListFile(
     "receipts",
-    _TOLD
+    _RECEIPT
     | {
         say("Campaign"): "campaign_id",
         say("Batch"): "batch_id",
@@ -60,11 +60,11 @@ MATCHED = ListFile(
 )
 WAITING = ListFile(
     "quarantine",
-    _TOLD
+    _RECEIPT
     | {
         say("Why it waits"): lambda each, speaker: speaker.say(WHY[each.why]),
         say("Next look"): "try_at",
-        say("As it came"): "told.raw",
+        say("As it came"): "receipt.raw",
     },
 )
 
@@ -92,7 +92,7 @@ async def page_receipts(
         file = WAITING if quarantined else MATCHED
         return list_file(visit, file, query.request(), partial(part, of=chosen or known))
     values, found, asked = await visit.db.aread(work)
-    values |= {"why": WHY, "days": visit.settings.retention_days, "fates": delivery_labels}
+    values |= {"why": WHY, "days": visit.settings.retention_days, "labels": delivery_labels}
     shown = list_view(visit, query, found, asked)
     return render(visit, "receipts.html", quarantined=quarantined, list=shown, **values)
 

@@ -28,7 +28,7 @@ from app.web.rendering import (
 from app.web.translations import Said, say
 from app.web.view_models import campaign_stream
 from app.web.view_models.campaign_stream import Followed
-from app.web.view_models.run_page import run_scene
+from app.web.view_models.run_page import read_run
 
 router = Routes(include_in_schema=False)
 LastId = Annotated[str, Header(alias="Last-Event-ID", max_length=64)]
@@ -56,14 +56,14 @@ async def page_run_events(run_id: Id, visit: Visit, last_id: LastId = "") -> Res
 
 
 async def _page(visit: PageRequest, run_id: int, entered: FormState) -> Response:
-    scene = await visit.db.aread(run_scene, run_id, visit.who, visit.settings)
+    page = await visit.db.aread(read_run, run_id, visit.who, visit.settings)
     return render(
         visit,
         "run.html",
         entered.status,
-        scene=scene,
+        page=page,
         entered=entered,
-        shape=campaign_stream.shape(scene.campaign.state, [scene.view]),
+        shape=campaign_stream.shape(page.campaign.state, [page.view]),
         priorities=runs.PRIORITIES,
         ranks=may(visit.who.role, "set_priority"),
         slows=may(visit.who.role, "set_rate"),

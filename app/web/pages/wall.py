@@ -20,9 +20,9 @@ router = Routes(include_in_schema=False)
 
 @router.get("/wall")
 async def page_wall(visit: Visit) -> Response:
-    scene = await visit.db.aread(overview_page.scene, visit.who.carrier)
-    shape = overview_page.shape(scene)
-    return render(visit, "wall.html", scene=scene, lights=traffic_light, shape=shape)
+    page = await visit.db.aread(overview_page.read_overview, visit.who.carrier)
+    shape = overview_page.shape(page)
+    return render(visit, "wall.html", page=page, lights=traffic_light, shape=shape)
 
 
 @router.get("/wall/events")

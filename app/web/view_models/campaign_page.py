@@ -19,8 +19,7 @@ from app.reports.build import latency_sample
 from app.reports.build.latency_sample import Latency, LatencySample
 from app.reports.figures import tally
 from app.security.principal import Caller
-from app.web.view_models import campaign_areas, run_status, svg_charts
-from app.web.view_models import run_page as run_scene
+from app.web.view_models import campaign_areas, run_page, run_status, svg_charts
 from app.web.view_models.campaign_areas import AreaView
 from app.web.view_models.estimate import Hint, hints
 from app.web.view_models.run_page import ReasonCount
@@ -74,7 +73,7 @@ class CampaignPageView:
     totals_erased: bool = False
 
 
-def campaign_scene(connection: Connection, campaign_id: int, who: Caller) -> CampaignPageView:
+def read_campaign(connection: Connection, campaign_id: int, who: Caller) -> CampaignPageView:
     dossier = queries.dossier(connection, campaign_id, who.carrier)
     row = optimistic_lock.campaign(connection, campaign_id)
     views = run_status.views(connection, [row], dossier.runs)
@@ -92,7 +91,7 @@ def campaign_scene(connection: Connection, campaign_id: int, who: Caller) -> Cam
         words=words,
         runs=views,
         areas=campaign_areas.by_area(connection, campaign_id, who.carrier, counts),
-        failed=run_scene.whys((c.reason, c.n) for c in counts if c.state in FAILED),
+        failed=run_page.whys((c.reason, c.n) for c in counts if c.state in FAILED),
         waits=_waits(samples),
         curve=_curve(views, samples),
     )

@@ -125,8 +125,8 @@ def _sums(carrier: str | None) -> Select[Any]:
     """Ask for the work under the directives `ids`."""
     c, r, d, past = campaigns.c, runs.c, directives.c, _past()
     sums = func.count(c.id.distinct()), func.count(r.id).filter(r.state.in_(_OPEN)), func.max(r.ended_at)
-    told = func.count(r.id).filter(past), func.sum(r.id).filter(past), func.max(r.ended_at).filter(past)
-    query = _approved(select(d.id, d.report_deadline, *sums, *told), carrier)
+    of_past = func.count(r.id).filter(past), func.sum(r.id).filter(past), func.max(r.ended_at).filter(past)
+    query = _approved(select(d.id, d.report_deadline, *sums, *of_past), carrier)
     return query.join(directives, d.id == c.directive_id).group_by(d.id, d.report_deadline)
 
 

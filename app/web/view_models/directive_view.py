@@ -54,7 +54,7 @@ class DirectivePage:
     directive: Directive
     left: timedelta | None
     status: Status | None
-    standings: Sequence[AddresseeStatus]
+    statuses: Sequence[AddresseeStatus]
     published: Sequence[Publication]
     approved: Sequence[tuple[int, str]]
     campaigns: Sequence[tuple[int, str, CampaignState]]
@@ -127,7 +127,7 @@ def directive_page(
         directive=found,
         left=_left(found.report_deadline),
         status=status.status(connection, directive_id, now) if office else None,
-        standings=addressees.addressee_statuses(connection, directive_id, clock.to_ms(now)) if office else (),
+        statuses=addressees.addressee_statuses(connection, directive_id, clock.to_ms(now)) if office else (),
         published=publications.of_directive(connection, directive_id) if office else (),
         approved=_approved(connection, directive_id) if office else (),
         campaigns=[

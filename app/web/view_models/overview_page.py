@@ -160,7 +160,7 @@ class Live:
 _LIVE = TypeAdapter(Live)
 
 
-def scene(connection: Connection, carrier: str | None) -> OverviewView:
+def read_overview(connection: Connection, carrier: str | None) -> OverviewView:
     """Load the overview for a carrier's operator, or for anybody else (None)."""
     rows, found_in_all = _chosen(connection, carrier)
     due = due_directives(connection, carrier, _directives(rows))
@@ -291,7 +291,7 @@ class Watch:
     """Takes snapshots for all open overviews: one per carrier, "" for everybody else."""
 
     def __call__(self, connection: Connection, carriers: Collection[str]) -> dict[str, StateSnapshot]:
-        return {each: self._picture(scene(connection, each or None)) for each in carriers}
+        return {each: self._picture(read_overview(connection, each or None)) for each in carriers}
 
     def _picture(self, of: OverviewView) -> StateSnapshot:
         body = _LIVE.dump_json(live(of))

@@ -103,7 +103,7 @@ class RunPageView:
         return self.run.progress.get("rejected", MessageCount(0, 0)).messages
 
 
-def run_scene(connection: Connection, run_id: int, who: Caller, settings: Settings) -> RunPageView:
+def read_run(connection: Connection, run_id: int, who: Caller, settings: Settings) -> RunPageView:
     run = queries.run(connection, run_id, who.carrier)
     row = optimistic_lock.campaign(connection, run.campaign_id)
     counts = tally.of_run(connection, run_id)

@@ -121,8 +121,8 @@ def judge(
         return CANCELLED
     if state is RunState.PLANNED:
         return _not_begun(due, now)
-    told = state in (RunState.RUNNING, RunState.SENT, RunState.FINISHED)
-    if told and stops is not None and stops.light is Light.BAD:
+    has_begun = state in (RunState.RUNNING, RunState.SENT, RunState.FINISHED)
+    if has_begun and stops is not None and stops.light is Light.BAD:
         return stops
     late = None if done is None else _late(state, done, due)
     if late is not None:
@@ -131,7 +131,7 @@ def judge(
         return MISSED
     if state in UNDER_WAY and done is None:
         return NO_FORECAST
-    if told and stops is not None:
+    if has_begun and stops is not None:
         return stops
     # Nobody has said when it goes on, so its forecast proves nothing, with a deadline or without.
     return PAUSED if state is RunState.PAUSED else _good(norm, due.deadline is not None)

@@ -36,7 +36,7 @@ class Mobifone(WebSimulator):
     name = "mobifone"
     port_by_default = 8083
     path = "/smsg"
-    manners_type = MobifoneBehaviour
+    behaviour_type = MobifoneBehaviour
 
     def __init__(self, *args: object, **options: object) -> None:
         super().__init__(*args, **options)  # type: ignore[arg-type]
@@ -62,11 +62,11 @@ class Mobifone(WebSimulator):
             return self._say("Invalid user or password", "401")
         self.logins += 1
         sid = secrets.token_hex(16)
-        while len(self._sessions) >= self.manners.sessions:
+        while len(self._sessions) >= self.behaviour.sessions:
             self._sessions.pop(next(iter(self._sessions)))
-        if not self.manners.forget_sessions:
+        if not self.behaviour.forget_sessions:
             self._sessions[sid] = self.state.last_heard_s
-        written_sid = sid + "\r\n" if self.manners.sid_tail else sid
+        written_sid = sid + "\r\n" if self.behaviour.sid_tail else sid
         return self._json({"sid": written_sid, "status": self._status("200")}, "login")
 
     def _send(self, request: SimulatedRequest) -> SimulatedReply:
@@ -91,18 +91,18 @@ class Mobifone(WebSimulator):
         if not self.logins:
             return "NotLoggedIn"
         given_s = self._sessions.get(sid)
-        if given_s is None or self.state.last_heard_s - given_s > self.manners.session_age_s:
+        if given_s is None or self.state.last_heard_s - given_s > self.behaviour.session_age_s:
             return "SessionExpired"
         return ""
 
     def _refusal(self, request: SimulatedRequest) -> tuple[str, str] | None:
-        fields, manners = request.fields, self.manners
+        fields, behaviour = request.fields, self.behaviour
         sender, phone, text = (fields.get(name, "") for name in ("sender", "recipient", "content"))
-        if not sender or (manners.senders and sender not in manners.senders.split(",")):
+        if not sender or (behaviour.senders and sender not in behaviour.senders.split(",")):
             return f"Sender {sender} is not allowed", "403"
         if not PHONE.fullmatch(phone) or self.state.is_refused(phone):
             return f"Recipient {phone} is invalid", "400"
-        if not text or manners.template not in text:
+        if not text or behaviour.template not in text:
             return "Content does not match any template", "403"
         accented = request.path == SEND_ACCENTED
         if accented and fields.get("enCoding") != "ALPHA_UCS2":
@@ -115,7 +115,7 @@ class Mobifone(WebSimulator):
         return self._json({"message": message, "status": self._status(status)}, status)
 
     def _status(self, status: str) -> str | int:
-        return int(status) if self.manners.status_as_number else status
+        return int(status) if self.behaviour.status_as_number else status
 
     def _json(self, what: dict[str, object], code: str) -> SimulatedReply:
         return SimulatedReply(json.dumps(what, ensure_ascii=False).encode(), code, content_type=JSP)

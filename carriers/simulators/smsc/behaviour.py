@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from carriers.simulators.randomness import Randomness, flag, named_shares
-from carriers.simulators.smsc import outcomes as fates
+from carriers.simulators.smsc import outcomes as submit_outcomes
 from carriers.simulators.smsc.ids import FORMS
 
 CHOICES = {
@@ -26,8 +26,8 @@ class SmscBehaviour:
     ways of reporting.
     """
 
-    seed: int = flag(1, "same seed and same submits: same ids and same fates")
-    by_number: bool = flag(False, "numbers that end in 99xx choose their own fate (see the table)")
+    seed: int = flag(1, "same seed and same submits: same ids and same outcomes")
+    by_number: bool = flag(False, "numbers that end in 99xx choose their own outcome (see the table)")
     # Answers
     answer_delay_s: float = flag(0.0, "seconds before each answer")
     answer_spread_s: float = flag(0.0, "up to this many seconds more, at random")
@@ -87,37 +87,37 @@ class SmscBehaviour:
         answers(self), outcomes(self), reportings(self)  # refused here, not at the first submit
 
 
-def answers(manners: SmscBehaviour) -> Randomness[fates.SubmitAnswer]:
-    trouble = fates.LinkTrouble(manners.garbage_kind)
+def answers(behaviour: SmscBehaviour) -> Randomness[submit_outcomes.SubmitAnswer]:
+    trouble = submit_outcomes.LinkTrouble(behaviour.garbage_kind)
     shares = [
-        (manners.throttle, fates.SubmitAnswer(0x58)),
-        (manners.queue_full, fates.SubmitAnswer(0x14)),
-        (manners.unanswered, fates.SILENT),
-        (manners.drop, fates.SubmitAnswer(silent=True, trouble=fates.LinkTrouble.DROP)),
-        (manners.garbage, fates.SubmitAnswer(trouble=trouble)),
+        (behaviour.throttle, submit_outcomes.SubmitAnswer(0x58)),
+        (behaviour.queue_full, submit_outcomes.SubmitAnswer(0x14)),
+        (behaviour.unanswered, submit_outcomes.SILENT),
+        (behaviour.drop, submit_outcomes.SubmitAnswer(silent=True, trouble=submit_outcomes.LinkTrouble.DROP)),
+        (behaviour.garbage, submit_outcomes.SubmitAnswer(trouble=trouble)),
     ]
     refused = [
-        (share, fates.SubmitAnswer(int(code, 0)))
-        for code, share in named_shares("refusals", manners.refusals)
+        (share, submit_outcomes.SubmitAnswer(int(code, 0)))
+        for code, share in named_shares("refusals", behaviour.refusals)
     ]
-    return Randomness("answers", fates.TAKEN, shares + refused)
+    return Randomness("answers", submit_outcomes.TAKEN, shares + refused)
 
 
-def outcomes(manners: SmscBehaviour) -> Randomness[fates.ReceiptOutcome]:
+def outcomes(behaviour: SmscBehaviour) -> Randomness[submit_outcomes.ReceiptOutcome]:
     shares = []
-    for key, share in named_shares("outcomes", manners.outcomes):
+    for key, share in named_shares("outcomes", behaviour.outcomes):
         stat, _, err = key.partition("/")
-        shares.append((share, fates.outcome(stat, err or "000")))
-    delivered = fates.outcome("DELIVRD", manners.receipt_err_text or "000")
+        shares.append((share, submit_outcomes.outcome(stat, err or "000")))
+    delivered = submit_outcomes.outcome("DELIVRD", behaviour.receipt_err_text or "000")
     return Randomness("outcomes", delivered, shares)
 
 
-def reportings(manners: SmscBehaviour) -> Randomness[fates.ReceiptPlan]:
+def reportings(behaviour: SmscBehaviour) -> Randomness[submit_outcomes.ReceiptPlan]:
     shares = [
-        (manners.unreported, fates.NEVER),
-        (manners.early, fates.ReceiptPlan(early=True)),
-        (manners.twice, fates.ReceiptPlan(times=2)),
-        (manners.other_base, fates.ReceiptPlan(other_base=True)),
-        (manners.foreign, fates.ReceiptPlan(foreign=1)),
+        (behaviour.unreported, submit_outcomes.NEVER),
+        (behaviour.early, submit_outcomes.ReceiptPlan(early=True)),
+        (behaviour.twice, submit_outcomes.ReceiptPlan(times=2)),
+        (behaviour.other_base, submit_outcomes.ReceiptPlan(other_base=True)),
+        (behaviour.foreign, submit_outcomes.ReceiptPlan(foreign=1)),
     ]
-    return Randomness("reporting", fates.ONCE, shares)
+    return Randomness("reporting", submit_outcomes.ONCE, shares)

@@ -36,7 +36,7 @@ class Centre:
     """The state behind all connections; accounts are system_id -> password, None accepts anybody."""
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, manners: SmscBehaviour, accounts: Mapping[str, str] | None
+        self, loop: asyncio.AbstractEventLoop, behaviour: SmscBehaviour, accounts: Mapping[str, str] | None
     ):
         self.loop = loop
         self.tally, self.seen, self.pace = SmscCounters(), SmscStatistics(), Pace()
@@ -48,25 +48,25 @@ class Centre:
         self.first_submit_s = 0.0
         self._passwords = accounts
         self._accounts: dict[str, SmscAccount] = {}
-        self._ids, self._chooser = Ids(manners.seed), OutcomePicker()
+        self._ids, self._chooser = Ids(behaviour.seed), OutcomePicker()
         self.reporter = Reporter(self.tally, self._ids, loop.time)
         self._in_second = Pace()
         self._timers, self._receipt_timers = TimerWheel(loop), TimerWheel(loop)
-        self.behave(manners)
+        self.behave(behaviour)
         self._inbound_owed = 0.0
         self._sweep(None)
 
-    def behave(self, manners: SmscBehaviour) -> None:
+    def behave(self, behaviour: SmscBehaviour) -> None:
         """Switch to this behaviour; messages taken before keep their outcome."""
-        self.manners = manners
-        self._reader = Reader(manners)
-        self._chooser.behave(manners)
-        self.reporter.behave(manners)
-        self._ids.use(manners.id_form, manners.receipt_id_form)
-        self._receipt_timers.newest_first = manners.out_of_order
-        self._receipt_spread_s = max(manners.receipt_spread_s, OUT_OF_ORDER_S * manners.out_of_order)
+        self.behaviour = behaviour
+        self._reader = Reader(behaviour)
+        self._chooser.behave(behaviour)
+        self.reporter.behave(behaviour)
+        self._ids.use(behaviour.id_form, behaviour.receipt_id_form)
+        self._receipt_timers.newest_first = behaviour.out_of_order
+        self._receipt_spread_s = max(behaviour.receipt_spread_s, OUT_OF_ORDER_S * behaviour.out_of_order)
         for session in self.sessions:
-            session.listen(not manners.deaf)
+            session.listen(not behaviour.deaf)
             session.flush()
             session.pump()
 
@@ -83,15 +83,15 @@ class Centre:
 
     def _send_inbound(self) -> None:
         """Send the messages of subscribers that are due, to each account with a receiving bind in turn."""
-        manners, able = self.manners, [each for each in self._accounts.values() if each.any_bind()]
+        behaviour, able = self.behaviour, [each for each in self._accounts.values() if each.any_bind()]
         if not able:
             return
-        self._inbound_owed += manners.inbound * SWEEP_S
+        self._inbound_owed += behaviour.inbound * SWEEP_S
         while self._inbound_owed >= 1:
             self._inbound_owed -= 1
             n, phones = self.tally.inbound_due, self.reporter.phones
             source = phones[n % len(phones)] if phones else 84_912_000_000 + n
-            self.bring(able[n % len(able)], (str(source), manners.inbound_to), manners.inbound_text)
+            self.bring(able[n % len(able)], (str(source), behaviour.inbound_to), behaviour.inbound_text)
 
     def account(self, system_id: str = "") -> SmscAccount:
         """Return the account of this name, or the first that has ever bound."""
@@ -109,7 +109,7 @@ class Centre:
     def joined(self, session: SmscSession) -> None:
         self.tally.connections += 1
         self.sessions[session] = None
-        session.listen(not self.manners.deaf)
+        session.listen(not self.behaviour.deaf)
 
     def left(self, session: SmscSession) -> None:
         """Handle a lost connection: its receipts go to another bind of the account, or wait for one."""
@@ -124,8 +124,8 @@ class Centre:
 
     def refuse_bind(self, system_id: str, password: str) -> int:
         """Return the status for a bind request; 0 if it is accepted."""
-        if self.manners.refuse_binds:
-            return self.manners.refuse_binds
+        if self.behaviour.refuse_binds:
+            return self.behaviour.refuse_binds
         if self._passwords is not None and system_id not in self._passwords:
             return pdu.ESME_RINVSYSID
         if self._passwords is not None and self._passwords[system_id] != password:
@@ -133,7 +133,7 @@ class Centre:
         return pdu.ESME_RBINDFAIL if self._has_all_its_binds(system_id) else pdu.ESME_ROK
 
     def _has_all_its_binds(self, system_id: str) -> bool:
-        most, account = self.manners.max_binds, self._accounts.get(system_id)
+        most, account = self.behaviour.max_binds, self._accounts.get(system_id)
         return bool(most and account and len(account.sessions) >= most)
 
     def bound(self, session: SmscSession, system_id: str) -> None:
@@ -144,8 +144,8 @@ class Centre:
         self._enquire_later(session)
 
     def _enquire_later(self, session: SmscSession) -> None:
-        if self.manners.enquire_link_s and not session.closed:
-            self._timers.call(self.manners.enquire_link_s, self._enquire, session)
+        if self.behaviour.enquire_link_s and not session.closed:
+            self._timers.call(self.behaviour.enquire_link_s, self._enquire, session)
 
     def _enquire(self, session: SmscSession) -> None:
         session.ask(pdu.ENQUIRE_LINK)
@@ -167,16 +167,16 @@ class Centre:
             return self._refuse(session, sequence, pdu.ESME_RINVMSGLEN)
         if kind.refused or not phone.isdigit() or len(phone) > 20:
             return self._refuse(session, sequence, kind.refused or pdu.ESME_RINVDSTADR)
-        fate = self._chooser.choose(phone, kind.part_number, self.tally.submits)
-        status = fate.answer.status or self._over_rate(now)
+        plan = self._chooser.choose(phone, kind.part_number, self.tally.submits)
+        status = plan.answer.status or self._over_rate(now)
         if status:
             return self._refuse(session, sequence, status)
-        if fate.answer.trouble is LinkTrouble.DROP_UNTAKEN:
+        if plan.answer.trouble is LinkTrouble.DROP_UNTAKEN:
             return self._drop(session)
-        return self._take(SmscMessage(session, sequence, len(self.reporter.states), phone, kind, fate))
+        return self._take(SmscMessage(session, sequence, len(self.reporter.states), phone, kind, plan))
 
     def _over_rate(self, now: float) -> int:
-        limit = self.manners.rate_limit
+        limit = self.behaviour.rate_limit
         over = limit and self._in_second.add(now) > limit
         return pdu.ESME_RTHROTTLED if over else pdu.ESME_ROK
 
@@ -202,7 +202,7 @@ class Centre:
             self.texts.append((int(message.phone), message.kind.text))
         self.reporter.taken(message)
         message.submitted = self.reporter.writer.date()
-        answer, session = message.fate.answer, message.session
+        answer, session = message.plan.answer, message.session
         if answer.trouble in (LinkTrouble.BAD_FRAME, LinkTrouble.BAD_BODY, LinkTrouble.BAD_COMMAND):
             session.garbage(answer.trouble)
         if self._breaks_after(session) or answer.trouble is LinkTrouble.DROP:
@@ -210,7 +210,7 @@ class Centre:
         if answer.silent or session.closed:
             self.tally.never_answered += 1
             self._report_later(message)
-        elif message.fate.reporting.early:
+        elif message.plan.reporting.early:
             message.answer_waits = True
             if not self.reporter.conclude(message):
                 self.answer_waiting(message)
@@ -218,15 +218,15 @@ class Centre:
             self._answer_later(message)
 
     def _breaks_after(self, session: BindPort) -> bool:
-        return 0 < self.manners.drop_after_submits <= session.submits
+        return 0 < self.behaviour.drop_after_submits <= session.submits
 
     # Answers, and then receipts
 
     def _answer_delay_s(self, turn: int) -> float:
-        manners = self.manners
-        if not manners.answer_spread_s:
-            return manners.answer_delay_s
-        return manners.answer_delay_s + manners.answer_spread_s * unit(manners.seed, 4, turn)
+        behaviour = self.behaviour
+        if not behaviour.answer_spread_s:
+            return behaviour.answer_delay_s
+        return behaviour.answer_delay_s + behaviour.answer_spread_s * unit(behaviour.seed, 4, turn)
 
     def answer_waiting(self, message: SmscMessage) -> None:
         """Answer a submit whose receipt had to come first."""
@@ -241,20 +241,20 @@ class Centre:
             self._answer(message)
 
     def _answer(self, message: SmscMessage) -> None:
-        body = b"" if message.fate.answer.without_id else self._ids.answer(message.index) + b"\0"
+        body = b"" if message.plan.answer.without_id else self._ids.answer(message.index) + b"\0"
         message.session.send(pdu.frame(SUBMIT_RESP, message.sequence, body))
         self.tally.answered += 1
-        if not message.fate.reporting.early:
+        if not message.plan.reporting.early:
             self._report_later(message)
 
     def _report_later(self, message: SmscMessage) -> None:
         if self.kept_back is not None:
             self.kept_back.append(message)
             return
-        manners = self.manners
-        delay = manners.receipt_delay_s
+        behaviour = self.behaviour
+        delay = behaviour.receipt_delay_s
         if self._receipt_spread_s:
-            delay += self._receipt_spread_s * unit(manners.seed, 5, message.index)
+            delay += self._receipt_spread_s * unit(behaviour.seed, 5, message.index)
         if delay:
             self._receipt_timers.call(delay, self.reporter.conclude, message)
         else:
@@ -266,7 +266,7 @@ class Centre:
             self.tally.inbound_refused_for_now += 1
         else:
             self.tally.receipts_refused_for_now += 1
-        self._receipt_timers.call(self.manners.receipt_pause_s, self.reporter.route, receipt)
+        self._receipt_timers.call(self.behaviour.receipt_pause_s, self.reporter.route, receipt)
 
     def report(self) -> dict[str, object]:
         tally = asdict(self.tally)

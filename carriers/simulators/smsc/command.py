@@ -36,7 +36,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="loa simulate smsc",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog=f"With --by-number the last four digits of the destination choose the fate:\n{table}",
+        epilog=f"With --by-number the last four digits of the destination choose the outcome:\n{table}",
     )
     process.add_flags(parser, 2775, Path("build/smsc.json"), str(ACTIONS))
     parser.add_argument(
@@ -51,10 +51,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _smsc(options: argparse.Namespace) -> Smsc:
-    manners = SmscBehaviour(**process.read_behaviour(options, SmscBehaviour))
+    behaviour = SmscBehaviour(**process.read_behaviour(options, SmscBehaviour))
     accounts = dict(_account(text) for text in options.account) or None
     tls = process.tls_context(options)
-    return Smsc(manners, options.port, host=options.host, accounts=accounts, tls=tls)
+    return Smsc(behaviour, options.port, host=options.host, accounts=accounts, tls=tls)
 
 
 def _account(text: str) -> tuple[str, str]:

@@ -61,7 +61,7 @@ class SmscMessage:
     index: int
     phone: bytes
     kind: Kind
-    fate: SubmitOutcome
+    plan: SubmitOutcome
     submitted: bytes = b""
     answer_waits: bool = False
 

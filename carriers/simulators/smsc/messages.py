@@ -47,8 +47,8 @@ class Kind:
 class Reader:
     """Parses submits according to the current behaviour."""
 
-    def __init__(self, manners: SmscBehaviour) -> None:
-        self._manners = manners
+    def __init__(self, behaviour: SmscBehaviour) -> None:
+        self._behaviour = behaviour
         self._kinds: dict[bytes, Kind] = {}
 
     def read(self, body: bytes) -> tuple[Kind, bytes]:
@@ -83,9 +83,9 @@ class Reader:
     def _refusal(self, message: pdu.ShortMessage) -> int:
         if not message.message:
             return RINVDFTMSGID
-        if self._manners.refuse_ucs2 and message.data_coding == UCS2:
+        if self._behaviour.refuse_ucs2 and message.data_coding == UCS2:
             return RX_P_APPN
-        if self._manners.source_ton not in (-1, message.source_ton):
+        if self._behaviour.source_ton not in (-1, message.source_ton):
             return RINVSRCTON
         return 0
 

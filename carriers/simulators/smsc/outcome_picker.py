@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from carriers.simulators.randomness import unit
-from carriers.simulators.smsc import behaviour as smsc_manners
+from carriers.simulators.smsc import behaviour as smsc_behaviour
 from carriers.simulators.smsc import outcomes
 from carriers.simulators.smsc.behaviour import SmscBehaviour
 from carriers.simulators.smsc.outcomes import SubmitOutcome
@@ -16,11 +16,11 @@ class OutcomePicker:
         self._tries: dict[tuple[int, int], int] = {}
         self.behave(SmscBehaviour())
 
-    def behave(self, manners: SmscBehaviour) -> None:
-        self._seed = manners.seed
-        self._by_number = outcomes.BY_NUMBER if manners.by_number else {}
-        self._answers, self._outcomes = smsc_manners.answers(manners), smsc_manners.outcomes(manners)
-        self._reportings = smsc_manners.reportings(manners)
+    def behave(self, behaviour: SmscBehaviour) -> None:
+        self._seed = behaviour.seed
+        self._by_number = outcomes.BY_NUMBER if behaviour.by_number else {}
+        self._answers, self._outcomes = smsc_behaviour.answers(behaviour), smsc_behaviour.outcomes(behaviour)
+        self._reportings = smsc_behaviour.reportings(behaviour)
         self._has_shares = bool(self._answers.bounds or self._outcomes.bounds or self._reportings.bounds)
         self._usual = SubmitOutcome(outcome=self._outcomes.draw(1.0))
 
@@ -43,5 +43,5 @@ class OutcomePicker:
         if special.tries:
             tries = self._tries[phone, part] = self._tries.get((phone, part), 0) + 1
             if tries > special.tries:
-                return SubmitOutcome(outcomes.TAKEN, special.fate.outcome, special.fate.reporting)
-        return special.fate
+                return SubmitOutcome(outcomes.TAKEN, special.plan.outcome, special.plan.reporting)
+        return special.plan

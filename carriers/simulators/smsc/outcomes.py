@@ -95,7 +95,7 @@ class Special:
     """
 
     what: str
-    fate: SubmitOutcome
+    plan: SubmitOutcome
     tries: int = 0
     from_part: int = 1
 

@@ -23,16 +23,16 @@ TAG_ID = pdu.TAG_RECEIPTED_MESSAGE_ID.to_bytes(2, "big")
 class Writer:
     """Writes receipts in the configured dialect; the fixed bytes are cached per text and outcome."""
 
-    def __init__(self, manners: SmscBehaviour) -> None:
-        self._manners = manners
+    def __init__(self, behaviour: SmscBehaviour) -> None:
+        self._behaviour = behaviour
         self._second = -1
         self._date = b""
 
     def date(self) -> bytes:
         second = int(time.monotonic())
         if second != self._second:
-            local = time.gmtime(time.time() + self._manners.utc_offset_h * 3600)
-            digits = time.strftime("%y%m%d%H%M%S", local)[: self._manners.receipt_date_digits]
+            local = time.gmtime(time.time() + self._behaviour.utc_offset_h * 3600)
+            digits = time.strftime("%y%m%d%H%M%S", local)[: self._behaviour.receipt_date_digits]
             self._second, self._date = second, digits.encode()
         return self._date
 
@@ -45,7 +45,7 @@ class Writer:
         before, after, text_template = template
         text = text_template % (identity, message.submitted, self.date()) if text_template else b""
         body = b"%b%b%b%c%b" % (before, message.phone, after, len(text), text)
-        if self._manners.receipt_tlvs:
+        if self._behaviour.receipt_tlvs:
             length = len(identity) + 1
             state = pdu.tlv(pdu.TAG_MESSAGE_STATE, bytes((receipt.outcome.state,)))
             body += b"%b%c%c%b\0%b" % (TAG_ID, length >> 8, length & 255, identity, state)
@@ -54,16 +54,16 @@ class Writer:
     def _template(self, kind: Kind, outcome: ReceiptOutcome) -> tuple[bytes, bytes, bytes]:
         """Return (bytes before the phone, bytes after it, text with placeholders for id and dates)."""
         start = kind.service_type + b"\0"
-        text = self._text(kind, outcome) if self._manners.receipt_text else b""
-        if self._manners.receipt_swapped:
+        text = self._text(kind, outcome) if self._behaviour.receipt_text else b""
+        if self._behaviour.receipt_swapped:
             return start + kind.source + kind.destination_type, b"\0" + FIXED, text
         return start + kind.destination_type, b"\0" + kind.source + FIXED, text
 
     def _text(self, kind: Kind, outcome: ReceiptOutcome) -> bytes:
         delivered = b"001" if outcome.stat == b"DELIVRD" else b"000"
-        if self._manners.receipt_dlvrd == "state":
+        if self._behaviour.receipt_dlvrd == "state":
             delivered = b"%03d" % outcome.state
-        label = self._manners.receipt_submit_label.encode()
+        label = self._behaviour.receipt_submit_label.encode()
         known = (delivered, label, outcome.stat, outcome.err, kind.text)
         escaped = tuple(value.replace(b"%", b"%%") for value in known)
         return b"id:%%b sub:001 dlvrd:%b %b:%%b done date:%%b stat:%b err:%b text:%b" % escaped
@@ -89,12 +89,12 @@ class Reporter:
         self.phones.append(int(message.phone) % 2**64)  # 20 digits may be more
         self._acknowledged_ids.append(0)
 
-    def behave(self, manners: SmscBehaviour) -> None:
-        self.manners, self.writer = manners, Writer(manners)
+    def behave(self, behaviour: SmscBehaviour) -> None:
+        self.behaviour, self.writer = behaviour, Writer(behaviour)
 
     def conclude(self, message: SmscMessage) -> bool:
         """Report the message's outcome; False if no bind can receive the receipt now."""
-        self.states[message.index] = message.fate.outcome.state
+        self.states[message.index] = message.plan.outcome.state
         brought = False
         for receipt in self._receipts(message):
             self._tally.receipts_due += 1
@@ -102,7 +102,7 @@ class Reporter:
         return brought
 
     def _receipts(self, message: SmscMessage) -> Sequence[SimulatedReceipt]:
-        kind, outcome, reporting = message.kind, message.fate.outcome, message.fate.reporting
+        kind, outcome, reporting = message.kind, message.plan.outcome, message.plan.reporting
         if not kind.reports or (kind.reports == FAILURES_ONLY and outcome.stat == outcomes.DELIVERED.stat):
             return ()
         identity = self._ids.receipt(message.index, reporting.other_base)
@@ -127,7 +127,7 @@ class Reporter:
             account, session = receipt.account, receipt.account.any_bind()
         else:
             own = receipt.message.session
-            account, session = own.account, own.account.choose(own, self.manners.receipts_on)
+            account, session = own.account, own.account.choose(own, self.behaviour.receipts_on)
         if session is None:
             account.waiting.append(receipt)
             return False
@@ -184,7 +184,7 @@ class Reporter:
         return tally.receipts_due - tally.receipts_acknowledged - tally.receipts_refused + inbound
 
     def repeat_overdue(self, sessions: Iterable[BindPort]) -> None:
-        before_s = self._now() - self.manners.receipt_timeout_s
+        before_s = self._now() - self.behaviour.receipt_timeout_s
         for session in tuple(sessions):
             for receipt in session.take_overdue(before_s):
                 self.route(receipt)

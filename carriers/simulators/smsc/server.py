@@ -20,7 +20,7 @@ class Smsc:
 
     def __init__(
         self,
-        manners: SmscBehaviour | None = None,
+        behaviour: SmscBehaviour | None = None,
         port: int = 0,
         *,
         host: str = "127.0.0.1",
@@ -29,13 +29,13 @@ class Smsc:
     ) -> None:
         self.port = port
         self.host = host
-        self._first_manners = manners or SmscBehaviour()
+        self._first_behaviour = behaviour or SmscBehaviour()
         self._accounts, self._tls = accounts, tls
         self._server: asyncio.Server | None = None
         self._centre: Centre
 
     async def __aenter__(self) -> Self:
-        self._centre = Centre(asyncio.get_running_loop(), self._first_manners, self._accounts)
+        self._centre = Centre(asyncio.get_running_loop(), self._first_behaviour, self._accounts)
         await self.start_accepting()
         return self
 
@@ -85,15 +85,15 @@ class Smsc:
             self._server = None
 
     @property
-    def manners(self) -> SmscBehaviour:
-        return self._centre.manners
+    def behaviour(self) -> SmscBehaviour:
+        return self._centre.behaviour
 
-    @manners.setter
-    def manners(self, manners: SmscBehaviour) -> None:
-        self._centre.behave(manners)
+    @behaviour.setter
+    def behaviour(self, behaviour: SmscBehaviour) -> None:
+        self._centre.behave(behaviour)
 
-    def change(self, **manners: Any) -> None:
-        self.manners = dataclasses.replace(self.manners, **manners)
+    def change(self, **behaviour: Any) -> None:
+        self.behaviour = dataclasses.replace(self.behaviour, **behaviour)
 
     def drop_all(self) -> None:
         for session in tuple(self._centre.sessions):

@@ -32,7 +32,7 @@ NOISE = bytes((i * 89 + 0xE9) % 255 + 1 for i in range(90))  # without zeros, so
 class SessionOwner(Protocol):
     """What a session needs from its centre (implemented in centre.py)."""
 
-    manners: SmscBehaviour
+    behaviour: SmscBehaviour
     tally: SmscCounters
     reporter: Reporter
     loop: asyncio.AbstractEventLoop
@@ -108,12 +108,12 @@ class SmscSession(asyncio.Protocol):
     def flush(self) -> None:
         """Write what is buffered; nothing while the centre is silent."""
         self._flushing = False
-        manners = self._centre.manners
-        if manners.silent or self.closed or not self._out:
+        behaviour = self._centre.behaviour
+        if behaviour.silent or self.closed or not self._out:
             return
         data = b"".join(self._out)
         self._out.clear()
-        if manners.cut_writes and len(data) > 2:
+        if behaviour.cut_writes and len(data) > 2:
             # Halve repeatedly, so that cuts fall everywhere, headers included.
             self._out.append(data[len(data) // 2 :])
             data = data[: len(data) // 2]
@@ -218,7 +218,7 @@ class SmscSession(asyncio.Protocol):
         if not self.receives:
             return
         centre = self._centre
-        window = centre.manners.receipt_window
+        window = centre.behaviour.receipt_window
         while len(self.unacknowledged) < window and not self._stalled:
             queue = self.queue or self.account.waiting
             if not queue:

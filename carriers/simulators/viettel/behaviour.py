@@ -58,19 +58,19 @@ class ViettelBehaviour(WebBehaviour):
 
 
 @lru_cache(maxsize=16)
-def ported_to(manners: ViettelBehaviour) -> Mapping[str, str]:
+def ported_to(behaviour: ViettelBehaviour) -> Mapping[str, str]:
     """Return ending of a ported number -> the network that serves it."""
-    pairs = [item.partition("=") for item in filter(None, manners.ported.replace(" ", "").split(","))]
+    pairs = [item.partition("=") for item in filter(None, behaviour.ported.replace(" ", "").split(","))]
     if not all(ending.isdecimal() and telco in TELCOS for ending, _, telco in pairs):
-        raise ValueError(f"ported: {manners.ported!r} must be as 07=VN; there are {', '.join(TELCOS)}")
+        raise ValueError(f"ported: {behaviour.ported!r} must be as 07=VN; there are {', '.join(TELCOS)}")
     return {ending: telco for ending, _, telco in pairs}
 
 
 @lru_cache(maxsize=16)
-def declared(manners: ViettelBehaviour) -> Mapping[str, frozenset[str]]:
+def declared(behaviour: ViettelBehaviour) -> Mapping[str, frozenset[str]]:
     """Return network -> the sender IDs registered there; empty if any is accepted everywhere."""
     found = {}
-    for item in filter(None, manners.senders.split(",")):
+    for item in filter(None, behaviour.senders.split(",")):
         telco, equals, names = item.partition("=")
         if telco.strip() not in TELCOS or not equals:
             raise ValueError(f"senders: {item!r} must be as VT=CONGAN; there are {', '.join(TELCOS)}")

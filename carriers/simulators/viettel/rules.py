@@ -44,21 +44,21 @@ class Rules:
         self._checked = 0
 
     @property
-    def _manners(self) -> ViettelBehaviour:
-        return cast(ViettelBehaviour, self._state.manners)
+    def _behaviour(self) -> ViettelBehaviour:
+        return cast(ViettelBehaviour, self._state.behaviour)
 
     def caller_refusal(self, call: Call, names: tuple[str, str, str] = ("User", "Password", "CPCode")) -> str:
         """Return why the caller is refused; "" if it is not."""
         user, password, cp_code = (call[name] for name in names)
-        manners = self._manners
+        behaviour = self._behaviour
         for value, name in ((cp_code, "Cp_code"), (user, "UserName"), (password, "Password")):
             if not value:
                 return f"Authenticate: {name}: NULL_OR_BLANK"
-        if manners.cp_code not in ("", cp_code):
+        if behaviour.cp_code not in ("", cp_code):
             return "Authenticate: CP_CODE_NOT_FOUND"
         if not self._state.is_welcome(user, password):
             return "Authenticate: WRONG_INFORMATION_AUTHENTICATE"
-        return f"Authenticate: IP_INVALID (YOUR IP: {manners.seen_ip})" if manners.refuse_ip else ""
+        return f"Authenticate: IP_INVALID (YOUR IP: {behaviour.seen_ip})" if behaviour.refuse_ip else ""
 
     def refusal(self, mt: Mt) -> str:
         self._checked += 1
@@ -68,20 +68,20 @@ class Rules:
         self._taken_s[mt.receiver, mt.sender, mt.content] = self._state.last_heard_s
 
     def telco(self, phone: str) -> str:
-        for ending, telco in ported_to(self._manners).items():
+        for ending, telco in ported_to(self._behaviour).items():
             if phone.endswith(ending):
                 return telco
         return _BY_PREFIX.get(phone[2:4], "")
 
     def _refusals(self, mt: Mt) -> Iterator[str]:
-        manners = self._manners
-        if manners.refusal:
-            yield manners.refusal
+        behaviour = self._behaviour
+        if behaviour.refusal:
+            yield behaviour.refusal
         yield from self._wrong_ids(mt)
         yield from self._wrong_number(mt)
         yield from self._wrong_sender(mt)
         yield from self._wrong_content(mt)
-        if unit(manners.seed, 8, self._checked) < manners.information_error:
+        if unit(behaviour.seed, 8, self._checked) < behaviour.information_error:
             yield "Check information error"
 
     def _wrong_ids(self, mt: Mt) -> Iterator[str]:
@@ -106,25 +106,25 @@ class Rules:
 
     def _wrong_sender(self, mt: Mt) -> Iterator[str]:
         before_s = self._taken_s.get((mt.receiver, mt.sender, mt.content))
-        window_s = self._manners.duplicate_min * 60
+        window_s = self._behaviour.duplicate_min * 60
         if before_s is not None and self._state.last_heard_s - before_s < window_s:
             yield "Check ServiceID: DUPLICATE MESSAGE"
         telco = self.telco(mt.receiver)
-        names = declared(self._manners)
+        names = declared(self._behaviour)
         if not mt.sender or (names and mt.sender not in names.get(telco, ())):
             yield f"Check ServiceID: ALIAS_INVALID:TELCO={telco}"
 
     def _wrong_content(self, mt: Mt) -> Iterator[str]:
-        manners, length = self._manners, len(mt.content.encode())
+        behaviour, length = self._behaviour, len(mt.content.encode())
         if not mt.command:
             yield "Check CommandCode: NULL_OR_BLANK"
-        if mt.command != manners.command_code:
+        if mt.command != behaviour.command_code:
             yield "Check CommandCode: COMMAND_CODE_ERROR"
         if not mt.content:
             yield "Check Content: NULL_OR_BLANK"
-        if length > manners.max_bytes:
-            yield f"Check Content: MAXLENGTH_LIMIT_{manners.max_bytes}_BYTE (YOUR_CONTENT: {length} BYTE)"
-        if any(word in mt.content.lower() for word in filter(None, manners.blacklist.lower().split(","))):
+        if length > behaviour.max_bytes:
+            yield f"Check Content: MAXLENGTH_LIMIT_{behaviour.max_bytes}_BYTE (YOUR_CONTENT: {length} BYTE)"
+        if any(word in mt.content.lower() for word in filter(None, behaviour.blacklist.lower().split(","))):
             yield "Check Content: MSG_ERROR_CONTAIN_BLACKLIST"
-        if manners.template not in mt.content:
+        if behaviour.template not in mt.content:
             yield "Check template: CONTENT_NOT_MATCH_TEMPLATE"

@@ -92,7 +92,7 @@ class Viettel(WebSimulator):
     name = "viettel"
     port_by_default = 8998
     path = "/bulkapi"
-    manners_type = ViettelBehaviour
+    behaviour_type = ViettelBehaviour
 
     def __init__(self, *args: object, **options: object) -> None:
         super().__init__(*args, **options)  # type: ignore[arg-type]
@@ -110,7 +110,7 @@ class Viettel(WebSimulator):
             "wsReportDaily": self._report,
             "checkBalance": self._balance,
             "wsGetCpCode": self._names,
-            "getIp": lambda _, call: respond(call, "ip", *tags((("return", self.manners.seen_ip),))),
+            "getIp": lambda _, call: respond(call, "ip", *tags((("return", self.behaviour.seen_ip),))),
         }
 
     async def __aenter__(self) -> Self:
@@ -161,21 +161,23 @@ class Viettel(WebSimulator):
             return drawn_fault
         if not self.state.is_too_fast(sum(segments(mt.content) for mt in mts), len(mts)):
             return None
-        if self.manners.too_fast:
-            return self._say(call, self.manners.too_fast, 0)
-        later = (("retry-after", str(self.manners.retry_after_s)),)
+        if self.behaviour.too_fast:
+            return self._say(call, self.behaviour.too_fast, 0)
+        later = (("retry-after", str(self.behaviour.retry_after_s)),)
         return SimulatedReply(b"", "http 429", 429, headers=later)
 
     def _draw_fault(self, code: str) -> SimulatedReply | None:
-        manners = self.manners
-        drawn = unit(manners.seed, 9, self.state.tally.requests) < manners.fault
-        return fault(code, "java.lang.NullPointerException") if drawn and manners.fault_code == code else None
+        behaviour = self.behaviour
+        drawn = unit(behaviour.seed, 9, self.state.tally.requests) < behaviour.fault
+        return (
+            fault(code, "java.lang.NullPointerException") if drawn and behaviour.fault_code == code else None
+        )
 
     def _submit(self, request: SimulatedRequest, mt: Mt) -> tuple[str, WebMessage | None]:
         """Return the message text of the answer, and the message if it was taken."""
         words = self._rules.refusal(mt)
         if not words and self._left() < segments(mt.content):
-            words = self.manners.balance_words
+            words = self.behaviour.balance_words
         if words:
             self.state.refuse()
             self._refusals.add(mt.sender, words)
@@ -190,11 +192,13 @@ class Viettel(WebSimulator):
         """Return message text and result that give the message an id."""
         number = _FIRST_ID + message.index
         self._named[str(number)] = message
-        return (TAKEN, number) if self.manners.dlr_id_in == "result" else (f"{TAKEN}, messageId={number}", 1)
+        return (
+            (TAKEN, number) if self.behaviour.dlr_id_in == "result" else (f"{TAKEN}, messageId={number}", 1)
+        )
 
     def _detail(self, mt: Mt, words: str, message: WebMessage | None) -> Markup | None:
         self._listed += 1
-        if unit(self.manners.seed, 10, self._listed) < self.manners.details_missing:
+        if unit(self.behaviour.seed, 10, self._listed) < self.behaviour.details_missing:
             return None
         said = (("message", words), ("msgId", mt.msg_id), ("receiver", mt.receiver))
         return write("details", *tags((*said, ("result", int(message is not None)))))
@@ -204,7 +208,7 @@ class Viettel(WebSimulator):
         return respond(call, words, write("return", *details, *said))
 
     def _left(self) -> int:
-        return int(self.manners.balance) - self._used
+        return int(self.behaviour.balance) - self._used
 
     # Later queries
 
@@ -237,11 +241,13 @@ class Viettel(WebSimulator):
 
     def _failed(self, call: Call) -> Sequence[WebMessage]:
         """Return one page of a brand's day; ValueError for an invalid date or number."""
-        day = datetime.strptime(call["date"], DATES[self.manners.date_format]).replace(tzinfo=VIETNAM).date()
-        page, size = int(call["pageNumber"]) - self.manners.first_page, int(call["pageSize"])
+        day = (
+            datetime.strptime(call["date"], DATES[self.behaviour.date_format]).replace(tzinfo=VIETNAM).date()
+        )
+        page, size = int(call["pageNumber"]) - self.behaviour.first_page, int(call["pageSize"])
         if page < 0 or size < 1:
             raise ValueError("there is no such page")
-        start = 0 if self.manners.pages_ignored else page * size
+        start = 0 if self.behaviour.pages_ignored else page * size
         found = [
             each
             for each in self.messages
@@ -255,7 +261,7 @@ class Viettel(WebSimulator):
         words = self._rules.caller_refusal(call)
         if words:
             return self._say(call, words, 0)
-        period_format, name = DATES[self.manners.date_format], "reportDate"
+        period_format, name = DATES[self.behaviour.date_format], "reportDate"
         if call.operation == "wsReportHour":
             period_format, name = f"{period_format} %H", "reportHour"
         wanted = [call["timeReport"]] if name == "reportHour" else list(_days(call, period_format))
@@ -282,9 +288,9 @@ class Viettel(WebSimulator):
         return respond(call, words or "balance", write("return", *tags((*said, *more)), attributes=_BALANCE))
 
     def _names(self, _: SimulatedRequest, call: Call) -> SimulatedReply:
-        if self._rules.caller_refusal(call) or self.manners.tax_code not in ("", call["TaxCode"]):
+        if self._rules.caller_refusal(call) or self.behaviour.tax_code not in ("", call["TaxCode"]):
             return respond(call, "no such tax code")
-        names = {name for telco in declared(self.manners).values() for name in telco}
+        names = {name for telco in declared(self.behaviour).values() for name in telco}
         names = names or {message.sender for message in self.messages}
         said = (*(("alias", name) for name in sorted(names)), ("cpCode", call["CPCode"]))
         return respond(call, "names", write("return", *tags(said)))

@@ -55,9 +55,9 @@ class VnptBehaviour(WebBehaviour):
         networks(self)
 
 
-def networks(manners: VnptBehaviour) -> Mapping[str, str]:
+def networks(behaviour: VnptBehaviour) -> Mapping[str, str]:
     """Return ending of a ported number -> the id of its network."""
-    pairs = [item.partition("=") for item in filter(None, manners.ported.replace(" ", "").split(","))]
+    pairs = [item.partition("=") for item in filter(None, behaviour.ported.replace(" ", "").split(","))]
     strange = next((item for item in pairs if item[2] not in NETWORKS), None)
     if strange is not None:
         raise ValueError(f"ported: {''.join(strange)!r} must be ENDING=NETWORK, with a network of 1 to 5")

@@ -34,7 +34,7 @@ class Case:
     """One list to be judged, with the carrier's state."""
 
     request: Request
-    manners: VnptBehaviour
+    behaviour: VnptBehaviour
     state: CarrierState
     now: datetime
     caller: str
@@ -49,7 +49,7 @@ class Case:
     def text(self) -> str:
         """The template with its parameters filled in."""
         numbers = iter(range(1, len(self.request.params) + 1))
-        return SLOT.sub(lambda _: self.request.params.get(str(next(numbers, 0)), ""), self.manners.template)
+        return SLOT.sub(lambda _: self.request.params.get(str(next(numbers, 0)), ""), self.behaviour.template)
 
     @property
     def segments(self) -> int:
@@ -79,20 +79,20 @@ def _field_equals(code: str, field: str, wanted: str, words: str) -> Rule:
     """Require a field to equal the one of the behaviour."""
 
     def rule(case: Case) -> Refusal | None:
-        known = getattr(case.manners, wanted)
+        known = getattr(case.behaviour, wanted)
         return (code, words) if known and case.request[field] != known else None
 
     return rule
 
 
 def _answer_code(case: Case) -> Refusal | None:
-    code = case.manners.answer_code
+    code = case.behaviour.answer_code
     return (code, "theo yeu cau") if code else None
 
 
 def _params(case: Case) -> Refusal | None:
     """Require parameters numbered from 1, as many as the template takes, none too long; or one empty one."""
-    longest = [int(found or 1000) for found in SLOT.findall(case.manners.template)]
+    longest = [int(found or 1000) for found in SLOT.findall(case.behaviour.template)]
     wanted = [str(number) for number in range(1, max(1, len(longest)) + 1)]
     params = case.request.params
     if list(params) != wanted:
@@ -102,7 +102,7 @@ def _params(case: Case) -> Refusal | None:
 
 
 def _type(case: Case) -> Refusal | None:
-    known = case.manners.traffic or "12"
+    known = case.behaviour.traffic or "12"
     return None if case.request["CONTRACTTYPEID"] in set(known) else ("9", "loai hop dong khong hop le")
 
 
@@ -110,7 +110,7 @@ def _schedule(case: Case) -> Refusal | None:
     text = case.request["SCHEDULETIME"]
     if not text:
         return None
-    form = DAYS[case.manners.schedule_format] + " %H:%M"
+    form = DAYS[case.behaviour.schedule_format] + " %H:%M"
     try:
         at = datetime.strptime(text, form).replace(tzinfo=VIETNAM)
     except ValueError:
@@ -129,7 +129,7 @@ def _numbers(case: Case) -> Refusal | None:
 
 def _ported(case: Case) -> Refusal | None:
     for phone in case.phones:
-        for ending, network in networks(case.manners).items():
+        for ending, network in networks(case.behaviour).items():
             if phone.endswith(ending):
                 return "25", f"wrong network; right network = [{network}]; label not declared"
     return None
@@ -148,29 +148,29 @@ def _encrypted(case: Case) -> Refusal | None:
 
 
 def _length(case: Case) -> Refusal | None:
-    fits = 0 < len(case.text) <= case.manners.max_length
+    fits = 0 < len(case.text) <= case.behaviour.max_length
     return None if fits else ("11", "do dai tin nhan khong hop le")
 
 
 def _keywords(case: Case) -> Refusal | None:
-    words = filter(None, case.manners.keywords.lower().split(","))
+    words = filter(None, case.behaviour.keywords.lower().split(","))
     return ("30", "noi dung co tu khoa bi cam") if any(word in case.text.lower() for word in words) else None
 
 
 def _quota(case: Case) -> Refusal | None:
-    manners = case.manners
-    over = bool(manners.quota) and case.used + case.segments > manners.quota
-    return (manners.quota_code, "het quota agent") if over else None
+    behaviour = case.behaviour
+    over = bool(behaviour.quota) and case.used + case.segments > behaviour.quota
+    return (behaviour.quota_code, "het quota agent") if over else None
 
 
 def _hours(case: Case) -> Refusal | None:
-    blocked = case.is_qc and read_blocked(case.manners.blocked_hours).at(case.now)
-    return ("8", f"ngoai gio cho phep: {case.manners.blocked_hours}") if blocked else None
+    blocked = case.is_qc and read_blocked(case.behaviour.blocked_hours).at(case.now)
+    return ("8", f"ngoai gio cho phep: {case.behaviour.blocked_hours}") if blocked else None
 
 
 def _per_day(case: Case) -> Refusal | None:
     counts = (case.today[phone, case.now.date()] for phone in case.phones)
-    over = case.is_qc and any(count >= case.manners.per_day for count in counts)
+    over = case.is_qc and any(count >= case.behaviour.per_day for count in counts)
     return ("26", "thue bao da nhan du 3 tin quang cao trong ngay") if over else None
 
 

@@ -38,7 +38,7 @@ class Vnpt(WebSimulator):
     name = "vnpt"
     port_by_default = 8888
     path = PATHS[0]
-    manners_type = VnptBehaviour
+    behaviour_type = VnptBehaviour
 
     def __init__(self, *args: object, **options: object) -> None:
         super().__init__(*args, **options)  # type: ignore[arg-type]
@@ -59,7 +59,7 @@ class Vnpt(WebSimulator):
 
     def now(self) -> datetime:
         """Return the carrier's time, in Viet Nam."""
-        machine, start = datetime.now(VIETNAM), self.manners.clock
+        machine, start = datetime.now(VIETNAM), self.behaviour.clock
         if not start:
             return machine + self._ahead
         since_start = machine - self._started
@@ -79,7 +79,7 @@ class Vnpt(WebSimulator):
         if request.operation in STATUS:
             return self._status(kind, request)
         if request.operation == SEND:
-            return self._say(kind, SEND, self._send(asked, request) or ("0", self.manners.success))
+            return self._say(kind, SEND, self._send(asked, request) or ("0", self.behaviour.success))
         return self._list(kind, request)
 
     def _say(self, kind: str, operation: str, answer: Refusal) -> SimulatedReply:
@@ -87,11 +87,11 @@ class Vnpt(WebSimulator):
         return say(kind, operation, {"ERROR": self._code(code), "ERROR_DESC": words}, code)
 
     def _code(self, code: str) -> str | int:
-        return int(code) if self.manners.error_as_number else code
+        return int(code) if self.behaviour.error_as_number else code
 
     def _case(self, request: Request) -> Case:
         caller = "127.0.0.1"  # all callers are on this machine
-        return Case(request, self.manners, self.state, self.now(), caller, self._used, self._today)
+        return Case(request, self.behaviour, self.state, self.now(), caller, self._used, self._today)
 
     def _send(self, asked: SimulatedRequest, request: Request) -> Refusal | None:
         case = self._case(request)
@@ -112,7 +112,7 @@ class Vnpt(WebSimulator):
         if asked.path == BANK:
             self._names.add(name)
         for phone in case.phones:
-            message = self.state.take(asked, phone, case.text, self.manners.label, name)
+            message = self.state.take(asked, phone, case.text, self.behaviour.label, name)
             self._taken.setdefault((name, phone), []).append(Taken(message, case.now, case.is_qc))
             self._today[phone, case.now.date()] += case.is_qc
 
@@ -123,7 +123,7 @@ class Vnpt(WebSimulator):
         found = None if refused else self._find(request)
         code = "10" if refused else self._stage(found)
         parts = found.message.segments if found and code == "0" else 0
-        field = self.manners.status_field
+        field = self.behaviour.status_field
         words = (refused[1] if refused else "") if field == "ERROR" else None
         more: dict[str, Value] = {"MT_COUNT": str(parts)} if words is None else {"ERROR_DESC": words}
         return say(kind, request.operation, {field: self._code(code), **more}, f"status {code}")
@@ -138,7 +138,7 @@ class Vnpt(WebSimulator):
         return next((each[0] for (other, _), each in self._taken.items() if other == name), None)
 
     def _day(self, at: datetime) -> str:
-        return at.strftime(DAYS[self.manners.schedule_format])
+        return at.strftime(DAYS[self.behaviour.schedule_format])
 
     def _stage(self, taken: Taken | None) -> str:
         """Return the status now: 5, 2, then 3 for QC, then 0 or 1; unreported ones stop before that."""
@@ -147,7 +147,7 @@ class Vnpt(WebSimulator):
         steps = ["5", "2", "3"] if taken.is_qc else ["5", "2"]
         if taken.message.reporting.times:
             steps.append("0" if taken.message.outcome.status in ("DELIVRD", "SENT") else "1")
-        stage_s = self.manners.stage_s
+        stage_s = self.behaviour.stage_s
         passed = (self.now() - taken.at).total_seconds() / stage_s if stage_s else len(steps)
         return steps[min(int(passed), len(steps) - 1)]
 
@@ -160,14 +160,18 @@ class Vnpt(WebSimulator):
         if request.operation not in self._listed:
             return self._say(kind, request.operation, ("3", "method id khong hop le"))
         name, rows = self._listed[request.operation](request)
-        fields: dict[str, Value] = {"ERROR": self._code("0"), "ERROR_DESC": self.manners.success, name: rows}
+        fields: dict[str, Value] = {
+            "ERROR": self._code("0"),
+            "ERROR_DESC": self.behaviour.success,
+            name: rows,
+        }
         return say(kind, request.operation, fields, request.operation)
 
     def _adser(self, _: Request) -> tuple[str, Rows]:
-        return "ADSERDETAIL", [{"ADSERID": self.manners.adser_id, "ADSERNAME": "Cong an tinh"}]
+        return "ADSERDETAIL", [{"ADSERID": self.behaviour.adser_id, "ADSERNAME": "Cong an tinh"}]
 
     def _contract(self, request: Request) -> tuple[str, Rows]:
-        own = self.manners
+        own = self.behaviour
         row = {
             "CONTRACTID": own.contract_id or "70001",
             "CONTRACTNUMBER": "01/HD",
@@ -178,12 +182,12 @@ class Vnpt(WebSimulator):
         return "CONTRACTDETAIL", [row] if request["ADSERID"] == own.adser_id else []
 
     def _label(self, request: Request) -> tuple[str, Rows]:
-        own = self.manners
+        own = self.behaviour
         row = {"LABELID": own.label_id or "900101", "LABEL": own.label, "DISPLAYNUMBER": ""}
         return "LABELDETAIL", [row] if request["ADSERID"] == own.adser_id else []
 
     def _template(self, _: Request) -> tuple[str, Rows]:
-        own = self.manners
+        own = self.behaviour
         total = str(len(rules.SLOT.findall(own.template)))
         identity = own.template_id or "800123"
         return "TEMPLATEDETAIL", [
@@ -196,7 +200,7 @@ class Vnpt(WebSimulator):
         ]
 
     def _orders(self, request: Request) -> tuple[str, Rows]:
-        left = str(max(0, self.manners.quota - self._used))
+        left = str(max(0, self.behaviour.quota - self._used))
         return "DATA", [{"PACKAGE_ID": request["PACKAGEID"] or "1", "BALANCE": left}] * bool(
-            self.manners.quota
+            self.behaviour.quota
         )

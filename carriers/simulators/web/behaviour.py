@@ -36,7 +36,7 @@ class WebBehaviour:
     ways of reporting.
     """
 
-    seed: int = flag(1, "same seed and same numbers: same fates")
+    seed: int = flag(1, "same seed and same numbers: same outcomes")
     # Requests
     trouble_on: str = flag("submits", "which requests meet troubles: submits, others or all")
     next_troubles: str = flag("", "troubles of the first requests, in this order, as hang=2,cut=1")
@@ -71,7 +71,7 @@ class WebBehaviour:
     outcomes: str = flag("", "shares that fail, as UNDELIV/001=0.02,EXPIRED/027=0.01")
     delivered: str = flag("DELIVRD", "the status of what does not fail: SENT where no more is proved")
     # Receipts
-    receipt_delay_s: float = flag(0.0, "seconds from the answer to the fate, and to its receipt")
+    receipt_delay_s: float = flag(0.0, "seconds from the answer to the outcome, and to its receipt")
     receipt_spread_s: float = flag(0.0, "up to this many seconds more, at random")
     unreported: float = flag(0.0, "share of messages never reported")
     early: float = flag(0.0, "share of messages reported before they are answered")
@@ -94,14 +94,14 @@ class WebBehaviour:
         troubles(self), outcomes(self), reportings(self), first_troubles(self)
 
 
-def troubles(manners: WebBehaviour) -> Randomness[HttpTrouble]:
-    shares = [(getattr(manners, each.value), each) for each in HttpTrouble if each is not HttpTrouble.NONE]
+def troubles(behaviour: WebBehaviour) -> Randomness[HttpTrouble]:
+    shares = [(getattr(behaviour, each.value), each) for each in HttpTrouble if each is not HttpTrouble.NONE]
     return Randomness("troubles", HttpTrouble.NONE, shares)
 
 
-def first_troubles(manners: WebBehaviour) -> Sequence[HttpTrouble]:
+def first_troubles(behaviour: WebBehaviour) -> Sequence[HttpTrouble]:
     found: list[HttpTrouble] = []
-    for name, count in named_shares("next_troubles", manners.next_troubles):
+    for name, count in named_shares("next_troubles", behaviour.next_troubles):
         if name not in {each.value for each in HttpTrouble}:
             known = ", ".join(each.value for each in HttpTrouble)
             raise ValueError(f"next_troubles: {name!r} is no trouble; there are {known}")
@@ -109,20 +109,20 @@ def first_troubles(manners: WebBehaviour) -> Sequence[HttpTrouble]:
     return found
 
 
-def outcomes(manners: WebBehaviour) -> Randomness[WebOutcome]:
+def outcomes(behaviour: WebBehaviour) -> Randomness[WebOutcome]:
     shares = []
-    for key, share in named_shares("outcomes", manners.outcomes):
+    for key, share in named_shares("outcomes", behaviour.outcomes):
         status, _, error = key.partition("/")
         if status not in STATUSES:
             raise ValueError(f"outcomes: {status!r} is no status; there are {', '.join(STATUSES)}")
         shares.append((share, WebOutcome(status, error or "001")))
-    return Randomness("outcomes", WebOutcome(manners.delivered), shares)
+    return Randomness("outcomes", WebOutcome(behaviour.delivered), shares)
 
 
-def reportings(manners: WebBehaviour) -> Randomness[WebReceiptPlan]:
+def reportings(behaviour: WebBehaviour) -> Randomness[WebReceiptPlan]:
     shares = [
-        (manners.unreported, WebReceiptPlan(0)),
-        (manners.early, WebReceiptPlan(early=True)),
-        (manners.twice, WebReceiptPlan(2)),
+        (behaviour.unreported, WebReceiptPlan(0)),
+        (behaviour.early, WebReceiptPlan(early=True)),
+        (behaviour.twice, WebReceiptPlan(2)),
     ]
     return Randomness("reporting", WebReceiptPlan(), shares)

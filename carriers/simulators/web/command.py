@@ -23,7 +23,7 @@ def run(simulator: type[WebSimulator], argv: Sequence[str] | None = None) -> int
     options = parser.parse_args(argv)
     try:
         carrier = _carrier(simulator, options)
-        steps = [process.read_step(text, simulator.manners_type, ACTIONS) for text in options.at]
+        steps = [process.read_step(text, simulator.behaviour_type, ACTIONS) for text in options.at]
     except (OSError, ValueError) as error:
         parser.error(str(error))
     process.show(asyncio.run(_serve(carrier, steps, options)), options)
@@ -50,15 +50,15 @@ def _parser(simulator: type[WebSimulator]) -> argparse.ArgumentParser:
         metavar="FILE",
         help="write what became of every message there (CSV), in the end and at SIGUSR1",
     )
-    process.add_behaviour_flags(parser, simulator.manners_type)
+    process.add_behaviour_flags(parser, simulator.behaviour_type)
     return parser
 
 
 def _carrier(simulator: type[WebSimulator], options: argparse.Namespace) -> WebSimulator:
-    manners = simulator.manners_type(**process.read_behaviour(options, simulator.manners_type))
+    behaviour = simulator.behaviour_type(**process.read_behaviour(options, simulator.behaviour_type))
     webhook = Webhook(options.webhook, options.webhook_secret) if options.webhook else None
     tls = process.tls_context(options)
-    return simulator(manners, options.port, host=options.host, tls=tls, webhook=webhook)
+    return simulator(behaviour, options.port, host=options.host, tls=tls, webhook=webhook)
 
 
 async def _serve(carrier: WebSimulator, steps: Sequence[Step], options: argparse.Namespace) -> dict[str, Any]:

@@ -71,7 +71,7 @@ def _with_trouble(trouble: HttpTrouble, reply: SimulatedReply, state: CarrierSta
     match trouble:
         case HttpTrouble.UNAVAILABLE | HttpTrouble.TOO_MANY:
             status = 503 if trouble is HttpTrouble.UNAVAILABLE else 429
-            later = (("retry-after", str(state.manners.retry_after_s)),)
+            later = (("retry-after", str(state.behaviour.retry_after_s)),)
             return SimulatedReply(PAGE, f"http {status}", status, HTML, later)
         case HttpTrouble.REDIRECT:
             return SimulatedReply(b"", "http 302", 302, HTML, (("location", "/elsewhere"),))
@@ -111,11 +111,11 @@ class WebSimulator(ABC):
     name: ClassVar[str]
     port_by_default: ClassVar[int]
     path: ClassVar[str] = ""  # what a link's base_url has after host and port
-    manners_type: ClassVar[type[WebBehaviour]] = WebBehaviour
+    behaviour_type: ClassVar[type[WebBehaviour]] = WebBehaviour
 
     def __init__(
         self,
-        manners: WebBehaviour | None = None,
+        behaviour: WebBehaviour | None = None,
         port: int = 0,
         *,
         host: str = "127.0.0.1",
@@ -123,7 +123,7 @@ class WebSimulator(ABC):
         webhook: Webhook | None = None,
     ) -> None:
         self.host, self.port = host, port
-        self._manners = manners or self.manners_type()
+        self._behaviour = behaviour or self.behaviour_type()
         self._tls, self._webhook = tls, webhook
         self._listener: Listener
         self.state: CarrierState
@@ -142,7 +142,7 @@ class WebSimulator(ABC):
     # For tests and commands
 
     async def __aenter__(self) -> Self:
-        self.state = CarrierState(self._manners, self._webhook)
+        self.state = CarrierState(self._behaviour, self._webhook)
         self._listener = Listener(self._serve_request, self._connected, self._tls)
         await self.start_accepting()
         return self
@@ -158,7 +158,7 @@ class WebSimulator(ABC):
 
     async def start_accepting(self) -> None:
         """Listen, on the same port again after stop_accepting()."""
-        self._listener.keep_alive(self.manners.keep_alive_s)
+        self._listener.keep_alive(self.behaviour.keep_alive_s)
         self.port = await self._listener.open(self.host, self.port)
 
     def stop_accepting(self) -> None:
@@ -169,13 +169,13 @@ class WebSimulator(ABC):
         self.state.tally.connections_dropped += self._listener.drop_all()
 
     @property
-    def manners(self) -> Any:
-        return self._manners
+    def behaviour(self) -> Any:
+        return self._behaviour
 
-    def change(self, **manners: Any) -> None:
-        self._manners = dataclasses.replace(self._manners, **manners)
-        self._listener.keep_alive(self._manners.keep_alive_s)
-        self.state.behave(self._manners)
+    def change(self, **behaviour: Any) -> None:
+        self._behaviour = dataclasses.replace(self._behaviour, **behaviour)
+        self._listener.keep_alive(self._behaviour.keep_alive_s)
+        self.state.behave(self._behaviour)
 
     def next(self, trouble: HttpTrouble, count: int = 1) -> None:
         """Force a trouble on the next requests, whatever the shares say."""
@@ -237,4 +237,4 @@ class WebSimulator(ABC):
             self.state.report_later(request.taken)
 
     def _is_untaken(self, trouble: HttpTrouble) -> bool:
-        return trouble in UNTAKEN or (trouble in ERRORS and not self.manners.errors_taken)
+        return trouble in UNTAKEN or (trouble in ERRORS and not self.behaviour.errors_taken)

@@ -11,7 +11,7 @@ from typing import Any
 
 from carriers.simulators.randomness import unit
 from carriers.simulators.timer_wheel import TimerWheel
-from carriers.simulators.web import behaviour as web_manners
+from carriers.simulators.web import behaviour as web_behaviour
 from carriers.simulators.web.behaviour import WebBehaviour
 from carriers.simulators.web.exchange import SimulatedRequest
 from carriers.simulators.web.faults import HttpTrouble
@@ -25,27 +25,27 @@ OUT_OF_ORDER_S = 0.2
 class CarrierState:
     """All that the carrier knows; `handle` takes, refuses and throttles messages through it."""
 
-    def __init__(self, manners: WebBehaviour, webhook: Webhook | None) -> None:
+    def __init__(self, behaviour: WebBehaviour, webhook: Webhook | None) -> None:
         self._loop = asyncio.get_running_loop()
         self.tally, self.book = WebCounters(), MessageStore()
-        self.next_troubles = deque(web_manners.first_troubles(manners))
+        self.next_troubles = deque(web_behaviour.first_troubles(behaviour))
         self.last_heard_s = self._first_submit_s = self._last_done_s = self._loop.time()
         self._second, self._in_second, self._submits_in_second, self._peak = -1, 0, 0, 0
         self._pending = 0  # messages without an outcome yet
         self._timers = TimerWheel(self._loop)
-        self._poster = WebhookPoster(webhook, self.tally, manners) if webhook else None
-        self.behave(manners)
+        self._poster = WebhookPoster(webhook, self.tally, behaviour) if webhook else None
+        self.behave(behaviour)
 
-    def behave(self, manners: WebBehaviour) -> None:
+    def behave(self, behaviour: WebBehaviour) -> None:
         """Switch to this behaviour; messages taken before keep their outcome."""
-        self.manners = manners
-        self._troubles = web_manners.troubles(manners)
-        self._outcomes = web_manners.outcomes(manners)
-        self._reportings = web_manners.reportings(manners)
-        self._refused = tuple(filter(None, manners.refused.replace(" ", "").split(",")))
-        self._timers.newest_first = manners.out_of_order
+        self.behaviour = behaviour
+        self._troubles = web_behaviour.troubles(behaviour)
+        self._outcomes = web_behaviour.outcomes(behaviour)
+        self._reportings = web_behaviour.reportings(behaviour)
+        self._refused = tuple(filter(None, behaviour.refused.replace(" ", "").split(",")))
+        self._timers.newest_first = behaviour.out_of_order
         if self._poster is not None:
-            self._poster.manners = manners
+            self._poster.behaviour = behaviour
 
     async def close(self) -> None:
         self._timers.close()
@@ -57,7 +57,7 @@ class CarrierState:
     def heard(self, is_submit: bool) -> HttpTrouble:
         self.tally.requests += 1
         self.last_heard_s = self._loop.time()
-        meets = {"submits": is_submit, "others": not is_submit, "all": True}[self.manners.trouble_on]
+        meets = {"submits": is_submit, "others": not is_submit, "all": True}[self.behaviour.trouble_on]
         trouble = self._trouble() if meets else HttpTrouble.NONE
         if trouble is not HttpTrouble.NONE:
             self.tally.trouble(trouble.value)
@@ -66,25 +66,25 @@ class CarrierState:
     def _trouble(self) -> HttpTrouble:
         if self.next_troubles:
             return self.next_troubles.popleft()
-        return self._troubles.draw(unit(self.manners.seed, 1, self.tally.requests))
+        return self._troubles.draw(unit(self.behaviour.seed, 1, self.tally.requests))
 
     def answer_delay_s(self) -> float:
-        spread = self.manners.answer_spread_s
-        return self.manners.answer_delay_s + spread * unit(self.manners.seed, 4, self.tally.requests)
+        spread = self.behaviour.answer_spread_s
+        return self.behaviour.answer_delay_s + spread * unit(self.behaviour.seed, 4, self.tally.requests)
 
     # Messages
 
     def is_welcome(self, user: str, password: str) -> bool:
-        return self.manners.account in ("", f"{user}:{password}")
+        return self.behaviour.account in ("", f"{user}:{password}")
 
     def is_refused(self, phone: str) -> bool:
         return bool(self._refused) and phone.endswith(self._refused)
 
     def is_too_fast(self, parts: int = 1, submits: int = 1) -> bool:
         """Whether to throttle these messages now; if so, count them as throttled."""
-        drawn = unit(self.manners.seed, 5, self.tally.submits) < self.manners.throttle
+        drawn = unit(self.behaviour.seed, 5, self.tally.submits) < self.behaviour.throttle
         self._tick()
-        limit = self.manners.rate_limit
+        limit = self.behaviour.rate_limit
         if not drawn and (not limit or self._in_second + parts <= limit):
             self._in_second += parts
             return False
@@ -101,7 +101,7 @@ class CarrierState:
     ) -> WebMessage:
         """Take one message; its outcome depends on the seed and the number alone."""
         self._count(1)
-        seed, number = self.manners.seed, int(phone) if phone.isdecimal() else 0
+        seed, number = self.behaviour.seed, int(phone) if phone.isdecimal() else 0
         outcome = self._outcomes.draw(unit(seed, 2, number))
         reporting = self._reportings.draw(unit(seed, 3, number))
         index, now = len(self.book.messages), datetime.now(UTC)
@@ -138,11 +138,11 @@ class CarrierState:
 
     def report_later(self, taken: Iterable[WebMessage]) -> None:
         """Schedule the outcomes of the others."""
-        manners = self.manners
-        spread_s = max(manners.receipt_spread_s, OUT_OF_ORDER_S * manners.out_of_order)
+        behaviour = self.behaviour
+        spread_s = max(behaviour.receipt_spread_s, OUT_OF_ORDER_S * behaviour.out_of_order)
         for message in taken:
             if message.done_at is None:
-                delay_s = manners.receipt_delay_s + spread_s * unit(manners.seed, 6, message.index)
+                delay_s = behaviour.receipt_delay_s + spread_s * unit(behaviour.seed, 6, message.index)
                 self._timers.call(delay_s, self._conclude, message)
 
     def _settle(self, message: WebMessage) -> None:
@@ -162,7 +162,7 @@ class CarrierState:
 
     def _foreign(self, message: WebMessage) -> list[dict[str, Any]]:
         """Return a receipt for a message that was never taken, if drawn."""
-        if unit(self.manners.seed, 7, message.index) >= self.manners.foreign:
+        if unit(self.behaviour.seed, 7, message.index) >= self.behaviour.foreign:
             return []
         self.tally.receipts_foreign += 1
         return [{**receipt(message), "request_id": f"foreign-{message.index}", "msisdn": "84000000000"}]

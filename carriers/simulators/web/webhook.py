@@ -48,14 +48,14 @@ def receipt(message: WebMessage) -> dict[str, Any]:
 class WebhookPoster:
     """A queue of receipts with a configurable number of concurrent posts."""
 
-    def __init__(self, webhook: Webhook, tally: WebCounters, manners: WebBehaviour) -> None:
-        self._webhook, self._tally, self.manners = webhook, tally, manners
+    def __init__(self, webhook: Webhook, tally: WebCounters, behaviour: WebBehaviour) -> None:
+        self._webhook, self._tally, self.behaviour = webhook, tally, behaviour
         self._queue: deque[dict[str, Any]] = deque()
         self._waiting = asyncio.Event()
         self._under_way = 0
         # The URL is on this machine or given by hand: ignore proxies of the environment.
         self._client = httpx.AsyncClient(timeout=PATIENCE_S, trust_env=False)
-        self._workers = [asyncio.create_task(self._work()) for _ in range(manners.receipt_posts)]
+        self._workers = [asyncio.create_task(self._work()) for _ in range(behaviour.receipt_posts)]
 
     def add(self, items: Sequence[dict[str, Any]]) -> None:
         self._queue.extend(items)
@@ -73,8 +73,8 @@ class WebhookPoster:
     async def _work(self) -> None:
         while True:
             await self._waiting.wait()
-            if len(self._queue) < self.manners.receipt_batch != 1:
-                await asyncio.sleep(self.manners.receipt_gather_s)
+            if len(self._queue) < self.behaviour.receipt_batch != 1:
+                await asyncio.sleep(self.behaviour.receipt_gather_s)
             batch = self._next()
             if not batch:
                 self._waiting.clear()
@@ -86,11 +86,11 @@ class WebhookPoster:
                 self._under_way -= len(batch)
 
     def _next(self) -> list[dict[str, Any]]:
-        count = min(len(self._queue), max(1, self.manners.receipt_batch))
+        count = min(len(self._queue), max(1, self.behaviour.receipt_batch))
         return [self._queue.popleft() for _ in range(count)]
 
     async def post(self, batch: Sequence[dict[str, Any]]) -> None:
-        body = json.dumps(batch[0] if self.manners.receipt_batch <= 1 else batch).encode()
+        body = json.dumps(batch[0] if self.behaviour.receipt_batch <= 1 else batch).encode()
         tally, tries = self._tally, 0
         while True:
             tally.receipts_sent += len(batch)
@@ -104,7 +104,7 @@ class WebhookPoster:
                 return
             tries += 1
             tally.receipts_refused_for_now += len(batch)
-            await asyncio.sleep(self.manners.receipt_pause_s)
+            await asyncio.sleep(self.behaviour.receipt_pause_s)
 
     async def _send(self, body: bytes) -> int:
         """Return the status of the response; 0 if there is none."""

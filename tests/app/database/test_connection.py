@@ -131,7 +131,7 @@ async def test_a_file_locked_by_another_program_is_waited_for_and_nothing_is_los
     timer = threading.Timer(0.5, lambda: other.execute("ROLLBACK"))
     timer.start()
     with capture_logs() as said:
-        await db.insist(audit.note, "a", "b", "c")
+        await db.write_with_retry(audit.note, "a", "b", "c")
     assert [line["event"] for line in said] == ["the database is away", "the database is back"]
     assert db.read(count) == 1
     timer.join()
@@ -186,7 +186,7 @@ async def test_a_connection_that_the_server_ends_is_made_anew(new_postgresql_url
     )
     db.write(count)
     db.read(lambda c: c.execute(kill).all())
-    await db.insist(audit.note, "a", "b", "c")
+    await db.write_with_retry(audit.note, "a", "b", "c")
     assert db.read(count) == 1
     db.close()
 
@@ -302,7 +302,7 @@ def test_a_lock_in_the_way_is_no_outage(new_postgresql_url: str) -> None:
     async def wait() -> None:
         with db.engine.begin() as other:
             other.exec_driver_sql("LOCK TABLE held")
-            waiting = asyncio.create_task(db.insist(work))
+            waiting = asyncio.create_task(db.write_with_retry(work))
             while len(tries) < 4:  # noqa: ASYNC110 - tries are counted by another thread
                 await asyncio.sleep(0.01)
         await waiting

@@ -9,9 +9,9 @@ from structlog.testing import capture_logs
 from app.core.states import DeliveryState, RunState
 from app.database.connection import Database, shared_ms
 from app.database.models import chunks, links, runs, unknowns
-from app.dispatch.run_sweeps import settle_dead
+from app.dispatch.run_sweeps import expire_leases
 from app.ledger.contract import ChunkLease, Reservation
-from app.ledger.queue import SETTLED_AFTER_MS
+from app.ledger.queue import LEASE_GRACE_MS
 from tests.app.world import World, accepted, aside, build
 
 Q, S, U = DeliveryState.QUEUED, DeliveryState.SUBMITTED, DeliveryState.UNKNOWN
@@ -48,7 +48,7 @@ def become(world: World, state: RunState) -> None:
 
 
 async def look(world: World) -> dict[int, int]:
-    await settle_dead(world.db, world.ledger, aside(world.db))
+    await expire_leases(world.db, world.ledger, aside(world.db))
     world.check()
     return world.states()
 
@@ -60,7 +60,7 @@ async def test_what_a_dead_holder_had_reserved_is_unknown_and_the_rest_stays_que
 ) -> None:
     lease = reserved(world)
     become(world, state)
-    over_since(world, SETTLED_AFTER_MS + 1)
+    over_since(world, LEASE_GRACE_MS + 1)
     with capture_logs() as logs:
         assert await look(world) == {Q: 26, U: 4}
     assert [(each["event"], each["n"]) for each in logs] == [("deliveries of a dead holder are unknown", 4)]
@@ -74,7 +74,7 @@ async def test_what_a_dead_holder_had_reserved_is_unknown_and_the_rest_stays_que
 async def test_a_holder_that_was_only_slow_settles_its_own_and_sends_nothing_more(world: World) -> None:
     lease = reserved(world)
     become(world, RunState.PAUSED)
-    over_since(world, SETTLED_AFTER_MS + 1)
+    over_since(world, LEASE_GRACE_MS + 1)
     await look(world)
     become(world, RunState.RUNNING)
     record, rest = world.ledger.record, Reservation(lease.last_seq, 6)
@@ -91,7 +91,7 @@ async def test_a_holder_that_was_only_slow_settles_its_own_and_sends_nothing_mor
 async def test_a_lease_that_has_just_ended_is_left_to_a_link(world: World) -> None:
     reserved(world)
     become(world, RunState.PAUSED)
-    over_since(world, SETTLED_AFTER_MS - 5_000)
+    over_since(world, LEASE_GRACE_MS - 5_000)
     assert await look(world) == {Q: 30}
 
 
@@ -99,7 +99,7 @@ async def test_a_lease_that_has_just_ended_is_left_to_a_link(world: World) -> No
 async def test_a_run_that_is_closed_has_sweeps_of_its_own(world: World, state: RunState) -> None:
     reserved(world)
     become(world, state)
-    over_since(world, SETTLED_AFTER_MS + 1)
+    over_since(world, LEASE_GRACE_MS + 1)
     assert await look(world) == {Q: 30}
 
 
@@ -109,7 +109,7 @@ async def test_who_holds_a_lease_keeps_it_and_who_reserved_nothing_leaves_nothin
     assert await look(world) == {Q: 30}
     assert world.db.write(world.ledger.renew, lease, 30.0)
     assert world.claim("idle")
-    over_since(world, SETTLED_AFTER_MS + 1)
+    over_since(world, LEASE_GRACE_MS + 1)
     assert world.db.write(world.ledger.renew, lease, 30.0)
     assert await look(world) == {Q: 30}
     owners = world.db.read(lambda c: set(c.execute(select(chunks.c.owner)).scalars()))
@@ -120,5 +120,5 @@ async def test_who_holds_a_lease_keeps_it_and_who_reserved_nothing_leaves_nothin
 async def test_a_halted_link_hides_nothing(world: World) -> None:
     reserved(world)
     world.db.write(lambda c: c.execute(update(links).values(state="halted")))
-    over_since(world, SETTLED_AFTER_MS + 1)
+    over_since(world, LEASE_GRACE_MS + 1)
     assert await look(world) == {Q: 26, U: 4}

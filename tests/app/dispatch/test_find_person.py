@@ -96,7 +96,7 @@ def test_once_the_erasure_of_a_campaign_has_begun_nothing_of_it_is_shown(world: 
     found = db.write(find_person, number, ADMIN)
     assert (list(found.deliveries), found.campaigns) == ([], 0)
     with pytest.raises(NotFound, match="are erased"):
-        db.read(delivery_history.story, one.campaign_id, one.batch_id, one.line)
+        db.read(delivery_history.read_history, one.campaign_id, one.batch_id, one.line)
 
 
 @pytest.mark.longer

@@ -155,7 +155,7 @@ def test_a_late_answer_has_the_parts_of_what_becomes_unknown_beside_it(
         real = world.ledger.write_outcomes
 
         def after_the_sweep(connection: Connection, *given: Any) -> Any:
-            assert db.write(world.ledger.settle_dead, world.run, 10) == 0
+            assert db.write(world.ledger.expire_leases, world.run, 10) == 0
             return real(connection, *given)
 
         with monkeypatch.context() as patched:

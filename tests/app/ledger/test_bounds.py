@@ -190,7 +190,7 @@ def test_the_list_of_unknowns_names_the_lease_that_may_have_sent_it(db: Database
     world = killed(db)
     (attempt,) = db.read(lambda c: c.execute(select(chunks.c.attempt)).scalars())
     passes(db, 1)
-    assert db.write(world.ledger.settle_dead, world.run, 10) == 1
+    assert db.write(world.ledger.expire_leases, world.run, 10) == 1
     assert db.read(lambda c: c.execute(select(unknowns.c.attempt)).scalars().all()) == [attempt]
 
 

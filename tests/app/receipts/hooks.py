@@ -22,7 +22,7 @@ from app.observability.metrics import Metrics
 from app.receipts.receipt_writer import Inbox
 from app.runtime.api_app import create_app
 from app.runtime.http_server import listen, server_of
-from app.runtime.webhooks import reception
+from app.runtime.webhooks import webhook_handler
 from carriers.signature import sign
 from tests.app.world import FIRST_PHONE, World, accepted, build
 
@@ -62,7 +62,7 @@ async def door(
     """The door of these settings; `running`: whether the inbox commits."""
     settings = settings or settings_of()
     box = Inbox(db, inbox.pop("ledger", world.ledger), Metrics(), **inbox)
-    app = create_app(settings, db, box.metrics, reception(settings, db, box))
+    app = create_app(settings, db, box.metrics, webhook_handler(settings, db, box))
     transport = httpx.ASGITransport(app, raise_app_exceptions=False, client=("203.0.113.7", 4711))
     work = asyncio.create_task(box.run()) if running else None
     async with httpx.AsyncClient(transport=transport, base_url="http://loa") as http:
@@ -116,7 +116,7 @@ def served(db: Database, world: World, settings: Settings | None = None, **inbox
     """The door behind a real server, in a thread with a loop of its own; its address."""
     settings = settings or settings_of()
     box = Inbox(db, world.ledger, Metrics(), **inbox)
-    with serving(create_app(settings, db, box.metrics, reception(settings, db, box)), box) as address:
+    with serving(create_app(settings, db, box.metrics, webhook_handler(settings, db, box)), box) as address:
         yield address
 
 

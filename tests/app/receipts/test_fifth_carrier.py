@@ -15,7 +15,7 @@ from app.core.states import DeliveryState
 from app.database.connection import Database
 from app.observability.metrics import Metrics
 from app.runtime.api_app import create_app
-from app.runtime.webhooks import reception
+from app.runtime.webhooks import webhook_handler
 from app.runtime.worker import Worker
 from tests.app.dispatch.paper import until
 from tests.app.receipts.hooks import problem
@@ -79,7 +79,7 @@ def _installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_a_fifth_carrier_sends_and_gets_receipts(db: Database) -> None:
     world, own = build(db, 120), settings()
     worker = Worker(db, world.ledger, own, Metrics())
-    app = create_app(own, db, worker.metrics, reception(own, db, worker.inbox))
+    app = create_app(own, db, worker.metrics, webhook_handler(own, db, worker.inbox))
     working = asyncio.create_task(worker.run())
     await until(lambda: world.states() == {int(DeliveryState.SUBMITTED): 120})
     said = " ".join(f"pigeon-{FIRST_PHONE + n}" for n in range(120))
@@ -98,7 +98,7 @@ async def test_a_fifth_carrier_sends_and_gets_receipts(db: Database) -> None:
 async def test_what_its_adapter_can_t_have_meant_stops_nobody_else_s_receipts(db: Database) -> None:
     world, own = build(db, 2), settings()
     worker = Worker(db, world.ledger, own, Metrics())
-    app = create_app(own, db, worker.metrics, reception(own, db, worker.inbox))
+    app = create_app(own, db, worker.metrics, webhook_handler(own, db, worker.inbox))
     working = asyncio.create_task(worker.run())
     await until(lambda: world.states() == {int(DeliveryState.SUBMITTED): 2})
     said = f"pigeon-{FIRST_PHONE} {'x' * 200} a\0b pigeon-{FIRST_PHONE + 1}"
@@ -116,4 +116,4 @@ async def test_its_own_webhook_and_a_configured_one_exclude_each_other(db: Datab
     own = settings(webhook={"token": "path-token-0123456"})
     worker = Worker(db, build(db, 1).ledger, own, Metrics())
     with pytest.raises(SetupError, match="Link pigeon_1: its kind pigeon reads its webhooks by itself"):
-        reception(own, db, worker.inbox)
+        webhook_handler(own, db, worker.inbox)

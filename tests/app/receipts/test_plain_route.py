@@ -27,7 +27,7 @@ from app.observability.metrics import Metrics
 from app.receipts.plain_route import PlainRoute
 from app.receipts.receipt_writer import Inbox
 from app.runtime.api_app import create_app
-from app.runtime.webhooks import reception
+from app.runtime.webhooks import webhook_handler
 from carriers.contract import ReceiptsRead, WebhookAnswer, WebhookRequest
 from tests.app.receipts.hooks import (
     DOOR,
@@ -61,7 +61,7 @@ _COUNTED = re.compile(r"(?m)^loa_webhooks_total.*$")
 def made(db: Database, world: World, settings: Settings, *, plain: bool) -> tuple[FastAPI, Inbox]:
     """The application, with the plain route or without."""
     box = Inbox(db, world.ledger, Metrics(), wait_s=0.002)
-    app = create_app(settings, db, box.metrics, reception(settings, db, box))
+    app = create_app(settings, db, box.metrics, webhook_handler(settings, db, box))
     count = len(app.user_middleware)
     if not plain:
         app.user_middleware = [each for each in app.user_middleware if cast(Any, each.cls) is not PlainRoute]
@@ -256,7 +256,7 @@ async def test_a_fault_within_is_answered_and_logged_alike(db: Database, error: 
         log = io.StringIO()
         logs.configure(Settings(), log)
         app, box = made(db, world, settings_of(), plain=plain)
-        app.state.reception.hooks = {("viettel", LINK): Broken(error)}
+        app.state.webhook_handler.hooks = {("viettel", LINK): Broken(error)}
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://loa") as http:
             answer = await http.post(DOOR, content=GOOD, headers={"X-Request-Id": "asked-1"})

@@ -207,7 +207,9 @@ async def test_no_secret_and_no_phone_reaches_the_log(db: Database, log: io.Stri
         await there.http.get(f"{DOOR}/{TOKEN}", params=event(2), headers=signed(BODY))
         await there.http.post(f"/webhooks/viettel/{TOKEN}/{TOKEN}/{TOKEN}", content=BODY)
         shown = (
-            json.dumps(there.app.openapi()) + repr(there.app.state.reception) + repr(settings_of(everything))
+            json.dumps(there.app.openapi())
+            + repr(there.app.state.webhook_handler)
+            + repr(settings_of(everything))
         )
     lines = [json.loads(line) for line in log.getvalue().splitlines()]
     assert [line["path"] for line in lines if line["event"] == "request"][:2] == [f"{DOOR}/[redacted]"] * 2
@@ -293,7 +295,7 @@ async def test_what_is_not_committed_in_time_is_not_acknowledged_and_not_lost(db
 async def test_a_process_without_an_inbox_takes_nothing(db: Database) -> None:
     world = sent(db, 1)
     async with door(db, world) as there:
-        there.app.state.reception.inbox = None
+        there.app.state.webhook_handler.inbox = None
         problem(await there.post(event(2)), 503, "receipts-busy")
 
 
@@ -302,7 +304,7 @@ async def test_an_inbox_that_closes_asks_the_carrier_to_repeat(db: Database) -> 
     box = Inbox(db, world.ledger, Metrics())
     box.stop()
     async with door(db, world) as there:
-        there.app.state.reception.inbox = box
+        there.app.state.webhook_handler.inbox = box
         problem(await there.post(event(2)), 503, "receipts-busy")
 
 
@@ -326,7 +328,7 @@ async def test_a_call_that_comes_again_while_it_waits_adds_no_work(db: Database)
         for _ in range(3):
             problem(await there.post([event(2), event(3)]), 503, "receipts-busy")
         problem(await there.post([event(4), event(5)]), 503, "receipts-busy")
-        there.app.state.reception.patience_s = 10.0
+        there.app.state.webhook_handler.patience_s = 10.0
         again = asyncio.create_task(there.post([event(2), event(3)]))
         await asyncio.sleep(0.02)
         there.inbox.stop()
@@ -353,7 +355,7 @@ async def test_what_was_not_committed_may_come_again_with_its_signature(db: Data
     settings = settings_of({"hmac_secret": SECRET}, webhook_patience_s=0.1)
     async with door(db, world, settings, running=False) as there:
         problem(await there.http.post(DOOR, content=BODY, headers=headers), 503, "receipts-busy")
-        there.app.state.reception.patience_s = 10.0
+        there.app.state.webhook_handler.patience_s = 10.0
         again = asyncio.create_task(there.http.post(DOOR, content=BODY, headers=headers))
         await asyncio.sleep(0.02)
         there.inbox.stop()

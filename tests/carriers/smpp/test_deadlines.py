@@ -212,13 +212,13 @@ async def test_each_message_is_given_up_at_its_own_deadline() -> None:
     assert session.waited_s() == 4.0
     later = send(session, link, 1, wide=1)
     await asyncio.sleep(4.5)
-    assert (first.fates, later.fates) == ({}, {})
+    assert (first.outcomes, later.outcomes) == ({}, {})
     await asyncio.sleep(1)
-    assert (first.fates, later.fates) == ({0: "no answer within 9 s"}, {})
+    assert (first.outcomes, later.outcomes) == ({0: "no answer within 9 s"}, {})
     assert pipe.take()[-1][0] == pdu.ENQUIRE_LINK  # nothing was heard since it was sent
     session.data_received(pdu.frame(ALIVE, session.sequence))
     await asyncio.sleep(4)
-    assert later.fates == {0: "no answer within 9 s"}
+    assert later.outcomes == {0: "no answer within 9 s"}
     assert session.waited_s() == 13.5
     session.finish(End("over"))
 
@@ -230,7 +230,7 @@ async def test_a_message_given_up_is_no_reason_to_ask_where_others_were_answered
     await asyncio.sleep(3)
     answer(session, 3)
     await asyncio.sleep(7)
-    assert work.fates == {1: "answered", 0: "no answer within 9 s"}
+    assert work.outcomes == {1: "answered", 0: "no answer within 9 s"}
     assert written(pipe) == [pdu.SUBMIT_SM] * 2
     assert link.told == [(0.0, "bound")]
     session.finish(End("over"))
@@ -244,7 +244,7 @@ async def test_a_question_without_an_answer_holds_no_window() -> None:
     session.fill()
     assert session.waited_s() == 0.0
     await asyncio.sleep(9.5)
-    assert work.fates == {0: "no answer within 9 s"}
+    assert work.outcomes == {0: "no answer within 9 s"}
     assert (session.window.unanswered, session.is_probing) == (0, False)
     session.finish(End("over"))
 
@@ -316,7 +316,7 @@ async def test_leaving_gives_the_last_message_and_then_the_unbind_all_of_their_t
     session, pipe, link = up(response_timeout_s=1)
     work = send(session, link, 1)
     await session.leave()
-    assert (passed(), work.fates) == (2.0, {0: "no answer within 1 s"})
+    assert (passed(), work.outcomes) == (2.0, {0: "no answer within 1 s"})
     assert written(pipe) == [pdu.SUBMIT_SM, pdu.UNBIND]
     assert (await session.end).why == "no answer to unbind within 1 s"
 
@@ -330,7 +330,7 @@ async def test_leaving_waits_for_an_answer_that_comes_in_time() -> None:
     assert (session.takes(), written(pipe)) == (False, [pdu.SUBMIT_SM])
     answer(session, 2)
     await asyncio.sleep(0.5)
-    assert (work.fates, written(pipe)) == ({0: "answered"}, [pdu.UNBIND])
+    assert (work.outcomes, written(pipe)) == ({0: "answered"}, [pdu.UNBIND])
     session.data_received(pdu.frame(pdu.UNBIND | pdu.RESPONSE, 3))
     await leaving
     assert (passed(), (await session.end).why) == (4.5, "left")
@@ -361,4 +361,4 @@ async def test_a_nack_is_an_answer_and_opens_the_window_by_one() -> None:
     session, _, link = up()
     work = send(session, link, 3, wide=1)
     session.data_received(pdu.frame(pdu.GENERIC_NACK, 2, status=3))
-    assert (work.fates, session.window.answers, len(session.in_flight)) == ({0: "nacked"}, 1, 2)
+    assert (work.outcomes, session.window.answers, len(session.in_flight)) == ({0: "nacked"}, 1, 2)

@@ -29,8 +29,8 @@ async def test_a_wrong_id_mode_is_named_and_a_right_one_is_not(
     mode: str, answer: str, receipt: str, right: str | None
 ) -> None:
     count = 1000 if answer == receipt == "hex" else 3 * ENOUGH  # few hexadecimal ids are digits only
-    inbox, manners = Inbox(), SmscBehaviour(id_form=answer, receipt_id_form=receipt)
-    async with Smsc(manners) as smsc, Link(smsc.port, id_mode=mode) as carrier:
+    inbox, behaviour = Inbox(), SmscBehaviour(id_form=answer, receipt_id_form=receipt)
+    async with Smsc(behaviour) as smsc, Link(smsc.port, id_mode=mode) as carrier:
         carrier.deliver_to(inbox)
         await carrier.ready()
         with capture_logs() as logs:

@@ -87,7 +87,7 @@ async def test_the_rest_of_a_long_message_that_has_begun_goes_unless_the_time_is
 
 async def test_a_permit_tells_only_those_who_still_wait() -> None:
     permit, told = Permit(), []
-    with permit.told(lambda: told.append("inner")):
+    with permit.when_withdrawn(lambda: told.append("inner")):
         permit.withdraw()
     permit.withdraw()
     assert told == ["inner"]

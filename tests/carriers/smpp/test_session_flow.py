@@ -53,7 +53,7 @@ class Pieces:
     submit_call = None
 
     def __init__(self) -> None:
-        self.fates: dict[int, str] = {}
+        self.outcomes: dict[int, str] = {}
 
     def may_go(self, index: int) -> bool:
         return True
@@ -62,16 +62,16 @@ class Pieces:
         return pdu.frame(pdu.SUBMIT_SM, sequence)
 
     def answered(self, index: int, status: int, body: bytes) -> None:
-        self.fates[index] = "answered"
+        self.outcomes[index] = "answered"
 
     def nacked(self, index: int, status: int) -> None:
-        self.fates[index] = "nacked"
+        self.outcomes[index] = "nacked"
 
     def lost(self, index: int, why: str) -> None:
-        self.fates[index] = why
+        self.outcomes[index] = why
 
     def unsent(self, index: int, why: Deferred | Halted) -> None:
-        self.fates[index] = "unsent"
+        self.outcomes[index] = "unsent"
 
 
 class Table:
@@ -142,7 +142,7 @@ async def test_sequence_numbers_begin_again_at_1_and_pass_over_those_in_flight()
     session.fill()
     assert [one[2] for one in pipe.take()] == [0x7FFFFFFF, 1, 3]
     answer(session, 2, 0x7FFFFFFF, 1, 3)
-    assert work.fates == dict.fromkeys(range(4), "answered")
+    assert work.outcomes == dict.fromkeys(range(4), "answered")
     session.connection_lost(None)
 
 
@@ -172,7 +172,7 @@ async def test_a_peer_that_stops_reading_gets_no_more_messages_until_it_reads_ag
     session.resume_writing()
     assert len(pipe.take()) == 2
     session.connection_lost(OSError())
-    assert sorted(work.fates.values()) == ["answered"] * 2 + ["the connection broke"] * 5
+    assert sorted(work.outcomes.values()) == ["answered"] * 2 + ["the connection broke"] * 5
     assert len(table.queue) == 1
 
 
@@ -201,7 +201,7 @@ async def test_a_peer_that_reads_nothing_until_the_deadline_has_lost_its_bind() 
     assert end.why == "the carrier read nothing within 0.1 s"
     assert session.state is State.ENDED
     assert pipe.closed
-    assert list(work.fates) == [0]
+    assert list(work.outcomes) == [0]
 
 
 async def test_what_comes_after_the_end_is_passed_over() -> None:
@@ -221,5 +221,5 @@ async def test_leaving_waits_for_the_answers_and_not_longer_than_their_deadline(
     session.fill()
     await session.leave()
     assert [one[0] for one in pipe.take()] == [pdu.SUBMIT_SM, pdu.UNBIND]
-    assert work.fates == {0: "no answer within 0.1 s"}
+    assert work.outcomes == {0: "no answer within 0.1 s"}
     await session.leave()

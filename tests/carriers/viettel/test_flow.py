@@ -29,15 +29,15 @@ from carriers.simulators.web import HttpTrouble
 from carriers.viettel.carrier import QueriedViettel, ViettelCarrier, viettel
 from tests.carriers.viettel.answers import BASE, PASSWORD, SENDER, sms
 
-MANNERS = {"account": f"loa:{PASSWORD}", "cp_code": "SLA_CA", "senders": f"VT={SENDER}"}
+BEHAVIOUR = {"account": f"loa:{PASSWORD}", "cp_code": "SLA_CA", "senders": f"VT={SENDER}"}
 DLR = {"1": "delivered", "2": "undelivered", "0": "in_transit"}
 
 
 @asynccontextmanager
 async def working(
-    manners: dict[str, Any] | None = None, **options: object
+    behaviour: dict[str, Any] | None = None, **options: object
 ) -> AsyncIterator[tuple[ViettelCarrier, Viettel]]:
-    async with Viettel(ViettelBehaviour(**{**MANNERS, **(manners or {})})) as service:
+    async with Viettel(ViettelBehaviour(**{**BEHAVIOUR, **(behaviour or {})})) as service:
         own = {**BASE, "base_url": service.url, **options}
         carrier = viettel(LinkOptions("viettel-1", "viettel", 1000, own))
         assert isinstance(carrier, ViettelCarrier)

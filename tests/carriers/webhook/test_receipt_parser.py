@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carriers.contract import ReceiptsRead
-from carriers.webhook import SHIPPED, shape_of
+from carriers.webhook import PRESETS, shape_of
 from carriers.webhook.events import take
 from tests.carriers.webhook.asking import FORM, asked, posted, told
 
@@ -139,7 +139,7 @@ def storable(found: ReceiptsRead) -> None:
 
 
 @pytest.mark.longer
-@given(st.sampled_from(list(SHIPPED)), EVENTS | st.lists(EVENTS, max_size=5) | ANY)
+@given(st.sampled_from(list(PRESETS)), EVENTS | st.lists(EVENTS, max_size=5) | ANY)
 def test_any_document_gives_receipts_or_faults(format_: str, document: object) -> None:
     found = told(format_, asked(body=json.dumps(document).encode(), content_type="application/json"))
     storable(found)
@@ -148,6 +148,6 @@ def test_any_document_gives_receipts_or_faults(format_: str, document: object) -
 
 
 @pytest.mark.longer
-@given(st.sampled_from(list(SHIPPED)), st.binary(), st.text(), st.sampled_from([FORM, "text/plain", ""]))
+@given(st.sampled_from(list(PRESETS)), st.binary(), st.text(), st.sampled_from([FORM, "text/plain", ""]))
 def test_any_bytes_give_receipts_or_faults(format_: str, body: bytes, query: str, kind: str) -> None:
     storable(told(format_, asked(body=body, query=query, content_type=kind)))

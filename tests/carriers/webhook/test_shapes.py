@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from carriers.contract import LinkError, Reason, ReceiptStatus, WebhookRequest
-from carriers.webhook import SHIPPED, MappedWebhook, WebhookCredentials, shape_of
+from carriers.webhook import PRESETS, MappedWebhook, WebhookCredentials, shape_of
 from tests.carriers.webhook.asking import filled_in, posted, queried, read, told
 
 DELIVERED, UNDELIVERED = ReceiptStatus.DELIVERED, ReceiptStatus.UNDELIVERED
@@ -195,7 +195,7 @@ def test_abenla_says_it_in_the_query_of_a_post(code: str, status: ReceiptStatus,
 
 @pytest.mark.parametrize(
     ("format_", "body", "kind"),
-    [(name, b'{"status":1}', "application/json") for name in SHIPPED if name != "abenla"]
+    [(name, b'{"status":1}', "application/json") for name in PRESETS if name != "abenla"]
     + [
         (
             "abenla",

@@ -37,7 +37,7 @@ from app.devtools.demo.demo_setup import (
     settings_for,
     tidy,
 )
-from app.devtools.demo.outcome import TOLD, DemoOutcome, compare, figures
+from app.devtools.demo.outcome import SHOWN, DemoOutcome, compare, figures
 from app.devtools.demo.output import tell_end, tell_outcome
 from app.devtools.demo.progress_board import ProgressBoard
 from app.devtools.demo.scenario_smpp import scenario
@@ -355,7 +355,7 @@ def test_what_does_not_agree_is_said_and_not_called_verified(tmp_path: Path) -> 
     outcome = DemoOutcome(
         CampaignReport(1, "Warning", 0, ()), Verification({}, ()), ("vnpt: 3 are missing.",)
     )
-    found = figures(outcome, {"vnpt": {**dict.fromkeys(TOLD, 1), "messages": 2}})
+    found = figures(outcome, {"vnpt": {**dict.fromkeys(SHOWN, 1), "messages": 2}})
     tell_outcome(shown, outcome, {})
     tell_end(shown, found, tmp_path, tmp_path / "demo.json")
     assert found["verified"] is False

@@ -264,6 +264,6 @@ def test_a_statement_that_the_server_stopped_is_tried_again(db: Database) -> Non
         connection.exec_driver_sql(f"SELECT pg_sleep({0.5 if len(tries) < 3 else 0})")
         return 7
 
-    assert asyncio.run(db.insist(work)) == 7
+    assert asyncio.run(db.write_with_retry(work)) == 7
     assert len(tries) == 3
     assert not db.away, "a server that answers is not away"

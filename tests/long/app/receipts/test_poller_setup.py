@@ -87,8 +87,8 @@ async def test_lists_that_vnpt_took_without_an_answer_are_settled_by_asking(db: 
 @pytest.mark.prove
 async def test_with_poll_all_a_run_without_receipts_of_its_own_comes_to_its_end(db: Database) -> None:
     world = build(db, 60, chunk=30)
-    manners = VnptBehaviour(traffic="2", outcomes="UNDELIV/001=0.2", blocked_hours="", stage_s=0.05)
-    async with Vnpt(manners) as vnpt:
+    behaviour = VnptBehaviour(traffic="2", outcomes="UNDELIV/001=0.2", blocked_hours="", stage_s=0.05)
+    async with Vnpt(behaviour) as vnpt:
         qc = vnpt_link(vnpt, traffic="qc", blocked_hours="", poll="all")
         async with working(world, vnpt=qc) as worker:
             state = select(runs.c.state)

@@ -20,8 +20,8 @@ from app.ledger.factory import ledger_for
 from app.observability.metrics import Metrics
 from app.receipts.receipt_writer import Inbox
 from app.receipts.webhook_handler import WebhookHandler
-from app.runtime.webhooks import reception
-from carriers.webhook import SHIPPED, FieldMapping
+from app.runtime.webhooks import webhook_handler
+from carriers.webhook import PRESETS, FieldMapping
 from tests.app.receipts.hooks import ACKNOWLEDGED, LINK, SECRET, sent, served, settings_of
 from tests.long.test_papers import rows, text
 
@@ -31,7 +31,7 @@ TOKEN = {"token": "path-token-0123456"}
 def put_together(db: Database, webhook: dict[str, Any] | None, **more: Any) -> WebhookHandler:
     link = LinkSettings(carrier="vnpt", segments_per_second=1, webhook=webhook)
     settings = Settings(links={"vnpt_1": link}, **more)
-    return reception(settings, db, Inbox(db, ledger_for(db), Metrics()))
+    return webhook_handler(settings, db, Inbox(db, ledger_for(db), Metrics()))
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_secrets_come_from_the_environment_and_are_in_no_repr(
     assert webhook.format == "esms"
     assert webhook.token
     assert webhook.token.get_secret_value() == "path-token-0123456"
-    found = reception(settings, db, Inbox(db, ledger_for(db), Metrics()))
+    found = webhook_handler(settings, db, Inbox(db, ledger_for(db), Metrics()))
     assert "path-token-0123456" not in repr(settings) + repr(found)
 
 
@@ -148,7 +148,7 @@ def test_every_setting_of_a_shape_is_documented_with_its_default() -> None:
 
 
 def test_every_shipped_shape_is_documented() -> None:
-    assert set(rows(section("Shipped shapes"))) >= set(SHIPPED)
+    assert set(rows(section("Shipped shapes"))) >= set(PRESETS)
 
 
 def test_the_page_s_example_signs_as_loa_wants_it(db: Database) -> None:

@@ -23,8 +23,7 @@ from app.observability.metrics import Metrics
 from app.reports.figures.document_meta import EntrySource
 from app.reports.intake import statement_service
 from app.reports.intake.schemas import StatementBody
-from app.web.view_models import overview_page as overview_scene
-from app.web.view_models import traffic_light
+from app.web.view_models import overview_page, traffic_light
 from app.web.view_models.overview_page import Watch
 from app.web.view_models.traffic_light import Light
 from tests.e2e import scene
@@ -212,7 +211,7 @@ def test_what_a_carrier_sends_is_green_once_its_end_and_its_figures_came_in_time
 
 def lights(db: Database, run_id: int) -> tuple[Light, bool | None]:
     """The run's light on the overview, and whether it is in time by the status of its letter."""
-    shown = [run for each in db.read(overview_scene.scene, None).campaigns for run in each.runs]
+    shown = [run for each in db.read(overview_page.read_overview, None).campaigns for run in each.runs]
     (light,) = [run.light for run in shown if run.id == run_id]
     (kept,) = [run.in_time for run in db.read(status, 1, clock.now()).runs if run.run_id == run_id]
     return light, kept
@@ -277,7 +276,7 @@ def test_two_good_runs_of_three_are_said_to_be_that_and_not_green(
     scene.build(pages_db)
     done_runs(pages_db)
     pages_db.write(lambda c: c.execute(update(runs).where(runs.c.id == 3).values(state=third)))
-    found = pages_db.read(overview_scene.scene, None)
+    found = pages_db.read(overview_page.read_overview, None)
     assert found.panel is not None
     (letter,) = [each for each in found.letters if each.number == "303/CAT-PA05"]
     for judged in (found.panel.worst, letter.judged):
@@ -290,7 +289,7 @@ def test_what_will_not_be_done_within_its_window_is_red(pages_db: Database, dire
     scene.build(pages_db)
     soon = {"window_end": clock.now_ms() + 60_000, "day_starts": "00:00", "day_ends": "24:00"}
     pages_db.write(lambda c: c.execute(update(campaigns).values(soon | {"directive_id": directive})))
-    found = pages_db.read(overview_scene.scene, None)
+    found = pages_db.read(overview_page.read_overview, None)
     light = {run.id: (run.light, run.said) for each in found.campaigns for run in each.runs}[1]
     assert light == traffic_light.AFTER_WINDOW[:2]
     assert found.panel is not None
@@ -314,7 +313,7 @@ def test_a_letter_whose_work_ended_long_ago_is_judged_by_it(
     scene.build(pages_db)
     done_runs(pages_db, 8 * scene.DAY)
     pages_db.write(lambda c: c.execute(update(runs).where(runs.c.id == 3).values(ENDED_LONG_AGO)))
-    found = pages_db.read(overview_scene.scene, None)
+    found = pages_db.read(overview_page.read_overview, None)
     assert 1 not in [each.id for each in found.campaigns]
     (letter,) = [each for each in found.letters if each.number == "303/CAT-PA05"]
     assert (letter.judged.light, letter.judged.part) == (Light.OFF, (2, 3))
@@ -322,16 +321,16 @@ def test_a_letter_whose_work_ended_long_ago_is_judged_by_it(
     pages_db.write(lambda c: c.execute(update(runs).where(runs.c.id == 3).values(done)))
     sent = {"campaign_id": 1, "run_id": 3, "batch_id": 4, "state": int(State.SUBMITTED), "reason": 0, "n": 9}
     pages_db.write(lambda c: c.execute(insert(tallies).values(sent | {"segments": 9})))
-    found = pages_db.read(overview_scene.scene, None)
+    found = pages_db.read(overview_page.read_overview, None)
     (letter,) = [each for each in found.letters if each.number == "303/CAT-PA05"]
     assert letter.judged == traffic_light.IN_TIME  # the norm is not met by all
     statements.clear()
-    pages_db.read(overview_scene.scene, None)
+    pages_db.read(overview_page.read_overview, None)
     again = len(statements)
     sooner = update(directives).values(report_deadline=clock.now_ms() - scene.DAY)
     pages_db.write(lambda c: c.execute(sooner))
     statements.clear()
-    found = pages_db.read(overview_scene.scene, None)
+    found = pages_db.read(overview_page.read_overview, None)
     assert len(statements) > again  # nobody had looked at these since; polls in between ask nothing of them
     assert {each.judged for each in found.letters} == {traffic_light.IN_TIME, traffic_light.PASSED}
 
@@ -341,11 +340,11 @@ def test_the_total_moves_with_its_hour_and_has_no_forecast_that_a_run_has_not(pa
     now = clock.now_ms()
     rows = [{"run_id": 1, "at": now - 60_000 * n, "segments": 9000 - 100 * n} for n in range(40)]
     pages_db.write(lambda c: c.execute(insert(run_counts), rows))
-    found = pages_db.read(overview_scene.scene, None).panel
+    found = pages_db.read(overview_page.read_overview, None).panel
     assert found is not None
     assert (found.last_hour, len(found.sparkline.split())) == (3900, 60)
     pages_db.write(lambda c: c.execute(update(links).values(state="halted")))
-    halted = pages_db.read(overview_scene.scene, None).panel
+    halted = pages_db.read(overview_page.read_overview, None).panel
     assert halted is not None
     assert (halted.finishes_at, halted.worst.light) == (None, Light.BAD)
 
@@ -356,8 +355,8 @@ def test_the_stream_s_picture_has_the_page_s_figures_for_each_who_watch(pages_db
     assert b'"sent":262970' in pictures[""].body
     assert b'"sent":262970' not in pictures["vnpt"].body
     assert b'"sent":127338' in pictures["vnpt"].body
-    found = pages_db.read(overview_scene.scene, None)
-    assert overview_scene.shape(found).encode() in pictures[""].body
+    found = pages_db.read(overview_page.read_overview, None)
+    assert overview_page.shape(found).encode() in pictures[""].body
 
 
 def _hours_now(*, are_open: bool) -> dict[str, str]:
@@ -382,7 +381,7 @@ def test_a_letter_whose_deadline_has_passed_is_red_until_all_is_done(
 ) -> None:
     scene.build(pages_db)
     pages_db.write(lambda c: c.execute(update(campaigns).values(_hours_now(are_open=are_open))))
-    found = pages_db.read(overview_scene.scene, None)
+    found = pages_db.read(overview_page.read_overview, None)
     going, passed = found.letters
     assert (passed.number, passed.judged.light) == ("412/CAT-PA05", Light.BAD)
     assert (going.number, going.judged) == ("303/CAT-PA05", wanted)

@@ -28,8 +28,8 @@ from tests.carriers.smpp.peer import until
 ACCOUNT = f"loa:{PASSWORD}"
 
 
-def mobifone(**manners: object) -> Mobifone:
-    return Mobifone(MobifoneBehaviour(account=ACCOUNT, **manners))  # type: ignore[arg-type]
+def mobifone(**behaviour: object) -> Mobifone:
+    return Mobifone(MobifoneBehaviour(account=ACCOUNT, **behaviour))  # type: ignore[arg-type]
 
 
 @pytest.mark.prove
@@ -172,8 +172,11 @@ async def test_by_get_no_log_holds_a_secret_or_a_number(
     trouble: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    manners = {} if trouble == "none" else {trouble: 1.0, "trouble_on": "all"}
-    async with mobifone(**manners) as carrier, link(carrier.url, method="GET", answer_timeout_s=0.5) as mobi:
+    behaviour = {} if trouble == "none" else {trouble: 1.0, "trouble_on": "all"}
+    async with (
+        mobifone(**behaviour) as carrier,
+        link(carrier.url, method="GET", answer_timeout_s=0.5) as mobi,
+    ):
         results = await mobi.submit(letters(2))
         assert any(PASSWORD in asked.query_string for asked in carrier.requests)
     written = f"{caplog.text}{results}{mobi!r}{mobi.settings!r}"

@@ -37,10 +37,10 @@ class Plain(WebSimulator):
 
 @asynccontextmanager
 async def plain(
-    webhook: Webhook | None = None, **manners: object
+    webhook: Webhook | None = None, **behaviour: object
 ) -> AsyncIterator[tuple[Plain, httpx.AsyncClient]]:
     """A running carrier, and a client of it."""
-    carrier = Plain(WebBehaviour(**manners), webhook=webhook)  # type: ignore[arg-type]
+    carrier = Plain(WebBehaviour(**behaviour), webhook=webhook)  # type: ignore[arg-type]
     async with carrier:
         client = httpx.AsyncClient(base_url=carrier.url, timeout=10, trust_env=False, verify=False)
         async with client:

@@ -18,8 +18,8 @@ ACCENTED = {**LETTER, "content": "Cảnh báo lừa đảo", "enCoding": "ALPHA_
 
 
 @asynccontextmanager
-async def mobifone(**manners: object) -> AsyncIterator[tuple[Mobifone, httpx.AsyncClient]]:
-    carrier = Mobifone(MobifoneBehaviour(account="loa:pw", **manners))  # type: ignore[arg-type]
+async def mobifone(**behaviour: object) -> AsyncIterator[tuple[Mobifone, httpx.AsyncClient]]:
+    carrier = Mobifone(MobifoneBehaviour(account="loa:pw", **behaviour))  # type: ignore[arg-type]
     async with carrier, httpx.AsyncClient(base_url=carrier.url, timeout=10, trust_env=False) as client:
         yield carrier, client
 

@@ -61,8 +61,8 @@ async def test_it_waits_for_its_own_account_and_another_gets_nothing() -> None:
 
 
 async def test_the_manner_sends_so_many_a_second_to_whoever_can_receive() -> None:
-    manners = SmscBehaviour(inbound=40.0, inbound_text="STOP", inbound_to="9029")
-    async with Smsc(manners) as smsc, bound(smsc.port) as esme:
+    behaviour = SmscBehaviour(inbound=40.0, inbound_text="STOP", inbound_to="9029")
+    async with Smsc(behaviour) as smsc, bound(smsc.port) as esme:
         found = [each.short for each in await esme.take(5)]
         assert {(each.message, each.destination) for each in found} == {(b"STOP", b"9029")}
         assert len({each.source for each in found}) == 5

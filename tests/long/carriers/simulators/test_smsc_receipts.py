@@ -69,8 +69,8 @@ async def test_receipts_come_where_they_were_asked_for(registered: int, ending: 
 
 
 async def test_outcomes_come_in_the_shares_and_with_the_codes_asked_for() -> None:
-    manners = SmscBehaviour(outcomes="UNDELIV/001=0.2, EXPIRED/027=0.1,REJECTD=0.1", receipt_err_text="0")
-    async with Smsc(manners) as smsc, bound(smsc.port) as esme:
+    behaviour = SmscBehaviour(outcomes="UNDELIV/001=0.2, EXPIRED/027=0.1,REJECTD=0.1", receipt_err_text="0")
+    async with Smsc(behaviour) as smsc, bound(smsc.port) as esme:
         for number in range(1000):
             esme.submit(b"8491%07d" % number)
         found = Counter((one.field("stat"), one.field("err")) for one in await collect(esme, 1000))
@@ -213,22 +213,22 @@ async def test_a_share_of_receipts_has_its_id_in_the_other_base() -> None:
 async def test_receipts_write_the_same_id_in_their_own_form(
     form: str, receipt_form: str, convert: object
 ) -> None:
-    manners = SmscBehaviour(id_form=form, receipt_id_form=receipt_form)
-    async with Smsc(manners) as smsc, bound(smsc.port) as esme:
+    behaviour = SmscBehaviour(id_form=form, receipt_id_form=receipt_form)
+    async with Smsc(behaviour) as smsc, bound(smsc.port) as esme:
         given = await submit(esme)
         receipt = await esme.next()
         assert ident(receipt) == receipt.field("id").encode() == convert(given)
 
 
 async def test_the_dialect_is_as_the_manners_say() -> None:
-    manners = SmscBehaviour(
+    behaviour = SmscBehaviour(
         receipt_tlvs=False,
         receipt_swapped=True,
         receipt_date_digits=12,
         receipt_submit_label="submitdate",
         receipt_dlvrd="state",
     )
-    async with Smsc(manners) as smsc, bound(smsc.port) as esme:
+    async with Smsc(behaviour) as smsc, bound(smsc.port) as esme:
         await submit(esme, text="Cảnh giác".encode("utf-16-be"), coding=8)
         receipt = await esme.next()
         assert (receipt.short.source, receipt.short.destination) == (b"CATINH", PHONE)
@@ -245,12 +245,12 @@ async def test_receipts_may_have_parameters_only() -> None:
 
 
 @pytest.mark.parametrize(
-    "manners", [{"receipt_delay_s": 0.2}, {"receipt_delay_s": 0.2, "receipt_spread_s": 0.02}]
+    "behaviour", [{"receipt_delay_s": 0.2}, {"receipt_delay_s": 0.2, "receipt_spread_s": 0.02}]
 )
 async def test_receipts_wait_for_their_delay_and_the_state_is_en_route_until_then(
-    manners: dict[str, float],
+    behaviour: dict[str, float],
 ) -> None:
-    async with Smsc(SmscBehaviour(**manners)) as smsc, bound(smsc.port) as esme:
+    async with Smsc(SmscBehaviour(**behaviour)) as smsc, bound(smsc.port) as esme:
         given = await submit(esme)
         for expected in (1, DELIVERED):
             answer = await esme.call(pdu.QUERY_SM, given + b"\0\5\0CATINH\0")

@@ -60,8 +60,8 @@ def smsc_port() -> Iterator[Callable[..., tuple[int, Smsc]]]:
     """Starts a centre in a thread of its own, as smpplib blocks."""
     ends: list[Callable[[], None]] = []
 
-    def start(manners: SmscBehaviour | None = None) -> tuple[int, Smsc]:
-        smsc, ready, done = Smsc(manners, accounts={"loa": "x"}), threading.Event(), asyncio.Event()
+    def start(behaviour: SmscBehaviour | None = None) -> tuple[int, Smsc]:
+        smsc, ready, done = Smsc(behaviour, accounts={"loa": "x"}), threading.Event(), asyncio.Event()
         loop = asyncio.new_event_loop()
 
         async def serve() -> None:

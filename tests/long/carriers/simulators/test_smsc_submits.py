@@ -58,7 +58,7 @@ async def test_two_centres_of_one_seed_give_out_equal_ids_and_of_another_seed_no
 
 
 @pytest.mark.parametrize(
-    ("manners", "fields", "status"),
+    ("behaviour", "fields", "status"),
     [
         ({"refuse_ucs2": True}, {"coding": 8}, 0x65),
         ({"refuse_ucs2": True}, {"coding": 0}, OK),
@@ -74,9 +74,9 @@ async def test_two_centres_of_one_seed_give_out_equal_ids_and_of_another_seed_no
     ],
 )
 async def test_a_submit_earns_its_status_by_its_content(
-    manners: dict[str, object], fields: dict[str, object], status: int
+    behaviour: dict[str, object], fields: dict[str, object], status: int
 ) -> None:
-    async with Smsc(SmscBehaviour(**manners)) as smsc, bound(smsc.port) as esme:
+    async with Smsc(SmscBehaviour(**behaviour)) as smsc, bound(smsc.port) as esme:
         esme.submit(**{"registered": 0, **fields})
         assert (await esme.next()).status == status
         assert smsc.report()["refused"] == bool(status)
@@ -84,15 +84,15 @@ async def test_a_submit_earns_its_status_by_its_content(
 
 
 @pytest.mark.parametrize(
-    ("manners", "status", "counted"),
+    ("behaviour", "status", "counted"),
     [
         ({"throttle": 0.3}, THROTTLED, "throttled"),
         ({"queue_full": 0.3}, FULL, "throttled"),
         ({"refusals": "0x0B=0.1, 0x450=0.2"}, 0x450, "refused"),
     ],
 )
-async def test_a_share_of_submits_is_refused(manners: dict[str, object], status: int, counted: str) -> None:
-    async with Smsc(SmscBehaviour(**manners)) as smsc, bound(smsc.port) as esme:
+async def test_a_share_of_submits_is_refused(behaviour: dict[str, object], status: int, counted: str) -> None:
+    async with Smsc(SmscBehaviour(**behaviour)) as smsc, bound(smsc.port) as esme:
         for phone in phones(1000):
             esme.submit(phone, registered=0)
         found = [answer.status for answer in await esme.take(1000)]
@@ -138,9 +138,9 @@ async def test_taken_and_never_answered_is_counted_as_taken() -> None:
         assert (report["parts"], report["never_answered"], report["answered"]) == (1, 1, 0)
 
 
-@pytest.mark.parametrize("manners", [{"answer_delay_s": 0.2}, {"answer_delay_s": 0.2, "throttle": 1.0}])
-async def test_answers_wait_for_the_delay(manners: dict[str, float]) -> None:
-    async with Smsc(SmscBehaviour(**manners)) as smsc, bound(smsc.port) as esme:
+@pytest.mark.parametrize("behaviour", [{"answer_delay_s": 0.2}, {"answer_delay_s": 0.2, "throttle": 1.0}])
+async def test_answers_wait_for_the_delay(behaviour: dict[str, float]) -> None:
+    async with Smsc(SmscBehaviour(**behaviour)) as smsc, bound(smsc.port) as esme:
         esme.submit(registered=0)
         answer = await esme.call(pdu.ENQUIRE_LINK)
         assert answer.command == pdu.ENQUIRE_LINK | pdu.RESPONSE

@@ -57,8 +57,8 @@ WORDS = [
 
 @pytest.mark.parametrize(("fields", "words"), WORDS, ids=[words for _, words in WORDS])
 async def test_what_is_wrong_is_refused_in_the_documented_words(fields: dict[str, str], words: str) -> None:
-    manners = {"senders": "VT=CA SONLA", "refused": "66", "ported": "77=VM", "blacklist": "casino"}
-    async with running(template="Canh bao", **manners) as client:
+    behaviour = {"senders": "VT=CA SONLA", "refused": "66", "ported": "77=VM", "blacklist": "casino"}
+    async with running(template="Canh bao", **behaviour) as client:
         assert await client.one(**fields) == (words, "0")
         assert client.viettel.messages == []
         # A stranger's message is not looked at; every other is counted.

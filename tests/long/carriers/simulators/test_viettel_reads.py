@@ -215,7 +215,7 @@ async def test_a_message_may_be_taken_and_never_answered() -> None:
 
 
 @pytest.mark.parametrize(
-    "manners",
+    "behaviour",
     [
         {"dlr_id_in": "header"},
         {"fault_code": "Server"},
@@ -225,9 +225,9 @@ async def test_a_message_may_be_taken_and_never_answered() -> None:
         {"senders": "CONGAN"},
     ],
 )
-def test_a_manner_that_is_none_is_refused(manners: dict[str, str]) -> None:
-    with pytest.raises(ValueError, match=next(iter(manners))):
-        ViettelBehaviour(**manners)  # type: ignore[arg-type]
+def test_a_manner_that_is_none_is_refused(behaviour: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match=next(iter(behaviour))):
+        ViettelBehaviour(**behaviour)  # type: ignore[arg-type]
 
 
 def test_it_runs_as_a_process_of_its_own(tmp_path: Any) -> None:

@@ -19,7 +19,7 @@ from carriers.simulators.web import HttpTrouble
 
 PHONE = "84912340001"
 CLOCK = "2024-01-29T09:30"
-MANNERS: dict[str, Any] = {
+BEHAVIOUR: dict[str, Any] = {
     "account": "u:p",
     "portal_user": "SONLA_CA",
     "agent_id": "999",
@@ -91,7 +91,7 @@ class Desk:
 @asynccontextmanager
 async def desk(**changed: Any) -> AsyncIterator[Desk]:
     client = httpx.AsyncClient(trust_env=False, timeout=10, verify=False)
-    async with Vnpt(VnptBehaviour(**{**MANNERS, **changed})) as vnpt, client:
+    async with Vnpt(VnptBehaviour(**{**BEHAVIOUR, **changed})) as vnpt, client:
         yield Desk(vnpt, client)
 
 
@@ -140,7 +140,7 @@ async def test_the_first_broken_rule_is_the_one_that_is_named(first: int) -> Non
 
 
 @pytest.mark.parametrize(
-    ("code", "manners"),
+    ("code", "behaviour"),
     [
         ("11", {"max_length": 5}),
         ("20", {"quota": 1, "quota_code": "20"}),
@@ -152,8 +152,8 @@ async def test_the_first_broken_rule_is_the_one_that_is_named(first: int) -> Non
         ("29", {"answer_code": "29"}),
     ],
 )
-async def test_each_limit_has_its_code(code: str, manners: dict[str, Any]) -> None:
-    async with desk(**manners) as asked:
+async def test_each_limit_has_its_code(code: str, behaviour: dict[str, Any]) -> None:
+    async with desk(**behaviour) as asked:
         assert await asked.send(MOBILELIST=f"{PHONE},84912340002") == code
         assert not asked.vnpt.messages
 
@@ -363,16 +363,16 @@ async def test_a_gateway_may_answer_502_with_a_page() -> None:
 
 
 @pytest.mark.parametrize(
-    ("manners", "words"),
+    ("behaviour", "words"),
     [
         ({"ported": "77=9"}, "must be ENDING=NETWORK"),
         ({"schedule_format": "yyyy"}, "is none of dd-MM-yyyy"),
         ({"clock": "noon"}, "noon"),
     ],
 )
-def test_a_manner_that_can_not_be_is_refused_in_words(manners: dict[str, Any], words: str) -> None:
+def test_a_manner_that_can_not_be_is_refused_in_words(behaviour: dict[str, Any], words: str) -> None:
     with pytest.raises(ValueError, match=words):
-        VnptBehaviour(**manners)
+        VnptBehaviour(**behaviour)
 
 
 def test_it_runs_as_a_process_of_its_own(tmp_path: Any) -> None:

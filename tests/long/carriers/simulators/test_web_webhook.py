@@ -141,8 +141,8 @@ async def test_an_early_receipt_is_there_before_the_answer() -> None:
 
 @pytest.mark.prove
 async def test_some_are_never_reported_some_twice_and_some_are_foreign() -> None:
-    manners = {"unreported": 0.3, "twice": 0.3, "foreign": 0.2}
-    async with Peer(answering(TAKEN)) as peer, plain(Webhook(peer.url), **manners) as (carrier, client):
+    behaviour = {"unreported": 0.3, "twice": 0.3, "foreign": 0.2}
+    async with Peer(answering(TAKEN)) as peer, plain(Webhook(peer.url), **behaviour) as (carrier, client):
         for phone in phones(200):
             await send(client, phone)
         await settled(carrier)

@@ -32,7 +32,7 @@ LIST = {
     "CommandCode": "bulksms",
     "ContentType": "0",
 }
-MANNERS: dict[str, Any] = {"account": "loa:p", "cp_code": "SLA_CA"}
+BEHAVIOUR: dict[str, Any] = {"account": "loa:p", "cp_code": "SLA_CA"}
 TAKEN = "Insert MT_QUEUE: OK"
 
 
@@ -87,7 +87,7 @@ def details(element: Element) -> list[tuple[str, str, str, str]]:
 
 
 @asynccontextmanager
-async def running(**manners: Any) -> AsyncIterator[Client]:
+async def running(**behaviour: Any) -> AsyncIterator[Client]:
     client = httpx.AsyncClient(verify=False)  # over plain HTTP: no authorities to read
-    async with Viettel(ViettelBehaviour(**{**MANNERS, **manners})) as viettel, client as http:
+    async with Viettel(ViettelBehaviour(**{**BEHAVIOUR, **behaviour})) as viettel, client as http:
         yield Client(viettel, http)

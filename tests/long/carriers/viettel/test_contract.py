@@ -14,8 +14,8 @@ from tests.carriers.http_harness import PASSWORD, HttpHarness
 def harness(request: pytest.FixtureRequest) -> HttpHarness:
     options = {"user": "loa", "cp_code": "SLA_CA", "operation": request.param}
     # The cases send one text to the same numbers more than once.
-    manners = {"account": f"loa:{PASSWORD}", "cp_code": "SLA_CA", "duplicate_min": 0.0}
-    return HttpHarness(viettel, Viettel, options, manners)
+    behaviour = {"account": f"loa:{PASSWORD}", "cp_code": "SLA_CA", "duplicate_min": 0.0}
+    return HttpHarness(viettel, Viettel, options, behaviour)
 
 
 class TestViettelKeepsTheContract(ContractCases):

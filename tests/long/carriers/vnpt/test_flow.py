@@ -42,8 +42,8 @@ def question(message: OutboundSms, result: SubmitResult, at: datetime = MORNING)
 @pytest.mark.parametrize("form", ["json", "xml"])
 @pytest.mark.parametrize("as_number", [False, True])
 async def test_a_list_is_taken_once_with_the_text_as_written(form: str, as_number: bool) -> None:
-    manners = VnptBehaviour(error_as_number=as_number, success="Success")
-    async with Vnpt(manners) as vnpt, open_link(vnpt.url, format=form) as carrier:
+    behaviour = VnptBehaviour(error_as_number=as_number, success="Success")
+    async with Vnpt(behaviour) as vnpt, open_link(vnpt.url, format=form) as carrier:
         messages = [sms(n) for n in range(250)]
         results = await carrier.submit(messages)
         assert all(isinstance(result, Accepted) for result in results)
@@ -60,10 +60,10 @@ async def test_every_good_number_is_sent_once_whoever_the_culprits_are(data: st.
     numbers = data.draw(st.lists(st.integers(0, 9999), min_size=1, max_size=60, unique=True))
     invalid = data.draw(st.sets(st.sampled_from(numbers), max_size=6))
     ported = data.draw(st.sets(st.sampled_from(numbers), max_size=6)) - invalid
-    manners = VnptBehaviour(
+    behaviour = VnptBehaviour(
         refused=",".join(f"{n:04d}" for n in invalid), ported=",".join(f"{n:04d}=3" for n in ported)
     )
-    async with Vnpt(manners) as vnpt, open_link(vnpt.url, per_submit=25) as carrier:
+    async with Vnpt(behaviour) as vnpt, open_link(vnpt.url, per_submit=25) as carrier:
         messages = [sms(n) for n in numbers]
         results = await carrier.submit(messages)
         copies = [vnpt.copies(message.phone) for message in messages]
@@ -108,8 +108,8 @@ async def test_a_package_that_ends_halts_the_link_with_nothing_doubled() -> None
 
 
 async def test_a_link_that_is_closed_while_a_list_is_split_sends_no_more_of_it() -> None:
-    manners = VnptBehaviour(ported="7=3", answer_delay_s=0.02)
-    async with Vnpt(manners) as vnpt, open_link(vnpt.url) as carrier:
+    behaviour = VnptBehaviour(ported="7=3", answer_delay_s=0.02)
+    async with Vnpt(behaviour) as vnpt, open_link(vnpt.url) as carrier:
         messages = [sms(n) for n in range(100)]
         under_way = asyncio.create_task(carrier.submit(messages))
         await asyncio.sleep(0.2)  # of the second that all its halves would take
@@ -125,9 +125,9 @@ async def test_a_link_that_is_closed_while_a_list_is_split_sends_no_more_of_it()
 @pytest.mark.parametrize("traffic", ["cskh", "qc"])
 async def test_a_lost_answer_is_unknown_and_its_status_settles_it(trouble: str, traffic: str) -> None:
     level = ReceiptLevel.OPERATOR if traffic == "cskh" else ReceiptLevel.HANDSET
-    manners = VnptBehaviour(next_troubles=f"{trouble}=1", clock=AT_SIMULATORS)
+    behaviour = VnptBehaviour(next_troubles=f"{trouble}=1", clock=AT_SIMULATORS)
     more = {"traffic": traffic, "answer_timeout_s": 1.5}
-    async with Vnpt(manners) as vnpt, open_link(vnpt.url, **more) as carrier:
+    async with Vnpt(behaviour) as vnpt, open_link(vnpt.url, **more) as carrier:
         messages = [sms(n) for n in range(3)]
         results = await carrier.submit(messages)
         assert {type(result) for result in results} == {Unknown}
@@ -140,8 +140,8 @@ async def test_a_lost_answer_is_unknown_and_its_status_settles_it(trouble: str, 
 
 
 async def test_a_message_that_was_never_taken_has_no_status() -> None:
-    manners = VnptBehaviour(next_troubles="break_before=1", clock=AT_SIMULATORS)
-    async with Vnpt(manners) as vnpt, open_link(vnpt.url) as carrier:
+    behaviour = VnptBehaviour(next_troubles="break_before=1", clock=AT_SIMULATORS)
+    async with Vnpt(behaviour) as vnpt, open_link(vnpt.url) as carrier:
         (result,) = await carrier.submit([sms()])
         assert isinstance(result, Unknown)
         assert await carrier.query(question(sms(), result)) is None
@@ -158,8 +158,8 @@ async def test_a_message_that_was_never_taken_has_no_status() -> None:
     ],
 )
 async def test_a_status_moves_as_the_message_does(traffic: str, outcomes: str, words: list[str]) -> None:
-    manners = VnptBehaviour(outcomes=outcomes, stage_s=60, clock=AT_SIMULATORS)
-    async with Vnpt(manners) as vnpt, open_link(vnpt.url, traffic=traffic) as carrier:
+    behaviour = VnptBehaviour(outcomes=outcomes, stage_s=60, clock=AT_SIMULATORS)
+    async with Vnpt(behaviour) as vnpt, open_link(vnpt.url, traffic=traffic) as carrier:
         (result,) = await carrier.submit([sms()])
         codes = []
         for _ in words:
@@ -170,8 +170,8 @@ async def test_a_status_moves_as_the_message_does(traffic: str, outcomes: str, w
 
 
 async def test_a_fourth_advertisement_waits_for_the_next_day_and_the_others_go() -> None:
-    manners = VnptBehaviour(per_day=1, clock=AT_SIMULATORS)
-    async with Vnpt(manners) as vnpt, open_link(vnpt.url, traffic="qc") as carrier:
+    behaviour = VnptBehaviour(per_day=1, clock=AT_SIMULATORS)
+    async with Vnpt(behaviour) as vnpt, open_link(vnpt.url, traffic="qc") as carrier:
         await carrier.submit([sms(3), sms(8)])
         results = await carrier.submit([sms(n, TEXT + "!") for n in range(10)])
         deferred = [n for n, result in enumerate(results) if isinstance(result, Deferred)]
@@ -193,9 +193,9 @@ async def test_advertising_waits_for_the_hours_that_the_carrier_leaves_open() ->
 
 
 async def test_the_check_reads_the_simulated_account() -> None:
-    manners = VnptBehaviour(quota=500, template="{D,1000}")
+    behaviour = VnptBehaviour(quota=500, template="{D,1000}")
     for form in ("json", "xml"):
-        async with Vnpt(manners) as vnpt, open_link(vnpt.url, format=form) as carrier:
+        async with Vnpt(behaviour) as vnpt, open_link(vnpt.url, format=form) as carrier:
             found = await carrier.check()
             assert [finding.good for finding in found] == [True] * 5, found
             assert not vnpt.messages

@@ -54,7 +54,7 @@ def reported(client: Client, directive: str, name: str = NAMES[0], **changes: An
     return client.post(f"{directive}/reports", json=body | changes)
 
 
-def standings(client: Client, directive: str) -> dict[str, Any]:
+def statuses(client: Client, directive: str) -> dict[str, Any]:
     found = client.get(f"{directive}/addressees").json()
     return {each["addressee"]["name"]: each for each in found["addressees"]}
 
@@ -95,7 +95,7 @@ def test_who_reported_and_who_is_late(client: Client, directive: str) -> None:
     assert reported(client, directive).status_code == 201
     late = reported(client, directive, NAMES[1], received_at="2024-02-25T08:00:00+07:00")
     assert late.status_code == 201
-    found = standings(client, directive)
+    found = statuses(client, directive)
     assert list(found) == NAMES[:3]
     assert [(each["late"], each["report"] is not None) for each in found.values()] == [
         (False, True),
@@ -108,7 +108,7 @@ def test_who_reported_and_who_is_late(client: Client, directive: str) -> None:
 def test_nobody_is_late_before_the_deadline(client: Client, directive: str, db: Database) -> None:
     later = clock.now_ms() + 1_000_000
     db.write(lambda c: c.execute(update(directives).values(report_deadline=later)))
-    assert {each["late"] for each in standings(client, directive).values()} == {False}
+    assert {each["late"] for each in statuses(client, directive).values()} == {False}
 
 
 def test_totals_are_by_channel(client: Client, directive: str) -> None:
@@ -126,7 +126,7 @@ def test_a_correction_replaces_the_figures_and_keeps_the_first_date(client: Clie
     again = {"items": [{"channel": "print", "pieces": 9}], "received_at": "2024-02-26T09:00:00+07:00"}
     assert reported(client, directive, **again).status_code == 422
     assert reported(client, directive, **again, reason="Bổ sung").json()["paper"]["version"] == 2
-    found = standings(client, directive)[NAMES[0]]
+    found = statuses(client, directive)[NAMES[0]]
     assert (found["late"], found["report"]["items"][0]["channel"]) == (False, "print")
     assert len(client.get(f"{directive}/reports").json()) == 2
 
@@ -136,7 +136,7 @@ def test_an_addressee_is_described_or_added(client: Client, directive: str, db: 
     assert client.put(f"{directive}/addressees", json=body).json()["email"] == "vp@sotuphap.example"
     new = {"name": "Ngân hàng A", "kind": "bank"}
     assert client.put(f"{directive}/addressees", json=new).status_code == 200
-    found = standings(client, directive)
+    found = statuses(client, directive)
     assert found[NAMES[0]]["addressee"]["kind"] == "other"
     assert "Ngân hàng A" in found
     assert client.get(directive).json()["addressees"] == NAMES  # what stands in the letter stays
@@ -213,7 +213,7 @@ def test_the_workbook_comes_back_with_a_report_for_each(
 ) -> None:
     answer = send(ROWS)
     assert answer.status_code == 200, answer.text
-    found = standings(client, directive)
+    found = statuses(client, directive)
     assert [item["channel"] for item in found[NAMES[0]]["report"]["items"]] == ["loudspeaker", "meeting"]
     assert found[NAMES[0]]["report"]["paper"]["number"] == "12/BC-STP"
     assert (found[NAMES[1]]["late"], found[NAMES[2]]["report"]) == (True, None)
