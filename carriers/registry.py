@@ -1,4 +1,4 @@
-"""The only list of link kinds; third parties add kinds by entry point."""
+"""The only list of link kinds; third parties add kinds by entry point. How to add one: carriers/README.md."""
 
 from __future__ import annotations
 

@@ -147,12 +147,8 @@ def forecast(
         links = replace(links, segments_per_second=planned[run.carrier], unopened=True)
     ahead = before(use.queue, run.carrier, run.priority, run.id)
     rate = paced(links, run.segments_per_second, found if sends else NOTHING, ahead)
-    concluded = conclude(run_id, load, rate, deadlines, now)
-    return (
-        replace(concluded, warnings=[_PAUSED, *concluded.warnings])
-        if run.state == RunState.PAUSED
-        else concluded
-    )
+    made = conclude(run_id, load, rate, deadlines, now)
+    return replace(made, warnings=[_PAUSED, *made.warnings]) if run.state == RunState.PAUSED else made
 
 
 def paced(rate: Rate, limit: int | None, found: Measured, ahead: Sequence[Queued] = ()) -> Rate:

@@ -1,4 +1,8 @@
-"""Pace a link: slices of a half at their reserved times, slower when the carrier throttles."""
+"""Pace a link: slices of a half at their reserved times, slower when the carrier throttles.
+
+The times are reserved for all processes of a link together, in its row of `link_pace`: `reserve` in
+app/ledger/engines/, called by `record` in app/ledger/submit_results.py.
+"""
 
 from __future__ import annotations
 

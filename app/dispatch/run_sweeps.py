@@ -121,8 +121,9 @@ def due_steps(connection: Connection, ledger: Ledger, patience_ms: int) -> list[
 
     A running run with nothing left to send becomes sent, and running again if a lease holder that was thought
     dead reports what it had not sent. A sent run finishes once nothing is open, or `patience_ms` after it
-    ended: by then no receipt is expected, but a later one still counts. A run whose carrier holds the
-    audience is not moved here: its operator says when it ends, and its figures finish it.
+    ended (the setting receipt_days): by then no receipt is expected, but a later one still counts, and the
+    messages without one stay as they are. A run whose carrier holds the audience is not moved here: its
+    operator says when it ends, and its figures finish it.
     """
     idle, again, settling = _watched()
     steps = [

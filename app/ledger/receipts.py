@@ -19,7 +19,6 @@ from sqlalchemy import Connection, delete, func, select, update
 from app.core.clock import DAY_MS
 from app.core.states import DeliveryState, DeliveryStatus, apply_receipt
 from app.database.models import late_failures, quarantine, receipts, state_events, submissions
-from app.ledger.candidates import choose, repeated, submission_query
 from app.ledger.contract import JUDGED_MS, Applied, Arrival, DeliveryKey, ResultKind, StateEvent
 from app.ledger.engine_base import (
     RECEIPT_COLUMNS,
@@ -31,6 +30,7 @@ from app.ledger.engine_base import (
     SubmissionQuery,
 )
 from app.ledger.late_references import DeliveryPart, LateReferences
+from app.ledger.receipt_candidates import choose, repeated, submission_query
 from app.ledger.receipt_matching import MatchQuery, matched_by_id_only
 from app.ledger.receipt_times import ReceiptRow, said, storable
 from app.ledger.tallies import Changes

@@ -1,4 +1,7 @@
-"""The permission table: which role may do which operation. Operations not listed are forbidden to all."""
+"""The permission table: which role may do which operation. Operations not listed are forbidden to all.
+
+Asked at each request by `permit` in authorization.py.
+"""
 
 from __future__ import annotations
 

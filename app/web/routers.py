@@ -1,4 +1,4 @@
-"""All routers of the pages, for app/runtime/api_app.py."""
+"""All routers of the pages, for app/runtime/api_app.py. How a page is added: docs/pages.md."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The SMPP 3.4 codec: the few PDUs that Loa needs, built and parsed as bytes (SMPP v3.4, issue 1.2)."""
+"""The SMPP 3.4 codec: the few PDUs that Loa needs, built and parsed as bytes (SMPP v3.4, issue 1.2).
+
+Of submit_sm what is the same for all numbers; pending.py puts the number in, and session.py writes it.
+"""
 
 from __future__ import annotations
 

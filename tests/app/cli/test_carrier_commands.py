@@ -212,8 +212,8 @@ def test_failures_are_shown_masked_and_told_to_the_ledger_only_on_order(
         again = shell.run(carrier_commands.app, *words, "--apply")
     assert shown.count("8491*****0") == 2
     assert not any(number in shown for number in numbers)
-    assert "2 entries: 1 told to the ledger, 0 known already, 1 not ours" in result.stderr
-    assert "2 entries: 0 told to the ledger, 1 known already, 1 not ours" in again.stderr
+    assert "2 entries: 1 new to the ledger, 0 known already, 1 not ours" in result.stderr
+    assert "2 entries: 0 new to the ledger, 1 known already, 1 not ours" in again.stderr
 
 
 @pytest.mark.longer

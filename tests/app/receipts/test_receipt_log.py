@@ -62,8 +62,8 @@ def test_every_receipt_is_there_once_the_newest_first_however_it_is_paged(links:
     links.write(work)
     found = read(links, size)
     assert sorted(each.line for each in found) == sorted([*range(1, 24), 6])
-    assert all(a.told.received_at >= b.told.received_at for a, b in pairwise(found))
-    assert {each.told.link for each in read(links, size, "viettel")} == {"viettel-1"}
+    assert all(a.receipt.received_at >= b.receipt.received_at for a, b in pairwise(found))
+    assert {each.receipt.link for each in read(links, size, "viettel")} == {"viettel-1"}
     assert len(read(links, size, "viettel")) == 12
 
 
@@ -85,7 +85,7 @@ def test_what_is_in_quarantine_says_why(links: Database) -> None:
         QuarantineReason.NO_SUCH_REFERENCE,
     ]
     assert end is None
-    assert rest[0].told.phone == "8491*****78"
+    assert rest[0].receipt.phone == "8491*****78"
     assert links.read(receipt_log.how_many_wait, of) == 3
     assert links.read(receipt_log.how_many_wait, links.read(receipt_log.links_of, "viettel")) == 0
 
@@ -122,9 +122,9 @@ def test_what_is_no_number_stays_as_it_came() -> None:
 def test_a_reference_that_holds_the_number_is_masked_too(links: Database) -> None:
     links.write(receipt, 1000, 1, reference=f"SLA{PHONE}", code="0912345678")
     (one,) = read(links, 5)
-    assert (one.told.reference, one.told.code, one.told.phone) == (
+    assert (one.receipt.reference, one.receipt.code, one.receipt.phone) == (
         "SLA8491*****78",
         "8491*****78",
         "8491*****78",
     )
-    assert str(PHONE) not in one.told.raw
+    assert str(PHONE) not in one.receipt.raw

@@ -8,9 +8,9 @@ import pytest
 
 from app.core.clock import DAY_MS
 from app.core.states import DeliveryState
-from app.ledger.candidates import ONE_ID_MS, choose, submission_query
 from app.ledger.contract import ResultKind
 from app.ledger.engine_base import CROWD, MatchedDelivery, SubmissionQuery
+from app.ledger.receipt_candidates import ONE_ID_MS, choose, submission_query
 from app.ledger.receipt_times import EVER, RECORDED_MS, SET_BACK_MS, VALIDITY_MS, ReceiptRow
 
 NOW = 1_700_000_000_000
