@@ -17,9 +17,11 @@ from app.cli.output import Json, listing, say, whoami, whole
 from app.cli.remote import asked, at_server
 from app.core import clock
 from app.core.config import Settings
-from app.privacy import certificates, retention_due
+from app.database.connection import Database, shared_ms
+from app.privacy import certificates, retention_due, terms_in_force
 from app.privacy.erasable import Erasable, RetentionTerms
 from app.privacy.eraser import Eraser
+from app.privacy.terms_in_force import TermsInForce
 
 app = typer.Typer(no_args_is_help=True, help="Erasure of what is due, with certificates.")
 
@@ -42,7 +44,7 @@ def list_(as_json: Json = False) -> None:
         found = [_made_of(each) for each in at_server(lambda api: list(api.list_erasures(limit=1000)))]
     else:
         with open_db(looks=True) as (db, settings):
-            found = db.read(_everything, _terms(settings))
+            found = db.read(_everything, _in_force(db, settings).terms)
     listing(found, ("kind", "id", "name", "due_at", "said"), as_json)
 
 
@@ -54,6 +56,7 @@ def run(as_json: Json = False) -> None:
         asyncio.run(Eraser(db, ledger, _terms(settings), whoami()).run(asyncio.Event()))
         made = [each for number, each in db.read(_ended).items() if number not in before]
         left_ms = db.read(certificates.free_in_ms, ledger)
+        _in_force(db, settings)
     if as_json:
         say(made, True)
     elif made or left_ms is None:
@@ -84,6 +87,19 @@ def certificate(
 
 def _terms(settings: Settings) -> RetentionTerms:
     return RetentionTerms(settings.retention_days, settings.records_months)
+
+
+def _in_force(db: Database, settings: Settings) -> TermsInForce:
+    """Return by which terms is erased now; says on standard error which of the settings wait."""
+    found = db.read(lambda c: terms_in_force.in_force(c, _terms(settings), shared_ms(c)))
+    until = "" if found.until_ms is None else f"{clock.local(clock.from_ms(found.until_ms)):%H:%M %d/%m/%Y}"
+    for name, before, after in found.shortened():
+        typer.echo(
+            f"{name} was shortened from {before} to {after}: until {until} nothing is erased that the longer "
+            "term keeps. If that is a slip, put it back before then.",
+            err=True,
+        )
+    return found
 
 
 def _everything(connection: Connection, terms: RetentionTerms) -> list[_Shown]:

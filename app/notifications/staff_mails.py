@@ -1,4 +1,4 @@
-"""E-mails to those who work here: a campaign waits for them, a run may begin, a link is halted.
+"""E-mails to those who work here: a campaign waits, a run may begin, a link is halted, a term is shorter.
 
 Who is told is `mail.people` of the settings, by their names as in `loa user list`: who is left out gets none.
 Like other events these are found in the tables, so none is missed whatever the way, and the outbox's keys let
@@ -26,6 +26,7 @@ from app.security.principal import base_name
 from app.security.roles import Role, may
 
 SUBMITTED, APPROVED, HALTED = "campaign.submitted", "campaign.approved", "link.halted"
+SHORTENED = "retention.shorten"
 _ACTS = ("campaign.submit", "campaign.approved")
 _NEWS = timedelta(hours=1)  # older events are no news: the address may have been added just now
 _END = "\n\nThư do hệ thống Loa gửi tự động; xin không trả lời.\n"
@@ -56,7 +57,8 @@ def happened(connection: Connection, settings: Settings, now: datetime) -> list[
     if not recipients:
         return []
     since = clock.to_ms(now - _NEWS)
-    return [*_of_campaigns(connection, recipients, since), *_of_links(connection, recipients, since)]
+    found = [*_of_campaigns(connection, recipients, since), *_of_links(connection, recipients, since)]
+    return [*found, *_of_terms(connection, recipients, since)]
 
 
 def _of_campaigns(connection: Connection, recipients: Sequence[Staff], since: int) -> Iterator[Notice]:
@@ -116,6 +118,22 @@ def _of_links(connection: Connection, recipients: Sequence[Staff], since: int) -
             if may(each.role, "resume_link") and each.carrier in (None, row.carrier):
                 key = f"link/{row.id}/halted/{row.changed_at}/mail/{each.address}"
                 yield _notice(key, HALTED, each, f"Kết nối {row.name} đã dừng", text)
+
+
+def _of_terms(connection: Connection, recipients: Sequence[Staff], since: int) -> Iterator[Notice]:
+    """Write to the administrators: what is erased by a slip in the settings comes back no more."""
+    for act in recent_acts(connection, since, (SHORTENED,)):
+        before, after = act.detail["before"], act.detail["after"]
+        text = (
+            f"Thời hạn lưu trữ trong cấu hình đã bị rút ngắn lúc {_moment(act.at)}:\n"
+            f"retention_days: {before['days']} → {after['days']}; "
+            f"records_months: {before['months']} → {after['months']}.\n\n"
+            "Sau một ngày kể từ lúc đó, dữ liệu quá thời hạn mới sẽ bị xóa và không khôi phục được.\n"
+            "Nếu nhầm, đề nghị đặt lại cấu hình và khởi động lại Loa trước đó."
+        )
+        for each in recipients:
+            if each.role is Role.ADMIN:
+                yield _mail(act, SHORTENED, each, "Thời hạn lưu trữ bị rút ngắn", text)
 
 
 def _mail(act: Row[Any], kind: str, to: Staff, subject: str, text: str) -> Notice:

@@ -32,7 +32,7 @@ from app.database.models import (
 from app.file_import.lease import new_owner
 from app.ledger.contract import Ledger
 from app.ledger.row_locking import lock_batches
-from app.privacy import certificates, totals_retention
+from app.privacy import certificates, terms_in_force, totals_retention
 from app.privacy.certificates import EraserIdentity
 from app.privacy.erasable import ErasureKind, RetentionTerms
 from app.privacy.retention_due import due
@@ -54,7 +54,10 @@ _AGAIN_S = 0.5  # after a lock that was not free
 
 @dataclass(frozen=True, slots=True)
 class Eraser:
-    """Erases in one process. by: on whose behalf; lease_ms: silence after which another takes over."""
+    """Erases in one process. by: on whose behalf; lease_ms: silence after which another takes over.
+
+    terms: those of the settings; shorter ones than before wait (terms_in_force.py).
+    """
 
     db: Database
     ledger: Ledger
@@ -70,8 +73,9 @@ class Eraser:
 
     async def one(self, stopping: asyncio.Event) -> bool:
         """Complete one erasure; False if there is none, or `stopping` came before."""
-        unsound = await self._unsound()
-        identity = EraserIdentity(new_owner(), self.by, self.lease_ms, self.terms, unsound)
+        terms = await self._terms_in_force()
+        unsound = await self._unsound(terms)
+        identity = EraserIdentity(new_owner(), self.by, self.lease_ms, terms, unsound)
         if not await self.db.aread(certificates.waiting, identity):
             return False
         number = await self.db.write_with_retry(certificates.begin, self.ledger, identity)
@@ -87,13 +91,20 @@ class Eraser:
             await asyncio.sleep(max(_LEAST_PAUSE_S, clock.monotonic() - started))
         return False
 
-    async def _unsound(self) -> frozenset[tuple[ErasureKind, int | None]]:
+    async def _terms_in_force(self) -> RetentionTerms:
+        """Return by which terms to erase, having noted those of the settings."""
+        now = await self.db.aread(shared_ms)
+        if not await self.db.aread(terms_in_force.noted, self.terms):
+            await self.db.write_with_retry(terms_in_force.note, self.terms, now, self.by)
+        return (await self.db.aread(terms_in_force.in_force, self.terms, now)).terms
+
+    async def _unsound(self, terms: RetentionTerms) -> frozenset[tuple[ErasureKind, int | None]]:
         """Return due campaigns whose figures do not balance: their rows are needed to find out why.
 
         Those as well of which something has a time in the future: the report that is kept would leave it out.
         """
         found, now = set[tuple[ErasureKind, int | None]](), await self.db.aread(shared_ms)
-        while subject := await self.db.aread(due, self.terms, now, frozenset(found)):
+        while subject := await self.db.aread(due, terms, now, frozenset(found)):
             if subject.kind is not ErasureKind.CAMPAIGN or subject.id is None:
                 break
             try:

@@ -42,7 +42,7 @@ from app.database.models.campaigns import (
 )
 from app.database.models.money import budgets, segment_prices
 from app.database.models.outcomes import daily_counts, late_failures, outcome_counts
-from app.database.models.privacy import person_requests
+from app.database.models.privacy import person_requests, retention_terms
 from app.database.models.publication import publication_findings, publications
 from app.database.models.receipts import (
     inbound_messages,
@@ -135,6 +135,7 @@ __all__ = [
     "recordings",
     "recovery_codes",
     "report_files",
+    "retention_terms",
     "run_batches",
     "run_counts",
     "runs",

@@ -12,10 +12,12 @@ from sqlalchemy import Connection
 
 from app.api.dependencies import Id, Routes
 from app.core import clock
+from app.database.connection import shared_ms
 from app.database.listing import ListPart
-from app.privacy import certificates, retention_due
+from app.privacy import certificates, retention_due, terms_in_force
 from app.privacy.certificates import Certificate
 from app.privacy.erasable import Erasable, ErasureKind, RetentionTerms
+from app.privacy.terms_in_force import TermsInForce
 from app.web import query_params
 from app.web.forms.list_export import ListFile, list_file, wants_file
 from app.web.forms.list_query import ListQuery, ListView, list_view
@@ -85,14 +87,16 @@ async def page_erasures(
             visit, FILE, query.request(certificates.ORDERS), partial(certificates.listed, kind=only)
         )
 
-    def work(connection: Connection) -> tuple[ListPart[Certificate], ListPart[KeptItem]]:
+    def work(connection: Connection) -> tuple[ListPart[Certificate], ListPart[KeptItem], TermsInForce]:
         made = certificates.listed(connection, query.request(certificates.ORDERS), ON_A_PAGE, only)
-        return made, ListPart((), 0) if query.after else _kept(connection, terms, place)
+        force = terms_in_force.in_force(connection, terms, shared_ms(connection))
+        return made, ListPart((), 0) if query.after else _kept(connection, force.terms, place), force
 
-    made, kept = await visit.db.aread(work)
+    made, kept, force = await visit.db.aread(work)
+    until = None if force.until_ms is None else clock.from_ms(force.until_ms)
     shown = list_view(visit, query, made, {"kind": only or ""})
     later = ListView(kept.items, visit.path, {}, frozenset(), kept.total, place, kept.next, "kept_")
-    return render(visit, "erasures.html", list=shown, kept=later, kinds=KINDS, terms=terms)
+    return render(visit, "erasures.html", list=shown, kept=later, kinds=KINDS, force=force, until=until)
 
 
 @router.get("/erasures/{erasure_id}")

@@ -23,6 +23,8 @@ from app.directives.notification_loop import NotificationLoop
 from app.dispatch import link_store
 from app.notifications import outbox, staff_mails
 from app.notifications.outbox import Notice
+from app.privacy import terms_in_force
+from app.privacy.erasable import RetentionTerms
 from app.security.principal import Caller, at_keyboard
 from carriers.contract import Halted
 from tests.app.campaigns.rows import new_link, whole_run
@@ -101,6 +103,14 @@ def test_an_approval_is_told_to_the_operator_whose_run_may_begin(db: Database) -
     db.write(approval.approve, 1, Caller("minh", "approver"))
     assert told(db) == {"truc.vnpt": ["campaign.approved"]}
     assert "Đợt gửi tại VNPT VinaPhone chưa bắt đầu" in found(db)[0].payload["text"]
+
+
+def test_a_shorter_term_of_retention_is_told_to_the_administrators(db: Database) -> None:
+    staffed(db)
+    for n, days in enumerate((365, 36)):
+        db.write(terms_in_force.note, RetentionTerms(days, 24), clock.now_ms() + n, "retention")
+    assert told(db) == {"lan": ["retention.shorten"]}
+    assert "retention_days: 365 → 36" in found(db)[0].payload["text"]
 
 
 @pytest.mark.longer

@@ -1,0 +1,144 @@
+"""A shorter term of the settings erases nothing for a day, whoever has it; a longer one counts at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from sqlalchemy import select, update
+
+from app.core.clock import DAY_MS
+from app.database import models as m
+from app.database.connection import Database
+from app.privacy import terms_in_force
+from app.privacy.erasable import RetentionTerms
+from app.privacy.terms_in_force import WAIT_MS
+from tests.engines import each_engine
+from tests.long.app.privacy.past import DAYS, TERMS, erase, over, rows
+
+database_url = each_engine
+
+NOW = 1_800_000_000_000
+LONG, SHORT = RetentionTerms(3650, 1200), RetentionTerms(36, 1200)
+
+
+def note(db: Database, terms: RetentionTerms, at: int) -> None:
+    db.write(terms_in_force.note, terms, at, "retention")
+
+
+def in_force(db: Database, wanted: RetentionTerms, at: int) -> tuple[RetentionTerms, int | None]:
+    found = db.read(terms_in_force.in_force, wanted, at)
+    return found.terms, found.until_ms
+
+
+def seen(db: Database) -> list[int]:
+    return list(
+        db.read(
+            lambda c: (
+                c.execute(select(m.retention_terms.c.days).order_by(m.retention_terms.c.id)).scalars().all()
+            )
+        )
+    )
+
+
+def test_the_first_terms_count_at_once(db: Database) -> None:
+    assert in_force(db, SHORT, NOW) == (SHORT, None)
+    note(db, SHORT, NOW)
+    assert in_force(db, SHORT, NOW) == (SHORT, None)
+
+
+def test_a_shorter_term_waits_a_day_from_where_it_was_seen_first(db: Database) -> None:
+    note(db, LONG, NOW)
+    later = NOW + 400 * DAY_MS  # the settings are looked at whenever something is to be erased
+    assert in_force(db, SHORT, later) == (LONG, later + WAIT_MS)
+    note(db, SHORT, later)
+    for at in (later, later + WAIT_MS - 1):
+        assert in_force(db, SHORT, at) == (LONG, later + WAIT_MS)
+    assert in_force(db, SHORT, later + WAIT_MS) == (SHORT, None)
+
+
+def test_put_back_in_time_it_has_erased_nothing_and_nothing_waits(db: Database) -> None:
+    note(db, LONG, NOW)
+    note(db, SHORT, NOW + 5)
+    note(db, LONG, NOW + WAIT_MS - 5)
+    for at in (NOW + WAIT_MS - 4, NOW + 9 * WAIT_MS):
+        assert in_force(db, LONG, at) == (LONG, None)
+
+
+def test_a_longer_term_counts_at_once(db: Database) -> None:
+    note(db, SHORT, NOW)
+    assert in_force(db, LONG, NOW + 1) == (LONG, None)
+    note(db, LONG, NOW + 1)
+    assert in_force(db, LONG, NOW + 1) == (LONG, None)
+
+
+def test_shortened_step_by_step_each_of_the_last_day_counts(db: Database) -> None:
+    between = RetentionTerms(90, 1200)
+    note(db, LONG, NOW)
+    note(db, between, NOW + 1000)
+    note(db, SHORT, NOW + 2000)
+    assert in_force(db, SHORT, NOW + 3000) == (LONG, NOW + 2000 + WAIT_MS)
+    assert in_force(db, SHORT, NOW + 1000 + WAIT_MS) == (between, NOW + 2000 + WAIT_MS)
+    assert in_force(db, SHORT, NOW + 2000 + WAIT_MS) == (SHORT, None)
+
+
+def test_days_and_months_wait_each_by_itself(db: Database) -> None:
+    note(db, RetentionTerms(90, 1200), NOW)
+    wanted = RetentionTerms(120, 24)
+    note(db, wanted, NOW + 1)
+    found = db.read(terms_in_force.in_force, wanted, NOW + 2)
+    assert found.terms == RetentionTerms(120, 1200)
+    assert found.shortened() == [("records_months", 1200, 24)]
+
+
+def test_two_processes_with_other_settings_erase_by_the_longer_term(db: Database) -> None:
+    """As with a command in a folder without loa.toml, or while hosts are changed one by one."""
+    for n in range(100):
+        note(db, LONG if n % 2 else SHORT, NOW + n * 60_000)
+        for wanted in (LONG, SHORT):
+            assert in_force(db, wanted, NOW + n * 60_000 + 1)[0] == (LONG if n else wanted)
+
+
+def test_what_no_longer_counts_is_forgotten(db: Database) -> None:
+    for n in range(400):
+        note(db, RetentionTerms(30 + n % 2, 24), NOW + n * DAY_MS // 4)
+    assert len(seen(db)) <= 6
+
+
+def test_a_clock_that_was_set_back_lets_nothing_be_erased_early(db: Database) -> None:
+    note(db, LONG, NOW)
+    note(db, SHORT, NOW + 1000)
+    assert in_force(db, SHORT, NOW - 9 * DAY_MS)[0] == LONG
+
+
+def test_the_same_terms_again_make_no_row_and_no_act(db: Database) -> None:
+    for _ in range(3):
+        note(db, SHORT, NOW)
+    assert seen(db) == [36]
+    assert shortened(db) == []
+
+
+def shortened(db: Database) -> list[Any]:
+    acts = select(m.audit.c.who, m.audit.c.detail).where(m.audit.c.action == "retention.shorten")
+    return [tuple(row) for row in db.read(lambda c: c.execute(acts).all())]
+
+
+def test_who_had_it_shortened_is_in_the_audit_once(db: Database) -> None:
+    note(db, LONG, NOW)
+    db.write(terms_in_force.note, SHORT, NOW + 1, "lan")
+    note(db, LONG, NOW + 2)
+    before, after = {"days": 3650, "months": 1200}, {"days": 36, "months": 1200}
+    assert shortened(db) == [("lan", {"before": before, "after": after})]
+
+
+@pytest.mark.longer
+def test_an_eraser_erases_nothing_by_a_term_of_today_and_all_by_one_of_yesterday(db: Database) -> None:
+    over(db)
+    erase(db, terms=RetentionTerms(3650, 1200))
+    assert erase(db, terms=TERMS) == 0
+    assert rows(db, m.deliveries)
+    db.write(lambda c: c.execute(update(m.retention_terms).values(since=m.retention_terms.c.since - WAIT_MS)))
+    assert erase(db, terms=TERMS) > 0
+    assert not rows(db, m.deliveries)
+    days = select(m.erasures.c.days).where(m.erasures.c.kind == "campaign")
+    assert db.read(lambda c: c.execute(days).scalars().all()) == [DAYS]
