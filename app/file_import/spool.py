@@ -16,9 +16,8 @@ from app.core.logger import get_logger
 from app.core.states import BatchState
 from app.file_import.isolated_reader import ReaderEnded
 from app.file_import.lease import MOST_TRIES, is_waiting
-from app.file_import.upload import PART
 
-_PART_AGE_S = 86_400
+_UNKNOWN_S = 86_400
 # Parallel imports per process; each may use a CPU and some hundred megabytes.
 _AT_ONCE = 2
 _turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
@@ -77,7 +76,8 @@ def _with_retries(work: Callable[[], Mapping[str, Any]], row_id: int) -> Mapping
 def leftovers(folder: Path, find: Callable[[str, str], Row[Any] | None]) -> Iterator[tuple[int, Path]]:
     """Yield id and path of imports that a stop or crash left unfinished; delete files nobody needs.
 
-    find: returns the row of a carrier's file with that SHA-256.
+    What this database does not know stays for a day: another process may be receiving it, or another database
+    have its files in the same folder. find: returns the row of a carrier's file with that SHA-256.
     """
     for path in sorted(folder.glob("*")):
         carrier, _, sha256 = path.name.rpartition("-")
@@ -85,10 +85,9 @@ def leftovers(folder: Path, find: Callable[[str, str], Row[Any] | None]) -> Iter
         if row is not None and row.state == BatchState.IMPORTING:
             if is_waiting(row):
                 yield row.id, path
-        elif path.suffix != PART or _is_old(path):
+        elif row is not None or _is_old(path):
             path.unlink(missing_ok=True)
 
 
 def _is_old(path: Path) -> bool:
-    # Another process may be receiving this upload right now.
-    return clock.now().timestamp() - path.stat().st_mtime > _PART_AGE_S
+    return clock.now().timestamp() - path.stat().st_mtime > _UNKNOWN_S

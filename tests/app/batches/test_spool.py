@@ -12,6 +12,7 @@ import pytest
 
 from app.batches.import_job import BatchImport
 from app.batches.importer import folder_of, import_spooled, resume_imports
+from app.database import schema
 from app.database.connection import Database
 from app.file_import.spool import in_turn, spool_path
 from app.file_import.upload import PART
@@ -61,9 +62,22 @@ def test_files_that_nobody_needs_are_dropped_but_not_an_upload_under_way(db: Dat
     for path in (stray, old, new):
         path.write_text("phone\n")
     past = old.stat().st_mtime - TWO_DAYS_S
-    os.utime(old, (past, past))
+    for path in (stray, old):
+        os.utime(path, (past, past))
     assert resume_imports(db, folder) == 0
     assert [path.name for path in folder.iterdir()] == [new.name]
+
+
+def test_what_another_database_waits_for_in_the_same_folder_is_left_to_it(
+    db: Database, folder: Path, tmp_path: Path
+) -> None:
+    _, path = upload(db, folder)
+    other = Database(f"sqlite:///{tmp_path / 'other.db'}")
+    schema.upgrade(other)
+    assert resume_imports(other, folder) == 0
+    other.close()
+    assert resume_imports(db, folder) == 1
+    assert not path.exists()
 
 
 def test_the_folder_is_closed_to_other_accounts(folder: Path) -> None:
