@@ -20,8 +20,9 @@ _FEWEST = 9  # digits of a number without its 0
 _MOST = 13  # with 0084
 _DIGITS = re.compile("[0-9]+")
 _NO_DIGITS = re.compile("[^0-9]+")
+_FEW = 3  # marks that are usual between two groups
 _GAP = re.compile(r"[^0-9A-Za-z]{1,8}")  # between two groups of one number
-_MARKS = 3  # of them at most are no blanks
+_ODD_GAP = re.compile(rf"{_GAP.pattern}|[^0-9A-Za-z]{{0,3}}[A-Za-z][^0-9A-Za-z]{{0,3}}")
 _UNSEEN = re.compile("[\\s\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufe0f\u20e3\ufeff]+")
 _USUAL = frozenset(".'()-\u00b7\uff0e\uff08\uff09\u2010\u2011\u2012\u2013\u2014\u2015\u2212\uff0d")
 _HEXADECIMAL = re.compile("0x[0-9A-Fa-f]+|(?=[0-9]*[A-Fa-f])[0-9A-Fa-f]+")
@@ -56,7 +57,7 @@ _OFFICES = ("fixed_line", "short_code")
 
 def mask_written(text: str) -> str:
     """Mask each number in a person's text or a file's name, in any spelling; the length may change."""
-    return _mask(mask_numbers(text))
+    return _mask_lettered(_mask(mask_numbers(text)))
 
 
 def names(text: str, phone: int) -> bool:
@@ -113,7 +114,7 @@ def require_no_mobile(text: str, field: str) -> None:
 def _rows(text: str) -> Iterator[str]:
     """Yield the digits of each number that is not a part of a longer row of digits."""
     plain = text if text.isascii() else "".join(map(_plain, text))
-    for start, end, _ in _found(plain):
+    for start, end, _ in _found(plain, odd=False):
         if not plain[start - 1 : start].isdecimal() and not plain[end : end + 1].isdecimal():
             yield _NO_DIGITS.sub("", plain[start:end])
 
@@ -126,6 +127,18 @@ def _lettered(plain: str) -> Iterator[str]:
             yield written.translate(_READS_AS)
 
 
+def _mask_lettered(text: str) -> str:
+    """Mask numbers with O for some 0 and l or I for some 1."""
+    pieces, done = list[str](), 0
+    for found in _LETTERED.finditer(text):
+        start, end = found.span(found.lastindex or 0)
+        number = normalise(next(_lettered(found[found.lastindex or 0]), ""))
+        if start >= done and isinstance(number, int):
+            pieces += (text[done:start], mask(number))
+            done = end
+    return "".join((*pieces, text[done:]))
+
+
 def _is_mobile(digits: str) -> bool:
     return len(digits) > _FEWEST and isinstance(normalise(digits), int)
 
@@ -133,20 +146,20 @@ def _is_mobile(digits: str) -> bool:
 def _mask(text: str) -> str:
     plain = text if text.isascii() else "".join(map(_plain, text))
     pieces, done = list[str](), 0
-    for start, end, number in _found(plain):
+    for start, end, number in _found(plain, odd=True):
         if start >= done:
             pieces += (text[done:start], mask(number))
             done = end
     return "".join((*pieces, text[done:]))
 
 
-def _found(plain: str) -> Iterator[tuple[int, int, int]]:
-    """Yield where each number begins and ends, and which it is."""
+def _found(plain: str, *, odd: bool) -> Iterator[tuple[int, int, int]]:
+    """Yield where each number begins and ends, and which it is. odd: in whatever spelling."""
     groups = [(found.start(), found.end()) for found in _DIGITS.finditer(plain)]
     if sum(end - start for start, end in groups) < _FEWEST:
         return
     kept = _kept(plain)
-    for chain in _chains(plain, [group for group in groups if not kept[group[0]]]):
+    for chain in _chains(plain, [group for group in groups if not kept[group[0]]], odd):
         yield from _numbers(plain, chain)
 
 
@@ -171,21 +184,30 @@ def _bears_number(word: str) -> bool:
     return found is not None and isinstance(normalise(found[1]), int)
 
 
-def _chains(text: str, groups: Sequence[tuple[int, int]]) -> Iterator[list[tuple[int, int]]]:
-    """Yield groups of digits that may be one number: the same marks, or blanks, between each two."""
+def _chains(text: str, groups: Sequence[tuple[int, int]], odd: bool) -> Iterator[list[tuple[int, int]]]:
+    """Yield groups of digits that may be one number: the same marks, or blanks, between each two.
+
+    odd: also with more marks, with blanks for some, or with a letter between two. For masking, which does
+    little harm in vain; nobody is refused for a time beside a hotline.
+    """
     chain, marks = list(groups[:1]), ""
     for before, group in pairwise(groups):
-        gap = text[before[1] : group[0]]
-        mark = _UNSEEN.sub("", gap)
-        fits = _GAP.fullmatch(gap) and len(mark) <= _MARKS and not any(map(str.isalnum, mark))
-        if fits and (len(chain) == 1 or mark == marks):
+        mark = _UNSEEN.sub("", text[before[1] : group[0]])
+        fits = _fits(text[before[1] : group[0]], mark, odd)
+        if fits and (len(chain) == 1 or mark == marks or (odd and "" in (mark, marks))):
             chain.append(group)
+            marks = (mark or marks) if odd else mark
         else:
             yield chain
-            chain = [before, group] if fits and mark else [group]
-        marks = mark
+            chain, marks = ([before, group], mark) if fits and mark else ([group], "")
     if chain:
         yield chain
+
+
+def _fits(gap: str, mark: str, odd: bool) -> bool:
+    if odd:
+        return _ODD_GAP.fullmatch(gap) is not None and sum(map(str.isalnum, mark)) <= 1
+    return _GAP.fullmatch(gap) is not None and len(mark) <= _FEW and not any(map(str.isalnum, mark))
 
 
 def _numbers(text: str, chain: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int, int]]:
@@ -217,8 +239,9 @@ def _longest_first(chain: Sequence[tuple[int, int]], first: int) -> Iterator[int
 def _joined(text: str, groups: Sequence[tuple[int, int]]) -> int | None:
     """Return the number that these groups are, unless they are a date, an amount, or spaced as usual."""
     start, end = groups[0][0], groups[-1][1]
-    marks = {char for (_, left), (right, _) in pairwise(groups) for char in _UNSEEN.sub("", text[left:right])}
-    if marks <= _USUAL and not _touches_letter(text, start, end):
+    gaps = [_UNSEEN.sub("", text[left:right]) for (_, left), (right, _) in pairwise(groups)]
+    is_usual = all(len(gap) <= _FEW and _USUAL.issuperset(gap) for gap in gaps)
+    if is_usual and not _touches_letter(text, start, end):
         return None
     whole = text[start:end]
     if _DATE.match(whole) or (_AMOUNT.fullmatch(whole) and text[start - 1 : start] != "+"):
