@@ -10,8 +10,8 @@ from pydantic import Field
 from app.api.bodies import Line, StrictBody
 from app.api.dependencies import Config, Db, Page, Paging, Routes, Who, page_of
 from app.api.idempotent_route import Acts
-from app.campaigns import answers
-from app.campaigns.answers import AnswerRequest, AnswerText
+from app.campaigns import answer_texts
+from app.campaigns.answer_texts import AnswerRequest, AnswerText
 from app.campaigns.drafts import TextForm
 from app.campaigns.quiet_hours import DayHours
 from app.campaigns.schemas import BudgetSegments, Time, Wording
@@ -47,13 +47,13 @@ class AnswerBody(StrictBody):
 @router.get("")
 def list_answers(db: Db, who: Who, paging: Paging) -> Page[AnswerText]:
     """List answer texts in order of creation, with what became of the messages of their kind."""
-    return page_of(db.read(answers.page, paging.after, paging.limit), paging)
+    return page_of(db.read(answer_texts.page, paging.after, paging.limit), paging)
 
 
 @router.post("", status_code=201)
 def create_answer(body: AnswerBody, db: Db, settings: Config, who: Who, response: Response) -> AnswerText:
     """Enter an answer text as a draft; submit, approve and withdraw it as campaign `id`."""
     default = DayHours(settings.day_starts, settings.day_ends)
-    made = db.write(answers.create, body.request(), default, who.name)
+    made = db.write(answer_texts.create, body.request(), default, who.name)
     response.headers["Location"] = f"/v1/campaigns/{made}"
-    return db.read(answers.get, made)
+    return db.read(answer_texts.get, made)

@@ -25,7 +25,7 @@ from app.ledger.approval_digest import (
     link_contents,
     stamp,
 )
-from app.ledger.recordings import recordings_of
+from app.ledger.signed_recordings import recordings_of
 from app.security import Caller, audit
 from app.security.credential_provenance import behind, shared
 from app.security.principal import base_name

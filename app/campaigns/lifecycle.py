@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, select
 
-from app.campaigns import answers, approval, carrier_audience, optimistic_lock, recordings
+from app.campaigns import answer_texts, approval, carrier_audience, optimistic_lock, recordings
 from app.campaigns.carrier_audience import Audience
 from app.campaigns.drafts import Draft, amended, of_row, pin
 from app.campaigns.optimistic_lock import Record
@@ -69,7 +69,7 @@ def edit(
         raise VersionChanged(
             f"The campaign has version {campaign.version} now, not {version}; read it again and repeat."
         )
-    answers.check_edit(campaign, draft)
+    answer_texts.check_edit(campaign, draft)
     values = pin(draft, default, at_night=campaign.answers_to is not None)
     if campaign.answers_to is not None:
         values |= {"texts": {"": values["texts"][""]}}
@@ -162,7 +162,7 @@ def add_recording(connection: Connection, campaign_id: int, new: NewRecording, w
     campaign = optimistic_lock.campaign(connection, campaign_id)
     if there := recordings.same(connection, campaign_id, new):
         return there.id
-    answers.refuse(campaign)
+    answer_texts.refuse(campaign)
     _reopen(connection, campaign, who)
     recording_id = recordings.keep(connection, campaign_id, new, who)
     said = {"recording": recording_id, "sha256": new.sha256, "duration_ms": new.sound.duration_ms}
@@ -184,7 +184,7 @@ def remove_recording(connection: Connection, campaign_id: int, recording_id: int
 def _reopen_for_run(connection: Connection, campaign_id: int, carrier: str, who: str) -> None:
     """Reopen the campaign. Raises Conflict if it has a run at this carrier."""
     campaign = optimistic_lock.campaign(connection, campaign_id)
-    answers.refuse(campaign)
+    answer_texts.refuse(campaign)
     _reopen(connection, campaign, who)
     known = select(runs.c.id).where(runs.c.campaign_id == campaign_id, runs.c.carrier == carrier)
     if connection.execute(known).first():
@@ -263,7 +263,7 @@ def withdraw(connection: Connection, campaign_id: int, who: str) -> None:
     campaign = optimistic_lock.campaign(connection, campaign_id)
     if campaign.state == CampaignState.WITHDRAWN:
         return
-    answers.lock_live_runs(connection, campaign_id)
+    answer_texts.lock_live_runs(connection, campaign_id)
     _reopen(connection, campaign, who)
     for run in connection.execute(select(runs).where(runs.c.campaign_id == campaign_id)).all():
         _drop(connection, run, who)
@@ -271,7 +271,7 @@ def withdraw(connection: Connection, campaign_id: int, who: str) -> None:
     draft = optimistic_lock.campaign(connection, campaign_id)
     new = move_campaign(draft.state, CampaignState.WITHDRAWN)
     optimistic_lock.change_campaign(connection, draft, state=new)
-    answers.stop(connection, campaign_id, who)
+    answer_texts.stop(connection, campaign_id, who)
     audit.note(connection, who, "campaign.withdraw", f"campaign/{campaign_id}")
 
 

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, insert, select, update
 
 from app.campaigns import lifecycle, optimistic_lock
-from app.campaigns.answers import NAMES
+from app.campaigns.answer_texts import NAMES
 from app.campaigns.optimistic_lock import Record
 from app.core import clock
 from app.core.answer_kinds import AnswerKind

@@ -7,7 +7,7 @@ from typing import Annotated, Any, cast
 import typer
 
 from app.api.bodies import filled
-from app.campaigns import answers
+from app.campaigns import answer_texts
 from app.campaigns.answer_routes import AnswerBody
 from app.campaigns.drafts import TextForm
 from app.campaigns.quiet_hours import DayHours
@@ -42,12 +42,12 @@ def create(  # noqa: PLR0913 - every option of the command line is a parameter
     else:
         with open_db(founds=True) as (db, settings):
             default = DayHours(settings.day_starts, settings.day_ends)
-            made = db.write(answers.create, body.request(), default, whoami())
+            made = db.write(answer_texts.create, body.request(), default, whoami())
     done(f"Campaign {made}", campaign=made)
 
 
 @app.command("list")
 def list_(as_json: Json = False) -> None:
     """Show the answer texts, which are in use, and what became of the messages of their kind."""
-    found = asked(lambda api: list(api.list_answers()), lambda db: db.read(answers.page))
+    found = asked(lambda api: list(api.list_answers()), lambda db: db.read(answer_texts.page))
     listing(found, _COLUMNS, as_json)

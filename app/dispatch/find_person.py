@@ -1,6 +1,6 @@
 """Find what one person got, or why not: every campaign's delivery to an exact number, by an index, audited.
 
-Asked by the page /find (app/web/pages/find_person.py), POST /v1/deliveries/find (routes.py) and
+Asked by the page /find (app/web/pages/find_person_pages.py), POST /v1/deliveries/find (routes.py) and
 `loa delivery find` (app/cli/delivery_commands.py). One delivery, step by step:
 app/receipts/delivery_history.py.
 """

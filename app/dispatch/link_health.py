@@ -13,8 +13,8 @@ from app.core import clock
 from app.database.connection import Database, shared_ms
 from app.database.models import link_health
 from app.database.models import links as links_table
-from app.database.models.sending import LINK_FORGOTTEN_AFTER_MS
-from app.database.models.sending import LINK_GONE_AFTER_MS as GONE_AFTER_MS
+from app.database.models.sending_tables import LINK_FORGOTTEN_AFTER_MS
+from app.database.models.sending_tables import LINK_GONE_AFTER_MS as GONE_AFTER_MS
 from app.dispatch import link_store
 from app.observability import link_status
 from app.observability.link_status import LinkStatus, facts

@@ -17,7 +17,7 @@ from app.core.states import LinkState
 from app.database.connection import shared_ms
 from app.database.engines import insert_new
 from app.database.models import link_health, link_levels, link_pace, links
-from app.database.models.sending import LINK_FORGOTTEN_AFTER_MS, LINK_GONE_AFTER_MS
+from app.database.models.sending_tables import LINK_FORGOTTEN_AFTER_MS, LINK_GONE_AFTER_MS
 from app.ledger.contract import Link
 from app.security import audit
 from carriers.contract import Halted, ReceiptLevel

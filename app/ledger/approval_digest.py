@@ -28,8 +28,8 @@ from app.database.models import (
     runs,
     subscribers,
 )
-from app.ledger import answers
-from app.ledger.recordings import recordings_of
+from app.ledger import answer_rules
+from app.ledger.signed_recordings import recordings_of
 from app.security import row_stamps
 from app.security.audit_chain import ACT, bears, is_sealed
 from app.security.row_stamps import canonical
@@ -106,7 +106,7 @@ def approved(connection: Connection, campaign: Record) -> Record | None:
     Answers to citizens stand under the approval of their text.
     """
     if campaign.answers_of is not None:
-        of = answers.source(connection, campaign)
+        of = answer_rules.source(connection, campaign)
         alive = of is not None and campaign.state == CampaignState.APPROVED
         return approved(connection, of) if of is not None and alive else None
     last = last_decision(connection, campaign.id)
@@ -221,7 +221,7 @@ def authors(connection: Connection, campaign_id: int) -> set[str]:
 def stands(connection: Connection, campaign: Record, *, alive: bool) -> bool:
     """Return whether it is still what was approved; approvals of finished campaigns may lack a stamp."""
     if campaign.answers_of is not None and not alive:
-        return _was_approved(connection, answers.source(connection, campaign))
+        return _was_approved(connection, answer_rules.source(connection, campaign))
     last = last_decision(connection, campaign.id)
     if alive or last is None or last.stamp is not None:
         return approved(connection, campaign) is not None

@@ -25,7 +25,7 @@ from sqlalchemy import (
 
 from app.core.states import ChunkState, DeliveryState, NotSent
 from app.database.models import chunks, deliveries, do_not_send, links, runs
-from app.ledger import answers, approval_digest, money, unreached
+from app.ledger import answer_rules, approval_digest, money, unreached
 from app.ledger.contract import ChunkLease, Closed, DeliveryToSend, FanOutResult, Link, MarkedUnknown
 from app.ledger.engine_base import ChunkClaim, EngineBase, OpenChunk
 from app.ledger.tallies import Changes
@@ -120,7 +120,7 @@ class ChunkQueue(EngineBase):
         values |= {"excluded": int(DeliveryState.EXCLUDED), "repeated": int(NotSent.REPEATED)}
         values |= {"carrier": carrier, "refused": int(NotSent.DO_NOT_SEND)}
         follows_up = unreached.leave_out(connection, campaign_id, batch_id, after, upto)
-        listed = answers.listed_sql(connection, campaign_id)
+        listed = answer_rules.listed_sql(connection, campaign_id)
         queued = connection.execute(_insert_deliveries(segments, values, listed, follows_up), values).rowcount
         for statement in (_CHUNKS, _QUEUED, _PROGRESS):
             connection.execute(statement, values)
@@ -148,12 +148,12 @@ class ChunkQueue(EngineBase):
         """
         n = do_not_send.c
         if connection.execute(select(n.id).where(n.carrier == carrier).limit(1)).first():
-            asked = answers.listed(connection, chunk.campaign_id, carrier)
+            asked = answer_rules.listed(connection, chunk.campaign_id, carrier)
             self._end_queued(connection, [chunk], NotSent.DO_NOT_SEND, asked)
         reached = unreached.reached_since(connection, chunk.campaign_id, chunk.batch_id)
         if reached is not None:
             self._end_queued(connection, [chunk], NotSent.OTHER_ROUND, reached)
-        late = answers.too_late(connection, chunk.campaign_id, self.now_ms(connection))
+        late = answer_rules.too_late(connection, chunk.campaign_id, self.now_ms(connection))
         if late is not None:
             self._end_queued(connection, [chunk], NotSent.WINDOW_CLOSED, late)
 

@@ -16,7 +16,7 @@ from app.core.errors import DatabaseUnavailable
 from app.core.states import DeliveryState, LinkState, RunState
 from app.database.connection import Database, shared_ms
 from app.database.models import link_health, links, quarantine, runs, tallies, unknowns
-from app.database.models.sending import LINK_GONE_AFTER_MS
+from app.database.models.sending_tables import LINK_GONE_AFTER_MS
 
 KEPT_S = 1.0  # how long a database reading is reused
 # Receipts come within seconds, or days later when a phone is switched on again.

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, exists, insert, select
 
-from app.campaigns import answers, weekly_answers
+from app.campaigns import answer_texts, weekly_answers
 from app.campaigns.weekly_answers import AnswerTerms, Question
 from app.core import clock
 from app.core.answer_kinds import AnswerKind, Unanswered
@@ -22,7 +22,7 @@ from app.database.models import answers as decided
 from app.database.models import inbound_messages, links
 from app.dispatch import restore_recovery
 from app.inbound.reply_kinds import ReplyKind, is_receipt, kind_of, text_to_check
-from app.ledger import answers as rules
+from app.ledger import answer_rules as rules
 from app.ledger import restore_acknowledgement
 from app.ledger.contract import Ledger
 from app.observability.faults import Aside
@@ -107,7 +107,7 @@ class AnswerJob:
     def _came(self, connection: Connection) -> bool:
         """Return whether a message has come that was not looked at, or other texts are in use."""
         m, now = inbound_messages.c, self.ledger.now_ms(connection)
-        if _ids(answers.approved_texts(connection)) != self._seen.in_use:
+        if _ids(answer_texts.approved_texts(connection)) != self._seen.in_use:
             return True
         if not self._seen.in_use:
             return False
@@ -125,7 +125,7 @@ class AnswerJob:
         # Nothing is sent until a person has said what this database is, and which lists are in it again.
         if restore_recovery.moved(connection, self.ledger) or restore_acknowledgement.is_awaited(connection):
             return replace(self._seen, more=False, counts=Counter())
-        in_use = answers.approved_texts(connection)
+        in_use = answer_texts.approved_texts(connection)
         ids = _ids(in_use)
         seen = replace(self._seen, more=False, counts=Counter()) if ids == self._seen.in_use else _Seen(ids)
         if not in_use:

@@ -13,8 +13,8 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from app.accounts.service import NewPerson, add_person
-from app.campaigns import answers, approval, lifecycle, recordings
-from app.campaigns.answers import AnswerRequest
+from app.campaigns import answer_texts, approval, lifecycle, recordings
+from app.campaigns.answer_texts import AnswerRequest
 from app.campaigns.carrier_audience import Audience
 from app.campaigns.drafts import Draft, TextForm
 from app.core import clock
@@ -313,7 +313,7 @@ def _inbound(c: Connection) -> None:
 def _answers(c: Connection) -> None:
     """The confirmation of opt-outs, in use, and two messages that were decided on."""
     said = "So cua Ong/Ba da duoc dua vao danh sach tu choi nhan tin. Can ho tro, goi 113."
-    made = answers.create(c, AnswerRequest(AnswerKind.OPT_OUT, "CA SON LA", said), HOURS, AUTHOR)
+    made = answer_texts.create(c, AnswerRequest(AnswerKind.OPT_OUT, "CA SON LA", said), HOURS, AUTHOR)
     lifecycle.submit(c, made, AUTHOR)
     approval.approve(c, made, Caller("host", "approver"), acknowledged=True)
     noted = {"at": clock.now_ms(), "kind": "opt_out"}

@@ -275,7 +275,7 @@ def test_every_place_of_the_map_exists() -> None:
 
 
 def test_every_file_that_a_paper_names_exists() -> None:
-    """`pages/run.py`, `routers.py`: named from any folder on. What the changelog names may be gone."""
+    """`pages/run_pages.py`, `routers.py`: named from any folder on. What the changelog names may be gone."""
     files = [path.relative_to(ROOT).as_posix() for path in tracked()]
     gone = [
         f"{path.relative_to(ROOT)}: {name}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections import Counter
 
 import pytest
 
@@ -62,6 +63,15 @@ def test_an_identifier_is_seen_wherever_it_is_bound() -> None:
     )
     bound = "lane", "Fate", "told", "insist", "self", "desk", "gate", "x", "scene"
     assert structure.identifiers(source) == set(bound)
+
+
+SHARED = {"routes", "schemas", "service", "queries", "__main__"}  # the same part of several folders
+
+
+def test_no_two_modules_of_app_have_one_name() -> None:
+    """What mirrors carriers (ledger/contract.py beside carriers/contract.py) is looked at in app alone."""
+    names = Counter(path.stem for path in structure.modules("app").values() if path.stem != "__init__")
+    assert {name for name, n in names.items() if n > 1 and name not in SHARED} == set()
 
 
 def test_a_cycle_would_be_seen() -> None:

@@ -26,7 +26,7 @@ from app.core.config import Settings
 from app.database.connection import Database
 from app.database.models import links, run_batches, runs
 from app.runtime.api_app import create_app
-from app.web.pages.reports import AT_ONCE
+from app.web.pages.reports_pages import AT_ONCE
 from tests.app.api.served import served
 from tests.bench import report_bench
 from tests.e2e import scene

@@ -6,7 +6,7 @@ number. On PostgreSQL the three large tables are partitioned by campaign, so tha
 
 from __future__ import annotations
 
-from app.database.models.accounts import (
+from app.database.models.accounts_tables import (
     api_keys,
     audit,
     faults,
@@ -16,9 +16,9 @@ from app.database.models.accounts import (
     recovery_codes,
     sessions,
 )
-from app.database.models.answers import answers
+from app.database.models.answers_tables import answers
 from app.database.models.base import Ms, metadata
-from app.database.models.campaigns import (
+from app.database.models.campaigns_tables import (
     approvals,
     audiences,
     bad_lines,
@@ -40,11 +40,11 @@ from app.database.models.campaigns import (
     runs,
     subscribers,
 )
-from app.database.models.money import budgets, segment_prices
-from app.database.models.outcomes import daily_counts, late_failures, outcome_counts
-from app.database.models.privacy import person_requests, retention_terms
-from app.database.models.publication import publication_findings, publications
-from app.database.models.receipts import (
+from app.database.models.money_tables import budgets, segment_prices
+from app.database.models.outcomes_tables import daily_counts, late_failures, outcome_counts
+from app.database.models.privacy_tables import person_requests, retention_terms
+from app.database.models.published_tables import publication_findings, publications
+from app.database.models.receipts_tables import (
     inbound_messages,
     link_jobs,
     polled_chunks,
@@ -54,7 +54,7 @@ from app.database.models.receipts import (
     receipts,
     status_queries,
 )
-from app.database.models.reporting import (
+from app.database.models.reporting_tables import (
     addressees,
     attachments,
     frozen_reports,
@@ -66,7 +66,7 @@ from app.database.models.reporting import (
     statements,
     tallies,
 )
-from app.database.models.sending import (
+from app.database.models.sending_tables import (
     chunks,
     database_identity,
     deliveries,

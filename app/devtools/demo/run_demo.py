@@ -19,6 +19,7 @@ from app.core import clock
 from app.core.config import LinkSettings, Settings
 from app.database.connection import Database
 from app.devtools.demo import scenario_http, scenario_smpp
+from app.devtools.demo.demo_output import tell_end, tell_forecast, tell_import, tell_outcome, tell_roles
 from app.devtools.demo.demo_setup import (
     DemoPlan,
     approved_campaign,
@@ -30,7 +31,6 @@ from app.devtools.demo.demo_setup import (
     tidy,
 )
 from app.devtools.demo.outcome import conclude, figures, write_reports
-from app.devtools.demo.output import tell_end, tell_forecast, tell_import, tell_outcome, tell_roles
 from app.devtools.demo.progress_board import ProgressBoard
 from app.devtools.demo.receipt_ingest import ReceiptIngest, link_of
 from app.devtools.demo.scenario_smpp import DemoCarrier

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from app.core import clock
 from app.directives.publication import form_words as words
-from app.directives.publication import spoken
+from app.directives.publication import read_aloud
 from app.directives.publication.kit_source import KitSource
 from carriers import text as sms
 
@@ -92,9 +92,9 @@ def broadcast(of: KitSource) -> str:
 def _read_aloud(of: KitSource) -> Iterator[str]:
     yield words.OPENING
     yield f"{title(of)}. {words.SOURCE.rstrip(':')} {of.head.name}."
-    yield from (spoken.aloud(line) for line in of.original.splitlines() if line.strip())
+    yield from (read_aloud.aloud(line) for line in of.original.splitlines() if line.strip())
     if of.verify:
-        yield f"{words.VERIFY.rstrip(':')} {spoken.aloud(of.verify)}."
+        yield f"{words.VERIFY.rstrip(':')} {read_aloud.aloud(of.verify)}."
     yield words.CLOSING
 
 

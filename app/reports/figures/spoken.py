@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from app.database.models import audiences, runs
-from app.ledger.recordings import recordings_of
+from app.ledger.signed_recordings import recordings_of
 
 # Names of figures in JSON, where a report of messages has others.
 NAMES = {

@@ -39,8 +39,8 @@ from app.reports.figures import carrier_statement
 from app.reports.figures.carrier_statement import Statement
 from app.reports.intake import statement_rules
 from app.reports.intake.statement_input import Circumstances, PaperClaim, StatementInput
-from app.reports.verification import checks
 from app.reports.verification import erasure_checks as erased
+from app.reports.verification import table_checks
 from app.reports.verification.state_recount import recount_states
 
 # Stored statements and attachments
@@ -215,7 +215,7 @@ def _batch_ids(connection: Connection, campaign_id: int | None) -> list[int]:
 
 def batch_differences(connection: Connection, campaign_id: int | None) -> list[str]:
     ids = _batch_ids(connection, campaign_id)
-    return [sentence for batch_id in ids for sentence in checks.batch_counts(connection, batch_id)]
+    return [sentence for batch_id in ids for sentence in table_checks.batch_counts(connection, batch_id)]
 
 
 def _file_differences(connection: Connection) -> list[str]:
@@ -230,19 +230,19 @@ def _not_as_approved(connection: Connection, campaign_id: int) -> list[str]:
     """List changes to approved content made outside Loa; reports do not depend on them."""
     if not keys_of(connection) or erasure_state.of_campaign(connection, campaign_id):
         return []
-    return list(checks.as_approved(connection, campaign_id))
+    return list(table_checks.as_approved(connection, campaign_id))
 
 
 def _checked(connection: Connection, campaign_id: int, ledger: Ledger) -> Iterator[str]:
     if gone := erasure_state.of_campaign(connection, campaign_id):
         yield from erased.differences(connection, gone)
         return
-    yield from checks.tallies_agree(connection, campaign_id, ledger)
-    yield from checks.unknowns_listed(connection, campaign_id)
-    yield from checks.subscribers_kept(connection, campaign_id)
-    yield from checks.chunks_cover(connection, campaign_id)
-    yield from checks.runs_complete(connection, campaign_id)
-    yield from checks.reports_add_up(connection, campaign_id)
+    yield from table_checks.tallies_agree(connection, campaign_id, ledger)
+    yield from table_checks.unknowns_listed(connection, campaign_id)
+    yield from table_checks.subscribers_kept(connection, campaign_id)
+    yield from table_checks.chunks_cover(connection, campaign_id)
+    yield from table_checks.runs_complete(connection, campaign_id)
+    yield from table_checks.reports_add_up(connection, campaign_id)
     yield from statements_add_up(connection, campaign_id)
     for batch_id in _batch_ids(connection, campaign_id):
         for sentence in recount_states(connection, campaign_id, batch_id):

@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from app.devtools.demo import output
+from app.devtools.demo import demo_output
 from app.devtools.demo.progress_board import ProgressBoard
 
 
 def ending(folder: Path) -> str:
     said = io.StringIO()
     board = ProgressBoard(Console(file=said))
-    output.tell_end(board, {"verified": False}, folder, folder.with_suffix(".json"))
+    demo_output.tell_end(board, {"verified": False}, folder, folder.with_suffix(".json"))
     return said.getvalue()
 
 
@@ -42,4 +42,4 @@ def test_the_log_is_named_by_its_path(tmp_path: Path) -> None:
 
 
 def test_one_message_is_one_message() -> None:
-    assert [output.messages(n) for n in (0, 1, 2000)] == ["0 messages", "1 message", "2,000 messages"]
+    assert [demo_output.messages(n) for n in (0, 1, 2000)] == ["0 messages", "1 message", "2,000 messages"]

@@ -13,7 +13,7 @@ from app.core.states import DeliveryState, NotSent
 from app.database.connection import Database
 from app.database.models import answers as decided
 from app.database.models import campaigns, do_not_send, inbound_messages
-from app.ledger import answers
+from app.ledger import answer_rules
 from tests.app.world import FIRST_PHONE, World, build
 from tests.engines import by_default
 
@@ -56,7 +56,12 @@ def listed(db: Database, phone: int, **more: Any) -> None:
     found = db.read(
         lambda c: c.execute(select(inbound_messages).where(inbound_messages.c.phone == phone)).one()
     )
-    row = {"carrier": "viettel", "phone": phone, "added_at": found.received_at, "added_by": answers.BY_REPLY}
+    row = {
+        "carrier": "viettel",
+        "phone": phone,
+        "added_at": found.received_at,
+        "added_by": answer_rules.BY_REPLY,
+    }
     db.write(lambda c: c.execute(insert(do_not_send).values(row | more)))
 
 
@@ -95,8 +100,8 @@ def test_a_number_on_the_list_gets_the_confirmation_of_its_opt_out_alone(
 ) -> None:
     world = answering(db, 2)
     listed(db, FIRST_PHONE, **more)
-    assert db.read(answers.is_listed, FIRST_PHONE, "viettel") == (more.get("carrier") is None)
-    assert not db.read(answers.is_listed, FIRST_PHONE + 1, "viettel")
+    assert db.read(answer_rules.is_listed, FIRST_PHONE, "viettel") == (more.get("carrier") is None)
+    assert not db.read(answer_rules.is_listed, FIRST_PHONE + 1, "viettel")
     assert sent(world) == ([2, 3] if goes else [3])
     reason = 0 if goes else NotSent.DO_NOT_SEND
     assert world.delivery(2)["reason"] == reason
@@ -104,7 +109,7 @@ def test_a_number_on_the_list_gets_the_confirmation_of_its_opt_out_alone(
 
 def test_answers_of_another_kind_confirm_nothing(db: Database) -> None:
     world = answering(db, 2, REPORT)
-    assert not db.read(answers.confirms, world.campaign)
+    assert not db.read(answer_rules.confirms, world.campaign)
     listed(db, FIRST_PHONE)
     assert sent(world) == [3]
 
@@ -128,7 +133,7 @@ def test_answers_say_what_their_text_says(db: Database, of_text: dict[str, Any],
     if of_text:
         db.write(lambda c: c.execute(update(campaigns).where(campaigns.c.id == 500).values(of_text)))
     week = db.read(lambda c: c.execute(select(campaigns).where(campaigns.c.id == world.campaign)).one())
-    found = db.read(answers.source, week)
+    found = db.read(answer_rules.source, week)
     assert (found.id if found is not None else None) == (500 if stands else None)
 
 
@@ -137,21 +142,21 @@ def test_a_number_s_answers_are_counted_since_a_time_but_for_those_not_given(db:
     phones, now = {FIRST_PHONE, FIRST_PHONE + 1, FIRST_PHONE + 7}, clock.now_ms()
     db.write(lambda c: c.execute(update(decided).where(decided.c.seq == 3).values(why="too_many")))
     db.write(lambda c: c.execute(update(decided).where(decided.c.seq == 2).values(at=now)))
-    assert db.read(answers.answered_since, phones, now) == {FIRST_PHONE: 1}
-    assert db.read(answers.answered_since, phones, now + 1) == {}
+    assert db.read(answer_rules.answered_since, phones, now) == {FIRST_PHONE: 1}
+    assert db.read(answer_rules.answered_since, phones, now + 1) == {}
 
 
 def test_of_two_opt_outs_of_one_moment_the_first_is_confirmed(db: Database) -> None:
     answering(db, 2)
     listed(db, FIRST_PHONE)
     rows = db.read(lambda c: c.execute(select(inbound_messages).order_by(inbound_messages.c.id)).all())
-    assert db.read(answers.is_first_opt_out, rows[0], "viettel")
-    assert not db.read(answers.is_first_opt_out, rows[0], "vnpt")
-    assert not db.read(answers.is_first_opt_out, rows[1], "viettel")  # its number is not on the list
+    assert db.read(answer_rules.is_first_opt_out, rows[0], "viettel")
+    assert not db.read(answer_rules.is_first_opt_out, rows[0], "vnpt")
+    assert not db.read(answer_rules.is_first_opt_out, rows[1], "viettel")  # its number is not on the list
     twin = dict(rows[0]._mapping) | {"id": 900, "arrival": "twin", "text": "HUY"}
     db.write(lambda c: c.execute(insert(inbound_messages).values(twin)))
     later = db.read(lambda c: c.execute(select(inbound_messages).where(inbound_messages.c.id == 900)).one())
-    assert not db.read(answers.is_first_opt_out, later, "viettel")
-    assert db.read(answers.is_first_opt_out, rows[0], "viettel")
+    assert not db.read(answer_rules.is_first_opt_out, later, "viettel")
+    assert db.read(answer_rules.is_first_opt_out, rows[0], "viettel")
     db.write(lambda c: c.execute(update(do_not_send).values(added_by="an officer")))
-    assert not db.read(answers.is_first_opt_out, rows[0], "viettel")
+    assert not db.read(answer_rules.is_first_opt_out, rows[0], "viettel")

@@ -7,8 +7,8 @@ from typing import Any
 
 from sqlalchemy import Connection, select, update
 
-from app.campaigns import answers, approval, lifecycle
-from app.campaigns.answers import AnswerRequest
+from app.campaigns import answer_texts, approval, lifecycle
+from app.campaigns.answer_texts import AnswerRequest
 from app.campaigns.quiet_hours import DayHours
 from app.core.answer_kinds import AnswerKind
 from app.core.reply_settings import ReplySettings
@@ -41,7 +41,7 @@ def enter(connection: Connection, kind: AnswerKind, budget: int | None = None) -
     """An answer text that was submitted by its author, and that nobody has approved yet."""
     hours = {"day_starts": "00:00", "day_ends": "24:00"}
     wanted = AnswerRequest(kind, "CA SON LA", TEXTS[kind], budget_segments=budget, **hours)
-    made = answers.create(connection, wanted, HOURS, "author")
+    made = answer_texts.create(connection, wanted, HOURS, "author")
     lifecycle.submit(connection, made, "author")
     return made
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import Connection, func, insert, select, update
 
-from app.campaigns import answers, approval, follow_ups, lifecycle
+from app.campaigns import answer_texts, approval, follow_ups, lifecycle
 from app.campaigns import runs as orders
 from app.campaigns.follow_ups import FollowUpRequest
 from app.campaigns.runs import Verb
@@ -34,7 +34,7 @@ from app.database.models import (
 from app.dispatch import run_sweeps
 from app.ledger import approval_digest, restore_acknowledgement
 from app.privacy import do_not_send as lists
-from app.reports.verification import checks
+from app.reports.verification import table_checks
 from app.security import Caller, audit
 from tests.app.inbound.test_inbound_writer import PHONE, message, write
 from tests.app.runtime.citizens import (
@@ -188,7 +188,7 @@ async def test_an_answer_that_could_not_go_out_in_time_is_not_sent_any_more(worl
     assert send(world) == [(int(OTHERS), TEXTS[OTHER])]
     closed = select(deliveries.c.phone).where(deliveries.c.reason == NotSent.WINDOW_CLOSED)
     assert world.db.read(lambda c: c.execute(closed).scalars().all()) == [int(PHONE)]
-    (told,) = world.db.read(answers.page)
+    (told,) = world.db.read(answer_texts.page)
     assert (told.answered, told.unanswered) == (1, {Unanswered.LATE: 1})
 
 
@@ -321,7 +321,7 @@ async def test_a_campaign_that_calls_itself_answers_sends_to_nobody_on_the_list(
 
 
 def faults_of(c: Connection, campaign_id: int) -> list[str]:
-    return list(checks.as_approved(c, campaign_id))
+    return list(table_checks.as_approved(c, campaign_id))
 
 
 async def test_answers_are_counted_by_themselves_and_the_figures_close(world: World) -> None:
@@ -331,7 +331,7 @@ async def test_answers_are_counted_by_themselves_and_the_figures_close(world: Wo
     send(world)
     for own in world.db.read(lambda c: c.execute(select(campaigns.c.id)).scalars().all()):
         assert world.db.read(faults_of, own) == []
-    found = {each.answers_to: each for each in world.db.read(answers.page)}
+    found = {each.answers_to: each for each in world.db.read(answer_texts.page)}
     assert [(found[kind].answered, found[kind].in_use) for kind in (OTHER, OPT_OUT)] == [(1, True)] * 2
     rows = select(campaigns.c.directive_id).where(campaigns.c.answers_to.is_not(None)).distinct()
     assert world.db.read(lambda c: c.execute(rows).scalars().all()) == [None]
@@ -396,5 +396,5 @@ async def test_a_person_who_cancels_the_run_stops_this_weeks_answers(world: Worl
 
 def test_the_campaign_states_of_answers_are_those_of_campaigns(db: Database) -> None:
     made = db.write(enter, OTHER)
-    shown = db.read(answers.page)
+    shown = db.read(answer_texts.page)
     assert [(each.id, each.state, each.in_use) for each in shown] == [(made, CampaignState.SUBMITTED, False)]

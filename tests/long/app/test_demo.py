@@ -28,6 +28,7 @@ from app.core.errors import SetupError
 from app.core.states import RunState
 from app.database.connection import Database
 from app.database.models import directives
+from app.devtools.demo.demo_output import tell_end, tell_outcome
 from app.devtools.demo.demo_setup import (
     MARKER,
     approved_campaign,
@@ -38,7 +39,6 @@ from app.devtools.demo.demo_setup import (
     tidy,
 )
 from app.devtools.demo.outcome import SHOWN, DemoOutcome, compare, figures
-from app.devtools.demo.output import tell_end, tell_outcome
 from app.devtools.demo.progress_board import ProgressBoard
 from app.devtools.demo.scenario_smpp import scenario
 from app.devtools.demo.sending import send

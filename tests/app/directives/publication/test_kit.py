@@ -27,7 +27,7 @@ from app.core.config import Settings
 from app.core.errors import Conflict
 from app.database.connection import Database
 from app.database.models import campaigns
-from app.directives.publication import cap, form_words, kit, spoken
+from app.directives.publication import cap, form_words, kit, read_aloud
 from app.directives.publication.form_words import words_of
 from app.directives.publication.kit_source import KitSource
 from app.ledger import approval_digest
@@ -145,7 +145,7 @@ def test_no_word_stands_there_that_is_neither_approved_nor_of_the_form(
     )
     envelope += " Security Expected Moderate Observed loa-digest-sha256 VN-DVHC Hạnh phúc DỰ THẢO"
     places = " ".join(part for area in of.areas for part in area)
-    known = form_words.everything() | spoken.vocabulary()
+    known = form_words.everything() | read_aloud.vocabulary()
     for each in (
         of.original,
         *of.sent.values(),

@@ -6,7 +6,7 @@ import string
 
 import pytest
 
-from app.directives.publication.spoken import aloud
+from app.directives.publication.read_aloud import aloud
 
 # Printable, and what may stand in a web address by RFC 3986 or is written there all the same.
 SIGNS = [each for each in string.punctuation if each not in ',;()"']

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, insert
 from app.core import clock
 from app.database.connection import Database
 from app.database.models import quarantine, receipts
-from app.web.pages.receipts import ON_A_PAGE
+from app.web.pages.receipts_pages import ON_A_PAGE
 from tests.app.campaigns.rows import new_campaign, new_link
 from tests.long.app.web.conftest import Paper, text
 

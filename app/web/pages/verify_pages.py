@@ -21,7 +21,7 @@ from app.text_verification.advice import ADVICE, LONGEST
 from app.text_verification.compare import TextComparison, TextVerdict
 from app.text_verification.red_flags import RedFlag, red_flags
 from app.web import assets
-from app.web.pages.second_factor import qr
+from app.web.pages.second_factor_pages import qr
 from app.web.rendering import PageRequest, Visit, render
 from app.web.translations import Said, say
 

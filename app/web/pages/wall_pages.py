@@ -11,7 +11,7 @@ from fastapi import Depends, Header, Response
 
 from app.api.dependencies import Routes
 from app.api.event_streams import Hub
-from app.web.pages.overview import get_overview
+from app.web.pages.overview_pages import get_overview
 from app.web.rendering import Visit, render
 from app.web.view_models import overview_page, traffic_light
 

@@ -17,7 +17,7 @@ from app.security.authorization import WALL, cookie_name
 from app.security.roles import Role
 from app.web import query_params
 from app.web.forms import read_fields
-from app.web.pages.people import carrier_of, name_of, role_of
+from app.web.pages.people_pages import carrier_of, name_of, role_of
 from app.web.rendering import (
     Fields,
     FormState,

@@ -9,9 +9,9 @@ from sqlalchemy import Connection
 
 from app.api.bodies import filled
 from app.api.dependencies import Routes
-from app.campaigns import answers, lifecycle
+from app.campaigns import answer_texts, lifecycle
 from app.campaigns.answer_routes import AnswerBody
-from app.campaigns.answers import AnswerRequest
+from app.campaigns.answer_texts import AnswerRequest
 from app.campaigns.drafts import TextForm
 from app.campaigns.quiet_hours import DayHours
 from app.core.errors import Conflict, Invalid
@@ -52,7 +52,7 @@ async def page_do_create_answer(visit: Visit, fields: Fields) -> Response:
 
 
 def _enter(connection: Connection, wanted: AnswerRequest, default: DayHours, who: str) -> None:
-    lifecycle.submit(connection, answers.create(connection, wanted, default, who), who)
+    lifecycle.submit(connection, answer_texts.create(connection, wanted, default, who), who)
 
 
 def _said(fields: FormData) -> dict[str, Any]:
@@ -65,7 +65,7 @@ def _said(fields: FormData) -> dict[str, Any]:
 
 
 async def _page(visit: PageRequest, entered: FormState) -> Response:
-    found = await visit.db.aread(answers.page)
+    found = await visit.db.aread(answer_texts.page)
     values = {"texts": found, "kinds": ANSWERS, "whys": UNANSWERED, "forms": FORMS, "entered": entered}
     own = visit.settings.replies
     say_of, shown = visit.speaker.say, {"kinds_said": ANSWERS, "forms_said": FORMS}
