@@ -143,7 +143,7 @@ async def _bring_late_ones(year: Year, number: int) -> None:
 
 
 async def _restated(year: Year, late: Late) -> None:
-    wanted = sum(message.fate.outcome.stat == b"DELIVRD" for message in late.messages)
+    wanted = sum(message.plan.outcome.stat == b"DELIVRD" for message in late.messages)
 
     def told() -> bool:
         return _delivered(year, late.run) == wanted
