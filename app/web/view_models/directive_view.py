@@ -46,7 +46,7 @@ class DirectiveRow:
 
 @dataclass(frozen=True, slots=True)
 class DirectivePage:
-    """One directive. status, standings, published: for the office only; approved: id and name of campaigns.
+    """One directive. status, statuses, published: for the office only; approved: id and name of campaigns.
 
     campaigns: id, name and state of the newest; under: how many there are, listing.COUNTED + 1 for more.
     """

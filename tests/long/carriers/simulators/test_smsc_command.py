@@ -114,7 +114,7 @@ async def test_a_signal_ends_it(number: signal.Signals) -> None:
         assert (await serving)["binds"] == 1
 
 
-async def test_manners_and_links_change_at_the_times_given() -> None:
+async def test_behaviour_and_links_change_at_the_times_given() -> None:
     steps = ["--at", "0.02:throttle=1", "--at", "0.3:unbind", "--at", "0.4:drop", "--at", "0.5:close"]
     port, serving = await in_background(*steps, "--at", "0.6:open", "--for", "0.8")
     async with bound(port) as esme:

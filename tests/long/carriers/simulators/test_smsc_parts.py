@@ -50,7 +50,7 @@ def test_the_other_base_is_the_same_number(index: int, form: str) -> None:
         ({"refusals": "0x0B=many"}, "must be NAME=SHARE"),
     ],
 )
-def test_wrong_manners_are_refused_in_a_sentence(wrong: dict[str, object], sentence: str) -> None:
+def test_wrong_behaviour_are_refused_in_a_sentence(wrong: dict[str, object], sentence: str) -> None:
     with pytest.raises(ValueError, match=re.escape(sentence)):
         SmscBehaviour(**wrong)
 

@@ -220,7 +220,7 @@ async def test_receipts_write_the_same_id_in_their_own_form(
         assert ident(receipt) == receipt.field("id").encode() == convert(given)
 
 
-async def test_the_dialect_is_as_the_manners_say() -> None:
+async def test_the_dialect_is_as_the_behaviour_says() -> None:
     behaviour = SmscBehaviour(
         receipt_tlvs=False,
         receipt_swapped=True,

@@ -111,7 +111,7 @@ async def test_the_same_seed_refuses_the_same_submits() -> None:
     assert found[0] == found[1]
 
 
-async def test_manners_change_while_binds_stay() -> None:
+async def test_behaviour_change_while_binds_stay() -> None:
     async with Smsc(SmscBehaviour(throttle=1.0)) as smsc, bound(smsc.port) as esme:
         assert await answers(esme, phones(3)) == [THROTTLED] * 3
         smsc.change(throttle=0.0)

@@ -326,7 +326,7 @@ async def test_the_other_shape_asks_for_the_request_and_answers_in_error() -> No
         assert (await asked.ask({**question, "REQID": "x"}))["ERROR"] == "-1"
 
 
-async def test_the_account_lists_what_the_manners_say() -> None:
+async def test_the_account_lists_what_the_behaviour_says() -> None:
     async with desk() as asked:
         account = {"APIUSER": "u", "APIPASS": "p", "ADSERID": "500"}
 

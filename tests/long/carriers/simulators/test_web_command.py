@@ -69,7 +69,7 @@ def test_it_stops_when_nothing_is_asked_any_more(tmp_path: Path) -> None:
     assert json.loads(said.splitlines()[-1])["submits"] == 1
 
 
-def test_manners_change_at_the_times_given(tmp_path: Path) -> None:
+def test_behaviour_change_at_the_times_given(tmp_path: Path) -> None:
     at = ("--at", "0:throttle=1", "--at", "0.1:results", "--result-file", str(tmp_path / "r.csv"))
     with process(*at, "--out", str(tmp_path / "x.json")) as (running, url):
         time.sleep(0.2)

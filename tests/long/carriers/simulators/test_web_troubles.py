@@ -147,7 +147,7 @@ async def test_answers_take_their_time() -> None:
         assert 0.5 <= time.monotonic() - started < 4.5  # one after the other they would take five seconds
 
 
-async def test_manners_change_while_it_runs() -> None:
+async def test_behaviour_change_while_it_runs() -> None:
     async with plain(error_500=1.0) as (carrier, client):
         assert (await client.get("/send?to=84901230001&text=a")).status_code == 500
         carrier.change(error_500=0.0)
@@ -156,7 +156,7 @@ async def test_manners_change_while_it_runs() -> None:
             carrier.change(error_500=2.0)
 
 
-async def test_idle_connections_are_closed_when_the_manners_say() -> None:
+async def test_idle_connections_are_closed_when_the_behaviour_says() -> None:
     async with plain(keep_alive_s=0.05) as (carrier, client):
         for _ in range(3):
             await send(client)
@@ -217,7 +217,7 @@ async def test_it_speaks_tls(certificate: Path) -> None:
         ({"early": 0.7, "twice": 0.7}, "the shares of reporting"),
     ],
 )
-def test_wrong_manners_are_refused_in_a_sentence(wrong: dict[str, object], sentence: str) -> None:
+def test_wrong_behaviour_are_refused_in_a_sentence(wrong: dict[str, object], sentence: str) -> None:
     with pytest.raises(ValueError) as refused:  # noqa: PT011 - its words are compared
         WebBehaviour(**wrong)  # type: ignore[arg-type]
     assert sentence in str(refused.value)
