@@ -43,7 +43,7 @@ def list_(as_json: Json = False) -> None:
     if common.server is not None:
         found = [_made_of(each) for each in at_server(lambda api: list(api.list_erasures(limit=1000)))]
     else:
-        with open_db(looks=True) as (db, settings):
+        with open_db() as (db, settings):
             found = db.read(_everything, _in_force(db, settings).terms)
     listing(found, ("kind", "id", "name", "due_at", "said"), as_json)
 
@@ -90,13 +90,14 @@ def _terms(settings: Settings) -> RetentionTerms:
 
 
 def _in_force(db: Database, settings: Settings) -> TermsInForce:
-    """Return by which terms is erased now; says on standard error which of the settings wait."""
+    """Note the settings' terms, and return those in force; says on standard error which of them wait."""
+    db.write(lambda c: terms_in_force.note(c, _terms(settings), shared_ms(c), whoami()))
     found = db.read(lambda c: terms_in_force.in_force(c, _terms(settings), shared_ms(c)))
-    until = "" if found.until_ms is None else f"{clock.local(clock.from_ms(found.until_ms)):%H:%M %d/%m/%Y}"
-    for name, before, after in found.shortened():
+    for name, before, after, until_ms in found.waiting:
         typer.echo(
-            f"{name} was shortened from {before} to {after}: until {until} nothing is erased that the longer "
-            "term keeps. If that is a slip, put it back before then.",
+            f"{name} was shortened from {before} to {after}: until "
+            f"{clock.local(clock.from_ms(until_ms)):%H:%M %d/%m/%Y} nothing is erased that the longer term "
+            "keeps. If that is a slip, put it back before then.",
             err=True,
         )
     return found

@@ -6,56 +6,81 @@ what erases goes by the longest of the last day, whichever process had it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from operator import attrgetter
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, delete, insert, select
 
 from app.core.clock import DAY_MS
 from app.database.connection import one_at_a_time
-from app.database.models import retention_terms
+from app.database.models import audit as acts
+from app.database.models import erasures, retention_terms
 from app.privacy.erasable import RetentionTerms
 from app.security import audit
 
 SHORTENED = "retention.shorten"
 WAIT_MS = DAY_MS
 _LOCK = 4975  # of PostgreSQL: one process notes the terms
+_SETTINGS: dict[str, Callable[[Any], int]] = {
+    "retention_days": attrgetter("days"),
+    "records_months": attrgetter("months"),
+}
+
+
+class Shortened(NamedTuple):
+    """A setting whose new number waits; before: what counts until until_ms (ms since 1970)."""
+
+    name: str
+    before: int
+    after: int
+    until_ms: int
+
+
+class Shorter(NamedTuple):
+    """A setting that another process, which noted its terms last, has shorter than this one."""
+
+    name: str
+    here: int
+    there: int
 
 
 @dataclass(frozen=True, slots=True)
 class TermsInForce:
-    """By which terms is erased now; wanted: those of the settings, which count from until_ms on.
-
-    until_ms: in ms since 1970; None where the settings' terms are in force.
-    """
+    """By which terms is erased now; what of the settings waits; and what another process has shorter."""
 
     terms: RetentionTerms
-    wanted: RetentionTerms
-    until_ms: int | None = None
-
-    def shortened(self) -> list[tuple[str, int, int]]:
-        """Return each setting that waits, its number in force and the one that is wanted."""
-        both = (
-            ("retention_days", self.terms.days, self.wanted.days),
-            ("records_months", self.terms.months, self.wanted.months),
-        )
-        return [each for each in both if each[1] > each[2]]
+    waiting: tuple[Shortened, ...] = ()
+    elsewhere: tuple[Shorter, ...] = ()
 
 
 def in_force(connection: Connection, wanted: RetentionTerms, now_ms: int) -> TermsInForce:
-    """Return by which terms is erased at this time."""
+    """Return by which terms is erased at this time by a process with these settings."""
     rows = _rows(connection)
-    longer = [
-        (row, ended + WAIT_MS)
-        for row, ended in _ends(rows, wanted, now_ms)
-        if ended + WAIT_MS > now_ms and (row.days > wanted.days or row.months > wanted.months)
-    ]
+    ended = [(row, at + WAIT_MS) for row, at in _ends(rows, wanted, now_ms) if at + WAIT_MS > now_ms]
+    waiting = tuple(_longest(name, of, ended, of(wanted)) for name, of in _SETTINGS.items())
+    found = {each.name: each.before for each in waiting if each is not None}
+    return TermsInForce(
+        RetentionTerms(found.get("retention_days", wanted.days), found.get("records_months", wanted.months)),
+        tuple(each for each in waiting if each is not None),
+        tuple(
+            Shorter(name, of(wanted), of(rows[-1]))
+            for name, of in _SETTINGS.items()
+            if rows and of(rows[-1]) < of(wanted)
+        ),
+    )
+
+
+def _longest(
+    name: str, of: Callable[[Any], int], ended: Sequence[tuple[Row[Any], int]], wanted: int
+) -> Shortened | None:
+    """Return the longest term that still counts and when it ends; None if the wanted one counts."""
+    longer = [(of(row), until) for row, until in ended if of(row) > wanted]
     if not longer:
-        return TermsInForce(wanted, wanted)
-    days = max(wanted.days, *(row.days for row, _ in longer))
-    months = max(wanted.months, *(row.months for row, _ in longer))
-    return TermsInForce(RetentionTerms(days, months), wanted, max(until for _, until in longer))
+        return None
+    before, until = max(longer)
+    return Shortened(name, before, wanted, until)
 
 
 def noted(connection: Connection, wanted: RetentionTerms) -> bool:
@@ -64,17 +89,42 @@ def noted(connection: Connection, wanted: RetentionTerms) -> bool:
 
 
 def note(connection: Connection, wanted: RetentionTerms, now_ms: int, who: str) -> None:
-    """Remember the settings' terms from now on, and forget those that no longer count; safe to run twice."""
+    """Remember the settings' terms from now on, and forget those that no longer count; safe to run twice.
+
+    Does nothing while the clock is behind what is known: a wait that began in the past would be over at once
+    when the clock is put right. Until they are noted, the terms before count.
+    """
     one_at_a_time(connection, _LOCK)
+    if not _rows(connection):
+        _note_certificate(connection)
     rows = _rows(connection)
-    if _same(rows[-1:], wanted):
+    if _same(rows[-1:], wanted) or (rows and now_ms < _latest(connection, rows)):
         return
     past = [row.id for row, ended in _ends(rows, wanted, now_ms) if ended + WAIT_MS <= now_ms]
     connection.execute(delete(retention_terms).where(retention_terms.c.id.in_(past)))
     connection.execute(insert(retention_terms).values(days=wanted.days, months=wanted.months, since=now_ms))
-    if any(row.days > wanted.days or row.months > wanted.months for row in rows[-1:]):
+    is_shorter = any(row.days > wanted.days or row.months > wanted.months for row in rows[-1:])
+    # Two processes with other settings note theirs in turns; once a day is enough to be told of it.
+    if is_shorter and not any(_same([row], wanted) for row in rows if row.id not in past):
         before = RetentionTerms(rows[-1].days, rows[-1].months)
         audit.note(connection, who, SHORTENED, "settings", before=asdict(before), after=asdict(wanted))
+
+
+def _note_certificate(connection: Connection) -> None:
+    """Begin with the terms of the newest certificates, if any: from before terms were noted."""
+    e = erasures.c
+    newest = select(e.days, e.months, e.started_at).order_by(e.id.desc())
+    last = connection.execute(newest.limit(1)).first()
+    if last is not None:
+        months = connection.execute(newest.where(e.months.is_not(None)).limit(1)).first()
+        row = {"days": last.days, "months": months.months if months else 0, "since": last.started_at}
+        connection.execute(insert(retention_terms).values(row))
+
+
+def _latest(connection: Connection, rows: Sequence[Row[Any]]) -> int:
+    """Return the newest time that the ledger knows: of the terms, or of the audit's newest act."""
+    newest = select(acts.c.at).order_by(acts.c.id.desc()).limit(1)
+    return max(*(int(row.since) for row in rows), int(connection.execute(newest).scalar() or 0))
 
 
 def _rows(connection: Connection) -> Sequence[Row[Any]]:
@@ -90,4 +140,4 @@ def _ends(rows: Sequence[Row[Any]], wanted: RetentionTerms, now_ms: int) -> Iter
     for nth, row in enumerate(rows):
         is_last = nth + 1 == len(rows)
         if not (is_last and _same([row], wanted)):
-            yield row, now_ms if is_last else rows[nth + 1].since
+            yield row, max(now_ms if is_last else rows[nth + 1].since, row.since)

@@ -93,10 +93,10 @@ async def page_erasures(
         return made, ListPart((), 0) if query.after else _kept(connection, force.terms, place), force
 
     made, kept, force = await visit.db.aread(work)
-    until = None if force.until_ms is None else clock.from_ms(force.until_ms)
+    waiting = [(*each[:3], clock.from_ms(each.until_ms)) for each in force.waiting]
     shown = list_view(visit, query, made, {"kind": only or ""})
     later = ListView(kept.items, visit.path, {}, frozenset(), kept.total, place, kept.next, "kept_")
-    return render(visit, "erasures.html", list=shown, kept=later, kinds=KINDS, force=force, until=until)
+    return render(visit, "erasures.html", list=shown, kept=later, kinds=KINDS, force=force, waiting=waiting)
 
 
 @router.get("/erasures/{erasure_id}")

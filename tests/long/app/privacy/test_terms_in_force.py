@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import insert, select, update
 
 from app.core.clock import DAY_MS
 from app.database import models as m
@@ -13,6 +13,7 @@ from app.database.connection import Database
 from app.privacy import terms_in_force
 from app.privacy.erasable import RetentionTerms
 from app.privacy.terms_in_force import WAIT_MS
+from app.security import audit
 from tests.engines import each_engine
 from tests.long.app.privacy.past import DAYS, TERMS, erase, over, rows
 
@@ -28,7 +29,7 @@ def note(db: Database, terms: RetentionTerms, at: int) -> None:
 
 def in_force(db: Database, wanted: RetentionTerms, at: int) -> tuple[RetentionTerms, int | None]:
     found = db.read(terms_in_force.in_force, wanted, at)
-    return found.terms, found.until_ms
+    return found.terms, found.waiting[0].until_ms if found.waiting else None
 
 
 def seen(db: Database) -> list[int]:
@@ -77,7 +78,7 @@ def test_shortened_step_by_step_each_of_the_last_day_counts(db: Database) -> Non
     note(db, LONG, NOW)
     note(db, between, NOW + 1000)
     note(db, SHORT, NOW + 2000)
-    assert in_force(db, SHORT, NOW + 3000) == (LONG, NOW + 2000 + WAIT_MS)
+    assert in_force(db, SHORT, NOW + 3000) == (LONG, NOW + 1000 + WAIT_MS)
     assert in_force(db, SHORT, NOW + 1000 + WAIT_MS) == (between, NOW + 2000 + WAIT_MS)
     assert in_force(db, SHORT, NOW + 2000 + WAIT_MS) == (SHORT, None)
 
@@ -88,7 +89,7 @@ def test_days_and_months_wait_each_by_itself(db: Database) -> None:
     note(db, wanted, NOW + 1)
     found = db.read(terms_in_force.in_force, wanted, NOW + 2)
     assert found.terms == RetentionTerms(120, 1200)
-    assert found.shortened() == [("records_months", 1200, 24)]
+    assert found.waiting == (("records_months", 1200, 24, NOW + 1 + WAIT_MS),)
 
 
 def test_two_processes_with_other_settings_erase_by_the_longer_term(db: Database) -> None:
@@ -97,6 +98,56 @@ def test_two_processes_with_other_settings_erase_by_the_longer_term(db: Database
         note(db, LONG if n % 2 else SHORT, NOW + n * 60_000)
         for wanted in (LONG, SHORT):
             assert in_force(db, wanted, NOW + n * 60_000 + 1)[0] == (LONG if n else wanted)
+
+
+def test_each_setting_waits_for_its_own_time(db: Database) -> None:
+    note(db, RetentionTerms(365, 36), NOW)
+    note(db, RetentionTerms(100, 36), NOW + 10)
+    note(db, RetentionTerms(100, 24), NOW + DAY_MS // 2)
+    found = db.read(terms_in_force.in_force, RetentionTerms(100, 24), NOW + DAY_MS // 2)
+    assert found.terms == RetentionTerms(365, 36)
+    ends = ("retention_days", 365, 100, NOW + 10 + WAIT_MS), ("records_months", 36, 24, NOW + 3 * DAY_MS // 2)
+    assert found.waiting == ends
+
+
+def test_what_was_seen_by_a_clock_that_was_behind_waits_from_when_it_is_right(db: Database) -> None:
+    """As after a reboot without a battery, which is when settings change."""
+    note(db, LONG, NOW)
+    for behind in (NOW - 30 * DAY_MS, NOW - 9000 * DAY_MS):
+        note(db, SHORT, behind)
+        assert in_force(db, SHORT, behind)[0] == LONG
+    assert in_force(db, SHORT, NOW + 600_000) == (LONG, NOW + 600_000 + WAIT_MS)
+    note(db, SHORT, NOW + 600_000)
+    assert in_force(db, SHORT, NOW + WAIT_MS) == (LONG, NOW + 600_000 + WAIT_MS)
+
+
+def test_a_clock_that_is_behind_the_newest_act_is_not_taken_for_right(db: Database) -> None:
+    note(db, LONG, NOW - 300 * DAY_MS)
+    db.write(lambda c: audit.note(c, "lan", "a.b", "c/1"))
+    db.write(lambda c: c.execute(update(m.audit).values(at=NOW)))
+    note(db, SHORT, NOW - 40 * DAY_MS)
+    assert in_force(db, SHORT, NOW + 1) == (LONG, NOW + 1 + WAIT_MS)
+
+
+def test_where_nothing_was_noted_yet_the_newest_certificate_tells_the_term(db: Database) -> None:
+    """As after the upgrade with which terms are noted."""
+    row = {"kind": "batch", "name": "a", "rule": "b", "days": 365, "due_at": 1, "counts": {}, "totals": []}
+    row |= {"by": "retention", "started_at": NOW - 9 * DAY_MS, "ended_at": NOW - 9 * DAY_MS}
+    db.write(lambda c: c.execute(insert(m.erasures).values(row)))
+    note(db, SHORT, NOW)
+    assert in_force(db, SHORT, NOW + 1) == (RetentionTerms(365, 1200), NOW + WAIT_MS)
+
+
+def test_a_shorter_term_of_another_process_is_told(db: Database) -> None:
+    note(db, SHORT, NOW)
+    assert db.read(terms_in_force.in_force, LONG, NOW + 1).elsewhere == (("retention_days", 3650, 36),)
+    assert db.read(terms_in_force.in_force, SHORT, NOW + 1).elsewhere == ()
+
+
+def test_two_processes_at_odds_are_told_of_once_a_day(db: Database) -> None:
+    for n in range(100):
+        note(db, SHORT if n % 2 else LONG, NOW + n * 60_000)
+    assert len(shortened(db)) == 1
 
 
 def test_what_no_longer_counts_is_forgotten(db: Database) -> None:
