@@ -17,7 +17,7 @@ from typing import Any
 from sqlalchemy import Connection, Integer, Row, Select, cast, func, insert, select, update
 
 from app.core import clock, hashing
-from app.core.config import Settings
+from app.core.config import LEAST_MONTHS, Settings
 from app.core.errors import Conflict, Invalid, SetupError
 from app.core.masking import mask_values
 from app.database import audit_heads as heads
@@ -96,6 +96,7 @@ class Anchor:
     hash: str
     certificate: int | None = None
     sha256: str | None = None
+    months: int | None = None  # by which the certificate was made
 
 
 def note(connection: Connection, who: str, action: str, subject: str, **detail: Any) -> None:
@@ -228,11 +229,16 @@ def _cut_off(rows: int, then: dict[int, list[AuditHead]]) -> str | None:
 
 
 def _erased_early(begin: Anchor, kept: KeptHeads) -> str | None:
+    """Compare with the heads kept outside, by the term of the certificate: the settings' may be longer now.
+
+    A certificate says less than a year only if somebody has forged it.
+    """
+    months = max(LEAST_MONTHS, min(kept.months, begin.months or kept.months))
     for each in kept.heads:
-        if each.row <= begin.row and kept.months and clock.plus_months(each.at, kept.months) > clock.now_ms():
+        if each.row <= begin.row and kept.months and clock.plus_months(each.at, months) > clock.now_ms():
             return (
                 f"Rows 1 to {begin.row} are erased by certificate {begin.certificate}, and row {each.row} of "
-                f"{_day(each.at)} was to be kept for {kept.months} months."
+                f"{_day(each.at)} was to be kept for {months} months."
             )
     return None
 
@@ -289,12 +295,12 @@ def _write_seals(connection: Connection, fresh: Callable[[Row[Any]], str | None]
 def anchor(connection: Connection) -> Anchor:
     """Return where the chain begins: at START, or at the last row that retention erased."""
     e = erasures.c
-    cuts = select(e.id, e.anchor, e.sha256).where(e.kind == "audit", e.anchor.is_not(None))
+    cuts = select(e.id, e.anchor, e.sha256, e.months).where(e.kind == "audit", e.anchor.is_not(None))
     last = connection.execute(cuts.order_by(e.id.desc()).limit(1)).first()
     if last is None:
         return Anchor(0, START)
     row, _, digest = last.anchor.partition(":")
-    return Anchor(int(row), digest, last.id, last.sha256)
+    return Anchor(int(row), digest, last.id, last.sha256, last.months)
 
 
 def _records_certificate(row: Row[Any], begin: Anchor) -> bool:

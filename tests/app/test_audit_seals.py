@@ -18,6 +18,7 @@ from app.accounts.service import reseal
 from app.campaigns import approval
 from app.cli import app as commands
 from app.core import clock
+from app.core.clock import DAY_MS
 from app.core.config import EndpointSettings, Settings
 from app.core.errors import Conflict, SetupError
 from app.database import audit_heads
@@ -204,6 +205,16 @@ def test_rows_that_are_said_to_be_erased_before_their_time_are_named(opened: Ope
     db.write(forged)
     assert fault(db) == ""
     assert "was to be kept for 24 months" in fault(db, file)
+    db.write(lambda c: c.execute(update(erasures).values(months=1)))
+    assert "was to be kept for 12 months" in fault(db, file)  # the least that the settings take
+
+
+@pytest.mark.parametrize("months", [12, 24, 1200])
+def test_what_was_erased_in_order_stays_so_when_the_term_is_longer(months: int) -> None:
+    begin = audit.Anchor(5, "x", 1, None, 12)
+    old, young = (AuditHead(3, "x", clock.now_ms() - days * DAY_MS) for days in (400, 300))
+    assert audit._erased_early(begin, KeptHeads([old], months)) is None
+    assert audit._erased_early(begin, KeptHeads([young], months)) is not None
 
 
 @pytest.mark.longer

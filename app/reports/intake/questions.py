@@ -12,7 +12,8 @@ from app.reports.intake.statement_input import Circumstances, InputFault, Place,
 
 _FAR = 10  # ratio; "12.000" entered where a point means decimals is 12
 _FEW = 100  # below this a tenfold difference proves nothing
-_POINTS = re.compile(r"(?<=\d)[.,\s\u00a0](?=\d{3}\b)")
+_GROUPED = re.compile(r"(?<!\d)\d{1,3}(?:[.,\s\u00a0]\d{3})+(?!\d)")
+_NO_DIGIT = re.compile(r"\D")
 
 
 def faults(claim: StatementInput, around: Circumstances) -> list[InputFault]:
@@ -27,7 +28,7 @@ def faults(claim: StatementInput, around: Circumstances) -> list[InputFault]:
 
 def _estimate(claim: StatementInput, around: Circumstances) -> Iterator[InputFault]:
     n, other = claim.figures.general.eligible, around.estimated
-    if other is None or not _far(n, other) or _answered(claim, str(n)):
+    if other is None or not _far(n, other) or _answered(claim, around, str(n)):
         return
     yield InputFault(
         ("general", "eligible"),
@@ -42,7 +43,7 @@ def _estimate(claim: StatementInput, around: Circumstances) -> Iterator[InputFau
 
 def _before(claim: StatementInput, around: Circumstances) -> Iterator[InputFault]:
     n, other = claim.figures.general.sent, around.before
-    if other is None or not _far(n, other) or _answered(claim, str(n)):
+    if other is None or not _far(n, other) or _answered(claim, around, str(n)):
         return
     yield InputFault(
         ("general", "sent"),
@@ -62,7 +63,7 @@ def _far(n: int, other: int) -> bool:
 def _parts(claim: StatementInput, around: Circumstances) -> Iterator[InputFault]:
     """Compare (8) with the approved text: each message has as many SMS parts as its text."""
     n, sent = claim.figures.segments, claim.figures.general.sent
-    if n is None or around.parts is None or _answered(claim, str(n)):
+    if n is None or around.parts is None or _answered(claim, around, str(n)):
         return
     fewest, most = around.parts
     if sent * fewest <= n <= sent * most:
@@ -84,12 +85,12 @@ def _approval(claim: StatementInput, around: Circumstances) -> Iterator[InputFau
     if around.approved_ms is None:
         return
     if claim.began_ms is None:
-        yield from _before_approval(claim, around.approved_ms)
+        yield from _before_approval(claim, around, around.approved_ms)
         return
     if claim.began_ms >= _minute(around.approved_ms):
         return
     began, approved = (_hour(ms) for ms in (claim.began_ms, around.approved_ms))
-    if _answered(claim, began):
+    if _answered(claim, around, began):
         return
     yield InputFault(
         ("began",),
@@ -102,7 +103,7 @@ def _approval(claim: StatementInput, around: Circumstances) -> Iterator[InputFau
     )
 
 
-def _before_approval(claim: StatementInput, approved_ms: int) -> Iterator[InputFault]:
+def _before_approval(claim: StatementInput, around: Circumstances, approved_ms: int) -> Iterator[InputFault]:
     """Question each time before the approval where the beginning, which bounds them, is not stated."""
     approved, on = _hour(approved_ms), clock.local(clock.from_ms(approved_ms)).date().isoformat()
     times: list[tuple[Place, str]] = [
@@ -113,7 +114,7 @@ def _before_approval(claim: StatementInput, approved_ms: int) -> Iterator[InputF
     days = enumerate(claim.figures.days)
     times += [(("days", n, "day"), "/".join(reversed(row.day.split("-")))) for n, row in days if row.day < on]
     for place, at in times:
-        if _answered(claim, at):
+        if _answered(claim, around, at):
             continue
         yield InputFault(
             place,
@@ -135,7 +136,15 @@ def _hour(ms: int) -> str:
     return f"{clock.local(clock.from_ms(ms)):%H:%M %d/%m/%Y}"
 
 
-def _answered(claim: StatementInput, answer: str) -> bool:
-    """Return whether the note or the reason contains exactly that number, thousands separators aside."""
-    words = _POINTS.sub("", f"{claim.paper.note or ''} {claim.paper.reason or ''}")
-    return re.search(rf"(?<!\d){re.escape(answer)}(?!\d)", words) is not None
+def _answered(claim: StatementInput, around: Circumstances, answer: str) -> bool:
+    """Return whether the note or the reason contains exactly that number, thousands separators aside.
+
+    Those of the versions before as well: what was answered is not asked again.
+    """
+    exact = re.compile(rf"(?<!\d){re.escape(answer)}(?!\d)")
+    said = [each for each in (claim.paper.note, claim.paper.reason, *around.answers) if each]
+    return any(exact.search(_GROUPED.sub(_plain, each)) for each in said)
+
+
+def _plain(number: re.Match[str]) -> str:
+    return _NO_DIGIT.sub("", number[0])

@@ -69,7 +69,8 @@ class Circumstances:
     """What the checks need besides the claim.
 
     estimated: subscribers by the order; before: messages sent, by the last version; parts: fewest and most
-    SMS parts of the approved texts; approved_ms: when the campaign was approved; spoken: these are calls.
+    SMS parts of the approved texts; approved_ms: when the campaign was approved; spoken: these are calls;
+    answers: notes and reasons of the versions before.
     """
 
     now_ms: int
@@ -79,6 +80,7 @@ class Circumstances:
     parts: tuple[int, int] | None = None
     approved_ms: int | None = None
     spoken: bool = False
+    answers: tuple[str | None, ...] = ()
 
 
 def refusal(faults: Iterable[InputFault]) -> Invalid:

@@ -71,6 +71,7 @@ def state(
 
 def circumstances(connection: Connection, run_id: int) -> Circumstances:
     last = carrier_statement.latest(connection, run_id)
+    before = carrier_statement.versions(connection, run_id)
     estimated = connection.execute(select(audiences.c.estimated).where(audiences.c.run_id == run_id)).scalar()
     return Circumstances(
         shared_ms(connection),
@@ -80,6 +81,7 @@ def circumstances(connection: Connection, run_id: int) -> Circumstances:
         parts=_parts(connection, run_id),
         approved_ms=_approved_ms(connection, run_id),
         spoken=spoken.is_spoken(connection, run_id),
+        answers=tuple(words for each in before for words in (each.paper.note, each.paper.reason)),
     )
 
 

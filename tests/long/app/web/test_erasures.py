@@ -9,7 +9,7 @@ from sqlalchemy import update
 
 from app.core import clock
 from app.database.connection import Database
-from app.database.models import erasures
+from app.database.models import erasures, retention_terms
 from app.privacy import terms_in_force
 from app.privacy.erasable import RetentionTerms
 from tests.app.campaigns.rows import new_batch, new_run
@@ -41,7 +41,9 @@ def test_a_term_that_was_shortened_is_told_until_it_counts(pages_db: Database, s
     assert "retention_days đã được rút từ 3650 xuống 90: đến " in said
     assert "mới xóa theo thời hạn ngắn hơn. Nếu nhầm, hãy đặt lại trước lúc đó." in said
     assert "3650 ngày sau khi nhập" in said
-    pages_db.write(terms_in_force.note, RetentionTerms(90, 24), clock.now_ms() - terms_in_force.WAIT_MS, "an")
+    pages_db.write(terms_in_force.note, RetentionTerms(90, 24), clock.now_ms(), "an")
+    earlier = retention_terms.c.since - terms_in_force.WAIT_MS
+    pages_db.write(lambda c: c.execute(update(retention_terms).values(since=earlier)))
     said = text(paper.get("/erasures").text)
     assert "rút từ" not in said
     assert "90 ngày sau khi nhập" in said

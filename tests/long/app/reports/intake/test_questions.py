@@ -66,6 +66,24 @@ def test_a_number_is_named_with_or_without_points(db: Database) -> None:
             state(db, general=GENERAL, note=note, reason="bổ sung")
 
 
+def test_the_note_answers_one_question_and_the_reason_another(db: Database) -> None:
+    """As the page asks: 5.000 into the note, 400 into the reason."""
+    held(db)
+    estimate(db, 100_000)
+    state(db, general=GENERAL | {"eligible": 100_000, "sent": 90_000, "received": 89_900}, note="100.000")
+    few = {"eligible": 5_000, "sent": 400, "received": 300, "failed": 100, "segments": 800}
+    for note, reason in (("Danh sách còn đúng 5.000", "400 là đúng"), ("5000 400", "đếm lại")):
+        state(db, general=few, note=note, reason=reason)
+        state(db, general=GENERAL | {"eligible": 90_000, "sent": 90_000, "received": 89_900}, reason="90.000")
+
+
+def test_what_was_answered_is_not_asked_again_of_the_next_version(db: Database) -> None:
+    held(db)
+    estimate(db, 12_000)
+    state(db, general=SMALL, note="Chỉ có 12 thuê bao.")
+    state(db, general=SMALL | {"received": 10, "failed": 2}, reason="đếm lại")
+
+
 def test_a_version_far_from_the_one_before_is_asked_about(db: Database) -> None:
     held(db)
     state(db)
