@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
@@ -98,6 +98,7 @@ def import_batch(db: Database, batch_id: int, path: Path, progress: Progress | N
         return counts_of(batch)
     try:
         require_tries(batch)
+        spool.require_file(path)
         return _import(job, batch.carrier, path, progress or (lambda _: None))
     except Invalid as error:
         job.clear()
@@ -154,12 +155,21 @@ def import_spooled(db: Database, batch_id: int, path: Path) -> None:
 
 
 def resume_imports(db: Database, folder: Path) -> int:
-    """Resume uploads left by a stop or crash, and drop those nobody needs; return how many resumed."""
+    """Resume uploads left by a stop or crash, and drop those nobody needs; return how many resumed.
+
+    A batch whose file has been gone for a day is failed, so that nobody waits for it.
+    """
     resumed = 0
+    for batch_id, path in spool.gone(folder, db.read(_importing)):
+        import_spooled(db, batch_id, path)
     for batch_id, path in spool.leftovers(folder, lambda *of: db.read(_batch_of, *of)):
         import_spooled(db, batch_id, path)
         resumed += 1
     return resumed
+
+
+def _importing(connection: Connection) -> Sequence[Row[Any]]:
+    return connection.execute(select(batches).where(batches.c.state == BatchState.IMPORTING)).all()
 
 
 def _batch_of(connection: Connection, carrier: str, sha256: str) -> Row[Any] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 from sqlalchemy import Row
 
 from app.core import clock
-from app.core.errors import AppError, Conflict, DatabaseUnavailable
+from app.core.errors import AppError, Conflict, DatabaseUnavailable, Invalid
 from app.core.logger import get_logger
 from app.core.states import BatchState
 from app.file_import.isolated_reader import ReaderEnded
@@ -76,7 +76,7 @@ def _with_retries(work: Callable[[], Mapping[str, Any]], row_id: int) -> Mapping
 def leftovers(folder: Path, find: Callable[[str, str], Row[Any] | None]) -> Iterator[tuple[int, Path]]:
     """Yield id and path of imports that a stop or crash left unfinished; delete files nobody needs.
 
-    What this database does not know stays for a day: another process may be receiving it, or another database
+    What is not to be imported here stays for a day: another process may be receiving it, or another database
     have its files in the same folder. find: returns the row of a carrier's file with that SHA-256.
     """
     for path in sorted(folder.glob("*")):
@@ -85,8 +85,23 @@ def leftovers(folder: Path, find: Callable[[str, str], Row[Any] | None]) -> Iter
         if row is not None and row.state == BatchState.IMPORTING:
             if is_waiting(row):
                 yield row.id, path
-        elif row is not None or _is_old(path):
+        elif _is_old(path):
             path.unlink(missing_ok=True)
+
+
+def gone(folder: Path, rows: Iterable[Row[Any]]) -> Iterator[tuple[int, Path]]:
+    """Yield id and path of imports that have waited for a day and whose file is not here."""
+    before = clock.now_ms() - _UNKNOWN_S * 1000
+    for row in rows:
+        path = spool_path(folder, row.carrier, row.sha256)
+        if is_waiting(row) and row.created_at < before and not path.exists():
+            yield row.id, path
+
+
+def require_file(path: Path) -> None:
+    """Raise Invalid where an upload is not in its folder any more."""
+    if not path.exists():
+        raise Invalid("The uploaded file is gone, so nothing can be read: upload it again.")
 
 
 def _is_old(path: Path) -> bool:

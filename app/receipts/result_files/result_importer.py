@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import asdict, replace
 from functools import partial
@@ -44,6 +44,7 @@ def import_file(
         require_tries(file)
         # A failed or erased file is read from the start.
         if file.applied_upto is None or file.state != BatchState.IMPORTING:
+            spool.require_file(path)
             _read(job, words, path, tell or _silent)
         _apply(job, ledger, tell or _silent)
         job.finish(db.read(lambda connection: missing.count(connection, job.row(connection))))
@@ -100,12 +101,22 @@ def import_spooled(db: Database, ledger: Ledger, settings: Settings, file_id: in
 
 
 def resume_imports(db: Database, ledger: Ledger, settings: Settings) -> int:
-    """Resume uploads left by a stop or crash, and drop those nobody needs; return how many resumed."""
+    """Resume uploads left by a stop or crash, and drop those nobody needs; return how many resumed.
+
+    A file that has been gone for a day is failed, so that nobody waits for it.
+    """
     resumed = 0
+    for file_id, path in spool.gone(folder_of(settings.data), db.read(_importing)):
+        import_spooled(db, ledger, settings, file_id, path)
     for file_id, path in spool.leftovers(folder_of(settings.data), lambda *of: db.read(_file_of, *of)):
         import_spooled(db, ledger, settings, file_id, path)
         resumed += 1
     return resumed
+
+
+def _importing(connection: Connection) -> Sequence[Row[Any]]:
+    state = receipt_files.c.state == BatchState.IMPORTING
+    return connection.execute(select(receipt_files).where(state)).all()
 
 
 def _file_of(connection: Connection, carrier: str, sha256: str) -> Row[Any] | None:

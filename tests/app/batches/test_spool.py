@@ -9,11 +9,13 @@ import threading
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
 from app.batches.import_job import BatchImport
 from app.batches.importer import folder_of, import_spooled, resume_imports
 from app.database import schema
 from app.database.connection import Database
+from app.database.models import batches
 from app.file_import.spool import in_turn, spool_path
 from app.file_import.upload import PART
 from tests.app.batches.files import MESSY, batch_row, put, registered
@@ -78,6 +80,46 @@ def test_what_another_database_waits_for_in_the_same_folder_is_left_to_it(
     other.close()
     assert resume_imports(db, folder) == 1
     assert not path.exists()
+
+
+def test_a_file_that_another_database_has_read_is_there_for_ours(
+    db: Database, folder: Path, tmp_path: Path
+) -> None:
+    """The same list was uploaded to both, and the other one's import is over."""
+    batch_id, _ = upload(db, folder)
+    other = Database(f"sqlite:///{tmp_path / 'other.db'}")
+    schema.upgrade(other)
+    file = put(tmp_path / "again", MESSY)[1]
+    registered(other, file)
+    other.write(lambda c: c.execute(update(batches).values(state="ready")))
+    assert resume_imports(other, folder) == 0
+    other.close()
+    assert resume_imports(db, folder) == 1
+    assert db.read(batch_row, batch_id)["state"] == "ready"
+
+
+def test_a_batch_whose_file_is_gone_says_so(db: Database, folder: Path) -> None:
+    batch_id, path = upload(db, folder)
+    path.unlink()
+    import_spooled(db, batch_id, path)
+    row = db.read(batch_row, batch_id)
+    assert (row["state"], row["error"]) == (
+        "failed",
+        "The uploaded file is gone, so nothing can be read: upload it again.",
+    )
+
+
+def test_a_batch_without_its_file_is_given_up_after_a_day_as_another_host_may_have_it(
+    db: Database, folder: Path
+) -> None:
+    batch_id, path = upload(db, folder)
+    path.unlink()
+    assert resume_imports(db, folder) == 0
+    assert db.read(batch_row, batch_id)["state"] == "importing"
+    earlier = batches.c.created_at - TWO_DAYS_S * 1000
+    db.write(lambda c: c.execute(update(batches).values(created_at=earlier)))
+    assert resume_imports(db, folder) == 0
+    assert "upload it again" in str(db.read(batch_row, batch_id)["error"])
 
 
 def test_the_folder_is_closed_to_other_accounts(folder: Path) -> None:
