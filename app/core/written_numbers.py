@@ -34,12 +34,23 @@ _TIME = re.compile("(?:19|20)[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])
 _DATE = re.compile(
     r"0[1-9]([-./])(?:0[1-9]|1[0-2])\1(?:19|20)[0-9]{2}|(?:19|20)[0-9]{2}([-./])(?:0[1-9]|1[0-2])\2"
 )
+_DAY, _MONTH = "(?:0?[1-9]|[12][0-9]|3[01])", "(?:0?[1-9]|1[0-2])"
+# A date with its year, also of two days, and the time behind it; an amount in thousands that begins with 84:
+# none of their digits belong to a number.
+_NO_NUMBERS = re.compile(
+    rf"(?<![0-9/.+-])(?:{_DAY}(?:[/.-]{_MONTH})?\s*[-\u2013\u2014]\s*)?"
+    rf"{_DAY}([/.-]){_MONTH}\1(?:19|20)[0-9]{{2}}(?:\s+[0-2]?[0-9][:hg]?[0-5][0-9])?(?![0-9])"
+    r"|(?<![0-9])(?:19|20)[0-9]{2}-[01][0-9]-[0-3][0-9](?:[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?"
+    r"(?:[+-][0-9]{2}:?[0-9]{2})?)?(?![0-9])"
+    r"|(?<![0-9.,+])84([. ])[0-9]{3}\2[0-9]{3}\2[0]{3}(?![0-9])"
+)
 _AMOUNT = re.compile(r"[1-9][0-9]{0,2}(?:[.,][0-9]{3})+")
 
 
 # An amount by its unit, which else reads like a number in groups: 84.912.345.678 đồng.
 _MONEY = re.compile(
     r"(?<![0-9.,+])[1-9][0-9]{0,2}([.,])[0-9]{3}(?:\1[0-9]{3})+(?=\s*(?:(?:đồng|dong|vnd|vnđ|đ|d)\b|₫))"
+    r"|(?<![0-9.,])0,[0-9]{5,}(?![0-9])"
     r"|(?<=\bVND )[1-9][0-9]{0,2}([.,])[0-9]{3}(?:\2[0-9]{3})+(?![0-9.,]*[0-9])",
     re.IGNORECASE,
 )
@@ -57,6 +68,14 @@ _OFFICES = ("fixed_line", "short_code")
 
 def mask_written(text: str) -> str:
     """Mask each number in a person's text or a file's name, in any spelling; the length may change."""
+    pieces, done = list[str](), 0
+    for found in _NO_NUMBERS.finditer(text):
+        pieces += (_mask_piece(text[done : found.start()]), found[0])
+        done = found.end()
+    return "".join((*pieces, _mask_piece(text[done:])))
+
+
+def _mask_piece(text: str) -> str:
     return _mask_lettered(_mask(mask_numbers(text)))
 
 
@@ -78,7 +97,7 @@ def holds_mobile(text: str) -> bool:
 
     It may touch letters. Services, fixed lines and a part of a longer row of digits are none.
     """
-    plain = _MONEY.sub(" ", text if text.isascii() else "".join(map(_plain, text)))
+    plain = _MONEY.sub(" ", _NO_NUMBERS.sub(" ", text if text.isascii() else "".join(map(_plain, text))))
     for said in dict.fromkeys((plain, _LINE.sub(" ", plain))):
         if any(isinstance(normalise(digits), int) for digits in numbers_in(said)):
             return True
@@ -101,7 +120,7 @@ def holds_person(text: str) -> bool:
 
     Fixed lines and services belong to offices, so they are none.
     """
-    found = (normalise(digits) for digits in numbers_in(_MONEY.sub(" ", text)))
+    found = (normalise(digits) for digits in numbers_in(_MONEY.sub(" ", _NO_NUMBERS.sub(" ", text))))
     return any(each not in _OFFICES for each in found) or holds_mobile(text)
 
 
@@ -160,7 +179,7 @@ def _found(plain: str, *, odd: bool) -> Iterator[tuple[int, int, int]]:
         return
     kept = _kept(plain)
     for chain in _chains(plain, [group for group in groups if not kept[group[0]]], odd):
-        yield from _numbers(plain, chain)
+        yield from _numbers(plain, chain, odd)
 
 
 def _plain(char: str) -> str:
@@ -187,14 +206,14 @@ def _bears_number(word: str) -> bool:
 def _chains(text: str, groups: Sequence[tuple[int, int]], odd: bool) -> Iterator[list[tuple[int, int]]]:
     """Yield groups of digits that may be one number: the same marks, or blanks, between each two.
 
-    odd: also with more marks, with blanks for some, or with a letter between two. For masking, which does
+    odd: also with more marks, several, blanks for some, or a letter between two. For masking, which does
     little harm in vain; nobody is refused for a time beside a hotline.
     """
     chain, marks = list(groups[:1]), ""
     for before, group in pairwise(groups):
         mark = _UNSEEN.sub("", text[before[1] : group[0]])
         fits = _fits(text[before[1] : group[0]], mark, odd)
-        if fits and (len(chain) == 1 or mark == marks or (odd and "" in (mark, marks))):
+        if fits and (len(chain) == 1 or mark == marks or (odd and _mixes(mark, marks))):
             chain.append(group)
             marks = (mark or marks) if odd else mark
         else:
@@ -204,19 +223,24 @@ def _chains(text: str, groups: Sequence[tuple[int, int]], odd: bool) -> Iterator
         yield chain
 
 
+def _mixes(one: str, other: str) -> bool:
+    return "" in (one, other) or len(one) == len(other) == 1
+
+
 def _fits(gap: str, mark: str, odd: bool) -> bool:
     if odd:
         return _ODD_GAP.fullmatch(gap) is not None and sum(map(str.isalnum, mark)) <= 1
     return _GAP.fullmatch(gap) is not None and len(mark) <= _FEW and not any(map(str.isalnum, mark))
 
 
-def _numbers(text: str, chain: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int, int]]:
+def _numbers(text: str, chain: Sequence[tuple[int, int]], odd: bool) -> Iterator[tuple[int, int, int]]:
     """Yield where a number begins and ends, and which, from left to right."""
     first = 0
     while first < len(chain):
         for last in _longest_first(chain, first):
             start, end = chain[first][0], chain[last][1]
-            number = _joined(text, chain[first : last + 1]) if last > first else _alone(text, start, end)
+            several = chain[first : last + 1]
+            number = _joined(text, several, odd) if last > first else _alone(text, start, end)
             if number is not None:
                 yield start, end, number
                 first = last
@@ -236,18 +260,24 @@ def _longest_first(chain: Sequence[tuple[int, int]], first: int) -> Iterator[int
     return reversed(range(first, max(first, last) + 1))
 
 
-def _joined(text: str, groups: Sequence[tuple[int, int]]) -> int | None:
-    """Return the number that these groups are, unless they are a date, an amount, or spaced as usual."""
+def _joined(text: str, groups: Sequence[tuple[int, int]], odd: bool) -> int | None:
+    """Return the number that these groups are, unless they are a date, an amount, or spaced as usual.
+
+    odd: spaced as usual or with several marks as well, if it is a mobile number; also one without its 0.
+    """
     start, end = groups[0][0], groups[-1][1]
     gaps = [_UNSEEN.sub("", text[left:right]) for (_, left), (right, _) in pairwise(groups)]
     is_usual = all(len(gap) <= _FEW and _USUAL.issuperset(gap) for gap in gaps)
-    if is_usual and not _touches_letter(text, start, end):
-        return None
+    is_usual = is_usual and not _touches_letter(text, start, end)
     whole = text[start:end]
     if _DATE.match(whole) or (_AMOUNT.fullmatch(whole) and text[start - 1 : start] != "+"):
         return None
     digits = "".join(text[left:right] for left, right in groups)
-    return _number(digits) if digits.startswith(("0", "84")) else None
+    if odd and (is_usual or len(set(gaps)) > 1):
+        bare = len(digits) == _FEWEST and set(gaps) <= {"", "-"} and not digits.endswith("000")
+        found = normalise(digits) if bare or digits.startswith(("0", "84")) else None
+        return found if isinstance(found, int) else None
+    return _number(digits) if digits.startswith(("0", "84")) and not is_usual else None
 
 
 def _alone(text: str, start: int, end: int) -> int | None:

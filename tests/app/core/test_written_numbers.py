@@ -35,6 +35,13 @@ SPELT = [
     *(f"{A} \u00a7 {B} {C}", f"{A}......{B}{C}", f"{A}.....{B}.....{C}", f"{A} x {B} {C}", f"{A}-{B} {C}"),
     *(NUMBER * 2, NUMBER * 3, f"84{NUMBER[1:]}{NUMBER}", f"{NUMBER}123456", f"1{NUMBER}"),
     *(f"5,{A},{B},{C}", f"5;{NUMBER};7"),
+    *(f"{NUMBER[1:4]}{mark}{NUMBER[4:7]}{mark}{NUMBER[7:]}" for mark in (" ", "-")),
+    *(f"{NUMBER[1:3]} {NUMBER[3:6]} {NUMBER[6:]}", f"{A}     {B}     {C}", f"{A}.{B},{C}", f"({A}){B},{C}"),
+    *(f"{A}:{B}.{C}", f"{A}.{B}*{C}", f"{A} ... {B} ... {C}", f"{A} - - {B} - - {C}"),
+    *(mark.join(f"84{NUMBER[1:]}") for mark in (" ", ".", "-")),
+    *(f"+8 4 {NUMBER[1:4]} {B} {C}", f"01/02/2026 {NUMBER}", f"{NUMBER} 01/02/2026 0800"),
+    " ".join("".join("⓪①②③④⑤⑥⑦⑧⑨"[int(digit)] for digit in each) for each in (A, B, C)),
+    " ".join("".join("⁰¹²³⁴⁵⁶⁷⁸⁹"[int(digit)] for digit in each) for each in (A, B, C)),
     *("".join(chr(zero + int(digit)) for digit in NUMBER) for zero in (0xFF10, 0x660, 0x1D7CE)),
     "".join(f"{digit}\ufe0f\u20e3" for digit in NUMBER),
     "".join("⓪①②③④⑤⑥⑦⑧⑨"[int(digit)] for digit in NUMBER),
@@ -110,6 +117,37 @@ def test_it_is_shown_by_its_first_and_last_digits(written: str, read: str) -> No
 def test_amounts_fixed_lines_and_words_are_nobody(written: str) -> None:
     assert not holds_mobile(written)
     assert not holds_person(written)
+
+
+OFFICES = [
+    *("Đợt 14/03 - 20/03/2026", "Tuyên truyền 08-12/12/2026", "Đợt 05.09 - 07.09.2026", "07/09-09/09/2026"),
+    *("Báo cáo 07/03/2026 1530", "07/03/2026 15h30", "20-08-2026 - 0912/CV", "2026-08-07 0912/CV"),
+    *("Tổng dự toán 84.350.000.000,00 đồng", "84.350.000.000 (tám mươi tư tỷ) đồng", "84 350 000 000 đồng"),
+]
+
+
+@pytest.mark.parametrize("written", OFFICES)
+def test_dates_and_amounts_of_an_office_are_taken_and_read(written: str) -> None:
+    assert not holds_mobile(written)
+    assert not holds_person(written)
+    assert mask_written(written) == written
+
+
+@pytest.mark.longer
+@pytest.mark.parametrize(
+    "form", ["{d:02}/{m:02} - {e:02}/{m:02}/2026", "{d:02}-{e:02}/{m:02}/2026", "{d}.{m}.2026"]
+)
+def test_no_date_of_a_year_reads_like_a_number(form: str) -> None:
+    for month in range(1, 13):
+        for day in range(1, 28):
+            said = form.format(d=day, e=day + 1, m=month)
+            assert not holds_mobile(said)
+            assert mask_written(said) == said
+
+
+@pytest.mark.parametrize("written", ["tỷ lệ 0,351234567", "Hệ số 0,912345678"])
+def test_a_fraction_is_nobody(written: str) -> None:
+    assert not holds_mobile(written)
 
 
 @pytest.mark.parametrize("written", [f"Gọi {NUMBER}", "+85620555512", "0912 --- 345 678"])
