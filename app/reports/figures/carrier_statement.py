@@ -113,6 +113,11 @@ class StatedFigures:
     days: tuple[DayCounts, ...] = ()
     reasons: tuple[CauseCounts, ...] = ()
 
+    @property
+    def has_details(self) -> bool:
+        """Whether there is more than sums: by area, day or cause, or messages sent again."""
+        return self.resent is not None or any((self.excluded, self.areas, self.days, self.reasons))
+
 
 @dataclass(frozen=True, slots=True)
 class Statement:

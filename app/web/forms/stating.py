@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import Connection
 
 from app.core import clock
 from app.core.errors import Invalid
-from app.reports.figures.carrier_statement import FigureSource, StatedCounts, StatedFigures
+from app.reports.figures import carrier_statement
+from app.reports.figures.carrier_statement import FigureSource, StatedCounts, StatedFigures, Statement
 from app.reports.figures.document_meta import EntrySource
-from app.reports.intake import statement_service
+from app.reports.intake import statement_rules, statement_service
 from app.reports.intake.statement_input import PaperClaim, StatementInput
 from app.security.principal import Caller
 from app.web.forms import read_fields
@@ -57,8 +59,30 @@ def _ms(at: datetime | None) -> int | None:
     return None if at is None else clock.to_ms(at)
 
 
-def keep(connection: Connection, run_id: int, said: StatementInput, who: Caller) -> None:
-    """Store the statement as the run's next version; raises Invalid with a sentence per fault."""
+def keep(
+    connection: Connection, run_id: int, said: StatementInput, who: Caller, *, details: bool = True
+) -> None:
+    """Store the statement as the run's next version; raises Invalid with a sentence per fault.
+
+    details: what the form has no fields for stays as in the version before (by area, day and cause).
+    """
     statement_service.open_run(connection, run_id, who.carrier)
     statement_service.may_state(said.kind, who.carrier)
-    statement_service.state(connection, run_id, said, who.name, who.carrier)
+    whole = _with_details(said, carrier_statement.latest(connection, run_id)) if details else said
+    around = statement_service.circumstances(connection, run_id)
+    if whole != said and statement_rules.faults(whole, around):
+        if not statement_rules.faults(said, around):
+            raise Invalid(
+                "The version before has numbers by area, day or cause, which do not go with these figures: "
+                "leave them out, or correct all of it in the workbook or by the API.",
+                field="details",
+            )
+        whole = said  # whose faults the form can show
+    statement_service.state(connection, run_id, whole, who.name, who.carrier)
+
+
+def _with_details(said: StatementInput, last: Statement | None) -> StatementInput:
+    if last is None or not last.figures.has_details:
+        return said
+    own, given = last.figures, said.figures
+    return replace(said, figures=replace(own, general=given.general, segments=given.segments))

@@ -95,12 +95,53 @@ class RunPageView:
     open_unknown: int
     statement: Statement | None
     stated_at: datetime | None
+    stated: StatedForm
     recordings: list[Recording] = field(default_factory=list)
 
     @property
     def refused(self) -> int:
         """How many messages the carrier has refused at once."""
         return self.run.progress.get("rejected", MessageCount(0, 0)).messages
+
+
+@dataclass(frozen=True, slots=True)
+class StatedForm:
+    """What the form of stated figures begins with: the version before, as one types it."""
+
+    eligible: str = ""
+    sent: str = ""
+    level: str = ""
+    received: str = ""
+    failed: str = ""
+    segments: str = ""
+    began: str = ""
+    ended: str = ""
+    note: str = ""
+    details: bool = False  # has numbers that the form has no fields for
+
+    @classmethod
+    def of(cls, said: Statement) -> StatedForm:
+        g = said.figures.general
+        return cls(
+            eligible=str(g.eligible),
+            sent=str(g.sent),
+            level=said.level.name.lower(),
+            received=_typed(g.received),
+            failed=_typed(g.failed),
+            segments=_typed(said.figures.segments),
+            began=_moment(said.began_ms),
+            ended=_moment(said.ended_ms),
+            note=said.paper.note or "",
+            details=said.figures.has_details,
+        )
+
+
+def _typed(n: int | None) -> str:
+    return "" if n is None else str(n)
+
+
+def _moment(ms: int | None) -> str:
+    return "" if ms is None else f"{clock.local(clock.from_ms(ms)):%Y-%m-%dT%H:%M}"
 
 
 def read_run(connection: Connection, run_id: int, who: Caller, settings: Settings) -> RunPageView:
@@ -129,6 +170,7 @@ def read_run(connection: Connection, run_id: int, who: Caller, settings: Setting
         open_unknown=open_unknown(connection, run_id),
         statement=said,
         stated_at=None if said is None else clock.from_ms(said.cutoff_ms),
+        stated=StatedForm() if said is None else StatedForm.of(said),
         recordings=_recordings(connection, run),
     )
 
