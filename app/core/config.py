@@ -136,9 +136,6 @@ class EndpointSettings(BaseModel):
     private_line: Why | None = None  # why a line without TLS may be plain, in words
 
 
-LEAST_MONTHS = 12  # of acts of the audit: logs must last a year
-
-
 class Settings(BaseSettings):
     """All settings of Loa. The environment overrides secret files, and both override loa.toml."""
 
@@ -243,7 +240,7 @@ class Settings(BaseSettings):
     # When numbers are erased: days after the campaign's report, or after its end if it has none.
     retention_days: int = Field(default=90, ge=1, le=3650)
     # When totals and audit rows are erased: months after the report, end or action; logs must last a year.
-    records_months: int = Field(default=24, ge=LEAST_MONTHS, le=1200)
+    records_months: int = Field(default=24, ge=values.LEAST_MONTHS, le=1200)
     holidays: values.Days = ()  # public holidays that change each year, such as Tet and days in lieu
     verify_per_minute: int = Field(default=30, ge=1, le=10_000)  # genuine checks by one address, no key
     # A webhook call not committed by then gets 503, and is repeated by the carrier.

@@ -81,6 +81,7 @@ Networks = Annotated[
     tuple[Annotated[IPv4Network | IPv6Network, BeforeValidator(_network)], ...], AfterValidator(_few)
 ]
 Secret = Annotated[SecretStr, AfterValidator(_long_enough)]
+LEAST_MONTHS = 12  # of acts of the audit: logs must last a year
 SealingKey = Annotated[SecretStr, AfterValidator(_key)]
 Header = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{1,80}$")]
 # Justification of an unencrypted connection that leaves the machine: a leased line, a VPN.

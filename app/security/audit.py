@@ -17,9 +17,10 @@ from typing import Any
 from sqlalchemy import Connection, Integer, Row, Select, cast, func, insert, select, update
 
 from app.core import clock, hashing
-from app.core.config import LEAST_MONTHS, Settings
+from app.core.config import Settings
 from app.core.errors import Conflict, Invalid, SetupError
 from app.core.masking import mask_values
+from app.core.setting_values import LEAST_MONTHS
 from app.database import audit_heads as heads
 from app.database.audit_heads import AuditHead
 from app.database.audit_memory import note_after_commit

@@ -293,56 +293,41 @@ def test_figures_of_a_carrier_that_sends_are_stated_field_by_field(pages_db: Dat
     assert pages_db.read(lambda c: c.execute(select(statements.c.version)).scalars().all()) == [1]
 
 
-def test_a_correction_by_the_page_begins_with_the_version_before_and_loses_nothing_of_it(
-    pages_db: Database, signed_in: In
-) -> None:
-    campaign = pages_db.write(new_campaign)
-    held = Audience((), Basis.UNDIVIDED, 350_000)
-    pages_db.write(lifecycle.add_held_run, campaign, "vnpt", held, "author")
-    _set(pages_db, state="running", started_at=1)
-    paper = signed_in("operator", "vnpt")
-    counts = {"eligible": 350_000, "sent": 346_000, "received": 318_000, "failed": 20_000}
-    body = {
-        "kind": "stated",
-        "level": "handset",
-        "general": counts,
-        "note": "Hai đợt.",
-    }
+COUNTS = {"eligible": 350_000, "sent": 346_000, "received": 318_000, "failed": 20_000}
+FORM = {"eligible": "350000", "sent": "346001", "level": "handset", "received": "318000", "failed": "20000"}
+FORM |= {"began": "08:00 01/02/2024", "ended": "17:30 07/02/2024", "note": "Hai đợt."}
+FORM |= {"cutoff": "17:00 22/02/2024", "reason": "đếm lại"}
+
+
+def stated(db: Database) -> None:
+    """A run of a carrier that sends by itself, with figures by cause."""
+    campaign = db.write(new_campaign)
+    db.write(lifecycle.add_held_run, campaign, "vnpt", Audience((), Basis.UNDIVIDED, 350_000), "author")
+    _set(db, state="running", started_at=1)
+    body = {"kind": "stated", "level": "handset", "general": COUNTS, "note": "Hai đợt."}
     body |= {"reasons": [{"key": "expired", "n": 20_000}], "cutoff_at": "2024-02-21T17:00:00+07:00"}
     body |= {"began_at": "2024-02-01T08:00:00+07:00", "ended_at": "2024-02-07T17:30:00+07:00"}
     claim = StatementBody.model_validate(body).claim(EntrySource.API)
-    pages_db.write(statement_service.state, 1, claim, "an")
-    page = paper.get("/runs/1").text
-    for name, typed in (
-        ("sent", "346000"),
-        ("note", "Hai đợt."),
-        ("ended", "17:30 07/02/2024"),
-    ):
+    db.write(statement_service.state, 1, claim, "an")
+
+
+def test_a_correction_by_the_page_begins_with_the_version_before(pages_db: Database, signed_in: In) -> None:
+    stated(pages_db)
+    page = signed_in("operator", "vnpt").get("/runs/1").text
+    for name, typed in (("sent", "346000"), ("note", "Hai đợt."), ("ended", "17:30 07/02/2024")):
         assert re.search(rf'name="{name}"[^>]*value="{re.escape(typed)}"', page), name
-    form = {
-        "eligible": "350000",
-        "sent": "346001",
-        "level": "handset",
-        "received": "318000",
-        "failed": "20000",
-    }
-    form |= {
-        "began": "08:00 01/02/2024",
-        "ended": "17:30 07/02/2024",
-        "note": "Hai đợt.",
-    }
-    form |= {"cutoff": "17:00 22/02/2024", "reason": "đếm lại"}
-    assert paper.send("/runs/1", "/runs/1/statements", **form).status_code == 303
-    asked = paper.send("/runs/1", "/runs/1/statements", **form | {"failed": "19000"})
+
+
+def test_a_correction_by_the_page_loses_nothing_without_a_word(pages_db: Database, signed_in: In) -> None:
+    stated(pages_db)
+    paper = signed_in("operator", "vnpt")
+    assert paper.send("/runs/1", "/runs/1/statements", **FORM).status_code == 303
+    fewer = FORM | {"failed": "19000"}  # which the numbers by cause do not add up to
+    asked = paper.send("/runs/1", "/runs/1/statements", **fewer)
     assert asked.status_code == 422
     assert "Bản trước có số liệu theo địa bàn, ngày hoặc lý do, không khớp" in text(asked.text)
     assert 'name="details"' in asked.text
-    assert (
-        paper.send(
-            "/runs/1", "/runs/1/statements", **form | {"failed": "19000", "details": "out"}
-        ).status_code
-        == 303
-    )
+    assert paper.send("/runs/1", "/runs/1/statements", **fewer | {"details": "out"}).status_code == 303
     query = select(statements.c.figures).order_by(statements.c.version)
     kept = pages_db.read(lambda c: c.execute(query).scalars().all())
     assert [len(each["reasons"]) for each in kept] == [1, 1, 0]
