@@ -82,7 +82,7 @@ def leftovers(folder: Path, find: Callable[[str, str], Row[Any] | None]) -> Iter
     for path in sorted(folder.glob("*")):
         carrier, _, sha256 = path.name.rpartition("-")
         row = find(carrier, sha256)
-        if row is not None and row.state == BatchState.IMPORTING:
+        if row is not None and row.state != BatchState.READY:  # failed or erased: it was uploaded again
             if is_waiting(row):
                 yield row.id, path
         elif _is_old(path):

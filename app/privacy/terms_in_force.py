@@ -11,17 +11,18 @@ from dataclasses import asdict, dataclass
 from operator import attrgetter
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, delete, insert, select
+from sqlalchemy import Connection, Row, delete, func, insert, select
 
 from app.core.clock import DAY_MS
 from app.database.connection import one_at_a_time
 from app.database.models import audit as acts
-from app.database.models import erasures, retention_terms
+from app.database.models import batches, erasures, link_health, retention_terms, runs
 from app.privacy.erasable import RetentionTerms
 from app.security import audit
 
 SHORTENED = "retention.shorten"
 WAIT_MS = DAY_MS
+_KEPT_MS = 7 * DAY_MS  # longer than it counts: a clock that was ahead for a while forgets nothing
 _LOCK = 4975  # of PostgreSQL: one process notes the terms
 _SETTINGS: dict[str, Callable[[Any], int]] = {
     "retention_days": attrgetter("days"),
@@ -100,12 +101,13 @@ def note(connection: Connection, wanted: RetentionTerms, now_ms: int, who: str) 
     rows = _rows(connection)
     if _same(rows[-1:], wanted) or (rows and now_ms < _latest(connection, rows)):
         return
-    past = [row.id for row, ended in _ends(rows, wanted, now_ms) if ended + WAIT_MS <= now_ms]
+    past = [row.id for row, ended in _ends(rows, wanted, now_ms) if ended + _KEPT_MS <= now_ms]
     connection.execute(delete(retention_terms).where(retention_terms.c.id.in_(past)))
     connection.execute(insert(retention_terms).values(days=wanted.days, months=wanted.months, since=now_ms))
     is_shorter = any(row.days > wanted.days or row.months > wanted.months for row in rows[-1:])
     # Two processes with other settings note theirs in turns; once a day is enough to be told of it.
-    if is_shorter and not any(_same([row], wanted) for row in rows if row.id not in past):
+    lately = [row for row in rows if row.since > now_ms - WAIT_MS]
+    if is_shorter and not any(_same([row], wanted) for row in lately):
         before = RetentionTerms(rows[-1].days, rows[-1].months)
         audit.note(connection, who, SHORTENED, "settings", before=asdict(before), after=asdict(wanted))
 
@@ -122,9 +124,10 @@ def _note_certificate(connection: Connection) -> None:
 
 
 def _latest(connection: Connection, rows: Sequence[Row[Any]]) -> int:
-    """Return the newest time that the ledger knows: of the terms, or of the audit's newest act."""
-    newest = select(acts.c.at).order_by(acts.c.id.desc()).limit(1)
-    return max(*(int(row.since) for row in rows), int(connection.execute(newest).scalar() or 0))
+    """Return the newest time that the ledger knows, of terms, acts, links, lists and runs."""
+    times = acts.c.at, link_health.c.seen_at, batches.c.created_at, runs.c.started_at, runs.c.ended_at
+    newest = [connection.execute(select(func.max(each))).scalar() for each in times]
+    return max(*(int(row.since) for row in rows), *(int(each or 0) for each in newest))
 
 
 def _rows(connection: Connection) -> Sequence[Row[Any]]:

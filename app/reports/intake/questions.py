@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from app.core import clock
 from app.core.phone import Sentence
+from app.reports.figures.carrier_statement import StatedFigures
 from app.reports.figures.numbers import count
 from app.reports.intake.statement_input import Circumstances, InputFault, Place, StatementInput
 
@@ -139,11 +140,19 @@ def _hour(ms: int) -> str:
 def _answered(claim: StatementInput, around: Circumstances, answer: str) -> bool:
     """Return whether the note or the reason contains exactly that number, thousands separators aside.
 
-    Those of the versions before as well: what was answered is not asked again.
+    Those of the versions before that had it as well: what was answered is not asked again.
     """
     exact = re.compile(rf"(?<!\d){re.escape(answer)}(?!\d)")
-    said = [each for each in (claim.paper.note, claim.paper.reason, *around.answers) if each]
+    before = [words for stated, words in around.answers if answer in stated]
+    said = [each for each in (claim.paper.note, claim.paper.reason, *before) if each]
     return any(exact.search(_GROUPED.sub(_plain, each)) for each in said)
+
+
+def stated(figures: StatedFigures, times: Iterable[int | None]) -> frozenset[str]:
+    """Return what questions may have been asked about, as answers name it."""
+    counts = figures.general.eligible, figures.general.sent, figures.segments
+    days = {"/".join(reversed(row.day.split("-"))) for row in figures.days}
+    return frozenset(str(n) for n in counts) | {_hour(ms) for ms in times if ms is not None} | days
 
 
 def _plain(number: re.Match[str]) -> str:

@@ -70,7 +70,7 @@ class Circumstances:
 
     estimated: subscribers by the order; before: messages sent, by the last version; parts: fewest and most
     SMS parts of the approved texts; approved_ms: when the campaign was approved; spoken: these are calls;
-    answers: notes and reasons of the versions before.
+    answers: numbers and times that a version before has stated, with its note and reason.
     """
 
     now_ms: int
@@ -80,7 +80,7 @@ class Circumstances:
     parts: tuple[int, int] | None = None
     approved_ms: int | None = None
     spoken: bool = False
-    answers: tuple[str | None, ...] = ()
+    answers: tuple[tuple[frozenset[str], str], ...] = ()
 
 
 def refusal(faults: Iterable[InputFault]) -> Invalid:

@@ -13,7 +13,7 @@ from app.database.connection import shared_ms
 from app.database.models import approvals, audiences, campaigns, runs, statements
 from app.reports.figures import carrier_statement, spoken
 from app.reports.figures.carrier_statement import FigureSource, Statement
-from app.reports.intake import attachments, statement_rules
+from app.reports.intake import attachments, questions, statement_rules
 from app.reports.intake.statement_input import Circumstances, PaperClaim, StatementInput, refusal
 from app.security import audit
 from carriers import text as sms
@@ -81,7 +81,12 @@ def circumstances(connection: Connection, run_id: int) -> Circumstances:
         parts=_parts(connection, run_id),
         approved_ms=_approved_ms(connection, run_id),
         spoken=spoken.is_spoken(connection, run_id),
-        answers=tuple(words for each in before for words in (each.paper.note, each.paper.reason)),
+        answers=tuple(
+            (questions.stated(each.figures, (each.began_ms, each.ended_ms, each.cutoff_ms)), words)
+            for each in before
+            for words in (each.paper.note, each.paper.reason)
+            if words
+        ),
     )
 
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from app.core import clock
-from app.core.errors import Invalid
+from app.core.errors import Invalid, VersionChanged
 from app.reports.figures import carrier_statement
 from app.reports.figures.carrier_statement import FigureSource, StatedCounts, StatedFigures, Statement
 from app.reports.figures.document_meta import EntrySource
@@ -18,6 +18,8 @@ from app.security.principal import Caller
 from app.web.forms import read_fields
 from app.web.rendering import FormData
 from carriers.contract import ReceiptLevel
+
+_MINUTE_MS = 60_000
 
 
 def claim(fields: FormData) -> StatementInput:
@@ -59,16 +61,20 @@ def _ms(at: datetime | None) -> int | None:
     return None if at is None else clock.to_ms(at)
 
 
-def keep(
-    connection: Connection, run_id: int, said: StatementInput, who: Caller, *, details: bool = True
-) -> None:
+def keep(connection: Connection, run_id: int, said: StatementInput, who: Caller, of: FormData) -> None:
     """Store the statement as the run's next version; raises Invalid with a sentence per fault.
 
-    details: what the form has no fields for stays as in the version before (by area, day and cause).
+    What the form has no fields for stays as in the version before (by area, day and cause), unless the field
+    `details` of the form says "out". Raises VersionChanged where the form began with another version.
     """
     statement_service.open_run(connection, run_id, who.carrier)
     statement_service.may_state(said.kind, who.carrier)
-    whole = _with_details(said, carrier_statement.latest(connection, run_id)) if details else said
+    last = carrier_statement.latest(connection, run_id)
+    now, began_with = str(last.paper.version) if last else "0", of.get("version")
+    if began_with not in ("", now):
+        raise VersionChanged(f"The figures have version {now} now, not {began_with}; read them and repeat.")
+    said = said if last is None else _with_seconds(said, last)
+    whole = said if of.get("details") == "out" else _with_details(said, last)
     around = statement_service.circumstances(connection, run_id)
     if whole != said and statement_rules.faults(whole, around):
         if not statement_rules.faults(said, around):
@@ -79,6 +85,15 @@ def keep(
             )
         whole = said  # whose faults the form can show
     statement_service.state(connection, run_id, whole, who.name, who.carrier)
+
+
+def _with_seconds(said: StatementInput, last: Statement) -> StatementInput:
+    """Return it with the very times of the version before, where the form has the minutes of them."""
+    began, ended = (
+        before if before is not None and now == before - before % _MINUTE_MS else now
+        for now, before in ((said.began_ms, last.began_ms), (said.ended_ms, last.ended_ms))
+    )
+    return replace(said, began_ms=began, ended_ms=ended)
 
 
 def _with_details(said: StatementInput, last: Statement | None) -> StatementInput:

@@ -156,8 +156,7 @@ async def page_do_state_figures(run_id: Id, visit: Visit, fields: Fields) -> Res
     """Store the statement of a carrier that sends itself."""
     await visit.db.aread(tenant_scope.require, visit.who, run_id=run_id)
     try:
-        details = fields.get("details") != "out"
-        await visit.db.awrite(stating.keep, run_id, stating.claim(fields), visit.who, details=details)
+        await visit.db.awrite(stating.keep, run_id, stating.claim(fields), visit.who, fields)
     except AppError as error:
         return await _page(visit, run_id, refused(error, fields))
     return redirect_with_flash(visit, f"/runs/{run_id}", say("The figures are kept."))

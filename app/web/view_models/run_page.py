@@ -117,6 +117,7 @@ class StatedForm:
     began: str = ""
     ended: str = ""
     note: str = ""
+    version: int = 0
     details: bool = False  # has numbers that the form has no fields for
 
     @classmethod
@@ -132,6 +133,7 @@ class StatedForm:
             began=_moment(said.began_ms),
             ended=_moment(said.ended_ms),
             note=said.paper.note or "",
+            version=said.paper.version,
             details=said.figures.has_details,
         )
 

@@ -109,6 +109,14 @@ def test_a_batch_whose_file_is_gone_says_so(db: Database, folder: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("state", ["failed", "erased"])
+def test_what_was_uploaded_again_before_a_stop_is_imported(db: Database, folder: Path, state: str) -> None:
+    batch_id, _ = upload(db, folder)
+    db.write(lambda c: c.execute(update(batches).values(state=state)))
+    assert resume_imports(db, folder) == 1
+    assert db.read(batch_row, batch_id)["state"] == "ready"
+
+
 def test_a_batch_without_its_file_is_given_up_after_a_day_as_another_host_may_have_it(
     db: Database, folder: Path
 ) -> None:

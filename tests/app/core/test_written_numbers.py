@@ -40,6 +40,8 @@ SPELT = [
     *(f"{A}:{B}.{C}", f"{A}.{B}*{C}", f"{A} ... {B} ... {C}", f"{A} - - {B} - - {C}"),
     *(mark.join(f"84{NUMBER[1:]}") for mark in (" ", ".", "-")),
     *(f"+8 4 {NUMBER[1:4]} {B} {C}", f"01/02/2026 {NUMBER}", f"{NUMBER} 01/02/2026 0800"),
+    *(f"30/11/2026{mark}{A} {B} {C}" for mark in (" ", "\n", " - ", ", ")),
+    *(f"1-30/11/2026 {A}.{B}.{C}", f"30/11/2026 {A} {B}{C}", f"2026-11-30 09:12 {A} {B} {C}"),
     " ".join("".join("⓪①②③④⑤⑥⑦⑧⑨"[int(digit)] for digit in each) for each in (A, B, C)),
     " ".join("".join("⁰¹²³⁴⁵⁶⁷⁸⁹"[int(digit)] for digit in each) for each in (A, B, C)),
     *("".join(chr(zero + int(digit)) for digit in NUMBER) for zero in (0xFF10, 0x660, 0x1D7CE)),
@@ -122,7 +124,11 @@ def test_amounts_fixed_lines_and_words_are_nobody(written: str) -> None:
 OFFICES = [
     *("Đợt 14/03 - 20/03/2026", "Tuyên truyền 08-12/12/2026", "Đợt 05.09 - 07.09.2026", "07/09-09/09/2026"),
     *("Báo cáo 07/03/2026 1530", "07/03/2026 15h30", "20-08-2026 - 0912/CV", "2026-08-07 0912/CV"),
-    *("Tổng dự toán 84.350.000.000,00 đồng", "84.350.000.000 (tám mươi tư tỷ) đồng", "84 350 000 000 đồng"),
+    *(
+        "Tổng dự toán 84.350.000.000,00 đồng",
+        "84.350.000.000 (tám mươi tư tỷ) đồng",
+        "84 350 000 000 đồng",
+    ),
 ]
 
 

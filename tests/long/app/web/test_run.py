@@ -314,8 +314,9 @@ def stated(db: Database) -> None:
 def test_a_correction_by_the_page_begins_with_the_version_before(pages_db: Database, signed_in: In) -> None:
     stated(pages_db)
     page = signed_in("operator", "vnpt").get("/runs/1").text
-    for name, typed in (("sent", "346000"), ("note", "Hai đợt."), ("ended", "17:30 07/02/2024")):
+    for name, typed in (("sent", "346000"), ("ended", "17:30 07/02/2024")):
         assert re.search(rf'name="{name}"[^>]*value="{re.escape(typed)}"', page), name
+    assert re.search(r'<textarea[^>]*name="note"[^>]*>Hai đợt\.</textarea>', page)
 
 
 def test_a_correction_by_the_page_loses_nothing_without_a_word(pages_db: Database, signed_in: In) -> None:
@@ -331,6 +332,25 @@ def test_a_correction_by_the_page_loses_nothing_without_a_word(pages_db: Databas
     query = select(statements.c.figures).order_by(statements.c.version)
     kept = pages_db.read(lambda c: c.execute(query).scalars().all())
     assert [len(each["reasons"]) for each in kept] == [1, 1, 0]
+
+
+def test_a_form_of_an_older_version_is_no_correction(pages_db: Database, signed_in: In) -> None:
+    stated(pages_db)
+    paper = signed_in("operator", "vnpt")
+    assert 'name="version" value="1"' in paper.get("/runs/1").text
+    assert paper.send("/runs/1", "/runs/1/statements", **FORM | {"version": "1"}).status_code == 303
+    late = paper.send("/runs/1", "/runs/1/statements", **FORM | {"version": "1", "sent": "346002"})
+    assert late.status_code in (409, 412)
+    assert "Số liệu nay là bản 2, không còn là bản 1" in text(late.text)
+
+
+def test_times_of_the_version_before_keep_their_seconds(pages_db: Database, signed_in: In) -> None:
+    stated(pages_db)
+    began = statements.c.began_at + 45_000
+    pages_db.write(lambda c: c.execute(update(statements).values(began_at=began)))
+    assert signed_in("operator", "vnpt").send("/runs/1", "/runs/1/statements", **FORM).status_code == 303
+    query = select(statements.c.began_at).order_by(statements.c.version)
+    assert len(set(pages_db.read(lambda c: c.execute(query).scalars().all()))) == 1
 
 
 def test_the_stream_has_the_page_s_shape_and_ends_with_the_run(ready: World, signed_in: In) -> None:

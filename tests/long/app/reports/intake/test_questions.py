@@ -84,6 +84,15 @@ def test_what_was_answered_is_not_asked_again_of_the_next_version(db: Database) 
     state(db, general=SMALL | {"received": 10, "failed": 2}, reason="đếm lại")
 
 
+def test_a_number_that_a_note_denies_is_asked_about_when_it_is_stated(db: Database) -> None:
+    held(db)
+    estimate(db, 12_000)
+    right = {"eligible": 12_000, "sent": 12_000, "received": 11_000, "failed": 1_000, "segments": 24_000}
+    state(db, general=right, note="Ban đầu ghi nhầm 12 thuê bao, nay bỏ.")
+    with pytest.raises(Invalid, match="12 is far from 12000"):
+        state(db, general=SMALL, reason="đếm lại")
+
+
 def test_a_version_far_from_the_one_before_is_asked_about(db: Database) -> None:
     held(db)
     state(db)
