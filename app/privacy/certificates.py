@@ -182,6 +182,7 @@ def end(connection: Connection, ledger: Ledger, row: Row[Any]) -> None:
         sha256=digest,
         rows=done.counts,
         rule=row.rule,
+        months=row.months,
     )
 
 

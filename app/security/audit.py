@@ -97,7 +97,6 @@ class Anchor:
     hash: str
     certificate: int | None = None
     sha256: str | None = None
-    months: int | None = None  # by which the certificate was made
 
 
 def note(connection: Connection, who: str, action: str, subject: str, **detail: Any) -> None:
@@ -180,18 +179,21 @@ def verify(connection: Connection, kept: KeptHeads = KeptHeads()) -> Chain:
     """
     begin = anchor(connection)
     rows, head, certified = begin.row, begin.hash, begin.sha256 is None
-    fault = _erased_early(begin, kept)
+    fault, months = None, kept.months
     # A row has several heads if the chain's end was cut off and written anew.
     then: dict[int, list[AuditHead]] = {}
     for each in kept.heads:
         then.setdefault(each.row, []).append(each)
-    for row in audit_chain.rows(connection, 0) if fault is None else ():
+    for row in audit_chain.rows(connection, 0):
         fault = audit_chain.fault(rows, head, row) or _unsealed(connection, row)
         fault = fault or _differs(then.get(row.id, ()), row.hash)
         if fault:
             break
         rows, head = row.id, row.hash
-        certified = certified or _records_certificate(row, begin)
+        if not certified and (said := _said_of(row, begin)) is not None:
+            certified, months = True, _term(connection, said, kept.months)
+    if certified or fault is None:  # a fault before that act leaves the term unknown
+        fault = _erased_early(begin, kept, months) or fault
     if fault is None and not certified:
         fault = f"No act names certificate {begin.certificate}, by which rows 1 to {begin.row} were erased."
     fault = fault or _cut_off(rows, then)
@@ -229,12 +231,18 @@ def _cut_off(rows: int, then: dict[int, list[AuditHead]]) -> str | None:
     )
 
 
-def _erased_early(begin: Anchor, kept: KeptHeads) -> str | None:
-    """Compare with the heads kept outside, by the term of the certificate: the settings' may be longer now.
+def _term(connection: Connection, said: dict[str, Any], in_force: int) -> int:
+    """Return the months by which acts were erased, as their certificate's act says: now more may be in force.
 
-    A certificate says less than a year only if somebody has forged it.
+    said: of an act whose seal was found right, if there is a key; without one anybody can have written it.
     """
-    months = max(LEAST_MONTHS, min(kept.months, begin.months or kept.months))
+    months = said.get("months")
+    return min(in_force, months) if isinstance(months, int) and keys_of(connection) else in_force
+
+
+def _erased_early(begin: Anchor, kept: KeptHeads, term: int) -> str | None:
+    """Compare with the heads kept outside; settings take no term of less than a year."""
+    months = max(LEAST_MONTHS, term)
     for each in kept.heads:
         if each.row <= begin.row and kept.months and clock.plus_months(each.at, months) > clock.now_ms():
             return (
@@ -296,20 +304,21 @@ def _write_seals(connection: Connection, fresh: Callable[[Row[Any]], str | None]
 def anchor(connection: Connection) -> Anchor:
     """Return where the chain begins: at START, or at the last row that retention erased."""
     e = erasures.c
-    cuts = select(e.id, e.anchor, e.sha256, e.months).where(e.kind == "audit", e.anchor.is_not(None))
+    cuts = select(e.id, e.anchor, e.sha256).where(e.kind == "audit", e.anchor.is_not(None))
     last = connection.execute(cuts.order_by(e.id.desc()).limit(1)).first()
     if last is None:
         return Anchor(0, START)
     row, _, digest = last.anchor.partition(":")
-    return Anchor(int(row), digest, last.id, last.sha256, last.months)
+    return Anchor(int(row), digest, last.id, last.sha256)
 
 
-def _records_certificate(row: Row[Any], begin: Anchor) -> bool:
-    """Return whether the row records the making of that certificate."""
+def _said_of(row: Row[Any], begin: Anchor) -> dict[str, Any] | None:
+    """Return the row's detail if it records the making of that certificate."""
     if row.action != "erasure":
-        return False
-    said = json.loads(row.stored)
-    return (said.get("certificate"), said.get("sha256")) == (begin.certificate, begin.sha256)
+        return None
+    said: dict[str, Any] = json.loads(row.stored)
+    made = (said.get("certificate"), said.get("sha256"))
+    return said if made == (begin.certificate, begin.sha256) else None
 
 
 @dataclass(frozen=True, slots=True)

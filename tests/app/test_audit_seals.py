@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, Row, delete, insert, select, update
 from typer.testing import CliRunner
 
 from app.accounts.service import reseal
@@ -26,7 +26,9 @@ from app.database.audit_heads import AuditHead
 from app.database.connection import Database
 from app.database.models import audit as table
 from app.database.models import erasures
+from app.ledger.factory import ledger_for
 from app.notifications import events
+from app.privacy import certificates
 from app.security import audit
 from app.security.audit import Chain, KeptHeads
 from app.security.secret_encryption import signing_keys, vault_of
@@ -187,6 +189,16 @@ def test_a_database_that_was_put_back_is_compared_from_there_on(opened: Open, fi
     assert "Rows after 5 are cut off" in fault(db, file)
 
 
+def begun(c: Connection, upto: int, months: int) -> Row[Any]:
+    """An erasure that is under way has no certificate yet, so no act names it."""
+    last = c.execute(select(table).where(table.c.id == upto)).one()
+    c.execute(delete(table).where(table.c.id <= upto))
+    values = {"kind": "audit", "name": "x", "rule": "x", "days": 90, "due_at": 1, "counts": {}}
+    values |= {"totals": [], "by": "loa", "started_at": clock.now_ms(), "months": months, "kept": {}}
+    made = insert(erasures).values(values | {"anchor": f"{upto}:{last.hash}"})
+    return c.execute(made.returning(erasures)).one()
+
+
 @pytest.mark.longer
 def test_rows_that_are_said_to_be_erased_before_their_time_are_named(opened: Open, file: Path) -> None:
     db = opened()
@@ -194,27 +206,82 @@ def test_rows_that_are_said_to_be_erased_before_their_time_are_named(opened: Ope
     audit_heads.keep(file, db.read(audit.head))
     written(db, 2)
 
-    def forged(c: Connection) -> None:
-        """An erasure that is under way has no certificate yet, so no act names it."""
-        row = c.execute(select(table).where(table.c.id == 5)).one()
-        c.execute(delete(table).where(table.c.id <= 5))
-        values = {"kind": "audit", "name": "x", "rule": "x", "days": 90, "due_at": 1, "counts": {}}
-        values |= {"totals": [], "by": "loa", "started_at": clock.now_ms(), "months": 24, "kept": {}}
-        c.execute(insert(erasures).values(values | {"anchor": f"5:{row.hash}"}))
-
-    db.write(forged)
+    db.write(begun, 5, 24)
     assert fault(db) == ""
     assert "was to be kept for 24 months" in fault(db, file)
     db.write(lambda c: c.execute(update(erasures).values(months=1)))
-    assert "was to be kept for 12 months" in fault(db, file)  # the least that the settings take
+    assert "was to be kept for 24 months" in fault(db, file)
 
 
-@pytest.mark.parametrize("months", [12, 24, 1200])
-def test_what_was_erased_in_order_stays_so_when_the_term_is_longer(months: int) -> None:
-    begin = audit.Anchor(5, "x", 1, None, 12)
-    old, young = (AuditHead(3, "x", clock.now_ms() - days * DAY_MS) for days in (400, 300))
-    assert audit._erased_early(begin, KeptHeads([old], months)) is None
-    assert audit._erased_early(begin, KeptHeads([young], months)) is not None
+def erased(db: Database, months: int) -> None:
+    """Make seven acts; the first four are erased by a certificate of so many months, which the sixth says."""
+    written(db)
+    db.write(lambda c: certificates.end(c, ledger_for(db, 500), begun(c, 4, months)))
+    written(db, 1)
+
+
+def nothing(c: Connection) -> None:
+    """Leave all as it was written."""
+
+
+def shorter_certificate(c: Connection) -> None:
+    c.execute(update(erasures).values(months=12))
+
+
+def shorter_act(c: Connection) -> None:
+    """Change the act too, and the chain from there on."""
+    shorter_certificate(c)
+    rows = rows_of(c)
+    before = c.execute(select(erasures.c.anchor)).scalar_one().partition(":")[2]
+    c.execute(delete(table))
+    for row in rows:
+        row["detail"] |= {"months": 12} if row["action"] == "erasure" else {}
+        said = (*(row[name] for name in audit.SAID), json.dumps(row["detail"]))
+        before = row["hash"] = audit.link(before, said)
+        c.execute(insert(table).values(row))
+
+
+def another_row(c: Connection) -> None:
+    """Change the last act, which says nothing of the term."""
+    c.execute(update(table).where(table.c.id == 7).values(who="Mallory"))
+
+
+KEPT_FOR = "row 3 of .* was to be kept for {} months"
+# The certificate's months, what was altered, the key, the age of an erased row in days, what is told.
+ERASED: dict[str, tuple[int, Callable[[Connection], None], str | None, int, str]] = {
+    "by a shorter term of then": (12, nothing, ONE, 400, ""),
+    "by a shorter term, and too early": (12, nothing, ONE, 300, KEPT_FOR.format(12)),
+    "by a longer term of then": (36, nothing, ONE, 800, ""),
+    "the certificate was made shorter": (24, shorter_certificate, ONE, 400, KEPT_FOR.format(24)),
+    "the act was made shorter too": (24, shorter_act, ONE, 400, "Row 6 .* bears a seal that was not"),
+    "no key tells whether the act is right": (12, nothing, None, 400, KEPT_FOR.format(24)),
+    "no key, and old enough by the term in force": (12, nothing, None, 800, ""),
+    "by less than settings take": (1, nothing, ONE, 300, KEPT_FOR.format(12)),
+    "by less than settings take, of old rows": (1, nothing, ONE, 400, ""),
+    "early, and a later act was changed": (24, another_row, ONE, 400, KEPT_FOR.format(24)),
+}
+
+
+@pytest.mark.parametrize("how", ERASED)
+def test_only_a_sealed_act_tells_by_which_term_acts_were_erased(opened: Open, how: str) -> None:
+    months, change, key, days, said = ERASED[how]
+    erased(opened(), months)
+    db = opened(key)
+    db.write(change)
+    head = AuditHead(3, "x", clock.now_ms() - days * DAY_MS)
+    told = db.read(audit.verify, KeptHeads([head], 24)).fault or ""
+    assert re.search(said or "^$", told), told
+
+
+def test_an_act_of_before_it_said_the_term_counts_as_the_term_in_force(opened: Open) -> None:
+    db = opened()
+    written(db)
+    db.write(begun, 4, 12)
+    db.write(lambda c: c.execute(update(erasures).values(sha256="s")))
+    db.write(audit.note, "loa", "erasure", "audit", certificate=1, sha256="s")
+    for days, said in ((400, KEPT_FOR.format(24)), (800, "^$")):
+        head = AuditHead(3, "x", clock.now_ms() - days * DAY_MS)
+        assert re.search(said, db.read(audit.verify, KeptHeads([head], 24)).fault or "")
 
 
 @pytest.mark.longer
