@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,8 @@ def finish(path: Path, row_id: int, work: Callable[[], Mapping[str, Any]]) -> No
         return
     except AppError as error:
         log.warning("import failed", id=row_id, reason=error.detail)
-    path.unlink(missing_ok=True)
+    if not path.is_dir():
+        path.unlink(missing_ok=True)
 
 
 def in_turn(work: Callable[[], object]) -> None:
@@ -80,13 +82,39 @@ def leftovers(folder: Path, find: Callable[[str, str], Row[Any] | None]) -> Iter
     have its files in the same folder. find: returns the row of a carrier's file with that SHA-256.
     """
     for path in sorted(folder.glob("*")):
+        age_s = _age_s(path)
+        if age_s is None:
+            continue
         carrier, _, sha256 = path.name.rpartition("-")
         row = find(carrier, sha256)
-        if row is not None and row.state != BatchState.READY:  # failed or erased: it was uploaded again
+        if row is not None and _is_wanted(row, age_s):
             if is_waiting(row):
                 yield row.id, path
-        elif _is_old(path):
+        elif age_s > _UNKNOWN_S:
             path.unlink(missing_ok=True)
+
+
+def _is_wanted(row: Row[Any], age_s: float) -> bool:
+    """Return whether a file of this age is still to be imported into its row.
+
+    What is failed or erased was uploaded again if the file is new. An old one was left behind, and would
+    bring back numbers that were erased; so would one that only a clock set back makes look new.
+    """
+    is_new = abs(age_s) <= _UNKNOWN_S
+    return row.state == BatchState.IMPORTING or (row.state != BatchState.READY and is_new)
+
+
+def _age_s(path: Path) -> float | None:
+    """Return how long ago the file was written; None if it is gone, or is no file, which the log says."""
+    try:
+        found = path.stat()
+    except OSError:
+        found = None
+    if found is not None and stat.S_ISREG(found.st_mode):
+        return clock.now().timestamp() - found.st_mtime
+    if found is not None or path.is_symlink():
+        log.warning("left in the folder of uploads", file=path.name, reason="It is not a file.")
+    return None
 
 
 def gone(folder: Path, rows: Iterable[Row[Any]]) -> Iterator[tuple[int, Path]]:
@@ -94,15 +122,11 @@ def gone(folder: Path, rows: Iterable[Row[Any]]) -> Iterator[tuple[int, Path]]:
     before = clock.now_ms() - _UNKNOWN_S * 1000
     for row in rows:
         path = spool_path(folder, row.carrier, row.sha256)
-        if is_waiting(row) and row.created_at < before and not path.exists():
+        if is_waiting(row) and row.created_at < before and not path.is_file():
             yield row.id, path
 
 
 def require_file(path: Path) -> None:
     """Raise Invalid where an upload is not in its folder any more."""
-    if not path.exists():
+    if not path.is_file():
         raise Invalid("The uploaded file is gone, so nothing can be read: upload it again.")
-
-
-def _is_old(path: Path) -> bool:
-    return clock.now().timestamp() - path.stat().st_mtime > _UNKNOWN_S

@@ -10,15 +10,17 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import update
+from structlog.testing import capture_logs
 
 from app.batches.import_job import BatchImport
 from app.batches.importer import folder_of, import_spooled, resume_imports
+from app.core import clock
 from app.database import schema
 from app.database.connection import Database
 from app.database.models import batches
 from app.file_import.spool import in_turn, spool_path
 from app.file_import.upload import PART
-from tests.app.batches.files import MESSY, batch_row, put, registered
+from tests.app.batches.files import MESSY, batch_row, kept, put, registered
 from tests.app.readers import readers
 
 TWO_DAYS_S = 172_800
@@ -115,6 +117,66 @@ def test_what_was_uploaded_again_before_a_stop_is_imported(db: Database, folder:
     db.write(lambda c: c.execute(update(batches).values(state=state)))
     assert resume_imports(db, folder) == 1
     assert db.read(batch_row, batch_id)["state"] == "ready"
+
+
+def aged(path: Path, seconds: float) -> None:
+    """Let the file have been written so long ago; less than 0: in a time to come."""
+    when = clock.now().timestamp() - seconds
+    os.utime(path, (when, when))
+
+
+@pytest.mark.parametrize("state", ["failed", "erased"])
+def test_an_old_file_of_what_was_erased_brings_no_number_back(db: Database, folder: Path, state: str) -> None:
+    batch_id, path = upload(db, folder)
+    db.write(lambda c: c.execute(update(batches).values(state=state)))
+    aged(path, TWO_DAYS_S)
+    assert resume_imports(db, folder) == 0
+    assert db.read(batch_row, batch_id)["state"] == state
+    assert db.read(kept, batch_id) == ([], [])
+    assert not path.exists()
+
+
+def test_an_old_file_whose_batch_still_waits_for_it_is_imported(db: Database, folder: Path) -> None:
+    batch_id, path = upload(db, folder)
+    aged(path, TWO_DAYS_S)
+    assert resume_imports(db, folder) == 1
+    assert db.read(batch_row, batch_id)["state"] == "ready"
+
+
+@pytest.mark.parametrize(("ahead_s", "count", "state"), [(3600, 1, "ready"), (TWO_DAYS_S, 0, "erased")])
+def test_a_file_of_a_time_to_come_is_new_only_by_clocks_that_differ_a_little(
+    db: Database, folder: Path, ahead_s: int, count: int, state: str
+) -> None:
+    """A clock that was set back makes an old file look so; until it is a day old it stays."""
+    batch_id, path = upload(db, folder)
+    db.write(lambda c: c.execute(update(batches).values(state="erased")))
+    aged(path, -ahead_s)
+    assert resume_imports(db, folder) == count
+    assert db.read(batch_row, batch_id)["state"] == state
+    assert path.exists() == (count == 0)
+
+
+@pytest.mark.parametrize(("state", "then"), [("importing", "failed"), ("erased", "erased")])
+def test_what_is_no_file_stays_is_told_and_stops_no_other_import(
+    db: Database, folder: Path, state: str, then: str
+) -> None:
+    batch_id, path = upload(db, folder)
+    earlier = batches.c.created_at - TWO_DAYS_S * 1000
+    db.write(lambda c: c.execute(update(batches).values(state=state, created_at=earlier)))
+    path.unlink()
+    path.mkdir()
+    (folder / "a link to nothing").symlink_to(folder / "none")
+    aged(path, TWO_DAYS_S)
+    other, _ = upload(db, folder, "phone\n0912000001\n")
+    with capture_logs() as logs:
+        assert resume_imports(db, folder) == 1
+    assert db.read(batch_row, other)["state"] == "ready"
+    assert db.read(batch_row, batch_id)["state"] == then
+    assert {each["file"] for each in logs if each["event"] == "left in the folder of uploads"} == {
+        path.name,
+        "a link to nothing",
+    }
+    assert path.is_dir()
 
 
 def test_a_batch_without_its_file_is_given_up_after_a_day_as_another_host_may_have_it(
