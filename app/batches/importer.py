@@ -157,7 +157,7 @@ def import_spooled(db: Database, batch_id: int, path: Path) -> None:
 def resume_imports(db: Database, folder: Path) -> int:
     """Resume uploads left by a stop or crash, and drop those nobody needs; return how many resumed.
 
-    A batch whose file has been gone for a day is failed, so that nobody waits for it.
+    A batch whose file has been gone for a day, or whose command was killed, is failed: nobody waits for it.
     """
     resumed = 0
     for batch_id, path in spool.gone(folder, db.read(_importing)):

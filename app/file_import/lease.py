@@ -40,6 +40,14 @@ def is_free(owner: str | None, lease_until: int | None) -> bool:
     return owner is None or (lease_until or 0) <= clock.now_ms() or _has_died(owner)
 
 
+def was_here(owner: str | None) -> bool:
+    """Return whether the last import of a row was at work on this host, by a process that is gone.
+
+    False where its number is another process's by now, or where it was on another host: nobody knows then.
+    """
+    return owner is not None and _has_died(owner)
+
+
 def _has_died(owner: str) -> bool:
     """Return whether the owner was a process of this host that is gone, so that nobody must wait for it."""
     host, number, process, _ = owner.rsplit(":", 3)

@@ -16,7 +16,7 @@ from app.core.errors import AppError, Conflict, DatabaseUnavailable, Invalid
 from app.core.logger import get_logger
 from app.core.states import BatchState
 from app.file_import.isolated_reader import ReaderEnded
-from app.file_import.lease import MOST_TRIES, is_waiting
+from app.file_import.lease import MOST_TRIES, is_waiting, was_here
 
 _UNKNOWN_S = 86_400
 # Parallel imports per process; each may use a CPU and some hundred megabytes.
@@ -118,11 +118,16 @@ def _age_s(path: Path) -> float | None:
 
 
 def gone(folder: Path, rows: Iterable[Row[Any]]) -> Iterator[tuple[int, Path]]:
-    """Yield id and path of imports that have waited for a day and whose file is not here."""
+    """Yield id and path of imports whose file is not here and will not come.
+
+    That is so at once where a process of this host was killed that read a file of somebody's, by command;
+    after a day where another host may have the file.
+    """
     before = clock.now_ms() - _UNKNOWN_S * 1000
     for row in rows:
         path = spool_path(folder, row.carrier, row.sha256)
-        if is_waiting(row) and row.created_at < before and not path.is_file():
+        given_up = row.created_at < before or was_here(row.owner)
+        if is_waiting(row) and given_up and not path.is_file():
             yield row.id, path
 
 

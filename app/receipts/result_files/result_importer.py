@@ -103,7 +103,8 @@ def import_spooled(db: Database, ledger: Ledger, settings: Settings, file_id: in
 def resume_imports(db: Database, ledger: Ledger, settings: Settings) -> int:
     """Resume uploads left by a stop or crash, and drop those nobody needs; return how many resumed.
 
-    A file that has been gone for a day is failed, so that nobody waits for it.
+    A file that has been gone for a day, or whose command was killed, is failed: nobody waits for it. What of
+    it was read already is applied to the end.
     """
     resumed = 0
     for file_id, path in spool.gone(folder_of(settings.data), db.read(_importing)):

@@ -5,22 +5,26 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 from structlog.testing import capture_logs
 
 from app.batches.import_job import BatchImport
-from app.batches.importer import folder_of, import_spooled, resume_imports
+from app.batches.importer import folder_of, import_batch, import_spooled, resume_imports
+from app.batches.row_parser import LONG_SLICE
 from app.core import clock
 from app.database import schema
 from app.database.connection import Database
 from app.database.models import batches
 from app.file_import.spool import in_turn, spool_path
 from app.file_import.upload import PART
-from tests.app.batches.files import MESSY, batch_row, kept, put, registered
+from tests.app.batches.files import MESSY, batch_row, kept, many, put, registered
 from tests.app.readers import readers
 
 TWO_DAYS_S = 172_800
@@ -190,6 +194,56 @@ def test_a_batch_without_its_file_is_given_up_after_a_day_as_another_host_may_ha
     db.write(lambda c: c.execute(update(batches).values(created_at=earlier)))
     assert resume_imports(db, folder) == 0
     assert "upload it again" in str(db.read(batch_row, batch_id)["error"])
+
+
+# What `loa batch import FILE` does, up to its first stored slice.
+COMMAND = """
+import sys, threading
+from pathlib import Path
+from app.batches.importer import import_batch
+from app.database.connection import Database
+from tests.app.batches.files import put, registered
+path, file = put(Path(sys.argv[2]), Path(sys.argv[2]).read_text())
+db = Database(sys.argv[1])
+def stays(counts):
+    if counts.lines:
+        print(counts.lines, flush=True)
+        threading.Event().wait()
+import_batch(db, registered(db, file).id, path, stays)
+"""
+
+
+def test_a_command_that_was_killed_leaves_a_batch_that_says_so(database_url: str, tmp_path: Path) -> None:
+    path = tmp_path / "list.csv"
+    path.write_text(many(LONG_SLICE + 10))
+    command = [sys.executable, "-c", COMMAND, database_url, str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert int(process.stdout.readline()) > 0
+        process.kill()
+    db, folder = Database(database_url), folder_of(tmp_path)
+    row = db.read(lambda c: c.execute(select(batches)).one())
+    assert (row.state, row.lines > 0) == ("importing", True)
+    assert resume_imports(db, folder) == 0
+    failed = db.read(batch_row, row.id)
+    assert (failed["state"], failed["lines"], db.read(kept, row.id)) == ("failed", 0, ([], []))
+    assert "upload it again" in str(failed["error"])
+    assert import_batch(db, row.id, path).lines == LONG_SLICE + 10  # by whoever gives the command again
+    db.close()
+
+
+@pytest.mark.parametrize("owner", ["elsewhere:{dead}:abcd:ef/1", "{host}:{parent}:abcd:ef/1", None])
+def test_a_batch_whose_process_may_live_or_was_on_another_host_is_not_given_up(
+    db: Database, folder: Path, owner: str | None
+) -> None:
+    """The number of the parent is one that another process got after the import's had ended."""
+    batch_id, path = upload(db, folder)
+    path.unlink()
+    known = {"host": socket.gethostname()[:40], "dead": 2**22 - 1, "parent": os.getppid()}
+    held = {"owner": owner and owner.format(**known), "lease_until": 0}
+    db.write(lambda c: c.execute(update(batches).values(held)))
+    assert resume_imports(db, folder) == 0
+    assert db.read(batch_row, batch_id)["state"] == "importing"
 
 
 def test_the_folder_is_closed_to_other_accounts(folder: Path) -> None:

@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from app.core import clock
-from app.file_import.lease import is_free, new_owner
+from app.file_import.lease import is_free, new_owner, was_here
 
 HOST = socket.gethostname()[:40]
 HOUR_MS = 3_600_000
@@ -39,6 +39,13 @@ def test_only_a_living_owner_keeps_others_off(gone: int) -> None:
     assert not free(f"{HOST}:{os.getppid()}:abcd:ef")
     assert not free(f"{HOST}:1:abcd:ef")
     assert not free(f"elsewhere:{gone}:abcd:ef")
+
+
+def test_only_a_process_of_this_host_that_is_gone_was_here(gone: int) -> None:
+    assert was_here(f"{HOST}:{gone}:abcd:ef/2")
+    assert was_here(f"{HOST}:{os.getpid()}:abcd:ef")
+    for owner in (None, new_owner(), f"{HOST}:{os.getppid()}:abcd:ef", f"elsewhere:{gone}:abcd:ef"):
+        assert not was_here(owner)
 
 
 def test_owners_differ_from_import_to_import() -> None:
