@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -85,6 +86,22 @@ def test_whatever_stands_in_a_form_is_refused_in_vietnamese(model: type[BaseMode
                     )
                     refused += 1
     assert refused > 50
+
+
+def test_what_is_no_option_is_refused_by_the_field_s_name_and_without_the_keys_of_options() -> None:
+    """Somebody has altered the form's select; the page shows the options in words."""
+    refused = []
+    for model in models():
+        for name in model.model_fields:
+            try:
+                filled(model, {name: "no option"})
+            except Invalid as error:
+                refused += [said for of, said in error.faults if of == name and re.search(r"'\w+'", said)]
+    assert len(refused) >= 8
+    for sentence in refused:
+        said = error_translation.translate_error(Speaker("vi"), sentence)
+        name = error_translation.translate_error(Speaker("vi"), sentence.partition(" ")[0])
+        assert said == f"Mục {name} không có lựa chọn này; hãy chọn lại trong danh sách."
 
 
 def test_a_kind_of_field_or_a_limit_that_nobody_has_thought_of_is_found() -> None:

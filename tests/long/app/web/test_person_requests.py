@@ -49,6 +49,14 @@ def test_what_is_wrong_is_said_and_the_number_is_not_repeated(signed_in: In) -> 
     assert "0912000" not in answer.text
 
 
+def test_a_select_that_was_altered_is_refused_in_words(signed_in: In) -> None:
+    said = {"phone": "0912 000 000", "kind": "x", "came_on": "01/02/2020", "reference": "Đơn 7"}
+    answer = signed_in("admin").send("/person-requests", "/person-requests", **said)
+    assert answer.status_code == 422
+    assert "Mục loại không có lựa chọn này" in text(answer.text)
+    assert "restrict" not in text(answer.text)
+
+
 def test_who_entered_it_does_not_erase(pages_db: Database, signed_in: In) -> None:
     build(pages_db, 3)
     number = enter(pages_db, RequestKind.ERASE, who="admin person")
