@@ -13,7 +13,7 @@ def run() -> None:
     context.configure(
         connection=connection,
         target_metadata=metadata,
-        include_object=ours,
+        include_object=ours(connection.dialect.name),
         render_as_batch=connection.dialect.name == "sqlite",
         compare_type=True,
     )

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 # A commit writes each page that it touches as a whole, and carriers' ids, of no order, touch one for
 # each message: small pages halve what it costs the disk. A file keeps the size that it was made with.
 _PAGE_BYTES = 1024
-_LOG_BYTES = 40_960_000  # of pages to be written back, before they are
+# Of pages to be written back, before they are. What is written back is blocks of the file system, and the
+# longer the log, the more messages share one.
+_LOG_BYTES = 163_840_000
 _PRAGMAS = (
     f"PRAGMA page_size={_PAGE_BYTES}",  # before the first page is made
     "PRAGMA journal_mode=WAL",

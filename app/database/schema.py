@@ -12,9 +12,11 @@ from sqlalchemy import Connection, inspect, make_url, text
 from app.core.errors import NotFound, SetupError
 from app.database.connection import Database
 from app.database.models import metadata
+from app.database.models.base import ONLY_ON
 
 if TYPE_CHECKING:  # imported late, because most commands migrate nothing
     from alembic.config import Config
+    from sqlalchemy.sql.schema import SchemaItem
 
 _FOLDER = Path(__file__).parents[2] / "migrations"
 _STAMPED = "0025"  # the first revision with stamps on the audit and accounts
@@ -180,13 +182,21 @@ def differences(db: Database) -> list[object]:
     from alembic.runtime.migration import MigrationContext
 
     def work(connection: Connection) -> list[object]:
-        options = {"compare_type": True, "include_object": ours}
+        options = {"compare_type": True, "include_object": ours(connection.dialect.name)}
         return list(compare_metadata(MigrationContext.configure(connection, opts=options), metadata))
 
     return db.read(work)
 
 
-def ours(_object: object, name: str | None, kind: str, reflected: bool, _compare_to: object) -> bool:
-    """Exclude partitions, which the ledger creates as campaigns open, from the comparison."""
-    tail = (name or "").rpartition("_c")[2]
-    return not (kind == "table" and reflected and tail.isdigit())
+def ours(engine: str) -> Callable[..., bool]:
+    """Return what decides whether a table or an index of this engine is compared.
+
+    Not partitions, which the ledger creates as campaigns open, nor indexes that are for the other engine.
+    """
+
+    def is_ours(item: SchemaItem, name: str | None, kind: str, reflected: bool, _compare_to: object) -> bool:
+        tail = (name or "").rpartition("_c")[2]
+        partition = kind == "table" and reflected and tail.isdigit()
+        return not partition and item.info.get(ONLY_ON, engine) == engine
+
+    return is_ours

@@ -16,6 +16,7 @@ from app.core import clock
 from app.core.phone import mask
 from app.database import listing
 from app.database.models import links, quarantine, receipts, submissions
+from app.ledger.reference_index import bears_one_of
 from app.observability.logs import masked
 from carriers.contract import ReceiptLevel
 
@@ -166,7 +167,8 @@ def _shared(connection: Connection, references: Collection[str]) -> set[str]:
     if not references:
         return set()
     s = submissions.c
-    query = select(s.reference, s.campaign_id, s.batch_id, s.seq).where(s.reference.in_(references))
+    columns = (s.reference, s.campaign_id, s.batch_id, s.seq)
+    query = select(*columns).where(bears_one_of(connection, references))
     messages = query.distinct().subquery()
     counted = select(messages.c.reference).group_by(messages.c.reference).having(func.count() > 1)
     return set(connection.execute(counted).scalars())

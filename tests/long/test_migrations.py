@@ -27,10 +27,14 @@ from sqlalchemy import (
 from sqlalchemy import table as sa_table
 
 from app.core.errors import SetupError
+from app.core.states import DeliveryState
 from app.database import schema
 from app.database.connection import Database
 from app.database.models import metadata
+from app.ledger.contract import Arrival, SubmitOutcome
 from app.ledger.factory import ledger_for
+from carriers.contract import Accepted, Receipt, ReceiptLevel, ReceiptStatus
+from tests.app.world import build
 from tests.engines import each_engine, other_by_hand
 
 database_url = each_engine
@@ -179,6 +183,21 @@ def test_who_has_given_keys_and_passwords_is_read_from_the_audit(db: Database) -
         "hoa": set(),
         "mai": {"second", "first", "lan"},
     }
+
+
+def test_what_was_sent_before_submissions_had_a_hash_is_found_by_its_id(db: Database) -> None:
+    world = build(db, 2)
+    world.fan_out()
+    lease = world.claim()
+    assert lease
+    outcomes = [SubmitOutcome(item, Accepted((f"vt-{item.seq}",))) for item in lease.items]
+    db.write(world.ledger.record, world.link, lease, outcomes, None, 30.0)
+    for to, go in (("0054", command.downgrade), ("head", command.upgrade)):
+        db.write(lambda c, to=to, go=go: go(schema._config(c), to))
+    done = Receipt("vt-3", None, ReceiptStatus.DELIVERED, ReceiptLevel.HANDSET, code="", raw="")
+    applied = db.write(world.ledger.apply, [Arrival(world.link, done)])
+    assert (applied.matched, applied.quarantined) == (1, 0)
+    assert world.delivery(3)["state"] == DeliveryState.DELIVERED
 
 
 def _accounts(connection: Connection, acts: list[tuple[str, str, str]]) -> None:

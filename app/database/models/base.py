@@ -13,6 +13,7 @@ metadata = MetaData(
     }
 )
 
+ONLY_ON = "only_on"
 Ms = BigInteger  # milliseconds since 1970, UTC
 Reference = Text().with_variant(Text(collation="C"), "postgresql")
 
@@ -23,6 +24,11 @@ def on_postgresql(**options: str) -> dict[str, object]:
     SQLAlchemy's own `postgresql_...` arguments would load that dialect, 0.1 s, in every command on SQLite.
     """
     return {f"postgresql_{name}": said for name, said in options.items()}
+
+
+def only_on(engine: str) -> dict[str, object]:
+    """Return `info` of an index that migrations make on this engine alone."""
+    return {ONLY_ON: engine}
 
 
 def new_id() -> Column[int]:

@@ -18,7 +18,7 @@ from sqlalchemy import (
     text,
 )
 
-from app.database.models.base import Ms, Reference, metadata, new_id, on_postgresql
+from app.database.models.base import Ms, Reference, metadata, new_id, on_postgresql, only_on
 
 links = Table(
     "links",
@@ -182,12 +182,19 @@ submissions = Table(
     Column("reference", Reference),
     Column("code", String(80)),
     Column("network", String(20)),  # serving network, according to the carrier that refused the number
+    # Only on SQLite, where receipts find their message by it (app/ledger/reference_index.py).
+    Column("reference_hash", Integer),
     Index(
         "ix_submissions_reference",
         "reference",
         "group_id",
-        sqlite_where=text("reference IS NOT NULL"),
-        info=on_postgresql(where="reference IS NOT NULL"),
+        info=on_postgresql(where="reference IS NOT NULL") | only_on("postgresql"),
+    ),
+    Index(
+        "ix_submissions_reference_hash",
+        "reference_hash",
+        sqlite_where=text("reference_hash IS NOT NULL"),
+        info=only_on("sqlite"),
     ),
     sqlite_with_rowid=False,
     info=on_postgresql(partition_by="LIST (campaign_id)"),

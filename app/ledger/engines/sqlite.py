@@ -41,6 +41,7 @@ from app.ledger.engine_base import (
 from app.ledger.erase import EraseOperations
 from app.ledger.queue import ChunkQueue
 from app.ledger.receipt_times import EARLY_MS, VALIDITY_MS
+from app.ledger.reference_index import reference_hash
 from app.ledger.submit_results import SubmitResults
 from app.ledger.tallies import Tallies, folds
 
@@ -90,7 +91,7 @@ _FIND = f"""
       FROM submissions s
       JOIN links l ON l.id = s.link_id AND l.group_id = ?2
       CROSS JOIN deliveries d ON d.campaign_id = s.campaign_id AND d.batch_id = s.batch_id AND d.seq = s.seq
-     WHERE s.reference = ?1 AND s.at >= ?3
+     WHERE s.reference_hash = ?5 AND s.reference = ?1 AND s.at >= ?3
        AND s.at <= ?4 + {_LATER}
      LIMIT {CROWD}
 """
@@ -99,7 +100,7 @@ _FIND_OF_PHONE = f"""
       FROM deliveries d
       CROSS JOIN submissions s ON s.campaign_id = d.campaign_id AND s.batch_id = d.batch_id AND s.seq = d.seq
       JOIN links l ON l.id = s.link_id AND l.group_id = ?2
-     WHERE d.campaign_id = ?6 AND d.phone = ?5 AND +s.reference = ?1 AND s.at >= ?3 AND s.at <= ?4 + {_LATER}
+     WHERE d.campaign_id = ?6 AND d.phone = ?5 AND s.reference = ?1 AND s.at >= ?3 AND s.at <= ?4 + {_LATER}
      LIMIT {CROWD}
 """
 _PHONE = MatchedDelivery._fields.index("phone") - 1
@@ -112,6 +113,7 @@ _QUARANTINED = """
            raw
       FROM quarantine WHERE {column} LIMIT ?
 """
+_REFERENCE = SUBMISSION.index("reference")
 _VARIABLES = 500
 _HOME = "sqlite"
 
@@ -148,8 +150,11 @@ class SqliteLedger(ChunkQueue, SubmitResults, Tallies, EraseOperations):
     def add_missing(
         self, connection: Connection, table: Table, columns: Sequence[str], rows: Sequence[Row]
     ) -> None:
-        if rows:
-            connection.exec_driver_sql(_insert("INSERT OR IGNORE", table, columns), list(rows))
+        if not rows:
+            return
+        if table is submissions:
+            columns, rows = (*columns, "reference_hash"), [*map(_hashed, rows)]
+        connection.exec_driver_sql(_insert("INSERT OR IGNORE", table, columns), list(rows))
 
     def lock_fan_out(self, connection: Connection, run_id: int, batch_id: int) -> Row | None:
         sql = "SELECT campaign_id, fanned_upto, fanned_all FROM run_batches WHERE run_id = ? AND batch_id = ?"
@@ -218,7 +223,8 @@ class SqliteLedger(ChunkQueue, SubmitResults, Tallies, EraseOperations):
         raw: Any = connection.connection.driver_connection
         found: list[MatchedDelivery] = []
         for nth, one in enumerate(asked):
-            rows = raw.execute(_FIND, (one.reference, one.group_id, one.earliest, one.latest)).fetchall()
+            given = (one.reference, one.group_id, one.earliest, one.latest, reference_hash(one.reference))
+            rows = raw.execute(_FIND, given).fetchall()
             own = (row for row in rows if one.phone is None or row[_PHONE] == one.phone)
             found += [MatchedDelivery(*(nth, *row, len(rows))) for row in own]
         return found
@@ -301,6 +307,12 @@ def _settled(connection: Connection) -> bool:
     """Return whether this is the ledger's own file, not a copy that no person has confirmed yet."""
     last = select(database_identity.c.home).order_by(database_identity.c.id.desc()).limit(1)
     return connection.execute(last).scalar() in (None, _HOME)
+
+
+def _hashed(row: Row) -> Row:
+    """Return a row of SUBMISSION with the hash of its reference behind it."""
+    reference = row[_REFERENCE]
+    return (*row, None if reference is None else reference_hash(reference))
 
 
 def _insert(verb: str, table: Table, columns: Sequence[str]) -> str:

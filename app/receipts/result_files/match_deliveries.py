@@ -13,6 +13,7 @@ from app.core.states import SENT, DeliveryState, DeliveryStatus, RunState
 from app.database.models import deliveries, receipt_lines, runs, submissions
 from app.ledger.contract import DeliveryKey
 from app.ledger.receipt_matching import requeued_at, sent_after
+from app.ledger.reference_index import bears_one_of
 from app.receipts.result_files.verdicts import ResultVerdict
 
 # States of what the carrier has or may have, so that its file can be about it.
@@ -142,7 +143,7 @@ def _by_reference(connection: Connection, reference: str, among: Sequence[Candid
         return own
     campaigns = sorted({each.campaign_id for each in among})
     query = select(s.campaign_id, s.batch_id, s.seq)
-    query = query.where(s.reference.in_(_spellings(reference)), s.campaign_id.in_(campaigns))
+    query = query.where(bears_one_of(connection, _spellings(reference)), s.campaign_id.in_(campaigns))
     keys = {tuple(row) for row in connection.execute(query)}
     return [each for each in among if each.key in keys]
 

@@ -101,7 +101,7 @@ def test_a_file_keeps_its_pages_and_its_log_is_as_long_whatever_their_size(
         asked = [text("PRAGMA page_size"), text("PRAGMA wal_autocheckpoint")]
         pages, log = (db.read(lambda c, each=each: c.execute(each).scalar_one()) for each in asked)
     assert pages == (size or 1024)
-    assert log == 40_960_000 // pages
+    assert log == 163_840_000 // pages
 
 
 def test_a_second_loa_on_one_folder_is_told_what_to_do(sqlite_url: str) -> None:
