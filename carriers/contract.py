@@ -242,8 +242,7 @@ class StreamReceipts(Protocol):
     def deliver_to(self, sink: ReceiptSink) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class WebhookRequest:
+class WebhookRequest(NamedTuple):
     """One incoming webhook call, not authenticated yet.
 
     query: as received, without the question mark; headers: names in lower case, repeated ones joined by ", ";

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 
 Networks = Sequence[IPv4Network | IPv6Network]
@@ -33,6 +34,7 @@ def among(address: str, networks: Networks) -> bool:
 _WITH_PORT = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+))(?::[0-9]{1,5})?")
 
 
+@lru_cache(maxsize=1024)  # callers come again
 def _plain(address: str) -> str:
     """Remove a port, and unwrap an IPv4 address mapped into IPv6; leave anything else as it is."""
     found = _WITH_PORT.fullmatch(address)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-import uuid
+import secrets
 from collections.abc import Collection, Mapping
 
 from starlette.exceptions import HTTPException
@@ -37,6 +37,7 @@ class RequestContext:
         self.app = app
         self.names = names
         self.headers = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+        self.names_of_headers = {_OURS, *(name for name, _ in self.headers)}
         self.address = address
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -46,7 +47,7 @@ class RequestContext:
             return
         said = next((value for name, value in scope["headers"] if name == _OURS), b"")
         asked = said.decode("latin-1")
-        scope["request_id"] = asked if _ID.fullmatch(asked) else uuid.uuid4().hex
+        scope["request_id"] = asked if _ID.fullmatch(asked) else secrets.token_hex(16)
         audit.origin.set(peer(scope, self.address))
         bound = bind_contextvars(request_id=scope["request_id"])
         try:
@@ -74,10 +75,12 @@ class RequestContext:
             request_line.write({"method": method, "path": path, "status": status, "ms": taken, **whose})
 
     def _add_headers(self, message: Message, request_id: str) -> None:
-        given = [each for each in message["headers"] if each[0] != _OURS]
+        given, ours = message["headers"], [(_OURS, request_id.encode("latin-1")), *self.headers]
         names = {name for name, _ in given}
-        ours = [(_OURS, request_id.encode("latin-1")), *self.headers]
-        message["headers"] = given + [each for each in ours if each[0] not in names]
+        if not names.isdisjoint(self.names_of_headers):
+            given = [each for each in given if each[0] != _OURS]
+            ours = [each for each in ours if each[0] == _OURS or each[0] not in names]
+        message["headers"] = [*given, *ours]
 
 
 def _shown(path: str, status: int, names: Collection[str]) -> str:

@@ -8,7 +8,7 @@ import re
 import sys
 from collections.abc import Iterator, MutableMapping
 from functools import lru_cache
-from typing import Any, TextIO, cast
+from typing import Any, TextIO
 
 import structlog
 from structlog.typing import Processor
@@ -21,7 +21,7 @@ from app.core.phone import mask
 from app.observability.syslog import Syslog, place_of
 
 REDACTED = "[redacted]"
-READY = "loa_ready"  # attribute of records whose `msg` is an event as the renderer takes it
+READY = "loa_ready"  # attribute of records whose `msg` is the whole line
 _SECRET_KEY = re.compile(
     r"passw|secret|authori[sz]ation|token|cookie|api_?key|api_?pass|csrf|otp|recovery|^session$|^sid$",
     re.IGNORECASE,
@@ -46,6 +46,7 @@ _CHATTY = ("sqlalchemy", "alembic", "asyncio", "python_multipart", "httpx", "htt
 
 def configure(settings: Settings, stream: TextIO | None = None) -> None:
     """Log to `stream` (default stderr) and the syslog server, if set; SetupError if its CA can't be read."""
+    global _lines
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -59,7 +60,7 @@ def configure(settings: Settings, stream: TextIO | None = None) -> None:
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
     )
-    formatter = Lines(shared, _renderer(settings))
+    formatter = _lines = Lines(shared, _renderer(settings))
     handlers = [logging.StreamHandler(stream or sys.stderr), *_elsewhere(settings)]
     for handler in handlers:
         handler.setFormatter(formatter)
@@ -86,10 +87,21 @@ class Lines(structlog.stdlib.ProcessorFormatter):
         self._render = renderer
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line; a record that is READY needs no chain, only its renderer."""
-        if READY in record.__dict__:
-            return str(self._render(None, "info", {**cast(dict[str, Any], record.msg)}))
-        return super().format(record)
+        """Return the line; a record that is READY is one."""
+        return str(record.msg) if READY in record.__dict__ else super().format(record)
+
+    def render(self, event: dict[str, Any]) -> str:
+        """Return the line of a whole, clean event."""
+        return str(self._render(None, "info", event))
+
+
+_lines: Lines | None = None
+
+
+def lines() -> Lines | None:
+    """Return what writes lines now; None where structlog is configured by somebody else, or not yet."""
+    ours = structlog.get_config()["processors"][-1] is structlog.stdlib.ProcessorFormatter.wrap_for_formatter
+    return _lines if ours else None
 
 
 def _renderer(settings: Settings) -> Processor:

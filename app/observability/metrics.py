@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -38,9 +39,9 @@ class Metrics:
         self._inbound = Counter("loa_inbound_messages", came, ["link", "outcome"], registry=self.registry)
         said = "Messages to us that were decided on, by kind and by what they got"
         self._answers = Counter("loa_answers", said, ["kind", "outcome"], registry=self.registry)
-        self._webhooks = Counter(
-            "loa_webhooks", "Calls of carriers, by what was answered", ["answer"], registry=self.registry
-        )
+        called = "Calls of carriers, by what was answered"
+        webhooks = Counter("loa_webhooks", called, ["answer"], registry=self.registry)
+        self._webhook = cache(webhooks.labels)
         self._questions = Counter(
             "loa_questions",
             "Questions to carriers about messages, by what was answered",
@@ -79,7 +80,7 @@ class Metrics:
 
     def webhook(self, answer: str) -> None:
         """Count a carrier's call: taken, refused (credentials), unreadable or busy (to be repeated)."""
-        self._webhooks.labels(answer).inc()
+        self._webhook(answer).inc()
 
     def question(self, link: str, answer: str) -> None:
         """Count a question to a carrier: final, open (nothing final yet), none (no answer) or failed."""

@@ -16,7 +16,6 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.receipts.webhook_calls import WebhookPath, answer
-from carriers.contract import WebhookAnswer
 
 _PREFIX = "/webhooks/"
 _METHODS = ("POST", "GET")
@@ -49,7 +48,8 @@ class PlainRoute:
         except self.kinds as error:
             await self._problem(scope, receive, error)(scope, receive, send)
             return
-        await send({"type": "http.response.start", "status": 200, "headers": [*_headers(said)]})
+        headers = _headers(said.content_type, len(said.body))
+        await send({"type": "http.response.start", "status": 200, "headers": [*headers]})
         await send({"type": "http.response.body", "body": said.body})
 
     def _problem(self, scope: Scope, receive: Receive, error: Exception) -> Response:
@@ -72,6 +72,5 @@ def _webhook_path(scope: Scope) -> WebhookPath | None:
 
 
 @lru_cache(maxsize=64)
-def _headers(said: WebhookAnswer) -> tuple[tuple[bytes, bytes], ...]:
-    length = str(len(said.body)).encode()
-    return (b"content-type", said.content_type.encode("latin-1")), (b"content-length", length)
+def _headers(content_type: str, length: int) -> tuple[tuple[bytes, bytes], ...]:
+    return (b"content-type", content_type.encode("latin-1")), (b"content-length", b"%d" % length)

@@ -46,7 +46,7 @@ class Inbox:
     _some: asyncio.Event = field(default_factory=asyncio.Event)
     _full: asyncio.Event = field(default_factory=asyncio.Event)
     _stopping: bool = False
-    _calls: dict[Hashable, asyncio.Future[bool]] = field(default_factory=dict)
+    _calls: dict[Hashable, list[asyncio.Future[bool]]] = field(default_factory=dict)  # who waits
 
     def sink(self, link: Link) -> ReceiptSink:
         def enqueue(receipt: Receipt, acknowledge: Acknowledge) -> None:
@@ -73,24 +73,34 @@ class Inbox:
         What was not committed in time still will be. If the carrier repeats the same `call` meanwhile, that
         waits for the first: repetitions must not add to the load that caused them.
         """
-        committed = self._calls.get(call) or self._queue(arrivals, call)
-        if committed is None or self.db.away:
+        callers = self._calls.get(call)
+        if callers is None:
+            callers = self._queue(arrivals, call)
+        if callers is None or self.db.away:
             return False
-        done, _ = await asyncio.wait((committed,), timeout=patience_s)  # no cancellation with the caller
-        return bool(done) and committed.result()
+        loop = asyncio.get_running_loop()
+        # Each caller's own, so that none is cancelled with another.
+        committed: asyncio.Future[bool] = loop.create_future()
+        callers.append(committed)
+        patience = loop.call_later(patience_s, _tell, committed, False)
+        try:
+            return await committed
+        finally:
+            patience.cancel()
 
-    def _queue(self, arrivals: Sequence[Arrival], call: Hashable) -> asyncio.Future[bool] | None:
+    def _queue(self, arrivals: Sequence[Arrival], call: Hashable) -> list[asyncio.Future[bool]] | None:
         if not self._open_for(len(arrivals)):
             return None
-        committed = self._calls[call] = asyncio.get_running_loop().create_future()
+        callers = self._calls[call] = []
         self._waiting.extend((arrival, _ignore) for arrival in arrivals[:-1])
         # First in, first out: when the last one is committed, all are.
         self._waiting.append((arrivals[-1], partial(self._answer, call)))
         self._arrived()
-        return committed
+        return callers
 
     def _answer(self, call: Hashable, committed: bool) -> None:
-        self._calls.pop(call).set_result(committed)
+        for caller in self._calls.pop(call):
+            _tell(caller, committed)
 
     async def put(self, arrivals: Sequence[Arrival]) -> Applied:
         """Apply these now in a commit of their own, for files and polls that wait for it."""
@@ -186,6 +196,12 @@ def _both(one: Applied, other: Applied) -> Applied:
         one.quarantined + other.quarantined,
         one.latencies + other.latencies,
     )
+
+
+def _tell(caller: asyncio.Future[bool], committed: bool) -> None:
+    """Answer a caller, unless it has gone or has its answer."""
+    if not caller.done():
+        caller.set_result(committed)
 
 
 def _ignore(_committed: bool) -> None:

@@ -108,9 +108,10 @@ async def known(
     carrier, link, token = path
     head = _head(scope, webhook_handler, token)
     caller = webhook_handler.caller(carrier, link, head.peer)
-    _slow_down(state.metrics, webhook_handler.refused.wait(caller))
+    if seconds := webhook_handler.refused.wait(caller):
+        raise _slow_down(state.metrics, seconds)
     if webhook_handler.may_call(carrier, link, head):
-        asked = _with_body(head, await _body(receive, head.headers, webhook_handler.limit))
+        asked = head._replace(body=await _body(receive, head.headers, webhook_handler.limit))
         hook = webhook_handler.admit(carrier, link, asked)
         if hook is not None:
             await webhook_handler.note_clock(link, None)
@@ -135,11 +136,10 @@ def _wrong_clock(ahead_s: int) -> WrongClock:
     )
 
 
-def _slow_down(metrics: Metrics, seconds: int) -> None:
-    if seconds:
-        metrics.webhook("slowed")
-        why = f"Too many calls with wrong credentials; wait {seconds} seconds."
-        raise TooOften(why, retry_after_s=seconds)
+def _slow_down(metrics: Metrics, seconds: int) -> TooOften:
+    metrics.webhook("slowed")
+    why = f"Too many calls with wrong credentials; wait {seconds} seconds."
+    return TooOften(why, retry_after_s=seconds)
 
 
 def _unreadable(misread: Sequence[Misread], taken: int) -> Unreadable:
@@ -168,10 +168,6 @@ def _head(scope: Scope, webhook_handler: WebhookHandler, token: str) -> WebhookR
         clock.now().timestamp(),
         token,
     )
-
-
-def _with_body(head: WebhookRequest, body: bytes) -> WebhookRequest:
-    return WebhookRequest(head.method, head.query, head.headers, body, head.peer, head.at, head.token)
 
 
 async def _body(receive: Receive, headers: Mapping[str, str], limit: int) -> bytes:

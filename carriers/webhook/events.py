@@ -53,7 +53,8 @@ def events_of(request: WebhookRequest, shape: FieldMapping) -> Events:
 def take(event: object, path: Path) -> object:
     """Return the value at the path; None if there is none."""
     for name in path:
-        if not isinstance(event, Mapping):
+        # Whatever JSON says is a dict; asking the abstract class takes ten times as long.
+        if type(event) is not dict and not isinstance(event, Mapping):
             return None
         event = event.get(name)
     return event
