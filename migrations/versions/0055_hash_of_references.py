@@ -1,4 +1,4 @@
-"""Submissions on SQLite are found by a hash of the carrier's id, whose index is a third as large.
+"""Submissions on SQLite are found by a hash of the carrier's id, whose index is two fifths as large.
 
 PostgreSQL keeps its index on the ids themselves, and leaves the column empty.
 
@@ -21,7 +21,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.add_column("submissions", sa.Column("reference_hash", sa.Integer))
+    op.add_column("submissions", sa.Column("reference_hash", sa.BigInteger))
     bind = op.get_bind()
     if bind.dialect.name != "sqlite":
         return
@@ -52,5 +52,7 @@ def downgrade() -> None:
 
 
 def _hash(reference: str) -> int:
-    digest = hashlib.blake2b(reference.encode(), digest_size=4).digest()
-    return int.from_bytes(digest, "big", signed=True)
+    """Return a hash of all but the last two bytes, and these, so that ids that count up stay together."""
+    whole = reference.encode("utf-8", "replace")
+    digest = hashlib.blake2b(whole[:-2], digest_size=4).digest()
+    return int.from_bytes(digest + whole[-2:].rjust(2, b"\0"), "big", signed=True)
