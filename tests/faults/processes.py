@@ -87,10 +87,11 @@ class Home:
     def configure(self, links: dict[str, dict[str, object]], more: str = "", **settings: object) -> None:
         """Write the settings file; `more` is TOML that stands at its end.
 
-        Runs do not pause themselves because of the faults that a test plans.
+        Runs do not pause themselves because of the faults that a test plans, nor at two million a day.
         """
         lines = [f"{name} = {json.dumps(value)}" for name, value in settings.items()]
-        lines += ["[suspend]", *(f"{name}_percent = 0" for name in ("failed", "refused", "unknown"))]
+        percent = (f"{name}_percent = 0" for name in ("failed", "refused", "unknown"))
+        lines += ["[suspend]", "daily_messages = 0", *percent]
         for name, link in links.items():
             lines += [f"\n[links.{name}]", *(f"{key} = {json.dumps(value)}" for key, value in link.items())]
         (self.folder / "loa.toml").write_text("\n".join([*lines, more]) + "\n", encoding="utf-8")
