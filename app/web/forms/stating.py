@@ -73,6 +73,7 @@ def keep(connection: Connection, run_id: int, said: StatementInput, who: Caller,
     now, began_with = str(last.paper.version) if last else "0", of.get("version")
     if began_with not in ("", now):
         raise VersionChanged(f"The figures have version {now} now, not {began_with}; read them and repeat.")
+    _require_paper(run_id, last, who)
     said = said if last is None else _with_seconds(said, last)
     whole = said if of.get("details") == "out" else _with_details(said, last)
     around = statement_service.circumstances(connection, run_id)
@@ -85,6 +86,17 @@ def keep(connection: Connection, run_id: int, said: StatementInput, who: Caller,
             )
         whole = said  # whose faults the form can show
     statement_service.state(connection, run_id, whole, who.name, who.carrier)
+
+
+def _require_paper(run_id: int, last: Statement | None, who: Caller) -> None:
+    """Raise Invalid for an office over figures of a paper, whose date, number and scan this form lacks."""
+    if who.carrier is None and last is not None and last.kind is FigureSource.MANUAL:
+        raise Invalid(
+            "The version before was entered from a paper of the carrier, and this form has no paper: enter "
+            f"the correction anew from its paper, by `loa statement add {run_id} FILE --manual --scan PAPER` "
+            "or by the API.",
+            field="kind",
+        )
 
 
 def _with_seconds(said: StatementInput, last: Statement) -> StatementInput:
