@@ -134,3 +134,17 @@ def test_what_was_entered_from_a_paper_is_not_called_stated_by_the_carrier(
     assert carrier.send("/runs/1", "/runs/1/statements", **FORM | {"version": "1"}).status_code == 303
     query = select(statements.c.kind).order_by(statements.c.version)
     assert pages_db.read(lambda c: c.execute(query).scalars().all()) == ["manual", "stated"]
+
+
+def test_a_slip_in_the_form_does_not_make_it_one_of_the_newest_version(
+    pages_db: Database, signed_in: In
+) -> None:
+    stated(pages_db)
+    paper = signed_in("operator", "vnpt")
+    begun = FORM | {"version": "1"}
+    assert paper.send("/runs/1", "/runs/1/statements", **begun).status_code == 303  # somebody else's
+    slip = paper.send("/runs/1", "/runs/1/statements", **begun | {"sent": "nhiều"})
+    assert slip.status_code == 422
+    assert re.findall(r'name="version" value="(\d+)"', slip.text) == ["1"]
+    late = paper.send("/runs/1", "/runs/1/statements", **begun | {"sent": "346002"})
+    assert late.status_code == 412
