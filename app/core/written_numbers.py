@@ -97,7 +97,7 @@ def holds_mobile(text: str) -> bool:
 
     It may touch letters. Services, fixed lines and a part of a longer row of digits are none.
     """
-    plain = _MONEY.sub(" ", _NO_NUMBERS.sub(" ", text if text.isascii() else "".join(map(_plain, text))))
+    plain = _without(text if text.isascii() else "".join(map(_plain, text)))
     for said in dict.fromkeys((plain, _LINE.sub(" ", plain))):
         if any(isinstance(normalise(digits), int) for digits in numbers_in(said)):
             return True
@@ -120,8 +120,13 @@ def holds_person(text: str) -> bool:
 
     Fixed lines and services belong to offices, so they are none.
     """
-    found = (normalise(digits) for digits in numbers_in(_MONEY.sub(" ", _NO_NUMBERS.sub(" ", text))))
+    found = (normalise(digits) for digits in numbers_in(_without(text)))
     return any(each not in _OFFICES for each in found) or holds_mobile(text)
+
+
+def _without(text: str) -> str:
+    """Return the text without dates and amounts, with a word for each, so that its two sides stay apart."""
+    return _MONEY.sub(" and ", _NO_NUMBERS.sub(" and ", text))
 
 
 def require_no_mobile(text: str, field: str) -> None:

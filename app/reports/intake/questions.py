@@ -152,7 +152,8 @@ def stated(figures: StatedFigures, times: Iterable[int | None]) -> frozenset[str
     """Return what questions may have been asked about, as answers name it."""
     counts = figures.general.eligible, figures.general.sent, figures.segments
     days = {"/".join(reversed(row.day.split("-"))) for row in figures.days}
-    return frozenset(str(n) for n in counts) | {_hour(ms) for ms in times if ms is not None} | days
+    hours = {_hour(ms) for ms in times if ms is not None}
+    return frozenset(str(n) for n in counts if n is not None) | hours | days
 
 
 def _plain(number: re.Match[str]) -> str:

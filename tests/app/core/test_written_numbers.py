@@ -139,6 +139,25 @@ def test_dates_and_amounts_of_an_office_are_taken_and_read(written: str) -> None
     assert mask_written(written) == written
 
 
+APART = [
+    "0912 30/11/2026 345678",
+    "08 05/09/2026 12345678",
+    "+84 2026-11-30 912345678",
+    "0912 84.000.000.000 345678",
+]
+
+
+@pytest.mark.parametrize("written", APART)
+def test_what_stands_on_both_sides_of_a_date_or_amount_is_no_number(written: str) -> None:
+    assert not holds_mobile(written)
+    assert not holds_person(written)
+
+
+@pytest.mark.parametrize("between", ["30/11/2026", "2026-11-30", "84.000.000.000", "84.912.345.678 đồng"])
+def test_nor_does_it_hide_one(between: str) -> None:
+    assert holds_mobile(f"0900 {between} {A}/{B}/{C}")
+
+
 @pytest.mark.longer
 @pytest.mark.parametrize(
     "form", ["{d:02}/{m:02} - {e:02}/{m:02}/2026", "{d:02}-{e:02}/{m:02}/2026", "{d}.{m}.2026"]

@@ -14,7 +14,7 @@ from app.database import models as m
 from app.database.connection import Database
 from app.reports.figures.carrier_statement import FigureSource
 from app.reports.figures.document_meta import EntrySource
-from app.reports.intake import statement_service, workbook_reader, workbook_writer
+from app.reports.intake import questions, statement_service, workbook_reader, workbook_writer
 from app.reports.intake.schemas import StatementBody
 from tests.long.app.reports.intake.forms import NOW, filled
 from tests.long.app.reports.intake.scene import body, held
@@ -192,3 +192,8 @@ def test_an_old_district_is_the_communes_that_it_has_become(db: Database) -> Non
     found = db.read(workbook_writer.head, 2)
     assert 0 < len(found.codes) < 75
     assert "116" not in found.codes
+
+
+def test_a_figure_that_was_not_stated_answers_nothing() -> None:
+    figures = StatementBody.model_validate(body(**ALONE, general=GENERAL)).claim(EntrySource.API).figures
+    assert questions.stated(figures, (None, None)) == {"1000"}
