@@ -63,6 +63,22 @@ _LETTERED = re.compile(
 _BETWEEN_DIGITS = re.compile(r"[\s._-]+")
 _READS_AS = str.maketrans("OolI", "0011")
 _REAL_DIGITS = 7
+# A number of another country, with + or 00 and a country's code, spaced as usual. It ends before a number of
+# ours, and after nine digits before an amount or a time of day.
+_LOOSE = "[ \t\u00a0.()\u00ad\u2010-\u2015\u200b-\u200f\u2060\ufeff-]"
+_COUNTRY = (
+    r"(?=1|7|2[07]|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[126]|9[0-58]"
+    r"|(?:2[1-689]|3[578]|42|50|59|6[7-9]|8[0578]|9[679])[0-9])"
+)
+_GROUP = rf"{_LOOSE}{{1,3}}(?!(?:0|84{_LOOSE}?)[35789](?:{_LOOSE}?[0-9]){{8}}(?![0-9]))"
+_FOREIGN = re.compile(
+    rf"(?<![0-9A-Za-z])(?:[+\uff0b]{_LOOSE}{{0,3}}|00 ?){_COUNTRY}([1-9](?:(?:{_GROUP})?[0-9]){{8}}"
+    rf"(?:(?:{_GROUP}(?![1-9][0-9]{{0,2}}(?:[.,][0-9]{{3}})+(?![0-9])|[0-9]{{1,2}}[:hg]))?[0-9]){{0,6}})(?![0-9])"
+)
+# Behind a plus: 1.500.000.000, or any number in groups of three with its currency.
+_ROUND = re.compile(r"[+\uff0b] ?[1-9][0-9]{0,2}(?:([.,])[0-9]{3})(?:\1[0-9]{3})*(?<=000)")
+_GROUPED = re.compile(r"[+\uff0b] ?[1-9][0-9]{0,2}(?:([., ])[0-9]{3})(?:\1[0-9]{3})*")
+_CURRENCY = re.compile(r"\s*(?:(?:đồng|dong|vnd|vnđ|đ|d)(?!\w)|₫)", re.IGNORECASE)
 _OFFICES = ("fixed_line", "short_code")
 
 
@@ -76,6 +92,23 @@ def mask_written(text: str) -> str:
 
 
 def _mask_piece(text: str) -> str:
+    """Mask the numbers of other countries, and then those in what is left between them."""
+    plain = text if text.isascii() else "".join(map(_plain, text))
+    kept, pieces, done = _kept(plain) if _FOREIGN.search(plain) else bytearray(), list[str](), 0
+    for found in _FOREIGN.finditer(plain):
+        if not any(kept[found.start() : found.end()]) and not _is_amount(found):
+            pieces += (_mask_own(text[done : found.start()]), mask(f"+{_NO_DIGITS.sub('', found[1])}"))
+            done = found.end()
+    return "".join((*pieces, _mask_own(text[done:])))
+
+
+def _is_amount(found: re.Match[str]) -> bool:
+    if _ROUND.fullmatch(found[0]):
+        return True
+    return bool(_GROUPED.fullmatch(found[0]) and _CURRENCY.match(found.string, found.end()))
+
+
+def _mask_own(text: str) -> str:
     return _mask_lettered(_mask(mask_numbers(text)))
 
 

@@ -170,6 +170,47 @@ def test_no_date_of_a_year_reads_like_a_number(form: str) -> None:
             assert mask_written(said) == said
 
 
+FOREIGN = [
+    *("+856 20 5555 1234", "00856 20 5555 1234", "00856205551234", "00 856 20 5555 1234"),
+    *("+856-20-5555-1234", "+856 (20) 55 551 234", "+86-138-1234-5678", "+1 (202) 555-0134"),
+    *("+44 20 7946 0958", "+66.812.345.678", "+66 812 345 000"),
+    "\uff0b\uff18\uff15\uff16 20 5555 1234",
+]
+
+
+@pytest.mark.parametrize("number", FOREIGN)
+@pytest.mark.parametrize("sentence", ["{}", "goi {} nhe", "05/09/2026 {}, 12 tin", "{} 1.500.000 dong"])
+def test_a_number_of_another_country_is_masked_as_one(number: str, sentence: str) -> None:
+    digits = plain(number).removeprefix("00")
+    masked = f"+{digits[:4]}{'*' * (len(digits) - 6)}{digits[-2:]}"
+    said = mask_written(sentence.replace("{}", number))
+    assert said == sentence.replace("{}", masked)
+    assert mask_written(said) == said
+
+
+OWN = [NUMBER, f"{A} {B} {C}", f"{A}.{B}.{C}", f"84 {NUMBER[1:]}", f"+84{NUMBER[1:]}"]
+
+
+@pytest.mark.parametrize("own", OWN)
+def test_nor_does_one_hide_a_part_of_our_own(own: str) -> None:
+    for foreign in ("+66 81 234 5678", "+856 20 5555 1234", "00856205551234"):
+        masked = plain(mask_written(f"{foreign} {own}"))
+        assert not any(part in masked for part in ("5678", "1234", B + C, C))
+        assert plain(mask_written(f"{own} {foreign}")).count("84") >= 1
+
+
+PLUS = [
+    *("+350 000 000 đồng", "+1.500.000.000", "tang +12 345 678 dong", "+856.205.551.234 VND"),
+    *("+1 202 555 tin", "2026-08-17T15:43:55+07:00 856", "1+2345678901", "00 123", "0012 5"),
+    *("00:00 20/10/2026", "00123456-7890-1234-5678-123456789012", f"00-{'1234567890abcdef' * 2}-01"),
+]
+
+
+@pytest.mark.parametrize("written", PLUS)
+def test_a_plus_before_an_amount_or_time_makes_it_no_number(written: str) -> None:
+    assert mask_written(written) == written
+
+
 @pytest.mark.parametrize("written", ["tỷ lệ 0,351234567", "Hệ số 0,912345678"])
 def test_a_fraction_is_nobody(written: str) -> None:
     assert not holds_mobile(written)
