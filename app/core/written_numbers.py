@@ -35,21 +35,32 @@ _DATE = re.compile(
     r"0[1-9]([-./])(?:0[1-9]|1[0-2])\1(?:19|20)[0-9]{2}|(?:19|20)[0-9]{2}([-./])(?:0[1-9]|1[0-2])\2"
 )
 _DAY, _MONTH = "(?:0?[1-9]|[12][0-9]|3[01])", "(?:0?[1-9]|1[0-2])"
-# A date with its year, also of two days; an amount in millions that begins with 84: none of their digits
-# belong to a number. Four digits behind a date may be a time and may begin a number, so they are none of its.
+_DAY_2, _MONTH_2 = "(?:0[1-9]|[12][0-9]|3[01])", "(?:0[1-9]|1[0-2])"
+_ALONE = "(?<![0-9/.+-])(?<![0-9] )"
+# A date with its year, also behind up to four other days, since five could be a number; one in blanks, before
+# a time; two with short years; an amount in millions that begins with 84: none of their digits belong to a
+# number. Four digits behind a date may be a time and may begin a number, so they are none of its.
 _NO_NUMBERS = re.compile(
-    rf"(?<![0-9/.+-])(?:{_DAY}(?:[/.-]{_MONTH})?\s*[-\u2013\u2014]\s*)?"
+    rf"(?<![0-9/.+-])(?:(?:{_DAY}(?:[/.-]{_MONTH})?\s*[-\u2013\u2014]\s*)?|(?<![0-9] )(?:{_DAY_2}-){{2,4}})"
     rf"{_DAY}([/.-]){_MONTH}\1(?:19|20)[0-9]{{2}}(?![0-9])"
     r"|(?<![0-9])(?:19|20)[0-9]{2}-[01][0-9]-[0-3][0-9](?:[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?"
     r"(?:[+-][0-9]{2}:?[0-9]{2}(?![0-9]))?)?(?![0-9+])"
     r"|(?<![0-9.,+])84([. ])[0-9]{3}\2[0]{3}\2[0]{3}(?![0-9])"
+    rf"|{_ALONE}{_DAY_2} {_MONTH_2} (?:19|20)[0-9]{{2}}(?= (?:[01][0-9]|2[0-3])[:h][0-5][0-9](?![0-9]))"
+    rf"|{_ALONE}{_DAY_2}(?P<of>[/.-]){_MONTH_2}(?P=of)[23][0-9](?:\s*[-\u2013\u2014]\s*|\s+)"
+    rf"{_DAY_2}(?P=of){_MONTH_2}(?P=of)[23][0-9](?![\s./-]{{0,3}}[0-9])"
 )
 _AMOUNT = re.compile(r"[1-9][0-9]{0,2}(?:[.,][0-9]{3})+")
 
 
-# An amount by its unit, which else reads like a number in groups: 84.912.345.678 đồng.
+# An amount by its unit, which else reads like a number in groups: 84.912.345.678 đồng. A comrade is no unit,
+# and one of people or messages ends its phrase: a number stands before whom it belongs to.
+_UNIT = (
+    r"(?:đồng(?!\s+(?:chí|nghiệp|bào|đội)\b)|dong(?!\s+(?:chi|chí|nghiep|bao|doi)\b)|vnd|vnđ|đ|d)\b(?![/.]\s?\w)"
+    r"|₫|(?:người|nguoi|tin|thuê bao|thue bao)(?=\s*(?:[.,;)](?:\s|\Z)|\Z))"
+)
 _MONEY = re.compile(
-    r"(?<![0-9.,+])[1-9][0-9]{0,2}([.,])[0-9]{3}(?:\1[0-9]{3})+(?=\s*(?:(?:đồng|dong|vnd|vnđ|đ|d)\b(?![/.]\s?\w)|₫))"
+    rf"(?<![0-9.,+])[1-9][0-9]{{0,2}}([.,])[0-9]{{3}}(?:\1[0-9]{{3}})+(?=\s*(?:{_UNIT}))"
     r"|(?<![0-9.,])0,[0-9]{5,}(?![0-9])"
     r"|(?<=\bVND )[1-9][0-9]{0,2}([.,])[0-9]{3}(?:\2[0-9]{3})+(?![0-9.,]*[0-9])",
     re.IGNORECASE,

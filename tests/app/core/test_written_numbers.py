@@ -139,6 +139,44 @@ def test_dates_and_amounts_of_an_office_are_taken_and_read(written: str) -> None
     assert mask_written(written) == written
 
 
+IN_VAIN = [
+    *("09-10-11-12-13/12/2026", "Đợt 03-05-09/09/2026", "09 12 2026 10:00", "Họp 09 12 2026 07h30"),
+    *("03-09-26 05-09-26", "03/09/26 - 05/09/26", "09.12.26 – 10.12.26"),
+    *(
+        "84.912.345.678 người",
+        "Gửi 84.912.345.678 tin.",
+        "84.912.345.678 thuê bao, 2 đợt",
+        "84.912.345.678 VND",
+    ),
+    "84.912.345.678 đồng chi thường xuyên",
+]
+
+
+@pytest.mark.parametrize("written", IN_VAIN)
+def test_days_in_a_row_short_years_and_counts_are_nobody(written: str) -> None:
+    assert not holds_mobile(written)
+    assert not holds_person(written)
+
+
+REAL = [
+    *("09-12-13-14-15 - 05/09/2026", "09-12-13-14-15-16/12/2026", "09 12 20 26 10", "09 12 2026 10h"),
+    *("09 12 2026 10", "09 12 2026 10 giờ", "03-09-26-05-09 26", "09-12-26 45 67 05-09-26 09-12-26-45-67"),
+    *("84.912.345.678 người trực", "84.912.345.678 thuê bao này", "84.912.345.678 tin nhắn rác"),
+    *(
+        "84.912.345.678 đồng chí Ba",
+        "84.912.345.678 dong chi Ba",
+        "84.912.345.678 đồng nghiệp",
+        "84912345678 đồng",
+    ),
+    *("0912.345.678 người", "84 912 345 678 người", "03-09-26 05-09-26 0912345678"),
+]
+
+
+@pytest.mark.parametrize("written", REAL)
+def test_but_a_number_that_looks_like_them_is_found(written: str) -> None:
+    assert holds_mobile(written)
+
+
 APART = [
     "0912 30/11/2026 345678",
     "08 05/09/2026 12345678",
