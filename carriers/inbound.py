@@ -22,7 +22,7 @@ class InboundMessage:
     """One message from a subscriber (MO), or one part of a long one.
 
     source, destination: the addresses as received; text: decoded by `data_coding`, "" if that is not text;
-    octets: the payload without its header; is_exact: `text` represents all of `octets`.
+    octets: the payload without its header; is_exact: `text` represents `octets` but for zeros at their end.
     """
 
     source: str

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import itertools
+import re
 import secrets
 import unicodedata
 from collections import Counter, deque
@@ -35,6 +36,8 @@ from carriers.inbound import InboundMessage, InboundSink
 _ORDER = 4922
 # How long after the first one a carrier may repeat what was not acknowledged.
 AGAIN_MS = 3 * DAY_MS
+_DIALLED = re.compile(r"[\s+]*[0-9][0-9\s.()-]*")
+_NOT_DIGITS = re.compile("[^0-9]+")
 Row = dict[str, Any]
 _USUAL = ReplySettings()
 _INSERT = text(
@@ -149,20 +152,32 @@ def _row(came: IncomingMessage, now: int) -> Row:
         "part_number": part.number if part else None,
         "part_total": part.total if part else None,
         "repeat_of": None,
-        "digest": _digest(came, phone if known else message.source),
+        "digest": _digest(came),
         "arrival": came.arrival,
     }
 
 
-def _digest(came: IncomingMessage, sender: int | str) -> int:
+def _digest(came: IncomingMessage) -> int:
     """Hash what a person wrote to one address, the same over whichever link of the carrier.
 
-    Links may differ in how they write numbers and encode text.
+    Links may differ in how they write numbers, encode text and end lines.
     """
     m = came.message
-    words = unicodedata.normalize("NFC", m.text) if m.is_exact else (m.data_coding, m.octets)
-    said = (came.link.carrier, sender, m.destination.removeprefix("+"), words, m.part)
+    words = _folded(unicodedata.normalize("NFC", m.text)) if m.is_exact else (m.data_coding, m.octets)
+    said = (came.link.carrier, _address(m.source), _address(m.destination), words, m.part)
     return int.from_bytes(hashlib.blake2b(repr(said).encode(), digest_size=8).digest(), signed=True)
+
+
+def _address(written: str) -> int | str:
+    """Return one value for each address: a mobile number, another one by its digits, a name by its words."""
+    number = normalise(written)
+    if isinstance(number, int):
+        return number
+    return _NOT_DIGITS.sub("", written) if _DIALLED.fullmatch(written) else _folded(written)
+
+
+def _folded(text: str) -> str:
+    return " ".join(text.split())
 
 
 log = structlog.get_logger(__name__)

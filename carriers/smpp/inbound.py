@@ -80,10 +80,10 @@ def _alphabet(coding: int, settings: SmppSettings) -> str:
 
 
 def _text(octets: bytes, alphabet: str) -> tuple[str, bool]:
-    """Return the text, and whether it represents all octets."""
+    """Return the text, and whether it represents all octets but the zeros with which some centres end it."""
     try:
         if alphabet:
-            text = ungsm7(octets) if alphabet == _GSM else octets.decode(alphabet)
+            text = ungsm7(octets) if alphabet == _GSM else octets.decode(alphabet).rstrip("\0")
             printable = _printable(text)
             return printable, printable == text
     except ValueError:  # some centres pass on UTF-8 or Latin-1, whatever data_coding says

@@ -143,6 +143,35 @@ async def test_links_may_write_a_number_and_encode_words_in_their_own_ways(db: D
     assert [row.repeat_of for row in later] == [first.id] * 4
 
 
+async def test_links_may_write_our_own_number_and_blanks_in_their_own_ways(db: Database) -> None:
+    world, ours = build(db, 1), "84912345000"
+    written = ["8088", "+8088", " 8088", ours, f"0{ours[2:]}", f"+{ours}", "CA SONLA", "CA  SONLA ", "SONLA"]
+    for n, destination in enumerate(written):
+        write(world, replace(message("TU CHOI"), destination=destination), name=f"d{n}")
+    found = rows(db)
+    of = {row.id: row.destination for row in found}
+    repeated = [row.repeat_of and of[row.repeat_of] for row in found]
+    assert repeated == [None, "8088", "8088", None, ours, ours, None, "CA SONLA", None]
+    for n, text in enumerate(["Xin chao", "Xin  chao", "Xin chao ", "Xin\nchao", "Xinchao"]):
+        write(world, message(text), name=f"t{n}")
+    first, *later = rows(db)[len(written) :]
+    assert [row.repeat_of for row in later] == [first.id] * 3 + [None]
+
+
+async def test_the_end_of_a_text_as_some_centres_write_it_is_no_other_text(db: Database) -> None:
+    world = build(db, 1)
+    async with Smsc() as smsc, taking(world) as intake, bound(smsc, intake, world.link):
+        for coding, encoded in (
+            (1, b"Xin chao"),
+            (1, b"Xin chao\0"),
+            (8, "Xin chao \0\0".encode("utf-16-be")),
+        ):
+            smsc.write_raw(body(PHONE, "8088", pdu.Content(encoded, coding)))
+        await until(lambda: smsc.report()["inbound_acknowledged"] == 3)
+    first, *later = rows(db)
+    assert [row.repeat_of for row in later] == [first.id] * 2
+
+
 async def test_a_commit_whose_answer_was_lost_is_done_again_and_keeps_each_once(db: Database) -> None:
     world = build(db, 1)
     group = message(), message(), message("khac")
