@@ -78,11 +78,11 @@ def add(
         with open_db() as (db, settings):
             sha256 = attach(db, scan, settings.attachment_limit_mb) if scan else None
             claim = _claim(db, run_id, file, kind, sha256)
-            kept = db.write(statement_service.state, run_id, claim, whoami())
-    version = kept.paper.version
-    done(
-        f"Run {run_id}: version {version} is kept ({kept.kind}).", run=run_id, version=version, kind=kept.kind
-    )
+            number = db.write(statement_service.state, run_id, claim, whoami()).paper.version
+            kept = db.read(_versions, run_id)[number - 1]
+    version, warnings = kept.paper.version, kept.warnings
+    said = " ".join((f"Run {run_id}: version {version} is kept ({kept.kind}).", *warnings))
+    done(said, run=run_id, version=version, kind=kept.kind, warnings=warnings)
 
 
 @app.command("list")
@@ -163,4 +163,4 @@ def _body(file: Path) -> StatementBody:
 
 def _versions(connection: Connection, run_id: int) -> list[views.StatementView]:
     statement_service.open_run(connection, run_id)
-    return [views.statement(each) for each in carrier_statement.versions(connection, run_id)]
+    return views.statements(carrier_statement.versions(connection, run_id))

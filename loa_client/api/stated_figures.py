@@ -96,6 +96,7 @@ class StatementView:
     ended_at: datetime | None
     cutoff_at: datetime
     paper: PaperView
+    warnings: list[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,6 +183,7 @@ class StatedFiguresOperations:
         areas: list[AreaBody] | None = None,
         days: list[DayBody] | None = None,
         reasons: list[CauseBody] | None = None,
+        version: int | None = None,
         if_match: str | None = None,
         idempotency_key: str | None = None,
     ) -> Call[StatementView]:
@@ -206,6 +208,7 @@ class StatedFiguresOperations:
                 areas=areas,
                 days=days,
                 reasons=reasons,
+                version=version,
             ),
             key=idempotency_key or new_key(),
             headers=given(**{"If-Match": if_match}),

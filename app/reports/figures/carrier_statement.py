@@ -116,7 +116,20 @@ class StatedFigures:
     @property
     def has_details(self) -> bool:
         """Whether there is more than sums: by area, day or cause, or messages sent again."""
-        return self.resent is not None or any((self.excluded, self.areas, self.days, self.reasons))
+        return bool(StatedFigures(self.general).lacks(self))
+
+    def lacks(self, before: StatedFigures) -> list[str]:
+        """Return which of the details that the version before had this one has not, by their fields."""
+        return [
+            name for name in _DETAILS if _given(getattr(before, name)) and not _given(getattr(self, name))
+        ]
+
+
+_DETAILS = ("areas", "days", "reasons", "excluded", "resent")
+
+
+def _given(detail: Any) -> bool:
+    return detail not in (None, ())
 
 
 @dataclass(frozen=True, slots=True)

@@ -131,9 +131,10 @@ def _kind(word: str | None) -> FigureSource:
 def _state(connection: Connection, run_id: int, claim: StatementInput, who: Caller) -> views.StatementView:
     statement_service.open_run(connection, run_id, who.carrier)
     statement_service.may_state(claim.kind, who.carrier)
-    return views.statement(statement_service.state(connection, run_id, claim, who.name, who.carrier))
+    statement_service.state(connection, run_id, claim, who.name, who.carrier)
+    return _versions(connection, run_id, who.carrier)[-1]
 
 
 def _versions(connection: Connection, run_id: int, carrier: str | None) -> list[views.StatementView]:
     statement_service.open_run(connection, run_id, carrier)
-    return [views.statement(each) for each in carrier_statement.versions(connection, run_id)]
+    return views.statements(carrier_statement.versions(connection, run_id))

@@ -129,6 +129,9 @@ class StatementBody(PaperBody):
     areas: list[AreaBody] = Field(default=[], max_length=400)
     days: list[DayBody] = Field(default=[], max_length=400)
     reasons: list[CauseBody] = Field(default=[], max_length=20)
+    version: N | None = Field(
+        None, description="that this one corrects, 0 for none; refused if it is no longer the newest"
+    )
 
     def claim(self, source: EntrySource) -> StatementInput:
         return StatementInput(
@@ -139,6 +142,7 @@ class StatementBody(PaperBody):
             paper=self.paper(source),
             began_ms=ms(self.began_at),
             ended_ms=ms(self.ended_at),
+            corrects=self.version,
         )
 
     def _figures(self) -> StatedFigures:

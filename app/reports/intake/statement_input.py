@@ -53,7 +53,10 @@ class PaperClaim:
 
 @dataclass(frozen=True, slots=True)
 class StatementInput:
-    """A run's figures, stated by its carrier or entered from its document. Times are ms since 1970."""
+    """A run's figures, stated by its carrier or entered from its document. Times are ms since 1970.
+
+    corrects: the version that this one was made from, 0 for none before it; None: not said.
+    """
 
     kind: FigureSource
     level: ReceiptLevel
@@ -62,6 +65,7 @@ class StatementInput:
     paper: PaperClaim
     began_ms: int | None = None
     ended_ms: int | None = None
+    corrects: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +74,8 @@ class Circumstances:
 
     estimated: subscribers by the order; before: messages sent, by the last version; parts: fewest and most
     SMS parts of the approved texts; approved_ms: when the campaign was approved; spoken: these are calls;
-    answers: numbers and times that a version before has stated, with its note and reason.
+    answers: numbers and times that a version before has stated, with its note and reason; version: the
+    newest, 0 if there is none.
     """
 
     now_ms: int
@@ -81,6 +86,7 @@ class Circumstances:
     approved_ms: int | None = None
     spoken: bool = False
     answers: tuple[tuple[frozenset[str], str], ...] = ()
+    version: int = 0
 
 
 def refusal(faults: Iterable[InputFault]) -> Invalid:

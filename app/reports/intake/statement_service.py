@@ -43,12 +43,18 @@ def state(
 ) -> Statement:
     """Store the claim as the run's next version; raises Invalid with a sentence per fault.
 
+    Raises Conflict where the claim corrects another version than the newest.
     carrier: the only one whose runs and scans the caller may see.
     """
     run = open_run(connection, run_id, carrier)
     if run.state == RunState.PLANNED:
         raise Conflict("The run has not started, so there is nothing to state yet; start it first.")
     version = _next_version(connection, run_id)
+    if claim.corrects not in (None, version - 1):
+        raise Conflict(
+            f"The figures have version {version - 1} now, not {claim.corrects}; read them and repeat.",
+            field="version",
+        )
     found = statement_rules.faults(claim, circumstances(connection, run_id))
     if found:
         raise refusal(found)
@@ -87,6 +93,7 @@ def circumstances(connection: Connection, run_id: int) -> Circumstances:
             for words in (each.paper.note, each.paper.reason)
             if words
         ),
+        version=last.paper.version if last else 0,
     )
 
 

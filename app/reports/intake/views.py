@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 
 from app.core import clock
 from app.reports.figures.carrier_statement import StatedFigures, Statement
@@ -28,7 +30,10 @@ class PaperView:
 
 @dataclass(frozen=True, slots=True)
 class StatementView:
-    """One version of a run's statement; level: none, operator or handset."""
+    """One version of a run's statement; level: none, operator or handset.
+
+    warnings: what the version before had and this one leaves out.
+    """
 
     run_id: int
     carrier: str
@@ -39,9 +44,24 @@ class StatementView:
     ended_at: datetime | None
     cutoff_at: datetime
     paper: PaperView
+    warnings: list[str]
 
 
-def statement(of: Statement) -> StatementView:
+_DETAILS = {
+    "areas": "numbers by area",
+    "days": "numbers by day",
+    "reasons": "numbers by cause of failure",
+    "excluded": "numbers by cause of exclusion",
+    "resent": "the number of messages sent again",
+}
+
+
+def statements(versions: Sequence[Statement]) -> list[StatementView]:
+    """Return all versions of a run's statement, oldest first."""
+    return [_statement(each, before) for before, each in pairwise((None, *versions)) if each]
+
+
+def _statement(of: Statement, before: Statement | None) -> StatementView:
     return StatementView(
         run_id=of.run_id,
         carrier=of.carrier,
@@ -52,6 +72,11 @@ def statement(of: Statement) -> StatementView:
         ended_at=instant(of.ended_ms),
         cutoff_at=clock.local(clock.from_ms(of.cutoff_ms)),
         paper=paper(of.paper),
+        warnings=[
+            f"Version {before.paper.version} had {_DETAILS[name]}, and version {of.paper.version} has none."
+            for name in (of.figures.lacks(before.figures) if before else ())
+            if before
+        ],
     )
 
 

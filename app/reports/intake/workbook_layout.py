@@ -13,6 +13,7 @@ LEVEL_WORDS = {words: level for level, words in LEVELS.items()}
 # Sheet "Chung": labels in column A, answers in B.
 FORM_ID, RUN_ID = "B2", "B3"
 CARRIER, CAMPAIGN = "B4", "B5"
+CORRECTS, CORRECTS_LABEL = "B6", "Đính chính cho bản số (nếu gửi lại)"  # forms of before have neither
 NUMBER, DATED_ON, LEVEL = "B7", "B8", "B9"
 BEGAN, ENDED, CUTOFF = "B10", "B11", "B12"
 REASON, NOTE = "B13", "B14"

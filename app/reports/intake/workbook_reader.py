@@ -81,6 +81,7 @@ def read(content: bytes, head: FormHead, handed: Handed, around: Circumstances) 
     reading.cells.no_other_sheets(*at.SHEETS)
     _identity(reading)
     claim = _claim(reading, handed)
+    _newest(reading.cells, claim.corrects, around.version)
     if reading.cells.faults:
         raise refusal(reading.cells.faults)
     found = statement_rules.faults(claim, around)
@@ -103,6 +104,9 @@ def _identity(reading: _Reading) -> None:
         )
     for cell, label in at.HEAD_LABELS.items():
         cells.fixed(at.HEAD, cell.replace("B", "A"), label)
+    asked = at.CORRECTS.replace("B", "A")
+    if not cells.blank(at.HEAD, asked, at.CORRECTS):
+        cells.fixed(at.HEAD, asked, at.CORRECTS_LABEL)
     for row, words in enumerate(at.GENERAL_ROWS, at.FIRST_GENERAL_ROW):
         former = at.FORMER_WORDS.get(words[1])
         if former is None or cells.raw(at.GENERAL, f"B{row}") != former:
@@ -111,6 +115,17 @@ def _identity(reading: _Reading) -> None:
     cells.nothing_below(at.GENERAL, at.FIRST_GENERAL_ROW + len(at.GENERAL_ROWS) - 1, "BD")
     if cells.faults:
         raise refusal(cells.faults)
+
+
+def _newest(cells: FormReader, corrects: int | None, newest: int) -> None:
+    """Check that the form corrects the newest version, where it says which."""
+    if corrects not in (None, newest):
+        cells.fault(
+            at.HEAD,
+            at.CORRECTS,
+            f"số liệu nay là bản {newest}, không còn là bản {corrects}; hãy xem bản đó, nếu vẫn đính chính "
+            f"thì ghi {newest} vào ô này.",
+        )
 
 
 def _heads(cells: FormReader) -> None:
@@ -144,6 +159,7 @@ def _claim(reading: _Reading, handed: Handed) -> StatementInput:
         cutoff_ms=_ms(cutoff) or 0,
         paper=paper,
         figures=_figures(reading),
+        corrects=cells.count(at.HEAD, at.CORRECTS),
     )
 
 

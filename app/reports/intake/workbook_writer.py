@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, select
 from app.core import areas, clock
 from app.database.models import audiences
 from app.file_import.form_writer import FormSheet, new_workbook, saved
-from app.reports.figures import labels, spoken
+from app.reports.figures import carrier_statement, labels, spoken
 from app.reports.intake import workbook_layout as at
 from app.reports.intake.statement_input import REASONS
 from app.reports.intake.statement_service import open_run
@@ -31,7 +31,7 @@ _CALLS = (
 
 @dataclass(frozen=True, slots=True)
 class FormHead:
-    """Subject of a form; codes: the areas of its rows, as of the day `on`."""
+    """Subject of a form; codes: the areas of its rows, as of the day `on`; version: the newest, or 0."""
 
     run_id: int
     carrier: str
@@ -39,6 +39,7 @@ class FormHead:
     on: date
     codes: tuple[str, ...]
     spoken: bool = False
+    version: int = 0
 
 
 def head(connection: Connection, run_id: int, carrier: str | None = None) -> FormHead:
@@ -49,7 +50,9 @@ def head(connection: Connection, run_id: int, carrier: str | None = None) -> For
     rows = {area.code for area in areas.reported(on)}
     wanted = {row for code in asked or () for row in areas.rows_of(code, on)}
     codes = tuple(sorted(wanted or rows))
-    return FormHead(run_id, run.carrier, run.name, on, codes, spoken.is_spoken(connection, run_id))
+    said = carrier_statement.latest(connection, run_id)
+    version = said.paper.version if said else 0
+    return FormHead(run_id, run.carrier, run.name, on, codes, spoken.is_spoken(connection, run_id), version)
 
 
 def day_of(run: Row[object]) -> date:
@@ -80,6 +83,9 @@ def _head_sheet(workbook: Workbook, of: FormHead) -> None:
     }
     for cell, value in said.items():
         sheet.label(cell, value)
+    sheet.label(at.CORRECTS.replace("B", "A"), at.CORRECTS_LABEL)
+    sheet.counts([at.CORRECTS])
+    sheet.sheet[at.CORRECTS] = of.version or None  # the first form may come back twice, and then says why
     sheet.ask([at.NUMBER, at.REASON, at.NOTE], "@")
     sheet.days([at.DATED_ON])
     sheet.days([at.BEGAN, at.ENDED, at.CUTOFF], hours=True)

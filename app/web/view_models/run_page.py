@@ -96,6 +96,7 @@ class RunPageView:
     statement: Statement | None
     stated_at: datetime | None
     stated: StatedForm
+    left_off: list[str]  # details that the version before had, by their fields
     recordings: list[Recording] = field(default_factory=list)
 
     @property
@@ -151,7 +152,8 @@ def read_run(connection: Connection, run_id: int, who: Caller, settings: Setting
     row = optimistic_lock.campaign(connection, run.campaign_id)
     counts = tally.of_run(connection, run_id)
     ids = run.batch_ids[:MOST_BATCHES]
-    said = carrier_statement.latest(connection, run_id) if run.audience else None
+    versions = carrier_statement.versions(connection, run_id) if run.audience else []
+    said = versions[-1] if versions else None
     account = money.account_of(row) if run.state == RunState.PAUSED else None
     without_room = account if account is not None and money.spent(connection, [account]) else None
     verbs = _verbs(run, row.state, who)
@@ -173,6 +175,7 @@ def read_run(connection: Connection, run_id: int, who: Caller, settings: Setting
         statement=said,
         stated_at=None if said is None else clock.from_ms(said.cutoff_ms),
         stated=StatedForm() if said is None else StatedForm.of(said),
+        left_off=versions[-1].figures.lacks(versions[-2].figures) if len(versions) > 1 else [],
         recordings=_recordings(connection, run),
     )
 

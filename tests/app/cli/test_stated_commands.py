@@ -118,6 +118,20 @@ def test_figures_by_hand_with_their_scan(shell: Shell, scene: None, tmp_path: Pa
 
 
 @pytest.mark.longer
+def test_a_correction_says_what_it_leaves_out_and_which_version_it_was_made_from(
+    shell: Shell, scene: None, tmp_path: Path
+) -> None:
+    figures = tmp_path / "figures.json"
+    figures.write_text(json.dumps(body()))
+    shell(statement_commands.app, "add", "2", str(figures))
+    figures.write_text(json.dumps(body(version=1, reason="counted again", days=[])))
+    said = shell(statement_commands.app, "add", "2", str(figures))
+    assert said.endswith("is kept (stated). Version 1 had numbers by day, and version 2 has none.")
+    with pytest.raises(Conflict, match="version 2 now, not 1"):
+        shell(statement_commands.app, "add", "2", str(figures))
+
+
+@pytest.mark.longer
 def test_a_file_that_is_no_statement_is_refused_in_sentences(
     shell: Shell, scene: None, tmp_path: Path
 ) -> None:

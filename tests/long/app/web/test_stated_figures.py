@@ -99,6 +99,9 @@ def test_a_correction_by_the_page_loses_nothing_without_a_word(pages_db: Databas
     query = select(statements.c.figures).order_by(statements.c.version)
     kept = pages_db.read(lambda c: c.execute(query).scalars().all())
     assert [len(each["reasons"]) for each in kept] == [1, 1, 0]
+    assert "Bản trước có số liệu theo lý do không nhận được; bản này không có." in text(
+        paper.get("/runs/1").text
+    )
 
 
 def test_a_form_of_an_older_version_is_no_correction(pages_db: Database, signed_in: In) -> None:
