@@ -74,18 +74,20 @@ _LETTERED = re.compile(
 _BETWEEN_DIGITS = re.compile(r"[\s._-]+")
 _READS_AS = str.maketrans("OolI", "0011")
 _REAL_DIGITS = 7
-# A number of another country, with + or 00 and a country's code, spaced as usual. It ends before a number of
-# ours, and after nine digits before an amount or a time of day.
+# A number of another country, with + or 00 and a country's code, spaced as usual. After nine digits it ends
+# before an amount or a time of day.
 _LOOSE = "[ \t\u00a0.()\u00ad\u2010-\u2015\u200b-\u200f\u2060\ufeff-]"
 _COUNTRY = (
     r"(?=1|7|2[07]|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[126]|9[0-58]"
     r"|(?:2[1-689]|3[578]|42|50|59|6[7-9]|8[0578]|9[679])[0-9])"
 )
-_GROUP = rf"{_LOOSE}{{1,3}}(?!(?:0|84{_LOOSE}?)[35789](?:{_LOOSE}?[0-9]){{8}}(?![0-9]))"
+_GROUP = rf"{_LOOSE}{{1,3}}(?!00 ?{_COUNTRY}[1-9](?:{_LOOSE}{{0,3}}[0-9]){{8}})"
 _FOREIGN = re.compile(
     rf"(?<![0-9A-Za-z])(?:[+\uff0b]{_LOOSE}{{0,3}}|00 ?){_COUNTRY}([1-9](?:(?:{_GROUP})?[0-9]){{8}}"
     rf"(?:(?:{_GROUP}(?![1-9][0-9]{{0,2}}(?:[.,][0-9]{{3}})+(?![0-9])|[0-9]{{1,2}}[:hg]))?[0-9]){{0,6}})(?![0-9])"
 )
+_LED = re.compile("0(?!0)|0084|8[^0-9A-Za-z]{0,3}4")
+_REACH = 100  # characters of the longest number, with marks between its digits
 # Behind a plus: 1.500.000.000, or any number in groups of three with its currency.
 _ROUND = re.compile(r"[+\uff0b] ?[1-9][0-9]{0,2}(?:([.,])[0-9]{3})(?:\1[0-9]{3})*(?<=000)")
 _GROUPED = re.compile(r"[+\uff0b] ?[1-9][0-9]{0,2}(?:([., ])[0-9]{3})(?:\1[0-9]{3})*")
@@ -107,10 +109,23 @@ def _mask_piece(text: str) -> str:
     plain = text if text.isascii() else "".join(map(_plain, text))
     kept, pieces, done = _kept(plain) if _FOREIGN.search(plain) else bytearray(), list[str](), 0
     for found in _FOREIGN.finditer(plain):
-        if not any(kept[found.start() : found.end()]) and not _is_amount(found):
-            pieces += (_mask_own(text[done : found.start()]), mask(f"+{_NO_DIGITS.sub('', found[1])}"))
-            done = found.end()
+        end = _before_ours(found)
+        digits = _NO_DIGITS.sub("", plain[found.start(1) : end])
+        if len(digits) >= _FEWEST and not any(kept[found.start() : end]) and not _is_amount(found):
+            pieces += (_mask_own(text[done : found.start()]), mask(f"+{digits}"))
+            done = end
     return "".join((*pieces, _mask_own(text[done:])))
+
+
+def _before_ours(found: re.Match[str]) -> int:
+    """Return where a number of another country ends: also before one of ours that begins within it."""
+    text, end = found.string, found.start(1)
+    for group in _DIGITS.finditer(text, end, found.end()):
+        ahead = text[group.start() : group.start() + _REACH] if _LED.match(text, group.start()) else ""
+        if end > found.start(1) and any(start == 0 for start, _, _ in _found(ahead, odd=True)):
+            return end
+        end = group.end()
+    return end
 
 
 def _is_amount(found: re.Match[str]) -> bool:

@@ -211,7 +211,7 @@ def test_no_date_of_a_year_reads_like_a_number(form: str) -> None:
 FOREIGN = [
     *("+856 20 5555 1234", "00856 20 5555 1234", "00856205551234", "00 856 20 5555 1234"),
     *("+856-20-5555-1234", "+856 (20) 55 551 234", "+86-138-1234-5678", "+1 (202) 555-0134"),
-    *("+44 20 7946 0958", "+66.812.345.678", "+66 812 345 000"),
+    *("+44 20 7946 0958", "+66.812.345.678", "+66 812 345 000", "+66 812 345 001"),
     "\uff0b\uff18\uff15\uff16 20 5555 1234",
 ]
 
@@ -226,15 +226,28 @@ def test_a_number_of_another_country_is_masked_as_one(number: str, sentence: str
     assert mask_written(said) == said
 
 
-OWN = [NUMBER, f"{A} {B} {C}", f"{A}.{B}.{C}", f"84 {NUMBER[1:]}", f"+84{NUMBER[1:]}"]
+OWN = [
+    *(NUMBER, f"{A} {B} {C}", f"{A}.{B}.{C}", f"84 {NUMBER[1:]}", f"+84{NUMBER[1:]}", " ".join(NUMBER)),
+    *(
+        "-".join(NUMBER),
+        "09/67/12/34/56",
+        "09 67 12 34 56",
+        "09,67,12,34,56",
+        "0 96712 3456",
+        "09.67.12.34.56",
+    ),
+]
 
 
 @pytest.mark.parametrize("own", OWN)
 def test_nor_does_one_hide_a_part_of_our_own(own: str) -> None:
     for foreign in ("+66 81 234 5678", "+856 20 5555 1234", "00856205551234"):
-        masked = plain(mask_written(f"{foreign} {own}"))
-        assert not any(part in masked for part in ("5678", "1234", B + C, C))
-        assert plain(mask_written(f"{own} {foreign}")).count("84") >= 1
+        for said in (f"{foreign} {own}", f"{own} {foreign}", f"{foreign} {foreign} {own}"):
+            masked = mask_written(said)
+            assert not any(
+                part in plain(masked) for part in ("5678", "1234", "5512", NUMBER[4:8], NUMBER[6:])
+            )
+            assert mask_written(masked) == masked
 
 
 PLUS = [
