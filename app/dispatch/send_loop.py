@@ -10,7 +10,7 @@ commit records the results of the other and reserves the next:
 So the carrier's window stays full, and a crash leaves at most what is in flight unknown: one sub-batch (both
 halves), on a link that hands over lists `in_flight` of them as well. Nothing is submitted before its
 reservation is committed. What a half cannot send within its reserved time is reserved
-again and sent as a small half of its own (`_send_late`).
+again and sent as a small half of its own (`_send_late`). A fast link claims its next chunk ahead.
 """
 
 from __future__ import annotations
@@ -32,8 +32,9 @@ from app.dispatch.chunk_watch import ChunkWatch
 from app.dispatch.claims import Claims, SendContext
 from app.dispatch.held_chunks import HalfInFlight, HeldChunk, segments_of
 from app.dispatch.link_health import halt_unless_up_elsewhere, own_host
+from app.dispatch.next_chunk import NextChunk
 from app.dispatch.rate_limiter import Slot, ThrottleShare, pause_s
-from app.dispatch.run_content import ClaimedChunk, message
+from app.dispatch.run_content import message
 from app.ledger.contract import DeliveryToSend, Link, Reservation, SubmitOutcome
 from carriers.causes import cause_of
 from carriers.contract import (
@@ -49,6 +50,9 @@ from carriers.contract import (
 log = structlog.get_logger(__name__)
 
 _TRY_AGAIN_S = 300.0
+# Where a half is over sooner, the next chunk is claimed before the present one is over: a claim takes as long
+# as so many halves, and the wire would rest meanwhile.
+_SOON_S, _LAST_HALVES = 0.05, 4
 
 
 @dataclass(slots=True)
@@ -63,6 +67,7 @@ class SendLoop:
     unrecorded: int = 0  # messages reserved, without a recorded result
     _pace: ThrottleShare = field(init=False)
     _claims: Claims = field(init=False)
+    _ahead: NextChunk = field(init=False)
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
     _wire: deque[HalfInFlight] = field(default_factory=deque)
     _reserved: int = 0  # segments on the wire, and those whose time has not come
@@ -74,6 +79,7 @@ class SendLoop:
     def __post_init__(self) -> None:
         self.owner = self.owner or f"{own_host()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self._claims = Claims(self.context, self.link, self.owner)
+        self._ahead = NextChunk(self._claims, self.link.name, self.context.lease_s)
         limits = self.carrier.limits
         self._pace = ThrottleShare(limits.segments_per_second, per_submit=limits.per_submit)
 
@@ -94,7 +100,7 @@ class SendLoop:
                 await self._step()
             await self._drain()
         finally:
-            under_way = [*watching, *(flight.answers for flight in self._wire)]
+            under_way = [*watching, *self._ahead.cancel(), *(flight.answers for flight in self._wire)]
             for task in under_way:
                 task.cancel()
             await asyncio.gather(*under_way, return_exceptions=True)
@@ -149,17 +155,13 @@ class SendLoop:
                 return None
         elif not await self._link_ready():
             return None
-        asked, context = clock.monotonic(), self.context
-        found = await self._claims.next()
-        if not isinstance(found, ClaimedChunk):
+        found = await self._ahead.take()
+        if not isinstance(found, HeldChunk):
             await self._sync_state(found)
             return None
-        if found.lease.lost:
-            log.warning("deliveries of a dead holder are unknown", link=self.link.name, n=found.lease.lost)
-        chunk = HeldChunk.of(found, asked, context.lease_s)
         if self._stopping.is_set():
-            chunk.permit.withdraw()
-        return chunk
+            found.permit.withdraw()
+        return found
 
     async def _stand_aside(self) -> None:
         """Retry the link now and then: this process is refused while another one has it up."""
@@ -218,6 +220,9 @@ class SendLoop:
         self._reserved += segments_of(half)
         self._early += segments_of(half)
         self._launch(chunk, self._send(chunk, half, start, rate))
+        is_fast = segments_of(half) < _SOON_S * rate and not self._is_probing()
+        if is_fast and len(chunk.items) <= _LAST_HALVES * len(half):
+            self._ahead.begin()
 
     def _reservation(self, items: Sequence[DeliveryToSend], rate: float) -> Reservation:
         stretch = self._pace.segments_per_second / rate
@@ -346,10 +351,11 @@ class SendLoop:
     async def _drain(self, *, waiting: bool = True) -> None:
         """Record everything on the wire; release the current chunk, and those that wait for another pass."""
         chunk, self._chunk = self._chunk, None
-        if chunk is not None:
-            chunk.items.clear()
-            if chunk.over:
-                await self._claims.release(chunk.lease, chunk.retry_after_s)
+        for each in (chunk, await self._ahead.give_up()):
+            if each is not None:
+                each.items.clear()
+                if each.over:
+                    await self._claims.release(each.lease, each.retry_after_s)
         while self._wire:
             late, outcomes = await self._oldest()
             await self._record(late, outcomes, None)
@@ -371,5 +377,10 @@ class SendLoop:
         self.context.metrics.in_flight(self.link.name, self.unrecorded)
 
     def _chunks(self) -> list[HeldChunk]:
-        held = [self._chunk, *(flight.chunk for flight in self._wire), *self._claims.waiting]
+        held = [
+            self._chunk,
+            self._ahead.held,
+            *(flight.chunk for flight in self._wire),
+            *self._claims.waiting,
+        ]
         return list({id(c): c for c in held if c}.values())
