@@ -27,6 +27,29 @@ _QUIET = 0.05
 log = structlog.get_logger(__name__)
 
 
+@dataclass(slots=True, eq=False)
+class QueuedCall:
+    """A call whose receipts are queued, and who waits for its answer.
+
+    left: receipts without an outcome; committed: none of the others was given back; forget: called at the
+    end. Its receipts may be in several commits, any of which may fail.
+    """
+
+    left: int
+    forget: Callable[[], object]
+    committed: bool = True
+    callers: list[asyncio.Future[bool]] = field(default_factory=list)
+
+    def acknowledge(self, committed: bool) -> None:
+        """Note the outcome of one receipt; answer the callers once all are known."""
+        self.left -= 1
+        self.committed = self.committed and committed
+        if not self.left:
+            self.forget()
+            for caller in self.callers:
+                _tell(caller, self.committed)
+
+
 @dataclass(slots=True)
 class Inbox:
     """Collect up to `group` receipts, or those within `wait_s`, and apply them in one commit.
@@ -46,7 +69,7 @@ class Inbox:
     _some: asyncio.Event = field(default_factory=asyncio.Event)
     _full: asyncio.Event = field(default_factory=asyncio.Event)
     _stopping: bool = False
-    _calls: dict[Hashable, list[asyncio.Future[bool]]] = field(default_factory=dict)  # who waits
+    _calls: dict[Hashable, QueuedCall] = field(default_factory=dict)
 
     def sink(self, link: Link) -> ReceiptSink:
         def enqueue(receipt: Receipt, acknowledge: Acknowledge) -> None:
@@ -73,34 +96,26 @@ class Inbox:
         What was not committed in time still will be. If the carrier repeats the same `call` meanwhile, that
         waits for the first: repetitions must not add to the load that caused them.
         """
-        callers = self._calls.get(call)
-        if callers is None:
-            callers = self._queue(arrivals, call)
-        if callers is None or self.db.away:
+        queued = self._calls.get(call) or self._queue(arrivals, call)
+        if queued is None or self.db.away:
             return False
         loop = asyncio.get_running_loop()
         # Each caller's own, so that none is cancelled with another.
         committed: asyncio.Future[bool] = loop.create_future()
-        callers.append(committed)
+        queued.callers.append(committed)
         patience = loop.call_later(patience_s, _tell, committed, False)
         try:
             return await committed
         finally:
             patience.cancel()
 
-    def _queue(self, arrivals: Sequence[Arrival], call: Hashable) -> list[asyncio.Future[bool]] | None:
+    def _queue(self, arrivals: Sequence[Arrival], call: Hashable) -> QueuedCall | None:
         if not self._open_for(len(arrivals)):
             return None
-        callers = self._calls[call] = []
-        self._waiting.extend((arrival, _ignore) for arrival in arrivals[:-1])
-        # First in, first out: when the last one is committed, all are.
-        self._waiting.append((arrivals[-1], partial(self._answer, call)))
+        queued = self._calls[call] = QueuedCall(len(arrivals), partial(self._calls.pop, call))
+        self._waiting.extend((arrival, queued.acknowledge) for arrival in arrivals)
         self._arrived()
-        return callers
-
-    def _answer(self, call: Hashable, committed: bool) -> None:
-        for caller in self._calls.pop(call):
-            _tell(caller, committed)
+        return queued
 
     async def put(self, arrivals: Sequence[Arrival]) -> Applied:
         """Apply these now in a commit of their own, for files and polls that wait for it."""
@@ -202,7 +217,3 @@ def _tell(caller: asyncio.Future[bool], committed: bool) -> None:
     """Answer a caller, unless it has gone or has its answer."""
     if not caller.done():
         caller.set_result(committed)
-
-
-def _ignore(_committed: bool) -> None:
-    """Ignore the answer for all but the last of an array."""

@@ -142,7 +142,8 @@ class WebhookHandler:
         if target is None:
             return False
         arrivals = [Arrival(target.link, capped(receipt, target.level)) for receipt in receipts]
-        return await self.inbox.accept(arrivals, (link, asked.query, asked.body), self.patience_s)
+        call = (link, asked.query, asked.headers.get("content-type"), asked.body)
+        return await self.inbox.accept(arrivals, call, self.patience_s)
 
     async def once(
         self, link: str, hook: WebhookReceipts, asked: WebhookRequest, take: Callable[[], Awaitable[T]]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
+import psycopg
 import pytest
-from sqlalchemy import func, update
+from sqlalchemy import func, text, update
+from sqlalchemy.exc import DBAPIError
 
 from app.core.states import DeliveryState
 from app.database.connection import Database
@@ -72,6 +74,34 @@ async def test_beyond_its_room_the_carrier_is_asked_to_repeat_later(db: Database
     inbox.stop()
     await inbox.run()
     assert acknowledged == [False, True, True]
+
+
+def renamed(db: Database, ends: tuple[str, str]) -> None:
+    """Give the tables that a commit of receipts needs other names."""
+    for table in ("tallies", "quarantine"):
+        names = [f"{table}{end}" for end in ends]
+        db.write(lambda c, names=names: c.execute(text("ALTER TABLE {} RENAME TO {}".format(*names))))
+
+
+@pytest.mark.longer
+async def test_a_call_is_not_acknowledged_if_one_of_its_groups_failed(db: Database) -> None:
+    """Whatever came of the others: only a repetition brings what was lost."""
+    world = sent(db, 30)
+    inbox = Inbox(db, world.ledger, Metrics(), group=10)
+    arrivals = [receipt(world.link, f"m{seq}") for seq in range(2, 32)]
+    call = asyncio.create_task(inbox.accept(arrivals, "call", 10.0))
+    await asyncio.sleep(0)
+    renamed(db, ("", "_gone"))
+    with pytest.raises((DBAPIError, psycopg.Error)):
+        await inbox.run()
+    renamed(db, ("_gone", ""))
+    running = asyncio.create_task(inbox.run())
+    assert not await call
+    assert world.states()[int(DeliveryState.DELIVERED)] == 20
+    assert await inbox.accept(arrivals, "call", 10.0)
+    assert world.states() == {int(DeliveryState.DELIVERED): 30}
+    inbox.stop()
+    await running
 
 
 @pytest.mark.longer
