@@ -219,7 +219,7 @@ class Database:
 
     @contextmanager
     def _connected(self, *, writing: bool) -> Iterator[Connection]:
-        with translated(), (self._hot if writing else self.engine).connect() as connection:
+        with translated(writing=writing), (self._hot if writing else self.engine).connect() as connection:
             connection = connection.execution_options(loa_writing=writing, postgresql_readonly=not writing)
             if not (writing or self.sqlite):  # all statements of a read see one snapshot, as on SQLite
                 connection = connection.execution_options(isolation_level="REPEATABLE READ")

@@ -15,23 +15,27 @@ from app.database.sqlite_file import damage
 
 # The server works but has rolled back one transaction: statement_timeout, pg_cancel_backend, a deadlock.
 STOPPED = {"57014", "40P01", "55P03", "40001"}  # query cancelled, deadlock, no lock, serialization
+# This process was suspended in the middle of a transaction, and the server has ended that and the connection.
+_SUSPENDED = "25P03"
+READ_ONLY = "25006"  # to a writer: a standby answers, or a server on its way to become one
 _SQLITE_PASSING = tuple(
     getattr(sqlite3, f"SQLITE_{name}") for name in ("BUSY", "LOCKED", "IOERR", "FULL", "CANTOPEN")
 )
 
 
 @contextmanager
-def translated() -> Iterator[None]:
+def translated(*, writing: bool = False) -> Iterator[None]:
     """Turn a lost connection, lock, full disk or deadlock into DatabaseUnavailable: nothing was changed.
 
-    An unreadable page of the SQLite file becomes Damaged, which is permanent.
+    writing: also a server that takes no writes. An unreadable page of the SQLite file becomes Damaged, which
+    is permanent.
     """
     try:
         yield
     except DBAPIError as error:
         if damaged := damage(error.orig):
             raise damaged from error
-        if is_lost(error) or _passing(error.orig):
+        if is_lost(error) or _passing(error.orig, writing):
             raise unavailable(error.orig) from error
         raise
     except PoolTimeout as error:
@@ -41,7 +45,7 @@ def translated() -> Iterator[None]:
     except _driver_errors() as error:
         if damaged := damage(error):
             raise damaged from error
-        if _passing(error):
+        if _passing(error, writing):
             raise unavailable(error) from error
         raise
 
@@ -62,14 +66,16 @@ def _driver_errors() -> tuple[type[Exception], ...]:
     return (sqlite3.Error, psycopg.Error) if psycopg else (sqlite3.Error,)
 
 
-def _passing(error: BaseException | None) -> bool:
+def _passing(error: BaseException | None, writing: bool) -> bool:
     """Return whether this is temporary trouble rather than a programming error."""
     if isinstance(error, sqlite3.OperationalError):
         return getattr(error, "sqlite_errorcode", 0) & 0xFF in _SQLITE_PASSING
     psycopg = sys.modules.get("psycopg")
     if psycopg is None:
         return False
-    return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
+    state = getattr(error, "sqlstate", None)
+    passing = isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
+    return passing or state == _SUSPENDED or (writing and state == READ_ONLY)
 
 
 def unavailable(error: BaseException | None) -> DatabaseUnavailable:

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Engine, Table, create_engine, event, make_url
 from sqlalchemy.dialects import sqlite
+from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from app.core import clock
+from app.database.driver_errors import READ_ONLY
 from app.database.listing import translate
 
 if TYPE_CHECKING:
@@ -83,6 +85,12 @@ def postgresql_engine(url: str, threads: int, by_key: bool = False) -> Engine:
         pool_use_lifo=True,  # the same connections stay in use, with the statements that they have prepared
         connect_args={"options": options, "application_name": WRITER if by_key else "loa", **_DEAD_PEER},
     )
+
+    @event.listens_for(engine, "handle_error")
+    def _failed(context: ExceptionContext) -> None:
+        # Another connection may reach the server that takes writes now.
+        if by_key and getattr(context.original_exception, "sqlstate", None) == READ_ONLY:
+            context.is_disconnect = True
 
     @event.listens_for(engine, "checkin")
     def _put_back(_raw: Any, record: ConnectionPoolEntry) -> None:

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from sqlalchemy import Connection, insert, select, text, update
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy import Connection, insert, inspect, select, text, update
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from structlog.testing import capture_logs
 
@@ -234,11 +234,53 @@ def test_a_writer_that_falls_silent_lets_others_go_on(new_postgresql_url: str) -
         other.close()
 
 
+@pytest.mark.longer
+async def test_a_server_that_only_reads_is_away_to_who_writes(new_postgresql_url: str) -> None:
+    """After a failover a standby answers; as soon as it takes writes nothing is lost."""
+    db, tries = Database(new_postgresql_url), list[int]()
+
+    def work(c: Connection) -> None:
+        pid = c.execute(text("SELECT pg_backend_pid()")).scalar_one()
+        tries.append(pid)
+        if len(tries) < 3:
+            c.execute(text("SET TRANSACTION READ ONLY"))
+        c.execute(text("CREATE TABLE kept (a int)"))
+
+    await db.write_with_retry(work)
+    assert len(set(tries)) == 3, "each by another connection, which may reach another server"
+    assert db.read(lambda c: inspect(c).has_table("kept"))
+    with pytest.raises(DBAPIError, match="read-only"):
+        db.read(lambda c: c.execute(text("CREATE TABLE mistaken (a int)")))
+    db.close()
+
+
+@pytest.mark.longer
+async def test_who_was_suspended_in_a_transaction_does_it_again(new_postgresql_url: str) -> None:
+    db, tries = Database(new_postgresql_url), list[int]()
+
+    def work(c: Connection) -> None:
+        tries.append(1)
+        if len(tries) == 1:
+            c.execute(text("SET LOCAL idle_in_transaction_session_timeout = 20"))
+            time.sleep(0.2)
+        c.execute(text("CREATE TABLE kept (a int)"))
+
+    await db.write_with_retry(work)
+    assert len(tries) == 2
+    db.close()
+
+
 def test_an_error_of_the_driver_itself_is_away_as_well() -> None:
     with pytest.raises(DatabaseUnavailable), translated():
         raise psycopg.OperationalError("server closed the connection")
     with pytest.raises(DatabaseUnavailable), translated():
         raise psycopg.errors.DeadlockDetected("deadlock detected")
+    with pytest.raises(DatabaseUnavailable), translated():
+        raise psycopg.errors.IdleInTransactionSessionTimeout("terminating connection")
+    with pytest.raises(DatabaseUnavailable), translated(writing=True):
+        raise psycopg.errors.ReadOnlySqlTransaction("cannot execute INSERT")
+    with pytest.raises(psycopg.errors.ReadOnlySqlTransaction), translated():
+        raise psycopg.errors.ReadOnlySqlTransaction("cannot execute INSERT")
     with pytest.raises(DatabaseUnavailable, match="in use"), translated():
         raise PoolTimeout
 
