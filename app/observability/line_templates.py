@@ -28,12 +28,14 @@ class LineTemplates:
         """Return what `render` returns, to a byte."""
         request_id, ms = event.get("request_id"), event.get("ms")
         if type(ms) is float and isinstance(request_id, str) and _USUAL_ID.fullmatch(request_id):
-            template = self._template(tuple({**event, "request_id": _ID, "ms": _MS}.items()))
+            values = {**event, "request_id": _ID, "ms": _MS}
+            # By type as well: 200 and 200.0 are equal, and written otherwise.
+            template = self._template(tuple(values.items()), tuple(map(type, values.values())))
             if template is not None:
                 return template % {"id": request_id, "ms": repr(ms), "time": time}
         return self._render(event, time)
 
-    def _made(self, items: tuple[tuple[str, Any], ...]) -> str | None:
+    def _made(self, items: tuple[tuple[str, Any], ...], _types: tuple[type, ...]) -> str | None:
         """Return the line with places to fill in; None if a field has the text of a stand-in itself."""
         line = self._render(dict(items), _TIME).replace("%", "%%")
         if sorted(_STAND_IN.findall(line)) != sorted(_NAMES):

@@ -166,7 +166,7 @@ def _clean(value: Any) -> Any:
         case bool() | float() | None:
             return value
         case int():
-            return mask_text(str(value)) if value in _PHONE_NUMBERS else value
+            return mask_text(str(value)) if int(value) in _PHONE_NUMBERS else value
         case dict():
             return {
                 mask_text(str(k)): REDACTED if _SECRET_KEY.search(str(k)) else _clean(v)

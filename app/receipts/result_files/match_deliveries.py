@@ -20,6 +20,7 @@ from app.receipts.result_files.verdicts import ResultVerdict
 HANDED_OVER = tuple(state for state in SENT if state is not DeliveryState.REJECTED)
 # A carrier tries for two or three days, and may give the day without the hour.
 _LONGEST_MS = 5 * DAY_MS
+_LONGEST_ID = 128
 _EARLY_MS = DAY_MS
 
 
@@ -152,6 +153,6 @@ def _spellings(reference: str) -> set[str]:
     """Return the ID as the file writes it and as SMPP links store it, decimal or hexadecimal."""
     text = reference.strip()
     found = {reference, text, text.lower().lstrip("0") or "0"}
-    if text.isascii() and text.isdigit():
+    if text.isascii() and text.isdigit() and len(text) <= _LONGEST_ID:
         found.add(format(int(text), "x"))
     return found

@@ -101,6 +101,19 @@ def test_values_of_every_kind_are_clean(log_format: str) -> None:
     assert "system_id" in text
 
 
+def test_a_number_of_a_kind_of_its_own_is_compared_with_no_other() -> None:
+    """A range would look for it among all of its nine hundred million, for a quarter of a minute."""
+
+    class Level(int):
+        __hash__ = int.__hash__
+
+        def __eq__(self, other: object) -> bool:
+            raise AssertionError
+
+    assert str(logs._clean(Level(200))) == "200"
+    assert logs._clean(Level(84_912_345_678)) == "8491*****78"
+
+
 def test_a_line_of_json_has_fixed_words_and_fields() -> None:
     stream = captured()
     with structlog.contextvars.bound_contextvars(request_id="r1", run_id=7):

@@ -69,8 +69,15 @@ OWN = line_templates._ID
 def test_a_line_like_one_before_is_the_same_to_a_byte(log_format: str, path: str) -> None:
     stream = io.StringIO()
     logs.configure(Settings(log_format=log_format), stream)
-    for ms, request_id in ((1.5, "0" * 32), (0.0, "ab" * 16), (1e22, OWN), (2.0, "short"), (3, "cd" * 16)):
-        fields = {**FIELDS[0], "path": path, "ms": ms}
+    for ms, request_id in (
+        (1.5, "0" * 32),
+        (0.0, "ab" * 16),
+        (1e22, OWN),
+        (2.0, "ef" * 16),
+        (4.0, "short"),
+        (3, "cd" * 16),
+    ):
+        fields = {**FIELDS[0], "path": path, "ms": ms, "status": 200.0 if ms == 2.0 else 200}
         with bound_contextvars(request_id=request_id):
             structlog.get_logger("app.api.middleware").info("request", **fields)
             usual = written(stream)
