@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import copy_context
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from sqlalchemy import Connection, event, make_url
+from sqlalchemy import Connection, Executable, event, make_url
+from sqlalchemy.exc import IntegrityError
 from tenacity import (
     AsyncRetrying,
     RetryCallState,
@@ -301,6 +302,15 @@ class Joined(Database):
         return work(self._connection, *args, **kwargs)
 
     read = write
+
+
+def unless_keys_clash(connection: Connection, statement: Executable, values: Mapping[str, Any]) -> int | None:
+    """Execute a statement and return how many rows it changed; None, and nothing changed, if keys clash."""
+    try:
+        with connection.begin_nested():
+            return connection.execute(statement, values).rowcount
+    except IntegrityError:
+        return None
 
 
 def shared_ms(connection: Connection) -> int:

@@ -1,4 +1,4 @@
-"""The send queue: subscribers become deliveries in chunks, which links lease one after another."""
+"""The send queue: chunks of deliveries, which links lease one after another."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Row,
-    TextClause,
     and_,
     case,
     func,
@@ -24,71 +23,14 @@ from sqlalchemy import (
 )
 
 from app.core.states import ChunkState, DeliveryState, NotSent
-from app.database.models import chunks, deliveries, do_not_send, links, runs
-from app.ledger import answer_rules, approval_digest, money, unreached
-from app.ledger.contract import ChunkLease, Closed, DeliveryToSend, FanOutResult, Link, MarkedUnknown
-from app.ledger.engine_base import ChunkClaim, EngineBase, OpenChunk
+from app.database.models import chunks, deliveries, do_not_send, links
+from app.ledger import answer_rules, money, unreached
+from app.ledger.contract import ChunkLease, Closed, DeliveryToSend, Link, MarkedUnknown
+from app.ledger.engine_base import ChunkClaim, OpenChunk
+from app.ledger.fan_out import FanOut
 from app.ledger.tallies import Changes
 from app.ledger.unknown_outcomes import NewUnknown, add_unknown
 from carriers.contract import Reason
-
-_DELIVERIES = """
-    INSERT INTO deliveries (campaign_id, batch_id, seq, phone, run_id, area, segments, parts)
-    SELECT :campaign, batch_id, seq, phone, :run, area, {segments}, {segments}
-      FROM subscribers s WHERE batch_id = :batch AND seq > :after AND seq <= :upto
-       AND NOT {listed} {unless} ORDER BY seq ON CONFLICT DO NOTHING
-"""
-_UNLESS_LEFT_OUT = """AND NOT EXISTS (
-           SELECT 1 FROM left_out l WHERE l.campaign_id = :campaign AND l.batch_id = :batch AND l.seq = s.seq)
-"""
-_CHUNKS = text(
-    """
-    INSERT INTO chunks (campaign_id, batch_id, first_seq, last_seq, run_id, watermark)
-    SELECT :campaign, :batch, min(seq), max(seq), :run, min(seq) - 1
-      FROM (SELECT seq, (row_number() OVER (ORDER BY seq) - 1) / :size AS part FROM deliveries
-             WHERE campaign_id = :campaign AND batch_id = :batch AND seq > :after AND seq <= :upto) AS counted
-     GROUP BY part
-    """
-)
-_QUEUED = text(
-    """
-    INSERT INTO tallies (campaign_id, run_id, batch_id, area, state, reason, n, segments)
-    SELECT :campaign, :run, :batch, area, 0, 0, count(*), sum(segments) FROM deliveries
-     WHERE campaign_id = :campaign AND batch_id = :batch AND seq > :after AND seq <= :upto GROUP BY area
-    """
-)
-# Only those without a delivery. Stored, since the list may have changed by the time figures are recounted.
-_LEFT_OUT = """
-    INSERT INTO left_out (campaign_id, batch_id, seq, reason)
-    SELECT :campaign, :batch, seq, :refused FROM subscribers s
-     WHERE batch_id = :batch AND seq > :after AND seq <= :upto AND {listed}
-        ON CONFLICT DO NOTHING
-"""
-_EXCLUDED = text(
-    """
-    INSERT INTO tallies (campaign_id, run_id, batch_id, area, state, reason, n, segments)
-    SELECT :campaign, :run, :batch, area, :excluded, why, count(*), 0 FROM (
-      SELECT s.area, coalesce(l.reason, :repeated) AS why
-        FROM subscribers s
-        LEFT JOIN left_out l ON l.campaign_id = :campaign AND l.batch_id = s.batch_id AND l.seq = s.seq
-       WHERE s.batch_id = :batch AND s.seq > :after AND s.seq <= :upto AND NOT EXISTS (
-             SELECT 1 FROM deliveries d
-              WHERE d.campaign_id = :campaign AND d.batch_id = :batch AND d.seq = s.seq)) AS out
-     GROUP BY area, why
-    """
-)
-_UPTO = text(
-    """
-    SELECT max(seq), count(*) FROM (
-      SELECT seq FROM subscribers WHERE batch_id = :batch AND seq > :after ORDER BY seq LIMIT :limit) AS next
-    """
-)
-_PROGRESS = text(
-    """
-    UPDATE run_batches SET fanned_upto = :upto, fanned_all = :done
-     WHERE campaign_id = :campaign AND batch_id = :batch
-    """
-)
 
 # Longer than a live link takes to claim what a dead one has left.
 LEASE_GRACE_MS = 10_000
@@ -101,35 +43,7 @@ _CLOSER = ChunkClaim("closing", None, 60_000, early=True)
 # A chunk is READY, LEASED by a claim (attempt + 1), then READY again for its rest or for another pass
 # (pass_no + 1, watermark back to the start), or DONE. Deliveries up to the watermark were reserved in this
 # pass; those of them whose `attempts` is below pass_no have no recorded answer.
-class ChunkQueue(EngineBase):
-    def fan_out(
-        self, connection: Connection, run_id: int, batch_id: int, segments: dict[str, int], limit: int
-    ) -> FanOutResult:
-        locked = self.lock_fan_out(connection, run_id, batch_id)
-        if locked is None or locked[2]:
-            return FanOutResult(0, 0, more=False)
-        campaign_id, after, _ = locked
-        values = {"campaign": campaign_id, "run": run_id, "batch": batch_id, "after": after, "limit": limit}
-        carrier = connection.execute(select(runs.c.carrier).where(runs.c.id == run_id)).scalar_one()
-        upto, taken = connection.execute(_UPTO, values).one()
-        done = taken < limit
-        if taken == 0:
-            connection.execute(_PROGRESS, values | {"upto": after, "done": True})
-            return FanOutResult(0, 0, more=False)
-        values |= {"upto": upto, "done": done, "size": self.chunk_size}
-        values |= {"excluded": int(DeliveryState.EXCLUDED), "repeated": int(NotSent.REPEATED)}
-        values |= {"carrier": carrier, "refused": int(NotSent.DO_NOT_SEND)}
-        follows_up = unreached.leave_out(connection, campaign_id, batch_id, after, upto)
-        listed = answer_rules.listed_sql(connection, campaign_id)
-        queued = connection.execute(_insert_deliveries(segments, values, listed, follows_up), values).rowcount
-        for statement in (_CHUNKS, _QUEUED, _PROGRESS):
-            connection.execute(statement, values)
-        approval_digest.bind(connection, campaign_id, batch_id, after, upto)
-        if queued < taken:
-            connection.execute(text(_LEFT_OUT.format(listed=listed)), values)
-            connection.execute(_EXCLUDED, values)
-        return FanOutResult(queued, taken - queued, more=not done)
-
+class ChunkQueue(FanOut):
     def claim(
         self, connection: Connection, link: Link, runs: Sequence[int], owner: str, lease_s: float
     ) -> ChunkLease | None:
@@ -362,22 +276,3 @@ def _this(chunk: OpenChunk | ChunkLease) -> list[ColumnElement[bool]]:
         c.first_seq == chunk.first_seq,
         c.attempt == chunk.attempt,
     ]
-
-
-def _insert_deliveries(
-    segments: dict[str, int], values: dict[str, object], listed: str, follows_up: bool
-) -> TextClause:
-    """Return the INSERT, with a CASE for areas that have their own text; adds to `values`.
-
-    listed: who is left out by the do-not-send list. follows_up: the batch is a follow-up's; leave out what is
-    noted in left_out already.
-    """
-    cases = ""
-    for number, (area, count) in enumerate(sorted(segments.items())):
-        if area and count != segments[""]:
-            cases += f" WHEN :area{number} THEN {count:d}"
-            values[f"area{number}"] = area
-    default = f"{segments['']:d}"
-    expression = f"CASE area{cases} ELSE {default} END" if cases else default
-    unless = _UNLESS_LEFT_OUT if follows_up else ""
-    return text(_DELIVERIES.format(segments=expression, listed=listed, unless=unless))
