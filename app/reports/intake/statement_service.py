@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select
+from sqlalchemy import Connection, Row, insert, select
 
-from app.core.errors import Conflict, Forbidden, no_such
+from app.core.errors import Conflict, Forbidden, Invalid, no_such
 from app.core.states import RunState
 from app.database.connection import shared_ms
 from app.database.models import approvals, audiences, campaigns, runs, statements
@@ -29,11 +29,23 @@ def open_run(connection: Connection, run_id: int, carrier: str | None = None) ->
     return row
 
 
-def may_state(kind: FigureSource, carrier: str | None) -> None:
-    """Raise Forbidden if a carrier's own operator enters by hand: that is for whoever holds the document."""
+def require_source(kind: FigureSource, run_id: int, last: Statement | None, carrier: str | None) -> None:
+    """Raise unless the caller may give these figures that kind, over the version `last`.
+
+    Forbidden if a carrier's own operator enters by hand: that is for whoever holds the document. Invalid if
+    an office says that the carrier stated them where the version before has the carrier's paper.
+    """
     if kind is FigureSource.MANUAL and carrier is not None:
         raise Forbidden(
             f"Figures of {carrier} that come from {carrier} itself are stated, not entered by hand.",
+            field="kind",
+        )
+    if kind is FigureSource.STATED and carrier is None and last and last.kind is FigureSource.MANUAL:
+        raise Invalid(
+            "The version before was entered from a paper of the carrier, so that the correction comes from "
+            f"one too: enter it with its scan, by `loa statement add {run_id} FILE --manual --scan PAPER` or "
+            "by the API with the kind manual. What the carrier itself states comes by an account of the "
+            "carrier.",
             field="kind",
         )
 
@@ -43,18 +55,21 @@ def state(
 ) -> Statement:
     """Store the claim as the run's next version; raises Invalid with a sentence per fault.
 
-    Raises Conflict where the claim corrects another version than the newest.
+    Raises Conflict where the claim corrects another version than the newest; Forbidden or Invalid where its
+    kind is not the caller's to give.
     carrier: the only one whose runs and scans the caller may see.
     """
     run = open_run(connection, run_id, carrier)
     if run.state == RunState.PLANNED:
         raise Conflict("The run has not started, so there is nothing to state yet; start it first.")
-    version = _next_version(connection, run_id)
+    last = carrier_statement.latest(connection, run_id)
+    version = last.paper.version + 1 if last else 1
     if claim.corrects not in (None, version - 1):
         raise Conflict(
             f"The figures have version {version - 1} now, not {claim.corrects}; read them and repeat.",
             field="version",
         )
+    require_source(claim.kind, run_id, last, carrier)
     found = statement_rules.faults(claim, circumstances(connection, run_id))
     if found:
         raise refusal(found)
@@ -111,11 +126,6 @@ def _approved_ms(connection: Connection, run_id: int) -> int | None:
     query = select(a.at, a.decision).join(runs, runs.c.campaign_id == a.campaign_id)
     last = connection.execute(query.where(runs.c.id == run_id).order_by(a.id.desc()).limit(1)).first()
     return last.at if last is not None and last.decision == "approved" else None
-
-
-def _next_version(connection: Connection, run_id: int) -> int:
-    last = select(func.max(statements.c.version)).where(statements.c.run_id == run_id)
-    return (connection.execute(last).scalar() or 0) + 1
 
 
 def paper_columns(

@@ -68,12 +68,11 @@ def keep(connection: Connection, run_id: int, said: StatementInput, who: Caller,
     `details` of the form says "out". Raises VersionChanged where the form began with another version.
     """
     statement_service.open_run(connection, run_id, who.carrier)
-    statement_service.may_state(said.kind, who.carrier)
     last = carrier_statement.latest(connection, run_id)
     now, began_with = str(last.paper.version) if last else "0", of.get("version")
     if began_with not in ("", now):
         raise VersionChanged(f"The figures have version {now} now, not {began_with}; read them and repeat.")
-    _require_paper(run_id, last, who)
+    statement_service.require_source(said.kind, run_id, last, who.carrier)
     said = said if last is None else _with_seconds(said, last)
     whole = said if of.get("details") == "out" else _with_details(said, last)
     around = statement_service.circumstances(connection, run_id)
@@ -86,17 +85,6 @@ def keep(connection: Connection, run_id: int, said: StatementInput, who: Caller,
             )
         whole = said  # whose faults the form can show
     statement_service.state(connection, run_id, whole, who.name, who.carrier)
-
-
-def _require_paper(run_id: int, last: Statement | None, who: Caller) -> None:
-    """Raise Invalid for an office over figures of a paper, whose date, number and scan this form lacks."""
-    if who.carrier is None and last is not None and last.kind is FigureSource.MANUAL:
-        raise Invalid(
-            "The version before was entered from a paper of the carrier, and this form has no paper: enter "
-            f"the correction anew from its paper, by `loa statement add {run_id} FILE --manual --scan PAPER` "
-            "or by the API.",
-            field="kind",
-        )
 
 
 def _with_seconds(said: StatementInput, last: Statement) -> StatementInput:

@@ -115,6 +115,9 @@ def test_figures_by_hand_with_their_scan(shell: Shell, scene: None, tmp_path: Pa
     assert said == "Run 2: version 1 is kept (manual)."
     [kept] = json.loads(shell(statement_commands.app, "list", "2", "--json"))
     assert kept["paper"]["attachment"]["name"] == "scan.pdf"
+    figures.write_text(json.dumps(body(reason="counted again")))
+    with pytest.raises(Invalid, match="--manual --scan PAPER"):
+        shell(statement_commands.app, "add", "2", str(figures))
 
 
 @pytest.mark.longer

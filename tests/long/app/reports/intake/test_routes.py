@@ -24,12 +24,6 @@ URL = "/v1/runs/2/statements"
 
 
 @pytest.fixture
-def operator(application: FastAPI, db: Database) -> Iterator[Client]:
-    with Client(application, db.write(create_key, "viettel desk", "operator", "viettel")) as client:
-        yield client
-
-
-@pytest.fixture
 def other(application: FastAPI, db: Database) -> Iterator[Client]:
     with Client(application, db.write(create_key, "vnpt desk", "operator", "vnpt")) as client:
         yield client

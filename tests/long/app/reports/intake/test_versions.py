@@ -13,7 +13,7 @@ from app.database.connection import Database
 from app.reports.intake import workbook_writer
 from tests.app.client import Client
 from tests.long.app.reports.intake.forms import FILLED, filled
-from tests.long.app.reports.intake.scene import body, held
+from tests.long.app.reports.intake.scene import PDF, body, held
 
 URL = "/v1/runs/2/statements"
 FORM = "/v1/runs/2/statement-form"
@@ -93,3 +93,19 @@ def test_a_workbook_with_fewer_forms_says_so(client: Client, db: Database) -> No
     answer = returned(client, issued(db, AGAIN, base))
     assert answer.status_code == 201, answer.text
     assert answer.json()["warnings"] == LOST[:3]
+
+
+def test_an_office_corrects_figures_of_a_paper_by_a_paper_and_the_carrier_states_its_own(
+    client: Client, operator: Client, db: Database
+) -> None:
+    held(db)
+    scan = client.post("/v1/attachments", files={"file": ("a.pdf", PDF)}).json()["sha256"]
+    manual = {"kind": "manual", "attachment": scan}
+    assert state(client, **manual).status_code == 201
+    for called_stated in (state(client, reason="đếm lại"), returned(client, issued(db, AGAIN))):
+        assert called_stated.status_code == 422
+        assert [each["field"] for each in called_stated.json()["errors"]] == ["kind"]
+        assert "`loa statement add 2 FILE --manual --scan PAPER`" in called_stated.json()["detail"]
+    assert state(client, reason="đếm lại", **manual).json()["kind"] == "manual"
+    assert state(operator, reason="đếm lại").json()["kind"] == "stated"
+    assert state(client, reason="đếm lại").json()["paper"]["version"] == 4
