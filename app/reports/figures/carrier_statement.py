@@ -116,20 +116,14 @@ class StatedFigures:
     @property
     def has_details(self) -> bool:
         """Whether there is more than sums: by area, day or cause, or messages sent again."""
-        return bool(StatedFigures(self.general).lacks(self))
-
-    def lacks(self, before: StatedFigures) -> list[str]:
-        """Return which of the details that the version before had this one has not, by their fields."""
-        return [
-            name for name in _DETAILS if _given(getattr(before, name)) and not _given(getattr(self, name))
-        ]
+        return any(_given(getattr(self, name)) for name in _DETAILS)
 
 
 _DETAILS = ("areas", "days", "reasons", "excluded", "resent")
 
 
-def _given(detail: Any) -> bool:
-    return detail not in (None, ())
+def _given(part: Any) -> bool:
+    return part not in (None, ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +149,20 @@ class Statement:
     def interim(self) -> bool:
         """Whether the carrier has not finished, or expects more receipts."""
         return self.ended_ms is None or bool(self.figures.general.no_receipt)
+
+    def lacks(self, before: Statement) -> list[str]:
+        """Return which parts that the version before had this one has not, by their fields."""
+        own = self._parts()
+        return [name for name, part in before._parts().items() if _given(part) and not _given(own[name])]
+
+    def _parts(self) -> dict[str, Any]:
+        """Return what a version may leave out."""
+        f, g = self.figures, self.figures.general
+        sums = {"received": g.received, "failed": g.failed, "no_receipt": g.no_receipt}
+        times = {"began": self.began_ms, "ended": self.ended_ms}
+        letter = {"number": self.paper.number, "dated_on": self.paper.dated_on}
+        details = {name: getattr(f, name) for name in _DETAILS}
+        return details | sums | {"segments": f.segments} | times | letter
 
 
 def versions(connection: Connection, run_id: int) -> list[Statement]:

@@ -47,12 +47,20 @@ class StatementView:
     warnings: list[str]
 
 
-_DETAILS = {
+_PARTS = {
     "areas": "numbers by area",
     "days": "numbers by day",
     "reasons": "numbers by cause of failure",
     "excluded": "numbers by cause of exclusion",
     "resent": "the number of messages sent again",
+    "received": "the number received",
+    "failed": "the number not received",
+    "no_receipt": "the number without a receipt",
+    "segments": "the number of SMS parts",
+    "began": "the time when it began",
+    "ended": "the time when it ended",
+    "number": "the number of the letter",
+    "dated_on": "the date of the letter",
 }
 
 
@@ -73,8 +81,8 @@ def _statement(of: Statement, before: Statement | None) -> StatementView:
         cutoff_at=clock.local(clock.from_ms(of.cutoff_ms)),
         paper=paper(of.paper),
         warnings=[
-            f"Version {before.paper.version} had {_DETAILS[name]}, and version {of.paper.version} has none."
-            for name in (of.figures.lacks(before.figures) if before else ())
+            f"Version {before.paper.version} had {_PARTS[name]}, and version {of.paper.version} has none."
+            for name in (of.lacks(before) if before else ())
             if before
         ],
     )

@@ -96,7 +96,7 @@ class RunPageView:
     statement: Statement | None
     stated_at: datetime | None
     stated: StatedForm
-    left_off: list[str]  # details that the version before had, by their fields
+    left_off: list[str]  # what the version before had, by its fields
     recordings: list[Recording] = field(default_factory=list)
 
     @property
@@ -175,7 +175,7 @@ def read_run(connection: Connection, run_id: int, who: Caller, settings: Setting
         statement=said,
         stated_at=None if said is None else clock.from_ms(said.cutoff_ms),
         stated=StatedForm() if said is None else StatedForm.of(said),
-        left_off=versions[-1].figures.lacks(versions[-2].figures) if len(versions) > 1 else [],
+        left_off=versions[-1].lacks(versions[-2]) if len(versions) > 1 else [],
         recordings=_recordings(connection, run),
     )
 

@@ -104,6 +104,19 @@ def test_a_correction_by_the_page_loses_nothing_without_a_word(pages_db: Databas
     )
 
 
+def test_a_correction_by_the_page_says_which_sums_and_times_it_leaves_out(
+    pages_db: Database, signed_in: In
+) -> None:
+    stated(pages_db)
+    paper = signed_in("operator", "vnpt")
+    fewer = FORM | {"level": "none", "received": "", "failed": "", "ended": "", "details": "out"}
+    assert paper.send("/runs/1", "/runs/1/statements", **fewer).status_code == 303
+    shown = text(paper.get("/runs/1").text)
+    for gone in ("số đã nhận được", "số không nhận được", "số chưa có biên nhận", "lúc kết thúc"):
+        assert f"Bản trước có {gone}; bản này không có." in shown
+    assert "Bản trước có lúc bắt đầu" not in shown
+
+
 def test_a_form_of_an_older_version_is_no_correction(pages_db: Database, signed_in: In) -> None:
     stated(pages_db)
     paper = signed_in("operator", "vnpt")

@@ -55,6 +55,30 @@ def test_what_a_correction_leaves_out_is_said_with_it(client: Client, db: Databa
     assert [len(each["warnings"]) for each in client.get(URL).json()] == [0, 4, 0]
 
 
+def test_what_vanishes_of_the_sums_the_times_and_the_letter_is_said(client: Client, db: Database) -> None:
+    held(db)
+    assert state(client).status_code == 201
+    sums = {"eligible": 1000, "sent": 970, "causes": body()["general"]["causes"]}
+    without: dict[str, Any] = {"level": "none", "general": sums, "reasons": []}
+    without |= {"areas": [{"code": "116", **sums}], "days": [{"day": "2024-01-29", "sent": 970}]}
+    without["areas"][0].pop("causes")
+    gone = dict.fromkeys(("began_at", "ended_at", "number", "dated_on"))
+    answer = state(client, reason="đếm lại", **without, **gone)
+    assert answer.status_code == 201, answer.text
+    assert [each.removeprefix("Version 1 had ").split(",")[0] for each in answer.json()["warnings"]] == [
+        "numbers by cause of failure",
+        "the number received",
+        "the number not received",
+        "the number without a receipt",
+        "the number of SMS parts",
+        "the time when it began",
+        "the time when it ended",
+        "the number of the letter",
+        "the date of the letter",
+    ]
+    assert state(client, reason="đếm lại", **without, **gone).json()["warnings"] == []
+
+
 def returned(client: Client, content: bytes) -> Response:
     return client.post(FORM, files={"file": ("f.xlsx", content)})
 
