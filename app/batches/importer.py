@@ -22,7 +22,7 @@ from app.database.connection import Database, one_at_a_time
 from app.database.models import batches
 from app.file_import import spool
 from app.file_import.isolated_reader import ReaderEnded, read_isolated
-from app.file_import.lease import is_waiting, require_tries
+from app.file_import.lease import await_again, require_tries
 from app.file_import.upload import UploadedFile
 from app.security import audit
 
@@ -46,7 +46,8 @@ def register(connection: Connection, carrier: str, file: UploadedFile, who: str)
     found = connection.execute(select(batches).where(c.carrier == carrier, c.sha256 == file.sha256)).first()
     if found:
         _remember(connection, found, who)
-        return RegisteredBatch(found.id, created=False, waiting=is_waiting(found))
+        waiting = await_again(connection, batches, found, **ImportCounts().stored())
+        return RegisteredBatch(found.id, created=False, waiting=waiting)
     row = {
         "carrier": carrier,
         "name": file.name[:200],

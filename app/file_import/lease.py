@@ -88,6 +88,27 @@ def is_waiting(row: Row[Any]) -> bool:
     return row.state != BatchState.READY and is_free(row.owner, row.lease_until)
 
 
+def came_at(row: Row[Any]) -> int:
+    """Return when the row's file came last, or its last import was at work, in ms since 1970."""
+    last: int = max(row.created_at, row.lease_until or 0)
+    return last
+
+
+def await_again(connection: Connection, table: Table, row: Row[Any], /, **fresh: Any) -> bool:
+    """Return whether the row waits for its file, which has come again; what was failed or erased does anew.
+
+    Its state says so from now on, and survives a stop before the import; lease_until says since when, as a
+    row may be years old.
+    """
+    if is_waiting(row) and row.state != BatchState.IMPORTING:
+        c = table.c
+        own = c.owner.is_not_distinct_from(row.owner)
+        anew = {"state": BatchState.IMPORTING, "error": None, "owner": None, "lease_until": clock.now_ms()}
+        here = update(table).where(c.id == row.id, c.state == row.state, own)
+        connection.execute(here.values(**anew, **fresh))
+    return is_waiting(row)
+
+
 def require_tries(row: Row[Any]) -> None:
     """Raise Invalid if imports of this row, as it was before it was taken, have died too often."""
     tries = tries_of(row.owner)

@@ -16,7 +16,7 @@ from app.core.errors import AppError, Conflict, DatabaseUnavailable, Invalid
 from app.core.logger import get_logger
 from app.core.states import BatchState
 from app.file_import.isolated_reader import ReaderEnded
-from app.file_import.lease import MOST_TRIES, is_waiting, was_here
+from app.file_import.lease import MOST_TRIES, came_at, is_waiting, was_here
 
 _UNKNOWN_S = 86_400
 # Parallel imports per process; each may use a CPU and some hundred megabytes.
@@ -79,7 +79,8 @@ def leftovers(folder: Path, find: Callable[[str, str], Row[Any] | None]) -> Iter
     """Yield id and path of imports that a stop or crash left unfinished; delete files nobody needs.
 
     What is not to be imported here stays for a day: another process may be receiving it, or another database
-    have its files in the same folder. find: returns the row of a carrier's file with that SHA-256.
+    have its files in the same folder. Whatever is failed or erased takes no file back that was left behind:
+    an upload makes it importing first. find: returns the row of a carrier's file with that SHA-256.
     """
     for path in sorted(folder.glob("*")):
         age_s = _age_s(path)
@@ -87,21 +88,11 @@ def leftovers(folder: Path, find: Callable[[str, str], Row[Any] | None]) -> Iter
             continue
         carrier, _, sha256 = path.name.rpartition("-")
         row = find(carrier, sha256)
-        if row is not None and _is_wanted(row, age_s):
+        if row is not None and row.state == BatchState.IMPORTING:
             if is_waiting(row):
                 yield row.id, path
         elif age_s > _UNKNOWN_S:
             path.unlink(missing_ok=True)
-
-
-def _is_wanted(row: Row[Any], age_s: float) -> bool:
-    """Return whether a file of this age is still to be imported into its row.
-
-    What is failed or erased was uploaded again if the file is new. An old one was left behind, and would
-    bring back numbers that were erased; so would one that only a clock set back makes look new.
-    """
-    is_new = abs(age_s) <= _UNKNOWN_S
-    return row.state == BatchState.IMPORTING or (row.state != BatchState.READY and is_new)
 
 
 def _age_s(path: Path) -> float | None:
@@ -126,7 +117,7 @@ def gone(folder: Path, rows: Iterable[Row[Any]]) -> Iterator[tuple[int, Path]]:
     before = clock.now_ms() - _UNKNOWN_S * 1000
     for row in rows:
         path = spool_path(folder, row.carrier, row.sha256)
-        given_up = row.created_at < before or was_here(row.owner)
+        given_up = came_at(row) < before or was_here(row.owner)
         if is_waiting(row) and given_up and not path.is_file():
             yield row.id, path
 

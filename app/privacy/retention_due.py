@@ -26,7 +26,7 @@ from app.database.models import (
     run_batches,
     runs,
 )
-from app.file_import.lease import is_free
+from app.file_import.lease import came_at, is_free
 from app.privacy import rules, totals_retention
 from app.privacy.erasable import Erasable, ErasureKind, RetentionTerms, erased, in_pieces
 
@@ -205,7 +205,7 @@ def _idle_batches(
     gone = erased(connection, ErasureKind.BATCH, ids)
     for batch in some:
         using = users.get(batch.id, [])
-        imported = max(batch.created_at, imports.get(f"batch/{batch.id}", 0))
+        imported = max(came_at(batch), imports.get(f"batch/{batch.id}", 0))
         found = Erasable(
             ErasureKind.BATCH, batch.id, batch.name, "", first_at=batch.created_at, last_at=imported
         )
@@ -246,7 +246,7 @@ def _spoken_of(file: Row[Any]) -> set[int]:
 
 
 def _file(file: Row[Any], open_: Sequence[int], days: int) -> Erasable:
-    ended = file.ended_at or file.created_at
+    ended = max(file.ended_at or 0, came_at(file))
     found = Erasable(
         ErasureKind.RECEIPT_FILE, file.id, file.name, "", first_at=file.first_at, last_at=file.last_at
     )

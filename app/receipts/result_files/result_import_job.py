@@ -53,6 +53,7 @@ class Progress:
 
 
 def fresh() -> dict[str, Any]:
+    """Return the values of a file of which nothing is read."""
     empty = {"lines": 0, "bytes_read": 0, "applied_upto": None, "first_at": None, "last_at": None}
     return empty | {"runs": None} | dict.fromkeys((verdict.value for verdict in OF_LINES), 0)
 

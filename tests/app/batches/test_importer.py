@@ -13,7 +13,7 @@ from sqlalchemy import Connection, select, update
 
 from app.batches import queries
 from app.batches.import_job import BatchImport, ImportCounts, counts_of
-from app.batches.importer import discard, import_batch, lines_at_once, register
+from app.batches.importer import RegisteredBatch, discard, import_batch, lines_at_once, register
 from app.batches.row_parser import LONG_SLICE, RowParser, open_rows
 from app.core import clock
 from app.core.errors import Conflict, Invalid, NotFound
@@ -51,6 +51,32 @@ def test_a_failed_batch_is_discarded_and_its_file_may_come_again(db: Database, t
     with pytest.raises(Invalid):
         import_batch(db, batch.id, path)
     assert [each.state for each in db.read(queries.page, 0, 10)] == ["failed"]
+
+
+@pytest.mark.parametrize("state", ["failed", "erased"])
+def test_a_list_that_comes_again_is_importing_from_its_registration_on(
+    db: Database, tmp_path: Path, state: str
+) -> None:
+    path, file = put(tmp_path / "messy.csv", MESSY)
+    batch = registered(db, file)
+    before = {"state": state, "error": "no room", "lines": 9, "owner": "elsewhere:1:a:b/3", "lease_until": 1}
+    db.write(lambda c: c.execute(update(batches).values(before)))
+    assert registered(db, file) == RegisteredBatch(batch.id, created=False, waiting=True)
+    row = db.read(batch_row, batch.id)
+    assert (row["state"], row["error"], row["lines"], row["owner"]) == ("importing", None, 0, None)
+    assert registered(db, file).waiting
+    assert import_batch(db, batch.id, path).lines == 10
+
+
+def test_a_list_that_comes_again_during_its_import_leaves_that_alone(db: Database, tmp_path: Path) -> None:
+    """As where it was erased while it was read."""
+    _, file = put(tmp_path / "messy.csv", MESSY)
+    batch = registered(db, file)
+    BatchImport(db, batch.id).claim()
+    db.write(lambda c: c.execute(update(batches).values(state="erased")))
+    before = db.read(batch_row, batch.id)
+    assert not registered(db, file).waiting
+    assert db.read(batch_row, batch.id) == before
 
 
 def test_a_batch_with_people_in_it_is_not_discarded(db: Database, tmp_path: Path) -> None:

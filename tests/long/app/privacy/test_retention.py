@@ -196,18 +196,18 @@ def _second_campaign(c: Connection) -> None:
 
 
 @other_by_hand
-def test_a_batch_that_nobody_used_is_erased_and_the_same_file_is_imported_anew(db: Database) -> None:
+def test_a_batch_that_nobody_used_is_erased_and_the_same_file_is_a_new_upload(db: Database) -> None:
     over(db)
     batch = {"id": 9, "carrier": "vnpt", "name": "x", "sha256": "9" * 64, "state": "ready", "lines": 1}
     made = {"accepted": 1, "created_at": T0, "created_by": "an"}
     db.write(lambda c: c.execute(insert(m.batches).values(batch | made)))
     db.write(lambda c: c.execute(insert(m.subscribers).values(batch_id=9, seq=1, phone=84_912_000_009)))
     db.write(lambda c: c.execute(update(m.runs).values(state="running")))
-    assert erase(db) == 1
     state = select(m.batches.c.state).where(m.batches.c.id == 9)
-    assert db.read(lambda c: c.execute(state).scalar_one()) == BatchState.ERASED
+    assert (erase(db), db.read(lambda c: c.execute(state).scalar_one())) == (1, BatchState.ERASED)
     again = db.write(register, "vnpt", UploadedFile("x", "9" * 64, 0), "an")
     assert (again.id, again.created, again.waiting) == (9, False, True)
+    assert (erase(db), db.read(lambda c: c.execute(state).scalar_one())) == (0, BatchState.IMPORTING)
 
 
 @pytest.mark.parametrize("state", ["ready", "importing"])

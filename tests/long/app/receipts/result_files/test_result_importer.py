@@ -273,9 +273,9 @@ def test_a_file_that_is_no_use_is_failed_and_empty_and_has_done_nothing(
     world = sent(db, [TAKEN] * 2)
     path = tmp_path / "f.csv"
     path.write_text(text, encoding="utf-8")
+    file_id = scene.registered(db, path).id
     with pytest.raises(Invalid, match=words):
         load(world, path)
-    file_id = scene.registered(db, path).id
     found = look(db, file_id)
     assert (found.row.state, found.row.owner, found.row.lines, found.verdicts) == ("failed", None, 0, [])
     assert scene.journal(db) == []

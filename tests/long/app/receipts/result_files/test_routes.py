@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -270,3 +271,22 @@ def test_an_upload_whose_import_died_is_gone_on_with_at_the_next_start(
     row = db.read(lambda c: c.execute(receipt_files.select()).one())
     assert (row.id, row.state, row.settled, spooled.exists()) == (file_id, "ready", 1, False)
     assert resume_imports(db, ledger_for(db), settings) == 0
+
+
+@pytest.mark.parametrize("state", ["failed", "erased"])
+def test_an_upload_of_a_known_file_is_importing_at_once_and_outlives_a_long_stop(
+    db: Database, world: World, settings: Settings, tmp_path: Path, state: str
+) -> None:
+    path = csv_file(tmp_path / "f.csv", [(phone(0), "DELIVRD", at(), "")])
+    file_id = registered(db, path).id
+    left = {"state": state, "error": "no room", "applied_upto": 84_912_000_999, "lines": 7, "agreed": 7}
+    db.write(lambda c: c.execute(update(receipt_files).values(left)))
+    again = registered(db, path)
+    row = db.read(lambda c: c.execute(receipt_files.select()).one())
+    assert (again.id, again.created, again.waiting, row.state) == (file_id, False, True, "importing")
+    assert (row.error, row.applied_upto, row.lines, row.agreed) == (None, None, 0, 0)
+    spooled = path.rename(spool_path(folder_of(settings.data), "viettel", as_file(path).sha256))
+    os.utime(spooled, (1, 1))
+    assert resume_imports(db, ledger_for(db), settings) == 1
+    row = db.read(lambda c: c.execute(receipt_files.select()).one())
+    assert (row.state, row.settled) == ("ready", 1)
