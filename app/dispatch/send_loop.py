@@ -128,11 +128,21 @@ class SendLoop:
         and the two halves that follow: else two requests of eight would ask a carrier with lists of 100.
         """
         limits, probing = self.carrier.limits, self._is_probing()
-        request = limits.per_submit * chunk.lease.items[0].segments if limits.per_submit > 1 else 0
+        request = self._request(chunk)
         half = 1 if probing else self._pace.sub_batch(max(self.context.sub_batch // 2, request))
         most = 2 * half if probing else max(2 * half, limits.in_flight * request + 2 * half)
         capacity = min(half, most - self._reserved, 2 * half - self._early)
         return capacity if 2 * capacity >= half or not self._wire else 0
+
+    def _request(self, chunk: HeldChunk) -> int:
+        """Return the segments of one request of a link that hands over lists; 0 for any other link."""
+        most = self.carrier.limits.per_submit
+        return most * chunk.lease.items[0].segments if most > 1 else 0
+
+    def _is_fast(self, chunk: HeldChunk, rate: float) -> bool:
+        """Return whether a whole half is over soon: the last one of a chunk may be small on any link."""
+        half = max(self.context.sub_batch // 2, self._request(chunk))
+        return half < _SOON_S * rate and not self._is_probing()
 
     def _waits_long(self) -> bool:
         """Return whether results wait behind many small halves; their receipts would come too early."""
@@ -220,8 +230,7 @@ class SendLoop:
         self._reserved += segments_of(half)
         self._early += segments_of(half)
         self._launch(chunk, self._send(chunk, half, start, rate))
-        is_fast = segments_of(half) < _SOON_S * rate and not self._is_probing()
-        if is_fast and len(chunk.items) <= _LAST_HALVES * len(half):
+        if len(chunk.items) <= _LAST_HALVES * len(half) and self._is_fast(chunk, rate):
             self._ahead.begin()
 
     def _reservation(self, items: Sequence[DeliveryToSend], rate: float) -> Reservation:
