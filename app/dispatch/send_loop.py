@@ -36,6 +36,7 @@ from app.dispatch.next_chunk import NextChunk
 from app.dispatch.rate_limiter import Slot, ThrottleShare, pause_s
 from app.dispatch.run_content import message
 from app.ledger.contract import DeliveryToSend, Link, Reservation, SubmitOutcome
+from app.observability.faults import outcome
 from carriers.causes import cause_of
 from carriers.contract import (
     NOT_SENT,
@@ -360,8 +361,9 @@ class SendLoop:
     async def _drain(self, *, waiting: bool = True) -> None:
         """Record everything on the wire; release the current chunk, and those that wait for another pass."""
         chunk, self._chunk = self._chunk, None
-        for each in (chunk, await self._ahead.give_up()):
-            if each is not None:
+        ahead = await outcome(self._ahead.give_up())
+        for each in (chunk, ahead):
+            if isinstance(each, HeldChunk):
                 each.items.clear()
                 if each.over:
                     await self._claims.release(each.lease, each.retry_after_s)
@@ -370,6 +372,8 @@ class SendLoop:
             await self._record(late, outcomes, None)
         if waiting:
             await self._claims.give_up()
+        if isinstance(ahead, BaseException):
+            raise ahead  # not before: a fault of a claim must not make unknown what is on the wire
 
     def _adjust_rate(self, chunk: HeldChunk, outcomes: Sequence[SubmitOutcome]) -> None:
         deferred = [o.result for o in outcomes if isinstance(o.result, Deferred)]
