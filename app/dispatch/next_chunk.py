@@ -34,7 +34,7 @@ class NextChunk:
         found = self._task.result()
         return found if isinstance(found, HeldChunk) else None
 
-    def begin(self) -> None:
+    def start(self) -> None:
         """Claim ahead, unless that has begun."""
         self._task = self._task or asyncio.create_task(self._claim())
 

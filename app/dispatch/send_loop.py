@@ -232,7 +232,7 @@ class SendLoop:
         self._early += segments_of(half)
         self._launch(chunk, self._send(chunk, half, start, rate))
         if len(chunk.items) <= _LAST_HALVES * len(half) and self._is_fast(chunk, rate):
-            self._ahead.begin()
+            self._ahead.start()
 
     def _reservation(self, items: Sequence[DeliveryToSend], rate: float) -> Reservation:
         stretch = self._pace.segments_per_second / rate
