@@ -1,6 +1,6 @@
 """Queue started runs, after checking that the rows of a batch are those that were approved.
 
-That nobody is queued twice: `fan_out` in app/ledger/queue.py, and the key of deliveries that it inserts by.
+That nobody is queued twice: app/ledger/fan_out.py, and the key of deliveries that it inserts by.
 """
 
 from __future__ import annotations
