@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, bindparam, exists, select
 
 from app.core.errors import Conflict
+from app.core.states import BatchState
 from app.database.models import erasures
 
 NO_SOURCE = (
@@ -27,6 +28,19 @@ _FIRST = (
 def of_campaign(connection: Connection, campaign_id: int) -> Row[Any] | None:
     """Return the row of `erasures` of a campaign whose erasure has begun, or None."""
     return connection.execute(_FIRST, {"what": "campaign", "of": campaign_id}).first()
+
+
+def require_none_of_file(connection: Connection, kind: str, row: Row[Any]) -> None:
+    """Raise Conflict while a file is being erased, which would take what is imported now as well.
+
+    kind: "batch" or "receipt_file".
+    """
+    e = erasures.c
+    mine = (e.kind == kind, e.subject_id == row.id, e.ended_at.is_(None))
+    if row.state == BatchState.ERASED and connection.execute(select(e.id).where(*mine).limit(1)).first():
+        raise Conflict(
+            "What was imported of this file before is being erased: upload it again in a few minutes."
+        )
 
 
 def of_totals(connection: Connection, campaign_id: int) -> Row[Any] | None:
