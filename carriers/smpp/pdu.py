@@ -170,8 +170,12 @@ def read_short_message(body: bytes) -> ShortMessage:
     if at + 3 > len(body):
         raise PduError("ends before schedule_delivery_time")
     esm_class = body[at]
-    _, at = cstring(body, at + 3)
-    _, at = cstring(body, at)
+    at += 3
+    if body.startswith(b"\0\0", at):  # neither of the two times, as usual
+        at += 2
+    else:
+        _, at = cstring(body, at)
+        _, at = cstring(body, at)
     if at + 5 > len(body):
         raise PduError("ends before sm_length")
     registered, data_coding, length = body[at], body[at + 2], body[at + 4]

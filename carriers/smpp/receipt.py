@@ -131,17 +131,17 @@ def read_receipt(message: ShortMessage, settings: SmppSettings) -> Receipt:
     stat = _stat(message.tlvs, fields)
     status = STATUSES.get(stat, ReceiptStatus.UNKNOWN)
     err, reason = _error(message.tlvs, fields.err, settings.reasons)
-    return Receipt(
-        reference=_reference(message.tlvs, fields.id, settings.id_mode),
-        phone=_phone(message.source, message.destination),
-        status=status,
-        level=settings.receipt_level,
-        reason=_reason(status, reason),
-        code=f"{stat}/{err}"[:CODE_LIMIT] if err else stat[:CODE_LIMIT],
-        done_at=moment(fields.done, settings.receipt_zone),
-        raw=_raw(text, message.tlvs),
-        sender=_sender(message.source, message.destination),
-        by_id_only=not _is_marked(message),
+    return Receipt(  # by place, in the order of its fields: by name takes half as long again
+        _reference(message.tlvs, fields.id, settings.id_mode),
+        _phone(message.source, message.destination),
+        status,
+        settings.receipt_level,
+        _reason(status, reason),
+        f"{stat}/{err}"[:CODE_LIMIT] if err else stat[:CODE_LIMIT],
+        moment(fields.done, settings.receipt_zone),
+        _raw(text, message.tlvs),
+        _name_of(message.destination) or _printable_name(message.source),
+        not _is_marked(message),
     )
 
 
@@ -171,7 +171,8 @@ def read_fields(text: str) -> Fields:
     """Parse a receipt's text, fields in any order; the quoted message never overrides the carrier."""
     usual = _USUAL.match(text)
     if usual is not None:
-        return Fields(usual["id"], usual["stat"].upper(), usual["err"], usual["done"])
+        number, done, stat, err = usual.groups()
+        return Fields(number, stat.upper(), err, done)
     before, *quoted = _QUOTED.split(text, maxsplit=1)
     found = _find_fields(before)
     if quoted and not ("id" in found and "stat" in found):
@@ -303,10 +304,14 @@ def _phone(source: bytes, destination: bytes) -> str | None:
     return abroad[1].decode() if abroad else None
 
 
-def _sender(source: bytes, destination: bytes) -> str:
-    """Return the address with letters, which is the sender ID; empty if none."""
-    names = (address.decode("latin-1").strip() for address in (destination, source))
-    return next((_printable(name) for name in names if any(map(str.isalpha, name))), "")
+def _printable_name(address: bytes) -> str:
+    """Return an address with letters, which is a sender ID; "" for a number."""
+    name = address.decode("latin-1").strip()
+    return _printable(name) if any(map(str.isalpha, name)) else ""
+
+
+# A link's receipts go to few addresses.
+_name_of = lru_cache(maxsize=256)(_printable_name)
 
 
 def _raw(text: str, tlvs: Mapping[int, bytes]) -> str:
