@@ -67,7 +67,7 @@ a whole; the page has what each gave last, with the same sizes.
   (one bind, window {window}), results recorded, receipts matched, committed and acknowledged; by one
   `loa worker` on PostgreSQL, by `loa up` on SQLite, bound before; from the first claim to the last receipt
   committed. The tallies are then recounted from the rows. **database alone**: the same statements, fed from
-  memory, without SMPP.
+  memory, without SMPP, with ids of no order as the simulator gives them.
 - **cpu_s_per_1000**: CPU seconds for 1,000 messages of the complete path: Loa's processes, the simulator, and
   all processes of that PostgreSQL server (which is also asked whether all is done, ten times a second and
   in large campaigns less often).

@@ -31,6 +31,8 @@ _REPORT_S = 15.0
 _FIRST_BYTE_MS = {"overview": 40.0, "campaign": 60.0}
 _PERSON_MS = 100.0
 _OF_BARE, _ABOVE_BARE_MS = 0.6, 0.15  # of a bare application's posts; above its CPU for each
+_OF_ALONE = 0.7  # of the rate of the database alone
+_QUEUED = {"sqlite": 0.7, "postgresql": 0.6}  # of a bare INSERT
 _FOLLOW_UP_S = 10.0
 _CONSTANT = 1.15  # times the CPU of a small campaign's message
 _BESIDE = 1.3  # times what a group of receipts takes alone
@@ -129,7 +131,7 @@ def _import(engine: str, sizes: Sizes) -> list[Figure]:
 def _path(engine: str, sizes: Sizes) -> list[Figure]:
     got = path(engine, sizes.messages)
     alone = "database_alone_messages_per_second"
-    limit = Limit(f"{engine}_{alone}", got.pop(alone), bar=0.5)
+    limit = Limit(f"{engine}_{alone}", got.pop(alone), bar=_OF_ALONE)
     complete = "complete_messages_per_second"
     found = [Figure(f"{engine}_{complete}", got.pop(complete), limit)]
     return found + _path_by(engine, got, _WRITTEN)
@@ -166,7 +168,7 @@ def _webhook(engine: str, sizes: Sizes) -> list[Figure]:
 
 def _fan_out(engine: str, sizes: Sizes) -> Iterator[Figure]:
     got = fan_out(engine, sizes.messages)
-    limit = Limit(f"{engine}_bare_insert_rows_per_second", got["bare_rows_per_second"])
+    limit = Limit(f"{engine}_bare_insert_rows_per_second", got["bare_rows_per_second"], _QUEUED[engine])
     yield Figure(f"{engine}_fan_out_rows_per_second", got["rows_per_second"], limit)
 
 

@@ -16,6 +16,7 @@ from app.database.models import batches, links, runs
 from app.devtools.drill.ledger_probe import LedgerProbe
 from app.ledger.contract import Arrival, ChunkLease, DeliveryToSend, Reservation, SubmitOutcome
 from carriers.contract import Accepted, Receipt, ReceiptLevel, ReceiptStatus
+from carriers.simulators.smsc.ids import Ids
 from tests.app.world import FIRST_PHONE, World, build
 from tests.bench.machinery import (
     RECEIPT_FLAGS,
@@ -42,6 +43,7 @@ _LOOK_S = 0.1  # and a second for each million: the server works for each look a
 _START_S = 30.0
 _SETTLED_S = 20.0  # at the most, until the receipts of what was unknown have come and are applied
 _LEASE_S = 60.0
+_IDS = Ids(1)
 _NO_LIMIT = 1_000_000.0  # segments/s: a pace that nobody feels
 
 
@@ -284,7 +286,8 @@ async def _receive(world: World, reported: asyncio.Queue[list[Arrival] | None]) 
 
 
 def _reference(lease: ChunkLease, item: DeliveryToSend) -> str:
-    return f"{lease.batch_id:03d}{item.seq:07d}"
+    """An id of no order, as the simulator gives them: the index likes those that count up better."""
+    return _IDS.answer(lease.batch_id * 10_000_000 + item.seq).decode()
 
 
 def _receipt(lease: ChunkLease, item: DeliveryToSend) -> Receipt:
