@@ -238,7 +238,7 @@ class Ledger(Protocol):
     def fan_out(
         self, connection: Connection, run_id: int, batch_id: int, segments: dict[str, int], limit: int
     ) -> FanOutResult:
-        """Turn the next subscribers of a run's batch, of `limit` lines, into deliveries, chunks and tallies.
+        """Turn the next `limit` subscribers of a run's batch into deliveries, chunks and tallies.
 
         segments: SMS parts by area, "" for the default. A phone that the campaign already has, or that is
         on the do-not-send list of the run's carrier, is left out and counted; of a follow-up's batch also one

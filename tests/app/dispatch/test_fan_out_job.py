@@ -17,7 +17,7 @@ from app.core.states import RunState
 from app.database.connection import Database
 from app.database.models import audit, batches, campaigns, deliveries, run_batches, runs, subscribers
 from app.dispatch.fan_out_job import FanOutJob
-from app.ledger import approval_digest
+from app.ledger import approval_digest, batch_rows
 from app.ledger.factory import ledger_for
 from app.reports.verification.verify import verify
 from tests.app.batches.files import put, registered
@@ -27,11 +27,11 @@ CSV = "phone,area\n0912345678,Mường La\n0912345679,\nnothing,\n0912345680,\n"
 LAST = subscribers.c.seq == 5
 
 
-def started(db: Database, folder: Path) -> World:
+def started(db: Database, folder: Path, content: str = CSV) -> World:
     """A run whose batch came in by an import, approved and begun; nothing of it is queued."""
     world = build(db, 1)
     db.write(lambda c: c.execute(delete(run_batches)))
-    path, file = put(folder / "a.csv", CSV)
+    path, file = put(folder / "a.csv", content)
     batch = registered(db, file, carrier="viettel").id
     import_batch(db, batch, path)
     link = {"campaign_id": world.campaign, "run_id": world.run, "batch_id": batch}
@@ -63,6 +63,19 @@ def test_what_was_imported_is_queued(db: Database, tmp_path: Path) -> None:
     assert db.read(lambda c: c.execute(query).scalars().all())[-1]
     queue(db)
     assert (queued(db), state(db)) == (3, RunState.RUNNING)
+
+
+@pytest.mark.longer
+@pytest.mark.parametrize("every", [1, 2, 3, 7])
+def test_a_list_with_bad_lines_is_queued_to_its_end(
+    db: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, every: int
+) -> None:
+    """It is checked and queued in the same pieces, which are so many persons, not so many lines."""
+    monkeypatch.setattr(batch_rows, "SLICE", 5)
+    lines = [f"{912_345_000 + n:010d}," if n % every == 0 else "nothing," for n in range(40)]
+    started(db, tmp_path, "\n".join(("phone,area", *lines)))
+    queue(db)
+    assert (queued(db), state(db)) == (len(range(0, 40, every)), RunState.RUNNING)
 
 
 def one_digit(c: Connection) -> None:

@@ -37,7 +37,7 @@ def test_a_slice_of_what_is_queued_whole_has_nothing(db: Database) -> None:
     world = build(db, 3)
     db.write(world.ledger.open_campaign, world.campaign)
     slices = [db.write(world.ledger.fan_out, world.run, world.batch, {"": 1}, 3) for _ in range(3)]
-    assert slices == [FanOutResult(3, 0, more=False), *2 * [FanOutResult(0, 0, more=False)]]
+    assert slices == [FanOutResult(3, 0, more=True), *2 * [FanOutResult(0, 0, more=False)]]
 
 
 def test_what_fails_too_often_by_the_carriers_fault_is_one_refused_part(db: Database) -> None:
