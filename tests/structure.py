@@ -14,7 +14,7 @@ from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from statistics import median
 
-from tests.trees import nodes, parsed
+from tests.trees import nodes
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("app", "carriers", "loa_client")
@@ -71,34 +71,6 @@ def cycle(graph: Graph) -> list[str]:
     except CycleError as error:
         return list(error.args[1])
     return []
-
-
-def identifiers(source: str) -> set[str]:
-    """Every name that a module binds: classes, functions, parameters, variables, attributes, aliases."""
-    found = set()
-    for node in nodes(source):
-        match node:
-            case ast.ClassDef(name=name) | ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
-                found.add(name)
-            case ast.arg(arg=name) | ast.alias(asname=str(name)):
-                found.add(name)
-            case ast.Name(id=name, ctx=ast.Store()) | ast.Attribute(attr=name, ctx=ast.Store()):
-                found.add(name)
-    return found
-
-
-def public_names(package: str, kinds: tuple[type[ast.stmt], ...]) -> dict[str, list[str]]:
-    """Where each public top-level class or function of a package is defined: its name, and the modules."""
-    found: dict[str, list[str]] = defaultdict(list)
-    for module, path in modules(package).items():
-        for node in parsed(path.read_text("utf-8")).body:
-            if isinstance(node, kinds) and not _name(node).startswith("_"):
-                found[_name(node)].append(module)
-    return found
-
-
-def _name(node: ast.stmt) -> str:
-    return str(getattr(node, "name", ""))
 
 
 def lines(paths: Iterable[Path]) -> list[int]:

@@ -19,7 +19,7 @@ from tests.mutation.choice import choose_tests
 from tests.mutation.mutants import Mutant, mutants, planted
 from tests.mutation.planting import assign
 from tests.mutation.reach import Reach
-from tests.mutation.targets import TARGETS, equivalents, files_of, mutants_of
+from tests.mutation.targets import TARGETS, files_of, mutants_of
 from tests.mutation.trial import heard
 
 _SOURCE = '''
@@ -76,14 +76,6 @@ def test_a_constant_that_the_change_makes_impossible_is_left_to_the_import() -> 
     (impossible,) = [each for each in every if "Rejected | Deferred => Rejected & Deferred" in each.id]
     assert importlib.import_module("carriers.smpp.codes")
     assert not assign(impossible)
-
-
-@pytest.mark.longer
-def test_what_was_judged_stands_in_the_code_of_today() -> None:
-    judged = equivalents()
-    today = {mutant.id for file in {each.partition(":")[0] for each in judged} for mutant in mutants(file)}
-    assert sorted(judged.keys() - today) == []
-    assert all(judged.values())
 
 
 @pytest.mark.longer

@@ -94,7 +94,7 @@ def set_(
 
 
 @app.command()
-def report(  # noqa: PLR0913 - every option of the command line is a parameter
+def report(
     directive_id: Number,
     name: Annotated[str, typer.Argument(help="As in the letter.")],
     channel: Annotated[OutreachChannel, typer.Option(help="How people were reached.")],

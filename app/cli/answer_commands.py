@@ -23,7 +23,7 @@ _COLUMNS = ("id", "answers_to", "state", "in_use", "answered", "unanswered", "se
 
 
 @app.command()
-def create(  # noqa: PLR0913 - every option of the command line is a parameter
+def create(
     answers_to: Annotated[AnswerKind, typer.Argument(help="The kind of message, or the verdict on a text.")],
     sender: Annotated[str, typer.Option(help="The registered sender name.")],
     text: Annotated[str | None, typer.Option(help="The wording.")] = None,

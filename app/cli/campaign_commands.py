@@ -42,7 +42,7 @@ Reason = Annotated[str, typer.Option(help="Why; the author reads it.")]
 
 
 @app.command()
-def create(  # noqa: PLR0913 - every option of the command line is a parameter
+def create(
     name: Annotated[str, typer.Argument(help="What people call it.")],
     sender: Annotated[str, typer.Option(help="The registered sender name.")],
     purpose: Annotated[str, typer.Option(help="tuyen_truyen or canh_bao_khan.")] = "tuyen_truyen",
@@ -82,7 +82,7 @@ def create(  # noqa: PLR0913 - every option of the command line is a parameter
 
 
 @app.command()
-def edit(  # noqa: PLR0913 - every option of the command line is a parameter
+def edit(
     campaign_id: Number,
     name: Annotated[str | None, typer.Option(help="What people call it.")] = None,
     sender: Annotated[str | None, typer.Option(help="The registered sender name.")] = None,
@@ -125,7 +125,7 @@ def edit(  # noqa: PLR0913 - every option of the command line is a parameter
 
 
 @app.command()
-def follow_up(  # noqa: PLR0913 - every option of the command line is a parameter
+def follow_up(
     campaigns: Annotated[list[int], typer.Argument(parser=whole, help="Finished campaigns.")],
     outcome: Annotated[
         list[Outcome] | None,

@@ -56,7 +56,7 @@ def check(
 
 
 @app.command("test-send")
-def try_out(  # noqa: PLR0913 - every option of the command line is a parameter
+def try_out(
     link: Name,
     number: Annotated[str, typer.Argument(help="One of the link's test_numbers.")],
     sender: Annotated[str, typer.Option(help="The registered sender name.")],

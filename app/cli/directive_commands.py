@@ -23,7 +23,7 @@ app = typer.Typer(no_args_is_help=True, help="The official letters behind the wo
 
 
 @app.command()
-def create(  # noqa: PLR0913 - every option of the command line is a parameter
+def create(
     number: Annotated[str, typer.Argument(help="As on the letter, for example 303/CAT-PA05.")],
     issued_on: Annotated[str, typer.Option(help="Its date, as 2024-01-29.")],
     issuer: Annotated[str, typer.Option(help="Who issued it.")],

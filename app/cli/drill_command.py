@@ -32,7 +32,7 @@ class Length(StrEnum):
 
 
 @app.command()
-def drill(  # noqa: PLR0913 - every option of the command line is a parameter
+def drill(
     seed: Annotated[int, typer.Option(help="The same seed: the same faults at the same points.")] = 7,
     messages: Annotated[int, typer.Option(min=100, max=9_000_000)] = 20_000,
     faults: Annotated[int, typer.Option(min=3, max=10_000)] = 30,

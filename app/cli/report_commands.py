@@ -206,7 +206,7 @@ def freeze(
 
 
 @app.command()
-def issue(  # noqa: PLR0913
+def issue(
     report_id: Number,
     number: Annotated[str, typer.Option(help="the number before the slash, as 125")],
     on: Annotated[str, typer.Option(help="the paper's day, as 2024-02-09")],

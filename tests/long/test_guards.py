@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import re
-import statistics
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -38,8 +37,6 @@ OPEN_TO_ALL = {
     "get /v1/verify/reports": 422,
     "post /v1/session": 422,
 }
-# The command line's options are parameters by nature, so commands may have more of them.
-COMMANDS = ("command", "callback")
 ASKS_THE_TIME = {"time", "time_ns", "now", "utcnow", "today", "monotonic", "monotonic_ns", "perf_counter"}
 ROW_LOCKS = ("for update", "for no key update", "for share", "skip locked")
 TRANSACTIONS = {"begin", "begin_nested", "commit", "rollback"}
@@ -75,27 +72,6 @@ def _all_in(folder: Path) -> list[Source]:
 
 def functions(source: Source) -> Iterator[Function]:
     return (node for node in source.nodes if isinstance(node, Function))
-
-
-def length(function: Function) -> int:
-    """Lines of code: neither the docstring nor the decorators count."""
-    last, body = function.end_lineno or function.lineno, function.body
-    docstring = ast.get_docstring(function, clean=False)
-    if docstring is None:
-        return last - function.lineno + 1
-    return last - function.lineno + 1 - ((body[0].end_lineno or 0) - body[0].lineno + 1)
-
-
-def parameters(function: Function) -> int:
-    arguments = function.args
-    every = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
-    return len([each for each in every if each.arg not in ("self", "cls")])
-
-
-def is_command(function: Function) -> bool:
-    """Whether typer makes a command of it."""
-    calls = (each.func for each in function.decorator_list if isinstance(each, ast.Call))
-    return any(isinstance(each, ast.Attribute) and each.attr in COMMANDS for each in calls)
 
 
 def strings(source: Source) -> Iterator[tuple[int, str]]:
@@ -214,42 +190,6 @@ def test_the_form_of_a_page_that_takes_a_file_is_asked_for_its_token_before_the_
         )
     }
     assert pages == set(authorization._STREAMED)
-
-
-# A migration is a frozen list of tables, not code that anybody changes: its length is that of the list.
-# Nor is loa_client/api, which is generated: a file has the operations of one tag, and their types.
-@pytest.mark.parametrize("folder", ["app", "carriers", "tests"])
-def test_functions_and_files_are_short(folder: str) -> None:
-    long_functions = [
-        f"{source.path}:{each.lineno} {each.name} has {length(each)} lines"
-        for source in sources(folder)
-        for each in functions(source)
-        if length(each) > 40
-    ]
-    long_files = [
-        f"{source.path} has {lines} lines"
-        for source in sources(folder)
-        if (lines := len(source.text.splitlines())) > 400
-    ]
-    assert long_functions + long_files == []
-
-
-def test_functions_have_six_parameters_at_most() -> None:
-    guilty = [
-        f"{source.path}:{each.lineno} {each.name} has {parameters(each)}"
-        for source in sources(*PRODUCT)
-        for each in functions(source)
-        if parameters(each) > 6 and not is_command(each)
-    ]
-    assert guilty == []
-
-
-def test_most_functions_are_very_short() -> None:
-    lengths = sorted(length(each) for source in sources(*PRODUCT) for each in functions(source))
-    files = [len(source.text.splitlines()) for source in sources(*PRODUCT) if source.text.strip()]
-    print(f"median file {statistics.median(files)} lines, median function {statistics.median(lengths)}")
-    assert statistics.median(lengths) <= 8
-    assert lengths[len(lengths) * 9 // 10] <= 25
 
 
 def test_every_module_says_its_job_in_a_sentence() -> None:
