@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, inspect, make_url, text
+from sqlalchemy import Connection, Index, MetaData, Table, inspect, make_url, text
 
 from app.core.errors import NotFound, SetupError
 from app.database.connection import Database
@@ -23,6 +23,8 @@ _STAMPED = "0025"  # the first revision with stamps on the audit and accounts
 # Long enough for a busy table's turn, short enough that senders do not queue up behind a migration.
 _LOCK_TIMEOUT = "SET LOCAL lock_timeout = '5s'"
 PARTITIONED = {"deliveries", "submissions", "receipts"}
+# What `on_postgresql` may say, and how SQLAlchemy wants it.
+_OPTIONS: dict[str, Callable[[str], object]] = {"postgresql_partition_by": str, "postgresql_where": text}
 _ACCOUNT = text(
     "SELECT pg_has_role(current_user, rolname, 'MEMBER') AS member FROM pg_roles WHERE rolname = :account"
 )
@@ -92,7 +94,7 @@ def current(connection: Connection) -> str | None:
 
 
 def upgrade(db: Database, adopt: Callable[[Connection], None] | None = None) -> None:
-    """Migrate the schema to the newest revision in one transaction.
+    """Migrate the schema to the newest revision in one transaction; an empty database gets it as it is today.
 
     adopt: stamps existing rows when they get stamps for the first time (app/security/row_stamps.py).
     """
@@ -100,18 +102,48 @@ def upgrade(db: Database, adopt: Callable[[Connection], None] | None = None) -> 
     if before == newest():
         return
     _refuse_newer(before)
-    from alembic import command
 
     def work(connection: Connection) -> None:
         if connection.dialect.name == "postgresql":
             connection.exec_driver_sql(_LOCK_TIMEOUT)
             # If two hosts start together, the second waits and finds nothing to do.
             connection.exec_driver_sql("SELECT pg_advisory_xact_lock(4915)")
+        if before is None and current(connection) is None:
+            create(connection)
+            return
+        from alembic import command
+
         command.upgrade(_config(connection), "head")
         if adopt and before is not None and before < _STAMPED:
             adopt(connection)
 
     db.write(work)
+
+
+def create(connection: Connection) -> None:
+    """Make the tables of an empty database from the models, without its history of migrations."""
+    engine, tables = connection.dialect.name, MetaData(naming_convention=metadata.naming_convention)
+    for model in metadata.tables.values():
+        table = model.to_metadata(tables)
+        # A copied index has no `info`; the index it was copied from does.
+        info = {index.name: index.info for index in model.indexes}
+        table.indexes = {index for index in table.indexes if info[index.name].get(ONLY_ON, engine) == engine}
+        if engine == "postgresql":
+            _with_options(table, model.info)
+            for index in table.indexes:
+                _with_options(index, info[index.name])
+    tables.create_all(connection, checkfirst=False)
+    connection.exec_driver_sql(
+        "CREATE TABLE IF NOT EXISTS alembic_version (version_num VARCHAR(32) NOT NULL, "
+        "CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))"
+    )
+    connection.execute(text("INSERT INTO alembic_version VALUES (:newest)"), {"newest": newest()})
+
+
+def _with_options(item: Table | Index, info: Mapping[str, str]) -> None:
+    """Give the item what `on_postgresql` says of it."""
+    for name in info.keys() & _OPTIONS.keys():
+        item.dialect_options["postgresql"][name.removeprefix("postgresql_")] = _OPTIONS[name](info[name])
 
 
 def hand_over(connection: Connection, account: str, months: int = 24) -> None:

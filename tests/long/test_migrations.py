@@ -62,6 +62,53 @@ def test_down_leaves_nothing_and_up_brings_all_back(db: Database) -> None:
     assert schema.differences(db) == []
 
 
+def described(connection: Connection) -> dict[str, Any]:
+    """Each table as the engine describes it; names of foreign keys aside."""
+    inspector = inspect(connection)
+    indexes = (
+        "SELECT indexdef FROM pg_indexes WHERE schemaname = current_schema()"
+        if connection.dialect.name == "postgresql"
+        else "SELECT sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL"
+    )
+    kinds = "SELECT relname, relkind FROM pg_class WHERE relkind IN ('r', 'p') AND relname !~ '^(pg|sql)_'"
+    found: dict[str, Any] = {"indexes": sorted(connection.exec_driver_sql(indexes).scalars())}
+    if connection.dialect.name == "postgresql":
+        found["kinds"] = sorted(tuple(row) for row in connection.exec_driver_sql(kinds))
+    for table in sorted(inspector.get_table_names()):
+        columns = {
+            column["name"]: (
+                repr(column["type"]),
+                column["nullable"],
+                # SQLite keeps a default as it was written; a sequence has the name that its table had first.
+                "sequence" if "nextval" in str(column["default"]) else str(column["default"]).strip("()"),
+            )
+            for column in inspector.get_columns(table)
+        }
+        foreign = sorted(
+            (key["constrained_columns"], key["referred_table"], key["referred_columns"], str(key["options"]))
+            for key in inspector.get_foreign_keys(table)
+        )
+        unique = sorted(str(each["column_names"]) for each in inspector.get_unique_constraints(table))
+        checks = sorted(str(each["sqltext"]) for each in inspector.get_check_constraints(table))
+        found[table] = (
+            columns,
+            inspector.get_pk_constraint(table)["constrained_columns"],
+            foreign,
+            unique,
+            checks,
+        )
+    return found
+
+
+def test_a_new_database_is_made_as_the_migrations_would_make_it(db: Database) -> None:
+    made = db.read(described)
+    assert len(made) > 50
+    config = schema._config
+    db.write(lambda c: command.downgrade(config(c), "base"))
+    db.write(lambda c: command.upgrade(config(c), "head"))
+    assert db.read(described) == made
+
+
 @pytest.mark.prove
 def test_a_filled_database_goes_down_step_by_step_and_up_again(db: Database) -> None:
     db.write(ledger_for(db).open_campaign, 1)
