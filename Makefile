@@ -50,13 +50,13 @@ demo: $(VENV)/.ready  ## one campaign over simulated carriers, from file to repo
 	$(BIN)/loa demo --subscribers $(N) --carriers $(CARRIERS)
 
 drill: $(VENV)/.ready  ## kill, cut and flood Loa by a plan, and count copies and losses (N, SEED, FAULTS, ENGINE, PLAN)
-	$(BIN)/loa drill --messages $(N) --seed $(SEED) --faults $(FAULTS) --engine $(ENGINE) --plan $(PLAN)
+	$(BIN)/python -m tests.drill --messages $(N) --seed $(SEED) --faults $(FAULTS) --engine $(ENGINE) --plan $(PLAN)
 
 simulate: $(VENV)/.ready  ## simulated days under faults by seed: no copy, no loss, virtual time (SEEDS, FIRST; SEED: one alone)
 	$(BIN)/python -m tests.simulate $(if $(filter command line,$(origin SEED)),--seed $(SEED),--seeds $(SEEDS) --first $(FIRST))
 
 soak: $(VENV)/.ready  ## work for MINUTES at RATE messages a second, and see that no process of Loa grows (ENGINE)
-	$(BIN)/loa soak --minutes $(MINUTES) --rate $(RATE) --engine $(ENGINE)
+	$(BIN)/python -m tests.drill.soak_command --minutes $(MINUTES) --rate $(RATE) --engine $(ENGINE)
 
 attack: $(VENV)/.ready  ## attack a running Loa from outside; a table, and 1 where an attacker succeeds (SHORT=1, PART="forged")
 	$(BIN)/python -m tests.attack $(if $(SHORT),--short) $(PART)
@@ -108,7 +108,7 @@ lint: $(VENV)/.ready  ## format, lint, types, import contracts
 # they take whatever is left. A line with $(MAKE) in it is run by `make -n` as well, so lint is asked for by its plain
 # name.
 COVERED := build/coverage
-DRILL   := $(BIN)/loa drill --messages 300 --seed 32 --faults 7 --engine
+DRILL   := $(BIN)/python -m tests.drill --messages 300 --seed 32 --faults 7 --engine
 INITDB  := $(wildcard /usr/lib/postgresql/*/bin/initdb)
 check: $(VENV)/.ready  ## `make test` with its branch coverage, beside it lint, simulated days and short drills
 	@rm -rf $(COVERED) && mkdir -p $(COVERED)

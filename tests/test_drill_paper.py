@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from app.devtools.drill.plan import FaultKind
+from tests.drill.plan import FaultKind
 from tests.trees import parsed
 
 ROOT = Path(__file__).parent.parent

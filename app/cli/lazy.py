@@ -35,15 +35,6 @@ _VERBS = {
         "Look at settings, disk, database, schema, clocks, audit and links; sends nothing.",
     ),
     "demo": ("demo", "Send one campaign through simulated carriers, from file to verified report."),
-    "drill": (
-        "drill",
-        "Kill, cut and flood Loa by a plan, on this machine alone, and count copies and losses at the "
-        "carrier.",
-    ),
-    "soak": (
-        "soak",
-        "Send campaign after campaign to a simulated carrier on this machine, and watch Loa's processes.",
-    ),
 }
 _NOUNS = {
     "answer": "Answer texts: what citizens get back when they write to us.",
@@ -77,7 +68,7 @@ _NOUNS = {
     "user": "People who sign in with a password and a second factor.",
 }
 # Not needed where real messages go: the image leaves them out (.dockerignore).
-_REHEARSALS = ("demo", "drill", "simulate", "soak")
+_REHEARSALS = ("demo", "simulate")
 
 # What pydantic says of a wrong value, and what we say.
 _RAW = {

@@ -21,12 +21,12 @@ from sqlalchemy import NullPool, create_engine, update
 from app.core.states import RunState
 from app.database.connection import Database
 from app.database.models import runs
-from app.devtools.drill.ledger_probe import LedgerProbe
 from carriers.signature import sign
 from tests.attack.bodies import endless
 from tests.attack.outcome import Outcome, bar, table
 from tests.bench.machinery import fresh_home, simulator
 from tests.bench.path_bench import queued
+from tests.drill.ledger_probe import LedgerProbe
 from tests.faults.processes import Home, smpp_link
 
 STRANGERS, IDLE, DESCRIPTORS = 1000, 1100, 1024

@@ -13,7 +13,6 @@ from sqlalchemy import Connection, NullPool, create_engine, text, update
 from app.core.states import DeliveryState, RunState
 from app.database.connection import Database
 from app.database.models import batches, links, runs
-from app.devtools.drill.ledger_probe import LedgerProbe
 from app.ledger.contract import Arrival, ChunkLease, DeliveryToSend, Reservation, SubmitOutcome
 from carriers.contract import Accepted, Receipt, ReceiptLevel, ReceiptStatus
 from carriers.simulators.smsc.ids import Ids
@@ -31,6 +30,7 @@ from tests.bench.machinery import (
     simulator,
 )
 from tests.bench.report_bench import made
+from tests.drill.ledger_probe import LedgerProbe
 from tests.faults.processes import Home, smpp_link
 from tests.faults.view import View
 

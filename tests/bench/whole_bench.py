@@ -13,8 +13,6 @@ import httpx
 
 from app.accounts.service import NewKey, add_key
 from app.database.connection import Database
-from app.devtools.drill.drill_client import DrillClient
-from app.devtools.drill.ledger_probe import LedgerProbe
 from app.security.principal import at_keyboard
 from tests.bench.import_bench import CARRIER, write_messy
 from tests.bench.machinery import (
@@ -28,6 +26,8 @@ from tests.bench.machinery import (
     simulator,
 )
 from tests.bench.path_bench import GROUP, WINDOW
+from tests.drill.drill_client import DrillClient
+from tests.drill.ledger_probe import LedgerProbe
 from tests.faults.processes import Home, Program, smpp_link
 
 _GOOD = 0.96  # of the lines of such a file

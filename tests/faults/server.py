@@ -13,7 +13,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from app.devtools.drill.cluster import Cluster, cluster_folder, end, free_port, programs
+from tests.drill.cluster import Cluster, cluster_folder, end, free_port, programs
 
 _QUICK = "-c fsync=off -c shared_buffers=32MB -c max_connections=60"
 

@@ -103,13 +103,14 @@ def _drill(engine: str) -> Part:
     out = BUILD / f"prove-drill-{engine}.json"
     plan = ("--messages", "1030000", "--faults", "300", "--plan", "long", "--engine", engine)
     what = f"a million messages under 300 faults on {engine}"
-    return Part(what, (*_loa("drill"), *plan, "--out", str(out)), figures=out)
+    return Part(what, (sys.executable, "-m", "tests.drill", *plan, "--out", str(out)), figures=out)
 
 
 def _soak(engine: str) -> Part:
     out = BUILD / f"prove-soak-{engine}.json"
     steady = ("--minutes", "60", "--rate", "1000", "--engine", engine, "--out", str(out))
-    return Part(f"an hour of steady work on {engine}", (*_loa("soak"), *steady), figures=out)
+    command = (sys.executable, "-m", "tests.drill.soak_command", *steady)
+    return Part(f"an hour of steady work on {engine}", command, figures=out)
 
 
 def _year(engine: str) -> Part:
@@ -146,10 +147,6 @@ def _simulate() -> Part:
     out = BUILD / "prove-simulate.json"
     command = (sys.executable, "-m", "tests.simulate", "--seeds", "10000", "--out", str(out))
     return Part("10,000 simulated days under faults", command, figures=out)
-
-
-def _loa(command: str) -> tuple[str, ...]:
-    return (sys.executable, "-m", "app.cli", command)
 
 
 def _others() -> list[str]:

@@ -1,4 +1,4 @@
-"""`loa drill` as people start it: it passes on both engines, and fails when a number is sent twice."""
+"""`make drill` as people start it: it passes on both engines, and fails when a number is sent twice."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from app.devtools.drill.cluster import programs
-from app.devtools.drill.run_drill import FIRST
 from carriers.smpp import pdu
+from tests.drill.cluster import programs
+from tests.drill.run_drill import FIRST
 from tests.faults.processes import free_port
 from tests.long.carriers.simulators.esme import bound
 
@@ -30,7 +30,7 @@ def drill(tmp_path: Path) -> Iterator[Any]:
 
     def start(*flags: str) -> subprocess.Popen[str]:
         own = {name: value for name, value in os.environ.items() if not name.startswith("LOA_")}
-        command = [sys.executable, "-m", "app.cli", "drill", "--out", str(tmp_path / "drill.json"), "--json"]
+        command = [sys.executable, "-m", "tests.drill", "--out", str(tmp_path / "drill.json"), "--json"]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
         started.append(subprocess.Popen([*command, *flags], env=own, **pipes))
         return started[-1]

@@ -36,7 +36,7 @@ for package in (app, carriers, messages):
         if not each.name.endswith("__main__"):
             importlib.import_module(each.name)
 print(len(sys.modules))
-aids = ("app.devtools.demo", "app.devtools.drill", "carriers.simulators")
+aids = ("app.devtools.demo", "carriers.simulators")
 print(*[name for name in sys.modules if name.startswith(aids)])
 files = {name: str(getattr(module, "__file__", "")) for name, module in sys.modules.items()}
 print(*[name for name, file in files.items() if file.startswith(sys.argv[1])])
@@ -94,7 +94,7 @@ def test_all_that_is_left_imports(image: Path, tmp_path: Path) -> None:
     assert (rehearsals, of_the_clone) == ("", "")
 
 
-@pytest.mark.parametrize("name", ["demo", "drill", "simulate", "soak"])
+@pytest.mark.parametrize("name", ["demo", "simulate"])
 async def test_a_rehearsal_is_refused_in_words(slim: Slim, name: str) -> None:
     said = await slim.command(name, "smsc", "--port", "1", status=1)
     assert said.startswith(f"loa: This installation has no `loa {name}`")

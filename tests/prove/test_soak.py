@@ -1,4 +1,4 @@
-"""`loa soak` as people start it: no process grows in memory or open files while messages go out.
+"""`make soak` as people start it: no process grows in memory or open files while messages go out.
 
 Half a minute here; LOA_SOAK_MINUTES=5 in the environment makes it longer, `make soak MINUTES=120` is by hand.
 """
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from app.devtools.drill.cluster import programs
+from tests.drill.cluster import programs
 
 MINUTES = float(os.environ.get("LOA_SOAK_MINUTES", "0.4"))
 
@@ -25,7 +25,8 @@ def test_loa_works_on_and_does_not_grow(engine: str, tmp_path: Path) -> None:
     if engine == "postgresql" and programs() is None:
         pytest.skip("PostgreSQL's own programs (initdb, pg_ctl) are not installed")
     out = tmp_path / "soak.json"
-    words = ["-m", "app.cli", "soak", "--minutes", f"{MINUTES:g}", "--rate", "300", "--engine", engine]
+    words = ["-m", "tests.drill.soak_command", "--minutes", f"{MINUTES:g}"]
+    words += ["--rate", "300", "--engine", engine]
     own = {name: value for name, value in os.environ.items() if not name.startswith(("LOA_", "COVERAGE_"))}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     done = subprocess.run([sys.executable, *words, "--out", str(out)], env=own, **pipes)

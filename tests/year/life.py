@@ -19,7 +19,7 @@ from sqlalchemy import select
 from app.core import clock
 from app.core.states import DeliveryState, RunState
 from app.database.models import links, runs
-from app.devtools.drill.fault_injection import CONTROL_FILE, PlannedFailure
+from tests.drill.fault_injection import CONTROL_FILE, PlannedFailure
 from tests.faults.processes import Home, Program
 from tests.faults.view import View
 from tests.year.carriers import FIRST, MARK, Carriers, Late
@@ -115,7 +115,7 @@ class Year:
         log = self.home.folder / f"{len(self.home.programs)}-{name}.log"
         environment = self.home._environment() | {CONTROL_FILE: str(fuse)}
         with log.open("wb") as out:
-            command = [sys.executable, "-m", "app.cli.fault_injected", name]
+            command = [sys.executable, "-m", "tests.drill.fault_injected", name]
             process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=environment
             )

@@ -15,7 +15,6 @@ _OWN = "pages have sentences of their own for it"
 MODULES = {
     "app/cli/": _HOST,
     "app/devtools/demo/": _HOST,
-    "app/devtools/drill/": _HOST,
     "app/diagnostics/": _HOST,
     "app/dispatch/restore_recovery.py": _HOST,
     "app/runtime/worker.py": _HOST,

@@ -12,13 +12,13 @@ from typing import Any
 
 from app.core import clock
 from app.core.states import DeliveryState
-from app.devtools.drill import database_faults, process_faults
-from app.devtools.drill.context import CARRIER, Act, DrillContext, FaultOutcome
-from app.devtools.drill.drill_client import CLIENTS
-from app.devtools.drill.drill_setup import engine, running_loa, simulator
-from app.devtools.drill.plan import DrillOrder, DrillPlan, FaultKind, PlannedFault, make_plan
-from app.devtools.drill.processes import Stuck
-from app.devtools.drill.verdict import Done, DrillResult, conclude, misnamed
+from tests.drill import database_faults, process_faults
+from tests.drill.context import CARRIER, Act, DrillContext, FaultOutcome
+from tests.drill.drill_client import CLIENTS
+from tests.drill.drill_setup import engine, running_loa, simulator
+from tests.drill.plan import DrillOrder, DrillPlan, FaultKind, PlannedFault, make_plan
+from tests.drill.processes import Stuck
+from tests.drill.verdict import Done, DrillResult, conclude, misnamed
 
 FIRST = 84_960_000_000
 _PATIENCE_S = 120.0

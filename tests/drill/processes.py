@@ -15,8 +15,8 @@ from pathlib import Path
 
 from app.core import clock
 from app.core.errors import SetupError
-from app.devtools.drill.cluster import free_port
-from app.devtools.drill.fault_injection import CONTROL_FILE, PlannedFailure
+from tests.drill.cluster import free_port
+from tests.drill.fault_injection import CONTROL_FILE, PlannedFailure
 
 PATIENCE_S = 90.0
 _LOOK_S = 0.005
@@ -58,8 +58,8 @@ class DrillProcess:
     def start(self) -> None:
         """Start it, appending its output to its log."""
         with self.log.open("ab") as out:
-            self.process = subprocess.Popen(  # noqa: S603 - our own module, and no shell
-                [sys.executable, "-m", "app.cli.fault_injected", self.name],
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "tests.drill.fault_injected", self.name],
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=out,

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from app.core import clock
-from app.devtools.drill.fault_injection import CONTROL_FILE, FaultInjectingDatabase
+from tests.drill.fault_injection import CONTROL_FILE, FaultInjectingDatabase
 
 
 def test_a_drilled_process_takes_all_that_a_database_is_opened_with(

@@ -14,13 +14,13 @@ from typing import NamedTuple
 
 from app.core import clock
 from app.database.connection import Database
-from app.devtools.drill.context import CARRIER, DrillContext
-from app.devtools.drill.drill_setup import engine, running_loa, simulator
-from app.devtools.drill.plan import Engine
-from app.devtools.drill.processes import ProcessGroup, Stuck, comes_true
-from app.devtools.drill.run_drill import FIRST
 from app.ledger.factory import ledger_for
 from app.reports.verification.verify import examine
+from tests.drill.context import CARRIER, DrillContext
+from tests.drill.drill_setup import engine, running_loa, simulator
+from tests.drill.plan import Engine
+from tests.drill.processes import ProcessGroup, Stuck, comes_true
+from tests.drill.run_drill import FIRST
 
 _EVERY_S = 0.2
 _WINDOWS = 12

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from app.core.states import DeliveryState as S
-from app.devtools.drill.reconciliation import Excuses, LedgerRecord, MessageRecord, compare
+from tests.drill.reconciliation import Excuses, LedgerRecord, MessageRecord, compare
 
 A, B, C = 84_961_000_001, 84_961_000_002, 84_961_000_003
 NUMBERS = frozenset({A, B, C})

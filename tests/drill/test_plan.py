@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from app.devtools.drill import fault_injection
-from app.devtools.drill.plan import DrillOrder, FaultKind, make_plan
+from tests.drill import fault_injection
+from tests.drill.plan import DrillOrder, FaultKind, make_plan
 
 ORDER = DrillOrder(7, 20_000, 60, "postgresql", "short")
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from app.devtools.drill import soak
-from app.devtools.drill.soak import look, rise
+from tests.drill import soak
+from tests.drill.soak import look, rise
 
 COUNT = 600
 

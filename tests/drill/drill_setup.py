@@ -15,14 +15,14 @@ from app.core.config import normal_url
 from app.core.errors import SetupError
 from app.database import schema
 from app.database.connection import Database, connect_patiently
-from app.devtools.drill.cluster import Cluster, own_cluster
-from app.devtools.drill.context import CARRIER, LEASE_S, RESPONSE_TIMEOUT_S, SUB_BATCH, DrillContext
-from app.devtools.drill.drill_client import CLIENTS, DrillClient
-from app.devtools.drill.ledger_probe import LedgerProbe
-from app.devtools.drill.plan import Engine
-from app.devtools.drill.processes import ProcessGroup
 from app.security.principal import at_keyboard
 from carriers.simulators.smsc import Smsc, SmscBehaviour
+from tests.drill.cluster import Cluster, own_cluster
+from tests.drill.context import CARRIER, LEASE_S, RESPONSE_TIMEOUT_S, SUB_BATCH, DrillContext
+from tests.drill.drill_client import CLIENTS, DrillClient
+from tests.drill.ledger_probe import LedgerProbe
+from tests.drill.plan import Engine
+from tests.drill.processes import ProcessGroup
 
 _CHUNK = 500
 _WHO = at_keyboard("root")

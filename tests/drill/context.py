@@ -7,12 +7,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from app.core import clock
-from app.devtools.drill.cluster import Cluster
-from app.devtools.drill.drill_client import DrillClient
-from app.devtools.drill.ledger_probe import LedgerProbe
-from app.devtools.drill.plan import PlannedFault
-from app.devtools.drill.processes import PATIENCE_S, ProcessGroup, Stuck
 from carriers.simulators.smsc import Smsc, SmscBehaviour
+from tests.drill.cluster import Cluster
+from tests.drill.drill_client import DrillClient
+from tests.drill.ledger_probe import LedgerProbe
+from tests.drill.plan import PlannedFault
+from tests.drill.processes import PATIENCE_S, ProcessGroup, Stuck
 
 SUB_BATCH = 200
 CARRIER = "viettel"

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from app.core import clock
-from app.devtools.drill.cluster import Cluster
-from app.devtools.drill.context import RESPONSE_TIMEOUT_S, SUB_BATCH, DrillContext, FaultOutcome
-from app.devtools.drill.fault_injection import PlannedFailure
-from app.devtools.drill.plan import FaultKind, PlannedFault
-from app.devtools.drill.processes import comes_true
+from tests.drill.cluster import Cluster
+from tests.drill.context import RESPONSE_TIMEOUT_S, SUB_BATCH, DrillContext, FaultOutcome
+from tests.drill.fault_injection import PlannedFailure
+from tests.drill.plan import FaultKind, PlannedFault
+from tests.drill.processes import comes_true
 
 # Carrier faults
 

@@ -9,17 +9,17 @@ from typing import Any
 
 from app.core.states import DeliveryState
 from app.database.connection import Database
-from app.devtools.drill.context import DrillContext, FaultOutcome
-from app.devtools.drill.plan import DrillOrder, FaultKind, PlannedFault
-from app.devtools.drill.reconciliation import (
+from app.ledger.factory import ledger_for
+from app.reports.verification.verify import examine
+from tests.drill.context import DrillContext, FaultOutcome
+from tests.drill.plan import DrillOrder, FaultKind, PlannedFault
+from tests.drill.reconciliation import (
     Excuses,
     LedgerRecord,
     MessageRecord,
     ReconciliationResult,
     compare,
 )
-from app.ledger.factory import ledger_for
-from app.reports.verification.verify import examine
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import httpx
 
 from app.core import clock
 from app.core.errors import SetupError
-from app.devtools.drill.processes import PATIENCE_S, Stuck
+from tests.drill.processes import PATIENCE_S, Stuck
 
 CLIENTS = 50
 _PAUSE_S = 0.1

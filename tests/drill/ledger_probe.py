@@ -22,8 +22,8 @@ from app.database.models import (
     state_events,
     tallies,
 )
-from app.devtools.drill import trace_check
 from app.ledger.contract import StateEvent
+from tests.drill import trace_check
 
 _MANY = 10_000
 _SEGMENTS = 1000

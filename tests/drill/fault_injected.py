@@ -1,4 +1,4 @@
-"""`python -m app.cli.fault_injected up | serve | worker`: `loa` with injected database faults."""
+"""`python -m tests.drill.fault_injected up | serve | worker`: `loa` with injected database faults."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import typer
 
 from app.cli.serve_command import MAINS, run
 from app.core.errors import AppError
-from app.devtools.drill.fault_injection import FaultInjectingDatabase
 from app.observability.logs import mask_text
+from tests.drill.fault_injection import FaultInjectingDatabase
 
 
 def main(name: str) -> None:

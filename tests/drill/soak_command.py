@@ -1,4 +1,4 @@
-"""`loa soak`: Loa under load for minutes or hours, watching memory and open files of its processes."""
+"""`make soak`: Loa under load for minutes or hours, watching memory and open files of its processes."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import Annotated
 
 import typer
 
-from app.devtools.drill.soak import SoakPlan
-from app.devtools.drill.soak import soak as work
+from tests.drill.soak import SoakPlan
+from tests.drill.soak import soak as work
 
 
 class SoakEngine(StrEnum):
@@ -46,3 +46,7 @@ def soak(
     if found.objections:
         raise typer.Exit(1)
     typer.echo(f"Passed: {found.messages:,} messages in {found.seconds:,.0f} s, each once; nothing grows.")
+
+
+if __name__ == "__main__":
+    typer.run(soak)

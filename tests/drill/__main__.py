@@ -1,4 +1,4 @@
-"""`loa drill`: Loa under a seeded plan of faults, its ledger compared with the carrier's count."""
+"""`make drill`: Loa under a seeded plan of faults, its ledger compared with the carrier's count."""
 
 from __future__ import annotations
 
@@ -11,12 +11,10 @@ from typing import Annotated
 
 import typer
 
-from app.devtools.drill.plan import DrillOrder
-from app.devtools.drill.run_drill import DrillOptions
-from app.devtools.drill.run_drill import drill as play
-from app.devtools.drill.verdict import document, tell
-
-app = typer.Typer(add_completion=False)
+from tests.drill.plan import DrillOrder
+from tests.drill.run_drill import DrillOptions
+from tests.drill.run_drill import drill as play
+from tests.drill.verdict import document, tell
 
 
 class DrillEngine(StrEnum):
@@ -31,7 +29,6 @@ class Length(StrEnum):
     LONG = "long"
 
 
-@app.command()
 def drill(
     seed: Annotated[int, typer.Option(help="The same seed: the same faults at the same points.")] = 7,
     messages: Annotated[int, typer.Option(min=100, max=9_000_000)] = 20_000,
@@ -63,3 +60,7 @@ def drill(
         typer.echo(figures)
     if found.objections:
         raise typer.Exit(1)
+
+
+if __name__ == "__main__":
+    typer.run(drill)

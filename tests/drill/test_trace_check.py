@@ -8,9 +8,9 @@ from sqlalchemy import Connection, insert, select, update
 from app.core.states import DeliveryState as State
 from app.database.connection import Database
 from app.database.models import deliveries, state_events, submissions
-from app.devtools.drill.trace_check import Step, Trace, check, is_allowed
 from app.ledger.contract import ResultKind, StateEvent
 from tests.app.world import build
+from tests.drill.trace_check import Step, Trace, check, is_allowed
 from tests.engines import each_engine
 
 database_url = each_engine

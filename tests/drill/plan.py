@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, TypeVar
 
-from app.devtools.drill import fault_injection
+from tests.drill import fault_injection
 
 Engine = Literal["sqlite", "postgresql"]
 Length = Literal["short", "long"]
@@ -100,7 +100,7 @@ class DrillOrder:
 
 
 def make_plan(order: DrillOrder) -> DrillPlan:
-    chance = random.Random(f"loa drill {order}")  # noqa: S311 - repeatable on purpose
+    chance = random.Random(f"loa drill {order}")
     many = max(1, order.messages // _WAVE)
     waves = [order.messages // many] * many
     waves[0] += order.messages - sum(waves)

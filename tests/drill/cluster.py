@@ -138,7 +138,7 @@ def _small_disk(place: Path, user: str | None) -> Iterator[Path | None]:
 def _program(command: list[str], user: str | None = None) -> subprocess.CompletedProcess[str]:
     """Run a program to its end as this user, in a session of its own: Ctrl-C reaches only the drill."""
     group = pwd.getpwnam(user).pw_gid if user else None
-    return subprocess.run(  # noqa: S603 - programs of the system and of PostgreSQL, and no shell
+    return subprocess.run(
         command,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

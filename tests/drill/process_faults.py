@@ -8,10 +8,10 @@ from collections.abc import Coroutine
 from typing import Any
 
 from app.core import clock
-from app.devtools.drill.context import CARRIER, LEASE_S, SUB_BATCH, DrillContext, FaultOutcome
-from app.devtools.drill.fault_injection import PlannedFailure
-from app.devtools.drill.plan import PlannedFault
-from app.devtools.drill.processes import DrillProcess, Stuck, comes_true, until
+from tests.drill.context import CARRIER, LEASE_S, SUB_BATCH, DrillContext, FaultOutcome
+from tests.drill.fault_injection import PlannedFailure
+from tests.drill.plan import PlannedFault
+from tests.drill.processes import DrillProcess, Stuck, comes_true, until
 
 _COMES_UP_S = 8.0
 _ON_WIRE = 20
