@@ -5,9 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from functools import cache
-from importlib.resources import as_file, files
-
-from fontTools.ttLib import TTFont
+from importlib.resources import files
 
 from app.file_import.cells import printable
 
@@ -58,6 +56,8 @@ def _letters() -> frozenset[int]:
 
     PDF/A-2a knows no letters of private use. Format signs show nothing, but turn the direction of a line.
     """
-    with as_file(files("app") / "data" / "fonts" / "LiberationSerif-Regular.ttf") as path:
-        every = TTFont(path, lazy=True).getBestCmap()
-    return frozenset(each for each in every if unicodedata.category(chr(each)) not in ("Co", "Cf"))
+    letters: set[int] = set()
+    for line in (files("app") / "data" / "fonts" / "letters.txt").read_text("ascii").splitlines():
+        first, _, last = line.partition("-")
+        letters.update(range(int(first, 16), int(last or first, 16) + 1))
+    return frozenset(letter for letter in letters if unicodedata.category(chr(letter)) not in ("Co", "Cf"))

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import io
 import time
+import unicodedata
+from pathlib import Path
 
 import pytest
+from fontTools.ttLib import TTFont
 from pypdf import PdfReader
 
+from app.reports.export import pdf_text
 from app.reports.export.pdf_file import render
 from app.reports.export.pdf_text import clean, flowing
 from app.reports.figures.table_model import CellKind, ReportTable, TableColumn, TableRow
@@ -104,3 +108,12 @@ def test_a_line_is_not_turned_and_long_words_may_end_it() -> None:
 def test_a_subject_without_end_is_cut_where_it_is_a_bookmark() -> None:
     said = read(paper("", body=(Title("BÁO CÁO", "a b " * 25_000), Heading(1, "a b " * 25_000))))
     assert "[...]" in said
+
+
+@pytest.mark.parametrize("face", ["Regular", "Bold", "Italic", "BoldItalic"])
+def test_the_list_of_letters_is_that_of_each_face(face: str) -> None:
+    """If a font changes: write its letters to letters.txt, a range of code points a line."""
+    folder = Path(pdf_text.__file__).parents[2] / "data" / "fonts"
+    with TTFont(folder / f"LiberationSerif-{face}.ttf", lazy=True) as font:
+        letters = {code for code in font.getBestCmap() if unicodedata.category(chr(code)) not in ("Co", "Cf")}
+    assert pdf_text._letters() == letters
