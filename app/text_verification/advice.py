@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from app.core.phone import Sentence
-from app.text_verification.compare import TextVerdict
+from app.text_verification.compare import TextComparison, TextVerdict
 
 LONGEST = 2000  # characters that may be pasted
 
@@ -27,10 +27,10 @@ ADVICE = {
         "đừng bấm đường dẫn, đừng gọi số trong tin.",
     ),
     TextVerdict.ALTERED: Sentence(
-        "WARNING: much like a text that was sent, but not word for word, so it is probably a forgery. Do not "
-        "open its links, do not call its numbers.",
-        "CẢNH BÁO: gần giống một tin đã gửi nhưng không đúng từng chữ, nhiều khả năng là tin "
-        "giả. Đừng bấm đường dẫn, đừng gọi số trong tin.",
+        "This is similar to a message that was sent, but not the same. Check that you pasted the message "
+        "alone. If it still differs, do not follow it.",
+        "Nội dung này gần giống một tin đã gửi nhưng không đúng từng chữ. Hãy kiểm tra xem bạn có dán đúng "
+        "riêng nội dung tin không; nếu vẫn khác thì đừng làm theo.",
     ),
     TextVerdict.UNKNOWN: Sentence(
         "No text that was sent is like this. That does not tell whether it is genuine: ask the nearest "
@@ -39,3 +39,14 @@ ADVICE = {
         "hãy hỏi Công an nơi gần nhất trước khi làm theo.",
     ),
 }
+_LINK_OR_NUMBER = Sentence(
+    "WARNING: this is similar to a message that was sent, but a link or number in it is different, so it is "
+    "probably a forgery. Do not open its links or call its numbers.",
+    "CẢNH BÁO: nội dung này gần giống một tin đã gửi nhưng có đường dẫn hoặc số khác, nhiều khả năng là "
+    "tin giả. Đừng bấm đường dẫn, đừng gọi số trong tin.",
+)
+
+
+def advice(found: TextComparison) -> Sentence:
+    """Return what to tell whoever has received the text."""
+    return _LINK_OR_NUMBER if found.link_or_number else ADVICE[found.verdict]

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from app.api.dependencies import Routes
 from app.api.rate_limit import admit_stranger
 from app.core.errors import Invalid, TooLarge
-from app.text_verification.advice import ADVICE, LONGEST
+from app.text_verification.advice import LONGEST, advice
 from app.text_verification.compare import TextComparison, TextPart, TextUse, TextVerdict
 from app.text_verification.sent_texts import VerificationService
 
@@ -39,13 +39,14 @@ class VerificationAnswer:
     """What is known of the text.
 
     uses: by which sender ID and on which days the genuine text was sent; parts: what differs from it, in
-    order; advice: the same in Vietnamese.
+    order; advice: the same in Vietnamese; link_or_number: whether a link or a number is among what differs.
     """
 
     verdict: TextVerdict
     uses: Sequence[TextUse]
     parts: Sequence[TextPart]
     advice: str
+    link_or_number: bool
 
 
 _SCHEMA = Pasted.model_json_schema()
@@ -63,7 +64,7 @@ async def verify_text(request: Request) -> VerificationAnswer:
         errors = error.errors(include_input=False, include_url=False)
         raise RequestValidationError([each | {"loc": ("body", *each["loc"])} for each in errors]) from None
     found = await look(request, pasted.text)
-    return VerificationAnswer(found.verdict, found.uses, found.parts, ADVICE[found.verdict].vi)
+    return VerificationAnswer(found.verdict, found.uses, found.parts, advice(found).vi, found.link_or_number)
 
 
 async def look(request: Request, text: str) -> TextComparison:

@@ -16,7 +16,6 @@ from app.core.states import SENT, ChunkState, NotSent
 from app.database.connection import Database
 from app.database.models import audiences, campaigns, chunks, runs, tallies
 from app.text_verification.compare import Known, TextComparison, Texts, TextUse, TextVerdict, in_order
-from app.text_verification.part_copies import copied, parts_of
 from app.text_verification.tokens import words
 
 _FRESH_S = 10.0
@@ -107,7 +106,7 @@ def known_texts(sent: Sent) -> Iterator[Known]:
     for text, wording in sorted(uses):
         plain, written = tuple(words(text)), tuple(words(wording))
         same = [word.bare for word in plain] == [word.bare for word in written]
-        yield Known(written if same else plain, in_order(uses[text, wording]), copied(text), parts_of(text))
+        yield Known(written if same else plain, in_order(uses[text, wording]))
 
 
 def _begun() -> Subquery:

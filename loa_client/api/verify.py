@@ -74,6 +74,7 @@ class VerificationAnswer:
     uses: list[TextUse]
     parts: list[TextPart]
     advice: str
+    link_or_number: bool
 
 
 class VerifyOperations:

@@ -17,7 +17,7 @@ from app.reports.forms import letterhead
 from app.reports.frozen import printed_code
 from app.reports.frozen.archive import Spoilt
 from app.text_verification import routes as genuine
-from app.text_verification.advice import ADVICE, LONGEST
+from app.text_verification.advice import LONGEST, advice
 from app.text_verification.compare import TextComparison, TextVerdict
 from app.text_verification.red_flags import RedFlag, red_flags
 from app.web import assets
@@ -126,6 +126,6 @@ def _page(
     status: int = 200,
     flags: Sequence[RedFlag] = (),
 ) -> Response:
-    values = {"advice": ADVICE, "tones": TONES, "heads": HEADS, "warnings": [FLAGS[each] for each in flags]}
+    values = {"advice": advice, "tones": TONES, "heads": HEADS, "warnings": [FLAGS[each] for each in flags]}
     said: dict[str, Any] = {"longest": LONGEST, "sentence": sentence} | _who(visit)
     return render(visit, "verify.html", status, found=found, **values, **said)
