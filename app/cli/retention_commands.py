@@ -17,7 +17,7 @@ from app.cli.output import Json, listing, say, whoami, whole
 from app.cli.remote import asked, at_server
 from app.core import clock
 from app.core.config import Settings
-from app.database.connection import Database, shared_ms
+from app.database.connection import Database
 from app.privacy import certificates, retention_due, terms_in_force
 from app.privacy.erasable import Erasable, RetentionTerms
 from app.privacy.eraser import Eraser
@@ -71,6 +71,17 @@ def run(as_json: Json = False) -> None:
 
 
 @app.command()
+def confirm() -> None:
+    """Confirm retention terms that were shortened in the settings; what is then due is erased for good."""
+    with open_db() as (db, settings):
+        shortened = db.write(terms_in_force.confirm, _terms(settings), whoami())
+    for name, before, after in shortened:
+        typer.echo(f"Confirmed: {name} is {after} instead of {before}.")
+    if not shortened:
+        typer.echo("No retention term is waiting for a confirmation.")
+
+
+@app.command()
 def certificate(
     number: Annotated[int, typer.Argument(parser=whole, help="As `loa retention list` shows it.")],
     as_json: Json = False,
@@ -91,13 +102,12 @@ def _terms(settings: Settings) -> RetentionTerms:
 
 def _in_force(db: Database, settings: Settings) -> TermsInForce:
     """Note the settings' terms, and return those in force; says on standard error which of them wait."""
-    db.write(lambda c: terms_in_force.note(c, _terms(settings), shared_ms(c), whoami()))
-    found = db.read(lambda c: terms_in_force.in_force(c, _terms(settings), shared_ms(c)))
-    for name, before, after, until_ms in found.waiting:
+    db.write(terms_in_force.note, _terms(settings))
+    found = db.read(terms_in_force.in_force, _terms(settings))
+    for name, before, after in found.waiting:
         typer.echo(
-            f"{name} was shortened from {before} to {after}: until "
-            f"{clock.local(clock.from_ms(until_ms)):%H:%M %d/%m/%Y} nothing is erased that the longer term "
-            "keeps. If that is a slip, put it back before then.",
+            f"{name} was shortened from {before} to {after}. The longer term counts until you confirm the "
+            "shorter one: loa retention confirm. If it is a mistake, correct the setting.",
             err=True,
         )
     return found

@@ -121,19 +121,19 @@ def _of_links(connection: Connection, recipients: Sequence[Staff], since: int) -
 
 
 def _of_terms(connection: Connection, recipients: Sequence[Staff], since: int) -> Iterator[Notice]:
-    """Write to the administrators: what is erased by a slip in the settings comes back no more."""
+    """Write to the administrators: what is erased by mistake can't be restored."""
     for act in recent_acts(connection, since, (SHORTENED,)):
         before, after = act.detail["before"], act.detail["after"]
         text = (
-            f"Thời hạn lưu trữ trong cấu hình đã bị rút ngắn lúc {_moment(act.at)}:\n"
+            f"{one_line(act.who)} đã xác nhận rút ngắn thời hạn lưu trữ lúc {_moment(act.at)}:\n"
             f"retention_days: {before['days']} → {after['days']}; "
             f"records_months: {before['months']} → {after['months']}.\n\n"
-            "Sau một ngày kể từ lúc đó, dữ liệu quá thời hạn mới sẽ bị xóa và không khôi phục được.\n"
-            "Nếu nhầm, đề nghị đặt lại cấu hình và khởi động lại Loa trước đó."
+            "Dữ liệu quá thời hạn mới sẽ bị xóa trong ít phút và không khôi phục được.\n"
+            "Nếu nhầm, đề nghị dừng Loa, sửa lại cấu hình rồi khởi động lại."
         )
         for each in recipients:
             if each.role is Role.ADMIN:
-                yield _mail(act, SHORTENED, each, "Thời hạn lưu trữ bị rút ngắn", text)
+                yield _mail(act, SHORTENED, each, "Thời hạn lưu trữ được rút ngắn", text)
 
 
 def _mail(act: Row[Any], kind: str, to: Staff, subject: str, text: str) -> Notice:

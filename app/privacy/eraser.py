@@ -56,7 +56,7 @@ _AGAIN_S = 0.5  # after a lock that was not free
 class Eraser:
     """Erases in one process. by: on whose behalf; lease_ms: silence after which another takes over.
 
-    terms: those of the settings; shorter ones than before wait (terms_in_force.py).
+    terms: those of the settings; shorter ones wait for a confirmation (terms_in_force.py).
     """
 
     db: Database
@@ -93,10 +93,9 @@ class Eraser:
 
     async def _terms_in_force(self) -> RetentionTerms:
         """Return by which terms to erase, having noted those of the settings."""
-        now = await self.db.aread(shared_ms)
         if not await self.db.aread(terms_in_force.noted, self.terms):
-            await self.db.write_with_retry(terms_in_force.note, self.terms, now, self.by)
-        return (await self.db.aread(terms_in_force.in_force, self.terms, now)).terms
+            await self.db.write_with_retry(terms_in_force.note, self.terms)
+        return (await self.db.aread(terms_in_force.in_force, self.terms)).terms
 
     async def _unsound(self, terms: RetentionTerms) -> frozenset[tuple[ErasureKind, int | None]]:
         """Return due campaigns whose figures do not balance: their rows are needed to find out why.

@@ -1,146 +1,93 @@
-"""A term that was shortened waits a day before anything is erased by it: a slip of a digit can be put back.
+"""A shorter retention term in the settings erases nothing until somebody at the host confirms it.
 
-Nothing brings back what retention has erased. So the ledger remembers the terms that the settings had, and
-what erases goes by the longest of the last day, whichever process had it.
+Nothing brings back what retention has erased, and a digit is easily left out. So the ledger remembers the
+longest terms that its processes had since the last confirmation, and erases by these. A longer term counts at
+once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from sqlalchemy import Connection, Row, delete, func, insert, select
+from sqlalchemy import Connection, delete, func, insert, select
 
-from app.core.clock import DAY_MS
-from app.database.connection import one_at_a_time
-from app.database.models import audit as acts
-from app.database.models import batches, erasures, link_health, retention_terms, runs
+from app.database.connection import one_at_a_time, shared_ms
+from app.database.models import erasures, retention_terms
 from app.privacy.erasable import RetentionTerms
 from app.security import audit
 
 SHORTENED = "retention.shorten"
-WAIT_MS = DAY_MS
-_KEPT_MS = 7 * DAY_MS  # longer than it counts: a clock that was ahead for a while forgets nothing
 _LOCK = 4975  # of PostgreSQL: one process notes the terms
-_SETTINGS: dict[str, Callable[[Any], int]] = {
-    "retention_days": attrgetter("days"),
-    "records_months": attrgetter("months"),
-}
 
 
 class Shortened(NamedTuple):
-    """A setting whose new number waits; before: what counts until until_ms (ms since 1970)."""
+    """A setting whose new number waits for its confirmation; before: what counts until then."""
 
     name: str
     before: int
     after: int
-    until_ms: int
-
-
-class Shorter(NamedTuple):
-    """A setting that another process, which noted its terms last, has shorter than this one."""
-
-    name: str
-    here: int
-    there: int
 
 
 @dataclass(frozen=True, slots=True)
 class TermsInForce:
-    """By which terms is erased now; what of the settings waits; and what another process has shorter."""
+    """By which terms is erased now, and which settings wait for a confirmation."""
 
     terms: RetentionTerms
     waiting: tuple[Shortened, ...] = ()
-    elsewhere: tuple[Shorter, ...] = ()
 
 
-def in_force(connection: Connection, wanted: RetentionTerms, now_ms: int) -> TermsInForce:
-    """Return by which terms is erased at this time by a process with these settings."""
-    rows = _rows(connection)
-    ended = [(row, at + WAIT_MS) for row, at in _ends(rows, wanted, now_ms) if at + WAIT_MS > now_ms]
-    waiting = tuple(_longest(name, of, ended, of(wanted)) for name, of in _SETTINGS.items())
-    found = {each.name: each.before for each in waiting if each is not None}
-    return TermsInForce(
-        RetentionTerms(found.get("retention_days", wanted.days), found.get("records_months", wanted.months)),
-        tuple(each for each in waiting if each is not None),
-        tuple(
-            Shorter(name, of(wanted), of(rows[-1]))
-            for name, of in _SETTINGS.items()
-            if rows and of(rows[-1]) < of(wanted)
-        ),
-    )
+def in_force(connection: Connection, wanted: RetentionTerms) -> TermsInForce:
+    """Return by which terms a process with these settings erases."""
+    terms = _longest(connection, wanted)
+    pairs = ("retention_days", terms.days, wanted.days), ("records_months", terms.months, wanted.months)
+    return TermsInForce(terms, tuple(Shortened(*pair) for pair in pairs if pair[1] > pair[2]))
 
 
-def _longest(
-    name: str, of: Callable[[Any], int], ended: Sequence[tuple[Row[Any], int]], wanted: int
-) -> Shortened | None:
-    """Return the longest term that still counts and when it ends; None if the wanted one counts."""
-    longer = [(of(row), until) for row, until in ended if of(row) > wanted]
-    if not longer:
-        return None
-    before, until = max(longer)
-    return Shortened(name, before, wanted, until)
+def note(connection: Connection, wanted: RetentionTerms) -> None:
+    """Remember the settings' terms where they are the first, or longer than before; safe to run twice."""
+    one_at_a_time(connection, _LOCK)
+    if not noted(connection, wanted):
+        _remember(connection, _longest(connection, wanted))
 
 
 def noted(connection: Connection, wanted: RetentionTerms) -> bool:
-    """Return whether the ledger has these as the latest terms."""
-    return _same(_rows(connection)[-1:], wanted)
+    """Return whether there is nothing to remember."""
+    return _known(connection) == _longest(connection, wanted)
 
 
-def note(connection: Connection, wanted: RetentionTerms, now_ms: int, who: str) -> None:
-    """Remember the settings' terms from now on, and forget those that no longer count; safe to run twice.
-
-    Does nothing while the clock is behind what is known: a wait that began in the past would be over at once
-    when the clock is put right. Until they are noted, the terms before count.
-    """
+def confirm(connection: Connection, wanted: RetentionTerms, who: str) -> tuple[Shortened, ...]:
+    """Let the settings' terms count, and return which of them were shortened."""
     one_at_a_time(connection, _LOCK)
-    if not _rows(connection):
-        _note_certificate(connection)
-    rows = _rows(connection)
-    if _same(rows[-1:], wanted) or (rows and now_ms < _latest(connection, rows)):
-        return
-    past = [row.id for row, ended in _ends(rows, wanted, now_ms) if ended + _KEPT_MS <= now_ms]
-    connection.execute(delete(retention_terms).where(retention_terms.c.id.in_(past)))
-    connection.execute(insert(retention_terms).values(days=wanted.days, months=wanted.months, since=now_ms))
-    is_shorter = any(row.days > wanted.days or row.months > wanted.months for row in rows[-1:])
-    # Two processes with other settings note theirs in turns; once a day is enough to be told of it.
-    lately = [row for row in rows if row.since > now_ms - WAIT_MS]
-    if is_shorter and not any(_same([row], wanted) for row in lately):
-        before = RetentionTerms(rows[-1].days, rows[-1].months)
-        audit.note(connection, who, SHORTENED, "settings", before=asdict(before), after=asdict(wanted))
+    found = in_force(connection, wanted)
+    _remember(connection, wanted)
+    if found.waiting:
+        audit.note(connection, who, SHORTENED, "settings", before=asdict(found.terms), after=asdict(wanted))
+    return found.waiting
 
 
-def _note_certificate(connection: Connection) -> None:
-    """Begin with the terms of the newest certificates, if any: from before terms were noted."""
+def _remember(connection: Connection, terms: RetentionTerms) -> None:
+    connection.execute(delete(retention_terms))
+    connection.execute(insert(retention_terms).values(**asdict(terms), since=shared_ms(connection)))
+
+
+def _longest(connection: Connection, wanted: RetentionTerms) -> RetentionTerms:
+    known = _known(connection) or _by_certificates(connection) or wanted
+    return RetentionTerms(max(wanted.days, known.days), max(wanted.months, known.months))
+
+
+def _known(connection: Connection) -> RetentionTerms | None:
+    t = retention_terms.c
+    row = connection.execute(select(func.max(t.days).label("days"), func.max(t.months).label("months"))).one()
+    return None if row.days is None else RetentionTerms(row.days, row.months)
+
+
+def _by_certificates(connection: Connection) -> RetentionTerms | None:
+    """Return the terms of the newest certificates: of a ledger from before terms were remembered."""
     e = erasures.c
-    newest = select(e.days, e.months, e.started_at).order_by(e.id.desc())
-    last = connection.execute(newest.limit(1)).first()
-    if last is not None:
-        months = connection.execute(newest.where(e.months.is_not(None)).limit(1)).first()
-        row = {"days": last.days, "months": months.months if months else 0, "since": last.started_at}
-        connection.execute(insert(retention_terms).values(row))
-
-
-def _latest(connection: Connection, rows: Sequence[Row[Any]]) -> int:
-    """Return the newest time that the ledger knows, of terms, acts, links, lists and runs."""
-    times = acts.c.at, link_health.c.seen_at, batches.c.created_at, runs.c.started_at, runs.c.ended_at
-    newest = [connection.execute(select(func.max(each))).scalar() for each in times]
-    return max(*(int(row.since) for row in rows), *(int(each or 0) for each in newest))
-
-
-def _rows(connection: Connection) -> Sequence[Row[Any]]:
-    return connection.execute(select(retention_terms).order_by(retention_terms.c.id)).all()
-
-
-def _same(rows: Sequence[Row[Any]], wanted: RetentionTerms) -> bool:
-    return any((row.days, row.months) == (wanted.days, wanted.months) for row in rows)
-
-
-def _ends(rows: Sequence[Row[Any]], wanted: RetentionTerms, now_ms: int) -> Iterator[tuple[Row[Any], int]]:
-    """Yield terms other than the settings' with the time at which the settings ceased to have them."""
-    for nth, row in enumerate(rows):
-        is_last = nth + 1 == len(rows)
-        if not (is_last and _same([row], wanted)):
-            yield row, max(now_ms if is_last else rows[nth + 1].since, row.since)
+    newest = select(e.days, e.months).order_by(e.id.desc()).limit(1)
+    last = connection.execute(newest).first()
+    if last is None:
+        return None
+    months = connection.execute(newest.where(e.months.is_not(None))).first()
+    return RetentionTerms(last.days, months.months if months else 0)

@@ -28,7 +28,7 @@ person_requests = Table(
     Column("seal", String(64)),  # over the paper by the secret_key; NULL without one
     Index("ix_person_requests_outcome_due_on", "outcome", "due_on"),
 )
-# Terms that the settings had, each until the next: shorter ones wait a day (app/privacy/terms_in_force.py).
+# The longest terms since the last confirmation; shorter ones wait for it (app/privacy/terms_in_force.py).
 retention_terms = Table(
     "retention_terms",
     metadata,

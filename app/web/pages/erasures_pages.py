@@ -12,7 +12,6 @@ from sqlalchemy import Connection
 
 from app.api.dependencies import Id, Routes
 from app.core import clock
-from app.database.connection import shared_ms
 from app.database.listing import ListPart
 from app.privacy import certificates, retention_due, terms_in_force
 from app.privacy.certificates import Certificate
@@ -89,14 +88,13 @@ async def page_erasures(
 
     def work(connection: Connection) -> tuple[ListPart[Certificate], ListPart[KeptItem], TermsInForce]:
         made = certificates.listed(connection, query.request(certificates.ORDERS), ON_A_PAGE, only)
-        force = terms_in_force.in_force(connection, terms, shared_ms(connection))
+        force = terms_in_force.in_force(connection, terms)
         return made, ListPart((), 0) if query.after else _kept(connection, force.terms, place), force
 
     made, kept, force = await visit.db.aread(work)
-    waiting = [(*each[:3], clock.from_ms(each.until_ms)) for each in force.waiting]
     shown = list_view(visit, query, made, {"kind": only or ""})
     later = ListView(kept.items, visit.path, {}, frozenset(), kept.total, place, kept.next, "kept_")
-    return render(visit, "erasures.html", list=shown, kept=later, kinds=KINDS, force=force, waiting=waiting)
+    return render(visit, "erasures.html", list=shown, kept=later, kinds=KINDS, force=force)
 
 
 @router.get("/erasures/{erasure_id}")

@@ -78,7 +78,7 @@ SENTENCES: Mapping[str, Said] = {
     "report.freeze": say("froze {subject}"),
     "report.issue": say("issued {subject} with its number, day and signer"),
     "report.signed": say("handed in a signed PDF of {subject}"),
-    "retention.shorten": say("had a term of retention shortened in the settings"),
+    "retention.shorten": say("confirmed shorter retention terms"),
     "run.add": say("added {subject}"),
     "run.cancel": say("cancelled {subject}"),
     "run.end": say("said that {subject} has ended"),

@@ -12,8 +12,6 @@ from typer.testing import CliRunner
 
 from app.cli import app as loa
 from app.cli import do_not_send_commands, receipts_commands, retention_commands, unknown_commands
-from app.core import clock
-from app.core.clock import DAY_MS
 from app.core.errors import Invalid, NotFound
 from app.database import models as m
 from app.database.connection import Database
@@ -55,21 +53,21 @@ def test_what_is_due_is_listed_erased_and_certified(shell: Shell) -> None:
 
 
 @other_by_hand
-def test_a_term_that_was_shortened_by_a_slip_erases_nothing_today_and_says_so(
+def test_a_term_that_was_shortened_by_mistake_erases_nothing_until_it_is_confirmed(
     shell: Shell, database_url: str
 ) -> None:
     db = Database(database_url)
-    db.write(terms_in_force.note, RetentionTerms(3650, 24), clock.now_ms() - 40 * DAY_MS, "retention")
+    db.write(terms_in_force.note, RetentionTerms(3650, 24))
+    db.close()
     listed = shell.run(retention_commands.app, "list")
     run = shell.run(retention_commands.app, "run")
     for said in (listed.stderr, run.stderr):
-        assert "retention_days was shortened from 3650 to 90: until " in said
-        assert "nothing is erased that the longer term keeps. If that is a slip, put it back" in said
+        assert "retention_days was shortened from 3650 to 90." in said
+        assert "until you confirm the shorter one: loa retention confirm" in said
     assert "3650 days after its end" in listed.stdout
     assert run.stdout.strip() == "Nothing is due."
-    earlier = m.retention_terms.c.since - terms_in_force.WAIT_MS
-    db.write(lambda c: c.execute(update(m.retention_terms).values(since=earlier)))
-    db.close()
+    assert shell(retention_commands.app, "confirm") == "Confirmed: retention_days is 90 instead of 3650."
+    assert shell(retention_commands.app, "confirm") == "No retention term is waiting for a confirmation."
     last = shell.run(retention_commands.app, "run")
     assert last.stdout.count("CHỨNG NHẬN XÓA DỮ LIỆU CÁ NHÂN") == 4
     assert "shortened" not in last.stderr

@@ -7,9 +7,8 @@ from collections.abc import Callable
 
 from sqlalchemy import update
 
-from app.core import clock
 from app.database.connection import Database
-from app.database.models import erasures, retention_terms
+from app.database.models import erasures
 from app.privacy import terms_in_force
 from app.privacy.erasable import RetentionTerms
 from tests.app.campaigns.rows import new_batch, new_run
@@ -32,18 +31,15 @@ def test_what_is_kept_is_told_with_its_day_or_with_what_keeps_it(pages_db: Datab
     assert "Chưa xóa gì." in said
 
 
-def test_a_term_that_was_shortened_is_told_until_it_counts(pages_db: Database, signed_in: In) -> None:
+def test_a_term_that_was_shortened_is_told_until_it_is_confirmed(pages_db: Database, signed_in: In) -> None:
     pages_db.write(new_batch, name="unused.csv", sha256="1" * 64)
-    before = RetentionTerms(3650, 24)
-    pages_db.write(terms_in_force.note, before, clock.now_ms() - terms_in_force.WAIT_MS, "retention")
+    pages_db.write(terms_in_force.note, RetentionTerms(3650, 24))
     paper = signed_in("auditor")
     said = text(paper.get("/erasures").text)
-    assert "retention_days đã được rút từ 3650 xuống 90: đến " in said
-    assert "mới xóa theo thời hạn ngắn hơn. Nếu nhầm, hãy đặt lại trước lúc đó." in said
+    assert "retention_days đã được rút từ 3650 xuống 90." in said
+    assert "loa retention confirm" in said
     assert "3650 ngày sau khi nhập" in said
-    pages_db.write(terms_in_force.note, RetentionTerms(90, 24), clock.now_ms(), "an")
-    earlier = retention_terms.c.since - terms_in_force.WAIT_MS
-    pages_db.write(lambda c: c.execute(update(retention_terms).values(since=earlier)))
+    pages_db.write(terms_in_force.confirm, RetentionTerms(90, 24), "root")
     said = text(paper.get("/erasures").text)
     assert "rút từ" not in said
     assert "90 ngày sau khi nhập" in said
