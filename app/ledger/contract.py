@@ -356,6 +356,12 @@ class Ledger(Protocol):
     def fold_tallies(self, connection: Connection) -> None:
         """Add appended tally changes to the single row of each key."""
 
+    def to_note(self, connection: Connection) -> bool:
+        """Return whether a campaign has ended of which the last message is not noted."""
+
+    def note_last(self, connection: Connection) -> None:
+        """Note of one ended campaign when its last message was recorded, so that receipts pass it by."""
+
     def recount(
         self, connection: Connection, campaign_id: int, batch_id: int | None = None
     ) -> list[TallyCount]:

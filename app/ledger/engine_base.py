@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Table, select
 
+from app.core.clock import DAY_MS
 from app.core.invariants import require
 from app.core.states import DeliveryState, DeliveryStatus
 from app.database.models import erasures, links
 from app.ledger.contract import ChunkLease, DeliveryKey, DeliveryToSend, Link
+from app.ledger.receipt_times import EVER
 
 Row = tuple[Any, ...]
 TALLY = ("campaign_id", "run_id", "batch_id", "area", "state", "reason", "n", "segments")
@@ -92,12 +94,28 @@ class Snapshot(NamedTuple):
 
     closed: campaigns being erased, which no receipt changes; groups: the current receipt group of each link;
     open: recently sent campaigns, which nearly all receipts concern; None if one table holds all campaigns.
+    lasts: when the last message of each of these was recorded, or EVER; past: the same for all older ones.
     """
 
     now: int
     closed: frozenset[int]
     groups: Mapping[int, int]
     open: tuple[int, ...] | None = None
+    lasts: tuple[int, ...] = ()
+    past: int = EVER
+
+    def rounds(self) -> list[tuple[tuple[int, ...] | None, int]]:
+        """Return which campaigns to search, None for all, and how late a message can be that is elsewhere.
+
+        First those that have sent within a day, since the receipts of these come in great number.
+        """
+        if self.open is None:
+            return [(None, 0)]
+        last = dict(zip(self.open, self.lasts, strict=True))
+        some = tuple(campaign for campaign in self.open if last[campaign] > self.now - DAY_MS)
+        rest = [last[campaign] for campaign in self.open if campaign not in some]
+        first = [(some, max(rest))] if some and rest else []
+        return [*first, (self.open, 0), (None, 0)] if self.open else [(None, 0)]
 
 
 class SubmissionQuery(NamedTuple):
@@ -108,6 +126,13 @@ class SubmissionQuery(NamedTuple):
     phone: int | None
     earliest: int
     latest: int
+
+
+class Named(NamedTuple):
+    """The numbers and the references of receipts that bear one."""
+
+    phones: Collection[int] = ()
+    references: Collection[str] = ()
 
 
 class Recorded(NamedTuple):
@@ -291,6 +316,15 @@ class EngineBase(ABC):
         self, connection: Connection, asked: Sequence[SubmissionQuery], within: Sequence[int]
     ) -> list[MatchedDelivery]:
         """Do `find` by phone, which every query must state, for references that many messages share."""
+
+    @abstractmethod
+    def that_have(
+        self, connection: Connection, campaigns: Sequence[int], phones: Collection[int], named: Named
+    ) -> Sequence[int]:
+        """Return those campaigns with a message to one of `phones`, or to one of `named` that may be meant.
+
+        The receipts of `named` bear references: they mean a message that has none, or one of these.
+        """
 
     def snapshot(self, connection: Connection) -> Snapshot:
         """Read the snapshot that a group of receipts starts from."""

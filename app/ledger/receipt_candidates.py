@@ -56,6 +56,12 @@ def choose(one: ReceiptRow, hits: Sequence[MatchedDelivery], now: int) -> list[M
     return [hit for hit in pool if (hit.key, hit.attempt) == (newest.key, newest.attempt)]
 
 
+def is_latest(one: ReceiptRow, chosen: MatchedDelivery, elsewhere: int) -> bool:
+    """Return whether `choose` would choose the same, whatever older messages up to `elsewhere` it was given."""
+    sure = one.made - VALIDITY_MS <= chosen.at <= one.sure + _extra_time(chosen)
+    return sure and chosen.at - ONE_ID_MS > elsewhere
+
+
 def _share_id(newest: MatchedDelivery, hit: MatchedDelivery) -> bool:
     """Return whether two messages bear one id at the same time, so that only a number could decide.
 

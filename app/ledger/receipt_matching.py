@@ -33,7 +33,7 @@ from app.database.models import (
     unknowns,
 )
 from app.ledger.contract import DeliveryKey, StateEvent
-from app.ledger.engine_base import WHOLE, EngineBase, MatchedDelivery, Snapshot
+from app.ledger.engine_base import WHOLE, EngineBase, MatchedDelivery, Named, Snapshot
 from app.ledger.receipt_times import CLOCKS_MS, EVER, RECORDED_MS, VALIDITY_MS, ReceiptRow
 from carriers.contract import Receipt
 
@@ -95,7 +95,7 @@ class ReceiptMatching(EngineBase):
             if each.about is None and each.said.phone is not None:
                 groups[each.said.group_id].append(each)
         for group_id, some in groups.items():
-            found += _by_phone(connection, group_id, some)
+            found += self._by_phone(connection, group_id, some)
         return found
 
     def recent_campaigns(
@@ -112,6 +112,37 @@ class ReceiptMatching(EngineBase):
             to_come = min(one.to_come(snapshot.now) for one in some)
             found.update(_campaigns(connection, group_id, some, to_come))
         return sorted(found)
+
+    def _by_phone(
+        self, connection: Connection, group_id: int, wanted: Sequence[MatchQuery]
+    ) -> Iterable[MatchedDelivery]:
+        rows: defaultdict[int, list[Any]] = defaultdict(list)
+        d, phones = deliveries.c, sorted({each.said.phone for each in wanted if each.said.phone is not None})
+        of_group = select(links.c.id).where(links.c.group_id == group_id)
+        earliest_to_come = min(each.to_come for each in wanted)
+        said = [each.said for each in wanted]
+        campaign_ids = _campaigns(connection, group_id, said, earliest_to_come)
+        plain = {each.said.phone or 0 for each in wanted if each.said.reference is None}
+        named = [(each.said.phone or 0, each.said.reference) for each in wanted if each.said.reference is not None]
+        bearing = Named({phone for phone, _ in named}, {reference for _, reference in named})
+        for campaign_id in self.that_have(connection, campaign_ids, plain, bearing):
+            for some in _slices(phones):
+                own = _numbers(connection, campaign_id, some), d.link_id.in_(of_group)
+                for row in _locked(connection, *own):
+                    rows[row.phone].append(row)
+        doubted: list[tuple[MatchQuery, Any]] = []
+        journal = _journal_rows(connection, [row for mine in rows.values() if len(mine) > 1 for row in mine])
+        chosen = {each.nth: _only(each, rows.get(each.said.phone or 0, ()), journal) for each in wanted}
+        unknown = [row.phone for row in chosen.values() if row is not None and row.state == DeliveryState.UNKNOWN]
+        others = other_sendings(connection, group_id, campaign_ids, unknown) if unknown else {}
+        for each in wanted:
+            row = chosen[each.nth]
+            if row is not None:
+                if not may_be_about_another(each.said, _key(row), others.get(row.phone, ())):
+                    yield _hit(each.nth, row)
+            elif each.said.reference is not None:
+                doubted += [(each, one) for one in rows.get(each.said.phone or 0, ()) if one.named]
+        yield from _parts(connection, doubted)
 
 
 def _by_key(connection: Connection, known: Sequence[tuple[int, DeliveryKey]]) -> Iterable[MatchedDelivery]:
@@ -170,35 +201,6 @@ def _reserved(of_group: Select[int]) -> ScalarSelect[int]:
     held = select(case((and_(mine, c.state < ChunkState.DONE), 1))).correlate(deliveries)
     held = held.where(c.campaign_id == d.campaign_id, c.batch_id == d.batch_id, c.first_seq <= d.seq)
     return held.where(c.last_seq >= d.seq).order_by(c.first_seq.desc()).limit(1).scalar_subquery()
-
-
-def _by_phone(
-    connection: Connection, group_id: int, wanted: Sequence[MatchQuery]
-) -> Iterable[MatchedDelivery]:
-    rows: defaultdict[int, list[Any]] = defaultdict(list)
-    d, phones = deliveries.c, sorted({each.said.phone for each in wanted if each.said.phone is not None})
-    of_group = select(links.c.id).where(links.c.group_id == group_id)
-    earliest_to_come = min(each.to_come for each in wanted)
-    said = [each.said for each in wanted]
-    campaign_ids = _campaigns(connection, group_id, said, earliest_to_come)
-    for campaign_id in campaign_ids:
-        for some in _slices(phones):
-            own = _numbers(connection, campaign_id, some), d.link_id.in_(of_group)
-            for row in _locked(connection, *own):
-                rows[row.phone].append(row)
-    doubted: list[tuple[MatchQuery, Any]] = []
-    journal = _journal_rows(connection, [row for mine in rows.values() if len(mine) > 1 for row in mine])
-    chosen = {each.nth: _only(each, rows.get(each.said.phone or 0, ()), journal) for each in wanted}
-    unknown = [row.phone for row in chosen.values() if row is not None and row.state == DeliveryState.UNKNOWN]
-    others = other_sendings(connection, group_id, campaign_ids, unknown) if unknown else {}
-    for each in wanted:
-        row = chosen[each.nth]
-        if row is not None:
-            if not may_be_about_another(each.said, _key(row), others.get(row.phone, ())):
-                yield _hit(each.nth, row)
-        elif each.said.reference is not None:
-            doubted += [(each, one) for one in rows.get(each.said.phone or 0, ()) if one.named]
-    yield from _parts(connection, doubted)
 
 
 def may_be_about_another(one: ReceiptRow, key: DeliveryKey, others: Sequence[OtherSending]) -> bool:

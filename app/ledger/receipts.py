@@ -30,7 +30,7 @@ from app.ledger.engine_base import (
     SubmissionQuery,
 )
 from app.ledger.late_references import DeliveryPart, LateReferences
-from app.ledger.receipt_candidates import choose, repeated, submission_query
+from app.ledger.receipt_candidates import choose, is_latest, repeated, submission_query
 from app.ledger.receipt_matching import MatchQuery, matched_by_id_only
 from app.ledger.receipt_times import ReceiptRow, said, storable
 from app.ledger.tallies import Changes
@@ -210,6 +210,7 @@ class ReceiptOperations(LateReferences):
         """Find the newest message that each reference can mean; carriers reuse their ids.
 
         Recent campaigns are searched first: nearly all receipts are theirs, and each other one costs as much.
+        What is not searched at all has no message late enough to change the choice.
         """
         asked = {
             nth: submission_query(one, nth in late, snapshot.now)
@@ -219,13 +220,18 @@ class ReceiptOperations(LateReferences):
         shared = repeated(items)
         left = [nth for nth, one in asked.items() if one is not None and one.reference not in shared]
         best: dict[int, list[MatchedDelivery]] = {}
-        for within in (snapshot.open, None) if snapshot.open else (None,):
+        for within, elsewhere in snapshot.rounds():
+            if within is None:
+                left = [nth for nth in left if (one := asked[nth]) and one.earliest <= snapshot.past]
             wanted = [one for nth in left if (one := asked[nth]) is not None]
             hits: defaultdict[int, list[MatchedDelivery]] = defaultdict(list)
             for hit in self.find(connection, wanted, within) if wanted else ():
                 hits[left[hit.nth]].append(hit)
             best |= {
-                nth: found for nth, some in hits.items() if (found := choose(items[nth], some, snapshot.now))
+                nth: found
+                for nth, some in hits.items()
+                if (found := choose(items[nth], some, snapshot.now))
+                and (not elsewhere or is_latest(items[nth], found[0], elsewhere))
             }
             left = [nth for nth in left if nth not in best]
         return best | self._by_shared_reference(connection, items, snapshot, asked, shared)

@@ -136,6 +136,13 @@ class Tallies(EngineBase):
         for run_id in run_ids:
             connection.execute(_NOTHING, {"run": run_id})
 
+    def to_note(self, connection: Connection) -> bool:
+        """Return whether `note_last` has anything to do; by default never."""
+        return False
+
+    def note_last(self, connection: Connection) -> None:
+        """Note of one ended campaign when its last message was recorded."""
+
     @abstractmethod
     def alone(self, connection: Connection) -> bool:
         """Return whether no other process is folding; if so, keep others out until the transaction ends."""

@@ -276,6 +276,13 @@ class Worker:
             await self.db.write_with_retry(self.ledger.fold_tallies)
         return False
 
+    async def _note_last(self) -> bool:
+        """Note when a campaign that has ended sent its last message; true: look again for another one."""
+        if not await self.db.read_with_retry(self.ledger.to_note):
+            return False
+        await self.db.write_with_retry(self.ledger.note_last)
+        return True
+
     async def _forget_answers(self) -> bool:
         await self.db.write_with_retry(idempotency_store.sweep, self.settings.idempotency_ms)
         return False

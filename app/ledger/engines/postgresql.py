@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import psycopg
@@ -21,6 +21,7 @@ from app.ledger.engine_base import (
     ChunkClaim,
     LeaseCheck,
     MatchedDelivery,
+    Named,
     OpenChunk,
     Recorded,
     Row,
@@ -32,13 +33,19 @@ from app.ledger.engine_base import (
 )
 from app.ledger.engines.pg_receipts import (
     ASKED,
+    ATTACHED,
     EARLY,
     FIND,
     FIND_OF_PHONE,
     MOMENT,
+    NOT_NOTED,
+    NOTE,
     NOW,
     QUARANTINED,
+    RAISE,
     WHICH,
+    bearing,
+    having,
     moved,
 )
 from app.ledger.engines.pg_unnest import array, shape, spread
@@ -49,6 +56,7 @@ from app.ledger.tallies import Tallies, folds
 
 # A session waiting for a lock on a whole table blocks all sessions that come after it.
 _SHORTLY = "SET LOCAL lock_timeout = '200ms'"
+_AT, _REFERENCE = SUBMISSION.index("at"), SUBMISSION.index("reference")
 # Sessions that hold the tables longer than a send loop does; start times of other accounts are not visible.
 _HELD_LONG = """
     SELECT 1 FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid AND a.pid <> pg_backend_pid()
@@ -57,7 +65,7 @@ _HELD_LONG = """
        AND l.relation IN ('submissions'::regclass, 'deliveries'::regclass, 'receipts'::regclass)
        AND coalesce(a.xact_start < clock_timestamp() - interval '200 ms', true) LIMIT 1
 """
-_ATTACHED = "SELECT 1 FROM pg_inherits WHERE inhrelid = to_regclass(%(name)s)"
+_IS_ATTACHED = "SELECT 1 FROM pg_inherits WHERE inhrelid = to_regclass(%(name)s)"
 _HOME = """
     SELECT system_identifier || '/' || CASE WHEN pg_is_in_recovery() THEN 'standby'
            ELSE left(pg_walfile_name(pg_current_wal_lsn()), 8) END FROM pg_control_system()
@@ -137,6 +145,8 @@ _FOLD = f"""
     WITH came AS (DELETE FROM tallies WHERE NOT folded RETURNING *), nowhere AS ({_WITHOUT_AREA})
     {_WITH_AREA}
 """  # noqa: S608 - constants of ours
+# From this many campaigns on, it is asked first which of them can matter.
+_AT_ONCE = 4
 # From this many receipts COPY is used: one more round trip, but a smaller log.
 _COPY_FROM = 100
 
@@ -176,7 +186,7 @@ class PostgresqlLedger(ChunkQueue, SubmitResults, Tallies, EraseOperations):
             )
         connection.exec_driver_sql("LOCK TABLE ONLY submissions, ONLY deliveries, ONLY receipts")
         for table in _PARTITIONED:
-            if connection.exec_driver_sql(_ATTACHED, {"name": f"{table}_c{campaign_id:d}"}).first():
+            if connection.exec_driver_sql(_IS_ATTACHED, {"name": f"{table}_c{campaign_id:d}"}).first():
                 connection.exec_driver_sql(f"ALTER TABLE {table} DETACH PARTITION {table}_c{campaign_id:d}")
 
     def drop_detached(self, connection: Connection, campaign_id: int) -> dict[str, int]:
@@ -188,7 +198,7 @@ class PostgresqlLedger(ChunkQueue, SubmitResults, Tallies, EraseOperations):
         for table in _PARTITIONED:
             name = f"{table}_c{campaign_id:d}"
             there = connection.exec_driver_sql("SELECT to_regclass(%(name)s)", {"name": name}).scalar()
-            if there and not connection.exec_driver_sql(_ATTACHED, {"name": name}).first():
+            if there and not connection.exec_driver_sql(_IS_ATTACHED, {"name": name}).first():
                 # The name consists of constants and a number.
                 counts[table] = connection.exec_driver_sql(f"SELECT count(*) FROM {name}").scalar_one()  # noqa: S608
         if counts:
@@ -221,6 +231,8 @@ class PostgresqlLedger(ChunkQueue, SubmitResults, Tallies, EraseOperations):
         if rows:
             sql, values = _insert(table, columns, rows, "m")
             _execute(connection, f"{sql} ON CONFLICT DO NOTHING", values, rows=False)
+        if table is submissions:
+            _raise_last(connection, rows)
 
     def lock_fan_out(self, connection: Connection, run_id: int, batch_id: int) -> Row | None:
         sql = (
@@ -301,14 +313,30 @@ class PostgresqlLedger(ChunkQueue, SubmitResults, Tallies, EraseOperations):
         tallied, counts = spread("t", shape(tallies, TALLY), side_writes.tallies)
         sql = _OUTCOME.format(outcomes=outcomes, submissions=submitted, tallies=tallied)
         written, early = _execute(connection, sql, values | more | names | counts)[0]
+        if old != DeliveryState.QUEUED:
+            _raise_last(connection, side_writes.submissions)
         return Written(set(seqs if written is None else written), early)
 
     def find(
         self, connection: Connection, asked: Sequence[SubmissionQuery], within: Sequence[int] | None = None
     ) -> list[MatchedDelivery]:
+        if within is None:
+            within = [row[0] for row in _execute(connection, ATTACHED, {})]
+        if len(within) > _AT_ONCE:
+            given = {"references": array([one.reference for one in asked]), "phones": "{}", "named": "{}"}
+            within = sorted(row[0] for row in _looked(connection, bearing(within), given))
         # Name the partitions: with a condition the planner could scan a whole campaign.
-        own = [""] if within is None else [f"_c{campaign:d}" for campaign in within]
-        return _hits(connection, FIND, own, asked)
+        return _hits(connection, FIND, [f"_c{campaign:d}" for campaign in within], asked)
+
+    def that_have(
+        self, connection: Connection, campaigns: Sequence[int], phones: Collection[int], named: Named
+    ) -> Sequence[int]:
+        there = [each for each in campaigns if each in {row[0] for row in _execute(connection, ATTACHED, {})}]
+        if len(there) <= _AT_ONCE:
+            return there
+        given = {"references": array([*named.references]), "phones": array([*phones])}
+        given["named"] = array([*named.phones])
+        return sorted(row[0] for row in _looked(connection, having(there), given))
 
     def find_of_phone(
         self, connection: Connection, asked: Sequence[SubmissionQuery], within: Sequence[int]
@@ -316,8 +344,27 @@ class PostgresqlLedger(ChunkQueue, SubmitResults, Tallies, EraseOperations):
         return _hits(connection, FIND_OF_PHONE, [f"_c{campaign:d}" for campaign in within], asked)
 
     def snapshot(self, connection: Connection) -> Snapshot:
-        now, closed, links, groups, lately = _execute(connection, MOMENT, {})[0]
-        return Snapshot(now, frozenset(closed), dict(zip(links, groups, strict=True)), tuple(lately))
+        now, closed, links, groups, lately, lasts, past = _execute(connection, MOMENT, {})[0]
+        groups_of = dict(zip(links, groups, strict=True))
+        return Snapshot(now, frozenset(closed), groups_of, tuple(lately), tuple(lasts), past)
+
+    def to_note(self, connection: Connection) -> bool:
+        return connection.exec_driver_sql(NOT_NOTED).first() is not None
+
+    def note_last(self, connection: Connection) -> None:
+        """Wait for whoever is recording something of it; whoever comes later finds the row and raises it."""
+        found = connection.exec_driver_sql(NOT_NOTED).first()
+        if found is None:
+            return
+        campaign, ended, there = found
+        at = 0
+        if there:
+            connection.exec_driver_sql(_SHORTLY)
+            connection.exec_driver_sql(f"LOCK TABLE submissions_c{campaign:d} IN SHARE MODE")
+            # The name consists of a constant and a number.
+            last = f"SELECT coalesce(max(at), 0) FROM submissions_c{campaign:d}"  # noqa: S608
+            at = connection.exec_driver_sql(last).scalar_one()
+        connection.exec_driver_sql(NOTE, {"campaign": campaign, "ended": ended, "at": at})
 
     def write_applied(
         self, connection: Connection, statuses: Sequence[Row], changes: Sequence[Row], journal: Sequence[Row]
@@ -372,6 +419,8 @@ def _hits(
     connection: Connection, sql: str, tables: Sequence[str], asked: Sequence[SubmissionQuery]
 ) -> list[MatchedDelivery]:
     """Run the query on the partitions with these name suffixes, in one statement."""
+    if not tables:
+        return []
     rows, values = spread("v", ASKED, [(nth, *each) for nth, each in enumerate(asked)])
     each = [sql.format(asked=rows, own=own, campaign=own.removeprefix("_c")) for own in tables]
     names = [f"f{number}" for number in range(len(each))]
@@ -379,13 +428,25 @@ def _hits(
     sql = (
         each[0] if len(each) == 1 else f"WITH {found} {' UNION ALL '.join(f'TABLE {name}' for name in names)}"
     )
+    return [MatchedDelivery(*row) for row in _looked(connection, sql, values)]
+
+
+def _looked(connection: Connection, sql: str, values: Mapping[str, object]) -> list[Row]:
     try:
-        return [MatchedDelivery(*row) for row in _execute(connection, sql, values)]
+        return _execute(connection, sql, values)
     except psycopg.errors.UndefinedTable as error:
         # Erased after this transaction read the list of campaigns; the next one won't look there.
         raise DatabaseUnavailable(
             "A campaign was erased meanwhile; nothing was changed, try again."
         ) from error
+
+
+def _raise_last(connection: Connection, rows: Sequence[Row]) -> None:
+    """Note that messages with references were recorded, in campaigns of which the last one is noted (see `note_last`)."""
+    if named := [row for row in rows if row[_REFERENCE] is not None]:
+        campaigns = sorted({row[0] for row in named})
+        values = {"campaigns": campaigns, "at": max(row[_AT] for row in named)}
+        _execute(connection, RAISE, values, rows=False)
 
 
 def _insert(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Table, and_, bindparam, func, select, update
@@ -30,6 +31,7 @@ from app.ledger.engine_base import (
     ChunkClaim,
     LeaseCheck,
     MatchedDelivery,
+    Named,
     OpenChunk,
     Recorded,
     Row,
@@ -102,6 +104,18 @@ _FIND_OF_PHONE = f"""
       JOIN links l ON l.id = s.link_id AND l.group_id = ?2
      WHERE d.campaign_id = ?6 AND d.phone = ?5 AND s.reference = ?1 AND s.at >= ?3 AND s.at <= ?4 + {_LATER}
      LIMIT {CROWD}
+"""
+# By each campaign's index on numbers; a number's own messages are few.
+_HAVING = """
+    SELECT DISTINCT d.campaign_id FROM json_each(?1) c CROSS JOIN json_each(?2) v
+     CROSS JOIN deliveries d ON d.campaign_id = c.value AND d.phone = v.value
+     WHERE d.phone IN (SELECT value FROM json_each(?3))
+        OR NOT EXISTS (SELECT 1 FROM submissions s
+             WHERE s.campaign_id = d.campaign_id AND s.batch_id = d.batch_id AND s.seq = d.seq
+               AND s.reference IS NOT NULL)
+        OR EXISTS (SELECT 1 FROM submissions s
+             WHERE s.campaign_id = d.campaign_id AND s.batch_id = d.batch_id AND s.seq = d.seq
+               AND +s.reference IN (SELECT value FROM json_each(?4)))
 """
 _PHONE = MatchedDelivery._fields.index("phone") - 1
 _STANDING = """
@@ -241,6 +255,13 @@ class SqliteLedger(ChunkQueue, SubmitResults, Tallies, EraseOperations):
                     MatchedDelivery(nth, *row) for row in raw.execute(_FIND_OF_PHONE, (*given, campaign))
                 ]
         return found
+
+    def that_have(
+        self, connection: Connection, campaigns: Sequence[int], phones: Collection[int], named: Named
+    ) -> Sequence[int]:
+        values = [json.dumps([*each]) for each in (campaigns, [*phones, *named.phones], phones, named.references)]
+        raw: Any = connection.connection.driver_connection
+        return sorted(row[0] for row in raw.execute(_HAVING, values))
 
     def write_applied(
         self, connection: Connection, statuses: Sequence[Row], changes: Sequence[Row], journal: Sequence[Row]
