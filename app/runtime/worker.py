@@ -124,6 +124,7 @@ class Worker:
             Sweep("runs", self._advance),
             Sweep("quarantine", self._match_quarantined),
             Sweep("tallies", self._fold, _FOLD_EVERY_S),
+            Sweep("last messages", self._note_last, _FOLD_EVERY_S),
             Sweep("leases", self._expire_leases, _FOLD_EVERY_S),
             Sweep("links", self._say_health),
             Sweep("clock", self._clock.step),

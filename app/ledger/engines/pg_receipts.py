@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from functools import lru_cache
 
 from app.core.clock import DAY_MS
 from app.database.models import deliveries
@@ -110,27 +111,27 @@ ATTACHED = """
       FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
      WHERE i.inhparent = 'submissions'::regclass ORDER BY campaign
 """
-# One of these for each campaign. The subqueries hide from the planner how many are asked for: it keeps its plan,
-# and planning takes ten times as long as looking.
-_GIVEN = """
-    WITH given AS MATERIALIZED (
-      SELECT %(references)s::text[] AS refs, %(phones)s::bigint[] AS phones, %(named)s::bigint[] AS named)
-"""
+# One of these for each campaign. The subquery hides from the planner how many are asked for: it keeps its plan,
+# and planning takes ten times as long as looking. A scalar subquery is asked for the rows that come, while for
+# EXISTS the planner may read the whole table first.
+_GIVEN = "WITH given AS MATERIALIZED (SELECT %(given)s::{kind}[] AS a, %(references)s::text[] AS refs) "
 _BEARS = """
     SELECT {campaign} WHERE EXISTS (
-      SELECT FROM submissions_c{campaign} WHERE reference = ANY ((SELECT refs FROM given)::text[]))
+      SELECT FROM submissions_c{campaign} WHERE reference = ANY ((SELECT a FROM given)::text[]))
 """
 _HAS = """
     SELECT {campaign} WHERE EXISTS (
       SELECT FROM deliveries_c{campaign} d
-       WHERE d.campaign_id = {campaign} AND d.phone = ANY ((SELECT phones || named FROM given)::bigint[])
-         AND (d.phone = ANY ((SELECT phones FROM given)::bigint[])
-              OR NOT EXISTS (SELECT FROM submissions_c{campaign} s
-                              WHERE s.campaign_id = {campaign} AND s.batch_id = d.batch_id AND s.seq = d.seq
-                                AND s.reference IS NOT NULL)
-              OR EXISTS (SELECT FROM submissions_c{campaign} s
-                          WHERE s.campaign_id = {campaign} AND s.batch_id = d.batch_id AND s.seq = d.seq
-                            AND s.reference || '' = ANY ((SELECT refs FROM given)::text[]))))
+       WHERE d.campaign_id = {campaign} AND d.phone = ANY ((SELECT a FROM given)::bigint[]))
+"""
+_MAY_MEAN = """
+    SELECT {campaign} WHERE EXISTS (
+      SELECT FROM deliveries_c{campaign} d
+       WHERE d.campaign_id = {campaign} AND d.phone = ANY ((SELECT a FROM given)::bigint[])
+         AND coalesce((
+           SELECT bool_or(s.reference = ANY (g.refs)) FROM given g, submissions_c{campaign} s
+            WHERE s.campaign_id = {campaign} AND s.batch_id = d.batch_id AND s.seq = d.seq
+              AND s.reference IS NOT NULL), true))
 """
 QUARANTINED = """
     SELECT id, tries, received_at, done_at, phone, link_id, group_id, level, reason, status, reference, code,
@@ -168,11 +169,25 @@ def moved(rows: Sequence[Row]) -> list[tuple[str, dict[str, object]]]:
     return made
 
 
+THERE = "SELECT id FROM unnest(%(ids)s::int[]) AS id WHERE to_regclass('deliveries_c' || id) IS NOT NULL ORDER BY id"
+
+
 def bearing(campaigns: Sequence[int]) -> str:
     """Return the query for those of these campaigns in which one of the given references is."""
-    return _GIVEN + " UNION ALL ".join(_BEARS.format(campaign=f"{campaign:d}") for campaign in campaigns)
+    return _each("text", _BEARS, tuple(campaigns))
 
 
 def having(campaigns: Sequence[int]) -> str:
-    """Return the query for those of these campaigns that EngineBase.that_have is about."""
-    return _GIVEN + " UNION ALL ".join(_HAS.format(campaign=f"{campaign:d}") for campaign in campaigns)
+    """Return the query for those of these campaigns with a message to one of the given numbers."""
+    return _each("bigint", _HAS, tuple(campaigns))
+
+
+def meant(campaigns: Sequence[int]) -> str:
+    """Return the same for messages that bear one of the references, or none at all."""
+    return _each("bigint", _MAY_MEAN, tuple(campaigns))
+
+
+@lru_cache(maxsize=32)
+def _each(kind: str, query: str, campaigns: tuple[int, ...]) -> str:
+    looks = (query.format(campaign=f"{campaign:d}") for campaign in campaigns)
+    return _GIVEN.format(kind=kind) + " UNION ALL ".join(looks)

@@ -43,9 +43,11 @@ from app.ledger.engines.pg_receipts import (
     NOW,
     QUARANTINED,
     RAISE,
+    THERE,
     WHICH,
     bearing,
     having,
+    meant,
     moved,
 )
 from app.ledger.engines.pg_unnest import array, shape, spread
@@ -323,20 +325,25 @@ class PostgresqlLedger(ChunkQueue, SubmitResults, Tallies, EraseOperations):
         if within is None:
             within = [row[0] for row in _execute(connection, ATTACHED, {})]
         if len(within) > _AT_ONCE:
-            given = {"references": array([one.reference for one in asked]), "phones": "{}", "named": "{}"}
-            within = sorted(row[0] for row in _looked(connection, bearing(within), given))
+            references = array([one.reference for one in asked])
+            within = _which(connection, bearing(within), references)
         # Name the partitions: with a condition the planner could scan a whole campaign.
         return _hits(connection, FIND, [f"_c{campaign:d}" for campaign in within], asked)
 
     def that_have(
         self, connection: Connection, campaigns: Sequence[int], phones: Collection[int], named: Named
     ) -> Sequence[int]:
-        there = [each for each in campaigns if each in {row[0] for row in _execute(connection, ATTACHED, {})}]
+        there = [row[0] for row in _execute(connection, THERE, {"ids": array([*campaigns])})]
         if len(there) <= _AT_ONCE:
             return there
-        given = {"references": array([*named.references]), "phones": array([*phones])}
-        given["named"] = array([*named.phones])
-        return sorted(row[0] for row in _looked(connection, having(there), given))
+        found = set(_which(connection, having(there), array([*phones])) if phones else ())
+        if named.phones:
+            some = _which(connection, having(there), array([*named.phones]))
+            if len(some) > _AT_ONCE:
+                references = array([*named.references])
+                some = _which(connection, meant(some), array([*named.phones]), references)
+            found.update(some)
+        return sorted(found)
 
     def find_of_phone(
         self, connection: Connection, asked: Sequence[SubmissionQuery], within: Sequence[int]
@@ -439,6 +446,11 @@ def _looked(connection: Connection, sql: str, values: Mapping[str, object]) -> l
         raise DatabaseUnavailable(
             "A campaign was erased meanwhile; nothing was changed, try again."
         ) from error
+
+
+def _which(connection: Connection, sql: str, given: object, references: object = "{}") -> list[int]:
+    """Return the campaigns for which the query finds something."""
+    return sorted(row[0] for row in _looked(connection, sql, {"given": given, "references": references}))
 
 
 def _raise_last(connection: Connection, rows: Sequence[Row]) -> None:
