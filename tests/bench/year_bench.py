@@ -4,45 +4,56 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable
+from uuid import uuid4
 
 from sqlalchemy import Connection, insert
 
 from app.core import clock
 from app.core.states import CampaignState, DeliveryState, RunState
 from app.database.connection import Database
-from app.database.models import campaigns, runs, tallies
+from app.database.models import campaigns, deliveries, runs, submissions, tallies
 from app.dispatch import run_sweeps as sweeps
-from app.ledger.contract import Arrival, DeliveryToSend
+from app.ledger.contract import Arrival, DeliveryToSend, ResultKind
+from app.ledger.engine_base import SUBMISSION
 from tests.app.ledger.test_claim_cost import open_more
-from tests.app.world import World, accepted, receipt
+from tests.app.world import FIRST_PHONE, World, accepted, receipt
 from tests.bench.machinery import analyze, fresh_url, now
 from tests.bench.path_bench import filled
 
 _GROUP = 200
+_KINDS = {"receipts": (_GROUP, 0), "mixed": (_GROUP - 2, 2), "foreign": (0, 1)}  # own, and foreign ones
+_OF_RECENT = 500  # messages of each recent campaign
 _PATIENCE_MS = 5 * clock.DAY_MS
 _STATES = (DeliveryState.SUBMITTED, DeliveryState.UNDELIVERED, DeliveryState.DELIVERED)
 _ROUNDS = 20
 _CLAIMS, _WAITING_CHUNKS = 60, 50_000
 
 
-def year(engine: str, past: int, keys: int, groups: int) -> dict[str, float]:
-    """Medians in ms: a group of receipts alone and beside `past` campaigns with so many keys of the tallies,
-    in turns; and the two sweeps that look at what ever was, when nothing has come.
+def year(engine: str, past: int, recent: int, keys: int, groups: int) -> dict[str, float]:
+    """Medians in ms, alone and beside `past` campaigns, with so many keys of the tallies, and `recent` ones, in
+    turns: a group of receipts, the same with two that no campaign knows, and one such receipt alone; and the
+    two sweeps that look at what ever was, when nothing has come.
 
-    The past's campaigns ended one after the other in the last year, each with a receipt that never came.
+    The past's campaigns ended one after the other in the last year, each with a receipt that never came; the
+    recent ones two days ago, each with messages to numbers that our receipts name.
     """
     with fresh_url(engine) as one, fresh_url(engine) as other:
         dbs = Database(one), Database(other)
         try:
-            worlds = [filled(db, groups * _GROUP) for db in dbs]
+            worlds = [filled(db, groups * sum(own for own, _ in _KINDS.values())) for db in dbs]
             _fill_past(worlds[1], past, keys)
+            _fill_recent(worlds[1], recent)
             waiting = [_sent(world) for world in worlds]
-            took: tuple[list[float], list[float]] = ([], [])
-            for group in range(groups):
-                for world, items, times in zip(worlds, waiting, took, strict=True):
-                    times.append(_timed(_receive, world, items[group * _GROUP : (group + 1) * _GROUP]))
-            medians = [statistics.median(times[groups // 5 :]) for times in took]
-            return {"alone": medians[0], "beside": medians[1]} | _at_rest(worlds[1])
+            found: dict[str, float] = {}
+            for kind, (own, foreign) in _KINDS.items():
+                took: tuple[list[float], list[float]] = ([], [])
+                for _ in range(groups):
+                    for world, items, times in zip(worlds, waiting, took, strict=True):
+                        mine = [items.pop() for _ in range(own)]
+                        times.append(_timed(_receive, world, mine, foreign))
+                medians = [statistics.median(times[groups // 5 :]) for times in took]
+                found |= {f"{kind}_alone": medians[0], f"{kind}_beside": medians[1]}
+            return found | _at_rest(worlds[1])
         finally:
             for db in dbs:
                 db.close()
@@ -65,10 +76,12 @@ def _sent(world: World) -> list[DeliveryToSend]:
     return items
 
 
-def _receive(world: World, items: list[DeliveryToSend]) -> None:
+def _receive(world: World, items: list[DeliveryToSend], foreign: int) -> None:
     some: list[Arrival] = [receipt(world.link, f"m{item.seq}", phone=item.phone) for item in items]
-    if world.db.write(world.ledger.apply, some).changed != len(items):
-        raise SystemExit("Not every receipt moved its message.")
+    some += [receipt(world.link, uuid4().hex, phone=FIRST_PHONE + n) for n in range(foreign)]
+    applied = world.db.write(world.ledger.apply, some)
+    if (applied.changed, applied.quarantined) != (len(items), foreign):
+        raise SystemExit("Not every receipt moved its message, or a foreign one did.")
 
 
 def _at_rest(world: World) -> dict[str, float]:
@@ -114,9 +127,33 @@ def _fill_past(world: World, past: int, keys: int) -> None:
     world.db.write(sweeps.advance, world.ledger, _PATIENCE_MS)
 
 
+def _fill_recent(world: World, recent: int) -> None:
+    for number in range(recent):
+        world.db.write(_sent_lately, world, 100_000 + number)
+    while world.db.read(world.ledger.to_note):
+        world.db.write(world.ledger.note_last)
+
+
+def _sent_lately(connection: Connection, world: World, campaign: int) -> None:
+    ended = clock.now_ms() - 2 * clock.DAY_MS
+    _open(connection, world, campaign, ended)
+    key = {"campaign_id": campaign, "batch_id": campaign, "run_id": campaign, "link_id": world.link.id}
+    sent = {"submitted_at": ended, "state": int(DeliveryState.SUBMITTED)}
+    rows = [key | sent | {"seq": n, "phone": FIRST_PHONE + n} for n in range(_OF_RECENT)]
+    connection.execute(insert(deliveries), rows)
+    link = (world.link.id, world.link.group_id, int(ResultKind.ACCEPTED))
+    answers = [
+        (campaign, campaign, n, 1, 0, ended, *link, uuid4().hex, "", None) for n in range(_OF_RECENT)
+    ]
+    world.ledger.add_missing(connection, submissions, SUBMISSION, answers)
+
+
 def _campaign(connection: Connection, world: World, number: int, past: int) -> None:
-    ended = clock.now_ms() - 365 * clock.DAY_MS * (number + 1) // past
-    made = {"id": 1000 + number, "created_at": ended}
+    _open(connection, world, 1000 + number, clock.now_ms() - 365 * clock.DAY_MS * (number + 1) // past)
+
+
+def _open(connection: Connection, world: World, campaign: int, ended: int) -> None:
+    made = {"id": campaign, "created_at": ended}
     texts = {
         "name": "x",
         "purpose": "tuyen_truyen",
@@ -126,9 +163,9 @@ def _campaign(connection: Connection, world: World, number: int, past: int) -> N
     }
     hours = {"day_starts": "00:00", "day_ends": "24:00", "state": CampaignState.APPROVED.value}
     connection.execute(insert(campaigns).values(made | texts | hours))
-    run = {"campaign_id": 1000 + number, "carrier": "viettel", "state": RunState.SENT.value}
-    connection.execute(insert(runs).values(made | run | {"ended_at": ended}))
-    world.ledger.open_campaign(connection, 1000 + number)
+    run = {"campaign_id": campaign, "carrier": "viettel", "state": RunState.SENT.value}
+    connection.execute(insert(runs).values(made | run | {"started_at": ended, "ended_at": ended}))
+    world.ledger.open_campaign(connection, campaign)
 
 
 def _tallies(connection: Connection, campaign: int, keys: int) -> None:
