@@ -123,17 +123,21 @@ class ReceiptMatching(EngineBase):
         said = [each.said for each in wanted]
         campaign_ids = _campaigns(connection, group_id, said, earliest_to_come)
         plain = {each.said.phone or 0 for each in wanted if each.said.reference is None}
-        named = [(each.said.phone or 0, each.said.reference) for each in wanted if each.said.reference is not None]
+        named = [
+            (each.said.phone or 0, each.said.reference) for each in wanted if each.said.reference is not None
+        ]
         bearing = Named({phone for phone, _ in named}, {reference for _, reference in named})
         for campaign_id in self.that_have(connection, campaign_ids, plain, bearing):
             for some in _slices(phones):
                 own = _numbers(connection, campaign_id, some), d.link_id.in_(of_group)
-                for row in _locked(connection, *own):
+                for row in _locked(connection, campaign_id, *own):
                     rows[row.phone].append(row)
         doubted: list[tuple[MatchQuery, Any]] = []
         journal = _journal_rows(connection, [row for mine in rows.values() if len(mine) > 1 for row in mine])
         chosen = {each.nth: _only(each, rows.get(each.said.phone or 0, ()), journal) for each in wanted}
-        unknown = [row.phone for row in chosen.values() if row is not None and row.state == DeliveryState.UNKNOWN]
+        unknown = [
+            row.phone for row in chosen.values() if row is not None and row.state == DeliveryState.UNKNOWN
+        ]
         others = other_sendings(connection, group_id, campaign_ids, unknown) if unknown else {}
         for each in wanted:
             row = chosen[each.nth]
@@ -153,7 +157,7 @@ def _by_key(connection: Connection, known: Sequence[tuple[int, DeliveryKey]]) ->
     for (campaign_id, batch_id), seqs in sorted(batches.items()):
         for some in _slices(sorted(seqs)):
             own = (d.campaign_id == campaign_id, d.batch_id == batch_id, d.seq.in_(some))
-            for row in _locked(connection, *own):
+            for row in _locked(connection, campaign_id, *own):
                 yield from (_hit(nth, row) for nth in seqs[row.seq])
 
 
@@ -261,7 +265,7 @@ def _campaigns(
     return connection.execute(query.distinct().order_by(r.campaign_id)).scalars().all()
 
 
-def _locked(connection: Connection, *where: ColumnElement[bool]) -> list[Any]:
+def _locked(connection: Connection, campaign_id: int, *where: ColumnElement[bool]) -> list[Any]:
     """Lock and return deliveries that carriers have or may have, in key order.
 
     What other tables say of them is read when they are locked: a statement that waits for a lock goes on to
@@ -271,7 +275,8 @@ def _locked(connection: Connection, *where: ColumnElement[bool]) -> list[Any]:
     keys, here = (d.campaign_id, d.batch_id, d.seq), (*where, d.state.in_(_TAKEN))
     lock = select(*keys).where(*here).order_by(*keys).with_for_update(key_share=True)
     locked = {DeliveryKey(*row) for row in connection.execute(lock)}
-    own = and_(s.campaign_id == d.campaign_id, s.batch_id == d.batch_id, s.seq == d.seq)
+    # By its number: else PostgreSQL would plan for the submissions of all campaigns.
+    own = and_(s.campaign_id == campaign_id, s.batch_id == d.batch_id, s.seq == d.seq)
     named = exists().where(own, s.reference.is_not(None)).label("named")
     submitted = exists().where(own).label("submitted")
     listed = and_(u.campaign_id == d.campaign_id, u.batch_id == d.batch_id, u.seq == d.seq)

@@ -30,9 +30,9 @@ _CLAIMS, _WAITING_CHUNKS = 60, 50_000
 
 
 def year(engine: str, past: int, recent: int, keys: int, groups: int) -> dict[str, float]:
-    """Medians in ms, alone and beside `past` campaigns, with so many keys of the tallies, and `recent` ones, in
-    turns: a group of receipts, the same with two that no campaign knows, and one such receipt alone; and the
-    two sweeps that look at what ever was, when nothing has come.
+    """Medians in ms, in turns alone and beside `past` campaigns, with so many keys of the tallies, and `recent`
+    ones: a group of receipts, the same with two that no campaign knows, and one such receipt by itself; and
+    the two sweeps that look at what ever was, when nothing has come.
 
     The past's campaigns ended one after the other in the last year, each with a receipt that never came; the
     recent ones two days ago, each with messages to numbers that our receipts name.
@@ -142,9 +142,7 @@ def _sent_lately(connection: Connection, world: World, campaign: int) -> None:
     rows = [key | sent | {"seq": n, "phone": FIRST_PHONE + n} for n in range(_OF_RECENT)]
     connection.execute(insert(deliveries), rows)
     link = (world.link.id, world.link.group_id, int(ResultKind.ACCEPTED))
-    answers = [
-        (campaign, campaign, n, 1, 0, ended, *link, uuid4().hex, "", None) for n in range(_OF_RECENT)
-    ]
+    answers = [(campaign, campaign, n, 1, 0, ended, *link, uuid4().hex, "", None) for n in range(_OF_RECENT)]
     world.ledger.add_missing(connection, submissions, SUBMISSION, answers)
 
 

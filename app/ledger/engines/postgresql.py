@@ -334,15 +334,11 @@ class PostgresqlLedger(ChunkQueue, SubmitResults, Tallies, EraseOperations):
         self, connection: Connection, campaigns: Sequence[int], phones: Collection[int], named: Named
     ) -> Sequence[int]:
         there = [row[0] for row in _execute(connection, THERE, {"ids": array([*campaigns])})]
-        if len(there) <= _AT_ONCE:
-            return there
-        found = set(_which(connection, having(there), array([*phones])) if phones else ())
-        if named.phones:
-            some = _which(connection, having(there), array([*named.phones]))
-            if len(some) > _AT_ONCE:
-                references = array([*named.references])
-                some = _which(connection, meant(some), array([*named.phones]), references)
-            found.update(some)
+        found = set(_of(connection, there, phones))
+        some = _of(connection, there, named.phones)
+        if some:
+            references = array([*named.references])
+            found.update(_which(connection, meant(some), array([*named.phones]), references))
         return sorted(found)
 
     def find_of_phone(
@@ -451,6 +447,13 @@ def _looked(connection: Connection, sql: str, values: Mapping[str, object]) -> l
 def _which(connection: Connection, sql: str, given: object, references: object = "{}") -> list[int]:
     """Return the campaigns for which the query finds something."""
     return sorted(row[0] for row in _looked(connection, sql, {"given": given, "references": references}))
+
+
+def _of(connection: Connection, campaigns: Sequence[int], phones: Collection[int]) -> Sequence[int]:
+    """Return those campaigns with a message to one of these numbers; all of a few, which cost no more."""
+    if not phones or len(campaigns) <= _AT_ONCE:
+        return campaigns if phones else ()
+    return _which(connection, having(campaigns), array([*phones]))
 
 
 def _raise_last(connection: Connection, rows: Sequence[Row]) -> None:

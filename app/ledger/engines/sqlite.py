@@ -259,7 +259,9 @@ class SqliteLedger(ChunkQueue, SubmitResults, Tallies, EraseOperations):
     def that_have(
         self, connection: Connection, campaigns: Sequence[int], phones: Collection[int], named: Named
     ) -> Sequence[int]:
-        values = [json.dumps([*each]) for each in (campaigns, [*phones, *named.phones], phones, named.references)]
+        values = [
+            json.dumps([*each]) for each in (campaigns, [*phones, *named.phones], phones, named.references)
+        ]
         raw: Any = connection.connection.driver_connection
         return sorted(row[0] for row in raw.execute(_HAVING, values))
 
