@@ -57,7 +57,7 @@ def choose(one: ReceiptRow, hits: Sequence[MatchedDelivery], now: int) -> list[M
 
 
 def is_latest(one: ReceiptRow, chosen: MatchedDelivery, elsewhere: int) -> bool:
-    """Return whether `choose` would choose the same, whatever older messages up to `elsewhere` it was given."""
+    """Return whether `choose` would choose the same beside any messages that went out up to `elsewhere`."""
     sure = one.made - VALIDITY_MS <= chosen.at <= one.sure + _extra_time(chosen)
     return sure and chosen.at - ONE_ID_MS > elsewhere
 

@@ -116,7 +116,9 @@ a whole; the page has what each gave last, with the same sizes.
   else. VNPT's requests hold 100 numbers and Viettel's 50, so at 20 ms the database's pace is the limit.
   **paced**: messages a second by a contract for fewer.
 - **year**: groups of 200 receipts, in turns on a ledger with one campaign and on one with {past} more
-  of the last year, each with receipts that never came: at most 1.3 times alone. Then what a worker asks
+  of the last year, each with receipts that never came, and {recent} that ended two days ago, whose messages
+  went to the same numbers: at most 1.3 times alone. **mixed**: two of the 200 are of no message of ours;
+  **foreign**: one such receipt by itself; each at most twice alone. Then what a worker asks
   each second (runs) and each five (tallies, of {keys:,} keys) where nothing has come: at most 2 ms, and
   nothing is written.
 - **report**: a finished run of {reported:,} one-segment messages in 75 communes, one submission and one

@@ -379,9 +379,7 @@ PARTS = {
     "person": Part("a person found among the most deliveries", _large_person, long=True),
     "pace": Part("a link's rate held for {seconds} s, by one worker and by four", _pace),
     "http": Part("links over HTTP with 8 requests in flight, beside a bare client", _http),
-    "year": Part(
-        "receipts beside {past} old campaigns and {recent} of the last days, and alone", _year
-    ),
+    "year": Part("receipts beside {past} old campaigns and {recent} of the last days, and alone", _year),
     "orders": Part(
         "{decided:,} messages sent again, and a run of {cancelled:,} cancelled", _orders, long=True
     ),

@@ -200,9 +200,9 @@ submissions = Table(
     info=on_postgresql(partition_by="LIST (campaign_id)"),
 )
 
-# When the last message of a campaign was recorded, on PostgreSQL, where each campaign has a table of submissions:
-# receipts of a later message are not looked for there. True while its runs' `ended_at` have this sum, that is
-# until one goes on; what is recorded in between raises it.
+# When the last message of a campaign was recorded, on PostgreSQL, where each campaign has a table of
+# submissions: receipts of a later message are not looked for there. True while its runs' `ended_at` have this
+# sum, that is until one goes on; what is recorded in between raises it.
 last_submissions = Table(
     "last_submissions",
     metadata,

@@ -72,12 +72,14 @@ _LATELY_MS = VALIDITY_MS + DAY_MS
 MOMENT = f"""
     WITH closed AS (SELECT subject_id AS id FROM erasures WHERE kind = 'campaign' AND ended_at IS NULL),
          began AS MATERIALIZED (
-           SELECT campaign_id, bool_or(ended_at IS NULL OR ended_at > (SELECT {NOW} - {_LATELY_MS})) AS lately,
+           SELECT campaign_id,
+                  bool_or(ended_at IS NULL OR ended_at > (SELECT {NOW} - {_LATELY_MS})) AS lately,
                   CASE WHEN bool_and(ended_at IS NOT NULL) THEN sum(ended_at)::bigint END AS ended
              FROM runs WHERE state <> 'planned' GROUP BY campaign_id),
          lasts AS MATERIALIZED (
            SELECT b.campaign_id, b.lately, coalesce(s.at, {EVER}) AS at
-             FROM began b LEFT JOIN last_submissions s ON s.campaign_id = b.campaign_id AND s.ended = b.ended),
+             FROM began b
+             LEFT JOIN last_submissions s ON s.campaign_id = b.campaign_id AND s.ended = b.ended),
          lately AS MATERIALIZED (
            SELECT campaign_id, at FROM lasts
             WHERE lately AND campaign_id NOT IN (SELECT id FROM closed)
@@ -88,7 +90,7 @@ MOMENT = f"""
            ARRAY(SELECT at FROM lately ORDER BY campaign_id),
            (SELECT coalesce(max(at), 0) FROM lasts WHERE NOT lately)
 """  # noqa: S608 - constants of ours; values are bound
-# Campaigns that ended an hour ago, when no lease of theirs runs any more, and whose last message is not noted.
+# A campaign that ended an hour ago, so that no lease of it runs any more, whose last message is not noted.
 NOT_NOTED = f"""
     SELECT r.campaign_id, r.ended, to_regclass('submissions_c' || r.campaign_id) IS NOT NULL
       FROM (SELECT campaign_id, sum(ended_at)::bigint AS ended FROM runs WHERE state <> 'planned'
@@ -169,7 +171,10 @@ def moved(rows: Sequence[Row]) -> list[tuple[str, dict[str, object]]]:
     return made
 
 
-THERE = "SELECT id FROM unnest(%(ids)s::int[]) AS id WHERE to_regclass('deliveries_c' || id) IS NOT NULL ORDER BY id"
+THERE = """
+    SELECT id FROM unnest(%(ids)s::int[]) AS id
+     WHERE to_regclass('deliveries_c' || id) IS NOT NULL ORDER BY id
+"""
 
 
 def bearing(campaigns: Sequence[int]) -> str:

@@ -457,7 +457,7 @@ def _of(connection: Connection, campaigns: Sequence[int], phones: Collection[int
 
 
 def _raise_last(connection: Connection, rows: Sequence[Row]) -> None:
-    """Note that messages with references were recorded, in campaigns of which the last one is noted (see `note_last`)."""
+    """Raise what `note_last` has noted of campaigns to the time of these messages, if they have references."""
     if named := [row for row in rows if row[_REFERENCE] is not None]:
         campaigns = sorted({row[0] for row in named})
         values = {"campaigns": campaigns, "at": max(row[_AT] for row in named)}
