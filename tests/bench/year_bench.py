@@ -30,8 +30,8 @@ _CLAIMS, _WAITING_CHUNKS = 60, 50_000
 
 
 def year(engine: str, past: int, recent: int, keys: int, groups: int) -> dict[str, float]:
-    """Medians in ms, in turns alone and beside `past` campaigns, with so many keys of the tallies, and beside
-    `recent` ones: a group of receipts, the same with two that no campaign knows, and one such receipt by itself; and
+    """Medians in ms, in turns alone and beside `past` campaigns with so many keys of the tallies and `recent`
+    ones: a group of receipts, the same with two that no campaign knows, and one such receipt by itself; and
     the two sweeps that look at what ever was, when nothing has come.
 
     The past's campaigns ended one after the other in the last year, each with a receipt that never came; the

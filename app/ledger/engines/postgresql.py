@@ -457,7 +457,7 @@ def _of(connection: Connection, campaigns: Sequence[int], phones: Collection[int
 
 
 def _raise_last(connection: Connection, rows: Sequence[Row]) -> None:
-    """Raise what `note_last` has noted of campaigns to the time of these messages, if they have references."""
+    """Raise what `note_last` has noted of campaigns to the time of these messages with references."""
     if named := [row for row in rows if row[_REFERENCE] is not None]:
         campaigns = sorted({row[0] for row in named})
         values = {"campaigns": campaigns, "at": max(row[_AT] for row in named)}
