@@ -26,7 +26,6 @@ from app.core import clock
 from app.core.answer_kinds import AnswerKind
 from app.core.sending_window import Window, open_at
 from app.core.states import CampaignState, LinkState, RunState
-from app.database.connection import shared_ms
 from app.database.models import campaigns, do_not_send, link_health, links, runs
 from app.database.models.sending_tables import LINK_GONE_AFTER_MS
 from app.dispatch import link_store, restore_recovery
@@ -186,33 +185,43 @@ class ClaimedChunk:
     at: datetime
 
 
-# No chunk is held for longer without another claim or pass, which look at the whole list.
-_LISTED_MS = 3_600_000
-_MOST_LISTED = 5000
-
-
 _N = do_not_send.c
-_LISTED_LATELY = select(_N.phone).where(
-    _N.id > select(func.max(_N.id)).scalar_subquery() - _MOST_LISTED,
-    _N.added_at > bindparam("since"),
-    _N.carrier == bindparam("carrier"),
+_LISTED = select(_N.phone).where(
+    _N.carrier == bindparam("carrier"), _N.phone.in_(bindparam("phones", expanding=True))
 )
+_AT_ONCE = 1000  # phones of one statement
+# One look into the index for each phone: for `= ANY(...)` the planner would read a list of any size whole.
+_LISTED_ON_SERVER = """
+    SELECT p.phone FROM unnest(%(phones)s::bigint[]) p(phone) CROSS JOIN LATERAL (
+      SELECT 1 FROM do_not_send n WHERE n.carrier = %(carrier)s AND n.phone = p.phone LIMIT 1) listed
+"""
+
+
+def _listed(connection: Connection, carrier: str, phones: Sequence[int]) -> set[int]:
+    """Return which of the phones are on the carrier's do-not-send list."""
+    if connection.dialect.name == "postgresql":
+        given = {"carrier": carrier, "phones": list(phones)}
+        return set(connection.exec_driver_sql(_LISTED_ON_SERVER, given).scalars())
+    found: set[int] = set()
+    for start in range(0, len(phones), _AT_ONCE):
+        some = {"carrier": carrier, "phones": phones[start : start + _AT_ONCE]}
+        found.update(connection.execute(_LISTED, some).scalars())
+    return found
 
 
 def still_going(
-    connection: Connection, link: Link, run_ids: Collection[int]
-) -> tuple[set[int], Sequence[int]]:
-    """Return those of the runs for which the link may go on sending what it holds, and who has opted out.
+    connection: Connection, link: Link, run_ids: Collection[int], phones: Sequence[int]
+) -> tuple[set[int], set[int]]:
+    """Return those of the runs for which the link may go on sending, and which of the phones have opted out.
 
-    The phones are those that were put on the carrier's do-not-send list lately.
+    The whole do-not-send list of the carrier is asked, whenever and by whatever clock a number was entered.
     """
-    lately = {"carrier": link.carrier, "since": shared_ms(connection) - _LISTED_MS}
-    phones = connection.execute(_LISTED_LATELY, lately).scalars().all()
+    listed = _listed(connection, link.carrier, phones) if phones else set()
     if link_store.state(connection, link.id) is not LinkState.RUNNING:
-        return set(), phones
+        return set(), listed
     given = {"carrier": link.carrier, "ids": list(run_ids)}
     found = connection.execute(_STILL_RUNNING, given).scalars().all()
-    return {run_id for run_id in found if approval_digest.is_ordered(connection, run_id)}, phones
+    return {run_id for run_id in found if approval_digest.is_ordered(connection, run_id)}, listed
 
 
 def message(

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row, delete, select, text
 
 from app.core import clock
 from app.core.phone import HOLDERS, REASONS, mask, normalise
+from app.database.connection import shared_ms
 from app.database.listing import ListColumns, ListPart, ListRequest, part
 from app.database.models import batches, do_not_send, links
 from app.security import audit
@@ -59,7 +60,8 @@ def add(connection: Connection, carrier: str, numbers: Iterable[str], who: str) 
     phones, refused = _read(numbers)
     known = _known(connection, carrier, phones)
     fresh = [phone for phone in phones if phone not in known]
-    rows = [{"carrier": carrier, "phone": phone, "at": clock.now_ms(), "by": who[:80]} for phone in fresh]
+    now = shared_ms(connection)
+    rows = [{"carrier": carrier, "phone": phone, "at": now, "by": who[:80]} for phone in fresh]
     if rows:
         connection.execute(_ADD, rows)
     return _noted(connection, (who, "do-not-send.add", carrier), Changed(len(fresh), len(known), refused))
@@ -72,7 +74,7 @@ def add_everywhere(connection: Connection, phone: int, who: str) -> int:
     """
     known = {row.carrier for row in connection.execute(select(batches.c.carrier).distinct())}
     known |= {row.carrier for row in connection.execute(select(links.c.carrier).distinct())}
-    now, c = clock.now_ms(), do_not_send.c
+    now, c = shared_ms(connection), do_not_send.c
     there = set(connection.execute(select(c.carrier).where(c.phone == phone)).scalars())
     fresh = sorted((HOLDERS | known) - there)
     rows = [{"carrier": carrier, "phone": phone, "at": now, "by": who[:80]} for carrier in fresh]

@@ -17,17 +17,20 @@ from sqlalchemy import insert, select, update
 from app.core import clock
 from app.core.errors import DatabaseUnavailable
 from app.core.states import CampaignState, LinkState, RunState
+from app.database import schema
 from app.database.connection import Database
 from app.database.models import campaigns, chunks, do_not_send
 from app.dispatch import link_store
 from app.dispatch.claims import Claims
 from app.dispatch.held_chunks import HeldChunk
-from app.dispatch.run_content import ClaimedChunk
+from app.dispatch.run_content import ClaimedChunk, still_going
 from app.dispatch.send_loop import SendLoop
 from app.ledger.contract import ChunkLease
+from app.privacy import do_not_send as do_not_send_list
 from carriers.contract import Accepted, Deferred, Halted, LinkHealth, OutboundSms, SubmitResult
 from tests.app.dispatch.paper import PaperCarrier, loop_for, until
-from tests.app.world import FIRST_PHONE, World, add_batch
+from tests.app.server_clock import apart as apart
+from tests.app.world import FIRST_PHONE, World, add_batch, build
 from tests.engines import on_sqlite
 from tests.long.app.dispatch.test_send_loop import Q, S, U, leased, order, ready, running
 
@@ -228,6 +231,52 @@ async def test_who_opts_out_while_a_chunk_is_held_ahead_gets_nothing(db: Databas
         assert str(phone) not in carrier.copies
     assert set(carrier.copies.values()) == {1}
     world.check()
+
+
+def national(phone: int) -> str:
+    return f"0{phone % 1_000_000_000:09}"
+
+
+@pytest.mark.longer
+async def test_a_long_do_not_send_request_withdraws_every_message_of_the_chunk_held_ahead(
+    db: Database,
+) -> None:
+    """Its numbers come first in the request, before 9,000 others."""
+    world, carrier = ready(db, 210), PaperCarrier()
+    async with held_ahead(world, carrier) as (_, held):
+        phones = {item.phone for item in held.lease.items}
+        others = [84_913_000_000 + n for n in range(9000)]
+        db.write(do_not_send_list.add, "viettel", map(national, [*phones, *others]), "an")
+        await until(lambda: phones <= held.opted_out, 10)
+        await carrier.widen(1000)
+        await until(lambda: not leased(db))
+        assert went(held, carrier) == 0
+    assert set(carrier.copies.values()) <= {1}
+    world.check()
+
+
+def test_who_is_on_the_list_is_found_whatever_clock_the_entry_was_stamped_by(db: Database) -> None:
+    world = build(db, 3)
+    row = {"carrier": "viettel", "phone": FIRST_PHONE + 1, "added_at": clock.now_ms() - 7_200_000}
+    db.write(lambda c: c.execute(insert(do_not_send).values(row | {"added_by": "test"})))
+    asked = [FIRST_PHONE + n for n in range(2500)]
+    assert db.read(still_going, world.link, [world.run], asked)[1] == {FIRST_PHONE + 1}
+    assert db.read(still_going, world.link, [world.run], []) == ({world.run}, set())
+
+
+def test_an_entry_bears_the_servers_time_where_the_adding_host_is_an_hour_apart(
+    apart: tuple[Database, int],
+) -> None:
+    db, hours = apart
+    schema.upgrade(db)
+    world = build(db, 3)
+    db.write(do_not_send_list.add, "viettel", [national(FIRST_PHONE)], "an")
+    db.write(do_not_send_list.add_everywhere, FIRST_PHONE + 1, "an")
+    (first, *others) = db.read(lambda c: c.execute(select(do_not_send.c.added_at)).scalars().all())
+    for at in (first, *others):
+        assert abs(at - clock.now_ms() - hours * 3_600_000) < 60_000
+    phones = [FIRST_PHONE, FIRST_PHONE + 1, FIRST_PHONE + 2]
+    assert db.read(still_going, world.link, [world.run], phones)[1] == set(phones[:2])
 
 
 @pytest.mark.longer

@@ -255,11 +255,11 @@ def test_what_is_in_hand_of_a_run_that_its_operator_has_paused_is_had_back(
     """Whoever sets its row to running again, before the link has looked, gets nothing of it sent."""
     db = keyed(ONE)
     world = started(db)
-    assert db.read(still_going, world.link, {world.run})[0] == {world.run}
+    assert db.read(still_going, world.link, {world.run}, [])[0] == {world.run}
     db.write(act, Verb.PAUSE, world.run, "operator")
-    assert db.read(still_going, world.link, {world.run})[0] == set()
+    assert db.read(still_going, world.link, {world.run}, [])[0] == set()
     db.write(lambda c: c.execute(update(runs).values(state="running")))
-    assert db.read(still_going, world.link, {world.run})[0] == set()
+    assert db.read(still_going, world.link, {world.run}, [])[0] == set()
 
 
 def altered(c: Connection, action: str) -> None:
