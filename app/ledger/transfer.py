@@ -22,7 +22,9 @@ from sqlalchemy import (
     String,
     Table,
     cast,
+    exists,
     func,
+    or_,
     select,
 )
 
@@ -31,7 +33,14 @@ from app.core.errors import SetupError
 from app.database import schema
 from app.database.connection import Database
 from app.database.driver_errors import translated
-from app.database.models import campaigns, deliveries, metadata, runs, tallies
+from app.database.models import (
+    campaigns,
+    deliveries,
+    metadata,
+    runs,
+    submissions,
+    tallies,
+)
 from app.ledger.engines.postgresql import PostgresqlLedger
 from app.security import audit
 
@@ -132,7 +141,10 @@ def _refuse_rows(new: Connection) -> None:
 
 
 def _make_partitions(new: Connection, old: Connection, ledger: PostgresqlLedger) -> None:
-    for campaign_id in old.execute(select(campaigns.c.id)).scalars():
+    """Make partitions for the campaigns that have rows: none for what is erased, or not queued yet."""
+    c = campaigns.c
+    rows = (exists().where(table.c.campaign_id == c.id) for table in (deliveries, submissions))
+    for campaign_id in old.execute(select(c.id).where(or_(*rows)).order_by(c.id)).scalars():
         ledger.open_campaign(new, campaign_id)
 
 

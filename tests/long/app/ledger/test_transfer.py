@@ -76,6 +76,24 @@ def test_every_row_arrives_with_the_same_values(source: Database, target: Databa
     assert seen == {table: n for table, n in rows.items() if n}
 
 
+def test_a_campaign_without_rows_gets_no_partitions_in_the_copy(source: Database, target: Database) -> None:
+    """Those that are erased, and drafts that are not queued yet; queueing makes them."""
+
+    def more(c: Connection) -> None:
+        first = dict(c.execute(select(m.campaigns).where(m.campaigns.c.id == 1)).one()._mapping)
+        c.execute(insert(m.campaigns), [first | {"id": 100 + n} for n in range(5)])
+
+    source.write(more)
+    rows = source.read(lambda c: c.execute(select(m.deliveries.c.campaign_id).distinct()).scalars().all())
+    copy_ledger(source, target)
+    children = text(
+        "SELECT inhrelid::regclass::text FROM pg_inherits JOIN pg_class p ON p.oid = inhparent"
+        " WHERE p.relkind = 'p'"
+    )
+    made = {f"{table}_c{each}" for table in ("deliveries", "submissions", "receipts") for each in rows}
+    assert set(target.read(lambda c: c.execute(children).scalars().all())) == made
+
+
 def test_the_copy_verifies_and_goes_on_with_new_ids(source: Database, target: Database) -> None:
     copy_ledger(source, target)
     assert verify(target, ledger_for(target)) == []
