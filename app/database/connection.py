@@ -329,7 +329,7 @@ def keys_of(connection: Connection) -> tuple[bytes, ...]:
 def one_at_a_time(connection: Connection, key: int) -> None:
     """Wait until no other transaction holds `key`, and hold it until this one ends."""
     if connection.dialect.name == "postgresql":  # SQLite has one writer anyway
-        connection.exec_driver_sql("SELECT pg_advisory_xact_lock(%s)", (key,))
+        connection.exec_driver_sql("SELECT pg_advisory_xact_lock(%s)", (int(key),))
 
 
 def connect_patiently(database: Database, seconds: float) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection, Index, MetaData, Table, inspect, make_url, text
 
 from app.core.errors import NotFound, SetupError
+from app.database.advisory_locks import AdvisoryLock
 from app.database.connection import Database
 from app.database.models import metadata
 from app.database.models.base import ONLY_ON
@@ -107,7 +108,7 @@ def upgrade(db: Database, adopt: Callable[[Connection], None] | None = None) -> 
         if connection.dialect.name == "postgresql":
             connection.exec_driver_sql(_LOCK_TIMEOUT)
             # If two hosts start together, the second waits and finds nothing to do.
-            connection.exec_driver_sql("SELECT pg_advisory_xact_lock(4915)")
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({AdvisoryLock.MIGRATION:d})")
         if before is None and current(connection) is None:
             create(connection)
             return

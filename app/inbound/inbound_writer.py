@@ -21,6 +21,7 @@ from app.core.clock import DAY_MS
 from app.core.errors import DatabaseUnavailable
 from app.core.phone import normalise
 from app.core.reply_settings import ReplySettings
+from app.database.advisory_locks import AdvisoryLock
 from app.database.connection import Database, one_at_a_time
 from app.database.models import inbound_messages
 from app.inbound.reply_kinds import ReplyKind, kind_of
@@ -32,8 +33,6 @@ from carriers.inbound import InboundMessage, InboundSink
 
 # ---- Store a group
 
-# Lock that keeps IDs in commit order: a reader that continues by ID would miss a late commit.
-_ORDER = 4922
 # How long after the first one a carrier may repeat what was not acknowledged.
 AGAIN_MS = 3 * DAY_MS
 _DIALLED = re.compile(r"[\s+]*[0-9][0-9\s.()-]*")
@@ -83,7 +82,7 @@ def keep(
     Whether the carrier repeats what was not acknowledged or a person wrote the same twice cannot be told:
     both are stored, and the later one refers to the first.
     """
-    one_at_a_time(connection, _ORDER)
+    one_at_a_time(connection, AdvisoryLock.INBOUND_ORDER)
     now = ledger.now_ms(connection)
     firsts: dict[int, Row] = {}
     repeats: list[Row] = []

@@ -30,6 +30,7 @@ from sqlalchemy import (
 from app.core import hashing
 from app.core.areas import AREAS, Area, old_districts, place
 from app.core.states import DeliveryState, NotSent, RunState
+from app.database.advisory_locks import AdvisoryLock
 from app.database.connection import one_at_a_time, shared_ms
 from app.database.models import (
     batches,
@@ -46,8 +47,6 @@ from app.database.models import (
 from app.ledger.receipt_times import VALIDITY_MS
 from app.security.row_stamps import canonical
 from carriers.contract import ReceiptLevel
-
-_LOCK = 4951  # one follow-up at a time is queued, so that two of them never both take a number
 
 
 class Outcome(StrEnum):
@@ -279,7 +278,7 @@ def leave_out(connection: Connection, campaign_id: int, batch_id: int, after: in
     chosen = definition(connection, batch_id)
     if chosen is None:
         return False
-    one_at_a_time(connection, _LOCK)
+    one_at_a_time(connection, AdvisoryLock.FOLLOW_UP)
     s, found = subscribers.c, Rounds(connection, chosen)
     columns = (literal(campaign_id), s.batch_id, s.seq, literal(int(NotSent.OTHER_ROUND)))
     query = select(*columns).where(s.batch_id == batch_id, s.seq > after, s.seq <= upto)

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Row, func, insert, select, update
 
 from app.core import clock
 from app.core.errors import Conflict, no_such
+from app.database.advisory_locks import AdvisoryLock
 from app.database.connection import one_at_a_time, shared_ms
 from app.database.listing import ListColumns, ListPart, ListRequest, part, without_marks
 from app.database.models import erasures, kept_reports, runs
@@ -24,7 +25,6 @@ from app.privacy.retention_due import due
 from app.reports.figures import tally
 from app.security import audit
 
-_ONE = 4921  # the advisory lock for beginning an erasure
 LEASE_MS = 60_000
 _HASHED = (
     *("id", "kind", "subject_id", "name", "rule", "days", "due_at", "first_at", "last_at"),
@@ -114,7 +114,7 @@ def free_in_ms(connection: Connection, ledger: Ledger) -> int | None:
 
 def begin(connection: Connection, ledger: Ledger, identity: EraserIdentity) -> int | None:
     """Take over an abandoned erasure, or begin the next that is due; return its ID, None if there is none."""
-    one_at_a_time(connection, _ONE)
+    one_at_a_time(connection, AdvisoryLock.ERASURE)
     now = ledger.now_ms(connection)
     held = {"owner": identity.owner, "lease_until": now + identity.lease_ms}
     e = erasures.c

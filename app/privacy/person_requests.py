@@ -16,6 +16,7 @@ from app.core.errors import Conflict, Invalid, no_such
 from app.core.phone import mask, one_mobile
 from app.core.working_days import working_days_after
 from app.core.written_numbers import mask_written
+from app.database.advisory_locks import AdvisoryLock
 from app.database.connection import one_at_a_time
 from app.database.listing import ListColumns, ListPart, ListRequest, part
 from app.database.models import person_requests
@@ -23,7 +24,6 @@ from app.security import audit, audit_chain, row_stamps
 
 ANSWER_DAYS = 2  # working days for an answer (Nghị định 356/2025/NĐ-CP)
 OLDEST = timedelta(days=366)  # a request that came earlier is mistyped
-_ONE = 4931  # the advisory lock for recording and for answering
 SUBJECT = "person-request"  # in the audit, and in seals
 ANSWERED = "person-request.answer"
 _R = person_requests.c
@@ -88,7 +88,7 @@ def record(
     """Record a request. The same again, while it is open, is the one that is there."""
     phone = one_mobile(wanted.phone)
     _check_day(wanted.came_on)
-    one_at_a_time(connection, _ONE)
+    one_at_a_time(connection, AdvisoryLock.PERSON_REQUEST)
     same = (_R.phone == phone, _R.kind == wanted.kind.value, _R.outcome.is_(None))
     known = connection.execute(select(person_requests).where(*same)).first()
     reference = mask_written(wanted.reference)[:200]
@@ -119,7 +119,7 @@ def _check_day(came_on: date) -> None:
 
 def held(connection: Connection, number: int) -> Row[Any]:
     """Return the row to answer, which nobody else answers meanwhile."""
-    one_at_a_time(connection, _ONE)
+    one_at_a_time(connection, AdvisoryLock.PERSON_REQUEST)
     return row_of(connection, number)
 
 

@@ -12,13 +12,13 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, delete, func, insert, select
 
+from app.database.advisory_locks import AdvisoryLock
 from app.database.connection import one_at_a_time, shared_ms
 from app.database.models import erasures, retention_terms
 from app.privacy.erasable import RetentionTerms
 from app.security import audit
 
 SHORTENED = "retention.shorten"
-_LOCK = 4975  # of PostgreSQL: one process notes the terms
 
 
 class Shortened(NamedTuple):
@@ -46,7 +46,7 @@ def in_force(connection: Connection, wanted: RetentionTerms) -> TermsInForce:
 
 def note(connection: Connection, wanted: RetentionTerms) -> None:
     """Remember the settings' terms where they are the first, or longer than before; safe to run twice."""
-    one_at_a_time(connection, _LOCK)
+    one_at_a_time(connection, AdvisoryLock.RETENTION_TERMS)
     if not noted(connection, wanted):
         _remember(connection, _longest(connection, wanted))
 
@@ -58,7 +58,7 @@ def noted(connection: Connection, wanted: RetentionTerms) -> bool:
 
 def confirm(connection: Connection, wanted: RetentionTerms, who: str) -> tuple[Shortened, ...]:
     """Let the settings' terms count, and return which of them were shortened."""
-    one_at_a_time(connection, _LOCK)
+    one_at_a_time(connection, AdvisoryLock.RETENTION_TERMS)
     found = in_force(connection, wanted)
     _remember(connection, wanted)
     if found.waiting:

@@ -17,6 +17,7 @@ from app.campaigns.weekly_answers import AnswerTerms, Question
 from app.core import clock
 from app.core.answer_kinds import AnswerKind, Unanswered
 from app.core.reply_settings import ReplySettings
+from app.database.advisory_locks import AdvisoryLock
 from app.database.connection import Database, one_at_a_time
 from app.database.models import answers as decided
 from app.database.models import inbound_messages, links
@@ -30,7 +31,6 @@ from app.observability.metrics import Metrics
 from app.text_verification.sent_texts import FreshTexts, read_sent
 
 Record = Row[Any]
-_LOCK = 4973  # one process at a time decides
 AT_ONCE = 100
 _HOUR_MS = 3_600_000
 # For so long the other parts of a long message are waited for; carriers bring them within seconds.
@@ -121,7 +121,7 @@ class AnswerJob:
 
     def decide(self, connection: Connection) -> _Seen:
         """Decide on the next messages; return what was looked at. Safe to run twice."""
-        one_at_a_time(connection, _LOCK)
+        one_at_a_time(connection, AdvisoryLock.ANSWERS)
         # Nothing is sent until a person has said what this database is, and which lists are in it again.
         if restore_recovery.moved(connection, self.ledger) or restore_acknowledgement.is_awaited(connection):
             return replace(self._seen, more=False, counts=Counter())

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, func, select, update
 
 from app.core import clock
 from app.core.logger import get_logger
+from app.database.advisory_locks import AdvisoryLock
 from app.database.connection import Database, one_at_a_time, shared_ms
 from app.database.models import (
     batches,
@@ -34,7 +35,6 @@ log = get_logger(__name__)
 
 # Smaller steps are waited out; no lease taken after a step ends this far ahead.
 LEAST_MS = 600_000
-_LOCK = 4974  # of PostgreSQL: one process moves what waits
 _MOVED = (
     *(chunks.c.not_before, chunks.c.lease_until, quarantine.c.try_at, status_queries.c.due_at),
     link_jobs.c.until,
@@ -110,7 +110,7 @@ def _reported_ahead(connection: Connection) -> int:
 
 def _move_by_reports(connection: Connection) -> int:
     """Move what waits, unless another process has; return by how many ms."""
-    one_at_a_time(connection, _LOCK)
+    one_at_a_time(connection, AdvisoryLock.CLOCK_STEP)
     by_ms = _reported_ahead(connection)
     if by_ms < LEAST_MS:
         return 0

@@ -22,6 +22,7 @@ from app.core.errors import Conflict, Invalid, SetupError
 from app.core.masking import mask_values
 from app.core.setting_values import LEAST_MONTHS
 from app.database import audit_heads as heads
+from app.database.advisory_locks import AdvisoryLock
 from app.database.audit_heads import AuditHead
 from app.database.audit_memory import note_after_commit
 from app.database.connection import keys_of, one_at_a_time, shared_ms
@@ -32,7 +33,6 @@ from app.security.audit_chain import SAID, START, content, is_sealed, sealed_con
 from app.security.audit_chain import head as head
 from app.security.audit_chain import link as link
 
-_CHAIN = 4917  # advisory lock for appending a row
 # After these actions the chain's head is kept outside at once: permissions, approvals and orders.
 _DECIDED = tuple(f"campaign.{each}" for each in ("approved", "rejected", "returned", "voided"))
 _ORDERED = tuple(f"run.{each}" for each in ("start", "resume", "pause", "cancel", "stopped", "suspended"))
@@ -136,7 +136,7 @@ def _add(
     connection: Connection, algorithm: str | None, act: tuple[str, str, str], detail: dict[str, Any]
 ) -> None:
     """Append a row. algorithm: None for that of the last row; act: who, action, subject."""
-    one_at_a_time(connection, _CHAIN)
+    one_at_a_time(connection, AdvisoryLock.AUDIT_CHAIN)
     last = connection.execute(select(audit.c.id, audit.c.hash).order_by(audit.c.id.desc()).limit(1)).first()
     number = last.id + 1 if last else 1
     who, action, subject = act

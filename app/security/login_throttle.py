@@ -16,10 +16,10 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from app.core import clock
 from app.core.errors import AppError
+from app.database.advisory_locks import AdvisoryLock
 from app.database.connection import one_at_a_time
 from app.database.models import login_attempts
 
-_LOCK = 4918
 _FORGOTTEN_MS = 3_600_000  # older failures no longer count
 _KNOWN_MS = 90 * 86_400_000
 _KNOWN = "known"
@@ -65,7 +65,7 @@ class Attempt:
 
 def begin(connection: Connection, attempt: Attempt) -> int:
     """Count the attempt as failed for now; or return the seconds to wait if it comes too early."""
-    one_at_a_time(connection, _LOCK)
+    one_at_a_time(connection, AdvisoryLock.LOGIN_ATTEMPTS)
     now = clock.now_ms()
     _forget(connection, now)
     kinds = ["address"] if _is_known(connection, attempt) else ["name", "address"]
@@ -79,7 +79,7 @@ def begin(connection: Connection, attempt: Attempt) -> int:
 
 def succeed(connection: Connection, attempt: Attempt) -> None:
     """Take the failed attempt back, and remember that this person signs in from there."""
-    one_at_a_time(connection, _LOCK)
+    one_at_a_time(connection, AdvisoryLock.LOGIN_ATTEMPTS)
     now, c = clock.now_ms(), login_attempts.c
     kinds = ["address"] if _is_known(connection, attempt) else ["name", "address"]
     for kind in kinds:

@@ -10,6 +10,8 @@ from sqlalchemy import ColumnElement, Connection, Table, func, select, update
 
 from app.core.errors import DatabaseUnavailable
 from app.core.states import DeliveryState
+from app.database.advisory_locks import AdvisoryLock
+from app.database.connection import one_at_a_time
 from app.database.models import deliveries, receipts, run_batches, submissions, tallies
 from app.ledger.contract import ChunkLease, DeliveryToSend, FanOutResult, Link
 from app.ledger.engine_base import (
@@ -149,6 +151,7 @@ _FOLD = f"""
 """  # noqa: S608 - constants of ours
 # From this many campaigns on, it is asked first which of them can matter.
 _AT_ONCE = 4
+_TRY_FOLD = f"SELECT pg_try_advisory_xact_lock({AdvisoryLock.TALLY_FOLD:d})"
 # From this many receipts COPY is used: one more round trip, but a smaller log.
 _COPY_FROM = 100
 
@@ -164,7 +167,7 @@ class PostgresqlLedger(ChunkQueue, SubmitResults, Tallies, EraseOperations):
         found = connection.exec_driver_sql(f"SELECT to_regclass('receipts_c{campaign_id:d}')").scalar()
         if found is not None:
             return
-        connection.exec_driver_sql("SELECT pg_advisory_xact_lock(4916)")
+        one_at_a_time(connection, AdvisoryLock.PARTITIONS)
         for table, options in _PARTITIONED.items():
             name = f"{table}_c{campaign_id:d}"
             make = f"CREATE TABLE IF NOT EXISTS {name} (LIKE {table} INCLUDING ALL) {options}"
@@ -403,7 +406,7 @@ class PostgresqlLedger(ChunkQueue, SubmitResults, Tallies, EraseOperations):
 
     def alone(self, connection: Connection) -> bool:
         """Take the fold lock, without waiting for another process that has it."""
-        return bool(connection.exec_driver_sql("SELECT pg_try_advisory_xact_lock(4931)").scalar())
+        return bool(connection.exec_driver_sql(_TRY_FOLD).scalar())
 
     def fold_new(self, connection: Connection) -> None:
         connection.exec_driver_sql(_FOLD)

@@ -12,6 +12,7 @@ from sqlalchemy.exc import IntegrityError
 
 from app.core import clock
 from app.core.errors import Conflict, Invalid
+from app.database.advisory_locks import AdvisoryLock
 from app.database.connection import one_at_a_time, shared_ms
 from app.database.models import issued_reports, report_files
 from app.reports.build.consolidated import ConsolidatedReport
@@ -31,7 +32,6 @@ from app.security import audit
 
 _VERSIONS = 1000  # more than any report has
 _PLAIN = re.compile(r"[^\w.-]+")  # what a file's name can't have everywhere
-_ONE = 4923  # advisory lock of whoever issues a report
 _AT_ONCE = "Somebody has issued this report at the same moment; look at it again."
 
 
@@ -138,7 +138,7 @@ def _keep(
 ) -> None:
     """Keep the papers unless a report was issued since `seen`: this one, or the one before it."""
     report, _ = seen
-    one_at_a_time(connection, _ONE)
+    one_at_a_time(connection, AdvisoryLock.REPORT_NUMBER)
     if (archive.get(connection, report.id), _issued_before(connection, report)) != seen:
         raise Conflict(_AT_ONCE)
     f, subject = report_files.c, ReportSubject(report.subject, report.subject_id)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, func, select, union
 
 from app.core.errors import Conflict, no_such
+from app.database.advisory_locks import AdvisoryLock
 from app.database.connection import Database, one_at_a_time
 from app.database.models import audit as acts
 from app.database.models import campaigns, run_batches, tallies
@@ -21,7 +22,6 @@ from app.reports.figures import tally
 from app.security import audit
 
 ACTION = "tallies.repaired"
-_ONE = 4921  # advisory lock of whoever adds a correction
 _IN_THE_AUDIT = 50  # keys listed; the total number stands beside them
 
 
@@ -106,7 +106,7 @@ def _last(connection: Connection, campaign_id: int) -> int | None:
 
 def _add(connection: Connection, ledger: Ledger, who: str, off: _Off) -> bool:
     """Add the error; False if the campaign was repaired since, or its erasure has begun."""
-    one_at_a_time(connection, _ONE)
+    one_at_a_time(connection, AdvisoryLock.ERASURE)
     begun = erasure_state.of_campaign(connection, off.campaign_id) is not None
     if begun or _last(connection, off.campaign_id) != off.act:
         return False
