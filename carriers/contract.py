@@ -151,11 +151,13 @@ class Halted:
 class Unknown:
     """Perhaps taken: the answer was lost. Code never sends it again.
 
-    `refs` holds the references of the parts that were answered.
+    `refs` holds the references of the parts that were answered. throttled: the answer also says that we send
+    too fast, so the whole link slows down.
     """
 
     reason: str
     refs: References = ()
+    throttled: bool = False
 
 
 NOT_SENT = Deferred("not sent", 0.0)  # returned before anything was written

@@ -377,7 +377,7 @@ class SendLoop:
 
     def _adjust_rate(self, chunk: HeldChunk, outcomes: Sequence[SubmitOutcome]) -> None:
         deferred = [o.result for o in outcomes if isinstance(o.result, Deferred)]
-        throttled = sum(result.throttled for result in deferred)
+        throttled = sum(getattr(o.result, "throttled", False) for o in outcomes)
         self._pace.heard(len(outcomes), throttled)
         rare = self._pace.refuses_by_chance(len(outcomes), throttled)
         for result in deferred:

@@ -57,34 +57,31 @@ STATUS_WORDS = (*NOT_TAKEN_WORDS, "unknown")
 def failure_of(answer: HttpAnswer) -> Failure | None:
     """Return what the HTTP status says about messages; None for 200, whose body says more.
 
-    The link's own word for a status comes first. Certainly not taken: 429 and 425 (too fast, too early), 401,
-    403 and 407 (our account), 404 and 405 (our address), 400 and the like (the request's form). No carrier
-    refuses a single message by status: what refuses one would refuse all, so a person has to look.
+    The link's own word for a status comes first. Certainly not taken: 401, 403 and 407 (our account), 404 and
+    405 (our address), 400 and the like (the request's form). No carrier refuses a single message by status:
+    what refuses one would refuse all, so a person has to look.
 
     Perhaps taken: everything else. A gateway answers 503 as well as 502 and 504 when it loses its backend's
     answer, 408 when it waited too long, 409 when it sent the request twice; a page that has done its work
     redirects (3xx), and a server that finds no representation for its answer says 406 after the work is done.
+    A gateway that counts requests after it has passed them on says 429 of a message that was taken.
     """
     status = answer.status
     if answer.own or status == 200:
         return _by_settings(answer) if answer.own else None
-    if status == 429:
-        return Deferred("http 429", pause(answer), throttled=True)
-    if status == 425:
-        return Deferred(f"http {status}", pause(answer), counts=True)
     if status in _ACCOUNT:
         return Halted(f"http {status}", "The carrier refuses our account or our address.")
     if status in _ADDRESS:
         return Halted(f"http {status}", "The carrier knows no such address: check base_url.")
     if status in _FORM:
         return Halted(f"http {status}", "The carrier does not take our requests: check base_url.")
-    return Unknown(f"the carrier answered with HTTP {status}")
+    return Unknown(f"the carrier answered with HTTP {status}", throttled=status == 429)
 
 
 def _by_settings(answer: HttpAnswer) -> Failure:
     code = f"http {answer.status}"
     if answer.own == "unknown":
-        return Unknown(f"the carrier answered with HTTP {answer.status}")
+        return Unknown(f"the carrier answered with HTTP {answer.status}", throttled=answer.status == 429)
     if answer.own == "halted":
         return Halted(code, "The link's setting http_statuses has this status halt the link.")
     throttled = answer.own == "throttled"

@@ -260,7 +260,9 @@ class HttpCarrier(ABC):
             self._unclear_in_a_row = self._lost_probes = 0
             self._health.probing = ""
             self._health.answered()
-        elif any(isinstance(result, Unknown) for result in results):
+        elif unclear := [result for result in results if isinstance(result, Unknown)]:
+            if any(result.throttled for result in unclear):
+                self.hold_back(PAUSE_S)  # whatever its pace: each "too fast" may cost an unknown message
             self._unclear_in_a_row += 1
             self._lost_probes = min(self._lost_probes + probes, 10)
             if self._unclear_excess() >= 0:

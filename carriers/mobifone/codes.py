@@ -28,16 +28,15 @@ class StatusCode(NamedTuple):
 
 
 # Only 200 is evidenced. The others are read as the HTTP statuses of the same number; the contract's own ones
-# (setting `statuses`) take precedence. After 408, 409 and 5xx the message may have been taken. Any other
-# status is a refusal without a reason.
+# (setting `statuses`) take precedence. After 408, 409, 425, 429 and 5xx the message may have been taken. Any
+# other status is a refusal without a reason.
 TABLE: Sequence[StatusCode] = (
     StatusCode("200", Accepted(), "M1 M2 M3 M4 M5 M6"),
     StatusCode("401", SessionState.ENDED, "not evidenced"),
-    StatusCode("429", Deferred("429", 1.0, throttled=True), "not evidenced"),
 )
 _ROWS = {row.status: row.becomes for row in TABLE}
 # Plain text, with HTTP status 401: M1 has the first two, M4 the third.
-_PERHAPS_TAKEN = re.compile(r"408|409|5[0-9][0-9]")
+_PERHAPS_TAKEN = re.compile(r"408|409|425|429|5[0-9][0-9]")
 ENDED_WORDS = ("sessionexpired", "sidnotpassed", "notloggedin")
 
 
@@ -88,7 +87,7 @@ def verdict(
         return own[words.status]
     shown = quoted(f"{words.status} {words.message}", *secrets)
     if _PERHAPS_TAKEN.fullmatch(words.status):
-        return Unknown(f"MobiFone answered with status {words.status}")
+        return Unknown(f"MobiFone answered with status {words.status}", throttled=words.status == "429")
     return _ROWS.get(words.status) or Rejected(shown, Reason.OTHER)
 
 
@@ -99,11 +98,13 @@ def login_verdict(answer: HttpAnswer, secrets: Sequence[str]) -> str | Deferred 
         failed = redirected(answer) or failure_of(answer)
         if isinstance(failed, Deferred | Halted):
             return failed
+        if isinstance(failed, Unknown) and failed.throttled:
+            return Deferred("login: http 429", retry_after_s=5.0, throttled=True)
         return Deferred("login: the answer can't be read", retry_after_s=5.0)
     if words.status == "200":
         return words.sid or Deferred("login: no sid in the answer", retry_after_s=5.0)
     shown = quoted(f"{words.status} {words.message}", *secrets)
-    if words.status == "429" or _PERHAPS_TAKEN.fullmatch(words.status):
+    if _PERHAPS_TAKEN.fullmatch(words.status):
         return Deferred(f"login {shown}", retry_after_s=5.0, throttled=words.status == "429")
     return Halted(
         f"login {words.status}"[:40],

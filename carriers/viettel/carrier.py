@@ -228,7 +228,7 @@ class QueriedViettel(ViettelCarrier):
 
 def _with_id(failure: Failure, msg_id: str) -> SubmitResult:
     """Keep the id of a message whose answer was lost."""
-    return Unknown(failure.reason, (msg_id,)) if isinstance(failure, Unknown) else failure
+    return replace(failure, refs=(msg_id,)) if isinstance(failure, Unknown) else failure
 
 
 def _registered(item: BatchItem, verdict: SubmitResult) -> SubmitResult:

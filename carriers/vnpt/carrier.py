@@ -198,8 +198,8 @@ class VnptCarrier(HttpCarrier):
         match verdict.result:
             case Accepted():
                 return Verdict(Accepted((request_id,)))
-            case Unknown(reason):
-                return Verdict(Unknown(reason, (request_id,)))
+            case Unknown() as unknown:
+                return Verdict(replace(unknown, refs=(request_id,)))
         return verdict
 
     def _verdict(self, reply: codec.Reply) -> Verdict:

@@ -117,7 +117,11 @@ async def test_a_link_with_much_patience_says_that_it_waits_before_it_sends_less
 
 
 async def test_a_link_that_throttles_everything_says_so_until_it_takes_a_message() -> None:
-    async with Peer(answering(page(b"", status="429 Too Many Requests"))) as peer, link(peer.url) as carrier:
+    contract = {429: "throttled"}
+    async with (
+        Peer(answering(page(b"", status="429 Too Many Requests"))) as peer,
+        link(peer.url, http_statuses=contract) as carrier,
+    ):
         await carrier.submit(letters(2))
         since = carrier.health().refusing_since
         assert since is not None

@@ -13,6 +13,7 @@ from tests.carriers.http.peer import OK, PATIENT, Peer, PlainCarrier, Request, W
 from tests.carriers.smpp.peer import until
 
 TOO_FAST = page(b"", status="429 Too Many Requests")
+CONTRACT = {429: "throttled"}
 NO_ACCOUNT = page(b"", status="403 Forbidden")
 
 
@@ -27,7 +28,7 @@ async def test_an_answer_too_many_that_comes_under_the_next_request_is_nobodys(
             await asyncio.sleep(pause_s)
         wire.send(OK)
 
-    async with Peer(second_is_answered_twice) as peer, link(peer.url) as carrier:
+    async with Peer(second_is_answered_twice) as peer, link(peer.url, http_statuses=CONTRACT) as carrier:
         results = []
         for _ in range(4):
             results += await carrier.submit(letters(1))
@@ -40,7 +41,7 @@ async def test_what_refuses_alone_on_a_kept_connection_is_believed_and_the_conne
     async def throttles_the_second(wire: Wire, request: Request) -> None:
         wire.send(TOO_FAST if len(peer.requests) == 2 else OK)
 
-    async with Peer(throttles_the_second) as peer, link(peer.url) as carrier:
+    async with Peer(throttles_the_second) as peer, link(peer.url, http_statuses=CONTRACT) as carrier:
         results = []
         for _ in range(3):
             results += await carrier.submit(letters(1))
@@ -107,7 +108,7 @@ async def test_a_throttled_link_is_left_alone_before_the_answer_is_weighed() -> 
     async def throttles_the_second(wire: Wire, request: Request) -> None:
         wire.send(busy if len(peer.requests) == 2 else OK)
 
-    async with Peer(throttles_the_second) as peer, link(peer.url) as carrier:
+    async with Peer(throttles_the_second) as peer, link(peer.url, http_statuses=CONTRACT) as carrier:
         assert await carrier.submit(letters(1)) == [Accepted()]
         weighed = asyncio.create_task(carrier.submit(letters(1)))
         await until(lambda: carrier.refusal() is not None)

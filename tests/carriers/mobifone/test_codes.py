@@ -55,7 +55,7 @@ SENDS: list[tuple[str, httpx.Response, SubmitResult]] = [
     ("a negative status", saying("-1", ""), Rejected("-1", Reason.OTHER)),
     ("201 is not 200", saying("201", "Queued"), Rejected("201 Queued", Reason.OTHER)),
     # 3.4: not evidenced
-    ("too fast", saying('"429"'), Deferred("429", 1.0, throttled=True)),
+    ("too fast", saying('"429"'), Unknown("MobiFone answered with status 429", throttled=True)),
     ("session, as a status", saying('"401"', "SessionExpired"), ENDED_TWICE),
     ("trouble, as a status", saying('"500"'), Unknown("MobiFone answered with status 500")),
     ("trouble behind it, as a status", saying('"502"'), Unknown("MobiFone answered with status 502")),
@@ -76,7 +76,7 @@ SENDS: list[tuple[str, httpx.Response, SubmitResult]] = [
     ),
     ("not now", httpx.Response(503), Unknown("the carrier answered with HTTP 503")),
     ("elsewhere", httpx.Response(302), Unknown("the carrier answered with HTTP 302")),
-    ("too many", httpx.Response(429), Deferred("http 429", 1.0, throttled=True)),
+    ("too many", httpx.Response(429), Unknown("the carrier answered with HTTP 429", throttled=True)),
     # nothing that can be read
     ("a page with status 200", httpx.Response(200, html="<html>Login</html>"), UNREADABLE),
     ("nothing", httpx.Response(200, text=""), UNREADABLE),

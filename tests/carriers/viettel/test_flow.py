@@ -140,10 +140,8 @@ async def test_an_empty_account_halts_after_some_messages_whatever_its_words() -
 
 @pytest.mark.parametrize("words", ["", "OVER_SPEED"])
 async def test_throttling_defers_the_whole_list(words: str) -> None:
-    async with working({"throttle": 1.0, "too_fast": words}, messages={"OVER_SPEED": "throttled"}) as (
-        carrier,
-        service,
-    ):
+    contract = {"messages": {"OVER_SPEED": "throttled"}, "http_statuses": {"429": "throttled"}}
+    async with working({"throttle": 1.0, "too_fast": words}, **contract) as (carrier, service):
         results = await carrier.submit(parcel(3))
         assert all(
             isinstance(result, Deferred) and result.throttled and not result.counts for result in results

@@ -12,7 +12,6 @@ from structlog.testing import capture_logs
 
 from carriers.contract import (
     Accepted,
-    Deferred,
     Encoding,
     Halted,
     OutboundSms,
@@ -129,8 +128,7 @@ async def test_a_fault_is_quoted_without_our_secrets() -> None:
     ("status", "kind"),
     [
         *[(each, Halted) for each in (400, 401, 403, 404)],
-        *[(each, Deferred) for each in (425, 429)],
-        *[(each, Unknown) for each in (204, 302, 406, 408, 500, 502, 503, 504)],
+        *[(each, Unknown) for each in (204, 302, 406, 408, 425, 429, 500, 502, 503, 504)],
     ],
 )
 async def test_another_status_says_what_it_says_everywhere(status: int, kind: type) -> None:

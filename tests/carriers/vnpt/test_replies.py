@@ -86,7 +86,7 @@ async def test_words_of_any_kind_do_not_spoil_the_verdict(respx_mock: respx.Mock
         (504, Unknown),
         (503, Unknown),
         (408, Unknown),
-        (429, Deferred),
+        (429, Unknown),
         (401, Halted),
         (403, Halted),
         (404, Halted),

@@ -202,6 +202,19 @@ async def test_an_adapters_fault_makes_its_messages_unknown_and_they_are_not_sen
     world.check()
 
 
+async def test_an_unclear_answer_that_says_too_fast_slows_the_link_and_is_not_sent_again(
+    db: Database,
+) -> None:
+    world, carrier = ready(db, 60, rate=20.0), PaperCarrier()
+    carrier.answer = lambda _: Unknown("HTTP 429", throttled=True)
+    await carrier.open()
+    async with running(loop := loop_for(world, carrier)):
+        await until(lambda: loop._pace.share < 0.8, 10)
+    assert set(carrier.copies.values()) == {1}
+    assert set(world.states()) <= {U, Q}
+    world.check()
+
+
 async def test_a_refused_number_is_refused_once(db: Database) -> None:
     world, carrier = ready(db, 3), PaperCarrier()
     carrier.answer = lambda _: Rejected("0x0B", Reason.NO_SUCH_NUMBER)

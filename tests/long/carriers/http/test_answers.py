@@ -90,9 +90,8 @@ async def test_what_can_not_be_read_is_unknown(data: bytes) -> None:
 STATUSES = [
     *((status, Unknown) for status in (201, 202, 204, 299, 500, 501, 502, 503, 504, 505, 507, 520, 599)),
     *((status, Unknown) for status in (301, 302, 303, 307, 308, 304)),
-    *((status, Unknown) for status in (406, 408, 409, 412, 418, 423, 424, 444, 460, 499)),
+    *((status, Unknown) for status in (406, 408, 409, 412, 418, 423, 424, 425, 429, 444, 460, 499)),
     *((status, Halted) for status in (400, 401, 403, 404, 405, 407, 410, 413, 415, 421, 422, 451)),
-    *((status, Deferred) for status in (425, 429)),
 ]
 
 
@@ -104,16 +103,36 @@ async def test_every_status_says_of_messages_what_it_says_everywhere(status: int
 
 
 def test_only_too_fast_slows_the_link_and_only_trouble_uses_up_patience() -> None:
-    assert failure_of(HttpAnswer(429, b"")) == Deferred("http 429", 1.0, throttled=True)
-    assert failure_of(HttpAnswer(425, b"", retry_after_s=7.0)) == Deferred("http 425", 7.0, counts=True)
-    assert failure_of(HttpAnswer(429, b"", retry_after_s=1e9)) == Deferred("http 429", 3600.0, throttled=True)
+    said = {"own": "throttled"}
+    assert failure_of(HttpAnswer(429, b"", **said)) == Deferred("http 429", 1.0, throttled=True)
+    far = HttpAnswer(429, b"", retry_after_s=1e9, **said)
+    assert failure_of(far) == Deferred("http 429", 3600.0, throttled=True)
+    early = HttpAnswer(425, b"", retry_after_s=7.0, own="deferred")
+    assert failure_of(early) == Deferred("http 425", 7.0, counts=True)
+    assert failure_of(HttpAnswer(429, b"")) == Unknown("the carrier answered with HTTP 429", throttled=True)
+    assert failure_of(HttpAnswer(425, b"")) == Unknown("the carrier answered with HTTP 425")
     assert failure_of(HttpAnswer(200, b"")) is None
 
 
 @pytest.mark.parametrize("said", ["soon", "-1", "1e9", "Wed, 21 Oct 2026 07:28:00 GMT", "\u0661"])
 async def test_a_strange_retry_after_means_a_second(said: str) -> None:
-    result = await result_of(page(b"", f"Retry-After: {said}", status="429 Busy"))
+    data = page(b"", f"Retry-After: {said}", status="429 Busy")
+    result = await result_of(data, http_statuses={429: "throttled"})
     assert result == Deferred("http 429", 1.0, throttled=True)
+
+
+async def test_after_a_429_the_link_sends_nothing_for_as_long_as_it_says_or_for_a_second() -> None:
+    """The message may have been taken, so each further 429 would cost another unknown one."""
+    for header, least_s, most_s in ((), 0.5, 1.0), (("Retry-After: 60",), 50, 60):
+        busy = page(b"", *header, status="429 Too Many Requests")
+        async with Peer(answering(busy)) as peer, link(peer.url, in_flight=1) as carrier:
+            (first,) = await carrier.submit(letters(1))
+            assert first == Unknown("the carrier answered with HTTP 429", throttled=True)
+            later = await carrier.submit(letters(20))
+            assert len(peer.requests) == 1
+            assert {type(each) for each in later} == {Deferred}
+            assert isinstance(refusal := carrier.refusal(), Deferred)
+            assert least_s < refusal.retry_after_s <= most_s
 
 
 OWN_WORDS = [

@@ -13,6 +13,7 @@ from tests.carriers.http_harness import PASSWORD, HttpHarness
 @pytest.fixture(params=["POST", "GET"])
 def harness(request: pytest.FixtureRequest) -> HttpHarness:
     options = {"user": "loa", "method": request.param, "login_pause_s": 0.01}
+    options |= {"statuses": {"429": "throttled"}}  # of this simulator, which has sent nothing then
     return HttpHarness(MobifoneCarrier, Mobifone, options, {"account": f"loa:{PASSWORD}"})
 
 
