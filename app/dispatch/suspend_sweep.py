@@ -32,10 +32,11 @@ from app.database.models import (
     outcome_counts,
     runs,
     tallies,
+    unknowns,
 )
 from app.dispatch.run_sweeps import held, move
 from app.ledger import approval_digest, money
-from app.ledger.contract import JUDGED_MS
+from app.ledger.contract import DIED, JUDGED_MS, LOST, WENT_BACK
 from app.ledger.money import Budget
 from app.security import audit
 from carriers.contract import Reason
@@ -43,8 +44,9 @@ from carriers.contract import Reason
 EVERY_MS = 1000
 KEPT_MS = JUDGED_MS  # how far back messages are judged
 _JUST_STARTED_MS = 60_000
-# A process that dies leaves its messages on the wire unknown, in a second or two: that alone is no rise.
+# A connection that breaks leaves its messages on the wire unknown, in a second or two: that alone is no rise.
 _UNKNOWN_AT_ONCE, _AROUND = 5, 2
+_BY_US = -1  # beside the states of deliveries
 _REASONS = 3
 _OVER = (RunState.FINISHED.value, RunState.CANCELLED.value)
 
@@ -97,13 +99,28 @@ def _running() -> Any:
 
 
 def _totals(connection: Connection, run_ids: Sequence[int]) -> dict[int, tuple[int, int, int]]:
-    """Return run -> messages with an answer, and of them the refused and the unknown ones."""
+    """Return run -> messages with an answer, and of them the refused and the unknown ones.
+
+    Without the unknown ones whose answer Loa itself lost: however many processes die, the run does no harm.
+    """
     t = tallies.c
     query = select(t.run_id, t.state, func.sum(t.n)).where(t.run_id.in_(run_ids), t.state.in_(SENT))
     counts: defaultdict[int, dict[int, int]] = defaultdict(dict)
     for run_id, state, n in connection.execute(query.group_by(t.run_id, t.state)):
         counts[run_id][state] = int(n)
+    unknown = DeliveryState.UNKNOWN
+    for run_id, n in _lost_by_us(connection, [each for each in run_ids if counts[each].get(unknown)]):
+        counts[run_id][unknown] -= n
+        counts[run_id][_BY_US] = n
     return {run_id: _total(counts[run_id]) for run_id in run_ids}
+
+
+def _lost_by_us(connection: Connection, run_ids: Sequence[int]) -> Sequence[tuple[int, int]]:
+    """Return runs with how many of their messages are unknown because Loa lost the answer."""
+    u = unknowns.c
+    query = select(u.run_id, func.count()).where(u.run_id.in_(run_ids), u.why.in_((DIED, LOST, WENT_BACK)))
+    rows = connection.execute(query.group_by(u.run_id)).all() if run_ids else []
+    return [(int(run_id), int(n)) for run_id, n in rows]
 
 
 def _total(of: Mapping[int, int]) -> tuple[int, int, int]:

@@ -22,6 +22,10 @@ from carriers.contract import Receipt, SubmitResult
 SLOWEST = 0.1
 # For so long after its sending a failure counts where a run is judged (app/dispatch/suspend_sweep.py).
 JUDGED_MS = 900_000
+# Why a message is unknown (unknowns.why) where Loa itself lost the answer: it says nothing of the carrier.
+DIED = "the process that was sending it stopped"
+LOST = "the database lost the answer after it was recorded"
+WENT_BACK = "the database was put back to a time before it may have been sent"
 
 
 class ResultKind(IntEnum):

@@ -25,7 +25,16 @@ from sqlalchemy import (
 from app.core.states import ChunkState, DeliveryState, NotSent
 from app.database.models import chunks, deliveries, do_not_send, links
 from app.ledger import answer_rules, money, unreached
-from app.ledger.contract import ChunkLease, Closed, DeliveryToSend, Link, MarkedUnknown
+from app.ledger.contract import (
+    DIED,
+    LOST,
+    WENT_BACK,
+    ChunkLease,
+    Closed,
+    DeliveryToSend,
+    Link,
+    MarkedUnknown,
+)
 from app.ledger.engine_base import ChunkClaim, OpenChunk
 from app.ledger.fan_out import FanOut
 from app.ledger.tallies import Changes
@@ -34,9 +43,6 @@ from carriers.contract import Reason
 
 # Longer than a live link takes to claim what a dead one has left.
 LEASE_GRACE_MS = 10_000
-_DIED = "the process that was sending it stopped"
-_LOST = "the database lost the answer after it was recorded"
-_WENT_BACK = "the database was put back to a time before it may have been sent"
 _CLOSER = ChunkClaim("closing", None, 60_000, early=True)
 
 
@@ -77,7 +83,7 @@ class ChunkQueue(FanOut):
             return 0
         sender = chunk.attempt - 1  # the previous holder
         return self._mark_unknown(
-            connection, chunk, sender, _DIED if chunk.dead else _LOST, *_reserved_unrecorded(chunk)
+            connection, chunk, sender, DIED if chunk.dead else LOST, *_reserved_unrecorded(chunk)
         )
 
     def _mark_unknown(
@@ -121,7 +127,7 @@ class ChunkQueue(FanOut):
         for chunk in self.take_chunks(connection, run_id, _CLOSER, limit):
             by = link_id if chunk.link_id is None else chunk.link_id
             money.charge(connection, run_id, self._unreserved(connection, chunk), self.now_ms(connection))
-            unknown += self._mark_unknown(connection, chunk._replace(link_id=by), None, _WENT_BACK)
+            unknown += self._mark_unknown(connection, chunk._replace(link_id=by), None, WENT_BACK)
             self._end(connection, [chunk])
         return MarkedUnknown(unknown, self._still_open(connection, run_id))
 

@@ -17,7 +17,7 @@ from app.core.suspend_settings import SuspendSettings
 from app.database.connection import Database, shared_ms
 from app.database.models import audiences, daily_counts, deliveries, late_failures, outcome_counts, runs
 from app.dispatch import suspend_sweep
-from app.ledger.contract import Arrival, DeliveryToSend, SubmitOutcome
+from app.ledger.contract import Arrival, DeliveryToSend, Reservation, SubmitOutcome
 from app.security import audit
 from carriers.contract import Accepted, Reason, ReceiptStatus, Rejected, SubmitResult, Unknown
 from tests.app.world import World, build, receipt
@@ -208,6 +208,22 @@ def test_what_a_dead_process_leaves_unknown_is_no_rise_and_answers_that_stay_awa
         run.second(lost if second in (4, 5, 15) else taken)
     assert run.state == RunState.RUNNING
     assert run.until_paused(lost, 500)
+    assert run.acts()[0].detail["cause"] == "unknown"
+
+
+@pytest.mark.longer
+@pytest.mark.parametrize("deaths", [(4, 6, 8), (4, 5, 6, 7), range(3, 20, 2)])
+def test_processes_that_die_again_and_again_pause_nothing(db: Database, deaths: Sequence[int]) -> None:
+    """Three within five seconds, four running, and every other one for as long as the run lasts."""
+    run = Running(db, 2000)
+    for second in range(24):
+        if second in deaths and (lease := run.world.claim()):
+            all_of_it = Reservation(lease.items[-1].seq, len(lease.items))
+            db.write(run.world.ledger.record, run.world.link, lease, [], all_of_it, -1.0)
+        run.second(taken)
+    assert run.world.states()[DeliveryState.UNKNOWN] == CHUNK * len(deaths)
+    assert (run.state, run.acts()) == (RunState.RUNNING, [])
+    assert run.until_paused(lambda _: Unknown("no answer"), 500)
     assert run.acts()[0].detail["cause"] == "unknown"
 
 
