@@ -73,7 +73,8 @@ def show(plan_id: Number, as_json: Json = False) -> None:
     if as_json:
         say(found, as_json)
         return
-    typer.echo(f"{found.name} ({found.directive}): {found.persons} người đã nhận ít nhất một lần.")
+    persons = "không còn đếm được số" if found.persons is None else found.persons
+    typer.echo(f"{found.name} ({found.directive}): {persons} người đã nhận ít nhất một lần.")
     listing(found.rounds, _SHOWN, as_json)
 
 

@@ -47,13 +47,17 @@ class PlanRound:
     subscribers: int = 0
     outside: bool = False
     follows_up: list[int] | None = None
-    first: int = 0
-    repeated: int = 0
+    first: int | None = 0
+    repeated: int | None = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A plan with its rounds; persons: reached at least once by any of them."""
+    """A plan with its rounds; persons: reached at least once by any of them.
+
+    persons, and first and repeated of the rounds, are null where the numbers of one campaign were erased
+    before the others were over: who was reached by both can't be told then.
+    """
 
     id: int
     name: str
@@ -61,7 +65,7 @@ class Plan:
     directive: str
     created_at: datetime
     created_by: str
-    persons: int
+    persons: int | None
     rounds: list[PlanRound]
 
 
@@ -120,7 +124,7 @@ def plan(connection: Connection, plan_id: int) -> Plan:
         directive=connection.execute(number).scalar_one(),
         created_at=clock.local(clock.from_ms(row.created_at)),
         created_by=row.created_by,
-        persons=sum(each.first for each in reach),
+        persons=None if reach is None else sum(each.first for each in reach),
         rounds=[_round(connection, each, reach) for each in planned],
     )
 
@@ -130,11 +134,14 @@ _counted: OrderedDict[tuple[object, ...], Sequence[ReachCount]] = OrderedDict()
 _MOST_COUNTED = 64
 
 
-def _reach(connection: Connection, ids: Sequence[int]) -> Sequence[ReachCount]:
+def _reach(connection: Connection, ids: Sequence[int]) -> Sequence[ReachCount] | None:
     """Count whom these campaigns reached, and again only when more messages have been delivered.
 
     What is delivered stays so. While no tally of it has grown, a count over all deliveries gives the same.
+    None where some of them were erased before the others were over.
     """
+    if unique_reach.erased_apart(connection, ids) is not None:
+        return None
     r, t = runs.c, tallies.c
     delivered = (t.run_id == r.id) & (t.state == DeliveryState.DELIVERED)
     query = select(r.id, r.created_at, func.sum(t.n)).outerjoin_from(runs, tallies, delivered)
@@ -150,13 +157,13 @@ def _reach(connection: Connection, ids: Sequence[int]) -> Sequence[ReachCount]:
     return found
 
 
-def _round(connection: Connection, planned: Row[Any], reach: Sequence[ReachCount]) -> PlanRound:
+def _round(connection: Connection, planned: Row[Any], reach: Sequence[ReachCount] | None) -> PlanRound:
     start, end = (clock.local(clock.from_ms(ms)) for ms in (planned.window_start, planned.window_end))
     empty = PlanRound(planned.nth, Phase(planned.phase), start, end)
     if planned.campaign_id is None:
         return empty
     row = connection.execute(select(campaigns).where(campaigns.c.id == planned.campaign_id)).one()
-    own = [each for each in reach if each.campaign_id == row.id]
+    own = [each for each in reach or () if each.campaign_id == row.id]
     members = RunFilter(campaign_id=row.id).of(select(runs).order_by(runs.c.id))
     found = queries.runs_of(connection, members)
     follow_up = follow_ups.of_campaign(connection, row.id)
@@ -169,6 +176,6 @@ def _round(connection: Connection, planned: Row[Any], reach: Sequence[ReachCount
         subscribers=sum(run.audience.estimated if run.audience else run.subscribers for run in found),
         outside=not plans.is_within(row, planned),
         follows_up=follow_up.sources if follow_up else None,
-        first=sum(each.first for each in own),
-        repeated=sum(each.repeated for each in own),
+        first=None if reach is None else sum(each.first for each in own),
+        repeated=None if reach is None else sum(each.repeated for each in own),
     )

@@ -10,18 +10,18 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from app.core import clock
 from app.core.errors import Conflict, no_such
 from app.database.advisory_locks import AdvisoryLock
 from app.database.connection import one_at_a_time, shared_ms
 from app.database.listing import ListColumns, ListPart, ListRequest, part, without_marks
-from app.database.models import erasures, kept_reports, runs
+from app.database.models import erasures, kept_reach, kept_reports, runs
 from app.ledger.contract import Ledger
 from app.privacy import rules
 from app.privacy.erasable import Erasable, ErasureKind, RetentionTerms
-from app.privacy.retention_due import due
+from app.privacy.retention_due import due, together
 from app.reports.figures import tally
 from app.security import audit
 
@@ -106,8 +106,9 @@ def waiting(connection: Connection, identity: EraserIdentity) -> bool:
 
 
 def free_in_ms(connection: Connection, ledger: Ledger) -> int | None:
-    """Return in how many ms another process may take over the open erasure; None if none is open."""
-    left = select(func.min(erasures.c.lease_until)).where(erasures.c.ended_at.is_(None))
+    """Return in how many ms another process may take over the first open erasure; None if none is open."""
+    e = erasures.c
+    left = select(e.lease_until).where(e.ended_at.is_(None)).order_by(e.id).limit(1)
     until = connection.execute(left).scalar()
     return None if until is None else max(0, until - ledger.now_ms(connection))
 
@@ -128,8 +129,17 @@ def begin(connection: Connection, ledger: Ledger, identity: EraserIdentity) -> i
     subject = due(connection, identity.terms, now, identity.but)
     if subject is None:
         return None
-    fresh = _fresh(subject, identity) | {"started_at": now} | held
-    return int(connection.execute(insert(erasures).values(fresh).returning(e.id)).scalar_one())
+    group = together(connection, identity.terms, now, subject, identity.but)
+    # A directive's campaigns are all closed to receipts from now on; one after the other is then taken up.
+    free = {"owner": None, "lease_until": now - 1}
+    rows = [_fresh(each, identity) | {"started_at": now} | free for each in group]
+    if subject.kind is ErasureKind.CAMPAIGN:  # what an earlier version kept while messages still went out
+        ids = [each.id for each in group]
+        connection.execute(delete(kept_reach).where(kept_reach.c.campaign_id.in_(ids)))
+    connection.execute(insert(erasures), rows)
+    number = connection.execute(select(func.min(e.id)).where(e.ended_at.is_(None))).scalar_one()
+    connection.execute(update(erasures).where(e.id == number).values(held))
+    return int(number)
 
 
 def _fresh(subject: Erasable, identity: EraserIdentity) -> dict[str, Any]:

@@ -35,7 +35,7 @@ from app.ledger.row_locking import lock_batches
 from app.privacy import certificates, terms_in_force, totals_retention
 from app.privacy.certificates import EraserIdentity
 from app.privacy.erasable import ErasureKind, RetentionTerms
-from app.privacy.retention_due import due
+from app.privacy.retention_due import due, together
 from app.reports.build import carrier_report, clock_check, erased_run_snapshot, unique_reach
 from app.reports.figures.figures import Unbalanced
 
@@ -104,16 +104,23 @@ class Eraser:
         """
         found, now = set[tuple[ErasureKind, int | None]](), await self.db.aread(shared_ms)
         while subject := await self.db.aread(due, terms, now, frozenset(found)):
-            if subject.kind is not ErasureKind.CAMPAIGN or subject.id is None:
+            if subject.kind is not ErasureKind.CAMPAIGN:
                 break
-            try:
-                await self.db.aread(clock_check.require_past, [subject.id])
-                await self.db.aread(_require_balance, subject.id)
+            group = await self.db.aread(together, terms, now, subject, frozenset(found))
+            unsound = [each for each in group if each.id is not None and not await self._is_sound(each.id)]
+            if not unsound:
                 break
-            except (Unbalanced, Conflict) as error:
-                log.error("not erased: no true report can be kept", campaign=subject.id, reason=error.detail)
-                found.add((subject.kind, subject.id))
+            found |= {(each.kind, each.id) for each in unsound}
         return frozenset(found)
+
+    async def _is_sound(self, campaign_id: int) -> bool:
+        try:
+            await self.db.aread(clock_check.require_past, [campaign_id])
+            await self.db.aread(_require_balance, campaign_id)
+        except (Unbalanced, Conflict) as error:
+            log.error("not erased: no true report can be kept", campaign=campaign_id, reason=error.detail)
+            return False
+        return True
 
 
 @dataclass(frozen=True, slots=True)

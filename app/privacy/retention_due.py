@@ -32,18 +32,23 @@ from app.privacy.erasable import Erasable, ErasureKind, RetentionTerms, erased, 
 
 _HOLDING = (BatchState.READY.value, BatchState.IMPORTING.value)
 _OVER = (RunState.SENT.value, RunState.FINISHED.value, RunState.CANCELLED.value)
+_NO_RUN = "It has no run with numbers."
+_MOST_TERMS = 2  # for so many terms more, at the most, a campaign waits for others of its directive
+
+Subjects = Collection[tuple[ErasureKind, int | None]]
 
 
-def subjects(connection: Connection, terms: RetentionTerms, by_ms: int | None = None) -> Iterator[Erasable]:
+def subjects(
+    connection: Connection, terms: RetentionTerms, by_ms: int | None = None, but: Subjects = ()
+) -> Iterator[Erasable]:
     """Yield all that is not erased yet: campaigns; batches and files, which stay as long; records.
 
     by_ms: leave out, by one query per kind, most of what can't be due by then. A worker asks this for years:
-    its cost must not grow with all that ever was.
+    its cost must not grow with all that ever was. but: subjects that can't be erased though they are due.
     """
     days = terms.days
     for some in in_pieces(connection.execute(_campaigns(days, by_ms)).all()):
-        past = _past(connection, some)
-        yield from (_campaign(campaign, past, days) for campaign in some)
+        yield from _under_directives(connection, some, days, but)
     yield from _batches(connection, days, by_ms)
     yield from _files(connection, days, by_ms)
     yield from _came(connection, days)
@@ -54,11 +59,34 @@ def due(
     connection: Connection,
     terms: RetentionTerms,
     now_ms: int,
-    but: Collection[tuple[ErasureKind, int | None]] = (),
+    but: Subjects = (),
 ) -> Erasable | None:
     """Return the first subject that is due, skipping those in `but`."""
-    found = (each for each in subjects(connection, terms, now_ms) if (each.kind, each.id) not in but)
+    found = (each for each in subjects(connection, terms, now_ms, but) if (each.kind, each.id) not in but)
     return next((each for each in found if each.due_at is not None and each.due_at <= now_ms), None)
+
+
+def together(
+    connection: Connection, terms: RetentionTerms, now_ms: int, subject: Erasable, but: Subjects = ()
+) -> list[Erasable]:
+    """Return the subject, and for a campaign also those of its directive whose own terms are past.
+
+    Their erasures begin at one moment, so that whom they reached is counted once for all of them. Each has
+    its own term, which its certificate names.
+    """
+    if subject.kind is not ErasureKind.CAMPAIGN:
+        return [subject]
+    c = campaigns.c
+    letter = connection.execute(select(c.directive_id).where(c.id == subject.id)).scalar()
+    own = c.id == subject.id if letter is None else c.directive_id == letter
+    rows = connection.execute(_campaigns(terms.days, None).where(own)).all()
+    past = _past(connection, rows)
+    found = [_campaign(row, past, terms.days) for row in rows]
+    return [
+        each
+        for each in found
+        if each.due_at is not None and each.due_at <= now_ms and (each.kind, each.id) not in but
+    ]
 
 
 # ---- Campaigns: due so many days after the report, or after the end if there is none
@@ -79,6 +107,40 @@ def _campaigns(days: int, by_ms: int | None) -> Select[Any]:
     end = func.coalesce(r.ended_at, c.window_end, r.created_at)
     held = exists().where(audiences.c.run_id == r.id, ~audiences.c.spoken)
     return query.where(~exists().where(r.campaign_id == c.id, end > by_ms - days * DAY_MS, ~held))
+
+
+def _under_directives(
+    connection: Connection, some: Sequence[Row[Any]], days: int, but: Subjects
+) -> Iterator[Erasable]:
+    """Yield these campaigns, each due with the last one under its directive, or some time after its own term.
+
+    Whom a campaign reached for the first time can be told only while the numbers of all of them are there.
+    """
+    letters = {row.directive_id for row in some} - {None}
+    under = campaigns.c.directive_id.in_(letters)
+    others = connection.execute(_campaigns(days, None).where(under)).all() if letters else []
+    rows = list({row.id: row for row in (*some, *others)}.values())
+    past, last = _past(connection, rows), dict[int, int | None]()
+    found = {row.id: _campaign(row, past, days) for row in rows}
+    for row in rows:
+        each = found[row.id]
+        if row.directive_id is not None and each.held != _NO_RUN:
+            at = None if (each.kind, each.id) in but else each.due_at
+            before = last.get(row.directive_id, at)
+            last[row.directive_id] = None if at is None or before is None else max(at, before)
+    for row in some:
+        each = found[row.id]
+        yield each if row.directive_id is None else _with_last(each, last.get(row.directive_id), days)
+
+
+def _with_last(found: Erasable, last_at: int | None, days: int) -> Erasable:
+    """Put it off until the last campaign of its directive is due; None: nobody knows when that will be."""
+    if found.due_at is None or found.due_at == last_at:
+        return found
+    longest = _MOST_TERMS * days
+    latest = found.due_at + longest * DAY_MS
+    at = latest if last_at is None else min(last_at, latest)
+    return _with(found, due_at=at, rule=rules.TOGETHER.en.format(days=longest))
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +188,7 @@ def _campaign(campaign: Row[Any], past: _Past, days: int) -> Erasable:
         if end is None:
             return _with(found, held=f"Run {run.id} ({run.carrier}) is {run.state}.")
     if not own:
-        return _with(found, held="It has no run with numbers.")
+        return _with(found, held=_NO_RUN)
     following = past.followed_by.get(campaign.id)
     if following is not None:
         reason = (

@@ -15,6 +15,10 @@ END = Sentence(
     "{days} days after its end, since no report was frozen",
     "{days} ngày sau khi kết thúc, vì chưa chốt báo cáo",
 )
+TOGETHER = Sentence(
+    "with the last campaign of the same directive, {days} days after its own term at the latest",
+    "cùng chiến dịch cuối của cùng công văn, chậm nhất {days} ngày sau hạn riêng",
+)
 LAST_USE = Sentence("with the last campaign that used it", "cùng chiến dịch cuối cùng dùng lô này")
 UNUSED = Sentence(
     "{days} days after its import, since no campaign uses it",
@@ -39,7 +43,7 @@ MESSAGES = Sentence("messages to us", "tin nhắn đến")
 NOTICES = Sentence("notices that went outside", "thông báo đã gửi ra ngoài")
 ACTS = Sentence("acts of the audit", "các dòng nhật ký")
 ALL = (
-    *(FROZEN, DEADLINE, END, LAST_USE, UNUSED, APPLIED, QUARANTINE, INBOUND, TOTALS, WRITTEN),
+    *(FROZEN, DEADLINE, END, TOGETHER, LAST_USE, UNUSED, APPLIED, QUARANTINE, INBOUND, TOTALS, WRITTEN),
     *(RECEIPTS, MESSAGES, NOTICES, ACTS),
 )
 _PLACE = re.compile(r"\\\{(\w+)\\\}")

@@ -44,8 +44,8 @@ class PlanRound:
     subscribers: int = 0
     outside: bool = False
     follows_up: list[int] | None = None
-    first: int = 0
-    repeated: int = 0
+    first: int | None = 0
+    repeated: int | None = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +56,7 @@ class Plan:
     directive: str
     created_at: datetime
     created_by: str
-    persons: int
+    persons: int | None
     rounds: list[PlanRound]
 
 

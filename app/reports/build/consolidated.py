@@ -212,8 +212,10 @@ def build(
 
 def _reach(
     connection: Connection, directive_id: int, cutoff_ms: int, lines: Sequence[RunLine]
-) -> UniqueReach:
+) -> UniqueReach | None:
     found, delivered = unique_reach.of_directive(connection, directive_id, cutoff_ms), Counter[int]()
+    if found is None:
+        return None
     for line in lines:
         delivered[line.campaign_id] += line.report.general.delivered
     unique_reach.agrees(found, delivered)

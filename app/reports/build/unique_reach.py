@@ -12,13 +12,23 @@ from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, case, func, insert, literal, select
+from sqlalchemy import ColumnElement, Connection, and_, case, exists, func, insert, literal, or_, select
 
 from app.core import areas, clock
-from app.core.errors import no_such
+from app.core.errors import Conflict, no_such
 from app.core.states import DeliveryState
 from app.database.connection import shared_ms
-from app.database.models import audiences, campaigns, deliveries, directives, kept_reach, receipts, runs
+from app.database.models import (
+    audiences,
+    campaigns,
+    deliveries,
+    directives,
+    erasures,
+    kept_reach,
+    receipts,
+    runs,
+    tallies,
+)
 from app.ledger import erasure_state
 from app.ledger.contract import TallyCount
 from app.ledger.receipt_times import EVER
@@ -82,9 +92,12 @@ class UniqueReach:
     calling: tuple[str, ...] = ()
 
 
-def of_directive(connection: Connection, directive_id: int, cutoff_ms: int) -> UniqueReach:
-    """Count the reach as of the cut-off. Call through db.read (one snapshot)."""
+def of_directive(connection: Connection, directive_id: int, cutoff_ms: int) -> UniqueReach | None:
+    """Count the reach as of the cut-off; None where it can't be told any more. Call through db.read."""
     c = campaigns.c
+    every = select(c.id).where(c.directive_id == directive_id)
+    if erased_apart(connection, connection.execute(every).scalars().all()) is not None:
+        return None
     own = select(c.id, c.name).where(c.directive_id == directive_id, c.created_at <= cutoff_ms)
     names = {row.id: row.name for row in connection.execute(own.order_by(c.id))}
     found, kept = list(_counts(connection, list(names), cutoff_ms)), _kept(connection, list(names))
@@ -126,12 +139,35 @@ def present(connection: Connection, directive_id: int) -> UniqueReach:
     if connection.execute(select(directives.c.id).where(directives.c.id == directive_id)).first() is None:
         raise no_such("directive", directive_id)
     of = select(campaigns.c.id).where(campaigns.c.directive_id == directive_id)
-    clock_check.require_past(connection, connection.execute(of).scalars().all())
-    return of_directive(connection, directive_id, shared_ms(connection))
+    ids = connection.execute(of).scalars().all()
+    clock_check.require_past(connection, ids)
+    found = of_directive(connection, directive_id, shared_ms(connection))
+    if found is None:
+        raise Conflict(
+            f"The persons reached under directive {directive_id} can no longer be counted: the numbers of "
+            f"campaign {erased_apart(connection, ids)} were erased before its other campaigns were over. "
+            "See the reports that were frozen before."
+        )
+    return found
+
+
+def erased_apart(connection: Connection, ids: Sequence[int]) -> int | None:
+    """Return the first of these campaigns that was erased while another one's figures could still change.
+
+    Who was reached by both can't be told then, so no sum of persons is claimed. The erasures of a directive's
+    campaigns begin at one moment (app/privacy/retention_due.py); those that reached nobody do not matter.
+    """
+    t, e = tallies.c, erasures.c
+    delivered = select(t.campaign_id).where(t.campaign_id.in_(ids), t.state == DeliveryState.DELIVERED)
+    reached = connection.execute(delivered.group_by(t.campaign_id).having(func.sum(t.n) > 0)).scalars().all()
+    query = select(e.subject_id, func.min(e.started_at).label("at")).group_by(e.subject_id)
+    begun = connection.execute(query.where(e.kind == "campaign", e.subject_id.in_(reached))).all()
+    at_once = len({row.at for row in begun}) == 1 and len(begun) == len(reached)
+    return None if not begun or at_once else min(row.subject_id for row in begun)
 
 
 def of_campaigns(connection: Connection, ids: Sequence[int], cutoff_ms: int) -> list[ReachCount]:
-    """Count among these campaigns only, such as the rounds of a plan."""
+    """Count among these campaigns only, such as the rounds of a plan, unless some were erased apart."""
     return list(_counts(connection, sorted(ids), cutoff_ms))
 
 
@@ -162,7 +198,7 @@ def _by_area(of: Iterable[ReachCount], on: date) -> Iterator[AreaReach]:
 def _counts(connection: Connection, ids: Sequence[int], cutoff_ms: int) -> Iterator[ReachCount]:
     """Count campaign by campaign; what was kept when numbers were erased stays as it was."""
     k, kept = kept_reach.c, _kept(connection, ids)
-    query = select(kept_reach).where(k.campaign_id.in_(ids)).order_by(k.campaign_id, k.carrier, k.area)
+    query = select(kept_reach).where(k.campaign_id.in_(kept)).order_by(k.campaign_id, k.carrier, k.area)
     for row in connection.execute(query).all():
         yield ReachCount(row.campaign_id, row.carrier, row.area or None, row.first, row.repeated)
     living = [each for each in ids if each not in kept]
@@ -172,8 +208,10 @@ def _counts(connection: Connection, ids: Sequence[int], cutoff_ms: int) -> Itera
 
 
 def _kept(connection: Connection, ids: Sequence[int]) -> set[int]:
-    k = kept_reach.c.campaign_id
-    return set(connection.execute(select(k).where(k.in_(ids)).distinct()).scalars())
+    """Return those whose count is kept; an earlier version kept it also for campaigns that went on."""
+    k, e = kept_reach.c.campaign_id, erasures.c
+    begun = exists().where(e.kind == "campaign", e.subject_id == k)
+    return set(connection.execute(select(k).where(k.in_(ids), begun).distinct()).scalars())
 
 
 def _count(connection: Connection, campaign_id: int, before: Sequence[int], cutoff_ms: int) -> Sequence[Any]:
@@ -206,14 +244,16 @@ def _reached(connection: Connection, d: Any, ids: Sequence[int], cutoff_ms: int)
 
 
 def to_keep(connection: Connection, campaign_id: int, cutoff_ms: int) -> list[ReachCount]:
-    """Count for all campaigns under this one's directive: its numbers are about to be erased.
+    """Count for this campaign and for those of its directive whose erasure has begun with it.
 
-    For the others too, since nobody could tell any more whom they reached for the second time.
+    For the others too, since nobody could tell any more whom they reached for the second time. All of them
+    are closed to receipts by now. What is still open to them is counted at its own erasure.
     """
-    directive = select(campaigns.c.directive_id).where(campaigns.c.id == campaign_id)
-    of = connection.execute(directive).scalar()
-    own = campaigns.c.id == campaign_id if of is None else campaigns.c.directive_id == of
-    ids = list(connection.execute(select(campaigns.c.id).where(own).order_by(campaigns.c.id)).scalars())
+    c, e = campaigns.c, erasures.c
+    of = connection.execute(select(c.directive_id).where(c.id == campaign_id)).scalar()
+    begun = exists().where(e.kind == "campaign", e.subject_id == c.id, e.ended_at.is_(None))
+    own = c.id == campaign_id if of is None else or_(c.id == campaign_id, and_(c.directive_id == of, begun))
+    ids = list(connection.execute(select(c.id).where(own).order_by(c.id)).scalars())
     known = _kept(connection, ids)
     return [each for each in _counts(connection, ids, cutoff_ms) if each.campaign_id not in known]
 
@@ -233,6 +273,8 @@ def differences(connection: Connection) -> list[str]:
     for directive_id in connection.execute(select(directives.c.id).order_by(directives.c.id)).scalars().all():
         own = select(campaigns.c.id).where(campaigns.c.directive_id == directive_id)
         ids = list(connection.execute(own.order_by(campaigns.c.id)).scalars())
+        if erased_apart(connection, ids) is not None:
+            continue  # nothing is claimed
         kept = _kept(connection, ids)
         found += _recounted(connection, directive_id, [each for each in ids if each not in kept])
         for number in sorted(kept):

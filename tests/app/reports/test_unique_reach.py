@@ -49,6 +49,12 @@ def of(db: Database, letter: int) -> UniqueReach:
     return db.read(unique_reach.present, letter)
 
 
+def until_then(db: Database, letter: int, until: int) -> UniqueReach:
+    found = db.read(unique_reach.of_directive, letter, until)
+    assert found is not None
+    return found
+
+
 @pytest.mark.longer
 def test_each_person_counts_once_where_they_were_reached_first(db: Database, letter: int) -> None:
     ids = three_rounds(db, letter)
@@ -102,26 +108,27 @@ def test_what_was_delivered_later_is_not_in_the_reach_of_before(db: Database, le
     seq = db.read(lambda c: c.execute(select(deliveries.c.seq).where(*own)).scalar_one())
     db.write(lambda c: c.execute(insert(receipts).values(at | {"seq": seq})))
     assert row is not None
-    assert db.read(unique_reach.of_directive, letter, until).persons == 8
-    assert db.read(unique_reach.of_directive, letter, until + 1).persons == 9
+    assert until_then(db, letter, until).persons == 8
+    assert until_then(db, letter, until + 1).persons == 9
 
 
 @pytest.mark.longer
 def test_what_was_kept_at_an_erasure_stays_when_the_rows_are_gone(db: Database, letter: int) -> None:
     ids = three_rounds(db, letter)
     until = db.read(ledger_for(db).now_ms)
-    before = db.read(unique_reach.of_directive, letter, until)
+    before = until_then(db, letter, until)
+    begun = {"kind": "campaign", "name": "x", "rule": "x", "days": 1, "due_at": 1, "started_at": 1}
+    begun |= {"counts": {}, "totals": [], "by": "x"}
+    db.write(lambda c: c.execute(insert(erasures), [begun | {"subject_id": each} for each in ids]))
     counts = db.read(unique_reach.to_keep, ids[0], until)
     for _ in range(2):  # safe to run twice
         db.write(unique_reach.keep, counts)
     assert db.read(unique_reach.to_keep, ids[1], until) == []
     db.write(lambda c: c.execute(deliveries.delete().where(deliveries.c.campaign_id == ids[0])))
-    after = db.read(unique_reach.of_directive, letter, until)
+    after = until_then(db, letter, until)
     assert all(each.kept for each in after.by_campaign)
     assert replace(after, by_campaign=()) == replace(before, by_campaign=())
-    ended = {"kind": "campaign", "subject_id": ids[0], "name": "x", "rule": "x", "days": 1, "due_at": 1}
-    ended |= {"counts": {}, "totals": [], "by": "x", "started_at": 1, "ended_at": 2}
-    db.write(lambda c: c.execute(insert(erasures).values(ended)))
+    db.write(lambda c: c.execute(update(erasures).where(erasures.c.subject_id == ids[0]).values(ended_at=2)))
     assert db.read(unique_reach.differences) == []
     db.write(lambda c: c.execute(update(kept_reach).where(kept_reach.c.area == "116").values(first=9)))
     (said,) = db.read(unique_reach.differences)
