@@ -11,6 +11,7 @@ from sqlalchemy import Connection, func, select, update
 
 from app.core.states import DeliveryState, kept_reason
 from app.database.models import deliveries, state_events, submissions, unknowns
+from app.ledger import receipt_offsets
 from app.ledger.contract import ChunkLease, DeliveryKey, ResultKind, StateEvent, SubmitOutcome
 from app.ledger.engine_base import SUBMISSION, Snapshot, SubmissionQuery
 from app.ledger.receipt_matching import (
@@ -25,6 +26,7 @@ from app.ledger.tallies import Changes
 from app.ledger.unknown_outcomes import remove_unknown
 from carriers.contract import Accepted, Partial, References
 
+_TOGETHER_MS = 60_000  # receipts of one minute have one offset
 _Learnt = dict[int, dict[str, int]]  # parts by reference, for each sending of a delivery by its attempt
 
 
@@ -54,6 +56,7 @@ class LateReferences(ReceiptMatching):
         """
         found: dict[int, DeliveryPart] = {}
         listed = _listed(connection, [one.phone for one in said if one.phone is not None])
+        said = _in_time(connection, said, listed)
         meant = {
             index: _meant(one, listed.get(one.phone or 0, ()), snapshot) for index, one in enumerate(said)
         }
@@ -148,6 +151,24 @@ def _listed(connection: Connection, phones: Sequence[int]) -> dict[int, list[Any
         query = select(*columns, sent_after(u).label("sent_after"))
         for row in connection.execute(query.where(u.phone.in_(phones[start : start + 500]))):
             found[row.phone].append(row)
+    return found
+
+
+def _in_time(
+    connection: Connection, said: Sequence[ReceiptRow], listed: Mapping[int, Sequence[Any]]
+) -> list[ReceiptRow]:
+    """Return the receipts with the times that they mean, where their link states all of them too early."""
+    known: dict[tuple[int, int, int], int | None] = {}
+    found = []
+    for one in said:
+        campaigns = [row.campaign_id for row in listed.get(one.phone or 0, ())]
+        if one.reference is None or not campaigns or receipt_offsets.shown(one) is None:
+            found.append(one)
+            continue
+        key = (one.link_id, max(campaigns), one.received_at // _TOGETHER_MS * _TOGETHER_MS)
+        if key not in known:
+            known[key] = receipt_offsets.learnt(connection, *key)
+        found.append(receipt_offsets.in_time(one, known[key]))
     return found
 
 

@@ -114,7 +114,18 @@ def links_now(connection: Connection) -> LinksNow:
         if link.times is not None:
             remark = receipts_refused(link.times, link.ahead_s)
             known[link.id] = replace(known[link.id], remark=remark, remark_since=link.first_at)
+        elif link.receipts_early_min and known[link.id].remark is None:
+            known[link.id] = replace(known[link.id], remark=receipts_early(link.receipts_early_min))
     return LinksNow(now, rows, known)
+
+
+def receipts_early(minutes: int) -> str:
+    """Return the sentence for receipts whose stated times are in another zone than the settings say."""
+    n = f"{minutes // 60}:{minutes % 60:02}"
+    return (
+        f"Receipts state their times {n} hours too early: the carrier uses another time zone than this link's"
+        " settings say. Set receipt_zone to the carrier's, which may be UTC (+00:00), and restart Loa."
+    )
 
 
 def receipts_refused(times: int, ahead_s: int) -> str:

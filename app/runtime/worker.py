@@ -28,6 +28,7 @@ from app.dispatch.link_health import HealthSweep, OpenLink
 from app.dispatch.run_sweeps import advance_due, close_due, expire_leases
 from app.dispatch.send_loop import SendLoop
 from app.inbound.inbound_writer import InboundWriter
+from app.ledger import receipt_offsets
 from app.ledger.contract import Ledger
 from app.observability.faults import Aside, Faults, Supervisor
 from app.observability.metrics import Metrics
@@ -82,6 +83,7 @@ log = structlog.get_logger(__name__)
 Work = Callable[[], Coroutine[Any, Any, None]]
 
 _FOLD_EVERY_S = 5.0
+_ZONES_EVERY_S = 60.0
 _WITHOUT = (
     "The database did not come back within {:g} s of the order to stop. The answers to {} messages are not "
     "recorded: these messages will be unknown. {} receipts were not taken: their carriers bring them again."
@@ -123,6 +125,7 @@ class Worker:
             Sweep("closing", lambda: close_due(self.db, self.ledger, self._closing)),
             Sweep("runs", self._advance),
             Sweep("quarantine", self._match_quarantined),
+            Sweep("zones", self._note_zones, _ZONES_EVERY_S),
             Sweep("tallies", self._fold, _FOLD_EVERY_S),
             Sweep("last messages", self._note_last, _FOLD_EVERY_S),
             Sweep("leases", self._expire_leases, _FOLD_EVERY_S),
@@ -283,6 +286,13 @@ class Worker:
             return False
         await self.db.write_with_retry(self.ledger.note_last)
         return True
+
+    async def _note_zones(self) -> bool:
+        """Note which links' receipts state their times in another zone than the settings say."""
+        now = await self.db.read_with_retry(self.ledger.now_ms)
+        for link_id, minutes in (await self.db.read_with_retry(receipt_offsets.found, now)).items():
+            await self.db.write_with_retry(receipt_offsets.note, link_id, minutes)
+        return False
 
     async def _forget_answers(self) -> bool:
         await self.db.write_with_retry(idempotency_store.sweep, self.settings.idempotency_ms)

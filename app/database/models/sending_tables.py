@@ -40,6 +40,7 @@ links = Table(
     Column("reason", Text),
     Column("changed_at", Ms, nullable=False),
     Column("left_at", Ms),  # since when the settings of its host no longer name the link
+    Column("receipts_early_min", SmallInteger),  # its receipts state their times so much too early
 )
 
 # The pace: when the link's next segment may go. Each half that is sent writes it, and while somebody keeps a

@@ -1,0 +1,23 @@
+"""By how many minutes a link's receipts state their times too early, once that is sure.
+
+Revision ID: 0056
+Revises: 0055
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0056"
+down_revision = "0055"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.add_column("links", sa.Column("receipts_early_min", sa.SmallInteger))
+
+
+def downgrade() -> None:
+    op.drop_column("links", "receipts_early_min")
