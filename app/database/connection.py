@@ -332,6 +332,12 @@ def one_at_a_time(connection: Connection, key: int) -> None:
         connection.exec_driver_sql("SELECT pg_advisory_xact_lock(%s)", (int(key),))
 
 
+def not_during(connection: Connection, key: AdvisoryLock) -> None:
+    """Wait until nobody holds `key` alone, and keep others from that until this transaction ends."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("SELECT pg_advisory_xact_lock_shared(%s)", (key,))
+
+
 def connect_patiently(database: Database, seconds: float) -> None:
     """Wait up to `seconds` for a database that is starting; DatabaseUnavailable if it does not."""
     waits = wait_random_exponential(0.1, max=2.0)

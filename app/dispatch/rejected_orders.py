@@ -2,7 +2,8 @@
 
 The audit holds the request: append-only, sealed, and numbered. It covers what was rejected for one reason and
 code before it, by the clock that all processes share; and never what the carrier may have after all: what it
-calls a duplicate, what its result file claims, what was rejected before the database was put back.
+calls a duplicate, what its result file claims, what was rejected before the database was put back. Nor does
+anybody get it to whom another round of follow-ups has written since, or is about to.
 """
 
 from __future__ import annotations
@@ -21,7 +22,15 @@ from app.core.errors import AppError, Conflict, Forbidden, Invalid
 from app.core.states import DeliveryState
 from app.database.connection import Database, shared_ms
 from app.database.models import audit as acts
-from app.database.models import campaigns, deliveries, receipt_files, receipt_lines, submissions, tallies
+from app.database.models import (
+    campaigns,
+    deliveries,
+    receipt_files,
+    receipt_lines,
+    run_batches,
+    submissions,
+    tallies,
+)
 from app.dispatch import restore_recovery
 from app.dispatch.link_store import RESTORED
 from app.dispatch.unknown_decisions import (
@@ -33,7 +42,7 @@ from app.dispatch.unknown_decisions import (
     require_live,
     set_going,
 )
-from app.ledger import approval_digest, erasure_state
+from app.ledger import approval_digest, erasure_state, unreached
 from app.ledger.contract import DeliveryKey, Ledger
 from app.security import Caller, audit
 from app.security.credential_provenance import behind, shared
@@ -98,7 +107,7 @@ def rejected(connection: Connection, run_id: int) -> list[Rejected]:
     if not connection.execute(refused).scalar():
         return []
     after = restore_recovery.restored_at(connection)
-    fits = and_(deliveries.c.submitted_at > after, ~_claimed(run))
+    fits = and_(deliveries.c.submitted_at > after, ~_kept_back(connection, run))
     columns = (deliveries.c.reason, _last_code(run).label("code"), case((fits, 1), else_=0).label("fits"))
     each = select(*columns).where(*_refused(run)).subquery().c
     query = select(each.reason, each.code, func.count(), func.sum(each.fits))
@@ -134,6 +143,15 @@ def _claimed(run: Row[Any]) -> ColumnElement[bool]:
     )
     when = (f.created_at > first, or_(line.done_at.is_(None), line.done_at > first))
     return exists().where(line.file_id == f.id, *of_file, *says, *when).correlate(deliveries)
+
+
+def _kept_back(connection: Connection, run: Row[Any]) -> ColumnElement[bool]:
+    """Select deliveries that no order sends again: a result file claims them, or another round came first."""
+    b = run_batches.c
+    batch_id = connection.execute(select(func.min(b.batch_id)).where(b.run_id == run.id)).scalar_one()
+    # A follow-up's run has one batch; what bars the others does not depend on theirs.
+    reached = unreached.reached_since(connection, run.campaign_id, batch_id)
+    return _claimed(run) if reached is None else or_(_claimed(run), reached)
 
 
 # ---- Orders
@@ -219,8 +237,9 @@ def _only(same: Sequence[Rejected]) -> Rejected:
             f"{same[0].code} may mean that the carrier has taken the message before: it is not sent again."
         )
     raise Conflict(
-        "None of these is sent again: a result file says that the carrier has them, or they were rejected "
-        "before the database was put back and may have been sent since."
+        "None of these is sent again: a result file says that the carrier has them, another campaign of "
+        "these follow-ups has written to the numbers or is about to, or they were rejected before the "
+        "database was put back and may have been sent since."
     )
 
 
@@ -287,7 +306,8 @@ def _begin(connection: Connection, ledger: Ledger, run_id: int, number: int, cal
     if not _next(connection, ledger, order, (0, 0)) and not order.sent_again:
         raise Conflict(
             f"Nothing of order {number} can be sent again any more: it was sent again by another order, a "
-            "result file says that the carrier has it, or it was rejected before the database was put back."
+            "result file says that the carrier has it, another campaign of these follow-ups has written to "
+            "the number or is about to, or it was rejected before the database was put back."
         )
     if order.approved_by is None:
         audit.note(connection, caller.name, _APPROVED, f"run/{run_id}", order=number)
@@ -320,7 +340,9 @@ def _covered(connection: Connection, ledger: Ledger, order: RejectedOrder) -> Se
     if restore_recovery.moved(connection, ledger):
         raise Conflict(RESTORED.reason)
     d = deliveries.c
-    return select(d.campaign_id, d.batch_id, d.seq).where(*_ordered(connection, run, order), ~_claimed(run))
+    return select(d.campaign_id, d.batch_id, d.seq).where(
+        *_ordered(connection, run, order), ~_kept_back(connection, run)
+    )
 
 
 def _ordered(connection: Connection, run: Row[Any], order: RejectedOrder) -> list[ColumnElement[bool]]:

@@ -15,12 +15,14 @@ from sqlalchemy import (
     exists,
     false,
     func,
+    not_,
     select,
     update,
 )
 
 from app.core.states import ChunkState, DeliveryState, NotSent
 from app.database.models import chunks, deliveries, links, quarantine, receipts, state_events, unknowns
+from app.ledger import unreached
 from app.ledger.contract import ChunkLease, DeliveryKey, StateEvent
 from app.ledger.engine_base import EngineBase, Row
 from app.ledger.receipt_matching import sent_after
@@ -95,7 +97,7 @@ class UnknownDecisions(EngineBase):
     """Implements `resend`, `resend_rejected`, `write_off`; the keys must fit into one short transaction."""
 
     def resend(self, connection: Connection, keys: Sequence[DeliveryKey]) -> int:
-        return len(self._requeue(connection, keys, {"resends": deliveries.c.resends + 1}))
+        return self._requeue_by_order(connection, keys, {"resends": deliveries.c.resends + 1})
 
     def resend_rejected(
         self,
@@ -108,7 +110,24 @@ class UnknownDecisions(EngineBase):
         d = deliveries.c
         only = (d.reason == reason, d.submitted_at <= by_ms, *only)
         # `resends` stays: a carrier that calls it a duplicate now has refused it before, not taken it.
-        return len(self._requeue(connection, keys, {"faults": 0}, *only, state=DeliveryState.REJECTED))
+        return self._requeue_by_order(connection, keys, {"faults": 0}, *only, state=DeliveryState.REJECTED)
+
+    def _requeue_by_order(
+        self,
+        connection: Connection,
+        keys: Sequence[DeliveryKey],
+        more: dict[str, Any],
+        *only: ColumnElement[bool],
+        state: DeliveryState = DeliveryState.UNKNOWN,
+    ) -> int:
+        """Do `_requeue`, but leave as they are those whose number another round has reached since, or may."""
+        unreached.before_order(connection)
+        done = 0
+        for some in _by_batch(keys):
+            reached = unreached.reached_since(connection, some[0].campaign_id, some[0].batch_id)
+            free = () if reached is None else (not_(reached),)
+            done += len(self._requeue(connection, some, more, *only, *free, state=state))
+        return done
 
     def take_back(
         self, connection: Connection, lease: ChunkLease, keys: Sequence[DeliveryKey]

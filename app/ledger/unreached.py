@@ -19,6 +19,7 @@ from sqlalchemy import (
     FromClause,
     Select,
     and_,
+    case,
     false,
     func,
     insert,
@@ -29,11 +30,12 @@ from sqlalchemy import (
 
 from app.core import hashing
 from app.core.areas import AREAS, Area, old_districts, place
-from app.core.states import DeliveryState, NotSent, RunState
+from app.core.states import ChunkState, DeliveryState, NotSent, RunState
 from app.database.advisory_locks import AdvisoryLock
-from app.database.connection import one_at_a_time, shared_ms
+from app.database.connection import not_during, one_at_a_time, shared_ms
 from app.database.models import (
     batches,
+    chunks,
     deliveries,
     do_not_send,
     follow_up_sources,
@@ -176,18 +178,18 @@ class Rounds:
     def bars(self, d: Any, before: int | None = None) -> ColumnElement[bool]:
         """Select deliveries whose number gets nothing from another round: it has got it, or perhaps, or will.
 
-        before: what is queued bars only in campaigns before this one, so that two rounds which are both
-        queued, by a person's order, do not leave a number out of each other.
+        before: for a message of this campaign that is queued. What is queued too bars only in campaigns
+        before this one, so that two rounds do not leave a number out of each other; in later ones, only if a
+        link has it in hand. That a number is perhaps reached was granted for those before it alone.
         """
         held = (DeliveryState.SUBMITTED, DeliveryState.UNKNOWN, DeliveryState.RELAYED)
         perhaps = (Outcome.NO_RECEIPT, Outcome.ACCEPTED, Outcome.WRITTEN_OFF)
         granted = [self._outcome(each, d) for each in self.chosen.outcomes if each in perhaps]
-        queued = d.state == DeliveryState.QUEUED
-        return or_(
-            d.state == DeliveryState.DELIVERED,
-            queued if before is None else and_(queued, d.campaign_id < before),
-            and_(d.state.in_(held), ~or_(false(), *granted)),
-        )
+        queued, let = d.state == DeliveryState.QUEUED, or_(false(), *granted)
+        if before is not None:
+            queued = and_(queued, or_(d.campaign_id < before, _in_hand(d)))
+            let = and_(let, d.campaign_id < before)
+        return or_(d.state == DeliveryState.DELIVERED, queued, and_(d.state.in_(held), ~let))
 
     def barred(self, d: Any, but: int, before: int | None = None) -> ColumnElement[bool]:
         """Select rows (with a phone) that another round than `but` bars, by its index of phones."""
@@ -200,6 +202,20 @@ class Rounds:
         f = deliveries.alias("f")
         later = [each for each in self.chosen.sources if each > campaign_id]
         return _found(f, f.c.campaign_id.in_(later), f.c.phone == d.phone, self.takes(f.c))
+
+
+def _in_hand(d: Any) -> ColumnElement[bool]:
+    """Select queued deliveries that may go out, or have gone, without another claim.
+
+    Their chunk is leased, also if the lease ran out and nobody has claimed it since; or they were reserved
+    and have no recorded answer.
+    """
+    c = chunks.c
+    unanswered = and_(c.state < ChunkState.DONE, c.watermark >= d.seq, c.pass_no > d.attempts)
+    held = select(case((or_(c.state == ChunkState.LEASED, unanswered), 1)))
+    held = held.where(c.campaign_id == d.campaign_id, c.batch_id == d.batch_id, c.first_seq <= d.seq)
+    held = held.where(c.last_seq >= d.seq).order_by(c.first_seq.desc()).limit(1)
+    return held.correlate(d.seq.table).scalar_subquery().is_not(None)
 
 
 def is_over(state: str, ended_at: int | None, over_ms: int) -> bool:
@@ -287,11 +303,25 @@ def leave_out(connection: Connection, campaign_id: int, batch_id: int, after: in
     return True
 
 
+def before_claim(connection: Connection) -> None:
+    """Wait for orders that queue messages again, and let none begin before this claim is committed.
+
+    A claim looks at what other rounds have queued, an order at what they have in hand. On PostgreSQL neither
+    sees what the other has not committed, so both would go on, to one number.
+    """
+    not_during(connection, AdvisoryLock.REQUEUE)
+
+
+def before_order(connection: Connection) -> None:
+    """Wait for claims, and let none begin before this order's messages are queued again."""
+    one_at_a_time(connection, AdvisoryLock.REQUEUE)
+
+
 def reached_since(connection: Connection, campaign_id: int, batch_id: int) -> ColumnElement[bool] | None:
     """Select deliveries of the batch that another round has reached since, or may have.
 
     None if the campaign follows none and is followed by none. Messages of a campaign that is followed are
-    queued by orders alone: what was refused or unknown is sent again.
+    queued by orders alone: what was refused or unknown is sent again. Orders ask this, and claims once more.
     """
     chosen = definition(connection, batch_id) or _followed(connection, campaign_id)
     if chosen is None:
