@@ -11,7 +11,7 @@ import typer
 from app.cli.common import open_db
 from app.cli.output import keep, whoami, whole
 from app.ledger.factory import ledger_for
-from app.reports.verification.tally_repair import Repair, repair
+from app.reports.verification.tally_repair import Repair, repair, settle
 from app.reports.verification.verify import Verification, examine
 
 # Enough to recognise the problem; --json has all.
@@ -23,20 +23,24 @@ def verify(
         int | None, typer.Option(parser=whole, help="one campaign; all, when not given")
     ] = None,
     mend: Annotated[
-        bool, typer.Option("--repair", help="first add to the tallies what the rows say they are off by")
+        bool, typer.Option("--repair", help="first add what the rows say is missing from tallies and journal")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="one JSON object")] = False,
 ) -> None:
     """Count every figure anew from the rows; exit status 1 when anything differs.
 
-    With --repair, tallies that differ are corrected from the rows while sending goes on, each batch with an
-    audit entry; keep the output of `loa verify` and a backup before.
+    With --repair, tallies that differ are corrected from the rows while sending goes on, and messages that a
+    receipt has settled are recorded as taken where they were not; each batch with an audit entry. Keep the
+    output of `loa verify` and a backup before.
     """
     with open_db(looks=True, working="Recounting every row") as (db, _):
         ledger = ledger_for(db)
         repaired = repair(db, ledger, whoami(), campaign, _say) if mend else []
+        settled = settle(db, whoami(), campaign, _say_settled) if mend else 0
         verdict = examine(db, ledger, campaign)
-    said = document(verdict) | ({"repaired": [asdict(each) for each in repaired]} if mend else {})
+    said = document(verdict) | (
+        {"repaired": [asdict(each) for each in repaired], "recorded": settled} if mend else {}
+    )
     figures = json.dumps(said, ensure_ascii=False)
     keep("verify", figures)
     typer.echo(figures if as_json else text(verdict))
@@ -47,6 +51,11 @@ def verify(
 def _say(done: Repair) -> None:
     where = f"campaign {done.campaign_id}, batch {done.batch_id}"
     typer.echo(f"REPAIRED: {where}: {len(done.counts)} tallies.", err=True)
+
+
+def _say_settled(campaign_id: int, batch_id: int, n: int) -> None:
+    where = f"campaign {campaign_id}, batch {batch_id}"
+    typer.echo(f"REPAIRED: {where}: {n} messages recorded as taken, as their receipts say.", err=True)
 
 
 def document(verdict: Verification) -> dict[str, object]:

@@ -332,10 +332,10 @@ def one_at_a_time(connection: Connection, key: int) -> None:
         connection.exec_driver_sql("SELECT pg_advisory_xact_lock(%s)", (int(key),))
 
 
-def not_during(connection: Connection, key: AdvisoryLock) -> None:
+def not_during(connection: Connection, key: int) -> None:
     """Wait until nobody holds `key` alone, and keep others from that until this transaction ends."""
     if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql("SELECT pg_advisory_xact_lock_shared(%s)", (key,))
+        connection.exec_driver_sql("SELECT pg_advisory_xact_lock_shared(%s)", (int(key),))
 
 
 def connect_patiently(database: Database, seconds: float) -> None:

@@ -39,6 +39,10 @@ class ResultKind(IntEnum):
     SETTLED = 6  # the reference came later, in a receipt for a delivery that was unknown
 
 
+# With one of these the carrier has a message, or may; others say nothing of a later sending.
+TAKEN = (ResultKind.ACCEPTED, ResultKind.UNKNOWN, ResultKind.SETTLED)
+
+
 class StateEvent(IntEnum):
     """Changes of a delivery that no submission or receipt records. Values are stored: never renumber."""
 

@@ -198,7 +198,7 @@ class MatchedDelivery(NamedTuple):
     attempt: int = 0  # of the submission
     result: int = 0  # of the submission, see ResultKind
     crowd: int = 1  # submissions found with this reference, at most CROWD
-    submitted: bool = True  # a submission of it is recorded
+    submitted: bool = True  # a submission by which the carrier has it, or may, is recorded
 
     @property
     def key(self) -> DeliveryKey:

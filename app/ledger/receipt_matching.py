@@ -32,7 +32,7 @@ from app.database.models import (
     submissions,
     unknowns,
 )
-from app.ledger.contract import DeliveryKey, StateEvent
+from app.ledger.contract import TAKEN, DeliveryKey, StateEvent
 from app.ledger.engine_base import WHOLE, EngineBase, MatchedDelivery, Named, Snapshot
 from app.ledger.receipt_times import CLOCKS_MS, EVER, RECORDED_MS, VALIDITY_MS, ReceiptRow
 from carriers.contract import Receipt
@@ -278,7 +278,7 @@ def _locked(connection: Connection, campaign_id: int, *where: ColumnElement[bool
     # By its number: else PostgreSQL would plan for the submissions of all campaigns.
     own = and_(s.campaign_id == campaign_id, s.batch_id == d.batch_id, s.seq == d.seq)
     named = exists().where(own, s.reference.is_not(None)).label("named")
-    submitted = exists().where(own).label("submitted")
+    submitted = exists().where(own, s.result.in_(TAKEN)).label("submitted")
     listed = and_(u.campaign_id == d.campaign_id, u.batch_id == d.batch_id, u.seq == d.seq)
     unknown = d.state == DeliveryState.UNKNOWN
     since = case((unknown, select(u.since).where(listed).scalar_subquery())).label("since")

@@ -26,6 +26,7 @@ _WORDS = {
     "resent_times": "số lần gửi lại",
     "partly_received_messages": "tin mới nhận một phần",
     "unknown_written_off_messages": "chưa rõ, đã chốt không xử lý tiếp",
+    "unexplained_messages": "chưa giải thích được",
     "outside_areas_subscribers": "dòng bị loại khi nhập",
     "other_network_messages_by_network": "thuộc mạng khác",
     "addressees": "cơ quan, đơn vị",

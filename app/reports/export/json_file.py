@@ -61,6 +61,7 @@ def of_run(report: CarrierReport) -> dict[str, Any]:
         **({"cost": asdict(report.cost)} if report.cost else {}),
         "partly_received_messages": report.extra.partly,
         "unknown_written_off_messages": report.extra.written_off,
+        **({"unexplained_messages": report.extra.unexplained} if report.extra.unexplained else {}),
         "oldest_without_receipt_sent_at": iso(report.extra.oldest_ms),
         "areas": [{"code": a.code, "name": a.name, **_figures(a.figures, level)} for a in report.places],
         "areas_without_subscribers": [asdict(area) for area in report.empty],

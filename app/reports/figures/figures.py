@@ -222,7 +222,8 @@ class Extra:
     deferred: times that the carrier deferred a message; resent: messages a person queued again after an
     unknown outcome (None for one batch: such decisions are recorded per run); partly: long messages with good
     receipts for some parts only; written_off: unknown messages a person decided to leave; oldest_ms: oldest
-    submission without a receipt.
+    submission without a receipt. unexplained: messages (at least so many) whose rows contradicted each other
+    when the report was frozen; they count as their rows stand.
     """
 
     deferred: int = 0
@@ -230,6 +231,7 @@ class Extra:
     partly: int = 0
     written_off: int = 0
     oldest_ms: int | None = None
+    unexplained: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -218,7 +218,17 @@ def _extra_rows(report: CarrierReport) -> list[TableRow]:
             ),
         ),
         TableRow("partly", ("(10)", "Tin nhiều phần mới có biên nhận một phần", "tin", extra.partly, None)),
+        *_unexplained(report),
     ]
+
+
+def _unexplained(report: CarrierReport) -> list[TableRow]:
+    if not report.extra.unexplained:
+        return []
+    name = (
+        "Tin chưa giải thích được, ít nhất (các dòng trong sổ mâu thuẫn nhau; tính theo trạng thái đang ghi)"
+    )
+    return [TableRow("unexplained", ("(11)", name, "tin", report.extra.unexplained, None))]
 
 
 def _cost(report: CarrierReport) -> list[TableRow]:

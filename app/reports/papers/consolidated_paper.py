@@ -129,6 +129,7 @@ def _results(report: ConsolidatedReport, channels: ReportTable, at: Mapping[str,
     yield _reported(report, _PRESS)
     yield Heading(2, "3. Doanh nghiệp viễn thông")
     yield from (Paragraph(words) for words in _carriers_in_words(report, at))
+    yield from _unexplained(report)
     yield from _announcements(report)
     yield Heading(2, "4. Ngân hàng")
     yield _reported(report, _BANKS)
@@ -141,6 +142,16 @@ def _results(report: ConsolidatedReport, channels: ReportTable, at: Mapping[str,
         yield Heading(2, f"{6 + bool(channels.rows)}. Nơi đã đăng nội dung")
         form = publication_tables.of_directive(report)
         yield Table(form, form.source, size=9.5)
+
+
+def _unexplained(report: ConsolidatedReport) -> Iterator[Block]:
+    for line in report.lines:
+        if n := line.report.extra.unexplained:
+            name = comparison_tables.carrier_name(line.carrier)
+            yield Paragraph(
+                f"{name}, đợt {line.run_id}: có ít nhất {count(n)} tin chưa giải thích được (các dòng trong "
+                "sổ mâu thuẫn nhau); số liệu tính theo trạng thái đang ghi."
+            )
 
 
 def _reported(report: ConsolidatedReport, kinds: tuple[AddresseeKind, ...], more: str = "") -> Paragraph:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import date
 from typing import Any
@@ -23,7 +23,7 @@ from app.reports.build import carrier_report, clock_check, consolidated, differe
 from app.reports.build.consolidated import PRESENT, ConsolidatedReport, ConsolidationTerms
 from app.reports.export import json_file
 from app.reports.export.formats import PAPERS, Format, OfRun, document, head_of, paper, render
-from app.reports.figures.figures import Unbalanced
+from app.reports.figures.figures import CarrierReport, Unbalanced
 from app.reports.figures.version import Version
 from app.reports.forms import letterhead
 from app.reports.forms.letterhead import Letterheads
@@ -77,8 +77,8 @@ class Freezer:
                 field="cut_off_at",
             )
         self.db.read(_require_queued, subject)
-        self.db.read(_require_recount, subject, self.ledger)
-        report = self.db.read(build, subject, until)
+        unexplained = self.db.read(_require_recount, subject, self.ledger)
+        report = naming(self.db.read(build, subject, until), unexplained)
         if isinstance(report, ConsolidatedReport) and not (
             report.lines or report.announcements or report.channels
         ):
@@ -241,14 +241,40 @@ def _require_queued(connection: Connection, subject: ReportSubject) -> None:
         )
 
 
-def _require_recount(connection: Connection, subject: ReportSubject, ledger: Ledger) -> None:
+def _require_recount(connection: Connection, subject: ReportSubject, ledger: Ledger) -> dict[int, int]:
+    """Return by run how many messages nobody can explain. Raises Unbalanced where a figure is wrong."""
+    unexplained: dict[int, int] = {}
     for campaign_id in _campaigns(connection, subject):
-        found = verify.campaign_differences(connection, campaign_id, ledger)
-        if found:
+        recount = verify.recount(connection, campaign_id, ledger)
+        unexplained |= recount.unexplained
+        if found := recount.figures:
             raise Unbalanced(
                 f"The recount finds {len(found)} differences, so nothing is frozen. The first: {found[0]} "
                 "See all by `loa verify`; `loa verify --repair` puts tallies right."
             )
+    return unexplained
+
+
+def naming(report: Built, unexplained: Mapping[int, int]) -> Built:
+    """Return the report with the number of messages, by run, that nobody could explain when it was frozen.
+
+    One odd row must not keep a report back for good, and no report keeps silent about it.
+    """
+    if isinstance(report, ConsolidatedReport):
+        lines = (replace(line, report=_naming(line.report, unexplained)) for line in report.lines)
+        return replace(report, lines=tuple(lines))
+    return _naming(report, unexplained) if isinstance(report, CarrierReport) else report
+
+
+def _naming(report: CarrierReport, unexplained: Mapping[int, int]) -> CarrierReport:
+    n = unexplained.get(report.header.run_id, report.extra.unexplained)
+    return replace(report, extra=replace(report.extra, unexplained=n))
+
+
+def named_in(document: Mapping[str, Any]) -> dict[int, int]:
+    """Return what a frozen report, as JSON, says to be unexplained, by run."""
+    each = [document, *(line["measured"] for line in document.get("runs", ()))]
+    return {run["run_id"]: run.get("unexplained_messages", 0) for run in each if "run_id" in run}
 
 
 def _digest(report: Built) -> str:

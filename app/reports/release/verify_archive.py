@@ -99,12 +99,10 @@ def _rebuilt(connection: Connection, report: Frozen) -> Proof:
 def rebuilt(connection: Connection, report: Frozen) -> freeze.Built:
     """Build the report again from the ledger for its cut-off, by the rules of its day."""
     subject = ReportSubject(report.subject, report.subject_id)
-    terms = _terms(report, archive.figures(connection, report))
-    return freeze.build(connection, subject, clock.to_ms(report.cut_off_at), terms)
-
-
-def _terms(report: Frozen, kept: str) -> ConsolidationTerms:
-    return ConsolidationTerms(int(json.loads(kept).get("rules", 1)), clock.to_ms(report.created_at))
+    kept = json.loads(archive.figures(connection, report))
+    terms = ConsolidationTerms(int(kept.get("rules", 1)), clock.to_ms(report.created_at))
+    built = freeze.build(connection, subject, clock.to_ms(report.cut_off_at), terms)
+    return freeze.naming(built, freeze.named_in(kept))
 
 
 def _differing(report: Frozen, changes: Sequence[FigureChange]) -> Iterator[str]:

@@ -59,13 +59,17 @@ class Group(NamedTuple):
     seq: int
 
 
-def recount_states(connection: Connection, campaign_id: int, batch_id: int) -> Iterator[str]:
-    """Yield a sentence for each group of the batch's deliveries whose row and journal disagree."""
+def recount_states(connection: Connection, campaign_id: int, batch_id: int) -> Iterator[tuple[int, str]]:
+    """Yield (messages, sentence) for each group of the batch's deliveries whose row and journal disagree.
+
+    A group that has several sentences is counted with its first one.
+    """
     for row in connection.execute(_groups(campaign_id, batch_id)):
         group = Group(*(int(value) for value in row))
-        for trouble in _judge(group):
+        for nth, trouble in enumerate(_judge(group)):
             state = DeliveryState(group.state).name
-            yield f"{group.n} deliveries (the first: line {group.seq}) stand as {state}, but {trouble}."
+            said = f"{group.n} deliveries (the first: line {group.seq}) stand as {state}, but {trouble}."
+            yield (0 if nth else group.n), said
 
 
 def _judge(group: Group) -> Iterator[str]:

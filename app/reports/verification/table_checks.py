@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, case, exists, func, select
 
@@ -28,6 +28,14 @@ from app.reports.figures import tally
 from app.reports.figures.figures import OVER, Unbalanced
 
 _Key = tuple[int, int, str | None, int, int]
+
+
+class OddRows(NamedTuple):
+    """Messages of a run whose rows contradict each other: every figure still adds up."""
+
+    run_id: int
+    messages: int
+    sentence: str
 
 
 def batch_counts(connection: Connection, batch_id: int) -> Iterator[str]:
@@ -98,35 +106,43 @@ def as_approved(connection: Connection, campaign_id: int) -> Iterator[str]:
             yield f"Campaign {campaign_id} does not name {who}, who has written it by the audit."
 
 
-def unknowns_listed(connection: Connection, campaign_id: int) -> Iterator[str]:
+def unknowns_listed(connection: Connection, campaign_id: int) -> Iterator[OddRows]:
     """Check that the list of unknowns holds exactly the unknown deliveries."""
     d, u = deliveries.c, unknowns.c
     same = and_(u.campaign_id == d.campaign_id, u.batch_id == d.batch_id, u.seq == d.seq)
-    off = select(func.count()).where(
+    off = select(d.run_id, func.count()).where(
         d.campaign_id == campaign_id, d.state == DeliveryState.UNKNOWN, ~exists().where(same)
     )
-    stray = select(func.count()).where(
+    stray = select(u.run_id, func.count()).where(
         u.campaign_id == campaign_id,
         ~exists().where(same, d.state == DeliveryState.UNKNOWN, d.phone == u.phone),
     )
-    if n := _count(connection, off):
-        yield f"Campaign {campaign_id}: {n} unknown deliveries are not on the list of unknowns."
-    if n := _count(connection, stray):
-        yield f"Campaign {campaign_id}: {n} entries of the list of unknowns have no unknown delivery."
+    for run_id, n in connection.execute(off.group_by(d.run_id)):
+        yield OddRows(run_id, n, f"Run {run_id}: {n} unknown deliveries are not on the list of unknowns.")
+    for run_id, n in connection.execute(stray.group_by(u.run_id)):
+        said = f"Run {run_id}: {n} entries of the list of unknowns have no unknown delivery."
+        yield OddRows(run_id, n, said)
 
 
-def subscribers_kept(connection: Connection, campaign_id: int) -> Iterator[str]:
+def subscribers_kept(connection: Connection, campaign_id: int) -> Iterator[OddRows]:
     """Check that every queued subscriber has a delivery and every delivery its subscriber."""
     b, d, s = run_batches.c, deliveries.c, subscribers.c
     own = and_(s.batch_id == d.batch_id, s.seq == d.seq, s.phone == d.phone)
-    strange = _first(d.batch_id, d.seq).where(d.campaign_id == campaign_id, ~exists().where(own))
+    strange = _first(d.run_id, d.batch_id, d.seq).where(d.campaign_id == campaign_id, ~exists().where(own))
     known = exists().where(d.campaign_id == campaign_id, d.phone == s.phone)
     queued = and_(s.batch_id == b.batch_id, s.seq <= b.fanned_upto)
-    lost = _first(s.batch_id, s.seq).select_from(run_batches.join(subscribers, queued)).where(~_left_out())
-    for row in connection.execute(strange.group_by(d.batch_id)):
-        yield f"Batch {row[0]}: {row[1]} deliveries (the first: line {row[2]}) match no subscriber."
-    for row in connection.execute(lost.where(b.campaign_id == campaign_id, ~known).group_by(s.batch_id)):
-        yield f"Batch {row[0]}: {row[1]} subscribers (the first: line {row[2]}) were lost before queueing."
+    lost = (
+        _first(b.run_id, s.batch_id, s.seq)
+        .select_from(run_batches.join(subscribers, queued))
+        .where(~_left_out())
+    )
+    for run_id, batch_id, n, seq in connection.execute(strange.group_by(d.run_id, d.batch_id)):
+        said = f"Batch {batch_id}: {n} deliveries (the first: line {seq}) match no subscriber."
+        yield OddRows(run_id, n, said)
+    lost = lost.where(b.campaign_id == campaign_id, ~known).group_by(b.run_id, s.batch_id)
+    for run_id, batch_id, n, seq in connection.execute(lost):
+        said = f"Batch {batch_id}: {n} subscribers (the first: line {seq}) were lost before queueing."
+        yield OddRows(run_id, n, said)
 
 
 def _left_out() -> ColumnElement[bool]:
@@ -135,37 +151,45 @@ def _left_out() -> ColumnElement[bool]:
     return exists().where(*own)
 
 
-def _first(batch_id: ColumnElement[int], seq: ColumnElement[int]) -> Select[*tuple[Any, ...]]:
-    return select(batch_id, func.count(), func.min(seq))
+def _first(
+    run_id: ColumnElement[int], batch_id: ColumnElement[int], seq: ColumnElement[int]
+) -> Select[*tuple[Any, ...]]:
+    return select(run_id, batch_id, func.count(), func.min(seq))
 
 
-def chunks_cover(connection: Connection, campaign_id: int) -> Iterator[str]:
+def chunks_cover(connection: Connection, campaign_id: int) -> Iterator[OddRows]:
     """Check that chunks hold every delivery once, and that done chunks hold no queued one."""
-    for batch_id, first in connection.execute(_overlaps(campaign_id)):
-        yield f"Batch {batch_id}: the chunk from line {first} overlaps the chunk before it."
+    for run_id, batch_id, first in connection.execute(_overlaps(campaign_id)):
+        said = f"Batch {batch_id}: the chunk from line {first} overlaps the chunk before it."
+        yield OddRows(run_id, 1, said)
     held = _held(campaign_id)
-    d, batch = deliveries.c, held.c.batch_id
+    d, batch, run = deliveries.c, held.c.batch_id, held.c.run_id
     total = select(func.count()).where(d.campaign_id == campaign_id, d.batch_id == batch).scalar_subquery()
     sums = func.sum(held.c.n), func.sum(case((held.c.state == ChunkState.DONE, held.c.queued), else_=0))
-    for batch_id, inside, stuck, n in connection.execute(select(batch, *sums, total).group_by(batch)):
+    query = select(run, batch, *sums, total).group_by(run, batch)
+    for run_id, batch_id, inside, stuck, n in connection.execute(query):
         if inside != n:
-            yield f"Batch {batch_id}: its chunks hold {inside} deliveries, and it has {n}."
+            said = f"Batch {batch_id}: its chunks hold {inside} deliveries, and it has {n}."
+            yield OddRows(run_id, abs(int(inside) - n), said)
         if stuck:
-            yield f"Batch {batch_id}: {stuck} queued deliveries are in chunks that are done."
+            said = f"Batch {batch_id}: {stuck} queued deliveries are in chunks that are done."
+            yield OddRows(run_id, int(stuck), said)
     outside = and_(chunks.c.campaign_id == d.campaign_id, chunks.c.batch_id == d.batch_id)
-    bare = _first(d.batch_id, d.seq).where(d.campaign_id == campaign_id, ~exists().where(outside))
-    for row in connection.execute(bare.group_by(d.batch_id)):
-        yield f"Batch {row[0]}: {row[1]} deliveries are in no chunk."
+    bare = _first(d.run_id, d.batch_id, d.seq).where(d.campaign_id == campaign_id, ~exists().where(outside))
+    for run_id, batch_id, n, _ in connection.execute(bare.group_by(d.run_id, d.batch_id)):
+        yield OddRows(run_id, n, f"Batch {batch_id}: {n} deliveries are in no chunk.")
 
 
 def _overlaps(campaign_id: int) -> Select[*tuple[Any, ...]]:
     c = chunks.c
     before = func.max(c.last_seq).over(partition_by=c.batch_id, order_by=c.first_seq, rows=(None, -1))
     spans = (
-        select(c.batch_id, c.first_seq, before.label("before")).where(c.campaign_id == campaign_id).subquery()
+        select(c.run_id, c.batch_id, c.first_seq, before.label("before"))
+        .where(c.campaign_id == campaign_id)
+        .subquery()
     )
     where = spans.c.before >= spans.c.first_seq
-    return select(spans.c.batch_id, spans.c.first_seq).where(where).order_by(*spans.c[:2])
+    return select(*spans.c[:3]).where(where).order_by(spans.c.batch_id, spans.c.first_seq)
 
 
 def _held(campaign_id: int) -> Any:
@@ -179,23 +203,23 @@ def _held(campaign_id: int) -> Any:
     n = select(func.count()).where(*inside).correlate(chunks).scalar_subquery()
     waiting = (*inside, d.state == DeliveryState.QUEUED)
     queued = select(func.count()).where(*waiting).correlate(chunks).scalar_subquery()
-    columns = (c.batch_id, c.state, n.label("n"), queued.label("queued"))
+    columns = (c.run_id, c.batch_id, c.state, n.label("n"), queued.label("queued"))
     return select(*columns).where(c.campaign_id == campaign_id).subquery()
 
 
-def runs_complete(connection: Connection, campaign_id: int) -> Iterator[str]:
+def runs_complete(connection: Connection, campaign_id: int) -> Iterator[OddRows]:
     """Check that a finished run has nothing left to send or to queue."""
     d, s, b = deliveries.c, subscribers.c, run_batches.c
     own = and_(d.campaign_id == campaign_id, d.run_id == runs.c.id, d.state == DeliveryState.QUEUED)
     queued = select(runs.c.id, func.count()).join(deliveries, own)
     over = (runs.c.campaign_id == campaign_id, runs.c.state.in_(OVER))
     for run_id, n in connection.execute(queued.where(*over).group_by(runs.c.id)):
-        yield f"Run {run_id} is over, and {n} of its deliveries are still queued."
+        yield OddRows(run_id, n, f"Run {run_id} is over, and {n} of its deliveries are still queued.")
     beyond = and_(s.batch_id == b.batch_id, s.seq > b.fanned_upto)
     left = select(runs.c.id, func.count()).join(run_batches, b.run_id == runs.c.id).join(subscribers, beyond)
     open_end = (*over, runs.c.closing.is_(None), runs.c.state != RunState.CANCELLED)
     for run_id, n in connection.execute(left.where(*open_end).group_by(runs.c.id)):
-        yield f"Run {run_id} is over, and {n} of its subscribers were never queued."
+        yield OddRows(run_id, n, f"Run {run_id} is over, and {n} of its subscribers were never queued.")
 
 
 def reports_add_up(connection: Connection, campaign_id: int) -> Iterator[str]:

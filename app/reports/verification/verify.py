@@ -42,6 +42,7 @@ from app.reports.intake.statement_input import Circumstances, PaperClaim, Statem
 from app.reports.verification import erasure_checks as erased
 from app.reports.verification import table_checks
 from app.reports.verification.state_recount import recount_states
+from app.reports.verification.table_checks import OddRows
 
 # Stored statements and attachments
 
@@ -222,8 +223,53 @@ def _file_differences(connection: Connection) -> list[str]:
     return list(file_counts(connection))
 
 
+@dataclass(slots=True)
+class Recount:
+    """What differs in one campaign.
+
+    figures: what makes a figure wrong; it is put right before a report is frozen. rows: where rows
+    contradict each other, though every figure adds up; unexplained: at least so many messages, by run.
+    """
+
+    figures: list[str]
+    rows: list[str]
+    unexplained: dict[int, int]
+
+
 def campaign_differences(connection: Connection, campaign_id: int, ledger: Ledger) -> list[str]:
-    return list(_checked(connection, campaign_id, ledger))
+    found = recount(connection, campaign_id, ledger)
+    return [*found.figures, *found.rows]
+
+
+def recount(connection: Connection, campaign_id: int, ledger: Ledger) -> Recount:
+    if gone := erasure_state.of_campaign(connection, campaign_id):
+        return Recount(list(erased.differences(connection, gone)), [], {})
+    figures = [
+        *table_checks.tallies_agree(connection, campaign_id, ledger),
+        *table_checks.reports_add_up(connection, campaign_id),
+        *statements_add_up(connection, campaign_id),
+    ]
+    odd = [
+        *table_checks.unknowns_listed(connection, campaign_id),
+        *table_checks.subscribers_kept(connection, campaign_id),
+        *table_checks.chunks_cover(connection, campaign_id),
+        *table_checks.runs_complete(connection, campaign_id),
+    ]
+    states = list(_states(connection, campaign_id))
+    messages = Counter[int]()
+    for each in states:  # of which each message is in one group
+        messages[each.run_id] += each.messages
+    for each in odd:  # the same message may be in several
+        messages[each.run_id] = max(messages[each.run_id], each.messages)
+    return Recount(figures, [each.sentence for each in (*odd, *states)], dict(messages))
+
+
+def _states(connection: Connection, campaign_id: int) -> Iterator[OddRows]:
+    b = run_batches.c
+    own = select(b.run_id, b.batch_id).where(b.campaign_id == campaign_id).order_by(b.batch_id)
+    for run_id, batch_id in connection.execute(own).all():
+        for n, sentence in recount_states(connection, campaign_id, batch_id):
+            yield OddRows(run_id, n, f"Batch {batch_id}: {sentence}")
 
 
 def _not_as_approved(connection: Connection, campaign_id: int) -> list[str]:
@@ -231,22 +277,6 @@ def _not_as_approved(connection: Connection, campaign_id: int) -> list[str]:
     if not keys_of(connection) or erasure_state.of_campaign(connection, campaign_id):
         return []
     return list(table_checks.as_approved(connection, campaign_id))
-
-
-def _checked(connection: Connection, campaign_id: int, ledger: Ledger) -> Iterator[str]:
-    if gone := erasure_state.of_campaign(connection, campaign_id):
-        yield from erased.differences(connection, gone)
-        return
-    yield from table_checks.tallies_agree(connection, campaign_id, ledger)
-    yield from table_checks.unknowns_listed(connection, campaign_id)
-    yield from table_checks.subscribers_kept(connection, campaign_id)
-    yield from table_checks.chunks_cover(connection, campaign_id)
-    yield from table_checks.runs_complete(connection, campaign_id)
-    yield from table_checks.reports_add_up(connection, campaign_id)
-    yield from statements_add_up(connection, campaign_id)
-    for batch_id in _batch_ids(connection, campaign_id):
-        for sentence in recount_states(connection, campaign_id, batch_id):
-            yield f"Batch {batch_id}: {sentence}"
 
 
 def _counted(connection: Connection, campaign_id: int | None, ids: list[int]) -> dict[str, int]:

@@ -94,6 +94,7 @@ SENTENCES: Mapping[str, Said] = {
         "paused {subject}, because too many messages failed or were sent today, or its budget is spent"
     ),
     "tallies.repaired": say("counted {subject} anew"),
+    "submissions.repaired": say("recorded messages of {subject} as taken, as their receipts say"),
     "unknown.resend": say("sent messages of unknown outcome of {subject} again"),
     "unknown.write_off": say("wrote messages of unknown outcome of {subject} off"),
 }

@@ -1,0 +1,445 @@
+"""One person in two chunks gets one SMS: every two ways into a chunk, at every stage of the first of them.
+
+Each case is a family of campaigns of its own: two lists with the person, a follow-up of both, and more
+follow-ups. Nobody was reached when it begins, so one SMS is right whatever is ordered. What was unknown
+before and is ordered sent again does not count: that order is a decision for a second copy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from itertools import permutations
+from typing import Any
+
+import pytest
+from sqlalchemy import delete, insert, select, update
+
+from app.campaigns import queries
+from app.campaigns import runs as orders
+from app.campaigns.runs import Verb
+from app.core.errors import Conflict
+from app.core.states import DeliveryState, NotSent, RunState
+from app.database.connection import Database
+from app.database.models import (
+    chunks,
+    deliveries,
+    do_not_send,
+    run_batches,
+    runs,
+    subscribers,
+)
+from app.dispatch import rejected_orders, unknown_decisions
+from app.dispatch.unknown_decisions import UnknownOrder
+from app.ledger.contract import ChunkLease, DeliveryKey, Link, Reservation, SubmitOutcome
+from app.ledger.factory import ledger_for
+from app.ledger.unreached import Outcome
+from app.reports.verification.verify import verify
+from app.security import Caller
+from carriers.contract import Deferred, Reason, Rejected
+from tests.app.at_once import while_open
+from tests.app.campaigns import past
+from tests.app.campaigns.past import D, approved, audience, follow
+from tests.app.campaigns.rows import DRAFT, HOURS, new_batch
+from tests.app.world import accepted, approve
+from tests.engines import other_by_hand
+
+SECOND, THIRD = "second follow-up", "follow-up of the follow-up"
+CHIEF, LEASE_S = Caller("chief", "approver"), 30.0
+REFUSED, WRITTEN_OFF, SILENT = "refused", "written off", "without a receipt"
+
+
+@dataclass
+class Family:
+    """Campaigns with the nth person, by name; sent: the SMS that have gone to the person, by campaign."""
+
+    db: Database
+    n: int
+    link: Link
+    campaigns: dict[str, int] = field(default_factory=dict)
+    runs: dict[str, int] = field(default_factory=dict)
+    sent: list[str] = field(default_factory=list)
+
+    def first(self, name: str) -> None:
+        """A list with the person, queued."""
+        db, ledger = self.db, ledger_for(self.db)
+
+        def work(c: Any) -> tuple[int, int, int]:
+            campaign = past.lifecycle.create(c, DRAFT, HOURS, "author")
+            ledger.open_campaign(c, campaign)
+            size = {"lines": 1, "accepted": 1, "created_by": "supplier"}
+            batch = new_batch(c, "vnpt", sha256=f"{name} {self.n}", **size)
+            run = past.lifecycle.insert_run(c, campaign, "vnpt", [batch], "author")
+            c.execute(insert(subscribers).values(batch_id=batch, seq=2, phone=past.number(self.n)))
+            c.execute(update(past.campaigns).where(past.campaigns.c.id == campaign).values(state="approved"))
+            approve(c, campaign)
+            c.execute(update(runs).where(runs.c.id == run).values(state="running", started_at=1))
+            return campaign, run, batch
+
+        self.campaigns[name], self.runs[name], batch = db.write(work)
+        db.write(ledger.fan_out, self.runs[name], batch, {"": 1}, 10)
+
+    def follow(self, name: str, *sources: str) -> None:
+        """A follow-up of these, approved and started, with everybody whom a person may choose."""
+        made = follow(self.db, *(self.campaigns[each] for each in sources), outcomes=tuple(Outcome))
+        assert audience(self.db, made) == [self.n]
+        approved(self.db, made)
+        [run] = self.db.read(queries.dossier, made).runs
+        orders.order(self.db, Verb.START, run.id, "operator")
+        self.campaigns[name], self.runs[name] = made, run.id
+
+    def queue(self, name: str) -> None:
+        ledger, b = ledger_for(self.db), run_batches.c
+        batches = select(b.batch_id).where(b.run_id == self.runs[name])
+        for batch in self.db.read(lambda c: c.execute(batches).scalars().all()):
+            self.db.write(ledger.open_campaign, self.campaigns[name])
+            self.db.write(ledger.fan_out, self.runs[name], batch, {"": 1}, 10)
+
+    def claim(self, name: str, lease_s: float = LEASE_S) -> ChunkLease | None:
+        """Claim what is due now in the campaign; a back-off is over."""
+        own = chunks.c.run_id == self.runs[name]
+        self.db.write(lambda c: c.execute(update(chunks).where(own).values(not_before=0)))
+        return self.db.write(ledger_for(self.db).claim, self.link, [self.runs[name]], name, lease_s)
+
+    def reserve(self, name: str, lease: ChunkLease, lease_s: float = LEASE_S) -> ChunkLease:
+        """Reserve all of it and put it on the wire, if it may go."""
+        if lease.items:
+            half = Reservation(lease.items[-1].seq, len(lease.items))
+            if self.db.write(ledger_for(self.db).record, self.link, lease, [], half, lease_s).go:
+                self.sent += [name for _ in lease.items]
+                return lease
+        return replace(lease, items=())
+
+    def answer(self, lease: ChunkLease, result: Any = None, *, release: bool = True) -> None:
+        ledger, items = ledger_for(self.db), list(lease.items)
+        name = f"{self.n}-{lease.campaign_id}-{lease.pass_no}-"
+        results = [SubmitOutcome(each, result) for each in items] if result else accepted(items, name)
+        self.db.write(ledger.record, self.link, lease, results, None, LEASE_S)
+        if release:
+            self.db.write(ledger.release, lease, 0.0)
+
+    def lost(self, name: str) -> ChunkLease:
+        """Reserved and put on the wire by a process that stops; the next claim makes it unknown."""
+        lease = self.claim(name, 0.0)
+        assert lease is not None
+        lost = self.reserve(name, lease, -1.0)
+        heir = self.claim(name)
+        if heir is not None:
+            self.db.write(ledger_for(self.db).release, heir, 0.0)
+        return lost
+
+    def fail(self, name: str, how: str) -> None:
+        """The person is not reached by it: refused, or lost and written off; and the run is over."""
+        if how == REFUSED:
+            lease = self.claim(name)
+            assert lease is not None
+            assert lease.items
+            self.answer(lease, Rejected("45", Reason.SYSTEM))
+        else:
+            self.lost(name)
+            order = UnknownOrder(self.runs[name], "boss", reason="left so")
+            assert unknown_decisions.write_off(self.db, ledger_for(self.db), order) == 1
+        self.finish(name)
+        self.sent.clear()
+
+    def finish(self, name: str) -> None:
+        over = {"state": RunState.FINISHED.value, "ended_at": 2}
+        own = runs.c.id == self.runs[name]
+        self.db.write(lambda c: c.execute(update(runs).where(own).values(over)))
+
+    def order(self, name: str, how: str) -> None:
+        """Two persons order it sent again; what an order refuses is not queued."""
+        ledger, run = ledger_for(self.db), self.runs[name]
+        if how != REFUSED:
+            unknown_decisions.resend(self.db, ledger, UnknownOrder(run, "boss"))
+            return
+        try:
+            asked = rejected_orders.ask(self.db, run, Reason.SYSTEM, "mended", "lan")
+            rejected_orders.approve(self.db, ledger, run, asked.number, CHIEF)
+        except Conflict as error:
+            assert "another campaign of these follow-ups" in error.detail  # noqa: PT017 - either is right
+
+    def state(self, name: str) -> DeliveryState | None:
+        own = select(deliveries.c.state).where(deliveries.c.campaign_id == self.campaigns[name])
+        found = self.db.read(lambda c: c.execute(own).scalar())
+        return None if found is None else DeliveryState(found)
+
+    def send_all(self) -> None:
+        """Every link sends all that is due, until nothing is."""
+        for name in self.runs:
+            for _ in range(3):
+                if (lease := self.claim(name)) is not None:
+                    self.answer(self.reserve(name, lease))
+
+
+def family(db: Database, n: int, how: str, *more: str) -> Family:
+    """Nobody is reached: by neither list, nor by the follow-up of both; more follow-ups are started."""
+    made = Family(db, n, past.link(db))
+    for name in ("list", "other list"):
+        made.first(name)
+        made.fail(name, how)
+    made.follow("follow-up", "list", "other list")
+    made.queue("follow-up")
+    made.fail("follow-up", how)
+    for name, source in ((SECOND, "list"), (THIRD, "follow-up")):
+        if name in more:
+            made.follow(name, source)
+    return made
+
+
+Way = Callable[[Family, str], None]
+WAYS: dict[str, tuple[str, Way]] = {
+    "the list, ordered again": ("list", lambda f, how: f.order("list", how)),
+    "the other list, ordered again": ("other list", lambda f, how: f.order("other list", how)),
+    "the follow-up, ordered again": ("follow-up", lambda f, how: f.order("follow-up", how)),
+    "a second follow-up": (SECOND, lambda f, _: f.queue(SECOND)),
+    "a follow-up of the follow-up": (THIRD, lambda f, _: f.queue(THIRD)),
+}
+
+
+def to_stage(f: Family, name: str, stage: str) -> Callable[[], None]:
+    """Bring the first of the two to this stage; return what its process does later."""
+    if stage == "lost":
+        f.lost(name)
+    if stage in ("queued", "lost"):
+        return lambda: None
+    lease = f.claim(name)
+    assert lease is not None, name
+    if stage == "claimed ahead":
+        return lambda: f.answer(f.reserve(name, lease))
+    if stage == "claimed by one that stopped":
+        own = chunks.c.run_id == f.runs[name]
+        f.db.write(lambda c: c.execute(update(chunks).where(own).values(lease_until=1)))
+        return lambda: f.answer(f.reserve(name, lease))
+    if stage == "put off, held":
+        f.answer(lease, Deferred("58"), release=False)
+
+        def again() -> None:
+            items = f.db.write(ledger_for(f.db).next_pass, lease, "vnpt")
+            held = replace(lease, pass_no=lease.pass_no + 1, items=items)
+            f.answer(f.reserve(name, held))
+
+        return again
+    if stage == "put off":
+        f.answer(lease, Deferred("58"))
+        return lambda: None
+    reserved = f.reserve(name, lease)
+    if stage == "reserved":
+        return lambda: f.answer(reserved)
+    f.answer(reserved)
+    if stage == SILENT:
+        f.finish(name)
+    return lambda: None
+
+
+STAGES = (
+    *("queued", "claimed ahead", "claimed by one that stopped", "put off", "put off, held"),
+    *("reserved", "lost", "sent", SILENT),
+)
+
+
+def pair(db: Database, n: int, how: str, stage: str, one: str, other: str) -> Family:
+    """Let the person come into a chunk by one way and, when that is at this stage, by the other."""
+    (name, first), (second_name, second) = WAYS[one], WAYS[other]
+    made = family(db, n, how, name, second_name)
+    first(made, how)
+    later = to_stage(made, name, stage if made.state(name) is D.QUEUED else "queued")
+    second(made, how)
+    held = made.claim(second_name)
+    later()
+    if held is not None:
+        made.answer(made.reserve(second_name, held))
+    made.send_all()
+    made.send_all()
+    return made
+
+
+def chosen(made: Family, stage: str, one: str, other: str) -> bool:
+    """Return whether the second was made for those, too, whom an earlier round sent to without a receipt."""
+    name, second_name = WAYS[one][0], WAYS[other][0]
+    later = made.campaigns[second_name] > made.campaigns[name]
+    return stage == SILENT and later and second_name in ("follow-up", SECOND, THIRD)
+
+
+@pytest.mark.longer
+@pytest.mark.parametrize("stage", STAGES)
+def test_two_ways_to_whom_nobody_reached_are_one_sms(db: Database, stage: str) -> None:
+    wrong = []
+    for n, (one, other) in enumerate(permutations(WAYS, 2)):
+        made = pair(db, n, REFUSED, stage, one, other)
+        if len(made.sent) != (2 if chosen(made, stage, one, other) else 1):
+            wrong.append((one, other, made.sent))
+    assert wrong == []
+    assert verify(db, ledger_for(db)) == []
+
+
+@pytest.mark.longer
+@other_by_hand
+@pytest.mark.parametrize("stage", ["queued", "claimed ahead", "lost", SILENT])
+def test_two_ways_to_whom_nobody_knows_of_are_one_sms_or_none(db: Database, stage: str) -> None:
+    wrong = []
+    for n, (one, other) in enumerate(permutations(WAYS, 2)):
+        made = pair(db, n, WRITTEN_OFF, stage, one, other)
+        if len(made.sent) > (2 if chosen(made, stage, one, other) else 1):
+            wrong.append((one, other, made.sent))
+    assert wrong == []
+    assert verify(db, ledger_for(db)) == []
+
+
+def started(db: Database) -> Family:
+    """A refused list, whose follow-up is queued."""
+    made = Family(db, 0, past.link(db))
+    made.first("list")
+    made.fail("list", REFUSED)
+    made.follow("follow-up", "list")
+    made.queue("follow-up")
+    return made
+
+
+def test_an_order_refuses_what_a_follow_up_has_in_hand_and_leaves_it_refused(db: Database) -> None:
+    made = started(db)
+    lease = made.claim("follow-up")
+    assert lease is not None
+    with pytest.raises(Conflict, match="another campaign of these follow-ups has written to the numbers"):
+        rejected_orders.ask(db, made.runs["list"], Reason.SYSTEM, "mended", "lan")
+    assert made.state("list") is D.REJECTED
+    made.answer(lease, Rejected("45", Reason.SYSTEM))
+    made.order("list", REFUSED)  # the follow-up's link has let it go
+    made.send_all()
+    assert (made.sent, made.state("list")) == (["list"], D.SUBMITTED)
+
+
+def test_an_order_that_was_asked_for_before_is_carried_out_without_what_is_in_hand_by_now(
+    db: Database,
+) -> None:
+    made = started(db)
+    asked = rejected_orders.ask(db, made.runs["list"], Reason.SYSTEM, "mended", "lan")
+    lease = made.claim("follow-up")
+    with pytest.raises(Conflict, match="another campaign of these follow-ups has written to the number"):
+        rejected_orders.approve(db, ledger_for(db), made.runs["list"], asked.number, CHIEF)
+    assert lease is not None
+    made.answer(made.reserve("follow-up", lease))
+    made.send_all()
+    assert made.sent == ["follow-up"]
+
+
+def test_a_claim_that_is_not_committed_yet_is_waited_for_by_an_order(db: Database) -> None:
+    made, ledger = started(db), ledger_for(db)
+    asked, leases = rejected_orders.ask(db, made.runs["list"], Reason.SYSTEM, "mended", "lan"), []
+
+    def claims(c: Any) -> None:
+        leases.append(ledger.claim(c, made.link, [made.runs["follow-up"]], "follow-up", LEASE_S))
+
+    def orders_it() -> None:
+        order = rejected_orders.approve(db, ledger, made.runs["list"], asked.number, CHIEF)
+        assert order.sent_again == 0
+
+    try:
+        while_open(db, claims, orders_it)
+    except Conflict:
+        assert db.sqlite  # one writer: the order begins when the claim is committed
+    [lease] = leases
+    made.answer(made.reserve("follow-up", lease))
+    made.send_all()
+    assert made.sent == ["follow-up"]
+
+
+def test_an_order_that_is_not_committed_yet_is_waited_for_by_a_claim(db: Database) -> None:
+    made, ledger = started(db), ledger_for(db)
+    d = deliveries.c
+    own = select(d.campaign_id, d.batch_id, d.seq).where(d.campaign_id == made.campaigns["list"])
+    keys, leases = [DeliveryKey(*row) for row in db.read(lambda c: c.execute(own).all())], []
+    reason, by_ms = int(Reason.SYSTEM), 2**62
+
+    def orders_it(c: Any) -> None:
+        moved = ledger.resend_rejected(c, keys, reason, by_ms)
+        unknown_decisions.set_going(c, made.runs["list"], moved)
+
+    while_open(db, orders_it, lambda: leases.append(made.claim("follow-up")))
+    [lease] = leases
+    assert lease is not None
+    assert list(lease.items) == []
+    made.send_all()
+    assert made.sent == ["list"]
+
+
+@pytest.mark.longer
+def test_a_late_answer_that_it_was_not_taken_queues_no_second_one(db: Database) -> None:
+    made = started(db)
+    lease = made.lost("follow-up")
+    made.order("list", REFUSED)
+    assert made.state("list") is D.REJECTED  # the follow-up may have reached the person
+    made.sent.clear()  # its carrier says now that it has not
+    made.answer(lease, Deferred("58"), release=False)
+    assert made.state("follow-up") is D.QUEUED
+    made.order("list", REFUSED)
+    made.send_all()
+    assert made.sent == ["list"]
+    assert made.state("follow-up") is D.NOT_SENT
+
+
+@pytest.mark.longer
+def test_a_number_in_two_lists_of_one_campaign_is_one_sms(db: Database) -> None:
+    made = Family(db, 0, past.link(db))
+    made.first("list")
+
+    def add(c: Any) -> None:
+        batch = new_batch(c, "vnpt", sha256="again", lines=1, accepted=1)
+        c.execute(insert(subscribers).values(batch_id=batch, seq=7, phone=past.number(0)))
+        own = {"campaign_id": made.campaigns["list"], "run_id": made.runs["list"], "batch_id": batch}
+        c.execute(insert(run_batches).values(own))
+
+    db.write(add)
+    made.queue("list")
+    made.send_all()
+    assert made.sent == ["list"]
+
+
+@pytest.mark.longer
+def test_a_cancelled_run_is_not_resumed_and_its_follow_up_is_one_sms(db: Database) -> None:
+    made = Family(db, 0, past.link(db))
+    made.first("list")
+    run = made.runs["list"]
+    db.write(ledger_for(db).close_unsent, run, int(NotSent.CANCELLED), 10)
+    over = {"state": RunState.CANCELLED.value, "ended_at": 2}
+    db.write(lambda c: c.execute(update(runs).where(runs.c.id == run).values(over)))
+    made.follow("follow-up", "list")
+    made.queue("follow-up")
+    with pytest.raises(Conflict):
+        orders.order(db, Verb.RESUME, run, "operator")
+    made.send_all()
+    assert made.sent == ["follow-up"]
+
+
+@pytest.mark.longer
+def test_an_objection_that_is_taken_back_sends_nothing_that_it_has_stopped(db: Database) -> None:
+    made = started(db)
+    listed = {"carrier": "vnpt", "phone": past.number(0), "added_at": 1, "added_by": "x"}
+    db.write(lambda c: c.execute(insert(do_not_send).values(listed)))
+    lease = made.claim("follow-up")
+    assert lease is not None
+    assert list(lease.items) == []
+    db.write(lambda c: c.execute(delete(do_not_send)))
+    made.order("list", REFUSED)
+    made.send_all()
+    assert made.sent == ["list"]
+    assert made.state("follow-up") is D.NOT_SENT
+
+
+@pytest.mark.longer
+def test_what_a_spent_budget_left_is_sent_once_when_the_source_is_ordered_again_meanwhile(
+    db: Database,
+) -> None:
+    made, ledger = started(db), ledger_for(db)
+    lease = made.claim("follow-up")
+    assert lease is not None
+    db.write(ledger.release, lease, 0.0)  # as the send loop does where the budget has no room
+    made.order("list", REFUSED)
+    held = made.claim("list")
+    again = made.claim("follow-up")  # the budget is raised
+    assert again is not None
+    assert list(again.items) == []
+    assert held is not None
+    made.answer(made.reserve("list", held))
+    made.send_all()
+    assert made.sent == ["list"]
