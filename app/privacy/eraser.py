@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import structlog
@@ -38,6 +38,7 @@ from app.privacy.erasable import ErasureKind, RetentionTerms
 from app.privacy.retention_due import due, together
 from app.reports.build import carrier_report, clock_check, erased_run_snapshot, unique_reach
 from app.reports.figures.figures import Unbalanced
+from app.reports.verification import verify
 
 log = structlog.get_logger(__name__)
 
@@ -163,9 +164,11 @@ class _Work:
         if missing:
             counts = await db.aread(unique_reach.to_keep, campaign_id, until)
             await self.write(unique_reach.keep, counts)
+            odd = (await db.aread(verify.contradictions, campaign_id))[1]
         for run_id in missing:
             report = await db.aread(carrier_report.build, run_id, until)
-            await self.write(erased_run_snapshot.keep, report)
+            extra = replace(report.extra, unexplained=odd.get(run_id, 0))
+            await self.write(erased_run_snapshot.keep, replace(report, extra=extra))
 
     def _detach(self, connection: Connection) -> None:
         row = self._row(connection)

@@ -249,6 +249,11 @@ def recount(connection: Connection, campaign_id: int, ledger: Ledger) -> Recount
         *table_checks.reports_add_up(connection, campaign_id),
         *statements_add_up(connection, campaign_id),
     ]
+    return Recount(figures, *contradictions(connection, campaign_id))
+
+
+def contradictions(connection: Connection, campaign_id: int) -> tuple[list[str], dict[int, int]]:
+    """Say where rows contradict each other, and count the messages by run: at least so many."""
     odd = [
         *table_checks.unknowns_listed(connection, campaign_id),
         *table_checks.subscribers_kept(connection, campaign_id),
@@ -261,7 +266,7 @@ def recount(connection: Connection, campaign_id: int, ledger: Ledger) -> Recount
         messages[each.run_id] += each.messages
     for each in odd:  # the same message may be in several
         messages[each.run_id] = max(messages[each.run_id], each.messages)
-    return Recount(figures, [each.sentence for each in (*odd, *states)], dict(messages))
+    return [each.sentence for each in (*odd, *states)], dict(messages)
 
 
 def _states(connection: Connection, campaign_id: int) -> Iterator[OddRows]:

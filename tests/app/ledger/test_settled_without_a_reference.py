@@ -1,0 +1,79 @@
+"""A receipt without a reference proves the sending that was lost, whatever was answered before it."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import select, update
+
+from app.core.states import DeliveryState
+from app.database.connection import Database
+from app.database.models import links, runs, submissions
+from app.dispatch import rejected_orders
+from app.ledger.contract import Arrival, DeliveryKey, Reservation, ResultKind, SubmitOutcome
+from app.reports.verification.verify import verify
+from app.security import Caller
+from carriers.contract import Deferred, Halted, Reason, ReceiptStatus, Rejected, SubmitResult, Unknown
+from tests.app.world import FIRST_PHONE, World, build, receipt
+
+ANSWERS: dict[str, SubmitResult] = {
+    "put off": Deferred("58"),
+    "put off, and it counts": Deferred("58", counts=True),
+    "halted": Halted("1", "no balance"),
+    "refused": Rejected("45", Reason.SYSTEM),
+    "unknown": Unknown("time-out"),
+}
+
+
+def answered(world: World, answer: SubmitResult) -> None:
+    lease = world.claim()
+    assert lease is not None
+    world.db.write(
+        world.ledger.record, world.link, lease, [SubmitOutcome(lease.items[0], answer)], None, 30.0
+    )
+    world.db.write(world.ledger.release, lease, 0.0)
+
+
+def sent_again(world: World, answer: SubmitResult) -> None:
+    key = DeliveryKey(world.campaign, world.batch, 2)
+    if isinstance(answer, Unknown):
+        assert world.db.write(world.ledger.resend, [key]) == 1
+    elif isinstance(answer, Rejected):
+        order = rejected_orders.ask(world.db, world.run, Reason.SYSTEM, "mended", "lan")
+        chief = Caller("chief", "approver")
+        assert rejected_orders.approve(world.db, world.ledger, world.run, order.number, chief).sent_again == 1
+    for table in (runs, links):
+        world.db.write(lambda c, table=table: c.execute(update(table).values(state="running")))
+
+
+def lost(world: World) -> None:
+    """Reserved and sent by a process that stops; the next claim makes it unknown."""
+    dead = world.claim(lease_s=0.0)
+    assert dead is not None
+    assert len(dead.items) == 1
+    world.db.write(world.ledger.record, world.link, dead, [], Reservation(2, 1), -1.0)
+    world.claim("heir")
+    assert world.delivery(2)["state"] == DeliveryState.UNKNOWN
+
+
+@pytest.mark.parametrize("status", [ReceiptStatus.DELIVERED, ReceiptStatus.UNDELIVERED])
+@pytest.mark.parametrize("known", [False, True], ids=["by its phone", "by its line"])
+@pytest.mark.parametrize("before", ANSWERS)
+def test_a_message_that_was_lost_is_settled_and_recorded_as_taken(
+    db: Database, before: str, known: bool, status: ReceiptStatus
+) -> None:
+    world = build(db, 1)
+    world.fan_out()
+    answered(world, ANSWERS[before])
+    sent_again(world, ANSWERS[before])
+    lost(world)
+    reason = Reason.NONE if status is ReceiptStatus.DELIVERED else Reason.BARRED
+    one = receipt(world.link, None, status, phone=FIRST_PHONE, reason=reason)
+    if known:
+        one = Arrival(one.link, one.receipt, DeliveryKey(world.campaign, world.batch, 2))
+    for _ in range(2):
+        assert db.write(world.ledger.apply, [one]).matched == 1
+    assert world.delivery(2)["state"] not in (DeliveryState.UNKNOWN, DeliveryState.QUEUED)
+    kinds = db.read(lambda c: c.execute(select(submissions.c.result)).scalars().all())
+    assert kinds.count(ResultKind.SETTLED) == (0 if before == "unknown" else 1)
+    assert verify(db, world.ledger) == []
+    world.check()
