@@ -324,7 +324,10 @@ class Ledger(Protocol):
         """
 
     def resend(self, connection: Connection, keys: Sequence[DeliveryKey]) -> int:
-        """Queue unknown deliveries again: a person's recorded decision, never called by a sweep."""
+        """Queue unknown deliveries again: a person's recorded decision, never called by a sweep.
+
+        What another round has reached since, or may have, or has in hand stays as it is (unreached.py).
+        """
 
     def resend_rejected(
         self,
@@ -336,8 +339,9 @@ class Ledger(Protocol):
     ) -> int:
         """Queue again what was rejected for this reason by then: an order that two persons have given.
 
-        Not counted in `resends`: nothing of it was perhaps taken. only: SQL conditions on `deliveries` that
-        must hold once they are locked; a subquery in them must correlate by itself.
+        Not counted in `resends`: nothing of it was perhaps taken. Other rounds bar it as in `resend`. only:
+        SQL conditions on `deliveries` that must hold once they are locked; a subquery in them must correlate
+        by itself.
         """
 
     def write_off(self, connection: Connection, keys: Sequence[DeliveryKey], who: str) -> int:

@@ -54,7 +54,8 @@ class ChunkQueue(FanOut):
         self, connection: Connection, link: Link, runs: Sequence[int], owner: str, lease_s: float
     ) -> ChunkLease | None:
         taker = ChunkClaim(owner, link.id, round(lease_s * 1000))
-        unreached.before_claim(connection)
+        if runs:
+            unreached.before_claim(connection)
         for run_id in runs:
             for chunk in self.take_chunks(connection, run_id, taker, 1):
                 lost = self._mark_reserved_unknown(connection, chunk)
