@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from itertools import permutations
 from typing import Any
 
 import pytest
@@ -262,26 +261,28 @@ def chosen(made: Family, stage: str, one: str, other: str) -> bool:
 
 
 @pytest.mark.longer
+@pytest.mark.parametrize("one", WAYS)
 @pytest.mark.parametrize("stage", STAGES)
-def test_two_ways_to_whom_nobody_reached_are_one_sms(db: Database, stage: str) -> None:
+def test_two_ways_to_whom_nobody_reached_are_one_sms(db: Database, stage: str, one: str) -> None:
     wrong = []
-    for n, (one, other) in enumerate(permutations(WAYS, 2)):
+    for n, other in enumerate(WAYS.keys() - {one}):
         made = pair(db, n, REFUSED, stage, one, other)
         if len(made.sent) != (2 if chosen(made, stage, one, other) else 1):
-            wrong.append((one, other, made.sent))
+            wrong.append((other, made.sent))
     assert wrong == []
     assert verify(db, ledger_for(db)) == []
 
 
 @pytest.mark.longer
 @other_by_hand
+@pytest.mark.parametrize("one", WAYS)
 @pytest.mark.parametrize("stage", ["queued", "claimed ahead", "lost", SILENT])
-def test_two_ways_to_whom_nobody_knows_of_are_one_sms_or_none(db: Database, stage: str) -> None:
+def test_two_ways_to_whom_nobody_knows_of_are_one_sms_or_none(db: Database, stage: str, one: str) -> None:
     wrong = []
-    for n, (one, other) in enumerate(permutations(WAYS, 2)):
+    for n, other in enumerate(WAYS.keys() - {one}):
         made = pair(db, n, WRITTEN_OFF, stage, one, other)
         if len(made.sent) > (2 if chosen(made, stage, one, other) else 1):
-            wrong.append((one, other, made.sent))
+            wrong.append((other, made.sent))
     assert wrong == []
     assert verify(db, ledger_for(db)) == []
 
