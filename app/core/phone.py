@@ -54,6 +54,11 @@ _FLOAT = re.compile(r"\s*([0-9]{9,13})\.0+\s*")
 _DIGITS = "|".join(rf"(?<=\n[0-9]{{{count}}}\.0)" for count in range(9, 14))
 _FLOATS = re.compile(rf"\.0(?:{_DIGITS})0*(?=\n)")
 _OTHER_FLOATS = re.compile(r"\.0+[ \u00a0]*(?=\n)")
+# A text cell for spreadsheets, as programs write it into CSV: ="0912345678".
+_TEXT = re.compile(r'=\s*"([0-9+ .()\u00a0-]*)"\s*')
+_TEXTS = re.compile(rf"(?<=\n){_TEXT.pattern.replace(chr(92) + 's', ' ')}(?=\n)")
+# A spreadsheet's short form that still has every digit: as many behind the point as the exponent says.
+_EXPONENT = re.compile(r"\s*([0-9]+)[.,]([0-9]+)[eE]\+?([0-9]{1,2})\s*")
 _USUAL = b" .-()\xa0"  # the usual separators, in Latin-1
 # Invalid in a number: non-ASCII characters, and what int() would accept between or after digits.
 _ODD = bytes(ord("?") if mark in b"_\t\v\f\r\x1c\x1d\x1e\x1f" or mark > 0x7F else mark for mark in range(256))
@@ -174,6 +179,8 @@ def _integers(texts: Sequence[str]) -> list[int]:
 def _behind_ones(cells: Sequence[str]) -> list[str]:
     """Put a 1 before each and remove the usual separators; return no digits if that could mislead."""
     text = "\n".join(("", *cells, ""))
+    if '="' in text:
+        text = _TEXTS.sub(r"\1", text)
     if ".0" in text:
         text = _OTHER_FLOATS.sub("?", _FLOATS.sub("", text))
     marks = text.encode("latin-1", "replace").translate(_ODD, _USUAL)
@@ -196,12 +203,22 @@ def _normalise_rare(raw: str) -> int | str:
 
 def _cleaned(raw: str) -> str:
     """Remove what people and spreadsheets put between and around digits."""
+    if written := _TEXT.fullmatch(raw):
+        raw = written[1]
     whole = _FLOAT.fullmatch(raw) if ".0" in raw else None
     if whole:
         return whole[1]
+    if (short := _EXPONENT.fullmatch(raw)) and (digits := _all_digits(*short.groups())):
+        return digits
     # Plain replacements are several times faster than the pattern, and usually enough.
     text = raw.replace(" ", "").replace(".", "").replace("-", "").replace("\u00a0", "")
     return text if text.isdecimal() else _SEPARATORS.sub("", text)
+
+
+def _all_digits(whole: str, behind: str, exponent: str) -> str:
+    """Return the number that a mantissa and an exponent write in full; "" if any digit was cut off."""
+    places = int(exponent)
+    return whole + behind[:places] if len(behind) >= places and not behind[places:].strip("0") else ""
 
 
 def range_holder(phone: int) -> str:

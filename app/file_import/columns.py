@@ -14,7 +14,7 @@ from app.core.phone import mask
 HEAD_ROWS = 20  # rows searched for a header, which may follow a title
 ABSENT = -1
 
-_BARE_NUMBER = re.compile(r"[\s+'(]*[0-9][0-9\s.()\-\u00a0]{6,}")
+_BARE_NUMBER = re.compile(r"(?:=\s*\")?[\s+'(]*[0-9][0-9\s.()\-\u00a0]{6,}(?:\"\s*)?")
 
 
 def names(text: str) -> frozenset[str]:

@@ -75,8 +75,34 @@ def test_nine_digits_that_begin_with_84_are_a_national_number() -> None:
 
 
 @pytest.mark.parametrize(
+    "raw",
+    [
+        '="0912345678"',
+        '="+84 912 345 678"',
+        '= "84912345678" ',
+        '="912345678.0"',
+        "9.12345678E+08",
+        "9,12345678e8",
+        "9.1234567800E+08",
+        " 8.4912345678E+10",
+        "8.4912345678e10",
+    ],
+)
+def test_a_number_that_a_spreadsheet_wraps_or_shortens_without_loss_is_taken(raw: str) -> None:
+    assert normalise(raw) == 84_912_345_678
+    assert normalise_all(["0912345670", raw, "x"]) == ([84_912_345_670, 84_912_345_678, 0], {2: "letters"})
+
+
+@pytest.mark.parametrize(
     ("raw", "reason"),
     [
+        ('="0912345678', "letters"),
+        ('="0912"&"345678"', "letters"),
+        ("=0912345678", "letters"),
+        ('="=0912345678"', "letters"),
+        ("9.1234567E+08", "scientific"),
+        ("9.123456785E+08", "scientific"),
+        ("8.4912345678E-10", "scientific"),
         ("", "empty"),
         (" \u00a0 ", "empty"),
         ("-", "empty"),
