@@ -128,11 +128,15 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "wb", buffering=1024**2)
     os.dup2(2, 1)  # keeps output of libraries out of the results
     work, seconds = pickle.load(sys.stdin.buffer)  # from our own program  # noqa: S301  # nosec B301
+    too_large = pickle.dumps(("refused", _TOO_LARGE))  # when memory is full, nothing more can be made
     _limit_resources(seconds)
     with answers:
-        for answer in _run_work(work):
-            pickle.dump(answer, answers, pickle.HIGHEST_PROTOCOL)
-            answers.flush()
+        try:
+            for answer in _run_work(work):
+                answers.write(pickle.dumps(answer, pickle.HIGHEST_PROTOCOL))
+                answers.flush()
+        except MemoryError:
+            answers.write(too_large)
 
 
 def _run_work(work: Callable[[], Iterator[Any]]) -> Iterator[tuple[str, Any]]:
@@ -142,8 +146,6 @@ def _run_work(work: Callable[[], Iterator[Any]]) -> Iterator[tuple[str, Any]]:
         yield "end", None
     except Invalid as error:
         yield "refused", error.detail
-    except MemoryError:
-        yield "refused", _TOO_LARGE
 
 
 def _limit_resources(seconds: int) -> None:

@@ -64,6 +64,13 @@ def fills_memory() -> Iterator[int]:
     yield len(bytearray(2 * 1024**3))
 
 
+def fills_memory_bit_by_bit() -> Iterator[int]:
+    yield 1
+    held = []
+    while True:
+        held.append([None])
+
+
 def ends_itself(how: signal.Signals) -> Iterator[int]:
     yield 1
     signal.raise_signal(how)

@@ -20,6 +20,7 @@ from app.file_import.isolated_reader import ReaderEnded, read_isolated
 from tests.app.readers import (
     ends_itself,
     fills_memory,
+    fills_memory_bit_by_bit,
     is_taken_over,
     is_wrong,
     our_secrets,
@@ -102,6 +103,15 @@ def test_endless_bad_lines_are_counted_and_so_many_kept(tmp_path: Path) -> None:
     assert sum(len(each.bad) for each in slices) == KEPT
 
 
+@pytest.mark.prove
+def test_a_small_workbook_whose_texts_fill_memory_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    """Within the limit of what a file may unpack to; when memory is full, the sentence needs some as well."""
+    path = tmp_path / "poison.xlsx"
+    path.write_bytes(workbook(b"", b"<si/>" * 4_000_000))
+    with pytest.raises(Invalid, match="takes too much memory to be read"):
+        list(read(path))
+
+
 def test_an_honest_workbook_with_coloured_cells_to_its_right_is_read(tmp_path: Path) -> None:
     path = tmp_path / "honest.xlsx"
     path.write_bytes(workbook(b'<row><c><v>912345678</v></c><c r="ZZ2" s="0"/></row>' * 20))
@@ -169,6 +179,7 @@ def packed(tmp_path: Path) -> Path:
     ("work", "error", "word"),
     [
         (fills_memory, Invalid, "memory"),
+        (fills_memory_bit_by_bit, Invalid, "memory"),
         (partial(ends_itself, signal.SIGXCPU), Invalid, "too long"),
         (partial(ends_itself, signal.SIGKILL), ReaderEnded, "signal 9"),
         (is_wrong, Invalid, "mistake"),
