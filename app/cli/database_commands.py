@@ -86,11 +86,12 @@ def restored(
         bool, typer.Option("--nothing-lost", help="Nothing was sent that this database does not know.")
     ] = False,
 ) -> None:
-    """Continue after the database was put back to an earlier state; stop every worker first.
+    """Continue after the database was put back to an earlier state, or a replica has taken over.
 
-    What running runs had still to send may have been sent since: it becomes unknown, and only a person sends
-    it again (`loa unknown`). With --nothing-lost everything continues where it stood: after a failover to a
-    replica in sync.
+    After a failover to a synchronous replica that was in step, use --nothing-lost: everything continues where
+    it stood. After a restore from a backup, or a failover to a replica that was behind, stop every worker and
+    leave the option out: what running runs had still to send may have been sent since, so it becomes unknown,
+    and only a person sends it again (`loa unknown`). This is refused while a worker has its links open.
     """
     with open_db(alone=True, working="Looking for what was lost") as (db, settings):
         ledger = ledger_for(db, settings.chunk_size)

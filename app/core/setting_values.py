@@ -146,6 +146,11 @@ def database_url(text: str) -> str:
     authority = rest.partition("/")[0]
     login, at, host = authority.rpartition("@")
     spoilt = "@" in login or (not at and "@" in rest.partition("?")[0])
+    if scheme in _SERVERS and not spoilt and "," in host.partition("?")[0]:
+        raise ValueError(
+            "must name several servers as postgresql://ACCOUNT@/name?host=a,b&port=5432,5432"
+            "&target_session_attrs=read-write"
+        )
     if scheme not in _SERVERS or spoilt or not _SERVER.fullmatch(host):
         raise ValueError(
             "must be postgresql://ACCOUNT@host:5432/name, where ACCOUNT is the user, a colon and the "

@@ -24,8 +24,10 @@ from carriers.contract import Halted, ReceiptLevel
 
 RESTORED = Halted(
     "restored",
-    "This database was put back to an earlier state, or a replica took its place: what was sent since is not "
-    "in it, and would be sent again. Say `loa database restored`.",
+    "The database was put back to an earlier state, or a replica has taken over. If nothing was lost (the "
+    "replica was synchronous and in step), run `loa database restored --nothing-lost`: sending continues "
+    "where it stood. If something may be missing (a backup, or a replica that was behind), stop every worker "
+    "and run `loa database restored`: every message not sent yet becomes unknown, and a person decides.",
 )
 
 

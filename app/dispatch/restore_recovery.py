@@ -10,9 +10,10 @@ from sqlalchemy import Connection, func, insert, or_, select
 from app.core import clock
 from app.core.errors import Conflict
 from app.core.states import DeliveryState, RunState
-from app.database.connection import Database
+from app.database.connection import Database, shared_ms
 from app.database.models import audit as acts
-from app.database.models import campaigns, database_identity, links, runs, tallies
+from app.database.models import campaigns, database_identity, link_health, links, runs, tallies
+from app.database.models.sending_tables import LINK_GONE_AFTER_MS as GONE_AFTER_MS
 from app.dispatch import link_store
 from app.dispatch.run_sweeps import fan_out, next_due
 from app.ledger import batch_rows
@@ -80,10 +81,13 @@ def mark_live_runs_unknown(db: Database, ledger: Ledger, who: str) -> list[RunMa
     """Mark as unknown all that live runs still had to send; return the count for each run.
 
     What was not yet queued is queued first, since it may have been queued and sent as well. No worker may run
-    meanwhile. Safe to repeat after an interruption. Raises Conflict for an altered batch or a busy run.
+    meanwhile. Safe to repeat after an interruption. Raises Conflict for an altered batch, a busy run or a
+    worker that is still up.
     """
-    if db.sqlite:
+    if db.sqlite:  # nobody else has the file
         db.write(ledger.reclaim)
+    else:
+        db.read(_require_no_workers)
     while due := db.read(next_due, _LIVE_STATES):
         if due.first and db.read(batch_rows.rows_altered, due.batch_id):
             raise Conflict(
@@ -93,6 +97,20 @@ def mark_live_runs_unknown(db: Database, ledger: Ledger, who: str) -> list[RunMa
     found = [_mark_unknown(db, ledger, *run) for run in db.read(_live_runs)]
     db.write(_note, ledger, who, found)
     return found
+
+
+def _require_no_workers(connection: Connection) -> None:
+    """Raise Conflict while a worker lives; one that has died counts as long as its last report."""
+    h, now = link_health.c, shared_ms(connection)
+    query = select(h.holder, h.seen_at).where(h.seen_at > now - GONE_AFTER_MS)
+    last = connection.execute(query.order_by(h.seen_at.desc()).limit(1)).first()
+    if last is not None:
+        host, until = last.holder.partition(":")[0], clock.local(clock.from_ms(last.seen_at + GONE_AFTER_MS))
+        raise Conflict(
+            f"A worker on {host} has its links open. Stop every worker, then run this again. If that worker "
+            f"has died, wait until {until:%H:%M:%S} on {until:%d/%m/%Y}. After a failover without loss use "
+            "--nothing-lost instead, for which workers may keep running."
+        )
 
 
 def _live_runs(connection: Connection) -> list[tuple[int, str]]:

@@ -108,7 +108,8 @@ async def waits_for_a_person(home: Home, smsc: Smsc) -> None:
     assert await sender.stop() == 0, sender.words()
     ((code, reason),) = view.rows(halted)
     assert code == "restored"
-    assert "Say `loa database restored`." in reason
+    assert "run `loa database restored --nothing-lost`" in reason
+    assert "stop every worker and run `loa database restored`" in reason
     assert reason in await home.command("link", "resume", "1", status=1)
     assert "BAD   home: This database was put back" in await home.command("doctor", "--offline", status=1)
     assert smsc.report()["submits"] == before

@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from sqlalchemy import make_url
 
 from app.core import config
 from app.core.config import normal_url
 from app.core.errors import SetupError
 from app.core.setting_values import ledger_name
+from app.runtime import transport_security
 
 TOML = """
 data = "elsewhere"
@@ -61,6 +63,29 @@ def test_a_secret_file_gives_the_database(tmp_path: Path, monkeypatch: pytest.Mo
     (secrets / "loa_database_url").write_text("postgres://loa@db/loa")
     monkeypatch.setenv("LOA_SECRETS_DIR", str(secrets))
     assert config.load().url == "postgresql+psycopg://loa@db/loa"
+
+
+def test_several_servers_are_named_in_the_way_of_libpq(monkeypatch: pytest.MonkeyPatch) -> None:
+    several = "postgresql://loa:x@/loa?host=db1,db2&port=5432,5433&target_session_attrs=read-write"
+    monkeypatch.setenv("LOA_DATABASE_URL", several)
+    settings = config.load()
+    _, options = make_url(settings.url).get_dialect()().create_connect_args(make_url(settings.url))
+    assert (options["host"], options["port"]) == ("db1,db2", "5432,5433")
+    assert options["target_session_attrs"] == "read-write"
+    (line,) = [each.what for each in transport_security.plain(settings) if "PostgreSQL" in each.what]
+    assert line == "The way to PostgreSQL on db1, db2 (database_url)"
+
+
+def test_several_servers_as_hosts_are_refused_with_the_way_to_write_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("LOA_DATABASE_URL", "postgresql://loa:sesame@db1:5432,db2:5433/loa")
+    with pytest.raises(config.WrongSettings) as refused:
+        config.load()
+    assert "postgresql://ACCOUNT@/name?host=a,b&port=5432,5432&target_session_attrs=read-write" in str(
+        refused.value
+    )
+    assert "sesame" not in str(refused.value)
 
 
 def test_everything_wrong_is_said_at_once_and_no_value_is_repeated(

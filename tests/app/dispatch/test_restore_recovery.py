@@ -16,11 +16,22 @@ from alembic import command
 from sqlalchemy import Connection, delete, insert, select, update
 
 from app.campaigns.runs import Verb, order
+from app.core import clock
 from app.core.errors import Conflict, SetupError
 from app.core.states import DeliveryState, LinkState, RunState
 from app.database import schema
 from app.database.connection import Database
-from app.database.models import audit, batches, chunks, links, run_batches, runs, subscribers, unknowns
+from app.database.models import (
+    audit,
+    batches,
+    chunks,
+    link_health,
+    links,
+    run_batches,
+    runs,
+    subscribers,
+    unknowns,
+)
 from app.database.models import database_identity as kept
 from app.dispatch import link_store, rejected_orders, restore_recovery, run_content, unknown_decisions
 from app.dispatch.unknown_decisions import UnknownOrder
@@ -126,6 +137,35 @@ def test_what_was_queued_is_unknown_then_and_the_link_goes_on_with_nothing(world
     query = select(audit.c.who, audit.c.detail).where(audit.c.action == "database.restored")
     [(who, detail)] = world.db.read(lambda c: c.execute(query).all())
     assert (who, detail["unknown"]) == (WHO, {str(world.run): 20})
+
+
+@pytest.mark.longer
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_nothing_becomes_unknown_while_a_worker_lives_nor_for_ever_after_one_has_died(world: World) -> None:
+    """On SQLite the lock of the folder shows that nobody else is there."""
+
+    def seen(ms_ago: int) -> None:
+        health = {"link_id": world.link.id, "holder": "host-7:12:ab", "seen_at": clock.now_ms() - ms_ago}
+        world.db.write(lambda c: c.execute(delete(link_health)))
+        world.db.write(lambda c: c.execute(insert(link_health).values(health)))
+
+    put_back(world)
+    claimed(world)
+    seen(1_000)
+    with pytest.raises(Conflict, match=r"A worker on host-7 .* wait until \d\d:\d\d:\d\d on "):
+        restore_recovery.mark_live_runs_unknown(world.db, world.ledger, WHO)
+    assert world.states() == {DeliveryState.SUBMITTED: 10, DeliveryState.QUEUED: 20}
+    seen(31_000)
+    restore_recovery.mark_live_runs_unknown(world.db, world.ledger, WHO)
+    assert world.states() == {DeliveryState.SUBMITTED: 10, DeliveryState.UNKNOWN: 20}
+
+
+@pytest.mark.longer
+def test_a_worker_may_live_through_the_word_that_nothing_was_lost(world: World) -> None:
+    put_back(world)
+    assert claimed(world) is LinkState.HALTED
+    world.db.write(restore_recovery.trust, world.ledger, WHO)
+    assert isinstance(claimed(world), run_content.ClaimedChunk)
 
 
 @pytest.mark.longer
