@@ -13,7 +13,7 @@ from app.api.client_address import among, peer_of
 from app.api.dependencies import Config, Db, Routes
 from app.core import clock
 from app.core.errors import AppError, DatabaseUnavailable, NotFound
-from app.database import schema
+from app.database import schema, server_waits
 from app.database.connection import Database
 from app.observability import faults
 from app.observability.metrics import KEPT_S
@@ -25,6 +25,15 @@ class SchemaAway(DatabaseUnavailable):
     """The database has another schema than the program needs, as during an upgrade. Run `loa migrate`."""
 
     slug, title = "schema-behind", "The database has another schema"
+
+
+class NoWrites(DatabaseUnavailable):
+    """Of `/readyz` alone: the database can be read but takes no changes. `loa doctor` names the cause.
+
+    Nothing is sent and no receipt is answered until it does, and Loa then goes on by itself.
+    """
+
+    slug, title = "no-writes", "The database takes no changes"
 
 
 class Faulty(AppError):
@@ -75,6 +84,8 @@ def _require(db: Database) -> str:
     found = db.read(schema.current)
     if wrong := schema.fault(found):
         raise SchemaAway(wrong)
+    if not db.read(server_waits.takes_changes):
+        raise NoWrites("The database takes no changes now; it is tried again by itself. Run `loa doctor`.")
     parts = ", ".join(sorted({fault.source for fault in db.read(faults.present)}))
     if parts:
         raise Faulty(f"These parts of Loa have failed lately: {parts}. See the overview.")
@@ -92,7 +103,9 @@ async def _monitor(request: Request, settings: Config) -> None:
 
 @router.get("/readyz", summary="The process can serve", dependencies=[Depends(_monitor)])
 def readyz(request: Request, db: Db) -> dict[str, str]:
-    """Ask the database for its schema; 503 when it is away, has another one, or a part of Loa fails."""
+    """Ask the database for its schema; 503 when it is away, takes no changes, has another schema, or a part
+    of Loa fails.
+    """
     found = cast(Ready, request.app.state.ready).look(db)
     return {"status": "ready", "schema": found}
 

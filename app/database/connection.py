@@ -27,11 +27,12 @@ from tenacity import (
 from app.core import clock
 from app.core.errors import Damaged, DatabaseUnavailable, passes
 from app.core.logger import get_logger
-from app.database import audit_memory, engines
+from app.database import audit_memory, engines, server_waits
 from app.database.audit_heads import AuditHead
 from app.database.audit_memory import ChainMemory
 from app.database.driver_errors import STOPPED, driver_error, is_lost, translated
 from app.database.sqlite_file import Soundness, lock_folder
+from app.database.write_watch import WriteWatch
 
 log = get_logger(__name__)
 
@@ -41,8 +42,8 @@ T = TypeVar("T")
 _SERVER_MS = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint"
 _WRITERS = f"""
     SELECT pid FROM pg_stat_activity
-     WHERE datname = current_database() AND application_name = '{engines.WRITER}' AND pid <> pg_backend_pid()
-       AND xact_start <= to_timestamp(%(until)s / 1000.0) + interval '1 ms'
+     WHERE datname = current_database() AND application_name = '{server_waits.WRITER}'
+       AND pid <> pg_backend_pid() AND xact_start <= to_timestamp(%(until)s / 1000.0) + interval '1 ms'
 """  # noqa: S608 - a constant of ours; the moment is bound
 _SETTLE_S = 30.0
 
@@ -77,8 +78,11 @@ class Database:
         self.engine = engines.sqlite_engine(url) if self.sqlite else engines.postgresql_engine(url, threads)
         self._hot = self.engine if self.sqlite else engines.postgresql_engine(url, threads, by_key=True)
         self.chain_memory = ChainMemory()
+        self._watch = WriteWatch(self._waited_for, lambda: self.unavailable)
         for each in {self.engine, self._hot}:
-            each.update_execution_options(loa_keys=tuple(keys), loa_chain_memory=self.chain_memory)
+            each.update_execution_options(
+                loa_keys=tuple(keys), loa_chain_memory=self.chain_memory, loa_is_away=lambda: self.away
+            )
         if self.sqlite:
             event.listen(self.engine, "begin", _begin)
         self._writers = ThreadPoolExecutor(1 if self.sqlite else threads, "loa-write")
@@ -86,6 +90,8 @@ class Database:
         self._wakers: list[Callable[[], None]] = []
         self._listener: engines.NotifyListener | None = None
         self.unavailable = False
+        self._repeating = 0  # pieces of work that have failed and are repeated
+        self._is_given_up = False
         self.is_lost: dict[bool, float] = {}  # since when reading (False) or writing (True) fails, monotonic
         self._on_head = on_head
         self._stop_order: tuple[float, float] | None = (
@@ -94,12 +100,12 @@ class Database:
 
     def write(self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `work` in one write transaction and return its result after the commit."""
-        return self._submit(work, *args, **kwargs).result()
+        return self._submit(False, work, *args, **kwargs).result()
 
     async def awrite(
         self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        return await asyncio.wrap_future(self._submit(work, *args, **kwargs))
+        return await asyncio.wrap_future(self._submit(False, work, *args, **kwargs))
 
     async def write_with_retry(
         self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
@@ -109,7 +115,13 @@ class Database:
         Only for work that may run twice, since a commit whose answer was lost is repeated. Raises
         DatabaseUnavailable only if the process is stopping and has waited long enough.
         """
-        return await self._retrying(lambda: self.awrite(work, *args, **kwargs))
+        return await self._retrying(lambda: self._patient_write(work, *args, **kwargs))
+
+    async def _patient_write(
+        self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Do `awrite`, but wait for a commit as long as that takes: it is not repeated beside itself."""
+        return await asyncio.wrap_future(self._submit(True, work, *args, **kwargs))
 
     async def read_with_retry(
         self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
@@ -123,26 +135,40 @@ class Database:
             if not error.passes:
                 raise
             done = await self._repeated(once, error)
-        if self.unavailable:
+        if self.unavailable and not self._repeating:  # what can be read shows nothing of a full disk
             self.unavailable = False
-            log.warning("the database is back")
+            if self._watch.found is None:
+                log.warning("the database is back")
         return done
 
     async def _repeated(self, once: Callable[[], Coroutine[Any, Any, T]], first: Exception) -> T:
         """Repeat what has failed first by `first`, until it succeeds or fails by something that lasts."""
         waits = wait_random_exponential(0.05, max=2.0)
-        async for attempt in AsyncRetrying(
-            retry=retry_if_exception(passes), wait=waits, before_sleep=self._note_outage, reraise=True
-        ):
-            with attempt:
-                if attempt.retry_state.attempt_number == 1:
-                    raise first
-                done = await once()
-        return done
+        self._repeating += 1
+        try:
+            async for attempt in AsyncRetrying(
+                retry=retry_if_exception(passes), wait=waits, before_sleep=self._note_outage, reraise=True
+            ):
+                with attempt:
+                    if attempt.retry_state.attempt_number == 1:
+                        raise first
+                    done = await once()
+            return done
+        finally:
+            self._repeating -= 1
 
     @property
     def away(self) -> bool:
-        return self.unavailable
+        return self.unavailable or self._watch.found is not None
+
+    def _waited_for(self) -> server_waits.ServerWait | None:
+        """Say what writes wait for; while this process stops, wait for them no longer than it may."""
+        since = self._watch.waits_since()
+        if since is not None:
+            self.is_lost.setdefault(True, since)
+        if self._is_patience_over():
+            self._watch.break_off()
+        return None if self.sqlite else self.read(server_waits.waited_for)
 
     def _note_outage(self, state: RetryCallState) -> None:
         """Log each outage once, however many wait; a statement that the server stopped is not an outage."""
@@ -151,8 +177,9 @@ class Database:
         if error is not None and getattr(driver_error(error), "sqlstate", None) in STOPPED:
             log.warning("the database stopped a statement; it is tried again", reason=reason)
         elif not self.unavailable:
+            if not self.away:
+                log.error("the database is away", reason=reason)
             self.unavailable = True
-            log.error("the database is away", reason=reason)
 
     def end_within(self, seconds: float) -> None:
         """Stop waiting for an unreachable database after `seconds`, because the process is stopping."""
@@ -160,16 +187,20 @@ class Database:
 
     def _check_patience(self) -> None:
         """Raise DatabaseUnavailable for good if the process is stopping and has waited long enough."""
-        lost = [*self.is_lost.values()]
-        if self._stop_order is None or not lost:
-            return
-        stopped_at, seconds = self._stop_order
-        if clock.monotonic() > max(stopped_at, min(lost)) + seconds:
+        if self._stop_order is not None and self._is_patience_over():
             gone = DatabaseUnavailable(
-                f"The database did not come back within {seconds:g} s of the order to stop."
+                f"The database did not come back within {self._stop_order[1]:g} s of the order to stop."
             )
             gone.passes = False
             raise gone
+
+    def _is_patience_over(self) -> bool:
+        lost = [*self.is_lost.values()]
+        if self._stop_order is not None and lost:
+            stopped_at, seconds = self._stop_order
+            if clock.monotonic() > max(stopped_at, min(lost)) + seconds:
+                self._is_given_up = True  # for good: transactions that change nothing may still succeed
+        return self._is_given_up
 
     def read(self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `work` on a consistent view without locks, and once more if its connection was lost."""
@@ -190,22 +221,35 @@ class Database:
         return await loop.run_in_executor(self._readers, lambda: self.read(work, *args, **kwargs))
 
     def _submit(
-        self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+        self, patient: bool, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> Future[T]:
-        def run() -> T:
-            with self._transaction(writing=True) as connection:
-                return work(connection, *args, **kwargs)
+        """Queue a write; patient: its answer comes when it is done, however long the database waits."""
+        answer: Future[T] = Future()
 
-        return self._writers.submit(copy_context().run, run)
+        def run() -> None:
+            if not self._watch.take(answer):
+                return
+            result, error = None, None
+            try:
+                with self._transaction(writing=True, answer=None if patient else answer) as connection:
+                    result = work(connection, *args, **kwargs)
+            except BaseException as failed:
+                error = failed
+            self._watch.settle(answer, result, error)
+
+        if not patient:
+            self._watch.queue(answer)
+        self._writers.submit(copy_context().run, run)
+        return answer
 
     @contextmanager
-    def _transaction(self, *, writing: bool) -> Iterator[Connection]:
+    def _transaction(self, *, writing: bool, answer: Future[Any] | None = None) -> Iterator[Connection]:
         self._check_patience()
         if writing:
             self.soundness.require()
         began = clock.monotonic()
         try:
-            with self._connected(writing=writing) as connection:
+            with self._connected(writing, answer) as connection:
                 yield connection
         except DatabaseUnavailable:
             self.is_lost.setdefault(writing, began)
@@ -219,18 +263,39 @@ class Database:
             self.is_lost.pop(True, None)
 
     @contextmanager
-    def _connected(self, *, writing: bool) -> Iterator[Connection]:
+    def _connected(self, writing: bool, answer: Future[Any] | None) -> Iterator[Connection]:
+        if not writing:
+            with self._opened(writing=False) as connection, connection.begin():
+                yield connection
+            return
+        write, committed = self._watch.begin(), False
+        write.answer = answer
+        try:
+            with self._opened(writing=True) as connection:
+                if not self.sqlite:
+                    write.raw = connection.connection.dbapi_connection
+                with connection.begin():
+                    write.enter(working=True)
+                    yield connection
+                    write.enter(working=False)
+                committed = True
+                self._watch.end(write, committed=True)
+                if connection.info.pop("loa_wake", False):
+                    self._wake()
+                audit_memory.tell(connection, self.chain_memory, self._on_head)
+        finally:
+            if not committed:
+                self._watch.end(write, committed=False)
+
+    @contextmanager
+    def _opened(self, *, writing: bool) -> Iterator[Connection]:
         with translated(writing=writing), (self._hot if writing else self.engine).connect() as connection:
             connection = connection.execution_options(loa_writing=writing, postgresql_readonly=not writing)
             if not (writing or self.sqlite):  # all statements of a read see one snapshot, as on SQLite
                 connection = connection.execution_options(isolation_level="REPEATABLE READ")
             connection.info.pop("loa_wake", None)
             audit_memory.forget(connection)
-            with connection.begin():
-                yield connection
-            if connection.info.pop("loa_wake", False):
-                self._wake()
-            audit_memory.tell(connection, self.chain_memory, self._on_head)
+            yield connection
 
     def wait_for_commits(self, until_ms: int | None) -> int:
         """Wait until everything with a time up to `until_ms` is committed; return that time.
@@ -281,6 +346,7 @@ class Database:
     def close(self) -> None:
         if self._listener:
             self._listener.stop()
+        self._watch.close()
         self._writers.shutdown()
         self._readers.shutdown()
         self.engine.dispose()

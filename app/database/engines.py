@@ -18,6 +18,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from app.core import clock
 from app.database.driver_errors import READ_ONLY
 from app.database.listing import translate
+from app.database.server_waits import WRITER
 
 if TYPE_CHECKING:
     import psycopg
@@ -53,7 +54,6 @@ _SILENT_WRITER_MS = 5_000
 _SILENT_READER_MS = 60_000
 # A connection idle for longer is tested before a write, which never happens to a busy link.
 _TEST_AFTER_S = 1.0
-WRITER = "loa-write"  # application_name of writers, so that others can wait for their transactions
 
 
 def sqlite_engine(url: str) -> Engine:

@@ -18,7 +18,7 @@ from app.core import clock, setting_sources
 from app.core.config import EndpointSettings, LinkSettings, Settings
 from app.core.errors import AppError
 from app.core.states import LinkState, RunState
-from app.database import schema
+from app.database import schema, server_waits
 from app.database.connection import Database
 from app.database.models import audit as acts
 from app.database.models import links, notices, quarantine, runs, unknowns
@@ -219,6 +219,7 @@ def ledger(settings: Settings) -> Iterator[Symptom]:
         yield from db.read(_rows)
         yield db.read(_home, ledger_for(db))
         if not db.sqlite:
+            yield from db.read(_writes)
             yield db.read(_server)
             yield db.read(_rights)
         yield from db.read(_notices)
@@ -255,6 +256,17 @@ def _notices(connection: Connection) -> list[Symptom]:
     return [
         Symptom("notices", False, f"{count} notices to {target} have failed: {again.format(target)}.")
         for target, count in connection.execute(failed.order_by(n.target))
+    ]
+
+
+def _writes(connection: Connection) -> list[Symptom]:
+    """Check that commits are confirmed: for a standby or a lock nothing fails, yet everything waits."""
+    waits = server_waits.waited_for(connection)
+    found = [server_waits.no_writes(connection), waits.said if waits else ""]
+    if not (waits and waits.commits):
+        found.append(server_waits.missing_standby(connection))
+    return [Symptom("writes", False, words) for words in found if words] or [
+        Symptom("writes", True, "PostgreSQL takes changes, and no write waits.")
     ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import cast
@@ -13,7 +14,7 @@ from sqlalchemy import Connection
 from starlette.types import Scope
 
 from app.core.config import Settings
-from app.core.errors import Forbidden, Unauthorised
+from app.core.errors import DatabaseUnavailable, Forbidden, Unauthorised
 from app.database.connection import Database
 from app.security import keys, sessions, totp
 from app.security.principal import Caller
@@ -76,9 +77,7 @@ async def permit(request: Request) -> Caller | None:
     if asked.key is None and asked.token is None:
         raise Unauthorised(_NONE)
     caller, due = await db.aread(_admit, asked, request.scope)
-    if due is not None:
-        touch, number = due
-        await db.awrite(touch, number)
+    await _record(db, due)
     if operation.startswith(PAGE) and request.method not in _SAFE and asked.key is None:
         # Read the form only once its sender is known to be allowed to send it.
         await _require_token(request, operation, asked.token or "")
@@ -104,9 +103,15 @@ async def require_still(request: Request) -> None:
     operation = str(request.scope["route"].name)
     asked, db = replace(_asked(request, operation), csrf=None), cast(Database, request.app.state.db)
     _, due = await db.aread(_admit, asked, {})
+    await _record(db, due)
+
+
+async def _record(db: Database, due: Use) -> None:
+    """Record the use; a database that takes no changes can still be looked at, and says what is wrong."""
     if due is not None:
         touch, number = due
-        await db.awrite(touch, number)
+        with suppress(DatabaseUnavailable):
+            await db.awrite(touch, number)
 
 
 async def _require_token(request: Request, operation: str, token: str) -> None:

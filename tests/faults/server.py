@@ -7,7 +7,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psycopg
@@ -53,6 +53,22 @@ class Server(Cluster):
         with psycopg.connect(self.url.replace("+psycopg", ""), autocommit=True) as asked:
             while asked.execute("SELECT pg_is_in_recovery()").fetchone() == (True,):
                 time.sleep(0.1)
+
+    def standby(self, name: str) -> Server:
+        """A second cluster that follows this one as `name`, started."""
+        copy = self.base_backup()
+        other = replace(self, folder=copy, port=free_port())
+        follows = f"host={self.host} port={self.port} user=loa application_name={name}"
+        other._write(f"primary_conninfo = '{follows}'\n")
+        (copy / "standby.signal").touch()
+        other.start()
+        return other
+
+    def set(self, name: str, value: str) -> None:
+        """Change a setting of the running server, as its admin does."""
+        with psycopg.connect(self.url.replace("+psycopg", ""), autocommit=True) as asked:
+            asked.execute(f"ALTER SYSTEM SET {name} = '{value}'")
+            asked.execute("SELECT pg_reload_conf()")
 
     def now(self) -> str:
         """What its clock says."""

@@ -56,7 +56,7 @@ class SimulatedDatabase(Database):
             setattr(self, name, value)
         self.is_alone = False
         self._wakers, self.is_lost, self._stop_order = [], {}, None
-        self.unavailable = False
+        self.unavailable, self._repeating, self._is_given_up = False, 0, False
         self._disk = disk
         self._free_at = 0.0
 
@@ -75,6 +75,8 @@ class SimulatedDatabase(Database):
 
     async def awrite(self, work: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         return await self._later(partial(self.write, work, *args, **kwargs), writing=True)
+
+    _patient_write = awrite
 
     async def aread(self, work: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         return await self._later(partial(self.read, work, *args, **kwargs), writing=False)

@@ -19,6 +19,7 @@ from app.core import clock
 from app.core.states import CampaignState, LinkState, RunState
 from app.database.models import campaigns, quarantine, runs, unknowns
 from app.database.models import links as links_table
+from app.database.server_waits import takes_changes
 from app.observability import faults
 from app.observability import link_status as links
 from app.observability.link_status import LinkStatus
@@ -109,6 +110,7 @@ class OverviewView:
     panel: ChiefPanel | None
     letters: list[DirectiveDeadline]
     campaigns: list[CampaignView]
+    takes_changes: bool  # whether the database confirms writes
     faults: list[FaultView]
     halted: list[HaltedLink]
     away: list[AwayLink]
@@ -173,6 +175,7 @@ def read_overview(connection: Connection, carrier: str | None) -> OverviewView:
         panel=chief_panel.panel(connection, approved, use.links.at),
         letters=deadlines(connection, due, views),
         campaigns=every[:MOST],
+        takes_changes=takes_changes(connection),
         faults=_faults(connection, carrier, use.links.at),
         halted=[
             HaltedLink(row.id, row.name, row.carrier, row.code, row.reason)
@@ -277,7 +280,7 @@ def shape(of: OverviewView) -> str:
             (campaign.id, campaign.state),
             *((run.id, run.state, run.light, run.said) for run in campaign.runs),
         ]
-    parts += [(each.source, each.subject) for each in of.faults]
+    parts += [of.takes_changes, *((each.source, each.subject) for each in of.faults)]
     parts += [each.id for each in of.halted] + [-each.run_id for each in of.suspended]
     parts += [(each.id, each.judged.said) for each in of.away]
     parts += [(each.id, each.since) for each in of.remarked]  # repeated failures alone change nothing
