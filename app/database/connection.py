@@ -414,7 +414,13 @@ def connect_patiently(database: Database, seconds: float) -> None:
         reraise=True,
     ):
         with attempt:
-            database.read(lambda connection: connection.exec_driver_sql("SELECT 1"))
+            if database.read(_is_pooled):
+                engines.require_prepared_statements(database.url.render_as_string(hide_password=False))
+
+
+def _is_pooled(connection: Connection) -> bool:
+    connection.exec_driver_sql("SELECT 1")
+    return bool(engines.dropped(connection))
 
 
 def _begin(connection: Connection) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import select
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from app.core import clock
+from app.core.errors import SetupError
 from app.database.driver_errors import READ_ONLY
 from app.database.listing import translate
 from app.database.server_waits import WRITER
@@ -37,9 +38,11 @@ _PRAGMAS = (
     "PRAGMA foreign_keys=ON",
     "PRAGMA cache_size=-65536",
 )
+# What every connection asks for at its start; a pooler may be told to drop it.
+_ASKED = {"timezone": "UTC", "jit": "off"}
 # Every hot statement goes by key. A new partition has no statistics, and a plan made while it was empty is
 # kept while it grows to a million rows, so writers' planners get no choice (it would be 40 times slower).
-_BY_KEY = " ".join(f"-c enable_{way}=off" for way in ("hashjoin", "mergejoin", "seqscan", "material"))
+_BY_KEY = {f"enable_{way}": "off" for way in ("hashjoin", "mergejoin", "seqscan", "material")}
 # A dead network reports nothing: without these settings a writer would wait a quarter of an hour.
 _DEAD_PEER = {
     "connect_timeout": 5,
@@ -50,8 +53,14 @@ _DEAD_PEER = {
 }
 # A host that loses power or network in mid-transaction keeps its rows locked on the server, and the link's
 # row blocks everyone, so the limit is shorter than a lease. Readers block nobody.
+_SILENT = "idle_in_transaction_session_timeout"
 _SILENT_WRITER_MS = 5_000
 _SILENT_READER_MS = 60_000
+_LOSES = (
+    "The pooler in front of PostgreSQL hands out connections by transaction and loses prepared statements. "
+    "Set max_prepared_statements = 200 in pgbouncer.ini (pgbouncer 1.21 or later), or pool_mode = session."
+)
+_ASKS, _DROPPED = "loa_asks", "loa_dropped"
 # A connection idle for longer is tested before a write, which never happens to a busy link.
 _TEST_AFTER_S = 1.0
 
@@ -75,8 +84,9 @@ def sqlite_engine(url: str) -> Engine:
 
 def postgresql_engine(url: str, threads: int, by_key: bool = False) -> Engine:
     """Create an engine for so many threads. by_key: for writers, whose statements all go by key."""
-    silent, more = (_SILENT_WRITER_MS, _BY_KEY) if by_key else (_SILENT_READER_MS, "")
-    options = f"-c timezone=UTC -c jit=off -c idle_in_transaction_session_timeout={silent} {more}"
+    silent_ms = _SILENT_WRITER_MS if by_key else _SILENT_READER_MS
+    asks = {**_ASKED, _SILENT: f"{silent_ms}ms", **(_BY_KEY if by_key else {})}
+    options = " ".join(f"-c {name}={value}" for name, value in asks.items())
     engine = create_engine(
         url,
         pool_size=threads + 4,
@@ -85,6 +95,18 @@ def postgresql_engine(url: str, threads: int, by_key: bool = False) -> Engine:
         pool_use_lifo=True,  # the same connections stay in use, with the statements that they have prepared
         connect_args={"options": options, "application_name": WRITER if by_key else "loa", **_DEAD_PEER},
     )
+
+    @event.listens_for(engine, "connect")
+    def _connected(raw: psycopg.Connection, record: ConnectionPoolEntry) -> None:
+        record.info.update({_ASKS: asks, _DROPPED: _dropped(raw, asks)})
+        raw.rollback()
+
+    @event.listens_for(engine, "begin")
+    def _begun(connection: Connection) -> None:
+        # A session's SET would go to other clients of a pooler that hands out connections by transaction.
+        if dropped := connection.info.get(_DROPPED):
+            each = ", ".join(f"set_config('{name}', '{asks[name]}', true)" for name in dropped)
+            connection.exec_driver_sql(f"SELECT {each}")
 
     @event.listens_for(engine, "handle_error")
     def _failed(context: ExceptionContext) -> None:
@@ -106,6 +128,32 @@ def postgresql_engine(url: str, threads: int, by_key: bool = False) -> Engine:
     return engine
 
 
+def _dropped(raw: psycopg.Connection, asks: Mapping[str, str]) -> dict[str, str]:
+    """Return what the server has in place of settings that were asked for at the start of this connection."""
+    has = ", ".join(f"current_setting('{name}')" for name in asks if name != _SILENT)
+    ms = f"extract(epoch FROM current_setting('{_SILENT}')::interval) * 1000"
+    row = raw.execute(f"SELECT ({ms})::int || 'ms', {has}").fetchone() or ()  # names of ours
+    found = dict(zip((_SILENT, *(name for name in asks if name != _SILENT)), row, strict=True))
+    return {name: found[name] for name, value in asks.items() if found[name] != value}
+
+
+def dropped(connection: Connection) -> Mapping[str, str]:
+    """Return the settings that a pooler has dropped from this connection, with the server's own values."""
+    found: Mapping[str, str] = connection.info.get(_DROPPED, {})
+    return found
+
+
+def asked(connection: Connection) -> Mapping[str, str]:
+    """Return the settings that this connection asks for."""
+    found: Mapping[str, str] = connection.info[_ASKS]
+    return found
+
+
+def serves_all(name: str) -> str:
+    """Return the value that all connections ask for; "" if readers and writers need different ones."""
+    return _ASKED.get(name, "")
+
+
 def _is_alive(raw: psycopg.Connection) -> bool:
     """Return whether the server still knows this connection; after a power cut it would stay silent."""
     from psycopg.pq import ExecStatus  # imported late, to save SQLite users the time
@@ -123,6 +171,24 @@ def _was_closed(raw: psycopg.Connection) -> bool:
     looking = select.poll()
     looking.register(raw.fileno(), select.POLLIN)
     return bool(looking.poll(0))
+
+
+def require_prepared_statements(url: str) -> None:
+    """Raise SetupError for a pooler that hands out connections by transaction and loses statements."""
+    import psycopg
+
+    plain = url.replace("postgresql+psycopg://", "postgresql://")
+    with (
+        psycopg.connect(plain, autocommit=True) as first,
+        psycopg.connect(plain, autocommit=True) as other,
+    ):
+        first.execute("SELECT 1 AS probe", prepare=True)
+        with other.transaction():  # takes the connection that the first has just given back
+            other.execute("SELECT 1")
+            try:
+                first.execute("SELECT 1 AS probe", prepare=True)
+            except (psycopg.errors.InvalidSqlStatementName, psycopg.errors.DuplicatePreparedStatement):
+                raise SetupError(_LOSES) from None
 
 
 class NotifyListener(threading.Thread):

@@ -18,7 +18,7 @@ from app.core import clock, setting_sources
 from app.core.config import EndpointSettings, LinkSettings, Settings
 from app.core.errors import AppError
 from app.core.states import LinkState, RunState
-from app.database import schema, server_waits
+from app.database import engines, schema, server_waits
 from app.database.connection import Database
 from app.database.models import audit as acts
 from app.database.models import links, notices, quarantine, runs, unknowns
@@ -221,6 +221,8 @@ def ledger(settings: Settings) -> Iterator[Symptom]:
         if not db.sqlite:
             yield from db.read(_writes)
             yield db.read(_server)
+            yield from db.read(_pooler)
+            yield from db.write(_pooler)
             yield db.read(_rights)
         yield from db.read(_notices)
         yield from db.read(_factors, settings)
@@ -279,6 +281,22 @@ def _server(connection: Connection) -> Symptom:
         what = f"PostgreSQL's settings {', '.join(off)} are off: turn them on, the ledger rests on them."
         return Symptom("server", False, what)
     return Symptom("server", True, f"{', '.join(_MUST_BE_ON)} are on.")
+
+
+def _pooler(connection: Connection) -> list[Symptom]:
+    """Name the settings of Loa's connections that a pooler drops, and what restores them."""
+    account, found = connection.exec_driver_sql("SELECT quote_ident(current_user)").scalar_one(), []
+    for name, has in engines.dropped(connection).items():
+        value = engines.serves_all(name)
+        remedy = (
+            f"`ALTER ROLE {account} SET {name} = '{value}'` spares it that work."
+            if value
+            else "Leave the account's own value: readers and writers need different ones."
+        )
+        what = f"A pooler drops {name} = {engines.asked(connection)[name]} (the server has {has}). "
+        what += f"Loa sets it in each transaction instead. {remedy}"
+        found.append(Symptom("pooler", True, what, note=True))
+    return found
 
 
 def _rights(connection: Connection) -> Symptom:

@@ -1,0 +1,81 @@
+"""Debian's pgbouncer between Loa and PostgreSQL: nothing that it drops is lost, and the doctor names it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection
+
+from app.database import schema
+from app.database.connection import Database
+from carriers.simulators.smsc import Smsc, SmscBehaviour
+from tests.faults.ending import all_delivered
+from tests.faults.pooler import IGNORED, pooled
+from tests.faults.processes import Home, smpp_link
+from tests.faults.server import Server, own_server
+from tests.faults.view import queue
+
+COUNT = 5000
+BEHAVIOUR = SmscBehaviour(answer_delay_s=0.02, receipt_delay_s=0.5, receipt_window=500)
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with own_server() as found:
+        db = Database(found.url)
+        schema.upgrade(db)
+        db.close()
+        yield found
+
+
+@pytest.mark.parametrize("mode", ["session", "transaction"])
+async def test_a_run_goes_through_a_pooler_with_two_workers(
+    server: Server, tmp_path: Path, mode: str
+) -> None:
+    queue(server.url, COUNT)
+    with pooled(server, mode, default_pool_size=40) as url:
+        home = Home(tmp_path, url)
+        try:
+            async with Smsc(BEHAVIOUR) as smsc:
+                home.configure({"viettel-1": smpp_link("viettel", smsc.port, segments_per_second=1500)})
+                home.start("worker")
+                home.start("worker")
+                await all_delivered(home, smsc, COUNT)
+            doctor = await home.command("doctor", "--offline", status=1)
+            assert "ALTER ROLE loa SET jit = 'off'" in doctor
+            for name in IGNORED.split(", "):
+                assert f"A pooler drops {name} = " in doctor
+        finally:
+            home.end()
+
+
+@pytest.mark.parametrize("mode", ["session", "transaction"])
+def test_what_a_pooler_drops_holds_in_each_transaction_all_the_same(server: Server, mode: str) -> None:
+    with pooled(server, mode) as url, closing(Database(url)) as db:
+        assert db.write(_shown) == ("UTC", "off", "5s", "off", "off")
+        assert db.read(_shown) == ("UTC", "off", "1min", "on", "on")
+
+
+def test_a_pooler_that_drops_nothing_costs_nothing(server: Server) -> None:
+    with closing(Database(server.url)) as db:
+        assert db.write(_shown) == ("UTC", "off", "5s", "off", "off")
+        assert db.write(lambda c: dict(c.info["loa_dropped"])) == {}
+
+
+async def test_a_pooler_that_loses_prepared_statements_is_refused_in_words(
+    server: Server, tmp_path: Path
+) -> None:
+    with pooled(server, "transaction", max_prepared_statements=0) as url:
+        home = Home(tmp_path, url)
+        home.configure({"viettel-1": smpp_link("viettel", 1)})
+        said = await home.command("worker", status=1)
+    assert "max_prepared_statements" in said
+    assert "pool_mode = session" in said
+
+
+def _shown(connection: Connection) -> tuple[str, ...]:
+    names = ("timezone", "jit", "idle_in_transaction_session_timeout", "enable_seqscan", "enable_hashjoin")
+    return tuple(connection.exec_driver_sql(f"SHOW {name}").scalar_one() for name in names)
