@@ -85,7 +85,7 @@ def _require(db: Database) -> str:
     if wrong := schema.fault(found):
         raise SchemaAway(wrong)
     if not db.read(server_waits.takes_changes):
-        raise NoWrites("The database takes no changes now; it is tried again by itself. Run `loa doctor`.")
+        raise NoWrites("The database takes no changes now; Loa tries again by itself. Run `loa doctor`.")
     parts = ", ".join(sorted({fault.source for fault in db.read(faults.present)}))
     if parts:
         raise Faulty(f"These parts of Loa have failed lately: {parts}. See the overview.")

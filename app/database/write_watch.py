@@ -20,7 +20,7 @@ log = get_logger(__name__)
 
 _LOOK_EVERY_S = 0.5
 _ANSWER_WITHIN_S = 2.0
-NOT_DONE = "The database takes no changes now; nothing was changed, try again."
+NOT_DONE = "The database takes no changes now. Nothing was changed; try again later."
 UNCONFIRMED = (
     "The database has not confirmed this change. It may be in force once the database is back: check before "
     "you try again."

@@ -17,6 +17,7 @@ MODULES = {
     "app/devtools/demo/": _HOST,
     "app/diagnostics/": _HOST,
     "app/dispatch/restore_recovery.py": _HOST,
+    "app/database/server_waits.py": _HOST,
     "app/runtime/worker.py": _HOST,
     "app/reports/verification/verify.py": _HOST,
     "app/reports/build/unique_reach.py": _HOST,
@@ -86,6 +87,10 @@ WORDS = {
     "Loa: errors": _API,
     "Value error, ": _LOG,
     "no answer after {} s": _LOG,
+    "The pooler in front of PostgreSQL hands out connections by transaction and loses prepared statements. "
+    "Set max_prepared_statements = 200 in pgbouncer.ini (pgbouncer 1.21 or later), or pool_mode = session.": (
+        _LOG
+    ),
     "the server has closed the connection": _LOG,
     "{} is no name of an element.": _LOG,
     "The database did not come back within {} s of the order to stop.": _LOG,
