@@ -78,7 +78,7 @@ class Database:
         self.engine = engines.sqlite_engine(url) if self.sqlite else engines.postgresql_engine(url, threads)
         self._hot = self.engine if self.sqlite else engines.postgresql_engine(url, threads, by_key=True)
         self.chain_memory = ChainMemory()
-        self._watch = WriteWatch(self._waited_for, lambda: self.unavailable)
+        self._watch = WriteWatch(self._waited_for, lambda: self.unavailable, self._gives_up)
         for each in {self.engine, self._hot}:
             each.update_execution_options(
                 loa_keys=tuple(keys), loa_chain_memory=self.chain_memory, loa_is_away=lambda: self.away
@@ -162,13 +162,13 @@ class Database:
         return self.unavailable or self._watch.found is not None
 
     def _waited_for(self) -> server_waits.ServerWait | None:
-        """Say what writes wait for; while this process stops, wait for them no longer than it may."""
-        since = self._watch.waits_since()
-        if since is not None:
-            self.is_lost.setdefault(True, since)
-        if self._is_patience_over():
-            self._watch.break_off()
         return None if self.sqlite else self.read(server_waits.waited_for)
+
+    def _gives_up(self, waits_since: float | None) -> bool:
+        """Return whether this process stops and has waited long enough for writes that wait since then."""
+        if waits_since is not None:
+            self.is_lost.setdefault(True, waits_since)
+        return self._is_patience_over()
 
     def _note_outage(self, state: RetryCallState) -> None:
         """Log each outage once, however many wait; a statement that the server stopped is not an outage."""

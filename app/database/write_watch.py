@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, InvalidStateError, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -50,13 +50,22 @@ class WriteWatch:
     A write that has waited WAITS_AFTER_S makes the database away: one line of log, and one when it is over.
     """
 
-    def __init__(self, ask: Callable[[], ServerWait | None], is_out: Callable[[], bool]) -> None:
-        """ask: what writers wait for, by the server. is_out: whether an outage is logged already."""
+    def __init__(
+        self,
+        ask: Callable[[], ServerWait | None],
+        is_out: Callable[[], bool],
+        gives_up: Callable[[float | None], bool],
+    ) -> None:
+        """ask: what writers wait for, by the server. is_out: whether an outage is logged already.
+
+        gives_up: whether this process ends and has waited long enough, given since when writes wait.
+        """
         self.found: ServerWait | None = None
-        self._ask, self._is_out = ask, is_out
+        self._ask, self._is_out, self._gives_up = ask, is_out, gives_up
         self._open: set[OpenWrite] = set()
         self._waiting: set[OpenWrite] = set()
-        self._queued: set[Future[Any]] = set()
+        self._suspects: set[OpenWrite] = set()
+        self._queued: dict[Future[Any], float] = {}  # since when (monotonic)
         self._lock = threading.Lock()
         self._ends = threading.Event()
         self._thread: threading.Thread | None = None
@@ -92,12 +101,12 @@ class WriteWatch:
         """Let the answer be an error once writes wait. Raises DatabaseUnavailable if no commit ends now."""
         if self.found is not None and self.found.commits:
             raise DatabaseUnavailable(NOT_DONE, cause=self.found.sentence)
-        self._queued.add(answer)
+        self._queued[answer] = clock.monotonic()
 
     def take(self, answer: Future[Any]) -> bool:
         """Return whether the work is to be done still."""
         with self._lock:
-            self._queued.discard(answer)
+            self._queued.pop(answer, None)
             return not answer.done()
 
     def settle(self, answer: Future[Any], result: Any, error: BaseException | None) -> None:
@@ -112,16 +121,27 @@ class WriteWatch:
 
     def _run(self) -> None:
         while not self._ends.wait(_LOOK_EVERY_S):
-            self._look()
+            try:
+                self._look()
+            except Exception as error:  # a watch that has ended would look like health
+                log.error("the watch on writes failed", exc_info=error)
 
     def _look(self) -> None:
         late = clock.monotonic() - WAITS_AFTER_S
+        if self._is_out():  # each of those before it may have to wait for a lock's time
+            with self._lock:
+                self._refuse([answer for answer, since in list(self._queued.items()) if since < late])
         old = {write for write in self._open.copy() if write.since < late}
+        if self._gives_up(min((write.since for write in self._waiting & old), default=None)):
+            self.break_off()
         if not (old or self.found):
+            self._suspects = set()
             return
         found = self._asked() if old else None
         # Behind a commit that waits, others wait for its locks.
         waiting = old if found else {write for write in old if not write.working}
+        # Seen twice: a process that was suspended, or that gets no processor, finds all its writes old.
+        waiting, self._suspects = waiting & self._suspects, waiting
         with self._lock:
             self._waiting = waiting & self._open
             if not self._waiting:
@@ -144,14 +164,18 @@ class WriteWatch:
         if self.found is None and not self._is_out():
             log.error("the database is away", reason=found.sentence)
         self.found = found
-        error = DatabaseUnavailable(NOT_DONE, cause=found.sentence)
-        for answer in list(self._queued) if found.commits else ():
-            self._queued.discard(answer)
-            self.settle(answer, None, error)
+        if found.commits:
+            self._refuse(list(self._queued), found.sentence)
         for write in self._waiting:
             if write.answer is not None:
                 unconfirmed = DatabaseUnavailable(UNCONFIRMED, cause=found.sentence)
                 self.settle(write.answer, None, unconfirmed)
+
+    def _refuse(self, answers: Iterable[Future[Any]], reason: str = "") -> None:
+        """Answer those whose work has not begun, and leave it undone."""
+        for answer in answers:
+            if self._queued.pop(answer, None) is not None:
+                self.settle(answer, None, DatabaseUnavailable(NOT_DONE, cause=reason))
 
     def _over(self) -> None:
         if self.found is not None:
@@ -160,11 +184,6 @@ class WriteWatch:
                 log.warning("the database is back")
 
     # ---- The end
-
-    def waits_since(self) -> float | None:
-        """Return since when the oldest waiting write waits (monotonic); None if none does."""
-        with self._lock:
-            return min((write.since for write in self._waiting), default=None)
 
     def break_off(self) -> None:
         """Cut the connections of old writes, because this process ends; the server goes on by itself."""

@@ -18,6 +18,7 @@ from app.core.states import DeliveryState, LinkState, RunState
 from app.database.connection import Database, shared_ms
 from app.database.models import link_health, links, quarantine, runs, tallies, unknowns
 from app.database.models.sending_tables import LINK_GONE_AFTER_MS
+from app.database.server_waits import takes_changes
 
 KEPT_S = 1.0  # how long a database reading is reused
 # Receipts come within seconds, or days later when a phone is switched on again.
@@ -122,10 +123,10 @@ class DatabaseGauges(Collector):
             return iter(self._kept)
 
     def _look(self) -> Iterator[Metric]:
-        up = GaugeMetricFamily("loa_database_up", "Whether the database answers")
+        up = GaugeMetricFamily("loa_database_up", "Whether the database answers and confirms writes")
         try:
             found = self._db.read(_gauges)
-            up.add_metric([], 1)
+            up.add_metric([], self._db.read(takes_changes))
         except DatabaseUnavailable:
             found = []
             up.add_metric([], 0)

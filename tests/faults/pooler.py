@@ -13,7 +13,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from app.devtools.drill.cluster import free_port
+from tests.drill.cluster import free_port
 from tests.faults.server import Server
 
 # What a pooler does not know of Loa's settings has to be named, or it refuses the connection.

@@ -117,6 +117,7 @@ async def test_a_locked_sqlite_file_in_mid_run_loses_and_doubles_nothing(sqlite_
             await asyncio.sleep(max(0.0, began + AWAY_S - time.monotonic()))
             assert smsc.report()["submits"] == stood
             assert smsc.binds() == 1
+            assert (await http.get("/readyz")).status_code == 503, "it is said once writes have waited"
         assert up.alive()
         await home.until(lambda: smsc.report()["submits"] > stood, "sending goes on")
         await all_delivered(home, smsc, COUNT)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+import psycopg
 import pytest
 from sqlalchemy import Connection
 
+from app.core.errors import DatabaseUnavailable
 from app.database import schema
 from app.database.connection import Database
 from carriers.simulators.smsc import Smsc, SmscBehaviour
@@ -74,6 +78,24 @@ async def test_a_pooler_that_loses_prepared_statements_is_refused_in_words(
         said = await home.command("worker", status=1)
     assert "max_prepared_statements" in said
     assert "pool_mode = session" in said
+
+
+async def test_a_pooler_without_a_free_connection_is_said_and_waited_for(server: Server) -> None:
+    with pooled(server, "session", default_pool_size=2) as url, closing(Database(url)) as db:
+        held = [psycopg.connect(url.replace("+psycopg", ""), autocommit=True) for _ in range(2)]
+        for each in held:
+            each.execute("SELECT 1")
+        patient = asyncio.create_task(db.write_with_retry(_shown))
+        began = time.monotonic()
+        with pytest.raises(DatabaseUnavailable):
+            await db.awrite(_shown)
+        assert time.monotonic() - began < 10
+        assert db.away
+        for each in held:
+            each.close()
+        await asyncio.wait_for(patient, 5)
+        while db.away:  # noqa: ASYNC110 - the other write ends in its own thread
+            await asyncio.sleep(0.05)
 
 
 def _shown(connection: Connection) -> tuple[str, ...]:
