@@ -9,6 +9,7 @@ from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import copy_context
+from functools import partial
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -83,8 +84,8 @@ class Database:
             each.update_execution_options(
                 loa_keys=tuple(keys), loa_chain_memory=self.chain_memory, loa_is_away=lambda: self.away
             )
-        if self.sqlite:
-            event.listen(self.engine, "begin", _begin)
+        for each in {self.engine, self._hot}:
+            event.listen(each, "begin", _begin if self.sqlite else engines.restore_dropped)
         self._writers = ThreadPoolExecutor(1 if self.sqlite else threads, "loa-write")
         self._readers = ThreadPoolExecutor(threads, "loa-read")
         self._wakers: list[Callable[[], None]] = []
@@ -226,20 +227,16 @@ class Database:
         """Queue a write; patient: its answer comes when it is done, however long the database waits."""
         answer: Future[T] = Future()
 
-        def run() -> None:
+        def run() -> T | None:
             if not self._watch.take(answer):
-                return
-            result, error = None, None
-            try:
-                with self._transaction(writing=True, answer=None if patient else answer) as connection:
-                    result = work(connection, *args, **kwargs)
-            except BaseException as failed:
-                error = failed
-            self._watch.settle(answer, result, error)
+                return None
+            with self._transaction(writing=True, answer=None if patient else answer) as connection:
+                return work(connection, *args, **kwargs)
 
         if not patient:
             self._watch.queue(answer)
-        self._writers.submit(copy_context().run, run)
+        done = self._writers.submit(copy_context().run, run)
+        done.add_done_callback(partial(self._watch.settle, answer))
         return answer
 
     @contextmanager

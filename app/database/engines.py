@@ -98,15 +98,9 @@ def postgresql_engine(url: str, threads: int, by_key: bool = False) -> Engine:
 
     @event.listens_for(engine, "connect")
     def _connected(raw: psycopg.Connection, record: ConnectionPoolEntry) -> None:
+        raw.autocommit = True
         record.info.update({_ASKS: asks, _DROPPED: _dropped(raw, asks)})
-        raw.rollback()
-
-    @event.listens_for(engine, "begin")
-    def _begun(connection: Connection) -> None:
-        # A session's SET would go to other clients of a pooler that hands out connections by transaction.
-        if dropped := connection.info.get(_DROPPED):
-            each = ", ".join(f"set_config('{name}', '{asks[name]}', true)" for name in dropped)
-            connection.exec_driver_sql(f"SELECT {each}")
+        raw.autocommit = False
 
     @event.listens_for(engine, "handle_error")
     def _failed(context: ExceptionContext) -> None:
@@ -135,6 +129,17 @@ def _dropped(raw: psycopg.Connection, asks: Mapping[str, str]) -> dict[str, str]
     row = raw.execute(f"SELECT ({ms})::int || 'ms', {has}").fetchone() or ()  # names of ours
     found = dict(zip((_SILENT, *(name for name in asks if name != _SILENT)), row, strict=True))
     return {name: found[name] for name, value in asks.items() if found[name] != value}
+
+
+def restore_dropped(connection: Connection) -> None:
+    """Set what a pooler has dropped, for this transaction.
+
+    A session's SET would go to other clients of a pooler that hands out connections by transaction.
+    """
+    if found := dropped(connection):
+        asks = asked(connection)
+        each = ", ".join(f"set_config('{name}', '{asks[name]}', true)" for name in found)
+        connection.exec_driver_sql(f"SELECT {each}")
 
 
 def dropped(connection: Connection) -> Mapping[str, str]:
@@ -178,17 +183,13 @@ def require_prepared_statements(url: str) -> None:
     import psycopg
 
     plain = url.replace("postgresql+psycopg://", "postgresql://")
-    with (
-        psycopg.connect(plain, autocommit=True) as first,
-        psycopg.connect(plain, autocommit=True) as other,
-    ):
+    with psycopg.connect(plain, autocommit=True) as first, psycopg.connect(plain) as other:
         first.execute("SELECT 1 AS probe", prepare=True)
-        with other.transaction():  # takes the connection that the first has just given back
-            other.execute("SELECT 1")
-            try:
-                first.execute("SELECT 1 AS probe", prepare=True)
-            except (psycopg.errors.InvalidSqlStatementName, psycopg.errors.DuplicatePreparedStatement):
-                raise SetupError(_LOSES) from None
+        other.execute("SELECT 1")  # takes, for a transaction, the connection that the first has given back
+        try:
+            first.execute("SELECT 1 AS probe", prepare=True)
+        except (psycopg.errors.InvalidSqlStatementName, psycopg.errors.DuplicatePreparedStatement):
+            raise SetupError(_LOSES) from None
 
 
 class NotifyListener(threading.Thread):

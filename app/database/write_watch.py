@@ -6,7 +6,7 @@ import os
 import socket
 import threading
 from collections.abc import Callable, Iterable
-from concurrent.futures import Future, InvalidStateError, ThreadPoolExecutor
+from concurrent.futures import Future, InvalidStateError, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -109,11 +109,13 @@ class WriteWatch:
             self._queued.pop(answer, None)
             return not answer.done()
 
-    def settle(self, answer: Future[Any], result: Any, error: BaseException | None) -> None:
+    def settle(self, answer: Future[Any], done: Future[Any]) -> None:
+        """Answer with what the work has come to."""
+        error = done.exception()
         # Nobody waits any longer if it was refused meanwhile, or cancelled with the caller's task.
         with suppress(InvalidStateError):
             if error is None:
-                answer.set_result(result)
+                answer.set_result(done.result())
             else:
                 answer.set_exception(error)
 
@@ -121,10 +123,7 @@ class WriteWatch:
 
     def _run(self) -> None:
         while not self._ends.wait(_LOOK_EVERY_S):
-            try:
-                self._look()
-            except Exception as error:  # a watch that has ended would look like health
-                log.error("the watch on writes failed", exc_info=error)
+            self._look()
 
     def _look(self) -> None:
         late = clock.monotonic() - WAITS_AFTER_S
@@ -154,11 +153,10 @@ class WriteWatch:
         """Ask the server; None if it does not answer soon: the question may wait as the writes do."""
         if self._question is None or self._question.done():
             self._question = self._askers.submit(self._ask)
-        try:
-            return self._question.result(_ANSWER_WITHIN_S)
-        except Exception as error:  # what is wrong with reading is said elsewhere
-            log.debug("nobody says what writes wait for", reason=type(error).__name__)
-            return None
+        wait([self._question], _ANSWER_WITHIN_S)
+        if not self._question.done() or self._question.exception() is not None:
+            return None  # what is wrong with reading is said elsewhere
+        return self._question.result()
 
     def _stand(self, found: ServerWait) -> None:
         if self.found is None and not self._is_out():
@@ -168,14 +166,13 @@ class WriteWatch:
             self._refuse(list(self._queued), found.sentence)
         for write in self._waiting:
             if write.answer is not None:
-                unconfirmed = DatabaseUnavailable(UNCONFIRMED, cause=found.sentence)
-                self.settle(write.answer, None, unconfirmed)
+                _fail(write.answer, UNCONFIRMED, found.sentence)
 
     def _refuse(self, answers: Iterable[Future[Any]], reason: str = "") -> None:
         """Answer those whose work has not begun, and leave it undone."""
         for answer in answers:
             if self._queued.pop(answer, None) is not None:
-                self.settle(answer, None, DatabaseUnavailable(NOT_DONE, cause=reason))
+                _fail(answer, NOT_DONE, reason)
 
     def _over(self) -> None:
         if self.found is not None:
@@ -188,12 +185,17 @@ class WriteWatch:
     def break_off(self) -> None:
         """Cut the connections of old writes, because this process ends; the server goes on by itself."""
         late = clock.monotonic() - WAITS_AFTER_S
-        raws = [write.raw for write in self._open.copy() if write.since < late]
-        for raw in filter(None, raws):
-            with suppress(Exception), socket.socket(fileno=os.dup(raw.fileno())) as line:
-                line.shutdown(socket.SHUT_RDWR)
+        for raw in [write.raw for write in self._open.copy() if write.since < late]:
+            if raw is not None and not raw.closed:
+                with suppress(OSError), socket.socket(fileno=os.dup(raw.fileno())) as line:
+                    line.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         self._ends.set()
         self.break_off()
         self._askers.shutdown(wait=False)
+
+
+def _fail(answer: Future[Any], sentence: str, reason: str) -> None:
+    with suppress(InvalidStateError):
+        answer.set_exception(DatabaseUnavailable(sentence, cause=reason))
