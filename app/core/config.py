@@ -100,6 +100,12 @@ class LinkSettings(BaseModel):
     webhook: WebhookSettings | None = None  # how its carrier calls with receipts
     private_line: Why | None = None  # why a line without TLS may be plain, in words
 
+    @property
+    def assumes_receipt_level(self) -> bool:
+        """Whether nobody has stated what its receipts prove; VNPT's customer care never proves more."""
+        own = self.model_extra or {}
+        return self.kind in ("smpp", "vnpt") and "receipt_level" not in own and own.get("traffic") != "cskh"
+
     def options(self, name: str) -> LinkOptions:
         own: dict[str, Any] = dict(self.model_extra or {})
         if self.password is not None:

@@ -52,6 +52,10 @@ _STOPPED = {
     "link": "the settings of a link make something else of its text than when it was approved. Put them "
     "back, or `loa campaign sign` it; then `loa run resume`."
 }
+_ASSUMED = (
+    "Link {} does not say what its receipts prove; they are counted as proof of the operator's centre. Set "
+    'receipt_level = "operator", or "handset" if the contract says that receipts come from the handset.'
+)
 _BARE, _OTHER = "bears no stamp of secret_key", "bears a stamp that is not over what it says now"
 
 
@@ -97,6 +101,9 @@ def wiring(settings: Settings) -> Iterator[Symptom]:
             "environment is development: webhooks may be open to anybody. Set production before real links."
         )
         yield Symptom("settings", not settings.links, what, note=not settings.links)
+    for name, link in settings.links.items():
+        if link.assumes_receipt_level:
+            yield Symptom("links", True, _ASSUMED.format(name), note=True)
     if not settings.links:
         yield Symptom("links", False, "No link is configured, so nothing can be sent: see loa.example.toml.")
 

@@ -88,7 +88,8 @@ class SmppSettings:
     part_retry_s: float = field(default=0.5, metadata=by(seconds(0.001, 60)))
     # Refusals in a row for a reason of ours until the link halts; for the carrier's own, until it pauses.
     strange_in_a_row: int = field(default=refusal_streak.DEFAULT, metadata=by(whole(1, 1_000_000)))
-    receipt_level: ReceiptLevel = field(default=ReceiptLevel.HANDSET, metadata=by(level))
+    # Nobody has said more: only the contract can state that a receipt comes from the handset.
+    receipt_level: ReceiptLevel = field(default=ReceiptLevel.OPERATOR, metadata=by(level))
     receipt_zone: timezone = field(default=VIETNAM, metadata=by(utc_offset))
     id_mode: str = field(default="same", metadata=by(id_mode))
     reasons: Mapping[str, Reason] = field(default_factory=dict, metadata=by(reasons))

@@ -104,7 +104,7 @@ class VnptCarrier(HttpCarrier):
     def __init__(self, link: LinkOptions, now: Callable[[], datetime] = _now) -> None:
         own = self.settings = read(link)
         super().__init__(link, own, own.per_submit)
-        self.receipt_level = own.proves
+        self.receipt_level = own.receipt_level
         self._now = now
         self._request_text = lru_cache(maxsize=256)(self._make_request_text)
         self._queries = StatusQueries(self.exchange, own, self.log)

@@ -121,7 +121,7 @@ class StatusRow(NamedTuple):
 
 REFUSED_STATUS = "10"
 # Statuses of get_sms_status_api. What a 0 proves depends on the traffic: SENT (operator) for CSKH, DELIVRD
-# for QC; 3 is QC's SENT.
+# for QC (receipt_level caps it); 3 is QC's SENT.
 STATUSES: Sequence[StatusRow] = (
     StatusRow("-1", None, "V2"),
     StatusRow("0", ReceiptStatus.DELIVERED, "V2"),

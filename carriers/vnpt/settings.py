@@ -75,7 +75,8 @@ class VnptSettings(HttpSettings):
     status_operation: str = field(default=STATUS_OPERATIONS[0], metadata=by(one_of(*STATUS_OPERATIONS)))
     status_request: str = field(default=OF_NUMBER, metadata=by(one_of(OF_NUMBER, OF_REQUEST)))
     status_field: str = field(default="STATUS", metadata=by(one_of("STATUS", "ERROR")))
-    receipt_level: ReceiptLevel = field(default=ReceiptLevel.NONE, metadata=by(_level))  # NONE: by traffic
+    # CSKH ends at SENT. That QC has DELIVRD rests on one source (V2), so the contract must state it.
+    receipt_level: ReceiptLevel = field(default=ReceiptLevel.OPERATOR, metadata=by(_level))
     adser_id: str = field(default="", metadata=by(_id_or_none))
     package_id: str = field(default="", metadata=by(_id_or_none))
     read_tries: int = field(default=3, metadata=by(whole(1, 10)))
@@ -84,12 +85,6 @@ class VnptSettings(HttpSettings):
     @property
     def contract_type(self) -> str:
         return "1" if self.traffic == CSKH else "2"
-
-    @property
-    def proves(self) -> ReceiptLevel:
-        """The most that a status proves: CSKH ends at SENT, only QC has DELIVRD (V2)."""
-        by_traffic = ReceiptLevel.OPERATOR if self.traffic == CSKH else ReceiptLevel.HANDSET
-        return self.receipt_level or by_traffic
 
 
 def read(link: LinkOptions) -> VnptSettings:

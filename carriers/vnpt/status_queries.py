@@ -134,7 +134,7 @@ def _receipt(own: VnptSettings, question: Question, code: str, says: ReceiptStat
         question.reference,
         question.phone,
         says,
-        own.proves,
+        own.receipt_level,
         Reason.OTHER if failed else Reason.NONE,
         code,
         raw=f"{own.status_operation} {own.status_field}={code} MT_COUNT={charged}",

@@ -61,6 +61,7 @@ def _loa(port: int, count: int) -> float:
 
 async def _pump(port: int, count: int) -> float:
     options = {"host": "127.0.0.1", "port": port, "system_id": "loa", "password": "loa", "window": WINDOW}
+    options |= {"receipt_level": "handset"}
     carrier = SmppCarrier(LinkOptions("bench", "viettel", 1e6, options))
     done, left = asyncio.Event(), count
 

@@ -102,4 +102,5 @@ def _link(port: int, rate: float) -> dict[str, object]:
     own: dict[str, object] = {"carrier": CARRIER, "kind": "smpp", "host": "127.0.0.1", "port": port}
     own |= {"system_id": "drill", "password": "drill", "segments_per_second": rate, "window": 100}
     own |= {"response_timeout_s": RESPONSE_TIMEOUT_S, "reconnect_min_s": 0.1, "reconnect_max_s": 1.0}
+    own |= {"receipt_level": "handset"}
     return own

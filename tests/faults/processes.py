@@ -157,4 +157,5 @@ def smpp_link(carrier: str, port: int, **more: object) -> dict[str, object]:
     """A link to a simulator on this machine."""
     own: dict[str, object] = {"carrier": carrier, "kind": "smpp", "host": "127.0.0.1", "port": port}
     own |= {"system_id": "loa", "password": "loa", "segments_per_second": 4000, "window": 100}
+    own |= {"receipt_level": "handset"}
     return own | {"reconnect_min_s": 0.1, "reconnect_max_s": 1.0} | more

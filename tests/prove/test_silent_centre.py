@@ -90,6 +90,7 @@ async def test_a_centre_that_answers_no_message_costs_one_window_and_the_probes(
     async with Smsc(BEHAVIOUR) as smsc:
         link = {"carrier": "viettel", "kind": "smpp", "host": "127.0.0.1", "port": smsc.port}
         link |= {"system_id": "loa", "password": "loa", "segments_per_second": 500, "window": WINDOW}
+        link |= {"receipt_level": "handset"}
         home.configure({"viettel-1": link})
         key = await home.command("key", "add", "clerk")
         headers = {"Authorization": f"Bearer {key}", "Accept-Language": "vi"}

@@ -99,7 +99,7 @@ def settings() -> Settings:
             "reconnect_max_s": 1.0,
         }
         rest = {"probe_max_s": 3.0, "window": 3, "part_retry_s": 0.2, "poll": "none"}
-        return own | times | rest | {"system_id": "loa", "password": "secret"}
+        return own | times | rest | {"system_id": "loa", "password": "secret", "receipt_level": "handset"}
 
     known = {f"{carrier}-1": link(carrier, port) for carrier, port in zip(CARRIERS, PORTS, strict=True)}
     off = {f"{what}_percent": 0 for what in ("failed", "refused", "unknown")}

@@ -55,6 +55,7 @@ class DemoCarrier:
 
 
 _SMPP: dict[str, object] = {"host": "127.0.0.1", "port": "{port}", "system_id": ANYTHING, "window": 100}
+_SMPP |= {"receipt_level": "handset"}  # the simulators' receipts are the handsets'
 
 
 def _placed(value: object, port: int) -> object:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -72,13 +72,15 @@ class LinkPageView:
     said: Said
     advice: Said | None = None
     left: bool = False
+    assumed: bool = False  # its settings do not say what its receipts prove
 
 
 @router.get("/links")
 async def page_links(visit: Visit) -> Response:
     """List all links, halted ones first."""
     rows, now, shape = await visit.db.aread(_load, visit.who.carrier)
-    views = [_view(row, now.status[row.id]) for row in rows]
+    assumed = {name for name, link in visit.settings.links.items() if link.assumes_receipt_level}
+    views = [replace(_view(row, now.status[row.id]), assumed=row.name in assumed) for row in rows]
     found = sorted(
         views, key=lambda each: (each.left, each.state != LinkState.HALTED, each.tone != "bad", each.id)
     )

@@ -33,8 +33,10 @@ from app.diagnostics.doctor import (
 )
 from app.dispatch.run_content import stop
 from app.notifications import outbox
+from app.runtime.worker import build as build_link
 from app.security import audit
 from app.security.secret_encryption import signing_keys
+from carriers.contract import ReceiptLevel
 from carriers.simulators.smsc import Smsc, SmscBehaviour
 from tests.app.world import build
 from tests.faults.processes import smpp_link
@@ -240,6 +242,18 @@ def test_every_fault_of_the_links_is_said_at_once(tmp_path: Path) -> None:
     }
     found = bad(list(wiring(Settings(data=tmp_path, links=links))))
     assert [each.split(":")[1].strip() for each in found] == ["Link a", "Link b", "Link c"]
+
+
+def test_a_link_that_does_not_say_what_its_receipts_prove_is_named_and_no_fault(tmp_path: Path) -> None:
+    stated = smpp_link("viettel", 1)
+    silent = {name: value for name, value in stated.items() if name != "receipt_level"}
+    links = {name: LinkSettings.model_validate(own) for name, own in (("a", silent), ("b", stated))}
+    found = list(wiring(Settings(data=tmp_path, links=links)))
+    assert bad(found) == []
+    (said,) = [each.what for each in found if each.note]
+    assert said.startswith("Link a does not say what its receipts prove; they are counted as proof of the")
+    levels = {name: build_link(name, link).receipt_level for name, link in links.items()}
+    assert levels == {"a": ReceiptLevel.OPERATOR, "b": ReceiptLevel.HANDSET}
 
 
 async def test_links_are_looked_at_over_the_network(tmp_path: Path) -> None:

@@ -115,6 +115,7 @@ class Link:
             "port": port,
             "system_id": "loa",
             "password": "s3cr3t-w0rd",
+            "receipt_level": "handset",
             "response_timeout_s": 0.3,
             "enquire_link_s": 5,
             "reconnect_min_s": 0.02,

@@ -25,7 +25,7 @@ from carriers.smpp.receipt import (
 )
 from carriers.smpp.settings import read_settings
 
-BASE = {"host": "smsc", "port": 2775, "system_id": "loa", "password": "x"}
+BASE = {"host": "smsc", "port": 2775, "system_id": "loa", "password": "x", "receipt_level": "handset"}
 SETTINGS = read_settings(LinkOptions("vnpt-1", "vnpt", 10, BASE))
 PHONE, BRAND = b"84912345601", b"CONGAN"
 WHOLE = (

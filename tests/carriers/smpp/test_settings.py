@@ -26,7 +26,7 @@ def test_four_settings_are_enough_and_the_defaults_are_those_of_the_specificatio
     assert (own.long_text, own.ucs2, own.gsm_data_coding, own.id_mode) == ("udh", True, 0, "same")
     # A silent bind is said after these two, and the page hears of it: well within half a minute.
     assert own.enquire_link_s + own.response_timeout_s / 3 < own.response_timeout_s * 4 / 3 <= 20
-    assert (own.enquire_link_s, own.response_timeout_s, own.receipt_level) == (10, 15, ReceiptLevel.HANDSET)
+    assert (own.enquire_link_s, own.response_timeout_s, own.receipt_level) == (10, 15, ReceiptLevel.OPERATOR)
 
 
 def test_values_of_environment_variables_are_read_from_text() -> None:

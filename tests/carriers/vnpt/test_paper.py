@@ -17,7 +17,7 @@ PAPER = (Path(__file__).parents[3] / "docs" / "carriers" / "vnpt.md").read_text(
 SPELT = {
     "blocked_hours": BLOCKED,
     "http_statuses": "none",
-    "receipt_level": "by `traffic",
+    "receipt_level": "operator",
     "schedule_format": next(iter(DAYS)),
 }
 

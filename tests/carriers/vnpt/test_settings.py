@@ -28,12 +28,15 @@ def test_the_defaults_are_those_of_the_documents() -> None:
     ("more", "level"),
     [
         ({"traffic": "cskh"}, ReceiptLevel.OPERATOR),
-        ({"traffic": "qc"}, ReceiptLevel.HANDSET),
+        ({"traffic": "qc"}, ReceiptLevel.OPERATOR),
         ({"traffic": "qc", "receipt_level": "operator"}, ReceiptLevel.OPERATOR),
+        ({"traffic": "qc", "receipt_level": "handset"}, ReceiptLevel.HANDSET),
         ({"traffic": "cskh", "receipt_level": "operator"}, ReceiptLevel.OPERATOR),
     ],
 )
-def test_what_a_status_proves_follows_from_the_traffic(more: dict[str, object], level: ReceiptLevel) -> None:
+def test_a_status_proves_the_handset_only_where_the_link_says_so(
+    more: dict[str, object], level: ReceiptLevel
+) -> None:
     carrier = VnptCarrier(LinkOptions("vnpt-1", "vnpt", 100, options(**more)))
     assert carrier.receipt_level is level
     assert carrier.limits.per_submit == 100

@@ -61,7 +61,7 @@ async def test_a_status_becomes_its_word_at_the_level_of_the_traffic(
     code: str, traffic: str, form: str, respx_mock: respx.MockRouter
 ) -> None:
     respx_mock.post(URL).mock(return_value=answer(form, STATUS=code, MT_COUNT="2"))
-    async with open_link(traffic=traffic) as carrier:
+    async with open_link(traffic=traffic, receipt_level=LEVELS[traffic].name.lower()) as carrier:
         assert isinstance(carrier, QueriedReceipts)
         receipt = await carrier.query(QUESTION)
     says = SAYS[code]

@@ -42,7 +42,7 @@ def vnpt_link(carrier: Vnpt, **more: object) -> LinkSettings:
 
 def smpp_link(centre: Smsc, **more: object) -> LinkSettings:
     own: dict[str, object] = {"carrier": "viettel", "host": "127.0.0.1", "port": centre.port}
-    own |= {"system_id": "loa", "password": "loa", "window": 50}
+    own |= {"system_id": "loa", "password": "loa", "window": 50, "receipt_level": "handset"}
     return LinkSettings.model_validate(QUICK | own | more)
 
 
@@ -89,7 +89,7 @@ async def test_with_poll_all_a_run_without_receipts_of_its_own_comes_to_its_end(
     world = build(db, 60, chunk=30)
     behaviour = VnptBehaviour(traffic="2", outcomes="UNDELIV/001=0.2", blocked_hours="", stage_s=0.05)
     async with Vnpt(behaviour) as vnpt:
-        qc = vnpt_link(vnpt, traffic="qc", blocked_hours="", poll="all")
+        qc = vnpt_link(vnpt, traffic="qc", receipt_level="handset", blocked_hours="", poll="all")
         async with working(world, vnpt=qc) as worker:
             state = select(runs.c.state)
             await until(lambda: db.read(lambda c: c.execute(state).scalar_one()) == "finished")

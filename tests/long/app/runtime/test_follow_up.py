@@ -43,6 +43,7 @@ async def test_two_rounds_reach_each_person_at_most_once(db: Database) -> None:
     world = build(db, PEOPLE)
     async with Smsc(FAILING) as smsc:
         own = {"host": "127.0.0.1", "port": smsc.port, "system_id": "loa", "password": "loa"}
+        own |= {"receipt_level": "handset"}
         link = LinkSettings(carrier="viettel", segments_per_second=5000, **own)
         # So many failures would pause the run, if it were not over before somebody looks.
         calm = SuspendSettings(failed_percent=0)

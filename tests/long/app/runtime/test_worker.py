@@ -30,6 +30,7 @@ D = int(DeliveryState.DELIVERED)
 
 def link(port: int, **more: object) -> LinkSettings:
     own: dict[str, object] = {"host": "127.0.0.1", "port": port, "system_id": "loa", "password": "loa"}
+    own |= {"receipt_level": "handset"}
     return LinkSettings(carrier="viettel", segments_per_second=5000, **(own | more))
 
 

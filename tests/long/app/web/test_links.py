@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from sqlalchemy import select
 
+from app.accounts.service import NewPerson, add_person
+from app.core.config import LinkSettings, Settings
 from app.database.connection import Database
 from app.database.models import links as table
 from app.dispatch import link_store
+from app.runtime.api_app import create_app
 from carriers.contract import Halted
 from tests.app.campaigns.rows import new_link
-from tests.long.app.web.conftest import Paper, text
+from tests.app.client import Client
+from tests.long.app.web.conftest import PASSWORD, Paper, text
 
 In = Callable[..., Paper]
 
@@ -39,6 +44,23 @@ def test_a_halted_link_is_resumed_by_its_operator_and_by_no_auditor(
     assert paper.send("/links", "/links/2/resume").status_code == 404
     reader = signed_in("admin", None)
     assert "Chạy tiếp" not in text(reader.get("/links").text)
+
+
+def test_a_link_that_does_not_say_what_its_receipts_prove_is_named(
+    pages_db: Database, tmp_path: Path
+) -> None:
+    silent = LinkSettings(carrier="vnpt", segments_per_second=5)
+    stated = LinkSettings.model_validate(silent.model_dump() | {"receipt_level": "handset"})
+    settings = Settings(data=tmp_path, environment="development", links={"vnpt-1": silent, "vnpt-2": stated})
+    for name in settings.links:
+        pages_db.write(new_link, name, 400.0)
+    pages_db.write(add_person, NewPerson("admin person", "admin"), PASSWORD, "test")
+    with Client(create_app(settings, pages_db)) as client:
+        paper = Paper(client)
+        paper.sign_in("admin person")
+        page = text(paper.get("/links").text)
+    assert "Kết nối vnpt-1 chưa khai báo giá trị chứng minh của biên nhận" in page
+    assert "Kết nối vnpt-2 chưa khai báo" not in page
 
 
 def test_why_a_link_halts_is_told_in_the_reader_s_language(pages_db: Database, signed_in: In) -> None:

@@ -126,7 +126,7 @@ async def test_a_link_that_is_closed_while_a_list_is_split_sends_no_more_of_it()
 async def test_a_lost_answer_is_unknown_and_its_status_settles_it(trouble: str, traffic: str) -> None:
     level = ReceiptLevel.OPERATOR if traffic == "cskh" else ReceiptLevel.HANDSET
     behaviour = VnptBehaviour(next_troubles=f"{trouble}=1", clock=AT_SIMULATORS)
-    more = {"traffic": traffic, "answer_timeout_s": 1.5}
+    more = {"traffic": traffic, "receipt_level": level.name.lower(), "answer_timeout_s": 1.5}
     async with Vnpt(behaviour) as vnpt, open_link(vnpt.url, **more) as carrier:
         messages = [sms(n) for n in range(3)]
         results = await carrier.submit(messages)
