@@ -75,6 +75,15 @@ async def known_parameters(request: Request) -> None:
             raise Invalid(GIVEN_TWICE.format(field=f"query.{name}"), field=f"query.{name}")
 
 
+NO_PAGES = "Addresses of the API begin with /v1/, such as /v1/runs; pages are for browsers. /docs lists them."
+
+
+def is_program(request: Request) -> bool:
+    """Return whether the caller is no browser: it wants no HTML, and shows a key or asks for JSON."""
+    accept = request.headers.get("accept", "")
+    return "text/html" not in accept and ("json" in accept or "authorization" in request.headers)
+
+
 async def known_body(request: Request) -> None:
     """Raise Invalid for a name given twice in a JSON body, and for a body where an act takes none.
 
@@ -89,8 +98,11 @@ async def known_body(request: Request) -> None:
         raise Invalid("This operation takes no body: leave it out.", field="body")
     if "json" in request.headers.get("content-type", "json").lower():
         refuse_repeated(content)
+    elif route.body_field is not None and content:
+        raise Invalid(_NOT_JSON, field="header.content-type")
 
 
+_NOT_JSON = "The body must be JSON: send it with the header Content-Type: application/json."
 _NOTHING = (b"", b"{}", b"null")  # what clients send that always have a body
 _known: dict[tuple[str, str], frozenset[str]] = {}  # by path and operation; a route can't be a key
 

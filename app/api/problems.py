@@ -18,7 +18,7 @@ from starlette.requests import ClientDisconnect
 
 from app.api.api_docs import page
 from app.api.bodies import sentence
-from app.api.dependencies import PROBLEM_TYPE, Routes
+from app.api.dependencies import NO_PAGES, PROBLEM_TYPE, Routes, is_program
 from app.core import clock
 from app.core.errors import AppError, Conflict, Invalid, NotFound, TooLarge
 from app.observability.logs import mask_text
@@ -118,16 +118,16 @@ def field_error(item: Mapping[str, Any]) -> FieldError:
 
 def _http(request: Request, error: Exception) -> Response:
     error = cast(HTTPException, error)
-    response = respond(request, _refusal(error))
+    response = respond(request, _refusal(error, request))
     response.headers.update(error.headers or {})
     return response
 
 
-def _refusal(error: HTTPException) -> AppError:
+def _refusal(error: HTTPException, request: Request) -> AppError:
     """Put a refusal of the framework, which has no remedy, into our words."""
     match error.status_code:
         case 404:
-            return NotFound("There is nothing at this address; /docs lists what there is.")
+            return NotFound(_nowhere(request))
         case 413:
             return TooLarge(error.detail)
         case 405:
@@ -139,6 +139,15 @@ def _refusal(error: HTTPException) -> AppError:
             words = AppError(error.detail)
     words.status, words.slug = error.status_code, f"http-{error.status_code}"
     return words
+
+
+def _nowhere(request: Request) -> str:
+    path = request.url.path
+    if path.startswith("/v1/") and path.endswith("/"):
+        return "There is nothing at this address: leave out the slash at its end. /docs lists what there is."
+    if is_program(request) and not path.startswith(("/v1/", "/webhooks/")):
+        return NO_PAGES
+    return "There is nothing at this address; /docs lists what there is."
 
 
 def _clash(request: Request, _error: Exception) -> Response:

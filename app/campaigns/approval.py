@@ -32,9 +32,9 @@ from app.security.principal import base_name
 from app.security.roles import may
 
 _BOTH = (
-    "{} would be on both sides of this campaign: who gives an account its key or password stands behind it. "
-    "Somebody else must decide, or another administrator or the host gives you another one "
-    "(`loa user password`, `loa key add`)."
+    "{} would be on both sides of this campaign: giving an account its key or password counts as a part in "
+    "what it does. Someone else must decide, or another administrator or another account of the host must "
+    "give you a new key or password (`loa key add`, `loa user password`)."
 )
 
 

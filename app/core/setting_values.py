@@ -175,7 +175,7 @@ def _event_kind(text: str) -> str:
 
 # Kinds of events that endpoints may subscribe to; * is all of them.
 EVENT_KINDS = (
-    *("run.started", "run.paused", "run.suspended", "run.resumed", "run.finished", "link.halted"),
+    *("run.started", "run.paused", "run.suspended", "run.resumed", "run.sent", "run.finished", "link.halted"),
     *("report.frozen", "deadline.at_risk", "directive.due", "audit.head"),
 )
 _MOST_PICTURE = 100_000

@@ -15,14 +15,13 @@ from app.core.states import OF_BUDGET, LinkState, RunState, SuspendCause, suspen
 from app.database.models import audit, campaigns, frozen_reports, links, runs
 from app.notifications.outbox import Notice, NotificationChannel
 
-STARTED, PAUSED, RESUMED, FINISHED = "run.started", "run.paused", "run.resumed", "run.finished"
-SUSPENDED = "run.suspended"
+STARTED, PAUSED, RESUMED, SUSPENDED = "run.started", "run.paused", "run.resumed", "run.suspended"
+SENT, FINISHED = "run.sent", "run.finished"
 HALTED, FROZEN, AT_RISK, HEAD = "link.halted", "report.frozen", "deadline.at_risk", "audit.head"
-KINDS = (STARTED, PAUSED, SUSPENDED, RESUMED, FINISHED, HALTED, FROZEN, AT_RISK, HEAD)
+KINDS = (STARTED, PAUSED, SUSPENDED, RESUMED, SENT, FINISHED, HALTED, FROZEN, AT_RISK, HEAD)
 
 # Older events are no news: the endpoint may have been added just now.
 _NEWS = timedelta(hours=1)
-_OVER = (RunState.SENT, RunState.FINISHED, RunState.CANCELLED)
 # People's orders, by their audit action.
 _ORDERS = {"run.pause": PAUSED, "run.suspended": SUSPENDED, "run.resume": RESUMED}
 _ACTS = 500  # the newest ones suffice, because every sweep looks
@@ -123,8 +122,16 @@ def _of_runs(connection: Connection, since: int) -> Iterator[NotificationEvent]:
     named = select(runs, campaigns.c.name).join(campaigns, campaigns.c.id == r.campaign_id)
     for row in connection.execute(named.where(r.started_at >= since)):
         yield NotificationEvent(STARTED, f"run/{row.id}/started/{row.started_at}", row.started_at, _run(row))
-    for row in connection.execute(named.where(r.ended_at >= since, r.state.in_(_OVER))):
-        yield NotificationEvent(FINISHED, f"run/{row.id}/ended/{row.ended_at}", row.ended_at, _run(row))
+    for row in connection.execute(named.where(r.ended_at >= since)):
+        key = f"run/{row.id}/ended/{row.ended_at}"
+        if row.state == RunState.CANCELLED:
+            yield NotificationEvent(FINISHED, key, row.ended_at, _run(row))
+        elif row.state in (RunState.SENT, RunState.FINISHED):  # it may have finished since
+            yield NotificationEvent(SENT, key, row.ended_at, _run(row) | {"state": RunState.SENT.value})
+    for row in connection.execute(named.where(r.finished_at >= since, r.state == RunState.FINISHED)):
+        yield NotificationEvent(
+            FINISHED, f"run/{row.id}/finished/{row.finished_at}", row.finished_at, _run(row)
+        )
 
 
 def _orders(connection: Connection, since: int) -> Iterator[NotificationEvent]:

@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 from fastapi import Request, Response
 from fastapi.responses import RedirectResponse
 
+from app.api.dependencies import is_program
 from app.api.problems import Problem
 from app.security.roles import OPEN, PAGE
 from app.security.totp import FactorWanted
@@ -37,5 +38,5 @@ def problem_page(request: Request, problem: Problem) -> Response | None:
 def _wants_page(request: Request, operation: str) -> bool:
     """Return whether a page was requested: a page route, or an unknown URL by a browser."""
     if operation:
-        return operation.startswith(PAGE)
+        return operation.startswith(PAGE) and not is_program(request)
     return "text/html" in request.headers.get("accept", "") and not request.url.path.startswith(_MACHINES)

@@ -93,7 +93,7 @@ async def test_a_centre_that_answers_no_message_costs_one_window_and_the_probes(
         link |= {"receipt_level": "handset"}
         home.configure({"viettel-1": link})
         key = await home.command("key", "add", "clerk")
-        headers = {"Authorization": f"Bearer {key}", "Accept-Language": "vi"}
+        headers = {"Authorization": f"Bearer {key}", "Accept-Language": "vi", "Accept": "text/html"}
         async with httpx.AsyncClient(base_url=home.base, headers=headers, timeout=30) as http:
             figures = await _silence(Scene(home, smsc, http))
     BUILD.mkdir(exist_ok=True)

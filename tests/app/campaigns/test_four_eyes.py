@@ -167,6 +167,20 @@ def test_keys_that_were_made_at_the_host_for_two_are_two(db: Database) -> None:
     both(db, "author", "chief")
 
 
+def test_a_new_key_from_the_same_account_of_the_host_does_not_help_and_the_refusal_says_so(
+    db: Database,
+) -> None:
+    root, other = at_keyboard("root"), at_keyboard("admin")
+    key(db, "chief", root)
+    with pytest.raises(FourEyes, match=r"root would be on both sides.* another account of the host must give"):
+        both(db, root, "chief")
+    key(db, "chief-2", root)
+    with pytest.raises(FourEyes):
+        both(db, root, "chief-2")
+    key(db, "chief-3", other)
+    both(db, root, "chief-3")
+
+
 @pytest.mark.longer
 def test_another_password_from_somebody_else_is_another_beginning(db: Database) -> None:
     for name in ("hoa", "mai", "nga"):

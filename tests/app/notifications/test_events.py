@@ -26,6 +26,7 @@ from carriers.contract import Halted
 from tests.app.notifications.servers import endpoint
 from tests.app.world import World, build
 
+ENDS = ("run.sent", "run.finished")
 SECRET = "whsec_" + base64.b64encode(b"an invented secret of 32 bytes!!").decode()
 
 
@@ -52,7 +53,7 @@ def test_a_runs_life_is_told_in_its_order(db: Database) -> None:
     order(db, Verb.PAUSE, world.run, "Lan")
     order(db, Verb.RESUME, world.run, "Lan")
     db.write(lambda c: c.execute(update(runs).values(state=RunState.SENT.value, ended_at=now + 5)))
-    assert sorted(kinds(db, settings)) == ["run.finished", "run.paused", "run.resumed", "run.started"]
+    assert sorted(kinds(db, settings)) == ["run.paused", "run.resumed", "run.sent", "run.started"]
     news = db.read(events.happened, settings, clock.now())
     assert db.write(outbox.put, news) == 4
     assert db.write(outbox.put, news) == 0
@@ -60,6 +61,19 @@ def test_a_runs_life_is_told_in_its_order(db: Database) -> None:
     told = {each.kind: each.payload["data"] for each in news}
     assert told["run.started"]["carrier"] == "viettel"
     assert told["run.paused"]["by"] == "Lan"
+    finished = {"state": RunState.FINISHED.value, "finished_at": now + 9}
+    db.write(lambda c: c.execute(update(runs).values(finished)))
+    later = db.read(events.happened, settings, clock.now())
+    assert db.write(outbox.put, later) == 1
+    told = {each.kind: each.payload["data"]["state"] for each in later if each.kind in ENDS}
+    assert told == {"run.sent": "sent", "run.finished": "finished"}
+
+
+@pytest.mark.longer
+def test_a_cancelled_run_is_finished_and_was_not_sent(db: Database) -> None:
+    run_of(db, state=RunState.CANCELLED.value, ended_at=clock.now_ms())
+    news = db.read(events.happened, settings_for("https://desk.example.vn", *ENDS), clock.now())
+    assert [(each.kind, each.payload["data"]["state"]) for each in news] == [("run.finished", "cancelled")]
 
 
 def test_a_run_that_has_paused_itself_is_told_by_webhook_and_mail(db: Database) -> None:

@@ -188,6 +188,26 @@ def test_what_the_framework_refuses_has_a_remedy(client: Client) -> None:
     assert problem(odd)["detail"] == "The body can't be read: send what /docs shows for this address."
 
 
+def test_a_body_that_is_not_sent_as_json_is_refused_by_the_name_of_the_header(client: Client) -> None:
+    as_curl_does = {"Content-Type": "application/x-www-form-urlencoded"}
+    found = problem(client.post("/v1/directives", content=b'{"number": "9/X"}', headers=as_curl_does))
+    said = "The body must be JSON: send it with the header Content-Type: application/json."
+    assert found["errors"] == [{"field": "header.content-type", "detail": said}]
+
+
+@pytest.mark.parametrize("path", ["/", "/campaigns", "/runs", "/nothing"])
+@pytest.mark.parametrize("accept", ["*/*", "application/json"])
+def test_a_program_that_forgets_v1_gets_no_page(client: Client, path: str, accept: str) -> None:
+    answer = client.get(path, headers={"Accept": accept})
+    assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json")
+    assert str(problem(answer)["detail"]).startswith("Addresses of the API begin with /v1/")
+    assert "html" in client.get("/campaigns", headers={"Accept": "text/html"}).headers["content-type"]
+
+
+def test_a_slash_too_many_is_said(client: Client) -> None:
+    assert "leave out the slash at its end" in str(problem(client.get("/v1/runs/"))["detail"])
+
+
 def test_an_error_of_one_field_names_it() -> None:
     request = Request({"type": "http", "request_id": "r", "headers": []})
     body = problems.respond(request, Invalid("The sender is empty.", field="sender")).body
