@@ -9,6 +9,12 @@ from functools import cache
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from loa_client.problems import LoaError
+
+
+class Unsendable(LoaError, TypeError):
+    """A value of a type that has no form in JSON."""
+
 
 def given(*nullable: str, **values: object) -> dict[str, Any]:
     """Return the values that are not None, and those of these names in any case, as JSON has them."""
@@ -24,6 +30,9 @@ def plain(value: Any) -> Any:
         return {name: plain(each) for name, each in value.items()}
     if isinstance(value, list | tuple | set):
         return [plain(each) for each in value]
+    if value is not None and not isinstance(value, str | int | float):
+        kind = type(value).__name__
+        raise Unsendable(f"A {kind} can't be sent. Give text, such as 07:00 for a time of the day.")
     return value
 
 

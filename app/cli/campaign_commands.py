@@ -13,7 +13,7 @@ import typer
 from pydantic_core import to_jsonable_python
 
 from app.api.bodies import AnyKeptProse, checked, filled
-from app.campaigns import approval, drafts, follow_ups, lifecycle, queries
+from app.campaigns import approval, drafts, follow_ups, lifecycle, queries, text_cost
 from app.campaigns.drafts import TextForm
 from app.campaigns.forecast import Forecast, forecast
 from app.campaigns.quiet_hours import DayHours
@@ -22,7 +22,7 @@ from app.cli import common
 from app.cli.common import open_db
 from app.cli.current_user import decider
 from app.cli.files import replace_whole
-from app.cli.output import Json, Number, done, instant, listing, say, whoami, whole
+from app.cli.output import Json, Number, done, instant, listing, say, shown, whoami, whole
 from app.cli.remote import asked, at_server
 from app.core import clock
 from app.core.areas import Basis
@@ -79,6 +79,7 @@ def create(
             default = DayHours(settings.day_starts, settings.day_ends)
             made = db.write(lifecycle.create, draft, default, whoami())
     done(f"Campaign {made}", campaign=made)
+    _warn(text)
 
 
 @app.command()
@@ -122,6 +123,13 @@ def edit(
             default = DayHours(settings.day_starts, settings.day_ends)
             db.write(lifecycle.amend, campaign_id, changes, default, whoami())
     done(f"Campaign {campaign_id} is a draft with this content.", campaign=campaign_id, state="draft")
+    _warn(text)
+
+
+def _warn(text: str | None) -> None:
+    """Say on stderr what the approver would have to acknowledge in the author's own wording."""
+    for sentence in text_cost.grave([text] if text else []):
+        typer.echo(shown(f"Check the text: {sentence}"), err=True)
 
 
 @app.command()

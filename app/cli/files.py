@@ -14,9 +14,8 @@ from pathlib import Path
 from types import FrameType
 from typing import BinaryIO
 
-import typer
-
 from app.api.bodies import Line, checked
+from app.cli.output import tell
 from app.core import clock
 from app.core.errors import Invalid
 from app.file_import.upload import UploadedFile, shown_name
@@ -75,7 +74,7 @@ def write_whole(file: Path, content: bytes) -> None:
     """Write the file, or nothing: under its own name no part of it is ever seen. Tells the name and size."""
     file.parent.mkdir(parents=True, exist_ok=True)
     replace_whole(file, content)
-    typer.echo(f"Wrote {file} ({len(content)} bytes).")
+    tell(f"Wrote {file} ({len(content)} bytes).")
 
 
 def replace_whole(file: Path, content: bytes) -> None:

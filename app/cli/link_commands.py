@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from sqlalchemy import Connection
 
-from app.cli.output import Json, Number, done, listing, whoami
+from app.cli.output import Json, done, listing, whoami, whole
 from app.cli.remote import asked
 from app.core import clock
+from app.core.errors import no_such
 from app.database.connection import Database
 from app.dispatch import link_health, link_store
+
+if TYPE_CHECKING:
+    from loa_client import LoaClient
 
 app = typer.Typer(no_args_is_help=True, help="Links to carriers: which send, which are halted and why.")
 
@@ -47,16 +52,36 @@ def _said(at: datetime | None) -> str:
     return "" if at is None else clock.local(at).isoformat(timespec="seconds")
 
 
+def _named(said: str) -> str | int:
+    return said if re.fullmatch("[a-z0-9][a-z0-9_-]{0,39}", said) and not said.isdecimal() else whole(said)
+
+
 @app.command()
-def resume(link_id: Number) -> None:
+def resume(
+    link: Annotated[Any, typer.Argument(parser=_named, metavar="LINK", help="Its name, or its number.")],
+) -> None:
     """Resume a halted link after the cause is fixed."""
 
-    def here(db: Database) -> None:
-        def work(connection: Connection) -> None:
-            link_store.resume(connection, link_id, whoami())
+    def here(db: Database) -> int:
+        def work(connection: Connection) -> int:
+            number = _number(link, link_store.all_links(connection))
+            link_store.resume(connection, number, whoami())
             db.wake(connection)
+            return number
 
-        db.write(work)
+        return db.write(work)
 
-    asked(lambda api: api.resume_link(link_id), here, looks=False)
-    done(f"Link {link_id} is running.", link=link_id, state="running")
+    def there(api: LoaClient) -> int:
+        number = _number(link, api.list_links())
+        api.resume_link(number)
+        return number
+
+    number = asked(there, here, looks=False)
+    done(f"Link {link} is running.", link=number, state="running")
+
+
+def _number(link: str | int, known: Iterable[Any]) -> int:
+    numbers = [link] if isinstance(link, int) else [each.id for each in known if each.name == link]
+    if not numbers:
+        raise no_such("link", link)
+    return numbers[0]

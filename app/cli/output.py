@@ -85,8 +85,8 @@ def position(said: str | int) -> int:
 
 def _no_number(said: str | int, least: int) -> typer.BadParameter:
     return typer.BadParameter(
-        f"{ids.shown(str(said))} is no number of anything; "
-        f"write the digits 0 to 9 alone, from {least} to {ids.LARGEST}."
+        f"{ids.shown(str(said))} is not a valid number; use only the digits 0 to 9, "
+        f"from {least} to {ids.LARGEST}."
     )
 
 
@@ -155,7 +155,15 @@ def tells(
 
 def done(sentence: str, **facts: Any) -> None:
     """Tell what was made or changed: a sentence, or these facts as JSON under --json."""
-    typer.echo(to_json(facts, indent=2).decode() if _json else shown(sentence))
+    tell(to_json(facts, indent=2).decode() if _json else shown(sentence))
+
+
+def tell(line: str) -> None:
+    """Print what was done. A reader that has left (`| head -1`) neither stops nor undoes the rest of it."""
+    try:
+        typer.echo(line)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def counted(n: int, one: str, many: str) -> str:

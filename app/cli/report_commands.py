@@ -17,7 +17,7 @@ from app.api.bodies import filled
 from app.cli import common, remote, signed_paper_command
 from app.cli.common import ledger_for, open_db
 from app.cli.files import usable, write_whole
-from app.cli.output import After, Json, Most, Number, instant, say, shown, whoami, whole
+from app.cli.output import After, Json, Most, Number, instant, say, shown, tell, whoami, whole
 from app.cli.report_files import save_here, save_there
 from app.core import clock
 from app.core.config import Settings
@@ -343,7 +343,7 @@ def _freezer() -> Iterator[tuple[Freezer, Settings]]:
 
 
 def _tell(report: Any, words: str) -> None:
-    typer.echo(
+    tell(
         f"Report {report.id}: {report.subject} {report.subject_id}, version {report.version}, {words}, "
         f"cut-off {report.cut_off_at.isoformat()}, {len(report.changes)} changes, sha256 {report.sha256}"
     )

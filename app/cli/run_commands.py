@@ -163,6 +163,15 @@ def show(run_id: Number, as_json: Json = False) -> None:
     say({**to_jsonable_python(found), "warnings": ahead.warnings}, as_json)
 
 
+# What a run that does not send waits for; `watch` repeats it after so many looks.
+_WAITS = {
+    RunState.PLANNED: "waiting to be started: `loa run start {}`, once its campaign is approved",
+    RunState.PAUSED: "paused: `loa run resume {}` continues it",
+    RunState.SENT: "all sent; waiting for receipts",
+}
+_LOOKS = 15
+
+
 @app.command()
 def watch(
     run_id: Number,
@@ -171,13 +180,15 @@ def watch(
 ) -> None:
     """Show a run's progress whenever it has changed, until it is over; as JSON a line each."""
     last = None
-    for found in _following(run_id, every):
+    for look, found in enumerate(_following(run_id, every)):
         if as_json:
             typer.echo(to_json(found).decode())
             continue
         counts = ", ".join(f"{count.messages:,} {state}" for state, count in sorted(found.progress.items()))
         line = f"run {found.id}: {found.state}; {found.not_queued:,} not queued; {counts}".rstrip("; ")
-        if line != last:
+        if wait := _WAITS.get(found.state):
+            line += f"; {wait.format(found.id)}"
+        if line != last or (wait and look % _LOOKS == 0):
             typer.echo(line)
         last = line
 

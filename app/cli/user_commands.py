@@ -109,7 +109,7 @@ def totp(
             return
         secret, uri = db.write(service.enrol, name, who, vault)
         typer.echo(f"Secret, shown this once: {secret}\n{uri}")
-        codes = db.write(service.confirm, name, _typed("Code of the app"), who, vault)
+        codes = db.write(service.confirm, name, _typed("The code of the app"), who, vault)
     typer.echo("The second factor is set. Recovery codes, shown this once, each good once:")
     for code in codes:
         typer.echo(f"  {code}")
@@ -139,7 +139,7 @@ def _new_password() -> str:
     """Prompt twice without echo, or read the first line of stdin without a terminal."""
     if sys.stdin.isatty():
         return str(typer.prompt("New password", hide_input=True, confirmation_prompt=True))
-    return _typed("")
+    return _typed("The new password")
 
 
 def _typed(what: str) -> str:
@@ -147,5 +147,5 @@ def _typed(what: str) -> str:
         return str(typer.prompt(what))
     line = sys.stdin.readline().rstrip("\r\n")
     if not line:
-        raise Invalid("Nothing came by stdin; give one line.")
+        raise Invalid(f"{what} is missing. Type it at a terminal, or give it as the first line of stdin.")
     return line

@@ -359,7 +359,7 @@ def load(**overrides: Any) -> Settings:
         settings = Settings(_secrets_dir=folder, **overrides)
     except ValidationError as error:
         wrong = error.errors()
-        faults += [sentence(item, _sibling_names(item["loc"])) for item in wrong]
+        faults += [sentence(item, _sibling_names(item["loc"]), LinkSettings.model_fields) for item in wrong]
         raise WrongSettings(faults, _valid_part(_READ.get({}), [item["loc"] for item in wrong])) from None
     except SettingsError as error:  # names the field, not its value
         raise WrongSettings([*faults, f"{error}: a list or a table in a secret file is JSON"]) from None

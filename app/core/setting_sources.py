@@ -115,10 +115,15 @@ def _stranger(name: str, known: Iterable[str], what: str) -> Iterator[str]:
     yield f"{name}: is no setting of Loa; {remedy}"
 
 
-def sentence(item: Mapping[str, Any], names: Iterable[str]) -> str:
-    """Convert a pydantic error to a sentence without the value. names: candidates for a misspelt setting."""
+def sentence(item: Mapping[str, Any], names: Iterable[str], of_links: Iterable[str]) -> str:
+    """Convert a pydantic error to a sentence without the value.
+
+    names: candidates for a misspelt setting; of_links: those that belong to a link.
+    """
     place = ".".join(str(step) for step in item["loc"] if step != "[key]") or "settings"
     if item["type"] == "extra_forbidden":
+        if place in of_links:
+            return f"{place}: belongs to a link; move it to the table of that link, [links.NAME]"
         near = meant(str(item["loc"][-1]), names)
         return f"{place}: is no setting; " + (f"do you mean {near}?" if near else "take it out")
     said = _KINDS.get(item["type"]) or _PATTERNS.get(item.get("ctx", {}).get("pattern", ""))

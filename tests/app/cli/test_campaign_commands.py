@@ -6,6 +6,7 @@ import json
 import os
 import pwd
 import re
+import threading
 from pathlib import Path
 
 import pytest
@@ -191,6 +192,35 @@ def test_texts_are_listed_and_a_wording_is_judged(shell: Shell) -> None:
     found = shell(text_commands.app, "preview", "Bấm http://bit.ly/x", "--subscribers", "1000")
     assert "unaccented: 1 SMS parts, 1,000 for 1,000 subscribers" in found
     assert "error at character 5: The text links to bit.ly" in found
+
+
+def test_a_draft_with_a_shortened_link_is_made_and_the_author_is_warned(shell: Shell) -> None:
+    made = shell.run(campaign_commands.app, "create", "A", *SENDER, "--text", "Bấm http://bit.ly/x")
+    assert made.stdout == "Campaign 1\n"
+    assert made.stderr.startswith("Check the text: The text links to bit.ly")
+    edited = shell.run(campaign_commands.app, "edit", "1", "--text", "Canh giac")
+    assert edited.stderr == ""
+
+
+def test_a_run_that_is_watched_says_again_and_again_what_it_waits_for(
+    shell: Shell, database_url: str
+) -> None:
+    shell(campaign_commands.app, "create", "A", *SENDER, "--text", "Canh giac")
+    shell(campaign_commands.app, "add-run", "1", "--carrier", "vnpt", "--batch", str(batch(database_url)))
+    db = Database(database_url)
+
+    def finish() -> None:
+        db.write(lambda c: c.execute(update(runs).values(state="finished")))
+        db.close()
+
+    over = threading.Timer(4.0, finish)
+    over.start()
+    lines = shell(run.app, "watch", "1", "--every", "0.1").splitlines()
+    over.join()
+    waiting = "waiting to be started: `loa run start 1`, once its campaign is approved"
+    assert lines[0] == f"run 1: planned; 1,000 not queued; {waiting}"
+    assert 2 <= lines.count(lines[0]) <= 3
+    assert lines[-1] == "run 1: finished; 1,000 not queued"
 
 
 @pytest.mark.longer

@@ -47,7 +47,12 @@ def shell(database_url: str, tmp_path: Path) -> Desk:
 
 def smpp(centre: Smsc, **more: object) -> dict[str, object]:
     own: dict[str, object] = {"carrier": "viettel", "host": "127.0.0.1", "port": centre.port}
-    own |= {"system_id": "loa", "password": "s3cr3t-w0", "segments_per_second": 50}
+    own |= {
+        "system_id": "loa",
+        "password": "s3cr3t-w0",
+        "segments_per_second": 50,
+        "receipt_level": "handset",
+    }
     return own | {"test_numbers": ["84912345678"], "response_timeout_s": 1.0} | more
 
 

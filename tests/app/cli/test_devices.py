@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -30,6 +32,22 @@ def test_a_device_is_no_file(words: str) -> None:
     refused = CliRunner().invoke(app, words.split())
     assert isinstance(refused.exception, Invalid), refused.output
     assert " is a device; name a file." in str(refused.exception)
+
+
+@pytest.mark.parametrize("said", ["write_whole(file, b'x')", "done('Done.')"])
+def test_a_reader_that_has_left_stops_no_work(said: str, tmp_path: Path) -> None:
+    """As `loa report freeze --folder reports | head -1` leaves once it has its line."""
+    left, pipe = os.pipe()
+    os.close(left)
+    lines = ("from pathlib import Path", "from app.cli.files import write_whole")
+    lines += ("from app.cli.output import done", f"file = Path({str(tmp_path / 'a')!r})", said, said)
+    lines += (f"Path({str(tmp_path / 'end')!r}).touch()",)
+    ended = subprocess.run(
+        [sys.executable, "-c", "\n".join(lines)], stdout=pipe, stderr=subprocess.PIPE, check=False
+    )
+    os.close(pipe)
+    assert (ended.returncode, ended.stderr) == (0, b"")
+    assert (tmp_path / "end").exists()
 
 
 @pytest.mark.parametrize("command", ["batch", "do-not-send", "receipts"])

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from app.cli import app as loa
 from app.cli import delivery_commands, link_commands, unknown_commands
-from app.core.errors import Invalid, SetupError
+from app.core.errors import Invalid, NotFound, SetupError
 from app.core.states import DeliveryState, NotSent
 from app.database.connection import Database
 from app.database.models import deliveries
@@ -61,6 +61,14 @@ def test_a_halted_link_is_shown_and_resumed(shell: Shell) -> None:
     assert "the password is wrong" in shell(link_commands.app, "list")
     assert json.loads(shell(link_commands.app, "list", "--json"))[0]["state"] == "halted"
     assert shell(link_commands.app, "resume", "1") == "Link 1 is running."
+
+
+def test_a_link_is_resumed_by_its_name(shell: Shell) -> None:
+    name = json.loads(shell(link_commands.app, "list", "--json"))[0]["name"]
+    with pytest.raises(NotFound, match="There is no link viettel-9"):
+        shell(link_commands.app, "resume", "viettel-9")
+    assert shell(link_commands.app, "resume", name) == f"Link {name} is running."
+    assert json.loads(shell(link_commands.app, "list", "--json"))[0]["state"] == "running"
 
 
 @pytest.mark.longer

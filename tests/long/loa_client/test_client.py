@@ -23,7 +23,7 @@ from app.database.connection import Database
 from app.database.models import campaigns, runs
 from app.runtime.api_app import create_app
 from app.security import create_key
-from loa_client import AsyncLoaClient, LoaClient, Unreachable
+from loa_client import AsyncLoaClient, LoaClient, LoaError, Unreachable
 from tests.app.api.served import served
 from tests.app.campaigns.rows import new_batch, new_run
 from tests.engines import sqlite_alone
@@ -124,6 +124,12 @@ def test_a_refusal_is_an_error_with_what_the_server_says(loa: LoaClient, db: Dat
     assert problem.detail == str(problem) != ""
     assert len(problem.request_id) == 32
     assert [field for field, _ in problem.errors] == FIELDS.get(status, [])
+
+
+def test_a_value_that_has_no_form_in_json_is_an_error_of_the_client(loa: LoaClient) -> None:
+    at: Any = datetime(2031, 2, 9, 7, tzinfo=UTC).time()
+    with pytest.raises(LoaError, match=r"A time can't be sent. Give text, such as 07:00"):
+        loa.create_campaign(**DRAFT, day_starts=at)
 
 
 def test_a_role_s_limits_are_errors_of_their_own(address: str, db: Database, settings: Settings) -> None:
