@@ -94,7 +94,7 @@ docs: build/docs-tools/.ready  ## build docs as a site, in build/docs; a dead li
 
 new-carrier: $(VENV)/.ready  ## write the adapter, simulator, tests and page of a carrier over HTTP (NAME)
 	@test -n "$(NAME)" || { echo "Name it: make new-carrier NAME=vinafone"; exit 2; }
-	$(BIN)/python -m tests.new_carrier $(NAME)
+	$(BIN)/python -m tests.new_carrier "$(NAME)"
 
 lint: $(VENV)/.ready  ## format, lint, types, import contracts
 	$(BIN)/ruff format --check .

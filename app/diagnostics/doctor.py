@@ -151,9 +151,11 @@ def disk(settings: Settings) -> Iterator[Symptom]:
         probe.write_bytes(b"")
         probe.unlink()
     except OSError as error:
-        yield Symptom(
-            "disk", False, f"{settings.data} can't be written ({error.strerror}): let Loa's account own it."
-        )
+        what = f"{settings.data} can't be written ({error.strerror}): let Loa's account own it."
+        if folder != data:
+            what = f"The folder {settings.data} does not exist, and this account can't make it in {folder} "
+            what += f"({error.strerror}). Make it, and let Loa's account own it."
+        yield Symptom("disk", False, what)
         return
     free = shutil.disk_usage(folder).free
     words = f"{settings.data} has {free / 1024**3:,.1f} GB free"

@@ -222,6 +222,12 @@ def test_a_file_in_place_of_the_folder_is_said(tmp_path: Path) -> None:
     assert "can't be written" in bad(list(disk(Settings(data=tmp_path / "data"))))[0]
 
 
+def test_a_folder_that_is_not_there_and_can_not_be_made_is_said_not_to_exist(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (said,) = bad(list(disk(Settings(data=tmp_path / "file" / "data"))))
+    assert f"The folder {tmp_path}/file/data does not exist, and this account can't make it" in said
+
+
 def test_secrets_in_the_file_of_settings_are_named_and_not_shown(tmp_path: Path) -> None:
     file = tmp_path / "loa.toml"
     file.write_text('[links.a]\npassword = "s3cr3t-w0rd"\n[links.a.webhook]\ntoken = "s3cr3t-w0rd"\n')
