@@ -7,16 +7,18 @@ from typing import Annotated
 
 from pydantic import AwareDatetime, BaseModel, Field, SecretStr, StringConstraints
 
-from app.api.bodies import StrictBody
+from app.api.bodies import Carrier, StrictBody
 from app.core.ids import Number
+from app.security.passwords import SHORTEST
 from app.security.roles import Role
 
 Name = Annotated[str, StringConstraints(pattern=r"^[^\W_][\w .,'@-]{0,79}$", max_length=80)]
-Carrier = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
 Code = Annotated[str, StringConstraints(min_length=6, max_length=40)]
 AnyCode = Annotated[Annotated[str, StringConstraints(max_length=40)] | None, Field(examples=["123456"])]
 # SecretStr keeps it out of repr, logs and errors.
 Password = Annotated[SecretStr, Field(max_length=200, examples=["bốn từ chẳng liên quan"])]
+# The schema tells of the shortest one; its refusal tells how to choose one.
+NewPassword = Annotated[Password, Field(json_schema_extra={"minLength": SHORTEST})]
 
 
 class LoginBody(StrictBody):
@@ -45,7 +47,7 @@ class PasswordBody(StrictBody):
     """The present password and the new one; `code` where a second factor is set."""
 
     present: Password
-    new: Password
+    new: NewPassword
     code: AnyCode = None
 
 
@@ -88,13 +90,13 @@ class PersonBody(StrictBody):
     name: Annotated[Name, Field(max_length=40, examples=["lan"])]
     role: Role = Field(examples=["approver"])
     carrier: Carrier | None = Field(None, examples=[None])
-    password: Password
+    password: NewPassword
 
 
 class NewPasswordBody(StrictBody):
     """The new password of somebody who has lost the old one."""
 
-    password: Password
+    password: NewPassword
 
 
 class KeyBody(StrictBody):

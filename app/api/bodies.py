@@ -28,6 +28,9 @@ from app.core import hashing
 from app.core.errors import GIVEN_TWICE, Invalid
 from app.core.written_numbers import NO_MOBILE, holds_mobile
 
+CARRIER = r"^[a-z0-9][a-z0-9_-]{0,39}$"
+Carrier = Annotated[str, StringConstraints(pattern=CARRIER)]
+CLOCK = r"^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$"
 # For logs, papers, mails and terminals: no control characters, and no marks that turn a line round.
 _CONTROL = r"\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufffe\uffff"
 LINE = rf"^[^\x00-\x1f{_CONTROL}]*$"
@@ -133,8 +136,8 @@ SENTENCES = {
 PATTERNS = {
     LINE: "{field} must be one line, without control characters.",
     PROSE: "{field} must be text without control characters.",
-    r"^[a-z0-9][a-z0-9_-]{0,39}$": "{field} must be small letters, digits, - and _, as in viettel.",
-    r"^\d\d:\d\d$": "{field} must be a time of the day, as in 07:00.",
+    CARRIER: "{field} must be small letters, digits, - and _, as in viettel.",
+    CLOCK: "{field} must be a time of the day, as in 07:00.",
     r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{1,4})?$": "{field} must be a language's code, as in hmn.",
     hashing.PATTERN: "{field} must be a digest, as the answer that you have read gives it.",
     r"^[^\W_][\w .,'@-]{0,79}$": "{field} must be a name: it begins with a letter or a digit, and has no "

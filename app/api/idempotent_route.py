@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 from app.api import if_match as versions
 from app.api.dependencies import Config, Db, Who
 from app.api.idempotency_store import Answered, IdempotencyClaim, PositionUnderKey, StoredAnswer, find, once
-from app.api.if_match import Target
+from app.api.if_match import TAG, Target
 from app.database.connection import Database, Joined
 
 REPLAYED = "Idempotency-Replayed"
@@ -30,14 +30,17 @@ Key = Annotated[
     Header(
         alias="Idempotency-Key",
         pattern=r"^[\x21-\x7e]{1,128}$",
-        description="the same key and body: carried out once, answered alike; another body: 422. Kept a day",
-        examples=["5f0c2b1e-start-run-1"],
+        description="a fresh one for each act, such as a UUID. The same key and body: carried out once, "
+        "answered alike; another body: 422. Kept a day",
     ),
 ]
 IfMatch = Annotated[
     str | None,
     Header(
-        alias="If-Match", description="the ETag that you have read; 412 if changed since", examples=['"3"']
+        alias="If-Match",
+        description="the ETag that you have read; 412 if changed since",
+        examples=['"3"'],
+        json_schema_extra={"pattern": rf"^ *(\*|{TAG}(, *{TAG})*) *$"},
     ),
 ]
 

@@ -13,7 +13,8 @@ from sqlalchemy import Column, Connection, select
 from app.core.errors import Invalid, VersionChanged
 from app.database.models import addressees, api_keys, campaigns, people, runs
 
-_TAG = re.compile(r'"([A-Za-z0-9._]{1,60})(?:-[0-9a-f]{1,64})?"')
+TAG = r'"([A-Za-z0-9._]{1,60})(?:-[0-9a-f]{1,64})?"'
+_TAG = re.compile(TAG)
 
 
 def versions_of(if_match: str) -> set[str]:

@@ -159,6 +159,7 @@ def describe(document: Document, titles: dict[str, str]) -> None:
     _title(components["schemas"])
     for path, method, operation in operations(document):
         _summarise(operation)
+        _parameters(operation)
         _answers(path, method, operation)
         for media, content in _contents(operation):
             _exemplify(media, content, components["schemas"])
@@ -198,6 +199,14 @@ def _summarise(operation: Operation) -> None:
         for end in (". ", "; ", ": "):
             sentence = sentence.split(end)[0]
         operation["summary"] = sentence.rstrip(".")
+
+
+def _parameters(operation: Operation) -> None:
+    """Take null out of parameters, which are left out instead: a client would send it as the word `null`."""
+    for each in operation.get("parameters", []):
+        some = [kind for kind in each["schema"].pop("anyOf", ()) if kind.get("type") != "null"]
+        each["schema"] |= some[0] if len(some) == 1 else {"anyOf": some} if some else {}
+        each["required"] |= each["name"] == "If-Match" and operation["operationId"] in _NEED_IF_MATCH
 
 
 def _answers(path: str, method: str, operation: Operation) -> None:

@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import signal
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
@@ -249,9 +249,10 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:
     return TypeAdapter(kind)
 
 
-def file_body(*fields: str) -> dict[str, Any]:
+def file_body(required: Sequence[str] = (), **fields: Mapping[str, Any]) -> dict[str, Any]:
     """Describe an upload for the API's description: its file, and what else its form may have."""
-    texts = {field: {"type": "string"} for field in fields}
+    texts = {name: {"type": "string", **rules} for name, rules in fields.items()}
     properties = {"file": {"type": "string", "format": "binary"}, **texts}
-    schema = {"type": "object", "required": ["file"], "properties": properties}
+    schema: dict[str, Any] = {"type": "object", "required": ["file", *required], "properties": properties}
+    schema["additionalProperties"] = False
     return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}

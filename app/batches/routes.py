@@ -12,6 +12,7 @@ from fastapi.responses import StreamingResponse
 from sqlalchemy import Connection
 
 from app.api import uploads
+from app.api.bodies import CARRIER
 from app.api.dependencies import Config, Db, Id, Page, Paging, Routes, Since, Who, page_by, page_of
 from app.api.idempotency_store import StoredAnswer
 from app.api.uploads import Intake, Taking, answer, sent
@@ -39,13 +40,14 @@ _BODY: dict[str, Any] = {
                 "schema": {
                     "type": "object",
                     "required": ["file", "carrier"],
+                    "additionalProperties": False,
                     "properties": {
                         "file": {
                             "type": "string",
                             "format": "binary",
                             "description": "CSV (also .gz) or XLSX, with a column “Số điện thoại” or “phone”",
                         },
-                        "carrier": {"type": "string", "examples": ["viettel"]},
+                        "carrier": {"type": "string", "pattern": CARRIER, "examples": ["viettel"]},
                         "name": {"type": "string", "description": "what people call it; else the file's"},
                     },
                 }

@@ -18,8 +18,8 @@ from app.api.idempotency_store import StoredAnswer
 from app.api.idempotent_route import Acts
 from app.api.uploads import Taking, answer, file_body, sent
 from app.campaigns import approval, lifecycle, optimistic_lock, recordings
-from app.campaigns.recordings import NewRecording, Recording
-from app.campaigns.schemas import RecordingBody
+from app.campaigns.recordings import LONGEST_WORDING, NewRecording, Recording
+from app.campaigns.schemas import LANGUAGE, RecordingBody
 from app.core import audio
 from app.core.errors import no_such
 from app.security import Caller, tenant_scope
@@ -57,7 +57,12 @@ def _listed(connection: Connection, campaign_id: int, who: Caller) -> list[Recor
     "/{campaign_id}/recordings",
     status_code=201,
     response_model=Recording,
-    openapi_extra=file_body("language", "wording", "areas"),
+    openapi_extra=file_body(
+        ("language", "wording"),
+        language={"pattern": LANGUAGE, "examples": ["vi"]},
+        wording={"minLength": 1, "maxLength": LONGEST_WORDING},
+        areas={},
+    ),
 )
 async def add_recording(
     campaign_id: Id, request: Request, db: Db, settings: Config, who: Who, taking: Taking

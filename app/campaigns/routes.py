@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Annotated, NamedTuple
 
-from fastapi import Depends, Header, Query, Response
+from fastapi import Depends, Query, Response
 
 from app.api.dependencies import Config, Db, Id, Page, Paging, Routes, Since, Who, page_of
-from app.api.idempotent_route import Acts
+from app.api.idempotent_route import Acts, IfMatch
 from app.api.if_match import versions_of
 from app.campaigns import (
     approval,
@@ -42,10 +42,6 @@ from app.core.states import CampaignState
 from app.security import tenant_scope
 
 router = Routes(prefix="/v1", tags=["campaigns"], route_class=Acts)
-IfMatch = Annotated[
-    str | None,
-    Header(description="the ETag that you have read; without it 428", examples=['"3"']),
-]
 
 
 class Edition(NamedTuple):

@@ -8,25 +8,37 @@ from typing import Annotated
 
 from pydantic import AwareDatetime, Field, StringConstraints
 
-from app.api.bodies import AnyKeptProse, AnyLine, KeptLine, KeptProse, Line, NoMobile, Prose, StrictBody
+from app.api.bodies import (
+    CLOCK,
+    AnyKeptProse,
+    AnyLine,
+    Carrier,
+    KeptLine,
+    KeptProse,
+    Line,
+    NoMobile,
+    Prose,
+    StrictBody,
+)
 from app.campaigns.carrier_audience import Audience, checked
 from app.campaigns.directives import DirectiveFields
-from app.campaigns.drafts import Draft, TextForm
+from app.campaigns.drafts import SENDER, Draft, TextForm
 from app.campaigns.follow_ups import FollowUpRequest
 from app.campaigns.plans import MOST_ROUNDS, Phase, PlanFields, RoundWindow
 from app.campaigns.recordings import LONGEST_WORDING
+from app.campaigns.texts import PURPOSES
 from app.core import hashing
 from app.core.areas import Basis
 from app.core.ids import Number
 from app.ledger.unreached import USUAL, Outcome
 
 Contact = Annotated[AnyLine, StringConstraints(max_length=300)]
-Time = Annotated[str, StringConstraints(pattern=r"^\d\d:\d\d$")]
+Time = Annotated[str, StringConstraints(pattern=CLOCK)]
 Wording = Annotated[str, StringConstraints(max_length=2000)]
-Language = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{1,4})?$")]
+LANGUAGE = r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{1,4})?$"
+Language = Annotated[str, StringConstraints(pattern=LANGUAGE)]
 BudgetSegments = Annotated[int, Field(ge=1, le=10_000_000_000)]
 BudgetDong = Annotated[int, Field(ge=1, le=1_000_000_000_000_000)]
-Carrier = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
 
 
 class DirectiveBody(StrictBody):
@@ -66,9 +78,17 @@ class CampaignBody(StrictBody):
 
     name: KeptLine = Field(examples=["Phòng lừa đảo trước Tết"])
     purpose: str = Field(
-        max_length=20, description="tuyen_truyen or canh_bao_khan", examples=["tuyen_truyen"]
+        max_length=20,
+        description="tuyen_truyen or canh_bao_khan",
+        examples=["tuyen_truyen"],
+        json_schema_extra={"enum": list(PURPOSES)},  # refused in its own words
     )
-    sender: str = Field(max_length=100, description="the registered sender name", examples=["CA SON LA"])
+    sender: str = Field(
+        max_length=100,
+        description="the registered sender name",
+        examples=["CA SON LA"],
+        json_schema_extra={"pattern": f"^{SENDER}$"},
+    )
     form: TextForm = Field(
         TextForm.UNACCENTED, description="unaccented text costs less than half the SMS parts"
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 from pydantic import ValidationError
@@ -114,7 +114,7 @@ def attach(db: Database, path: Path, limit_mb: int) -> str:
 def _stated(api: LoaClient, run_id: int, file: Path, kind: FigureSource, scan: Path | None) -> Any:
     sha256 = api.keep_attachment(file=scan).sha256 if scan else None
     if file.suffix.lower() in _WORKBOOKS:
-        return api.return_statement_form(run_id, file=file, kind=kind, attachment=sha256)
+        return api.return_statement_form(run_id, file=file, kind=cast("Any", kind), attachment=sha256)
     body = _body(_json(file)).model_dump(mode="json", exclude_unset=True)
     handed = {} if kind is FigureSource.STATED and sha256 is None else {"kind": kind, "attachment": sha256}
     return api.state_figures(run_id, **body | handed)

@@ -43,7 +43,12 @@ _FIELDS = {
         "description": "CSV (also .gz) or XLSX with columns of number, status and time",
     },
     "carrier": {"type": "string", "examples": ["mobifone"], "description": "an operator's own, if left out"},
-    "campaign": {"type": "integer", "description": "the one it speaks of; else found by number and time"},
+    "campaign": {
+        "type": "integer",
+        "minimum": 1,
+        "maximum": ids.LARGEST,
+        "description": "the one it speaks of; else found by number and time",
+    },
     "level": {
         "type": "string",
         "enum": ["operator", "handset"],
@@ -51,7 +56,7 @@ _FIELDS = {
     },
     "name": {"type": "string", "description": "what people call it; else the file's"},
 }
-_SCHEMA = {"type": "object", "required": ["file"], "properties": _FIELDS}
+_SCHEMA = {"type": "object", "required": ["file"], "properties": _FIELDS, "additionalProperties": False}
 _BODY: dict[str, Any] = {
     "requestBody": {"required": True, "content": {"multipart/form-data": {"schema": _SCHEMA}}}
 }

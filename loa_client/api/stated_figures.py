@@ -225,7 +225,7 @@ class StatedFiguresOperations:
         run_id: int,
         *,
         file: File,
-        kind: str | None = None,
+        kind: Literal["stated", "manual"] | None = None,
         attachment: str | None = None,
         idempotency_key: str | None = None,
     ) -> Call[StatementView]:

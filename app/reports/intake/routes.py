@@ -13,6 +13,7 @@ from app.api.dependencies import Config, Db, Id, Routes, Who
 from app.api.idempotency_store import StoredAnswer
 from app.api.idempotent_route import Acts
 from app.api.uploads import Intake, Taking, answer, file_body, sent
+from app.core import hashing
 from app.core.errors import Invalid
 from app.database.connection import Database
 from app.file_import.form_reader import SIZE_LIMIT
@@ -92,7 +93,7 @@ def get_statement_form(run_id: Id, db: Db, who: Who) -> Response:
     "/runs/{run_id}/statement-form",
     status_code=201,
     response_model=views.StatementView,
-    openapi_extra=file_body("kind", "attachment"),
+    openapi_extra=file_body(kind={"enum": ["stated", "manual"]}, attachment={"pattern": hashing.PATTERN}),
 )
 async def return_statement_form(
     run_id: Id, request: Request, db: Db, settings: Config, who: Who, taking: Taking

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, Field, StringConstraints
 
-from app.api.bodies import AnyLine, AnyProse, KeptLine, NoMobile, StrictBody
+from app.api.bodies import AnyLine, AnyProse, Carrier, KeptLine, NoMobile, StrictBody
 from app.core import clock
 from app.reports.figures import by_area
 from app.reports.figures.addressees import AddresseeKind, OutreachChannel, OutreachItem
@@ -29,7 +29,6 @@ from carriers.contract import ReceiptLevel
 N = Annotated[int, Field(ge=0, le=2_000_000_000)]
 Key = Annotated[str, StringConstraints(pattern=r"^[a-z_]{1,40}$")]
 Words = AnyProse
-Carrier = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
 Email = Annotated[str, StringConstraints(pattern=external_activity.EMAIL, max_length=254)]
 Code = Annotated[str, StringConstraints(pattern=r"^\d{3}(\d{2})?$")]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]

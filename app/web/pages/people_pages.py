@@ -10,6 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from app.accounts import schemas, service
 from app.accounts.service import NewPerson
+from app.api.bodies import Carrier
 from app.api.dependencies import Routes
 from app.core.carrier_check import check_own
 from app.core.errors import Conflict, Invalid
@@ -33,7 +34,7 @@ router = Routes(include_in_schema=False)
 
 Name = Annotated[str, Path(max_length=80)]
 _NAMES: TypeAdapter[str] = TypeAdapter(schemas.Name)
-_CARRIERS: TypeAdapter[str] = TypeAdapter(schemas.Carrier)
+_CARRIERS: TypeAdapter[str] = TypeAdapter(Carrier)
 
 
 @router.get("/people")

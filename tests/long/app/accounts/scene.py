@@ -160,6 +160,7 @@ class Asker:
         headers = [(b"content-type", kind.encode())] + (
             [(b"authorization", f"Bearer {key}".encode())] if key else []
         )
+        headers += [] if path.startswith("/v1/") else [(b"accept", b"text/html")]  # pages are for browsers
         scope = {"type": "http", "method": method, "path": path, "query_string": query.encode()}
         scope |= {"headers": headers, "client": ("192.0.2.1", 1), "http_version": "1.1", "scheme": "http"}
         scope |= {"raw_path": path.encode(), "root_path": "", "server": ("loa", 80)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from functools import cache
 from typing import Any
 
@@ -95,6 +96,27 @@ def test_every_type_of_problem_has_its_place_on_a_page_that_answers(
         address, _, place = response["content"]["application/problem+json"]["example"]["type"].partition("#")
         assert address == "/docs/errors"
         assert f'id="{place}"' in page
+
+
+def test_a_parameter_is_left_out_and_never_null_and_an_upload_says_what_it_takes(
+    document: dict[str, Any],
+) -> None:
+    parameters = [
+        each for _, _, operation in operations(document) for each in operation.get("parameters", [])
+    ]
+    assert [each for each in parameters if {"type": "null"} in each["schema"].get("anyOf", ())] == []
+    edit = document["paths"]["/v1/campaigns/{campaign_id}"]["put"]["parameters"]
+    (version,) = [each for each in edit if each["name"] == "If-Match"]
+    assert version["required"]
+    assert re.search(version["schema"]["pattern"], '"3-0af"')
+    assert not re.search(version["schema"]["pattern"], "3")
+    campaign = document["components"]["schemas"]["CampaignBody"]["properties"]
+    assert campaign["purpose"]["enum"] == ["tuyen_truyen", "canh_bao_khan"]
+    hours = campaign["day_starts"]["anyOf"][0]["pattern"]
+    assert [bool(re.search(hours, each)) for each in ("07:00", "24:00", "25:00", "7:00")] == [1, 1, 0, 0]
+    upload = document["paths"]["/v1/batches"]["post"]["requestBody"]["content"]["multipart/form-data"]
+    assert upload["schema"]["additionalProperties"] is False
+    assert upload["schema"]["properties"]["carrier"]["pattern"]
 
 
 def test_posts_that_make_or_start_something_know_the_key(document: dict[str, Any]) -> None:
