@@ -250,6 +250,21 @@ def test_a_link_that_proves_more_from_today_on_changes_no_report_of_before(db: D
     assert report_of(db).header.receipt_level == ReceiptLevel.HANDSET
 
 
+def test_a_link_that_proves_less_from_today_on_changes_no_report_of_before(db: Database) -> None:
+    """As after the upgrade with which a link that does not say proves the operator's centre alone."""
+    varied(db)
+    link = link_store.LinkRecord("vnpt-1", "vnpt", "vnpt-1", 50.0, ReceiptLevel.HANDSET)
+    db.write(lambda c: c.execute(delete(m.links)))
+    db.write(link_store.register, link)
+    db.write(lambda c: c.execute(update(m.link_levels).values(since=T0)))
+    db.write(lambda c: c.execute(update(m.runs).values(started_at=T0 + HOUR, ended_at=T0 + DAY)))
+    before = report_of(db)
+    db.write(link_store.register, replace(link, receipt_level=ReceiptLevel.OPERATOR))
+    assert report_of(db) == before
+    db.write(lambda c: c.execute(update(m.runs).values(started_at=clock.now_ms(), ended_at=None)))
+    assert report_of(db).header.receipt_level == ReceiptLevel.OPERATOR
+
+
 def test_the_batches_of_a_run_add_up_to_the_run(sound: Database) -> None:
     parts = [sound.read(build_batch, 1, batch, CUTOFF) for batch in (1, 2)]
     assert parts[0].general + parts[1].general == report_of(sound).general
