@@ -238,6 +238,17 @@ def _was_approved(connection: Connection, of: Record | None) -> bool:
     return any(is_stamped(connection, row) and holds(connection, of, row.digest) for row in rows)
 
 
+def was_approved(connection: Connection, campaign: Record) -> bool:
+    """Return whether a stamped approval signed exactly this content, whatever was decided later.
+
+    True if this process has no key: rows then vouch for nothing.
+    """
+    if not keys_of(connection):
+        return True
+    of = campaign if campaign.answers_of is None else answer_rules.source(connection, campaign)
+    return _was_approved(connection, of)
+
+
 def altered_chunks(connection: Connection, campaign_id: int) -> Iterator[Record]:
     """Yield chunks that are still to be sent and differ from what was queued."""
     open_ = select(chunks).where(chunks.c.campaign_id == campaign_id, chunks.c.state < 2)

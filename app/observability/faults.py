@@ -84,6 +84,12 @@ def _note(connection: Connection, source: str, subject: str, said: tuple[str, in
     connection.execute(delete(faults).where(f.last_at < now - _KEPT_MS))
 
 
+def record(connection: Connection, source: str, subject: str, sentence: str) -> None:
+    """Record a fault that Loa has found in its own rows; the sentence must bear no number and no secret."""
+    log.error("fault", source=source, subject=subject, reason=sentence)
+    _note(connection, source, subject, (sentence[:300], _RED_MS))
+
+
 def _over(connection: Connection, source: str, subject: str) -> None:
     f = faults.c
     own = update(faults).where(f.source == source, f.subject == subject)

@@ -28,7 +28,7 @@ from app.ledger import restore_acknowledgement
 from app.ledger.contract import Ledger
 from app.observability.faults import Aside
 from app.observability.metrics import Metrics
-from app.text_verification.sent_texts import FreshTexts, read_sent
+from app.text_verification.sent_texts import FreshTexts, Sent, note_altered, read_sent
 
 Record = Row[Any]
 AT_ONCE = 100
@@ -185,7 +185,14 @@ class AnswerJob:
         return AnswerKind.INCOMPLETE if not of.whole or text is None else self._verdict(connection, text)
 
     def _verdict(self, connection: Connection, text: str) -> AnswerKind:
-        return AnswerKind(self._texts.look(text, lambda: read_sent(connection)).verdict.value)
+        return AnswerKind(self._texts.look(text, lambda: self._sent(connection)).verdict.value)
+
+    def _sent(self, connection: Connection) -> Sent:
+        approved = self._texts.approved
+        approved.altered.clear()
+        sent = read_sent(connection, approved)
+        note_altered(connection, sorted(approved.altered))
+        return sent
 
     def _why_not(
         self,

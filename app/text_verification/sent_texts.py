@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
+from typing import Any
 
-from sqlalchemy import Connection, Subquery, case, exists, func, literal_column, or_, select
+from sqlalchemy import Connection, Row, Subquery, case, exists, func, literal_column, or_, select
 
 from app.api.token_buckets import Buckets, TooOften, subscriber
 from app.core import clock
 from app.core.states import SENT, ChunkState, NotSent
 from app.database.connection import Database
 from app.database.models import audiences, campaigns, chunks, runs, tallies
+from app.ledger import approval_digest
+from app.observability import faults
 from app.text_verification.compare import Known, TextComparison, Texts, TextUse, TextVerdict, in_order
 from app.text_verification.tokens import words
 
@@ -23,8 +26,33 @@ _RETRY = "Retry-After"
 _OPEN = 2**62  # the end of a run that has not ended
 Address = Callable[[str, str], str]
 Sent = frozenset[tuple[str, str, TextUse]]  # as it was sent, as its author wrote it, a use
+ALTERED = (
+    "Its text, or what else was approved with it, was changed outside Loa, so the public check of texts leaves "
+    "it out. Compare the database with a backup."
+)
 # What is said of a text only when none of those that were sent by then is the same.
 _NOT_SENT = (TextVerdict.ALTERED, TextVerdict.INCOMPLETE, TextVerdict.UNKNOWN)
+
+
+@dataclass(slots=True)
+class ApprovedContents:
+    """Which contents of campaigns this process has found approved, and which campaigns were altered since.
+
+    An approval is never undone for what was sent under it, so each content is checked once.
+    """
+
+    altered: set[int] = field(default_factory=set)
+    _checked: set[tuple[str, ...]] = field(default_factory=set)
+
+    def has(self, connection: Connection, campaign: Row[Any]) -> bool:
+        """Return whether an approval of exactly this content bears the stamp of Loa."""
+        content = tuple(repr(getattr(campaign, column.name)) for column in campaigns.c)
+        if content not in self._checked:
+            if not approval_digest.was_approved(connection, campaign):
+                self.altered.add(campaign.id)
+                return False
+            self._checked.add(content)
+        return True
 
 
 @dataclass(slots=True)
@@ -34,6 +62,7 @@ class FreshTexts:
     What began to be sent a second ago would else look like a forgery of an earlier text.
     """
 
+    approved: ApprovedContents = field(default_factory=ApprovedContents)
     _sent: Sent = frozenset()
     _texts: Texts | None = None
     _read_at: float = 0.0
@@ -82,16 +111,35 @@ class VerificationService:
             raise TooOften(f"Too many questions; wait {seconds} seconds.", retry_after_s=seconds)
 
     def look(self, text: str) -> TextComparison:
-        return self._texts.look(text, lambda: self.db.read(read_sent))
+        return self._texts.look(text, self._read)
+
+    def _read(self) -> Sent:
+        approved = self._texts.approved
+        approved.altered.clear()
+        sent = self.db.read(read_sent, approved)
+        if approved.altered:
+            self.db.write(note_altered, sorted(approved.altered))
+        return sent
 
 
-def read_sent(connection: Connection) -> Sent:
-    """Return each text that was sent with a use of it, as the rows have them."""
+def note_altered(connection: Connection, campaign_ids: Iterable[int]) -> None:
+    """Show until it is over that texts which were sent are not compared, because their rows were altered."""
+    for number in campaign_ids:
+        faults.record(connection, "verify", f"campaign {number}", ALTERED)
+
+
+def read_sent(connection: Connection, approved: ApprovedContents | None = None) -> Sent:
+    """Return each text that was sent with a use of it; leave out what differs from what was approved.
+
+    approved: what was checked before, to which this adds.
+    """
+    approved = approved or ApprovedContents()
     begun = _begun()
-    p = campaigns.c
-    query = select(p.sender, p.texts, p.wording, begun.c.first, begun.c.last, begun.c.going)
+    query = select(campaigns, begun.c.first, begun.c.last, begun.c.going)
     uses = set[tuple[str, str, TextUse]]()
-    for row in connection.execute(query.join(begun, begun.c.campaign_id == p.id)):
+    for row in connection.execute(query.join(begun, begun.c.campaign_id == campaigns.c.id)).all():
+        if not approved.has(connection, row):
+            continue
         last = None if row.last == _OPEN else _day(row.last)
         use = TextUse(_day(row.first), row.sender, last, not row.going)
         uses |= {(text, (not key and row.wording) or text, use) for key, text in row.texts.items()}

@@ -352,6 +352,17 @@ MIDDLE: dict[str, Change] = {
     "a paused run, and the pause cut off the audit": _pause_cut,
     "a paused run, and the pause made another act": _pause_renamed,
 }
+# Of a campaign that was sent: what the public check must not call genuine.
+SENT: dict[str, Change] = {
+    "the text that was sent": _text,
+    "the text that was sent, and the digest computed again": _text_and_digest,
+    "the text that was sent, its digest, and no stamp": lambda c, world: (
+        _text_and_digest(c, world),
+        c.execute(update(approvals).values(stamp=None)),
+    ),
+    "the text that was sent, the digest and the whole audit": _text_digest_and_audit,
+    "the sender that it had": _set(campaigns, sender="CA SONLB", texts={"": SCAM}),
+}
 PAUSED = tuple(way for way in MIDDLE if "paused" in way)
 ACCOUNTS: dict[str, Change] = {
     "the role of a person": _of(people, "an", role="approver", carrier=None),

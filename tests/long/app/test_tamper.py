@@ -23,10 +23,13 @@ from app.database.connection import Database
 from app.database.models import campaigns, people, runs
 from app.dispatch.fan_out_job import FanOutJob
 from app.ledger import approval_digest, batch_rows
+from app.observability.faults import present
 from app.security import audit, keys, login, sessions
 from app.security.login import Login
 from app.security.principal import Caller
 from app.security.secret_encryption import KeyMissing, signing_keys, vault_of
+from app.text_verification.compare import TextVerdict
+from app.text_verification.sent_texts import VerificationService
 from tests.app.world import aside
 from tests.attack import tamper
 from tests.attack.scene import KEYS, LIFETIME, PASSWORD, SETTINGS, Scene, made
@@ -98,6 +101,21 @@ def test_in_the_middle(scene: Scene, way: str) -> None:
     assert named != []
     stopped = scene.db.read(lambda c: c.execute(select(runs.c.state)).scalar_one())
     assert stopped == "paused"
+
+
+@pytest.mark.parametrize("way", tamper.SENT)
+def test_the_public_check_calls_no_text_genuine_that_nobody_has_approved(scene: Scene, way: str) -> None:
+    scene.start()
+    assert set(scene.send()) == scene.approved
+    service = VerificationService(scene.db, 1000, lambda connected, _: connected)
+    genuine = "Canh giac lua dao"
+    assert service.look(genuine).verdict is TextVerdict.GENUINE
+    scene.db.write(tamper.SENT[way], scene.world)
+    for asked in (service, VerificationService(scene.db, 1000, lambda connected, _: connected)):
+        assert asked.look(tamper.SCAM).verdict is TextVerdict.UNKNOWN
+    faults = scene.db.read(present)
+    assert [(each.source, each.subject) for each in faults] == [("verify", f"campaign {scene.world.campaign}")]
+    assert scene.named() != []
 
 
 def test_a_list_that_is_altered_between_two_slices(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
