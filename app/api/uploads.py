@@ -81,6 +81,7 @@ def _command(settings: Settings, path: Path) -> tuple[str, ...]:
 async def _run(command: tuple[str, ...], seconds: float) -> tuple[int | None, str]:
     """Run the command without a shell; return exit status and output, or None if it fails to start or end."""
     # A file, because a pipe stays open until every process that the command left behind has ended.
+    env = {name: value for name, value in os.environ.items() if not name.startswith("LOA_")}
     with TemporaryFile() as output:
         try:
             program = await asyncio.create_subprocess_exec(
@@ -88,6 +89,7 @@ async def _run(command: tuple[str, ...], seconds: float) -> tuple[int | None, st
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=output,
                 stderr=asyncio.subprocess.STDOUT,
+                env=env,  # hostile bytes are read there, and our secrets are none of its business
                 start_new_session=True,
             )
         except OSError as error:

@@ -17,9 +17,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
+from app.core import child_processes
 from app.core.errors import Conflict, Invalid
 
-_ROOT = str(Path(__file__).parents[2])  # root of our own modules
 _SMALL = 1024**2  # bytes
 _PACKED = (b"PK", b"\x1f\x8b")
 # Beyond what the program itself takes. The numbers seen of a batch are 125 MB of it, mostly untouched.
@@ -66,12 +66,14 @@ def _needs_isolation(path: Path) -> bool:
 
 def _start() -> subprocess.Popen[bytes]:
     """Start the reader without our secrets, and out of reach of signals to our process group."""
-    own = {name: value for name, value in os.environ.items() if not name.startswith("LOA_")}
-    own["PYTHONPATH"] = os.pathsep.join(filter(None, (_ROOT, own.get("PYTHONPATH"))))
     # -P: don't import from the current folder, to which others may write.
     command = [sys.executable, "-P", "-m", "app.file_import.isolated_reader"]
     return subprocess.Popen(  # noqa: S603 - ourselves
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=own, start_new_session=True
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=child_processes.environment(),
+        start_new_session=True,
     )
 
 
@@ -150,10 +152,7 @@ def _run_work(work: Callable[[], Iterator[Any]]) -> Iterator[tuple[str, Any]]:
 
 def _limit_resources(seconds: int) -> None:
     pages = int(Path("/proc/self/statm").read_text("ascii").split()[0])
-    memory = pages * resource.getpagesize() + _MEMORY
-    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
-    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 5))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    child_processes.limit(pages * resource.getpagesize() + _MEMORY, seconds)
 
 
 if __name__ == "__main__":

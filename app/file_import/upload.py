@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from python_multipart.exceptions import MultipartParseError
+from python_multipart.exceptions import FormParserError, MultipartParseError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from app.core.errors import GIVEN_TWICE, AppError, Invalid, TooLarge
@@ -144,8 +144,11 @@ class Receiver:
         self._ended = False
         self._header, self._value, self._disposition = b"", b"", b""
         self._field: str | None = None
+        try:  # before there is a file that somebody would have to delete
+            self._parser = MultipartParser(options[b"boundary"], self._callbacks())
+        except FormParserError:
+            raise Invalid(_MALFORMED) from None
         self._spool = tempfile.NamedTemporaryFile(dir=folder, suffix=PART, delete=False)  # noqa: SIM115
-        self._parser = MultipartParser(options[b"boundary"], self._callbacks())
 
     def feed(self, piece: bytes) -> None:
         """Process the next piece of the body; TooLarge or Invalid end the upload."""

@@ -8,9 +8,9 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import resource
 import sys
 
+from app.core import child_processes
 from app.directives.publication.comparing import Found, compare
 from app.directives.publication.visible_words import visible
 from app.reports.figures.publications import PublicationState, PublishedDifference
@@ -30,7 +30,11 @@ async def judge(
     asked = json.dumps({"charset": charset, "plain": plain, "forms": forms}).encode() + b"\n" + body
     pipe = asyncio.subprocess.PIPE
     program = await asyncio.create_subprocess_exec(
-        *command, stdin=pipe, stdout=pipe, stderr=asyncio.subprocess.DEVNULL
+        *command,
+        stdin=pipe,
+        stdout=pipe,
+        stderr=asyncio.subprocess.DEVNULL,
+        env=child_processes.environment(),
     )
     try:
         async with asyncio.timeout(_PATIENCE_S):
@@ -49,8 +53,7 @@ async def judge(
 
 def _main() -> None:
     seconds = int(sys.argv[1])
-    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
-    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
+    child_processes.limit(_MEMORY, seconds)
     os.nice(10)
     head, _, body = sys.stdin.buffer.read().partition(b"\n")
     asked = json.loads(head)

@@ -113,17 +113,19 @@ FILE = PART.format("file") + '; filename="C:\\temp\\x.csv"'
         (b"{}", {"content-type": "application/json"}, "multipart"),
         (b"", {"content-type": "multipart/form-data"}, "multipart"),
         (b"nonsense", BOUNDED, "multipart"),
+        (b"", {"content-type": f"multipart/form-data; boundary={'b' * 257}"}, "multipart"),
         (f"--b\r\n{FILE}\r\n\r\n0912".encode(), BOUNDED, "cut short"),
         (f"--b\r\n{PART.format('carrier')}\r\n\r\nvnpt\r\n--b--".encode(), BOUNDED, "no file"),
         (f"--b\r\n{FILE}\r\n\r\n1\r\n--b\r\n{FILE}\r\n\r\n2\r\n--b--".encode(), BOUNDED, "two files"),
     ],
 )
 def test_a_body_that_is_no_upload_is_refused(
-    client: Client, body: bytes, headers: dict[str, str], words: str
+    client: Client, settings: Settings, body: bytes, headers: dict[str, str], words: str
 ) -> None:
     answer = client.post("/v1/batches", content=body, headers=client.headers | headers)
     assert answer.status_code == 422
     assert words in answer.json()["detail"]
+    assert list((settings.data / "uploads").glob("*")) == []
 
 
 def test_long_fields_are_refused(client: Client) -> None:

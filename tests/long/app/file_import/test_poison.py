@@ -207,5 +207,6 @@ def test_nothing_of_it_is_left_when_nobody_wants_more(packed: Path) -> None:
 
 
 def test_our_secrets_are_not_told_to_it(packed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LOA_SECRET_KEY", "x")
+    for name in ("LOA_SECRET_KEY", "PGPASSWORD", "SMTP_PASSWORD"):
+        monkeypatch.setenv(name, "x")
     assert list(read_isolated(packed, our_secrets)) == [[]]
