@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import io
 import json
-import resource
 import subprocess
 import sys
 import threading
@@ -13,9 +13,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from app.core import clock
+from app.core import child_processes, clock
 
 _MEMORY, _SECONDS, _PATIENCE_S = 2 << 30, 30, 60
+_MOST_FIELDS = 1000  # of a form; a signed paper has a few
+_MOST_PARTS = 200_000  # looked at of a file's pages, each as often as it is referred to
 _ONE_AT_A_TIME = threading.Lock()  # in this process: each may take seconds and memory
 _UNCHECKED, _TRUSTED = "unchecked", "trusted"
 
@@ -25,6 +27,8 @@ def check(pdf: Path, roots: Path | None, papers: Mapping[str, tuple[int, str]]) 
 
     roots: a PEM file with the certificates that are trusted; papers: size and SHA-256 of the frozen papers.
     """
+    if not is_installed():
+        return _kept_only(pdf.read_bytes(), papers)
     asked = {"roots": str(roots.resolve()) if roots else None, "papers": papers}
     # -P: no module of the folder in which Loa happens to run.
     command = [sys.executable, "-P", "-m", "app.reports.frozen.signature_check", str(pdf.resolve())]
@@ -36,11 +40,26 @@ def check(pdf: Path, roots: Path | None, papers: Mapping[str, tuple[int, str]]) 
                 capture_output=True,
                 timeout=_PATIENCE_S,
                 check=True,
+                env=child_processes.environment(),
             )
     except (subprocess.TimeoutExpired, subprocess.CalledProcessError):
         return {"error": "unreadable"}
     found: dict[str, Any] = json.loads(done.stdout)
     return found
+
+
+def is_installed() -> bool:
+    """Return whether the libraries of the extra `sign` are there."""
+    return all(importlib.util.find_spec(name) for name in ("pyhanko", "pyhanko_certvalidator"))
+
+
+def _kept_only(content: bytes, papers: Mapping[str, tuple[int, str]]) -> dict[str, Any]:
+    """Return what can be said of a file without the libraries that check signatures."""
+    if b"%PDF-" not in content[:1024]:
+        return {"error": "unreadable"}
+    paper = _paper(content, papers)
+    found = {"paper": paper, "paper_sha256": papers[paper][1] if paper else None, "same_pages": False}
+    return {"sha256": hashlib.sha256(content).hexdigest(), "signatures": [], "unchecked": True, **found}
 
 
 def _checked(content: bytes, roots: str | None, papers: Mapping[str, tuple[int, str]]) -> dict[str, Any]:
@@ -50,6 +69,8 @@ def _checked(content: bytes, roots: str | None, papers: Mapping[str, tuple[int, 
         reader = PdfFileReader(io.BytesIO(content), strict=False)
         if reader.encrypted:
             return {"error": "encrypted"}
+        if _has_too_many_fields(reader.root):
+            return {"error": "fields"}
         signatures = reader.embedded_regular_signatures
     except _wrong():
         return {"error": "unreadable"}
@@ -61,6 +82,19 @@ def _checked(content: bytes, roots: str | None, papers: Mapping[str, tuple[int, 
         "signatures": found,
         **_content(reader, content, papers),
     }
+
+
+def _has_too_many_fields(root: Any) -> bool:
+    """Return whether a form's tree has more paths than is plausible; kids may be shared by many parents."""
+    waiting, count = [_at(root, "/AcroForm", {})], 0
+    while waiting:
+        node = waiting.pop()
+        kids = [each for key in ("/Fields", "/Kids") for each in _at(node, key, ())]
+        count += len(kids)
+        if count > _MOST_FIELDS:
+            return True
+        waiting += [kid.get_object() for kid in kids]
+    return False
 
 
 def _wrong() -> tuple[type[Exception], ...]:
@@ -147,10 +181,19 @@ def _name(parts: Mapping[str, Any], key: str) -> str:
 
 def _content(reader: Any, content: bytes, papers: Mapping[str, tuple[int, str]]) -> dict[str, Any]:
     """Return with which frozen paper the file begins, and whether its pages are still that paper's."""
+    form = _paper(content, papers)
+    if form is None:
+        return {"paper": None, "paper_sha256": None, "same_pages": False}
+    size, sha256 = papers[form]
+    return {"paper": form, "paper_sha256": sha256, "same_pages": _same_pages(reader, content[:size])}
+
+
+def _paper(content: bytes, papers: Mapping[str, tuple[int, str]]) -> str | None:
+    """Return with which frozen paper the file begins, if any."""
     for form, (size, sha256) in papers.items():
         if size <= len(content) and hashlib.sha256(content[:size]).hexdigest() == sha256:
-            return {"paper": form, "paper_sha256": sha256, "same_pages": _same_pages(reader, content[:size])}
-    return {"paper": None, "paper_sha256": None, "same_pages": False}
+            return form
+    return None
 
 
 def _same_pages(reader: Any, paper: bytes) -> bool:
@@ -161,14 +204,17 @@ def _same_pages(reader: Any, paper: bytes) -> bool:
     from pyhanko.pdf_utils.reader import PdfFileReader
 
     before, after = PdfFileReader(io.BytesIO(paper)).root, reader.root
+    parts = iter(range(_MOST_PARTS))
     try:
         form = _at(after, "/AcroForm", {})
         return (
-            all(_digest(before.get(key)) == _digest(after.get(key)) for key in _SHOWN)
+            all(_digest(before.get(key), parts) == _digest(after.get(key), parts) for key in _SHOWN)
             and "/XFA" not in form
             and all(_is_signature(field) for field in _at(form, "/Fields", ()))
             and all(
-                _is_signature(note) for page in _pages(after["/Pages"]) for note in _at(page, "/Annots", ())
+                _is_signature(note)
+                for page in _pages(after["/Pages"], parts)
+                for note in _at(page, "/Annots", ())
             )
         )
     except _wrong():
@@ -183,11 +229,12 @@ def _at(node: Any, key: str, default: Any) -> Any:
     return node[key] if key in node else default  # noqa: SIM401 - .get() follows no reference
 
 
-def _pages(node: Any) -> Iterator[Any]:
+def _pages(node: Any, parts: Iterator[int]) -> Iterator[Any]:
+    _take(parts)
     if "/Kids" not in node:
         yield node
     for kid in _at(node, "/Kids", ()):
-        yield from _pages(kid.get_object())
+        yield from _pages(kid.get_object(), parts)
 
 
 def _is_signature(entry: Any) -> bool:
@@ -195,27 +242,37 @@ def _is_signature(entry: Any) -> bool:
     return bool(_at(own, "/FT", _at(_at(own, "/Parent", {}), "/FT", None)) == "/Sig")
 
 
-def _digest(value: Any, above: tuple[Any, ...] = ()) -> str:
+def _take(parts: Iterator[int]) -> None:
+    """Count one more part; ValueError once there are too many, as where one is referred to 2^40 times."""
+    if next(parts, None) is None:
+        raise ValueError("the file refers to more parts than a paper has")
+
+
+def _digest(value: Any, parts_left: Iterator[int], above: tuple[Any, ...] = ()) -> str:
     """Hash a value of a PDF with all that it refers to."""
     from pyhanko.pdf_utils import generic
 
+    _take(parts_left)
     target: Any = value
     if isinstance(value, generic.IndirectObject):
         place = (value.idnum, value.generation)
-        return "above" if place in above else _digest(target.get_object(), (*above, place))
+        return "above" if place in above else _digest(target.get_object(), parts_left, (*above, place))
     parts: list[str] = []
     if isinstance(value, generic.StreamObject):
         parts.append(hashlib.sha256(value.encoded_data).hexdigest())
     if isinstance(value, generic.DictionaryObject):
-        parts += [f"{key} {_digest(value.raw_get(key), above)}" for key in sorted(value) if key not in _ASIDE]
+        parts += [
+            f"{key} {_digest(value.raw_get(key), parts_left, above)}"
+            for key in sorted(value)
+            if key not in _ASIDE
+        ]
     elif isinstance(value, generic.ArrayObject):
-        parts += [_digest(value.raw_get(nth), above) for nth in range(len(value))]
+        parts += [_digest(value.raw_get(nth), parts_left, above) for nth in range(len(value))]
     else:
         parts.append(repr(value))
     return hashlib.sha256("\n".join(parts).encode("utf-8", "replace")).hexdigest()
 
 
 if __name__ == "__main__":
-    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
-    resource.setrlimit(resource.RLIMIT_CPU, (_SECONDS, _SECONDS))
+    child_processes.limit(_MEMORY, _SECONDS)
     sys.stdout.write(json.dumps(_checked(Path(sys.argv[1]).read_bytes(), **json.load(sys.stdin))))

@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from sqlalchemy import Connection, Row, insert, select, update
 
 from app.core import clock
-from app.core.errors import Invalid, no_such
+from app.core.errors import Conflict, Invalid, no_such
 from app.core.written_numbers import mask_written
 from app.database.connection import Database
 from app.database.models import report_files, signed_papers
@@ -23,9 +24,16 @@ from app.reports.frozen.archive import Frozen
 from app.security import audit
 
 _NAME_LENGTH = 200
-_turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
+_PATIENCE_S = 60.0  # how long a file waits for its check
+_BUSY = "Other signed PDFs are being checked. Try again in a minute."
+_NOT_INSTALLED = (
+    "Its signatures were not checked: the optional extra “sign” is not installed. Ask the administrator to "
+    "install it (pip install 'loa[sign]'), then send the file again."
+)
+_UNCOMPARED = "The file begins with the frozen paper {paper}. What was added to it was not checked."
 _ERRORS = {
     "unreadable": "This file can't be read as a PDF. Hand in the signed PDF as the signing program wrote it.",
+    "fields": "This PDF has far more form fields than a signed paper, so it is not checked.",
     "encrypted": "This PDF is encrypted, so nobody can compare it. Hand it in without a password.",
     "unsigned": (
         "This PDF bears no digital signature. Hand in the file that the signing program wrote; a scan of a "
@@ -92,6 +100,20 @@ class SignedPaper:
     sentences: Sequence[str]
 
 
+class _Turns:
+    """Who may check a file now, in one event loop."""
+
+    def __init__(self) -> None:
+        self.everybody = asyncio.Lock()
+        self._accounts: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    def of(self, account: str) -> asyncio.Lock:
+        return self._accounts.setdefault(account, asyncio.Lock())
+
+
+_turns: WeakKeyDictionary[asyncio.AbstractEventLoop, _Turns] = WeakKeyDictionary()
+
+
 @dataclass(frozen=True, slots=True)
 class SignedPapers:
     """Keeps signed papers in `who`'s name. carrier: whose reports the caller may see, None for all.
@@ -105,9 +127,19 @@ class SignedPapers:
     carrier: str | None
 
     async def checked(self, report_id: int, path: Path) -> dict[str, Any]:
-        """Do `check` when its turn comes; who waits holds no thread, which other requests need."""
-        turn = _turns.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(1))
-        async with turn:
+        """Do `check` when its turn comes; raises Conflict when that takes too long.
+
+        One file is checked at a time, and one of each carrier (or account) waits for it, so that slow files
+        of one caller hardly delay another's. A file that waits holds no thread, which other requests need.
+        """
+        turns = _turns.setdefault(asyncio.get_running_loop(), _Turns())
+        async with AsyncExitStack() as held:
+            try:
+                async with asyncio.timeout(_PATIENCE_S):
+                    await held.enter_async_context(turns.of(self.carrier or self.who))
+                    await held.enter_async_context(turns.everybody)
+            except TimeoutError:
+                raise Conflict(_BUSY) from None
             return await asyncio.to_thread(self.check, report_id, path)
 
     def check(self, report_id: int, path: Path) -> dict[str, Any]:
@@ -187,8 +219,9 @@ def _paper(row: Row[Any], today: Mapping[str, str]) -> SignedPaper:
         good=found["paper"] == "issued-pdf"
         and found["same_pages"]
         and not former
+        and bool(signatures)
         and all(each.good for each in signatures),
-        sentences=(*about, _content(found["paper"], found["same_pages"]), *([_FORMER] if former else [])),
+        sentences=(*about, *_content(found), *([_FORMER] if former else [])),
     )
 
 
@@ -245,14 +278,20 @@ def _untrusted(problem: str, in_force: bool) -> str:
     )
 
 
-def _content(paper: str | None, same_pages: bool) -> str:
+def _content(found: Mapping[str, Any]) -> Iterator[str]:
+    paper, unchecked = found["paper"], bool(found.get("unchecked"))
+    if unchecked:
+        yield _NOT_INSTALLED
     if paper is None:
-        return (
+        yield (
             "The file is not made of a frozen paper of this version: compare its pages by eye, and by the "
             "code on its last page."
         )
-    if not same_pages:
-        return (
+    elif unchecked:
+        yield _UNCOMPARED.format(paper=paper)
+    elif not found["same_pages"]:
+        yield (
             f"The file begins as the frozen paper {paper}, but its pages were changed since: compare by eye."
         )
-    return f"Its pages are those of the frozen paper {paper}, but for what the signatures themselves show."
+    else:
+        yield f"Its pages are those of the frozen paper {paper}, but for what the signatures themselves show."

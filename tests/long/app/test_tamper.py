@@ -114,7 +114,9 @@ def test_the_public_check_calls_no_text_genuine_that_nobody_has_approved(scene: 
     for asked in (service, VerificationService(scene.db, 1000, lambda connected, _: connected)):
         assert asked.look(tamper.SCAM).verdict is TextVerdict.UNKNOWN
     faults = scene.db.read(present)
-    assert [(each.source, each.subject) for each in faults] == [("verify", f"campaign {scene.world.campaign}")]
+    assert [(each.source, each.subject) for each in faults] == [
+        ("verify", f"campaign {scene.world.campaign}")
+    ]
     assert scene.named() != []
 
 

@@ -6,7 +6,9 @@ import asyncio
 import hashlib
 import io
 import json
+import resource
 import shutil
+import sys
 import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
@@ -20,12 +22,13 @@ from typer.testing import CliRunner
 
 from app.cli import app as loa
 from app.core.config import Settings
-from app.core.errors import Invalid
+from app.core.errors import Conflict, Invalid
 from app.database.connection import Database
 from app.database.models import signed_papers as table
 from app.ledger.factory import ledger_for
 from app.reports.forms import letterhead
 from app.reports.frozen import archive, signature_check
+from app.reports.frozen import signed_papers as waiting_for_a_check
 from app.reports.frozen.archive import Frozen
 from app.reports.frozen.signed_papers import SignedPaper, SignedPapers, of_report
 from app.reports.release.freeze import Freezer
@@ -102,6 +105,78 @@ async def test_files_that_wait_for_their_check_keep_no_other_request_waiting(
             each.cancel()
     (first, *_) = await asyncio.gather(*waiting, return_exceptions=True)
     assert isinstance(first, Invalid)
+
+
+async def test_a_caller_with_many_slow_files_delays_another_by_one_of_them(
+    desk: Desk, tmp_path: Path
+) -> None:
+    file, order = tmp_path / "x.pdf", list[str]()
+    file.write_bytes(b"%PDF-1.7 no more than this")
+
+    async def hand_in(who: str, carrier: str | None) -> None:
+        with pytest.raises(Invalid):
+            await SignedPapers(desk.freezer.db, None, who, carrier).checked(1, file)
+        order.append(who)
+
+    with signature_check._ONE_AT_A_TIME:  # a file is being checked, and takes its time
+        waiting = [asyncio.create_task(hand_in("many", None)) for _ in range(4)]
+        await asyncio.sleep(0.1)
+        waiting.append(asyncio.create_task(hand_in("other", None)))
+        await asyncio.sleep(0.1)
+    await asyncio.gather(*waiting)
+    assert order.index("other") == 1
+
+
+async def test_who_waits_too_long_for_a_check_is_asked_to_try_again(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting_for_a_check, "_PATIENCE_S", 0.2)
+    file = tmp_path / "x.pdf"
+    file.write_bytes(b"%PDF-1.7 no more than this")
+    papers = SignedPapers(desk.freezer.db, None, "officer", None)
+    with signature_check._ONE_AT_A_TIME:
+        first = asyncio.create_task(papers.checked(1, file))
+        await asyncio.sleep(0.1)
+        with pytest.raises(Conflict, match="Try again in a minute"):
+            await papers.checked(1, file)
+    with pytest.raises(Invalid):
+        await first
+
+
+def tree(above: str) -> bytes:
+    """A PDF of 3 kB in which 40 levels of fields or pages each refer twice to the one below."""
+    fields = "".join(f"{n} 0 obj\n<< {above} [{n + 1} 0 R {n + 1} 0 R] >>\nendobj\n" for n in range(4, 44))
+    fields += "44 0 obj\n<< /FT /Tx /T (x) >>\nendobj\n"
+    body = "%PDF-1.7\n1 0 obj\n<< /Type /Catalog /Pages 2 0 R /AcroForm 3 0 R >>\nendobj\n"
+    body += "2 0 obj\n<< /Type /Pages /Kids [] /Count 0 >>\nendobj\n"
+    body += f"3 0 obj\n<< /Fields [4 0 R] >>\nendobj\n{fields}"
+    places = [body.index(f"\n{n} 0 obj\n") + 1 for n in range(1, 45)]
+    table = "xref\n0 45\n0000000000 65535 f \n" + "".join(f"{at:010d} 00000 n \n" for at in places)
+    return f"{body}{table}trailer\n<< /Size 45 /Root 1 0 R >>\nstartxref\n{len(body)}\n%%EOF\n".encode()
+
+
+def test_a_tree_of_a_trillion_fields_is_refused_at_once(desk: Desk) -> None:
+    pdf = tree("/Kids")
+    assert len(pdf) < 5000
+    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+    with pytest.raises(Invalid, match="form fields"):
+        desk.keep(pdf)
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before < 10
+
+
+def test_without_the_extra_a_signed_pdf_is_kept_and_said_to_be_unchecked(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pdf = sign(desk.paper, desk.authority.signer("An"))
+    with monkeypatch.context() as without:
+        without.setitem(sys.modules, "pyhanko", None)  # as where it is not installed
+        kept = desk.keep(pdf)
+        with pytest.raises(Invalid, match="can't be read as a PDF"):
+            desk.keep(b"PK" + pdf[:3000].replace(b"%PDF", b""))
+    assert (kept.sha256, kept.paper, kept.good) == (hashlib.sha256(pdf).hexdigest(), "issued-pdf", False)
+    assert "signatures were not checked" in said(kept)
+    assert "pip install 'loa[sign]'" in said(kept)
+    assert desk.keep(pdf).good  # once it is installed
 
 
 @pytest.mark.prove
