@@ -9,10 +9,12 @@ RUN python3 -m venv /opt/build \
     && /opt/build/bin/pip wheel --no-cache-dir --require-hashes --no-deps --requirement requirements.lock --wheel-dir /wheels
 COPY . ./
 # What builds Loa is of these files too: without isolation pip fetches nothing beside them.
+# EXTRAS: "[sign]" for the check of signatures of PDFs.
+ARG EXTRAS=
 RUN /opt/build/bin/pip install --no-cache-dir --no-index --find-links /wheels setuptools \
     && /opt/build/bin/pip wheel --no-cache-dir --no-deps --no-build-isolation --no-index --wheel-dir /wheels . \
     && python3 -m venv /opt/loa \
-    && /opt/loa/bin/pip install --no-cache-dir --no-index --find-links /wheels loa
+    && /opt/loa/bin/pip install --no-cache-dir --no-index --find-links /wheels "loa${EXTRAS}"
 
 FROM ${BASE}
 COPY --from=build /opt/loa /opt/loa

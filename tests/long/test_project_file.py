@@ -67,6 +67,16 @@ def test_a_dry_run_of_make_runs_nothing(tmp_path: Path) -> None:
     assert left == wants
 
 
+def test_what_may_be_missing_is_imported_only_by_the_process_that_checks_signatures() -> None:
+    optional = {
+        canonical(each).replace("-", "_") for each in PROJECT["project"]["optional-dependencies"]["sign"]
+    }
+    assert optional == {"pyhanko", "pyhanko_certvalidator"}
+    said = re.compile(rf"^\s*(?:from|import) (?:{'|'.join(optional)})\b", re.MULTILINE)
+    own = [path for path in (ROOT / "app").rglob("*.py") if said.search(path.read_text("utf-8"))]
+    assert [path.relative_to(ROOT).as_posix() for path in own] == ["app/reports/frozen/signature_check.py"]
+
+
 def imported(folder: Path) -> set[str]:
     """The top-level names of all that the modules of a folder import, without the standard library's."""
     found: set[str] = set()
@@ -88,8 +98,8 @@ def canonical(requirement: str) -> str:
 @pytest.mark.parametrize(
     ("folders", "extra"),
     [
-        pytest.param(("app", "carriers", "loa_client"), (), id="program"),
-        pytest.param(("tests",), ("dev",), id="tests", marks=pytest.mark.prove),
+        pytest.param(("app", "carriers", "loa_client"), ("sign",), id="program"),
+        pytest.param(("tests",), ("dev", "sign"), id="tests", marks=pytest.mark.prove),
     ],
 )
 def test_what_is_imported_is_declared(folders: tuple[str, ...], extra: tuple[str, ...]) -> None:
