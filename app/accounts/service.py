@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from app.core.errors import Conflict, Invalid
 from app.database.connection import keys_of
-from app.ledger import approval_digest
+from app.ledger import approval_digest, opt_out_seal
 from app.security import account_stamps, audit, keys, totp, users
 from app.security.passwords import hash_password
 from app.security.principal import base_name
@@ -19,6 +19,7 @@ from app.security.secret_encryption import Vault
 from app.security.sessions import end_all
 from app.security.users import Person
 
+_STAMPED, _SEALED = "0025", "0056"  # the first revisions with stamps on accounts, and seals on opt-outs
 _LEAST_SAID, _MOST_SAID = 10, 300
 
 
@@ -167,11 +168,17 @@ def end_sessions(
         audit.note(connection, who, "person.sessions.end", f"person/{name}", ended=ended)
 
 
-def adopt(connection: Connection) -> None:
-    """Stamp existing rows with the present key, in the migration that introduces stamps."""
-    audit.adopt(connection)
-    account_stamps.adopt(connection)
-    approval_digest.bind_open(connection)
+def adopt(connection: Connection, before: str) -> None:
+    """Stamp existing rows with the present key, in the migrations that introduce stamps.
+
+    before: the revision that the database had.
+    """
+    if before < _STAMPED:
+        audit.adopt(connection)
+        account_stamps.adopt(connection)
+        approval_digest.bind_open(connection)
+    if before < _SEALED:
+        opt_out_seal.adopt(connection)
 
 
 def sign(connection: Connection, who: str, name: str | None = None) -> list[str]:
@@ -186,7 +193,8 @@ def sign(connection: Connection, who: str, name: str | None = None) -> list[str]
 
 def reseal(connection: Connection, who: str, vault: Vault) -> int:
     """Seal factors, approvals, audit and accounts of the previous key by the present one; return how many."""
-    count = totp.reseal(connection, vault) + approval_digest.restamp(connection) + audit.reseal(connection)
+    count = opt_out_seal.renew(connection)  # lists are locked before the audit's chain
+    count += totp.reseal(connection, vault) + approval_digest.restamp(connection) + audit.reseal(connection)
     count += account_stamps.renew(connection)
     if count:
         audit.note(connection, who, "person.factor.reseal", "people", count=count)

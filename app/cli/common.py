@@ -25,11 +25,11 @@ __all__ = ["ledger_for", "open_db"]
 server: str | None = None
 
 
-def adopt(connection: Connection) -> None:
+def adopt(connection: Connection, before: str) -> None:
     """Sign records from before signatures existed, once, when the ledger is migrated."""
     from app.accounts import service  # rarely needed, and slow to import
 
-    service.adopt(connection)
+    service.adopt(connection, before)
 
 
 def refuse_server() -> None:

@@ -13,14 +13,16 @@ import typer
 from sqlalchemy import Connection
 
 from app.batches.row_parser import open_rows
+from app.cli.common import open_db
 from app.cli.current_user import decider
 from app.cli.files import as_file, read_twice
-from app.cli.output import After, Json, Most, listing, say
+from app.cli.output import After, Json, Most, done, listing, say
 from app.cli.remote import RequestRefused, asked
 from app.core.carrier_check import check_own
 from app.core.errors import Forbidden, Invalid
 from app.database.connection import Database
 from app.file_import.row_blocks import UnreadableLine
+from app.ledger import opt_out_seal
 from app.privacy import do_not_send
 from app.privacy.do_not_send import MOST, Changed, RefusedEntry
 
@@ -67,6 +69,17 @@ def import_(
 def remove(carrier: Carrier, numbers: Numbers = None, as_json: Json = False) -> None:
     """Remove numbers from the list."""
     _carry_out(do_not_send.remove, carrier, iter(numbers or _typed()), as_json)
+
+
+@app.command()
+def seal(carrier: Carrier) -> None:
+    """Seal the list as it is, once you have compared it: after a restore, or a change outside Loa."""
+    with open_db() as (db, _):
+        who = db.read(decider, "add_do_not_send")
+        if who.carrier is not None:
+            raise Forbidden("An operator can't seal a list; ask an administrator.", field="carrier")
+        count = db.write(opt_out_seal.seal, carrier, who.name)
+    done(f"The list of {carrier} is sealed with {count} numbers.", carrier=carrier, numbers=count)
 
 
 @app.command("list")

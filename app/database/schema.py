@@ -20,7 +20,6 @@ if TYPE_CHECKING:  # imported late, because most commands migrate nothing
     from sqlalchemy.sql.schema import SchemaItem
 
 _FOLDER = Path(__file__).parents[2] / "migrations"
-_STAMPED = "0025"  # the first revision with stamps on the audit and accounts
 # Long enough for a busy table's turn, short enough that senders do not queue up behind a migration.
 _LOCK_TIMEOUT = "SET LOCAL lock_timeout = '5s'"
 PARTITIONED = {"deliveries", "submissions", "receipts"}
@@ -94,10 +93,11 @@ def current(connection: Connection) -> str | None:
     return revision
 
 
-def upgrade(db: Database, adopt: Callable[[Connection], None] | None = None) -> None:
+def upgrade(db: Database, adopt: Callable[[Connection, str], None] | None = None) -> None:
     """Migrate the schema to the newest revision in one transaction; an empty database gets it as it is today.
 
-    adopt: stamps existing rows when they get stamps for the first time (app/security/row_stamps.py).
+    adopt: stamps existing rows when they get stamps for the first time (app/security/row_stamps.py); it is
+    given the revision that the database had.
     """
     before = db.read(current)
     if before == newest():
@@ -115,8 +115,8 @@ def upgrade(db: Database, adopt: Callable[[Connection], None] | None = None) -> 
         from alembic import command
 
         command.upgrade(_config(connection), "head")
-        if adopt and before is not None and before < _STAMPED:
-            adopt(connection)
+        if adopt and before is not None:
+            adopt(connection, before)
 
     db.write(work)
 

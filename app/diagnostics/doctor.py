@@ -27,7 +27,7 @@ from app.diagnostics import certificate
 from app.diagnostics.link_checks import check, check_endpoints
 from app.dispatch import restore_recovery
 from app.dispatch.link_store import RESTORED, all_links
-from app.ledger import approval_digest, restore_acknowledgement
+from app.ledger import approval_digest, opt_out_seal, restore_acknowledgement
 from app.ledger.contract import Ledger
 from app.ledger.factory import ledger_for
 from app.notifications.outbox import NoticeState
@@ -49,8 +49,10 @@ _NOT_AS_APPROVED = (
     "resume` once all is right, else cancel it."
 )
 _STOPPED = {
+    "opt-outs": "the carrier's do-not-send list was changed outside Loa. Compare it with a backup, put back "
+    "what is missing, and run `loa do-not-send seal --carrier NAME`; then `loa run resume`.",
     "link": "the settings of a link make something else of its text than when it was approved. Put them "
-    "back, or `loa campaign sign` it; then `loa run resume`."
+    "back, or `loa campaign sign` it; then `loa run resume`.",
 }
 _ASSUMED = (
     "Link {} does not say what its receipts prove; they are counted as proof of the operator's centre. Set "
@@ -236,6 +238,7 @@ def ledger(settings: Settings) -> Iterator[Symptom]:
         yield from db.read(_notices)
         yield from db.read(_factors, settings)
         yield from db.read(_accounts)
+        yield from db.read(_opt_outs)
         yield clocks(db)
     except AppError as error:
         yield Symptom("database", False, error.said_here)
@@ -344,6 +347,14 @@ def _accounts(connection: Connection) -> list[Symptom]:
     said = sorted({f"{each.kind} {each.name} {_doubt(each)}" for each in found})
     what = "look at role and carrier; `loa user sign NAME` where all is right, else disable or revoke it."
     return [Symptom("accounts", False, f"{', '.join(said)}: {what}")]
+
+
+def _opt_outs(connection: Connection) -> list[Symptom]:
+    """Check that every do-not-send list is as Loa left it."""
+    found = opt_out_seal.problems(connection)
+    return [Symptom("do-not-send lists", False, each) for each in found] or [
+        Symptom("do-not-send lists", True, "Every list is as Loa left it.")
+    ]
 
 
 def _doubt(of: account_stamps.BadStamp) -> str:

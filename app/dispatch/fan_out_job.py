@@ -7,12 +7,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from sqlalchemy import Connection
+
+from app.core import clock
 from app.core.errors import DatabaseUnavailable
 from app.database.connection import Database
 from app.dispatch import run_content, run_sweeps
-from app.ledger import batch_rows
+from app.ledger import batch_rows, opt_out_seal
 from app.ledger.contract import Ledger
+from app.observability import faults
 from app.observability.faults import Aside
+
+_LIST_S = 60.0
+
+
+def _refuse(connection: Connection, due: run_sweeps.DueBatch, problem: str) -> None:
+    faults.record(connection, "queueing", f"run {due.run_id}", problem)
+    run_content.stop(connection, due.run_id, due.campaign_id, "opt-outs", batch=due.batch_id)
 
 
 class FanOutJob:
@@ -21,6 +32,7 @@ class FanOutJob:
     def __init__(self, db: Database, ledger: Ledger, aside: Aside) -> None:
         self._db, self._ledger, self._aside = db, ledger, aside
         self._looked: dict[int, batch_rows.Pieces] = {}
+        self._lists: dict[str, float] = {}  # carriers whose do-not-send list was whole, and when (monotonic)
 
     async def next(self) -> bool:
         """Queue one slice of one run; return whether there may be more. A run that fails rests."""
@@ -41,8 +53,28 @@ class FanOutJob:
             if pieces is None:
                 return await self._stop(due)
             self._looked[due.batch_id] = pieces
-        altered = await self._db.write_with_retry(run_sweeps.fan_out_next, self._ledger, self._looked, but)
+        if due.sent and not await self._has_whole_list(due):
+            return True
+        altered = await self._db.write_with_retry(
+            run_sweeps.fan_out_next, self._ledger, self._looked, self._lists, but
+        )
         return True if altered is None else await self._stop(altered)
+
+    async def _has_whole_list(self, due: run_sweeps.DueBatch) -> bool:
+        """Return whether the carrier's do-not-send list is as Loa left it; stop the run where it is not.
+
+        It is read once a minute while something is queued: a million numbers take seconds.
+        """
+        looked_at = self._lists.get(due.carrier)
+        if looked_at is not None and clock.monotonic() - looked_at < _LIST_S:
+            return True
+        self._lists.pop(due.carrier, None)
+        problem = await self._db.read_with_retry(opt_out_seal.problem, due.carrier)
+        if not problem:
+            self._lists[due.carrier] = clock.monotonic()
+            return True
+        await self._db.write_with_retry(_refuse, due, problem)
+        return False
 
     async def _stop(self, due: run_sweeps.DueBatch) -> bool:
         self._looked.pop(due.batch_id, None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, NamedTuple
@@ -50,6 +50,7 @@ class DueBatch:
     segments: dict[str, int]
     after: int
     sent: bool
+    carrier: str
 
     @property
     def first(self) -> bool:
@@ -60,11 +61,15 @@ def fan_out_next(
     connection: Connection,
     ledger: Ledger,
     looked: Mapping[int, batch_rows.Pieces],
+    lists: Collection[str],
     but: Sequence[int] = (),
 ) -> DueBatch | None:
-    """Queue one slice of one run, unless its batch is not `looked` at; return the batch if it was altered."""
+    """Queue one slice of one run, unless its batch is not `looked` at; return the batch if it was altered.
+
+    lists: carriers whose do-not-send lists were looked at.
+    """
     due = next_due(connection, but=but)
-    if due is None or (due.sent and due.batch_id not in looked):
+    if due is None or (due.sent and (due.batch_id not in looked or due.carrier not in lists)):
         return None
     if due.sent and not batch_rows.is_piece(connection, due.batch_id, due.after, looked[due.batch_id]):
         return due
@@ -89,7 +94,7 @@ def next_due(
     wordings = wordings_by_area(row.texts, row.text_areas)
     parts = {area: segments(wording) for area, wording in wordings.items()}
     sent = row.state == RunState.RUNNING
-    return DueBatch(row.id, row.campaign_id, row.batch_id, parts, row.fanned_upto, sent)
+    return DueBatch(row.id, row.campaign_id, row.batch_id, parts, row.fanned_upto, sent, row.carrier)
 
 
 @cache
@@ -99,7 +104,7 @@ def _waiting_batches() -> Select[Any]:
     among: BindParameter[list[str]] = bindparam("states", expanding=True)
     but: BindParameter[list[int]] = bindparam("but", expanding=True)
     return (
-        select(r.id, r.state, b.campaign_id, b.batch_id, b.fanned_upto, c.texts, c.text_areas)
+        select(r.id, r.state, r.carrier, b.campaign_id, b.batch_id, b.fanned_upto, c.texts, c.text_areas)
         .join(runs, r.id == b.run_id)
         .join(campaigns, c.id == b.campaign_id)
         .where(b.fanned_all.is_(False), r.state.in_(among), r.id.not_in(but))

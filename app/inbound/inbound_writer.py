@@ -25,6 +25,7 @@ from app.database.advisory_locks import AdvisoryLock
 from app.database.connection import Database, one_at_a_time
 from app.database.models import inbound_messages
 from app.inbound.reply_kinds import ReplyKind, kind_of
+from app.ledger import opt_out_seal
 from app.ledger.contract import Ledger, Link
 from app.observability.metrics import Metrics
 from app.security import audit
@@ -111,14 +112,22 @@ def _list(connection: Connection, group: Sequence[IncomingMessage], rows: Sequen
         for row in rows
         if row["kind"] == ReplyKind.OPT_OUT and row["phone"] is not None
     }
-    for carrier in sorted({each[0] for each in asked}):
+    # All lists before the audit's chain, as whoever changes one list locks them.
+    held = {
+        carrier: opt_out_seal.hold(connection, carrier) for carrier in sorted({each[0] for each in asked})
+    }
+    for carrier in held:
         phones = sorted(phone for of, phone in asked if of == carrier)
-        added = sum(
-            connection.execute(_OPT_OUT, {"carrier": carrier, "phone": phone, "at": now}).rowcount
+        added = [
+            phone
             for phone in phones
-        )
+            if connection.execute(_OPT_OUT, {"carrier": carrier, "phone": phone, "at": now}).rowcount
+        ]
         if added:
-            audit.note(connection, "loa", "do-not-send.reply", f"carrier/{carrier}", changed=added)
+            sealed = opt_out_seal.move(connection, held[carrier], added=added)
+            audit.note(
+                connection, "loa", "do-not-send.reply", f"carrier/{carrier}", changed=len(added), **sealed
+            )
 
 
 def _write(connection: Connection, rows: Sequence[Row], now: int) -> None:

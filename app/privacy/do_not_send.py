@@ -14,6 +14,7 @@ from app.core.phone import HOLDERS, REASONS, mask, normalise
 from app.database.connection import shared_ms
 from app.database.listing import ListColumns, ListPart, ListRequest, part
 from app.database.models import batches, do_not_send, links
+from app.ledger import opt_out_seal
 from app.security import audit
 
 MOST = 10_000  # numbers of one request
@@ -58,39 +59,49 @@ class DoNotSendEntry:
 def add(connection: Connection, carrier: str, numbers: Iterable[str], who: str) -> Changed:
     """Add numbers, in any usual spelling, to the carrier's list; runs leave them out from now on."""
     phones, refused = _read(numbers)
+    return _add(connection, carrier, phones, who, refused)
+
+
+def _add(
+    connection: Connection, carrier: str, phones: Sequence[int], who: str, refused: list[RefusedEntry]
+) -> Changed:
+    held = opt_out_seal.hold(connection, carrier)
     known = _known(connection, carrier, phones)
     fresh = [phone for phone in phones if phone not in known]
     now = shared_ms(connection)
     rows = [{"carrier": carrier, "phone": phone, "at": now, "by": who[:80]} for phone in fresh]
     if rows:
         connection.execute(_ADD, rows)
-    return _noted(connection, (who, "do-not-send.add", carrier), Changed(len(fresh), len(known), refused))
+    sealed = opt_out_seal.move(connection, held, added=fresh)
+    done = Changed(len(fresh), len(known), refused)
+    return _noted(connection, (who, "do-not-send.add", carrier), done, sealed)
 
 
 def add_everywhere(connection: Connection, phone: int, who: str) -> int:
     """Put a number on the list of every carrier that there is or may be; return on how many it is new.
 
-    Its holder may have gone to another carrier with it. The caller's act of the audit says so.
+    Its holder may have gone to another carrier with it. Each list's act of the audit says so.
     """
     known = {row.carrier for row in connection.execute(select(batches.c.carrier).distinct())}
     known |= {row.carrier for row in connection.execute(select(links.c.carrier).distinct())}
-    now, c = shared_ms(connection), do_not_send.c
-    there = set(connection.execute(select(c.carrier).where(c.phone == phone)).scalars())
+    listed = select(do_not_send.c.carrier).where(do_not_send.c.phone == phone)
+    there = set(connection.execute(listed).scalars())
     fresh = sorted((HOLDERS | known) - there)
-    rows = [{"carrier": carrier, "phone": phone, "at": now, "by": who[:80]} for carrier in fresh]
-    if rows:
-        connection.execute(_ADD, rows)
-    return len(fresh)
+    for carrier in fresh:  # all lists before the audit's chain, as whoever changes one list locks them
+        opt_out_seal.hold(connection, carrier)
+    return sum(_add(connection, carrier, [phone], who, []).changed for carrier in fresh)
 
 
 def remove(connection: Connection, carrier: str, numbers: Iterable[str], who: str) -> Changed:
     """Remove numbers from the list. Campaigns that have left them out still do not send to them."""
     phones, refused = _read(numbers)
+    held = opt_out_seal.hold(connection, carrier)
     c, known = do_not_send.c, _known(connection, carrier, phones)
     for some in _slices(sorted(known)):
         connection.execute(delete(do_not_send).where(c.carrier == carrier, c.phone.in_(some)))
     done = Changed(len(known), len(phones) - len(known), refused)
-    return _noted(connection, (who, "do-not-send.remove", carrier), done)
+    sealed = opt_out_seal.move(connection, held, removed=known)
+    return _noted(connection, (who, "do-not-send.remove", carrier), done, sealed)
 
 
 def page(connection: Connection, after: int, limit: int, carrier: str | None = None) -> list[DoNotSendEntry]:
@@ -139,8 +150,10 @@ def _slices(phones: Sequence[int]) -> Iterator[Sequence[int]]:
     return (phones[start : start + _AT_ONCE] for start in range(0, len(phones), _AT_ONCE))
 
 
-def _noted(connection: Connection, act: tuple[str, str, str], done: Changed) -> Changed:
+def _noted(
+    connection: Connection, act: tuple[str, str, str], done: Changed, sealed: dict[str, int]
+) -> Changed:
     who, action, carrier = act
     details = {"changed": done.changed, "unchanged": done.unchanged, "refused": len(done.refused)}
-    audit.note(connection, who, action, f"carrier/{carrier}", **details)
+    audit.note(connection, who, action, f"carrier/{carrier}", **details, **sealed)
     return done

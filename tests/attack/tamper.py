@@ -363,6 +363,32 @@ SENT: dict[str, Change] = {
     "the text that was sent, the digest and the whole audit": _text_digest_and_audit,
     "the sender that it had": _set(campaigns, sender="CA SONLB", texts={"": SCAM}),
 }
+# Of a list that has five of the run's numbers: nobody on it is sent anything.
+OPT_OUTS: dict[str, Change] = {
+    "a number taken off a do-not-send list": lambda c, _: c.execute(
+        delete(m.do_not_send).where(
+            m.do_not_send.c.id == select(func.max(m.do_not_send.c.id)).scalar_subquery()
+        )
+    ),
+    "a do-not-send list emptied": lambda c, _: c.execute(delete(m.do_not_send)),
+    "a do-not-send list and its seal": lambda c, _: (
+        c.execute(delete(m.do_not_send)),
+        c.execute(delete(m.opt_out_seals)),
+    ),
+    "another number put in the place of one": lambda c, _: c.execute(
+        update(m.do_not_send)
+        .where(m.do_not_send.c.id == select(func.min(m.do_not_send.c.id)).scalar_subquery())
+        .values(phone=STRANGER)
+    ),
+    "a do-not-send list with the seal of before": lambda c, _: (
+        c.execute(delete(m.do_not_send)),
+        c.execute(update(m.opt_out_seals).values(OLD["seal"])),
+    ),
+    "the number in the seal": lambda c, _: (
+        c.execute(delete(m.do_not_send)),
+        c.execute(update(m.opt_out_seals).values(numbers=0)),
+    ),
+}
 PAUSED = tuple(way for way in MIDDLE if "paused" in way)
 ACCOUNTS: dict[str, Change] = {
     "the role of a person": _of(people, "an", role="approver", carrier=None),

@@ -257,6 +257,17 @@ do_not_send = Table(
     Index("ix_do_not_send_added_at", "added_at"),
 )
 
+# A seal on each carrier's list, which shows rows that were removed or added outside Loa.
+opt_out_seals = Table(
+    "opt_out_seals",
+    metadata,
+    Column("carrier", String(40), primary_key=True),
+    Column("version", Integer, nullable=False),  # grows with each change, and stands in the act of the audit
+    Column("numbers", Integer, nullable=False),
+    Column("total", String(32), nullable=False),  # sum of keyed hashes, masked: ledger/opt_out_seal.py
+    Column("stamp", String(64), nullable=False),
+)
+
 # Subscribers that were not queued for a reason that can change later and so must be stored.
 left_out = Table(
     "left_out",

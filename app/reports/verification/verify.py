@@ -32,7 +32,7 @@ from app.database.models import (
     subscribers,
     unknowns,
 )
-from app.ledger import erasure_state, money
+from app.ledger import erasure_state, money, opt_out_seal
 from app.ledger.contract import Ledger
 from app.reports.build import unique_reach
 from app.reports.figures import carrier_statement
@@ -188,6 +188,7 @@ def examine(db: Database, ledger: Ledger, campaign_id: int | None = None) -> Ver
         found += [Difference(None, sentence) for sentence in db.read(_file_differences)]
         found += [Difference(None, sentence) for sentence in db.read(unique_reach.differences)]
         found += [Difference(None, sentence) for sentence in db.read(money.differences)]
+        found += [Difference(None, sentence) for sentence in db.read(opt_out_seal.problems)]
     for number in ids:
         found += [Difference(number, sentence) for sentence in db.read(campaign_differences, number, ledger)]
         found += [Difference(number, sentence) for sentence in db.read(_not_as_approved, number)]

@@ -1,0 +1,32 @@
+"""A seal on each do-not-send list, so that rows removed outside Loa are noticed.
+
+Lists that there are get theirs after the migration, by the key of the settings (app/database/schema.py).
+
+Revision ID: 0056
+Revises: 0055
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0056"
+down_revision = "0055"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.create_table(
+        "opt_out_seals",
+        sa.Column("carrier", sa.String(40), primary_key=True),
+        sa.Column("version", sa.Integer, nullable=False),
+        sa.Column("numbers", sa.Integer, nullable=False),
+        sa.Column("total", sa.String(32), nullable=False),
+        sa.Column("stamp", sa.String(64), nullable=False),
+    )
+
+
+def downgrade() -> None:
+    op.drop_table("opt_out_seals")
