@@ -21,6 +21,7 @@ from app.security.secret_encryption import signing_keys
 __all__ = ["ledger_for", "open_db"]
 
 
+_STAMPED_NOTICES = "0056"
 # URL of --server; global, since a process runs one command.
 server: str | None = None
 
@@ -28,8 +29,11 @@ server: str | None = None
 def adopt(connection: Connection, before: str) -> None:
     """Sign records from before signatures existed, once, when the ledger is migrated."""
     from app.accounts import service  # rarely needed, and slow to import
+    from app.notifications import outbox
 
     service.adopt(connection, before)
+    if before < _STAMPED_NOTICES:
+        outbox.adopt(connection)
 
 
 def refuse_server() -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from app.cli.files import write_whole
 from app.core.errors import Invalid
 from app.database.connection import Database
-from app.reports.frozen import archive
+from app.reports.frozen import freeze_record
 from app.reports.frozen.archive import Frozen
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def save_here(db: Database, report: Frozen, folder: Path) -> None:
     with _stored(report.id, folder):
         for file in report.files:
-            write_whole(folder / file.name, db.read(archive.content, report, file.format)[1])
+            write_whole(folder / file.name, db.read(freeze_record.content, report, file.format)[1])
 
 
 def save_there(api: LoaClient, report: Any, folder: Path) -> None:

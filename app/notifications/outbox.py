@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -12,16 +12,21 @@ from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, updat
 
 from app.core import clock
 from app.core.errors import Conflict, no_such
+from app.database.connection import keys_of
 from app.database.engines import insert_new
 from app.database.listing import ListColumns, ListPart, ListRequest, part
 from app.database.models import notices
-from app.security import audit
+from app.observability import faults
+from app.security import audit, row_stamps
 
 # Pauses after each failure in seconds, about four days in total; then a person must look.
 WAITS = (30.0, 120.0, 600.0, 3600.0, 4 * 3600.0, 12 * 3600.0, 24 * 3600.0, 48 * 3600.0)
 LEASE_MS = 600_000  # longer than any server is waited for
 _AT_ONCE = 10
 _ERROR_LENGTH = 500
+_NOT_OURS = (
+    "This notice was written or changed outside Loa, so it is not sent. Find out who writes the database."
+)
 
 
 class NotificationChannel(StrEnum):
@@ -110,6 +115,7 @@ def put(connection: Connection, new: Iterable[Notice]) -> int:
             "state": str(NoticeState.WAITING),
             "due_at": now,
             "created_at": now,
+            "stamp": row_stamps.make(connection, _content(each)),
         }
         for each in new
     ]
@@ -158,11 +164,16 @@ def _again() -> dict[str, Any]:
 
 
 def take(connection: Connection, owner: str) -> DueNotice | None:
-    """Claim a due notice for `owner`; None if there is none or others were faster."""
+    """Claim a due notice for `owner`; None if there is none or others were faster.
+
+    What Loa has not written is not sent, and is shown as a fault.
+    """
     now = clock.now_ms()
     query = select(notices).where(*_free(now)).order_by(notices.c.due_at).limit(_AT_ONCE)
     for row in connection.execute(query).all():
-        if _lease(connection, row.id, owner, now):
+        if not row_stamps.holds(connection, _content(_notice(row)), row.stamp):
+            _refuse(connection, row.id)
+        elif _lease(connection, row.id, owner, now):
             return DueNotice(row.id, owner, _notice(row), row.tries)
     return None
 
@@ -177,6 +188,24 @@ def _lease(connection: Connection, notice_id: int, owner: str, now: int) -> bool
     """Try to lease the notice; the UPDATE checks again that it is free."""
     taken = update(notices).where(notices.c.id == notice_id, *_free(now))
     return bool(connection.execute(taken.values(owner=owner, lease_until=now + LEASE_MS)).rowcount)
+
+
+def _refuse(connection: Connection, notice_id: int) -> None:
+    failed = {"state": str(NoticeState.FAILED), "error": _NOT_OURS}
+    connection.execute(update(notices).where(notices.c.id == notice_id).values(failed))
+    faults.record(connection, "notices", f"notice {notice_id}", _NOT_OURS)
+
+
+def adopt(connection: Connection) -> None:
+    """Stamp the notices that wait, in the migration that introduces stamps."""
+    waiting = notices.c.stamp.is_(None), notices.c.state == NoticeState.WAITING.value
+    for row in connection.execute(select(notices).where(*waiting)).all() if keys_of(connection) else ():
+        stamp = row_stamps.make(connection, _content(_notice(row)))
+        connection.execute(update(notices).where(notices.c.id == row.id).values(stamp=stamp))
+
+
+def _content(notice: Notice) -> bytes:
+    return b"notice " + row_stamps.canonical(asdict(notice))
 
 
 def _notice(row: Any) -> Notice:

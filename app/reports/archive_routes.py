@@ -24,7 +24,7 @@ from app.core.ids import Number
 from app.database.models import runs
 from app.file_import.spool import folder_of
 from app.reports.export.formats import MEDIA_TYPES
-from app.reports.frozen import archive, printed_code, signed_papers
+from app.reports.frozen import archive, freeze_record, printed_code, signed_papers
 from app.reports.frozen.archive import Frozen, ReportSubject, SubjectKind
 from app.reports.frozen.freeze_record import ISSUED
 from app.reports.frozen.printed_code import PrintedReport
@@ -158,7 +158,7 @@ def _subject_of(report: Frozen) -> ReportSubject:
 def get_report_file(report_id: Id, form: str, db: Db, who: Who) -> Response:
     """A file as frozen (docx, pdf, xlsx, csv, json, summary, meta) or issued (issued-pdf); hash checked."""
     report = db.read(archive.get, report_id, who.carrier)
-    file, content = db.read(archive.content, report, form)
+    file, content = db.read(freeze_record.content, report, form)
     headers = {
         "Cache-Control": "no-store",
         "Content-Disposition": f'attachment; filename="{file.name}"',

@@ -49,7 +49,12 @@ def is_on_record(
     stored = json.loads(act.stored)
     if any(stored.get(name) != value for name, value in said.items()):
         return False
-    sealed_before = select(a.id).where(a.id < act.id, a.seal.is_not(None)).limit(1)
+    return is_sealed_for_its_time(connection, act)
+
+
+def is_sealed_for_its_time(connection: Connection, act: Record) -> bool:
+    """Return whether a process with the key wrote the row, or there was no key yet."""
+    sealed_before = select(audit.c.id).where(audit.c.id < act.id, audit.c.seal.is_not(None)).limit(1)
     if act.seal is None and connection.execute(sealed_before).first() is None:
         return True
     return is_sealed(connection, act)

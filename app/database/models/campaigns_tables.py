@@ -353,6 +353,7 @@ notices = Table(
     Column("error", Text),
     Column("created_at", Ms, nullable=False),
     Column("sent_at", Ms),
+    Column("stamp", String(64)),  # MAC over what is sent and to whom; NULL: no key
     Index("ix_notices_state_due_at", "state", "due_at"),
     Index("ix_notices_created_at", "created_at"),
 )

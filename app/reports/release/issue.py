@@ -19,7 +19,7 @@ from app.reports.build.consolidated import ConsolidatedReport
 from app.reports.export.formats import PAPERS, Format, head_of, paper
 from app.reports.figures.version import PrintedCode, Version
 from app.reports.forms.letterhead import Letterhead, Letterheads
-from app.reports.frozen import archive
+from app.reports.frozen import archive, freeze_record
 from app.reports.frozen.archive import Frozen, ReportSubject
 from app.reports.frozen.freeze_record import ISSUED
 from app.reports.papers import consolidated_paper, edoc_metadata, edxml_envelope, final_paper
@@ -99,7 +99,7 @@ def _replaced(connection: Connection, last: Frozen, head: Letterhead) -> Replace
     named = ReplacedPaper(last.issued.number, last.issued.dated_on, head.symbol, head.name, head.organ_id)
     if all(each.format != f"{ISSUED}{SIDECAR}" for each in last.files):  # issued before there were any
         return named
-    said = json.loads(archive.content(connection, last, f"{ISSUED}{SIDECAR}")[1])
+    said = json.loads(freeze_record.content(connection, last, f"{ISSUED}{SIDECAR}")[1])
     return replace(
         named,
         symbol=_uncut(said["CodeNotation"], head.symbol),
@@ -150,5 +150,5 @@ def _keep(
     named = [(f"{ISSUED}{form}", content) for form, content in files.items()]
     rows = [freeze.file_row(report.id, subject, report.version, each) for each in named]
     connection.execute(insert(report_files), rows)
-    digest = next(row["sha256"] for row in rows if row["format"] == f"{ISSUED}{Format.PDF}")
-    audit.note(connection, who, "report.issue", f"report/{report.id}", **said, sha256=digest)
+    kept = freeze_record.issue_detail(archive.get(connection, report.id))
+    audit.note(connection, who, freeze_record.ISSUE, f"report/{report.id}", **said, **kept)

@@ -18,7 +18,7 @@ from app.reports.export.formats import document
 from app.reports.figures.figures import Unbalanced
 from app.reports.figures.version import FigureChange
 from app.reports.frozen import archive, freeze_record
-from app.reports.frozen.archive import Frozen, ReportSubject, Spoilt
+from app.reports.frozen.archive import Frozen, ReportSubject
 from app.reports.release import freeze
 from app.reports.verification import erasure_checks
 
@@ -51,24 +51,11 @@ def prove(db: Database, report: Frozen) -> Proof:
 
 
 def _prove(connection: Connection, report: Frozen) -> Proof:
-    beside = freeze_record.altered(connection, report)
-    spoilt = (*_bytes(connection, report), *filter(None, [beside]))
+    spoilt = tuple(freeze_record.spoilt(connection, report))
     gone = erasure_checks.of_report(connection, report)
     if gone or spoilt:
         return Proof(report.id, spoilt, gone)
     return _rebuilt(connection, report)
-
-
-def _bytes(connection: Connection, report: Frozen) -> Iterator[str]:
-    for file in report.files:
-        try:
-            archive.content(connection, report, file.format)
-        except Spoilt as error:
-            yield error.detail
-    try:
-        archive.figures(connection, report)
-    except Spoilt as error:
-        yield error.detail
 
 
 def _rebuilt(connection: Connection, report: Frozen) -> Proof:

@@ -37,6 +37,7 @@ from app.ledger.contract import Ledger
 from app.reports.build import unique_reach
 from app.reports.figures import carrier_statement
 from app.reports.figures.carrier_statement import Statement
+from app.reports.frozen import freeze_record
 from app.reports.intake import statement_rules
 from app.reports.intake.statement_input import Circumstances, PaperClaim, StatementInput
 from app.reports.verification import erasure_checks as erased
@@ -189,6 +190,7 @@ def examine(db: Database, ledger: Ledger, campaign_id: int | None = None) -> Ver
         found += [Difference(None, sentence) for sentence in db.read(unique_reach.differences)]
         found += [Difference(None, sentence) for sentence in db.read(money.differences)]
         found += [Difference(None, sentence) for sentence in db.read(opt_out_seal.problems)]
+        found += [Difference(None, sentence) for sentence in db.read(freeze_record.all_spoilt)]
     for number in ids:
         found += [Difference(number, sentence) for sentence in db.read(campaign_differences, number, ledger)]
         found += [Difference(number, sentence) for sentence in db.read(_not_as_approved, number)]

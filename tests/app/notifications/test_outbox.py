@@ -7,7 +7,7 @@ import base64
 from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import insert, select, update
 
 from app.core import clock
 from app.core.config import Settings
@@ -16,6 +16,7 @@ from app.database.models import notices
 from app.notifications import outbox
 from app.notifications.outbox import Later, Never, Notice, NoticeState, NotificationChannel, Sent
 from app.notifications.sender import Sender
+from app.observability.faults import present
 from tests.app.notifications.servers import endpoint, smtp_server
 from tests.engines import each_engine
 
@@ -40,6 +41,53 @@ def hurry(db: Database, **values: Any) -> None:
 def test_the_same_key_is_put_in_once(db: Database) -> None:
     assert db.write(outbox.put, [notice(), notice("b")]) == 2
     assert db.write(outbox.put, [notice(), notice("c")]) == 1
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        {"payload": {"subject": "Nhắc", "text": "Gui tien ngay"}},
+        {"target": "mallory@x.example"},
+        {"kind": "run.finished"},
+        {"stamp": None},
+    ],
+    ids=["text", "recipient", "kind", "no stamp"],
+)
+def test_what_loa_has_not_written_is_not_sent_and_is_a_fault(
+    db: Database, database_url: str, forged: dict[str, Any]
+) -> None:
+    db.close()
+    keyed = Database(database_url, keys=(b"k" * 32,))
+    try:
+        keyed.write(outbox.put, [notice()])
+        copy = dict(row(keyed)._mapping) | {"id": 99, "key": "forged", "due_at": 0} | forged
+        keyed.write(lambda c: c.execute(insert(notices).values(copy)))
+        altered = update(notices).where(notices.c.id != 99).values(due_at=1)
+        keyed.write(lambda c: c.execute(altered))
+        taken = keyed.write(outbox.take, "one")
+        assert taken is not None
+        assert taken.notice == notice()
+        assert keyed.write(outbox.take, "two") is None
+        found = keyed.read(lambda c: c.execute(select(notices).where(notices.c.id == 99)).one())
+        assert (found.state, "outside Loa" in found.error) == (NoticeState.FAILED, True)
+        assert [each.subject for each in keyed.read(present)] == ["notice 99"]
+        keyed.write(outbox.replay, 99, "an")  # which makes it no more genuine
+        assert keyed.write(outbox.take, "two") is None
+    finally:
+        keyed.close()
+
+
+def test_notices_from_before_stamps_are_sent_once_the_ledger_is_migrated(
+    db: Database, database_url: str
+) -> None:
+    db.write(outbox.put, [notice()])
+    db.close()
+    keyed = Database(database_url, keys=(b"k" * 32,))
+    try:
+        keyed.write(outbox.adopt)
+        assert keyed.write(outbox.take, "one") is not None
+    finally:
+        keyed.close()
 
 
 @pytest.mark.longer

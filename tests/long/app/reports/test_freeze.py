@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from sqlalchemy import delete, update
 
 from app.core import clock
+from app.core.config import Settings
 from app.core.errors import Conflict, Invalid, NotFound
 from app.core.states import RunState
 from app.database import models as m
@@ -23,8 +25,12 @@ from app.reports.frozen import archive
 from app.reports.frozen.archive import Frozen, ReportSubject, Spoilt, SubjectKind
 from app.reports.release import verify_archive
 from app.reports.release.freeze import FORMATS, SIDECAR, Freezer
+from app.reports.verification.verify import verify
+from app.runtime.api_app import create_app
+from app.security import create_key
 from carriers.contract import Accepted, Reason, ReceiptStatus, Unknown
 from tests.app import world
+from tests.app.client import Client
 from tests.app.world import World
 from tests.engines import by_default
 
@@ -146,6 +152,26 @@ def test_what_was_altered_is_not_given_out_and_is_named(story: Story, db: Databa
     proof = verify_archive.prove(db, report)
     assert not proof.sound
     assert what in proof.sentences[0]
+
+
+def test_a_file_that_was_altered_together_with_its_hash_is_not_given_out_and_is_named(
+    story: Story, db: Database
+) -> None:
+    report = story.freeze()
+    assert verify(db, story.world.ledger) == []
+    forged = b"PK forged"
+    values = {"content": forged, "sha256": hashlib.sha256(forged).hexdigest(), "size": len(forged)}
+    db.write(
+        lambda c: c.execute(update(m.report_files).where(m.report_files.c.format == "docx").values(values))
+    )
+    with Client(create_app(Settings(), db), db.write(create_key, "anyone")) as client:
+        answer = client.get(f"/v1/reports/{report.id}/files/docx")
+        assert (answer.status_code, answer.json()["type"]) == (500, "/docs/errors#report-spoilt")
+        assert client.get(f"/v1/reports/{report.id}/files/pdf").status_code == 500  # they are one record
+    assert [each.sentence for each in verify(db, story.world.ledger)] == list(
+        verify_archive.prove(db, db.read(archive.get, report.id)).sentences
+    )
+    assert "is not what was frozen" in verify(db, story.world.ledger)[0].sentence
 
 
 def test_a_ledger_that_was_altered_no_longer_gives_the_figures(story: Story, db: Database) -> None:

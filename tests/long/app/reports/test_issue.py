@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import re
@@ -23,8 +24,8 @@ from app.core.errors import AppError, Conflict
 from app.database.connection import Database
 from app.database.models import directives, frozen_reports, issued_reports, report_files, statements
 from app.reports.forms import letterhead
-from app.reports.frozen import archive
-from app.reports.frozen.archive import Frozen, ReportSubject, SubjectKind
+from app.reports.frozen import archive, freeze_record
+from app.reports.frozen.archive import Frozen, ReportSubject, Spoilt, SubjectKind
 from app.reports.papers.final_paper import Issue
 from app.reports.release import verify_archive
 from app.reports.release.freeze import Freezer
@@ -227,3 +228,21 @@ def test_of_four_who_issue_at_once_one_does_and_the_others_are_told(db: Database
         "Somebody has issued this report at the same moment; look at it again.": 3,
     }
     assert len(db.read(archive.get, first.id).files) == 7 + 4
+
+
+def test_a_final_paper_that_was_altered_together_with_its_hash_is_not_given_out(frozen: Two) -> None:
+    freezer, (first, _) = frozen
+    report, db = issue(freezer, first.id, None, SIGNED), freezer.db
+    assert db.read(freeze_record.all_spoilt) == []
+    f, forged = report_files.c, b"%PDF forged"
+    values = {"content": forged, "sha256": hashlib.sha256(forged).hexdigest(), "size": len(forged)}
+    for form in ("issued-pdf", "issued-docx"):
+        own = (f.report_id == report.id, f.format == form)
+        before = db.read(lambda c, own=own: dict(c.execute(select(report_files).where(*own)).one()._mapping))
+        db.write(lambda c, own=own: c.execute(update(report_files).where(*own).values(values)))
+        altered = db.read(archive.get, report.id)
+        with pytest.raises(Spoilt, match="not those that were issued"):
+            db.read(freeze_record.content, altered, form)
+        assert any("not those that were issued" in each for each in db.read(freeze_record.all_spoilt))
+        db.write(lambda c, own=own, was=before: c.execute(update(report_files).where(*own).values(was)))
+    assert db.read(freeze_record.all_spoilt) == []

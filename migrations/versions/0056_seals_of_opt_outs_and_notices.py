@@ -1,6 +1,6 @@
-"""A seal on each do-not-send list, so that rows removed outside Loa are noticed.
+"""A seal on each do-not-send list and a stamp on each notice, so that rows changed outside Loa are noticed.
 
-Lists that there are get theirs after the migration, by the key of the settings (app/database/schema.py).
+Those that there are get theirs after the migration, by the key of the settings (app/database/schema.py).
 
 Revision ID: 0056
 Revises: 0055
@@ -27,6 +27,9 @@ def upgrade() -> None:
         sa.Column("stamp", sa.String(64), nullable=False),
     )
 
+    op.add_column("notices", sa.Column("stamp", sa.String(64)))
+
 
 def downgrade() -> None:
+    op.drop_column("notices", "stamp")
     op.drop_table("opt_out_seals")
