@@ -85,9 +85,13 @@ def position(said: str | int) -> int:
 
 def _no_number(said: str | int, least: int) -> typer.BadParameter:
     return typer.BadParameter(
-        f"{ids.shown(str(said))} is not a valid number; use only the digits 0 to 9, "
+        f"{_typed(said)} is not a valid number; use only the digits 0 to 9, "
         f"from {least} to {ids.LARGEST}."
     )
+
+
+def _typed(said: str | int) -> str:
+    return escaped(str(said)[:20])
 
 
 _json = False

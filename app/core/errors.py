@@ -87,9 +87,21 @@ _SHOWN = {
 }
 
 
+_PHONE = 10**8  # from here on it may be a telephone number without its 0
+
+
 def no_such(what: str, which: object, field: str | None = None) -> NotFound:
-    """Return the error for a missing `what` (run, batch ...), with a hint where to find existing ones."""
+    """Return the error for a missing `what` (run, batch ...), with a hint where to find existing ones.
+
+    A number as long as a telephone number is not repeated: it may be one.
+    """
+    which = shown_id(which) if isinstance(which, int) else which
     return NotFound(f"There is no {what} {which}; {_SHOWN[what]}.", field=field)
+
+
+def shown_id(number: int | None) -> str:
+    """Return how an id is repeated in a sentence; None: what was given is no id."""
+    return str(number) if number is not None and 0 <= number < _PHONE else "with this number"
 
 
 class Conflict(AppError):

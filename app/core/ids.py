@@ -12,12 +12,12 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticKnownError
 
+from app.core.errors import shown_id
+
 LARGEST = 2**31 - 1  # limit of an id column
 _DIGITS = re.compile("0|[1-9][0-9]{0,9}")
 _OUT_OF_RANGE = re.compile("-?[1-9][0-9]*")
 _MOST_DIGITS = 1000  # of a number whose range is told
-_ODD = re.compile(r"[^0-9A-Za-z+_.-]")
-_SHOWN = 20
 
 
 def read(said: str) -> int | None:
@@ -27,7 +27,8 @@ def read(said: str) -> int | None:
 
 
 def shown(said: str) -> str:
-    return _ODD.sub("?", said[:_SHOWN])
+    """Return how an id is repeated in a sentence: as digits, or not at all, for it may be a phone number."""
+    return shown_id(read(said))
 
 
 def exact(said: object) -> int:

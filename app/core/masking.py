@@ -44,6 +44,12 @@ def _number(alone: str, close: str, wide: str) -> re.Pattern[str]:
 
 _NUMBER = _number(_ALONE, _CLOSE, _WIDE)
 _NUMBER_CODED = _number(_ALONE_CODED, f"(?:{_CODED}|{_CLOSE})", f"(?:{_CODED}|{_WIDE})")
+# In thousands, with letters behind it, and as a spreadsheet shortens it: 0987,654,321 0987654321a 9.87E+08.
+_OTHER_SPELLINGS = re.compile(
+    r"(?<![0-9A-Za-z.,])(?:0[35789][0-9]{2},[0-9]{3},[0-9]{3}(?![0-9,])"
+    r"|0[35789][0-9]{8}(?=[A-Za-z]{1,12}(?![0-9A-Za-z]))"
+    r"|(?:[35789]\.[0-9]{1,8}[Ee]\+?0?8|8\.4[35789][0-9]{0,8}[Ee]\+?10)(?![0-9A-Za-z]))"
+)
 # Not numbers in spite of their form: host addresses, amounts in groups of three, fractions, times.
 _DAY = r"(?:0[1-9]|[12][0-9]|3[01])"
 _OTHER = re.compile(
@@ -72,8 +78,9 @@ _NO_DIGITS = re.compile(rf"{_CODED}|[^0-9]")
 
 def mask_numbers(text: str) -> str:
     """Mask each phone number as 8491*****01, foreign ones as +8562*****01."""
-    plain = text if text.isascii() else _in_plain_digits(text)
+    text = _OTHER_SPELLINGS.sub(_masked_other, text)
     number = _NUMBER_CODED if "%" in text or "\\" in text or "&" in text else _NUMBER
+    plain = text if text.isascii() else _in_plain_digits(text)
     first = number.search(plain)
     if first is None:  # the usual case, which must be cheap
         return text
@@ -82,6 +89,15 @@ def mask_numbers(text: str) -> str:
         pieces += (text[end : found.start()], _masked(found))
         end = found.end()
     return "".join((*pieces, text[end:]))
+
+
+def _masked_other(found: re.Match[str]) -> str:
+    if "." not in found[0]:
+        digits = f"84{_NO_DIGITS.sub('', found[0])[1:]}"
+    else:
+        whole = str(round(float(found[0])))
+        digits = whole if whole.startswith("84") and len(whole) == 11 else f"84{whole}"
+    return f"{digits[:4]}{'*' * (len(digits) - 6)}{digits[-2:]}"
 
 
 def mask_values(value: Any) -> Any:

@@ -74,11 +74,12 @@ def test_each_wrong_id_is_refused_in_the_same_words(
 
 
 @pytest.mark.parametrize("word", ["0", "x", "01"])
-def test_the_api_says_the_same_of_each_wrong_id(client: Client, word: str) -> None:
+def test_the_api_says_the_same_of_each_wrong_id_and_repeats_only_digits(client: Client, word: str) -> None:
+    repeated = "0" if word == "0" else "with this number"
     answer = client.get(f"/v1/runs/{word}")
     assert (answer.status_code, answer.json()["detail"]) == (
         404,
-        f"There is no run {word}; GET /v1/runs and `loa run list` show those there are.",
+        f"There is no run {repeated}; GET /v1/runs and `loa run list` show those there are.",
     )
 
 
