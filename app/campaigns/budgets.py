@@ -17,6 +17,7 @@ from app.core.errors import Conflict
 from app.database.models import audit as acts
 from app.database.models import campaigns, runs
 from app.ledger import money
+from app.observability import faults
 
 ASKED, RAISED = "budget.ask", "budget.raise"
 
@@ -93,7 +94,9 @@ def orders(connection: Connection, campaign_id: int) -> list[BudgetOrder]:
 
 
 def require_room(connection: Connection, campaign: Record) -> None:
-    """Raise Conflict while the budget has no room for the next message."""
+    """Raise Conflict while the budget has no room for the next message, by a new count of what was sent."""
+    if altered := money.recount(connection, campaign):
+        faults.record(connection, "budgets", f"campaign {campaign.id}", altered)
     account = money.account_of(campaign)
     if account is not None and money.spent(connection, [account]):
         raise Conflict(

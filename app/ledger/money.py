@@ -43,6 +43,10 @@ BILLED = tuple(state for state in SENT if state != DeliveryState.REJECTED)
 _NONE = text(
     "INSERT INTO budgets (campaign_id, segments, cost) VALUES (:campaign, 0, 0) ON CONFLICT DO NOTHING"
 )
+_LESS = (
+    "The budget of campaign {campaign} counts {counted} SMS parts as spent, and {sent} were handed over. "
+    "Somebody has altered the database: compare it with a backup."
+)
 _PRICED = text(
     """
     INSERT INTO segment_prices (carrier, purpose, day, price, vat)
@@ -196,6 +200,34 @@ def budget_of(connection: Connection, campaign: Any) -> Budget | None:
     return Budget(account, row.budget_segments, row.budget_dong, row.segments or 0, _dong(row.cost or 0))
 
 
+def recount(connection: Connection, campaign: Any) -> str:
+    """Count a budget again from the deliveries; return a sentence if less was counted than was handed over.
+
+    Then what was handed over counts. More may be counted: what a person sends again is counted again.
+    """
+    account = account_of(campaign)
+    if account is None:
+        return ""
+    c, r, b = campaigns.c, runs.c, budgets.c
+    query = select(r.id, r.campaign_id, r.carrier, c.purpose).join(campaigns, c.id == r.campaign_id)
+    parts = hundredths = 0
+    for run in connection.execute(query.where(or_(c.id == account, c.budget_of == account))).all():
+        whose = (run.carrier, run.purpose)
+        known = prices(connection, [whose])[whose]
+        d = deliveries.c
+        own = d.campaign_id == run.campaign_id, d.run_id == run.id
+        for day, n in segments_by_day(connection, *own).items():
+            one = price_on(known, day)
+            parts, hundredths = parts + n, hundredths + n * (one.price if one else 0)
+    spent_so_far = select(b.segments, b.cost).where(b.campaign_id == account).with_for_update()
+    row = connection.execute(spent_so_far).first()
+    if row is None or (row.segments >= parts and row.cost >= hundredths):
+        return ""
+    counted = {"segments": max(row.segments, parts), "cost": max(row.cost, hundredths)}
+    connection.execute(update(budgets).where(b.campaign_id == account).values(counted))
+    return _LESS.format(campaign=account, counted=row.segments, sent=parts)
+
+
 def differences(connection: Connection) -> list[str]:
     """Return a sentence for each budget of which less is counted than the tallies say was handed over."""
     c, t = campaigns.c, tallies.c
@@ -208,8 +240,7 @@ def differences(connection: Connection) -> list[str]:
         budgets, budgets.c.campaign_id == sums.id
     )
     return [
-        f"The budget of campaign {row.campaign_id} counts {row.segments} SMS parts as spent, and "
-        f"{int(row.n)} were handed over. Somebody has altered the database: compare it with a backup."
+        _LESS.format(campaign=row.campaign_id, counted=row.segments, sent=int(row.n))
         for row in connection.execute(
             query.where(sums.n > budgets.c.segments).order_by(budgets.c.campaign_id)
         )

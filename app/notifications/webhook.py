@@ -22,7 +22,8 @@ from carriers.causes import cause_of
 _NAT64 = IPv6Network("64:ff9b::/96")
 # Notations of IPv4, internal and special addresses that is_global misses in some Python versions (RFC 6890,
 # RFC 7526), and two where clouds tell a machine its secrets.
-_ODD = tuple(map(IPv6Network, ("::/96", "::ffff:0:0:0/96", "64:ff9b:1::/48", "fec0::/10")))
+_NEWER = ("3fff::/20", "5f00::/16")  # documentation and SIDs of segment routing, unknown to older Pythons
+_ODD = tuple(map(IPv6Network, ("::/96", "::ffff:0:0:0/96", "64:ff9b:1::/48", "fec0::/10", *_NEWER)))
 _ODD_4 = tuple(map(IPv4Network, ("192.0.0.0/24", "192.88.99.0/24", "168.63.129.16/32", "100.100.100.200/32")))
 
 

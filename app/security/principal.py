@@ -56,6 +56,10 @@ def check_name(connection: Connection, name: str, kind: str) -> None:
     if not all(each.isascii() or unicodedata.name(each, "").startswith("LATIN") for each in name):
         raise Invalid("A name has Latin letters: those of other scripts look like them in the audit.")
     require_no_mobile(name, "name")
+    if kind == "key" and _folded(name) == "root":
+        raise Invalid(
+            "root is the name of the host's own account. Choose another name for this key.", field="name"
+        )
     for table, what in ((api_keys, "key"), (people, "person")):
         # Compare with all of them, which are few: nobody may pass for another by case or blanks.
         for known in connection.execute(select(table.c.name)).scalars():

@@ -20,10 +20,11 @@ from app.core.money_settings import MoneySettings, PriceSettings
 from app.core.states import RunState
 from app.core.suspend_settings import SuspendSettings
 from app.database.connection import Database, shared_ms
-from app.database.models import campaigns, chunks, runs
+from app.database.models import budgets, campaigns, chunks, runs
 from app.dispatch import suspend_sweep
 from app.ledger import money
 from app.ledger.contract import BudgetCharge, Reservation
+from app.observability.faults import present
 from app.security import Caller, audit
 from tests.app.campaigns.past import D, follow, sent
 from tests.app.campaigns.rows import DRAFT, HOURS, whole_run
@@ -92,6 +93,19 @@ def test_a_run_whose_budget_is_spent_pauses_itself_with_one_sentence(db: Databas
     )
     with pytest.raises(Conflict, match="The budget of campaign 1 is spent"):
         orders.order(db, Verb.RESUME, world.run, "Lan")
+
+
+def test_a_spent_budget_that_is_reset_outside_loa_is_counted_again_from_what_was_sent(db: Database) -> None:
+    world = paused(db)
+    reset = update(budgets).values(segments=0, cost=0)
+    db.write(lambda c: c.execute(reset))
+    with pytest.raises(Conflict, match="The budget of campaign 1 is spent"):
+        orders.order(db, Verb.RESUME, world.run, "Lan")
+    number = ask(db, world.campaign, 30)
+    db.write(lambda c: c.execute(update(budgets).values(segments=0, cost=0)))
+    db.write(budget_orders.approve, world.campaign, number, BOSS)
+    counted = db.read(lambda c: c.execute(select(budgets.c.segments)).scalar_one())
+    assert (counted, [each.source for each in db.read(present)]) == (20, ["budgets"])
 
 
 @pytest.mark.longer

@@ -128,6 +128,9 @@ async def test_a_name_is_looked_up_and_judged() -> None:
         ("fec0::1", False),
         ("::ffff:0:127.0.0.1", False),
         ("2001:0:4136:e378:8000:63bf:80ff:fffe", False),
+        ("3fff::1", False),
+        ("3fff:fff::1", False),
+        ("5f00::1", False),
     ],
 )
 def test_only_addresses_of_the_open_internet_are_taken(address: str, open_: bool) -> None:
