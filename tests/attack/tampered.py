@@ -31,6 +31,10 @@ COOKIE = "__Host-loa_session"
 _QUIET_S = 3.0  # a run that nobody stops has sent something by then
 _AT_ONCE = 3
 _SHORT = ("the text, the digest and the whole audit", "the number of a delivery", "a session of an approver")
+_SHORT += (
+    "a do-not-send list with the seal of before",
+    "the text that was sent, and the digest computed again",
+)
 _BAD = ("BAD   accounts", "BAD   audit", "BAD   runs")
 _PASSWORDS = {"lan": PASSWORD, "an": f"{PASSWORD} ba", "mai": f"{PASSWORD} hai", "binh": f"{PASSWORD} bon"}
 
@@ -94,6 +98,7 @@ def ways(short: bool) -> Iterator[tuple[str, str]]:
     yield "nothing", "nothing is tampered with"
     found = {"before": tamper.BEFORE, "middle": tamper.MIDDLE}
     found |= {"accounts": tamper.ACCOUNTS, "audit": tamper.AUDIT}
+    found |= {"opt-outs": tamper.OPT_OUTS, "sent": tamper.SENT}
     for when, those in found.items():
         yield from ((when, each) for each in those if not short or each in _SHORT)
 
@@ -125,7 +130,7 @@ async def _tried(engine: str, when: str, way: str) -> tuple[str, bool]:
     if when == "nothing":  # else all the others would show nothing
         whole = len(under.out) == len(under.approved) and not under.strays()
         return f"{len(under.out)} sent, named by {said or 'nobody'}", ended and whole and not said
-    wrong = len(under.out) if when == "before" else len(under.strays())
+    wrong = len(under.out) if when in ("before", "opt-outs") else len(under.strays())
     happened = f"{wrong} sent, {len(let_in)} let in, named by {said or 'NOBODY'}"
     happened += "" if ended else "; the service has ended badly"
     return happened, bool(said) and ended and not wrong and not let_in
@@ -149,6 +154,8 @@ def _prepared(scene: Scene, when: str, way: str) -> None:
     if way == "a rejection made an approval":
         digest = scene.db.read(approval_digest.digest, row)
         scene.db.write(approval.write, row.id, "chief", digest=digest, decision="rejected")
+    if when == "opt-outs":
+        tamper.opted_out(scene.db)
     if when == "accounts":
         author = "chief" if way == "the author's name in a campaign" else "lan"
         scene.db.write(audit.note, author, "campaign.create", f"campaign/{row.id}")
@@ -169,7 +176,7 @@ async def _nothing(under: Under, _: str) -> list[str]:
 
 
 async def _before(under: Under, way: str) -> list[str]:
-    under.sql(tamper.BEFORE[way], under.world)
+    under.sql((tamper.BEFORE | tamper.OPT_OUTS)[way], under.world)
     if way not in ("a campaign that nobody has approved", "a run that nobody has started"):
         await under.order("start")
     await under.rest()
@@ -198,6 +205,16 @@ async def _audit(under: Under, way: str) -> list[str]:
     under.sql(tamper.AUDIT[way], under.world)
     await under.rest()
     return []
+
+
+async def _sent(under: Under, way: str) -> list[str]:
+    """What the public check says once all has been sent, and was altered then."""
+    await under.order("start")
+    await under.home.until(lambda: len(under.out) == len(under.approved), "all are sent")
+    under.sql(tamper.SENT[way], under.world)
+    async with httpx.AsyncClient(base_url=under.home.base, timeout=30) as http:
+        answer = await http.post("/v1/verify", json={"text": tamper.SCAM})
+    return [answer.json()["verdict"]] if answer.json()["verdict"] != "unknown" else []
 
 
 # ---- accounts -------------------------------------------------------------------------------------------
@@ -256,3 +273,4 @@ async def _approves_by(under: Under, name: str, password: str, code: str | None)
 
 
 _ACTS = {"nothing": _nothing, "before": _before, "middle": _middle, "accounts": _accounts, "audit": _audit}
+_ACTS |= {"opt-outs": _before, "sent": _sent}

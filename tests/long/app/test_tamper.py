@@ -20,11 +20,10 @@ from app.core.errors import Conflict, Forbidden, Unauthorised
 from app.core.states import CampaignState
 from app.database import audit_heads
 from app.database.connection import Database
-from app.database.models import campaigns, opt_out_seals, people, runs
+from app.database.models import campaigns, people, runs
 from app.dispatch.fan_out_job import FanOutJob
 from app.ledger import approval_digest, batch_rows
 from app.observability.faults import present
-from app.privacy import do_not_send
 from app.security import audit, keys, login, sessions
 from app.security.login import Login
 from app.security.principal import Caller
@@ -104,19 +103,8 @@ def test_in_the_middle(scene: Scene, way: str) -> None:
     assert stopped == "paused"
 
 
-def _refuse(scene: Scene) -> set[int]:
-    """Five of the run's people have opted out; the seal of a shorter list is remembered."""
-    refused = [84_912_000_000 + n for n in range(5)]
-    scene.db.write(do_not_send.add, "viettel", ["84987654321"], "an")
-    scene.db.write(do_not_send.remove, "viettel", ["84987654321"], "an")
-    seal = scene.db.read(lambda c: c.execute(select(opt_out_seals)).one())
-    tamper.OLD["seal"] = dict(seal._mapping)
-    scene.db.write(do_not_send.add, "viettel", [str(each) for each in refused], "an")
-    return set(refused)
-
-
 def test_who_has_opted_out_gets_nothing_and_all_others_do(scene: Scene) -> None:
-    refused = _refuse(scene)
+    refused = tamper.opted_out(scene.db)
     scene.start()
     assert {phone for phone, *_ in scene.send()} == {phone for phone, *_ in scene.approved} - refused
     assert scene.named() == []
@@ -124,7 +112,7 @@ def test_who_has_opted_out_gets_nothing_and_all_others_do(scene: Scene) -> None:
 
 @pytest.mark.parametrize("way", tamper.OPT_OUTS)
 def test_nothing_is_queued_by_a_do_not_send_list_that_was_altered(scene: Scene, way: str) -> None:
-    _refuse(scene)
+    tamper.opted_out(scene.db)
     scene.db.write(tamper.OPT_OUTS[way], scene.world)
     scene.start()
     assert scene.send() == []
