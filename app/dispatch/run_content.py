@@ -260,7 +260,7 @@ def claim(
     lease = ledger.claim(connection, link, list(open_now), owner, lease_s)
     if lease is None:
         return state
-    if approval_digest.is_altered(connection, lease):
+    if approval_digest.is_altered(connection, lease) or approval_digest.is_set_back(connection, lease):
         stop(connection, lease.run_id, lease.campaign_id, batch=lease.batch_id)
         ledger.release(connection, lease, 0.0)
         return state

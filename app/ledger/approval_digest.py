@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, bindparam, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, bindparam, func, or_, select, text, update
 
 from app.core import hashing
 from app.core.states import CampaignState
@@ -29,6 +29,7 @@ from app.database.models import (
     subscribers,
 )
 from app.ledger import answer_rules
+from app.ledger.contract import ChunkLease
 from app.ledger.signed_recordings import recordings_of
 from app.security import row_stamps
 from app.security.audit_chain import ACT, bears, is_sealed
@@ -381,6 +382,25 @@ def is_altered(connection: Connection, chunk: Any) -> bool:
     # Stamps of before texts were chosen by area bind no area.
     by_area = connection.scalar(select(campaigns.c.text_areas).where(campaigns.c.id == chunk.campaign_id))
     return not (not by_area and row_stamps.holds(connection, _to_send(connection, chunk, areas=False), stamp))
+
+
+_QUEUED = "SELECT sum(n) FROM tallies WHERE run_id = :run AND state = 0 AND batch_id = :batch"
+_QUEUED_FOLDED, _QUEUED_ALL = text(f"{_QUEUED} AND folded"), text(_QUEUED)
+
+
+def is_set_back(connection: Connection, lease: ChunkLease) -> bool:
+    """Return whether a chunk has more to send than the tallies say is queued of its batch.
+
+    Every change of a state moves its tally in the same transaction, so rows were set back outside Loa to be
+    sent again. False if this process has no key, as for all that is altered.
+    """
+    if not keys_of(connection):
+        return False
+    place, n = {"run": lease.run_id, "batch": lease.batch_id}, len(lease.items)
+    # Those that were folded by now are enough but in the first seconds, and are found by an index.
+    if n <= (connection.execute(_QUEUED_FOLDED, place).scalar() or 0):
+        return False
+    return n > (connection.execute(_QUEUED_ALL, place).scalar() or 0)
 
 
 def _chunk_key(chunk: Any) -> tuple[ColumnElement[bool], ...]:

@@ -377,6 +377,24 @@ def opted_out(db: Database) -> set[int]:
     return set(refused)
 
 
+def _set_back(c: Connection, _: World) -> None:
+    """All that was sent is to be sent once more."""
+    c.execute(update(deliveries).values(state=0, attempts=0))
+    c.execute(update(chunks).values(state=0, watermark=chunks.c.first_seq - 1, pass_no=1))
+    c.execute(update(runs).values(state="running", ended_at=None))
+
+
+def _set_back_and_forgotten(c: Connection, world: World) -> None:
+    """The same, and no answer of the carrier is left."""
+    _set_back(c, world)
+    c.execute(delete(m.submissions))
+
+
+# Of a run that was sent: what must not go out again.
+AGAIN: dict[str, Change] = {
+    "a run that was sent": _set_back,
+    "a run that was sent, and what the carrier answered": _set_back_and_forgotten,
+}
 # Of a list that has five of the run's numbers: nobody on it is sent anything.
 OPT_OUTS: dict[str, Change] = {
     "a number taken off a do-not-send list": lambda c, _: c.execute(

@@ -110,6 +110,16 @@ def test_who_has_opted_out_gets_nothing_and_all_others_do(scene: Scene) -> None:
     assert scene.named() == []
 
 
+@pytest.mark.parametrize("way", tamper.AGAIN)
+def test_nothing_of_a_run_that_was_sent_is_sent_again(scene: Scene, way: str) -> None:
+    scene.start()
+    assert set(scene.send()) == scene.approved
+    scene.db.write(tamper.AGAIN[way], scene.world)
+    assert scene.send() == []
+    assert scene.db.read(lambda c: c.execute(select(runs.c.state)).scalar_one()) == "paused"
+    assert scene.named() != []
+
+
 @pytest.mark.parametrize("way", tamper.OPT_OUTS)
 def test_nothing_is_queued_by_a_do_not_send_list_that_was_altered(scene: Scene, way: str) -> None:
     tamper.opted_out(scene.db)
