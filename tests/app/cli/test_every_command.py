@@ -27,6 +27,7 @@ HERE = {
     *(("database", verb) for verb in ("backup", "copy", "entered-again", "restored")),
     *(("user", verb) for verb in ("totp", "reseal", "sign")),
     *(("audit", verb) for verb in ("algorithm", "seal")),
+    ("do-not-send", "seal"),
     *(("simulate", verb) for verb in ("smsc", *registry.OWN) if verb != "smpp"),
 }
 # Commands that ask the server for what other commands stand for in tests/parity.py.
@@ -59,6 +60,7 @@ ARGUMENTS = {
     ("carrier", "test-send"): "viettel 0912345678 --sender CASONLA --text Canh-giac",
     ("database", "backup"): "copy.sqlite3",
     ("database", "copy"): "--to postgresql://127.0.0.1/x",
+    ("do-not-send", "seal"): "--carrier viettel",
     ("user", "totp"): "lan",
 }
 
