@@ -19,7 +19,7 @@ from app.security.secret_encryption import Vault
 from app.security.sessions import end_all
 from app.security.users import Person
 
-_STAMPED, _SEALED = "0025", "0057"  # the first revisions with stamps on accounts, and seals on opt-outs
+_STAMPED, _SEALED = "0025", "0058"  # the first revisions with stamps on accounts, and seals on opt-outs
 _LEAST_SAID, _MOST_SAID = 10, 300
 
 

@@ -21,7 +21,7 @@ from app.security.secret_encryption import signing_keys
 __all__ = ["ledger_for", "open_db"]
 
 
-_STAMPED_NOTICES = "0057"
+_STAMPED_NOTICES = "0058"
 # URL of --server; global, since a process runs one command.
 server: str | None = None
 
