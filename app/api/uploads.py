@@ -29,7 +29,7 @@ from app.core.config import Settings
 from app.core.errors import AppError, Invalid
 from app.core.states import BatchState
 from app.database.connection import Database
-from app.database.models import attachments, batches, receipt_files, recordings, signed_papers
+from app.database.models import attachments, batches, receipt_files, signed_papers
 from app.file_import.spool import folder_of
 from app.file_import.upload import Admit, NoRoom, Upload, received, require_room
 from app.security import Caller, sessions
@@ -164,14 +164,14 @@ async def _require_room(request: Request, settings: Settings, folder: Path) -> N
 
 
 def stored_by(connection: Connection, who: str) -> int:
-    """Return the bytes of this account's stored uploads: files as their lines, scans, papers, recordings."""
+    """Return the bytes of this account's stored uploads: files as their lines, scans, papers."""
     total = 0
     for table in (batches, receipt_files):
         size = case((table.c.bytes > _LINE * table.c.lines, table.c.bytes), else_=_LINE * table.c.lines)
         kept = table.c.created_by == who, table.c.state != BatchState.ERASED
         total += int(connection.execute(select(func.coalesce(func.sum(size), 0)).where(*kept)).scalar_one())
-    a, p, r = attachments.c, signed_papers.c, recordings.c
-    for stored, by in ((a.size, a.created_by), (p.size, p.by), (r.size, r.created_by)):
+    a, p = attachments.c, signed_papers.c
+    for stored, by in ((a.size, a.created_by), (p.size, p.by)):
         scans = select(func.coalesce(func.sum(stored), 0)).where(by == who)
         total += int(connection.execute(scans).scalar_one())
     return total

@@ -25,7 +25,6 @@ from app.ledger.approval_digest import (
     link_contents,
     stamp,
 )
-from app.ledger.signed_recordings import recordings_of
 from app.security import Caller, audit
 from app.security.credential_provenance import behind, shared
 from app.security.principal import base_name
@@ -193,7 +192,6 @@ def content(connection: Connection, campaign_id: int) -> dict[str, Any]:
         "day": [campaign.day_starts, campaign.day_ends],
         "people": people,
         "budget": [campaign.budget_segments, campaign.budget_dong, campaign.budget_of],
-        "recordings": recordings_of(connection, campaign_id),
     }
 
 

@@ -21,10 +21,9 @@ class Audience:
     areas: tuple[str, ...]  # codes, none for the whole province
     area_basis: Basis
     estimated: int  # subscribers, roughly
-    spoken: bool = False  # it calls them and plays the campaign's recording
 
 
-def checked(areas: tuple[str, ...], area_basis: Basis, estimated: int, spoken: bool = False) -> Audience:
+def checked(areas: tuple[str, ...], area_basis: Basis, estimated: int) -> Audience:
     """Return the audience as stored: codes sorted and unique. Raises Invalid."""
     codes = []
     for raw in areas:
@@ -43,11 +42,11 @@ def checked(areas: tuple[str, ...], area_basis: Basis, estimated: int, spoken: b
             "empty, or say how it tells them.",
             field="area_basis",
         )
-    return Audience(tuple(sorted(set(codes))), area_basis, estimated, spoken)
+    return Audience(tuple(sorted(set(codes))), area_basis, estimated)
 
 
 def keep(connection: Connection, run_id: int, audience: Audience) -> None:
-    row = {"areas": list(audience.areas), "area_basis": str(audience.area_basis), "spoken": audience.spoken}
+    row = {"areas": list(audience.areas), "area_basis": str(audience.area_basis)}
     connection.execute(insert(audiences).values(run_id=run_id, estimated=audience.estimated, **row))
 
 
@@ -70,4 +69,4 @@ def of_row(row: Row[Any]) -> Audience | None:
     """Return the audience of a row with the columns of `audiences`; None where they are all empty."""
     if row.estimated is None:
         return None
-    return Audience(tuple(row.areas), Basis(row.area_basis), row.estimated, bool(row.spoken))
+    return Audience(tuple(row.areas), Basis(row.area_basis), row.estimated)

@@ -1,21 +1,21 @@
-"""The order to a carrier that sends to its own subscribers, or calls them: what, where, when, approval."""
+"""The order to a carrier that sends to its own subscribers: what, where, when, approval."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime
 
 from sqlalchemy import Connection, select
 
-from app.campaigns import approval, carrier_audience, optimistic_lock, queries, recordings
+from app.campaigns import approval, carrier_audience, optimistic_lock, queries
 from app.campaigns.optimistic_lock import Record
-from app.campaigns.recordings import Recording
 from app.core import areas, clock
 from app.core.areas import Basis
 from app.core.errors import Conflict
 from app.database.models import directives
+from app.ledger import calls
 from carriers import text as sms
 
 BASES: dict[Basis, str] = {
@@ -37,23 +37,6 @@ class OrderedText:
 
 
 @dataclass(frozen=True, slots=True)
-class OrderedRecording:
-    """One recording exactly as it is to be played. sha256: of the file that is downloaded.
-
-    areas: names of the areas that hear it; none: all others. text: what is spoken.
-    """
-
-    recording_id: int
-    language: str
-    duration_ms: int
-    media_type: str
-    sha256: str
-    file: str
-    text: str
-    areas: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class OrderedArea:
     """An area to reach, by its code and its name on the day of the order."""
 
@@ -65,8 +48,7 @@ class OrderedArea:
 class CarrierOrder:
     """What the carrier's operator is asked to do. areas: none means the whole province.
 
-    digest: what was approved, a hash over texts, sender, window, hours and audience. recordings: the
-    carrier calls and plays these, and sends no text.
+    digest: what was approved, a hash over texts, sender, window, hours and audience.
     """
 
     run_id: int
@@ -88,7 +70,6 @@ class CarrierOrder:
     digest: str
     approved_by: str
     approved_at: datetime
-    recordings: list[OrderedRecording] = field(default_factory=list)
 
 
 def order(connection: Connection, run_id: int) -> CarrierOrder:
@@ -97,6 +78,7 @@ def order(connection: Connection, run_id: int) -> CarrierOrder:
     held = carrier_audience.of_run(connection, run_id)
     if held is None:
         raise Conflict(f"Run {run_id} is sent by Loa from its batches, so there is no order to the carrier.")
+    calls.refuse(connection, run_id)
     campaign = optimistic_lock.campaign(connection, run.campaign_id)
     decision = approval.require_approved(connection, campaign)
     seen = queries.campaign(connection, campaign.id)
@@ -110,7 +92,7 @@ def order(connection: Connection, run_id: int) -> CarrierOrder:
         report_deadline=_time(letter.report_deadline) if letter else None,
         sender=campaign.sender,
         purpose=campaign.purpose,
-        texts=[] if held.spoken else _texts(campaign),
+        texts=_texts(campaign),
         areas=_areas(held, campaign),
         area_basis=held.area_basis,
         estimated=held.estimated,
@@ -121,16 +103,14 @@ def order(connection: Connection, run_id: int) -> CarrierOrder:
         digest=decision.digest,
         approved_by=decision.by,
         approved_at=clock.local(clock.from_ms(decision.at)),
-        recordings=_recordings(connection, campaign.id, held),
     )
 
 
 def as_text(of: CarrierOrder) -> str:
     """Render the order as plain text in Vietnamese, for the operator and the file."""
     basis = BASES[Basis(of.area_basis)]
-    act = "GỌI, PHÁT THÔNG BÁO THOẠI" if of.recordings else "NHẮN TIN"
     lines = [
-        f"YÊU CẦU {act} ĐẾN THUÊ BAO DO DOANH NGHIỆP QUẢN LÝ",
+        "YÊU CẦU NHẮN TIN ĐẾN THUÊ BAO DO DOANH NGHIỆP QUẢN LÝ",
         "",
         f"Chiến dịch: {of.campaign} (số {of.campaign_id}, đợt {of.run_id})",
         f"Doanh nghiệp: {of.carrier}",
@@ -140,15 +120,14 @@ def as_text(of: CarrierOrder) -> str:
         f"Địa bàn: {areas_in_words(of)}",
         f"Cách xác định địa bàn: {basis}",
         f"Quy mô ước tính: {_number(of.estimated)} thuê bao",
-        f"Thời gian {'gọi' if of.recordings else 'gửi'}: từ {moment(of.window_start)} "
+        f"Thời gian gửi: từ {moment(of.window_start)} "
         f"đến {moment(of.window_end)}, mỗi ngày {of.day_starts}–{of.day_ends}",
     ]
-    lines += [*_texts_in_words(of), *_recordings_in_words(of)]
-    only = "phát đúng tệp ghi âm" if of.recordings else "gửi đúng nội dung"
+    lines += _texts_in_words(of)
     lines += [
         "",
         f"Người phê duyệt: {of.approved_by}, lúc {moment(of.approved_at)}; mã phê duyệt: {of.digest}",
-        f"Chỉ {only} trên. Không chuyển số thuê bao cho bất kỳ ai; chỉ báo lại số liệu tổng hợp.",
+        "Chỉ gửi đúng nội dung trên. Không chuyển số thuê bao cho bất kỳ ai; chỉ báo lại số liệu tổng hợp.",
     ]
     return "\n".join(lines) + "\n"
 
@@ -158,27 +137,6 @@ def _texts_in_words(of: CarrierOrder) -> Iterator[str]:
         whose = f" ({each.language}), cho địa bàn {', '.join(each.areas)}" if each.language else ""
         yield from ("", f"Nội dung{whose}:", each.text)
         yield f"Số bản tin/tin: {each.segments}; mã băm (SHA-256): {each.sha256}"
-
-
-def _recordings_in_words(of: CarrierOrder) -> Iterator[str]:
-    for each in of.recordings:
-        yield from ("", f"Tệp ghi âm {heard_where(each)}:", f"{file_in_words(each)}.")
-        yield from ("Lời đọc:", each.text)
-
-
-def heard_where(of: OrderedRecording) -> str:
-    """Return language and areas of a recording, for people."""
-    return f"({of.language}), cho địa bàn {', '.join(of.areas)}" if of.areas else f"({of.language})"
-
-
-def file_in_words(of: OrderedRecording) -> str:
-    """Return name, length and hash of a recording, for people."""
-    return f"Tệp {of.file}; thời lượng {seconds(of.duration_ms)} giây; mã băm (SHA-256): {of.sha256}"
-
-
-def seconds(ms: int) -> str:
-    """Write a length in Vietnamese: seconds with one decimal."""
-    return f"{ms / 1000:.1f}".replace(".", ",")
 
 
 def areas_in_words(of: CarrierOrder) -> str:
@@ -216,23 +174,6 @@ def _text(language: str, campaign: Record) -> OrderedText:
 def _texts(campaign: Record) -> list[OrderedText]:
     """Return the default text, and each that some areas get."""
     return [_text(language, campaign) for language in ("", *sorted(campaign.text_areas))]
-
-
-def _recordings(
-    connection: Connection, campaign_id: int, held: carrier_audience.Audience
-) -> list[OrderedRecording]:
-    """Return what the audience hears; nothing where the carrier sends the text."""
-    if not held.spoken:
-        return []
-    today = clock.local(clock.now()).date()
-    known = recordings.of_campaign(connection, campaign_id)
-    return [_recording(each, today) for each in recordings.played(known, held)]
-
-
-def _recording(of: Recording, on: date) -> OrderedRecording:
-    whose = tuple(areas.name(code, on) for code in of.areas)
-    file = (of.duration_ms, of.media_type, of.sha256, of.file_name)
-    return OrderedRecording(of.id, of.language, *file, of.wording, whose)
 
 
 def _areas(held: carrier_audience.Audience, campaign: Record) -> list[OrderedArea]:

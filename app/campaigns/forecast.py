@@ -198,9 +198,9 @@ def conclude(run_id: int, load: Load, rate: Rate, deadlines: Deadlines, now: dat
 
 
 def _of_carrier(run: Record, held: Audience, campaign: Record, deadlines: Deadlines) -> Forecast:
-    """Forecast a run whose carrier sends or calls: only its size and its window are known."""
+    """Forecast a run whose carrier sends: only its size and its window are known."""
     left = 0 if run.state in _OVER else held.estimated
-    parts = 0 if held.spoken else sms.segments(campaign.texts[""])
+    parts = sms.segments(campaign.texts[""])
     end = deadlines.window.end
     warnings = ["The carrier holds the audience and sends by itself: its pace is not known here."]
     if end is None:

@@ -9,12 +9,11 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, select
 
-from app.campaigns import answer_texts, approval, carrier_audience, optimistic_lock, recordings
+from app.campaigns import answer_texts, approval, carrier_audience, optimistic_lock
 from app.campaigns.carrier_audience import Audience
 from app.campaigns.drafts import Draft, amended, of_row, pin
 from app.campaigns.optimistic_lock import Record
 from app.campaigns.quiet_hours import DayHours
-from app.campaigns.recordings import NewRecording
 from app.core import clock
 from app.core.errors import Conflict, Invalid, VersionChanged
 from app.core.states import BatchState, CampaignState, RunState, move_campaign
@@ -157,30 +156,6 @@ def add_held_run(connection: Connection, campaign_id: int, carrier: str, audienc
     return run_id
 
 
-def add_recording(connection: Connection, campaign_id: int, new: NewRecording, who: str) -> int:
-    """Add a recording and return its ID; the one that is there already changes nothing."""
-    campaign = optimistic_lock.campaign(connection, campaign_id)
-    if there := recordings.same(connection, campaign_id, new):
-        return there.id
-    answer_texts.refuse(campaign)
-    _reopen(connection, campaign, who)
-    recording_id = recordings.keep(connection, campaign_id, new, who)
-    said = {"recording": recording_id, "sha256": new.sha256, "duration_ms": new.sound.duration_ms}
-    said |= {"language": new.language, "areas": list(new.areas)}
-    audit.note(connection, who, "recording.add", f"campaign/{campaign_id}", **said)
-    return recording_id
-
-
-def remove_recording(connection: Connection, campaign_id: int, recording_id: int, who: str) -> None:
-    """Remove a recording, with its bytes."""
-    campaign = optimistic_lock.campaign(connection, campaign_id)
-    gone = recordings.get(connection, campaign_id, recording_id)
-    _reopen(connection, campaign, who)
-    recordings.drop(connection, campaign_id, recording_id)
-    said = {"recording": recording_id, "sha256": gone.sha256}
-    audit.note(connection, who, "recording.remove", f"campaign/{campaign_id}", **said)
-
-
 def _reopen_for_run(connection: Connection, campaign_id: int, carrier: str, who: str) -> None:
     """Reopen the campaign. Raises Conflict if it has a run at this carrier."""
     campaign = optimistic_lock.campaign(connection, campaign_id)
@@ -255,8 +230,7 @@ def _check_batch(batch: Record, carrier: str) -> None:
 
 
 def withdraw(connection: Connection, campaign_id: int, who: str) -> None:
-    """Give a campaign up before anything of it was sent: its runs and recordings are removed, an approval
-    becomes void.
+    """Give a campaign up before anything of it was sent: its runs are removed, an approval becomes void.
 
     No effect if it is withdrawn already. Its lists are free for other campaigns, and are erased in time.
     """
@@ -267,7 +241,6 @@ def withdraw(connection: Connection, campaign_id: int, who: str) -> None:
     _reopen(connection, campaign, who)
     for run in connection.execute(select(runs).where(runs.c.campaign_id == campaign_id)).all():
         _drop(connection, run, who)
-    recordings.drop(connection, campaign_id)
     draft = optimistic_lock.campaign(connection, campaign_id)
     new = move_campaign(draft.state, CampaignState.WITHDRAWN)
     optimistic_lock.change_campaign(connection, draft, state=new)
@@ -299,10 +272,6 @@ def submit(connection: Connection, campaign_id: int, who: str) -> None:
     if campaign.answers_to is None and connection.execute(own).first() is None:
         raise Conflict("The campaign has no run; add one for each carrier first.")
     _check_made(connection, campaign_id)
-    audiences = carrier_audience.of_campaign(connection, campaign_id)
-    for audience in audiences:
-        recordings.require(connection, campaign_id, audience)
-    recordings.require_heard(connection, campaign_id, audiences)
     check_window_ahead(campaign, clock.now_ms())
     by = {"submitted_by": who, "behind": _behind(connection, campaign, who)}
     optimistic_lock.change_campaign(connection, campaign, state=new, **by)

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache, lru_cache
 from typing import Any
 
 from sqlalchemy import Connection, Select, bindparam, false, func, select
 
-from app.campaigns import budgets, carrier_audience, follow_ups, optimistic_lock, recordings
+from app.campaigns import budgets, carrier_audience, follow_ups, optimistic_lock
 from app.campaigns.budgets import BudgetStatus
 from app.campaigns.carrier_audience import Audience
 from app.campaigns.follow_ups import FollowUp
 from app.campaigns.optimistic_lock import Record
-from app.campaigns.recordings import Recording
 from app.campaigns.suspensions import Suspension, suspension
 from app.campaigns.text_cost import Advice, advice
 from app.core import clock
@@ -82,8 +81,7 @@ class Dossier:
     """A campaign with what its approver must see: the digest of the content, decisions, runs, and advice on
     each text by its language; an error there must be acknowledged with the approval. follow_up: the audience,
     if it is of those whom earlier campaigns did not reach. budget: the one that counts for it, with what is
-    spent of it, also by others that share it; null without one, and to operators. recordings: what carriers
-    play to whom they call; to an operator, if its carrier does."""
+    spent of it, also by others that share it; null without one, and to operators."""
 
     campaign: Campaign
     digest: str
@@ -92,7 +90,6 @@ class Dossier:
     advice: dict[str, list[Advice]]
     follow_up: FollowUp | None = None
     budget: BudgetStatus | None = None
-    recordings: list[Recording] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,14 +172,7 @@ def dossier(connection: Connection, campaign_id: int, operator: str | None = Non
         advice={language: found for language, text in row.texts.items() if (found := advice(text))},
         follow_up=follow_ups.of_campaign(connection, campaign_id, operator),
         budget=None if operator else budgets.status(connection, row),
-        recordings=_recordings(connection, campaign_id, operator),
     )
-
-
-def _recordings(connection: Connection, campaign_id: int, operator: str | None) -> list[Recording]:
-    if operator is not None:
-        return recordings.played_at(connection, campaign_id, operator)
-    return recordings.of_campaign(connection, campaign_id)
 
 
 # Built once: every page of a campaign asks them.
@@ -296,7 +286,7 @@ def runs_of(
 def _with_audiences(query: Select[Any]) -> Select[Any]:
     a = audiences.c
     gone = erasure_state.totals_are_gone(runs.c.campaign_id).label("gone")
-    query = query.add_columns(a.areas, a.area_basis, a.estimated, a.spoken, gone)
+    query = query.add_columns(a.areas, a.area_basis, a.estimated, gone)
     return query.outerjoin(audiences, a.run_id == runs.c.id)
 
 

@@ -17,7 +17,6 @@ from app.campaigns import (
     forecast,
     lifecycle,
     optimistic_lock,
-    recordings,
 )
 from app.campaigns.optimistic_lock import Record
 from app.core import clock
@@ -134,7 +133,7 @@ def _along_with(connection: Connection, verb: Verb, run: Record, at_ms: int, sta
             if stated:
                 _check_begun(at_ms, decision.at)
             lifecycle.check_window_ahead(campaign, at_ms)
-            _check_share(connection, campaign, run)
+            budgets.require_price(connection, campaign, run.carrier)
             return {"started_at": at_ms}
         case Verb.RESUME:
             campaign = optimistic_lock.campaign(connection, run.campaign_id)
@@ -149,15 +148,6 @@ def _along_with(connection: Connection, verb: Verb, run: Record, at_ms: int, sta
             return {"closing": NotSent.CANCELLED}
         case _:
             return {}
-
-
-def _check_share(connection: Connection, campaign: Record, run: Record) -> None:
-    """Raise Conflict unless it is known what the run costs, or, where it calls people, what they hear."""
-    audience = carrier_audience.of_run(connection, run.id)
-    if audience is not None and audience.spoken:
-        recordings.require(connection, campaign.id, audience)
-    else:
-        budgets.require_price(connection, campaign, run.carrier)
 
 
 def _count_day_anew(connection: Connection, carrier: str) -> None:

@@ -25,7 +25,6 @@ from app.campaigns.directives import DirectiveFields
 from app.campaigns.drafts import SENDER, Draft, TextForm
 from app.campaigns.follow_ups import FollowUpRequest
 from app.campaigns.plans import MOST_ROUNDS, Phase, PlanFields, RoundWindow
-from app.campaigns.recordings import LONGEST_WORDING
 from app.campaigns.texts import PURPOSES
 from app.core import hashing
 from app.core.areas import Basis
@@ -204,26 +203,8 @@ class HeldRunBody(StrictBody):
     area_basis: Basis = Field(description="how the carrier tells areas", examples=["dia_chi_dang_ky"])
     estimated: int = Field(ge=1, le=200_000_000, description="subscribers, roughly", examples=[350_000])
 
-    spoken: bool = Field(
-        False,
-        description="it calls them and plays the campaign's recordings; sends no text",
-        examples=[False],
-    )
-
     def audience(self) -> Audience:
-        return checked(tuple(self.areas), self.area_basis, self.estimated, self.spoken)
-
-
-class RecordingBody(StrictBody):
-    """What comes with a recording: its language, what is spoken, and where it is played."""
-
-    language: Language = Field(examples=["vi"])
-    wording: Annotated[Prose, StringConstraints(max_length=LONGEST_WORDING)] = Field(
-        description="what is spoken, word for word", examples=["Công an không làm việc qua điện thoại."]
-    )
-    areas: list[Line] = Field(
-        default=[], max_length=300, description="codes; empty: wherever no other recording is", examples=[[]]
-    )
+        return checked(tuple(self.areas), self.area_basis, self.estimated)
 
 
 class MomentBody(StrictBody):

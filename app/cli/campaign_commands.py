@@ -252,11 +252,10 @@ def show(campaign_id: Number, as_json: Json = False) -> None:
             db.read(queries.dossier, campaign_id), lambda run: db.read(forecast, run, clock.now())
         ),
     )
-    calls = {run.id for run in found.runs if run.audience is not None and run.audience.spoken}
     cost = {
-        "subscribers": sum(each.subscribers for each in forecasts if each.run_id not in calls),
+        "subscribers": sum(each.subscribers for each in forecasts),
         "sms_parts": sum(each.segments for each in forecasts),
-    } | ({"called": sum(each.subscribers for each in forecasts if each.run_id in calls)} if calls else {})
+    }
     shown = to_jsonable_python(found)
     for language, advice in () if as_json else shown["advice"].items():
         shown["advice"][language] = [f"{kind} at character {at + 1}: {words}" for at, kind, words in advice]
@@ -294,13 +293,9 @@ def add_held_run(
     estimated: Annotated[int, typer.Option(help="Subscribers, roughly.")],
     area_basis: Annotated[Basis, typer.Option(help="How the carrier tells areas.")] = Basis.REGISTERED,
     area: Annotated[list[str] | None, typer.Option(help="A code; again for each; none: all.")] = None,
-    spoken: Annotated[
-        bool, typer.Option("--spoken", help="It calls them and plays the campaign's recordings.")
-    ] = False,
 ) -> None:
-    """Add the campaign's run at a carrier that sends to its own subscribers, or calls them."""
+    """Add the campaign's run at a carrier that sends to its own subscribers."""
     asked_of = {"carrier": carrier, "areas": area or [], "area_basis": area_basis, "estimated": estimated}
-    asked_of |= {"spoken": spoken}
     audience = filled(HeldRunBody, asked_of).audience()
     made = asked(
         lambda api: (
@@ -310,7 +305,6 @@ def add_held_run(
                 areas=area,
                 area_basis=cast("Any", area_basis),
                 estimated=estimated,
-                spoken=spoken,
             ).id
         ),
         lambda db: db.write(lifecycle.add_held_run, campaign_id, carrier, audience, whoami()),

@@ -56,7 +56,6 @@ _NOUNS = {
     "privacy": "What is held on one person, and their requests.",
     "publication": "Where the text was published, and whether it still stands there.",
     "receipts": "Result files of carriers: receipts, and a reconciliation.",
-    "recording": "Recordings: what a carrier plays to whom it calls.",
     "rejected": "Rejected messages: why, and send them again.",
     "report": "Result reports.",
     "retention": "Erasure of what is due, with certificates.",

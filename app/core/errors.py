@@ -80,7 +80,6 @@ _SHOWN = {
     "plan": "GET /v1/plans and `loa plan list` show those there are",
     "receipt file": "GET /v1/receipt-files and `loa receipts list` show those there are",
     "request": "GET /v1/person-requests and `loa privacy requests` show those there are",
-    "recording": "GET /v1/campaigns/1/recordings and `loa recording list 1` show those of campaign 1",
     "report": "GET /v1/reports and `loa report list` show those there are",
     "signed paper": "GET /v1/reports/1/signed and `loa report signed 1` show those of report 1",
     "run": "GET /v1/runs and `loa run list` show those there are",

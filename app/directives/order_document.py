@@ -7,11 +7,8 @@ from collections.abc import Iterator
 from app.campaigns.carrier_orders import (
     BASES,
     CarrierOrder,
-    OrderedRecording,
     OrderedText,
     areas_in_words,
-    file_in_words,
-    heard_where,
     moment,
 )
 from app.core import clock
@@ -50,7 +47,7 @@ def compose(order: CarrierOrder, letterheads: Letterheads) -> PaperDocument:
 
 
 def _subject(order: CarrierOrder) -> str:
-    return _CALLS if order.recordings else _SUBJECT
+    return _SUBJECT
 
 
 def _top(order: CarrierOrder, head: Letterhead, year: int) -> Iterator[Block]:
@@ -67,9 +64,8 @@ def _top(order: CarrierOrder, head: Letterhead, year: int) -> Iterator[Block]:
 
 def _asked(order: CarrierOrder) -> Iterator[Block]:
     yield Heading(1, "I. NỘI DUNG YÊU CẦU")
-    act = "phát đúng tệp ghi âm" if order.recordings else "gửi đúng nội dung tin"
     yield Paragraph(
-        f"Đề nghị doanh nghiệp {act} dưới đây đến thuê bao của mình; không chuyển số thuê bao "
+        "Đề nghị doanh nghiệp gửi đúng nội dung tin dưới đây đến thuê bao của mình; không chuyển số thuê bao "
         "cho cơ quan, tổ chức nào; chỉ báo lại số liệu tổng hợp."
     )
     columns = (
@@ -93,11 +89,9 @@ def _asked(order: CarrierOrder) -> Iterator[Block]:
 
 
 def _texts(order: CarrierOrder) -> Iterator[Block]:
-    yield Heading(1, "II. TỆP GHI ÂM VÀ LỜI ĐỌC" if order.recordings else "II. NỘI DUNG TIN NHẮN")
+    yield Heading(1, "II. NỘI DUNG TIN NHẮN")
     for text in order.texts:
         yield from _text(text)
-    for recording in order.recordings:
-        yield from _recording(recording)
 
 
 def _text(text: OrderedText) -> Iterator[Block]:
@@ -107,12 +101,6 @@ def _text(text: OrderedText) -> Iterator[Block]:
     yield Paragraph(
         f"Số bản tin quy đổi của một tin: {text.segments}. Mã băm SHA-256: {text.sha256}.", Style.NOTE
     )
-
-
-def _recording(recording: OrderedRecording) -> Iterator[Block]:
-    yield Paragraph(f"Lời đọc {heard_where(recording)}:")
-    yield Paragraph(recording.text, Style.QUOTED)
-    yield Paragraph(f"{file_in_words(recording)}.", Style.NOTE)
 
 
 def _after(order: CarrierOrder) -> Iterator[Block]:

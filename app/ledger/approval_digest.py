@@ -30,7 +30,6 @@ from app.database.models import (
 )
 from app.ledger import answer_rules
 from app.ledger.contract import ChunkLease
-from app.ledger.signed_recordings import recordings_of
 from app.security import row_stamps
 from app.security.audit_chain import ACT, bears, is_sealed
 from app.security.row_stamps import canonical
@@ -49,13 +48,12 @@ _MARK = (batches.c.sha256 + func.coalesce("+" + batches.c.rows_sha256, "")).labe
 def digest(connection: Connection, campaign: Record, algorithm: str = hashing.FIRST) -> str:
     """Hash the canonical JSON of text, original, sender, purpose, window, hours, runs and their audiences."""
     audience = _by_run(connection, campaign.id)
-    return _digest(campaign, audience, _recordings(connection, campaign.id), algorithm)
+    return _digest(campaign, audience, algorithm)
 
 
 def _digest(
     campaign: Record,
     audience: dict[str, list[str]],
-    spoken: dict[str, Any],
     algorithm: str,
     old: bool = False,
 ) -> str:
@@ -67,7 +65,7 @@ def _digest(
         "day": [campaign.day_starts, campaign.day_ends],
         "runs": audience,
     }
-    content |= _optional(campaign) | spoken
+    content |= _optional(campaign)
     if not old and campaign.wording is not None:
         content["original"] = campaign.wording
     return hashing.digest(canonical(content), algorithm)
@@ -79,6 +77,7 @@ def _optional(campaign: Record) -> dict[str, Any]:
     given = {name: value for name, value in said.items() if value is not None}
     areas = {"text_areas": campaign.text_areas} if campaign.text_areas else {}
     areas |= {"answers_to": campaign.answers_to} if campaign.answers_to else {}
+    areas |= {"recordings": campaign.recordings} if campaign.recordings else {}  # of before 0056
     return areas | ({"budget": given} if given else {})
 
 
@@ -88,17 +87,10 @@ def holds(connection: Connection, campaign: Record, signed: str) -> bool:
     if hashing.rank(algorithm) < 0:
         return False
     forms = [each(connection, campaign.id) for each in (_by_run, _by_carrier)]
-    spoken = _recordings(connection, campaign.id)
-    if any(_digest(campaign, audience, spoken, algorithm) == signed for audience in forms):
+    if any(_digest(campaign, audience, algorithm) == signed for audience in forms):
         return True
     # Approvals of before the original with its diacritics was part of what is signed.
-    return any(_digest(campaign, audience, spoken, algorithm, old=True) == signed for audience in forms)
-
-
-def _recordings(connection: Connection, campaign_id: int) -> dict[str, Any]:
-    """Return the recordings, if there are any: approvals of campaigns without one hold as they are."""
-    found = recordings_of(connection, campaign_id)
-    return {"recordings": found} if found else {}
+    return any(_digest(campaign, audience, algorithm, old=True) == signed for audience in forms)
 
 
 def approved(connection: Connection, campaign: Record) -> Record | None:

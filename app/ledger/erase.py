@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Table, delete, select, tuple_, update
+from sqlalchemy import ColumnElement, Connection, Table, delete, select, tuple_
 
 from app.database.models import (
     chunks,
@@ -15,7 +15,6 @@ from app.database.models import (
     left_out,
     polled_chunks,
     receipts,
-    recordings,
     state_events,
     status_queries,
     submissions,
@@ -61,15 +60,7 @@ class EraseOperations(EngineBase):
         return counts
 
     def _erase_rest(self, connection: Connection, campaign_id: int) -> dict[str, int]:
-        """Delete rows that belong to no chunk, one slice of one table per call; then drop detached tables.
-
-        Of recordings the bytes go, one each call: hash, length and words stay with what was approved.
-        """
-        r = recordings.c
-        heard = select(r.id).where(r.campaign_id == campaign_id, r.content.is_not(None)).limit(1)
-        silenced = update(recordings).where(r.id.in_(heard.scalar_subquery())).values(content=None)
-        if n := connection.execute(silenced).rowcount:
-            return {recordings.name: n}
+        """Delete rows that belong to no chunk, one slice of one table per call; then drop detached tables."""
         for table in (left_out, *_SHARED):
             c = table.c
             key = tuple_(c.batch_id, c.seq)

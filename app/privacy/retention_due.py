@@ -98,14 +98,14 @@ def _gone() -> Select[Any]:
 
 
 def _campaigns(days: int, by_ms: int | None) -> Select[Any]:
-    """Select those with numbers or voices; by_ms: without those of which a run ended within `days` before."""
+    """Select those with numbers; by_ms: without those of which a run ended within `days` before."""
     c, r = campaigns.c, runs.c
     text = and_(c.answers_to.is_not(None), c.answers_of.is_(None))  # an answer text has no numbers itself
     query = select(campaigns).where(c.id.not_in(_gone()), ~text).order_by(c.id)
     if by_ms is None:
         return query
     end = func.coalesce(r.ended_at, c.window_end, r.created_at)
-    held = exists().where(audiences.c.run_id == r.id, ~audiences.c.spoken)
+    held = exists().where(audiences.c.run_id == r.id)
     return query.where(~exists().where(r.campaign_id == c.id, end > by_ms - days * DAY_MS, ~held))
 
 
@@ -145,7 +145,7 @@ def _with_last(found: Erasable, last_at: int | None, days: int) -> Erasable:
 
 @dataclass(frozen=True, slots=True)
 class _Past:
-    """Of several campaigns: runs with numbers or a voice, follow-ups at work, reports and deadlines.
+    """Of several campaigns: runs with numbers, follow-ups at work, reports and deadlines.
 
     reports: (kind, subject) -> rows in the order in which they were frozen.
     """
@@ -159,7 +159,7 @@ class _Past:
 def _past(connection: Connection, some: Sequence[Row[Any]]) -> _Past:
     """Read it by as many queries for a hundred campaigns as for one."""
     ids, letters = [each.id for each in some], {each.directive_id for each in some} - {None}
-    held = exists().where(audiences.c.run_id == runs.c.id, ~audiences.c.spoken)
+    held = exists().where(audiences.c.run_id == runs.c.id)
     query = select(runs).where(runs.c.campaign_id.in_(ids), ~held).order_by(runs.c.id)
     own: dict[int, list[Row[Any]]] = {}
     for run in connection.execute(query):

@@ -26,7 +26,6 @@ from app.database.models import (
     outreach,
     people,
     plans,
-    recordings,
     report_files,
     statements,
 )
@@ -62,9 +61,8 @@ def _records() -> Iterator[tuple[str, FromClause, ColumnElement[Any], ColumnElem
     c, d, o, s = campaigns.c, directives.c, outreach.c, statements.c
     yield "campaign", campaigns, c.id, c.created_at, (c.name, c.wording, c.texts)
     yield "plan", plans, plans.c.id, plans.c.created_at, (plans.c.name,)
-    a, r = approvals.c, recordings.c
+    a = approvals.c
     yield "approval", approvals, a.id, a.at, (a.reason,)
-    yield "recording", recordings, r.id, r.created_at, (r.wording,)
     words = (d.number, d.issuer, d.subject, d.addressees, d.legal_basis, d.contact)
     yield "directive", directives, d.id, d.created_at, words
     own = addressees.join(directives, addressees.c.directive_id == d.id)

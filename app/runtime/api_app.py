@@ -20,7 +20,7 @@ from app.api.middleware import BodyLimit, RequestContext
 from app.api.openapi import describe
 from app.api.rate_limit import Limits, Rates
 from app.batches import routes as batches
-from app.campaigns import answer_routes, live_status, recording_routes
+from app.campaigns import answer_routes, live_status
 from app.campaigns import event_routes as events
 from app.campaigns import routes as campaigns
 from app.campaigns import run_routes as runs
@@ -57,7 +57,6 @@ ROUTERS: list[Routes] = [
     audit_routes.router,
     batches.router,
     campaigns.router,
-    recording_routes.router,
     runs.router,
     events.router,
     dispatch.router,

@@ -34,7 +34,7 @@ _MAY: tuple[tuple[frozenset[Role], str], ...] = (
         _EVERYBODY,
         """list_batches get_batch list_bad_lines download_bad_lines batch_report
         list_directives get_directive list_texts get_text
-        list_campaigns get_campaign list_recordings get_recording_file campaign_report get_rounds
+        list_campaigns get_campaign campaign_report get_rounds
         compare_carriers get_areas compare_areas
         watch_run watch_campaign
         list_runs get_run get_forecast get_order get_order_paper run_report list_statements get_statement_form
@@ -56,7 +56,7 @@ _MAY: tuple[tuple[frozenset[Role], str], ...] = (
         """create_directive put_off_deadline create_plan set_round follow_up_round create_campaign follow_up
         ask_budget approve_budget
         edit_campaign submit_campaign withdraw_campaign add_run add_held_run remove_run
-        add_recording remove_recording approve_rejected
+        approve_rejected
         approve_campaign reject_campaign return_campaign set_addressee report_outreach return_report_form
         record_person_request report_publication withdraw_publication create_answer""",
     ),
@@ -94,7 +94,7 @@ _MAY: tuple[tuple[frozenset[Role], str], ...] = (
     (_OFFICE, "page_person_requests page_person_request"),
     (_EVERYBODY, "page_receipt_files page_receipt_file page_opt_outs"),
     (_WORKERS, "page_new_batch page_new_receipt_file"),
-    (_AUTHORS, "page_compose page_follow_up page_edit page_recordings page_new_directive page_outreach"),
+    (_AUTHORS, "page_compose page_follow_up page_edit page_new_directive page_outreach"),
     (frozenset({Role.ADMIN, Role.AUDITOR}), "page_audit page_audit_verification page_audit_export"),
     (_ADMIN, "page_people page_person page_keys page_key"),
     (_EVERYBODY, "page_account"),

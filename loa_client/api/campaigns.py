@@ -8,7 +8,7 @@ from typing import Literal
 
 from loa_client.api.batches import BatchState
 from loa_client.api.texts import Advice
-from loa_client.operation import Call, File, Iteration, Operation, new_key, place
+from loa_client.operation import Call, Iteration, Operation, new_key, place
 from loa_client.values import given
 
 CampaignState = Literal["draft", "submitted", "approved", "rejected", "withdrawn"]
@@ -75,7 +75,6 @@ class Audience:
     areas: list[str]
     area_basis: Basis
     estimated: int
-    spoken: bool = False
 
 
 SuspendCause = Literal["failed", "refused", "unknown", "daily", "budget", "budget_dong"]
@@ -167,20 +166,6 @@ class BudgetStatus:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Recording:
-    id: int
-    language: str
-    areas: list[str]
-    wording: str
-    sha256: str
-    media_type: str
-    duration_ms: int
-    size: int
-    created_by: str
-    erased: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Dossier:
     campaign: Campaign
     digest: str
@@ -189,7 +174,6 @@ class Dossier:
     advice: dict[str, list[Advice]]
     follow_up: FollowUp | None = None
     budget: BudgetStatus | None = None
-    recordings: list[Recording] = field(default_factory=list)
 
 
 class CampaignsOperations:
@@ -507,7 +491,6 @@ class CampaignsOperations:
         area_basis: Basis,
         estimated: int,
         areas: list[str] | None = None,
-        spoken: bool | None = None,
         if_match: str | None = None,
         idempotency_key: str | None = None,
     ) -> Call[RunSummary]:
@@ -516,58 +499,7 @@ class CampaignsOperations:
             method="POST",
             path=place("/v1/campaigns/{}/held-runs", campaign_id),
             answer=RunSummary,
-            json=given(
-                carrier=carrier, areas=areas, area_basis=area_basis, estimated=estimated, spoken=spoken
-            ),
+            json=given(carrier=carrier, areas=areas, area_basis=area_basis, estimated=estimated),
             key=idempotency_key or new_key(),
             headers=given(**{"If-Match": if_match}),
-        )
-
-    @Operation
-    def list_recordings(self, campaign_id: int) -> Call[list[Recording]]:
-        """List the campaign's recordings, by language."""
-        return Call(
-            method="GET", path=place("/v1/campaigns/{}/recordings", campaign_id), answer=list[Recording]
-        )
-
-    @Operation
-    def add_recording(
-        self,
-        campaign_id: int,
-        *,
-        file: File,
-        language: str,
-        wording: str,
-        areas: str | None = None,
-        idempotency_key: str | None = None,
-    ) -> Call[Recording]:
-        """Add a recording (WAV or MP3, 1 to 180 s, 10 MB at the most)."""
-        return Call(
-            method="POST",
-            path=place("/v1/campaigns/{}/recordings", campaign_id),
-            answer=Recording,
-            form=given(language=language, wording=wording, areas=areas),
-            file=file,
-            key=idempotency_key or new_key(),
-        )
-
-    @Operation
-    def remove_recording(
-        self, campaign_id: int, recording_id: int, *, if_match: str | None = None
-    ) -> Call[None]:
-        """Remove a recording with its bytes."""
-        return Call(
-            method="DELETE",
-            path=place("/v1/campaigns/{}/recordings/{}", campaign_id, recording_id),
-            answer=None,
-            headers=given(**{"If-Match": if_match}),
-        )
-
-    @Operation
-    def get_recording_file(self, campaign_id: int, recording_id: int) -> Call[bytes]:
-        """Get exactly the bytes that came."""
-        return Call(
-            method="GET",
-            path=place("/v1/campaigns/{}/recordings/{}/file", campaign_id, recording_id),
-            answer=bytes,
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Literal
 
@@ -69,7 +69,6 @@ class UniqueReach:
     by_campaign: list[CampaignReach]
     by_carrier: list[CarrierReach]
     by_area: list[AreaReach]
-    calling: list[str] = field(default_factory=list)
 
 
 AddresseeKind = Literal["department", "locality", "union", "press", "bank", "carrier", "other"]

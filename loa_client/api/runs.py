@@ -41,18 +41,6 @@ class OrderedArea:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OrderedRecording:
-    recording_id: int
-    language: str
-    duration_ms: int
-    media_type: str
-    sha256: str
-    file: str
-    text: str
-    areas: list[str] = field(default_factory=list)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class CarrierOrder:
     run_id: int
     campaign_id: int
@@ -73,7 +61,6 @@ class CarrierOrder:
     digest: str
     approved_by: str
     approved_at: datetime
-    recordings: list[OrderedRecording] = field(default_factory=list)
 
 
 class RunsOperations:

@@ -13,13 +13,11 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from app.accounts.service import NewPerson, add_person
-from app.campaigns import answer_texts, approval, lifecycle, recordings
+from app.campaigns import answer_texts, approval, lifecycle
 from app.campaigns.answer_texts import AnswerRequest
-from app.campaigns.carrier_audience import Audience
 from app.campaigns.drafts import Draft, TextForm
 from app.core import clock
 from app.core.answer_kinds import AnswerKind
-from app.core.areas import Basis
 from app.core.states import DeliveryState as State
 from app.database.connection import Database
 from app.database.models import (
@@ -60,7 +58,6 @@ from carriers.contract import Reason
 from tests.app.campaigns.rows import HOURS, new_batch, new_link
 from tests.long.app.privacy.past import erase
 from tests.long.app.reports.scene import HOUR, T0, varied
-from tests.sounds import mp3, wav
 
 T = TypeVar("T")
 PASSWORD = "bon tu chang lien quan"
@@ -149,7 +146,6 @@ def _fill(db: Database) -> None:
     db.write(_answers)
     db.write(_history)
     db.write(_outside)
-    db.write(_spoken)
 
 
 def links_up(c: Connection) -> None:
@@ -191,16 +187,6 @@ def _second_campaign(c: Connection) -> None:
     campaign = lifecycle.create(c, SECOND, HOURS, AUTHOR)
     _run(c, campaign, "mobifone", 6_480)
     lifecycle.submit(c, campaign, AUTHOR)
-
-
-def _spoken(c: Connection) -> None:
-    """A draft that VNPT will play: one recording for one district, one for all others."""
-    campaign = lifecycle.create(c, replace(FIRST, name="Thông báo thoại trước Tết"), HOURS, AUTHOR)
-    spoken = (("vi", (), TEXT, wav(3)), ("hmn", ("126",), "Tub ceev xwm tsis hais lus hauv xov tooj.", mp3()))
-    for recording in spoken:
-        lifecycle.add_recording(c, campaign, recordings.checked(*recording), AUTHOR)
-    audience = Audience(("116", "126"), Basis.REGISTERED, 120_000, spoken=True)
-    lifecycle.add_held_run(c, campaign, "vnpt", audience, AUTHOR)
 
 
 def _plan(c: Connection) -> None:

@@ -89,5 +89,5 @@ def test_what_is_not_said_is_left_out_but_where_null_means_something() -> None:
     assert given(a=None, b=datetime(2031, 1, 1, tzinfo=UTC)) == {"b": "2031-01-01T00:00:00+00:00"}
     assert given("a", a=None) == {"a": None}
     one = Audience(areas=["116"], area_basis="dia_chi_dang_ky", estimated=1)
-    said = {"areas": ["116"], "area_basis": "dia_chi_dang_ky", "estimated": 1, "spoken": False}
+    said = {"areas": ["116"], "area_basis": "dia_chi_dang_ky", "estimated": 1}
     assert given(x=[one]) == {"x": [said]}

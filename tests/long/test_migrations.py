@@ -26,7 +26,7 @@ from sqlalchemy import (
 )
 from sqlalchemy import table as sa_table
 
-from app.core.errors import SetupError
+from app.core.errors import Conflict, SetupError
 from app.core.states import DeliveryState
 from app.database import schema
 from app.database.connection import Database
@@ -259,3 +259,37 @@ def _accounts(connection: Connection, acts: list[tuple[str, str, str]]) -> None:
 
 def _add(connection: Connection, table: str, **row: Any) -> None:
     connection.execute(insert(sa_table(table, *map(column, row))).values(row))
+
+
+def _campaign_that_called(connection: Connection, state: str) -> None:
+    """A campaign of before 0056 whose run played a recording."""
+    campaign = {"id": 1, "name": "x", "purpose": "awareness", "sender": "CATINH", "texts": "{}"}
+    campaign |= {"day_starts": "07:00", "day_ends": "21:00", "state": "approved"}
+    _add(connection, "campaigns", **campaign, created_at=0, created_by="an")
+    run = {"id": 1, "campaign_id": 1, "carrier": "vnpt", "state": state, "created_at": 0}
+    _add(connection, "runs", **run)
+    audience = {"run_id": 1, "areas": "[]", "area_basis": "dia_chi_dang_ky", "estimated": 5, "spoken": True}
+    _add(connection, "audiences", **audience)
+    for language in ("vi", "hmn"):
+        voice = {"campaign_id": 1, "language": language, "areas": '["116"]', "wording": "x", "sha256": "0"}
+        voice |= {"media_type": "audio/wav", "duration_ms": 1000, "size": 1, "content": b"x"}
+        _add(connection, "recordings", **voice, created_at=0, created_by="an")
+
+
+def test_what_was_signed_of_recordings_stays_without_their_sound(db: Database) -> None:
+    db.write(lambda c: command.downgrade(schema._config(c), "0055"))
+    db.write(_campaign_that_called, "finished")
+    schema.upgrade(db)
+    kept = db.read(lambda c: c.execute(select(metadata.tables["campaigns"].c.recordings)).scalar_one())
+    voice = {"areas": ["116"], "wording": "x", "sha256": "0", "media_type": "audio/wav", "duration_ms": 1000}
+    assert kept == [{"language": each} | voice for each in ("hmn", "vi")]
+    assert "recordings" not in db.read(tables)
+
+
+@pytest.mark.parametrize("state", ["planned", "running"])
+def test_nothing_is_migrated_while_a_carrier_may_still_play_a_recording(db: Database, state: str) -> None:
+    db.write(lambda c: command.downgrade(schema._config(c), "0055"))
+    db.write(_campaign_that_called, state)
+    with pytest.raises(Conflict, match="In run 1 the carrier plays a recording.*then migrate"):
+        schema.upgrade(db)
+    assert "recordings" in db.read(tables)

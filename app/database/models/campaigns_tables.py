@@ -10,7 +10,6 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
-    LargeBinary,
     SmallInteger,
     String,
     Table,
@@ -71,6 +70,8 @@ campaigns = Table(
     # alone: an answer text, which has no run of its own; NULL: no answer.
     Column("answers_to", String(12), index=True),
     Column("answers_of", Integer),
+    # What a carrier played in a campaign of before 0056, as its approval signed it; no sound is kept.
+    Column("recordings", JSON(none_as_null=True)),
 )
 
 # A plan is rounds under one directive, each with a window and, once there is one, its campaign.
@@ -152,27 +153,8 @@ audiences = Table(
     Column("areas", JSON, nullable=False),  # codes; empty: the whole province
     Column("area_basis", String(24), nullable=False),  # areas.Basis
     Column("estimated", Integer, nullable=False),  # estimated number of subscribers
-    # The carrier calls and plays the campaign's recording; it sends no message.
+    # Of runs of before 0056, whose carrier called and played a recording: it sent no message.
     Column("spoken", Boolean, nullable=False, server_default=text("false")),
-)
-
-# What a spoken announcement plays, in the database so that one backup has it and what is approved of it.
-recordings = Table(
-    "recordings",
-    metadata,
-    new_id(),
-    Column("campaign_id", Integer, ForeignKey("campaigns.id"), nullable=False),
-    Column("language", String(8), nullable=False),
-    Column("areas", JSON, nullable=False),  # codes; empty: wherever no other recording is played
-    Column("wording", Text, nullable=False),  # what is spoken, NFC
-    Column("sha256", String(64), nullable=False),
-    Column("media_type", String(40), nullable=False),  # app/core/audio.py
-    Column("duration_ms", Integer, nullable=False),
-    Column("size", Integer, nullable=False),
-    Column("content", LargeBinary),  # NULL: erased with the campaign's rows
-    Column("created_at", Ms, nullable=False),
-    Column("created_by", String(80), nullable=False),
-    UniqueConstraint("campaign_id", "language"),
 )
 
 # ---- Tables of batches: their subscribers, and lines that gave none.

@@ -8,18 +8,19 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, bindparam, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, bindparam, select
 
 from app.core import clock
 from app.core.errors import no_such
 from app.database.connection import shared_ms
 from app.database.models import audiences, campaigns, runs, tallies
 from app.ledger import erasure_state
+from app.ledger.calls import CALLS
 from app.ledger.contract import TallyCount
 from app.ledger.receipt_times import EVER
 from app.reports.build import carrier_report
 from app.reports.build.scope import counted, levels_proved, proved
-from app.reports.figures import by_area, carrier_statement, spoken, tally
+from app.reports.figures import by_area, carrier_statement, tally
 from app.reports.figures.by_area import MixedRow, Pair, Sources
 from app.reports.figures.carrier_statement import AreaCounts, FigureSource, Statement
 from app.security import tenant_scope
@@ -174,7 +175,7 @@ def _shares(connection: Connection, campaign_ids: Sequence[int], only: str | Non
         audiences, audiences.c.run_id == runs.c.id
     )
     query = query.where(runs.c.campaign_id.in_(campaign_ids)).order_by(runs.c.campaign_id, runs.c.id)
-    query = query.where(or_(audiences.c.run_id.is_(None), ~audiences.c.spoken))  # calls are no messages
+    query = query.where(runs.c.id.not_in(CALLS))
     rows = connection.execute(query.where(runs.c.carrier == only) if only else query).all()
     return [share for row in rows for share in _of_run(connection, row)]
 
@@ -267,8 +268,7 @@ def _sources(
     rows = connection.execute(_RUNS, {"given": campaign_id}).all()
     rows = [row for row in rows if only in (None, row.carrier)]
     on = _day(campaign, rows)
-    calling = spoken.runs_of(connection, campaign_id)
-    ids = [row.id for row in rows if row.id not in calling]
+    ids = [row.id for row in rows]
     if counts is None:
         counts = tally.sums(connection, tallies.c.campaign_id == campaign_id, tallies.c.run_id.in_(ids))
     said = [

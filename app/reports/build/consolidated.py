@@ -13,11 +13,12 @@ from sqlalchemy import Connection, Row, select
 from app.core.errors import no_such
 from app.core.states import NotSent, RunState
 from app.database.models import campaigns, directives, frozen_reports, runs
+from app.ledger.calls import CALLS
 from app.ledger.directive_deadline import held_at
 from app.reports.build import carrier_report, unique_reach
 from app.reports.build.scope import counted
 from app.reports.build.unique_reach import UniqueReach
-from app.reports.figures import addressees, carrier_statement, publications, spoken
+from app.reports.figures import addressees, carrier_statement, publications
 from app.reports.figures.addressees import AddresseeStatus, ChannelTotal
 from app.reports.figures.carrier_statement import FigureSource, Statement, by_deadline
 from app.reports.figures.figures import CarrierReport
@@ -79,7 +80,6 @@ class RunLine:
     report: CarrierReport
     statement: Statement | None
     version: int
-    spoken: bool = False  # it calls, and its figures are calls
     rules: int = RULES
 
     @property
@@ -173,12 +173,11 @@ class ConsolidatedReport:
     rules: int = RULES
     reach: UniqueReach | None = None  # None by the rules of before
     published: tuple[Publication, ...] | None = None  # likewise
-    announcements: tuple[RunLine, ...] = ()  # runs that call: never among `lines`, whose figures are messages
 
     @property
     def interim(self) -> bool:
         """Whether figures may still change, or a carrier has not reported yet."""
-        open_ = (line for line in (*self.lines, *self.announcements) if line.interim)
+        open_ = (line for line in self.lines if line.interim)
         return any(self.rules > 1 or line.kind in (None, FigureSource.MEASURED) for line in open_)
 
     def of(self, kind: FigureSource) -> tuple[RunLine, ...]:
@@ -194,19 +193,17 @@ def build(
     if row is None:
         raise no_such("directive", directive_id, field="directive_id")
     others = tuple(addressees.addressee_statuses(connection, directive_id, cutoff_ms, cutoff_ms))
-    every = tuple(_lines(connection, directive_id, cutoff_ms, terms))
-    lines = tuple(line for line in every if not line.spoken)
+    lines = tuple(_lines(connection, directive_id, cutoff_ms, terms))
     return ConsolidatedReport(
         letter=_letter(row, held_at(connection, row.id, row.report_deadline, cutoff_ms)),
         cutoff_ms=cutoff_ms,
         lines=lines,
         others=others,
         channels=tuple(addressees.totals(others)),
-        silent=_silent(connection, directive_id, {line.carrier for line in every}),
+        silent=_silent(connection, directive_id, {line.carrier for line in lines}),
         rules=terms.rules,
         reach=_reach(connection, directive_id, cutoff_ms, lines) if terms.counts_reach else None,
         published=_published(connection, directive_id, cutoff_ms) if terms.rules >= 4 else None,
-        announcements=tuple(line for line in every if line.spoken),
     )
 
 
@@ -241,7 +238,9 @@ def _lines(
 ) -> list[RunLine]:
     r, c = runs.c, campaigns.c
     query = select(r.id, r.carrier, c.id, c.name).join(campaigns, c.id == r.campaign_id)
-    asked = query.where(c.directive_id == directive_id, c.created_at <= cutoff_ms).order_by(c.id, r.id)
+    asked = query.where(
+        r.id.not_in(CALLS), c.directive_id == directive_id, c.created_at <= cutoff_ms
+    ).order_by(c.id, r.id)
     asked = asked if terms.rules < 2 else asked.where(counted(cutoff_ms))
     found = []
     for run_id, carrier, campaign_id, name in connection.execute(asked).all():
@@ -250,9 +249,8 @@ def _lines(
         report = carrier_report.build(connection, run_id, cutoff_ms, brief=terms.brief)
         version = _version(connection, run_id, cutoff_ms, terms)
         kind = carrier_statement.basis(held, statement)
-        calls = run_id in spoken.runs_of(connection, campaign_id)
         of = (run_id, campaign_id, name, carrier)
-        found.append(RunLine(*of, kind, report, statement, version, calls, terms.rules))
+        found.append(RunLine(*of, kind, report, statement, version, terms.rules))
     return found
 
 

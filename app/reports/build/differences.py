@@ -46,7 +46,6 @@ _WORDS = {
     "counts": "số liệu",
     "reasons": "Biểu 4",
     "n": "số lượng",
-    "announcements": "thông báo thoại",
     "calls": "cuộc gọi",
     "placed_calls": "đã gọi",
     "answered_calls": "có người nghe máy",

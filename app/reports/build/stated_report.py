@@ -12,25 +12,20 @@ from app.core.errors import Conflict
 from app.core.states import RunState
 from app.database.models import audiences
 from app.reports.build import scope
-from app.reports.figures import by_area, carrier_statement, spoken
+from app.reports.figures import by_area, carrier_statement
 from app.reports.figures.carrier_statement import AreaCounts, Statement
 from app.reports.figures.figures import Header, NamedArea
-from app.reports.figures.spoken import SpokenRecording
 
 
 @dataclass(frozen=True, slots=True)
 class StatedReport:
-    """One run as stated by its carrier. places: form 2 by the areas of the report's day.
-
-    recordings: what was played, where the carrier called; its figures are calls then.
-    """
+    """One run as stated by its carrier. places: form 2 by the areas of the report's day."""
 
     header: Header
     statement: Statement
     area_basis: str
     places: tuple[AreaCounts, ...]
     empty: tuple[NamedArea, ...] = ()  # areas ordered but missing from form 2
-    recordings: tuple[SpokenRecording, ...] = ()
 
     @property
     def cutoff_ms(self) -> int:
@@ -40,10 +35,6 @@ class StatedReport:
     @property
     def interim(self) -> bool:
         return self.statement.interim
-
-    @property
-    def spoken(self) -> bool:
-        return bool(self.recordings)
 
 
 def is_held(connection: Connection, run_id: int) -> bool:
@@ -71,8 +62,7 @@ def build(connection: Connection, run_id: int, cutoff_ms: int) -> StatedReport:
     places = by_area.stated_rows(statement.figures.areas, on)
     within = audience.areas if audience else ()
     empty = by_area.empty((place.code for place in places), on, within)
-    heard = spoken.recordings(connection, of.run.campaign_id) if spoken.is_spoken(connection, run_id) else ()
-    return StatedReport(head, statement, audience.area_basis if audience else "", places, empty, heard)
+    return StatedReport(head, statement, audience.area_basis if audience else "", places, empty)
 
 
 def silent(connection: Connection, campaign_id: int) -> frozenset[int]:

@@ -19,7 +19,6 @@ from app.core.errors import Conflict, no_such
 from app.core.states import DeliveryState
 from app.database.connection import shared_ms
 from app.database.models import (
-    audiences,
     campaigns,
     deliveries,
     directives,
@@ -79,8 +78,7 @@ class AreaReach:
 class UniqueReach:
     """Persons reached at least once under a directive, as of cutoff_ms (ms since 1970).
 
-    by_carrier and by_area each add up to persons; so do the `first` of by_campaign. calling: carriers that
-    play announcements under it: whom they reached, and whether a message did as well, nobody here can know.
+    by_carrier and by_area each add up to persons; so do the `first` of by_campaign.
     """
 
     directive_id: int
@@ -89,7 +87,6 @@ class UniqueReach:
     by_campaign: tuple[CampaignReach, ...]
     by_carrier: tuple[CarrierReach, ...]
     by_area: tuple[AreaReach, ...]
-    calling: tuple[str, ...] = ()
 
 
 def of_directive(connection: Connection, directive_id: int, cutoff_ms: int) -> UniqueReach | None:
@@ -115,16 +112,7 @@ def of_directive(connection: Connection, directive_id: int, cutoff_ms: int) -> U
         by_campaign=tuple(each for each in by_campaign if each.first or each.repeated),
         by_carrier=tuple(_by_carrier(found)),
         by_area=tuple(_by_area(found, on)),
-        calling=tuple(_calling(connection, list(names), cutoff_ms)),
     )
-
-
-def _calling(connection: Connection, ids: Sequence[int], cutoff_ms: int) -> Sequence[str]:
-    """Return the carriers that had begun to call by then."""
-    r, a = runs.c, audiences.c
-    begun = (r.campaign_id.in_(ids), a.spoken, r.started_at <= cutoff_ms)
-    query = select(r.carrier).join(audiences, a.run_id == r.id).where(*begun).distinct().order_by(r.carrier)
-    return connection.execute(query).scalars().all()
 
 
 def _day(connection: Connection, ids: Sequence[int], cutoff_ms: int) -> date:

@@ -20,7 +20,6 @@ from app.reports.forms import (
     comparison_tables,
     directive_areas,
     publication_tables,
-    spoken_tables,
     stated_forms,
 )
 from app.reports.forms.letterhead import POLICE, Letterhead, Letterheads
@@ -176,7 +175,6 @@ def tables_of(report: Report, version: Version = PREVIEW) -> tuple[ReportTable, 
         found = (comparison_tables.head(report), *comparison_tables.of_directive(report))
         found += (areas,) if areas.rows else ()
         found += (*comparison_tables.reach(report), *comparison_tables.cost(report))
-        found += spoken_tables.of_directive(report)
         found += (publication_tables.of_directive(report),) if report.published else ()
     elif isinstance(report, StatedReport):
         found = stated_forms.of_run(report)

@@ -24,7 +24,6 @@ from app.reports.figures.figures import (
 )
 from app.reports.figures.numbers import iso
 from app.reports.figures.publications import Publication
-from app.reports.figures.spoken import as_calls
 from carriers.contract import ReceiptLevel
 
 # Keys added after some reports had been frozen: those are rebuilt without them.
@@ -74,15 +73,6 @@ def of_run(report: CarrierReport) -> dict[str, Any]:
 
 def of_stated(report: StatedReport) -> dict[str, Any]:
     """Return a run as its carrier stated it; null: not provable by receipts, or not stated."""
-    found = _of_stated(report)
-    if not report.spoken:
-        return found
-    calls = {"channel": "call", "recordings": [asdict(each) for each in report.recordings]}
-    renamed: dict[str, Any] = as_calls(found)
-    return renamed | calls
-
-
-def _of_stated(report: StatedReport) -> dict[str, Any]:
     of = report.statement
     figures, paper = of.figures, of.paper
     return {
@@ -163,7 +153,6 @@ def of_directive(report: ConsolidatedReport) -> dict[str, Any]:
         "subject": letter.subject,
         "report_deadline": iso(letter.deadline_ms),
         "runs": [_line(line, report) for line in report.lines],
-        **({"announcements": [_call(each) for each in report.announcements]} if report.announcements else {}),
         **({"unique_reach": _reach(report.reach)} if report.reach else {}),
         "carriers_without_run": list(report.silent),
         "addressees": [_addressee(each) for each in report.others],
@@ -215,19 +204,6 @@ def _line(line: RunLine, report: ConsolidatedReport) -> dict[str, Any]:
     stated |= {"number": paper.number, "dated_on": paper.dated_on, "received_at": iso(paper.received_ms)}
     scan = {"attachment_sha256": paper.attachment.sha256 if paper.attachment else None}
     return found | {"stated": stated | scan | figures}
-
-
-def _call(line: RunLine) -> dict[str, Any]:
-    """Give the calls of a run that plays an announcement; null: not stated, or not known to the carrier."""
-    found: dict[str, Any] = {name: getattr(line, name) for name in ("run_id", "campaign_id", "campaign")}
-    found |= {"carrier": line.carrier, "source": line.kind.value if line.kind else None}
-    found |= {"report_version": line.version}
-    if line.statement is None:
-        return found | {"calls": None}
-    paper, general = line.statement.paper, line.statement.figures.general
-    counts: dict[str, Any] = as_calls(_stated(general, line.statement.level))
-    about = {"statement_version": paper.version, "number": paper.number, "dated_on": paper.dated_on}
-    return found | about | {"received_at": iso(paper.received_ms), "calls": counts}
 
 
 def _addressee(each: AddresseeStatus) -> dict[str, Any]:

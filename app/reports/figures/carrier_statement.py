@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row, Select, select
 
 from app.core.errors import Conflict
 from app.database.models import audiences, runs, statements
+from app.ledger.calls import CALLS
 from app.reports.figures.document_meta import PaperMeta, joined, paper
 from app.reports.figures.figures import Cause
 from carriers.contract import ReceiptLevel
@@ -236,6 +237,7 @@ def held_in_time(
 
 def _query() -> Select[Any]:
     query = joined(statements).join(runs, runs.c.id == statements.c.run_id)
+    query = query.where(runs.c.id.not_in(CALLS))
     return query.add_columns(runs.c.campaign_id, runs.c.carrier)
 
 

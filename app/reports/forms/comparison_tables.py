@@ -77,9 +77,6 @@ def reach(report: ConsolidatedReport) -> tuple[ReportTable, ...]:
         "Nguồn số liệu: biên nhận của máy thuê bao. Mỗi số thuê bao tính một lần, ở chiến dịch và doanh "
         "nghiệp gửi đến trước, nên mỗi cách phân cộng lại bằng tổng."
     )
-    if found.calling:
-        names = ", ".join(map(carrier_name, found.calling))
-        source += f" Không gồm người nghe thông báo thoại ({names}): không biết ai trong số đó đã nhận tin."
     return (ReportTable("Số người", "Số người đã nhận ít nhất một lần", columns, tuple(rows), source),)
 
 
@@ -200,8 +197,7 @@ def _in_time(kept: bool | None, deadline_ms: int | None, cutoff_ms: int) -> str:
 
 def finality(report: ConsolidatedReport) -> str:
     """Say whether figures may still change, and whose."""
-    every = (*report.lines, *report.announcements)
-    names = dict.fromkeys(carrier_name(line.carrier) for line in every if line.interim)
+    names = dict.fromkeys(carrier_name(line.carrier) for line in report.lines if line.interim)
     if not report.interim:
         return FINAL
     if not names:
@@ -228,8 +224,6 @@ def missing(report: ConsolidatedReport) -> list[str]:
     late = {True: " (quá hạn)", False: ""}
     names = [f"{each.addressee.name}{late[each.late]}" for each in report.others if each.report is None]
     names += [carrier_name(line.carrier) for line in report.lines if line.kind is None]
-    calling = [carrier_name(line.carrier) for line in report.announcements if line.kind is None]
-    names += [f"{name} (thông báo thoại)" for name in calling]
     return names + [f"{name} (chưa có đợt gửi)" for name in report.silent]
 
 

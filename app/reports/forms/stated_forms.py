@@ -24,12 +24,12 @@ from app.reports.figures.table_model import (
     TableRow,
     total,
 )
-from app.reports.forms import count_columns, spoken_tables
+from app.reports.forms import count_columns
 from app.reports.forms.carrier_tables import FINAL
 from app.reports.forms.citation import named_as_stored
 from carriers.contract import ReceiptLevel
 
-TEXTED, SPOKEN = "Kết quả nhắn tin tuyên truyền", "Kết quả phát thông báo thoại"
+TITLE = "Kết quả nhắn tin tuyên truyền"
 
 
 def of_run(report: StatedReport) -> tuple[ReportTable, ...]:
@@ -38,8 +38,6 @@ def of_run(report: StatedReport) -> tuple[ReportTable, ...]:
     found += [_areas(report)] if report.places else []
     found += [_days(report)] if figures.days else []
     found += [_reasons(report)] if figures.reasons else []
-    if report.spoken:
-        return tuple(spoken_tables.as_calls(form, source(report)) for form in found)
     return tuple(found)
 
 
@@ -47,12 +45,7 @@ def source(report: StatedReport) -> str:
     """Return the line below each table: whose figures, from which document, and what its receipts prove."""
     of = report.statement
     paper = ", ".join(filter(None, (of.paper.number, day_of(of.paper.dated_on))))
-    level = spoken_tables.PROVED[of.level] if report.spoken else labels.LEVEL_WORDS[of.level]
-    if report.spoken:
-        return (
-            f"Nguồn số liệu: {KINDS[of.kind]}, bản {of.paper.version}{f' ({paper})' if paper else ''}; "
-            f"doanh nghiệp chốt đến {hour(of.cutoff_ms)}; {level}. {spoken_tables.NO_MESSAGES}"
-        )
+    level = labels.LEVEL_WORDS[of.level]
     return (
         f"Nguồn số liệu: {KINDS[of.kind]}, bản {of.paper.version}{f' ({paper})' if paper else ''}; "
         f"doanh nghiệp chốt đến {hour(of.cutoff_ms)}; {level}; chưa đối chiếu bằng biên nhận."
@@ -69,13 +62,8 @@ def finality(report: StatedReport) -> str:
     if not report.interim:
         return FINAL
     ended = report.statement.ended_ms is not None
-    open_ = "còn cuộc gọi chưa rõ kết quả" if report.spoken else "còn tin chưa có biên nhận"
-    why = open_ if ended else f"doanh nghiệp chưa báo kết thúc {'gọi' if report.spoken else 'gửi'}"
+    why = "còn tin chưa có biên nhận" if ended else "doanh nghiệp chưa báo kết thúc gửi"
     return f"SỐ LIỆU TẠM THỜI: {why}"
-
-
-def _itself(report: StatedReport) -> str:
-    return f"tự {'gọi' if report.spoken else 'gửi'} đến thuê bao của mình"
 
 
 def _or_no_receipts(n: int | None) -> Cell:
@@ -93,7 +81,7 @@ def _head(report: StatedReport) -> ReportTable:
         ("Thời điểm chốt số liệu", moment(head.cutoff_ms)),
         ("Văn bản yêu cầu", named_as_stored(head.directive) if head.directive else NOTHING),
         ("Chiến dịch", f"{head.campaign} (số {head.campaign_id})"),
-        ("Doanh nghiệp", f"{labels.network(head.carrier)} (đợt {head.run_id}, {_itself(report)})"),
+        ("Doanh nghiệp", f"{labels.network(head.carrier)} (đợt {head.run_id}, tự gửi đến thuê bao của mình)"),
         ("Nguồn số liệu", source(report)),
         (
             "Số, ngày báo cáo",
@@ -103,17 +91,15 @@ def _head(report: StatedReport) -> ReportTable:
         *_sent(report),
     ]
     rows = tuple(TableRow(f"head_{n}", pair) for n, pair in enumerate(pairs))
-    return ReportTable("Thông tin", SPOKEN if report.spoken else TEXTED, columns, rows)
+    return ReportTable("Thông tin", TITLE, columns, rows)
 
 
 def _sent(report: StatedReport) -> Iterator[tuple[str, str]]:
-    """Yield what was sent or played, and when."""
-    head, of, act = report.header, report.statement, "gọi" if report.spoken else "gửi"
-    if not report.spoken:
-        yield "Tên định danh", head.sender
-    yield from ((f"Bắt đầu {act}", moment(of.began_ms)), (f"Kết thúc {act}", moment(of.ended_ms)))
-    yield from spoken_tables.recordings(report.recordings)
-    for lang, wording in () if report.spoken else sorted(head.texts.items()):
+    """Yield what was sent, and when."""
+    head, of = report.header, report.statement
+    yield "Tên định danh", head.sender
+    yield from (("Bắt đầu gửi", moment(of.began_ms)), ("Kết thúc gửi", moment(of.ended_ms)))
+    for lang, wording in sorted(head.texts.items()):
         yield f"Nội dung tin{f' ({lang})' if lang else ''}", wording
         yield "Mã băm nội dung (SHA-256)", hashlib.sha256(wording.encode()).hexdigest()
 

@@ -19,7 +19,6 @@ from app.database.models import frozen_reports
 from app.reports.figures import labels
 from app.reports.figures.carrier_statement import FigureSource, StatedCounts
 from app.reports.figures.figures import FIGURES
-from app.reports.figures.spoken import NAMES
 from app.reports.figures.version import PrintedCode
 from app.reports.frozen import archive, freeze_record
 from app.reports.frozen.archive import Frozen, ReportSubject, Spoilt, SubjectKind
@@ -31,6 +30,13 @@ _GROUP = 4
 _LETTERS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's: none that looks like another
 _READ_AS = str.maketrans("OIL", "011")
 _SHOWN = ("sent", "delivered", "relayed", "failed", "no_receipt")
+# Names in reports of calls that played a recording, frozen before 0056.
+_CALLED = {
+    "sent": "placed_calls",
+    "delivered": "answered_calls",
+    "failed": "unanswered_calls",
+    "no_receipt": "calls_of_unknown_outcome",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +189,7 @@ def _named(general: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _called(general: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: general.get(NAMES.get(FIGURES[key].name, FIGURES[key].name)) for key in _SHOWN}
+    return {key: general.get(_CALLED.get(key, FIGURES[key].name)) for key in _SHOWN}
 
 
 def _totals(

@@ -73,7 +73,7 @@ class Circumstances:
     """What the checks need besides the claim.
 
     estimated: subscribers by the order; before: messages sent, by the last version; parts: fewest and most
-    SMS parts of the approved texts; approved_ms: when the campaign was approved; spoken: these are calls;
+    SMS parts of the approved texts; approved_ms: when the campaign was approved;
     answers: numbers and times that a version before has stated, with its note and reason; version: the
     newest, 0 if there is none.
     """
@@ -84,7 +84,6 @@ class Circumstances:
     before: int | None = None
     parts: tuple[int, int] | None = None
     approved_ms: int | None = None
-    spoken: bool = False
     answers: tuple[tuple[frozenset[str], str], ...] = ()
     version: int = 0
 

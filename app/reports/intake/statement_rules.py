@@ -44,7 +44,6 @@ def faults(claim: StatementInput, around: Circumstances) -> list[InputFault]:
         *_areas(figures, level),
         *_days(claim),
         *_reasons(figures),
-        *(_calls(claim) if around.spoken else ()),
         *_times(claim, around),
         *paper_faults(claim.paper, around),
         *_attached(claim),
@@ -70,23 +69,6 @@ def _general(figures: StatedFigures, level: ReceiptLevel) -> Iterator[InputFault
         )
     yield from range_faults(("segments",), segments, MOST * MAX_SEGMENTS)
     yield from range_faults(("resent",), figures.resent, MOST)
-
-
-def _calls(claim: StatementInput) -> Iterator[InputFault]:
-    """Refuse what calls have not: SMS parts, and receipts of a centre for messages."""
-    if claim.figures.segments is not None:
-        yield fault(
-            ("segments",),
-            "This run calls, and calls have no SMS parts; leave it out.",
-            "Đợt này là cuộc gọi, không có bản tin quy đổi; hãy để trống.",
-        )
-    if claim.level is ReceiptLevel.OPERATOR:
-        yield fault(
-            ("level",),
-            "Of calls the level is handset (it is known which were answered) or none (only that they were "
-            "placed).",
-            "Với cuộc gọi, mức biên nhận là máy thuê bao (biết cuộc nào có người nghe) hoặc không có.",
-        )
 
 
 def range_faults(place: Place, n: int | None, most: int = MOST) -> Iterator[InputFault]:

@@ -11,7 +11,8 @@ from app.core.errors import Conflict, Forbidden, Invalid, no_such
 from app.core.states import RunState
 from app.database.connection import shared_ms
 from app.database.models import approvals, audiences, campaigns, runs, statements
-from app.reports.figures import carrier_statement, spoken
+from app.ledger import calls
+from app.reports.figures import carrier_statement
 from app.reports.figures.carrier_statement import FigureSource, Statement
 from app.reports.intake import attachments, questions, statement_rules
 from app.reports.intake.statement_input import Circumstances, PaperClaim, StatementInput, refusal
@@ -60,6 +61,7 @@ def state(
     carrier: the only one whose runs and scans the caller may see.
     """
     run = open_run(connection, run_id, carrier)
+    calls.refuse(connection, run_id)
     if run.state == RunState.PLANNED:
         raise Conflict("The run has not started, so there is nothing to state yet; start it first.")
     last = carrier_statement.latest(connection, run_id)
@@ -101,7 +103,6 @@ def circumstances(connection: Connection, run_id: int) -> Circumstances:
         before=last.figures.general.sent if last else None,
         parts=_parts(connection, run_id),
         approved_ms=_approved_ms(connection, run_id),
-        spoken=spoken.is_spoken(connection, run_id),
         answers=tuple(
             (questions.stated(each.figures, (each.began_ms, each.ended_ms, each.cutoff_ms)), words)
             for each in before

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, select
 from app.core import areas, clock
 from app.database.models import audiences
 from app.file_import.form_writer import FormSheet, new_workbook, saved
-from app.reports.figures import carrier_statement, labels, spoken
+from app.reports.figures import carrier_statement, labels
 from app.reports.intake import workbook_layout as at
 from app.reports.intake.statement_input import REASONS
 from app.reports.intake.statement_service import open_run
@@ -22,10 +22,6 @@ _GUIDE = (
     "Biểu 2, 3, 4 không có số liệu thì để trống cả biểu; đã điền thì tổng phải khớp với Biểu 1.",
     "Doanh nghiệp không có biên nhận thì để trống các số về đã nhận, không nhận.",
     "Không ghi số điện thoại của khách hàng ở bất kỳ ô nào.",
-)
-_CALLS = (
-    "Đợt này là thông báo thoại: “tin” là cuộc gọi đã thực hiện, “đã nhận” là cuộc gọi có người nghe máy; để "
-    "trống (8)."
 )
 
 
@@ -38,7 +34,6 @@ class FormHead:
     campaign: str
     on: date
     codes: tuple[str, ...]
-    spoken: bool = False
     version: int = 0
 
 
@@ -52,7 +47,7 @@ def head(connection: Connection, run_id: int, carrier: str | None = None) -> For
     codes = tuple(sorted(wanted or rows))
     said = carrier_statement.latest(connection, run_id)
     version = said.paper.version if said else 0
-    return FormHead(run_id, run.carrier, run.name, on, codes, spoken.is_spoken(connection, run_id), version)
+    return FormHead(run_id, run.carrier, run.name, on, codes, version)
 
 
 def day_of(run: Row[object]) -> date:
@@ -90,7 +85,7 @@ def _head_sheet(workbook: Workbook, of: FormHead) -> None:
     sheet.days([at.DATED_ON])
     sheet.days([at.BEGAN, at.ENDED, at.CUTOFF], hours=True)
     sheet.choices([at.LEVEL], list(at.LEVEL_WORDS))
-    for row, words in enumerate((*_GUIDE, *([_CALLS] if of.spoken else [])), 17):
+    for row, words in enumerate(_GUIDE, 17):
         sheet.label(f"A{row}", f"Hướng dẫn {row - 16}")
         sheet.label(f"B{row}", words)
     for cell, words in (("A24", "Người lập biểu"), ("B24", "Thủ trưởng đơn vị")):

@@ -11,7 +11,6 @@ from typing import NamedTuple
 from app.core import clock
 from app.reports.figures.figures import FIGURES
 from app.reports.figures.numbers import hour
-from app.reports.figures.spoken import SpokenRecording
 from app.reports.figures.table_model import CellKind, ReportTable, TableColumn, TableRow
 from app.reports.figures.version import ChangedRow, PrintedCode, RoundRow, Version
 from app.reports.forms.letterhead import Letterhead
@@ -83,16 +82,6 @@ def texts_annex(texts: Mapping[str, str]) -> Annex:
     """List each text as sent, with its hash, characters and SMS parts."""
     blocks = (block for lang, wording in sorted(texts.items()) for block in _wording(lang, wording))
     return Annex("texts", "NỘI DUNG TIN NHẮN", tuple(blocks))
-
-
-def spoken_annex(of: Iterable[SpokenRecording]) -> Annex:
-    """List what each recording says, with its length and hash, by language."""
-    blocks: list[Block] = []
-    for each in of:
-        lasts = f"{each.duration_ms / 1000:.1f}".replace(".", ",")
-        blocks += [Paragraph(f"Lời đọc ({each.language}):"), Paragraph(each.wording, Style.QUOTED)]
-        blocks.append(Paragraph(f"Tệp ghi âm: {lasts} giây; mã băm SHA-256: {each.sha256}.", Style.NOTE))
-    return Annex("texts", "LỜI ĐỌC CỦA TỆP GHI ÂM", tuple(blocks))
 
 
 def _wording(lang: str, wording: str) -> Iterator[Block]:

@@ -12,7 +12,7 @@ from app.reports.figures.carrier_statement import FigureSource
 from app.reports.figures.numbers import count, hour
 from app.reports.figures.table_model import ReportTable
 from app.reports.figures.version import Version
-from app.reports.forms import citation, comparison_tables, directive_areas, publication_tables, spoken_tables
+from app.reports.forms import citation, comparison_tables, directive_areas, publication_tables
 from app.reports.forms.letterhead import Letterhead
 from app.reports.papers import annexes, chairman_page, chart_images
 from app.reports.papers.annexes import Annex
@@ -81,8 +81,9 @@ def _subject(report: ConsolidatedReport) -> str:
 def _reasons(report: ConsolidatedReport, version: Version) -> Iterator[str]:
     """Yield why carriers and addressees corrected what they had reported before the version before."""
     since = version.since[1] if version.since else 0
-    every = (*report.lines, *report.announcements)
-    papers = [(comparison_tables.carrier_name(x.carrier), x.statement.paper) for x in every if x.statement]
+    papers = [
+        (comparison_tables.carrier_name(x.carrier), x.statement.paper) for x in report.lines if x.statement
+    ]
     papers += [(each.addressee.name, each.report.paper) for each in report.others if each.report]
     for name, paper in papers:
         if paper.reason and paper.at_ms > since:
@@ -91,8 +92,7 @@ def _reasons(report: ConsolidatedReport, version: Version) -> Iterator[str]:
 
 def first_day(report: ConsolidatedReport) -> date:
     """Return the day for names and legal bases: the first start of a run, else the directive's."""
-    every = (*report.lines, *report.announcements)
-    started = [ms for line in every if (ms := line.report.header.started_ms) is not None]
+    started = [ms for line in report.lines if (ms := line.report.header.started_ms) is not None]
     return clock.local(clock.from_ms(min(started))).date() if started else report.letter.issued_on
 
 
@@ -130,7 +130,6 @@ def _results(report: ConsolidatedReport, channels: ReportTable, at: Mapping[str,
     yield Heading(2, "3. Doanh nghiệp viễn thông")
     yield from (Paragraph(words) for words in _carriers_in_words(report, at))
     yield from _unexplained(report)
-    yield from _announcements(report)
     yield Heading(2, "4. Ngân hàng")
     yield _reported(report, _BANKS)
     yield Heading(2, "5. Đơn vị chưa báo cáo")
@@ -200,13 +199,6 @@ def _carriers_in_words(report: ConsolidatedReport, at: Mapping[str, str]) -> Ite
     areas = f"; theo địa bàn: {directive_areas.NAME}, {at['areas']}" if "areas" in at else ""
     beside = f"; so sánh với đợt trước: {at['earlier']}" if "earlier" in at else ""
     yield f"Chi tiết: Biểu 5, {at['carriers']}{areas}; toàn văn tin nhắn: {at['texts']}{beside}."
-
-
-def _announcements(report: ConsolidatedReport) -> Iterator[Block]:
-    """Yield the calls of carriers that play announcements, apart from all messages."""
-    for form in spoken_tables.of_directive(report):
-        yield Paragraph("Thông báo thoại do doanh nghiệp gọi đến thuê bao của mình:")
-        yield Table(form, form.source, size=9)
 
 
 def _none_received(line: RunLine) -> str | None:

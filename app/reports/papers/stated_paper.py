@@ -10,7 +10,7 @@ from app.reports.figures import labels
 from app.reports.figures.numbers import count, hour
 from app.reports.figures.table_model import ReportTable
 from app.reports.figures.version import Version
-from app.reports.forms import spoken_tables, stated_forms
+from app.reports.forms import stated_forms
 from app.reports.forms.letterhead import Letterhead
 from app.reports.papers import annexes
 from app.reports.papers.carrier_paper import DRAFT, areas_annex, basis, rest, subject, title
@@ -41,14 +41,13 @@ def compose(report: StatedReport, head: Letterhead, version: Version) -> PaperDo
     found = {form.name: form for form in stated_forms.of_run(report)}
     directive, paper = report.header.directive, report.statement.paper
     form_2 = found.get("Biểu 2")
-    heard = report.recordings
     kept = (
         *([areas_annex(form_2, form_2.source)] if form_2 else []),
-        annexes.spoken_annex(heard) if heard else annexes.texts_annex(report.header.texts),
+        annexes.texts_annex(report.header.texts),
         *annexes.changes_annex(version, [f"Lý do đính chính: {paper.reason}"] if paper.reason else ()),
     )
     at = annexes.references(kept)
-    what = stated_forms.SPOKEN if report.spoken else stated_forms.TEXTED
+    what = stated_forms.TITLE
     body = (
         *title(head, directive, version, report.cutoff_ms, what),
         *annexes.replaces(version, head, at),
@@ -65,16 +64,14 @@ def _scope(report: StatedReport, head: Letterhead, at: Mapping[str, str]) -> Ite
     h, of = report.header, report.statement
     yield Heading(1, "I. CĂN CỨ VÀ PHẠM VI")
     yield basis(h.directive, head)
-    calls, act = report.spoken, "gọi" if report.spoken else "gửi"
-    did = "tự gọi, phát tệp ghi âm đã duyệt" if calls else "tự gửi tin"
-    sender = "" if calls else f", tên định danh “{h.sender}”"
     yield Paragraph(
-        f"{head.name} {did} đến thuê bao của mình theo chiến dịch “{h.campaign}”{sender}; không chuyển "
+        f"{head.name} tự gửi tin đến thuê bao của mình theo chiến dịch “{h.campaign}”, tên định danh "
+        f"“{h.sender}”; không chuyển "
         f"số thuê bao cho cơ quan nào. Địa bàn được xác định theo: {_BASES[areas.Basis(report.area_basis)]}. "
-        f"Toàn văn {'lời đọc' if calls else 'tin nhắn'}: {at['texts']}."
+        f"Toàn văn tin nhắn: {at['texts']}."
     )
     yield Paragraph(
-        f"Bắt đầu {act}: {hour(of.began_ms)}; kết thúc {act}: {hour(of.ended_ms)}; doanh nghiệp chốt số "
+        f"Bắt đầu gửi: {hour(of.began_ms)}; kết thúc gửi: {hour(of.ended_ms)}; doanh nghiệp chốt số "
         f"liệu: {hour(of.cutoff_ms)}. Thời điểm chốt của báo cáo này: {hour(h.cutoff_ms)}."
     )
     yield Paragraph(f"{stated_forms.finality(report)}.")
@@ -83,28 +80,19 @@ def _scope(report: StatedReport, head: Letterhead, at: Mapping[str, str]) -> Ite
 
 def _results(report: StatedReport, found: dict[str, ReportTable], at: Mapping[str, str]) -> Iterator[Block]:
     g = report.statement.figures.general
-    if report.spoken:
-        received = spoken_tables.UNKNOWN if g.received is None else f"{count(g.received)} cuộc gọi"
-        sentence = f"đã gọi {count(g.sent)} cuộc; có người nghe máy: {received}"
-    else:
-        received = labels.NO_RECEIPTS if g.received is None else f"{count(g.received)} tin"
-        level = _lower(stated_forms.received_words(report.statement.level))
-        sentence = f"đã gửi {count(g.sent)} tin; {level}: {received}"
-    act = "gọi" if report.spoken else "gửi"
+    received = labels.NO_RECEIPTS if g.received is None else f"{count(g.received)} tin"
+    level = _lower(stated_forms.received_words(report.statement.level))
     yield Heading(1, "II. KẾT QUẢ")
     yield Heading(2, _TITLES["Biểu 1"])
     yield Paragraph(
-        f"Thuộc diện {act} {count(g.eligible)} thuê bao; "
-        f"loại trước khi {act} {count(g.excluded)}; {sentence}."
+        f"Thuộc diện gửi {count(g.eligible)} thuê bao; loại trước khi gửi {count(g.excluded)}; "
+        f"đã gửi {count(g.sent)} tin; {level}: {received}."
     )
     yield Table(found["Biểu 1"], found["Biểu 1"].source)
     yield Heading(2, "2. Kết quả theo địa bàn")
     yield Paragraph(f"Biểu 2, {at['areas']}." if "areas" in at else _NOT_STATED)
     for name in ("Biểu 3", "Biểu 4"):
-        title_ = _TITLES[name].replace(
-            "Tin không đến", "Cuộc gọi không nghe máy" if report.spoken else "Tin không đến"
-        )
-        yield Heading(2, title_)
+        yield Heading(2, _TITLES[name])
         yield Table(found[name], found[name].source) if name in found else Paragraph(_NOT_STATED)
 
 

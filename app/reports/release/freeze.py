@@ -79,9 +79,7 @@ class Freezer:
         self.db.read(_require_queued, subject)
         unexplained = self.db.read(_require_recount, subject, self.ledger)
         report = naming(self.db.read(build, subject, until), unexplained)
-        if isinstance(report, ConsolidatedReport) and not (
-            report.lines or report.announcements or report.channels
-        ):
+        if isinstance(report, ConsolidatedReport) and not (report.lines or report.channels):
             raise Conflict(
                 f"Under directive {subject.id} nobody has sent or reported anything yet, so there is nothing "
                 "to freeze; approve a campaign or enter a report first."

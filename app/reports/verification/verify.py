@@ -10,8 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, select
 
-from app.core import audio
-from app.core.errors import Conflict, Invalid, no_such
+from app.core.errors import Conflict, no_such
 from app.core.states import BatchState
 from app.database.connection import Database, keys_of, shared_ms
 from app.database.models import (
@@ -25,7 +24,6 @@ from app.database.models import (
     receipt_files,
     receipt_lines,
     receipts,
-    recordings,
     run_batches,
     runs,
     submissions,
@@ -87,33 +85,6 @@ def attachments_kept(connection: Connection) -> list[str]:
         if hashlib.sha256(content).hexdigest() != sha256:
             found.append(f"Attachment {number} ({sha256[:16]}…) is no longer the file that came.")
     return found
-
-
-def recordings_kept(connection: Connection, campaign_id: int | None) -> list[str]:
-    """Name recordings that are not what came, or have another length; one at a time is in memory.
-
-    Those of a campaign whose rows are erased have no bytes any more.
-    """
-    r, found = recordings.c, []
-    query = select(r.id, r.campaign_id, r.sha256, r.media_type, r.duration_ms).order_by(r.id)
-    own = query if campaign_id is None else query.where(r.campaign_id == campaign_id)
-    for row in connection.execute(own).all():
-        content = connection.execute(select(r.content).where(r.id == row.id)).scalar_one()
-        if content is None:
-            if erasure_state.of_campaign(connection, row.campaign_id) is None:
-                found.append(f"Recording {row.id} ({row.sha256[:16]}…) has lost its sound.")
-        elif hashlib.sha256(content).hexdigest() != row.sha256:
-            found.append(f"Recording {row.id} ({row.sha256[:16]}…) is no longer the file that came.")
-        elif _sound(content) != audio.Sound(row.media_type, row.duration_ms):
-            found.append(f"Recording {row.id} ({row.sha256[:16]}…) lasts otherwise than is written.")
-    return found
-
-
-def _sound(content: bytes) -> audio.Sound | None:
-    try:
-        return audio.read(content)
-    except Invalid:
-        return None
 
 
 # Result files: counters against lines
@@ -184,7 +155,6 @@ def examine(db: Database, ledger: Ledger, campaign_id: int | None = None) -> Ver
     ids = db.read(_campaigns, campaign_id)
     found = [Difference(None, sentence) for sentence in db.read(batch_differences, campaign_id)]
     found += [Difference(None, sentence) for sentence in db.read(attachments_kept)]
-    found += [Difference(None, sentence) for sentence in db.read(recordings_kept, campaign_id)]
     if campaign_id is None:  # a result file may cover several campaigns
         found += [Difference(None, sentence) for sentence in db.read(_file_differences)]
         found += [Difference(None, sentence) for sentence in db.read(unique_reach.differences)]

@@ -174,7 +174,7 @@ async def page_do_add_held_run(
 
     def work(connection: Connection) -> None:
         said: dict[str, Any] = {name: fields.get(name) for name in ("carrier", "area_basis")}
-        said["areas"], said["spoken"] = area_choice.chosen(fields), bool(fields.get("spoken"))
+        said["areas"] = area_choice.chosen(fields)
         said["estimated"] = read_fields.needed(fields, "estimated")
         body = filled(HeldRunBody, said)
         as_read(connection, campaign_id, version)
@@ -249,9 +249,8 @@ async def _edit(
 
 
 def _sizes(of: Dossier) -> Sizes:
-    sends = [run for run in of.runs if run.audience is None or not run.audience.spoken]
-    held = {run.carrier: run.audience.estimated for run in sends if run.audience}
-    return Sizes({run.carrier: run.subscribers for run in sends if not run.audience}, held)
+    held = {run.carrier: run.audience.estimated for run in of.runs if run.audience}
+    return Sizes({run.carrier: run.subscribers for run in of.runs if not run.audience}, held)
 
 
 # Shared

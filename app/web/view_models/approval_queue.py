@@ -34,8 +34,6 @@ MOST_CHANGES = 50
 ACTS: dict[str, Said] = {
     "campaign.edit": say("changed the content"),
     "campaign.submit": say("submitted it"),
-    "recording.add": say("added a recording"),
-    "recording.remove": say("removed a recording"),
     "run.add": say("added a run"),
     "run.remove": say("removed a run"),
 }

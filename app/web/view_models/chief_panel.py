@@ -22,7 +22,7 @@ SPARKLINE = (300, 48)  # units of the picture of the last hour
 @dataclass(frozen=True, slots=True)
 class StatedShare:
     """What a carrier that sends or calls by itself has stated; received: as `level` proves, None without
-    receipts. spoken: these are calls.
+    receipts.
     """
 
     run_id: int
@@ -30,7 +30,6 @@ class StatedShare:
     sent: int
     received: int | None
     level: str | None
-    spoken: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +115,7 @@ def _sum(of: Iterable[RunView]) -> Figures:
 
 
 def _stated(run: RunView) -> StatedShare:
-    return StatedShare(run.id, run.carrier, run.figures.sent, run.received, run.level, run.spoken)
+    return StatedShare(run.id, run.carrier, run.figures.sent, run.received, run.level)
 
 
 def _end(going: Sequence[RunView]) -> datetime | None:

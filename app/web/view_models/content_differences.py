@@ -21,10 +21,9 @@ CONTENT: dict[str, Said] = {
     "window": say("Sending window"),
     "day": say("Hours of each day"),
     "budget": say("Budget"),
-    "recordings": say("Recordings"),
 }
 # What acts of older versions, which have none, mean.
-_LACKING: Mapping[str, Any] = {"budget": [None, None, None], "text_areas": {}, "recordings": []}
+_LACKING: Mapping[str, Any] = {"budget": [None, None, None], "text_areas": {}}
 PEOPLE: Said = say("Subscribers")
 
 
@@ -124,8 +123,6 @@ def _shown(key: str, value: Any) -> str:
         return " – ".join(ends)
     if key == "text_areas":
         return "; ".join(f"{language}: {', '.join(codes)}" for language, codes in sorted(value.items()))
-    if key == "recordings":
-        return "; ".join(f"{each['language']}: {each['sha256'][:12]}…" for each in value) or "–"
     if key == "budget":
         return " – ".join("…" if each is None else str(each) for each in value[:2])
     return "–".join(value) if isinstance(value, list) else str(value)

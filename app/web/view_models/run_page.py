@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, func, select
 
-from app.campaigns import optimistic_lock, queries, recordings, text_cost
+from app.campaigns import optimistic_lock, queries, text_cost
 from app.campaigns.forecast import forecast
 from app.campaigns.prices import price
 from app.campaigns.queries import Campaign, MessageCount, RunSummary
-from app.campaigns.recordings import Recording
 from app.campaigns.runs import Verb, open_to
 from app.campaigns.text_cost import Preview
 from app.core import clock
 from app.core.config import Settings
-from app.core.errors import Conflict
 from app.core.states import FAILED, CampaignState, DeliveryState, LinkState, RunState
 from app.database.models import batches, directives, unknowns
 from app.dispatch import link_store
@@ -77,7 +75,7 @@ class ReasonCount:
 class RunPageView:
     """The page. verbs: orders open to this caller now; open_unknown: outcomes to be decided.
 
-    texts: language -> the text as it is sent; recordings: what is played instead. without_room: the campaign
+    texts: language -> the text as it is sent. without_room: the campaign
     whose budget is spent, so that the paused run can't be resumed; None if there is room.
     """
 
@@ -97,7 +95,6 @@ class RunPageView:
     stated_at: datetime | None
     stated: StatedForm
     left_off: list[str]  # what the version before had, by its fields
-    recordings: list[Recording] = field(default_factory=list)
 
     @property
     def refused(self) -> int:
@@ -176,25 +173,12 @@ def read_run(connection: Connection, run_id: int, who: Caller, settings: Setting
         stated_at=None if said is None else clock.from_ms(said.cutoff_ms),
         stated=StatedForm() if said is None else StatedForm.of(said),
         left_off=versions[-1].lacks(versions[-2]) if len(versions) > 1 else [],
-        recordings=_recordings(connection, run),
     )
 
 
 def _texts(run: RunSummary, campaign: Row[Any]) -> dict[str, Preview]:
-    """Return what is sent by language; nothing where the carrier calls."""
-    if run.audience is not None and run.audience.spoken:
-        return {}
+    """Return what is sent by language."""
     return {language: text_cost.preview(text) for language, text in sorted(campaign.texts.items())}
-
-
-def _recordings(connection: Connection, run: RunSummary) -> list[Recording]:
-    """Return what the run's audience hears; nothing as long as that is not whole."""
-    if run.audience is None or not run.audience.spoken:
-        return []
-    try:
-        return recordings.played(recordings.of_campaign(connection, run.campaign_id), run.audience)
-    except Conflict:
-        return []
 
 
 def _verbs(run: RunSummary, campaign_state: str, who: Caller) -> list[Verb]:

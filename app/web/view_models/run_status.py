@@ -22,7 +22,6 @@ from app.observability.link_status import LinkHealthState, Standstill
 from app.observability.send_rate import NOTHING, Measured
 from app.reports.build import comparison
 from app.reports.build.carrier_report import figures_of
-from app.reports.build.comparison import NormVerdict
 from app.reports.build.scope import SentRun, levels_proved
 from app.reports.figures import carrier_statement
 from app.reports.figures.carrier_statement import Statement
@@ -42,7 +41,7 @@ class RunView:
     """A run's status. level: what its receipts prove; ratio: received of sent, at that level.
 
     bar: parts of its chart; rate: SMS parts per second now; said: reason of the light. held: the carrier
-    sends itself, and the figures are its statement, if any; spoken: it calls, and these are calls. advice:
+    sends itself, and the figures are its statement, if any. advice:
     what to do while nothing is sent, since `since`; begins_at: when its hours open.
     """
 
@@ -64,7 +63,6 @@ class RunView:
     advice: Said | None = None
     begins_at: datetime | None = None
     segments_left: int = 0
-    spoken: bool = False
 
 
 def bar_of(figures: Figures) -> dict[str, int]:
@@ -216,9 +214,7 @@ def _held(connection: Connection, run: RunSummary, of: _PageData) -> RunView:
     said = carrier_statement.latest(connection, run.id)
     figures, received = _stated(said) if said else (Figures(), None)
     level = said.level if said else None
-    spoken = run.audience is not None and run.audience.spoken
     norm = comparison.judge(level, figures.sent, received, figures.no_receipt)
-    norm = NormVerdict.OPEN if spoken else norm  # the norm is one of messages
     deadline, window = of.deadline(run), of.window(run)
     ended_ms = carrier_statement.ended_ms(said, _ms(run.ended_at))
     first_ms = said.first_ms if said else None
@@ -229,7 +225,7 @@ def _held(connection: Connection, run: RunSummary, of: _PageData) -> RunView:
     judged = traffic_light.judge_held(
         run.state, done is not None, said is not None, kept, norm, deadline is not None
     )
-    return replace(_made(run, figures, level, done, judged, of), spoken=spoken)
+    return _made(run, figures, level, done, judged, of)
 
 
 def _stated(said: Statement) -> tuple[Figures, int | None]:

@@ -24,7 +24,6 @@ from app.core.errors import Invalid
         "batch import /dev/zero --carrier viettel",
         "do-not-send import /dev/zero --carrier viettel",
         "receipts import /dev/zero --carrier viettel",
-        "recording add 1 /dev/urandom --wording A",
         "report signed 1 /dev/zero",
     ],
 )

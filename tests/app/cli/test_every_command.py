@@ -16,7 +16,6 @@ from carriers import registry
 from tests import parity
 from tests.app.cli.test_wrong import folder, refused
 from tests.ports import refusing
-from tests.sounds import wav
 
 __all__ = ["folder"]
 # Commands of this host, which no operation of the API has.
@@ -84,7 +83,6 @@ def test_under_a_server_nothing_happens_here(
     monkeypatch.setenv("LOA_KEY", "loa_abcd_secret")
     for name in ("list.csv", "results.csv", "form.xlsx", "scan.pdf"):
         (folder / name).write_text("phone\n0912345678\n", encoding="utf-8")
-    (folder / "voice.wav").write_bytes(wav())
     (folder / "figures.json").write_text(json.dumps({"level": "handset"}), encoding="utf-8")
     before = sorted(folder.rglob("*"))
     spoken = {**SPOKEN, **ALSO}.get(words)

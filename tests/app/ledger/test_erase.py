@@ -15,7 +15,6 @@ from app.database.models import (
     deliveries,
     left_out,
     receipts,
-    recordings,
     state_events,
     submissions,
     tallies,
@@ -48,22 +47,12 @@ def under_way(db: Database) -> tuple[World, World]:
     for each in (world, other):
         skipped = {"campaign_id": each.campaign, "batch_id": each.batch, "reason": int(NotSent.DO_NOT_SEND)}
         db.write(lambda c, row=skipped: c.execute(insert(left_out), [row | {"seq": n} for n in (90, 91)]))
-        for language in ("vi", "thai"):
-            db.write(_record, each.campaign, language)
     return world, other
-
-
-def _record(c: Any, campaign: int, language: str) -> None:
-    row = {"campaign_id": campaign, "language": language, "areas": [], "wording": "Xin chào", "sha256": "0"}
-    row |= {"media_type": "audio/wav", "duration_ms": 1, "size": 4, "content": b"RIFF"}
-    c.execute(insert(recordings).values(row | {"created_at": 1, "created_by": "test"}))
 
 
 def counted(db: Database, world: World) -> dict[str, int]:
     """How many rows of each table are the campaign's."""
     own = {table.name: select(func.count()).where(table.c.campaign_id == world.campaign) for table in ROWS}
-    r = recordings.c
-    own["sounds"] = select(func.count()).where(r.campaign_id == world.campaign, r.content.is_not(None))
     return {
         name: db.read(lambda c, query=query: c.execute(query).scalar_one()) for name, query in own.items()
     }
@@ -79,19 +68,15 @@ def test_all_rows_of_a_campaign_go_and_none_of_another(db: Database) -> None:
     assert db.write(world.ledger.erase, world.campaign, 1)["chunks"] == 1
     assert counted(db, world)["chunks"] == there["chunks"] - 1 == 2
     gone: Counter[str] = Counter({"chunks": 1})
-    steps: list[str] = []
     while some := db.write(world.ledger.erase, world.campaign, 100):
         gone.update(some)
-        steps.append(next(reversed(some)))
     assert gone["chunks"] == 3
-    assert steps.count("recordings") == 2  # one sound each time
     assert gone["left_out"] == 2
     assert set(counted(db, world).values()) == {0}
     assert counted(db, other) == theirs
     assert world.tallied() == figures  # reports are made of them
     kept = select(func.count()).select_from(tallies).where(tallies.c.campaign_id == world.campaign)
     assert db.read(lambda c: c.execute(kept).scalar_one()) > 0
-    assert db.read(lambda c: c.execute(select(func.count()).select_from(recordings)).scalar_one()) == 4
 
 
 def test_each_row_that_is_erased_is_counted_in_its_table(db: Database) -> None:

@@ -54,10 +54,6 @@ reject_campaign         401  in   in   403  403  403
 return_campaign         401  in   in   403  403  403
 add_run                 401  in   in   403  403  403
 add_held_run            401  in   in   403  403  403
-add_recording           401  in   in   403  403  403
-list_recordings         401  in   in   in   in   404
-get_recording_file      401  in   in   in   404  404
-remove_recording        401  in   in   403  403  403
 list_runs               401  in   in   in   in   in
 get_run                 401  in   in   in   in   404
 remove_run              401  in   in   403  403  403
@@ -224,13 +220,10 @@ page_do_create_campaign     303  in   in   403  403  403
 page_do_follow_up           303  in   in   403  403  403
 page_edit                   303  in   in   403  403  403
 page_follow_up              303  in   in   403  403  403
-page_recordings             303  in   in   403  403  403
 page_do_edit_campaign       303  in   in   403  403  403
 page_do_add_run             303  in   in   403  403  403
 page_do_add_held_run        303  in   in   403  403  403
 page_do_remove_run          303  in   in   403  403  403
-page_do_add_recording       303  in   in   403  403  403
-page_do_remove_recording    303  in   in   403  403  403
 page_do_submit_campaign     303  in   in   403  403  403
 page_approvals              303  in   in   in   403  403
 page_do_approve_campaign    303  in   in   403  403  403

@@ -25,7 +25,6 @@ from app.database.models import (
     plan_rounds,
     plans,
     receipt_files,
-    recordings,
     report_files,
 )
 from app.database.models import directives as letters
@@ -75,7 +74,6 @@ class Place(NamedTuple):
             "order",
             "plan",
             "request",
-            "recording",
         )
         words |= {f"{each}_id": str(self.number) for each in numbers}
         return template.format_map(words)
@@ -117,9 +115,6 @@ def _of(c: Connection, carrier: str) -> None:
     paper = {"sha256": hashlib.sha256(carrier.encode()).hexdigest(), "name": "a.pdf", "size": 1}
     paper |= {"media_type": "application/pdf", "content": b"x", "created_by": f"{carrier} desk"}
     c.execute(insert(attachments).values(paper | {"created_at": now}))
-    voice = {"campaign_id": campaign, "language": "vi", "areas": [], "wording": "x", "size": 1}
-    voice |= {"sha256": paper["sha256"], "media_type": "audio/wav", "duration_ms": 1000, "content": b"x"}
-    _add(c, recordings, voice, now)
     told = {"key": carrier, "kind": "directive.due", "channel": "email", "target": "a@b", "payload": {}}
     c.execute(insert(notices).values(told | {"state": "failed", "due_at": now, "created_at": now}))
     gone = {"kind": "batch", "subject_id": 9, "name": "x", "rule": "x", "days": 1, "due_at": now, "by": "x"}

@@ -226,7 +226,6 @@ class Hall:
         known |= {"settings": self.settings, "request": request, "response": Response(), "taking": None}
         known |= {
             "order_id": number,
-            "recording_id": number,
             "fields": FormData({name: [str(value)] for name, value in FORM.items()}),
         }
         known |= {"ledger": ledger_for(self.db, 1000), "hub": self.app.state.hub, "read": None}

@@ -71,9 +71,8 @@ def test_every_id_that_an_operator_may_name_has_its_rule(asker: Asker) -> None:
         if "operator" in PERMISSIONS.get(each["operationId"], ())
         for word in re.findall(r"{(\w+)}", path)
     }
-    # An attachment is its carrier's whose account handed it in; texts are everybody's; forms are no ids; a
-    # recording is its campaign's, whose id stands before it (tests/app/campaigns/test_recording_routes.py).
-    assert named - RULES.keys() == {"sha256", "key", "form", "recording_id"}
+    # An attachment is its carrier's whose account handed it in; texts are everybody's; forms are no ids.
+    assert named - RULES.keys() == {"sha256", "key", "form"}
 
 
 def said(answer: Answer, place: Place) -> tuple[int, str]:

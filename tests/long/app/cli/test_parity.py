@@ -26,7 +26,6 @@ from tests.engines import sqlite_alone
 from tests.loa_client.generator import LEFT_OUT
 from tests.long.app.accounts.scene import build
 from tests.long.app.reports.intake.scene import PDF, body
-from tests.sounds import wav
 
 database_url = sqlite_alone
 _SAFE = ("get", "head", "options")
@@ -65,7 +64,6 @@ def server(
     Path("results.csv").write_text("phone,status,time\n0912345678,DELIVRD,2024-02-05 08:00\n", "utf-8")
     Path("figures.json").write_text(json.dumps(body()), encoding="utf-8")
     Path("scan.pdf").write_bytes(PDF)
-    Path("voice.wav").write_bytes(wav())
     with served(application) as address:
         yield address
     common.server = None

@@ -17,12 +17,10 @@ from app.ledger.transfer import copy_ledger
 from app.reports.verification.verify import verify
 from app.security import audit
 from tests.long.app.reports.scene import T0, varied
-from tests.sounds import wav
 
 pytestmark = pytest.mark.waits
 
 LETTER = {"number": "303/CAT-PA05", "issued_on": "2024-01-29", "issuer": "Công an tỉnh", "subject": "x"}
-VOICE = wav(1)
 LETTER |= {"addressees": [], "created_at": T0, "created_by": "an"}
 
 
@@ -44,10 +42,6 @@ def source(sqlite_url: str) -> Iterator[Database]:
     }
     scan |= {"content": b"\x00\xff\x00", "created_at": T0, "created_by": "an"}
     database.write(lambda c: c.execute(insert(m.attachments).values(**scan)))
-    voice = {"campaign_id": 1, "language": "vi", "areas": ["116"], "wording": "x", "media_type": "audio/wav"}
-    voice |= {"sha256": hashlib.sha256(VOICE).hexdigest(), "duration_ms": 1000, "size": len(VOICE)}
-    voice |= {"content": VOICE, "created_at": T0, "created_by": "an"}
-    database.write(lambda c: c.execute(insert(m.recordings).values(**voice)))
     yield database
     database.close()
 

@@ -13,7 +13,6 @@ from pydantic import BaseModel
 from app.accounts import service
 from app.accounts.service import NewKey, NewPerson
 from app.api.bodies import filled
-from app.campaigns import recordings
 from app.cli import campaign_commands, key_commands, report_commands
 from app.core.errors import Invalid
 from app.database.connection import Database
@@ -29,7 +28,6 @@ from tests.app.cli.test_campaign_commands import Shell
 from tests.app.client import Client
 from tests.engines import sqlite_alone
 from tests.long.app.web.fields import models
-from tests.sounds import wav
 
 database_url = sqlite_alone
 
@@ -140,12 +138,6 @@ def test_an_addressees_report_has_none_in_languages_and_addresses(field: str, sa
         claim = OutreachClaim("A", (replace(item, **{field: value}),), PaperClaim(EntrySource.API))
         found = [each.sentence.en for each in external_activity.faults(claim, around)]
         assert any("No phone number" in each for each in found) == wrong, found
-
-
-def test_what_a_recording_says_has_none() -> None:
-    with pytest.raises(Invalid, match="wording has a mobile number"):
-        recordings.checked("vi", (), WORDS, wav(2))
-    assert recordings.checked("vi", (), f"Goi {HOTLINES}", wav(2)).sound.duration_ms == 2000
 
 
 def test_nobody_and_no_key_is_named_by_a_number(db: Database) -> None:

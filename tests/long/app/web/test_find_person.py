@@ -28,7 +28,7 @@ def test_a_person_is_found_and_led_to_what_happened(pages_db: Database, signed_i
     assert 'href="/deliveries/1/2/19"' in answer.text
     assert "911000019" not in answer.text.replace(" ", "")
     none = text(paper.send("/find", "/find", phone="0918 999 999").text)
-    assert "Trong 2 chiến dịch, không chiến dịch nào có tin tới số này" in none
+    assert "Trong 1 chiến dịch, không chiến dịch nào có tin tới số này" in none
 
 
 def test_who_was_left_out_at_queueing_is_told_why_and_is_led_nowhere(

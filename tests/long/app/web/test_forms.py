@@ -31,7 +31,6 @@ _IDS = (
     "report_id",
     "notice_id",
     "order_id",
-    "recording_id",
 )
 _IDS += ("plan_id", "request_id", "nth")
 NUMBERS = dict.fromkeys(_IDS, "1")
