@@ -45,8 +45,6 @@ COMMANDS = {
     "get_reach": "directive reach 1",
     "list_plans": "plan list",
     "get_plan": "plan show 1",
-    "list_answers": "answer list",
-    "create_answer": "answer create other --sender CA --text Chao",
     "create_plan": "plan create Tet --directive 1 --before 2031-02-02T07:00+07:00/2031-02-09T18:00+07:00",
     "set_round": "plan set-round 1 1 --campaign 1",
     "follow_up_round": "plan follow-up 1 2",

@@ -104,13 +104,10 @@ def own_languages(text_key: str | None, wordings: Mapping[str, str]) -> dict[str
     return {language: text for language, text in wordings.items() if language and known.get(language) != text}
 
 
-def pin(draft: Draft, default: DayHours, at_night: bool = False) -> dict[str, Any]:
-    """Return the draft as columns of the campaigns table. Raises Invalid.
-
-    at_night: it may have any hours, whatever its purpose; its approval needs a reason then.
-    """
+def pin(draft: Draft, default: DayHours) -> dict[str, Any]:
+    """Return the draft as columns of the campaigns table. Raises Invalid."""
     day = DayHours(draft.day_starts or default.starts, draft.day_ends or default.ends)
-    urgent = at_night or draft.purpose == Purpose.URGENT_WARNING
+    urgent = draft.purpose == Purpose.URGENT_WARNING
     wordings = _all_right(
         partial(_check_name, draft.name),
         partial(_check_purpose, draft.purpose),

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, select, update
 
-from app.campaigns import answer_texts, lifecycle, optimistic_lock
+from app.campaigns import lifecycle, optimistic_lock
 from app.campaigns.drafts import amended, of_row
 from app.campaigns.quiet_hours import DayHours
 from app.core import clock
@@ -26,7 +26,7 @@ from app.database.models import (
     runs,
     tallies,
 )
-from app.ledger import erasure_state, money, unreached
+from app.ledger import answer_rules, erasure_state, money, unreached
 from app.ledger.receipt_times import VALIDITY_MS
 from app.ledger.unreached import USUAL, FollowUpDefinition, Outcome
 from app.security import audit, row_stamps
@@ -80,7 +80,7 @@ def create(connection: Connection, wanted: FollowUpRequest, default: DayHours, w
     areas = _areas(wanted.areas)
     ids = tuple(row.id for row in sources)
     for row in sources:
-        answer_texts.refuse(row, field="campaign_ids")
+        answer_rules.refuse(row, field="campaign_ids")
         _require_finished(connection, row)
     carriers = _carriers(connection, ids, wanted.outcomes, areas)
     campaign_id = _draft(connection, sources, wanted.changes, default, who)

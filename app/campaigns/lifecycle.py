@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, select
 
-from app.campaigns import answer_texts, approval, carrier_audience, optimistic_lock
+from app.campaigns import approval, carrier_audience, optimistic_lock
 from app.campaigns.carrier_audience import Audience
 from app.campaigns.drafts import Draft, amended, of_row, pin
 from app.campaigns.optimistic_lock import Record
@@ -19,6 +19,7 @@ from app.core.errors import Conflict, Invalid, VersionChanged
 from app.core.states import BatchState, CampaignState, RunState, move_campaign
 from app.database.connection import shared_ms
 from app.database.models import batches, campaigns, directives, run_batches, runs
+from app.ledger import answer_rules
 from app.ledger.row_locking import lock_batches
 from app.security import audit
 from app.security.credential_provenance import behind
@@ -68,10 +69,8 @@ def edit(
         raise VersionChanged(
             f"The campaign has version {campaign.version} now, not {version}; read it again and repeat."
         )
-    answer_texts.check_edit(campaign, draft)
-    values = pin(draft, default, at_night=campaign.answers_to is not None)
-    if campaign.answers_to is not None:
-        values |= {"texts": {"": values["texts"][""]}}
+    answer_rules.refuse(campaign)
+    values = pin(draft, default)
     _check_directive(connection, draft.directive_id)
     _reopen(connection, campaign, who, **values)
     audit.note(connection, who, "campaign.edit", f"campaign/{campaign_id}", version=version + 1)
@@ -159,7 +158,7 @@ def add_held_run(connection: Connection, campaign_id: int, carrier: str, audienc
 def _reopen_for_run(connection: Connection, campaign_id: int, carrier: str, who: str) -> None:
     """Reopen the campaign. Raises Conflict if it has a run at this carrier."""
     campaign = optimistic_lock.campaign(connection, campaign_id)
-    answer_texts.refuse(campaign)
+    answer_rules.refuse(campaign)
     _reopen(connection, campaign, who)
     known = select(runs.c.id).where(runs.c.campaign_id == campaign_id, runs.c.carrier == carrier)
     if connection.execute(known).first():
@@ -237,14 +236,12 @@ def withdraw(connection: Connection, campaign_id: int, who: str) -> None:
     campaign = optimistic_lock.campaign(connection, campaign_id)
     if campaign.state == CampaignState.WITHDRAWN:
         return
-    answer_texts.lock_live_runs(connection, campaign_id)
     _reopen(connection, campaign, who)
     for run in connection.execute(select(runs).where(runs.c.campaign_id == campaign_id)).all():
         _drop(connection, run, who)
     draft = optimistic_lock.campaign(connection, campaign_id)
     new = move_campaign(draft.state, CampaignState.WITHDRAWN)
     optimistic_lock.change_campaign(connection, draft, state=new)
-    answer_texts.stop(connection, campaign_id, who)
     audit.note(connection, who, "campaign.withdraw", f"campaign/{campaign_id}")
 
 
@@ -269,7 +266,7 @@ def submit(connection: Connection, campaign_id: int, who: str) -> None:
         return
     new = move_campaign(campaign.state, CampaignState.SUBMITTED)
     own = select(runs.c.id).where(runs.c.campaign_id == campaign_id)
-    if campaign.answers_to is None and connection.execute(own).first() is None:
+    if connection.execute(own).first() is None:
         raise Conflict("The campaign has no run; add one for each carrier first.")
     _check_made(connection, campaign_id)
     check_window_ahead(campaign, clock.now_ms())

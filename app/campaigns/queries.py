@@ -18,7 +18,6 @@ from app.campaigns.optimistic_lock import Record
 from app.campaigns.suspensions import Suspension, suspension
 from app.campaigns.text_cost import Advice, advice
 from app.core import clock
-from app.core.answer_kinds import AnswerKind
 from app.core.errors import no_such
 from app.core.states import CampaignState, DeliveryState, NotSent, RunState
 from app.database.listing import ListColumns, ListPart, ListRequest, part, without_marks
@@ -46,8 +45,7 @@ class Campaign:
     """texts: language -> the exact text, "" for the default; text_areas: language -> codes of areas that get
     it; segments: SMS parts of each. budget_segments, budget_dong: the most that may be spent, without VAT;
     budget_of: the campaign whose budget it shares.
-    wording: the text with its diacritics, whichever form is sent; null if it is not kept. answers_to: which
-    messages of citizens it answers; answers_of: the answer text, if these are its answers of a week.
+    wording: the text with its diacritics, whichever form is sent; null if it is not kept.
     """
 
     id: int
@@ -72,8 +70,6 @@ class Campaign:
     budget_segments: int | None = None
     budget_dong: int | None = None
     budget_of: int | None = None
-    answers_to: AnswerKind | None = None
-    answers_of: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -370,8 +366,6 @@ def _campaign(row: Record) -> Campaign:
         budget_segments=row.budget_segments,
         budget_dong=row.budget_dong,
         budget_of=row.budget_of,
-        answers_to=None if row.answers_to is None else AnswerKind(row.answers_to),
-        answers_of=row.answers_of,
     )
 
 

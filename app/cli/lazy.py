@@ -37,7 +37,6 @@ _VERBS = {
     "demo": ("demo", "Send one campaign through simulated carriers, from file to verified report."),
 }
 _NOUNS = {
-    "answer": "Answer texts: what citizens get back when they write to us.",
     "audit": "What people did: append-only, each act chained to the one before.",
     "addressee": "Whom a directive addresses, and what they report.",
     "batch": "Batches: subscribers of one carrier, from one file.",

@@ -74,12 +74,10 @@ class ChunkWatch:
         if not chunks:
             return
         runs = {chunk.lease.run_id for chunk in chunks}
-        held = [chunk for chunk in chunks if not chunk.content.confirms]
-        phones = list({item.phone for chunk in held for item in chunk.lease.items})
+        phones = list({item.phone for chunk in chunks for item in chunk.lease.items})
         going, listed = await self.context.db.aread(still_going, self.link, runs, phones)
-        for chunk in held:
-            chunk.opted_out.update(listed)
         for chunk in chunks:
+            chunk.opted_out.update(listed)
             if chunk.lease.run_id not in going:
                 chunk.permit.withdraw()
 

@@ -23,7 +23,6 @@ from sqlalchemy import (
 )
 
 from app.core import clock
-from app.core.answer_kinds import AnswerKind
 from app.core.sending_window import Window, open_at
 from app.core.states import CampaignState, LinkState, RunState
 from app.database.models import campaigns, do_not_send, link_health, links, runs
@@ -55,7 +54,6 @@ class RunContent:
     share: float = 1.0  # of each link's rate, so that all of the carrier's together keep the run's own
     budget: BudgetCharge | None = None
     # Confirms opt-outs: the claim has left out who may get none, and a new entry of the list stops nobody.
-    confirms: bool = False
 
     def text(self, area: str | None) -> str:
         return self.texts.get(area or "", self.texts[""])
@@ -105,8 +103,7 @@ def run_contents(
         mark = f"{_base36(row.created_at)}-{row.id}"
         charge = money.charge_of(connection, row, carrier, money.day_of(clock.to_ms(now)))
         texts = wordings_by_area(row.texts, row.text_areas)
-        confirms = row.answers_of is not None and row.answers_to == AnswerKind.OPT_OUT
-        found.append(RunContent(row.run_id, mark, row.sender, texts, window, _share(row), charge, confirms))
+        found.append(RunContent(row.run_id, mark, row.sender, texts, window, _share(row), charge))
     return found
 
 

@@ -138,7 +138,7 @@ def due_steps(connection: Connection, ledger: Ledger, patience_ms: int) -> list[
         RunMove(run_id, RunState.SENT, RunState.RUNNING) for run_id in connection.execute(again).scalars()
     ]
     now = ledger.now_ms(connection)
-    for row in connection.execute(settling, {"old": now - patience_ms, "now": now}).all():
+    for row in connection.execute(settling, {"old": now - patience_ms}).all():
         waiting = _OPEN[:1] if row.over else _OPEN
         if not _count(connection, row.id, waiting):
             steps.append(RunMove(row.id, RunState.SENT, RunState.FINISHED))
@@ -242,13 +242,8 @@ def _settling() -> Select[Any]:
     )
     over = and_(~held(), r.ended_at <= bindparam("old"))
     known = or_(~held(), _any(statements, statements.c.run_id == r.id))
-    # Answers of a week stay open for those of its last day.
-    c = campaigns.c
-    takes_more = _any(
-        campaigns, c.id == r.campaign_id, c.answers_of.is_not(None), c.window_end > bindparam("now")
-    )
     may = or_(came, ~_any(tallies, *open_), over)
-    sent = (r.state == RunState.SENT.value, known, may, ~takes_more)
+    sent = (r.state == RunState.SENT.value, known, may)
     return select(r.id, over.label("over")).where(*sent).order_by(r.id)
 
 

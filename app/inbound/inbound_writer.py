@@ -101,7 +101,7 @@ def keep(
 def _kind(message: InboundMessage, words: ReplySettings) -> ReplyKind:
     """Tell what a message asks for; a part of a long one can't be told by itself."""
     whole = message.part is None or message.part.total == 1
-    return kind_of(message.text, words.opt_out, words.check) if whole else ReplyKind.OTHER
+    return kind_of(message.text, words.opt_out) if whole else ReplyKind.OTHER
 
 
 def _list(connection: Connection, group: Sequence[IncomingMessage], rows: Sequence[Row], now: int) -> None:

@@ -17,7 +17,7 @@ class ReplyKind(StrEnum):
 
     OPT_OUT = "opt_out"  # its sender wants no more messages
     REPORT = "report"  # a scam or spam, in the form of 156 and 5656: LD, V or S, number, content
-    CHECK = "check"  # whether the text of an SMS, which follows the word, is genuine
+    CHECK = "check"  # of before 0057: whether the text of an SMS is genuine
     OTHER = "other"
 
 
@@ -43,49 +43,11 @@ _REPORT = re.compile(
 )
 
 
-# What a message centre writes of a message, in the form of SMPP's appendix B; no person writes it.
-_RECEIPT_ID = re.compile(r"\bid:\S", re.IGNORECASE)
-_RECEIPT_STATE = re.compile(r"\bstat:[A-Z]{5,8}\b", re.IGNORECASE)
-
-
-def kind_of(text: str, opt_out: Iterable[str], check: Iterable[str] = ()) -> ReplyKind:
+def kind_of(text: str, opt_out: Iterable[str]) -> ReplyKind:
     """Tell what a whole message asks for. Only one that has nothing but the word is an opt-out."""
     if len(text) <= _LONGEST and _letters(text) in _words(tuple(opt_out)):
         return ReplyKind.OPT_OUT
-    if report(text):
-        return ReplyKind.REPORT
-    return ReplyKind.CHECK if text_to_check(text, check) is not None else ReplyKind.OTHER
-
-
-def text_to_check(text: str, check: Iterable[str], joined: bool = False) -> str | None:
-    """Return what follows the word by which somebody asks whether a text is genuine; None without it.
-
-    joined: also what follows without a blank, which other words begin with: KTCong an, but KTX as well.
-    """
-    for word in sorted(check, key=len, reverse=True):
-        rest = _after(unicodedata.normalize("NFC", text), _letters(word), joined)
-        if rest is not None and any(each.isalnum() for each in rest):
-            return rest.strip(' \t\r\n:.,;-–()"“”')
-    return None
-
-
-def _after(text: str, word: str, joined: bool) -> str | None:
-    """Return the text after the letters of a word, which ends where they do unless joined; else None."""
-    read = ""
-    for at, each in enumerate(text):
-        if read == word:
-            goes_on = (each.isalnum() and not joined) or unicodedata.combining(each)
-            return None if goes_on else text[at:]
-        read += _letters(each)
-        if not word.startswith(read):
-            return None
-    return None
-
-
-def is_receipt(text: str) -> bool:
-    """Return whether a message has the form of a delivery receipt: it changes nothing, and gets no answer."""
-    found = _RECEIPT_ID.search(text)
-    return found is not None and _RECEIPT_STATE.search(text, found.end()) is not None
+    return ReplyKind.REPORT if report(text) else ReplyKind.OTHER
 
 
 def report(text: str) -> ScamReport | None:

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, select, text
 from app.core.states import DeliveryState, NotSent
 from app.database.connection import unless_keys_clash
 from app.database.models import runs
-from app.ledger import answer_rules, approval_digest, unreached
+from app.ledger import approval_digest, unreached
 from app.ledger.contract import FanOutResult
 from app.ledger.engine_base import EngineBase
 
@@ -17,7 +17,8 @@ _DELIVERIES = """
     INSERT INTO deliveries (campaign_id, batch_id, seq, phone, run_id, area, segments, parts)
     SELECT :campaign, batch_id, seq, phone, :run, area, {segments}, {segments}
       FROM subscribers s WHERE batch_id = :batch AND seq > :after AND seq <= :upto
-       AND NOT {listed} {unless} ORDER BY seq
+       AND NOT EXISTS (SELECT 1 FROM do_not_send n WHERE n.carrier = :carrier AND n.phone = s.phone)
+       {unless} ORDER BY seq
 """
 _OTHERS = text(
     """
@@ -54,12 +55,15 @@ _QUEUED = text(
     """
 )
 # Only those without a delivery. Stored, since the list may have changed by the time figures are recounted.
-_LEFT_OUT = """
+_LEFT_OUT = text(
+    """
     INSERT INTO left_out (campaign_id, batch_id, seq, reason)
     SELECT :campaign, :batch, seq, :refused FROM subscribers s
-     WHERE batch_id = :batch AND seq > :after AND seq <= :upto AND {listed}
+     WHERE batch_id = :batch AND seq > :after AND seq <= :upto
+       AND EXISTS (SELECT 1 FROM do_not_send n WHERE n.carrier = :carrier AND n.phone = s.phone)
         ON CONFLICT DO NOTHING
-"""
+    """
+)
 _EXCLUDED = text(
     """
     INSERT INTO tallies (campaign_id, run_id, batch_id, area, state, reason, n, segments)
@@ -109,13 +113,12 @@ class FanOut(EngineBase):
         values |= {"excluded": int(DeliveryState.EXCLUDED), "repeated": int(NotSent.REPEATED)}
         values |= {"carrier": carrier, "refused": int(NotSent.DO_NOT_SEND)}
         follows_up = unreached.leave_out(connection, campaign_id, batch_id, after, upto)
-        listed = answer_rules.listed_sql(connection, campaign_id)
-        queued = _insert(connection, _deliveries(segments, values, listed, follows_up), values)
+        queued = _insert(connection, _deliveries(segments, values, follows_up), values)
         for statement in (_CHUNKS, _QUEUED, _PROGRESS):
             connection.execute(statement, values)
         approval_digest.bind(connection, campaign_id, batch_id, after, upto)
         if queued < taken:
-            connection.execute(text(_LEFT_OUT.format(listed=listed)), values)
+            connection.execute(_LEFT_OUT, values)
             connection.execute(_EXCLUDED, values)
         return FanOutResult(queued, taken - queued, more=not done)
 
@@ -133,10 +136,10 @@ def _insert(connection: Connection, rows: str, values: dict[str, Any]) -> int:
     return connection.execute(text(f"{rows} ON CONFLICT DO NOTHING"), values).rowcount
 
 
-def _deliveries(segments: dict[str, int], values: dict[str, object], listed: str, follows_up: bool) -> str:
+def _deliveries(segments: dict[str, int], values: dict[str, object], follows_up: bool) -> str:
     """Return the INSERT, with a CASE for areas that have their own text; adds to `values`.
 
-    listed: who is left out by the do-not-send list. follows_up: the batch is a follow-up's; leave out what is
+    follows_up: the batch is a follow-up's; leave out what is
     noted in left_out already.
     """
     cases = ""
@@ -147,4 +150,4 @@ def _deliveries(segments: dict[str, int], values: dict[str, object], listed: str
     default = f"{segments['']:d}"
     expression = f"CASE area{cases} ELSE {default} END" if cases else default
     unless = _UNLESS_LEFT_OUT if follows_up else ""
-    return _DELIVERIES.format(segments=expression, listed=listed, unless=unless)
+    return _DELIVERIES.format(segments=expression, unless=unless)

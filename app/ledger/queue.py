@@ -13,6 +13,7 @@ from sqlalchemy import (
     Row,
     and_,
     case,
+    exists,
     func,
     literal,
     not_,
@@ -24,7 +25,7 @@ from sqlalchemy import (
 
 from app.core.states import ChunkState, DeliveryState, NotSent
 from app.database.models import chunks, deliveries, do_not_send, links
-from app.ledger import answer_rules, money, unreached
+from app.ledger import money, unreached
 from app.ledger.contract import (
     DIED,
     LOST,
@@ -70,14 +71,11 @@ class ChunkQueue(FanOut):
         """
         n = do_not_send.c
         if connection.execute(select(n.id).where(n.carrier == carrier).limit(1)).first():
-            asked = answer_rules.listed(connection, chunk.campaign_id, carrier)
+            asked = exists().where(n.carrier == carrier, n.phone == deliveries.c.phone)
             self._end_queued(connection, [chunk], NotSent.DO_NOT_SEND, asked)
         reached = unreached.reached_since(connection, chunk.campaign_id, chunk.batch_id)
         if reached is not None:
             self._end_queued(connection, [chunk], NotSent.OTHER_ROUND, reached)
-        late = answer_rules.too_late(connection, chunk.campaign_id, self.now_ms(connection))
-        if late is not None:
-            self._end_queued(connection, [chunk], NotSent.WINDOW_CLOSED, late)
 
     def _mark_reserved_unknown(self, connection: Connection, chunk: OpenChunk) -> int:
         """Mark as unknown what was reserved and not recorded, as the holder died or a commit was lost."""

@@ -17,7 +17,7 @@ LISTS = "lists"  # in the detail of RESTORED: whether lists and requests are to 
 AWAITED = (
     "The database was put back to an earlier state: enter again what came since on do-not-send lists and in "
     "requests of persons, then say `loa database entered-again`; until then no run is started or resumed, "
-    "no unknown message sent again and no citizen answered."
+    "and no unknown message sent again."
 )
 
 

@@ -38,8 +38,6 @@ class Metrics:
         )
         came = "Messages to us, by what became of them"
         self._inbound = Counter("loa_inbound_messages", came, ["link", "outcome"], registry=self.registry)
-        said = "Messages to us that were decided on, by kind and by what they got"
-        self._answers = Counter("loa_answers", said, ["kind", "outcome"], registry=self.registry)
         called = "Calls of carriers, by what was answered"
         webhooks = Counter("loa_webhooks", called, ["answer"], registry=self.registry)
         self._webhook = cache(webhooks.labels)
@@ -74,10 +72,6 @@ class Metrics:
     def inbound(self, link: str, outcome: str, n: int) -> None:
         """Count inbound messages: kept, repeated (same content as an earlier one) or refused for now."""
         self._inbound.labels(link, outcome).inc(n)
-
-    def answers(self, kind: str, outcome: str, n: int) -> None:
-        """Count messages to us by kind: answered, or why they are not (Unanswered)."""
-        self._answers.labels(kind, outcome).inc(n)
 
     def webhook(self, answer: str) -> None:
         """Count a carrier's call: taken, refused (credentials), unreadable or busy (to be repeated)."""

@@ -17,7 +17,6 @@ from app.core.errors import Conflict, DatabaseUnavailable
 from app.core.states import BatchState
 from app.database.connection import Database, shared_ms
 from app.database.models import (
-    answers,
     bad_lines,
     batches,
     erasures,
@@ -262,7 +261,4 @@ def _erase_old(connection: Connection, row: Row[Any], table: Table) -> dict[str,
     for start in range(0, len(ids), 500):
         some = ids[start : start + 500]
         connection.execute(delete(table).where(t.id.in_(some)))
-        if table is inbound_messages:
-            of = delete(answers).where(answers.c.inbound_id.in_(some))
-            counts[answers.name] += connection.execute(of).rowcount
     return {name: n for name, n in counts.items() if n}

@@ -15,7 +15,6 @@ from sqlalchemy import delete as delete_from
 from app.core.errors import Conflict
 from app.core.states import BatchState
 from app.database.models import (
-    answers,
     batches,
     follow_ups,
     inbound_messages,
@@ -153,9 +152,6 @@ def erase(connection: Connection, ledger: Ledger, found: ErasablePerson) -> dict
             some = table.c.id.in_(ids[start : start + _AT_ONCE])
             gone = connection.execute(delete_from(table).where(some, table.c.phone == found.phone))
             counts[table.name] += gone.rowcount
-            if table is inbound_messages:  # what became of them says nothing without them
-                of = answers.c.inbound_id.in_(ids[start : start + _AT_ONCE])
-                counts[answers.name] += connection.execute(delete_from(answers).where(of)).rowcount
     lock_batches(connection, [line.batch_id for line in found.lines])
     for line in found.lines:
         counts[subscribers.name] += _erase_line(connection, found.phone, line)

@@ -20,8 +20,8 @@ from app.api.middleware import BodyLimit, RequestContext
 from app.api.openapi import describe
 from app.api.rate_limit import Limits, Rates
 from app.batches import routes as batches
-from app.campaigns import answer_routes, live_status
 from app.campaigns import event_routes as events
+from app.campaigns import live_status
 from app.campaigns import routes as campaigns
 from app.campaigns import run_routes as runs
 from app.core.config import Settings
@@ -73,7 +73,6 @@ ROUTERS: list[Routes] = [
     genuine.router,
     receipt_files.router,
     inbound.router,
-    answer_routes.router,
     session_routes.router,
     admin_routes.router,
     *routers.ROUTERS,

@@ -39,7 +39,6 @@ from app.receipts.failure_list_poller import Reconciliation
 from app.receipts.poll import Poll, askers
 from app.receipts.quarantine_sweep import match_quarantined
 from app.receipts.receipt_writer import Inbox
-from app.runtime.answer_job import AnswerJob
 from app.runtime.clock_steps import ClockSteps
 from app.security import audit
 from carriers import registry
@@ -135,12 +134,6 @@ class Worker:
             Sweep("suspension", self._look, suspend_sweep.EVERY_MS / 1000),
             Sweep("prices", self._keep_prices, _FOLD_EVERY_S),
             Sweep("answers", self._forget_answers, _FOLD_EVERY_S),
-            Sweep(
-                "answering",
-                AnswerJob(
-                    self.db, self.ledger, s.replies, Aside(self.faults, "answering"), self.metrics
-                ).step,
-            ),
             Sweep("publications", ReadingSweep(self.db, s, Aside(self.faults, "publications")).step),
         ]
         self._health = HealthSweep(self.db, self._links, list(s.links))

@@ -47,7 +47,7 @@ _MAY: tuple[tuple[frozenset[Role], str], ...] = (
     (
         _OFFICE,
         """list_plans get_plan directive_report get_reach list_doubts get_status list_notices list_addressees
-        get_kit list_publications list_outreach get_report_form list_answers""",
+        get_kit list_publications list_outreach get_report_form""",
     ),
     (_OFFICE, "list_erasures get_erasure print_erasure list_person_requests get_person_request"),
     # Writing and approving campaigns (never one's own: app/campaigns/approval.py), and what belongs to it.
@@ -58,7 +58,7 @@ _MAY: tuple[tuple[frozenset[Role], str], ...] = (
         edit_campaign submit_campaign withdraw_campaign add_run add_held_run remove_run
         approve_rejected
         approve_campaign reject_campaign return_campaign set_addressee report_outreach return_report_form
-        record_person_request report_publication withdraw_publication create_answer""",
+        record_person_request report_publication withdraw_publication""",
     ),
     # Work of a carrier's operator, which the office may do for it.
     (
@@ -90,7 +90,7 @@ _MAY: tuple[tuple[frozenset[Role], str], ...] = (
     (_EVERYBODY, "page_reports page_run_report page_campaign_report page_frozen_report"),
     (_OFFICE, "page_directive_report page_plans page_plan"),
     (_EVERYBODY, "page_batches page_texts page_directives page_directive page_receipts"),
-    (_OFFICE, "page_approvals page_notices page_erasures page_erasure page_answers"),
+    (_OFFICE, "page_approvals page_notices page_erasures page_erasure"),
     (_OFFICE, "page_person_requests page_person_request"),
     (_EVERYBODY, "page_receipt_files page_receipt_file page_opt_outs"),
     (_WORKERS, "page_new_batch page_new_receipt_file"),

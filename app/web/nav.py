@@ -38,7 +38,6 @@ GROUPS = (
             NavEntry("page_approvals", "/approvals", say("Approvals")),
             NavEntry("page_find_person", "/find", say("Find a person")),
             NavEntry("page_inbound", "/inbound", say("Inbound messages")),
-            NavEntry("page_answers", "/answers", say("Answers to citizens")),
             NavEntry("page_person_requests", "/person-requests", say("Requests of persons")),
         ),
     ),

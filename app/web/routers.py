@@ -10,7 +10,6 @@ from app.database.connection import Database
 from app.web import assets
 from app.web.pages import (
     account_pages,
-    answers_pages,
     approvals_pages,
     audit_pages,
     batch_pages,
@@ -70,7 +69,6 @@ ROUTERS: list[Routes] = [
     receipts_pages.router,
     receipt_files_pages.router,
     inbound_pages.router,
-    answers_pages.router,
     find_person_pages.router,
     person_requests_pages.router,
     sign_in_pages.router,

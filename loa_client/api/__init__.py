@@ -1,7 +1,6 @@
 """Every operation of the API, by its name in openapi.json."""
 
 from loa_client.api.access import AccessOperations
-from loa_client.api.answers import AnswersOperations
 from loa_client.api.audit import AuditOperations
 from loa_client.api.batches import BatchesOperations
 from loa_client.api.campaigns import CampaignsOperations
@@ -43,7 +42,6 @@ class Operations(
     PrivacyOperations,
     ReceiptFilesOperations,
     InboundMessagesOperations,
-    AnswersOperations,
     AccessOperations,
 ):
     """All operations; a client adds how they are carried out."""

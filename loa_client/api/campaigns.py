@@ -13,8 +13,6 @@ from loa_client.values import given
 
 CampaignState = Literal["draft", "submitted", "approved", "rejected", "withdrawn"]
 
-AnswerKind = Literal["opt_out", "report", "other", "genuine", "withdrawn", "incomplete", "altered", "unknown"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Campaign:
@@ -40,8 +38,6 @@ class Campaign:
     budget_segments: int | None = None
     budget_dong: int | None = None
     budget_of: int | None = None
-    answers_to: AnswerKind | None = None
-    answers_of: int | None = None
 
 
 TextForm = Literal["accented", "unaccented"]

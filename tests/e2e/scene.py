@@ -13,11 +13,9 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from app.accounts.service import NewPerson, add_person
-from app.campaigns import answer_texts, approval, lifecycle
-from app.campaigns.answer_texts import AnswerRequest
+from app.campaigns import approval, lifecycle
 from app.campaigns.drafts import Draft, TextForm
 from app.core import clock
-from app.core.answer_kinds import AnswerKind
 from app.core.states import DeliveryState as State
 from app.database.connection import Database
 from app.database.models import (
@@ -42,7 +40,6 @@ from app.database.models import (
     tallies,
     unknowns,
 )
-from app.database.models import answers as decided
 from app.ledger import approval_digest
 from app.ledger.factory import ledger_for
 from app.notifications import outbox
@@ -52,7 +49,6 @@ from app.privacy.person_requests import NewPersonRequest, RequestKind
 from app.reports.forms import letterhead
 from app.reports.frozen.archive import ReportSubject, SubjectKind
 from app.reports.release.freeze import Freezer
-from app.security import Caller
 from app.security.principal import at_keyboard
 from carriers.contract import Reason
 from tests.app.campaigns.rows import HOURS, new_batch, new_link
@@ -143,7 +139,6 @@ def _fill(db: Database) -> None:
     db.write(_plan)
     db.write(_still)
     db.write(_inbound)
-    db.write(_answers)
     db.write(_history)
     db.write(_outside)
 
@@ -294,17 +289,6 @@ def _inbound(c: Connection) -> None:
         for n, each in enumerate(said)
     ]
     c.execute(insert(inbound_messages), rows)
-
-
-def _answers(c: Connection) -> None:
-    """The confirmation of opt-outs, in use, and two messages that were decided on."""
-    said = "So cua Ong/Ba da duoc dua vao danh sach tu choi nhan tin. Can ho tro, goi 113."
-    made = answer_texts.create(c, AnswerRequest(AnswerKind.OPT_OUT, "CA SON LA", said), HOURS, AUTHOR)
-    lifecycle.submit(c, made, AUTHOR)
-    approval.approve(c, made, Caller("host", "approver"), acknowledged=True)
-    noted = {"at": clock.now_ms(), "kind": "opt_out"}
-    rows = [{"inbound_id": 1, "why": "listed"}, {"inbound_id": 2, "why": "repeated"}]
-    c.execute(insert(decided), [noted | each for each in rows])
 
 
 def _history(c: Connection) -> None:

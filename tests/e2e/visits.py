@@ -48,7 +48,6 @@ VISITS = (
     Visit("links", "/links"),
     Visit("receipts", "/receipts"),
     Visit("inbound", "/inbound", "viettel"),
-    Visit("answers", "/answers"),
     Visit("find-person", "/find", "viettel"),
     Visit("person-requests", "/person-requests"),
     Visit("person-request", "/person-requests/1", papers=True),

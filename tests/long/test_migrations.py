@@ -290,6 +290,22 @@ def test_what_was_signed_of_recordings_stays_without_their_sound(db: Database) -
 def test_nothing_is_migrated_while_a_carrier_may_still_play_a_recording(db: Database, state: str) -> None:
     db.write(lambda c: command.downgrade(schema._config(c), "0055"))
     db.write(_campaign_that_called, state)
-    with pytest.raises(Conflict, match="In run 1 the carrier plays a recording.*then migrate"):
+    with pytest.raises(Conflict, match=r"In run 1 the carrier plays a recording.*then migrate"):
         schema.upgrade(db)
     assert "recordings" in db.read(tables)
+
+
+@pytest.mark.parametrize("is_queued", [True, False])
+def test_answers_to_citizens_go_out_before_they_are_left_out(db: Database, is_queued: bool) -> None:
+    world = build(db, 2)
+    world.fan_out()
+    db.write(lambda c: command.downgrade(schema._config(c), "0056"))
+    db.write(lambda c: c.execute(text("UPDATE campaigns SET answers_of = 9, answers_to = 'report'")))
+    if is_queued:
+        with pytest.raises(Conflict, match="with the text of campaign 9 are queued"):
+            schema.upgrade(db)
+        return
+    db.write(lambda c: c.execute(text("UPDATE chunks SET state = 2")))
+    schema.upgrade(db)
+    assert db.read(lambda c: c.execute(text("SELECT answers_to FROM campaigns")).scalar_one()) == "report"
+    assert "answers" not in db.read(tables)

@@ -16,7 +16,6 @@ from app.database.models.accounts_tables import (
     recovery_codes,
     sessions,
 )
-from app.database.models.answers_tables import answers
 from app.database.models.base import Ms, metadata
 from app.database.models.campaigns_tables import (
     approvals,
@@ -84,7 +83,6 @@ from app.database.models.sending_tables import (
 __all__ = [
     "Ms",
     "addressees",
-    "answers",
     "api_keys",
     "approvals",
     "attachments",

@@ -66,9 +66,9 @@ campaigns = Table(
     Column("submitted_by", String(80)),
     Column("editors", JSON, nullable=False, server_default="[]"),  # who changed it and so may not approve it
     Column("behind", JSON, nullable=False, server_default="[]"),  # who stood behind them then; likewise
-    # app/core/answer_kinds.py: AnswerKind. With answers_of: answers of a week, under that approved text;
-    # alone: an answer text, which has no run of its own; NULL: no answer.
-    Column("answers_to", String(12), index=True),
+    # Of answers to citizens, of before 0057. With answers_of: answers of a week, under that approved text;
+    # alone: an answer text, which has no run of its own.
+    Column("answers_to", String(12)),
     Column("answers_of", Integer),
     # What a carrier played in a campaign of before 0056, as its approval signed it; no sound is kept.
     Column("recordings", JSON(none_as_null=True)),

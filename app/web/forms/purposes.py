@@ -1,9 +1,8 @@
-"""Labels of purposes, answers, text forms, decisions, addressees and channels."""
+"""Labels of purposes, text forms, decisions, addressees and channels."""
 
 from __future__ import annotations
 
 from app.campaigns.drafts import Purpose, TextForm
-from app.core.answer_kinds import AnswerKind, Unanswered
 from app.core.areas import Basis
 from app.reports.figures.addressees import AddresseeKind, OutreachChannel
 from app.web.translations import Said, say
@@ -15,27 +14,6 @@ PURPOSES: dict[str, Said] = {
 FORMS: dict[str, Said] = {
     TextForm.UNACCENTED: say("Without diacritics"),
     TextForm.ACCENTED: say("With diacritics"),
-}
-ANSWERS: dict[str, Said] = {
-    AnswerKind.OPT_OUT: say("an opt-out: confirms it"),
-    AnswerKind.REPORT: say("the report of a scam"),
-    AnswerKind.OTHER: say("any other message"),
-    AnswerKind.GENUINE: say("a text was asked about: it is ours"),
-    AnswerKind.WITHDRAWN: say("a text was asked about: ours, but its sending was stopped"),
-    AnswerKind.INCOMPLETE: say("a text was asked about: only a part came"),
-    AnswerKind.ALTERED: say("a text was asked about: ours, but altered"),
-    AnswerKind.UNKNOWN: say("a text was asked about: not known"),
-}
-UNANSWERED: dict[str, Said] = {
-    Unanswered.REPEATED: say("the same words again"),
-    Unanswered.CEILING: say("as many answers as a day may have"),
-    Unanswered.LISTED: say("on the do-not-send list"),
-    Unanswered.NO_NUMBER: say("the sender is no number"),
-    Unanswered.RECEIPT: say("in the form of a receipt"),
-    Unanswered.PART: say("a part of a long message"),
-    Unanswered.RESTORED: say("came before the database was put back"),
-    Unanswered.STOPPED: say("a person has cancelled the run"),
-    Unanswered.LATE: say("could not go out in time"),
 }
 DECISIONS: dict[str, Said] = {
     "approved": say("approved"),

@@ -8,14 +8,13 @@ from fastapi import Header, Response
 
 from app.api.bodies import filled
 from app.api.dependencies import Id, Routes
-from app.campaigns import budget_orders, lifecycle, queries
+from app.campaigns import budget_orders, lifecycle
 from app.campaigns.schemas import BudgetBody
 from app.core.errors import AppError
 from app.core.states import RunState
 from app.security import tenant_scope
 from app.web import display_names
 from app.web.forms import read_fields
-from app.web.forms.purposes import ANSWERS
 from app.web.rendering import Fields, FormState, PageRequest, Visit, redirect_with_flash, refused, render
 from app.web.translations import say
 from app.web.view_models import campaign_stream
@@ -44,8 +43,8 @@ async def _page(visit: PageRequest, campaign_id: int, area: str, entered: FormSt
     carriers = {carrier: display_names.network(carrier) for carrier in drawn}
     chosen = [each for each in page.areas if area and each.code == area]
     values: dict[str, Any] = {"map": area_map(page.areas), "chosen": chosen, "carriers": carriers}
-    values |= {"outcomes": OUTCOMES, "answers": ANSWERS}
-    values |= {"followable": not page.dossier.campaign.answers_to and any(map(_is_over, page.runs))}
+    values |= {"outcomes": OUTCOMES}
+    values |= {"followable": any(map(_is_over, page.runs))}
     return render(visit, "campaign.html", entered.status, page=page, shape=shape, entered=entered, **values)
 
 
@@ -66,9 +65,6 @@ async def page_do_withdraw_campaign(campaign_id: Id, visit: Visit) -> Response:
     """Give the campaign up before anything of it was sent."""
     await visit.db.aread(tenant_scope.require, visit.who, campaign_id=campaign_id)
     await visit.db.awrite(lifecycle.withdraw, campaign_id, visit.who.name)
-    of = await visit.db.aread(queries.campaign, campaign_id)
-    if of.answers_to is not None:
-        return redirect_with_flash(visit, "/answers", say("The answer text is withdrawn."))
     return redirect_with_flash(visit, "/campaigns", say("The campaign is withdrawn. An edit reopens it."))
 
 

@@ -356,7 +356,6 @@ def _rank() -> ColumnElement[int | None]:
         (under_way, 0),
         (planned, 1),
         (over, 3),
-        # An answer text never has one.
         (~exists().where(own) & campaigns.c.answers_to.is_(None), 1),
     )
 

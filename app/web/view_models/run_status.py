@@ -199,12 +199,9 @@ def _standstill(run: RunSummary, judged: Judged, of: _PageData) -> dict[str, Any
     """Return since when nothing is sent, what to do about it, and when its hours open."""
     stop = of.stops.get(run.carrier) if judged in STANDS.values() else None
     begins = sending_window.next_change(of.window(run), of.now) if judged is traffic_light.NOT_YET else None
-    # Nobody follows up what was to answer a citizen's message.
-    unsent = judged in (traffic_light.CUT_OFF, traffic_light.NONE_SENT)
-    is_final = unsent and of.campaigns[run.campaign_id].answers_of is not None
     return {
         "since": None if stop is None or stop.since is None else clock.from_ms(stop.since),
-        "advice": None if is_final else traffic_light.ADVICE.get(judged),
+        "advice": traffic_light.ADVICE.get(judged),
         "begins_at": begins,
         "segments_left": 0 if run.state in _OVER else _load(run, of).segments_left,
     }

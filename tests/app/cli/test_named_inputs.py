@@ -10,8 +10,8 @@ from typer import Typer
 
 from app.cli import directive_commands, privacy_commands, statement_commands
 from app.cli.output import listing
-from app.core.answer_kinds import Unanswered
 from app.core.errors import Invalid
+from app.inbound.reply_kinds import ReplyKind
 from tests.app.cli.test_campaign_commands import Shell
 
 REQUEST = ("request", "0912345678", "--kind", "see", "--reference", "x")
@@ -48,9 +48,9 @@ def test_a_wrong_input_is_named_with_its_remedy(
 
 @dataclass(frozen=True)
 class Row:
-    unanswered: dict[Unanswered, int]
+    left_out: dict[ReplyKind, int]
 
 
 def test_counts_by_reason_are_listed_in_words(capsys: pytest.CaptureFixture[str]) -> None:
-    listing([Row({Unanswered.CEILING: 2, Unanswered.LISTED: 1}), Row({})], ("unanswered",), False)
-    assert capsys.readouterr().out.splitlines() == ["UNANSWERED", "ceiling 2, listed 1", "-"]
+    listing([Row({ReplyKind.REPORT: 2, ReplyKind.OTHER: 1}), Row({})], ("left_out",), False)
+    assert capsys.readouterr().out.splitlines() == ["LEFT_OUT", "report 2, other 1", "-"]

@@ -105,8 +105,6 @@ compare_carriers        401  in   in   in   in   404
 get_areas               401  in   in   in   in   404
 compare_areas           401  in   in   in   in   404
 get_status              401  in   in   in   403  403
-list_answers            401  in   in   in   403  403
-create_answer           401  in   in   403  403  403
 list_plans              401  in   in   in   403  403
 get_plan                401  in   in   in   403  403
 get_reach               401  in   in   in   403  403
@@ -208,7 +206,6 @@ page_reports            303  in   in   in   in   in
 page_run_report         303  in   in   in   in   404
 page_campaign_report    303  in   in   in   in   404
 page_directive_report   303  in   in   in   403  403
-page_answers            303  in   in   in   403  403
 page_plans              303  in   in   in   403  403
 page_plan               303  in   in   in   403  403
 page_do_freeze_report   303  in   in   403  in   in
@@ -235,7 +232,6 @@ page_do_upload_batch        303  in   in   403  in   in
 page_directives             303  in   in   in   in   in
 page_new_directive          303  in   in   403  403  403
 page_do_create_directive    303  in   in   403  403  403
-page_do_create_answer       303  in   in   403  403  403
 page_do_create_plan         303  in   in   403  403  403
 page_do_set_round           303  in   in   403  403  403
 page_do_follow_up_round     303  in   in   403  403  403

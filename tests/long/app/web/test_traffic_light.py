@@ -8,9 +8,9 @@ import pytest
 from sqlalchemy import Connection, delete, insert, update
 
 from app.core.states import DeliveryState as State
-from app.core.states import NotSent, RunState
+from app.core.states import RunState
 from app.database.connection import Database
-from app.database.models import batches, campaigns, tallies
+from app.database.models import batches, tallies
 from app.reports.build.comparison import NormVerdict
 from app.web.view_models import svg_charts, traffic_light
 from app.web.view_models.traffic_light import Due
@@ -70,20 +70,6 @@ def test_a_course_of_time_has_a_round_scale() -> None:
     assert found.ticks[-1] == (0, 10)
     assert found.lines[0].points == "0.0,50.0 50.0,35.0 100.0,15.0"
     assert svg_charts.course({"sent": []}).lines == []
-
-
-def test_nobody_is_told_to_follow_up_answers_that_did_not_go_out(pages_db: Database, signed_in: In) -> None:
-    scene.build(pages_db)
-    done_runs(pages_db)
-    state = {"state": int(State.NOT_SENT), "reason": int(NotSent.WINDOW_CLOSED)}
-    pages_db.write(lambda c: c.execute(update(tallies).where(tallies.c.run_id == 1).values(state)))
-    paper, advice = signed_in("auditor"), "Hãy gửi tiếp cho những người chưa nhận được."
-    assert advice in text(paper.get("/runs/1").text)
-    of_answers = update(campaigns).where(campaigns.c.id == 1).values(answers_of=2)
-    pages_db.write(lambda c: c.execute(of_answers))
-    page = text(paper.get("/runs/1").text)
-    assert "không tin nào được gửi đi" in page
-    assert advice not in page
 
 
 @pytest.mark.parametrize(("unknown", "is_amber"), [(2, False), (3, True)])  # 8 and 12 %
