@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import date
 from typing import Annotated
 
@@ -24,7 +23,6 @@ from app.campaigns.carrier_audience import Audience, checked
 from app.campaigns.directives import DirectiveFields
 from app.campaigns.drafts import SENDER, Draft, TextForm
 from app.campaigns.follow_ups import FollowUpRequest
-from app.campaigns.plans import MOST_ROUNDS, Phase, PlanFields, RoundWindow
 from app.campaigns.texts import PURPOSES
 from app.core import hashing
 from app.core.areas import Basis
@@ -117,9 +115,12 @@ class CampaignBody(StrictBody):
         return Draft(**dict(self))
 
 
-class RoundFollowUpBody(StrictBody):
-    """Whom to write to again. Text, sender and hours that are left out are those of the newest campaign."""
+class FollowUpBody(StrictBody):
+    """Which finished campaigns to follow up, whom, and when. What is left out is that of the newest."""
 
+    campaign_ids: list[Number] = Field(
+        min_length=1, max_length=100, description="finished campaigns", examples=[[1, 2]]
+    )
     outcomes: list[Outcome] = Field(
         default=list(USUAL),
         min_length=1,
@@ -135,52 +136,15 @@ class RoundFollowUpBody(StrictBody):
     form: TextForm | None = Field(None, description="of a fresh text", examples=[None])
     text_key: Line | None = Field(None, description="another text of messages/", examples=[None])
     text: Wording | None = Field(None, description="or your own; neither: the same text", examples=[None])
+    window_start: AwareDatetime | None = Field(None, examples=["2024-02-12T07:00:00+07:00"])
+    window_end: AwareDatetime | None = Field(None, examples=["2024-02-14T18:00:00+07:00"])
     day_starts: Time | None = Field(None, examples=[None])
     day_ends: Time | None = Field(None, examples=[None])
 
     def request(self) -> FollowUpRequest:
         own = ("campaign_ids", "outcomes", "areas")
         changes = {name: value for name, value in dict(self).items() if name not in own and value is not None}
-        return FollowUpRequest((), tuple(self.outcomes), tuple(self.areas), changes)
-
-
-class FollowUpBody(RoundFollowUpBody):
-    """Which finished campaigns to follow up, and when. What is left out is that of the newest of them."""
-
-    campaign_ids: list[Number] = Field(
-        min_length=1, max_length=100, description="finished campaigns", examples=[[1, 2]]
-    )
-    window_start: AwareDatetime | None = Field(None, examples=["2024-02-12T07:00:00+07:00"])
-    window_end: AwareDatetime | None = Field(None, examples=["2024-02-14T18:00:00+07:00"])
-
-    def request(self) -> FollowUpRequest:
-        return replace(RoundFollowUpBody.request(self), sources=tuple(self.campaign_ids))
-
-
-class RoundBody(StrictBody):
-    """A round: when it is by Tet, and between which times its campaign sends."""
-
-    phase: Phase = Field(examples=["before"])
-    window_start: AwareDatetime = Field(examples=["2024-02-02T07:00:00+07:00"])
-    window_end: AwareDatetime = Field(examples=["2024-02-09T18:00:00+07:00"])
-
-
-class PlanBody(StrictBody):
-    """Rounds in order of time."""
-
-    name: KeptLine = Field(examples=["Tết Giáp Thìn 2024"])
-    directive_id: Number = Field(examples=[1])
-    rounds: list[RoundBody] = Field(min_length=1, max_length=MOST_ROUNDS)
-
-    def fields(self) -> PlanFields:
-        rounds = (RoundWindow(each.phase, each.window_start, each.window_end) for each in self.rounds)
-        return PlanFields(self.name, self.directive_id, tuple(rounds))
-
-
-class RoundCampaignBody(StrictBody):
-    """The round's campaign; null takes it out of the plan."""
-
-    campaign_id: Number | None = Field(examples=[3])
+        return FollowUpRequest(tuple(self.campaign_ids), tuple(self.outcomes), tuple(self.areas), changes)
 
 
 class RunBody(StrictBody):

@@ -77,7 +77,6 @@ _SHOWN = {
     "link": "GET /v1/links and `loa link list` show those there are",
     "notice": "GET /v1/notices and `loa directive notices` show those there are",
     "person": "GET /v1/users and `loa user list` show those there are",
-    "plan": "GET /v1/plans and `loa plan list` show those there are",
     "receipt file": "GET /v1/receipt-files and `loa receipts list` show those there are",
     "request": "GET /v1/person-requests and `loa privacy requests` show those there are",
     "report": "GET /v1/reports and `loa report list` show those there are",

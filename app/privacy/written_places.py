@@ -25,7 +25,6 @@ from app.database.models import (
     issued_reports,
     outreach,
     people,
-    plans,
     report_files,
     statements,
 )
@@ -60,7 +59,6 @@ def _records() -> Iterator[tuple[str, FromClause, ColumnElement[Any], ColumnElem
     """Yield noun, rows, the record's number, since when, and the columns of words."""
     c, d, o, s = campaigns.c, directives.c, outreach.c, statements.c
     yield "campaign", campaigns, c.id, c.created_at, (c.name, c.wording, c.texts)
-    yield "plan", plans, plans.c.id, plans.c.created_at, (plans.c.name,)
     a = approvals.c
     yield "approval", approvals, a.id, a.at, (a.reason,)
     words = (d.number, d.issuer, d.subject, d.addressees, d.legal_basis, d.contact)

@@ -26,7 +26,6 @@ from app.campaigns import routes as campaigns
 from app.campaigns import run_routes as runs
 from app.core.config import Settings
 from app.database.connection import Database
-from app.directives import plan_routes
 from app.directives import routes as deadline
 from app.directives.publication import routes as publication
 from app.dispatch import routes as dispatch
@@ -67,7 +66,6 @@ ROUTERS: list[Routes] = [
     outreach.router,
     history.router,
     deadline.router,
-    plan_routes.router,
     publication.router,
     privacy.router,
     genuine.router,

@@ -53,7 +53,7 @@ _MAY: tuple[tuple[frozenset[Role], str], ...] = (
     # Writing and approving campaigns (never one's own: app/campaigns/approval.py), and what belongs to it.
     (
         _AUTHORS,
-        """create_directive put_off_deadline create_plan set_round follow_up_round create_campaign follow_up
+        """create_directive put_off_deadline create_campaign follow_up
         ask_budget approve_budget
         edit_campaign submit_campaign withdraw_campaign add_run add_held_run remove_run
         approve_rejected
@@ -88,7 +88,7 @@ _MAY: tuple[tuple[frozenset[Role], str], ...] = (
     (_EVERYBODY, "page_campaigns page_campaign page_campaign_events page_batch page_delivery page_links"),
     (_EVERYBODY, "page_run page_run_events page_unknown page_rejected"),
     (_EVERYBODY, "page_reports page_run_report page_campaign_report page_frozen_report"),
-    (_OFFICE, "page_directive_report page_plans page_plan"),
+    (_OFFICE, "page_directive_report"),
     (_EVERYBODY, "page_batches page_texts page_directives page_directive page_receipts"),
     (_OFFICE, "page_approvals page_notices page_erasures page_erasure"),
     (_OFFICE, "page_person_requests page_person_request"),

@@ -46,7 +46,6 @@ GROUPS = (
         (
             NavEntry("page_campaigns", "/campaigns", say("All campaigns")),
             NavEntry("page_compose", "/compose", say("New campaign")),
-            NavEntry("page_plans", "/plans", say("Tet plans")),
             NavEntry("page_batches", "/batches", say("Batches")),
             NavEntry("page_texts", "/texts", say("Texts")),
         ),

@@ -11,7 +11,6 @@ from loa_client.api.dispatch import DispatchOperations
 from loa_client.api.events import EventsOperations
 from loa_client.api.health import HealthOperations
 from loa_client.api.inbound_messages import InboundMessagesOperations
-from loa_client.api.plans import PlansOperations
 from loa_client.api.privacy import PrivacyOperations
 from loa_client.api.publication import PublicationOperations
 from loa_client.api.receipt_files import ReceiptFilesOperations
@@ -37,7 +36,6 @@ class Operations(
     StatedFiguresOperations,
     ComparisonsOperations,
     DeadlineOperations,
-    PlansOperations,
     PublicationOperations,
     PrivacyOperations,
     ReceiptFilesOperations,

@@ -252,10 +252,10 @@ class CampaignsOperations:
         form: TextForm | None = None,
         text_key: str | None = None,
         text: str | None = None,
-        day_starts: str | None = None,
-        day_ends: str | None = None,
         window_start: datetime | None = None,
         window_end: datetime | None = None,
+        day_starts: str | None = None,
+        day_ends: str | None = None,
         idempotency_key: str | None = None,
     ) -> Call[Dossier]:
         """Create a draft to those whom finished campaigns did not reach, with a run at each of their
@@ -265,6 +265,7 @@ class CampaignsOperations:
             path="/v1/campaigns/follow-ups",
             answer=Dossier,
             json=given(
+                campaign_ids=campaign_ids,
                 outcomes=outcomes,
                 areas=areas,
                 name=name,
@@ -272,11 +273,10 @@ class CampaignsOperations:
                 form=form,
                 text_key=text_key,
                 text=text,
-                day_starts=day_starts,
-                day_ends=day_ends,
-                campaign_ids=campaign_ids,
                 window_start=window_start,
                 window_end=window_end,
+                day_starts=day_starts,
+                day_ends=day_ends,
             ),
             key=idempotency_key or new_key(),
         )

@@ -30,8 +30,6 @@ from app.database.models import (
     links,
     notices,
     people,
-    plan_rounds,
-    plans,
     quarantine,
     receipts,
     run_batches,
@@ -136,7 +134,6 @@ def _fill(db: Database) -> None:
     db.write(_letters)
     db.write(_first_campaign)
     db.write(_second_campaign)
-    db.write(_plan)
     db.write(_still)
     db.write(_inbound)
     db.write(_history)
@@ -182,18 +179,6 @@ def _second_campaign(c: Connection) -> None:
     campaign = lifecycle.create(c, SECOND, HOURS, AUTHOR)
     _run(c, campaign, "mobifone", 6_480)
     lifecycle.submit(c, campaign, AUTHOR)
-
-
-def _plan(c: Connection) -> None:
-    """Rounds before and during Tet; the first has the first campaign."""
-    now, of = clock.now_ms(), {"plan_id": 1}
-    made = {"created_at": now, "created_by": AUTHOR}
-    c.execute(insert(plans).values(name="Tết Giáp Thìn 2024", directive_id=1, **made))
-    for nth, (phase, campaign) in enumerate((("before", 1), ("during", None), ("after", None)), 1):
-        window = {"window_start": now + nth * DAY, "window_end": now + (nth + 1) * DAY}
-        c.execute(
-            insert(plan_rounds).values(of | window | {"nth": nth, "phase": phase, "campaign_id": campaign})
-        )
 
 
 def _run(c: Connection, campaign: int, carrier: str, accepted: int) -> tuple[int, int]:

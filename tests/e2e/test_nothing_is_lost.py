@@ -21,7 +21,6 @@ FORMS = {
     "/directives/new": ("subject", "admin"),
     "/directives/1/report?addressee=Sở Tư pháp": ("pieces-0", "admin"),
     "/campaigns/1/follow-up": ("name", "admin"),
-    "/plans": ("name", "admin"),
     "/runs/1/unknown": ("reason", "viettel"),
 }
 

@@ -30,8 +30,6 @@ VISITS = (
     Visit("compose", "/compose?text=gia-danh-cong-an"),
     Visit("approvals", "/approvals?campaign=2", "approver"),
     Visit("follow-up", "/campaigns/1/follow-up"),
-    Visit("plans", "/plans"),
-    Visit("plan", "/plans/1"),
     Visit("run", "/runs/1", "viettel"),
     Visit("run-planned", "/runs/3"),
     Visit("unknown", "/runs/1/unknown", "viettel"),

@@ -1,4 +1,4 @@
-"""The whole life as people live it: a plan of three rounds around Tet over three carriers, real processes.
+"""The whole life as people live it: three rounds around Tet over three carriers, real processes.
 
 Citizens answer between the rounds, a unit publishes the text, and the consolidated report has it all. A day
 passes between two rounds: the programs are stopped, and every stored time is moved back.
@@ -97,52 +97,40 @@ async def test_three_rounds_around_tet(office: Office) -> None:
     with served() as pages:
         async with office.open() as api:
             letter = await api.post("/v1/directives", json=LETTER | {"addressees": [UNIT]})
-            plan = await _planned(api, letter["id"])
-            await _first_round(office, api, plan, letter["id"])
+            await _first_round(office, api, letter["id"])
             refused = await _citizens_answer(office, api)
             await _published(api, letter["id"], pages)
-        for nth in (2, 3):
+        for earlier in ([1], [1, 2]):
             office.a_day_passes()
             async with office.open() as api:
-                await _follow_up(api, plan, nth)
+                await _follow_up(api, earlier)
                 await _still_refused(office, refused)
         async with office.open() as api:
-            await _reported(office, api, letter["id"], plan)
+            await _reported(office, api, letter["id"])
         assert office.centres["viettel"].copies(refused) == 1
     verdict = json.loads((await office.home.command("verify", "--json")).splitlines()[-1])
     assert verdict["differences"] == []
 
 
-async def _planned(api: Api, directive_id: int) -> int:
-    """Three rounds of a day each; the first has begun."""
+def _a_day() -> dict[str, str]:
+    """The window of a round, which has begun."""
     start = clock.now() - timedelta(minutes=1)
-    rounds = [
-        {
-            "phase": phase,
-            "window_start": (start + timedelta(days=day)).isoformat(),
-            "window_end": (start + timedelta(days=day + 1)).isoformat(),
-        }
-        for day, phase in enumerate(("before", "during", "after"))
-    ]
-    body = {"name": "Tết", "directive_id": directive_id, "rounds": rounds}
-    return int((await api.post("/v1/plans", json=body))["id"])
+    ends = start + timedelta(days=1)
+    return {"window_start": start.isoformat(), "window_end": ends.isoformat()}
 
 
-async def _first_round(office: Office, api: Api, plan: int, directive_id: int) -> None:
+async def _first_round(office: Office, api: Api, directive_id: int) -> None:
     batches = {}
     for carrier, begin in RANGES.items():
         file = office.home.folder / f"{carrier}.csv"
         lines = [f"{begin}{n:06},{'11603' if n % 2 else '12504'}" for n in range(EACH)]
         file.write_text("\n".join(["phone,area", *lines]) + "\n", encoding="utf-8")
         batches[carrier] = await api.upload(carrier, file)
-    planned = await api.get(f"/v1/plans/{plan}")
-    window = {name: planned["rounds"][0][name] for name in ("window_start", "window_end")}
-    more = {"directive_id": directive_id, "budget_segments": 10 * EACH} | window
+    more = {"directive_id": directive_id, "budget_segments": 10 * EACH} | _a_day()
     campaign_id = (await api.post("/v1/campaigns", json=CAMPAIGN | more))["id"]
     for carrier, one in batches.items():
         wanted = {"carrier": carrier, "batch_ids": [one["id"]], "acknowledged": True}
         await api.post(f"/v1/campaigns/{campaign_id}/runs", json=wanted)
-    await api.http.put(f"/v1/plans/{plan}/rounds/1", json={"campaign_id": campaign_id})
     await _approved_and_sent(api, campaign_id)
     packed = await api.http.get(f"/v1/campaigns/{campaign_id}/kit")
     assert "ap-phich.pdf" in zipfile.ZipFile(io.BytesIO(packed.content)).namelist()
@@ -200,10 +188,10 @@ async def _until(api: Api, path: str, true: Callable[[Any], object]) -> Any:
     raise AssertionError(found)
 
 
-async def _follow_up(api: Api, plan: int, nth: int) -> None:
+async def _follow_up(api: Api, earlier: list[int]) -> None:
     """The round goes to those whom no round before it has reached."""
-    made = await api.post(f"/v1/plans/{plan}/rounds/{nth}/follow-up", json={})
-    campaign_id = made["rounds"][nth - 1]["campaign_id"]
+    made = await api.post("/v1/campaigns/follow-ups", json={"campaign_ids": earlier} | _a_day())
+    campaign_id = made["campaign"]["id"]
     await _until(api, f"/v1/campaigns/{campaign_id}", lambda found: found["follow_up"]["ready"])
     await _approved_and_sent(api, campaign_id)
 
@@ -213,7 +201,7 @@ async def _still_refused(office: Office, refused: int) -> None:
     assert sum(centre.report()["copies_max"] > 3 for centre in office.centres.values()) == 0
 
 
-async def _reported(office: Office, api: Api, directive_id: int, plan: int) -> None:
+async def _reported(office: Office, api: Api, directive_id: int) -> None:
     item = {"channel": "loudspeaker", "pieces": 12, "reach": 3500, "minutes": 30}
     told = {"addressee": UNIT, "items": [item]}
     await api.post(f"/v1/directives/{directive_id}/reports", json=told)
@@ -222,8 +210,7 @@ async def _reported(office: Office, api: Api, directive_id: int, plan: int) -> N
     assert found["unique_reach"]["persons"] == len(reached)
     by_carrier = {each["carrier"]: each["persons"] for each in found["unique_reach"]["by_carrier"]}
     assert by_carrier == {n: len(office.phones(n, DeliveryState.DELIVERED)) for n in RANGES}
-    rounds = (await api.get(f"/v1/plans/{plan}"))["rounds"]
-    assert len({each["campaign_id"] for each in rounds}) == 3
+    assert {run["campaign_id"] for run in found["runs"]} == {1, 2, 3}
     assert EACH < len(reached) < 3 * EACH
     sent = sum(centre.taken() for centre in office.centres.values())
     assert _cost(found) == sent * PRICE

@@ -74,28 +74,6 @@ campaigns = Table(
     Column("recordings", JSON(none_as_null=True)),
 )
 
-# A plan is rounds under one directive, each with a window and, once there is one, its campaign.
-plans = Table(
-    "plans",
-    metadata,
-    new_id(),
-    Column("directive_id", Integer, ForeignKey("directives.id"), nullable=False),
-    Column("name", String(200), nullable=False),
-    Column("created_at", Ms, nullable=False),
-    Column("created_by", String(80), nullable=False),
-)
-
-plan_rounds = Table(
-    "plan_rounds",
-    metadata,
-    Column("plan_id", Integer, ForeignKey("plans.id"), primary_key=True),
-    Column("nth", Integer, primary_key=True, autoincrement=False),
-    Column("phase", String(8), nullable=False),  # app/campaigns/plans.py: Phase
-    Column("window_start", Ms, nullable=False),
-    Column("window_end", Ms, nullable=False),
-    Column("campaign_id", Integer, ForeignKey("campaigns.id"), unique=True),
-)
-
 approvals = Table(
     "approvals",
     metadata,

@@ -154,11 +154,6 @@ def erased_apart(connection: Connection, ids: Sequence[int]) -> int | None:
     return None if not begun or at_once else min(row.subject_id for row in begun)
 
 
-def of_campaigns(connection: Connection, ids: Sequence[int], cutoff_ms: int) -> list[ReachCount]:
-    """Count among these campaigns only, such as the rounds of a plan, unless some were erased apart."""
-    return list(_counts(connection, sorted(ids), cutoff_ms))
-
-
 def _sums(of: Iterable[ReachCount]) -> tuple[int, int]:
     counts = list(of)
     return sum(each.first for each in counts), sum(each.repeated for each in counts)

@@ -126,7 +126,6 @@ _SUBJECTS: Mapping[str, tuple[Said, str]] = {
     "person": (say("person {name}"), ""),
     "person-request": (say("request {name} of a person"), "/person-requests/"),
     "phone": (say("number {name}"), ""),
-    "plan": (say("plan {name}"), "/plans/"),
     "receipt-file": (say("result file {name}"), "/receipt-files/"),
     "report": (say("report {name}"), "/reports/"),
     "run": (say("run {name}"), "/runs/"),

@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, Row, Select, func, select
 
 from app.campaigns import directives
 from app.campaigns.directives import Directive
 from app.core import clock
 from app.core.errors import NotFound
-from app.core.states import CampaignState
+from app.core.states import CampaignState, DeliveryState
 from app.database.listing import ListColumns, ListPart, ListRequest, counted, part, without_marks
 from app.database.models import addressees as registered
-from app.database.models import campaigns, outreach
+from app.database.models import campaigns, outreach, tallies
 from app.database.models import directives as letters
 from app.directives import status
 from app.directives.status import RunDeadlineStatus, Status
@@ -45,10 +45,22 @@ class DirectiveRow:
 
 
 @dataclass(frozen=True, slots=True)
+class CampaignRound:
+    """One campaign under a directive. reached: persons whose telephone it is proved to have reached."""
+
+    id: int
+    name: str
+    state: CampaignState
+    window_start: datetime | None
+    window_end: datetime | None
+    reached: int
+
+
+@dataclass(frozen=True, slots=True)
 class DirectivePage:
     """One directive. status, statuses, published: for the office only; approved: id and name of campaigns.
 
-    campaigns: id, name and state of the newest; under: how many there are, listing.COUNTED + 1 for more.
+    rounds: its newest campaigns in order of time; under: how many there are, listing.COUNTED + 1 for more.
     """
 
     directive: Directive
@@ -57,7 +69,7 @@ class DirectivePage:
     statuses: Sequence[AddresseeStatus]
     published: Sequence[Publication]
     approved: Sequence[tuple[int, str]]
-    campaigns: Sequence[tuple[int, str, CampaignState]]
+    rounds: Sequence[CampaignRound]
     under: int
 
     @property
@@ -120,7 +132,7 @@ def directive_page(
     connection: Connection, directive_id: int, office: bool, operator: str | None
 ) -> DirectivePage:
     found, now = directives.get(connection, directive_id), clock.now()
-    query = select(campaigns.c.id, campaigns.c.name, campaigns.c.state).order_by(campaigns.c.id.desc())
+    query = select(campaigns).order_by(campaigns.c.id.desc())
     query = query.where(campaigns.c.directive_id == directive_id)
     query = query if operator is None else query.where(own_campaigns(operator))
     return DirectivePage(
@@ -130,11 +142,28 @@ def directive_page(
         statuses=addressees.addressee_statuses(connection, directive_id, clock.to_ms(now)) if office else (),
         published=publications.of_directive(connection, directive_id) if office else (),
         approved=_approved(connection, directive_id) if office else (),
-        campaigns=[
-            (row.id, row.name, CampaignState(row.state)) for row in connection.execute(query.limit(NEWEST))
-        ],
+        rounds=_rounds(connection, query),
         under=counted(connection, query),
     )
+
+
+def _rounds(connection: Connection, query: Select[Any]) -> list[CampaignRound]:
+    """Return the newest campaigns, the one that sends first at the top; one without a window is last."""
+    t, rows = tallies.c, connection.execute(query.limit(NEWEST)).all()
+    own = (t.campaign_id.in_([row.id for row in rows]), t.state == DeliveryState.DELIVERED)
+    counts = connection.execute(select(t.campaign_id, func.sum(t.n)).where(*own).group_by(t.campaign_id))
+    reached = {campaign_id: int(n) for campaign_id, n in counts}
+    return [
+        CampaignRound(
+            row.id,
+            row.name,
+            CampaignState(row.state),
+            None if row.window_start is None else clock.from_ms(row.window_start),
+            None if row.window_end is None else clock.from_ms(row.window_end),
+            reached.get(row.id, 0),
+        )
+        for row in sorted(rows, key=lambda row: (row.window_start is None, row.window_start, row.id))
+    ]
 
 
 def _approved(connection: Connection, directive_id: int) -> list[tuple[int, str]]:

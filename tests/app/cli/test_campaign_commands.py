@@ -20,7 +20,6 @@ from app.cli import (
     campaign_commands,
     directive_commands,
     key_commands,
-    plan_commands,
     report_commands,
     text_commands,
 )
@@ -293,33 +292,3 @@ def test_the_account_is_that_of_the_process_whatever_the_environment_says(
     assert whoami() == f"{pwd.getpwuid(os.getuid()).pw_name} (command line)"
     monkeypatch.setattr(pwd, "getpwuid", {}.__getitem__)  # a container's number without a name
     assert whoami() == f"uid {os.getuid()} (command line)"
-
-
-@pytest.mark.longer
-def test_a_plan_is_made_filled_and_shown(shell: Shell, database_url: str) -> None:
-    letter = ["303/CAT-PA05", "--issued-on", "2030-12-29", "--issuer", "Công an tỉnh", "--subject", "Tết"]
-    shell(directive_commands.app, "create", *letter)
-    window = "2031-02-02T07:00+07:00/2031-02-09T18:00+07:00"
-    plan = ["Tết Tân Hợi", "--directive", "1", "--before", window]
-    assert shell(plan_commands.app, "create", *plan) == "Plan 1"
-    shell(campaign_commands.app, "create", "x", *SENDER, "--text", "Canh giac.", "--directive", "1", *WINDOW)
-    assert (
-        shell(plan_commands.app, "set-round", "1", "1", "--campaign", "1")
-        == "Round 1 of plan 1 is campaign 1."
-    )
-    assert "0 người đã nhận ít nhất một lần" in shell(plan_commands.app, "show", "1")
-    assert "Tết Tân Hợi" in shell(plan_commands.app, "list")
-    for words, said in (
-        (["create", "x" * 300, "--directive", "1", "--before", window], "name"),
-        (["create", "x", "--directive", "1"], "rounds"),
-        (["create", "x", "--directive", "1", "--before", "tomorrow"], "--before needs"),
-        (["follow-up", "1", "1"], "withdraw it, or take it out"),
-        (["set-round", "1", "9", "--campaign", "1"], "no round 9"),
-    ):
-        with pytest.raises(AppError, match=said):
-            shell(plan_commands.app, *words)
-    left_out = shell.run(plan_commands.app, "set-round", "1", "1")
-    assert left_out.exit_code == 2  # a forgotten option takes nothing out of the plan
-    assert json.loads(shell(plan_commands.app, "show", "1", "--json"))["rounds"][0]["campaign_id"] == 1
-    said = shell(plan_commands.app, "set-round", "1", "1", "--campaign", "none")
-    assert said == "Round 1 of plan 1 has no campaign now."

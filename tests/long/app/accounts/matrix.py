@@ -30,9 +30,6 @@ discard_batch           401  in   in   403  in   404
 list_bad_lines          401  in   in   in   in   404
 download_bad_lines      401  in   in   in   in   404
 create_directive        401  in   in   403  403  403
-create_plan             401  in   in   403  403  403
-set_round               401  in   in   403  403  403
-follow_up_round         401  in   in   403  403  403
 list_directives         401  in   in   in   in   in
 get_directive           401  in   in   in   in   404
 list_texts              401  in   in   in   in   in
@@ -105,8 +102,6 @@ compare_carriers        401  in   in   in   in   404
 get_areas               401  in   in   in   in   404
 compare_areas           401  in   in   in   in   404
 get_status              401  in   in   in   403  403
-list_plans              401  in   in   in   403  403
-get_plan                401  in   in   in   403  403
 get_reach               401  in   in   in   403  403
 get_order_paper         401  in   in   in   in   404
 list_notices            401  in   in   in   403  403
@@ -206,8 +201,6 @@ page_reports            303  in   in   in   in   in
 page_run_report         303  in   in   in   in   404
 page_campaign_report    303  in   in   in   in   404
 page_directive_report   303  in   in   in   403  403
-page_plans              303  in   in   in   403  403
-page_plan               303  in   in   in   403  403
 page_do_freeze_report   303  in   in   403  in   in
 page_do_issue_report    303  in   in   403  in   404
 page_do_keep_signed_paper 303  in   in   403  in   404
@@ -232,9 +225,6 @@ page_do_upload_batch        303  in   in   403  in   in
 page_directives             303  in   in   in   in   in
 page_new_directive          303  in   in   403  403  403
 page_do_create_directive    303  in   in   403  403  403
-page_do_create_plan         303  in   in   403  403  403
-page_do_set_round           303  in   in   403  403  403
-page_do_follow_up_round     303  in   in   403  403  403
 page_directive              303  in   in   in   in   404
 page_do_withdraw_campaign   303  in   in   403  403  403
 page_do_put_off_deadline    303  in   in   403  403  403

@@ -22,8 +22,6 @@ from app.database.models import (
     frozen_reports,
     notices,
     person_requests,
-    plan_rounds,
-    plans,
     receipt_files,
     report_files,
 )
@@ -72,7 +70,6 @@ class Place(NamedTuple):
             "notice",
             "erasure",
             "order",
-            "plan",
             "request",
         )
         words |= {f"{each}_id": str(self.number) for each in numbers}
@@ -103,8 +100,6 @@ def _of(c: Connection, carrier: str) -> None:
     number = _add(c, letters, letter, now)
     values = {"directive_id": number, "state": "submitted", "submitted_by": "author"}
     c.execute(update(campaigns).where(campaigns.c.id == campaign).values(values))
-    plan = {"plan_id": _add(c, plans, {"directive_id": number, "name": carrier}, now), "nth": 1}
-    c.execute(insert(plan_rounds).values(**plan, phase="before", window_start=now, window_end=now + 1))
     new_link(c, f"{carrier}-1", carrier=carrier)
     report = {"kind": "run", "subject_id": run, "carrier": carrier, "version": 1, "cutoff_at": now}
     report |= {"interim": 0, "figures": "{}", "sha256": hashlib.sha256(b"{}").hexdigest(), "changes": []}

@@ -6,9 +6,10 @@ import re
 from collections.abc import Callable
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import func, select, update
 
 from app.campaigns import directives
+from app.core.states import DeliveryState
 from app.database import models
 from app.database.connection import Database
 from app.reports.figures import addressees
@@ -172,3 +173,20 @@ def test_the_list_of_letters_and_the_letter_count_the_same_addressees(
     (listed,) = re.findall(r"303/CAT-PA05.*?(\d+ / \d+)", text(paper.get("/directives").text))
     assert listed in text(paper.get("/directives/1").text)
     assert listed == "0 / 3"
+
+
+def test_campaigns_under_a_letter_stand_in_order_of_time_with_whom_they_reached(
+    pages_db: Database, signed_in: In
+) -> None:
+    scene.build(pages_db)
+    c, under = models.campaigns.c, {"directive_id": 1}
+    for campaign, start in ((1, 3_000_000_000_000), (2, 2_000_000_000_000)):
+        window = {"window_start": start, "window_end": start + 1}
+        row = update(models.campaigns).where(c.id == campaign).values(under | window)
+        pages_db.write(lambda connection, row=row: connection.execute(row))
+    page = signed_in().get("/directives/1").text
+    assert page.index('<a href="/campaigns/2">') < page.index('<a href="/campaigns/1">')
+    t = models.tallies.c
+    delivered = select(func.sum(t.n)).where(t.campaign_id == 1, t.state == DeliveryState.DELIVERED)
+    reached = pages_db.read(lambda connection: connection.execute(delivered).scalar_one())
+    assert f"{reached:,}".replace(",", ".") in text(page)
