@@ -43,7 +43,6 @@ _NOUNS = {
     "budget": "Budgets: what is spent, and ask for another one.",
     "campaign": "Campaigns: one text, one sender, one window.",
     "carrier": "Links to carriers: look at them, and try them out.",
-    "compare": "Rounds, carriers and areas side by side.",
     "database": "The database itself: backup, restore, move.",
     "delivery": "Deliveries: what one person got.",
     "directive": "The official letters behind the work.",

@@ -158,11 +158,6 @@ def rows_of(code: str, on: date) -> tuple[str, ...]:
     return (row,) if row in every else tuple(each for each in every if code in old_districts(each, on))
 
 
-def crossing() -> list[Area]:
-    """Return communes since 07-2025 that came from several districts; reports footnote them."""
-    return [area for area in current(_MERGED_2025_07) if len(_ORIGINS[area.code]) > 1]
-
-
 def name(code: str, on: date) -> str:
     """Return the area's name on that day, or at any other time; its code if unknown."""
     found = find(code, on) or next(iter(_BY_CODE.get(code, ())), None)

@@ -38,7 +38,6 @@ from app.receipts import routes as receipts
 from app.receipts.plain_route import PlainRoute
 from app.receipts.webhook_handler import WebhookHandler
 from app.reports import archive_routes as frozen
-from app.reports import comparison_routes as history
 from app.reports import routes as reports
 from app.reports.intake import external_activity_routes as outreach
 from app.reports.intake import routes as intake
@@ -64,7 +63,6 @@ ROUTERS: list[Routes] = [
     frozen.public,
     intake.router,
     outreach.router,
-    history.router,
     deadline.router,
     publication.router,
     privacy.router,

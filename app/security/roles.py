@@ -34,8 +34,7 @@ _MAY: tuple[tuple[frozenset[Role], str], ...] = (
         _EVERYBODY,
         """list_batches get_batch list_bad_lines download_bad_lines batch_report
         list_directives get_directive list_texts get_text
-        list_campaigns get_campaign campaign_report get_rounds
-        compare_carriers get_areas compare_areas
+        list_campaigns get_campaign campaign_report
         watch_run watch_campaign
         list_runs get_run get_forecast get_order get_order_paper run_report list_statements get_statement_form
         list_links list_unknown list_rejected list_reports get_report get_report_file prove_report

@@ -4,7 +4,6 @@ from loa_client.api.access import AccessOperations
 from loa_client.api.audit import AuditOperations
 from loa_client.api.batches import BatchesOperations
 from loa_client.api.campaigns import CampaignsOperations
-from loa_client.api.comparisons import ComparisonsOperations
 from loa_client.api.deadline import DeadlineOperations
 from loa_client.api.directives import DirectivesOperations
 from loa_client.api.dispatch import DispatchOperations
@@ -34,7 +33,6 @@ class Operations(
     ReportsOperations,
     VerifyOperations,
     StatedFiguresOperations,
-    ComparisonsOperations,
     DeadlineOperations,
     PublicationOperations,
     PrivacyOperations,

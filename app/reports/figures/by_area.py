@@ -1,4 +1,4 @@
-"""Group figures by area: districts until 06-2025, communes since, and both by old district."""
+"""Group figures by area: districts until 06-2025, communes since."""
 
 from __future__ import annotations
 
@@ -100,55 +100,9 @@ class MixedRow:
     figures: Mixed
 
 
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """One area in two campaigns."""
-
-    code: str | None
-    name: str
-    first: Mixed
-    second: Mixed
-
-
 def rows_of(sources: Sources) -> tuple[MixedRow, ...]:
     found = _mixed(sources, lambda code: areas.place(code, sources.on))
     return tuple(MixedRow(code, label(code, sources.on), mixed) for code, mixed in _sorted(found))
-
-
-def on_same_areas(first: Sources, second: Sources) -> tuple[Pair, ...]:
-    """Pair two campaigns by the areas of their day where these agree, else by old districts."""
-    same = areas.reported(first.on) == areas.reported(second.on)
-    earlier = min(first.on, second.on)
-
-    def placed(of: Sources) -> dict[str | None, Mixed]:
-        return _mixed(of, lambda code: areas.place(code, of.on) if same else _home(code, of.on))
-
-    left, right = placed(first), placed(second)
-    codes = sorted({*left, *right}, key=lambda code: (code is None, code or ""))
-    nothing = Mixed()
-    return tuple(
-        Pair(code, label(code, earlier), left.get(code, nothing), right.get(code, nothing)) for code in codes
-    )
-
-
-def _home(code: str, on: date) -> str | None:
-    return next(iter(areas.old_districts(code, on)), None)
-
-
-def footnotes(*days: date) -> list[str]:
-    """Explain, in Vietnamese, communes that cross the borders of old districts."""
-    if len({tuple(areas.reported(day)) for day in days}) < 2:
-        return []
-    notes = []
-    for area in areas.crossing():
-        home, *others = areas.old_districts(area.code, area.since)
-        before = max(min(days), date(2024, 1, 1))
-        names = ", ".join(areas.name(code, before) for code in others)
-        notes.append(
-            f"{area.name} ({area.code}) gồm cả một phần của {names} trước đây; "
-            f"số liệu của xã này xếp vào {areas.name(home, before)}."
-        )
-    return notes
 
 
 def _mixed(sources: Sources, place: Place) -> dict[str | None, Mixed]:

@@ -14,7 +14,7 @@ from app.reports.figures.figures import AreaRow
 from app.reports.figures.numbers import count, hour, percent
 from app.reports.figures.table_model import Cell, CellKind, ReportTable, TableColumn, TableRow, value
 from app.reports.forms import citation, comparison_tables
-from app.reports.papers import commune_map, page_room
+from app.reports.papers import page_room
 from app.reports.papers.model import (
     Block,
     Paragraph,
@@ -50,14 +50,12 @@ def blocks(
     table, left = _carriers(form_5, room - _least(areas))
     left += _least(areas)
     more, areas = _in_room(areas, left)
-    left -= page_room.of(Table(areas, areas.source, _SIZE)) if areas.rows else 0
-    shown = [picture for picture in communes(report) if page_room.of(picture) <= left]
     yield from (*above, Table(table, table.source, _SIZE), *said)
     if more:
         yield Paragraph(f"{more}.", Style.ITEM)
     if areas.rows:
         yield Table(areas, areas.source, _SIZE)
-    yield from (*shown, *last)
+    yield from last
 
 
 def _topic(subject: str) -> str:
@@ -180,15 +178,6 @@ def _proved(report: ConsolidatedReport) -> tuple[list[RunLine], list[AreaRow]]:
 
 def _day(report: ConsolidatedReport) -> date:
     return clock.local(clock.from_ms(report.cutoff_ms)).date()
-
-
-def communes(report: ConsolidatedReport) -> Iterator[Block]:
-    """Yield the map of the communes, if any of them has a share; this page has it where there is room."""
-    _, rows = _proved(report)
-    shares = {row.code: row.figures.delivered_ratio or 0.0 for row in rows if row.code}
-    picture = commune_map.draw(shares, _day(report))
-    if picture is not None:
-        yield picture
 
 
 def _least_reached(report: ConsolidatedReport) -> ReportTable:

@@ -47,7 +47,7 @@ def compose(report: ConsolidatedReport, head: Letterhead, version: Version) -> P
         _carriers(report, form_5),
         _units(others),
         annexes.texts_annex(_texts(report)),
-        *_areas(areas, tuple(chairman_page.communes(report))),
+        *_areas(areas),
         *annexes.changes_annex(version, _reasons(report, version)),
         *annexes.earlier_round(version),
     )
@@ -244,10 +244,10 @@ def _units(form: ReportTable) -> Annex:
     return Annex("units", title, blocks, landscape=bool(form.rows))
 
 
-def _areas(form: ReportTable, picture: tuple[Block, ...]) -> tuple[Annex, ...]:
-    """Return form 6, across where it has many columns, and the map; nothing without figures by area."""
+def _areas(form: ReportTable) -> tuple[Annex, ...]:
+    """Return form 6, across where it has many columns; nothing without figures by area."""
     wide = len(form.columns) > annexes.MOST_UPRIGHT
-    blocks = (Table(form, form.source, size=8.5), *picture)
+    blocks = (Table(form, form.source, size=8.5),)
     found = Annex("areas", "KẾT QUẢ THEO ĐỊA BÀN CỦA CÁC DOANH NGHIỆP", blocks, landscape=wide)
     return (found,) if form.rows else ()
 

@@ -18,7 +18,6 @@ from app.web.forms import read_fields
 from app.web.rendering import Fields, FormState, PageRequest, Visit, redirect_with_flash, refused, render
 from app.web.translations import say
 from app.web.view_models import campaign_stream
-from app.web.view_models.area_map import area_map
 from app.web.view_models.campaign_page import read_campaign
 from app.web.view_models.campaign_stream import Followed
 from app.web.view_models.follow_up_view import OUTCOMES
@@ -30,19 +29,18 @@ LastId = Annotated[str, Header(alias="Last-Event-ID", max_length=64)]
 
 
 @router.get("/campaigns/{campaign_id}")
-async def page_campaign(campaign_id: Id, visit: Visit, area: str = "") -> Response:
-    """Show the campaign, and of its areas this one, if it is named."""
-    return await _page(visit, campaign_id, area, FormState())
+async def page_campaign(campaign_id: Id, visit: Visit) -> Response:
+    """Show the campaign."""
+    return await _page(visit, campaign_id, FormState())
 
 
-async def _page(visit: PageRequest, campaign_id: int, area: str, entered: FormState) -> Response:
+async def _page(visit: PageRequest, campaign_id: int, entered: FormState) -> Response:
     await visit.db.aread(tenant_scope.require, visit.who, campaign_id=campaign_id)
     page = await visit.db.aread(read_campaign, campaign_id, visit.who)
     shape = campaign_stream.shape(page.dossier.campaign.state, page.runs)
     drawn = page.curve.points[0][1] if page.curve else ()
     carriers = {carrier: display_names.network(carrier) for carrier in drawn}
-    chosen = [each for each in page.areas if area and each.code == area]
-    values: dict[str, Any] = {"map": area_map(page.areas), "chosen": chosen, "carriers": carriers}
+    values: dict[str, Any] = {"carriers": carriers}
     values |= {"outcomes": OUTCOMES}
     values |= {"followable": any(map(_is_over, page.runs))}
     return render(visit, "campaign.html", entered.status, page=page, shape=shape, entered=entered, **values)
@@ -77,7 +75,7 @@ async def page_do_ask_budget(campaign_id: Id, visit: Visit, fields: Fields) -> R
         body = filled(BudgetBody, said | {"because": fields.get("because")})
         await visit.db.awrite(budget_orders.ask, campaign_id, body.limits(), body.because, visit.who.name)
     except AppError as error:
-        return await _page(visit, campaign_id, "", refused(error, fields))
+        return await _page(visit, campaign_id, refused(error, fields))
     place = f"/campaigns/{campaign_id}#budget"
     return redirect_with_flash(visit, place, say("It is asked for; another person approves it."))
 
@@ -89,6 +87,6 @@ async def page_do_approve_budget(campaign_id: Id, order_id: Id, visit: Visit, fi
     try:
         await visit.db.awrite(budget_orders.approve_waking, visit.db, campaign_id, order_id, visit.who)
     except AppError as error:
-        return await _page(visit, campaign_id, "", refused(error, fields))
+        return await _page(visit, campaign_id, refused(error, fields))
     place = f"/campaigns/{campaign_id}#budget"
     return redirect_with_flash(visit, place, say("The budget is approved."))

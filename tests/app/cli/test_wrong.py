@@ -224,7 +224,6 @@ WRONG_COMMANDS: list[tuple[str, str]] = [
     ("report list", NO_LEDGER),
     ("report build", NO_LEDGER),
     ("retention list", NO_LEDGER),
-    ("compare rounds 1", NO_LEDGER),
     ("audit verify", NO_LEDGER),
     ("verify", NO_LEDGER),
     ("worker --carrier nokia", "No link goes to a carrier"),

@@ -124,13 +124,6 @@ def test_the_same_codes_are_old_and_new_but_for_the_ten_that_changed() -> None:
     assert after - before == {"03980", "03983", "03984"}
 
 
-def test_only_chieng_son_crosses_two_old_districts() -> None:
-    assert [(area.code, area.name) for area in areas.crossing()] == [("03985", "Xã Chiềng Sơn")]
-    assert areas.old_districts("03985", NOW) == ("123", "128")
-    homes = Counter(areas.old_districts(area.code, NOW)[0] for area in current(NOW))
-    assert homes == dict(zip(DISTRICTS, (4, 4, 10, 5, 6, 8, 8, 5, 8, 9, 4, 4), strict=True))
-
-
 DISTRICTS = ("116", "118", "119", "120", "121", "122", "123", "124", "125", "126", "127", "128")
 
 

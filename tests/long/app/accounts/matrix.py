@@ -97,10 +97,6 @@ report_outreach         401  in   in   403  403  403
 list_outreach           401  in   in   in   403  403
 get_report_form         401  in   in   in   403  403
 return_report_form      401  in   in   403  403  403
-get_rounds              401  in   in   in   in   404
-compare_carriers        401  in   in   in   in   404
-get_areas               401  in   in   in   in   404
-compare_areas           401  in   in   in   in   404
 get_status              401  in   in   in   403  403
 get_reach               401  in   in   in   403  403
 get_order_paper         401  in   in   in   in   404

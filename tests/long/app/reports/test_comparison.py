@@ -1,27 +1,17 @@
-"""Rounds, carriers against the norm, and two campaigns on one ground; kinds of figures stand apart."""
+"""The norm, and a campaign by the areas of its day; kinds of figures stand apart."""
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
-
 import pytest
-from fastapi import FastAPI
 
-from app.cli import compare_commands
-from app.core.errors import NotFound
 from app.core.states import DeliveryState as S
 from app.database import models as m
 from app.database.connection import Database
 from app.reports.build import comparison
 from app.reports.build.comparison import NormVerdict, judge
-from app.reports.figures.carrier_statement import FigureSource
 from app.reports.figures.document_meta import EntrySource
 from app.reports.intake import statement_service
 from app.reports.intake.schemas import StatementBody
-from app.security import create_key
-from tests.app.cli.test_campaign_commands import Shell
-from tests.app.client import Client
 from tests.long.app.reports.intake.scene import body
 from tests.long.app.reports.scene import DAY, T0, Scene
 
@@ -74,55 +64,6 @@ def test_a_share_is_held_against_the_norm(
     assert judge(level, sent, received, waiting) is verdict
 
 
-def test_carriers_stand_side_by_side_each_with_the_kind_of_its_figures(db: Database) -> None:
-    two_campaigns(db)
-    found = db.read(comparison.carriers, 1)
-    assert [(s.carrier, s.kind, s.level, s.sent, s.received, s.verdict) for s in found.shares] == [
-        ("viettel", FigureSource.STATED, "handset", 970, 900, NormVerdict.MET),
-        ("vnpt", FigureSource.MEASURED, "handset", 5, 4, NormVerdict.MISSED),
-    ]
-    assert found.norm_ratio == 0.92
-
-
-def test_what_is_stated_of_a_measured_run_stands_beside_it(db: Database) -> None:
-    two_campaigns(db)
-    told(db, 1, areas=[], days=[], reasons=[])
-    kinds = [(share.run_id, share.kind) for share in db.read(comparison.carriers, 1).shares]
-    assert sorted(kinds) == [(1, FigureSource.MEASURED), (1, FigureSource.STATED), (2, FigureSource.STATED)]
-
-
-def test_a_carrier_that_has_said_nothing_is_there_without_figures(db: Database) -> None:
-    scene = Scene("finished")
-    scene.run(2, "viettel", "sent")
-    scene.add(m.audiences, run_id=2, areas=[], area_basis="dia_chi_dang_ky", estimated=1000)
-    scene.save(db)
-    [_, silent] = db.read(comparison.carriers, 1).shares
-    assert (silent.kind, silent.received, silent.verdict) == (None, None, NormVerdict.OPEN)
-
-
-def test_receipts_of_the_centre_prove_no_telephone(db: Database) -> None:
-    scene = Scene("finished", level=1)
-    for _ in range(3):
-        scene.message(S.RELAYED)
-    scene.save(db)
-    [share] = db.read(comparison.carriers, 1).shares
-    assert (share.level, share.received, share.verdict) == ("operator", 3, NormVerdict.UNPROVED)
-
-
-# ---- rounds ---------------------------------------------------------------------------------------------
-
-
-def test_rounds_say_the_same_under_the_same_letter(db: Database) -> None:
-    two_campaigns(db)
-    found = db.read(comparison.rounds, 2)
-    assert [(each.nth, each.campaign_id, len(each.shares)) for each in found] == [(1, 1, 2), (2, 2, 1)]
-    other = "UPDATE campaigns SET directive_id = NULL WHERE id = 2"
-    db.write(lambda c: c.exec_driver_sql(other))
-    assert [each.campaign_id for each in db.read(comparison.rounds, 2)] == [2]
-    with pytest.raises(NotFound):
-        db.read(comparison.rounds, 9)
-
-
 # ---- areas ----------------------------------------------------------------------------------------------
 
 
@@ -146,61 +87,3 @@ def test_a_campaign_of_2024_is_reported_by_districts_and_one_of_today_by_commune
         (BIEN, "Xã Mường La"),
         (CHIENG_SON, "Xã Chiềng Sơn"),
     ]
-
-
-def test_then_and_now_are_compared_by_the_old_districts(db: Database) -> None:
-    two_campaigns(db)
-    found = db.read(comparison.compare_areas, 1, 2)
-    sent = {
-        row.code: [each.measured.sent if each.measured else None for each in (row.first, row.second)]
-        for row in found.rows
-    }
-    assert sent == {
-        "116": [2, 1],
-        "120": [None, 1],
-        "123": [1, 1],
-        "125": [None, None],
-        "128": [1, None],
-        None: [1, None],
-    }
-    assert len(found.footnotes) == 1
-    assert "Xã Chiềng Sơn (03985) gồm cả một phần của Huyện Vân Hồ" in found.footnotes[0]
-    assert "xếp vào Huyện Mộc Châu" in found.footnotes[0]
-
-
-def test_campaigns_of_one_time_are_compared_by_its_own_areas(db: Database) -> None:
-    two_campaigns(db)
-    found = db.read(comparison.compare_areas, 2, 2)
-    assert [row.code for row in found.rows] == [TO_HIEU, BIEN, CHIENG_SON]
-    assert found.footnotes == []
-
-
-# ---- over HTTP and on the command line ------------------------------------------------------------------
-
-
-def test_an_operator_sees_the_own_carrier_only(client: Client, application: FastAPI, db: Database) -> None:
-    two_campaigns(db)
-    assert len(client.get("/v1/campaigns/1/carriers").json()["shares"]) == 2
-    assert len(client.get("/v1/campaigns/1/areas/beside/2").json()["rows"]) == 6
-    with Client(application, db.write(create_key, "viettel desk", "operator", "viettel")) as operator:
-        shares = operator.get("/v1/campaigns/1/carriers").json()["shares"]
-        assert [share["carrier"] for share in shares] == ["viettel"]
-        [own] = operator.get("/v1/campaigns/1/rounds").json()
-        assert (own["campaign_id"], own["nth"], len(own["shares"])) == (1, 1, 1)
-        assert operator.get("/v1/campaigns/2").status_code == 404
-        areas = operator.get("/v1/campaigns/1/areas").json()
-        assert all(row["figures"]["measured"] is None for row in areas)
-
-
-def test_comparisons_on_the_command_line(db: Database, database_url: str, tmp_path: Path) -> None:
-    two_campaigns(db)
-    db.close()
-    shell = Shell(database_url, tmp_path)
-    assert "1. Phòng, chống lừa đảo (campaign 1)" in shell(compare_commands.app, "rounds", "1")
-    told = shell(compare_commands.app, "carriers", "1")
-    assert "met" in told
-    assert re.search(r"\d+,\d\s%", told)
-    assert "Thành phố Sơn La" in shell(compare_commands.app, "areas", "1")
-    said = shell(compare_commands.app, "areas", "1", "--beside", "2")
-    assert "Huyện Mường La" in said
-    assert "Xã Chiềng Sơn (03985)" in said

@@ -329,7 +329,7 @@ def test_the_last_section_alone_stays_with_the_signature(kept: Kept) -> None:
 def test_the_mark_can_be_read_through_pictures(kept: Kept) -> None:
     with zipfile.ZipFile(io.BytesIO(kept.file(kept.directive[0], "docx"))) as archive_:
         pictures = [name for name in archive_.namelist() if name.endswith(".png")]
-        assert len(pictures) == 4  # three charts and the map of the communes
+        assert len(pictures) == 3  # the charts
         assert all("transparency" in Image.open(archive_.open(name)).info for name in pictures)
 
 

@@ -7,7 +7,6 @@ from contextlib import closing
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import update
 from typer.testing import CliRunner
 
 from app.campaigns import directives
@@ -19,7 +18,7 @@ from app.database import models as m
 from app.database.connection import Database
 from app.directives.status import status
 from app.ledger.factory import ledger_for
-from app.reports.build import comparison, consolidated
+from app.reports.build import consolidated
 from app.reports.build.consolidated import ConsolidationTerms
 from app.reports.build.differences import differences
 from app.reports.export.formats import Format, document, render
@@ -117,13 +116,6 @@ def test_nobody_is_asked_for_a_draft(db: Database) -> None:
     assert [(each.who, each.what) for each in found.missing] == [
         ("mobifone", "Chiến dịch 4 (đợt 4): chưa bắt đầu gửi")
     ]
-
-
-def test_a_draft_is_no_round(db: Database) -> None:
-    drafts(db)
-    same = {"texts": {"": "Như nhau."}}
-    db.write(lambda c: c.execute(update(m.campaigns).values(**same)))
-    assert [each.campaign_id for each in db.read(comparison.rounds, 1)] == [1, 4]
 
 
 @pytest.mark.prove

@@ -131,7 +131,7 @@ def test_the_page_says_what_came_of_it_to_each_who_may_know(pages_db: Database, 
     assert not re.search("231.480|Viettel|MobiFone", mine)
 
 
-def test_areas_stand_worst_first_and_a_click_on_the_map_leaves_one(pages_db: Database, signed_in: In) -> None:
+def test_areas_stand_worst_first(pages_db: Database, signed_in: In) -> None:
     """Of each commune one message more was received than of the one before, and ten failed."""
     scene.build(pages_db)
     of = {"campaign_id": 1, "run_id": 1, "batch_id": 1, "reason": 0}
@@ -145,10 +145,7 @@ def test_areas_stand_worst_first_and_a_click_on_the_map_leaves_one(pages_db: Dat
     paper = signed_in("auditor")
     page = paper.get("/campaigns/1").text
     assert re.findall(r'<th scope="row">([^<]+)', page)[:2] == ["Phường Tô Hiệu", "Phường Chiềng An"]
-    assert re.findall(r'href="[?]area=(\w+)#areas"><title>Phường Tô Hiệu: 50,0', page) == ["03646"]
-    assert page.count("?area=") == len(COMMUNES) == 75
-    one = paper.get("/campaigns/1?area=03646").text
-    assert re.findall(r'<tr class="rated[^>]*><th scope="row">([^<]+)', one) == ["Phường Tô Hiệu"]
+    assert len(re.findall(r'<tr class="rated', page)) == len(COMMUNES) == 75
 
 
 def test_the_page_counts_no_deliveries_and_asks_no_more_with_a_long_run(
