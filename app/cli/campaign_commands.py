@@ -315,13 +315,14 @@ def add_held_run(
 
 @app.command()
 def kit(campaign_id: Number, out: Annotated[Path, typer.Option(help="The zip to write.")]) -> None:
-    """Write the approved text for every other channel: page, articles, broadcast, poster, letter, CAP."""
+    """Write the approved text for every other channel: page, poster, letter."""
 
     def here(db: Database) -> bytes:
         from app.core.config import load
         from app.directives.publication import kit as kits  # slow to import
+        from app.directives.publication import kit_source
 
-        return kits.build(db.read(kits.source, campaign_id, load()))
+        return kits.build(db.read(kit_source.read, campaign_id, load()))
 
     replace_whole(out, asked(lambda api: api.get_kit(campaign_id), here))
     done(f"Wrote {out}.", campaign=campaign_id, file=str(out))

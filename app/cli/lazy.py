@@ -51,7 +51,6 @@ _NOUNS = {
     "key": "API keys: shown once, kept as hashes.",
     "link": "Links to carriers: which send, which are halted and why.",
     "privacy": "What is held on one person, and their requests.",
-    "publication": "Where the text was published, and whether it still stands there.",
     "receipts": "Result files of carriers: receipts, and a reconciliation.",
     "rejected": "Rejected messages: why, and send them again.",
     "report": "Result reports.",

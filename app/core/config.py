@@ -22,7 +22,6 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from app.core import setting_values as values
 from app.core.errors import SetupError
 from app.core.money_settings import MoneySettings
-from app.core.publication_settings import PublicationSettings
 from app.core.reply_settings import ReplySettings
 from app.core.setting_sources import SettingsFile, Variables, absent, file, sentence, strangers
 from app.core.setting_values import (
@@ -211,7 +210,6 @@ class Settings(BaseSettings):
     suspend: SuspendSettings = SuspendSettings()  # when a run pauses itself
     money: MoneySettings = MoneySettings()  # what an SMS part costs
     replies: ReplySettings = ReplySettings()  # what citizens may write back
-    publication: PublicationSettings = PublicationSettings()  # other channels, and published addresses
     mail: MailSettings | None = None  # the SMTP server for reminders
     endpoints: dict[Name, EndpointSettings] = Field(default={})  # programs that are told of events
     private_endpoints: bool = False  # allow endpoints at private and loopback addresses, if you run them

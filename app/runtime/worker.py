@@ -20,7 +20,6 @@ from app.core.errors import DatabaseUnavailable, SetupError
 from app.database import audit_heads
 from app.database.connection import Database
 from app.directives.notification_loop import NotificationLoop
-from app.directives.publication.reading_sweep import ReadingSweep
 from app.dispatch import link_store, suspend_sweep
 from app.dispatch.claims import SendContext
 from app.dispatch.fan_out_job import FanOutJob
@@ -134,7 +133,6 @@ class Worker:
             Sweep("suspension", self._look, suspend_sweep.EVERY_MS / 1000),
             Sweep("prices", self._keep_prices, _FOLD_EVERY_S),
             Sweep("answers", self._forget_answers, _FOLD_EVERY_S),
-            Sweep("publications", ReadingSweep(self.db, s, Aside(self.faults, "publications")).step),
         ]
         self._health = HealthSweep(self.db, self._links, list(s.links))
         self.inbound = InboundWriter(self.db, self.ledger, self.metrics, words=s.replies)

@@ -46,7 +46,7 @@ _MAY: tuple[tuple[frozenset[Role], str], ...] = (
     (
         _OFFICE,
         """list_plans get_plan directive_report get_reach list_doubts get_status list_notices list_addressees
-        get_kit list_publications list_outreach get_report_form""",
+        get_kit list_outreach get_report_form""",
     ),
     (_OFFICE, "list_erasures get_erasure print_erasure list_person_requests get_person_request"),
     # Writing and approving campaigns (never one's own: app/campaigns/approval.py), and what belongs to it.
@@ -57,7 +57,7 @@ _MAY: tuple[tuple[frozenset[Role], str], ...] = (
         edit_campaign submit_campaign withdraw_campaign add_run add_held_run remove_run
         approve_rejected
         approve_campaign reject_campaign return_campaign set_addressee report_outreach return_report_form
-        record_person_request report_publication withdraw_publication""",
+        record_person_request""",
     ),
     # Work of a carrier's operator, which the office may do for it.
     (

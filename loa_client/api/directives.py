@@ -189,33 +189,6 @@ class Status:
     missing: list[Missing]
 
 
-PublicationState = Literal["waiting", "published", "changed", "gone"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PublishedDifference:
-    approved: str
-    found: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Publication:
-    id: int
-    directive_id: int
-    campaign_id: int
-    addressee: str
-    url: str
-    reported_at: datetime
-    state: PublicationState
-    since: datetime | None
-    differences: list[PublishedDifference]
-    read_at: datetime | None
-    sha256: str | None
-    failing_since: datetime | None
-    failure: str | None
-    read_on: bool
-
-
 class DirectivesOperations:
     @Iteration
     def list_directives(self, *, after: int | None = None, limit: int | None = None) -> Call[Directive]:
@@ -379,48 +352,3 @@ class DirectivesOperations:
         """Get the time left, every run against the deadline, who has reported, and what is missing from
         whom."""
         return Call(method="GET", path=place("/v1/directives/{}/status", directive_id), answer=Status)
-
-    @Operation
-    def list_publications(self, directive_id: int) -> Call[list[Publication]]:
-        """List where the text was published, and what was found there when it was read last."""
-        return Call(
-            method="GET", path=place("/v1/directives/{}/publications", directive_id), answer=list[Publication]
-        )
-
-    @Operation
-    def report_publication(
-        self,
-        directive_id: int,
-        *,
-        addressee: str,
-        campaign_id: int,
-        url: str,
-        idempotency_key: str | None = None,
-    ) -> Call[Publication]:
-        """Report an address."""
-        return Call(
-            method="POST",
-            path=place("/v1/directives/{}/publications", directive_id),
-            answer=Publication,
-            json=given(addressee=addressee, campaign_id=campaign_id, url=url),
-            key=idempotency_key or new_key(),
-        )
-
-    @Operation
-    def withdraw_publication(
-        self,
-        directive_id: int,
-        *,
-        addressee: str,
-        campaign_id: int,
-        url: str,
-        idempotency_key: str | None = None,
-    ) -> Call[None]:
-        """Take back an address that was reported by mistake."""
-        return Call(
-            method="POST",
-            path=place("/v1/directives/{}/publications/withdraw", directive_id),
-            answer=None,
-            json=given(addressee=addressee, campaign_id=campaign_id, url=url),
-            key=idempotency_key or new_key(),
-        )

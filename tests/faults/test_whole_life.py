@@ -1,7 +1,7 @@
 """The whole life as people live it: three rounds around Tet over three carriers, real processes.
 
-Citizens answer between the rounds, a unit publishes the text, and the consolidated report has it all. A day
-passes between two rounds: the programs are stopped, and every stored time is moved back.
+Citizens answer between the rounds, and the consolidated report has it all. A day passes between two rounds:
+the programs are stopped, and every stored time is moved back.
 """
 
 from __future__ import annotations
@@ -26,7 +26,6 @@ from app.core.states import DeliveryState
 from app.database.connection import Database
 from app.database.models import deliveries, do_not_send
 from carriers.simulators.smsc import Smsc, SmscBehaviour
-from tests.app.directives.publication.pages import served
 from tests.engines import each_engine
 from tests.faults.journey import CAMPAIGN, LETTER, Api
 from tests.faults.processes import Home, smpp_link
@@ -37,8 +36,7 @@ database_url = each_engine
 RANGES = {"viettel": "0981", "vnpt": "0912", "mobifone": "0901"}
 EACH, UNIT = 30, "Sở Tư pháp"
 PRICE = 300
-SETTINGS = "[publication]\nprivate_addresses = true\nother_ports = true\ncheck_minutes = 0.02\n"
-SETTINGS += "".join(
+SETTINGS = "".join(
     f'[money.prices.{name}]\ncarrier = "{name}"\nsince = 2024-01-01\ndong = {PRICE}\n' for name in RANGES
 )
 
@@ -94,20 +92,18 @@ async def office(home: Home) -> AsyncIterator[Office]:
 
 @pytest.mark.prove
 async def test_three_rounds_around_tet(office: Office) -> None:
-    with served() as pages:
+    async with office.open() as api:
+        letter = await api.post("/v1/directives", json=LETTER | {"addressees": [UNIT]})
+        await _first_round(office, api, letter["id"])
+        refused = await _citizens_answer(office, api)
+    for earlier in ([1], [1, 2]):
+        office.a_day_passes()
         async with office.open() as api:
-            letter = await api.post("/v1/directives", json=LETTER | {"addressees": [UNIT]})
-            await _first_round(office, api, letter["id"])
-            refused = await _citizens_answer(office, api)
-            await _published(api, letter["id"], pages)
-        for earlier in ([1], [1, 2]):
-            office.a_day_passes()
-            async with office.open() as api:
-                await _follow_up(api, earlier)
-                await _still_refused(office, refused)
-        async with office.open() as api:
-            await _reported(office, api, letter["id"])
-        assert office.centres["viettel"].copies(refused) == 1
+            await _follow_up(api, earlier)
+            await _still_refused(office, refused)
+    async with office.open() as api:
+        await _reported(office, api, letter["id"])
+    assert office.centres["viettel"].copies(refused) == 1
     verdict = json.loads((await office.home.command("verify", "--json")).splitlines()[-1])
     assert verdict["differences"] == []
 
@@ -165,18 +161,6 @@ async def _citizens_answer(office: Office, api: Api) -> int:
     return refused
 
 
-async def _published(api: Api, directive_id: int, pages: Any) -> None:
-    """A unit publishes the kit's page, then somebody changes a word of it."""
-    text = (await api.get("/v1/texts/gia-danh-cong-an"))["accented"]["wording"]
-    pages.put(f"<main><p>{text}</p></main>")
-    place = f"/v1/directives/{directive_id}/publications"
-    await api.post(place, json={"addressee": UNIT, "campaign_id": 1, "url": pages.url()})
-    await _until(api, place, lambda found: found[0]["state"] == "published")
-    pages.put(f"<main><p>{text.replace('KHÔNG', 'không bao giờ')}</p></main>")
-    (found,) = await _until(api, place, lambda found: found[0]["state"] == "changed")
-    assert {"approved": "", "found": "bao giờ"} in found["differences"]
-
-
 async def _until(api: Api, path: str, true: Callable[[Any], object]) -> Any:
     """Ask again and again until the answer is as wanted."""
     for _ in range(600):
@@ -215,7 +199,6 @@ async def _reported(office: Office, api: Api, directive_id: int) -> None:
     sent = sum(centre.taken() for centre in office.centres.values())
     assert _cost(found) == sent * PRICE
     assert [(each["channel"], each["pieces"]) for each in found["channels"]] == [("loudspeaker", 12)]
-    assert [each["state"] for each in found["published"]] == ["changed"]
 
 
 def _cost(report: dict[str, Any]) -> float:

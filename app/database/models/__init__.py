@@ -40,7 +40,6 @@ from app.database.models.campaigns_tables import (
 from app.database.models.money_tables import budgets, segment_prices
 from app.database.models.outcomes_tables import daily_counts, late_failures, outcome_counts
 from app.database.models.privacy_tables import person_requests, retention_terms
-from app.database.models.published_tables import publication_findings, publications
 from app.database.models.receipts_tables import (
     inbound_messages,
     link_jobs,
@@ -124,7 +123,6 @@ __all__ = [
     "person_requests",
     "polled_chunks",
     "publication_findings",
-    "publications",
     "quarantine",
     "receipt_files",
     "receipt_lines",

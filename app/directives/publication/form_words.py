@@ -11,15 +11,6 @@ DIGEST = "Mã phê duyệt:"
 SMS_TITLE = "NỘI DUNG TIN NHẮN SMS"
 PLAIN, ACCENTED, LANGUAGE = "Không dấu", "Có dấu", "Ngôn ngữ"
 SENT, PARTS, PART = "dạng được gửi", "bản tin", "Phần"
-# Articles
-HEADLINE, SUMMARY, BODY = "TIÊU ĐỀ", "TÓM TẮT", "NỘI DUNG"
-# Broadcast
-AIR_TITLE = "BẢN TIN PHÁT THANH, TRUYỀN THANH CƠ SỞ"
-DURATION, ABOUT, MINUTES, SECONDS = "Thời lượng đọc:", "khoảng", "phút", "giây"
-COUNTED, RATE = "chữ,", "chữ mỗi phút"
-READ_FROM = "ĐỌC TỪ ĐÂY"
-OPENING = "Kính thưa bà con và các bạn."
-CLOSING = "Xin cảm ơn bà con và các bạn đã lắng nghe."
 # Poster
 SCAN = "Quét mã để kiểm tra tin nhắn thật hay giả"
 # Official letter
@@ -33,17 +24,3 @@ LETTER_UNDER = "Theo"
 LETTER_REPORT = (
     "Sau khi đăng tải, đề nghị cơ quan, đơn vị báo địa chỉ trang đã đăng và kết quả thực hiện để tổng hợp."
 )
-# CAP
-WHOLE_PROVINCE = "Tỉnh Sơn La"
-
-
-def everything() -> frozenset[str]:
-    """Return every word of these, in small letters, as `words_of` splits them."""
-    said = [*TITLES.values(), *(v for v in globals().values() if isinstance(v, str))]
-    return frozenset(word for text in said for word in words_of(text))
-
-
-def words_of(text: str) -> list[str]:
-    """Split a text at blanks; in small letters, without the marks at the ends of words."""
-    stripped = (word.strip(".,:;!?()[]{}“”\"'…–-=/").casefold() for word in text.split())
-    return [word for word in stripped if word]

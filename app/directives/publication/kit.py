@@ -9,10 +9,7 @@ import zipfile
 from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import Connection
-
-from app.core.config import Settings
-from app.directives.publication import cap, kit_source, official_message, plain_texts, poster, web_page
+from app.directives.publication import official_message, plain_texts, poster, web_page
 from app.directives.publication.kit_source import KitSource
 from app.reports.export.formats import PAPERS, Format
 from carriers import text as sms
@@ -23,11 +20,6 @@ _LONG_AGO = (1980, 1, 1, 0, 0, 0)
 
 def file_name(campaign_id: int) -> str:
     return f"loa-campaign-{campaign_id}-kit.zip"
-
-
-def source(connection: Connection, campaign_id: int, settings: Settings) -> KitSource:
-    """Return what the kit is made of. Raises Conflict unless the campaign is exactly as approved."""
-    return kit_source.read(connection, campaign_id, settings)
 
 
 def build(of: KitSource) -> bytes:
@@ -45,13 +37,9 @@ def _files(of: KitSource) -> Iterator[tuple[str, bytes]]:
     for form in plain_texts.sms_forms(of):
         yield form.file, form.text.encode()
     yield "sms.txt", plain_texts.sms_sheet(of).encode()
-    yield "zalo.txt", plain_texts.zalo(of).encode()
-    yield "facebook.txt", plain_texts.facebook(of).encode()
-    yield "phat-thanh.txt", plain_texts.broadcast(of).encode()
     yield "trang-web.html", web_page.page(of).encode()
     yield "ap-phich.pdf", poster.render(of)
     yield "cong-van.docx", PAPERS[Format.DOCX](official_message.compose(of))
-    yield "cap-1.2.xml", cap.message(of)
 
 
 def _manifest(of: KitSource, found: dict[str, bytes]) -> dict[str, Any]:
@@ -59,7 +47,6 @@ def _manifest(of: KitSource, found: dict[str, bytes]) -> dict[str, Any]:
         "campaign_id": of.campaign_id,
         "digest": of.digest,
         "approved_at": of.approved_at.isoformat(timespec="seconds"),
-        "cap_identifier": cap.identifier(of),
         "sms": [
             {"file": form.file, "sent": form.sent, "segments": sms.segments(form.text)}
             for form in plain_texts.sms_forms(of)

@@ -16,8 +16,6 @@ from app.database.models import (
     campaigns,
     deliveries,
     outreach,
-    publication_findings,
-    publications,
     receipts,
     run_batches,
     runs,
@@ -86,9 +84,6 @@ def _of_campaigns(ids: Sequence[int]) -> _Times:
 
 
 def _of_directive(directive_id: int) -> _Times:
-    a, p, f = addressees.c, publications.c, publication_findings.c
+    a = addressees.c
     yield audit.c.at, and_(audit.c.subject == f"directive/{directive_id}", audit.c.action == DEADLINE)
     yield outreach.c.at, outreach.c.addressee_id.in_(select(a.id).where(a.directive_id == directive_id))
-    for at in (p.reported_at, p.withdrawn_at):
-        yield at, p.directive_id == directive_id
-    yield f.at, f.publication_id.in_(select(p.id).where(p.directive_id == directive_id))

@@ -18,11 +18,10 @@ from app.ledger.directive_deadline import held_at
 from app.reports.build import carrier_report, unique_reach
 from app.reports.build.scope import counted
 from app.reports.build.unique_reach import UniqueReach
-from app.reports.figures import addressees, carrier_statement, publications
+from app.reports.figures import addressees, carrier_statement
 from app.reports.figures.addressees import AddresseeStatus, ChannelTotal
 from app.reports.figures.carrier_statement import FigureSource, Statement, by_deadline
 from app.reports.figures.figures import CarrierReport
-from app.reports.figures.publications import Publication
 
 # A frozen report is rebuilt by the rules of its day. 1: every campaign under the directive, also drafts and
 # rejected ones; 2: those selected by `counted`, naming carrier reports frozen for its cut-off or earlier;
@@ -172,7 +171,6 @@ class ConsolidatedReport:
     silent: tuple[str, ...] = ()
     rules: int = RULES
     reach: UniqueReach | None = None  # None by the rules of before
-    published: tuple[Publication, ...] | None = None  # likewise
 
     @property
     def interim(self) -> bool:
@@ -203,7 +201,6 @@ def build(
         silent=_silent(connection, directive_id, {line.carrier for line in lines}),
         rules=terms.rules,
         reach=_reach(connection, directive_id, cutoff_ms, lines) if terms.counts_reach else None,
-        published=_published(connection, directive_id, cutoff_ms) if terms.rules >= 4 else None,
     )
 
 
@@ -217,10 +214,6 @@ def _reach(
         delivered[line.campaign_id] += line.report.general.delivered
     unique_reach.agrees(found, delivered)
     return found
-
-
-def _published(connection: Connection, directive_id: int, cutoff_ms: int) -> tuple[Publication, ...]:
-    return tuple(publications.of_directive(connection, directive_id, cutoff_ms))
 
 
 def _silent(connection: Connection, directive_id: int, sending: set[str]) -> tuple[str, ...]:

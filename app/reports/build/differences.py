@@ -67,7 +67,6 @@ _WORDS = {
     "by_carrier": "theo doanh nghiệp",
     "by_area": "theo địa bàn",
     "first": "nhận lần đầu",
-    "published": "nơi đã đăng",
     "state": "tình trạng",
     "since": "từ lúc",
     "differences": "chữ khác",

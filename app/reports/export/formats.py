@@ -19,7 +19,6 @@ from app.reports.forms import (
     carrier_tables,
     comparison_tables,
     directive_areas,
-    publication_tables,
     stated_forms,
 )
 from app.reports.forms.letterhead import POLICE, Letterhead, Letterheads
@@ -175,7 +174,6 @@ def tables_of(report: Report, version: Version = PREVIEW) -> tuple[ReportTable, 
         found = (comparison_tables.head(report), *comparison_tables.of_directive(report))
         found += (areas,) if areas.rows else ()
         found += (*comparison_tables.reach(report), *comparison_tables.cost(report))
-        found += (publication_tables.of_directive(report),) if report.published else ()
     elif isinstance(report, StatedReport):
         found = stated_forms.of_run(report)
     else:

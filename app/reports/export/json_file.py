@@ -6,7 +6,6 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-from app.core import clock
 from app.reports.build.consolidated import ConsolidatedReport, RunLine
 from app.reports.build.stated_report import StatedReport
 from app.reports.build.unique_reach import UniqueReach
@@ -23,7 +22,6 @@ from app.reports.figures.figures import (
     provable,
 )
 from app.reports.figures.numbers import iso
-from app.reports.figures.publications import Publication
 from carriers.contract import ReceiptLevel
 
 # Keys added after some reports had been frozen: those are rebuilt without them.
@@ -157,19 +155,6 @@ def of_directive(report: ConsolidatedReport) -> dict[str, Any]:
         "carriers_without_run": list(report.silent),
         "addressees": [_addressee(each) for each in report.others],
         "channels": [asdict(each) for each in report.channels],
-        **({"published": [_published(each) for each in report.published]} if report.published else {}),
-    }
-
-
-def _published(of: Publication) -> dict[str, Any]:
-    """Give what was found by the cut-off: not when it was read last, which changes with each reading."""
-    return {
-        "name": of.url,
-        "addressee": of.addressee,
-        "campaign_id": of.campaign_id,
-        "state": of.state.value,
-        "since": None if of.since is None else iso(clock.to_ms(of.since)),
-        "differences": [asdict(each) for each in of.differences],
     }
 
 

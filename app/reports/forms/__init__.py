@@ -1,1 +1,1 @@
-"""The forms of Vietnamese offices as tables: carriers, areas, comparison, publications."""
+"""The forms of Vietnamese offices as tables: carriers, areas, comparison."""

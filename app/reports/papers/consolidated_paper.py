@@ -12,7 +12,7 @@ from app.reports.figures.carrier_statement import FigureSource
 from app.reports.figures.numbers import count, hour
 from app.reports.figures.table_model import ReportTable
 from app.reports.figures.version import Version
-from app.reports.forms import citation, comparison_tables, directive_areas, publication_tables
+from app.reports.forms import citation, comparison_tables, directive_areas
 from app.reports.forms.letterhead import Letterhead
 from app.reports.papers import annexes, chairman_page, chart_images
 from app.reports.papers.annexes import Annex
@@ -137,10 +137,6 @@ def _results(report: ConsolidatedReport, channels: ReportTable, at: Mapping[str,
     if channels.rows:
         yield Heading(2, "6. Tổng hợp các mục 1, 2 và 4 theo hình thức tuyên truyền")
         yield Table(channels, channels.source)
-    if report.published:
-        yield Heading(2, f"{6 + bool(channels.rows)}. Nơi đã đăng nội dung")
-        form = publication_tables.of_directive(report)
-        yield Table(form, form.source, size=9.5)
 
 
 def _unexplained(report: ConsolidatedReport) -> Iterator[Block]:

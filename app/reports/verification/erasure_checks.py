@@ -123,8 +123,8 @@ def of_report(connection: Connection, report: Frozen) -> str | None:
     )
 
 
-# Calls that played a recording, of before 0056; in strings of JSON, quotes have a backslash.
-_LEFT_OUT = ('"channel": "call"', '"announcements": [')
+# Calls that played a recording, and pages that were read again; in strings of JSON, quotes have a backslash.
+_LEFT_OUT = ('"channel": "call"', '"announcements": [', '"published": [')
 
 
 def _left_out(connection: Connection, report: Frozen) -> bool:

@@ -14,9 +14,6 @@ from app.campaigns.schemas import DeadlineBody, DirectiveBody
 from app.core import clock
 from app.core.carrier_check import check_own
 from app.core.errors import AppError, Conflict, Invalid
-from app.directives.publication import published
-from app.directives.publication.published import PublicationClaim
-from app.directives.publication.schemas import PublicationBody
 from app.reports.figures.addressees import Addressee
 from app.reports.figures.document_meta import EntrySource
 from app.reports.intake import external_activity
@@ -115,33 +112,6 @@ async def page_do_set_addressee(directive_id: Id, visit: Visit, fields: Fields) 
     return redirect_with_flash(visit, f"/directives/{directive_id}", say("The addressee is kept."))
 
 
-@router.post("/directives/{directive_id}/publications")
-async def page_do_report_publication(directive_id: Id, visit: Visit, fields: Fields) -> Response:
-    """Keep where an addressee has published the text."""
-    await visit.db.aread(tenant_scope.require, visit.who, directive_id=directive_id)
-    try:
-        claim = _publication(fields)
-        await visit.db.awrite(published.report, directive_id, claim, visit.settings, visit.who.name)
-    except AppError as error:
-        return await _one(visit, directive_id, refused(error, fields))
-    place = f"/directives/{directive_id}#published"
-    return redirect_with_flash(visit, place, say("The address is kept; it is read now."))
-
-
-@router.post("/directives/{directive_id}/publications/withdraw")
-async def page_do_withdraw_publication(directive_id: Id, visit: Visit, fields: Fields) -> Response:
-    """Take an address back that was reported by mistake."""
-    await visit.db.aread(tenant_scope.require, visit.who, directive_id=directive_id)
-    await visit.db.awrite(published.withdraw, directive_id, _publication(fields), visit.who.name)
-    place = f"/directives/{directive_id}#published"
-    return redirect_with_flash(visit, place, say("The address is taken back."))
-
-
-def _publication(fields: FormData) -> PublicationClaim:
-    said = {name: fields.get(name) for name in ("addressee", "campaign_id", "url")}
-    return filled(PublicationBody, said).claim()
-
-
 @router.get("/directives/{directive_id}/report")
 async def page_outreach(directive_id: Id, visit: Visit, addressee: str = "") -> Response:
     """Show the report form, filled with the addressee's last version."""
@@ -186,11 +156,6 @@ async def _one(visit: PageRequest, directive_id: int, entered: FormState) -> Res
     found = await visit.db.aread(directive_view.directive_page, directive_id, office, visit.who.carrier)
     kinds = {key: visit.speaker.say(each) for key, each in purposes.KINDS.items()}
     values = {"found": found, "writes": writes, "kinds": kinds, "channels": purposes.CHANNELS}
-    values |= {
-        "stands": directive_view.PUBLISHED,
-        "approved": {str(id_): name for id_, name in found.approved},
-    }
-    values |= {"addressees": {each.addressee.name: each.addressee.name for each in found.statuses}}
     return render(visit, "directive.html", entered.status, entered=entered, **values)
 
 

@@ -20,14 +20,11 @@ from app.database.models import campaigns, outreach, tallies
 from app.database.models import directives as letters
 from app.directives import status
 from app.directives.status import RunDeadlineStatus, Status
-from app.reports.figures import addressees, publications
+from app.reports.figures import addressees
 from app.reports.figures.addressees import Addressee, AddresseeKind, AddresseeStatus, Outreach
-from app.reports.figures.publications import Publication, PublicationState
 from app.security.tenant_scope import own_campaigns, own_directives
-from app.web.translations import Said, say
 
 ON_A_PAGE, NEWEST = 30, 5
-_MOST_CHOICES = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +55,7 @@ class CampaignRound:
 
 @dataclass(frozen=True, slots=True)
 class DirectivePage:
-    """One directive. status, statuses, published: for the office only; approved: id and name of campaigns.
+    """One directive. status, statuses: for the office only.
 
     rounds: its newest campaigns in order of time; under: how many there are, listing.COUNTED + 1 for more.
     """
@@ -67,8 +64,6 @@ class DirectivePage:
     left: timedelta | None
     status: Status | None
     statuses: Sequence[AddresseeStatus]
-    published: Sequence[Publication]
-    approved: Sequence[tuple[int, str]]
     rounds: Sequence[CampaignRound]
     under: int
 
@@ -91,12 +86,6 @@ class ReportForm:
     last: Outreach | None
 
 
-PUBLISHED: dict[PublicationState, tuple[str, Said]] = {
-    PublicationState.WAITING: ("plain", say("not read yet")),
-    PublicationState.PUBLISHED: ("good", say("stands as approved")),
-    PublicationState.CHANGED: ("bad", say("words differ")),
-    PublicationState.GONE: ("bad", say("no longer there")),
-}
 _NEVER = 2**53  # after any deadline
 COLUMNS = ListColumns(
     letters.c.id,
@@ -140,8 +129,6 @@ def directive_page(
         left=_left(found.report_deadline),
         status=status.status(connection, directive_id, now) if office else None,
         statuses=addressees.addressee_statuses(connection, directive_id, clock.to_ms(now)) if office else (),
-        published=publications.of_directive(connection, directive_id) if office else (),
-        approved=_approved(connection, directive_id) if office else (),
         rounds=_rounds(connection, query),
         under=counted(connection, query),
     )
@@ -164,13 +151,6 @@ def _rounds(connection: Connection, query: Select[Any]) -> list[CampaignRound]:
         )
         for row in sorted(rows, key=lambda row: (row.window_start is None, row.window_start, row.id))
     ]
-
-
-def _approved(connection: Connection, directive_id: int) -> list[tuple[int, str]]:
-    c = campaigns.c
-    own = (c.directive_id == directive_id, c.state == CampaignState.APPROVED)
-    query = select(c.id, c.name).where(*own).order_by(c.id.desc()).limit(_MOST_CHOICES)
-    return [(row.id, row.name) for row in connection.execute(query)]
 
 
 def report_form(connection: Connection, directive_id: int, name: str) -> ReportForm:

@@ -90,7 +90,7 @@ def test_harm_is_refused_by_every_operation_that_takes_a_file_and_nothing_is_kep
         for path, verbs in described(client.app)["paths"].items()
         if "multipart/form-data" in verbs.get("post", {}).get("requestBody", {}).get("content", {})
     ]
-    assert len(takes) == 7
+    assert len(takes) == 6
     for path in takes:
         refused = client.post(path, files={"file": ("a.csv", CSV + b"harm")}, data={"carrier": "vnpt"})
         assert refused.status_code == 422, path

@@ -41,6 +41,7 @@ COLUMNS: dict[str, Any] = {
     "budget_of": 1,
     "answers_to": "other",
     "answers_of": 1,
+    "recordings": [{"language": "vi", "sha256": "0"}],
 }
 HARMLESS = {
     "id": "the key that everything hangs on",
@@ -219,7 +220,7 @@ def test_an_approval_of_before_runs_stood_in_it_still_holds(db: Database) -> Non
 
     def of_then(c: Connection) -> None:
         row = c.execute(select(campaigns)).one()
-        old = approval_digest._digest(row, approval_digest._by_carrier(c, row.id), {}, "sha256")
+        old = approval_digest._digest(row, approval_digest._by_carrier(c, row.id), "sha256")
         approval.write(c, row.id, "chief", digest=old, decision="approved")
 
     db.write(of_then)

@@ -40,9 +40,6 @@ follow_up               401  in   in   403  403  403
 list_campaigns          401  in   in   in   in   in
 get_campaign            401  in   in   in   in   404
 get_kit                 401  in   in   in   403  403
-list_publications       401  in   in   in   403  403
-report_publication      401  in   in   403  403  403
-withdraw_publication    401  in   in   403  403  403
 edit_campaign           401  in   in   403  403  403
 submit_campaign         401  in   in   403  403  403
 approve_campaign        401  in   in   403  403  403
@@ -226,8 +223,6 @@ page_do_withdraw_campaign   303  in   in   403  403  403
 page_do_put_off_deadline    303  in   in   403  403  403
 page_do_set_addressee       303  in   in   403  403  403
 page_outreach               303  in   in   403  403  403
-page_do_report_publication  303  in   in   403  403  403
-page_do_withdraw_publication 303  in   in   403  403  403
 page_do_report_outreach     303  in   in   403  403  403
 page_texts                  303  in   in   in   in   in
 page_opt_outs           303  in   in   in   in   in

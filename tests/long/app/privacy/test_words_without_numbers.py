@@ -50,7 +50,7 @@ ELSEWHERE = {
     "reference": "masked as it is stored",
     "why": "masked as it is stored",
     "note": "refused by app/reports/intake/statement_rules.py",
-    "url": "refused by app/directives/publication/published.py",
+    "url": "refused by app/reports/intake/external_activity.py",
     "text": "approved by a second person, and sent",
     **dict.fromkeys(
         ("purpose", "sender", "text_key", "carrier", "areas", "code"), "one of those that there are"

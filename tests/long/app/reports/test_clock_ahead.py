@@ -103,22 +103,14 @@ def test_one_time_to_come_is_enough(
 
 
 def addressed(db: Database) -> None:
-    """An addressee has reported, a text was published, and the deadline was put off: all of it now."""
+    """An addressee has reported, and the deadline was put off: all of it now."""
     at = {"at": clock.now_ms(), "received_at": clock.now_ms(), "by": "x", "source": "api", "version": 1}
     told = {"addressee_id": 1, "items": [], **at}
     name = {"id": 1, "directive_id": 1, "name": "Sở Tư pháp", "kind": "department"}
-    page = {"directive_id": 1, "campaign_id": 1, "addressee": "Sở Tư pháp", "url": "https://x.vn"}
-    page |= {"id": 1, "reported_at": clock.now_ms(), "reported_by": "x"}
 
     def work(c: Connection) -> None:
         c.execute(insert(m.addressees).values(name))
         c.execute(insert(m.outreach).values(told))
-        c.execute(insert(m.publications).values(page))
-        c.execute(
-            insert(m.publication_findings).values(
-                publication_id=1, at=clock.now_ms(), state="waiting", sha256="0" * 64, differences=[]
-            )
-        )
         directive_deadline.note(c, 1, (None, clock.now_ms()), "flood", "x")
 
     db.write(work)
@@ -126,9 +118,6 @@ def addressed(db: Database) -> None:
 
 UNDER = [
     m.outreach.c.at,
-    m.publications.c.reported_at,
-    m.publications.c.withdrawn_at,
-    m.publication_findings.c.at,
     m.audit.c.at,
 ]
 

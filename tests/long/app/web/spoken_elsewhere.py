@@ -64,7 +64,6 @@ WORDS = {
     " (command line)": _DATA,
     "run {}": _DATA,
     "batch {}": _DATA,
-    "publication {}": _DATA,
     "audience {} {}": _INSIDE,
     "file {}, line {}: {}": _DATA,
     "state {}": _DATA,
