@@ -20,16 +20,21 @@ from app.core.areas import Basis
 from app.core.errors import Conflict, Invalid
 from app.core.states import RunState
 from app.database.connection import Database
-from app.database.models import approvals, audit, campaigns, runs, statements
+from app.database.models import approvals, audiences, audit, campaigns, runs, statements
 from app.dispatch import run_sweeps as sweeps
 from app.dispatch.fan_out_job import FanOutJob
 from app.dispatch.run_sweeps import close_due
 from app.ledger.factory import ledger_for
+from app.reports.figures import carrier_statement
+from app.reports.figures.document_meta import EntrySource
+from app.reports.intake import statement_service
+from app.reports.intake.schemas import StatementBody
 from app.security import Caller, create_key
 from tests.app.campaigns.rows import DRAFT, new_campaign, new_run
 from tests.app.client import Client
 from tests.app.world import aside
 from tests.engines import sqlite_alone
+from tests.long.app.reports.intake.scene import body
 
 database_url = sqlite_alone
 
@@ -247,3 +252,23 @@ def test_a_held_run_over_http(client: Client, chief: Client, application: FastAP
     with Client(application, db.write(create_key, "viettel desk", "operator", "viettel")) as other:
         assert other.get(f"/v1/runs/{run}/order").status_code == 404
         assert other.post(f"/v1/runs/{run}/end").status_code == 404
+
+
+def test_calls_of_before_are_neither_ordered_nor_stated_nor_counted(db: Database) -> None:
+    run_id = approved(db)
+    order(db, Verb.START, run_id, "operator")
+    figures = {
+        "general": {"eligible": 5, "excluded": 0, "sent": 5, "received": 4, "failed": 1, "no_receipt": 0}
+    }
+    figures |= {"segments": None, "resent": None, "excluded": [], "areas": [], "days": [], "reasons": []}
+    row = {"run_id": run_id, "version": 1, "kind": "stated", "level": 2, "figures": figures, "cutoff_at": 1}
+    row |= {"at": 1, "received_at": 1, "by": "vnpt", "source": "api"}
+    db.write(lambda c: c.execute(insert(statements).values(row)))
+    assert db.read(carrier_statement.latest, run_id) is not None
+    db.write(lambda c: c.execute(update(audiences).values(spoken=True)))
+    assert db.read(carrier_statement.latest, run_id) is None
+    with pytest.raises(Conflict, match="played a recording"):
+        db.read(carrier_orders.order, run_id)
+    claim = StatementBody.model_validate(body()).claim(EntrySource.API)
+    with pytest.raises(Conflict, match="played a recording"):
+        db.write(statement_service.state, run_id, claim, "vnpt")

@@ -18,10 +18,11 @@ from app.database import models as m
 from app.database.connection import Database
 from app.ledger.contract import DeliveryKey, Link, SubmitOutcome
 from app.reports.build.carrier_report import build
+from app.reports.export import json_file
 from app.reports.figures.figures import Unbalanced
 from app.reports.figures.version import Version
 from app.reports.forms import letterhead
-from app.reports.frozen import archive
+from app.reports.frozen import archive, freeze_record
 from app.reports.frozen.archive import Frozen, ReportSubject, Spoilt, SubjectKind
 from app.reports.release import verify_archive
 from app.reports.release.freeze import FORMATS, SIDECAR, Freezer
@@ -172,6 +173,23 @@ def test_a_file_that_was_altered_together_with_its_hash_is_not_given_out_and_is_
         verify_archive.prove(db, db.read(archive.get, report.id)).sentences
     )
     assert "is not what was frozen" in verify(db, story.world.ledger)[0].sentence
+@pytest.mark.parametrize("part", [{"channel": "call"}, {"announcements": [{}]}, {"published": [{}]}])
+def test_of_figures_that_are_no_longer_counted_the_bytes_are_proved_alone(
+    story: Story, db: Database, part: dict[str, Any]
+) -> None:
+    first = story.freeze()
+    text = json_file.render(story.figures(first) | part).decode()
+    row = {"figures": text, "sha256": hashlib.sha256(text.encode()).hexdigest()}
+    db.write(lambda c: c.execute(update(m.frozen_reports).values(row)))
+    report = db.read(archive.get, first.id)
+    noted = update(m.audit).where(m.audit.c.action == freeze_record.FROZEN)
+    db.write(lambda c: c.execute(noted.values(detail=freeze_record.detail(report))))
+    proof = verify_archive.prove(db, report)
+    assert proof.sound
+    assert proof.note is not None
+    assert "only its bytes are compared" in proof.note
+    db.write(lambda c: c.execute(update(m.report_files).values(content=b"x")))
+    assert not verify_archive.prove(db, report).sound
 
 
 def test_a_ledger_that_was_altered_no_longer_gives_the_figures(story: Story, db: Database) -> None:
