@@ -16,7 +16,6 @@ from app.api.bodies import (
     KeptProse,
     Line,
     NoMobile,
-    Prose,
     StrictBody,
 )
 from app.campaigns.carrier_audience import Audience, checked

@@ -17,7 +17,7 @@ class ReplyKind(StrEnum):
 
     OPT_OUT = "opt_out"  # its sender wants no more messages
     REPORT = "report"  # a scam or spam, in the form of 156 and 5656: LD, V or S, number, content
-    CHECK = "check"  # of before 0059: whether the text of an SMS is genuine
+    CHECK = "check"  # of before 0060: whether the text of an SMS is genuine
     OTHER = "other"
 
 

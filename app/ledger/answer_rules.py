@@ -1,4 +1,4 @@
-"""Answers to messages from citizens, which Loa sent before 0059: under which text.
+"""Answers to messages from citizens, which Loa sent before 0060: under which text.
 
 Answers of a week are a campaign whose `answers_of` names the answer text; who approved that text has approved
 them.

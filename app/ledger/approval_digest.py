@@ -77,7 +77,7 @@ def _optional(campaign: Record) -> dict[str, Any]:
     given = {name: value for name, value in said.items() if value is not None}
     areas = {"text_areas": campaign.text_areas} if campaign.text_areas else {}
     areas |= {"answers_to": campaign.answers_to} if campaign.answers_to else {}
-    areas |= {"recordings": campaign.recordings} if campaign.recordings else {}  # of before 0058
+    areas |= {"recordings": campaign.recordings} if campaign.recordings else {}  # of before 0059
     return areas | ({"budget": given} if given else {})
 
 

@@ -1,4 +1,4 @@
-"""Runs of before 0058 whose carrier called and played a recording: they sent no message."""
+"""Runs of before 0059 whose carrier called and played a recording: they sent no message."""
 
 from __future__ import annotations
 

@@ -262,7 +262,7 @@ def _add(connection: Connection, table: str, **row: Any) -> None:
 
 
 def _campaign_that_called(connection: Connection, state: str) -> None:
-    """A campaign of before 0058 whose run played a recording."""
+    """A campaign of before 0059 whose run played a recording."""
     campaign = {"id": 1, "name": "x", "purpose": "awareness", "sender": "CATINH", "texts": "{}"}
     campaign |= {"day_starts": "07:00", "day_ends": "21:00", "state": "approved"}
     _add(connection, "campaigns", **campaign, created_at=0, created_by="an")
@@ -277,7 +277,7 @@ def _campaign_that_called(connection: Connection, state: str) -> None:
 
 
 def test_what_was_signed_of_recordings_stays_without_their_sound(db: Database) -> None:
-    db.write(lambda c: command.downgrade(schema._config(c), "0057"))
+    db.write(lambda c: command.downgrade(schema._config(c), "0058"))
     db.write(_campaign_that_called, "finished")
     schema.upgrade(db)
     kept = db.read(lambda c: c.execute(select(metadata.tables["campaigns"].c.recordings)).scalar_one())
@@ -288,7 +288,7 @@ def test_what_was_signed_of_recordings_stays_without_their_sound(db: Database) -
 
 @pytest.mark.parametrize("state", ["planned", "running"])
 def test_nothing_is_migrated_while_a_carrier_may_still_play_a_recording(db: Database, state: str) -> None:
-    db.write(lambda c: command.downgrade(schema._config(c), "0057"))
+    db.write(lambda c: command.downgrade(schema._config(c), "0058"))
     db.write(_campaign_that_called, state)
     with pytest.raises(Conflict, match=r"In run 1 the carrier plays a recording.*then migrate"):
         schema.upgrade(db)
@@ -299,7 +299,7 @@ def test_nothing_is_migrated_while_a_carrier_may_still_play_a_recording(db: Data
 def test_answers_to_citizens_go_out_before_they_are_left_out(db: Database, is_queued: bool) -> None:
     world = build(db, 2)
     world.fan_out()
-    db.write(lambda c: command.downgrade(schema._config(c), "0058"))
+    db.write(lambda c: command.downgrade(schema._config(c), "0059"))
     db.write(lambda c: c.execute(text("UPDATE campaigns SET answers_of = 9, answers_to = 'report'")))
     if is_queued:
         with pytest.raises(Conflict, match="with the text of campaign 9 are queued"):

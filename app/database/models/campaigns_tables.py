@@ -66,11 +66,11 @@ campaigns = Table(
     Column("submitted_by", String(80)),
     Column("editors", JSON, nullable=False, server_default="[]"),  # who changed it and so may not approve it
     Column("behind", JSON, nullable=False, server_default="[]"),  # who stood behind them then; likewise
-    # Of answers to citizens, of before 0059. With answers_of: answers of a week, under that approved text;
+    # Of answers to citizens, of before 0060. With answers_of: answers of a week, under that approved text;
     # alone: an answer text, which has no run of its own.
     Column("answers_to", String(12)),
     Column("answers_of", Integer),
-    # What a carrier played in a campaign of before 0058, as its approval signed it; no sound is kept.
+    # What a carrier played in a campaign of before 0059, as its approval signed it; no sound is kept.
     Column("recordings", JSON(none_as_null=True)),
 )
 
@@ -131,7 +131,7 @@ audiences = Table(
     Column("areas", JSON, nullable=False),  # codes; empty: the whole province
     Column("area_basis", String(24), nullable=False),  # areas.Basis
     Column("estimated", Integer, nullable=False),  # estimated number of subscribers
-    # Of runs of before 0058, whose carrier called and played a recording: it sent no message.
+    # Of runs of before 0059, whose carrier called and played a recording: it sent no message.
     Column("spoken", Boolean, nullable=False, server_default=text("false")),
 )
 

@@ -30,7 +30,7 @@ _GROUP = 4
 _LETTERS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's: none that looks like another
 _READ_AS = str.maketrans("OIL", "011")
 _SHOWN = ("sent", "delivered", "relayed", "failed", "no_receipt")
-# Names in reports of calls that played a recording, frozen before 0058.
+# Names in reports of calls that played a recording, frozen before 0059.
 _CALLED = {
     "sent": "placed_calls",
     "delivered": "answered_calls",

@@ -173,6 +173,8 @@ def test_a_file_that_was_altered_together_with_its_hash_is_not_given_out_and_is_
         verify_archive.prove(db, db.read(archive.get, report.id)).sentences
     )
     assert "is not what was frozen" in verify(db, story.world.ledger)[0].sentence
+
+
 @pytest.mark.parametrize("part", [{"channel": "call"}, {"announcements": [{}]}, {"published": [{}]}])
 def test_of_figures_that_are_no_longer_counted_the_bytes_are_proved_alone(
     story: Story, db: Database, part: dict[str, Any]

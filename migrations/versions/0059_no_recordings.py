@@ -12,8 +12,8 @@ from alembic import op
 
 from app.core.errors import Conflict
 
-revision = "0058"
-down_revision = "0057"
+revision = "0059"
+down_revision = "0058"
 branch_labels = None
 depends_on = None
 
