@@ -122,7 +122,6 @@ __all__ = [
     "people",
     "person_requests",
     "polled_chunks",
-    "publication_findings",
     "quarantine",
     "receipt_files",
     "receipt_lines",
