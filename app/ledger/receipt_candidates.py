@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Sequence
 
 from app.core.clock import DAY_MS
@@ -18,6 +18,8 @@ def submission_query(one: ReceiptRow, late: bool, now: int) -> SubmissionQuery |
     """Return the query for the receipt's message, or None without a reference; late: many tries failed."""
     if one.reference is None:
         return None
+    if one.phone is not None and not late and one.is_new(now):
+        return SubmissionQuery(one.group_id, one.reference, one.phone, one.made - VALIDITY_MS, EVER)
     if one.phone is None:
         return SubmissionQuery(one.group_id, one.reference, None, *one.window)
     earliest, latest = one.any_age if late else one.window
@@ -27,11 +29,13 @@ def submission_query(one: ReceiptRow, late: bool, now: int) -> SubmissionQuery |
 
 def repeated(items: Sequence[ReceiptRow]) -> set[str]:
     """Return references that receipts for several numbers bear; there the phone identifies the message."""
-    phones: defaultdict[str, set[int]] = defaultdict(set)
-    for one in items:
-        if one.reference is not None and one.phone is not None:
-            phones[one.reference].add(one.phone)
-    return {reference for reference, some in phones.items() if len(some) > 1}
+    both = {
+        (one.reference, one.phone) for one in items if one.reference is not None and one.phone is not None
+    }
+    several = Counter([reference for reference, _ in both])
+    if len(several) == len(both):  # nearly always
+        return set()
+    return {reference for reference, phones in several.items() if phones > 1}
 
 
 def choose(one: ReceiptRow, hits: Sequence[MatchedDelivery], now: int) -> list[MatchedDelivery]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
@@ -22,7 +23,6 @@ from sqlalchemy import (
 
 from app.core.states import RECEIVED, ChunkState, DeliveryState, RunState
 from app.database.models import (
-    campaigns,
     chunks,
     deliveries,
     links,
@@ -40,6 +40,7 @@ from carriers.contract import Receipt
 # An account may be shared with other programs, and subscribers can write texts that look like receipts. Such
 # a receipt is ours only by its id; a phone number proves nothing.
 
+_SENDERS = "SELECT DISTINCT sender FROM campaigns"
 _SHORTEST = 3  # letters of a sender ID that a truncating centre leaves at least
 
 
@@ -48,12 +49,13 @@ def matched_by_id_only(connection: Connection, arrived: Sequence[Receipt]) -> fr
     foreign = {nth for nth, receipt in enumerate(arrived) if receipt.by_id_only}
     names = {receipt.sender for receipt in arrived} - {""}
     if names:
-        own = {_plain(name) for name in connection.execute(select(campaigns.c.sender).distinct()).scalars()}
+        own = {_plain(name) for (name,) in connection.exec_driver_sql(_SENDERS)}
         others = {name for name in names if not any(_alike(_plain(name), each) for each in own)}
         foreign |= {nth for nth, receipt in enumerate(arrived) if receipt.sender in others}
     return frozenset(foreign)
 
 
+@lru_cache(maxsize=1024)
 def _plain(name: str) -> str:
     """Keep letters and digits only: centres change the case of a sender ID and drop its blanks."""
     return "".join(filter(str.isalnum, name.casefold()))

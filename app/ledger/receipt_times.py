@@ -6,6 +6,8 @@ allows for clocks that disagree and for the delay between a message on the wire 
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import NamedTuple
 
 from app.core import clock
@@ -89,6 +91,20 @@ class ReceiptRow(NamedTuple):
         """Return whether it fits an unknown message sent after `sent_after` and noticed at `noticed`."""
         late_enough = min(self.received_at + RECORDED_MS, self.made + CLOCKS_MS) >= sent_after
         return late_enough and self.made <= noticed + VALIDITY_MS
+
+
+def rows_of(arrivals: Sequence[Arrival], groups: Mapping[int, int], now: int) -> list[ReceiptRow]:
+    """Return what `said` gives for each, with the receipt group its link is in now: groups change."""
+    times: dict[datetime | None, int | None] = {}
+    rows = []
+    for link, receipt, _ in arrivals:
+        reference, phone, status, level, reason, code, at, raw, _, _ = receipt
+        if at not in times:
+            times[at] = _past(clock.to_ms_or_none(at), now)
+        number, group_id = int(phone) if phone else None, groups.get(link.id, link.group_id)
+        what = (int(level), int(reason), status.value, reference, code[:80], raw)
+        rows.append(ReceiptRow._make((now, times[at], number, link.id, group_id, *what)))
+    return rows
 
 
 def said(arrival: Arrival, now: int) -> ReceiptRow:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import NamedTuple
 
 from sqlalchemy import Connection, delete, func, select, update
@@ -32,7 +33,7 @@ from app.ledger.engine_base import (
 from app.ledger.late_references import DeliveryPart, LateReferences
 from app.ledger.receipt_candidates import choose, is_latest, repeated, submission_query
 from app.ledger.receipt_matching import MatchQuery, matched_by_id_only
-from app.ledger.receipt_times import ReceiptRow, said, storable
+from app.ledger.receipt_times import EVER, ReceiptRow, rows_of, storable
 from app.ledger.tallies import Changes
 from app.ledger.unknown_outcomes import remove_unknown
 from carriers.contract import ReceiptLevel, ReceiptStatus
@@ -43,18 +44,19 @@ _SLOWEST_LOOK_MS = 3_600_000
 _PATIENT_TRIES = 36
 # These tries span over an hour; a message that is recorded late is recorded by then.
 _LATE_TRIES = 12
-_ON_ITS_WAY = ReceiptStatus.IN_TRANSIT.value
+_ON_ITS_WAY, _DELIVERED = ReceiptStatus.IN_TRANSIT.value, ReceiptStatus.DELIVERED.value
 _AT_ONCE = 500
 _FAILED = (DeliveryState.UNDELIVERED, DeliveryState.EXPIRED)
+_OTHERWISE = (DeliveryState.QUEUED, DeliveryState.UNKNOWN)
 _TOGETHER_MS = 200
 
 
-@dataclass(slots=True)
-class _Update:
-    """A delivery's state while a group of receipts is applied to it."""
+# Of a MatchedDelivery, [3:6] is its key and [12:18] what DeliveryStatus begins with.
+class _Update(NamedTuple):
+    """A delivery as found, and its DeliveryStatus and done_at while a group of receipts is applied to it."""
 
     hit: MatchedDelivery
-    standing: DeliveryStatus
+    standing: Row
     done_at: int | None
 
 
@@ -82,7 +84,7 @@ _NO_FLAGS = _Flags()
 class _Outcome:
     """Result of a pass: journal rows, the deliveries they move, and the indexes left unmatched."""
 
-    moving: dict[DeliveryKey, _Update] = field(default_factory=dict)
+    moving: dict[Row, _Update] = field(default_factory=dict)  # by delivery
     journal: list[Row] = field(default_factory=list)
     learnt: list[Row] = field(default_factory=list)  # submissions known only from a receipt
     matched_at: int | None = None  # for receipts from quarantine: when their delivery was found
@@ -94,8 +96,8 @@ class ReceiptOperations(LateReferences):
     def apply(self, connection: Connection, arrivals: Sequence[Arrival]) -> Applied:
         snapshot = self.snapshot(connection)
         now = snapshot.now
-        items = [_with_current_group(said(arrival, now), snapshot) for arrival in arrivals]
-        about = {nth: arrival.about for nth, arrival in enumerate(arrivals)}
+        items = rows_of(arrivals, snapshot.groups, now)
+        about = {nth: arrival.about for nth, arrival in enumerate(arrivals) if arrival.about is not None}
         by_id = matched_by_id_only(connection, [arrival.receipt for arrival in arrivals])
         outcome = self._match_and_apply(connection, items, snapshot, about, some=_Flags(by_id=by_id))
         outcome.applied.quarantined = len(outcome.left)
@@ -178,16 +180,18 @@ class ReceiptOperations(LateReferences):
         connection: Connection,
         items: Sequence[ReceiptRow],
         snapshot: Snapshot,
-        about: Mapping[int, DeliveryKey | DeliveryPart | None] | None = None,
+        about: Mapping[int, DeliveryKey | DeliveryPart] | None = None,
         matched_at: int | None = None,
         *,
         some: _Flags = _NO_FLAGS,
     ) -> _Outcome:
         """Match receipts, by reference first, compute the new delivery states, and write them."""
-        known = {nth: one for nth, one in (about or {}).items() if one is not None}
+        known = about or {}
         hits = self._by_reference(connection, items, snapshot, known, some.late)
-        left = [nth for nth in range(len(items)) if nth not in hits and nth not in some.by_id - known.keys()]
-        hits |= self._by_delivery_or_phone(connection, items, snapshot, known, left)
+        if len(hits) < len(items):
+            by_id = some.by_id - known.keys()
+            left = [nth for nth in range(len(items)) if nth not in hits and nth not in by_id]
+            hits |= self._by_delivery_or_phone(connection, items, snapshot, known, left)
         past = self._read_history(connection, items, snapshot, hits, known.keys())
         outcome = _Outcome(matched_at=matched_at)
         for index, one in enumerate(items):
@@ -195,7 +199,7 @@ class ReceiptOperations(LateReferences):
             if not found or found[0].campaign_id in snapshot.closed:
                 outcome.left.append(index)
             else:
-                _apply_one(outcome, one, found, past.get(found[0].key, _NO_HISTORY))
+                _apply_one(outcome, one, found, past)
         self._write(connection, outcome, snapshot.now)
         return outcome
 
@@ -224,17 +228,19 @@ class ReceiptOperations(LateReferences):
             if within is None:
                 left = [nth for nth in left if (one := asked[nth]) and one.earliest <= snapshot.past]
             wanted = [one for nth in left if (one := asked[nth]) is not None]
-            hits: defaultdict[int, list[MatchedDelivery]] = defaultdict(list)
+            hits: dict[int, list[MatchedDelivery]] = {}
             for hit in self.find(connection, wanted, within) if wanted else ():
-                hits[left[hit.nth]].append(hit)
-            best |= {
-                nth: found
-                for nth, some in hits.items()
-                if (found := choose(items[nth], some, snapshot.now))
-                and (not elsewhere or is_latest(items[nth], found[0], elsewhere))
-            }
+                hits.setdefault(left[hit.nth], []).append(hit)
+            for nth, some in hits.items():
+                found = choose(items[nth], some, snapshot.now)
+                if found and (not elsewhere or is_latest(items[nth], found[0], elsewhere)):
+                    best[nth] = found
             left = [nth for nth in left if nth not in best]
-        return best | self._by_shared_reference(connection, items, snapshot, asked, shared)
+            if not left:
+                break
+        return (
+            best | self._by_shared_reference(connection, items, snapshot, asked, shared) if shared else best
+        )
 
     def _by_shared_reference(
         self,
@@ -287,10 +293,12 @@ class ReceiptOperations(LateReferences):
         snapshot: Snapshot,
         hits: Mapping[int, Sequence[MatchedDelivery]],
         known: Collection[int],
-    ) -> dict[DeliveryKey, _History]:
+    ) -> dict[Row, _History]:
         """Read the journals for those few deliveries that need more than their receipts say."""
-        found: dict[DeliveryKey, _History] = {}
+        found: dict[Row, _History] = {}
         for nth, (hit, *_) in hits.items():
+            if hit.state not in _OTHERWISE and not hit.resends and hit.part != WHOLE:
+                continue  # nearly always: sent once, and named by its reference
             # A refusal that was mended leaves no reference behind, so only a match by phone can mean it.
             by_phone = hit.part == WHOLE and nth not in known and items[nth].stated
             again = hit.resends or hit.state == 0 or by_phone
@@ -304,23 +312,27 @@ class ReceiptOperations(LateReferences):
         return found
 
     def _write(self, connection: Connection, outcome: _Outcome, now: int) -> None:
-        changes, rows, known = Changes(), [], []
+        rows, known, alike, failures = list[Row](), list[DeliveryKey](), dict[Row, int](), list[_Update]()
         for key, moving in outcome.moving.items():
-            hit, new = moving.hit, moving.standing
-            new = new._replace(on_way=0) if new.on_way else new
-            if new == hit.standing() and moving.done_at == hit.done_at:
+            hit, new, done_at = moving
+            state, reason, _, delivered, relayed, failed, _ = new
+            if new[:6] == hit[12:18] and done_at == hit.done_at:
                 continue
-            hit.require_only_added(new)
-            masks = (new.delivered, new.relayed, new.failed)
-            rows.append((*key, int(new.state), int(new.reason), *masks, moving.done_at))
-            where = (hit.campaign_id, hit.run_id, hit.batch_id, hit.area)
-            changes.move(where, (hit.state, hit.reason), (new.state, new.reason), hit.segments)
-            if hit.state == DeliveryState.UNKNOWN != new.state:
-                known.append(key)
+            if hit.delivered & ~delivered | hit.relayed & ~relayed | hit.failed & ~failed:
+                hit.require_only_added(DeliveryStatus(*new))
+            rows.append((*key, state, reason, delivered, relayed, failed, done_at))
+            place = (hit.campaign_id, hit.run_id, hit.batch_id, hit.area)
+            move = (place, (hit.state, hit.reason), (state, reason), hit.segments)
+            alike[move] = alike.get(move, 0) + 1
+            if state in _FAILED or hit.state in _FAILED:
+                failures.append(moving)
+            if hit.state == DeliveryState.UNKNOWN != state:
+                known.append(hit.key)
+        changes = Changes()
+        for move, n in alike.items():
+            changes.move(*move, n)
         self.write_applied(connection, rows, changes.rows(), outcome.journal)
-        self.add_missing(
-            connection, late_failures, ("run_id", "sent_at", "n"), _failures(outcome.moving.values(), now)
-        )
+        self.add_missing(connection, late_failures, ("run_id", "sent_at", "n"), _failures(failures, now))
         remove_unknown(connection, known)
         self.add_missing(connection, submissions, SUBMISSION, outcome.learnt)
 
@@ -328,10 +340,10 @@ class ReceiptOperations(LateReferences):
 def _failures(moving: Iterable[_Update], now: int) -> list[Row]:
     """Count by run and time of the sending what has failed, or failed no more; not what is long sent."""
     found: defaultdict[tuple[int, int], int] = defaultdict(int)
-    for each in moving:
-        sent_at, failed = each.hit.submitted_at or 0, each.standing.state in _FAILED
-        if sent_at > now - JUDGED_MS and failed != (each.hit.state in _FAILED):
-            found[each.hit.run_id, (sent_at // _TOGETHER_MS + 1) * _TOGETHER_MS] += 1 if failed else -1
+    for hit, new, _ in moving:
+        sent_at, failed = hit.submitted_at or 0, new[0] in _FAILED
+        if sent_at > now - JUDGED_MS and failed != (hit.state in _FAILED):
+            found[hit.run_id, (sent_at // _TOGETHER_MS + 1) * _TOGETHER_MS] += 1 if failed else -1
     return [(*key, n) for key, n in found.items() if n]
 
 
@@ -362,39 +374,52 @@ def _on_way(connection: Connection, key: DeliveryKey, since: int) -> int:
     return sum(1 << part for part in set(connection.execute(query).scalars()))
 
 
-def _apply_one(outcome: _Outcome, one: ReceiptRow, hits: Sequence[MatchedDelivery], past: _History) -> None:
-    hit = hits[0]
-    moving = outcome.moving.get(hit.key)
-    if moving is None:
-        moving = outcome.moving[hit.key] = _Update(hit, hit.standing(past.on_way), hit.done_at)
-    old = new = moving.standing
-    status, level = ReceiptStatus(one.status), ReceiptLevel(one.level)
-    spoken_of = range(hit.parts) if hit.part == WHOLE else [each.part for each in hits]
+def _apply_one(
+    outcome: _Outcome, one: ReceiptRow, hits: Sequence[MatchedDelivery], histories: Mapping[Row, _History]
+) -> None:
+    hit, several = hits[0], len(hits) > 1
+    key, part, changed = hit[3:6], hit.part, False
+    past = histories.get(key, _NO_HISTORY) if histories else _NO_HISTORY
+    moving = outcome.moving.get(key)
+    old: Row = (*hit[12:18], past.on_way) if moving is None else moving.standing
+    done_at = hit.done_at if moving is None else moving.done_at
+    if part == WHOLE:
+        spoken_of: Sequence[int] = range(hit.parts)
+    else:
+        spoken_of = [each.part for each in hits] if several else (part,)
     # Unless it was delivered, the earlier sending of a requeued message says nothing of the present one.
     # Which sending a receipt without a reference means, only the time that it states can tell.
-    by_time = hit.at < past.requeued_at if hit.part != WHOLE else one.stated and one.made < past.requeued_at
-    over = by_time and status is not ReceiptStatus.DELIVERED
-    for part in () if over else spoken_of:
-        new = apply_receipt(new, part, status, level, one.reason)
-    moving.standing, changed = new, new != old
+    over = past.requeued_at and one.status != _DELIVERED
+    over = over and (hit.at if part != WHOLE else one.made if one.stated else EVER) < past.requeued_at
+    new = old
+    for each in () if over else spoken_of:
+        new = _after(new, each, one.status, one.level, one.reason)
+    changed = new != old
     if changed:
-        moving.done_at = max(moving.done_at or 0, one.done_at or one.received_at)
-    _count(outcome.applied, one, hit, (old, new))
-    outcome.journal += [(*hit.key, part, changed, *one, outcome.matched_at) for part in spoken_of]
+        done_at = max(done_at or 0, one.done_at or one.received_at)
+    outcome.moving[key] = _Update(hit if moving is None else moving.hit, new, done_at)
+    _count(outcome.applied, one, hit, changed, new[0] != old[0])
+    for each in spoken_of:
+        outcome.journal.append((*key, each, changed, *one, outcome.matched_at))
     if changed and not hit.submitted:
         at = outcome.matched_at or one.received_at
         settled = (at, one.link_id, one.group_id, int(ResultKind.SETTLED), None, None, None)
-        outcome.learnt.append((*hit.key, 0, 0, *settled))
+        outcome.learnt.append((*key, 0, 0, *settled))
 
 
-def _count(
-    applied: Applied, one: ReceiptRow, hit: MatchedDelivery, moved: tuple[DeliveryStatus, DeliveryStatus]
-) -> None:
-    old, new = moved
+@lru_cache(maxsize=4096)
+def _after(standing: Row, part: int, status: str, level: int, reason: int) -> Row:
+    """Return what `apply_receipt` does, as numbers: most receipts of a group say the same of the same."""
+    said = ReceiptStatus(status), ReceiptLevel(level)
+    state, why, *others = apply_receipt(DeliveryStatus(*standing), part, *said, reason)
+    return (int(state), int(why), *others)
+
+
+def _count(applied: Applied, one: ReceiptRow, hit: MatchedDelivery, changed: bool, moved: bool) -> None:
     applied.matched += 1
-    if new == old:
+    if not changed:
         applied.repeated += 1
         return
     applied.changed += 1
-    if hit.submitted_at and new.state != old.state:
+    if moved and hit.submitted_at:
         applied.latencies.append(max(0, one.received_at - hit.submitted_at) / 1000)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection
+from functools import lru_cache
 
 from sqlalchemy import ColumnElement, Connection, and_
 
@@ -23,9 +24,12 @@ def reference_hash(reference: str) -> int:
     No checksum, which would let ids be chosen that all have the same.
     """
     whole = reference.encode("utf-8", "replace")
-    start, end = whole[:-_KEPT], whole[-_KEPT:].rjust(_KEPT, b"\0")
-    digest = hashlib.blake2b(start, digest_size=_HASHED).digest()
-    return int.from_bytes(digest + end, "big", signed=True)
+    return int.from_bytes(_hash(whole[:-_KEPT]) + whole[-_KEPT:].rjust(_KEPT, b"\0"), "big", signed=True)
+
+
+@lru_cache(maxsize=1024)  # ids that count up share it
+def _hash(start: bytes) -> bytes:
+    return hashlib.blake2b(start, digest_size=_HASHED).digest()
 
 
 def bears_one_of(connection: Connection, references: Collection[str]) -> ColumnElement[bool]:

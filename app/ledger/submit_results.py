@@ -108,9 +108,19 @@ class SubmitResults(ReceiptOperations, UnknownDecisions):
             outcomes = in_learnt_order(connection, lease, own)
         where = (link, lease, lease_check.now)
         given: _Pairs = [(one, _recorded(one, lease.pass_no, link.one_receipt)) for one in outcomes]
+        taken = all(type(one.result) is Accepted for one in outcomes)
         if not lease_check.held or any(outcome.item.resends for outcome in outcomes):
             given = _with_receipts(connection, lease, old, given)
         pairs, early, references = self._write_pairs(connection, where, old, given)
+        if not taken:
+            self._write_rest(connection, link, lease, pairs)
+        if not lease_check.held:
+            remove_unknown(connection, [_key(lease, outcome) for outcome, _ in pairs])
+        if early and references:  # empty if everything was settled by others meanwhile
+            self.rematch_references(connection, references)
+
+    def _write_rest(self, connection: Connection, link: Link, lease: ChunkLease, pairs: _Pairs) -> None:
+        """Write what only other answers than plain acceptances bring."""
         self._list_unknowns(connection, link, lease, pairs)
         free = [outcome.item.segments for outcome, new in pairs if new.state in _NOT_CHARGED]
         money.give_back(connection, lease, sum(free))
@@ -122,10 +132,6 @@ class SubmitResults(ReceiptOperations, UnknownDecisions):
             else:
                 continue
             record_event(connection, self, [_key(lease, outcome)], event)
-        if not lease_check.held:
-            remove_unknown(connection, [_key(lease, outcome) for outcome, _ in pairs])
-        if early and references:  # empty if everything was settled by others meanwhile
-            self.rematch_references(connection, references)
 
     def _still_settling(
         self, connection: Connection, lease: ChunkLease, outcomes: Sequence[SubmitOutcome]
@@ -198,7 +204,7 @@ class SubmitResults(ReceiptOperations, UnknownDecisions):
 
 def _require_sound(lease: ChunkLease, outcomes: Sequence[SubmitOutcome], then: Reservation | None) -> None:
     """Raise Impossible for what is about other messages, parts that are not there, or twice about one."""
-    seqs = {outcome.item.seq for outcome in outcomes}
+    seqs = {item.seq for item, _ in outcomes}
     require(len(seqs) == len(outcomes), TWO_RESULTS)
     inside = not seqs or (lease.first_seq <= min(seqs) and max(seqs) <= lease.last_seq)
     require(inside, FOREIGN_RESULT)
@@ -227,12 +233,21 @@ def _with_receipts(
 
 
 def _side_writes(where: _Context, old: DeliveryState, pairs: _Pairs) -> SideWrites:
-    lease, changes = where[1], Changes()
+    link, lease, now = where
+    campaign_id, batch_id, pass_no, changes = lease.campaign_id, lease.batch_id, lease.pass_no, Changes()
+    tail, said = (pass_no, 0, now, link.id, link.group_id, int(ResultKind.ACCEPTED)), (None, None)
+    alike, rows = dict[Row, int](), list[Row]()
     for outcome, new in pairs:
-        item = outcome.item
-        own = (lease.campaign_id, lease.run_id, lease.batch_id, item.area)
-        changes.move(own, (old, Reason.NONE), (new.state, new.reason), item.segments)
-    rows = [row for outcome, new in pairs for row in _submissions(outcome, new, where)]
+        item, result = outcome
+        move = (item.area, int(new.state), new.reason, item.segments)
+        alike[move] = alike.get(move, 0) + 1
+        if type(result) is Accepted and len(result.refs) == 1 and new.state == DeliveryState.SUBMITTED:
+            rows.append((campaign_id, batch_id, item.seq, *tail, result.refs[0], *said))
+        else:
+            rows += _submissions(outcome, new, where)
+    for (area, state, reason, segments), n in alike.items():
+        own = (campaign_id, lease.run_id, batch_id, area)
+        changes.move(own, (int(old), Reason.NONE), (state, reason), segments, n)
     return SideWrites(rows, changes.rows(), [row[9] for row in rows if row[9] is not None])
 
 
@@ -256,7 +271,7 @@ def _halt(connection: Connection, link: Link, halted: Halted, now: int) -> None:
 
 
 def _recorded(outcome: SubmitOutcome, pass_no: int, one_receipt: bool) -> Recorded:
-    item, result = outcome.item, outcome.result
+    item, result = outcome
     seq, faults = item.seq, item.faults
     match result:
         case Accepted(refs):

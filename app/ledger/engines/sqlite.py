@@ -4,22 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Table, and_, bindparam, func, select, update
+from sqlalchemy import ColumnElement, Connection, Table, func, select, update
 
 from app.core import clock
 from app.core.states import CampaignState, DeliveryState, LinkState, RunState
-from app.database.models import (
-    campaigns,
-    database_identity,
-    deliveries,
-    links,
-    receipts,
-    runs,
-    submissions,
-    tallies,
-)
+from app.database.models import deliveries, receipts, submissions, tallies
 from app.ledger.contract import ChunkLease, DeliveryToSend, Link, ResultKind
 from app.ledger.engine_base import (
     CROWD,
@@ -36,6 +28,7 @@ from app.ledger.engine_base import (
     Recorded,
     Row,
     SideWrites,
+    Snapshot,
     SubmissionQuery,
     Written,
     due_of,
@@ -75,8 +68,9 @@ _RESERVE = f"""
 _OUTCOME = """
     UPDATE deliveries SET state = ?, reason = ?, parts = ?, failed = ?, attempts = ?, faults = ?, link_id = ?,
            submitted_at = CASE WHEN ? = 0 THEN submitted_at ELSE ? END
-     WHERE campaign_id = ? AND batch_id = ? AND seq = ? AND state = ? AND reason = 0
+     WHERE campaign_id = ? AND batch_id = ? AND seq {which} AND state = ? AND reason = 0
 """
+_SPAN = "BETWEEN ? AND ?"
 _IN_STATE = """
     SELECT seq FROM deliveries
      WHERE campaign_id = ? AND batch_id = ? AND seq BETWEEN ? AND ? AND state = ? AND reason = 0
@@ -87,7 +81,8 @@ _HIT = """
            d.submitted_at, d.done_at, d.state, d.reason, d.parts, d.delivered, d.relayed, d.failed, d.resends,
            s.attempt, s.result
 """
-_LATER = f"CASE s.result WHEN {int(ResultKind.SETTLED)} THEN {VALIDITY_MS} ELSE 0 END"
+_SETTLED = int(ResultKind.SETTLED)
+_LATER = f"CASE s.result WHEN {_SETTLED} THEN {VALIDITY_MS} ELSE 0 END"
 _FIND = f"""
     {_HIT}
       FROM submissions s
@@ -97,6 +92,16 @@ _FIND = f"""
        AND s.at <= ?4 + {_LATER}
      LIMIT {CROWD}
 """
+# Those of many references in one statement, which costs half as much a row as one of its own; which of them
+# are meant is seen by the rows themselves.
+_FIND_ALL = f"""
+    SELECT s.reference, l.group_id, {_HIT.strip().removeprefix("SELECT ")}
+      FROM submissions s
+      CROSS JOIN links l ON l.id = s.link_id
+      CROSS JOIN deliveries d ON d.campaign_id = s.campaign_id AND d.batch_id = s.batch_id AND d.seq = s.seq
+     WHERE s.reference_hash IN ({{marks}})
+     LIMIT {{most}}
+"""  # noqa: S608 - constants of ours; values are bound
 _FIND_OF_PHONE = f"""
     {_HIT}
       FROM deliveries d
@@ -118,9 +123,11 @@ _HAVING = """
                AND +s.reference IN (SELECT value FROM json_each(?4)))
 """
 _PHONE = MatchedDelivery._fields.index("phone") - 1
+_CLOSED = "SELECT subject_id FROM erasures WHERE kind = 'campaign' AND ended_at IS NULL"
+_GROUPS = "SELECT id, group_id FROM links"
 _STANDING = """
     UPDATE deliveries SET state = ?, reason = ?, delivered = ?, relayed = ?, failed = ?, done_at = ?
-     WHERE campaign_id = ? AND batch_id = ? AND seq = ?
+     WHERE campaign_id = ? AND batch_id = ? AND seq IN ({marks})
 """
 _QUARANTINED = """
     SELECT id, tries, received_at, done_at, phone, link_id, group_id, level, reason, status, reference, code,
@@ -129,6 +136,8 @@ _QUARANTINED = """
 """
 _REFERENCE = SUBMISSION.index("reference")
 _VARIABLES = 500
+_SIZES = (1, 4, 16, 50, 100, 200)
+_AT_ONCE = _SIZES[-1]
 _HOME = "sqlite"
 
 
@@ -191,19 +200,23 @@ class SqliteLedger(ChunkQueue, SubmitResults, Tallies, EraseOperations):
 
     def hold(self, connection: Connection, lease: ChunkLease, lease_ms: int, watermark: int | None) -> bool:
         key = (lease.campaign_id, lease.batch_id, lease.first_seq, lease.attempt, lease.owner)
-        return connection.exec_driver_sql(_HOLD, (clock.now_ms() + lease_ms, watermark, *key)).rowcount == 1
+        raw: Any = connection.connection.driver_connection
+        return bool(raw.execute(_HOLD, (clock.now_ms() + lease_ms, watermark, *key)).rowcount == 1)
 
     def check_lease(
         self, connection: Connection, link: Link, lease: ChunkLease, lease_ms: int, upto: int | None
     ) -> LeaseCheck:
-        goes_on = upto is not None and _runs(connection, link, lease) and _settled(connection)
+        raw: Any = connection.connection.driver_connection
+        runs = upto is not None and raw.execute(_RUNS, (lease.run_id, link.id)).fetchone() is not None
+        goes_on = runs and (raw.execute(_LAST_HOME).fetchone() or (_HOME,))[0] in (None, _HOME)
         held = self.hold(connection, lease, lease_ms, upto if goes_on else None)
         return LeaseCheck(held, goes_on, clock.now_ms())
 
     def reserve(self, connection: Connection, link: Link, segments: float) -> float:
         now = clock.now_ms() * 1000
         given = (now, segments, link.id, link.pace_id or link.id)
-        starts: int = connection.exec_driver_sql(_RESERVE, given).scalar_one()
+        raw: Any = connection.connection.driver_connection
+        starts = int(raw.execute(_RESERVE, given).fetchone()[0])
         return max(0.0, (starts - now) / 1e6)
 
     def write_outcomes(
@@ -216,16 +229,23 @@ class SqliteLedger(ChunkQueue, SubmitResults, Tallies, EraseOperations):
     ) -> Written:
         if not rows:
             return Written(set(), early=False)
+        raw: Any = connection.connection.driver_connection
         lease, link_id = where
         now, own = clock.now_ms(), (lease.campaign_id, lease.batch_id)
-        seqs = [row.seq for row in rows]
-        span = (*own, min(seqs), max(seqs), int(old), lease.pass_no)
-        there = {row[0] for row in connection.exec_driver_sql(_IN_STATE, span)}.intersection(seqs)
-        values = [
-            (*row[1:], link_id, row.state, now, *own, row.seq, int(old)) for row in rows if row.seq in there
-        ]
-        if values:
-            connection.exec_driver_sql(_OUTCOME, values)
+        seqs = [row[0] for row in rows]
+        span = (*own, min(seqs), max(seqs), int(old))
+        there = {seq for (seq,) in raw.execute(_IN_STATE, (*span, lease.pass_no))}.intersection(seqs)
+        alike = {row[1:] for row in rows}
+        if len(alike) == 1 and len(there) == span[3] - span[2] + 1:  # all of a span become the same
+            (new,) = alike
+            raw.execute(_OUTCOME.format(which=_SPAN), (*new, link_id, new[0], now, *span))
+        else:
+            values = [
+                (*row[1:], link_id, row.state, now, *own, row.seq, int(old))
+                for row in rows
+                if row.seq in there
+            ]
+            raw.executemany(_OUTCOME.format(which="= ?"), values)
         if len(there) == len(rows):
             self.append(connection, tallies, TALLY, side_writes.tallies)
             self.add_missing(connection, submissions, SUBMISSION, side_writes.submissions)
@@ -236,11 +256,10 @@ class SqliteLedger(ChunkQueue, SubmitResults, Tallies, EraseOperations):
     ) -> list[MatchedDelivery]:
         raw: Any = connection.connection.driver_connection
         found: list[MatchedDelivery] = []
-        for nth, one in enumerate(asked):
-            given = (one.reference, one.group_id, one.earliest, one.latest, reference_hash(one.reference))
-            rows = raw.execute(_FIND, given).fetchall()
-            own = (row for row in rows if one.phone is None or row[_PHONE] == one.phone)
-            found += [MatchedDelivery(*(nth, *row, len(rows))) for row in own]
+        for start in range(0, len(asked), _AT_ONCE):
+            some = asked[start : start + _AT_ONCE]
+            together = _together(raw, some, start)
+            found += _one_by_one(raw, some, start) if together is None else together
         return found
 
     def find_of_phone(
@@ -265,11 +284,16 @@ class SqliteLedger(ChunkQueue, SubmitResults, Tallies, EraseOperations):
         raw: Any = connection.connection.driver_connection
         return sorted(row[0] for row in raw.execute(_HAVING, values))
 
+    def snapshot(self, connection: Connection) -> Snapshot:
+        raw: Any = connection.connection.driver_connection
+        closed = frozenset(row[0] for row in raw.execute(_CLOSED))
+        return Snapshot(self.now_ms(connection), closed, dict(raw.execute(_GROUPS).fetchall()))
+
     def write_applied(
         self, connection: Connection, statuses: Sequence[Row], changes: Sequence[Row], journal: Sequence[Row]
     ) -> None:
         if statuses:
-            connection.exec_driver_sql(_STANDING, [(*row[3:], *row[:3]) for row in statuses])
+            _set_standings(connection.connection.driver_connection, statuses)
         self.append(connection, tallies, TALLY, changes)
         self.append(connection, receipts, JOURNAL, journal)
 
@@ -310,26 +334,76 @@ class SqliteLedger(ChunkQueue, SubmitResults, Tallies, EraseOperations):
         connection.exec_driver_sql("DELETE FROM tallies WHERE NOT folded")
 
 
-def _runs(connection: Connection, link: Link, lease: ChunkLease) -> bool:
-    """Return whether link and run still run and the campaign is still approved, as committed."""
-    return connection.execute(_RUNS, {"run": lease.run_id, "link": link.id}).first() is not None
+def _together(raw: Any, asked: Sequence[SubmissionQuery], first: int) -> list[MatchedDelivery] | None:
+    """Find the submissions of all these, numbered from `first`; None where references are of many each."""
+    hashes = _filled([reference_hash(one.reference) for one in asked])
+    most = len(hashes) + CROWD
+    rows = raw.execute(_FIND_ALL.format(marks=_marks(len(hashes)), most=most), hashes).fetchall()
+    if len(rows) == most:
+        return None
+    of: dict[str, list[Row]] = {}
+    for row in rows:
+        of.setdefault(row[0], []).append(row)
+    found: list[MatchedDelivery] = []
+    for nth, (group_id, reference, phone, earliest, latest) in enumerate(asked, first):
+        same = of.get(reference, ())
+        if len(same) == 1:
+            _, group, *row = same[0]
+            at = row[0]
+            if group == group_id and (phone is None or row[_PHONE] == phone) and earliest <= at <= latest:
+                found.append(MatchedDelivery._make((nth, *row, 1, True)))
+                continue
+        fits = [
+            row
+            for _, group, *row in same
+            if group == group_id
+            and earliest <= row[0] <= latest + (VALIDITY_MS if row[-1] == _SETTLED else 0)
+        ][:CROWD]
+        own = [row for row in fits if phone is None or row[_PHONE] == phone]
+        found += [MatchedDelivery(*(nth, *row, len(fits))) for row in own]
+    return found
 
 
-# Each half asks it: built once.
-_RUNS = (
-    select(links.c.id)
-    .select_from(links)
-    .join(runs, and_(runs.c.id == bindparam("run"), runs.c.state == RunState.RUNNING.value))
-    .join(campaigns, campaigns.c.id == runs.c.campaign_id)
-    .where(links.c.id == bindparam("link"), links.c.state == LinkState.RUNNING.value)
-    .where(campaigns.c.state == CampaignState.APPROVED.value)
-)
+def _one_by_one(raw: Any, asked: Sequence[SubmissionQuery], first: int) -> list[MatchedDelivery]:
+    found: list[MatchedDelivery] = []
+    for nth, one in enumerate(asked, first):
+        given = (one.reference, one.group_id, one.earliest, one.latest, reference_hash(one.reference))
+        rows = raw.execute(_FIND, given).fetchall()
+        own = (row for row in rows if one.phone is None or row[_PHONE] == one.phone)
+        found += [MatchedDelivery(*(nth, *row, len(rows))) for row in own]
+    return found
 
 
-def _settled(connection: Connection) -> bool:
-    """Return whether this is the ledger's own file, not a copy that no person has confirmed yet."""
-    last = select(database_identity.c.home).order_by(database_identity.c.id.desc()).limit(1)
-    return connection.execute(last).scalar() in (None, _HOME)
+def _set_standings(raw: Any, statuses: Sequence[Row]) -> None:
+    """Write what receipts have changed, one statement for those of a batch that become the same."""
+    alike: dict[Row, list[int]] = {}
+    for row in statuses:
+        alike.setdefault((*row[3:], row[0], row[1]), []).append(row[2])
+    for values, seqs in alike.items():
+        for start in range(0, len(seqs), _AT_ONCE):
+            some = _filled(seqs[start : start + _AT_ONCE])
+            raw.execute(_STANDING.format(marks=_marks(len(some))), (*values, *some))
+
+
+def _filled(values: list[int]) -> list[int]:
+    """Repeat the last value, so that there are few statements of different lengths to prepare."""
+    size = next(size for size in _SIZES if size >= len(values))
+    return values + values[-1:] * (size - len(values))
+
+
+@cache
+def _marks(count: int) -> str:
+    return ", ".join("?" * count)
+
+
+# Whether link and run still run and the campaign is still approved, as committed.
+_RUNS = f"""
+    SELECT 1 FROM links l JOIN runs r ON r.id = ? AND r.state = '{RunState.RUNNING}'
+      JOIN campaigns g ON g.id = r.campaign_id AND g.state = '{CampaignState.APPROVED}'
+     WHERE l.id = ? AND l.state = '{LinkState.RUNNING}'
+"""  # noqa: S608 - constants of ours; values are bound
+# The ledger's own file, not a copy that no person has confirmed yet, has none or _HOME.
+_LAST_HOME = "SELECT home FROM database_identity ORDER BY id DESC LIMIT 1"
 
 
 def _hashed(row: Row) -> Row:
