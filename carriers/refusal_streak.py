@@ -81,6 +81,9 @@ class RefusalStreak:
     def count(self, messages: Sequence[OutboundSms], results: Sequence[SubmitResult]) -> list[SubmitResult]:
         """Return the results to record, with Halted in place of one refusal too many."""
         note_results(self._health, results)
+        if all(type(result) is Accepted for result in results) and not self._rows:
+            self._recovered()
+            return list(results)
         return [self._count_one(sms, result) for sms, result in zip(messages, results, strict=True)]
 
     def reopened(self) -> None:

@@ -36,7 +36,15 @@ from carriers.smpp.inbound import one_text, read_inbound
 from carriers.smpp.interfaces import Counters, End
 from carriers.smpp.pending import MultipartMessage, PendingQuery, PendingSubmit, id_reader
 from carriers.smpp.piece_queue import PieceQueue
-from carriers.smpp.receipt import canonical_ids, is_receipt, read_answer, read_receipt, spellings, written_ids
+from carriers.smpp.receipt import (
+    PlainReceipts,
+    canonical_ids,
+    is_receipt,
+    read_answer,
+    read_receipt,
+    spellings,
+    written_ids,
+)
 from carriers.smpp.reconnect import BINDS, Reconnector, check_bind, tls_context, wait_while
 from carriers.smpp.session import SmppSession
 from carriers.smpp.settings import SmppSettings, limits, read_settings
@@ -75,6 +83,7 @@ class SmppCarrier:
         self._bases = IdBases(own.id_mode)
         self._read_id = id_reader(own.id_mode, self._bases.answered)
         self._encoder = TextEncoder(own)
+        self._plain_receipts = PlainReceipts(own)
         self._refusals = RefusalStreak(own.strange_in_a_row, self._health, longest_s=own.probe_max_s)
         self._probing = False  # a single message is out to see whether the carrier has recovered
 
@@ -336,15 +345,17 @@ class SmppCarrier:
         self.update()
 
     def deliver(self, message: pdu.ShortMessage, acknowledge: Acknowledge) -> None:
-        message = one_text(message, self.odd)
-        if not is_receipt(message):
-            self._deliver_inbound(message, acknowledge)
-            return
+        receipt = self._plain_receipts.read(message)
+        if receipt is None:
+            message = one_text(message, self.odd)
+            if not is_receipt(message):
+                self._deliver_inbound(message, acknowledge)
+                return
         self.counters.receipts += 1
         if self._sink is None:
             acknowledge(False)
         else:
-            receipt = read_receipt(message, self.settings)
+            receipt = receipt or read_receipt(message, self.settings)
             self._compare_bases(receipt, message)
             self._sink(receipt, acknowledge)
 

@@ -90,15 +90,21 @@ class TextEncoder:
 
     def templates(self, sms: OutboundSms) -> Sequence[Template] | Rejected:
         """Return one template for each PDU of the message, or why this link can't carry it."""
-        encoded = self._encoded(sms.text, sms.sender, sms.validity_s)
+        encoded, single = self._encoded(sms.text, sms.sender, sms.validity_s)
+        if single is not None:
+            return single
         if isinstance(encoded, Rejected):
             return encoded
-        if len(encoded.contents) == 1:
-            return self._templates(encoded, 0)
         return self._templates(encoded, next(self._references) % self._reference_limit)
 
-    def _encode(self, text: str, sender: str, validity_s: int | None) -> EncodedText | Rejected:
-        return encode_text(self._settings, OutboundSms("", text, sender, validity_s))
+    def _encode(
+        self, text: str, sender: str, validity_s: int | None
+    ) -> tuple[EncodedText | Rejected, tuple[Template, ...] | None]:
+        """Return the text, and its template where it has only one."""
+        encoded = encode_text(self._settings, OutboundSms("", text, sender, validity_s))
+        if isinstance(encoded, Rejected) or len(encoded.contents) > 1:
+            return encoded, None
+        return encoded, self._make_templates(encoded, 0)
 
     def _make_templates(self, encoded: EncodedText, reference: int) -> tuple[Template, ...]:
         return encoded.templates(self._settings.long_text, reference)

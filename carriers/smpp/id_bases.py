@@ -63,4 +63,4 @@ class IdBases:
 
     def _is_skipped(self) -> bool:
         self._turn += 1
-        return self._fits[self._mode] >= SURE and self._turn % SELDOM != 0
+        return self._turn % SELDOM != 0 and self._fits[self._mode] >= SURE

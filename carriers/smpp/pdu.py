@@ -5,6 +5,7 @@ Of submit_sm what is the same for all numbers; pending.py puts the number in, an
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -67,17 +68,18 @@ def frames(buffer: bytearray) -> Iterator[tuple[int, int, int, bytes]]:
 
     Leaves an incomplete rest. Raises FrameError for an impossible length as soon as the length is read.
     """
-    start, end = 0, len(buffer)
-    unpack = HEADER.unpack_from
+    start, data, unpack = 0, bytes(buffer), HEADER.unpack_from
+    end = len(data)
     try:
         while end - start >= 4:
-            length = int.from_bytes(buffer[start : start + 4], "big")
+            whole = end - start >= MIN_LENGTH
+            length, *rest = unpack(data, start) if whole else (int.from_bytes(data[start : start + 4], "big"),)
             if not MIN_LENGTH <= length <= MAX_LENGTH:
                 raise FrameError(f"command_length {length} is outside {MIN_LENGTH} to {MAX_LENGTH}")
             if end - start < length:
                 break
-            _, command, status, sequence = unpack(buffer, start)
-            body = bytes(buffer[start + 16 : start + length])
+            command, status, sequence = rest
+            body = data[start + 16 : start + length]
             start += length
             yield command, status, sequence, body
     finally:
@@ -159,8 +161,22 @@ def read_bind(body: bytes) -> tuple[str, str, str]:
     return system_id.decode("latin-1"), password.decode("latin-1"), system_type.decode("latin-1")
 
 
+# Up to sm_length, without the two times. What is not of this form is read step by step.
+_TEXT = rb"([^\0]{0,255})\0"
+_USUAL = re.compile(rb"%b(.).%b..%b(.)..\0\0(.).(.).." % (_TEXT, _TEXT, _TEXT), re.DOTALL)
+
+
 def read_short_message(body: bytes) -> ShortMessage:
     """Parse the body of a submit_sm or deliver_sm; PduError if it is truncated or overruns."""
+    usual = _USUAL.match(body)
+    if usual is not None:
+        at = usual.end()
+        end = at + body[at - 1]
+        if at < end <= len(body):
+            service_type, ton, source, destination, esm_class, registered, coding = usual.groups()
+            tlvs = read_tlvs(body, end) if end < len(body) else {}
+            shown = (esm_class[0], coding[0], registered[0], body[at:end], tlvs, ton[0])
+            return ShortMessage(service_type, source, destination, *shown)
     service_type, at = cstring(body, 0)
     if at + 2 > len(body):
         raise PduError("ends before source_addr")

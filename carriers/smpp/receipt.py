@@ -86,6 +86,13 @@ _ABROAD = re.compile(rb"\+?(?:00)?((?!84|0|1[89]00)\d{11,15})")
 _PHONE = re.compile(rb"\+?(?:00)?(84\d{9})|0(\d{9})")
 
 
+# The same in a whole short_message, and what a link's receipts have in common, which is read once.
+_PLAIN = re.compile(
+    rb"id:([\x21-\x7e]+) sub:\d* dlvrd:\d* submit date:\d* (done date:\d* stat:\w+ err:\w*)(?: [\x20-\x7e]*)?"
+)
+_OWN_PHONE = re.compile(rb"84\d{9}")
+
+
 class Fields(NamedTuple):
     """The fields in a receipt's text; empty if missing."""
 
@@ -137,12 +144,51 @@ def read_receipt(message: ShortMessage, settings: SmppSettings) -> Receipt:
         status,
         settings.receipt_level,
         _reason(status, reason),
-        f"{stat}/{err}"[:CODE_LIMIT] if err else stat[:CODE_LIMIT],
+        _code(stat, err),
         moment(fields.done, settings.receipt_zone),
         _raw(text, message.tlvs),
         _name_of(message.destination) or _printable_name(message.source),
         not _is_marked(message),
     )
+
+
+class PlainReceipts:
+    """Reads receipts in the form that nearly all have, as read_receipt does, at a third of its cost."""
+
+    def __init__(self, settings: SmppSettings) -> None:
+        self._settings, self._outcome = settings, lru_cache(maxsize=4096)(self._read_outcome)
+
+    def read(self, message: ShortMessage) -> Receipt | None:
+        """Return None for one of any other form."""
+        if message.esm_class != ESM_RECEIPT or message.data_coding == 8 or message.tlvs:
+            return None
+        plain = _PLAIN.fullmatch(message.message)
+        if plain is None or _OWN_PHONE.fullmatch(message.source) is None:
+            return None
+        number, told = plain.groups()
+        status, reason, code, done_at = self._outcome(told)
+        return Receipt(
+            canonical(number.decode()[:ID_LIMIT], self._settings.id_mode, "receipt") or None,
+            message.source.decode(),
+            status,
+            self._settings.receipt_level,
+            reason,
+            code,
+            done_at,
+            message.message.decode()[:RAW_LIMIT],
+            _name_of(message.destination),
+        )
+
+    def _read_outcome(self, told: bytes) -> tuple[ReceiptStatus, Reason, str, datetime | None]:
+        fields = read_fields(f"id:0 sub: dlvrd: submit date: {told.decode()}")
+        status = STATUSES.get(fields.stat, ReceiptStatus.UNKNOWN)
+        err, reason = _error({}, fields.err, self._settings.reasons)
+        done_at = moment(fields.done, self._settings.receipt_zone)
+        return status, _reason(status, reason), _code(fields.stat, err), done_at
+
+
+def _code(stat: str, err: str) -> str:
+    return f"{stat}/{err}"[:CODE_LIMIT] if err else stat[:CODE_LIMIT]
 
 
 def fields_of(message: ShortMessage) -> Fields:

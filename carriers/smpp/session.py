@@ -282,7 +282,7 @@ class SmppSession(asyncio.Protocol):
         self._answer_deliver(sequence, pdu.ESME_ROK if taken else pdu.ESME_RMSGQFUL)
 
     def _answer_deliver(self, sequence: int, status: int) -> None:
-        self._send(pdu.frame(pdu.DELIVER_SM_RESP, sequence, b"\0", status))
+        self._send(pdu.HEADER.pack(17, pdu.DELIVER_SM_RESP, status, sequence) + b"\0")
 
     # Deadlines
 
