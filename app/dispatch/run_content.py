@@ -221,15 +221,16 @@ def still_going(
     return {run_id for run_id in found if approval_digest.is_ordered(connection, run_id)}, listed
 
 
-def message(
-    content: RunContent, lease: ChunkLease, item: DeliveryToSend, now: datetime, permit: Permit
-) -> OutboundSms:
-    """Build the carrier's message for one delivery; its key is unique to this pass and never used twice."""
-    key = f"{content.mark}-{lease.batch_id}-{item.seq}-{lease.pass_no}"
-    validity = content.validity_s(now)
-    return OutboundSms(
-        str(item.phone), content.text(item.area), content.sender, validity, key, item.resends > 0, permit
-    )
+def messages(
+    content: RunContent, lease: ChunkLease, items: Sequence[DeliveryToSend], now: datetime, permit: Permit
+) -> list[OutboundSms]:
+    """Build the carrier's messages for these; a key is unique to this pass and never used twice."""
+    sender, validity, text = content.sender, content.validity_s(now), content.text
+    before, after = f"{content.mark}-{lease.batch_id}", lease.pass_no
+    return [
+        OutboundSms(str(phone), text(area), sender, validity, f"{before}-{seq}-{after}", resends > 0, permit)
+        for seq, phone, area, _, _, resends in items
+    ]
 
 
 def running(connection: Connection, carrier: str) -> list[int]:

@@ -34,7 +34,7 @@ from app.dispatch.held_chunks import HalfInFlight, HeldChunk, segments_of
 from app.dispatch.link_health import halt_unless_up_elsewhere, own_host
 from app.dispatch.next_chunk import NextChunk
 from app.dispatch.rate_limiter import Slot, ThrottleShare, pause_s
-from app.dispatch.run_content import message
+from app.dispatch.run_content import messages
 from app.ledger.contract import DeliveryToSend, Link, Reservation, SubmitOutcome
 from app.observability.faults import outcome
 from carriers.causes import cause_of
@@ -296,8 +296,8 @@ class SendLoop:
                 if not some:
                     continue
                 now = chunk.now()
-                messages = [message(chunk.content, chunk.lease, item, now, chunk.permit) for item in some]
-                sending.append((some, asyncio.create_task(self._submit(messages))))
+                built = messages(chunk.content, chunk.lease, some, now, chunk.permit)
+                sending.append((some, asyncio.create_task(self._submit(built))))
             self._pace.went(segments_of(items[:handed]), is_whole=handed == len(items))
             for some, task in sending:
                 outcomes += [

@@ -9,7 +9,7 @@ from app.core.clock import DAY_MS
 from app.core.states import DeliveryState
 from app.ledger.contract import ResultKind
 from app.ledger.engine_base import CROWD, MatchedDelivery, SubmissionQuery
-from app.ledger.receipt_times import EVER, VALIDITY_MS, ReceiptRow
+from app.ledger.receipt_times import EVER, VALIDITY_MS, ReceiptRow, span
 
 ONE_ID_MS = DAY_MS // 2
 
@@ -19,7 +19,8 @@ def submission_query(one: ReceiptRow, late: bool, now: int) -> SubmissionQuery |
     if one.reference is None:
         return None
     if one.phone is not None and not late and one.is_new(now):
-        return SubmissionQuery(one.group_id, one.reference, one.phone, one.made - VALIDITY_MS, EVER)
+        earliest, _ = span(one.received_at, one.done_at)
+        return SubmissionQuery(one.group_id, one.reference, one.phone, earliest, EVER)
     if one.phone is None:
         return SubmissionQuery(one.group_id, one.reference, None, *one.window)
     earliest, latest = one.any_age if late else one.window
@@ -46,11 +47,12 @@ def choose(one: ReceiptRow, hits: Sequence[MatchedDelivery], now: int) -> list[M
     first = hits[0]
     if first.crowd >= CROWD:
         return []
-    if len(hits) == 1 and one.made - VALIDITY_MS <= first.at <= one.sure:
-        return [first]
+    earliest, sure_until = span(one.received_at, one.done_at)
+    if len(hits) == 1 and earliest <= first.at <= sure_until:
+        return list(hits)
     latest, to_come = one.window[1], one.to_come(now)
     hits = [hit for hit in hits if hit.at <= latest + _extra_time(hit) or hit.at > to_come]
-    sure = [hit for hit in hits if one.made - VALIDITY_MS <= hit.at <= one.sure + _extra_time(hit)]
+    sure = [hit for hit in hits if earliest <= hit.at <= sure_until + _extra_time(hit)]
     if not sure and len({hit.key for hit in hits}) > 1:
         return []
     pool = sure or [hit for hit in hits if _may_match(one, hit)]

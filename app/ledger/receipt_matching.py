@@ -49,7 +49,8 @@ def matched_by_id_only(connection: Connection, arrived: Sequence[Receipt]) -> fr
     foreign = {nth for nth, receipt in enumerate(arrived) if receipt.by_id_only}
     names = {receipt.sender for receipt in arrived} - {""}
     if names:
-        own = {_plain(name) for (name,) in connection.exec_driver_sql(_SENDERS)}
+        raw: Any = connection.connection.driver_connection
+        own = {_plain(name) for (name,) in raw.execute(_SENDERS).fetchall()}
         others = {name for name in names if not any(_alike(_plain(name), each) for each in own)}
         foreign |= {nth for nth, receipt in enumerate(arrived) if receipt.sender in others}
     return frozenset(foreign)

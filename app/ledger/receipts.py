@@ -378,7 +378,7 @@ def _apply_one(
     outcome: _Outcome, one: ReceiptRow, hits: Sequence[MatchedDelivery], histories: Mapping[Row, _History]
 ) -> None:
     hit, several = hits[0], len(hits) > 1
-    key, part, changed = hit[3:6], hit.part, False
+    key, part = hit[3:6], hit.part
     past = histories.get(key, _NO_HISTORY) if histories else _NO_HISTORY
     moving = outcome.moving.get(key)
     old: Row = (*hit[12:18], past.on_way) if moving is None else moving.standing
@@ -398,7 +398,12 @@ def _apply_one(
     if changed:
         done_at = max(done_at or 0, one.done_at or one.received_at)
     outcome.moving[key] = _Update(hit if moving is None else moving.hit, new, done_at)
-    _count(outcome.applied, one, hit, changed, new[0] != old[0])
+    applied = outcome.applied
+    applied.matched += 1
+    applied.changed += changed
+    applied.repeated += not changed
+    if new[0] != old[0] and hit.submitted_at:
+        applied.latencies.append(max(0, one.received_at - hit.submitted_at) / 1000)
     for each in spoken_of:
         outcome.journal.append((*key, each, changed, *one, outcome.matched_at))
     if changed and not hit.submitted:
@@ -413,13 +418,3 @@ def _after(standing: Row, part: int, status: str, level: int, reason: int) -> Ro
     said = ReceiptStatus(status), ReceiptLevel(level)
     state, why, *others = apply_receipt(DeliveryStatus(*standing), part, *said, reason)
     return (int(state), int(why), *others)
-
-
-def _count(applied: Applied, one: ReceiptRow, hit: MatchedDelivery, changed: bool, moved: bool) -> None:
-    applied.matched += 1
-    if not changed:
-        applied.repeated += 1
-        return
-    applied.changed += 1
-    if moved and hit.submitted_at:
-        applied.latencies.append(max(0, one.received_at - hit.submitted_at) / 1000)

@@ -82,8 +82,9 @@ class Inbox:
         return enqueue
 
     def _arrived(self) -> None:
-        self._some.set()
-        if len(self._waiting) >= self.group:
+        if not self._some.is_set():
+            self._some.set()
+        if len(self._waiting) >= self.group and not self._full.is_set():
             self._full.set()
 
     def _open_for(self, count: int) -> bool:
@@ -199,8 +200,7 @@ class Inbox:
         self.metrics.receipts("applied", applied.changed)
         self.metrics.receipts("repeated", applied.repeated)
         self.metrics.receipts("quarantined", applied.quarantined)
-        for seconds in applied.latencies:
-            self.metrics.latency(seconds)
+        self.metrics.latency(*applied.latencies)
 
 
 def _both(one: Applied, other: Applied) -> Applied:

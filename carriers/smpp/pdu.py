@@ -73,7 +73,9 @@ def frames(buffer: bytearray) -> Iterator[tuple[int, int, int, bytes]]:
     try:
         while end - start >= 4:
             whole = end - start >= MIN_LENGTH
-            length, *rest = unpack(data, start) if whole else (int.from_bytes(data[start : start + 4], "big"),)
+            length, *rest = (
+                unpack(data, start) if whole else (int.from_bytes(data[start : start + 4], "big"),)
+            )
             if not MIN_LENGTH <= length <= MAX_LENGTH:
                 raise FrameError(f"command_length {length} is outside {MIN_LENGTH} to {MAX_LENGTH}")
             if end - start < length:

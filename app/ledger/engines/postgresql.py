@@ -290,7 +290,7 @@ class PostgresqlLedger(ChunkQueue, SubmitResults, Tallies, EraseOperations):
 
     def reserve(self, connection: Connection, link: Link, segments: float) -> float:
         values = {"n": segments, "link": link.id, "pace": link.pace_id or link.id}
-        return max(0.0, float(connection.exec_driver_sql(_RESERVE, values).scalar_one()))
+        return max(0.0, float(_execute(connection, _RESERVE, values)[0][0]))
 
     def write_outcomes(
         self,
@@ -434,7 +434,7 @@ def _hits(
     sql = (
         each[0] if len(each) == 1 else f"WITH {found} {' UNION ALL '.join(f'TABLE {name}' for name in names)}"
     )
-    return [MatchedDelivery(*row) for row in _looked(connection, sql, values)]
+    return [MatchedDelivery._make((*row, True)) for row in _looked(connection, sql, values)]
 
 
 def _looked(connection: Connection, sql: str, values: Mapping[str, object]) -> list[Row]:
