@@ -117,9 +117,9 @@ check: $(VENV)/.ready  ## `make test` with its branch coverage, beside it lint, 
 		nice -n 5 $(BIN)/python -m tests.simulate --seeds 1000'
 	$(BIN)/python -m slipcover --merge $(COVERED)/tests.json --out $(COVERED)/all.json --skip-covered --fail-under 95
 
-bench: $(VENV)/.ready  ## speed, each figure beside its limit (SIZE=full: with millions; PART="path pace"; PEER=kannel)
+bench: $(VENV)/.ready  ## speed, each figure beside its limit (SIZE=full: with millions; PART="path pace"; PEER=kannel; BASE=88bd714: that commit beside it)
 	$(BIN)/python -m tests.bench $(if $(SIZE),--size $(SIZE)) $(if $(PART),--part $(PART)) \
-		$(if $(PEER),--peer $(PEER) --build build/bench-$(PEER).json)
+		$(if $(PEER),--peer $(PEER) --build build/bench-$(PEER).json) $(if $(BASE),--base $(BASE) --build build/bench-base.json)
 
 wheel: $(VENV)/.ready  ## build the package, with migrations, texts and pages, in build/wheel
 	@rm -rf build/lib build/wheel

@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from tests.bench.figures import Figure, Limit
 from tests.bench.kannel_driver import USER
@@ -99,17 +100,23 @@ def _loa(engine: str, count: int) -> dict[str, float]:
 
 def kannel(count: int) -> dict[str, float]:
     """Messages/s from the first request to the last receipt, and CPU seconds per 1,000 of both its boxes."""
-    with tempfile.TemporaryDirectory(prefix="loa-kannel-") as folder, simulator(*RECEIPT_FLAGS) as smsc:
-        with _boxes(Path(folder), smsc.port) as (boxes, port):
-            before = sum(cpu_of(box.pid) for box in boxes)
-            work = json.dumps({"port": port, "count": count, "text": _TEXT})
-            command = [sys.executable, "-m", "tests.bench.kannel_driver", work]
-            got = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
-            cpu = sum(cpu_of(box.pid) for box in boxes) - before
+    with simulator(*RECEIPT_FLAGS) as smsc:
+        got, cpu = driven(count, smsc.port)
         seen = smsc.stop()
     if got["statuses"] != {"202": count} or got["reported"] != count or seen["distinct_numbers"] != count:
         raise SystemExit(f"Kannel did not complete: {got}, the simulator saw {seen['distinct_numbers']}.")
     return {"rate": count / got["seconds"], "cpu": 1000 * cpu / count, "repeated": got["repeated"]}
+
+
+def driven(count: int, smsc: int) -> tuple[dict[str, Any], float]:
+    """Send so many to the centre at this port; what the driver saw, and CPU seconds of both boxes."""
+    folder = tempfile.TemporaryDirectory(prefix="loa-kannel-")
+    with folder as name, _boxes(Path(name), smsc) as (boxes, port):
+        before = sum(cpu_of(box.pid) for box in boxes)
+        work = json.dumps({"port": port, "count": count, "text": _TEXT})
+        command = [sys.executable, "-m", "tests.bench.kannel_driver", work]
+        got = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+        return got, sum(cpu_of(box.pid) for box in boxes) - before
 
 
 @contextlib.contextmanager
