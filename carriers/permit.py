@@ -37,7 +37,10 @@ class Permit:
     @property
     def stands(self) -> bool:
         """Whether a message may be started now."""
-        return not self.withdrawn and since_boot() < min(self.until, self.closes)
+        if self.withdrawn:
+            return False
+        now = since_boot()
+        return now < self.until and now < self.closes
 
     def withdraw(self) -> None:
         """Allow nothing more to be started, and have queued messages returned now."""
