@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +15,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from tests.bench.__main__ import ENGINES
+from tests.bench.base_bench import built
 from tests.bench.figures import Figure, Limit, as_json, as_text, unmet
 from tests.bench.kannel_bench import MISSING, installed, kannel
 from tests.bench.live_bench import SETTING
@@ -248,3 +251,18 @@ def test_another_gateway_that_is_not_here_is_left_out_in_words(tmp_path: Path) -
     nowhere = {"PATH": str(tmp_path)}
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, env=nowhere)
     assert MISSING in done.stderr
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="the message centre is a C program")
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_path_is_measured_as_a_user_starts_it_at_a_centre_of_another_make(engine: str) -> None:
+    """It ends well only if the centre saw each message once, and has all receipts acknowledged."""
+    if engine == "postgresql" and not SERVER:
+        pytest.skip("LOA_TEST_DATABASE_URL names no server")
+    command = [sys.executable, "tests/bench/as_started.py", engine, "500", str(built())]
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert ran.returncode == 0, ran.stderr
+    got = json.loads(ran.stdout)
+    assert got["rate"] > 0
+    assert got["cpu"] > 0
+    assert (got["server_cpu"] > 0) is (engine == "postgresql")

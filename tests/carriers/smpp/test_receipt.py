@@ -14,6 +14,7 @@ from carriers.contract import LinkOptions, Reason, Receipt, ReceiptLevel, Receip
 from carriers.smpp import pdu
 from carriers.smpp.receipt import (
     STATES,
+    PlainReceipts,
     absolute_time,
     canonical,
     is_receipt,
@@ -398,3 +399,49 @@ def test_the_quoted_message_is_asked_only_for_what_the_carrier_left_out(
 def test_each_message_state_of_the_specification_has_the_word_of_its_appendix() -> None:
     words = ("ENROUTE", "DELIVRD", "EXPIRED", "DELETED", "UNDELIV", "ACCEPTD", "UNKNOWN", "REJECTD")
     assert dict(enumerate(words, 1)) == STATES
+
+
+# ---- the form that nearly all have
+
+PLAIN = PlainReceipts(SETTINGS)
+STATED = st.sampled_from(["DELIVRD", "UNDELIV", "EXPIRED", "ACCEPTD", "delivrd", "UNKNOWN", "X", ""])
+ENDS = st.sampled_from(["", " text:", " text:Canh bao", " text:id:8 stat:UNDELIV", "0", "\n", " C\xf4ng an"])
+TIMES = st.sampled_from(["", "2401291006", "240129100605", "\xb2"])
+IDS = st.text(st.sampled_from("0123456789abcXYZ-:. \t\x00\xa0\xb2"), max_size=140)
+
+
+@given(
+    IDS, st.sampled_from(["", "2401291006", "240129100605", "\xb2"]), STATED, st.from_regex(r"\w{0,3}"), ENDS
+)
+def test_a_receipt_in_the_plain_form_says_what_it_says_to_the_general_reader(
+    number: str, done: str, stat: str, err: str, end: str
+) -> None:
+    head = f"id:{number} sub:001 dlvrd:001 submit date:2401291005 done date:{done} stat:{stat} err:{err}"
+    given_to = message((head + end).encode("latin-1", "replace"))
+    found = PLAIN.read(given_to)
+    assert found is None or found == read_receipt(given_to, SETTINGS)
+
+
+@pytest.mark.parametrize(
+    "text", [WHOLE, WHOLE.replace("err:000", "err:6"), WHOLE.replace("DELIVRD", "UNDELIV")]
+)
+@pytest.mark.parametrize("mode", ["same", "hex_dec", "dec_hex"])
+def test_the_plain_form_is_read_without_the_general_reader(text: str, mode: str) -> None:
+    settings = read_settings(LinkOptions("vnpt-1", "vnpt", 10, BASE | {"id_mode": mode}))
+    found = PlainReceipts(settings).read(message(text))
+    assert found is not None
+    assert found == read_receipt(message(text), settings)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"esm_class": 0},
+        {"data_coding": 8},
+        {"tlvs": {pdu.TAG_RECEIPTED_MESSAGE_ID: b"7f\0"}},
+        {"source": b"0912345601"},
+        {"source": BRAND, "destination": PHONE},
+    ],
+)
+def test_any_other_form_is_left_to_the_general_reader(changed: dict[str, object]) -> None:
+    assert PLAIN.read(message(**changed)) is None
