@@ -1,9 +1,9 @@
 """One run of the path by the programs of the working tree it is started in, also of those of an older commit.
 
-`python .../as_started.py ENGINE COUNT CENTRE`, in the folder of that tree and by its Python: `loa up` on SQLite,
-`loa worker` on PostgreSQL, with the settings that Loa has by itself. What took how long is counted at the
-message centre, which is none of ours (centre.c). Prints JSON. So that it fits every commit since 88bd714, it
-takes what it needs from that tree's path_bench.
+`python .../as_started.py ENGINE COUNT CENTRE`, in the folder of that tree and by its Python: `loa up` on
+SQLite, `loa worker` on PostgreSQL, with the settings that Loa has by itself. What took how long is counted
+at the message centre, which is none of ours (centre.c). Prints JSON. So that it fits every commit since
+88bd714, it takes what it needs from that tree's path_bench.
 """
 
 from __future__ import annotations
