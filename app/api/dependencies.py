@@ -18,7 +18,7 @@ from starlette.datastructures import URL, MutableHeaders
 
 from app.api.bodies import refuse_repeated
 from app.core.config import Settings
-from app.core.errors import GIVEN_TWICE, Invalid, Unauthorised, meant
+from app.core.errors import GIVEN_TWICE, Invalid, NotFound, Unauthorised, meant
 from app.core.ids import LARGEST, Exact
 from app.database.connection import Database
 from app.ledger.contract import Ledger
@@ -75,7 +75,11 @@ async def known_parameters(request: Request) -> None:
             raise Invalid(GIVEN_TWICE.format(field=f"query.{name}"), field=f"query.{name}")
 
 
-NO_PAGES = "Addresses of the API begin with /v1/, such as /v1/runs; pages are for browsers. /docs lists them."
+def no_page() -> NotFound:
+    """Return what a program is told that asks for a page."""
+    return NotFound(
+        "Addresses of the API begin with /v1/, such as /v1/runs; pages are for browsers. /docs lists them."
+    )
 
 
 def is_program(request: Request) -> bool:

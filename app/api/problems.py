@@ -18,7 +18,7 @@ from starlette.requests import ClientDisconnect
 
 from app.api.api_docs import page
 from app.api.bodies import sentence
-from app.api.dependencies import NO_PAGES, PROBLEM_TYPE, Routes, is_program
+from app.api.dependencies import PROBLEM_TYPE, Routes, is_program, no_page
 from app.core import clock
 from app.core.errors import AppError, Conflict, Invalid, NotFound, TooLarge
 from app.observability.logs import mask_text
@@ -127,7 +127,7 @@ def _refusal(error: HTTPException, request: Request) -> AppError:
     """Put a refusal of the framework, which has no remedy, into our words."""
     match error.status_code:
         case 404:
-            return NotFound(_nowhere(request))
+            return _nowhere(request)
         case 413:
             return TooLarge(error.detail)
         case 405:
@@ -141,13 +141,15 @@ def _refusal(error: HTTPException, request: Request) -> AppError:
     return words
 
 
-def _nowhere(request: Request) -> str:
+def _nowhere(request: Request) -> NotFound:
     path = request.url.path
     if path.startswith("/v1/") and path.endswith("/"):
-        return "There is nothing at this address: leave out the slash at its end. /docs lists what there is."
+        return NotFound(
+            "There is nothing at this address: leave out the slash at its end. /docs lists what there is."
+        )
     if is_program(request) and not path.startswith(("/v1/", "/webhooks/")):
-        return NO_PAGES
-    return "There is nothing at this address; /docs lists what there is."
+        return no_page()
+    return NotFound("There is nothing at this address; /docs lists what there is.")
 
 
 def _clash(request: Request, _error: Exception) -> Response:

@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
 from sqlalchemy.exc import DBAPIError
@@ -18,7 +18,9 @@ from app.core.invariants import Impossible
 from app.core.logger import get_logger
 from app.database.connection import Database, shared_ms
 from app.database.models import faults
-from app.observability.metrics import Metrics
+
+if TYPE_CHECKING:  # commands that note a fault count nothing
+    from app.observability.metrics import Metrics
 
 log = get_logger(__name__)
 

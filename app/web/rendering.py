@@ -16,11 +16,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from starlette.routing import BaseRoute, Match
 
-from app.api.dependencies import NO_PAGES, is_program
+from app.api.dependencies import is_program, no_page
 from app.api.security_headers import PAPER_POLICY
 from app.core import clock
 from app.core.config import Settings
-from app.core.errors import AppError, NotFound, Unauthorised
+from app.core.errors import AppError, Unauthorised
 from app.database import listing
 from app.database.connection import Database
 from app.security import sessions
@@ -178,7 +178,7 @@ def above(error: AppError) -> FormState:
 def render(visit: PageRequest, template: str, status: int = 200, **values: Any) -> HTMLResponse:
     """Render the page with the flash message, shown once."""
     if visit.request.method == "GET" and is_program(visit.request):
-        raise NotFound(NO_PAGES)
+        raise no_page()
     said = _flash(visit)
     text = _templates(visit.speaker.language).get_template(template).render(visit=visit, said=said, **values)
     answer = HTMLResponse(text, status, {"Content-Security-Policy": PAPER_POLICY})

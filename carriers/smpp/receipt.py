@@ -180,7 +180,7 @@ class PlainReceipts:
         )
 
     def _read_outcome(self, told: bytes) -> tuple[ReceiptStatus, Reason, str, datetime | None]:
-        fields = read_fields(f"id:0 sub: dlvrd: submit date: {told.decode()}")
+        fields = read_fields((b"id:0 sub: dlvrd: submit date: " + told).decode())
         status = STATUSES.get(fields.stat, ReceiptStatus.UNKNOWN)
         err, reason = _error({}, fields.err, self._settings.reasons)
         done_at = moment(fields.done, self._settings.receipt_zone)

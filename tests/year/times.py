@@ -31,7 +31,7 @@ NO_TIMES = frozenset(
     {
         *("id", "applied_upto", "phone", "bytes", "bytes_read", "digest", "repeat_of", "segments"),
         *("sent", "refused", "unknown", "before", "cost", "wanted_cost", "price"),
-        *("budget_segments", "budget_dong", "inbound_id", "reference_hash"),
+        *("budget_segments", "budget_dong", "inbound_id", "reference_hash", "ended", "numbers"),
     }
 )
 MICROSECONDS = frozenset({"next_free_us"})

@@ -37,6 +37,7 @@ SENTENCES: Mapping[str, Said] = {
     "directive.create": say("entered {subject}"),
     "directive.deadline": say("changed the deadline of {subject}"),
     "do-not-send.add": say("put numbers on the do-not-send list of {subject}"),
+    "do-not-send.seal": say("sealed the do-not-send list of {subject} anew"),
     "do-not-send.reply": say("put numbers on the do-not-send list of {subject}, whose holders asked for it"),
     "do-not-send.remove": say("took numbers off the do-not-send list of {subject}"),
     "erasure": say("erased by the rules of retention: {subject}"),

@@ -32,6 +32,7 @@ ASKED: list[tuple[str, str, dict[str, Any]]] = [
     ("GET", "/v1/campaigns?since=?", {}),
     ("GET", "/v1/batches?since=?", {}),
 ]
+PERSON = {"Accept": "text/html, */*"}
 SHOWING = (
     "/",
     "/campaigns",
@@ -54,7 +55,7 @@ def test_a_time_that_can_not_be_is_refused_and_breaks_nothing(db: Database, clie
         )
         assert answer.status_code == 422, (path, answer.text)
     for path in SHOWING:
-        assert client.get(path).status_code == 200, path
+        assert client.get(path, headers=PERSON).status_code == 200, path
 
 
 def test_the_first_and_the_last_of_real_times_are_shown_everywhere(db: Database, client: Client) -> None:
@@ -67,4 +68,4 @@ def test_the_first_and_the_last_of_real_times_are_shown_everywhere(db: Database,
         made = client.post("/v1/campaigns", json=CAMPAIGN | {"window_start": at, "directive_id": n + 2})
         assert made.is_success, made.text
     for path in (*SHOWING, "/campaigns/2", "/campaigns/3", "/campaigns/3/edit", "/directives/3"):
-        assert client.get(path).status_code == 200, path
+        assert client.get(path, headers=PERSON).status_code == 200, path
