@@ -11,9 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from app.core import clock
 from app.core.errors import Invalid
-from app.file_import import ods_cells, xlsx_cells
 from app.file_import.form_cells import MERGED, PERCENT, Cell, Form
-from app.file_import.xlsx_rows import DAMAGED
 
 SIZE_LIMIT = 4 * 1024**2  # bytes of the file
 _NO_FORM = (
@@ -68,6 +66,8 @@ _ONE_AT_A_TIME = threading.Lock()
 
 def load(content: bytes) -> Form:
     """Load a form with its formulas as written; Invalid if it is not a form or too large."""
+    from app.file_import import ods_cells, xlsx_cells, xlsx_rows  # openpyxl: 16 MB
+
     if len(content) > SIZE_LIMIT:
         raise Invalid(
             f"Tệp lớn hơn {SIZE_LIMIT // 1024**2} MB, không phải biểu mẫu do Loa cấp.", field="file"
@@ -78,7 +78,7 @@ def load(content: bytes) -> Form:
         with _ONE_AT_A_TIME:
             found = ods_cells.cells(content) if ods_cells.is_ods(content) else xlsx_cells.cells(content)
         return _folded(found)
-    except DAMAGED:
+    except xlsx_rows.DAMAGED:
         raise Invalid(_NO_FORM, field="file") from None
     except Invalid as error:
         # The limits of files in general tell to save them as CSV, which is no form.

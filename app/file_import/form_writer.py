@@ -5,29 +5,38 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable, Sequence
 from copy import copy
-from typing import Any, NamedTuple
-
-from openpyxl.styles import Alignment, Border, Font, PatternFill, Protection, Side
-from openpyxl.workbook import Workbook
-from openpyxl.worksheet.cell_range import MultiCellRange
-from openpyxl.worksheet.datavalidation import DataValidation
-from openpyxl.worksheet.page import PageMargins
-from openpyxl.worksheet.properties import PageSetupProperties
-from openpyxl.worksheet.worksheet import Worksheet
+from functools import cache
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from app.file_import.cells import printable
 
+if TYPE_CHECKING:  # imported where a form is written: openpyxl, with PIL and lxml, takes 16 MB
+    from openpyxl.workbook import Workbook
+    from openpyxl.worksheet.worksheet import Worksheet
+
 _MOST_UPRIGHT = 8  # columns of a sheet that is printed upright
-_THIN = Side(style="thin", color="999999")
-_BOX = Border(left=_THIN, right=_THIN, top=_THIN, bottom=_THIN)
-_TO_FILL = PatternFill("solid", fgColor="FFF8DC")
-_HEAD = PatternFill("solid", fgColor="E8E8E8")
 _FONT = "Times New Roman"
-# Shared, because creating a style is slow.
-_PLAIN, _BOLD = Font(name=_FONT, size=12), Font(name=_FONT, size=12, bold=True)
-_OPEN = Protection(locked=False)
-_TOP = Alignment(wrap_text=True, vertical="top")
-_MIDDLE = Alignment(wrap_text=True, horizontal="center", vertical="center")
+
+
+@cache
+def _styles() -> SimpleNamespace:
+    """Styles, shared because creating one is slow."""
+    from openpyxl.styles import Alignment, Border, Font, PatternFill, Protection, Side
+
+    thin = Side(style="thin", color="999999")
+    return SimpleNamespace(
+        box=Border(left=thin, right=thin, top=thin, bottom=thin),
+        to_fill=PatternFill("solid", fgColor="FFF8DC"),
+        head=PatternFill("solid", fgColor="E8E8E8"),
+        title=Font(name=_FONT, size=14, bold=True),
+        plain=Font(name=_FONT, size=12),
+        bold=Font(name=_FONT, size=12, bold=True),
+        open=Protection(locked=False),
+        top=Alignment(wrap_text=True, vertical="top"),
+        top_middle=Alignment(wrap_text=True, horizontal="center", vertical="top"),
+        middle=Alignment(wrap_text=True, horizontal="center", vertical="center"),
+    )
 
 
 class _Kind(NamedTuple):
@@ -40,20 +49,24 @@ class _Kind(NamedTuple):
     number_format: str = "General"
 
     def dress(self, cell: Any) -> None:
-        cell.border, cell.font = _BOX, _BOLD if self.bold else _PLAIN
+        styles = _styles()
+        cell.border, cell.font = styles.box, styles.bold if self.bold else styles.plain
         cell.number_format = self.number_format
         if self.head:
-            cell.fill, cell.alignment = _HEAD, _MIDDLE
+            cell.fill, cell.alignment = styles.head, styles.middle
         if self.label:
-            cell.alignment = _TOP
+            cell.alignment = styles.top
         if self.asked:
-            cell.fill, cell.protection = _TO_FILL, _OPEN
+            cell.fill, cell.protection = styles.to_fill, styles.open
 
 
 class FormSheet:
     """One sheet of a form: text is locked, input cells are open and light yellow; prints page-wide."""
 
     def __init__(self, sheet: Worksheet, widths: Sequence[int]) -> None:
+        from openpyxl.worksheet.page import PageMargins
+        from openpyxl.worksheet.properties import PageSetupProperties
+
         self.sheet = sheet
         self._looks: dict[_Kind, Any] = {}
         sheet.protection.sheet = True
@@ -69,7 +82,7 @@ class FormSheet:
 
     def title(self, cell: str, words: str) -> None:
         self.sheet[cell] = words
-        self.sheet[cell].font = Font(name=_FONT, size=14, bold=True)
+        self.sheet[cell].font = _styles().title
 
     def head(self, row: int, words: Sequence[str]) -> None:
         self.sheet.freeze_panes = f"A{row + 1}"
@@ -86,8 +99,7 @@ class FormSheet:
     def sign(self, cell: str, post: str) -> None:
         """Write whose signature belongs below the cell on paper."""
         self.sheet[cell] = f"{post}\n(ký, ghi rõ họ tên)"
-        self.sheet[cell].font = _BOLD
-        self.sheet[cell].alignment = Alignment(wrap_text=True, horizontal="center", vertical="top")
+        self.sheet[cell].font, self.sheet[cell].alignment = _styles().bold, _styles().top_middle
 
     def formula(self, cell: str, text: str, number_format: str = "#,##0") -> None:
         self._boxed(cell, text, _Kind(bold=True, number_format=number_format))
@@ -98,9 +110,8 @@ class FormSheet:
 
     def counts(self, cells: Sequence[str]) -> None:
         self.ask(cells, "#,##0")
-        rule = DataValidation("whole", operator="greaterThanOrEqual", formula1="0", allow_blank=True)
-        rule.error, rule.errorTitle = "Nhập số nguyên từ 0 trở lên.", "Số không hợp lệ"
-        self._limit(rule, cells)
+        words = "Nhập số nguyên từ 0 trở lên.", "Số không hợp lệ"
+        self._limit(cells, *words, type="whole", operator="greaterThanOrEqual", formula1="0")
 
     def choices(self, cells: Sequence[str], options: Sequence[str] | str) -> None:
         """Open cells for a choice: from a range such as 'Sheet'!$A$1:$A$9, or from options.
@@ -109,18 +120,21 @@ class FormSheet:
         """
         self.ask(cells)
         listed = options if isinstance(options, str) else f'"{",".join(options)}"'
-        rule = DataValidation("list", formula1=listed, allow_blank=True)
-        rule.error, rule.errorTitle = "Chọn một giá trị trong danh sách.", "Giá trị không hợp lệ"
-        self._limit(rule, cells)
+        words = "Chọn một giá trị trong danh sách.", "Giá trị không hợp lệ"
+        self._limit(cells, *words, type="list", formula1=listed)
 
     def days(self, cells: Sequence[str], *, hours: bool = False) -> None:
         self.ask(cells, "dd/mm/yyyy hh:mm" if hours else "dd/mm/yyyy")
-        rule = DataValidation("date", operator="greaterThan", formula1="DATE(2000,1,1)", allow_blank=True)
-        rule.error, rule.errorTitle = "Nhập ngày dạng 05/02/2024.", "Ngày không hợp lệ"
-        self._limit(rule, cells)
+        words = "Nhập ngày dạng 05/02/2024.", "Ngày không hợp lệ"
+        self._limit(cells, *words, type="date", operator="greaterThan", formula1="DATE(2000,1,1)")
 
-    def _limit(self, rule: DataValidation, cells: Sequence[str]) -> None:
-        rule.showErrorMessage = True
+    def _limit(self, cells: Sequence[str], error: str, title: str, **bounds: str) -> None:
+        from openpyxl.worksheet.cell_range import MultiCellRange
+        from openpyxl.worksheet.datavalidation import DataValidation
+
+        rule = DataValidation(
+            allow_blank=True, showErrorMessage=True, error=error, errorTitle=title, **bounds
+        )
         rule.sqref = MultiCellRange(" ".join(cells))  # rule.add() would compare with every earlier cell
         self.sheet.add_data_validation(rule)
 
@@ -138,6 +152,8 @@ class FormSheet:
 
 def new_workbook() -> Workbook:
     """Create a workbook whose sheets can't be added, removed or renamed by accident."""
+    from openpyxl.workbook import Workbook
+
     workbook = Workbook()
     workbook.remove(workbook.active)
     workbook.security.lockStructure = True

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
+from typing import TYPE_CHECKING
 
-from openpyxl.workbook import Workbook
 from sqlalchemy import Connection, Row, select
 
 from app.core import areas, clock
@@ -15,6 +15,9 @@ from app.reports.figures import carrier_statement, labels
 from app.reports.intake import workbook_layout as at
 from app.reports.intake.statement_input import REASONS
 from app.reports.intake.statement_service import open_run
+
+if TYPE_CHECKING:
+    from openpyxl.workbook import Workbook
 
 _GUIDE = (
     "Chỉ điền vào các ô nền vàng. Không đổi tên trang, không thêm hay xóa dòng, cột.",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import segno
 from fastapi import Response
 from sqlalchemy import Connection
 
@@ -77,6 +76,8 @@ def _page(visit: PageRequest, entered: FormState | None = None, **values: Any) -
 
 def qr(text: str) -> tuple[int, str]:
     """Return a QR code's width in modules and the SVG path of its dark ones."""
+    import segno  # where a code is shown, not when a process starts
+
     code = segno.make_qr(text, error="m", boost_error=False)
     rows = enumerate(code.matrix_iter(border=_QUIET))
     dark = [(x, y) for y, row in rows for x, bit in enumerate(row) if bit]

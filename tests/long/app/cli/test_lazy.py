@@ -95,7 +95,20 @@ def test_a_command_that_asks_the_database_imports_no_more_than_that_needs(
             "app.cli.verify_command",
             ("alembic", "docx", "fastapi", "httpx", "openpyxl", "typst", "xlsxwriter"),
         ),
-        ("app.runtime.api_app", ("aiohttp", "docx", "pyhanko", "pyhanko_certvalidator", "typst")),
+        (
+            "app.runtime.api_app",
+            (
+                "PIL",
+                "aiohttp",
+                "docx",
+                "lxml",
+                "openpyxl",
+                "pyhanko",
+                "pyhanko_certvalidator",
+                "segno",
+                "typst",
+            ),
+        ),
         ("app.cli.report_commands", ("aiohttp", "docx", "pyhanko", "pyhanko_certvalidator", "typst")),
         (
             "app.cli.serve_command",
