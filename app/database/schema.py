@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, Index, MetaData, Table, inspect, make_url, text
+from sqlalchemy import Connection, Index, Table, inspect, make_url, text
+from sqlalchemy.schema import CreateIndex, CreateTable
 
 from app.core.errors import NotFound, SetupError
 from app.database.advisory_locks import AdvisoryLock
@@ -123,17 +124,16 @@ def upgrade(db: Database, adopt: Callable[[Connection, str], None] | None = None
 
 def create(connection: Connection) -> None:
     """Make the tables of an empty database from the models, without its history of migrations."""
-    engine, tables = connection.dialect.name, MetaData(naming_convention=metadata.naming_convention)
-    for model in metadata.tables.values():
-        table = model.to_metadata(tables)
-        # A copied index has no `info`; the index it was copied from does.
-        info = {index.name: index.info for index in model.indexes}
-        table.indexes = {index for index in table.indexes if info[index.name].get(ONLY_ON, engine) == engine}
+    engine = connection.dialect.name
+    for table in metadata.sorted_tables:
+        indexes = [each for each in table.indexes if each.info.get(ONLY_ON, engine) == engine]
         if engine == "postgresql":
-            _with_options(table, model.info)
-            for index in table.indexes:
-                _with_options(index, info[index.name])
-    tables.create_all(connection, checkfirst=False)
+            _with_options(table)
+            for index in indexes:
+                _with_options(index)
+        connection.execute(CreateTable(table))
+        for index in sorted(indexes, key=lambda each: str(each.name)):
+            connection.execute(CreateIndex(index))
     connection.exec_driver_sql(
         "CREATE TABLE IF NOT EXISTS alembic_version (version_num VARCHAR(32) NOT NULL, "
         "CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))"
@@ -141,10 +141,10 @@ def create(connection: Connection) -> None:
     connection.execute(text("INSERT INTO alembic_version VALUES (:newest)"), {"newest": newest()})
 
 
-def _with_options(item: Table | Index, info: Mapping[str, str]) -> None:
+def _with_options(item: Table | Index) -> None:
     """Give the item what `on_postgresql` says of it."""
-    for name in info.keys() & _OPTIONS.keys():
-        item.dialect_options["postgresql"][name.removeprefix("postgresql_")] = _OPTIONS[name](info[name])
+    for name in item.info.keys() & _OPTIONS.keys():
+        item.dialect_options["postgresql"][name.removeprefix("postgresql_")] = _OPTIONS[name](item.info[name])
 
 
 def hand_over(connection: Connection, account: str, months: int = 24) -> None:
