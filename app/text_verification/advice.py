@@ -1,9 +1,13 @@
-"""The advice to people for each verdict, and how long a text may be."""
+"""Advice to people for each verdict, signs of fraud in a text that is not ours, and how long texts may be."""
 
 from __future__ import annotations
 
+import re
+from enum import StrEnum
+
 from app.core.phone import Sentence
 from app.text_verification.compare import TextComparison, TextVerdict
+from carriers.text import unaccent
 
 LONGEST = 2000  # characters that may be pasted
 
@@ -50,3 +54,32 @@ _LINK_OR_NUMBER = Sentence(
 def advice(found: TextComparison) -> Sentence:
     """Return what to tell whoever has received the text."""
     return _LINK_OR_NUMBER if found.link_or_number else ADVICE[found.verdict]
+
+
+# ---- What frauds ask for: signs in a text that is not one of ours, to explain to who has received it
+
+
+class RedFlag(StrEnum):
+    """Something that no police and no bank asks for in a message."""
+
+    MONEY = "money"
+    CODE = "code"
+    LINK = "link"
+    ACCOUNT = "account"
+    THREAT = "threat"
+
+
+_SIGNS = {
+    RedFlag.MONEY: r"\b(chuyen (tien|khoan)|nop (tien|phat|phi)|nap tien|dat coc|hoan tien|vay tien)\b",
+    RedFlag.CODE: r"\b(otp|ma (xac (thuc|nhan|minh)|pin)|mat khau|password)\b",
+    RedFlag.LINK: r"https?:|www\.|\b[\w-]+\.(com|net|org|vn|xyz|top|info|cc|vip|online|site|app|me|ly)\b",
+    RedFlag.ACCOUNT: r"\b(so tai khoan|stk|tai khoan (an toan|tam giu|ngan hang)|so the)\b",
+    RedFlag.THREAT: r"\b(vu an|rua tien|lenh bat|khoi to|phong toa|trieu tap|lenh tam giam|khoa so)\b",
+}
+_FOUND = {flag: re.compile(pattern) for flag, pattern in _SIGNS.items()}
+
+
+def red_flags(text: str) -> list[RedFlag]:
+    """Return the signs in this text, whichever diacritics it has."""
+    plain = unaccent(text).casefold()
+    return [flag for flag, sign in _FOUND.items() if sign.search(plain)]

@@ -17,9 +17,8 @@ from app.reports.forms import letterhead
 from app.reports.frozen import printed_code
 from app.reports.frozen.archive import Spoilt
 from app.text_verification import routes as genuine
-from app.text_verification.advice import LONGEST, advice
+from app.text_verification.advice import LONGEST, RedFlag, advice, red_flags
 from app.text_verification.compare import TextComparison, TextVerdict
-from app.text_verification.red_flags import RedFlag, red_flags
 from app.web import assets
 from app.web.pages.second_factor_pages import qr
 from app.web.rendering import PageRequest, Visit, render
