@@ -14,7 +14,7 @@ from app.database.models import approvals, audiences, campaigns, runs, statement
 from app.ledger import calls
 from app.reports.figures import carrier_statement
 from app.reports.figures.carrier_statement import FigureSource, Statement
-from app.reports.intake import attachments, questions, statement_rules
+from app.reports.intake import attachments, statement_rules
 from app.reports.intake.statement_input import Circumstances, PaperClaim, StatementInput, refusal
 from app.security import audit
 from carriers import text as sms
@@ -104,7 +104,7 @@ def circumstances(connection: Connection, run_id: int) -> Circumstances:
         parts=_parts(connection, run_id),
         approved_ms=_approved_ms(connection, run_id),
         answers=tuple(
-            (questions.stated(each.figures, (each.began_ms, each.ended_ms, each.cutoff_ms)), words)
+            (statement_rules.stated(each.figures, (each.began_ms, each.ended_ms, each.cutoff_ms)), words)
             for each in before
             for words in (each.paper.note, each.paper.reason)
             if words

@@ -14,7 +14,7 @@ from app.database import models as m
 from app.database.connection import Database
 from app.reports.figures.carrier_statement import FigureSource
 from app.reports.figures.document_meta import EntrySource
-from app.reports.intake import questions, statement_service, workbook_reader, workbook_writer
+from app.reports.intake import statement_rules, statement_service, workbook_reader, workbook_writer
 from app.reports.intake.schemas import StatementBody
 from tests.long.app.reports.intake.forms import NOW, filled
 from tests.long.app.reports.intake.scene import body, held
@@ -196,4 +196,4 @@ def test_an_old_district_is_the_communes_that_it_has_become(db: Database) -> Non
 
 def test_a_figure_that_was_not_stated_answers_nothing() -> None:
     figures = StatementBody.model_validate(body(**ALONE, general=GENERAL)).claim(EntrySource.API).figures
-    assert questions.stated(figures, (None, None)) == {"1000"}
+    assert statement_rules.stated(figures, (None, None)) == {"1000"}
