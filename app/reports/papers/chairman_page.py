@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import date
+from math import ceil
 from textwrap import shorten
 
 from app.core import clock
 from app.reports.build.consolidated import ConsolidatedReport, RunLine
 from app.reports.figures import by_area
 from app.reports.figures.figures import AreaRow
-from app.reports.figures.numbers import count, hour, percent
+from app.reports.figures.numbers import count, hour, percent, shown
 from app.reports.figures.table_model import Cell, CellKind, ReportTable, TableColumn, TableRow, value
-from app.reports.forms import citation, comparison_tables
-from app.reports.papers import page_room
+from app.reports.forms import citation, comparison_tables, layout
 from app.reports.papers.model import (
     Block,
+    DocumentPicture,
     Paragraph,
     Style,
     Table,
@@ -46,7 +47,7 @@ def blocks(
     above.append(Paragraph(f"{f'Hạn báo cáo: {hour(due)}. ' if due is not None else ''}{_settled(report)}."))
     said: list[Block] = [Paragraph(f"{each}.", Style.ITEM) for each in _sentences(report)]
     areas = _least_reached(report)
-    room = page_room.PAGE - sum(map(page_room.of, (*above, *said, *last)))
+    room = _ROOM - sum(map(_height, (*above, *said, *last)))
     table, left = _carriers(form_5, room - _least(areas))
     left += _least(areas)
     more, areas = _in_room(areas, left)
@@ -106,8 +107,8 @@ def _carriers(form: ReportTable, room: float) -> tuple[ReportTable, float]:
 
 def _cut(form: ReportTable, room: float) -> tuple[ReportTable, float]:
     """Leave out the smallest runs that have no room, and say how many."""
-    heights = {row.key: page_room.row(form, row, _SIZE) for row in form.rows}
-    left = room - page_room.around(Table(form, form.source, _SIZE)) - sum(heights.values())
+    heights = {row.key: _row_height(form, row, _SIZE) for row in form.rows}
+    left = room - _height_around(Table(form, form.source, _SIZE)) - sum(heights.values())
     if left >= 0:
         return form, left
     sent = form.place("sent")
@@ -201,15 +202,15 @@ def _least_reached(report: ConsolidatedReport) -> ReportTable:
 def _least(form: ReportTable) -> float:
     """Return the room that the fewest areas take, or the sentence that there are none."""
     few = form._replace(rows=form.rows[:_FEWEST])
-    return page_room.of(Table(few, few.source, _SIZE)) if few.rows else page_room.of(Paragraph("x" * 100))
+    return _height(Table(few, few.source, _SIZE)) if few.rows else _height(Paragraph("x" * 100))
 
 
 def _in_room(form: ReportTable, room: float) -> tuple[str, ReportTable]:
     """Return as many areas as have room; without any, a sentence on why or where they stand."""
     if not form.rows:
         return f"{_BY_AREA}: chưa có biên nhận của máy thuê bao theo địa bàn", form
-    left = room - page_room.around(Table(form, form.source, _SIZE))
-    most = min(_AREAS, int(left / page_room.row(form, form.rows[0], _SIZE)))
+    left = room - _height_around(Table(form, form.source, _SIZE))
+    most = min(_AREAS, int(left / _row_height(form, form.rows[0], _SIZE)))
     if most < 1:
         return f"{_BY_AREA}: Biểu 2 trong báo cáo của từng doanh nghiệp", form._replace(rows=())
     shown = form.rows[:most]
@@ -219,3 +220,70 @@ def _in_room(form: ReportTable, room: float) -> tuple[str, ReportTable]:
 def _area(nth: int, row: AreaRow) -> TableRow:
     f = row.figures
     return TableRow(f"area_{row.code}", (str(nth), row.name, f.sent, f.delivered, f.delivered_ratio))
+
+
+# ---- Heights of blocks on an upright page, about and in points: what is to fit on one page must know before
+
+_MM = 72 / 25.4
+_THIN = frozenset(" .,;:()'-/ijltìíịỉĩ")
+_PADDING_MM, _NARROW = 1.6, 170.0  # of a column; points
+_BODY_LINE = layout.BODY * layout.SPACING**2
+_CELL = 2.0  # above and below a cell's text, together
+# Letterhead with its lines, and what word processors set otherwise than this estimate.
+_HEAD, _SPARE = 54.0, 32.0
+_ROOM = (layout.PAGE[1] - layout.TOP - layout.BOTTOM) * _MM - _HEAD - _SPARE
+
+
+def _lines(text: str, size: float, wide_mm: float | None = None) -> int:
+    """Return about how many lines a text takes; in narrow columns words leave more of a line empty."""
+    room = (layout.width(landscape=False) if wide_mm is None else wide_mm - _PADDING_MM) * _MM
+    loss = 1.0 if room > _NARROW else 1.05
+    return sum(max(1, ceil(_width(line) * size * loss / room)) for line in text.split("\n"))
+
+
+def _width(text: str) -> float:
+    """Return about the width of a line of Times in letter sizes."""
+    return sum(0.7 if each.isupper() else 0.28 if each in _THIN else 0.45 for each in text)
+
+
+def _row_height(form: ReportTable, of: TableRow, size: float) -> float:
+    """Return about the height of a table's row."""
+    widths = layout.columns(form, layout.width(landscape=False), size)
+    cells = zip(form.columns, of.cells, widths, strict=True)
+    most = max(_lines(shown(column.kind, value(cell)), size, wide) for column, cell, wide in cells)
+    return most * size * layout.SPACING + _CELL
+
+
+def _height_around(table: Table) -> float:
+    """Return about the height of a table's title, head and source, without its rows."""
+    form = table.form
+    widths = layout.columns(form, layout.width(landscape=False), table.size)
+    heads = [
+        _lines(column.title, table.size, wide) for column, wide in zip(form.columns, widths, strict=True)
+    ]
+    head = max(heads) * table.size * layout.SPACING + _CELL
+    above, below = layout.CAPTION, layout.SOURCE
+    title = _lines(form.title, above.size) * above.size * layout.SPACING + above.before + above.after
+    source = _lines(table.source, below.size) * below.size * layout.SPACING + below.before + below.after
+    return title + head + source
+
+
+def _height(block: Block) -> float:
+    """Return about the height of a title, a paragraph, a whole table or a picture."""
+    match block:
+        case Title():
+            notes = len(block.notes) * layout.UNDER_SUBJECT.size * layout.SPACING
+            subject = _lines(block.subject, layout.SUBJECT.size) * layout.SUBJECT.size * layout.SPACING
+            return layout.KIND.before + layout.KIND.size * layout.SPACING + subject + notes + 8
+        case Paragraph(style=style):
+            indent = 0 if style is Style.NOTE else layout.INDENT
+            return _lines("x" * int(indent / 2) + block.text, layout.BODY) * _BODY_LINE + layout.AFTER
+        case Table():
+            return _height_around(block) + sum(
+                _row_height(block.form, each, block.size) for each in block.form.rows
+            )
+        case DocumentPicture(title=title, height_mm=height):
+            above = layout.CAPTION
+            caption = _lines(title, above.size) * above.size * layout.SPACING + above.before + above.after
+            return caption + height * _MM
+    raise TypeError(type(block).__name__)
