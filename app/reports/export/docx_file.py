@@ -11,21 +11,23 @@ from typing import Any
 from docx import Document
 from docx.document import Document as Docx
 from docx.enum.section import WD_ORIENT, WD_SECTION
+from docx.enum.style import WD_STYLE_TYPE
 from docx.enum.table import WD_CELL_VERTICAL_ALIGNMENT as VERTICAL
 from docx.enum.table import WD_TABLE_ALIGNMENT
 from docx.enum.text import WD_ALIGN_PARAGRAPH as ALIGN
+from docx.enum.text import WD_LINE_SPACING, WD_TAB_ALIGNMENT, WD_TAB_LEADER
 from docx.oxml import OxmlElement, parse_xml
-from docx.oxml.ns import nsdecls
-from docx.shared import Mm, Pt
+from docx.oxml.ns import nsdecls, qn
+from docx.shared import Mm, Pt, RGBColor
 from docx.table import _Cell
+from docx.text.paragraph import Paragraph as Para
 
 from app.core import clock
 from app.file_import.cells import printable
-from app.reports.export import docx_parts as parts
-from app.reports.export import docx_styles
 from app.reports.figures.numbers import shown
 from app.reports.figures.table_model import CellKind, value
 from app.reports.forms import layout
+from app.reports.forms.layout import LineStyle
 from app.reports.papers.model import (
     Block,
     CheckCode,
@@ -47,7 +49,7 @@ from app.reports.papers.model import (
 def add_table(docx: Docx, block: Table, room: float) -> None:
     """Add title, table and source; `room`: millimetres between the margins."""
     form = block.form
-    parts.line(docx, form.title, layout.CAPTION)
+    line(docx, form.title, layout.CAPTION)
     made = docx.add_table(rows=1 + len(form.rows), cols=len(form.columns), style="Table Grid")
     made.autofit, made.alignment = False, WD_TABLE_ALIGNMENT.CENTER
     widths = layout.columns(form, room, block.size)
@@ -62,8 +64,8 @@ def add_table(docx: Docx, block: Table, room: float) -> None:
             text = shown(column.kind, value(content))
             look = {"bold": said.strong, "align": _align(column.kind, value(content)), "keep": together}
             _put_like(like, cell, text, block.size, wide, **look)
-        parts.whole(row)
-    parts.line(docx, block.source, layout.SOURCE)
+        whole(row)
+    line(docx, block.source, layout.SOURCE)
 
 
 def _cells(row: Any) -> list[_Cell]:
@@ -81,9 +83,9 @@ def _head(row: Any, block: Table, widths: list[float]) -> None:
     for cell, column, wide in zip(_cells(row), block.form.columns, widths, strict=True):
         _put(cell, column.title, block.size, wide, bold=True, align=ALIGN.CENTER, keep=True)
         cell.vertical_alignment = VERTICAL.CENTER
-        parts.shade(cell)
+        shade(cell)
     row._tr.get_or_add_trPr().append(OxmlElement("w:tblHeader"))
-    parts.whole(row)
+    whole(row)
 
 
 def _put_like(
@@ -109,9 +111,9 @@ def _put_like(
 
 def _put(cell: _Cell, text: str, size: float, wide: float, **look: Any) -> None:
     cell.width = Mm(wide)
-    parts.narrow(cell)
+    narrow(cell)
     made = cell.paragraphs[0]
-    docx_styles.styled(made, docx_styles.CELL)  # what follows differs from cell to cell
+    styled(made, CELL)  # what follows differs from cell to cell
     made.alignment, made.paragraph_format.keep_with_next = look["align"], look["keep"]
     # The paragraph mark has a font size of its own, which would make empty cells taller.
     half_points = f'<w:rPr {nsdecls("w")}><w:sz w:val="{round(size * 2)}"/></w:rPr>'
@@ -145,13 +147,11 @@ def render(paper: PaperDocument) -> bytes:
     for nth, section in enumerate(paper.sections):
         _page(docx, section, first=nth == 0)
         if nth and isinstance(section.blocks[0], PaperHead):
-            docx.add_paragraph(
-                style=docx_styles.BREAK
-            )  # LibreOffice numbers no page anew that begins with a table
+            docx.add_paragraph(style=BREAK)  # LibreOffice numbers no page anew that begins with a table
         for block in section.blocks:
             _add(block, docx, layout.width(section.landscape))
     for nth, made in enumerate(docx.sections):
-        parts.set_headers(made, paper.mark, nth)
+        set_headers(made, paper.mark, nth)
     file = io.BytesIO()
     docx.save(file)
     return timeless(file.getvalue())
@@ -161,8 +161,8 @@ def render(paper: PaperDocument) -> bytes:
 def _empty() -> bytes:
     """Return a document with the papers' styles and nothing in it; to define the styles takes 50 ms."""
     docx = Document()
-    docx_styles.set_styles(docx)
-    parts.leave_out(docx)
+    set_styles(docx)
+    leave_out(docx)
     file = io.BytesIO()
     docx.save(file)
     return file.getvalue()
@@ -200,30 +200,30 @@ def _add(block: Block, docx: Docx, room: float) -> None:
 @_add.register
 def _(block: PaperHead, docx: Docx, room: float) -> None:
     own = room * layout.HEAD_LEFT
-    left, right = parts.beside(docx, (own, room - own))
-    parts.line(left, block.superior.upper(), layout.SUPERIOR)
-    parts.line(left, block.agency.upper(), layout.AGENCY)
-    parts.rule(left, own, layout.AGENCY_RULE_MM)
-    parts.line(left, block.number, layout.NUMBER)
+    left, right = beside(docx, (own, room - own))
+    line(left, block.superior.upper(), layout.SUPERIOR)
+    line(left, block.agency.upper(), layout.AGENCY)
+    rule(left, own, layout.AGENCY_RULE_MM)
+    line(left, block.number, layout.NUMBER)
     if block.about:
-        parts.line(left, block.about, layout.ABOUT)
-    parts.line(right, layout.NATION_WORDS, layout.NATION)
-    parts.line(right, layout.MOTTO_WORDS, layout.MOTTO)
-    parts.rule(right, room - own, layout.MOTTO_RULE_MM)
-    parts.line(right, block.dated, layout.DATED)
-    parts.finish(left, right)
+        line(left, block.about, layout.ABOUT)
+    line(right, layout.NATION_WORDS, layout.NATION)
+    line(right, layout.MOTTO_WORDS, layout.MOTTO)
+    rule(right, room - own, layout.MOTTO_RULE_MM)
+    line(right, block.dated, layout.DATED)
+    finish(left, right)
 
 
 @_add.register
 def _(block: Title, docx: Docx, room: float) -> None:
     if block.kind:
-        parts.line(docx, block.kind, layout.KIND)
-        parts.line(docx, block.subject, layout.SUBJECT)
+        line(docx, block.kind, layout.KIND)
+        line(docx, block.subject, layout.SUBJECT)
         for note in block.notes:
-            parts.line(docx, note, layout.UNDER_SUBJECT)
-        parts.rule(docx, room, layout.TITLE_RULE_MM)
+            line(docx, note, layout.UNDER_SUBJECT)
+        rule(docx, room, layout.TITLE_RULE_MM)
     if block.to:
-        parts.line(docx, block.to, layout.TO)
+        line(docx, block.to, layout.TO)
 
 
 @_add.register
@@ -235,7 +235,7 @@ def _(block: Heading, docx: Docx, room: float) -> None:
 @_add.register
 def _(block: Paragraph, docx: Docx, room: float) -> None:
     said = {Style.BLANK: "\t", Style.ITEM: f"- {block.text}"}.get(block.style, block.text)
-    docx_styles.styled(docx.add_paragraph(printable(said)), docx_styles.PROSE[block.style])
+    styled(docx.add_paragraph(printable(said)), PROSE[block.style])
 
 
 @_add.register
@@ -245,8 +245,8 @@ def _(block: Table, docx: Docx, room: float) -> None:
 
 @_add.register
 def _(block: DocumentPicture, docx: Docx, room: float) -> None:
-    parts.line(docx, block.title, layout.CAPTION)
-    made = docx_styles.styled(docx.add_paragraph(), docx_styles.PICTURE)
+    line(docx, block.title, layout.CAPTION)
+    made = styled(docx.add_paragraph(), PICTURE)
     wide, high = layout.fitted(block.width_mm, block.height_mm, room)
     shape: Any = made.add_run().add_picture(io.BytesIO(block.png), width=Mm(wide), height=Mm(high))
     shape._inline.docPr.set("descr", block.alt)
@@ -256,28 +256,275 @@ def _(block: DocumentPicture, docx: Docx, room: float) -> None:
 def _(block: Signature, docx: Docx, room: float) -> None:
     for last in docx.paragraphs[-2:]:
         last.paragraph_format.keep_with_next = True  # a signature never stands alone
-    left, right = parts.beside(docx, (room * 0.5, room * 0.5))
-    parts.line(left, layout.RECIPIENTS_WORDS, layout.RECIPIENTS_HEAD)
+    left, right = beside(docx, (room * 0.5, room * 0.5))
+    line(left, layout.RECIPIENTS_WORDS, layout.RECIPIENTS_HEAD)
     for each in layout.recipients(block.recipients):
-        parts.line(left, each, layout.RECIPIENT)
-    lines = [parts.line(right, each, layout.POST) for each in layout.post(block.post)]
+        line(left, each, layout.RECIPIENT)
+    lines = [line(right, each, layout.POST) for each in layout.post(block.post)]
     lines[-1].paragraph_format.space_after = Mm(layout.SIGN_MM)
     if block.signer:
-        parts.line(right, block.signer, layout.SIGNER)
-    parts.finish(left, right)
+        line(right, block.signer, layout.SIGNER)
+    finish(left, right)
 
 
 @_add.register
 def _(block: CheckCode, docx: Docx, room: float) -> None:
-    parts.line(docx, "", layout.ABOUT_CODE)  # two tables without a line between them would be one
+    line(docx, "", layout.ABOUT_CODE)  # two tables without a line between them would be one
     own = layout.QR_MM + 4
-    cells = parts.beside(docx, (own, room - own) if block.png else (room,))
+    cells = beside(docx, (own, room - own) if block.png else (room,))
     if block.png:
-        run = docx_styles.styled(cells[0].add_paragraph(), docx_styles.PICTURE).add_run()
+        run = styled(cells[0].add_paragraph(), PICTURE).add_run()
         shape: Any = run.add_picture(io.BytesIO(block.png), width=Mm(layout.QR_MM))
         shape._inline.docPr.set("descr", f"Mã QR: {block.address}")
     code, *about = block.lines
-    parts.line(cells[-1], code, layout.CODE)
+    line(cells[-1], code, layout.CODE)
     for each in about:
-        parts.line(cells[-1], each, layout.ABOUT_CODE)
-    parts.finish(*cells)
+        line(cells[-1], each, layout.ABOUT_CODE)
+    finish(*cells)
+
+
+# ---- What python-docx lacks: rules, borderless tables, page numbers, watermark
+
+# Word rejects properties in another order than the schema's.
+_AFTER_MARGINS = ("w:textDirection", "w:tcFitText", "w:vAlign", "w:hideMark")
+_MARK = """
+<w:r {w} xmlns:v="urn:schemas-microsoft-com:vml" xmlns:o="urn:schemas-microsoft-com:office:office">
+ <w:rPr><w:noProof/></w:rPr><w:pict>
+ <v:shapetype id="_x0000_t136" coordsize="21600,21600" o:spt="136" adj="10800"
+  path="m@7,l@8,m@5,21600l@6,21600e">
+  <v:formulas><v:f eqn="sum #0 0 10800"/><v:f eqn="prod #0 2 1"/><v:f eqn="sum 21600 0 @1"/>
+   <v:f eqn="sum 0 0 @2"/><v:f eqn="sum 21600 0 @3"/><v:f eqn="if @0 @3 0"/><v:f eqn="if @0 21600 @1"/>
+   <v:f eqn="if @0 0 @2"/><v:f eqn="if @0 @4 21600"/></v:formulas>
+  <v:path textpathok="t" o:connecttype="custom"/><v:textpath on="t" fitshape="t"/>
+ </v:shapetype>
+ <v:shape id="PowerPlusWaterMarkObject{nth}" o:spid="_x0000_s{place}" type="#_x0000_t136"
+  o:allowincell="f" fillcolor="#{grey}" stroked="f"
+  style="position:absolute;margin-left:0;margin-top:0;width:380pt;height:110pt;rotation:315;z-index:-251658752;
+mso-position-horizontal:center;mso-position-horizontal-relative:margin;
+mso-position-vertical:center;mso-position-vertical-relative:margin">
+  <v:textpath style="font-family:&quot;Times New Roman&quot;;font-size:1pt" string="{words}"/>
+ </v:shape></w:pict></w:r>
+"""
+
+
+def line(where: Docx | _Cell, text: str, look: LineStyle) -> Para:
+    return styled(where.add_paragraph(printable(text)), look.name)
+
+
+def rule(where: Docx | _Cell, room: float, wide: float) -> None:
+    """Add a line `wide` millimetres long, centred in `room`."""
+    spaced = styled(where.add_paragraph(), RULE).paragraph_format
+    spaced.left_indent = spaced.right_indent = Mm(max(0.0, (room - wide) / 2 - 1))
+
+
+def beside(docx: Docx, widths: tuple[float, ...]) -> list[_Cell]:
+    """Return borderless cells side by side, widths in mm; `finish` later removes their first paragraph."""
+    made = docx.add_table(rows=1, cols=len(widths))
+    made.autofit = False
+    whole(made.rows[0])
+    for column, cell, wide in zip(made.columns, made.rows[0].cells, widths, strict=True):
+        column.width = cell.width = Mm(wide)  # Word uses cells, LibreOffice columns
+        narrow(cell)
+    return list(made.rows[0].cells)
+
+
+def narrow(cell: _Cell) -> None:
+    """Remove the padding between a cell's edge and its text."""
+    inner = (
+        f'<w:tcMar {nsdecls("w")}><w:left w:w="30" w:type="dxa"/><w:right w:w="30" w:type="dxa"/></w:tcMar>'
+    )
+    cell._tc.get_or_add_tcPr().insert_element_before(parse_xml(inner), *_AFTER_MARGINS)
+
+
+def shade(cell: _Cell) -> None:
+    shading = f'<w:shd {nsdecls("w")} w:val="clear" w:color="auto" w:fill="EEF2F7"/>'
+    cell._tc.get_or_add_tcPr().insert_element_before(
+        parse_xml(shading), "w:noWrap", "w:tcMar", *_AFTER_MARGINS
+    )
+
+
+def whole(row: Any) -> None:
+    """Keep the row on one page."""
+    row._tr.get_or_add_trPr().append(OxmlElement("w:cantSplit"))
+
+
+def finish(*cells: _Cell) -> None:
+    """Drop the empty paragraph that each cell began with."""
+    for cell in cells:
+        first = cell.paragraphs[0]._p
+        first.getparent().remove(first)
+
+
+def set_headers(section: Any, mark: str, nth: int) -> None:
+    """Number the section's pages from 1 in the top margin, but not its first; watermark all."""
+    section.different_first_page_header_footer = True
+    start = parse_xml(f'<w:pgNumType {nsdecls("w")} w:start="1"/>')
+    section._sectPr.insert_element_before(start, "w:cols", "w:titlePg", "w:docGrid")
+    section.header.is_linked_to_previous = False
+    numbered = section.header.paragraphs[0]
+    styled(numbered, PAGE)
+    _field(numbered, "PAGE")
+    _mark(numbered, mark, 2 * nth + 1)
+    section.first_page_header.is_linked_to_previous = False
+    _mark(section.first_page_header.paragraphs[0], mark, 2 * nth + 2)
+
+
+def _field(paragraph: Para, code: str) -> None:
+    run = "<w:r><w:t>2</w:t></w:r>"
+    paragraph._p.append(parse_xml(f'<w:fldSimple {nsdecls("w")} w:instr="{code}">{run}</w:fldSimple>'))
+
+
+def _mark(paragraph: Para, words: str, nth: int) -> None:
+    if words:
+        grey = f"{round(layout.MARK_GREY * 255):02X}" * 3
+        paragraph._p.append(
+            parse_xml(_MARK.format(w=nsdecls("w"), nth=nth, place=2048 + nth, grey=grey, words=words))
+        )
+
+
+def leave_out(docx: Docx) -> None:
+    """Drop what python-docx's template brings: a picture of its page, a second set of styles, an old mode."""
+    for holder in (docx.part.package, docx.part):
+        for key, each in list(holder.rels.items()):
+            if each.reltype.endswith(("/thumbnail", "/stylesWithEffects")):
+                del holder.rels[key]
+    for setting in docx.settings.element.iter(qn("w:compatSetting")):
+        if setting.get(qn("w:name")) == "compatibilityMode":
+            setting.set(qn("w:val"), "15")
+
+
+# ---- Paragraph styles by name: a look is changed once, and headings stand in Word's outline
+
+RULE, PICTURE, BREAK, CELL, PAGE = "Kẻ ngang", "Hình", "Đầu trang", "Ô bảng", "Số trang"
+PROSE = {
+    Style.BODY: "Nội dung",
+    Style.ITEM: "Gạch đầu dòng",
+    Style.CENTRED: "Giữa dòng",
+    Style.NOTE: "Ghi chú",
+    Style.QUOTED: "Trích nguyên văn",
+    Style.BLANK: "Dòng để trống",
+}
+# Ids have ASCII letters alone, which every program takes.
+_NAMES = (*(look.name for look in layout.LINES), *PROSE.values(), RULE, PICTURE, BREAK, CELL, PAGE)
+_IDS = {name: f"Kieu{nth}" for nth, name in enumerate(_NAMES, 1)}
+_SCRIPTS = ("w:ascii", "w:hAnsi", "w:cs", "w:eastAsia")
+# Elements that follow in the schema's order: Word rejects properties in another order.
+_AFTER_BORDERS = ("w:shd", "w:tabs", "w:spacing", "w:ind", "w:contextualSpacing", "w:jc", "w:outlineLvl")
+
+
+def styled(paragraph: Para, name: str) -> Para:
+    """Give a paragraph its style by id: python-docx would look through all styles for each name."""
+    paragraph._p.style = _IDS[name]
+    return paragraph
+
+
+def set_styles(docx: Docx) -> None:
+    """Define every style that papers use."""
+    _font(docx.styles["Normal"], layout.BODY)
+    _set_language(docx)
+    for level, italic in ((1, False), (2, False), (3, True)):
+        style: Any = docx.styles[f"Heading {level}"]
+        _font(style, layout.BODY)
+        style.font.bold, style.font.italic = True, italic
+        style.font.color.rgb = RGBColor(0, 0, 0)
+        spaced = style.paragraph_format
+        spaced.space_before, spaced.space_after, spaced.keep_with_next = _before(8), Pt(4), True
+        spaced.first_line_indent = Mm(layout.INDENT)
+    for look in layout.LINES:
+        _add_line(docx, look)
+    _add_prose(docx)
+    _add_rest(docx)
+
+
+def _set_language(docx: Docx) -> None:
+    defaults = docx.styles.element.find(f"{qn('w:docDefaults')}/{qn('w:rPrDefault')}/{qn('w:rPr')}")
+    for language in defaults.findall(qn("w:lang")):
+        defaults.remove(language)
+    spoken = OxmlElement("w:lang")
+    for script in ("w:val", "w:eastAsia"):
+        spoken.set(qn(script), "vi-VN")
+    defaults.append(spoken)
+
+
+def _font(style: Any, size: float) -> None:
+    style.font.name, style.font.size = layout.FONT, Pt(size)
+    fonts = style.element.get_or_add_rPr().get_or_add_rFonts()
+    for name in list(fonts.attrib):
+        if "Theme" in name:
+            del fonts.attrib[name]
+    for script in _SCRIPTS:
+        fonts.set(qn(script), layout.FONT)
+
+
+def _new(docx: Docx, name: str, base: str = "Normal") -> Any:
+    style: Any = docx.styles.add_style(name, WD_STYLE_TYPE.PARAGRAPH)
+    style.element.set(qn("w:styleId"), _IDS[name])
+    style.base_style, style.quick_style = docx.styles[base], True
+    return style
+
+
+def _add_line(docx: Docx, look: layout.LineStyle) -> None:
+    heading = look is layout.KIND  # the paper and its annexes, in the outline
+    style = _new(docx, look.name, "Heading 1" if heading else "Normal")
+    style.font.size, style.font.bold, style.font.italic = Pt(look.size), look.bold, look.italic
+    spaced = style.paragraph_format
+    spaced.alignment = ALIGN.CENTER if look.centred else ALIGN.LEFT
+    before = _before(look.before) if look is layout.CAPTION else Pt(look.before)
+    after = layout.AFTER if look is layout.SOURCE else look.after
+    spaced.space_before, spaced.space_after = before, Pt(after)
+    spaced.keep_with_next, spaced.line_spacing = look.keep, 1.0
+    if heading:
+        spaced.first_line_indent = Mm(0)
+        style.element.get_or_add_pPr().append(parse_xml(f'<w:outlineLvl {nsdecls("w")} w:val="0"/>'))
+
+
+def _before(points: float) -> Pt:
+    """Return what is added to the space after prose: Word adds the two up, papers have the larger one."""
+    return Pt(max(points - layout.AFTER, 0))
+
+
+def _add_prose(docx: Docx) -> None:
+    body = _new(docx, PROSE[Style.BODY]).paragraph_format
+    body.alignment, body.first_line_indent = ALIGN.JUSTIFY, Mm(layout.INDENT)
+    body.space_after, body.line_spacing = Pt(layout.AFTER), layout.SPACING
+    _new(docx, PROSE[Style.ITEM], PROSE[Style.BODY])
+    _new(docx, PROSE[Style.CENTRED]).paragraph_format.alignment = ALIGN.CENTER
+    note = _new(docx, PROSE[Style.NOTE])
+    note.font.size, note.font.italic = Pt(layout.SOURCE.size), True
+    note.paragraph_format.space_after = Pt(layout.AFTER)
+    quoted = _new(docx, PROSE[Style.QUOTED])
+    quoted.font.size = Pt(layout.QUOTED)
+    quoted.paragraph_format.left_indent = quoted.paragraph_format.right_indent = Mm(3)
+    quoted.paragraph_format.space_after = Pt(10)
+    edge = 'w:val="single" w:sz="4" w:space="4" w:color="808080"'
+    _frame(quoted, "".join(f"<w:{side} {edge}/>" for side in ("top", "left", "bottom", "right")))
+    dotted = _new(docx, PROSE[Style.BLANK])
+    dotted.font.size = Pt(12)  # lines as far apart as in the PDF
+    blank = dotted.paragraph_format
+    blank.tab_stops.add_tab_stop(
+        Mm(layout.width(landscape=False)), WD_TAB_ALIGNMENT.RIGHT, WD_TAB_LEADER.DOTS
+    )
+    blank.space_after, blank.line_spacing = Pt(0), 1.0
+
+
+def _add_rest(docx: Docx) -> None:
+    rule = _new(docx, RULE)
+    spaced = rule.paragraph_format
+    spaced.space_before, spaced.space_after = Pt(3), Pt(3)
+    spaced.line_spacing_rule, spaced.line_spacing = WD_LINE_SPACING.EXACTLY, Pt(3)
+    _frame(rule, '<w:top w:val="single" w:sz="6" w:space="1" w:color="000000"/>')
+    picture = _new(docx, PICTURE).paragraph_format
+    picture.alignment, picture.first_line_indent = ALIGN.CENTER, Pt(0)
+    before_page = _new(docx, BREAK).paragraph_format
+    before_page.space_after = before_page.space_before = Pt(0)
+    before_page.line_spacing = Pt(1)
+    cell = _new(docx, CELL).paragraph_format
+    cell.space_before, cell.space_after, cell.line_spacing = Pt(1), Pt(1), 1.0
+    page = _new(docx, PAGE)
+    page.paragraph_format.alignment, page.font.size = ALIGN.CENTER, Pt(layout.PAGE_NUMBER)
+
+
+def _frame(style: Any, sides: str) -> None:
+    """Draw borders around a style's paragraphs; Word wants them at their schema position."""
+    border = parse_xml(f"<w:pBdr {nsdecls('w')}>{sides}</w:pBdr>")
+    style.element.get_or_add_pPr().insert_element_before(border, *_AFTER_BORDERS)
