@@ -49,9 +49,9 @@ def form_(run_id: Number, out: Annotated[Path, typer.Option(help="The workbook t
     """Write the workbook in which a carrier states its figures."""
 
     def here(db: Database) -> bytes:
-        from app.reports.intake import workbook_writer  # slow to import
+        from app.reports.intake import statement_workbook  # slow to import
 
-        return workbook_writer.build(db.read(workbook_writer.head, run_id))
+        return statement_workbook.build(db.read(statement_workbook.head, run_id))
 
     content = asked(lambda api: api.get_statement_form(run_id), here)
     replace_whole(out, content)
@@ -133,10 +133,15 @@ def _json(file: Path) -> Path:
 
 def _claim(db: Database, run_id: int, file: Path, kind: FigureSource, sha256: str | None) -> StatementInput:
     if file.suffix.lower() in _WORKBOOKS:
-        from app.reports.intake import workbook_reader, workbook_writer
+        from app.reports.intake import statement_workbook
 
-        head, around = db.read(workbook_writer.head, run_id), db.read(statement_service.circumstances, run_id)
-        return workbook_reader.read(file.read_bytes(), head, workbook_reader.Handed(kind, sha256), around)
+        head, around = (
+            db.read(statement_workbook.head, run_id),
+            db.read(statement_service.circumstances, run_id),
+        )
+        return statement_workbook.read(
+            file.read_bytes(), head, statement_workbook.Handed(kind, sha256), around
+        )
     claim = _body(_json(file)).claim(EntrySource.COMMAND)
     if kind is FigureSource.STATED and sha256 is None:
         return claim

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from app.reports.intake import external_activity_workbook, workbook_writer
+from app.reports.intake import external_activity_workbook, statement_workbook
 from tests.long.app.reports.intake.test_workbook import HEAD
 from tests.long.app.reports.test_five_carriers import Kept, kept
 
@@ -63,7 +63,7 @@ def test_reports_are_valid_by_the_schema(checker: Path, kept: Kept, tmp_path: Pa
 
 
 def test_forms_to_fill_in_are_valid_by_the_schema(checker: Path, tmp_path: Path) -> None:
-    forms = {"figures": workbook_writer.build(HEAD), "others": external_activity_workbook.build(1, [])}
+    forms = {"figures": statement_workbook.build(HEAD), "others": external_activity_workbook.build(1, [])}
     for name, content in forms.items():
         file = tmp_path / f"{name}.xlsx"
         file.write_bytes(content)

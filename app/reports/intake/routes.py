@@ -22,7 +22,7 @@ from app.file_import.upload import Upload
 from app.reports.figures import carrier_statement
 from app.reports.figures.carrier_statement import FigureSource
 from app.reports.figures.document_meta import Attachment, EntrySource
-from app.reports.intake import attachments, statement_service, views, workbook_reader, workbook_writer
+from app.reports.intake import attachments, statement_service, statement_workbook, views
 from app.reports.intake.schemas import StatementBody
 from app.reports.intake.statement_input import StatementInput
 from app.security import Caller, tenant_scope
@@ -84,7 +84,7 @@ def list_statements(run_id: Id, db: Db, who: Who) -> list[views.StatementView]:
 def get_statement_form(run_id: Id, db: Db, who: Who) -> Response:
     """The workbook in which a carrier states its figures: forms 1 to 4."""
     return workbook(
-        workbook_writer.build(db.read(workbook_writer.head, run_id, who.carrier)),
+        statement_workbook.build(db.read(statement_workbook.head, run_id, who.carrier)),
         f"loa-run-{run_id}-form.xlsx",
     )
 
@@ -110,12 +110,14 @@ def _return_form(
 ) -> tuple[StoredAnswer, bool]:
     if found := db.read(taking.found, upload):
         return found, True
-    handed = workbook_reader.Handed(_kind(upload.fields.get("kind")), upload.fields.get("attachment") or None)
+    handed = statement_workbook.Handed(
+        _kind(upload.fields.get("kind")), upload.fields.get("attachment") or None
+    )
     head, around = (
-        db.read(workbook_writer.head, run_id, who.carrier),
+        db.read(statement_workbook.head, run_id, who.carrier),
         db.read(statement_service.circumstances, run_id),
     )
-    claim = workbook_reader.read(upload.path.read_bytes(), head, handed, around)
+    claim = statement_workbook.read(upload.path.read_bytes(), head, handed, around)
 
     def stated_(connection: Connection) -> StoredAnswer:
         return answer(201, views.StatementView, _state(connection, run_id, claim, who))

@@ -21,13 +21,7 @@ from app.file_import.upload import UploadedFile
 from app.reports.figures.addressees import Addressee, AddresseeKind, OutreachChannel, OutreachItem
 from app.reports.figures.carrier_statement import FigureSource
 from app.reports.figures.document_meta import EntrySource
-from app.reports.intake import (
-    attachments,
-    external_activity,
-    statement_service,
-    workbook_reader,
-    workbook_writer,
-)
+from app.reports.intake import attachments, external_activity, statement_service, statement_workbook
 from app.reports.intake.external_activity import OutreachClaim
 from app.reports.intake.schemas import StatementBody
 from app.reports.intake.statement_input import Circumstances, PaperClaim
@@ -89,10 +83,10 @@ def _letter(c: Connection) -> None:
 
 def _viettel(db: Database) -> None:
     """By the workbook that Loa hands out, on 22 February."""
-    head = db.read(workbook_writer.head, 2)
-    handed = workbook_reader.Handed(FigureSource.STATED, received_ms=at(22, hour=9))
+    head = db.read(statement_workbook.head, 2)
+    handed = statement_workbook.Handed(FigureSource.STATED, received_ms=at(22, hour=9))
     around = Circumstances(at(22, hour=9), correcting=False)
-    claim = workbook_reader.read(
+    claim = statement_workbook.read(
         filled(base={**_VIETTEL, **_viettel_areas()}, head=head), head, handed, around
     )
     db.write(statement_service.state, 2, claim, "Viettel Sơn La")

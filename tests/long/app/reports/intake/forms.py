@@ -11,9 +11,9 @@ from typing import Any
 import openpyxl
 
 from app.core.clock import VIETNAM, to_ms
-from app.reports.intake import workbook_writer
+from app.reports.intake import statement_workbook
 from app.reports.intake.statement_input import Circumstances
-from app.reports.intake.workbook_writer import FormHead
+from app.reports.intake.statement_workbook import FormHead
 
 
 def naive(text: str) -> datetime:
@@ -23,7 +23,7 @@ def naive(text: str) -> datetime:
 
 @cache
 def empty(head: FormHead) -> bytes:
-    return workbook_writer.build(head)
+    return statement_workbook.build(head)
 
 
 Cells = Mapping[tuple[str, str], Any]

@@ -12,7 +12,7 @@ import pytest
 from app.core.errors import Invalid
 from app.file_import.ods_cells import MEDIA_TYPE
 from app.reports.figures.carrier_statement import FigureSource
-from app.reports.intake.workbook_reader import Handed, read
+from app.reports.intake.statement_workbook import Handed, read
 from tests.long.app.reports.intake.forms import HEAD, NOW, filled
 
 SOFFICE = shutil.which("soffice")

@@ -14,7 +14,7 @@ from app.database import models as m
 from app.database.connection import Database
 from app.reports.figures.carrier_statement import FigureSource
 from app.reports.figures.document_meta import EntrySource
-from app.reports.intake import statement_rules, statement_service, workbook_reader, workbook_writer
+from app.reports.intake import statement_rules, statement_service, statement_workbook
 from app.reports.intake.schemas import StatementBody
 from tests.long.app.reports.intake.forms import NOW, filled
 from tests.long.app.reports.intake.scene import body, held
@@ -163,13 +163,13 @@ def test_a_day_after_the_end_is_told_by_the_end_where_there_is_no_beginning(db: 
 def test_the_workbook_names_the_cell_and_the_remedy(db: Database) -> None:
     held(db)
     estimate(db, 1_000_000)
-    head = db.read(workbook_writer.head, 2)
+    head = db.read(statement_workbook.head, 2)
     around = db.read(statement_service.circumstances, 2)
     with pytest.raises(Invalid) as caught:
-        workbook_reader.read(
+        statement_workbook.read(
             filled(head=head),
             head,
-            workbook_reader.Handed(FigureSource.STATED, received_ms=NOW.now_ms),
+            statement_workbook.Handed(FigureSource.STATED, received_ms=NOW.now_ms),
             around,
         )
     assert "Trang “Biểu 1”, ô D4" in caught.value.detail
@@ -178,10 +178,10 @@ def test_the_workbook_names_the_cell_and_the_remedy(db: Database) -> None:
 
 def test_forms_of_before_are_still_read(db: Database) -> None:
     held(db)
-    head = db.read(workbook_writer.head, 2)
+    head = db.read(statement_workbook.head, 2)
     former = {("Biểu 1", "B12"): "Đã nhận (có biên nhận)", ("Biểu 1", "B15"): "Tỷ lệ nhận = (4)/(3)"}
-    handed = workbook_reader.Handed(FigureSource.STATED, received_ms=NOW.now_ms)
-    claim = workbook_reader.read(filled(former, head=head), head, handed, NOW)
+    handed = statement_workbook.Handed(FigureSource.STATED, received_ms=NOW.now_ms)
+    claim = statement_workbook.read(filled(former, head=head), head, handed, NOW)
     assert claim.figures.general.received is not None
 
 
@@ -189,7 +189,7 @@ def test_an_old_district_is_the_communes_that_it_has_become(db: Database) -> Non
     held(db)
     today = T0 + 600 * 86_400_000
     db.write(lambda c: c.execute(update(m.runs).values(started_at=today)))
-    found = db.read(workbook_writer.head, 2)
+    found = db.read(statement_workbook.head, 2)
     assert 0 < len(found.codes) < 75
     assert "116" not in found.codes
 

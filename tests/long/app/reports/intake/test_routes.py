@@ -14,7 +14,7 @@ from app.database.connection import Database
 from app.database.models import attachments, audit, runs, statements
 from app.reports.figures import carrier_statement
 from app.reports.figures.carrier_statement import FigureSource
-from app.reports.intake import workbook_writer
+from app.reports.intake import statement_workbook
 from app.security import create_key
 from tests.app.client import Client
 from tests.long.app.reports.intake.forms import FILLED, filled
@@ -151,7 +151,7 @@ def _handed_in(by: Client, content: bytes, name: str = "a.pdf") -> str:
 
 def _named(by: Client, sha256: str, db: Database) -> list[tuple[int, Any]]:
     """What each place says that takes the sha256 of a scan, without what differs in every answer."""
-    workbook = {"file": ("f.xlsx", filled(FILLED, head=db.read(workbook_writer.head, 2)))}
+    workbook = {"file": ("f.xlsx", filled(FILLED, head=db.read(statement_workbook.head, 2)))}
     answers = (
         by.post(URL, json=body(attachment=sha256)),
         by.post("/v1/runs/2/statement-form", files=workbook, data={"attachment": sha256}),
@@ -233,7 +233,7 @@ def test_the_workbook_goes_out_and_comes_back(operator: Client, db: Database) ->
     empty = operator.get("/v1/runs/2/statement-form")
     assert empty.content[:2] == b"PK"
     assert "loa-run-2-form.xlsx" in empty.headers["Content-Disposition"]
-    head = db.read(workbook_writer.head, 2)
+    head = db.read(statement_workbook.head, 2)
     assert head.codes == ("116", "125")
     wrong = operator.post(
         "/v1/runs/2/statement-form", files={"file": ("f.xlsx", filled({("Biểu 1", "D4"): "x"}, head=head))}

@@ -16,7 +16,7 @@ import pytest
 
 from app.core.errors import Invalid
 from app.reports.figures.carrier_statement import FigureSource
-from app.reports.intake.workbook_reader import Handed, read
+from app.reports.intake.statement_workbook import Handed, read
 from tests.long.app.reports.intake.forms import FILLED, HEAD, NOW, filled
 from tests.long.app.reports.intake.spoilt import ANYWHERE, GENERAL, REFUSED, TAKEN
 from tests.long.app.reports.intake.test_wrong_cells import WRONG

@@ -10,7 +10,7 @@ import pytest
 from httpx import Response
 
 from app.database.connection import Database
-from app.reports.intake import workbook_writer
+from app.reports.intake import statement_workbook
 from tests.app.client import Client
 from tests.long.app.reports.intake.forms import FILLED, filled
 from tests.long.app.reports.intake.scene import PDF, body, held
@@ -84,7 +84,7 @@ def returned(client: Client, content: bytes) -> Response:
 
 
 def issued(db: Database, changes: dict[tuple[str, str], Any], base: Any = FILLED) -> bytes:
-    return filled(changes, base=base, head=db.read(workbook_writer.head, 2))
+    return filled(changes, base=base, head=db.read(statement_workbook.head, 2))
 
 
 def test_a_form_carries_the_version_that_it_corrects(client: Client, db: Database) -> None:

@@ -13,9 +13,8 @@ import pytest
 from app.core.clock import VIETNAM, to_ms
 from app.core.errors import Invalid
 from app.reports.figures.carrier_statement import FigureSource, StatedCounts
-from app.reports.intake import workbook_writer
-from app.reports.intake.workbook_reader import Handed, read
-from app.reports.intake.workbook_writer import FormHead
+from app.reports.intake import statement_workbook
+from app.reports.intake.statement_workbook import FormHead, Handed, read
 from carriers.contract import ReceiptLevel
 from tests.long.app.reports.intake.forms import FILLED, HEAD, NOW, filled, without
 
@@ -73,7 +72,7 @@ def test_words_that_look_the_same_are_the_same() -> None:
 
 def test_the_form_prints_as_wide_as_a_page_with_its_head_and_places_to_sign() -> None:
     head = FormHead(2, "viettel", "Phòng cháy", date(2025, 11, 3), ())
-    workbook = openpyxl.load_workbook(io.BytesIO(workbook_writer.build(head)))
+    workbook = openpyxl.load_workbook(io.BytesIO(statement_workbook.build(head)))
     for sheet in workbook.worksheets:
         assert (sheet.page_setup.fitToWidth, sheet.page_setup.fitToHeight) == (1, 0)
         assert sheet.sheet_properties.pageSetUpPr.fitToPage
@@ -106,7 +105,7 @@ def test_a_computed_cell_may_come_back_as_its_number() -> None:
 
 
 def test_the_form_is_protected_but_for_its_cells_to_fill_in() -> None:
-    workbook = openpyxl.load_workbook(io.BytesIO(workbook_writer.build(HEAD)))
+    workbook = openpyxl.load_workbook(io.BytesIO(statement_workbook.build(HEAD)))
     assert workbook.security.lockStructure
     assert all(sheet.protection.sheet for sheet in workbook.worksheets)
     assert not workbook["Biểu 1"]["D4"].protection.locked
@@ -119,7 +118,7 @@ def test_the_form_is_protected_but_for_its_cells_to_fill_in() -> None:
 
 def test_a_campaigns_name_is_no_formula() -> None:
     head = FormHead(2, "viettel", "=1+1", date(2024, 2, 5), ("116",))
-    workbook = openpyxl.load_workbook(io.BytesIO(workbook_writer.build(head)))
+    workbook = openpyxl.load_workbook(io.BytesIO(statement_workbook.build(head)))
     assert (workbook["Chung"]["B5"].value, workbook["Chung"]["B5"].data_type) == ("=1+1", "s")
 
 

@@ -10,7 +10,7 @@ import pytest
 from app.core.errors import Invalid
 from app.reports.figures.carrier_statement import FigureSource
 from app.reports.intake.statement_input import Circumstances
-from app.reports.intake.workbook_reader import Handed, read
+from app.reports.intake.statement_workbook import Handed, read
 from tests.long.app.reports.intake.forms import HEAD, NOW, filled, naive
 from tests.sampled import each_third
 
