@@ -17,8 +17,7 @@ from app.core.errors import Conflict, NotFound
 from app.core.states import RunState
 from app.database.connection import Database
 from app.database.models import campaigns, directives, links, notices, runs
-from app.directives.notification_loop import NotificationLoop
-from app.directives.risk import at_risk
+from app.directives.notification_loop import NotificationLoop, at_risk
 from app.dispatch import link_store as link_rows
 from app.notifications import events, outbox
 from app.security import audit
