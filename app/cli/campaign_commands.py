@@ -319,10 +319,9 @@ def kit(campaign_id: Number, out: Annotated[Path, typer.Option(help="The zip to 
 
     def here(db: Database) -> bytes:
         from app.core.config import load
-        from app.directives.publication import kit as kits  # slow to import
-        from app.directives.publication import kit_source
+        from app.directives import kit as kits  # slow to import
 
-        return kits.build(db.read(kit_source.read, campaign_id, load()))
+        return kits.build(db.read(kits.read, campaign_id, load()))
 
     replace_whole(out, asked(lambda api: api.get_kit(campaign_id), here))
     done(f"Wrote {out}.", campaign=campaign_id, file=str(out))

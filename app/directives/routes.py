@@ -1,4 +1,4 @@
-"""API routes of deadlines: a directive's status, the order as a document, and notices."""
+"""API routes of deadlines: a directive's status, the order as a document, and notices; and of the kit."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from app.api.idempotent_route import Acts
 from app.campaigns import queries
 from app.campaigns.carrier_orders import order
 from app.core import clock
-from app.directives import order_document
+from app.directives import kit, order_document
 from app.directives.status import Status, status
 from app.notifications import outbox
 from app.notifications.outbox import NoticeState, NoticeView
@@ -24,6 +24,8 @@ from app.security import tenant_scope
 PaperForm = Annotated[Literal["docx", "pdf"], Query(alias="format")]
 
 router = Routes(prefix="/v1", tags=["deadline"], route_class=Acts)
+kit_router = Routes(prefix="/v1", tags=["publication"], route_class=Acts)
+_ZIP = "application/zip"
 
 
 @router.get("/directives/{directive_id}/status")
@@ -71,3 +73,14 @@ def replay_notice(notice_id: Id, db: Db, who: Who) -> dict[str, int]:
     """Send a notice once more, under the same webhook-id, so that its receiver recognises it."""
     db.write(outbox.replay, notice_id, who.name)
     return {"id": notice_id}
+
+
+@kit_router.get(
+    "/campaigns/{campaign_id}/kit", response_class=Response, responses={200: {"content": {_ZIP: {}}}}
+)
+def get_kit(campaign_id: Id, db: Db, settings: Config, who: Who) -> Response:
+    """Get the approved text for every other channel: SMS forms, page, poster, letter."""
+    db.read(tenant_scope.require, who, campaign_id=campaign_id)
+    packed = kit.build(db.read(kit.read, campaign_id, settings))
+    headers = {"Content-Disposition": f'attachment; filename="{kit.file_name(campaign_id)}"'}
+    return Response(packed, media_type=_ZIP, headers=headers)

@@ -27,7 +27,6 @@ from app.campaigns import run_routes as runs
 from app.core.config import Settings
 from app.database.connection import Database
 from app.directives import routes as deadline
-from app.directives.publication import routes as publication
 from app.dispatch import routes as dispatch
 from app.inbound import routes as inbound
 from app.ledger.factory import ledger_for
@@ -64,7 +63,7 @@ ROUTERS: list[Routes] = [
     intake.router,
     outreach.router,
     deadline.router,
-    publication.router,
+    deadline.kit_router,
     privacy.router,
     genuine.router,
     receipt_files.router,

@@ -25,8 +25,8 @@ from app.core.config import Settings
 from app.core.errors import Conflict
 from app.database.connection import Database
 from app.database.models import campaigns
-from app.directives.publication import form_words, kit, kit_source
-from app.directives.publication.kit_source import KitSource
+from app.directives import kit, kit_words
+from app.directives.kit import KitSource
 from app.ledger import approval_digest
 from app.security import Caller, create_key
 from carriers import text as sms
@@ -59,7 +59,7 @@ def approved(db: Database, draft: Draft = OWN) -> int:
 
 
 def source(db: Database, settings: Settings, draft: Draft = OWN) -> KitSource:
-    return db.read(kit_source.read, approved(db, draft), settings)
+    return db.read(kit.read, approved(db, draft), settings)
 
 
 def unpacked(packed: bytes) -> dict[str, bytes]:
@@ -74,7 +74,7 @@ def files(db: Database, settings: Settings) -> dict[str, bytes]:
 
 def everything() -> frozenset[str]:
     """Every word of the forms, in small letters, as `words_of` splits them."""
-    said = [*form_words.TITLES.values(), *(v for v in vars(form_words).values() if isinstance(v, str))]
+    said = [*kit_words.TITLES.values(), *(v for v in vars(kit_words).values() if isinstance(v, str))]
     return frozenset(word for text in said for word in words_of(text))
 
 
@@ -214,14 +214,14 @@ def test_nothing_but_what_is_approved_has_a_kit(db: Database, settings: Settings
     campaign_id, _ = held_run(db, text=TEXT)
     for state in ("draft", "submitted"):
         with pytest.raises(Conflict, match=state):
-            db.read(kit_source.read, campaign_id, settings)
+            db.read(kit.read, campaign_id, settings)
         if state == "draft":
             db.write(lifecycle.submit, campaign_id, "author")
     db.write(approval.approve, campaign_id, Caller("approver", "admin"))
-    db.read(kit_source.read, campaign_id, settings)
+    db.read(kit.read, campaign_id, settings)
     db.write(lifecycle.withdraw, campaign_id, "author")
     with pytest.raises(Conflict, match="withdrawn"):
-        db.read(kit_source.read, campaign_id, settings)
+        db.read(kit.read, campaign_id, settings)
 
 
 @pytest.mark.parametrize("column", ["texts", "wording"])
@@ -231,7 +231,7 @@ def test_a_text_altered_in_the_database_has_no_kit(db: Database, settings: Setti
     wrong = {"": sms.unaccent(wrong) + "!"} if column == "texts" else wrong
     db.write(lambda c: c.execute(update(campaigns).values({column: wrong})))
     with pytest.raises(Conflict, match="differs"):
-        db.read(kit_source.read, campaign_id, settings)
+        db.read(kit.read, campaign_id, settings)
 
 
 def test_an_older_approval_vouches_for_what_it_signed_alone(db: Database, settings: Settings) -> None:
@@ -244,7 +244,7 @@ def test_an_older_approval_vouches_for_what_it_signed_alone(db: Database, settin
     row = db.read(lambda c: c.execute(select(campaigns)).one())
     old = db.read(approval_digest.last_decision, campaign_id).digest
     assert db.read(approval_digest.holds, row, old)
-    assert db.read(kit_source.read, campaign_id, settings).original == sms.unaccent(TEXT)
+    assert db.read(kit.read, campaign_id, settings).original == sms.unaccent(TEXT)
 
 
 def test_the_kit_over_http_and_the_command_line(

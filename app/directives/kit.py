@@ -1,0 +1,307 @@
+"""The kit of an approved campaign: one zip for every channel beside SMS, the same bytes each time."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from html import escape
+from importlib.resources import as_file, files
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from app.campaigns import approval, optimistic_lock, texts
+from app.campaigns.optimistic_lock import Record
+from app.core import clock, hashing
+from app.core.config import Settings
+from app.core.errors import Conflict
+from app.database.models import directives
+from app.directives import kit_words as words
+from app.ledger.approval_digest import digest
+from app.reports.export.formats import PAPERS, Format
+from app.reports.export.pdf_text import flowing
+from app.reports.forms import letterhead
+from app.reports.forms.citation import named_as_stored
+from app.reports.forms.letterhead import POLICE, Letterhead
+from app.reports.papers.annexes import BLANK_NUMBER
+from app.reports.papers.carrier_paper import DRAFT
+from app.reports.papers.model import (
+    Block,
+    PaperDocument,
+    PaperHead,
+    Paragraph,
+    Section,
+    Signature,
+    Style,
+    Title,
+)
+from carriers import text as sms
+
+MANIFEST = "manifest.json"
+_LONG_AGO = (1980, 1, 1, 0, 0, 0)
+
+
+def file_name(campaign_id: int) -> str:
+    return f"loa-campaign-{campaign_id}-kit.zip"
+
+
+def build(of: KitSource) -> bytes:
+    """Return the zip: its files by name, then the manifest with the SHA-256 of each and the digest."""
+    found = dict(sorted(_files(of)))
+    found[MANIFEST] = json.dumps(_manifest(of, found), ensure_ascii=False, indent=2).encode() + b"\n"
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as packed:
+        for name, content in found.items():
+            packed.writestr(zipfile.ZipInfo(name, _LONG_AGO), content, zipfile.ZIP_DEFLATED)
+    return file.getvalue()
+
+
+def _files(of: KitSource) -> Iterator[tuple[str, bytes]]:
+    for form in sms_forms(of):
+        yield form.file, form.text.encode()
+    yield "sms.txt", sms_sheet(of).encode()
+    yield "trang-web.html", _page(of).encode()
+    yield "ap-phich.pdf", _poster(of)
+    yield "cong-van.docx", PAPERS[Format.DOCX](_letter(of))
+
+
+def _manifest(of: KitSource, found: dict[str, bytes]) -> dict[str, Any]:
+    return {
+        "campaign_id": of.campaign_id,
+        "digest": of.digest,
+        "approved_at": of.approved_at.isoformat(timespec="seconds"),
+        "sms": [
+            {"file": form.file, "sent": form.sent, "segments": sms.segments(form.text)}
+            for form in sms_forms(of)
+        ],
+        "files": [
+            {"name": name, "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+            for name, content in found.items()
+        ],
+    }
+
+
+# ---- What a kit is made of: the approved text and what surrounds it on papers, nothing else
+
+
+@dataclass(frozen=True, slots=True)
+class KitSource:
+    """An approved campaign. sent: language -> text as sent by SMS; original: with its diacritics.
+
+    verify: the address of the public check, "" without a public host; directive: number and ISO date in
+    brackets, or None.
+    """
+
+    campaign_id: int
+    purpose: str
+    sent: dict[str, str]
+    original: str
+    digest: str
+    approved_at: datetime
+    directive: str | None
+    head: Letterhead
+    verify: str
+
+
+def read(connection: Connection, campaign_id: int, settings: Settings) -> KitSource:
+    """Return what is approved. Raises NotFound, and Conflict for a campaign that is not as approved."""
+    campaign = optimistic_lock.campaign(connection, campaign_id)
+    decision = approval.require_approved(connection, campaign)
+    approved_at = clock.local(clock.from_ms(decision.at))
+    hosts = settings.public_hosts
+    return KitSource(
+        campaign_id=campaign_id,
+        purpose=campaign.purpose,
+        sent=dict(sorted(campaign.texts.items())),
+        original=_original(connection, campaign, decision.digest),
+        digest=decision.digest,
+        approved_at=approved_at,
+        directive=_directive(connection, campaign.directive_id),
+        head=letterhead.load(settings.letterheads).of(POLICE, approved_at.date()),
+        verify=f"https://{hosts[0]}/verify" if hosts else "",
+    )
+
+
+def _original(connection: Connection, campaign: Record, signed: str) -> str:
+    """Return the text with its diacritics: as signed, or of messages/ if only its diacritics were dropped."""
+    sent: str = campaign.texts[""]
+    if sms.unaccent(sent) != sent:
+        return sent
+    if campaign.wording is not None and digest(connection, campaign, hashing.algorithm_of(signed)) == signed:
+        return _same(campaign.wording, sent)
+    known = {each.key: each.accented for each in texts.all_texts()}.get(campaign.text_key or "")
+    return known if known is not None and sms.unaccent(known) == sent else sent
+
+
+def _same(original: str, sent: str) -> str:
+    if sms.unaccent(original) != sent:
+        raise Conflict("The text with diacritics is another one than the text to be sent; edit the campaign.")
+    return original
+
+
+def _directive(connection: Connection, directive_id: int | None) -> str | None:
+    letter = connection.execute(select(directives).where(directives.c.id == directive_id)).first()
+    return f"{letter.number} ({letter.issued_on})" if letter else None
+
+
+# ---- The forms of the SMS
+
+
+@dataclass(frozen=True, slots=True)
+class SmsForm:
+    """One form of the text. sent: the campaign's own form."""
+
+    key: str
+    name: str
+    text: str
+    sent: bool
+
+    @property
+    def file(self) -> str:
+        return f"sms-{self.key}.txt"
+
+
+def _title(of: KitSource) -> str:
+    return words.TITLES[of.purpose]
+
+
+def _day(at: datetime) -> str:
+    return f"{clock.local(at):%d/%m/%Y}"
+
+
+def sms_forms(of: KitSource) -> list[SmsForm]:
+    """Return the Vietnamese text without and with its diacritics, and those of other languages."""
+    sent, plain = of.sent[""], sms.unaccent(of.original)
+    forms = [SmsForm("khong-dau", words.PLAIN, plain, plain == sent)]
+    if of.original != plain:
+        forms.append(SmsForm("co-dau", words.ACCENTED, of.original, of.original == sent))
+    others = ((code, text) for code, text in of.sent.items() if code)
+    return forms + [SmsForm(code.lower(), f"{words.LANGUAGE} {code}", text, True) for code, text in others]
+
+
+def sms_sheet(of: KitSource) -> str:
+    """List each form with its SMS parts."""
+    approved = f"{words.APPROVED} {_day(of.approved_at)}"
+    lines = [words.SMS_TITLE, approved, f"{words.DIGEST} {of.digest}"]
+    for form in sms_forms(of):
+        cut = sms.split(form.text).parts
+        sent = f" ({words.SENT})" if form.sent else ""
+        lines += ["", f"{form.name}{sent}: {len(cut)} {words.PARTS}", form.text]
+        lines += [f"{words.PART} {n}/{len(cut)}: {part}" for n, part in enumerate(cut, 1) if len(cut) > 1]
+    return "\n".join(lines) + "\n"
+
+
+# ---- The page to publish: one HTML file without scripts, pictures, styles or fonts from anywhere else
+
+
+def _page(of: KitSource) -> str:
+    """Return the file; its `article` alone can be put into another page too."""
+    others = [(code, text) for code, text in of.sent.items() if code]
+    link = escape(of.verify)
+    check = f'<p>{escape(words.VERIFY)} <a href="{link}" rel="noopener">{link}</a></p>\n' if link else ""
+    return _template().substitute(
+        title=escape(_title(of)),
+        agency=escape(of.head.name),
+        texts="\n".join(_text(code, text) for code, text in (("", of.original), *others)),
+        check=check,
+        source=escape(words.SOURCE),
+        approved=escape(words.APPROVED),
+        day=_day(of.approved_at),
+        digest_name=escape(words.DIGEST),
+        digest=of.digest,
+    )
+
+
+@cache
+def _template() -> Template:
+    return Template((files("app") / "data" / "published_page.html").read_text("utf-8"))
+
+
+def _text(code: str, text: str) -> str:
+    lang = f' lang="{escape(code)}"' if code else ""
+    said = "<br>\n".join(escape(line) for line in text.splitlines())
+    return f'<p{lang} style="font-size:1.15rem">{said}</p>'
+
+
+# ---- The poster: one A4 page as PDF/A, with a QR code of the page where a message is checked
+
+
+def _poster(of: KitSource) -> bytes:
+    """Render to bytes, deterministically: the file's time is that of the approval."""
+    import typst  # where a paper is written, not when a process starts
+
+    with tempfile.TemporaryDirectory(prefix="loa-poster-") as name, as_file(files("app") / "data") as data:
+        folder = Path(name)
+        (folder / "poster.json").write_text(json.dumps(_said(of)), "utf-8")
+        if of.verify:
+            (folder / "qr.png").write_bytes(_qr(of.verify))
+        return typst.compile(
+            Path(shutil.copy(data / "poster.typ", folder)),
+            font_paths=[data / "fonts"],
+            ignore_system_fonts=True,
+            pdf_standards=["a-2a", "ua-1"],
+            timestamp=clock.to_ms(of.approved_at) // 1000,
+        )
+
+
+def _said(of: KitSource) -> dict[str, object]:
+    about = (f"{words.SOURCE} {of.head.name}", f"{words.APPROVED} {_day(of.approved_at)}")
+    texts = [of.original, *(text for code, text in of.sent.items() if code)]
+    return {
+        "title": flowing(_title(of)),
+        "agency": flowing(of.head.name),
+        "texts": [flowing(text) for text in texts],
+        "scan": words.SCAN,
+        "address": flowing(of.verify),
+        "alt": f"{words.SCAN}: {of.verify}",
+        "about": [flowing(each) for each in (*about, f"{words.DIGEST} {of.digest}")],
+    }
+
+
+def _qr(address: str) -> bytes:
+    import segno
+
+    file = io.BytesIO()
+    segno.make_qr(address, error="m", boost_error=False).save(file, kind="png", scale=12, border=4)
+    return file.getvalue()
+
+
+# ---- The official letter to units that publish the text, as a draft to number and sign
+
+_ABOUT = f"V/v {words.LETTER_SUBJECT}"
+
+
+def _letter(of: KitSource) -> PaperDocument:
+    """Compose the document; number, day and signature are left blank."""
+    at = clock.to_ms(of.approved_at)
+    return PaperDocument(_ABOUT, of.head.name, DRAFT, at, (Section(tuple(_blocks(of))),))
+
+
+def _blocks(of: KitSource) -> Iterator[Block]:
+    head = of.head
+    dated = f"{head.place}, ngày …… tháng …… năm {of.approved_at.year}"
+    number = f"Số:{BLANK_NUMBER}/{head.symbol.removeprefix('BC-')}"
+    yield PaperHead(head.superior, head.agency, number, dated, _ABOUT)
+    yield Title("", "", (), f"Kính gửi: {words.LETTER_TO}")
+    under = f"{words.LETTER_UNDER} {named_as_stored(of.directive)}, " if of.directive else ""
+    yield Paragraph(f"{under}{head.name} {words.LETTER_ASK}")
+    yield Paragraph(of.original, Style.QUOTED)
+    for code, text in of.sent.items():
+        if code:
+            yield Paragraph(f"{words.LANGUAGE} {code}:")
+            yield Paragraph(text, Style.QUOTED)
+    if of.verify:
+        yield Paragraph(f"{words.VERIFY} {of.verify}")
+    yield Paragraph(words.LETTER_REPORT)
+    yield Paragraph(f"{words.APPROVED} {_day(of.approved_at)}. {words.DIGEST} {of.digest}", Style.NOTE)
+    yield Signature(head.recipients, head.post, head.signer)

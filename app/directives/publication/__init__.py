@@ -1,1 +1,0 @@
-"""The approved text for every other channel, and whether it stands where it was published."""
