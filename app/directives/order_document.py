@@ -34,31 +34,31 @@ from app.reports.papers.model import (
 )
 
 _SUBJECT = "nhắn tin tuyên truyền đến thuê bao do doanh nghiệp quản lý"
-_CALLS = "gọi, phát thông báo thoại đến thuê bao do doanh nghiệp quản lý"
 
 
 def compose(order: CarrierOrder, letterheads: Letterheads) -> PaperDocument:
     """Compose the document; number, day and signature are left blank."""
     approved = clock.local(order.approved_at)
     head = letterheads.of(POLICE, approved.date())
-    body = (*_top(order, head, approved.year), *_asked(order), *_texts(order), *_after(order), _signed(head))
-    about = f"V/v {_subject(order)}"
+    body = (
+        *_top(order, head, approved.year),
+        *_asked(order),
+        *_texts(order),
+        *_after(order),
+        Signature(head.recipients, head.post, head.signer),
+    )
+    about = f"V/v {_SUBJECT}"
     return PaperDocument(about, head.name, DRAFT, clock.to_ms(order.approved_at), (Section(body),))
-
-
-def _subject(order: CarrierOrder) -> str:
-    return _SUBJECT
 
 
 def _top(order: CarrierOrder, head: Letterhead, year: int) -> Iterator[Block]:
     dated = f"{head.place}, ngày …… tháng …… năm {year}"
     number = f"Số:{BLANK_NUMBER}/{head.symbol.removeprefix('BC-')}"
-    yield PaperHead(head.superior, head.agency, number, dated, f"V/v {_subject(order)}")
+    yield PaperHead(head.superior, head.agency, number, dated, f"V/v {_SUBJECT}")
     yield Title("", "", (), f"Kính gửi: {labels.network(order.carrier)}")
     if order.directive:
         yield Paragraph(
-            f"Theo {named_as_stored(order.directive)}, {head.name} đề nghị doanh nghiệp {_subject(order)} "
-            "như sau."
+            f"Theo {named_as_stored(order.directive)}, {head.name} đề nghị doanh nghiệp {_SUBJECT} như sau."
         )
 
 
@@ -109,7 +109,3 @@ def _after(order: CarrierOrder) -> Iterator[Block]:
         "Doanh nghiệp báo thời điểm bắt đầu, kết thúc và số liệu theo Biểu 1 đến Biểu 4 bằng biểu mẫu kèm "
         "theo; số nào không có biên nhận thì để trống, không ước tính."
     )
-
-
-def _signed(head: Letterhead) -> Signature:
-    return Signature(head.recipients, head.post, head.signer)

@@ -156,7 +156,7 @@ def _figures(
     for key, content in document.items():
         if key in _NO_FIGURES:
             continue
-        named = (*path, _word(key))
+        named = (*path, _WORDS.get(key, key))
         if isinstance(content, Mapping):
             yield from _figures(content, named)
         elif isinstance(content, list):
@@ -165,10 +165,6 @@ def _figures(
                     yield from _figures(item, (*named, _name(item, nth)))
         elif isinstance(content, int) and not isinstance(content, bool):
             yield named, content
-
-
-def _word(key: str) -> str:
-    return _WORDS.get(key, key)
 
 
 def _name(item: Mapping[str, Any], nth: int) -> str:

@@ -29,7 +29,6 @@ from app.database.models import (
     tallies,
 )
 from app.ledger import erasure_state
-from app.ledger.contract import TallyCount
 from app.ledger.receipt_times import EVER
 from app.reports.build import clock_check
 from app.reports.figures import labels, tally
@@ -281,7 +280,8 @@ def _as_kept(connection: Connection, campaign_id: int) -> Iterator[str]:
     if row is None or row.ended_at is None or erasure_state.of_totals(connection, campaign_id):
         return
     first, repeated = _sums(_counts(connection, [campaign_id], EVER))
-    said = sum(map(_delivered, tally.of_campaign(connection, campaign_id)))
+    counts = tally.of_campaign(connection, campaign_id)
+    said = sum(count.n for count in counts if count.state == DeliveryState.DELIVERED)
     if first + repeated != said:
         yield (
             f"Campaign {campaign_id}: {first} persons were kept as reached first and {repeated} again; its "
@@ -295,7 +295,3 @@ def agrees(reach: UniqueReach, delivered: Mapping[int, int]) -> None:
         if not each.kept:
             said = delivered.get(each.campaign_id, 0)
             agree(f"Campaign {each.campaign_id}", "unique reach", each.first + each.repeated, said)
-
-
-def _delivered(count: TallyCount) -> int:
-    return count.n if count.state == DeliveryState.DELIVERED else 0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
 
 from app.reports.figures.numbers import iso
 from app.reports.figures.version import Version
@@ -42,7 +41,7 @@ def render(
         "Priority": "",
         "IssuedAmount": "",
         "DueDate": "",
-        "Loa": _loa_fields(paper, version),
+        "Loa": {"version": version.number, "cut_off_at": iso(paper.cutoff_ms), "draft": bool(paper.mark)},
     }
     return (json.dumps(document, ensure_ascii=False, indent=2) + "\n").encode()
 
@@ -50,10 +49,6 @@ def render(
 def _fitting(text: str, most: int) -> str:
     """Return a text in the decree's length; what is cut is seen by its end."""
     return text if len(text) <= most else f"{text[: most - 1]}…"
-
-
-def _loa_fields(paper: PaperDocument, version: Version) -> dict[str, Any]:
-    return {"version": version.number, "cut_off_at": iso(paper.cutoff_ms), "draft": bool(paper.mark)}
 
 
 def pages(pdf: bytes) -> int:

@@ -12,7 +12,7 @@ import hashlib
 import io
 import uuid
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from xml.etree import ElementTree as ET
@@ -136,9 +136,5 @@ def _add(parent: ET.Element, name: str) -> ET.Element:
 
 def _fill(parent: ET.Element, **texts: str) -> None:
     for name, text in texts.items():
-        _add(parent, name).text = "".join(_allowed(text))
-
-
-def _allowed(text: str) -> Iterator[str]:
-    """Yield what XML 1.0 can hold."""
-    return (each for each in text if each >= " " or each in "\t\n\r")
+        allowed = (each for each in text if each >= " " or each in "\t\n\r")  # what XML 1.0 can hold
+        _add(parent, name).text = "".join(allowed)

@@ -289,7 +289,8 @@ def batch_counts(connection: Connection, batch_id: int) -> Iterator[str]:
     batch = connection.execute(select(batches).where(batches.c.id == batch_id)).one()
     if batch.state != BatchState.READY:
         return
-    kept = _count(connection, select(func.count()).where(subscribers.c.batch_id == batch_id))
+    own = select(func.count()).where(subscribers.c.batch_id == batch_id)
+    kept = connection.execute(own).scalar_one()
     repeat = bad_lines.c.reason == carrier_report.REPEATED
     bad = select(func.count(), func.coalesce(func.sum(case((repeat, 1), else_=0)), 0))
     lines, repeats = connection.execute(bad.where(bad_lines.c.batch_id == batch_id)).one()
@@ -478,7 +479,3 @@ def reports_add_up(connection: Connection, campaign_id: int) -> Iterator[str]:
             carrier_report.build(connection, run_id, at)
         except Unbalanced as error:
             yield error.detail
-
-
-def _count(connection: Connection, query: Select[int]) -> int:
-    return connection.execute(query).scalar_one()
