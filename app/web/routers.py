@@ -40,7 +40,6 @@ from app.web.pages import (
     texts_pages,
     unknown_pages,
     verify_pages,
-    wall_pages,
 )
 from app.web.problem_page import problem_page
 from app.web.view_models.campaign_stream import Follow
@@ -49,7 +48,7 @@ from app.web.view_models.overview_page import Watch
 ROUTERS: list[Routes] = [
     assets.router,
     overview_pages.router,
-    wall_pages.router,
+    overview_pages.router,
     compose_pages.router,
     approvals_pages.router,
     batches_pages.router,  # before `batch`: /batches/new is no batch id

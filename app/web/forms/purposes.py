@@ -1,9 +1,12 @@
-"""Labels of purposes, text forms, decisions, addressees and channels."""
+"""Labels of purposes, text forms, decisions, addressees, channels and outcomes."""
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from app.campaigns.drafts import Purpose, TextForm
 from app.core.areas import Basis
+from app.ledger.unreached import Outcome
 from app.reports.figures.addressees import AddresseeKind, OutreachChannel
 from app.web.translations import Said, say
 
@@ -46,4 +49,24 @@ CHANNELS: dict[str, Said] = {
     OutreachChannel.COUNTER: say("counters"),
     OutreachChannel.NOTICE: say("notices in apps, e-mail"),
     OutreachChannel.OTHER: say("another way"),
+}
+
+
+class OutcomeWords(NamedTuple):
+    """What an outcome is called; perhaps: the person may have got the message."""
+
+    said: Said
+    perhaps: bool = False
+
+
+OUTCOMES: dict[str, OutcomeWords] = {
+    Outcome.UNDELIVERED: OutcomeWords(say("not delivered, by a receipt")),
+    Outcome.EXPIRED: OutcomeWords(say("expired: the telephone was off too long")),
+    Outcome.NO_RECEIPT: OutcomeWords(say("no receipt came until the run was finished")),
+    Outcome.REJECTED: OutcomeWords(say("refused by the carrier at once")),
+    Outcome.NOT_SENT: OutcomeWords(say("not sent: cancelled, or the window was over")),
+    Outcome.ACCEPTED: OutcomeWords(
+        say("taken by the operator's centre, or by a carrier without receipts"), True
+    ),
+    Outcome.WRITTEN_OFF: OutcomeWords(say("unknown, and written off by a person"), True),
 }

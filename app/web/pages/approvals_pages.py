@@ -15,6 +15,7 @@ from app.core.errors import Conflict, Forbidden, Invalid
 from app.security import tenant_scope
 from app.web import query_params
 from app.web.forms import purposes
+from app.web.forms.purposes import OUTCOMES
 from app.web.rendering import (
     Fields,
     FormData,
@@ -28,7 +29,6 @@ from app.web.rendering import (
 from app.web.translations import Said, say
 from app.web.view_models import approval_queue
 from app.web.view_models.approval_queue import CampaignToApprove, Case
-from app.web.view_models.follow_up_view import OUTCOMES
 
 router = Routes(include_in_schema=False)
 

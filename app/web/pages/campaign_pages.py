@@ -15,12 +15,12 @@ from app.core.states import RunState
 from app.security import tenant_scope
 from app.web import display_names
 from app.web.forms import read_fields
+from app.web.forms.purposes import OUTCOMES
 from app.web.rendering import Fields, FormState, PageRequest, Visit, redirect_with_flash, refused, render
 from app.web.translations import say
 from app.web.view_models import campaign_stream
 from app.web.view_models.campaign_page import read_campaign
 from app.web.view_models.campaign_stream import Followed
-from app.web.view_models.follow_up_view import OUTCOMES
 from app.web.view_models.run_status import RunView
 
 router = Routes(include_in_schema=False)

@@ -15,6 +15,7 @@ from app.core.errors import Conflict, Invalid, NotFound
 from app.ledger.unreached import USUAL
 from app.security import tenant_scope
 from app.web.forms import area_choice, read_fields
+from app.web.forms.purposes import OUTCOMES
 from app.web.rendering import (
     Fields,
     FormData,
@@ -26,7 +27,6 @@ from app.web.rendering import (
     render,
 )
 from app.web.translations import say
-from app.web.view_models.follow_up_view import OUTCOMES
 
 router = Routes(include_in_schema=False)
 

@@ -1,4 +1,8 @@
-"""The overview page and its event stream."""
+"""The overview and the wall screen with their event streams.
+
+The wall is the overview's total and troubles, for a screen that nobody sits at. It is opened by a key that
+the browser keeps (`WALL` in app/security/authorization.py), or by a session.
+"""
 
 from __future__ import annotations
 
@@ -31,4 +35,21 @@ async def page_overview_events(
     last_id: Annotated[str, Header(alias="Last-Event-ID", max_length=64)] = "",
 ) -> Response:
     """Stream the overview's figures on change; one database poll serves all visitors."""
+    return hub.opened(visit.request, visit.who.carrier or "", last_id)
+
+
+@router.get("/wall")
+async def page_wall(visit: Visit) -> Response:
+    page = await visit.db.aread(overview_page.read_overview, visit.who.carrier)
+    shape = overview_page.shape(page)
+    return render(visit, "wall.html", page=page, lights=traffic_light, shape=shape)
+
+
+@router.get("/wall/events")
+async def page_wall_events(
+    visit: Visit,
+    hub: Annotated[Hub[str], Depends(get_overview)],
+    last_id: Annotated[str, Header(alias="Last-Event-ID", max_length=64)] = "",
+) -> Response:
+    """Stream the same figures as the overview."""
     return hub.opened(visit.request, visit.who.carrier or "", last_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -25,10 +26,12 @@ from app.reports.build import carrier_report, clock_check, differences
 from app.reports.build.clock_check import InFuture
 from app.reports.build.fraud_signals import FraudSignal, doubts
 from app.reports.build.stated_report import StatedReport
-from app.reports.export.formats import Report
-from app.reports.figures import carrier_statement
-from app.reports.figures.figures import CarrierReport
+from app.reports.export.formats import Report, tables_of
+from app.reports.figures import carrier_statement, numbers
+from app.reports.figures.figures import CampaignReport, CarrierReport
+from app.reports.figures.table_model import CellKind, ReportTable, value
 from app.reports.figures.version import FigureChange
+from app.reports.forms import carrier_tables, directive_areas
 from app.reports.frozen import archive, signed_papers
 from app.reports.frozen.archive import Frozen, ReportSubject, SubjectKind
 from app.reports.frozen.signed_papers import SignedPapers
@@ -54,7 +57,6 @@ from app.web.rendering import (
     render,
 )
 from app.web.translations import Speaker, say
-from app.web.view_models.report_tables import sheets
 
 router = Routes(include_in_schema=False)
 Cursor = Annotated[int, Query(ge=0, le=LARGEST), Exact]
@@ -344,3 +346,45 @@ def _compared(connection: Connection, other: Frozen, report: Frozen) -> tuple[Fi
     first, second = sorted((other, report), key=lambda each: each.version)
     before, after = (json.loads(archive.figures(connection, each)) for each in (first, second))
     return differences.differences(before, after)
+
+
+@dataclass(frozen=True, slots=True)
+class ReportTableRow:
+    """A row of formatted cells; strong: a total."""
+
+    cells: tuple[str, ...]
+    strong: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """A table. columns: title, and whether its cells are figures; anchor: its id on the page."""
+
+    anchor: str
+    title: str
+    columns: tuple[tuple[str, bool], ...]
+    lines: tuple[ReportTableRow, ...]
+    source: str
+
+
+def sheets(report: Report) -> list[Sheet]:
+    """Return the forms for reading: no time steps, no areas of a directive, no runs of a campaign."""
+    found = tables_of(report)
+    if isinstance(report, CampaignReport):
+        return [_sheet(each) for each in found[:1]]
+    long = (carrier_tables.STEPS, directive_areas.NAME)
+    return [_sheet(each) for each in found if each.name not in long and each.rows]
+
+
+def _sheet(form: ReportTable) -> Sheet:
+    columns = tuple((column.title, column.kind is not CellKind.TEXT) for column in form.columns)
+    kinds = [column.kind for column in form.columns]
+    lines = tuple(
+        ReportTableRow(
+            tuple(numbers.shown(kind, value(cell)) for kind, cell in zip(kinds, row.cells, strict=True)),
+            row.strong,
+        )
+        for row in form.rows
+    )
+    anchor = f"s{hashlib.sha256(form.name.encode()).hexdigest()[:8]}"
+    return Sheet(anchor, form.title, columns, lines, form.source)

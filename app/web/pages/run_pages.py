@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import datetime
 from typing import Annotated
 
 from fastapi import Header, Response
@@ -10,10 +12,17 @@ from sqlalchemy import Connection
 from app.api.dependencies import Id, Routes
 from app.campaigns import queries, runs
 from app.campaigns.runs import Verb
-from app.core.errors import AppError
+from app.core import clock
+from app.core.errors import AppError, Invalid, VersionChanged
+from app.reports.figures import carrier_statement
+from app.reports.figures.carrier_statement import FigureSource, StatedCounts, StatedFigures, Statement
+from app.reports.figures.document_meta import EntrySource
+from app.reports.intake import statement_rules, statement_service
+from app.reports.intake.statement_input import PaperClaim, StatementInput
 from app.security import tenant_scope
+from app.security.principal import Caller
 from app.security.roles import may
-from app.web.forms import read_fields, stating
+from app.web.forms import read_fields
 from app.web.forms.read_fields import Version, as_read
 from app.web.rendering import (
     Fields,
@@ -29,6 +38,7 @@ from app.web.translations import Said, say
 from app.web.view_models import campaign_stream
 from app.web.view_models.campaign_stream import Followed
 from app.web.view_models.run_page import read_run
+from carriers.contract import ReceiptLevel
 
 router = Routes(include_in_schema=False)
 LastId = Annotated[str, Header(alias="Last-Event-ID", max_length=64)]
@@ -156,7 +166,91 @@ async def page_do_state_figures(run_id: Id, visit: Visit, fields: Fields) -> Res
     """Store the statement of a carrier that sends itself."""
     await visit.db.aread(tenant_scope.require, visit.who, run_id=run_id)
     try:
-        await visit.db.awrite(stating.keep, run_id, stating.claim(fields), visit.who, fields)
+        await visit.db.awrite(keep, run_id, claim(fields), visit.who, fields)
     except AppError as error:
         return await _page(visit, run_id, refused(error, fields))
     return redirect_with_flash(visit, f"/runs/{run_id}", say("The figures are kept."))
+
+
+_MINUTE_MS = 60_000
+
+
+def claim(fields: FormData) -> StatementInput:
+    """Build the statement; raises Invalid at the unreadable field."""
+    cutoff = read_fields.moment(fields, "cutoff")
+    if cutoff is None:
+        raise Invalid("Say of which moment the figures are.", field="cutoff")
+    return StatementInput(
+        kind=FigureSource.STATED,
+        level=_level(fields),
+        figures=StatedFigures(_counts(fields), segments=read_fields.number(fields, "segments")),
+        cutoff_ms=clock.to_ms(cutoff),
+        paper=PaperClaim(
+            EntrySource.API,
+            number=fields.get("number") or None,
+            note=fields.get("note") or None,
+            reason=fields.get("reason") or None,
+        ),
+        began_ms=_ms(read_fields.moment(fields, "began")),
+        ended_ms=_ms(read_fields.moment(fields, "ended")),
+    )
+
+
+def _level(fields: FormData) -> ReceiptLevel:
+    said = fields.get("level")
+    if said not in ("none", "operator", "handset"):
+        raise Invalid("The level is none, operator or handset.", field="level")
+    return ReceiptLevel[said.upper()]
+
+
+def _counts(fields: FormData) -> StatedCounts:
+    eligible, sent = read_fields.needed(fields, "eligible"), read_fields.needed(fields, "sent")
+    received, failed = read_fields.number(fields, "received"), read_fields.number(fields, "failed")
+    rest = sent - received - failed if received is not None and failed is not None else None
+    return StatedCounts(eligible, eligible - sent, sent, received, failed, rest)
+
+
+def _ms(at: datetime | None) -> int | None:
+    return None if at is None else clock.to_ms(at)
+
+
+def keep(connection: Connection, run_id: int, said: StatementInput, who: Caller, of: FormData) -> None:
+    """Store the statement as the run's next version; raises Invalid with a sentence per fault.
+
+    What the form has no fields for stays as in the version before (by area, day and cause), unless the field
+    `details` of the form says "out". Raises VersionChanged where the form began with another version.
+    """
+    statement_service.open_run(connection, run_id, who.carrier)
+    last = carrier_statement.latest(connection, run_id)
+    now, began_with = str(last.paper.version) if last else "0", of.get("version")
+    if began_with not in ("", now):
+        raise VersionChanged(f"The figures have version {now} now, not {began_with}; read them and repeat.")
+    statement_service.require_source(said.kind, run_id, last, who.carrier)
+    said = said if last is None else _with_seconds(said, last)
+    whole = said if of.get("details") == "out" else _with_details(said, last)
+    around = statement_service.circumstances(connection, run_id)
+    if whole != said and statement_rules.faults(whole, around):
+        if not statement_rules.faults(said, around):
+            raise Invalid(
+                "The version before has numbers by area, day or cause, which do not go with these figures: "
+                "leave them out, or correct all of it in the workbook or by the API.",
+                field="details",
+            )
+        whole = said  # whose faults the form can show
+    statement_service.state(connection, run_id, whole, who.name, who.carrier)
+
+
+def _with_seconds(said: StatementInput, last: Statement) -> StatementInput:
+    """Return it with the very times of the version before, where the form has the minutes of them."""
+    began, ended = (
+        before if before is not None and now == before - before % _MINUTE_MS else now
+        for now, before in ((said.began_ms, last.began_ms), (said.ended_ms, last.ended_ms))
+    )
+    return replace(said, began_ms=began, ended_ms=ended)
+
+
+def _with_details(said: StatementInput, last: Statement | None) -> StatementInput:
+    if last is None or not last.figures.has_details:
+        return said
+    own, given = last.figures, said.figures
+    return replace(said, figures=replace(own, general=given.general, segments=given.segments))

@@ -15,17 +15,23 @@ from app.core import clock
 from app.core.states import FAILED
 from app.database.models import directives, tallies
 from app.ledger import erasure_state
-from app.reports.build import latency_sample
+from app.ledger.contract import TallyCount
+from app.reports.build import comparison, latency_sample
+from app.reports.build.comparison import NormVerdict
 from app.reports.build.latency_sample import Latency, LatencySample
 from app.reports.figures import tally
+from app.reports.figures.by_area import MixedRow
+from app.reports.figures.figures import Figures
 from app.security.principal import Caller
-from app.web.view_models import campaign_areas, run_page, run_status, svg_charts
-from app.web.view_models.campaign_areas import AreaView
+from app.web.translations import say
+from app.web.view_models import run_page, run_status, svg_charts
 from app.web.view_models.estimate import Hint, hints
 from app.web.view_models.run_page import ReasonCount
 from app.web.view_models.run_status import RunView
 from app.web.view_models.svg_charts import SvgChart
+from app.web.view_models.traffic_light import MISSED, Judged, Light
 from carriers import text as sms
+from carriers.contract import ReceiptLevel
 
 _STEPS = 40
 
@@ -90,7 +96,7 @@ def read_campaign(connection: Connection, campaign_id: int, who: Caller) -> Camp
         letter=base.letter,
         words=words,
         runs=views,
-        areas=campaign_areas.by_area(connection, campaign_id, who.carrier, counts),
+        areas=by_area(connection, campaign_id, who.carrier, counts),
         failed=run_page.whys((c.reason, c.n) for c in counts if c.state in FAILED),
         waits=_waits(samples),
         curve=_curve(views, samples),
@@ -146,3 +152,61 @@ def _curve(views: Sequence[RunView], samples: Mapping[str, LatencySample]) -> Cu
 
 def _ends(of: LatencySample) -> list[int]:
     return [done for _, done in of.times if done is not None]
+
+
+OPEN = Judged(Light.OFF, say("receipts are still to come"))
+ABOVE = Judged(Light.GOOD, say("at or above the norm of 92 %"))
+NO_PROOF = Judged(Light.WAIT, say("receipts do not reach the telephone"))
+_JUDGED = {
+    NormVerdict.MET: ABOVE,
+    NormVerdict.MISSED: MISSED,
+    NormVerdict.UNPROVED: NO_PROOF,
+    NormVerdict.OPEN: OPEN,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class AreaView:
+    """One area; figures: measured; stated: (sent, received) by carriers, never added to it.
+
+    ratio: over messages of links with handset receipts; part: their number, where others were sent as well.
+    """
+
+    code: str | None
+    name: str
+    figures: Figures | None
+    stated: tuple[int, int | None] | None
+    ratio: float | None
+    judged: Judged
+    part: int | None = None
+
+
+def by_area(
+    connection: Connection, campaign_id: int, carrier: str | None, counts: Sequence[TallyCount] | None = None
+) -> list[AreaView]:
+    """Return the areas, the smallest share first; those without one last.
+
+    counts: of the runs that this carrier may see, for a caller that has read them.
+    """
+    found = [_area(each) for each in comparison.areas_of(connection, campaign_id, carrier, counts)]
+    return sorted(found, key=lambda each: (each.ratio is None, each.ratio or 0.0))
+
+
+def _area(of: MixedRow) -> AreaView:
+    said = [each for each in (of.figures.stated, of.figures.manual) if each is not None]
+    stated = (said[0].sent, said[0].received) if said else None
+    measured = of.figures.measured
+    if measured is None:
+        ratio = said[0].received_ratio if said else None
+        return AreaView(of.code, of.name, None, stated, ratio, OPEN)
+    proved = of.figures.handset
+    if proved is None or not proved.sent:  # without handset receipts there is no received share
+        return AreaView(of.code, of.name, measured, stated, None, _JUDGED[_unproved(measured)])
+    waiting = proved.no_receipt + proved.unknown + proved.relayed
+    judged = _JUDGED[comparison.judge(ReceiptLevel.HANDSET, proved.sent, proved.delivered, waiting)]
+    part = None if proved.sent == measured.sent else proved.sent
+    return AreaView(of.code, of.name, measured, stated, proved.delivered / proved.sent, judged, part)
+
+
+def _unproved(measured: Figures) -> comparison.NormVerdict:
+    return comparison.judge(ReceiptLevel.OPERATOR, measured.sent, measured.relayed, 0)

@@ -16,7 +16,7 @@ from app.campaigns import lifecycle, queries, texts
 from app.campaigns.drafts import Draft
 from app.database.connection import Database
 from app.database.models import campaigns, runs
-from app.web.forms.drafting import draft
+from app.web.pages.compose_pages import draft
 from app.web.rendering import FormData
 from carriers import text as sms
 from tests.app.campaigns.rows import DRAFT, new_batch, new_campaign, new_link, new_run
