@@ -1,4 +1,4 @@
-"""Page rendering: visitor, language, flash message, form values and errors."""
+"""Page rendering: visitor, language, flash message, form values and errors; error pages."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Annotated, Any, cast
+from urllib.parse import urlencode
 
 from fastapi import Depends, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
@@ -17,6 +18,7 @@ from markupsafe import Markup
 from starlette.routing import BaseRoute, Match
 
 from app.api.dependencies import is_program, no_page
+from app.api.problems import Problem
 from app.api.security_headers import PAPER_POLICY
 from app.core import clock
 from app.core.config import Settings
@@ -26,7 +28,8 @@ from app.database.connection import Database
 from app.security import sessions
 from app.security.authorization import CSRF_FIELD, cookie_name, permit
 from app.security.principal import Caller
-from app.security.roles import PAGE, may
+from app.security.roles import OPEN, PAGE, may
+from app.security.totp import FactorWanted
 from app.web import assets, display_names, error_translation, formatting, nav
 from app.web.translations import DEFAULT, LANGUAGES, Said, Speaker, catalogue
 
@@ -268,3 +271,34 @@ def _templates(language: str) -> Environment:
 
 def _state(speaker: Speaker, state: str) -> Markup:
     return speaker.say(display_names.STATES[state]) if state in display_names.STATES else Markup.escape(state)
+
+
+_MACHINES = ("/v1/", "/webhooks/")
+
+
+def problem_page(request: Request, problem: Problem) -> Response | None:
+    """Render the error as a page in the visitor's language; None if the response is problem+json.
+
+    Visitors without a session are sent to the sign-in.
+    """
+    operation = getattr(request.scope.get("route"), "name", "")
+    if not _wants_page(request, operation):
+        return None
+    visit = visiting(request, request.scope.get("admitted"))
+    if problem.status == 401 and operation not in OPEN:
+        if request.method == "GET":
+            return RedirectResponse(f"/sign-in?{urlencode({'next': visit.address})}", 303)
+        query = {"next": visit.back, LOST: "1"}
+        return RedirectResponse(f"/sign-in?{urlencode(query)}", 303)
+    slug = problem.type.rpartition("#")[2]
+    if slug == FactorWanted.slug:
+        return RedirectResponse("/second-factor", 303)
+    heading, advice = display_names.problem(slug, problem.status)
+    return render(visit, "problem.html", problem.status, heading=heading, advice=advice, problem=problem)
+
+
+def _wants_page(request: Request, operation: str) -> bool:
+    """Return whether a page was requested: a page route, or an unknown URL by a browser."""
+    if operation:
+        return operation.startswith(PAGE) and not is_program(request)
+    return "text/html" in request.headers.get("accept", "") and not request.url.path.startswith(_MACHINES)

@@ -12,7 +12,6 @@ from app.web.pages import (
     account_pages,
     approvals_pages,
     audit_pages,
-    batch_pages,
     batches_pages,
     campaign_pages,
     campaigns_pages,
@@ -35,23 +34,21 @@ from app.web.pages import (
     rejected_pages,
     reports_pages,
     run_pages,
-    second_factor_pages,
     sign_in_pages,
     texts_pages,
     unknown_pages,
     verify_pages,
 )
-from app.web.problem_page import problem_page
+from app.web.rendering import problem_page
 from app.web.view_models.campaign_stream import Follow
 from app.web.view_models.overview_page import Watch
 
 ROUTERS: list[Routes] = [
     assets.router,
     overview_pages.router,
-    overview_pages.router,
     compose_pages.router,
     approvals_pages.router,
-    batches_pages.router,  # before `batch`: /batches/new is no batch id
+    batches_pages.router,
     directives_pages.router,
     texts_pages.router,
     campaigns_pages.router,
@@ -60,7 +57,6 @@ ROUTERS: list[Routes] = [
     run_pages.router,
     unknown_pages.router,
     rejected_pages.router,
-    batch_pages.router,
     delivery_pages.router,
     links_pages.router,
     receipts_pages.router,
@@ -69,7 +65,6 @@ ROUTERS: list[Routes] = [
     find_person_pages.router,
     person_requests_pages.router,
     sign_in_pages.router,
-    second_factor_pages.router,
     reports_pages.router,
     audit_pages.router,
     people_pages.router,

@@ -1,28 +1,38 @@
-"""The list of batches, and upload of a new one: streamed to disk, imported in the background."""
+"""Batches: the list, upload of a new one (streamed to disk), a batch's page with bad lines and deliveries."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any
 
 from fastapi import Depends, Response
 from fastapi.concurrency import run_in_threadpool
+from sqlalchemy import Connection, select
 
 from app.api import uploads
-from app.api.dependencies import Routes
-from app.batches import queries
+from app.api.dependencies import Id, Routes
+from app.batches import importer, queries
 from app.batches.importer import folder_of, register
+from app.batches.queries import BadLine, Batch
 from app.batches.routes import begin, carrier_of
+from app.batches.row_parser import KEPT
 from app.core.carrier_check import check_carrier
 from app.core.errors import Forbidden, Invalid, TooLarge
-from app.core.states import BatchState
+from app.core.states import FAILED, BatchState, DeliveryState
+from app.database.listing import COUNTED, ListPart
+from app.database.models import campaigns, run_batches, runs, tallies
+from app.dispatch import deliveries
+from app.dispatch.deliveries import DeliveryPage, DeliveryView
 from app.file_import.spool import spool_path
+from app.reports.figures import tally
 from app.web import query_params
 from app.web.forms.list_export import ListFile, carrier_name, list_file, wants_file
 from app.web.forms.list_query import ListQuery, list_view
 from app.web.rendering import FormData, FormState, PageRequest, Visit, redirect_with_flash, refused, render
-from app.web.translations import say
-from app.web.view_models import traffic_light
+from app.web.translations import Said, say
+from app.web.view_models import delivery_labels, traffic_light
 
 router = Routes(include_in_schema=False)
 ON_A_PAGE = 50
@@ -95,3 +105,115 @@ async def page_do_upload_batch(visit: Visit) -> Response:
 def _form(visit: PageRequest, entered: FormState) -> Response:
     known, limit = query_params.carriers(visit.settings), visit.settings.upload_limit_mb
     return render(visit, "new_batch.html", entered.status, entered=entered, carriers=known, limit=limit)
+
+
+FIRST_BAD = 20
+
+FILTERS: Mapping[str, tuple[Said, tuple[DeliveryState, ...]]] = {
+    "": (say("all"), ()),
+    "failed": (say("not received or refused"), FAILED),
+    **{state.name.lower(): (delivery_labels.STATES[state], (state,)) for state in DeliveryState if state < 9},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class BatchUse:
+    """A campaign that sends the batch, and the run."""
+
+    campaign_id: int
+    name: str
+    run_id: int
+    carrier: str
+
+
+@dataclass(frozen=True, slots=True)
+class BatchPageView:
+    """A batch; use: the campaign whose deliveries are shown; counts: deliveries by state."""
+
+    batch: Batch
+    bad: Sequence[BadLine]
+    uses: Sequence[BatchUse]
+    use: BatchUse | None
+    counts: Mapping[DeliveryState, int]
+    part: DeliveryPage
+
+    @property
+    def left_out(self) -> int:
+        """Number of bad lines beyond those that are stored."""
+        return max(0, self.batch.lines - self.batch.accepted - KEPT)
+
+    def listed(self, state: str) -> ListPart[DeliveryView]:
+        """Return the part of deliveries in these states, of as many as are counted."""
+        states = FILTERS[state][1] or tuple(self.counts)
+        total = sum(self.counts.get(each, 0) for each in states)
+        return ListPart(self.part.items, min(total, COUNTED + 1), str(self.part.next or ""))
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryFilter:
+    campaign: int
+    state: str
+    after: int
+
+
+def read_batch(
+    connection: Connection, batch_id: int, carrier: str | None, asked: DeliveryFilter
+) -> BatchPageView:
+    batch = queries.get(connection, batch_id, carrier)
+    uses = _uses(connection, batch_id)
+    use = next((each for each in uses if each.campaign_id == asked.campaign), uses[0] if uses else None)
+    part = DeliveryPage([], None)
+    if use is not None:
+        of, states = (use.campaign_id, batch_id), FILTERS[asked.state][1]
+        part = deliveries.listed(connection, of, asked.after, ON_A_PAGE, states)
+    bad = queries.bad_lines_page(connection, batch_id, 0, FIRST_BAD)
+    return BatchPageView(batch, bad, uses, use, _counts(connection, batch_id, use), part)
+
+
+def _uses(connection: Connection, batch_id: int) -> list[BatchUse]:
+    r, c = runs.c, campaigns.c
+    query = select(c.id, c.name, r.id, r.carrier).join(runs, r.campaign_id == c.id)
+    query = query.join(run_batches, run_batches.c.run_id == r.id).where(run_batches.c.batch_id == batch_id)
+    return [BatchUse(*row) for row in connection.execute(query.order_by(c.id.desc()))]
+
+
+def _counts(connection: Connection, batch_id: int, use: BatchUse | None) -> dict[DeliveryState, int]:
+    if use is None:
+        return {}
+    own = (tallies.c.run_id == use.run_id, tallies.c.batch_id == batch_id)
+    found: dict[DeliveryState, int] = {}
+    for count in tally.sums(connection, *own):
+        state = DeliveryState(count.state)
+        found[state] = found.get(state, 0) + count.n
+    return {state: n for state, n in sorted(found.items()) if n}
+
+
+@router.get("/batches/{batch_id}")
+async def page_batch(
+    batch_id: Id, visit: Visit, campaign: str = "", state: str = "", after: str = "", nth: str = ""
+) -> Response:
+    """Show the batch; invalid query parameters are ignored."""
+    asked = DeliveryFilter(
+        query_params.number(campaign), state if state in FILTERS else "", query_params.number(after)
+    )
+    found = await visit.db.aread(read_batch, batch_id, visit.who.carrier, asked)
+    of = found.batch
+    wrong = traffic_light.of_file(of.lines, of.accepted, of.rejected, of.other_range)
+    words = {key: said for key, (said, _) in FILTERS.items()}
+    chosen = {"campaign": str(found.use.campaign_id) if found.use else "", "state": asked.state}
+    shown = list_view(visit, ListQuery(after=after, nth=nth), found.listed(asked.state), chosen)
+    values: dict[str, Any] = {
+        "page": found,
+        "list": shown,
+        "wrong": wrong,
+        "filters": words,
+        "labels": delivery_labels,
+    }
+    return render(visit, "batch.html", **values)
+
+
+@router.post("/batches/{batch_id}/discard")
+async def page_do_discard_batch(batch_id: Id, visit: Visit) -> Response:
+    """Put a batch out of the way whose file could not be used."""
+    await visit.db.awrite(importer.discard, batch_id, visit.who.name, visit.who.carrier)
+    return redirect_with_flash(visit, "/batches", say("Batch {n} is thrown away."), n=batch_id)

@@ -20,7 +20,7 @@ from app.text_verification import routes as genuine
 from app.text_verification.advice import LONGEST, RedFlag, advice, red_flags
 from app.text_verification.compare import TextComparison, TextVerdict
 from app.web import assets
-from app.web.pages.second_factor_pages import qr
+from app.web.pages.sign_in_pages import qr
 from app.web.rendering import PageRequest, Visit, render
 from app.web.translations import Said, say
 

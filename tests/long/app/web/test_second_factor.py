@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from app.core.config import Settings
 from app.database.connection import Database
 from app.runtime.api_app import create_app
-from app.web.pages.second_factor_pages import qr
+from app.web.pages.sign_in_pages import qr
 from tests.long.app.web.conftest import PASSWORD, Paper, text
 
 In = Callable[..., Paper]
