@@ -1,4 +1,4 @@
-"""Create and edit a campaign: content with estimate, runs, submission."""
+"""Create and edit a campaign: the texts to choose from, content with estimate, runs, submission."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sqlalchemy import Connection, select
 from app.api.bodies import filled
 from app.api.dependencies import Id, Routes
 from app.api.idempotency_store import IdempotencyClaim, KeyReused, StoredAnswer, once
-from app.campaigns import lifecycle, queries, texts
+from app.campaigns import lifecycle, queries, text_cost, texts
 from app.campaigns.drafts import Draft, TextForm, own_languages
 from app.campaigns.queries import Dossier
 from app.campaigns.quiet_hours import DayHours
@@ -25,6 +25,7 @@ from app.core.errors import AppError, Conflict, Invalid, VersionChanged
 from app.core.states import BatchState, RunState
 from app.database.models import batches, directives
 from app.security import tenant_scope
+from app.security.roles import may
 from app.web import query_params
 from app.web.forms import area_choice, purposes, read_fields
 from app.web.forms.read_fields import Version, as_read
@@ -430,3 +431,16 @@ def _moment(fields: FormData, name: str) -> int | None:
     except AppError:
         return None
     return None if at is None else clock.to_ms(at)
+
+
+@router.get("/texts")
+def page_texts(visit: Visit) -> Response:
+    shown = [
+        (
+            text,
+            {"accented": text_cost.preview(text.accented), "unaccented": text_cost.preview(text.unaccented)},
+        )
+        for text in texts.all_texts()
+    ]
+    writes = may(visit.who.role, "create_campaign")
+    return render(visit, "texts.html", texts=shown, purposes=purposes, writes=writes)
