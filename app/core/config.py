@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -21,8 +23,6 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from app.core import setting_values as values
 from app.core.errors import SetupError
-from app.core.money_settings import MoneySettings
-from app.core.reply_settings import ReplySettings
 from app.core.setting_sources import SettingsFile, Variables, absent, file, sentence, strangers
 from app.core.setting_values import (
     Address,
@@ -43,8 +43,74 @@ from app.core.setting_values import (
     Why,
     Word,
 )
-from app.core.suspend_settings import SuspendSettings
 from carriers.contract import LinkOptions, ReceiptStatus
+
+
+class SuspendSettings(BaseModel):  # the table [suspend]
+    """Shares, in percent, that pause a run when so many of its messages fail, are refused or are unknown.
+
+    A quarter of the share is taken as usual. 0 turns a check off. docs/operations.md says how it is judged.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    # Refused by the carrier, or reported as undelivered or expired.
+    failed_percent: float = Field(default=20.0, ge=0, le=90)
+    refused_percent: float = Field(default=20.0, ge=0, le=90)  # refused by the carrier at once
+    unknown_percent: float = Field(default=20.0, ge=0, le=90)  # without an answer
+    # Messages of a run at its beginning that are judged more strictly.
+    first_messages: int = Field(default=500, ge=0, le=100_000)
+    # Messages of one carrier on one day, against accidents; then its runs pause. 0: as many as there are.
+    daily_messages: int = Field(default=2_000_000, ge=0, le=1_000_000_000)
+
+
+ReplyWord = Annotated[str, StringConstraints(strip_whitespace=True, min_length=2, max_length=40)]
+
+
+class ReplySettings(BaseModel):  # the table [replies]
+    """Words that a message to us may consist of; case, diacritics, blanks and punctuation do not count."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    # Whoever writes one of these alone gets no more messages through the carrier that brought it.
+    opt_out: tuple[ReplyWord, ...] = (
+        *("TU CHOI", "TC", "STOP", "UNSUBSCRIBE", "HUY NHAN TIN", "DUNG NHAN TIN", "NGUNG NHAN TIN"),
+        *("TU CHOI NHAN TIN", "KHONG NHAN TIN", "DUNG GUI", "NGUNG GUI", "KHONG NHAN"),
+    )
+
+
+Dong = Annotated[Decimal, Field(ge=0, le=1_000_000, max_digits=9, decimal_places=2)]
+
+
+class PriceSettings(BaseModel):
+    """What one carrier's contract asks for an SMS part, from a day on."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    carrier: Name  # whose contract it is: viettel, vnpt, mobifone ...
+    # For which campaigns; by default for all that have no price of their own.
+    purpose: Literal["tuyen_truyen", "canh_bao_khan"] | None = None
+    since: date  # the first day of Viet Nam on which it counts
+    dong: Dong  # đồng for an SMS part, without VAT
+
+
+class MoneySettings(BaseModel):  # the table [money]
+    """Prices, and the value-added tax on them. A link's `segment_price` counts where no price does."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    vat_percent: Annotated[Decimal, Field(ge=0, le=100, decimal_places=2)] = Decimal(10)  # on all prices
+    prices: dict[Name, PriceSettings] = Field(default={})  # one table for each price
+
+    def price(self, carrier: str, purpose: str, on: date) -> Decimal | None:
+        """Return what an SMS part costs on that day: the newest price, those of the purpose before others."""
+        fit = [
+            each
+            for each in self.prices.values()
+            if each.carrier == carrier and each.purpose in (None, purpose) and each.since <= on
+        ]
+        newest = max(fit, key=lambda each: (each.purpose is not None, each.since), default=None)
+        return None if newest is None else newest.dong
 
 
 class WebhookSettings(BaseModel):

@@ -19,9 +19,9 @@ import structlog
 from sqlalchemy import Connection, Row, delete, func, insert, or_, select, update
 
 from app.core import clock
+from app.core.config import SuspendSettings
 from app.core.cusum import first_rise
 from app.core.states import FAILED, OF_BUDGET, SENT, ChunkState, DeliveryState, RunState, SuspendCause
-from app.core.suspend_settings import SuspendSettings
 from app.database.connection import Database, shared_ms
 from app.database.engines import insert_new
 from app.database.models import (

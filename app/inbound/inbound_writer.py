@@ -18,9 +18,9 @@ from sqlalchemy import Connection, func, select, text
 from sqlalchemy.exc import DBAPIError
 
 from app.core.clock import DAY_MS
+from app.core.config import ReplySettings
 from app.core.errors import DatabaseUnavailable
 from app.core.phone import normalise
-from app.core.reply_settings import ReplySettings
 from app.database.advisory_locks import AdvisoryLock
 from app.database.connection import Database, one_at_a_time
 from app.database.models import inbound_messages

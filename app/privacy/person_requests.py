@@ -14,7 +14,6 @@ from sqlalchemy import Connection, Row, Select, insert, select
 from app.core import clock
 from app.core.errors import Conflict, Invalid, no_such
 from app.core.phone import mask, one_mobile
-from app.core.working_days import working_days_after
 from app.core.written_numbers import mask_written
 from app.database.advisory_locks import AdvisoryLock
 from app.database.connection import one_at_a_time
@@ -204,3 +203,21 @@ def _is_intact(connection: Connection, row: Row[Any]) -> bool:
         return False
     place = (f"{SUBJECT}/{row.id}", ANSWERED)
     return audit_chain.is_on_record(connection, place, {"sha256": row.sha256}, row.answered_at)
+
+
+# Holidays that have the same day each year (Bộ luật Lao động 2019, Điều 112). Tet, the Hung Kings' day, the
+# second day of the National Day and days off in lieu are announced each year: the setting `holidays`.
+_EACH_YEAR = frozenset({(1, 1), (4, 30), (5, 1), (9, 2)})
+_SATURDAY = 5
+
+
+def is_working_day(day: date, holidays: Collection[date] = ()) -> bool:
+    return day.weekday() < _SATURDAY and (day.month, day.day) not in _EACH_YEAR and day not in holidays
+
+
+def working_days_after(day: date, count: int, holidays: Collection[date] = ()) -> date:
+    """Return the last of `count` working days after this day, which itself does not count."""
+    while count:
+        day += timedelta(days=1)
+        count -= is_working_day(day, holidays)
+    return day

@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import select, update
 
 from app.campaigns import runs as orders
+from app.core.config import SuspendSettings
 from app.core.states import DeliveryState, RunState
-from app.core.suspend_settings import SuspendSettings
 from app.database.connection import Database, shared_ms
 from app.database.models import runs
 from carriers.simulators.smsc import Smsc, SmscBehaviour

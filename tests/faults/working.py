@@ -9,9 +9,8 @@ from typing import Protocol
 
 from sqlalchemy import func, select
 
-from app.core.config import LinkSettings, Settings
+from app.core.config import LinkSettings, Settings, SuspendSettings
 from app.core.states import DeliveryState, RunState
-from app.core.suspend_settings import SuspendSettings
 from app.database.models import quarantine, runs
 from app.observability.metrics import Metrics
 from app.runtime.worker import Worker

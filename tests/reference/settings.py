@@ -11,11 +11,18 @@ from typing import Any, get_args
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from app.core import config, money_settings, reply_settings, suspend_settings
-from app.core.config import EndpointSettings, LinkSettings, MailSettings, Settings, WebhookSettings
-from app.core.money_settings import MoneySettings, PriceSettings
-from app.core.reply_settings import ReplySettings
-from app.core.suspend_settings import SuspendSettings
+from app.core import config
+from app.core.config import (
+    EndpointSettings,
+    LinkSettings,
+    MailSettings,
+    MoneySettings,
+    PriceSettings,
+    ReplySettings,
+    Settings,
+    SuspendSettings,
+    WebhookSettings,
+)
 from tests.reference.tables import sentence, table
 
 _HEAD = """# Settings
@@ -122,11 +129,9 @@ def _literals(annotation: Any) -> list[str]:
 @cache
 def _comments() -> dict[tuple[str, str], str]:
     """The comment above or behind each field."""
-    modules = (config, money_settings, reply_settings, suspend_settings)
-    sources = [inspect.getsource(module) for module in modules]
+    source = inspect.getsource(config)
     return {
         (model.name, field.target.id): " ".join(_comment(source.splitlines(), field))
-        for source in sources
         for model in ast.parse(source).body
         if isinstance(model, ast.ClassDef)
         for field in model.body

@@ -14,11 +14,9 @@ from app.campaigns import approval, budget_orders, lifecycle, prices, queries
 from app.campaigns import runs as orders
 from app.campaigns.runs import Verb
 from app.core import clock
-from app.core.config import LinkSettings, Settings
+from app.core.config import LinkSettings, MoneySettings, PriceSettings, Settings, SuspendSettings
 from app.core.errors import Conflict, Forbidden, Invalid
-from app.core.money_settings import MoneySettings, PriceSettings
 from app.core.states import RunState
-from app.core.suspend_settings import SuspendSettings
 from app.database.connection import Database, shared_ms
 from app.database.models import budgets, campaigns, chunks, runs
 from app.dispatch import suspend_sweep

@@ -6,7 +6,7 @@ from datetime import date
 
 import pytest
 
-from app.core.working_days import working_days_after
+from app.privacy.person_requests import working_days_after
 
 TET = tuple(date(2024, 2, day) for day in range(8, 15))
 

@@ -12,8 +12,8 @@ from sqlalchemy import Connection, Engine, event, func, insert, select, update
 from app.campaigns import queries
 from app.campaigns import runs as orders
 from app.core import clock
+from app.core.config import SuspendSettings
 from app.core.states import DeliveryState, RunState
-from app.core.suspend_settings import SuspendSettings
 from app.database.connection import Database, shared_ms
 from app.database.models import audiences, daily_counts, deliveries, late_failures, outcome_counts, runs
 from app.dispatch import suspend_sweep

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.core.reply_settings import ReplySettings
+from app.core.config import ReplySettings
 from app.inbound.reply_kinds import ReplyKind, kind_of, report
 from tests.engines import sqlite_alone
 

@@ -11,9 +11,8 @@ from app.campaigns import approval, follow_ups, lifecycle, queries, runs
 from app.campaigns.follow_ups import FollowUpRequest
 from app.campaigns.quiet_hours import DayHours
 from app.campaigns.runs import Verb
-from app.core.config import LinkSettings, Settings
+from app.core.config import LinkSettings, Settings, SuspendSettings
 from app.core.states import DeliveryState, RunState
-from app.core.suspend_settings import SuspendSettings
 from app.database.connection import Database
 from app.database.models import campaigns, deliveries
 from app.database.models import runs as run_rows
