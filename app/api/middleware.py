@@ -1,18 +1,22 @@
-"""ASGI middleware for every request: its id, its log line, a body size limit and response headers."""
+"""ASGI middleware for every request: id, log line, allowed hosts, size limit, response headers and ETag."""
 
 from __future__ import annotations
 
+import hashlib
 import re
 import secrets
 from collections.abc import Collection, Mapping
 
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bind_contextvars, reset_contextvars
 
-from app.api.rate_limit import Address, peer
+from app.api.rate_limit import Address, Refuse, peer
 from app.api.uploads import BODY_LIMIT, LIMIT
 from app.core import clock
+from app.core.errors import AppError
 from app.observability import request_line
 from app.observability.logs import REDACTED
 from app.security import audit
@@ -118,3 +122,101 @@ class BodyLimit:
             return message
 
         await self.app(scope, counted, send)
+
+
+# Only callers on the machine itself can use these names: health checks and a local proxy.
+_HERE = ("localhost", "127.0.0.1", "[::1]")
+
+
+class WrongHost(AppError):
+    """The name in the address is none of Loa's (`public_hosts`): use the one that you were given."""
+
+    status, slug, title = 421, "wrong-host", "This is not the name of this service"
+
+
+class Hosts:
+    """Refuse foreign hosts, so that no other name shares our pages and cookies. names: without ports."""
+
+    def __init__(self, app: ASGIApp, names: Collection[str], refuse: Refuse) -> None:
+        self.app = app
+        self.names = {*_HERE, *(_bracketed(name.lower()) for name in names)}
+        self.refuse = refuse
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or self._is_ours(Headers(scope=scope).getlist("host")):
+            await self.app(scope, receive, send)
+            return
+        error = WrongHost("Loa is not asked for by this name; the setting public_hosts has its names.")
+        await self.refuse(Request(scope), error)(scope, receive, send)
+
+    def _is_ours(self, said: Collection[str]) -> bool:
+        return len(said) == 1 and {_without_port(each) for each in said} <= self.names
+
+
+def _without_port(host: str) -> str:
+    name, colon, port = host.lower().rpartition(":")
+    return (name if colon and port.isdigit() else host.lower()).removesuffix(".")
+
+
+def _bracketed(name: str) -> str:
+    """Write an IPv6 address as in a Host header."""
+    return f"[{name}]" if ":" in name else name
+
+
+_PLACE = "/v1/"
+_JSON = "application/json"
+_HASH = 16  # hexadecimal digits: enough to tell two states of one resource apart
+# An ETag that a route has set is a version, unless it is as long as a file's hash.
+_VERSION = re.compile(r'"[A-Za-z0-9._]{1,60}"')
+_STRIPPED = ("content-length", "content-type")
+
+
+class Tags:
+    """Give every complete JSON response an ETag of version and content hash, and answer If-None-Match."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hold the response head back until the body is known; pure ASGI."""
+        if scope["type"] != "http" or scope["method"] != "GET" or not scope["path"].startswith(_PLACE):
+            await self.app(scope, receive, send)
+            return
+        known = Headers(scope=scope).get("if-none-match", "")
+        head: Message | None = None
+
+        async def tagged(message: Message) -> None:
+            nonlocal head
+            if message["type"] == "http.response.start" and message["status"] == 200:
+                head = message
+                return
+            if head is not None and not message.get("more_body") and _tag(head, message["body"]):
+                message = _unless_known(head, message, known)
+            if head is not None:
+                begun, head = head, None
+                await send(begun)
+            await send(message)
+
+        await self.app(scope, receive, tagged)
+
+
+def _tag(head: Message, body: bytes) -> bool:
+    """Add an ETag to JSON; return whether the response has one."""
+    headers = MutableHeaders(scope=head)
+    own = headers.get("etag", "")
+    if headers.get("content-type", "").startswith(_JSON) and (not own or _VERSION.fullmatch(own)):
+        digest = hashlib.sha256(body).hexdigest()[:_HASH]
+        headers["ETag"] = f'{own[:-1]}-{digest}"' if own else f'"{digest}"'
+    return "etag" in headers
+
+
+def _unless_known(head: Message, message: Message, known: str) -> Message:
+    """Return the body, or turn the response into an empty 304 if If-None-Match names its ETag."""
+    headers = MutableHeaders(scope=head)
+    tags = [each.strip().removeprefix("W/") for each in known.split(",")]
+    if headers["etag"] not in tags:
+        return message
+    head["status"] = 304
+    for name in _STRIPPED:
+        del headers[name]
+    return {**message, "body": b""}

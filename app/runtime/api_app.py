@@ -11,12 +11,10 @@ from fastapi.telemetry import TelemetryConfig
 
 from app.accounts import admin_routes, audit_routes, session_routes
 from app.api import api_docs, health, problems, security_headers
-from app.api.allowed_hosts import Hosts
 from app.api.client_address import peer_of
 from app.api.dependencies import Routes
-from app.api.etag import Tags
 from app.api.event_streams import Hub
-from app.api.middleware import BodyLimit, RequestContext
+from app.api.middleware import BodyLimit, Hosts, RequestContext, Tags
 from app.api.openapi import describe
 from app.api.rate_limit import Limits, Rates
 from app.batches import routes as batches
