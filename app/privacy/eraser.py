@@ -1,10 +1,14 @@
-"""Carry out erasures in small steps, each a transaction of its own, so that senders never wait."""
+"""Carry out erasures in small steps, each a transaction of its own, so that senders never wait.
+
+`Retention` does so in each worker. What is due, and when: retention_due.py.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -13,7 +17,7 @@ from sqlalchemy import Connection, Row, Table, delete, exists, select, update
 
 from app.core import clock
 from app.core.clock import DAY_MS
-from app.core.errors import Conflict, DatabaseUnavailable
+from app.core.errors import AppError, Conflict, DatabaseUnavailable
 from app.core.states import BatchState
 from app.database.connection import Database, shared_ms
 from app.database.models import (
@@ -262,3 +266,32 @@ def _erase_old(connection: Connection, row: Row[Any], table: Table) -> dict[str,
         some = ids[start : start + 500]
         connection.execute(delete(table).where(t.id.in_(some)))
     return {name: n for name, n in counts.items() if n}
+
+
+_LOOK_EVERY_S = 300.0
+_SLACK_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """Look every five minutes for what is due; any number of processes may run one, and one erases."""
+
+    db: Database
+    ledger: Ledger
+    terms: RetentionTerms
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        eraser = Eraser(self.db, self.ledger, self.terms)
+        while not stopping.is_set():
+            try:
+                await eraser.run(stopping)
+            except AppError as error:  # figures do not balance, or another process has taken over
+                log.error("erasure put off", reason=error.detail)
+            pause_s = await self._pause_s()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stopping.wait(), pause_s)
+
+    async def _pause_s(self) -> float:
+        """Return the pause before the next look: shorter if an erasure is open, whose process may be dead."""
+        free_in_ms = await self.db.read_with_retry(certificates.free_in_ms, self.ledger)
+        return _LOOK_EVERY_S if free_in_ms is None else min(_LOOK_EVERY_S, free_in_ms / 1000 + _SLACK_S)

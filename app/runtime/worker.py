@@ -33,7 +33,7 @@ from app.observability.faults import Aside, Faults, Supervisor
 from app.observability.metrics import Metrics
 from app.observability.send_rate import EVERY_MS, count, is_due
 from app.privacy.erasable import RetentionTerms
-from app.privacy.retention import Retention
+from app.privacy.eraser import Retention
 from app.receipts.failure_list_poller import Reconciliation
 from app.receipts.poll import Poll, askers
 from app.receipts.quarantine_sweep import match_quarantined
