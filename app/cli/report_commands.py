@@ -1,4 +1,4 @@
-"""`loa report`: print reports, write documents, freeze versions, list and prove them."""
+"""`loa report`: print reports, write documents, freeze versions, list and prove them, take signed ones."""
 
 from __future__ import annotations
 
@@ -14,11 +14,10 @@ import typer
 from sqlalchemy import Connection, select
 
 from app.api.bodies import filled
-from app.cli import common, remote, signed_paper_command
+from app.cli import common, remote
 from app.cli.common import ledger_for, open_db
-from app.cli.files import usable, write_whole
+from app.cli.files import readable, usable, write_whole
 from app.cli.output import After, Json, Most, Number, instant, say, shown, tell, whoami, whole
-from app.cli.report_files import save_here, save_there
 from app.core import clock
 from app.core.config import Settings
 from app.core.errors import Invalid, no_such
@@ -30,8 +29,9 @@ from app.reports.build.carrier_report import build_batch, build_campaign
 from app.reports.export.formats import BINARY, Format, Report, file_name, render
 from app.reports.figures.version import PREVIEW
 from app.reports.forms import letterhead
-from app.reports.frozen import archive
-from app.reports.frozen.archive import ReportSubject, SubjectKind
+from app.reports.frozen import archive, freeze_record, signed_papers
+from app.reports.frozen.archive import Frozen, ReportSubject, SubjectKind
+from app.reports.frozen.signed_papers import SignedPaper, SignedPapers
 from app.reports.papers.final_paper import REMARK_KEYS, REMARKS, Issue
 from app.reports.release import freeze as freezing
 from app.reports.release import issue as issuing
@@ -235,7 +235,40 @@ def issue(
             save_here(freezer.db, report, folder)
 
 
-app.command()(signed_paper_command.signed)
+@app.command()
+def signed(
+    report_id: Number,
+    file: Annotated[
+        Path | None, typer.Argument(callback=readable, help="the signed PDF; without one, those are listed")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Keep a signed PDF that came back and say what its signatures prove. Status 1 if any is in doubt."""
+    found: list[Any] = (
+        remote.at_server(lambda api: _signed_there(api, report_id, file))
+        if common.server
+        else _signed_here(report_id, file)
+    )
+    if as_json:
+        say(found, True)
+    for each in [] if as_json else found:
+        lines = (f"{each.name}, sha256 {each.sha256}, handed in by {each.by}:", *each.sentences)
+        typer.echo(shown("\n  ".join(lines)))
+    if not all(each.good for each in found):
+        raise typer.Exit(1)
+
+
+def _signed_there(api: LoaClient, report_id: int, file: Path | None) -> list[Any]:
+    return [api.keep_signed_paper(report_id, file=file)] if file else api.list_signed_papers(report_id)
+
+
+def _signed_here(report_id: int, file: Path | None) -> list[SignedPaper]:
+    with open_db(looks=file is None, working="Checking the signatures") as (db, settings):
+        papers = SignedPapers(db, settings.signature_roots, whoami(), None)
+        if file:
+            return [db.write(papers.keep, report_id, file, papers.check(report_id, file))]
+        db.read(archive.get, report_id)
+        return db.read(signed_papers.of_report, report_id)
 
 
 def _issue_there(report_id: int, wanted: Issue, folder: Path | None) -> None:
@@ -393,3 +426,28 @@ def _of_campaign(
         if row.directive_id is None
         else [*found, ReportSubject(SubjectKind.DIRECTIVE, row.directive_id)]
     )
+
+
+def save_here(db: Database, report: Frozen, folder: Path) -> None:
+    with _stored(report.id, folder):
+        for file in report.files:
+            write_whole(folder / file.name, db.read(freeze_record.content, report, file.format)[1])
+
+
+def save_there(api: LoaClient, report: Any, folder: Path) -> None:
+    with _stored(report.id, folder):
+        for file in report.files:
+            write_whole(folder / file.name, api.get_report_file(report.id, file.format))
+
+
+@contextmanager
+def _stored(report_id: int, folder: Path) -> Iterator[None]:
+    """Say how to go on where the files of a report that is stored can't be written."""
+    try:
+        yield
+    except OSError as error:
+        raise Invalid(
+            f"Report {report_id} is stored, but {error.filename or folder} can't be written "
+            f"({error.strerror}). Make room there or take another folder, and write its files with "
+            f"`loa report save {report_id} --folder FOLDER`."
+        ) from None
