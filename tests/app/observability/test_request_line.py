@@ -15,7 +15,7 @@ from structlog.contextvars import bound_contextvars
 from structlog.testing import capture_logs
 
 from app.core.config import Settings
-from app.observability import line_templates, logs, request_line
+from app.observability import logs, request_line
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT[0-9:.]+Z")
 FIELDS = [
@@ -61,11 +61,11 @@ def test_both_write_the_same(log_format: str, request_id: str) -> None:
             assert json.loads(usual)["logger"] == "app.api.middleware"
 
 
-OWN = line_templates._ID
+OWN = request_line._ID
 
 
 @pytest.mark.parametrize("log_format", ["json", "text"])
-@pytest.mark.parametrize("path", ["/a", "/100%s%(id)s%%", f"/{OWN}", "/987.654321", line_templates._TIME])
+@pytest.mark.parametrize("path", ["/a", "/100%s%(id)s%%", f"/{OWN}", "/987.654321", request_line._TIME])
 def test_a_line_like_one_before_is_the_same_to_a_byte(log_format: str, path: str) -> None:
     stream = io.StringIO()
     logs.configure(Settings(log_format=log_format), stream)
