@@ -1,24 +1,26 @@
-"""Send one test message to a listed test number: outside the ledger, audited, and followed for a while."""
+"""Send one test message to a listed test number, outside the ledger, and follow what becomes of it.
+
+It is audited. Sentences on results and receipts claim no more than is known.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import Connection
 
 from app.campaigns import texts
 from app.campaigns.drafts import TextForm
+from app.core import clock
 from app.core.config import LinkSettings
 from app.core.errors import Conflict, Invalid
 from app.core.phone import REASONS, mask, normalise
 from app.database.connection import Database
-from app.diagnostics import result_text
 from app.diagnostics.link_checks import came_up, opened
-from app.diagnostics.test_receipts import Following, Say
 from app.dispatch import link_store
 from app.ledger.contract import Ledger, Link
 from app.observability.metrics import Metrics
@@ -28,10 +30,20 @@ from app.security import audit
 from carriers.causes import cause_of
 from carriers.contract import (
     Accepted,
+    Acknowledge,
     Carrier,
+    Deferred,
+    Halted,
     OutboundSms,
+    Partial,
+    QueriedReceipts,
+    Question,
+    ReadError,
     Receipt,
+    ReceiptLevel,
+    ReceiptSink,
     ReceiptStatus,
+    Rejected,
     StreamReceipts,
     SubmitResult,
     Unknown,
@@ -89,12 +101,12 @@ class SentTestMessage:
                 "status": each.status.value,
                 "level": each.level.name.lower(),
                 "code": each.code,
-                "meaning": result_text.became(each),
+                "meaning": became(each),
             }
             for each in self.receipts
         ]
         result = type(self.result).__name__.lower()
-        answer = {"result": result, "answer": result_text.answered(self.result)}
+        answer = {"result": result, "answer": answered(self.result)}
         return {
             "link": link,
             "number": number,
@@ -154,7 +166,7 @@ async def _submit(context: MessageContext, link: Link, carrier: Carrier, sms: Ou
     result = await _hand_over(carrier, sms)
     said = {"key": sms.key, "result": type(result).__name__.lower(), "code": getattr(result, "code", "")}
     await context.db.awrite(_note, context.who, "link.test_answer", link, said)
-    context.say(result_text.answered(result))
+    context.say(answered(result))
     return result
 
 
@@ -168,3 +180,146 @@ async def _hand_over(carrier: Carrier, sms: OutboundSms) -> SubmitResult:
 
 def _note(connection: Connection, who: str, action: str, link: Link, detail: dict[str, Any]) -> None:
     audit.note(connection, who, action, f"link/{link.name}", **detail)
+
+
+Say = Callable[[str], None]
+
+_FINAL = (ReceiptStatus.DELIVERED, ReceiptStatus.UNDELIVERED, ReceiptStatus.EXPIRED)
+_FIRST_PAUSE_S = 1.0
+_LONGEST_PAUSE_S = 10.0
+
+
+@dataclass(slots=True)
+class Following:
+    """Listen and query until every part of the message has a final answer.
+
+    Receipts of other messages may come over this bind too and must not be lost: `pass_on` acknowledges them
+    after its commit. Until our references are known all receipts wait unacknowledged.
+    """
+
+    carrier: Carrier
+    sms: OutboundSms
+    pass_on: ReceiptSink
+    say: Say
+    receipts: list[Receipt] = field(default_factory=list)
+    _open: set[str] = field(default_factory=set)
+    _own: frozenset[str] | None = None
+    _early: list[tuple[Receipt, Acknowledge]] = field(default_factory=list)
+    _heard: asyncio.Queue[Receipt] = field(default_factory=asyncio.Queue)
+    _last: str = ""
+
+    def hear(self, receipt: Receipt, acknowledge: Acknowledge) -> None:
+        """Take a receipt; this is the contract.ReceiptSink."""
+        if self._own is None:
+            self._early.append((receipt, acknowledge))
+        elif receipt.reference in self._own:
+            self._heard.put_nowait(receipt)
+            acknowledge(True)
+        else:
+            self.pass_on(receipt, acknowledge)
+
+    def know(self, references: Sequence[str | None]) -> None:
+        self._own = frozenset(reference for reference in references if reference is not None)
+        self._open = set(self._own)
+        for receipt, acknowledge in self._early:
+            self.hear(receipt, acknowledge)
+        self._early.clear()
+
+    async def until_final(self, wait_s: float) -> None:
+        """Report receipts until all are final, for up to `wait_s` seconds."""
+        asks = isinstance(self.carrier, QueriedReceipts)
+        if not self._open:
+            return
+        if not (asks or isinstance(self.carrier, StreamReceipts)):
+            self.say("What becomes of it is not seen here: this link brings no receipts by itself.")
+            return
+        asking = asyncio.create_task(self._ask()) if asks else None
+        try:
+            async with asyncio.timeout(wait_s):
+                await self._listen()
+        except TimeoutError:
+            self.say(f"Nothing final within {wait_s:g} s; that says nothing of the message.")
+        finally:
+            if asking is not None:
+                asking.cancel()
+                await asyncio.wait({asking})
+
+    async def _listen(self) -> None:
+        while self._open:
+            receipt = await self._heard.get()
+            self.receipts.append(receipt)
+            self._say(became(receipt))
+            if receipt.status in _FINAL:
+                self._open.discard(receipt.reference or "")
+
+    def _say(self, words: str) -> None:
+        if words != self._last:
+            self._last = words
+            self.say(words)
+
+    async def _ask(self) -> None:
+        """Query the carrier at growing intervals, adding its answers to the receipts."""
+        pause_s, sent_at = _FIRST_PAUSE_S, clock.now()
+        while True:
+            await asyncio.sleep(pause_s)
+            for reference in sorted(self._open):
+                question = Question(reference, self.sms.phone, self.sms.sender, sent_at)
+                await self._ask_one(question)
+            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+
+    async def _ask_one(self, question: Question) -> None:
+        if not isinstance(self.carrier, QueriedReceipts):
+            return
+        try:
+            answer = await self.carrier.query(question)
+        except ReadError as error:
+            self._say(f"The carrier can't be asked: {error}")
+            return
+        if answer is None:
+            self._say("Asked, the carrier gave no answer about the message.")
+        else:
+            self._heard.put_nowait(answer._replace(reference=question.reference))
+
+
+def answered(result: SubmitResult) -> str:
+    match result:
+        case Accepted(refs):
+            return f"The carrier accepted the message{_named(refs)}. That is not yet delivery."
+        case Partial(refs, refused, code, reason):
+            parts = ", ".join(str(part + 1) for part in refused)
+            words = reason.name.lower().replace("_", " ")
+            return f"The carrier took the message{_named(refs)} without its parts {parts} ({code}: {words})."
+        case Rejected(code, reason, network):
+            words = reason.name.lower().replace("_", " ")
+            served = f"; it says that {network} serves the number" if network else ""
+            return f"The carrier refused the message for good ({code}: {words}){served}."
+        case Deferred(code):
+            return f"Not taken ({code}): it may be sent later."
+        case Halted(code, reason):
+            return f"Not taken ({code}): {reason.rstrip('.')}. Somebody must act before anything goes out."
+        case Unknown(reason, refs):
+            lost = reason.rstrip(".")
+            return f"Perhaps taken{_named(refs)}: {lost}. Look at the telephone before you send another."
+
+
+def _named(refs: tuple[str | None, ...]) -> str:
+    named = [ref for ref in refs if ref is not None]
+    return f" (reference {', '.join(named)})" if named else ""
+
+
+def became(receipt: Receipt) -> str:
+    """Describe what the carrier reports of the message, or of one part of it."""
+    code = f" ({receipt.code})" if receipt.code else ""
+    match receipt.status:
+        case ReceiptStatus.DELIVERED if receipt.level is ReceiptLevel.HANDSET:
+            return f"Delivered to the telephone{code}."
+        case ReceiptStatus.DELIVERED:
+            return f"Handed to the operator's centre{code}; whether the telephone has it, nobody says."
+        case ReceiptStatus.UNDELIVERED:
+            return f"Not delivered{code}: {receipt.reason.name.lower().replace('_', ' ')}."
+        case ReceiptStatus.EXPIRED:
+            return f"Not delivered in time{code}."
+        case ReceiptStatus.IN_TRANSIT:
+            return f"On its way{code}; nothing final."
+        case ReceiptStatus.UNKNOWN:
+            return f"The carrier does not say what became of it{code}."

@@ -14,7 +14,7 @@ from app.core.errors import Conflict, Invalid
 from app.core.states import DeliveryState
 from app.database.connection import Database
 from app.database.models import audit, deliveries, quarantine, receipts, submissions
-from app.diagnostics import result_text, test_receipts
+from app.diagnostics import message
 from app.diagnostics.message import MessageContext, SentTestMessage, may_be_written_to, send
 from app.ledger.contract import SubmitOutcome
 from app.ledger.factory import ledger_for
@@ -198,7 +198,7 @@ async def test_what_stays_the_same_is_said_once() -> None:
     said: list[str] = []
     oracle = Oracle()
     oracle.says = lambda _: ReceiptStatus.IN_TRANSIT
-    following = test_receipts.Following(oracle, SMS, lambda *_: None, said.append)
+    following = message.Following(oracle, SMS, lambda *_: None, said.append)
     following.know(["r1", None])
     await following.until_final(4.0)
     assert len(oracle.asked) >= 2
@@ -226,7 +226,7 @@ RESULTS: list[tuple[SubmitResult, str]] = [
 
 @pytest.mark.parametrize(("result", "words"), RESULTS, ids=lambda each: type(each).__name__)
 def test_every_answer_has_its_sentence(result: SubmitResult, words: str) -> None:
-    assert words in result_text.answered(result)
+    assert words in message.answered(result)
 
 
 @pytest.mark.parametrize(
@@ -245,4 +245,4 @@ def test_every_answer_has_its_sentence(result: SubmitResult, words: str) -> None
     ],
 )
 def test_every_later_word_has_its_sentence(status: ReceiptStatus, level: ReceiptLevel, words: str) -> None:
-    assert result_text.became(Receipt("a", None, status, level, Reason.BARRED, "0", clock.now())) == words
+    assert message.became(Receipt("a", None, status, level, Reason.BARRED, "0", clock.now())) == words
