@@ -23,7 +23,7 @@ class AreaGroup:
 
 
 def offered() -> list[AreaGroup]:
-    return _offered(_today())
+    return _offered(clock.local(clock.now()).date())
 
 
 def districts() -> list[AreaGroup]:
@@ -50,7 +50,3 @@ def chosen_or_named(fields: FormData) -> list[str]:
     """Return what is ticked, and the codes or names that are written beside it, each once."""
     lines = (line.strip() for line in fields.raw("areas").replace(",", "\n").splitlines())
     return list(dict.fromkeys([*fields.all("area"), *filter(None, lines)]))
-
-
-def _today() -> date:
-    return clock.local(clock.now()).date()

@@ -104,7 +104,11 @@ def panel(connection: Connection, shown: Sequence[RunView], now: int | None = No
         paused=0 if ends is None else sum(run.state is RunState.PAUSED for run in going),
         planned=sum(run.state is RunState.PLANNED for run in of),
         endless=tuple(dict.fromkeys(run.carrier for run in going if run.held and run.finishes_at is None)),
-        stated=tuple(_stated(run) for run in of if run.held and run.level is not None),
+        stated=tuple(
+            StatedShare(run.id, run.carrier, run.figures.sent, run.received, run.level)
+            for run in of
+            if run.held and run.level is not None
+        ),
         worst=traffic_light.worst(Judged(run.light, run.said) for run in of),
         bar=svg_charts.stacked(run_status.bar_of(total)),
     )
@@ -112,10 +116,6 @@ def panel(connection: Connection, shown: Sequence[RunView], now: int | None = No
 
 def _sum(of: Iterable[RunView]) -> Figures:
     return sum((run.figures for run in of), Figures())
-
-
-def _stated(run: RunView) -> StatedShare:
-    return StatedShare(run.id, run.carrier, run.figures.sent, run.received, run.level)
 
 
 def _end(going: Sequence[RunView]) -> datetime | None:

@@ -188,8 +188,8 @@ def read_overview(connection: Connection, carrier: str | None) -> OverviewView:
             for row in own_links
             if (remark := known[row.id].remark)
         ],
-        unknown=_unknown(connection, carrier),
-        quarantine=_quarantined(connection, carrier),
+        unknown=[Unknown(*row) for row in connection.execute(_unknown_of(carrier))],
+        quarantine=int(connection.scalar(_quarantined_of(carrier)) or 0),
         waiting=waiting,
         awaiting=awaiting,
         to_start=todo.to_start(connection, carrier),
@@ -372,10 +372,6 @@ def _directives(rows: Iterable[Row[Any]]) -> dict[int, int]:
     return {row.id: row.directive_id for row in approved if row.directive_id is not None}
 
 
-def _unknown(connection: Connection, carrier: str | None) -> list[Unknown]:
-    return [Unknown(*row) for row in connection.execute(_unknown_of(carrier))]
-
-
 @cache
 def _unknown_of(carrier: str | None) -> Select[Any]:
     query = (
@@ -387,10 +383,6 @@ def _unknown_of(carrier: str | None) -> Select[Any]:
         .order_by(unknowns.c.run_id)
     )
     return query if carrier is None else query.where(runs.c.carrier == carrier)
-
-
-def _quarantined(connection: Connection, carrier: str | None) -> int:
-    return int(connection.scalar(_quarantined_of(carrier)) or 0)
 
 
 @cache
