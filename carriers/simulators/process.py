@@ -1,4 +1,4 @@
-"""Run a simulator as a process: common flags, stop signals, and the final report."""
+"""Run a simulator as a process: a flag for each field of its behaviour, and a report in the end."""
 
 from __future__ import annotations
 
@@ -9,17 +9,75 @@ import dataclasses
 import json
 import math
 import signal
-import ssl
 import sys
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any, ClassVar, Self
 
 from carriers.simulators import randomness
 
 POLL_S = 0.1
-STOPPED_BY = (signal.SIGINT, signal.SIGTERM)
+
+
+class Simulator(ABC):
+    """A server on one port; `behaviour_type` is a dataclass whose fields are defined by randomness.flag."""
+
+    name: ClassVar[str]
+    port_by_default: ClassVar[int]
+    behaviour_type: ClassVar[type[Any]]
+    epilog: ClassVar[str] = ""
+    host: str
+    port: int
+
+    @classmethod
+    @abstractmethod
+    def add_flags(cls, parser: argparse.ArgumentParser) -> None:
+        """Add flags besides those of the behaviour."""
+
+    @classmethod
+    @abstractmethod
+    def from_flags(cls, behaviour: Any, options: argparse.Namespace) -> Self: ...
+    @abstractmethod
+    async def __aenter__(self) -> Self: ...
+    @abstractmethod
+    async def __aexit__(self, *_: object) -> None: ...
+    @abstractmethod
+    def idle_s(self) -> float:
+        """Return the seconds since the last request; 0 before the first submit and while anything is due."""
+
+    @abstractmethod
+    def report(self) -> dict[str, Any]: ...
+
+
+def by_copies(copies: Iterable[int]) -> dict[str, object]:
+    """Return how many numbers have how many copies of a message."""
+    numbers = Counter(copies)
+    return {
+        "distinct_numbers": numbers.total(),
+        "copies_max": max(numbers, default=0),
+        "numbers_twice": sum(count for copies, count in numbers.items() if copies > 1),
+        "numbers_by_copies": {str(copies): numbers[copies] for copies in sorted(numbers)},
+    }
+
+
+def run(simulator: type[Simulator], argv: Sequence[str] | None = None) -> int:
+    """Run until SIGINT, SIGTERM, --for or --until-idle; 0, or 2 for a wrong flag (SystemExit)."""
+    parser = _parser(simulator)
+    options = parser.parse_args(argv)
+    try:
+        server = simulator.from_flags(_behaviour(simulator.behaviour_type, options), options)
+    except ValueError as error:
+        parser.error(str(error))
+    report = asyncio.run(_serve(server, options))
+    width = max(map(len, report))
+    for name, value in report.items():
+        print(f"{name:<{width}}  {value}")
+    if options.json:
+        print(json.dumps(report))
+    sys.stdout.flush()
+    return 0
 
 
 def _port(text: str) -> int:
@@ -28,120 +86,53 @@ def _port(text: str) -> int:
     return int(text)
 
 
-def add_flags(parser: argparse.ArgumentParser, port: int, out: Path, at: str) -> None:
+def _parser(simulator: type[Simulator]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=f"loa simulate {simulator.name}",
+        description=simulator.__doc__,
+        epilog=simulator.epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     add = parser.add_argument
     add("--host", default="127.0.0.1")
     given = "0: one that the system gives; the first line printed names it"
-    add("--port", type=_port, default=port, help=given)
+    add("--port", type=_port, default=simulator.port_by_default, help=given)
     add("--for", type=float, dest="for_s", metavar="SECONDS", help="stop after this many seconds")
-    add(
-        "--until-idle",
-        type=float,
-        dest="idle_s",
-        default=math.inf,
-        metavar="SECONDS",
-        help="stop after this many seconds without a request",
-    )
-    add("--at", action="append", default=[], metavar="SECONDS:NAME=VALUE|ACTION", help=f"later: {at}")
+    idle = "stop after this many seconds without a request"
+    add("--until-idle", type=float, dest="idle_s", default=math.inf, metavar="SECONDS", help=idle)
     add("--json", action="store_true", help="the last line printed is the report as one JSON object")
-    add("--out", type=Path, metavar="FILE", default=out, help="where the report is left")
-    add("--tls-cert", metavar="FILE", help="certificate and key (PEM): speak TLS")
-
-
-def add_behaviour_flags(parser: argparse.ArgumentParser, behaviour: type) -> None:
-    for field in dataclasses.fields(behaviour):
-        named, kind = "--" + field.name.replace("_", "-"), argparse.BooleanOptionalAction
+    simulator.add_flags(parser)
+    for field in dataclasses.fields(simulator.behaviour_type):
+        kind = argparse.BooleanOptionalAction
         extra: dict[str, Any] = {"action": kind} if isinstance(field.default, bool) else {"metavar": "X"}
-        shown = field.metadata["help"].replace("%", "%%")
-        parser.add_argument(
-            named, dest=field.name, default=None, help=f"{shown} (default: {field.default})", **extra
-        )
+        shown = f"{field.metadata['help'].replace('%', '%%')} (default: {field.default})"
+        add("--" + field.name.replace("_", "-"), dest=field.name, default=None, help=shown, **extra)
+    return parser
 
 
-def read_behaviour(options: argparse.Namespace, behaviour: type) -> dict[str, Any]:
-    """Return the given behaviour flags by field; ValueError for an invalid value."""
-    given = {field.name: getattr(options, field.name) for field in dataclasses.fields(behaviour)}
-    return {
-        name: randomness.parse(behaviour, name, value) if isinstance(value, str) else value
-        for name, value in given.items()
-        if value is not None
-    }
+def _behaviour(kind: type, options: argparse.Namespace) -> Any:
+    given = {field.name: getattr(options, field.name) for field in dataclasses.fields(kind)}
+    return kind(
+        **{
+            name: randomness.parse(kind, name, value) if isinstance(value, str) else value
+            for name, value in given.items()
+            if value is not None
+        }
+    )
 
 
-def tls_context(options: argparse.Namespace) -> ssl.SSLContext | None:
-    if not options.tls_cert:
-        return None
-    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    tls.load_cert_chain(options.tls_cert)
-    return tls
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Step:
-    """One --at: a field of the behaviour with its value, or an action (value is None)."""
-
-    at_s: float
-    name: str
-    value: Any
-
-
-def read_step(text: str, behaviour: type, actions: tuple[str, ...]) -> Step:
-    """Parse one --at; ValueError at once, not when it is due."""
-    try:
-        seconds, what = text.split(":", 1)
-        at = float(seconds)
-    except ValueError:
-        raise ValueError(f"--at {text!r} must be SECONDS:NAME=VALUE, or SECONDS:ACTION") from None
-    name, equals, value = what.partition("=")
-    if equals:
-        parsed = randomness.parse(behaviour, name, value)
-        behaviour(**{name: parsed})
-        return Step(at, name, parsed)
-    if name not in actions:
-        raise ValueError(f"--at {text!r}: {name!r} is no action; give one of {', '.join(actions)}")
-    return Step(at, name, None)
-
-
-async def wait_to_stop(stop: asyncio.Event, idle_s: Callable[[], float], options: argparse.Namespace) -> None:
-    """Wait until told to stop, for --for, or until nothing was received for --until-idle."""
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(options.for_s):
-            while not stop.is_set() and idle_s() < options.idle_s:
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(stop.wait(), POLL_S)
-
-
-@contextlib.contextmanager
-def stop_event() -> Iterator[asyncio.Event]:
-    stop, loop = asyncio.Event(), asyncio.get_running_loop()
-    for field in STOPPED_BY:
-        loop.add_signal_handler(field, stop.set)
-    try:
-        yield stop
-    finally:
-        for field in STOPPED_BY:
-            loop.remove_signal_handler(field)
-
-
-@contextlib.contextmanager
-def measured() -> Iterator[Callable[[], dict[str, float]]]:
-    """Measure wall-clock and CPU seconds of the process from here on."""
+async def _serve(server: Simulator, options: argparse.Namespace) -> dict[str, Any]:
     started, cpu = time.monotonic(), time.process_time()
-    yield lambda: {
-        "elapsed_s": round(time.monotonic() - started, 3),
-        "cpu_s": round(time.process_time() - cpu, 3),
-    }
-
-
-def show(report: dict[str, Any], options: argparse.Namespace) -> None:
-    """Print the report as a table, write it to --out, and with --json print it as the last line."""
-    width = max(map(len, report))
-    for name, value in report.items():
-        print(f"{name:<{width}}  {value}")
-    line = json.dumps(report)
-    with contextlib.suppress(OSError):  # a read-only folder: it was printed anyway
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(line + "\n", encoding="utf-8")
-    if options.json:
-        print(line)
-    sys.stdout.flush()
+    # Handle signals before the first line is printed: whoever reads it may send one.
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    async with server:
+        print(f"listening on {server.host}:{server.port}", flush=True)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(options.for_s):
+                while not stop.is_set() and server.idle_s() < options.idle_s:
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(stop.wait(), POLL_S)
+        took = {"elapsed_s": time.monotonic() - started, "cpu_s": time.process_time() - cpu}
+        return {**server.report(), **{name: round(value, 3) for name, value in took.items()}}

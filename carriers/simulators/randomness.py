@@ -1,14 +1,17 @@
-"""Helpers for the behaviour of simulators: flags, shares, and draws that a seed repeats."""
+"""Helpers for the behaviour of simulators: flags, shares, draws that a seed repeats, and delayed calls."""
 
 from __future__ import annotations
 
+import asyncio
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import field, fields
+from heapq import heappop, heappush
 from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 MASK = 2**64 - 1
+TICK_S = 0.005
 
 
 def flag(default: T, text: str) -> T:
@@ -18,16 +21,17 @@ def flag(default: T, text: str) -> T:
 
 def parse(kind: type, name: str, text: str) -> Any:
     """Parse the value of a field of `kind`; ValueError names the field and what it takes."""
-    known: dict[str, Any] = {one.name: one.default for one in fields(kind)}
-    if name not in known:
-        raise ValueError(f"{name!r} is no manner of the simulator; --help lists them")
-    wanted = type(known[name])
-    if wanted is bool:
-        return text.lower() in ("1", "true", "yes", "on")
+    default: Any = next(each.default for each in fields(kind) if each.name == name)
+    wanted = type(default)
     try:
         return int(text, 0) if wanted is int else wanted(text)
     except ValueError:
         raise ValueError(f"{name}: {text!r} is not a number") from None
+
+
+def one_of(name: str, value: object, known: Iterable[object]) -> None:
+    if value not in known:
+        raise ValueError(f"{name}: {value!r} is not known; give one of {', '.join(map(str, known))}")
 
 
 def unit(*parts: int) -> float:
@@ -69,3 +73,67 @@ def named_shares(name: str, text: str) -> Iterable[tuple[str, float]]:
             yield key.strip(), float(share)
         except ValueError:
             raise ValueError(f"{name}: {item!r} must be NAME=SHARE, as 0.02") from None
+
+
+class Pace:
+    """Counts per whole second, with the peak."""
+
+    def __init__(self) -> None:
+        self.peak = 0
+        self._second = -1
+        self._count = 0
+
+    def add(self, now_s: float, count: int = 1) -> int:
+        """Count at the monotonic time `now_s`; return the count of this second."""
+        second = int(now_s)
+        if second != self._second:
+            self._second, self._count = second, 0
+        self._count += count
+        self.peak = max(self.peak, self._count)
+        return self._count
+
+
+class TimerWheel:
+    """Many delayed calls on one timer, so that a message costs an append instead of a timer.
+
+    Calls are grouped in ticks of 5 ms and run in the order in which they were scheduled.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._ticks: list[int] = []
+        self._buckets: dict[int, list[tuple[Callable[[Any], object], Any]]] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self.newest_first = False
+
+    def call(self, delay_s: float, action: Callable[[T], object], argument: T) -> None:
+        """Call action(argument) in `delay_s` seconds, never sooner."""
+        tick = int((self._loop.time() + delay_s) / TICK_S) + 1
+        bucket = self._buckets.get(tick)
+        if bucket is None:
+            bucket = self._buckets[tick] = []
+            heappush(self._ticks, tick)
+            if self._ticks[0] == tick:
+                self._schedule()
+        bucket.append((action, argument))
+
+    def close(self) -> None:
+        self._ticks.clear()
+        self._buckets.clear()
+        self._schedule()
+
+    def _schedule(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._ticks:
+            self._timer = self._loop.call_at(self._ticks[0] * TICK_S, self._run)
+
+    def _run(self) -> None:
+        # asyncio may fire a timer early by its clock's resolution; without the tolerance this would spin.
+        now = int((self._loop.time() + 1e-6) / TICK_S)
+        while self._ticks and self._ticks[0] <= now:
+            bucket = self._buckets.pop(heappop(self._ticks))
+            for action, argument in reversed(bucket) if self.newest_first else bucket:
+                action(argument)
+        self._schedule()

@@ -41,7 +41,7 @@ def filled(engine: str, kind: str, answer_s: float, seconds: float) -> tuple[flo
 
     async def both() -> tuple[float, float]:
         async with _running(engine, kind, answer_s, count, _NO_LIMIT) as (home, carrier):
-            asked = carrier.state.tally
+            asked = carrier.tally
             await home.until(lambda: asked.requests >= _WARM * IN_FLIGHT, "requests go out")
             loa = await _per_second(lambda: asked.requests, seconds)
             home.end()

@@ -15,7 +15,7 @@ from app.database.connection import Database
 from app.database.models import batches, links, runs
 from app.ledger.contract import Arrival, ChunkLease, DeliveryToSend, Reservation, SubmitOutcome
 from carriers.contract import Accepted, Receipt, ReceiptLevel, ReceiptStatus
-from carriers.simulators.smsc.ids import Ids
+from carriers.simulators.smsc.behaviour import Ids
 from tests.app.world import FIRST_PHONE, World, build
 from tests.bench.machinery import (
     RECEIPT_FLAGS,

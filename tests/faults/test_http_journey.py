@@ -120,7 +120,7 @@ async def agreed(api: Api, run: int, batch: dict[str, Any], carrier: WebSimulato
     if isinstance(carrier, Smsc):
         assert (taken, unknown) == (general["sent_messages"], 0)
         return
-    fates = Counter(message.outcome.status for message in carrier.state.book.messages)
+    fates = Counter(message.outcome.status for message in carrier.messages)
     # Whatever was taken and has a fate has been heard of, unknown ones included.
     assert received == fates["DELIVRD"]
     never_taken = general["sent_messages"] - taken

@@ -139,7 +139,7 @@ class World:
             own = Program(f"centre {number}")
             centre = Smsc(self._usual(number), port, host="10.0.0.1")
             await self.loop.start(own, _opened(centre))
-            centre._centre.texts = _Taken(self)
+            centre._texts = _Taken(self)
             self.centres.append(centre)
         for number in range(self.script.workers):
             self.start_worker(number)

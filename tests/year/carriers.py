@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Self
 
 from carriers.simulators.smsc import Smsc, SmscBehaviour
-from carriers.simulators.smsc.deliveries import SmscMessage
+from carriers.simulators.smsc.receipts import SmscMessage
 from carriers.simulators.viettel import Viettel, ViettelBehaviour
 from carriers.simulators.web.webhook import Webhook
 from tests.faults.processes import Home, smpp_link
@@ -103,7 +103,7 @@ class Carriers:
         """Receipts that were brought and not acknowledged so far."""
         centres = (self.vnpt.report(), self.mobifone.report())
         waiting = sum(each["receipts_due"] - each["receipts_acknowledged"] for each in centres)
-        return int(waiting) + self.viettel.state.outstanding()
+        return int(waiting) + self.viettel.outstanding()
 
 
 @contextmanager

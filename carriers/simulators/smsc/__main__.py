@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from carriers.simulators.smsc.command import main
+from carriers.simulators.process import run
+from carriers.simulators.smsc import Smsc
 
-raise SystemExit(main())
+raise SystemExit(run(Smsc))

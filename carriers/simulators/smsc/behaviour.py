@@ -1,20 +1,23 @@
-"""How a simulated message centre behaves: every misbehaviour is one field and one flag."""
+"""How a simulated message centre behaves: one field and one flag each, or a number with its own outcome."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
-from carriers.simulators.randomness import Randomness, flag, named_shares
-from carriers.simulators.smsc import outcomes as submit_outcomes
-from carriers.simulators.smsc.ids import FORMS
+from carriers.simulators.randomness import Randomness, flag, named_shares, one_of, unit
 
+MODULUS = 2**31  # a random-looking 31-bit number, as centres on Vietnamese links issue
+STEP = 0x9E3779B1  # odd, so that index -> number is a bijection
+INVERSE = pow(STEP, -1, MODULUS)
+# How ids are written: in which base, how, and how in the base that a careless centre confuses it with.
+FORMS = {"dec": (10, b"%d", b"%x"), "hex": (16, b"%x", b"%d")}
+STATES = ("ENROUTE", "DELIVRD", "EXPIRED", "DELETED", "UNDELIV", "ACCEPTD", "UNKNOWN", "REJECTD")  # from 1
 CHOICES = {
     "id_form": tuple(FORMS),
     "receipt_id_form": ("same", *FORMS),
     "receipts_on": ("own", "other", "any"),
-    "receipt_date_digits": (10, 12),
-    "receipt_dlvrd": ("count", "state"),
-    "garbage_kind": ("frame", "body", "command"),
+    "garbage_kind": ("frame", "body"),
 }
 
 
@@ -37,11 +40,9 @@ class SmscBehaviour:
     unanswered: float = flag(0.0, "share of submits taken and never answered")
     drop: float = flag(0.0, "share of submits taken, whose connection then breaks before the answer")
     garbage: float = flag(0.0, "share of submits whose answer garbage comes before")
-    garbage_kind: str = flag("frame", "garbage is a bad frame, a deliver_sm of noise or an unknown command")
+    garbage_kind: str = flag("frame", "garbage is a bad frame, or body: a deliver_sm of noise")
     drop_after_submits: int = flag(0, "break each connection at its Nth submit (0: never)")
     rate_limit: int = flag(0, "segments taken in one second; more are answered 0x58 (0: no limit)")
-    refuse_ucs2: bool = flag(False, "refuse data_coding 8 with 0x65")
-    source_ton: int = flag(-1, "the only source_addr_ton taken, others get 0x48 (-1: any)")
     refuse_binds: int = flag(0, "status that every bind request gets, as 0x0D (0: none)")
     max_binds: int = flag(0, "binds of one account at once; one more is refused with 0x0D (0: no limit)")
     # The link
@@ -59,65 +60,172 @@ class SmscBehaviour:
     other_base: float = flag(0.0, "share of receipts whose id is in the other base")
     foreign: float = flag(0.0, "share of receipts followed by one with an id never given out")
     out_of_order: bool = flag(False, "receipts overtake each other (within 0.2 s, or the spread if longer)")
-    receipts_on: str = flag("own", "receipts go to the bind that sent, to another of its account, or in turn")
+    receipts_on: str = flag(
+        "own", "receipts go to the bind that sent, to another of its account, or any in turn"
+    )
     receipt_window: int = flag(50, "receipts unacknowledged at once on one bind")
     receipt_pause_s: float = flag(1.0, "seconds before a receipt refused for now (0x14) is sent again")
     receipt_timeout_s: float = flag(60.0, "seconds before an unacknowledged receipt is sent again")
-    # Messages to us
-    inbound: float = flag(0.0, "messages a second that subscribers send to us, each account in turn")
-    inbound_text: str = flag("Toi da doc, cam on", "what they write")
-    inbound_to: str = flag("8088", "the number that they write to")
-    # Dialect
-    id_form: str = flag("dec", "message ids in answers")
-    receipt_id_form: str = flag("same", "message ids in receipts")
-    receipt_tlvs: bool = flag(True, "receipts carry receipted_message_id and message_state")
-    receipt_text: bool = flag(True, "receipts carry the text of appendix B")
-    receipt_swapped: bool = flag(False, "receipts keep the submit's address order: source is the sender")
-    receipt_date_digits: int = flag(10, "digits of the dates, 12 with seconds")
-    receipt_submit_label: str = flag("submit date", "the label of the submit date, as 'submitdate'")
-    receipt_dlvrd: str = flag("count", "dlvrd is a count of 3 digits, or the number of the state")
-    receipt_err_text: str = flag("", "what err: says of a delivered message ('': 000)")
+    id_form: str = flag("dec", "message ids in answers: dec or hex")
+    receipt_id_form: str = flag("same", "message ids in receipts, likewise")
     utc_offset_h: float = flag(7.0, "hours from UTC of the dates in receipts")
+    inbound: float = flag(0.0, "messages a second that subscribers send to us, each account in turn")
 
     def __post_init__(self) -> None:
         for name, choices in CHOICES.items():
-            if getattr(self, name) not in choices:
-                known = ", ".join(map(str, choices))
-                raise ValueError(f"{name}: {getattr(self, name)!r} is not known; give one of {known}")
-        answers(self), outcomes(self), reportings(self)  # refused here, not at the first submit
+            one_of(name, getattr(self, name), choices)
+        OutcomePicker(self)  # shares are refused here, not at the first submit
 
 
-def answers(behaviour: SmscBehaviour) -> Randomness[submit_outcomes.SubmitAnswer]:
-    trouble = submit_outcomes.LinkTrouble(behaviour.garbage_kind)
-    shares = [
-        (behaviour.throttle, submit_outcomes.SubmitAnswer(0x58)),
-        (behaviour.queue_full, submit_outcomes.SubmitAnswer(0x14)),
-        (behaviour.unanswered, submit_outcomes.SILENT),
-        (behaviour.drop, submit_outcomes.SubmitAnswer(silent=True, trouble=submit_outcomes.LinkTrouble.DROP)),
-        (behaviour.garbage, submit_outcomes.SubmitAnswer(trouble=trouble)),
-    ]
-    refused = [
-        (share, submit_outcomes.SubmitAnswer(int(code, 0)))
-        for code, share in named_shares("refusals", behaviour.refusals)
-    ]
-    return Randomness("answers", submit_outcomes.TAKEN, shares + refused)
+@dataclass(frozen=True, slots=True)
+class SubmitAnswer:
+    """How a submit is answered; a status other than 0 means that it was not taken.
+
+    silent: it is taken and never answered; trouble: what comes before the answer, "drop", "frame" or "body".
+    """
+
+    status: int = 0
+    silent: bool = False
+    trouble: str = ""
 
 
-def outcomes(behaviour: SmscBehaviour) -> Randomness[submit_outcomes.ReceiptOutcome]:
-    shares = []
-    for key, share in named_shares("outcomes", behaviour.outcomes):
-        stat, _, err = key.partition("/")
-        shares.append((share, submit_outcomes.outcome(stat, err or "000")))
-    delivered = submit_outcomes.outcome("DELIVRD", behaviour.receipt_err_text or "000")
-    return Randomness("outcomes", delivered, shares)
+@dataclass(frozen=True, slots=True, eq=False)
+class ReceiptOutcome:
+    """What a receipt says: its stat word, SMPP message_state and the centre's error code."""
+
+    stat: bytes
+    state: int
+    err: bytes
 
 
-def reportings(behaviour: SmscBehaviour) -> Randomness[submit_outcomes.ReceiptPlan]:
-    shares = [
-        (behaviour.unreported, submit_outcomes.NEVER),
-        (behaviour.early, submit_outcomes.ReceiptPlan(early=True)),
-        (behaviour.twice, submit_outcomes.ReceiptPlan(times=2)),
-        (behaviour.other_base, submit_outcomes.ReceiptPlan(other_base=True)),
-        (behaviour.foreign, submit_outcomes.ReceiptPlan(foreign=1)),
-    ]
-    return Randomness("reporting", submit_outcomes.ONCE, shares)
+@dataclass(frozen=True, slots=True)
+class ReceiptPlan:
+    """How the outcome is reported: how often, before the submit's own answer, or with wrong ids."""
+
+    times: int = 1
+    early: bool = False
+    other_base: bool = False
+    foreign: bool = False  # one more receipt with an id that no answer had
+
+
+def outcome(stat: str, err: str = "000") -> ReceiptOutcome:
+    """Return the outcome of a stat word; ValueError for a word that SMPP does not have."""
+    one_of("outcomes", stat, STATES)
+    return ReceiptOutcome(stat.encode(), STATES.index(stat) + 1, err.encode())
+
+
+DELIVERED = outcome("DELIVRD")
+TAKEN, SILENT = SubmitAnswer(), SubmitAnswer(silent=True)
+ONCE, NEVER = ReceiptPlan(), ReceiptPlan(times=0)
+
+
+@dataclass(frozen=True, slots=True)
+class SubmitOutcome:
+    """Everything that happens to one submit."""
+
+    answer: SubmitAnswer = TAKEN
+    outcome: ReceiptOutcome = DELIVERED
+    reporting: ReceiptPlan = ONCE
+
+
+PLAIN = SubmitOutcome()
+
+
+def _refused(status: int) -> SubmitOutcome:
+    return SubmitOutcome(SubmitAnswer(status))
+
+
+def _reported(**how: Any) -> SubmitOutcome:
+    return SubmitOutcome(reporting=ReceiptPlan(**how))
+
+
+# Ending of the number: what happens in words, what happens, to how many submits of the number (0: to all).
+BY_NUMBER: dict[bytes, tuple[str, SubmitOutcome, int]] = {
+    b"9901": ("throttled (0x58) twice, then taken", _refused(0x58), 2),
+    b"9902": ("refused 0x0B: no such number", _refused(0x0B), 0),
+    b"9903": ("taken, never answered, reported", SubmitOutcome(SILENT), 0),
+    b"9904": ("answered, never reported", SubmitOutcome(reporting=NEVER), 0),
+    b"9905": ("reported before it is answered", _reported(early=True), 0),
+    b"9906": ("reported twice", _reported(times=2), 0),
+    b"9907": ("reported UNDELIV, err 001", SubmitOutcome(outcome=outcome("UNDELIV", "001")), 0),
+    b"9908": ("reported EXPIRED, err 027", SubmitOutcome(outcome=outcome("EXPIRED", "027")), 0),
+    b"9909": ("receipt's id in the other base", _reported(other_base=True), 0),
+    b"9910": ("queue full (0x14) once, then taken", _refused(0x14), 1),
+    b"9911": ("reported REJECTD, err 051", SubmitOutcome(outcome=outcome("REJECTD", "051")), 0),
+    b"9912": ("reported, and a receipt with an unknown id besides", _reported(foreign=True), 0),
+    b"9915": ("taken, never answered, never reported", SubmitOutcome(SILENT, reporting=NEVER), 0),
+}
+
+
+class OutcomePicker:
+    """Picks the outcome of each submit: by its number, or by shares that the seed makes repeatable."""
+
+    def __init__(self, behaviour: SmscBehaviour) -> None:
+        self._seed = behaviour.seed
+        self._by_number = BY_NUMBER if behaviour.by_number else {}
+        self._tries: dict[bytes, int] = {}
+        answers = [
+            (behaviour.throttle, SubmitAnswer(0x58)),
+            (behaviour.queue_full, SubmitAnswer(0x14)),
+            (behaviour.unanswered, SILENT),
+            (behaviour.drop, SubmitAnswer(silent=True, trouble="drop")),
+            (behaviour.garbage, SubmitAnswer(trouble=behaviour.garbage_kind)),
+        ]
+        refusals = named_shares("refusals", behaviour.refusals)
+        answers += [(share, SubmitAnswer(int(code, 0))) for code, share in refusals]
+        outcomes = []
+        for key, share in named_shares("outcomes", behaviour.outcomes):
+            stat, _, err = key.partition("/")
+            outcomes.append((share, outcome(stat, err or "000")))
+        reportings = [
+            (behaviour.unreported, NEVER),
+            (behaviour.early, ReceiptPlan(early=True)),
+            (behaviour.twice, ReceiptPlan(times=2)),
+            (behaviour.other_base, ReceiptPlan(other_base=True)),
+            (behaviour.foreign, ReceiptPlan(foreign=True)),
+        ]
+        self._answers = Randomness("answers", TAKEN, answers)
+        self._outcomes = Randomness("outcomes", DELIVERED, outcomes)
+        self._reportings = Randomness("reporting", ONCE, reportings)
+        self._has_shares = bool(self._answers.bounds or self._outcomes.bounds or self._reportings.bounds)
+
+    def choose(self, phone: bytes, part: int, turn: int) -> SubmitOutcome:
+        """Return the outcome of the `turn`th submit: part `part` (from 1) to the digits `phone`."""
+        special = self._by_number.get(phone[-4:])
+        if special is not None:
+            return self._special(special[1], special[2], phone)
+        if not self._has_shares:
+            return PLAIN
+        return SubmitOutcome(
+            self._answers.draw(unit(self._seed, 1, turn)),  # by turn, so that a retry can end differently
+            self._outcomes.draw(unit(self._seed, 2, int(phone), part)),
+            self._reportings.draw(unit(self._seed, 3, int(phone), part)),
+        )
+
+    def _special(self, plan: SubmitOutcome, most: int, phone: bytes) -> SubmitOutcome:
+        tries = self._tries[phone] = self._tries.get(phone, 0) + 1
+        return PLAIN if most and tries > most else plan
+
+
+class Ids:
+    """The ids of one centre. Two centres with one seed issue equal ids, as two carriers may."""
+
+    def __init__(self, seed: int) -> None:
+        self._start = seed * 7919 % MODULUS
+        self.use("dec", "same")
+
+    def use(self, form: str, receipt_form: str) -> None:
+        """Write ids as `form` in answers and `receipt_form` ("same" or a form) in receipts from now on."""
+        self._base, self._text, self._other = FORMS[form]
+        self._receipt_text = self._text if receipt_form == "same" else FORMS[receipt_form][1]
+
+    def answer(self, index: int) -> bytes:
+        return self._text % ((self._start + index * STEP) % MODULUS)
+
+    def receipt(self, index: int, other_base: bool = False) -> bytes:
+        form = self._other if other_base else self._receipt_text
+        return form % ((self._start + index * STEP) % MODULUS)
+
+    def index(self, identity: bytes) -> int:
+        """Return which message an answer's id belongs to; ValueError if the id has another form."""
+        return (int(identity, self._base) - self._start) * INVERSE % MODULUS

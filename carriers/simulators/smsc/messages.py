@@ -1,14 +1,13 @@
-"""Parse submit_sm for the simulated message centre, once per text instead of once per number."""
+"""Read submit_sm, once per text instead of once per number, and count what was sent to each number."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from carriers.simulators.smsc.behaviour import SmscBehaviour
-from carriers.simulators.smsc.outcomes import ReceiptOutcome
+from carriers.simulators.process import by_copies
+from carriers.simulators.smsc.behaviour import ReceiptOutcome
 from carriers.smpp import pdu
 
-RINVDFTMSGID, RX_P_APPN, RINVSRCTON, RMISSINGTLV = 0x63, 0x65, 0x48, 0xC3
 UCS2 = 8
 MAX_KINDS = 4096  # a long text has one kind per part and reference (256)
 
@@ -24,31 +23,21 @@ class Part:
 
 @dataclass(slots=True, eq=False)
 class Kind:
-    """What all submits share that differ in their destination only.
-
-    refused: the status for the content itself (0: none); reports: 0 none, 1 every outcome, 2 failures only;
-    addresses are raw, type and numbering first.
-    """
+    """What submits to different numbers share; addresses are raw, type and numbering first."""
 
     service_type: bytes
     source: bytes
     destination_type: bytes
-    reports: int
+    reports: int  # 0: no receipt is asked for
     part: Part | None
     text: bytes
-    refused: int = 0
     templates: dict[ReceiptOutcome, tuple[bytes, bytes, bytes]] = field(default_factory=dict)
-
-    @property
-    def part_number(self) -> int:
-        return self.part.number if self.part else 1
 
 
 class Reader:
-    """Parses submits according to the current behaviour."""
+    """Parses submits, and keeps what it has read."""
 
-    def __init__(self, behaviour: SmscBehaviour) -> None:
-        self._behaviour = behaviour
+    def __init__(self) -> None:
         self._kinds: dict[bytes, Kind] = {}
 
     def read(self, body: bytes) -> tuple[Kind, bytes]:
@@ -61,44 +50,27 @@ class Reader:
         if kind is None:
             if len(self._kinds) >= MAX_KINDS:
                 self._kinds.clear()
-            kind = self._kinds[key] = self._parse(body, start)
+            kind = self._kinds[key] = _parse(body, start)
         return kind, body[start:end]
 
-    def _parse(self, body: bytes, destination_at: int) -> Kind:
-        message = pdu.read_short_message(body)
-        source_at = len(message.service_type) + 1
-        kind = Kind(
-            service_type=message.service_type,
-            source=body[source_at : destination_at - 2],
-            destination_type=body[destination_at - 2 : destination_at],
-            reports=message.registered_delivery & 3,
-            part=None,
-            text=b"",
-        )
-        kind.refused = self._refusal(message)
-        if not kind.refused:
-            self._read_content(kind, message)
-        return kind
 
-    def _refusal(self, message: pdu.ShortMessage) -> int:
-        if not message.message:
-            return RINVDFTMSGID
-        if self._behaviour.refuse_ucs2 and message.data_coding == UCS2:
-            return RX_P_APPN
-        if self._behaviour.source_ton not in (-1, message.source_ton):
-            return RINVSRCTON
-        return 0
-
-    def _read_content(self, kind: Kind, message: pdu.ShortMessage) -> None:
-        text = message.message
-        if message.esm_class & pdu.ESM_UDHI:
-            header, text = text[1 : text[0] + 1], text[text[0] + 1 :]
-            kind.part = read_header(header)
-            kind.refused = 0 if kind.part else RMISSINGTLV
-        else:
-            kind.part = read_sar(message.tlvs)
-        coding = "utf-16-be" if message.data_coding == UCS2 else "latin-1"
-        kind.text = text.decode(coding, "replace")[:20].encode("ascii", "replace").replace(b"\0", b"@")
+def _parse(body: bytes, destination_at: int) -> Kind:
+    message = pdu.read_short_message(body)
+    text, source_at = message.message, len(message.service_type) + 1
+    if message.esm_class & pdu.ESM_UDHI and text:
+        part = read_header(text[1 : text[0] + 1])
+        text = text[text[0] + 1 :]
+    else:
+        part = read_sar(message.tlvs)
+    coding = "utf-16-be" if message.data_coding == UCS2 else "latin-1"
+    return Kind(
+        service_type=message.service_type,
+        source=body[source_at : destination_at - 2],
+        destination_type=body[destination_at - 2 : destination_at],
+        reports=message.registered_delivery & 3,
+        part=part,
+        text=text.decode(coding, "replace")[:20].encode("ascii", "replace").replace(b"\0", b"@"),
+    )
 
 
 def read_header(header: bytes) -> Part | None:
@@ -115,3 +87,72 @@ def read_sar(tlvs: dict[int, bytes]) -> Part | None:
     found = [tlvs.get(tag, b"") for tag in (pdu.TAG_SAR_REF, pdu.TAG_SAR_TOTAL, pdu.TAG_SAR_SEQ)]
     reference, total, number = (int.from_bytes(value, "big") for value in found)
     return Part(reference, total, number) if 1 <= number <= total else None
+
+
+@dataclass(slots=True)
+class SmscCounters:
+    """Event counters; the names say what is counted."""
+
+    connections: int = 0
+    connections_dropped: int = 0
+    binds: int = 0
+    binds_refused: int = 0
+    submits: int = 0
+    submits_unreadable: int = 0
+    answered: int = 0
+    throttled: int = 0
+    refused: int = 0
+    never_answered: int = 0
+    never_reported: int = 0
+    receipts_due: int = 0
+    receipts_sent: int = 0
+    receipts_repeated: int = 0
+    receipts_acknowledged: int = 0
+    receipts_refused: int = 0
+    receipts_refused_for_now: int = 0
+    receipts_foreign: int = 0
+    inbound_due: int = 0
+    inbound_sent: int = 0
+    inbound_acknowledged: int = 0
+    inbound_refused: int = 0
+    acknowledgements_unexpected: int = 0
+    garbage_sent: int = 0
+    bad_frames: int = 0
+
+
+class SmscStatistics:
+    """Counts what was taken, at about 80 bytes per number, so that a million messages fit."""
+
+    def __init__(self) -> None:
+        self.parts = 0
+        self.parts_repeated = 0
+        self.copies: dict[int, int] = {}  # of whole messages, by number
+        self._incomplete: dict[tuple[int, bytes, int, int], int] = {}
+
+    def add(self, phone: int, kind: Kind) -> None:
+        """Count one part taken; a message is whole when its last missing part has come."""
+        self.parts += 1
+        copies = self.copies
+        if kind.part is None or self._completes(phone, kind, kind.part):
+            copies[phone] = copies.get(phone, 0) + 1
+        else:
+            copies.setdefault(phone, 0)
+
+    def _completes(self, phone: int, kind: Kind, part: Part) -> bool:
+        key = (phone, kind.source, part.reference, part.total)
+        have = self._incomplete.get(key, 0)
+        bit = 1 << part.number
+        if have & bit:
+            self.parts_repeated += 1
+        have |= bit
+        if have.bit_count() < part.total:
+            self._incomplete[key] = have
+            return False
+        self._incomplete.pop(key, None)
+        return True
+
+    def report(self) -> dict[str, object]:
+        figures: dict[str, object] = {"parts": self.parts, "parts_repeated": self.parts_repeated}
+        figures["messages"] = sum(self.copies.values())
+        figures["messages_incomplete"] = len(self._incomplete)
+        return figures | by_copies(self.copies.values())

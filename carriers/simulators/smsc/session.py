@@ -5,23 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from typing import Protocol
+from typing import TYPE_CHECKING
 
-from carriers.simulators.smsc.behaviour import SmscBehaviour
-from carriers.simulators.smsc.deliveries import Inbound, SimulatedReceipt, SmscAccount, SmscMessage
-from carriers.simulators.smsc.outcomes import LinkTrouble
-from carriers.simulators.smsc.reporter import Reporter
-from carriers.simulators.smsc.statistics import SmscCounters
+from carriers.simulators.smsc.receipts import Delivery, SimulatedReceipt, SmscAccount
 from carriers.smpp import pdu
 
-SUBMIT_MULTI, DATA_SM, REPLACE_SM, CANCEL_SM = 0x21, 0x103, 0x07, 0x08
-RSUBMITFAIL, RREPLACEFAIL, RCANCELFAIL, RQUERYFAIL, RALYBND = 0x45, 0x13, 0x11, 0x67, 0x05
-REFUSED_COMMANDS = {
-    SUBMIT_MULTI: RSUBMITFAIL,
-    DATA_SM: RSUBMITFAIL,
-    REPLACE_SM: RREPLACEFAIL,
-    CANCEL_SM: RCANCELFAIL,
-}
+if TYPE_CHECKING:
+    from carriers.simulators.smsc.server import Smsc
+
+RQUERYFAIL, RALYBND = 0x67, 0x05
 RECEIVERS = (pdu.BIND_RECEIVER, pdu.BIND_TRANSCEIVER)
 TRANSMITTERS = (pdu.BIND_TRANSMITTER, pdu.BIND_TRANSCEIVER)
 REFUSED_FOR_NOW = {pdu.ESME_RMSGQFUL, pdu.ESME_RTHROTTLED, pdu.ESME_RSYSERR, pdu.ESME_RX_T_APPN}
@@ -29,28 +21,9 @@ BIND_ANSWER = b"loa-smsc\0" + pdu.tlv(0x0210, b"\x34")  # system_id, sc_interfac
 NOISE = bytes((i * 89 + 0xE9) % 255 + 1 for i in range(90))  # without zeros, so no C-string in it ends
 
 
-class SessionOwner(Protocol):
-    """What a session needs from its centre (implemented in centre.py)."""
-
-    behaviour: SmscBehaviour
-    tally: SmscCounters
-    reporter: Reporter
-    loop: asyncio.AbstractEventLoop
-    last_heard_s: float
-
-    def joined(self, session: SmscSession) -> None: ...
-    def left(self, session: SmscSession) -> None: ...
-    def refuse_bind(self, system_id: str, password: str) -> int: ...
-    def bound(self, session: SmscSession, system_id: str) -> None: ...
-    def submit(self, session: SmscSession, sequence: int, body: bytes) -> None: ...
-    def answer_waiting(self, message: SmscMessage) -> None: ...
-    def refused_for_now(self, receipt: SimulatedReceipt | Inbound) -> None: ...
-
-
 class SmscSession(asyncio.Protocol):
-    def __init__(self, centre: SessionOwner) -> None:
+    def __init__(self, centre: Smsc) -> None:
         self._centre = centre
-        self._loop = centre.loop
         self._buffer = bytearray()
         self._out: list[bytes] = []
         self._flushing = False
@@ -61,8 +34,8 @@ class SmscSession(asyncio.Protocol):
         self.bound_as = 0
         self.submits = 0
         self.closed = False
-        self.queue: deque[SimulatedReceipt | Inbound] = deque()
-        self.unacknowledged: dict[int, SimulatedReceipt | Inbound] = {}
+        self.queue: deque[Delivery] = deque()
+        self.unacknowledged: dict[int, Delivery] = {}
 
     @property
     def receives(self) -> bool:
@@ -79,7 +52,7 @@ class SmscSession(asyncio.Protocol):
         self._centre.left(self)
 
     def data_received(self, data: bytes) -> None:
-        self._centre.last_heard_s = self._loop.time()
+        self._centre.last_heard_s = self._centre.loop.time()
         self._buffer += data
         try:
             for command, status, sequence, body in pdu.frames(self._buffer):
@@ -103,7 +76,7 @@ class SmscSession(asyncio.Protocol):
         self._out.append(data)
         if not self._flushing:
             self._flushing = True
-            self._loop.call_soon(self.flush)
+            self._centre.loop.call_soon(self.flush)
 
     def flush(self) -> None:
         """Write what is buffered; nothing while the centre is silent."""
@@ -118,10 +91,11 @@ class SmscSession(asyncio.Protocol):
             self._out.append(data[len(data) // 2 :])
             data = data[: len(data) // 2]
             self._flushing = True
-            self._loop.call_later(0.001, self.flush)
+            self._centre.loop.call_later(0.001, self.flush)
         self.transport.write(data)
 
     def drop(self) -> None:
+        self._centre.tally.connections_dropped += 1
         self.closed = True
         self.transport.abort()
 
@@ -140,13 +114,12 @@ class SmscSession(asyncio.Protocol):
         else:
             self.transport.pause_reading()
 
-    def garbage(self, kind: LinkTrouble) -> None:
+    def garbage(self, kind: str) -> None:
         self._centre.tally.garbage_sent += 1
-        if kind is LinkTrouble.BAD_FRAME:
+        if kind == "frame":  # its command_length is impossible: the stream is lost
             self.send(b"\xff" * 16 + NOISE)
         else:
-            command = pdu.DELIVER_SM if kind is LinkTrouble.BAD_BODY else 0x0777
-            self.send(pdu.frame(command, self._next_sequence(), NOISE))
+            self.send(pdu.frame(pdu.DELIVER_SM, self._next_sequence(), NOISE))
 
     # Requests of the ESME
 
@@ -187,7 +160,6 @@ class SmscSession(asyncio.Protocol):
     def _query(self, command: int, _status: int, sequence: int, body: bytes) -> None:
         if self.bound_as not in TRANSMITTERS:
             return self._answer(command, sequence, pdu.ESME_RINVBNDSTS)
-        self._centre.tally.queries += 1
         try:
             identity, _ = pdu.cstring(body, 0)
             state = self._centre.reporter.state(identity)
@@ -195,21 +167,13 @@ class SmscSession(asyncio.Protocol):
             return self._answer(command, sequence, RQUERYFAIL)
         return self._answer(command, sequence, pdu.ESME_ROK, identity + b"\0\0" + bytes((state, 0)))
 
-    def _refuse(self, command: int, _status: int, sequence: int, _body: bytes) -> None:
-        refused = REFUSED_COMMANDS[command] if self.bound_as else pdu.ESME_RINVBNDSTS
-        self._answer(command, sequence, refused)
-
     def _unknown(self, command: int, _status: int, sequence: int, _body: bytes) -> None:
-        self._centre.tally.unknown_commands += 1
         if not command & pdu.RESPONSE:  # an answer is never answered
             self.send(pdu.frame(pdu.GENERIC_NACK, sequence, status=pdu.ESME_RINVCMDID))
 
-    def _ignore(self, _command: int, _status: int, _sequence: int, _body: bytes) -> None:
-        """Ignore enquire_link_resp."""
-
     # Receipts
 
-    def post(self, receipt: SimulatedReceipt | Inbound) -> None:
+    def post(self, receipt: Delivery) -> None:
         self.queue.append(receipt)
         self.pump()
 
@@ -230,7 +194,7 @@ class SmscSession(asyncio.Protocol):
             if isinstance(receipt, SimulatedReceipt) and receipt.message.answer_waits:
                 centre.answer_waiting(receipt.message)
 
-    def take_overdue(self, before_s: float) -> list[SimulatedReceipt | Inbound]:
+    def take_overdue(self, before_s: float) -> list[Delivery]:
         """Remove and return what was sent before `before_s` and not acknowledged."""
         overdue = [at for at, receipt in self.unacknowledged.items() if receipt.sent_at_s < before_s]
         return [self.unacknowledged.pop(sequence) for sequence in overdue]
@@ -258,7 +222,6 @@ HANDLERS: dict[int, Callable[[SmscSession, int, int, int, bytes], None]] = {
     pdu.SUBMIT_SM: SmscSession._submit,
     pdu.DELIVER_SM | pdu.RESPONSE: SmscSession._delivered,
     pdu.ENQUIRE_LINK: SmscSession._enquire,
-    pdu.ENQUIRE_LINK | pdu.RESPONSE: SmscSession._ignore,
     pdu.BIND_TRANSCEIVER: SmscSession._bind,
     pdu.BIND_TRANSMITTER: SmscSession._bind,
     pdu.BIND_RECEIVER: SmscSession._bind,
@@ -266,5 +229,4 @@ HANDLERS: dict[int, Callable[[SmscSession, int, int, int, bytes], None]] = {
     pdu.UNBIND | pdu.RESPONSE: SmscSession._unbound,
     pdu.QUERY_SM: SmscSession._query,
     pdu.GENERIC_NACK: SmscSession._nacked,
-    **dict.fromkeys(REFUSED_COMMANDS, SmscSession._refuse),
 }

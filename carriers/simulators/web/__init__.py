@@ -11,10 +11,17 @@ A carrier's simulator inherits `WebSimulator` and implements `handle`, one reque
 
 from __future__ import annotations
 
-from carriers.simulators.web.behaviour import WebBehaviour
-from carriers.simulators.web.exchange import SimulatedReply, SimulatedRequest
-from carriers.simulators.web.faults import HttpTrouble
-from carriers.simulators.web.messages import WebMessage
+from carriers.simulators.web.behaviour import HttpTrouble, WebBehaviour
+from carriers.simulators.web.connection import NOT_FOUND, SimulatedReply, SimulatedRequest
 from carriers.simulators.web.server import WebSimulator
+from carriers.simulators.web.webhook import WebMessage
 
-__all__ = ["HttpTrouble", "SimulatedReply", "SimulatedRequest", "WebBehaviour", "WebMessage", "WebSimulator"]
+__all__ = [
+    "NOT_FOUND",
+    "HttpTrouble",
+    "SimulatedReply",
+    "SimulatedRequest",
+    "WebBehaviour",
+    "WebMessage",
+    "WebSimulator",
+]

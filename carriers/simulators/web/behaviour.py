@@ -4,12 +4,41 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum
 
-from carriers.simulators.randomness import Randomness, flag, named_shares
-from carriers.simulators.web.faults import HttpTrouble
+from carriers.simulators.randomness import Randomness, flag, named_shares, one_of
 
 STATUSES = ("DELIVRD", "UNDELIV", "EXPIRED", "REJECTD", "SENT", "UNKNOWN")
 TROUBLED = ("submits", "others", "all")
+
+
+class HttpTrouble(Enum):
+    """What can happen to a request: each value is a field of WebBehaviour and a word of `next_troubles`."""
+
+    NONE = "none"
+    HANG = "hang"
+    BREAK_BEFORE = "break_before"
+    BREAK_AFTER = "break_after"
+    CUT = "cut"
+    ERROR_500 = "error_500"
+    ERROR_502 = "error_502"
+    HUGE = "huge"
+    GZIP = "gzip"
+    CHUNKED = "chunked"
+    PAGE = "page"
+    EMPTY = "empty"
+    GARBAGE = "garbage"
+    NOISE = "noise"
+
+
+# No complete HTTP response.
+BROKEN_OFF = {
+    HttpTrouble.HANG,
+    HttpTrouble.BREAK_BEFORE,
+    HttpTrouble.BREAK_AFTER,
+    HttpTrouble.CUT,
+    HttpTrouble.NOISE,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,52 +73,31 @@ class WebBehaviour:
     break_before: float = flag(0.0, "share not taken, whose connection breaks")
     break_after: float = flag(0.0, "share taken, whose connection breaks before the answer")
     cut: float = flag(0.0, "share taken, whose connection ends in the middle of the answer")
-    error_500: float = flag(0.0, "share answered 500 with a page of HTML")
-    error_502: float = flag(0.0, "share answered 502 with a page of HTML")
-    errors_taken: bool = flag(True, "what is answered 500 or 502 has been taken all the same")
-    unavailable: float = flag(0.0, "share answered 503 with Retry-After")
-    too_many: float = flag(0.0, "share answered 429 with Retry-After")
-    retry_after_s: int = flag(1, "what Retry-After says")
-    redirect: float = flag(0.0, "share answered 302, to another address")
-    huge: float = flag(0.0, "share taken, with an answer of 10 MB")
-    bomb: float = flag(0.0, "share taken, with an answer of 10 MB packed into 10 kB")
+    error_500: float = flag(0.0, "share taken, answered 500 with a page of HTML")
+    error_502: float = flag(0.0, "share taken, answered 502 with a page of HTML")
+    huge: float = flag(0.0, "share taken, with 10 MB of blanks after the answer")
     gzip: float = flag(0.0, "share answered in gzip")
     chunked: float = flag(0.0, "share answered in chunks")
-    wrong_type: float = flag(0.0, "share whose right answer is called an image")
     page: float = flag(0.0, "share taken, answered 200 with a page of HTML")
     empty: float = flag(0.0, "share taken, answered 200 with nothing")
     garbage: float = flag(0.0, "share taken, answered with random bytes as the body")
     noise: float = flag(0.0, "share taken, answered with random bytes that are no HTTP")
     answer_delay_s: float = flag(0.0, "seconds before each answer")
-    answer_spread_s: float = flag(0.0, "up to this many seconds more, at random")
-    keep_alive_s: float = flag(60.0, "seconds after which an idle connection is closed")
     # Messages
     account: str = flag("", "USER:PASSWORD that is let in; without it everybody is")
-    rate_limit: int = flag(0, "segments taken in one second; more are throttled (0: no limit)")
     throttle: float = flag(0.0, "share of submits throttled in the carrier's own words")
     refused: str = flag("", "endings of numbers that are refused, as 7,13")
     outcomes: str = flag("", "shares that fail, as UNDELIV/001=0.02,EXPIRED/027=0.01")
-    delivered: str = flag("DELIVRD", "the status of what does not fail: SENT where no more is proved")
     # Receipts
     receipt_delay_s: float = flag(0.0, "seconds from the answer to the outcome, and to its receipt")
     receipt_spread_s: float = flag(0.0, "up to this many seconds more, at random")
     unreported: float = flag(0.0, "share of messages never reported")
     early: float = flag(0.0, "share of messages reported before they are answered")
     twice: float = flag(0.0, "share of messages reported twice")
-    foreign: float = flag(0.0, "share of receipts followed by one for a message never taken")
-    out_of_order: bool = flag(False, "receipts overtake each other")
     receipt_batch: int = flag(1, "receipts in one post: 1 is a single object, more is an array")
-    receipt_gather_s: float = flag(0.05, "seconds for which an array waits to be full")
-    receipt_posts: int = flag(4, "posts at once")
-    receipt_pause_s: float = flag(0.5, "seconds before a post that was not acknowledged is repeated")
 
     def __post_init__(self) -> None:
-        if self.trouble_on not in TROUBLED:
-            raise ValueError(
-                f"trouble_on: {self.trouble_on!r} is not known; give one of {', '.join(TROUBLED)}"
-            )
-        if self.delivered not in STATUSES:
-            raise ValueError(f"delivered: {self.delivered!r} is no status; there are {', '.join(STATUSES)}")
+        one_of("trouble_on", self.trouble_on, TROUBLED)
         # Refused here, not at the first request.
         troubles(self), outcomes(self), reportings(self), first_troubles(self)
 
@@ -102,9 +110,7 @@ def troubles(behaviour: WebBehaviour) -> Randomness[HttpTrouble]:
 def first_troubles(behaviour: WebBehaviour) -> Sequence[HttpTrouble]:
     found: list[HttpTrouble] = []
     for name, count in named_shares("next_troubles", behaviour.next_troubles):
-        if name not in {each.value for each in HttpTrouble}:
-            known = ", ".join(each.value for each in HttpTrouble)
-            raise ValueError(f"next_troubles: {name!r} is no trouble; there are {known}")
+        one_of("next_troubles", name, [each.value for each in HttpTrouble])
         found += [HttpTrouble(name)] * int(count)
     return found
 
@@ -113,10 +119,9 @@ def outcomes(behaviour: WebBehaviour) -> Randomness[WebOutcome]:
     shares = []
     for key, share in named_shares("outcomes", behaviour.outcomes):
         status, _, error = key.partition("/")
-        if status not in STATUSES:
-            raise ValueError(f"outcomes: {status!r} is no status; there are {', '.join(STATUSES)}")
+        one_of("outcomes", status, STATUSES)
         shares.append((share, WebOutcome(status, error or "001")))
-    return Randomness("outcomes", WebOutcome(behaviour.delivered), shares)
+    return Randomness("outcomes", WebOutcome("DELIVRD"), shares)
 
 
 def reportings(behaviour: WebBehaviour) -> Randomness[WebReceiptPlan]:

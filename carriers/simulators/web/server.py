@@ -1,202 +1,219 @@
-"""A simulated carrier over HTTP on one port."""
+"""A simulated carrier over HTTP on one port: its troubles, messages, their outcomes and receipts."""
 
 from __future__ import annotations
 
+import argparse
 import asyncio
+import contextlib
 import csv
 import dataclasses
-import gzip
-import random
-import ssl
-from abc import ABC, abstractmethod
-from collections import deque
+from abc import abstractmethod
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from carriers.options import VIETNAM
-from carriers.simulators.web.behaviour import WebBehaviour
-from carriers.simulators.web.exchange import SimulatedReply, SimulatedRequest
-from carriers.simulators.web.faults import BROKEN_OFF, ERRORS, UNTAKEN, HttpTrouble
-from carriers.simulators.web.http_server import BreakableConnection, Listener
-from carriers.simulators.web.messages import WebMessage
-from carriers.simulators.web.state import CarrierState
-from carriers.simulators.web.webhook import Webhook
-
-HUGE = 10_000_000
-HTML = "text/html; charset=UTF-8"
-PAGE = (
-    b"<!DOCTYPE html><html><head><title>Error</title></head><body><h1>The server is not available"
-    b"</h1><p>Apache Tomcat/7.0</p></body></html>"
-)
-
-
-async def write_response(
-    connection: BreakableConnection, trouble: HttpTrouble, reply: SimulatedReply | None, state: CarrierState
-) -> None:
-    """Send the reply, or what the trouble makes of it (None: nothing was taken)."""
-    delay_s = state.answer_delay_s()
-    if delay_s:
-        await asyncio.sleep(delay_s)
-    if await _is_broken_off(connection, trouble, reply, state):
-        state.tally.never_answered += 1
-        return
-    said = _with_trouble(trouble, reply or SimulatedReply(b"", ""), state)
-    state.tally.answer(said.code)
-    await connection.answer(said, 3 if trouble is HttpTrouble.CHUNKED else 1)
-
-
-async def _is_broken_off(
-    connection: BreakableConnection, trouble: HttpTrouble, reply: SimulatedReply | None, state: CarrierState
-) -> bool:
-    match trouble:
-        case HttpTrouble.HANG:
-            await connection.gone()
-        case HttpTrouble.BREAK_BEFORE | HttpTrouble.BREAK_AFTER:
-            state.tally.connections_dropped += 1
-            await connection.drop()
-        case HttpTrouble.CUT:
-            await connection.cut(reply or SimulatedReply(PAGE, "cut"))
-        case HttpTrouble.NOISE:
-            await connection.noise(state.tally.requests)
-        case _:
-            return False
-    return True
-
-
-def _with_trouble(trouble: HttpTrouble, reply: SimulatedReply, state: CarrierState) -> SimulatedReply:
-    if trouble in ERRORS:
-        return SimulatedReply(PAGE, f"http {ERRORS[trouble]}", ERRORS[trouble], HTML)
-    match trouble:
-        case HttpTrouble.UNAVAILABLE | HttpTrouble.TOO_MANY:
-            status = 503 if trouble is HttpTrouble.UNAVAILABLE else 429
-            later = (("retry-after", str(state.behaviour.retry_after_s)),)
-            return SimulatedReply(PAGE, f"http {status}", status, HTML, later)
-        case HttpTrouble.REDIRECT:
-            return SimulatedReply(b"", "http 302", 302, HTML, (("location", "/elsewhere"),))
-        case HttpTrouble.PAGE:
-            return SimulatedReply(PAGE, "page", content_type=HTML)
-        case HttpTrouble.EMPTY:
-            return replace(reply, body=b"", code="empty")
-        case HttpTrouble.GARBAGE:
-            noise = random.Random(state.tally.requests).randbytes(512)  # noqa: S311 - no secret
-            return replace(reply, body=noise, code="garbage")
-    return _wrapped(trouble, reply)
-
-
-def _wrapped(trouble: HttpTrouble, reply: SimulatedReply) -> SimulatedReply:
-    """Change how the right reply is packaged."""
-    match trouble:
-        case HttpTrouble.HUGE:
-            return replace(reply, body=reply.body + b" " * HUGE)
-        case HttpTrouble.GZIP | HttpTrouble.BOMB:
-            return _packed(reply, HUGE if trouble is HttpTrouble.BOMB else 0)
-        case HttpTrouble.WRONG_TYPE:
-            return replace(reply, content_type="image/png")
-    return reply
-
-
-def _packed(reply: SimulatedReply, blanks: int) -> SimulatedReply:
-    body = gzip.compress(reply.body + b" " * blanks, 6)
-    return replace(reply, body=body, headers=(*reply.headers, ("content-encoding", "gzip")))
-
+from carriers.simulators.process import Simulator, by_copies
+from carriers.simulators.randomness import Pace, TimerWheel, unit
+from carriers.simulators.web import behaviour as web_behaviour
+from carriers.simulators.web.behaviour import BROKEN_OFF, HttpTrouble, WebBehaviour
+from carriers.simulators.web.connection import Connection, SimulatedReply, SimulatedRequest, with_trouble
+from carriers.simulators.web.webhook import WebCounters, Webhook, WebhookPoster, WebMessage, receipt
+from carriers.text import segments
 
 KEPT_REQUESTS = 1000
+LONGEST_HEAD = 2**20
+CUT_OFF = (OSError, ValueError, asyncio.IncompleteReadError, asyncio.LimitOverrunError)
 
 
-class WebSimulator(ABC):
+class WebSimulator(Simulator):
     """One carrier on one TCP port; subclasses implement `handle`, and perhaps `is_submit`."""
 
-    name: ClassVar[str]
-    port_by_default: ClassVar[int]
     path: ClassVar[str] = ""  # what a link's base_url has after host and port
-    behaviour_type: ClassVar[type[WebBehaviour]] = WebBehaviour
+    behaviour_type: ClassVar[type[Any]] = WebBehaviour
+
+    @classmethod
+    def add_flags(cls, parser: argparse.ArgumentParser) -> None:
+        add = parser.add_argument
+        add("--webhook", metavar="URL", help="post receipts there; the URL may hold a login (Basic)")
+        signed = "sign them: X-Loa-Timestamp and X-Loa-Signature"
+        add("--webhook-secret", metavar="SECRET", default="", help=signed)
+        results = "write what became of every message there in the end (CSV)"
+        add("--result-file", type=Path, metavar="FILE", help=results)
+
+    @classmethod
+    def from_flags(cls, behaviour: Any, options: argparse.Namespace) -> Self:
+        webhook = Webhook(options.webhook, options.webhook_secret) if options.webhook else None
+        return cls(
+            behaviour, options.port, host=options.host, webhook=webhook, result_file=options.result_file
+        )
 
     def __init__(
         self,
-        behaviour: WebBehaviour | None = None,
+        behaviour: Any = None,  # of behaviour_type
         port: int = 0,
         *,
         host: str = "127.0.0.1",
-        tls: ssl.SSLContext | None = None,
         webhook: Webhook | None = None,
+        result_file: Path | None = None,  # written in the end
     ) -> None:
         self.host, self.port = host, port
-        self._behaviour = behaviour or self.behaviour_type()
-        self._tls, self._webhook = tls, webhook
-        self._listener: Listener
-        self.state: CarrierState
+        self.behaviour = behaviour or self.behaviour_type()
+        self.tally, self._pace = WebCounters(), Pace()
+        self.answers: Counter[str] = Counter()  # by the carrier's own code
+        self.troubles: Counter[str] = Counter()
+        self.messages: list[WebMessage] = []
         self.requests: deque[SimulatedRequest] = deque(maxlen=KEPT_REQUESTS)
+        self._copies: Counter[str] = Counter()
+        self._next_troubles = deque(web_behaviour.first_troubles(self.behaviour))
+        self._webhook, self._result_file = webhook, result_file
+        self._poster: WebhookPoster | None = None
+        self._server: asyncio.Server | None = None
+        self._connections: dict[asyncio.Task[Any], Connection] = {}
+        self._first_submit_s = self._last_done_s = 0.0
+        self._pending = 0  # messages without an outcome yet
 
     # For subclasses
 
     @abstractmethod
     def handle(self, request: SimulatedRequest) -> SimulatedReply:
-        """Return the carrier's reply; take, refuse and throttle messages through self.state."""
+        """Return the carrier's reply; take, refuse and throttle messages by the methods below."""
 
     def is_submit(self, path: str) -> bool:
         """Whether requests to this path hand over messages, for `trouble_on`."""
         return True
 
+    def is_welcome(self, user: str, password: str) -> bool:
+        return self.behaviour.account in ("", f"{user}:{password}")
+
+    def is_refused(self, phone: str) -> bool:
+        return bool(self._refused) and phone.endswith(self._refused)
+
+    def is_too_fast(self, submits: int = 1) -> bool:
+        """Whether to throttle these messages now; if so, count them as throttled."""
+        if unit(self.behaviour.seed, 5, self.tally.submits) >= self.behaviour.throttle:
+            return False
+        self._count(submits)
+        self.tally.throttled += submits
+        return True
+
+    def refuse(self, submits: int = 1) -> None:
+        self._count(submits)
+        self.tally.refused += submits
+
+    def take(
+        self, request: SimulatedRequest, phone: str, text: str, sender: str, request_id: str = ""
+    ) -> WebMessage:
+        """Take one message; its outcome depends on the seed and the number alone."""
+        self._count(1)
+        seed, number = self.behaviour.seed, int(phone) if phone.isdecimal() else 0
+        outcome = self._outcomes.draw(unit(seed, 2, number))
+        reporting = self._reportings.draw(unit(seed, 3, number))
+        index, now = len(self.messages), datetime.now(UTC)
+        message = WebMessage(index, phone, text, sender, request_id, segments(text), outcome, reporting, now)
+        self.messages.append(message)
+        self._copies[phone] += 1
+        self._pending += 1
+        request.taken.append(message)
+        return message
+
+    def _count(self, submits: int) -> None:
+        self._first_submit_s = self._first_submit_s or self._loop.time()
+        self.tally.submits += submits
+        self._pace.add(self._loop.time(), submits)
+
     # For tests and commands
 
     async def __aenter__(self) -> Self:
-        self.state = CarrierState(self._behaviour, self._webhook)
-        self._listener = Listener(self._serve_request, self._connected, self._tls)
+        self._loop = asyncio.get_running_loop()
+        self.last_heard_s = self._loop.time()
+        self._timers = TimerWheel(self._loop)
+        if self._webhook is not None:
+            self._poster = WebhookPoster(self._webhook, self.tally, self.behaviour)
+        self.change()
         await self.start_accepting()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._listener.end()
-        await self.state.close()
+        self.stop_accepting()
+        self.drop_all()
+        tasks = list(self._connections)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._timers.close()
+        if self._poster is not None:
+            await self._poster.close()
+        if self._result_file is not None:
+            self.write_results(self._result_file)
 
     @property
     def url(self) -> str:
         """The base_url of a link to this carrier."""
-        return f"{'https' if self._tls else 'http'}://{self.host}:{self.port}{self.path}"
+        return f"http://{self.host}:{self.port}{self.path}"
 
     async def start_accepting(self) -> None:
         """Listen, on the same port again after stop_accepting()."""
-        self._listener.keep_alive(self.behaviour.keep_alive_s)
-        self.port = await self._listener.open(self.host, self.port)
+        self._server = await asyncio.start_server(
+            self._serve, self.host, self.port, backlog=1024, limit=LONGEST_HEAD
+        )
+        self.port = self._server.sockets[0].getsockname()[1]
 
     def stop_accepting(self) -> None:
         """Refuse new connections; existing ones stay."""
-        self._listener.close()
+        if self._server is not None:
+            self._server.close()
+            self._server = None
 
     def drop_all(self) -> None:
-        self.state.tally.connections_dropped += self._listener.drop_all()
-
-    @property
-    def behaviour(self) -> Any:
-        return self._behaviour
+        for connection in self._connections.values():
+            self.tally.connections_dropped += 1
+            connection.drop()
 
     def change(self, **behaviour: Any) -> None:
-        self._behaviour = dataclasses.replace(self._behaviour, **behaviour)
-        self._listener.keep_alive(self._behaviour.keep_alive_s)
-        self.state.behave(self._behaviour)
+        """Change the behaviour; messages taken before keep their outcome."""
+        self.behaviour = dataclasses.replace(self.behaviour, **behaviour)
+        self._troubles = web_behaviour.troubles(self.behaviour)
+        self._outcomes = web_behaviour.outcomes(self.behaviour)
+        self._reportings = web_behaviour.reportings(self.behaviour)
+        self._refused = tuple(filter(None, self.behaviour.refused.replace(" ", "").split(",")))
+        if self._poster is not None:
+            self._poster.behaviour = self.behaviour
 
     def next(self, trouble: HttpTrouble, count: int = 1) -> None:
         """Force a trouble on the next requests, whatever the shares say."""
-        self.state.next_troubles.extend([trouble] * count)
-
-    def report(self) -> dict[str, Any]:
-        return self.state.report()
-
-    @property
-    def messages(self) -> Sequence[WebMessage]:
-        return self.state.book.messages
+        self._next_troubles.extend([trouble] * count)
 
     def copies(self, phone: str) -> int:
-        return len(self.state.book.of(phone))
+        return self._copies[phone]
 
     def numbers(self) -> Iterator[str]:
-        return self.state.book.numbers()
+        return iter(self._copies)
+
+    def outstanding(self) -> int:
+        return self._poster.outstanding() if self._poster is not None else 0
 
     def idle_s(self) -> float:
-        """Return the seconds since the last request; 0 before the first submit and while receipts are due."""
-        return self.state.idle_s()
+        idle = self.tally.submits and not self.outstanding() and not self._pending
+        return self._loop.time() - self.last_heard_s if idle else 0.0
+
+    def report(self) -> dict[str, Any]:
+        """Return the counts, with the same names as the SMPP simulator; names say the unit."""
+        return {
+            **dataclasses.asdict(self.tally),
+            "answers": dict(self.answers),
+            "troubles": dict(self.troubles),
+            "messages": len(self.messages),
+            "messages_incomplete": 0,  # a request has the whole text
+            "messages_en_route": self._pending,
+            "segments": sum(message.segments for message in self.messages),
+            **by_copies(self._copies.values()),
+            "receipts_outstanding": self.outstanding(),
+            "submits_per_second_max": self._pace.peak,
+            "first_submit_to_last_fate_s": round(max(0.0, self._last_done_s - self._first_submit_s), 3),
+        }
 
     def write_results(self, file: Path) -> None:
         """Write the carrier's result file: number, status, error and time of every message."""
@@ -209,32 +226,94 @@ class WebSimulator(ABC):
                     (each.phone, each.outcome.status, each.outcome.error, f"{at:%Y-%m-%d %H:%M:%S}")
                 )
 
-    # One request
+    # Requests
 
-    def _connected(self) -> None:
-        self.state.tally.connections += 1
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.tally.connections += 1
+        task, connection = asyncio.current_task(), Connection(reader, writer)
+        assert task is not None
+        self._connections[task] = connection
+        try:
+            with contextlib.suppress(*CUT_OFF):
+                while await self._serve_request(connection):
+                    pass
+        finally:
+            self._connections.pop(task, None)
+            connection.close()
 
-    async def _serve_request(self, connection: BreakableConnection) -> None:
-        trouble = self.state.heard(self.is_submit(connection.path))
-        if not self._is_untaken(trouble):
-            await self._handle_and_answer(connection, trouble)
-            return
-        if trouble is not HttpTrouble.BREAK_BEFORE:
-            await connection.read()
-        await write_response(connection, trouble, None, self.state)
+    async def _serve_request(self, connection: Connection) -> bool:
+        """Read, handle and answer a request; False if the connection is over.
 
-    async def _handle_and_answer(self, connection: BreakableConnection, trouble: HttpTrouble) -> None:
-        """Read, handle and answer a request; the outcomes of its messages start after the answer."""
-        request = await connection.read()
+        The outcomes of its messages start after the answer, if there is one.
+        """
+        head = await connection.head()
+        trouble = self._trouble(self.is_submit(head.path))
+        if trouble is HttpTrouble.BREAK_BEFORE:
+            await self._break_off(connection, trouble, SimulatedReply(b"", ""))
+            return False
+        request = await connection.whole(head)
         self.requests.append(request)
         reply = self.handle(request)
-        await self.state.report_early(request.taken)
-        if trouble in BROKEN_OFF:  # there is no answer to wait for
-            self.state.report_later(request.taken)
-            await write_response(connection, trouble, reply, self.state)
-        else:
-            await write_response(connection, trouble, reply, self.state)
-            self.state.report_later(request.taken)
+        await self._report_early(request.taken)
+        if trouble in BROKEN_OFF:
+            self._report_later(request.taken)
+            await self._break_off(connection, trouble, reply)
+            return False
+        try:
+            await asyncio.sleep(self.behaviour.answer_delay_s)
+            said = with_trouble(trouble, reply, self.tally.requests)
+            self.tally.answered += 1
+            self.answers[said.code] += 1
+            await connection.answer(said, 3 if trouble is HttpTrouble.CHUNKED else 1)
+        finally:
+            self._report_later(request.taken)
+        return head.headers.get("connection", "").lower() != "close"
 
-    def _is_untaken(self, trouble: HttpTrouble) -> bool:
-        return trouble in UNTAKEN or (trouble in ERRORS and not self.behaviour.errors_taken)
+    def _trouble(self, is_submit: bool) -> HttpTrouble:
+        self.tally.requests += 1
+        self.last_heard_s = self._loop.time()
+        if not {"submits": is_submit, "others": not is_submit, "all": True}[self.behaviour.trouble_on]:
+            return HttpTrouble.NONE
+        drawn = self._troubles.draw(unit(self.behaviour.seed, 1, self.tally.requests))
+        trouble = self._next_troubles.popleft() if self._next_troubles else drawn
+        if trouble is not HttpTrouble.NONE:
+            self.troubles[trouble.value] += 1
+        return trouble
+
+    async def _break_off(self, connection: Connection, trouble: HttpTrouble, reply: SimulatedReply) -> None:
+        await asyncio.sleep(self.behaviour.answer_delay_s)
+        self.tally.never_answered += 1
+        self.tally.connections_dropped += trouble in (HttpTrouble.BREAK_BEFORE, HttpTrouble.BREAK_AFTER)
+        await connection.break_off(trouble, reply, self.tally.requests)
+
+    # Outcomes
+
+    async def _report_early(self, taken: Sequence[WebMessage]) -> None:
+        """Post the receipts that come before the answer, and wait for that."""
+        early = [message for message in taken if message.reporting.early]
+        for message in early:
+            self._settle(message)
+            self.tally.receipts_due += 1
+        if self._poster is not None:
+            for message in early:
+                await self._poster.post([receipt(message)])
+
+    def _report_later(self, taken: Sequence[WebMessage]) -> None:
+        """Schedule the outcomes of the others."""
+        behaviour = self.behaviour
+        for message in taken:
+            if message.done_at is None:
+                spread_s = behaviour.receipt_spread_s * unit(behaviour.seed, 6, message.index)
+                self._timers.call(behaviour.receipt_delay_s + spread_s, self._conclude, message)
+
+    def _settle(self, message: WebMessage) -> None:
+        message.done_at = datetime.now(UTC)
+        self._pending -= 1
+        self._last_done_s = self._loop.time()
+
+    def _conclude(self, message: WebMessage) -> None:
+        self._settle(message)
+        self.tally.receipts_due += message.reporting.times
+        self.tally.never_reported += not message.reporting.times
+        if self._poster is not None:
+            self._poster.add(message)

@@ -9,16 +9,19 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import httpx
 
 from carriers.options import VIETNAM
 from carriers.signature import sign
-from carriers.simulators.web.behaviour import WebBehaviour
-from carriers.simulators.web.messages import WebCounters, WebMessage
+from carriers.simulators.web.behaviour import WebBehaviour, WebOutcome, WebReceiptPlan
 
 PATIENCE_S = 10.0
+POSTS = 4  # at once
+GATHER_S = 0.05  # for which an array waits to be full
+PAUSE_S = 0.5  # before a post that was not acknowledged is repeated
 # Statuses that acknowledge, and that refuse for good; posts with any other status are repeated.
 GOOD, FOR_GOOD = (200, 202, 204), (400, 401, 403, 404, 405, 413, 415, 422)
 
@@ -29,6 +32,48 @@ class Webhook:
 
     url: str
     secret: str = field(default="", repr=False)
+
+
+@dataclass(slots=True, eq=False)
+class WebMessage:
+    """One message taken; `done_at` (aware): when its outcome was decided, None while pending."""
+
+    index: int
+    phone: str
+    text: str
+    sender: str
+    request_id: str
+    segments: int
+    outcome: WebOutcome
+    reporting: WebReceiptPlan
+    taken_at: datetime
+    done_at: datetime | None = None
+
+    @property
+    def status(self) -> str:
+        """The carrier's current status: "" while pending."""
+        return self.outcome.status if self.done_at else ""
+
+
+@dataclass(slots=True)
+class WebCounters:
+    """Event counters; `submits` are messages, whatever became of them."""
+
+    connections: int = 0
+    connections_dropped: int = 0
+    requests: int = 0
+    submits: int = 0
+    answered: int = 0
+    throttled: int = 0
+    refused: int = 0
+    never_answered: int = 0
+    never_reported: int = 0
+    receipts_due: int = 0
+    receipts_sent: int = 0
+    receipts_repeated: int = 0
+    receipts_acknowledged: int = 0
+    receipts_refused: int = 0
+    receipts_refused_for_now: int = 0
 
 
 def receipt(message: WebMessage) -> dict[str, Any]:
@@ -46,7 +91,7 @@ def receipt(message: WebMessage) -> dict[str, Any]:
 
 
 class WebhookPoster:
-    """A queue of receipts with a configurable number of concurrent posts."""
+    """A queue of receipts with some concurrent posts."""
 
     def __init__(self, webhook: Webhook, tally: WebCounters, behaviour: WebBehaviour) -> None:
         self._webhook, self._tally, self.behaviour = webhook, tally, behaviour
@@ -55,10 +100,10 @@ class WebhookPoster:
         self._under_way = 0
         # The URL is on this machine or given by hand: ignore proxies of the environment.
         self._client = httpx.AsyncClient(timeout=PATIENCE_S, trust_env=False)
-        self._workers = [asyncio.create_task(self._work()) for _ in range(behaviour.receipt_posts)]
+        self._workers = [asyncio.create_task(self._work()) for _ in range(POSTS)]
 
-    def add(self, items: Sequence[dict[str, Any]]) -> None:
-        self._queue.extend(items)
+    def add(self, message: WebMessage) -> None:
+        self._queue.extend([receipt(message)] * message.reporting.times)
         self._waiting.set()
 
     def outstanding(self) -> int:
@@ -73,9 +118,10 @@ class WebhookPoster:
     async def _work(self) -> None:
         while True:
             await self._waiting.wait()
-            if len(self._queue) < self.behaviour.receipt_batch != 1:
-                await asyncio.sleep(self.behaviour.receipt_gather_s)
-            batch = self._next()
+            most = max(1, self.behaviour.receipt_batch)
+            if len(self._queue) < most != 1:
+                await asyncio.sleep(GATHER_S)
+            batch = [self._queue.popleft() for _ in range(min(len(self._queue), most))]
             if not batch:
                 self._waiting.clear()
                 continue
@@ -84,10 +130,6 @@ class WebhookPoster:
                 await self.post(batch)
             finally:
                 self._under_way -= len(batch)
-
-    def _next(self) -> list[dict[str, Any]]:
-        count = min(len(self._queue), max(1, self.behaviour.receipt_batch))
-        return [self._queue.popleft() for _ in range(count)]
 
     async def post(self, batch: Sequence[dict[str, Any]]) -> None:
         body = json.dumps(batch[0] if self.behaviour.receipt_batch <= 1 else batch).encode()
@@ -104,7 +146,7 @@ class WebhookPoster:
                 return
             tries += 1
             tally.receipts_refused_for_now += len(batch)
-            await asyncio.sleep(self.behaviour.receipt_pause_s)
+            await asyncio.sleep(PAUSE_S)
 
     async def _send(self, body: bytes) -> int:
         """Return the status of the response; 0 if there is none."""

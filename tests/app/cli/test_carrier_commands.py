@@ -94,7 +94,7 @@ def test_the_list_says_what_can_be_done_with_each_link(shell: Desk) -> None:
 
 @pytest.mark.longer
 def test_a_check_that_finds_all_well_ends_well(shell: Desk) -> None:
-    with served(Smsc()) as centre, served(Vnpt(VnptBehaviour(adser_id="500"))) as simulated:
+    with served(Smsc()) as centre, served(Vnpt()) as simulated:
         shell.links(smpp_1=smpp(centre), api_1=vnpt(simulated))
         assert shell(carrier_commands.app, "check", "smpp-1").startswith(
             "smpp-1: good  The bind as transceiver"
