@@ -26,12 +26,12 @@ class Plain(WebSimulator):
         if asked.path != "/send":
             return SimulatedReply(b"hello", "hello")
         fields = asked.fields
-        if self.state.is_refused(fields["to"]):
-            self.state.refuse()
+        if self.is_refused(fields["to"]):
+            self.refuse()
             return SimulatedReply(b"refused", "refused")
-        if self.state.is_too_fast():
+        if self.is_too_fast():
             return SimulatedReply(b"too fast", "too fast")
-        self.state.take(asked, fields["to"], fields["text"], "LOA", fields.get("id", ""))
+        self.take(asked, fields["to"], fields["text"], "LOA", fields.get("id", ""))
         return SimulatedReply(b"taken", "taken")
 
 

@@ -9,9 +9,9 @@ import pytest
 
 from carriers.simulators.smsc import Smsc, SmscBehaviour
 from carriers.smpp import pdu
-from tests.long.carriers.simulators.esme import PHONE, SUBMIT_RESP, Esme, Pdu, bound, part_body, until
+from tests.long.carriers.simulators.esme import PHONE, SUBMIT_RESP, Esme, Pdu, bound, until
 
-DELIVERED, UNDELIVERED, UNKNOWN = 2, 5, 7
+DELIVERED, UNDELIVERED = 2, 5
 
 
 def ident(receipt: Pdu) -> bytes:
@@ -60,7 +60,7 @@ async def test_a_receipt_follows_its_answer_and_says_what_appendix_b_says() -> N
 
 
 @pytest.mark.parametrize(
-    ("registered", "ending", "count"), [(0, b"0001", 0), (1, b"0001", 1), (2, b"0001", 0), (2, b"9907", 1)]
+    ("registered", "ending", "count"), [(0, b"0001", 0), (1, b"0001", 1), (2, b"9907", 1)]
 )
 async def test_receipts_come_where_they_were_asked_for(registered: int, ending: bytes, count: int) -> None:
     async with Smsc(SmscBehaviour(by_number=True)) as smsc, bound(smsc.port) as esme:
@@ -69,12 +69,17 @@ async def test_receipts_come_where_they_were_asked_for(registered: int, ending: 
 
 
 async def test_outcomes_come_in_the_shares_and_with_the_codes_asked_for() -> None:
-    behaviour = SmscBehaviour(outcomes="UNDELIV/001=0.2, EXPIRED/027=0.1,REJECTD=0.1", receipt_err_text="0")
+    behaviour = SmscBehaviour(outcomes="UNDELIV/001=0.2, EXPIRED/027=0.1,REJECTD=0.1")
     async with Smsc(behaviour) as smsc, bound(smsc.port) as esme:
         for number in range(1000):
             esme.submit(b"8491%07d" % number)
         found = Counter((one.field("stat"), one.field("err")) for one in await collect(esme, 1000))
-        assert found.keys() == {("DELIVRD", "0"), ("UNDELIV", "001"), ("EXPIRED", "027"), ("REJECTD", "000")}
+        assert found.keys() == {
+            ("DELIVRD", "000"),
+            ("UNDELIV", "001"),
+            ("EXPIRED", "027"),
+            ("REJECTD", "000"),
+        }
         assert 150 < found["UNDELIV", "001"] < 250
         assert 60 < found["EXPIRED", "027"] < 140
 
@@ -100,10 +105,6 @@ async def test_a_number_has_one_outcome_whatever_came_before_it() -> None:
         (b"9911", [8]),
         (b"9912", [DELIVERED, DELIVERED]),
         (b"9915", []),
-        (b"9916", [UNKNOWN]),
-        (b"9917", [6, DELIVERED]),
-        (b"9918", [DELIVERED, UNDELIVERED]),
-        (b"9919", [UNDELIVERED, DELIVERED]),
     ],
 )
 async def test_a_number_chooses_its_receipts(ending: bytes, states: list[int]) -> None:
@@ -118,13 +119,6 @@ async def test_a_number_chooses_its_receipts(ending: bytes, states: list[int]) -
         assert report["receipts_sent"] == report["receipts_acknowledged"] == len(states)
         assert report["never_reported"] == (not states)
         assert report["never_answered"] == (ending in (b"9903", b"9915"))
-
-
-async def test_parts_of_one_message_may_end_differently() -> None:
-    async with Smsc(SmscBehaviour(by_number=True)) as smsc, bound(smsc.port) as esme:
-        for number in (1, 2, 3):
-            esme.send(pdu.SUBMIT_SM, part_body(9, 3, number, b"84910009928", 1))
-        assert [state(one) for one in await collect(esme, 3)] == [DELIVERED, UNDELIVERED, UNDELIVERED]
 
 
 @pytest.mark.parametrize("window", [1, 50])
@@ -204,10 +198,8 @@ async def test_a_share_of_receipts_has_its_id_in_the_other_base() -> None:
     ("form", "receipt_form", "convert"),
     [
         ("hex", "dec", lambda given: b"%d" % int(given, 16)),
-        ("hex8", "dec10", lambda given: b"%010d" % int(given, 16)),
-        ("dec", "hex_upper", lambda given: b"%X" % int(given)),
-        ("long", "hex", lambda given: b"%x" % int(given)),
-        ("alnum", "same", lambda given: given),
+        ("dec", "hex", lambda given: b"%x" % int(given)),
+        ("hex", "same", lambda given: given),
     ],
 )
 async def test_receipts_write_the_same_id_in_their_own_form(
@@ -218,30 +210,6 @@ async def test_receipts_write_the_same_id_in_their_own_form(
         given = await submit(esme)
         receipt = await esme.next()
         assert ident(receipt) == receipt.field("id").encode() == convert(given)
-
-
-async def test_the_dialect_is_as_the_behaviour_says() -> None:
-    behaviour = SmscBehaviour(
-        receipt_tlvs=False,
-        receipt_swapped=True,
-        receipt_date_digits=12,
-        receipt_submit_label="submitdate",
-        receipt_dlvrd="state",
-    )
-    async with Smsc(behaviour) as smsc, bound(smsc.port) as esme:
-        await submit(esme, text="Cảnh giác".encode("utf-16-be"), coding=8)
-        receipt = await esme.next()
-        assert (receipt.short.source, receipt.short.destination) == (b"CATINH", PHONE)
-        assert re.fullmatch(r"\d{12}", receipt.field("submitdate"))
-        assert (receipt.field("dlvrd"), receipt.short.tlvs) == ("002", {})
-        assert receipt.short.message.endswith(b"text:C?nh gi?c")
-
-
-async def test_receipts_may_have_parameters_only() -> None:
-    async with Smsc(SmscBehaviour(receipt_text=False)) as smsc, bound(smsc.port) as esme:
-        given = await submit(esme)
-        receipt = await esme.next()
-        assert (receipt.short.message, ident(receipt), state(receipt)) == (b"", given, DELIVERED)
 
 
 @pytest.mark.parametrize(
@@ -257,7 +225,6 @@ async def test_receipts_wait_for_their_delay_and_the_state_is_en_route_until_the
             assert (answer.status, answer.body) == (0, given + b"\0\0" + bytes((expected, 0)))
             if expected == 1:
                 assert (await esme.next()).command == pdu.DELIVER_SM
-        assert smsc.report()["queries"] == 2
 
 
 @pytest.mark.parametrize("body", [b"123456789\0\0\0\0", b"no-number\0\0\0\0", b"no end", b""])
