@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter, deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -201,77 +201,51 @@ class Vnpt(WebSimulator):
     # Lists
 
     def _send(self, asked: SimulatedRequest, request: Request) -> Refusal | None:
-        phones, params = request["MOBILELIST"].split(","), request.params
+        phones, numbers = request["MOBILELIST"].split(","), iter(range(1, len(request.params) + 1))
+        text = SLOT.sub(lambda _: request.params.get(str(next(numbers, 0)), ""), self.behaviour.template)
         self.lists.append(phones)
-        numbers = iter(range(1, len(params) + 1))
-        text = SLOT.sub(lambda _: params.get(str(next(numbers, 0)), ""), self.behaviour.template)
-        parts, now, is_qc = segments(text) * len(phones), self.now(), request["CONTRACTTYPEID"] == QC
         rules = self._rules(request, phones, text)
-        refusal = next(((code, words) for code, words, is_broken in rules if is_broken()), None)
+        refusal = next(((code, words) for is_broken, code, words in rules if is_broken), None)
         if refusal is not None:
             self.refuse(len(phones))
             return refusal
         if self.is_too_fast(len(phones)):
             return "16", "vuot qua toc do gui tin"
-        self._used += parts
+        self._used += segments(text) * len(phones)
+        now, is_qc = self.now(), request["CONTRACTTYPEID"] == QC
         for phone in phones:  # as often as it comes: tests look for copies
             message = self.take(asked, phone, text, self.behaviour.label, request["REQID"])
             self._taken.setdefault((request["REQID"], phone), []).append(Taken(message, now, is_qc))
             self._today[phone, now.date()] += is_qc
         return None
 
-    def _rules(
-        self, request: Request, phones: Sequence[str], text: str
-    ) -> Sequence[tuple[str, str, Callable[[], bool]]]:
-        """Return what a list is refused for: codes as documented, in an order that is not."""
-        own, now, is_qc = self.behaviour, self.now(), request["CONTRACTTYPEID"] == QC
+    def _rules(self, request: Request, phones: Sequence[str], text: str) -> Iterator[tuple[bool, str, str]]:
+        """Yield what a list is refused for: codes as documented, in an order that is not."""
+        own, now, params, is_qc = self.behaviour, self.now(), request.params, request["CONTRACTTYPEID"] == QC
         longest = [int(found or 1000) for found in SLOT.findall(own.template)]
-        params, wanted = request.params, [str(number) for number in range(1, max(1, len(longest)) + 1)]
-        off_net = HOLDERS.get(phones[0][2:4]) != "1"
-        coding, encrypted = request["DATACODING"] or "0", request["ENCRYPTED"]
-        ported = [net for phone in phones for end, net in networks(own).items() if phone.endswith(end)]
-
-        def too_long() -> bool:
-            return any(len(value) > most for value, most in zip(params.values(), longest, strict=False))
-
-        def numbers() -> bool:
-            wrong = any(not re.fullmatch("84[0-9]{9}", each) or self.is_refused(each) for each in phones)
-            return wrong or len({HOLDERS.get(each[2:4], each[2:4]) for each in phones}) > 1
-
-        def unreadable() -> bool:
-            plain = coding == "0" and text.isascii()
-            return not (plain or (coding == "8" and not off_net))
-
-        return (
-            ("7", "template khong hop le", lambda: list(params) != wanted),
-            ("28", "do dai tham so khong hop le", too_long),
-            (
-                "9",
-                "loai hop dong khong hop le",
-                lambda: request["CONTRACTTYPEID"] not in set(own.traffic or "12"),
-            ),
-            ("2", "thoi gian dat lich khong dung dinh dang", lambda: bool(request["SCHEDULETIME"])),
-            ("23", "danh sach so co nhieu mang hoac so khong hop le", numbers),
-            (
-                "25",
-                f"wrong network; right network = [{''.join(ported[:1])}]; label not declared",
-                lambda: bool(ported),
-            ),
-            ("35", "ENCRYPTED khong duoc phep", lambda: encrypted == "1"),
-            ("17", "dinh dang ky tu khong hop le", unreadable),
-            ("11", "do dai tin nhan khong hop le", lambda: not 0 < len(text) <= LONGEST),
-            ("22", "het quota agent", lambda: 0 < own.quota < self._used + segments(text) * len(phones)),
-            (
-                "8",
-                f"ngoai gio cho phep: {own.blocked_hours}",
-                lambda: is_qc and read_blocked(own.blocked_hours).at(now),
-            ),
-            (
-                "26",
-                f"thue bao da nhan du {own.per_day} tin quang cao trong ngay",
-                lambda: is_qc and any(self._today[each, now.date()] >= own.per_day for each in phones),
-            ),
-        )
+        wanted = [str(number) for number in range(1, max(1, len(longest)) + 1)]
+        yield list(params) != wanted, "7", "template khong hop le"
+        too_long = any(len(value) > most for value, most in zip(params.values(), longest, strict=False))
+        yield too_long, "28", "do dai tham so khong hop le"
+        unknown = request["CONTRACTTYPEID"] not in set(own.traffic or "12")
+        yield unknown, "9", "loai hop dong khong hop le"
+        yield request["SCHEDULETIME"] != "", "2", "thoi gian dat lich khong dung dinh dang"
+        wrong = any(not re.fullmatch("84[0-9]{9}", each) or self.is_refused(each) for each in phones)
+        mixed = len({HOLDERS.get(each[2:4], each[2:4]) for each in phones}) > 1
+        yield wrong or mixed, "23", "danh sach so co nhieu mang hoac so khong hop le"
+        served = networks(own).items()
+        ported = next((network for each in phones for end, network in served if each.endswith(end)), "")
+        yield ported != "", "25", f"wrong network; right network = [{ported}]; label not declared"
+        yield request["ENCRYPTED"] == "1", "35", "ENCRYPTED khong duoc phep"
+        coding, is_own = request["DATACODING"] or "0", HOLDERS.get(phones[0][2:4]) == "1"
+        is_readable = (coding == "0" and text.isascii()) or (coding == "8" and is_own)
+        yield not is_readable, "17", "dinh dang ky tu khong hop le"
+        yield not 0 < len(text) <= LONGEST, "11", "do dai tin nhan khong hop le"
+        yield 0 < own.quota < self._used + segments(text) * len(phones), "22", "het quota agent"
+        blocked = is_qc and read_blocked(own.blocked_hours).at(now)
+        yield blocked, "8", f"ngoai gio cho phep: {own.blocked_hours}"
+        most = is_qc and any(self._today[each, now.date()] >= own.per_day for each in phones)
+        yield most, "26", f"thue bao da nhan du {own.per_day} tin quang cao trong ngay"
 
     # Statuses
 

@@ -234,7 +234,7 @@ class WebSimulator(Simulator):
         assert task is not None
         self._connections[task] = connection
         try:
-            with contextlib.suppress(*CUT_OFF):
+            with contextlib.suppress(*CUT_OFF, asyncio.CancelledError):  # cancelled in the end
                 while await self._serve_request(connection):
                     pass
         finally:
