@@ -21,8 +21,27 @@ from carriers.simulators import randomness
 POLL_S = 0.1
 
 
+@dataclasses.dataclass(slots=True)
+class Counters:
+    """Event counters; the names say what is counted."""
+
+    connections: int = 0
+    connections_dropped: int = 0
+    submits: int = 0
+    answered: int = 0
+    throttled: int = 0
+    refused: int = 0
+    never_answered: int = 0
+    never_reported: int = 0
+    receipts_due: int = 0
+    receipts_sent: int = 0
+    receipts_acknowledged: int = 0
+    receipts_refused: int = 0
+    receipts_refused_for_now: int = 0
+
+
 class Simulator(ABC):
-    """A server on one port; `behaviour_type` is a dataclass whose fields are defined by randomness.flag."""
+    """A server on one port; the fields of `behaviour_type` are defined by randomness.flag."""
 
     name: ClassVar[str]
     port_by_default: ClassVar[int]
@@ -30,6 +49,18 @@ class Simulator(ABC):
     epilog: ClassVar[str] = ""
     host: str
     port: int
+    server: asyncio.Server | None = None
+
+    async def start_accepting(self) -> None:
+        """Listen, on the same port again after stop_accepting()."""
+        self.server = await self.listen()
+        self.port = self.server.sockets[0].getsockname()[1]
+
+    def stop_accepting(self) -> None:
+        """Refuse new connections; existing ones stay."""
+        if self.server is not None:
+            self.server.close()
+            self.server = None
 
     @classmethod
     @abstractmethod
@@ -39,6 +70,8 @@ class Simulator(ABC):
     @classmethod
     @abstractmethod
     def from_flags(cls, behaviour: Any, options: argparse.Namespace) -> Self: ...
+    @abstractmethod
+    async def listen(self) -> asyncio.Server: ...
     @abstractmethod
     async def __aenter__(self) -> Self: ...
     @abstractmethod

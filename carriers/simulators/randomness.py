@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from bisect import bisect_right
 from collections.abc import Callable, Iterable
-from dataclasses import field, fields
+from dataclasses import dataclass, field, fields
 from heapq import heappop, heappush
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 T = TypeVar("T")
 MASK = 2**64 - 1
@@ -73,6 +73,60 @@ def named_shares(name: str, text: str) -> Iterable[tuple[str, float]]:
             yield key.strip(), float(share)
         except ValueError:
             raise ValueError(f"{name}: {item!r} must be NAME=SHARE, as 0.02") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Behaviour:
+    """What every carrier does on purpose.
+
+    A share is a part of 1; one draw decides among the shares of answers or troubles, one among outcomes and
+    one among ways of reporting.
+    """
+
+    seed: int = flag(1, "same seed and same submits: same ids and same outcomes")
+    answer_delay_s: float = flag(0.0, "seconds before each answer")
+    throttle: float = flag(0.0, "share of submits throttled in the carrier's own words")
+    outcomes: str = flag("", "shares of receipts that fail, as UNDELIV/001=0.02,EXPIRED/027=0.01")
+    receipt_delay_s: float = flag(0.0, "seconds from the answer to the receipt")
+    receipt_spread_s: float = flag(0.0, "up to this many seconds more, at random")
+    unreported: float = flag(0.0, "share of messages answered and never reported")
+    early: float = flag(0.0, "share of messages reported before they are answered")
+    twice: float = flag(0.0, "share of messages reported twice")
+
+
+class Outcome(NamedTuple):
+    """What becomes of a message: the stat word of a receipt, and the carrier's own error code."""
+
+    status: str
+    error: str = "000"
+
+
+class ReceiptPlan(NamedTuple):
+    """How the outcome is reported: how often, before the submit's own answer, or with wrong ids."""
+
+    times: int = 1
+    early: bool = False
+    other_base: bool = False
+    foreign: bool = False  # one more receipt with an id that no answer had
+
+
+DELIVERED, ONCE = Outcome("DELIVRD"), ReceiptPlan()
+
+
+def outcomes(behaviour: Behaviour, known: Iterable[str], error: str) -> Randomness[Outcome]:
+    """Return the draw of outcomes; error: the code of those that are given without."""
+    shares = []
+    for key, share in named_shares("outcomes", behaviour.outcomes):
+        status, _, code = key.partition("/")
+        one_of("outcomes", status, known)
+        shares.append((share, Outcome(status, code or error)))
+    return Randomness("outcomes", DELIVERED, shares)
+
+
+def reportings(behaviour: Behaviour, *more: tuple[float, ReceiptPlan]) -> Randomness[ReceiptPlan]:
+    never, early, twice = ReceiptPlan(0), ReceiptPlan(early=True), ReceiptPlan(2)
+    shares = ((behaviour.unreported, never), (behaviour.early, early), (behaviour.twice, twice))
+    return Randomness("reporting", ONCE, (*shares, *more))
 
 
 class Pace:

@@ -197,7 +197,7 @@ class World:
         centre.stop_accepting()
         centre.drop_all()
         await asyncio.sleep(event.lasts)
-        if centre._server is None:
+        if centre.server is None:
             await centre.start_accepting()
 
     async def _kill(self, event: Event) -> None:
@@ -330,7 +330,7 @@ class World:
             self.network.heal(port)
             centre = self.centres[number]
             centre.behaviour = self._usual(number)
-            if centre._server is None:
+            if centre.server is None:
                 await centre.start_accepting()
         if not 7 * 3600 <= self.clock.time_of_day_s() < 20 * 3600:
             self.clock.to_morning()

@@ -5,14 +5,28 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from carriers.simulators.randomness import Randomness, flag, named_shares, one_of, unit
+from carriers.simulators.randomness import (
+    DELIVERED,
+    ONCE,
+    Behaviour,
+    Outcome,
+    Randomness,
+    ReceiptPlan,
+    flag,
+    named_shares,
+    one_of,
+    outcomes,
+    reportings,
+    unit,
+)
 
 MODULUS = 2**31  # a random-looking 31-bit number, as centres on Vietnamese links issue
 STEP = 0x9E3779B1  # odd, so that index -> number is a bijection
 INVERSE = pow(STEP, -1, MODULUS)
 # How ids are written: in which base, how, and how in the base that a careless centre confuses it with.
 FORMS = {"dec": (10, b"%d", b"%x"), "hex": (16, b"%x", b"%d")}
-STATES = ("ENROUTE", "DELIVRD", "EXPIRED", "DELETED", "UNDELIV", "ACCEPTD", "UNKNOWN", "REJECTD")  # from 1
+_WORDS = ("ENROUTE", "DELIVRD", "EXPIRED", "DELETED", "UNDELIV", "ACCEPTD", "UNKNOWN", "REJECTD")
+STATES = {word: state for state, word in enumerate(_WORDS, 1)}
 CHOICES = {
     "id_form": tuple(FORMS),
     "receipt_id_form": ("same", *FORMS),
@@ -22,19 +36,12 @@ CHOICES = {
 
 
 @dataclass(frozen=True, slots=True)
-class SmscBehaviour:
-    """Everything a centre does on purpose.
+class SmscBehaviour(Behaviour):
+    """The common behaviour, and a centre's own; throttled is 0x58."""
 
-    A share is a part of 1; one draw decides among the shares of answers, one among outcomes and one among
-    ways of reporting.
-    """
-
-    seed: int = flag(1, "same seed and same submits: same ids and same outcomes")
     by_number: bool = flag(False, "numbers that end in 99xx choose their own outcome (see the table)")
     # Answers
-    answer_delay_s: float = flag(0.0, "seconds before each answer")
     answer_spread_s: float = flag(0.0, "up to this many seconds more, at random")
-    throttle: float = flag(0.0, "share of submits answered 0x58, throttled")
     queue_full: float = flag(0.0, "share of submits answered 0x14, message queue full")
     refusals: str = flag("", "shares refused by status, as 0x0B=0.01,0x45=0.02")
     unanswered: float = flag(0.0, "share of submits taken and never answered")
@@ -51,12 +58,6 @@ class SmscBehaviour:
     cut_writes: bool = flag(False, "write in pieces that end inside a PDU")
     enquire_link_s: float = flag(0.0, "seconds between two enquire_link on each bind (0: never)")
     # Receipts
-    receipt_delay_s: float = flag(0.0, "seconds from the answer to the receipt")
-    receipt_spread_s: float = flag(0.0, "up to this many seconds more, at random")
-    outcomes: str = flag("", "shares of receipts that fail, as UNDELIV/001=0.02,EXPIRED/027=0.01")
-    unreported: float = flag(0.0, "share of messages answered and never reported")
-    early: float = flag(0.0, "share of messages reported before they are answered")
-    twice: float = flag(0.0, "share of messages reported twice")
     other_base: float = flag(0.0, "share of receipts whose id is in the other base")
     foreign: float = flag(0.0, "share of receipts followed by one with an id never given out")
     out_of_order: bool = flag(False, "receipts overtake each other (within 0.2 s, or the spread if longer)")
@@ -89,34 +90,7 @@ class SubmitAnswer:
     trouble: str = ""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class ReceiptOutcome:
-    """What a receipt says: its stat word, SMPP message_state and the centre's error code."""
-
-    stat: bytes
-    state: int
-    err: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class ReceiptPlan:
-    """How the outcome is reported: how often, before the submit's own answer, or with wrong ids."""
-
-    times: int = 1
-    early: bool = False
-    other_base: bool = False
-    foreign: bool = False  # one more receipt with an id that no answer had
-
-
-def outcome(stat: str, err: str = "000") -> ReceiptOutcome:
-    """Return the outcome of a stat word; ValueError for a word that SMPP does not have."""
-    one_of("outcomes", stat, STATES)
-    return ReceiptOutcome(stat.encode(), STATES.index(stat) + 1, err.encode())
-
-
-DELIVERED = outcome("DELIVRD")
-TAKEN, SILENT = SubmitAnswer(), SubmitAnswer(silent=True)
-ONCE, NEVER = ReceiptPlan(), ReceiptPlan(times=0)
+TAKEN, SILENT, NEVER = SubmitAnswer(), SubmitAnswer(silent=True), ReceiptPlan(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +98,7 @@ class SubmitOutcome:
     """Everything that happens to one submit."""
 
     answer: SubmitAnswer = TAKEN
-    outcome: ReceiptOutcome = DELIVERED
+    outcome: Outcome = DELIVERED
     reporting: ReceiptPlan = ONCE
 
 
@@ -147,11 +121,11 @@ BY_NUMBER: dict[bytes, tuple[str, SubmitOutcome, int]] = {
     b"9904": ("answered, never reported", SubmitOutcome(reporting=NEVER), 0),
     b"9905": ("reported before it is answered", _reported(early=True), 0),
     b"9906": ("reported twice", _reported(times=2), 0),
-    b"9907": ("reported UNDELIV, err 001", SubmitOutcome(outcome=outcome("UNDELIV", "001")), 0),
-    b"9908": ("reported EXPIRED, err 027", SubmitOutcome(outcome=outcome("EXPIRED", "027")), 0),
+    b"9907": ("reported UNDELIV, err 001", SubmitOutcome(outcome=Outcome("UNDELIV", "001")), 0),
+    b"9908": ("reported EXPIRED, err 027", SubmitOutcome(outcome=Outcome("EXPIRED", "027")), 0),
     b"9909": ("receipt's id in the other base", _reported(other_base=True), 0),
     b"9910": ("queue full (0x14) once, then taken", _refused(0x14), 1),
-    b"9911": ("reported REJECTD, err 051", SubmitOutcome(outcome=outcome("REJECTD", "051")), 0),
+    b"9911": ("reported REJECTD, err 051", SubmitOutcome(outcome=Outcome("REJECTD", "051")), 0),
     b"9912": ("reported, and a receipt with an unknown id besides", _reported(foreign=True), 0),
     b"9915": ("taken, never answered, never reported", SubmitOutcome(SILENT, reporting=NEVER), 0),
 }
@@ -173,20 +147,12 @@ class OutcomePicker:
         ]
         refusals = named_shares("refusals", behaviour.refusals)
         answers += [(share, SubmitAnswer(int(code, 0))) for code, share in refusals]
-        outcomes = []
-        for key, share in named_shares("outcomes", behaviour.outcomes):
-            stat, _, err = key.partition("/")
-            outcomes.append((share, outcome(stat, err or "000")))
-        reportings = [
-            (behaviour.unreported, NEVER),
-            (behaviour.early, ReceiptPlan(early=True)),
-            (behaviour.twice, ReceiptPlan(times=2)),
-            (behaviour.other_base, ReceiptPlan(other_base=True)),
-            (behaviour.foreign, ReceiptPlan(foreign=True)),
-        ]
         self._answers = Randomness("answers", TAKEN, answers)
-        self._outcomes = Randomness("outcomes", DELIVERED, outcomes)
-        self._reportings = Randomness("reporting", ONCE, reportings)
+        self._outcomes = outcomes(behaviour, STATES, "000")
+        other_base, foreign = ReceiptPlan(other_base=True), ReceiptPlan(foreign=True)
+        self._reportings = reportings(
+            behaviour, (behaviour.other_base, other_base), (behaviour.foreign, foreign)
+        )
         self._has_shares = bool(self._answers.bounds or self._outcomes.bounds or self._reportings.bounds)
 
     def choose(self, phone: bytes, part: int, turn: int) -> SubmitOutcome:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from carriers.simulators.process import by_copies
-from carriers.simulators.smsc.behaviour import ReceiptOutcome
+from carriers.simulators.process import Counters, by_copies
+from carriers.simulators.randomness import Outcome
 from carriers.smpp import pdu
 
 UCS2 = 8
@@ -31,7 +31,7 @@ class Kind:
     reports: int  # 0: no receipt is asked for
     part: Part | None
     text: bytes
-    templates: dict[ReceiptOutcome, tuple[bytes, bytes, bytes]] = field(default_factory=dict)
+    templates: dict[Outcome, tuple[bytes, bytes, bytes, bytes]] = field(default_factory=dict)
 
 
 class Reader:
@@ -90,34 +90,15 @@ def read_sar(tlvs: dict[int, bytes]) -> Part | None:
 
 
 @dataclass(slots=True)
-class SmscCounters:
-    """Event counters; the names say what is counted."""
-
-    connections: int = 0
-    connections_dropped: int = 0
+class SmscCounters(Counters):
     binds: int = 0
     binds_refused: int = 0
-    submits: int = 0
-    submits_unreadable: int = 0
-    answered: int = 0
-    throttled: int = 0
-    refused: int = 0
-    never_answered: int = 0
-    never_reported: int = 0
-    receipts_due: int = 0
-    receipts_sent: int = 0
-    receipts_repeated: int = 0
-    receipts_acknowledged: int = 0
-    receipts_refused: int = 0
-    receipts_refused_for_now: int = 0
     receipts_foreign: int = 0
     inbound_due: int = 0
     inbound_sent: int = 0
     inbound_acknowledged: int = 0
     inbound_refused: int = 0
-    acknowledgements_unexpected: int = 0
     garbage_sent: int = 0
-    bad_frames: int = 0
 
 
 class SmscStatistics:
@@ -125,7 +106,6 @@ class SmscStatistics:
 
     def __init__(self) -> None:
         self.parts = 0
-        self.parts_repeated = 0
         self.copies: dict[int, int] = {}  # of whole messages, by number
         self._incomplete: dict[tuple[int, bytes, int, int], int] = {}
 
@@ -140,11 +120,7 @@ class SmscStatistics:
 
     def _completes(self, phone: int, kind: Kind, part: Part) -> bool:
         key = (phone, kind.source, part.reference, part.total)
-        have = self._incomplete.get(key, 0)
-        bit = 1 << part.number
-        if have & bit:
-            self.parts_repeated += 1
-        have |= bit
+        have = self._incomplete.get(key, 0) | 1 << part.number
         if have.bit_count() < part.total:
             self._incomplete[key] = have
             return False
@@ -152,7 +128,6 @@ class SmscStatistics:
         return True
 
     def report(self) -> dict[str, object]:
-        figures: dict[str, object] = {"parts": self.parts, "parts_repeated": self.parts_repeated}
-        figures["messages"] = sum(self.copies.values())
-        figures["messages_incomplete"] = len(self._incomplete)
+        whole, incomplete = sum(self.copies.values()), len(self._incomplete)
+        figures = {"parts": self.parts, "messages": whole, "messages_incomplete": incomplete}
         return figures | by_copies(self.copies.values())

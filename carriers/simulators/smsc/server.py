@@ -1,33 +1,494 @@
-"""The simulated message centre on its port: accounts, submits, answers and receipts."""
+"""The simulated message centre on its port: connections, accounts, submits, answers and receipts."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import time
+from array import array
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Self
 
+from carriers.contract import Encoding
 from carriers.simulators.process import Simulator
-from carriers.simulators.randomness import Pace, TimerWheel, unit
-from carriers.simulators.smsc.behaviour import BY_NUMBER, Ids, OutcomePicker, SmscBehaviour
-from carriers.simulators.smsc.messages import Reader, SmscCounters, SmscStatistics
-from carriers.simulators.smsc.receipts import (
-    Delivery,
-    Inbound,
-    Reporter,
-    SmscAccount,
-    SmscMessage,
-    body,
-    contents,
+from carriers.simulators.randomness import DELIVERED, ONCE, Outcome, Pace, TimerWheel, unit
+from carriers.simulators.smsc.behaviour import (
+    BY_NUMBER,
+    STATES,
+    Ids,
+    OutcomePicker,
+    SmscBehaviour,
+    SubmitOutcome,
 )
-from carriers.simulators.smsc.session import SmscSession
+from carriers.simulators.smsc.messages import UCS2, Kind, Reader, SmscCounters, SmscStatistics
 from carriers.smpp import pdu
+from carriers.text import gsm7, split, ucs2
 
+TON_NPI = (1, 1)
+ENROUTE = 1
+# protocol_id to sm_default_msg_id are all empty or 0; esm_class marks a receipt.
+FIXED = bytes((pdu.ESM_RECEIPT, 0, 0, 0, 0, 0, 0, 0, 0))
+TAG_ID = pdu.TAG_RECEIPTED_MESSAGE_ID.to_bytes(2, "big")
+NEVER_GIVEN = 2**30  # added to an index, it makes an id that no answer has
+OWN, FOREIGN = 1, 2  # bits: which ids were acknowledged
+RQUERYFAIL, RALYBND = 0x67, 0x05
+RECEIVERS = (pdu.BIND_RECEIVER, pdu.BIND_TRANSCEIVER)
+TRANSMITTERS = (pdu.BIND_TRANSMITTER, pdu.BIND_TRANSCEIVER)
+REFUSED_FOR_NOW = {pdu.ESME_RMSGQFUL, pdu.ESME_RTHROTTLED, pdu.ESME_RSYSERR, pdu.ESME_RX_T_APPN}
+BIND_ANSWER = b"loa-smsc\0" + pdu.tlv(0x0210, b"\x34")  # system_id, sc_interface_version
+NOISE = bytes((i * 89 + 0xE9) % 255 + 1 for i in range(90))  # without zeros, so no C-string in it ends
 SUBMIT_RESP = pdu.SUBMIT_SM | pdu.RESPONSE
 SWEEP_S = 0.25
 OUT_OF_ORDER_S = 0.2
 INBOUND_TO, INBOUND_TEXT = "8088", "Toi da doc, cam on"
+
+
+# ---- Receipts and subscribers' messages
+
+
+def body(source: str, destination: str, content: pdu.Content) -> bytes:
+    """Build a deliver_sm with any content, from a number to a short code."""
+    envelope = pdu.Envelope((*TON_NPI, source.encode("latin-1")), TON_NPI)
+    return pdu.short_message_body(envelope, destination.encode("latin-1"), content)
+
+
+def contents(text: str, reference: int) -> Iterator[pdu.Content]:
+    """Yield the parts of a text as a phone sends them, with a UDH if there are several."""
+    split_text = split(text)
+    coding, encode = (UCS2, ucs2) if split_text.encoding is Encoding.UCS2 else (0, gsm7)
+    total = len(split_text.parts)
+    for number, part in enumerate(split_text.parts, 1):
+        if total == 1:
+            yield pdu.Content(encode(part), coding)
+        else:
+            header = bytes((5, 0, 3, reference % 256, total, number))
+            yield pdu.Content(header + encode(part), coding, pdu.ESM_UDHI)
+
+
+@dataclass(slots=True, eq=False)
+class SmscMessage:
+    """One submit that was taken; `answer_waits`: its answer is sent after its receipt."""
+
+    session: SmscSession
+    sequence: int
+    index: int
+    phone: bytes
+    kind: Kind
+    plan: SubmitOutcome
+    submitted: bytes = b""
+    answer_waits: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class SimulatedReceipt:
+    """One receipt for an account; `identity` is the id as the receipt writes it."""
+
+    message: SmscMessage
+    identity: bytes
+    foreign: bool = False
+    sent_at_s: float = 0.0
+
+
+@dataclass(slots=True, eq=False)
+class Inbound:
+    """One message to an account, or a part of one; `body` is that of its deliver_sm."""
+
+    account: SmscAccount
+    body: bytes
+    sent_at_s: float = 0.0
+
+
+Delivery = SimulatedReceipt | Inbound
+
+
+@dataclass(slots=True, eq=False)
+class SmscAccount:
+    """One system_id: its binds, and the receipts and messages that wait for one."""
+
+    sessions: list[SmscSession] = field(default_factory=list)
+    waiting: deque[Delivery] = field(default_factory=deque)
+    turn: int = 0
+
+    def choose(self, own: SmscSession | None, rule: str) -> SmscSession | None:
+        """Return the bind for a delivery by SmscBehaviour.receipts_on, or None."""
+        if rule == "own" and own is not None and own.receives:
+            return own
+        receiving = [one for one in self.sessions if one.receives and (rule == "any" or one is not own)]
+        if not receiving:
+            return own if own is not None and own.receives else None
+        self.turn += 1
+        return receiving[self.turn % len(receiving)]
+
+
+class Writer:
+    """Writes receipts; the fixed bytes are cached per text and outcome."""
+
+    def __init__(self, utc_offset_h: float) -> None:
+        self._offset_s = utc_offset_h * 3600
+        self._second = -1
+        self._date = b""
+
+    def date(self) -> bytes:
+        second = int(time.monotonic())
+        if second != self._second:
+            local = time.gmtime(time.time() + self._offset_s)
+            self._second, self._date = second, time.strftime("%y%m%d%H%M", local).encode()
+        return self._date
+
+    def write(self, receipt: SimulatedReceipt, sequence: int) -> bytes:
+        message, identity = receipt.message, receipt.identity
+        outcome, templates = message.plan.outcome, message.kind.templates
+        template = templates.get(outcome)
+        if template is None:
+            template = templates[outcome] = _template(message.kind, outcome)
+        before, after, text_template, state = template
+        text = text_template % (identity, message.submitted, self.date())
+        length = len(identity) + 1
+        body = b"%b%b%b%c%b" % (before, message.phone, after, len(text), text)
+        body += b"%b%c%c%b\0%b" % (TAG_ID, length >> 8, length & 255, identity, state)
+        return pdu.frame(pdu.DELIVER_SM, sequence, body)
+
+
+def _template(kind: Kind, outcome: Outcome) -> tuple[bytes, bytes, bytes, bytes]:
+    """Return bytes before the phone and after it, text with placeholders for id and dates, and the state."""
+    delivered = b"001" if outcome == DELIVERED else b"000"
+    known = (delivered, outcome.status.encode(), outcome.error.encode(), kind.text)
+    escaped = tuple(value.replace(b"%", b"%%") for value in known)
+    text = b"id:%%b sub:001 dlvrd:%b submit date:%%b done date:%%b stat:%b err:%b text:%b" % escaped
+    state = pdu.tlv(pdu.TAG_MESSAGE_STATE, bytes((STATES[outcome.status],)))
+    return kind.service_type + b"\0" + kind.destination_type, b"\0" + kind.source + FIXED, text, state
+
+
+class Reporter:
+    """The receipts of one centre; `states` and `phones` hold each message's state and number by index."""
+
+    def __init__(self, tally: SmscCounters, ids: Ids, now: Callable[[], float]) -> None:
+        self.states = bytearray()
+        self.phones, self._acknowledged_ids = array("Q"), bytearray()
+        self._tally, self._ids, self._now = tally, ids, now
+
+    def behave(self, behaviour: SmscBehaviour) -> None:
+        self.behaviour, self.writer = behaviour, Writer(behaviour.utc_offset_h)
+
+    def taken(self, message: SmscMessage) -> None:
+        """Register a message; its index is the number of those before it."""
+        self.states.append(ENROUTE)
+        self.phones.append(int(message.phone) % 2**64)  # 20 digits may be more
+        self._acknowledged_ids.append(0)
+        message.submitted = self.writer.date()
+
+    def conclude(self, message: SmscMessage) -> bool:
+        """Report the message's outcome; False if no bind can receive the receipt now."""
+        self.states[message.index] = STATES[message.plan.outcome.status]
+        brought = False
+        for receipt in self._receipts(message):
+            self._tally.receipts_due += 1
+            brought = self.route(receipt) or brought
+        return brought
+
+    def _receipts(self, message: SmscMessage) -> Sequence[SimulatedReceipt]:
+        reporting = message.plan.reporting
+        if not message.kind.reports:
+            return ()
+        identity = self._ids.receipt(message.index, reporting.other_base)
+        if reporting is ONCE:
+            return (SimulatedReceipt(message, identity),)
+        self._tally.never_reported += not reporting.times
+        receipts = [SimulatedReceipt(message, identity) for _ in range(reporting.times)]
+        if reporting.foreign:
+            self._tally.receipts_foreign += 1
+            foreign = self._ids.receipt(message.index + NEVER_GIVEN)
+            receipts.append(SimulatedReceipt(message, foreign, foreign=True))
+        return receipts
+
+    def bring(self, message: Inbound) -> None:
+        self._tally.inbound_due += 1
+        self.route(message)
+
+    def route(self, receipt: Delivery) -> bool:
+        """Hand a receipt or message to a bind, or keep it until there is one (False)."""
+        if isinstance(receipt, Inbound):
+            account = receipt.account
+            session = account.choose(None, "any")
+        else:
+            own = receipt.message.session
+            account, session = own.account, own.account.choose(own, self.behaviour.receipts_on)
+        if session is None:
+            account.waiting.append(receipt)
+            return False
+        session.post(receipt)
+        return True
+
+    def write(self, receipt: Delivery, sequence: int) -> bytes:
+        receipt.sent_at_s = self._now()
+        if isinstance(receipt, Inbound):
+            self._tally.inbound_sent += 1
+            return pdu.frame(pdu.DELIVER_SM, sequence, receipt.body)
+        self._tally.receipts_sent += 1
+        return self.writer.write(receipt, sequence)
+
+    def settle(self, receipt: Delivery, refused: bool) -> None:
+        """Count a receipt or message as acknowledged or refused for good; it is never sent again."""
+        if isinstance(receipt, Inbound):
+            self._tally.inbound_refused += refused
+            self._tally.inbound_acknowledged += not refused
+            return
+        if refused:
+            self._tally.receipts_refused += 1
+        else:
+            self._tally.receipts_acknowledged += 1
+            self._acknowledged_ids[receipt.message.index] |= FOREIGN if receipt.foreign else OWN
+
+    def acknowledged(self) -> Iterator[tuple[int, int]]:
+        """Yield (number, count of different ids) of every message with an acknowledged receipt."""
+        pairs = zip(self.phones, self._acknowledged_ids, strict=True)
+        return ((phone, ids.bit_count()) for phone, ids in pairs if ids)
+
+    def en_route(self) -> int:
+        return self.states.count(ENROUTE)
+
+    def by_state(self) -> dict[str, int]:
+        """Return how many messages or parts are in each state; states without any are left out."""
+        counts = {name: self.states.count(state) for name, state in STATES.items()}
+        return {name: n for name, n in counts.items() if n}
+
+    def outstanding(self) -> int:
+        """Return how many receipts and messages are neither acknowledged nor refused."""
+        tally = self._tally
+        inbound = tally.inbound_due - tally.inbound_acknowledged - tally.inbound_refused
+        return tally.receipts_due - tally.receipts_acknowledged - tally.receipts_refused + inbound
+
+    def repeat_overdue(self, sessions: Iterable[SmscSession]) -> None:
+        before_s = self._now() - self.behaviour.receipt_timeout_s
+        for session in tuple(sessions):
+            for receipt in session.take_overdue(before_s):
+                self.route(receipt)
+
+    def state(self, identity: bytes) -> int:
+        """Return the message_state of a message by its answer's id; ValueError for an unknown id."""
+        index = self._ids.index(identity)
+        if index >= len(self.states):
+            raise ValueError(f"no message has the id {identity!r}")
+        return self.states[index]
+
+
+# ---- Connections
+
+
+class SmscSession(asyncio.Protocol):
+    def __init__(self, centre: Smsc) -> None:
+        self._centre = centre
+        self._buffer = bytearray()
+        self._out: list[bytes] = []
+        self._flushing = False
+        self._sequence = 0
+        self._stalled = False
+        self.transport: asyncio.Transport
+        self.account = SmscAccount()  # a placeholder until it is bound
+        self.bound_as = 0
+        self.submits = 0
+        self.closed = False
+        self.queue: deque[Delivery] = deque()
+        self.unacknowledged: dict[int, Delivery] = {}
+
+    @property
+    def receives(self) -> bool:
+        return not self.closed and self.bound_as in RECEIVERS
+
+    # Transport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport  # type: ignore[assignment]  # a stream protocol's transport is a Transport
+        self._centre.joined(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.closed = True
+        self._centre.left(self)
+
+    def data_received(self, data: bytes) -> None:
+        self._centre.last_heard_s = self._centre.loop.time()
+        self._buffer += data
+        try:
+            for command, status, sequence, body in pdu.frames(self._buffer):
+                HANDLERS.get(command, SmscSession._unknown)(self, command, status, sequence, body)
+                if self.closed:
+                    return
+        except pdu.FrameError:
+            self.send(pdu.frame(pdu.GENERIC_NACK, 0, status=pdu.ESME_RINVCMDLEN))
+            self.leave()
+
+    def pause_writing(self) -> None:
+        self._stalled = True
+
+    def resume_writing(self) -> None:
+        self._stalled = False
+        self.pump()
+
+    def send(self, data: bytes) -> None:
+        """Write together with whatever else this loop iteration brings."""
+        self._out.append(data)
+        if not self._flushing:
+            self._flushing = True
+            self._centre.loop.call_soon(self.flush)
+
+    def flush(self) -> None:
+        """Write what is buffered; nothing while the centre is silent."""
+        self._flushing = False
+        behaviour = self._centre.behaviour
+        if behaviour.silent or self.closed or not self._out:
+            return
+        data = b"".join(self._out)
+        self._out.clear()
+        if behaviour.cut_writes and len(data) > 2:
+            # Halve repeatedly, so that cuts fall everywhere, headers included.
+            self._out.append(data[len(data) // 2 :])
+            data = data[: len(data) // 2]
+            self._flushing = True
+            self._centre.loop.call_later(0.001, self.flush)
+        self.transport.write(data)
+
+    def drop(self) -> None:
+        self._centre.tally.connections_dropped += 1
+        self.closed = True
+        self.transport.abort()
+
+    def leave(self) -> None:
+        self.flush()
+        self.closed = True
+        self.transport.close()
+
+    def ask(self, command: int) -> None:
+        self.send(pdu.frame(command, self._next_sequence()))
+
+    def listen(self, listening: bool) -> None:
+        """Read from the connection, or leave incoming data in the system's buffers."""
+        if listening:
+            self.transport.resume_reading()
+        else:
+            self.transport.pause_reading()
+
+    def garbage(self, kind: str) -> None:
+        self._centre.tally.garbage_sent += 1
+        if kind == "frame":  # its command_length is impossible: the stream is lost
+            self.send(b"\xff" * 16 + NOISE)
+        else:
+            self.send(pdu.frame(pdu.DELIVER_SM, self._next_sequence(), NOISE))
+
+    # Requests of the ESME
+
+    def _answer(self, command: int, sequence: int, status: int, body: bytes = b"") -> None:
+        self.send(pdu.frame(command | pdu.RESPONSE, sequence, body, status))
+
+    def _bind(self, command: int, _status: int, sequence: int, body: bytes) -> None:
+        try:
+            system_id, password, _ = pdu.read_bind(body)
+        except pdu.PduError:
+            return self._answer(command, sequence, pdu.ESME_RINVCMDLEN)
+        refused = RALYBND if self.bound_as else self._centre.refuse_bind(system_id, password)
+        if refused:
+            self._centre.tally.binds_refused += 1
+            return self._answer(command, sequence, refused)
+        self._answer(command, sequence, pdu.ESME_ROK, BIND_ANSWER)
+        self.bound_as = command
+        self._centre.bound(self, system_id)
+        return None
+
+    def _unbind(self, command: int, _status: int, sequence: int, _body: bytes) -> None:
+        self._answer(command, sequence, pdu.ESME_ROK)
+        self.leave()
+
+    def _unbound(self, _command: int, _status: int, _sequence: int, _body: bytes) -> None:
+        self.leave()
+
+    def _enquire(self, command: int, _status: int, sequence: int, _body: bytes) -> None:
+        self._answer(command, sequence, pdu.ESME_ROK)
+
+    def _submit(self, command: int, _status: int, sequence: int, body: bytes) -> None:
+        if self.bound_as in TRANSMITTERS:
+            self.submits += 1
+            self._centre.submit(self, sequence, body)
+        else:
+            self._answer(command, sequence, pdu.ESME_RINVBNDSTS)
+
+    def _query(self, command: int, _status: int, sequence: int, body: bytes) -> None:
+        if self.bound_as not in TRANSMITTERS:
+            return self._answer(command, sequence, pdu.ESME_RINVBNDSTS)
+        try:
+            identity, _ = pdu.cstring(body, 0)
+            state = self._centre.reporter.state(identity)
+        except ValueError:  # includes PduError
+            return self._answer(command, sequence, RQUERYFAIL)
+        return self._answer(command, sequence, pdu.ESME_ROK, identity + b"\0\0" + bytes((state, 0)))
+
+    def _unknown(self, command: int, _status: int, sequence: int, _body: bytes) -> None:
+        if not command & pdu.RESPONSE:  # an answer is never answered
+            self.send(pdu.frame(pdu.GENERIC_NACK, sequence, status=pdu.ESME_RINVCMDID))
+
+    # Receipts
+
+    def post(self, receipt: Delivery) -> None:
+        self.queue.append(receipt)
+        self.pump()
+
+    def pump(self) -> None:
+        """Fill the receipt window from this bind's own queue, then from its account's."""
+        if not self.receives:
+            return
+        centre = self._centre
+        window = centre.behaviour.receipt_window
+        while len(self.unacknowledged) < window and not self._stalled:
+            queue = self.queue or self.account.waiting
+            if not queue:
+                return
+            receipt = queue.popleft()
+            sequence = self._next_sequence()
+            self.unacknowledged[sequence] = receipt
+            self.send(centre.reporter.write(receipt, sequence))
+            if isinstance(receipt, SimulatedReceipt) and receipt.message.answer_waits:
+                centre.answer_waiting(receipt.message)
+
+    def take_overdue(self, before_s: float) -> list[Delivery]:
+        """Remove and return what was sent before `before_s` and not acknowledged."""
+        overdue = [at for at, receipt in self.unacknowledged.items() if receipt.sent_at_s < before_s]
+        return [self.unacknowledged.pop(sequence) for sequence in overdue]
+
+    def _delivered(self, _command: int, status: int, sequence: int, _body: bytes) -> None:
+        receipt = self.unacknowledged.pop(sequence, None)
+        if receipt is None:
+            return
+        if status in REFUSED_FOR_NOW:
+            self._centre.refused_for_now(receipt)
+        else:
+            self._centre.reporter.settle(receipt, refused=status != pdu.ESME_ROK)
+        self.pump()
+
+    def _nacked(self, _command: int, _status: int, sequence: int, body: bytes) -> None:
+        if sequence in self.unacknowledged:
+            self._delivered(pdu.GENERIC_NACK, pdu.ESME_RINVCMDID, sequence, body)
+
+    def _next_sequence(self) -> int:
+        self._sequence = self._sequence % pdu.MAX_SEQUENCE + 1
+        return self._sequence
+
+
+HANDLERS: dict[int, Callable[[SmscSession, int, int, int, bytes], None]] = {
+    pdu.SUBMIT_SM: SmscSession._submit,
+    pdu.DELIVER_SM | pdu.RESPONSE: SmscSession._delivered,
+    pdu.ENQUIRE_LINK: SmscSession._enquire,
+    pdu.BIND_TRANSCEIVER: SmscSession._bind,
+    pdu.BIND_TRANSMITTER: SmscSession._bind,
+    pdu.BIND_RECEIVER: SmscSession._bind,
+    pdu.UNBIND: SmscSession._unbind,
+    pdu.UNBIND | pdu.RESPONSE: SmscSession._unbound,
+    pdu.QUERY_SM: SmscSession._query,
+    pdu.GENERIC_NACK: SmscSession._nacked,
+}
+
+
+# ---- The centre
 
 
 class Smsc(Simulator):
@@ -63,7 +524,6 @@ class Smsc(Simulator):
         self.host, self.port = host, port
         self._behaviour = behaviour or SmscBehaviour()
         self._passwords = accounts
-        self._server: asyncio.Server | None = None
         self._accounts: dict[str, SmscAccount] = {}
         self.sessions: dict[SmscSession, None] = {}  # in the order of their connections, as a set is not
         self.tally, self._seen = SmscCounters(), SmscStatistics()
@@ -72,7 +532,7 @@ class Smsc(Simulator):
         self._arrivals: list[float] | None = None  # moments of submits, once somebody asks
         self._texts: list[tuple[int, bytes]] | None = None  # numbers and starts of texts, likewise
         self._kept_back: list[SmscMessage] | None = None  # messages whose receipts are held back
-        self._first_submit_s = self._inbound_owed = 0.0
+        self._inbound_owed = 0.0
 
     async def __aenter__(self) -> Self:
         self.loop = asyncio.get_running_loop()
@@ -94,17 +554,9 @@ class Smsc(Simulator):
 
     # For tests and commands
 
-    async def start_accepting(self) -> None:
-        """Listen, on the same port again after stop_accepting()."""
+    async def listen(self) -> asyncio.Server:
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: SmscSession(self), self.host, self.port, backlog=1024)
-        self.port = self._server.sockets[0].getsockname()[1]
-
-    def stop_accepting(self) -> None:
-        """Refuse new connections; existing binds stay."""
-        if self._server is not None:
-            self._server.close()
-            self._server = None
+        return await loop.create_server(lambda: SmscSession(self), self.host, self.port, backlog=1024)
 
     @property
     def behaviour(self) -> SmscBehaviour:
@@ -192,7 +644,7 @@ class Smsc(Simulator):
             self.write_raw(body(source, destination, content), system_id)
 
     def write_raw(self, body: bytes, system_id: str = "") -> None:
-        """Send a deliver_sm with any content (receipts.body builds one)."""
+        """Send a deliver_sm with any content (`body` builds one)."""
         name = system_id or next(iter(self._accounts), "")
         self.reporter.bring(Inbound(self._accounts.setdefault(name, SmscAccount()), body))
 
@@ -204,7 +656,6 @@ class Smsc(Simulator):
         return self.loop.time() - self.last_heard_s if idle else 0.0
 
     def report(self) -> dict[str, Any]:
-        last = self.reporter.last_acknowledged_s
         return {
             **dataclasses.asdict(self.tally),
             **self._seen.report(),
@@ -212,7 +663,6 @@ class Smsc(Simulator):
             "parts_by_state": self.reporter.by_state(),
             "receipts_outstanding": self.reporter.outstanding(),
             "submits_per_second_max": self._pace.peak,
-            "first_submit_to_last_receipt_s": round(max(0.0, last - self._first_submit_s), 3),
         }
 
     # Connections
@@ -282,14 +732,12 @@ class Smsc(Simulator):
     def submit(self, session: SmscSession, sequence: int, body: bytes) -> None:
         now = self.loop.time()
         self.tally.submits += 1
-        self._first_submit_s = self._first_submit_s or now
         self._pace.add(now)
         if self._arrivals is not None:
             self._arrivals.append(now)
         try:
             kind, phone = self._reader.read(body)
         except pdu.PduError:
-            self.tally.submits_unreadable += 1
             return self._refuse(session, sequence, pdu.ESME_RINVMSGLEN)
         if not phone.isdigit() or len(phone) > 20:
             return self._refuse(session, sequence, pdu.ESME_RINVDSTADR)

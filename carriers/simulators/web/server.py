@@ -16,9 +16,15 @@ from typing import Any, ClassVar, Self
 
 from carriers.options import VIETNAM
 from carriers.simulators.process import Simulator, by_copies
-from carriers.simulators.randomness import Pace, TimerWheel, unit
-from carriers.simulators.web import behaviour as web_behaviour
-from carriers.simulators.web.behaviour import BROKEN_OFF, HttpTrouble, WebBehaviour
+from carriers.simulators.randomness import Pace, TimerWheel, outcomes, reportings, unit
+from carriers.simulators.web.behaviour import (
+    BROKEN_OFF,
+    STATUSES,
+    HttpTrouble,
+    WebBehaviour,
+    first_troubles,
+    troubles,
+)
 from carriers.simulators.web.connection import Connection, SimulatedReply, SimulatedRequest, with_trouble
 from carriers.simulators.web.webhook import WebCounters, Webhook, WebhookPoster, WebMessage, receipt
 from carriers.text import segments
@@ -67,12 +73,10 @@ class WebSimulator(Simulator):
         self.messages: list[WebMessage] = []
         self.requests: deque[SimulatedRequest] = deque(maxlen=KEPT_REQUESTS)
         self._copies: Counter[str] = Counter()
-        self._next_troubles = deque(web_behaviour.first_troubles(self.behaviour))
+        self._next_troubles = deque(first_troubles(self.behaviour))
         self._webhook, self._result_file = webhook, result_file
         self._poster: WebhookPoster | None = None
-        self._server: asyncio.Server | None = None
         self._connections: dict[asyncio.Task[Any], Connection] = {}
-        self._first_submit_s = self._last_done_s = 0.0
         self._pending = 0  # messages without an outcome yet
 
     # For subclasses
@@ -120,7 +124,6 @@ class WebSimulator(Simulator):
         return message
 
     def _count(self, submits: int) -> None:
-        self._first_submit_s = self._first_submit_s or self._loop.time()
         self.tally.submits += submits
         self._pace.add(self._loop.time(), submits)
 
@@ -154,18 +157,9 @@ class WebSimulator(Simulator):
         """The base_url of a link to this carrier."""
         return f"http://{self.host}:{self.port}{self.path}"
 
-    async def start_accepting(self) -> None:
-        """Listen, on the same port again after stop_accepting()."""
-        self._server = await asyncio.start_server(
-            self._serve, self.host, self.port, backlog=1024, limit=LONGEST_HEAD
-        )
-        self.port = self._server.sockets[0].getsockname()[1]
-
-    def stop_accepting(self) -> None:
-        """Refuse new connections; existing ones stay."""
-        if self._server is not None:
-            self._server.close()
-            self._server = None
+    async def listen(self) -> asyncio.Server:
+        where = (self.host, self.port)
+        return await asyncio.start_server(self._serve, *where, backlog=1024, limit=LONGEST_HEAD)
 
     def drop_all(self) -> None:
         for connection in self._connections.values():
@@ -175,9 +169,9 @@ class WebSimulator(Simulator):
     def change(self, **behaviour: Any) -> None:
         """Change the behaviour; messages taken before keep their outcome."""
         self.behaviour = dataclasses.replace(self.behaviour, **behaviour)
-        self._troubles = web_behaviour.troubles(self.behaviour)
-        self._outcomes = web_behaviour.outcomes(self.behaviour)
-        self._reportings = web_behaviour.reportings(self.behaviour)
+        self._troubles = troubles(self.behaviour)
+        self._outcomes = outcomes(self.behaviour, STATUSES, "001")
+        self._reportings = reportings(self.behaviour)
         self._refused = tuple(filter(None, self.behaviour.refused.replace(" ", "").split(",")))
         if self._poster is not None:
             self._poster.behaviour = self.behaviour
@@ -212,7 +206,6 @@ class WebSimulator(Simulator):
             **by_copies(self._copies.values()),
             "receipts_outstanding": self.outstanding(),
             "submits_per_second_max": self._pace.peak,
-            "first_submit_to_last_fate_s": round(max(0.0, self._last_done_s - self._first_submit_s), 3),
         }
 
     def write_results(self, file: Path) -> None:
@@ -309,7 +302,6 @@ class WebSimulator(Simulator):
     def _settle(self, message: WebMessage) -> None:
         message.done_at = datetime.now(UTC)
         self._pending -= 1
-        self._last_done_s = self._loop.time()
 
     def _conclude(self, message: WebMessage) -> None:
         self._settle(message)

@@ -16,7 +16,9 @@ import httpx
 
 from carriers.options import VIETNAM
 from carriers.signature import sign
-from carriers.simulators.web.behaviour import WebBehaviour, WebOutcome, WebReceiptPlan
+from carriers.simulators.process import Counters
+from carriers.simulators.randomness import Outcome, ReceiptPlan
+from carriers.simulators.web.behaviour import WebBehaviour
 
 PATIENCE_S = 10.0
 POSTS = 4  # at once
@@ -44,8 +46,8 @@ class WebMessage:
     sender: str
     request_id: str
     segments: int
-    outcome: WebOutcome
-    reporting: WebReceiptPlan
+    outcome: Outcome
+    reporting: ReceiptPlan
     taken_at: datetime
     done_at: datetime | None = None
 
@@ -56,24 +58,8 @@ class WebMessage:
 
 
 @dataclass(slots=True)
-class WebCounters:
-    """Event counters; `submits` are messages, whatever became of them."""
-
-    connections: int = 0
-    connections_dropped: int = 0
+class WebCounters(Counters):
     requests: int = 0
-    submits: int = 0
-    answered: int = 0
-    throttled: int = 0
-    refused: int = 0
-    never_answered: int = 0
-    never_reported: int = 0
-    receipts_due: int = 0
-    receipts_sent: int = 0
-    receipts_repeated: int = 0
-    receipts_acknowledged: int = 0
-    receipts_refused: int = 0
-    receipts_refused_for_now: int = 0
 
 
 def receipt(message: WebMessage) -> dict[str, Any]:
@@ -133,10 +119,9 @@ class WebhookPoster:
 
     async def post(self, batch: Sequence[dict[str, Any]]) -> None:
         body = json.dumps(batch[0] if self.behaviour.receipt_batch <= 1 else batch).encode()
-        tally, tries = self._tally, 0
+        tally = self._tally
         while True:
             tally.receipts_sent += len(batch)
-            tally.receipts_repeated += len(batch) * (tries > 0)
             status = await self._send(body)
             if status in GOOD:
                 tally.receipts_acknowledged += len(batch)
@@ -144,7 +129,6 @@ class WebhookPoster:
             if status in FOR_GOOD:
                 tally.receipts_refused += len(batch)
                 return
-            tries += 1
             tally.receipts_refused_for_now += len(batch)
             await asyncio.sleep(PAUSE_S)
 
