@@ -98,6 +98,8 @@ class SmscCounters(Counters):
     inbound_sent: int = 0
     inbound_acknowledged: int = 0
     inbound_refused: int = 0
+    inbound_refused_for_now: int = 0
+    queries: int = 0
     garbage_sent: int = 0
 
 

@@ -416,6 +416,7 @@ class SmscSession(asyncio.Protocol):
     def _query(self, command: int, _status: int, sequence: int, body: bytes) -> None:
         if self.bound_as not in TRANSMITTERS:
             return self._answer(command, sequence, pdu.ESME_RINVBNDSTS)
+        self._centre.tally.queries += 1
         try:
             identity, _ = pdu.cstring(body, 0)
             state = self._centre.reporter.state(identity)
@@ -824,6 +825,8 @@ class Smsc(Simulator):
 
     def refused_for_now(self, receipt: Delivery) -> None:
         """Send a receipt or message again after a pause: the ESME could not take it."""
-        if not isinstance(receipt, Inbound):
+        if isinstance(receipt, Inbound):
+            self.tally.inbound_refused_for_now += 1
+        else:
             self.tally.receipts_refused_for_now += 1
         self._receipt_timers.call(self._behaviour.receipt_pause_s, self.reporter.route, receipt)
