@@ -291,7 +291,7 @@ def test_every_file_that_a_paper_names_exists() -> None:
 @cache
 def tracked() -> list[Path]:
     """The files of the repository."""
-    folders = ("app", "carriers", "docs", "messages", "migrations", "tests")
+    folders = ("app", "carriers", "docs", "loa_client", "messages", "migrations", "tests")
     return [*ROOT.glob("*.md"), *(file for folder in folders for file in (ROOT / folder).rglob("*.[mp][dy]"))]
 
 

@@ -76,7 +76,7 @@ class WebSimulator(Simulator):
         self._next_troubles = deque(first_troubles(self.behaviour))
         self._webhook, self._result_file = webhook, result_file
         self._poster: WebhookPoster | None = None
-        self._connections: dict[asyncio.Task[Any], Connection] = {}
+        self._connections: dict[Connection, asyncio.Task[Any] | None] = {}
         self._pending = 0  # messages without an outcome yet
 
     # For subclasses
@@ -142,7 +142,7 @@ class WebSimulator(Simulator):
     async def __aexit__(self, *_: object) -> None:
         self.stop_accepting()
         self.drop_all()
-        tasks = list(self._connections)
+        tasks = [task for task in self._connections.values() if task is not None]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -162,7 +162,7 @@ class WebSimulator(Simulator):
         return await asyncio.start_server(self._serve, *where, backlog=1024, limit=LONGEST_HEAD)
 
     def drop_all(self) -> None:
-        for connection in self._connections.values():
+        for connection in self._connections:
             self.tally.connections_dropped += 1
             connection.drop()
 
@@ -223,15 +223,14 @@ class WebSimulator(Simulator):
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.tally.connections += 1
-        task, connection = asyncio.current_task(), Connection(reader, writer)
-        assert task is not None
-        self._connections[task] = connection
+        connection, task = Connection(reader, writer), asyncio.current_task()
+        self._connections[connection] = task
         try:
             with contextlib.suppress(*CUT_OFF, asyncio.CancelledError):  # cancelled in the end
                 while await self._serve_request(connection):
                     pass
         finally:
-            self._connections.pop(task, None)
+            self._connections.pop(connection)
             connection.close()
 
     async def _serve_request(self, connection: Connection) -> bool:
