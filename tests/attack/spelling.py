@@ -125,7 +125,8 @@ def without_id(answer: Answer, said: str) -> tuple[int, str]:
         "",
         answer.body.decode(errors="replace"),
     )
-    return answer.status, re.sub(rf" {shown}(?=[.;])", " ID", body)
+    # "mang số này": what a page says in place of an id that may be a phone number.
+    return answer.status, re.sub(rf" (?:{shown}|mang số này)(?=[.;])", " ID", body)
 
 
 def spell(spelling: str, number: int) -> str:
