@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from sqlalchemy import insert, select, update
+from sqlalchemy import select, update
 
 from app.core.clock import DAY_MS
 from app.database.connection import Database
-from app.database.models import audit, chunks, metadata, runs, segment_prices
+from app.database.models import audit, chunks, metadata, runs
 from app.security import audit as chain
 from tests.app.world import build
 from tests.year.times import move_back, time_columns
@@ -29,13 +29,9 @@ def test_a_ledger_that_is_moved_back_is_older_and_verifies(db: Database) -> None
     asked = select(audit.c.at).order_by(audit.c.id)
     before = db.read(lambda c: c.execute(asked).scalars().all())
     db.write(lambda c: c.execute(update(runs).values(started_at=100 * DAY_MS)))
-    days = [{"carrier": "viettel", "purpose": "x", "day": n, "price": n, "vat": 0} for n in (700, 715, 730)]
-    db.write(lambda c: c.execute(insert(segment_prices), days))
     move_back(db, 15)
     assert db.read(lambda c: c.execute(asked).scalars().all()) == [at - 15 * DAY_MS for at in before]
     assert db.read(lambda c: c.execute(select(runs.c.started_at)).scalar()) == 85 * DAY_MS
-    moved = select(segment_prices.c.day).order_by(segment_prices.c.price)
-    assert db.read(lambda c: c.execute(moved).scalars().all()) == [685, 700, 715]
     assert set(db.read(lambda c: c.execute(select(chunks.c.not_before)).scalars().all())) == {0}
     assert db.read(chain.verify).fault is None
     world.check()

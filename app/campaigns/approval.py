@@ -191,7 +191,7 @@ def content(connection: Connection, campaign_id: int) -> dict[str, Any]:
         "window": [campaign.window_start, campaign.window_end],
         "day": [campaign.day_starts, campaign.day_ends],
         "people": people,
-        "budget": [campaign.budget_segments, campaign.budget_dong, campaign.budget_of],
+        "budget": [campaign.budget_segments, None, campaign.budget_of],  # between them: once đồng
     }
 
 

@@ -5,8 +5,6 @@ The approval is one of the campaign with the new budget, so that its digest bind
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from sqlalchemy import Connection, or_, select, update
 
 from app.campaigns import approval, budgets, optimistic_lock
@@ -24,16 +22,14 @@ from app.security.credential_provenance import behind, shared
 from app.security.principal import base_name
 
 
-def ask(
-    connection: Connection, campaign_id: int, limits: Mapping[str, int | None], because: str, who: str
-) -> BudgetOrder:
-    """Ask for another budget of an approved campaign. limits: budget_segments, budget_dong."""
+def ask(connection: Connection, campaign_id: int, segments: int, because: str, who: str) -> BudgetOrder:
+    """Ask for another budget of an approved campaign, in SMS parts."""
     campaign = _own(connection, campaign_id)
-    wanted = {name: limits.get(name) for name in ("budget_segments", "budget_dong")}
-    _check(connection, campaign, wanted)
+    _check(connection, campaign, segments)
     if not because.strip():
         raise Invalid("Say why; who approves reads it.", field="because")
-    audit.note(connection, who, budgets.ASKED, f"campaign/{campaign_id}", **wanted, because=because.strip())
+    said = {"budget_segments": segments, "because": because.strip()}
+    audit.note(connection, who, budgets.ASKED, f"campaign/{campaign_id}", **said)
     return budgets.orders(connection, campaign_id)[-1]
 
 
@@ -46,12 +42,12 @@ def approve(connection: Connection, campaign_id: int, number: int, caller: Calle
     if order.approved_by is not None:
         return order
     _check_approver(connection, caller, campaign, order)
-    if not order.open:
+    if not order.open or order.budget_segments is None:
         raise Conflict(f"Request {number} is not the newest one any more; look again.")
-    wanted = {"budget_segments": order.budget_segments, "budget_dong": order.budget_dong}
-    _check(connection, campaign, wanted)
+    wanted = {"budget_segments": order.budget_segments}
+    _check(connection, campaign, order.budget_segments)
     before = approval.require_approved(connection, campaign)
-    optimistic_lock.change_campaign(connection, campaign, **wanted)
+    optimistic_lock.change_campaign(connection, campaign, **wanted, budget_dong=None, budget_signed=None)
     fresh = optimistic_lock.campaign(connection, campaign_id)
     digest = approval_digest.digest(connection, fresh, audit.present(connection))
     details = {"digest": digest, "decision": "approved", "reason": order.because, "links": before.links}
@@ -59,7 +55,7 @@ def approve(connection: Connection, campaign_id: int, number: int, caller: Calle
     audit.note(connection, caller.name, budgets.RAISED, f"campaign/{campaign_id}", order=number, **wanted)
     money.open_budget(connection, campaign_id)
     cleared = update(spending).where(spending.c.campaign_id == campaign_id)
-    connection.execute(cleared.values(wanted=None, wanted_cost=None))
+    connection.execute(cleared.values(wanted=None))
     _resume(connection, campaign_id, caller.name)
     return budgets.orders(connection, campaign_id)[-1]
 
@@ -99,19 +95,15 @@ def _own(connection: Connection, campaign_id: int) -> Record:
     return campaign
 
 
-def _check(connection: Connection, campaign: Record, wanted: Mapping[str, int | None]) -> None:
+def _check(connection: Connection, campaign: Record, segments: int) -> None:
     """Raise Invalid unless the wanted budget differs, and is no less than what is spent already."""
-    found = money.budget_of(connection, campaign)
-    if dict(wanted) == {name: getattr(campaign, name) for name in wanted}:
+    if segments == campaign.budget_segments:
         raise Invalid("The campaign has this budget already.", field="budget_segments")
-    if all(limit is None for limit in wanted.values()):
-        raise Invalid("Name the SMS parts or the đồng that may be spent.", field="budget_segments")
-    if wanted["budget_dong"] is not None:
-        budgets.require_prices(connection, campaign)
-    spent = {"budget_segments": found.spent_segments, "budget_dong": found.spent_dong} if found else {}
-    for name, limit in wanted.items():
-        if limit is not None and limit < spent.get(name, 0):
-            raise Invalid(f"{spent[name]} are spent already; name at least as much.", field=name)
+    found = money.budget_of(connection, campaign)
+    if found and segments < found.spent_segments:
+        raise Invalid(
+            f"{found.spent_segments} are spent already; name at least as much.", field="budget_segments"
+        )
 
 
 def _check_approver(connection: Connection, caller: Caller, campaign: Record, order: BudgetOrder) -> None:

@@ -15,7 +15,7 @@ from app.campaigns.optimistic_lock import Record
 from app.core import clock
 from app.core.errors import Conflict
 from app.database.models import audit as acts
-from app.database.models import campaigns, runs
+from app.database.models import campaigns
 from app.ledger import money
 from app.observability import faults
 
@@ -24,7 +24,7 @@ ASKED, RAISED = "budget.ask", "budget.raise"
 
 @dataclass(frozen=True, slots=True)
 class BudgetOrder:
-    """A request for another budget. number: its act in the audit; null: no limit of this kind.
+    """A request for another budget. number: its act in the audit; budget_segments: null if it was in đồng.
 
     open: it waits for somebody else's approval; only the newest one can be approved.
     """
@@ -32,7 +32,6 @@ class BudgetOrder:
     number: int
     campaign_id: int
     budget_segments: int | None
-    budget_dong: int | None
     because: str
     asked_by: str
     asked_at: datetime
@@ -42,17 +41,15 @@ class BudgetOrder:
 
 @dataclass(frozen=True, slots=True)
 class BudgetStatus:
-    """Whose budget it is, the most that may be spent (null: no limit of this kind), and what is spent.
+    """Whose budget it is, the most SMS parts, and what is spent.
 
-    spent: sent, perhaps sent, or about to be, by this campaign and all that share the budget; without VAT.
+    spent: sent, perhaps sent, or about to be, by this campaign and all that share the budget.
     shared_by: the campaigns that are counted against it. orders: requests for another one.
     """
 
     campaign_id: int
-    segments: int | None
-    dong: int | None
+    segments: int
     spent_segments: int
-    spent_dong: int
     shared_by: list[int] = field(default_factory=list)
     orders: list[BudgetOrder] = field(default_factory=list)
 
@@ -66,9 +63,7 @@ def status(connection: Connection, campaign: Record) -> BudgetStatus | None:
     return BudgetStatus(
         found.campaign_id,
         found.segments,
-        found.dong,
         found.spent_segments,
-        found.spent_dong,
         list(connection.execute(sharing.order_by(c.id)).scalars()),
         orders(connection, found.campaign_id),
     )
@@ -82,11 +77,12 @@ def orders(connection: Connection, campaign_id: int) -> list[BudgetOrder]:
     for row in connection.execute(query.where(a.action.in_((ASKED, RAISED))).order_by(a.id)):
         if row.action == ASKED:
             asked = {"asked_by": row.who, "asked_at": clock.local(clock.from_ms(row.at))}
-            found[row.id] = {"number": row.id, "campaign_id": campaign_id} | dict(row.detail) | asked
+            said = {name: row.detail[name] for name in ("budget_segments", "because")}
+            found[row.id] = {"number": row.id, "campaign_id": campaign_id} | said | asked
         elif row.detail["order"] in found:
             found[row.detail["order"]]["approved_by"] = row.who
     if found and "approved_by" not in (newest := found[max(found)]):
-        newest["open"] = True
+        newest["open"] = newest["budget_segments"] is not None  # not one that asks for đồng
     return [BudgetOrder(**each) for each in found.values()]
 
 
@@ -101,32 +97,4 @@ def require_room(connection: Connection, campaign: Record) -> None:
     if account is not None and money.spent(connection, [account]):
         raise Conflict(
             f"The budget of campaign {account} is spent: ask for a higher one, which another person approves."
-        )
-
-
-def require_prices(connection: Connection, campaign: Record) -> None:
-    """Raise Conflict for a budget in đồng if nobody knows what a run that has begun has cost since then."""
-    r, c = runs.c, campaigns.c
-    sharing = or_(c.id == campaign.id, c.budget_of == campaign.id)
-    query = select(r.carrier, c.purpose, r.started_at).join(campaigns, c.id == r.campaign_id)
-    begun = connection.execute(query.where(sharing, r.started_at.is_not(None)).order_by(r.id)).all()
-    known = money.prices(connection, {(row.carrier, row.purpose) for row in begun})
-    for row in begun:
-        if money.price_on(known[row.carrier, row.purpose], money.day_of(row.started_at)) is None:
-            raise Conflict(
-                f"A run at {row.carrier} began without a price, so what is spent in đồng is not known: name "
-                "SMS parts alone."
-            )
-
-
-def require_price(connection: Connection, campaign: Record, carrier: str) -> None:
-    """Raise Conflict if the budget is in đồng and nobody knows what an SMS part costs."""
-    budget = money.budget_of(connection, campaign)
-    if budget is None or budget.dong is None:
-        return
-    whose = (carrier, str(campaign.purpose))
-    if not money.prices(connection, [whose])[whose]:
-        raise Conflict(
-            f"No price of {carrier} is known, so a budget in đồng can't be kept: set one under [money] in "
-            "the settings of the worker, and start it."
         )

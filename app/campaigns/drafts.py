@@ -65,7 +65,6 @@ class Draft:
     day_starts: str | None = None
     day_ends: str | None = None
     budget_segments: int | None = None  # the most that may be sent
-    budget_dong: int | None = None  # the most that it may cost, without VAT
 
 
 def amended(draft: Draft, changes: Mapping[str, Any]) -> Draft:
@@ -93,7 +92,6 @@ def of_row(row: Any) -> Draft:
         day_starts=row.day_starts,
         day_ends=row.day_ends,
         budget_segments=row.budget_segments,
-        budget_dong=row.budget_dong,
     )
 
 
@@ -131,7 +129,8 @@ def pin(draft: Draft, default: DayHours) -> dict[str, Any]:
         "day_starts": day.starts,
         "day_ends": day.ends,
         "budget_segments": draft.budget_segments,
-        "budget_dong": draft.budget_dong,
+        "budget_dong": None,
+        "budget_signed": None,
     }
 
 

@@ -192,7 +192,7 @@ def _draft(
     same = of_row(newest)
     name = f"{newest.name[:170]} – gửi tiếp lần {_next_round(connection, newest.id)}"
     fresh: dict[str, Any] = {"name": name, "window_start": None, "window_end": None}
-    fresh |= {"budget_segments": None, "budget_dong": None}
+    fresh |= {"budget_segments": None}
     if {"text", "text_key"} & changes.keys():
         fresh |= {"languages": {}, "language_areas": {}}
     return lifecycle.create(connection, amended(same, fresh | dict(changes)), default, who)
@@ -205,12 +205,11 @@ def _share_budget(
     shared = [account for row in sources if (account := money.account_of(row)) is not None]
     if not shared:
         return
-    for name in ("budget_segments", "budget_dong"):
-        if changes.get(name) is not None:
-            raise Invalid(
-                f"The follow-up shares the budget of campaign {shared[-1]}; ask for a higher one there.",
-                field=name,
-            )
+    if changes.get("budget_segments") is not None:
+        raise Invalid(
+            f"The follow-up shares the budget of campaign {shared[-1]}; ask for a higher one there.",
+            field="budget_segments",
+        )
     own = campaigns.c.id == campaign_id
     connection.execute(update(campaigns).where(own).values(budget_of=shared[-1]))
 

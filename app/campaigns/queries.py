@@ -43,7 +43,7 @@ class Decision:
 @dataclass(frozen=True, slots=True)
 class Campaign:
     """texts: language -> the exact text, "" for the default; text_areas: language -> codes of areas that get
-    it; segments: SMS parts of each. budget_segments, budget_dong: the most that may be spent, without VAT;
+    it; segments: SMS parts of each. budget_segments: the most that may be sent;
     budget_of: the campaign whose budget it shares.
     wording: the text with its diacritics, whichever form is sent; null if it is not kept.
     """
@@ -68,7 +68,6 @@ class Campaign:
     created_by: str
     submitted_by: str | None
     budget_segments: int | None = None
-    budget_dong: int | None = None
     budget_of: int | None = None
 
 
@@ -364,7 +363,6 @@ def _campaign(row: Record) -> Campaign:
         created_by=row.created_by,
         submitted_by=row.submitted_by,
         budget_segments=row.budget_segments,
-        budget_dong=row.budget_dong,
         budget_of=row.budget_of,
     )
 

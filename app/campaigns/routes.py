@@ -257,7 +257,7 @@ def return_campaign(
 def ask_budget(campaign_id: Id, body: BudgetBody, db: Db, who: Who) -> budgets.BudgetOrder:
     """Ask for another budget of an approved campaign; another person approves it."""
     db.read(tenant_scope.require, who, campaign_id=campaign_id)
-    return db.write(budget_orders.ask, campaign_id, body.limits(), body.because, who.name)
+    return db.write(budget_orders.ask, campaign_id, body.budget_segments, body.because, who.name)
 
 
 @router.post("/campaigns/{campaign_id}/budget/{order_id}/approve")

@@ -133,7 +133,6 @@ def _along_with(connection: Connection, verb: Verb, run: Record, at_ms: int, sta
             if stated:
                 _check_begun(at_ms, decision.at)
             lifecycle.check_window_ahead(campaign, at_ms)
-            budgets.require_price(connection, campaign, run.carrier)
             return {"started_at": at_ms}
         case Verb.RESUME:
             campaign = optimistic_lock.campaign(connection, run.campaign_id)

@@ -34,7 +34,6 @@ Wording = Annotated[str, StringConstraints(max_length=2000)]
 LANGUAGE = r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{1,4})?$"
 Language = Annotated[str, StringConstraints(pattern=LANGUAGE)]
 BudgetSegments = Annotated[int, Field(ge=1, le=10_000_000_000)]
-BudgetDong = Annotated[int, Field(ge=1, le=1_000_000_000_000_000)]
 
 
 class DirectiveBody(StrictBody):
@@ -105,9 +104,6 @@ class CampaignBody(StrictBody):
     day_ends: Time | None = Field(None, examples=["21:00"])
     budget_segments: BudgetSegments | None = Field(
         None, description="the most SMS parts that may be sent", examples=[700_000]
-    )
-    budget_dong: BudgetDong | None = Field(
-        None, description="the most that it may cost, without VAT", examples=[None]
     )
 
     def draft(self) -> Draft:
@@ -192,18 +188,12 @@ class ApprovalBody(StrictBody):
 
 
 class BudgetBody(StrictBody):
-    """The budget that is asked for, in place of the one of now; null: no limit of this kind."""
+    """The budget that is asked for, in place of the one of now."""
 
-    budget_segments: BudgetSegments | None = Field(
-        None, description="the most SMS parts that may be sent", examples=[800_000]
-    )
-    budget_dong: BudgetDong | None = Field(
-        None, description="the most that it may cost, without VAT", examples=[None]
+    budget_segments: BudgetSegments = Field(
+        description="the most SMS parts that may be sent", examples=[800_000]
     )
     because: KeptProse = Field(examples=["Two districts were added to the list."])
-
-    def limits(self) -> dict[str, int | None]:
-        return {"budget_segments": self.budget_segments, "budget_dong": self.budget_dong}
 
 
 class ReasonBody(StrictBody):

@@ -28,8 +28,8 @@ def show(campaign_id: Number, as_json: Json = False) -> None:
     if as_json:
         say(found, as_json)
         return
-    listing([found], ("campaign_id", "segments", "spent_segments", "dong", "spent_dong"), as_json)
-    columns = ("number", "budget_segments", "budget_dong", "asked_by", "approved_by", "open", "because")
+    listing([found], ("campaign_id", "segments", "spent_segments"), as_json)
+    columns = ("number", "budget_segments", "asked_by", "approved_by", "open", "because")
     if found.orders:
         listing(found.orders, columns, as_json)
 
@@ -37,20 +37,14 @@ def show(campaign_id: Number, as_json: Json = False) -> None:
 @app.command()
 def ask(
     campaign_id: Number,
+    segments: Annotated[int, typer.Option(parser=whole, help="The most SMS parts.")],
     because: Annotated[str, typer.Option(help="Why; who approves reads it.")],
-    segments: Annotated[int | None, typer.Option(parser=whole, help="The most SMS parts.")] = None,
-    dong: Annotated[int | None, typer.Option(parser=whole, help="The most đồng, without VAT.")] = None,
 ) -> None:
     """Ask for another budget of an approved campaign; another person approves it."""
-    body = filled(BudgetBody, {"budget_segments": segments, "budget_dong": dong, "because": because})
+    body = filled(BudgetBody, {"budget_segments": segments, "because": because})
     order = asked(
-        lambda api: api.ask_budget(
-            campaign_id,
-            budget_segments=body.budget_segments,
-            budget_dong=body.budget_dong,
-            because=body.because,
-        ),
-        lambda db: db.write(budget_orders.ask, campaign_id, body.limits(), body.because, whoami()),
+        lambda api: api.ask_budget(campaign_id, budget_segments=body.budget_segments, because=body.because),
+        lambda db: db.write(budget_orders.ask, campaign_id, body.budget_segments, body.because, whoami()),
         looks=False,
     )
     done(

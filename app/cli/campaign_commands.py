@@ -55,7 +55,6 @@ def create(
     day_starts: Annotated[str | None, typer.Option(help="Sending begins each day, HH:MM.")] = None,
     day_ends: Annotated[str | None, typer.Option(help="Sending ends each day, HH:MM.")] = None,
     budget: Annotated[int | None, typer.Option(parser=whole, help="The most SMS parts.")] = None,
-    budget_dong: Annotated[int | None, typer.Option(parser=whole, help="The most đồng, without VAT.")] = None,
 ) -> None:
     """Make a draft."""
     said = {
@@ -70,7 +69,7 @@ def create(
         "window_end": instant("end", end),
     }
     said |= {"day_starts": day_starts, "day_ends": day_ends}
-    said |= {"budget_segments": budget, "budget_dong": budget_dong}
+    said["budget_segments"] = budget
     draft = filled(CampaignBody, said).draft()
     if common.server is not None:
         made = at_server(lambda api: api.create_campaign(**asdict(draft))).id
@@ -97,7 +96,6 @@ def edit(
     day_starts: Annotated[str | None, typer.Option(help="Sending begins each day, HH:MM.")] = None,
     day_ends: Annotated[str | None, typer.Option(help="Sending ends each day, HH:MM.")] = None,
     budget: Annotated[int | None, typer.Option(parser=whole, help="The most SMS parts.")] = None,
-    budget_dong: Annotated[int | None, typer.Option(parser=whole, help="The most đồng, without VAT.")] = None,
 ) -> None:
     """Change what is named and keep the rest; an approval becomes void."""
     said = {
@@ -110,7 +108,7 @@ def edit(
     }
     said |= {"text_key": text_key, "text": text, "form": form}
     said |= {"day_starts": day_starts, "day_ends": day_ends}
-    said |= {"budget_segments": budget, "budget_dong": budget_dong}
+    said["budget_segments"] = budget
     changes = {field: value for field, value in said.items() if value is not None}
     if not changes:
         raise Invalid("Say what to change, such as --end 2024-02-09T18:00+07:00.")

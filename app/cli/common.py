@@ -69,7 +69,8 @@ def open_db(
     if not founds:
         schema.require_file(settings.url)
     kept = partial(keep, settings.audit_heads, of=settings.ledger_name)
-    db = Database(settings.url, keys=signing_keys(settings), on_head=kept, beside=not alone)
+    keys, price = signing_keys(settings), settings.money.price
+    db = Database(settings.url, keys=keys, price=price, on_head=kept, beside=not alone)
     try:
         if db.is_alone and not looks:
             schema.upgrade(db, adopt)

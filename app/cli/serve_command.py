@@ -111,7 +111,7 @@ def run(main: Main, apart: str | None = None, make: Callable[..., Database] = Da
     if apart and not settings.database_url:
         raise SetupError(_SEPARATE.format(apart))
     said = partial(audit_heads.say, settings.audit_heads, of=settings.ledger_name)
-    db = make(settings.url, keys=signing_keys(settings), on_head=said)
+    db = make(settings.url, keys=signing_keys(settings), price=settings.money.price, on_head=said)
     try:
         connect_patiently(db, _PATIENCE_S)
         db.soundness.look(db.read)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
-from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -83,34 +83,36 @@ Dong = Annotated[Decimal, Field(ge=0, le=1_000_000, max_digits=9, decimal_places
 
 
 class PriceSettings(BaseModel):
-    """What one carrier's contract asks for an SMS part, from a day on."""
+    """What one carrier's contract asks for an SMS part."""
 
     model_config = ConfigDict(extra="forbid")
 
     carrier: Name  # whose contract it is: viettel, vnpt, mobifone ...
     # For which campaigns; by default for all that have no price of their own.
     purpose: Literal["tuyen_truyen", "canh_bao_khan"] | None = None
-    since: date  # the first day of Viet Nam on which it counts
     dong: Dong  # đồng for an SMS part, without VAT
 
 
 class MoneySettings(BaseModel):  # the table [money]
-    """Prices, and the value-added tax on them. A link's `segment_price` counts where no price does."""
+    """The one price list, by carrier and purpose."""
 
     model_config = ConfigDict(extra="forbid")
 
-    vat_percent: Annotated[Decimal, Field(ge=0, le=100, decimal_places=2)] = Decimal(10)  # on all prices
     prices: dict[Name, PriceSettings] = Field(default={})  # one table for each price
 
-    def price(self, carrier: str, purpose: str, on: date) -> Decimal | None:
-        """Return what an SMS part costs on that day: the newest price, those of the purpose before others."""
-        fit = [
-            each
-            for each in self.prices.values()
-            if each.carrier == carrier and each.purpose in (None, purpose) and each.since <= on
-        ]
-        newest = max(fit, key=lambda each: (each.purpose is not None, each.since), default=None)
-        return None if newest is None else newest.dong
+    @model_validator(mode="after")
+    def _one_of_each(self) -> MoneySettings:
+        named = Counter((each.carrier, each.purpose) for each in self.prices.values())
+        for (carrier, purpose), n in named.items():
+            if n > 1:
+                whose = "all campaigns" if purpose is None else f"campaigns of {purpose}"
+                raise ValueError(f"{n} prices of {carrier} for {whose}; keep the one that counts today")
+        return self
+
+    def price(self, carrier: str, purpose: str) -> Decimal | None:
+        """Return what an SMS part costs: the price of the purpose, else the one for all."""
+        own = {each.purpose: each.dong for each in self.prices.values() if each.carrier == carrier}
+        return next((price for each, price in own.items() if each == purpose), own.get(None))
 
 
 class WebhookSettings(BaseModel):
@@ -147,7 +149,6 @@ class LinkSettings(BaseModel):
     kind: Name = "smpp"  # the adapter
     # The contract's rate in SMS parts. No default: a guessed rate would do harm or waste capacity.
     segments_per_second: float = Field(gt=0)
-    segment_price: float | None = Field(default=None, ge=0, le=1_000_000)  # đồng for an SMS part, without VAT
     # Links whose receipts may arrive on each other share such a name; by default each has its own.
     receipt_group: Name | None = None
     # What to ask the carrier about, if the link can be asked: nothing, unknown deliveries, also a sample of

@@ -59,7 +59,7 @@ class SuspendCause(StrEnum):
     UNKNOWN = "unknown"  # without an answer
     DAILY = "daily"  # messages of the carrier on this day
     BUDGET = "budget"  # SMS parts of the campaign
-    BUDGET_DONG = "budget_dong"  # their cost
+    BUDGET_DONG = "budget_dong"  # their cost, of runs that paused when a budget could be in đồng
 
 
 OF_BUDGET = (SuspendCause.BUDGET, SuspendCause.BUDGET_DONG)

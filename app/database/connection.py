@@ -9,6 +9,7 @@ from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import copy_context
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -62,13 +63,15 @@ class Database:
         *,
         threads: int = 4,
         keys: Sequence[bytes] = (),
+        price: Callable[[str, str], Decimal | None] | None = None,
         on_head: Callable[[AuditHead], None] | None = None,
         beside: bool = False,
     ) -> None:
         """keys: sign rows that nobody may forge (app/security/row_stamps.py), the current key first.
 
-        on_head: called with the head of the audit's chain after commits that want it kept outside. beside:
-        another process may have the SQLite file, such as `loa up`.
+        price: what an SMS part costs by carrier and purpose (app/core/config.py). on_head: called
+        with the head of the audit's chain after commits that want it kept outside. beside: another process
+        may have the SQLite file, such as `loa up`.
         """
         self.url = make_url(url)
         self.sqlite = self.url.get_backend_name() == "sqlite"
@@ -82,7 +85,10 @@ class Database:
         self._watch = WriteWatch(self._waited_for, lambda: self.unavailable, self._gives_up)
         for each in {self.engine, self._hot}:
             each.update_execution_options(
-                loa_keys=tuple(keys), loa_chain_memory=self.chain_memory, loa_is_away=lambda: self.away
+                loa_keys=tuple(keys),
+                loa_price=price,
+                loa_chain_memory=self.chain_memory,
+                loa_is_away=lambda: self.away,
             )
         for each in {self.engine, self._hot}:
             event.listen(each, "begin", _begin if self.sqlite else engines.restore_dropped)
@@ -387,6 +393,12 @@ def keys_of(connection: Connection) -> tuple[bytes, ...]:
     """Return the keys that this process signs rows with; empty without a secret_key."""
     keys: tuple[bytes, ...] = connection.get_execution_options().get("loa_keys", ())
     return keys
+
+
+def price_of(connection: Connection, carrier: str, purpose: str) -> Decimal | None:
+    """Return đồng for an SMS part by this process's settings; None where no price is set."""
+    ask: Callable[[str, str], Decimal | None] | None = connection.get_execution_options().get("loa_price")
+    return None if ask is None else ask(carrier, purpose)
 
 
 def one_at_a_time(connection: Connection, key: int) -> None:

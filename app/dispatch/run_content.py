@@ -31,7 +31,7 @@ from app.dispatch import link_store, restore_recovery
 from app.dispatch.run_sweeps import move
 from app.ledger import approval_digest, money
 from app.ledger.area_texts import wordings_by_area
-from app.ledger.contract import SLOWEST, BudgetCharge, ChunkLease, DeliveryToSend, Ledger, Link
+from app.ledger.contract import SLOWEST, ChunkLease, DeliveryToSend, Ledger, Link
 from app.security import audit
 from carriers.contract import OutboundSms, Permit
 
@@ -52,7 +52,7 @@ class RunContent:
     texts: dict[str, str]
     window: Window
     share: float = 1.0  # of each link's rate, so that all of the carrier's together keep the run's own
-    budget: BudgetCharge | None = None
+    budget: int | None = None  # the campaign whose budget counts
     # Confirms opt-outs: the claim has left out who may get none, and a new entry of the list stops nobody.
 
     def text(self, area: str | None) -> str:
@@ -101,9 +101,9 @@ def run_contents(
             stop(connection, row.run_id, row.id, why=_OTHER_LINK)
             continue
         mark = f"{_base36(row.created_at)}-{row.id}"
-        charge = money.charge_of(connection, row, carrier, money.day_of(clock.to_ms(now)))
         texts = wordings_by_area(row.texts, row.text_areas)
-        found.append(RunContent(row.run_id, mark, row.sender, texts, window, _share(row), charge))
+        account = money.account_of(row)
+        found.append(RunContent(row.run_id, mark, row.sender, texts, window, _share(row), account))
     return found
 
 

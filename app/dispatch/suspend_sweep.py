@@ -37,7 +37,6 @@ from app.database.models import (
 from app.dispatch.run_sweeps import held, move
 from app.ledger import approval_digest, money
 from app.ledger.contract import DIED, JUDGED_MS, LOST, WENT_BACK
-from app.ledger.money import Budget
 from app.security import audit
 from carriers.contract import Reason
 
@@ -252,7 +251,7 @@ def _over_budget(connection: Connection, found: Sequence[Row[Any]], now: int) ->
     What is under way may come back unsent, and then there is room again.
     """
     c = campaigns.c
-    query = select(c.id, c.budget_segments, c.budget_dong, c.budget_of)
+    query = select(c.id, c.budget_segments, c.budget_of)
     rows = connection.execute(query.where(c.id.in_({run.campaign_id for run in found}))).all()
     of = {row.id: row for row in rows if money.account_of(row) is not None}
     spent = money.spent(connection, {account for row in of.values() if (account := money.account_of(row))})
@@ -260,7 +259,7 @@ def _over_budget(connection: Connection, found: Sequence[Row[Any]], now: int) ->
     why = {}
     for row in of.values():
         if money.account_of(row) in full and (budget := money.budget_of(connection, row)):
-            why[row.id] = _spent(budget)
+            why[row.id] = Finding(SuspendCause.BUDGET, budget.spent_segments, budget.segments)
     return {run.id: why[run.campaign_id] for run in found if run.campaign_id in why}
 
 
@@ -270,14 +269,6 @@ def _is_under_way(connection: Connection, account: int, now: int) -> bool:
     own = or_(c.id == account, c.budget_of == account)
     held = leased.where(own, k.state == ChunkState.LEASED, k.lease_until > now)
     return connection.execute(held.limit(1)).first() is not None
-
-
-def _spent(of: Budget) -> Finding:
-    """Name the limit that is nearer to what is spent of it."""
-    left = [] if of.segments is None else [(of.segments - of.spent_segments) / max(of.segments, 1)]
-    if of.segments is None or (of.dong is not None and (of.dong - of.spent_dong) / max(of.dong, 1) < left[0]):
-        return Finding(SuspendCause.BUDGET_DONG, of.spent_dong, of.dong or 0)
-    return Finding(SuspendCause.BUDGET, of.spent_segments, of.segments)
 
 
 # ---- The pause

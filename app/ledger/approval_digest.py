@@ -73,12 +73,23 @@ def _digest(
 
 def _optional(campaign: Record) -> dict[str, Any]:
     """Return areas of languages and the budget, if there are any: older approvals hold as they are."""
-    said = {"segments": campaign.budget_segments, "dong": campaign.budget_dong, "of": campaign.budget_of}
+    said = _budget(campaign) | {"of": campaign.budget_of}
     given = {name: value for name, value in said.items() if value is not None}
     areas = {"text_areas": campaign.text_areas} if campaign.text_areas else {}
     areas |= {"answers_to": campaign.answers_to} if campaign.answers_to else {}
     areas |= {"recordings": campaign.recordings} if campaign.recordings else {}  # of before 0059
     return areas | ({"budget": given} if given else {})
+
+
+def _budget(campaign: Record) -> dict[str, Any]:
+    """Return the limit, or what was signed of it while it could be in đồng, if the limit is no higher."""
+    most, dong, signed = campaign.budget_segments, campaign.budget_dong, campaign.budget_signed
+    if dong is None and signed is None:
+        return {"segments": most}
+    # An SMS part cost at least a hundredth of a đồng.
+    if None not in (most, dong) and most <= min(dong * 100, most if signed is None else signed):
+        return {"segments": signed, "dong": dong}
+    return {"segments": most, "dong": dong, "signed": signed, "altered": True}
 
 
 def holds(connection: Connection, campaign: Record, signed: str) -> bool:

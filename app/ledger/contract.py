@@ -102,17 +102,6 @@ class DeliveryToSend(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class BudgetCharge:
-    """The campaign whose budget a chunk is counted against, and what an SMS part of it costs.
-
-    price: hundredths of a đồng, as on the day of the claim.
-    """
-
-    campaign_id: int
-    price: int
-
-
-@dataclass(frozen=True, slots=True)
 class ChunkLease:
     """A chunk leased to one send loop; `items` are still to be sent.
 
@@ -130,7 +119,7 @@ class ChunkLease:
     items: Sequence[DeliveryToSend]
     lost: int = 0  # deliveries that a dead holder had reserved and never recorded: now unknown
     owner: str = ""
-    budget: BudgetCharge | None = None  # None: the campaign has no budget
+    budget: int | None = None  # the campaign whose budget it is counted against; None: without one
 
 
 @dataclass(frozen=True, slots=True)

@@ -126,7 +126,7 @@ class ChunkQueue(FanOut):
         unknown = 0
         for chunk in self.take_chunks(connection, run_id, _CLOSER, limit):
             by = link_id if chunk.link_id is None else chunk.link_id
-            money.charge(connection, run_id, self._unreserved(connection, chunk), self.now_ms(connection))
+            money.charge(connection, run_id, self._unreserved(connection, chunk))
             unknown += self._mark_unknown(connection, chunk._replace(link_id=by), None, WENT_BACK)
             self._end(connection, [chunk])
         return MarkedUnknown(unknown, self._still_open(connection, run_id))

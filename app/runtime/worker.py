@@ -13,7 +13,6 @@ import structlog
 
 from app.api import idempotency_store
 from app.batches.follow_up_job import FollowUpJob
-from app.campaigns import prices
 from app.core.clock import DAY_MS
 from app.core.config import LinkSettings, Settings
 from app.core.errors import DatabaseUnavailable, SetupError
@@ -131,7 +130,6 @@ class Worker:
             Sweep("clock", self._clock.step),
             Sweep("rates", self._count, EVERY_MS / 1000),
             Sweep("suspension", self._look, suspend_sweep.EVERY_MS / 1000),
-            Sweep("prices", self._keep_prices, _FOLD_EVERY_S),
             Sweep("answers", self._forget_answers, _FOLD_EVERY_S),
         ]
         self._health = HealthSweep(self.db, self._links, list(s.links))
@@ -258,12 +256,6 @@ class Worker:
         """Pause runs that do harm, unless another process has just looked."""
         if await self.db.read_with_retry(suspend_sweep.is_due):
             await self.db.write_with_retry(suspend_sweep.look, self.settings.suspend, self.db)
-        return False
-
-    async def _keep_prices(self) -> bool:
-        """Keep what an SMS part costs today."""
-        if await self.db.read_with_retry(prices.is_due, self.settings):
-            await self.db.write_with_retry(prices.keep, self.settings)
         return False
 
     async def _fold(self) -> bool:

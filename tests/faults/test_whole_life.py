@@ -36,9 +36,7 @@ database_url = each_engine
 RANGES = {"viettel": "0981", "vnpt": "0912", "mobifone": "0901"}
 EACH, UNIT = 30, "Sở Tư pháp"
 PRICE = 300
-SETTINGS = "".join(
-    f'[money.prices.{name}]\ncarrier = "{name}"\nsince = 2024-01-01\ndong = {PRICE}\n' for name in RANGES
-)
+SETTINGS = "".join(f'[money.prices.{name}]\ncarrier = "{name}"\ndong = {PRICE}\n' for name in RANGES)
 
 
 @dataclass(slots=True)

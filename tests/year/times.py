@@ -20,7 +20,7 @@ from app.core import hashing
 from app.core.clock import DAY_MS
 from app.database import audit_heads
 from app.database.connection import Database, keys_of
-from app.database.models import approvals, audit, campaigns, erasures, metadata, people, segment_prices
+from app.database.models import approvals, audit, campaigns, erasures, metadata, people
 from app.ledger import approval_digest
 from app.privacy import certificates
 from app.security import audit as chain
@@ -30,8 +30,8 @@ from app.security.audit_chain import SAID
 NO_TIMES = frozenset(
     {
         *("id", "applied_upto", "phone", "bytes", "bytes_read", "digest", "repeat_of", "segments"),
-        *("sent", "refused", "unknown", "before", "cost", "wanted_cost", "price"),
-        *("budget_segments", "budget_dong", "inbound_id", "reference_hash", "ended", "numbers"),
+        *("sent", "refused", "unknown", "before", "numbers"),
+        *("budget_segments", "budget_dong", "budget_signed", "inbound_id", "reference_hash", "ended"),
     }
 )
 MICROSECONDS = frozenset({"next_free_us"})
@@ -83,19 +83,11 @@ def _move(connection: Connection, ms: int) -> dict[str, str]:
     for table in metadata.sorted_tables:
         if times := {each.name: _earlier(each, ms) for each in time_columns(table)}:
             connection.execute(update(table).values(times))
-    _days(connection, ms // DAY_MS)
     earlier = case(
         (people.c.totp_step > ms // _TOTP_STEP_MS, people.c.totp_step - ms // _TOTP_STEP_MS), else_=0
     )
     connection.execute(update(people).values(totp_step=earlier))
     return _seal_anew(connection, approved)
-
-
-def _days(connection: Connection, days: int) -> None:
-    """Move the days of prices, by way of negative ones: each is part of a key that another may still have."""
-    day = segment_prices.c.day
-    connection.execute(update(segment_prices).values(day=days - day))
-    connection.execute(update(segment_prices).values(day=-day))
 
 
 def _earlier(column: Column[Any], ms: int) -> Any:

@@ -37,7 +37,7 @@ from app.database.models.campaigns_tables import (
     runs,
     subscribers,
 )
-from app.database.models.money_tables import budgets, segment_prices
+from app.database.models.money_tables import budgets
 from app.database.models.outcomes_tables import daily_counts, late_failures, outcome_counts
 from app.database.models.privacy_tables import person_requests, retention_terms
 from app.database.models.receipts_tables import (
@@ -132,7 +132,6 @@ __all__ = [
     "run_batches",
     "run_counts",
     "runs",
-    "segment_prices",
     "sessions",
     "signed_papers",
     "state_events",

@@ -55,9 +55,10 @@ campaigns = Table(
     Column("window_end", Ms),
     Column("day_starts", String(5), nullable=False),
     Column("day_ends", String(5), nullable=False),
-    # The most that may be spent, both of which the approval signs; NULL: as much as it takes.
-    Column("budget_segments", BigInteger),
-    Column("budget_dong", BigInteger),  # without VAT
+    Column("budget_segments", BigInteger),  # the most SMS parts; NULL: as much as it takes
+    # What an approval of before 0063 signed in place of it, when a budget could be in đồng; NULL: any other.
+    Column("budget_dong", BigInteger),
+    Column("budget_signed", BigInteger),
     Column("budget_of", Integer),  # the campaign whose budget a follow-up shares
     Column("state", String(12), nullable=False),
     Column("version", Integer, nullable=False, server_default="1"),

@@ -1,8 +1,8 @@
-"""What has been spent of budgets, and the prices by which it was counted."""
+"""What has been spent of budgets."""
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Integer, String, Table
+from sqlalchemy import BigInteger, Column, Integer, Table
 
 from app.database.models.base import metadata
 
@@ -13,19 +13,5 @@ budgets = Table(
     metadata,
     Column("campaign_id", Integer, primary_key=True, autoincrement=False),
     Column("segments", BigInteger, nullable=False, server_default="0"),
-    Column("cost", BigInteger, nullable=False, server_default="0"),  # hundredths of a đồng, without VAT
-    # The next message that did not fit, in SMS parts and in its cost; NULL: each has fitted so far.
-    Column("wanted", Integer),
-    Column("wanted_cost", BigInteger),
-)
-
-# What an SMS part cost from a day on, written when the first message of that day is about to be sent.
-segment_prices = Table(
-    "segment_prices",
-    metadata,
-    Column("carrier", String(40), primary_key=True),
-    Column("purpose", String(20), primary_key=True),
-    Column("day", Integer, primary_key=True, autoincrement=False),  # date.toordinal(), Viet Nam
-    Column("price", BigInteger, nullable=False),  # hundredths of a đồng, without VAT
-    Column("vat", Integer, nullable=False),  # hundredths of a percent
+    Column("wanted", Integer),  # SMS parts of the next message that did not fit; NULL: each has fitted so far
 )

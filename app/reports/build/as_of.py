@@ -31,7 +31,6 @@ from app.core.states import (
 )
 from app.database.models import deliveries, links, receipts, state_events, submissions
 from app.ledger.contract import ResultKind, StateEvent, TallyCount
-from app.ledger.money import BILLED, day_of
 from app.reports.build.scope import Scope
 from carriers.contract import Reason, ReceiptLevel, ReceiptStatus
 
@@ -41,7 +40,6 @@ _MANY = {"yield_per": 10_000}  # rows per fetch, so that memory stays bounded
 _SPARSE = 4  # a key range is read whole while it holds at most this many times the wanted rows
 # Plain ints: millions of states are looked up here, and enum members hash slower.
 _SENT, _RECEIVED = frozenset(map(int, SENT)), frozenset(map(int, RECEIVED))
-_BILLED = frozenset(map(int, BILLED))
 _Key = tuple[int, str | None, int, int]  # batch, area, state, reason
 
 
@@ -66,7 +64,6 @@ class Past:
     unsent: Counter[int] = field(default_factory=Counter)
     received: Counter[tuple[int | None, int]] = field(default_factory=Counter)
     partly: int = 0
-    charged: Counter[int] = field(default_factory=Counter)  # SMS parts that are charged, by day of sending
     open_ms: int | None = None  # oldest submission time among them that waited for a receipt
     seqs: dict[int, array[int]] = field(default_factory=dict)
 
@@ -206,10 +203,6 @@ def _set_back(found: Past, row: Row[Any], before: PastDelivery, cutoff_ms: int) 
         change = found.counts[row.batch_id, row.area, state, reason]
         change[0] += sign
         change[1] += sign * segments
-    if row.state in _BILLED and row.submitted_at is not None:
-        found.charged[day_of(row.submitted_at)] -= segments
-    if then.state in _BILLED and before.submitted_at is not None:
-        found.charged[day_of(before.submitted_at)] += segments
     if row.state in _RECEIVED:
         found.received[minute_of(row.done_at), row.state] -= 1
     elif row.delivered or row.relayed:

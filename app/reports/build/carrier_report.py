@@ -14,6 +14,7 @@ from app.core import clock
 from app.core.clock import VIETNAM_OFFSET_MS
 from app.core.errors import Conflict, no_such
 from app.core.states import FAILED, RECEIVED, SENT, DeliveryState, NotSent, RunState
+from app.database.connection import price_of
 from app.database.models import (
     audit,
     bad_lines,
@@ -27,7 +28,6 @@ from app.database.models import (
 from app.ledger import money
 from app.ledger.approval_digest import STOPPED, SUSPENDED
 from app.ledger.contract import ResultKind, TallyCount
-from app.ledger.money import SentCost
 from app.reports.build import as_of, erased_run_snapshot, scope
 from app.reports.build.as_of import MINUTE_MS, Past
 from app.reports.build.scope import Scope
@@ -37,6 +37,7 @@ from app.reports.figures.figures import (
     CampaignReport,
     CarrierReport,
     Cause,
+    Charged,
     DayRow,
     Extra,
     Figures,
@@ -206,30 +207,22 @@ def _build(connection: Connection, of: Scope, cutoff_ms: int, *, brief: bool = F
         steps=_steps(sent),
         reasons=_reasons(counts),
         networks=() if brief else networks(connection, of, cutoff_ms),
-        cost=_cost(connection, of, cutoff_ms, back, counts),
+        cost=_charged(connection, of, counts),
     )
     _check(of, report)
     return replace(report, header=header(connection, report, of))
 
 
-def _cost(
-    connection: Connection, of: Scope, cutoff_ms: int, back: Past, counts: Sequence[TallyCount]
-) -> SentCost | None:
-    """Return the cost of what was handed over by then; None if a day has no price, or nothing was."""
-    purpose = select(campaigns.c.purpose).where(campaigns.c.id == of.run.campaign_id)
-    whose = (of.run.carrier, str(connection.scalar(purpose)))
-    last = money.day_of(cutoff_ms)
-    known = [each for each in money.prices(connection, [whose])[whose] if each.day <= last]
+def _charged(connection: Connection, of: Scope, counts: Iterable[TallyCount]) -> Charged | None:
+    """Return what the carrier charges by then, and its cost where there is a price; None for nothing."""
     charged = [count for count in counts if count.state in money.BILLED]
-    if not known or not charged:
+    if not charged:
         return None
-    by_day = Counter(money.segments_by_day(connection, *of.within(deliveries)))
-    by_day.update(back.charged)
+    purpose = select(campaigns.c.purpose).where(campaigns.c.id == of.run.campaign_id)
+    price = price_of(connection, of.run.carrier, str(connection.scalar(purpose)))
+    whole = sum(count.segments for count in charged)
     unknown = sum(count.segments for count in charged if count.state == DeliveryState.UNKNOWN)
-    cost = money.priced({day: n for day, n in by_day.items() if n}, unknown, known)
-    if cost is not None:
-        agree(of.name, "what is charged", cost.segments, sum(count.segments for count in charged))
-    return cost
+    return Charged(whole, unknown, None if price is None else money.dong(whole, price))
 
 
 def _empty(of: Scope, rows: Iterable[AreaRow], on: date) -> tuple[NamedArea, ...]:

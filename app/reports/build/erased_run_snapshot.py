@@ -14,11 +14,11 @@ from app.core import clock
 from app.core.errors import Conflict
 from app.database.models import kept_reports, runs
 from app.ledger import erasure_state
-from app.ledger.money import SentCost
 from app.reports.figures.figures import (
     AreaRow,
     CarrierReport,
     Cause,
+    Charged,
     DayRow,
     Extra,
     Figures,
@@ -93,7 +93,7 @@ def _read(row: Row[Any]) -> CarrierReport:
         places=_areas(said["places"]),
         outside_areas=said["outside_areas"],
         empty=tuple(NamedArea(**each) for each in said.get("empty", ())),  # older snapshots lack these two
-        cost=SentCost(**cost) if (cost := said.get("cost")) else None,
+        cost=Charged(**cost) if (cost := said.get("cost")) else None,
         **lists,
     )
 

@@ -25,9 +25,7 @@ from app.reports.figures.numbers import iso
 from carriers.contract import ReceiptLevel
 
 # Keys added after some reports had been frozen: those are rebuilt without them.
-ADDED = frozenset(
-    {"areas_without_subscribers", "areas_not_stated", "sent_in_time", "reported_in_time", "cost"}
-)
+ADDED = frozenset({"areas_without_subscribers", "areas_not_stated", "sent_in_time", "reported_in_time"})
 
 
 def as_kept(again: Any, kept: Any) -> Any:
@@ -55,7 +53,7 @@ def of_run(report: CarrierReport) -> dict[str, Any]:
         "excluded_subscribers": {cause.key: cause.n for cause in report.excluded},
         "deferred_times": report.extra.deferred,
         "resent_times": report.extra.resent,
-        **({"cost": asdict(report.cost)} if report.cost else {}),
+        **({"cost": report.cost.said()} if report.cost and report.cost.dong is not None else {}),
         "partly_received_messages": report.extra.partly,
         "unknown_written_off_messages": report.extra.written_off,
         **({"unexplained_messages": report.extra.unexplained} if report.extra.unexplained else {}),

@@ -5,12 +5,11 @@ What a new figure changes, file by file: "A new column of a report" in CONTRIBUT
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from operator import add, attrgetter
 
 from app.core.errors import AppError
 from app.core.states import RunState
-from app.ledger.money import SentCost
 from carriers.contract import ReceiptLevel
 
 OVER = (RunState.SENT, RunState.FINISHED, RunState.CANCELLED)
@@ -254,6 +253,23 @@ class Header:
 
 
 @dataclass(frozen=True, slots=True)
+class Charged:
+    """SMS parts that the carrier charges, and what they cost by the price list when the report was made.
+
+    dong: None without a price; dong_with_vat: only in what was kept while there was a rate of VAT.
+    """
+
+    segments: int
+    unknown_segments: int
+    dong: int | None = None
+    dong_with_vat: int | None = None
+
+    def said(self) -> dict[str, int]:
+        """Return it as JSON, without what is not known."""
+        return {name: n for name, n in asdict(self).items() if n is not None}
+
+
+@dataclass(frozen=True, slots=True)
 class CarrierReport:
     """Result of one run, or of one of its batches: forms 1 to 4."""
 
@@ -269,7 +285,7 @@ class CarrierReport:
     steps: tuple[TimeStep, ...] = ()  # form 3 in equal time steps, for its chart
     networks: tuple[Cause, ...] = ()  # those rejected as another carrier's, by network where named
     empty: tuple[NamedArea, ...] = ()  # areas of its day without subscribers; none if no area is known
-    cost: SentCost | None = None  # at the prices of the days; None where one of them has none
+    cost: Charged | None = None  # None where nothing was handed over
 
     @property
     def cutoff_ms(self) -> int:

@@ -232,17 +232,16 @@ def _unexplained(report: CarrierReport) -> list[TableRow]:
 
 
 def _cost(report: CarrierReport) -> list[TableRow]:
-    """Rows on money, where the price of each day is known: its contract's, set by who sends."""
-    if report.cost is None:
+    """Rows on money, where the price is known: its contract's, set by who sends."""
+    if report.cost is None or report.cost.dong is None:
         return []
-    cost, why = report.cost, "theo đơn giá hợp đồng của ngày gửi, không tính tin bị từ chối ngay"
+    cost, why = report.cost, "theo đơn giá hợp đồng, không tính tin bị từ chối ngay"
     maybe = (
         f" (trong đó {count(cost.unknown_segments)} bản tin có thể đã gửi)" if cost.unknown_segments else ""
     )
     return [
         TableRow("charged", ("(8a)", f"Bản tin tính tiền{maybe}", "bản tin", cost.segments, None)),
         TableRow("dong", ("(8b)", f"Chi phí chưa gồm thuế VAT, {why}", "đồng", cost.dong, None)),
-        TableRow("dong_with_vat", ("(8c)", "Chi phí gồm thuế VAT", "đồng", cost.dong_with_vat, None)),
     ]
 
 

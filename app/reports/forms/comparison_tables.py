@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from app.ledger.money import SentCost
 from app.reports.build.consolidated import ConsolidatedReport, RunLine
 from app.reports.figures import labels
 from app.reports.figures.addressees import CHANNELS, KINDS, AddresseeStatus
 from app.reports.figures.carrier_statement import FigureSource as Source
 from app.reports.figures.carrier_statement import Statement
-from app.reports.figures.figures import FIGURES
+from app.reports.figures.figures import FIGURES, Charged
 from app.reports.figures.numbers import NOTHING, day_of, moment
 from app.reports.figures.table_model import (
     Cell,
@@ -98,7 +97,7 @@ def reach_by_area(report: ConsolidatedReport) -> tuple[ReportTable, ...]:
 
 def cost(report: ConsolidatedReport) -> tuple[ReportTable, ...]:
     """Return what was handed over has cost, by campaign and carrier; nothing where no price is known."""
-    priced = [(line, line.report.cost) for line in report.lines if line.report.cost is not None]
+    priced = [(line, own) for line in report.lines if (own := _money(line.report.cost))]
     if not priced:
         return ()
     columns = (
@@ -107,27 +106,26 @@ def cost(report: ConsolidatedReport) -> tuple[ReportTable, ...]:
         TableColumn("segments", "Bản tin tính tiền", CellKind.COUNT, 16),
         TableColumn("unknown", "Trong đó có thể đã gửi", CellKind.COUNT, 16),
         TableColumn("dong", "Chưa gồm VAT (đồng)", CellKind.COUNT, 18),
-        TableColumn("dong_with_vat", "Gồm VAT (đồng)", CellKind.COUNT, 18),
     )
     rows = [
-        TableRow(f"run_{line.run_id}", (line.campaign, carrier_name(line.carrier), *_money(each)))
-        for line, each in priced
+        TableRow(f"run_{line.run_id}", (line.campaign, carrier_name(line.carrier), *own))
+        for line, own in priced
     ]
-    sums = [sum(column) for column in zip(*(_money(each) for _, each in priced), strict=True)]
+    sums = [sum(column) for column in zip(*(own for _, own in priced), strict=True)]
     rows.append(TableRow("total", ("Cộng", "", *sums), strong=True))
     source = (
-        "Nguồn số liệu: số tin Loa đã gửi, theo đơn giá hợp đồng của ngày gửi ghi trong cấu hình; không tính "
-        "tin bị từ chối ngay."
+        "Nguồn số liệu: số tin Loa đã gửi, theo đơn giá hợp đồng ghi trong cấu hình; không tính tin bị "
+        "từ chối ngay."
     )
-    without = [line for line in report.lines if line.report.cost is None and line.kind is not None]
+    without = [line for line in report.lines if not _money(line.report.cost) and line.kind is not None]
     if without:
         names = ", ".join(dict.fromkeys(carrier_name(line.carrier) for line in without))
         source += f" Chưa gồm {len(without)} đợt không có đơn giá hoặc do doanh nghiệp tự gửi ({names})."
     return (ReportTable("Chi phí", "Chi phí gửi tin", columns, tuple(rows), source),)
 
 
-def _money(of: SentCost) -> tuple[int, int, int, int]:
-    return of.segments, of.unknown_segments, of.dong, of.dong_with_vat
+def _money(of: Charged | None) -> tuple[int, int, int] | None:
+    return None if of is None or of.dong is None else (of.segments, of.unknown_segments, of.dong)
 
 
 def head(report: ConsolidatedReport) -> ReportTable:

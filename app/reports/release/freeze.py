@@ -258,10 +258,15 @@ def naming(report: Built, unexplained: Mapping[int, int]) -> Built:
 
     One odd row must not keep a report back for good, and no report keeps silent about it.
     """
+    return _each(report, lambda one: _naming(one, unexplained))
+
+
+def _each(report: Built, change: Callable[[CarrierReport], CarrierReport]) -> Built:
+    """Return the report with this change of each measured run's."""
     if isinstance(report, ConsolidatedReport):
-        lines = (replace(line, report=_naming(line.report, unexplained)) for line in report.lines)
+        lines = (replace(line, report=change(line.report)) for line in report.lines)
         return replace(report, lines=tuple(lines))
-    return _naming(report, unexplained) if isinstance(report, CarrierReport) else report
+    return change(report) if isinstance(report, CarrierReport) else report
 
 
 def _naming(report: CarrierReport, unexplained: Mapping[int, int]) -> CarrierReport:
@@ -269,10 +274,23 @@ def _naming(report: CarrierReport, unexplained: Mapping[int, int]) -> CarrierRep
     return replace(report, extra=replace(report.extra, unexplained=n))
 
 
-def named_in(document: Mapping[str, Any]) -> dict[int, int]:
-    """Return what a frozen report, as JSON, says to be unexplained, by run."""
+def as_frozen(report: Built, document: Mapping[str, Any]) -> Built:
+    """Return a rebuilt report with what the ledger does not hold and the frozen one says, by run.
+
+    What was unexplained, and the prices of its day: only the SMS parts that are charged are counted again.
+    """
     each = [document, *(line["measured"] for line in document.get("runs", ()))]
-    return {run["run_id"]: run.get("unexplained_messages", 0) for run in each if "run_id" in run}
+    of_run = {run["run_id"]: run for run in each if "run_id" in run}
+    unexplained = {run_id: run.get("unexplained_messages", 0) for run_id, run in of_run.items()}
+    return _each(naming(report, unexplained), lambda one: _priced(one, of_run.get(one.header.run_id, {})))
+
+
+def _priced(report: CarrierReport, said: Mapping[str, Any]) -> CarrierReport:
+    if report.cost is None:
+        return report
+    kept = said.get("cost", {})
+    money = {name: kept.get(name) for name in ("dong", "dong_with_vat")}
+    return replace(report, cost=replace(report.cost, **money))
 
 
 def _digest(report: Built) -> str:

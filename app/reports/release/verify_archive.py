@@ -89,7 +89,7 @@ def rebuilt(connection: Connection, report: Frozen) -> freeze.Built:
     kept = json.loads(archive.figures(connection, report))
     terms = ConsolidationTerms(int(kept.get("rules", 1)), clock.to_ms(report.created_at))
     built = freeze.build(connection, subject, clock.to_ms(report.cut_off_at), terms)
-    return freeze.naming(built, freeze.named_in(kept))
+    return freeze.as_frozen(built, kept)
 
 
 def _differing(report: Frozen, changes: Sequence[FigureChange]) -> Iterator[str]:

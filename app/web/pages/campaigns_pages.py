@@ -214,9 +214,10 @@ async def page_do_ask_budget(campaign_id: Id, visit: Visit, fields: Fields) -> R
     """Ask for another budget."""
     await visit.db.aread(tenant_scope.require, visit.who, campaign_id=campaign_id)
     try:
-        said = {name: read_fields.number(fields, name) for name in ("budget_segments", "budget_dong")}
+        said = {"budget_segments": read_fields.number(fields, "budget_segments")}
         body = filled(BudgetBody, said | {"because": fields.get("because")})
-        await visit.db.awrite(budget_orders.ask, campaign_id, body.limits(), body.because, visit.who.name)
+        asked = body.budget_segments, body.because
+        await visit.db.awrite(budget_orders.ask, campaign_id, *asked, visit.who.name)
     except AppError as error:
         return await _page(visit, campaign_id, refused(error, fields))
     place = f"/campaigns/{campaign_id}#budget"

@@ -353,7 +353,7 @@ def draft(fields: FormData, kept: queries.Campaign | None = None) -> Draft:
     said["form"] = fields.get("form") or TextForm.UNACCENTED
     said["directive_id"] = fields.raw("directive_id") or None
     said |= {name: read_fields.moment(fields, name) for name in ("window_start", "window_end")}
-    said |= {name: read_fields.number(fields, name) for name in ("budget_segments", "budget_dong")}
+    said["budget_segments"] = read_fields.number(fields, "budget_segments")
     found = filled(CampaignBody, said).draft()
     if kept is None or not kept.text_areas:
         return found
@@ -375,8 +375,7 @@ def values(of: queries.Campaign) -> dict[str, str]:
         "window_end": f"{of.window_end:%Y-%m-%dT%H:%M}" if of.window_end else "",
         "day_starts": of.day_starts,
         "day_ends": of.day_ends,
-        "budget_segments": str(of.budget_segments or ""),
-        "budget_dong": str(of.budget_dong or ""),
+        "budget_segments": "" if of.budget_segments is None else str(of.budget_segments),
         "version": str(of.version),
     }
 

@@ -395,5 +395,5 @@ def _shown(key: str, value: Any) -> str:
     if key == "text_areas":
         return "; ".join(f"{language}: {', '.join(codes)}" for language, codes in sorted(value.items()))
     if key == "budget":
-        return " – ".join("…" if each is None else str(each) for each in value[:2])
+        return " – ".join(str(each) for each in value[:2] if each is not None) or "…"
     return "–".join(value) if isinstance(value, list) else str(value)

@@ -12,7 +12,6 @@ from sqlalchemy import Connection, select
 from app.campaigns import forecast, text_cost
 from app.campaigns.drafts import TextForm
 from app.campaigns.forecast import Deadlines, Load, Rate
-from app.campaigns.prices import price
 from app.campaigns.text_cost import Preview
 from app.core import clock, sending_window
 from app.core.config import Settings
@@ -157,8 +156,8 @@ def _wrong(done: datetime | None, rate: Rate, due: Deadlines) -> Said | None:
 
 
 def prices(settings: Settings, purpose: str, carriers: Iterable[str]) -> dict[str, Decimal]:
-    """Return đồng for an SMS part of today, without VAT, by carrier; none where none is set."""
-    found = {carrier: price(settings, carrier, purpose) for carrier in carriers}
+    """Return đồng for an SMS part, without VAT, by carrier; none where none is set."""
+    found = {carrier: settings.money.price(carrier, purpose) for carrier in carriers}
     return {carrier: each for carrier, each in found.items() if each is not None}
 
 

@@ -11,7 +11,6 @@ from sqlalchemy import Connection, Row, func, select
 
 from app.campaigns import optimistic_lock, queries, text_cost
 from app.campaigns.forecast import forecast
-from app.campaigns.prices import price
 from app.campaigns.queries import Campaign, MessageCount, RunSummary
 from app.campaigns.runs import Verb, open_to
 from app.campaigns.text_cost import Preview
@@ -188,8 +187,8 @@ def _verbs(run: RunSummary, campaign_state: str, who: Caller) -> list[Verb]:
 
 
 def outlook(connection: Connection, run: RunSummary, campaign: Row[Any], settings: Settings) -> Outlook:
-    """Say what an order would cause, from rates and prices of the settings where no link has its own."""
-    now, asked = clock.now(), price(settings, run.carrier, campaign.purpose)
+    """Say what an order would cause, from the price list, and rates of the settings without a link."""
+    now, asked = clock.now(), settings.money.price(run.carrier, campaign.purpose)
     found = forecast(connection, run.id, now, settings.rates)
     links = link_store.all_links(connection, run.carrier)
     letter = select(directives.c.report_deadline).where(directives.c.id == campaign.directive_id)

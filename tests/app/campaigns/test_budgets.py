@@ -3,30 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 from sqlalchemy import select, update
 
-from app.campaigns import approval, budget_orders, lifecycle, prices, queries
+from app.campaigns import approval, budget_orders, lifecycle, queries
 from app.campaigns import runs as orders
 from app.campaigns.runs import Verb
-from app.core import clock
-from app.core.config import LinkSettings, MoneySettings, PriceSettings, Settings, SuspendSettings
+from app.core.config import MoneySettings, PriceSettings, SuspendSettings
 from app.core.errors import Conflict, Forbidden, Invalid
 from app.core.states import RunState
 from app.database.connection import Database, shared_ms
-from app.database.models import budgets, campaigns, chunks, runs
+from app.database.models import budgets, campaigns, runs
 from app.dispatch import suspend_sweep
 from app.ledger import money
-from app.ledger.contract import BudgetCharge, Reservation
+from app.ledger.contract import Reservation
 from app.observability.faults import present
 from app.security import Caller, audit
 from tests.app.campaigns.past import D, follow, sent
 from tests.app.campaigns.rows import DRAFT, HOURS, whole_run
-from tests.app.ledger.test_money import TODAY, budgeted, held, record
+from tests.app.ledger.test_money import budgeted, held, priced, record
 from tests.app.world import World, accepted
 from tests.engines import each_engine, on_sqlite
 
@@ -44,9 +43,8 @@ def approved(db: Database, **budget: Any) -> int:
     return campaign_id
 
 
-def ask(db: Database, campaign_id: int, segments: int | None = None, dong: int | None = None) -> int:
-    limits = {"budget_segments": segments, "budget_dong": dong}
-    return db.write(budget_orders.ask, campaign_id, limits, "more people", "author").number
+def ask(db: Database, campaign_id: int, segments: int) -> int:
+    return db.write(budget_orders.ask, campaign_id, segments, "more people", "author").number
 
 
 def paused(db: Database, ceiling: int = 20) -> World:
@@ -69,7 +67,9 @@ def look(db: Database) -> list[int]:
 
 @pytest.mark.longer
 @on_sqlite
-@pytest.mark.parametrize("change", [{"budget_segments": 101}, {"budget_dong": 9}, {"budget_of": 1}])
+@pytest.mark.parametrize(
+    "change", [{"budget_segments": 101}, {"budget_dong": 9}, {"budget_signed": 9}, {"budget_of": 1}]
+)
 def test_the_approval_binds_the_budget(db: Database, change: dict[str, int]) -> None:
     campaign_id = approved(db, budget_segments=100)
     row = db.read(lambda c: c.execute(select(campaigns)).one())
@@ -95,29 +95,15 @@ def test_a_run_whose_budget_is_spent_pauses_itself_with_one_sentence(db: Databas
 
 def test_a_spent_budget_that_is_reset_outside_loa_is_counted_again_from_what_was_sent(db: Database) -> None:
     world = paused(db)
-    reset = update(budgets).values(segments=0, cost=0)
+    reset = update(budgets).values(segments=0)
     db.write(lambda c: c.execute(reset))
     with pytest.raises(Conflict, match="The budget of campaign 1 is spent"):
         orders.order(db, Verb.RESUME, world.run, "Lan")
     number = ask(db, world.campaign, 30)
-    db.write(lambda c: c.execute(update(budgets).values(segments=0, cost=0)))
+    db.write(lambda c: c.execute(update(budgets).values(segments=0)))
     db.write(budget_orders.approve, world.campaign, number, BOSS)
     counted = db.read(lambda c: c.execute(select(budgets.c.segments)).scalar_one())
     assert (counted, [each.source for each in db.read(present)]) == (20, ["budgets"])
-
-
-@pytest.mark.longer
-def test_a_budget_in_dong_says_dong(db: Database) -> None:
-    world = budgeted(db, 50, None, budget_dong=50)
-    lease = replace(held(world), budget=BudgetCharge(world.campaign, 250))
-    record(world, lease, [], 21, 20)
-    record(world, lease, [], 22, 1)
-    db.write(world.ledger.release, lease, 0.0)
-    db.write(lambda c: c.execute(update(chunks).values(lease_until=1)))
-    assert look(db) == [world.run]
-    found = db.read(queries.run, world.run).suspended
-    assert found
-    assert "50 of the 50 đồng of its campaign's budget" in found.sentence
 
 
 @pytest.mark.longer
@@ -146,21 +132,6 @@ def test_two_persons_raise_it_and_the_run_goes_on(db: Database) -> None:
 
 
 @pytest.mark.longer
-def test_a_budget_in_dong_is_refused_where_a_run_began_without_a_price(db: Database) -> None:
-    world = paused(db)
-    with pytest.raises(Conflict, match="A run at viettel began without a price"):
-        ask(db, world.campaign, dong=1_000_000)
-    number = ask(db, world.campaign, 30)
-    db.write(money.note_price, ("viettel", "tuyen_truyen"), clock.local(clock.now()).date(), 25_000, 1000)
-    db.write(lambda c: c.execute(update(runs).values(started_at=shared_ms(c) - clock.DAY_MS)))
-    with pytest.raises(Conflict, match="A run at viettel began without a price"):
-        ask(db, world.campaign, 40, dong=1_000_000)
-    db.write(budget_orders.approve, world.campaign, number, BOSS)
-    db.write(lambda c: c.execute(update(runs).values(started_at=shared_ms(c))))
-    ask(db, world.campaign, dong=1_000_000)
-
-
-@pytest.mark.longer
 def test_only_the_newest_request_is_approved_and_never_less_than_is_spent(db: Database) -> None:
     world = paused(db)
     first, second = ask(db, world.campaign, 30), ask(db, world.campaign, 40)
@@ -170,8 +141,6 @@ def test_only_the_newest_request_is_approved_and_never_less_than_is_spent(db: Da
         ask(db, world.campaign, 19)
     with pytest.raises(Invalid, match="has this budget already"):
         ask(db, world.campaign, 20)
-    with pytest.raises(Invalid, match="Name the SMS parts or the đồng"):
-        ask(db, world.campaign)
     with pytest.raises(Invalid, match="no request 99"):
         db.write(budget_orders.approve, world.campaign, 99, BOSS)
     db.write(budget_orders.approve, world.campaign, second, BOSS)
@@ -210,46 +179,25 @@ def test_a_follow_up_shares_the_budget_of_what_it_follows(db: Database) -> None:
     assert db.read(lambda c: approval.approved(c, row)) is None
 
 
-@pytest.mark.longer
-@on_sqlite
-def test_a_budget_in_dong_needs_a_price_before_the_start(db: Database) -> None:
-    campaign_id = approved(db, budget_dong=1000)
-    run = db.read(queries.dossier, campaign_id).runs[0].id
-    with pytest.raises(Conflict, match="No price of vnpt is known"):
-        orders.order(db, Verb.START, run, "operator")
-    db.write(prices.keep, SET)
-    assert orders.order(db, Verb.START, run, "operator") == RunState.RUNNING
+def price(dong: str, purpose: Any = None) -> PriceSettings:
+    return PriceSettings(carrier="vnpt", purpose=purpose, dong=Decimal(dong))
 
 
-def price(since: int, dong: str, purpose: Any = None) -> PriceSettings:
-    return PriceSettings(carrier="vnpt", purpose=purpose, since=date(2024, 2, since), dong=Decimal(dong))
+def test_a_price_is_that_of_carrier_and_purpose() -> None:
+    own = MoneySettings(prices={"a": price("250.5"), "b": price("300", "canh_bao_khan")})
+    assert own.price("vnpt", "tuyen_truyen") == Decimal("250.5")
+    assert own.price("vnpt", "canh_bao_khan") == 300
+    assert own.price("viettel", "tuyen_truyen") is None
+    assert MoneySettings(prices={"b": own.prices["b"]}).price("vnpt", "tuyen_truyen") is None
 
 
-LINKS = {"a": LinkSettings(carrier="vnpt", segments_per_second=5, segment_price=100)}
-SET = Settings(links=LINKS)
-
-
-@on_sqlite
-def test_a_price_is_that_of_carrier_purpose_and_day(db: Database) -> None:
-    own = {"a": price(1, "250.5"), "b": price(6, "260"), "c": price(3, "300", "canh_bao_khan")}
-    settings = Settings(links=LINKS, money=MoneySettings(prices=own))
-    asked = [prices.price(settings, "vnpt", "tuyen_truyen", date(2024, 2, day)) for day in (5, 6)]
-    assert asked == [Decimal("250.5"), Decimal(260)]
-    assert prices.price(settings, "vnpt", "canh_bao_khan", date(2024, 2, 7)) == 300
-    assert prices.price(settings, "vnpt", "tuyen_truyen", date(2024, 1, 31)) == 100  # the link's
-    assert prices.price(settings, "viettel", "tuyen_truyen", TODAY) is None
-
-
-@on_sqlite
-def test_the_price_of_a_day_stays_whatever_the_settings_say_later(db: Database) -> None:
-    assert db.read(prices.is_due, SET)
-    db.write(prices.keep, SET)
-    assert not db.read(prices.is_due, SET)
-    dearer = Settings(links={"a": LinkSettings(carrier="vnpt", segments_per_second=5, segment_price=200)})
-    db.write(prices.keep, dearer)
-    assert not db.read(prices.is_due, dearer)  # it counts from tomorrow on
-    whose = ("vnpt", "tuyen_truyen")
-    assert [each.price for each in db.read(money.prices, [whose])[whose]] == [10_000]
+@pytest.mark.parametrize(
+    ("purpose", "whose"), [(None, "all campaigns"), ("canh_bao_khan", "campaigns of canh_bao_khan")]
+)
+def test_two_prices_for_the_same_are_refused(purpose: Any, whose: str) -> None:
+    both = {"old": price("250", purpose), "new": price("260", purpose)}
+    with pytest.raises(ValidationError, match=f"2 prices of vnpt for {whose}; keep the one"):
+        MoneySettings(prices=both)
 
 
 @pytest.mark.longer
@@ -258,9 +206,7 @@ def test_what_a_run_has_cost_so_far_counts_what_the_carrier_took_and_what_it_per
 ) -> None:
     one = sent(db, {1: D.DELIVERED, 2: D.REJECTED, 3: D.UNKNOWN, 4: D.UNDELIVERED, 5: D.NOT_SENT})
     assert db.read(queries.dossier, one).runs[0].cost is None
-    db.write(money.note_price, ("vnpt", "tuyen_truyen"), date(1970, 1, 1), 25_050, 1000)
+    priced(db, vnpt="250.50")
     run = db.read(queries.dossier, one).runs[0]
-    assert run.cost == money.SentCost(3, 1, 752, 827)
-    # Another price meanwhile: then each day by its own.
-    db.write(money.note_price, ("vnpt", "tuyen_truyen"), date(1970, 1, 2), 50_000, 1000)
-    assert db.read(queries.run, run.id).cost == money.SentCost(3, 1, 752, 827)
+    assert run.cost == money.SentCost(3, 1, 752)
+    assert db.read(queries.run, run.id).cost == run.cost

@@ -93,6 +93,7 @@ def test_a_draft_becomes_columns_with_the_default_hours() -> None:
         "text_areas": {},
         "budget_segments": None,
         "budget_dong": None,
+        "budget_signed": None,
     }
 
 

@@ -38,6 +38,7 @@ COLUMNS: dict[str, Any] = {
     "state": "draft",
     "budget_segments": 1_000_000,
     "budget_dong": 1_000_000,
+    "budget_signed": 1_000_000,
     "budget_of": 1,
     "answers_to": "other",
     "answers_of": 1,

@@ -72,6 +72,7 @@ def test_a_digest_holds_for_its_content_alone(db: Database) -> None:
         {"answers_to": "report"},
         {"budget_segments": 9},
         {"budget_dong": 9},
+        {"budget_signed": 9},
         {"wording": "Cảnh giác"},
     ],
 )
@@ -102,7 +103,7 @@ def test_a_campaign_without_any_option_is_signed_as_it_was_before_there_were_opt
     assert signed_by(world) == hashing.digest(canonical(plain | options | {"budget": budget}))
 
 
-@pytest.mark.parametrize("limit", ["budget_segments", "budget_dong", "budget_of"])
+@pytest.mark.parametrize("limit", ["budget_segments", "budget_dong", "budget_signed", "budget_of"])
 def test_another_ceiling_is_another_content_and_none_is_as_before_there_were_any(
     db: Database, limit: str
 ) -> None:

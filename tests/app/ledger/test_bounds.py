@@ -14,7 +14,7 @@ from app.core.states import ChunkState, DeliveryState, RunState
 from app.database.connection import Database
 from app.database.models import chunks, deliveries, follow_ups, link_pace, links, runs, subscribers, unknowns
 from app.ledger import approval_digest, batch_rows, directive_deadline, transfer, unreached
-from app.ledger.contract import BudgetCharge, DeliveryKey, FanOutResult, Reservation, SubmitOutcome
+from app.ledger.contract import DeliveryKey, FanOutResult, Reservation, SubmitOutcome
 from app.ledger.engine_base import SubmissionQuery
 from app.ledger.factory import ledger_for
 from app.ledger.receipt_times import EVER, VALIDITY_MS
@@ -172,7 +172,7 @@ def test_a_link_that_halts_asks_for_no_more_of_a_spent_budget(db: Database) -> N
     world.fan_out()
     lease = world.claim()
     assert lease
-    lease = replace(lease, budget=BudgetCharge(world.campaign, 0))
+    lease = replace(lease, budget=world.campaign)
     db.write(world.ledger.record, world.link, lease, [], Reservation(21, 20), 30.0)
     halted = [SubmitOutcome(lease.items[0], Halted("0x0E", "wrong password"))]
     grant = db.write(world.ledger.record, world.link, lease, halted, Reservation(41, 20), 30.0)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import random
 from dataclasses import replace
-from datetime import date, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from sqlalchemy import func, select, update
 
 from app.core import clock
+from app.core.config import MoneySettings, PriceSettings
 from app.core.states import DeliveryState, RunState
 from app.database.connection import Database
 from app.database.models import budgets, campaigns, chunks, deliveries, links, runs
@@ -20,7 +21,6 @@ from app.dispatch.run_content import ClaimedChunk, claim, run_contents
 from app.dispatch.send_loop import SendLoop
 from app.ledger import money
 from app.ledger.contract import (
-    BudgetCharge,
     ChunkLease,
     DeliveryKey,
     Reservation,
@@ -47,7 +47,6 @@ S, U, R, Q = (
     DeliveryState.REJECTED,
     DeliveryState.QUEUED,
 )
-TODAY = date(2024, 2, 5)
 
 
 def budgeted(db: Database, count: int, segments: int | None = None, **more: Any) -> World:
@@ -60,10 +59,10 @@ def budgeted(db: Database, count: int, segments: int | None = None, **more: Any)
     return world
 
 
-def held(world: World, owner: str = "a", price: int = 0, lease_s: float = 30.0) -> ChunkLease:
+def held(world: World, owner: str = "a", lease_s: float = 30.0) -> ChunkLease:
     lease = world.claim(owner, lease_s)
     assert lease
-    return replace(lease, budget=BudgetCharge(world.campaign, price))
+    return replace(lease, budget=world.campaign)
 
 
 def record(
@@ -73,8 +72,15 @@ def record(
     return world.db.write(world.ledger.record, world.link, lease, outcomes, then, 30.0)
 
 
-def spent(world: World) -> tuple[int, int]:
-    return world.db.read(lambda c: tuple(c.execute(select(budgets.c.segments, budgets.c.cost)).one()))  # type: ignore[return-value]
+def spent(world: World) -> int:
+    return world.db.read(lambda c: int(c.execute(select(budgets.c.segments)).scalar_one()))
+
+
+def priced(db: Database, **prices: str) -> None:
+    """Let the database be one of a process whose settings have these prices."""
+    own = {name: PriceSettings(carrier=name, dong=Decimal(each)) for name, each in prices.items()}
+    for engine in {db.engine, db._hot}:
+        engine.update_execution_options(loa_price=MoneySettings(prices=own).price)
 
 
 def told(lease: ChunkLease, result: SubmitResult, n: int) -> list[SubmitOutcome]:
@@ -84,13 +90,13 @@ def told(lease: ChunkLease, result: SubmitResult, n: int) -> list[SubmitOutcome]
 @pytest.mark.longer
 def test_a_reservation_is_counted_once_however_often_its_commit_is_repeated(db: Database) -> None:
     world = budgeted(db, 50, 100)
-    lease = held(world, price=250)
+    lease = held(world)
     for _ in range(3):
         assert record(world, lease, [], 21, 20).go
-    assert spent(world) == (20, 5000)
+    assert spent(world) == 20
     for _ in range(2):  # its results, and the next half, repeated as well
         assert record(world, lease, accepted(lease.items[:20]), 41, 20).go
-    assert spent(world) == (40, 10_000)
+    assert spent(world) == 40
 
 
 def test_what_does_not_fit_is_not_reserved_and_says_how_much_would(db: Database) -> None:
@@ -99,7 +105,7 @@ def test_what_does_not_fit_is_not_reserved_and_says_how_much_would(db: Database)
     assert record(world, lease, [], 21, 20).go
     grant = record(world, lease, [], 41, 20)
     assert (grant.held, grant.go, grant.left) == (True, False, 10)
-    assert spent(world) == (20, 0)
+    assert spent(world) == 20
     assert world.db.read(lambda c: c.execute(select(chunks.c.watermark)).scalar_one()) == 21
     assert record(world, lease, [], 31, 10).go
     assert record(world, lease, [], 32, 1).left == 0
@@ -120,11 +126,11 @@ def test_what_the_carrier_has_not_taken_comes_back_once(
     db: Database, result: SubmitResult, left: int
 ) -> None:
     world = budgeted(db, 50, 100)
-    lease = held(world, price=100)
+    lease = held(world)
     record(world, lease, [], 21, 20)
     for _ in range(2):
         record(world, lease, told(lease, result, 20))
-    assert spent(world) == (left, left * 100)
+    assert spent(world) == left
 
 
 def test_what_a_dead_holder_had_reserved_stays_spent_and_is_not_counted_again(db: Database) -> None:
@@ -135,7 +141,7 @@ def test_what_a_dead_holder_had_reserved_stays_spent_and_is_not_counted_again(db
     again = held(world, "b")
     assert again.lost == 20
     assert record(world, again, [], 51, 30).go
-    assert spent(world) == (50, 0)
+    assert spent(world) == 50
     world.check()
 
 
@@ -151,7 +157,7 @@ def test_what_a_frozen_holder_certainly_did_not_send_comes_back_when_it_says_so(
     for _ in range(2):
         assert not record(world, lease, outcomes).held
     assert world.states() == {Q: 42, S: 8}
-    assert spent(world) == (8, 0)
+    assert spent(world) == 8
 
 
 def test_a_lost_lease_and_a_paused_run_reserve_nothing_and_spend_nothing(db: Database) -> None:
@@ -160,7 +166,7 @@ def test_a_lost_lease_and_a_paused_run_reserve_nothing_and_spend_nothing(db: Dat
     assert not record(world, replace(lease, attempt=7), [], 21, 20).held
     db.write(lambda c: c.execute(update(runs).values(state=RunState.PAUSED.value)))
     assert not record(world, lease, [], 21, 20).go
-    assert spent(world) == (0, 0)
+    assert spent(world) == 0
 
 
 def test_what_a_person_sends_again_is_counted_again(db: Database) -> None:
@@ -173,7 +179,7 @@ def test_what_a_person_sends_again_is_counted_again(db: Database) -> None:
     assert world.db.write(world.ledger.resend, keys) == 3
     again = held(world, "b")
     assert record(world, again, [], again.items[-1].seq, 3).go
-    assert spent(world) == (8, 0)
+    assert spent(world) == 8
 
 
 def test_a_deferred_message_is_counted_again_in_its_next_pass(db: Database) -> None:
@@ -185,14 +191,12 @@ def test_a_deferred_message_is_counted_again_in_its_next_pass(db: Database) -> N
     again = held(world, "b")
     assert again.pass_no == 2
     assert record(world, again, [], 6, 5).go
-    assert spent(world) == (5, 0)
+    assert spent(world) == 5
 
 
-def test_a_budget_in_dong_holds_as_well_and_what_a_thief_deletes_leaves_no_room(db: Database) -> None:
-    world = budgeted(db, 50, None, budget_dong=100)
-    lease = held(world, price=333)
-    grant = record(world, lease, [], 41, 40)
-    assert (grant.go, grant.left) == (False, 30)  # 30 * 3.33 is 99.90
+def test_what_a_thief_deletes_leaves_no_room(db: Database) -> None:
+    world = budgeted(db, 50, 40)
+    lease = held(world)
     assert record(world, lease, [], 31, 30).go
     world.db.write(lambda c: c.execute(budgets.delete()))
     assert record(world, lease, [], 32, 1).left == 0
@@ -217,9 +221,7 @@ def test_what_becomes_unknown_after_a_backup_was_put_back_is_spent(
     db: Database, reserved: int, taken: int, put_off: int
 ) -> None:
     world = budgeted(db, 50, 30, chunk=25)
-    whose, today = ("viettel", "tuyen_truyen"), clock.local(clock.now()).date()
-    db.write(money.note_price, whose, today, 25_000, 1000)
-    lease = held(world, price=25_000)
+    lease = held(world)
     if reserved:
         assert record(world, lease, [], lease.items[reserved - 1].seq, reserved).go
     outcomes = accepted(lease.items[:taken]) + told(lease, Deferred("0x58"), taken + put_off)[taken:]
@@ -227,36 +229,28 @@ def test_what_becomes_unknown_after_a_backup_was_put_back_is_spent(
     db.write(lambda c: c.execute(update(chunks).values(lease_until=1)))
     restore_recovery.mark_live_runs_unknown(db, world.ledger, "root@host")
     assert world.states() == ({U: 45, S: 5} if taken else {U: 50})
-    assert spent(world) == (50, 50 * 25_000)
+    assert spent(world) == 50
     assert db.read(money.differences) == []
     again = [DeliveryKey(world.campaign, world.batch, item.seq) for item in lease.items[-2:]]
     assert db.write(world.ledger.resend, again) == 2
     assert record(world, held(world, "b"), [], lease.items[-1].seq, 2).left == 0
 
 
-@pytest.mark.parametrize(
-    ("segments", "dong", "price", "fits"),
-    [(None, 100, 2500, 4), (None, 100, 101, 99), (7, 100, 2500, 4), (3, 100, 2500, 3), (7, 100, 0, 7)],
-)
-def test_of_two_limits_the_tighter_one_holds_to_its_end(
-    db: Database, segments: int | None, dong: int, price: int, fits: int
-) -> None:
-    world = budgeted(db, 120, segments, chunk=120, budget_dong=dong)
-    lease = held(world, price=price)
+@pytest.mark.parametrize("fits", [1, 7, 99])
+def test_the_limit_holds_to_its_end(db: Database, fits: int) -> None:
+    world = budgeted(db, 120, fits, chunk=120)
+    lease = held(world)
     assert record(world, lease, [], fits + 2, fits + 1).left == fits
-    assert spent(world) == (0, 0)
+    assert spent(world) == 0
     assert record(world, lease, [], fits + 1, fits).go
-    assert spent(world) == (fits, fits * price)
+    assert spent(world) == fits
 
 
-@pytest.mark.parametrize(("segments", "dong"), [(None, None), (5, None), (None, 5)])
-def test_a_campaign_has_a_budget_where_it_has_a_limit(
-    db: Database, segments: int | None, dong: int | None
-) -> None:
-    world = budgeted(db, 1, segments, budget_dong=dong)
+@pytest.mark.parametrize("segments", [None, 5])
+def test_a_campaign_has_a_budget_where_it_has_a_limit(db: Database, segments: int | None) -> None:
+    world = budgeted(db, 1, segments, budget_dong=9)
     budget = db.read(lambda c: money.budget_of(c, c.execute(select(campaigns)).one()))
-    own = money.Budget(world.campaign, segments, dong, 0, 0)
-    assert budget == (own if segments or dong else None)
+    assert budget == (money.Budget(world.campaign, segments, 0) if segments else None)
 
 
 # ---- The send loop, several at once
@@ -309,7 +303,7 @@ async def test_four_senders_spend_the_budget_to_the_last_message_and_not_one_mor
     await at_work([loop_for(world, carrier) for carrier in carriers], over)
     states = world.states()
     assert parts * (states.get(S, 0) + states.get(U, 0)) == full
-    assert spent(world) == (full, 0)
+    assert spent(world) == full
     assert sum(sum(carrier.copies.values()) for carrier in carriers) == states.get(S, 0)
 
 
@@ -326,7 +320,7 @@ def test_a_spent_budget_is_not_claimed_from_and_room_opens_it_again(db: Database
     world = budgeted(db, 50, 10)
     found = db.write(claim, world.ledger, world.link, "a", 30.0)
     assert isinstance(found, ClaimedChunk)
-    assert found.lease.budget == BudgetCharge(world.campaign, 0)
+    assert found.lease.budget == world.campaign
     record(world, found.lease, [], 11, 10)
     assert record(world, found.lease, [], 12, 1).left == 0
     now = found.at
@@ -354,47 +348,28 @@ def test_a_counter_that_somebody_has_set_back_is_a_difference(db: Database) -> N
     assert "counts 19 SMS parts as spent, and 20 were handed over" in sentence
 
 
-# ---- Prices
+# ---- Cost
 
 
-def test_a_price_counts_from_its_day_until_the_next_and_a_day_keeps_its_first(db: Database) -> None:
-    whose = ("vnpt", "tuyen_truyen")
-    for day, price in ((5, 25_000), (5, 30_000), (6, 25_000), (8, 30_000), (7, 1)):
-        db.write(money.note_price, whose, date(2024, 2, day), price, 1000)
-    known = db.read(money.prices, [whose])[whose]
-    assert [(each.day - TODAY.toordinal(), each.price) for each in known] == [
-        (0, 25_000),
-        (2, 1),
-        (3, 30_000),
-    ]
-    assert money.price_on(known, TODAY.toordinal() - 1) is None
+@pytest.mark.parametrize(("segments", "price", "cost"), [(3, "250.5", 752), (1, "0.49", 0), (0, "300", 0)])
+def test_a_cost_is_rounded_once_and_a_half_goes_up(segments: int, price: str, cost: int) -> None:
+    assert money.dong(segments, Decimal(price)) == cost
 
 
-def test_what_was_sent_is_priced_at_its_day_with_and_without_tax() -> None:
-    known = [money.Price(10, 25_050, 1000), money.Price(12, 30_000, 800)]
-    assert money.priced({10: 3, 11: 1, 12: 2}, 1, known) == money.SentCost(6, 1, 1602, 1750)
-    assert money.priced({9: 1}, 0, known) is None
-    assert money.priced({11: 100_000}, 0, known) == money.SentCost(100_000, 0, 25_050_000, 27_555_000)
-    assert money.priced({}, 0, known) == money.SentCost(0, 0, 0, 0)
-
-
-def test_a_run_that_went_on_over_a_change_of_price_costs_each_day_its_own(db: Database) -> None:
-    world, whose = build(db, 6), ("viettel", "tuyen_truyen")
+def test_what_a_run_has_cost_follows_the_one_price_list(db: Database) -> None:
+    world = build(db, 6)
     world.fan_out()
     lease = world.claim()
     assert lease
     db.write(world.ledger.record, world.link, lease, told(lease, Accepted(("m",)), 4), None, 30.0)
     lost = [SubmitOutcome(lease.items[4], Unknown("no answer"))]
     db.write(world.ledger.record, world.link, lease, lost, None, 30.0)
-    today, before = clock.local(clock.now()).date(), clock.now_ms() - clock.DAY_MS
-    db.write(lambda c: c.execute(update(runs).values(started_at=before)))
     assert db.read(money.costs, [world.run]) == {}
-    db.write(money.note_price, whose, today.replace(day=1) - timedelta(days=40), 10_000, 0)
-    assert db.read(money.costs, [world.run]) == {world.run: money.SentCost(5, 1, 500, 500)}
-    db.write(lambda c: c.execute(update(deliveries).where(deliveries.c.seq < 4).values(submitted_at=before)))
-    db.write(money.note_price, whose, today, 20_000, 1000)
-    assert db.read(money.costs, [world.run]) == {world.run: money.SentCost(5, 1, 800, 860)}
-    db.write(lambda c: c.execute(deliveries.delete().where(deliveries.c.seq == 2)))
-    assert db.read(money.costs, [world.run]) == {}  # its rows are erased, so nobody knows the days
-    db.write(lambda c: c.execute(update(runs).values(started_at=clock.now_ms())))  # of one price
-    assert db.read(money.costs, [world.run]) == {world.run: money.SentCost(5, 1, 1000, 1100)}
+    priced(db, viettel="100.5")
+    assert db.read(money.costs, [world.run]) == {}  # it has not begun
+    db.write(lambda c: c.execute(update(runs).values(started_at=clock.now_ms())))
+    assert db.read(money.costs, [world.run]) == {world.run: money.SentCost(5, 1, 503)}
+    priced(db, viettel="200", vnpt="1")
+    assert db.read(money.costs, [world.run]) == {world.run: money.SentCost(5, 1, 1000)}
+    priced(db, vnpt="1")
+    assert db.read(money.costs, [world.run]) == {}

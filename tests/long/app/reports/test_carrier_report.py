@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import astuple, replace
-from datetime import timedelta
 
 import pytest
 from sqlalchemy import delete, insert, update
@@ -14,14 +13,16 @@ from app.core.states import NotSent
 from app.database import models as m
 from app.database.connection import Database
 from app.dispatch import link_store
-from app.ledger import money
 from app.ledger.contract import ResultKind
 from app.reports.build import consolidated
 from app.reports.build.carrier_report import build, build_batch, build_campaign
-from app.reports.figures.figures import CarrierReport, Cause, DayRow, Figures, Unbalanced
+from app.reports.export import json_file
+from app.reports.figures.figures import CarrierReport, Cause, Charged, DayRow, Figures, Unbalanced
+from app.reports.figures.table_model import ReportTable
 from app.reports.forms import carrier_tables, comparison_tables
 from app.security import audit
 from carriers.contract import Reason, ReceiptLevel
+from tests.app.ledger.test_money import priced
 from tests.engines import by_default
 from tests.long.app.reports.scene import DAY, HOUR, T0, S, Scene, varied
 
@@ -32,6 +33,10 @@ CUTOFF = T0 + 3 * DAY
 
 def report_of(db: Database, run: int = 1) -> CarrierReport:
     return db.read(build, run, CUTOFF)
+
+
+def form_1(report: CarrierReport) -> ReportTable:
+    return next(form for form in carrier_tables.of_run(report) if form.name == "Biểu 1")
 
 
 def excluded(report: CarrierReport) -> dict[str, int]:
@@ -361,7 +366,7 @@ def test_a_brief_report_differs_in_what_it_leaves_out_alone(
     assert brief.extra.written_off == whole.extra.written_off
 
 
-def test_what_was_handed_over_is_priced_at_its_day_and_what_was_refused_costs_nothing(db: Database) -> None:
+def test_what_was_handed_over_is_priced_and_what_was_refused_costs_nothing(db: Database) -> None:
     scene = Scene()
     for state in (S.DELIVERED, S.UNDELIVERED, S.REJECTED, S.UNKNOWN):
         scene.message(state, submitted_at=T0)
@@ -369,16 +374,16 @@ def test_what_was_handed_over_is_priced_at_its_day_and_what_was_refused_costs_no
     scene.message(S.DELIVERED, submitted_at=later, done_at=later + 5000)
     scene.rows[m.submissions][-1]["at"] = scene.rows[m.receipts][-1]["received_at"] = later
     scene.save(db)
-    assert report_of(db).cost is None
-    first = clock.local(clock.from_ms(T0)).date()
-    for days, price in ((0, 25_050), (1, 30_000), (4, 1)):  # the last one comes after the cut-off
-        whose = ("vnpt", "tuyen_truyen")
-        db.write(money.note_price, whose, first + timedelta(days), price, 1000)
+    unpriced = report_of(db)
+    assert unpriced.cost == Charged(4, 1)
+    assert "cost" not in json_file.of_run(unpriced)
+    priced(db, vnpt="250.50")
     report = report_of(db)
-    assert report.cost == money.SentCost(4, 1, 1052, 1157)  # 3 * 250.50 + 300, and 10 % on it
-    form = next(form for form in carrier_tables.of_run(report) if form.name == "Biểu 1")
-    rows = {row.key: row.cells[3] for row in form.rows}
-    assert (rows["charged"], rows["dong"], rows["dong_with_vat"]) == (4, 1052, 1157)
+    assert report.cost == Charged(4, 1, 1002)
+    assert json_file.of_run(report)["cost"] == {"segments": 4, "unknown_segments": 1, "dong": 1002}
+    form, plain = ({row.key: row.cells[3] for row in form_1(each).rows} for each in (report, unpriced))
+    assert (form["charged"], form["dong"]) == (4, 1002)
+    assert not {"charged", "dong"} & plain.keys()
     early = db.read(build, 1, T0 + HOUR)  # as it was then
     assert early.cost
     assert (early.cost.segments, early.cost.dong) == (3, 752)
@@ -386,15 +391,9 @@ def test_what_was_handed_over_is_priced_at_its_day_and_what_was_refused_costs_no
 
 def test_the_consolidated_report_says_what_was_sent_cost_and_whom_that_leaves_out(sound: Database) -> None:
     assert comparison_tables.cost(sound.read(consolidated.build, 1, CUTOFF)) == ()
-    first = clock.local(clock.from_ms(T0)).date()
-    sound.write(money.note_price, ("vnpt", "tuyen_truyen"), first, 25_050, 800)
+    priced(sound, vnpt="250.50")
     (form,) = comparison_tables.cost(sound.read(consolidated.build, 1, CUTOFF))
     cost = report_of(sound).cost
     assert cost
-    assert form.rows[-1].cells[2:] == (
-        cost.segments,
-        cost.unknown_segments,
-        cost.dong,
-        cost.dong_with_vat,
-    )
+    assert form.rows[-1].cells[2:] == (cost.segments, cost.unknown_segments, cost.dong)
     assert "Chưa gồm" in form.source

@@ -6,13 +6,14 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from decimal import Decimal
 
 import pytest
 from sqlalchemy import Connection, update
 
 from app.campaigns import approval, lifecycle, queries
 from app.campaigns.drafts import Draft
-from app.core.config import LinkSettings, Settings
+from app.core.config import MoneySettings, PriceSettings, Settings
 from app.database.connection import Database
 from app.database.models import batches, subscribers
 from app.privacy import do_not_send
@@ -205,8 +206,8 @@ def test_areas_and_money_are_said_before_anything_is_pressed(pages_db: Database,
     assert "Phường Tô Hiệu 2 66,7 %" in page
     assert "chưa rõ địa bàn 1 33,3 %" in page
     assert "Chưa tính được chi phí: cấu hình chưa có đơn giá" in page
-    link = LinkSettings(carrier="vnpt", segments_per_second=5, segment_price=250.5)
-    settings = Settings(environment="development", links={"vnpt-1": link, "vnpt-2": link})
+    money = MoneySettings(prices={"a": PriceSettings(carrier="vnpt", dong=Decimal("250.5"))})
+    settings = Settings(environment="development", money=money)
     found = pages_db.read(approval_queue.case, 1, BOSS, settings)
     assert found.cost == 752  # 3 people, one part each
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +15,12 @@ from app.campaigns.budgets import orders
 from app.database.connection import Database, shared_ms
 from app.database.models import budgets, runs
 from app.dispatch import suspend_sweep
-from app.ledger import money
 from app.ledger.contract import Reservation
 from app.security import Caller
 from tests.app.campaigns.rows import DRAFT, HOURS, whole_run
 from tests.app.campaigns.test_budgets import OFF
 from tests.app.inbound.test_inbound_writer import message, write
-from tests.app.ledger.test_money import budgeted, held, record
+from tests.app.ledger.test_money import budgeted, held, priced, record
 from tests.app.world import accepted, build
 from tests.long.app.web.conftest import Paper, text
 
@@ -39,10 +37,10 @@ def seen(page: Any, name: str) -> str:
 
 def spent(db: Database) -> int:
     """A run that has paused itself because its budget is spent; each message costs 250.50 đồng."""
-    world = budgeted(db, 50, 20, budget_dong=9000)
-    db.write(money.note_price, ("viettel", "tuyen_truyen"), date(2024, 1, 1), 25_050, 1000)
+    world = budgeted(db, 50, 20)
+    priced(db, viettel="250.50")
     db.write(lambda c: c.execute(update(runs).values(started_at=shared_ms(c))))
-    lease = held(world, price=25_050)
+    lease = held(world)
     record(world, lease, [], 21, 20)
     record(world, lease, accepted(lease.items[:20]))
     db.write(world.ledger.record, world.link, lease, [], Reservation(50, 5), 30.0)
@@ -56,9 +54,9 @@ def test_a_spent_budget_is_raised_on_the_campaigns_page(pages_db: Database, sign
     asker = signed_in("approver")
     said = seen(asker.get("/runs/1"), "run")
     assert "Hạn mức của chiến dịch là 20 bản tin, đã gửi hoặc có thể đã gửi 20 bản tin." in said
-    assert "Chi phí đến nay: 5.010 đồng chưa gồm VAT, 5.511 đồng gồm VAT, cho 20 bản tin." in said
+    assert "Chi phí đến nay: 5.010 đồng chưa gồm VAT, cho 20 bản tin." in said
     page = f"/campaigns/{campaign}"
-    fields = {"budget_segments": "20", "budget_dong": "9000", "because": "Thêm hai huyện"}
+    fields = {"budget_segments": "20", "because": "Thêm hai huyện"}
     refused = asker.send(page, f"{page}/budget", **fields)
     assert refused.status_code == 422
     assert "Chiến dịch đã có hạn mức này." in text(refused.text)
@@ -79,7 +77,7 @@ def test_a_run_without_room_offers_to_raise_its_budget(pages_db: Database, signe
         assert f'href="/campaigns/{campaign}#budget">{said}' in page
         assert "Hạn mức đã dùng hết nên chưa thể gửi tiếp." in text(page)
         assert "/runs/1/resume" not in page
-    pages_db.write(lambda c: c.execute(update(budgets).values(segments=10, cost=0)))
+    pages_db.write(lambda c: c.execute(update(budgets).values(segments=10)))
     assert "/runs/1/resume" in signed_in("admin").get("/runs/1").text
 
 
@@ -89,17 +87,16 @@ def order(db: Database) -> int:
 
 def test_the_form_takes_a_budget_and_the_approver_sees_it(pages_db: Database, signed_in: In) -> None:
     campaign, _ = pages_db.write(whole_run)
-    draft = replace(DRAFT, budget_segments=1000, budget_dong=250_000)
+    draft = replace(DRAFT, budget_segments=1000)
     pages_db.write(lambda c: lifecycle.edit(c, campaign, 2, draft, HOURS, "author"))
     paper = signed_in("approver")
     edit = seen(paper.get(f"/campaigns/{campaign}/edit"), "edit")
     assert "Không gửi quá hạn mức này" in edit
     pages_db.write(lifecycle.submit, campaign, "author")
     shown = seen(paper.get(f"/approvals?campaign={campaign}"), "approvals")
-    assert "Không gửi quá hạn mức: 1.000 bản tin · 250.000 đồng chưa gồm VAT." in shown
+    assert "Không gửi quá hạn mức: 1.000 bản tin." in shown
     pages_db.write(approval.approve, campaign, Caller("chief", "admin"))
-    limits = {"budget_segments": 2000, "budget_dong": None}
-    pages_db.write(budget_orders.ask, campaign, limits, "more", "author")
+    pages_db.write(budget_orders.ask, campaign, 2000, "more", "author")
 
 
 def test_replies_are_told_apart_on_the_page(pages_db: Database, signed_in: In) -> None:
