@@ -28,8 +28,8 @@ def ask(connection: Connection, campaign_id: int, segments: int, because: str, w
     _check(connection, campaign, segments)
     if not because.strip():
         raise Invalid("Say why; who approves reads it.", field="because")
-    said = {"budget_segments": segments, "because": because.strip()}
-    audit.note(connection, who, budgets.ASKED, f"campaign/{campaign_id}", **said)
+    subject, why = f"campaign/{campaign_id}", because.strip()
+    audit.note(connection, who, budgets.ASKED, subject, budget_segments=segments, because=why)
     return budgets.orders(connection, campaign_id)[-1]
 
 

@@ -36,7 +36,6 @@ class Campaign:
     created_by: str
     submitted_by: str | None
     budget_segments: int | None = None
-    budget_dong: int | None = None
     budget_of: int | None = None
 
 
@@ -91,7 +90,6 @@ class SentCost:
     segments: int
     unknown_segments: int
     dong: int
-    dong_with_vat: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +140,6 @@ class BudgetOrder:
     number: int
     campaign_id: int
     budget_segments: int | None
-    budget_dong: int | None
     because: str
     asked_by: str
     asked_at: datetime
@@ -153,10 +150,8 @@ class BudgetOrder:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BudgetStatus:
     campaign_id: int
-    segments: int | None
-    dong: int | None
+    segments: int
     spent_segments: int
-    spent_dong: int
     shared_by: list[int] = field(default_factory=list)
     orders: list[BudgetOrder] = field(default_factory=list)
 
@@ -212,7 +207,6 @@ class CampaignsOperations:
         day_starts: str | None = None,
         day_ends: str | None = None,
         budget_segments: int | None = None,
-        budget_dong: int | None = None,
         idempotency_key: str | None = None,
     ) -> Call[Campaign]:
         """Create a campaign as a draft."""
@@ -235,7 +229,6 @@ class CampaignsOperations:
                 day_starts=day_starts,
                 day_ends=day_ends,
                 budget_segments=budget_segments,
-                budget_dong=budget_dong,
             ),
             key=idempotency_key or new_key(),
         )
@@ -305,7 +298,6 @@ class CampaignsOperations:
         day_starts: str | None = None,
         day_ends: str | None = None,
         budget_segments: int | None = None,
-        budget_dong: int | None = None,
         if_match: str | None = None,
     ) -> Call[Dossier]:
         """Replace the content."""
@@ -328,7 +320,6 @@ class CampaignsOperations:
                 day_starts=day_starts,
                 day_ends=day_ends,
                 budget_segments=budget_segments,
-                budget_dong=budget_dong,
             ),
             headers=given(**{"If-Match": if_match}),
         )
@@ -423,9 +414,8 @@ class CampaignsOperations:
         self,
         campaign_id: int,
         *,
+        budget_segments: int,
         because: str,
-        budget_segments: int | None = None,
-        budget_dong: int | None = None,
         if_match: str | None = None,
         idempotency_key: str | None = None,
     ) -> Call[BudgetOrder]:
@@ -434,7 +424,7 @@ class CampaignsOperations:
             method="POST",
             path=place("/v1/campaigns/{}/budget", campaign_id),
             answer=BudgetOrder,
-            json=given(budget_segments=budget_segments, budget_dong=budget_dong, because=because),
+            json=given(budget_segments=budget_segments, because=because),
             key=idempotency_key or new_key(),
             headers=given(**{"If-Match": if_match}),
         )

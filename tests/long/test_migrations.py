@@ -23,6 +23,7 @@ from sqlalchemy import (
     inspect,
     select,
     text,
+    update,
 )
 from sqlalchemy import table as sa_table
 
@@ -30,7 +31,8 @@ from app.core.errors import Conflict, SetupError
 from app.core.states import DeliveryState
 from app.database import schema
 from app.database.connection import Database
-from app.database.models import metadata
+from app.database.models import approvals, budgets, campaigns, metadata
+from app.ledger import approval_digest, money
 from app.ledger.contract import Arrival, SubmitOutcome
 from app.ledger.factory import ledger_for
 from carriers.contract import Accepted, Receipt, ReceiptLevel, ReceiptStatus
@@ -245,6 +247,85 @@ def test_what_was_sent_before_submissions_had_a_hash_is_found_by_its_id(db: Data
     applied = db.write(world.ledger.apply, [Arrival(world.link, done)])
     assert (applied.matched, applied.quarantined) == (1, 0)
     assert world.delivery(3)["state"] == DeliveryState.DELIVERED
+
+
+@pytest.mark.parametrize(
+    ("segments", "dong", "price", "spent", "becomes"),
+    [
+        (None, 1000, {"viettel": 250}, 0, 4),
+        (None, 1099, {"viettel": 250}, 1, 4),  # 849 are left, which buy three more
+        (3, 1000, {"viettel": 250}, 0, 3),
+        (9, 1000, {"viettel": 250}, 0, 4),
+        (None, 1000, {"viettel": 0}, 0, 100_000),
+        (None, 1000, {"vnpt": 250}, 2, 2),  # without a price nobody knows what it buys
+        (None, 100, {"viettel": 250}, 1, 1),  # more is spent than there was
+    ],
+)
+def test_a_budget_in_dong_becomes_the_parts_that_it_still_bought_and_its_approval_holds(
+    db: Database, segments: int | None, dong: int, price: dict[str, int], spent: int, becomes: int
+) -> None:
+    world = build(db, 5)
+    db.write(money.open_budget, world.campaign)
+    world.rewrite(budget_segments=1, budget_dong=dong, budget_signed=segments)  # what signs both
+    before = db.read(_budgets)[0].digest
+
+    def as_it_was(c: Connection) -> None:
+        command.downgrade(schema._config(c), "0062")
+        for carrier, each in price.items():
+            for day, hundredths in ((1, 1), (2, each * 100)):
+                row = {"carrier": carrier, "purpose": "tuyen_truyen", "day": day, "price": hundredths}
+                _add(c, "segment_prices", **row, vat=1000)
+        cost = spent * max(price.values()) * 100
+        c.execute(text("UPDATE budgets SET segments = :n, cost = :cost"), {"n": spent, "cost": cost})
+
+    db.write(as_it_was)
+    db.write(lambda c: command.upgrade(schema._config(c), "head"))
+    (row,) = db.read(_budgets)
+    assert (row.budget_segments, row.budget_dong, row.budget_signed) == (becomes, dong, segments)
+    assert (row.segments, row.digest) == (spent, before)
+    assert db.read(_approved)
+
+
+@pytest.mark.parametrize("more", [{"budget_segments": 5}, {"budget_segments": None}, {"budget_signed": 9}])
+def test_a_limit_that_was_turned_into_parts_is_no_higher_and_not_taken_away(
+    db: Database, more: dict[str, Any]
+) -> None:
+    world = build(db, 5)
+    world.rewrite(budget_segments=4, budget_dong=1000, budget_signed=4)
+    db.write(lambda c: c.execute(update(campaigns).values(budget_segments=3)))
+    assert db.read(_approved)
+    db.write(lambda c: c.execute(update(campaigns).values(more)))
+    assert not db.read(_approved)
+
+
+def test_a_draft_in_dong_is_turned_into_parts_at_the_dearest_price_and_signs_no_dong(db: Database) -> None:
+    world = build(db, 5)
+    db.write(lambda c: c.execute(approvals.delete()))
+
+    def as_it_was(c: Connection) -> None:
+        command.downgrade(schema._config(c), "0062")
+        for carrier, hundredths in (("vnpt", 30_000), ("viettel", 25_000)):
+            row = {"carrier": carrier, "purpose": "tuyen_truyen", "day": 1, "price": hundredths, "vat": 0}
+            _add(c, "segment_prices", **row)
+        c.execute(text("DELETE FROM run_batches"))
+        c.execute(text("DELETE FROM runs"))
+        c.execute(text("UPDATE campaigns SET state = 'draft', budget_dong = 1000"))
+
+    db.write(as_it_was)
+    db.write(lambda c: command.upgrade(schema._config(c), "head"))
+    row = db.read(lambda c: c.execute(select(campaigns)).one())
+    assert (row.id, row.budget_segments, row.budget_dong) == (world.campaign, 3, None)
+
+
+def _budgets(connection: Connection) -> list[Any]:
+    query = select(campaigns, budgets.c.segments, approvals.c.digest)
+    joined = query.join(budgets, budgets.c.campaign_id == campaigns.c.id)
+    of = joined.join(approvals, approvals.c.campaign_id == campaigns.c.id)
+    return list(connection.execute(of.order_by(approvals.c.id.desc()).limit(1)))
+
+
+def _approved(connection: Connection) -> bool:
+    return approval_digest.approved(connection, connection.execute(select(campaigns)).one()) is not None
 
 
 def _accounts(connection: Connection, acts: list[tuple[str, str, str]]) -> None:

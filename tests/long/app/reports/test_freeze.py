@@ -19,12 +19,13 @@ from app.database.connection import Database
 from app.ledger.contract import DeliveryKey, Link, SubmitOutcome
 from app.reports.build.carrier_report import build
 from app.reports.export import json_file
+from app.reports.export.formats import document
 from app.reports.figures.figures import Unbalanced
 from app.reports.figures.version import Version
 from app.reports.forms import letterhead
 from app.reports.frozen import archive, freeze_record
 from app.reports.frozen.archive import Frozen, ReportSubject, Spoilt, SubjectKind
-from app.reports.release import verify_archive
+from app.reports.release import freeze, verify_archive
 from app.reports.release.freeze import FORMATS, SIDECAR, Freezer
 from app.reports.verification.verify import verify
 from app.runtime.api_app import create_app
@@ -32,6 +33,7 @@ from app.security import create_key
 from carriers.contract import Accepted, Reason, ReceiptStatus, Unknown
 from tests.app import world
 from tests.app.client import Client
+from tests.app.ledger.test_money import priced
 from tests.app.world import World
 from tests.engines import by_default
 
@@ -124,6 +126,24 @@ def test_an_older_version_is_built_again_byte_for_byte(story: Story, db: Databas
     assert before == after
     again = db.read(build, story.world.run, clock.to_ms(first.cut_off_at))
     assert again.general.delivered == 5
+
+
+def test_another_price_is_no_difference_of_a_frozen_report_and_its_parts_are_counted_again(
+    story: Story, db: Database
+) -> None:
+    without = story.freeze()
+    priced(db, viettel="250.50")
+    story.receive(story.sent[0])
+    report = story.freeze()
+    cost = {"segments": PHONES, "unknown_segments": 2, "dong": 7515}
+    assert (story.figures(without).get("cost"), story.figures(report)["cost"]) == (None, cost)
+    for prices in ({"viettel": "300"}, {}):
+        priced(db, **prices)
+        assert verify_archive.prove(db, report) == verify_archive.Proof(report.id, ())
+        assert verify_archive.prove(db, without).sound
+    kept = {**story.figures(report), "cost": {**cost, "dong_with_vat": 8267}}  # of before 0063
+    again = db.read(lambda c: freeze.as_frozen(verify_archive.rebuilt(c, report), kept))
+    assert json_file.render(document(again)) == json_file.render(kept)
 
 
 @pytest.mark.prove
