@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from app.core.errors import Conflict, Invalid
 from app.database.connection import keys_of
 from app.ledger import approval_digest, opt_out_seal
-from app.security import account_stamps, audit, keys, totp, users
+from app.security import account_stamps, approval_requests, audit, keys, totp, users
 from app.security.passwords import hash_password
 from app.security.principal import base_name
 from app.security.roles import OF_PEOPLE, Role
@@ -19,7 +19,8 @@ from app.security.secret_encryption import Vault
 from app.security.sessions import end_all
 from app.security.users import Person
 
-_STAMPED, _SEALED = "0025", "0058"  # the first revisions with stamps on accounts, and seals on opt-outs
+# The first revisions with stamps on accounts, seals on opt-outs, and requests outside the audit.
+_STAMPED, _SEALED, _REQUESTS = "0025", "0058", "0064"
 _LEAST_SAID, _MOST_SAID = 10, 300
 
 
@@ -179,6 +180,8 @@ def adopt(connection: Connection, before: str) -> None:
         approval_digest.bind_open(connection)
     if before < _SEALED:
         opt_out_seal.adopt(connection)
+    if before < _REQUESTS:
+        approval_requests.adopt(connection)
 
 
 def sign(connection: Connection, who: str, name: str | None = None) -> list[str]:
@@ -195,7 +198,7 @@ def reseal(connection: Connection, who: str, vault: Vault) -> int:
     """Seal factors, approvals, audit and accounts of the previous key by the present one; return how many."""
     count = opt_out_seal.renew(connection)  # lists are locked before the audit's chain
     count += totp.reseal(connection, vault) + approval_digest.restamp(connection) + audit.reseal(connection)
-    count += account_stamps.renew(connection)
+    count += account_stamps.renew(connection) + approval_requests.restamp(connection)
     if count:
         audit.note(connection, who, "person.factor.reseal", "people", count=count)
     return count

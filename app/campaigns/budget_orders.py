@@ -17,9 +17,8 @@ from app.database.connection import Database
 from app.database.models import budgets as spending
 from app.database.models import campaigns, runs
 from app.ledger import approval_digest, erasure_state, money
-from app.security import Caller, audit
-from app.security.credential_provenance import behind, shared
-from app.security.principal import base_name
+from app.security import Caller, approval_requests, audit
+from app.security.approval_requests import ApprovalRequest, RequestKind
 
 
 def ask(connection: Connection, campaign_id: int, segments: int, because: str, who: str) -> BudgetOrder:
@@ -29,7 +28,10 @@ def ask(connection: Connection, campaign_id: int, segments: int, because: str, w
     if not because.strip():
         raise Invalid("Say why; who approves reads it.", field="because")
     subject, why = f"campaign/{campaign_id}", because.strip()
-    audit.note(connection, who, budgets.ASKED, subject, budget_segments=segments, because=why)
+    audit.note(connection, who, "budget.ask", subject, budget_segments=segments, because=why)
+    wanted = {"budget_segments": segments}
+    asked = approval_requests.ask(connection, RequestKind.BUDGET, subject, who, why, wanted)
+    approval_requests.replace_older(connection, asked)
     return budgets.orders(connection, campaign_id)[-1]
 
 
@@ -41,7 +43,8 @@ def approve(connection: Connection, campaign_id: int, number: int, caller: Calle
         raise Invalid(f"Campaign {campaign_id} has no request {number} for a budget.", field="order_id")
     if order.approved_by is not None:
         return order
-    _check_approver(connection, caller, campaign, order)
+    request = approval_requests.sealed(connection, number)
+    _check_approver(connection, caller, campaign, request)
     if not order.open or order.budget_segments is None:
         raise Conflict(f"Request {number} is not the newest one any more; look again.")
     wanted = {"budget_segments": order.budget_segments}
@@ -52,7 +55,8 @@ def approve(connection: Connection, campaign_id: int, number: int, caller: Calle
     digest = approval_digest.digest(connection, fresh, audit.present(connection))
     details = {"digest": digest, "decision": "approved", "reason": order.because, "links": before.links}
     approval.write(connection, campaign_id, caller.name, **details)
-    audit.note(connection, caller.name, budgets.RAISED, f"campaign/{campaign_id}", order=number, **wanted)
+    approval_requests.approve(connection, request, caller.name)
+    audit.note(connection, caller.name, "budget.raise", f"campaign/{campaign_id}", order=number, **wanted)
     money.open_budget(connection, campaign_id)
     cleared = update(spending).where(spending.c.campaign_id == campaign_id)
     connection.execute(cleared.values(wanted=None))
@@ -106,10 +110,11 @@ def _check(connection: Connection, campaign: Record, segments: int) -> None:
         )
 
 
-def _check_approver(connection: Connection, caller: Caller, campaign: Record, order: BudgetOrder) -> None:
+def _check_approver(
+    connection: Connection, caller: Caller, campaign: Record, request: ApprovalRequest
+) -> None:
     approval.check_approver(connection, caller, campaign)
-    own, theirs = {base_name(caller.name)}, {base_name(order.asked_by)}
-    if shared(own | behind(connection, caller.name), theirs | behind(connection, order.asked_by)):
+    if approval_requests.is_own(connection, caller, request):
         raise approval.FourEyes(
             "You have asked for this budget, or stand behind who did; somebody else must approve it."
         )

@@ -1,25 +1,23 @@
 """A campaign's budget: what is spent of it, who has asked for another one, and whether a run may go on.
 
-The audit holds the requests (app/campaigns/budget_orders.py), as it does for rejected messages.
+Who asks and who approves: app/campaigns/budget_orders.py.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import Connection, or_, select
 
 from app.campaigns.optimistic_lock import Record
 from app.core import clock
 from app.core.errors import Conflict
-from app.database.models import audit as acts
 from app.database.models import campaigns
 from app.ledger import money
 from app.observability import faults
-
-ASKED, RAISED = "budget.ask", "budget.raise"
+from app.security import approval_requests
+from app.security.approval_requests import RequestKind, RequestState
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,19 +69,20 @@ def status(connection: Connection, campaign: Record) -> BudgetStatus | None:
 
 def orders(connection: Connection, campaign_id: int) -> list[BudgetOrder]:
     """Return the requests about a campaign's budget, in order."""
-    a = acts.c
-    query = select(a.id, a.who, a.action, a.at, a.detail).where(a.subject == f"campaign/{campaign_id}")
-    found: dict[int, dict[str, Any]] = {}
-    for row in connection.execute(query.where(a.action.in_((ASKED, RAISED))).order_by(a.id)):
-        if row.action == ASKED:
-            asked = {"asked_by": row.who, "asked_at": clock.local(clock.from_ms(row.at))}
-            said = {name: row.detail[name] for name in ("budget_segments", "because")}
-            found[row.id] = {"number": row.id, "campaign_id": campaign_id} | said | asked
-        elif row.detail["order"] in found:
-            found[row.detail["order"]]["approved_by"] = row.who
-    if found and "approved_by" not in (newest := found[max(found)]):
-        newest["open"] = newest["budget_segments"] is not None  # not one that asks for đồng
-    return [BudgetOrder(**each) for each in found.values()]
+    found = approval_requests.of(connection, RequestKind.BUDGET, f"campaign/{campaign_id}")
+    return [
+        BudgetOrder(
+            number=each.id,
+            campaign_id=campaign_id,
+            budget_segments=each.wanted["budget_segments"],
+            because=each.reason,
+            asked_by=each.asked_by,
+            asked_at=clock.local(clock.from_ms(each.asked_at)),
+            approved_by=each.approved_by,
+            open=each.state == RequestState.OPEN,
+        )
+        for each in found
+    ]
 
 
 # ---- Whether a run may go on

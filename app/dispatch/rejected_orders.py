@@ -1,6 +1,6 @@
 """Orders to send rejected messages again once their cause is mended: one person asks, another approves.
 
-The audit holds the request: append-only, sealed, and numbered. It covers what was rejected for one reason and
+The request (app/security/approval_requests.py) is sealed. It covers what was rejected for one reason and
 code before it, by the clock that all processes share; and never what the carrier may have after all: what it
 calls a duplicate, what its result file claims, what was rejected before the database was put back. Nor does
 anybody get it to whom another round of follow-ups has written since, or is about to.
@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -21,7 +21,6 @@ from app.core import clock
 from app.core.errors import AppError, Conflict, Forbidden, Invalid
 from app.core.states import DeliveryState
 from app.database.connection import Database, shared_ms
-from app.database.models import audit as acts
 from app.database.models import (
     campaigns,
     deliveries,
@@ -44,9 +43,8 @@ from app.dispatch.unknown_decisions import (
 )
 from app.ledger import approval_digest, erasure_state, unreached
 from app.ledger.contract import DeliveryKey, Ledger
-from app.security import Caller, audit
-from app.security.credential_provenance import behind, shared
-from app.security.principal import base_name
+from app.security import Caller, approval_requests, audit
+from app.security.approval_requests import ApprovalRequest, RequestKind, RequestState
 from app.security.roles import may
 from carriers.contract import Reason, ReceiptStatus
 
@@ -159,22 +157,26 @@ def _kept_back(connection: Connection, run: Row[Any]) -> ColumnElement[bool]:
 
 def orders(connection: Connection, run_id: int) -> list[RejectedOrder]:
     """Return the requests about a run, in order."""
-    a = acts.c
-    query = select(a.id, a.who, a.action, a.at, a.detail).where(a.subject == f"run/{run_id}")
-    found: dict[int, dict[str, Any]] = {}
-    for row in connection.execute(query.where(a.action.startswith("rejected.")).order_by(a.id)):
-        said = row.detail
-        if row.action == _ASKED:
-            asked = {"asked_by": row.who, "asked_at": clock.local(clock.from_ms(said["at"]))}
-            kept = {name: said[name] for name in ("reason", "code", "because", "messages")}
-            found[row.id] = {"number": row.id, "run_id": run_id} | kept | asked
-        elif (order := found.get(said["order"])) is not None:
-            order.setdefault("approved_by", row.who)
-            if row.action == _QUEUED:
-                order["sent_again"] = order.get("sent_again", 0) + said["n"]
-            elif row.action == _ENDED:
-                order |= {"carried_out": True, "left_out": said["left_out"]}
-    return [RejectedOrder(**each) for each in found.values()]
+    found = approval_requests.of(connection, RequestKind.REJECTED, f"run/{run_id}")
+    return [_of(run_id, each) for each in found]
+
+
+def _of(run_id: int, of: ApprovalRequest) -> RejectedOrder:
+    said = of.wanted
+    return RejectedOrder(
+        number=of.id,
+        run_id=run_id,
+        reason=said["reason"],
+        code=said["code"],
+        because=of.reason,
+        messages=said["messages"],
+        asked_by=of.asked_by,
+        asked_at=clock.local(clock.from_ms(said["at"])),
+        approved_by=of.approved_by,
+        sent_again=of.result.get("sent_again", 0),
+        left_out=of.result.get("left_out", 0),
+        carried_out=of.state == RequestState.DONE,
+    )
 
 
 def _order(connection: Connection, run_id: int, number: int) -> RejectedOrder:
@@ -211,8 +213,10 @@ def ask(
 
 def _note(connection: Connection, run_id: int, who: str, said: dict[str, Any]) -> RejectedOrder:
     _require_going(connection, find_run(connection, run_id))
-    audit.note(connection, who, _ASKED, f"run/{run_id}", **said)
-    return orders(connection, run_id)[-1]
+    subject, reason = f"run/{run_id}", said["because"]
+    audit.note(connection, who, _ASKED, subject, **said)
+    wanted = {name: said[name] for name in ("reason", "code", "messages", "at")}
+    return _of(run_id, approval_requests.ask(connection, RequestKind.REJECTED, subject, who, reason, wanted))
 
 
 def _latest(connection: Connection, run_id: int) -> int:
@@ -274,6 +278,9 @@ def approve(
         set_going(connection, run_id, moved)
         if moved:
             audit.note(connection, caller.name, _QUEUED, f"run/{run_id}", order=number, n=moved)
+            request = approval_requests.sealed(connection, number)
+            result = {"sent_again": request.result.get("sent_again", 0) + moved}
+            approval_requests.change(connection, replace(request, result=result))
         db.wake(connection)
         return moved
 
@@ -298,8 +305,8 @@ def _begin(connection: Connection, ledger: Ledger, run_id: int, number: int, cal
     order = _order(connection, run_id, number)
     if not may(caller.role, "approve_campaign"):
         raise Forbidden(f"Such orders are approved like campaigns; your role is {caller.role}.")
-    own, theirs = {base_name(caller.name)}, {base_name(order.asked_by)}
-    if shared(own | behind(connection, caller.name), theirs | behind(connection, order.asked_by)):
+    request = approval_requests.sealed(connection, number)
+    if approval_requests.is_own(connection, caller, request):
         raise Forbidden("You have asked for this, or stand behind who did; somebody else must approve it.")
     if order.carried_out:
         raise Conflict(f"Order {number} was carried out: {order.sent_again} messages were queued again.")
@@ -309,7 +316,8 @@ def _begin(connection: Connection, ledger: Ledger, run_id: int, number: int, cal
             "result file says that the carrier has it, another campaign of these follow-ups has written to "
             "the number or is about to, or it was rejected before the database was put back."
         )
-    if order.approved_by is None:
+    if request.approved_by is None:
+        approval_requests.approve(connection, request, caller.name)
         audit.note(connection, caller.name, _APPROVED, f"run/{run_id}", order=number)
     return order
 
@@ -360,9 +368,12 @@ def _left_out(connection: Connection, order: RejectedOrder) -> int:
 
 def _end(connection: Connection, asked: RejectedOrder, who: str, left_out: int) -> RejectedOrder:
     """Close the order, unless it has moved nothing or somebody has closed it meanwhile."""
-    order = _order(connection, asked.run_id, asked.number)
+    request = approval_requests.sealed(connection, asked.number)
+    order = _of(asked.run_id, request)
     if not order.sent_again or order.carried_out:
         return order
+    result = request.result | {"left_out": left_out}
+    approval_requests.change(connection, replace(request, result=result, state=RequestState.DONE.value))
     said = {"order": order.number, "n": order.sent_again, "left_out": left_out}
     audit.note(connection, who, _ENDED, f"run/{order.run_id}", **said)
     return _order(connection, order.run_id, order.number)

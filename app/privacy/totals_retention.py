@@ -15,6 +15,7 @@ from app.core import clock
 from app.core.clock import DAY_MS
 from app.core.states import SENT
 from app.database.models import (
+    approval_requests,
     audit,
     campaigns,
     erasures,
@@ -191,6 +192,7 @@ def _delete_acts(connection: Connection, upto: int) -> None:
         connection.execute(_BY_OWNER, {"upto": upto})
     else:
         connection.execute(delete(audit).where(audit.c.id <= upto))
+    connection.execute(delete(approval_requests).where(approval_requests.c.id <= upto))
 
 
 def erase_acts(connection: Connection, of: Row[Any]) -> dict[str, int]:

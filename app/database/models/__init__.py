@@ -18,6 +18,7 @@ from app.database.models.accounts_tables import (
 )
 from app.database.models.base import Ms, metadata
 from app.database.models.campaigns_tables import (
+    approval_requests,
     approvals,
     audiences,
     bad_lines,
@@ -81,6 +82,7 @@ __all__ = [
     "Ms",
     "addressees",
     "api_keys",
+    "approval_requests",
     "approvals",
     "attachments",
     "audiences",

@@ -91,6 +91,26 @@ approvals = Table(
     Column("links", JSON),  # carrier -> what its links make of a text; NULL: older row
 )
 
+# What one person asks and another approves: app/security/approval_requests.py. id: of its act in the audit.
+approval_requests = Table(
+    "approval_requests",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("kind", String(20), nullable=False),
+    Column("subject", String(120), nullable=False, index=True),
+    Column("wanted", JSON, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("asked_by", String(80), nullable=False),
+    Column("behind", JSON, nullable=False),  # who stood behind who asked, then
+    Column("asked_at", Ms, nullable=False),
+    Column("approved_by", String(80)),
+    Column("approved_at", Ms),
+    Column("state", String(12), nullable=False),
+    Column("result", JSON, nullable=False),
+    # MAC over the other columns, by a key outside the database; NULL: written without one
+    Column("stamp", String(64)),
+)
+
 runs = Table(
     "runs",
     metadata,
