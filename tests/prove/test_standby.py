@@ -57,7 +57,7 @@ async def test_a_stopped_synchronous_standby_is_said_and_costs_time_only(
                 standby.stop()
                 await _within(10, began, lambda: _ready(http, 503))
                 await _within(10, began, lambda: _said(worker, "the database is away", 1))
-                screen = await http.get("/wall", headers=_bearer(wall))
+                screen = await http.get("/wall", headers=_bearer(wall) | {"Accept": "text/html"})
                 assert "Cơ sở dữ liệu hiện không ghi được." in screen.text
                 letter = {"number": "303/CAT-PA05", "issued_on": "2024-01-29", "issuer": "CA", "subject": "A"}
                 refused = await http.post("/v1/directives", json=letter, headers=_bearer(key))
@@ -80,7 +80,7 @@ async def test_a_stopped_synchronous_standby_is_said_and_costs_time_only(
                 await _within(1.5, began, lambda: _more(smsc, stood))
                 await _within(3, began, lambda: _ready(http, 200))
                 await _within(3, began, lambda: _said(worker, "the database is back", 1))
-                screen = await http.get("/wall", headers=_bearer(wall))
+                screen = await http.get("/wall", headers=_bearer(wall) | {"Accept": "text/html"})
                 assert "Cơ sở dữ liệu hiện không ghi được." not in screen.text
             await all_delivered(home, smsc, COUNT)
             assert _lines(worker, "the database is away") == _lines(worker, "the database is back") == 1
