@@ -18,7 +18,7 @@ from app.reports.frozen import printed_code
 from app.reports.frozen.archive import Spoilt
 from app.text_verification import routes as genuine
 from app.text_verification.advice import LONGEST, RedFlag, advice, red_flags
-from app.text_verification.compare import TextComparison, TextVerdict
+from app.text_verification.compare import TextComparison, TextVerdict, WordChange
 from app.web import assets
 from app.web.pages.sign_in_pages import qr
 from app.web.rendering import PageRequest, Visit, render
@@ -82,8 +82,14 @@ async def page_do_verify_text(visit: Visit) -> Response:
     except (AppError, ValueError) as error:
         status = error.status if isinstance(error, AppError) else Invalid.status
         return _page(visit, sentence=_NO_TEXT, status=status)
-    foreign = found.verdict in (TextVerdict.UNKNOWN, TextVerdict.ALTERED)
-    return _page(visit, found, flags=red_flags(text) if foreign else ())
+    return _page(visit, found, flags=red_flags(_foreign(found, text)))
+
+
+def _foreign(found: TextComparison, text: str) -> str:
+    """Return what no agency of this system has sent: a true text may itself warn of passwords."""
+    if found.verdict == TextVerdict.ALTERED:
+        return " ".join(part.text for part in found.parts if part.change == WordChange.ADDED)
+    return text if found.verdict == TextVerdict.UNKNOWN else ""
 
 
 @router.get("/verify/poster")

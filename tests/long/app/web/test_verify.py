@@ -94,6 +94,12 @@ def test_what_frauds_ask_for_is_named_in_a_text_that_is_not_ours(
     assert {name for name, sign in signs.items() if sign in page} == {*said.split()}
 
 
+def test_what_our_own_text_warns_of_is_no_sign_of_fraud_in_an_altered_one(citizen: Paper) -> None:
+    said = text(citizen.post("/verify", {"text": f"{TEXT} tai trang-la.xyz"}).text)
+    assert "Tin có đường dẫn" in said
+    assert "Tin hỏi mã" not in said  # the true text itself says: khong doc ma OTP
+
+
 def test_who_speaks_and_whom_to_call_is_on_the_page_and_a_poster_leads_there(citizen: Paper) -> None:
     page = citizen.get("/verify").text
     assert "Công an tỉnh Sơn La" in text(page)
