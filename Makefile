@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo drill simulate soak attack test-fast test prove check bench run wheel guide client reference docs new-carrier lint lock audit sbom image clean
+.PHONY: help setup try demo drill simulate soak attack test-fast test prove check bench run wheel guide client reference docs new-carrier lint lock audit sbom image clean
 
 PYTHON ?= python3
 VENV   := .venv
@@ -45,6 +45,9 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 	@touch $@
 
 setup: $(VENV)/.ready  ## make the virtual environment
+
+try: $(VENV)/.ready  ## look around in a browser: invented campaigns, four people to sign in as (N=20000)
+	$(BIN)/loa try $(if $(filter command%,$(origin N)),--subscribers $(N))
 
 demo: $(VENV)/.ready  ## one campaign over simulated carriers, from file to report (N=30000, CARRIERS=smpp or http)
 	$(BIN)/loa demo --subscribers $(N) --carriers $(CARRIERS)

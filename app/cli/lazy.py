@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from functools import cache, wraps
 from importlib import import_module
 from importlib.util import find_spec
+from keyword import iskeyword
 from typing import Any
 
 import typer
@@ -33,6 +34,10 @@ _VERBS = {
     "doctor": (
         "doctor",
         "Look at settings, disk, database, schema, clocks, audit and links; sends nothing.",
+    ),
+    "try": (
+        "try",
+        "Look around in Loa: invented campaigns of a province, four people to sign in as, and their pages.",
     ),
     "demo": ("demo", "Send one campaign through simulated carriers, from file to verified report."),
 }
@@ -63,7 +68,7 @@ _NOUNS = {
     "user": "People who sign in with a password and a second factor.",
 }
 # Not needed where real messages go: the image leaves them out (.dockerignore).
-_REHEARSALS = ("demo", "simulate")
+_REHEARSALS = ("try", "demo", "simulate")
 
 # What pydantic says of a wrong value, and what we say.
 _RAW = {
@@ -148,7 +153,7 @@ def _left_out(name: str) -> Any:
 @cache
 def _verb(name: str) -> Any:
     one = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    one.command(name)(getattr(import_module(_module_of(name)), name))
+    one.command(name)(getattr(import_module(_module_of(name)), f"{name}_" if iskeyword(name) else name))
     command = _on_this_host(typer.main.get_command(one))
     return _with_json(command) if name == "migrate" else command
 

@@ -21,7 +21,8 @@ __all__ = ["folder"]
 # Commands of this host, which no operation of the API has.
 HERE = {
     *(("up",), ("serve",), ("worker",), ("migrate",), ("verify",), ("doctor",)),
-    *(("demo",), ("retention", "run"), ("retention", "confirm"), ("campaign", "sign"), ("report", "build")),
+    *(("try",), ("demo",)),
+    *(("retention", "run"), ("retention", "confirm"), ("campaign", "sign"), ("report", "build")),
     *(("carrier", verb) for verb in ("list", "check", "test-send", "figures", "failures")),
     *(("database", verb) for verb in ("backup", "copy", "entered-again", "restored")),
     *(("user", verb) for verb in ("totp", "reseal", "sign")),

@@ -18,7 +18,7 @@ __all__ = ["folder"]
 
 # Those that answer with files, stay, or talk in turns with a person.
 WITHOUT = {
-    *("up", "serve", "worker"),
+    *("up", "serve", "worker", "try"),
     *("audit export", "batch bad-lines", "database restored", "user totp"),
 }
 
