@@ -60,8 +60,8 @@ _OWN_BASE = Audience((), Basis.UNDIVIDED, 4_000)
 _PAST_SHARE = 0.3  # of the subscribers are in the campaigns that are over
 _PATIENCE_S = 90.0
 
-# In the first letter's campaigns each carrier is quick. In the second letter's VNPT is slow, and MobiFone fails
-# so often that Loa pauses its run.
+# Under the first letter each carrier is quick. Under the second VNPT is slow, and MobiFone fails so often
+# that Loa pauses its run.
 _PAST = {
     "viettel": ("--outcomes", "UNDELIV/001=0.03,EXPIRED/027=0.02"),
     "vnpt": ("--outcomes", "UNDELIV/001=0.02,EXPIRED/027=0.05"),
