@@ -95,6 +95,7 @@ class Snapshot(NamedTuple):
     closed: campaigns being erased, which no receipt changes; groups: the current receipt group of each link;
     open: recently sent campaigns, which nearly all receipts concern; None if one table holds all campaigns.
     lasts: when the last message of each of these was recorded, or EVER; past: the same for all older ones.
+    all_named: those of `open` that have ended and whose messages all bear an id.
     """
 
     now: int
@@ -103,6 +104,7 @@ class Snapshot(NamedTuple):
     open: tuple[int, ...] | None = None
     lasts: tuple[int, ...] = ()
     past: int = EVER
+    all_named: frozenset[int] = frozenset()
 
     def rounds(self) -> list[tuple[tuple[int, ...] | None, int]]:
         """Return which campaigns to search, None for all, and how late a message can be that is elsewhere.
@@ -129,10 +131,14 @@ class SubmissionQuery(NamedTuple):
 
 
 class Named(NamedTuple):
-    """The numbers and the references of receipts that bear one."""
+    """The numbers and the references of receipts that bear one.
+
+    ruled_out: campaigns whose messages all bear ids, and none of these.
+    """
 
     phones: Collection[int] = ()
     references: Collection[str] = ()
+    ruled_out: Collection[int] = ()
 
 
 class Recorded(NamedTuple):
@@ -310,6 +316,12 @@ class EngineBase(ABC):
 
         within: campaigns to search; None for all.
         """
+
+    def bearing(
+        self, connection: Connection, campaigns: Sequence[int], references: Collection[str]
+    ) -> Sequence[int]:
+        """Return those campaigns in which one of these references is; all where asking costs as much."""
+        return campaigns
 
     @abstractmethod
     def find_of_phone(

@@ -86,7 +86,9 @@ class LateReferences(ReceiptMatching):
         indexes, rows = list(said), list(said.values())
         asked = [SubmissionQuery(one.group_id, one.reference or "", one.phone, 0, EVER) for one in rows]
         if asked:
-            for hit in self.find(connection, asked, self.recent_campaigns(connection, rows, snapshot)):
+            recent = self.recent_campaigns(connection, rows, snapshot)
+            within = self.bearing(connection, recent, {one.reference for one in asked})
+            for hit in self.find(connection, asked, within):
                 found[indexes[hit.nth]].add(hit.key)
         return found
 

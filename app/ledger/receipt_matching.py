@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -89,8 +89,13 @@ class MatchQuery(NamedTuple):
 
 
 class ReceiptMatching(EngineBase):
-    def find_whole(self, connection: Connection, wanted: Sequence[MatchQuery]) -> list[MatchedDelivery]:
-        """Lock and return the deliveries these receipts refer to, as a whole or by the parts they name."""
+    def find_whole(
+        self, connection: Connection, wanted: Sequence[MatchQuery], ruled_out: Collection[int] = ()
+    ) -> list[MatchedDelivery]:
+        """Lock and return the deliveries these receipts refer to, as a whole or by the parts they name.
+
+        ruled_out: campaigns whose messages all bear ids, and none of these receipts.
+        """
         known = [(each.nth, each.about) for each in wanted if each.about is not None]
         found = list(_by_key(connection, known))
         groups: defaultdict[int, list[MatchQuery]] = defaultdict(list)
@@ -98,7 +103,7 @@ class ReceiptMatching(EngineBase):
             if each.about is None and each.said.phone is not None:
                 groups[each.said.group_id].append(each)
         for group_id, some in groups.items():
-            found += self._by_phone(connection, group_id, some)
+            found += self._by_phone(connection, group_id, some, ruled_out)
         return found
 
     def recent_campaigns(
@@ -117,7 +122,11 @@ class ReceiptMatching(EngineBase):
         return sorted(found)
 
     def _by_phone(
-        self, connection: Connection, group_id: int, wanted: Sequence[MatchQuery]
+        self,
+        connection: Connection,
+        group_id: int,
+        wanted: Sequence[MatchQuery],
+        ruled_out: Collection[int],
     ) -> Iterable[MatchedDelivery]:
         rows: defaultdict[int, list[Any]] = defaultdict(list)
         d, phones = deliveries.c, sorted({each.said.phone for each in wanted if each.said.phone is not None})
@@ -129,7 +138,7 @@ class ReceiptMatching(EngineBase):
         named = [
             (each.said.phone or 0, each.said.reference) for each in wanted if each.said.reference is not None
         ]
-        bearing = Named({phone for phone, _ in named}, {reference for _, reference in named})
+        bearing = Named({phone for phone, _ in named}, {reference for _, reference in named}, ruled_out)
         for campaign_id in self.that_have(connection, campaign_ids, plain, bearing):
             for some in _slices(phones):
                 own = _numbers(connection, campaign_id, some), d.link_id.in_(of_group)

@@ -187,11 +187,11 @@ class ReceiptOperations(LateReferences):
     ) -> _Outcome:
         """Match receipts, by reference first, compute the new delivery states, and write them."""
         known = about or {}
-        hits = self._by_reference(connection, items, snapshot, known, some.late)
+        hits, ruled_out = self._by_reference(connection, items, snapshot, known, some.late)
         if len(hits) < len(items):
             by_id = some.by_id - known.keys()
             left = [nth for nth in range(len(items)) if nth not in hits and nth not in by_id]
-            hits |= self._by_delivery_or_phone(connection, items, snapshot, known, left)
+            hits |= self._by_delivery_or_phone(connection, items, snapshot, known, left, ruled_out)
         past = self._read_history(connection, items, snapshot, hits, known.keys())
         outcome = _Outcome(matched_at=matched_at)
         for index, one in enumerate(items):
@@ -210,11 +210,12 @@ class ReceiptOperations(LateReferences):
         snapshot: Snapshot,
         known: Mapping[int, object],
         late: frozenset[int],
-    ) -> dict[int, list[MatchedDelivery]]:
+    ) -> tuple[dict[int, list[MatchedDelivery]], frozenset[int]]:
         """Find the newest message that each reference can mean; carriers reuse their ids.
 
         Recent campaigns are searched first: nearly all receipts are theirs, and each other one costs as much.
-        What is not searched at all has no message late enough to change the choice.
+        What is not searched at all has no message late enough to change the choice. Also returns the
+        campaigns whose messages all bear ids, and none of those that are not matched.
         """
         asked = {
             nth: submission_query(one, nth in late, snapshot.now)
@@ -224,12 +225,17 @@ class ReceiptOperations(LateReferences):
         shared = repeated(items)
         left = [nth for nth, one in asked.items() if one is not None and one.reference not in shared]
         best: dict[int, list[MatchedDelivery]] = {}
+        ruled_out = frozenset[int]()
         for within, elsewhere in snapshot.rounds():
             if within is None:
                 left = [nth for nth in left if (one := asked[nth]) and one.earliest <= snapshot.past]
             wanted = [one for nth in left if (one := asked[nth]) is not None]
             hits: dict[int, list[MatchedDelivery]] = {}
-            for hit in self.find(connection, wanted, within) if wanted else ():
+            bearing: Sequence[int] | None = within
+            if wanted and within is not None:
+                bearing = self.bearing(connection, within, {one.reference for one in wanted})
+                ruled_out = snapshot.all_named.intersection(within).difference(bearing)
+            for hit in self.find(connection, wanted, bearing) if wanted else ():
                 hits.setdefault(left[hit.nth], []).append(hit)
             for nth, some in hits.items():
                 found = choose(items[nth], some, snapshot.now)
@@ -238,9 +244,9 @@ class ReceiptOperations(LateReferences):
             left = [nth for nth in left if nth not in best]
             if not left:
                 break
-        return (
-            best | self._by_shared_reference(connection, items, snapshot, asked, shared) if shared else best
-        )
+        if shared:
+            return best | self._by_shared_reference(connection, items, snapshot, asked, shared), frozenset()
+        return best, ruled_out
 
     def _by_shared_reference(
         self,
@@ -270,6 +276,7 @@ class ReceiptOperations(LateReferences):
         snapshot: Snapshot,
         known: Mapping[int, DeliveryKey | DeliveryPart],
         left: Iterable[int],
+        ruled_out: Collection[int],
     ) -> dict[int, list[MatchedDelivery]]:
         places = {nth: one for nth, one in known.items() if isinstance(one, DeliveryPart)}
         keys = {nth: one.key if isinstance(one, DeliveryPart) else one for nth, one in known.items()}
@@ -277,7 +284,7 @@ class ReceiptOperations(LateReferences):
         wanted = [
             MatchQuery(nth, keys.get(nth), items[nth], items[nth].to_come(snapshot.now)) for nth in left
         ]
-        for hit in self.find_whole(connection, wanted):
+        for hit in self.find_whole(connection, wanted, ruled_out):
             part = places[hit.nth].part if hit.nth in places else hit.part
             found[hit.nth].append(hit._replace(part=part))
         chosen = {

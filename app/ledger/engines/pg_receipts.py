@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from app.core.clock import DAY_MS
 from app.database.models import deliveries
-from app.ledger.contract import ResultKind
+from app.ledger.contract import TAKEN, ResultKind, StateEvent
 from app.ledger.engine_base import CROWD
 from app.ledger.engines.pg_unnest import Row, shape, spread
 from app.ledger.receipt_times import EARLY_MS, EVER, VALIDITY_MS
@@ -77,18 +77,19 @@ MOMENT = f"""
                   CASE WHEN bool_and(ended_at IS NOT NULL) THEN sum(ended_at)::bigint END AS ended
              FROM runs WHERE state <> 'planned' GROUP BY campaign_id),
          lasts AS MATERIALIZED (
-           SELECT b.campaign_id, b.lately, coalesce(s.at, {EVER}) AS at
+           SELECT b.campaign_id, b.lately, coalesce(s.at, {EVER}) AS at, s.all_named
              FROM began b
              LEFT JOIN last_submissions s ON s.campaign_id = b.campaign_id AND s.ended = b.ended),
          lately AS MATERIALIZED (
-           SELECT campaign_id, at FROM lasts
+           SELECT campaign_id, at, all_named FROM lasts
             WHERE lately AND campaign_id NOT IN (SELECT id FROM closed)
               AND to_regclass('deliveries_c' || campaign_id) IS NOT NULL)
     SELECT {NOW}, ARRAY(SELECT id FROM closed),
            ARRAY(SELECT id::int FROM links ORDER BY id), ARRAY(SELECT group_id::int FROM links ORDER BY id),
            ARRAY(SELECT campaign_id FROM lately ORDER BY campaign_id),
            ARRAY(SELECT at FROM lately ORDER BY campaign_id),
-           (SELECT coalesce(max(at), 0) FROM lasts WHERE NOT lately)
+           (SELECT coalesce(max(at), 0) FROM lasts WHERE NOT lately),
+           ARRAY(SELECT campaign_id FROM lately WHERE all_named)
 """  # noqa: S608 - constants of ours; values are bound
 # A campaign that ended an hour ago, so that no lease of it runs any more, whose last message is not noted.
 NOT_NOTED = f"""
@@ -99,9 +100,26 @@ NOT_NOTED = f"""
       LEFT JOIN last_submissions s ON s.campaign_id = r.campaign_id AND s.ended = r.ended
      WHERE s.campaign_id IS NULL ORDER BY r.campaign_id LIMIT 1
 """  # noqa: S608 - constants of ours; values are bound
+# No lease of it runs any more: what the carrier has, or may have, has an answer or was listed as unknown.
+LAST = f"""
+    SELECT coalesce(max(at), 0), NOT EXISTS (
+      SELECT FROM (
+        SELECT batch_id, seq FROM submissions_c{{campaign}}
+         WHERE reference IS NULL AND result IN ({", ".join(str(int(kind)) for kind in TAKEN)})
+        UNION ALL
+        SELECT batch_id, seq FROM state_events
+         WHERE campaign_id = {{campaign}} AND kind = {int(StateEvent.LOST)}) AS u
+       WHERE NOT EXISTS (
+        SELECT FROM submissions_c{{campaign}} s
+         WHERE s.campaign_id = {{campaign}} AND s.batch_id = u.batch_id AND s.seq = u.seq
+           AND s.reference IS NOT NULL))
+      FROM submissions_c{{campaign}}
+"""  # noqa: S608 - constants of ours, and a number
 NOTE = """
-    INSERT INTO last_submissions (campaign_id, ended, at) VALUES (%(campaign)s, %(ended)s, %(at)s)
-    ON CONFLICT (campaign_id) DO UPDATE SET ended = excluded.ended, at = excluded.at
+    INSERT INTO last_submissions (campaign_id, ended, at, all_named)
+    VALUES (%(campaign)s, %(ended)s, %(at)s, %(all_named)s)
+    ON CONFLICT (campaign_id) DO UPDATE
+       SET ended = excluded.ended, at = excluded.at, all_named = excluded.all_named
 """
 RAISE = """
     UPDATE last_submissions SET at = greatest(at, %(at)s)
@@ -114,11 +132,13 @@ ATTACHED = """
 """
 # One of these for each campaign. The rows of `given` are hidden from the planner, so that it keeps its plan:
 # planning takes ten times as long as looking. LATERAL and OFFSET make it look for each by the index.
-_GIVEN = "WITH given AS MATERIALIZED (SELECT unnest(%(given)s::{kind}[]) AS a), "
-_REFS = "refs AS MATERIALIZED (SELECT %(references)s::text[] AS a) "
+_GIVEN = "WITH given AS MATERIALIZED (SELECT unnest(%(given)s::bigint[]) AS a)"
+_REFS = ", refs AS MATERIALIZED (SELECT %(references)s::text[] AS a)"
+# Without parameters, the server keeps its plan from the first time on.
+ASK = "SELECT set_config('loa.references', %(references)s::text[]::text, true)"
 _BEARS = """
-    (SELECT {campaign} FROM given g CROSS JOIN LATERAL (
-       SELECT FROM submissions_c{campaign} s WHERE s.reference = g.a LIMIT 1) AS s LIMIT 1)
+    (SELECT {campaign} FROM submissions_c{campaign}
+      WHERE reference = ANY (current_setting('loa.references')::text[]) LIMIT 1)
 """
 _HAS = """
     (SELECT {campaign} FROM given g CROSS JOIN LATERAL (
@@ -179,20 +199,20 @@ THERE = """
 
 def bearing(campaigns: Sequence[int]) -> str:
     """Return the query for those of these campaigns in which one of the given references is."""
-    return _each("text", _BEARS, tuple(campaigns))
+    return _each("", _BEARS, tuple(campaigns))
 
 
 def having(campaigns: Sequence[int]) -> str:
     """Return the query for those of these campaigns with a message to one of the given numbers."""
-    return _each("bigint", _HAS, tuple(campaigns))
+    return _each(_GIVEN, _HAS, tuple(campaigns))
 
 
 def meant(campaigns: Sequence[int]) -> str:
     """Return the same for messages that bear one of the references, or none at all."""
-    return _each("bigint", _MAY_MEAN, tuple(campaigns))
+    return _each(_GIVEN + _REFS, _MAY_MEAN, tuple(campaigns))
 
 
 @lru_cache(maxsize=32)
-def _each(kind: str, query: str, campaigns: tuple[int, ...]) -> str:
+def _each(given: str, query: str, campaigns: tuple[int, ...]) -> str:
     looks = (query.format(campaign=f"{campaign:d}") for campaign in campaigns)
-    return _GIVEN.format(kind=kind) + _REFS + " UNION ALL ".join(looks)
+    return given + " UNION ALL ".join(looks)

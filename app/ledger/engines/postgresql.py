@@ -34,11 +34,13 @@ from app.ledger.engine_base import (
     due_of,
 )
 from app.ledger.engines.pg_receipts import (
+    ASK,
     ASKED,
     ATTACHED,
     EARLY,
     FIND,
     FIND_OF_PHONE,
+    LAST,
     MOMENT,
     NOT_NOTED,
     NOTE,
@@ -333,18 +335,27 @@ class PostgresqlLedger(ChunkQueue, SubmitResults, Tallies, EraseOperations):
     ) -> list[MatchedDelivery]:
         if within is None:
             within = [row[0] for row in _execute(connection, ATTACHED, {})]
-        if len(within) > _AT_ONCE:
-            references = array([one.reference for one in asked])
-            within = _which(connection, bearing(within), references)
+            within = self.bearing(connection, within, {one.reference for one in asked})
         # Name the partitions: with a condition the planner could scan a whole campaign.
         return _hits(connection, FIND, [f"_c{campaign:d}" for campaign in within], asked)
+
+    def bearing(
+        self, connection: Connection, campaigns: Sequence[int], references: Collection[str]
+    ) -> Sequence[int]:
+        if len(campaigns) <= _AT_ONCE:
+            return campaigns
+        _execute(connection, ASK, {"references": array([*references])})
+        return sorted(row[0] for row in _looked(connection, bearing(campaigns), None))
 
     def that_have(
         self, connection: Connection, campaigns: Sequence[int], phones: Collection[int], named: Named
     ) -> Sequence[int]:
+        if not phones:
+            campaigns = [campaign for campaign in campaigns if campaign not in named.ruled_out]
         there = [row[0] for row in _execute(connection, THERE, {"ids": array([*campaigns])})]
         found = set(_of(connection, there, phones))
-        some = _of(connection, there, named.phones)
+        may_mean = [campaign for campaign in there if campaign not in named.ruled_out]
+        some = _of(connection, may_mean, named.phones)
         if some:
             references = array([*named.references])
             found.update(_which(connection, meant(some), array([*named.phones]), references))
@@ -356,9 +367,10 @@ class PostgresqlLedger(ChunkQueue, SubmitResults, Tallies, EraseOperations):
         return _hits(connection, FIND_OF_PHONE, [f"_c{campaign:d}" for campaign in within], asked)
 
     def snapshot(self, connection: Connection) -> Snapshot:
-        now, closed, links, groups, lately, lasts, past = _execute(connection, MOMENT, {})[0]
+        now, closed, links, groups, lately, lasts, past, named = _execute(connection, MOMENT, {})[0]
         groups_of = dict(zip(links, groups, strict=True))
-        return Snapshot(now, frozenset(closed), groups_of, tuple(lately), tuple(lasts), past)
+        last = (tuple(lately), tuple(lasts), past)
+        return Snapshot(now, frozenset(closed), groups_of, *last, frozenset(named))
 
     def to_note(self, connection: Connection) -> bool:
         return connection.exec_driver_sql(NOT_NOTED).first() is not None
@@ -369,14 +381,13 @@ class PostgresqlLedger(ChunkQueue, SubmitResults, Tallies, EraseOperations):
         if found is None:
             return
         campaign, ended, there = found
-        at = 0
+        at, all_named = 0, False
         if there:
             connection.exec_driver_sql(_SHORTLY)
             connection.exec_driver_sql(f"LOCK TABLE submissions_c{campaign:d} IN SHARE MODE")
-            # The name consists of a constant and a number.
-            last = f"SELECT coalesce(max(at), 0) FROM submissions_c{campaign:d}"  # noqa: S608
-            at = connection.exec_driver_sql(last).scalar_one()
-        connection.exec_driver_sql(NOTE, {"campaign": campaign, "ended": ended, "at": at})
+            at, all_named = connection.exec_driver_sql(LAST.format(campaign=f"{campaign:d}")).one()
+        values = {"campaign": campaign, "ended": ended, "at": at, "all_named": all_named}
+        connection.exec_driver_sql(NOTE, values)
 
     def write_applied(
         self, connection: Connection, statuses: Sequence[Row], changes: Sequence[Row], journal: Sequence[Row]
@@ -419,11 +430,15 @@ class PostgresqlLedger(ChunkQueue, SubmitResults, Tallies, EraseOperations):
 
 
 def _execute(
-    connection: Connection, sql: str, values: Mapping[str, object] | Sequence[int], rows: bool = True
+    connection: Connection,
+    sql: str,
+    values: Mapping[str, object] | Sequence[int] | None,
+    rows: bool = True,
+    prepare: bool | None = None,
 ) -> list[Row]:
     """Run a hot statement through the driver: SQLAlchemy would take as long as the server does."""
     raw: Any = connection.connection.driver_connection
-    cursor = raw.execute(sql, values, binary=rows)
+    cursor = raw.execute(sql, values, binary=rows, prepare=prepare)
     return list(cursor.fetchall()) if rows else []
 
 
@@ -443,9 +458,10 @@ def _hits(
     return [MatchedDelivery._make((*row, True)) for row in _looked(connection, sql, values)]
 
 
-def _looked(connection: Connection, sql: str, values: Mapping[str, object]) -> list[Row]:
+def _looked(connection: Connection, sql: str, values: Mapping[str, object] | None) -> list[Row]:
+    """Run a query by the names of partitions; without values it is prepared at once."""
     try:
-        return _execute(connection, sql, values)
+        return _execute(connection, sql, values, prepare=values is None or None)
     except psycopg.errors.UndefinedTable as error:
         # Erased after this transaction read the list of campaigns; the next one won't look there.
         raise DatabaseUnavailable(
