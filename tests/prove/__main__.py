@@ -34,6 +34,7 @@ _WHOLE = {
     "LOA_KILL_COUNT": "50000",
     "LOA_KILLS": "10",
 }
+_HISTORIES = 25_000
 _FOREIGN = (
     "prove/test_foreign_ends.py",
     "prove/test_generated_client.py",
@@ -71,6 +72,9 @@ def parts() -> dict[str, Part]:
     found["planted"] = _planted()
     found["mutation"] = _mutation()
     found["simulate"] = _simulate()
+    # 200,000 in pieces, so that what was interrupted goes on.
+    found |= {f"life-{nth}": _life(1 + nth * _HISTORIES) for nth in range(8)}
+    found["life-planted"] = _life_planted()
     power = (*_PYTEST, "-q", str(ROOT / "tests" / "prove" / "test_power.py"))
     found["power"] = Part("power failures within commits", power, needs=("gcc",))
     tests = (str(ROOT / "tests" / each) for each in _FOREIGN)
@@ -141,6 +145,18 @@ def _mutation() -> Part:
     out = BUILD / "prove-mutation.json"
     command = (sys.executable, "-m", "tests.mutation", "--out", str(out))
     return Part("mutants of ledger, states, hours, pace, SMPP and text", command, figures=out)
+
+
+def _life(first: int) -> Part:
+    out = BUILD / f"prove-life-{first}.json"
+    command = (sys.executable, "-m", "tests.ledger_life", "--first", str(first), "--seeds", str(_HISTORIES))
+    return Part(f"{_HISTORIES:,} random histories of a ledger", (*command, "--out", str(out)), figures=out)
+
+
+def _life_planted() -> Part:
+    out = BUILD / "prove-life-planted.json"
+    command = (sys.executable, "-m", "tests.ledger_life.planted", "--out", str(out))
+    return Part("mended rules taken out, which random histories must find", command, figures=out)
 
 
 def _simulate() -> Part:
