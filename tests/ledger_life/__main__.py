@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tests.ledger_life.planted import PLANTED
 from tests.ledger_life.runner import Runner
-from tests.ledger_life.script import Script
+from tests.ledger_life.script import THEMES, Script
 
 _SHOWN = 3
 
@@ -24,6 +24,7 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=2000)
     parser.add_argument("--first", type=int, default=1)
     parser.add_argument("--seed", type=int, help="this one alone, with all its acts")
+    parser.add_argument("--theme", choices=THEMES, help="histories about this alone")
     parser.add_argument("--seconds", type=float, help="no new history after so many")
     parser.add_argument("--until-first", action="store_true", help="end at the first that breaks a promise")
     parser.add_argument("--as-it-is", action="store_true", help="shorten no script")
@@ -32,7 +33,7 @@ def main() -> int:
     said = parser.parse_args()
     if said.planted:
         PLANTED[said.planted]()
-    with Runner() as runner:
+    with Runner(theme=said.theme) as runner:
         if said.seed is not None:
             return _one(runner, said.seed, shorten=not said.as_it_is)
         began, bad = time.monotonic(), list[int]()

@@ -133,13 +133,13 @@ def _untouched(life: Life) -> Iterator[str]:
 
 
 def _freeze(life: Life) -> None:
-    from app.reports.forms.letterhead import Letterheads
+    from app.reports.forms.letterhead import Letterheads  # late: what papers need takes a second to load
 
     for campaign in life.books.campaigns.values():
         for run in campaign.runs:
             whole = life.books.figures(run)
             if run.state in rules.OVER and not campaign.erased and whole["sent"] and not life.set_back:
-                made = freeze.Freezer(life.db, life.ledger, Letterheads(), "lan")
+                made = freeze.Freezer(life.db, life.ledger, Letterheads(()), "lan")
                 try:
                     made.freeze(freeze.ReportSubject(freeze.SubjectKind.RUN, run.id))
                 except AppError as error:

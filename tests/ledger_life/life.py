@@ -138,6 +138,7 @@ class Told:
 
 class Life:
     def __init__(self, places: Places, engine: str, past: bool, theme: str = "all") -> None:
+        self.theme = theme
         self.places, self.mixes = places, _MIXES.get(theme, _MIXES["all"])
         self.db: LifeDatabase = places.sqlite(past) if engine == "sqlite" else places.postgresql(past)
         self.ledger = ledger_for(self.db, scene.CHUNK)
@@ -285,9 +286,9 @@ class Life:
         hand = self._claim(chance)
         if hand is None:
             return "nothing to claim"
-        commits = chance.choice((0, 0, 1, 2, 3, 30, 30))
+        commits = chance.choice((0, 1, 2, 3, 30) if self.theme == "lost" else (0, 0, 1, 2, 3, 30, 30))
         done = self._go(hand, commits, chance)
-        if hand in self.hands and chance.random() < 0.3:
+        if hand in self.hands and chance.random() < (0.7 if self.theme == "lost" else 0.3):
             self.hands.remove(hand)
             done += ", and is killed"
         return done
@@ -640,7 +641,7 @@ class Life:
         parts = [part for part, reference in enumerate(copy.refs) if reference is not None]
         if chance.random() < 0.3:
             parts = [chance.choice(parts)]
-        if chance.random() < 0.2:
+        if chance.random() < (0.5 if self.theme == "lost" else 0.15):
             return [(link, Told("", copy.phone, None, status, handset, reason, copy))]
         phone = copy.phone if chance.random() < 0.8 else None
         return [

@@ -22,6 +22,7 @@ WHOLE_EVERY = 25  # of these histories one is verified in whole, and freezes a r
 @dataclass(slots=True)
 class Runner:
     server: str = os.environ.get("LOA_TEST_DATABASE_URL", "")
+    theme: str | None = None
     places: Places = field(init=False)
     tally: Counter[str] = field(default_factory=Counter)
 
@@ -34,7 +35,7 @@ class Runner:
         self.places.close()
 
     def script(self, seed: int) -> Script:
-        return script_of(seed, bool(self.server))
+        return script_of(seed, bool(self.server), self.theme)
 
     def live(self, script: Script) -> tuple[str, Life]:
         """Live a history, and a second time where its script says so; return what was broken, or ""."""
