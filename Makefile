@@ -118,7 +118,7 @@ check: $(VENV)/.ready  ## `make test` with its branch coverage, beside it lint, 
 	@.ci/beside '$(BIN)/python -m pytest -n $(WORKERS) $(TESTS) --covered $(COVERED)/tests.json' \
 		'make --no-print-directory lint && $(DRILL) sqlite $(if $(INITDB),&& $(DRILL) postgresql) && \
 		nice -n 5 $(BIN)/python -m tests.simulate --seeds 1000 && \
-		nice -n 5 $(BIN)/python -m tests.ledger_life --seeds 400'
+		nice -n 5 $(BIN)/python -m tests.ledger_life --seeds 300'
 	$(BIN)/python -m slipcover --merge $(COVERED)/tests.json --out $(COVERED)/all.json --skip-covered --fail-under 95
 
 bench: $(VENV)/.ready  ## speed, each figure beside its limit (SIZE=full: with millions; PART="path pace"; PEER=kannel; BASE=88bd714: that commit beside it)

@@ -25,6 +25,7 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=1)
     parser.add_argument("--seed", type=int, help="this one alone, with all its acts")
     parser.add_argument("--theme", choices=THEMES, help="histories about this alone")
+    parser.add_argument("--engine", choices=("sqlite", "postgresql"), help="on this alone")
     parser.add_argument("--seconds", type=float, help="no new history after so many")
     parser.add_argument("--until-first", action="store_true", help="end at the first that breaks a promise")
     parser.add_argument("--as-it-is", action="store_true", help="shorten no script")
@@ -32,8 +33,8 @@ def main() -> int:
     parser.add_argument("--planted", choices=PLANTED, help="without this rule, which must be found")
     said = parser.parse_args()
     if said.planted:
-        PLANTED[said.planted]()
-    with Runner(theme=said.theme) as runner:
+        PLANTED[said.planted][0]()
+    with Runner(theme=said.theme, engine=said.engine) as runner:
         if said.seed is not None:
             return _one(runner, said.seed, shorten=not said.as_it_is)
         began, bad = time.monotonic(), list[int]()

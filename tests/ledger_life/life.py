@@ -905,7 +905,8 @@ class Life:
             held := sorted({one.phone for hand in self.hands for one in hand.items})
         ) and chance.random() < 0.5:
             persons[0] = chance.choice(held)
-        more = [84_970_000_000 + n for n in range(5_500)] if chance.random() < 0.05 else []
+        many = chance.random() < (0.2 if held else 0.01)
+        more = [84_970_000_000 + n for n in range(5_500)] if many else []
         self.db.write(
             do_not_send.add, carrier, [f"0{phone - 84_000_000_000}" for phone in (*persons, *more)], "lan"
         )
@@ -1207,7 +1208,7 @@ _ANSWERS = {
 }
 _MIXES = {
     "all": ("well", "well", "badly", "badly", "badly", "refusing", "busy"),
-    "lost": ("busy", "badly"),
+    "lost": ("busy", "well", "well", "badly"),
     "rounds": ("refusing", "refusing", "badly"),
     "erased": ("well",),
 }

@@ -23,6 +23,7 @@ WHOLE_EVERY = 25  # of these histories one is verified in whole, and freezes a r
 class Runner:
     server: str = os.environ.get("LOA_TEST_DATABASE_URL", "")
     theme: str | None = None
+    engine: str | None = None
     places: Places = field(init=False)
     tally: Counter[str] = field(default_factory=Counter)
 
@@ -35,7 +36,7 @@ class Runner:
         self.places.close()
 
     def script(self, seed: int) -> Script:
-        return script_of(seed, bool(self.server), self.theme)
+        return script_of(seed, bool(self.server), self.theme, self.engine)
 
     def live(self, script: Script) -> tuple[str, Life]:
         """Live a history, and a second time where its script says so; return what was broken, or ""."""

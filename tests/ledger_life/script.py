@@ -60,16 +60,16 @@ class Script:
     steps: tuple[Step, ...]
 
 
-def script_of(seed: int, server: bool, theme: str | None = None) -> Script:
+def script_of(seed: int, server: bool, theme: str | None = None, engine: str | None = None) -> Script:
     """Return the history of this seed; one in SERVER_EVERY is on PostgreSQL, where there is a server.
 
-    theme: None for one that the seed chooses, as nearly always.
+    theme, engine: others than the seed chooses.
     """
     chance = random.Random(f"life {seed}")
     theme = theme or chance.choice(list(THEMES))
     begin, often = THEMES[theme]
     weights = {kind: int(n) for kind, _, n in (each.partition(":") for each in often.split())}
-    engine = "postgresql" if server and seed % SERVER_EVERY == 0 else "sqlite"
+    engine = engine or ("postgresql" if server and seed % SERVER_EVERY == 0 else "sqlite")
     twice = seed % TWICE_EVERY == 0
     past = twice or (engine == "postgresql" and theme != "erased")
     if past:
