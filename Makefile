@@ -70,7 +70,7 @@ test-fast: $(VENV)/.ready  ## seconds: rules, states, text, codecs, routes, on S
 test: $(VENV)/.ready  ## minutes: all that shows a change right, also on the server of LOA_TEST_DATABASE_URL
 	$(BIN)/python -m pytest -n $(WORKERS) $(TESTS)
 
-prove: $(VENV)/.ready  ## hours: soaks, drills, a year, millions, figures, every Python, coverage of processes (PART="suite drill")
+prove: $(VENV)/.ready  ## hours: soaks, drills, histories, millions, figures, every Python, coverage of processes (PART="suite drill")
 	$(BIN)/python -m tests.prove $(PART)
 
 guide: $(VENV)/.ready  ## take the pictures of docs/guide.vi.md anew, by tests that go that way in Chromium

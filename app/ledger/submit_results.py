@@ -176,7 +176,7 @@ class SubmitResults(ReceiptOperations, UnknownDecisions):
     def _failed_before(
         self, connection: Connection, lease: ChunkLease, old: DeliveryState, pairs: _Pairs
     ) -> _Pairs:
-        """Clear the reason of deliveries that a part failed of, or a person wrote off; return them, to be retried."""
+        """Clear the reason of a failed part or of a write-off; return these deliveries to be retried."""
         d, changes = deliveries.c, Changes()
         own = (d.campaign_id == lease.campaign_id, d.batch_id == lease.batch_id)
         these = d.seq.in_([new.seq for _, new in pairs])

@@ -66,7 +66,6 @@ def parts() -> dict[str, Part]:
     found["docs"] = Part("the documents as a site, without a dead link", ("make", "docs"))
     found |= {f"drill-{engine}": _drill(engine) for engine in _ENGINES}
     found |= {f"soak-{engine}": _soak(engine) for engine in _ENGINES}
-    found |= {f"year-{engine}": _year(engine) for engine in _ENGINES}
     found["attack"] = _attack()
     found["model"] = _model()
     found["planted"] = _planted()
@@ -115,12 +114,6 @@ def _soak(engine: str) -> Part:
     steady = ("--minutes", "60", "--rate", "1000", "--engine", engine, "--out", str(out))
     command = (sys.executable, "-m", "tests.drill.soak_command", *steady)
     return Part(f"an hour of steady work on {engine}", command, figures=out)
-
-
-def _year(engine: str) -> Part:
-    out = BUILD / f"prove-year-{engine}.json"
-    command = (sys.executable, "-m", "tests.year", "--engine", engine, "--out", str(out))
-    return Part(f"a year in 24 rounds on {engine}", command, figures=out)
 
 
 def _attack() -> Part:

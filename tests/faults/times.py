@@ -53,7 +53,7 @@ def time_columns(table: Table) -> list[Column[Any]]:
     """The columns of a table that hold moments; fails for one whose name does not tell."""
     found = [each for each in table.c if isinstance(each.type, BigInteger) and each.name not in NO_TIMES]
     strange = [each.name for each in found if not each.name.endswith(_ENDINGS)]
-    assert not strange, f"{table.name}: are {strange} times? Say so in tests/year/times.py"
+    assert not strange, f"{table.name}: are {strange} times? Say so in tests/faults/times.py"
     return found
 
 

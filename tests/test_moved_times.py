@@ -1,4 +1,4 @@
-"""The year's tool that moves stored times: it knows every column, and what it leaves verifies."""
+"""The tool that moves stored times: it knows every column, and what it leaves verifies."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from app.database.connection import Database
 from app.database.models import audit, chunks, metadata, runs
 from app.security import audit as chain
 from tests.app.world import build
-from tests.year.times import move_back, time_columns
+from tests.faults.times import move_back, time_columns
 
 
 def test_every_column_of_eight_bytes_is_a_time_or_named_as_none() -> None:
