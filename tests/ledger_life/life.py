@@ -358,6 +358,8 @@ class Life:
     def _left_out(self, message: Message) -> list[Message]:
         if message.state == QUEUED and message.pending is None and self.books.barred_by(message):
             return [message.closed(rules.OTHER_ROUND)]
+        if message.state == QUEUED and message.pending is None and self._is_listed(message):
+            return [message.closed(rules.DO_NOT_SEND)]
         return []
 
     def _is_listed(self, message: Message) -> bool:

@@ -11,7 +11,7 @@ _BEGIN = "start start queue"
 # more than all acts at once, as the last has them.
 THEMES = {
     "lost": (
-        _BEGIN,
+        f"{_BEGIN} flush wait send wait wait expire receipts",
         "send:14 flush:2 go_on:4 wait:9 receipts:9 rematch:3 expire:2 resend:1 write_off:1 file:2 "
         "sweep:1 fold:1 person:1 back:1",
     ),
@@ -21,11 +21,11 @@ THEMES = {
         "write_off:1 expire:1 queue:1 start:1",
     ),
     "erased": (
-        f"{_BEGIN} flush flush receipts settle",
+        f"{_BEGIN} flush flush receipts settle long start queue flush receipts erase receipts",
         "start:4 queue:3 flush:6 receipts:9 settle:3 long:4 erase:5 follow_up:1 rematch:1 file:1 copy:2",
     ),
     "people": (
-        _BEGIN,
+        f"{_BEGIN} send opt_out go_on send opt_out go_on",
         "send:12 opt_out:6 opt_in:1 go_on:8 budget:3 suspend:2 pause:1 resume:2 cancel:1 sweep:2 "
         "link:2 queue:2 start:2 wait:2 person:2 fold:2 receipts:2",
     ),
@@ -70,7 +70,7 @@ def script_of(seed: int, server: bool, theme: str | None = None, engine: str | N
     begin, often = THEMES[theme]
     weights = {kind: int(n) for kind, _, n in (each.partition(":") for each in often.split())}
     engine = engine or ("postgresql" if server and seed % SERVER_EVERY == 0 else "sqlite")
-    twice = seed % TWICE_EVERY == 0
+    twice = seed % TWICE_EVERY == 0 and theme != "erased"
     past = twice or (engine == "postgresql" and theme != "erased")
     if past:
         weights = {kind: n for kind, n in weights.items() if kind not in _ALONE}
