@@ -28,11 +28,16 @@ import structlog
 from app.core import clock
 from app.core.states import LinkState
 from app.dispatch import link_store
-from app.dispatch.chunk_watch import ChunkWatch
-from app.dispatch.claims import Claims, SendContext
-from app.dispatch.held_chunks import HalfInFlight, HeldChunk, segments_of
+from app.dispatch.claims import (
+    ChunkWatch,
+    Claims,
+    HalfInFlight,
+    HeldChunk,
+    NextChunk,
+    SendContext,
+    segments_of,
+)
 from app.dispatch.link_health import halt_unless_up_elsewhere, own_host
-from app.dispatch.next_chunk import NextChunk
 from app.dispatch.rate_limiter import Slot, ThrottleShare, pause_s
 from app.dispatch.run_content import messages
 from app.ledger.contract import DeliveryToSend, Link, Reservation, SubmitOutcome
