@@ -30,7 +30,7 @@ from app.database.models import (
     submissions,
     tallies,
 )
-from app.dispatch import restore_recovery
+from app.dispatch import link_store, restore_recovery
 from app.dispatch.link_store import RESTORED
 from app.dispatch.unknown_decisions import (
     REST,
@@ -345,7 +345,7 @@ def _covered(connection: Connection, ledger: Ledger, order: RejectedOrder) -> Se
     """Select the keys of what the order may send again now. Raises Conflict if nothing may be."""
     run = find_run(connection, order.run_id)
     _require_going(connection, run)
-    if restore_recovery.moved(connection, ledger):
+    if link_store.moved(connection, ledger):
         raise Conflict(RESTORED.reason)
     d = deliveries.c
     return select(d.campaign_id, d.batch_id, d.seq).where(

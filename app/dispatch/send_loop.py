@@ -37,7 +37,7 @@ from app.dispatch.claims import (
     SendContext,
     segments_of,
 )
-from app.dispatch.link_health import halt_unless_up_elsewhere, own_host
+from app.dispatch.link_store import halt_unless_up_elsewhere, own_host
 from app.dispatch.rate_limiter import Slot, ThrottleShare, pause_s
 from app.dispatch.run_content import messages
 from app.ledger.contract import DeliveryToSend, Link, Reservation, SubmitOutcome

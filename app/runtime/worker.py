@@ -22,7 +22,7 @@ from app.directives.notification_loop import NotificationLoop
 from app.dispatch import link_store, suspend_sweep
 from app.dispatch.claims import SendContext
 from app.dispatch.fan_out_job import FanOutJob
-from app.dispatch.link_health import HealthSweep, OpenLink
+from app.dispatch.link_store import HealthSweep, OpenLink
 from app.dispatch.run_sweeps import advance_due, close_due, expire_leases
 from app.dispatch.send_loop import SendLoop
 from app.inbound.inbound_writer import InboundWriter
