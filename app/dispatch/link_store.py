@@ -1,5 +1,4 @@
-"""The links: one row per configured link, its state and health, halting and resuming it; and from which
-database they may send.
+"""The links: each one's row, state and health, halting and resuming it, and the database it may send from.
 
 A link is also halted by `_halt` of app/ledger/submit_results.py, in the commit that records why.
 """

@@ -3,6 +3,8 @@
 That a database was restored is seen in link_store.py, which then lets no link send.
 """
 
+from __future__ import annotations
+
 import time
 from dataclasses import dataclass
 
