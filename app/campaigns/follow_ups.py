@@ -27,7 +27,7 @@ from app.database.models import (
     tallies,
 )
 from app.ledger import answer_rules, erasure_state, money, unreached
-from app.ledger.receipt_times import VALIDITY_MS
+from app.ledger.contract import VALIDITY_MS
 from app.ledger.unreached import USUAL, FollowUpDefinition, Outcome
 from app.security import audit, row_stamps
 

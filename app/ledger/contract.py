@@ -16,12 +16,18 @@ from typing import NamedTuple, Protocol
 
 from sqlalchemy import ColumnElement, Connection
 
+from app.core.clock import DAY_MS
 from carriers.contract import Receipt, SubmitResult
 
 # The send loop goes no slower than a tenth of its link's rate; this bounds what a link's row can reserve.
 SLOWEST = 0.1
 # For so long after its sending a failure counts where a run is judged (app/dispatch/suspend_sweep.py).
 JUDGED_MS = 900_000
+EVER = 1 << 60  # later than any time in ms
+# How long before its message's row an early receipt may have come.
+EARLY_MS = 600_000
+# Carriers try for two days at most, and an id stays with a phone's number for no longer.
+VALIDITY_MS = 5 * DAY_MS
 # Why a message is unknown (unknowns.why) where Loa itself lost the answer: it says nothing of the carrier.
 DIED = "the process that was sending it stopped"
 LOST = "the database lost the answer after it was recorded"

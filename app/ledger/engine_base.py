@@ -12,8 +12,7 @@ from app.core.clock import DAY_MS
 from app.core.invariants import require
 from app.core.states import DeliveryState, DeliveryStatus
 from app.database.models import erasures, links
-from app.ledger.contract import ChunkLease, DeliveryKey, DeliveryToSend, Link
-from app.ledger.receipt_times import EVER
+from app.ledger.contract import EVER, ChunkLease, DeliveryKey, DeliveryToSend, Link
 
 Row = tuple[Any, ...]
 TALLY = ("campaign_id", "run_id", "batch_id", "area", "state", "reason", "n", "segments")

@@ -12,16 +12,16 @@ from sqlalchemy import Connection, func, select, update
 from app.core.states import DeliveryState, kept_reason
 from app.database.models import deliveries, state_events, submissions, unknowns
 from app.ledger import receipt_offsets
-from app.ledger.contract import ChunkLease, DeliveryKey, ResultKind, StateEvent, SubmitOutcome
+from app.ledger.contract import EVER, ChunkLease, DeliveryKey, ResultKind, StateEvent, SubmitOutcome
 from app.ledger.engine_base import SUBMISSION, Snapshot, SubmissionQuery
 from app.ledger.receipt_matching import (
     OtherSending,
     ReceiptMatching,
+    ReceiptRow,
     may_be_about_another,
     other_sendings,
     sent_after,
 )
-from app.ledger.receipt_times import EVER, ReceiptRow
 from app.ledger.tallies import Changes
 from app.ledger.unknown_outcomes import remove_unknown
 from carriers.contract import Accepted, Partial, References

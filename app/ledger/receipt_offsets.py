@@ -13,7 +13,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, and_, select, update
 
 from app.database.models import deliveries, links, receipts, runs
-from app.ledger.receipt_times import ReceiptRow
+from app.ledger.receipt_matching import ReceiptRow
 
 _STEP_MS = 900_000  # zones differ by whole quarters of an hour
 _NEAR_MS = 300_000  # clocks and delays within this of a quarter leave no doubt which one it is

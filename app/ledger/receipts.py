@@ -20,7 +20,7 @@ from sqlalchemy import Connection, delete, func, select, update
 from app.core.clock import DAY_MS
 from app.core.states import DeliveryState, DeliveryStatus, apply_receipt
 from app.database.models import late_failures, quarantine, receipts, state_events, submissions
-from app.ledger.contract import JUDGED_MS, Applied, Arrival, DeliveryKey, ResultKind, StateEvent
+from app.ledger.contract import EVER, JUDGED_MS, Applied, Arrival, DeliveryKey, ResultKind, StateEvent
 from app.ledger.engine_base import (
     RECEIPT_COLUMNS,
     SUBMISSION,
@@ -31,9 +31,17 @@ from app.ledger.engine_base import (
     SubmissionQuery,
 )
 from app.ledger.late_references import DeliveryPart, LateReferences
-from app.ledger.receipt_candidates import choose, is_latest, repeated, submission_query
-from app.ledger.receipt_matching import MatchQuery, matched_by_id_only
-from app.ledger.receipt_times import EVER, ReceiptRow, rows_of, storable
+from app.ledger.receipt_matching import (
+    MatchQuery,
+    ReceiptRow,
+    choose,
+    is_latest,
+    matched_by_id_only,
+    repeated,
+    rows_of,
+    storable,
+    submission_query,
+)
 from app.ledger.tallies import Changes
 from app.ledger.unknown_outcomes import remove_unknown
 from carriers.contract import ReceiptLevel, ReceiptStatus

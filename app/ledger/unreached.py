@@ -46,7 +46,7 @@ from app.database.models import (
     runs,
     subscribers,
 )
-from app.ledger.receipt_times import VALIDITY_MS
+from app.ledger.contract import VALIDITY_MS
 from app.security.row_stamps import canonical
 from carriers.contract import ReceiptLevel
 

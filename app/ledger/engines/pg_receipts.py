@@ -8,10 +8,9 @@ from functools import lru_cache
 
 from app.core.clock import DAY_MS
 from app.database.models import deliveries
-from app.ledger.contract import TAKEN, ResultKind, StateEvent
+from app.ledger.contract import EARLY_MS, EVER, TAKEN, VALIDITY_MS, ResultKind, StateEvent
 from app.ledger.engine_base import CROWD
 from app.ledger.engines.pg_unnest import Row, shape, spread
-from app.ledger.receipt_times import EARLY_MS, EVER, VALIDITY_MS
 
 NOW = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
 ASKED = (

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection, Table, func, select, update
 from app.core import clock
 from app.core.states import CampaignState, DeliveryState, LinkState, RunState
 from app.database.models import deliveries, receipts, submissions, tallies
-from app.ledger.contract import ChunkLease, DeliveryToSend, Link, ResultKind
+from app.ledger.contract import EARLY_MS, VALIDITY_MS, ChunkLease, DeliveryToSend, Link, ResultKind
 from app.ledger.engine_base import (
     CROWD,
     FURTHEST_US,
@@ -35,8 +35,7 @@ from app.ledger.engine_base import (
 )
 from app.ledger.erase import EraseOperations
 from app.ledger.queue import ChunkQueue
-from app.ledger.receipt_times import EARLY_MS, VALIDITY_MS
-from app.ledger.reference_index import reference_hash
+from app.ledger.receipt_matching import reference_hash
 from app.ledger.submit_results import SubmitResults
 from app.ledger.tallies import Tallies, folds
 

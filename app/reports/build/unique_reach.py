@@ -29,7 +29,7 @@ from app.database.models import (
     tallies,
 )
 from app.ledger import erasure_state
-from app.ledger.receipt_times import EVER
+from app.ledger.contract import EVER
 from app.reports.build import clock_check
 from app.reports.figures import labels, tally
 from app.reports.figures.figures import agree

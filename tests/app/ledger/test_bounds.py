@@ -14,10 +14,9 @@ from app.core.states import ChunkState, DeliveryState, RunState
 from app.database.connection import Database
 from app.database.models import chunks, deliveries, follow_ups, link_pace, links, runs, subscribers, unknowns
 from app.ledger import approval_digest, batch_rows, directive_deadline, transfer, unreached
-from app.ledger.contract import DeliveryKey, FanOutResult, Reservation, SubmitOutcome
+from app.ledger.contract import EVER, VALIDITY_MS, DeliveryKey, FanOutResult, Reservation, SubmitOutcome
 from app.ledger.engine_base import SubmissionQuery
 from app.ledger.factory import ledger_for
-from app.ledger.receipt_times import EVER, VALIDITY_MS
 from app.ledger.submit_results import MAX_FAULTS
 from carriers.contract import Accepted, Deferred, Halted, Unknown
 from tests.app.at_once import while_open

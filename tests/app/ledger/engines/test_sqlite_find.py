@@ -6,10 +6,9 @@ import pytest
 from sqlalchemy import Connection
 
 from app.database.connection import Database
-from app.ledger.contract import SubmitOutcome
+from app.ledger.contract import EVER, SubmitOutcome
 from app.ledger.engine_base import CROWD, MatchedDelivery, SubmissionQuery
 from app.ledger.engines.sqlite import SqliteLedger
-from app.ledger.receipt_times import EVER
 from carriers.contract import Accepted
 from tests.app.ledger.test_reference_index import ONE, OTHER
 from tests.app.world import FIRST_PHONE, World, build
