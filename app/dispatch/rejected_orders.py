@@ -41,7 +41,7 @@ from app.dispatch.unknown_decisions import (
     require_live,
     set_going,
 )
-from app.ledger import approval_digest, erasure_state, unreached
+from app.ledger import approval_digest, erasure, unreached
 from app.ledger.contract import DeliveryKey, Ledger
 from app.security import Caller, approval_requests, audit
 from app.security.approval_requests import ApprovalRequest, RequestKind, RequestState
@@ -249,7 +249,7 @@ def _only(same: Sequence[Rejected]) -> Rejected:
 
 def _require_going(connection: Connection, run: Row[Any]) -> None:
     """Raise Conflict unless the run lives, its campaign is what was approved, and its window is not over."""
-    erasure_state.require_rows(connection, run.campaign_id)
+    erasure.require_rows(connection, run.campaign_id)
     campaign = connection.execute(select(campaigns).where(campaigns.c.id == run.campaign_id)).one()
     if approval_digest.approved(connection, campaign) is None:
         raise Conflict("The campaign is not approved as it stands, so nothing of it is sent again.")

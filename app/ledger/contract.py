@@ -1,7 +1,7 @@
 """The ledger's types and operations: the contract that both database engines implement.
 
 The rules are written once: queue.py (fan-out, claims, leases), submit_results.py (reserve, record),
-receipts.py (apply), unknown_outcomes.py (decisions), tallies.py and erase.py. Their SQL is in engines/.
+receipts.py (apply), unknown_outcomes.py (decisions), tallies.py and erasure.py. Their SQL is in engines/.
 
 Every operation runs in a transaction that app/database/connection.py has begun, and may safely be repeated
 when the outcome of its commit is unknown.

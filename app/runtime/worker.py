@@ -26,7 +26,7 @@ from app.dispatch.link_store import HealthSweep, OpenLink
 from app.dispatch.run_sweeps import advance_due, close_due, expire_leases
 from app.dispatch.send_loop import SendLoop
 from app.inbound.inbound_writer import InboundWriter
-from app.ledger import receipt_offsets
+from app.ledger import late_references
 from app.ledger.contract import Ledger
 from app.observability.faults import Aside, Faults, Supervisor
 from app.observability.metrics import Metrics
@@ -273,8 +273,8 @@ class Worker:
     async def _note_zones(self) -> bool:
         """Note which links' receipts state their times in another zone than the settings say."""
         now = await self.db.read_with_retry(self.ledger.now_ms)
-        for link_id, minutes in (await self.db.read_with_retry(receipt_offsets.found, now)).items():
-            await self.db.write_with_retry(receipt_offsets.note, link_id, minutes)
+        for link_id, minutes in (await self.db.read_with_retry(late_references.offsets_found, now)).items():
+            await self.db.write_with_retry(late_references.note_offset, link_id, minutes)
         return False
 
     async def _forget_answers(self) -> bool:

@@ -24,7 +24,7 @@ from app.database.models import (
 )
 from app.dispatch import run_sweeps
 from app.dispatch import run_sweeps as sweeps
-from app.ledger import erasure_state
+from app.ledger import erasure
 from app.ledger.contract import Ledger
 from app.ledger.engines.postgresql import PostgresqlLedger
 from app.ledger.engines.sqlite import SqliteLedger
@@ -124,7 +124,7 @@ async def at_rest(year: Year) -> None:
 
 def _agree(connection: Connection, year: Year, mark: str, campaign: int) -> None:
     """What the ledger holds for sent is what the carriers took; nothing is unknown that they have."""
-    if erasure_state.of_campaign(connection, campaign):
+    if erasure.of_campaign(connection, campaign):
         left = select(func.count()).where(deliveries.c.campaign_id == campaign)
         assert connection.execute(left).scalar_one() == 0, (
             f"campaign {campaign} is erased, and has deliveries"

@@ -55,7 +55,7 @@ from app.ledger.engines.pg_receipts import (
     moved,
 )
 from app.ledger.engines.pg_unnest import array, shape, spread
-from app.ledger.erase import EraseOperations
+from app.ledger.erasure import EraseOperations
 from app.ledger.queue import ChunkQueue
 from app.ledger.submit_results import SubmitResults
 from app.ledger.tallies import Tallies, folds

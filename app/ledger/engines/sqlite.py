@@ -33,7 +33,7 @@ from app.ledger.engine_base import (
     Written,
     due_of,
 )
-from app.ledger.erase import EraseOperations
+from app.ledger.erasure import EraseOperations
 from app.ledger.queue import ChunkQueue
 from app.ledger.receipt_matching import reference_hash
 from app.ledger.submit_results import SubmitResults
