@@ -28,8 +28,7 @@ from app.diagnostics.link_checks import check, check_endpoints
 from app.dispatch import link_store
 from app.dispatch.link_store import RESTORED, all_links
 from app.ledger import approval_digest, opt_out_seal, restore_acknowledgement
-from app.ledger.contract import Ledger
-from app.ledger.factory import ledger_for
+from app.ledger.ledger import Ledger, ledger_for
 from app.notifications.outbox import NoticeState
 from app.observability import link_status
 from app.runtime import transport_security, webhooks, worker

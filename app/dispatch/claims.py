@@ -28,12 +28,12 @@ from app.dispatch.run_content import ClaimedChunk, RunContent, claim, running, s
 from app.ledger.contract import (
     ChunkLease,
     DeliveryToSend,
-    Ledger,
     Link,
     Reservation,
     ReservationResult,
     SubmitOutcome,
 )
+from app.ledger.ledger import Ledger
 from app.observability.faults import Aside, Faults, outcome
 from app.observability.metrics import Metrics
 from carriers.contract import Permit

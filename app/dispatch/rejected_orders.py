@@ -42,7 +42,8 @@ from app.dispatch.unknown_decisions import (
     set_going,
 )
 from app.ledger import approval_digest, erasure, unreached
-from app.ledger.contract import DeliveryKey, Ledger
+from app.ledger.contract import DeliveryKey
+from app.ledger.ledger import Ledger
 from app.security import Caller, approval_requests, audit
 from app.security.approval_requests import ApprovalRequest, RequestKind, RequestState
 from app.security.roles import may

@@ -20,7 +20,7 @@ from app.database.models.sending_tables import LINK_GONE_AFTER_MS as GONE_AFTER_
 from app.dispatch import link_store
 from app.dispatch.run_sweeps import fan_out, next_due
 from app.ledger import batch_rows
-from app.ledger.contract import Ledger
+from app.ledger.ledger import Ledger
 from app.ledger.restore_acknowledgement import LISTS, RESTORED
 from app.security import audit
 

@@ -31,7 +31,8 @@ from app.dispatch import link_store
 from app.dispatch.run_sweeps import move
 from app.ledger import approval_digest, money
 from app.ledger.area_texts import wordings_by_area
-from app.ledger.contract import SLOWEST, ChunkLease, DeliveryToSend, Ledger, Link
+from app.ledger.contract import SLOWEST, ChunkLease, DeliveryToSend, Link
+from app.ledger.ledger import Ledger
 from app.security import audit
 from carriers.contract import OutboundSms, Permit
 

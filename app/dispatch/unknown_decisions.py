@@ -17,7 +17,8 @@ from app.database.connection import Database
 from app.database.models import runs, unknowns
 from app.dispatch.run_sweeps import move
 from app.ledger import erasure, restore_acknowledgement
-from app.ledger.contract import DeliveryKey, Ledger
+from app.ledger.contract import DeliveryKey
+from app.ledger.ledger import Ledger
 from app.security import audit
 
 SLICE = 200  # deliveries decided on in one transaction

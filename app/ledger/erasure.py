@@ -5,9 +5,8 @@ The chunk table serves as the list of what is left to erase, so a killed process
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Table, bindparam, delete, exists, select, tuple_
@@ -16,17 +15,14 @@ from app.core.errors import Conflict
 from app.core.states import BatchState
 from app.database.models import (
     chunks,
-    deliveries,
     erasures,
     left_out,
     polled_chunks,
-    receipts,
     state_events,
     status_queries,
-    submissions,
     unknowns,
 )
-from app.ledger.engine_base import EngineBase
+from app.ledger.contract import Engine
 
 NO_SOURCE = (
     "The numbers of campaign {campaign} are erased, so nobody knows any more whom it did not reach; choose "
@@ -99,21 +95,20 @@ def require_sources(connection: Connection, campaign_ids: Collection[int], field
 
 # Tables that hold the rows of all campaigns on both engines.
 _SHARED = (unknowns, status_queries, state_events)
-_LARGE = (submissions, deliveries, receipts)
 _AT_ONCE = 1000
 
 
-class EraseOperations(EngineBase):
-    """Implements `detach` and `erase`. Tallies stay: they hold no number, and reports are built from them."""
+class Erasure:
+    """Erasing rows. Tallies stay: they hold no number, and reports are built from them."""
 
-    sliced: Sequence[Table] = _LARGE  # large tables whose rows are deleted chunk by chunk
-
-    @abstractmethod
-    def detach(self, connection: Connection, campaign_id: int) -> None:
-        """Detach the campaign's large tables, if the engine can."""
+    engine: Engine
 
     def erase(self, connection: Connection, campaign_id: int, limit: int) -> dict[str, int]:
-        self.forget_for_good(connection)
+        """Erase what belongs to up to `limit` chunks of a campaign; return the rows erased by table.
+
+        Repeat until the result is empty. Tallies stay. Receipts no longer match what was erased.
+        """
+        self.engine.forget_for_good(connection)
         c = chunks.c
         query = select(chunks).where(c.campaign_id == campaign_id).order_by(c.batch_id, c.first_seq)
         counts: Counter[str] = Counter()
@@ -121,12 +116,9 @@ class EraseOperations(EngineBase):
             counts.update(self._erase_chunk(connection, chunk))
         return dict(counts or self._erase_rest(connection, campaign_id))
 
-    def forget_for_good(self, connection: Connection) -> None:
-        """Make sure that deleted rows can't be recovered from the file; nothing to do by default."""
-
     def _erase_chunk(self, connection: Connection, chunk: Any) -> dict[str, int]:
         counts = {}
-        for table in (*_SHARED, *self.sliced):
+        for table in (*_SHARED, *self.engine.sliced):
             seq = table.c.seq.between(chunk.first_seq, chunk.last_seq)
             counts[table.name] = connection.execute(
                 delete(table).where(*_of_chunk(table, chunk), seq)
@@ -145,11 +137,7 @@ class EraseOperations(EngineBase):
             rest = delete(table).where(c.campaign_id == campaign_id, key.in_(some))
             if n := connection.execute(rest).rowcount:
                 return {table.name: n}
-        return self.drop_detached(connection, campaign_id)
-
-    def drop_detached(self, connection: Connection, campaign_id: int) -> dict[str, int]:
-        """Count the rows of the detached tables and drop them; rows by table, empty if there are none."""
-        return {}
+        return self.engine.drop_detached(connection, campaign_id)
 
 
 def _of_chunk(table: Table, chunk: Any) -> tuple[ColumnElement[bool], ColumnElement[bool]]:

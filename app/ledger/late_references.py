@@ -11,14 +11,24 @@ from sqlalchemy import Connection, and_, func, select, update
 
 from app.core.states import DeliveryState, kept_reason
 from app.database.models import deliveries, links, receipts, runs, state_events, submissions, unknowns
-from app.ledger.contract import EVER, ChunkLease, DeliveryKey, ResultKind, StateEvent, SubmitOutcome
-from app.ledger.engine_base import SUBMISSION, Snapshot, SubmissionQuery
+from app.ledger.contract import (
+    EVER,
+    SUBMISSION,
+    ChunkLease,
+    DeliveryKey,
+    Engine,
+    ResultKind,
+    Snapshot,
+    StateEvent,
+    SubmissionQuery,
+    SubmitOutcome,
+)
 from app.ledger.receipt_matching import (
     OtherSending,
-    ReceiptMatching,
     ReceiptRow,
     may_be_about_another,
     other_sendings,
+    recent_campaigns,
     sent_after,
 )
 from app.ledger.tallies import Changes
@@ -44,103 +54,105 @@ class _Sending(NamedTuple):
     named: frozenset[int]
 
 
-class LateReferences(ReceiptMatching):
-    def learn(
-        self, connection: Connection, said: Sequence[ReceiptRow], snapshot: Snapshot
-    ) -> dict[int, DeliveryPart]:
-        """Record the references of these receipts; return their delivery parts by index in `said`.
+def learn(
+    engine: Engine, connection: Connection, said: Sequence[ReceiptRow], snapshot: Snapshot
+) -> dict[int, DeliveryPart]:
+    """Record the references of these receipts; return their delivery parts by index in `said`.
 
-        A receipt that arrives twice names one part, not two. A delivery whose parts all have references
-        learns no further one.
-        """
-        found: dict[int, DeliveryPart] = {}
-        listed = _listed(connection, [one.phone for one in said if one.phone is not None])
-        said = _in_time(connection, said, listed)
-        meant = {
-            index: _meant(one, listed.get(one.phone or 0, ()), snapshot) for index, one in enumerate(said)
-        }
-        keys = {index: key for index, key in meant.items() if key is not None}
-        others = self._other_sendings(connection, [said[index] for index in keys], snapshot)
-        bearing = self._bearing_reference(connection, {index: said[index] for index in keys}, snapshot)
-        for index, key in keys.items():
-            one = said[index]
-            if may_be_about_another(one, key, others.get((one.group_id, one.phone or 0), ())):
-                continue
-            if bearing[index] - {key}:
-                continue
-            place = self._learn(connection, key, one)
-            if place is not None:
-                found[index] = place
-        return found
+    A receipt that arrives twice names one part, not two. A delivery whose parts all have references
+    learns no further one.
+    """
+    found: dict[int, DeliveryPart] = {}
+    listed = _listed(connection, [one.phone for one in said if one.phone is not None])
+    said = _in_time(connection, said, listed)
+    meant = {index: _meant(one, listed.get(one.phone or 0, ()), snapshot) for index, one in enumerate(said)}
+    keys = {index: key for index, key in meant.items() if key is not None}
+    others = _other_sendings(connection, [said[index] for index in keys], snapshot)
+    bearing = _bearing_reference(engine, connection, {index: said[index] for index in keys}, snapshot)
+    for index, key in keys.items():
+        one = said[index]
+        if may_be_about_another(one, key, others.get((one.group_id, one.phone or 0), ())):
+            continue
+        if bearing[index] - {key}:
+            continue
+        place = _learn(engine, connection, key, one)
+        if place is not None:
+            found[index] = place
+    return found
 
-    def _bearing_reference(
-        self, connection: Connection, said: Mapping[int, ReceiptRow], snapshot: Snapshot
-    ) -> dict[int, set[DeliveryKey]]:
-        """Return by index which deliveries to the receipt's number bear its reference, whenever sent.
 
-        One that seems to be sent long after its receipt, by a clock that leapt ahead, is not matched by it;
-        but neither is the reference another one's.
-        """
-        found: dict[int, set[DeliveryKey]] = {index: set() for index in said}
-        indexes, rows = list(said), list(said.values())
-        asked = [SubmissionQuery(one.group_id, one.reference or "", one.phone, 0, EVER) for one in rows]
-        if asked:
-            recent = self.recent_campaigns(connection, rows, snapshot)
-            within = self.bearing(connection, recent, {one.reference for one in asked})
-            for hit in self.find(connection, asked, within):
-                found[indexes[hit.nth]].add(hit.key)
-        return found
+def _bearing_reference(
+    engine: Engine, connection: Connection, said: Mapping[int, ReceiptRow], snapshot: Snapshot
+) -> dict[int, set[DeliveryKey]]:
+    """Return by index which deliveries to the receipt's number bear its reference, whenever sent.
 
-    def _other_sendings(
-        self, connection: Connection, said: Sequence[ReceiptRow], snapshot: Snapshot
-    ) -> dict[tuple[int, int], list[OtherSending]]:
-        """Return by account and number what else these receipts may mean."""
-        found: dict[tuple[int, int], list[OtherSending]] = {}
-        for group_id in {one.group_id for one in said}:
-            mine = [one for one in said if one.group_id == group_id]
-            recent = self.recent_campaigns(connection, mine, snapshot)
-            phones = [one.phone for one in mine if one.phone is not None]
-            others = other_sendings(connection, group_id, recent, phones)
-            found |= {(group_id, phone): some for phone, some in others.items()}
-        return found
+    One that seems to be sent long after its receipt, by a clock that leapt ahead, is not matched by it;
+    but neither is the reference another one's.
+    """
+    found: dict[int, set[DeliveryKey]] = {index: set() for index in said}
+    indexes, rows = list(said), list(said.values())
+    asked = [SubmissionQuery(one.group_id, one.reference or "", one.phone, 0, EVER) for one in rows]
+    if asked:
+        recent = recent_campaigns(connection, rows, snapshot)
+        within = engine.bearing(connection, recent, {one.reference for one in asked})
+        for hit in engine.find(connection, asked, within):
+            found[indexes[hit.nth]].add(hit.key)
+    return found
 
-    def _learn(self, connection: Connection, key: DeliveryKey, one: ReceiptRow) -> DeliveryPart | None:
-        """Record the reference for the first part without one; a message with all of them was accepted."""
-        d = deliveries.c
-        own = (d.campaign_id == key.campaign_id, d.batch_id == key.batch_id, d.seq == key.seq)
-        # Lock first: another process may be learning from the same receipts.
-        locked = select(deliveries).where(*own, d.state.in_((DeliveryState.UNKNOWN, DeliveryState.SUBMITTED)))
-        row = connection.execute(locked.with_for_update(key_share=True)).first()
-        if row is None or one.reference is None:
-            return None
-        sending = _sending(connection, key)
-        if one.reference in sending.references:
-            return DeliveryPart(key, sending.references[one.reference])
-        free = sorted(set(range(row.parts)) - sending.named)
-        if not free or row.state != DeliveryState.UNKNOWN:
-            return None
-        self._record(connection, DeliveryPart(key, free[0]), one, sending)
-        if len(free) == 1:
-            self._was_taken(connection, row)
-        return DeliveryPart(key, free[0])
 
-    def _record(
-        self, connection: Connection, place: DeliveryPart, one: ReceiptRow, sending: _Sending
-    ) -> None:
-        # Carriers' answers have attempt numbers from 1 up; learnt ones count down from 0, one per sending.
-        head = (*place.key, -sending.number, place.part)
-        taken = (self.now_ms(connection), one.link_id, one.group_id, int(ResultKind.SETTLED))
-        self.add_missing(connection, submissions, SUBMISSION, [(*head, *taken, one.reference, "", None)])
+def _other_sendings(
+    connection: Connection, said: Sequence[ReceiptRow], snapshot: Snapshot
+) -> dict[tuple[int, int], list[OtherSending]]:
+    """Return by account and number what else these receipts may mean."""
+    found: dict[tuple[int, int], list[OtherSending]] = {}
+    for group_id in {one.group_id for one in said}:
+        mine = [one for one in said if one.group_id == group_id]
+        recent = recent_campaigns(connection, mine, snapshot)
+        phones = [one.phone for one in mine if one.phone is not None]
+        others = other_sendings(connection, group_id, recent, phones)
+        found |= {(group_id, phone): some for phone, some in others.items()}
+    return found
 
-    def _was_taken(self, connection: Connection, row: Any) -> None:
-        key, d = DeliveryKey(row.campaign_id, row.batch_id, row.seq), deliveries.c
-        own = (d.campaign_id == key.campaign_id, d.batch_id == key.batch_id, d.seq == key.seq)
-        taken = {"state": DeliveryState.SUBMITTED, "reason": kept_reason(row.reason)}
-        connection.execute(update(deliveries).where(*own).values(taken))
-        changes, where = Changes(), (row.campaign_id, row.run_id, row.batch_id, row.area)
-        changes.move(where, (row.state, row.reason), (taken["state"], taken["reason"]), row.segments)
-        changes.write(connection, self)
-        remove_unknown(connection, [key])
+
+def _learn(engine: Engine, connection: Connection, key: DeliveryKey, one: ReceiptRow) -> DeliveryPart | None:
+    """Record the reference for the first part without one; a message with all of them was accepted."""
+    d = deliveries.c
+    own = (d.campaign_id == key.campaign_id, d.batch_id == key.batch_id, d.seq == key.seq)
+    # Lock first: another process may be learning from the same receipts.
+    locked = select(deliveries).where(*own, d.state.in_((DeliveryState.UNKNOWN, DeliveryState.SUBMITTED)))
+    row = connection.execute(locked.with_for_update(key_share=True)).first()
+    if row is None or one.reference is None:
+        return None
+    sending = _sending(connection, key)
+    if one.reference in sending.references:
+        return DeliveryPart(key, sending.references[one.reference])
+    free = sorted(set(range(row.parts)) - sending.named)
+    if not free or row.state != DeliveryState.UNKNOWN:
+        return None
+    _record(engine, connection, DeliveryPart(key, free[0]), one, sending)
+    if len(free) == 1:
+        _was_taken(engine, connection, row)
+    return DeliveryPart(key, free[0])
+
+
+def _record(
+    engine: Engine, connection: Connection, place: DeliveryPart, one: ReceiptRow, sending: _Sending
+) -> None:
+    # Carriers' answers have attempt numbers from 1 up; learnt ones count down from 0, one per sending.
+    head = (*place.key, -sending.number, place.part)
+    taken = (engine.now_ms(connection), one.link_id, one.group_id, int(ResultKind.SETTLED))
+    engine.add_missing(connection, submissions, SUBMISSION, [(*head, *taken, one.reference, "", None)])
+
+
+def _was_taken(engine: Engine, connection: Connection, row: Any) -> None:
+    key, d = DeliveryKey(row.campaign_id, row.batch_id, row.seq), deliveries.c
+    own = (d.campaign_id == key.campaign_id, d.batch_id == key.batch_id, d.seq == key.seq)
+    taken = {"state": DeliveryState.SUBMITTED, "reason": kept_reason(row.reason)}
+    connection.execute(update(deliveries).where(*own).values(taken))
+    changes, where = Changes(), (row.campaign_id, row.run_id, row.batch_id, row.area)
+    changes.move(where, (row.state, row.reason), (taken["state"], taken["reason"]), row.segments)
+    changes.write(connection, engine)
+    remove_unknown(connection, [key])
 
 
 def _listed(connection: Connection, phones: Sequence[int]) -> dict[int, list[Any]]:
@@ -259,7 +271,7 @@ def _renumbered(outcome: SubmitOutcome, learnt: _Learnt) -> SubmitOutcome:
 def _sending_of(refs: References, learnt: _Learnt) -> tuple[dict[str, int], dict[int, int]]:
     """Return what is learnt of the sending that these references are of, and the part of each that is."""
     found: tuple[dict[str, int], dict[int, int]] = ({}, {})
-    for attempt in sorted(learnt):  # the latest sending first: see LateReferences._record
+    for attempt in sorted(learnt):  # the latest sending first: see _record
         inside = {reference: part for reference, part in learnt[attempt].items() if part < len(refs)}
         places = {number: inside[each] for number, each in enumerate(refs) if each and each in inside}
         found = max(found, (inside, places), key=lambda each: len(each[1]))

@@ -40,8 +40,22 @@ from app.database.models import (
     submissions,
     unknowns,
 )
-from app.ledger.contract import EVER, TAKEN, VALIDITY_MS, Arrival, DeliveryKey, ResultKind, StateEvent
-from app.ledger.engine_base import CROWD, WHOLE, EngineBase, MatchedDelivery, Named, Snapshot, SubmissionQuery
+from app.ledger.contract import (
+    CROWD,
+    EVER,
+    TAKEN,
+    VALIDITY_MS,
+    WHOLE,
+    Arrival,
+    DeliveryKey,
+    Engine,
+    MatchedDelivery,
+    Named,
+    ResultKind,
+    Snapshot,
+    StateEvent,
+    SubmissionQuery,
+)
 from carriers.contract import Receipt
 
 # ---- Receipts as rows, and the span of time in which a message must have been sent
@@ -350,77 +364,74 @@ class MatchQuery(NamedTuple):
     to_come: int
 
 
-class ReceiptMatching(EngineBase):
-    def find_whole(
-        self, connection: Connection, wanted: Sequence[MatchQuery], ruled_out: Collection[int] = ()
-    ) -> list[MatchedDelivery]:
-        """Lock and return the deliveries these receipts refer to, as a whole or by the parts they name.
+def find_whole(
+    engine: Engine, connection: Connection, wanted: Sequence[MatchQuery], ruled_out: Collection[int] = ()
+) -> list[MatchedDelivery]:
+    """Lock and return the deliveries these receipts refer to, as a whole or by the parts they name.
 
-        ruled_out: campaigns whose messages all bear ids, and none of these receipts.
-        """
-        known = [(each.nth, each.about) for each in wanted if each.about is not None]
-        found = list(_by_key(connection, known))
-        groups: defaultdict[int, list[MatchQuery]] = defaultdict(list)
-        for each in wanted:
-            if each.about is None and each.said.phone is not None:
-                groups[each.said.group_id].append(each)
-        for group_id, some in groups.items():
-            found += self._by_phone(connection, group_id, some, ruled_out)
-        return found
+    ruled_out: campaigns whose messages all bear ids, and none of these receipts.
+    """
+    known = [(each.nth, each.about) for each in wanted if each.about is not None]
+    found = list(_by_key(connection, known))
+    groups: defaultdict[int, list[MatchQuery]] = defaultdict(list)
+    for each in wanted:
+        if each.about is None and each.said.phone is not None:
+            groups[each.said.group_id].append(each)
+    for group_id, some in groups.items():
+        found += _by_phone(engine, connection, group_id, some, ruled_out)
+    return found
 
-    def recent_campaigns(
-        self, connection: Connection, said: Sequence[ReceiptRow], snapshot: Snapshot
-    ) -> Sequence[int]:
-        """Return the campaigns of recent days, which nearly all receipts are about."""
-        if snapshot.open is not None:
-            return snapshot.open
-        groups: defaultdict[int, list[ReceiptRow]] = defaultdict(list)
-        for one in said:
-            groups[one.group_id].append(one)
-        found: set[int] = set()
-        for group_id, some in groups.items():
-            to_come = min(one.to_come(snapshot.now) for one in some)
-            found.update(_campaigns(connection, group_id, some, to_come))
-        return sorted(found)
 
-    def _by_phone(
-        self,
-        connection: Connection,
-        group_id: int,
-        wanted: Sequence[MatchQuery],
-        ruled_out: Collection[int],
-    ) -> Iterable[MatchedDelivery]:
-        rows: defaultdict[int, list[Any]] = defaultdict(list)
-        d, phones = deliveries.c, sorted({each.said.phone for each in wanted if each.said.phone is not None})
-        of_group = select(links.c.id).where(links.c.group_id == group_id)
-        earliest_to_come = min(each.to_come for each in wanted)
-        said = [each.said for each in wanted]
-        campaign_ids = _campaigns(connection, group_id, said, earliest_to_come)
-        plain = {each.said.phone or 0 for each in wanted if each.said.reference is None}
-        named = [
-            (each.said.phone or 0, each.said.reference) for each in wanted if each.said.reference is not None
-        ]
-        bearing = Named({phone for phone, _ in named}, {reference for _, reference in named}, ruled_out)
-        for campaign_id in self.that_have(connection, campaign_ids, plain, bearing):
-            for some in _slices(phones):
-                own = _numbers(connection, campaign_id, some), d.link_id.in_(of_group)
-                for row in _locked(connection, campaign_id, *own):
-                    rows[row.phone].append(row)
-        doubted: list[tuple[MatchQuery, Any]] = []
-        journal = _journal_rows(connection, [row for mine in rows.values() if len(mine) > 1 for row in mine])
-        chosen = {each.nth: _only(each, rows.get(each.said.phone or 0, ()), journal) for each in wanted}
-        unknown = [
-            row.phone for row in chosen.values() if row is not None and row.state == DeliveryState.UNKNOWN
-        ]
-        others = other_sendings(connection, group_id, campaign_ids, unknown) if unknown else {}
-        for each in wanted:
-            row = chosen[each.nth]
-            if row is not None:
-                if not may_be_about_another(each.said, _key(row), others.get(row.phone, ())):
-                    yield _hit(each.nth, row)
-            elif each.said.reference is not None:
-                doubted += [(each, one) for one in rows.get(each.said.phone or 0, ()) if one.named]
-        yield from _parts(connection, doubted)
+def recent_campaigns(connection: Connection, said: Sequence[ReceiptRow], snapshot: Snapshot) -> Sequence[int]:
+    """Return the campaigns of recent days, which nearly all receipts are about."""
+    if snapshot.open is not None:
+        return snapshot.open
+    groups: defaultdict[int, list[ReceiptRow]] = defaultdict(list)
+    for one in said:
+        groups[one.group_id].append(one)
+    found: set[int] = set()
+    for group_id, some in groups.items():
+        to_come = min(one.to_come(snapshot.now) for one in some)
+        found.update(_campaigns(connection, group_id, some, to_come))
+    return sorted(found)
+
+
+def _by_phone(
+    engine: Engine,
+    connection: Connection,
+    group_id: int,
+    wanted: Sequence[MatchQuery],
+    ruled_out: Collection[int],
+) -> Iterable[MatchedDelivery]:
+    rows: defaultdict[int, list[Any]] = defaultdict(list)
+    d, phones = deliveries.c, sorted({each.said.phone for each in wanted if each.said.phone is not None})
+    of_group = select(links.c.id).where(links.c.group_id == group_id)
+    earliest_to_come = min(each.to_come for each in wanted)
+    said = [each.said for each in wanted]
+    campaign_ids = _campaigns(connection, group_id, said, earliest_to_come)
+    plain = {each.said.phone or 0 for each in wanted if each.said.reference is None}
+    named = [
+        (each.said.phone or 0, each.said.reference) for each in wanted if each.said.reference is not None
+    ]
+    bearing = Named({phone for phone, _ in named}, {reference for _, reference in named}, ruled_out)
+    for campaign_id in engine.that_have(connection, campaign_ids, plain, bearing):
+        for some in _slices(phones):
+            own = _numbers(connection, campaign_id, some), d.link_id.in_(of_group)
+            for row in _locked(connection, campaign_id, *own):
+                rows[row.phone].append(row)
+    doubted: list[tuple[MatchQuery, Any]] = []
+    journal = _journal_rows(connection, [row for mine in rows.values() if len(mine) > 1 for row in mine])
+    chosen = {each.nth: _only(each, rows.get(each.said.phone or 0, ()), journal) for each in wanted}
+    unknown = [row.phone for row in chosen.values() if row is not None and row.state == DeliveryState.UNKNOWN]
+    others = other_sendings(connection, group_id, campaign_ids, unknown) if unknown else {}
+    for each in wanted:
+        row = chosen[each.nth]
+        if row is not None:
+            if not may_be_about_another(each.said, _key(row), others.get(row.phone, ())):
+                yield _hit(each.nth, row)
+        elif each.said.reference is not None:
+            doubted += [(each, one) for one in rows.get(each.said.phone or 0, ()) if one.named]
+    yield from _parts(connection, doubted)
 
 
 def _by_key(connection: Connection, known: Sequence[tuple[int, DeliveryKey]]) -> Iterable[MatchedDelivery]:
@@ -633,7 +644,7 @@ def _same_moment(one: ReceiptRow, other: Any) -> bool:
 def _fits(one: ReceiptRow, row: Any, to_come: int) -> bool:
     unknown = row.state == DeliveryState.UNKNOWN
     if one.reference is not None and (row.named or unknown):
-        return False  # a receipt with a reference settles an unknown delivery on a later try (LateReferences)
+        return False  # a receipt with a reference settles an unknown delivery later: late_references.py
     if unknown:  # it became unknown later than it was sent
         noticed = row.since or row.submitted_at or one.received_at
         return one.about(row.sent_after, noticed)

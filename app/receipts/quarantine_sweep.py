@@ -8,7 +8,8 @@ from app.core import clock
 from app.core.errors import DatabaseUnavailable
 from app.database.connection import Database
 from app.database.models import quarantine
-from app.ledger.contract import Applied, Ledger
+from app.ledger.contract import Applied
+from app.ledger.ledger import Ledger
 from app.observability.faults import Faults, outcome
 
 _AT_ONCE = 500

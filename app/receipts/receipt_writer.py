@@ -14,7 +14,8 @@ import structlog
 from app.core import clock
 from app.core.errors import DatabaseUnavailable
 from app.database.connection import Database
-from app.ledger.contract import Applied, Arrival, Ledger, Link
+from app.ledger.contract import Applied, Arrival, Link
+from app.ledger.ledger import Ledger
 from app.observability.faults import Faults, outcome
 from app.observability.metrics import Metrics
 from app.receipts.quarantine_sweep import ASIDE_MS

@@ -14,7 +14,8 @@ from app.core import clock
 from app.core.clock import DAY_MS
 from app.core.states import DeliveryState, LinkState, NotSent
 from app.database.models import campaigns, deliveries, links, submissions
-from app.ledger.contract import DeliveryKey, Ledger, Link
+from app.ledger.contract import DeliveryKey, Link
+from app.ledger.ledger import Ledger
 from carriers.contract import Question
 
 LONGEST_MS = 3 * DAY_MS

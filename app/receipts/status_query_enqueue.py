@@ -10,7 +10,8 @@ from sqlalchemy import Connection, Row, select, text
 from app.core import clock
 from app.core.states import ChunkState, DeliveryState
 from app.database.models import batches, deliveries, run_batches, submissions
-from app.ledger.contract import Ledger, Link
+from app.ledger.contract import Link
+from app.ledger.ledger import Ledger
 from app.receipts.status_queries import LONGEST_MS, QueryPlan
 
 _UNKNOWN_AT_ONCE = 1000

@@ -27,7 +27,7 @@ from app.dispatch.run_sweeps import advance_due, close_due, expire_leases
 from app.dispatch.send_loop import SendLoop
 from app.inbound.inbound_writer import InboundWriter
 from app.ledger import late_references
-from app.ledger.contract import Ledger
+from app.ledger.ledger import Ledger
 from app.observability.faults import Aside, Faults, Supervisor
 from app.observability.metrics import Metrics
 from app.observability.send_rate import EVERY_MS, count, is_due

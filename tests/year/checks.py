@@ -25,9 +25,9 @@ from app.database.models import (
 from app.dispatch import run_sweeps
 from app.dispatch import run_sweeps as sweeps
 from app.ledger import erasure
-from app.ledger.contract import Ledger
-from app.ledger.engines.postgresql import PostgresqlLedger
-from app.ledger.engines.sqlite import SqliteLedger
+from app.ledger.engines.postgresql import PostgresqlEngine
+from app.ledger.engines.sqlite import SqliteEngine
+from app.ledger.ledger import Ledger
 from app.privacy.erasable import RetentionTerms
 from app.privacy.retention_due import due
 from tests.year.life import Year
@@ -65,7 +65,7 @@ def _unrest(year: Year, engine: Engine) -> list[str]:
     found += ["receipts are outstanding"] * bool(year.carriers.outstanding())
     if found:
         return found
-    ledger: Ledger = SqliteLedger(100) if year.home.sqlite else PostgresqlLedger(100)
+    ledger = Ledger(SqliteEngine() if year.home.sqlite else PostgresqlEngine(), 100)
     with engine.connect() as connection:
         return undone(connection, ledger, year.plan.retention_days)
 

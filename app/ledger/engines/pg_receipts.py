@@ -8,8 +8,7 @@ from functools import lru_cache
 
 from app.core.clock import DAY_MS
 from app.database.models import deliveries
-from app.ledger.contract import EARLY_MS, EVER, TAKEN, VALIDITY_MS, ResultKind, StateEvent
-from app.ledger.engine_base import CROWD
+from app.ledger.contract import CROWD, EARLY_MS, EVER, TAKEN, VALIDITY_MS, ResultKind, StateEvent
 from app.ledger.engines.pg_unnest import Row, shape, spread
 
 NOW = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"

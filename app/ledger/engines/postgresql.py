@@ -13,15 +13,18 @@ from app.core.states import DeliveryState
 from app.database.advisory_locks import AdvisoryLock
 from app.database.connection import one_at_a_time
 from app.database.models import deliveries, receipts, run_batches, submissions, tallies
-from app.ledger.contract import ChunkLease, DeliveryToSend, FanOutResult, Link
-from app.ledger.engine_base import (
+from app.ledger.contract import (
     FURTHEST_US,
     JOURNAL,
     SUBMISSION,
     TALLY,
     TO_SEND,
     ChunkClaim,
+    ChunkLease,
+    DeliveryToSend,
+    Engine,
     LeaseCheck,
+    Link,
     MatchedDelivery,
     Named,
     OpenChunk,
@@ -55,10 +58,7 @@ from app.ledger.engines.pg_receipts import (
     moved,
 )
 from app.ledger.engines.pg_unnest import array, shape, spread
-from app.ledger.erasure import EraseOperations
-from app.ledger.queue import ChunkQueue
-from app.ledger.submit_results import SubmitResults
-from app.ledger.tallies import Tallies, folds
+from app.ledger.tallies import folds
 
 # A session waiting for a lock on a whole table blocks all sessions that come after it.
 _SHORTLY = "SET LOCAL lock_timeout = '200ms'"
@@ -160,7 +160,7 @@ _TYPES = {"BIGINT": "int8", "INTEGER": "int4", "SMALLINT": "int2", "BOOLEAN": "b
 _COPY_FROM = 100
 
 
-class PostgresqlLedger(ChunkQueue, SubmitResults, Tallies, EraseOperations):
+class PostgresqlEngine(Engine):
     """The primitives on PostgreSQL, with the server's clock as the shared one."""
 
     sliced = ()
@@ -216,6 +216,9 @@ class PostgresqlLedger(ChunkQueue, SubmitResults, Tallies, EraseOperations):
             counts["partitions"] = len(counts)
         return counts
 
+    def forget_for_good(self, connection: Connection) -> None:
+        """Do nothing: the server frees deleted rows by itself."""
+
     def now_ms(self, connection: Connection) -> int:
         return int(connection.exec_driver_sql(f"SELECT {NOW}").scalar_one())
 
@@ -255,18 +258,16 @@ class PostgresqlLedger(ChunkQueue, SubmitResults, Tallies, EraseOperations):
         row = connection.exec_driver_sql(sql, {"run": run_id, "batch": batch_id}).first()
         return None if row is None else tuple(row)
 
-    def fan_out(
-        self, connection: Connection, run_id: int, batch_id: int, segments: dict[str, int], limit: int
-    ) -> FanOutResult:
-        """Extend the base method: ANALYZE a partition after its first and last rows, for the planner."""
-        done = super().fan_out(connection, run_id, batch_id, segments, limit)
+    def after_fan_out(
+        self, connection: Connection, run_id: int, batch_id: int, limit: int, more: bool
+    ) -> None:
+        """ANALYZE the partition after its first and last rows, for the planner."""
         campaign = select(run_batches.c.campaign_id, run_batches.c.fanned_upto).where(
             run_batches.c.run_id == run_id, run_batches.c.batch_id == batch_id
         )
         row = connection.execute(campaign).first()
-        if row is not None and (not done.more or row.fanned_upto <= 2 * limit):
+        if row is not None and (not more or row.fanned_upto <= 2 * limit):
             connection.exec_driver_sql(f"ANALYZE deliveries_c{row.campaign_id:d}")
-        return done
 
     def take_chunks(
         self, connection: Connection, run_id: int, claim: ChunkClaim, limit: int

@@ -12,20 +12,26 @@ from sqlalchemy import ColumnElement, Connection, Table, func, select, update
 from app.core import clock
 from app.core.states import CampaignState, DeliveryState, LinkState, RunState
 from app.database.models import deliveries, receipts, submissions, tallies
-from app.ledger.contract import EARLY_MS, VALIDITY_MS, ChunkLease, DeliveryToSend, Link, ResultKind
-from app.ledger.engine_base import (
+from app.ledger.contract import (
     CROWD,
+    EARLY_MS,
     FURTHEST_US,
     JOURNAL,
     SUBMISSION,
     TALLY,
     TO_SEND,
+    VALIDITY_MS,
     ChunkClaim,
+    ChunkLease,
+    DeliveryToSend,
+    Engine,
     LeaseCheck,
+    Link,
     MatchedDelivery,
     Named,
     OpenChunk,
     Recorded,
+    ResultKind,
     Row,
     SideWrites,
     Snapshot,
@@ -33,11 +39,8 @@ from app.ledger.engine_base import (
     Written,
     due_of,
 )
-from app.ledger.erasure import EraseOperations
-from app.ledger.queue import ChunkQueue
 from app.ledger.receipt_matching import reference_hash
-from app.ledger.submit_results import SubmitResults
-from app.ledger.tallies import Tallies, folds
+from app.ledger.tallies import folds
 
 _TAKE = """
     UPDATE chunks SET state = 1, attempt = attempt + 1, owner = ?, link_id = coalesce(?, link_id),
@@ -140,7 +143,7 @@ _AT_ONCE = _SIZES[-1]
 _HOME = "sqlite"
 
 
-class SqliteLedger(ChunkQueue, SubmitResults, Tallies, EraseOperations):
+class SqliteEngine(Engine):
     """The primitives on SQLite. One writer means that no row needs a lock."""
 
     ranges_at_once = 1  # SQLite would scan the whole table for several
@@ -150,6 +153,9 @@ class SqliteLedger(ChunkQueue, SubmitResults, Tallies, EraseOperations):
 
     def detach(self, connection: Connection, campaign_id: int) -> None:
         """Do nothing: one table holds every campaign."""
+
+    def drop_detached(self, connection: Connection, campaign_id: int) -> dict[str, int]:
+        return {}
 
     def forget_for_good(self, connection: Connection) -> None:
         """Overwrite deleted rows; by default SQLite leaves them readable on free pages."""
@@ -182,6 +188,11 @@ class SqliteLedger(ChunkQueue, SubmitResults, Tallies, EraseOperations):
         sql = "SELECT campaign_id, fanned_upto, fanned_all FROM run_batches WHERE run_id = ? AND batch_id = ?"
         row = connection.exec_driver_sql(sql, (run_id, batch_id)).first()
         return None if row is None else tuple(row)
+
+    def after_fan_out(
+        self, connection: Connection, run_id: int, batch_id: int, limit: int, more: bool
+    ) -> None:
+        """Do nothing: SQLite plans without statistics."""
 
     def take_chunks(
         self, connection: Connection, run_id: int, claim: ChunkClaim, limit: int
@@ -287,6 +298,12 @@ class SqliteLedger(ChunkQueue, SubmitResults, Tallies, EraseOperations):
         raw: Any = connection.connection.driver_connection
         closed = frozenset(row[0] for row in raw.execute(_CLOSED))
         return Snapshot(self.now_ms(connection), closed, dict(raw.execute(_GROUPS).fetchall()))
+
+    def to_note(self, connection: Connection) -> bool:
+        return False
+
+    def note_last(self, connection: Connection) -> None:
+        """Do nothing: one table holds every campaign."""
 
     def write_applied(
         self, connection: Connection, statuses: Sequence[Row], changes: Sequence[Row], journal: Sequence[Row]

@@ -13,7 +13,8 @@ from app.core import clock
 from app.core.errors import DatabaseUnavailable
 from app.core.states import RECEIVED, DeliveryState, DeliveryStatus, apply_receipt
 from app.database.models import links
-from app.ledger.contract import Applied, Arrival, DeliveryKey, Ledger, Link
+from app.ledger.contract import Applied, Arrival, DeliveryKey, Link
+from app.ledger.ledger import Ledger
 from app.receipts.result_files.match_deliveries import Candidate, ResultLine, RunKey, candidates, choose
 from app.receipts.result_files.verdicts import ResultVerdict
 from carriers.contract import Reason, Receipt, ReceiptLevel, ReceiptStatus

@@ -17,7 +17,7 @@ from app.database.connection import Database
 from app.database.models import receipt_files, receipt_lines
 from app.file_import.bulk_insert import by_column, store
 from app.file_import.lease import ImportLease, retry_while_unavailable
-from app.ledger.contract import Ledger
+from app.ledger.ledger import Ledger
 from app.receipts.result_files.apply import LineVerdict, ResultFile, apply_lines, counted, links_of
 from app.receipts.result_files.line_parser import COLUMNS, REASONS, SLICE, ParsedLines
 from app.receipts.result_files.match_deliveries import ResultLine, runs_of

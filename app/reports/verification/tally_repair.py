@@ -22,7 +22,8 @@ from app.database.connection import Database, one_at_a_time
 from app.database.models import audit as acts
 from app.database.models import campaigns, deliveries, receipts, run_batches, submissions, tallies
 from app.ledger import erasure
-from app.ledger.contract import TAKEN, Ledger, ResultKind, TallyCount
+from app.ledger.contract import TAKEN, ResultKind, TallyCount
+from app.ledger.ledger import Ledger
 from app.reports.figures import tally
 from app.security import audit
 

@@ -17,7 +17,7 @@ from app.core.states import DeliveryState
 from app.database.connection import Database
 from app.database.models import runs, tallies
 from app.dispatch import link_store
-from app.ledger.factory import ledger_for
+from app.ledger.ledger import ledger_for
 from tests.app.world import World, build
 
 Loa = Callable[..., Result]

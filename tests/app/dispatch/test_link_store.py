@@ -14,7 +14,7 @@ from app.database.connection import Database
 from app.dispatch import link_store
 from app.dispatch.link_store import LinkRecord
 from app.ledger.contract import Link
-from app.ledger.factory import ledger_for
+from app.ledger.ledger import ledger_for
 from app.runtime.worker import account
 from carriers.contract import Halted, ReceiptLevel
 

@@ -37,7 +37,7 @@ from app.dispatch import link_store, rejected_orders, restore_recovery, run_cont
 from app.dispatch.unknown_decisions import UnknownOrder
 from app.ledger import restore_acknowledgement
 from app.ledger.contract import Reservation
-from app.ledger.factory import ledger_for
+from app.ledger.ledger import ledger_for
 from app.ledger.transfer import back_up
 from tests.app.dispatch import test_rejected_orders as rejected
 from tests.app.world import World, accepted, build

@@ -8,8 +8,7 @@ import pytest
 
 from app.core.clock import DAY_MS
 from app.core.states import DeliveryState
-from app.ledger.contract import EVER, VALIDITY_MS, ResultKind
-from app.ledger.engine_base import CROWD, MatchedDelivery, SubmissionQuery
+from app.ledger.contract import CROWD, EVER, VALIDITY_MS, MatchedDelivery, ResultKind, SubmissionQuery
 from app.ledger.receipt_matching import (
     ONE_ID_MS,
     RECORDED_MS,
