@@ -17,6 +17,7 @@ from carriers.contract import (
     CheckFinding,
     Deferred,
     Halted,
+    HealthRecord,
     LinkHealth,
     LinkOptions,
     OutboundSms,
@@ -30,7 +31,6 @@ from carriers.contract import (
     SubmitResult,
     Unknown,
 )
-from carriers.health import HealthRecord
 from carriers.inbound import InboundSink
 from carriers.options import Adapter
 from carriers.refusal_streak import RefusalStreak
