@@ -33,10 +33,9 @@ from app.observability.metrics import Metrics
 from app.observability.send_rate import EVERY_MS, count, is_due
 from app.privacy.erasable import RetentionTerms
 from app.privacy.eraser import Retention
-from app.receipts.failure_list_poller import Reconciliation
+from app.receipts.failure_list import Reconciliation
 from app.receipts.poll import Poll, askers
-from app.receipts.quarantine_sweep import match_quarantined
-from app.receipts.receipt_writer import Inbox
+from app.receipts.receipt_writer import Inbox, match_quarantined
 from app.runtime.clock_steps import ClockSteps
 from app.security import audit
 from carriers import registry

@@ -162,10 +162,10 @@ def _settle(slot: asyncio.Future[bool], *, has_slot: bool) -> bool:
 
 # ---- Surplus answers
 
-# A server that answers a request twice shifts all later answers on that connection by one. A refusal of the previous request, read as this one's, would have a message that was taken sent a second
-# time. The message's own answer then follows on the same connection. So after a refusal on a reused
-# connection, the connection is kept and listened to for a while; the first request of a connection has no
-# earlier answer to receive.
+# A server that answers a request twice shifts all later answers on that connection by one. A refusal of the
+# previous request, read as this one's, would have a message that was taken sent a second time. The message's
+# own answer then follows on the same connection. So after a refusal on a reused connection, the connection is
+# kept and listened to for a while; the first request of a connection has no earlier answer to receive.
 
 
 class PermitEndedError(Exception):
