@@ -9,19 +9,19 @@ when the outcome of its commit is unknown.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Any, ClassVar, NamedTuple
-
-from sqlalchemy import ColumnElement, Connection, Table
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from app.core.clock import DAY_MS
 from app.core.invariants import require
 from app.core.states import DeliveryState, DeliveryStatus
-from app.database.models import deliveries, receipts, submissions
 from carriers.contract import Receipt, SubmitResult
+
+if TYPE_CHECKING:
+    from app.ledger.engines.postgresql import PostgresqlEngine
+    from app.ledger.engines.sqlite import SqliteEngine
 
 # The send loop goes no slower than a tenth of its link's rate; this bounds what a link's row can reserve.
 SLOWEST = 0.1
@@ -231,32 +231,13 @@ class TallyCount(NamedTuple):
 Row = tuple[Any, ...]
 TALLY = ("campaign_id", "run_id", "batch_id", "area", "state", "reason", "n", "segments")
 RECEIPT_COLUMNS = (
-    "received_at",
-    "done_at",
-    "phone",
-    "link_id",
-    "group_id",
-    "level",
-    "reason",
-    "status",
-    "reference",
-    "code",
-    "raw",
+    *("received_at", "done_at", "phone", "link_id", "group_id", "level"),
+    *("reason", "status", "reference", "code", "raw"),
 )
 JOURNAL = ("campaign_id", "batch_id", "seq", "part", "changed", *RECEIPT_COLUMNS, "matched_at")
 SUBMISSION = (
-    "campaign_id",
-    "batch_id",
-    "seq",
-    "attempt",
-    "part",
-    "at",
-    "link_id",
-    "group_id",
-    "result",
-    "reference",
-    "code",
-    "network",
+    *("campaign_id", "batch_id", "seq", "attempt", "part", "at", "link_id"),
+    *("group_id", "result", "reference", "code", "network"),
 )
 # Twice the most that one process can have reserved: two halves of a sub-batch, each half a second or one
 # message of 15 parts, ten times slower while throttled. A reservation beyond this was made by a clock that
@@ -443,175 +424,7 @@ TO_SEND = f"""
 """  # noqa: S608 - constants of ours; values are bound
 
 
-class Engine(ABC):
-    """What differs between the two database engines; `connection` always belongs to a write transaction.
-
-    Lock order of all operations: chunk, run, deliveries in key order, unknowns, link. Quarantined receipts
-    are locked before their deliveries, always with SKIP LOCKED.
-    """
-
-    ranges_at_once: ClassVar[int]  # ranges of seq for which one statement still uses the primary key
-
-    sliced: ClassVar[Sequence[Table]] = (submissions, deliveries, receipts)  # erased chunk by chunk
-
-    @abstractmethod
-    def open_campaign(self, connection: Connection, campaign_id: int) -> None:
-        """Make room for a campaign's deliveries: a partition, if the engine has them."""
-
-    @abstractmethod
-    def now_ms(self, connection: Connection) -> int:
-        """Return the time of the clock that all processes share."""
-
-    @abstractmethod
-    def home(self, connection: Connection) -> str:
-        """Identify this database, so that one restored from a backup is recognized as another.
-
-        A replica promoted to primary is another one as well. Copies of SQLite are marked when they are made
-        (app/ledger/transfer.py); a file copied by other means can't be told from its original.
-        """
-
-    @abstractmethod
-    def append(
-        self, connection: Connection, table: Table, columns: Sequence[str], rows: Iterable[Row]
-    ) -> None:
-        """Insert many rows the fastest way."""
-
-    @abstractmethod
-    def add_missing(
-        self, connection: Connection, table: Table, columns: Sequence[str], rows: Sequence[Row]
-    ) -> None:
-        """Insert many rows, skipping those whose primary key exists."""
-
-    @abstractmethod
-    def lock_fan_out(self, connection: Connection, run_id: int, batch_id: int) -> Row | None:
-        """Lock and return (campaign_id, fanned_upto, fanned_all) of the run's batch, or None."""
-
-    @abstractmethod
-    def take_chunks(
-        self, connection: Connection, run_id: int, claim: ChunkClaim, limit: int
-    ) -> list[OpenChunk]:
-        """Lease the first due chunks of the run, in their order, skipping chunks that others hold."""
-
-    @abstractmethod
-    def to_send(self, connection: Connection, chunk: OpenChunk) -> list[DeliveryToSend]:
-        """Return what is due of a chunk just claimed, by the driver alone: it is a thousand rows."""
-
-    @abstractmethod
-    def hold(self, connection: Connection, lease: ChunkLease, lease_ms: int, watermark: int | None) -> bool:
-        """Extend a lease and raise its watermark; False if the lease is lost."""
-
-    @abstractmethod
-    def check_lease(
-        self, connection: Connection, link: Link, lease: ChunkLease, lease_ms: int, upto: int | None
-    ) -> LeaseCheck:
-        """Extend the lease and, if run and link still run, raise its watermark to `upto`."""
-
-    @abstractmethod
-    def reserve(self, connection: Connection, link: Link, segments: float) -> float:
-        """Reserve the link for `segments`; return the seconds from now until the first may go."""
-
-    @abstractmethod
-    def write_outcomes(
-        self,
-        connection: Connection,
-        where: tuple[ChunkLease, int],
-        old: DeliveryState,
-        rows: Sequence[Recorded],
-        side_writes: SideWrites,
-    ) -> Written:
-        """Update deliveries of (lease, link_id) that are in state `old`; write `side_writes` if all were.
-
-        Queued deliveries count only if this pass has still to answer them, not if they were requeued since.
-        """
-
-    @abstractmethod
-    def find(
-        self, connection: Connection, asked: Sequence[SubmissionQuery], within: Sequence[int] | None = None
-    ) -> list[MatchedDelivery]:
-        """Lock and return the deliveries of these submissions in key order, filtered by phone if given.
-
-        within: campaigns to search; None for all.
-        """
-
-    def bearing(
-        self, connection: Connection, campaigns: Sequence[int], references: Collection[str]
-    ) -> Sequence[int]:
-        """Return those campaigns in which one of these references is; all where asking costs as much."""
-        return campaigns
-
-    @abstractmethod
-    def find_of_phone(
-        self, connection: Connection, asked: Sequence[SubmissionQuery], within: Sequence[int]
-    ) -> list[MatchedDelivery]:
-        """Do `find` by phone, which every query must state, for references that many messages share."""
-
-    @abstractmethod
-    def that_have(
-        self, connection: Connection, campaigns: Sequence[int], phones: Collection[int], named: Named
-    ) -> Sequence[int]:
-        """Return those campaigns with a message to one of `phones`, or to one of `named` that may be meant.
-
-        The receipts of `named` bear references: they mean a message that has none, or one of these.
-        """
-
-    @abstractmethod
-    def snapshot(self, connection: Connection) -> Snapshot:
-        """Read the snapshot that a group of receipts starts from."""
-
-    @abstractmethod
-    def write_applied(
-        self, connection: Connection, statuses: Sequence[Row], changes: Sequence[Row], journal: Sequence[Row]
-    ) -> None:
-        """Write what a group of receipts changed: deliveries, tallies, and the receipts themselves.
-
-        A standing is (campaign_id, batch_id, seq, state, reason, delivered, relayed, failed, done_at).
-        """
-
-    @abstractmethod
-    def set_alike(
-        self, connection: Connection, which: Sequence[ColumnElement[bool]], values: Mapping[str, object]
-    ) -> list[Row]:
-        """Update these deliveries under one lock; return (area, segments, n) for each area and segments."""
-
-    @abstractmethod
-    def take_quarantined(
-        self, connection: Connection, column: str, values: Sequence[Any], limit: int
-    ) -> list[Row]:
-        """Lock and return quarantined receipts: due ones (column try_at), or those with these values."""
-
-    @abstractmethod
-    def after_fan_out(
-        self, connection: Connection, run_id: int, batch_id: int, limit: int, more: bool
-    ) -> None:
-        """Do what the engine needs after a slice of `limit` subscribers was queued."""
-
-    @abstractmethod
-    def detach(self, connection: Connection, campaign_id: int) -> None:
-        """Begin a campaign's erasure by detaching its partitions, if the engine has them.
-
-        Raises DatabaseUnavailable while the tables are in use: try again soon.
-        """
-
-    @abstractmethod
-    def drop_detached(self, connection: Connection, campaign_id: int) -> dict[str, int]:
-        """Count the rows of the detached tables and drop them; rows by table, empty if there are none."""
-
-    @abstractmethod
-    def forget_for_good(self, connection: Connection) -> None:
-        """Make sure that data deleted in this transaction can't be recovered from the database file."""
-
-    @abstractmethod
-    def to_note(self, connection: Connection) -> bool:
-        """Return whether a campaign has ended of which the last message is not noted."""
-
-    @abstractmethod
-    def note_last(self, connection: Connection) -> None:
-        """Note of one ended campaign when its last message was recorded, so that receipts pass it by."""
-
-    @abstractmethod
-    def alone(self, connection: Connection) -> bool:
-        """Return whether no other process is folding; if so, keep others out until the transaction ends."""
-
-    @abstractmethod
-    def fold_new(self, connection: Connection) -> None:
-        """Add appended tally changes to the single row of each key, and delete them."""
+# Either engine: SqliteEngine says what each method does, and every call is checked against both. `connection`
+# always belongs to a write transaction. Lock order of all operations: chunk, run, deliveries in key order,
+# unknowns, link. Quarantined receipts are locked before their deliveries, always with SKIP LOCKED.
+Engine: TypeAlias = "SqliteEngine | PostgresqlEngine"

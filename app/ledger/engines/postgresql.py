@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import psycopg
 from sqlalchemy import ColumnElement, Connection, Table, func, select, update
@@ -22,7 +22,6 @@ from app.ledger.contract import (
     ChunkClaim,
     ChunkLease,
     DeliveryToSend,
-    Engine,
     LeaseCheck,
     Link,
     MatchedDelivery,
@@ -160,10 +159,10 @@ _TYPES = {"BIGINT": "int8", "INTEGER": "int4", "SMALLINT": "int2", "BOOLEAN": "b
 _COPY_FROM = 100
 
 
-class PostgresqlEngine(Engine):
+class PostgresqlEngine:
     """The primitives on PostgreSQL, with the server's clock as the shared one."""
 
-    sliced = ()
+    sliced: ClassVar[Sequence[Table]] = ()
     ranges_at_once = 4
 
     def open_campaign(self, connection: Connection, campaign_id: int) -> None:
@@ -223,7 +222,7 @@ class PostgresqlEngine(Engine):
         return int(connection.exec_driver_sql(f"SELECT {NOW}").scalar_one())
 
     def home(self, connection: Connection) -> str:
-        """Return the cluster id and WAL timeline; each recovery from an archive begins a new timeline."""
+        """Return cluster id and WAL timeline: a recovery from an archive, or a promoted replica, begins one."""
         return str(connection.exec_driver_sql(_HOME).scalar_one())
 
     def append(
