@@ -28,7 +28,10 @@ from app.ledger.receipt_matching import sent_after
 from app.ledger.tallies import Changes
 from carriers.contract import Reason
 
-_COLUMNS = tuple("campaign_id batch_id seq run_id phone attempt link_id group_id since why".split())
+_COLUMNS = (
+    *("campaign_id", "batch_id", "seq", "run_id", "phone", "attempt"),
+    *("link_id", "group_id", "since", "why"),
+)
 _STATE_EVENT = ("campaign_id", "batch_id", "seq", "at", "kind", "reason", "submitted_at")
 
 

@@ -222,7 +222,7 @@ class PostgresqlEngine:
         return int(connection.exec_driver_sql(f"SELECT {NOW}").scalar_one())
 
     def home(self, connection: Connection) -> str:
-        """Return cluster id and WAL timeline: a recovery from an archive, or a promoted replica, begins one."""
+        """Return cluster id and WAL timeline: a recovery from an archive or a promotion begins one."""
         return str(connection.exec_driver_sql(_HOME).scalar_one())
 
     def append(
