@@ -343,17 +343,9 @@ def _by_carrier(connection: Connection, campaign_id: int) -> dict[str, list[str]
 
 
 def _marks(connection: Connection, campaign_id: int) -> Iterator[tuple[int, str, str]]:
-    yield from _batch_marks(connection, campaign_id)
-    yield from _audience_marks(connection, campaign_id)
-
-
-def _batch_marks(connection: Connection, campaign_id: int) -> Iterator[tuple[int, str, str]]:
-    """Mark links whose campaign differs from their run's; nobody has approved such a link."""
     for run, carrier, sha256, of_run, of_link in connection.execute(_BATCHES, {"of": campaign_id}):
+        # Nobody has approved a link whose campaign differs from its run's.
         yield run, carrier, sha256 if of_run == of_link else f"{sha256} {of_run} {of_link}"
-
-
-def _audience_marks(connection: Connection, campaign_id: int) -> Iterator[tuple[int, str, str]]:
     for row in connection.execute(_AUDIENCES, {"of": campaign_id}):
         said = {"areas": row.areas, "area_basis": row.area_basis, "estimated": row.estimated}
         said |= {"spoken": True} if row.spoken else {}

@@ -129,19 +129,13 @@ def _learn(engine: Engine, connection: Connection, key: DeliveryKey, one: Receip
     free = sorted(set(range(row.parts)) - sending.named)
     if not free or row.state != DeliveryState.UNKNOWN:
         return None
-    _record(engine, connection, DeliveryPart(key, free[0]), one, sending)
+    # Carriers' answers have attempt numbers from 1 up; learnt ones count down from 0, one per sending.
+    head = (*key, -sending.number, free[0])
+    taken = (engine.now_ms(connection), one.link_id, one.group_id, int(ResultKind.SETTLED))
+    engine.add_missing(connection, submissions, SUBMISSION, [(*head, *taken, one.reference, "", None)])
     if len(free) == 1:
         _was_taken(engine, connection, row)
     return DeliveryPart(key, free[0])
-
-
-def _record(
-    engine: Engine, connection: Connection, place: DeliveryPart, one: ReceiptRow, sending: _Sending
-) -> None:
-    # Carriers' answers have attempt numbers from 1 up; learnt ones count down from 0, one per sending.
-    head = (*place.key, -sending.number, place.part)
-    taken = (engine.now_ms(connection), one.link_id, one.group_id, int(ResultKind.SETTLED))
-    engine.add_missing(connection, submissions, SUBMISSION, [(*head, *taken, one.reference, "", None)])
 
 
 def _was_taken(engine: Engine, connection: Connection, row: Any) -> None:
@@ -271,7 +265,7 @@ def _renumbered(outcome: SubmitOutcome, learnt: _Learnt) -> SubmitOutcome:
 def _sending_of(refs: References, learnt: _Learnt) -> tuple[dict[str, int], dict[int, int]]:
     """Return what is learnt of the sending that these references are of, and the part of each that is."""
     found: tuple[dict[str, int], dict[int, int]] = ({}, {})
-    for attempt in sorted(learnt):  # the latest sending first: see _record
+    for attempt in sorted(learnt):  # the latest sending first: see _learn
         inside = {reference: part for reference, part in learnt[attempt].items() if part < len(refs)}
         places = {number: inside[each] for number, each in enumerate(refs) if each and each in inside}
         found = max(found, (inside, places), key=lambda each: len(each[1]))

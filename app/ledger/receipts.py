@@ -162,9 +162,10 @@ class Receipts:
         learnt = learn(self.engine, connection, [items[index] for index in by_phone], snapshot)
         found = self._apply_learnt(connection, items, snapshot, {by_phone[n]: at for n, at in learnt.items()})
         left = [index for index in outcome.left if index not in found]
-        self._delete_quarantined(
-            connection, [waiting[index][0] for index in set(range(len(waiting))).difference(left)]
-        )
+        done = [waiting[index][0] for index in set(range(len(waiting))).difference(left)]
+        for start in range(0, len(done), _AT_ONCE):
+            some = quarantine.c.id.in_(done[start : start + _AT_ONCE])
+            connection.execute(delete(quarantine).where(some))
         self._postpone(connection, [waiting[index] for index in left], snapshot.now)
         outcome.applied.matched += len(found)
         outcome.applied.quarantined = len(left)
@@ -185,11 +186,6 @@ class Receipts:
             connection, [items[index] for index in some], snapshot, own, self.engine.now_ms(connection)
         )
         return {index for nth, index in enumerate(some) if nth not in outcome.left}
-
-    def _delete_quarantined(self, connection: Connection, ids: Sequence[int]) -> None:
-        for start in range(0, len(ids), _AT_ONCE):
-            some = quarantine.c.id.in_(ids[start : start + _AT_ONCE])
-            connection.execute(delete(quarantine).where(some))
 
     def _postpone(self, connection: Connection, rows: Sequence[Row], now: int) -> None:
         later: defaultdict[int, list[int]] = defaultdict(list)

@@ -321,13 +321,9 @@ def _submissions(outcome: SubmitOutcome, new: Recorded, where: _Context) -> list
     refs = getattr(result, "refs", ()) or (None,)
     refused = result.refused if isinstance(result, Partial) else ()
     head = (lease.campaign_id, lease.batch_id, outcome.item.seq, lease.pass_no)
-    tail, said = (now, link.id, link.group_id), (_code(result), getattr(result, "network", "") or None)
+    said = ((getattr(result, "code", None) or "")[:80] or None, getattr(result, "network", "") or None)
+    tail = (now, link.id, link.group_id)
     return [
         (*head, part, *tail, int(ResultKind.REJECTED if part in refused else kind), reference, *said)
         for part, reference in enumerate(refs)
     ]
-
-
-def _code(result: SubmitResult) -> str | None:
-    code = getattr(result, "code", None)
-    return code[:80] if code else None

@@ -98,6 +98,7 @@ Sums = dict[str, object]
 
 _SLICE = 10_000
 _FILES_AT_ONCE = 10  # rows, for tables that hold whole files
+_SUMMABLE = Integer | Boolean | String | LargeBinary
 _PRIME = 1_000_003  # keeps the checksum of any number of rows within 8 bytes
 
 
@@ -203,14 +204,10 @@ def _compare(old: Connection, new: Connection) -> None:
 
 def _sums(connection: Connection, table: Table) -> Sums:
     """Count rows, and compute a checksum per column that changes if a value is lost, cut or altered."""
-    sums = [(column.name, _sum(column)) for column in table.columns if _summable(column)]
+    sums = [(column.name, _sum(column)) for column in table.columns if isinstance(column.type, _SUMMABLE)]
     row = connection.execute(select(func.count(), *(total for _, total in sums)).select_from(table)).one()
     names = ["number of rows", *(f"column {name}" for name, _ in sums)]
     return {name: int(value or 0) for name, value in zip(names, row, strict=True)}
-
-
-def _summable(column: Column[Any]) -> bool:
-    return isinstance(column.type, Integer | Boolean | String | LargeBinary)
 
 
 def _sum(column: Column[Any]) -> Any:

@@ -193,7 +193,8 @@ class SqliteEngine:
         if not rows:
             return
         if table is submissions:
-            columns, rows = (*columns, "reference_hash"), [*map(_hashed, rows)]
+            columns = (*columns, "reference_hash")
+            rows = [(*row, None if (ref := row[_REFERENCE]) is None else reference_hash(ref)) for row in rows]
         connection.exec_driver_sql(_insert("INSERT OR IGNORE", table, columns), list(rows))
 
     def lock_fan_out(self, connection: Connection, run_id: int, batch_id: int) -> Row | None:
@@ -468,12 +469,6 @@ _RUNS = f"""
 """  # noqa: S608 - constants of ours; values are bound
 # The ledger's own file, not a copy that no person has confirmed yet, has none or _HOME.
 _LAST_HOME = "SELECT home FROM database_identity ORDER BY id DESC LIMIT 1"
-
-
-def _hashed(row: Row) -> Row:
-    """Return a row of SUBMISSION with the hash of its reference behind it."""
-    reference = row[_REFERENCE]
-    return (*row, None if reference is None else reference_hash(reference))
 
 
 def _insert(verb: str, table: Table, columns: Sequence[str]) -> str:

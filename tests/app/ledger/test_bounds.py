@@ -220,7 +220,7 @@ def test_a_batch_of_a_file_has_no_definition_of_another_batch(db: Database) -> N
 
 def test_a_link_is_reserved_by_the_clock_that_all_read(db: Database) -> None:
     world = build(db, 1)
-    db.write(world.ledger.engine.reserve, world.link, 1.0)  # type: ignore[attr-defined]
+    db.write(world.ledger.engine.reserve, world.link, 1.0)
     free_us = db.read(lambda c: c.execute(select(link_pace.c.next_free_us)).scalar_one())
     assert abs(free_us - clock.now_ms() * 1000) < 30_000_000
 
