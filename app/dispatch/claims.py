@@ -47,6 +47,9 @@ _WATCH_EVERY_S = 0.5  # how often leases, orders and opt-outs of what is on the 
 _NOTED_EVERY_S = 60.0
 
 
+# ---- What is held
+
+
 @dataclass(slots=True)
 class HeldChunk:
     """A leased chunk: what is still to be sent, and the permit that limits writing it to the wire."""
@@ -137,6 +140,9 @@ class HalfInFlight:
 
 def segments_of(items: Sequence[DeliveryToSend]) -> int:
     return sum(item.segments for item in items)
+
+
+# ---- Claim, record, release
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,6 +318,9 @@ class NextChunk:
         if found.lease.lost:
             log.warning("deliveries of a dead holder are unknown", link=self._link, n=found.lease.lost)
         return HeldChunk.of(found, asked, self._lease_s)
+
+
+# ---- Look after what is held, beside the sending
 
 
 @dataclass(slots=True)
