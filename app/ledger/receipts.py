@@ -2,9 +2,8 @@
 
 A receipt is matched to the delivery it is known to be about, else by its reference (the newest message that
 fits its time), else by its phone if only one delivery is possible (receipt_matching.py). Later tries may also
-learn its reference for an unknown delivery (late_references.py). The SQL is in
-engines/sqlite.py and engines/pg_receipts.py. What else writes a delivery's state: the table of that name in
-docs/architecture.md.
+learn its reference for an unknown delivery (late_references.py). The SQL is in engines/. What else writes a
+delivery's state: the table of that name in docs/architecture.md.
 """
 
 from __future__ import annotations
