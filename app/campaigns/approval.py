@@ -185,7 +185,6 @@ def content(connection: Connection, campaign_id: int) -> dict[str, Any]:
             people[carrier] = people.get(carrier, 0) + int(n)
     return {
         "texts": campaign.texts,
-        "text_areas": campaign.text_areas,
         "sender": campaign.sender,
         "purpose": campaign.purpose,
         "window": [campaign.window_start, campaign.window_end],

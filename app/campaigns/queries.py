@@ -42,8 +42,8 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Campaign:
-    """texts: language -> the exact text, "" for the default; text_areas: language -> codes of areas that get
-    it; segments: SMS parts of each. budget_segments: the most that may be sent;
+    """texts: the exact text under ""; older campaigns may have others by language; segments: SMS parts of
+    each. budget_segments: the most that may be sent;
     budget_of: the campaign whose budget it shares.
     wording: the text with its diacritics, whichever form is sent; null if it is not kept.
     """
@@ -56,7 +56,6 @@ class Campaign:
     text_key: str | None
     wording: str | None
     texts: dict[str, str]
-    text_areas: dict[str, list[str]]
     segments: dict[str, int]
     window_start: datetime | None
     window_end: datetime | None
@@ -351,7 +350,6 @@ def _campaign(row: Record) -> Campaign:
         text_key=row.text_key,
         wording=row.wording or (None if row.text_key else row.texts[""]),
         texts=row.texts,
-        text_areas=row.text_areas,
         segments={language: sms.segments(wording) for language, wording in row.texts.items()},
         window_start=_time_or_none(row.window_start),
         window_end=_time_or_none(row.window_end),

@@ -72,13 +72,12 @@ def _digest(
 
 
 def _optional(campaign: Record) -> dict[str, Any]:
-    """Return areas of languages and the budget, if there are any: older approvals hold as they are."""
+    """Return the budget, and what older campaigns had signed besides, if there is any of it."""
     said = _budget(campaign) | {"of": campaign.budget_of}
     given = {name: value for name, value in said.items() if value is not None}
-    areas = {"text_areas": campaign.text_areas} if campaign.text_areas else {}
-    areas |= {"answers_to": campaign.answers_to} if campaign.answers_to else {}
-    areas |= {"recordings": campaign.recordings} if campaign.recordings else {}  # of before 0059
-    return areas | ({"budget": given} if given else {})
+    older = ("text_areas", "answers_to", "recordings")  # since 0067, 0060 and 0059 no campaign gets any
+    signed = {name: value for name in older if (value := getattr(campaign, name))}
+    return signed | ({"budget": given} if given else {})
 
 
 def _budget(campaign: Record) -> dict[str, Any]:
@@ -381,9 +380,8 @@ def is_altered(connection: Connection, chunk: Any) -> bool:
     stamp = connection.execute(select(chunks.c.stamp).where(*_chunk_key(chunk))).scalar()
     if row_stamps.holds(connection, _to_send(connection, chunk), stamp):
         return False
-    # Stamps of before texts were chosen by area bind no area.
-    by_area = connection.scalar(select(campaigns.c.text_areas).where(campaigns.c.id == chunk.campaign_id))
-    return not (not by_area and row_stamps.holds(connection, _to_send(connection, chunk, areas=False), stamp))
+    # Older stamps bind no area.
+    return not row_stamps.holds(connection, _to_send(connection, chunk, areas=False), stamp)
 
 
 _QUEUED = "SELECT sum(n) FROM tallies WHERE run_id = :run AND state = 0 AND batch_id = :batch"

@@ -233,13 +233,13 @@ class Ledger(Protocol):
         """Make room for a campaign's deliveries: a partition, if the engine has them."""
 
     def fan_out(
-        self, connection: Connection, run_id: int, batch_id: int, segments: dict[str, int], limit: int
+        self, connection: Connection, run_id: int, batch_id: int, segments: int, limit: int
     ) -> FanOutResult:
         """Turn the next `limit` subscribers of a run's batch into deliveries, chunks and tallies.
 
-        segments: SMS parts by area, "" for the default. A phone that the campaign already has, or that is
-        on the do-not-send list of the run's carrier, is left out and counted; of a follow-up's batch also one
-        that another round has reached, or may have (app/ledger/unreached.py).
+        segments: SMS parts of the text. A phone that the campaign already has, or that is on the do-not-send
+        list of the run's carrier, is left out and counted; of a follow-up's batch also one that another round
+        has reached, or may have (app/ledger/unreached.py).
         """
 
     def claim(

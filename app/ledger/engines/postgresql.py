@@ -256,7 +256,7 @@ class PostgresqlLedger(ChunkQueue, SubmitResults, Tallies, EraseOperations):
         return None if row is None else tuple(row)
 
     def fan_out(
-        self, connection: Connection, run_id: int, batch_id: int, segments: dict[str, int], limit: int
+        self, connection: Connection, run_id: int, batch_id: int, segments: int, limit: int
     ) -> FanOutResult:
         """Extend the base method: ANALYZE a partition after its first and last rows, for the planner."""
         done = super().fan_out(connection, run_id, batch_id, segments, limit)
