@@ -26,7 +26,7 @@ from pydantic_core import PydanticCustomError, PydanticKnownError
 
 from app.core import hashing
 from app.core.errors import GIVEN_TWICE, Invalid
-from app.core.written_numbers import NO_MOBILE, holds_mobile
+from app.core.masking import NO_MOBILE, holds_mobile
 
 CARRIER = r"^[a-z0-9][a-z0-9_-]{0,39}$"
 Carrier = Annotated[str, StringConstraints(pattern=CARRIER)]

@@ -14,9 +14,9 @@ from app.campaigns import quiet_hours, texts
 from app.campaigns.quiet_hours import DayHours
 from app.core import clock
 from app.core.errors import Invalid
+from app.core.masking import NO_MOBILE, holds_mobile
 from app.core.phone import normalise
 from app.core.words import has_letters
-from app.core.written_numbers import NO_MOBILE, holds_mobile
 from carriers import text as sms
 
 MAX_SEGMENTS = 10

@@ -150,7 +150,7 @@ def test_no_word_stands_there_that_is_neither_approved_nor_of_the_form(
     known = everything()
     for each in (
         of.original,
-        *of.sent.values(),
+        of.sent,
         sms.unaccent(of.original),
         *named,
         letter_form,
@@ -178,13 +178,14 @@ def test_every_channel_has_the_text_with_its_diacritics(files: dict[str, bytes])
             assert TEXT in flat, name
 
 
-def test_the_page_is_whole_in_itself_and_leads_to_the_check_alone(files: dict[str, bytes]) -> None:
+def test_the_page_is_whole_in_itself_and_leads_to_the_check_alone(db: Database, settings: Settings) -> None:
+    files = unpacked(kit.build(source(db, settings, replace(OWN, text="Cảnh giác <b>& đừng tin"))))
     page = Visible()
     page.feed(files["trang-web.html"].decode())
     assert page.links == ["https://loa.example.vn/verify"]
     assert not page.tags & {"script", "link", "img", "iframe", "style", "form", "object", "b"}
     assert "url(" not in files["trang-web.html"].decode()
-    assert "Tsis txhob ntseeg <b>& lwm tus" in " ".join(page.said)
+    assert "Cảnh giác <b>& đừng tin" in " ".join(page.said)
 
 
 def test_the_bytes_are_the_same_each_time(db: Database, settings: Settings) -> None:
