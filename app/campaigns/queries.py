@@ -24,7 +24,6 @@ from app.database.listing import ListColumns, ListPart, ListRequest, part, witho
 from app.database.models import approvals, audiences, batches, campaigns, run_batches, runs, tallies
 from app.ledger import approval_digest, erasure_state, money
 from app.ledger.money import SentCost
-from app.security import audit
 from app.security.tenant_scope import own_campaigns
 from carriers import text as sms
 
@@ -184,7 +183,7 @@ def _members(operator: str | None) -> Select[Any]:
 def _digest(connection: Connection, row: Record) -> str:
     """Return the digest that an approval would sign now, or the signed one if it is approved."""
     signed = approval_digest.approved(connection, row)
-    return signed.digest if signed else approval_digest.digest(connection, row, audit.present(connection))
+    return signed.digest if signed else approval_digest.digest(connection, row)
 
 
 @dataclass(frozen=True, slots=True)

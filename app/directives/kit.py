@@ -22,7 +22,7 @@ from sqlalchemy import Connection, select
 
 from app.campaigns import approval, optimistic_lock, texts
 from app.campaigns.optimistic_lock import Record
-from app.core import clock, hashing
+from app.core import clock
 from app.core.config import Settings
 from app.core.errors import Conflict
 from app.database.models import directives
@@ -137,7 +137,7 @@ def _original(connection: Connection, campaign: Record, signed: str) -> str:
     sent: str = campaign.texts[""]
     if sms.unaccent(sent) != sent:
         return sent
-    if campaign.wording is not None and digest(connection, campaign, hashing.algorithm_of(signed)) == signed:
+    if campaign.wording is not None and digest(connection, campaign, signed) == signed:
         return _same(campaign.wording, sent)
     known = {each.key: each.accented for each in texts.all_texts()}.get(campaign.text_key or "")
     return known if known is not None and sms.unaccent(known) == sent else sent

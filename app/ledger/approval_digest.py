@@ -45,16 +45,16 @@ _ORDERS = (*_GOING, "run.pause", "run.cancel", STOPPED, SUSPENDED)
 _MARK = (batches.c.sha256 + func.coalesce("+" + batches.c.rows_sha256, "")).label("mark")
 
 
-def digest(connection: Connection, campaign: Record, algorithm: str = hashing.FIRST) -> str:
+def digest(connection: Connection, campaign: Record, like: str = "") -> str:
     """Hash the canonical JSON of text, original, sender, purpose, window, hours, runs and their audiences."""
     audience = _by_run(connection, campaign.id)
-    return _digest(campaign, audience, algorithm)
+    return _digest(campaign, audience, like)
 
 
 def _digest(
     campaign: Record,
     audience: dict[str, list[str]],
-    algorithm: str,
+    like: str,
     old: bool = False,
 ) -> str:
     content = {
@@ -68,7 +68,7 @@ def _digest(
     content |= _optional(campaign)
     if not old and campaign.wording is not None:
         content["original"] = campaign.wording
-    return hashing.digest(canonical(content), algorithm)
+    return hashing.digest(canonical(content), like)
 
 
 def _optional(campaign: Record) -> dict[str, Any]:
@@ -92,15 +92,12 @@ def _budget(campaign: Record) -> dict[str, Any]:
 
 
 def holds(connection: Connection, campaign: Record, signed: str) -> bool:
-    """Return whether exactly this content was signed, using the algorithm of the signed digest."""
-    algorithm = hashing.algorithm_of(signed)
-    if hashing.rank(algorithm) < 0:
-        return False
+    """Return whether exactly this content was signed."""
     forms = [each(connection, campaign.id) for each in (_by_run, _by_carrier)]
-    if any(_digest(campaign, audience, algorithm) == signed for audience in forms):
+    if any(_digest(campaign, audience, signed) == signed for audience in forms):
         return True
     # Approvals of before the original with its diacritics was part of what is signed.
-    return any(_digest(campaign, audience, algorithm, old=True) == signed for audience in forms)
+    return any(_digest(campaign, audience, signed, old=True) == signed for audience in forms)
 
 
 def approved(connection: Connection, campaign: Record) -> Record | None:
