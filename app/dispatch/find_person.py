@@ -197,7 +197,7 @@ def _found(row: Any, of: Any, link: str | None) -> FoundDelivery:
 
 
 def _text(area: str | None, texts: dict[str, str], areas: dict[str, list[str]]) -> str:
-    """Return what the message said; before 0067 areas could have a text in another language."""
+    """Return what the message said; before 0066 areas could have a text in another language."""
     own = (texts[language] for language, codes in areas.items() if area in covered(codes))
     return next(own, texts[""])
 

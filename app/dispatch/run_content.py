@@ -90,7 +90,7 @@ def run_contents(
         if money.account_of(row) in spent:
             continue
         decision = approval_digest.approved(connection, row)
-        # Before 0067 areas could have texts of their own; one text for all is not what was approved then.
+        # Before 0066 areas could have texts of their own; one text for all is not what was approved then.
         if decision is None or row.text_areas or not approval_digest.is_ordered(connection, row.run_id):
             stop(connection, row.run_id, row.id)
             continue

@@ -75,7 +75,7 @@ def _optional(campaign: Record) -> dict[str, Any]:
     """Return the budget, and what older campaigns had signed besides, if there is any of it."""
     said = _budget(campaign) | {"of": campaign.budget_of}
     given = {name: value for name, value in said.items() if value is not None}
-    older = ("text_areas", "answers_to", "recordings")  # since 0067, 0060 and 0059 no campaign gets any
+    older = ("text_areas", "answers_to", "recordings")  # since 0066, 0060 and 0059 no campaign gets any
     signed = {name: value for name in older if (value := getattr(campaign, name))}
     return signed | ({"budget": given} if given else {})
 

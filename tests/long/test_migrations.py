@@ -393,7 +393,7 @@ def test_answers_to_citizens_go_out_before_they_are_left_out(db: Database, is_qu
 
 
 def with_areas(db: Database, run: str, campaign: str = "approved") -> int:
-    """A campaign of before 0067 with a text for an area, in the state of the run."""
+    """A campaign of before 0066 with a text for an area, in the state of the run."""
     world = build(db, 2)
     world.rewrite(texts={"": "a", "hmn": "b"}, text_areas={"hmn": ["125"]}, state=campaign)
     db.write(lambda c: command.downgrade(schema._config(c), "0064"))

@@ -49,7 +49,7 @@ campaigns = Table(
     Column("text_key", String(60)),
     # The Vietnamese text with its diacritics, NFC; NULL: an older row.
     Column("wording", Text),
-    # "" -> exact text to send, pinned, NFC; derived from it. Before 0067 there could be others by language,
+    # "" -> exact text to send, pinned, NFC; derived from it. Before 0066 there could be others by language,
     # for the areas that text_areas names; approvals signed both.
     Column("texts", JSON, nullable=False),
     Column("text_areas", JSON, nullable=False, server_default="{}"),

@@ -11,8 +11,8 @@ from alembic import op
 
 from app.core.errors import Conflict
 
-revision = "0067"
-down_revision = "0064"
+revision = "0066"
+down_revision = "0065"
 branch_labels = None
 depends_on = None
 
