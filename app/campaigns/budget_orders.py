@@ -52,7 +52,7 @@ def approve(connection: Connection, campaign_id: int, number: int, caller: Calle
     before = approval.require_approved(connection, campaign)
     optimistic_lock.change_campaign(connection, campaign, **wanted, budget_dong=None, budget_signed=None)
     fresh = optimistic_lock.campaign(connection, campaign_id)
-    digest = approval_digest.digest(connection, fresh, audit.present(connection))
+    digest = approval_digest.digest(connection, fresh)
     details = {"digest": digest, "decision": "approved", "reason": order.because, "links": before.links}
     approval.write(connection, campaign_id, caller.name, **details)
     approval_requests.approve(connection, request, caller.name)

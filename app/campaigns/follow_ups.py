@@ -193,8 +193,6 @@ def _draft(
     name = f"{newest.name[:170]} – gửi tiếp lần {_next_round(connection, newest.id)}"
     fresh: dict[str, Any] = {"name": name, "window_start": None, "window_end": None}
     fresh |= {"budget_segments": None}
-    if {"text", "text_key"} & changes.keys():
-        fresh |= {"languages": {}, "language_areas": {}}
     return lifecycle.create(connection, amended(same, fresh | dict(changes)), default, who)
 
 

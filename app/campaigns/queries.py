@@ -24,7 +24,6 @@ from app.database.listing import ListColumns, ListPart, ListRequest, part, witho
 from app.database.models import approvals, audiences, batches, campaigns, run_batches, runs, tallies
 from app.ledger import approval_digest, erasure, money
 from app.ledger.money import SentCost
-from app.security import audit
 from app.security.tenant_scope import own_campaigns
 from carriers import text as sms
 
@@ -42,8 +41,8 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Campaign:
-    """texts: language -> the exact text, "" for the default; text_areas: language -> codes of areas that get
-    it; segments: SMS parts of each. budget_segments: the most that may be sent;
+    """texts: the exact text under ""; older campaigns may have others by language; segments: SMS parts of
+    each. budget_segments: the most that may be sent;
     budget_of: the campaign whose budget it shares.
     wording: the text with its diacritics, whichever form is sent; null if it is not kept.
     """
@@ -56,7 +55,6 @@ class Campaign:
     text_key: str | None
     wording: str | None
     texts: dict[str, str]
-    text_areas: dict[str, list[str]]
     segments: dict[str, int]
     window_start: datetime | None
     window_end: datetime | None
@@ -185,7 +183,7 @@ def _members(operator: str | None) -> Select[Any]:
 def _digest(connection: Connection, row: Record) -> str:
     """Return the digest that an approval would sign now, or the signed one if it is approved."""
     signed = approval_digest.approved(connection, row)
-    return signed.digest if signed else approval_digest.digest(connection, row, audit.present(connection))
+    return signed.digest if signed else approval_digest.digest(connection, row)
 
 
 @dataclass(frozen=True, slots=True)
@@ -351,7 +349,6 @@ def _campaign(row: Record) -> Campaign:
         text_key=row.text_key,
         wording=row.wording or (None if row.text_key else row.texts[""]),
         texts=row.texts,
-        text_areas=row.text_areas,
         segments={language: sms.segments(wording) for language, wording in row.texts.items()},
         window_start=_time_or_none(row.window_start),
         window_end=_time_or_none(row.window_end),

@@ -30,7 +30,6 @@ from app.database.models.sending_tables import LINK_GONE_AFTER_MS
 from app.dispatch import link_store
 from app.dispatch.run_sweeps import move
 from app.ledger import approval_digest, money
-from app.ledger.area_texts import wordings_by_area
 from app.ledger.contract import SLOWEST, ChunkLease, DeliveryToSend, Link
 from app.ledger.ledger import Ledger
 from app.security import audit
@@ -45,19 +44,16 @@ _LONGEST_VALIDITY_S = 48 * 3600
 
 @dataclass(frozen=True, slots=True)
 class RunContent:
-    """What a run sends: text by area ("" is the default), sender ID, and its window."""
+    """What a run sends: its text, sender ID, and window."""
 
     run_id: int
     mark: str  # a name of the campaign that is unique across ledgers, for message keys
     sender: str
-    texts: dict[str, str]
+    text: str
     window: Window
     share: float = 1.0  # of each link's rate, so that all of the carrier's together keep the run's own
     budget: int | None = None  # the campaign whose budget counts
     # Confirms opt-outs: the claim has left out who may get none, and a new entry of the list stops nobody.
-
-    def text(self, area: str | None) -> str:
-        return self.texts.get(area or "", self.texts[""])
 
     def validity_s(self, now: datetime) -> int | None:
         """Return how long the carrier may try: until the window's end, in quarters of an hour."""
@@ -95,16 +91,16 @@ def run_contents(
         if money.account_of(row) in spent:
             continue
         decision = approval_digest.approved(connection, row)
-        if decision is None or not approval_digest.is_ordered(connection, row.run_id):
+        # Before 0066 areas could have texts of their own; one text for all is not what was approved then.
+        if decision is None or row.text_areas or not approval_digest.is_ordered(connection, row.run_id):
             stop(connection, row.run_id, row.id)
             continue
         if not approval_digest.covers(decision, carrier, content_hash):
             stop(connection, row.run_id, row.id, why=_OTHER_LINK)
             continue
         mark = f"{_base36(row.created_at)}-{row.id}"
-        texts = wordings_by_area(row.texts, row.text_areas)
-        account = money.account_of(row)
-        found.append(RunContent(row.run_id, mark, row.sender, texts, window, _share(row), account))
+        text, account = row.texts[""], money.account_of(row)
+        found.append(RunContent(row.run_id, mark, row.sender, text, window, _share(row), account))
     return found
 
 
@@ -229,8 +225,8 @@ def messages(
     sender, validity, text = content.sender, content.validity_s(now), content.text
     before, after = f"{content.mark}-{lease.batch_id}", lease.pass_no
     return [
-        OutboundSms(str(phone), text(area), sender, validity, f"{before}-{seq}-{after}", resends > 0, permit)
-        for seq, phone, area, _, _, resends in items
+        OutboundSms(str(phone), text, sender, validity, f"{before}-{seq}-{after}", resends > 0, permit)
+        for seq, phone, _, _, _, resends in items
     ]
 
 

@@ -69,16 +69,16 @@ def refuse_answers(campaign: Record, field: str = "campaign_id") -> None:
         )
 
 
-def digest(connection: Connection, campaign: Record, algorithm: str = hashing.FIRST) -> str:
+def digest(connection: Connection, campaign: Record, like: str = "") -> str:
     """Hash the canonical JSON of text, original, sender, purpose, window, hours, runs and their audiences."""
     audience = _by_run(connection, campaign.id)
-    return _digest(campaign, audience, algorithm)
+    return _digest(campaign, audience, like)
 
 
 def _digest(
     campaign: Record,
     audience: dict[str, list[str]],
-    algorithm: str,
+    like: str,
     old: bool = False,
 ) -> str:
     content = {
@@ -92,17 +92,16 @@ def _digest(
     content |= _optional(campaign)
     if not old and campaign.wording is not None:
         content["original"] = campaign.wording
-    return hashing.digest(canonical(content), algorithm)
+    return hashing.digest(canonical(content), like)
 
 
 def _optional(campaign: Record) -> dict[str, Any]:
-    """Return areas of languages and the budget, if there are any: older approvals hold as they are."""
+    """Return the budget, and what older campaigns had signed besides, if there is any of it."""
     said = _budget(campaign) | {"of": campaign.budget_of}
     given = {name: value for name, value in said.items() if value is not None}
-    areas = {"text_areas": campaign.text_areas} if campaign.text_areas else {}
-    areas |= {"answers_to": campaign.answers_to} if campaign.answers_to else {}
-    areas |= {"recordings": campaign.recordings} if campaign.recordings else {}  # of before 0059
-    return areas | ({"budget": given} if given else {})
+    older = ("text_areas", "answers_to", "recordings")  # since 0066, 0060 and 0059 no campaign gets any
+    signed = {name: value for name in older if (value := getattr(campaign, name))}
+    return signed | ({"budget": given} if given else {})
 
 
 def _budget(campaign: Record) -> dict[str, Any]:
@@ -117,15 +116,12 @@ def _budget(campaign: Record) -> dict[str, Any]:
 
 
 def holds(connection: Connection, campaign: Record, signed: str) -> bool:
-    """Return whether exactly this content was signed, using the algorithm of the signed digest."""
-    algorithm = hashing.algorithm_of(signed)
-    if hashing.rank(algorithm) < 0:
-        return False
+    """Return whether exactly this content was signed."""
     forms = [each(connection, campaign.id) for each in (_by_run, _by_carrier)]
-    if any(_digest(campaign, audience, algorithm) == signed for audience in forms):
+    if any(_digest(campaign, audience, signed) == signed for audience in forms):
         return True
     # Approvals of before the original with its diacritics was part of what is signed.
-    return any(_digest(campaign, audience, algorithm, old=True) == signed for audience in forms)
+    return any(_digest(campaign, audience, signed, old=True) == signed for audience in forms)
 
 
 def approved(connection: Connection, campaign: Record) -> Record | None:
@@ -397,9 +393,8 @@ def is_altered(connection: Connection, chunk: Any) -> bool:
     stamp = connection.execute(select(chunks.c.stamp).where(*_chunk_key(chunk))).scalar()
     if row_stamps.holds(connection, _to_send(connection, chunk), stamp):
         return False
-    # Stamps of before texts were chosen by area bind no area.
-    by_area = connection.scalar(select(campaigns.c.text_areas).where(campaigns.c.id == chunk.campaign_id))
-    return not (not by_area and row_stamps.holds(connection, _to_send(connection, chunk, areas=False), stamp))
+    # Older stamps bind no area.
+    return not row_stamps.holds(connection, _to_send(connection, chunk, areas=False), stamp)
 
 
 _QUEUED = "SELECT sum(n) FROM tallies WHERE run_id = :run AND state = 0 AND batch_id = :batch"

@@ -147,20 +147,20 @@ class Ledger(SubmitResults, UnknownDecisions, Tallies, Erasure):
         self.to_note, self.note_last = engine.to_note, engine.note_last
 
     def fan_out(
-        self, connection: Connection, run_id: int, batch_id: int, segments: dict[str, int], limit: int
+        self, connection: Connection, run_id: int, batch_id: int, segments: int, limit: int
     ) -> FanOutResult:
         """Turn the next `limit` subscribers of a run's batch into deliveries, chunks and tallies.
 
-        segments: SMS parts by area, "" for the default. A phone that the campaign already has, or that is
-        on the do-not-send list of the run's carrier, is left out and counted; of a follow-up's batch also one
-        that another round has reached, or may have (app/ledger/unreached.py).
+        segments: SMS parts of the text. A phone that the campaign already has, or that is on the do-not-send
+        list of the run's carrier, is left out and counted; of a follow-up's batch also one that another round
+        has reached, or may have (app/ledger/unreached.py).
         """
         done = self._fan_out(connection, run_id, batch_id, segments, limit)
         self.engine.after_fan_out(connection, run_id, batch_id, limit, done.more)
         return done
 
     def _fan_out(
-        self, connection: Connection, run_id: int, batch_id: int, segments: dict[str, int], limit: int
+        self, connection: Connection, run_id: int, batch_id: int, segments: int, limit: int
     ) -> FanOutResult:
         locked = self.engine.lock_fan_out(connection, run_id, batch_id)
         if locked is None or locked[2]:
@@ -177,7 +177,8 @@ class Ledger(SubmitResults, UnknownDecisions, Tallies, Erasure):
         values |= {"excluded": int(DeliveryState.EXCLUDED), "repeated": int(NotSent.REPEATED)}
         values |= {"carrier": carrier, "refused": int(NotSent.DO_NOT_SEND)}
         follows_up = unreached.leave_out(connection, campaign_id, batch_id, after, upto)
-        queued = _insert(connection, _deliveries(segments, values, follows_up), values)
+        rows = _DELIVERIES.format(segments=f"{segments:d}", unless=_UNLESS_LEFT_OUT if follows_up else "")
+        queued = _insert(connection, rows, values)
         for statement in (_CHUNKS, _QUEUED, _PROGRESS):
             connection.execute(statement, values)
         approval_digest.bind(connection, campaign_id, batch_id, after, upto)
@@ -412,23 +413,6 @@ def _insert(connection: Connection, rows: str, values: dict[str, Any]) -> int:
         if inserted is not None:
             return inserted
     return connection.execute(text(f"{rows} ON CONFLICT DO NOTHING"), values).rowcount
-
-
-def _deliveries(segments: dict[str, int], values: dict[str, object], follows_up: bool) -> str:
-    """Return the INSERT, with a CASE for areas that have their own text; adds to `values`.
-
-    follows_up: the batch is a follow-up's; leave out what is
-    noted in left_out already.
-    """
-    cases = ""
-    for number, (area, count) in enumerate(sorted(segments.items())):
-        if area and count != segments[""]:
-            cases += f" WHEN :area{number} THEN {count:d}"
-            values[f"area{number}"] = area
-    default = f"{segments['']:d}"
-    expression = f"CASE area{cases} ELSE {default} END" if cases else default
-    unless = _UNLESS_LEFT_OUT if follows_up else ""
-    return _DELIVERIES.format(segments=expression, unless=unless)
 
 
 def _lease(chunk: OpenChunk, items: Sequence[DeliveryToSend], lost: int, owner: str) -> ChunkLease:

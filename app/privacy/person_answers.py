@@ -12,8 +12,8 @@ from sqlalchemy import Connection, Row, update
 from app.campaigns.approval import FourEyes
 from app.core import clock
 from app.core.errors import Conflict
+from app.core.masking import mask_written
 from app.core.phone import mask
-from app.core.written_numbers import mask_written
 from app.database.connection import Database
 from app.database.models import person_requests
 from app.ledger.ledger import Ledger

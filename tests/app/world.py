@@ -47,7 +47,7 @@ class World:
         self.db.write(self.ledger.open_campaign, self.campaign)
         queued, more = 0, True
         while more:
-            slice_ = self.db.write(self.ledger.fan_out, self.run, self.batch, {"": 1}, limit)
+            slice_ = self.db.write(self.ledger.fan_out, self.run, self.batch, 1, limit)
             queued, more = queued + slice_.queued, slice_.more
         return queued
 

@@ -43,7 +43,7 @@ def test_the_list_of_unknowns_says_that_the_sender_died(db: Database) -> None:
 def test_a_slice_of_what_is_queued_whole_has_nothing(db: Database) -> None:
     world = build(db, 3)
     db.write(world.ledger.open_campaign, world.campaign)
-    slices = [db.write(world.ledger.fan_out, world.run, world.batch, {"": 1}, 3) for _ in range(3)]
+    slices = [db.write(world.ledger.fan_out, world.run, world.batch, 1, 3) for _ in range(3)]
     assert slices == [FanOutResult(3, 0, more=True), *2 * [FanOutResult(0, 0, more=False)]]
 
 
@@ -115,7 +115,7 @@ def test_a_campaign_that_is_erased_while_its_receipts_are_matched_is_said_to_be_
 def test_a_late_answer_says_in_how_many_parts_the_message_went(db: Database) -> None:
     world = build(db, 1)
     db.write(world.ledger.open_campaign, world.campaign)
-    db.write(world.ledger.fan_out, world.run, world.batch, {"": 2}, 100)
+    db.write(world.ledger.fan_out, world.run, world.batch, 2, 100)
     dead = world.claim(lease_s=0.0)
     assert dead
     db.write(world.ledger.record, world.link, dead, [], Reservation(2, 2), -1.0)
