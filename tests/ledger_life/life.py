@@ -44,7 +44,7 @@ from app.dispatch import (
 )
 from app.dispatch.unknown_decisions import UnknownOrder
 from app.ledger.contract import Arrival, ChunkLease, DeliveryToSend, Link, Reservation, SubmitOutcome
-from app.ledger.factory import ledger_for
+from app.ledger.ledger import ledger_for
 from app.ledger.transfer import copy_ledger
 from app.ledger.unreached import Outcome
 from app.privacy import do_not_send, person_requests
@@ -737,7 +737,7 @@ class Life:
             limit = chance.choice((2, 3, 10))
             self.db.write(self.ledger.open_campaign, due.campaign_id)
             self.db.write(self.ledger.fan_out, due.run_id, due.batch_id, due.segments, limit)
-            self._queued(due.run_id, due.batch_id, due.segments[""])
+            self._queued(due.run_id, due.batch_id, due.segments)
             said.append(f"batch {due.batch_id}")
             if chance.random() < 0.2:
                 break
@@ -1071,7 +1071,7 @@ class Life:
         }
         while (due := target.read(run_sweeps.next_due, (RunState.RUNNING, RunState.PAUSED))) is not None:
             target.write(run_sweeps.fan_out, self.ledger, due)
-            self._queued(due.run_id, due.batch_id, due.segments[""])
+            self._queued(due.run_id, due.batch_id, due.segments)
         before = {key: m for key, m in self.books.messages.items() if m.state == QUEUED and m.pending is None}
         restore_recovery.mark_live_runs_unknown(target, self.ledger, "lan")
         sure = {

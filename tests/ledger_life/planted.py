@@ -24,9 +24,7 @@ from app.database.advisory_locks import AdvisoryLock
 from app.database.models import campaigns, do_not_send
 from app.dispatch import run_content
 from app.ledger import receipt_matching, transfer
-from app.ledger.contract import ResultKind
-from app.ledger.engine_base import Snapshot
-from app.ledger.receipt_times import EVER
+from app.ledger.contract import EVER, ResultKind, Snapshot
 from app.ledger.unreached import Outcome, Rounds
 from app.privacy import certificates, eraser, person_requests, retention_due
 from app.reports.build import unique_reach
@@ -85,15 +83,15 @@ def n3() -> None:
 
 def n4() -> None:
     """Receipts that no recent campaign knows are looked for in all there ever were."""
-    from app.ledger.engines.postgresql import PostgresqlLedger
+    from app.ledger.engines.postgresql import PostgresqlEngine
 
-    snapshot = PostgresqlLedger.snapshot
+    snapshot = PostgresqlEngine.snapshot
 
-    def before(self: PostgresqlLedger, connection: Connection) -> Snapshot:
+    def before(self: PostgresqlEngine, connection: Connection) -> Snapshot:
         found = snapshot(self, connection)
         return found._replace(lasts=tuple(EVER for _ in found.lasts), past=EVER)
 
-    _put(PostgresqlLedger, "snapshot", before)
+    _put(PostgresqlEngine, "snapshot", before)
 
 
 def n6() -> None:

@@ -27,7 +27,7 @@ from app.database.models import (
     submissions,
     subscribers,
 )
-from app.ledger.factory import ledger_for
+from app.ledger.ledger import ledger_for
 from app.security import Caller
 
 FIRST = 84_912_000_000

@@ -14,7 +14,7 @@ _OWN = "pages have sentences of their own for it"
 # The beginning of a path.
 MODULES = {
     "app/cli/": _HOST,
-    "app/devtools/demo/": _HOST,
+    "app/devtools/": _HOST,
     "app/diagnostics/": _HOST,
     "app/dispatch/restore_recovery.py": _HOST,
     "app/database/server_waits.py": _HOST,
