@@ -37,6 +37,7 @@ from app.receipts.failure_list_poller import Reconciliation
 from app.receipts.poll import Poll, askers
 from app.receipts.quarantine_sweep import match_quarantined
 from app.receipts.receipt_writer import Inbox
+from app.reports.build.snapshot_taking import SnapshotSweep
 from app.runtime.clock_steps import ClockSteps
 from app.security import audit
 from carriers import registry
@@ -131,6 +132,7 @@ class Worker:
             Sweep("rates", self._count, EVERY_MS / 1000),
             Sweep("suspension", self._look, suspend_sweep.EVERY_MS / 1000),
             Sweep("answers", self._forget_answers, _FOLD_EVERY_S),
+            Sweep("snapshots", SnapshotSweep(self.db, Aside(self.faults, "snapshots")).step, _FOLD_EVERY_S),
         ]
         self._health = HealthSweep(self.db, self._links, list(s.links))
         self.inbound = InboundWriter(self.db, self.ledger, self.metrics, words=s.replies)

@@ -14,13 +14,23 @@ from sqlalchemy.exc import IntegrityError
 
 from app.core import clock
 from app.core.config import Settings
-from app.core.errors import Conflict, Invalid, no_such
+from app.core.errors import Conflict, no_such
 from app.core.states import RunState
 from app.database.connection import Database, shared_ms
 from app.database.models import campaigns, directives, frozen_reports, report_files, run_batches, runs
 from app.ledger.contract import Ledger
-from app.reports.build import carrier_report, clock_check, consolidated, differences, scope, stated_report
+from app.reports.build import (
+    carrier_report,
+    clock_check,
+    consolidated,
+    differences,
+    scope,
+    snapshots,
+    stated_report,
+)
 from app.reports.build.consolidated import PRESENT, ConsolidatedReport, ConsolidationTerms
+from app.reports.build.snapshot_taking import take
+from app.reports.build.snapshots import SnapshotCause
 from app.reports.export import json_file
 from app.reports.export.formats import PAPERS, Format, OfRun, document, head_of, paper, render
 from app.reports.figures.figures import CarrierReport, Unbalanced
@@ -55,18 +65,21 @@ class Freezer:
     place: str = ""
 
     def freeze(
-        self, subject: ReportSubject, cutoff_ms: int | None = None, now_ms: int | None = None
+        self, subject: ReportSubject, cutoff_ms: int | None = None, taken_ms: int | None = None
     ) -> tuple[Frozen, bool]:
         """Return the version of that cut-off (ms since 1970; None: now), and whether it is new.
 
-        The same cut-off gives the same version; without one, the last version while its figures hold. now_ms:
-        a common moment for reports frozen together (see `committed_until`). Raises Invalid, NotFound,
-        Conflict, Unbalanced.
+        The same cut-off gives the same version; without one, the last version while its figures hold.
+        taken_ms: the snapshot of now, where reports are frozen together. Raises Invalid, NotFound, Conflict
+        also where there is no snapshot of the cut-off, Unbalanced.
         """
-        asked = cutoff_ms if now_ms is None else now_ms
-        until = committed_until(self.db, asked)
         self.db.read(require_past, subject)
-        self.db.read(_require_begun, subject, until)
+        until = self.db.read(snapshots.now) if taken_ms is None else taken_ms
+        self.db.read(_require_begun, subject, until if cutoff_ms is None else cutoff_ms)
+        if cutoff_ms is not None:
+            if same := self.db.read(archive.at, subject, cutoff_ms):
+                return same, False
+            until = self.db.read(snapshots.moment, subject, cutoff_ms)
         last, same = self.db.read(lambda c: (archive.newest(c, subject), archive.at(c, subject, until)))
         if same:
             return same, False
@@ -78,6 +91,8 @@ class Freezer:
             )
         self.db.read(_require_queued, subject)
         unexplained = self.db.read(_require_recount, subject, self.ledger)
+        if cutoff_ms is None and taken_ms is None:
+            until = take(self.db, [subject], SnapshotCause.FREEZE)
         report = naming(self.db.read(build, subject, until), unexplained)
         if isinstance(report, ConsolidatedReport) and not (report.lines or report.channels):
             raise Conflict(
@@ -128,14 +143,11 @@ def freezer_of(db: Database, ledger: Ledger, settings: Settings, who: str) -> Fr
     return Freezer(db, ledger, letterhead.load(settings.letterheads), who, place=place)
 
 
-def committed_until(db: Database, cutoff_ms: int | None) -> int:
-    """Return a moment up to which everything is committed; raises Invalid for one in the future."""
-    try:
-        return db.wait_for_commits(cutoff_ms)
-    except ValueError:
-        raise Invalid(
-            "The cut-off has not come yet; give a past one, or none for now.", field="cut_off_at"
-        ) from None
+def as_of(connection: Connection, subject: ReportSubject, cutoff_ms: int | None) -> Built:
+    """Return the report of now, or of the snapshot for a cut-off (ms since 1970); see `snapshots.moment`."""
+    if cutoff_ms is None:
+        return build(connection, subject, snapshots.now(connection))
+    return build(connection, subject, snapshots.moment(connection, subject, cutoff_ms))
 
 
 def require_past(connection: Connection, subject: ReportSubject) -> None:

@@ -5,22 +5,26 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Connection
 
 from app.core import clock
 from app.core.errors import Conflict, NotFound
+from app.core.states import RunState
 from app.database.connection import Database
-from app.reports.build import differences
+from app.reports.build import carrier_report, differences, snapshots
 from app.reports.build.consolidated import ConsolidationTerms
+from app.reports.build.snapshots import Unkept
 from app.reports.export import json_file
 from app.reports.export.formats import document
+from app.reports.figures.carrier_statement import FigureSource
 from app.reports.figures.figures import Unbalanced
 from app.reports.figures.version import FigureChange
 from app.reports.frozen import archive, freeze_record
 from app.reports.frozen.archive import Frozen, ReportSubject
 from app.reports.release import freeze
-from app.reports.verification import erasure_checks
+from app.reports.verification import erasure_checks, snapshot_recount
 
 # Rows that only Loa writes, and that it can't read: no words of Python for people.
 _ALTERED = (
@@ -62,13 +66,19 @@ def _rebuilt(connection: Connection, report: Frozen) -> Proof:
     kept = archive.figures(connection, report)
     try:
         again = document(rebuilt(connection, report))
+    except Unkept:
+        moved = (
+            f"Report {report.id}: something has changed since its cut-off, of which no snapshot was kept, so "
+            "only its bytes and what has not changed are compared with what was frozen."
+        )
+        return Proof(report.id, tuple(_recounted(connection, report, json.loads(kept))), moved)
     except (Conflict, NotFound, Unbalanced) as error:
         return Proof(report.id, (f"Report {report.id} can't be built again: {error.detail}",))
     except (ValueError, LookupError, TypeError):
         return Proof(report.id, (f"Report {report.id} can't be built again: {_ALTERED}",))
     again = json_file.as_kept(again, json.loads(kept))
     if json_file.render(again).decode() == kept:
-        return Proof(report.id, ())
+        return Proof(report.id, tuple(_recounted(connection, report, json.loads(kept))))
     differing = tuple(_differing(report, differences.differences(json.loads(kept), again)))
     if differing and freeze_record.set_back_since(connection, report):
         at = clock.local(report.cut_off_at)
@@ -81,6 +91,25 @@ def _rebuilt(connection: Connection, report: Frozen) -> Proof:
         differing = (ahead, *differing)
     beside = f"Report {report.id}: its figures are the same; words that stand beside them are others now."
     return Proof(report.id, differing, None if differing else beside)
+
+
+def _recounted(connection: Connection, report: Frozen, kept: dict[str, Any]) -> Iterator[str]:
+    """Compare the measured figures with the rows, as far as these stand as they did."""
+    cutoff_ms = clock.to_ms(report.cut_off_at)
+    for run in (kept, *(line["measured"] for line in kept.get("runs", ()))):
+        if run.get("source") != FigureSource.MEASURED or run["run_state"] == RunState.PLANNED:
+            continue
+        if snapshots.is_erased(connection, run["run_id"]):
+            continue
+        settled = snapshots.settled(connection, run["run_id"], cutoff_ms) or cutoff_ms
+        try:
+            again = carrier_report.count(connection, run["run_id"], cutoff_ms, settled)
+        except Unkept:
+            for sentence in snapshot_recount.of_document(connection, run, settled):
+                yield f"Report {report.id}: {sentence}"
+            continue
+        counted = json_file.as_kept(document(freeze.as_frozen(again, run)), run)
+        yield from _differing(report, differences.differences(run, counted))
 
 
 def rebuilt(connection: Connection, report: Frozen) -> freeze.Built:

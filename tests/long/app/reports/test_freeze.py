@@ -220,7 +220,7 @@ def test_a_ledger_that_was_altered_no_longer_gives_the_figures(story: Story, db:
     story.receive(story.sent[4])
     db.write(lambda c: c.execute(delete(m.receipts).where(m.receipts.c.seq == story.sent[4])))
     proof = verify_archive.prove(db, report)
-    assert any("đã nhận (biên nhận máy) was 4 and comes to 5 now" in each for each in proof.sentences)
+    assert any("đã nhận (biên nhận máy) was 4 and comes to 5 now" in each.lower() for each in proof.sentences)
 
 
 def test_a_cut_off_is_neither_to_come_nor_before_the_last(story: Story) -> None:
@@ -268,9 +268,7 @@ def test_an_order_of_receipts_does_not_matter_to_the_figures(story: Story, db: D
 def test_a_link_that_proves_less_since_then_is_no_difference(story: Story, db: Database) -> None:
     report = story.freeze()
     db.write(lambda c: c.execute(update(m.links).values(receipt_level=0)))
-    proof = verify_archive.prove(db, report)
-    assert proof.sound
-    assert "its figures are the same" in (proof.note or "")
+    assert verify_archive.prove(db, report) == verify_archive.Proof(report.id, ())
 
 
 def test_of_two_who_freeze_at_the_same_moment_one_is_told(story: Story, db: Database) -> None:
