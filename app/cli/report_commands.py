@@ -28,7 +28,7 @@ from app.reports.build import fraud_signals as doubting
 from app.reports.build.carrier_report import build_batch, build_campaign
 from app.reports.build.snapshot_taking import take
 from app.reports.build.snapshots import SnapshotCause
-from app.reports.export.formats import BINARY, Format, Report, file_name, render
+from app.reports.export.formats import BINARY, Format, Report, file_name, prepare, render
 from app.reports.figures.version import PREVIEW
 from app.reports.forms import letterhead
 from app.reports.frozen import archive, freeze_record, signed_papers
@@ -174,7 +174,7 @@ def build(
         for subject in _subjects(db, run_id, directive_id, campaign_id):
             db.read(freezing.require_past, subject)
             report = db.read(freezing.as_of, subject, _cutoff(cut_off))
-            for form, content in freezing.made(report, heads, PREVIEW):
+            for form, content in freezing.made(prepare(report), heads, PREVIEW):
                 write_whole(folder / name_of(subject, 0, form), content)
 
 

@@ -14,6 +14,7 @@ from app.core import areas, clock
 from app.database.connection import Database
 from app.database.models import batches, campaigns, directives, links, run_batches, runs
 from app.ledger.factory import ledger_for
+from app.reports.export.formats import prepare
 from app.reports.figures.version import PREVIEW
 from app.reports.forms import letterhead
 from app.reports.frozen.archive import ReportSubject, SubjectKind
@@ -166,7 +167,7 @@ def report_here(url: str) -> dict[str, float]:
 
 def _write(db: Database, heads: letterhead.Letterheads, subject: ReportSubject) -> None:
     report = db.read(freeze.as_of, subject, None)
-    files = dict(freeze.made(report, heads, PREVIEW))
+    files = dict(freeze.made(prepare(report), heads, PREVIEW))
     if min(map(len, files.values())) < 500:
         raise SystemExit("A file of the report is empty.")
 

@@ -31,8 +31,17 @@ from app.reports.build import (
 from app.reports.build.consolidated import PRESENT, ConsolidatedReport, ConsolidationTerms
 from app.reports.build.snapshot_taking import take
 from app.reports.build.snapshots import SnapshotCause
-from app.reports.export import json_file
-from app.reports.export.formats import PAPERS, Format, OfRun, document, head_of, paper, render
+from app.reports.export.formats import (
+    PAPERS,
+    Format,
+    OfRun,
+    Prepared,
+    head_of,
+    paper,
+    prepare,
+    render,
+    tabular,
+)
 from app.reports.figures.figures import CarrierReport, Unbalanced
 from app.reports.figures.version import Version
 from app.reports.forms import letterhead
@@ -99,27 +108,29 @@ class Freezer:
                 f"Under directive {subject.id} nobody has sent or reported anything yet, so there is nothing "
                 "to freeze; approve a campaign or enter a report first."
             )
-        version, alike = self.next_version(report, last)
+        prepared = prepare(report)
+        version, alike = self.next_version(prepared, last)
         if last and cutoff_ms is None and alike:
             return last, False
-        return self._keep(report, subject, version), True
+        return self._keep(prepared, subject, version), True
 
-    def next_version(self, report: Built, last: Frozen | None) -> tuple[Version, bool]:
+    def next_version(self, prepared: Prepared[Built], last: Frozen | None) -> tuple[Version, bool]:
         """Return the version that follows `last`, with what has changed since, and whether nothing has."""
         if last is None:
             return Version(1), False
-        old, new = json.loads(self.db.read(archive.figures, last)), document(report)
+        old, new = json.loads(self.db.read(archive.figures, last)), prepared.document
         since = (last.version, clock.to_ms(last.cut_off_at))
         changes = (differences.differences(old, new), differences.changed_rows(old, new))
         alike = not changes[0] and differences.judged_alike(old, new)
         return Version(last.version + 1, since, *changes), alike
 
-    def _keep(self, report: Built, subject: ReportSubject, version: Version) -> Frozen:
-        drawn = printed_code.draw(subject, version.number, report.cutoff_ms, _digest(report), self.place)
+    def _keep(self, prepared: Prepared[Built], subject: ReportSubject, version: Version) -> Frozen:
+        cutoff_ms = prepared.report.cutoff_ms
+        drawn = printed_code.draw(subject, version.number, cutoff_ms, prepared.sha256, self.place)
         version = replace(version, printed=drawn)
-        files = dict(made(report, self.letterheads, version))
+        files = dict(made(prepared, self.letterheads, version))
         try:
-            report_id = self.db.write(self._write, report, subject, version, files)
+            report_id = self.db.write(self._write, prepared, subject, version, files)
         except IntegrityError:
             raise Conflict("Somebody has frozen this report at the same moment; look at the list.") from None
         return self.db.read(archive.get, report_id)
@@ -127,12 +138,12 @@ class Freezer:
     def _write(
         self,
         connection: Connection,
-        report: Built,
+        prepared: Prepared[Built],
         subject: ReportSubject,
         version: Version,
         files: dict[str, bytes],
     ) -> int:
-        report_id = _insert(connection, report, subject, version, (files, self.who))
+        report_id = _insert(connection, prepared, subject, version, (files, self.who))
         if self.along is not None:
             self.along(connection, report_id)
         return report_id
@@ -171,13 +182,15 @@ def of_run(connection: Connection, run_id: int, cutoff_ms: int) -> OfRun:
     return carrier_report.build(connection, run_id, cutoff_ms)
 
 
-def made(report: Built, letterheads: Letterheads, version: Version) -> Iterator[tuple[str, bytes]]:
+def made(
+    prepared: Prepared[Built], letterheads: Letterheads, version: Version
+) -> Iterator[tuple[str, bytes]]:
     """Yield every file by its format, documents first, the document system's metadata last."""
+    report = prepared.report
     said = paper(report, letterheads, version)
     papers = {form: write(said) for form, write in PAPERS.items()}
-    for form in FORMATS:
-        content = papers[form] if form in papers else render(report, form, letterheads, version).content
-        yield form.value, content
+    files = papers | {Format.JSON: prepared.content} | dict(tabular(report, version))
+    yield from ((form.value, files[form]) for form in FORMATS)
     if isinstance(report, ConsolidatedReport):
         yield Format.SUMMARY.value, render(report, Format.SUMMARY, letterheads, version).content
     yield SIDECAR, edoc_metadata.render(said, head_of(report, letterheads), version, papers[Format.PDF])
@@ -305,19 +318,15 @@ def _priced(report: CarrierReport, said: Mapping[str, Any]) -> CarrierReport:
     return replace(report, cost=replace(report.cost, **money))
 
 
-def _digest(report: Built) -> str:
-    return hashlib.sha256(json_file.render(document(report))).hexdigest()
-
-
 def _insert(
     connection: Connection,
-    report: Built,
+    prepared: Prepared[Built],
     subject: ReportSubject,
     version: Version,
     kept: tuple[dict[str, bytes], str],
 ) -> int:
     files, who = kept
-    text = json_file.render(document(report))
+    report = prepared.report
     row = {
         "kind": subject.kind.value,
         "subject_id": subject.id,
@@ -325,8 +334,8 @@ def _insert(
         "version": version.number,
         "cutoff_at": report.cutoff_ms,
         "interim": int(report.interim),
-        "figures": text.decode(),
-        "sha256": hashlib.sha256(text).hexdigest(),
+        "figures": prepared.content.decode(),
+        "sha256": prepared.sha256,
         "changes": [asdict(each) for each in version.changes],
         "created_at": shared_ms(connection),
         "created_by": who,

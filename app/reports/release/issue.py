@@ -16,7 +16,7 @@ from app.database.advisory_locks import AdvisoryLock
 from app.database.connection import one_at_a_time, shared_ms
 from app.database.models import issued_reports, report_files
 from app.reports.build.consolidated import ConsolidatedReport
-from app.reports.export.formats import PAPERS, Format, head_of, paper
+from app.reports.export.formats import PAPERS, Format, head_of, paper, prepare
 from app.reports.figures.version import PrintedCode, Version
 from app.reports.forms.letterhead import Letterhead, Letterheads
 from app.reports.frozen import archive, freeze_record
@@ -48,12 +48,12 @@ def issue(freezer: Freezer, report_id: int, carrier: str | None, wanted: Issue) 
     _require_day(wanted, report)
     last = db.read(_issued_before, report)
     proof, gone = verify_archive.prove(db, report), db.read(erasure_checks.of_report, report)
-    for why in (*proof.sentences, *filter(None, [gone])):
+    for why in (*proof.sentences, *filter(None, [gone or (None if proof.built else proof.note)])):
         raise Conflict(f"The papers of report {report_id} can't be written anew: {why}")
-    built = db.read(verify_archive.rebuilt, report)
+    built = proof.built or db.read(verify_archive.rebuilt, report)
     printed = PrintedCode(report.code, "", report.sha256, freezer.place) if report.code else None
     earlier = db.read(earlier_round.find, report, wanted.compare_with, carrier)
-    version = freezer.next_version(built, last)[0]
+    version = freezer.next_version(prepare(built), last)[0]
     version = replace(version, number=report.version, printed=printed, earlier=earlier)
     before = db.read(_replaced, last, head_of(built, freezer.letterheads)) if last else None
     files = dict(_made(built, freezer.letterheads, version, (wanted, before)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Connection
@@ -43,6 +43,7 @@ class Proof:
     report_id: int
     sentences: tuple[str, ...]
     note: str | None = None
+    built: freeze.Built | None = field(default=None, compare=False, repr=False)  # again, where it can be
 
     @property
     def sound(self) -> bool:
@@ -65,7 +66,8 @@ def _prove(connection: Connection, report: Frozen) -> Proof:
 def _rebuilt(connection: Connection, report: Frozen) -> Proof:
     kept = archive.figures(connection, report)
     try:
-        again = document(rebuilt(connection, report))
+        built = rebuilt(connection, report)
+        again = document(built)
     except Unkept:
         moved = (
             f"Report {report.id}: something has changed since its cut-off, of which no snapshot was kept, so "
@@ -78,7 +80,7 @@ def _rebuilt(connection: Connection, report: Frozen) -> Proof:
         return Proof(report.id, (f"Report {report.id} can't be built again: {_ALTERED}",))
     again = json_file.as_kept(again, json.loads(kept))
     if json_file.render(again).decode() == kept:
-        return Proof(report.id, tuple(_recounted(connection, report, json.loads(kept))))
+        return Proof(report.id, tuple(_recounted(connection, report, json.loads(kept))), built=built)
     differing = tuple(_differing(report, differences.differences(json.loads(kept), again)))
     if differing and freeze_record.set_back_since(connection, report):
         at = clock.local(report.cut_off_at)
@@ -90,7 +92,7 @@ def _rebuilt(connection: Connection, report: Frozen) -> Proof:
         )
         differing = (ahead, *differing)
     beside = f"Report {report.id}: its figures are the same; words that stand beside them are others now."
-    return Proof(report.id, differing, None if differing else beside)
+    return Proof(report.id, differing, None if differing else beside, built)
 
 
 def _recounted(connection: Connection, report: Frozen, kept: dict[str, Any]) -> Iterator[str]:

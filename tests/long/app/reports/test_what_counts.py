@@ -21,7 +21,7 @@ from app.ledger.factory import ledger_for
 from app.reports.build import consolidated
 from app.reports.build.consolidated import ConsolidationTerms
 from app.reports.build.differences import differences
-from app.reports.export.formats import Format, document, render
+from app.reports.export.formats import Format, document, prepare, render
 from app.reports.figures.version import Version
 from app.reports.forms import letterhead
 from app.reports.frozen import archive
@@ -125,7 +125,7 @@ def test_a_report_of_before_is_proved_by_the_rules_of_before(db: Database) -> No
     until = db.wait_for_commits(None)
     old = db.read(consolidated.build, 1, until, ConsolidationTerms(rules=1))
     assert len(old.lines) == 5
-    first = freezer(db)._keep(old, DIRECTIVE, Version(1))
+    first = freezer(db)._keep(prepare(old), DIRECTIVE, Version(1))
     assert "rules" not in json.loads(db.read(archive.figures, first))
     second, new = freezer(db).freeze(DIRECTIVE)
     assert new
