@@ -78,10 +78,11 @@ def _rebuilt(connection: Connection, report: Frozen) -> Proof:
         return Proof(report.id, (f"Report {report.id} can't be built again: {error.detail}",))
     except (ValueError, LookupError, TypeError):
         return Proof(report.id, (f"Report {report.id} can't be built again: {_ALTERED}",))
-    again = json_file.as_kept(again, json.loads(kept))
-    if json_file.render(again).decode() == kept:
-        return Proof(report.id, tuple(_recounted(connection, report, json.loads(kept))), built=built)
-    differing = tuple(_differing(report, differences.differences(json.loads(kept), again)))
+    said = json.loads(kept)
+    again = json_file.as_kept(again, said)
+    alike = json_file.render(again).decode() == kept
+    differing = () if alike else tuple(_differing(report, differences.differences(said, again)))
+    differing = tuple(dict.fromkeys((*differing, *_recounted(connection, report, said))))
     if differing and freeze_record.set_back_since(connection, report):
         at = clock.local(report.cut_off_at)
         ahead = (
@@ -92,7 +93,7 @@ def _rebuilt(connection: Connection, report: Frozen) -> Proof:
         )
         differing = (ahead, *differing)
     beside = f"Report {report.id}: its figures are the same; words that stand beside them are others now."
-    return Proof(report.id, differing, None if differing else beside, built)
+    return Proof(report.id, differing, None if differing or alike else beside, built)
 
 
 def _recounted(connection: Connection, report: Frozen, kept: dict[str, Any]) -> Iterator[str]:
@@ -109,6 +110,12 @@ def _recounted(connection: Connection, report: Frozen, kept: dict[str, Any]) -> 
         except Unkept:
             for sentence in snapshot_recount.of_document(connection, run, settled):
                 yield f"Report {report.id}: {sentence}"
+            continue
+        except (Conflict, NotFound, Unbalanced) as error:
+            yield f"Report {report.id} can't be built again: {error.detail}"
+            continue
+        except (ValueError, LookupError, TypeError):
+            yield f"Report {report.id} can't be built again: {_ALTERED}"
             continue
         counted = json_file.as_kept(document(freeze.as_frozen(again, run)), run)
         yield from _differing(report, differences.differences(run, counted))
