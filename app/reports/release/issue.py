@@ -27,7 +27,6 @@ from app.reports.papers.edxml_envelope import Attached
 from app.reports.papers.final_paper import Issue, ReplacedPaper, fill
 from app.reports.release import earlier_round, freeze, verify_archive
 from app.reports.release.freeze import ENVELOPE, SIDECAR, Built, Freezer
-from app.reports.verification import erasure_checks
 from app.security import audit
 
 _VERSIONS = 1000  # more than any report has
@@ -47,10 +46,10 @@ def issue(freezer: Freezer, report_id: int, carrier: str | None, wanted: Issue) 
     report = db.read(archive.get, report_id, carrier)
     _require_day(wanted, report)
     last = db.read(_issued_before, report)
-    proof, gone = verify_archive.prove(db, report), db.read(erasure_checks.of_report, report)
-    for why in (*proof.sentences, *filter(None, [gone or (None if proof.built else proof.note)])):
+    proof, built = db.read(verify_archive.prove_built, report)
+    if proof.sentences or built is None:
+        why = next(iter(proof.sentences), proof.note)
         raise Conflict(f"The papers of report {report_id} can't be written anew: {why}")
-    built = proof.built or db.read(verify_archive.rebuilt, report)
     printed = PrintedCode(report.code, "", report.sha256, freezer.place) if report.code else None
     earlier = db.read(earlier_round.find, report, wanted.compare_with, carrier)
     version = freezer.next_version(prepare(built), last)[0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection
@@ -43,7 +43,6 @@ class Proof:
     report_id: int
     sentences: tuple[str, ...]
     note: str | None = None
-    built: freeze.Built | None = field(default=None, compare=False, repr=False)  # again, where it can be
 
     @property
     def sound(self) -> bool:
@@ -52,18 +51,19 @@ class Proof:
 
 def prove(db: Database, report: Frozen) -> Proof:
     """Check the hashes of figures and files, and rebuild the report from the ledger for its cut-off."""
-    return db.read(_prove, report)
+    return db.read(prove_built, report)[0]
 
 
-def _prove(connection: Connection, report: Frozen) -> Proof:
+def prove_built(connection: Connection, report: Frozen) -> tuple[Proof, freeze.Built | None]:
+    """Return the proof, and the report as it was built again for it, where it can be."""
     spoilt = tuple(freeze_record.spoilt(connection, report))
     gone = erasure_checks.of_report(connection, report)
     if gone or spoilt:
-        return Proof(report.id, spoilt, gone)
+        return Proof(report.id, spoilt, gone), None
     return _rebuilt(connection, report)
 
 
-def _rebuilt(connection: Connection, report: Frozen) -> Proof:
+def _rebuilt(connection: Connection, report: Frozen) -> tuple[Proof, freeze.Built | None]:
     kept = archive.figures(connection, report)
     try:
         built = rebuilt(connection, report)
@@ -73,11 +73,11 @@ def _rebuilt(connection: Connection, report: Frozen) -> Proof:
             f"Report {report.id}: something has changed since its cut-off, of which no snapshot was kept, so "
             "only its bytes and what has not changed are compared with what was frozen."
         )
-        return Proof(report.id, tuple(_recounted(connection, report, json.loads(kept))), moved)
+        return Proof(report.id, tuple(_recounted(connection, report, json.loads(kept))), moved), None
     except (Conflict, NotFound, Unbalanced) as error:
-        return Proof(report.id, (f"Report {report.id} can't be built again: {error.detail}",))
+        return Proof(report.id, (f"Report {report.id} can't be built again: {error.detail}",)), None
     except (ValueError, LookupError, TypeError):
-        return Proof(report.id, (f"Report {report.id} can't be built again: {_ALTERED}",))
+        return Proof(report.id, (f"Report {report.id} can't be built again: {_ALTERED}",)), None
     said = json.loads(kept)
     again = json_file.as_kept(again, said)
     alike = json_file.render(again).decode() == kept
@@ -93,7 +93,7 @@ def _rebuilt(connection: Connection, report: Frozen) -> Proof:
         )
         differing = (ahead, *differing)
     beside = f"Report {report.id}: its figures are the same; words that stand beside them are others now."
-    return Proof(report.id, differing, None if differing or alike else beside, built)
+    return Proof(report.id, differing, None if differing or alike else beside), built
 
 
 def _recounted(connection: Connection, report: Frozen, kept: dict[str, Any]) -> Iterator[str]:
