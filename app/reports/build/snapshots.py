@@ -31,7 +31,7 @@ from app.core.errors import Conflict, Invalid
 from app.core.states import DeliveryState
 from app.database.connection import shared_ms
 from app.database.models import deliveries, receipts, runs, snapshots, state_events, submissions
-from app.ledger import erasure_state
+from app.ledger import erasure
 from app.reports.build.scope import Scope
 from app.reports.figures import tally
 from app.reports.figures.figures import (
@@ -170,7 +170,7 @@ def of_run(connection: Connection, run_id: int, cutoff_ms: int) -> CarrierReport
     """
     campaign_id = connection.execute(select(runs.c.campaign_id).where(runs.c.id == run_id)).scalar()
     if campaign_id is not None:
-        erasure_state.require_totals(connection, campaign_id)
+        erasure.require_totals(connection, campaign_id)
     run = ReportSubject(SubjectKind.RUN, run_id)
     query = select(snapshots).where(*_of(run))
     if row := connection.execute(query.where(_S.cutoff_at == cutoff_ms)).first():
