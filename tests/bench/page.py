@@ -127,9 +127,7 @@ a whole; the page has what each gave last, with the same sizes.
 - **report**: a finished run of {reported:,} one-segment messages in 75 communes, one submission and one
   receipt each: the carrier's report built with its identities checked, and rendered as docx, pdf, xlsx,
   csv, json and the document system's fields, in a process of its own whose peak memory is shown.
-  **late receipts**: the same for a cut-off after which one receipt in 200 came, so that as many deliveries
-  are set back; **midway**: for one in the middle of the sending, so that half of them are. **bare
-  reading**: every delivery, submission and receipt read once by the database.
+  **bare reading**: every delivery, submission and receipt read once by the database.
 - **against kannel**: 50,000 one-segment messages through Kannel (Debian's package, a configuration and a
   driver of ours, its own store) and through Loa on each engine in turns, to the same simulator, every
   receipt followed to the end; three runs each, medians. The CPU is that of both its boxes, and of Loa with

@@ -144,11 +144,9 @@ def _path(engine: str, sizes: Sizes) -> list[Figure]:
 def _report(engine: str, sizes: Sizes) -> list[Figure]:
     with fresh_url(engine) as url:
         got = report(url, sizes.reported)
-    limit, bare = Limit("most_report_s", _REPORT_S, bar=1, ceiling=True), f"{engine}_report_bare_reading_s"
+    limit = Limit("most_report_s", _REPORT_S, bar=1, ceiling=True)
     return [
         Figure(f"{engine}_report_s", got["report_s"], limit),
-        Figure(f"{engine}_report_late_receipts_s", got["earlier_s"], Limit(bare, got["bare_s"])),
-        Figure(f"{engine}_report_midway_s", got["midway_s"], Limit(bare, got["bare_s"])),
         Figure(f"{engine}_report_peak_mb", got["peak_mb"], Limit("most_mb", _PEAK_MB, bar=1, ceiling=True)),
     ]
 

@@ -15,7 +15,7 @@ from app.database.connection import Database
 from app.ledger.ledger import ledger_for
 from app.privacy import certificates
 from app.privacy.erasable import ErasureKind
-from app.reports.build import erased_run_snapshot
+from app.reports.build import snapshots
 from app.reports.verification.verify import verify
 from tests.app.world import accepted
 from tests.engines import each_engine
@@ -79,6 +79,6 @@ def _check(db: Database, acknowledged: list[int]) -> None:
     made = {each.kind: each for each in db.read(certificates.page, 0, 10)}[ErasureKind.CAMPAIGN]
     assert made.rows["deliveries"] == made.totals[0][2] == OLD
     assert made.intact
-    assert db.read(erased_run_snapshot.intact, 1)
+    assert db.read(snapshots.intact, 1)
     assert rows(db, m.deliveries) == NEW
     assert verify(db, ledger_for(db)) == []

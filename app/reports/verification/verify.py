@@ -42,6 +42,7 @@ from app.reports.frozen import freeze_record
 from app.reports.intake import statement_rules
 from app.reports.intake.statement_input import Circumstances, PaperClaim, StatementInput
 from app.reports.verification import erasure_checks as erased
+from app.reports.verification import snapshot_recount
 from app.reports.verification.state_recount import recount_states
 
 # Stored statements and attachments
@@ -222,6 +223,7 @@ def recount(connection: Connection, campaign_id: int, ledger: Ledger) -> Recount
         *tallies_agree(connection, campaign_id, ledger),
         *reports_add_up(connection, campaign_id),
         *statements_add_up(connection, campaign_id),
+        *snapshot_recount.of_campaign(connection, campaign_id),
     ]
     return Recount(figures, *contradictions(connection, campaign_id))
 
