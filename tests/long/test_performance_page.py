@@ -20,6 +20,6 @@ def test_a_part_alone_does_not_take_the_others_from_the_page(
         main(["--part", "pump", "--messages", "1", "--write-docs", "--build", str(tmp_path / "bench.json")])
     assert refused.value.code == 2
     said = capsys.readouterr().err
-    assert "would lose import sqlite, import postgresql, fan-out sqlite" in said
+    assert "would lose import sqlite, import postgresql, path sqlite" in said
     assert "bench.parts.json first" in said
     assert (ROOT / "docs/performance.md").read_text("utf-8") == before
