@@ -31,7 +31,7 @@ Written by `python -m tests.bench --write-docs`; do not edit by hand. A rate by 
 little about a machine that one does not know, so each stands beside its limit, measured in the same run
 on the same machine, and the bars are ratios.
 
-`make bench` measures all but the long parts **scale** and **whole**; `make bench SIZE=full` does these in
+`make bench` measures all but the long parts **person** and **scale**; `make bench SIZE=full` does these in
 half an hour or so; `make bench PEER=kannel` measures **against kannel**, where that is installed;
 `make bench PART="path pace"` the named parts alone, of
 {parts}.
@@ -59,9 +59,6 @@ a whole; the page has what each gave last, with the same sizes.
   stored in a process of its own, whose peak memory is shown. **bare**: the accepted rows again from
   memory, by one COPY or executemany in one transaction, nothing read or checked. Three runs each, in
   turns; medians.
-- **follow-up**: a campaign of {reported:,} deliveries of which 8% were not reached is followed up: **made**
-  from its rows, submitted and **approved**, **queued** in slices of 10,000 as the worker does it; **all** is
-  the sum. **reach**: the persons whom both campaigns reached at least once are counted.
 - **complete**: {messages:,} one-segment messages from claim to tally: reserved, sent to the simulator
   (one bind, window {window}), results recorded, receipts matched, committed and acknowledged; by one
   `loa worker` on PostgreSQL, by `loa up` on SQLite, bound before; from the first claim to the last receipt
@@ -82,12 +79,6 @@ a whole; the page has what each gave last, with the same sizes.
   all are bound and a second's worth was sent: **most and least in a second** are of all windows of one second
   that begin with a message, as the simulator read them. The bars are 1% above and below; the pace aims half a
   percent below the contract.
-- **whole**: about {subscribers:,} subscribers from the uploaded file (3% bad lines, 1% repeats) to the
-  report: import, approval, fan-out, dispatch, receipts, tallies, and `loa report build` in every form, by
-  `loa serve` (**api**), `loa worker` (**worker**) and the command (**report**); on SQLite the first two are
-  one, `loa up` (**all**). Loa's own part is the CPU of all these from their start to their end; the
-  simulator, and who uploads, approves and looks, are no part of it. With the database server's it is shown
-  beside that. **peak_mb**: the most memory of each.
 - **webhook**: {receipts:,} signed receipts as JSON, by {clients} keep-alive clients over bare sockets in
   a process of their own, each posting, waiting for the acknowledgement, posting the next: **single**, one
   in a post; **array**, {per_array} in a post. The server is the API with its inbox, as `loa serve` runs

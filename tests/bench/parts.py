@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from tests.bench.figures import Figure, Limit, label
-from tests.bench.follow_up_bench import follow_up
 from tests.bench.import_bench import run as import_lines
 from tests.bench.machinery import fresh_url
 from tests.bench.pace_bench import RATE, pace
@@ -16,18 +15,14 @@ from tests.bench.path_bench import complete, path
 from tests.bench.pump_bench import ROUNDS, pump
 from tests.bench.report_bench import run as report
 from tests.bench.webhook_bench import webhooks
-from tests.bench.whole_bench import whole
 from tests.bench.year_bench import claim_ms, year
 
 _PEAK_MB = 300.0
-_WHOLE_PEAK_MB = 400.0
-_WHOLE_CPU_MS = 0.2
 _REPORT_S = 15.0
 _FIRST_BYTE_MS = {"overview": 40.0, "campaign": 60.0}
 _PERSON_MS = 100.0
 _OF_BARE, _ABOVE_BARE_MS = 0.6, 0.15  # of a bare application's posts; above its CPU for each
 _OF_ALONE = 0.7  # of the rate of the database alone
-_FOLLOW_UP_S = 10.0
 _CONSTANT = 1.15  # times the CPU of a small campaign's message
 # Times what it takes alone: a group of receipts, one with two foreign ones, one foreign receipt.
 _BESIDE = {"receipts": 1.3, "mixed": 2.0, "foreign": 2.0}
@@ -50,7 +45,6 @@ class Sizes:
     lines: int = 1_000_000
     receipts: int = 50_000
     reported: int = 1_000_000
-    subscribers: int = 1_000_000
     people: int = 500_000
     workers: tuple[int, ...] = (2, 4)
     large: tuple[int, ...] = (1_000_000, 5_000_000)
@@ -67,7 +61,6 @@ QUICK = Sizes(
     5000,
     500,
     5000,
-    2000,
     people=5000,
     workers=(),
     large=(1000,),
@@ -149,15 +142,6 @@ def _webhook(engine: str, sizes: Sizes) -> list[Figure]:
     return found
 
 
-def _follow_up(engine: str, sizes: Sizes) -> Iterator[Figure]:
-    """From a finished campaign of which 8 % were not reached to the last queued delivery."""
-    got, name = follow_up(engine, sizes.reported), f"{engine}_follow_up_{{}}"
-    most = Limit("most_s_until_queued", _FOLLOW_UP_S, bar=1, ceiling=True)
-    yield Figure(name.format("all_s"), got.pop("all_s"), most)
-    for step, seconds in got.items():
-        yield Figure(name.format(step), seconds)
-
-
 def _pages(engine: str, sizes: Sizes) -> Iterator[Figure]:
     """Medians are held to the limits; the best is what a neighbour on the machine has not slowed."""
     got = pages(engine, sizes.reported)
@@ -228,25 +212,6 @@ def _all_cpu(got: dict[str, float]) -> float:
     return got["loa_cpu_s_per_1000"] + got.get("server_cpu_s_per_1000", 0.0)
 
 
-def _whole(engine: str, sizes: Sizes) -> Iterator[Figure]:
-    """From the file to the report."""
-    got, name = whole(engine, sizes.subscribers), f"{engine}_whole"
-    most = Limit("most_cpu_ms_per_subscriber", _WHOLE_CPU_MS, bar=1, ceiling=True)
-    yield Figure(f"{name}_loa_cpu_ms_per_subscriber", got.per_subscriber_ms(got.loa_s), most)
-    if engine == "postgresql":
-        both = got.per_subscriber_ms(got.loa_s + got.server_s)
-        yield Figure(f"{name}_loa_and_server_cpu_ms_per_subscriber", both, most)
-        yield Figure(f"{name}_server_cpu_ms_per_subscriber", got.per_subscriber_ms(got.server_s))
-    for process, seconds in got.cpu_s.items():
-        yield Figure(f"{name}_{process}_cpu_ms_per_subscriber", got.per_subscriber_ms(seconds))
-    memory = Limit("most_mb_of_a_process", _WHOLE_PEAK_MB, bar=1, ceiling=True)
-    for process, peak in got.peak_mb.items():
-        yield Figure(f"{name}_{process}_peak_mb", peak, memory)
-    kind = "wal" if engine == "postgresql" else "written"
-    yield Figure(f"{name}_{kind}_bytes_per_subscriber", got.written / got.subscribers)
-    yield Figure(f"{name}_simulator_cpu_ms_per_subscriber", got.per_subscriber_ms(got.simulator_s))
-
-
 def _year(engine: str, sizes: Sizes) -> Iterator[Figure]:
     """Receipts beside the campaigns of a year and alone, in turns; the sweeps that look at all, at rest."""
     got = year(engine, sizes.past, sizes.recent, sizes.keys, sizes.groups)
@@ -270,11 +235,9 @@ PARTS = {
     "path": Part("{messages:,} messages, complete, and the database alone", _path),
     "webhook": Part("{receipts:,} receipts by webhook, one in a post and in arrays", _webhook),
     "report": Part("a report over {reported:,} deliveries, built and rendered", _report),
-    "follow-up": Part("a follow-up of {reported:,} deliveries, made, approved and queued", _follow_up),
     "pages": Part("pages beside 500 campaigns; a person among {people:,} deliveries", _pages),
     "person": Part("a person found among the most deliveries", _large_person, long=True),
     "pace": Part("a link's rate held for {seconds} s, by one worker and by four", _pace),
     "year": Part("receipts beside {past} old campaigns and {recent} of the last days, and alone", _year),
     "scale": Part("complete with several workers, and larger campaigns with one", _scale, long=True),
-    "whole": Part("{subscribers:,} subscribers from the file to the report", _whole, long=True),
 }

@@ -23,8 +23,6 @@ from tests.engines import sqlite_alone
 from tests.trees import nodes, parsed
 
 database_url = sqlite_alone
-# All by one worker, which reads every file once.
-pytestmark = pytest.mark.unit("sources")
 
 ROOT = Path(__file__).parent.parent.parent
 PRODUCT = ("app", "carriers")

@@ -1,7 +1,7 @@
 """Plant each bug in a copy of Loa and check that a test finds it: `python -m tests.planted [NAME ...]`.
 
-A bug is a patch in this folder. Its first line says what a user would see; the line `Tests:` names where a test
-must fail. Exit status 1 if a bug is not found, 2 if a patch does not apply or its tests fail without it.
+A bug is a patch in this folder. Its first line says what a user would see; `Tests:` names where a test must
+fail. Exit status 1 if a bug is not found, 2 if a patch does not apply or its tests fail without it.
 """
 
 from __future__ import annotations

@@ -69,7 +69,7 @@ def parts() -> dict[str, Part]:
     found["attack"] = _attack()
     found["model"] = _model()
     found["planted"] = _planted()
-    found["mutation"] = _mutation()
+    found["mutants"] = Part("mutants of states, hours, text and SMPP", ("bash", "tests/prove/mutants.sh"))
     found["simulate"] = _simulate()
     power = (*_PYTEST, "-q", str(ROOT / "tests" / "prove" / "test_power.py"))
     found["power"] = Part("power failures within commits", power, needs=("gcc",))
@@ -135,12 +135,6 @@ def _planted() -> Part:
     out = BUILD / "prove-planted.json"
     command = (sys.executable, "-m", "tests.planted", "--out", str(out))
     return Part("planted bugs, each found by its test", command, figures=out)
-
-
-def _mutation() -> Part:
-    out = BUILD / "prove-mutation.json"
-    command = (sys.executable, "-m", "tests.mutation", "--out", str(out))
-    return Part("mutants of ledger, states, hours, pace, SMPP and text", command, figures=out)
 
 
 def _simulate() -> Part:

@@ -30,9 +30,6 @@ OF_AN_ENGINE = (
     "complete_messages_per_second_ratio",
     "database_alone_messages_per_second",
     "loa_cpu_s_per_1000",
-    "follow_up_all_s",
-    "follow_up_all_s_ratio",
-    "follow_up_reach_s",
     "page_overview_ms",
     "page_campaign_ms",
     "page_sign_in_ms",
@@ -94,19 +91,6 @@ def test_several_workers_and_a_larger_campaign_give_every_figure() -> None:
     assert [name for name in wanted if not found[f"postgresql_{name}"] > 0] == []
 
 
-@pytest.mark.parametrize(
-    ("engine", "processes"), [("sqlite", ["all", "report"]), ("postgresql", ["api", "worker", "report"])]
-)
-def test_from_file_to_report_every_process_is_accounted_for(engine: str, processes: list[str]) -> None:
-    if engine == "postgresql" and not SERVER:
-        pytest.skip("LOA_TEST_DATABASE_URL names no PostgreSQL server")
-    found = as_json(PARTS["whole"].measure(engine, QUICK))
-    took = [found[f"{engine}_whole_{process}_cpu_ms_per_subscriber"] for process in processes]
-    assert min(took) > 0
-    assert sum(took) == pytest.approx(found[f"{engine}_whole_loa_cpu_ms_per_subscriber"], abs=0.001)
-    assert min(found[f"{engine}_whole_{process}_peak_mb"] for process in processes) > 10
-
-
 def test_a_part_alone_leaves_its_figures_and_the_page_has_what_the_others_gave_before(tmp_path: Path) -> None:
     (tmp_path / "docs").mkdir()
 
@@ -118,11 +102,11 @@ def test_a_part_alone_leaves_its_figures_and_the_page_has_what_the_others_gave_b
         return json.loads((tmp_path / "build" / "bench.json").read_text()), page
 
     measured("pages")
-    left, page = measured("follow-up")
-    assert left["sqlite_follow_up_all_s"] > 0
+    left, page = measured("import")
+    assert left["sqlite_import_lines_per_second"] > 0
     assert "sqlite_page_overview_ms" not in left
-    assert page.index("sqlite_follow_up_all_s") < page.index("sqlite_page_overview_ms")
-    _, page = measured("follow-up", "--messages", "300")
+    assert page.index("sqlite_import_lines_per_second") < page.index("sqlite_page_overview_ms")
+    _, page = measured("import", "--messages", "300")
     assert "sqlite_page_overview_ms" not in page  # its sizes were others
 
 

@@ -21,9 +21,6 @@ from app.reports.figures.figures import Unbalanced
 from tests.app.campaigns import past
 from tests.app.campaigns.past import D, sent
 from tests.app.campaigns.rows import DRAFT
-from tests.engines import each_engine
-
-database_url = each_engine
 
 
 @pytest.fixture
