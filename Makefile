@@ -106,18 +106,14 @@ lint: $(VENV)/.ready  ## format, lint, types, import contracts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# What processes run is measured in `make prove`: it costs a short drill ten seconds, and the tests alone have more
-# than 95 %. The second drill has a cluster of its own, from the programs of a server. Drills wait for most of their
-# time, so they run beside the tests, one after the other. The simulated days come behind them, at a low priority, as
-# they take whatever is left. A line with $(MAKE) in it is run by `make -n` as well, so lint is asked for by its plain
-# name.
-DRILL   := $(BIN)/python -m tests.drill --messages 300 --seed 32 --faults 7 --engine
-INITDB  := $(wildcard /usr/lib/postgresql/*/bin/initdb)
-check: $(VENV)/.ready  ## `make test` with its branch coverage, beside it lint, simulated days and short drills
-	@mkdir -p build
-	@.ci/beside '$(BIN)/python -m slipcover --out build/coverage.txt --skip-covered --fail-under 94 $(PYTEST) $(TESTS)' \
-		'make --no-print-directory lint && $(DRILL) sqlite $(if $(INITDB),&& $(DRILL) postgresql) && \
-		nice -n 5 $(BIN)/python -m tests.simulate --seeds 1000'
+# Beside the tests, which wait for part of their time: lint, one short drill, and simulated days at a low priority. The
+# drill uses a cluster of its own where PostgreSQL's programs are installed. A line with $(MAKE) in it is run by `make -n`
+# as well, so lint is called by its plain name.
+DRILL := $(if $(wildcard /usr/lib/postgresql/*/bin/initdb),postgresql,sqlite)
+check: $(VENV)/.ready  ## `make test` with its branch coverage, beside it lint, simulated days and a short drill
+	@.ci/beside '$(BIN)/python -m slipcover --skip-covered --fail-under 94 $(PYTEST) $(TESTS)' \
+		'make --no-print-directory lint && $(BIN)/python -m tests.drill --messages 300 --seed 32 --faults 7 --engine $(DRILL) && \
+		nice -n 5 $(BIN)/python -m tests.simulate --seeds 300'
 
 bench: $(VENV)/.ready  ## speed, each figure beside its limit (SIZE=full: with millions; PART="path pace"; PEER=kannel; BASE=88bd714: that commit beside it)
 	$(BIN)/python -m tests.bench $(if $(SIZE),--size $(SIZE)) $(if $(PART),--part $(PART)) \
