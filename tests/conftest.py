@@ -15,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from hypothesis.strategies import text
+from xdist.workermanage import NodeManager
 
 from app.core.config import normal_url
 from app.database import schema
@@ -35,6 +36,9 @@ hypothesis_settings.load_profile("loa")
 
 # What a test leaves behind is little: to look for it after every 700 objects costs a fifth of all time.
 gc.set_threshold(200_000, 20)
+
+# A worker writes what SlipCover has seen while it ends; on a busy machine that takes longer than 10 s.
+NodeManager.EXIT_TIMEOUT = 120
 
 plain_logs.configure()
 compiled_once.configure()

@@ -31,7 +31,6 @@ _WHOLE = {
     "LOA_TEST_EXAMPLES": "200",
     "LOA_TEST_CEILING": "10000",
     "LOA_TEST_INBOUND": "100000",
-    "LOA_KILLS": "10",
 }
 _FOREIGN = (
     "prove/test_foreign_ends.py",
