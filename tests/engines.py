@@ -17,7 +17,7 @@ def each_engine(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def sqlite_alone(request: pytest.FixtureRequest) -> str:
-    """The same on SQLite, where what is shown lies above the database, unless a test names the other engine."""
+    """SQLite, where what is shown lies above the database, unless a test names the other engine."""
     if getattr(request, "param", "sqlite") == "postgresql":
         return str(request.getfixturevalue("new_postgresql_url"))
     return str(request.getfixturevalue("sqlite_url"))
