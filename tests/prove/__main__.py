@@ -55,7 +55,8 @@ class Part:
 
 def parts() -> dict[str, Part]:
     """The parts by name, in the order in which they are run."""
-    whole = (*_PYTEST, "-n", "3", "--cov", "--cov-config", "tests/prove/coverage.toml", "--cov-fail-under=95")
+    whole = (*_PYTEST, "-n", "3", "--dist", "loadfile", "--timeout", "240")
+    whole += ("--cov", "--cov-config", "tests/prove/coverage.toml", "--cov-fail-under=95")
     found = {"suite": Part("every test on each engine, coverage of processes too", whole, _WHOLE)}
     found |= {f"python{version}": _with_python(version) for version in _others()}
     bare = ("bash", "tests/prove/bare.sh")
