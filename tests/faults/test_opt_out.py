@@ -58,7 +58,6 @@ async def acknowledged_by(smsc: Smsc, n: float) -> None:
 
 
 @other_by_hand
-@pytest.mark.slow
 @pytest.mark.timeout(60 + COUNT // 50)
 async def test_kills_lose_no_opt_out_that_was_acknowledged(home: Home) -> None:
     home.measured = False  # who is killed could not say what it covered

@@ -18,7 +18,6 @@ from tests.drill.cluster import programs
 MINUTES = float(os.environ.get("LOA_SOAK_MINUTES", "0.4"))
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(60 * MINUTES + 240)
 @pytest.mark.parametrize("engine", ["sqlite", "postgresql"])
 def test_loa_works_on_and_does_not_grow(engine: str, tmp_path: Path) -> None:
