@@ -19,7 +19,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 PATCHES = Path(__file__).parent
 _LIMIT_S = 600
-_FAILED = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.MULTILINE)
+_FAILED = re.compile(r"^(?:FAILED|ERROR) (\S+::\S+)", re.MULTILINE)
 
 
 def run(patch: Path, folder: Path) -> tuple[str, str]:
@@ -31,7 +31,7 @@ def run(patch: Path, folder: Path) -> tuple[str, str]:
     finally:
         _apply(patch, folder, "--reverse")
     first = _FAILED.search(output)
-    if status == 1 and first:
+    if status in (1, 2) and first:  # 2: pytest-xdist stopped at the first failure
         return "found", first[1]
     return ("lives", "") if status == 0 else ("broken", output[-500:])
 
