@@ -31,8 +31,6 @@ _WHOLE = {
     "LOA_TEST_EXAMPLES": "200",
     "LOA_TEST_CEILING": "10000",
     "LOA_TEST_INBOUND": "100000",
-    "LOA_KILL_COUNT": "50000",
-    "LOA_KILLS": "10",
 }
 _HISTORIES = 25_000
 _FOREIGN = (
@@ -58,7 +56,8 @@ class Part:
 
 def parts() -> dict[str, Part]:
     """The parts by name, in the order in which they are run."""
-    whole = (*_PYTEST, "-n", "3", "--cov", "--cov-config", "tests/prove/coverage.toml", "--cov-fail-under=95")
+    whole = (*_PYTEST, "-n", "3", "--dist", "loadfile", "--timeout", "240")
+    whole += ("--cov", "--cov-config", "tests/prove/coverage.toml", "--cov-fail-under=95")
     found = {"suite": Part("every test on each engine, coverage of processes too", whole, _WHOLE)}
     found |= {f"python{version}": _with_python(version) for version in _others()}
     bare = ("bash", "tests/prove/bare.sh")
@@ -69,7 +68,7 @@ def parts() -> dict[str, Part]:
     found["attack"] = _attack()
     found["model"] = _model()
     found["planted"] = _planted()
-    found["mutation"] = _mutation()
+    found["mutants"] = Part("mutants of states, hours, text and SMPP", ("bash", "tests/prove/mutants.sh"))
     found["simulate"] = _simulate()
     # 200,000 in pieces, so that what was interrupted goes on.
     found |= {f"life-{nth}": _life(1 + nth * _HISTORIES) for nth in range(8)}
@@ -132,12 +131,6 @@ def _planted() -> Part:
     out = BUILD / "prove-planted.json"
     command = (sys.executable, "-m", "tests.planted", "--out", str(out))
     return Part("planted bugs, each found by its test", command, figures=out)
-
-
-def _mutation() -> Part:
-    out = BUILD / "prove-mutation.json"
-    command = (sys.executable, "-m", "tests.mutation", "--out", str(out))
-    return Part("mutants of ledger, states, hours, pace, SMPP and text", command, figures=out)
 
 
 def _life(first: int) -> Part:

@@ -7,7 +7,6 @@ import random
 import signal
 from pathlib import Path
 
-import pytest
 from sqlalchemy import func, select
 
 from app.database import models as m
@@ -42,7 +41,6 @@ def started(*work: object) -> int | None:
     return status
 
 
-@pytest.mark.slow
 def test_an_erasure_killed_fifty_times_loses_no_receipt_and_is_certified_whole(
     database_url: str, tmp_path: Path
 ) -> None:

@@ -29,9 +29,7 @@ from app.security import Caller
 from tests.app.campaigns import past
 from tests.app.campaigns.past import D, approved, audience, change, follow, in_state, sent, start
 from tests.app.campaigns.rows import DRAFT, HOURS
-from tests.engines import each_engine, on_sqlite
-
-database_url = each_engine
+from tests.engines import on_sqlite
 
 
 @on_sqlite

@@ -32,7 +32,6 @@ from tests.engines import by_default
 
 database_url = by_default
 
-pytestmark = pytest.mark.waits
 
 Q, U = int(DeliveryState.QUEUED), int(DeliveryState.UNKNOWN)
 UP, LOST = LinkHealth(connected_since=0.0), LinkHealth(lost_since=0.0, refusal="refused")

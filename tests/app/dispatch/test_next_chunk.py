@@ -33,8 +33,6 @@ from tests.app.world import FIRST_PHONE, World, add_batch, build
 from tests.engines import on_sqlite
 from tests.long.app.dispatch.test_send_loop import Q, S, U, leased, order, ready, running
 
-pytestmark = pytest.mark.waits
-
 
 @asynccontextmanager
 async def held_ahead(

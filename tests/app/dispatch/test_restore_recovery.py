@@ -41,9 +41,7 @@ from app.ledger.ledger import ledger_for
 from app.ledger.transfer import back_up
 from tests.app.dispatch import test_rejected_orders as rejected
 from tests.app.world import World, accepted, build
-from tests.engines import each_engine
 
-database_url = each_engine
 WHO = "root@host"
 
 

@@ -24,9 +24,6 @@ from app.reports.frozen.archive import ReportSubject, SubjectKind
 from tests.app.campaigns import past
 from tests.app.campaigns.past import D, sent
 from tests.app.campaigns.rows import DRAFT
-from tests.engines import each_engine
-
-database_url = each_engine
 
 
 @pytest.fixture

@@ -33,7 +33,6 @@ from carriers.contract import (
 from tests.app.dispatch.paper import PaperCarrier, loop_for, until
 from tests.app.world import World, build
 
-pytestmark = pytest.mark.waits
 Q, S, U = int(DeliveryState.QUEUED), int(DeliveryState.SUBMITTED), int(DeliveryState.UNKNOWN)
 
 
