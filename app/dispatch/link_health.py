@@ -5,7 +5,6 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import fields
-from typing import cast
 
 from sqlalchemy import Connection, delete, exists, insert, or_, select, update
 
@@ -16,8 +15,6 @@ from app.database.models import links as links_table
 from app.database.models.sending_tables import LINK_FORGOTTEN_AFTER_MS
 from app.database.models.sending_tables import LINK_GONE_AFTER_MS as GONE_AFTER_MS
 from app.dispatch import link_store
-from app.observability import link_status
-from app.observability.link_status import LinkStatus, facts
 from carriers.contract import Carrier, Halted, LinkHealth, ReportsHealth
 
 WRITE_EVERY_MS = 10_000  # without news; news is written at the next step
@@ -129,30 +126,6 @@ def _write_and_close(
 ) -> None:
     write_health(connection, found)
     mark_closed(connection, holders)
-
-
-# Fields of health that lists show of a link.
-SHOWN = ("health", "since", "last_answer", "last_refusal", "remark")
-
-
-def with_facts(connection: Connection, carrier: str | None = None) -> list[dict[str, object]]:
-    known = facts(connection)
-    return [
-        {**row._mapping, **_shown(known[cast(int, row.id)])}
-        for row in link_store.all_links(connection, carrier)
-    ]
-
-
-def _shown(of: LinkStatus) -> dict[str, object]:
-    refusal = of.probing or of.refusal
-    refused = f"{_said(of.refused_at)} {refusal}".strip() if refusal else None
-    since = _said(link_status.since(of) if link_status.is_away(of) else of.connected_since or of.lost_since)
-    values = (of.state.value, since or None, _said(of.answered_at) or None, refused, of.remark)
-    return dict(zip(SHOWN, values, strict=True))
-
-
-def _said(ms: int | None) -> str:
-    return "" if ms is None else clock.local(clock.from_ms(ms)).isoformat(timespec="seconds")
 
 
 def halt_unless_up_elsewhere(connection: Connection, link_id: int, holder: str, halted: Halted) -> bool:

@@ -12,14 +12,12 @@ from typing import Any
 from sqlalchemy import BigInteger, Connection, Row, bindparam, cast, func, select, update
 
 from app.core import clock
-from app.core.errors import Conflict, no_such
 from app.core.states import LinkState
 from app.database.connection import shared_ms
 from app.database.engines import insert_new
 from app.database.models import link_health, link_levels, link_pace, links
 from app.database.models.sending_tables import LINK_FORGOTTEN_AFTER_MS, LINK_GONE_AFTER_MS
 from app.ledger.contract import Link
-from app.security import audit
 from carriers.contract import Halted, ReceiptLevel
 
 RESTORED = Halted(
@@ -160,17 +158,3 @@ _STATE = select(links.c.state).where(links.c.id == bindparam("id"))  # asked at 
 def all_links(connection: Connection, carrier: str | None = None) -> list[Row[tuple[object, ...]]]:
     query = select(links).order_by(links.c.id)
     return list(connection.execute(query.where(links.c.carrier == carrier) if carrier else query))
-
-
-def resume(connection: Connection, link_id: int, who: str, carrier: str | None = None) -> None:
-    """Resume a halted link. Raises Conflict if it is not halted, NotFound if it is not of `carrier`."""
-    row = connection.execute(select(links).where(links.c.id == link_id)).first()
-    if row is None or carrier not in (None, row.carrier):
-        raise no_such("link", link_id)
-    if row.code == RESTORED.code:
-        raise Conflict(f"The link {row.name} is halted: {RESTORED.reason}")
-    halted = update(links).where(links.c.id == link_id, links.c.state == LinkState.HALTED.value)
-    values = {"state": LinkState.RUNNING.value, "code": None, "reason": None, "changed_at": clock.now_ms()}
-    if not connection.execute(halted.values(values)).rowcount:
-        raise Conflict(f"The link {row.name} is not halted, so there is nothing to resume.")
-    audit.note(connection, who, "link.resume", f"link/{row.name}", code=row.code, reason=row.reason)
