@@ -67,6 +67,8 @@ _NOUNS = {
     "unknown": "Unknown deliveries: see them, send again, or write off.",
     "user": "People who sign in with a password and a second factor.",
 }
+# Noun -> the module that declares its operations; app/cli has a module as well for what is written out.
+_DECLARED = {"link": "app.dispatch.links"}
 # Not needed where real messages go: the image leaves them out (.dockerignore).
 _REHEARSALS = ("try", "demo", "simulate")
 
@@ -160,7 +162,15 @@ def _verb(name: str) -> Any:
 
 @cache
 def _noun(name: str) -> Any:
-    group = typer.main.get_group(import_module(_module_of(name)).app)
+    app = typer.Typer(no_args_is_help=True, help=_NOUNS[name])
+    if find_spec(_module_of(name)) is not None:
+        app = import_module(_module_of(name)).app
+    if name in _DECLARED:
+        from app.cli.operation_commands import add_operations
+
+        import_module(_DECLARED[name])
+        add_operations(app, name)
+    group = typer.main.get_group(app)
     group.name = name
     for verb, command in group.commands.items():
         if name not in ("report", "simulate") and (name, verb) not in _NO_JSON:

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, TypeVar, get_type_hints
+from inspect import Parameter
+from typing import Any, TypeVar, get_args, get_type_hints
 
 from pydantic import BaseModel
 from sqlalchemy import Connection
 
+from app.core.config import Settings
 from app.database.connection import Database
 from app.security import audit, tenant_scope
 from app.security.principal import Caller
 from app.security.roles import PERMISSIONS, Role
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+Keeps = Callable[[Any], Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +31,17 @@ class ByName:
 
 @dataclass(frozen=True, slots=True)
 class Transaction:
-    """What an operation works with: one transaction of the database, and who asked for it."""
+    """What an operation works with: one transaction of the database, the settings, and who asked for it.
+
+    headers: of the HTTP response, such as Location and ETag; elsewhere nobody reads them.
+    """
 
     connection: Connection
     db: Database
+    settings: Settings
     who: Caller
     action: str
+    headers: dict[str, str] = field(default_factory=dict)
 
     def note(self, subject: str, **detail: Any) -> None:
         """Write the act into the audit, as `noun.verb` of its command."""
@@ -51,7 +59,8 @@ class Operation:
     function: gets a Transaction, ids of the path, and at most one body; its docstring is the help of every
     door. command: noun and verb, "" for none. columns: of the command's table. done: said after a change,
     with the arguments and the answer's fields in it, by the command and, translated, by the page. audit: what
-    the audit's page says of it after the person's name. page: where its form leads, "" for no form.
+    the audit's page says of it after the person's name. page: where its form leads, "" for no form. keeps:
+    marks its endpoint for what may be stored under an Idempotency-Key (app/api/idempotent_route.py).
     """
 
     function: Callable[..., Any]
@@ -65,6 +74,7 @@ class Operation:
     audit: str
     page: str
     status: int
+    keeps: Keeps
 
     @property
     def name(self) -> str:
@@ -87,31 +97,44 @@ class Operation:
         return self._hints["return"]
 
     @cached_property
-    def parameters(self) -> Mapping[str, Any]:
-        """The function's parameters behind the transaction, with their annotations."""
-        own = list(inspect.signature(self.function).parameters)[1:]
-        return {name: self._hints[name] for name in own}
+    def parameters(self) -> Sequence[Parameter]:
+        """The function's parameters behind the transaction, with their annotations; all are keywords."""
+        own = list(inspect.signature(self.function).parameters.values())[1:]
+        return [each.replace(annotation=self._hints[each.name], kind=Parameter.KEYWORD_ONLY) for each in own]
 
     @property
-    def ids(self) -> Mapping[str, Any]:
+    def ids(self) -> Sequence[Parameter]:
         """The parameters that stand in its path."""
-        return {name: kind for name, kind in self.parameters.items() if not _is_model(kind)}
+        return [each for each in self.parameters if f"{{{each.name}}}" in self.path]
+
+    @property
+    def filters(self) -> Sequence[Parameter]:
+        """The parameters of its query."""
+        return [each for each in self.parameters if each not in self.ids and not _model(each)]
 
     @cached_property
     def body(self) -> tuple[str, type[BaseModel]] | None:
-        bodies = (pair for pair in self.parameters.items() if _is_model(pair[1]))
-        return next(bodies, None)
+        """The name and type of its body; None if it has none."""
+        found = ((each.name, model) for each in self.parameters if (model := _model(each)))
+        return next(found, None)
 
     @cached_property
     def _hints(self) -> dict[str, Any]:
         return get_type_hints(self.function, include_extras=True)
 
-    def run(self, db: Database, who: Caller, **arguments: Any) -> Any:
+    def run(self, db: Database, settings: Settings, who: Caller, **arguments: Any) -> Any:
         """Carry it out in a transaction of its own."""
-        work = self.work(db, who, **arguments)
+        work = self.work(db, settings, who, {}, **arguments)
         return db.read(work) if self.reads else db.write(work)
 
-    def work(self, db: Database, who: Caller, **arguments: Any) -> Callable[[Connection], Any]:
+    def work(
+        self,
+        db: Database,
+        settings: Settings,
+        who: Caller,
+        headers: dict[str, str],
+        **arguments: Any,
+    ) -> Callable[[Connection], Any]:
         """Return what is done within one transaction: the only way in, from whichever door.
 
         What is another carrier's is NotFound for an operator, whether it stands in a path or not.
@@ -120,7 +143,8 @@ class Operation:
         def done(connection: Connection) -> Any:
             numbers = {name: value for name, value in arguments.items() if name in tenant_scope.RULES}
             tenant_scope.require(connection, who, **numbers)
-            return self.function(Transaction(connection, db, who, self.action), **arguments)
+            within = Transaction(connection, db, settings, who, self.action, headers)
+            return self.function(within, **arguments)
 
         return done
 
@@ -139,6 +163,7 @@ def operation(
     audit: str = "",
     page: str = "",
     status: int | None = None,
+    keeps: Keeps = lambda endpoint: endpoint,
 ) -> Callable[[Function], Function]:
     """Declare an operation; `where` is its method and path, as in "POST /v1/links/{link_id}/resume"."""
     method, path = where.split(" ")
@@ -146,7 +171,7 @@ def operation(
     def declared(function: Function) -> Function:
         answers = get_type_hints(function)["return"] is not type(None)
         code = status or (200 if answers else 204)
-        made = Operation(function, method, path, roles, tag, command, columns, done, audit, page, code)
+        made = Operation(function, method, path, roles, tag, command, columns, done, audit, page, code, keeps)
         OPERATIONS[made.name] = made
         PERMISSIONS[made.name] = frozenset(roles)
         return function
@@ -158,5 +183,7 @@ def tagged(tag: str) -> list[Operation]:
     return [one for one in OPERATIONS.values() if one.tag == tag]
 
 
-def _is_model(annotation: Any) -> bool:
-    return inspect.isclass(annotation) and issubclass(annotation, BaseModel)
+def _model(parameter: Parameter) -> type[BaseModel] | None:
+    """Return the body's type, also of one that may be left out."""
+    kinds = (parameter.annotation, *get_args(parameter.annotation))
+    return next((each for each in kinds if inspect.isclass(each) and issubclass(each, BaseModel)), None)

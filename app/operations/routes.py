@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import inspect
+from inspect import Parameter, Signature
 from typing import Any
 
-from app.api.dependencies import Db, Routes, Who
+from fastapi import Response
+
+from app.api.dependencies import Config, Db, Routes, Who
 from app.api.idempotent_route import Acts
 from app.operations import Operation, tagged
 
@@ -19,16 +21,18 @@ def routes(tag: str) -> Routes:
 
 
 def _endpoint(operation: Operation) -> Any:
-    def endpoint(*, db: Db, who: Who, **arguments: Any) -> Any:
-        return operation.run(db, who, **arguments)
+    def endpoint(*, db: Db, settings: Config, who: Who, response: Response, **arguments: Any) -> Any:
+        headers: dict[str, str] = {}
+        work = operation.work(db, settings, who, headers, **arguments)
+        answer = db.read(work) if operation.reads else db.write(work)
+        response.headers.update(headers)
+        return answer
 
-    annotations = {**operation.parameters, "db": Db, "who": Who}
+    given = {"db": Db, "settings": Config, "who": Who, "response": Response}
+    own = [Parameter(name, Parameter.KEYWORD_ONLY, annotation=kind) for name, kind in given.items()]
+    parameters = [*operation.parameters, *own]
     answer = None if operation.answer is type(None) else operation.answer
-    kind = inspect.Parameter.KEYWORD_ONLY
-    parameters = [inspect.Parameter(name, kind, annotation=value) for name, value in annotations.items()]
     endpoint.__name__, endpoint.__doc__ = operation.name, operation.help
-    endpoint.__annotations__ = {**annotations, "return": answer}
-    endpoint.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
-        parameters, return_annotation=answer
-    )
-    return endpoint
+    endpoint.__annotations__ = {each.name: each.annotation for each in parameters} | {"return": answer}
+    endpoint.__signature__ = Signature(parameters, return_annotation=answer)  # type: ignore[attr-defined]
+    return operation.keeps(endpoint)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
+from inspect import Parameter, Signature
 from typing import Any
 
 from fastapi import Response
@@ -28,12 +28,11 @@ def _target(operation: Operation) -> Any:
     async def target(*, visit: Visit, fields: Fields, **ids: Any) -> Response:
         values = {name: fields.get(name) for name in fields.lists if name != CSRF_FIELD}
         body = {operation.body[0]: filled(operation.body[1], values)} if operation.body else {}
-        await visit.db.awrite(operation.work(visit.db, visit.who, **ids, **body))
+        await visit.db.awrite(operation.work(visit.db, visit.settings, visit.who, {}, **ids, **body))
         return redirect_with_flash(visit, operation.page.format(**ids), Said(operation.done))
 
-    annotations = {**operation.ids, "visit": Visit, "fields": Fields}
-    kind = inspect.Parameter.KEYWORD_ONLY
-    parameters = [inspect.Parameter(name, kind, annotation=value) for name, value in annotations.items()]
+    given = {"visit": Visit, "fields": Fields}
+    own = [Parameter(name, Parameter.KEYWORD_ONLY, annotation=kind) for name, kind in given.items()]
     target.__name__, target.__doc__ = PAGE_DOES + operation.name, operation.help
-    target.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    target.__signature__ = Signature([*operation.ids, *own])  # type: ignore[attr-defined]
     return target

@@ -12,7 +12,6 @@ from app.core.errors import Conflict, NotFound
 from app.core.states import LinkState
 from app.database.connection import Database
 from app.dispatch import link_store
-from app.dispatch import links as links
 from app.dispatch.link_store import LinkRecord
 from app.ledger.contract import Link
 from app.ledger.factory import ledger_for

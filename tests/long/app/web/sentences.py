@@ -11,8 +11,7 @@ from typing import NamedTuple
 
 from jinja2 import Environment, nodes
 
-from app.operations import OPERATIONS
-from app.runtime import api_app as _declares_them  # noqa: F401
+from tests.operations import OPERATIONS
 from tests.trees import nodes as all_nodes
 from tests.trees import parsed
 
