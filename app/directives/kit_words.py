@@ -9,7 +9,7 @@ APPROVED = "Nội dung được phê duyệt ngày"
 DIGEST = "Mã phê duyệt:"
 # The SMS forms
 SMS_TITLE = "NỘI DUNG TIN NHẮN SMS"
-PLAIN, ACCENTED, LANGUAGE = "Không dấu", "Có dấu", "Ngôn ngữ"
+PLAIN, ACCENTED = "Không dấu", "Có dấu"
 SENT, PARTS, PART = "dạng được gửi", "bản tin", "Phần"
 # Poster
 SCAN = "Quét mã để kiểm tra tin nhắn thật hay giả"

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, FromClause, func, or_, select
 
-from app.core.written_numbers import mask_written, names
+from app.core.masking import mask_written, names
 from app.database.models import (
     addressees,
     api_keys,

@@ -28,7 +28,7 @@ from app.directives import routes as deadline
 from app.dispatch import links
 from app.dispatch import routes as dispatch
 from app.inbound import routes as inbound
-from app.ledger.factory import ledger_for
+from app.ledger.ledger import ledger_for
 from app.observability.metrics import Metrics
 from app.operations import routes as operation_routes
 from app.privacy import routes as privacy

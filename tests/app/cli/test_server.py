@@ -18,7 +18,7 @@ from app.cli.remote import RequestRefused
 from app.core import clock
 from app.core.errors import Invalid
 from app.database.connection import Database
-from app.dispatch import link_health, link_store
+from app.dispatch import link_store
 from app.security import create_key
 from carriers.contract import Halted, LinkHealth
 from tests.app.api.served import served
@@ -114,7 +114,7 @@ def test_links_and_unknown_messages_are_decided_on_there(server: str, db: Databa
         pass
     db.write(link_store.halt, world.link.id, Halted("0x0E", "the password is wrong"))
     lost = LinkHealth(refused_at=clock.monotonic() - 1, lost_since=clock.monotonic() - 9, refusal="0x58")
-    db.write(link_health.write_health, [(world.link.id, "a", lost)])
+    db.write(link_store.write_health, [(world.link.id, "a", lost)])
     assert "the password is wrong" in said(server, "link", "list")
     (there,), (here,) = json.loads(said(server, "link", "list", "--json")), carry_out(db, "list_links")
     assert (there["health"], there["refusal"]) == (here.health, here.refusal) == ("lost", "0x58")
