@@ -122,7 +122,7 @@ bench: $(VENV)/.ready  ## speed, each figure beside its limit (SIZE=full: with m
 
 wheel: $(VENV)/.ready  ## build the package, with migrations, texts and pages, in build/wheel
 	@rm -rf build/lib build/wheel
-	$(PIP) wheel --quiet --no-deps --no-build-isolation --wheel-dir build/wheel .
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct 2>/dev/null || echo 0) $(PIP) wheel --quiet --no-deps --no-build-isolation --wheel-dir build/wheel .
 	@ls build/wheel/*.whl
 
 image:           ## build the image `loa` with docker, podman or buildah (BASE: what it is built on)
