@@ -112,14 +112,16 @@ def status(directive_id: Number, as_json: Json = False) -> None:
 
 @app.command()
 def reach(directive_id: Number, as_json: Json = False) -> None:
-    """Show how many persons the campaigns under a directive reached at least once, each counted once."""
+    """Show how many subscribers the campaigns under a directive reached at least once, each counted once."""
     found = asked(
         lambda api: api.get_reach(directive_id), lambda db: db.read(unique_reach.present, directive_id)
     )
     if as_json:
         say(found, as_json)
         return
-    typer.echo(f"{found.persons} người đã nhận ít nhất một lần.")
+    addressed = sum(each.figures.eligible for each in found.subscribers or ())
+    of = "" if found.subscribers is None else f"/{addressed}"
+    typer.echo(f"{found.persons}{of} thuê bao đã nhận ít nhất một lần.")
     listing(found.by_campaign, ("campaign_id", "name", "first", "repeated"), as_json)
     listing(found.by_carrier, ("carrier", "persons"), as_json)
     listing(found.by_area, ("code", "name", "persons"), as_json)

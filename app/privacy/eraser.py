@@ -167,6 +167,8 @@ class _Work:
         missing = await db.aread(_without_report, campaign_id)
         until = await asyncio.to_thread(db.wait_for_commits, None) if missing else 0
         if missing:
+            if (reach := await db.aread(unique_reach.before_erasure, campaign_id, until)) is not None:
+                await self.write(snapshots.keep, *reach, until, SnapshotCause.ERASURE)
             counts = await db.aread(unique_reach.to_keep, campaign_id)
             await self.write(unique_reach.keep, counts)
             odd = (await db.aread(verify.contradictions, campaign_id))[1]

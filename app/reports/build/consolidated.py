@@ -12,12 +12,12 @@ from sqlalchemy import Connection, Row, select
 
 from app.core.errors import no_such
 from app.core.states import NotSent, RunState
-from app.database.models import campaigns, directives, frozen_reports, runs
+from app.database.models import campaigns, directives, follow_ups, frozen_reports, runs
 from app.ledger.calls import CALLS
 from app.ledger.directive_deadline import held_at
 from app.reports.build import carrier_report, unique_reach
 from app.reports.build.scope import counted
-from app.reports.build.unique_reach import UniqueReach
+from app.reports.build.unique_reach import Subscribers, UniqueReach
 from app.reports.figures import addressees, carrier_statement
 from app.reports.figures.addressees import AddresseeStatus, ChannelTotal
 from app.reports.figures.carrier_statement import FigureSource, Statement, by_deadline
@@ -26,24 +26,20 @@ from app.reports.figures.figures import CarrierReport
 # A frozen report is rebuilt by the rules of its day. 1: every campaign under the directive, also drafts and
 # rejected ones; 2: those selected by `counted`, naming carrier reports frozen for its cut-off or earlier;
 # 3: with the unique reach; 4: with addresses at which the text was published; 5: of a run of which no message
-# is known to have arrived nobody says that it was sent in time.
-RULES = 5
+# is known to have arrived nobody says that it was sent in time; 6: with subscribers, each counted once.
+RULES = 6
 
 
 @dataclass(frozen=True, slots=True)
 class ConsolidationTerms:
     """known_ms: when it was frozen (ms since 1970); carrier reports frozen later are ignored.
 
-    brief: without the unique reach, days and what else the chairman's page does not show.
+    brief: without days and what else the chairman's page does not show.
     """
 
     rules: int = RULES
     known_ms: int | None = None
     brief: bool = False
-
-    @property
-    def counts_reach(self) -> bool:
-        return self.rules >= 3 and not self.brief
 
 
 PRESENT, BRIEF = ConsolidationTerms(), ConsolidationTerms(brief=True)
@@ -68,7 +64,8 @@ _CUT_OFF, _CANCELLED = (each.name.lower() for each in (NotSent.WINDOW_CLOSED, No
 class RunLine:
     """One carrier's part of one campaign; `kind` tells whether the report's or the statement's figures count.
 
-    kind None: no figures yet; version: of the frozen report in force at the cut-off, 0 for none.
+    kind None: no figures yet; version: of the frozen report in force at the cut-off, 0 for none; follow_up:
+    whether it writes again to those whom earlier campaigns did not reach.
     """
 
     run_id: int
@@ -80,6 +77,7 @@ class RunLine:
     statement: Statement | None
     version: int
     rules: int = RULES
+    follow_up: bool = False
 
     @property
     def ended_ms(self) -> int | None:
@@ -178,6 +176,11 @@ class ConsolidatedReport:
         open_ = (line for line in self.lines if line.interim)
         return any(self.rules > 1 or line.kind in (None, FigureSource.MEASURED) for line in open_)
 
+    @property
+    def subscribers(self) -> tuple[Subscribers, ...] | None:
+        """Return subscribers counted once; None by the rules of before, and where they are not known."""
+        return self.reach.subscribers if self.reach and self.rules >= 6 else None
+
     def of(self, kind: FigureSource) -> tuple[RunLine, ...]:
         """Return the lines with figures of one source: sources are never added up."""
         return tuple(line for line in self.lines if line.kind is kind)
@@ -200,7 +203,7 @@ def build(
         channels=tuple(addressees.totals(others)),
         silent=_silent(connection, directive_id, {line.carrier for line in lines}),
         rules=terms.rules,
-        reach=_reach(connection, directive_id, cutoff_ms, lines) if terms.counts_reach else None,
+        reach=_reach(connection, directive_id, cutoff_ms, lines) if terms.rules >= 3 else None,
     )
 
 
@@ -235,15 +238,19 @@ def _lines(
         r.id.not_in(CALLS), c.directive_id == directive_id, c.created_at <= cutoff_ms
     ).order_by(c.id, r.id)
     asked = asked if terms.rules < 2 else asked.where(counted(cutoff_ms))
+    rows = connection.execute(asked).all()
+    f = follow_ups.c.campaign_id
+    again = set(connection.execute(select(f).where(f.in_([row[2] for row in rows]))).scalars())
     found = []
-    for run_id, carrier, campaign_id, name in connection.execute(asked).all():
+    for run_id, carrier, campaign_id, name in rows:
         statement = carrier_statement.latest(connection, run_id, cutoff_ms)
         held = run_id in carrier_statement.held_runs(connection, campaign_id)
         report = carrier_report.build(connection, run_id, cutoff_ms, brief=terms.brief)
         version = _version(connection, run_id, cutoff_ms, terms)
         kind = carrier_statement.basis(held, statement)
         of = (run_id, campaign_id, name, carrier)
-        found.append(RunLine(*of, kind, report, statement, version, terms.rules))
+        follow_up = campaign_id in again
+        found.append(RunLine(*of, kind, report, statement, version, terms.rules, follow_up))
     return found
 
 

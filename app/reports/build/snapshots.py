@@ -198,6 +198,13 @@ def of_directive(connection: Connection, directive_id: int, cutoff_ms: int) -> d
     return reach
 
 
+def last_of_directive(connection: Connection, directive_id: int) -> dict[str, Any]:
+    """Return what the directive's last snapshot has, as `keep` was given it; nothing without one."""
+    where = _of(ReportSubject(SubjectKind.DIRECTIVE, directive_id))
+    row = connection.execute(select(snapshots).where(*where).order_by(_S.cutoff_at.desc()).limit(1)).first()
+    return json.loads(_text(row)) if row else {}
+
+
 def is_erased(connection: Connection, run_id: int) -> bool:
     """Return whether the run has the snapshot of its erasure."""
     where = (*_of(ReportSubject(SubjectKind.RUN, run_id)), _S.cause == SnapshotCause.ERASURE)

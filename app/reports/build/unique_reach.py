@@ -2,21 +2,38 @@
 
 A person is a number, and reached once its telephone has proved a message. Each counts once, for the earliest
 campaign that reached them and its carrier, so the parts add up to the whole; later ones are repeats.
+
+The subscribers, of whom a share is reached, belong to the first run that was to write to them, with the best
+that came of any of its messages: a follow-up adds nobody, so that no share falls because of it.
 """
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, case, exists, func, insert, literal, or_, select
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    String,
+    and_,
+    case,
+    cast,
+    exists,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+)
 
 from app.core import areas, clock
 from app.core.errors import Conflict, no_such
-from app.core.states import DeliveryState
+from app.core.states import DeliveryState, NotSent
 from app.database.connection import shared_ms
 from app.database.models import (
     campaigns,
@@ -30,7 +47,8 @@ from app.database.models import (
 from app.ledger import erasure
 from app.reports.build import clock_check, snapshots
 from app.reports.figures import labels, tally
-from app.reports.figures.figures import agree
+from app.reports.figures.figures import Figures, agree
+from app.reports.frozen.archive import ReportSubject, SubjectKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +89,24 @@ class AreaReach:
 
 
 @dataclass(frozen=True, slots=True)
+class Subscribers:
+    """Subscribers of one carrier and area, each counted once.
+
+    figures: eligible are those to be written to, excluded those whose messages were cancelled or too late;
+    the others by the best that came of any message.
+    """
+
+    carrier: str
+    area: str | None
+    figures: Figures
+
+
+@dataclass(frozen=True, slots=True)
 class UniqueReach:
     """Persons reached at least once under a directive, as of cutoff_ms (ms since 1970).
 
-    by_carrier and by_area each add up to persons; so do the `first` of by_campaign.
+    by_carrier and by_area each add up to persons; so do the `first` of by_campaign. subscribers: null where
+    they can no longer be counted.
     """
 
     directive_id: int
@@ -83,12 +115,15 @@ class UniqueReach:
     by_campaign: tuple[CampaignReach, ...]
     by_carrier: tuple[CarrierReach, ...]
     by_area: tuple[AreaReach, ...]
+    subscribers: tuple[Subscribers, ...] | None = None
 
 
-def of_directive(connection: Connection, directive_id: int, cutoff_ms: int) -> UniqueReach | None:
+def of_directive(
+    connection: Connection, directive_id: int, cutoff_ms: int, whole: bool = False
+) -> UniqueReach | None:
     """Return the reach of now, or of a snapshot; None where it can't be told any more.
 
-    Call through db.read.
+    whole: whether every row is known to be there. Call through db.read.
     """
     if (then := snapshots.of_directive(connection, directive_id, cutoff_ms)) is not None:
         return _read(then, directive_id, cutoff_ms)
@@ -106,13 +141,21 @@ def of_directive(connection: Connection, directive_id: int, cutoff_ms: int) -> U
         for number, name in names.items()
     ]
     on = _day(connection, list(names), cutoff_ms)
+    persons = sum(each.first for each in found)
+    begun = select(erasures.c.id).where(erasures.c.kind == "campaign", erasures.c.subject_id.in_(names))
+    erased = not whole and connection.execute(begun.limit(1)).first() is not None
+    rows = _last_kept(connection, directive_id, persons) if erased else _subscribers(connection, list(names))
+    if rows is not None:
+        delivered = sum(row.figures.delivered for row in rows)
+        agree(f"Directive {directive_id}", "reached subscribers", delivered, persons)
     return UniqueReach(
         directive_id=directive_id,
         cutoff_ms=cutoff_ms,
-        persons=sum(each.first for each in found),
+        persons=persons,
         by_campaign=tuple(each for each in by_campaign if each.first or each.repeated),
         by_carrier=tuple(_by_carrier(found)),
         by_area=tuple(_by_area(found, on)),
+        subscribers=rows,
     )
 
 
@@ -122,7 +165,21 @@ def _read(kept: Mapping[str, Any], directive_id: int, cutoff_ms: int) -> UniqueR
     if "persons" not in kept:
         return None
     parts: dict[str, Any] = {name: tuple(kind(**row) for row in kept[name]) for name, kind in kinds.items()}
-    return UniqueReach(directive_id, cutoff_ms, kept["persons"], **parts)
+    return UniqueReach(directive_id, cutoff_ms, kept["persons"], **parts, subscribers=_read_subscribers(kept))
+
+
+def _read_subscribers(kept: Mapping[str, Any]) -> tuple[Subscribers, ...] | None:
+    """Return the subscribers of a snapshot; None where it was taken before they were counted."""
+    rows = kept.get("subscribers")
+    if rows is None:
+        return None
+    return tuple(Subscribers(row["carrier"], row["area"], Figures(**row["figures"])) for row in rows)
+
+
+def _last_kept(connection: Connection, directive_id: int, persons: int) -> tuple[Subscribers, ...] | None:
+    """Return the subscribers of the last snapshot, once rows are erased; None if it knew another reach."""
+    kept = snapshots.last_of_directive(connection, directive_id)
+    return _read_subscribers(kept) if kept.get("persons") == persons else None
 
 
 def _day(connection: Connection, ids: Sequence[int], cutoff_ms: int) -> date:
@@ -221,6 +278,48 @@ def _count(connection: Connection, campaign_id: int, before: Sequence[int]) -> S
     return connection.execute(query.group_by(r.carrier, each.area).order_by(r.carrier, each.area)).all()
 
 
+# What became of a subscriber, the best first: the figure that counts it.
+_OUTCOMES = (
+    ("delivered", (DeliveryState.DELIVERED,)),
+    ("relayed", (DeliveryState.RELAYED,)),
+    ("no_receipt", (DeliveryState.SUBMITTED,)),
+    ("unknown", (DeliveryState.UNKNOWN,)),
+    ("failed", (DeliveryState.REJECTED, DeliveryState.UNDELIVERED, DeliveryState.EXPIRED)),
+    ("waiting", (DeliveryState.QUEUED,)),
+    ("excluded", (DeliveryState.NOT_SENT,)),
+)
+_NOT_ADDRESSED = (NotSent.DO_NOT_SEND, NotSent.OTHER_ROUND)
+_KEY = 10**12  # before the number of a run, so that the least text has the least number
+
+
+def _subscribers(connection: Connection, ids: Sequence[int]) -> tuple[Subscribers, ...]:
+    """Count each number once: for its first run and the area there, with the best outcome of all."""
+    d = deliveries.c
+    left_out = and_(d.state == DeliveryState.NOT_SENT, d.reason.in_(_NOT_ADDRESSED))
+    rank = case(
+        *((d.state.in_(states), nth) for nth, (_, states) in enumerate(_OUTCOMES)), else_=len(_OUTCOMES)
+    )
+    first = cast(literal(_KEY, BigInteger) + d.run_id, String) + func.coalesce(d.area, "")
+    each = select(func.min(first).label("first"), func.min(rank).label("best"))
+    each = each.where(d.campaign_id.in_(ids), ~left_out).group_by(d.phone)
+    one = each.subquery().c
+    rows = connection.execute(select(one.first, one.best, func.count()).group_by(one.first, one.best)).all()
+    names = select(runs.c.id, runs.c.carrier).where(runs.c.campaign_id.in_(ids))
+    carriers = {row.id: row.carrier for row in connection.execute(names)}
+    digits, found = len(str(_KEY)), defaultdict[tuple[str, str], Counter[str]](Counter)
+    for key, best, n in rows:
+        found[carriers[int(key[:digits]) - _KEY], key[digits:]][_OUTCOMES[best][0]] += n
+    return tuple(
+        Subscribers(carrier, area or None, _figures(counts))
+        for (carrier, area), counts in sorted(found.items())
+    )
+
+
+def _figures(counts: Counter[str]) -> Figures:
+    eligible = counts.total()
+    return Figures(eligible=eligible, sent=eligible - counts["waiting"] - counts["excluded"], **counts)
+
+
 # ---- Keeping, and checking
 
 
@@ -237,6 +336,21 @@ def to_keep(connection: Connection, campaign_id: int) -> list[ReachCount]:
     ids = list(connection.execute(select(c.id).where(own).order_by(c.id)).scalars())
     known = _kept(connection, ids)
     return [each for each in _counts(connection, ids) if each.campaign_id not in known]
+
+
+def before_erasure(
+    connection: Connection, campaign_id: int, cutoff_ms: int
+) -> tuple[ReportSubject, dict[str, Any]] | None:
+    """Return the campaign's directive and its reach for a snapshot; None once any of its rows may be gone."""
+    c = campaigns.c
+    directive_id = connection.execute(select(c.directive_id).where(c.id == campaign_id)).scalar()
+    if directive_id is None:
+        return None
+    own = select(runs.c.id).join(campaigns, c.id == runs.c.campaign_id).where(c.directive_id == directive_id)
+    if any(snapshots.is_erased(connection, run_id) for run_id in connection.execute(own).scalars().all()):
+        return None
+    found = of_directive(connection, directive_id, cutoff_ms, whole=True)
+    return (ReportSubject(SubjectKind.DIRECTIVE, directive_id), asdict(found)) if found else None
 
 
 def keep(connection: Connection, counts: Sequence[ReachCount]) -> None:

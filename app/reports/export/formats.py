@@ -22,6 +22,7 @@ from app.reports.forms import (
     comparison_tables,
     directive_areas,
     stated_forms,
+    subscriber_tables,
 )
 from app.reports.forms.letterhead import POLICE, Letterhead, Letterheads
 from app.reports.papers import annexes, carrier_paper, consolidated_paper, stated_paper
@@ -165,15 +166,15 @@ def _content(report: Report, form: Format, version: Version) -> bytes:
     if form is Format.JSON:
         return prepare(report).content
     if form is Format.XLSX:
-        return _xlsx(sheets_of(report, version), report.cutoff_ms)
+        return _xlsx(tables_of(report, version), report.cutoff_ms)
     if form is Format.CSV:
-        return csv_file.render(sheets_of(report, version))
+        return csv_file.render(tables_of(report, version))
     return text.render(_for_reading(report, tables_of(report, version))).encode()
 
 
 def tabular(report: Report, version: Version) -> Iterator[tuple[Format, bytes]]:
     """Yield workbook and CSV, of the same tables."""
-    sheets = sheets_of(report, version)
+    sheets = tables_of(report, version)
     yield Format.XLSX, _xlsx(sheets, report.cutoff_ms)
     yield Format.CSV, csv_file.render(sheets)
 
@@ -185,19 +186,13 @@ def _for_reading(report: Report, tables: tuple[ReportTable, ...]) -> tuple[Repor
     return tuple(form for form in tables if form.name != carrier_tables.STEPS)
 
 
-def sheets_of(report: Report, version: Version = PREVIEW) -> tuple[ReportTable, ...]:
-    """Return the tables of workbook and CSV: every form, and those that are too long for a paper."""
-    longer = comparison_tables.reach_by_area(report) if isinstance(report, ConsolidatedReport) else ()
-    return (*tables_of(report, version), *longer)
-
-
 def tables_of(report: Report, version: Version = PREVIEW) -> tuple[ReportTable, ...]:
     """Return every form of the report, and the changes since the version before."""
     if isinstance(report, ConsolidatedReport):
         areas = directive_areas.of_directive(report)
         found = (comparison_tables.head(report), *comparison_tables.of_directive(report))
         found += (areas,) if areas.rows else ()
-        found += (*comparison_tables.reach(report), *comparison_tables.cost(report))
+        found += (subscriber_tables.table(report), *comparison_tables.cost(report))
     elif isinstance(report, StatedReport):
         found = stated_forms.of_run(report)
     else:

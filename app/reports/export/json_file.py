@@ -149,7 +149,7 @@ def of_directive(report: ConsolidatedReport) -> dict[str, Any]:
         "subject": letter.subject,
         "report_deadline": iso(letter.deadline_ms),
         "runs": [_line(line, report) for line in report.lines],
-        **({"unique_reach": _reach(report.reach)} if report.reach else {}),
+        **({"unique_reach": _reach(report.reach) | _subscribers(report)} if report.reach else {}),
         "carriers_without_run": list(report.silent),
         "addressees": [_addressee(each) for each in report.others],
         "channels": [asdict(each) for each in report.channels],
@@ -163,6 +163,29 @@ def _reach(reach: UniqueReach) -> dict[str, Any]:
         "by_carrier": [asdict(each) for each in reach.by_carrier],
         "by_area": [asdict(each) for each in reach.by_area],
     }
+
+
+def _subscribers(report: ConsolidatedReport) -> dict[str, Any]:
+    """Return subscribers counted once; reports frozen by earlier rules have none."""
+    if report.subscribers is None:
+        return {}
+    found: dict[str, list[dict[str, Any]]] = {}
+    for row in report.subscribers:
+        counts = {name: getattr(row.figures, key) for key, name in _ONCE.items()}
+        found.setdefault(row.carrier, []).append({"code": row.area, **counts})
+    return {"subscribers": [{"carrier": carrier, "areas": rows} for carrier, rows in found.items()]}
+
+
+_ONCE = {
+    "eligible": "addressed",
+    "delivered": "reached",
+    "relayed": "taken_by_operator",
+    "failed": "failed",
+    "no_receipt": "no_receipt",
+    "unknown": "unknown",
+    "waiting": "waiting",
+    "excluded": "not_sent",
+}
 
 
 def _line(line: RunLine, report: ConsolidatedReport) -> dict[str, Any]:

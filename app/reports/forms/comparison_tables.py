@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from app.reports.build.consolidated import ConsolidatedReport, RunLine
@@ -10,8 +10,8 @@ from app.reports.figures import labels
 from app.reports.figures.addressees import CHANNELS, KINDS, AddresseeStatus
 from app.reports.figures.carrier_statement import FigureSource as Source
 from app.reports.figures.carrier_statement import Statement
-from app.reports.figures.figures import FIGURES, Charged
-from app.reports.figures.numbers import NOTHING, day_of, moment
+from app.reports.figures.figures import FIGURES, Charged, Figures
+from app.reports.figures.numbers import NOTHING, count, day_of, moment
 from app.reports.figures.table_model import (
     Cell,
     CellKind,
@@ -23,7 +23,7 @@ from app.reports.figures.table_model import (
     ratio,
     value,
 )
-from app.reports.forms import citation, count_columns
+from app.reports.forms import citation, count_columns, subscriber_tables
 from app.reports.forms.carrier_tables import FINAL, INTERIM
 from carriers.contract import ReceiptLevel
 
@@ -40,7 +40,8 @@ _COLUMNS = (
 )
 _SOURCE = (
     "Nguồn số liệu: ghi ở từng dòng; số đo, số doanh nghiệp báo và số nhập tay không cộng chung. Tỷ lệ nhận "
-    "chỉ tính trên tin của những đợt có biên nhận của máy thuê bao."
+    "chỉ tính trên tin của những đợt có biên nhận của máy thuê bao. Thuê bao nhận tin ở nhiều đợt có mặt ở "
+    "từng đợt; tính theo thuê bao: bảng “Kết quả theo doanh nghiệp viễn thông”."
 )
 NOTHING_YET = "chưa báo cáo"
 CANCELLED = "Đã hủy"
@@ -50,49 +51,6 @@ OF = " của "  # between words and names in `finality`
 def of_directive(report: ConsolidatedReport) -> tuple[ReportTable, ...]:
     """Return form 5, the channels of other addressees, and the status of each."""
     return _form_5(report), _channels(report), _others(report)
-
-
-def reach(report: ConsolidatedReport) -> tuple[ReportTable, ...]:
-    """Return the unique reach by campaign and carrier; nothing where no telephone has proved any."""
-    found = report.reach
-    if found is None or not found.persons:
-        return ()
-    columns = (
-        TableColumn("kind", "Phân theo", CellKind.TEXT, 16),
-        TableColumn("name", "Nội dung", CellKind.TEXT, 50),
-        TableColumn("persons", "Số người nhận lần đầu", CellKind.COUNT, 16),
-        TableColumn("repeated", "Đã nhận ở chiến dịch trước", CellKind.COUNT, 16),
-    )
-    rows = [
-        TableRow(f"campaign_{each.campaign_id}", ("Chiến dịch", each.name, each.first, each.repeated))
-        for each in found.by_campaign
-    ]
-    rows += [
-        TableRow(f"carrier_{each.carrier}", ("Doanh nghiệp", carrier_name(each.carrier), each.persons, None))
-        for each in found.by_carrier
-    ]
-    rows.append(TableRow("total", ("", "Số người đã nhận ít nhất một lần", found.persons, None), strong=True))
-    source = (
-        "Nguồn số liệu: biên nhận của máy thuê bao. Mỗi số thuê bao tính một lần, ở chiến dịch và doanh "
-        "nghiệp gửi đến trước, nên mỗi cách phân cộng lại bằng tổng."
-    )
-    return (ReportTable("Số người", "Số người đã nhận ít nhất một lần", columns, tuple(rows), source),)
-
-
-def reach_by_area(report: ConsolidatedReport) -> tuple[ReportTable, ...]:
-    """Return the unique reach of each area: two pages of a paper, so it stands in workbook and CSV alone."""
-    found = report.reach
-    if found is None or not found.persons:
-        return ()
-    columns = (
-        TableColumn("area", "Địa bàn", CellKind.TEXT, 34),
-        TableColumn("persons", "Số người nhận lần đầu", CellKind.COUNT, 16),
-    )
-    rows = [TableRow(f"area_{each.code or 'none'}", (each.name, each.persons)) for each in found.by_area]
-    rows.append(TableRow("total", ("Cộng", found.persons), strong=True))
-    title = "Số người đã nhận ít nhất một lần, theo địa bàn"
-    source = "Nguồn số liệu: biên nhận của máy thuê bao. Địa bàn là nơi ghi trong danh sách."
-    return (ReportTable("Số người theo địa bàn", title, columns, tuple(rows), source),)
 
 
 def cost(report: ConsolidatedReport) -> tuple[ReportTable, ...]:
@@ -150,8 +108,9 @@ def head(report: ConsolidatedReport) -> ReportTable:
 def _form_5(report: ConsolidatedReport) -> ReportTable:
     rows = [row for nth, line in enumerate(report.lines, 1) for row in _rows(nth, line, report)]
     rows += [row for kind in Source for row in _totals(kind, report.of(kind))]
+    rows += _once(report)
     paper = citation.named(report.letter.number, report.letter.issued_on)
-    title = f"Biểu 5 – Tổng hợp kết quả của doanh nghiệp viễn thông theo {paper}"
+    title = f"Biểu 5 – Tổng hợp kết quả của doanh nghiệp viễn thông theo {paper} (tính theo tin)"
     charts = [_chart(kind, report.of(kind)) for kind in Source if report.of(kind)]
     first, more = (charts[0], tuple(charts[1:])) if charts else (None, ())
     shown = [level(line) for line in report.lines if line.kind is not None]
@@ -170,9 +129,9 @@ def _chart(kind: Source, lines: Iterable[RunLine]) -> TableChart:
 
 def _rows(nth: int, line: RunLine, report: ConsolidatedReport) -> Iterable[TableRow]:
     """Yield the run, and below a measured one its carrier's statement, which enters no sum."""
-    yield _row((str(nth), carrier_name(line.carrier)), line, report)
+    yield _row((str(nth), line_name(line)), line, report)
     if line.kind is Source.MEASURED and line.statement:
-        beside = ("", f"{carrier_name(line.carrier)} (đối chiếu)")
+        beside = ("", f"{line_name(line)} (đối chiếu)")
         row = _row(beside, replace(line, kind=line.statement.kind), report)
         yield row._replace(key=f"{row.key}_stated")
 
@@ -218,15 +177,32 @@ def source_of(line: RunLine) -> str:
 
 
 def missing(report: ConsolidatedReport) -> list[str]:
-    """Name who has not reported: addressees, carriers without figures, carriers without a run."""
+    """Name who has not reported: carriers without a run, carriers without figures, other addressees."""
     late = {True: " (quá hạn)", False: ""}
-    names = [f"{each.addressee.name}{late[each.late]}" for each in report.others if each.report is None]
-    names += [carrier_name(line.carrier) for line in report.lines if line.kind is None]
-    return names + [f"{name} (chưa có đợt gửi)" for name in report.silent]
+    names = [f"{name} (chưa có đợt gửi)" for name in report.silent]
+    names += dict.fromkeys(carrier_name(line.carrier) for line in report.lines if line.kind is None)
+    return names + [f"{each.addressee.name}{late[each.late]}" for each in report.others if not each.report]
+
+
+def reported(asked: Sequence[AddresseeStatus]) -> str:
+    """Say how many of these addressees have reported, and what they did."""
+    done = [each for each in asked if each.report]
+    items = [item for each in done if each.report for item in each.report.items]
+    pieces, reach = sum(item.pieces for item in items), sum(item.reach or 0 for item in items)
+    minutes, late = sum(item.minutes or 0 for item in items), sum(each.late for each in done)
+    spoken = sorted({item.languages for item in items if item.languages})
+    words = f"{count(len(done))}/{count(len(asked))} đơn vị đã báo cáo ({count(late)} trễ hạn): "
+    words += f"{count(pieces)} tin, bài, buổi; {count(reach)} lượt tiếp cận theo số các đơn vị báo"
+    words += f"; thời lượng {count(minutes)} phút" if minutes else ""
+    return words + (f"; ngôn ngữ: {'; '.join(spoken)}" if spoken else "")
 
 
 def carrier_name(carrier: str) -> str:
     return labels.network(carrier)
+
+
+def line_name(line: RunLine) -> str:
+    return f"{carrier_name(line.carrier)}{' (gửi tiếp)' if line.follow_up else ''}"
 
 
 def _paper(line: RunLine) -> str:
@@ -268,7 +244,7 @@ def _totals(kind: Source, lines: Sequence[RunLine]) -> Iterable[TableRow]:
     """Sum one source of figures, and the runs of each receipt level where levels differ."""
     if len(lines) < 2:
         return
-    yield _total(f"total_{kind}", f"Cộng ({count_columns.whose(kind, *map(level, lines))})", lines)
+    yield _total(f"total_{kind}", f"Cộng tin ({count_columns.whose(kind, *map(level, lines))})", lines)
     levels = sorted({level(line) or 0 for line in lines}, reverse=True)
     for each in levels if len(levels) > 1 else ():
         own = [line for line in lines if (level(line) or 0) == each]
@@ -276,11 +252,32 @@ def _totals(kind: Source, lines: Sequence[RunLine]) -> Iterable[TableRow]:
             yield _total(f"total_{kind}_{each}", count_columns.part(each), own)
 
 
+def _once(report: ConsolidatedReport) -> Iterator[TableRow]:
+    """Yield subscribers counted once, by what receipts prove, where carriers have several rounds."""
+    rows, known = report.subscribers, subscriber_tables.levels(report)
+    if rows is None or not _has_rounds(report.of(Source.MEASURED)):
+        return
+    for each in sorted(set(known.values()), reverse=True):
+        f = sum((row.figures for row in rows if known.get(row.carrier, 0) == each), Figures())
+        cells = count_columns.cells(f, each) | {"sent": f.sent, "excluded": NOTHING, "segments": NOTHING}
+        if each == ReceiptLevel.HANDSET and f.eligible:
+            cells["delivered_ratio"] = ratio("delivered", "eligible", f.delivered / f.eligible)
+        name = f"Thuê bao, {count_columns.LEVELS[each]}: mỗi thuê bao tính một lần"
+        counts = (cells[column.key] for column in _COUNTS)
+        yield TableRow(f"once_{each}", ("", name, "", "", *counts, "", "", ""), strong=True)
+
+
+def _has_rounds(lines: Sequence[RunLine]) -> bool:
+    return len({line.carrier for line in lines}) < len(lines)
+
+
 def _total(key: str, name: str, lines: Sequence[RunLine]) -> TableRow:
     found = [(f"run_{line.run_id}", figures(line)) for line in lines]
     sums = {column.key: _sum(column.key, found) for column in _COUNTS}
     sent, delivered = value(sums["sent"]), value(sums["delivered"])
-    proved = all(level(line) == ReceiptLevel.HANDSET for line in lines)
+    if _has_rounds(lines):  # a sum of messages would count subscribers twice
+        sums |= {"eligible": NOTHING, "failed": NOTHING}
+    proved = not _has_rounds(lines) and all(level(line) == ReceiptLevel.HANDSET for line in lines)
     if proved and isinstance(sent, int) and isinstance(delivered, int) and sent:
         sums["delivered_ratio"] = ratio("delivered", "sent", delivered / sent)
     return TableRow(key, ("", name, "", "", *sums.values(), "", "", ""), strong=True)

@@ -6,13 +6,13 @@ from collections.abc import Iterator, Mapping
 from datetime import date
 
 from app.core import clock
-from app.reports.build.consolidated import ConsolidatedReport, RunLine
+from app.reports.build.consolidated import ConsolidatedReport
 from app.reports.figures.addressees import AddresseeKind
 from app.reports.figures.carrier_statement import FigureSource
 from app.reports.figures.numbers import count, hour
 from app.reports.figures.table_model import ReportTable
 from app.reports.figures.version import Version
-from app.reports.forms import citation, comparison_tables, directive_areas
+from app.reports.forms import citation, comparison_tables, directive_areas, subscriber_tables
 from app.reports.forms.letterhead import Letterhead
 from app.reports.papers import annexes, chairman_page, chart_images
 from app.reports.papers.annexes import Annex
@@ -28,7 +28,6 @@ from app.reports.papers.model import (
     Table,
     Title,
 )
-from carriers.contract import ReceiptLevel
 
 _PRESS, _BANKS = (AddresseeKind.PRESS,), (AddresseeKind.BANK,)
 _BODIES = (AddresseeKind.DEPARTMENT, AddresseeKind.LOCALITY, AddresseeKind.UNION, AddresseeKind.OTHER)
@@ -60,16 +59,14 @@ def compose(report: ConsolidatedReport, head: Letterhead, version: Version) -> P
         *_judgement(),
         Signature(head.recipients, head.post, head.signer),
     )
-    first = chairman_page.blocks(report, form_5, version.words(report.cutoff_ms))
-    sections = (Section(tuple(first)), Section(body), *annexes.sections(kept, head, report.cutoff_ms))
+    sections = (Section(body), *annexes.sections(kept, head, report.cutoff_ms))
     return PaperDocument(_subject(report), head.name, DRAFT, report.cutoff_ms, sections)
 
 
 def summary(report: ConsolidatedReport, head: Letterhead, version: Version) -> PaperDocument:
-    """Return the chairman's page, the first one of the report, as a paper of its own."""
-    form_5 = comparison_tables.of_directive(report)[0]
+    """Return the chairman's page, a paper of its own."""
     last = annexes.code_line(version.printed)
-    page = chairman_page.blocks(report, form_5, version.words(report.cutoff_ms), last)
+    page = chairman_page.blocks(report, version.words(report.cutoff_ms), last)
     section = Section((top(head, report.cutoff_ms), *page))
     return PaperDocument(f"Tóm tắt: {_subject(report)}", head.name, DRAFT, report.cutoff_ms, (section,))
 
@@ -129,6 +126,9 @@ def _results(report: ConsolidatedReport, channels: ReportTable, at: Mapping[str,
     yield _reported(report, _PRESS)
     yield Heading(2, "3. Doanh nghiệp viễn thông")
     yield from (Paragraph(words) for words in _carriers_in_words(report, at))
+    if report.lines:
+        table = subscriber_tables.table(report)
+        yield Table(table, table.source, size=10)
     yield from _unexplained(report)
     yield Heading(2, "4. Ngân hàng")
     yield _reported(report, _BANKS)
@@ -153,21 +153,16 @@ def _reported(report: ConsolidatedReport, kinds: tuple[AddresseeKind, ...], more
     asked = [each for each in report.others if each.addressee.kind in kinds]
     if not asked:
         return Paragraph(f"Văn bản không nêu đơn vị nào thuộc nhóm này.{more}")
-    reported = [each for each in asked if each.report]
-    items = [item for each in reported if each.report for item in each.report.items]
-    pieces, reach = sum(item.pieces for item in items), sum(item.reach or 0 for item in items)
-    minutes, late = sum(item.minutes or 0 for item in items), sum(each.late for each in reported)
-    spoken = sorted({item.languages for item in items if item.languages})
-    words = f"{count(len(reported))}/{count(len(asked))} đơn vị đã báo cáo ({count(late)} trễ hạn): "
-    words += f"{count(pieces)} tin, bài, buổi; {count(reach)} lượt tiếp cận theo số các đơn vị báo"
-    words += f"; thời lượng {count(minutes)} phút" if minutes else ""
-    words += f"; ngôn ngữ: {'; '.join(spoken)}" if spoken else ""
-    return Paragraph(f"{words}.{more}")
+    return Paragraph(f"{comparison_tables.reported(asked)}.{more}")
 
 
 def _carriers_in_words(report: ConsolidatedReport, at: Mapping[str, str]) -> Iterator[str]:
     """Yield one sentence per source of figures; sources are never added up."""
     measured = report.of(FigureSource.MEASURED)
+    yield from (f"{each}." for each in subscriber_tables.reached(report) if report.lines)
+    yield from (f"{each}." for each in subscriber_tables.unreached(report))
+    if none := subscriber_tables.unproved(report):
+        yield f"{none}."
     if measured:
         sent = sum(line.report.general.sent for line in measured)
         segments = sum(line.report.general.segments for line in measured)
@@ -177,35 +172,16 @@ def _carriers_in_words(report: ConsolidatedReport, at: Mapping[str, str]) -> Ite
             f"Theo {said} ({count(len(measured))} đợt gửi): đã gửi {count(sent)} tin, "
             f"{count(segments)} bản tin quy đổi."
         )
-    if report.reach and report.reach.persons:
-        yield (
-            f"Tính theo người, {count(report.reach.persons)} người đã nhận ít nhất một lần (biên nhận của "
-            f"máy thuê bao), qua {count(len(report.reach.by_campaign))} chiến dịch."
-        )
     for kind in (FigureSource.STATED, FigureSource.MANUAL):
         lines = [line for line in report.of(kind) if line.statement]
         if lines:
             sent = sum(line.statement.figures.general.sent for line in lines if line.statement)
             yield f"{_SAID[kind]} ({count(len(lines))} đợt gửi): đã gửi {count(sent)} tin."
-    unproved = [words for line in report.lines if (words := _none_received(line))]
-    if unproved:
-        yield f"Chưa có tin nào được máy thuê bao xác nhận đã nhận: {'; '.join(unproved)}."
     if not report.lines:
         yield "Chưa có đợt gửi nào theo văn bản này."
     areas = f"; theo địa bàn: {directive_areas.NAME}, {at['areas']}" if "areas" in at else ""
     beside = f"; so sánh với đợt trước: {at['earlier']}" if "earlier" in at else ""
     yield f"Chi tiết: Biểu 5, {at['carriers']}{areas}; toàn văn tin nhắn: {at['texts']}{beside}."
-
-
-def _none_received(line: RunLine) -> str | None:
-    """Describe a carrier with handset receipts of which none has arrived; None for any other."""
-    found = comparison_tables.figures(line)
-    sent, delivered = found.get("sent"), found.get("delivered")
-    if delivered != 0 or not isinstance(sent, int) or not sent:
-        return None
-    if comparison_tables.level(line) != ReceiptLevel.HANDSET:
-        return None
-    return f"{comparison_tables.carrier_name(line.carrier)} (đã gửi {count(sent)} tin)"
 
 
 def _missing(report: ConsolidatedReport) -> Iterator[Block]:
@@ -228,8 +204,7 @@ def _judgement() -> Iterator[Block]:
 def _carriers(report: ConsolidatedReport, form: ReportTable) -> Annex:
     source = f"{form.source} Số liệu chốt đến {hour(report.cutoff_ms)}."
     blocks: tuple[Block, ...] = (Table(form, source, size=8.5), *chart_images.draw_all(form))
-    more = (*comparison_tables.reach(report), *comparison_tables.cost(report))
-    blocks += tuple(Table(each, each.source, size=10) for each in more)
+    blocks += tuple(Table(each, each.source, size=10) for each in comparison_tables.cost(report))
     return Annex("carriers", "KẾT QUẢ CỦA DOANH NGHIỆP VIỄN THÔNG", blocks, landscape=True)
 
 
@@ -242,7 +217,7 @@ def _units(form: ReportTable) -> Annex:
 
 def _areas(form: ReportTable) -> tuple[Annex, ...]:
     """Return form 6, across where it has many columns; nothing without figures by area."""
-    wide = len(form.columns) > annexes.MOST_UPRIGHT
+    wide = len(form.columns) > annexes.MOST_UPRIGHT + 1  # the first is narrow
     blocks = (Table(form, form.source, size=8.5),)
     found = Annex("areas", "KẾT QUẢ THEO ĐỊA BÀN CỦA CÁC DOANH NGHIỆP", blocks, landscape=wide)
     return (found,) if form.rows else ()

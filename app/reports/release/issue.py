@@ -22,7 +22,7 @@ from app.reports.forms.letterhead import Letterhead, Letterheads
 from app.reports.frozen import archive, freeze_record
 from app.reports.frozen.archive import Frozen, ReportSubject
 from app.reports.frozen.freeze_record import ISSUED
-from app.reports.papers import consolidated_paper, edoc_metadata, edxml_envelope, final_paper
+from app.reports.papers import chairman_page, consolidated_paper, edoc_metadata, edxml_envelope, final_paper
 from app.reports.papers.edxml_envelope import Attached
 from app.reports.papers.final_paper import Issue, ReplacedPaper, fill
 from app.reports.release import earlier_round, freeze, verify_archive
@@ -83,7 +83,9 @@ def _made(
     papers = {form: write(final) for form, write in PAPERS.items()}
     yield from ((form.value, content) for form, content in papers.items())
     if isinstance(built, ConsolidatedReport):
-        page = fill(consolidated_paper.summary(built, head, version), replace(wanted, remarks={}), before)
+        proposals = {"proposals": chairman_page.proposals(wanted.remarks.get("proposals", ""))}
+        own = replace(wanted, remarks=proposals)
+        page = fill(consolidated_paper.summary(built, head, version), own, before)
         yield Format.SUMMARY.value, PAPERS[Format.PDF](page)
     yield SIDECAR, edoc_metadata.render(final, head, version, papers[Format.PDF], wanted)
     if head.organ_id and head.to_organ_id:

@@ -14,7 +14,7 @@ from app.core.states import DeliveryState
 from app.database.connection import Database
 from app.database.models import deliveries, directives, erasures, kept_reach
 from app.ledger.ledger import ledger_for
-from app.reports.build import consolidated, unique_reach
+from app.reports.build import consolidated, snapshots, unique_reach
 from app.reports.build.snapshot_taking import take
 from app.reports.build.snapshots import SnapshotCause
 from app.reports.build.unique_reach import UniqueReach
@@ -117,6 +117,9 @@ def test_what_was_kept_at_an_erasure_stays_when_the_rows_are_gone(db: Database, 
     begun = {"kind": "campaign", "name": "x", "rule": "x", "days": 1, "due_at": 1, "started_at": 1}
     begun |= {"counts": {}, "totals": [], "by": "x"}
     db.write(lambda c: c.execute(insert(erasures), [begun | {"subject_id": each} for each in ids]))
+    last = db.read(unique_reach.before_erasure, ids[0], until - 1)
+    assert last is not None
+    db.write(lambda c: snapshots.keep(c, *last, until - 1, SnapshotCause.ERASURE))
     counts = db.read(unique_reach.to_keep, ids[0])
     for _ in range(2):  # safe to run twice
         db.write(unique_reach.keep, counts)
@@ -141,7 +144,7 @@ def test_the_consolidated_report_has_it_in_every_format(db: Database, letter: in
     said = json.loads(render(report, Format.JSON).content)["unique_reach"]
     assert (said["persons"], said["by_carrier"][0]) == (9, {"carrier": "viettel", "persons": 1})
     for form in (Format.CSV, Format.TEXT):
-        assert "Số người đã nhận ít nhất một lần" in render(report, form).content.decode("utf-8-sig")
+        assert "Thuê bao phải gửi" in render(report, form).content.decode("utf-8-sig")
     old: Any = consolidated.ConsolidationTerms(rules=2)
     before = db.read(consolidated.build, letter, db.read(ledger_for(db).now_ms), old)
     assert (before.reach, "unique_reach" in json.loads(render(before, Format.JSON).content)) == (None, False)

@@ -55,9 +55,8 @@ def test_what_has_no_room_is_counted_and_its_place_is_said(report: ConsolidatedR
     many = replace(report, silent=silent, lines=runs(report, *[*range(5)] * 8))
     (text,) = pages(about(many, SUBJECT * 20))
     assert "… (đủ ở mục I)" in text
-    assert re.search(r"\(\d trong 40 đợt gửi có nhiều tin nhất; đủ ở Biểu 5\)", text)
+    assert re.search(r"Viettel \(8 đợt\)", text)
     assert re.search(r"Chưa báo cáo: .* và \d\d đơn vị khác \(đủ ở mục II\.5\)\.", text)
-    assert "Địa bàn có tỷ lệ nhận thấp nhất (3 trong 70 địa bàn)" in text
 
 
 @pytest.mark.parametrize("names", [pytest.param(6, marks=pytest.mark.prove), 20])
@@ -68,24 +67,18 @@ def test_it_is_one_page(report: ConsolidatedReport, names: int, subject: str, ki
     assert len(pages(about(replace(report, silent=silent, lines=runs(report, *kinds)), subject))) == 1
 
 
-def test_twelve_carriers_leave_room_for_areas(report: ConsolidatedReport) -> None:
-    (text,) = pages(replace(report, lines=runs(report, *[0, 1, 2, 3] * 3)))
-    assert re.search(r"Địa bàn có tỷ lệ nhận thấp nhất \([3-8] trong 70 địa bàn\)", text)
-
-
-def test_without_receipts_by_area_the_page_says_so(report: ConsolidatedReport) -> None:
+def test_without_receipts_of_telephones_no_share_is_claimed(report: ConsolidatedReport) -> None:
     (text,) = pages(replace(report, lines=runs(report, 3, 4)))
-    assert "Địa bàn có tỷ lệ nhận thấp nhất: chưa có biên nhận của máy thuê bao theo địa bàn." in text
+    assert "Chưa có tỷ lệ nhận: chưa doanh nghiệp nào có biên nhận của máy thuê bao." in text
+    assert "Địa bàn có tỷ lệ nhận thấp nhất" not in text
 
 
-def test_carriers_of_one_share_are_neither_best_nor_worst(report: ConsolidatedReport) -> None:
-    (text,) = pages(replace(report, lines=runs(report, 0, 0)))
-    assert "Tỷ lệ nhận bằng nhau: Viettel (70,7 % số tin đã gửi, đo bằng biên nhận, mức máy, đợt 1)" in text
-    assert "cao nhất" not in text
-    (text,) = pages(replace(report, lines=runs(report, 0, 2, 0, 0)))
-    assert re.search(r"cao nhất: Viettel .* đợt 1\), Viettel .* đợt 3\) và 1 đợt gửi khác cùng tỷ lệ", text)
-    (text,) = pages(replace(report, lines=runs(report, 0, 4)))
-    assert "Tỷ lệ nhận: Viettel (70,7 %" in text
+def test_no_carrier_is_left_out_and_other_sources_are_not_ranked_before_measured_ones(
+    report: ConsolidatedReport,
+) -> None:
+    (text,) = pages(replace(report, lines=runs(report, *[4, 3, 2, 1, 0] * 3)))
+    names = ["Vietnamobile (3 đợt)", "Viettel (3 đợt)", "MobiFone (3 đợt)", "VNPT VinaPhone (3", "Gmobile (3"]
+    assert sorted(names, key=text.index) == names
 
 
 def test_a_sum_with_runs_without_receipts_is_not_measured_by_receipts(report: ConsolidatedReport) -> None:
@@ -93,12 +86,15 @@ def test_a_sum_with_runs_without_receipts_is_not_measured_by_receipts(report: Co
     header = replace(measured.report.header, receipt_level=0)
     silent = replace(measured, run_id=9, report=replace(measured.report, header=header))
     mixed = comparison_tables.of_directive(replace(report, lines=(measured, silent)))[0]
-    assert next(row.cells[1] for row in mixed.rows if row.strong) == "Cộng (số đo)"
+    assert next(row.cells[1] for row in mixed.rows if row.strong) == "Cộng tin (số đo)"
     paper = consolidated_paper.compose(replace(report, lines=(measured, silent)), HEAD, PREVIEW)
     words = " ".join(each.text for each in paper.blocks if isinstance(each, Paragraph))
     assert "Theo số đo, có đợt không có biên nhận (2 đợt gửi): đã gửi" in words
     proved = comparison_tables.of_directive(replace(report, lines=(measured, replace(measured, run_id=9))))[0]
-    assert [row.cells[1] for row in proved.rows if row.strong] == ["Cộng (đo bằng biên nhận)"]
+    assert [row.cells[1] for row in proved.rows if row.strong] == [
+        "Cộng tin (đo bằng biên nhận)",
+        "Thuê bao, mức máy: mỗi thuê bao tính một lần",
+    ]
 
 
 def test_a_long_subject_is_cut_in_the_properties_of_a_document(report: ConsolidatedReport) -> None:
@@ -134,7 +130,6 @@ def test_the_page_alone_is_built_without_what_it_does_not_show(
             db.read(consolidated.build, 1, cutoff_ms, terms)
             for terms in (consolidated.PRESENT, consolidated.BRIEF)
         )
-    assert brief.reach is None
     assert not any(line.report.steps for line in brief.lines)
     papers = [consolidated_paper.summary(each, HEAD, PREVIEW) for each in (whole, brief)]
     assert papers[0] == papers[1]

@@ -42,12 +42,14 @@ def total(form: ReportTable, column: str) -> object:
 def test_each_source_has_its_columns_and_adds_up_to_its_runs(report: ConsolidatedReport) -> None:
     form = directive_areas.of_directive(report)
     assert [column.key for column in form.columns[3:]] == [
-        *("measured_sent", "measured_delivered", "measured_relayed"),
+        *("measured_addressed", "measured_reached", "measured_ratio"),
+        *("measured_addressed_else", "measured_taken"),
         *("stated_sent", "stated_delivered"),
     ]
     measured = report.of(FigureSource.MEASURED)
     sent = sum(row.figures.sent for line in measured for row in line.report.areas)
-    assert sum(numbers(form, "measured_sent")) == total(form, "measured_sent") == sent
+    columns = ("measured_addressed", "measured_addressed_else")
+    assert sum(sum(numbers(form, key)) for key in columns) == sum(total(form, key) for key in columns) == sent
     stated = report.lines[3].statement
     assert stated is not None
     assert sum(numbers(form, "stated_sent")) == total(form, "stated_sent") == stated.figures.general.sent
@@ -74,7 +76,7 @@ def test_figures_entered_by_hand_have_columns_of_their_own(report: ConsolidatedR
 
 def test_the_form_is_an_annex_and_a_sheet_and_is_left_out_without_areas(report: ConsolidatedReport) -> None:
     for lines, there in ((report.lines, True), (report.lines[4:], False), ((), False)):
-        made = replace(report, lines=lines)
+        made = replace(report, lines=lines, reach=report.reach if there else None)
         paper = consolidated_paper.compose(made, HEAD, PREVIEW)
         titles = [block.subject for block in paper.blocks if isinstance(block, Title)]
         assert ("KẾT QUẢ THEO ĐỊA BÀN CỦA CÁC DOANH NGHIỆP" in titles) is there

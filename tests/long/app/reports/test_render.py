@@ -20,7 +20,7 @@ from app.database.models import batches, campaigns, directives
 from app.reports.build import consolidated
 from app.reports.build.carrier_report import build, build_batch, build_campaign
 from app.reports.build.differences import differences
-from app.reports.export.formats import MEDIA_TYPES, Format, Report, document, render, sheets_of, tables_of
+from app.reports.export.formats import MEDIA_TYPES, Format, Report, document, render, tables_of
 from app.reports.figures import numbers
 from app.reports.figures.figures import FIGURES, CampaignReport, CarrierReport
 from app.reports.figures.table_model import CellKind, value
@@ -172,7 +172,7 @@ def test_every_cell_of_the_workbook_computes_to_what_the_report_says(sound: Data
     builders = {"run": (build, 1), "campaign": (build_campaign, 1), "directive": (consolidated.build, 1)}
     builders |= {"batch": (build_batch, 1, 2), "empty": (build_batch, 1, 4)}
     report: Report = sound.read(*builders[which], CUTOFF)
-    found = sheets_of(report)
+    found = tables_of(report)
     book = load_workbook(io.BytesIO(render(report, Format.XLSX).content))
     assert book.sheetnames == [*(form.name for form in found), "Kiểm tra", "Dữ liệu"]
     for form in found:
