@@ -6,17 +6,20 @@ receipts of handset level are examined; the others claim no handset.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import pairwise
 
 from sqlalchemy import ColumnElement, Connection, func, select
 
 from app.core.states import SENT, DeliveryState
 from app.database.connection import shared_ms
-from app.database.models import deliveries
+from app.database.models import audiences, deliveries
 from app.reports.build import scope
 from app.reports.build.scope import Scope, proved
+from app.reports.figures import carrier_statement
+from app.reports.figures.carrier_statement import Statement
 from app.reports.figures.figures import OVER
 from carriers.contract import ReceiptLevel
 
@@ -36,6 +39,9 @@ class Sign(StrEnum):
     EVEN_DELAY = "even_delay"
     EARLY = "early"
     SWITCHED_OFF = "switched_off"
+    LEVEL_CHANGED = "level_changed"
+    SIZE_CHANGED = "size_changed"
+    NONE_FAILED = "none_failed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +60,13 @@ def doubts(connection: Connection, run_id: int, switched_off: Collection[int] = 
     switched_off: numbers (84xxxxxxxxx) of our own test handsets that are off and stand in carriers' lists.
     """
     of = scope.of_run(connection, run_id)
+    if versions := carrier_statement.versions(connection, run_id):
+        ordered = connection.execute(
+            select(audiences.c.estimated).where(audiences.c.run_id == run_id)
+        ).scalar()
+        stated = list(_stated(versions, ordered))
+    else:
+        stated = []
     sent, delivered = _counts(connection, *_where(of))
     found = [
         _all_delivered(sent, delivered),
@@ -62,7 +75,28 @@ def doubts(connection: Connection, run_id: int, switched_off: Collection[int] = 
         _early(connection, of, delivered),
         _off(connection, of, switched_off),
     ]
-    return [doubt for doubt in found if doubt is not None]
+    return [doubt for doubt in found if doubt is not None] + list(stated)
+
+
+def _stated(versions: Sequence[Statement], ordered: int | None) -> Iterator[FraudSignal]:
+    """Yield what a person was asked about when the carrier's statement, now in force, was handed in."""
+    if not versions:
+        return
+    last, before = versions[-1], versions[-2] if len(versions) > 1 else None
+    g = last.figures.general
+    changed = next((old for old, new in pairwise(versions) if old.level is not new.level), None)
+    if changed is not None:
+        detail = "The carrier changed what its receipts prove when it corrected its statement."
+        yield FraudSignal(Sign.LEVEL_CHANGED, g.received or 0, g.sent, detail)
+    if carrier_statement.nothing_failed(last.figures):
+        detail = "The carrier states that no message failed; in any real list some numbers are dead."
+        yield FraudSignal(Sign.NONE_FAILED, g.received or 0, g.sent, detail)
+    if before is not None and carrier_statement.far(g.sent, before.figures.general.sent):
+        detail = "The carrier's statement is at least four times smaller or larger than the version before."
+        yield FraudSignal(Sign.SIZE_CHANGED, g.sent, before.figures.general.sent, detail)
+    elif ordered is not None and carrier_statement.far(g.eligible, ordered):
+        detail = "The carrier's statement is at least four times smaller or larger than what was ordered."
+        yield FraudSignal(Sign.SIZE_CHANGED, g.eligible, ordered, detail)
 
 
 def _where(of: Scope, *more: ColumnElement[bool]) -> list[ColumnElement[bool]]:

@@ -166,6 +166,21 @@ class Statement:
         return details | sums | {"segments": f.segments} | times | letter
 
 
+_FAR = 4  # ratio; "12.000" entered where a point means decimals is 12
+_FEW = 100  # below this such a difference, or that nothing failed, proves nothing
+
+
+def nothing_failed(figures: StatedFigures) -> bool:
+    """Return whether many were sent and none is said to have failed: real lists have dead numbers."""
+    g = figures.general
+    return g.sent >= _FEW and g.failed == 0
+
+
+def far(n: int, other: int) -> bool:
+    """Return whether two counts differ so much that one may be a slip."""
+    return max(n, other) >= _FEW and (n * _FAR <= other or other * _FAR <= n)
+
+
 def versions(connection: Connection, run_id: int) -> list[Statement]:
     """Return all statements on the run, oldest first."""
     return _read(connection, _query().where(statements.c.run_id == run_id)).get(run_id, [])

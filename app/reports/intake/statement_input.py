@@ -75,7 +75,8 @@ class Circumstances:
     estimated: subscribers by the order; before: messages sent, by the last version; parts: fewest and most
     SMS parts of the approved texts; approved_ms: when the campaign was approved;
     answers: numbers and times that a version before has stated, with its note and reason; version: the
-    newest, 0 if there is none.
+    newest, 0 if there is none; level: what receipts proved by the last version; asks: whether figures are
+    handed in, so that a person may answer questions.
     """
 
     now_ms: int
@@ -86,6 +87,8 @@ class Circumstances:
     approved_ms: int | None = None
     answers: tuple[tuple[frozenset[str], str], ...] = ()
     version: int = 0
+    level: ReceiptLevel | None = None
+    asks: bool = False
 
 
 def refusal(faults: Iterable[InputFault]) -> Invalid:

@@ -15,6 +15,8 @@ from app.reports.figures.carrier_statement import (
     StatedCounts,
     StatedFigures,
     add,
+    far,
+    nothing_failed,
 )
 from app.reports.figures.numbers import count
 from app.reports.intake.statement_input import (
@@ -371,8 +373,12 @@ def _attached(claim: StatementInput) -> Iterator[InputFault]:
 
 # ---- Plausible but suspicious figures: questioned, and accepted once the note confirms them
 
-_FAR = 10  # ratio; "12.000" entered where a point means decimals is 12
-_FEW = 100  # below this a tenfold difference proves nothing
+_NONE = "0"
+_LEVELS = {
+    ReceiptLevel.NONE: "không có biên nhận",
+    ReceiptLevel.OPERATOR: "tổng đài",
+    ReceiptLevel.HANDSET: "máy thuê bao",
+}
 _GROUPED = re.compile(r"(?<!\d)\d{1,3}(?:[.,\s\u00a0]\d{3})+(?!\d)")
 _NO_DIGIT = re.compile(r"\D")
 
@@ -382,6 +388,8 @@ def _questions(claim: StatementInput, around: Circumstances) -> list[InputFault]
     return [
         *_estimate(claim, around),
         *_before(claim, around),
+        *_level(claim, around),
+        *_no_failure(claim, around),
         *_parts(claim, around),
         *_approval(claim, around),
     ]
@@ -389,7 +397,7 @@ def _questions(claim: StatementInput, around: Circumstances) -> list[InputFault]
 
 def _estimate(claim: StatementInput, around: Circumstances) -> Iterator[InputFault]:
     n, other = claim.figures.general.eligible, around.estimated
-    if other is None or not _far(n, other) or _answered(claim, around, str(n)):
+    if other is None or not far(n, other) or _answered(claim, around, str(n)):
         return
     yield InputFault(
         ("general", "eligible"),
@@ -404,7 +412,7 @@ def _estimate(claim: StatementInput, around: Circumstances) -> Iterator[InputFau
 
 def _before(claim: StatementInput, around: Circumstances) -> Iterator[InputFault]:
     n, other = claim.figures.general.sent, around.before
-    if other is None or not _far(n, other) or _answered(claim, around, str(n)):
+    if other is None or not far(n, other) or _answered(claim, around, str(n)):
         return
     yield InputFault(
         ("general", "sent"),
@@ -417,8 +425,38 @@ def _before(claim: StatementInput, around: Circumstances) -> Iterator[InputFault
     )
 
 
-def _far(n: int, other: int) -> bool:
-    return max(n, other) >= _FEW and (n * _FAR <= other or other * _FAR <= n)
+def _level(claim: StatementInput, around: Circumstances) -> Iterator[InputFault]:
+    """Question another level of receipts: one cell makes what the centre took received by telephones."""
+    if around.level is None or around.level is claim.level:
+        return
+    before, now = _LEVELS[around.level], _LEVELS[claim.level]
+    if now in (claim.paper.reason or "").lower():
+        return
+    yield InputFault(
+        ("level",),
+        Sentence(
+            "This version states another level of receipts than the version before: if that is right, write "
+            f"“{now}” into the reason of the correction; otherwise choose the level of before.",
+            f"Bản trước ghi mức biên nhận “{before}”, bản này ghi “{now}”: nếu đúng, hãy ghi “{now}” vào lý "
+            "do đính chính; nếu không, hãy chọn lại mức biên nhận như bản trước.",
+        ),
+    )
+
+
+def _no_failure(claim: StatementInput, around: Circumstances) -> Iterator[InputFault]:
+    sent = claim.figures.general.sent
+    if not around.asks or not nothing_failed(claim.figures) or _answered(claim, around, _NONE):
+        return
+    yield InputFault(
+        ("general", "failed"),
+        Sentence(
+            f"None of {sent} messages is stated as failed, although every real list has dead numbers: if "
+            f"that is right, write {_NONE} into the note with the reason; otherwise correct it.",
+            f"Không tin nào trong {count(sent)} tin được ghi là không nhận được, trong khi danh sách thật "
+            f"nào cũng có số không còn dùng: nếu đúng, hãy ghi “{_NONE}” kèm lý do vào ô phản ánh, sự cố, khó "
+            "khăn; nếu không, hãy sửa lại.",
+        ),
+    )
 
 
 def _parts(claim: StatementInput, around: Circumstances) -> Iterator[InputFault]:
@@ -513,7 +551,8 @@ def stated(figures: StatedFigures, times: Iterable[int | None]) -> frozenset[str
     counts = figures.general.eligible, figures.general.sent, figures.segments
     days = {"/".join(reversed(row.day.split("-"))) for row in figures.days}
     hours = {_hour(ms) for ms in times if ms is not None}
-    return frozenset(str(n) for n in counts if n is not None) | hours | days
+    whole = {_NONE} if nothing_failed(figures) else set()
+    return frozenset(str(n) for n in counts if n is not None) | hours | days | whole
 
 
 def _plain(number: re.Match[str]) -> str:

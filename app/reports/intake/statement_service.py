@@ -110,6 +110,8 @@ def circumstances(connection: Connection, run_id: int) -> Circumstances:
             if words
         ),
         version=last.paper.version if last else 0,
+        level=last.level if last else None,
+        asks=True,
     )
 
 

@@ -275,6 +275,7 @@ _CELLS: dict[Place, tuple[str, str]] = {
     ("general", "no_receipt"): (GENERAL, NO_RECEIPT),
     ("segments",): (GENERAL, SEGMENTS),
     ("resent",): (GENERAL, RESENT),
+    ("level",): (HEAD, LEVEL),
     ("number",): (HEAD, NUMBER),
     ("dated_on",): (HEAD, DATED_ON),
     ("began",): (HEAD, BEGAN),

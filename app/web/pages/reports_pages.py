@@ -323,8 +323,8 @@ def _moments(visit: PageRequest, subject: ReportSubject) -> dict[str, str]:
 
 
 def _doubts(visit: PageRequest, report: Report | None) -> list[FraudSignal]:
-    """Return fraud signs of a measured run, for roles that may see them."""
-    if not isinstance(report, CarrierReport) or not may(visit.who.role, "list_doubts"):
+    """Return signs that a run's figures are made up, for roles that may see them."""
+    if not isinstance(report, CarrierReport | StatedReport) or not may(visit.who.role, "list_doubts"):
         return []
     return visit.db.read(doubts, report.header.run_id, visit.settings.switched_off)
 

@@ -12,6 +12,7 @@ from app.core.clock import VIETNAM, to_ms
 from app.core.errors import Invalid
 from app.database import models as m
 from app.database.connection import Database
+from app.reports.build.fraud_signals import Sign, doubts
 from app.reports.figures.carrier_statement import FigureSource
 from app.reports.figures.document_meta import EntrySource
 from app.reports.intake import statement_rules, statement_service, statement_workbook
@@ -197,3 +198,32 @@ def test_an_old_district_is_the_communes_that_it_has_become(db: Database) -> Non
 def test_a_figure_that_was_not_stated_answers_nothing() -> None:
     figures = StatementBody.model_validate(body(**ALONE, general=GENERAL)).claim(EntrySource.API).figures
     assert statement_rules.stated(figures, (None, None)) == {"1000"}
+
+
+def test_another_level_waits_until_the_reason_names_it(db: Database) -> None:
+    held(db)
+    state(db, level="operator")
+    with pytest.raises(Invalid, match="level: This version states another level of receipts"):
+        state(db, reason="Đính chính.")
+    state(db, reason="Đã đối soát: biên nhận của máy thuê bao.")
+    assert [each.sign for each in db.read(doubts, 2)] == [Sign.LEVEL_CHANGED]
+
+
+def test_that_nothing_failed_waits_for_a_word(db: Database) -> None:
+    held(db)
+    perfect = {"eligible": 1000, "sent": 1000, "received": 1000, "failed": 0}
+    with pytest.raises(Invalid, match="None of 1000 messages is stated as failed"):
+        state(db, general=perfect)
+    state(db, general=perfect, note="Đã đối soát với nhà mạng: 0 tin không nhận được.")
+    state(db, general=perfect, reason="Bổ sung số văn bản.")
+    assert [each.sign for each in db.read(doubts, 2)] == [Sign.NONE_FAILED]
+
+
+def test_four_times_fewer_than_before_waits_for_a_word(db: Database) -> None:
+    held(db)
+    state(db, general=GENERAL)
+    fewer = {"eligible": 250, "sent": 250, "received": 200, "failed": 50}
+    with pytest.raises(Invalid, match="250 is far from 1000, the version before"):
+        state(db, general=fewer, reason="Đính chính.")
+    state(db, general=fewer, reason="Chỉ gửi 250 thuê bao.")
+    assert [each.sign for each in db.read(doubts, 2)] == [Sign.SIZE_CHANGED]

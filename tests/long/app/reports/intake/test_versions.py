@@ -63,7 +63,7 @@ def test_what_vanishes_of_the_sums_the_times_and_the_letter_is_said(client: Clie
     without |= {"areas": [{"code": "116", **sums}], "days": [{"day": "2024-01-29", "sent": 970}]}
     without["areas"][0].pop("causes")
     gone = dict.fromkeys(("began_at", "ended_at", "number", "dated_on"))
-    answer = state(client, reason="đếm lại", **without, **gone)
+    answer = state(client, reason="đếm lại: không có biên nhận", **without, **gone)
     assert answer.status_code == 201, answer.text
     assert [each.removeprefix("Version 1 had ").split(",")[0] for each in answer.json()["warnings"]] == [
         "numbers by cause of failure",
