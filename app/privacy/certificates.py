@@ -43,7 +43,7 @@ WORDS = {
     "polled_chunks": "phần việc hỏi",
     "left_out": "thuê bao không gửi",
     "recordings": "tệp ghi âm",
-    "kept_reach": "số người đã nhận",
+    "kept_reach": "số thuê bao đã nhận",
     "subscribers": "thuê bao",
     "bad_lines": "dòng không hợp lệ",
     "receipt_lines": "dòng của tệp kết quả",

@@ -62,6 +62,27 @@ class AreaReach:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    eligible: int = 0
+    excluded: int = 0
+    waiting: int = 0
+    sent: int = 0
+    delivered: int = 0
+    relayed: int = 0
+    failed: int = 0
+    no_receipt: int = 0
+    unknown: int = 0
+    segments: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subscribers:
+    carrier: str
+    area: str | None
+    figures: Figures
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class UniqueReach:
     directive_id: int
     cutoff_ms: int
@@ -69,6 +90,7 @@ class UniqueReach:
     by_campaign: list[CampaignReach]
     by_carrier: list[CarrierReach]
     by_area: list[AreaReach]
+    subscribers: list[Subscribers] | None = None
 
 
 AddresseeKind = Literal["department", "locality", "union", "press", "bank", "carrier", "other"]
@@ -129,8 +151,8 @@ class ChannelTotal:
     channel: OutreachChannel
     units: int
     pieces: int
-    reach: int
-    minutes: int
+    reach: int | None
+    minutes: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

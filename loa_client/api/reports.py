@@ -11,7 +11,16 @@ from loa_client.values import given
 
 Format = Literal["json", "csv", "xlsx", "text", "docx", "pdf", "summary"]
 
-Sign = Literal["all_delivered", "none_delivered", "even_delay", "early", "switched_off"]
+Sign = Literal[
+    "all_delivered",
+    "none_delivered",
+    "even_delay",
+    "early",
+    "switched_off",
+    "level_changed",
+    "size_changed",
+    "none_failed",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

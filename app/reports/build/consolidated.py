@@ -26,7 +26,8 @@ from app.reports.figures.figures import CarrierReport
 # A frozen report is rebuilt by the rules of its day. 1: every campaign under the directive, also drafts and
 # rejected ones; 2: those selected by `counted`, naming carrier reports frozen for its cut-off or earlier;
 # 3: with the unique reach; 4: with addresses at which the text was published; 5: of a run of which no message
-# is known to have arrived nobody says that it was sent in time; 6: with subscribers, each counted once.
+# is known to have arrived nobody says that it was sent in time; 6: with subscribers, each counted once, and
+# what no addressee stated is null.
 RULES = 6
 
 
@@ -55,6 +56,7 @@ class DirectiveSummary:
     issuer: str
     subject: str
     deadline_ms: int | None
+    legal_basis: str = ""
 
 
 _CUT_OFF, _CANCELLED = (each.name.lower() for each in (NotSent.WINDOW_CLOSED, NotSent.CANCELLED))
@@ -193,6 +195,7 @@ def build(
     row = connection.execute(select(directives).where(directives.c.id == directive_id)).first()
     if row is None:
         raise no_such("directive", directive_id, field="directive_id")
+    unsaid = None if terms.rules >= 6 else 0
     others = tuple(addressees.addressee_statuses(connection, directive_id, cutoff_ms, cutoff_ms))
     lines = tuple(_lines(connection, directive_id, cutoff_ms, terms))
     return ConsolidatedReport(
@@ -200,7 +203,7 @@ def build(
         cutoff_ms=cutoff_ms,
         lines=lines,
         others=others,
-        channels=tuple(addressees.totals(others)),
+        channels=tuple(addressees.totals(others, unsaid)),
         silent=_silent(connection, directive_id, {line.carrier for line in lines}),
         rules=terms.rules,
         reach=_reach(connection, directive_id, cutoff_ms, lines) if terms.rules >= 3 else None,
@@ -226,7 +229,8 @@ def _silent(connection: Connection, directive_id: int, sending: set[str]) -> tup
 
 def _letter(row: Row[Any], deadline_ms: int | None) -> DirectiveSummary:
     issued = date.fromisoformat(row.issued_on)
-    return DirectiveSummary(row.id, row.number, issued, row.issuer, row.subject, deadline_ms)
+    basis = row.legal_basis
+    return DirectiveSummary(row.id, row.number, issued, row.issuer, row.subject, deadline_ms, basis)
 
 
 def _lines(

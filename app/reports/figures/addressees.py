@@ -30,7 +30,7 @@ class AddresseeKind(StrEnum):
 
 KINDS: dict[AddresseeKind, str] = {
     AddresseeKind.DEPARTMENT: "Sở, ban, ngành",
-    AddresseeKind.LOCALITY: "UBND huyện/thành phố, xã/phường",
+    AddresseeKind.LOCALITY: "Ủy ban nhân dân các cấp",
     AddresseeKind.UNION: "Mặt trận, đoàn thể",
     AddresseeKind.PRESS: "Báo, đài",
     AddresseeKind.BANK: "Ngân hàng",
@@ -136,13 +136,16 @@ class AddresseeStatus:
 
 @dataclass(frozen=True, slots=True)
 class ChannelTotal:
-    """Sum of all latest reports for one channel; reach and minutes cover only the items that state them."""
+    """Sum of all latest reports for one channel; reach and minutes cover only the items that state them.
+
+    None: no item states it.
+    """
 
     channel: OutreachChannel
     units: int
     pieces: int
-    reach: int
-    minutes: int
+    reach: int | None
+    minutes: int | None
 
 
 def of_directive(connection: Connection, directive_id: int) -> list[Addressee]:
@@ -232,21 +235,32 @@ def is_late(first_ms: int | None, deadline_ms: int | None, now_ms: int) -> bool:
     return deadline_ms is not None and (now_ms if first_ms is None else first_ms) > deadline_ms
 
 
-def totals(found: Iterable[AddresseeStatus]) -> list[ChannelTotal]:
-    """Sum the latest reports by channel, in the order of the form; unused channels are left out."""
+def totals(found: Iterable[AddresseeStatus], unsaid: int | None = None) -> list[ChannelTotal]:
+    """Sum the latest reports by channel, in the order of the form; unused channels are left out.
+
+    unsaid: for what no item states.
+    """
     items = [(n, item) for n, each in enumerate(found) if each.report for item in each.report.items]
     return [
-        _total(channel, own)
+        _total(channel, own, unsaid)
         for channel in OutreachChannel
         if (own := [pair for pair in items if pair[1].channel is channel])
     ]
 
 
-def _total(channel: OutreachChannel, items: list[tuple[int, OutreachItem]]) -> ChannelTotal:
+def stated_sum(numbers: Iterable[int | None], unsaid: int | None = None) -> int | None:
+    """Sum the numbers that are stated; `unsaid` if none is."""
+    known = [n for n in numbers if n is not None]
+    return sum(known) if known else unsaid
+
+
+def _total(
+    channel: OutreachChannel, items: list[tuple[int, OutreachItem]], unsaid: int | None
+) -> ChannelTotal:
     return ChannelTotal(
         channel=channel,
         units=len({n for n, _ in items}),
         pieces=sum(item.pieces for _, item in items),
-        reach=sum(item.reach or 0 for _, item in items),
-        minutes=sum(item.minutes or 0 for _, item in items),
+        reach=stated_sum((item.reach for _, item in items), unsaid),
+        minutes=stated_sum((item.minutes for _, item in items), unsaid),
     )

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from app.reports.build.consolidated import ConsolidatedReport, RunLine
 from app.reports.figures import labels
-from app.reports.figures.addressees import CHANNELS, KINDS, AddresseeStatus
+from app.reports.figures.addressees import CHANNELS, KINDS, AddresseeStatus, stated_sum
 from app.reports.figures.carrier_statement import FigureSource as Source
 from app.reports.figures.carrier_statement import Statement
 from app.reports.figures.figures import FIGURES, Charged, Figures
@@ -139,7 +139,7 @@ def _rows(nth: int, line: RunLine, report: ConsolidatedReport) -> Iterable[Table
 def _row(first: tuple[str, str], line: RunLine, report: ConsolidatedReport) -> TableRow:
     when = (report.letter.deadline_ms, report.cutoff_ms)
     found = figures(line)
-    counts = (found.get(column.key) for column in _COUNTS)
+    counts = (found.get(column.key, NOTHING) for column in _COUNTS)
     sent = CANCELLED if line.cancelled else _in_time(line.sent_in_time(*when), *when)
     reported = NOTHING if line.kind is Source.MEASURED else _in_time(line.reported_in_time(*when), *when)
     cells_ = (*first, _paper(line), source_of(line), *counts, _span(line), sent, reported)
@@ -188,12 +188,17 @@ def reported(asked: Sequence[AddresseeStatus]) -> str:
     """Say how many of these addressees have reported, and what they did."""
     done = [each for each in asked if each.report]
     items = [item for each in done if each.report for item in each.report.items]
-    pieces, reach = sum(item.pieces for item in items), sum(item.reach or 0 for item in items)
-    minutes, late = sum(item.minutes or 0 for item in items), sum(each.late for each in done)
+    reach, minutes = (stated_sum(getattr(item, name) for item in items) for name in ("reach", "minutes"))
+    late = sum(each.late for each in done)
     spoken = sorted({item.languages for item in items if item.languages})
-    words = f"{count(len(done))}/{count(len(asked))} đơn vị đã báo cáo ({count(late)} trễ hạn): "
-    words += f"{count(pieces)} tin, bài, buổi; {count(reach)} lượt tiếp cận theo số các đơn vị báo"
-    words += f"; thời lượng {count(minutes)} phút" if minutes else ""
+    words = f"{count(len(done))}/{count(len(asked))} đơn vị đã báo cáo"
+    if not done:
+        return words
+    words += f" ({count(late)} trễ hạn): {count(sum(item.pieces for item in items))} tin, bài, buổi; "
+    words += (
+        "chưa nêu lượt tiếp cận" if reach is None else f"{count(reach)} lượt tiếp cận theo số các đơn vị báo"
+    )
+    words += f"; thời lượng {count(minutes)} phút" if minutes is not None else ""
     return words + (f"; ngôn ngữ: {'; '.join(spoken)}" if spoken else "")
 
 
@@ -305,12 +310,15 @@ def _channels(report: ConsolidatedReport) -> ReportTable:
     rows = tuple(
         TableRow(
             each.channel.value,
-            (str(n), CHANNELS[each.channel], each.units, each.pieces, each.reach, each.minutes),
+            (str(n), CHANNELS[each.channel], each.units, each.pieces, _said(each.reach), _said(each.minutes)),
         )
         for n, each in enumerate(report.channels, 1)
     )
     rows += (_all_channels(report),) if len(rows) > 1 else ()
-    source = "Nguồn số liệu: các cơ quan, đơn vị tự báo cáo; lượt tiếp cận có thể trùng người."
+    source = (
+        "Nguồn số liệu: các cơ quan, đơn vị tự báo cáo; lượt tiếp cận có thể trùng người. "
+        "“…”: không đơn vị nào nêu."
+    )
     return ReportTable(
         "Hình thức", "Kết quả tuyên truyền của các cơ quan, đơn vị theo hình thức", columns, rows, source
     )
@@ -320,9 +328,13 @@ def _all_channels(report: ConsolidatedReport) -> TableRow:
     """Count a unit once, however many channels it used."""
     units = sum(bool(each.report and each.report.items) for each in report.others)
     found = report.channels
-    sums = (sum(each.pieces for each in found), sum(each.reach for each in found))
-    minutes = sum(each.minutes for each in found)
-    return TableRow("total", ("", labels.TOTAL, units, *sums, minutes), strong=True)
+    pieces = sum(each.pieces for each in found)
+    sums = (_said(stated_sum(getattr(each, name) for each in found)) for name in ("reach", "minutes"))
+    return TableRow("total", ("", labels.TOTAL, units, pieces, *sums), strong=True)
+
+
+def _said(n: int | None) -> Cell:
+    return labels.UNPROVED if n is None else n
 
 
 def _others(report: ConsolidatedReport) -> ReportTable:
@@ -342,8 +354,8 @@ def _others(report: ConsolidatedReport) -> ReportTable:
 
 def _other(nth: int, each: AddresseeStatus) -> TableRow:
     items = each.report.items if each.report else ()
-    pieces = sum(item.pieces for item in items) if each.report else None
-    reach = sum(item.reach or 0 for item in items) if each.report else None
+    pieces: Cell = sum(item.pieces for item in items) if each.report else NOTHING
+    reach = _said(stated_sum(item.reach for item in items)) if each.report else NOTHING
     of = each.addressee
     cells_ = (str(nth), KINDS[of.kind], of.name, standing(each), _arrived(each.first_ms), pieces, reach)
     return TableRow(f"unit_{nth}", cells_)

@@ -453,8 +453,8 @@ def _no_failure(claim: StatementInput, around: Circumstances) -> Iterator[InputF
             f"None of {sent} messages is stated as failed, although every real list has dead numbers: if "
             f"that is right, write {_NONE} into the note with the reason; otherwise correct it.",
             f"Không tin nào trong {count(sent)} tin được ghi là không nhận được, trong khi danh sách thật "
-            f"nào cũng có số không còn dùng: nếu đúng, hãy ghi “{_NONE}” kèm lý do vào ô phản ánh, sự cố, khó "
-            "khăn; nếu không, hãy sửa lại.",
+            f"nào cũng có số không còn dùng: nếu đúng, hãy ghi “{_NONE}” kèm lý do vào ô phản ánh, sự cố, "
+            "khó khăn; nếu không, hãy sửa lại.",
         ),
     )
 

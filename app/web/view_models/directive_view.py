@@ -16,15 +16,20 @@ from app.core.errors import NotFound
 from app.core.states import CampaignState, DeliveryState
 from app.database.listing import ListColumns, ListPart, ListRequest, counted, part, without_marks
 from app.database.models import addressees as registered
-from app.database.models import campaigns, outreach, tallies
+from app.database.models import campaigns, outreach, runs, tallies
 from app.database.models import directives as letters
 from app.directives import status
 from app.directives.status import RunDeadlineStatus, Status
+from app.reports.build import snapshots, unique_reach
+from app.reports.build.scope import levels_proved
 from app.reports.figures import addressees
 from app.reports.figures.addressees import Addressee, AddresseeKind, AddresseeStatus, Outreach
+from app.reports.frozen.archive import ReportSubject, SubjectKind
 from app.security.tenant_scope import own_campaigns, own_directives
+from carriers.contract import ReceiptLevel
 
 ON_A_PAGE, NEWEST = 30, 5
+AT_ONCE = 50_000  # messages of a directive that a page counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +48,7 @@ class DirectiveRow:
 
 @dataclass(frozen=True, slots=True)
 class CampaignRound:
-    """One campaign under a directive. reached: persons whose telephone it is proved to have reached."""
+    """One campaign under a directive. reached: subscribers whose telephone has proved its message."""
 
     id: int
     name: str
@@ -54,8 +59,20 @@ class CampaignRound:
 
 
 @dataclass(frozen=True, slots=True)
+class ReachedShare:
+    """Subscribers that a telephone has proved to be reached, each once, of those to be written to.
+
+    at: of a snapshot, where counting all of them now would take too long.
+    """
+
+    reached: int
+    addressed: int
+    at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class DirectivePage:
-    """One directive. status, statuses: for the office only.
+    """One directive. status, statuses, reach: for the office only.
 
     rounds: its newest campaigns in order of time; under: how many there are, listing.COUNTED + 1 for more.
     """
@@ -66,6 +83,7 @@ class DirectivePage:
     statuses: Sequence[AddresseeStatus]
     rounds: Sequence[CampaignRound]
     under: int
+    reach: ReachedShare | None = None
 
     @property
     def pressing(self) -> Sequence[RunDeadlineStatus]:
@@ -131,7 +149,35 @@ def directive_page(
         statuses=addressees.addressee_statuses(connection, directive_id, clock.to_ms(now)) if office else (),
         rounds=_rounds(connection, query),
         under=counted(connection, query),
+        reach=_reach(connection, directive_id, clock.to_ms(now)) if office else None,
     )
+
+
+def _reach(connection: Connection, directive_id: int, now_ms: int) -> ReachedShare | None:
+    """Return the share over carriers with receipts of telephones; None where nobody can tell it."""
+    own = campaigns.c.directive_id == directive_id
+    n = select(func.sum(tallies.c.n)).join(campaigns, campaigns.c.id == tallies.c.campaign_id).where(own)
+    at = (
+        None if (connection.execute(n).scalar() or 0) <= AT_ONCE else _last_snapshot(connection, directive_id)
+    )
+    if at == 0:
+        return None
+    found = unique_reach.of_directive(connection, directive_id, now_ms if at is None else at)
+    rows = connection.execute(
+        select(runs).join(campaigns, campaigns.c.id == runs.c.campaign_id).where(own)
+    ).all()
+    levels = levels_proved(connection, rows, now_ms)
+    proved = {row.carrier for row in rows if levels[row.id] == ReceiptLevel.HANDSET}
+    counts = [each.figures for each in (found and found.subscribers) or () if each.carrier in proved]
+    addressed = sum(each.eligible for each in counts)
+    shown = None if at is None else clock.from_ms(at)
+    return ReachedShare(sum(each.delivered for each in counts), addressed, shown) if addressed else None
+
+
+def _last_snapshot(connection: Connection, directive_id: int) -> int:
+    """Return the moment of the directive's last snapshot; 0 without one."""
+    rows = snapshots.moments(connection, ReportSubject(SubjectKind.DIRECTIVE, directive_id))
+    return int(rows[0].cutoff_at) if rows else 0
 
 
 def _rounds(connection: Connection, query: Select[Any]) -> list[CampaignRound]:

@@ -191,7 +191,7 @@ def test_the_consolidated_paper_says_form_5_in_every_format(sound: Database) -> 
     made, form = files(report), tables_of(report)[1]
     table = cells.docx_tables(made[Format.DOCX])[form.title]
     assert table == [cells.words(form, row) for row in form.rows]
-    assert [row[1] for row in table] == ["VNPT VinaPhone", "Viettel", "Cộng (đo bằng biên nhận)"]
+    assert [row[1] for row in table] == ["VNPT VinaPhone", "Viettel", "Cộng tin (đo bằng biên nhận)"]
     text = cells.pdf_text(made[Format.PDF])
     for row in form.rows:
         assert all(run in text for run in cells.numbers(form, row)), row.key

@@ -210,7 +210,7 @@ def test_sums_and_ratios_stay_alive_in_the_workbook(sound: Database) -> None:
     assert (sheet["D4"].value, sheet["D4"].data_type, sheet["D4"].number_format) == (11, "n", "#,##0")
     assert sheet["N4"].number_format == "0.0%"
     whole = load_workbook(io.BytesIO(render(sound.read(consolidated.build, 1, CUTOFF), Format.XLSX).content))
-    total = next(row for row in whole["Biểu 5"].iter_rows() if row[1].value == "Cộng (đo bằng biên nhận)")
+    total = next(row for row in whole["Biểu 5"].iter_rows() if row[1].value == "Cộng tin (đo bằng biên nhận)")
     assert [total[n].value for n in (4, 7)] == ["=SUM(E4,E5)", "=SUM(H4,H5)"]
     assert sheet.freeze_panes == "A4"
     assert sheet.column_dimensions["C"].width == pytest.approx(40, abs=1)

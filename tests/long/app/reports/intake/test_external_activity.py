@@ -116,7 +116,7 @@ def test_totals_are_by_channel(client: Client, directive: str) -> None:
     reported(client, directive, NAMES[2], items=[{"channel": "loudspeaker", "pieces": 3}])
     found = client.get(f"{directive}/addressees").json()["channels"]
     assert found == [
-        {"channel": "meeting", "units": 1, "pieces": 2, "reach": 180, "minutes": 0},
+        {"channel": "meeting", "units": 1, "pieces": 2, "reach": 180, "minutes": None},
         {"channel": "loudspeaker", "units": 2, "pieces": 15, "reach": 3500, "minutes": 60},
     ]
 
