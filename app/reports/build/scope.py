@@ -209,7 +209,7 @@ def _batches(connection: Connection, *where: ColumnElement[bool]) -> list[Row[An
 def header(connection: Connection, scope: Scope, cutoff_ms: int) -> Header:
     c, d, run = campaigns.c, directives.c, scope.run
     joined = campaigns.outerjoin(directives, d.id == c.directive_id)
-    columns = (c.name, c.sender, c.texts, d.number, d.issued_on, d.subject)
+    columns = (c.name, c.sender, c.texts, d.number, d.issued_on, d.subject, d.legal_basis)
     query = select(*columns).select_from(joined).where(c.id == run.campaign_id)
     campaign = connection.execute(query).one()
     return Header(
@@ -226,4 +226,5 @@ def header(connection: Connection, scope: Scope, cutoff_ms: int) -> Header:
         started_ms=run.started_at,
         ended_ms=run.ended_at,
         cutoff_ms=cutoff_ms,
+        legal_basis=campaign.legal_basis or "",
     )

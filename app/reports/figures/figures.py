@@ -250,6 +250,7 @@ class Header:
     started_ms: int | None
     ended_ms: int | None
     cutoff_ms: int
+    legal_basis: str = ""  # of the directive, in a paper's words
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,14 @@ def named_as_stored(directive: str) -> str:
     return named(number, date.fromisoformat(issued.rstrip(")")))
 
 
+def bases(legal_basis: str, head: Letterhead) -> list[str]:
+    """Return the papers that a directive rests on, then those of the letterhead, none of them twice."""
+    own = [
+        part for line in legal_basis.split("\n") for each in line.split(";") if (part := each.strip(" .,"))
+    ]
+    return [*own, *(each for each in head.bases if each not in own)]
+
+
 def topic(subject: str) -> str:
     """Return a subject as it stands in a sentence: without "V/v", its first word small unless an acronym."""
     words = _ABOUT.sub("", subject).strip().rstrip(".")

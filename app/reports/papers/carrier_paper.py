@@ -7,11 +7,11 @@ from datetime import date
 
 from app.core import clock
 from app.reports.figures import labels
-from app.reports.figures.figures import CarrierReport
+from app.reports.figures.figures import CarrierReport, Header
 from app.reports.figures.numbers import NOTHING, count, hour, percent
 from app.reports.figures.table_model import ReportTable, value
 from app.reports.figures.version import Version
-from app.reports.forms import carrier_tables
+from app.reports.forms import carrier_tables, citation
 from app.reports.forms.citation import named_as_stored
 from app.reports.forms.letterhead import Letterhead
 from app.reports.papers import annexes, chart_images
@@ -90,8 +90,9 @@ def title(
     )
 
 
-def basis(directive: str | None, head: Letterhead) -> Paragraph:
-    bases = [*([named_as_stored(directive)] if directive else []), *head.bases]
+def basis(header: Header, head: Letterhead) -> Paragraph:
+    bases = [*([named_as_stored(header.directive)] if header.directive else [])]
+    bases += citation.bases(header.legal_basis, head)
     return Paragraph(f"Thực hiện {'; '.join(bases)}." if bases else f"Căn cứ: {DOTS}")
 
 
@@ -99,7 +100,7 @@ def _scope(report: CarrierReport, head: Letterhead, at: Mapping[str, str]) -> It
     h = report.header
     yield Heading(1, "I. CĂN CỨ VÀ PHẠM VI")
     yield Heading(2, "1. Căn cứ")
-    yield basis(h.directive, head)
+    yield basis(h, head)
     yield Heading(2, "2. Nội dung tin nhắn đã duyệt, tên định danh")
     yield Paragraph(
         f"Tin được gửi với tên định danh “{h.sender}”. Toàn văn, mã băm, số ký tự và số bản tin quy đổi của "

@@ -110,7 +110,8 @@ def _directions(report: ConsolidatedReport, head: Letterhead) -> Iterator[Block]
 
 def _basis(report: ConsolidatedReport, head: Letterhead) -> str:
     """An agency issues its own directive and carries out another's."""
-    letter, bases = report.letter, "; ".join(head.bases)
+    letter = report.letter
+    bases = "; ".join(citation.bases(letter.legal_basis, head))
     if citation.is_own(letter.number, letter.issuer, head):
         own = citation.named(letter.number, letter.issued_on, subject=letter.subject)
         return f"{f'Thực hiện {bases}, ' if bases else ''}{head.name} đã ban hành {own}."

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import date
+from itertools import pairwise
 from typing import Protocol
 
 from app.core import words
@@ -15,6 +16,7 @@ from app.reports.papers.annexes import BLANK_NUMBER
 from app.reports.papers.model import Block, PaperDocument, PaperHead, Paragraph, Signature, Style, Title
 
 NOTHING_TO_SAY = "Không có."
+_END = "./."
 # Keys of what only people can say, by the kind of report.
 REMARKS = {"run": ("difficulties", "proposals"), "directive": ("strengths", "shortcomings", "proposals")}
 REMARK_KEYS = tuple(dict.fromkeys(key for keys in REMARKS.values() for key in keys))
@@ -90,13 +92,23 @@ def fill(paper: PaperDocument, issue: Issue, before: ReplacedPaper | None) -> Pa
             f"This report has no place for {unknown[0]}; it has {', '.join(sorted(keys))}.", field=unknown[0]
         )
     sections = tuple(
-        replace(each, blocks=tuple(made for block in each.blocks for made in _filled(block, issue, before)))
+        replace(
+            each, blocks=_ended([made for block in each.blocks for made in _filled(block, issue, before)])
+        )
         for each in paper.sections
     )
     final = replace(paper, mark="", sections=sections)
     for left in filter(None, (_left_blank(block) for block in final.blocks)):
         raise Conflict(_DOTS_LEFT.format(left=left))
     return final
+
+
+def _ended(blocks: list[Block]) -> tuple[Block, ...]:
+    """Put the sign that ends a text before its signature, by Decree 30/2020/NĐ-CP."""
+    for nth, (block, following) in enumerate(pairwise(blocks)):
+        if isinstance(following, Signature) and isinstance(block, Paragraph):
+            blocks[nth] = replace(block, text=f"{block.text.rstrip('. ')}{_END}")
+    return tuple(blocks)
 
 
 def require_whole(head: Letterhead) -> None:

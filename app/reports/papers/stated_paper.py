@@ -63,7 +63,7 @@ def compose(report: StatedReport, head: Letterhead, version: Version) -> PaperDo
 def _scope(report: StatedReport, head: Letterhead, at: Mapping[str, str]) -> Iterator[Block]:
     h, of = report.header, report.statement
     yield Heading(1, "I. CĂN CỨ VÀ PHẠM VI")
-    yield basis(h.directive, head)
+    yield basis(h, head)
     yield Paragraph(
         f"{head.name} tự gửi tin đến thuê bao của mình theo chiến dịch “{h.campaign}”, tên định danh "
         f"“{h.sender}”; không chuyển "

@@ -71,6 +71,7 @@ def test_final_papers_have_no_blank_and_no_mark_and_the_draft_stays(
         judged = r"1\. Ưu điểm (\d )?Phối hợp tốt\. (\d )?Đúng hạn\. (\d )?2\. Hạn chế, nguyên nhân"
         assert re.search(rf"{judged} (\d )?Không có\.", said)
         assert "Đại tá Nguyễn Văn A" in said
+        assert said.count("./.") == 1
     fields = json.loads(freezer.db.read(archive.content, issued, "issued-meta")[1])
     assert (fields["CodeNumber"], fields["IssuedDate"]) == ("125", f"{TODAY:%d/%m/%Y}")
     assert fields["InforSign"]["FullName"] == "Đại tá Nguyễn Văn A"

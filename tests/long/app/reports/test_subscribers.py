@@ -6,6 +6,7 @@ import io
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from datetime import date
 from fractions import Fraction
 from typing import Any
 
@@ -19,17 +20,23 @@ from app.database.connection import Database
 from app.database.models import audiences, directives, links, runs
 from app.ledger.ledger import ledger_for
 from app.reports.build import consolidated
-from app.reports.build.consolidated import ConsolidatedReport
+from app.reports.build.consolidated import ConsolidatedReport, ConsolidationTerms
 from app.reports.export.formats import Format, prepare, render
+from app.reports.figures.addressees import OutreachChannel, OutreachItem
 from app.reports.figures.document_meta import EntrySource
 from app.reports.figures.numbers import count, percent
 from app.reports.figures.table_model import ReportTable, value
+from app.reports.figures.version import PREVIEW
 from app.reports.forms import comparison_tables, directive_areas, letterhead, subscriber_tables
 from app.reports.forms.letterhead import Letterheads
 from app.reports.frozen import archive
 from app.reports.frozen.archive import ReportSubject, SubjectKind
-from app.reports.intake import statement_service
+from app.reports.intake import external_activity, statement_service
+from app.reports.intake.external_activity import OutreachClaim
 from app.reports.intake.schemas import StatementBody
+from app.reports.intake.statement_input import PaperClaim
+from app.reports.papers import consolidated_paper
+from app.reports.papers.model import Paragraph
 from app.reports.release.freeze import Freezer
 from app.reports.release.verify_archive import prove
 from tests.app.campaigns import past
@@ -38,7 +45,9 @@ from tests.app.campaigns.rows import DRAFT
 from tests.long.app.reports.five_carriers import OTHERS, communes
 
 LETTER = {"number": "306/KH-UBND", "issued_on": "2025-10-27", "issuer": "UBND tỉnh Sơn La"}
+LETTER_DAY = date(2026, 1, 1)
 LETTER |= {"subject": "V/v tuyên truyền phòng, chống lừa đảo trên không gian mạng", "created_by": "lan"}
+BASIS = "Chỉ thị số 21/CT-TTg ngày 25/5/2020"
 COMMUNES = communes()[:71]  # four have nobody in any list
 VNPT = {"eligible": 350_000, "excluded": 1_600, "sent": 348_400, "received": 340_000, "failed": 8_400}
 # By the SQL of the ledger's rows alone: the first run that was to write to each number, and whether any
@@ -65,7 +74,7 @@ def outcomes(first: int, n: int, *states: DeliveryState) -> dict[int, DeliverySt
 
 @pytest.fixture
 def letter(db: Database) -> int:
-    row = LETTER | {"addressees": [*OTHERS, "Gmobile"], "created_at": 1}
+    row = LETTER | {"addressees": [*OTHERS, "Gmobile"], "created_at": 1, "legal_basis": BASIS}
     made = insert(directives).values(row).returning(directives.c.id)
     return int(db.write(lambda c: c.execute(made).scalar_one()))
 
@@ -225,3 +234,26 @@ def test_versions_before_and_after_a_follow_up_are_verified(db: Database, letter
     assert new
     for report in (first, second):
         assert prove(db, db.read(archive.get, report.id)).sentences == ()
+
+
+def test_the_legal_basis_of_the_letter_is_printed_and_what_nobody_states_is_no_zero(
+    db: Database, letter: int
+) -> None:
+    first_round(db, letter)
+    item = OutreachItem(OutreachChannel.TELEVISION, 9)
+    claim = OutreachClaim(OTHERS[0], (item,), PaperClaim(EntrySource.API))
+    db.write(external_activity.report, letter, claim, "lan")
+    report = built(db, letter)
+    head = letterhead.load(None).of("", LETTER_DAY)
+    blocks = consolidated_paper.compose(report, head, PREVIEW).blocks
+    words = " ".join(block.text for block in blocks if isinstance(block, Paragraph))
+    assert f"Thực hiện {BASIS}; " in words
+    assert "9 tin, bài, buổi; chưa nêu lượt tiếp cận." in words
+    (row,) = cells(comparison_tables.of_directive(report)[1])
+    assert (row["pieces"], row["reach"], row["minutes"]) == (9, "…", "…")
+    (channel,) = prepare(report).document["channels"]
+    assert (channel["reach"], channel["minutes"]) == (None, None)
+    before = db.read(consolidated.build, letter, report.cutoff_ms, ConsolidationTerms(rules=5))
+    (channel,) = prepare(before).document["channels"]
+    assert (channel["reach"], channel["minutes"]) == (0, 0)
+    assert "subscribers" not in prepare(before).document["unique_reach"]
