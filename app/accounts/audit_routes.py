@@ -12,7 +12,7 @@ router = Routes(prefix="/v1/audit", tags=["audit"])
 @router.get("")
 def list_acts(db: Db, who: Who, paging: Paging) -> Page[Act]:
     """List what people did, in order; each act's hash covers its content and the hash of the act before."""
-    return page_of(db.read(audit.acts, paging.after, paging.limit), paging)
+    return page_of(db.read(audit.listed, paging.after, paging.limit).items, paging)
 
 
 @router.get("/verification")

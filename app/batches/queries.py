@@ -95,15 +95,8 @@ class BatchFilter:
         return query if self.since is None else query.where(batches.c.created_at >= clock.to_ms(self.since))
 
 
-def page(
-    connection: Connection, after: int, limit: int, wanted: BatchFilter = BatchFilter()
-) -> Sequence[Batch]:
-    query = wanted.query().where(batches.c.id > after).order_by(batches.c.id).limit(limit)
-    return [_batch(row) for row in connection.execute(query)]
-
-
 def listed(
-    connection: Connection, asked: ListRequest, limit: int, wanted: BatchFilter = BatchFilter()
+    connection: Connection, asked: ListRequest | int, limit: int, wanted: BatchFilter = BatchFilter()
 ) -> ListPart[Batch]:
     return part(connection, wanted.query(), COLUMNS, asked, limit).of(_batch)
 

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, func, insert, select, update
 
 from app.core import clock
 from app.core.errors import Conflict, Invalid, no_such
 from app.core.words import has_letters
+from app.database.listing import ListColumns, ListPart, ListRequest, part, without_marks
 from app.database.models import directives
 from app.ledger import directive_deadline
 from app.ledger.directive_deadline import DeadlineChange
@@ -136,11 +137,26 @@ def get(connection: Connection, directive_id: int) -> Directive:
     return _with_changes(connection, [row])[0]
 
 
-def page(connection: Connection, after: int, limit: int, operator: str | None = None) -> Sequence[Directive]:
-    """Return up to `limit` letters with IDs above `after`; operator: only for runs of this carrier."""
-    query = select(directives).where(directives.c.id > after).order_by(directives.c.id).limit(limit)
-    query = query if operator is None else query.where(own_directives(operator))
-    return _with_changes(connection, connection.execute(query).all())
+_NEVER = 2**53  # after any deadline
+COLUMNS = ListColumns(
+    directives.c.id,
+    directives.c.created_at,
+    names=[directives.c.number, directives.c.issuer, directives.c.subject],
+    orders={
+        "number": without_marks(directives.c.number),
+        "issuer": without_marks(directives.c.issuer),
+        "due": func.coalesce(directives.c.report_deadline, _NEVER),
+    },
+)
+
+
+def listed(
+    connection: Connection, asked: ListRequest | int, limit: int, operator: str | None = None
+) -> ListPart[Directive]:
+    """Return letters; operator: only for runs of this carrier."""
+    query = select(directives) if operator is None else select(directives).where(own_directives(operator))
+    rows = part(connection, query, COLUMNS, asked, limit)
+    return ListPart(_with_changes(connection, rows.items), rows.total, rows.next)
 
 
 def _with_changes(connection: Connection, rows: Sequence[Row[Any]]) -> list[Directive]:

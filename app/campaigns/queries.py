@@ -213,13 +213,6 @@ class WantedCampaigns:
         return query if self.since is None else query.where(c.created_at >= clock.to_ms(self.since))
 
 
-def campaigns_page(
-    connection: Connection, after: int, limit: int, wanted: WantedCampaigns = WantedCampaigns()
-) -> Sequence[Campaign]:
-    query = select(campaigns).where(campaigns.c.id > after).order_by(campaigns.c.id).limit(limit)
-    return [_campaign(row) for row in connection.execute(wanted.of(query))]
-
-
 COLUMNS = ListColumns(
     campaigns.c.id,
     campaigns.c.created_at,
@@ -233,7 +226,7 @@ COLUMNS = ListColumns(
 
 
 def campaigns_listed(
-    connection: Connection, asked: ListRequest, limit: int, wanted: WantedCampaigns = WantedCampaigns()
+    connection: Connection, asked: ListRequest | int, limit: int, wanted: WantedCampaigns = WantedCampaigns()
 ) -> ListPart[Campaign]:
     return part(connection, wanted.of(select(campaigns)), COLUMNS, asked, limit).of(_campaign)
 

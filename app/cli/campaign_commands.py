@@ -236,7 +236,7 @@ def list_(as_json: Json = False) -> None:
     """Show the campaigns."""
     found = asked(
         lambda api: list(api.list_campaigns(limit=1000)),
-        lambda db: list(db.read(queries.campaigns_page, 0, 1000)),
+        lambda db: db.read(queries.campaigns_listed, 0, 1000).items,
     )
     listing(found, ("id", "name", "purpose", "sender", "state", "window_start", "window_end"), as_json)
 

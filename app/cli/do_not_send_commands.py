@@ -92,7 +92,7 @@ def list_(
     """Show the list, numbers masked."""
     found = asked(
         lambda api: list(islice(api.list_do_not_send(carrier=carrier, after=after), limit)),
-        lambda db: db.read(do_not_send.page, after, limit, carrier),
+        lambda db: db.read(do_not_send.listed, after, limit, carrier).items,
         listed=None if after else carrier,
     )
     listing(found, ("id", "carrier", "phone", "added_at", "added_by"), as_json)

@@ -104,7 +104,7 @@ def requests_(
     """Show what persons have asked, by when it is to be answered, and by whom it was."""
     found = asked(
         lambda api: list(islice(api.list_person_requests(after=after, open_only=open_only), limit)),
-        lambda db: db.read(person_requests.page, after, limit, open_only=open_only),
+        lambda db: db.read(person_requests.listed, after, limit, open_only=open_only).items,
     )
     listing(found, ("id", "kind", "phone", "came_on", "due_on", "overdue", "outcome", "answered_by"), as_json)
 

@@ -119,11 +119,11 @@ def _everything(connection: Connection, terms: RetentionTerms) -> list[_Shown]:
 
 
 def _ended(connection: Connection) -> dict[int, certificates.Certificate]:
-    return {each.id: each for each in certificates.page(connection, 0, 10**6) if each.ended_at}
+    return {each.id: each for each in certificates.listed(connection, 0, 10**6).items if each.ended_at}
 
 
 def _made(connection: Connection) -> Iterator[_Shown]:
-    yield from map(_made_of, certificates.page(connection, 0, 10**6))
+    yield from map(_made_of, certificates.listed(connection, 0, 10**6).items)
 
 
 def _made_of(each: Any) -> _Shown:

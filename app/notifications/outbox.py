@@ -240,17 +240,8 @@ def record_outcome(
     connection.execute(update(notices).where(own).values(values))
 
 
-def page(
-    connection: Connection, after: int, limit: int, state: NoticeState | None = None
-) -> Sequence[NoticeView]:
-    query = select(notices).where(notices.c.id > after).order_by(notices.c.id).limit(limit)
-    if state is not None:
-        query = query.where(notices.c.state == state.value)
-    return [_kept(row) for row in connection.execute(query)]
-
-
 def listed(
-    connection: Connection, asked: ListRequest, limit: int, state: NoticeState | None = None
+    connection: Connection, asked: ListRequest | int, limit: int, state: NoticeState | None = None
 ) -> ListPart[NoticeView]:
     """Return notices; words are looked for in what they are about and to whom."""
     n = notices.c

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -224,14 +224,8 @@ def get(connection: Connection, number: int) -> Certificate:
     return _certificate(row)
 
 
-def page(connection: Connection, after: int, limit: int) -> Sequence[Certificate]:
-    e = erasures.c
-    rows = connection.execute(select(erasures).where(e.id > after).order_by(e.id).limit(limit)).all()
-    return [_certificate(row) for row in rows]
-
-
 def listed(
-    connection: Connection, asked: ListRequest, limit: int, kind: ErasureKind | None = None
+    connection: Connection, asked: ListRequest | int, limit: int, kind: ErasureKind | None = None
 ) -> ListPart[Certificate]:
     e = erasures.c
     query = select(erasures) if kind is None else select(erasures).where(e.kind == kind.value)

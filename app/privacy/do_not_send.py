@@ -104,15 +104,8 @@ def remove(connection: Connection, carrier: str, numbers: Iterable[str], who: st
     return _noted(connection, (who, "do-not-send.remove", carrier), done, sealed)
 
 
-def page(connection: Connection, after: int, limit: int, carrier: str | None = None) -> list[DoNotSendEntry]:
-    c = do_not_send.c
-    query = select(do_not_send).where(c.id > after).order_by(c.id).limit(limit)
-    query = query if carrier is None else query.where(c.carrier == carrier)
-    return [_entry(row) for row in connection.execute(query)]
-
-
 def listed(
-    connection: Connection, asked: ListRequest, limit: int, carrier: str | None = None
+    connection: Connection, asked: ListRequest | int, limit: int, carrier: str | None = None
 ) -> ListPart[DoNotSendEntry]:
     c = do_not_send.c
     query = select(do_not_send) if carrier is None else select(do_not_send).where(c.carrier == carrier)

@@ -134,16 +134,11 @@ def get(connection: Connection, number: int) -> PersonRequest:
     return _shown(connection, row_of(connection, number), paper=True)
 
 
-def page(connection: Connection, after: int, limit: int, *, open_only: bool = False) -> list[PersonRequest]:
-    query = _query(open_only).where(_R.id > after).order_by(_R.id).limit(limit)
-    return [_shown(connection, row) for row in connection.execute(query)]
-
-
 ORDERS = {"came": _R.came_on, "due": _R.due_on}
 
 
 def listed(
-    connection: Connection, asked: ListRequest, limit: int, *, open_only: bool = False
+    connection: Connection, asked: ListRequest | int, limit: int, *, open_only: bool = False
 ) -> ListPart[PersonRequest]:
     columns = ListColumns(_R.id, _R.recorded_at, names=[_R.reference], orders=ORDERS)
     found = part(connection, _query(open_only), columns, asked, limit)

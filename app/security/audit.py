@@ -344,16 +344,11 @@ class AuditFilter:
 
 
 def listed(
-    connection: Connection, asked: ListRequest, limit: int, wanted: AuditFilter = AuditFilter()
+    connection: Connection, asked: ListRequest | int, limit: int, wanted: AuditFilter = AuditFilter()
 ) -> ListPart[Act]:
-    """Return rows, the newest first."""
+    """Return rows, the newest first; for a cursor the oldest."""
     columns = ListColumns(audit.c.id, audit.c.at, orders={"at": audit.c.id})
     return part(connection, wanted.of(select(audit)), columns, asked, limit).of(_act)
-
-
-def acts(connection: Connection, after: int, limit: int, wanted: AuditFilter = AuditFilter()) -> list[Act]:
-    query = wanted.of(select(audit).where(audit.c.id > after))
-    return [_act(row) for row in connection.execute(query.order_by(audit.c.id).limit(limit))]
 
 
 def _act(row: Row[Any]) -> Act:

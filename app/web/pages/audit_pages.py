@@ -101,6 +101,6 @@ def page_audit_export(
 
 def _lines(db: Database, wanted: audit.AuditFilter) -> Iterator[bytes]:
     after = 0
-    while piece := db.read(audit.acts, after, _EXPORTED, wanted):
+    while piece := db.read(audit.listed, after, _EXPORTED, wanted).items:
         yield b"".join(to_json(act) + b"\n" for act in piece)
         after = piece[-1].id

@@ -51,7 +51,7 @@ _PLAIN = ("number", "issued_on", "issuer", "subject", "legal_basis", "contact")
 @router.get("/directives")
 async def page_directives(visit: Visit, query: Annotated[ListQuery, Depends()]) -> Response:
     """List directives, newest first, with the addressees' progress."""
-    asked = query.request(directive_view.COLUMNS.orders)
+    asked = query.request(directives.COLUMNS.orders)
     if wants_file(query):
         file = ListFile("directives", _LETTER if visit.who.carrier else _LETTER | _OFFICE)
         return list_file(visit, file, asked, partial(directive_view.listing, operator=visit.who.carrier))

@@ -7,22 +7,21 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, func, select
+from sqlalchemy import Connection, Select, func, select
 
 from app.campaigns import directives
 from app.campaigns.directives import Directive
 from app.core import clock
 from app.core.errors import NotFound
 from app.core.states import CampaignState, DeliveryState
-from app.database.listing import ListColumns, ListPart, ListRequest, counted, part, without_marks
+from app.database.listing import ListPart, ListRequest, counted
 from app.database.models import addressees as registered
 from app.database.models import campaigns, outreach, tallies
-from app.database.models import directives as letters
 from app.directives import status
 from app.directives.status import RunDeadlineStatus, Status
 from app.reports.figures import addressees
 from app.reports.figures.addressees import Addressee, AddresseeKind, AddresseeStatus, Outreach
-from app.security.tenant_scope import own_campaigns, own_directives
+from app.security.tenant_scope import own_campaigns
 
 ON_A_PAGE, NEWEST = 30, 5
 
@@ -86,33 +85,18 @@ class ReportForm:
     last: Outreach | None
 
 
-_NEVER = 2**53  # after any deadline
-COLUMNS = ListColumns(
-    letters.c.id,
-    letters.c.created_at,
-    names=[letters.c.number, letters.c.issuer, letters.c.subject],
-    orders={
-        "number": without_marks(letters.c.number),
-        "issuer": without_marks(letters.c.issuer),
-        "due": func.coalesce(letters.c.report_deadline, _NEVER),
-    },
-)
-
-
 def listing(
     connection: Connection, asked_of: ListRequest, limit: int, operator: str | None
 ) -> ListPart[DirectiveRow]:
     """List directives; an operator sees those behind its carrier's runs."""
-    query = select(letters) if operator is None else select(letters).where(own_directives(operator))
-    found = part(connection, query, COLUMNS, asked_of, limit)
-    ids = [row.id for row in found.items]
+    found = directives.listed(connection, asked_of, limit, operator)
+    ids = [letter.id for letter in found.items]
     asked = _asked(connection, ids) if operator is None else {}
     reported = _reported(connection, ids) if operator is None else {}
 
-    def shown(row: Row[Any]) -> DirectiveRow:
-        due = None if row.report_deadline is None else clock.from_ms(row.report_deadline)
-        counts = (asked.get(row.id, 0), reported.get(row.id, 0))
-        return DirectiveRow(row.id, row.number, row.issuer, row.subject, due, _left(due), *counts)
+    def shown(letter: directives.Directive) -> DirectiveRow:
+        due, counts = letter.report_deadline, (asked.get(letter.id, 0), reported.get(letter.id, 0))
+        return DirectiveRow(letter.id, letter.number, letter.issuer, letter.subject, due, _left(due), *counts)
 
     return found.of(shown)
 

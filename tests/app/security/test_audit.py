@@ -50,7 +50,7 @@ def test_a_number_in_what_people_wrote_is_kept_and_shown_masked(db: Database) ->
     assert "345" not in kept.replace("84912345678}", "")
     older = ("Lan", "campaign.create", "campaign/2")  # as acts were written before
     db.write(audit._add, None, older, {"name": "Goi 0912345678"})
-    first, second = db.read(audit.acts, 0, 10)
+    first, second = db.read(audit.listed, 0, 10).items
     assert first.detail == {
         "name": "Goi 8491*****78",
         "before": {"why": ["8491*****78", 7]},
@@ -125,7 +125,7 @@ def test_the_chain_goes_over_to_another_algorithm_and_every_byte_still_counts(
     written(db, 3)
     found = db.read(audit.verify)
     assert (found.rows, found.fault) == (6, None)
-    hashes = [act.hash for act in db.read(audit.acts, 0, 10)]
+    hashes = [act.hash for act in db.read(audit.listed, 0, 10).items]
     assert [each.startswith("sha3-256:") for each in hashes] == [False] * 2 + [True] * 4
     assert max(map(len, hashes)) <= 64
     every_byte_counts(db, column)
@@ -138,9 +138,9 @@ def test_the_chain_never_goes_back_and_takes_no_unknown_algorithm(db: Database) 
     for wrong, error in (("sha256", Conflict), ("sha3-256", Conflict), ("md5", Invalid)):
         with pytest.raises(error):
             db.write(audit.go_over, "host", wrong)
-    last = db.read(audit.acts, 2, 1)[0]
+    last = db.read(audit.listed, 2, 1).items[0]
     said = (3, clock.to_ms(last.at), last.who, last.origin, last.action, last.subject)
-    before = db.read(audit.acts, 1, 1)[0].hash
+    before = db.read(audit.listed, 1, 1).items[0].hash
     right = audit.link(before, (*said, json.dumps(last.detail)))  # but by an algorithm of before
     for forged in (right, "md5:" + "0" * 32):
         db.write(lambda c, to=forged: c.execute(update(table).where(table.c.id == 3).values(hash=to)))
@@ -224,7 +224,7 @@ def test_an_act_says_where_it_came_from(db: Database) -> None:
         written(db, 1)
     finally:
         audit.origin.reset(token)
-    assert db.read(audit.acts, 0, 1)[0].origin == "10.1.2.3"
+    assert db.read(audit.listed, 0, 1).items[0].origin == "10.1.2.3"
 
 
 @pytest.mark.longer

@@ -186,7 +186,9 @@ def test_who_recorded_a_request_does_not_erase_and_a_second_answer_changes_nothi
     assert answering(world).answer(number, DONE) == first
     with pytest.raises(Conflict, match="answered before"):
         answering(world).answer(number, REFUSED)
-    acts = [each for each in world.db.read(audit.acts, 0, 100) if each.action == "person-request.answer"]
+    acts = [
+        each for each in world.db.read(audit.listed, 0, 100).items if each.action == "person-request.answer"
+    ]
     assert len(acts) == 1
     assert acts[0].detail["rows"] == {"inbound_messages": 1, "subscribers": 1}
 
@@ -210,7 +212,7 @@ def test_who_objects_is_on_every_carriers_list(world: World, kind: RequestKind) 
 def test_who_asks_to_see_gets_the_paper_of_what_is_held(world: World) -> None:
     found = answering(world, LAN).answer(ask(world.db, RequestKind.SEE).id, DONE)
     assert "DỮ LIỆU CÁ NHÂN ĐANG LƯU" in found.paper
-    assert "person.data" in [each.action for each in world.db.read(audit.acts, 0, 100)]
+    assert "person.data" in [each.action for each in world.db.read(audit.listed, 0, 100).items]
 
 
 def test_an_open_request_holds_the_number_and_an_answered_one_does_not(world: World) -> None:
@@ -220,7 +222,7 @@ def test_an_open_request_holds_the_number_and_an_answered_one_does_not(world: Wo
     answering(world).answer(number, DONE)
     assert count(world.db, person_requests, phone=FIRST_PHONE) == 0
     found = world.db.read(requests.get, number)
-    said = repr(found) + repr(world.db.read(audit.acts, 0, 100))
+    said = repr(found) + repr(world.db.read(audit.listed, 0, 100).items)
     assert not any(each in said for each in (NUMBER, NUMBER[1:], str(FIRST_PHONE)))
 
 
