@@ -16,6 +16,7 @@ from app.core.errors import no_such
 from app.core.states import BatchState
 from app.database.listing import ListColumns, ListPart, ListRequest, part, without_marks
 from app.database.models import bad_lines, batches
+from app.database.records import from_row
 from app.file_import.cells import csv_pieces, safe
 
 _PAGE = 1000
@@ -121,24 +122,7 @@ def _visible(carrier: str | None) -> Any:
 
 
 def _batch(row: Row[Any]) -> Batch:
-    return Batch(
-        id=row.id,
-        carrier=row.carrier,
-        name=row.name,
-        sha256=row.sha256,
-        state=BatchState(row.state),
-        percent=_percent(row),
-        lines=row.lines,
-        accepted=row.accepted,
-        rejected=row.rejected,
-        repeated=row.repeated,
-        other_range=row.other_range,
-        bytes=row.bytes,
-        bytes_read=row.bytes_read,
-        error=row.error,
-        created_at=clock.local(clock.from_ms(row.created_at)),
-        created_by=row.created_by,
-    )
+    return from_row(Batch, row, percent=_percent(row))
 
 
 def _percent(row: Row[Any]) -> int:

@@ -14,6 +14,7 @@ from app.core.errors import Conflict, Invalid, no_such
 from app.core.words import has_letters
 from app.database.listing import ListColumns, ListPart, ListRequest, part, without_marks
 from app.database.models import directives
+from app.database.records import from_row
 from app.ledger import directive_deadline
 from app.ledger.directive_deadline import DeadlineChange
 from app.security import audit
@@ -161,22 +162,12 @@ def listed(
 
 def _with_changes(connection: Connection, rows: Sequence[Row[Any]]) -> list[Directive]:
     changes = directive_deadline.changes(connection, [row.id for row in rows])
-    return [_directive(row, changes.get(row.id, [])) for row in rows]
-
-
-def _directive(row: Row[Any], changes: list[DeadlineChange]) -> Directive:
-    deadline = row.report_deadline
-    return Directive(
-        id=row.id,
-        number=row.number,
-        issued_on=date.fromisoformat(row.issued_on),
-        issuer=row.issuer,
-        subject=row.subject,
-        report_deadline=None if deadline is None else clock.local(clock.from_ms(deadline)),
-        addressees=row.addressees,
-        legal_basis=row.legal_basis,
-        contact=row.contact,
-        created_at=clock.local(clock.from_ms(row.created_at)),
-        created_by=row.created_by,
-        deadline_changes=changes,
-    )
+    return [
+        from_row(
+            Directive,
+            row,
+            issued_on=date.fromisoformat(row.issued_on),
+            deadline_changes=changes.get(row.id, []),
+        )
+        for row in rows
+    ]

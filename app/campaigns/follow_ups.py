@@ -139,7 +139,7 @@ def _require_finished(connection: Connection, source: Row[Any]) -> None:
 
 def _unfinished(run: Row[Any]) -> str:
     if run.state == RunState.CANCELLED:
-        until = clock.local(clock.from_ms((run.ended_at or run.created_at) + VALIDITY_MS))
+        until = clock.moment((run.ended_at or run.created_at) + VALIDITY_MS)
         return (
             f"Run {run.id} ({run.carrier}) is cancelled, and receipts of what it had sent may still come; "
             f"follow it up after {until.isoformat(timespec='minutes')}."

@@ -22,6 +22,7 @@ from app.core.errors import no_such
 from app.core.states import CampaignState, DeliveryState, NotSent, RunState
 from app.database.listing import ListColumns, ListPart, ListRequest, part, without_marks
 from app.database.models import approvals, audiences, batches, campaigns, run_batches, runs, tallies
+from app.database.records import from_row
 from app.ledger import approval_digest, erasure_state, money
 from app.ledger.money import SentCost
 from app.security import audit
@@ -159,10 +160,7 @@ def dossier(connection: Connection, campaign_id: int, operator: str | None = Non
     return Dossier(
         campaign=_campaign(row),
         digest=_digest(connection, row),
-        decisions=[
-            Decision(each.decision, each.by, _time(each.at), each.digest, each.reason)
-            for each in connection.execute(_DECISIONS, given)
-        ],
+        decisions=[from_row(Decision, row) for row in connection.execute(_DECISIONS, given)],
         runs=_with_costs(connection, own),
         advice={language: found for language, text in row.texts.items() if (found := advice(text))},
         follow_up=follow_ups.of_campaign(connection, campaign_id, operator),
@@ -262,12 +260,7 @@ def runs_of(
         return []
     ids = [row.id for row in rows]
     members, counts = _batches(connection, ids), _progress(connection, ids)
-    found = []
-    for row in rows:
-        run = _run(row, members.get(row.id, {}), counts.get(row.id, {}))
-        run = replace(run, audience=carrier_audience.of_row(row))
-        found.append(replace(run, not_queued=0, totals_erased=True) if row.gone else run)
-    return found
+    return [_run(row, members.get(row.id, {}), counts.get(row.id, {})) for row in rows]
 
 
 @lru_cache(maxsize=32)  # by the query itself: what asks often gives the same one
@@ -314,55 +307,27 @@ def _progress(connection: Connection, run_ids: Iterable[int]) -> dict[int, dict[
 
 def _run(row: Record, members: dict[int, tuple[int, int]], progress: dict[str, MessageCount]) -> RunSummary:
     subscribers = sum(accepted for accepted, _ in members.values())
-    return RunSummary(
-        id=row.id,
-        campaign_id=row.campaign_id,
-        carrier=row.carrier,
-        state=RunState(row.state),
-        priority=row.priority,
-        segments_per_second=row.segments_per_second,
+    queued = sum(count.messages for count in progress.values())
+    return from_row(
+        RunSummary,
+        row,
         suspended=suspension(row.suspended),
         closing=None if row.closing is None else NotSent(row.closing).name.lower(),
         batch_ids=list(members),
         subscribers=subscribers,
         other_range=sum(elsewhere for _, elsewhere in members.values()),
-        not_queued=subscribers - sum(count.messages for count in progress.values()),
+        not_queued=0 if row.gone else subscribers - queued,
         progress=progress,
-        created_at=_time(row.created_at),
-        started_at=_time_or_none(row.started_at),
-        ended_at=_time_or_none(row.ended_at),
+        audience=carrier_audience.of_row(row),
+        totals_erased=bool(row.gone),
+        cost=None,
     )
 
 
 def _campaign(row: Record) -> Campaign:
-    return Campaign(
-        id=row.id,
-        directive_id=row.directive_id,
-        name=row.name,
-        purpose=row.purpose,
-        sender=row.sender,
-        text_key=row.text_key,
+    return from_row(
+        Campaign,
+        row,
         wording=row.wording or (None if row.text_key else row.texts[""]),
-        texts=row.texts,
-        text_areas=row.text_areas,
         segments={language: sms.segments(wording) for language, wording in row.texts.items()},
-        window_start=_time_or_none(row.window_start),
-        window_end=_time_or_none(row.window_end),
-        day_starts=row.day_starts,
-        day_ends=row.day_ends,
-        state=CampaignState(row.state),
-        version=row.version,
-        created_at=_time(row.created_at),
-        created_by=row.created_by,
-        submitted_by=row.submitted_by,
-        budget_segments=row.budget_segments,
-        budget_of=row.budget_of,
     )
-
-
-def _time(ms: int) -> datetime:
-    return clock.local(clock.from_ms(ms))
-
-
-def _time_or_none(ms: int | None) -> datetime | None:
-    return None if ms is None else _time(ms)

@@ -159,7 +159,7 @@ def _count_day_anew(connection: Connection, carrier: str) -> None:
 def _check_begun(at_ms: int, approved_ms: int) -> None:
     """Raise Invalid for a start before the approval; people state times to the minute."""
     if at_ms // 60_000 < approved_ms // 60_000:
-        approved = clock.local(clock.from_ms(approved_ms)).isoformat(timespec="minutes")
+        approved = clock.moment(approved_ms).isoformat(timespec="minutes")
         raise Invalid(
             f"The run can't have started before its campaign was approved, at {approved}; state when the "
             "carrier began.",

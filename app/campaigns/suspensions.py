@@ -41,7 +41,7 @@ def suspension(value: Mapping[str, Any] | None) -> Suspension | None:
         return None
     cause, bad, of = SuspendCause(value["cause"]), int(value["bad"]), int(value["of"])
     reasons = {str(name): int(n) for name, n in value["reasons"].items()}
-    at = clock.local(clock.from_ms(value["at"]))
+    at = clock.moment(value["at"])
     return Suspension(cause, bad, of, reasons, at, _sentence(cause, bad, of, reasons))
 
 

@@ -133,5 +133,5 @@ def _made_of(each: Any) -> _Shown:
 
 
 def _waiting(of: Erasable) -> _Shown:
-    at = None if of.due_at is None else clock.local(clock.from_ms(of.due_at))
+    at = clock.moment(of.due_at)
     return _Shown(of.kind.value, of.id, of.name, at, of.held or of.rule)

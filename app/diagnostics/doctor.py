@@ -434,7 +434,7 @@ def _stopped(connection: Connection) -> Iterator[str]:
         last = approval_digest.last_order(connection, number)
         if last is not None and last.action == approval_digest.STOPPED:
             why = _STOPPED.get(json.loads(last.stored).get("why"), _NOT_AS_APPROVED)
-            when = f"{clock.local(clock.from_ms(last.at)):%d/%m/%Y %H:%M}"
+            when = f"{clock.moment(last.at):%d/%m/%Y %H:%M}"
             yield f"Run {number} was stopped on {when} (act {last.id} of the audit): {why}"
 
 

@@ -117,7 +117,7 @@ def read(connection: Connection, campaign_id: int, settings: Settings) -> KitSou
     """Return what is approved. Raises NotFound, and Conflict for a campaign that is not as approved."""
     campaign = optimistic_lock.campaign(connection, campaign_id)
     decision = approval.require_approved(connection, campaign)
-    approved_at = clock.local(clock.from_ms(decision.at))
+    approved_at = clock.moment(decision.at)
     hosts = settings.public_hosts
     return KitSource(
         campaign_id=campaign_id,

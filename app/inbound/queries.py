@@ -9,11 +9,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
-from app.core import clock
 from app.core.phone import mask
 from app.core.written_numbers import mask_written
 from app.database.listing import ListColumns, ListPart, ListRequest, part
 from app.database.models import inbound_messages, links
+from app.database.records import from_row
 from app.inbound.reply_kinds import ReplyKind
 from app.observability.logs import masked
 
@@ -73,26 +73,17 @@ def listed(
 
 
 def _shown(row: Row[Any]) -> InboundMessageView:
-    return InboundMessageView(
-        id=row.id,
-        received_at=clock.local(clock.from_ms(row.received_at)),
-        link=row.link,
-        carrier=row.carrier,
+    whole = row.part_total is None
+    return from_row(
+        InboundMessageView,
+        row,
         phone=mask(row.phone if row.phone is not None else row.source),
         destination=mask(row.destination),
         text=mask_written(masked(row.text, row.phone)),
         data_coding=row.coding,
         exact=row.octets is None,
-        part=_part(row),
-        repeat_of=row.repeat_of,
-        kind=None if row.kind is None else ReplyKind(row.kind),
+        part=None if whole else MessagePart(row.part_reference, row.part_number, row.part_total),
     )
-
-
-def _part(row: Row[Any]) -> MessagePart | None:
-    if row.part_total is None:
-        return None
-    return MessagePart(row.part_reference, row.part_number, row.part_total)
 
 
 def carriers_of(connection: Connection) -> Sequence[str]:

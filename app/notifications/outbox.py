@@ -16,6 +16,7 @@ from app.database.connection import keys_of
 from app.database.engines import insert_new
 from app.database.listing import ListColumns, ListPart, ListRequest, part
 from app.database.models import notices
+from app.database.records import from_row
 from app.observability import faults
 from app.security import audit, row_stamps
 
@@ -247,19 +248,4 @@ def listed(
     n = notices.c
     query = select(notices) if state is None else select(notices).where(n.state == state.value)
     columns = ListColumns(n.id, n.created_at, names=[n.kind, n.target], orders={"made": n.id})
-    return part(connection, query, columns, asked, limit).of(_kept)
-
-
-def _kept(row: Any) -> NoticeView:
-    return NoticeView(
-        id=row.id,
-        kind=row.kind,
-        channel=row.channel,
-        target=row.target,
-        state=NoticeState(row.state),
-        tries=row.tries,
-        error=row.error,
-        created_at=clock.local(clock.from_ms(row.created_at)),
-        due_at=clock.local(clock.from_ms(row.due_at)),
-        sent_at=None if row.sent_at is None else clock.local(clock.from_ms(row.sent_at)),
-    )
+    return part(connection, query, columns, asked, limit).of(lambda row: from_row(NoticeView, row))

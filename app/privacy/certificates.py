@@ -12,12 +12,12 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
-from app.core import clock
 from app.core.errors import Conflict, no_such
 from app.database.advisory_locks import AdvisoryLock
 from app.database.connection import one_at_a_time, shared_ms
 from app.database.listing import ListColumns, ListPart, ListRequest, part, without_marks
 from app.database.models import erasures, kept_reach, kept_reports, runs
+from app.database.records import from_row
 from app.ledger.contract import Ledger
 from app.privacy import rules
 from app.privacy.erasable import Erasable, ErasureKind, RetentionTerms
@@ -234,31 +234,8 @@ def listed(
 
 
 def _certificate(row: Row[Any]) -> Certificate:
-    return Certificate(
-        id=row.id,
-        kind=ErasureKind(row.kind),
-        subject_id=row.subject_id,
-        name=row.name,
-        rule=row.rule,
-        days=row.days,
-        due_at=clock.local(clock.from_ms(row.due_at)),
-        first_at=_time(row.first_at),
-        last_at=_time(row.last_at),
-        rows=dict(row.counts),
-        totals=row.totals,
-        kept_reports=row.kept,
-        by=row.by,
-        started_at=clock.local(clock.from_ms(row.started_at)),
-        ended_at=_time(row.ended_at),
-        sha256=row.sha256,
-        intact=row.ended_at is None or _digest(row) == row.sha256,
-        months=row.months,
-        anchor=row.anchor,
-    )
-
-
-def _time(ms: int | None) -> datetime | None:
-    return None if ms is None else clock.local(clock.from_ms(ms))
+    intact = row.ended_at is None or _digest(row) == row.sha256
+    return from_row(Certificate, row, rows=dict(row.counts), kept_reports=row.kept, intact=intact)
 
 
 def text(of: Certificate) -> str:

@@ -169,7 +169,7 @@ def _paper(row: Row[Any], why: str, done: _Done | None, by: tuple[str, int, int]
         lines += ["", "Số này nằm trong danh sách không gửi của mọi nhà mạng; không gửi tin nào nữa."]
     if done is not None and done.paper:
         lines += ["", done.paper.rstrip()]
-    return [*lines, "", f"Người trả lời: {who}, lúc {clock.local(clock.from_ms(at)):%H:%M:%S %d/%m/%Y}"]
+    return [*lines, "", f"Người trả lời: {who}, lúc {clock.moment(at):%H:%M:%S %d/%m/%Y}"]
 
 
 def _erased(rows: Mapping[str, int]) -> list[str]:

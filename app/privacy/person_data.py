@@ -150,7 +150,7 @@ def _seen(connection: Connection, phone: int) -> list[NumberSighting] | None:
     query = select(a.who, a.at, a.action, a.detail).where(a.action.in_((ACTION, READ)))
     masked = query.where(a.subject == f"phone/{mask(phone)}").order_by(a.id)
     return [
-        NumberSighting(row.who, _moment(row.at), row.action)
+        NumberSighting(row.who, clock.moment(row.at), row.action)
         for row in connection.execute(masked)
         if row.detail.get("tag") == tag
     ]
@@ -185,7 +185,7 @@ def asked(connection: Connection, phone: int, but: int | None = None) -> Iterato
 
 
 def _place(kind: HeldKind, name: str, carrier: str, n: int, since: int, **more: str | None) -> HeldData:
-    return HeldData(kind, _WHY[kind], name, carrier, n, _moment(since), **more)
+    return HeldData(kind, _WHY[kind], name, carrier, n, clock.moment(since), **more)
 
 
 def _lists(connection: Connection, phone: int) -> Iterator[HeldData]:
@@ -302,7 +302,3 @@ def whole_paper(of: PersonData) -> str:
     """Return the paper with its digest and seal."""
     end = [f"SHA-256: {of.sha256}", f"Dấu xác nhận: {of.seal or 'không có khóa'}"]
     return "\n".join([of.paper, *end]) + "\n"
-
-
-def _moment(ms: int) -> datetime:
-    return clock.local(clock.from_ms(ms))

@@ -19,6 +19,7 @@ from app.database.advisory_locks import AdvisoryLock
 from app.database.connection import one_at_a_time
 from app.database.listing import ListColumns, ListPart, ListRequest, part
 from app.database.models import person_requests
+from app.database.records import from_row
 from app.security import audit, audit_chain, row_stamps
 
 ANSWER_DAYS = 2  # working days for an answer (Nghị định 356/2025/NĐ-CP)
@@ -167,23 +168,14 @@ def _query(open_only: bool) -> Select[Any]:
 
 
 def _shown(connection: Connection, row: Row[Any], *, paper: bool = False) -> PersonRequest:
-    due, today = date.fromordinal(row.due_on), clock.local(clock.now()).date()
-    return PersonRequest(
-        id=row.id,
-        kind=RequestKind(row.kind),
+    due = date.fromordinal(row.due_on)
+    return from_row(
+        PersonRequest,
+        row,
         phone=row.masked,
         came_on=date.fromordinal(row.came_on),
         due_on=due,
-        overdue=row.outcome is None and due < today,
-        reference=row.reference,
-        recorded_at=clock.local(clock.from_ms(row.recorded_at)),
-        recorded_by=row.recorded_by,
-        outcome=None if row.outcome is None else RequestOutcome(row.outcome),
-        answered_at=None if row.answered_at is None else clock.local(clock.from_ms(row.answered_at)),
-        answered_by=row.answered_by,
-        answer=row.answer,
-        sha256=row.sha256,
-        seal=row.seal,
+        overdue=row.outcome is None and due < clock.local(clock.now()).date(),
         intact=row.paper is None or _is_intact(connection, row),
         paper=(row.paper or "") if paper else "",
     )

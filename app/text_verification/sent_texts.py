@@ -187,4 +187,4 @@ def _begun() -> Subquery:
 
 
 def _day(ms: int) -> date:
-    return clock.local(clock.from_ms(ms)).date()
+    return clock.moment(ms).date()

@@ -81,5 +81,5 @@ def _searchable(query: ListQuery) -> ListQuery:
     asked = query.request()
     until_ms = asked.until_ms or clock.now_ms()
     first = max(asked.since_ms, until_ms - SEARCHED_DAYS * clock.DAY_MS)
-    day = clock.local(clock.from_ms(first)).date()
+    day = clock.moment(first).date()
     return query.model_copy(update={"q": words, "since": day.isoformat()})

@@ -390,7 +390,7 @@ def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[Cont
 
 def _shown(key: str, value: Any) -> str:
     if key == "window":
-        ends = [f"{clock.local(clock.from_ms(ms)):%H:%M %d/%m/%Y}" if ms else "…" for ms in value]
+        ends = [f"{clock.moment(ms):%H:%M %d/%m/%Y}" if ms else "…" for ms in value]
         return " – ".join(ends)
     if key == "text_areas":
         return "; ".join(f"{language}: {', '.join(codes)}" for language, codes in sorted(value.items()))
