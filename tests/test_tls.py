@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from app.core.config import EndpointSettings, MailSettings
-from app.notifications import mail, webhook
+from app.notifications import sender, webhook
 from app.notifications.outbox import Later
 from tests.app.notifications.test_mail import NOTICE as LETTER
 from tests.app.notifications.test_webhook import NOTICE as EVENT
@@ -88,7 +88,7 @@ async def by_webhook(port: int) -> None:
 
 async def by_mail(port: int) -> None:
     base = {"host": "127.0.0.1", "port": port, "security": "tls", "sender": "loa@x.example", "timeout_s": 5}
-    await asyncio.to_thread(mail.send, MailSettings.model_validate(base), LETTER)
+    await asyncio.to_thread(sender.send, MailSettings.model_validate(base), LETTER)
 
 
 async def lax(port: int) -> None:

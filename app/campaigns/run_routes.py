@@ -1,24 +1,28 @@
-"""API routes of runs: their state, their progress, and an operator's orders."""
+"""API routes of runs: their state, their progress, live too, and an operator's orders."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
-from fastapi import Depends, Query, Response
-from fastapi.responses import PlainTextResponse
+from fastapi import Depends, Header, Query, Request, Response
+from fastapi.responses import PlainTextResponse, StreamingResponse
 from pydantic_core import to_json
 
+from app.api import event_streams
 from app.api.dependencies import Config, Db, Id, Page, Paging, Routes, Since, Who, page_of
+from app.api.event_streams import Hub
 from app.api.idempotent_route import Acts
 from app.api.if_match import run_version
 from app.campaigns import lifecycle, queries
 from app.campaigns import runs as stage
 from app.campaigns.carrier_orders import CarrierOrder, as_text, order
 from app.campaigns.forecast import Forecast, forecast
+from app.campaigns.live_status import Watched
 from app.campaigns.schemas import MomentBody, PriorityBody, RateBody
 from app.core import clock
 from app.core.carrier_check import check_filter
+from app.core.errors import no_such
 from app.core.ids import Number
 from app.core.states import RunState
 from app.security import tenant_scope
@@ -145,3 +149,59 @@ def _ordered(
 ) -> queries.RunSummary:
     stage.order(db, verb, run_id, who.name, body.at if body else None)
     return db.read(queries.run, run_id)
+
+
+events = Routes(prefix="/v1", tags=["events"])
+
+LastId = Annotated[
+    str, Header(alias="Last-Event-ID", max_length=64, description="of the last event that you have")
+]
+_EXAMPLE = {"event": "progress", "id": "8d0b6f2a41c97e35", "data": '{"id": 1, "state": "running"}'}
+_EVENT = {
+    "type": "object",
+    "description": "one event of the stream",
+    "required": ["event", "id", "data"],
+    "properties": {
+        "event": {"enum": ["progress", "state", "end"]},
+        "id": {"type": "string"},
+        "data": {"type": "string", "contentMediaType": "application/json"},
+    },
+}
+_STREAM: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "`progress` with the figures, `state` when it changes, `end` when it is over",
+        "content": {event_streams.MEDIA_TYPE: {"schema": _EVENT, "example": _EXAMPLE}},
+    },
+    204: {"description": "It is over, and you have its last event"},
+}
+_OPTIONS: dict[str, Any] = {"response_class": StreamingResponse, "responses": _STREAM}
+
+
+async def get_hub(request: Request) -> Hub[Watched]:
+    return cast(Hub[Watched], request.app.state.hub)
+
+
+Watching = Annotated[Hub[Watched], Depends(get_hub)]
+
+
+@events.get("/runs/{run_id}/events", **_OPTIONS)
+async def watch_run(run_id: Id, request: Request, hub: Watching, who: Who, last_id: LastId = "") -> Response:
+    """Follow a run: the figures of GET /v1/runs/{run_id} whenever they change, until it is over."""
+    return await _stream(request, hub, Watched(run_id=run_id, operator=who.carrier), last_id)
+
+
+@events.get("/campaigns/{campaign_id}/events", **_OPTIONS)
+async def watch_campaign(
+    campaign_id: Id, request: Request, hub: Watching, who: Who, last_id: LastId = ""
+) -> Response:
+    """Follow a campaign: its state and its runs whenever they change, until all runs are over."""
+    return await _stream(request, hub, Watched(campaign_id=campaign_id, operator=who.carrier), last_id)
+
+
+async def _stream(request: Request, hub: Hub[Watched], what: Watched, last_id: str) -> Response:
+    picture = await hub.now(what)
+    if picture is None:
+        raise no_such("run" if what.campaign_id is None else "campaign", what.campaign_id or what.run_id)
+    if picture.over and picture.tag == last_id:
+        return Response(status_code=204)  # the only answer after which a browser does not reconnect
+    return hub.opened(request, what, last_id)

@@ -19,8 +19,7 @@ from app.campaigns.forecast import Forecast, forecast
 from app.campaigns.quiet_hours import DayHours
 from app.campaigns.schemas import CampaignBody, FollowUpBody, HeldRunBody, ReasonBody
 from app.cli import common
-from app.cli.common import open_db
-from app.cli.current_user import decider
+from app.cli.common import decider, open_db
 from app.cli.files import replace_whole
 from app.cli.output import Json, Number, done, instant, listing, say, shown, whoami, whole
 from app.cli.remote import asked, at_server

@@ -13,8 +13,7 @@ import typer
 from sqlalchemy import Connection
 
 from app.batches.row_parser import open_rows
-from app.cli.common import open_db
-from app.cli.current_user import decider
+from app.cli.common import decider, open_db
 from app.cli.files import as_file, read_twice
 from app.cli.output import After, Json, Most, done, listing, say
 from app.cli.remote import RequestRefused, asked

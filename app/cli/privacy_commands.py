@@ -11,8 +11,7 @@ import typer
 
 from app.api.bodies import filled
 from app.cli import common
-from app.cli.common import ledger_for, open_db
-from app.cli.current_user import decider
+from app.cli.common import decider, ledger_for, open_db
 from app.cli.files import replace_lines
 from app.cli.output import After, Json, Most, Number, day, listing, say, shown
 from app.cli.remote import asked, at_server

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, NamedTuple
 from sqlalchemy import ColumnElement, Connection, Table, select
 
 from app.core.clock import DAY_MS
-from app.core.invariants import require
+from app.core.errors import require
 from app.core.states import DeliveryState, DeliveryStatus
 from app.database.models import erasures, links
 from app.ledger.contract import ChunkLease, DeliveryKey, DeliveryToSend, Link

@@ -19,7 +19,7 @@ from app.database.listing import ListColumns, ListPart, ListRequest, part, witho
 from app.database.models import erasures, kept_reach, kept_reports, runs
 from app.database.records import from_row
 from app.ledger.contract import Ledger
-from app.privacy import rules
+from app.privacy import erasable
 from app.privacy.erasable import Erasable, ErasureKind, RetentionTerms
 from app.privacy.retention_due import due, together
 from app.reports.figures import tally
@@ -247,9 +247,9 @@ def _lines(of: Certificate) -> Iterator[str]:
     what = "DỮ LIỆU CÁ NHÂN" if of.months is None else "SỐ TỔNG HỢP, THÔNG BÁO, NHẬT KÝ"
     term = f"retention_days = {of.days}" if of.months is None else f"records_months = {of.months}"
     yield f"CHỨNG NHẬN XÓA {what} số {of.id}"
-    name = rules.vietnamese(of.name) if of.subject_id is None else of.name
+    name = erasable.vietnamese(of.name) if of.subject_id is None else of.name
     yield f"Đối tượng ({of.kind}{which}): {name}"
-    yield f"Quy tắc: {rules.vietnamese(of.rule)} ({term}); đến hạn {_said(of.due_at)}"
+    yield f"Quy tắc: {erasable.vietnamese(of.rule)} ({term}); đến hạn {_said(of.due_at)}"
     yield f"Thời gian của dữ liệu: {_said(of.first_at)} - {_said(of.last_at)}"
     yield f"Bắt đầu xóa {_said(of.started_at)}, xong {_said(of.ended_at)}, bởi {of.by}"
     yield "Đã xóa:"

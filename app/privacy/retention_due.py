@@ -27,7 +27,7 @@ from app.database.models import (
     runs,
 )
 from app.file_import.lease import came_at, is_free
-from app.privacy import rules, totals_retention
+from app.privacy import erasable, totals_retention
 from app.privacy.erasable import Erasable, ErasureKind, RetentionTerms, erased, in_pieces
 
 _HOLDING = (BatchState.READY.value, BatchState.IMPORTING.value)
@@ -140,7 +140,7 @@ def _with_last(found: Erasable, last_at: int | None, days: int) -> Erasable:
     longest = _MOST_TERMS * days
     latest = found.due_at + longest * DAY_MS
     at = latest if last_at is None else min(last_at, latest)
-    return _with(found, due_at=at, rule=rules.TOGETHER.en.format(days=longest))
+    return _with(found, due_at=at, rule=erasable.TOGETHER.en.format(days=longest))
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,11 +233,11 @@ def _reported(campaign: Row[Any], past: _Past, end: int, days: int) -> tuple[int
         over_all = past.reports.get(("directive", campaign.directive_id), ())
         report = next((each for each in over_all if each.created_at >= end), None)
     if report is not None:
-        return report.created_at, rules.FROZEN.en.format(days=days, report=report.id)
+        return report.created_at, erasable.FROZEN.en.format(days=days, report=report.id)
     asked = past.deadlines.get(campaign.directive_id)
     if asked is not None and asked > end:
-        return asked, rules.DEADLINE.en.format(days=days)
-    return end, rules.END.en.format(days=days)
+        return asked, erasable.DEADLINE.en.format(days=days)
+    return end, erasable.END.en.format(days=days)
 
 
 # ---- Batches, files and records that campaigns share
@@ -275,9 +275,9 @@ def _idle_batches(
         if open_:
             yield _with(found, held=f"Campaign {open_[0]} uses it.")
         elif using and batch.id not in gone:
-            yield _with(found, rule=rules.LAST_USE.en, due_at=imported)
+            yield _with(found, rule=erasable.LAST_USE.en, due_at=imported)
         else:
-            rule = rules.UNUSED.en.format(days=days)
+            rule = erasable.UNUSED.en.format(days=days)
             yield _with(found, rule=rule, due_at=imported + days * DAY_MS)
 
 
@@ -314,13 +314,13 @@ def _file(file: Row[Any], open_: Sequence[int], days: int) -> Erasable:
     )
     if open_:
         return _with(found, held=f"It speaks of campaign {open_[0]}.")
-    return _with(found, rule=rules.APPLIED.en.format(days=days), due_at=ended + days * DAY_MS)
+    return _with(found, rule=erasable.APPLIED.en.format(days=days), due_at=ended + days * DAY_MS)
 
 
 def _came(connection: Connection, days: int) -> Iterator[Erasable]:
     by_age = (
-        (ErasureKind.QUARANTINE, quarantine, rules.RECEIPTS, rules.QUARANTINE),
-        (ErasureKind.INBOUND, inbound_messages, rules.MESSAGES, rules.INBOUND),
+        (ErasureKind.QUARANTINE, quarantine, erasable.RECEIPTS, erasable.QUARANTINE),
+        (ErasureKind.INBOUND, inbound_messages, erasable.MESSAGES, erasable.INBOUND),
     )
     for kind, table, name, rule in by_age:
         oldest = connection.execute(select(table.c.received_at).order_by(table.c.id).limit(1)).scalar()

@@ -14,7 +14,7 @@ import structlog
 from sqlalchemy import Connection, select
 
 from app.api.client_address import Networks
-from app.api.token_buckets import Buckets, subscriber
+from app.api.rate_limit import Buckets, subscriber
 from app.core import clock
 from app.database.connection import Database
 from app.database.models import links

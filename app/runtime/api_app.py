@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.telemetry import TelemetryConfig
 
-from app.accounts import admin_routes, audit_routes, session_routes
+from app.accounts import admin_routes, session_routes
 from app.api import api_docs, health, problems, security_headers
 from app.api.client_address import peer_of
 from app.api.dependencies import Routes
@@ -18,7 +18,6 @@ from app.api.middleware import BodyLimit, Hosts, RequestContext, Tags
 from app.api.openapi import describe
 from app.api.rate_limit import Limits, Rates
 from app.batches import routes as batches
-from app.campaigns import event_routes as events
 from app.campaigns import live_status
 from app.campaigns import routes as campaigns
 from app.campaigns import run_routes as runs
@@ -49,11 +48,11 @@ ROUTERS: list[Routes] = [
     health.router,
     problems.router,
     api_docs.router,
-    audit_routes.router,
+    admin_routes.audit_router,
     batches.router,
     campaigns.router,
     runs.router,
-    events.router,
+    runs.events,
     dispatch.router,
     reports.router,
     frozen.router,

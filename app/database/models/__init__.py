@@ -23,7 +23,9 @@ from app.database.models.campaigns_tables import (
     audiences,
     bad_lines,
     batches,
+    budgets,
     campaigns,
+    daily_counts,
     directives,
     do_not_send,
     erasures,
@@ -31,16 +33,17 @@ from app.database.models.campaigns_tables import (
     follow_ups,
     kept_reach,
     kept_reports,
+    late_failures,
     left_out,
     notices,
     opt_out_seals,
+    outcome_counts,
+    person_requests,
+    retention_terms,
     run_batches,
     runs,
     subscribers,
 )
-from app.database.models.money_tables import budgets
-from app.database.models.outcomes_tables import daily_counts, late_failures, outcome_counts
-from app.database.models.privacy_tables import person_requests, retention_terms
 from app.database.models.receipts_tables import (
     inbound_messages,
     link_jobs,

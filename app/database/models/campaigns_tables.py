@@ -124,7 +124,7 @@ runs = Table(
     Column("started_at", Ms),
     Column("ended_at", Ms),
     Column("finished_at", Ms),  # when it was first finished
-    # Why it has paused itself (app/campaigns/suspensions.py); NULL: it has not, or goes on since.
+    # Why it has paused itself (app/campaigns/queries.py); NULL: it has not, or goes on since.
     Column("suspended", JSON(none_as_null=True)),
     # Whether a message of it went out, noted as its totals are erased; NULL: its tallies tell.
     Column("any_sent", Boolean),
@@ -337,4 +337,82 @@ notices = Table(
     Column("stamp", String(64)),  # MAC over what is sent and to whom; NULL: no key
     Index("ix_notices_state_due_at", "state", "due_at"),
     Index("ix_notices_created_at", "created_at"),
+)
+
+
+# phone is NULL once the request is answered, so that an answered one holds no number.
+person_requests = Table(
+    "person_requests",
+    metadata,
+    new_id(),
+    Column("kind", String(10), nullable=False),  # app/privacy/person_requests.py: RequestKind
+    Column("phone", BigInteger),
+    Column("masked", String(20), nullable=False),
+    Column("came_on", Integer, nullable=False),  # date.toordinal(), Viet Nam, and so is due_on
+    Column("due_on", Integer, nullable=False),
+    Column("reference", String(200), nullable=False),  # how it came: a letter's number, a call
+    Column("recorded_at", Ms, nullable=False),
+    Column("recorded_by", String(80), nullable=False),
+    Column("outcome", String(10)),  # RequestOutcome; NULL: open
+    Column("answered_at", Ms),
+    Column("answered_by", String(80)),
+    Column("answer", Text),  # why, in the words of who answered
+    Column("paper", Text),  # in Vietnamese, for who asked
+    Column("sha256", String(64)),  # of the paper
+    Column("seal", String(64)),  # over the paper by the secret_key; NULL without one
+    Index("ix_person_requests_outcome_due_on", "outcome", "due_on"),
+)
+# The longest terms since the last confirmation; shorter ones wait for it (app/privacy/terms_in_force.py).
+retention_terms = Table(
+    "retention_terms",
+    metadata,
+    new_id(),
+    Column("days", Integer, nullable=False),
+    Column("months", Integer, nullable=False),
+    Column("since", Ms, nullable=False),
+)
+
+
+# Messages of a run that the carrier had answered by then, and of these the refused and the unknown ones.
+outcome_counts = Table(
+    "outcome_counts",
+    metadata,
+    new_id(),
+    Column("run_id", Integer, nullable=False, index=True),
+    Column("at", Ms, nullable=False),
+    Column("sent", BigInteger, nullable=False),
+    Column("refused", BigInteger, nullable=False),
+    Column("unknown", BigInteger, nullable=False),
+)
+
+# Failures by receipts, under the fifth of a second in which the message was sent; appended with the receipts.
+late_failures = Table(
+    "late_failures",
+    metadata,
+    new_id(),
+    Column("run_id", Integer, nullable=False, index=True),
+    Column("sent_at", Ms, nullable=False),
+    Column("n", SmallInteger, nullable=False),
+)
+
+# What a run has sent on the newest day of Viet Nam on which it sent: messages before it, and by now. Rows of
+# former days stay until the run is over.
+daily_counts = Table(
+    "daily_counts",
+    metadata,
+    Column("run_id", Integer, primary_key=True, autoincrement=False),
+    Column("day", Integer, nullable=False),  # date.toordinal()
+    Column("before", BigInteger, nullable=False),
+    Column("sent", BigInteger, nullable=False),
+)
+
+
+# One row for each campaign that has a budget of its own (campaigns.budget_*): what is reserved for sending,
+# sent or perhaps sent, of it and of the follow-ups that share it. Changed in the transaction that reserves.
+budgets = Table(
+    "budgets",
+    metadata,
+    Column("campaign_id", Integer, primary_key=True, autoincrement=False),
+    Column("segments", BigInteger, nullable=False, server_default="0"),
+    Column("wanted", Integer),  # SMS parts of the next message that did not fit; NULL: each has fitted so far
 )

@@ -13,7 +13,7 @@ from app.core.states import DeliveryState
 from app.database import models
 from app.database.connection import Database
 from app.reports.figures import addressees
-from app.web.view_models.directive_view import ON_A_PAGE
+from app.web.pages.directives_pages import ON_A_PAGE
 from tests.e2e import scene
 from tests.long.app.web.conftest import Paper, text
 

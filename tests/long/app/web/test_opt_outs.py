@@ -9,7 +9,7 @@ import pytest
 
 from app.database.connection import Database
 from app.privacy import do_not_send
-from app.web.pages.opt_outs_pages import ON_A_PAGE
+from app.web.pages.inbound_pages import NUMBERS_ON_A_PAGE as ON_A_PAGE
 from tests.long.app.web.conftest import Paper, text
 
 In = Callable[..., Paper]
