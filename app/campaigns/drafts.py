@@ -114,7 +114,7 @@ def pin(draft: Draft, default: DayHours) -> dict[str, Any]:
         "sender": draft.sender,
         "directive_id": draft.directive_id,
         "text_key": draft.text_key,
-        "wording": _original(draft),
+        "wording": sms.nfc(texts.find(draft.text_key or "").accented if draft.text is None else draft.text),
         "texts": wordings,
         "text_areas": _areas(draft),
         "window_start": draft.window_start and clock.to_ms(draft.window_start),
@@ -188,11 +188,6 @@ def _wordings(draft: Draft) -> dict[str, str]:
             raise Invalid("A language is named by its tag of 2 or 3 letters, as in hmn.", field="languages")
         _check_wording(name, wording)
     return {language: sms.nfc(wording) for language, wording in wordings.items()}
-
-
-def _original(draft: Draft) -> str:
-    """Return the Vietnamese text with its diacritics, whichever form is sent."""
-    return sms.nfc(texts.find(draft.text_key or "").accented if draft.text is None else draft.text)
 
 
 def _default_wording(draft: Draft) -> str:

@@ -103,7 +103,8 @@ def upgrade(db: Database, adopt: Callable[[Connection, str], None] | None = None
     before = db.read(current)
     if before == newest():
         return
-    _refuse_newer(before)
+    if before is not None and before > newest():
+        raise SetupError(fault(before) or "")
 
     def work(connection: Connection) -> None:
         if connection.dialect.name == "postgresql":
@@ -182,12 +183,6 @@ def _may_hand_over(connection: Connection, account: str) -> None:
         raise SetupError(
             f"{own} may not give tables to {account}: run GRANT {account} TO {own} as the server's admin."
         )
-
-
-def _refuse_newer(found: str | None) -> None:
-    """Raise SetupError if a newer program made the schema; revisions are numbers."""
-    if found is not None and found > newest():
-        raise SetupError(fault(found) or "")
 
 
 def fault(found: str | None) -> str | None:

@@ -87,7 +87,11 @@ def record(
 ) -> PersonRequest:
     """Record a request. The same again, while it is open, is the one that is there."""
     phone = one_mobile(wanted.phone)
-    _check_day(wanted.came_on)
+    today = clock.local(clock.now()).date()
+    if wanted.came_on > today:
+        raise Invalid("The request can't have come after today; look at the date.", field="came_on")
+    if wanted.came_on < today - OLDEST:
+        raise Invalid("The request came more than a year ago; look at the date.", field="came_on")
     one_at_a_time(connection, AdvisoryLock.PERSON_REQUEST)
     same = (_R.phone == phone, _R.kind == wanted.kind.value, _R.outcome.is_(None))
     known = connection.execute(select(person_requests).where(*same)).first()
@@ -107,14 +111,6 @@ def record(
     details = {"kind": wanted.kind.value, "came_on": wanted.came_on.isoformat(), "due_on": due.isoformat()}
     audit.note(connection, who, "person-request.record", f"{SUBJECT}/{made}", **details)
     return get(connection, made)
-
-
-def _check_day(came_on: date) -> None:
-    today = clock.local(clock.now()).date()
-    if came_on > today:
-        raise Invalid("The request can't have come after today; look at the date.", field="came_on")
-    if came_on < today - OLDEST:
-        raise Invalid("The request came more than a year ago; look at the date.", field="came_on")
 
 
 def held(connection: Connection, number: int) -> Row[Any]:

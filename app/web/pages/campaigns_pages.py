@@ -269,7 +269,8 @@ class CampaignList:
 def listing(
     connection: Connection, wanted: WantedCampaigns, asked: ListRequest, operator: str | None
 ) -> CampaignList:
-    letters = _letters(connection)
+    query = select(directives.c.id, directives.c.number).order_by(directives.c.id.desc()).limit(100)
+    letters = {row.id: row.number for row in connection.execute(query)}
     found = _part(connection, asked, ON_A_PAGE, wanted)
     offered = _carriers(connection) if operator is None else {}
     return CampaignList(found, offered, letters if operator is None else {})
@@ -307,11 +308,6 @@ def _runs(
     for campaign_id, *run in connection.execute(query):
         found.setdefault(campaign_id, []).append((run[0], run[1], run[2]))
     return found
-
-
-def _letters(connection: Connection) -> dict[int, str]:
-    query = select(directives.c.id, directives.c.number).order_by(directives.c.id.desc()).limit(100)
-    return {row.id: row.number for row in connection.execute(query)}
 
 
 def _numbers(connection: Connection, ids: Collection[int | None]) -> dict[int, str]:
