@@ -18,8 +18,8 @@ from app.api.middleware import BodyLimit, Hosts, RequestContext, Tags
 from app.api.openapi import describe
 from app.api.rate_limit import Limits, Rates
 from app.batches import routes as batches
-from app.campaigns import live_status
 from app.campaigns import routes as campaigns
+from app.campaigns import run_routes
 from app.campaigns import run_routes as runs
 from app.core.config import Settings
 from app.database.connection import Database
@@ -117,7 +117,7 @@ def create_app(
     app.state.metrics = metrics or Metrics(db)
     app.state.webhook_handler = webhook_handler or WebhookHandler(db)
     app.state.ready = health.Ready()
-    app.state.hub = Hub(db, live_status.look)
+    app.state.hub = Hub(db, run_routes.look)
     whose = partial(peer_of, trusted=settings.trusted_proxies)
     app.state.genuine = VerificationService(db, settings.share(settings.verify_per_minute), whose)
     problems.install(app)
