@@ -247,13 +247,8 @@ ON_A_PAGE = 30
 class CampaignRow:
     """A row of the list. runs: (run, carrier, state) of those the caller may see."""
 
-    id: int
-    name: str
-    sender: str
-    state: CampaignState
+    campaign: Campaign
     letter: str | None
-    created_at: datetime
-    created_by: str
     runs: Sequence[tuple[int, str, str]]
 
 
@@ -282,20 +277,9 @@ def _part(
     found = queries.campaigns_listed(connection, asked, limit, wanted)
     members = _runs(connection, [each.id for each in found.items], wanted.operator)
     letters = _numbers(connection, {each.directive_id for each in found.items})
-
-    def shown(each: Campaign) -> CampaignRow:
-        return CampaignRow(
-            each.id,
-            each.name,
-            each.sender,
-            each.state,
-            letters.get(each.directive_id or 0),
-            each.created_at,
-            each.created_by,
-            members.get(each.id, []),
-        )
-
-    return found.of(shown)
+    return found.of(
+        lambda each: CampaignRow(each, letters.get(each.directive_id or 0), members.get(each.id, []))
+    )
 
 
 def _runs(
@@ -330,14 +314,14 @@ def _shares(row: CampaignRow, speaker: Speaker) -> str:
 FILE = ListFile(
     "campaigns",
     {
-        say("No."): "id",
-        say("Campaign"): "name",
-        say("State"): "state",
+        say("No."): "campaign.id",
+        say("Campaign"): "campaign.name",
+        say("State"): "campaign.state",
         say("Directive"): "letter",
-        say("Sender ID"): "sender",
+        say("Sender ID"): "campaign.sender",
         say("Runs"): _shares,
-        say("Made"): "created_at",
-        say("Made by"): "created_by",
+        say("Made"): "campaign.created_at",
+        say("Made by"): "campaign.created_by",
     },
 )
 

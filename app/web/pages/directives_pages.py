@@ -55,11 +55,7 @@ ON_A_PAGE, NEWEST = 30, 5
 class DirectiveRow:
     """A row of the list; left: negative once overdue; reported: addressees that have reported."""
 
-    id: int
-    number: str
-    issuer: str
-    subject: str
-    deadline: datetime | None
+    letter: Directive
     left: timedelta | None
     addressees: int
     reported: int
@@ -118,12 +114,11 @@ def listing(
     ids = [letter.id for letter in found.items]
     asked = _asked(connection, ids) if operator is None else {}
     reported = _reported(connection, ids) if operator is None else {}
-
-    def shown(letter: directives.Directive) -> DirectiveRow:
-        due, counts = letter.report_deadline, (asked.get(letter.id, 0), reported.get(letter.id, 0))
-        return DirectiveRow(letter.id, letter.number, letter.issuer, letter.subject, due, _left(due), *counts)
-
-    return found.of(shown)
+    return found.of(
+        lambda letter: DirectiveRow(
+            letter, _left(letter.report_deadline), asked.get(letter.id, 0), reported.get(letter.id, 0)
+        )
+    )
 
 
 def directive_page(
@@ -201,10 +196,10 @@ def _left(due: datetime | None) -> timedelta | None:
 router = Routes(include_in_schema=False)
 
 _LETTER = {
-    say("Number"): "number",
-    say("Issued by"): "issuer",
-    say("Subject"): "subject",
-    say("Report due"): "deadline",
+    say("Number"): "letter.number",
+    say("Issued by"): "letter.issuer",
+    say("Subject"): "letter.subject",
+    say("Report due"): "letter.report_deadline",
 }
 _OFFICE = {say("Addressees"): "addressees", say("Addressees that have reported"): "reported"}
 _PLAIN = ("number", "issued_on", "issuer", "subject", "legal_basis", "contact")
