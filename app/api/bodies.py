@@ -26,7 +26,7 @@ from pydantic_core import PydanticCustomError, PydanticKnownError
 
 from app.core import hashing
 from app.core.errors import GIVEN_TWICE, Invalid
-from app.core.written_numbers import NO_MOBILE, holds_mobile
+from app.core.masking import NO_MOBILE, holds_mobile
 
 CARRIER = r"^[a-z0-9][a-z0-9_-]{0,39}$"
 Carrier = Annotated[str, StringConstraints(pattern=CARRIER)]
@@ -138,7 +138,6 @@ PATTERNS = {
     PROSE: "{field} must be text without control characters.",
     CARRIER: "{field} must be small letters, digits, - and _, as in viettel.",
     CLOCK: "{field} must be a time of the day, as in 07:00.",
-    r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{1,4})?$": "{field} must be a language's code, as in hmn.",
     hashing.PATTERN: "{field} must be a digest, as the answer that you have read gives it.",
     r"^[^\W_][\w .,'@-]{0,79}$": "{field} must be a name: it begins with a letter or a digit, and has no "
     "characters but letters, digits, blanks and . , ' @ - _.",

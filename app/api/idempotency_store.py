@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection, delete, insert, select
 
 from app.core import clock
 from app.core.errors import AppError
-from app.core.written_numbers import holds_mobile
+from app.core.masking import holds_mobile
 from app.database.connection import one_at_a_time
 from app.database.models import idempotency_keys
 

@@ -91,7 +91,7 @@ def approve(
     link, a strange number or a false letter must be acknowledged; the audit keeps what was.
     """
     campaign = _open_to(connection, campaign_id, caller)
-    found = digest(connection, campaign, audit.present(connection))
+    found = digest(connection, campaign)
     if seen is not None and not holds(connection, campaign, seen):
         raise Conflict("The campaign is no longer the one that you have read; read it again.", field="digest")
     reason = (reason or "").strip() or None
@@ -139,7 +139,7 @@ def _refuse(
         raise Invalid("Say why, so that the author knows what to change.", field="reason")
     campaign = _open_to(connection, campaign_id, caller)
     decision = "rejected" if new is CampaignState.REJECTED else "returned"
-    found = digest(connection, campaign, audit.present(connection))
+    found = digest(connection, campaign)
     _decide(connection, campaign, caller, new, digest=found, decision=decision, reason=reason.strip())
 
 
@@ -185,7 +185,6 @@ def content(connection: Connection, campaign_id: int) -> dict[str, Any]:
             people[carrier] = people.get(carrier, 0) + int(n)
     return {
         "texts": campaign.texts,
-        "text_areas": campaign.text_areas,
         "sender": campaign.sender,
         "purpose": campaign.purpose,
         "window": [campaign.window_start, campaign.window_end],

@@ -33,7 +33,6 @@ class OrderedText:
     text: str
     sha256: str
     segments: int
-    areas: tuple[str, ...] = ()  # names of the areas that get it; none: all others
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +133,7 @@ def as_text(of: CarrierOrder) -> str:
 
 def _texts_in_words(of: CarrierOrder) -> Iterator[str]:
     for each in of.texts:
-        whose = f" ({each.language}), cho địa bàn {', '.join(each.areas)}" if each.language else ""
+        whose = f" ({each.language})" if each.language else ""
         yield from ("", f"Nội dung{whose}:", each.text)
         yield f"Số bản tin/tin: {each.segments}; mã băm (SHA-256): {each.sha256}"
 
@@ -164,16 +163,11 @@ def _number(n: int) -> str:
     return f"{n:,}".replace(",", ".")
 
 
-def _text(language: str, campaign: Record) -> OrderedText:
-    wording, today = campaign.texts[language], clock.local(clock.now()).date()
-    whose = tuple(areas.name(code, today) for code in campaign.text_areas.get(language, ()))
-    digest = hashlib.sha256(wording.encode()).hexdigest()
-    return OrderedText(language, wording, digest, sms.segments(wording), whose)
-
-
 def _texts(campaign: Record) -> list[OrderedText]:
-    """Return the default text, and each that some areas get."""
-    return [_text(language, campaign) for language in ("", *sorted(campaign.text_areas))]
+    return [
+        OrderedText(language, wording, hashlib.sha256(wording.encode()).hexdigest(), sms.segments(wording))
+        for language, wording in sorted(campaign.texts.items())
+    ]
 
 
 def _areas(held: carrier_audience.Audience, campaign: Record) -> list[OrderedArea]:

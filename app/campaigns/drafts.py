@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from functools import partial
@@ -13,13 +13,11 @@ from typing import Any
 from app.campaigns import quiet_hours, texts
 from app.campaigns.quiet_hours import DayHours
 from app.core import clock
-from app.core.areas import normalise_area
 from app.core.errors import Invalid
+from app.core.masking import NO_MOBILE, holds_mobile
 from app.core.phone import normalise
 from app.core.words import has_letters
-from app.core.written_numbers import NO_MOBILE, holds_mobile
 from app.database.records import from_row
-from app.ledger.area_texts import claimed_twice
 from carriers import text as sms
 
 MAX_SEGMENTS = 10
@@ -30,7 +28,6 @@ SENDER = r"(?![0-9]+$)[A-Za-z0-9._\- ]{1,11}"
 _NO_LETTERS = re.compile(
     "[\x00-\x09\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
 )
-_LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{1,4})?")
 
 
 class Purpose(StrEnum):
@@ -58,8 +55,6 @@ class Draft:
     form: TextForm = TextForm.UNACCENTED
     text_key: str | None = None
     text: str | None = None
-    languages: dict[str, str] = field(default_factory=dict)  # further texts by language code
-    language_areas: dict[str, list[str]] = field(default_factory=dict)  # areas that get each of them
     directive_id: int | None = None
     window_start: datetime | None = None
     window_end: datetime | None = None
@@ -83,30 +78,20 @@ def of_row(row: Any) -> Draft:
         row,
         form=TextForm.UNACCENTED if sms.unaccent(wording) == wording else TextForm.ACCENTED,
         text=None if row.text_key else row.wording or wording,
-        languages=own_languages(row.text_key, row.texts),
-        language_areas=dict(row.text_areas),
     )
-
-
-def own_languages(text_key: str | None, wordings: Mapping[str, str]) -> dict[str, str]:
-    """Return texts in other languages that belong to the campaign itself, not to its text of messages/."""
-    found = {text.key: text for text in texts.all_texts()}.get(text_key or "")
-    known = {each.language: each.text for each in found.languages} if found else {}
-    return {language: text for language, text in wordings.items() if language and known.get(language) != text}
 
 
 def pin(draft: Draft, default: DayHours) -> dict[str, Any]:
     """Return the draft as columns of the campaigns table. Raises Invalid."""
     day = DayHours(draft.day_starts or default.starts, draft.day_ends or default.ends)
     urgent = draft.purpose == Purpose.URGENT_WARNING
-    wordings = _all_right(
+    wording = _all_right(
         partial(_check_name, draft.name),
         partial(_check_purpose, draft.purpose),
         partial(_check_sender, draft.sender),
         partial(_check_window, draft.window_start, draft.window_end),
         partial(quiet_hours.check, day, default, draft.purpose, urgent=urgent),
-        partial(_areas, draft),
-        partial(_wordings, draft),
+        partial(_wording, draft),
     )
     return {
         "name": draft.name.strip(),
@@ -114,9 +99,9 @@ def pin(draft: Draft, default: DayHours) -> dict[str, Any]:
         "sender": draft.sender,
         "directive_id": draft.directive_id,
         "text_key": draft.text_key,
-        "wording": sms.nfc(texts.find(draft.text_key or "").accented if draft.text is None else draft.text),
-        "texts": wordings,
-        "text_areas": _areas(draft),
+        "wording": _original(draft),
+        "texts": {"": wording},
+        "text_areas": {},
         "window_start": draft.window_start and clock.to_ms(draft.window_start),
         "window_end": draft.window_end and clock.to_ms(draft.window_end),
         "day_starts": day.starts,
@@ -179,68 +164,28 @@ def _check_window(start: datetime | None, end: datetime | None) -> None:
         raise Invalid("The window ends before it starts; give a later window_end.", field="window_end")
 
 
-def _wordings(draft: Draft) -> dict[str, str]:
-    """Return the exact text by language, "" for the default; what is approved is what is sent."""
-    wordings = {"": _default_wording(draft), **_known_languages(draft), **draft.languages}
-    for language, wording in wordings.items():
-        name = f"languages.{language}" if language else "text"
-        if language and not _LANGUAGE.fullmatch(language):
-            raise Invalid("A language is named by its tag of 2 or 3 letters, as in hmn.", field="languages")
-        _check_wording(name, wording)
-    return {language: sms.nfc(wording) for language, wording in wordings.items()}
+def _original(draft: Draft) -> str:
+    """Return the Vietnamese text with its diacritics, whichever form is sent."""
+    return sms.nfc(texts.find(draft.text_key or "").accented if draft.text is None else draft.text)
 
 
-def _default_wording(draft: Draft) -> str:
+def _wording(draft: Draft) -> str:
+    """Return the exact text; what is approved is what is sent."""
+    wording = sms.nfc(_chosen_wording(draft))
+    if not wording.strip():
+        raise Invalid("The text is empty.", field="text")
+    if _NO_LETTERS.search(wording):
+        raise Invalid("The text has a control character or half a character; type it again.", field="text")
+    segments = sms.segments(wording)
+    if segments > MAX_SEGMENTS:
+        raise Invalid(f"The text makes {segments} SMS parts; {MAX_SEGMENTS} is the most.", field="text")
+    return wording
+
+
+def _chosen_wording(draft: Draft) -> str:
     if (draft.text_key is None) == (draft.text is None):
         raise Invalid("Give either text_key, a text of messages/, or text, your own wording.", field="text")
     if draft.text is not None:
         return sms.unaccent(draft.text) if draft.form is TextForm.UNACCENTED else draft.text
     found = texts.find(draft.text_key or "")
     return found.unaccented if draft.form is TextForm.UNACCENTED else found.accented
-
-
-def _known_languages(draft: Draft) -> dict[str, str]:
-    if draft.text_key is None:
-        return {}
-    known, wanted = texts.find(draft.text_key).languages, draft.language_areas
-    return {each.language: each.text for each in known if each.approved and each.language in wanted}
-
-
-def _areas(draft: Draft) -> dict[str, list[str]]:
-    """Return by language the codes of the areas that get its wording, which nobody chooses by person."""
-    found = {language: sorted(map(_area, codes)) for language, codes in draft.language_areas.items()}
-    for language in draft.languages:
-        if not found.get(language):
-            raise Invalid(
-                f"Name in language_areas the areas that get languages.{language}; texts are chosen by area.",
-                field="language_areas",
-            )
-    for language in found:
-        if language not in draft.languages and language not in _known_languages(draft):
-            raise Invalid(
-                f"There is no wording in the language {language[:40]}; give it in languages.",
-                field="language_areas",
-            )
-    for code in claimed_twice(found):
-        raise Invalid(f"The area {code} has two languages; leave it in one.", field="language_areas")
-    return {language: codes for language, codes in found.items() if codes}
-
-
-def _area(raw: str) -> str:
-    code = normalise_area(raw)
-    if code is None:
-        raise Invalid(
-            f"There is no area “{raw[:40]}”; give codes of districts or communes, such as 116 or 03646.",
-            field="language_areas",
-        )
-    return code
-
-
-def _check_wording(name: str, wording: str) -> None:
-    if not wording.strip():
-        raise Invalid(f"{name} is empty.", field=name)
-    if _NO_LETTERS.search(wording):
-        raise Invalid(f"{name} has a control character or half a character; type it anew.", field=name)
-    segments = sms.segments(sms.nfc(wording))
-    if segments > MAX_SEGMENTS:
-        raise Invalid(f"{name} makes {segments} SMS parts; {MAX_SEGMENTS} is the most.", field=name)

@@ -26,8 +26,8 @@ from app.database.models import (
     runs,
     tallies,
 )
-from app.ledger import answer_rules, erasure_state, money, unreached
-from app.ledger.receipt_times import VALIDITY_MS
+from app.ledger import approval_digest, erasure, money, unreached
+from app.ledger.contract import VALIDITY_MS
 from app.ledger.unreached import USUAL, FollowUpDefinition, Outcome
 from app.security import audit, row_stamps
 
@@ -80,7 +80,7 @@ def create(connection: Connection, wanted: FollowUpRequest, default: DayHours, w
     areas = _areas(wanted.areas)
     ids = tuple(row.id for row in sources)
     for row in sources:
-        answer_rules.refuse(row, field="campaign_ids")
+        approval_digest.refuse_answers(row, field="campaign_ids")
         _require_finished(connection, row)
     carriers = _carriers(connection, ids, wanted.outcomes, areas)
     campaign_id = _draft(connection, sources, wanted.changes, default, who)
@@ -120,8 +120,8 @@ def _require_finished(connection: Connection, source: Row[Any]) -> None:
 
     While a run sends or waits for receipts, "no receipt" says nothing: most of those will still be reached.
     """
-    erasure_state.require_sources(connection, [source.id], field="campaign_ids")
-    erasure_state.require_totals(connection, source.id)
+    erasure.require_sources(connection, [source.id], field="campaign_ids")
+    erasure.require_totals(connection, source.id)
     held = select(audiences.c.run_id)
     own = select(runs).where(runs.c.campaign_id == source.id, runs.c.id.not_in(held)).order_by(runs.c.id)
     rows = connection.execute(own).all()
@@ -193,8 +193,6 @@ def _draft(
     name = f"{newest.name[:170]} – gửi tiếp lần {_next_round(connection, newest.id)}"
     fresh: dict[str, Any] = {"name": name, "window_start": None, "window_end": None}
     fresh |= {"budget_segments": None}
-    if {"text", "text_key"} & changes.keys():
-        fresh |= {"languages": {}, "language_areas": {}}
     return lifecycle.create(connection, amended(same, fresh | dict(changes)), default, who)
 
 

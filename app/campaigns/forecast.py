@@ -14,8 +14,7 @@ from app.campaigns.optimistic_lock import Record
 from app.campaigns.queries import RunSummary
 from app.core import clock, sending_window
 from app.core.states import DeliveryState, LinkState, RunState
-from app.database.models import batches, campaigns, directives, run_batches, runs, subscribers, tallies
-from app.ledger.area_texts import wordings_by_area
+from app.database.models import batches, campaigns, directives, run_batches, runs, tallies
 from app.ledger.contract import SLOWEST
 from app.observability import link_status
 from app.observability.link_status import LinksNow
@@ -259,8 +258,6 @@ def _obstacles(rate: Rate) -> list[str]:
 
 
 def _load(connection: Connection, run: Record, campaign: Record) -> Load:
-    wordings = wordings_by_area(campaign.texts, campaign.text_areas)
-    parts = {area: sms.segments(wording) for area, wording in wordings.items()}
     batch_ids = select(run_batches.c.batch_id).where(run_batches.c.run_id == run.id)
     accepted = select(func.coalesce(func.sum(batches.c.accepted), 0)).where(batches.c.id.in_(batch_ids))
     total = int(connection.scalar(accepted) or 0)
@@ -268,7 +265,7 @@ def _load(connection: Connection, run: Record, campaign: Record) -> Load:
     if run.state in _OVER:
         return load_of(total, 0, counted, 0.0)
     to_come = max(total - sum(n for n, _ in counted.values()), 0)
-    average = parts_each(counted) or (parts[""] if len(parts) == 1 else _average(connection, run.id, parts))
+    average = parts_each(counted) or sms.segments(campaign.texts[""])
     return load_of(total, to_come, counted, average, over=False)
 
 
@@ -300,19 +297,6 @@ def _counted(connection: Connection, run_id: int) -> dict[int, tuple[int, int]]:
         .group_by(tallies.c.state)
     )
     return {state: (int(n), int(segments)) for state, n, segments in connection.execute(query)}
-
-
-def _average(connection: Connection, run_id: int, parts: dict[str, int]) -> float:
-    """Return the mean SMS parts per message of the run's subscribers, by their areas."""
-    query = (
-        select(subscribers.c.area, func.count())
-        .join(run_batches, run_batches.c.batch_id == subscribers.c.batch_id)
-        .where(run_batches.c.run_id == run_id)
-        .group_by(subscribers.c.area)
-    )
-    counts: dict[str | None, int] = dict(tuple(row) for row in connection.execute(query))
-    total = sum(n * parts.get(area or "", parts[""]) for area, n in counts.items())
-    return total / sum(counts.values()) if counts else parts[""]
 
 
 @dataclass(frozen=True, slots=True)

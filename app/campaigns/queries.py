@@ -30,9 +30,8 @@ from app.core.states import (
 from app.database.listing import ListColumns, ListPart, ListRequest, part, without_marks
 from app.database.models import approvals, audiences, batches, campaigns, run_batches, runs, tallies
 from app.database.records import from_row
-from app.ledger import approval_digest, erasure_state, money
+from app.ledger import approval_digest, erasure, money
 from app.ledger.money import SentCost
-from app.security import audit
 from app.security.tenant_scope import own_campaigns
 from carriers import text as sms
 
@@ -91,8 +90,8 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Campaign:
-    """texts: language -> the exact text, "" for the default; text_areas: language -> codes of areas that get
-    it; segments: SMS parts of each. budget_segments: the most that may be sent;
+    """texts: the exact text under ""; older campaigns may have others by language; segments: SMS parts of
+    each. budget_segments: the most that may be sent;
     budget_of: the campaign whose budget it shares.
     wording: the text with its diacritics, whichever form is sent; null if it is not kept.
     """
@@ -105,7 +104,6 @@ class Campaign:
     text_key: str | None
     wording: str | None
     texts: dict[str, str]
-    text_areas: dict[str, list[str]]
     segments: dict[str, int]
     window_start: datetime | None
     window_end: datetime | None
@@ -231,7 +229,7 @@ def _members(operator: str | None) -> Select[Any]:
 def _digest(connection: Connection, row: Record) -> str:
     """Return the digest that an approval would sign now, or the signed one if it is approved."""
     signed = approval_digest.approved(connection, row)
-    return signed.digest if signed else approval_digest.digest(connection, row, audit.present(connection))
+    return signed.digest if signed else approval_digest.digest(connection, row)
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,7 +312,7 @@ def runs_of(
 @lru_cache(maxsize=32)  # by the query itself: what asks often gives the same one
 def _with_audiences(query: Select[Any]) -> Select[Any]:
     a = audiences.c
-    gone = erasure_state.totals_are_gone(runs.c.campaign_id).label("gone")
+    gone = erasure.totals_are_gone(runs.c.campaign_id).label("gone")
     query = query.add_columns(a.areas, a.area_basis, a.estimated, gone)
     return query.outerjoin(audiences, a.run_id == runs.c.id)
 

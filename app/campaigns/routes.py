@@ -78,14 +78,13 @@ Edited = Annotated[Edition, Depends(get_edition)]
 
 @dataclass(frozen=True, slots=True)
 class TextView:
-    """A text of messages/, with the cost of each form; languages: the approved translations."""
+    """A text of messages/, with the cost of each form."""
 
     key: str
     title: str
     purpose: str
     accented: text_cost.Preview
     unaccented: text_cost.Preview
-    languages: dict[str, text_cost.Preview]
 
 
 # ---- Directives
@@ -142,7 +141,6 @@ def _text_view(text: texts.Text) -> TextView:
         purpose=text.purpose,
         accented=text_cost.preview(text.accented),
         unaccented=text_cost.preview(text.unaccented),
-        languages={each.language: text_cost.preview(each.text) for each in text.languages if each.approved},
     )
 
 

@@ -31,8 +31,6 @@ from app.ledger.unreached import USUAL, Outcome
 Contact = Annotated[AnyLine, StringConstraints(max_length=300)]
 Time = Annotated[str, StringConstraints(pattern=CLOCK)]
 Wording = Annotated[str, StringConstraints(max_length=2000)]
-LANGUAGE = r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{1,4})?$"
-Language = Annotated[str, StringConstraints(pattern=LANGUAGE)]
 BudgetSegments = Annotated[int, Field(ge=1, le=10_000_000_000)]
 
 
@@ -80,12 +78,6 @@ class CampaignBody(StrictBody):
     )
     text_key: Line | None = Field(None, examples=["gia-danh-cong-an"])
     text: Wording | None = Field(None, examples=[None])
-    languages: dict[Language, Wording] = Field(
-        default={}, max_length=20, description="further wordings", examples=[{}]
-    )
-    language_areas: dict[Language, list[Line]] = Field(
-        default={}, max_length=20, description="which areas get which of them, by codes", examples=[{}]
-    )
     directive_id: Number | None = Field(None, examples=[1])
     window_start: AwareDatetime | None = Field(None, examples=["2024-02-02T07:00:00+07:00"])
     window_end: AwareDatetime | None = Field(None, examples=["2024-02-09T18:00:00+07:00"])

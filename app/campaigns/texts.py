@@ -1,4 +1,4 @@
-"""Read the texts of messages/, with their forms and translations."""
+"""Read the texts of messages/, in both forms."""
 
 from __future__ import annotations
 
@@ -18,20 +18,6 @@ _KEY = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 
 
 @dataclass(frozen=True, slots=True)
-class Translation:
-    """A translation (BCP 47 tag): a draft until somebody other than its translator approves it."""
-
-    language: str
-    text: str
-    translator: str
-    approved_by: str = ""
-
-    @property
-    def approved(self) -> bool:
-        return bool(self.approved_by) and self.approved_by != self.translator
-
-
-@dataclass(frozen=True, slots=True)
 class Text:
     """One text in its forms, all in Unicode NFC."""
 
@@ -43,7 +29,6 @@ class Text:
     written_by: str
     notes: str = ""
     reworded: str = ""
-    languages: tuple[Translation, ...] = ()
 
 
 @cache
@@ -71,24 +56,14 @@ def _text(file: Traversable) -> Text:
         table = tomllib.loads(file.read_text("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SetupError(f"messages/{file.name} is not TOML in UTF-8: {error}.") from None
-    languages = table.pop("languages", {})
-    text = Text(**_strings(Text, table, file.name), languages=_translations(languages, file.name))
+    text = Text(**_strings(table, file.name))
     _check(text, file.name)
     return text
 
 
-def _translations(tables: Any, name: str) -> tuple[Translation, ...]:
-    if not isinstance(tables, dict) or not all(isinstance(table, dict) for table in tables.values()):
-        raise SetupError(f"messages/{name}: languages must be tables such as [languages.hmn].")
-    return tuple(
-        Translation(**_strings(Translation, {"language": language, **tables[language]}, name))
-        for language in sorted(tables)
-    )
-
-
-def _strings(kind: type[Text | Translation], table: dict[str, Any], name: str) -> dict[str, str]:
-    """Return the table as NFC arguments for `kind`. Raises SetupError for a missing or unknown field."""
-    known = {field.name: field for field in fields(kind) if field.name != "languages"}
+def _strings(table: dict[str, Any], name: str) -> dict[str, str]:
+    """Return the table as NFC arguments for a text. Raises SetupError for a missing or unknown field."""
+    known = {field.name: field for field in fields(Text)}
     if strange := sorted(table.keys() - known.keys()):
         raise SetupError(f"messages/{name}: {strange[0]} is no field of a text; see messages/README.md.")
     for key, field in known.items():

@@ -18,7 +18,6 @@ from app.cli.output import Json, counted, done, position, say, whoami
 from app.cli.remote import client
 from app.core import hashing, ids
 from app.core.errors import Conflict, Invalid
-from app.core.hashing import ALGORITHMS
 from app.database.connection import Database
 from app.security import audit
 from app.security.audit import Act, Chain
@@ -109,16 +108,6 @@ def _hash_of(connection: Connection, row: int) -> str | None:
         return begin.hash
     then = audit.listed(connection, row - 1, 1).items
     return then[0].hash if then and then[0].id == row else None
-
-
-@app.command()
-def algorithm(
-    name: Annotated[str, typer.Argument(help=f"One of {', '.join(ALGORITHMS)}; none goes back.")],
-) -> None:
-    """Switch the chain and new approvals to another hash algorithm; old ones stay valid."""
-    with open_db(looks=True) as (db, _):
-        db.write(audit.go_over, whoami(), name)
-    done(f"From the act that says so on, the chain goes by {name}.", algorithm=name)
 
 
 @app.command()

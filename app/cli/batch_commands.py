@@ -55,7 +55,7 @@ def import_(
     for count, words in (
         (batch.other_range, "numbers are of other carriers' ranges; they may have been ported"),
         (counts.unknown_areas, "lines have an area that is not known; they are counted without one"),
-        (counts.languages_ignored, "lines name a language, which is not kept: texts are chosen by area"),
+        (counts.languages_ignored, "lines name a language, which is not kept"),
         (counts.short_rows, "lines have fewer cells than the header; what they lack is taken as empty"),
     ):
         if count:

@@ -17,7 +17,7 @@ from app.cli.remote import asked
 from app.core import clock
 from app.core.errors import no_such
 from app.database.connection import Database
-from app.dispatch import link_health, link_store
+from app.dispatch import link_store
 
 if TYPE_CHECKING:
     from loa_client import LoaClient
@@ -30,11 +30,11 @@ def list_(as_json: Json = False) -> None:
     """Show the links, their connections, and why one is halted."""
     rows: Sequence[dict[str, Any]] = asked(
         lambda api: [_as_here(asdict(each)) for each in api.list_links()],
-        lambda db: db.read(link_health.with_facts),
+        lambda db: db.read(link_store.with_facts),
     )
     columns = ("id", "name", "carrier", "state", "segments_per_second", "code", "reason")
     listing(
-        rows if as_json else [SimpleNamespace(**row) for row in rows], (*columns, *link_health.SHOWN), as_json
+        rows if as_json else [SimpleNamespace(**row) for row in rows], (*columns, *link_store.SHOWN), as_json
     )
 
 
@@ -45,7 +45,7 @@ def _as_here(of: dict[str, Any]) -> dict[str, Any]:
     moments = (of[name] for name in ("refusing_since", "waiting_since", "connected_since", "lost_since"))
     since = _said(next((at for at in moments if at), None)) or None
     values = (of["health"], since, _said(of["answered_at"]) or None, refused, of["remark"])
-    return of | dict(zip(link_health.SHOWN, values, strict=True))
+    return of | dict(zip(link_store.SHOWN, values, strict=True))
 
 
 def _said(at: datetime | None) -> str:

@@ -33,12 +33,11 @@ def list_(as_json: Json = False) -> None:
             purpose=each.purpose,
             unaccented=text_cost.preview(each.unaccented).segments,
             accented=text_cost.preview(each.accented).segments,
-            languages=", ".join(one.language for one in each.languages if one.approved) or None,
             title=each.title,
         )
         for each in found
     ]
-    listing(rows, ("key", "purpose", "unaccented", "accented", "languages", "title"), as_json)
+    listing(rows, ("key", "purpose", "unaccented", "accented", "title"), as_json)
 
 
 def _list_of_server(as_json: bool) -> None:
@@ -49,12 +48,11 @@ def _list_of_server(as_json: bool) -> None:
             purpose=each.purpose,
             unaccented=each.unaccented.segments,
             accented=each.accented.segments,
-            languages=", ".join(each.languages) or None,
             title=each.title,
         )
         for each in found
     ]
-    columns = ("key", "purpose", "unaccented", "accented", "languages", "title")
+    columns = ("key", "purpose", "unaccented", "accented", "title")
     listing(found if as_json else rows, columns, as_json)
 
 

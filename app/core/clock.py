@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta, timezone
 from datetime import time as time_of_day
 from typing import overload
 
-from carriers.permit import since_boot
+from carriers.contract import since_boot
 
 # Viet Nam has one zone, UTC+7, without summer time, so a fixed offset needs no zone files on the host.
 VIETNAM = timezone(timedelta(hours=7), "ICT")

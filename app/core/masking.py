@@ -1,103 +1,82 @@
-"""Find and mask phone numbers in any text.
+"""Find and mask phone numbers in any text, in the usual spellings.
 
-A number is recognized by its form: 0, 84, +84 or 0084 and nine digits (ten before 2018 and on fixed lines),
-spaced in any usual way, or a foreign number behind a plus. It must stand alone, not touching a digit or an
-ASCII letter, so digests, keys and hexadecimal words contain none. Anything of this form is masked, number or
-not: a bare ten-digit id starting with 0 looks like somebody's number.
+A number is 0, 84, +84 or 0084 and a national number of an assigned range or a fixed line, or a plus and a
+foreign number, in digits of any script. In logs blanks, dots, hyphens, brackets, apostrophes, slashes,
+underscores and codes of URLs may stand between its digits; in what people write up to six marks of any kind,
+and letters may touch it. Dates, times, amounts of money, UUIDs and hexadecimal words contain none.
 """
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import unquote
+
+from app.core.errors import Invalid
+from app.core.phone import mask, normalise
 
 # Terminal control characters, line ends, and marks that change the writing direction.
 CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
-# Between digits: up to four dots, quotes, blanks, hyphens, brackets of any kind and invisible characters; a
-# plus, as URLs encode a blank; and other encodings in URLs and string literals.
-_SPACING = "\\s.\u00b7\uff0e'()\uff08\uff09\\-\u2010-\u2015\u2212\uff0d"
-_UNSEEN = "\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufe0f\u20e3\ufeff"
-_CLOSE = rf"(?:[{_SPACING}{_UNSEEN}]{{1,4}}|\+)?"
-_WIDE = rf"(?:[{_SPACING}{_UNSEEN}]{{1,4}}|[+_/])?"  # not after a bare 84: ids in paths look like this
+NO_MOBILE = (
+    "{field} has a mobile number, which is personal data, and this is kept for years and shown to others: "
+    "take the number out. Hotlines and fixed lines may stay."
+)
 _CODED = r"%(?:20|2[89DdEe]|[Cc]2%[Aa]0)|\\xa0|\\u00a0|&(?:nbsp|#160);"
-# No digit before, and nine possible characters of a number ahead. Stands after the first character, since a
-# pattern that begins with a literal character is searched for faster.
-_ALONE = "(?<![0-9].)(?=[^A-Za-z:,]{9})"
-_ALONE_CODED = r"(?:(?<![0-9].)|(?<=%[0-9A-Fa-f][0-9].)|(?<=\\x[0-9a-f][0-9].)|(?<=\\u[0-9a-f]{3}[0-9].))"
+_UNSEEN = "\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufe0f\u20e3\ufeff"
+_CLOSE = rf"[\s.\u00b7\uff0e'()\uff08\uff09\-\u2010-\u2015\u2212\uff0d{_UNSEEN}]{{1,4}}|\+"
+_ANY = r"[^0-9A-Za-z]{0,6}"
+_FEW = r"[ \t\u00a0.()\u2010-\u2015-]{0,3}"
+# Behind the first character, since a pattern that begins with a literal one is searched for faster.
+_ALONE = r"(?:(?<![0-9].)|(?<=%[0-9A-Fa-f][0-9].)|(?<=\\xa0.)|(?<=\\u00a0.))"
 
 
-def _number(alone: str, close: str, wide: str) -> re.Pattern[str]:
-    """Match 0, 84, 0084 or +84 and a national number, or a plus and a foreign number."""
-
-    def national(gap: str) -> str:
-        return rf"((?:[12](?:{gap}[0-9]){{9}}|[1-9](?:{gap}[0-9]){{8}}[0-9]?))"
-
-    code = rf"84{close}(?:0{close})?"
+def _number(close: str, wide: str, ahead: str = "") -> re.Pattern[str]:
+    mobile = rf"(?:[35789](?:{wide}[0-9]){{8}}|[12](?:{wide}[0-9]){{9}}|69(?:{wide}[0-9]){{6}})(?![0-9])"
+    code = rf"4{close}(?:0{close})?"
     return re.compile(
-        rf"(?:0{alone}(?:0?{close}{code}|{close}){national(wide)}"
-        rf"|8{alone}{code[1:]}{national(close)}"
-        rf"|[+\uff0b]{close}{code}{national(wide)}"
-        r"|\+(?<![0-9A-Za-z].)([1-9][0-9]{8,14}))(?![0-9A-Za-z])"
+        rf"(?:0{_ALONE}{ahead}(?:0?{close}8{close}{code}|{close})|8{_ALONE}{ahead}{close}{code}"
+        rf"|\+{close}8{close}{code}){mobile}"
     )
 
 
-_NUMBER = _number(_ALONE, _CLOSE, _WIDE)
-_NUMBER_CODED = _number(_ALONE_CODED, f"(?:{_CODED}|{_CLOSE})", f"(?:{_CODED}|{_WIDE})")
-# In thousands, with letters behind it, and as a spreadsheet shortens it: 0987,654,321 0987654321a 9.87E+08.
-_OTHER_SPELLINGS = re.compile(
-    r"(?<![0-9A-Za-z.,])(?:0[35789][0-9]{2},[0-9]{3},[0-9]{3}(?![0-9,])"
-    r"|0[35789][0-9]{8}(?=[A-Za-z]{1,12}(?![0-9A-Za-z]))"
-    r"|(?:[35789]\.[0-9]{1,8}[Ee]\+?0?8|8\.4[35789][0-9]{0,8}[Ee]\+?10)(?![0-9A-Za-z]))"
+_IN_LOGS = _number(f"(?:{_CLOSE})?", f"(?:{_CLOSE}|[_/])?", "(?=[^A-Za-z:,]{8})")
+_IN_URLS = _number(f"(?:{_CLOSE}|{_CODED})?", f"(?:{_CLOSE}|{_CODED}|[_/])?")
+_IN_WORDS = _number(_ANY, _ANY)
+_FOREIGN = re.compile(
+    rf"(?:\+(?<![0-9A-Za-z].){_FEW}|00(?<![0-9]..) ?)(?!84)[1-9](?:{_FEW}[0-9]){{8,14}}(?<!000.000)(?![0-9])"
 )
-# Not numbers in spite of their form: host addresses, amounts in groups of three, fractions, times.
-_DAY = r"(?:0[1-9]|[12][0-9]|3[01])"
-_OTHER = re.compile(
-    r"(?:84|0)(?:\.[12][0-9]{2}){3}(?!\.?[0-9])"  # a number in such groups would begin with 3 to 9
-    r"|84(?:[0-9](?:\.[0-9]{3}){3,}|(?:\.[0-9]{3}){4,})(?!\.?[0-9])"
-    r"|(?<=[0-9]\.)[0-9]{3}(?:\.[0-9]{3}){3}(?!\.?[0-9])|840[3-9][0-9]{9}(?![0-9])"
-    r"|0\.[0-9]{9,}(?![0-9])|(?<=(?<![0-9])0\.)[0-9]|(?<=:[0-9]{2}\.)[0-9]"
-    r"|(?<=[0-9]:)0[0-9](?:\.[0-9]{9}(?![0-9])|\s[0-9]{1,2}[-./][0-9]{1,2}[-./](?:19|20)[0-9]{2}(?![0-9]))"
-    r"|0[1-9]([-./])(?:0[1-9]|1[0-2])\1(?:19|20)[0-9]{2}(?![0-9])"
-    r"|(?<=[0-9][-./])0[1-9][-./](?:19|20)[0-9]{2}(?![0-9]|[-. ][0-9]{4}(?![0-9]))"
-    rf"|(?<=(?:19|20)[0-9]{{2}}[-./])0[1-9][-./]{_DAY}(?![0-9])"
-    r"|(?<=20[0-9]{6}[-_ ])0[0-9]{5}(?![0-9])"
+_BARE = re.compile(
+    r"(?<![0-9.,+*])[35789](?:[0-9]([ -]?)[0-9]{3}\1[0-9]{4}|[0-9]{2}([ -])[0-9]{3}\2[0-9]{3})"
+    r"(?<!0{5})(?![0-9])"
 )
-_UUID = re.compile("[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-_UUID_LENGTH = 36
-# Letters that may touch a number: words that introduce one, or a character written by its code.
-_BEFORE = re.compile(
-    r"(?:(?<![^\W\d_])(?:tel|phone|mobile|msisdn|number|no|to|from|addr|sms|fax|hotline|call|sdt|sđt|đt|lh"
-    r"|goi|so|zalo|viber|whatsapp)|%[0-9a-f]{2}|\\[nrtvf]|\\x[0-9a-f]{2}|\\u[0-9a-f]{4})\Z",
+_OTHER = re.compile("[\u00b2-\u00b9\u0660-\u1dff\u2070-\U0001ffff]")  # no letter of Vietnamese
+_DAY, _MONTH, _YEAR = "(?:0?[1-9]|[12][0-9]|3[01])", "(?:0?[1-9]|1[0-2])", "(?:19|20)[0-9]{2}"
+_UNIT = r"(?:đồng(?!\s+chí\b)|dong(?!\s+chi\b)|vn[dđ]|[dđ]|₫|người|nguoi|tin|thuê bao|thue bao)(?!\w)"
+_NO_NUMBERS = re.compile(
+    rf"(?<![0-9]){_DAY}(?P<a>[/. -]){_MONTH}(?P=a){_YEAR}(?![0-9])"
+    rf"|(?<![0-9]){_YEAR}-[01][0-9]-[0-3][0-9](?![0-9])"
+    rf"|(?<![0-9]){_DAY}(?P<b>[/.-]){_MONTH}(?P=b)[23][0-9](?!(?P=b)?[0-9])"
+    r"|(?<![0-9%])20[0-9]{6}[-_ ]?[0-9]{4,6}(?![0-9])"
+    r"|(?<![0-9])[0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?(?![0-9])"
+    rf"|(?<![0-9.,])[1-9][0-9]{{0,2}}(?P<c>[., ])[0-9]{{3}}(?:(?P=c)[0-9]{{3}})+(?:,[0-9]+)?(?=\s*{_UNIT})"
+    r"|(?<![0-9.,])0[.,][0-9]{5,}(?![0-9])|(?<![0-9.,+])84(?P<d>[. ])[0-9]{3}(?:(?P=d)000)+(?![0-9])"
+    r"|(?<![0-9.,])(?:[1-9][0-9]{0,2}(?:\.[0-9]{3}){4,}|84[0-9](?:\.[0-9]{3}){3})(?![0-9])"
+    r"|(?<![0-9])(?:[0-9]{1,3}\.){3}[0-9]{1,3}:[0-9]+|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+    r"|(?<![0-9a-z%])(?=[0-9]*[a-f])(?![a-f]*(?:0|84)[0-9]{9}[a-f]*(?![0-9a-z]))[0-9a-f]{11,}(?![0-9a-z])",
     re.IGNORECASE,
 )
-_LONGEST_BEFORE = 12
-_OTHER_DIGIT = re.compile("[^\\D0-9]")
-_NO_DIGITS = re.compile(rf"{_CODED}|[^0-9]")
 
 
 def mask_numbers(text: str) -> str:
     """Mask each phone number as 8491*****01, foreign ones as +8562*****01."""
-    text = _OTHER_SPELLINGS.sub(_masked_other, text)
-    number = _NUMBER_CODED if "%" in text or "\\" in text or "&" in text else _NUMBER
-    plain = text if text.isascii() else _in_plain_digits(text)
-    first = number.search(plain)
-    if first is None:  # the usual case, which must be cheap
-        return text
-    pieces, end = list[str](), 0
-    for found in _numbers(first):
-        pieces += (text[end : found.start()], _masked(found))
-        end = found.end()
-    return "".join((*pieces, text[end:]))
+    return _masked(text, _IN_URLS if "%" in text or "\\" in text or "&" in text else _IN_LOGS, _FOREIGN)
 
 
-def _masked_other(found: re.Match[str]) -> str:
-    if "." not in found[0]:
-        digits = f"84{_NO_DIGITS.sub('', found[0])[1:]}"
-    else:
-        whole = str(round(float(found[0])))
-        digits = whole if whole.startswith("84") and len(whole) == 11 else f"84{whole}"
-    return f"{digits[:4]}{'*' * (len(digits) - 6)}{digits[-2:]}"
+def mask_written(text: str) -> str:
+    """Mask each number in a person's text or a file's name; the length may change."""
+    return _masked(text, _IN_WORDS, _FOREIGN, _BARE)
 
 
 def mask_values(value: Any) -> Any:
@@ -109,55 +88,77 @@ def mask_values(value: Any) -> Any:
     return [mask_values(each) for each in value] if isinstance(value, list | tuple) else value
 
 
-def holds_number(text: str) -> bool:
-    return next(_numbers(_NUMBER_CODED.search(_in_plain_digits(text))), None) is not None
+def holds_mobile(text: str) -> bool:
+    """Return whether a text has a whole Vietnamese mobile number, with 0 or 84; hotlines are none."""
+    return any(isinstance(number, int) for _, _, number in _found(text, _IN_WORDS))
 
 
-def numbers_in(text: str) -> Iterator[str]:
-    """Yield the digits of each phone number in a text: 84 before a national one, + before a foreign one."""
-    for found in _numbers(_NUMBER_CODED.search(_in_plain_digits(text))):
-        yield _digits(found)
+def holds_person(text: str) -> bool:
+    """Return whether a text has a mobile number or a foreign one."""
+    return holds_mobile(text) or any(_found(text, _FOREIGN))
 
 
-def _in_plain_digits(text: str) -> str:
-    """Replace digits of other scripts and full-width digits by ASCII, keeping the length."""
-    return _OTHER_DIGIT.sub(lambda digit: str(int(digit[0])), text) if _OTHER_DIGIT.search(text) else text
+def names_mobile(url: str) -> bool:
+    """Return whether an address on the web has a mobile number in it, also coded once or more."""
+    return holds_mobile(url) or holds_mobile(unquote(url)) or holds_mobile(unquote(unquote(url)))
 
 
-def _numbers(found: re.Match[str] | None) -> Iterator[re.Match[str]]:
-    """Yield the matches that are numbers, from this one on; a rejected match may contain another's start."""
+def require_no_mobile(text: str, field: str) -> None:
+    """Raise Invalid for a text with a mobile number in it."""
+    if holds_mobile(text):
+        raise Invalid(NO_MOBILE.format(field=field), field=field)
+
+
+def names(text: str, phone: int) -> bool:
+    """Return whether a text has this number, however its digits are spaced, marked or led."""
+    return str(phone)[-9:] in re.sub("[^0-9]", "", _plain(text))
+
+
+def _plain(text: str) -> str:
+    """Replace digits of other scripts and in circles, and full-width signs, keeping the length."""
+    return text if text.isascii() else _OTHER.sub(_in_ascii, text)
+
+
+def _in_ascii(found: re.Match[str]) -> str:
+    digit = unicodedata.digit(found[0], None)
+    return "+" if found[0] == "\uff0b" else found[0] if digit is None else str(digit)
+
+
+def _masked(text: str, *patterns: re.Pattern[str]) -> str:
+    for pattern in patterns:
+        pieces, done = list[str](), 0
+        for start, end, number in _found(text, pattern):
+            brackets = text.count(")", start, end) - text.count("(", start, end)
+            pieces += (text[done:start], mask(number), ")" * brackets, "(" * -brackets)
+            done = end
+        text = "".join((*pieces, text[done:]))
+    return text
+
+
+def _found(text: str, pattern: re.Pattern[str]) -> Iterator[tuple[int, int, int | str]]:
+    """Yield where each number begins and ends, and the number: 84..., or + before a foreign one."""
+    plain = _plain(text)
+    if next(_matches(plain, pattern), None) is not None:  # the usual case, that there is none, must be cheap
+        yield from _matches(_NO_NUMBERS.sub(lambda found: "x" * len(found[0]), plain), pattern)
+
+
+def _matches(plain: str, pattern: re.Pattern[str]) -> Iterator[tuple[int, int, int | str]]:
+    found = pattern.search(plain)
     while found:
-        is_number = _is_number(found)
-        if is_number:
-            yield found
-        found = found.re.search(found.string, found.end() if is_number else found.start() + 1)
+        number = _number_of(found)
+        if number is not None:
+            yield found.start(), found.end(), number
+        found = pattern.search(plain, found.start() + 1 if number is None else found.end())
 
 
-def _is_number(found: re.Match[str]) -> bool:
-    text, start, end = found.string, found.start(), found.end()
-    before = text[max(0, start - _LONGEST_BEFORE) : start]
-    joined = before[-1:].isascii() and before[-1:].isalnum() and text[start] not in "+\uff0b"
-    if joined and not _BEFORE.search(before):
-        return False
-    if _OTHER.match(text, start):
-        return False
-    around = max(0, start - _UUID_LENGTH), end + _UUID_LENGTH
-    if text.find("-", *around) < 0:
-        return True
-    return not any(uuid.start() < end and start < uuid.end() for uuid in _UUID.finditer(text, *around))
-
-
-def _masked(found: re.Match[str]) -> str:
-    whole, digits = found[0], _digits(found)
-    shown = 5 if digits.startswith("+") else 4
-    brackets = whole.count(")") - whole.count("(")
-    return f"{digits[:shown]}{'*' * (len(digits) - shown - 2)}{digits[-2:]}{')' * brackets}{'(' * -brackets}"
-
-
-def _digits(found: re.Match[str]) -> str:
-    national = found[found.lastindex or 0]
-    lead = "+" if found.lastindex == found.re.groups else "84"
-    return lead + (national if national.isdecimal() else _NO_DIGITS.sub("", national))
+def _number_of(found: re.Match[str]) -> int | str | None:
+    digits = re.sub(rf"{_CODED}|[^0-9]", "", found[0])
+    if found.re is _FOREIGN:
+        return f"+{digits.removeprefix('00')}"
+    number = normalise(digits)
+    if isinstance(number, int):
+        return number
+    return f"84{digits.lstrip('0').removeprefix('84')}" if number == "fixed_line" else None
 
 
 def one_line(text: str) -> str:

@@ -1,7 +1,7 @@
 """Heads of the audit's chain in a file outside the database, which reveal that the chain was cut off.
 
 Several databases may share a file: each line names its database by its place in the settings, which someone
-with the database alone can't change. Older lines without a name count for every database.
+with the database alone can't change. Older lines without a name count for every database in a verification.
 """
 
 from __future__ import annotations

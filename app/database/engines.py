@@ -137,6 +137,11 @@ _LOSES = (
     "The pooler in front of PostgreSQL hands out connections by transaction and loses prepared statements. "
     "Set max_prepared_statements = 200 in pgbouncer.ini (pgbouncer 1.21 or later), or pool_mode = session."
 )
+_TOO_FEW = (
+    "The pooler in front of PostgreSQL has no free connection for Loa. Set default_pool_size in "
+    "pgbouncer.ini to at least 12 for each process of Loa, then start it again."
+)
+_FREE_WITHIN_S = 5.0
 _ASKS, _DROPPED = "loa_asks", "loa_dropped"
 # A connection idle for longer is tested before a write, which never happens to a busy link.
 _TEST_AFTER_S = 1.0
@@ -256,17 +261,35 @@ def _was_closed(raw: psycopg.Connection) -> bool:
 
 
 def require_prepared_statements(url: str) -> None:
-    """Raise SetupError for a pooler that hands out connections by transaction and loses statements."""
+    """Raise SetupError for a pooler that hands out connections by transaction and loses statements.
+
+    Also for one without two more connections: each query would wait for minutes.
+    """
     import psycopg
 
     plain = url.replace("postgresql+psycopg://", "postgresql://")
     with psycopg.connect(plain, autocommit=True) as first, psycopg.connect(plain) as other:
+        _require_answer(first, b"")
         first.execute("SELECT 1 AS probe", prepare=True)
-        other.execute("SELECT 1")  # takes, for a transaction, the connection that the first has given back
+        # Takes, for a transaction, the connection that the first has given back.
+        _require_answer(other, b"BEGIN")
+        _require_answer(first, b"")
         try:
             first.execute("SELECT 1 AS probe", prepare=True)
         except (psycopg.errors.InvalidSqlStatementName, psycopg.errors.DuplicatePreparedStatement):
             raise SetupError(_LOSES) from None
+
+
+def _require_answer(raw: psycopg.Connection, statement: bytes) -> None:
+    """Raise SetupError unless the pooler has a connection for this statement within some seconds."""
+    raw.pgconn.send_query(statement)
+    looking = select.poll()
+    looking.register(raw.fileno(), select.POLLIN)
+    if not looking.poll(_FREE_WITHIN_S * 1000):
+        raw.close()
+        raise SetupError(_TOO_FEW)
+    while raw.pgconn.get_result() is not None:
+        pass
 
 
 class NotifyListener(threading.Thread):

@@ -34,7 +34,7 @@ from app.devtools.demo.demo_setup import DemoSettings, claimed, fresh_db, import
 from app.devtools.demo.scenario_smpp import QUICK_RECEIPTS, DemoCarrier
 from app.devtools.demo.simulator_processes import running_simulators
 from app.devtools.sample_data import write_sample
-from app.ledger.factory import ledger_for
+from app.ledger.ledger import ledger_for
 from app.observability import logs
 from app.observability.metrics import Metrics
 from app.reports.figures.document_meta import EntrySource

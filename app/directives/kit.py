@@ -22,7 +22,7 @@ from sqlalchemy import Connection, select
 
 from app.campaigns import approval, optimistic_lock, texts
 from app.campaigns.optimistic_lock import Record
-from app.core import clock, hashing
+from app.core import clock
 from app.core.config import Settings
 from app.core.errors import Conflict
 from app.database.models import directives
@@ -53,7 +53,7 @@ APPROVED = "Nội dung được phê duyệt ngày"
 DIGEST = "Mã phê duyệt:"
 # The SMS forms
 SMS_TITLE = "NỘI DUNG TIN NHẮN SMS"
-PLAIN, ACCENTED, LANGUAGE = "Không dấu", "Có dấu", "Ngôn ngữ"
+PLAIN, ACCENTED = "Không dấu", "Có dấu"
 SENT, PARTS, PART = "dạng được gửi", "bản tin", "Phần"
 # Poster
 SCAN = "Quét mã để kiểm tra tin nhắn thật hay giả"
@@ -119,7 +119,7 @@ def _manifest(of: KitSource, found: dict[str, bytes]) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class KitSource:
-    """An approved campaign. sent: language -> text as sent by SMS; original: with its diacritics.
+    """An approved campaign. sent: text as sent by SMS; original: with its diacritics.
 
     verify: the address of the public check, "" without a public host; directive: number and ISO date in
     brackets, or None.
@@ -127,7 +127,7 @@ class KitSource:
 
     campaign_id: int
     purpose: str
-    sent: dict[str, str]
+    sent: str
     original: str
     digest: str
     approved_at: datetime
@@ -145,7 +145,7 @@ def read(connection: Connection, campaign_id: int, settings: Settings) -> KitSou
     return KitSource(
         campaign_id=campaign_id,
         purpose=campaign.purpose,
-        sent=dict(sorted(campaign.texts.items())),
+        sent=campaign.texts[""],
         original=_original(connection, campaign, decision.digest),
         digest=decision.digest,
         approved_at=approved_at,
@@ -160,7 +160,7 @@ def _original(connection: Connection, campaign: Record, signed: str) -> str:
     sent: str = campaign.texts[""]
     if sms.unaccent(sent) != sent:
         return sent
-    if campaign.wording is not None and digest(connection, campaign, hashing.algorithm_of(signed)) == signed:
+    if campaign.wording is not None and digest(connection, campaign, signed) == signed:
         return _same(campaign.wording, sent)
     known = {each.key: each.accented for each in texts.all_texts()}.get(campaign.text_key or "")
     return known if known is not None and sms.unaccent(known) == sent else sent
@@ -203,13 +203,12 @@ def _day(at: datetime) -> str:
 
 
 def sms_forms(of: KitSource) -> list[SmsForm]:
-    """Return the Vietnamese text without and with its diacritics, and those of other languages."""
-    sent, plain = of.sent[""], sms.unaccent(of.original)
-    forms = [SmsForm("khong-dau", PLAIN, plain, plain == sent)]
+    """Return the text without and with its diacritics."""
+    plain = sms.unaccent(of.original)
+    forms = [SmsForm("khong-dau", PLAIN, plain, plain == of.sent)]
     if of.original != plain:
-        forms.append(SmsForm("co-dau", ACCENTED, of.original, of.original == sent))
-    others = ((code, text) for code, text in of.sent.items() if code)
-    return forms + [SmsForm(code.lower(), f"{LANGUAGE} {code}", text, True) for code, text in others]
+        forms.append(SmsForm("co-dau", ACCENTED, of.original, of.original == of.sent))
+    return forms
 
 
 def sms_sheet(of: KitSource) -> str:
@@ -229,13 +228,12 @@ def sms_sheet(of: KitSource) -> str:
 
 def _page(of: KitSource) -> str:
     """Return the file; its `article` alone can be put into another page too."""
-    others = [(code, text) for code, text in of.sent.items() if code]
     link = escape(of.verify)
     check = f'<p>{escape(VERIFY)} <a href="{link}" rel="noopener">{link}</a></p>\n' if link else ""
     return _template().substitute(
         title=escape(_title(of)),
         agency=escape(of.head.name),
-        texts="\n".join(_text(code, text) for code, text in (("", of.original), *others)),
+        text="<br>\n".join(escape(line) for line in of.original.splitlines()),
         check=check,
         source=escape(SOURCE),
         approved=escape(APPROVED),
@@ -248,12 +246,6 @@ def _page(of: KitSource) -> str:
 @cache
 def _template() -> Template:
     return Template((files("app") / "data" / "published_page.html").read_text("utf-8"))
-
-
-def _text(code: str, text: str) -> str:
-    lang = f' lang="{escape(code)}"' if code else ""
-    said = "<br>\n".join(escape(line) for line in text.splitlines())
-    return f'<p{lang} style="font-size:1.15rem">{said}</p>'
 
 
 # ---- The poster: one A4 page as PDF/A, with a QR code of the page where a message is checked
@@ -279,11 +271,10 @@ def _poster(of: KitSource) -> bytes:
 
 def _said(of: KitSource) -> dict[str, object]:
     about = (f"{SOURCE} {of.head.name}", f"{APPROVED} {_day(of.approved_at)}")
-    texts = [of.original, *(text for code, text in of.sent.items() if code)]
     return {
         "title": flowing(_title(of)),
         "agency": flowing(of.head.name),
-        "texts": [flowing(text) for text in texts],
+        "text": flowing(of.original),
         "scan": SCAN,
         "address": flowing(of.verify),
         "alt": f"{SCAN}: {of.verify}",
@@ -319,10 +310,6 @@ def _blocks(of: KitSource) -> Iterator[Block]:
     under = f"{LETTER_UNDER} {named_as_stored(of.directive)}, " if of.directive else ""
     yield Paragraph(f"{under}{head.name} {LETTER_ASK}")
     yield Paragraph(of.original, Style.QUOTED)
-    for code, text in of.sent.items():
-        if code:
-            yield Paragraph(f"{LANGUAGE} {code}:")
-            yield Paragraph(text, Style.QUOTED)
     if of.verify:
         yield Paragraph(f"{VERIFY} {of.verify}")
     yield Paragraph(LETTER_REPORT)

@@ -95,7 +95,7 @@ def _texts(order: CarrierOrder) -> Iterator[Block]:
 
 
 def _text(text: OrderedText) -> Iterator[Block]:
-    whose = f" ({text.language}), cho địa bàn {', '.join(text.areas)}" if text.language else ""
+    whose = f" ({text.language})" if text.language else ""
     yield Paragraph(f"Nội dung{whose}:")
     yield Paragraph(text.text, Style.QUOTED)
     yield Paragraph(

@@ -32,7 +32,7 @@ from app.database.models import (
     runs,
     subscribers,
 )
-from app.ledger.area_texts import wordings_by_area
+from app.ledger.unreached import covered
 from app.security import Caller, audit, row_stamps
 from app.security.tenant_scope import own_campaigns
 
@@ -179,7 +179,6 @@ def _left_out(connection: Connection, phone: int, ids: Collection[int]) -> Itera
 
 
 def _found(row: Any, of: Any, link: str | None) -> FoundDelivery:
-    wordings = wordings_by_area(of.texts, of.text_areas)
     return FoundDelivery(
         campaign_id=row.campaign_id,
         campaign=of.name,
@@ -190,11 +189,17 @@ def _found(row: Any, of: Any, link: str | None) -> FoundDelivery:
         state=DeliveryState(row.state).name.lower(),
         reason=REASON_NAMES.get(row.reason),
         sender=of.sender,
-        text=wordings.get(row.area or "", wordings[""]),
+        text=_text(row.area, of.texts, of.text_areas),
         link=link,
         submitted_at=_moment(row.submitted_at),
         done_at=_moment(row.done_at),
     )
+
+
+def _text(area: str | None, texts: dict[str, str], areas: dict[str, list[str]]) -> str:
+    """Return what the message said; before 0066 areas could have a text in another language."""
+    own = (texts[language] for language, codes in areas.items() if area in covered(codes))
+    return next(own, texts[""])
 
 
 def _listed(connection: Connection, phone: int, carrier: str | None) -> list[Listed]:

@@ -27,11 +27,11 @@ from app.core.sending_window import Window, open_at
 from app.core.states import CampaignState, LinkState, RunState
 from app.database.models import campaigns, do_not_send, link_health, links, runs
 from app.database.models.sending_tables import LINK_GONE_AFTER_MS
-from app.dispatch import link_store, restore_recovery
+from app.dispatch import link_store
 from app.dispatch.run_sweeps import move
 from app.ledger import approval_digest, money
-from app.ledger.area_texts import wordings_by_area
-from app.ledger.contract import SLOWEST, ChunkLease, DeliveryToSend, Ledger, Link
+from app.ledger.contract import SLOWEST, ChunkLease, DeliveryToSend, Link
+from app.ledger.ledger import Ledger
 from app.security import audit
 from carriers.contract import OutboundSms, Permit
 
@@ -44,19 +44,16 @@ _LONGEST_VALIDITY_S = 48 * 3600
 
 @dataclass(frozen=True, slots=True)
 class RunContent:
-    """What a run sends: text by area ("" is the default), sender ID, and its window."""
+    """What a run sends: its text, sender ID, and window."""
 
     run_id: int
     mark: str  # a name of the campaign that is unique across ledgers, for message keys
     sender: str
-    texts: dict[str, str]
+    text: str
     window: Window
     share: float = 1.0  # of each link's rate, so that all of the carrier's together keep the run's own
     budget: int | None = None  # the campaign whose budget counts
     # Confirms opt-outs: the claim has left out who may get none, and a new entry of the list stops nobody.
-
-    def text(self, area: str | None) -> str:
-        return self.texts.get(area or "", self.texts[""])
 
     def validity_s(self, now: datetime) -> int | None:
         """Return how long the carrier may try: until the window's end, in quarters of an hour."""
@@ -94,16 +91,16 @@ def run_contents(
         if money.account_of(row) in spent:
             continue
         decision = approval_digest.approved(connection, row)
-        if decision is None or not approval_digest.is_ordered(connection, row.run_id):
+        # Before 0066 areas could have texts of their own; one text for all is not what was approved then.
+        if decision is None or row.text_areas or not approval_digest.is_ordered(connection, row.run_id):
             stop(connection, row.run_id, row.id)
             continue
         if not approval_digest.covers(decision, carrier, content_hash):
             stop(connection, row.run_id, row.id, why=_OTHER_LINK)
             continue
         mark = f"{_base36(row.created_at)}-{row.id}"
-        texts = wordings_by_area(row.texts, row.text_areas)
-        account = money.account_of(row)
-        found.append(RunContent(row.run_id, mark, row.sender, texts, window, _share(row), account))
+        text, account = row.texts[""], money.account_of(row)
+        found.append(RunContent(row.run_id, mark, row.sender, text, window, _share(row), account))
     return found
 
 
@@ -228,8 +225,8 @@ def messages(
     sender, validity, text = content.sender, content.validity_s(now), content.text
     before, after = f"{content.mark}-{lease.batch_id}", lease.pass_no
     return [
-        OutboundSms(str(phone), text(area), sender, validity, f"{before}-{seq}-{after}", resends > 0, permit)
-        for seq, phone, area, _, _, resends in items
+        OutboundSms(str(phone), text, sender, validity, f"{before}-{seq}-{after}", resends > 0, permit)
+        for seq, phone, _, _, _, resends in items
     ]
 
 
@@ -249,7 +246,7 @@ def claim(
     state = link_store.state(connection, link.id)
     if state is not LinkState.RUNNING:
         return state
-    if not restore_recovery.at_home(connection, ledger):
+    if not link_store.at_home(connection, ledger):
         link_store.halt(connection, link.id, link_store.RESTORED)
         return LinkState.HALTED
     now = clock.from_ms(ledger.now_ms(connection))

@@ -31,8 +31,8 @@ from app.core.states import ChunkState, DeliveryState, NotSent, RunState, move_r
 from app.database.connection import Database
 from app.database.models import audiences, campaigns, chunks, run_batches, runs, statements, tallies
 from app.ledger import batch_rows
-from app.ledger.area_texts import wordings_by_area
-from app.ledger.contract import Closed, Ledger
+from app.ledger.contract import Closed
+from app.ledger.ledger import Ledger
 from app.ledger.row_locking import lock_runs
 from app.observability.faults import Aside
 from carriers.text import segments
@@ -47,7 +47,7 @@ class DueBatch:
     run_id: int
     campaign_id: int
     batch_id: int
-    segments: dict[str, int]
+    segments: int
     after: int
     sent: bool
     carrier: str
@@ -91,8 +91,7 @@ def next_due(
     row = connection.execute(_waiting_batches(), {"states": [*states], "but": [*but]}).first()
     if row is None:
         return None
-    wordings = wordings_by_area(row.texts, row.text_areas)
-    parts = {area: segments(wording) for area, wording in wordings.items()}
+    parts = segments(row.texts[""])
     sent = row.state == RunState.RUNNING
     return DueBatch(row.id, row.campaign_id, row.batch_id, parts, row.fanned_upto, sent, row.carrier)
 
@@ -104,7 +103,7 @@ def _waiting_batches() -> Select[Any]:
     among: BindParameter[list[str]] = bindparam("states", expanding=True)
     but: BindParameter[list[int]] = bindparam("but", expanding=True)
     return (
-        select(r.id, r.state, r.carrier, b.campaign_id, b.batch_id, b.fanned_upto, c.texts, c.text_areas)
+        select(r.id, r.state, r.carrier, b.campaign_id, b.batch_id, b.fanned_upto, c.texts)
         .join(runs, r.id == b.run_id)
         .join(campaigns, c.id == b.campaign_id)
         .where(b.fanned_all.is_(False), r.state.in_(among), r.id.not_in(but))

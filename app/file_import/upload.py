@@ -16,8 +16,7 @@ from python_multipart.exceptions import FormParserError, MultipartParseError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from app.core.errors import GIVEN_TWICE, AppError, Invalid, TooLarge
-from app.core.masking import escaped
-from app.core.written_numbers import mask_written
+from app.core.masking import escaped, mask_written
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks

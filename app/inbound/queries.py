@@ -9,8 +9,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
+from app.core.masking import mask_written
 from app.core.phone import mask
-from app.core.written_numbers import mask_written
 from app.database.listing import ListColumns, ListPart, ListRequest, part
 from app.database.models import inbound_messages, links
 from app.database.records import from_row

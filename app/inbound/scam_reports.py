@@ -10,8 +10,8 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, func, select
 
 from app.core import areas, clock
+from app.core.masking import mask_written
 from app.core.phone import mask
-from app.core.written_numbers import mask_written
 from app.database.connection import Database
 from app.database.models import campaigns, deliveries, inbound_messages, links
 from app.file_import.cells import csv_pieces, safe

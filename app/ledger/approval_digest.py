@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, bindparam, func, or_, select, text, update
 
 from app.core import hashing
+from app.core.errors import Conflict
 from app.core.states import CampaignState
 from app.database.connection import keys_of
 from app.database.models import (
@@ -28,7 +29,6 @@ from app.database.models import (
     runs,
     subscribers,
 )
-from app.ledger import answer_rules
 from app.ledger.contract import ChunkLease
 from app.security import row_stamps
 from app.security.audit_chain import ACT, bears, is_sealed
@@ -45,16 +45,40 @@ _ORDERS = (*_GOING, "run.pause", "run.cancel", STOPPED, SUSPENDED)
 _MARK = (batches.c.sha256 + func.coalesce("+" + batches.c.rows_sha256, "")).label("mark")
 
 
-def digest(connection: Connection, campaign: Record, algorithm: str = hashing.FIRST) -> str:
+# An answer text never changed after its approval, and its answers said the same in the same hours.
+_SAME = (
+    *("answers_to", "texts", "wording", "text_areas", "sender", "purpose"),
+    *("day_starts", "day_ends", "directive_id"),
+)
+
+
+def _answer_text(connection: Connection, campaign: Record) -> Record | None:
+    """Return the answer text that a week's answers say; None if they differ from it, or it is not one."""
+    row = connection.execute(select(campaigns).where(campaigns.c.id == campaign.answers_of)).first()
+    if row is None or row.answers_of is not None or row.answers_to is None:
+        return None
+    return row if all(getattr(row, name) == getattr(campaign, name) for name in _SAME) else None
+
+
+def refuse_answers(campaign: Record, field: str = "campaign_id") -> None:
+    """Raise Conflict if the campaign is an answer text, or a week's answers: they stay as they are."""
+    if campaign.answers_to is not None:
+        raise Conflict(
+            f"Campaign {campaign.id} answered citizens and stays as it is; make another campaign.",
+            field=field,
+        )
+
+
+def digest(connection: Connection, campaign: Record, like: str = "") -> str:
     """Hash the canonical JSON of text, original, sender, purpose, window, hours, runs and their audiences."""
     audience = _by_run(connection, campaign.id)
-    return _digest(campaign, audience, algorithm)
+    return _digest(campaign, audience, like)
 
 
 def _digest(
     campaign: Record,
     audience: dict[str, list[str]],
-    algorithm: str,
+    like: str,
     old: bool = False,
 ) -> str:
     content = {
@@ -68,17 +92,16 @@ def _digest(
     content |= _optional(campaign)
     if not old and campaign.wording is not None:
         content["original"] = campaign.wording
-    return hashing.digest(canonical(content), algorithm)
+    return hashing.digest(canonical(content), like)
 
 
 def _optional(campaign: Record) -> dict[str, Any]:
-    """Return areas of languages and the budget, if there are any: older approvals hold as they are."""
+    """Return the budget, and what older campaigns had signed besides, if there is any of it."""
     said = _budget(campaign) | {"of": campaign.budget_of}
     given = {name: value for name, value in said.items() if value is not None}
-    areas = {"text_areas": campaign.text_areas} if campaign.text_areas else {}
-    areas |= {"answers_to": campaign.answers_to} if campaign.answers_to else {}
-    areas |= {"recordings": campaign.recordings} if campaign.recordings else {}  # of before 0059
-    return areas | ({"budget": given} if given else {})
+    older = ("text_areas", "answers_to", "recordings")  # since 0066, 0060 and 0059 no campaign gets any
+    signed = {name: value for name in older if (value := getattr(campaign, name))}
+    return signed | ({"budget": given} if given else {})
 
 
 def _budget(campaign: Record) -> dict[str, Any]:
@@ -93,15 +116,12 @@ def _budget(campaign: Record) -> dict[str, Any]:
 
 
 def holds(connection: Connection, campaign: Record, signed: str) -> bool:
-    """Return whether exactly this content was signed, using the algorithm of the signed digest."""
-    algorithm = hashing.algorithm_of(signed)
-    if hashing.rank(algorithm) < 0:
-        return False
+    """Return whether exactly this content was signed."""
     forms = [each(connection, campaign.id) for each in (_by_run, _by_carrier)]
-    if any(_digest(campaign, audience, algorithm) == signed for audience in forms):
+    if any(_digest(campaign, audience, signed) == signed for audience in forms):
         return True
     # Approvals of before the original with its diacritics was part of what is signed.
-    return any(_digest(campaign, audience, algorithm, old=True) == signed for audience in forms)
+    return any(_digest(campaign, audience, signed, old=True) == signed for audience in forms)
 
 
 def approved(connection: Connection, campaign: Record) -> Record | None:
@@ -110,7 +130,7 @@ def approved(connection: Connection, campaign: Record) -> Record | None:
     Answers to citizens stand under the approval of their text.
     """
     if campaign.answers_of is not None:
-        of = answer_rules.source(connection, campaign)
+        of = _answer_text(connection, campaign)
         alive = of is not None and campaign.state == CampaignState.APPROVED
         return approved(connection, of) if of is not None and alive else None
     last = last_decision(connection, campaign.id)
@@ -224,7 +244,7 @@ def authors(connection: Connection, campaign_id: int) -> set[str]:
 def stands(connection: Connection, campaign: Record, *, alive: bool) -> bool:
     """Return whether it is still what was approved; approvals of finished campaigns may lack a stamp."""
     if campaign.answers_of is not None and not alive:
-        return _was_approved(connection, answer_rules.source(connection, campaign))
+        return _was_approved(connection, _answer_text(connection, campaign))
     last = last_decision(connection, campaign.id)
     if alive or last is None or last.stamp is not None:
         return approved(connection, campaign) is not None
@@ -248,7 +268,7 @@ def was_approved(connection: Connection, campaign: Record) -> bool:
     """
     if not keys_of(connection):
         return True
-    of = campaign if campaign.answers_of is None else answer_rules.source(connection, campaign)
+    of = campaign if campaign.answers_of is None else _answer_text(connection, campaign)
     return _was_approved(connection, of)
 
 
@@ -319,17 +339,9 @@ def _by_carrier(connection: Connection, campaign_id: int) -> dict[str, list[str]
 
 
 def _marks(connection: Connection, campaign_id: int) -> Iterator[tuple[int, str, str]]:
-    yield from _batch_marks(connection, campaign_id)
-    yield from _audience_marks(connection, campaign_id)
-
-
-def _batch_marks(connection: Connection, campaign_id: int) -> Iterator[tuple[int, str, str]]:
-    """Mark links whose campaign differs from their run's; nobody has approved such a link."""
     for run, carrier, sha256, of_run, of_link in connection.execute(_BATCHES, {"of": campaign_id}):
+        # Nobody has approved a link whose campaign differs from its run's.
         yield run, carrier, sha256 if of_run == of_link else f"{sha256} {of_run} {of_link}"
-
-
-def _audience_marks(connection: Connection, campaign_id: int) -> Iterator[tuple[int, str, str]]:
     for row in connection.execute(_AUDIENCES, {"of": campaign_id}):
         said = {"areas": row.areas, "area_basis": row.area_basis, "estimated": row.estimated}
         said |= {"spoken": True} if row.spoken else {}
@@ -381,9 +393,8 @@ def is_altered(connection: Connection, chunk: Any) -> bool:
     stamp = connection.execute(select(chunks.c.stamp).where(*_chunk_key(chunk))).scalar()
     if row_stamps.holds(connection, _to_send(connection, chunk), stamp):
         return False
-    # Stamps of before texts were chosen by area bind no area.
-    by_area = connection.scalar(select(campaigns.c.text_areas).where(campaigns.c.id == chunk.campaign_id))
-    return not (not by_area and row_stamps.holds(connection, _to_send(connection, chunk, areas=False), stamp))
+    # Older stamps bind no area.
+    return not row_stamps.holds(connection, _to_send(connection, chunk, areas=False), stamp)
 
 
 _QUEUED = "SELECT sum(n) FROM tallies WHERE run_id = :run AND state = 0 AND batch_id = :batch"

@@ -18,7 +18,7 @@ from app.database.connection import one_at_a_time, shared_ms
 from app.database.listing import ListColumns, ListPart, ListRequest, part, without_marks
 from app.database.models import erasures, kept_reach, kept_reports, runs
 from app.database.records import from_row
-from app.ledger.contract import Ledger
+from app.ledger.ledger import Ledger
 from app.privacy import erasable
 from app.privacy.erasable import Erasable, ErasureKind, RetentionTerms
 from app.privacy.retention_due import due, together

@@ -33,7 +33,7 @@ from app.database.models import (
     subscribers,
 )
 from app.file_import.lease import new_owner
-from app.ledger.contract import Ledger
+from app.ledger.ledger import Ledger
 from app.ledger.row_locking import lock_batches
 from app.privacy import certificates, terms_in_force, totals_retention
 from app.privacy.certificates import EraserIdentity

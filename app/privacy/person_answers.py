@@ -14,9 +14,9 @@ from sqlalchemy import delete as delete_from
 from app.campaigns.approval import FourEyes
 from app.core import clock
 from app.core.errors import Conflict
+from app.core.masking import mask_written
 from app.core.phone import mask
 from app.core.states import BatchState
-from app.core.written_numbers import mask_written
 from app.database.connection import Database
 from app.database.models import (
     batches,
@@ -30,7 +30,7 @@ from app.database.models import (
 )
 from app.inbound.reply_kinds import ReplyKind
 from app.ledger import batch_rows
-from app.ledger.contract import Ledger
+from app.ledger.ledger import Ledger
 from app.ledger.row_locking import lock_batches
 from app.privacy import certificates, do_not_send
 from app.privacy import person_requests as requests

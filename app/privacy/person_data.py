@@ -18,8 +18,8 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Connection, FromClause, Select, func, or_, select
 
 from app.core import areas, clock
+from app.core.masking import mask_written, names
 from app.core.phone import mask, one_mobile
-from app.core.written_numbers import mask_written, names
 from app.database.connection import Database
 from app.database.models import (
     addressees,

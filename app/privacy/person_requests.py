@@ -13,8 +13,8 @@ from sqlalchemy import Connection, Row, Select, insert, select
 
 from app.core import clock
 from app.core.errors import Conflict, Invalid, no_such
+from app.core.masking import mask_written
 from app.core.phone import mask, one_mobile
-from app.core.written_numbers import mask_written
 from app.database.advisory_locks import AdvisoryLock
 from app.database.connection import one_at_a_time
 from app.database.listing import ListColumns, ListPart, ListRequest, part

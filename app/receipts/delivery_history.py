@@ -14,7 +14,6 @@ from app.core.errors import NotFound
 from app.core.phone import mask
 from app.core.states import DeliveryState
 from app.database.models import (
-    campaigns,
     deliveries,
     links,
     receipts,
@@ -23,8 +22,7 @@ from app.database.models import (
     submissions,
     unknowns,
 )
-from app.ledger import erasure_state
-from app.ledger.area_texts import languages_by_area
+from app.ledger import erasure
 from app.ledger.contract import ResultKind, StateEvent
 from carriers.contract import ReceiptLevel
 
@@ -62,7 +60,6 @@ class DeliveryHistory:
     reason: int
     segments: int
     area: str | None
-    language: str | None
     attempts: int
     resends: int
     submitted_at: datetime | None
@@ -77,15 +74,14 @@ def read_history(connection: Connection, campaign_id: int, batch_id: int, line: 
     """Return the delivery of that line of the batch in the campaign. Raises NotFound."""
     key = (campaign_id, batch_id, line)
     row = connection.execute(_own(deliveries, key)).first()
-    if row is None or erasure_state.of_campaign(connection, campaign_id) is not None:
+    if row is None or erasure.of_campaign(connection, campaign_id) is not None:
         raise NotFound(
             f"Campaign {campaign_id} has no delivery for line {line} of batch {batch_id}: it is not queued "
             "yet, was left out (repeated, or on the do-not-send list), or its rows are erased; "
             f"GET /v1/batches/{batch_id} counts its lines.",
             field="line",
         )
-    own = select(runs.c.carrier, campaigns.c.text_areas).where(campaigns.c.id == runs.c.campaign_id)
-    of = connection.execute(own.where(runs.c.id == row.run_id)).one()
+    carrier = connection.execute(select(runs.c.carrier).where(runs.c.id == row.run_id)).scalar_one()
     lost = connection.execute(_own(unknowns, key)).first()
     events = sorted(_events(connection, key), key=lambda each: each.at)
     return DeliveryHistory(
@@ -93,13 +89,12 @@ def read_history(connection: Connection, campaign_id: int, batch_id: int, line: 
         batch_id=batch_id,
         line=line,
         run_id=row.run_id,
-        carrier=of.carrier,
+        carrier=carrier,
         phone=mask(row.phone),
         state=DeliveryState(row.state),
         reason=row.reason,
         segments=row.segments,
         area=row.area,
-        language=languages_by_area(of.text_areas).get(row.area or ""),
         attempts=row.attempts,
         resends=row.resends,
         submitted_at=_time_or_none(row.submitted_at),

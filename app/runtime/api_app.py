@@ -26,7 +26,7 @@ from app.database.connection import Database
 from app.directives import routes as deadline
 from app.dispatch import routes as dispatch
 from app.inbound import routes as inbound
-from app.ledger.factory import ledger_for
+from app.ledger.ledger import ledger_for
 from app.observability.metrics import Metrics
 from app.privacy import routes as privacy
 from app.receipts import result_file_routes as receipt_files

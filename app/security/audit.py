@@ -16,9 +16,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Integer, Row, Select, cast, func, insert, select, update
 
-from app.core import clock, hashing
+from app.core import clock
 from app.core.config import Settings
-from app.core.errors import Conflict, Invalid, SetupError
+from app.core.errors import Conflict, SetupError
 from app.core.masking import mask_values
 from app.core.setting_values import LEAST_MONTHS
 from app.database import audit_heads as heads
@@ -105,18 +105,24 @@ def note(connection: Connection, who: str, action: str, subject: str, **detail: 
 
     `before` and `after` in the detail hold what a change found and what it left.
     """
-    _add(connection, None, (who, action, subject), mask_values(detail))
+    _add(connection, (who, action, subject), mask_values(detail))
 
 
-def go_over(connection: Connection, who: str, algorithm: str) -> None:
-    """Switch the chain and new approvals to another algorithm, recorded as an action; old rows stay."""
-    if algorithm not in hashing.ALGORITHMS:
-        raise Invalid(f"There is no algorithm {algorithm}; there are: {', '.join(hashing.ALGORITHMS)}.")
-    now = present(connection)
-    if hashing.rank(algorithm) <= hashing.rank(now):
-        raise Conflict(f"The chain goes by {now} already, and never back to an older algorithm.")
-    said = {"before": now, "after": algorithm}
-    _add(connection, algorithm, (who, "audit.algorithm", "audit"), said)
+def _add(connection: Connection, act: tuple[str, str, str], detail: dict[str, Any]) -> None:
+    who, action, subject = act
+    one_at_a_time(connection, AdvisoryLock.AUDIT_CHAIN)
+    last = connection.execute(select(audit.c.id, audit.c.hash).order_by(audit.c.id.desc()).limit(1)).first()
+    number = last.id + 1 if last else 1
+    said = (number, shared_ms(connection), who[:80], origin.get()[:120], action, subject)
+    row = dict(zip(SAID, said, strict=True)) | {"detail": detail}
+    # Hash the detail as the column stores it, so that every byte of it counts.
+    before = last.hash if last else START
+    stored = json.dumps(detail)
+    digest = link(before, (*said, stored))
+    seal = row_stamps.make(connection, content(digest, (*said, stored)))
+    connection.execute(insert(audit).values(row | {"hash": digest, "seal": seal}))
+    added = AuditHead(number, digest, int(said[1]))
+    note_after_commit(connection, AuditHead(number - 1, before, 0), added, keep=action.startswith(_KEPT))
 
 
 def highest_number(connection: Connection, noun: str) -> int:
@@ -125,32 +131,6 @@ def highest_number(connection: Connection, noun: str) -> int:
     number = cast(func.substr(said, len(noun) + 2), Integer)
     own = said >= f"{noun}/", said < f"{noun}0"  # "0" is after "/"
     return int(connection.scalar(select(func.max(number)).where(*own)) or 0)
-
-
-def present(connection: Connection) -> str:
-    """Return the chain's current algorithm, that of its last row."""
-    last = connection.execute(select(audit.c.hash).order_by(audit.c.id.desc()).limit(1)).scalar()
-    return hashing.algorithm_of(last or START)
-
-
-def _add(
-    connection: Connection, algorithm: str | None, act: tuple[str, str, str], detail: dict[str, Any]
-) -> None:
-    """Append a row. algorithm: None for that of the last row; act: who, action, subject."""
-    one_at_a_time(connection, AdvisoryLock.AUDIT_CHAIN)
-    last = connection.execute(select(audit.c.id, audit.c.hash).order_by(audit.c.id.desc()).limit(1)).first()
-    number = last.id + 1 if last else 1
-    who, action, subject = act
-    said = (number, shared_ms(connection), who[:80], origin.get()[:120], action, subject)
-    row = dict(zip(SAID, said, strict=True)) | {"detail": detail}
-    # Hash the detail as the column stores it, so that every byte of it counts.
-    before = last.hash if last else START
-    stored = json.dumps(detail)
-    digest = link(before, (*said, stored), algorithm or hashing.algorithm_of(before))
-    seal = row_stamps.make(connection, content(digest, (*said, stored)))
-    connection.execute(insert(audit).values(row | {"hash": digest, "seal": seal}))
-    added = AuditHead(number, digest, int(said[1]))
-    note_after_commit(connection, AuditHead(number - 1, before, 0), added, keep=action.startswith(_KEPT))
 
 
 def kept(settings: Settings) -> KeptHeads:

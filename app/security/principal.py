@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, select
 
 from app.core.errors import Conflict, Invalid
-from app.core.written_numbers import require_no_mobile
+from app.core.masking import require_no_mobile
 from app.database.models import api_keys, people
 from app.security.roles import Role
 

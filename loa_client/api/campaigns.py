@@ -24,7 +24,6 @@ class Campaign:
     text_key: str | None
     wording: str | None
     texts: dict[str, str]
-    text_areas: dict[str, list[str]]
     segments: dict[str, int]
     window_start: datetime | None
     window_end: datetime | None
@@ -199,8 +198,6 @@ class CampaignsOperations:
         form: TextForm | None = None,
         text_key: str | None = None,
         text: str | None = None,
-        languages: dict[str, str] | None = None,
-        language_areas: dict[str, list[str]] | None = None,
         directive_id: int | None = None,
         window_start: datetime | None = None,
         window_end: datetime | None = None,
@@ -221,8 +218,6 @@ class CampaignsOperations:
                 form=form,
                 text_key=text_key,
                 text=text,
-                languages=languages,
-                language_areas=language_areas,
                 directive_id=directive_id,
                 window_start=window_start,
                 window_end=window_end,
@@ -290,8 +285,6 @@ class CampaignsOperations:
         form: TextForm | None = None,
         text_key: str | None = None,
         text: str | None = None,
-        languages: dict[str, str] | None = None,
-        language_areas: dict[str, list[str]] | None = None,
         directive_id: int | None = None,
         window_start: datetime | None = None,
         window_end: datetime | None = None,
@@ -312,8 +305,6 @@ class CampaignsOperations:
                 form=form,
                 text_key=text_key,
                 text=text,
-                languages=languages,
-                language_areas=language_areas,
                 directive_id=directive_id,
                 window_start=window_start,
                 window_end=window_end,

@@ -28,7 +28,6 @@ class TextView:
     purpose: str
     accented: Preview
     unaccented: Preview
-    languages: dict[str, Preview]
 
 
 Advice = tuple[int, str, str]

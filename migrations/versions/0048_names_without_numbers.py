@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from app.core.written_numbers import mask_written
+from app.core.masking import mask_written
 
 revision = "0048"
 down_revision = "0047"

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
-from app.core import clock, hashing
+from app.core import clock
 from app.database import models as m
 from app.database.connection import Database
 from app.database.models import (
@@ -64,7 +64,7 @@ def _chained(c: Connection, rows: list[dict[str, Any]]) -> None:
     before = audit.START
     for number, row in enumerate(rows, 1):
         said = (number, *(row[name] for name in ("at", "who", "origin", "action", "subject")))
-        before = audit.link(before, (*said, json.dumps(row["detail"])), hashing.FIRST)
+        before = audit.link(before, (*said, json.dumps(row["detail"])))
         c.execute(insert(m.audit).values(row | {"id": number, "hash": before}))
 
 

@@ -18,7 +18,7 @@ from app.core.states import DeliveryState, RunState
 from app.database.connection import Database
 from app.database.models import runs
 from app.dispatch.fan_out_job import FanOutJob
-from app.ledger.factory import ledger_for
+from app.ledger.ledger import ledger_for
 from app.reports.build import unique_reach
 from app.security import Caller
 from tests.app.world import World, aside

@@ -24,7 +24,7 @@ from app.database.connection import Database
 from app.database.models import batches, campaigns, links, run_batches, runs
 from app.dispatch import run_sweeps, unknown_decisions
 from app.ledger.contract import Arrival, ChunkLease, DeliveryToSend, Link
-from app.ledger.factory import ledger_for
+from app.ledger.ledger import ledger_for
 from tests.app.world import World, accepted, approve, aside, build, receipt
 from tests.bench.machinery import analyze, fresh_url, now, server_cpu_s
 from tests.bench.report_bench import made

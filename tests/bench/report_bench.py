@@ -13,7 +13,7 @@ from sqlalchemy import Connection, insert, text
 from app.core import areas, clock
 from app.database.connection import Database
 from app.database.models import batches, campaigns, directives, links, run_batches, runs
-from app.ledger.factory import ledger_for
+from app.ledger.ledger import ledger_for
 from app.reports.figures.version import PREVIEW
 from app.reports.forms import letterhead
 from app.reports.frozen.archive import ReportSubject, SubjectKind

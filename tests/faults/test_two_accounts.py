@@ -20,7 +20,7 @@ from app.database.connection import Database
 from app.database.models import audit
 from app.devtools.sample_data import write_sample
 from app.diagnostics.doctor import _rights
-from app.ledger.factory import ledger_for
+from app.ledger.ledger import ledger_for
 from app.privacy import totals_retention
 from carriers.simulators.smsc import Smsc, SmscBehaviour
 from tests.conftest import NO_SERVER, SERVER, postgresql_url
@@ -111,7 +111,7 @@ def _erases(accounts: Accounts, run: int) -> None:
         query = text("SELECT campaign_id FROM runs WHERE id = :run")
         campaign = db.read(lambda c: c.execute(query, {"run": run}).scalar_one())
         db.write(ledger.detach, campaign)
-        dropped = [db.write(ledger.drop_detached, campaign) for _ in range(2)]
+        dropped = [db.write(ledger.engine.drop_detached, campaign) for _ in range(2)]
         assert [sorted(each) for each in dropped] == [
             ["deliveries", "partitions", "receipts", "submissions"],
             [],

@@ -34,7 +34,7 @@ from app.database.connection import Database
 from app.database.models import approvals, budgets, campaigns, metadata
 from app.ledger import approval_digest, money
 from app.ledger.contract import Arrival, SubmitOutcome
-from app.ledger.factory import ledger_for
+from app.ledger.ledger import ledger_for
 from carriers.contract import Accepted, Receipt, ReceiptLevel, ReceiptStatus
 from tests.app.world import build
 from tests.engines import each_engine, other_by_hand
@@ -390,3 +390,32 @@ def test_answers_to_citizens_go_out_before_they_are_left_out(db: Database, is_qu
     schema.upgrade(db)
     assert db.read(lambda c: c.execute(text("SELECT answers_to FROM campaigns")).scalar_one()) == "report"
     assert "answers" not in db.read(tables)
+
+
+def with_areas(db: Database, run: str, campaign: str = "approved") -> int:
+    """A campaign of before 0066 with a text for an area, in the state of the run."""
+    world = build(db, 2)
+    world.rewrite(texts={"": "a", "hmn": "b"}, text_areas={"hmn": ["125"]}, state=campaign)
+    db.write(lambda c: command.downgrade(schema._config(c), "0064"))
+    db.write(lambda c: c.execute(text("UPDATE runs SET state = :run"), {"run": run}))
+    return world.campaign
+
+
+@pytest.mark.parametrize(
+    ("run", "campaign"), [("running", "approved"), ("planned", "approved"), ("cancelled", "submitted")]
+)
+def test_a_campaign_with_texts_by_area_is_finished_before_the_migration(
+    db: Database, run: str, campaign: str
+) -> None:
+    with_areas(db, run, campaign)
+    with pytest.raises(Conflict, match=r"Campaign 1 has texts by area.*then migrate"):
+        db.write(lambda c: command.upgrade(schema._config(c), "head"))
+
+
+def test_a_finished_one_keeps_what_it_sent_and_verifies(db: Database) -> None:
+    campaign = with_areas(db, "finished")
+    before = db.read(lambda c: c.execute(select(campaigns).where(campaigns.c.id == campaign)).one())
+    db.write(lambda c: command.upgrade(schema._config(c), "head"))
+    row = db.read(lambda c: c.execute(select(campaigns).where(campaigns.c.id == campaign)).one())
+    assert row == before
+    assert db.read(approval_digest.approved, row) is not None

@@ -34,7 +34,7 @@ class Target:
 TARGETS = {
     "states": Target(("app/core/states.py",)),
     "hours": Target(("app/core/sending_window.py", "app/campaigns/quiet_hours.py")),
-    "pace": Target(("app/dispatch/rate_limiter.py",)),
+    "pace": Target(("app/dispatch/send_loop.py",), 150),
     "text": Target(("carriers/text/*.py",)),
     "ledger": Target(("app/ledger/**/*.py",), 400),
     "smpp": Target(("carriers/smpp/*.py",), 300),

@@ -14,7 +14,7 @@ from sqlalchemy import event
 
 from app.database.connection import Database
 from app.ledger.contract import Link
-from app.ledger.factory import ledger_for
+from app.ledger.ledger import ledger_for
 from tests.app.world import receipt
 from tests.long.app.privacy.past import eraser
 

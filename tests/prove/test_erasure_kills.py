@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 
 from app.database import models as m
 from app.database.connection import Database
-from app.ledger.factory import ledger_for
+from app.ledger.ledger import ledger_for
 from app.privacy import certificates
 from app.privacy.erasable import ErasureKind
 from app.reports.build import erased_run_snapshot

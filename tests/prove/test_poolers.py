@@ -80,6 +80,19 @@ async def test_a_pooler_that_loses_prepared_statements_is_refused_in_words(
     assert "pool_mode = session" in said
 
 
+@pytest.mark.parametrize(("mode", "size"), [("session", 2), ("transaction", 1)])
+async def test_a_pooler_with_too_few_connections_is_refused_in_words(
+    server: Server, tmp_path: Path, mode: str, size: int
+) -> None:
+    with pooled(server, mode, default_pool_size=size) as url:
+        home = Home(tmp_path, url)
+        home.configure({"viettel-1": smpp_link("viettel", 1)})
+        began = time.monotonic()
+        said = await home.command("worker", status=1)
+    assert "Set default_pool_size" in said
+    assert time.monotonic() - began < 30
+
+
 async def test_a_pooler_without_a_free_connection_is_said_and_waited_for(server: Server) -> None:
     # Two of its own for the look at prepared statements, beside the one by which the server is asked what
     # waits: in a pool of two, each waits for the other for good (docs/operations.md asks for twelve).

@@ -26,7 +26,7 @@ from app.database.models import (
 )
 from app.dispatch import link_store, unknown_decisions
 from app.ledger import money
-from app.ledger.factory import ledger_for
+from app.ledger.ledger import ledger_for
 from app.observability.metrics import Metrics
 from app.privacy import do_not_send
 from app.runtime.worker import Worker

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Self
 
 from carriers.simulators.smsc import Smsc, SmscBehaviour
-from carriers.simulators.smsc.server import SmscMessage
+from carriers.simulators.smsc.receipts import SmscMessage
 from carriers.simulators.viettel import Viettel, ViettelBehaviour
 from carriers.simulators.web.webhook import Webhook
 from tests.faults.processes import Home, smpp_link

@@ -24,10 +24,10 @@ from app.database.models import (
 )
 from app.dispatch import run_sweeps
 from app.dispatch import run_sweeps as sweeps
-from app.ledger import erasure_state
-from app.ledger.contract import Ledger
-from app.ledger.engines.postgresql import PostgresqlLedger
-from app.ledger.engines.sqlite import SqliteLedger
+from app.ledger import erasure
+from app.ledger.engines.postgresql import PostgresqlEngine
+from app.ledger.engines.sqlite import SqliteEngine
+from app.ledger.ledger import Ledger
 from app.privacy.erasable import RetentionTerms
 from app.privacy.retention_due import due
 from tests.year.life import Year
@@ -65,7 +65,7 @@ def _unrest(year: Year, engine: Engine) -> list[str]:
     found += ["receipts are outstanding"] * bool(year.carriers.outstanding())
     if found:
         return found
-    ledger: Ledger = SqliteLedger(100) if year.home.sqlite else PostgresqlLedger(100)
+    ledger = Ledger(SqliteEngine() if year.home.sqlite else PostgresqlEngine(), 100)
     with engine.connect() as connection:
         return undone(connection, ledger, year.plan.retention_days)
 
@@ -124,7 +124,7 @@ async def at_rest(year: Year) -> None:
 
 def _agree(connection: Connection, year: Year, mark: str, campaign: int) -> None:
     """What the ledger holds for sent is what the carriers took; nothing is unknown that they have."""
-    if erasure_state.of_campaign(connection, campaign):
+    if erasure.of_campaign(connection, campaign):
         left = select(func.count()).where(deliveries.c.campaign_id == campaign)
         assert connection.execute(left).scalar_one() == 0, (
             f"campaign {campaign} is erased, and has deliveries"

@@ -24,7 +24,7 @@ from app.core.states import RunState
 from app.database.connection import Database
 from app.dispatch import run_content, run_sweeps
 from app.dispatch import run_sweeps as runs_of
-from app.ledger.factory import ledger_for
+from app.ledger.ledger import ledger_for
 from app.privacy import certificates
 from app.privacy.certificates import EraserIdentity
 from app.privacy.erasable import RetentionTerms

@@ -16,7 +16,6 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Column, Connection, Table, case, select, update
 
-from app.core import hashing
 from app.core.clock import DAY_MS
 from app.database import audit_heads
 from app.database.connection import Database, keys_of
@@ -110,7 +109,7 @@ def _seal_anew(connection: Connection, approved: list[tuple[int, int, str]]) -> 
     fresh = dict(_certificates(connection))
     for approval, campaign, old in approved:
         row = connection.execute(select(campaigns).where(campaigns.c.id == campaign)).one()
-        new = approval_digest.digest(connection, row, hashing.algorithm_of(old))
+        new = approval_digest.digest(connection, row, old)
         connection.execute(update(approvals).where(approvals.c.id == approval).values(digest=new))
         fresh[old] = new
     return _chain(connection, fresh)
@@ -138,8 +137,7 @@ def _chain(connection: Connection, fresh: dict[str, str]) -> dict[str, str]:
             for name, said in row.detail.items()
         }
         said = [getattr(row, name) for name in SAID]
-        algorithm = hashing.algorithm_of(row.hash)
-        head = chain.link(head, [*said, json.dumps(detail)], algorithm)
+        head = chain.link(head, [*said, json.dumps(detail)], row.hash)
         renamed[row.hash] = head
         own = update(audit).where(audit.c.id == row.id)
         connection.execute(own.values(detail=detail, hash=head))

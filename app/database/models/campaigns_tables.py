@@ -49,8 +49,10 @@ campaigns = Table(
     Column("text_key", String(60)),
     # The Vietnamese text with its diacritics, NFC; NULL: an older row.
     Column("wording", Text),
-    Column("texts", JSON, nullable=False),  # language -> exact text to send, pinned, NFC; derived from it
-    Column("text_areas", JSON, nullable=False, server_default="{}"),  # language -> areas that get its text
+    # "" -> exact text to send, pinned, NFC; derived from it. Before 0066 there could be others by language,
+    # for the areas that text_areas names; approvals signed both.
+    Column("texts", JSON, nullable=False),
+    Column("text_areas", JSON, nullable=False, server_default="{}"),
     Column("window_start", Ms),
     Column("window_end", Ms),
     Column("day_starts", String(5), nullable=False),

@@ -183,7 +183,7 @@ submissions = Table(
     Column("reference", Reference),
     Column("code", String(80)),
     Column("network", String(20)),  # serving network, according to the carrier that refused the number
-    # Only on SQLite, where receipts find their message by it (app/ledger/reference_index.py).
+    # Only on SQLite, where receipts find their message by it (app/ledger/receipt_matching.py).
     Column("reference_hash", BigInteger),
     Index(
         "ix_submissions_reference",
@@ -203,13 +203,15 @@ submissions = Table(
 
 # When the last message of a campaign was recorded, on PostgreSQL, where each campaign has a table of
 # submissions: receipts of a later message are not looked for there. True while its runs' `ended_at` have this
-# sum, that is until one goes on; what is recorded in between raises it.
+# sum, that is until one goes on; what is recorded in between raises it. all_named: each message that the
+# carrier has or may have bears an id, so no receipt with another id means one of them.
 last_submissions = Table(
     "last_submissions",
     metadata,
     Column("campaign_id", Integer, primary_key=True, autoincrement=False),
     Column("ended", BigInteger, nullable=False),
     Column("at", Ms, nullable=False),
+    Column("all_named", Boolean, nullable=False, server_default=text("false")),
 )
 
 # Work list of the deliveries in state UNKNOWN, usually short.

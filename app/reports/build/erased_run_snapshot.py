@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Row, insert, select
 from app.core import clock
 from app.core.errors import Conflict
 from app.database.models import kept_reports, runs
-from app.ledger import erasure_state
+from app.ledger import erasure
 from app.reports.figures.figures import (
     AreaRow,
     CarrierReport,
@@ -49,7 +49,7 @@ def of_run(connection: Connection, run_id: int, cutoff_ms: int) -> CarrierReport
     """
     campaign_id = connection.execute(select(runs.c.campaign_id).where(runs.c.id == run_id)).scalar()
     if campaign_id is not None:
-        erasure_state.require_totals(connection, campaign_id)
+        erasure.require_totals(connection, campaign_id)
     row = connection.execute(select(kept_reports).where(kept_reports.c.run_id == run_id)).first()
     if row is None:
         return None

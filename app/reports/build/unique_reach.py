@@ -28,8 +28,8 @@ from app.database.models import (
     runs,
     tallies,
 )
-from app.ledger import erasure_state
-from app.ledger.receipt_times import EVER
+from app.ledger import erasure
+from app.ledger.contract import EVER
 from app.reports.build import clock_check
 from app.reports.figures import labels, tally
 from app.reports.figures.figures import agree
@@ -276,8 +276,8 @@ def _recounted(connection: Connection, directive_id: int, ids: Sequence[int]) ->
 
 def _as_kept(connection: Connection, campaign_id: int) -> Iterator[str]:
     """Compare what was kept with the tallies, which stand still once the rows are erased."""
-    row = erasure_state.of_campaign(connection, campaign_id)
-    if row is None or row.ended_at is None or erasure_state.of_totals(connection, campaign_id):
+    row = erasure.of_campaign(connection, campaign_id)
+    if row is None or row.ended_at is None or erasure.of_totals(connection, campaign_id):
         return
     first, repeated = _sums(_counts(connection, [campaign_id], EVER))
     counts = tally.of_campaign(connection, campaign_id)

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Row, insert, select, update
 
 from app.core import clock
 from app.core.errors import Conflict, Invalid, no_such
-from app.core.written_numbers import mask_written
+from app.core.masking import mask_written
 from app.database.connection import Database
 from app.database.models import report_files, signed_papers
 from app.reports.frozen import archive, signature_check

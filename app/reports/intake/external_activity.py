@@ -10,8 +10,8 @@ from typing import Any
 from sqlalchemy import Connection, func, insert, select, update
 
 from app.core.errors import Invalid, NotFound
+from app.core.masking import NO_MOBILE, holds_mobile, names_mobile, require_no_mobile
 from app.core.phone import normalise
-from app.core.written_numbers import NO_MOBILE, holds_mobile, names_mobile, require_no_mobile
 from app.database.connection import shared_ms
 from app.database.models import addressees, outreach
 from app.reports.figures import addressees as known

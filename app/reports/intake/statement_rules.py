@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from app.core import areas, clock
+from app.core.masking import holds_mobile, holds_person
 from app.core.phone import Sentence
-from app.core.written_numbers import holds_mobile, holds_person
 from app.reports.figures.carrier_statement import (
     AreaCounts,
     DayCounts,

@@ -18,7 +18,7 @@ from app.core.errors import Conflict, Invalid, no_such
 from app.core.states import RunState
 from app.database.connection import Database, shared_ms
 from app.database.models import campaigns, directives, frozen_reports, report_files, run_batches, runs
-from app.ledger.contract import Ledger
+from app.ledger.ledger import Ledger
 from app.reports.build import carrier_report, clock_check, consolidated, differences, scope, stated_report
 from app.reports.build.consolidated import PRESENT, ConsolidatedReport, ConsolidationTerms
 from app.reports.export import json_file

@@ -22,7 +22,7 @@ from app.database.models import (
     tallies,
     unknowns,
 )
-from app.ledger import erasure_state
+from app.ledger import erasure
 from app.reports.build import erased_run_snapshot
 from app.reports.figures import tally
 from app.reports.frozen.archive import Frozen, SubjectKind
@@ -37,7 +37,7 @@ def erasure_notices(connection: Connection, campaign_ids: Sequence[int]) -> tupl
 
 def _notices(connection: Connection, campaign_ids: Sequence[int]) -> Iterator[str]:
     for number in campaign_ids:
-        row = erasure_state.of_campaign(connection, number)
+        row = erasure.of_campaign(connection, number)
         if row is not None and row.ended_at is None:
             yield f"Campaign {number}: its rows are being erased (certificate {row.id}), no recount."
         elif row is not None:
@@ -45,7 +45,7 @@ def _notices(connection: Connection, campaign_ids: Sequence[int]) -> Iterator[st
                 f"Campaign {number}: {row.counts.get('deliveries', 0)} deliveries were erased on "
                 f"{_day(row.ended_at)} (certificate {row.id}); its totals are those of the certificate."
             )
-        if totals := erasure_state.of_totals(connection, number):
+        if totals := erasure.of_totals(connection, number):
             yield f"Campaign {number}: its totals are erased as well (certificate {totals.id})."
 
 
@@ -58,7 +58,7 @@ def differences(connection: Connection, row: Row[Any]) -> Iterator[str]:
         query = select(func.count()).select_from(table).where(table.c.campaign_id == campaign_id)
         if n := connection.execute(query).scalar_one():
             yield f"Campaign {campaign_id} is erased, and {n} rows of {table.name} are there."
-    totals = erasure_state.of_totals(connection, campaign_id)
+    totals = erasure.of_totals(connection, campaign_id)
     if totals is None:
         yield from _unlike(connection, row)
     elif totals.ended_at is not None:

@@ -31,8 +31,9 @@ from app.database.models import (
     subscribers,
     unknowns,
 )
-from app.ledger import approval_digest, batch_rows, erasure_state, money, opt_out_seal
-from app.ledger.contract import Ledger, TallyCount
+from app.ledger import approval_digest, batch_rows, erasure, money, opt_out_seal
+from app.ledger.contract import TallyCount
+from app.ledger.ledger import Ledger
 from app.reports.build import carrier_report, clock_check, unique_reach
 from app.reports.figures import carrier_statement, tally
 from app.reports.figures.carrier_statement import Statement
@@ -215,7 +216,7 @@ def campaign_differences(connection: Connection, campaign_id: int, ledger: Ledge
 
 
 def recount(connection: Connection, campaign_id: int, ledger: Ledger) -> Recount:
-    if gone := erasure_state.of_campaign(connection, campaign_id):
+    if gone := erasure.of_campaign(connection, campaign_id):
         return Recount(list(erased.differences(connection, gone)), [], {})
     figures = [
         *tallies_agree(connection, campaign_id, ledger),
@@ -252,7 +253,7 @@ def _states(connection: Connection, campaign_id: int) -> Iterator[OddRows]:
 
 def _not_as_approved(connection: Connection, campaign_id: int) -> list[str]:
     """List changes to approved content made outside Loa; reports do not depend on them."""
-    if not keys_of(connection) or erasure_state.of_campaign(connection, campaign_id):
+    if not keys_of(connection) or erasure.of_campaign(connection, campaign_id):
         return []
     return list(as_approved(connection, campaign_id))
 

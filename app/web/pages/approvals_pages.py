@@ -22,7 +22,6 @@ from app.campaigns.quiet_hours import breaks_quiet_hours
 from app.campaigns.schemas import ApprovalBody, ReasonBody
 from app.campaigns.text_cost import Preview
 from app.core import areas, clock
-from app.core.areas import name as area_name
 from app.core.config import Settings
 from app.core.errors import Conflict, Forbidden, Invalid
 from app.core.states import CampaignState
@@ -80,10 +79,9 @@ class CampaignChange:
 
 @dataclass(frozen=True, slots=True)
 class ApprovalText:
-    """A text as sent with hints for the approver. areas: who gets it; none: all others."""
+    """A text as sent with hints for the approver."""
 
     language: str
-    areas: Sequence[str]
     shown: Preview
     hints: Sequence[Hint]
 
@@ -182,7 +180,10 @@ def case(
     return Case(
         dossier=dossier,
         letter=connection.scalar(letter),
-        wordings=[_wording(each, dossier.campaign) for each in ("", *sorted(dossier.campaign.text_areas))],
+        wordings=[
+            ApprovalText(language, wordings.preview(nfc(text)), hints(text))
+            for language, text in sorted(dossier.campaign.texts.items())
+        ],
         original=_original(dossier),
         files=_files(connection, dossier),
         barred=_barred(connection, caller, campaign_id),
@@ -219,12 +220,6 @@ def _outlooks(connection: Connection, of: Dossier, planned: Mapping[str, float])
 
 def _same(connection: Connection, campaign_id: int, last: Decision) -> bool:
     return approval_digest.holds(connection, optimistic_lock.campaign(connection, campaign_id), last.digest)
-
-
-def _wording(language: str, of: queries.Campaign) -> ApprovalText:
-    text, today = of.texts[language], clock.local(clock.now()).date()
-    areas = [area_name(code, today) for code in of.text_areas.get(language, ())]
-    return ApprovalText(language, areas, wordings.preview(nfc(text)), hints(text))
 
 
 def _original(of: Dossier) -> Preview | None:
@@ -304,7 +299,6 @@ def _counted(connection: Connection, batch_ids: Sequence[int]) -> Counter[str | 
 
 
 CONTENT: dict[str, Said] = {
-    "text_areas": say("Areas of languages"),
     "sender": say("Sender ID"),
     "purpose": say("Purpose"),
     "window": say("Sending window"),
@@ -312,7 +306,7 @@ CONTENT: dict[str, Said] = {
     "budget": say("Budget"),
 }
 # What acts of older versions, which have none, mean.
-_LACKING: Mapping[str, Any] = {"budget": [None, None, None], "text_areas": {}}
+_LACKING: Mapping[str, Any] = {"budget": [None, None, None]}
 PEOPLE: Said = say("Subscribers")
 
 
@@ -410,8 +404,6 @@ def _shown(key: str, value: Any) -> str:
     if key == "window":
         ends = [f"{clock.moment(ms):%H:%M %d/%m/%Y}" if ms else "…" for ms in value]
         return " – ".join(ends)
-    if key == "text_areas":
-        return "; ".join(f"{language}: {', '.join(codes)}" for language, codes in sorted(value.items()))
     if key == "budget":
         return " – ".join(str(each) for each in value[:2] if each is not None) or "…"
     return "–".join(value) if isinstance(value, list) else str(value)

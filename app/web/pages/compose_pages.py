@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from fastapi import Response
@@ -15,7 +15,7 @@ from app.api.bodies import filled
 from app.api.dependencies import Id, Routes
 from app.api.idempotency_store import IdempotencyClaim, KeyReused, StoredAnswer, once
 from app.campaigns import lifecycle, queries, text_cost, texts
-from app.campaigns.drafts import Draft, TextForm, own_languages
+from app.campaigns.drafts import Draft, TextForm
 from app.campaigns.queries import Dossier
 from app.campaigns.quiet_hours import DayHours
 from app.campaigns.schemas import CampaignBody, HeldRunBody, RunBody
@@ -146,8 +146,7 @@ async def page_do_edit_campaign(campaign_id: Id, visit: Visit, fields: Fields) -
 
 
 def _replace(connection: Connection, campaign_id: int, fields: FormData, who: str, default: DayHours) -> None:
-    of = queries.campaign(connection, campaign_id)
-    drafted, version = draft(fields, of), read_fields.exact(fields, "version")
+    drafted, version = draft(fields), read_fields.exact(fields, "version")
     lifecycle.edit(connection, campaign_id, version, drafted, default, who)
 
 
@@ -242,7 +241,6 @@ async def _edit(
     fields = fields or FormData({name: [value] for name, value in shown.items()})
     options = await visit.db.aread(choices)
     found = await visit.db.aread(preview, fields, visit.settings, _sizes(dossier))
-    kept = list(dossier.campaign.text_areas)
     shown_too: dict[str, Any] = {
         "choices": options,
         "estimate": found,
@@ -250,7 +248,7 @@ async def _edit(
         "dossier": dossier,
     }
     shown_too |= {"groups": area_choice.offered(), "picked": set(areas)}
-    return _render(visit, entered, kept=kept, blank=held or FormState(), **shown_too)
+    return _render(visit, entered, blank=held or FormState(), **shown_too)
 
 
 def _sizes(of: Dossier) -> Sizes:
@@ -345,8 +343,8 @@ def letters(connection: Connection) -> dict[int, str]:
     return {row.id: row.number for row in connection.execute(newest)}
 
 
-def draft(fields: FormData, kept: queries.Campaign | None = None) -> Draft:
-    """Build the draft; raises Invalid per unreadable field. kept: whose texts in other languages stay."""
+def draft(fields: FormData) -> Draft:
+    """Build the draft; raises Invalid per unreadable field."""
     said: dict[str, Any] = {name: fields.get(name) for name in ("name", "purpose", "sender")}
     said |= {name: fields.get(name) or None for name in ("text_key", "day_starts", "day_ends")}
     said["text"] = fields.raw("text").strip().replace("\r\n", "\n") or None
@@ -354,11 +352,7 @@ def draft(fields: FormData, kept: queries.Campaign | None = None) -> Draft:
     said["directive_id"] = fields.raw("directive_id") or None
     said |= {name: read_fields.moment(fields, name) for name in ("window_start", "window_end")}
     said["budget_segments"] = read_fields.number(fields, "budget_segments")
-    found = filled(CampaignBody, said).draft()
-    if kept is None or not kept.text_areas:
-        return found
-    own = own_languages(kept.text_key, kept.texts)
-    return replace(found, languages=own, language_areas=kept.text_areas)
+    return filled(CampaignBody, said).draft()
 
 
 def values(of: queries.Campaign) -> dict[str, str]:

@@ -22,7 +22,7 @@ from app.core.phone import mask
 from app.core.states import REASON_NAMES
 from app.database.listing import ListPart
 from app.dispatch import rejected_orders, unknown_decisions
-from app.ledger.contract import Ledger
+from app.ledger.ledger import Ledger
 from app.security.roles import may
 from app.web import query_params
 from app.web.forms.list_query import UNASKED, ListQuery, ListView, list_view

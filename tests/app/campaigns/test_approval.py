@@ -68,7 +68,6 @@ def test_a_sound_text_needs_no_acknowledgement(db: Database) -> None:
         {"window_end": datetime(2030, 1, 1, tzinfo=VIETNAM)},
         {"day_starts": "08:00"},
         {"day_ends": "20:00"},
-        {"languages": {"hmn": "Tsis txhob"}, "language_areas": {"hmn": ["03646"]}},
     ],
     ids=str,
 )

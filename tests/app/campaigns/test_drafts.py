@@ -47,20 +47,6 @@ NOON = datetime(2024, 2, 5, 12, tzinfo=VIETNAM)
         ({"text": "a\uffff"}, "text", "half a character"),
         ({"text": "a\tb"}, "text", "control character"),
         ({"text": "a" * 1531}, "text", "11 SMS parts; 10 is the most"),
-        ({"languages": {"x": "a"}, "language_areas": {"x": ["116"]}}, "languages", "2 or 3 letters"),
-        ({"languages": {"hmn": ""}, "language_areas": {"hmn": ["116"]}}, "languages.hmn", "is empty"),
-        ({"languages": {"hmn": "a"}}, "language_areas", "areas that get languages.hmn"),
-        ({"languages": {"hmn": "a"}, "language_areas": {"hmn": []}}, "language_areas", "chosen by area"),
-        ({"language_areas": {"hmn": ["116"]}}, "language_areas", "no wording in the language hmn"),
-        ({"languages": {"hmn": "a"}, "language_areas": {"hmn": ["99999"]}}, "language_areas", "no area"),
-        (
-            {
-                "languages": {"hmn": "a", "blt": "b"},
-                "language_areas": {"hmn": ["125"], "blt": ["03808", "125"]},
-            },
-            "language_areas",
-            "has two languages",
-        ),
     ],
 )
 def test_a_wrong_draft_is_refused_with_field_and_remedy(
@@ -114,13 +100,6 @@ def test_every_text_of_messages_can_be_pinned_in_both_forms(text: texts.Text) ->
 )
 def test_own_wording_goes_out_in_the_form_asked_for(form: TextForm, sent: str) -> None:
     assert pin(replace(DRAFT, text="Đừng chuyển tiền", form=form), HOURS)["texts"] == {"": sent}
-
-
-def test_other_languages_are_kept_beside_the_default() -> None:
-    own = {"hmn": "Tsis txhob xa nyiaj."}
-    pinned = pin(replace(DRAFT, languages=own, language_areas={"hmn": ["3646", "116"]}), HOURS)
-    assert pinned["text_areas"] == {"hmn": ["03646", "116"]}
-    assert pinned["texts"] == {"": "Canh giac lua dao.", "hmn": "Tsis txhob xa nyiaj."}
 
 
 @pytest.mark.longer

@@ -23,7 +23,7 @@ from app.database.models import (
     subscribers,
 )
 from app.database.models import follow_ups as follow_up_batches
-from app.ledger.factory import ledger_for
+from app.ledger.ledger import ledger_for
 from app.ledger.unreached import Outcome
 from app.security import Caller
 from tests.app.campaigns import past

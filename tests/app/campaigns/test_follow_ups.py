@@ -20,7 +20,7 @@ from app.database.models import (
     tallies,
 )
 from app.ledger import unreached
-from app.ledger.factory import ledger_for
+from app.ledger.ledger import ledger_for
 from app.ledger.unreached import Outcome
 from tests.app.campaigns import past
 from tests.app.campaigns.past import D, approved, audience, begin, change, follow, in_state, left, sent, start

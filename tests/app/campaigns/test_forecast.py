@@ -15,7 +15,7 @@ from app.core.clock import VIETNAM
 from app.core.config import Settings
 from app.core.states import DeliveryState
 from app.database.connection import Database
-from app.database.models import runs, subscribers, tallies
+from app.database.models import runs, tallies
 from tests.app.campaigns.rows import DRAFT, new_link, new_run
 
 EIGHT = datetime(2030, 2, 4, 8, tzinfo=VIETNAM)
@@ -84,23 +84,6 @@ def test_a_run_that_sends_no_more_has_nothing_left(db: Database, state: str) -> 
     found = db.read(forecast, run_id, EIGHT)
     assert numbers(found) == (1000, 0, 600, 0)
     assert (found.seconds, found.finishes_at, found.warnings) == (0.0, EIGHT, [])
-
-
-def test_areas_count_with_their_own_parts(db: Database) -> None:
-    own = replace(DRAFT, languages={"hmn": "a" * 400}, language_areas={"hmn": ["125"]})
-    _, run_id = db.write(new_run, own, accepted=4)
-    rows = [
-        {"batch_id": 1, "seq": n, "phone": 84_912_000_000 + n, "area": area}
-        for n, area in enumerate(["125", None, "128", None])
-    ]
-    db.write(lambda c: c.execute(insert(subscribers), rows))
-    assert db.read(forecast, run_id, EIGHT).segments == 3 + 1 + 1 + 1
-
-
-def test_areas_without_subscribers_fall_back_to_the_default(db: Database) -> None:
-    own = replace(DRAFT, languages={"hmn": "a" * 400}, language_areas={"hmn": ["125"]})
-    _, run_id = db.write(new_run, own, accepted=10)
-    assert db.read(forecast, run_id, EIGHT).segments == 10
 
 
 @pytest.mark.longer

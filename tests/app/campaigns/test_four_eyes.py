@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import secrets
 from dataclasses import replace
 from datetime import timedelta
@@ -19,15 +18,13 @@ from app.batches.importer import register
 from app.campaigns import approval, lifecycle, optimistic_lock, queries
 from app.campaigns.approval import FourEyes
 from app.campaigns.runs import Verb, act
-from app.core import hashing
 from app.core.config import Settings
 from app.core.errors import Conflict, Forbidden, Invalid
 from app.database.connection import Database
 from app.database.models import audit as audit_rows
-from app.database.models import campaigns, runs
+from app.database.models import runs
 from app.file_import.upload import UploadedFile
-from app.ledger import approval_digest
-from app.security import Caller, audit, create_key
+from app.security import Caller, create_key
 from app.security.keys import find_caller
 from app.security.principal import at_keyboard
 from tests.app.campaigns.rows import DRAFT, HOURS, new_batch, new_run
@@ -249,28 +246,6 @@ def test_an_edit_after_the_approval_voids_it_and_says_so(db: Database) -> None:
 
 
 NIGHT = {"purpose": "canh_bao_khan", "day_starts": "00:00", "day_ends": "24:00"}
-
-
-@pytest.mark.longer
-def test_approvals_go_by_the_algorithm_of_the_chain_and_old_ones_hold(db: Database) -> None:
-    first, second = submitted(db), submitted(db, file="1")
-    chief = Caller("chief", "approver")
-    db.write(approval.approve, first, chief)
-    read = db.read(queries.dossier, second).digest
-    db.write(audit.go_over, "host", "sha3-256")
-    db.write(approval.approve, second, chief, read)  # as it was read before
-    signed = [db.read(queries.dossier, each) for each in (first, second)]
-    assert [each.digest == each.decisions[-1].digest for each in signed] == [True, True]
-    assert [each.digest.startswith("sha3-256:") for each in signed] == [False, True]
-    assert [bool(re.fullmatch(hashing.PATTERN, each.digest)) for each in signed] == [True, True]
-    for campaign_id in (first, second):
-        assert db.read(lambda c, n=campaign_id: approval_digest.approved(c, optimistic_lock.campaign(c, n)))
-        spoiled = update(campaigns).where(campaigns.c.id == campaign_id).values(sender="X")
-        db.write(lambda c, change=spoiled: c.execute(change))
-        assert not db.read(
-            lambda c, n=campaign_id: approval_digest.approved(c, optimistic_lock.campaign(c, n))
-        )
-    assert db.read(audit.verify).fault is None
 
 
 @pytest.mark.longer

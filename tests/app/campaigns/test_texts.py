@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from app.campaigns.texts import Translation, all_texts, find, read_texts
+from app.campaigns.texts import all_texts, find, read_texts
 from app.core.errors import NotFound, SetupError
 
 GOOD = {
@@ -41,7 +41,7 @@ def test_a_key_that_is_not_there_is_answered_with_those_that_are() -> None:
 def test_a_file_becomes_a_text_with_defaults(tmp_path: Path) -> None:
     (text,) = read_texts(write(tmp_path))
     assert (text.key, text.accented, text.unaccented) == ("mau", "Cảnh báo.", "Canh bao.")
-    assert (text.notes, text.reworded, text.languages) == ("", "", ())
+    assert (text.notes, text.reworded) == ("", "")
 
 
 def test_words_are_kept_in_normal_form(tmp_path: Path) -> None:
@@ -52,29 +52,6 @@ def test_words_are_kept_in_normal_form(tmp_path: Path) -> None:
 def test_other_files_of_the_folder_are_no_texts(tmp_path: Path) -> None:
     (tmp_path / "README.md").write_text("# Texts", "utf-8")
     assert read_texts(tmp_path) == ()
-
-
-def test_a_translation_counts_once_another_person_than_its_translator_approved_it(tmp_path: Path) -> None:
-    more = """
-[languages.tyj]
-text = "ꪼꪕ"
-translator = "A"
-[languages.hmn]
-text = "Ceeb toom"
-translator = "A"
-approved_by = "B"
-[languages.en]
-text = "Warning"
-translator = "A"
-approved_by = "A"
-"""
-    (text,) = read_texts(write(tmp_path, more=more))
-    assert text.languages[1] == Translation("hmn", "Ceeb toom", "A", "B")
-    assert [(each.language, each.approved) for each in text.languages] == [
-        ("en", False),
-        ("hmn", True),
-        ("tyj", False),
-    ]
 
 
 @pytest.mark.parametrize(
@@ -89,10 +66,6 @@ approved_by = "A"
         ({"key": '"khac"'}, "key must be the file's name"),
         ({"key": '"Mau"', "name": "Mau.toml"}, "key must be the file's name"),
         ({"more": "title"}, "is not TOML"),
-        ({"more": 'languages = "en"'}, "languages must be tables"),
-        ({"more": '[languages]\nen = "Warning"'}, "languages must be tables"),
-        ({"more": '[languages.en]\ntext = "Warning"'}, "translator must be there"),
-        ({"more": '[languages.en]\ntext = "Warning"\nby = "A"'}, "by is no field"),
     ],
 )
 def test_a_file_that_is_wrong_is_refused_by_name_and_field(

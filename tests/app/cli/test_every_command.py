@@ -26,7 +26,7 @@ HERE = {
     *(("carrier", verb) for verb in ("list", "check", "test-send", "figures", "failures")),
     *(("database", verb) for verb in ("backup", "copy", "entered-again", "restored")),
     *(("user", verb) for verb in ("totp", "reseal", "sign")),
-    *(("audit", verb) for verb in ("algorithm", "seal")),
+    ("audit", "seal"),
     ("do-not-send", "seal"),
     *(("simulate", verb) for verb in ("smsc", *registry.OWN) if verb != "smpp"),
 }
@@ -51,7 +51,6 @@ def leaves() -> Iterator[tuple[tuple[str, ...], Any]]:
 
 # What commands of this host need to be carried out.
 ARGUMENTS = {
-    ("audit", "algorithm"): "sha3-256",
     ("audit", "seal"): "--head 1:x",
     ("campaign", "sign"): "1 --digest x",
     ("carrier", "check"): "viettel",

@@ -18,7 +18,7 @@ from app.cli.remote import RequestRefused
 from app.core import clock
 from app.core.errors import Invalid
 from app.database.connection import Database
-from app.dispatch import link_health, link_store
+from app.dispatch import link_store
 from app.security import create_key
 from carriers.contract import Halted, LinkHealth
 from tests.app.api.served import served
@@ -113,12 +113,10 @@ def test_links_and_unknown_messages_are_decided_on_there(server: str, db: Databa
         pass
     db.write(link_store.halt, world.link.id, Halted("0x0E", "the password is wrong"))
     lost = LinkHealth(refused_at=clock.monotonic() - 1, lost_since=clock.monotonic() - 9, refusal="0x58")
-    db.write(link_health.write_health, [(world.link.id, "a", lost)])
+    db.write(link_store.write_health, [(world.link.id, "a", lost)])
     assert "the password is wrong" in said(server, "link", "list")
-    (there,), (here,) = json.loads(said(server, "link", "list", "--json")), db.read(link_health.with_facts)
-    assert {name: there[name] for name in link_health.SHOWN} == {
-        name: here[name] for name in link_health.SHOWN
-    }
+    (there,), (here,) = json.loads(said(server, "link", "list", "--json")), db.read(link_store.with_facts)
+    assert {name: there[name] for name in link_store.SHOWN} == {name: here[name] for name in link_store.SHOWN}
     assert said(server, "link", "resume", "1") == "Link 1 is running.\n"
     assert " unknown " in said(server, "delivery", "find", f"0{str(FIRST_PHONE)[2:]}")
     one = said(server, "unknown", "resend", "1", "--line", f"{world.batch}:2")

@@ -17,7 +17,7 @@ from app.database.models import audit, deliveries, quarantine, receipts, submiss
 from app.diagnostics import message
 from app.diagnostics.message import MessageContext, SentTestMessage, may_be_written_to, send
 from app.ledger.contract import SubmitOutcome
-from app.ledger.factory import ledger_for
+from app.ledger.ledger import ledger_for
 from carriers.contract import (
     Accepted,
     Deferred,

@@ -39,8 +39,7 @@ from tests.engines import by_default
 database_url = by_default
 pytestmark = pytest.mark.longer
 TEXT = "Cảnh giác lừa đảo: KHÔNG chuyển 500.000đ, không đọc mã OTP. Gọi 113 trước 9/2/2031, 24/7."
-OWN = replace(DRAFT, name="Bí mật nội bộ", text=TEXT, languages={"hmn": "Tsis txhob ntseeg <b>& lwm tus"})
-OWN = replace(OWN, language_areas={"hmn": ["03646"]})
+OWN = replace(DRAFT, name="Bí mật nội bộ", text=TEXT)
 HOST = {"Host": "loa.example.vn"}
 KEYED = Draft(name="Tet", purpose="canh_bao_khan", sender="CA SON LA", text_key="gia-danh-cong-an")
 
@@ -123,7 +122,7 @@ def test_every_file_is_in_the_manifest_with_its_hash(db: Database, settings: Set
     assert {each["name"]: each["sha256"] for each in manifest["files"]} == {
         name: hashlib.sha256(content).hexdigest() for name, content in files.items()
     }
-    texts = "sms-khong-dau sms-co-dau sms-hmn sms"
+    texts = "sms-khong-dau sms-co-dau sms"
     papers = {"trang-web.html", "ap-phich.pdf", "cong-van.docx"}
     assert set(files) == {f"{name}.txt" for name in texts.split()} | papers
 
@@ -147,11 +146,11 @@ def test_no_word_stands_there_that_is_neither_approved_nor_of_the_form(
     letter_form = (
         "Số: /CAT-PA05 V/v Kính gửi Nơi nhận ngày tháng năm CỘNG HÒA XÃ HỘI CHỦ NGHĨA VIỆT NAM Độc lập Tự do"
     )
-    draft_mark = f"{of.digest} hmn Hạnh phúc DỰ THẢO"
+    draft_mark = f"{of.digest} Hạnh phúc DỰ THẢO"
     known = everything()
     for each in (
         of.original,
-        *of.sent.values(),
+        of.sent,
         sms.unaccent(of.original),
         *named,
         letter_form,
@@ -175,17 +174,18 @@ def test_every_channel_has_the_text_with_its_diacritics(files: dict[str, bytes])
         flat = " ".join(text.split())
         if name == "ap-phich.pdf":
             assert TEXT.replace(" ", "") in flat.replace(" ", "")
-        elif name not in ("sms-khong-dau.txt", "sms-hmn.txt"):
+        elif name != "sms-khong-dau.txt":
             assert TEXT in flat, name
 
 
-def test_the_page_is_whole_in_itself_and_leads_to_the_check_alone(files: dict[str, bytes]) -> None:
+def test_the_page_is_whole_in_itself_and_leads_to_the_check_alone(db: Database, settings: Settings) -> None:
+    files = unpacked(kit.build(source(db, settings, replace(OWN, text="Cảnh giác <b>& đừng tin"))))
     page = Visible()
     page.feed(files["trang-web.html"].decode())
     assert page.links == ["https://loa.example.vn/verify"]
     assert not page.tags & {"script", "link", "img", "iframe", "style", "form", "object", "b"}
     assert "url(" not in files["trang-web.html"].decode()
-    assert "Tsis txhob ntseeg <b>& lwm tus" in " ".join(page.said)
+    assert "Cảnh giác <b>& đừng tin" in " ".join(page.said)
 
 
 def test_the_bytes_are_the_same_each_time(db: Database, settings: Settings) -> None:
@@ -195,7 +195,7 @@ def test_the_bytes_are_the_same_each_time(db: Database, settings: Settings) -> N
 
 @pytest.mark.parametrize("text", ["Ngắn.", "Cảnh giác với lừa đảo qua mạng. " * 20])
 def test_the_poster_is_one_page_of_a4(db: Database, settings: Settings, text: str) -> None:
-    of = source(db, settings, replace(OWN, text=text.strip(), languages={}, language_areas={}))
+    of = source(db, settings, replace(OWN, text=text.strip()))
     pages = PdfReader(io.BytesIO(unpacked(kit.build(of))["ap-phich.pdf"])).pages
     assert len(pages) == 1
     assert [round(float(side) * 25.4 / 72) for side in pages[0].mediabox[2:]] == [210, 297]
@@ -204,9 +204,7 @@ def test_the_poster_is_one_page_of_a4(db: Database, settings: Settings, text: st
 
 def test_the_longest_text_fits_on_the_poster(db: Database, settings: Settings) -> None:
     text = "Cảnh giác với kẻ gian giả danh. " * 20
-    languages = dict.fromkeys(("hmn", "blt"), "Txhob ntseeg tus neeg dag ntxias " * 40)
-    areas = {"hmn": ["03646"], "blt": ["03808"]}
-    of = source(db, settings, replace(OWN, text=text.strip(), languages=languages, language_areas=areas))
+    of = source(db, settings, replace(OWN, text=text.strip()))
     assert len(PdfReader(io.BytesIO(unpacked(kit.build(of))["ap-phich.pdf"])).pages) == 1
 
 

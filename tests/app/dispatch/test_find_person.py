@@ -12,8 +12,9 @@ from app.core import clock
 from app.core.errors import Invalid, NotFound
 from app.core.states import DeliveryState, NotSent
 from app.database.connection import Database
-from app.database.models import audit, deliveries, erasures, left_out
+from app.database.models import audit, deliveries, erasures, left_out, runs
 from app.dispatch.find_person import A_DAY, A_MINUTE, find_person, number_tag
+from app.dispatch.run_content import claim
 from app.privacy import do_not_send
 from app.receipts import delivery_history
 from app.security import Caller
@@ -171,3 +172,19 @@ def test_the_number_is_in_the_body_alone_and_masked_in_the_answer(
     assert number[1:] not in answer.text
     refused = client.post("/v1/deliveries/find", json={"phone": "0912"})
     assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "phone")
+
+
+def test_what_an_older_campaign_said_in_another_language_is_told_by_the_area(
+    world: World, db: Database
+) -> None:
+    world.rewrite(texts={"": "Canh giac", "hmn": "Ceev faj"}, text_areas={"hmn": ["125"]})
+    for area, said in (("03664", "Canh giac"), ("125", "Ceev faj"), (None, "Canh giac")):
+        db.write(lambda c, of=area: c.execute(update(deliveries).values(area=of)))
+        assert db.write(find_person, phone(db), ADMIN).deliveries[0].text == said
+
+
+def test_and_sends_nothing_more(world: World, db: Database) -> None:
+    world.rewrite(texts={"": "Canh giac", "hmn": "Ceev faj"}, text_areas={"hmn": ["125"]})
+    assert db.read(lambda c: c.execute(select(runs.c.state)).scalar_one()) == "running"
+    assert not hasattr(db.write(claim, world.ledger, world.link, "link", 8.0), "lease")
+    assert db.read(lambda c: c.execute(select(runs.c.state)).scalar_one()) == "paused"

@@ -14,7 +14,7 @@ from app.database.connection import Database
 from app.dispatch import link_store
 from app.dispatch.link_store import LinkRecord
 from app.ledger.contract import Link
-from app.ledger.factory import ledger_for
+from app.ledger.ledger import ledger_for
 from app.runtime.worker import account
 from carriers.contract import Halted, ReceiptLevel
 
@@ -66,7 +66,7 @@ def test_only_a_halted_link_is_resumed(db: Database) -> None:
 
 def starts(db: Database, link: Link, segments: float) -> float:
     """Seconds until the first of so many segments may go."""
-    return float(db.write(ledger_for(db).reserve, link, segments))  # type: ignore[attr-defined]
+    return float(db.write(ledger_for(db).engine.reserve, link, segments))
 
 
 def test_links_of_one_account_keep_one_pace_as_while_a_link_is_renamed(db: Database) -> None:

@@ -21,8 +21,7 @@ from app.database import schema
 from app.database.connection import Database
 from app.database.models import campaigns, chunks, do_not_send
 from app.dispatch import link_store
-from app.dispatch.claims import Claims
-from app.dispatch.held_chunks import HeldChunk
+from app.dispatch.claims import Claims, HeldChunk
 from app.dispatch.run_content import ClaimedChunk, still_going
 from app.dispatch.send_loop import SendLoop
 from app.ledger.contract import ChunkLease

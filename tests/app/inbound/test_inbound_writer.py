@@ -22,7 +22,7 @@ from carriers.contract import LinkOptions
 from carriers.inbound import InboundMessage, InboundMessages, MessagePart
 from carriers.simulators.smsc import Smsc
 from carriers.simulators.smsc.behaviour import SmscBehaviour
-from carriers.simulators.smsc.server import body
+from carriers.simulators.smsc.receipts import body
 from carriers.smpp import pdu
 from tests.app.dispatch.paper import until
 from tests.app.world import World, build

@@ -193,7 +193,7 @@ def two_batches(db: Database) -> tuple[World, int]:
     world = build(db, 4, chunk=1)
     world.fan_out()
     other = db.write(add_batch, world.campaign, world.run, [FIRST_PHONE + 100 + n for n in range(4)])
-    db.write(world.ledger.fan_out, world.run, other, {"": 1}, 10)
+    db.write(world.ledger.fan_out, world.run, other, 1, 10)
     db.write(lambda c: c.execute(update(chunks).values(stamp=None)))
     return world, other
 

@@ -117,6 +117,43 @@ def test_a_receipt_without_an_id_finds_the_only_message_to_its_number(db: Databa
     assert state(first, 2) == DELIVERED
 
 
+@pytest.mark.parametrize("was_lost", [False, True])
+def test_a_receipt_with_an_id_finds_the_only_message_without_one(db: Database, was_lost: bool) -> None:
+    """Beside ended campaigns whose messages all bear ids, and that are not asked for its number."""
+    if was_lost:  # and settled since, by a receipt without an id
+        first = build(db, 1)
+        first.fan_out()
+        dead = first.claim(lease_s=0.0)
+        assert dead
+        db.write(first.ledger.record, first.link, dead, [], Reservation(2, 2), -1.0)
+        notice(first)
+        assert apply(first, said(first, None, BAD)) == (1, 1, 0)
+    else:
+        first = sent(db, Accepted(()))
+    others = [one_more(first, f"r{n}") for n in range(RECENT)]
+    for world in (first, *others):
+        end(world, days=1.5)
+    note(first)
+    assert apply(first, said(first, "hers"))[0] == 1
+    assert (state(first, 2), state(others[0], 2)) == (DELIVERED, SUBMITTED)
+
+
+def test_numbers_are_looked_up_only_where_a_message_bears_no_id(new_postgresql_url: str) -> None:
+    db = Database(new_postgresql_url)
+    try:
+        first = sent(db, Accepted(()))
+        named = [one_more(first, f"r{n}") for n in range(RECENT)]
+        for world in (first, *named):
+            end(world, days=2)
+        note(first)
+        stranger = [said(first, "nobody's", phone=FIRST_PHONE + 1_000_000)]
+        assert touched(first, stranger, "deliveries")[0] == {first.campaign}
+        db.write(lambda c: c.execute(update(last_submissions).values(ended=0)))
+        assert len(touched(first, stranger, "deliveries")[0]) == RECENT + 1
+    finally:
+        db.close()
+
+
 def test_when_the_last_message_went_out_is_noted_once_a_campaign_has_ended(new_postgresql_url: str) -> None:
     db = Database(new_postgresql_url)
     try:
@@ -159,7 +196,9 @@ def test_receipts_touch_no_more_where_there_are_many_campaigns(new_postgresql_ur
         db.close()
 
 
-def touched(world: World, arrivals: list[Arrival]) -> tuple[set[int], int]:
+def touched(
+    world: World, arrivals: list[Arrival], tables: str = "submissions|deliveries|receipts"
+) -> tuple[set[int], int]:
     """The campaigns whose tables a group of receipts opens, and the statements it builds."""
     asked: list[str] = []
 
@@ -168,7 +207,7 @@ def touched(world: World, arrivals: list[Arrival]) -> tuple[set[int], int]:
         world.ledger.apply(c, arrivals)
         held = "SELECT relation::regclass::text FROM pg_locks WHERE pid = pg_backend_pid()"
         names = [str(name) for (name,) in c.exec_driver_sql(held)]
-        found = (re.fullmatch(r"(?:submissions|deliveries|receipts)_c(\d+)", name) for name in names)
+        found = (re.fullmatch(rf"(?:{tables})_c(\d+)", name) for name in names)
         return {int(each[1]) for each in found if each}
 
     return world.db.write(work), len(asked)

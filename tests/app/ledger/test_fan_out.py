@@ -54,12 +54,12 @@ def test_two_lists_that_are_queued_at_the_same_time_have_each_person_once(db: Da
     made = list[int]()
 
     def second() -> None:
-        slice_ = db.write(world.ledger.fan_out, world.run, other, {"": 1}, 1000)
+        slice_ = db.write(world.ledger.fan_out, world.run, other, 1, 1000)
         made.extend((slice_.queued, slice_.repeated))
 
     then = threading.Thread(target=second)
     work = world.ledger.fan_out
-    while_open(db, lambda c: work(c, world.run, world.batch, {"": 1}, 1000), lambda: _run(then))
+    while_open(db, lambda c: work(c, world.run, world.batch, 1, 1000), lambda: _run(then))
     then.join(10)
     assert made == [20, 10]
     assert phones(db) == [FIRST_PHONE + n for n in range(50)]

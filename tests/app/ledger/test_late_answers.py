@@ -247,7 +247,7 @@ def two_parts_of_which_one_has_failed(db: Database) -> World:
     """Queued again by a person; then a receipt says that a part of the first sending came to nothing."""
     world = build(db, 2)
     db.write(world.ledger.open_campaign, world.campaign)
-    db.write(world.ledger.fan_out, world.run, world.batch, {"": 2}, 100)
+    db.write(world.ledger.fan_out, world.run, world.batch, 2, 100)
     lease = world.claim()
     assert lease
     lost = [SubmitOutcome(item, Unknown("lost", (f"a{item.seq}", f"b{item.seq}"))) for item in lease.items]

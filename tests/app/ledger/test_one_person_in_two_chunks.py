@@ -31,7 +31,7 @@ from app.database.models import (
 from app.dispatch import rejected_orders, unknown_decisions
 from app.dispatch.unknown_decisions import UnknownOrder
 from app.ledger.contract import ChunkLease, DeliveryKey, Link, Reservation, SubmitOutcome
-from app.ledger.factory import ledger_for
+from app.ledger.ledger import ledger_for
 from app.ledger.unreached import Outcome
 from app.reports.verification.verify import verify
 from app.security import Caller
@@ -76,7 +76,7 @@ class Family:
             return campaign, run, batch
 
         self.campaigns[name], self.runs[name], batch = db.write(work)
-        db.write(ledger.fan_out, self.runs[name], batch, {"": 1}, 10)
+        db.write(ledger.fan_out, self.runs[name], batch, 1, 10)
 
     def follow(self, name: str, *sources: str) -> None:
         """A follow-up of these, approved and started, with everybody whom a person may choose."""
@@ -92,7 +92,7 @@ class Family:
         batches = select(b.batch_id).where(b.run_id == self.runs[name])
         for batch in self.db.read(lambda c: c.execute(batches).scalars().all()):
             self.db.write(ledger.open_campaign, self.campaigns[name])
-            self.db.write(ledger.fan_out, self.runs[name], batch, {"": 1}, 10)
+            self.db.write(ledger.fan_out, self.runs[name], batch, 1, 10)
 
     def claim(self, name: str, lease_s: float = LEASE_S) -> ChunkLease | None:
         """Claim what is due now in the campaign; a back-off is over."""

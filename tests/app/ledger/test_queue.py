@@ -47,7 +47,7 @@ def test_a_phone_of_another_batch_of_the_campaign_is_left_out_and_counted(db: Da
     world.fan_out()
     phones = [FIRST_PHONE + n for n in range(5, 15)]
     batch = db.write(add_batch, world.campaign, world.run, phones)
-    result = db.write(world.ledger.fan_out, world.run, batch, {"": 1, "thai": 2}, 100)
+    result = db.write(world.ledger.fan_out, world.run, batch, 1, 100)
     assert (result.queued, result.repeated, result.more) == (5, 5, False)
     assert world.tallied() == {Q: 15, X: 5}
     world.check()
@@ -55,21 +55,7 @@ def test_a_phone_of_another_batch_of_the_campaign_is_left_out_and_counted(db: Da
 
 def test_a_batch_of_another_run_is_not_fanned_out(db: Database) -> None:
     world = build(db, 3)
-    assert db.write(world.ledger.fan_out, world.run + 1, world.batch, {"": 1}, 10).queued == 0
-
-
-def test_segments_follow_the_area(db: Database) -> None:
-    world = build(db, 3)
-    db.write(world.ledger.open_campaign, world.campaign)
-    from app.database.models import deliveries, subscribers
-
-    db.write(lambda c: c.execute(update(subscribers).where(subscribers.c.seq == 3).values(area="125")))
-    db.write(world.ledger.fan_out, world.run, world.batch, {"": 2, "125": 4, "128": 2}, 10)
-    found = db.read(
-        lambda c: c.execute(select(deliveries.c.segments).order_by(deliveries.c.seq)).scalars().all()
-    )
-    assert list(found) == [2, 4, 2]
-    world.check()
+    assert db.write(world.ledger.fan_out, world.run + 1, world.batch, 1, 10).queued == 0
 
 
 @pytest.mark.longer

@@ -144,7 +144,7 @@ def test_but_not_where_we_know_the_ids_of_the_messages(db: Database) -> None:
 def test_it_speaks_of_every_part(db: Database) -> None:
     world = build(db, 1)
     db.write(world.ledger.open_campaign, world.campaign)
-    db.write(world.ledger.fan_out, world.run, world.batch, {"": 3}, 100)
+    db.write(world.ledger.fan_out, world.run, world.batch, 3, 100)
     answer(world, Unknown("lost"))
     assert world.delivery(2)["parts"] == 3
     assert apply(world, said(world)) == (1, 1, 0)

@@ -14,8 +14,7 @@ from app.core.states import DeliveryState, RunState
 from app.database.connection import Database
 from app.database.models import quarantine, runs, unknowns
 from app.dispatch.link_store import LinkRecord, register
-from app.ledger.contract import Arrival, DeliveryKey, Link, Reservation, SubmitOutcome
-from app.ledger.receipt_times import EVER
+from app.ledger.contract import EVER, Arrival, DeliveryKey, Link, Reservation, SubmitOutcome
 from app.reports.build.carrier_report import build_batch
 from app.reports.verification.verify import verify
 from carriers.contract import (
@@ -197,7 +196,7 @@ def test_the_recount_bears_with_the_reason_that_a_write_off_took_from_a_failed_p
 
 def sent_two(world: World, result: SubmitResult, parts: int = 2) -> None:
     world.db.write(world.ledger.open_campaign, world.campaign)
-    world.db.write(world.ledger.fan_out, world.run, world.batch, {"": parts}, 10)
+    world.db.write(world.ledger.fan_out, world.run, world.batch, parts, 10)
     sent_again(world, result)
 
 
@@ -205,7 +204,7 @@ def sent_two(world: World, result: SubmitResult, parts: int = 2) -> None:
 def test_a_late_answer_is_taken_where_a_receipt_told_of_a_failed_part(db: Database) -> None:
     world = build(db, 1)
     db.write(world.ledger.open_campaign, world.campaign)
-    db.write(world.ledger.fan_out, world.run, world.batch, {"": 2}, 10)
+    db.write(world.ledger.fan_out, world.run, world.batch, 2, 10)
     frozen = world.claim("frozen", lease_s=0.0)
     assert frozen
     db.write(world.ledger.record, world.link, frozen, [], Reservation(2, 2), -1.0)

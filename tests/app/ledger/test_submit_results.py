@@ -33,7 +33,7 @@ def answered(db: Database, result: SubmitResult, *, one_receipt: bool = False) -
     world = build(db, 1)
     world.link = replace(world.link, one_receipt=one_receipt)
     db.write(world.ledger.open_campaign, world.campaign)
-    db.write(world.ledger.fan_out, world.run, world.batch, {"": 3}, 10)
+    db.write(world.ledger.fan_out, world.run, world.batch, 3, 10)
     lease = world.claim()
     assert lease
     outcomes = [SubmitOutcome(lease.items[0], result)]

@@ -22,7 +22,7 @@ def two_batches(db: Database, result: SubmitResult) -> tuple[World, list[Deliver
     world = build(db, 5, chunk=2)
     world.fan_out()
     other = db.write(add_batch, world.campaign, world.run, [FIRST_PHONE + 100 + n for n in range(3)])
-    db.write(world.ledger.fan_out, world.run, other, {"": 1}, 10)
+    db.write(world.ledger.fan_out, world.run, other, 1, 10)
     while lease := world.claim():
         outcomes = [SubmitOutcome(item, result) for item in lease.items]
         db.write(world.ledger.record, world.link, lease, outcomes, None, 30.0)

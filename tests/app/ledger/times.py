@@ -88,7 +88,7 @@ def queued(db: Database, parts: int, count: int = 1) -> World:
     """A world whose messages have so many parts each and wait."""
     world = build(db, count)
     db.write(world.ledger.open_campaign, world.campaign)
-    db.write(world.ledger.fan_out, world.run, world.batch, {"": parts}, 100)
+    db.write(world.ledger.fan_out, world.run, world.batch, parts, 100)
     return world
 
 

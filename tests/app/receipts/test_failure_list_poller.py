@@ -20,8 +20,7 @@ from app.database.models import links as links_table
 from app.ledger.contract import SubmitOutcome
 from app.observability.metrics import Metrics
 from app.receipts import failure_list
-from app.receipts.failure_list import FailureListCounts
-from app.receipts.failure_list_poller import Reconciliation
+from app.receipts.failure_list import FailureListCounts, Reconciliation
 from app.receipts.receipt_writer import Inbox
 from carriers.contract import Halted, ReadError, Reason, Receipt, ReceiptLevel, ReceiptStatus
 from tests.app.dispatch.paper import until

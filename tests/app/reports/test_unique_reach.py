@@ -13,7 +13,7 @@ from app.core.errors import NotFound
 from app.core.states import DeliveryState
 from app.database.connection import Database
 from app.database.models import deliveries, directives, erasures, kept_reach, receipts
-from app.ledger.factory import ledger_for
+from app.ledger.ledger import ledger_for
 from app.reports.build import consolidated, unique_reach
 from app.reports.build.unique_reach import UniqueReach
 from app.reports.export.formats import Format, render

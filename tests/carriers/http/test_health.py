@@ -17,7 +17,7 @@ from carriers.contract import (
     SubmitResult,
     since_boot,
 )
-from carriers.http.request_slots import Waiting
+from carriers.http.link import Waiting
 from tests.carriers.http.peer import OK, PATIENT, Peer, PlainCarrier, answering, letters, link, page, silent
 from tests.carriers.smpp.peer import until
 

@@ -69,7 +69,7 @@ def _another(c: Connection, world: World, count: int, carrier: str) -> World:
     batch_id = add_batch(c, campaign_id, run_id, [FIRST_PHONE + n for n in range(count)])
     new = World(world.db, world.ledger, campaign_id, run_id, batch_id, world.link)
     world.ledger.open_campaign(c, campaign_id)
-    world.ledger.fan_out(c, run_id, batch_id, {"": 1}, 1000)
+    world.ledger.fan_out(c, run_id, batch_id, 1, 1000)
     return new
 
 

@@ -36,7 +36,7 @@ def test_a_file_is_imported_and_told_of_in_a_few_lines(folder: Path) -> None:
         "Batch 1: 10 lines = 5 accepted + 3 rejected + 2 repeated.",
         "2 numbers are of other carriers' ranges; they may have been ported.",
         "1 lines have an area that is not known; they are counted without one.",
-        "3 lines name a language, which is not kept: texts are chosen by area.",
+        "3 lines name a language, which is not kept.",
     ]
     again = run("import", str(path), "--carrier", "vnpt")
     assert "Batch 1 (known already): 10 lines" in again.stdout

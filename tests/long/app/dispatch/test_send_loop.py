@@ -77,15 +77,6 @@ async def test_everybody_gets_the_text_once_and_the_wire_holds_a_sub_batch_at_mo
     world.check()
 
 
-async def test_each_area_gets_its_own_wording(db: Database) -> None:
-    world, carrier = ready(db, 10), PaperCarrier()
-    world.rewrite(texts={"": "a", "blt": "b", "hmn": "c"}, text_areas={"blt": ["03664"]})
-    await carrier.open()
-    async with running(loop_for(world, carrier)):
-        await until(lambda: world.states() == {S: 10})
-    assert carrier.texts == {"a": 7, "b": 3}
-
-
 async def test_a_pause_stops_within_one_sub_batch_and_goes_on_at_the_next_one(db: Database) -> None:
     world, carrier = ready(db, 300), PaperCarrier(delay_s=0.01)
     await carrier.open()
@@ -363,7 +354,7 @@ async def test_the_pace_counts_parts_and_not_messages(db: Database) -> None:
     """Twenty messages of three parts at 60 parts a second last a second, however busy the machine is."""
     world, carrier = build(db, 20), PaperCarrier(segments_per_second=60)
     db.write(world.ledger.open_campaign, world.campaign)
-    db.write(world.ledger.fan_out, world.run, world.batch, {"": 3}, 100)
+    db.write(world.ledger.fan_out, world.run, world.batch, 3, 100)
     db.write(lambda c: c.execute(update(links_table).values(segments_per_second=60.0)))
     await carrier.open()
     async with running(loop_for(world, carrier)):

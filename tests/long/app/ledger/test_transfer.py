@@ -12,7 +12,7 @@ from sqlalchemy import Connection, delete, func, insert, select, text
 from app.core.errors import SetupError
 from app.database import models as m
 from app.database.connection import Database
-from app.ledger.factory import ledger_for
+from app.ledger.ledger import ledger_for
 from app.ledger.transfer import copy_ledger
 from app.reports.verification.verify import verify
 from app.security import audit

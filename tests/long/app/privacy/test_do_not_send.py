@@ -54,7 +54,7 @@ def test_repeated_and_refused_numbers_are_told_apart(db: Database) -> None:
     other = db.write(add_batch, world.campaign, world.run, again)
     refuse(world, FIRST_PHONE + 1, FIRST_PHONE + 9)
     world.fan_out()
-    db.write(world.ledger.fan_out, world.run, other, {"": 1}, 100)
+    db.write(world.ledger.fan_out, world.run, other, 1, 100)
     assert excluded(world) == {"do_not_send": 3, "repeated_in_campaign": 1}
     world.check()
 

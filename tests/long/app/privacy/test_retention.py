@@ -25,7 +25,7 @@ from app.dispatch import unknown_decisions
 from app.file_import.lease import new_owner
 from app.file_import.upload import UploadedFile
 from app.ledger.contract import Link
-from app.ledger.factory import ledger_for
+from app.ledger.ledger import ledger_for
 from app.observability.metrics import Metrics
 from app.privacy import certificates, retention_due
 from app.privacy.erasable import ErasureKind

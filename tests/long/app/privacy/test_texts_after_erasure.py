@@ -13,7 +13,7 @@ from app.core.states import RunState as R
 from app.database import models as m
 from app.database import schema
 from app.database.connection import Database
-from app.ledger.factory import ledger_for
+from app.ledger.ledger import ledger_for
 from app.privacy.erasable import RetentionTerms
 from app.reports.verification.verify import examine
 from app.text_verification.compare import Texts

@@ -17,7 +17,7 @@ from app.core.errors import Conflict
 from app.database import models as m
 from app.database import schema
 from app.database.connection import Database
-from app.ledger.factory import ledger_for
+from app.ledger.ledger import ledger_for
 from app.privacy import certificates, retention_due
 from app.privacy.certificates import Certificate
 from app.privacy.erasable import Erasable, ErasureKind, RetentionTerms

@@ -24,7 +24,7 @@ from app.database.models import (
     submissions,
     tallies,
 )
-from app.ledger.factory import ledger_for
+from app.ledger.ledger import ledger_for
 from app.privacy import erasable, retention_due
 from app.privacy.erasable import RetentionTerms
 from app.reports.build import consolidated, unique_reach

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from app.database.connection import Database
-from app.ledger.factory import ledger_for
+from app.ledger.ledger import ledger_for
 from app.reports.forms import letterhead
 from app.reports.frozen import archive
 from app.reports.frozen.archive import Frozen, ReportSubject, SubjectKind

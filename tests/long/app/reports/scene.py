@@ -13,8 +13,7 @@ from app.database import models as m
 from app.database.connection import Database
 from app.ledger.approval_digest import digest
 from app.ledger.contract import ResultKind
-from app.ledger.factory import ledger_for
-from app.security import audit
+from app.ledger.ledger import ledger_for
 from carriers.contract import Reason
 
 S = DeliveryState
@@ -188,7 +187,7 @@ class Scene:
     def _approve(self, connection: Connection, campaign_id: int) -> None:
         """What is in it now, as another person's decision and its act in the audit say it."""
         campaign = connection.execute(select(m.campaigns).where(m.campaigns.c.id == campaign_id)).one()
-        signed = digest(connection, campaign, audit.present(connection))
+        signed = digest(connection, campaign)
         approval.write(connection, campaign_id, "binh", digest=signed, decision="approved")
         own = update(m.approvals).where(m.approvals.c.campaign_id == campaign_id)
         connection.execute(own.values(at=self.approved_at.get(campaign_id, T0 - HOUR)))

@@ -66,7 +66,7 @@ class History:
     def queue(self) -> None:
         self.db.write(self.ledger.open_campaign, self.world.campaign)
         batch = self.random.choice((self.world.batch, self.second))
-        self.db.write(self.ledger.fan_out, self.world.run, batch, {"": 2}, self.random.randint(5, 30))
+        self.db.write(self.ledger.fan_out, self.world.run, batch, 2, self.random.randint(5, 30))
 
     def send(self) -> None:
         """A link takes a chunk, declares some of it, and lives or dies."""
@@ -148,7 +148,7 @@ class History:
     def close(self) -> None:
         """The run is cancelled: all is queued first, so that all is counted."""
         for batch in (self.world.batch, self.second):
-            while self.db.write(self.ledger.fan_out, self.world.run, batch, {"": 2}, 100).more:
+            while self.db.write(self.ledger.fan_out, self.world.run, batch, 2, 100).more:
                 pass
         self.db.write(self.ledger.reclaim)
         closing = int(NotSent.CANCELLED)
@@ -195,7 +195,7 @@ def test_a_history_reaches_every_outcome(db: Database) -> None:
 
 def queue_all(history: History) -> None:
     for batch in (history.world.batch, history.second):
-        while history.db.write(history.ledger.fan_out, history.world.run, batch, {"": 2}, 100).more:
+        while history.db.write(history.ledger.fan_out, history.world.run, batch, 2, 100).more:
             pass
 
 

@@ -12,7 +12,7 @@ from app.core.states import ChunkState, RunState
 from app.database import models as m
 from app.database.connection import Database, Joined, shared_ms
 from app.ledger.contract import ResultKind
-from app.ledger.factory import ledger_for
+from app.ledger.ledger import ledger_for
 from app.reports.export.formats import document
 from app.reports.forms import letterhead
 from app.reports.frozen import archive

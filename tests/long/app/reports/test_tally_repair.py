@@ -11,7 +11,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 from app.core.errors import Conflict, NotFound
 from app.database import models as m
 from app.database.connection import Database
-from app.ledger.factory import ledger_for
+from app.ledger.ledger import ledger_for
 from app.reports.figures.figures import Unbalanced
 from app.reports.forms import letterhead
 from app.reports.frozen.archive import ReportSubject, SubjectKind

@@ -17,7 +17,7 @@ from app.core.states import DeliveryState as S
 from app.database import models as m
 from app.database.connection import Database
 from app.directives.status import status
-from app.ledger.factory import ledger_for
+from app.ledger.ledger import ledger_for
 from app.reports.build import consolidated
 from app.reports.build.consolidated import ConsolidationTerms
 from app.reports.build.differences import differences

@@ -14,7 +14,7 @@ _OWN = "pages have sentences of their own for it"
 # The beginning of a path.
 MODULES = {
     "app/cli/": _HOST,
-    "app/devtools/demo/": _HOST,
+    "app/devtools/": _HOST,
     "app/diagnostics/": _HOST,
     "app/dispatch/restore_recovery.py": _HOST,
     "app/database/server_waits.py": _HOST,
@@ -86,6 +86,8 @@ WORDS = {
     "Loa: errors": _API,
     "Value error, ": _LOG,
     "no answer after {} s": _LOG,
+    "The pooler in front of PostgreSQL has no free connection for Loa. Set default_pool_size in "
+    "pgbouncer.ini to at least 12 for each process of Loa, then start it again.": _LOG,
     "The pooler in front of PostgreSQL hands out connections by transaction and loses prepared statements. "
     "Set max_prepared_statements = 200 in pgbouncer.ini (pgbouncer 1.21 or later), or pool_mode = session.": (
         _LOG

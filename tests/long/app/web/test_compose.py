@@ -151,18 +151,6 @@ def test_an_edit_shows_what_there_is_and_refuses_an_old_version(pages_db: Databa
     assert "Ai đó vừa thay đổi" in text(late.text)
 
 
-def test_wordings_of_other_languages_outlive_an_edit(pages_db: Database, signed_in: In) -> None:
-    own = replace(DRAFT, languages={"hmn": "Ceev faj dag ntxias."}, language_areas={"hmn": ["125"]})
-    pages_db.write(new_campaign, own)
-    paper = signed_in()
-    page = paper.get("/campaigns/1/edit").text
-    assert "giữ nguyên: hmn" in text(page)
-    version = re.findall(r'name="version" value="(\d+)"', page)[0]
-    paper.send("/campaigns/1/edit", "/campaigns/1/edit", **FORM, version=version, do="keep")
-    found = campaign(pages_db).campaign
-    assert (found.texts["hmn"], found.text_areas) == ("Ceev faj dag ntxias.", {"hmn": ["125"]})
-
-
 def test_runs_are_added_and_removed(pages_db: Database, signed_in: In) -> None:
     pages_db.write(new_campaign)
     pages_db.write(new_batch, "vnpt")

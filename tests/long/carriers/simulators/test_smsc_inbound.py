@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from carriers.simulators.smsc import Smsc, SmscBehaviour
-from carriers.simulators.smsc.server import body
+from carriers.simulators.smsc.receipts import body
 from carriers.smpp import pdu
 from tests.long.carriers.simulators.esme import bound, until
 

@@ -18,7 +18,8 @@ from app.core.states import BatchState
 from app.database.connection import Database
 from app.database.models import receipt_files, receipt_lines
 from app.file_import.reader import Reader
-from app.ledger.contract import Applied, Arrival, Ledger
+from app.ledger.contract import Applied, Arrival
+from app.ledger.ledger import Ledger
 from app.receipts.result_files.line_parser import RESULTS, SLICE, LineParser
 from app.receipts.result_files.result_import_job import Progress, ResultFileImport
 from app.receipts.result_files.result_importer import import_file

@@ -1,15 +1,28 @@
-"""Whether a campaign's rows or totals are erased or being erased; from then on its figures are final."""
+"""Erasure: whether a campaign's rows or totals are erased, so that its figures are final; and erasing rows.
+
+The chunk table serves as the list of what is left to erase, so a killed process loses nothing.
+"""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, bindparam, exists, select
+from sqlalchemy import ColumnElement, Connection, Row, Table, bindparam, delete, exists, select, tuple_
 
 from app.core.errors import Conflict
 from app.core.states import BatchState
-from app.database.models import erasures
+from app.database.models import (
+    chunks,
+    erasures,
+    left_out,
+    polled_chunks,
+    state_events,
+    status_queries,
+    unknowns,
+)
+from app.ledger.contract import Engine
 
 NO_SOURCE = (
     "The numbers of campaign {campaign} are erased, so nobody knows any more whom it did not reach; choose "
@@ -78,3 +91,54 @@ def require_sources(connection: Connection, campaign_ids: Collection[int], field
     for campaign_id in campaign_ids:
         if of_campaign(connection, campaign_id) is not None:
             raise Conflict(NO_SOURCE.format(campaign=campaign_id), field=field)
+
+
+# Tables that hold the rows of all campaigns on both engines.
+_SHARED = (unknowns, status_queries, state_events)
+_AT_ONCE = 1000
+
+
+class Erasure:
+    """Erasing rows. Tallies stay: they hold no number, and reports are built from them."""
+
+    engine: Engine
+
+    def erase(self, connection: Connection, campaign_id: int, limit: int) -> dict[str, int]:
+        """Erase what belongs to up to `limit` chunks of a campaign; return the rows erased by table.
+
+        Repeat until the result is empty. Tallies stay. Receipts no longer match what was erased.
+        """
+        self.engine.forget_for_good(connection)
+        c = chunks.c
+        query = select(chunks).where(c.campaign_id == campaign_id).order_by(c.batch_id, c.first_seq)
+        counts: Counter[str] = Counter()
+        for chunk in connection.execute(query.limit(limit)).all():
+            counts.update(self._erase_chunk(connection, chunk))
+        return dict(counts or self._erase_rest(connection, campaign_id))
+
+    def _erase_chunk(self, connection: Connection, chunk: Any) -> dict[str, int]:
+        counts = {}
+        for table in (*_SHARED, *self.engine.sliced):
+            seq = table.c.seq.between(chunk.first_seq, chunk.last_seq)
+            counts[table.name] = connection.execute(
+                delete(table).where(*_of_chunk(table, chunk), seq)
+            ).rowcount
+        for table in (polled_chunks, chunks):
+            own = (*_of_chunk(table, chunk), table.c.first_seq == chunk.first_seq)
+            counts[table.name] = connection.execute(delete(table).where(*own)).rowcount
+        return counts
+
+    def _erase_rest(self, connection: Connection, campaign_id: int) -> dict[str, int]:
+        """Delete rows that belong to no chunk, one slice of one table per call; then drop detached tables."""
+        for table in (left_out, *_SHARED):
+            c = table.c
+            key = tuple_(c.batch_id, c.seq)
+            some = select(c.batch_id, c.seq).where(c.campaign_id == campaign_id).limit(_AT_ONCE)
+            rest = delete(table).where(c.campaign_id == campaign_id, key.in_(some))
+            if n := connection.execute(rest).rowcount:
+                return {table.name: n}
+        return self.engine.drop_detached(connection, campaign_id)
+
+
+def _of_chunk(table: Table, chunk: Any) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    return table.c.campaign_id == chunk.campaign_id, table.c.batch_id == chunk.batch_id
