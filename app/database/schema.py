@@ -13,8 +13,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 from app.core.errors import NotFound, SetupError
 from app.database.advisory_locks import AdvisoryLock
 from app.database.connection import Database
-from app.database.models import metadata
-from app.database.models.base import ONLY_ON
+from app.database.models import ONLY_ON, metadata
 
 if TYPE_CHECKING:  # imported late, because most commands migrate nothing
     from alembic.config import Config
