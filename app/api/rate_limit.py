@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import ip_address, ip_network
 
-from fastapi.security.utils import get_authorization_scheme_param
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.responses import Response
@@ -164,6 +163,6 @@ def _credentials(request: Request, cookie: str) -> str:
 
     Nothing else is hashed, so writing the same key in different ways gains no second bucket.
     """
-    scheme, key = get_authorization_scheme_param(request.headers.get("authorization"))
-    shown = key if scheme.lower() == "bearer" and key else request.cookies.get(cookie, "")
+    scheme, _, key = request.headers.get("authorization", "").partition(" ")
+    shown = key.strip() if scheme.lower() == "bearer" and key.strip() else request.cookies.get(cookie, "")
     return f"key {hashlib.sha256(shown.encode('utf-8', 'surrogatepass')).hexdigest()}" if shown else ""
