@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, bindparam, exists, select
@@ -10,11 +9,6 @@ from sqlalchemy import ColumnElement, Connection, Row, bindparam, exists, select
 from app.core.errors import Conflict
 from app.core.states import BatchState
 from app.database.models import erasures
-
-NO_SOURCE = (
-    "The numbers of campaign {campaign} are erased, so nobody knows any more whom it did not reach; choose "
-    "another campaign."
-)
 
 # Built once: nearly every page of a campaign asks it.
 _FIRST = (
@@ -71,10 +65,3 @@ def require_rows(connection: Connection, campaign_id: int) -> None:
             "The numbers of this campaign are erased, so nothing can be sent or decided in it any more; "
             "make a new campaign."
         )
-
-
-def require_sources(connection: Connection, campaign_ids: Collection[int], field: str | None = None) -> None:
-    """Raise Conflict once the erasure of one of these campaigns has begun: no follow-up can be made of it."""
-    for campaign_id in campaign_ids:
-        if of_campaign(connection, campaign_id) is not None:
-            raise Conflict(NO_SOURCE.format(campaign=campaign_id), field=field)
