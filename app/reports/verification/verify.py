@@ -32,7 +32,7 @@ from app.database.models import (
     unknowns,
 )
 from app.ledger import approval_digest, batch_rows, erasure_state, money, opt_out_seal
-from app.ledger.contract import Ledger, TallyCount
+from app.ledger.contract import Ledger, ResultKind, TallyCount
 from app.reports.build import carrier_report, clock_check, unique_reach
 from app.reports.figures import carrier_statement, tally
 from app.reports.figures.carrier_statement import Statement
@@ -232,6 +232,7 @@ def contradictions(connection: Connection, campaign_id: int) -> tuple[list[str],
         *subscribers_kept(connection, campaign_id),
         *chunks_cover(connection, campaign_id),
         *runs_complete(connection, campaign_id),
+        *sent_once(connection, campaign_id),
     ]
     states = list(_states(connection, campaign_id))
     messages = Counter[int]()
@@ -467,6 +468,20 @@ def runs_complete(connection: Connection, campaign_id: int) -> Iterator[OddRows]
     open_end = (*over, runs.c.closing.is_(None), runs.c.state != RunState.CANCELLED)
     for run_id, n in connection.execute(left.where(*open_end).group_by(runs.c.id)):
         yield OddRows(run_id, n, f"Run {run_id} is over, and {n} of its subscribers were never queued.")
+
+
+def sent_once(connection: Connection, campaign_id: int) -> Iterator[OddRows]:
+    """Check that the carrier has taken nothing twice that no order sent again."""
+    d, s = deliveries.c, submissions.c
+    times = func.count(s.attempt.distinct())
+    taken = (s.campaign_id == campaign_id, s.attempt > 0, s.result == ResultKind.ACCEPTED)
+    several = select(s.batch_id, s.seq, times.label("n")).where(*taken).group_by(s.batch_id, s.seq)
+    one = several.having(times > 1).subquery().c
+    same = (d.campaign_id == campaign_id, d.batch_id == one.batch_id, d.seq == one.seq)
+    again = _first(d.run_id, d.batch_id, d.seq).where(*same, one.n > d.resends + 1)
+    for run_id, batch_id, n, seq in connection.execute(again.group_by(d.run_id, d.batch_id)):
+        said = f"Batch {batch_id}: {n} messages (the first: line {seq}) were taken twice without an order."
+        yield OddRows(run_id, n, said)
 
 
 def reports_add_up(connection: Connection, campaign_id: int) -> Iterator[str]:
