@@ -27,6 +27,7 @@ from app.database.models import (
     receipts,
     run_batches,
     runs,
+    statements,
     submissions,
     subscribers,
     unknowns,
@@ -42,6 +43,7 @@ from app.reports.intake import statement_rules
 from app.reports.intake.statement_input import Circumstances, PaperClaim, StatementInput
 from app.reports.verification import erasure_checks as erased
 from app.reports.verification.state_recount import recount_states
+from app.security import kept_rows
 
 # Stored statements and attachments
 
@@ -55,6 +57,9 @@ def statements_add_up(connection: Connection, campaign_id: int) -> Iterator[str]
         except Conflict as altered:
             yield f"Run {run_id}: {altered.detail}"
             continue
+        rows = connection.execute(select(statements).where(statements.c.run_id == run_id)).all()
+        for version in kept_rows.altered(connection, "run.stated", f"run/{run_id}", rows):
+            yield f"Run {run_id}, statement {version} was changed outside Loa: it is not what was stated."
         for each in versions:
             around = Circumstances(shared_ms(connection), correcting=each.paper.version > 1)
             for fault in statement_rules.faults(_claim(each), around):
