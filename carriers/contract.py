@@ -2,16 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import Enum, IntEnum, StrEnum
 from typing import NamedTuple, Protocol, runtime_checkable
 
-from carriers.health import LinkHealth as LinkHealth
-from carriers.health import ReportsHealth as ReportsHealth
-from carriers.permit import Permit as Permit
-from carriers.permit import since_boot as since_boot
+
+def since_boot() -> float:
+    """Return seconds on a clock that never jumps and keeps running during suspend; used for deadlines."""
+    clock = getattr(time, "CLOCK_BOOTTIME", None)
+    return time.monotonic() if clock is None else time.clock_gettime(clock)
+
+
+class Permit:
+    """Until when (`since_boot`) messages may be written; checked again right before each write.
+
+    The send loop prolongs it together with its lease. No message is started at `closes`, the end of the
+    sending hours, or later. When it is withdrawn, unwritten messages are returned at once; the remaining
+    parts of a long message whose first part was written still go while the time lasts.
+    """
+
+    __slots__ = ("_listeners", "closes", "until", "withdrawn")
+
+    def __init__(self, until: float = math.inf, closes: float = math.inf) -> None:
+        self.until = until
+        self.closes = closes
+        self.withdrawn = False
+        self._listeners: list[Callable[[], object]] = []
+
+    @property
+    def lasts(self) -> bool:
+        return since_boot() < self.until
+
+    @property
+    def stands(self) -> bool:
+        """Whether a message may be started now."""
+        if self.withdrawn:
+            return False
+        now = since_boot()
+        return now < self.until and now < self.closes
+
+    def withdraw(self) -> None:
+        """Allow nothing more to be started, and have queued messages returned now."""
+        self.withdrawn = True
+        for listener in tuple(self._listeners):
+            listener()
+
+    @contextmanager
+    def when_withdrawn(self, listener: Callable[[], object]) -> Iterator[None]:
+        self._listeners.append(listener)
+        try:
+            yield
+        finally:
+            self._listeners.remove(listener)
 
 
 class Encoding(StrEnum):
@@ -398,3 +445,115 @@ class LinkOptions:
 
 class LinkError(ValueError):
     """A link's settings are wrong; the message names the link, the setting and the remedy."""
+
+
+# ---- How a link is doing: an adapter keeps a HealthRecord, and reports LinkHealth
+
+LONGEST_WORDS = 200
+STILL_SAYS_S = 900.0  # how long a refusal stays valid when nothing more is sent
+# A message has waited this long, or two thirds of a shorter patience: then it is said, long before it is
+# given up. Nothing else follows from it: what is sent, and what counts as unknown, stays as it is.
+WAITING_SAID_AFTER_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class LinkHealth:
+    """The state of a link in this process; times are those of `since_boot`, None if it never happened.
+
+    connected_since, lost_since: since when messages can go, or can't; both None before the first try and
+    after close(); answered_at: the latest answer to a message; refusal: why the link was last refused or
+    lost; probing: why only single messages go, as probes; refusing_since: since when every answer was "not
+    now", the last of them `refusal`; remark: what a person should look at although messages go;
+    waiting_since: since when messages have waited without any answer, once that is long.
+    """
+
+    connected_since: float | None = None
+    lost_since: float | None = None
+    answered_at: float | None = None
+    refused_at: float | None = None
+    refusal: str = ""
+    probing: str = ""
+    remark: str = ""
+    refusing_since: float | None = None
+    waiting_since: float | None = None
+
+
+@runtime_checkable
+class ReportsHealth(Protocol):
+    def health(self) -> LinkHealth: ...
+
+
+@dataclass(slots=True)
+class HealthRecord:
+    """The mutable record behind LinkHealth; each method notes a change at the time of the call."""
+
+    connected_since: float | None = None
+    lost_since: float | None = None
+    answered_at: float | None = None
+    refused_at: float | None = None
+    refusal: str = ""
+    probing: str = ""
+    remark: str = ""
+    refusing_since: float | None = None
+    _refuses_until: float = 0.0
+
+    def connected(self) -> None:
+        """Note that messages can go; keep the earlier time if they already could."""
+        if self.connected_since is None:
+            self.connected_since, self.lost_since = since_boot(), None
+
+    def lost(self) -> None:
+        """Note that no message can go; keep the earlier time if none could before."""
+        if self.lost_since is None:
+            self.connected_since, self.lost_since, self.probing = None, since_boot(), ""
+            self.refusing_since = None
+
+    def closed(self) -> None:
+        self.connected_since, self.lost_since, self.probing = None, None, ""
+        self.refusing_since = None
+
+    def answered(self) -> None:
+        """Note an answer to a message, whatever it said."""
+        self.answered_at = since_boot()
+
+    def refused(self, why: str) -> None:
+        """Note that the carrier refused the bind or the request, or could not be reached."""
+        self.refused_at, self.refusal = since_boot(), why[:LONGEST_WORDS]
+
+    def took(self) -> None:
+        """Note that the carrier took a message or refused it for good: it does process messages."""
+        self.refusing_since = None
+
+    def put_off(self, why: str, for_s: float) -> None:
+        """Note that the carrier took nothing and wants the messages later, after `for_s` seconds."""
+        self.refused(why)
+        now = since_boot()
+        if self.refusing_since is None or now > self._refuses_until:
+            self.refusing_since = now
+        self._refuses_until = now + max(for_s, STILL_SAYS_S)
+
+    def waiting_since(self, waited_s: float, patience_s: float) -> float | None:
+        """Return since when nothing was answered, None if that is not long.
+
+        waited_s: how long the oldest message waits; patience_s: after how long it is given up.
+        """
+        since = max(since_boot() - waited_s, self.answered_at or 0.0)
+        return since if since_boot() - since >= said_after(patience_s) else None
+
+    def facts(self, *, is_probing: bool = True) -> LinkHealth:
+        """Return a snapshot; is_probing: whether a part that probes counts for the whole link."""
+        return LinkHealth(
+            self.connected_since,
+            self.lost_since,
+            self.answered_at,
+            self.refused_at,
+            self.refusal,
+            self.probing if is_probing else "",
+            self.remark,
+            self.refusing_since if since_boot() <= self._refuses_until else None,
+        )
+
+
+def said_after(patience_s: float) -> float:
+    """Return how long messages wait before it is said."""
+    return min(WAITING_SAID_AFTER_S, patience_s * 2 / 3)

@@ -13,13 +13,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from carriers.contract import Accepted, Deferred, Halted, OutboundSms, Partial, Reason, Rejected, SubmitResult
-from carriers.health import HealthRecord
-from carriers.permit import since_boot
-from carriers.results import note_results
+from carriers.contract import (
+    Accepted,
+    Deferred,
+    Halted,
+    HealthRecord,
+    OutboundSms,
+    Partial,
+    Reason,
+    Rejected,
+    SubmitResult,
+    since_boot,
+)
 
 DEFAULT = 20  # tolerated refusals in a row
 FIRST_S, LONGEST_S = 1.0, 60.0  # pauses between probes, doubling
@@ -152,3 +160,20 @@ class RefusalStreak:
 
     def _halt(self, why: str, result: Rejected) -> Halted:
         return Halted(result.code[:40], f"{why} The last one: {result.code}")
+
+
+def note_results(health: HealthRecord, results: Iterable[SubmitResult]) -> None:
+    """Note whether the carrier processes messages at all.
+
+    One accepted or rejected message proves that it does; otherwise a refusal says that it takes none.
+    Deferrals decided on our side (link down or probing) say nothing.
+    """
+    refused: Deferred | None = None
+    for result in results:
+        if isinstance(result, Accepted | Partial | Rejected):
+            health.took()
+            return
+        if isinstance(result, Deferred) and (result.throttled or result.counts):
+            refused = result
+    if refused is not None:
+        health.put_off(refused.code, refused.retry_after_s)

@@ -21,7 +21,7 @@ from app.core.config import Settings
 from app.core.errors import GIVEN_TWICE, Invalid, NotFound, Unauthorised, meant
 from app.core.ids import LARGEST, Exact
 from app.database.connection import Database
-from app.ledger.contract import Ledger
+from app.ledger.ledger import Ledger
 from app.security import Caller
 from app.security.authorization import permit
 

@@ -24,7 +24,7 @@ from app.file_import import spool
 from app.file_import.isolated_reader import ReaderEnded, read_isolated
 from app.file_import.lease import await_again, require_tries
 from app.file_import.upload import UploadedFile
-from app.ledger import erasure_state
+from app.ledger import erasure
 from app.security import audit
 
 Progress = Callable[[ImportCounts], None]
@@ -46,7 +46,7 @@ def register(connection: Connection, carrier: str, file: UploadedFile, who: str)
     one_at_a_time(connection, file.lock(f"batch of {carrier}"))
     found = connection.execute(select(batches).where(c.carrier == carrier, c.sha256 == file.sha256)).first()
     if found:
-        erasure_state.require_none_of_file(connection, "batch", found)
+        erasure.require_none_of_file(connection, "batch", found)
         _remember(connection, found, who)
         waiting = await_again(connection, batches, found, **ImportCounts().stored())
         return RegisteredBatch(found.id, created=False, waiting=waiting)

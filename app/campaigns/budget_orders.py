@@ -16,7 +16,7 @@ from app.core.states import OF_BUDGET, CampaignState, RunState
 from app.database.connection import Database
 from app.database.models import budgets as spending
 from app.database.models import campaigns, runs
-from app.ledger import approval_digest, erasure_state, money
+from app.ledger import approval_digest, erasure, money
 from app.security import Caller, approval_requests, audit
 from app.security.approval_requests import ApprovalRequest, RequestKind
 
@@ -95,7 +95,7 @@ def _own(connection: Connection, campaign_id: int) -> Record:
         raise Conflict(f"The campaign is {campaign.state}; edit it to give it another budget.")
     if money.account_of(campaign) is None:
         raise Conflict(f"Campaign {campaign_id} has no budget, so nothing stops it but its size.")
-    erasure_state.require_rows(connection, campaign_id)
+    erasure.require_rows(connection, campaign_id)
     return campaign
 
 

@@ -26,8 +26,8 @@ from app.database.models import (
     runs,
     tallies,
 )
-from app.ledger import answer_rules, erasure_state, money, unreached
-from app.ledger.receipt_times import VALIDITY_MS
+from app.ledger import approval_digest, erasure, money, unreached
+from app.ledger.contract import VALIDITY_MS
 from app.ledger.unreached import USUAL, FollowUpDefinition, Outcome
 from app.security import audit, row_stamps
 
@@ -81,7 +81,7 @@ def create(connection: Connection, wanted: FollowUpRequest, default: DayHours, w
     ids = tuple(row.id for row in sources)
     unreached.require_rounds(connection, ids, field="campaign_ids")
     for row in sources:
-        answer_rules.refuse(row, field="campaign_ids")
+        approval_digest.refuse_answers(row, field="campaign_ids")
         _require_finished(connection, row)
     carriers = _carriers(connection, ids, wanted.outcomes, areas)
     campaign_id = _draft(connection, sources, wanted.changes, default, who)
@@ -121,7 +121,7 @@ def _require_finished(connection: Connection, source: Row[Any]) -> None:
 
     While a run sends or waits for receipts, "no receipt" says nothing: most of those will still be reached.
     """
-    erasure_state.require_totals(connection, source.id)
+    erasure.require_totals(connection, source.id)
     held = select(audiences.c.run_id)
     own = select(runs).where(runs.c.campaign_id == source.id, runs.c.id.not_in(held)).order_by(runs.c.id)
     rows = connection.execute(own).all()

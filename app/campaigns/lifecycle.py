@@ -19,7 +19,7 @@ from app.core.errors import Conflict, Invalid, VersionChanged
 from app.core.states import BatchState, CampaignState, RunState, move_campaign
 from app.database.connection import shared_ms
 from app.database.models import batches, campaigns, directives, run_batches, runs
-from app.ledger import answer_rules
+from app.ledger import approval_digest
 from app.ledger.row_locking import lock_batches
 from app.security import audit
 from app.security.credential_provenance import behind
@@ -69,7 +69,7 @@ def edit(
         raise VersionChanged(
             f"The campaign has version {campaign.version} now, not {version}; read it again and repeat."
         )
-    answer_rules.refuse(campaign)
+    approval_digest.refuse_answers(campaign)
     values = pin(draft, default)
     _check_directive(connection, draft.directive_id)
     _reopen(connection, campaign, who, **values)
@@ -158,7 +158,7 @@ def add_held_run(connection: Connection, campaign_id: int, carrier: str, audienc
 def _reopen_for_run(connection: Connection, campaign_id: int, carrier: str, who: str) -> None:
     """Reopen the campaign. Raises Conflict if it has a run at this carrier."""
     campaign = optimistic_lock.campaign(connection, campaign_id)
-    answer_rules.refuse(campaign)
+    approval_digest.refuse_answers(campaign)
     _reopen(connection, campaign, who)
     known = select(runs.c.id).where(runs.c.campaign_id == campaign_id, runs.c.carrier == carrier)
     if connection.execute(known).first():

@@ -22,7 +22,7 @@ from app.core.errors import no_such
 from app.core.states import CampaignState, DeliveryState, NotSent, RunState
 from app.database.listing import ListColumns, ListPart, ListRequest, part, without_marks
 from app.database.models import approvals, audiences, batches, campaigns, run_batches, runs, tallies
-from app.ledger import approval_digest, erasure_state, money
+from app.ledger import approval_digest, erasure, money
 from app.ledger.money import SentCost
 from app.security.tenant_scope import own_campaigns
 from carriers import text as sms
@@ -278,7 +278,7 @@ def runs_of(
 @lru_cache(maxsize=32)  # by the query itself: what asks often gives the same one
 def _with_audiences(query: Select[Any]) -> Select[Any]:
     a = audiences.c
-    gone = erasure_state.totals_are_gone(runs.c.campaign_id).label("gone")
+    gone = erasure.totals_are_gone(runs.c.campaign_id).label("gone")
     query = query.add_columns(a.areas, a.area_basis, a.estimated, gone)
     return query.outerjoin(audiences, a.run_id == runs.c.id)
 

@@ -2,7 +2,7 @@
 
 These are the limits, 07:00 to 22:00; the default, 07:00 to 21:00, is `day_starts` and `day_ends` of
 app/core/config.py. app/core/sending_window.py computes with the hours of a campaign;
-app/dispatch/run_content.py, held_chunks.py and send_loop.py send nothing outside them.
+app/dispatch/run_content.py, claims.py and send_loop.py send nothing outside them.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ from app.core.errors import Conflict, Invalid
 from app.core.states import NotSent, RunState, SuspendCause, move_run
 from app.database.connection import Database, shared_ms
 from app.database.models import daily_counts, runs
-from app.ledger import erasure_state, restore_acknowledgement, unreached
+from app.ledger import erasure, restore_acknowledgement, unreached
 from app.ledger.contract import SLOWEST
 from app.security import audit
 
@@ -126,7 +126,7 @@ def _along_with(connection: Connection, verb: Verb, run: Record, at_ms: int, sta
         case Verb.START:
             campaign = optimistic_lock.campaign(connection, run.campaign_id)
             optimistic_lock.hold_campaign(connection, campaign)
-            erasure_state.require_rows(connection, campaign.id)
+            erasure.require_rows(connection, campaign.id)
             unreached.require_rounds(connection, [campaign.id])
             decision = approval.require_approved(connection, campaign)
             if stated:

@@ -15,7 +15,7 @@ from app.core.errors import Invalid
 from app.database import schema
 from app.database.audit_heads import keep
 from app.database.connection import Database
-from app.ledger.factory import ledger_for
+from app.ledger.ledger import ledger_for
 from app.security.secret_encryption import signing_keys
 
 __all__ = ["ledger_for", "open_db"]

@@ -16,7 +16,7 @@ from app.core.errors import Invalid
 from app.core.setting_values import database_url, ledger_name
 from app.database import audit_heads
 from app.database.connection import Database
-from app.dispatch import restore_recovery
+from app.dispatch import link_store
 from app.dispatch import restore_recovery as dispatch
 from app.ledger import restore_acknowledgement
 from app.ledger.transfer import back_up, copy_ledger
@@ -49,8 +49,8 @@ def copy(
         target = Database(normal_url(to))
         try:
             rows = copy_ledger(source, target, _say)
-            if not source.read(restore_recovery.moved, ledger_for(source)):
-                target.write(restore_recovery.record_identity, ledger_for(target), whoami())
+            if not source.read(link_store.moved, ledger_for(source)):
+                target.write(link_store.record_identity, ledger_for(target), whoami())
             head, name = target.read(audit.head), ledger_name(normal_url(to))
             audit_heads.keep(
                 settings.audit_heads, head, name

@@ -21,7 +21,7 @@ from app.core.config import Settings
 from app.core.errors import Invalid, SetupError, meant
 from app.database import audit_heads, schema
 from app.database.connection import Database, connect_patiently
-from app.ledger.factory import ledger_for
+from app.ledger.ledger import ledger_for
 from app.observability import logs
 from app.observability.faults import Faults, Supervisor
 from app.observability.metrics import Metrics

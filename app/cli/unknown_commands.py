@@ -22,7 +22,7 @@ from app.core.errors import Invalid
 from app.core.phone import mask
 from app.database.connection import Database
 from app.dispatch import unknown_decisions, unknown_export
-from app.ledger.contract import Ledger
+from app.ledger.ledger import Ledger
 from app.security import phone_disclosure
 from app.security.phone_disclosure import DisclosurePlace
 

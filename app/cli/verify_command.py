@@ -10,7 +10,7 @@ import typer
 
 from app.cli.common import open_db
 from app.cli.output import keep, whoami, whole
-from app.ledger.factory import ledger_for
+from app.ledger.ledger import ledger_for
 from app.reports.verification.tally_repair import Repair, repair, settle
 from app.reports.verification.verify import Verification, examine
 

@@ -7,7 +7,7 @@ import asyncio
 from app.batches.importer import folder_of, resume_imports
 from app.core.config import Settings
 from app.database.connection import Database
-from app.ledger.factory import ledger_for
+from app.ledger.ledger import ledger_for
 from app.observability.metrics import Metrics
 from app.receipts.receipt_writer import Inbox
 from app.receipts.result_files import result_importer

@@ -7,7 +7,7 @@ import time
 from datetime import UTC, date, datetime, timedelta, timezone
 from datetime import time as time_of_day
 
-from carriers.permit import since_boot
+from carriers.contract import since_boot
 
 # Viet Nam has one zone, UTC+7, without summer time, so a fixed offset needs no zone files on the host.
 VIETNAM = timezone(timedelta(hours=7), "ICT")

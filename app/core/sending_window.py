@@ -1,9 +1,9 @@
 """Sending hours: when a campaign's window is open, when that changes, and when work will be finished.
 
 Default hours: `day_starts` and `day_ends` of config.py. Their limits: app/campaigns/quiet_hours.py. Enforced
-by app/dispatch/run_content.py, before a chunk is claimed, and by the chunk's permit (carriers/permit.py), to
-which held_chunks.py gives its end: send_loop.py asks it before each half is reserved, links before each
-write.
+by app/dispatch/run_content.py, before a chunk is claimed, and by the chunk's permit (carriers/contract.py),
+to which app/dispatch/claims.py gives its end: send_loop.py asks it before each half is reserved, links before
+each write.
 """
 
 from __future__ import annotations

@@ -25,11 +25,10 @@ from app.database.models import links, notices, quarantine, runs, unknowns
 from app.database.sqlite_file import damaged, faults, is_shared
 from app.diagnostics import certificate
 from app.diagnostics.link_checks import check, check_endpoints
-from app.dispatch import restore_recovery
+from app.dispatch import link_store
 from app.dispatch.link_store import RESTORED, all_links
 from app.ledger import approval_digest, opt_out_seal, restore_acknowledgement
-from app.ledger.contract import Ledger
-from app.ledger.factory import ledger_for
+from app.ledger.ledger import Ledger, ledger_for
 from app.notifications.outbox import NoticeState
 from app.observability import link_status
 from app.runtime import transport_security, webhooks, worker
@@ -257,7 +256,7 @@ def _answers(db: Database) -> Symptom:
 
 def _home(connection: Connection, ledger: Ledger) -> Symptom:
     """Check that the database is the one that last sent."""
-    moved = restore_recovery.moved(connection, ledger)
+    moved = link_store.moved(connection, ledger)
     if not moved and restore_acknowledgement.is_awaited(connection):
         return Symptom("home", False, restore_acknowledgement.AWAITED)
     return Symptom("home", not moved, RESTORED.reason if moved else "The ledger was not put back.")

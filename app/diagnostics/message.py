@@ -22,7 +22,8 @@ from app.core.phone import REASONS, mask, normalise
 from app.database.connection import Database
 from app.diagnostics.link_checks import came_up, opened
 from app.dispatch import link_store
-from app.ledger.contract import Ledger, Link
+from app.ledger.contract import Link
+from app.ledger.ledger import Ledger
 from app.observability.metrics import Metrics
 from app.receipts.receipt_writer import Inbox
 from app.runtime.worker import build, facts

@@ -1,38 +1,148 @@
-"""Claim the next chunk of a link; a run whose claim fails rests for a while, and the others go on."""
+"""Chunks that a send loop claims and holds: the next one, its halves on the wire, its lease and its end.
+
+A run whose claim fails rests for a while, and the others go on. A fault of one look at what is held is shown
+and costs this look alone: the results of what is on the wire are still recorded.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Sequence
-from dataclasses import dataclass
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from heapq import heappop, heappush
 from itertools import count
 from typing import TypeVar
 
+import structlog
 from sqlalchemy import Connection
 
 from app.core import clock
 from app.core.errors import DatabaseUnavailable
+from app.core.sending_window import closes_at
 from app.core.states import LinkState
 from app.database.connection import Database
 from app.dispatch import link_store
-from app.dispatch.held_chunks import HeldChunk
-from app.dispatch.run_content import ClaimedChunk, claim, running
+from app.dispatch.run_content import ClaimedChunk, RunContent, claim, running, still_going
 from app.ledger.contract import (
     ChunkLease,
     DeliveryToSend,
-    Ledger,
     Link,
     Reservation,
     ReservationResult,
     SubmitOutcome,
 )
+from app.ledger.ledger import Ledger
 from app.observability.faults import Aside, Faults, outcome
 from app.observability.metrics import Metrics
+from carriers.contract import Permit
+
+log = structlog.get_logger(__name__)
+T = TypeVar("T")
 
 _LONGEST_REST_S = 60.0  # the longest a run waits after the cause is gone
 _LOOK_EVERY_S = 1.0  # for work that nobody has told this process of
+_WATCH_EVERY_S = 0.5  # how often leases, orders and opt-outs of what is on the wire are checked
+_NOTED_EVERY_S = 60.0
 
-T = TypeVar("T")
+
+# ---- What is held
+
+
+@dataclass(slots=True)
+class HeldChunk:
+    """A leased chunk: what is still to be sent, and the permit that limits writing it to the wire."""
+
+    lease: ChunkLease
+    content: RunContent
+    items: deque[DeliveryToSend]
+    permit: Permit
+    taken: tuple[datetime, float]  # time of the claim: the database's clock, monotonic seconds
+    on_wire: int = 0
+    retry_after_s: float = 0.0
+    asked: list[DeliveryToSend] = field(default_factory=list)  # the half whose reservation was asked for last
+    opted_out: set[int] = field(default_factory=set)  # phones put on the do-not-send list since the claim
+    most: int | None = None  # segments that the budget had left when it was too small for a half
+
+    @classmethod
+    def of(cls, found: ClaimedChunk, asked: float, lease_s: float) -> HeldChunk:
+        """Hold a chunk that was claimed now. asked: when its claim began, in monotonic seconds.
+
+        The hours are counted from then: the database told its time at some moment of the claim.
+        """
+        closes = closes_at(found.content.window, found.at)
+        permit = Permit(asked + lease_s)
+        if closes is not None:
+            permit.closes = asked + (closes - found.at).total_seconds()
+        taken = (found.at, clock.monotonic())
+        return cls(found.lease, found.content, deque(found.lease.items), permit, taken)
+
+    @property
+    def over(self) -> bool:
+        return not self.items and not self.on_wire
+
+    def begin_pass(self, items: Sequence[DeliveryToSend]) -> None:
+        """Begin another pass under the same lease, with what is due in it."""
+        self.lease = replace(self.lease, pass_no=self.lease.pass_no + 1, items=items)
+        self.items.extend(items)
+        self.retry_after_s = 0.0
+        self.opted_out = set()  # the pass was begun without those
+
+    def take(self, capacity: int) -> list[DeliveryToSend]:
+        """Take the next messages, at least one, of so many segments in all."""
+        self.asked = []
+        capacity = capacity if self.most is None else min(capacity, self.most)
+        while self.items and (not self.asked or capacity >= self.items[0].segments):
+            self.asked.append(self.items.popleft())
+            capacity -= self.asked[-1].segments
+        return self.asked
+
+    def refused(self, left: int | None) -> None:
+        """Send nothing more of it; or, where the budget was too small for the half, only what it has left.
+
+        What is on the wire is reserved, so it still goes.
+        """
+        if left is None:
+            self.items.clear()
+            self.permit.withdraw()
+            return
+        self.items.extendleft(reversed(self.asked))
+        self.most = left
+        if self.items and self.items[0].segments > left:
+            self.items.clear()
+
+    def sendable(
+        self, some: Sequence[DeliveryToSend]
+    ) -> tuple[Sequence[DeliveryToSend], Sequence[DeliveryToSend]]:
+        """Split reserved messages: what may go, and what was stopped or whose phone has opted out."""
+        if not self.permit.stands:
+            return (), some
+        if not self.opted_out:
+            return some, ()
+        return [i for i in some if i.phone not in self.opted_out], [
+            i for i in some if i.phone in self.opted_out
+        ]
+
+    def now(self) -> datetime:
+        """Return the database's time: by this machine's clock, if it is wrong, messages would lapse early."""
+        at, then = self.taken
+        return at + timedelta(seconds=clock.monotonic() - then)
+
+
+@dataclass(slots=True)
+class HalfInFlight:
+    """One half on the wire, with the task that collects its results."""
+
+    chunk: HeldChunk
+    answers: asyncio.Task[list[SubmitOutcome]]
+
+
+def segments_of(items: Sequence[DeliveryToSend]) -> int:
+    return sum(item.segments for item in items)
+
+
+# ---- Claim, record, release
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,3 +265,128 @@ class Claims:
 
 def _name(run_id: int) -> str:
     return f"run {run_id}"
+
+
+class NextChunk:
+    """The next chunk of one send loop, if it was claimed ahead.
+
+    It is held like any other: its lease is renewed, orders withdraw it, and what is not sent is released.
+    Nothing of it is reserved yet, so a crash leaves none of its messages unknown.
+    """
+
+    def __init__(self, claims: Claims, link: str, lease_s: float) -> None:
+        self._claims, self._link, self._lease_s = claims, link, lease_s
+        self._task: asyncio.Task[HeldChunk | LinkState] | None = None
+
+    @property
+    def held(self) -> HeldChunk | None:
+        """The chunk that was claimed ahead and not taken yet."""
+        if self._task is None or not self._task.done() or self._task.cancelled() or self._task.exception():
+            return None
+        found = self._task.result()
+        return found if isinstance(found, HeldChunk) else None
+
+    def start(self) -> None:
+        """Claim ahead, unless that has begun."""
+        self._task = self._task or asyncio.create_task(self._claim())
+
+    async def take(self) -> HeldChunk | LinkState:
+        """Return the next chunk; or the link's state if it is halted or nothing is due now."""
+        found = await self.give_up()
+        # That nothing was due was said before the last results were recorded.
+        return found or await self._claim()
+
+    async def give_up(self) -> HeldChunk | None:
+        """Return the chunk that was claimed ahead, for its release; None if there is none."""
+        task, self._task = self._task, None
+        found = await task if task is not None else None
+        return found if isinstance(found, HeldChunk) else None
+
+    def cancel(self) -> list[asyncio.Task[HeldChunk | LinkState]]:
+        """Cancel a claim that is under way; return its task, to be waited for."""
+        task, self._task = self._task, None
+        if task is None:
+            return []
+        task.cancel()
+        return [task]
+
+    async def _claim(self) -> HeldChunk | LinkState:
+        asked = clock.monotonic()
+        found = await self._claims.next()
+        if not isinstance(found, ClaimedChunk):
+            return found
+        if found.lease.lost:
+            log.warning("deliveries of a dead holder are unknown", link=self._link, n=found.lease.lost)
+        return HeldChunk.of(found, asked, self._lease_s)
+
+
+# ---- Look after what is held, beside the sending
+
+
+@dataclass(slots=True)
+class ChunkWatch:
+    """Watch over the chunks of one send loop until it is cancelled. chunks: those it holds now."""
+
+    link: Link
+    context: SendContext
+    chunks: Callable[[], Sequence[HeldChunk]]
+    _noted: dict[str, float] = field(default_factory=dict)  # lasting faults, by when they were shown
+
+    def start(self) -> list[asyncio.Task[None]]:
+        """Start to watch; the tasks end when they are cancelled, not before."""
+        looks = {
+            "leases": (self.context.lease_s / 3, self.keep_leases),
+            "orders": (_WATCH_EVERY_S, self.look_at_orders),
+            "deadlines": (_WATCH_EVERY_S / 2, self.look_at_deadlines),
+        }
+        return [asyncio.create_task(self._again_and_again(name, *each)) for name, each in looks.items()]
+
+    async def _again_and_again(self, name: str, every_s: float, look: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            await asyncio.sleep(every_s)
+            await self._said(f"{name} {self.link.name}", await outcome(look()))
+
+    async def _said(self, source: str, end: object) -> None:
+        """Show a fault now and then, and when it is over; without the database the leases expire."""
+        faults, now = Faults(self.context.db, self.context.metrics), clock.monotonic()
+        if not isinstance(end, BaseException):
+            if self._noted.pop(source, None) is not None:
+                await faults.over(source)
+        elif not isinstance(end, Exception):
+            raise end
+        elif isinstance(end, DatabaseUnavailable):
+            return
+        elif now - self._noted.get(source, -_NOTED_EVERY_S) >= _NOTED_EVERY_S:
+            self._noted[source] = now
+            await faults.note(source, end)
+
+    async def keep_leases(self) -> None:
+        """Renew leases while a carrier is slow to answer."""
+        context = self.context
+        for chunk in self.chunks():
+            asked = clock.monotonic()
+            if await context.db.write_with_retry(context.ledger.renew, chunk.lease, context.lease_s):
+                chunk.permit.until = max(chunk.permit.until, asked + context.lease_s)
+            else:
+                chunk.permit.withdraw()
+
+    async def look_at_orders(self) -> None:
+        """Withdraw what waits in the adapter once its run is paused or ended, or its link halted."""
+        chunks = self.chunks()
+        if not chunks:
+            return
+        runs = {chunk.lease.run_id for chunk in chunks}
+        phones = list({item.phone for chunk in chunks for item in chunk.lease.items})
+        going, listed = await self.context.db.aread(still_going, self.link, runs, phones)
+        for chunk in chunks:
+            chunk.opted_out.update(listed)
+            if chunk.lease.run_id not in going:
+                chunk.permit.withdraw()
+
+    async def look_at_deadlines(self) -> None:
+        """Have what waits in the adapter given back once its lease or the sending hours are over.
+
+        Asks nobody: the permit knows both ends, and is looked at before each write in any case.
+        """
+        for chunk in [each for each in self.chunks() if not (each.permit.stands or each.permit.withdrawn)]:
+            chunk.permit.withdraw()

@@ -1,6 +1,6 @@
 """Queue started runs, after checking that the rows of a batch are those that were approved.
 
-That nobody is queued twice: app/ledger/fan_out.py, and the key of deliveries that it inserts by.
+That nobody is queued twice: app/ledger/ledger.py, and the key of deliveries that it inserts by.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from app.core.errors import DatabaseUnavailable
 from app.database.connection import Database
 from app.dispatch import run_content, run_sweeps
 from app.ledger import batch_rows, opt_out_seal
-from app.ledger.contract import Ledger
+from app.ledger.ledger import Ledger
 from app.observability import faults
 from app.observability.faults import Aside
 

@@ -1,26 +1,39 @@
-"""Store the links: one row per configured link, its state, and halting and resuming it.
+"""The links: each one's row, state and health, halting and resuming it, and the database it may send from.
 
 A link is also halted by `_halt` of app/ledger/submit_results.py, in the commit that records why.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
+import socket
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, fields
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, Row, bindparam, cast, func, select, update
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    Row,
+    bindparam,
+    cast,
+    delete,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 
 from app.core import clock
-from app.core.errors import Conflict, no_such
 from app.core.states import LinkState
-from app.database.connection import shared_ms
+from app.database.connection import Database, shared_ms
 from app.database.engines import insert_new
-from app.database.models import link_health, link_levels, link_pace, links
+from app.database.models import database_identity, link_health, link_levels, link_pace, links
 from app.database.models.sending_tables import LINK_FORGOTTEN_AFTER_MS, LINK_GONE_AFTER_MS
 from app.ledger.contract import Link
-from app.security import audit
-from carriers.contract import Halted, ReceiptLevel
+from app.ledger.ledger import Ledger
+from carriers.contract import Carrier, Halted, LinkHealth, ReceiptLevel, ReportsHealth
 
 RESTORED = Halted(
     "restored",
@@ -157,20 +170,162 @@ def state(connection: Connection, link_id: int) -> LinkState:
 _STATE = select(links.c.state).where(links.c.id == bindparam("id"))  # asked at every claim
 
 
-def all_links(connection: Connection, carrier: str | None = None) -> list[Row[tuple[object, ...]]]:
+def all_links(connection: Connection, carrier: str | None = None) -> list[Row[Any]]:
     query = select(links).order_by(links.c.id)
     return list(connection.execute(query.where(links.c.carrier == carrier) if carrier else query))
 
 
-def resume(connection: Connection, link_id: int, who: str, carrier: str | None = None) -> None:
-    """Resume a halted link. Raises Conflict if it is not halted, NotFound if it is not of `carrier`."""
-    row = connection.execute(select(links).where(links.c.id == link_id)).first()
-    if row is None or carrier not in (None, row.carrier):
-        raise no_such("link", link_id)
-    if row.code == RESTORED.code:
-        raise Conflict(f"The link {row.name} is halted: {RESTORED.reason}")
-    halted = update(links).where(links.c.id == link_id, links.c.state == LinkState.HALTED.value)
-    values = {"state": LinkState.RUNNING.value, "code": None, "reason": None, "changed_at": clock.now_ms()}
-    if not connection.execute(halted.values(values)).rowcount:
-        raise Conflict(f"The link {row.name} is not halted, so there is nothing to resume.")
-    audit.note(connection, who, "link.resume", f"link/{row.name}", code=row.code, reason=row.reason)
+# ---- Health: each process writes that of its own links in short transactions; all may read it
+
+WRITE_EVERY_MS = 10_000  # without news; news is written at the next step
+OpenLink = tuple[int, str, Carrier]  # link ID, the send loop's owner name, adapter
+_MOMENTS = ("connected_since", "lost_since", "answered_at", "refused_at", "refusing_since", "waiting_since")
+
+
+class HealthSweep:
+    """Report this process's links: changes at once, otherwise every ten seconds."""
+
+    def __init__(
+        self, db: Database, links: Callable[[], Iterable[OpenLink]], named: Collection[str] | None = None
+    ) -> None:
+        """named: all links of the settings, if this process is to mark those no longer among them."""
+        self._db, self._links, self._named = db, links, named
+        self._said: dict[str, tuple[LinkHealth, int]] = {}
+
+    async def step(self) -> bool:
+        """Look at every link once; return False, since there is never more to do at once."""
+        due = []
+        for link_id, owner, carrier in self._links():
+            if isinstance(carrier, ReportsHealth):
+                found = carrier.health()
+                if self._is_due(owner, found):
+                    due.append((link_id, owner, found))
+        if due:
+            await self._db.write_with_retry(self._write, due)
+            now = clock.now_ms()
+            self._said |= {owner: (found, now) for _, owner, found in due}
+        return False
+
+    def _write(self, connection: Connection, due: Sequence[tuple[int, str, LinkHealth]]) -> None:
+        write_health(connection, due)
+        if self._named is not None:
+            mark_removed(connection, self._named, own_host())
+
+    def _is_due(self, owner: str, found: LinkHealth) -> bool:
+        if owner not in self._said:
+            return True
+        before, at = self._said[owner]
+        quiet = ("answered_at", "refused_at", "waiting_since")  # these alone are no news
+        news = any(
+            getattr(found, each.name) != getattr(before, each.name)
+            for each in fields(found)
+            if each.name not in quiet
+        )
+        news = news or (found.waiting_since is None) != (before.waiting_since is None)
+        return news or not 0 <= clock.now_ms() - at < WRITE_EVERY_MS
+
+    async def close(self) -> None:
+        """Report the links a last time, with answers since the last report, then as closed."""
+        open_links = list(self._links())
+        found = [
+            (link_id, owner, carrier.health())
+            for link_id, owner, carrier in open_links
+            if isinstance(carrier, ReportsHealth)
+        ]
+        await self._db.write_with_retry(_write_and_close, found, [owner for _, owner, _ in open_links])
+
+
+def own_host() -> str:
+    return socket.gethostname()[:30]
+
+
+def write_health(connection: Connection, found: Iterable[tuple[int, str, LinkHealth]]) -> None:
+    now, c = shared_ms(connection), link_health.c
+    for link_id, holder, health in found:
+        values = _values(health, now)
+        own = update(link_health).where(c.link_id == link_id, c.holder == holder)
+        if not connection.execute(own.values(values)).rowcount:
+            connection.execute(insert(link_health).values(values | {"link_id": link_id, "holder": holder}))
+    _forget(connection, now - LINK_FORGOTTEN_AFTER_MS)
+
+
+def _forget(connection: Connection, before: int) -> None:
+    """Delete rows of processes long gone, but keep each link's newest: else it seems never opened."""
+    c, newer = link_health.c, link_health.alias()
+    followed = exists().where(newer.c.link_id == c.link_id, newer.c.seen_at > c.seen_at)
+    left = c.link_id.in_(select(links.c.id).where(links.c.left_at.is_not(None)))
+    connection.execute(delete(link_health).where(c.seen_at < before, or_(followed, left)))
+
+
+def _values(health: LinkHealth, now: int) -> dict[str, object]:
+    """Return the row's values, with this process's monotonic moments converted to the database's clock."""
+    here = clock.monotonic()
+    values: dict[str, object] = {"seen_at": now}
+    for each in fields(health):
+        value = getattr(health, each.name)
+        if each.name in _MOMENTS:
+            values[each.name] = None if value is None else now - round(1000 * (here - value))
+        else:
+            values[each.name] = value or None
+    return values
+
+
+def mark_closed(connection: Connection, holders: Sequence[str]) -> None:
+    """Mark the links of these holders as closed from now on.
+
+    seen_at is set back, so that nobody waits for the process; lost_since has the moment.
+    """
+    row, now = update(link_health).where(link_health.c.holder.in_(holders)), shared_ms(connection)
+    over = ("connected_since", "probing", "refusing_since", "waiting_since")
+    nothing: dict[str, None] = dict.fromkeys(over)
+    connection.execute(row.values(seen_at=now - LINK_GONE_AFTER_MS, lost_since=now, **nothing))
+
+
+def _write_and_close(
+    connection: Connection, found: Sequence[tuple[int, str, LinkHealth]], holders: Sequence[str]
+) -> None:
+    write_health(connection, found)
+    mark_closed(connection, holders)
+
+
+def halt_unless_up_elsewhere(connection: Connection, link_id: int, holder: str, halted: Halted) -> bool:
+    """Halt the link for all, unless another process has it up: then only this one may not send.
+
+    So a wrong password on one host stops no other. Return False if the link goes on elsewhere.
+    """
+    c, now = link_health.c, shared_ms(connection)
+    others = select(c.holder).where(c.link_id == link_id, c.holder != holder)
+    up = others.where(c.connected_since.is_not(None), c.seen_at > now - LINK_GONE_AFTER_MS)
+    if connection.execute(up.limit(1)).first() is not None:
+        return False
+    halt(connection, link_id, halted)
+    return True
+
+
+# ---- Identity of the database
+
+
+def moved(connection: Connection, ledger: Ledger) -> bool:
+    """Return whether this is another database, or another life of it, than the one last confirmed."""
+    known = _newest(connection)
+    return known is not None and known != ledger.home(connection)
+
+
+def at_home(connection: Connection, ledger: Ledger) -> bool:
+    """Return whether it may send; a ledger that has never sent is confirmed where it is."""
+    if _newest(connection) is None:
+        record_identity(connection, ledger, "loa")
+    return not moved(connection, ledger)
+
+
+def record_identity(connection: Connection, ledger: Ledger, who: str) -> None:
+    here = {"home": ledger.home(connection), "since": ledger.now_ms(connection), "by": who}
+    connection.execute(insert(database_identity).values(here))
+
+
+def _newest(connection: Connection) -> str | None:
+    return connection.execute(_NEWEST).scalar()
+
+
+# Asked at every claim.
+_NEWEST = select(database_identity.c.home).order_by(database_identity.c.id.desc()).limit(1)

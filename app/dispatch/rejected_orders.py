@@ -30,7 +30,7 @@ from app.database.models import (
     submissions,
     tallies,
 )
-from app.dispatch import restore_recovery
+from app.dispatch import link_store, restore_recovery
 from app.dispatch.link_store import RESTORED
 from app.dispatch.unknown_decisions import (
     REST,
@@ -41,8 +41,9 @@ from app.dispatch.unknown_decisions import (
     require_live,
     set_going,
 )
-from app.ledger import approval_digest, erasure_state, unreached
-from app.ledger.contract import DeliveryKey, Ledger
+from app.ledger import approval_digest, erasure, unreached
+from app.ledger.contract import DeliveryKey
+from app.ledger.ledger import Ledger
 from app.security import Caller, approval_requests, audit
 from app.security.approval_requests import ApprovalRequest, RequestKind, RequestState
 from app.security.roles import may
@@ -249,7 +250,7 @@ def _only(same: Sequence[Rejected]) -> Rejected:
 
 def _require_going(connection: Connection, run: Row[Any]) -> None:
     """Raise Conflict unless the run lives, its campaign is what was approved, and its window is not over."""
-    erasure_state.require_rows(connection, run.campaign_id)
+    erasure.require_rows(connection, run.campaign_id)
     unreached.require_rounds(connection, [run.campaign_id])
     campaign = connection.execute(select(campaigns).where(campaigns.c.id == run.campaign_id)).one()
     if approval_digest.approved(connection, campaign) is None:
@@ -346,7 +347,7 @@ def _covered(connection: Connection, ledger: Ledger, order: RejectedOrder) -> Se
     """Select the keys of what the order may send again now. Raises Conflict if nothing may be."""
     run = find_run(connection, order.run_id)
     _require_going(connection, run)
-    if restore_recovery.moved(connection, ledger):
+    if link_store.moved(connection, ledger):
         raise Conflict(RESTORED.reason)
     d = deliveries.c
     return select(d.campaign_id, d.batch_id, d.seq).where(

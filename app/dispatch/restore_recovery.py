@@ -1,53 +1,28 @@
-"""Detect a restored database, which sends nothing until a person decides; mark what may have been sent."""
+"""After a restore: mark as unknown what may have been sent, and record what a person decides.
+
+That a database was restored is seen in link_store.py, which then lets no link send.
+"""
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, func, insert, or_, select
+from sqlalchemy import Connection, func, or_, select
 
 from app.core import clock
 from app.core.errors import Conflict
 from app.core.states import DeliveryState, RunState
 from app.database.connection import Database, shared_ms
 from app.database.models import audit as acts
-from app.database.models import campaigns, database_identity, link_health, links, runs, tallies
+from app.database.models import campaigns, link_health, links, runs, tallies
 from app.database.models.sending_tables import LINK_GONE_AFTER_MS as GONE_AFTER_MS
 from app.dispatch import link_store
 from app.dispatch.run_sweeps import fan_out, next_due
 from app.ledger import batch_rows
-from app.ledger.contract import Ledger
+from app.ledger.ledger import Ledger
 from app.ledger.restore_acknowledgement import LISTS, RESTORED
 from app.security import audit
-
-# ---- Identity of the database
-
-
-def moved(connection: Connection, ledger: Ledger) -> bool:
-    """Return whether this is another database, or another life of it, than the one last confirmed."""
-    known = _newest(connection)
-    return known is not None and known != ledger.home(connection)
-
-
-def at_home(connection: Connection, ledger: Ledger) -> bool:
-    """Return whether it may send; a ledger that has never sent is confirmed where it is."""
-    if _newest(connection) is None:
-        record_identity(connection, ledger, "loa")
-    return not moved(connection, ledger)
-
-
-def record_identity(connection: Connection, ledger: Ledger, who: str) -> None:
-    here = {"home": ledger.home(connection), "since": ledger.now_ms(connection), "by": who}
-    connection.execute(insert(database_identity).values(here))
-
-
-def _newest(connection: Connection) -> str | None:
-    return connection.execute(_NEWEST).scalar()
-
-
-# Asked at every claim.
-_NEWEST = select(database_identity.c.home).order_by(database_identity.c.id.desc()).limit(1)
 
 
 def restored_at(connection: Connection) -> int:
@@ -60,8 +35,6 @@ def restored_at(connection: Connection) -> int:
     act = connection.execute(query.order_by(a.id.desc()).limit(1)).first()
     return int(act.detail.get("at", act.at)) if act else 0  # older acts have the host's clock alone
 
-
-# ---- Decisions after a restore
 
 _LIVE_STATES = (RunState.RUNNING, RunState.PAUSED)
 _CHUNKS_AT_ONCE = 2  # a thousand deliveries each: short, so that webhooks can be stored in between
@@ -166,5 +139,5 @@ def _note(connection: Connection, ledger: Ledger, who: str, found: list[RunMarke
 
 
 def _resume(connection: Connection, ledger: Ledger, who: str) -> None:
-    record_identity(connection, ledger, who)
+    link_store.record_identity(connection, ledger, who)
     link_store.end_restore_halts(connection)

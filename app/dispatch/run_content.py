@@ -27,10 +27,11 @@ from app.core.sending_window import Window, open_at
 from app.core.states import CampaignState, LinkState, RunState
 from app.database.models import campaigns, do_not_send, link_health, links, runs
 from app.database.models.sending_tables import LINK_GONE_AFTER_MS
-from app.dispatch import link_store, restore_recovery
+from app.dispatch import link_store
 from app.dispatch.run_sweeps import move
 from app.ledger import approval_digest, money
-from app.ledger.contract import SLOWEST, ChunkLease, DeliveryToSend, Ledger, Link
+from app.ledger.contract import SLOWEST, ChunkLease, DeliveryToSend, Link
+from app.ledger.ledger import Ledger
 from app.security import audit
 from carriers.contract import OutboundSms, Permit
 
@@ -245,7 +246,7 @@ def claim(
     state = link_store.state(connection, link.id)
     if state is not LinkState.RUNNING:
         return state
-    if not restore_recovery.at_home(connection, ledger):
+    if not link_store.at_home(connection, ledger):
         link_store.halt(connection, link.id, link_store.RESTORED)
         return LinkState.HALTED
     now = clock.from_ms(ledger.now_ms(connection))

@@ -31,7 +31,8 @@ from app.core.states import ChunkState, DeliveryState, NotSent, RunState, move_r
 from app.database.connection import Database
 from app.database.models import audiences, campaigns, chunks, run_batches, runs, statements, tallies
 from app.ledger import batch_rows
-from app.ledger.contract import Closed, Ledger
+from app.ledger.contract import Closed
+from app.ledger.ledger import Ledger
 from app.ledger.row_locking import lock_runs
 from app.observability.faults import Aside
 from carriers.text import segments

@@ -16,8 +16,9 @@ from app.database import listing
 from app.database.connection import Database
 from app.database.models import runs, unknowns
 from app.dispatch.run_sweeps import move
-from app.ledger import erasure_state, restore_acknowledgement, unreached
-from app.ledger.contract import DeliveryKey, Ledger
+from app.ledger import erasure, restore_acknowledgement, unreached
+from app.ledger.contract import DeliveryKey
+from app.ledger.ledger import Ledger
 from app.security import audit
 
 SLICE = 200  # deliveries decided on in one transaction
@@ -97,7 +98,7 @@ def resend(db: Database, ledger: Ledger, order: UnknownOrder, say: Progress = la
     def step(connection: Connection, keys: Sequence[DeliveryKey]) -> int:
         restore_acknowledgement.require_entered(connection)
         campaign_id = find_run(connection, order.run_id).campaign_id
-        erasure_state.require_rows(connection, campaign_id)
+        erasure.require_rows(connection, campaign_id)
         unreached.require_rounds(connection, [campaign_id])
         done = ledger.resend(connection, keys)
         set_going(connection, order.run_id, done)
@@ -112,7 +113,7 @@ def write_off(db: Database, ledger: Ledger, order: UnknownOrder, say: Progress =
     """Leave unknown deliveries of the run unknown for good; return how many. In slices, as `resend`."""
 
     def step(connection: Connection, keys: Sequence[DeliveryKey]) -> int:
-        erasure_state.require_rows(connection, find_run(connection, order.run_id).campaign_id)
+        erasure.require_rows(connection, find_run(connection, order.run_id).campaign_id)
         done = ledger.write_off(connection, keys, order.who)
         said = {"reason": order.reason} if order.reason else {}
         audit.note(connection, order.who, "unknown.write_off", f"run/{order.run_id}", n=done, **said)

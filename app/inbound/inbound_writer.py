@@ -26,7 +26,8 @@ from app.database.connection import Database, one_at_a_time
 from app.database.models import inbound_messages
 from app.inbound.reply_kinds import ReplyKind, kind_of
 from app.ledger import opt_out_seal
-from app.ledger.contract import Ledger, Link
+from app.ledger.contract import Link
+from app.ledger.ledger import Ledger
 from app.observability.metrics import Metrics
 from app.security import audit
 from carriers.contract import Acknowledge

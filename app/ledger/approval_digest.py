@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, bindparam, func, or_, select, text, update
 
 from app.core import hashing
+from app.core.errors import Conflict
 from app.core.states import CampaignState
 from app.database.connection import keys_of
 from app.database.models import (
@@ -28,7 +29,6 @@ from app.database.models import (
     runs,
     subscribers,
 )
-from app.ledger import answer_rules
 from app.ledger.contract import ChunkLease
 from app.security import row_stamps
 from app.security.audit_chain import ACT, bears, is_sealed
@@ -43,6 +43,30 @@ SUSPENDED = "run.suspended"  # by Loa, because too many of its messages failed, 
 _ORDERS = (*_GOING, "run.pause", "run.cancel", STOPPED, SUSPENDED)
 # Batches from before rows were bound have the file's hash only, so that older approvals still hold.
 _MARK = (batches.c.sha256 + func.coalesce("+" + batches.c.rows_sha256, "")).label("mark")
+
+
+# An answer text never changed after its approval, and its answers said the same in the same hours.
+_SAME = (
+    *("answers_to", "texts", "wording", "text_areas", "sender", "purpose"),
+    *("day_starts", "day_ends", "directive_id"),
+)
+
+
+def _answer_text(connection: Connection, campaign: Record) -> Record | None:
+    """Return the answer text that a week's answers say; None if they differ from it, or it is not one."""
+    row = connection.execute(select(campaigns).where(campaigns.c.id == campaign.answers_of)).first()
+    if row is None or row.answers_of is not None or row.answers_to is None:
+        return None
+    return row if all(getattr(row, name) == getattr(campaign, name) for name in _SAME) else None
+
+
+def refuse_answers(campaign: Record, field: str = "campaign_id") -> None:
+    """Raise Conflict if the campaign is an answer text, or a week's answers: they stay as they are."""
+    if campaign.answers_to is not None:
+        raise Conflict(
+            f"Campaign {campaign.id} answered citizens and stays as it is; make another campaign.",
+            field=field,
+        )
 
 
 def digest(connection: Connection, campaign: Record, like: str = "") -> str:
@@ -106,7 +130,7 @@ def approved(connection: Connection, campaign: Record) -> Record | None:
     Answers to citizens stand under the approval of their text.
     """
     if campaign.answers_of is not None:
-        of = answer_rules.source(connection, campaign)
+        of = _answer_text(connection, campaign)
         alive = of is not None and campaign.state == CampaignState.APPROVED
         return approved(connection, of) if of is not None and alive else None
     last = last_decision(connection, campaign.id)
@@ -220,7 +244,7 @@ def authors(connection: Connection, campaign_id: int) -> set[str]:
 def stands(connection: Connection, campaign: Record, *, alive: bool) -> bool:
     """Return whether it is still what was approved; approvals of finished campaigns may lack a stamp."""
     if campaign.answers_of is not None and not alive:
-        return _was_approved(connection, answer_rules.source(connection, campaign))
+        return _was_approved(connection, _answer_text(connection, campaign))
     last = last_decision(connection, campaign.id)
     if alive or last is None or last.stamp is not None:
         return approved(connection, campaign) is not None
@@ -244,7 +268,7 @@ def was_approved(connection: Connection, campaign: Record) -> bool:
     """
     if not keys_of(connection):
         return True
-    of = campaign if campaign.answers_of is None else answer_rules.source(connection, campaign)
+    of = campaign if campaign.answers_of is None else _answer_text(connection, campaign)
     return _was_approved(connection, of)
 
 
@@ -315,17 +339,9 @@ def _by_carrier(connection: Connection, campaign_id: int) -> dict[str, list[str]
 
 
 def _marks(connection: Connection, campaign_id: int) -> Iterator[tuple[int, str, str]]:
-    yield from _batch_marks(connection, campaign_id)
-    yield from _audience_marks(connection, campaign_id)
-
-
-def _batch_marks(connection: Connection, campaign_id: int) -> Iterator[tuple[int, str, str]]:
-    """Mark links whose campaign differs from their run's; nobody has approved such a link."""
     for run, carrier, sha256, of_run, of_link in connection.execute(_BATCHES, {"of": campaign_id}):
+        # Nobody has approved a link whose campaign differs from its run's.
         yield run, carrier, sha256 if of_run == of_link else f"{sha256} {of_run} {of_link}"
-
-
-def _audience_marks(connection: Connection, campaign_id: int) -> Iterator[tuple[int, str, str]]:
     for row in connection.execute(_AUDIENCES, {"of": campaign_id}):
         said = {"areas": row.areas, "area_basis": row.area_basis, "estimated": row.estimated}
         said |= {"spoken": True} if row.spoken else {}

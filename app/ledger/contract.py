@@ -1,7 +1,7 @@
-"""The ledger's types and operations: the contract that both database engines implement.
+"""The ledger's types, and what its two database engines must do.
 
-The rules are written once: queue.py (fan-out, claims, leases), submit_results.py (reserve, record),
-receipts.py (apply), unknown_outcomes.py (decisions), tallies.py and erase.py. Their SQL is in engines/.
+The rules are written once: ledger.py (fan-out, claims, leases), submit_results.py (reserve, record),
+receipts.py (apply), unknown_outcomes.py (decisions), tallies.py and erasure.py. Their SQL is in engines/.
 
 Every operation runs in a transaction that app/database/connection.py has begun, and may safely be repeated
 when the outcome of its commit is unknown.
@@ -9,19 +9,29 @@ when the outcome of its commit is unknown.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from sqlalchemy import ColumnElement, Connection
-
+from app.core.clock import DAY_MS
+from app.core.invariants import require
+from app.core.states import DeliveryState, DeliveryStatus
 from carriers.contract import Receipt, SubmitResult
+
+if TYPE_CHECKING:
+    from app.ledger.engines.postgresql import PostgresqlEngine
+    from app.ledger.engines.sqlite import SqliteEngine
 
 # The send loop goes no slower than a tenth of its link's rate; this bounds what a link's row can reserve.
 SLOWEST = 0.1
 # For so long after its sending a failure counts where a run is judged (app/dispatch/suspend_sweep.py).
 JUDGED_MS = 900_000
+EVER = 1 << 60  # later than any time in ms
+# How long before its message's row an early receipt may have come.
+EARLY_MS = 600_000
+# Carriers try for two days at most, and an id stays with a phone's number for no longer.
+VALIDITY_MS = 5 * DAY_MS
 # Why a message is unknown (unknowns.why) where Loa itself lost the answer: it says nothing of the carrier.
 DIED = "the process that was sending it stopped"
 LOST = "the database lost the answer after it was recorded"
@@ -216,157 +226,211 @@ class TallyCount(NamedTuple):
     segments: int
 
 
-class Ledger(Protocol):
-    """The hot operations, implemented by engines/sqlite.py and engines/postgresql.py."""
+# ---- What an engine does, and the records that pass between it and the rules
 
-    def now_ms(self, connection: Connection) -> int:
-        """Return the time of the clock that all processes share; every lease uses it."""
+Row = tuple[Any, ...]
+TALLY = ("campaign_id", "run_id", "batch_id", "area", "state", "reason", "n", "segments")
+RECEIPT_COLUMNS = (
+    *("received_at", "done_at", "phone", "link_id", "group_id", "level"),
+    *("reason", "status", "reference", "code", "raw"),
+)
+JOURNAL = ("campaign_id", "batch_id", "seq", "part", "changed", *RECEIPT_COLUMNS, "matched_at")
+SUBMISSION = (
+    *("campaign_id", "batch_id", "seq", "attempt", "part", "at", "link_id"),
+    *("group_id", "result", "reference", "code", "network"),
+)
+# Twice the most that one process can have reserved: two halves of a sub-batch, each half a second or one
+# message of 15 parts, ten times slower while throttled. A reservation beyond this was made by a clock that
+# was set back since; the link then goes on after half of it, when everything on the wire has surely left.
+FURTHEST_US = "(4000000 + 600000000 / segments_per_second)"
 
-    def home(self, connection: Connection) -> str:
-        """Identify this database, so that one restored from a backup is recognized as another.
 
-        A replica promoted to primary is another one as well. Copies of SQLite are marked when they are made
-        (app/ledger/transfer.py); a file copied by other means can't be told from its original.
+class OpenChunk(NamedTuple):
+    """A chunk just claimed; `dead`: the previous holder's lease ran out."""
+
+    campaign_id: int
+    batch_id: int
+    run_id: int
+    first_seq: int
+    last_seq: int
+    watermark: int
+    pass_no: int
+    attempt: int
+    link_id: int | None
+    dead: bool
+
+
+def due_of(chunk: OpenChunk) -> tuple[int, int, int, int, int]:
+    """Return the values of TO_SEND for this chunk."""
+    after = max(chunk.first_seq - 1, chunk.watermark)
+    return chunk.campaign_id, chunk.batch_id, after, chunk.last_seq, chunk.pass_no
+
+
+class ChunkClaim(NamedTuple):
+    """Who claims a chunk, and for how long; `early` includes chunks whose back-off still runs."""
+
+    owner: str
+    link_id: int | None
+    lease_ms: int
+    early: bool = False
+
+
+class LeaseCheck(NamedTuple):
+    """Whether the lease stands, whether run and link still run, and the time on the shared clock."""
+
+    held: bool
+    goes_on: bool
+    now: int
+
+
+class Snapshot(NamedTuple):
+    """What receipts need to know at the start: the shared clock's time, and state of campaigns and links.
+
+    closed: campaigns being erased, which no receipt changes; groups: the current receipt group of each link;
+    open: recently sent campaigns, which nearly all receipts concern; None if one table holds all campaigns.
+    lasts: when the last message of each of these was recorded, or EVER; past: the same for all older ones.
+    all_named: those of `open` that have ended and whose messages all bear an id.
+    """
+
+    now: int
+    closed: frozenset[int]
+    groups: Mapping[int, int]
+    open: tuple[int, ...] | None = None
+    lasts: tuple[int, ...] = ()
+    past: int = EVER
+    all_named: frozenset[int] = frozenset()
+
+    def rounds(self) -> list[tuple[tuple[int, ...] | None, int]]:
+        """Return which campaigns to search, None for all, and how late a message can be that is elsewhere.
+
+        First those that have sent within a day, since the receipts of these come in great number.
         """
+        if self.open is None:
+            return [(None, 0)]
+        last = dict(zip(self.open, self.lasts, strict=True))
+        some = tuple(campaign for campaign in self.open if last[campaign] > self.now - DAY_MS)
+        rest = [last[campaign] for campaign in self.open if campaign not in some]
+        first = [(some, max(rest))] if some and rest else []
+        return [*first, (self.open, 0), (None, 0)] if self.open else [(None, 0)]
 
-    def open_campaign(self, connection: Connection, campaign_id: int) -> None:
-        """Make room for a campaign's deliveries: a partition, if the engine has them."""
 
-    def fan_out(
-        self, connection: Connection, run_id: int, batch_id: int, segments: int, limit: int
-    ) -> FanOutResult:
-        """Turn the next `limit` subscribers of a run's batch into deliveries, chunks and tallies.
+class SubmissionQuery(NamedTuple):
+    """Search for submissions of a link of the group, recorded between the two times."""
 
-        segments: SMS parts of the text. A phone that the campaign already has, or that is on the do-not-send
-        list of the run's carrier, is left out and counted; of a follow-up's batch also one that another round
-        has reached, or may have (app/ledger/unreached.py).
-        """
+    group_id: int
+    reference: str
+    phone: int | None
+    earliest: int
+    latest: int
 
-    def claim(
-        self, connection: Connection, link: Link, runs: Sequence[int], owner: str, lease_s: float
-    ) -> ChunkLease | None:
-        """Lease one chunk of these runs, trying them in order; None when nothing is due.
 
-        If the previous holder is gone, what it reserved and did not record becomes unknown. Phones put on the
-        do-not-send list since they were queued are not sent, nor those of a follow-up that another round has
-        reached since.
-        """
+class Named(NamedTuple):
+    """The numbers and the references of receipts that bear one.
 
-    def record(
-        self,
-        connection: Connection,
-        link: Link,
-        lease: ChunkLease,
-        outcomes: Sequence[SubmitOutcome],
-        then: Reservation | None,
-        lease_s: float,
-    ) -> ReservationResult:
-        """Write results, submissions and tallies, and reserve the next sub-batch, in one commit.
+    ruled_out: campaigns whose messages all bear ids, and none of these.
+    """
 
-        Reserve nothing if the run or the link has stopped, if the campaign's budget is too small for it, or
-        if the database was restored or failed over and no person has confirmed it yet. Results of a lost
-        lease are written if they settle an unknown.
-        """
+    phones: Collection[int] = ()
+    references: Collection[str] = ()
+    ruled_out: Collection[int] = ()
 
-    def next_pass(self, connection: Connection, lease: ChunkLease, carrier: str) -> Sequence[DeliveryToSend]:
-        """Begin another pass of a chunk whose messages are all answered, under the same lease.
 
-        Return what is due in it, without whom the carrier's do-not-send list has by now: nothing if nothing
-        is left or the lease is lost.
-        """
-        ...
+class Recorded(NamedTuple):
+    """New values of one delivery after a submit."""
 
-    def release(self, connection: Connection, lease: ChunkLease, retry_after_s: float) -> None:
-        """Give the chunk back: done, to go on from its watermark, or for another pass over the deferred."""
+    seq: int
+    state: int
+    reason: int
+    parts: int
+    failed: int
+    attempts: int
+    faults: int
 
-    def renew(self, connection: Connection, lease: ChunkLease, lease_s: float) -> bool:
-        """Extend the lease; False if it is lost."""
 
-    def reclaim(self, connection: Connection) -> int:
-        """End every lease at once. Only if no other process can hold one (SQLite at start-up)."""
+SENT_BEFORE = (
+    "A message was queued again whose answer is recorded already, so the database was altered; no answer was "
+    "recorded. Cancel the run, and look at loa verify."
+)
 
-    def expire_leases(self, connection: Connection, run_id: int, limit: int) -> int:
-        """Take back the run's chunks whose dead holders nobody follows; return how many are unknown now."""
 
-    def apply(self, connection: Connection, arrivals: Sequence[Arrival]) -> Applied:
-        """Write receipts: matched ones to the journal and their deliveries, others to quarantine.
+class Written(NamedTuple):
+    """Which deliveries were updated; early: a receipt with one of their references waits in quarantine."""
 
-        Match by reference (and phone, if both are given). Without a reference, match by phone if exactly one
-        delivery is possible; such a receipt covers the whole message.
-        """
+    seqs: set[int]
+    early: bool
 
-    def set_aside(self, connection: Connection, arrivals: Sequence[Arrival], pause_ms: int) -> None:
-        """Quarantine receipts that can't be applied; they are tried again after `pause_ms`."""
 
-    def rematch(self, connection: Connection, limit: int, only: Sequence[int] = ()) -> Applied:
-        """Retry quarantined receipts, due ones or `only` these ids: by reference or an unknown's phone."""
+class SideWrites(NamedTuple):
+    """Rows written together with deliveries if all of these were in their old state."""
 
-    def close_unsent(self, connection: Connection, run_id: int, reason: int, limit: int) -> Closed:
-        """Close the queued deliveries of up to `limit` idle chunks as not sent."""
+    submissions: Sequence[Row]
+    tallies: Sequence[Row]
+    references: Sequence[str]
 
-    def mark_waiting_unknown(
-        self, connection: Connection, run_id: int, link_id: int | None, limit: int
-    ) -> MarkedUnknown:
-        """Mark the queued deliveries of up to `limit` idle chunks as unknown, since they may have been sent.
 
-        link_id: the link to blame when the chunk names none.
-        """
+WHOLE = -1  # instead of a part: the receipt is about the whole message
+# Submissions read per reference: more than a message has parts. At this number the reference proves nothing,
+# and the phone decides instead.
+CROWD = 16
 
-    def resend(self, connection: Connection, keys: Sequence[DeliveryKey]) -> int:
-        """Queue unknown deliveries again: a person's recorded decision, never called by a sweep.
 
-        What another round has reached since, or may have, or has in hand stays as it is (unreached.py).
-        """
+TAKEN_BACK = (
+    "A receipt would take back what another has said of a part; it was not applied. Tell the makers of Loa."
+)
 
-    def resend_rejected(
-        self,
-        connection: Connection,
-        keys: Sequence[DeliveryKey],
-        reason: int,
-        by_ms: int,
-        *only: ColumnElement[bool],
-    ) -> int:
-        """Queue again what was rejected for this reason by then: an order that two persons have given.
 
-        Not counted in `resends`: nothing of it was perhaps taken. Other rounds bar it as in `resend`. only:
-        SQL conditions on `deliveries` that must hold once they are locked; a subquery in them must correlate
-        by itself.
-        """
+class MatchedDelivery(NamedTuple):
+    """The submission and the delivery that a receipt refers to; the delivery is locked."""
 
-    def write_off(self, connection: Connection, keys: Sequence[DeliveryKey], who: str) -> int:
-        """Leave deliveries unknown: a person's recorded decision. A later receipt still settles them."""
+    nth: int  # index of the receipt
+    at: int
+    part: int  # or WHOLE
+    campaign_id: int
+    batch_id: int
+    seq: int
+    run_id: int
+    phone: int
+    area: str | None
+    segments: int
+    submitted_at: int | None
+    done_at: int | None
+    state: int
+    reason: int
+    parts: int
+    delivered: int
+    relayed: int
+    failed: int
+    resends: int = 0
+    attempt: int = 0  # of the submission
+    result: int = 0  # of the submission, see ResultKind
+    crowd: int = 1  # submissions found with this reference, at most CROWD
+    submitted: bool = True  # a submission by which the carrier has it, or may, is recorded
 
-    def detach(self, connection: Connection, campaign_id: int) -> None:
-        """Begin a campaign's erasure by detaching its partitions, if the engine has them.
+    @property
+    def key(self) -> DeliveryKey:
+        return DeliveryKey(self.campaign_id, self.batch_id, self.seq)
 
-        Raises DatabaseUnavailable while the tables are in use: try again soon.
-        """
+    def standing(self, on_way: int = 0) -> DeliveryStatus:
+        """Return the fields that core/states.py computes with."""
+        masks = (self.delivered, self.relayed, self.failed, on_way)
+        return DeliveryStatus(self.state, self.reason, self.parts, *masks)
 
-    def erase(self, connection: Connection, campaign_id: int, limit: int) -> dict[str, int]:
-        """Erase what belongs to up to `limit` chunks of a campaign; return the rows erased by table.
+    def require_only_added(self, new: DeliveryStatus) -> None:
+        """Raise Impossible where a receipt would take back what another has said of a part."""
+        before = (self.delivered, self.relayed, self.failed)
+        after = (new.delivered, new.relayed, new.failed)
+        require(all(old & ~now == 0 for old, now in zip(before, after, strict=True)), TAKEN_BACK)
 
-        Repeat until the result is empty. Tallies stay. Receipts no longer match what was erased.
-        """
 
-    def forget_for_good(self, connection: Connection) -> None:
-        """Make sure that data deleted in this transaction can't be recovered from the database file."""
+# What is due in this pass of (campaign, batch, after, last, pass); {0} is the driver's placeholder.
+TO_SEND = f"""
+    SELECT seq, phone, area, segments, faults, resends FROM deliveries
+     WHERE campaign_id = {{0}} AND batch_id = {{0}} AND seq > {{0}} AND seq <= {{0}} AND attempts < {{0}}
+       AND state = {int(DeliveryState.QUEUED)} ORDER BY seq
+"""  # noqa: S608 - constants of ours; values are bound
 
-    def to_fold(self, connection: Connection) -> bool:
-        """Return whether tally changes have been appended since the last fold."""
 
-    def fold_tallies(self, connection: Connection) -> None:
-        """Add appended tally changes to the single row of each key."""
-
-    def to_note(self, connection: Connection) -> bool:
-        """Return whether a campaign has ended of which the last message is not noted."""
-
-    def note_last(self, connection: Connection) -> None:
-        """Note of one ended campaign when its last message was recorded, so that receipts pass it by."""
-
-    def recount(
-        self, connection: Connection, campaign_id: int, batch_id: int | None = None
-    ) -> list[TallyCount]:
-        """Count the tallies afresh from the rows, for one batch or all."""
-
-    def correct(self, connection: Connection, campaign_id: int, counts: Sequence[TallyCount]) -> None:
-        """Add the corrections found by a recount: a person's recorded decision."""
+# Either engine: SqliteEngine says what each method does, and every call is checked against both. `connection`
+# always belongs to a write transaction. Lock order of all operations: chunk, run, deliveries in key order,
+# unknowns, link. Quarantined receipts are locked before their deliveries, always with SKIP LOCKED.
+Engine: TypeAlias = "SqliteEngine | PostgresqlEngine"

@@ -1,9 +1,15 @@
-"""Match receipts without a usable reference to deliveries by key or phone, if only one is possible."""
+"""How a receipt finds its message: by the delivery that it is about, its reference, or its phone.
+
+All times come from the database's clock except `done_at`, which the carrier states. Every bound therefore
+allows for clocks that disagree and for the delay between a message on the wire and its row.
+"""
 
 from __future__ import annotations
 
-from collections import defaultdict
+import hashlib
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -21,6 +27,8 @@ from sqlalchemy import (
     tuple_,
 )
 
+from app.core import clock
+from app.core.clock import DAY_MS
 from app.core.states import RECEIVED, ChunkState, DeliveryState, RunState
 from app.database.models import (
     chunks,
@@ -32,10 +40,278 @@ from app.database.models import (
     submissions,
     unknowns,
 )
-from app.ledger.contract import TAKEN, DeliveryKey, StateEvent
-from app.ledger.engine_base import WHOLE, EngineBase, MatchedDelivery, Named, Snapshot
-from app.ledger.receipt_times import CLOCKS_MS, EVER, RECORDED_MS, VALIDITY_MS, ReceiptRow
+from app.ledger.contract import (
+    CROWD,
+    EVER,
+    TAKEN,
+    VALIDITY_MS,
+    WHOLE,
+    Arrival,
+    DeliveryKey,
+    Engine,
+    MatchedDelivery,
+    Named,
+    ResultKind,
+    Snapshot,
+    StateEvent,
+    SubmissionQuery,
+)
 from carriers.contract import Receipt
+
+# ---- Receipts as rows, and the span of time in which a message must have been sent
+
+# How far a carrier's clock may differ from ours, and how long after its receipt a message may be recorded.
+CLOCKS_MS = 600_000
+RECORDED_MS = 120_000
+# How far a host's clock may have been set back, so that a message seems to be sent after its receipt.
+# Accepted if both id and number match.
+SET_BACK_MS = 2 * 3_600_000
+# A wrong receipt_zone shifts times by hours, and some centres' clocks are a day off; ids and phones are right
+# all the same.
+_ZONES_MS = 26 * 3_600_000
+# Nothing is kept for longer, so an earlier time is invalid.
+_EVER_MS = 400 * DAY_MS
+
+
+class ReceiptRow(NamedTuple):
+    """One receipt in the columns of the journal and of the quarantine."""
+
+    received_at: int
+    done_at: int | None
+    phone: int | None
+    link_id: int
+    group_id: int
+    level: int
+    reason: int
+    status: str
+    reference: str | None
+    code: str
+    raw: str
+
+    @property
+    def stated(self) -> bool:
+        """Whether the carrier states a plausible time: neither in the future nor older than any data."""
+        at = self.done_at
+        return at is not None and -CLOCKS_MS <= self.received_at - at <= _EVER_MS
+
+    @property
+    def made(self) -> int:
+        """The stated time of the event, or the time of arrival."""
+        at = self.done_at
+        return at if at is not None and self.stated else self.received_at
+
+    @property
+    def sure(self) -> int:
+        """The latest time at which its message can have been recorded if all clocks agree."""
+        return min(self.received_at + RECORDED_MS, self.made + CLOCKS_MS)
+
+    @property
+    def window(self) -> tuple[int, int]:
+        """The earliest and latest time at which the message with its reference can have been recorded."""
+        named = self.phone is not None
+        known, recorded = (_ZONES_MS, SET_BACK_MS) if named else (CLOCKS_MS, RECORDED_MS)
+        return self.made - VALIDITY_MS, min(self.received_at + recorded, self.made + known)
+
+    def is_new(self, now: int) -> bool:
+        """Return whether the receipt arrived just now."""
+        return now - self.received_at <= RECORDED_MS
+
+    def to_come(self, now: int) -> int:
+        """Return from which time on a message must have been sent before the clock was set back.
+
+        Only for a receipt that arrived just now: since one that waits arrived, a message may have been sent.
+        """
+        return now + RECORDED_MS if self.is_new(now) else EVER
+
+    @property
+    def any_age(self) -> tuple[int, int]:
+        """The window for a receipt that arrives weeks late and states its own time."""
+        return self.made - _EVER_MS, self.window[1]
+
+    def about(self, sent_after: int, noticed: int) -> bool:
+        """Return whether it fits an unknown message sent after `sent_after` and noticed at `noticed`."""
+        late_enough = min(self.received_at + RECORDED_MS, self.made + CLOCKS_MS) >= sent_after
+        return late_enough and self.made <= noticed + VALIDITY_MS
+
+
+@lru_cache(maxsize=4096)
+def span(received_at: int, done_at: int | None) -> tuple[int, int]:
+    """Return the earliest and the latest time of a receipt's message if all clocks agree.
+
+    Most receipts of a moment state the same time.
+    """
+    one = ReceiptRow(received_at, done_at, None, 0, 0, 0, 0, "", None, "", "")
+    return one.made - VALIDITY_MS, one.sure
+
+
+def rows_of(arrivals: Sequence[Arrival], groups: Mapping[int, int], now: int) -> list[ReceiptRow]:
+    """Return what `said` gives for each, with the receipt group its link is in now: groups change."""
+    times: dict[datetime | None, int | None] = {}
+    rows = []
+    for link, receipt, _ in arrivals:
+        reference, phone, status, level, reason, code, at, raw, _, _ = receipt
+        if at not in times:
+            times[at] = _past(clock.to_ms_or_none(at), now)
+        number, group_id = int(phone) if phone else None, groups.get(link.id, link.group_id)
+        what = (int(level), int(reason), status.value, reference, code[:80], raw)
+        rows.append(ReceiptRow._make((now, times[at], number, link.id, group_id, *what)))
+    return rows
+
+
+def said(arrival: Arrival, now: int) -> ReceiptRow:
+    """Return the row of an arrival at `now`. Its done_at is the stated time, and never later than `now`.
+
+    A time up to CLOCKS_MS ahead, as by a fast clock, becomes `now`; one further ahead becomes None.
+    """
+    receipt, link = arrival.receipt, arrival.link
+    done_at = clock.to_ms_or_none(receipt.done_at)
+    return ReceiptRow(
+        now,
+        _past(done_at, now),
+        int(receipt.phone) if receipt.phone else None,
+        link.id,
+        link.group_id,
+        int(receipt.level),
+        int(receipt.reason),
+        receipt.status.value,
+        receipt.reference,
+        receipt.code[:80],
+        receipt.raw,
+    )
+
+
+def _past(done_at: int | None, now: int) -> int | None:
+    if done_at is None or done_at - now > CLOCKS_MS:
+        return None
+    return min(done_at, now)
+
+
+def storable(arrival: Arrival, now: int) -> ReceiptRow:
+    """Convert an arrival to a row that any database accepts, whatever it contains."""
+    receipt = arrival.receipt
+    digits = receipt.phone if (receipt.phone or "").isdecimal() and len(receipt.phone or "") < 16 else None
+    plain = receipt._replace(
+        phone=digits,
+        reference=None if receipt.reference is None else _storable_text(receipt.reference)[:100],
+        code=_storable_text(receipt.code),
+        raw=_storable_text(receipt.raw),
+    )
+    return said(arrival._replace(receipt=plain), now)
+
+
+def _storable_text(text: str) -> str:
+    return text.encode("utf-8", "replace").decode().replace("\0", "?")
+
+
+# ---- By reference
+
+# On PostgreSQL by the id, on SQLite by a hash of it. Most carriers' ids are of no order, so each one that is
+# stored changes a page of the index of its own, and pages are written as a whole. An index of six bytes has
+# two fifths of the pages of one of whole ids. Ids that count up, as others give them, stay together: they
+# differ in their last bytes, which are kept as they are.
+_HASHED, _KEPT = 4, 2  # bytes of the hash, and of the id behind it
+
+
+def reference_hash(reference: str) -> int:
+    """Return a signed number of 48 bits: a hash of all but the last two bytes, and these.
+
+    No checksum, which would let ids be chosen that all have the same.
+    """
+    whole = reference.encode("utf-8", "replace")
+    return int.from_bytes(_hash(whole[:-_KEPT]) + whole[-_KEPT:].rjust(_KEPT, b"\0"), "big", signed=True)
+
+
+@lru_cache(maxsize=1024)  # ids that count up share it
+def _hash(start: bytes) -> bytes:
+    return hashlib.blake2b(start, digest_size=_HASHED).digest()
+
+
+def bears_one_of(connection: Connection, references: Collection[str]) -> ColumnElement[bool]:
+    """Return the condition that a submission has one of these references, in the form that has an index."""
+    s = submissions.c
+    named = s.reference.in_(references)
+    if connection.dialect.name != "sqlite":
+        return named
+    return and_(s.reference_hash.in_({reference_hash(one) for one in references}), named)
+
+
+ONE_ID_MS = DAY_MS // 2
+
+
+def submission_query(one: ReceiptRow, late: bool, now: int) -> SubmissionQuery | None:
+    """Return the query for the receipt's message, or None without a reference; late: many tries failed."""
+    if one.reference is None:
+        return None
+    if one.phone is not None and not late and one.is_new(now):
+        earliest, _ = span(one.received_at, one.done_at)
+        return SubmissionQuery(one.group_id, one.reference, one.phone, earliest, EVER)
+    if one.phone is None:
+        return SubmissionQuery(one.group_id, one.reference, None, *one.window)
+    earliest, latest = one.any_age if late else one.window
+    latest = EVER if one.is_new(now) else latest
+    return SubmissionQuery(one.group_id, one.reference, one.phone, earliest, latest)
+
+
+def repeated(items: Sequence[ReceiptRow]) -> set[str]:
+    """Return references that receipts for several numbers bear; there the phone identifies the message."""
+    both = {
+        (one.reference, one.phone) for one in items if one.reference is not None and one.phone is not None
+    }
+    several = Counter([reference for reference, _ in both])
+    if len(several) == len(both):  # nearly always
+        return set()
+    return {reference for reference, phones in several.items() if phones > 1}
+
+
+def choose(one: ReceiptRow, hits: Sequence[MatchedDelivery], now: int) -> list[MatchedDelivery]:
+    """Return the parts of the newest message that fits the receipt's time, or none if that is ambiguous.
+
+    A message that fits only if clocks are wrong is taken if no other one has the reference.
+    """
+    first = hits[0]
+    if first.crowd >= CROWD:
+        return []
+    earliest, sure_until = span(one.received_at, one.done_at)
+    if len(hits) == 1 and earliest <= first.at <= sure_until:
+        return list(hits)
+    latest, to_come = one.window[1], one.to_come(now)
+    hits = [hit for hit in hits if hit.at <= latest + _extra_time(hit) or hit.at > to_come]
+    sure = [hit for hit in hits if earliest <= hit.at <= sure_until + _extra_time(hit)]
+    if not sure and len({hit.key for hit in hits}) > 1:
+        return []
+    pool = sure or [hit for hit in hits if _may_match(one, hit)]
+    newest = max(pool, key=lambda hit: hit.at, default=None)
+    if newest is None or (one.phone is None and any(_share_id(newest, hit) for hit in pool)):
+        return []
+    return [hit for hit in pool if (hit.key, hit.attempt) == (newest.key, newest.attempt)]
+
+
+def is_latest(one: ReceiptRow, chosen: MatchedDelivery, elsewhere: int) -> bool:
+    """Return whether `choose` would choose the same beside any messages that went out up to `elsewhere`."""
+    sure = one.made - VALIDITY_MS <= chosen.at <= one.sure + _extra_time(chosen)
+    return sure and chosen.at - ONE_ID_MS > elsewhere
+
+
+def _share_id(newest: MatchedDelivery, hit: MatchedDelivery) -> bool:
+    """Return whether two messages bear one id at the same time, so that only a number could decide.
+
+    A carrier that reuses an id later does so when the earlier message is over; then the newest is meant.
+    """
+    return hit.key != newest.key and newest.at - hit.at < ONE_ID_MS
+
+
+def _extra_time(hit: MatchedDelivery) -> int:
+    """Return extra time for a learnt reference, which is recorded later than its message was sent."""
+    return VALIDITY_MS if hit.result == ResultKind.SETTLED else 0
+
+
+def _may_match(one: ReceiptRow, hit: MatchedDelivery) -> bool:
+    """Tolerate times of another time zone; a receipt that is weeks late only moves what is still open."""
+    of_late = hit.at >= one.made - VALIDITY_MS
+    return of_late or hit.state in (DeliveryState.SUBMITTED, DeliveryState.UNKNOWN)
+
+
+# ---- By key or phone, where only one delivery is possible
 
 # An account may be shared with other programs, and subscribers can write texts that look like receipts. Such
 # a receipt is ours only by its id; a phone number proves nothing.
@@ -88,77 +364,74 @@ class MatchQuery(NamedTuple):
     to_come: int
 
 
-class ReceiptMatching(EngineBase):
-    def find_whole(
-        self, connection: Connection, wanted: Sequence[MatchQuery], ruled_out: Collection[int] = ()
-    ) -> list[MatchedDelivery]:
-        """Lock and return the deliveries these receipts refer to, as a whole or by the parts they name.
+def find_whole(
+    engine: Engine, connection: Connection, wanted: Sequence[MatchQuery], ruled_out: Collection[int] = ()
+) -> list[MatchedDelivery]:
+    """Lock and return the deliveries these receipts refer to, as a whole or by the parts they name.
 
-        ruled_out: campaigns whose messages all bear ids, and none of these receipts.
-        """
-        known = [(each.nth, each.about) for each in wanted if each.about is not None]
-        found = list(_by_key(connection, known))
-        groups: defaultdict[int, list[MatchQuery]] = defaultdict(list)
-        for each in wanted:
-            if each.about is None and each.said.phone is not None:
-                groups[each.said.group_id].append(each)
-        for group_id, some in groups.items():
-            found += self._by_phone(connection, group_id, some, ruled_out)
-        return found
+    ruled_out: campaigns whose messages all bear ids, and none of these receipts.
+    """
+    known = [(each.nth, each.about) for each in wanted if each.about is not None]
+    found = list(_by_key(connection, known))
+    groups: defaultdict[int, list[MatchQuery]] = defaultdict(list)
+    for each in wanted:
+        if each.about is None and each.said.phone is not None:
+            groups[each.said.group_id].append(each)
+    for group_id, some in groups.items():
+        found += _by_phone(engine, connection, group_id, some, ruled_out)
+    return found
 
-    def recent_campaigns(
-        self, connection: Connection, said: Sequence[ReceiptRow], snapshot: Snapshot
-    ) -> Sequence[int]:
-        """Return the campaigns of recent days, which nearly all receipts are about."""
-        if snapshot.open is not None:
-            return snapshot.open
-        groups: defaultdict[int, list[ReceiptRow]] = defaultdict(list)
-        for one in said:
-            groups[one.group_id].append(one)
-        found: set[int] = set()
-        for group_id, some in groups.items():
-            to_come = min(one.to_come(snapshot.now) for one in some)
-            found.update(_campaigns(connection, group_id, some, to_come))
-        return sorted(found)
 
-    def _by_phone(
-        self,
-        connection: Connection,
-        group_id: int,
-        wanted: Sequence[MatchQuery],
-        ruled_out: Collection[int],
-    ) -> Iterable[MatchedDelivery]:
-        rows: defaultdict[int, list[Any]] = defaultdict(list)
-        d, phones = deliveries.c, sorted({each.said.phone for each in wanted if each.said.phone is not None})
-        of_group = select(links.c.id).where(links.c.group_id == group_id)
-        earliest_to_come = min(each.to_come for each in wanted)
-        said = [each.said for each in wanted]
-        campaign_ids = _campaigns(connection, group_id, said, earliest_to_come)
-        plain = {each.said.phone or 0 for each in wanted if each.said.reference is None}
-        named = [
-            (each.said.phone or 0, each.said.reference) for each in wanted if each.said.reference is not None
-        ]
-        bearing = Named({phone for phone, _ in named}, {reference for _, reference in named}, ruled_out)
-        for campaign_id in self.that_have(connection, campaign_ids, plain, bearing):
-            for some in _slices(phones):
-                own = _numbers(connection, campaign_id, some), d.link_id.in_(of_group)
-                for row in _locked(connection, campaign_id, *own):
-                    rows[row.phone].append(row)
-        doubted: list[tuple[MatchQuery, Any]] = []
-        journal = _journal_rows(connection, [row for mine in rows.values() if len(mine) > 1 for row in mine])
-        chosen = {each.nth: _only(each, rows.get(each.said.phone or 0, ()), journal) for each in wanted}
-        unknown = [
-            row.phone for row in chosen.values() if row is not None and row.state == DeliveryState.UNKNOWN
-        ]
-        others = other_sendings(connection, group_id, campaign_ids, unknown) if unknown else {}
-        for each in wanted:
-            row = chosen[each.nth]
-            if row is not None:
-                if not may_be_about_another(each.said, _key(row), others.get(row.phone, ())):
-                    yield _hit(each.nth, row)
-            elif each.said.reference is not None:
-                doubted += [(each, one) for one in rows.get(each.said.phone or 0, ()) if one.named]
-        yield from _parts(connection, doubted)
+def recent_campaigns(connection: Connection, said: Sequence[ReceiptRow], snapshot: Snapshot) -> Sequence[int]:
+    """Return the campaigns of recent days, which nearly all receipts are about."""
+    if snapshot.open is not None:
+        return snapshot.open
+    groups: defaultdict[int, list[ReceiptRow]] = defaultdict(list)
+    for one in said:
+        groups[one.group_id].append(one)
+    found: set[int] = set()
+    for group_id, some in groups.items():
+        to_come = min(one.to_come(snapshot.now) for one in some)
+        found.update(_campaigns(connection, group_id, some, to_come))
+    return sorted(found)
+
+
+def _by_phone(
+    engine: Engine,
+    connection: Connection,
+    group_id: int,
+    wanted: Sequence[MatchQuery],
+    ruled_out: Collection[int],
+) -> Iterable[MatchedDelivery]:
+    rows: defaultdict[int, list[Any]] = defaultdict(list)
+    d, phones = deliveries.c, sorted({each.said.phone for each in wanted if each.said.phone is not None})
+    of_group = select(links.c.id).where(links.c.group_id == group_id)
+    earliest_to_come = min(each.to_come for each in wanted)
+    said = [each.said for each in wanted]
+    campaign_ids = _campaigns(connection, group_id, said, earliest_to_come)
+    plain = {each.said.phone or 0 for each in wanted if each.said.reference is None}
+    named = [
+        (each.said.phone or 0, each.said.reference) for each in wanted if each.said.reference is not None
+    ]
+    bearing = Named({phone for phone, _ in named}, {reference for _, reference in named}, ruled_out)
+    for campaign_id in engine.that_have(connection, campaign_ids, plain, bearing):
+        for some in _slices(phones):
+            own = _numbers(connection, campaign_id, some), d.link_id.in_(of_group)
+            for row in _locked(connection, campaign_id, *own):
+                rows[row.phone].append(row)
+    doubted: list[tuple[MatchQuery, Any]] = []
+    journal = _journal_rows(connection, [row for mine in rows.values() if len(mine) > 1 for row in mine])
+    chosen = {each.nth: _only(each, rows.get(each.said.phone or 0, ()), journal) for each in wanted}
+    unknown = [row.phone for row in chosen.values() if row is not None and row.state == DeliveryState.UNKNOWN]
+    others = other_sendings(connection, group_id, campaign_ids, unknown) if unknown else {}
+    for each in wanted:
+        row = chosen[each.nth]
+        if row is not None:
+            if not may_be_about_another(each.said, _key(row), others.get(row.phone, ())):
+                yield _hit(each.nth, row)
+        elif each.said.reference is not None:
+            doubted += [(each, one) for one in rows.get(each.said.phone or 0, ()) if one.named]
+    yield from _parts(connection, doubted)
 
 
 def _by_key(connection: Connection, known: Sequence[tuple[int, DeliveryKey]]) -> Iterable[MatchedDelivery]:
@@ -371,7 +644,7 @@ def _same_moment(one: ReceiptRow, other: Any) -> bool:
 def _fits(one: ReceiptRow, row: Any, to_come: int) -> bool:
     unknown = row.state == DeliveryState.UNKNOWN
     if one.reference is not None and (row.named or unknown):
-        return False  # a receipt with a reference settles an unknown delivery on a later try (LateReferences)
+        return False  # a receipt with a reference settles an unknown delivery later: late_references.py
     if unknown:  # it became unknown later than it was sent
         noticed = row.since or row.submitted_at or one.received_at
         return one.about(row.sent_after, noticed)

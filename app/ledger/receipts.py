@@ -2,9 +2,8 @@
 
 A receipt is matched to the delivery it is known to be about, else by its reference (the newest message that
 fits its time), else by its phone if only one delivery is possible (receipt_matching.py). Later tries may also
-learn its reference for an unknown delivery (late_references.py). The SQL is in
-engines/sqlite.py and engines/pg_receipts.py. What else writes a delivery's state: the table of that name in
-docs/architecture.md.
+learn its reference for an unknown delivery (late_references.py). The SQL is in engines/. What else writes a
+delivery's state: the table of that name in docs/architecture.md.
 """
 
 from __future__ import annotations
@@ -20,20 +19,37 @@ from sqlalchemy import Connection, delete, func, select, update
 from app.core.clock import DAY_MS
 from app.core.states import DeliveryState, DeliveryStatus, apply_receipt
 from app.database.models import late_failures, quarantine, receipts, state_events, submissions
-from app.ledger.contract import JUDGED_MS, Applied, Arrival, DeliveryKey, ResultKind, StateEvent
-from app.ledger.engine_base import (
+from app.ledger.contract import (
+    EVER,
+    JUDGED_MS,
     RECEIPT_COLUMNS,
     SUBMISSION,
     WHOLE,
+    Applied,
+    Arrival,
+    DeliveryKey,
+    Engine,
     MatchedDelivery,
+    ResultKind,
     Row,
     Snapshot,
+    StateEvent,
     SubmissionQuery,
 )
-from app.ledger.late_references import DeliveryPart, LateReferences
-from app.ledger.receipt_candidates import choose, is_latest, repeated, submission_query
-from app.ledger.receipt_matching import MatchQuery, matched_by_id_only
-from app.ledger.receipt_times import EVER, ReceiptRow, rows_of, storable
+from app.ledger.late_references import DeliveryPart, learn
+from app.ledger.receipt_matching import (
+    MatchQuery,
+    ReceiptRow,
+    choose,
+    find_whole,
+    is_latest,
+    matched_by_id_only,
+    recent_campaigns,
+    repeated,
+    rows_of,
+    storable,
+    submission_query,
+)
 from app.ledger.tallies import Changes
 from app.ledger.unknown_outcomes import remove_unknown
 from carriers.contract import ReceiptLevel, ReceiptStatus
@@ -92,9 +108,16 @@ class _Outcome:
     applied: Applied = field(default_factory=Applied)
 
 
-class ReceiptOperations(LateReferences):
+class Receipts:
+    engine: Engine
+
     def apply(self, connection: Connection, arrivals: Sequence[Arrival]) -> Applied:
-        snapshot = self.snapshot(connection)
+        """Write receipts: matched ones to the journal and their deliveries, others to quarantine.
+
+        Match by reference (and phone, if both are given). Without a reference, match by phone if exactly one
+        delivery is possible; such a receipt covers the whole message.
+        """
+        snapshot = self.engine.snapshot(connection)
         now = snapshot.now
         items = rows_of(arrivals, snapshot.groups, now)
         about = {nth: arrival.about for nth, arrival in enumerate(arrivals) if arrival.about is not None}
@@ -105,24 +128,26 @@ class ReceiptOperations(LateReferences):
         kept = [items[nth]._replace(phone=None) if nth in by_id else items[nth] for nth in outcome.left]
         rows = [(0, now + _FIRST_LOOK_MS, *one) for one in kept]
         if rows:
-            self.append(connection, quarantine, ("tries", "try_at", *RECEIPT_COLUMNS), rows)
+            self.engine.append(connection, quarantine, ("tries", "try_at", *RECEIPT_COLUMNS), rows)
         return outcome.applied
 
     def set_aside(self, connection: Connection, arrivals: Sequence[Arrival], pause_ms: int) -> None:
-        now = self.now_ms(connection)
+        """Quarantine receipts that can't be applied; they are tried again after `pause_ms`."""
+        now = self.engine.now_ms(connection)
         rows = [(1, now + pause_ms, *storable(arrival, now)) for arrival in arrivals]
-        self.append(connection, quarantine, ("tries", "try_at", *RECEIPT_COLUMNS), rows)
+        self.engine.append(connection, quarantine, ("tries", "try_at", *RECEIPT_COLUMNS), rows)
 
     def rematch(self, connection: Connection, limit: int, only: Sequence[int] = ()) -> Applied:
-        column, values = ("id", only) if only else ("try_at", [self.now_ms(connection)])
-        waiting = self.take_quarantined(connection, column, values, limit)
-        return self._retry(connection, waiting, self.snapshot(connection)) if waiting else Applied()
+        """Retry quarantined receipts, due ones or `only` these ids: by reference or an unknown's phone."""
+        column, values = ("id", only) if only else ("try_at", [self.engine.now_ms(connection)])
+        waiting = self.engine.take_quarantined(connection, column, values, limit)
+        return self._retry(connection, waiting, self.engine.snapshot(connection)) if waiting else Applied()
 
     def rematch_references(self, connection: Connection, references: Sequence[str]) -> None:
         """Apply quarantined receipts that arrived before these references were recorded."""
-        early = self.take_quarantined(connection, "reference", references, _AT_ONCE)
+        early = self.engine.take_quarantined(connection, "reference", references, _AT_ONCE)
         if early:
-            self._retry(connection, early, self.snapshot(connection))
+            self._retry(connection, early, self.engine.snapshot(connection))
 
     def _retry(self, connection: Connection, waiting: Sequence[Row], snapshot: Snapshot) -> Applied:
         """Apply what can be matched now; each failed try doubles the pause before the next."""
@@ -133,12 +158,13 @@ class ReceiptOperations(LateReferences):
         )
         # Only after one failed try: the submission of an early receipt may be about to be recorded.
         by_phone = [index for index in outcome.left if waiting[index][1] >= 1]
-        learnt = self.learn(connection, [items[index] for index in by_phone], snapshot)
+        learnt = learn(self.engine, connection, [items[index] for index in by_phone], snapshot)
         found = self._apply_learnt(connection, items, snapshot, {by_phone[n]: at for n, at in learnt.items()})
         left = [index for index in outcome.left if index not in found]
-        self._delete_quarantined(
-            connection, [waiting[index][0] for index in set(range(len(waiting))).difference(left)]
-        )
+        done = [waiting[index][0] for index in set(range(len(waiting))).difference(left)]
+        for start in range(0, len(done), _AT_ONCE):
+            some = quarantine.c.id.in_(done[start : start + _AT_ONCE])
+            connection.execute(delete(quarantine).where(some))
         self._postpone(connection, [waiting[index] for index in left], snapshot.now)
         outcome.applied.matched += len(found)
         outcome.applied.quarantined = len(left)
@@ -156,14 +182,9 @@ class ReceiptOperations(LateReferences):
         some = sorted(places)
         own = {nth: places[index] for nth, index in enumerate(some)}
         outcome = self._match_and_apply(
-            connection, [items[index] for index in some], snapshot, own, self.now_ms(connection)
+            connection, [items[index] for index in some], snapshot, own, self.engine.now_ms(connection)
         )
         return {index for nth, index in enumerate(some) if nth not in outcome.left}
-
-    def _delete_quarantined(self, connection: Connection, ids: Sequence[int]) -> None:
-        for start in range(0, len(ids), _AT_ONCE):
-            some = quarantine.c.id.in_(ids[start : start + _AT_ONCE])
-            connection.execute(delete(quarantine).where(some))
 
     def _postpone(self, connection: Connection, rows: Sequence[Row], now: int) -> None:
         later: defaultdict[int, list[int]] = defaultdict(list)
@@ -233,9 +254,9 @@ class ReceiptOperations(LateReferences):
             hits: dict[int, list[MatchedDelivery]] = {}
             bearing: Sequence[int] | None = within
             if wanted and within is not None:
-                bearing = self.bearing(connection, within, {one.reference for one in wanted})
+                bearing = self.engine.bearing(connection, within, {one.reference for one in wanted})
                 ruled_out = snapshot.all_named.intersection(within).difference(bearing)
-            for hit in self.find(connection, wanted, bearing) if wanted else ():
+            for hit in self.engine.find(connection, wanted, bearing) if wanted else ():
                 hits.setdefault(left[hit.nth], []).append(hit)
             for nth, some in hits.items():
                 found = choose(items[nth], some, snapshot.now)
@@ -263,9 +284,9 @@ class ReceiptOperations(LateReferences):
             if one and one.reference in shared and one.phone is not None
         }
         hits: defaultdict[int, list[MatchedDelivery]] = defaultdict(list)
-        within = self.recent_campaigns(connection, [items[nth] for nth in some], snapshot) if some else ()
+        within = recent_campaigns(connection, [items[nth] for nth in some], snapshot) if some else ()
         wanted = list(some)
-        for hit in self.find_of_phone(connection, list(some.values()), within) if within else ():
+        for hit in self.engine.find_of_phone(connection, list(some.values()), within) if within else ():
             hits[wanted[hit.nth]].append(hit)
         return {nth: found for nth, mine in hits.items() if (found := choose(items[nth], mine, snapshot.now))}
 
@@ -284,7 +305,7 @@ class ReceiptOperations(LateReferences):
         wanted = [
             MatchQuery(nth, keys.get(nth), items[nth], items[nth].to_come(snapshot.now)) for nth in left
         ]
-        for hit in self.find_whole(connection, wanted, ruled_out):
+        for hit in find_whole(self.engine, connection, wanted, ruled_out):
             part = places[hit.nth].part if hit.nth in places else hit.part
             found[hit.nth].append(hit._replace(part=part))
         chosen = {
@@ -338,10 +359,12 @@ class ReceiptOperations(LateReferences):
         changes = Changes()
         for move, n in alike.items():
             changes.move(*move, n)
-        self.write_applied(connection, rows, changes.rows(), outcome.journal)
-        self.add_missing(connection, late_failures, ("run_id", "sent_at", "n"), _failures(failures, now))
+        self.engine.write_applied(connection, rows, changes.rows(), outcome.journal)
+        self.engine.add_missing(
+            connection, late_failures, ("run_id", "sent_at", "n"), _failures(failures, now)
+        )
         remove_unknown(connection, known)
-        self.add_missing(connection, submissions, SUBMISSION, outcome.learnt)
+        self.engine.add_missing(connection, submissions, SUBMISSION, outcome.learnt)
 
 
 def _failures(moving: Iterable[_Update], now: int) -> list[Row]:

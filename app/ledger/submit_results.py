@@ -8,32 +8,37 @@ from sqlalchemy import Connection, select, update
 
 from app.core import clock
 from app.core.invariants import require
-from app.core.states import DeliveryState, DeliveryStatus, LinkState, NotSent, RunState, apply_answer
+from app.core.states import DeliveryState, DeliveryStatus, LinkState, RunState, apply_answer
 from app.database.models import deliveries, links, submissions, tallies
 from app.ledger import money
 from app.ledger.contract import (
+    SUBMISSION,
+    TALLY,
     ChunkLease,
     DeliveryKey,
+    LeaseCheck,
     Link,
+    Recorded,
     Reservation,
     ReservationResult,
     ResultKind,
+    Row,
+    SideWrites,
     StateEvent,
     SubmitOutcome,
 )
-from app.ledger.engine_base import SUBMISSION, TALLY, LeaseCheck, Recorded, Row, SideWrites
 from app.ledger.late_references import in_learnt_order
-from app.ledger.receipts import ReceiptOperations
+from app.ledger.receipts import Receipts
 from app.ledger.row_locking import lock_chunk, lock_lines, lock_run_state
 from app.ledger.tallies import Changes
 from app.ledger.unknown_outcomes import (
     JournalEvent,
     NewUnknown,
-    UnknownDecisions,
     add_unknown,
     own_unknown,
     record_event,
     remove_unknown,
+    take_back,
 )
 from carriers.contract import (
     Accepted,
@@ -65,7 +70,7 @@ FOREIGN_RESERVATION = (
 )
 
 
-class SubmitResults(ReceiptOperations, UnknownDecisions):
+class SubmitResults(Receipts):
     def record(
         self,
         connection: Connection,
@@ -75,6 +80,12 @@ class SubmitResults(ReceiptOperations, UnknownDecisions):
         then: Reservation | None,
         lease_s: float,
     ) -> ReservationResult:
+        """Write results, submissions and tallies, and reserve the next sub-batch, in one commit.
+
+        Reserve nothing if the run or the link has stopped, if the campaign's budget is too small for it, or
+        if the database was restored or failed over and no person has confirmed it yet. Results of a lost
+        lease are written if they settle an unknown.
+        """
         _require_sound(lease, outcomes, then)
         halted = next((o.result for o in outcomes if isinstance(o.result, Halted)), None)
         upto = then.upto if then is not None and halted is None else None
@@ -82,7 +93,7 @@ class SubmitResults(ReceiptOperations, UnknownDecisions):
             money.take(connection, lease, then) if then is not None and upto is not None else money.Taken()
         )
         upto = upto if taken.left is None else None
-        lease_check = self.check_lease(connection, link, lease, round(lease_s * 1000), upto)
+        lease_check = self.engine.check_lease(connection, link, lease, round(lease_s * 1000), upto)
         if outcomes:
             self._write_results(connection, link, lease, outcomes, lease_check)
         if halted is not None:
@@ -90,7 +101,7 @@ class SubmitResults(ReceiptOperations, UnknownDecisions):
         if then is None or upto is None or not (lease_check.held and lease_check.goes_on):
             money.give_back(connection, lease, taken.segments)
             return ReservationResult(lease_check.held, go=False, left=taken.left)
-        wait_s = self.reserve(connection, link, then.segments * then.stretch)
+        wait_s = self.engine.reserve(connection, link, then.segments * then.stretch)
         return ReservationResult(lease_check.held, go=True, start=clock.monotonic() + wait_s)
 
     def _write_results(
@@ -131,7 +142,7 @@ class SubmitResults(ReceiptOperations, UnknownDecisions):
                 event = JournalEvent(StateEvent.REFUSED, new.reason)
             else:
                 continue
-            record_event(connection, self, [_key(lease, outcome)], event)
+            record_event(connection, self.engine, [_key(lease, outcome)], event)
 
     def _still_settling(
         self, connection: Connection, lease: ChunkLease, outcomes: Sequence[SubmitOutcome]
@@ -148,7 +159,7 @@ class SubmitResults(ReceiptOperations, UnknownDecisions):
         if kept and lock_run_state(connection, lease.run_id) is RunState.FINISHED:
             kept = []
         lock_lines(connection, lease, [outcome.item.seq for outcome in outcomes])
-        back = {key.seq for key in self.take_back(connection, lease, kept)}
+        back = {key.seq for key in take_back(self.engine, connection, lease, kept)}
         money.give_back(connection, lease, sum(o.item.segments for o in others if o.item.seq in back))
         refused = [_key(lease, o) for o in others if isinstance(o.result, Partial | Rejected)]
         own = own_unknown(connection, lease, refused)
@@ -161,13 +172,13 @@ class SubmitResults(ReceiptOperations, UnknownDecisions):
         link, lease, _ = where
         side_writes = _side_writes(where, old, pairs)
         values = [new for _, new in pairs]
-        written = self.write_outcomes(connection, (lease, link.id), old, values, side_writes)
+        written = self.engine.write_outcomes(connection, (lease, link.id), old, values, side_writes)
         if len(written.seqs) < len(pairs):
             missed = [pair for pair in pairs if pair[1].seq not in written.seqs]
             pairs = [pair for pair in pairs if pair[1].seq in written.seqs]
             side_writes = _side_writes(where, old, pairs)
-            self.append(connection, tallies, TALLY, side_writes.tallies)
-            self.add_missing(connection, submissions, SUBMISSION, side_writes.submissions)
+            self.engine.append(connection, tallies, TALLY, side_writes.tallies)
+            self.engine.add_missing(connection, submissions, SUBMISSION, side_writes.submissions)
             if failed := self._failed_before(connection, lease, old, missed):
                 more, early, references = self._write_pairs(connection, where, old, failed)
                 return [*pairs, *more], early or written.early, [*side_writes.references, *references]
@@ -176,12 +187,12 @@ class SubmitResults(ReceiptOperations, UnknownDecisions):
     def _failed_before(
         self, connection: Connection, lease: ChunkLease, old: DeliveryState, pairs: _Pairs
     ) -> _Pairs:
-        """Clear the reason of deliveries of which a part had failed; return them to be retried."""
+        """Clear the reason of a failed part or of a write-off; return these deliveries to be retried."""
         d, changes = deliveries.c, Changes()
         own = (d.campaign_id == lease.campaign_id, d.batch_id == lease.batch_id)
         these = d.seq.in_([new.seq for _, new in pairs])
         query = select(d.seq, d.area, d.segments, d.reason).where(*own, these)
-        failed = query.where(d.state == old, d.reason != Reason.NONE, d.reason < NotSent.CANCELLED)
+        failed = query.where(d.state == old, d.reason != Reason.NONE)
         if old == DeliveryState.QUEUED:
             failed = failed.where(d.attempts < lease.pass_no)
         rows = connection.execute(failed.with_for_update(of=deliveries)).all()
@@ -190,7 +201,7 @@ class SubmitResults(ReceiptOperations, UnknownDecisions):
         for row in rows:
             where = (lease.campaign_id, lease.run_id, lease.batch_id, row.area)
             changes.move(where, (old, row.reason), (old, Reason.NONE), row.segments)
-        changes.write(connection, self)
+        changes.write(connection, self.engine)
         return [pair for pair in pairs if pair[1].seq in seqs]
 
     def _list_unknowns(self, connection: Connection, link: Link, lease: ChunkLease, pairs: _Pairs) -> None:
@@ -199,7 +210,7 @@ class SubmitResults(ReceiptOperations, UnknownDecisions):
                 item = outcome.item
                 own = (lease.campaign_id, lease.batch_id, item.seq, lease.run_id, item.phone)
                 lost = NewUnknown(*own, lease.attempt)
-                add_unknown(connection, self, [lost], link.id, outcome.result.reason[:200])
+                add_unknown(connection, self.engine, [lost], link.id, outcome.result.reason[:200])
 
 
 def _require_sound(lease: ChunkLease, outcomes: Sequence[SubmitOutcome], then: Reservation | None) -> None:
@@ -310,13 +321,9 @@ def _submissions(outcome: SubmitOutcome, new: Recorded, where: _Context) -> list
     refs = getattr(result, "refs", ()) or (None,)
     refused = result.refused if isinstance(result, Partial) else ()
     head = (lease.campaign_id, lease.batch_id, outcome.item.seq, lease.pass_no)
-    tail, said = (now, link.id, link.group_id), (_code(result), getattr(result, "network", "") or None)
+    said = ((getattr(result, "code", None) or "")[:80] or None, getattr(result, "network", "") or None)
+    tail = (now, link.id, link.group_id)
     return [
         (*head, part, *tail, int(ResultKind.REJECTED if part in refused else kind), reference, *said)
         for part, reference in enumerate(refs)
     ]
-
-
-def _code(result: SubmitResult) -> str | None:
-    code = getattr(result, "code", None)
-    return code[:80] if code else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections import defaultdict
 from collections.abc import Sequence
 
@@ -10,8 +9,7 @@ from sqlalchemy import Connection, bindparam, case, func, select, text
 
 from app.core.states import SENT, DeliveryState, NotSent
 from app.database.models import tallies
-from app.ledger.contract import TallyCount
-from app.ledger.engine_base import TALLY, EngineBase, Row
+from app.ledger.contract import TALLY, Engine, Row, TallyCount
 
 
 def cut_off(connection: Connection, run_ids: Sequence[int]) -> dict[int, int]:
@@ -78,10 +76,10 @@ class Changes:
     def rows(self) -> list[Row]:
         return [(*key, n, segments) for key, (n, segments) in self._changes.items() if n or segments]
 
-    def write(self, connection: Connection, store: EngineBase) -> None:
+    def write(self, connection: Connection, engine: Engine) -> None:
         rows = self.rows()
         if rows:
-            store.append(connection, tallies, TALLY, rows)
+            engine.append(connection, tallies, TALLY, rows)
 
 
 _RECOUNT = """
@@ -123,37 +121,27 @@ def folds(new: str) -> tuple[str, str]:
     return with_area, _FOLD.format(new=new, which="NULL", key=_KEY, only=" AND area IS NULL")
 
 
-class Tallies(EngineBase):
+class Tallies:
+    engine: Engine
+
     def to_fold(self, connection: Connection) -> bool:
+        """Return whether tally changes have been appended since the last fold."""
         return connection.exec_driver_sql(_ANY_NEW).first() is not None
 
     def fold_tallies(self, connection: Connection) -> None:
-        if not self.alone(connection):
+        """Add appended tally changes to the single row of each key."""
+        if not self.engine.alone(connection):
             return
         run_ids = connection.exec_driver_sql(_NEW).scalars().all()
         if run_ids:
-            self.fold_new(connection)
+            self.engine.fold_new(connection)
         for run_id in run_ids:
             connection.execute(_NOTHING, {"run": run_id})
-
-    def to_note(self, connection: Connection) -> bool:
-        """Return whether `note_last` has anything to do; by default never."""
-        return False
-
-    def note_last(self, connection: Connection) -> None:
-        """Note of one ended campaign when its last message was recorded."""
-
-    @abstractmethod
-    def alone(self, connection: Connection) -> bool:
-        """Return whether no other process is folding; if so, keep others out until the transaction ends."""
-
-    @abstractmethod
-    def fold_new(self, connection: Connection) -> None:
-        """Add the changes to the single row of each key, and delete them."""
 
     def recount(
         self, connection: Connection, campaign_id: int, batch_id: int | None = None
     ) -> list[TallyCount]:
+        """Count the tallies afresh from the rows, for one batch or all."""
         values: dict[str, int] = {
             "campaign": campaign_id,
             "excluded": int(DeliveryState.EXCLUDED),
@@ -164,5 +152,6 @@ class Tallies(EngineBase):
         return [TallyCount(*row) for row in connection.execute(_BATCH, values | {"batch": batch_id})]
 
     def correct(self, connection: Connection, campaign_id: int, counts: Sequence[TallyCount]) -> None:
+        """Add the corrections found by a recount: a person's recorded decision."""
         rows = [(campaign_id, *count) for count in counts]
-        self.append(connection, tallies, TALLY, rows)
+        self.engine.append(connection, tallies, TALLY, rows)

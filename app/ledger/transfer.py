@@ -41,7 +41,7 @@ from app.database.models import (
     submissions,
     tallies,
 )
-from app.ledger.engines.postgresql import PostgresqlLedger
+from app.ledger.engines.postgresql import PostgresqlEngine
 from app.security import audit
 
 # Marks a file as a copy, so that it does not send before a person confirms; the table was renamed by 0029.
@@ -98,6 +98,7 @@ Sums = dict[str, object]
 
 _SLICE = 10_000
 _FILES_AT_ONCE = 10  # rows, for tables that hold whole files
+_SUMMABLE = Integer | Boolean | String | LargeBinary
 _PRIME = 1_000_003  # keeps the checksum of any number of rows within 8 bytes
 
 
@@ -121,11 +122,11 @@ def _copy(new: Connection, old: Connection, progress: Progress) -> dict[str, int
     # wait: TCP notices a dead host, and nobody else works on an empty database.
     new.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
     _refuse_rows(new)
-    ledger, rows = PostgresqlLedger(), {}
+    engine, rows = PostgresqlEngine(), {}
     for table in metadata.sorted_tables:
         if table is deliveries:
-            _make_partitions(new, old, ledger)
-        rows[table.name] = _copy_table(new, old, table, ledger, progress)
+            _make_partitions(new, old, engine)
+        rows[table.name] = _copy_table(new, old, table, engine, progress)
         _set_sequence(new, old, table)
     _compare(old, new)
     return rows
@@ -140,21 +141,21 @@ def _refuse_rows(new: Connection) -> None:
             )
 
 
-def _make_partitions(new: Connection, old: Connection, ledger: PostgresqlLedger) -> None:
+def _make_partitions(new: Connection, old: Connection, engine: PostgresqlEngine) -> None:
     """Make partitions for the campaigns that have rows: none for what is erased, or not queued yet."""
     c = campaigns.c
     rows = (exists().where(table.c.campaign_id == c.id) for table in (deliveries, submissions))
     for campaign_id in old.execute(select(c.id).where(or_(*rows)).order_by(c.id)).scalars():
-        ledger.open_campaign(new, campaign_id)
+        engine.open_campaign(new, campaign_id)
 
 
 def _copy_table(
-    new: Connection, old: Connection, table: Table, ledger: PostgresqlLedger, progress: Progress
+    new: Connection, old: Connection, table: Table, engine: PostgresqlEngine, progress: Progress
 ) -> int:
     names = [column.name for column in table.columns]
     done, rows = 0, _rows(old, table)
     while part := list(islice(rows, _slice(table))):
-        ledger.append(new, table, names, part)
+        engine.append(new, table, names, part)
         done += len(part)
         progress(table.name, done)
     return done
@@ -203,14 +204,10 @@ def _compare(old: Connection, new: Connection) -> None:
 
 def _sums(connection: Connection, table: Table) -> Sums:
     """Count rows, and compute a checksum per column that changes if a value is lost, cut or altered."""
-    sums = [(column.name, _sum(column)) for column in table.columns if _summable(column)]
+    sums = [(column.name, _sum(column)) for column in table.columns if isinstance(column.type, _SUMMABLE)]
     row = connection.execute(select(func.count(), *(total for _, total in sums)).select_from(table)).one()
     names = ["number of rows", *(f"column {name}" for name, _ in sums)]
     return {name: int(value or 0) for name, value in zip(names, row, strict=True)}
-
-
-def _summable(column: Column[Any]) -> bool:
-    return isinstance(column.type, Integer | Boolean | String | LargeBinary)
 
 
 def _sum(column: Column[Any]) -> Any:

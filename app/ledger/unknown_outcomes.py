@@ -23,23 +23,14 @@ from sqlalchemy import (
 from app.core.states import ChunkState, DeliveryState, NotSent
 from app.database.models import chunks, deliveries, links, quarantine, receipts, state_events, unknowns
 from app.ledger import unreached
-from app.ledger.contract import ChunkLease, DeliveryKey, StateEvent
-from app.ledger.engine_base import EngineBase, Row
+from app.ledger.contract import ChunkLease, DeliveryKey, Engine, Row, StateEvent
 from app.ledger.receipt_matching import sent_after
 from app.ledger.tallies import Changes
 from carriers.contract import Reason
 
 _COLUMNS = (
-    "campaign_id",
-    "batch_id",
-    "seq",
-    "run_id",
-    "phone",
-    "attempt",
-    "link_id",
-    "group_id",
-    "since",
-    "why",
+    *("campaign_id", "batch_id", "seq", "run_id", "phone", "attempt"),
+    *("link_id", "group_id", "since", "why"),
 )
 _STATE_EVENT = ("campaign_id", "batch_id", "seq", "at", "kind", "reason", "submitted_at")
 
@@ -56,16 +47,16 @@ class NewUnknown(NamedTuple):
 
 
 def add_unknown(
-    connection: Connection, store: EngineBase, lost: Sequence[NewUnknown], link_id: int | None, why: str
+    connection: Connection, engine: Engine, lost: Sequence[NewUnknown], link_id: int | None, why: str
 ) -> None:
     """List deliveries as unknown, and make quarantined receipts for their phones due now."""
     if not lost:
         return
-    now = store.now_ms(connection)
+    now = engine.now_ms(connection)
     group = connection.execute(select(links.c.group_id).where(links.c.id == link_id)).scalar()
     rows = [(*item, link_id, group, now, why) for item in lost]
-    store.add_missing(connection, unknowns, _COLUMNS, rows)
-    record_event(connection, store, [DeliveryKey(*item[:3]) for item in lost], JournalEvent(StateEvent.LOST))
+    engine.add_missing(connection, unknowns, _COLUMNS, rows)
+    record_event(connection, engine, [DeliveryKey(*item[:3]) for item in lost], JournalEvent(StateEvent.LOST))
     phones = [item.phone for item in lost]
     # A process working on one of these has it locked and may wait for a delivery we hold: skip, don't wait.
     some = select(quarantine.c.id).where(quarantine.c.phone.in_(phones)).with_for_update(skip_locked=True)
@@ -81,11 +72,11 @@ class JournalEvent(NamedTuple):
 
 
 def record_event(
-    connection: Connection, store: EngineBase, keys: Sequence[DeliveryKey], event: JournalEvent
+    connection: Connection, engine: Engine, keys: Sequence[DeliveryKey], event: JournalEvent
 ) -> None:
     """Write events that no submission or receipt records to the journal."""
-    values = (store.now_ms(connection), int(event.event), int(event.reason), event.submitted_at)
-    store.add_missing(connection, state_events, _STATE_EVENT, [(*key, *values) for key in keys])
+    values = (engine.now_ms(connection), int(event.event), int(event.reason), event.submitted_at)
+    engine.add_missing(connection, state_events, _STATE_EVENT, [(*key, *values) for key in keys])
 
 
 def remove_unknown(connection: Connection, keys: Sequence[DeliveryKey]) -> None:
@@ -93,10 +84,16 @@ def remove_unknown(connection: Connection, keys: Sequence[DeliveryKey]) -> None:
         connection.execute(delete(unknowns).where(_among(unknowns, some)))
 
 
-class UnknownDecisions(EngineBase):
+class UnknownDecisions:
     """Implements `resend`, `resend_rejected`, `write_off`; the keys must fit into one short transaction."""
 
+    engine: Engine
+
     def resend(self, connection: Connection, keys: Sequence[DeliveryKey]) -> int:
+        """Queue unknown deliveries again: a person's recorded decision, never called by a sweep.
+
+        What another round has reached since, or may have, or has in hand stays as it is (unreached.py).
+        """
         return self._requeue_by_order(connection, keys, {"resends": deliveries.c.resends + 1})
 
     def resend_rejected(
@@ -107,6 +104,12 @@ class UnknownDecisions(EngineBase):
         by_ms: int,
         *only: ColumnElement[bool],
     ) -> int:
+        """Queue again what was rejected for this reason by then: an order that two persons have given.
+
+        Not counted in `resends`: nothing of it was perhaps taken. Other rounds bar it as in `resend`. only:
+        SQL conditions on `deliveries` that must hold once they are locked; a subquery in them must correlate
+        by itself.
+        """
         d = deliveries.c
         only = (d.reason == reason, d.submitted_at <= by_ms, *only)
         # `resends` stays: a carrier that calls it a duplicate now has refused it before, not taken it.
@@ -126,58 +129,12 @@ class UnknownDecisions(EngineBase):
         for some in _by_batch(keys):
             reached = unreached.reached_since(connection, some[0].campaign_id, some[0].batch_id)
             free = () if reached is None else (not_(reached),)
-            done += len(self._requeue(connection, some, more, *only, *free, state=state))
-        return done
-
-    def take_back(
-        self, connection: Connection, lease: ChunkLease, keys: Sequence[DeliveryKey]
-    ) -> list[DeliveryKey]:
-        """Requeue what the carrier says it has not taken from this lease; return what was requeued.
-
-        Only what its own sending made unknown and nobody has decided on since. Not where a receipt, of
-        whichever sending, is known of the message, or one to its number has come since and waits: one of the
-        two is wrong, so it stays unknown.
-        """
-        d, r, q, u = deliveries.c, receipts.c, quarantine.c, unknowns.c
-        has_receipt = exists().where(r.campaign_id == d.campaign_id, r.batch_id == d.batch_id, r.seq == d.seq)
-        mine = (u.campaign_id == d.campaign_id, u.batch_id == d.batch_id, u.seq == d.seq)
-        since = (q.phone == d.phone, q.group_id == u.group_id, q.received_at >= sent_after(u))
-        waits = exists().where(*mine, *since).correlate(deliveries)
-        return self._requeue(connection, keys, {}, made_by(lease), ~has_receipt, ~waits)
-
-    def _requeue(
-        self,
-        connection: Connection,
-        keys: Sequence[DeliveryKey],
-        more: dict[str, Any],
-        *only: ColumnElement[bool],
-        state: DeliveryState = DeliveryState.UNKNOWN,
-    ) -> list[DeliveryKey]:
-        """Set deliveries in this state that satisfy `only` back to queued in their chunks; return them.
-
-        The journal keeps the reason of a refusal, which the row loses.
-        """
-        changes, done, events = Changes(), list[DeliveryKey](), list[Row]()
-        now = self.now_ms(connection)
-        for chunk, some in _by_chunk(connection, keys):
-            rows = _locked(connection, some, state, *only)
-            if not rows:
-                continue
-            _back_in(connection, chunk, [DeliveryKey(*row[:3]) for row in rows], more)
-            for row in rows:
-                where = (row.campaign_id, row.run_id, row.batch_id, row.area)
-                old, new = (state, row.reason), (DeliveryState.QUEUED, Reason.NONE)
-                refused = row.reason if state is DeliveryState.REJECTED else 0
-                changes.move(where, old, new, row.segments)
-                done.append(DeliveryKey(*row[:3]))
-                events.append((*row[:3], now, int(StateEvent.REQUEUED), refused, row.submitted_at))
-        changes.write(connection, self)
-        self.add_missing(connection, state_events, _STATE_EVENT, events)
-        remove_unknown(connection, done)
+            done += len(_requeue(self.engine, connection, some, more, *only, *free, state=state))
         return done
 
     def write_off(self, connection: Connection, keys: Sequence[DeliveryKey], who: str) -> int:
-        changes, now, done = Changes(), self.now_ms(connection), 0
+        """Leave deliveries unknown: a person's recorded decision. A later receipt still settles them."""
+        changes, now, done = Changes(), self.engine.now_ms(connection), 0
         for some in _by_batch(keys):
             # Lock order everywhere: deliveries before the list of unknowns.
             rows = _unknown(connection, some, deliveries.c.reason != NotSent.WRITTEN_OFF)
@@ -190,10 +147,59 @@ class UnknownDecisions(EngineBase):
                 new = (DeliveryState.UNKNOWN, int(NotSent.WRITTEN_OFF))
                 changes.move(where, (row.state, row.reason), new, row.segments)
             events = [(*key, now, int(StateEvent.WRITTEN_OFF), 0, None) for key in mine]
-            self.add_missing(connection, state_events, _STATE_EVENT, events)
+            self.engine.add_missing(connection, state_events, _STATE_EVENT, events)
             done += len(mine)
-        changes.write(connection, self)
+        changes.write(connection, self.engine)
         return done
+
+
+def take_back(
+    engine: Engine, connection: Connection, lease: ChunkLease, keys: Sequence[DeliveryKey]
+) -> list[DeliveryKey]:
+    """Requeue what the carrier says it has not taken from this lease; return what was requeued.
+
+    Only what its own sending made unknown and nobody has decided on since. Not where a receipt, of
+    whichever sending, is known of the message, or one to its number has come since and waits: one of the
+    two is wrong, so it stays unknown.
+    """
+    d, r, q, u = deliveries.c, receipts.c, quarantine.c, unknowns.c
+    has_receipt = exists().where(r.campaign_id == d.campaign_id, r.batch_id == d.batch_id, r.seq == d.seq)
+    mine = (u.campaign_id == d.campaign_id, u.batch_id == d.batch_id, u.seq == d.seq)
+    since = (q.phone == d.phone, q.group_id == u.group_id, q.received_at >= sent_after(u))
+    waits = exists().where(*mine, *since).correlate(deliveries)
+    return _requeue(engine, connection, keys, {}, made_by(lease), ~has_receipt, ~waits)
+
+
+def _requeue(
+    engine: Engine,
+    connection: Connection,
+    keys: Sequence[DeliveryKey],
+    more: dict[str, Any],
+    *only: ColumnElement[bool],
+    state: DeliveryState = DeliveryState.UNKNOWN,
+) -> list[DeliveryKey]:
+    """Set deliveries in this state that satisfy `only` back to queued in their chunks; return them.
+
+    The journal keeps the reason of a refusal, which the row loses.
+    """
+    changes, done, events = Changes(), list[DeliveryKey](), list[Row]()
+    now = engine.now_ms(connection)
+    for chunk, some in _by_chunk(connection, keys):
+        rows = _locked(connection, some, state, *only)
+        if not rows:
+            continue
+        _back_in(connection, chunk, [DeliveryKey(*row[:3]) for row in rows], more)
+        for row in rows:
+            where = (row.campaign_id, row.run_id, row.batch_id, row.area)
+            old, new = (state, row.reason), (DeliveryState.QUEUED, Reason.NONE)
+            refused = row.reason if state is DeliveryState.REJECTED else 0
+            changes.move(where, old, new, row.segments)
+            done.append(DeliveryKey(*row[:3]))
+            events.append((*row[:3], now, int(StateEvent.REQUEUED), refused, row.submitted_at))
+    changes.write(connection, engine)
+    engine.add_missing(connection, state_events, _STATE_EVENT, events)
+    remove_unknown(connection, done)
+    return done
 
 
 def own_unknown(connection: Connection, lease: ChunkLease, keys: Sequence[DeliveryKey]) -> set[DeliveryKey]:

@@ -48,7 +48,7 @@ from app.database.models import (
     runs,
     subscribers,
 )
-from app.ledger.receipt_times import VALIDITY_MS
+from app.ledger.contract import VALIDITY_MS
 from app.security.row_stamps import canonical
 from carriers.contract import ReceiptLevel
 
@@ -325,18 +325,13 @@ def reached_since(connection: Connection, campaign_id: int, batch_id: int) -> Co
     None if the campaign follows none and is followed by none. Messages of a campaign that is followed are
     queued by orders alone: what was refused or unknown is sent again. Orders ask this, and claims once more.
     """
-    chosen = definition(connection, batch_id) or _followed(connection, campaign_id)
+    chosen, s = definition(connection, batch_id), follow_up_sources.c
     if chosen is None:
-        return None
+        known = select(s.batch_id).where(s.campaign_id == campaign_id).limit(1)
+        if connection.execute(known).first() is None:
+            return None
+        chosen = FollowUpDefinition(campaign_id, (), (), ())  # barred by all that may have been reached
     return Rounds(connection, chosen).barred(deliveries.c, campaign_id, before=campaign_id)
-
-
-def _followed(connection: Connection, campaign_id: int) -> FollowUpDefinition | None:
-    """Return what bars a campaign's messages where another follows it: all that may have been reached."""
-    s = follow_up_sources.c
-    known = select(s.batch_id).where(s.campaign_id == campaign_id).limit(1)
-    found = connection.execute(known).first()
-    return None if found is None else FollowUpDefinition(campaign_id, (), (), ())
 
 
 def require_rounds(connection: Connection, campaign_ids: Collection[int], field: str | None = None) -> None:

@@ -16,7 +16,7 @@ from app.core.masking import mask_written
 from app.core.phone import mask
 from app.database.connection import Database
 from app.database.models import person_requests
-from app.ledger.contract import Ledger
+from app.ledger.ledger import Ledger
 from app.privacy import certificates, do_not_send, person_erasure
 from app.privacy import person_requests as requests
 from app.privacy.person_data import WHYS, HeldData, HeldKind, asked, person_data, place_name

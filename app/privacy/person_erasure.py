@@ -25,7 +25,7 @@ from app.database.models import (
 )
 from app.inbound.reply_kinds import ReplyKind
 from app.ledger import batch_rows
-from app.ledger.contract import Ledger
+from app.ledger.ledger import Ledger
 from app.ledger.row_locking import lock_batches
 from app.privacy.person_data import HeldData, HeldKind, held_on
 

@@ -22,7 +22,7 @@ from app.database.models import (
     submissions,
     unknowns,
 )
-from app.ledger import erasure_state
+from app.ledger import erasure
 from app.ledger.contract import ResultKind, StateEvent
 from carriers.contract import ReceiptLevel
 
@@ -74,7 +74,7 @@ def read_history(connection: Connection, campaign_id: int, batch_id: int, line: 
     """Return the delivery of that line of the batch in the campaign. Raises NotFound."""
     key = (campaign_id, batch_id, line)
     row = connection.execute(_own(deliveries, key)).first()
-    if row is None or erasure_state.of_campaign(connection, campaign_id) is not None:
+    if row is None or erasure.of_campaign(connection, campaign_id) is not None:
         raise NotFound(
             f"Campaign {campaign_id} has no delivery for line {line} of batch {batch_id}: it is not queued "
             "yet, was left out (repeated, or on the do-not-send list), or its rows are erased; "

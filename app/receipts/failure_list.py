@@ -5,21 +5,26 @@ A number that is not on the list is not thereby delivered, so a list never prove
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import date, timedelta
-from typing import Any
+from typing import Any, Protocol
 
+import structlog
 from sqlalchemy import Connection, Row, and_, exists, or_, select
 
 from app.core import clock
 from app.core.clock import DAY_MS
+from app.core.errors import DatabaseUnavailable
 from app.core.states import SENT, LinkState, RunState
 from app.database.models import campaigns, deliveries, links, receipts, runs
 from app.ledger.contract import Arrival, DeliveryKey, Link
+from app.receipts.link_jobs import JobLease, link_ready
 from app.receipts.receipt_writer import Inbox
-from carriers.contract import Receipt, ReceiptStatus
+from carriers.contract import Carrier, ListedFailures, ReadError, Receipt, ReceiptStatus
 
 # A list may still grow while the carrier retries.
 _DAYS = timedelta(days=3)
@@ -129,3 +134,76 @@ def _campaigns(connection: Connection, carrier: str, sender: str) -> Sequence[in
         .order_by(runs.c.campaign_id)
     )
     return connection.execute(query).scalars().all()
+
+
+log = structlog.get_logger(__name__)
+
+# ---- Read the lists every hour, each by one process at a time
+
+_READY_S = 1.0
+
+
+class Lists(Carrier, ListedFailures, Protocol):
+    """A link with lists of failures."""
+
+
+@dataclass(slots=True)
+class Reconciliation:
+    """Read the failure lists of one link until stop(), each in one process at a time."""
+
+    link: Link
+    carrier: Lists
+    inbox: Inbox
+    lease_s: float
+    every_s: float = 3600.0
+    look_s: float = 60.0
+    _stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    _over: bool = False  # this call of run() has ended; a fault ends it, and run() is called again
+
+    def stop(self) -> None:
+        self._stopping.set()
+
+    async def run(self) -> None:
+        self._over = False
+        reading = asyncio.create_task(self._read_again_and_again())
+        stopped = asyncio.create_task(self._stopping.wait())
+        try:
+            await asyncio.wait({reading, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            if reading.done():
+                reading.result()
+        finally:
+            # A list that was not read to its end is read again. HTTP clients sometimes swallow a
+            # cancellation, so the flag decides.
+            self._over = True
+            reading.cancel()
+            stopped.cancel()
+            await asyncio.gather(reading, stopped, return_exceptions=True)
+
+    async def _read_again_and_again(self) -> None:
+        while not (self._over or self._stopping.is_set()):
+            await self._read_all()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), self.look_s)
+
+    async def _read_all(self) -> None:
+        try:
+            if await link_ready(self.carrier, _READY_S):
+                for sender, day in await self.inbox.db.aread(due, self.link):
+                    if not (self._over or self._stopping.is_set()):
+                        await self._read(sender, day)
+        except DatabaseUnavailable:
+            return
+
+    async def _read(self, sender: str, day: date) -> None:
+        box = self.inbox
+        lease = JobLease(box.db, box.ledger, self.link.id, f"failures {sender} {day}", self.lease_s)
+        if not await lease.hold():
+            return
+        try:
+            found = await lease.during(self.carrier.failures(day, sender))
+        except ReadError as error:
+            log.warning("a list of failures can't be read", link=self.link.name, day=str(day), why=str(error))
+        else:
+            counts = await tell(box, self.link, (sender, day), found)
+            log.info("list of failures read", link=self.link.name, day=str(day), **asdict(counts))
+        await lease.leave(self.every_s)

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, text
 from app.core import clock
 from app.core.errors import DatabaseUnavailable
 from app.database.connection import Database
-from app.ledger.contract import Ledger
+from app.ledger.ledger import Ledger
 from carriers.contract import Carrier
 
 T = TypeVar("T")

@@ -18,8 +18,8 @@ from app.core import clock
 from app.core.config import LinkSettings
 from app.core.errors import DatabaseUnavailable, SetupError
 from app.ledger.contract import Arrival, DeliveryKey, Link
-from app.receipts import status_queries, status_query_enqueue
-from app.receipts.failure_list_poller import Reconciliation
+from app.receipts import status_queries
+from app.receipts.failure_list import Reconciliation
 from app.receipts.link_jobs import JobLease, link_ready
 from app.receipts.receipt_writer import Inbox
 from app.receipts.status_queries import Pending, QueryPlan
@@ -124,7 +124,7 @@ class Poll:
         box, now = self.inbox, clock.monotonic()
         if now - self._enqueued_at < min(_ENQUEUE_EVERY_S, self._tick_s * 4):
             return
-        await box.db.awrite(status_query_enqueue.unknown, box.ledger, self.link, self.plan)
+        await box.db.awrite(status_queries.enqueue_unknown, box.ledger, self.link, self.plan)
         if self.plan.which == "unknown" or not await self._enqueue_sent():
             self._enqueued_at = now
 
@@ -132,10 +132,10 @@ class Poll:
         """Return whether chunks are left for the next tick."""
         db = self.inbox.db
         for _ in range(_SLICES):
-            chunks = await db.aread(status_query_enqueue.handed_over, self.link)
+            chunks = await db.aread(status_queries.handed_over, self.link)
             if not chunks:
                 return False
-            await db.awrite(status_query_enqueue.chunks, self.link, self.plan, chunks)
+            await db.awrite(status_queries.enqueue_chunks, self.link, self.plan, chunks)
         return True
 
     async def _refill(self) -> bool:

@@ -16,7 +16,7 @@ from app.core import clock
 from app.core.phone import mask
 from app.database import listing
 from app.database.models import links, quarantine, receipts, submissions
-from app.ledger.reference_index import bears_one_of
+from app.ledger.receipt_matching import bears_one_of
 from app.observability.logs import masked
 from carriers.contract import ReceiptLevel
 

@@ -22,21 +22,21 @@ from app.directives.notification_loop import NotificationLoop
 from app.dispatch import link_store, suspend_sweep
 from app.dispatch.claims import SendContext
 from app.dispatch.fan_out_job import FanOutJob
-from app.dispatch.link_health import HealthSweep, OpenLink
+from app.dispatch.link_store import HealthSweep, OpenLink
 from app.dispatch.run_sweeps import advance_due, close_due, expire_leases
 from app.dispatch.send_loop import SendLoop
 from app.inbound.inbound_writer import InboundWriter
-from app.ledger import receipt_offsets
-from app.ledger.contract import Ledger
+from app.ledger import late_references
+from app.ledger.ledger import Ledger
 from app.observability.faults import Aside, Faults, Supervisor
 from app.observability.metrics import Metrics
 from app.observability.send_rate import EVERY_MS, count, is_due
 from app.privacy.erasable import RetentionTerms
 from app.privacy.eraser import Retention
-from app.receipts.failure_list_poller import Reconciliation
+from app.receipts.failure_list import Reconciliation
 from app.receipts.poll import Poll, askers
-from app.receipts.quarantine_sweep import match_quarantined
-from app.receipts.receipt_writer import Inbox
+from app.receipts.receipt_writer import Inbox, match_quarantined
+from app.reports.build.snapshot_taking import SnapshotSweep
 from app.runtime.clock_steps import ClockSteps
 from app.security import audit
 from carriers import registry
@@ -131,6 +131,7 @@ class Worker:
             Sweep("rates", self._count, EVERY_MS / 1000),
             Sweep("suspension", self._look, suspend_sweep.EVERY_MS / 1000),
             Sweep("answers", self._forget_answers, _FOLD_EVERY_S),
+            Sweep("snapshots", SnapshotSweep(self.db, Aside(self.faults, "snapshots")).step, _FOLD_EVERY_S),
         ]
         self._health = HealthSweep(self.db, self._links, list(s.links))
         self.inbound = InboundWriter(self.db, self.ledger, self.metrics, words=s.replies)
@@ -273,8 +274,8 @@ class Worker:
     async def _note_zones(self) -> bool:
         """Note which links' receipts state their times in another zone than the settings say."""
         now = await self.db.read_with_retry(self.ledger.now_ms)
-        for link_id, minutes in (await self.db.read_with_retry(receipt_offsets.found, now)).items():
-            await self.db.write_with_retry(receipt_offsets.note, link_id, minutes)
+        for link_id, minutes in (await self.db.read_with_retry(late_references.offsets_found, now)).items():
+            await self.db.write_with_retry(late_references.note_offset, link_id, minutes)
         return False
 
     async def _forget_answers(self) -> bool:

@@ -9,12 +9,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, nullcontext
 from contextvars import ContextVar
 from dataclasses import replace
+from itertools import count
 from typing import Any, ClassVar
 
+import httpcore
 import httpx
 import structlog
 
@@ -25,6 +28,7 @@ from carriers.contract import (
     Deferred,
     Encoding,
     Halted,
+    HealthRecord,
     Limits,
     LinkHealth,
     LinkOptions,
@@ -35,13 +39,11 @@ from carriers.contract import (
     Rejected,
     SubmitResult,
     Unknown,
+    said_after,
+    since_boot,
 )
-from carriers.health import HealthRecord
 from carriers.http.answer import PAUSE_S, Failure, HttpAnswer, pause, read_answer, redirected
-from carriers.http.request_slots import RequestSlots, Waiting
 from carriers.http.settings import HttpSettings, tls_context
-from carriers.http.surplus_answers import AnswerTimes, KeptConnection, PermitEndedError, Progress
-from carriers.permit import since_boot
 from carriers.refusal_streak import RefusalStreak
 from carriers.text import segments
 
@@ -59,6 +61,224 @@ _kept: ContextVar[KeptConnection | None] = ContextVar("kept", default=None)
 _LONGEST_SILENCE_S = 300.0
 _FEWEST_UNCLEAR = 3
 _NO_CONNECTION = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
+
+
+# ---- Requests in flight; a waiting request gives up when its permit ends
+
+# Report silence after this long, or after two thirds of a shorter answer timeout.
+SAID_AFTER_S = 20.0
+
+
+class Waiting:
+    """Tracks messages that wait for answers; a silence lasts until the carrier sends anything."""
+
+    def __init__(self, answer_timeout_s: float) -> None:
+        self._said_after_s = min(SAID_AFTER_S, answer_timeout_s * 2 / 3)
+        self._waiting_said_after_s = said_after(answer_timeout_s)
+        self._begun: dict[int, float] = {}
+        self._numbers = count()
+        self._silent_since: float | None = None  # when a message given up without an answer was sent
+
+    def begin(self) -> int:
+        """Note that a message goes out; return the number to pass to `end`."""
+        number = next(self._numbers)
+        self._begun[number] = since_boot()
+        return number
+
+    def end(self, number: int) -> None:
+        """Note that the message waits no more; if it had waited long, the silence goes on."""
+        begun = self._begun.pop(number)
+        if self._silent_since is None and since_boot() - begun >= self._said_after_s:
+            self._silent_since = begun
+
+    def heard(self) -> None:
+        """Note any answer: requests still waiting count from now on."""
+        self._silent_since, self._begun = None, dict.fromkeys(self._begun, since_boot())
+
+    def beside(self, facts: LinkHealth) -> LinkHealth:
+        """Add a long silence to the facts, as `probing`: without an answer nobody knows whether they go."""
+        since = self._silent_since
+        if since is None:
+            since = min(self._begun.values(), default=None)
+        if since is None or facts.probing or since_boot() - since < self._waiting_said_after_s:
+            return facts
+        facts = replace(facts, waiting_since=since)
+        if since_boot() - since < self._said_after_s:
+            return facts
+        probing = f"no answer for {self._said_after_s:g} s"
+        return replace(
+            facts, probing=probing, connected_since=facts.connected_since or since, lost_since=None
+        )
+
+
+class RequestSlots:
+    """Hands out slots in the order of asking."""
+
+    def __init__(self, places: int) -> None:
+        self._free = places
+        self._waiting: deque[asyncio.Future[bool]] = deque()
+
+    async def enter(self, permit: Permit | None) -> bool:
+        """Wait for a slot; return False, holding none, if the permit has ended by then."""
+        if self._free > 0 and not self._waiting:
+            self._free -= 1
+            has_slot = True
+        else:
+            has_slot = await self._wait_for_slot(permit)
+        if has_slot and permit is not None and not permit.stands:
+            self.leave()
+            return False
+        return has_slot
+
+    async def _wait_for_slot(self, permit: Permit | None) -> bool:
+        slot: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._waiting.append(slot)
+        try:
+            with (
+                nullcontext()
+                if permit is None
+                else permit.when_withdrawn(lambda: _settle(slot, has_slot=False))
+            ):
+                return await slot
+        except asyncio.CancelledError:
+            if slot.done() and not slot.cancelled() and slot.result():
+                self.leave()
+            raise
+
+    def leave(self) -> None:
+        """Pass the slot to whoever has waited longest."""
+        while self._waiting:
+            if _settle(self._waiting.popleft(), has_slot=True):
+                return
+        self._free += 1
+
+
+def _settle(slot: asyncio.Future[bool], *, has_slot: bool) -> bool:
+    if slot.done():
+        return False
+    slot.set_result(has_slot)
+    return True
+
+
+# ---- Surplus answers
+
+# A server that answers a request twice shifts all later answers on that connection by one. A refusal of the
+# previous request, read as this one's, would have a message that was taken sent a second time. The message's
+# own answer then follows on the same connection. So after a refusal on a reused connection, the connection is
+# kept and listened to for a while; the first request of a connection has no earlier answer to receive.
+
+
+class PermitEndedError(Exception):
+    """Raised before the first byte of a request is written: nothing of it was sent."""
+
+
+class Progress:
+    """Tracks by httpcore's trace how far a request got: unwritten, written, or answered too early."""
+
+    def __init__(self, permit: Permit | None) -> None:
+        self._permit = permit
+        self._has_started = self._is_written = self._has_waited = False
+        self._is_first = False  # whether it is the first request of its connection
+        self.is_stale = False  # whether an answer was there before anything could come from the network
+
+    async def note(self, event: str, info: Mapping[str, Any]) -> None:
+        self._has_started = True
+        self._is_first |= event.startswith("connection.connect")
+        if event.endswith("send_request_headers.started"):
+            if self._permit is not None and not self._permit.stands:
+                raise PermitEndedError
+            # CONNECT goes to the proxy only.
+            self._is_written = info["request"].method != b"CONNECT"
+        elif event.endswith("receive_response_headers.started"):
+            self._has_waited = False
+            asyncio.get_running_loop().call_soon(self._wait)
+        elif event.endswith("receive_response_headers.complete"):
+            # Reading from the socket takes at least one turn of the event loop. An answer without one was
+            # already in the connection's buffer: a surplus answer to an earlier request.
+            self.is_stale |= not self._has_waited
+
+    def _wait(self) -> None:
+        self._has_waited = True
+
+    @property
+    def is_unwritten(self) -> bool:
+        """Whether nothing was written to the carrier; False if httpcore reported nothing."""
+        return self._has_started and not self._is_written
+
+    @property
+    def is_reused(self) -> bool:
+        return self._has_started and not self._is_first
+
+
+# Listen at least _SHORTEST_S, else _TIMES as long as recent answers took; _FADES per answer forgets old ones.
+_SHORTEST_S = 0.25
+_TIMES = 4.0
+_FADES = 0.98
+
+
+class AnswerTimes:
+    """Tracks how long a carrier's answers take, weighted towards recent slow ones."""
+
+    def __init__(self) -> None:
+        self._slowest_s = 0.0
+
+    def note(self, seconds: float) -> None:
+        self._slowest_s = max(seconds, _FADES * self._slowest_s)
+
+    @property
+    def patience_s(self) -> float:
+        return max(_SHORTEST_S, _TIMES * self._slowest_s)
+
+
+class KeptConnection:
+    """The connection of the latest answer to a message, held until the answer is understood."""
+
+    def __init__(self) -> None:
+        self._response: httpx.Response | None = None
+        self._task = asyncio.current_task()
+
+    @property
+    def is_own(self) -> bool:
+        """Whether the message's own task asks: a login that it started runs on without it, for others."""
+        return asyncio.current_task() is self._task
+
+    def keep(self, response: httpx.Response) -> None:
+        """Keep its connection out of the pool until `release`."""
+        self._response = response
+
+    async def release(self) -> None:
+        """Return the connection to the pool, unless it was closed."""
+        response, self._response = self._response, None
+        if response is not None:
+            await response.aclose()
+
+    async def brings_more(self, for_s: float) -> bool:
+        """Whether another answer follows; closes the connection in any case."""
+        response = self._response
+        if response is None:
+            return False
+        stream: httpcore.AsyncNetworkStream = response.extensions["network_stream"]
+        try:
+            return bool(_left_over(response) or await stream.read(1, timeout=max(for_s, _SHORTEST_S)))
+        except httpcore.TimeoutException:
+            return False  # nothing came
+        except (httpcore.NetworkError, OSError):
+            return False  # it broke
+        finally:
+            await asyncio.shield(stream.aclose())
+
+
+def _left_over(response: httpx.Response) -> bytes:
+    """Return bytes received together with the answer that are not part of it.
+
+    httpx does not expose them, so they are read from its connection's parser. If that can't be found, assume
+    that there are some.
+    """
+    inner: object = response.stream
+    for name in ("_stream", "_httpcore_stream", "_stream", "_connection", "_h11_state"):
+        inner = getattr(inner, name, None)
+    data, _ = getattr(inner, "trailing_data", (b"?", False))
+    return bytes(data)
 
 
 class HttpCarrier(ABC):

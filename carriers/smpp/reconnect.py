@@ -15,8 +15,7 @@ from carriers.causes import cause_of
 from carriers.contract import CheckFinding, Halted, LinkError, LinkOptions
 from carriers.smpp import pdu
 from carriers.smpp.codes import BIND_HALTS
-from carriers.smpp.interfaces import BindOwner, End
-from carriers.smpp.session import SmppSession
+from carriers.smpp.session import BindOwner, End, SmppSession
 from carriers.smpp.settings import SmppSettings
 
 QUICK_S = 0.15  # the first pause after a connection that worked

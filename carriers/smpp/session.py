@@ -1,24 +1,32 @@
-"""One bind to a message centre: keeps its window full by callbacks; every message gets a result."""
+"""One bind to a message centre: keeps its window full by callbacks; every message gets a result.
+
+Pieces of messages wait in the link's queue for a place in the windows of its binds.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import math
+import socket
+import struct
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
 from enum import Enum
 from functools import partial
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
-from carriers.contract import NOT_SENT
+from carriers.contract import NOT_SENT, Acknowledge, Deferred, Halted
 from carriers.smpp import pdu
 from carriers.smpp.codes import code
-from carriers.smpp.interfaces import BindOwner, End
-from carriers.smpp.piece_queue import Owner
+from carriers.smpp.pdu import HEADER, SUBMIT_SM, ShortMessage
 from carriers.smpp.settings import SmppSettings
-from carriers.smpp.window import Window
-from carriers.smpp.write_buffer import WriteBuffer, prepare_socket
 
 # Above this much unread output stop reading too, so that a peer that only sends can't exhaust memory.
 UNREAD_LIMIT = 1024 * 1024
 UNBIND_S = 2.0  # how long to wait for unbind_resp; nothing is lost without it
+_RESET = struct.pack("ii", 1, 0)  # SO_LINGER: discard what the kernel holds, and send RST
+_LATER_S = 2.0  # the bind must time out first, since it knows what has not left
 NAMES = {
     pdu.BIND_RECEIVER: "bind",
     pdu.BIND_TRANSMITTER: "bind",
@@ -37,6 +45,252 @@ class State(Enum):
     ENDED = "ended"
 
 
+class PieceOwner(Protocol):
+    """Owns pieces in the queue; exactly one callback is called for each piece.
+
+    Those that own some: PendingSubmit, MultipartMessage and PendingQuery in carrier.py.
+    """
+
+    @property
+    def submit_call(self) -> object:
+        """The submit() call that the piece belongs to; None for a query."""
+        ...
+
+    def may_go(self, index: int) -> bool:
+        """Whether piece `index` may still be written."""
+        ...
+
+    def pdu(self, index: int, sequence: int) -> bytes:
+        """Return the whole PDU of piece `index`."""
+        ...
+
+    def answered(self, index: int, status: int, body: bytes) -> None:
+        """The carrier sent its response."""
+        ...
+
+    def nacked(self, index: int, status: int) -> None:
+        """The carrier sent a generic_nack in place of a response."""
+        ...
+
+    def lost(self, index: int, why: str) -> None:
+        """It was written, and no response will come."""
+        ...
+
+    def unsent(self, index: int, why: Deferred | Halted) -> None:
+        """It was never written."""
+        ...
+
+
+class PieceQueue(deque[tuple[PieceOwner, int]]):
+    """Pieces of work as (owner, index); call `notify_if_empty` after taking pieces out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._is_empty = asyncio.Event()
+
+    async def emptied(self) -> None:
+        while self:
+            self._is_empty.clear()
+            await self._is_empty.wait()
+
+    def notify_if_empty(self) -> None:
+        if not self:
+            self._is_empty.set()
+
+    def remove_unless(self, stays: Callable[[PieceOwner, int], bool]) -> list[tuple[PieceOwner, int]]:
+        """Remove and return the pieces for which `stays` is false; the rest keeps its order."""
+        pieces = list(self)
+        self.clear()
+        removed: list[tuple[PieceOwner, int]] = []
+        for piece in pieces:
+            (self if stays(*piece) else removed).append(piece)
+        self.notify_if_empty()
+        return removed
+
+
+@dataclass(slots=True)
+class Counters:
+    """Counters of a link since it was opened, for metrics."""
+
+    submitted: int = 0
+    receipts: int = 0
+    messages: int = 0  # deliver_sm that are no receipts
+    unreadable: int = 0  # bodies that could not be parsed
+    unknown_pdus: int = 0  # commands that SMPP 3.4 does not have, or not for an ESME
+    late_answers: int = 0  # responses that nothing waits for any more
+
+
+class BindOwner(Protocol):
+    """What a bind needs from its link."""
+
+    queue: PieceQueue
+    counters: Counters
+
+    def bound(self, command: int) -> None: ...
+    def ended(self) -> None: ...
+
+    def probing(self, command: int, why: str, unanswered: int) -> None:
+        """Report that messages stay unanswered or the peer is silent; at most single messages may go now."""
+        ...
+
+    def answers_again(self, command: int) -> None:
+        """Report that a probing or silent bind has been heard again."""
+        ...
+
+    def answered(self) -> None: ...
+    def update(self) -> None: ...
+
+    def deliver(self, message: ShortMessage, acknowledge: Acknowledge) -> None:
+        """Handle a deliver_sm; its response is sent when `acknowledge` is called."""
+        ...
+
+    def odd(self, kind: str, detail: str) -> None:
+        """Report something unexpected, which was answered and counted."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """Why a bind ended; `refused` is the status of a refused bind."""
+
+    why: str
+    refused: int | None = None
+
+
+@dataclass(slots=True)
+class Window:
+    """How many submits of a bind may be in flight: one after a bind, then more with each answer.
+
+    A submit that times out without any answer since it was sent keeps its place, so a message centre that
+    answers nothing is sent one window and no more. Then single messages probe whether it answers again.
+
+    Times are the event loop's. size: the contract's maximum; first_s, longest_s: pauses between probes of a
+    probing window.
+    """
+
+    size: int
+    first_s: float
+    longest_s: float
+    allowed: int = 1
+    answers: int = 0  # of submits, since the bind
+    unanswered: int = 0  # timed out, without any answer since they were sent
+    probing: bool = False
+    unanswered_since: float | None = None  # when the first of them was sent
+    _answered_at: float = -math.inf
+    _pause_s: float = 0.0
+    _probe_at: float = 0.0
+
+    def room(self, in_flight: int, now: float) -> int:
+        if self.probing:
+            return int(not in_flight and now >= self._probe_at)
+        return self.allowed - self.unanswered - in_flight
+
+    def sent(self) -> None:
+        """Note a write; on a probing window it is a probe, and the next one waits longer."""
+        if self.probing:
+            self._pause_s = min(2 * self._pause_s, self.longest_s)
+
+    def answered(self, count: int, now: float) -> None:
+        """Note answers to submits; the window grows by each, doubling every round trip."""
+        if self.probing:
+            self.probing, self.allowed = False, 1
+        self.answers += count
+        self.unanswered, self.unanswered_since = 0, None
+        self.allowed = min(self.size, self.allowed + count)
+        self._answered_at = now
+
+    def given_up(self, sent_at: float, now: float) -> None:
+        """Note a submit that timed out; it keeps its place only if no answer came after it was sent.
+
+        Such an answer may have been the last, though: if the silence since then is the longer part of the
+        submit's time, shrink the window to two. One may be in flight already; the second one decides.
+        """
+        if sent_at >= self._answered_at:
+            self.unanswered += 1
+            self.unanswered_since = self.unanswered_since or sent_at
+        elif now - self._answered_at > self._answered_at - sent_at:
+            self.allowed = min(self.allowed, 2)
+        self._probe_at = now + self._pause_s
+
+    def waits_since(self, oldest: float | None) -> float | None:
+        """Return since when messages wait without an answer; oldest: when the oldest in flight was sent."""
+        if oldest is None or self.unanswered_since is not None:
+            return self.unanswered_since
+        return max(oldest, self._answered_at)
+
+    def begins_to_hold(self, in_flight: int, now: float) -> bool:
+        """Whether two (or all allowed) are unanswered, so that the window begins to probe."""
+        if self.probing or not self.unanswered or min(self.allowed, 2) > self.unanswered + in_flight:
+            return False
+        self.probing, self._pause_s = True, self.first_s
+        self._probe_at = now + self.first_s
+        return True
+
+
+class WriteBuffer:
+    """Writes PDUs and remembers those that may still be in the transport's buffer.
+
+    What is there when the connection is dropped was never sent; what the system has taken is unknown.
+    """
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._recent: list[bytes] = []
+
+    def write(self, pdus: list[bytes]) -> None:
+        """Write all of them at once; takes ownership of the list."""
+        if self._transport.get_write_buffer_size() == 0:
+            self._recent = pdus
+        else:
+            self._recent += pdus
+        self._transport.write(b"".join(pdus))
+
+    def left(self) -> set[int]:
+        """Return the sequence numbers of submits of which the system has not taken a byte.
+
+        Empty for TLS, whose transport counts encrypted bytes.
+        """
+        room = self._transport.get_write_buffer_size()
+        if not room or self._transport.get_extra_info("ssl_object") is not None:
+            return set()
+        unsent = set()
+        for written in reversed(self._recent):
+            room -= len(written)
+            if room < 0:
+                break
+            _, command, _, sequence = HEADER.unpack_from(written)
+            if command == SUBMIT_SM:
+                unsent.add(sequence)
+        return unsent
+
+    def leave(self, patience_s: float) -> set[int]:
+        """Close the connection; return the submits that were never sent and now never will be."""
+        unsent = self.left()
+        if unsent:
+            sock = self._transport.get_extra_info("socket")
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            self._transport.abort()
+        else:
+            self._transport.close()
+            # close() waits until the rest is sent; a stalled peer would keep the socket for ever.
+            asyncio.get_running_loop().call_later(patience_s, self._transport.abort)
+        return unsent
+
+
+def prepare_socket(transport: asyncio.Transport, seconds: float) -> None:
+    """Have Linux discard unacknowledged data soon after the answer timeout.
+
+    Otherwise it would retry for minutes after the bind was given up, and deliver messages that a person may
+    have sent again meanwhile. Also write no more than the system takes: a bind stops at the first byte that
+    waits.
+    """
+    sock, option = transport.get_extra_info("socket"), getattr(socket, "TCP_USER_TIMEOUT", None)
+    if sock is not None and option is not None:
+        sock.setsockopt(socket.IPPROTO_TCP, option, max(1000, round(1000 * (seconds + _LATER_S))))
+    if sock is not None and transport.get_extra_info("ssl_object") is None:
+        transport.set_write_buffer_limits(high=0)
+
+
 class SmppSession(asyncio.Protocol):
     """One connection and its bind; `command` says which: transmitter, receiver or transceiver.
 
@@ -50,7 +304,7 @@ class SmppSession(asyncio.Protocol):
         self.settings, self.command, self.link = settings, command, link
         self.state = State.BINDING
         self.end: asyncio.Future[End] = asyncio.get_running_loop().create_future()
-        self.in_flight: dict[int, tuple[float, Owner, int]] = {}  # in the order of sending
+        self.in_flight: dict[int, tuple[float, PieceOwner, int]] = {}  # in the order of sending
         self.window = Window(settings.window, settings.reconnect_min_s, settings.probe_max_s)
         self.submits = self.sequence = 0
         self.bound_at: float | None = None

@@ -1,7 +1,7 @@
 /* The life of a chunk: claim, reserve, submit, record, release; leases that run out, frozen and killed
  * processes, answers that are lost or late, and a person who has an unknown message sent again.
  *
- * Each atomic block that begins with "commit:" is one transaction of app/ledger (queue.py, submit_results.py,
+ * Each atomic block that begins with "commit:" is one transaction of app/ledger (ledger.py, submit_results.py,
  * unknown_outcomes.py). Between any two of them, and between looking at the permit and writing, everything
  * else may happen. tests/model/__main__.py checks it exhaustively, and its twins, each of which breaks one
  * rule and must fail: -DNO_RESERVE and so on, see TWINS there.

@@ -26,7 +26,7 @@ from app.database.audit_heads import AuditHead
 from app.database.connection import Database
 from app.database.models import audit as table
 from app.database.models import erasures
-from app.ledger.factory import ledger_for
+from app.ledger.ledger import ledger_for
 from app.notifications import events
 from app.privacy import certificates
 from app.security import audit

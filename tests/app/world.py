@@ -22,8 +22,8 @@ from app.database.models import (
     tallies,
 )
 from app.ledger import approval_digest
-from app.ledger.contract import Arrival, ChunkLease, DeliveryToSend, Ledger, Link, SubmitOutcome
-from app.ledger.factory import ledger_for
+from app.ledger.contract import Arrival, ChunkLease, DeliveryToSend, Link, SubmitOutcome
+from app.ledger.ledger import Ledger, ledger_for
 from app.observability.faults import Aside, Faults
 from app.observability.metrics import Metrics
 from carriers.contract import Accepted, Reason, Receipt, ReceiptLevel, ReceiptStatus

@@ -15,7 +15,7 @@ from app.core import clock
 from app.core.config import Settings
 from app.database.connection import Database
 from app.dispatch import find_person
-from app.ledger.factory import ledger_for
+from app.ledger.ledger import ledger_for
 from app.security import sessions
 from app.security.authorization import cookie_name, lifetime_of
 from app.security.principal import Caller

@@ -16,7 +16,7 @@ from starlette.types import Receive, Scope, Send
 from app.core import gc_tuning
 from app.core.config import LinkSettings, Settings, WebhookSettings
 from app.database.connection import Database
-from app.ledger.factory import ledger_for
+from app.ledger.ledger import ledger_for
 from app.observability import logs
 from app.observability.metrics import Metrics
 from app.receipts.receipt_writer import Inbox

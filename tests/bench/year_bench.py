@@ -13,8 +13,7 @@ from app.core.states import CampaignState, DeliveryState, RunState
 from app.database.connection import Database
 from app.database.models import campaigns, deliveries, runs, submissions, tallies
 from app.dispatch import run_sweeps as sweeps
-from app.ledger.contract import Arrival, DeliveryToSend, ResultKind
-from app.ledger.engine_base import SUBMISSION
+from app.ledger.contract import SUBMISSION, Arrival, DeliveryToSend, ResultKind
 from tests.app.ledger.test_claim_cost import open_more
 from tests.app.world import FIRST_PHONE, World, accepted, receipt
 from tests.bench.machinery import analyze, fresh_url, now
@@ -143,7 +142,7 @@ def _sent_lately(connection: Connection, world: World, campaign: int) -> None:
     connection.execute(insert(deliveries), rows)
     link = (world.link.id, world.link.group_id, int(ResultKind.ACCEPTED))
     answers = [(campaign, campaign, n, 1, 0, ended, *link, uuid4().hex, "", None) for n in range(_OF_RECENT)]
-    world.ledger.add_missing(connection, submissions, SUBMISSION, answers)
+    world.ledger.engine.add_missing(connection, submissions, SUBMISSION, answers)
 
 
 def _campaign(connection: Connection, world: World, number: int, past: int) -> None:

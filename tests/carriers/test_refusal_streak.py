@@ -9,8 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carriers.contract import Accepted, Deferred, Halted, OutboundSms, Reason, Rejected, SubmitResult, Unknown
-from carriers.health import HealthRecord
+from carriers.contract import (
+    Accepted,
+    Deferred,
+    Halted,
+    HealthRecord,
+    OutboundSms,
+    Reason,
+    Rejected,
+    SubmitResult,
+    Unknown,
+)
 from carriers.refusal_streak import RefusalStreak
 
 MOST = 20

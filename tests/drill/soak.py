@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from app.core import clock
 from app.database.connection import Database
-from app.ledger.factory import ledger_for
+from app.ledger.ledger import ledger_for
 from app.reports.verification.verify import examine
 from tests.drill.context import CARRIER, DrillContext
 from tests.drill.drill_setup import engine, running_loa, simulator

@@ -9,7 +9,7 @@ from typing import Any
 
 from app.core.states import DeliveryState
 from app.database.connection import Database
-from app.ledger.factory import ledger_for
+from app.ledger.ledger import ledger_for
 from app.reports.verification.verify import examine
 from tests.drill.context import DrillContext, FaultOutcome
 from tests.drill.plan import DrillOrder, FaultKind, PlannedFault

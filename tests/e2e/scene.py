@@ -39,7 +39,7 @@ from app.database.models import (
     unknowns,
 )
 from app.ledger import approval_digest
-from app.ledger.factory import ledger_for
+from app.ledger.ledger import ledger_for
 from app.notifications import outbox
 from app.notifications.outbox import Notice, NotificationChannel
 from app.privacy import do_not_send, person_requests

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app.core.states import DeliveryState
 from app.database.connection import Database
-from app.ledger.factory import ledger_for
+from app.ledger.ledger import ledger_for
 from app.reports.verification.verify import examine
 from carriers.simulators.smsc import Smsc
 from tests.app.world import FIRST_PHONE

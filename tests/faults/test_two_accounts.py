@@ -20,12 +20,14 @@ from app.database.connection import Database
 from app.database.models import audit
 from app.devtools.sample_data import write_sample
 from app.diagnostics.doctor import _rights
-from app.ledger.factory import ledger_for
+from app.ledger.ledger import ledger_for
 from app.privacy import totals_retention
 from carriers.simulators.smsc import Smsc, SmscBehaviour
 from tests.conftest import NO_SERVER, SERVER, postgresql_url
 from tests.faults.journey import Api, reported
 from tests.faults.processes import Home, smpp_link
+
+pytestmark = pytest.mark.prove
 
 SUBSCRIBERS = 120
 
@@ -71,7 +73,6 @@ def two(accounts: Accounts, tmp_path: Path) -> Iterator[Home]:
         home.end()
 
 
-@pytest.mark.prove
 async def test_one_account_migrates_and_another_without_rights_sends_a_campaign(
     two: Home, accounts: Accounts
 ) -> None:
@@ -111,7 +112,7 @@ def _erases(accounts: Accounts, run: int) -> None:
         query = text("SELECT campaign_id FROM runs WHERE id = :run")
         campaign = db.read(lambda c: c.execute(query, {"run": run}).scalar_one())
         db.write(ledger.detach, campaign)
-        dropped = [db.write(ledger.drop_detached, campaign) for _ in range(2)]
+        dropped = [db.write(ledger.engine.drop_detached, campaign) for _ in range(2)]
         assert [sorted(each) for each in dropped] == [
             ["deliveries", "partitions", "receipts", "submissions"],
             [],

@@ -34,7 +34,7 @@ from app.database.connection import Database
 from app.database.models import approvals, budgets, campaigns, metadata
 from app.ledger import approval_digest, money
 from app.ledger.contract import Arrival, SubmitOutcome
-from app.ledger.factory import ledger_for
+from app.ledger.ledger import ledger_for
 from carriers.contract import Accepted, Receipt, ReceiptLevel, ReceiptStatus
 from tests.app.world import build
 from tests.engines import each_engine, other_by_hand

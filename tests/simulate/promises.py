@@ -11,7 +11,7 @@ from app.core.phone import mask
 from app.core.states import DeliveryState
 from app.database.models import budgets, deliveries, faults, quarantine, receipts
 from app.ledger import money
-from app.ledger.factory import ledger_for
+from app.ledger.ledger import ledger_for
 from app.reports.verification.verify import examine
 from tests.simulate.start import CHUNK, LEFT_OUT, LIMITED, PARTS
 from tests.simulate.world import World, which_text

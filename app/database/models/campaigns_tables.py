@@ -296,16 +296,6 @@ erasures = Table(
     ),
 )
 
-# A run's measured report at the time its rows were erased; later reports are printed from it.
-kept_reports = Table(
-    "kept_reports",
-    metadata,
-    Column("run_id", Integer, primary_key=True, autoincrement=False),
-    Column("cutoff_at", Ms, nullable=False),
-    Column("figures", Text, nullable=False),  # JSON of figures/figures.py: CarrierReport, as hashed
-    Column("sha256", String(64), nullable=False),
-)
-
 # Persons reached by each campaign of a directive at the time when numbers under it were erased.
 kept_reach = Table(
     "kept_reach",

@@ -183,7 +183,7 @@ submissions = Table(
     Column("reference", Reference),
     Column("code", String(80)),
     Column("network", String(20)),  # serving network, according to the carrier that refused the number
-    # Only on SQLite, where receipts find their message by it (app/ledger/reference_index.py).
+    # Only on SQLite, where receipts find their message by it (app/ledger/receipt_matching.py).
     Column("reference_hash", BigInteger),
     Index(
         "ix_submissions_reference",

@@ -11,7 +11,7 @@ from app.campaigns.queries import RunSummary
 from app.core import clock
 from app.database.connection import Database
 from app.devtools.demo.sending import count
-from app.ledger.factory import ledger_for
+from app.ledger.ledger import ledger_for
 from app.reports.build.carrier_report import build_campaign
 from app.reports.export.formats import PAPERS, Format, render
 from app.reports.figures.figures import CampaignReport, CarrierReport

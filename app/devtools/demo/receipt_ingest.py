@@ -18,7 +18,7 @@ from app.core.errors import SetupError
 from app.database.connection import Database
 from app.devtools.demo.scenario_smpp import DemoCarrier, Receipts
 from app.file_import.upload import UploadedFile
-from app.ledger.contract import Ledger
+from app.ledger.ledger import Ledger
 from app.receipts.result_files.register import FileClaim, register
 from app.receipts.result_files.result_importer import import_file
 from app.receipts.result_files.status_words import words_of

@@ -37,7 +37,7 @@ from app.devtools.demo.scenario_smpp import DemoCarrier
 from app.devtools.demo.sending import send
 from app.devtools.demo.simulator_processes import SimulatorProcess, running_simulators
 from app.devtools.sample_data import SHARES, write_sample
-from app.ledger.factory import ledger_for
+from app.ledger.ledger import ledger_for
 from app.observability import logs
 
 _OPERATOR = "demo operator"

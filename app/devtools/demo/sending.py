@@ -18,7 +18,7 @@ from app.core.states import RunState
 from app.database.connection import Database
 from app.devtools.demo.progress_board import Update
 from app.devtools.demo.receipt_ingest import ReceiptIngest
-from app.ledger.factory import ledger_for
+from app.ledger.ledger import ledger_for
 from app.observability.metrics import Metrics
 from app.runtime.worker import Worker
 

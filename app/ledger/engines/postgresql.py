@@ -2,65 +2,322 @@
 
 from __future__ import annotations
 
+import json
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any
+from functools import cache, lru_cache
+from typing import Any, ClassVar
 
 import psycopg
 from sqlalchemy import ColumnElement, Connection, Table, func, select, update
+from sqlalchemy.dialects import postgresql
 
+from app.core.clock import DAY_MS
 from app.core.errors import DatabaseUnavailable
 from app.core.invariants import require
 from app.core.states import DeliveryState
 from app.database.advisory_locks import AdvisoryLock
 from app.database.connection import one_at_a_time
-from app.database.models import deliveries, receipts, run_batches, submissions, tallies
-from app.ledger.contract import ChunkLease, DeliveryToSend, FanOutResult, Link
-from app.ledger.engine_base import (
+from app.database.models import deliveries, metadata, receipts, run_batches, submissions, tallies
+from app.ledger.contract import (
+    CROWD,
+    EARLY_MS,
+    EVER,
     FURTHEST_US,
     JOURNAL,
     SENT_BEFORE,
     SUBMISSION,
+    TAKEN,
     TALLY,
     TO_SEND,
+    VALIDITY_MS,
     ChunkClaim,
+    ChunkLease,
+    DeliveryToSend,
     LeaseCheck,
+    Link,
     MatchedDelivery,
     Named,
     OpenChunk,
     Recorded,
+    ResultKind,
     Row,
     SideWrites,
     Snapshot,
+    StateEvent,
     SubmissionQuery,
     Written,
     due_of,
 )
-from app.ledger.engines.pg_receipts import (
-    ASK,
-    ASKED,
-    ATTACHED,
-    EARLY,
-    FIND,
-    FIND_OF_PHONE,
-    LAST,
-    MOMENT,
-    NOT_NOTED,
-    NOTE,
-    NOW,
-    QUARANTINED,
-    RAISE,
-    THERE,
-    WHICH,
-    bearing,
-    having,
-    meant,
-    moved,
+from app.ledger.tallies import folds
+
+# ---- Many rows in one statement: an array for each column whose values differ
+
+Shape = tuple[tuple[str, str], ...]  # name and type of each column
+
+_DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy leaves it untyped
+
+
+def shape(table: Table, columns: Iterable[str]) -> Shape:
+    return _shape(table.name, tuple(columns))
+
+
+@cache
+def _shape(table: str, columns: tuple[str, ...]) -> Shape:
+    types = [metadata.tables[table].c[name].type.compile(_DIALECT) for name in columns]
+    return tuple(
+        (name, kind.split(" COLLATE")[0].split("(")[0]) for name, kind in zip(columns, types, strict=True)
+    )
+
+
+def spread(prefix: str, shape: Shape, rows: Sequence[Row]) -> tuple[str, dict[str, object]]:
+    """Return a SELECT that yields these rows, and its parameters, whose names begin with `prefix`.
+
+    Most rows agree in most columns, and a single value costs both sides less than an array of it.
+    """
+    columns = list(zip(*rows, strict=True)) or [()] * len(shape)
+    several = tuple(number == 0 or len(set(column)) > 1 for number, column in enumerate(columns))
+    values = {
+        f"{prefix}{number}": array(column) if many else next(iter(column), None)
+        for number, (column, many) in enumerate(zip(columns, several, strict=True))
+    }
+    return _select(prefix, shape, several), values
+
+
+@cache
+def _select(prefix: str, shape: Shape, several: tuple[bool, ...]) -> str:
+    arrays, names, chosen = [], [], []
+    for number, ((name, kind), many) in enumerate(zip(shape, several, strict=True)):
+        if many:
+            arrays.append(f"%({prefix}{number})s::{kind}[]")
+            names.append(name)
+        chosen.append(name if many else f"%({prefix}{number})s::{kind} AS {name}")
+    rows = f"unnest({', '.join(arrays)}) AS {prefix}({', '.join(names)})"
+    # OFFSET hides constants from the planner, which would filter by the shared values before the keys.
+    return f"SELECT {', '.join(chosen)} FROM {rows} OFFSET 0"  # noqa: S608 - constants of ours; values are bound
+
+
+def array(column: Sequence[Any]) -> object:
+    """Convert a column to one parameter.
+
+    psycopg writes arrays value by value in Python. Numbers and plain texts go faster: the items of a JSON
+    list are valid in an array literal. Texts with control characters are left to psycopg.
+    """
+    if str in set(map(type, column)):
+        texts = [value for value in column if value is not None]
+        if not "".join(texts).isprintable():
+            return list(column)
+    return "{" + json.dumps(column, ensure_ascii=False)[1:-1] + "}"
+
+
+# ---- Receipts: match them, update deliveries, read quarantine
+
+NOW = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
+ASKED = (
+    *(("nth", "int"), ("group_id", "smallint"), ("reference", "text"), ("phone", "bigint")),
+    *(("earliest", "bigint"), ("latest", "bigint")),
 )
-from app.ledger.engines.pg_unnest import array, shape, spread
-from app.ledger.erase import EraseOperations
-from app.ledger.queue import ChunkQueue
-from app.ledger.submit_results import SubmitResults
-from app.ledger.tallies import Tallies, folds
+# A learnt reference is recorded later than its message was sent.
+_LATER = f"CASE s.result WHEN {int(ResultKind.SETTLED)} THEN {VALIDITY_MS} ELSE 0 END"
+# Links are read once: each commit of a pace leaves a version of its link's row, and while somebody keeps a
+# snapshot open (a report, pg_dump) every look by key would pass all of them.
+_HIT = """
+    WITH l AS MATERIALIZED (SELECT id, group_id FROM links)
+    SELECT v.nth, s.at, s.part, d.campaign_id, d.batch_id, d.seq, d.run_id, d.phone, d.area, d.segments,
+           d.submitted_at, d.done_at, d.state, d.reason, d.parts, d.delivered, d.relayed, d.failed, d.resends,
+           s.attempt, s.result, s.crowd
+"""
+FIND = f"""
+    {_HIT}
+      FROM ({{asked}}) AS v
+      CROSS JOIN LATERAL (SELECT f.*, count(*) OVER ()::int AS crowd FROM (
+        SELECT s.campaign_id, s.batch_id, s.seq, s.at, s.part, s.attempt, s.result
+          FROM submissions{{own}} s JOIN l ON l.id = s.link_id AND l.group_id = v.group_id
+         WHERE s.reference = v.reference AND s.at >= v.earliest AND s.at <= v.latest + {_LATER}
+         LIMIT {CROWD}) AS f) AS s
+      JOIN deliveries{{own}} d ON d.campaign_id = s.campaign_id AND d.batch_id = s.batch_id AND d.seq = s.seq
+           AND d.phone = coalesce(v.phone, d.phone)
+     ORDER BY d.campaign_id, d.batch_id, d.seq FOR NO KEY UPDATE OF d
+"""  # noqa: S608 - constants of ours; values are bound
+# For one campaign's partitions. `|| ''` keeps the planner off the index on references: thousands share one.
+FIND_OF_PHONE = f"""
+    {_HIT}
+      FROM ({{asked}}) AS v
+      CROSS JOIN LATERAL (SELECT s.campaign_id, s.batch_id, s.seq, s.at, s.part, s.attempt,
+               s.result, 1 AS crowd
+          FROM deliveries{{own}} k
+          JOIN submissions{{own}} s
+            ON s.campaign_id = k.campaign_id AND s.batch_id = k.batch_id AND s.seq = k.seq
+          JOIN l ON l.id = s.link_id AND l.group_id = v.group_id
+         WHERE k.campaign_id = {{campaign}} AND k.phone = v.phone AND s.reference || '' = v.reference
+           AND s.at >= v.earliest AND s.at <= v.latest + {_LATER}
+         LIMIT {CROWD}) AS s
+      JOIN deliveries{{own}} d
+        ON d.campaign_id = s.campaign_id AND d.batch_id = s.batch_id AND d.seq = s.seq
+     ORDER BY d.campaign_id, d.batch_id, d.seq FOR NO KEY UPDATE OF d
+"""  # noqa: S608 - constants of ours; values are bound
+# Name each campaign's partition: with a condition the server would open those of all campaigns ever.
+_STANDING = """
+    UPDATE deliveries_c{campaign} d
+       SET state = v.state, reason = v.reason, done_at = v.done_at,
+           delivered = v.delivered, relayed = v.relayed, failed = v.failed
+      FROM ({rows}) AS v
+     WHERE d.campaign_id = v.campaign_id AND d.batch_id = v.batch_id AND d.seq = v.seq
+"""
+_SETTLED_MS = 3_600_000
+# No carrier tries a message for longer, so nearly all receipts concern runs that ended since.
+_LATELY_MS = VALIDITY_MS + DAY_MS
+# MATERIALIZED, so that only recent runs' tables are looked up; the planner would look up those of all runs.
+MOMENT = f"""
+    WITH closed AS (SELECT subject_id AS id FROM erasures WHERE kind = 'campaign' AND ended_at IS NULL),
+         began AS MATERIALIZED (
+           SELECT campaign_id,
+                  bool_or(ended_at IS NULL OR ended_at > (SELECT {NOW} - {_LATELY_MS})) AS lately,
+                  CASE WHEN bool_and(ended_at IS NOT NULL) THEN sum(ended_at)::bigint END AS ended
+             FROM runs WHERE state <> 'planned' GROUP BY campaign_id),
+         lasts AS MATERIALIZED (
+           SELECT b.campaign_id, b.lately, coalesce(s.at, {EVER}) AS at, s.all_named
+             FROM began b
+             LEFT JOIN last_submissions s ON s.campaign_id = b.campaign_id AND s.ended = b.ended),
+         lately AS MATERIALIZED (
+           SELECT campaign_id, at, all_named FROM lasts
+            WHERE lately AND campaign_id NOT IN (SELECT id FROM closed)
+              AND to_regclass('deliveries_c' || campaign_id) IS NOT NULL)
+    SELECT {NOW}, ARRAY(SELECT id FROM closed),
+           ARRAY(SELECT id::int FROM links ORDER BY id), ARRAY(SELECT group_id::int FROM links ORDER BY id),
+           ARRAY(SELECT campaign_id FROM lately ORDER BY campaign_id),
+           ARRAY(SELECT at FROM lately ORDER BY campaign_id),
+           (SELECT coalesce(max(at), 0) FROM lasts WHERE NOT lately),
+           ARRAY(SELECT campaign_id FROM lately WHERE all_named)
+"""  # noqa: S608 - constants of ours; values are bound
+# A campaign that ended an hour ago, so that no lease of it runs any more, whose last message is not noted.
+NOT_NOTED = f"""
+    SELECT r.campaign_id, r.ended, to_regclass('submissions_c' || r.campaign_id) IS NOT NULL
+      FROM (SELECT campaign_id, sum(ended_at)::bigint AS ended FROM runs WHERE state <> 'planned'
+             GROUP BY campaign_id
+            HAVING bool_and(ended_at IS NOT NULL) AND max(ended_at) < (SELECT {NOW} - {_SETTLED_MS})) AS r
+      LEFT JOIN last_submissions s ON s.campaign_id = r.campaign_id AND s.ended = r.ended
+     WHERE s.campaign_id IS NULL ORDER BY r.campaign_id LIMIT 1
+"""  # noqa: S608 - constants of ours; values are bound
+# No lease of it runs any more: what the carrier has, or may have, has an answer or was listed as unknown.
+LAST = f"""
+    SELECT coalesce(max(at), 0), NOT EXISTS (
+      SELECT FROM (
+        SELECT batch_id, seq FROM submissions_c{{campaign}}
+         WHERE reference IS NULL AND result IN ({", ".join(str(int(kind)) for kind in TAKEN)})
+        UNION ALL
+        SELECT batch_id, seq FROM state_events
+         WHERE campaign_id = {{campaign}} AND kind = {int(StateEvent.LOST)}) AS u
+       WHERE NOT EXISTS (
+        SELECT FROM submissions_c{{campaign}} s
+         WHERE s.campaign_id = {{campaign}} AND s.batch_id = u.batch_id AND s.seq = u.seq
+           AND s.reference IS NOT NULL))
+      FROM submissions_c{{campaign}}
+"""  # noqa: S608 - constants of ours, and a number
+NOTE = """
+    INSERT INTO last_submissions (campaign_id, ended, at, all_named)
+    VALUES (%(campaign)s, %(ended)s, %(at)s, %(all_named)s)
+    ON CONFLICT (campaign_id) DO UPDATE
+       SET ended = excluded.ended, at = excluded.at, all_named = excluded.all_named
+"""
+RAISE = """
+    UPDATE last_submissions SET at = greatest(at, %(at)s)
+     WHERE campaign_id = ANY (%(campaigns)s::int[]) AND at < %(at)s
+"""
+ATTACHED = """
+    SELECT substring(c.relname from '_c([0-9]+)$')::int AS campaign
+      FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+     WHERE i.inhparent = 'submissions'::regclass ORDER BY campaign
+"""
+# One of these for each campaign. The rows of `given` are hidden from the planner, so that it keeps its plan:
+# planning takes ten times as long as looking. LATERAL and OFFSET make it look for each by the index.
+_GIVEN = "WITH given AS MATERIALIZED (SELECT unnest(%(given)s::bigint[]) AS a)"
+_REFS = ", refs AS MATERIALIZED (SELECT %(references)s::text[] AS a)"
+# Without parameters, the server keeps its plan from the first time on.
+ASK = "SELECT set_config('loa.references', %(references)s::text[]::text, true)"
+_BEARS = """
+    (SELECT {campaign} FROM submissions_c{campaign}
+      WHERE reference = ANY (current_setting('loa.references')::text[]) LIMIT 1)
+"""
+_HAS = """
+    (SELECT {campaign} FROM given g CROSS JOIN LATERAL (
+       SELECT FROM deliveries_c{campaign} d WHERE d.campaign_id = {campaign} AND d.phone = g.a LIMIT 1) AS d
+      LIMIT 1)
+"""
+_MAY_MEAN = """
+    (SELECT {campaign} FROM given g CROSS JOIN LATERAL (
+       SELECT d.batch_id, d.seq FROM deliveries_c{campaign} d
+        WHERE d.campaign_id = {campaign} AND d.phone = g.a OFFSET 0) AS d
+      WHERE coalesce((
+        SELECT bool_or(s.reference = ANY ((SELECT a FROM refs)::text[])) FROM submissions_c{campaign} s
+         WHERE s.campaign_id = {campaign} AND s.batch_id = d.batch_id AND s.seq = d.seq
+           AND s.reference IS NOT NULL), true)
+      LIMIT 1)
+"""
+QUARANTINED = """
+    SELECT id, tries, received_at, done_at, phone, link_id, group_id, level, reason, status, reference, code,
+           raw
+      FROM quarantine WHERE {which} LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+"""
+EARLY = f"received_at > {NOW} - {EARLY_MS}"
+WHICH = {
+    "try_at": "try_at <= %(one)s",
+    "reference": f"reference = ANY(%(all)s) AND {EARLY}",
+    "id": "id = ANY(%(all)s)",
+}
+_STATUS_VALUES = (
+    "campaign_id",
+    "batch_id",
+    "seq",
+    "state",
+    "reason",
+    "delivered",
+    "relayed",
+    "failed",
+    "done_at",
+)
+
+
+def moved(rows: Sequence[Row]) -> list[tuple[str, dict[str, object]]]:
+    """Return one UPDATE with its parameters for each campaign among these rows."""
+    of: defaultdict[int, list[Row]] = defaultdict(list)
+    for row in rows:
+        of[row[0]].append(row)
+    made = []
+    for campaign, some in sorted(of.items()):
+        sql, values = spread(f"v{campaign:d}_", shape(deliveries, _STATUS_VALUES), some)
+        made.append((_STANDING.format(campaign=f"{campaign:d}", rows=sql), values))
+    return made
+
+
+THERE = """
+    SELECT id FROM unnest(%(ids)s::int[]) AS id
+     WHERE to_regclass('deliveries_c' || id) IS NOT NULL ORDER BY id
+"""
+
+
+def bearing(campaigns: Sequence[int]) -> str:
+    """Return the query for those of these campaigns in which one of the given references is."""
+    return _each("", _BEARS, tuple(campaigns))
+
+
+def having(campaigns: Sequence[int]) -> str:
+    """Return the query for those of these campaigns with a message to one of the given numbers."""
+    return _each(_GIVEN, _HAS, tuple(campaigns))
+
+
+def meant(campaigns: Sequence[int]) -> str:
+    """Return the same for messages that bear one of the references, or none at all."""
+    return _each(_GIVEN + _REFS, _MAY_MEAN, tuple(campaigns))
+
+
+@lru_cache(maxsize=32)
+def _each(given: str, query: str, campaigns: tuple[int, ...]) -> str:
+    looks = (query.format(campaign=f"{campaign:d}") for campaign in campaigns)
+    return given + " UNION ALL ".join(looks)
+
+
+# ---- Chunks, leases, outcomes, tallies
 
 # A session waiting for a lock on a whole table blocks all sessions that come after it.
 _SHORTLY = "SET LOCAL lock_timeout = '200ms'"
@@ -163,10 +420,10 @@ _TYPES = {"BIGINT": "int8", "INTEGER": "int4", "SMALLINT": "int2", "BOOLEAN": "b
 _COPY_FROM = 100
 
 
-class PostgresqlLedger(ChunkQueue, SubmitResults, Tallies, EraseOperations):
+class PostgresqlEngine:
     """The primitives on PostgreSQL, with the server's clock as the shared one."""
 
-    sliced = ()
+    sliced: ClassVar[Sequence[Table]] = ()
     ranges_at_once = 4
 
     def open_campaign(self, connection: Connection, campaign_id: int) -> None:
@@ -219,11 +476,14 @@ class PostgresqlLedger(ChunkQueue, SubmitResults, Tallies, EraseOperations):
             counts["partitions"] = len(counts)
         return counts
 
+    def forget_for_good(self, connection: Connection) -> None:
+        """Do nothing: the server frees deleted rows by itself."""
+
     def now_ms(self, connection: Connection) -> int:
         return int(connection.exec_driver_sql(f"SELECT {NOW}").scalar_one())
 
     def home(self, connection: Connection) -> str:
-        """Return the cluster id and WAL timeline; each recovery from an archive begins a new timeline."""
+        """Return cluster id and WAL timeline: a recovery from an archive or a promotion begins one."""
         return str(connection.exec_driver_sql(_HOME).scalar_one())
 
     def append(
@@ -258,18 +518,16 @@ class PostgresqlLedger(ChunkQueue, SubmitResults, Tallies, EraseOperations):
         row = connection.exec_driver_sql(sql, {"run": run_id, "batch": batch_id}).first()
         return None if row is None else tuple(row)
 
-    def fan_out(
-        self, connection: Connection, run_id: int, batch_id: int, segments: int, limit: int
-    ) -> FanOutResult:
-        """Extend the base method: ANALYZE a partition after its first and last rows, for the planner."""
-        done = super().fan_out(connection, run_id, batch_id, segments, limit)
+    def after_fan_out(
+        self, connection: Connection, run_id: int, batch_id: int, limit: int, more: bool
+    ) -> None:
+        """ANALYZE the partition after its first and last rows, for the planner."""
         campaign = select(run_batches.c.campaign_id, run_batches.c.fanned_upto).where(
             run_batches.c.run_id == run_id, run_batches.c.batch_id == batch_id
         )
         row = connection.execute(campaign).first()
-        if row is not None and (not done.more or row.fanned_upto <= 2 * limit):
+        if row is not None and (not more or row.fanned_upto <= 2 * limit):
             connection.exec_driver_sql(f"ANALYZE deliveries_c{row.campaign_id:d}")
-        return done
 
     def take_chunks(
         self, connection: Connection, run_id: int, claim: ChunkClaim, limit: int

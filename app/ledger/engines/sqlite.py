@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, ClassVar
 
 from sqlalchemy import ColumnElement, Connection, Table, func, select, update
 
@@ -13,21 +13,26 @@ from app.core import clock
 from app.core.invariants import require
 from app.core.states import CampaignState, DeliveryState, LinkState, RunState
 from app.database.models import deliveries, receipts, submissions, tallies
-from app.ledger.contract import ChunkLease, DeliveryToSend, Link, ResultKind
-from app.ledger.engine_base import (
+from app.ledger.contract import (
     CROWD,
+    EARLY_MS,
     FURTHEST_US,
     JOURNAL,
     SENT_BEFORE,
     SUBMISSION,
     TALLY,
     TO_SEND,
+    VALIDITY_MS,
     ChunkClaim,
+    ChunkLease,
+    DeliveryToSend,
     LeaseCheck,
+    Link,
     MatchedDelivery,
     Named,
     OpenChunk,
     Recorded,
+    ResultKind,
     Row,
     SideWrites,
     Snapshot,
@@ -35,12 +40,8 @@ from app.ledger.engine_base import (
     Written,
     due_of,
 )
-from app.ledger.erase import EraseOperations
-from app.ledger.queue import ChunkQueue
-from app.ledger.receipt_times import EARLY_MS, VALIDITY_MS
-from app.ledger.reference_index import reference_hash
-from app.ledger.submit_results import SubmitResults
-from app.ledger.tallies import Tallies, folds
+from app.ledger.receipt_matching import reference_hash
+from app.ledger.tallies import folds
 
 _TAKE = """
     UPDATE chunks SET state = 1, attempt = attempt + 1, owner = ?, link_id = coalesce(?, link_id),
@@ -143,31 +144,46 @@ _AT_ONCE = _SIZES[-1]
 _HOME = "sqlite"
 
 
-class SqliteLedger(ChunkQueue, SubmitResults, Tallies, EraseOperations):
+class SqliteEngine:
     """The primitives on SQLite. One writer means that no row needs a lock."""
 
-    ranges_at_once = 1  # SQLite would scan the whole table for several
+    sliced: ClassVar[Sequence[Table]] = (submissions, deliveries, receipts)  # erased chunk by chunk
+    # Ranges of seq for which one statement still uses the primary key: for several it would scan the table.
+    ranges_at_once = 1
 
     def open_campaign(self, connection: Connection, campaign_id: int) -> None:
-        """Do nothing: one table holds every campaign."""
+        """Make room for a campaign's deliveries: nothing to do, as one table holds every campaign."""
 
     def detach(self, connection: Connection, campaign_id: int) -> None:
-        """Do nothing: one table holds every campaign."""
+        """Begin a campaign's erasure: nothing to do, as one table holds every campaign."""
+
+    def drop_detached(self, connection: Connection, campaign_id: int) -> dict[str, int]:
+        """Count the rows of the detached tables and drop them; rows by table, empty if there are none."""
+        return {}
 
     def forget_for_good(self, connection: Connection) -> None:
-        """Overwrite deleted rows; by default SQLite leaves them readable on free pages."""
+        """Make sure that data deleted in this transaction can't be recovered from the database file.
+
+        By default SQLite leaves deleted rows readable on free pages.
+        """
         connection.exec_driver_sql("PRAGMA secure_delete = ON")
 
     def now_ms(self, connection: Connection) -> int:
+        """Return the time of the clock that all processes share."""
         return clock.now_ms()
 
     def home(self, connection: Connection) -> str:
-        """Return a constant, since the file is one database; a copy is marked by app/ledger/transfer.py."""
+        """Identify this database, so that one restored from a backup is recognized as another.
+
+        Here a constant: a copy is marked when it is made (app/ledger/transfer.py); a file copied by other
+        means can't be told from its original.
+        """
         return _HOME
 
     def append(
         self, connection: Connection, table: Table, columns: Sequence[str], rows: Iterable[Row]
     ) -> None:
+        """Insert many rows the fastest way."""
         values = list(rows)
         if values:
             connection.exec_driver_sql(_insert("INSERT", table, columns), values)
@@ -175,20 +191,29 @@ class SqliteLedger(ChunkQueue, SubmitResults, Tallies, EraseOperations):
     def add_missing(
         self, connection: Connection, table: Table, columns: Sequence[str], rows: Sequence[Row]
     ) -> None:
+        """Insert many rows, skipping those whose primary key exists."""
         if not rows:
             return
         if table is submissions:
-            columns, rows = (*columns, "reference_hash"), [*map(_hashed, rows)]
+            columns = (*columns, "reference_hash")
+            rows = [(*row, None if (ref := row[_REFERENCE]) is None else reference_hash(ref)) for row in rows]
         connection.exec_driver_sql(_insert("INSERT OR IGNORE", table, columns), list(rows))
 
     def lock_fan_out(self, connection: Connection, run_id: int, batch_id: int) -> Row | None:
+        """Lock and return (campaign_id, fanned_upto, fanned_all) of the run's batch, or None."""
         sql = "SELECT campaign_id, fanned_upto, fanned_all FROM run_batches WHERE run_id = ? AND batch_id = ?"
         row = connection.exec_driver_sql(sql, (run_id, batch_id)).first()
         return None if row is None else tuple(row)
 
+    def after_fan_out(
+        self, connection: Connection, run_id: int, batch_id: int, limit: int, more: bool
+    ) -> None:
+        """Do what the engine needs after a slice was queued: nothing, as it plans without statistics."""
+
     def take_chunks(
         self, connection: Connection, run_id: int, claim: ChunkClaim, limit: int
     ) -> list[OpenChunk]:
+        """Lease the first due chunks of the run, in their order, skipping chunks that others hold."""
         now, taken = clock.now_ms(), list[OpenChunk]()
         for due in connection.exec_driver_sql(_DUE, (run_id, now, claim.early, now, limit)).all():
             values = (claim.owner, claim.link_id, now + claim.lease_ms, claim.link_id, now, *due[:3])
@@ -197,10 +222,12 @@ class SqliteLedger(ChunkQueue, SubmitResults, Tallies, EraseOperations):
         return taken
 
     def to_send(self, connection: Connection, chunk: OpenChunk) -> list[DeliveryToSend]:
+        """Return what is due of a chunk just claimed, by the driver alone: it is a thousand rows."""
         raw: Any = connection.connection.driver_connection
         return [*map(DeliveryToSend._make, raw.execute(_TO_SEND, due_of(chunk)))]
 
     def hold(self, connection: Connection, lease: ChunkLease, lease_ms: int, watermark: int | None) -> bool:
+        """Extend a lease and raise its watermark; False if the lease is lost."""
         key = (lease.campaign_id, lease.batch_id, lease.first_seq, lease.attempt, lease.owner)
         raw: Any = connection.connection.driver_connection
         return bool(raw.execute(_HOLD, (clock.now_ms() + lease_ms, watermark, *key)).rowcount == 1)
@@ -208,6 +235,7 @@ class SqliteLedger(ChunkQueue, SubmitResults, Tallies, EraseOperations):
     def check_lease(
         self, connection: Connection, link: Link, lease: ChunkLease, lease_ms: int, upto: int | None
     ) -> LeaseCheck:
+        """Extend the lease and, if run and link still run, raise its watermark to `upto`."""
         raw: Any = connection.connection.driver_connection
         runs = upto is not None and raw.execute(_RUNS, (lease.run_id, link.id)).fetchone() is not None
         goes_on = runs and (raw.execute(_LAST_HOME).fetchone() or (_HOME,))[0] in (None, _HOME)
@@ -215,6 +243,7 @@ class SqliteLedger(ChunkQueue, SubmitResults, Tallies, EraseOperations):
         return LeaseCheck(held, goes_on, clock.now_ms())
 
     def reserve(self, connection: Connection, link: Link, segments: float) -> float:
+        """Reserve the link for `segments`; return the seconds from now until the first may go."""
         now = clock.now_ms() * 1000
         given = (now, segments, link.id, link.pace_id or link.id)
         raw: Any = connection.connection.driver_connection
@@ -229,6 +258,10 @@ class SqliteLedger(ChunkQueue, SubmitResults, Tallies, EraseOperations):
         rows: Sequence[Recorded],
         side_writes: SideWrites,
     ) -> Written:
+        """Update deliveries of (lease, link_id) that are in state `old`; write `side_writes` if all were.
+
+        Queued deliveries count only if this pass has still to answer them, not if they were requeued since.
+        """
         if not rows:
             return Written(set(), early=False)
         raw: Any = connection.connection.driver_connection
@@ -259,6 +292,10 @@ class SqliteLedger(ChunkQueue, SubmitResults, Tallies, EraseOperations):
     def find(
         self, connection: Connection, asked: Sequence[SubmissionQuery], within: Sequence[int] | None = None
     ) -> list[MatchedDelivery]:
+        """Lock and return the deliveries of these submissions in key order, filtered by phone if given.
+
+        within: campaigns to search; None for all.
+        """
         raw: Any = connection.connection.driver_connection
         found: list[MatchedDelivery] = []
         for start in range(0, len(asked), _AT_ONCE):
@@ -267,9 +304,16 @@ class SqliteLedger(ChunkQueue, SubmitResults, Tallies, EraseOperations):
             found += _one_by_one(raw, some, start) if together is None else together
         return found
 
+    def bearing(
+        self, connection: Connection, campaigns: Sequence[int], references: Collection[str]
+    ) -> Sequence[int]:
+        """Return those campaigns in which one of these references is; all where asking costs as much."""
+        return campaigns
+
     def find_of_phone(
         self, connection: Connection, asked: Sequence[SubmissionQuery], within: Sequence[int]
     ) -> list[MatchedDelivery]:
+        """Do `find` by phone, which every query must state, for references that many messages share."""
         raw: Any = connection.connection.driver_connection
         found: list[MatchedDelivery] = []
         for nth, one in enumerate(asked):
@@ -283,6 +327,10 @@ class SqliteLedger(ChunkQueue, SubmitResults, Tallies, EraseOperations):
     def that_have(
         self, connection: Connection, campaigns: Sequence[int], phones: Collection[int], named: Named
     ) -> Sequence[int]:
+        """Return those campaigns with a message to one of `phones`, or to one of `named` that may be meant.
+
+        The receipts of `named` bear references: they mean a message that has none, or one of these.
+        """
         values = [
             json.dumps([*each]) for each in (campaigns, [*phones, *named.phones], phones, named.references)
         ]
@@ -290,13 +338,25 @@ class SqliteLedger(ChunkQueue, SubmitResults, Tallies, EraseOperations):
         return sorted(row[0] for row in raw.execute(_HAVING, values))
 
     def snapshot(self, connection: Connection) -> Snapshot:
+        """Read the snapshot that a group of receipts starts from."""
         raw: Any = connection.connection.driver_connection
         closed = frozenset(row[0] for row in raw.execute(_CLOSED))
         return Snapshot(self.now_ms(connection), closed, dict(raw.execute(_GROUPS).fetchall()))
 
+    def to_note(self, connection: Connection) -> bool:
+        """Return whether a campaign has ended of which the last message is not noted."""
+        return False
+
+    def note_last(self, connection: Connection) -> None:
+        """Note of an ended campaign when its last message was recorded, where receipts search by campaign."""
+
     def write_applied(
         self, connection: Connection, statuses: Sequence[Row], changes: Sequence[Row], journal: Sequence[Row]
     ) -> None:
+        """Write what a group of receipts changed: deliveries, tallies, and the receipts themselves.
+
+        A standing is (campaign_id, batch_id, seq, state, reason, delivered, relayed, failed, done_at).
+        """
         if statuses:
             _set_standings(connection.connection.driver_connection, statuses)
         self.append(connection, tallies, TALLY, changes)
@@ -305,7 +365,10 @@ class SqliteLedger(ChunkQueue, SubmitResults, Tallies, EraseOperations):
     def set_alike(
         self, connection: Connection, which: Sequence[ColumnElement[bool]], values: Mapping[str, object]
     ) -> list[Row]:
-        """Count first; with a single writer nothing can change in between."""
+        """Update these deliveries under one lock; return (area, segments, n) for each area and segments.
+
+        Count first: with a single writer nothing can change in between.
+        """
         d = deliveries.c
         counted = select(d.area, d.segments, func.count()).where(*which).group_by(d.area, d.segments)
         rows = [tuple(row) for row in connection.execute(counted)]
@@ -316,6 +379,7 @@ class SqliteLedger(ChunkQueue, SubmitResults, Tallies, EraseOperations):
     def take_quarantined(
         self, connection: Connection, column: str, values: Sequence[Any], limit: int
     ) -> list[Row]:
+        """Lock and return quarantined receipts: due ones (column try_at), or those with these values."""
         if column == "try_at":
             sql = _QUARANTINED.format(column="try_at <= ? ORDER BY try_at")
             return [tuple(row) for row in connection.exec_driver_sql(sql, (values[0], limit))]
@@ -330,10 +394,11 @@ class SqliteLedger(ChunkQueue, SubmitResults, Tallies, EraseOperations):
         return found
 
     def alone(self, connection: Connection) -> bool:
-        """Return True: there is one writer."""
+        """Return whether no other process is folding; if so, keep others out. Here there is one writer."""
         return True
 
     def fold_new(self, connection: Connection) -> None:
+        """Add appended tally changes to the single row of each key, and delete them."""
         for statement in folds("tallies"):
             connection.exec_driver_sql(statement)
         connection.exec_driver_sql("DELETE FROM tallies WHERE NOT folded")
@@ -409,12 +474,6 @@ _RUNS = f"""
 """  # noqa: S608 - constants of ours; values are bound
 # The ledger's own file, not a copy that no person has confirmed yet, has none or _HOME.
 _LAST_HOME = "SELECT home FROM database_identity ORDER BY id DESC LIMIT 1"
-
-
-def _hashed(row: Row) -> Row:
-    """Return a row of SUBMISSION with the hash of its reference behind it."""
-    reference = row[_REFERENCE]
-    return (*row, None if reference is None else reference_hash(reference))
 
 
 def _insert(verb: str, table: Table, columns: Sequence[str]) -> str:

@@ -12,8 +12,7 @@ from app.core.clock import DAY_MS
 from app.core.states import SENT, DeliveryState, DeliveryStatus, RunState
 from app.database.models import deliveries, receipt_lines, runs, submissions
 from app.ledger.contract import DeliveryKey
-from app.ledger.receipt_matching import requeued_at, sent_after
-from app.ledger.reference_index import bears_one_of
+from app.ledger.receipt_matching import bears_one_of, requeued_at, sent_after
 from app.receipts.result_files.verdicts import ResultVerdict
 
 # States of what the carrier has or may have, so that its file can be about it.

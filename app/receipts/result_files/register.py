@@ -13,7 +13,7 @@ from app.database.connection import one_at_a_time, shared_ms
 from app.database.models import receipt_files, runs
 from app.file_import.lease import await_again
 from app.file_import.upload import UploadedFile
-from app.ledger import erasure_state
+from app.ledger import erasure
 from app.receipts.result_files.result_import_job import fresh
 from app.security import audit
 from carriers.contract import ReceiptLevel
@@ -74,7 +74,7 @@ def register(connection: Connection, claim: FileClaim, file: UploadedFile, who: 
     other = {name: value for name, value in said.items() if value not in (None, found._mapping[name])}
     if other:
         _change_claim(connection, found, claim, other)
-    erasure_state.require_none_of_file(connection, "receipt_file", found)
+    erasure.require_none_of_file(connection, "receipt_file", found)
     waiting = await_again(connection, receipt_files, found, **fresh())
     return RegisteredFile(found.id, created=False, waiting=waiting)
 

@@ -19,7 +19,7 @@ from app.database.models import receipt_files
 from app.file_import import spool
 from app.file_import.isolated_reader import ReaderEnded, read_isolated
 from app.file_import.lease import require_tries
-from app.ledger.contract import Ledger
+from app.ledger.ledger import Ledger
 from app.receipts.result_files import missing, queries
 from app.receipts.result_files.line_parser import parsed_lines
 from app.receipts.result_files.result_import_job import Progress, ResultFileImport

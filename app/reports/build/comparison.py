@@ -14,7 +14,7 @@ from app.core import clock
 from app.core.errors import no_such
 from app.database.connection import shared_ms
 from app.database.models import campaigns, runs, tallies
-from app.ledger import erasure_state
+from app.ledger import erasure
 from app.ledger.contract import TallyCount
 from app.reports.build import carrier_report
 from app.reports.build.scope import levels_proved
@@ -77,7 +77,7 @@ def _sources(
     connection: Connection, campaign_id: int, only: str | None, counts: Sequence[TallyCount] | None = None
 ) -> Sources:
     campaign = _campaign(connection, campaign_id)
-    erasure_state.require_totals(connection, campaign_id)
+    erasure.require_totals(connection, campaign_id)
     rows = connection.execute(_RUNS, {"given": campaign_id}).all()
     rows = [row for row in rows if only in (None, row.carrier)]
     on = _day(campaign, rows)

@@ -21,8 +21,9 @@ from app.database.advisory_locks import AdvisoryLock
 from app.database.connection import Database, one_at_a_time
 from app.database.models import audit as acts
 from app.database.models import campaigns, deliveries, receipts, run_batches, submissions, tallies
-from app.ledger import erasure_state
-from app.ledger.contract import TAKEN, Ledger, ResultKind, TallyCount
+from app.ledger import erasure
+from app.ledger.contract import TAKEN, ResultKind, TallyCount
+from app.ledger.ledger import Ledger
 from app.reports.figures import tally
 from app.security import audit
 
@@ -101,7 +102,7 @@ def _unrecorded(connection: Connection, campaign_id: int, batch_id: int) -> list
 
 def _record(connection: Connection, who: str, campaign_id: int, batch_id: int) -> int:
     one_at_a_time(connection, AdvisoryLock.ERASURE)
-    if erasure_state.of_campaign(connection, campaign_id) is not None:
+    if erasure.of_campaign(connection, campaign_id) is not None:
         return 0
     rows = _unrecorded(connection, campaign_id, batch_id)
     if rows:
@@ -125,7 +126,7 @@ def _batches(connection: Connection, campaign_id: int | None) -> Sequence[tuple[
     if campaign_id is not None:
         if connection.execute(select(campaigns.c.id).where(campaigns.c.id == campaign_id)).first() is None:
             raise no_such("campaign", campaign_id, field="campaign")
-        if erasure_state.of_campaign(connection, campaign_id) is not None:
+        if erasure.of_campaign(connection, campaign_id) is not None:
             raise Conflict(
                 f"The rows of campaign {campaign_id} are erased, or being erased: its tallies are what is "
                 "left, and nothing can be counted anew."
@@ -134,13 +135,13 @@ def _batches(connection: Connection, campaign_id: int | None) -> Sequence[tuple[
     if campaign_id is not None:
         parts = [part.where(part.selected_columns.campaign_id == campaign_id) for part in parts]
     found = sorted(tuple(row) for row in connection.execute(union(*parts)))
-    gone = {number for number, _ in found if erasure_state.of_campaign(connection, number) is not None}
+    gone = {number for number, _ in found if erasure.of_campaign(connection, number) is not None}
     return [(number, batch_id) for number, batch_id in found if number not in gone]
 
 
 def _off(connection: Connection, ledger: Ledger, campaign_id: int, batch_id: int) -> _Off:
     """Count the error in this snapshot; none once the erasure of its rows has begun."""
-    if erasure_state.of_campaign(connection, campaign_id) is not None:
+    if erasure.of_campaign(connection, campaign_id) is not None:
         return _Off(campaign_id, batch_id, (), None)
     t = tallies.c
     off: dict[tuple[int, str | None, int, int], list[int]] = {}
@@ -162,7 +163,7 @@ def _last(connection: Connection, campaign_id: int) -> int | None:
 def _add(connection: Connection, ledger: Ledger, who: str, off: _Off) -> bool:
     """Add the error; False if the campaign was repaired since, or its erasure has begun."""
     one_at_a_time(connection, AdvisoryLock.ERASURE)
-    begun = erasure_state.of_campaign(connection, off.campaign_id) is not None
+    begun = erasure.of_campaign(connection, off.campaign_id) is not None
     if begun or _last(connection, off.campaign_id) != off.act:
         return False
     ledger.correct(connection, off.campaign_id, off.counts)

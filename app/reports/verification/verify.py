@@ -32,8 +32,9 @@ from app.database.models import (
     subscribers,
     unknowns,
 )
-from app.ledger import approval_digest, batch_rows, erasure_state, money, opt_out_seal
-from app.ledger.contract import Ledger, ResultKind, TallyCount
+from app.ledger import approval_digest, batch_rows, erasure, money, opt_out_seal
+from app.ledger.contract import ResultKind, TallyCount
+from app.ledger.ledger import Ledger
 from app.reports.build import carrier_report, clock_check, unique_reach
 from app.reports.figures import carrier_statement, tally
 from app.reports.figures.carrier_statement import Statement
@@ -42,6 +43,7 @@ from app.reports.frozen import freeze_record
 from app.reports.intake import statement_rules
 from app.reports.intake.statement_input import Circumstances, PaperClaim, StatementInput
 from app.reports.verification import erasure_checks as erased
+from app.reports.verification import snapshot_recount
 from app.reports.verification.state_recount import recount_states
 from app.security import kept_rows
 
@@ -220,12 +222,13 @@ def campaign_differences(connection: Connection, campaign_id: int, ledger: Ledge
 
 
 def recount(connection: Connection, campaign_id: int, ledger: Ledger) -> Recount:
-    if gone := erasure_state.of_campaign(connection, campaign_id):
+    if gone := erasure.of_campaign(connection, campaign_id):
         return Recount(list(erased.differences(connection, gone)), [], {})
     figures = [
         *tallies_agree(connection, campaign_id, ledger),
         *reports_add_up(connection, campaign_id),
         *statements_add_up(connection, campaign_id),
+        *snapshot_recount.of_campaign(connection, campaign_id),
     ]
     return Recount(figures, *contradictions(connection, campaign_id))
 
@@ -258,7 +261,7 @@ def _states(connection: Connection, campaign_id: int) -> Iterator[OddRows]:
 
 def _not_as_approved(connection: Connection, campaign_id: int) -> list[str]:
     """List changes to approved content made outside Loa; reports do not depend on them."""
-    if not keys_of(connection) or erasure_state.of_campaign(connection, campaign_id):
+    if not keys_of(connection) or erasure.of_campaign(connection, campaign_id):
         return []
     return list(as_approved(connection, campaign_id))
 

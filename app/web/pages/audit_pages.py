@@ -46,7 +46,7 @@ class Asked(BaseModel):
 def _happened(act: audit.Act, speaker: Speaker) -> str:
     said, name, _ = audit_sentences.subject_of(act)
     subject = speaker.say(said, name=name).unescape() if said else name
-    sentence = audit_sentences.SENTENCES.get(act.action)
+    sentence = audit_sentences.sentence_of(act.action)
     return speaker.say(sentence, subject=subject).unescape() if sentence else f"{act.action} {subject}"
 
 

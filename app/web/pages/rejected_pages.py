@@ -14,7 +14,7 @@ from app.campaigns import queries
 from app.core.errors import AppError, Invalid
 from app.core.states import REASON_NAMES
 from app.dispatch import rejected_orders
-from app.ledger.contract import Ledger
+from app.ledger.ledger import Ledger
 from app.security.roles import may
 from app.web import query_params
 from app.web.forms.list_query import ListView

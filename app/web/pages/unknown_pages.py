@@ -20,7 +20,7 @@ from app.core.errors import AppError, Invalid
 from app.core.phone import mask
 from app.database.listing import ListPart
 from app.dispatch import unknown_decisions
-from app.ledger.contract import Ledger
+from app.ledger.ledger import Ledger
 from app.security.roles import may
 from app.web.forms.list_query import UNASKED, ListQuery, list_view
 from app.web.rendering import (

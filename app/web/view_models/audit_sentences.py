@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from app.operations import OPERATIONS
 from app.security.audit import Act
 from app.web.translations import Said, say
 
@@ -46,7 +47,6 @@ SENTENCES: Mapping[str, Said] = {
     "key.rotate": say("replaced {subject}"),
     "link.test": say("had a test message sent by {subject}"),
     "link.test_answer": say("got the answer to a test message by {subject}"),
-    "link.resume": say("resumed {subject}"),
     "notice.replay": say("sent {subject} once more"),
     "numbers.shown": say("was shown whole numbers of {subject}"),
     "outreach.reported": say("entered a report of an addressee of {subject}"),
@@ -131,6 +131,12 @@ _SUBJECTS: Mapping[str, tuple[Said, str]] = {
     "report": (say("report {name}"), "/reports/"),
     "run": (say("run {name}"), "/runs/"),
 }
+
+
+def sentence_of(action: str) -> Said | None:
+    """Return what is said of an act after the person's name; None if there is no sentence."""
+    declared = (Said(each.audit) for each in OPERATIONS.values() if each.audit and each.action == action)
+    return SENTENCES.get(action) or next(declared, None)
 
 
 def subject_of(act: Act) -> tuple[Said | None, str, str]:

@@ -14,7 +14,7 @@ from app.campaigns.text_cost import Preview
 from app.core import clock
 from app.core.states import FAILED
 from app.database.models import directives, tallies
-from app.ledger import erasure_state
+from app.ledger import erasure
 from app.ledger.contract import TallyCount
 from app.reports.build import comparison, latency_sample
 from app.reports.build.comparison import NormVerdict
@@ -117,7 +117,7 @@ def _wording(language: str, text: str) -> CampaignText:
 
 def _samples(connection: Connection, campaign_id: int, views: Iterable[RunView]) -> dict[str, LatencySample]:
     """Sample each carrier's messages; nothing once the rows are erased."""
-    if erasure_state.of_campaign(connection, campaign_id) is not None:
+    if erasure.of_campaign(connection, campaign_id) is not None:
         return {}
     own = [run for run in views if not run.held and run.figures.sent]
     return {run.carrier: latency_sample.sample(connection, run.id) for run in own}

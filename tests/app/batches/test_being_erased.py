@@ -13,7 +13,7 @@ from app.core.errors import Conflict
 from app.core.states import BatchState
 from app.database.connection import Database
 from app.database.models import batches, erasures, receipt_files, subscribers
-from app.ledger import erasure_state
+from app.ledger import erasure
 from app.privacy import eraser
 from app.privacy.erasable import ErasureKind
 from tests.app.batches.files import MESSY, put, registered
@@ -59,7 +59,7 @@ def test_a_file_of_results_likewise_and_none_for_a_batch_of_that_number(
         number = c.execute(insert(receipt_files).values(row)).inserted_primary_key[0]
         begun(c, kind, number)
         found = c.execute(select(receipt_files).where(receipt_files.c.id == number)).one()
-        erasure_state.require_none_of_file(c, "receipt_file", found)
+        erasure.require_none_of_file(c, "receipt_file", found)
         return found.state == BatchState.ERASED
 
     if refused:

@@ -27,7 +27,7 @@ from app.database.models import (
 )
 from app.dispatch.fan_out_job import FanOutJob
 from app.ledger.contract import Link
-from app.ledger.factory import ledger_for
+from app.ledger.ledger import ledger_for
 from app.security import Caller
 from tests.app.campaigns.rows import DRAFT, HOURS, new_batch, new_link
 from tests.app.world import approve, aside

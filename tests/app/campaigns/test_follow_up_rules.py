@@ -23,15 +23,13 @@ from app.database.models import (
     subscribers,
 )
 from app.database.models import follow_ups as follow_up_batches
-from app.ledger.factory import ledger_for
+from app.ledger.ledger import ledger_for
 from app.ledger.unreached import Outcome
 from app.security import Caller
 from tests.app.campaigns import past
 from tests.app.campaigns.past import D, approved, audience, change, follow, in_state, sent, start
 from tests.app.campaigns.rows import DRAFT, HOURS
-from tests.engines import each_engine, on_sqlite
-
-database_url = each_engine
+from tests.engines import on_sqlite
 
 
 @on_sqlite

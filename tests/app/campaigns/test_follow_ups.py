@@ -20,14 +20,12 @@ from app.database.models import (
     tallies,
 )
 from app.ledger import unreached
-from app.ledger.factory import ledger_for
+from app.ledger.ledger import ledger_for
 from app.ledger.unreached import Outcome
 from tests.app.campaigns import past
 from tests.app.campaigns.past import D, approved, audience, begin, change, follow, in_state, left, sent, start
 from tests.app.campaigns.rows import DRAFT
-from tests.engines import each_engine, on_sqlite, other_by_hand
-
-database_url = each_engine
+from tests.engines import on_sqlite, other_by_hand
 
 ROUND: past.Sent = {
     0: D.DELIVERED,

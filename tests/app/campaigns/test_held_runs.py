@@ -24,7 +24,7 @@ from app.database.models import approvals, audiences, audit, campaigns, runs, st
 from app.dispatch import run_sweeps as sweeps
 from app.dispatch.fan_out_job import FanOutJob
 from app.dispatch.run_sweeps import close_due
-from app.ledger.factory import ledger_for
+from app.ledger.ledger import ledger_for
 from app.reports.figures import carrier_statement
 from app.reports.figures.document_meta import EntrySource
 from app.reports.intake import statement_service

@@ -16,8 +16,8 @@ from app.core.errors import Invalid
 from app.core.states import DeliveryState
 from app.database.connection import Database
 from app.database.models import runs, tallies
-from app.dispatch import restore_recovery
-from app.ledger.factory import ledger_for
+from app.dispatch import link_store
+from app.ledger.ledger import ledger_for
 from tests.app.world import World, build
 
 Loa = Callable[..., Result]
@@ -44,7 +44,7 @@ def build_planned(db: Database) -> World:
 
 def moved(url: str) -> bool:
     with closing(Database(url)) as db:
-        return db.read(restore_recovery.moved, ledger_for(db))
+        return db.read(link_store.moved, ledger_for(db))
 
 
 def states(url: str) -> dict[DeliveryState, int]:

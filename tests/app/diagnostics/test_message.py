@@ -17,7 +17,7 @@ from app.database.models import audit, deliveries, quarantine, receipts, submiss
 from app.diagnostics import message
 from app.diagnostics.message import MessageContext, SentTestMessage, may_be_written_to, send
 from app.ledger.contract import SubmitOutcome
-from app.ledger.factory import ledger_for
+from app.ledger.ledger import ledger_for
 from carriers.contract import (
     Accepted,
     Deferred,
@@ -37,8 +37,6 @@ from carriers.simulators.vnpt import Vnpt, VnptBehaviour
 from tests.app.receipts.oracle import Oracle
 from tests.app.world import build
 from tests.long.app.receipts.test_poller_setup import smpp_link, vnpt_link
-
-pytestmark = pytest.mark.waits
 
 NUMBER = 84_912_345_678
 SMS = OutboundSms(str(NUMBER), "Canh giac lua dao", "CA SONLA")

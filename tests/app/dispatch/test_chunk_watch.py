@@ -8,8 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from app.database.connection import Database
-from app.dispatch.chunk_watch import ChunkWatch
-from app.dispatch.held_chunks import HeldChunk
+from app.dispatch.claims import ChunkWatch, HeldChunk
 from app.observability import faults
 from tests.app.dispatch.paper import PaperCarrier, loop_for, until
 from tests.app.world import build

@@ -11,7 +11,7 @@ from app.database.connection import Database, shared_ms
 from app.database.models import chunks, links, runs, unknowns
 from app.dispatch.run_sweeps import expire_leases
 from app.ledger.contract import ChunkLease, Reservation
-from app.ledger.queue import LEASE_GRACE_MS
+from app.ledger.ledger import LEASE_GRACE_MS
 from tests.app.world import World, accepted, aside, build
 
 Q, S, U = DeliveryState.QUEUED, DeliveryState.SUBMITTED, DeliveryState.UNKNOWN

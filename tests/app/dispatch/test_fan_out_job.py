@@ -18,7 +18,7 @@ from app.database.connection import Database
 from app.database.models import audit, batches, campaigns, deliveries, run_batches, runs, subscribers
 from app.dispatch.fan_out_job import FanOutJob
 from app.ledger import approval_digest, batch_rows
-from app.ledger.factory import ledger_for
+from app.ledger.ledger import ledger_for
 from app.reports.verification.verify import verify
 from tests.app.batches.files import put, registered
 from tests.app.world import World, approve, aside, build

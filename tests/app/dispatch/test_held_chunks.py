@@ -9,7 +9,7 @@ import pytest
 from app.core import clock
 from app.database.connection import Database
 from app.dispatch import run_content
-from app.dispatch.held_chunks import HeldChunk
+from app.dispatch.claims import HeldChunk
 from tests.app.world import build
 
 HOUR_S = 3600

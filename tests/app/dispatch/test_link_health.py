@@ -16,9 +16,9 @@ from app.core.states import DeliveryState, LinkState
 from app.database.connection import Database, shared_ms
 from app.database.models import link_health as table
 from app.database.models import links as links_table
-from app.dispatch import link_health, link_store
+from app.dispatch import link_store
 from app.dispatch.claims import SendContext
-from app.dispatch.link_health import HealthSweep, write_health
+from app.dispatch.link_store import HealthSweep, write_health
 from app.dispatch.send_loop import SendLoop
 from app.observability import link_status
 from app.observability.link_status import LinkHealthState, LinkStatus, Standstill, facts
@@ -29,10 +29,10 @@ from carriers.smpp.carrier import SmppCarrier
 from tests.app.dispatch.paper import PaperCarrier, loop_for, until
 from tests.app.world import World, build
 from tests.engines import by_default
+from tests.operations import carry_out
 
 database_url = by_default
 
-pytestmark = pytest.mark.waits
 
 Q, U = int(DeliveryState.QUEUED), int(DeliveryState.UNKNOWN)
 UP, LOST = LinkHealth(connected_since=0.0), LinkHealth(lost_since=0.0, refusal="refused")
@@ -89,8 +89,8 @@ def test_a_link_that_puts_off_everything_is_no_link_at_work_after_a_while(db: Da
     assert (found.state, found.refusal) == (LinkHealthState.REFUSING, "0x58")
     assert link_status.is_away(found)
     assert link_status.since(found) == found.refusing_since
-    (shown,) = db.read(link_health.with_facts)
-    assert (shown["health"], str(shown["last_refusal"])[-4:]) == ("refusing", "0x58")
+    (shown,) = carry_out(db, "list_links")
+    assert (shown.health, shown.refusal) == ("refusing", "0x58")
     text = Metrics(db).text().decode()
     (seconds,) = [line.split()[-1] for line in text.splitlines() if line.startswith("loa_link_refusing_")]
     assert 100 < float(seconds) < 300
@@ -107,15 +107,15 @@ def test_a_link_that_waits_for_answers_says_since_when_and_is_written_once(db: D
     assert found.waiting_since is not None
     assert db.read(_standstills)["viettel"].state is LinkHealthState.WAITING
     assert db.read(_rates)["viettel"].segments_per_second == 0
-    (shown,) = db.read(link_health.with_facts)
-    assert (shown["health"], shown["since"]) == ("waiting", link_health._said(found.waiting_since))
+    (shown,) = carry_out(db, "list_links")
+    assert (shown.health, clock.to_ms(shown.waiting_since)) == ("waiting", found.waiting_since)
     assert stand(db, world.link.id, replace(waits, waiting_since=None)).state is LinkHealthState.CONNECTED
 
 
 @pytest.mark.longer
 def test_a_link_that_the_settings_no_longer_name_is_left_and_not_lost(db: Database) -> None:
     world = build(db, 1)
-    here, other = link_health.own_host(), "elsewhere"
+    here, other = link_store.own_host(), "elsewhere"
 
     def left(holder: str, named: list[str], age_ms: int) -> LinkHealthState:
         db.write(lambda c: c.execute(delete(table)))
@@ -144,13 +144,13 @@ def test_a_link_renamed_after_a_long_standstill_is_left_and_its_rate_counts_no_m
 ) -> None:
     """Loa stood still for longer than rows of processes are kept, then began with another name."""
     world = build(db, 1)
-    db.write(write_health, [(world.link.id, f"{host or link_health.own_host()}:1:x", UP)])
+    db.write(write_health, [(world.link.id, f"{host or link_store.own_host()}:1:x", UP)])
     db.write(lambda c: c.execute(update(table).values(seen_at=table.c.seen_at - days * 86_400_000)))
     renamed = link_store.LinkRecord("viettel-2", "viettel", "viettel-2", 100.0, ReceiptLevel.HANDSET)
     link = db.write(link_store.register, renamed)
     for _ in range(2):
-        db.write(write_health, [(link.id, f"{link_health.own_host()}:2:x", UP)])
-        db.write(link_store.mark_removed, ["viettel-2"], link_health.own_host())
+        db.write(write_health, [(link.id, f"{link_store.own_host()}:2:x", UP)])
+        db.write(link_store.mark_removed, ["viettel-2"], link_store.own_host())
     assert db.read(facts)[world.link.id].state is LinkHealthState.REMOVED
     assert db.read(_rates)["viettel"].segments_per_second == 100.0
     assert db.read(lambda c: c.execute(select(table.c.link_id)).scalars().all()) == [link.id]
@@ -187,7 +187,7 @@ def test_a_process_that_is_gone_has_the_link_no_more(db: Database) -> None:
     assert (found.state, found.processes, found.connected_since) == (LinkHealthState.CLOSED, 0, None)
     assert found.lost_since is not None
     db.write(write_health, [(world.link.id, "b", UP)])
-    db.write(link_health.mark_closed, ["b"])
+    db.write(link_store.mark_closed, ["b"])
     assert db.read(facts)[world.link.id].state is LinkHealthState.CLOSED
 
 
@@ -248,10 +248,10 @@ def test_a_refusal_of_one_host_halts_nobody_while_another_has_the_link_up(db: Da
     world = build(db, 1)
     refused = Halted("0x0E", "the carrier does not take the password")
     stand(db, world.link.id, LinkHealth(), UP)
-    assert not db.write(link_health.halt_unless_up_elsewhere, world.link.id, "a", refused)
+    assert not db.write(link_store.halt_unless_up_elsewhere, world.link.id, "a", refused)
     assert db.read(link_store.state, world.link.id) is LinkState.RUNNING
     # Its own connection is no other's.
-    assert db.write(link_health.halt_unless_up_elsewhere, world.link.id, "b", refused)
+    assert db.write(link_store.halt_unless_up_elsewhere, world.link.id, "b", refused)
     assert db.read(link_store.state, world.link.id) is LinkState.HALTED
 
 
@@ -266,7 +266,7 @@ async def test_a_host_with_a_wrong_password_stands_aside_and_halts_once_it_is_al
     try:
         await asyncio.sleep(0.5)
         assert db.read(link_store.state, world.link.id) is LinkState.RUNNING
-        db.write(link_health.mark_closed, ["a"])
+        db.write(link_store.mark_closed, ["a"])
         await until(lambda: db.read(link_store.state, world.link.id) is LinkState.HALTED)
     finally:
         loop.stop()

@@ -9,7 +9,7 @@ from app.core import clock
 from app.database.connection import Database
 from app.database.models import links, runs
 from app.dispatch import link_store
-from app.dispatch.link_health import mark_closed, write_health
+from app.dispatch.link_store import mark_closed, write_health
 from app.dispatch.run_content import run_contents
 from carriers.contract import LinkHealth, ReceiptLevel
 from tests.app.world import build

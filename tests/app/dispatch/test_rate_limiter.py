@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.core import clock
-from app.dispatch.rate_limiter import Slot, ThrottleShare, pause_s
+from app.dispatch.send_loop import Slot, ThrottleShare, pause_s
 from app.ledger.contract import DeliveryToSend
 from carriers.contract import Deferred
 

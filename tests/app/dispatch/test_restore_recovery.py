@@ -37,13 +37,12 @@ from app.dispatch import link_store, rejected_orders, restore_recovery, run_cont
 from app.dispatch.unknown_decisions import UnknownOrder
 from app.ledger import restore_acknowledgement
 from app.ledger.contract import Reservation
-from app.ledger.factory import ledger_for
+from app.ledger.ledger import ledger_for
 from app.ledger.transfer import back_up
 from tests.app.dispatch import test_rejected_orders as rejected
 from tests.app.world import World, accepted, build
-from tests.engines import each_engine
+from tests.operations import carry_out
 
-database_url = each_engine
 WHO = "root@host"
 
 
@@ -71,7 +70,7 @@ def put_back(world: World) -> None:
 
 @pytest.mark.longer
 def test_a_ledger_that_has_never_sent_is_at_home_and_stays_there(world: World) -> None:
-    assert world.db.read(restore_recovery.moved, world.ledger) is False
+    assert world.db.read(link_store.moved, world.ledger) is False
     assert isinstance(claimed(world), run_content.ClaimedChunk)
     assert world.db.read(lambda c: c.execute(select(kept.c.by)).scalars().all()) == ["loa"]
 
@@ -83,7 +82,7 @@ def test_a_link_of_a_ledger_that_was_put_back_is_halted_and_not_to_be_resumed_by
     row = world.db.read(lambda c: c.execute(select(links)).one())
     assert (row.state, row.code) == ("halted", "restored")
     with pytest.raises(Conflict, match="loa database restored"):
-        world.db.write(link_store.resume, world.link.id, WHO)
+        carry_out(world.db, "resume_link", WHO, link_id=world.link.id)
     assert claimed(world) is LinkState.HALTED
 
 
@@ -202,7 +201,7 @@ def test_what_was_rejected_before_the_database_was_put_back_is_in_no_order(
 ) -> None:
     """The order was given after the backup as well, and what it sent then is rejected here still."""
     world = rejected.refused(db)
-    db.write(restore_recovery.record_identity, world.ledger, "loa")
+    db.write(link_store.record_identity, world.ledger, "loa")
     number = rejected.asked(world)
     put_back(world)
     with pytest.raises(Conflict, match="loa database restored"):
@@ -257,7 +256,7 @@ def test_a_copy_of_a_sqlite_ledger_knows_that_it_is_one(sqlite_url: str, tmp_pat
         assert raw.execute("SELECT count(*) FROM deliveries").fetchone() == (3,)
     other = Database(f"sqlite:///{copy}")
     try:
-        assert other.read(restore_recovery.moved, world.ledger)
+        assert other.read(link_store.moved, world.ledger)
     finally:
         other.close()
 
@@ -274,7 +273,7 @@ def test_a_copy_of_an_older_schema_is_marked_and_stays_so_when_migrated(
     db = Database(f"sqlite:///{copy}")
     try:
         schema.upgrade(db)
-        assert db.read(restore_recovery.moved, ledger_for(db, 100))
+        assert db.read(link_store.moved, ledger_for(db, 100))
     finally:
         db.close()
 

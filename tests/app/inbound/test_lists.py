@@ -20,7 +20,7 @@ from app.database.connection import Database
 from app.database.models import inbound_messages
 from app.inbound.inbound_writer import IncomingMessage, keep
 from app.ledger.contract import Link
-from app.ledger.factory import ledger_for
+from app.ledger.ledger import ledger_for
 from app.privacy import certificates
 from app.security import create_key
 from carriers.inbound import InboundMessage, MessagePart

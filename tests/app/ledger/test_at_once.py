@@ -152,14 +152,14 @@ def test_a_late_answer_has_the_parts_of_what_becomes_unknown_beside_it(
     if db.sqlite:
         answers(world, slow, Accepted(refs))
     else:
-        real = world.ledger.write_outcomes
+        real = world.ledger.engine.write_outcomes
 
         def after_the_sweep(connection: Connection, *given: Any) -> Any:
             assert db.write(world.ledger.expire_leases, world.run, 10) == 0
             return real(connection, *given)
 
         with monkeypatch.context() as patched:
-            patched.setattr(world.ledger, "write_outcomes", after_the_sweep)
+            patched.setattr(world.ledger.engine, "write_outcomes", after_the_sweep)
             answers(world, slow, Accepted(refs))
     notice(world)
     assert world.delivery(2)["parts"] == 2

@@ -14,11 +14,18 @@ from app.core.states import ChunkState, DeliveryState, RunState
 from app.database.connection import Database
 from app.database.models import chunks, deliveries, follow_ups, link_pace, links, runs, subscribers, unknowns
 from app.ledger import approval_digest, batch_rows, directive_deadline, transfer, unreached
-from app.ledger.contract import DeliveryKey, FanOutResult, Reservation, SubmitOutcome
-from app.ledger.engine_base import SubmissionQuery
-from app.ledger.factory import ledger_for
-from app.ledger.receipt_times import EVER, VALIDITY_MS
+from app.ledger.contract import (
+    EVER,
+    VALIDITY_MS,
+    DeliveryKey,
+    FanOutResult,
+    Reservation,
+    SubmissionQuery,
+    SubmitOutcome,
+)
+from app.ledger.ledger import ledger_for
 from app.ledger.submit_results import MAX_FAULTS
+from app.ledger.unknown_outcomes import take_back
 from carriers.contract import Accepted, Deferred, Halted, Unknown
 from tests.app.at_once import while_open
 from tests.app.ledger.test_receipt_matching import again, sent, state
@@ -79,7 +86,7 @@ def test_a_failure_of_what_was_taken_back_unsent_is_not_of_the_sending_to_come(d
     outcomes = [SubmitOutcome(item, Unknown("no answer", ("a",))) for item in lease.items]
     db.write(world.ledger.record, world.link, lease, outcomes, None, 30.0)
     key = DeliveryKey(world.campaign, world.batch, 2)
-    assert db.write(world.ledger.take_back, lease, [key]) == [key]
+    assert db.write(lambda c: take_back(world.ledger.engine, c, lease, [key])) == [key]
     assert apply(world, said(world, "a", BAD)) == (1, 0, 0)
     assert world.delivery(2)["failed"] == 0
 
@@ -97,7 +104,7 @@ def test_a_campaign_that_is_erased_while_its_receipts_are_matched_is_said_to_be_
     asked = [SubmissionQuery(1, "m", None, 0, EVER)]
 
     def look(within: Sequence[int]) -> int:
-        return len(db.write(lambda c: world.ledger.find(c, asked, within)))
+        return len(db.write(lambda c: world.ledger.engine.find(c, asked, within)))
 
     assert look([world.campaign]) == 3
     if not db.sqlite:
@@ -134,7 +141,9 @@ def test_the_deadline_of_a_past_moment_is_the_one_before_the_next_change(db: Dat
 
 
 def test_a_copy_is_summed_over_every_column_of_a_delivery() -> None:
-    assert [column.name for column in deliveries.columns if not transfer._summable(column)] == []
+    assert [
+        column.name for column in deliveries.columns if not isinstance(column.type, transfer._SUMMABLE)
+    ] == []
 
 
 def test_an_approval_names_what_the_links_of_its_own_carriers_make_of_a_text(db: Database) -> None:
@@ -213,7 +222,7 @@ def test_a_batch_of_a_file_has_no_definition_of_another_batch(db: Database) -> N
 
 def test_a_link_is_reserved_by_the_clock_that_all_read(db: Database) -> None:
     world = build(db, 1)
-    db.write(world.ledger.reserve, world.link, 1.0)  # type: ignore[attr-defined]
+    db.write(world.ledger.engine.reserve, world.link, 1.0)
     free_us = db.read(lambda c: c.execute(select(link_pace.c.next_free_us)).scalar_one())
     assert abs(free_us - clock.now_ms() * 1000) < 30_000_000
 

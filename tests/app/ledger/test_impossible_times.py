@@ -12,7 +12,7 @@ from app.core.states import DeliveryState
 from app.database.connection import Database
 from app.database.models import receipts
 from app.ledger.contract import Arrival, Link
-from app.ledger.receipt_times import said
+from app.ledger.receipt_matching import said
 from tests.app.world import World, accepted, build, receipt
 
 

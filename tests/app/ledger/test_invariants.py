@@ -9,8 +9,7 @@ from app.core.invariants import Impossible, require
 from app.core.states import DeliveryState
 from app.database.connection import Database
 from app.database.models import chunks, submissions
-from app.ledger.contract import ChunkLease, Reservation, SubmitOutcome
-from app.ledger.engine_base import TAKEN_BACK, MatchedDelivery
+from app.ledger.contract import TAKEN_BACK, ChunkLease, MatchedDelivery, Reservation, SubmitOutcome
 from app.ledger.submit_results import FOREIGN_PART, FOREIGN_RESERVATION, FOREIGN_RESULT, TWO_RESULTS
 from app.observability.faults import described
 from carriers.contract import Accepted, Partial, Reason

@@ -31,7 +31,7 @@ from app.database.models import (
 from app.dispatch import rejected_orders, unknown_decisions
 from app.dispatch.unknown_decisions import UnknownOrder
 from app.ledger.contract import ChunkLease, DeliveryKey, Link, Reservation, SubmitOutcome
-from app.ledger.factory import ledger_for
+from app.ledger.ledger import ledger_for
 from app.ledger.unreached import Outcome
 from app.reports.verification.verify import verify
 from app.security import Caller

@@ -10,8 +10,7 @@ from sqlalchemy import update
 from app.database.connection import Database
 from app.database.models import chunks, deliveries, links, quarantine, unknowns
 from app.dispatch.link_store import LinkRecord, register
-from app.ledger.contract import ChunkLease, DeliveryKey, Reservation
-from app.ledger.receipt_times import VALIDITY_MS
+from app.ledger.contract import VALIDITY_MS, ChunkLease, DeliveryKey, Reservation
 from app.reports.verification.verify import verify
 from carriers.contract import ReceiptLevel, ReceiptStatus, Unknown
 from tests.app.ledger.test_receipt_matching import again, count, sent, state

@@ -8,10 +8,15 @@ import pytest
 
 from app.core.clock import DAY_MS
 from app.core.states import DeliveryState
-from app.ledger.contract import ResultKind
-from app.ledger.engine_base import CROWD, MatchedDelivery, SubmissionQuery
-from app.ledger.receipt_candidates import ONE_ID_MS, choose, submission_query
-from app.ledger.receipt_times import EVER, RECORDED_MS, SET_BACK_MS, VALIDITY_MS, ReceiptRow
+from app.ledger.contract import CROWD, EVER, VALIDITY_MS, MatchedDelivery, ResultKind, SubmissionQuery
+from app.ledger.receipt_matching import (
+    ONE_ID_MS,
+    RECORDED_MS,
+    SET_BACK_MS,
+    ReceiptRow,
+    choose,
+    submission_query,
+)
 
 NOW = 1_700_000_000_000
 PHONE = 84_912_000_001

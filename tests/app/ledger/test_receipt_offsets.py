@@ -13,7 +13,7 @@ from app.core.states import DeliveryState
 from app.database.connection import Database
 from app.database.models import links, quarantine, receipts, runs, unknowns
 from app.diagnostics import doctor
-from app.ledger import receipt_offsets
+from app.ledger import late_references
 from app.ledger.contract import Arrival, Reservation
 from app.observability import link_status
 from app.reports.verification.verify import verify
@@ -68,8 +68,8 @@ def ready(db: Database, chunk: int, count: int) -> World:
 
 
 def noted(db: Database) -> None:
-    for link_id, minutes in db.read(receipt_offsets.found, clock.now_ms()).items():
-        db.write(receipt_offsets.note, link_id, minutes)
+    for link_id, minutes in db.read(late_references.offsets_found, clock.now_ms()).items():
+        db.write(late_references.note_offset, link_id, minutes)
 
 
 def test_every_unknown_message_of_a_centre_that_stamps_utc_is_settled_and_the_zone_is_named(
@@ -140,7 +140,7 @@ def test_receipts_that_come_late_from_a_centre_in_the_right_zone_teach_nothing(d
     sent(world, [HOUR] * 200)
     sent_before = {"received_at": receipts.c.received_at + 3_600_000, "done_at": receipts.c.done_at}
     db.write(lambda c: c.execute(update(receipts).values(sent_before)))
-    assert db.read(receipt_offsets.learnt, world.link.id, world.campaign, clock.now_ms()) is None
+    assert db.read(late_references.learnt_offset, world.link.id, world.campaign, clock.now_ms()) is None
 
 
 def test_an_early_stamp_that_fits_an_older_unknown_message_does_not_settle_it(db: Database) -> None:

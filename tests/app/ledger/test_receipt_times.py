@@ -8,10 +8,8 @@ import pytest
 
 from app.core.clock import DAY_MS
 from app.core.states import DeliveryState, DeliveryStatus
-from app.ledger.contract import JUDGED_MS, Arrival, Link
-from app.ledger.engine_base import MatchedDelivery
-from app.ledger.receipt_candidates import repeated
-from app.ledger.receipt_times import CLOCKS_MS, RECORDED_MS, VALIDITY_MS, ReceiptRow, storable
+from app.ledger.contract import JUDGED_MS, VALIDITY_MS, Arrival, Link, MatchedDelivery
+from app.ledger.receipt_matching import CLOCKS_MS, RECORDED_MS, ReceiptRow, repeated, storable
 from app.ledger.receipts import _failures, _pause, _Update
 from carriers.contract import Receipt, ReceiptLevel, ReceiptStatus
 

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, event
 
 from app.database.connection import Database
 from app.ledger.contract import SubmitOutcome
-from app.ledger.reference_index import bears_one_of, reference_hash
+from app.ledger.receipt_matching import bears_one_of, reference_hash
 from app.receipts import receipt_log
 from app.receipts.result_files import match_deliveries
 from app.receipts.result_files.match_deliveries import Candidate

@@ -20,16 +20,13 @@ from app.database.models import links as links_table
 from app.ledger.contract import SubmitOutcome
 from app.observability.metrics import Metrics
 from app.receipts import failure_list
-from app.receipts.failure_list import FailureListCounts
-from app.receipts.failure_list_poller import Reconciliation
+from app.receipts.failure_list import FailureListCounts, Reconciliation
 from app.receipts.receipt_writer import Inbox
 from carriers.contract import Halted, ReadError, Reason, Receipt, ReceiptLevel, ReceiptStatus
 from tests.app.dispatch.paper import until
 from tests.app.receipts.oracle import Oracle, lost, sent, taken
 from tests.app.world import FIRST_PHONE, World, add_batch, receipt
 from tests.engines import other_by_hand
-
-pytestmark = pytest.mark.waits
 
 S, D, F = int(DeliveryState.SUBMITTED), int(DeliveryState.DELIVERED), int(DeliveryState.UNDELIVERED)
 SENDER = "CA SONLA"

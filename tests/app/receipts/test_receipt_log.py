@@ -10,7 +10,7 @@ from sqlalchemy import Connection, insert
 
 from app.database.connection import Database
 from app.database.models import quarantine, receipts
-from app.ledger.factory import ledger_for
+from app.ledger.ledger import ledger_for
 from app.receipts import receipt_log
 from app.receipts.receipt_log import Before, QuarantineReason
 from tests.app.campaigns.rows import new_campaign, new_link

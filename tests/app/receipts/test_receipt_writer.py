@@ -14,8 +14,7 @@ from app.database.connection import Database
 from app.database.models import quarantine
 from app.observability.faults import Faults
 from app.observability.metrics import Metrics
-from app.receipts.quarantine_sweep import match_quarantined
-from app.receipts.receipt_writer import Inbox
+from app.receipts.receipt_writer import Inbox, match_quarantined
 from carriers.contract import Receipt, ReceiptLevel, ReceiptStatus
 from tests.app.dispatch.paper import until
 from tests.app.world import World, accepted, build, receipt

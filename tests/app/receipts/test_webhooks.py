@@ -14,7 +14,8 @@ from sqlalchemy import Connection, delete, select, update
 from app.core.states import DeliveryState
 from app.database.connection import Database
 from app.database.models import link_pace, links, receipts
-from app.ledger.contract import Applied, Arrival, Ledger, SubmitOutcome
+from app.ledger.contract import Applied, Arrival, SubmitOutcome
+from app.ledger.ledger import Ledger
 from carriers.contract import Accepted, ReceiptLevel
 from tests.app.receipts.hooks import (
     ACKNOWLEDGED,

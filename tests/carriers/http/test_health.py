@@ -17,11 +17,9 @@ from carriers.contract import (
     SubmitResult,
     since_boot,
 )
-from carriers.http.request_slots import Waiting
+from carriers.http.link import Waiting
 from tests.carriers.http.peer import OK, PATIENT, Peer, PlainCarrier, answering, letters, link, page, silent
 from tests.carriers.smpp.peer import until
-
-pytestmark = pytest.mark.waits
 
 
 @pytest.mark.longer

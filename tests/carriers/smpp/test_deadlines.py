@@ -11,8 +11,7 @@ import pytest
 
 from carriers.contract import LinkOptions
 from carriers.smpp import pdu
-from carriers.smpp.interfaces import End
-from carriers.smpp.session import SmppSession, State
+from carriers.smpp.session import End, SmppSession, State
 from carriers.smpp.settings import read_settings
 from tests.carriers.smpp.test_session_flow import Pieces, Pipe, Table, answer
 from tests.simulate.virtual_loop import VirtualLoop

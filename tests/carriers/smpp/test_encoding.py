@@ -9,7 +9,7 @@ import pytest
 
 from carriers.contract import LinkOptions, OutboundSms, Reason, Rejected
 from carriers.smpp import pdu
-from carriers.smpp.encoding import EncodedText, TextEncoder, encode_text, validity
+from carriers.smpp.pdu import EncodedText, TextEncoder, encode_text, validity
 from carriers.smpp.settings import SmppSettings, read_settings
 from carriers.text import ucs2, ungsm7
 

@@ -9,9 +9,8 @@ from structlog.testing import capture_logs
 
 from carriers.contract import Acknowledge, Halted, LinkOptions
 from carriers.smpp import pdu
-from carriers.smpp.interfaces import Counters, End
-from carriers.smpp.piece_queue import PieceQueue
 from carriers.smpp.reconnect import Reconnector
+from carriers.smpp.session import Counters, End, PieceQueue
 from carriers.smpp.settings import read_settings
 from tests.carriers.smpp.peer import Peer, Wire, answer, ignore, until
 

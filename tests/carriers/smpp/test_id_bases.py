@@ -6,8 +6,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from carriers.simulators.smsc import Smsc, SmscBehaviour
-from carriers.smpp.id_bases import ENOUGH, REMEMBERED, SELDOM, SURE, IdBases
-from carriers.smpp.receipt import canonical
+from carriers.smpp.receipt import ENOUGH, REMEMBERED, SELDOM, SURE, IdBases, canonical
 from tests.carriers.smpp.peer import Inbox, Link, many, until
 
 

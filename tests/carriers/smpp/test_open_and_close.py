@@ -10,7 +10,7 @@ import pytest
 
 from carriers.contract import Accepted, Deferred, Halted, Partial, Rejected
 from carriers.smpp import pdu
-from carriers.smpp.interfaces import Counters
+from carriers.smpp.session import Counters
 from tests.carriers.smpp.peer import (
     LONG,
     Link,

@@ -7,7 +7,7 @@ from itertools import product
 import pytest
 
 from carriers.contract import Accepted, Deferred, Halted, Partial, Reason, Rejected, Unknown
-from carriers.smpp.pending import PartAnswer, nack, whole
+from carriers.smpp.carrier import PartAnswer, nack, whole
 
 TAKEN = Accepted(("id",))
 GONE = Rejected("0x0A", Reason.FILTERED)

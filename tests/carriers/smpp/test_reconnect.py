@@ -9,9 +9,8 @@ import pytest
 
 from carriers.contract import LinkOptions
 from carriers.smpp import pdu
-from carriers.smpp.interfaces import End
 from carriers.smpp.reconnect import QUICK_S, Pauses
-from carriers.smpp.session import SmppSession
+from carriers.smpp.session import End, SmppSession
 from carriers.smpp.settings import SmppSettings, read_settings
 from tests.carriers.smpp.test_session_flow import Table
 

@@ -6,9 +6,7 @@ import asyncio
 
 from carriers.contract import Acknowledge, Deferred, Halted, LinkOptions
 from carriers.smpp import pdu
-from carriers.smpp.interfaces import Counters
-from carriers.smpp.piece_queue import PieceQueue
-from carriers.smpp.session import UNREAD_LIMIT, SmppSession, State
+from carriers.smpp.session import UNREAD_LIMIT, Counters, PieceQueue, SmppSession, State
 from carriers.smpp.settings import read_settings
 from tests.carriers.smpp.peer import deliver_body
 

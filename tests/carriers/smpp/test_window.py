@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from carriers.smpp.window import Window
+from carriers.smpp.session import Window
 
 
 def opened(size: int = 10, at: float = 4.0) -> Window:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from carriers.smpp import pdu
-from carriers.smpp.write_buffer import WriteBuffer
+from carriers.smpp.session import WriteBuffer
 from tests.carriers.smpp.test_session_flow import Pipe
 
 FIRST, SECOND = (pdu.frame(pdu.SUBMIT_SM, sequence, b"a message") for sequence in (2, 3))

@@ -43,7 +43,7 @@ from app.devtools.demo.progress_board import ProgressBoard
 from app.devtools.demo.scenario_smpp import scenario
 from app.devtools.demo.sending import send
 from app.devtools.demo.simulator_processes import running_simulators
-from app.ledger.factory import ledger_for
+from app.ledger.ledger import ledger_for
 from app.reports.figures.figures import CampaignReport
 from app.reports.verification.verify import Verification, examine
 

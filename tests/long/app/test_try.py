@@ -15,7 +15,7 @@ from pathlib import Path
 import httpx
 
 from app.database.connection import Database
-from app.ledger.factory import ledger_for
+from app.ledger.ledger import ledger_for
 from app.reports.verification.verify import examine
 from tests.long.app.test_demo import Demo
 

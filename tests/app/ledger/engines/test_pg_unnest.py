@@ -7,7 +7,7 @@ from typing import Any
 import psycopg
 
 from app.core.states import DeliveryState
-from app.ledger.engines.pg_unnest import spread
+from app.ledger.engines.postgresql import spread
 
 SHAPE = (("n", "int"), ("word", "text"), ("phone", "bigint"), ("yes", "boolean"), ("small", "smallint"))
 ODD = [

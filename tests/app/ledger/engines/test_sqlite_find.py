@@ -6,10 +6,8 @@ import pytest
 from sqlalchemy import Connection
 
 from app.database.connection import Database
-from app.ledger.contract import SubmitOutcome
-from app.ledger.engine_base import CROWD, MatchedDelivery, SubmissionQuery
-from app.ledger.engines.sqlite import SqliteLedger
-from app.ledger.receipt_times import EVER
+from app.ledger.contract import CROWD, EVER, MatchedDelivery, SubmissionQuery, SubmitOutcome
+from app.ledger.engines.sqlite import SqliteEngine
 from carriers.contract import Accepted
 from tests.app.ledger.test_reference_index import ONE, OTHER
 from tests.app.world import FIRST_PHONE, World, build
@@ -33,7 +31,7 @@ def asked(world: World, *references: str, phone: int | None = None) -> list[Subm
 
 
 def found(world: World, queries: list[SubmissionQuery]) -> list[MatchedDelivery]:
-    ledger = SqliteLedger()
+    ledger = SqliteEngine()
 
     def find(connection: Connection) -> list[MatchedDelivery]:
         return ledger.find(connection, queries)

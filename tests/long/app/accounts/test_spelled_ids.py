@@ -28,7 +28,7 @@ from app.core import ids
 from app.core.config import Settings
 from app.core.errors import NotFound
 from app.database.connection import Database
-from app.ledger.factory import ledger_for
+from app.ledger.ledger import ledger_for
 from app.runtime.api_app import ROUTERS, create_app
 from app.security import Caller
 from app.security.roles import PAGE_DOES, PERMISSIONS

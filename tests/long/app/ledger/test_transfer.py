@@ -12,13 +12,11 @@ from sqlalchemy import Connection, delete, func, insert, select, text
 from app.core.errors import SetupError
 from app.database import models as m
 from app.database.connection import Database
-from app.ledger.factory import ledger_for
+from app.ledger.ledger import ledger_for
 from app.ledger.transfer import copy_ledger
 from app.reports.verification.verify import verify
 from app.security import audit
 from tests.long.app.reports.scene import T0, varied
-
-pytestmark = pytest.mark.waits
 
 LETTER = {"number": "303/CAT-PA05", "issued_on": "2024-01-29", "issuer": "Công an tỉnh", "subject": "x"}
 LETTER |= {"addressees": [], "created_at": T0, "created_by": "an"}

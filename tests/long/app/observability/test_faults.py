@@ -20,8 +20,7 @@ from app.ledger.contract import Arrival
 from app.observability import faults as kept
 from app.observability.faults import Faults, Supervisor
 from app.observability.metrics import KEPT_S, Metrics
-from app.receipts.quarantine_sweep import match_quarantined
-from app.receipts.receipt_writer import Inbox
+from app.receipts.receipt_writer import Inbox, match_quarantined
 from app.runtime.api_app import create_app
 from carriers.contract import Receipt, ReceiptLevel, ReceiptStatus
 from tests.app.client import Client

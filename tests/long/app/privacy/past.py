@@ -10,7 +10,7 @@ from sqlalchemy import Table, func, insert, select
 from app.core.states import NotSent
 from app.database import models as m
 from app.database.connection import Database
-from app.ledger.factory import ledger_for
+from app.ledger.ledger import ledger_for
 from app.privacy.erasable import RetentionTerms
 from app.privacy.eraser import Eraser
 from tests.long.app.reports.scene import DAY, T0, S, Scene

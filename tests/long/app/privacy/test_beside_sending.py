@@ -16,7 +16,7 @@ from app.core.states import DeliveryState
 from app.database import models as m
 from app.database.connection import Database
 from app.ledger.contract import ChunkLease, Reservation, SubmitOutcome
-from app.ledger.factory import ledger_for
+from app.ledger.ledger import ledger_for
 from app.privacy import certificates
 from app.privacy.erasable import ErasureKind
 from app.reports.verification.verify import verify

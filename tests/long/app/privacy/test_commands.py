@@ -15,7 +15,7 @@ from app.cli import do_not_send_commands, receipts_commands, retention_commands,
 from app.core.errors import Invalid, NotFound
 from app.database import models as m
 from app.database.connection import Database
-from app.ledger.factory import ledger_for
+from app.ledger.ledger import ledger_for
 from app.privacy import certificates, terms_in_force
 from app.privacy.certificates import EraserIdentity
 from app.privacy.erasable import RetentionTerms

@@ -20,7 +20,7 @@ from app.database import models as m
 from app.database import schema
 from app.database.connection import Database
 from app.file_import.upload import UploadedFile
-from app.ledger.factory import ledger_for
+from app.ledger.ledger import ledger_for
 from app.privacy.person_answers import PersonAnswer, PersonAnswers
 from app.privacy.person_requests import NewPersonRequest, RequestKind, RequestOutcome, record
 from app.receipts.result_files.register import FileClaim

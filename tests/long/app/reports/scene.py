@@ -13,7 +13,7 @@ from app.database import models as m
 from app.database.connection import Database
 from app.ledger.approval_digest import digest
 from app.ledger.contract import ResultKind
-from app.ledger.factory import ledger_for
+from app.ledger.ledger import ledger_for
 from carriers.contract import Reason
 
 S = DeliveryState

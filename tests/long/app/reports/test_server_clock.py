@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from app.core.clock import DAY_MS
 from app.database.connection import Database, shared_ms
 from app.ledger import directive_deadline
-from app.ledger.factory import ledger_for
+from app.ledger.ledger import ledger_for
 from app.reports.figures.addressees import OutreachChannel, OutreachItem
 from app.reports.figures.document_meta import EntrySource
 from app.reports.intake import external_activity

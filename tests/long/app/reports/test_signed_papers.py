@@ -25,7 +25,7 @@ from app.core.config import Settings
 from app.core.errors import Conflict, Invalid
 from app.database.connection import Database
 from app.database.models import signed_papers as table
-from app.ledger.factory import ledger_for
+from app.ledger.ledger import ledger_for
 from app.reports.forms import letterhead
 from app.reports.frozen import archive, signature_check
 from app.reports.frozen import signed_papers as waiting_for_a_check

@@ -15,7 +15,7 @@ from app.core import clock
 from app.core.errors import Conflict
 from app.database.connection import Database
 from app.database.models import attachments
-from app.ledger.factory import ledger_for
+from app.ledger.ledger import ledger_for
 from app.reports.build import carrier_report, consolidated, stated_report
 from app.reports.build.stated_report import StatedReport
 from app.reports.export.formats import Format, render

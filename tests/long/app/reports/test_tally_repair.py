@@ -11,7 +11,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 from app.core.errors import Conflict, NotFound
 from app.database import models as m
 from app.database.connection import Database
-from app.ledger.factory import ledger_for
+from app.ledger.ledger import ledger_for
 from app.reports.figures.figures import Unbalanced
 from app.reports.forms import letterhead
 from app.reports.frozen.archive import ReportSubject, SubjectKind
@@ -19,10 +19,8 @@ from app.reports.release.freeze import Freezer
 from app.reports.verification.tally_repair import ACTION, repair
 from app.reports.verification.verify import verify
 from tests.app.world import World, accepted, build, receipt
-from tests.engines import each_engine, other_by_hand
+from tests.engines import other_by_hand
 from tests.long.app.reports.scene import varied
-
-database_url = each_engine
 
 STRAY = {"campaign_id": 1, "run_id": 1, "batch_id": 1, "area": "99999", "state": 8, "reason": 20}
 

@@ -11,7 +11,7 @@ from app.core.states import ChunkState, NotSent
 from app.database import models as m
 from app.database.connection import Database
 from app.ledger.contract import ResultKind
-from app.ledger.factory import ledger_for
+from app.ledger.ledger import ledger_for
 from app.reports.verification.verify import batch_differences, campaign_differences, examine, verify
 from carriers.contract import Reason
 from tests.engines import by_default

@@ -16,7 +16,7 @@ from app.core import config
 from app.core.config import LinkSettings, Settings, WebhookSettings
 from app.core.errors import SetupError
 from app.database.connection import Database
-from app.ledger.factory import ledger_for
+from app.ledger.ledger import ledger_for
 from app.observability.metrics import Metrics
 from app.receipts.receipt_writer import Inbox
 from app.receipts.webhook_handler import WebhookHandler

@@ -14,7 +14,7 @@ from app.database.connection import Database
 from app.database.models import inbound_messages
 from app.inbound.inbound_writer import IncomingMessage, keep
 from app.ledger.contract import Link
-from app.ledger.factory import ledger_for
+from app.ledger.ledger import ledger_for
 from app.web.pages.inbound_pages import ON_A_PAGE
 from carriers.inbound import InboundMessage, MessagePart
 from tests.app.campaigns.rows import new_link

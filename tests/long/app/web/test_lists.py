@@ -27,7 +27,7 @@ from app.database.models import (
     runs,
     unknowns,
 )
-from app.ledger.factory import ledger_for
+from app.ledger.ledger import ledger_for
 from tests.app.campaigns.rows import new_link
 from tests.long.app.web.conftest import Paper, text
 

@@ -18,7 +18,8 @@ from app.core.states import BatchState
 from app.database.connection import Database
 from app.database.models import receipt_files, receipt_lines
 from app.file_import.reader import Reader
-from app.ledger.contract import Applied, Arrival, Ledger
+from app.ledger.contract import Applied, Arrival
+from app.ledger.ledger import Ledger
 from app.receipts.result_files.line_parser import RESULTS, SLICE, LineParser
 from app.receipts.result_files.result_import_job import Progress, ResultFileImport
 from app.receipts.result_files.result_importer import import_file
@@ -129,7 +130,7 @@ def test_an_interrupted_import_lets_the_file_go_at_once(db: Database, tmp_path: 
 
 
 @pytest.mark.prove
-@pytest.mark.slow
+@pytest.mark.timeout(120)
 def test_a_killed_process_leaves_nothing_that_the_next_does_not_mend(
     database_url: str, tmp_path: Path
 ) -> None:

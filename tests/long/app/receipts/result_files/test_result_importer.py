@@ -13,8 +13,7 @@ from app.core.errors import Conflict, Invalid
 from app.core.states import DeliveryState
 from app.database.connection import Database
 from app.database.models import audit, deliveries, links
-from app.ledger.contract import DeliveryKey
-from app.ledger.receipt_times import EVER
+from app.ledger.contract import EVER, DeliveryKey
 from app.receipts.result_files.register import FileClaim
 from app.receipts.result_files.result_import_job import ResultFileImport
 from app.receipts.result_files.status_words import StatusWords

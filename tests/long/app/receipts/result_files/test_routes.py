@@ -19,7 +19,7 @@ from app.core.config import Settings
 from app.database.connection import Database
 from app.database.models import receipt_files
 from app.file_import.spool import spool_path
-from app.ledger.factory import ledger_for
+from app.ledger.ledger import ledger_for
 from app.receipts.result_files.result_importer import folder_of, resume_imports
 from app.security import create_key
 from tests.app.client import Client
