@@ -1,4 +1,5 @@
-# One image; the command chooses what it does: up (the default), serve, worker, migrate.
+# One image; the command chooses what it does: up (the default), serve, worker, migrate; or try, to look around:
+# docker run --rm -p 8000:8000 loa try
 # BASE: any Debian with Python 3.11 or newer and its venv.
 ARG BASE=python:3.12-slim
 FROM ${BASE} AS build
@@ -17,6 +18,9 @@ RUN /opt/build/bin/pip install --no-cache-dir --no-index --find-links /wheels se
     && /opt/loa/bin/pip install --no-cache-dir --no-index --find-links /wheels "loa${EXTRAS}"
 
 FROM ${BASE}
+LABEL org.opencontainers.image.title="Loa" \
+      org.opencontainers.image.description="One approved text, every subscriber once, a report that adds up" \
+      org.opencontainers.image.licenses="MIT AND OFL-1.1"
 COPY --from=build /opt/loa /opt/loa
 RUN useradd --system --uid 10001 --home-dir /data --shell /usr/sbin/nologin loa \
     && install --directory --owner=loa --mode=0700 /data

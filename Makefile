@@ -9,8 +9,9 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check
 # What pip-audit has found; it writes nothing where it finds nothing, or gets no answer.
 FOUND  := build/weaknesses.txt
 N      ?= 30000
-# Most tests wait for half of their time: for answers, deadlines, processes.
-WORKERS ?= $(shell expr 3 + $$(getconf _NPROCESSORS_ONLN))
+# Each worker imports and collects everything; one more than cores uses the time in which tests wait.
+WORKERS ?= $(shell expr 1 + $$(getconf _NPROCESSORS_ONLN))
+PYTEST := -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 TESTS  := --ignore tests/prove -m "not prove"
 # The first level: what starts no process and takes no second.
 FAST   := --ignore tests/long --ignore tests/faults --ignore tests/e2e --ignore tests/prove -m "not postgresql and not prove and not longer"
@@ -65,12 +66,12 @@ attack: $(VENV)/.ready  ## attack a running Loa from outside; a table, and 1 whe
 	$(BIN)/python -m tests.attack $(if $(SHORT),--short) $(PART)
 
 test-fast: $(VENV)/.ready  ## seconds: rules, states, text, codecs, routes, on SQLite, no process started
-	$(BIN)/python -m pytest -n $(WORKERS) $(FAST)
+	$(BIN)/python $(PYTEST) $(FAST)
 
 test: $(VENV)/.ready  ## minutes: all that shows a change right, also on the server of LOA_TEST_DATABASE_URL
-	$(BIN)/python -m pytest -n $(WORKERS) $(TESTS)
+	$(BIN)/python $(PYTEST) $(TESTS)
 
-prove: $(VENV)/.ready  ## hours: soaks, drills, a year, millions, figures, every Python, coverage of processes (PART="suite drill")
+prove: $(VENV)/.ready  ## hours: soaks, drills, histories, millions, figures, every Python, coverage of processes (PART="suite drill")
 	$(BIN)/python -m tests.prove $(PART)
 
 guide: $(VENV)/.ready  ## take the pictures of docs/guide.vi.md anew, by tests that go that way in Chromium
@@ -105,20 +106,15 @@ lint: $(VENV)/.ready  ## format, lint, types, import contracts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# What processes run is measured in `make prove`: it costs a short drill ten seconds, and the tests alone have more
-# than 95 %. The second drill has a cluster of its own, from the programs of a server. Drills wait for most of their
-# time, so they run beside the tests, one after the other. The simulated days come behind them, at a low priority, as
-# they take whatever is left. A line with $(MAKE) in it is run by `make -n` as well, so lint is asked for by its plain
-# name.
-COVERED := build/coverage
-DRILL   := $(BIN)/python -m tests.drill --messages 300 --seed 32 --faults 7 --engine
-INITDB  := $(wildcard /usr/lib/postgresql/*/bin/initdb)
-check: $(VENV)/.ready  ## `make test` with its branch coverage, beside it lint, simulated days and short drills
-	@rm -rf $(COVERED) && mkdir -p $(COVERED)
-	@.ci/beside '$(BIN)/python -m pytest -n $(WORKERS) $(TESTS) --covered $(COVERED)/tests.json' \
-		'make --no-print-directory lint && $(DRILL) sqlite $(if $(INITDB),&& $(DRILL) postgresql) && \
-		nice -n 5 $(BIN)/python -m tests.simulate --seeds 1000'
-	$(BIN)/python -m slipcover --merge $(COVERED)/tests.json --out $(COVERED)/all.json --skip-covered --fail-under 95
+# Beside the tests, which wait for part of their time: lint, one short drill, and simulated days at a low priority. The
+# drill uses a cluster of its own where PostgreSQL's programs are installed. A line with $(MAKE) in it is run by `make -n`
+# as well, so lint is called by its plain name.
+DRILL := $(if $(wildcard /usr/lib/postgresql/*/bin/initdb),postgresql,sqlite)
+check: $(VENV)/.ready  ## `make test` with its branch coverage, beside it lint, simulated days, random histories and a short drill
+	@.ci/beside '$(BIN)/python -m slipcover --skip-covered --fail-under 94 $(PYTEST) $(TESTS)' \
+		'make --no-print-directory lint && $(BIN)/python -m tests.drill --messages 300 --seed 32 --faults 7 --engine $(DRILL) && \
+		nice -n 5 $(BIN)/python -m tests.simulate --seeds 300 && \
+		nice -n 5 $(BIN)/python -m tests.ledger_life --seeds 200'
 
 bench: $(VENV)/.ready  ## speed, each figure beside its limit (SIZE=full: with millions; PART="path pace"; PEER=kannel; BASE=88bd714: that commit beside it)
 	$(BIN)/python -m tests.bench $(if $(SIZE),--size $(SIZE)) $(if $(PART),--part $(PART)) \
@@ -126,7 +122,7 @@ bench: $(VENV)/.ready  ## speed, each figure beside its limit (SIZE=full: with m
 
 wheel: $(VENV)/.ready  ## build the package, with migrations, texts and pages, in build/wheel
 	@rm -rf build/lib build/wheel
-	$(PIP) wheel --quiet --no-deps --no-build-isolation --wheel-dir build/wheel .
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct 2>/dev/null || echo 0) $(PIP) wheel --quiet --no-deps --no-build-isolation --wheel-dir build/wheel .
 	@ls build/wheel/*.whl
 
 image:           ## build the image `loa` with docker, podman or buildah (BASE: what it is built on)

@@ -8,7 +8,6 @@ import shutil
 import uuid
 from collections import Counter
 from collections.abc import Iterator
-from itertools import groupby
 from pathlib import Path
 
 import psycopg
@@ -16,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from hypothesis.strategies import text
+from xdist.workermanage import NodeManager
 
 from app.core.config import normal_url
 from app.database import schema
@@ -37,6 +37,9 @@ hypothesis_settings.load_profile("loa")
 # What a test leaves behind is little: to look for it after every 700 objects costs a fifth of all time.
 gc.set_threshold(200_000, 20)
 
+# A worker writes what SlipCover has seen while it ends; on a busy machine that takes longer than 10 s.
+NodeManager.EXIT_TIMEOUT = 120
+
 plain_logs.configure()
 compiled_once.configure()
 
@@ -46,38 +49,27 @@ if _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > 2 * 1024**3:
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_MEMORY))
 
 _HERE = Path(__file__).parent
-_FAULTS = _HERE / "faults"
+_PATIENT = {"e2e": 120, "faults": 120, "prove": 1800}  # seconds a test may take
 _NAME = "name-of-a-database"  # a file that has it
 NO_SERVER = "LOA_TEST_DATABASE_URL names no PostgreSQL server, so this test runs on SQLite only"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that wait for most of their time (`waits`, real processes) stand among those that compute.
-
-    What one worker does for minutes begins first: nobody is to wait for it at the end.
-    """
+    """Begin with what takes longest, and give real processes and browsers more time than the usual limit."""
     for item in items:
         if "[postgresql" in item.name:
             item.add_marker("postgresql")  # which `make test-fast` leaves out
-        if _FAULTS in item.path.parents:
-            item.add_marker("waits")
-    waiting = [item for item in items if item.get_closest_marker("waits")]
-    waiting.sort(key=lambda item: item.get_closest_marker("slow") is None)
-    others = sorted((item for item in items if not item.get_closest_marker("waits")), key=_rank)
-    items[:], done, placed = [], 0, 0
-    for _, module in groupby(others, lambda item: item.path):
-        # All before the last quarter: none is still under way when everything else is done.
-        due = 1 + len(waiting) * done * 4 // (3 * len(others))
-        items += waiting[placed:due]
-        own = list(module)
-        items += own
-        placed, done = max(placed, due), done + len(own)
-    items += waiting[placed:]
+        if _folder(item) in _PATIENT and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(_PATIENT[_folder(item)]))
+    items.sort(key=_rank)
+
+
+def _folder(item: pytest.Item) -> str:
+    return item.path.relative_to(_HERE).parts[0]
 
 
 def _rank(item: pytest.Item) -> int:
-    """What takes longest first: browsers, then pages and papers, then all the rest."""
-    return {"e2e": 0, "bench": 0, "long": 1}.get(item.path.relative_to(_HERE).parts[0], 2)
+    return {"faults": 0, "e2e": 0, "long": 1}.get(_folder(item), 2)
 
 
 def pytest_collection_finish() -> None:

@@ -16,9 +16,11 @@ def each_engine(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def sqlite_alone(sqlite_url: str) -> str:
-    """The same on SQLite, where what is shown lies above the database."""
-    return sqlite_url
+def sqlite_alone(request: pytest.FixtureRequest) -> str:
+    """SQLite, where what is shown lies above the database, unless a test names the other engine."""
+    if getattr(request, "param", "sqlite") == "postgresql":
+        return str(request.getfixturevalue("new_postgresql_url"))
+    return str(request.getfixturevalue("sqlite_url"))
 
 
 # What a test gets that says nothing: SQLite, and in `make prove` each engine.

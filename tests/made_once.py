@@ -19,7 +19,7 @@ FOLDER = "made-once"  # in the folder of all that tests of a session write
 def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
     """Return the folder of this name, which `make` has filled; other workers wait until it is whole."""
     own = factory.getbasetemp()
-    folder = (own.parent if own.name.startswith("worker") else own) / FOLDER
+    folder = (own.parent if own.name.startswith("popen-") else own) / FOLDER
     folder.mkdir(exist_ok=True)
     found = folder / name
     with (folder / f"{name}.lock").open("w") as lock:

@@ -93,6 +93,7 @@ COMMANDS = {
     "watch_run": "run watch 99",
     "cancel_run": "run cancel 1",
     "resume_link": "link resume 1",
+    "halt_link": "link halt 1 --reason x",
     "resend_unknown": "unknown resend 1 --all",
     "write_off_unknown": "unknown write-off 1 --all",
     "ask_rejected": "rejected ask 1 --reason filtered --because mended",

@@ -11,8 +11,6 @@ from functools import cache
 def parsed(source: str) -> ast.Module:
     """The syntax tree of a module's text, read once and without the garbage collector.
 
-    Tests that read the whole source are marked `unit("sources")`: one worker has all trees.
-
     Python 3.11 counts the depth of a tree being built in one place for all of them. A collection in the
     middle may run a finalizer whose warning has its traceback printed, which reads a tree too (for the
     carets); the first reading then ends with "AST constructor recursion depth mismatch" (cpython, 106905).

@@ -12,8 +12,6 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from app.core.errors import SetupError
-
 _WrongUse: Any = typer.BadParameter.__base__  # whatever is typed wrong
 
 # Command -> module (a function of a module, or a module with verbs) and the help of `loa --help`, which thus
@@ -66,8 +64,8 @@ _NOUNS = {
     "unknown": "Unknown deliveries: see them, send again, or write off.",
     "user": "People who sign in with a password and a second factor.",
 }
-# Not needed where real messages go: the image leaves them out (.dockerignore).
-_REHEARSALS = ("try", "demo", "simulate")
+# Noun -> the module that declares its operations; app/cli has a module as well for what is written out.
+_DECLARED = {"link": "app.dispatch.links"}
 
 # What pydantic says of a wrong value, and what we say.
 _RAW = {
@@ -86,8 +84,6 @@ class _Found(Mapping[str, Any]):
     """Commands by name, each imported and built at its first use; `in` and `get` ask for it as well."""
 
     def __getitem__(self, name: str) -> Any:
-        if not _is_here(name):
-            return _left_out(name)
         if name in _VERBS:
             return _verb(name)
         if name in _NOUNS:
@@ -95,7 +91,7 @@ class _Found(Mapping[str, Any]):
         raise KeyError(name)
 
     def __iter__(self) -> Iterator[str]:
-        yield from filter(_is_here, (*_VERBS, *_NOUNS))
+        yield from (*_VERBS, *_NOUNS)
 
     def __len__(self) -> int:
         return len(list(iter(self)))
@@ -132,25 +128,6 @@ def _help(name: str) -> str:
     return _NOUNS[name] if name in _NOUNS else _VERBS[name][1]
 
 
-def _is_here(name: str) -> bool:
-    return name not in _REHEARSALS or find_spec(_module_of(name)) is not None
-
-
-def _left_out(name: str) -> Any:
-    """Build a command that tells where to get the missing one, whatever its arguments."""
-
-    def nothing() -> None:
-        raise SetupError(
-            f"This installation has no `loa {name}`: rehearsals stay out of the image. Run it from a clone "
-            "(`make setup`, then `.venv/bin/loa`), apart from what sends real messages."
-        )
-
-    one = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    anything = {"ignore_unknown_options": True, "allow_extra_args": True}
-    one.command(name, add_help_option=False, context_settings=anything)(nothing)
-    return typer.main.get_command(one)
-
-
 @cache
 def _verb(name: str) -> Any:
     one = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -161,7 +138,15 @@ def _verb(name: str) -> Any:
 
 @cache
 def _noun(name: str) -> Any:
-    group = typer.main.get_group(import_module(_module_of(name)).app)
+    app = typer.Typer(no_args_is_help=True, help=_NOUNS[name])
+    if find_spec(_module_of(name)) is not None:
+        app = import_module(_module_of(name)).app
+    if name in _DECLARED:
+        from app.cli.operation_commands import add_operations
+
+        import_module(_DECLARED[name])
+        add_operations(app, name)
+    group = typer.main.get_group(app)
     group.name = name
     for verb, command in group.commands.items():
         if name not in ("report", "simulate") and (name, verb) not in _NO_JSON:

@@ -26,7 +26,9 @@ from app.database.models import campaigns, runs
 from app.reports.build import clock_check, consolidated, scope, stated_report
 from app.reports.build import fraud_signals as doubting
 from app.reports.build.carrier_report import build_batch, build_campaign
-from app.reports.export.formats import BINARY, Format, Report, file_name, render
+from app.reports.build.snapshot_taking import take
+from app.reports.build.snapshots import SnapshotCause
+from app.reports.export.formats import BINARY, Format, Report, file_name, prepare, render
 from app.reports.figures.version import PREVIEW
 from app.reports.forms import letterhead
 from app.reports.frozen import archive, freeze_record, signed_papers
@@ -57,7 +59,7 @@ Campaign = Annotated[
     typer.Option("--campaign", parser=whole, help="every run of a campaign, and its directive if it has one"),
 ]
 CutOff = Annotated[
-    str | None, typer.Option(help="as of when, as in 2024-02-09T17:00+07:00; now, if not given")
+    str | None, typer.Option(help="as of which snapshot, as in 2024-02-09T00:00+07:00; now, if not given")
 ]
 Folder = Annotated[Path, typer.Option(callback=usable, help="where the files go")]
 Builder = Callable[[Connection, int], Report]
@@ -168,12 +170,11 @@ def build(
 ) -> None:
     """Write a preview in every format, with a directive's summary and the document system's metadata."""
     with open_db(working="Counting the report") as (db, settings):
-        until = freezing.committed_until(db, _cutoff(cut_off))
         heads = letterhead.load(settings.letterheads)
         for subject in _subjects(db, run_id, directive_id, campaign_id):
             db.read(freezing.require_past, subject)
-            report = db.read(freezing.build, subject, until)
-            for form, content in freezing.made(report, heads, PREVIEW):
+            report = db.read(freezing.as_of, subject, _cutoff(cut_off))
+            for form, content in freezing.made(prepare(report), heads, PREVIEW):
                 write_whole(folder / name_of(subject, 0, form), content)
 
 
@@ -195,11 +196,14 @@ def freeze(
         return
     with _freezer() as (freezer, _):
         asked = _cutoff(cut_off)
-        until = freezing.committed_until(freezer.db, asked)  # one cut-off for all reports of a campaign
         if campaign_id is not None:  # or a run that began in the future is taken for one not yet begun
             freezer.db.read(clock_check.require_past, [campaign_id])
-        for subject in _subjects(freezer.db, run_id, directive_id, campaign_id, begun_by=until):
-            report, new = freezer.freeze(subject, asked, until)
+        begun_by = freezer.db.read(shared_ms) if asked is None else asked
+        subjects, taken = _subjects(freezer.db, run_id, directive_id, campaign_id, begun_by), None
+        if asked is None and campaign_id is not None:  # one cut-off for all reports of a campaign
+            taken = take(freezer.db, subjects, SnapshotCause.FREEZE)
+        for subject in subjects:
+            report, new = freezer.freeze(subject, asked, taken)
             _tell(report, "frozen" if new else "frozen before")
             if folder:
                 save_here(freezer.db, report, folder)

@@ -19,7 +19,9 @@ def try_(
     folder: Annotated[Path, typer.Option(help="Where its files go; a former one's is emptied.")] = Path(
         "build/try"
     ),
-    host: Annotated[str, typer.Option(help="The address that the pages listen on.")] = "127.0.0.1",
+    host: Annotated[
+        str, typer.Option(envvar="LOA_HOST", help="The address that the pages listen on.")
+    ] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Their port.", min=1, max=65535)] = 8000,
     subscribers: Annotated[int, typer.Option(min=200, help="How many invented numbers.")] = 20_000,
     browser: Annotated[bool, typer.Option(help="Open the pages in a browser, on a desktop.")] = True,

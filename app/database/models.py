@@ -458,13 +458,18 @@ erasures = Table(
     ),
 )
 
-# A run's measured report at the time its rows were erased; later reports are printed from it.
-kept_reports = Table(
-    "kept_reports",
+# A run's measured report, or a directive's reach, as it was at a moment (app/reports/build/snapshots.py).
+snapshots = Table(
+    "snapshots",
     metadata,
-    Column("run_id", Integer, primary_key=True, autoincrement=False),
-    Column("cutoff_at", Ms, nullable=False),
-    Column("figures", Text, nullable=False),  # JSON of figures/figures.py: CarrierReport, as hashed
+    Column("kind", String(9), primary_key=True),  # run | directive
+    Column("subject_id", Integer, primary_key=True, autoincrement=False),
+    Column("cutoff_at", Ms, primary_key=True, autoincrement=False),  # when it was really taken
+    Column("settled_at", Ms, nullable=False),  # up to when nothing was missing
+    Column("due_at", Ms),  # the midnight or deadline that it is for
+    Column("cause", String(8), nullable=False),  # midnight | deadline | freeze | erasure
+    Column("mark", String(64), nullable=False),  # hash of the run's state and tallies; empty of a directive
+    Column("figures", Text, nullable=False),  # JSON, as hashed
     Column("sha256", String(64), nullable=False),
 )
 

@@ -82,7 +82,7 @@ def private_open(file: Path, flags: int) -> int:
     """Open or create a file for this account alone, or for the group that shares its folder."""
     handle = os.open(file, flags | os.O_CREAT | os.O_CLOEXEC, 0o600)
     if is_shared(file.parent) and os.fstat(handle).st_uid == os.geteuid():
-        os.fchmod(handle, 0o660)
+        os.fchmod(handle, 0o660)  # nosec B103 - the folder is shared with this group on purpose
     return handle
 
 

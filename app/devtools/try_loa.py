@@ -59,6 +59,7 @@ _WHOLE_DAY = DayHours("00:00", "24:00")  # whoever tries Loa at night sees it se
 _OWN_BASE = Audience((), Basis.UNDIVIDED, 4_000)
 _PAST_SHARE = 0.3  # of the subscribers are in the campaigns that are over
 _PATIENCE_S = 90.0
+_REACHED_AT = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - where an image listens
 
 # Under the first letter each carrier is quick. Under the second VNPT is slow, and MobiFone fails so often
 # that Loa pauses its run.
@@ -106,7 +107,7 @@ def try_loa(options: TryOptions, serve: Serve, say: Say, ready: Say) -> None:
             say("\nA second letter's campaign is being sent now. Sign in as one of these four:")
             for name, password in people.items():
                 say(f"  {name:<10}{password}   {_PEOPLE[name]}")
-            ready(f"http://{options.host}:{options.port}")
+            ready(f"http://{_REACHED_AT.get(options.host, options.host)}:{options.port}")
             asyncio.run(serve(_settings(options, links), db))
 
 

@@ -26,7 +26,6 @@ from sqlalchemy import (
 )
 
 from app.core import clock
-from app.core.errors import Conflict, no_such
 from app.core.states import LinkState
 from app.database.connection import Database, shared_ms
 from app.database.engines import insert_new
@@ -41,9 +40,6 @@ from app.database.models import (
 )
 from app.ledger.contract import Link
 from app.ledger.ledger import Ledger
-from app.observability import link_status
-from app.observability.link_status import LinkStatus, facts
-from app.security import audit
 from carriers.contract import Carrier, Halted, LinkHealth, ReceiptLevel, ReportsHealth
 
 RESTORED = Halted(
@@ -186,20 +182,6 @@ def all_links(connection: Connection, carrier: str | None = None) -> list[Row[An
     return list(connection.execute(query.where(links.c.carrier == carrier) if carrier else query))
 
 
-def resume(connection: Connection, link_id: int, who: str, carrier: str | None = None) -> None:
-    """Resume a halted link. Raises Conflict if it is not halted, NotFound if it is not of `carrier`."""
-    row = connection.execute(select(links).where(links.c.id == link_id)).first()
-    if row is None or carrier not in (None, row.carrier):
-        raise no_such("link", link_id)
-    if row.code == RESTORED.code:
-        raise Conflict(f"The link {row.name} is halted: {RESTORED.reason}")
-    halted = update(links).where(links.c.id == link_id, links.c.state == LinkState.HALTED.value)
-    values = {"state": LinkState.RUNNING.value, "code": None, "reason": None, "changed_at": clock.now_ms()}
-    if not connection.execute(halted.values(values)).rowcount:
-        raise Conflict(f"The link {row.name} is not halted, so there is nothing to resume.")
-    audit.note(connection, who, "link.resume", f"link/{row.name}", code=row.code, reason=row.reason)
-
-
 # ---- Health: each process writes that of its own links in short transactions; all may read it
 
 WRITE_EVERY_MS = 10_000  # without news; news is written at the next step
@@ -311,27 +293,6 @@ def _write_and_close(
 ) -> None:
     write_health(connection, found)
     mark_closed(connection, holders)
-
-
-# Fields of health that lists show of a link.
-SHOWN = ("health", "since", "last_answer", "last_refusal", "remark")
-
-
-def with_facts(connection: Connection, carrier: str | None = None) -> list[dict[str, object]]:
-    known = facts(connection)
-    return [{**row._mapping, **_shown(known[row.id])} for row in all_links(connection, carrier)]
-
-
-def _shown(of: LinkStatus) -> dict[str, object]:
-    refusal = of.probing or of.refusal
-    refused = f"{_said(of.refused_at)} {refusal}".strip() if refusal else None
-    since = _said(link_status.since(of) if link_status.is_away(of) else of.connected_since or of.lost_since)
-    values = (of.state.value, since or None, _said(of.answered_at) or None, refused, of.remark)
-    return dict(zip(SHOWN, values, strict=True))
-
-
-def _said(ms: int | None) -> str:
-    return "" if ms is None else clock.local(clock.from_ms(ms)).isoformat(timespec="seconds")
 
 
 def halt_unless_up_elsewhere(connection: Connection, link_id: int, holder: str, halted: Halted) -> bool:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from fastapi import Query
 from fastapi.responses import StreamingResponse
-from sqlalchemy import Connection, Row
+from sqlalchemy import Row
 
 from app.api.dependencies import Db, Id, LedgerDep, Limit, Routes, Who
 from app.api.idempotent_route import Acts, Kept, in_slices, unkeyed
@@ -16,48 +16,15 @@ from app.core import clock
 from app.core.errors import Invalid
 from app.core.phone import mask
 from app.dispatch import find_person as person
-from app.dispatch import link_store, rejected_orders, unknown_decisions, unknown_export
+from app.dispatch import rejected_orders, unknown_decisions, unknown_export
 from app.dispatch.find_person import FoundPerson
 from app.dispatch.schemas import Decided, NumberBody, RejectedBody, UnknownSelection
-from app.observability import link_status
 from app.security import phone_disclosure
 from app.security.phone_disclosure import DisclosurePlace
 from carriers.contract import Reason
 
 router = Routes(tags=["dispatch"], route_class=Acts)
 _CSV: dict[int | str, dict[str, Any]] = {200: {"content": {"text/csv": {}}}}
-
-
-@dataclass(frozen=True, slots=True)
-class LinkView:
-    """One link: running, or halted with the carrier's code and reason; and its health.
-
-    health: connected, waiting (no answer has come for a while), probing (no answers come, so single messages
-    ask), refusing (every answer is "not now"), lost, untried, closed (no process has it open) or left (the
-    settings no longer name it); lost_since: also since when no process has it; refusal: why it was last
-    refused or lost; remark: what to look at.
-    """
-
-    id: int
-    name: str
-    carrier: str
-    state: str
-    segments_per_second: float
-    code: str | None
-    reason: str | None
-    changed_at: datetime
-    health: str
-    connected_since: datetime | None
-    lost_since: datetime | None
-    answered_at: datetime | None
-    refused_at: datetime | None
-    refusal: str | None
-    probing: str | None
-    remark: str | None
-    remark_since: datetime | None
-    refusing_since: datetime | None
-    waiting_since: datetime | None
-    processes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,28 +52,6 @@ class UnknownPage:
 def find_person(body: NumberBody, db: Db, who: Who) -> FoundPerson:
     """Find every campaign's delivery to one exact number, masked in the answer; the audit keeps it."""
     return db.write(person.find_person, body.phone, who)
-
-
-@router.get("/v1/links")
-def list_links(db: Db, who: Who) -> list[LinkView]:
-    """List all links; an operator sees those of its carrier."""
-
-    def look(connection: Connection) -> list[LinkView]:
-        known = link_status.facts(connection)
-        return [_link(row, known[row.id]) for row in link_store.all_links(connection, who.carrier)]
-
-    return db.read(look)
-
-
-@router.post("/v1/links/{link_id}/resume", status_code=204)
-def resume_link(link_id: Id, db: Db, who: Who) -> None:
-    """Resume a halted link whose cause is mended: it connects again."""
-
-    def work(connection: Connection) -> None:
-        link_store.resume(connection, link_id, who.name, who.carrier)
-        db.wake(connection)
-
-    db.write(work)
 
 
 @router.get("/v1/runs/{run_id}/unknown")
@@ -211,35 +156,6 @@ def _chosen(body: UnknownSelection) -> list[tuple[int, int]]:
     if not body.lines and not body.all:
         raise Invalid("Name the deliveries as [batch, line] pairs, or say `all`: true.", field="lines")
     return [] if body.all else body.lines
-
-
-def _link(row: Row[Any], status: link_status.LinkStatus) -> LinkView:
-    return LinkView(
-        row.id,
-        row.name,
-        row.carrier,
-        row.state,
-        row.segments_per_second,
-        row.code,
-        row.reason,
-        clock.local(clock.from_ms(row.changed_at)),
-        status.state.value,
-        _moment(status.connected_since),
-        _moment(status.lost_since),
-        _moment(status.answered_at),
-        _moment(status.refused_at),
-        status.refusal,
-        status.probing,
-        status.remark,
-        _moment(status.remark_since),
-        _moment(status.refusing_since),
-        _moment(status.waiting_since),
-        status.processes,
-    )
-
-
-def _moment(ms: int | None) -> datetime | None:
-    return None if ms is None else clock.local(clock.from_ms(ms))
 
 
 def _unknown(row: Row[Any]) -> UnknownView:

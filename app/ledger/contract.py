@@ -347,6 +347,12 @@ class Recorded(NamedTuple):
     faults: int
 
 
+SENT_BEFORE = (
+    "A message was queued again whose answer is recorded already, so the database was altered; no answer was "
+    "recorded. Cancel the run, and look at loa verify."
+)
+
+
 class Written(NamedTuple):
     """Which deliveries were updated; early: a receipt with one of their references waits in quarantine."""
 

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, select, update
 
 from app.core import clock
 from app.core.errors import require
-from app.core.states import DeliveryState, DeliveryStatus, LinkState, NotSent, RunState, apply_answer
+from app.core.states import DeliveryState, DeliveryStatus, LinkState, RunState, apply_answer
 from app.database.models import deliveries, links, submissions, tallies
 from app.ledger import money
 from app.ledger.contract import (
@@ -187,12 +187,12 @@ class SubmitResults(Receipts):
     def _failed_before(
         self, connection: Connection, lease: ChunkLease, old: DeliveryState, pairs: _Pairs
     ) -> _Pairs:
-        """Clear the reason of deliveries of which a part had failed; return them to be retried."""
+        """Clear the reason of a failed part or of a write-off; return these deliveries to be retried."""
         d, changes = deliveries.c, Changes()
         own = (d.campaign_id == lease.campaign_id, d.batch_id == lease.batch_id)
         these = d.seq.in_([new.seq for _, new in pairs])
         query = select(d.seq, d.area, d.segments, d.reason).where(*own, these)
-        failed = query.where(d.state == old, d.reason != Reason.NONE, d.reason < NotSent.CANCELLED)
+        failed = query.where(d.state == old, d.reason != Reason.NONE)
         if old == DeliveryState.QUEUED:
             failed = failed.where(d.attempts < lease.pass_no)
         rows = connection.execute(failed.with_for_update(of=deliveries)).all()

@@ -23,7 +23,7 @@ from app.database.models import campaigns, links, people, runs
 from app.notifications.events import recent_acts
 from app.notifications.outbox import Notice, NotificationChannel
 from app.security.principal import base_name
-from app.security.roles import Role, may
+from app.security.roles import SENDERS, Role, may
 
 SUBMITTED, APPROVED, HALTED = "campaign.submitted", "campaign.approved", "link.halted"
 SHORTENED = "retention.shorten"
@@ -115,7 +115,7 @@ def _of_links(connection: Connection, recipients: Sequence[Staff], since: int) -
             "Đề nghị cùng nhà mạng khắc phục nguyên nhân, rồi đăng nhập Loa, mục Kết nối, để cho chạy tiếp."
         )
         for each in recipients:
-            if may(each.role, "resume_link") and each.carrier in (None, row.carrier):
+            if each.role in SENDERS and each.carrier in (None, row.carrier):
                 key = f"link/{row.id}/halted/{row.changed_at}/mail/{each.address}"
                 yield _notice(key, HALTED, each, f"Kết nối {row.name} đã dừng", text)
 

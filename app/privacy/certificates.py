@@ -16,12 +16,13 @@ from app.core.errors import Conflict, no_such
 from app.database.advisory_locks import AdvisoryLock
 from app.database.connection import one_at_a_time, shared_ms
 from app.database.listing import ListColumns, ListPart, ListRequest, part, without_marks
-from app.database.models import erasures, kept_reach, kept_reports, runs
+from app.database.models import erasures, kept_reach, runs, snapshots
 from app.database.records import from_row
 from app.ledger.ledger import Ledger
 from app.privacy import erasable
 from app.privacy.erasable import Erasable, ErasureKind, RetentionTerms
 from app.privacy.retention_due import due, together
+from app.reports.build.snapshots import SnapshotCause
 from app.reports.figures import tally
 from app.security import audit
 
@@ -52,6 +53,7 @@ WORDS = {
     "partitions": "phân vùng đã hủy",
     "tallies": "số tổng hợp",
     "kept_reports": "báo cáo giữ lại",
+    "snapshots": "số liệu chốt theo thời điểm",
     "notices": "thư, thông báo đã gửi",
     "audit": "dòng nhật ký",
 }
@@ -206,9 +208,10 @@ def _digest(row: Row[Any]) -> str:
 def _kept(connection: Connection, row: Row[Any]) -> dict[str, str]:
     if row.kind != ErasureKind.CAMPAIGN:
         return {}
-    k = kept_reports.c
-    query = select(k.run_id, k.sha256).join(runs, runs.c.id == k.run_id)
-    own = query.where(runs.c.campaign_id == row.subject_id).order_by(k.run_id)
+    s = snapshots.c
+    query = select(s.subject_id, s.sha256).join(runs, runs.c.id == s.subject_id)
+    last = (s.kind == "run", s.cause == SnapshotCause.ERASURE)
+    own = query.where(runs.c.campaign_id == row.subject_id, *last).order_by(s.subject_id)
     return {str(run_id): sha256 for run_id, sha256 in connection.execute(own)}
 
 

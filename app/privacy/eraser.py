@@ -39,8 +39,10 @@ from app.privacy import certificates, terms_in_force, totals_retention
 from app.privacy.certificates import EraserIdentity
 from app.privacy.erasable import ErasureKind, RetentionTerms
 from app.privacy.retention_due import due, together
-from app.reports.build import carrier_report, clock_check, erased_run_snapshot, unique_reach
+from app.reports.build import carrier_report, clock_check, snapshots, unique_reach
+from app.reports.build.snapshots import SnapshotCause
 from app.reports.figures.figures import Unbalanced
+from app.reports.frozen.archive import ReportSubject, SubjectKind
 from app.reports.verification import verify
 
 log = structlog.get_logger(__name__)
@@ -161,13 +163,14 @@ class _Work:
         missing = await db.aread(_without_report, campaign_id)
         until = await asyncio.to_thread(db.wait_for_commits, None) if missing else 0
         if missing:
-            counts = await db.aread(unique_reach.to_keep, campaign_id, until)
+            counts = await db.aread(unique_reach.to_keep, campaign_id)
             await self.write(unique_reach.keep, counts)
             odd = (await db.aread(verify.contradictions, campaign_id))[1]
         for run_id in missing:
             report = await db.aread(carrier_report.build, run_id, until)
             extra = replace(report.extra, unexplained=odd.get(run_id, 0))
-            await self.write(erased_run_snapshot.keep, replace(report, extra=extra))
+            run, last = ReportSubject(SubjectKind.RUN, run_id), replace(report, extra=extra)
+            await self.write(snapshots.keep, run, last, until, SnapshotCause.ERASURE)
 
     def _detach(self, connection: Connection) -> None:
         row = self._row(connection)
@@ -213,9 +216,7 @@ def _require_balance(connection: Connection, campaign_id: int) -> None:
 def _without_report(connection: Connection, campaign_id: int) -> list[int]:
     query = select(runs.c.id).where(runs.c.campaign_id == campaign_id).order_by(runs.c.id)
     return [
-        run_id
-        for run_id in connection.execute(query).scalars()
-        if not erased_run_snapshot.intact(connection, run_id)
+        run_id for run_id in connection.execute(query).scalars() if not snapshots.intact(connection, run_id)
     ]
 
 

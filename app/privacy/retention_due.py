@@ -27,6 +27,7 @@ from app.database.models import (
     runs,
 )
 from app.file_import.lease import came_at, is_free
+from app.ledger import unreached
 from app.privacy import erasable, totals_retention
 from app.privacy.erasable import Erasable, ErasureKind, RetentionTerms, erased, in_pieces
 
@@ -145,13 +146,13 @@ def _with_last(found: Erasable, last_at: int | None, days: int) -> Erasable:
 
 @dataclass(frozen=True, slots=True)
 class _Past:
-    """Of several campaigns: runs with numbers, follow-ups at work, reports and deadlines.
+    """Of several campaigns: runs with numbers, other rounds at work, reports and deadlines.
 
     reports: (kind, subject) -> rows in the order in which they were frozen.
     """
 
     runs: dict[int, list[Row[Any]]]
-    followed_by: dict[int, Row[Any]]
+    rounds: dict[int, Row[Any]]
     reports: dict[tuple[str, int], list[Row[Any]]]
     deadlines: dict[int, int | None]
 
@@ -176,8 +177,12 @@ def _past(connection: Connection, some: Sequence[Row[Any]]) -> _Past:
     for report in connection.execute(frozen):
         reports.setdefault((report.kind, report.subject_id), []).append(report)
     due = select(directives.c.id, directives.c.report_deadline).where(directives.c.id.in_(letters))
-    followed = {row.source: row for row in reversed(connection.execute(_followed_by(ids)).all())}
-    return _Past(own, followed, reports, {row.id: row.report_deadline for row in connection.execute(due)})
+    return _Past(
+        own,
+        _rounds_at_work(connection),
+        reports,
+        {row.id: row.report_deadline for row in connection.execute(due)},
+    )
 
 
 def _campaign(campaign: Row[Any], past: _Past, days: int) -> Erasable:
@@ -189,11 +194,9 @@ def _campaign(campaign: Row[Any], past: _Past, days: int) -> Erasable:
             return _with(found, held=f"Run {run.id} ({run.carrier}) is {run.state}.")
     if not own:
         return _with(found, held=_NO_RUN)
-    following = past.followed_by.get(campaign.id)
-    if following is not None:
-        reason = (
-            f"Run {following.id} of campaign {following.campaign_id} sends to those whom it did not reach."
-        )
+    sending = past.rounds.get(campaign.id)
+    if sending is not None:
+        reason = f"Run {sending.id} of campaign {sending.campaign_id} of the same follow-ups is not over."
         return _with(found, held=reason)
     end = max(each for each in ends if each is not None)
     at, rule = _reported(campaign, past, end, days)
@@ -201,13 +204,15 @@ def _campaign(campaign: Row[Any], past: _Past, days: int) -> Erasable:
     return _with(found, rule=rule, due_at=at + days * DAY_MS, first_at=min(starts, default=None), last_at=end)
 
 
-def _followed_by(ids: Sequence[int]) -> Select[Any]:
-    """Select follow-ups' runs at work, which look up who has been reached since."""
+def _rounds_at_work(connection: Connection) -> dict[int, Row[Any]]:
+    """Return, by campaign, the first run at work among its rounds, which looks up whom they have reached."""
     s, b, r = follow_up_sources.c, run_batches.c, runs.c
     at_work = r.state.in_([RunState.RUNNING.value, RunState.PAUSED.value, RunState.CANCELLING.value])
-    joined = select(r.id, r.campaign_id, s.campaign_id.label("source")).join(run_batches, b.run_id == r.id)
-    joined = joined.join(follow_up_sources, s.batch_id == b.batch_id)
-    return joined.where(s.campaign_id.in_(ids), at_work).order_by(r.id)
+    follows = exists().where(b.run_id == r.id, s.batch_id == b.batch_id)
+    followed = exists().where(s.campaign_id == r.campaign_id)
+    query = select(runs).where(at_work, follows | followed).order_by(r.id.desc())
+    found = connection.execute(query).all()
+    return {campaign: run for run in found for campaign in unreached.rounds(connection, [run.campaign_id])}
 
 
 def _with(subject: Erasable, **values: Any) -> Erasable:

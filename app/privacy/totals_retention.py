@@ -20,10 +20,10 @@ from app.database.models import (
     campaigns,
     erasures,
     kept_reach,
-    kept_reports,
     notices,
     run_batches,
     runs,
+    snapshots,
     tallies,
 )
 from app.privacy import erasable
@@ -160,9 +160,9 @@ def erase_totals(connection: Connection, campaign_id: int) -> dict[str, int]:
     if row := connection.execute(first).first():
         some = delete(tallies).where(t.run_id == row.run_id, t.batch_id == row.batch_id)
         return {"tallies": connection.execute(some).rowcount}
-    n = connection.execute(delete(kept_reports).where(kept_reports.c.run_id.in_(run_ids))).rowcount
-    if n:
-        return {"kept_reports": n}
+    kept = delete(snapshots).where(snapshots.c.kind == "run", snapshots.c.subject_id.in_(run_ids))
+    if n := connection.execute(kept).rowcount:
+        return {"snapshots": n}
     n = connection.execute(delete(kept_reach).where(kept_reach.c.campaign_id == campaign_id)).rowcount
     return {"kept_reach": n} if n else {}
 

@@ -24,10 +24,12 @@ from app.campaigns import run_routes as runs
 from app.core.config import Settings
 from app.database.connection import Database
 from app.directives import routes as deadline
+from app.dispatch import links
 from app.dispatch import routes as dispatch
 from app.inbound import routes as inbound
 from app.ledger.ledger import ledger_for
 from app.observability.metrics import Metrics
+from app.operations import routes as operation_routes
 from app.privacy import routes as privacy
 from app.receipts import result_file_routes as receipt_files
 from app.receipts import routes as receipts
@@ -54,6 +56,7 @@ ROUTERS: list[Routes] = [
     runs.router,
     runs.events,
     dispatch.router,
+    operation_routes.routes(links.TAG),
     reports.router,
     frozen.router,
     frozen.public,

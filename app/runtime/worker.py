@@ -36,6 +36,7 @@ from app.privacy.eraser import Retention
 from app.receipts.failure_list import Reconciliation
 from app.receipts.poll import Poll, askers
 from app.receipts.receipt_writer import Inbox, match_quarantined
+from app.reports.build.snapshot_taking import SnapshotSweep
 from app.runtime.clock_steps import ClockSteps
 from app.security import audit
 from carriers import registry
@@ -130,6 +131,7 @@ class Worker:
             Sweep("rates", self._count, EVERY_MS / 1000),
             Sweep("suspension", self._look, suspend_sweep.EVERY_MS / 1000),
             Sweep("answers", self._forget_answers, _FOLD_EVERY_S),
+            Sweep("snapshots", SnapshotSweep(self.db, Aside(self.faults, "snapshots")).step, _FOLD_EVERY_S),
         ]
         self._health = HealthSweep(self.db, self._links, list(s.links))
         self.inbound = InboundWriter(self.db, self.ledger, self.metrics, words=s.replies)

@@ -20,10 +20,10 @@ class Role(StrEnum):
 
 # Whom people may be. A wall screen has nobody who signs in.
 OF_PEOPLE = (Role.ADMIN, Role.APPROVER, Role.OPERATOR, Role.AUDITOR)
-_EVERYBODY = frozenset(OF_PEOPLE)
+EVERYBODY = frozenset(OF_PEOPLE)
 _OFFICE = frozenset({Role.ADMIN, Role.APPROVER, Role.AUDITOR})
 _AUTHORS = frozenset({Role.ADMIN, Role.APPROVER})
-_SENDERS = frozenset({Role.ADMIN, Role.OPERATOR})
+SENDERS = frozenset({Role.ADMIN, Role.OPERATOR})
 _WORKERS = frozenset({Role.ADMIN, Role.APPROVER, Role.OPERATOR})
 _ADMIN = frozenset({Role.ADMIN})
 
@@ -31,18 +31,18 @@ _ADMIN = frozenset({Role.ADMIN})
 _MAY: tuple[tuple[frozenset[Role], str], ...] = (
     # Reading. Operators see their own carrier's only (app/security/tenant_scope.py, and each list).
     (
-        _EVERYBODY,
+        EVERYBODY,
         """list_batches get_batch list_bad_lines download_bad_lines batch_report
         list_directives get_directive list_texts get_text
         list_campaigns get_campaign campaign_report
         watch_run watch_campaign
         list_runs get_run get_forecast get_order get_order_paper run_report list_statements get_statement_form
-        list_links list_unknown list_rejected list_reports get_report get_report_file prove_report
+        list_unknown list_rejected list_reports get_report get_report_file prove_report
         list_signed_papers get_signed_paper
         get_attachment list_receipt_files get_receipt_file list_receipt_lines download_reconciliation
         download_receipt_lines download_unknown list_do_not_send""",
     ),
-    (_EVERYBODY, "get_me log_out change_password enrol_totp confirm_totp list_sessions end_sessions"),
+    (EVERYBODY, "get_me log_out change_password enrol_totp confirm_totp list_sessions end_sessions"),
     (
         _OFFICE,
         """list_plans get_plan directive_report get_reach list_doubts get_status list_notices list_addressees
@@ -66,14 +66,14 @@ _MAY: tuple[tuple[frozenset[Role], str], ...] = (
         freeze_report issue_report keep_signed_paper preview_text pause_run resume_run cancel_run""",
     ),
     (
-        _SENDERS,
-        """start_run end_run set_priority set_rate resume_link resend_unknown write_off_unknown
+        SENDERS,
+        """start_run end_run set_priority set_rate resend_unknown write_off_unknown
         ask_rejected add_do_not_send remove_do_not_send""",
     ),
     # Citizens' messages are for the addressee only.
-    (_SENDERS, "list_inbound_messages page_inbound count_scam_reports"),
+    (SENDERS, "list_inbound_messages page_inbound count_scam_reports"),
     # Who looks for a person is in the audit: app/dispatch/find_person.py.
-    (_SENDERS, "find_person page_find_person"),
+    (SENDERS, "find_person page_find_person"),
     (
         _ADMIN,
         """list_users add_user disable_user set_user_password sign_out_user list_keys add_key rotate_key
@@ -82,21 +82,21 @@ _MAY: tuple[tuple[frozenset[Role], str], ...] = (
     ),
     (frozenset({Role.ADMIN, Role.AUDITOR}), "list_acts verify_audit"),
     # Pages that read. page_do_<operation> is for the roles of that operation.
-    (_EVERYBODY, "page_overview page_overview_events page_second_factor"),
+    (EVERYBODY, "page_overview page_overview_events page_second_factor"),
     (frozenset(Role), "page_wall page_wall_events"),
-    (_EVERYBODY, "page_campaigns page_campaign page_campaign_events page_batch page_delivery page_links"),
-    (_EVERYBODY, "page_run page_run_events page_unknown page_rejected"),
-    (_EVERYBODY, "page_reports page_run_report page_campaign_report page_frozen_report"),
+    (EVERYBODY, "page_campaigns page_campaign page_campaign_events page_batch page_delivery page_links"),
+    (EVERYBODY, "page_run page_run_events page_unknown page_rejected"),
+    (EVERYBODY, "page_reports page_run_report page_campaign_report page_frozen_report"),
     (_OFFICE, "page_directive_report"),
-    (_EVERYBODY, "page_batches page_texts page_directives page_directive page_receipts"),
+    (EVERYBODY, "page_batches page_texts page_directives page_directive page_receipts"),
     (_OFFICE, "page_approvals page_notices page_erasures page_erasure"),
     (_OFFICE, "page_person_requests page_person_request"),
-    (_EVERYBODY, "page_receipt_files page_receipt_file page_opt_outs"),
+    (EVERYBODY, "page_receipt_files page_receipt_file page_opt_outs"),
     (_WORKERS, "page_new_batch page_new_receipt_file"),
     (_AUTHORS, "page_compose page_follow_up page_edit page_new_directive page_outreach"),
     (frozenset({Role.ADMIN, Role.AUDITOR}), "page_audit page_audit_verification page_audit_export"),
     (_ADMIN, "page_people page_person page_keys page_key"),
-    (_EVERYBODY, "page_account"),
+    (EVERYBODY, "page_account"),
 )
 PAGE = "page_"
 PAGE_DOES = "page_do_"

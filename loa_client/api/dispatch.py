@@ -42,30 +42,6 @@ class FoundPerson:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LinkView:
-    id: int
-    name: str
-    carrier: str
-    state: str
-    segments_per_second: float
-    code: str | None
-    reason: str | None
-    changed_at: datetime
-    health: str
-    connected_since: datetime | None
-    lost_since: datetime | None
-    answered_at: datetime | None
-    refused_at: datetime | None
-    refusal: str | None
-    probing: str | None
-    remark: str | None
-    remark_since: datetime | None
-    refusing_since: datetime | None
-    waiting_since: datetime | None
-    processes: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class UnknownView:
     batch: int
     line: int
@@ -110,26 +86,35 @@ class RejectedView:
     orders: list[RejectedOrder]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkView:
+    id: int
+    name: str
+    carrier: str
+    state: str
+    segments_per_second: float
+    code: str | None
+    reason: str | None
+    changed_at: datetime
+    health: str
+    connected_since: datetime | None
+    lost_since: datetime | None
+    answered_at: datetime | None
+    refused_at: datetime | None
+    refusal: str | None
+    probing: str | None
+    remark: str | None
+    remark_since: datetime | None
+    refusing_since: datetime | None
+    waiting_since: datetime | None
+    processes: int
+
+
 class DispatchOperations:
     @Operation
     def find_person(self, *, phone: str) -> Call[FoundPerson]:
         """Find every campaign's delivery to one exact number, masked in the answer."""
         return Call(method="POST", path="/v1/deliveries/find", answer=FoundPerson, json=given(phone=phone))
-
-    @Operation
-    def list_links(self) -> Call[list[LinkView]]:
-        """List all links."""
-        return Call(method="GET", path="/v1/links", answer=list[LinkView])
-
-    @Operation
-    def resume_link(self, link_id: int, *, idempotency_key: str | None = None) -> Call[None]:
-        """Resume a halted link whose cause is mended."""
-        return Call(
-            method="POST",
-            path=place("/v1/links/{}/resume", link_id),
-            answer=None,
-            key=idempotency_key or new_key(),
-        )
 
     @Iteration
     def list_unknown(
@@ -235,4 +220,30 @@ class DispatchOperations:
             answer=RejectedOrder,
             key=idempotency_key or new_key(),
             headers=given(**{"If-Match": if_match}),
+        )
+
+    @Operation
+    def list_links(self) -> Call[list[LinkView]]:
+        """List all links."""
+        return Call(method="GET", path="/v1/links", answer=list[LinkView])
+
+    @Operation
+    def resume_link(self, link_id: int, *, idempotency_key: str | None = None) -> Call[None]:
+        """Resume a halted link whose cause is mended."""
+        return Call(
+            method="POST",
+            path=place("/v1/links/{}/resume", link_id),
+            answer=None,
+            key=idempotency_key or new_key(),
+        )
+
+    @Operation
+    def halt_link(self, link_id: int, *, reason: str, idempotency_key: str | None = None) -> Call[None]:
+        """Halt a link."""
+        return Call(
+            method="POST",
+            path=place("/v1/links/{}/halt", link_id),
+            answer=None,
+            json=given(reason=reason),
+            key=idempotency_key or new_key(),
         )

@@ -19,8 +19,6 @@ from tests.app.client import Client
 from tests.app.described import described
 from tests.trees import nodes
 
-# All by one worker, which reads every file once.
-pytestmark = pytest.mark.unit("sources")
 REMEDY = re.compile(r"GET /v1/|/docs lists |POST /v1/|`loa |there are: |the links are: |it has |spell it ")
 
 

@@ -18,7 +18,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.attack import changed, crowd, files, forged, planted, spelled, tampered
+from tests.attack import crowd, files, forged, planted
 from tests.attack.host import engines
 from tests.attack.outcome import Outcome, table
 from tests.faults.processes import LAUNCHER
@@ -38,12 +38,9 @@ async def _crowd(_: str, short: bool) -> list[Outcome]:
 
 
 PARTS = {
-    "spelled": Part(spelled.attack),
     "crowd": Part(_crowd, each_engine=False),
     "files": Part(files.attack),
     "forged": Part(forged.attack),
-    "tampered": Part(tampered.attack),
-    "changed": Part(changed.attack),
     "planted": Part(planted.attack),
 }
 

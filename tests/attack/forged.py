@@ -20,10 +20,9 @@ from app.database.models import people, quarantine, receipts
 from app.database.models import sessions as sessions_table
 from carriers.signature import sign
 from tests.app.receipts.hooks import DOOR, event, sent
-from tests.attack.host import Attacked, Stranger, host, stranger
+from tests.attack.host import COOKIE, Attacked, Stranger, host, stranger
 from tests.attack.outcome import Outcome
 from tests.attack.scene import FACTORS, HOST, KEYS, PASSWORD, accounts
-from tests.attack.tampered import COOKIE
 from tests.faults.processes import free_port, smpp_link
 
 SECRET, OTHERS = "hmac-secret-0123456", "hmac-secret-of-another"

@@ -23,6 +23,8 @@ from tests.bench.machinery import fresh_url
 from tests.faults.processes import Home, Program
 from tests.long.app.accounts.scene import Answer
 
+COOKIE = "__Host-loa_session"
+
 KEY = "K" * 43 + "="
 SETTINGS = Settings.model_validate({"secret_key": KEY})
 _MOST = 1024 * 1024  # bytes of an answer that are looked at: the description of the API is the longest

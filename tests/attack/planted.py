@@ -19,11 +19,10 @@ from app.database.models import people
 from app.security.secret_encryption import vault_of
 from carriers.simulators.smsc import Smsc
 from tests.attack.files import _children
-from tests.attack.host import SETTINGS, Attacked, Stranger, host, stranger
+from tests.attack.host import COOKIE, SETTINGS, Attacked, Stranger, host, stranger
 from tests.attack.outcome import Outcome
 from tests.attack.packed import MB, squeezed
 from tests.attack.scene import HOST
-from tests.attack.tampered import COOKIE
 from tests.faults.processes import free_port, smpp_link
 from tests.faults.test_http_journey import VNPT_ACCOUNT
 

@@ -16,7 +16,6 @@ import sqlalchemy
 
 from app.core import clock
 from tests.bench.figures import as_markdown
-from tests.bench.http_bench import IN_FLIGHT
 from tests.bench.kept import Shelf
 from tests.bench.machinery import SERVER
 from tests.bench.pace_bench import RATE, ROUND_TRIP_S
@@ -32,7 +31,7 @@ Written by `python -m tests.bench --write-docs`; do not edit by hand. A rate by 
 little about a machine that one does not know, so each stands beside its limit, measured in the same run
 on the same machine, and the bars are ratios.
 
-`make bench` measures all but the long parts **scale** and **whole**; `make bench SIZE=full` does these in
+`make bench` measures all but the long parts **person** and **scale**; `make bench SIZE=full` does these in
 half an hour or so; `make bench PEER=kannel` measures **against kannel**, where that is installed;
 `make bench PART="path pace"` the named parts alone, of
 {parts}.
@@ -60,12 +59,6 @@ a whole; the page has what each gave last, with the same sizes.
   stored in a process of its own, whose peak memory is shown. **bare**: the accepted rows again from
   memory, by one COPY or executemany in one transaction, nothing read or checked. Three runs each, in
   turns; medians.
-- **fan-out**: {messages:,} subscribers become deliveries, chunks and tallies in slices of 10,000, as the
-  worker does it. **bare insert**: the same deliveries by one INSERT ... SELECT in one transaction, into a
-  campaign with the same indexes.
-- **follow-up**: a campaign of {reported:,} deliveries of which 8% were not reached is followed up: **made**
-  from its rows, submitted and **approved**, **queued** in slices of 10,000 as the worker does it; **all** is
-  the sum. **reach**: the persons whom both campaigns reached at least once are counted.
 - **complete**: {messages:,} one-segment messages from claim to tally: reserved, sent to the simulator
   (one bind, window {window}), results recorded, receipts matched, committed and acknowledged; by one
   `loa worker` on PostgreSQL, by `loa up` on SQLite, bound before; from the first claim to the last receipt
@@ -81,25 +74,11 @@ a whole; the page has what each gave last, with the same sizes.
   PostgreSQL (SQLite allows one sender, so it has no such figures); and {large} messages by one.
   **all_cpu_s_per_1000**: of Loa and of the database server, which may be 15% above what {messages:,} take:
   the mean of six such campaigns, three before and three after it, since so short a one varies by an eighth.
-- **live**: {large_first:,} messages on PostgreSQL as it lives: autovacuum is on, and a transaction that has
-  read the deliveries stays open for the whole run, so that no dead row can be removed; in turns with the
-  same campaign on a server that is **left alone**. The bars: 0.9 of its rate, 1.1 times its log.
-- **packed**: claim, reserve, record, receipts, then tally, a person, report, verify and erase, of {large}
-  messages by one process that is fed from memory with ids of no order: **in rows** by today's ledger, and
-  **packed** by a prototype that is not shipped (decision 93). **synced**: what a file takes of as many
-  writes of as many bytes, each of them synced. **rebuilt**: what a process that starts has to read, and to
-  keep, while every message waits for its receipt.
 - **pace**: how evenly a link of {rate} segments/s with a round trip of {round_trip} ms (so late the simulator
   answers) is held, by one worker and on PostgreSQL by four that share it. Looked at for {seconds} s, after
   all are bound and a second's worth was sent: **most and least in a second** are of all windows of one second
   that begin with a message, as the simulator read them. The bars are 1% above and below; the pace aims half a
   percent below the contract.
-- **whole**: about {subscribers:,} subscribers from the uploaded file (3% bad lines, 1% repeats) to the
-  report: import, approval, fan-out, dispatch, receipts, tallies, and `loa report build` in every form, by
-  `loa serve` (**api**), `loa worker` (**worker**) and the command (**report**); on SQLite the first two are
-  one, `loa up` (**all**). Loa's own part is the CPU of all these from their start to their end; the
-  simulator, and who uploads, approves and looks, are no part of it. With the database server's it is shown
-  beside that. **peak_mb**: the most memory of each.
 - **webhook**: {receipts:,} signed receipts as JSON, by {clients} keep-alive clients over bare sockets in
   a process of their own, each posting, waiting for the acknowledgement, posting the next: **single**, one
   in a post; **array**, {per_array} in a post. The server is the API with its inbox, as `loa serve` runs
@@ -113,11 +92,6 @@ a whole; the page has what each gave last, with the same sizes.
   over {reported:,} deliveries with their receipts, beside 500 campaigns, over HTTP; and of the page to sign
   in by, which asks the database nothing. **person found**: one person, who is in 50 campaigns, among
   {people:,} deliveries (part **person**: 5 million), beside a `SELECT 1`.
-- **http**: one link of each kind over HTTP with {in_flight} requests in flight, to its simulator in the
-  bench's own process, while each answer takes 20, 100 or 400 ms: requests that come to the carrier in a
-  second. **bare**: a client that asks the same simulator with as many requests in flight and does nothing
-  else. VNPT's requests hold 100 numbers and Viettel's 50, so at 20 ms the database's pace is the limit.
-  **paced**: messages a second by a contract for fewer.
 - **year**: groups of 200 receipts, in turns on a ledger with one campaign and on one with {past} more
   of the last year, each with receipts that never came, and {recent} that ended two days ago, whose messages
   went to the same numbers: at most 1.3 times alone. **mixed**: two of the 200 are of no message of ours;
@@ -127,9 +101,7 @@ a whole; the page has what each gave last, with the same sizes.
 - **report**: a finished run of {reported:,} one-segment messages in 75 communes, one submission and one
   receipt each: the carrier's report built with its identities checked, and rendered as docx, pdf, xlsx,
   csv, json and the document system's fields, in a process of its own whose peak memory is shown.
-  **late receipts**: the same for a cut-off after which one receipt in 200 came, so that as many deliveries
-  are set back; **midway**: for one in the middle of the sending, so that half of them are. **bare
-  reading**: every delivery, submission and receipt read once by the database.
+  **bare reading**: every delivery, submission and receipt read once by the database.
 - **against kannel**: 50,000 one-segment messages through Kannel (Debian's package, a configuration and a
   driver of ours, its own store) and through Loa on each engine in turns, to the same simulator, every
   receipt followed to the end; three runs each, medians. The CPU is that of both its boxes, and of Loa with
@@ -162,8 +134,6 @@ def write(shelf: Shelf, sizes: Sizes) -> None:
         round_trip=round(1000 * ROUND_TRIP_S),
         clients=CLIENTS,
         per_array=PER_ARRAY,
-        in_flight=IN_FLIGHT,
-        large_first=sizes.large[0],
         **asdict(sizes) | {"large": " and ".join(f"{count:,}" for count in sizes.large)},
     )
     PAGE.write_text(text, encoding="utf-8")

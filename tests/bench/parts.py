@@ -6,48 +6,29 @@ import statistics
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from tests.bench.fan_out_bench import fan_out
 from tests.bench.figures import Figure, Limit, label
-from tests.bench.follow_up_bench import follow_up
-from tests.bench.http_bench import IN_FLIGHT, KINDS, NUMBERS, filled, paced
 from tests.bench.import_bench import run as import_lines
-from tests.bench.live_bench import live
 from tests.bench.machinery import fresh_url
-from tests.bench.orders_bench import orders
 from tests.bench.pace_bench import RATE, pace
-from tests.bench.packed.part import figures as packed_figures
 from tests.bench.pages_bench import pages, person
-from tests.bench.path_bench import complete, hindered, path
+from tests.bench.path_bench import complete, path
 from tests.bench.pump_bench import ROUNDS, pump
 from tests.bench.report_bench import run as report
 from tests.bench.webhook_bench import webhooks
-from tests.bench.whole_bench import whole
 from tests.bench.year_bench import claim_ms, year
 
 _PEAK_MB = 300.0
-_WHOLE_PEAK_MB = 400.0
-_WHOLE_CPU_MS = 0.2
 _REPORT_S = 15.0
 _FIRST_BYTE_MS = {"overview": 40.0, "campaign": 60.0}
 _PERSON_MS = 100.0
 _OF_BARE, _ABOVE_BARE_MS = 0.6, 0.15  # of a bare application's posts; above its CPU for each
 _OF_ALONE = 0.7  # of the rate of the database alone
-_QUEUED = {"sqlite": 0.7, "postgresql": 0.6}  # of a bare INSERT
-_FOLLOW_UP_S = 10.0
 _CONSTANT = 1.15  # times the CPU of a small campaign's message
 # Times what it takes alone: a group of receipts, one with two foreign ones, one foreign receipt.
 _BESIDE = {"receipts": 1.3, "mixed": 2.0, "foreign": 2.0}
 _AT_REST_MS = 2.0
-_SHORT_MS = 200.0  # the longest transaction of an order
-_LEFT = 0.7  # of others' rates beside it
-_CLOSED_S = 5.0
-_DROPS, _DROPPED, _FULL = 10, 0.5, 0.85  # drops in a campaign; of the rate without them; without refusals
-_ANSWERS_MS = (20, 100, 400)
-_IN_FLIGHT = 0.95  # of a bare client with as many requests in flight
-_FAST = 2000.0  # messages/s of a contract
 _WIDEST = 0.01  # of the contract's rate
 _WRITTEN, _WRITTEN_LARGE = 3000.0, 5000.0  # bytes a message on SQLite, of 100 thousand and of 5 million
-_LIVE, _LIVE_LOG = 0.9, 1.1  # of the rate and of the log of a server that is left alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,16 +38,13 @@ class Sizes:
     workers: that share a link on PostgreSQL, beside one alone; large: messages of large campaigns.
     past: campaigns of a year, with so many keys of the tallies; recent: of the last days; groups: of receipts
     that come beside them.
-    decided: unknown messages that are sent again by one order; cancelled: messages of a run that is.
     people: deliveries, of 50 campaigns, among which a person is found.
-    hindered: messages past a centre that drops connections, and past one whose queue is full now and then.
     """
 
     messages: int = 100_000
     lines: int = 1_000_000
     receipts: int = 50_000
     reported: int = 1_000_000
-    subscribers: int = 1_000_000
     people: int = 500_000
     workers: tuple[int, ...] = (2, 4)
     large: tuple[int, ...] = (1_000_000, 5_000_000)
@@ -74,9 +52,6 @@ class Sizes:
     recent: int = 120
     keys: int = 200_000
     groups: int = 50
-    decided: int = 100_000
-    cancelled: int = 1_000_000
-    hindered: int = 50_000
     seconds: int = 15
     rounds: int = ROUNDS
 
@@ -86,7 +61,6 @@ QUICK = Sizes(
     5000,
     500,
     5000,
-    2000,
     people=5000,
     workers=(),
     large=(1000,),
@@ -94,8 +68,6 @@ QUICK = Sizes(
     recent=6,
     keys=60,
     groups=5,
-    decided=6000,
-    cancelled=3000,
     seconds=2,
     rounds=1,
 )
@@ -144,11 +116,9 @@ def _path(engine: str, sizes: Sizes) -> list[Figure]:
 def _report(engine: str, sizes: Sizes) -> list[Figure]:
     with fresh_url(engine) as url:
         got = report(url, sizes.reported)
-    limit, bare = Limit("most_report_s", _REPORT_S, bar=1, ceiling=True), f"{engine}_report_bare_reading_s"
+    limit = Limit("most_report_s", _REPORT_S, bar=1, ceiling=True)
     return [
         Figure(f"{engine}_report_s", got["report_s"], limit),
-        Figure(f"{engine}_report_late_receipts_s", got["earlier_s"], Limit(bare, got["bare_s"])),
-        Figure(f"{engine}_report_midway_s", got["midway_s"], Limit(bare, got["bare_s"])),
         Figure(f"{engine}_report_peak_mb", got["peak_mb"], Limit("most_mb", _PEAK_MB, bar=1, ceiling=True)),
     ]
 
@@ -168,21 +138,6 @@ def _webhook(engine: str, sizes: Sizes) -> list[Figure]:
     for kind, each in got.items():
         found += [Figure(f"{engine}_webhook_{kind}_{name}", value) for name, value in each.figures().items()]
     return found
-
-
-def _fan_out(engine: str, sizes: Sizes) -> Iterator[Figure]:
-    got = fan_out(engine, sizes.messages)
-    limit = Limit(f"{engine}_bare_insert_rows_per_second", got["bare_rows_per_second"], _QUEUED[engine])
-    yield Figure(f"{engine}_fan_out_rows_per_second", got["rows_per_second"], limit)
-
-
-def _follow_up(engine: str, sizes: Sizes) -> Iterator[Figure]:
-    """From a finished campaign of which 8 % were not reached to the last queued delivery."""
-    got, name = follow_up(engine, sizes.reported), f"{engine}_follow_up_{{}}"
-    most = Limit("most_s_until_queued", _FOLLOW_UP_S, bar=1, ceiling=True)
-    yield Figure(name.format("all_s"), got.pop("all_s"), most)
-    for step, seconds in got.items():
-        yield Figure(name.format(step), seconds)
 
 
 def _pages(engine: str, sizes: Sizes) -> Iterator[Figure]:
@@ -239,30 +194,6 @@ def _scale(engine: str, sizes: Sizes) -> Iterator[Figure]:
         before = after
 
 
-def _live(engine: str, sizes: Sizes) -> Iterator[Figure]:
-    """In turns: with autovacuum and a transaction held open, and without."""
-    alone, beside = list[dict[str, float]](), list[dict[str, float]]()
-    for _ in range(sizes.rounds if engine == "postgresql" else 0):
-        alone.append(complete(engine, sizes.large[0]))
-        beside.append(live(sizes.large[0]))
-    if not alone:
-        return
-    names = ("complete_messages_per_second", "wal_bytes_per_message")
-    for name, bar, ceiling in zip(names, (_LIVE, _LIVE_LOG), (False, True), strict=True):
-        limit = Limit(
-            f"{engine}_left_alone_{name}", statistics.median(each[name] for each in alone), bar, ceiling
-        )
-        yield Figure(f"{engine}_live_{name}", statistics.median(each[name] for each in beside), limit)
-    cpu = [statistics.median(map(_all_cpu, each)) for each in (beside, alone)]
-    yield Figure(
-        f"{engine}_live_all_cpu_s_per_1000", cpu[0], Limit(f"{engine}_left_alone_all_cpu_s_per_1000", cpu[1])
-    )
-
-
-def _packed(engine: str, sizes: Sizes) -> Iterator[Figure]:
-    return packed_figures(engine, sizes.large)
-
-
 def _small(engine: str, sizes: Sizes) -> float:
     """The mean of several small campaigns: one lasts seconds only, which may be fast or slow ones."""
     return statistics.mean(_all_cpu(complete(engine, sizes.messages)) for _ in range(sizes.rounds))
@@ -279,41 +210,6 @@ def _all_cpu(got: dict[str, float]) -> float:
     return got["loa_cpu_s_per_1000"] + got.get("server_cpu_s_per_1000", 0.0)
 
 
-def _whole(engine: str, sizes: Sizes) -> Iterator[Figure]:
-    """From the file to the report."""
-    got, name = whole(engine, sizes.subscribers), f"{engine}_whole"
-    most = Limit("most_cpu_ms_per_subscriber", _WHOLE_CPU_MS, bar=1, ceiling=True)
-    yield Figure(f"{name}_loa_cpu_ms_per_subscriber", got.per_subscriber_ms(got.loa_s), most)
-    if engine == "postgresql":
-        both = got.per_subscriber_ms(got.loa_s + got.server_s)
-        yield Figure(f"{name}_loa_and_server_cpu_ms_per_subscriber", both, most)
-        yield Figure(f"{name}_server_cpu_ms_per_subscriber", got.per_subscriber_ms(got.server_s))
-    for process, seconds in got.cpu_s.items():
-        yield Figure(f"{name}_{process}_cpu_ms_per_subscriber", got.per_subscriber_ms(seconds))
-    memory = Limit("most_mb_of_a_process", _WHOLE_PEAK_MB, bar=1, ceiling=True)
-    for process, peak in got.peak_mb.items():
-        yield Figure(f"{name}_{process}_peak_mb", peak, memory)
-    kind = "wal" if engine == "postgresql" else "written"
-    yield Figure(f"{name}_{kind}_bytes_per_subscriber", got.written / got.subscribers)
-    yield Figure(f"{name}_simulator_cpu_ms_per_subscriber", got.per_subscriber_ms(got.simulator_s))
-
-
-def _http(engine: str, sizes: Sizes) -> Iterator[Figure]:
-    """Each kind of link at three round trips; then by a contract for less than its requests would carry."""
-    for kind in KINDS:
-        for answer_ms in _ANSWERS_MS:
-            loa, bare = filled(engine, kind, answer_ms / 1000, sizes.seconds / 3)
-            name = f"{engine}_http_{kind}_{answer_ms}_ms"
-            bar = _IN_FLIGHT if answer_ms == 100 else None
-            limit = Limit(f"{name}_bare_requests_per_second", bare, bar)
-            yield Figure(f"{name}_requests_per_second", loa, limit)
-        contract = min(5 * IN_FLIGHT * NUMBERS[kind], _FAST)
-        mean, name = paced(engine, kind, contract, sizes.seconds), f"{engine}_http_{kind}_paced_{{}}"
-        for word, bar, ceiling in (("most", 1 + _WIDEST, True), ("least", 1 - _WIDEST, False)):
-            limit = Limit("contract_segments_per_second", contract, bar, ceiling=ceiling)
-            yield Figure(name.format(word), mean, limit)
-
-
 def _year(engine: str, sizes: Sizes) -> Iterator[Figure]:
     """Receipts beside the campaigns of a year and alone, in turns; the sweeps that look at all, at rest."""
     got = year(engine, sizes.past, sizes.recent, sizes.keys, sizes.groups)
@@ -327,42 +223,6 @@ def _year(engine: str, sizes: Sizes) -> Iterator[Figure]:
     yield Figure(f"{engine}_year_claim_at_50_million_ms", claim_ms(engine), limit)
 
 
-def _hindered(engine: str, sizes: Sizes) -> Iterator[Figure]:
-    """In turns: a smooth centre, one that drops every so-manieth submit, one whose queue is full at times."""
-    ways = {
-        "smooth": (),
-        "dropped": ("--drop-after-submits", str(sizes.hindered // _DROPS)),
-        "queue_full": ("--queue-full", "0.01"),
-    }
-    rates, name = {way: list[float]() for way in ways}, f"{engine}_hindered_{{}}"
-    unknown = 0
-    for _ in range(2 * sizes.rounds):
-        for way, flags in ways.items():
-            rate, lost = hindered(engine, sizes.hindered, *flags)
-            rates[way].append(rate)
-            unknown += lost
-    medians = {way: statistics.median(found) for way, found in rates.items()}
-    for way, bar in (("dropped", _DROPPED), ("queue_full", _FULL)):
-        smooth = Limit(name.format("smooth_messages_per_second"), medians["smooth"], bar)
-        yield Figure(name.format(f"{way}_messages_per_second"), medians[way], smooth)
-    yield Figure(name.format("unknown"), unknown)
-
-
-def _orders(engine: str, sizes: Sizes) -> Iterator[Figure]:
-    """Unknown messages sent again, beside receipts and another link in turns; a large run cancelled."""
-    got = orders(engine, sizes.decided, sizes.cancelled, 2 * sizes.rounds)
-    name, most = f"{engine}_orders_{{}}", Limit("most_ms_of_a_transaction", _SHORT_MS, 1, ceiling=True)
-    for order in ("resend", "cancel"):
-        yield Figure(name.format(f"{order}_longest_ms"), got[f"{order}_longest_ms"], most)
-        yield Figure(name.format(f"{order}_longest_cpu_ms"), got[f"{order}_longest_cpu_ms"])
-    for kind in ("receipts", "results"):
-        whole = Limit("all_of_the_rate_alone", 1.0, _LEFT)
-        yield Figure(name.format(f"{kind}_beside_resend"), got[f"{kind}_beside"], whole)
-    limit = Limit("most_s_until_closed", _CLOSED_S, 1, ceiling=True)
-    yield Figure(name.format("cancelled_run_closed_s"), got["cancel_s"], limit)
-    yield Figure(name.format("cancelled_run_cpu_s"), got["cancel_cpu_s"])
-
-
 def _by(workers: int) -> str:
     return f"{workers}_worker{'s' if workers > 1 else ''}"
 
@@ -370,26 +230,12 @@ def _by(workers: int) -> str:
 PARTS = {
     "pump": Part("Loa's SMPP client and smpplib in turns, without a database", _pump, own=True),
     "import": Part("import of {lines:,} lines", _import),
-    "fan-out": Part("fan-out of {messages:,} subscribers, and the bare rows", _fan_out),
     "path": Part("{messages:,} messages, complete, and the database alone", _path),
     "webhook": Part("{receipts:,} receipts by webhook, one in a post and in arrays", _webhook),
     "report": Part("a report over {reported:,} deliveries, built and rendered", _report),
-    "follow-up": Part("a follow-up of {reported:,} deliveries, made, approved and queued", _follow_up),
     "pages": Part("pages beside 500 campaigns; a person among {people:,} deliveries", _pages),
     "person": Part("a person found among the most deliveries", _large_person, long=True),
     "pace": Part("a link's rate held for {seconds} s, by one worker and by four", _pace),
-    "http": Part("links over HTTP with 8 requests in flight, beside a bare client", _http),
     "year": Part("receipts beside {past} old campaigns and {recent} of the last days, and alone", _year),
-    "orders": Part(
-        "{decided:,} messages sent again, and a run of {cancelled:,} cancelled", _orders, long=True
-    ),
-    "hindered": Part(
-        "{hindered:,} messages past drops and full queues, and smooth ones", _hindered, long=True
-    ),
-    "live": Part(
-        "large campaigns with autovacuum on and a transaction held open, and without", _live, long=True
-    ),
-    "packed": Part("the ledger's operations over rows and over packed journals", _packed, long=True),
     "scale": Part("complete with several workers, and larger campaigns with one", _scale, long=True),
-    "whole": Part("{subscribers:,} subscribers from the file to the report", _whole, long=True),
 }

@@ -32,7 +32,6 @@ from tests.bench.machinery import (
 from tests.bench.report_bench import made
 from tests.drill.ledger_probe import LedgerProbe
 from tests.faults.processes import Home, smpp_link
-from tests.faults.view import View
 
 WINDOW = 100
 GROUP = 200  # receipts in one commit
@@ -41,7 +40,6 @@ _CHUNK = 1000
 _STUCK_S = 60.0
 _LOOK_S = 0.1  # and a second for each million: the server works for each look as well
 _START_S = 30.0
-_SETTLED_S = 20.0  # at the most, until the receipts of what was unknown have come and are applied
 _LEASE_S = 60.0
 _IDS = Ids(1)
 _NO_LIMIT = 1_000_000.0  # segments/s: a pace that nobody feels
@@ -102,54 +100,6 @@ def complete(
     if seen["distinct_numbers"] != count or seen["copies_max"] != 1:
         raise SystemExit(f"The simulator saw {seen['distinct_numbers']} numbers of {count}.")
     return {"complete_messages_per_second": count / seconds} | _costs(engine, before, after, count)
-
-
-def hindered(engine: str, count: int, *flags: str) -> tuple[float, int]:
-    """Messages/s until each is delivered or unknown, by a link as it is shipped; and how many are unknown.
-
-    flags: what the simulator does meanwhile. Of what it saw nothing is unknown in the end, and nothing twice.
-    """
-    with fresh_home(engine) as home, simulator(*RECEIPT_FLAGS, *flags) as smsc:
-        db = Database(home.url)
-        queued(db, count)
-        db.write(lambda c: c.execute(update(runs).values(state=RunState.PLANNED.value)))
-        db.close()
-        link = smpp_link("viettel", smsc.port, segments_per_second=_NO_LIMIT, window=WINDOW)
-        home.configure({"viettel-1": {name: link[name] for name in link if "reconnect" not in name}})
-        home.sender()
-        _bound(home)
-        seconds = _until_settled(home, count)
-        unknown = View(home.url).tallied(DeliveryState.UNKNOWN)
-        if sum(asyncio.run(program.stop()) for program in home.programs):
-            raise SystemExit(f"A sender ended badly: {home.programs[-1].words()}")
-        seen = smsc.stop()
-    if seen["distinct_numbers"] != count - unknown or seen["copies_max"] != 1:
-        raise SystemExit(f"The simulator saw {seen['distinct_numbers']} of {count}; {unknown} are unknown.")
-    return count / seconds, unknown
-
-
-def _until_settled(home: Home, count: int) -> float:
-    """Start the run; seconds from the first claim until nothing is queued or waits for its receipt.
-
-    What is unknown by then is given some time to be settled.
-    """
-    look, view, still = LedgerProbe(home.url), View(home.url), (DeliveryState.QUEUED, DeliveryState.SUBMITTED)
-    _start(home.url)
-    changed = now()
-    while not (look.leases() or look.delivered()) and now() - changed < _STUCK_S:
-        time.sleep(0.005)
-    started = changed = now()
-    left = count
-    while left:
-        time.sleep(_LOOK_S)
-        last, left = left, view.tallied(*still)
-        changed = now() if left != last else changed
-        if now() - changed > _STUCK_S:
-            raise SystemExit(f"The path stopped with {left} messages: {home.programs[-1].words()}")
-    seconds = now() - started
-    while view.tallied(DeliveryState.UNKNOWN) and now() - started < seconds + _SETTLED_S:
-        time.sleep(_LOOK_S)
-    return seconds
 
 
 def _costs(engine: str, before: _Spent, after: _Spent, count: int) -> dict[str, float]:

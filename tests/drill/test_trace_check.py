@@ -11,9 +11,6 @@ from app.database.models import deliveries, state_events, submissions
 from app.ledger.contract import ResultKind, StateEvent
 from tests.app.world import build
 from tests.drill.trace_check import Step, Trace, check, is_allowed
-from tests.engines import each_engine
-
-database_url = each_engine
 
 A, R, P, L, S, Q, W = (
     Step.ACCEPTED,

@@ -33,13 +33,6 @@ OPTIONS = [
 ]
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One worker runs these: one browser is enough for them, and two would only be slower."""
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.unit("e2e"))
-
-
 @pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
     """The browser, gone when the next package begins: its loop stands still in the way of async tests."""

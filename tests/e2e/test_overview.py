@@ -18,10 +18,11 @@ from tests.e2e.crowd import crowded
 from tests.e2e.look import People, fits, reads
 from tests.e2e.scene import links_up, move
 
+pytestmark = pytest.mark.prove
+
 In = Callable[..., Page]
 
 
-@pytest.mark.prove
 def test_a_refused_sign_in_can_be_read_by_everybody(people: People) -> None:
     page = people.stranger()
     page.goto("/sign-in")
@@ -62,7 +63,6 @@ def test_what_a_page_shows_goes_from_the_screen_with_its_session(
     expect(page.locator("tr.run")).to_have_count(0)
 
 
-@pytest.mark.prove
 def test_figures_move_while_the_overview_is_open(signed_in: In, province: tuple[str, Database]) -> None:
     page, db = signed_in("auditor"), province[1]
     sent = page.locator("[data-live='runs.1.sent']")
@@ -94,7 +94,6 @@ def test_a_page_that_has_changed_is_loaded_again_by_itself(
         db.write(lambda c: c.execute(turn.values(state="running")))
 
 
-@pytest.mark.prove
 def test_a_click_is_not_lost_to_a_page_that_is_loaded_again(
     signed_in: In, province: tuple[str, Database]
 ) -> None:
@@ -143,7 +142,6 @@ def test_a_page_whose_stream_has_fallen_silent_is_grey_and_says_so(signed_in: In
     expect(page.get_by_text("Mất kết nối")).to_be_visible()
 
 
-@pytest.mark.prove
 def test_the_time_of_the_figures_moves_with_them(signed_in: In) -> None:
     page = signed_in("viettel")
     stamp = page.locator("[data-stamp]")
@@ -159,14 +157,12 @@ def after_a_year(chromium: Browser, sqlite_template: Path, tmp_path: Path) -> It
         people.close()
 
 
-@pytest.mark.prove
 def test_after_a_year_no_page_is_cut_endless_or_too_small_for_a_thumb(after_a_year: Page) -> None:
     for path in ("/", "/campaigns/1", "/directives/1", "/batches/2?campaign=1"):
         after_a_year.goto(path)
         fits(after_a_year)
 
 
-@pytest.mark.prove
 def test_the_chief_s_and_the_operator_s_questions_are_answered_above_the_fold(signed_in: In) -> None:
     for who in ("admin", "viettel"):
         page = signed_in(who)

@@ -1,6 +1,5 @@
 """A1 to A12 in one evening, each looked at on the page where the screen once misled.
 
-What makes each red: the bugs of this name with "page-" before it in tests/planted/bugs.toml. Over HTTP
 tests/long/app/web/test_truth.py has every case of each.
 """
 

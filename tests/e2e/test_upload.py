@@ -11,6 +11,8 @@ from playwright.sync_api import Page, expect
 
 from tests.e2e.look import reads
 
+pytestmark = pytest.mark.prove
+
 In = Callable[..., Page]
 BATCH = re.compile(r"/batches/\d+$")
 
@@ -33,7 +35,6 @@ def test_counts_and_first_errors_are_shown_without_leaving_the_page(signed_in: I
     page.wait_for_url(BATCH)
 
 
-@pytest.mark.prove
 def test_a_file_that_can_t_be_used_says_why_in_the_reader_s_language(signed_in: In, tmp_path: Path) -> None:
     page = signed_in("vnpt")
     _send(page, tmp_path / "bad.csv", "Họ tên;Địa chỉ\nLan;Bản Lướt\n")
@@ -42,7 +43,6 @@ def test_a_file_that_can_t_be_used_says_why_in_the_reader_s_language(signed_in: 
     reads(page)
 
 
-@pytest.mark.prove
 def test_a_refused_upload_comes_back_as_the_form(signed_in: In, tmp_path: Path) -> None:
     page = signed_in("vnpt")
     _send(page, tmp_path / "empty.csv", "")

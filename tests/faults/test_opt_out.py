@@ -19,6 +19,8 @@ from tests.faults.processes import Home, smpp_link
 from tests.faults.view import View, queue
 from tests.faults.working import until, working
 
+pytestmark = pytest.mark.prove
+
 database_url = each_engine
 COUNT = int(os.environ.get("LOA_TEST_INBOUND", "1500"))  # 100,000 in `make prove`
 KILLS = max(3, COUNT // 10_000)
@@ -55,9 +57,7 @@ async def acknowledged_by(smsc: Smsc, n: float) -> None:
     await until(lambda: smsc.report()["inbound_acknowledged"] >= n, f"{n:.0f} are acknowledged", within_s=600)
 
 
-@pytest.mark.prove
 @other_by_hand
-@pytest.mark.slow
 @pytest.mark.timeout(60 + COUNT // 50)
 async def test_kills_lose_no_opt_out_that_was_acknowledged(home: Home) -> None:
     home.measured = False  # who is killed could not say what it covered

@@ -11,6 +11,8 @@ from tests.app.world import FIRST_PHONE, build
 from tests.engines import by_default
 from tests.faults.working import all_delivered, quarantined, until, working
 
+pytestmark = pytest.mark.prove
+
 database_url = by_default
 
 COUNT = 400
@@ -43,7 +45,6 @@ async def test_each_receipt_finds_its_message(
         await until(lambda: smsc.report()["receipts_outstanding"] == 0, "all receipts are acknowledged")
 
 
-@pytest.mark.prove
 async def test_receipts_of_a_link_that_is_gone_come_by_another_of_its_group(db: Database) -> None:
     """T03, T53: sent by one process and link, reported to the next process by another link."""
     world = build(db, COUNT)
@@ -55,7 +56,6 @@ async def test_receipts_of_a_link_that_is_gone_come_by_another_of_its_group(db: 
             await all_delivered(world, smsc, COUNT)
 
 
-@pytest.mark.prove
 async def test_messages_that_are_never_answered_are_settled_by_their_receipts(db: Database) -> None:
     """T09: no second submit for want of an answer."""
     world = build(db, COUNT)
@@ -66,7 +66,6 @@ async def test_messages_that_are_never_answered_are_settled_by_their_receipts(db
         assert smsc.report()["submits"] == COUNT
 
 
-@pytest.mark.prove
 async def test_answers_later_than_the_patience_double_nothing(db: Database) -> None:
     """T16: a full window and answers of 0 to 2 s, where we wait for one."""
     world = build(db, 300)
@@ -92,7 +91,6 @@ async def test_what_is_neither_answered_nor_reported_stays_unknown_and_is_not_se
     world.check()
 
 
-@pytest.mark.prove
 async def test_receipts_for_nothing_we_know_are_kept_and_harm_nothing(db: Database) -> None:
     """T13, T56: they wait in the database, not in memory, and are acknowledged."""
     world = build(db, COUNT)

@@ -27,6 +27,8 @@ from tests.conftest import NO_SERVER, SERVER, postgresql_url
 from tests.faults.journey import Api, reported
 from tests.faults.processes import Home, smpp_link
 
+pytestmark = pytest.mark.prove
+
 SUBSCRIBERS = 120
 
 
@@ -71,7 +73,6 @@ def two(accounts: Accounts, tmp_path: Path) -> Iterator[Home]:
         home.end()
 
 
-@pytest.mark.prove
 async def test_one_account_migrates_and_another_without_rights_sends_a_campaign(
     two: Home, accounts: Accounts
 ) -> None:

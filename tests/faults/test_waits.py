@@ -19,6 +19,8 @@ from app.database.connection import Database
 from app.database.write_watch import UNCONFIRMED
 from app.diagnostics.doctor import _writes
 
+pytestmark = pytest.mark.prove
+
 ADD = "UPDATE counted SET n = n + 1"
 
 

@@ -32,6 +32,8 @@ from tests.faults.processes import Home, free_port, smpp_link
 from tests.faults.server import Server, own_server
 from tests.faults.view import View
 
+pytestmark = pytest.mark.prove
+
 PATH = f"{DOOR}/{TOKEN}"
 CLIENTS = 20
 DELIVERED = DeliveryState.DELIVERED
@@ -99,7 +101,6 @@ async def test_what_was_acknowledged_before_kill_9_is_in_the_ledger(home: Home) 
     assert len(View(home.url).rows(changed)) == 900
 
 
-@pytest.mark.prove
 @other_by_hand
 async def test_sigterm_answers_what_it_has_taken(home: Home) -> None:
     seeded(home.url, 300)
@@ -126,7 +127,6 @@ def server() -> Iterator[Server]:
         yield found
 
 
-@pytest.mark.prove
 async def test_while_postgresql_is_away_carriers_are_asked_to_repeat(server: Server, tmp_path: Path) -> None:
     """T12, T55: no acknowledgement without a commit; the repetition is taken once it is back."""
     seeded(server.url, 200)

@@ -29,8 +29,8 @@ from carriers.simulators.smsc import Smsc, SmscBehaviour
 from tests.engines import each_engine
 from tests.faults.journey import CAMPAIGN, LETTER, Api
 from tests.faults.processes import Home, smpp_link
+from tests.faults.times import move_back
 from tests.faults.view import View
-from tests.year.times import move_back
 
 database_url = each_engine
 RANGES = {"viettel": "0981", "vnpt": "0912", "mobifone": "0901"}

@@ -23,8 +23,6 @@ from tests.engines import sqlite_alone
 from tests.trees import nodes, parsed
 
 database_url = sqlite_alone
-# All by one worker, which reads every file once.
-pytestmark = pytest.mark.unit("sources")
 
 ROOT = Path(__file__).parent.parent.parent
 PRODUCT = ("app", "carriers")
@@ -87,25 +85,6 @@ def calls(source: Source, methods: set[str]) -> Iterator[tuple[int, str, str]]:
     for node in source.nodes:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in methods:
             yield node.lineno, ast.unparse(node.func.value), node.func.attr
-
-
-def test_there_is_something_to_guard() -> None:
-    assert len(sources(*PRODUCT)) > 20
-    assert sum(1 for source in sources(*PRODUCT) for _ in functions(source)) > 100
-
-
-def test_what_the_audit_names_is_spelled_alike() -> None:
-    """An action is `thing.verb`, a subject `thing/number`; blanks would make a second dialect."""
-    found = [
-        ast.unparse(word)
-        for source in sources("app")
-        for node in source.nodes
-        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("audit.note")
-        for word in node.args[2:4]
-        if isinstance(word, ast.Constant | ast.JoinedStr)
-    ]
-    assert len(found) > 40
-    assert [word for word in found if " " in word] == []
 
 
 def test_only_db_begins_and_commits() -> None:
@@ -192,15 +171,6 @@ def test_the_form_of_a_page_that_takes_a_file_is_asked_for_its_token_before_the_
     assert pages == set(authorization._STREAMED)
 
 
-def test_every_module_says_its_job_in_a_sentence() -> None:
-    silent = [
-        source.path
-        for source in sources(*PRODUCT, "migrations")
-        if source.text.strip() and not (ast.get_docstring(source.tree) or "").strip()
-    ]
-    assert silent == []
-
-
 def test_models_and_migrations_agree(db: Database) -> None:
     assert schema.differences(db) == []
 
@@ -223,7 +193,8 @@ def test_every_route_wants_credentials(db: Database) -> None:
 
 def test_commands_that_tests_start_refuse_no_variable_of_the_tests(monkeypatch: pytest.MonkeyPatch) -> None:
     read = re.compile(r'environ(?:\.get\(|\[)"(LOA_\w+)"|"(LOA_\w+)" in os\.environ')
-    names = {one or other for source in sources("tests") for one, other in read.findall(source.text)}
+    texts = (path.read_text("utf-8") for path in (ROOT / "tests").rglob("*.py"))
+    names = {one or other for text in texts for one, other in read.findall(text)}
     assert len(names) > 10
     for name in names:
         monkeypatch.setenv(name, "1")

@@ -68,23 +68,20 @@ def name(paper: Path) -> str:
     return paper.relative_to(ROOT).as_posix()
 
 
-each_paper = pytest.mark.parametrize("paper", [pytest.param(paper, id=name(paper)) for paper in PAPERS])
-
-
 def test_no_paper_is_missing() -> None:
     assert {name(paper) for paper in PAPERS} >= MINIMUM
 
 
-@each_paper
-def test_every_link_leads_somewhere(paper: Path) -> None:
+def test_every_link_leads_somewhere() -> None:
     dead = []
-    for target in re.findall(r"\]\(([^)\s]+)\)", paper.read_text("utf-8")):
-        place, _, section = target.partition("#")
-        if re.match(r"[a-z]+:", target):
-            continue
-        file = (paper.parent / place).resolve() if place else paper
-        if not file.exists() or (section and section not in sections(file)):
-            dead.append(target)
+    for paper in PAPERS:
+        for target in re.findall(r"\]\(([^)\s]+)\)", paper.read_text("utf-8")):
+            place, _, section = target.partition("#")
+            if re.match(r"[a-z]+:", target):
+                continue
+            file = (paper.parent / place).resolve() if place else paper
+            if not file.exists() or (section and section not in sections(file)):
+                dead.append(f"{name(paper)}: {target}")
     assert dead == []
 
 
@@ -103,19 +100,21 @@ def test_every_page_stands_in_the_index() -> None:
     assert [each for each in left_out if not re.search(r"decisions/\d|tutorials/\w+\.vi", each)] == []
 
 
-@each_paper
-def test_every_target_of_make_exists(paper: Path) -> None:
+def test_every_target_of_make_exists() -> None:
     targets = set(re.findall(r"^([a-z-]+):", text("Makefile"), re.MULTILINE))
-    named = {
-        each for line in code(paper.read_text("utf-8")) for each in re.findall(r"\bmake ([a-z-]+)", line)
-    }
-    assert named <= targets
+    lines = (line for paper in PAPERS for line in code(paper.read_text("utf-8")))
+    assert {target for line in lines for target in re.findall(r"\bmake ([a-z-]+)", line)} <= targets
 
 
-# What the changelog names may be gone.
-@pytest.mark.parametrize("paper", [paper for paper in PAPERS if paper.name != "CHANGELOG.md"], ids=name)
-def test_every_command_exists_with_its_options(paper: Path) -> None:
-    wrong = [line for line in code(paper.read_text("utf-8")) if (said := loa_words(line)) and not known(said)]
+def test_every_command_exists_with_its_options() -> None:
+    """What the changelog names may be gone."""
+    wrong = [
+        f"{name(paper)}: {line}"
+        for paper in PAPERS
+        if paper.name != "CHANGELOG.md"
+        for line in code(paper.read_text("utf-8"))
+        if (words := loa_words(line)) and not known(words)
+    ]
     assert wrong == []
 
 

@@ -35,14 +35,9 @@ def typed(document: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "operator",
-        pytest.param("admin", marks=pytest.mark.prove),
-        pytest.param("integrator", marks=pytest.mark.prove),
-    ],
-)
+@pytest.mark.prove
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("name", ["operator", "admin", "integrator"])
 def test_from_an_empty_folder_to_a_frozen_report(name: str) -> None:
     if hindrance():
         pytest.skip(hindrance())

@@ -1,153 +1,88 @@
-"""Plant each bug in a copy of the program, and see a test find it: `python -m tests.planted [NAME ...]`.
+"""Plant each bug in a copy of Loa and check that a test finds it: `python -m tests.planted [NAME ...]`.
 
-Prints a table; exit status 1 where a bug lives on, 2 where its place in the code has gone, or where its tests
-fail without it. `--simulate 1000`: see which of them so many simulated days find (tests/simulate), without
-any test; that one of them lives on there is no fault, as no simulation has everything.
+A bug is a patch in this folder. Its first line says what a user would see; `Tests:` names where a test must
+fail. Exit status 1 if a bug is not found, 2 if a patch does not apply or its tests fail without it.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import os
 import re
-import shutil
-import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
-
-from tests.planted.bugs import Bug, planted
 
 ROOT = Path(__file__).parents[2]
-# Of tests without a bug; more beside other work.
-_LONGEST_S = int(os.environ.get("LOA_TEST_PLANTED_S", "300"))
-# With a bug the same tests may take so many times as long and half a minute more, and then count as hanging.
-_TIMES = 3
-_MORE_S = 30.0
-_BROKEN = re.compile(r"^Seed (\d+) broke a promise:\n(.*)", re.MULTILINE)
-_FOUND = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.MULTILINE)
+PATCHES = Path(__file__).parent
+_LIMIT_S = 600
+_FAILED = re.compile(r"^(?:FAILED|ERROR) (\S+::\S+)", re.MULTILINE)
 
 
-def copy_to(folder: Path) -> None:
-    """Copy what git knows, and what is new, so that a bug never stands in the repository itself."""
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
-        cwd=ROOT,
-        capture_output=True,
-        check=True,
-    )
-    for name in filter(None, listed.stdout.decode().split("\0")):
-        target = folder / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(ROOT / name, target)
-
-
-def look_for(bug: Bug, folder: Path, longest_s: float, seeds: int = 0) -> dict[str, Any]:
-    """Plant the bug, run its tests (or so many seeds) until one fails, and take the bug out again.
-
-    longest_s: after which tests that go on are taken for hanging, by the bug.
-    """
-    file = folder / bug.file
-    sound = file.read_text("utf-8")
-    if sound.count(bug.old) != 1:
-        return {"outcome": "gone", "found_by": f"{sound.count(bug.old)} places in {bug.file}", "seconds": 0}
-    began = time.monotonic()
-    file.write_text(sound.replace(bug.old, bug.new), encoding="utf-8")
+def run(patch: Path, folder: Path) -> tuple[str, str]:
+    """Apply the patch, run its tests, and reverse it; return the outcome and the first test that failed."""
+    if not _apply(patch, folder):
+        return "gone", "the patch does not apply"
     try:
-        tried = _simulated(seeds, folder) if seeds else _tried(bug.tests, folder, longest_s)
-        return tried | {"seconds": round(time.monotonic() - began)}
+        status, output = _test(_tests(patch), folder)
     finally:
-        file.write_text(sound, encoding="utf-8")
+        _apply(patch, folder, "--reverse")
+    first = _FAILED.search(output)
+    if status in (1, 2) and first:  # 2: pytest-xdist stopped at the first failure
+        return "found", first[1]
+    return ("lives", "") if status == 0 else ("broken", output[-500:])
 
 
-def _tried(tests: str, folder: Path, longest_s: float) -> dict[str, Any]:
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-n", "3", "--timeout", "20", *tests.split()]
+def _apply(patch: Path, folder: Path, *options: str) -> bool:
+    command = ["git", "apply", "-C1", "--recount", *options, str(patch)]
+    return subprocess.run(command, cwd=folder, capture_output=True).returncode == 0
+
+
+def _tests(patch: Path) -> list[str]:
+    line = patch.read_text("utf-8").splitlines()[1]
+    return line.removeprefix("Tests: ").split()
+
+
+def _test(tests: list[str], folder: Path) -> tuple[int, str]:
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-n", "2", "--timeout", "30", *tests]
     environment = os.environ | {"PYTHONPATH": str(folder)}
-    out, ended = _run(command, folder, environment, longest_s)
-    if ended is None:
-        return {"outcome": "found", "found_by": f"no end within {longest_s:.0f} s"}
-    first = _FOUND.search(out)
-    if ended == 1 and first is not None:
-        return {"outcome": "found", "found_by": first[1]}
-    if ended == 0:
-        return {"outcome": "lives", "found_by": ""}
-    return {"outcome": "not run", "found_by": out[-600:]}
-
-
-def _simulated(seeds: int, folder: Path) -> dict[str, Any]:
-    command = [sys.executable, "-m", "tests.simulate", "--seeds", str(seeds), "--until-first"]
-    out, ended = _run(command, folder, os.environ | {"PYTHONPATH": str(folder)}, 3 * seeds + _LONGEST_S)
-    if ended is None:  # each simulated day has its own bound, so this says that the machine is slow
-        return {"outcome": "not run", "found_by": "no end in time"}
-    first = _BROKEN.search(out)
-    if ended == 1 and first is not None:
-        return {"outcome": "found", "found_by": f"seed {first[1]}: {first[2].strip()}"}
-    return {"outcome": "not run" if ended else "lives", "found_by": out[-600:] if ended else ""}
-
-
-def _run(
-    command: Sequence[str], folder: Path, environment: Mapping[str, str], longest_s: float
-) -> tuple[str, int | None]:
-    """What the tests said, and their exit status; None where they, and what they started, had to be ended."""
-    process = subprocess.Popen(
-        command,
-        cwd=folder,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
+    ran = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=_LIMIT_S
     )
-    try:
-        return process.communicate(timeout=longest_s)[0], process.returncode
-    except subprocess.TimeoutExpired:
-        return "", None
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+    return ran.returncode, ran.stdout + ran.stderr
 
 
-def main(names: Sequence[str], out: Path, seeds: int) -> int:
-    """Look for these bugs, or for all; write what found each of them."""
-    chosen = [bug for bug in planted() if not names or bug.name in names]
-    found: dict[str, dict[str, Any]] = {}
+def main() -> int:
+    """Try the named bugs, or all; write a table of what found each."""
+    options = argparse.ArgumentParser(prog="python -m tests.planted", description=__doc__)
+    options.add_argument("name", nargs="*", help="patches by name; all if none is given")
+    options.add_argument("--out", type=Path, default=ROOT / "build" / "planted.json")
+    given = options.parse_args()
+    patches = [PATCHES / f"{name}.patch" for name in given.name] or sorted(PATCHES.glob("*.patch"))
+    results: dict[str, dict[str, str | float]] = {}
     with tempfile.TemporaryDirectory(prefix="loa-planted-") as place:
+        subprocess.run(["git", "clone", "-q", "--shared", str(ROOT), place], check=True)
         folder = Path(place)
-        copy_to(folder)
-        longest = dict[str, float]()
-        for tests in dict.fromkeys(bug.tests for bug in chosen if not seeds):
+        status, output = _test(sorted({test for patch in patches for test in _tests(patch)}), folder)
+        if status:
+            print(f"The tests fail without any bug:\n{output[-1000:]}")
+            return 2
+        for patch in patches:
             began = time.monotonic()
-            sound = _tried(tests, folder, _LONGEST_S)
-            if sound["outcome"] != "lives":
-                print(f"Without any bug {tests} give: {sound}")
-                return 2
-            longest[tests] = _TIMES * (time.monotonic() - began) + _MORE_S
-        for bug in chosen:
-            found[bug.name] = {"harm": bug.harm, **look_for(bug, folder, longest.get(bug.tests, 0.0), seeds)}
-            one = found[bug.name]
-            print(f"{one['outcome']:8} {one['seconds']:>4} s  {bug.name:32} {one['found_by']}", flush=True)
-    out.parent.mkdir(exist_ok=True)
-    out.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
-    outcomes = [each["outcome"] for each in found.values()]
-    print(f"{outcomes.count('found')} of {len(outcomes)} planted bugs found")
-    if any(each in ("gone", "not run") for each in outcomes):
-        return 2
-    return int("lives" in outcomes and not seeds)
+            outcome, detail = run(patch, folder)
+            seconds = round(time.monotonic() - began, 1)
+            harm = patch.read_text("utf-8").splitlines()[0]
+            results[patch.stem] = {"harm": harm, "outcome": outcome, "by": detail, "seconds": seconds}
+            print(f"{outcome:6} {seconds:>6} s  {patch.stem:34} {detail}", flush=True)
+    given.out.parent.mkdir(exist_ok=True)
+    given.out.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    outcomes = {result["outcome"] for result in results.values()}
+    print(f"{sum(r['outcome'] == 'found' for r in results.values())} of {len(results)} planted bugs found")
+    return 2 if outcomes & {"gone", "broken"} else int("lives" in outcomes)
 
 
 if __name__ == "__main__":
-    asked = argparse.ArgumentParser(prog="python -m tests.planted", description=__doc__)
-    asked.add_argument("name", nargs="*", help="bugs by name; without any: all")
-    asked.add_argument("--out", type=Path, default=Path("build/planted.json"))
-    asked.add_argument(
-        "--simulate", type=int, default=0, metavar="SEEDS", help="by simulated days, not by tests"
-    )
-    given = asked.parse_args()
-    sys.exit(main(given.name, given.out, given.simulate))
+    raise SystemExit(main())

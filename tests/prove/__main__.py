@@ -31,9 +31,8 @@ _WHOLE = {
     "LOA_TEST_EXAMPLES": "200",
     "LOA_TEST_CEILING": "10000",
     "LOA_TEST_INBOUND": "100000",
-    "LOA_KILL_COUNT": "50000",
-    "LOA_KILLS": "10",
 }
+_HISTORIES = 25_000
 _FOREIGN = (
     "prove/test_foreign_ends.py",
     "prove/test_generated_client.py",
@@ -57,7 +56,8 @@ class Part:
 
 def parts() -> dict[str, Part]:
     """The parts by name, in the order in which they are run."""
-    whole = (*_PYTEST, "-n", "3", "--cov", "--cov-config", "tests/prove/coverage.toml", "--cov-fail-under=95")
+    whole = (*_PYTEST, "-n", "3", "--dist", "loadfile", "--timeout", "240")
+    whole += ("--cov", "--cov-config", "tests/prove/coverage.toml", "--cov-fail-under=95")
     found = {"suite": Part("every test on each engine, coverage of processes too", whole, _WHOLE)}
     found |= {f"python{version}": _with_python(version) for version in _others()}
     bare = ("bash", "tests/prove/bare.sh")
@@ -65,12 +65,14 @@ def parts() -> dict[str, Part]:
     found["docs"] = Part("the documents as a site, without a dead link", ("make", "docs"))
     found |= {f"drill-{engine}": _drill(engine) for engine in _ENGINES}
     found |= {f"soak-{engine}": _soak(engine) for engine in _ENGINES}
-    found |= {f"year-{engine}": _year(engine) for engine in _ENGINES}
     found["attack"] = _attack()
     found["model"] = _model()
     found["planted"] = _planted()
-    found["mutation"] = _mutation()
+    found["mutants"] = Part("mutants of states, hours, text and SMPP", ("bash", "tests/prove/mutants.sh"))
     found["simulate"] = _simulate()
+    # 200,000 in pieces, so that what was interrupted goes on.
+    found |= {f"life-{nth}": _life(1 + nth * _HISTORIES) for nth in range(8)}
+    found["life-planted"] = _life_planted()
     power = (*_PYTEST, "-q", str(ROOT / "tests" / "prove" / "test_power.py"))
     found["power"] = Part("power failures within commits", power, needs=("gcc",))
     tests = (str(ROOT / "tests" / each) for each in _FOREIGN)
@@ -113,12 +115,6 @@ def _soak(engine: str) -> Part:
     return Part(f"an hour of steady work on {engine}", command, figures=out)
 
 
-def _year(engine: str) -> Part:
-    out = BUILD / f"prove-year-{engine}.json"
-    command = (sys.executable, "-m", "tests.year", "--engine", engine, "--out", str(out))
-    return Part(f"a year in 24 rounds on {engine}", command, figures=out)
-
-
 def _attack() -> Part:
     out = BUILD / "prove-attack.json"
     command = (sys.executable, "-m", "tests.attack", "--out", str(out))
@@ -137,10 +133,16 @@ def _planted() -> Part:
     return Part("planted bugs, each found by its test", command, figures=out)
 
 
-def _mutation() -> Part:
-    out = BUILD / "prove-mutation.json"
-    command = (sys.executable, "-m", "tests.mutation", "--out", str(out))
-    return Part("mutants of ledger, states, hours, pace, SMPP and text", command, figures=out)
+def _life(first: int) -> Part:
+    out = BUILD / f"prove-life-{first}.json"
+    command = (sys.executable, "-m", "tests.ledger_life", "--first", str(first), "--seeds", str(_HISTORIES))
+    return Part(f"{_HISTORIES:,} random histories of a ledger", (*command, "--out", str(out)), figures=out)
+
+
+def _life_planted() -> Part:
+    out = BUILD / "prove-life-planted.json"
+    command = (sys.executable, "-m", "tests.ledger_life.planted", "--out", str(out))
+    return Part("mended rules taken out, which random histories must find", command, figures=out)
 
 
 def _simulate() -> Part:

@@ -5,27 +5,22 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
-import psycopg
 import pytest
 
 from tests.bench.__main__ import ENGINES
 from tests.bench.base_bench import built
 from tests.bench.figures import Figure, Limit, as_json, as_text, unmet
 from tests.bench.kannel_bench import MISSING, installed, kannel
-from tests.bench.live_bench import SETTING
 from tests.bench.machinery import SERVER
 from tests.bench.pace_bench import held
 from tests.bench.parts import PARTS, QUICK
 
 ROOT = Path(__file__).parents[2]
-_DATABASES = "SELECT datname FROM pg_database WHERE datname LIKE 'loa\\_bench\\_%'"
 PUMP = ("pump_messages_per_second", "smpplib_messages_per_second", "pump_messages_per_second_ratio")
 OF_AN_ENGINE = (
     "import_lines_per_second",
@@ -35,11 +30,6 @@ OF_AN_ENGINE = (
     "complete_messages_per_second_ratio",
     "database_alone_messages_per_second",
     "loa_cpu_s_per_1000",
-    "bare_insert_rows_per_second",
-    "fan_out_rows_per_second",
-    "follow_up_all_s",
-    "follow_up_all_s_ratio",
-    "follow_up_reach_s",
     "page_overview_ms",
     "page_campaign_ms",
     "page_sign_in_ms",
@@ -101,83 +91,6 @@ def test_several_workers_and_a_larger_campaign_give_every_figure() -> None:
     assert [name for name in wanted if not found[f"postgresql_{name}"] > 0] == []
 
 
-@pytest.mark.skipif(not SERVER, reason="LOA_TEST_DATABASE_URL names no PostgreSQL server")
-def test_a_server_that_vacuums_beside_a_reader_is_left_as_it_was() -> None:
-    with psycopg.connect(SERVER, autocommit=True) as asked:
-        before = asked.execute("SHOW autovacuum").fetchone()
-        found = as_json(PARTS["live"].measure("postgresql", QUICK))
-        after = asked.execute("SHOW autovacuum").fetchone()
-    assert before == after
-    wanted = ["complete_messages_per_second", "wal_bytes_per_message", "all_cpu_s_per_1000"]
-    assert [name for name in wanted if not found[f"postgresql_live_{name}"] > 0] == []
-    assert not list(PARTS["live"].measure("sqlite", QUICK))
-
-
-@pytest.mark.skipif(not SERVER, reason="LOA_TEST_DATABASE_URL names no PostgreSQL server")
-@pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGINT])
-def test_a_server_is_left_as_it_was_by_a_run_that_is_ended_in_the_middle(by: int, tmp_path: Path) -> None:
-    before, names = state_of_the_server(), databases()
-    command = [sys.executable, "-m", "tests.bench", "--quick", "--engine", "postgresql", "--part", "live"]
-    command += ["--build", str(tmp_path / "bench.json")]
-    running = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL, start_new_session=True)
-    try:
-        until = time.monotonic() + 60
-        while state_of_the_server() != ("on", True) or databases() == names:
-            assert running.poll() is None
-            assert time.monotonic() < until
-            time.sleep(0.02)
-        running.send_signal(by)
-        assert running.wait(60) != 0
-    finally:
-        running.kill()
-    assert databases() == names
-    assert state_of_the_server() == before
-
-
-def state_of_the_server() -> tuple[str, bool]:
-    """Whether it vacuums by itself, and whether a statement has set that."""
-    with psycopg.connect(SERVER, autocommit=True) as asked:
-        asked.execute("SELECT pg_sleep(0.1)")  # a new configuration takes a moment to be read
-        row = asked.execute(SETTING).fetchone()
-    assert row
-    return str(row[0]), bool(row[1])
-
-
-def databases() -> set[str]:
-    """Of benches, this one's and any other that happens to run."""
-    with psycopg.connect(SERVER, autocommit=True) as asked:
-        return {str(row[0]) for row in asked.execute(_DATABASES)}
-
-
-@pytest.mark.parametrize("engine", ["sqlite", "postgresql"])
-def test_orders_over_many_rows_give_every_figure(engine: str) -> None:
-    if engine == "postgresql" and not SERVER:
-        pytest.skip("LOA_TEST_DATABASE_URL names no PostgreSQL server")
-    found = as_json(PARTS["orders"].measure(engine, QUICK))
-    wanted = ["resend_longest_ms", "cancel_longest_ms", "receipts_beside_resend", "results_beside_resend"]
-    wanted += ["cancelled_run_closed_s"]
-    assert [name for name in wanted if not found[f"{engine}_orders_{name}"] > 0] == []
-
-
-def test_a_centre_that_hinders_is_beside_a_smooth_one() -> None:
-    found = as_json(PARTS["hindered"].measure("sqlite", QUICK))
-    for way in ("smooth", "dropped", "queue_full"):
-        assert found[f"sqlite_hindered_{way}_messages_per_second"] > 0
-
-
-@pytest.mark.parametrize(
-    ("engine", "processes"), [("sqlite", ["all", "report"]), ("postgresql", ["api", "worker", "report"])]
-)
-def test_from_file_to_report_every_process_is_accounted_for(engine: str, processes: list[str]) -> None:
-    if engine == "postgresql" and not SERVER:
-        pytest.skip("LOA_TEST_DATABASE_URL names no PostgreSQL server")
-    found = as_json(PARTS["whole"].measure(engine, QUICK))
-    took = [found[f"{engine}_whole_{process}_cpu_ms_per_subscriber"] for process in processes]
-    assert min(took) > 0
-    assert sum(took) == pytest.approx(found[f"{engine}_whole_loa_cpu_ms_per_subscriber"], abs=0.001)
-    assert min(found[f"{engine}_whole_{process}_peak_mb"] for process in processes) > 10
-
-
 def test_a_part_alone_leaves_its_figures_and_the_page_has_what_the_others_gave_before(tmp_path: Path) -> None:
     (tmp_path / "docs").mkdir()
 
@@ -189,11 +102,11 @@ def test_a_part_alone_leaves_its_figures_and_the_page_has_what_the_others_gave_b
         return json.loads((tmp_path / "build" / "bench.json").read_text()), page
 
     measured("pages")
-    left, page = measured("fan-out")
-    assert left["sqlite_fan_out_rows_per_second"] > 0
+    left, page = measured("import")
+    assert left["sqlite_import_lines_per_second"] > 0
     assert "sqlite_page_overview_ms" not in left
-    assert page.index("sqlite_fan_out_rows_per_second") < page.index("sqlite_page_overview_ms")
-    _, page = measured("fan-out", "--messages", "300")
+    assert page.index("sqlite_import_lines_per_second") < page.index("sqlite_page_overview_ms")
+    _, page = measured("import", "--messages", "300")
     assert "sqlite_page_overview_ms" not in page  # its sizes were others
 
 

@@ -45,7 +45,6 @@ def figures(said: str) -> dict[str, Any]:
     return dict(json.loads(said.splitlines()[-1]))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["sqlite", "postgresql"])
 def test_a_short_plan_copies_and_loses_nothing(drill: Any, engine: str, tmp_path: Path) -> None:
     """T08, T31, T41, T50: whatever is killed or misbehaves, the carrier counts one copy for each number."""
@@ -66,7 +65,6 @@ def test_a_short_plan_copies_and_loses_nothing(drill: Any, engine: str, tmp_path
     assert list(tmp_path.iterdir()) == [tmp_path / "drill.json"], "a drill that passed leaves no folder"
 
 
-@pytest.mark.slow
 def test_a_drill_that_is_told_to_stop_leaves_nothing_running(drill: Any, monkeypatch: Any) -> None:
     monkeypatch.setenv("DRILL_MARK", mark := uuid.uuid4().hex)
     process = drill("--messages", "5000", "--faults", "3")
@@ -88,7 +86,6 @@ def alive(mark: str) -> list[str]:
     return found
 
 
-@pytest.mark.slow
 async def test_a_number_that_is_sent_twice_makes_it_fail(drill: Any) -> None:
     """Somebody else sends to one number of the drill's: the carrier counts two copies."""
     port = free_port()

@@ -7,7 +7,6 @@ import random
 import signal
 from pathlib import Path
 
-import pytest
 from sqlalchemy import func, select
 
 from app.database import models as m
@@ -15,7 +14,7 @@ from app.database.connection import Database
 from app.ledger.ledger import ledger_for
 from app.privacy import certificates
 from app.privacy.erasable import ErasureKind
-from app.reports.build import erased_run_snapshot
+from app.reports.build import snapshots
 from app.reports.verification.verify import verify
 from tests.app.world import accepted
 from tests.engines import each_engine
@@ -42,7 +41,6 @@ def started(*work: object) -> int | None:
     return status
 
 
-@pytest.mark.slow
 def test_an_erasure_killed_fifty_times_loses_no_receipt_and_is_certified_whole(
     database_url: str, tmp_path: Path
 ) -> None:
@@ -79,6 +77,6 @@ def _check(db: Database, acknowledged: list[int]) -> None:
     made = {each.kind: each for each in db.read(certificates.listed, 0, 10).items}[ErasureKind.CAMPAIGN]
     assert made.rows["deliveries"] == made.totals[0][2] == OLD
     assert made.intact
-    assert db.read(erased_run_snapshot.intact, 1)
+    assert db.read(snapshots.intact, 1)
     assert rows(db, m.deliveries) == NEW
     assert verify(db, ledger_for(db)) == []

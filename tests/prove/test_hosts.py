@@ -60,7 +60,6 @@ def home(network: Network, tmp_path: Path) -> Iterator[Home]:
             found.end()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("workers", [2, 4])
 async def test_hosts_come_and_go_and_the_carrier_sees_one_sender(
     home: Home, network: Network, workers: int
@@ -95,7 +94,6 @@ async def test_hosts_come_and_go_and_the_carrier_sees_one_sender(
         await sent_again(home, smsc, COUNT)
 
 
-@pytest.mark.slow
 async def test_what_a_cut_bind_had_under_way_never_comes_after_it_was_given_up(
     home: Home, network: Network
 ) -> None:

@@ -1,4 +1,4 @@
-"""What the image is built from, without the rehearsals: everything imports, and a campaign goes through."""
+"""What the image is built from: everything imports, and a campaign goes through."""
 
 from __future__ import annotations
 
@@ -36,8 +36,6 @@ for package in (app, carriers, messages):
         if not each.name.endswith("__main__"):
             importlib.import_module(each.name)
 print(len(sys.modules))
-aids = ("app.devtools.demo", "carriers.simulators")
-print(*[name for name in sys.modules if name.startswith(aids)])
 files = {name: str(getattr(module, "__file__", "")) for name, module in sys.modules.items()}
 print(*[name for name, file in files.items() if file.startswith(sys.argv[1])])
 """
@@ -89,19 +87,12 @@ def test_all_that_is_left_imports(image: Path, tmp_path: Path) -> None:
     words = [sys.executable, str(image / "within.py"), sys.executable, "-m", "import_all", f"{ROOT}/app/"]
     said = subprocess.run(words, capture_output=True, text=True, check=False, cwd=tmp_path)
     assert said.returncode == 0, said.stderr
-    many, rehearsals, of_the_clone = said.stdout.splitlines()
+    many, of_the_clone = said.stdout.splitlines()
     assert int(many) > 500
-    assert (rehearsals, of_the_clone) == ("", "")
+    assert of_the_clone == ""
 
 
-@pytest.mark.parametrize("name", ["demo", "simulate"])
-async def test_a_rehearsal_is_refused_in_words(slim: Slim, name: str) -> None:
-    said = await slim.command(name, "smsc", "--port", "1", status=1)
-    assert said.startswith(f"loa: This installation has no `loa {name}`")
-    assert f" {name} " not in await slim.command("--help")
-
-
-async def test_a_campaign_goes_through_without_the_rehearsals(slim: Slim) -> None:
+async def test_a_campaign_goes_through(slim: Slim) -> None:
     files = write_sample(slim.folder / "files", SUBSCRIBERS, seed=3)
     async with Smsc(SmscBehaviour(receipt_delay_s=0.1)) as centre:
         slim.configure({"viettel": smpp_link("viettel", centre.port)})

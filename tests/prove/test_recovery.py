@@ -41,7 +41,6 @@ def archived() -> Iterator[Server]:
         yield server
 
 
-@pytest.mark.slow
 async def test_after_a_recovery_to_a_point_in_time_nobody_gets_it_twice(
     archived: Server, tmp_path: Path
 ) -> None:
@@ -67,7 +66,6 @@ async def test_after_a_recovery_to_a_point_in_time_nobody_gets_it_twice(
         home.end()
 
 
-@pytest.mark.slow
 async def test_a_copy_of_the_sqlite_ledger_that_is_put_back_sends_nothing_by_itself(
     sqlite_home: Home,
 ) -> None:

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, select, update
 
 from app.campaigns import runs as run_orders
 from app.campaigns.runs import Verb
+from app.core.config import Settings
 from app.core.errors import AppError, DatabaseUnavailable
 from app.core.states import ChunkState, LinkState, RunState
 from app.database.connection import Database
@@ -24,13 +25,15 @@ from app.database.models import (
     runs,
     unknowns,
 )
-from app.dispatch import link_store, unknown_decisions
+from app.dispatch import unknown_decisions
 from app.ledger import money
 from app.ledger.ledger import ledger_for
 from app.observability.metrics import Metrics
 from app.privacy import do_not_send
 from app.runtime.worker import Worker
+from app.security import Caller
 from carriers.simulators.smsc import Smsc, SmscBehaviour
+from tests.operations import OPERATIONS
 from tests.simulate.database import Disk, SimulatedDatabase
 from tests.simulate.network import Network
 from tests.simulate.power import Power
@@ -50,6 +53,8 @@ PACE_S = 2.0
 CHUNK_S = 4.0  # how long what a worker has claimed may still be on its way
 LATE_S = 1.5  # how long after an order a part may still come
 HOURS_S = 0.1  # how long after the end of the hours one may still come: what the network takes, a few times
+
+_PEOPLE = Caller("people", "admin")
 
 
 class Violated(Exception):
@@ -347,7 +352,7 @@ class World:
         for link in (
             c.execute(select(links.c.id).where(links.c.state == LinkState.HALTED.value)).scalars().all()
         ):
-            link_store.resume(c, link, "people")
+            OPERATIONS["resume_link"].work(self.desk, Settings(), _PEOPLE, {}, link_id=link)(c)
         paused = select(runs.c.id).where(runs.c.state == RunState.PAUSED.value)
         for run in c.execute(paused).scalars().all():
             c.execute(update(runs).where(runs.c.id == run).values(segments_per_second=None))

@@ -14,7 +14,7 @@ from app.core import clock
 from app.core.clock import VIETNAM_OFFSET_MS
 from app.core.errors import Conflict, no_such
 from app.core.states import FAILED, RECEIVED, SENT, DeliveryState, NotSent, RunState
-from app.database.connection import price_of
+from app.database.connection import price_of, shared_ms
 from app.database.models import (
     audit,
     bad_lines,
@@ -28,8 +28,7 @@ from app.database.models import (
 from app.ledger import money
 from app.ledger.approval_digest import STOPPED, SUSPENDED
 from app.ledger.contract import ResultKind, TallyCount
-from app.reports.build import as_of, erased_run_snapshot, scope
-from app.reports.build.as_of import MINUTE_MS, Past
+from app.reports.build import scope, snapshots
 from app.reports.build.scope import Scope
 from app.reports.figures import by_area, carrier_statement, labels, tally
 from app.reports.figures.figures import (
@@ -54,33 +53,35 @@ RESENT = "unknown.resend"  # an audit action; `n` in its detail counts messages
 
 
 # `Extra` holds what tallies cannot tell: deferrals, messages sent again, partly delivered or ported.
-def extra_figures(connection: Connection, scope: Scope, cutoff_ms: int, back: Past) -> Extra:
+def extra_figures(connection: Connection, scope: Scope, cutoff_ms: int) -> Extra:
     d = deliveries.c
     some_part = (d.state.not_in(RECEIVED), d.delivered + d.relayed > 0)
     partly = select(func.count()).where(*scope.within(deliveries), *some_part)
+    waiting = d.state == DeliveryState.SUBMITTED
+    oldest = select(func.min(d.submitted_at)).where(*scope.within(deliveries), waiting)
     return Extra(
-        deferred=connection.execute(_deferred(scope, cutoff_ms)).scalar_one(),
+        deferred=connection.execute(_deferred(scope)).scalar_one(),
         resent=_resent(connection, scope.run.id, cutoff_ms) if scope.whole else None,
-        partly=connection.execute(partly).scalar_one() + back.partly,
-        oldest_ms=as_of.oldest(connection, scope, cutoff_ms, back),
+        partly=connection.execute(partly).scalar_one(),
+        oldest_ms=connection.execute(oldest).scalar(),
     )
 
 
-def _deferred(scope: Scope, cutoff_ms: int) -> Any:
+def _deferred(scope: Scope) -> Any:
     s = submissions.c
-    where = (*scope.within(submissions), s.result == ResultKind.DEFERRED, s.at <= cutoff_ms)
+    where = (*scope.within(submissions), s.result == ResultKind.DEFERRED)
     # A message is deferred as a whole, however many of its parts were.
     whole = select(s.batch_id, s.seq, s.attempt).where(*where).distinct().subquery()
     return select(func.count()).select_from(whole)
 
 
-def networks(connection: Connection, scope: Scope, cutoff_ms: int) -> tuple[Cause, ...]:
+def networks(connection: Connection, scope: Scope) -> tuple[Cause, ...]:
     """Count messages rejected because another network serves the number, by the network the carrier names."""
     d, s = deliveries.c, submissions.c
     own = and_(s.campaign_id == d.campaign_id, s.batch_id == d.batch_id, s.seq == d.seq)
     ported = (d.state == DeliveryState.REJECTED, d.reason == Reason.OTHER_NETWORK)
     query = select(s.network, func.count()).select_from(deliveries).join(submissions, own)
-    query = query.where(*scope.within(deliveries), *ported, s.network.is_not(None), s.at <= cutoff_ms)
+    query = query.where(*scope.within(deliveries), *ported, s.network.is_not(None))
     found = connection.execute(query.group_by(s.network).order_by(s.network)).all()
     return tuple(Cause(network, labels.network(network), n) for network, n in found)
 
@@ -132,6 +133,7 @@ def _paused(connection: Connection, of: Scope, cutoff_ms: int) -> bool:
     return last in _PAUSES
 
 
+_NOW_MS = 2000  # a report of now is built so long after its moment at most: clocks are also put right
 REPEATED = "repeated"  # bad line that repeats another one of its batch
 
 _OUTCOME = {
@@ -147,19 +149,27 @@ _OUTCOME = {
 
 
 def build(connection: Connection, run_id: int, cutoff_ms: int, *, brief: bool = False) -> CarrierReport:
-    """Return the report of a run as of `cutoff_ms` (ms since 1970), ignoring everything later.
+    """Return the report of a run as of `cutoff_ms` (ms since 1970): now, or the moment of a snapshot.
 
     brief: with one row for all days, and without `Extra`, networks and time steps, which take most of the
-    time. Raises NotFound, or Unbalanced if its identities do not hold. Call through db.read (one snapshot).
+    time. Raises NotFound, Unbalanced if its identities do not hold, Conflict for a past moment that was not
+    kept and since which something has changed. Call through db.read, for now with its time.
     """
-    erased = erased_run_snapshot.of_run(connection, run_id, cutoff_ms)
-    return erased or _build(connection, scope.of_run(connection, run_id), cutoff_ms, brief=brief)
+    kept = snapshots.of_run(connection, run_id, cutoff_ms)
+    return kept or _build(connection, scope.of_run(connection, run_id), cutoff_ms, brief=brief)
+
+
+def count(connection: Connection, run_id: int, cutoff_ms: int, settled_ms: int) -> CarrierReport:
+    """Count the run anew, whatever was kept; raises Unkept where something has changed since `settled_ms`."""
+    of = scope.of_run(connection, run_id)
+    snapshots.require_unchanged(connection, of, settled_ms)
+    return _build(connection, of, cutoff_ms)
 
 
 def build_batch(connection: Connection, campaign_id: int, batch_id: int, cutoff_ms: int) -> CarrierReport:
     """Return the report of one batch in one campaign; otherwise as `build`."""
     of = scope.of_batch(connection, campaign_id, batch_id)
-    if erased_run_snapshot.of_run(connection, of.run.id, cutoff_ms) is not None:
+    if snapshots.is_erased(connection, of.run.id):
         raise Conflict(
             f"The rows of campaign {campaign_id} are erased, so no batch of it has a report any more; the "
             f"report of run {of.run.id} is kept.",
@@ -187,13 +197,14 @@ def build_campaign(
 
 
 def _build(connection: Connection, of: Scope, cutoff_ms: int, *, brief: bool = False) -> CarrierReport:
-    back = as_of.past(connection, of, cutoff_ms)
-    counts = _counts(connection, of, cutoff_ms, back)
+    if cutoff_ms < shared_ms(connection) - _NOW_MS:
+        snapshots.require_unchanged(connection, of, cutoff_ms)
+    counts = counts_of(connection, of, cutoff_ms)
     on = clock.local(clock.from_ms(of.run.started_at or cutoff_ms)).date()
     areas = areas_of(counts, on)
     outside = sum(batch.lines - batch.accepted for batch in of.batches)
-    sent = (_flow_as_one if brief else _flow)(connection, of, cutoff_ms, back)
-    extra = Extra() if brief else extra_figures(connection, of, cutoff_ms, back)
+    sent = (_flow_as_one if brief else _flow)(connection, of)
+    extra = Extra() if brief else extra_figures(connection, of, cutoff_ms)
     report = CarrierReport(
         header=scope.header(connection, of, cutoff_ms),
         general=sum((row.figures for row in areas), Figures(eligible=outside, excluded=outside)),
@@ -206,7 +217,7 @@ def _build(connection: Connection, of: Scope, cutoff_ms: int, *, brief: bool = F
         days=_days(sent),
         steps=_steps(sent),
         reasons=_reasons(counts),
-        networks=() if brief else networks(connection, of, cutoff_ms),
+        networks=() if brief else networks(connection, of),
         cost=_charged(connection, of, counts),
     )
     _check(of, report)
@@ -229,13 +240,13 @@ def _empty(of: Scope, rows: Iterable[AreaRow], on: date) -> tuple[NamedArea, ...
     return by_area.empty((row.code for row in by_area.measured(rows, on)), on) if of.whole else ()
 
 
-def _counts(connection: Connection, of: Scope, cutoff_ms: int, back: Past) -> list[TallyCount]:
-    present = tally.sums(connection, *of.within(tallies), tallies.c.run_id == of.run.id)
-    counts = back.corrected(present, of.run.id)
+def counts_of(connection: Connection, of: Scope, cutoff_ms: int) -> list[TallyCount]:
+    """Return the sums of the tallies, and subscribers that are not queued yet."""
+    counts = tally.sums(connection, *of.within(tallies), tallies.c.run_id == of.run.id)
     if not of.begun(cutoff_ms):  # repeated numbers are found at queueing only
         unseen = (DeliveryState.EXCLUDED, DeliveryState.QUEUED)
         counts = [c._replace(state=unseen[1], reason=0) if c.state == unseen[0] else c for c in counts]
-    return [*counts, *_not_queued(connection, of, cutoff_ms)]
+    return [*counts, *not_queued(connection, of, cutoff_ms)]
 
 
 def _written_off(counts: Iterable[TallyCount]) -> int:
@@ -243,7 +254,7 @@ def _written_off(counts: Iterable[TallyCount]) -> int:
     return sum(c.n for c in counts if (c.state, c.reason) == left)
 
 
-def _not_queued(connection: Connection, of: Scope, cutoff_ms: int) -> list[TallyCount]:
+def not_queued(connection: Connection, of: Scope, cutoff_ms: int) -> list[TallyCount]:
     """Count subscribers not yet turned into deliveries as queued, or as not sent if the run was closed."""
     s = subscribers.c
     beyond = [and_(s.batch_id == batch.id, s.seq > batch.fanned_upto) for batch in of.batches]
@@ -327,7 +338,7 @@ def _check(of: Scope, report: CarrierReport) -> None:
 # ---- Messages sent and received over time: by day for form 3, by equal steps for the chart
 
 _EPOCH = date(1970, 1, 1)
-_DAY = 1440  # minutes
+MINUTE_MS, _DAY = 60_000, 1440  # a day in minutes
 _STEPS = (1, 5, 10, 15, 30, 60, 120, 180, 360, 720, _DAY, 2 * _DAY, 7 * _DAY, 30 * _DAY)
 MOST_STEPS = 40
 
@@ -353,46 +364,36 @@ class _Flow(NamedTuple):
     received: Counter[tuple[int | None, int]]
 
 
-def _flow(connection: Connection, scope: Scope, cutoff_ms: int, back: Past) -> _Flow:
-    """Count messages by the minute of submission and of receipt, as of the cut-off."""
+def _flow(connection: Connection, scope: Scope) -> _Flow:
+    """Count messages by the minute of submission and of receipt."""
     sent: defaultdict[int | None, _Sent] = defaultdict(_Sent)
-    for row in connection.execute(_sent(scope, cutoff_ms)):
+    for row in connection.execute(_sent(scope)):
         sent[row.minute] |= _Sent(frozenset([row.batch_id]), *row[2:])
-    for (minute, batch_id), each in back.sent.items():
-        sent[minute] |= _Sent(frozenset([batch_id]), *each)
-    for minute, n in back.unsent.items():
-        sent[minute] |= _Sent(n=-n)
     received: Counter[tuple[int | None, int]] = Counter()
     for row in connection.execute(_received(scope)):
         received[row.minute, row.state] += row.n
-    received.update(back.received)
     return _Flow(dict(sent), received)
 
 
-def _flow_as_one(connection: Connection, scope: Scope, cutoff_ms: int, back: Past) -> _Flow:
+def _flow_as_one(connection: Connection, scope: Scope) -> _Flow:
     """Count as `_flow` does, all in one unknown minute: sorting a million minutes takes most of its time."""
     d = deliveries.c
     here = scope.within(deliveries)
     counts = (func.count(), func.min(d.submitted_at), func.max(d.submitted_at))
-    row = connection.execute(select(*counts).where(*here, as_of.sent_by(cutoff_ms))).one()
+    row = connection.execute(select(*counts).where(*here, d.state.in_(SENT))).one()
     sent = _Sent(frozenset(batch.id for batch in scope.batches), *row)
-    for each in back.sent.values():
-        sent |= _Sent(frozenset(), *each)
-    sent |= _Sent(n=-sum(back.unsent.values()))
     sums = [func.coalesce(func.sum(case((d.state == state, 1), else_=0)), 0) for state in RECEIVED]
     found = connection.execute(select(*sums).where(*here)).one()
     received: Counter[tuple[int | None, int]] = Counter()
     received.update({(None, int(state)): n for state, n in zip(RECEIVED, found, strict=True)})
-    for (_, state), n in back.received.items():
-        received[None, state] += n
     return _Flow({None: sent}, received)
 
 
-def _sent(scope: Scope, cutoff_ms: int) -> Any:
+def _sent(scope: Scope) -> Any:
     d = deliveries.c
     minute = _minute(d.submitted_at)
     columns = (func.count(), func.min(d.submitted_at), func.max(d.submitted_at))
-    where = (*scope.within(deliveries), as_of.sent_by(cutoff_ms))
+    where = (*scope.within(deliveries), d.state.in_(SENT))
     return select(minute.label("minute"), d.batch_id, *columns).where(*where).group_by(minute, d.batch_id)
 
 

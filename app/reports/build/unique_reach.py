@@ -24,16 +24,13 @@ from app.database.models import (
     directives,
     erasures,
     kept_reach,
-    receipts,
     runs,
     tallies,
 )
 from app.ledger import erasure
-from app.ledger.contract import EVER
-from app.reports.build import clock_check
+from app.reports.build import clock_check, snapshots
 from app.reports.figures import labels, tally
 from app.reports.figures.figures import agree
-from carriers.contract import ReceiptLevel, ReceiptStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,14 +86,19 @@ class UniqueReach:
 
 
 def of_directive(connection: Connection, directive_id: int, cutoff_ms: int) -> UniqueReach | None:
-    """Count the reach as of the cut-off; None where it can't be told any more. Call through db.read."""
+    """Return the reach of now, or of a snapshot; None where it can't be told any more.
+
+    Call through db.read.
+    """
+    if (then := snapshots.of_directive(connection, directive_id, cutoff_ms)) is not None:
+        return _read(then, directive_id, cutoff_ms)
     c = campaigns.c
     every = select(c.id).where(c.directive_id == directive_id)
     if erased_apart(connection, connection.execute(every).scalars().all()) is not None:
         return None
     own = select(c.id, c.name).where(c.directive_id == directive_id, c.created_at <= cutoff_ms)
     names = {row.id: row.name for row in connection.execute(own.order_by(c.id))}
-    found, kept = list(_counts(connection, list(names), cutoff_ms)), _kept(connection, list(names))
+    found, kept = list(_counts(connection, list(names))), _kept(connection, list(names))
     by_campaign = [
         CampaignReach(
             number, name, *_sums(each for each in found if each.campaign_id == number), number in kept
@@ -112,6 +114,15 @@ def of_directive(connection: Connection, directive_id: int, cutoff_ms: int) -> U
         by_carrier=tuple(_by_carrier(found)),
         by_area=tuple(_by_area(found, on)),
     )
+
+
+def _read(kept: Mapping[str, Any], directive_id: int, cutoff_ms: int) -> UniqueReach | None:
+    """Return a reach from a snapshot; None where it could not be told then."""
+    kinds = {"by_campaign": CampaignReach, "by_carrier": CarrierReach, "by_area": AreaReach}
+    if "persons" not in kept:
+        return None
+    parts: dict[str, Any] = {name: tuple(kind(**row) for row in kept[name]) for name, kind in kinds.items()}
+    return UniqueReach(directive_id, cutoff_ms, kept["persons"], **parts)
 
 
 def _day(connection: Connection, ids: Sequence[int], cutoff_ms: int) -> date:
@@ -177,7 +188,7 @@ def _by_area(of: Iterable[ReachCount], on: date) -> Iterator[AreaReach]:
 # ---- Counting
 
 
-def _counts(connection: Connection, ids: Sequence[int], cutoff_ms: int) -> Iterator[ReachCount]:
+def _counts(connection: Connection, ids: Sequence[int]) -> Iterator[ReachCount]:
     """Count campaign by campaign; what was kept when numbers were erased stays as it was."""
     k, kept = kept_reach.c, _kept(connection, ids)
     query = select(kept_reach).where(k.campaign_id.in_(kept)).order_by(k.campaign_id, k.carrier, k.area)
@@ -185,7 +196,7 @@ def _counts(connection: Connection, ids: Sequence[int], cutoff_ms: int) -> Itera
         yield ReachCount(row.campaign_id, row.carrier, row.area or None, row.first, row.repeated)
     living = [each for each in ids if each not in kept]
     for nth, campaign_id in enumerate(living):
-        for row in _count(connection, campaign_id, living[:nth], cutoff_ms):
+        for row in _count(connection, campaign_id, living[:nth]):
             yield ReachCount(campaign_id, row.carrier, row.area, int(row.first), int(row.repeated))
 
 
@@ -196,36 +207,24 @@ def _kept(connection: Connection, ids: Sequence[int]) -> set[int]:
     return set(connection.execute(select(k).where(k.in_(ids), begun).distinct()).scalars())
 
 
-def _count(connection: Connection, campaign_id: int, before: Sequence[int], cutoff_ms: int) -> Sequence[Any]:
+def _count(connection: Connection, campaign_id: int, before: Sequence[int]) -> Sequence[Any]:
     d, e, r = deliveries.c, deliveries.alias("e"), runs.c
-    reached = [d.campaign_id == campaign_id, *_reached(connection, d, [campaign_id], cutoff_ms)]
+    reached = [d.campaign_id == campaign_id, d.state == DeliveryState.DELIVERED]
     again: ColumnElement[bool] = literal(1) == 0
     if before:
         known = select(literal(1)).where(e.c.campaign_id.in_(before), e.c.phone == d.phone)
-        known = known.where(*_reached(connection, e.c, before, cutoff_ms)).limit(1)
-        again = known.scalar_subquery().is_not(None)
+        delivered = e.c.state == DeliveryState.DELIVERED
+        again = known.where(delivered).limit(1).scalar_subquery().is_not(None)
     each = select(d.run_id, d.area, case((again, 1), else_=0).label("again")).where(*reached).subquery().c
     first, repeated = func.sum(1 - each.again).label("first"), func.sum(each.again).label("repeated")
     query = select(r.carrier, each.area, first, repeated).join(runs, r.id == each.run_id)
     return connection.execute(query.group_by(r.carrier, each.area).order_by(r.carrier, each.area)).all()
 
 
-def _reached(connection: Connection, d: Any, ids: Sequence[int], cutoff_ms: int) -> list[ColumnElement[bool]]:
-    """Select what had been delivered by then; it stays so, and its last good receipt says when."""
-    delivered = d.state == DeliveryState.DELIVERED
-    r = receipts.c
-    came = (r.changed, r.status == ReceiptStatus.DELIVERED.value, r.level == ReceiptLevel.HANDSET)
-    later = (*came, func.coalesce(r.matched_at, r.received_at) > cutoff_ms)
-    if connection.execute(select(r.seq).where(r.campaign_id.in_(ids), *later).limit(1)).first() is None:
-        return [delivered]
-    own = (r.campaign_id == d.campaign_id, r.batch_id == d.batch_id, r.seq == d.seq)
-    return [delivered, select(literal(1)).where(*own, *later).limit(1).scalar_subquery().is_(None)]
-
-
 # ---- Keeping, and checking
 
 
-def to_keep(connection: Connection, campaign_id: int, cutoff_ms: int) -> list[ReachCount]:
+def to_keep(connection: Connection, campaign_id: int) -> list[ReachCount]:
     """Count for this campaign and for those of its directive whose erasure has begun with it.
 
     For the others too, since nobody could tell any more whom they reached for the second time. All of them
@@ -237,7 +236,7 @@ def to_keep(connection: Connection, campaign_id: int, cutoff_ms: int) -> list[Re
     own = c.id == campaign_id if of is None else or_(c.id == campaign_id, and_(c.directive_id == of, begun))
     ids = list(connection.execute(select(c.id).where(own).order_by(c.id)).scalars())
     known = _kept(connection, ids)
-    return [each for each in _counts(connection, ids, cutoff_ms) if each.campaign_id not in known]
+    return [each for each in _counts(connection, ids) if each.campaign_id not in known]
 
 
 def keep(connection: Connection, counts: Sequence[ReachCount]) -> None:
@@ -268,7 +267,7 @@ def _recounted(connection: Connection, directive_id: int, ids: Sequence[int]) ->
     d = deliveries.c
     each = select(d.phone).where(d.campaign_id.in_(ids), d.state == DeliveryState.DELIVERED)
     distinct = select(func.count()).select_from(each.distinct().subquery())
-    persons = sum(of.first for of in _counts(connection, ids, EVER))
+    persons = sum(of.first for of in _counts(connection, ids))
     counted = connection.execute(distinct).scalar_one()
     if persons != counted:
         yield f"Directive {directive_id}: its reach is {persons} persons, its rows have {counted} numbers."
@@ -279,7 +278,7 @@ def _as_kept(connection: Connection, campaign_id: int) -> Iterator[str]:
     row = erasure.of_campaign(connection, campaign_id)
     if row is None or row.ended_at is None or erasure.of_totals(connection, campaign_id):
         return
-    first, repeated = _sums(_counts(connection, [campaign_id], EVER))
+    first, repeated = _sums(_counts(connection, [campaign_id]))
     counts = tally.of_campaign(connection, campaign_id)
     said = sum(count.n for count in counts if count.state == DeliveryState.DELIVERED)
     if first + repeated != said:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from app.core.errors import Invalid
 from app.reports.build.consolidated import ConsolidatedReport
@@ -27,6 +29,7 @@ from app.reports.papers.model import PaperDocument
 
 OfRun = CarrierReport | StatedReport
 Report = OfRun | CampaignReport | ConsolidatedReport
+R = TypeVar("R", bound=Report)
 
 
 class Format(StrEnum):
@@ -130,10 +133,24 @@ def head_of(report: OfRun | ConsolidatedReport, letterheads: Letterheads) -> Let
     return letterheads.of(POLICE, consolidated_paper.first_day(report))
 
 
+@dataclass(frozen=True, slots=True)
+class Prepared(Generic[R]):
+    """A report with its JSON: parsed, comparable with a stored one, and its bytes with their SHA-256."""
+
+    report: R
+    document: dict[str, Any]
+    content: bytes
+    sha256: str
+
+
+def prepare(report: R) -> Prepared[R]:
+    content = json_file.render(_document(report))
+    return Prepared(report, json.loads(content), content, hashlib.sha256(content).hexdigest())
+
+
 def document(report: Report) -> dict[str, Any]:
     """Return the report as parsed JSON, comparable with a stored one."""
-    read: dict[str, Any] = json.loads(json_file.render(_document(report)))
-    return read
+    return prepare(report).document
 
 
 def _document(report: Report) -> dict[str, Any]:
@@ -146,12 +163,19 @@ def _document(report: Report) -> dict[str, Any]:
 
 def _content(report: Report, form: Format, version: Version) -> bytes:
     if form is Format.JSON:
-        return json_file.render(document(report))
+        return prepare(report).content
     if form is Format.XLSX:
         return _xlsx(sheets_of(report, version), report.cutoff_ms)
     if form is Format.CSV:
         return csv_file.render(sheets_of(report, version))
     return text.render(_for_reading(report, tables_of(report, version))).encode()
+
+
+def tabular(report: Report, version: Version) -> Iterator[tuple[Format, bytes]]:
+    """Yield workbook and CSV, of the same tables."""
+    sheets = sheets_of(report, version)
+    yield Format.XLSX, _xlsx(sheets, report.cutoff_ms)
+    yield Format.CSV, csv_file.render(sheets)
 
 
 def _for_reading(report: Report, tables: tuple[ReportTable, ...]) -> tuple[ReportTable, ...]:

@@ -39,6 +39,7 @@ from carriers.contract import Reason
 INTERIM = "SỐ LIỆU TẠM THỜI: còn tin đang chờ gửi, chưa có biên nhận hoặc chưa rõ kết quả"
 FINAL = "Số liệu cuối cùng"
 STEPS = "Diễn biến"
+TITLE = "Kết quả nhắn tin tuyên truyền"
 _SERIES = ("sent", "delivered", "relayed")
 
 
@@ -110,47 +111,113 @@ def _settled(interim: bool) -> str:
 
 
 def _head(head: Header, interim: bool, oldest_ms: int | None) -> ReportTable:
-    columns = (
-        TableColumn("name", "Mục", CellKind.TEXT, 34),
-        TableColumn("value", "Nội dung", CellKind.TEXT, 90),
-    )
-    pairs = [
-        ("Tình trạng số liệu", INTERIM if interim else FINAL),
-        ("Thời điểm chốt số liệu", moment(head.cutoff_ms)),
-        ("Văn bản yêu cầu", named_as_stored(head.directive) if head.directive else NOTHING),
-        ("Chiến dịch", f"{head.campaign} (số {head.campaign_id})"),
-        (
-            "Doanh nghiệp",
-            f"{labels.network(head.carrier)} (đợt {head.run_id}, {labels.RUN_STATES[head.run_state]})",
-        ),
+    state = labels.RUN_STATES[head.run_state]
+    own = (
+        ("Doanh nghiệp", f"{labels.network(head.carrier)} (đợt {head.run_id}, {state})"),
         ("Lô", ", ".join(str(batch) for batch in head.batches) or NOTHING),
         ("Tên định danh", head.sender),
         ("Bắt đầu gửi", moment(head.started_ms)),
         ("Kết thúc gửi", moment(head.ended_ms)),
         ("Mức biên nhận", labels.RECEIPT_LEVELS[head.receipt_level]),
         ("Tin chưa có biên nhận lâu nhất gửi lúc", moment(oldest_ms)),
+    )
+    return facts(head, INTERIM if interim else FINAL, own)
+
+
+# ---- What the forms of measured and of stated figures have in common
+
+
+def facts(head: Header, finality: str, own: Iterable[tuple[str, str]]) -> ReportTable:
+    """Return the first sheet: whether figures may change, of what they are, and the texts sent."""
+    columns = (
+        TableColumn("name", "Mục", CellKind.TEXT, 34),
+        TableColumn("value", "Nội dung", CellKind.TEXT, 90),
+    )
+    pairs = [
+        ("Tình trạng số liệu", finality),
+        ("Thời điểm chốt số liệu", moment(head.cutoff_ms)),
+        ("Văn bản yêu cầu", named_as_stored(head.directive) if head.directive else NOTHING),
+        ("Chiến dịch", f"{head.campaign} (số {head.campaign_id})"),
+        *own,
     ]
     for lang, wording in sorted(head.texts.items()):
         pairs.append((f"Nội dung tin{f' ({lang})' if lang else ''}", wording))
         pairs.append(("Mã băm nội dung (SHA-256)", hashlib.sha256(wording.encode()).hexdigest()))
     rows = tuple(TableRow(f"head_{n}", pair) for n, pair in enumerate(pairs))
-    return ReportTable("Thông tin", "Kết quả nhắn tin tuyên truyền", columns, rows)
+    return ReportTable("Thông tin", TITLE, columns, rows)
+
+
+GENERAL = (
+    TableColumn("nth", "TT", CellKind.TEXT, 8),
+    TableColumn("name", "Chỉ tiêu", CellKind.TEXT, 62),
+    TableColumn("unit", "Đơn vị", CellKind.TEXT, 10),
+    TableColumn("n", "Số lượng", CellKind.COUNT, 14),
+)
+AREA = (
+    TableColumn("nth", "TT", CellKind.TEXT, 5),
+    TableColumn("code", "Mã", CellKind.TEXT, 8),
+    TableColumn("name", "Huyện/thành phố, xã/phường", CellKind.TEXT, 40),
+)
+DAY = (
+    TableColumn("day", "Ngày", CellKind.TEXT, 20),
+    TableColumn("hours", "Khung giờ", CellKind.TEXT, 20),
+    TableColumn("batches", "Số lô", CellKind.COUNT, 8),
+)
+CAUSE = (
+    TableColumn("nth", "TT", CellKind.TEXT, 5),
+    TableColumn("name", "Nguyên nhân", CellKind.TEXT, 48),
+    TableColumn("n", "Số lượng", CellKind.COUNT, 12),
+)
+REMEDY = TableColumn("remedy", "Biện pháp", CellKind.TEXT, 40)
+
+
+def form_1(columns: tuple[TableColumn, ...], rows: Iterable[TableRow], source: str) -> ReportTable:
+    return ReportTable("Biểu 1", "Biểu 1 – Kết quả chung", columns, tuple(rows), source)
+
+
+def area_rows(rows: Iterable[tuple[str | None, str, Iterable[Cell]]]) -> list[TableRow]:
+    """Return the rows of form 2; those of unknown area stay out of its chart."""
+    return [
+        TableRow(f"area_{n}", (str(n), code or "", name, *counts), aside=code is None)
+        for n, (code, name, counts) in enumerate(rows, 1)
+    ]
+
+
+def form_2(
+    counts: tuple[TableColumn, ...],
+    rows: Iterable[TableRow],
+    sums: Iterable[Cell],
+    source: str,
+    chart: TableChart,
+) -> ReportTable:
+    last = TableRow("total", ("", "", labels.TOTAL, *sums), strong=True)
+    title = "Biểu 2 – Kết quả theo địa bàn"
+    return ReportTable("Biểu 2", title, AREA + counts, (*rows, last), source, chart)
+
+
+def form_3(
+    counts: tuple[TableColumn, ...], days: Iterable[tuple[Cell, ...]], sums: Iterable[Cell], source: str
+) -> ReportTable:
+    rows = [TableRow(f"day_{n}", cells) for n, cells in enumerate(days)]
+    last = TableRow("total", (labels.TOTAL, "", None, *sums), strong=True)
+    return ReportTable("Biểu 3", "Biểu 3 – Kết quả theo ngày", DAY + counts, (*rows, last), source)
+
+
+def form_4(
+    columns: tuple[TableColumn, ...], rows: Iterable[TableRow], sums: tuple[Cell, ...], source: str
+) -> ReportTable:
+    last = TableRow("total", ("", labels.TOTAL, *sums), strong=True)
+    title = "Biểu 4 – Tin không đến: nguyên nhân"
+    return ReportTable("Biểu 4", title, columns, (*rows, last), source)
 
 
 # Form 1
 
 
 def _general(report: CarrierReport) -> ReportTable:
-    columns = (
-        TableColumn("nth", "TT", CellKind.TEXT, 8),
-        TableColumn("name", "Chỉ tiêu", CellKind.TEXT, 62),
-        TableColumn("unit", "Đơn vị", CellKind.TEXT, 10),
-        TableColumn("n", "Số lượng", CellKind.COUNT, 14),
-        TableColumn("ratio", "Tỷ lệ so với đã gửi (%)", CellKind.RATIO, 14),
-    )
+    share = TableColumn("ratio", "Tỷ lệ so với đã gửi (%)", CellKind.RATIO, 14)
     rows = (*_before(report.general, report.excluded), *_outcomes(report), *_extra_rows(report))
-    source = measured(report.header.receipt_level)
-    return ReportTable("Biểu 1", "Biểu 1 – Kết quả chung", columns, rows, source)
+    return form_1((*GENERAL, share), rows, measured(report.header.receipt_level))
 
 
 def _before(g: Figures, causes: Iterable[Cause]) -> list[TableRow]:
@@ -249,30 +316,15 @@ def _cost(report: CarrierReport) -> list[TableRow]:
 
 
 def _areas(report: CarrierReport) -> ReportTable:
-    first = (
-        TableColumn("nth", "TT", CellKind.TEXT, 5),
-        TableColumn("code", "Mã", CellKind.TEXT, 8),
-        TableColumn("name", "Huyện/thành phố, xã/phường", CellKind.TEXT, 40),
-    )
     level = report.header.receipt_level
-    rows = [
-        TableRow(
-            f"area_{n}",
-            (str(n), row.code or "", row.name, *cells(row.figures, level).values()),
-            aside=row.code is None,
-        )
-        for n, row in enumerate(report.places, 1)
-    ]
+    rows = area_rows((row.code, row.name, cells(row.figures, level).values()) for row in report.places)
     if report.outside_areas:
         outside = Figures(eligible=report.outside_areas, excluded=report.outside_areas)
         left_out = ("", "", labels.OUTSIDE_AREAS, *cells(outside, level).values())
         rows.append(TableRow("outside", left_out, aside=True))
-    sums = totals(report.general, level).values()
-    last = TableRow("total", ("", "", labels.TOTAL, *sums), strong=True)
-    title = "Biểu 2 – Kết quả theo địa bàn"
     chart = TableChart("Kết quả theo địa bàn", "name", _SERIES, across=True, what="địa bàn")
     source = f"{measured(level)}{nobody_in(report.empty)}"
-    return ReportTable("Biểu 2", title, first + columns(), (*rows, last), source, chart)
+    return form_2(columns(), rows, totals(report.general, level).values(), source, chart)
 
 
 def nobody_in(empty: Sequence[NamedArea]) -> str:
@@ -282,18 +334,12 @@ def nobody_in(empty: Sequence[NamedArea]) -> str:
 
 
 def _days(report: CarrierReport) -> ReportTable:
-    shown = (
-        TableColumn("day", "Ngày", CellKind.TEXT, 20),
-        TableColumn("hours", "Khung giờ", CellKind.TEXT, 20),
-        TableColumn("batches", "Số lô", CellKind.COUNT, 8),
-        *columns(*_SERIES),
-        TableColumn("rate", "Tốc độ TB (tin/giây)", CellKind.RATE, 12),
-    )
+    rate = TableColumn("rate", "Tốc độ TB (tin/giây)", CellKind.RATE, 12)
     level = report.header.receipt_level
-    rows = [TableRow(f"day_{n}", _day(day, level)) for n, day in enumerate(report.days)]
-    sums = totals(report.general, level)
-    last = TableRow("total", (labels.TOTAL, "", None, *(sums[key] for key in _SERIES), None), strong=True)
-    return ReportTable("Biểu 3", "Biểu 3 – Kết quả theo ngày", shown, (*rows, last), measured(level))
+    counted = totals(report.general, level)
+    sums = (*(counted[key] for key in _SERIES), None)
+    days = (_day(day, level) for day in report.days)
+    return form_3((*columns(*_SERIES), rate), days, sums, measured(level))
 
 
 def _day(day: DayRow, level: int | None) -> tuple[Cell, ...]:
@@ -337,23 +383,13 @@ def _series(of: DayRow | TimeStep, level: int | None) -> tuple[Cell, ...]:
 
 
 def _reasons(report: CarrierReport) -> ReportTable:
-    columns = (
-        TableColumn("nth", "TT", CellKind.TEXT, 5),
-        TableColumn("name", "Nguyên nhân", CellKind.TEXT, 48),
-        TableColumn("n", "Số lượng", CellKind.COUNT, 12),
-        TableColumn("ratio", "Tỷ lệ (%)", CellKind.RATIO, 10),
-        TableColumn("remedy", "Biện pháp", CellKind.TEXT, 40),
-    )
-    failed = report.general.failed
-    rows = []
+    failed, rows = report.general.failed, []
     for n, cause in enumerate(report.reasons, 1):
         share = Formula(cause.n / failed if failed else None, 'IF({total}=0,"",{n}/{total})')
-        rows.append(
-            TableRow(cause.key, (str(n), cause.label, cause.n, share, _remedy(cause, report.networks)))
-        )
-    last = TableRow("total", ("", labels.TOTAL, total(failed), None, ""), strong=True)
-    title, source = "Biểu 4 – Tin không đến: nguyên nhân", measured(report.header.receipt_level)
-    return ReportTable("Biểu 4", title, columns, (*rows, last), source)
+        remedy = _remedy(cause, report.networks)
+        rows.append(TableRow(cause.key, (str(n), cause.label, cause.n, share, remedy)))
+    shown = (*CAUSE, TableColumn("ratio", "Tỷ lệ (%)", CellKind.RATIO, 10), REMEDY)
+    return form_4(shown, rows, (total(failed), None, ""), measured(report.header.receipt_level))
 
 
 def _remedy(cause: Cause, networks: Sequence[Cause]) -> str:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from app.reports.figures.numbers import shown
 from app.reports.figures.table_model import CellKind, ReportTable, value
 
-FONT = "Times New Roman"
 # A4 and its margins in millimetres
 PAGE = (210.0, 297.0)
 TOP, BOTTOM, LEFT, RIGHT = 20.0, 20.0, 30.0, 18.0
@@ -82,7 +81,6 @@ NATION_WORDS = "CỘNG HÒA XÃ HỘI CHỦ NGHĨA VIỆT NAM"
 MOTTO_WORDS = "Độc lập - Tự do - Hạnh phúc"
 MOTTO_RULE_MM, AGENCY_RULE_MM, TITLE_RULE_MM = 60.0, 26.0, 56.0
 RECIPIENTS_WORDS = "Nơi nhận:"
-BEGIN_MM = 40.0  # room that a long table needs to begin on a page
 WHOLE_ROWS, END_ROWS = 14, 4  # most rows kept on one page; fewest at each end of a longer table
 
 

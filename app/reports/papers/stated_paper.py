@@ -10,7 +10,7 @@ from app.reports.figures import labels
 from app.reports.figures.numbers import count, hour
 from app.reports.figures.table_model import ReportTable
 from app.reports.figures.version import Version
-from app.reports.forms import stated_forms
+from app.reports.forms import carrier_tables, stated_forms
 from app.reports.forms.letterhead import Letterhead
 from app.reports.papers import annexes
 from app.reports.papers.carrier_paper import DRAFT, areas_annex, basis, rest, subject, title
@@ -47,7 +47,7 @@ def compose(report: StatedReport, head: Letterhead, version: Version) -> PaperDo
         *annexes.changes_annex(version, [f"Lý do đính chính: {paper.reason}"] if paper.reason else ()),
     )
     at = annexes.references(kept)
-    what = stated_forms.TITLE
+    what = carrier_tables.TITLE
     body = (
         *title(head, directive, version, report.cutoff_ms, what),
         *annexes.replaces(version, head, at),

@@ -14,15 +14,34 @@ from sqlalchemy.exc import IntegrityError
 
 from app.core import clock
 from app.core.config import Settings
-from app.core.errors import Conflict, Invalid, no_such
+from app.core.errors import Conflict, no_such
 from app.core.states import RunState
 from app.database.connection import Database, shared_ms
 from app.database.models import campaigns, directives, frozen_reports, report_files, run_batches, runs
 from app.ledger.ledger import Ledger
-from app.reports.build import carrier_report, clock_check, consolidated, differences, scope, stated_report
+from app.reports.build import (
+    carrier_report,
+    clock_check,
+    consolidated,
+    differences,
+    scope,
+    snapshots,
+    stated_report,
+)
 from app.reports.build.consolidated import PRESENT, ConsolidatedReport, ConsolidationTerms
-from app.reports.export import json_file
-from app.reports.export.formats import PAPERS, Format, OfRun, document, head_of, paper, render
+from app.reports.build.snapshot_taking import take
+from app.reports.build.snapshots import SnapshotCause
+from app.reports.export.formats import (
+    PAPERS,
+    Format,
+    OfRun,
+    Prepared,
+    head_of,
+    paper,
+    prepare,
+    render,
+    tabular,
+)
 from app.reports.figures.figures import CarrierReport, Unbalanced
 from app.reports.figures.version import Version
 from app.reports.forms import letterhead
@@ -55,18 +74,21 @@ class Freezer:
     place: str = ""
 
     def freeze(
-        self, subject: ReportSubject, cutoff_ms: int | None = None, now_ms: int | None = None
+        self, subject: ReportSubject, cutoff_ms: int | None = None, taken_ms: int | None = None
     ) -> tuple[Frozen, bool]:
         """Return the version of that cut-off (ms since 1970; None: now), and whether it is new.
 
-        The same cut-off gives the same version; without one, the last version while its figures hold. now_ms:
-        a common moment for reports frozen together (see `committed_until`). Raises Invalid, NotFound,
-        Conflict, Unbalanced.
+        The same cut-off gives the same version; without one, the last version while its figures hold.
+        taken_ms: the snapshot of now, where reports are frozen together. Raises Invalid, NotFound, Conflict
+        also where there is no snapshot of the cut-off, Unbalanced.
         """
-        asked = cutoff_ms if now_ms is None else now_ms
-        until = committed_until(self.db, asked)
         self.db.read(require_past, subject)
-        self.db.read(_require_begun, subject, until)
+        until = self.db.read(snapshots.now) if taken_ms is None else taken_ms
+        self.db.read(_require_begun, subject, until if cutoff_ms is None else cutoff_ms)
+        if cutoff_ms is not None:
+            if same := self.db.read(archive.at, subject, cutoff_ms):
+                return same, False
+            until = self.db.read(snapshots.moment, subject, cutoff_ms)
         last, same = self.db.read(lambda c: (archive.newest(c, subject), archive.at(c, subject, until)))
         if same:
             return same, False
@@ -78,33 +100,37 @@ class Freezer:
             )
         self.db.read(_require_queued, subject)
         unexplained = self.db.read(_require_recount, subject, self.ledger)
+        if cutoff_ms is None and taken_ms is None:
+            until = take(self.db, [subject], SnapshotCause.FREEZE)
         report = naming(self.db.read(build, subject, until), unexplained)
         if isinstance(report, ConsolidatedReport) and not (report.lines or report.channels):
             raise Conflict(
                 f"Under directive {subject.id} nobody has sent or reported anything yet, so there is nothing "
                 "to freeze; approve a campaign or enter a report first."
             )
-        version, alike = self.next_version(report, last)
+        prepared = prepare(report)
+        version, alike = self.next_version(prepared, last)
         if last and cutoff_ms is None and alike:
             return last, False
-        return self._keep(report, subject, version), True
+        return self._keep(prepared, subject, version), True
 
-    def next_version(self, report: Built, last: Frozen | None) -> tuple[Version, bool]:
+    def next_version(self, prepared: Prepared[Built], last: Frozen | None) -> tuple[Version, bool]:
         """Return the version that follows `last`, with what has changed since, and whether nothing has."""
         if last is None:
             return Version(1), False
-        old, new = json.loads(self.db.read(archive.figures, last)), document(report)
+        old, new = json.loads(self.db.read(archive.figures, last)), prepared.document
         since = (last.version, clock.to_ms(last.cut_off_at))
         changes = (differences.differences(old, new), differences.changed_rows(old, new))
         alike = not changes[0] and differences.judged_alike(old, new)
         return Version(last.version + 1, since, *changes), alike
 
-    def _keep(self, report: Built, subject: ReportSubject, version: Version) -> Frozen:
-        drawn = printed_code.draw(subject, version.number, report.cutoff_ms, _digest(report), self.place)
+    def _keep(self, prepared: Prepared[Built], subject: ReportSubject, version: Version) -> Frozen:
+        cutoff_ms = prepared.report.cutoff_ms
+        drawn = printed_code.draw(subject, version.number, cutoff_ms, prepared.sha256, self.place)
         version = replace(version, printed=drawn)
-        files = dict(made(report, self.letterheads, version))
+        files = dict(made(prepared, self.letterheads, version))
         try:
-            report_id = self.db.write(self._write, report, subject, version, files)
+            report_id = self.db.write(self._write, prepared, subject, version, files)
         except IntegrityError:
             raise Conflict("Somebody has frozen this report at the same moment; look at the list.") from None
         return self.db.read(archive.get, report_id)
@@ -112,12 +138,12 @@ class Freezer:
     def _write(
         self,
         connection: Connection,
-        report: Built,
+        prepared: Prepared[Built],
         subject: ReportSubject,
         version: Version,
         files: dict[str, bytes],
     ) -> int:
-        report_id = _insert(connection, report, subject, version, (files, self.who))
+        report_id = _insert(connection, prepared, subject, version, (files, self.who))
         if self.along is not None:
             self.along(connection, report_id)
         return report_id
@@ -128,14 +154,11 @@ def freezer_of(db: Database, ledger: Ledger, settings: Settings, who: str) -> Fr
     return Freezer(db, ledger, letterhead.load(settings.letterheads), who, place=place)
 
 
-def committed_until(db: Database, cutoff_ms: int | None) -> int:
-    """Return a moment up to which everything is committed; raises Invalid for one in the future."""
-    try:
-        return db.wait_for_commits(cutoff_ms)
-    except ValueError:
-        raise Invalid(
-            "The cut-off has not come yet; give a past one, or none for now.", field="cut_off_at"
-        ) from None
+def as_of(connection: Connection, subject: ReportSubject, cutoff_ms: int | None) -> Built:
+    """Return the report of now, or of the snapshot for a cut-off (ms since 1970); see `snapshots.moment`."""
+    if cutoff_ms is None:
+        return build(connection, subject, snapshots.now(connection))
+    return build(connection, subject, snapshots.moment(connection, subject, cutoff_ms))
 
 
 def require_past(connection: Connection, subject: ReportSubject) -> None:
@@ -159,13 +182,15 @@ def of_run(connection: Connection, run_id: int, cutoff_ms: int) -> OfRun:
     return carrier_report.build(connection, run_id, cutoff_ms)
 
 
-def made(report: Built, letterheads: Letterheads, version: Version) -> Iterator[tuple[str, bytes]]:
+def made(
+    prepared: Prepared[Built], letterheads: Letterheads, version: Version
+) -> Iterator[tuple[str, bytes]]:
     """Yield every file by its format, documents first, the document system's metadata last."""
+    report = prepared.report
     said = paper(report, letterheads, version)
     papers = {form: write(said) for form, write in PAPERS.items()}
-    for form in FORMATS:
-        content = papers[form] if form in papers else render(report, form, letterheads, version).content
-        yield form.value, content
+    files = papers | {Format.JSON: prepared.content} | dict(tabular(report, version))
+    yield from ((form.value, files[form]) for form in FORMATS)
     if isinstance(report, ConsolidatedReport):
         yield Format.SUMMARY.value, render(report, Format.SUMMARY, letterheads, version).content
     yield SIDECAR, edoc_metadata.render(said, head_of(report, letterheads), version, papers[Format.PDF])
@@ -293,19 +318,15 @@ def _priced(report: CarrierReport, said: Mapping[str, Any]) -> CarrierReport:
     return replace(report, cost=replace(report.cost, **money))
 
 
-def _digest(report: Built) -> str:
-    return hashlib.sha256(json_file.render(document(report))).hexdigest()
-
-
 def _insert(
     connection: Connection,
-    report: Built,
+    prepared: Prepared[Built],
     subject: ReportSubject,
     version: Version,
     kept: tuple[dict[str, bytes], str],
 ) -> int:
     files, who = kept
-    text = json_file.render(document(report))
+    report = prepared.report
     row = {
         "kind": subject.kind.value,
         "subject_id": subject.id,
@@ -313,8 +334,8 @@ def _insert(
         "version": version.number,
         "cutoff_at": report.cutoff_ms,
         "interim": int(report.interim),
-        "figures": text.decode(),
-        "sha256": hashlib.sha256(text).hexdigest(),
+        "figures": prepared.content.decode(),
+        "sha256": prepared.sha256,
         "changes": [asdict(each) for each in version.changes],
         "created_at": shared_ms(connection),
         "created_by": who,

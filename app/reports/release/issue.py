@@ -16,7 +16,7 @@ from app.database.advisory_locks import AdvisoryLock
 from app.database.connection import one_at_a_time, shared_ms
 from app.database.models import issued_reports, report_files
 from app.reports.build.consolidated import ConsolidatedReport
-from app.reports.export.formats import PAPERS, Format, head_of, paper
+from app.reports.export.formats import PAPERS, Format, head_of, paper, prepare
 from app.reports.figures.version import PrintedCode, Version
 from app.reports.forms.letterhead import Letterhead, Letterheads
 from app.reports.frozen import archive, freeze_record
@@ -27,7 +27,6 @@ from app.reports.papers.edxml_envelope import Attached
 from app.reports.papers.final_paper import Issue, ReplacedPaper, fill
 from app.reports.release import earlier_round, freeze, verify_archive
 from app.reports.release.freeze import ENVELOPE, SIDECAR, Built, Freezer
-from app.reports.verification import erasure_checks
 from app.security import audit
 
 _VERSIONS = 1000  # more than any report has
@@ -47,13 +46,13 @@ def issue(freezer: Freezer, report_id: int, carrier: str | None, wanted: Issue) 
     report = db.read(archive.get, report_id, carrier)
     _require_day(wanted, report)
     last = db.read(_issued_before, report)
-    proof, gone = verify_archive.prove(db, report), db.read(erasure_checks.of_report, report)
-    for why in (*proof.sentences, *filter(None, [gone])):
+    proof, built = db.read(verify_archive.prove_built, report)
+    if proof.sentences or built is None:
+        why = next(iter(proof.sentences), proof.note)
         raise Conflict(f"The papers of report {report_id} can't be written anew: {why}")
-    built = db.read(verify_archive.rebuilt, report)
     printed = PrintedCode(report.code, "", report.sha256, freezer.place) if report.code else None
     earlier = db.read(earlier_round.find, report, wanted.compare_with, carrier)
-    version = freezer.next_version(built, last)[0]
+    version = freezer.next_version(prepare(built), last)[0]
     version = replace(version, number=report.version, printed=printed, earlier=earlier)
     before = db.read(_replaced, last, head_of(built, freezer.letterheads)) if last else None
     files = dict(_made(built, freezer.letterheads, version, (wanted, before)))

@@ -5,22 +5,26 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Connection
 
 from app.core import clock
 from app.core.errors import Conflict, NotFound
+from app.core.states import RunState
 from app.database.connection import Database
-from app.reports.build import differences
+from app.reports.build import carrier_report, differences, snapshots
 from app.reports.build.consolidated import ConsolidationTerms
+from app.reports.build.snapshots import Unkept
 from app.reports.export import json_file
 from app.reports.export.formats import document
+from app.reports.figures.carrier_statement import FigureSource
 from app.reports.figures.figures import Unbalanced
 from app.reports.figures.version import FigureChange
 from app.reports.frozen import archive, freeze_record
 from app.reports.frozen.archive import Frozen, ReportSubject
 from app.reports.release import freeze
-from app.reports.verification import erasure_checks
+from app.reports.verification import erasure_checks, snapshot_recount
 
 # Rows that only Loa writes, and that it can't read: no words of Python for people.
 _ALTERED = (
@@ -47,29 +51,38 @@ class Proof:
 
 def prove(db: Database, report: Frozen) -> Proof:
     """Check the hashes of figures and files, and rebuild the report from the ledger for its cut-off."""
-    return db.read(_prove, report)
+    return db.read(prove_built, report)[0]
 
 
-def _prove(connection: Connection, report: Frozen) -> Proof:
+def prove_built(connection: Connection, report: Frozen) -> tuple[Proof, freeze.Built | None]:
+    """Return the proof, and the report as it was built again for it, where it can be."""
     spoilt = tuple(freeze_record.spoilt(connection, report))
     gone = erasure_checks.of_report(connection, report)
     if gone or spoilt:
-        return Proof(report.id, spoilt, gone)
+        return Proof(report.id, spoilt, gone), None
     return _rebuilt(connection, report)
 
 
-def _rebuilt(connection: Connection, report: Frozen) -> Proof:
+def _rebuilt(connection: Connection, report: Frozen) -> tuple[Proof, freeze.Built | None]:
     kept = archive.figures(connection, report)
     try:
-        again = document(rebuilt(connection, report))
+        built = rebuilt(connection, report)
+        again = document(built)
+    except Unkept:
+        moved = (
+            f"Report {report.id}: something has changed since its cut-off, of which no snapshot was kept, so "
+            "only its bytes and what has not changed are compared with what was frozen."
+        )
+        return Proof(report.id, tuple(_recounted(connection, report, json.loads(kept))), moved), None
     except (Conflict, NotFound, Unbalanced) as error:
-        return Proof(report.id, (f"Report {report.id} can't be built again: {error.detail}",))
+        return Proof(report.id, (f"Report {report.id} can't be built again: {error.detail}",)), None
     except (ValueError, LookupError, TypeError):
-        return Proof(report.id, (f"Report {report.id} can't be built again: {_ALTERED}",))
-    again = json_file.as_kept(again, json.loads(kept))
-    if json_file.render(again).decode() == kept:
-        return Proof(report.id, ())
-    differing = tuple(_differing(report, differences.differences(json.loads(kept), again)))
+        return Proof(report.id, (f"Report {report.id} can't be built again: {_ALTERED}",)), None
+    said = json.loads(kept)
+    again = json_file.as_kept(again, said)
+    alike = json_file.render(again).decode() == kept
+    differing = () if alike else tuple(_differing(report, differences.differences(said, again)))
+    differing = tuple(dict.fromkeys((*differing, *_recounted(connection, report, said))))
     if differing and freeze_record.set_back_since(connection, report):
         at = clock.local(report.cut_off_at)
         ahead = (
@@ -80,7 +93,32 @@ def _rebuilt(connection: Connection, report: Frozen) -> Proof:
         )
         differing = (ahead, *differing)
     beside = f"Report {report.id}: its figures are the same; words that stand beside them are others now."
-    return Proof(report.id, differing, None if differing else beside)
+    return Proof(report.id, differing, None if differing or alike else beside), built
+
+
+def _recounted(connection: Connection, report: Frozen, kept: dict[str, Any]) -> Iterator[str]:
+    """Compare the measured figures with the rows, as far as these stand as they did."""
+    cutoff_ms = clock.to_ms(report.cut_off_at)
+    for run in (kept, *(line["measured"] for line in kept.get("runs", ()))):
+        if run.get("source") != FigureSource.MEASURED or run["run_state"] == RunState.PLANNED:
+            continue
+        if snapshots.is_erased(connection, run["run_id"]):
+            continue
+        settled = snapshots.settled(connection, run["run_id"], cutoff_ms) or cutoff_ms
+        try:
+            again = carrier_report.count(connection, run["run_id"], cutoff_ms, settled)
+        except Unkept:
+            for sentence in snapshot_recount.of_document(connection, run, settled):
+                yield f"Report {report.id}: {sentence}"
+            continue
+        except (Conflict, NotFound, Unbalanced) as error:
+            yield f"Report {report.id} can't be built again: {error.detail}"
+            continue
+        except (ValueError, LookupError, TypeError):
+            yield f"Report {report.id} can't be built again: {_ALTERED}"
+            continue
+        counted = json_file.as_kept(document(freeze.as_frozen(again, run)), run)
+        yield from _differing(report, differences.differences(run, counted))
 
 
 def rebuilt(connection: Connection, report: Frozen) -> freeze.Built:

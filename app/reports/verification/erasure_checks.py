@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, Row, and_, func, select
 
 from app.core import clock
 from app.core.states import SENT
@@ -15,15 +15,15 @@ from app.database.models import (
     deliveries,
     erasures,
     frozen_reports,
-    kept_reports,
     receipts,
     runs,
+    snapshots,
     submissions,
     tallies,
     unknowns,
 )
 from app.ledger import erasure
-from app.reports.build import erased_run_snapshot
+from app.reports.build.snapshots import SnapshotCause, intact
 from app.reports.figures import tally
 from app.reports.frozen.archive import Frozen, SubjectKind
 
@@ -72,14 +72,15 @@ def _unlike(connection: Connection, row: Row[Any]) -> Iterator[str]:
     if tally.totals(connection, campaign_id) != row.totals:
         yield f"Campaign {campaign_id}: its tallies are not the totals of certificate {row.id}."
     for run_id in connection.execute(select(runs.c.id).where(runs.c.campaign_id == campaign_id)).scalars():
-        if not erased_run_snapshot.intact(connection, run_id, row.kept.get(str(run_id))):
+        if not intact(connection, run_id, row.kept.get(str(run_id))):
             yield f"Run {run_id}: its kept report is missing or has been altered."
 
 
 def _still_there(connection: Connection, campaign_id: int) -> Iterator[str]:
     own = select(runs.c.id).where(runs.c.campaign_id == campaign_id)
-    for table in (tallies, kept_reports):
-        query = select(func.count()).select_from(table).where(table.c.run_id.in_(own))
+    run = and_(snapshots.c.kind == "run", snapshots.c.subject_id.in_(own))
+    for table, rows in ((tallies, tallies.c.run_id.in_(own)), (snapshots, run)):
+        query = select(func.count()).select_from(table).where(rows)
         if n := connection.execute(query).scalar_one():
             yield f"The totals of campaign {campaign_id} are erased, and {n} rows of {table.name} are there."
 
@@ -108,10 +109,11 @@ def of_report(connection: Connection, report: Frozen) -> str | None:
             f"Report {report.id}: it holds what Loa counts no more, so only its bytes are compared with what "
             "was frozen."
         )
-    k, c = kept_reports.c, campaigns.c
-    query = select(func.max(k.cutoff_at)).join(runs, runs.c.id == k.run_id)
+    s, c = snapshots.c, campaigns.c
+    query = select(func.max(s.cutoff_at)).join(runs, runs.c.id == s.subject_id)
+    query = query.where(s.kind == "run", s.cause == SnapshotCause.ERASURE)
     if report.subject is SubjectKind.RUN:
-        query = query.where(k.run_id == report.subject_id)
+        query = query.where(s.subject_id == report.subject_id)
     else:
         query = query.join(campaigns, c.id == runs.c.campaign_id).where(c.directive_id == report.subject_id)
     at: int | None = connection.execute(query).scalar()

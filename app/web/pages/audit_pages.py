@@ -15,6 +15,7 @@ from pydantic_core import to_json
 
 from app.api.dependencies import Routes
 from app.database.connection import Database
+from app.operations import OPERATIONS
 from app.security import audit
 from app.security.audit import Act
 from app.web.forms.list_export import ListFile, list_file, wants_file
@@ -61,7 +62,6 @@ SENTENCES: Mapping[str, Said] = {
     "key.rotate": say("replaced {subject}"),
     "link.test": say("had a test message sent by {subject}"),
     "link.test_answer": say("got the answer to a test message by {subject}"),
-    "link.resume": say("resumed {subject}"),
     "notice.replay": say("sent {subject} once more"),
     "numbers.shown": say("was shown whole numbers of {subject}"),
     "outreach.reported": say("entered a report of an addressee of {subject}"),
@@ -148,6 +148,12 @@ _SUBJECTS: Mapping[str, tuple[Said, str]] = {
 }
 
 
+def sentence_of(action: str) -> Said | None:
+    """Return what is said of an act after the person's name; None if there is no sentence."""
+    declared = (Said(each.audit) for each in OPERATIONS.values() if each.audit and each.action == action)
+    return SENTENCES.get(action) or next(declared, None)
+
+
 def subject_of(act: Act) -> tuple[Said | None, str, str]:
     """Return what the act was done to: its sentence (None: none known), its name, and its page ("": none)."""
     kind, _, name = act.subject.partition("/")
@@ -181,7 +187,7 @@ class Asked(BaseModel):
 def _happened(act: audit.Act, speaker: Speaker) -> str:
     said, name, _ = subject_of(act)
     subject = speaker.say(said, name=name).unescape() if said else name
-    sentence = SENTENCES.get(act.action)
+    sentence = sentence_of(act.action)
     return speaker.say(sentence, subject=subject).unescape() if sentence else f"{act.action} {subject}"
 
 
@@ -210,7 +216,9 @@ def page_audit(
         return list_file(visit, FILE, query.request(["at"]), partial(audit.listed, wanted=own.wanted()))
     found = visit.db.read(audit.listed, query.request(["at"]), _PIECE, own.wanted())
     shown = list_view(visit, query, found.of(_with_detail), said)
-    return render(visit, "audit.html", list=shown, acts=SENTENCES, subject_of=subject_of, kinds=KINDS)
+    return render(
+        visit, "audit.html", list=shown, sentence_of=sentence_of, subject_of=subject_of, kinds=KINDS
+    )
 
 
 def _with_detail(act: audit.Act) -> tuple[audit.Act, str]:

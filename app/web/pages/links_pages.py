@@ -9,14 +9,15 @@ from typing import Any
 from fastapi import Response
 from sqlalchemy import Connection, Row
 
-from app.api.dependencies import Id, Routes
+from app.api.dependencies import Routes
 from app.core import clock
 from app.core.states import LinkState
-from app.dispatch import link_store
+from app.dispatch import links
 from app.observability import link_status
 from app.observability.link_status import LinkHealthState, LinksNow, LinkStatus
 from app.security.roles import may
-from app.web.rendering import Visit, redirect_with_flash, render
+from app.web.operation_forms import add_forms
+from app.web.rendering import Visit, render
 from app.web.translations import Said, say
 from app.web.view_models import traffic_light
 from app.web.view_models.overview_page import links_shape
@@ -24,6 +25,7 @@ from app.web.view_models.run_status import STANDS as STOPS
 from carriers.contract import ReceiptLevel
 
 router = Routes(include_in_schema=False)
+add_forms(router, links.TAG)
 
 # The best that a link's receipts prove.
 LEVELS: dict[str, Said] = {
@@ -85,20 +87,6 @@ async def page_links(visit: Visit) -> Response:
         views, key=lambda each: (each.left, each.state != LinkState.HALTED, each.tone != "bad", each.id)
     )
     return render(visit, "links.html", links=found, shape=shape, mends=may(visit.who.role, "resume_link"))
-
-
-@router.post("/links/{link_id}/resume")
-async def page_do_resume_link(link_id: Id, visit: Visit) -> Response:
-    """Resume the link; errors are shown on the error page."""
-
-    def work(connection: Connection) -> None:
-        link_store.resume(connection, link_id, visit.who.name, visit.who.carrier)
-        visit.db.wake(connection)
-
-    await visit.db.awrite(work)
-    return redirect_with_flash(
-        visit, "/links", say("The link is resumed. If the cause is not mended, it will halt again.")
-    )
 
 
 def _load(connection: Connection, carrier: str | None) -> tuple[list[Row[Any]], LinksNow, str]:

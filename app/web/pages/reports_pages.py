@@ -22,7 +22,7 @@ from app.core.ids import LARGEST, Exact
 from app.file_import.spool import folder_of
 from app.reports import report_list
 from app.reports.archive_routes import require_own
-from app.reports.build import carrier_report, clock_check, differences
+from app.reports.build import carrier_report, clock_check, differences, snapshots
 from app.reports.build.clock_check import InFuture
 from app.reports.build.fraud_signals import FraudSignal, doubts
 from app.reports.build.stated_report import StatedReport
@@ -64,7 +64,7 @@ Cursor = Annotated[int, Query(ge=0, le=LARGEST), Exact]
 _PIECE = 30
 AT_ONCE = 50_000  # reports read every message; larger ones are built only on request
 _MANY = (None, None)  # a campaign's runs differ: each line tells
-_Building = Callable[[Connection, int], Report]
+_Building = Callable[[Connection, int | None], Report]
 
 
 def _shares(row: report_list.Reported, speaker: Speaker) -> str:
@@ -127,9 +127,9 @@ def page_campaign_report(campaign_id: Id, visit: Visit) -> Response:
     visit.db.read(tenant_scope.require, visit.who, campaign_id=campaign_id)
     carrier = visit.who.carrier
 
-    def build(connection: Connection, cutoff_ms: int) -> Report:
+    def build(connection: Connection, _: int | None) -> Report:
         clock_check.require_past(connection, [campaign_id])
-        return carrier_report.build_campaign(connection, campaign_id, cutoff_ms, carrier)
+        return carrier_report.build_campaign(connection, campaign_id, snapshots.now(connection), carrier)
 
     found = _build(visit, build, _asked(visit), ("campaign", campaign_id))
     return _page(visit, f"campaigns/{campaign_id}", found, None)
@@ -266,9 +266,9 @@ def _asked(visit: PageRequest) -> FormData:
 def _subject_page(
     visit: PageRequest, subject: ReportSubject, asked: FormData, entered: FormState | None = None
 ) -> Response:
-    def build(connection: Connection, cutoff_ms: int) -> Report:
+    def build(connection: Connection, cutoff_ms: int | None) -> Report:
         freeze.require_past(connection, subject)
-        return freeze.build(connection, subject, cutoff_ms)
+        return freeze.as_of(connection, subject, cutoff_ms)
 
     found = _build(visit, build, asked, (subject.kind, subject.id))
     found = replace(found, entered=entered, ahead="") if entered else found
@@ -282,15 +282,13 @@ def _build(visit: PageRequest, build: _Building, asked: FormData, of: tuple[str,
         return _Built(None, kept, waiting=size)
     try:
         at = read_fields.moment(asked, "at")
-        return _Built(
-            visit.db.read(build, freeze.committed_until(visit.db, clock.to_ms(at) if at else None)), kept
-        )
+        return _Built(visit.db.read(build, clock.to_ms(at) if at else None), kept)
     except InFuture as error:
         return _Built(None, kept, ahead=error.detail)
     except Conflict as error:  # no statement by then, which is no error
         return _Built(None, kept, error.detail)
     except Invalid as error:
-        return _Built(None, refused(error, asked))
+        return _Built(None, refused(Invalid(error.detail, field="at"), asked))
 
 
 def _page(visit: PageRequest, address: str, found: _Built, subject: ReportSubject | None) -> Response:
@@ -302,6 +300,7 @@ def _page(visit: PageRequest, address: str, found: _Built, subject: ReportSubjec
         "versions": versions,
         "report": found.report,
         "cut_off": clock.from_ms(found.report.cutoff_ms) if found.report else None,
+        "moments": _moments(visit, subject) if subject else {},
         "missing": found.missing,
         "ahead": found.ahead,
         "waiting": found.waiting,
@@ -313,6 +312,14 @@ def _page(visit: PageRequest, address: str, found: _Built, subject: ReportSubjec
         "freezes": may(visit.who.role, "freeze_report"),
     }
     return render(visit, "report.html", found.entered.status, **shown)
+
+
+def _moments(visit: PageRequest, subject: ReportSubject) -> dict[str, str]:
+    """Return the cut-offs that can be chosen, as the form sends them, with their words; the newest first."""
+    rows = visit.db.read(snapshots.moments, subject)
+    times = [clock.local(clock.from_ms(row.cutoff_at)) for row in rows]
+    named = {f"{at:%Y-%m-%dT%H:%M:%S}": f"{at:%d/%m/%Y %H:%M:%S}" for at in times}
+    return {"": visit.speaker.say(say("now")), **named} if named else {}
 
 
 def _doubts(visit: PageRequest, report: Report | None) -> list[FraudSignal]:

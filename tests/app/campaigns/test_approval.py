@@ -16,9 +16,7 @@ from app.database.connection import Database
 from app.database.models import audit, batches, campaigns
 from app.security import Caller
 from tests.app.campaigns.rows import DRAFT, HOURS, new_batch, new_run
-from tests.engines import each_engine, other_by_hand
-
-database_url = each_engine
+from tests.engines import other_by_hand
 
 CHIEF = Caller("chief", "admin")
 

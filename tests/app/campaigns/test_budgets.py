@@ -27,9 +27,8 @@ from tests.app.campaigns.past import D, follow, sent
 from tests.app.campaigns.rows import DRAFT, HOURS, whole_run
 from tests.app.ledger.test_money import budgeted, held, priced, record
 from tests.app.world import World, accepted
-from tests.engines import each_engine, on_sqlite
+from tests.engines import on_sqlite
 
-database_url = each_engine
 CHIEF, BOSS = Caller("chief", "admin"), Caller("boss", "approver")
 OFF = SuspendSettings(failed_percent=0, refused_percent=0, unknown_percent=0)
 

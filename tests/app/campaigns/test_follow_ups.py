@@ -25,9 +25,7 @@ from app.ledger.unreached import Outcome
 from tests.app.campaigns import past
 from tests.app.campaigns.past import D, approved, audience, begin, change, follow, in_state, left, sent, start
 from tests.app.campaigns.rows import DRAFT
-from tests.engines import each_engine, on_sqlite, other_by_hand
-
-database_url = each_engine
+from tests.engines import on_sqlite, other_by_hand
 
 ROUND: past.Sent = {
     0: D.DELIVERED,

@@ -18,9 +18,7 @@ from app.database.models import audit, campaigns
 from app.database.models import runs as table
 from app.security import Caller
 from tests.app.campaigns.rows import DRAFT, HOURS, new_link, new_run
-from tests.engines import each_engine, other_by_hand
-
-database_url = each_engine
+from tests.engines import other_by_hand
 
 
 def approved(db: Database) -> int:

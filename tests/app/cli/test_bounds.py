@@ -20,10 +20,9 @@ from app.database.models import audit, campaigns, directives, runs
 from app.file_import.upload import shown_name
 from tests.app.campaigns.rows import new_batch, whole_run
 from tests.app.cli.test_wrong import folder, refused
-from tests.engines import each_engine, on_sqlite, other_by_hand
+from tests.engines import on_sqlite, other_by_hand
 
 __all__ = ["folder"]
-database_url = each_engine
 LETTER = {"--issued-on": "2024-01-29", "--issuer": "CAT", "--subject": "Tet"}
 CAMPAIGN = {"--sender": "CA SON LA", "--text": "Canh giac"}
 HELD = ["campaign", "add-held-run", "1", "--carrier"]

@@ -26,6 +26,7 @@ from tests.app.campaigns.rows import new_batch, new_run, whole_run
 from tests.app.world import FIRST_PHONE, build
 from tests.long.app.reports.intake.forms import FILLED, filled
 from tests.long.app.reports.intake.scene import PDF, body, held
+from tests.operations import carry_out
 
 _LOGGED = re.compile(r'\[(info|warning) |"logger": "')  # in whichever form logs were last set up
 
@@ -115,9 +116,14 @@ def test_links_and_unknown_messages_are_decided_on_there(server: str, db: Databa
     lost = LinkHealth(refused_at=clock.monotonic() - 1, lost_since=clock.monotonic() - 9, refusal="0x58")
     db.write(link_store.write_health, [(world.link.id, "a", lost)])
     assert "the password is wrong" in said(server, "link", "list")
-    (there,), (here,) = json.loads(said(server, "link", "list", "--json")), db.read(link_store.with_facts)
-    assert {name: there[name] for name in link_store.SHOWN} == {name: here[name] for name in link_store.SHOWN}
-    assert said(server, "link", "resume", "1") == "Link 1 is running.\n"
+    (there,), (here,) = json.loads(said(server, "link", "list", "--json")), carry_out(db, "list_links")
+    assert (there["health"], there["refusal"]) == (here.health, here.refusal) == ("lost", "0x58")
+    assert said(server, "link", "resume", "1").startswith("The link is resumed.")
+    assert said(server, "link", "halt", here.name, "--reason", "The centre is rebuilt").startswith(
+        "The link is halted"
+    )
+    assert carry_out(db, "list_links")[0].reason == "The centre is rebuilt"
+    assert said(server, "link", "resume", here.name).startswith("The link is resumed.")
     assert " unknown " in said(server, "delivery", "find", f"0{str(FIRST_PHONE)[2:]}")
     one = said(server, "unknown", "resend", "1", "--line", f"{world.batch}:2")
     assert one == "1 delivery of run 1 is queued again.\n"

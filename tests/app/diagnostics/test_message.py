@@ -38,8 +38,6 @@ from tests.app.receipts.oracle import Oracle
 from tests.app.world import build
 from tests.long.app.receipts.test_poller_setup import smpp_link, vnpt_link
 
-pytestmark = pytest.mark.waits
-
 NUMBER = 84_912_345_678
 SMS = OutboundSms(str(NUMBER), "Canh giac lua dao", "CA SONLA")
 D = ReceiptStatus.DELIVERED

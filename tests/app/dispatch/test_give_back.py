@@ -26,8 +26,6 @@ from tests.app.dispatch.paper import until
 from tests.app.world import World, build
 from tests.engines import other_by_hand
 
-pytestmark = pytest.mark.waits
-
 Q, S, U = int(DeliveryState.QUEUED), int(DeliveryState.SUBMITTED), int(DeliveryState.UNKNOWN)
 WINDOW = 5
 

@@ -14,8 +14,6 @@ from tests.app.dispatch.paper import PaperCarrier, loop_for, until
 from tests.engines import other_by_hand
 from tests.long.app.dispatch.test_send_loop import ready, running
 
-pytestmark = pytest.mark.waits
-
 S, U, R = int(DeliveryState.SUBMITTED), int(DeliveryState.UNKNOWN), int(DeliveryState.REJECTED)
 
 

@@ -29,10 +29,10 @@ from carriers.smpp.carrier import SmppCarrier
 from tests.app.dispatch.paper import PaperCarrier, loop_for, until
 from tests.app.world import World, build
 from tests.engines import by_default
+from tests.operations import carry_out
 
 database_url = by_default
 
-pytestmark = pytest.mark.waits
 
 Q, U = int(DeliveryState.QUEUED), int(DeliveryState.UNKNOWN)
 UP, LOST = LinkHealth(connected_since=0.0), LinkHealth(lost_since=0.0, refusal="refused")
@@ -89,8 +89,8 @@ def test_a_link_that_puts_off_everything_is_no_link_at_work_after_a_while(db: Da
     assert (found.state, found.refusal) == (LinkHealthState.REFUSING, "0x58")
     assert link_status.is_away(found)
     assert link_status.since(found) == found.refusing_since
-    (shown,) = db.read(link_store.with_facts)
-    assert (shown["health"], str(shown["last_refusal"])[-4:]) == ("refusing", "0x58")
+    (shown,) = carry_out(db, "list_links")
+    assert (shown.health, shown.refusal) == ("refusing", "0x58")
     text = Metrics(db).text().decode()
     (seconds,) = [line.split()[-1] for line in text.splitlines() if line.startswith("loa_link_refusing_")]
     assert 100 < float(seconds) < 300
@@ -107,8 +107,8 @@ def test_a_link_that_waits_for_answers_says_since_when_and_is_written_once(db: D
     assert found.waiting_since is not None
     assert db.read(_standstills)["viettel"].state is LinkHealthState.WAITING
     assert db.read(_rates)["viettel"].segments_per_second == 0
-    (shown,) = db.read(link_store.with_facts)
-    assert (shown["health"], shown["since"]) == ("waiting", link_store._said(found.waiting_since))
+    (shown,) = carry_out(db, "list_links")
+    assert (shown.health, clock.to_ms(shown.waiting_since)) == ("waiting", found.waiting_since)
     assert stand(db, world.link.id, replace(waits, waiting_since=None)).state is LinkHealthState.CONNECTED
 
 

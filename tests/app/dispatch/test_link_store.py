@@ -17,6 +17,7 @@ from app.ledger.contract import Link
 from app.ledger.ledger import ledger_for
 from app.runtime.worker import account
 from carriers.contract import Halted, ReceiptLevel
+from tests.operations import carry_out
 
 
 def facts(name: str, group: str, carrier: str = "vnpt") -> LinkRecord:
@@ -56,12 +57,12 @@ def test_registering_again_keeps_the_link_and_its_state(db: Database) -> None:
 def test_only_a_halted_link_is_resumed(db: Database) -> None:
     link = db.write(link_store.register, facts("a", "a"))
     with pytest.raises(Conflict, match="not halted"):
-        db.write(link_store.resume, link.id, "Lan")
+        carry_out(db, "resume_link", "Lan", link_id=link.id)
     db.write(link_store.halt, link.id, Halted("1", "quota"))
-    db.write(link_store.resume, link.id, "Lan")
+    carry_out(db, "resume_link", "Lan", link_id=link.id)
     assert db.read(link_store.state, link.id) is LinkState.RUNNING
     with pytest.raises(NotFound, match="no link 77"):
-        db.write(link_store.resume, 77, "Lan")
+        carry_out(db, "resume_link", link_id=77)
 
 
 def starts(db: Database, link: Link, segments: float) -> float:

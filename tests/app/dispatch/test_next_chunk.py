@@ -32,8 +32,7 @@ from tests.app.server_clock import apart as apart
 from tests.app.world import FIRST_PHONE, World, add_batch, build
 from tests.engines import on_sqlite
 from tests.long.app.dispatch.test_send_loop import Q, S, U, leased, order, ready, running
-
-pytestmark = pytest.mark.waits
+from tests.operations import carry_out
 
 
 @asynccontextmanager
@@ -134,7 +133,7 @@ async def test_a_carrier_that_halts_in_mid_run_gets_nothing_of_the_chunk_held_ah
         await until(lambda: not carrier.up.is_set() and not leased(db))
         assert world.states() == {S: 70, Q: 140}
         carrier.answer = lambda sms: Accepted((sms.phone,))
-        db.write(link_store.resume, world.link.id, "operator")
+        carry_out(db, "resume_link", link_id=world.link.id)
         await until(lambda: world.states() == {S: 210} and not leased(db))
     all_once(world, carrier, 210)
 

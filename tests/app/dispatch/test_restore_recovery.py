@@ -41,9 +41,8 @@ from app.ledger.ledger import ledger_for
 from app.ledger.transfer import back_up
 from tests.app.dispatch import test_rejected_orders as rejected
 from tests.app.world import World, accepted, build
-from tests.engines import each_engine
+from tests.operations import carry_out
 
-database_url = each_engine
 WHO = "root@host"
 
 
@@ -83,7 +82,7 @@ def test_a_link_of_a_ledger_that_was_put_back_is_halted_and_not_to_be_resumed_by
     row = world.db.read(lambda c: c.execute(select(links)).one())
     assert (row.state, row.code) == ("halted", "restored")
     with pytest.raises(Conflict, match="loa database restored"):
-        world.db.write(link_store.resume, world.link.id, WHO)
+        carry_out(world.db, "resume_link", WHO, link_id=world.link.id)
     assert claimed(world) is LinkState.HALTED
 
 

@@ -161,6 +161,19 @@ def test_what_a_person_wrote_off_stays_so_and_its_run_stays_finished(db: Databas
     assert verify(db, world.ledger, world.campaign) == []
 
 
+def test_an_acceptance_counts_though_a_person_wrote_its_message_off(db: Database) -> None:
+    world, frozen = frozen_with(db, 2)
+    assert world.claim("heir")
+    keys = [DeliveryKey(world.campaign, world.batch, seq) for seq in (2, 3)]
+    assert db.write(world.ledger.write_off, keys, "Lan") == 2
+    db.write(world.ledger.record, world.link, frozen, accepted(list(frozen.items[:1])), None, 30.0)
+    assert world.states() == {S: 1, U: 1} == world.tallied()
+    db.write(world.ledger.apply, [receipt(world.link, f"m{frozen.items[0].seq}")])
+    assert DeliveryState(int(str(world.delivery(2)["state"]))) == DeliveryState.DELIVERED
+    world.check()
+    assert verify(db, world.ledger, world.campaign) == []
+
+
 def test_a_finished_run_takes_nothing_back_into_its_queue(db: Database) -> None:
     world, frozen = frozen_with(db, 2)
     assert world.claim("heir")

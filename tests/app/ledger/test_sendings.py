@@ -134,11 +134,8 @@ def test_a_part_that_arrived_before_the_second_sending_was_refused_is_not_the_me
     sent_again(world, Rejected("11", Reason.NO_SUCH_NUMBER))
     assert apply(world, said(world, "a")) == (1, 0, 0)
     assert (state(world), verify(db, world.ledger)) == (DeliveryState.REJECTED, [])
-    then = db.wait_for_commits(None)
-    before = db.read(build_batch, world.campaign, world.batch, then)
     assert apply(world, said(world, "b")) == (1, 1, 0)
     assert (state(world), verify(db, world.ledger)) == (DELIVERED, [])
-    assert db.read(build_batch, world.campaign, world.batch, then) == before  # with the reason of the refusal
     world.check()
 
 

@@ -18,9 +18,6 @@ from app.notifications.outbox import Later, Never, Notice, NoticeState, Notifica
 from app.notifications.sender import Sender
 from app.observability.faults import present
 from tests.app.notifications.servers import endpoint, smtp_server
-from tests.engines import each_engine
-
-database_url = each_engine
 
 SECRET = "whsec_" + base64.b64encode(b"an invented secret of 32 bytes!!").decode()
 

@@ -28,8 +28,6 @@ from tests.app.receipts.oracle import Oracle, lost, sent, taken
 from tests.app.world import FIRST_PHONE, World, add_batch, receipt
 from tests.engines import other_by_hand
 
-pytestmark = pytest.mark.waits
-
 S, D, F = int(DeliveryState.SUBMITTED), int(DeliveryState.DELIVERED), int(DeliveryState.UNDELIVERED)
 SENDER = "CA SONLA"
 

@@ -25,8 +25,6 @@ from tests.carriers.http.peer import (
 from tests.carriers.http_harness import mute
 from tests.ports import refusing
 
-pytestmark = pytest.mark.waits
-
 
 async def seconds_of(carrier: PlainCarrier, text: str = "Canh bao") -> tuple[object, float]:
     started = time.monotonic()

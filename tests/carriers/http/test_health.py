@@ -21,8 +21,6 @@ from carriers.http.link import Waiting
 from tests.carriers.http.peer import OK, PATIENT, Peer, PlainCarrier, answering, letters, link, page, silent
 from tests.carriers.smpp.peer import until
 
-pytestmark = pytest.mark.waits
-
 
 @pytest.mark.longer
 async def test_the_facts_of_a_link_follow_what_happens_to_it() -> None:

@@ -29,8 +29,6 @@ from tests.carriers.smpp.peer import (
 )
 from tests.certificates import HERE, self_signed, server_context
 
-pytestmark = pytest.mark.waits
-
 
 def kinds(results: list[SubmitResult]) -> Counter[type[SubmitResult]]:
     return Counter(type(result) for result in results)

@@ -12,7 +12,6 @@ from carriers.smpp import pdu
 from tests.carriers.smpp.peer import Handle, Link, Peer, ignore, many, sms, submit, take, until
 from tests.carriers.smpp.test_link_health import kinds
 
-pytestmark = pytest.mark.waits
 QUESTION = Question("beef", "84912345678", "CONGAN", datetime(2026, 1, 1, tzinfo=UTC))
 
 

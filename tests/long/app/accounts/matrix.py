@@ -64,6 +64,7 @@ watch_run               401  in   in   in   in   404
 watch_campaign          401  in   in   in   in   404
 list_links              401  in   in   in   in   in
 resume_link             401  in   403  403  in   404
+halt_link               401  in   403  403  in   404
 list_unknown            401  in   in   in   in   404
 download_unknown        401  in   in   in   in   404
 resend_unknown          401  in   403  403  in   404
@@ -179,6 +180,7 @@ page_receipt_file       303  in   in   in   in   404
 page_new_receipt_file   303  in   in   403  in   in
 page_do_upload_receipt_file 303  in   in   403  in   in
 page_do_resume_link     303  in   403  403  in   404
+page_do_halt_link       303  in   403  403  in   404
 page_second_factor      303  in   in   in   in   in
 page_do_enrol_totp      303  403  403  403  403  403
 page_do_confirm_totp    303  403  403  403  403  403

@@ -26,8 +26,6 @@ from tests.app.receipts.hooks import DOOR, SECRET, served, settings_of, signed
 from tests.app.world import build
 from tests.certificates import self_signed, server_context
 
-pytestmark = pytest.mark.waits
-
 LIMIT = 12
 HOLDERS = 40
 SMALL = {"connection_limit": LIMIT, "request_seconds": 0.4}

@@ -30,8 +30,6 @@ from tests.app.client import Client
 from tests.app.dispatch.paper import until
 from tests.engines import each_engine, on_sqlite, other_by_hand
 
-pytestmark = pytest.mark.waits
-
 database_url = each_engine
 
 Event = tuple[str, str, dict[str, Any]]

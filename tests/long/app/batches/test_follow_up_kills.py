@@ -18,11 +18,9 @@ from app.database.models import batches, deliveries, subscribers
 from tests.app.campaigns import past
 from tests.app.campaigns.past import D, sent
 from tests.app.campaigns.rows import HOURS
-from tests.engines import each_engine
 
 # Processes take seconds to begin and be killed; tests/app/campaigns has an audience that was broken off.
 pytestmark = pytest.mark.prove
-database_url = each_engine
 
 KILLS = 4
 # Ten lines at a time and a pause after each, so that a kill finds it in the middle.

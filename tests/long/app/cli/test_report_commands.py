@@ -20,6 +20,8 @@ from app.cli.files import replace_whole
 from app.core.errors import Invalid, NotFound, SetupError
 from app.database import models as m
 from app.database.connection import Database
+from app.reports.frozen.archive import ReportSubject, SubjectKind
+from tests.long.app.reports.kept import take_at
 from tests.long.app.reports.scene import varied
 
 Loa = Callable[..., Result]
@@ -95,9 +97,12 @@ def test_a_cut_off_needs_its_zone(loa: Loa) -> None:
 def test_versions_are_frozen_listed_saved_and_proved(loa: Loa, tmp_path: Path, database_url: str) -> None:
     with closing(Database(database_url)) as db:
         db.write(lambda c: c.execute(update(m.run_batches).values(fanned_all=True)))
+        take_at(db, ReportSubject(SubjectKind.RUN, 1), 1_706_752_800_250)
+    other = loa("report", "freeze", "--run", "1", "--cut-off", "2024-02-01T08:00+07:00").exception
+    assert "the nearest: 01/02/2024 09:00:00." in str(other)
     first = loa("report", "freeze", "--run", "1", "--cut-off", "2024-02-01T09:00+07:00")
     again = loa("report", "freeze", "--run", "1", "--cut-off", "2024-02-01T09:00+07:00", "--folder", "kept")
-    assert "version 1, frozen, cut-off 2024-02-01T09:00:00+07:00" in first.stdout
+    assert "version 1, frozen, cut-off 2024-02-01T09:00:00.250000+07:00" in first.stdout
     assert "version 1, frozen before" in again.stdout
     assert len(list((tmp_path / "kept").iterdir())) == 6
     assert json.loads(loa("report", "list", "--json").stdout)[0]["version"] == 1

@@ -10,7 +10,6 @@ from app.database.connection import Database
 from tests.app.dispatch.paper import PaperCarrier, loop_for, until
 from tests.long.app.dispatch.test_send_loop import leased, ready, running
 
-pytestmark = pytest.mark.waits
 Q, S = int(DeliveryState.QUEUED), int(DeliveryState.SUBMITTED)
 
 

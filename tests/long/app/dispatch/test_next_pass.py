@@ -12,8 +12,6 @@ from carriers.contract import Accepted, Deferred, OutboundSms, SubmitResult
 from tests.app.dispatch.paper import PaperCarrier, loop_for, until
 from tests.long.app.dispatch.test_send_loop import Q, S, leased, order, ready, running
 
-pytestmark = pytest.mark.waits
-
 
 async def test_a_throttled_message_is_sent_when_due(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.dispatch.claims._LOOK_EVERY_S", 600.0)

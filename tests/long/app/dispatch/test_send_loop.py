@@ -32,8 +32,8 @@ from carriers.contract import (
 )
 from tests.app.dispatch.paper import PaperCarrier, loop_for, until
 from tests.app.world import World, build
+from tests.operations import carry_out
 
-pytestmark = pytest.mark.waits
 Q, S, U = int(DeliveryState.QUEUED), int(DeliveryState.SUBMITTED), int(DeliveryState.UNKNOWN)
 
 
@@ -152,7 +152,7 @@ async def test_a_halted_link_stops_leaves_the_link_and_goes_on_when_a_person_res
         await until(lambda: not carrier.up.is_set())
         carrier.answer = lambda sms: Accepted((sms.phone,))
         assert world.states() == {Q: 40}
-        db.write(link_store.resume, world.link.id, "operator")
+        carry_out(db, "resume_link", link_id=world.link.id)
         await until(lambda: world.states() == {S: 40})
     assert carrier.opened == 2
     assert set(carrier.copies.values()) == {1}

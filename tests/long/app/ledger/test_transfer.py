@@ -18,8 +18,6 @@ from app.reports.verification.verify import verify
 from app.security import audit
 from tests.long.app.reports.scene import T0, varied
 
-pytestmark = pytest.mark.waits
-
 LETTER = {"number": "303/CAT-PA05", "issued_on": "2024-01-29", "issuer": "Công an tỉnh", "subject": "x"}
 LETTER |= {"addressees": [], "created_at": T0, "created_by": "an"}
 

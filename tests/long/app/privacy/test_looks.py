@@ -15,9 +15,7 @@ from app.database import models as m
 from app.database.connection import Database
 from app.privacy import retention_due
 from app.privacy.erasable import ErasureKind, RetentionTerms
-from tests.engines import each_engine
 
-database_url = each_engine
 NOW = 1_800_000_000_000
 TERMS = RetentionTerms(90, 12)
 _TEXTS: dict[str, Any] = {"name": "x", "purpose": "tuyen_truyen", "sender": "CA", "texts": {"": "x"}}

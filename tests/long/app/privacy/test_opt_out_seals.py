@@ -18,9 +18,8 @@ from app.security import audit
 from app.security.secret_encryption import signing_keys
 from tests.app.inbound.test_inbound_writer import PHONE, message, write
 from tests.app.world import build
-from tests.engines import each_engine, on_sqlite
+from tests.engines import on_sqlite
 
-database_url = each_engine
 KEYS = [signing_keys(Settings.model_validate({"secret_key": letter * 43 + "="}))[0] for letter in "KP"]
 
 

@@ -14,9 +14,7 @@ from app.privacy.person_data import HeldKind, person_data, whole_paper
 from app.security import Caller, audit
 from tests.app.inbound.test_inbound_writer import message, write
 from tests.app.world import FIRST_PHONE, accepted, build, receipt
-from tests.engines import each_engine
 
-database_url = each_engine
 ADMIN = Caller("lan", "admin")
 NUMBER = f"0{str(FIRST_PHONE)[2:]}"
 

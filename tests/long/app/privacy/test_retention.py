@@ -111,7 +111,7 @@ def test_a_recount_knows_that_rows_are_gone_and_finds_what_is_altered(db: Databa
     assert verdict.differences == ()
     assert "Campaign 1: 11 deliveries were erased on" in verdict.erased[0]
     db.write(lambda c: c.execute(update(m.tallies).values(n=m.tallies.c.n + 1)))
-    db.write(lambda c: c.execute(update(m.kept_reports).values(figures="{}")))
+    db.write(lambda c: c.execute(update(m.snapshots).values(figures="{}")))
     chunk = {"campaign_id": 1, "batch_id": 1, "first_seq": 1, "last_seq": 1, "run_id": 1, "watermark": 0}
     db.write(lambda c: c.execute(insert(m.chunks).values(chunk)))
     said = " ".join(each.sentence for each in examine(db, ledger_for(db)).differences)

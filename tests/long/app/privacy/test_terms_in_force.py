@@ -11,10 +11,7 @@ from app.database import models as m
 from app.database.connection import Database
 from app.privacy import terms_in_force
 from app.privacy.erasable import RetentionTerms
-from tests.engines import each_engine
 from tests.long.app.privacy.past import DAYS, TERMS, erase, over, rows
-
-database_url = each_engine
 
 LONG, SHORT = RetentionTerms(3650, 1200), RetentionTerms(36, 1200)
 

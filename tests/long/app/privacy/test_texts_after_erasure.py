@@ -18,11 +18,9 @@ from app.privacy.erasable import RetentionTerms
 from app.reports.verification.verify import examine
 from app.text_verification.compare import Texts
 from app.text_verification.sent_texts import known_texts, read_sent
-from tests.engines import each_engine, on_sqlite, other_by_hand
+from tests.engines import on_sqlite, other_by_hand
 from tests.long.app.privacy.past import DAYS, erase
 from tests.long.app.reports.scene import DAY, T0, S, Scene
-
-database_url = each_engine
 
 SOON = RetentionTerms(DAYS, 12)
 FINISHED, CANCELLED = (R.FINISHED, None), (R.CANCELLED, NotSent.CANCELLED)

@@ -90,10 +90,10 @@ def test_totals_go_after_their_months_and_all_that_is_left_agrees(each_engine: s
     paper, _ = Freezer(db, ledger_for(db), heads, "an").freeze(Reported(SubjectKind.RUN, 1))
     db.write(lambda c: c.execute(update(m.frozen_reports).values(created_at=T0 + 5 * DAY)))
     assert erase(db, terms=SOON) == 5  # the four of the numbers, then the totals
-    assert (rows(db, m.tallies), rows(db, m.kept_reports)) == (0, 0)
+    assert (rows(db, m.tallies), rows(db, m.snapshots)) == (0, 0)
     (totals,) = certified(db, ErasureKind.TOTALS)
     assert totals.intact
-    assert (totals.rows["kept_reports"], totals.months) == (1, 12)
+    assert (totals.rows["snapshots"], totals.months) == (2, 12)  # of the freeze, and the last
     assert clock.to_ms(totals.due_at) == clock.plus_months(T0 + 5 * DAY, 12)
     assert "CHỨNG NHẬN XÓA SỐ TỔNG HỢP, THÔNG BÁO, NHẬT KÝ" in certificates.text(totals)
     (numbers,) = certified(db, ErasureKind.CAMPAIGN)
@@ -140,10 +140,10 @@ def test_rows_that_come_back_after_the_totals_are_gone_are_found(db: Database) -
 def test_a_kept_report_exchanged_together_with_its_hash_is_found_by_the_certificate(db: Database) -> None:
     over(db)
     erase(db)
-    figures = db.read(lambda c: c.execute(select(m.kept_reports.c.figures)).scalar_one())
+    figures = db.read(lambda c: c.execute(select(m.snapshots.c.figures)).scalar_one())
     forged = figures.replace("11", "12")
     digest = hashlib.sha256(forged.encode()).hexdigest()
-    db.write(lambda c: c.execute(update(m.kept_reports).values(figures=forged, sha256=digest)))
+    db.write(lambda c: c.execute(update(m.snapshots).values(figures=forged, sha256=digest)))
     assert [each.sentence for each in examine(db, ledger_for(db)).differences] == [
         "Run 1: its kept report is missing or has been altered."
     ]

@@ -30,10 +30,8 @@ from app.privacy.erasable import RetentionTerms
 from app.reports.build import consolidated, unique_reach
 from app.reports.verification.verify import verify
 from tests.app.world import FIRST_PHONE, World, accepted, add_batch, build, receipt
-from tests.engines import each_engine
 from tests.long.app.privacy.past import erase, eraser
 
-database_url = each_engine
 TERMS = RetentionTerms(90, 1200)
 OLD, NEW = range(10), range(1000, 1010)  # persons
 LETTER = {"number": "303/CAT-PA05", "issued_on": "2024-01-29", "issuer": "Công an tỉnh", "subject": "Tết"}

@@ -17,11 +17,10 @@ from app.reports.papers.final_paper import Issue
 from app.reports.release.issue import issue
 from app.security import audit
 from tests.app.world import FIRST_PHONE, build
-from tests.engines import each_engine, other_by_hand
+from tests.engines import other_by_hand
 from tests.long.app.privacy.test_person_requests import DONE, LAN, NUMBER, answering, ask
 from tests.long.app.reports.conftest import two_versions
 
-database_url = each_engine
 SPELT = f"goi {NUMBER[:4]}.{NUMBER[4:7]}.{NUMBER[7:]} nhe"
 NEIGHBOUR = f"goi 0{str(FIRST_PHONE + 1)[2:]}"
 

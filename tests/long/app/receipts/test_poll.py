@@ -24,8 +24,6 @@ from tests.app.dispatch.paper import until
 from tests.app.receipts.oracle import Oracle, lost, poll, sent, taken
 from tests.app.world import FIRST_PHONE, World, receipt
 
-pytestmark = pytest.mark.waits
-
 S, U = int(DeliveryState.SUBMITTED), int(DeliveryState.UNKNOWN)
 D, R, F = int(DeliveryState.DELIVERED), int(DeliveryState.RELAYED), int(DeliveryState.UNDELIVERED)
 

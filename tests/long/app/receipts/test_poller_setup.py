@@ -24,8 +24,6 @@ from carriers.simulators.web import HttpTrouble
 from tests.app.dispatch.paper import until
 from tests.app.world import World, build
 
-pytestmark = pytest.mark.waits
-
 S, U = int(DeliveryState.SUBMITTED), int(DeliveryState.UNKNOWN)
 D, R, F = int(DeliveryState.DELIVERED), int(DeliveryState.RELAYED), int(DeliveryState.UNDELIVERED)
 LONG = "Canh giac lua dao, khong chuyen tien cho nguoi la. " * 7  # three parts

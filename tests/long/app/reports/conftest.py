@@ -19,6 +19,7 @@ from app.reports.frozen.archive import Frozen, ReportSubject, SubjectKind
 from app.reports.release.freeze import Freezer
 from tests import conftest as databases
 from tests.long.app.reports import five_carriers
+from tests.long.app.reports.kept import freeze_at
 from tests.long.app.reports.letter_2024 import replay
 from tests.long.app.reports.scene import varied
 from tests.made_once import database_made_once
@@ -79,6 +80,6 @@ def two_versions(db: Database, folder: Path) -> Two:
     five_carriers.directive(db, folder)
     freezer = Freezer(db, ledger_for(db), letterhead.load(None), "officer")
     directive = ReportSubject(SubjectKind.DIRECTIVE, 1)
-    first = freezer.freeze(directive, five_carriers.FIRST)[0]
+    first = freeze_at(freezer, directive, five_carriers.FIRST)[0]
     five_carriers.later(db, 2)
-    return freezer, [first, freezer.freeze(directive, five_carriers.SECOND)[0]]
+    return freezer, [first, freeze_at(freezer, directive, five_carriers.SECOND)[0]]

@@ -252,7 +252,7 @@ def test_a_link_that_proves_more_from_today_on_changes_no_report_of_before(db: D
     db.write(link_store.register, replace(link, receipt_level=ReceiptLevel.HANDSET))
     assert report_of(db) == before
     db.write(lambda c: c.execute(update(m.runs).values(started_at=clock.now_ms(), ended_at=None)))
-    assert report_of(db).header.receipt_level == ReceiptLevel.HANDSET
+    assert db.read(build, 1, clock.now_ms()).header.receipt_level == ReceiptLevel.HANDSET
 
 
 def test_a_link_that_proves_less_from_today_on_changes_no_report_of_before(db: Database) -> None:
@@ -267,7 +267,7 @@ def test_a_link_that_proves_less_from_today_on_changes_no_report_of_before(db: D
     db.write(link_store.register, replace(link, receipt_level=ReceiptLevel.OPERATOR))
     assert report_of(db) == before
     db.write(lambda c: c.execute(update(m.runs).values(started_at=clock.now_ms(), ended_at=None)))
-    assert report_of(db).header.receipt_level == ReceiptLevel.OPERATOR
+    assert db.read(build, 1, clock.now_ms()).header.receipt_level == ReceiptLevel.OPERATOR
 
 
 def test_the_batches_of_a_run_add_up_to_the_run(sound: Database) -> None:
@@ -353,12 +353,9 @@ def test_figures_add_column_by_column() -> None:
     assert astuple(one + replace(one, eligible=5)) == (5, 2, 4, 6, 8, 10, 12, 14, 16, 18)
 
 
-@pytest.mark.parametrize("cutoff_ms", [CUTOFF, T0 + HOUR // 2, T0 - HOUR])
 @pytest.mark.parametrize("run", [1, 2])
-def test_a_brief_report_differs_in_what_it_leaves_out_alone(
-    sound: Database, run: int, cutoff_ms: int
-) -> None:
-    whole, brief = sound.read(build, run, cutoff_ms), sound.read(build, run, cutoff_ms, brief=True)
+def test_a_brief_report_differs_in_what_it_leaves_out_alone(sound: Database, run: int) -> None:
+    whole, brief = sound.read(build, run, CUTOFF), sound.read(build, run, CUTOFF, brief=True)
     days = {name: sum(getattr(day, name) for day in whole.days) for name in ("sent", "delivered", "relayed")}
     assert {name: sum(getattr(day, name) for day in brief.days) for name in days} == days
     left_out = {"extra": brief.extra, "days": brief.days, "steps": (), "networks": ()}
@@ -384,9 +381,6 @@ def test_what_was_handed_over_is_priced_and_what_was_refused_costs_nothing(db: D
     form, plain = ({row.key: row.cells[3] for row in form_1(each).rows} for each in (report, unpriced))
     assert (form["charged"], form["dong"]) == (4, 1002)
     assert not {"charged", "dong"} & plain.keys()
-    early = db.read(build, 1, T0 + HOUR)  # as it was then
-    assert early.cost
-    assert (early.cost.segments, early.cost.dong) == (3, 752)
 
 
 def test_the_consolidated_report_says_what_was_sent_cost_and_whom_that_leaves_out(sound: Database) -> None:

@@ -14,6 +14,7 @@ from app.cli import app as cli
 from app.core import clock
 from app.core.config import Settings
 from app.core.errors import Conflict
+from app.core.states import DeliveryState
 from app.database import models as m
 from app.database.connection import Database
 from app.directives.status import status
@@ -224,7 +225,8 @@ def test_a_report_that_differs_under_a_right_clock_blames_no_clock(
     db: Database, done: World, freezer: Freezer
 ) -> None:
     report, _ = freezer.freeze(RUN)
-    db.write(lambda c: c.execute(update(m.receipts).values(matched_at=clock.now_ms() + 60_000)))
+    failed = {"state": int(DeliveryState.UNDELIVERED), "reason": 1}
+    db.write(lambda c: c.execute(update(m.deliveries).values(failed)))
     proof = verify_archive.prove(db, report)
     assert not proof.sound
     assert not any("set back" in each for each in proof.sentences)

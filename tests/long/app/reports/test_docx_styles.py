@@ -10,8 +10,10 @@ from xml.etree import ElementTree
 
 import pytest
 from docx import Document
+from docx.enum.text import WD_ALIGN_PARAGRAPH
 from docx.oxml.ns import qn
 
+from app.reports.export import docx_file
 from app.reports.forms import layout
 from app.reports.frozen import archive
 from tests.long.app.reports.conftest import Two
@@ -132,3 +134,25 @@ def test_word_s_own_command_finds_every_watermark(parts: dict[str, bytes]) -> No
     marks = [re.findall(rb'id="(PowerPlusWaterMarkObject\d+)"', content) for content in headers]
     assert all(len(each) == 1 for each in marks)
     assert len({each[0] for each in marks}) == len(marks)
+
+
+def test_the_named_styles_of_the_document_are_those_of_the_pdf() -> None:
+    """app/data/paper.docx is edited in Word; layout.py has the same looks for Typst."""
+    docx = Document(io.BytesIO(docx_file._empty()))
+    for look in layout.LINES:
+        style: Any = docx.styles[look.name]
+        kept = style.paragraph_format
+        assert (style.font.size.pt, bool(style.font.bold), bool(style.font.italic)) == (
+            look.size,
+            look.bold,
+            look.italic,
+        ), look.name
+        assert (kept.alignment == WD_ALIGN_PARAGRAPH.CENTER, bool(kept.keep_with_next)) == (
+            look.centred,
+            look.keep,
+        ), look.name
+        between = () if look in (layout.CAPTION, layout.SOURCE) else (look.before, look.after)
+        assert not between or (kept.space_before.pt, kept.space_after.pt) == between, look.name
+    named = {*docx_file.PROSE.values(), docx_file.RULE, docx_file.PICTURE, docx_file.BREAK}
+    assert named | {docx_file.CELL, docx_file.PAGE} <= docx_file._ids().keys()
+    assert docx.styles["Normal"].font.name == "Times New Roman"

@@ -20,6 +20,7 @@ from app.reports.release.freeze import Freezer
 from app.reports.release.issue import issue
 from tests.long.app.reports import five_carriers
 from tests.long.app.reports.conftest import Two
+from tests.long.app.reports.kept import freeze_at
 from tests.long.app.reports.scene import DAY
 from tests.long.app.reports.test_issue import SIGNED, text_of
 
@@ -82,7 +83,7 @@ def test_ratios_are_compared_where_telephones_prove_both(rounds: tuple[Freezer, 
 def test_what_is_no_earlier_round_is_refused(rounds: tuple[Freezer, Frozen, int], frozen: Two) -> None:
     freezer, report, other = rounds
     later = earlier(freezer, report, days=-30, subject_id=3)
-    run = freezer.freeze(ReportSubject(SubjectKind.RUN, 4), five_carriers.FIRST)[0]
+    run = freeze_at(freezer, ReportSubject(SubjectKind.RUN, 4), five_carriers.FIRST)[0]
     for wrong, why in (
         (frozen[1][0].id, "compared with one of another directive"),
         (run.id, "compared with one of another directive"),

@@ -35,6 +35,7 @@ from app.reports.papers import consolidated_paper
 from app.reports.release.freeze import Freezer, build
 from tests.long.app.reports import cells, five_carriers
 from tests.long.app.reports.five_carriers import FIRST, SECOND, THIRD
+from tests.long.app.reports.kept import freeze_at
 from tests.long.app.reports.reading import words
 
 DIRECTIVE = ReportSubject(SubjectKind.DIRECTIVE, 1)
@@ -61,12 +62,12 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kept]:
         schema.upgrade(db)
         five_carriers.directive(db, Path(folder))
         freezer = Freezer(db, ledger_for(db), HEADS, "officer")
-        runs = {subject: freezer.freeze(subject, FIRST)[0] for subject in (VIETTEL, VNPT)}
-        found = [freezer.freeze(DIRECTIVE, FIRST)[0]]
+        runs = {subject: freeze_at(freezer, subject, FIRST)[0] for subject in (VIETTEL, VNPT)}
+        found = [freeze_at(freezer, DIRECTIVE, FIRST)[0]]
         for version, cutoff in ((2, SECOND), (3, THIRD)):
             five_carriers.later(db, version)
-            found.append(freezer.freeze(DIRECTIVE, cutoff)[0])
-        runs[VNPT] = freezer.freeze(VNPT, SECOND)[0]
+            found.append(freeze_at(freezer, DIRECTIVE, cutoff)[0])
+        runs[VNPT] = freeze_at(freezer, VNPT, SECOND)[0]
         yield Kept(db, found, runs)
 
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Callable
 
 import pytest
-from sqlalchemy import Connection, select, update
+from sqlalchemy import select, update
 
 from app.core import clock
 from app.core.states import DeliveryState, NotSent
@@ -16,7 +15,10 @@ from app.database.models import deliveries, quarantine, runs, submissions, unkno
 from app.ledger.contract import Arrival, DeliveryKey, DeliveryToSend, Reservation, SubmitOutcome
 from app.reports.build.carrier_report import build as report
 from app.reports.build.carrier_report import build_batch, build_campaign
-from app.reports.figures.figures import CarrierReport
+from app.reports.build.snapshot_taking import take
+from app.reports.build.snapshots import SnapshotCause
+from app.reports.frozen.archive import ReportSubject, SubjectKind
+from app.reports.verification import snapshot_recount
 from app.reports.verification.verify import verify
 from carriers.contract import (
     Accepted,
@@ -53,15 +55,6 @@ class History:
         assert total == self.db.read(report, self.world.run, clock.now_ms()).general
         assert total.eligible == PHONES + 40
         assert [difference.sentence for difference in verify(self.db, self.ledger)] == []
-
-    def reports(self) -> list[Callable[[Connection, int], CarrierReport]]:
-        """Builders of the run's report and of each batch's."""
-        found: list[Callable[[Connection, int], CarrierReport]] = [
-            lambda c, at: report(c, self.world.run, at)
-        ]
-        for batch in (self.world.batch, self.second):
-            found.append(lambda c, at, batch=batch: build_batch(c, self.world.campaign, batch, at))
-        return found
 
     def queue(self) -> None:
         self.db.write(self.ledger.open_campaign, self.world.campaign)
@@ -193,31 +186,22 @@ def test_a_history_reaches_every_outcome(db: Database) -> None:
     assert min(seen.delivered, seen.relayed, seen.failed, seen.no_receipt, seen.unknown, seen.excluded) > 0
 
 
-def queue_all(history: History) -> None:
-    for batch in (history.world.batch, history.second):
-        while history.db.write(history.ledger.fan_out, history.world.run, batch, 2, 100).more:
-            pass
-
-
 @pytest.mark.prove
 @pytest.mark.parametrize("seed", range(LIVES))
-def test_any_moment_can_be_built_again_when_much_has_happened_since(db: Database, seed: int) -> None:
-    """Sending, lost answers, receipts early and late, decisions and a cancellation, all set back exactly."""
+def test_every_snapshot_stays_and_is_recounted_when_much_has_happened_since(db: Database, seed: int) -> None:
+    """Sending, lost answers, receipts early and late, decisions and a cancellation."""
     history = History(db, seed)
     history.queue()
-    queue_all(history)
     steps = [*[history.send] * 4, *[history.receive] * 3, history.rematch, history.decide, history.fold]
-    moments = []
+    run, moments = ReportSubject(SubjectKind.RUN, history.world.run), []
     for _ in range(8):
         for _ in range(4):
-            history.random.choice(steps)()
-        moment = db.wait_for_commits(None)
-        moments.append((moment, *(db.read(each, moment) for each in history.reports())))
+            history.random.choice([*steps, history.queue])()
+        at = take(db, [run], SnapshotCause.MIDNIGHT)
+        moments.append((at, db.read(report, history.world.run, at)))
+        assert list(db.read(lambda c: list(snapshot_recount.of_campaign(c, history.world.campaign)))) == []
     history.close()
     history.receive()
-    for moment, *before in moments:
-        for built, then in zip(history.reports(), before, strict=True):
-            again = db.read(built, moment)
-            assert again.general == then.general
-            assert again.reasons == then.reasons
-            assert again == then
+    history.check()  # recounts the snapshots too
+    for at, before in moments:
+        assert db.read(report, history.world.run, at) == before

@@ -32,6 +32,7 @@ from app.reports.release.freeze import Freezer
 from app.reports.release.issue import issue
 from tests.long.app.reports import five_carriers
 from tests.long.app.reports.conftest import Two, two_versions
+from tests.long.app.reports.kept import freeze_at
 
 TODAY = clock.local(clock.now()).date()  # no paper is dated before its figures were frozen
 SIGNED = Issue("125", TODAY, "Đại tá Nguyễn Văn A", {"strengths": "Phối hợp tốt.\nĐúng hạn."})
@@ -80,7 +81,7 @@ def test_final_papers_have_no_blank_and_no_mark_and_the_draft_stays(
 def test_a_version_names_the_signed_one_that_it_replaces(frozen: Two) -> None:
     freezer, (first, second) = frozen
     later = replace(SIGNED, number="140", remarks={})
-    third = freezer.freeze(ReportSubject(SubjectKind.DIRECTIVE, 1), five_carriers.THIRD)[0]
+    third = freeze_at(freezer, ReportSubject(SubjectKind.DIRECTIVE, 1), five_carriers.THIRD)[0]
     issue(freezer, first.id, None, SIGNED)
     skipped = text_of(freezer, issue(freezer, third.id, None, later), "issued-pdf")
     assert f"thay thế Báo cáo số 125/BC-CAT-PA05 {DATED} của Công an tỉnh Sơn La" in skipped
@@ -164,7 +165,7 @@ def test_words_of_others_may_have_dots_and_those_of_the_letterhead_may_not(
         freezer, issue(freezer, first.id, None, said), "issued-pdf"
     )
     db.write(lambda c: c.execute(update(directives).values(subject="Về việc tuyên truyền …… và ...... khác")))
-    again = freezer.freeze(ReportSubject(SubjectKind.DIRECTIVE, 1), five_carriers.THIRD)[0]
+    again = freeze_at(freezer, ReportSubject(SubjectKind.DIRECTIVE, 1), five_carriers.THIRD)[0]
     assert "tuyên truyền …… và ...... khác" in text_of(
         freezer, issue(freezer, again.id, None, SIGNED), "issued-pdf"
     )

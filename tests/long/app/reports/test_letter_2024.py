@@ -22,6 +22,7 @@ from app.reports.frozen.archive import Frozen, ReportSubject, SubjectKind
 from app.reports.papers import consolidated_paper
 from app.reports.papers.model import Paragraph
 from app.reports.release.freeze import Freezer
+from tests.long.app.reports.kept import freeze_at
 from tests.long.app.reports.letter_2024 import AFTER, DEADLINE, NAMES, at
 from tests.long.app.reports.reading import words
 from tests.long.app.reports.scene import Scene
@@ -110,7 +111,7 @@ def test_the_measured_areas_are_the_districts_of_then(replayed: Database) -> Non
 def papers(replayed: Database) -> list[Frozen]:
     """Version 1 at the deadline, version 2 three days later."""
     freezer = Freezer(replayed, ledger_for(replayed), letterhead.load(None), "officer")
-    return [freezer.freeze(DIRECTIVE, cutoff)[0] for cutoff in (DEADLINE, AFTER)]
+    return [freeze_at(freezer, DIRECTIVE, cutoff)[0] for cutoff in (DEADLINE, AFTER)]
 
 
 @pytest.mark.parametrize("form", ["docx", "pdf", "xlsx", "csv", "json"])

@@ -29,6 +29,7 @@ from app.security import audit as acts
 from tests.app.client import Client
 from tests.long.app.reports import five_carriers
 from tests.long.app.reports.conftest import Two
+from tests.long.app.reports.kept import freeze_at
 from tests.long.app.reports.test_issue import SIGNED, text_of
 
 RUN = ReportSubject(SubjectKind.RUN, 4)
@@ -99,7 +100,7 @@ def test_a_code_shows_version_day_and_the_totals_as_they_were_frozen(newest: tup
 @pytest.mark.prove
 def test_a_run_s_code_shows_its_carrier(frozen: Two) -> None:
     freezer, _ = frozen
-    report = freezer.freeze(RUN, five_carriers.FIRST)[0]
+    report = freeze_at(freezer, RUN, five_carriers.FIRST)[0]
     found = freezer.db.read(look, report.code or "")
     general = json.loads(freezer.db.read(archive.figures, report))["general"]
     assert [(each.carrier, each.sent) for each in found.carriers] == [

@@ -19,10 +19,8 @@ from app.reports.release.freeze import Freezer
 from app.reports.verification.tally_repair import ACTION, repair
 from app.reports.verification.verify import verify
 from tests.app.world import World, accepted, build, receipt
-from tests.engines import each_engine, other_by_hand
+from tests.engines import other_by_hand
 from tests.long.app.reports.scene import varied
-
-database_url = each_engine
 
 STRAY = {"campaign_id": 1, "run_id": 1, "batch_id": 1, "area": "99999", "state": 8, "reason": 20}
 

@@ -21,13 +21,14 @@ from app.ledger.ledger import ledger_for
 from app.reports.build import consolidated
 from app.reports.build.consolidated import ConsolidationTerms
 from app.reports.build.differences import differences
-from app.reports.export.formats import Format, document, render
+from app.reports.export.formats import Format, document, prepare, render
 from app.reports.figures.version import Version
 from app.reports.forms import letterhead
 from app.reports.frozen import archive
 from app.reports.frozen.archive import ReportSubject, SubjectKind
 from app.reports.release.freeze import Freezer, build
 from app.reports.release.verify_archive import prove
+from tests.long.app.reports.kept import freeze_at
 from tests.long.app.reports.letter_2024 import AFTER, DEADLINE
 from tests.long.app.reports.scene import DAY, HOUR, T0, Scene
 
@@ -45,14 +46,14 @@ def freezer(db: Database) -> Freezer:
 
 @pytest.mark.prove
 def test_a_directive_with_stated_figures_frozen_again_is_the_same_version(replayed: Database) -> None:
-    first, new = freezer(replayed).freeze(DIRECTIVE, AFTER)
+    first, new = freeze_at(freezer(replayed), DIRECTIVE, AFTER)
     again, newer = freezer(replayed).freeze(DIRECTIVE)
     assert (new, newer, again.id) == (True, False, first.id)
 
 
 @pytest.mark.prove
 def test_another_deadline_makes_another_version_though_no_figure_has_changed(replayed: Database) -> None:
-    freezer(replayed).freeze(DIRECTIVE, AFTER)
+    freeze_at(freezer(replayed), DIRECTIVE, AFTER)
     later = clock.now() + timedelta(days=3)
     replayed.write(directives.put_off, 1, later, "By letter 311", "lan")
     second, new = freezer(replayed).freeze(DIRECTIVE)
@@ -124,9 +125,9 @@ def test_a_report_of_before_is_proved_by_the_rules_of_before(db: Database) -> No
     until = db.wait_for_commits(None)
     old = db.read(consolidated.build, 1, until, ConsolidationTerms(rules=1))
     assert len(old.lines) == 5
-    first = freezer(db)._keep(old, DIRECTIVE, Version(1))
+    first = freezer(db)._keep(prepare(old), DIRECTIVE, Version(1))
     assert "rules" not in json.loads(db.read(archive.figures, first))
-    second, new = freezer(db).freeze(DIRECTIVE, db.wait_for_commits(None))
+    second, new = freezer(db).freeze(DIRECTIVE)
     assert new
     assert {each.where.split(", ")[1].split(" ")[0] for each in second.changes} >= {"Viettel"}
     for each in (first, second):

@@ -19,13 +19,15 @@ from app.core.states import NotSent
 from app.database import models as m
 from app.database.connection import Database
 from app.directives.status import status
-from app.reports.build import carrier_report, comparison, consolidated, erased_run_snapshot
+from app.reports.build import carrier_report, comparison, consolidated, snapshots
+from app.reports.build.snapshots import SnapshotCause
 from app.reports.build.stated_report import StatedReport
 from app.reports.export.formats import Format, Report, render
 from app.reports.figures.document_meta import EntrySource
 from app.reports.figures.table_model import ReportTable, value
 from app.reports.figures.version import PREVIEW
 from app.reports.forms import carrier_tables, comparison_tables, letterhead, stated_forms
+from app.reports.frozen.archive import ReportSubject, SubjectKind
 from app.reports.intake import statement_service
 from app.reports.intake.schemas import StatementBody
 from app.reports.papers import carrier_paper, chart_images, consolidated_paper
@@ -336,8 +338,9 @@ def test_areas_with_nobody_in_them_are_named(db: Database) -> None:
         assert sentence in words(form, render(report, form, HEADS).content), form
     found = json.loads(render(report, Format.JSON).content)
     assert [each["name"] for each in found["areas_without_subscribers"]] == names
-    db.write(erased_run_snapshot.keep, report)
-    assert db.read(erased_run_snapshot.of_run, 1, TODAY + DAY) == report
+    run = ReportSubject(SubjectKind.RUN, 1)
+    db.write(snapshots.keep, run, report, TODAY + DAY, SnapshotCause.ERASURE)
+    assert db.read(snapshots.of_run, 1, TODAY + DAY) == report
 
 
 def test_a_picture_in_the_workbook_skips_rows_of_another_kind(db: Database) -> None:

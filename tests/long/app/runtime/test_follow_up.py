@@ -23,10 +23,7 @@ from app.security import Caller
 from carriers.simulators.smsc import Smsc, SmscBehaviour
 from tests.app.dispatch.paper import until
 from tests.app.world import build
-from tests.engines import each_engine, other_by_hand
-
-pytestmark = pytest.mark.waits
-database_url = each_engine
+from tests.engines import other_by_hand
 
 PEOPLE = 200
 FAILING = SmscBehaviour(outcomes="UNDELIV/001=0.2,EXPIRED/027=0.2", receipt_delay_s=0.05)

@@ -19,11 +19,7 @@ from carriers.simulators.smsc import Smsc, SmscBehaviour
 from tests.app.dispatch.paper import until
 from tests.app.world import World
 from tests.app.world import build as build_world
-from tests.engines import each_engine, other_by_hand
-
-pytestmark = pytest.mark.waits
-
-database_url = each_engine
+from tests.engines import other_by_hand
 
 D = int(DeliveryState.DELIVERED)
 

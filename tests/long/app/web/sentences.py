@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from jinja2 import Environment, nodes
 
+from tests.operations import OPERATIONS
 from tests.trees import nodes as all_nodes
 from tests.trees import parsed
 
@@ -75,6 +76,8 @@ def used() -> list[Sentence]:
         found += of_template(file.read_text("utf-8"), file.relative_to(WEB).as_posix())
     for file in modules():
         found += of_module(file.read_text("utf-8"), file.name)
+    for each in OPERATIONS.values():
+        found += [Sentence(said, None, each.name) for said in (each.done, each.audit) if said]
     return found
 
 

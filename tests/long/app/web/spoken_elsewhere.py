@@ -50,7 +50,6 @@ MODULES = {
     "app/ledger/": _SQL,
     "app/reports/figures/figures.py": "figures are told by their own table, in both languages",
     "app/reports/export/": _PAPER,
-    "app/reports/forms/": _PAPER,
     "app/file_import/form_writer.py": _PAPER,
     "app/campaigns/forecast.py": _OWN,
     "carriers/text/": _OWN,

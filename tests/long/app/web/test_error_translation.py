@@ -20,9 +20,6 @@ from tests.long.app.web.spoken import ROOT, Spoken, said_in, shape, spoken
 from tests.long.app.web.spoken_elsewhere import MODULES, WORDS
 from tests.trees import nodes
 
-# All by one worker, which reads every file once.
-pytestmark = pytest.mark.unit("sources")
-
 FILES = sorted((error_translation.FOLDER / "vi").glob("*.po"))
 NOUNS = {"batch", "receipt file"}  # what is imported: at a sentence's beginning, too
 

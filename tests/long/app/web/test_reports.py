@@ -7,12 +7,23 @@ from collections.abc import Callable
 
 import pytest
 from httpx import Response
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection, insert, select, update
 
 from app.core import clock
 from app.core.states import DeliveryState
 from app.database.connection import Database
-from app.database.models import audiences, deliveries, report_files, run_batches, runs, tallies
+from app.database.models import (
+    audiences,
+    deliveries,
+    receipts,
+    report_files,
+    run_batches,
+    runs,
+    tallies,
+)
+from app.reports.build.snapshot_taking import take
+from app.reports.build.snapshots import SnapshotCause
+from app.reports.frozen.archive import ReportSubject, SubjectKind
 from tests.long.app.reports.scene import varied
 from tests.long.app.reports.signing import Authority, sign
 from tests.long.app.web.conftest import Paper, text, token
@@ -34,6 +45,27 @@ def freeze(paper: Paper, kind: str = "run", number: int = 1, at: str = "") -> st
     answer = paper.send(f"/reports/{kind}s/{number}", "/reports/freeze", kind=kind, id=number, at=at)
     assert answer.status_code == 303, text(answer.text)
     return str(answer.headers["location"])
+
+
+def receive(db: Database) -> None:
+    """A receipt comes for a message of run 1 that had none."""
+    d, now = deliveries.c, clock.now_ms()
+
+    def come(c: Connection) -> None:
+        waiting = (d.run_id == 1, d.state == DeliveryState.SUBMITTED, d.parts == 1)
+        row = c.execute(select(deliveries).where(*waiting)).first()
+        assert row is not None
+        own = {name: getattr(row, name) for name in ("campaign_id", "batch_id", "seq")}
+        done = {"state": int(DeliveryState.DELIVERED), "delivered": 1, "done_at": now}
+        c.execute(update(deliveries).where(*(d[key] == n for key, n in own.items())).values(done))
+        said = {"part": 0, "changed": True, "link_id": row.link_id, "group_id": 1, "level": 2, "reason": 0}
+        c.execute(insert(receipts).values(own | said | {"status": "delivered", "received_at": now}))
+        for state, n in ((row.state, -1), (DeliveryState.DELIVERED, 1)):
+            key = {"campaign_id": row.campaign_id, "run_id": 1, "batch_id": row.batch_id, "area": row.area}
+            counts = {"state": int(state), "reason": 0, "n": n, "segments": n * row.segments}
+            c.execute(insert(tallies).values(key | counts))
+
+    db.write(come)
 
 
 def test_the_list_leads_to_what_each_may_see(signed_in: In) -> None:
@@ -70,14 +102,25 @@ def test_after_a_clock_was_ahead_no_page_leaves_out_what_was_done(
     assert "Biểu 5" not in page
 
 
-def test_a_cut_off_is_kept_to_and_a_wrong_one_told_at_its_field(signed_in: In) -> None:
+def test_a_report_is_of_now_or_of_a_snapshot_and_another_moment_is_refused(
+    pages_db: Database, signed_in: In
+) -> None:
     paper = signed_in("auditor")
-    early = text(paper.get("/reports/runs/1?at=2024-01-28T08:00").text)
-    assert "Chốt số liệu lúc 08:00 28/01/2024" in early
-    for wrong, typed in (("2999-01-01T00:00", "00:00 01/01/2999"), ("today", "today")):
+    assert '<select id="f-at"' not in paper.get("/reports/runs/1").text
+    at = take(pages_db, [ReportSubject(SubjectKind.RUN, 1)], SnapshotCause.MIDNIGHT)
+    local = clock.local(clock.from_ms(at))
+    assert f'<option value="{local:%Y-%m-%dT%H:%M:%S}"' in paper.get("/reports/runs/1").text
+    kept = text(paper.get(f"/reports/runs/1?at={local:%Y-%m-%dT%H:%M:%S}").text)
+    assert f"Chốt số liệu lúc {local:%H:%M %d/%m/%Y}" in kept
+    for wrong, told in (
+        ("2024-01-28T08:00", f"Gần nhất: {local:%d/%m/%Y %H:%M:%S}"),
+        ("2198-01-01T00:00", "Thời điểm chốt chưa đến"),
+        ("today", ""),
+    ):
         answer = paper.get(f"/reports/runs/1?at={wrong}")
+        print("ZZZ", wrong, answer.text[answer.text.index("<main") :][:2500])
         assert answer.status_code == 422
-        assert f'value="{typed}"' in answer.text
+        assert told in text(answer.text)
 
 
 def test_a_version_is_frozen_once_and_its_files_are_there(signed_in: In) -> None:
@@ -119,7 +162,8 @@ def test_a_version_is_issued_on_its_page_and_a_mistake_keeps_what_was_written(si
 @pytest.mark.prove
 def test_versions_are_compared_and_proved(pages_db: Database, signed_in: In) -> None:
     paper = signed_in("admin")
-    first = freeze(paper, at="2024-01-29T09:00")
+    first = freeze(paper)
+    receive(pages_db)
     second = freeze(paper)
     said = text(paper.get(second).text)
     (figures,) = re.findall(r"Biểu 1, đã nhận \(biên nhận máy\) (\d+) (\d+) \+(\d+)", said)
@@ -136,8 +180,8 @@ def test_a_refused_freezing_is_told_on_the_page(pages_db: Database, signed_in: I
     paper = signed_in("admin")
     freeze(paper)
     refused = paper.send("/reports/runs/1", "/reports/freeze", kind="run", id=1, at="2024-01-29T09:00")
-    assert refused.status_code == 409
-    assert "bản mới không thể lùi về trước" in text(refused.text)
+    assert refused.status_code == 422
+    assert "Không có bản chốt số liệu của báo cáo này lúc 29/01/2024 09:00:00" in text(refused.text)
     assert paper.send("/reports", "/reports/freeze", kind="village", id=1).status_code == 422
 
 

@@ -46,12 +46,6 @@ def submit_body(phone: bytes = PHONE, text: bytes = b"Canh giac", **fields: obje
     return pdu.short_message_body(envelope, phone, content)
 
 
-def part_body(reference: int, total: int, number: int, phone: bytes = PHONE, registered: int = 0) -> bytes:
-    """One part of a long message, by its user data header."""
-    text = bytes((5, 0, 3, reference, total, number)) + b"part"
-    return submit_body(phone, text, esm=pdu.ESM_UDHI, registered=registered)
-
-
 class Esme:
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader, self.writer = reader, writer

@@ -130,7 +130,7 @@ def test_an_interrupted_import_lets_the_file_go_at_once(db: Database, tmp_path: 
 
 
 @pytest.mark.prove
-@pytest.mark.slow
+@pytest.mark.timeout(120)
 def test_a_killed_process_leaves_nothing_that_the_next_does_not_mend(
     database_url: str, tmp_path: Path
 ) -> None:

@@ -1,0 +1,164 @@
+"""Links to carriers: which send, which are halted and why; halted and resumed by a person."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import Field
+from sqlalchemy import Row, select, update
+
+from app.api.bodies import KeptLine, StrictBody
+from app.api.dependencies import Id
+from app.core import clock
+from app.core.errors import Conflict, no_such
+from app.core.states import LinkState
+from app.database.models import links
+from app.dispatch import link_store
+from app.dispatch.link_store import RESTORED
+from app.observability import link_status
+from app.operations import ByName, Transaction, operation
+from app.security.roles import EVERYBODY, SENDERS
+from carriers.contract import Halted
+
+TAG = "dispatch"
+
+BY_HAND = "by_hand"  # the code of a link that a person has halted
+
+
+@dataclass(frozen=True, slots=True)
+class LinkView:
+    """One link: running, or halted with the carrier's code and reason; and its health.
+
+    health: connected, waiting (no answer has come for a while), probing (no answers come, so single messages
+    ask), refusing (every answer is "not now"), lost, untried, closed (no process has it open) or left (the
+    settings no longer name it); lost_since: also since when no process has it; refusal: why it was last
+    refused or lost; remark: what to look at.
+    """
+
+    id: int
+    name: str
+    carrier: str
+    state: str
+    segments_per_second: float
+    code: str | None
+    reason: str | None
+    changed_at: datetime
+    health: str
+    connected_since: datetime | None
+    lost_since: datetime | None
+    answered_at: datetime | None
+    refused_at: datetime | None
+    refusal: str | None
+    probing: str | None
+    remark: str | None
+    remark_since: datetime | None
+    refusing_since: datetime | None
+    waiting_since: datetime | None
+    processes: int
+
+
+class HaltBody(StrictBody):
+    """Why a link is halted."""
+
+    reason: KeptLine = Field(examples=["The carrier works on its centre until noon."])
+
+
+LinkId = Annotated[Id, ByName("list_links")]
+
+
+@operation(
+    "GET /v1/links",
+    roles=EVERYBODY,
+    tag=TAG,
+    command="link list",
+    columns=(
+        *("id", "name", "carrier", "state", "segments_per_second", "code", "reason"),
+        *("health", "connected_since", "lost_since", "answered_at", "refusal", "remark"),
+    ),
+)
+def list_links(tx: Transaction) -> list[LinkView]:
+    """List all links; an operator sees those of its carrier."""
+    known = link_status.facts(tx.connection)
+    return [_view(row, known[row.id]) for row in link_store.all_links(tx.connection, tx.who.carrier)]
+
+
+@operation(
+    "POST /v1/links/{link_id}/resume",
+    roles=SENDERS,
+    tag=TAG,
+    command="link resume",
+    audit="resumed {subject}",
+    done="The link is resumed. If the cause is not mended, it will halt again.",
+    page="/links",
+)
+def resume_link(tx: Transaction, link_id: LinkId) -> None:
+    """Resume a halted link whose cause is mended: it connects again."""
+    row = _row(tx, link_id)
+    if row.code == RESTORED.code:
+        raise Conflict(f"The link {row.name} is halted: {RESTORED.reason}")
+    halted = update(links).where(links.c.id == link_id, links.c.state == LinkState.HALTED.value)
+    values = {"state": LinkState.RUNNING.value, "code": None, "reason": None, "changed_at": clock.now_ms()}
+    if not tx.connection.execute(halted.values(values)).rowcount:
+        raise Conflict(f"The link {row.name} is not halted, so there is nothing to resume.")
+    tx.note(f"link/{row.name}", code=row.code, reason=row.reason)
+    tx.wake()
+
+
+@operation(
+    "POST /v1/links/{link_id}/halt",
+    roles=SENDERS,
+    tag=TAG,
+    command="link halt",
+    audit="halted {subject}",
+    done="The link is halted: it finishes what it has in hand, and sends nothing more until it is resumed.",
+    page="/links",
+)
+def halt_link(tx: Transaction, link_id: LinkId, body: HaltBody) -> None:
+    """Halt a link: it finishes what it has in hand, disconnects, and waits to be resumed.
+
+    Receipts that come over its connection wait at the carrier meanwhile.
+    """
+    row = _row(tx, link_id)
+    if row.state == LinkState.HALTED:
+        raise Conflict(f"The link {row.name} is halted already: {row.reason}")
+    link_store.halt(tx.connection, link_id, Halted(BY_HAND, body.reason))
+    tx.note(f"link/{row.name}", reason=body.reason)
+    tx.wake()
+
+
+def _row(tx: Transaction, link_id: int) -> Row[Any]:
+    row = tx.connection.execute(select(links).where(links.c.id == link_id)).first()
+    if row is None:
+        raise no_such("link", link_id)
+    return row
+
+
+def _view(row: Row[Any], status: link_status.LinkStatus) -> LinkView:
+    return LinkView(
+        row.id,
+        row.name,
+        row.carrier,
+        row.state,
+        row.segments_per_second,
+        row.code,
+        row.reason,
+        clock.local(clock.from_ms(row.changed_at)),
+        status.state.value,
+        _moment(status.connected_since),
+        _moment(status.lost_since),
+        _moment(status.answered_at),
+        _moment(status.refused_at),
+        status.refusal,
+        status.probing,
+        status.remark,
+        _moment(status.remark_since),
+        _moment(status.refusing_since),
+        _moment(status.waiting_since),
+        status.processes,
+    )
+
+
+def _moment(ms: int | None) -> datetime | None:
+    return None if ms is None else clock.local(clock.from_ms(ms))
