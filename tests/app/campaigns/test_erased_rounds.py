@@ -14,7 +14,7 @@ from app.database.connection import Database, shared_ms
 from app.database.models import erasures, runs
 from app.dispatch import rejected_orders, unknown_decisions
 from app.dispatch.unknown_decisions import UnknownOrder
-from app.ledger.factory import ledger_for
+from app.ledger.ledger import ledger_for
 from app.privacy import retention_due
 from app.privacy.erasable import Erasable, RetentionTerms
 from carriers.contract import Reason

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, delete, update
 from app.core.errors import Impossible
 from app.database.connection import Database
 from app.database.models import chunks, deliveries, tallies
-from app.ledger.engine_base import SENT_BEFORE
+from app.ledger.contract import SENT_BEFORE
 from app.reports.verification.verify import verify
 from tests.app.world import World, accepted, build
 
