@@ -18,7 +18,8 @@ def sha256(connection: Connection, table: Table, row_id: int) -> str:
 
 
 def _sha256(row: Row[Any]) -> str:
-    return hashing.digest(canonical(row._asdict()))
+    """Hash all but when it was kept, which the act itself says."""
+    return hashing.digest(canonical({name: value for name, value in row._asdict().items() if name != "at"}))
 
 
 def altered(connection: Connection, action: str, subject: str, rows: Iterable[Row[Any]]) -> list[int]:

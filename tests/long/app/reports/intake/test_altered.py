@@ -9,7 +9,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from app.database.connection import Database
 from app.database.models import statements
-from app.ledger.factory import ledger_for
+from app.ledger.ledger import ledger_for
 from app.reports.figures.document_meta import EntrySource
 from app.reports.intake import statement_service
 from app.reports.intake.schemas import StatementBody
